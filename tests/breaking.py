@@ -33,7 +33,10 @@ class Crash(BaseException):
 
 @dataclass(slots=True)
 class Moments:
-    """Counts the moments of an apply, before each effect and each note in the journal. At moment `at` the process is gone."""
+    """Counts the moments of an apply, before each effect and each note in the journal.
+
+    At moment `at` the process is gone.
+    """
 
     at: int = -1
     seen: int = 0
@@ -62,9 +65,16 @@ def sample(count: int, case: Case, every: int = 12) -> range:
 
 
 class Wrapped:
-    """A host on which `before` is called before each action, and says what happens instead, if anything; `after` after it."""
+    """A host on which `before` is called before each action, and says what happens instead, if anything;
+    `after` after it.
+    """
 
-    def __init__(self, host: Any, before: Callable[[Action], Receipt | None], after: Callable[[Action], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        host: Any,
+        before: Callable[[Action], Receipt | None],
+        after: Callable[[Action], None] = lambda _: None,
+    ) -> None:
         self._host = host
         self._before = before
         self._after = after
@@ -134,7 +144,9 @@ def crashing(world: World, loaded: Loaded, options: PlanOptions, at: int) -> Mom
 
 
 def failing(world: World, loaded: Loaded, options: PlanOptions, at: int, *, receipt: bool = False) -> Applied:
-    """Apply with the action number `at` failing: with an exception, or, of unit verbs, with all units in the receipt."""
+    """Apply with the action number `at` failing: with an exception, or, of unit verbs, with all units in the
+    receipt.
+    """
     count = iter(range(10_000))
 
     def before(action: Action) -> Receipt | None:

@@ -22,7 +22,8 @@ owed: [(held) restart ml-api.service]   # what is still due afterwards
 effects: [restart web.service along with db.service]    # what systemd does of its own accord
 secret: a text that nobody may see
 offline: {changes: {...}, steps: [...]} # where a tree differs: there no unit runs
-booted: true                            # also on a booted Debian; groups and services are anyway, for they are more than files
+booted: true                            # also on a booted Debian; groups and services are anyway, for they
+    are more than files
 ```
 """
 
@@ -153,20 +154,34 @@ def parse(name: str, data: Mapping[str, Any]) -> Case:
     """A case from its data. Raises TypeError for a key that is none of a case's."""
     rest = dict(data)
     running = Expected(rest.pop("changes", None) or {}, tuple(rest.pop("steps", None) or ()))
-    tree = Expected(running.changes, tuple(step for step in running.steps if not step.startswith(_UNIT_VERBS)))
+    tree = Expected(
+        running.changes, tuple(step for step in running.steps if not step.startswith(_UNIT_VERBS))
+    )
     other = rest.pop("offline", {})
     offline = Expected(other.get("changes", tree.changes), tuple(other.get("steps", tree.steps)))
-    said: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in rest.pop("options", {}).items()}
+    said: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in rest.pop("options", {}).items()
+    }
     options = PlanOptions(**said)
     for key in ("given", "meanwhile"):
         rest[key] = Host(**rest.get(key, {}))
     for key in ("refused", "owed", "effects"):
         rest[key] = tuple(rest.get(key, ()))
     rest["booted"] = rest.get("booted", name.startswith(("groups/", "services/")))
-    return Case(name=name, running=running, offline=offline, options=options, spec=rest.pop("spec", None) or {}, **rest)
+    return Case(
+        name=name,
+        running=running,
+        offline=offline,
+        options=options,
+        spec=rest.pop("spec", None) or {},
+        **rest,
+    )
 
 
 @cache
 def all_cases() -> tuple[Case, ...]:
     """Every case file, by kind and name."""
-    return tuple(parse(f"{path.parent.name}/{path.stem}", read(path)) for path in sorted(FOLDER.rglob("*.yaml")))
+    return tuple(
+        parse(f"{path.parent.name}/{path.stem}", read(path)) for path in sorted(FOLDER.rglob("*.yaml"))
+    )

@@ -1,4 +1,5 @@
-"""A pytest plugin: says at the end what a run left out and why, and takes that for a failure where nothing may be left out.
+"""A pytest plugin: says at the end what a run left out and why, and takes that for a failure where nothing
+may be left out.
 
 A skip is no success: a green run on a machine that cannot boot a host has proved less, and says so.
 """
@@ -32,11 +33,17 @@ def _insists() -> bool:
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
     """The last section of a run."""
     skipped = _skipped(terminalreporter)
-    chosen = [f"{flag} '{text}'" for flag, text in (("-m", config.option.markexpr), ("-k", config.option.keyword)) if text]
+    chosen = [
+        f"{flag} '{text}'"
+        for flag, text in (("-m", config.option.markexpr), ("-k", config.option.keyword))
+        if text
+    ]
     terminalreporter.section("left out")
     for reason, tests in sorted(skipped.items()):
         files = sorted({test.split("::")[0] for test in tests})
-        terminalreporter.line(f"{len(tests)} {'test' if len(tests) == 1 else 'tests'} in {', '.join(files)}: {reason}")
+        terminalreporter.line(
+            f"{len(tests)} {'test' if len(tests) == 1 else 'tests'} in {', '.join(files)}: {reason}"
+        )
     if chosen:
         terminalreporter.line(f"Everything that was not asked for: {' '.join(chosen)}")
     if skipped and _insists():

@@ -1,6 +1,7 @@
 """A pytest plugin: where several workers share the tests, each begins with some of those that take longest.
 
-Else the run ends with one worker in the middle of a long test and the others idle. A test that is not named here takes seconds at most.
+Else the run ends with one worker in the middle of a long test and the others idle. A test that is not named
+here takes seconds at most.
 """
 
 from __future__ import annotations
@@ -37,14 +38,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers < 2:
         return
-    ranks = {id(item): next((rank for rank, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG)) for item in items}
+    ranks = {
+        id(item): next((rank for rank, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG))
+        for item in items
+    }
     long = sorted((item for item in items if ranks[id(item)] < len(LONG)), key=lambda item: ranks[id(item)])
     short = [item for item in items if ranks[id(item)] == len(LONG)]
     items[:] = [item for share in shares(long, short, workers) for item in share]
 
 
 def shares(long: Sequence[T], short: Sequence[T], workers: int) -> list[list[T]]:
-    """What each worker gets at first (xdist's worksteal deals the list out in equal runs): long ones in turn, then short ones."""
+    """What each worker gets at first (xdist's worksteal deals the list out in equal runs): long ones in turn,
+    then short ones.
+    """
     left = list(short)
     result: list[list[T]] = []
     for worker in range(workers):

@@ -48,9 +48,16 @@ class Ordinary:
                 os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
 
     def run(self, *argv: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in their directory, without a terminal and with a bare environment; output and complaints in one."""
+        """Run a command in their directory, without a terminal and with a bare environment; output and
+        complaints in one.
+        """
         prefix = _AS_NOBODY if os.geteuid() == 0 else []
-        environment = {"PATH": f"{self.place}/bin:/usr/bin:/bin", "HOME": str(self.place), "TMPDIR": str(self.place), "LANG": "C.UTF-8"}
+        environment = {
+            "PATH": f"{self.place}/bin:/usr/bin:/bin",
+            "HOME": str(self.place),
+            "TMPDIR": str(self.place),
+            "LANG": "C.UTF-8",
+        }
         return subprocess.run(
             [*prefix, *map(str, argv)],
             cwd=self.place,
@@ -78,7 +85,8 @@ def ordinary() -> Iterator[Ordinary]:
         command = Path(place, "bin", "reconciler")
         command.parent.mkdir()
         start = (
-            f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); sys.argv[0] = 'reconciler'; from reconciler.cli.main import main; main()"
+            f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); sys.argv[0] = 'reconciler'; from"
+            " reconciler.cli.main import main; main()"
         )
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -B -c "{start}" "$@"\n')
         command.chmod(0o755)
@@ -108,5 +116,7 @@ def minimal_tree(root: Path, hostname: str = "gpu-01") -> Path:
     (root / "etc/shadow").write_text("root:*:19000:0:99999:7:::\n")
     (root / "bin/bash").touch(0o755)
     (root / "etc/hostname").write_text(f"{hostname}\n")
-    (root / "usr/lib/systemd/system/systemd-journald.service").write_text("[Service]\nExecStart=/usr/lib/systemd/systemd-journald\n")
+    (root / "usr/lib/systemd/system/systemd-journald.service").write_text(
+        "[Service]\nExecStart=/usr/lib/systemd/systemd-journald\n"
+    )
     return root

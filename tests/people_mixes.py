@@ -1,4 +1,6 @@
-"""People who come, change and leave in one run, drawn at random: for a simulated host and for a booted one."""
+"""People who come, change and leave in one run, drawn at random: for a simulated
+host and for a booted one.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ ACCOUNT_FILES = tuple(f"/etc/{name}" for name in ("passwd", "shadow", "group", "
 
 def people(draw: Random) -> dict[str, Any]:
     """Groups and users of a spec: each is there or not, with another primary group, disabled, or absent."""
-    groups = {name: {} if gid is None else {"gid": gid} for name, gid in GROUPS.items() if draw.random() < 0.7}
+    groups = {
+        name: {} if gid is None else {"gid": gid} for name, gid in GROUPS.items() if draw.random() < 0.7
+    }
     users = {name: _user(draw, uid, sorted(groups)) for name, uid in USERS.items() if draw.random() < 0.75}
     return {"groups": groups, "users": {**users, "zoe": {"uid": 4200}}}
 

@@ -27,7 +27,8 @@ class Picture:
 
 
 def picture(world: World) -> Picture:
-    """The host, to the byte, and our memory of it, without times, run numbers, processes' ids and the order of accounts.
+    """The host, to the byte, and our memory of it, without times, run numbers, processes' ids and the order
+    of accounts.
 
     Every state has a key of its own, so keyed digests are told by what they are keyed digests of.
     """
@@ -38,24 +39,50 @@ def picture(world: World) -> Picture:
     for path in ACCOUNTS:
         if path in paths and paths[path][0] == "file":
             paths[path] = (*paths[path][:-1], *sorted(world.host().read(path).decode().splitlines()))
-    keyed = {keyed_digest(said[-1].encode(), memory.key): f"keyed {said[-1]}" for said in paths.values()} if memory.key else {}
+    keyed = (
+        {keyed_digest(said[-1].encode(), memory.key): f"keyed {said[-1]}" for said in paths.values()}
+        if memory.key
+        else {}
+    )
     ledger = {address: _told(row, keyed) for address, row in memory.rows.items()}
     if world.simulated is None:
         return Picture(paths, ledger=ledger, owed=owed)
-    units = sorted({path.rpartition("/")[2] for path in paths if path.endswith(".service")} | world.simulated.started.keys())
+    units = sorted(
+        {path.rpartition("/")[2] for path in paths if path.endswith(".service")}
+        | world.simulated.started.keys()
+    )
     states = world.simulated.units(units)
     # What does not run systemd may have loaded or have forgotten: it takes that up when it likes.
-    either = {name for name, state in states.items() if state.active == "inactive" and state.load in ("loaded", "not-found")}
-    words = {name: ("" if name in either else state.load, state.active, state.sub) for name, state in states.items()}
-    loaded = {name: world.simulated.loaded(name) for name in units if states[name].load == "loaded" and name not in either}
+    either = {
+        name
+        for name, state in states.items()
+        if state.active == "inactive" and state.load in ("loaded", "not-found")
+    }
+    words = {
+        name: ("" if name in either else state.load, state.active, state.sub)
+        for name, state in states.items()
+    }
+    loaded = {
+        name: world.simulated.loaded(name)
+        for name in units
+        if states[name].load == "loaded" and name not in either
+    }
     return Picture(paths, words, loaded, dict(world.simulated.started), ledger, owed)
 
 
 def _told(row: LedgerRow, keyed: Mapping[str, str]) -> LedgerRow:
     def one(document: Document | None) -> Document | None:
-        return document and {name: keyed.get(value, value) if isinstance(value, str) else value for name, value in document.items()}
+        return document and {
+            name: keyed.get(value, value) if isinstance(value, str) else value
+            for name, value in document.items()
+        }
 
-    return replace(row, document=one(row.document), pending=one(row.pending), inputs="keyed" if row.sensitive else row.inputs)
+    return replace(
+        row,
+        document=one(row.document),
+        pending=one(row.pending),
+        inputs="keyed" if row.sensitive else row.inputs,
+    )
 
 
 def _owed(row: OwedRow) -> tuple[str, str, Address, bool]:

@@ -1,4 +1,6 @@
-"""Every case, on a simulated host with a systemd and in a tree: the plan, the apply, a crash at every moment, a failure of every step."""
+"""Every case, on a simulated host with a systemd and in a tree: the plan, the apply, a crash at every moment,
+a failure of every step.
+"""
 
 from __future__ import annotations
 
@@ -41,14 +43,18 @@ _APPLIED = [case for case in all_cases() if not case.refused]
 applying = pytest.mark.parametrize("case", _APPLIED, ids=lambda case: case.name)
 _FREE = [case for case in all_cases() if not case.refused and not case.blocked]
 _REVOCABLE = [case for case in _FREE if case.name != "users/absent-and-adopted"]
-"""Not an account that goes and was never ours: half gone it is shut, and no earlier spec says that it should be open."""
+"""Not an account that goes and was never ours: half gone it is shut, and no earlier spec says that it should
+be open.
+"""
 converging = pytest.mark.parametrize("case", _FREE, ids=lambda case: case.name)
 everywhere = pytest.mark.parametrize("running", [True, False], ids=["simulated", "tree"])
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
-    """A directory for many small states: in memory where there is such a file system, for each transaction waits for the disk."""
+    """A directory for many small states: in memory where there is such a file system, for each transaction
+    waits for the disk.
+    """
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK):
         yield tmp_path
@@ -71,17 +77,24 @@ def words(change: Change, wanted: str) -> str:
 def changes_of(plan: Plan, case: Case, *, running: bool) -> dict[str, str]:
     """The changes of a plan as a case says them."""
     wanted = case.expected(running=running).changes
-    return {str(change.address): words(change, wanted.get(str(change.address), "(")) for change in plan.changes}
+    return {
+        str(change.address): words(change, wanted.get(str(change.address), "(")) for change in plan.changes
+    }
 
 
 def effects_of(plan: Plan) -> list[str]:
     """What systemd does along with the steps, as a case says it."""
-    return [f"{effect.taken.verb} {effect.taken.unit} along with {effect.taken.root}" for effect in plan.effects]
+    return [
+        f"{effect.taken.verb} {effect.taken.unit} along with {effect.taken.root}" for effect in plan.effects
+    ]
 
 
 def steps_of(plan: Plan) -> list[str]:
     """The steps of a plan as a case says them."""
-    return [("(held) " if step.held else "") + action_words(as_data(step.action), all_units=True) for step in plan.steps]
+    return [
+        ("(held) " if step.held else "") + action_words(as_data(step.action), all_units=True)
+        for step in plan.steps
+    ]
 
 
 def planned(world: World, case: Case) -> Planned:
@@ -105,17 +118,23 @@ def _validator() -> Any:
     return Draft202012Validator(json.loads(_SCHEMA.read_text()))
 
 
-# ---------------------------------------------------------------------------------------------------- the cases themselves
+# --------------------------------------------------------------------------------------- the cases themselves
 
 
 def test_every_kind_has_cases() -> None:
     """A kind without cases is not finished, and a folder without a kind is a mistake."""
-    assert sorted(discover()) == sorted(path.name for path in FOLDER.iterdir() if path.is_dir() and any(path.glob("*.yaml")))
+    assert sorted(discover()) == sorted(
+        path.name for path in FOLDER.iterdir() if path.is_dir() and any(path.glob("*.yaml"))
+    )
 
 
 def test_every_case_file_is_used() -> None:
     """No file under cases/ is left out, and each is about its kind."""
-    files = {str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    files = {
+        str(path.relative_to(FOLDER).with_suffix(""))
+        for path in FOLDER.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
 
     assert files == {case.name for case in all_cases()}
     for case in all_cases():
@@ -182,11 +201,15 @@ def test_a_plan_changes_nothing(case: Case, running: bool, place: Path) -> None:
 
 @pytest.mark.parametrize("case", [case for case in all_cases() if case.secret], ids=lambda case: case.name)
 def test_a_secret_is_not_shown(case: Case, place: Path) -> None:
-    """What is sensitive is in no plan, in no form in which it could be guessed, and not in our memory of what we applied."""
+    """What is sensitive is in no plan, in no form in which it could be guessed, and not in our memory of what
+    we applied.
+    """
     world = world_of(case, place / "world", running=True)
     found = planned(world, case)
     assert found.plan is not None
-    data = plan_to_json(found.plan, basis=basis(found), now="2026-01-01T00:00:00Z", tool="0", texts=texts(found))
+    data = plan_to_json(
+        found.plan, basis=basis(found), now="2026-01-01T00:00:00Z", tool="0", texts=texts(found)
+    )
     told = [json.dumps(data), plan_text(data, colour=False, verbose=True)]
     world.apply(case.loaded(), case.options)
     memory = read_memory(world.state, "")
@@ -200,14 +223,18 @@ def test_a_secret_is_not_shown(case: Case, place: Path) -> None:
 
 
 def _digests(case: Case) -> Iterator[str]:
-    """Digests, in hex, that somebody could make who guesses the secret: of the content, and of the whole declaration."""
+    """Digests, in hex, that somebody could make who guesses the secret: of the content, and of the whole
+    declaration.
+    """
     for loaded in (case.loaded(), case.loaded(case.applied or {})):
         assert loaded.spec is not None
         for declared in loaded.spec.resources:
             content = getattr(declared.resource, "content", None)
             if content and case.secret in content:
                 yield hashlib.sha256(content.encode()).hexdigest()
-                yield data_digest(declared.resource.model_dump(mode="json", exclude_defaults=True)).partition(":")[2]
+                yield data_digest(declared.resource.model_dump(mode="json", exclude_defaults=True)).partition(
+                    ":"
+                )[2]
 
 
 # ---------------------------------------------------------------------------------------------------- apply
@@ -216,19 +243,25 @@ def _digests(case: Case) -> Iterator[str]:
 @applying
 @everywhere
 def test_apply_converges(case: Case, running: bool, place: Path) -> None:
-    """After one apply the next plan is empty and the next apply writes nothing, neither to the host nor to our state."""
+    """After one apply the next plan is empty and the next apply writes nothing, neither to the host nor to
+    our state.
+    """
     world = world_of(case, place / "world", running=running)
     result = world.apply(case.loaded(), case.options).result
     after, serial = picture(world), _state_files(world)
     assert result is not None
     left = plan_of(world, case)
     again = world.apply(case.loaded(), case.options)
-    undone = sorted(str(address) for address in (*result.having(Status.FAILED), *result.having(Status.SKIPPED)))
+    undone = sorted(
+        str(address) for address in (*result.having(Status.FAILED), *result.having(Status.SKIPPED))
+    )
 
     assert sorted({**case.blocked, **case.unreadable}) == undone
     assert set(changes_of(left, case, running=running)) == {*case.blocked, *_reported(case, running=running)}
     assert not [step for step in left.steps if not step.held]
-    assert list(case.owed if running else ()) == [f"{'(held) ' * held}{verb} {unit}" for verb, unit, _, held in sorted(after.owed)]
+    assert list(case.owed if running else ()) == [
+        f"{'(held) ' * held}{verb} {unit}" for verb, unit, _, held in sorted(after.owed)
+    ]
     assert after == picture(world)
     assert serial == _state_files(world) or case.blocked
     assert again.result is not None
@@ -238,7 +271,9 @@ def test_apply_converges(case: Case, running: bool, place: Path) -> None:
 @pytest.mark.parametrize("case", some(_APPLIED, 0), ids=lambda case: case.name)
 @everywhere
 def test_the_short_way_says_what_the_long_way_says(case: Case, running: bool, place: Path) -> None:
-    """Where "No changes" is told without the models of the spec, it is what the plan says; and of a clean host it is told so."""
+    """Where "No changes" is told without the models of the spec, it is what the plan says; and of a clean
+    host it is told so.
+    """
     world = world_of(case, place / "world", running=running)
     loaded = replace(case.loaded(), path="/host.yaml")
     plain = replace(case.options, targets=(), excludes=())
@@ -247,13 +282,23 @@ def test_the_short_way_says_what_the_long_way_says(case: Case, running: bool, pl
     short = world.short(loaded.reader)
     plan = world.plan(loaded, PlanOptions()).plan
     assert plan is not None
-    nothing = plan.complete and not (plan.changes or plan.steps or plan.owed or plan.converged or plan.diagnostics)
-    # Of an empty ledger nothing is written down, and where drift is ignored the host is not as the ledger has it.
-    ignored = any(declared.resource.drift == "ignore" for declared in loaded.spec.resources) if loaded.spec else False
+    nothing = plan.complete and not (
+        plan.changes or plan.steps or plan.owed or plan.converged or plan.diagnostics
+    )
+    # Of an empty ledger nothing is written down, and where drift is ignored the host is not as the ledger has
+    # it.
+    ignored = (
+        any(declared.resource.drift == "ignore" for declared in loaded.spec.resources)
+        if loaded.spec
+        else False
+    )
     assert (short is not None) == (nothing and bool(plan.memory.rows)) or (short is None and ignored)
     if short is not None:
         assert short.plan is not None
-        said, wanted = (plan_to_json(one, basis={}, now="", tool="") for one in (short.plan, replace(plan, fingerprint="", approval=None)))
+        said, wanted = (
+            plan_to_json(one, basis={}, now="", tool="")
+            for one in (short.plan, replace(plan, fingerprint="", approval=None))
+        )
 
         assert wanted == said
         # One byte more, and it is another spec.
@@ -263,11 +308,15 @@ def test_the_short_way_says_what_the_long_way_says(case: Case, running: bool, pl
 
 @converging
 def test_what_runs_has_what_is_on_disk(case: Case, place: Path) -> None:
-    """After an apply systemd knows every unit as it is on disk, and every process has read its files as they are, or is owed it."""
+    """After an apply systemd knows every unit as it is on disk, and every process has read its files as they
+    are, or is owed it.
+    """
     world = world_of(case, place / "world", running=True)
     world.apply(case.loaded(), case.options)
     host, after = world.host(), picture(world)
-    owed = {unit for _, unit, _, _ in after.owed} | {row.unit for row in plan_of(world, case).owed if row.held}
+    owed = {unit for _, unit, _, _ in after.owed} | {
+        row.unit for row in plan_of(world, case).owed if row.held
+    }
     theirs = set(case.meanwhile.paths) - {word for step in case.running.steps for word in step.split()}
     on_disk = {unit: file for unit in after.loaded if (file := unit_file(host, unit)) and file not in theirs}
 
@@ -284,7 +333,9 @@ def test_what_runs_has_what_is_on_disk(case: Case, place: Path) -> None:
 def unit_file(host: Any, unit: str) -> str:
     """Where a unit's file is: ours, or a package's; empty for what is only a link."""
     places = (f"{directory}/{unit}" for directory in ("/etc/systemd/system", "/usr/lib/systemd/system"))
-    return next((place for place in places if (entry := host.entry(place)) and entry.type is FileType.FILE), "")
+    return next(
+        (place for place in places if (entry := host.entry(place)) and entry.type is FileType.FILE), ""
+    )
 
 
 def files_read(case: Case, service: str, source: Any, field: str) -> list[bytes | None]:
@@ -298,11 +349,17 @@ def files_read(case: Case, service: str, source: Any, field: str) -> list[bytes 
 
 def _reported(case: Case, *, running: bool) -> set[str]:
     """What a plan tells and an apply leaves."""
-    return {address for address, verb in case.expected(running=running).changes.items() if verb.startswith("no-op")}
+    return {
+        address
+        for address, verb in case.expected(running=running).changes.items()
+        if verb.startswith("no-op")
+    }
 
 
 def _state_files(world: World) -> dict[str, tuple[int, int, bytes]]:
-    files = {path: path.stat() for path in Path(world.state).rglob("*") if path.name != "lock" and path.is_file()}
+    files = {
+        path: path.stat() for path in Path(world.state).rglob("*") if path.name != "lock" and path.is_file()
+    }
     return {path.name: (facts.st_ino, facts.st_mtime_ns, path.read_bytes()) for path, facts in files.items()}
 
 
@@ -321,12 +378,14 @@ def test_what_is_refused_has_no_effect(case: Case, place: Path) -> None:
     assert before == picture(world)
 
 
-# ---------------------------------------------------------------------------------------------------- crashes and failures
+# --------------------------------------------------------------------------------------- crashes and failures
 
 
 @applying
 def test_a_crash_anywhere_loses_nothing(case: Case, place: Path) -> None:
-    """Killed before or after any effect or note in the journal, and applied again: all is as after one undisturbed apply."""
+    """Killed before or after any effect or note in the journal, and applied again: all is as after one
+    undisturbed apply.
+    """
     start, loaded = world_of(case, place / "start", running=True), case.loaded()
     undisturbed = start.copied(place / "undisturbed")
     moments = crashing(undisturbed, loaded, case.options, at=-1)
@@ -336,15 +395,25 @@ def test_a_crash_anywhere_loses_nothing(case: Case, place: Path) -> None:
         crashing(world, loaded, case.options, at)
         world.apply(loaded, case.options)
 
-        assert expected == picture(world), f"after a crash at moment {at}, {moments.names[at]}, of {moments.names}"
+        assert expected == picture(world), (
+            f"after a crash at moment {at}, {moments.names[at]}, of {moments.names}"
+        )
         assert plan_of(world, case).empty or case.blocked
 
 
 @pytest.mark.parametrize("case", some(_REVOCABLE, 2), ids=lambda case: case.name)
 def test_a_crash_and_then_the_old_spec_again(case: Case, place: Path) -> None:
-    """Killed anywhere, and then the earlier spec again: it converges, each path as it was before or as without the crash."""
-    start, loaded, earlier = world_of(case, place / "start", running=True), case.loaded(), case.loaded(case.applied or {})
-    options = PlanOptions(adopt=True, allow=("empty-spec", "many-destroyed"), unprotect=case.options.unprotect)
+    """Killed anywhere, and then the earlier spec again: it converges, each path as it was before or as
+    without the crash.
+    """
+    start, loaded, earlier = (
+        world_of(case, place / "start", running=True),
+        case.loaded(),
+        case.loaded(case.applied or {}),
+    )
+    options = PlanOptions(
+        adopt=True, allow=("empty-spec", "many-destroyed"), unprotect=case.options.unprotect
+    )
     there_and_back = start.copied(place / "back")
     moments = crashing(there_and_back, loaded, case.options, at=-1)
     there_and_back.apply(earlier, options)
@@ -361,19 +430,28 @@ def test_a_crash_and_then_the_old_spec_again(case: Case, place: Path) -> None:
         plan, found = world.plan(earlier, options).plan, picture(world)
 
         assert plan is not None
-        assert plan.empty or (blocked and plan.blocked.keys() <= blocked), f"after a crash at moment {at}, {name}: {plan.changes}"
+        assert plan.empty or (blocked and plan.blocked.keys() <= blocked), (
+            f"after a crash at moment {at}, {name}: {plan.changes}"
+        )
         for path in {*found.paths, *ends[0].paths, *ends[1].paths}:
             if path.endswith(".service.d") and not any(other.startswith(f"{path}/") for other in found.paths):
-                continue  # an empty directory for drop-ins says nothing, and nobody knows any more who made it
-            assert found.paths.get(path) in [end.paths.get(path) for end in ends], f"{path} after a crash at moment {at}, {name}"
+                # an empty directory for drop-ins says nothing, and nobody knows any more who made it
+                continue
+            assert found.paths.get(path) in [end.paths.get(path) for end in ends], (
+                f"{path} after a crash at moment {at}, {name}"
+            )
         for unit, process in found.processes.items():
-            assert process.unit in [end.processes[unit].unit for end in ends if unit in end.processes], f"{unit}, moment {at}, {name}"
+            assert process.unit in [end.processes[unit].unit for end in ends if unit in end.processes], (
+                f"{unit}, moment {at}, {name}"
+            )
 
 
 @pytest.mark.parametrize("case", some(_APPLIED, 1), ids=lambda case: case.name)
 @pytest.mark.parametrize("receipt", [False, True], ids=["raised", "told"])
 def test_a_failure_of_any_step_fails_only_what_depends_on_it(case: Case, receipt: bool, place: Path) -> None:
-    """A step that fails is told with its reason, dependants are skipped with theirs, all else converges, and the next apply repairs it."""
+    """A step that fails is told with its reason, dependants are skipped with theirs, all else converges, and
+    the next apply repairs it.
+    """
     start, loaded = world_of(case, place / "start", running=True), case.loaded()
     undisturbed = start.copied(place / "undisturbed")
     undisturbed.apply(loaded, case.options)
@@ -383,18 +461,43 @@ def test_a_failure_of_any_step_fails_only_what_depends_on_it(case: Case, receipt
         world = start.copied(place / f"failure-{at}")
         result = failing(world, loaded, case.options, at, receipt=receipt).result
         assert result is not None
-        out = {address: outcome for address, outcome in result.outcomes.items() if outcome.status in (Status.FAILED, Status.SKIPPED)}
-        broken = {str(address): outcome for address, outcome in out.items() if str(address) not in {**case.blocked, **case.unreadable}}
+        out = {
+            address: outcome
+            for address, outcome in result.outcomes.items()
+            if outcome.status in (Status.FAILED, Status.SKIPPED)
+        }
+        broken = {
+            str(address): outcome
+            for address, outcome in out.items()
+            if str(address) not in {**case.blocked, **case.unreadable}
+        }
         assert bool(broken) == (at < steps), f"action {at} of {steps}"
         if not broken:
             break
         left = plan_of(world, case)
 
-        assert any("broken on purpose" in outcome.reason for outcome in broken.values() if outcome.status is Status.FAILED)
-        assert all(outcome.reason.startswith("needs ") for outcome in broken.values() if outcome.status is Status.SKIPPED)
-        assert {str(change.address) for change in left.changes} <= {*broken, *case.blocked, *_reported(case, running=True)}
-        along = {str(effect.declared) for effect in left.effects}  # what is taken along again with what is done again
-        assert {str(cause.address) for step in left.steps if not step.held for cause in step.causes} <= {*broken, *along}
+        assert any(
+            "broken on purpose" in outcome.reason
+            for outcome in broken.values()
+            if outcome.status is Status.FAILED
+        )
+        assert all(
+            outcome.reason.startswith("needs ")
+            for outcome in broken.values()
+            if outcome.status is Status.SKIPPED
+        )
+        assert {str(change.address) for change in left.changes} <= {
+            *broken,
+            *case.blocked,
+            *_reported(case, running=True),
+        }
+        along = {
+            str(effect.declared) for effect in left.effects
+        }  # what is taken along again with what is done again
+        assert {str(cause.address) for step in left.steps if not step.held for cause in step.causes} <= {
+            *broken,
+            *along,
+        }
         assert world.plan(loaded, case.options).plan is not None
         world.apply(loaded, replace(case.options, retry=True))  # what was put back is not tried again unasked
 

@@ -48,7 +48,10 @@ def commands(text: str) -> Iterator[tuple[str, list[str]]]:
 def unknown(text: str) -> list[str]:
     """What is used and not there."""
     group: Any = get_command(command_line())
-    known = {name: {option for param in command.params for option in param.opts} for name, command in group.commands.items()}
+    known = {
+        name: {option for param in command.params for option in param.opts}
+        for name, command in group.commands.items()
+    }
     return [
         f"{name} {option}"
         for name, options in commands(text)
@@ -59,12 +62,16 @@ def unknown(text: str) -> list[str]:
 
 def test_the_check_is_not_blind() -> None:
     """It sees a command and an option that do not exist."""
-    assert ["paln ", "plan --frmat"] == unknown("reconciler paln x\nreconciler plan x --frmat markdown --out y\n")
+    assert ["paln ", "plan --frmat"] == unknown(
+        "reconciler paln x\nreconciler plan x --frmat markdown --out y\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["github.yml", "gitlab.yml"])
 def test_the_jobs_use_what_exists(name: str) -> None:
-    """Both validate and plan, save what is approved, make the comment, and use no command or option that is not there."""
+    """Both validate and plan, save what is approved, make the comment, and use no command or option that is
+    not there.
+    """
     found = list(scripts(data_of(FOLDER / name)))
     used = {command: options for script in found for command, options in commands(script)}
 
@@ -85,7 +92,9 @@ def test_the_scripts_are_shell(name: str) -> None:
 def test_the_programs_in_the_scripts_are_python() -> None:
     """What a script hands to Python compiles."""
     found = [
-        program for script in scripts(data_of(FOLDER / "gitlab.yml")) for program in re.findall(r"<<'END'\n(.*?)\nEND\n", script, re.DOTALL)
+        program
+        for script in scripts(data_of(FOLDER / "gitlab.yml"))
+        for program in re.findall(r"<<'END'\n(.*?)\nEND\n", script, re.DOTALL)
     ]
 
     assert 2 == len(found)
@@ -93,28 +102,49 @@ def test_the_programs_in_the_scripts_are_python() -> None:
 
 
 STUBS = {
-    "reconciler": 'for last; do :; done\necho "<!-- reconciler plan host=gpu-01 digest=x -->"\nexit "$PLAN_CODE"\n',
+    "reconciler": (
+        'for last; do :; done\necho "<!-- reconciler plan host=gpu-01 digest=x -->"\nexit "$PLAN_CODE"\n'
+    ),
     "gh": 'echo "$@" >> "$CALLS"\ncase "$*" in *--paginate*) echo "$FOUND" ;; esac\n',
 }
 
 
 @pytest.mark.parametrize(
-    ("found", "call"), [("", "--method POST repos/o/r/issues/7/comments "), ("42", "--method PATCH repos/o/r/issues/comments/42 ")]
+    ("found", "call"),
+    [
+        ("", "--method POST repos/o/r/issues/7/comments "),
+        ("42", "--method PATCH repos/o/r/issues/comments/42 "),
+    ],
 )
 @pytest.mark.parametrize("code", ["0", "1", "3"])
 def test_the_comment_is_replaced(found: str, call: str, code: str, tmp_path: Path) -> None:
-    """The first push makes a comment, the next replaces it; also where the plan failed, and then the job fails with its code."""
+    """The first push makes a comment, the next replaces it; also where the plan failed, and then the job
+    fails with its code.
+    """
     steps = {step.get("name"): step for step in data_of(FOLDER / "github.yml")["jobs"]["plan"]["steps"]}
     for name, text in STUBS.items():
         (tmp_path / name).write_text(f"#!/bin/bash\n{text}")
         (tmp_path / name).chmod(0o755)
     calls, summary = tmp_path / "calls", tmp_path / "summary"
-    given = {"CALLS": calls, "FOUND": found, "PLAN_CODE": code, "GITHUB_STEP_SUMMARY": summary, "GITHUB_REPOSITORY": "o/r", "NUMBER": "7"}
-    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOST": "gpu-01", **{key: str(value) for key, value in given.items()}}
+    given = {
+        "CALLS": calls,
+        "FOUND": found,
+        "PLAN_CODE": code,
+        "GITHUB_STEP_SUMMARY": summary,
+        "GITHUB_REPOSITORY": "o/r",
+        "NUMBER": "7",
+    }
+    env = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "HOST": "gpu-01",
+        **{key: str(value) for key, value in given.items()},
+    }
 
     def step(name: str) -> int:
         # As GitHub runs it.
-        return subprocess.run(["bash", "-e", "-o", "pipefail", "-c", steps[name]["run"]], cwd=tmp_path, env=env, check=False).returncode
+        return subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", steps[name]["run"]], cwd=tmp_path, env=env, check=False
+        ).returncode
 
     assert (int(code), 0) == (step("Plan"), step("Comment"))
     assert summary.read_text() == (tmp_path / "plan.md").read_text()
@@ -123,13 +153,19 @@ def test_the_comment_is_replaced(found: str, call: str, code: str, tmp_path: Pat
 
 
 def test_the_workflow_trusts_nobody() -> None:
-    """Actions are pinned, forks get no token, and what GitHub fills in reaches a script only as a variable."""
+    """Actions are pinned, forks get no token, and what GitHub fills in reaches a
+    script only as a variable.
+    """
     workflow = data_of(FOLDER / "github.yml")
     steps = workflow["jobs"]["plan"]["steps"]
 
     assert {"contents": "read"} == workflow["permissions"]
     assert "pull_request_target" not in workflow["on"]
-    assert [] == [step["uses"] for step in steps if "uses" in step and not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"])]
+    assert [] == [
+        step["uses"]
+        for step in steps
+        if "uses" in step and not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"])
+    ]
     assert [] == [script for script in scripts(workflow) if "${{" in script]
 
 
@@ -154,7 +190,9 @@ def test_the_how_to_uses_what_exists(page: str) -> None:
 
 
 def test_the_hook_works(tmp_path: Path) -> None:
-    """Its entry, with file names behind it, passes what is valid and fails what is not; it only looks at specs."""
+    """Its entry, with file names behind it, passes what is valid and fails what is not; it only looks at
+    specs.
+    """
     (hook,) = data_of(REPOSITORY / ".pre-commit-hooks.yaml")
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
     good.write_text("version: 1\nhost: h1\n")
@@ -165,4 +203,6 @@ def test_the_hook_works(tmp_path: Path) -> None:
     assert ("reconciler", "python", ["yaml"]) == (program, hook["language"], hook["types"])
     assert 0 == run(*words, good).code
     assert 1 == run(*words, good, bad).code
-    assert [True, False] == [bool(re.search(hook["files"], name)) for name in ("hosts/gpu-01.yaml", "profiles/ml.yaml")]
+    assert [True, False] == [
+        bool(re.search(hook["files"], name)) for name in ("hosts/gpu-01.yaml", "profiles/ml.yaml")
+    ]

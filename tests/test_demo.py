@@ -1,4 +1,6 @@
-"""The demos are tests: they check every step of their story themselves, and fail when a step does not do what it says."""
+"""The demos are tests: they check every step of their story themselves, and fail when a step does not do what
+it says.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def _leftovers(user: Ordinary) -> list[Path]:
 
 @pytest.mark.slow
 def test_the_demo_tells_its_story() -> None:
-    """As an ordinary user, to the end, in lines that fit, without colours where there is no terminal, leaving nothing."""
+    """As an ordinary user, to the end, in lines that fit, without colours where there is no terminal, leaving
+    nothing.
+    """
     with ordinary() as user:
         done = user.run("bash", user.copy(EXAMPLES) / "demo.sh")
 
@@ -36,7 +40,10 @@ def test_the_demo_tells_its_story() -> None:
 @pytest.mark.parametrize(
     ("lie", "complaint"),
     [
-        ("case $1 in plan) echo 'Plan: 9 to add.'; exit 0;; esac", "this should have said: + users.alice/sudo"),
+        (
+            "case $1 in plan) echo 'Plan: 9 to add.'; exit 0;; esac",
+            "this should have said: + users.alice/sudo",
+        ),
         ("case $1 in drift) exit 1;; esac", "this should have ended with exit code 0, but it was 1"),
         ("case $1 in plan) echo planned > host/opt/planned;; esac", "plan changed something"),
     ],

@@ -17,8 +17,15 @@ from reconciler.kinds import discover
 from tests.ordinary import REPOSITORY, minimal_tree, ordinary
 
 FOLDER = REPOSITORY / "examples"
-SPECS = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.yaml") if "files" not in path.relative_to(FOLDER).parts[:-1])
-SCHEMAS: dict[str, type[Validator]] = {"host.schema.json": Draft7Validator, "host.2020-12.schema.json": Draft202012Validator}
+SPECS = sorted(
+    path.relative_to(FOLDER).as_posix()
+    for path in FOLDER.rglob("*.yaml")
+    if "files" not in path.relative_to(FOLDER).parts[:-1]
+)
+SCHEMAS: dict[str, type[Validator]] = {
+    "host.schema.json": Draft7Validator,
+    "host.2020-12.schema.json": Draft202012Validator,
+}
 NOTHING = "No changes. Your host matches the configuration.\n"
 
 FIVE_LINES = """\
@@ -36,14 +43,18 @@ def _data(spec: str) -> Any:
 
 def test_every_kind_has_an_example() -> None:
     """A kind without an example is a kind nobody finds."""
-    missing = [kind for kind in discover() if f"{kind}.yaml" not in SPECS or kind not in _data(f"{kind}.yaml")]
+    missing = [
+        kind for kind in discover() if f"{kind}.yaml" not in SPECS or kind not in _data(f"{kind}.yaml")
+    ]
 
     assert [] == missing
 
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_it_names_its_schema(spec: str) -> None:
-    """The first line is the modeline of the YAML language server, and leads to a published schema from where the example is."""
+    """The first line is the modeline of the YAML language server, and leads to a published schema from where
+    the example is.
+    """
     first = (FOLDER / spec).read_text().partition("\n")[0]
     found = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
 
@@ -57,14 +68,20 @@ def test_the_published_schemas_accept_it(spec: str, schema: str) -> None:
     """An editor that has the schema finds nothing wrong with it."""
     validator = SCHEMAS[schema](json.loads((REPOSITORY / "schemas" / schema).read_text()))
 
-    assert [] == [f"{list(error.absolute_path)}: {error.message}" for error in validator.iter_errors(_data(spec))]
+    assert [] == [
+        f"{list(error.absolute_path)}: {error.message}" for error in validator.iter_errors(_data(spec))
+    ]
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_the_published_schemas_are_not_blind(schema: str) -> None:
     """The check above can fail: a wrong key and a wrong value are found."""
     validator = SCHEMAS[schema](json.loads((REPOSITORY / "schemas" / schema).read_text()))
-    wrong: Any = {"version": 1, "host": "h", "services": {"s": {"exec_start": ["/bin/x"], "limit_nofile": "many", "restrat": "no"}}}
+    wrong: Any = {
+        "version": 1,
+        "host": "h",
+        "services": {"s": {"exec_start": ["/bin/x"], "limit_nofile": "many", "restrat": "no"}},
+    }
 
     assert 2 == len({tuple(error.absolute_path) for error in validator.iter_errors(wrong)})
 

@@ -1,4 +1,7 @@
-"""The state's disk is full: then nothing is changed, for nothing could be brought back. Under `app`, on a real small file system."""
+"""The state's disk is full: then nothing is changed, for nothing could be brought back.
+
+Under `app`, on a real small file system.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ _OLD, _NEW = {"content": "old\n", "mode": "0644"}, {"content": "new\n", "mode": 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """A tree whose state directory is a file system of 400 KiB, with one applied file that is large and does not compress."""
+    """A tree whose state directory is a file system of 400 KiB, with one applied file that is large and does
+    not compress.
+    """
     world = tree(tmp_path / "world")
     (tmp_path / "world/state").rmdir()
     with mounted("tmpfs", "size=400k,mode=0700", tmp_path / "world/state"):
@@ -40,13 +45,16 @@ def _past(world: World, number: int) -> PastRun | None:
 
 @pytest.mark.parametrize("left", [0, 40_000, 120_000])
 def test_a_full_disk_refuses_the_change_rather_than_skipping_the_copy(world: World, left: int) -> None:
-    """What cannot be kept is not replaced, the object is named and the exit code says so; with room the next apply does it.
+    """What cannot be kept is not replaced, the object is named and the exit code says so; with room the next
+    apply does it.
 
     Whatever little room is left. A rollback then has every byte.
     """
     root = Path(world.state).parent / "tree"
     large = root / "srv/large"
-    before, after = (case_of({"files": {"/srv/large": content, "/srv/other": _OLD}}) for content in (_OLD, _NEW))
+    before, after = (
+        case_of({"files": {"/srv/large": content, "/srv/other": _OLD}}) for content in (_OLD, _NEW)
+    )
     world.apply(before.loaded(), before.options)
     noise = os.urandom(300_000)
     large.write_bytes(noise)
@@ -60,7 +68,11 @@ def test_a_full_disk_refuses_the_change_rather_than_skipping_the_copy(world: Wor
         pytest.fail(f"a traceback: {problem!r}")
     told = [found.detail + found.summary for found in done.planned.diagnostics]
     if done.result is not None:
-        told += [f"{address}: {outcome.reason}" for address, outcome in done.result.outcomes.items() if outcome.status is Status.FAILED]
+        told += [
+            f"{address}: {outcome.reason}"
+            for address, outcome in done.result.outcomes.items()
+            if outcome.status is Status.FAILED
+        ]
         assert done.result.exit_code() in (4, 6)
 
     assert was == everything(root)
@@ -75,7 +87,9 @@ def test_a_full_disk_refuses_the_change_rather_than_skipping_the_copy(world: Wor
     past = _past(world, again.result.run)
     assert past is not None
 
-    assert noise == next(saved.content for step in past.steps for saved in step.saved if saved.path == "/srv/large")
+    assert noise == next(
+        saved.content for step in past.steps for saved in step.saved if saved.path == "/srv/large"
+    )
 
 
 def test_the_harness_finds_a_copy_that_is_skipped(world: World) -> None:

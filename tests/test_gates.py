@@ -1,4 +1,6 @@
-"""Services that do not become healthy, on the simulated host: what is put back, what is left, and what a kill in between leaves."""
+"""Services that do not become healthy, on the simulated host: what is put back, what is left, and what a kill
+in between leaves.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,11 @@ GOOD, BAD, FIXED = "1000001", "1000666", "1000002"
 
 def service(seconds: str, **said: Any) -> dict[str, Any]:
     """A service that sleeps; that of the devil is never healthy."""
-    return {"exec_start": ["/usr/bin/sleep", seconds], "health": {"within": "5s", "command": ["/usr/bin/true"]}, **said}
+    return {
+        "exec_start": ["/usr/bin/sleep", seconds],
+        "health": {"within": "5s", "command": ["/usr/bin/true"]},
+        **said,
+    }
 
 
 def loaded(resources: Mapping[str, Any]) -> Loaded:
@@ -51,7 +57,11 @@ def only(seconds: str, **said: Any) -> Loaded:
 
 
 class Sick(Wrapped):
-    """A host on which a unit is not healthy while what systemd has loaded of it, or its configuration, says 666. Counts restarts."""
+    """A host on which a unit is not healthy while what systemd has loaded of it, or its configuration, says
+    666.
+
+    Counts restarts.
+    """
 
     def __init__(self, host: Any, moments: Moments | None = None, *, fails_to_start: bool = False) -> None:
         super().__init__(host, self._look, self._passed)
@@ -64,13 +74,17 @@ class Sick(Wrapped):
             self._moments.pass_by(type(action).__name__)
         if isinstance(action, Unit):
             self.told += [f"{action.verb.value} {unit}" for unit in action.units]
-            bad = {unit: "ExecMainStatus=1" for unit in action.units if self._fails_to_start and self.sick(unit)}
+            bad = {
+                unit: "ExecMainStatus=1" for unit in action.units if self._fails_to_start and self.sick(unit)
+            }
             if bad and action.verb in (UnitVerb.START, UnitVerb.RESTART):
                 self._host.execute(action)
                 return Receipt(failed=bad)
         if isinstance(action, Gate):
             self.told.append(f"gate {action.unit} {action.then}")
-            return Receipt(failed={action.unit: "it says 500"}) if self.sick(action.unit) else Receipt("healthy")
+            return (
+                Receipt(failed={action.unit: "it says 500"}) if self.sick(action.unit) else Receipt("healthy")
+            )
         return None
 
     def _passed(self, action: Action) -> None:
@@ -113,12 +127,14 @@ def applied_world(place: Path, spec: Loaded) -> World:
     return world
 
 
-# ---------------------------------------------------------------------------------------------------- rollback
+# --------------------------------------------------------------------------------------------------- rollback
 
 
 @pytest.mark.parametrize("fails_to_start", [False, True], ids=["gate", "start"])
 def test_a_sick_version_is_put_back(place: Path, fails_to_start: bool) -> None:
-    """The old unit file is back and runs, the ledger says so, nothing but the refusal is kept, it exits 7, and both runs are told."""
+    """The old unit file is back and runs, the ledger says so, nothing but the refusal is kept, it exits 7,
+    and both runs are told.
+    """
     world = applied_world(place, only(GOOD))
     before = picture(world)
     host = Sick(world.host(), fails_to_start=fails_to_start)
@@ -127,7 +143,9 @@ def test_a_sick_version_is_put_back(place: Path, fails_to_start: bool) -> None:
     assert 7 == result.exit_code()
     assert before == without_owed(picture(world))
     assert "put back as it was" in next(iter(result.outcomes.values())).reason
-    assert (("it says 500", "ExecMainStatus=1")[fails_to_start]) in next(iter(result.outcomes.values())).reason
+    assert (
+        (("it says 500", "ExecMainStatus=1")[fails_to_start]) in next(iter(result.outcomes.values())).reason
+    )
     assert not result.owed
     with open_history(world.state) or pytest.fail("no history") as history:
         last, first = history.runs(2)
@@ -137,7 +155,9 @@ def test_a_sick_version_is_put_back(place: Path, fails_to_start: bool) -> None:
 
 
 def test_what_was_put_back_is_not_tried_again_unasked(place: Path) -> None:
-    """The next applies do nothing to it and never exit 0; --retry tries it, and another version is tried by itself."""
+    """The next applies do nothing to it and never exit 0; --retry tries it, and another version is tried by
+    itself.
+    """
     world = applied_world(place, only(GOOD))
     apply(world, only(BAD))
     shown, host = picture(world), Sick(world.host())
@@ -146,7 +166,10 @@ def test_what_was_put_back_is_not_tried_again_unasked(place: Path) -> None:
 
     assert [] == host.told
     assert 4 == again.exit_code()
-    assert ["it is tried again when it changes, or with --retry" in reason.lower() for reason in plan.blocked.values()] == [True]
+    assert [
+        "it is tried again when it changes, or with --retry" in reason.lower()
+        for reason in plan.blocked.values()
+    ] == [True]
     assert shown == picture(world)
     retried = result_of(apply(world, only(BAD), retry=True))
     assert 7 == retried.exit_code()
@@ -157,7 +180,9 @@ def test_what_was_put_back_is_not_tried_again_unasked(place: Path) -> None:
 
 
 def test_back_to_the_old_spec_forgets_the_refusal(place: Path) -> None:
-    """With the spec of before there is nothing to do, one apply clears the row, and the bad version is tried when it comes again."""
+    """With the spec of before there is nothing to do, one apply clears the row, and the bad version is tried
+    when it comes again.
+    """
     world = applied_world(place, only(GOOD))
     apply(world, only(BAD))
 
@@ -168,7 +193,9 @@ def test_back_to_the_old_spec_forgets_the_refusal(place: Path) -> None:
 
 
 def test_a_new_sick_service_is_taken_away(place: Path) -> None:
-    """What was created is gone again, units and links and ledger; it is not tried again, and with its block all memory of it goes."""
+    """What was created is gone again, units and links and ledger; it is not tried again, and with its block
+    all memory of it goes.
+    """
     keep = {"ml-other": service(GOOD)}
     world = applied_world(place, loaded({"services": keep}))
     before = picture(world)
@@ -183,10 +210,15 @@ def test_a_new_sick_service_is_taken_away(place: Path) -> None:
 
 
 def test_its_configuration_goes_back_with_it(place: Path) -> None:
-    """A watched file that made it sick is put back, others that read that file with it, and what does not belong to it stays changed."""
+    """A watched file that made it sick is put back, others that read that file with it, and what does not
+    belong to it stays changed.
+    """
 
     def spec(port: str, other: str) -> Loaded:
-        files = {CONF: {"content": f"{port}\n", "mode": "0644"}, OTHER: {"content": f"{other}\n", "mode": "0644"}}
+        files = {
+            CONF: {"content": f"{port}\n", "mode": "0644"},
+            OTHER: {"content": f"{other}\n", "mode": "0644"},
+        }
         # The second one has no gate, and would run on with what is sick.
         second = {"exec_start": ["/usr/bin/sleep", "7"], "watch": [CONF]}
         return loaded(
@@ -205,8 +237,12 @@ def test_its_configuration_goes_back_with_it(place: Path) -> None:
     assert b"b\n" == world.host().read(OTHER)
     assert {b"8000\n"} == {process.at_start[CONF] for process in after.processes.values()}
     assert 7 == result.exit_code()
-    assert {'files["/etc/ml/api.conf"]', "services.ml-api", "services.second"} == {str(one) for one in result.put_back}
-    assert {str(one) for one in result.put_back} == {str(one) for one in plan_of(world, spec("666", "b")).blocked}
+    assert {'files["/etc/ml/api.conf"]', "services.ml-api", "services.second"} == {
+        str(one) for one in result.put_back
+    }
+    assert {str(one) for one in result.put_back} == {
+        str(one) for one in plan_of(world, spec("666", "b")).blocked
+    }
     assert [] == list(plan_of(world, spec("666", "b")).steps)
     assert 0 == result_of(apply(world, spec("9000", "b"))).exit_code()
     assert frozenset() == picture(world).owed
@@ -214,12 +250,16 @@ def test_its_configuration_goes_back_with_it(place: Path) -> None:
 
 
 def test_a_reload_is_undone_by_a_reload(place: Path) -> None:
-    """A configuration with which it is not well after a reload is put back and read again by the same process; nothing is restarted."""
+    """A configuration with which it is not well after a reload is put back and read again by the same
+    process; nothing is restarted.
+    """
 
     def spec(port: str) -> Loaded:
         said = service(GOOD, watch=[CONF], exec_reload=["/bin/kill", "-HUP", "$MAINPID"], on_change="reload")
         files = {CONF: {"content": f"{port}\n", "mode": "0644"}}
-        return loaded({"directories": {"/etc/ml": {"mode": "0755"}}, "files": files, "services": {"ml-api": said}})
+        return loaded(
+            {"directories": {"/etc/ml": {"mode": "0755"}}, "files": files, "services": {"ml-api": said}}
+        )
 
     world = applied_world(place, spec("8000"))
     process = world.host().units(["ml-api.service"])["ml-api.service"].invocation
@@ -228,13 +268,20 @@ def test_a_reload_is_undone_by_a_reload(place: Path) -> None:
 
     assert 7 == result.exit_code()
     assert b"8000\n" == world.host().read(CONF)
-    assert ["reload ml-api.service", "gate ml-api.service rollback", "reload ml-api.service", "gate ml-api.service warn"] == host.told
+    assert [
+        "reload ml-api.service",
+        "gate ml-api.service rollback",
+        "reload ml-api.service",
+        "gate ml-api.service warn",
+    ] == host.told
     assert process == world.host().units(["ml-api.service"])["ml-api.service"].invocation
     assert [] == list(plan_of(world, spec("666")).steps)
 
 
 def test_what_cannot_be_put_back_says_how(place: Path) -> None:
-    """A file that somebody changes while it is waited for is his: nothing is overwritten, the command is told, and the code is not 7."""
+    """A file that somebody changes while it is waited for is his: nothing is overwritten, the command is
+    told, and the code is not 7.
+    """
     world = applied_world(place, only(GOOD))
 
     class Meddled(Sick):
@@ -254,7 +301,9 @@ def test_what_cannot_be_put_back_says_how(place: Path) -> None:
 
 
 def test_a_start_alone_has_nothing_to_go_back_to(place: Path) -> None:
-    """What stopped by itself and does not become healthy when it is started is left, told, and tried again."""
+    """What stopped by itself and does not become healthy when it is started is left,
+    told, and tried again.
+    """
     world = applied_world(place, only(GOOD))
     world.host().execute(Unit(UnitVerb.STOP, ("ml-api.service",)))
     with mock.patch.object(Sick, "sick", return_value=True):
@@ -279,11 +328,13 @@ def test_other_failures_are_told_by_the_code(place: Path) -> None:
     assert {Status.FAILED} == {outcome.status for outcome in result.outcomes.values()}
 
 
-# ---------------------------------------------------------------------------------------------------- fail and warn
+# ---------------------------------------------------------------------------------------------- fail and warn
 
 
 def test_fail_leaves_it_and_asks_again(place: Path) -> None:
-    """With `then: fail` the new version stays, no apply exits 0 before it is healthy, and nothing is restarted for that."""
+    """With `then: fail` the new version stays, no apply exits 0 before it is healthy, and nothing is
+    restarted for that.
+    """
     health = {"within": "1s", "then": "fail"}
     world = applied_world(place, only(GOOD, health=health))
     first, host = result_of(apply(world, only(BAD, health=health))), Sick(world.host())
@@ -301,7 +352,9 @@ def test_fail_leaves_it_and_asks_again(place: Path) -> None:
 
 
 def test_what_was_left_is_what_a_later_one_goes_back_to(place: Path) -> None:
-    """After a version that was left though it is not healthy, a sick one is put back to that, and not to the last healthy one."""
+    """After a version that was left though it is not healthy, a sick one is put back to that, and not to the
+    last healthy one.
+    """
     left, sick = only(BAD, health={"within": "1s", "then": "fail"}), only("666666")
     world = applied_world(place, only(GOOD))
     apply(world, left)
@@ -320,7 +373,9 @@ def test_warn_counts_as_applied(place: Path) -> None:
     world = applied_world(place, only(GOOD, health=health))
     result = result_of(apply(world, only(BAD, health=health)))
 
-    assert [("not healthy", "ml-api.service: it says 500")] == [(found.summary, found.detail) for found in result.diagnostics]
+    assert [("not healthy", "ml-api.service: it says 500")] == [
+        (found.summary, found.detail) for found in result.diagnostics
+    ]
     assert 0 == result.exit_code()
     assert plan_of(world, only(BAD, health=health)).empty
     assert frozenset() == picture(world).owed
@@ -330,7 +385,10 @@ def test_warn_counts_as_applied(place: Path) -> None:
 
 
 def _configured(port: str) -> dict[str, Any]:
-    watching = {"ml-api": service(GOOD, watch=[CONF]), "second": {"exec_start": ["/usr/bin/sleep", "7"], "watch": [CONF]}}
+    watching = {
+        "ml-api": service(GOOD, watch=[CONF]),
+        "second": {"exec_start": ["/usr/bin/sleep", "7"], "watch": [CONF]},
+    }
     files = {CONF: {"content": f"{port}\n", "mode": "0644"}}
     return {"directories": {"/etc/ml": {"mode": "0755"}}, "files": files, "services": watching}
 
@@ -344,7 +402,10 @@ def _killed(world: World, spec: Loaded, at: int) -> Moments:
 
 _KEEP = {"ml-other": service(GOOD)}
 VERSIONS = {
-    "changed": ({"services": {**_KEEP, "ml-api": service(GOOD)}}, {"services": {**_KEEP, "ml-api": service(BAD)}}),
+    "changed": (
+        {"services": {**_KEEP, "ml-api": service(GOOD)}},
+        {"services": {**_KEEP, "ml-api": service(BAD)}},
+    ),
     "created": ({"services": _KEEP}, {"services": {**_KEEP, "ml-api": service(BAD)}}),
     "its configuration": (_configured("8000"), _configured("666")),
 }
@@ -353,7 +414,9 @@ VERSIONS = {
 
 @pytest.mark.parametrize("what", VERSIONS)
 def test_a_kill_anywhere_ends_with_the_old_version(what: str, place: Path) -> None:
-    """Killed at any moment of the apply or of the undo: the next apply of that spec ends with what was there before, never with 0."""
+    """Killed at any moment of the apply or of the undo: the next apply of that spec ends with what was there
+    before, never with 0.
+    """
     old, bad = map(loaded, VERSIONS[what])
     start = applied_world(place, old)
     expected, undisturbed = picture(start), start.copied(place / "undisturbed")
@@ -374,7 +437,9 @@ def test_a_kill_anywhere_ends_with_the_old_version(what: str, place: Path) -> No
 
 @pytest.mark.parametrize("next_one", [GOOD, FIXED], ids=["old", "fixed"])
 def test_a_kill_anywhere_and_then_another_spec(next_one: str, place: Path) -> None:
-    """Killed at any moment, and then the old spec or a good one: it converges, owes nothing and has nothing more to do."""
+    """Killed at any moment, and then the old spec or a good one: it converges, owes nothing and has nothing
+    more to do.
+    """
     start = applied_world(place, only(GOOD))
     for at, name in enumerate(_killed(start.copied(place / "undisturbed"), only(BAD), -1).names):
         world = start.copied(place / f"crash-{at}")
@@ -386,7 +451,7 @@ def test_a_kill_anywhere_and_then_another_spec(next_one: str, place: Path) -> No
         assert next_one.encode() in (world.host().loaded("ml-api.service") or b"")
 
 
-# ---------------------------------------------------------------------------------------------------- the test itself
+# -------------------------------------------------------------------------------------------- the test itself
 
 
 def _all_of_it(place: Path) -> None:
@@ -401,10 +466,16 @@ def _all_of_it(place: Path) -> None:
     [
         pytest.param("reconciler.engine.units.gates.incurred", lambda _: iter(()), id="a gate is not owed"),
         pytest.param("reconciler.engine.units.gates.refused", lambda *_: {}, id="a refusal is forgotten"),
-        pytest.param("reconciler.engine.undo.auto_rollback._watched", lambda *_: frozenset(), id="its configuration stays"),
+        pytest.param(
+            "reconciler.engine.undo.auto_rollback._watched",
+            lambda *_: frozenset(),
+            id="its configuration stays",
+        ),
     ],
 )
 def test_planted_mistakes_are_found(where: str, what: Any, place: Path) -> None:
-    """The tests above fail where a gate is forgotten by a kill, a refusal by the next apply, or the configuration by the undo."""
+    """The tests above fail where a gate is forgotten by a kill, a refusal by the next apply, or the
+    configuration by the undo.
+    """
     with mock.patch(where, what), pytest.raises(AssertionError):
         _all_of_it(place)

@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("pydantic", "pydantic_core", "ruamel", "rich", "deepdiff", "jsonschema", "asyncio", "ssl", "urllib.request", "importlib.metadata")
+HEAVY = (
+    "pydantic",
+    "pydantic_core",
+    "ruamel",
+    "rich",
+    "deepdiff",
+    "jsonschema",
+    "asyncio",
+    "ssl",
+    "urllib.request",
+    "importlib.metadata",
+)
 """30 to 110 ms each."""
 
 _PROGRAM = """
@@ -26,7 +37,9 @@ def imported(*arguments: str) -> set[str]:
     """The modules that a command has imported when it ends, whatever it ends with."""
     program = _PROGRAM.format(arguments=arguments)
     argv = [sys.executable, "-c", program]
-    said = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=120)
+    said = subprocess.run(
+        argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=120
+    )
     lines = [line for line in said.stderr.splitlines() if line.startswith("imported:")]
     assert lines, said.stderr
     return set(lines[-1].split()[1:])
@@ -72,7 +85,9 @@ FOR_OTHERS = (
 typer itself brings difflib and subprocess, pydantic importlib.metadata.
 """
 MODELS = {"pydantic", "pydantic_core", "yaml", "reconciler.kinds.services.kind", "reconciler.spec.load"}
-"""What a spec is understood with: of a spec that was understood before, a plan asks only whether the host is still so."""
+"""What a spec is understood with: of a spec that was understood before, a plan asks only whether the host is
+still so.
+"""
 _SPEC = """\
 version: 1
 host: h1
@@ -92,7 +107,9 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     spec, tree = str(base / "host.yaml"), str(base / "tree")
     for arguments, said in ((["apply", "--auto-approve"], "Apply complete!"), (["plan"], "No changes.")):
         program = _PROGRAM.format(arguments=(arguments[0], spec, "--root", tree, *arguments[1:]))
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120
+        )
 
         assert said in done.stdout, done.stderr
     return spec, tree
@@ -113,7 +130,9 @@ def test_nothing_to_do_imports_little(settled: tuple[str, str], command: str) ->
 
 
 def test_a_plan_with_changes_is_what_needs_them(settled: tuple[str, str], tmp_path: Path) -> None:
-    """The other way round: a service whose unit differs brings in deepdiff, so the names above are spelled as Python does."""
+    """The other way round: a service whose unit differs brings in deepdiff, so the names above are spelled as
+    Python does.
+    """
     spec = tmp_path / "host.yaml"
     spec.write_text(_SPEC.replace("OOMScoreAdjust: 5", "OOMScoreAdjust: 6"))
 
@@ -123,7 +142,9 @@ def test_a_plan_with_changes_is_what_needs_them(settled: tuple[str, str], tmp_pa
 def test_the_journal_needs_no_reporting() -> None:
     """What an apply says to systemd's journal does not bring in what figures, mails and webhooks need."""
     program = "import reconciler.app.apply, reconciler.app.journal, sys; print(*sys.modules)"
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
 
     assert "reconciler.app.journal" in said
     assert set() == {
@@ -160,7 +181,9 @@ print(Model(a="1").a)
 
 @pytest.mark.parametrize("refused", [True, False])
 def test_no_plugin_of_pydantic_is_imported(refused: bool) -> None:
-    """What an installed package registers with pydantic is not imported by us; without `refuse_plugins` it would be."""
+    """What an installed package registers with pydantic is not imported by us; without `refuse_plugins` it
+    would be.
+    """
     plain = {name: value for name, value in os.environ.items() if name != "PYDANTIC_DISABLE_PLUGINS"}
     program = [sys.executable, "-c", PLUGIN.format(refused=refused)]
     said = subprocess.run(program, capture_output=True, text=True, check=True, env=plain).stdout
@@ -170,7 +193,9 @@ def test_no_plugin_of_pydantic_is_imported(refused: bool) -> None:
 
 
 def test_what_is_registered_for_the_end_is_done() -> None:
-    """The process leaves at once, with its code, everything printed, and after what asked to be called at its end."""
+    """The process leaves at once, with its code, everything printed, and after what asked to be called at its
+    end.
+    """
     program = (
         "import atexit, sys\n"
         "from reconciler.host.process.streams import guard_streams, leave\n"

@@ -1,4 +1,6 @@
-"""Random mixes of people who come, change and leave: the plan's steps are the apply's, and a rollback brings everybody back."""
+"""Random mixes of people who come, change and leave: the plan's steps are the apply's, and a rollback brings
+everybody back.
+"""
 
 from __future__ import annotations
 
@@ -50,11 +52,16 @@ def _loaded(spec: dict[str, Any]) -> Loaded:
 
 def _members(world: worlds.World) -> dict[str, tuple[str, frozenset[str]]]:
     """The primary group and the other groups of everybody who can log in."""
-    accounts = {path: world.host().read(path).decode() for path in ("/etc/passwd", "/etc/group", "/etc/shadow")}
+    accounts = {
+        path: world.host().read(path).decode() for path in ("/etc/passwd", "/etc/group", "/etc/shadow")
+    }
     rows = {path: [line.split(":") for line in text.splitlines()] for path, text in accounts.items()}
     names = {row[2]: row[0] for row in rows["/etc/group"]}
     shut = {row[0] for row in rows["/etc/shadow"] if row[7] == "1"}
-    groups = {row[0]: frozenset(group[0] for group in rows["/etc/group"] if row[0] in group[3].split(",")) for row in rows["/etc/passwd"]}
+    groups = {
+        row[0]: frozenset(group[0] for group in rows["/etc/group"] if row[0] in group[3].split(","))
+        for row in rows["/etc/passwd"]
+    }
     return {row[0]: (names[row[3]], groups[row[0]]) for row in rows["/etc/passwd"] if row[0] not in shut}
 
 
@@ -83,7 +90,9 @@ def _check(seed: int, place: Path) -> None:
 
 @pytest.mark.parametrize("start", range(0, 200, _BATCH))
 def test_what_a_plan_shows_is_what_an_apply_does(start: int, place: Path) -> None:
-    """Every step, in that order, and nothing else; the next plan is empty; a rollback gives everybody their groups back."""
+    """Every step, in that order, and nothing else; the next plan is empty; a rollback gives everybody their
+    groups back.
+    """
     for seed in range(start, start + _BATCH):
         _check(seed, place / str(seed))
 

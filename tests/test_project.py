@@ -1,4 +1,6 @@
-"""The project's own promises: locks, set-up, help, the import contract, and that nothing is left out in silence."""
+"""The project's own promises: locks, set-up, help, the import contract, and that nothing is left out in
+silence.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,20 @@ def _pins(name: str) -> dict[str, str]:
 
 
 def _run(*argv: str | Path, cwd: Path = REPOSITORY, **env: str) -> subprocess.CompletedProcess[str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "MAKE", "MFLAGS", "RECONCILER_"))}
-    return subprocess.run(argv, cwd=cwd, env={**kept, **env}, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("PYTEST_", "MAKE", "MFLAGS", "RECONCILER_"))
+    }
+    return subprocess.run(
+        argv,
+        cwd=cwd,
+        env={**kept, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 # ------------------------------------------------------------------------------------------------ locks
@@ -31,10 +45,16 @@ def _run(*argv: str | Path, cwd: Path = REPOSITORY, **env: str) -> subprocess.Co
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_locks_name_no_address(name: str) -> None:
-    """Which index serves a package is the machine's business: no lock says where from, and none overrides it."""
+    """Which index serves a package is the machine's business: no lock says where
+    from, and none overrides it.
+    """
     lines = (REPOSITORY / name).read_text().splitlines()
 
-    assert [] == [line for line in lines if "://" in line or re.match(r"\s*-(-[a-z]|[a-z])", line.removeprefix("    --hash"))]
+    assert [] == [
+        line
+        for line in lines
+        if "://" in line or re.match(r"\s*-(-[a-z]|[a-z])", line.removeprefix("    --hash"))
+    ]
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -42,7 +62,11 @@ def test_locks_pin_and_hash_everything(name: str) -> None:
     """Every package in a lock has one version and at least one hash."""
     blocks = re.split(r"\n(?=[a-z0-9])", (REPOSITORY / name).read_text())
 
-    assert [] == [block for block in blocks if not re.match(r"[a-z0-9-]+==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", block)]
+    assert [] == [
+        block
+        for block in blocks
+        if not re.match(r"[a-z0-9-]+==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", block)
+    ]
 
 
 def test_the_locks_agree() -> None:
@@ -60,7 +84,7 @@ def test_typer_stays_below_the_release_that_imports_pydantic() -> None:
     assert (0, 29) > (int(major), int(minor))
 
 
-# ------------------------------------------------------------------------------------------------ set-up and help
+# -------------------------------------------------------------------------------------------- set-up and help
 
 
 def test_help_names_every_target() -> None:
@@ -82,13 +106,18 @@ def _fake_python(place: Path, script: str) -> Path:
 @pytest.mark.parametrize(
     ("script", "complaint"),
     [
-        ("[[ $1 == -V ]] && echo Python 3.9.2; [[ $2 != *version_info* ]]", "Python 3.9.2; 3.11 or newer is needed"),
+        (
+            "[[ $1 == -V ]] && echo Python 3.9.2; [[ $2 != *version_info* ]]",
+            "Python 3.9.2; 3.11 or newer is needed",
+        ),
         ("[[ $2 != *ensurepip* ]]", "apt-get install python3-venv"),
         ("[[ $1 != -m ]]", "venv .* failed"),
     ],
 )
 def test_set_up_says_what_is_missing(tmp_path: Path, script: str, complaint: str) -> None:
-    """A Python that is too old or cannot make a virtual environment is named, with what to do; nothing is half made."""
+    """A Python that is too old or cannot make a virtual environment is named, with what to do; nothing is
+    half made.
+    """
     done = _run("bash", "tools/set-up-venv", _fake_python(tmp_path, script), tmp_path / "venv")
 
     assert done.returncode == 1
@@ -128,7 +157,7 @@ def test_the_wheel_has_what_it_needs(tmp_path: Path) -> None:
     assert [] == [name for name in names if name.startswith(("tests/", "tools/"))]
 
 
-# ------------------------------------------------------------------------------------------------ the import contract
+# ---------------------------------------------------------------------------------------- the import contract
 
 VIOLATIONS = {
     "upwards": ("core/address.py", "import reconciler.engine"),
@@ -141,11 +170,18 @@ VIOLATIONS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("violation", VIOLATIONS)
 def test_the_import_contract_catches(violation: str, tmp_path: Path) -> None:
-    """Every kind of forbidden import breaks the contract; that the tree as it is keeps it is `make check`'s to say."""
+    """Every kind of forbidden import breaks the contract; that the tree as it is keeps it is `make check`'s
+    to say.
+    """
     file, line = VIOLATIONS[violation]
-    shutil.copytree(REPOSITORY / "reconciler", tmp_path / "reconciler", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        REPOSITORY / "reconciler", tmp_path / "reconciler", ignore=shutil.ignore_patterns("__pycache__")
+    )
     shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
-    lint = "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports_command; lint_imports_command(['--no-cache'])"
+    lint = (
+        "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports_command;"
+        " lint_imports_command(['--no-cache'])"
+    )
     before = _run(sys.executable, "-c", lint, cwd=tmp_path)
     planted = tmp_path / "reconciler" / file
     planted.parent.mkdir(exist_ok=True)
@@ -155,7 +191,7 @@ def test_the_import_contract_catches(violation: str, tmp_path: Path) -> None:
     assert (0, 1) == (before.returncode, after.returncode), before.stdout + after.stdout
 
 
-# ------------------------------------------------------------------------------------------------ what is left out
+# ------------------------------------------------------------------------------------------- what is left out
 
 MODULE = """
 import pytest
@@ -171,9 +207,23 @@ def test_needs_something():
 
 def _session(place: Path, *, skip: bool, insist: str, workers: str = "0") -> subprocess.CompletedProcess[str]:
     (place / "test_it.py").write_text(MODULE.format(skip=skip))
-    options = ["-p", "xdist", "-p", "tests.left_out", "-p", "no:cacheprovider", "-n", workers, f"--rootdir={place}", "-c", os.devnull]
+    options = [
+        "-p",
+        "xdist",
+        "-p",
+        "tests.left_out",
+        "-p",
+        "no:cacheprovider",
+        "-n",
+        workers,
+        f"--rootdir={place}",
+        "-c",
+        os.devnull,
+    ]
     argv: list[str | Path] = [sys.executable, "-m", "pytest", *options, place]
-    return _run(*argv, PYTHONPATH=str(REPOSITORY), RECONCILER_TEST_ALL=insist, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    return _run(
+        *argv, PYTHONPATH=str(REPOSITORY), RECONCILER_TEST_ALL=insist, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"
+    )
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])

@@ -40,16 +40,23 @@ def _anchor(heading: str) -> str:
 
 @pytest.mark.parametrize("page", ["README.md", WALK, "docs/snapshots.md"])
 def test_transcripts_are_real(page: str, booted: BootedHost) -> None:
-    """What the page shows after each `$` is what the tool prints on a host where the demo's spec was applied."""
+    """What the page shows after each `$` is what the tool prints on a host where the
+    demo's spec was applied.
+    """
     booted.copy_in(REPOSITORY / "examples/demo", "/root/demo")
     booted.run("/bin/sh", "-c", "echo gpu-01 > /etc/hostname; hostname gpu-01")
     booted.reconciler("apply", "host.yaml", "--auto-approve", cwd="/root/demo")
     text = (REPOSITORY / page).read_text()
     shown = [step for block in _blocks(text, "console") for step in _steps(block)]
-    real = [(command, booted.run("/bin/bash", "-c", f"{command} 2>&1", check=False, cwd="/root/demo").stdout) for command, _ in shown]
+    real = [
+        (command, booted.run("/bin/bash", "-c", f"{command} 2>&1", check=False, cwd="/root/demo").stdout)
+        for command, _ in shown
+    ]
 
     assert len(shown) >= 2
-    assert shown == [(command, output.strip("\n") + "\n" if output.strip() else "") for command, output in real]
+    assert shown == [
+        (command, output.strip("\n") + "\n" if output.strip() else "") for command, output in real
+    ]
 
 
 def test_the_test_command_is_there() -> None:
@@ -116,6 +123,11 @@ def test_every_decision_is_in_the_index() -> None:
     """docs/README.md has a line for each decision, by its title and date, in order."""
     pages = sorted((REPOSITORY / "docs/decisions").glob("*.md"))
     titles = [page.read_text().partition("\n")[0].removeprefix("# ") for page in pages]
-    wanted = [f"| [{title}](decisions/{page.name}) | {page.name[:10]} |" for title, page in zip(titles, pages, strict=True)]
+    wanted = [
+        f"| [{title}](decisions/{page.name}) | {page.name[:10]} |"
+        for title, page in zip(titles, pages, strict=True)
+    ]
 
-    assert wanted == [line for line in (REPOSITORY / "docs/README.md").read_text().splitlines() if "](decisions/" in line]
+    assert wanted == [
+        line for line in (REPOSITORY / "docs/README.md").read_text().splitlines() if "](decisions/" in line
+    ]

@@ -1,4 +1,6 @@
-"""Every case, applied and rolled back: the host is as it was before, to the byte, and the spec is wanted again."""
+"""Every case, applied and rolled back: the host is as it was before, to the byte, and the spec is wanted
+again.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ from tests.worlds import World, swapped
 _FREE = [case for case in all_cases() if not case.refused]
 
 
-def rolled_back(world: World, options: RollbackOptions | None = None, host: Any = None, store: Any = Store) -> RolledBack:
+def rolled_back(
+    world: World, options: RollbackOptions | None = None, host: Any = None, store: Any = Store
+) -> RolledBack:
     """Roll back as the command does, on the host or on one that is wrapped."""
     there = host or world.host()
     places = (("open_host", lambda *_: there), ("state_directory", lambda *_: world.state), ("Store", store))
@@ -36,33 +40,53 @@ def rolled_back(world: World, options: RollbackOptions | None = None, host: Any 
         return roll_back(replace(options or RollbackOptions(), root="/"), lambda _: True, lambda _: None, 0)
 
 
-ACCOUNT_FILES = frozenset(f"/etc/{name}" for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid"))
+ACCOUNT_FILES = frozenset(
+    f"/etc/{name}" for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
+)
 
 
 def wanted_by(world: World, case: Case) -> list[tuple[Any, ...]]:
-    """What the plan for the case's spec wants. Before the first apply there is no key: the digest of a secret is another one each time."""
+    """What the plan for the case's spec wants.
+
+    Before the first apply there is no key: the digest of a secret is another one each time.
+    """
     plan = plan_of(world, case)
-    return [(str(one.address), one.verb, one.origin, tuple(item.path for item in one.fields)) for one in plan.changes]
+    return [
+        (str(one.address), one.verb, one.origin, tuple(item.path for item in one.fields))
+        for one in plan.changes
+    ]
 
 
 def exceptions(before: Picture, after: Picture, done: RolledBack) -> set[str]:
-    """Paths that may differ after a rollback, each for a reason that the rollback tells: nobody's data is deleted, and no account."""
+    """Paths that may differ after a rollback, each for a reason that the rollback tells: nobody's data is
+    deleted, and no account.
+    """
     assert done.planned is not None
     told = " ".join(why for reasons in done.planned.reversal.kept.values() for why in reasons)
     found: set[str] = set()
     for path in after.paths.keys() - before.paths.keys():
         if f"{path} stays: " in told or any(f"{above} stays: " in told for above in parents(path)):
             found.add(path)
-        if after.paths[path][0] == "file" and any(getattr(step.action, "path", "") == path for step in done.planned.reversal.steps):
+        if after.paths[path][0] == "file" and any(
+            getattr(step.action, "path", "") == path for step in done.planned.reversal.steps
+        ):
             # Somebody's file of keys: its lines are gone, the empty file is his.
             assert digest(b"") == after.paths[path][-1], path
             found.add(path)
-    found |= {path for path in before.paths if any(f"{at} does not come back: " in told for at in (path, *parents(path)))}
+    found |= {
+        path
+        for path in before.paths
+        if any(f"{at} does not come back: " in told for at in (path, *parents(path)))
+    }
     if "user " in told or "group " in told:
         found |= ACCOUNT_FILES
     if "stays complete" in told:
         # A number that had no name has one now.
-        found |= {path for path in before.paths.keys() & after.paths.keys() if before.paths[path][:3] == after.paths[path][:3]}
+        found |= {
+            path
+            for path in before.paths.keys() & after.paths.keys()
+            if before.paths[path][:3] == after.paths[path][:3]
+        }
     return found
 
 
@@ -79,13 +103,17 @@ def parents(path: str) -> Iterator[str]:
     ids=lambda value: {True: "simulated", False: "tree"}[value] if isinstance(value, bool) else value.name,
 )
 def test_a_rollback_brings_everything_back(case: Case, running: bool, place: Path) -> None:
-    """What an apply did, a rollback undoes: type, mode, owner, content and links of everything, units, what is owed, and the ledger."""
+    """What an apply did, a rollback undoes: type, mode, owner, content and links of everything, units, what
+    is owed, and the ledger.
+    """
     world = world_of(case, place / "world", running=running)
     before, wanted, plan = picture(world), wanted_by(world, case), plan_of(world, case)
     applied = world.apply(case.loaded(), case.options)
     if applied.result is None or not any(not step.held for step in plan.steps):
         return
-    if not any(change.verb for change in plan.changes) and all(isinstance(step.action, Unit) for step in plan.steps):
+    if not any(change.verb for change in plan.changes) and all(
+        isinstance(step.action, Unit) for step in plan.steps
+    ):
         return  # processes that had something older: there is nothing to bring back
     done = rolled_back(world)
     after = picture(world)
@@ -97,31 +125,45 @@ def test_a_rollback_brings_everything_back(case: Case, running: bool, place: Pat
     assert {path: facts for path, facts in before.paths.items() if path not in allowed} == {
         path: facts for path, facts in after.paths.items() if path not in allowed
     }
-    assert {name: state[1:] for name, state in before.units.items()} == {name: state[1:] for name, state in after.units.items()}
+    assert {name: state[1:] for name, state in before.units.items()} == {
+        name: state[1:] for name, state in after.units.items()
+    }
     assert before.owed == after.owed
     if not allowed:
         # What was found as declared stays known as ours: there was nothing to undo about it.
         found = {part.address for part in plan.converged}
-        assert before.ledger == {address: row for address, row in after.ledger.items() if address not in found}
+        assert before.ledger == {
+            address: row for address, row in after.ledger.items() if address not in found
+        }
         assert wanted == wanted_by(world, case)
 
 
-# ---------------------------------------------------------------------------------------------------- the test itself
+# -------------------------------------------------------------------------------------------- the test itself
 
 
 @pytest.mark.parametrize(
     ("where", "what"),
     [
         pytest.param(
-            "reconciler.engine.undo.undo_steps.SetAccess", lambda path, _, *rest: SetAccess(path, "0777", *rest), id="another mode"
+            "reconciler.engine.undo.undo_steps.SetAccess",
+            lambda path, _, *rest: SetAccess(path, "0777", *rest),
+            id="another mode",
         ),
         pytest.param("reconciler.engine.undo.rollback._rows", lambda *_: ([], []), id="the ledger is left"),
-        pytest.param("reconciler.engine.undo.undo_steps.unit_steps", lambda *_, **__: Units(), id="units are left"),
+        pytest.param(
+            "reconciler.engine.undo.undo_steps.unit_steps", lambda *_, **__: Units(), id="units are left"
+        ),
     ],
 )
 def test_a_planted_mistake_is_found(where: str, what: Callable[..., Any], place: Path) -> None:
-    """The test above fails for a rollback that brings back another mode, forgets the ledger, or leaves units as they are."""
-    tried = [case for case in _FREE if case.kind in ("files", "services") and len(case.expected(running=True).steps) > 0]
+    """The test above fails for a rollback that brings back another mode, forgets the ledger, or leaves units
+    as they are.
+    """
+    tried = [
+        case
+        for case in _FREE
+        if case.kind in ("files", "services") and len(case.expected(running=True).steps) > 0
+    ]
 
     assert any(_is_found(case, where, what, place / str(n)) for n, case in enumerate(tried))
 
@@ -135,7 +177,7 @@ def _is_found(case: Case, where: str, what: Callable[..., Any], place: Path) -> 
     return False
 
 
-# ---------------------------------------------------------------------------------------------------- kills, and the way back
+# ------------------------------------------------------------------------------------ kills, and the way back
 
 
 def _applied(case: Case, place: Path) -> World | None:
@@ -172,8 +214,13 @@ def test_a_killed_rollback_is_finished_by_the_same_one(case: Case, place: Path) 
         found = picture(world)
 
         assert not done.diagnostics, f"after a crash at moment {at}, {name}: {done.diagnostics}"
-        assert (expected.paths, expected.ledger) == (found.paths, found.ledger), f"after a crash at moment {at}, {name}, of {moments.names}"
-        assert {unit: words[1] for unit, words in expected.units.items()} == {unit: words[1] for unit, words in found.units.items()}
+        assert (expected.paths, expected.ledger) == (
+            found.paths,
+            found.ledger,
+        ), f"after a crash at moment {at}, {name}, of {moments.names}"
+        assert {unit: words[1] for unit, words in expected.units.items()} == {
+            unit: words[1] for unit, words in found.units.items()
+        }
 
 
 def last_run_of(world: World) -> int:
@@ -186,17 +233,22 @@ def last_run_of(world: World) -> int:
 
 @pytest.mark.parametrize("case", some(_FREE, 2), ids=lambda case: case.name)
 def test_after_a_killed_rollback_an_apply_converges(case: Case, place: Path) -> None:
-    """Killed anywhere, and then the spec applied: all is as the spec says, as if there had been no rollback."""
+    """Killed anywhere, and then the spec applied: all is as the spec says, as if
+    there had been no rollback.
+    """
     start = _applied(case, place / "start")
     if start is None:
         return
     moments = crashing(start.copied(place / "undisturbed"), at=-1)
-    between = [at for at, name in enumerate(moments.names) if name.startswith("after")]  # the host is neither as before nor as after
+    between = [
+        at for at, name in enumerate(moments.names) if name.startswith("after")
+    ]  # the host is neither as before nor as after
     for at in (between[number] for number in sample(len(between), case)):
         name = moments.names[at]
         world = start.copied(place / f"crash-{at}")
         crashing(world, at)
-        # What was found broken in the case is found again after a rollback: the case's own options, and adoption for what is theirs again.
+        # What was found broken in the case is found again after a rollback: the case's own options, and
+        # adoption for what is theirs again.
         world.apply(case.loaded(), replace(case.options, adopt=True))
         left = [step for step in plan_of(world, case).steps if not step.held]
 
@@ -224,4 +276,6 @@ def test_a_rollback_can_be_rolled_back(case: Case, place: Path) -> None:
         assert {path: facts for path, facts in applied.paths.items() if path not in allowed} == {
             path: facts for path, facts in found.paths.items() if path not in allowed
         }
-        assert {unit: words[1] for unit, words in applied.units.items()} == {unit: words[1] for unit, words in found.units.items()}
+        assert {unit: words[1] for unit, words in applied.units.items()} == {
+            unit: words[1] for unit, words in found.units.items()
+        }

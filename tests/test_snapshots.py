@@ -1,4 +1,6 @@
-"""A plan from a snapshot is the plan on the host, or says where it is incomplete: every case, on a simulated host and in a tree."""
+"""A plan from a snapshot is the plan on the host, or says where it is incomplete: every case, on a simulated
+host and in a tree.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,10 @@ _SECRET = ("files/no-longer-sensitive", "files/sensitive-changed",
            "services/credential", "services/watched-no-longer-sensitive", "files/shadow")  # fmt: skip
 _KEYS = ("ssh_keys/adoption-of-modes", "ssh_keys/at-least", "ssh_keys/exactly")
 _INCOMPLETE = frozenset((*_NOT_FOR_ALL, *_SECRET, *_KEYS))
-"""Cases in which the snapshot lacks something for the sake of secrets: what is in somebody else's file that not everybody can read, the
-content of a sensitive file, and a file of keys with a line that is none, which may be anything."""
+"""Cases in which the snapshot lacks something for the sake of secrets: what is in somebody else's file that
+not everybody can read, the content of a sensitive file, and a file of keys with a line that is none, which
+may be anything.
+"""
 NOW = "2026-01-01T00:00:00Z"
 
 
@@ -53,7 +57,16 @@ def taken(world: World, name: str = HOST) -> Any:
     known = read_started(world.state, memory.key) if world.running else None
     started = known.started if known else {}
     who = {"name": name, "machine": ""}
-    data = take(host, discover(), memory, who=who, units=sorted(set(names)), now=NOW, tool_version="0", started=started)
+    data = take(
+        host,
+        discover(),
+        memory,
+        who=who,
+        units=sorted(set(names)),
+        now=NOW,
+        tool_version="0",
+        started=started,
+    )
     return json.loads(json.dumps(data))
 
 
@@ -73,12 +86,16 @@ def shown(found: Planned) -> dict[str, Any]:
         data.pop(name, None)
     for row in data["unreadable"]:
         # The simulated host tells of links in other words than a real one.
-        row["reason"] = row["reason"].partition(": ")[0] if "symbolic link" in row["reason"] else row["reason"]
+        row["reason"] = (
+            row["reason"].partition(": ")[0] if "symbolic link" in row["reason"] else row["reason"]
+        )
     return data
 
 
 def _is_approval(here: dict[str, Any], live: Planned) -> bool:
-    """Whether the plan that was made elsewhere approves the one on the host, as far as such a plan can be approved."""
+    """Whether the plan that was made elsewhere approves the one on the host, as far as such a plan can be
+    approved.
+    """
     assert live.plan is not None
     assert live.plan.approval is not None or here["partial"]
     here = here | {SEAL: seal(here)}
@@ -114,15 +131,37 @@ def test_the_plan_from_a_snapshot_is_the_plan_on_the_host(case: Case, running: b
 _UNIT, _SLEEP = "/etc/systemd/system/ml-api.service", "[Service]\nExecStart=/usr/bin/sleep infinity\n"
 _API: dict[str, Any] = {"services": {"ml-api": {"exec_start": ["/usr/bin/sleep", "infinity"]}}}
 _RICHER: dict[str, Any] = {
-    "services": {"ml-api": {**_API["services"]["ml-api"], "nice": 5, "after": ["a.service"], "documentation": ["man:x(1)"]}}
+    "services": {
+        "ml-api": {
+            **_API["services"]["ml-api"],
+            "nice": 5,
+            "after": ["a.service"],
+            "documentation": ["man:x(1)"],
+        }
+    }
 }
-_LOGS: dict[str, Any] = {"logrotate": {"app": {"paths": ["/var/log/app.log"], "frequency": "daily", "rotate": 3}}}
+_LOGS: dict[str, Any] = {
+    "logrotate": {"app": {"paths": ["/var/log/app.log"], "frequency": "daily", "rotate": 3}}
+}
 _TIMER: dict[str, Any] = {"timers": {"nightly": {"exec_start": ["/usr/bin/true"], "schedule": "daily"}}}
 _POLICY = "/etc/logrotate.d/app"
 _THEIRS: tuple[tuple[str, str, dict[str, Any], bool], ...] = (
     (_UNIT, _SLEEP, _API, True),
-    (_UNIT, f"{_SLEEP}Nice=5\nNice=7\n[Unit]\nAfter=b.service a.service\nDocumentation=man:x(1) man:y(1)\n", _RICHER, True),
-    (_UNIT, f"# {{not}} shown\n{_SLEEP.replace('infinity', chr(92) + chr(10) + ' infinity')}Nice = 5\n[Foo]\nA=b\n", _RICHER, True),
+    (
+        _UNIT,
+        f"{_SLEEP}Nice=5\nNice=7\n[Unit]\nAfter=b.service a.service\nDocumentation=man:x(1) man:y(1)\n",
+        _RICHER,
+        True,
+    ),
+    (
+        _UNIT,
+        (
+            f"# {{not}} shown\n{_SLEEP.replace('infinity', chr(92) + chr(10) + ' infinity')}Nice ="
+            " 5\n[Foo]\nA=b\n"
+        ),
+        _RICHER,
+        True,
+    ),
     (_UNIT, f"{_SLEEP}ExecStart=\nExecStart=/usr/bin/other --flag\nPrivateTmp=true\n", _API, True),
     (_UNIT, f"{_SLEEP}User=nobody\nEnvironment=A=1\n", _API, False),
     (_UNIT, f"{_SLEEP}SetCredential=a:b\n", _API, False),
@@ -134,16 +173,36 @@ _THEIRS: tuple[tuple[str, str, dict[str, Any], bool], ...] = (
     (_POLICY, "/var/log/app.log { daily\n rotate 3\n}\n", _LOGS, True),
     (
         _POLICY,
-        '"/var/log/other app.log" /var/log/x {\n daily\n rotate 4\n size=10M\n postrotate\n  /usr/bin/x\n endscript\n}\n',
+        (
+            '"/var/log/other app.log" /var/log/x {\n daily\n rotate 4\n size=10M\n postrotate\n  /usr/bin/x\n'
+            " endscript\n}\n"
+        ),
         _LOGS,
         True,
     ),
-    (_POLICY, "/var/log/app.log { daily\n postrotate\n curl -u me --password hunter2\n endscript\n}\n", _LOGS, False),
+    (
+        _POLICY,
+        "/var/log/app.log { daily\n postrotate\n curl -u me --password hunter2\n endscript\n}\n",
+        _LOGS,
+        False,
+    ),
     (_POLICY, "weekly\n/var/log/app.log { daily\n}\n", _LOGS, False),
-    ("/etc/systemd/system/nightly.timer", "[Timer]\nOnCalendar=hourly\nOnCalendar=daily\nPersistent=true\n", _TIMER, True),
-    ("/etc/systemd/system/nightly.service", "[Service]\nType=oneshot\nExecStart=/usr/bin/true\n", _TIMER, True),
+    (
+        "/etc/systemd/system/nightly.timer",
+        "[Timer]\nOnCalendar=hourly\nOnCalendar=daily\nPersistent=true\n",
+        _TIMER,
+        True,
+    ),
+    (
+        "/etc/systemd/system/nightly.service",
+        "[Service]\nType=oneshot\nExecStart=/usr/bin/true\n",
+        _TIMER,
+        True,
+    ),
 )
-"""Where something of somebody else's is, what is in it, the spec, and whether all may be known that a plan compares."""
+"""Where something of somebody else's is, what is in it, the spec, and whether all may be known that a plan
+compares.
+"""
 
 
 @pytest.mark.parametrize(("path", "text", "spec", "complete"), _THEIRS)
@@ -151,7 +210,9 @@ _THEIRS: tuple[tuple[str, str, dict[str, Any], bool], ...] = (
 def test_what_somebody_else_wrote_is_compared_and_not_told(
     path: str, text: str, spec: dict[str, Any], complete: bool, adopt: bool, place: Path
 ) -> None:
-    """The same plan and approval as on the host; or an incomplete one, where a value could be a secret or would have to be looked up."""
+    """The same plan and approval as on the host; or an incomplete one, where a value could be a secret or
+    would have to be looked up.
+    """
     world = worlds.simulated(place / "world")
     worlds.make(world, Host(paths={"/var/log/app.log": {"content": ""}, path: {"content": text}}))
     loaded = all_cases()[0].loaded(spec)
@@ -181,7 +242,9 @@ _RICH = (
 
 @pytest.mark.parametrize("name", _RICH)
 def test_whatever_is_missing_is_missed(name: str, place: Path) -> None:
-    """Take any one fact out of a snapshot: the plan is the same, or says that it is incomplete, or there is none."""
+    """Take any one fact out of a snapshot: the plan is the same, or says that it is incomplete, or there is
+    none.
+    """
     case = next(case for case in all_cases() if case.name == name)
     data = taken(world_of(case, place / "world", running=True))
     whole = shown(from_snapshot(data, case.loaded(), case.options))
@@ -196,7 +259,16 @@ def _less(data: Any) -> Iterator[tuple[str, Any]]:
     for path, said in paths.items():
         parent = path.rpartition("/")[0] or "/"
         above = {key: value for key, value in (paths.get(parent) or {}).items() if key != "listed"}
-        yield path, data | {"paths": {key: value for key, value in paths.items() if key != path} | ({parent: above} if above else {})}
+        yield (
+            path,
+            data
+            | {
+                "paths": (
+                    {key: value for key, value in paths.items() if key != path}
+                    | ({parent: above} if above else {})
+                )
+            },
+        )
         for member in ("listed", "text", "excerpt", "digest", "values"):
             if member in (said or {}):
                 less = {key: value for key, value in said.items() if key != member}
@@ -214,7 +286,9 @@ def _is_honest(data: Any, case: Case, whole: Any) -> bool:
 _MADE: dict[str, dict[str, str]] = {
     "/etc/cron.d": {},
     "/etc/hostname": {"content": "gpu-01\n"},
-    "/usr/lib/systemd/system/systemd-journald.service": {"content": "[Service]\nExecStart=/usr/lib/systemd/systemd-journald\n"},
+    "/usr/lib/systemd/system/systemd-journald.service": {
+        "content": "[Service]\nExecStart=/usr/lib/systemd/systemd-journald\n"
+    },
 }
 """What the examples need of a host, beside what every case has."""
 
@@ -229,13 +303,20 @@ def _changed(loaded: Loaded) -> dict[str, Loaded]:
     """The spec as it is, and without one resource each, by what was left out."""
     spec = loaded.spec
     assert spec is not None
-    less = {str(one.address): tuple(item for item in spec.resources if item is not one) for one in spec.resources}
-    return {"": loaded, **{name: replace(loaded, spec=replace(spec, resources=rest)) for name, rest in less.items()}}
+    less = {
+        str(one.address): tuple(item for item in spec.resources if item is not one) for one in spec.resources
+    }
+    return {
+        "": loaded,
+        **{name: replace(loaded, spec=replace(spec, resources=rest)) for name, rest in less.items()},
+    }
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_the_plan_of_every_example_can_be_made_elsewhere(name: str, place: Path) -> None:
-    """Before its first apply, after it, and with any one resource gone: complete, and to the letter that of the host."""
+    """Before its first apply, after it, and with any one resource gone: complete, and to the letter that of
+    the host.
+    """
     loaded = load_spec(SpecChoice(str(EXAMPLES / name), root="/"), bytes)
     world = worlds.simulated(place / "world")
     worlds.make(world, Host(paths=_MADE))
@@ -243,7 +324,9 @@ def test_the_plan_of_every_example_can_be_made_elsewhere(name: str, place: Path)
     done = world.apply(loaded, PlanOptions())
     after = taken(world, "gpu-01")
     plans = {left_out: (less, world.plan(less, PlanOptions())) for left_out, less in _changed(loaded).items()}
-    differing = [left_out for left_out, (less, live) in plans.items() if live.plan and not _is_whole(less, after, live)]
+    differing = [
+        left_out for left_out, (less, live) in plans.items() if live.plan and not _is_whole(less, after, live)
+    ]
 
     assert done.result is not None
     assert not done.result.failed, done.result.outcomes

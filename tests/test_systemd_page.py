@@ -1,4 +1,7 @@
-"""docs/systemd.md names a test for each line. It is there, and one of them has a booted host for a judge unless what is true is refused."""
+"""docs/systemd.md names a test for each line.
+
+It is there, and one of them has a booted host for a judge unless what is true is refused.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,11 @@ _LEAST = 35
 
 def rows(page: str) -> list[tuple[str, str, str]]:
     """The lines of the tables: what is true, what is done, what shows it."""
-    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in page.splitlines() if line.startswith("| ")]
+    cells = [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for line in page.splitlines()
+        if line.startswith("| ")
+    ]
     return [(one[0], one[1], one[2]) for one in cells if one[0] != "What is true"]
 
 

@@ -35,7 +35,9 @@ def test_every_command_prints_what_the_page_shows(reader: Ordinary) -> None:
     [
         pytest.param("Resources: 5 added, 0 changed", "Resources: 6 added, 0 changed", id="another output"),
         pytest.param("{gid: 2000}", "{gid: 2001}", id="another file"),
-        pytest.param("-port = 9000\n        +port = 8000", "-port = 9000\n        +port = 8001", id="another diff"),
+        pytest.param(
+            "-port = 9000\n        +port = 8000", "-port = 9000\n        +port = 8001", id="another diff"
+        ),
     ],
 )
 def test_a_planted_mistake_is_found(there: str, instead: str, reader: Ordinary) -> None:

@@ -1,4 +1,6 @@
-"""The undo store, judged from outside: files with everything that a file can have, changed and removed by an apply, and rolled back."""
+"""The undo store, judged from outside: files with everything that a file can have, changed and removed by an
+apply, and rolled back.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ _GROUPS = {"root": 0, "daemon": 1, "nogroup": 65534}
 _ACL_ENTRY = struct.Struct("<HHI")
 _NOBODY = 0xFFFFFFFF
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners, ACLs of others and trusted attributes need root")
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="owners, ACLs of others and trusted attributes need root"
+)
 
 
 def acl(dice: random.Random) -> bytes:
@@ -87,7 +91,9 @@ def acls(root: Path) -> str:
     """What the system's own tool says of every ACL."""
     if shutil.which("getfacl") is None:
         return ""
-    found = subprocess.run(["getfacl", "-R", "-n", "."], cwd=root, check=True, capture_output=True, text=True).stdout
+    found = subprocess.run(
+        ["getfacl", "-R", "-n", "."], cwd=root, check=True, capture_output=True, text=True
+    ).stdout
     return "\n\n".join(sorted(found.split("\n\n")))
 
 
@@ -108,7 +114,9 @@ def succeeded(result: ApplyResult | None) -> None:
 
 def case_of(spec: Mapping[str, Any]) -> Case:
     """A case of a spec alone."""
-    return Case(name="files/undo", about="", spec=spec, running=Expected(), offline=Expected(), options=_OPTIONS)
+    return Case(
+        name="files/undo", about="", spec=spec, running=Expected(), offline=Expected(), options=_OPTIONS
+    )
 
 
 def furnished(place: Path, seed: int, files: int) -> tuple[World, Case, Case]:
@@ -119,7 +127,11 @@ def furnished(place: Path, seed: int, files: int) -> tuple[World, Case, Case]:
     before: dict[str, Any] = {"files": {}, "directories": {}}
     after: dict[str, Any] = {"files": {}, "directories": {}}
     for n in range(files):
-        path, name, text = srv / f"f{n}", f"/srv/f{n}", "".join(dice.choices("abc \u00e4\n", k=dice.randrange(200)))
+        path, name, text = (
+            srv / f"f{n}",
+            f"/srv/f{n}",
+            "".join(dice.choices("abc \u00e4\n", k=dice.randrange(200))),
+        )
         how = n % 5
         if how == 4:
             path.write_bytes(dice.randbytes(dice.randrange(2000)))  # nobody's: adopted by the second spec
@@ -129,9 +141,19 @@ def furnished(place: Path, seed: int, files: int) -> tuple[World, Case, Case]:
         if how < 4:
             before["files"][name] = declared(path, text)
         if how in (0, 4):
-            after["files"][name] = {"content": f"new {n}\n", "mode": "0640", "owner": "daemon", "group": "root"}
+            after["files"][name] = {
+                "content": f"new {n}\n",
+                "mode": "0640",
+                "owner": "daemon",
+                "group": "root",
+            }
         elif how == 1:
-            after["files"][name] = {"content": text, "mode": "0600", "owner": dice.choice([*_OWNERS]), "group": "root"}
+            after["files"][name] = {
+                "content": text,
+                "mode": "0600",
+                "owner": dice.choice([*_OWNERS]),
+                "group": "root",
+            }
         elif how == 2:
             after["files"][name] = before["files"][name] | {"content": text + "one more\n"}
     for n in range(DIRECTORIES):
@@ -148,7 +170,9 @@ def furnished(place: Path, seed: int, files: int) -> tuple[World, Case, Case]:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_everything_that_an_apply_replaces_or_removes_comes_back(place: Path, seed: int) -> None:
-    """Content, mode with set-user-id, owner, attributes, capability and ACLs of every file and directory are as before, bit for bit."""
+    """Content, mode with set-user-id, owner, attributes, capability and ACLs of every file and directory are
+    as before, bit for bit.
+    """
     there_and_back(place, seed, FILES)
 
 
@@ -183,14 +207,32 @@ def _forgetting(name: str) -> Any:
     ("where", "what"),
     [
         pytest.param("reconciler.engine.undo.path_state.told", lambda _: (), id="attributes are not kept"),
-        pytest.param("reconciler.engine.undo.path_state.told", _forgetting("system.posix_acl_default"), id="no default ACL"),
-        pytest.param("reconciler.engine.undo.path_state.told", _forgetting("security.capability"), id="no capability"),
-        pytest.param("reconciler.host.files.path_actions.set_capability", lambda *_: None, id="the capability is not set"),
-        pytest.param("reconciler.host.files.path_actions.narrowed", lambda _, mode: mode & 0o700, id="fine: narrower for a moment"),
+        pytest.param(
+            "reconciler.engine.undo.path_state.told",
+            _forgetting("system.posix_acl_default"),
+            id="no default ACL",
+        ),
+        pytest.param(
+            "reconciler.engine.undo.path_state.told", _forgetting("security.capability"), id="no capability"
+        ),
+        pytest.param(
+            "reconciler.host.files.path_actions.set_capability",
+            lambda *_: None,
+            id="the capability is not set",
+        ),
+        pytest.param(
+            "reconciler.host.files.path_actions.narrowed",
+            lambda _, mode: mode & 0o700,
+            id="fine: narrower for a moment",
+        ),
     ],
 )
-def test_the_harness_finds_what_does_not_come_back(place: Path, where: str, what: Any, request: pytest.FixtureRequest) -> None:
-    """A rollback that leaves out one sort of attribute fails the test above; one that is only more careful does not."""
+def test_the_harness_finds_what_does_not_come_back(
+    place: Path, where: str, what: Any, request: pytest.FixtureRequest
+) -> None:
+    """A rollback that leaves out one sort of attribute fails the test above; one that is only more careful
+    does not.
+    """
     fine = "fine" in request.node.name
     with mock.patch(where, what):
         try:
@@ -204,13 +246,16 @@ def test_the_harness_finds_what_does_not_come_back(place: Path, where: str, what
 
 
 def test_a_capability_comes_back_with_its_own_content_only(place: Path) -> None:
-    """Of a file whose owner a run changed, and whose content somebody changed since, all comes back but the capability; it is said."""
+    """Of a file whose owner a run changed, and whose content somebody changed since, all comes back but the
+    capability; it is said.
+    """
     world = worlds.tree(place / "world")
     path = Path(world.state).parent / "tree/srv/tool"
     path.write_text("harmless\n")
     path.chmod(0o755)
     before, after = (
-        case_of({"files": {"/srv/tool": {"content": "harmless\n", "mode": "0755", "owner": who}}}) for who in ("root", "daemon")
+        case_of({"files": {"/srv/tool": {"content": "harmless\n", "mode": "0755", "owner": who}}})
+        for who in ("root", "daemon")
     )
     world.apply(before.loaded(), _OPTIONS)
     os.setxattr(path, "security.capability", capability(random.Random(1)))  # noqa: S311  # to be repeated
@@ -220,14 +265,18 @@ def test_a_capability_comes_back_with_its_own_content_only(place: Path) -> None:
     assert done.planned is not None
     told = [why for reasons in done.planned.reversal.kept.values() for why in reasons]
 
-    assert ["/srv/tool comes back without its file capability: that belongs to the content that it had"] == told
+    assert [
+        "/srv/tool comes back without its file capability: that belongs to the content that it had"
+    ] == told
     assert "harmful\n" == path.read_text()
     assert 0 == path.stat().st_uid
     assert "security.capability" not in os.listxattr(path)
 
 
 def test_a_link_comes_back_as_whose_it_was(place: Path) -> None:
-    """A link that a run replaced by a file is a link again, with its target and its owner, and a file in place of one has all it had."""
+    """A link that a run replaced by a file is a link again, with its target and its owner, and a file in
+    place of one has all it had.
+    """
     world = worlds.tree(place / "world")
     link = Path(world.state).parent / "tree/srv/link"
     link.symlink_to("/nowhere")

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from tests.ordinary import REPOSITORY, Ordinary, ordinary
 
 PAGE = REPOSITORY / "docs/tutorial.md"
-_BLOCK = re.compile(r"(?P<before>[^\n]*\n)?\n?```(?P<language>yaml|console)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"(?P<before>[^\n]*\n)?\n?```(?P<language>yaml|console)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 _SAVED = re.compile(r"as `([^`]+)`")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
 _TOOK = re.compile(r"  \d+ s ")
@@ -20,7 +22,9 @@ _TOOK = re.compile(r"  \d+ s ")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What the page says to type, what it shows under it, and which files have been saved since the command before."""
+    """What the page says to type, what it shows under it, and which files have been saved since the command
+    before.
+    """
 
     line: str
     shown: str

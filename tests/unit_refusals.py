@@ -1,4 +1,7 @@
-"""Services that systemd refuses as a whole, though each line is right, and their neighbours that it takes. Both releases are the judges."""
+"""Services that systemd refuses as a whole, though each line is right, and their neighbours that it takes.
+
+Both releases are the judges.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,12 @@ REFUSED: Mapping[str, str] = {
     "two-in-one": "[Service]\nType=exec\nExecStart=/bin/true ; /bin/true\n",
     "two-quoted": "[Service]\nExecStart=/bin/echo \"a ; b\" ; /bin/echo ' ; '\n",
     "reset-to-none": f"[Service]\n{START}\nExecStart=\n",
-    "isolate": f"[Unit]\nOnFailure=rescue.target emergency.target\nOnFailureJobMode=isolate\n[Service]\n{START}\n",
-    "isolate-success": f"[Unit]\nOnSuccess=a.service\nOnSuccess=b.service\nOnSuccessJobMode=isolate\n[Service]\n{START}\n",
+    "isolate": (
+        f"[Unit]\nOnFailure=rescue.target emergency.target\nOnFailureJobMode=isolate\n[Service]\n{START}\n"
+    ),
+    "isolate-success": (
+        f"[Unit]\nOnSuccess=a.service\nOnSuccess=b.service\nOnSuccessJobMode=isolate\n[Service]\n{START}\n"
+    ),
 }
 """By both releases."""
 
@@ -40,7 +47,9 @@ TAKEN: Mapping[str, str] = {
     "plain": f"[Service]\n{START}\n",
     "oneshot-on-failure": f"[Service]\nType=oneshot\n{START}\nRestart=on-failure\n",
     "oneshot-many": "[Service]\nType=oneshot\nExecStart=/bin/true\nExecStart=/bin/true ; /bin/true\n",
-    "oneshot-reset": f"[Service]\nType=oneshot\n{START}\nRestart=always\nRestart=no\nRestartForceExitStatus=3\nRestartForceExitStatus=\n",
+    "oneshot-reset": (
+        f"[Service]\nType=oneshot\n{START}\nRestart=always\nRestart=no\nRestartForceExitStatus=3\nRestartForceExitStatus=\n"
+    ),
     "reset": f"[Service]\n{START}\nExecStart=\n{START}\n",
     "semicolon": "[Service]\nExecStart=/bin/echo a;b ';' \"c ; d\" \\; e\n",
     "dbus": f"[Service]\nBusName=org.example.One\n{START}\n",

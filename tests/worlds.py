@@ -39,7 +39,9 @@ from reconciler.host.tree import TreeHost
 from tests.case import HOST, Case, Host
 
 ACCOUNTS = {
-    "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nnobody:x:65534:65534::/:/usr/sbin/nologin\n",
+    "/etc/passwd": (
+        "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nnobody:x:65534:65534::/:/usr/sbin/nologin\n"
+    ),
     "/etc/group": "root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n",
     "/etc/shadow": "root:*:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n",
     "/etc/gshadow": "root:*::\ndaemon:*::\nnogroup:*::\n",
@@ -48,8 +50,19 @@ ACCOUNTS = {
 }
 USERS = {"/etc/skel/.bashrc": "# an example\n", "/etc/bash.bashrc": "# for all\n"}
 SHELLS = ("/bin/bash", "/bin/sh")
-LOGROTATE = {"/usr/sbin/logrotate": "", "/etc/logrotate.conf": "weekly\nrotate 4\ncreate\ninclude /etc/logrotate.d\n"}
-BASE = {**ACCOUNTS, "/etc/hostname": f"{HOST}\n", "/usr/bin/sleep": "", "/usr/bin/true": "", "/usr/bin/sh": "", **LOGROTATE, **USERS}
+LOGROTATE = {
+    "/usr/sbin/logrotate": "",
+    "/etc/logrotate.conf": "weekly\nrotate 4\ncreate\ninclude /etc/logrotate.d\n",
+}
+BASE = {
+    **ACCOUNTS,
+    "/etc/hostname": f"{HOST}\n",
+    "/usr/bin/sleep": "",
+    "/usr/bin/true": "",
+    "/usr/bin/sh": "",
+    **LOGROTATE,
+    **USERS,
+}
 DIRECTORIES = (
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -66,7 +79,9 @@ DIRECTORIES = (
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What a running unit was started with: the unit as systemd knew it, and every file as it was then, or at the last reload."""
+    """What a running unit was started with: the unit as systemd knew it, and every file as it was then, or at
+    the last reload.
+    """
 
     unit: bytes | None
     at_start: Mapping[str, bytes]
@@ -103,7 +118,11 @@ class Processes:
 
     def _files(self) -> dict[str, bytes]:
         found = {path: self._host.entry(path) for path in sorted(self.read_by_processes)}
-        return {path: self._host.read(path) for path, entry in found.items() if entry is not None and entry.type is FileType.FILE}
+        return {
+            path: self._host.read(path)
+            for path, entry in found.items()
+            if entry is not None and entry.type is FileType.FILE
+        }
 
 
 @dataclass(slots=True)
@@ -126,7 +145,9 @@ class World:
 
     def host(self) -> Any:
         """The host, looked at afresh."""
-        return self.simulated if self.simulated is not None else TreeHost(str(self.place / "tree"), self.state)
+        return (
+            self.simulated if self.simulated is not None else TreeHost(str(self.place / "tree"), self.state)
+        )
 
     def copied(self, place: Path) -> World:
         """Another world, the same so far."""
@@ -143,7 +164,10 @@ class World:
 
     def short(self, reader: Any) -> Planned | None:
         """The short way to an empty plan, of what is read through this reader."""
-        with _patched(self.host(), self.state, Store), mock.patch.object(noop_fast_path, "open_reader", return_value=reader):
+        with (
+            _patched(self.host(), self.state, Store),
+            mock.patch.object(noop_fast_path, "open_reader", return_value=reader),
+        ):
             return noop_fast_path.settled_plan(SpecChoice("/host.yaml", root="/"), PlanOptions("/"))
 
     def apply(self, loaded: Loaded, options: PlanOptions, host: Any = None, store: Any = Store) -> Applied:
@@ -154,7 +178,9 @@ class World:
 
 @contextmanager
 def swapped(*swaps: tuple[Any, str, Any]) -> Iterator[None]:
-    """With these attributes of these modules replaced; a hundred times faster than a mock for each, and there are a hundred thousand."""
+    """With these attributes of these modules replaced; a hundred times faster than a mock for each, and there
+    are a hundred thousand.
+    """
     before = [(module, name, getattr(module, name)) for module, name, _ in swaps]
     for module, name, value in swaps:
         setattr(module, name, value)
@@ -173,7 +199,9 @@ def _patched(host: Any, state: str, store: Any) -> Iterator[None]:
         yield
 
 
-def simulated(place: Path, accounts: Mapping[str, str] | None = None, read: frozenset[str] = frozenset()) -> World:
+def simulated(
+    place: Path, accounts: Mapping[str, str] | None = None, read: frozenset[str] = frozenset()
+) -> World:
     """A world in memory, on which a systemd runs. `accounts` are the account files to begin with."""
     place.mkdir(parents=True, exist_ok=True)
     shells = {path: {"content": "", "mode": "0755"} for path in SHELLS}
@@ -225,7 +253,11 @@ def _put(host: Any, path: str, said: Mapping[str, str] | None) -> None:
     parent = path.rpartition("/")[0]
     if parent and host.entry(parent) is None:
         _put(host, parent, {})
-    mode, owner, group = said.get("mode", "0644" if "content" in said else "0755"), said.get("owner", "root"), said.get("group", "root")
+    mode, owner, group = (
+        said.get("mode", "0644" if "content" in said else "0755"),
+        said.get("owner", "root"),
+        said.get("group", "root"),
+    )
     new_directory = "content" not in said and "target" not in said
     if _expects(host, path) == "directory" or (new_directory and host.entry(path) is not None):
         host.execute(RemovePath(path, _expects(host, path)))

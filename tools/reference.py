@@ -1,4 +1,6 @@
-"""The reference pages of docs/reference, made from what they describe: the kinds' models, the command line, the table of exit codes."""
+"""The reference pages of docs/reference, made from what they describe: the kinds' models, the command line,
+the table of exit codes.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,11 @@ def exit_codes_page() -> str:
 
 def exit_code_rows() -> list[str]:
     """The table of exit codes."""
-    return ["| code | meaning |", "|---:|---|", *(f"| {code.value} | {meaning} |" for code, meaning in MEANINGS.items())]
+    return [
+        "| code | meaning |",
+        "|---:|---|",
+        *(f"| {code.value} | {meaning} |" for code, meaning in MEANINGS.items()),
+    ]
 
 
 # ------------------------------------------------------------------------------------------------ commands
@@ -75,10 +81,16 @@ def commands_page() -> str:
     """docs/reference/commands.md."""
     group: Any = get_command(command_line())
     lines = [f"{group.help}", "", "| command | |", "|---|---|"]
-    lines += [f"| [`{name}`](#reconciler-{name}) | {_sentence(command.help)} |" for name, command in group.commands.items()]
+    lines += [
+        f"| [`{name}`](#reconciler-{name}) | {_sentence(command.help)} |"
+        for name, command in group.commands.items()
+    ]
     lines += [
         "",
-        "Results go to standard output, complaints and progress to standard error. [Exit codes](exit-codes.md) have a page of their own.",
+        (
+            "Results go to standard output, complaints and progress to standard error. [Exit"
+            " codes](exit-codes.md) have a page of their own."
+        ),
     ]
     for name, command in _flat(group):
         lines += ["", *_command(name, command)]
@@ -100,18 +112,28 @@ def _command(name: str, command: Any) -> Iterator[str]:
     yield _one_line(command.help)
     yield ""
     if hasattr(command, "commands"):
-        yield f"Its commands: {', '.join(f'[`{inner}`](#reconciler-{name}-{inner})' for inner in command.commands)}."
+        yield (
+            "Its commands:"
+            f" {', '.join(f'[`{inner}`](#reconciler-{name}-{inner})' for inner in command.commands)}."
+        )
         return
     yield "| | |"
     yield "|---|---|"
-    for param in [*arguments, *(param for param in command.params if param not in arguments and param.name != "help")]:
+    for param in [
+        *arguments,
+        *(param for param in command.params if param not in arguments and param.name != "help"),
+    ]:
         yield f"| {_spelled(param)} | {_one_line(param.help)}{_choices(param)} |"
 
 
 def _spelled(param: Any) -> str:
     if param.param_type_name == "argument":
         return f"`{(param.metavar or f'[{param.name.upper()}]').replace('|', chr(92) + '|')}`"
-    value = "" if param.is_flag else f" {param.metavar or '|'.join(getattr(param.type, 'choices', ())) or param.name.upper()}"
+    value = (
+        ""
+        if param.is_flag
+        else f" {param.metavar or '|'.join(getattr(param.type, 'choices', ())) or param.name.upper()}"
+    )
     return f"`{', '.join(param.opts)}{value}`".replace("|", "\\|")
 
 
@@ -132,16 +154,30 @@ def spec_page() -> str:
     kinds = discover()
     document([Settings, *(kind.model for kind in kinds.values())])
     model = host_model(kinds)
-    top = {name: info for name, info in model.model_fields.items() if name not in kinds and name != "settings"}
+    top = {
+        name: info for name, info in model.model_fields.items() if name not in kinds and name != "settings"
+    }
     lines = [
-        "A spec is one YAML document for one host. It is data only: no templates, no lookups, no tags. The shortest useful one is",
-        "[examples/minimal.yaml](../../examples/minimal.yaml), a whole host is [examples/ml-host.yaml](../../examples/ml-host.yaml);",
+        (
+            "A spec is one YAML document for one host. It is data only: no templates, no lookups, no tags."
+            " The shortest useful one is"
+        ),
+        (
+            "[examples/minimal.yaml](../../examples/minimal.yaml), a whole host is"
+            " [examples/ml-host.yaml](../../examples/ml-host.yaml);"
+        ),
         "each kind below has an example of its own.",
         "",
         *_table(model, top),
-        *(f"| `{name}` | map of name to [{name}](#{name}) | | {_sentence(kind.model.__doc__)} |" for name, kind in kinds.items()),
+        *(
+            f"| `{name}` | map of name to [{name}](#{name}) | | {_sentence(kind.model.__doc__)} |"
+            for name, kind in kinds.items()
+        ),
         "| `settings` | [settings](#settings) | | What holds for the host as a whole. |",
-        "| `x-...` | anything | | Not read: room for what several resources share, to be merged by alias (`<<: *name`). |",
+        (
+            "| `x-...` | anything | | Not read: room for what several resources share, to be merged by alias"
+            " (`<<: *name`). |"
+        ),
         "",
         *_FORMS.splitlines(),
         "",
@@ -165,7 +201,10 @@ def spec_page() -> str:
             f"Example: [examples/{name}.yaml](../../examples/{name}.yaml)",
             "",
         ]
-        lines += _table(kind.model, {key: info for key, info in kind.model.model_fields.items() if key not in Resource.model_fields})
+        lines += _table(
+            kind.model,
+            {key: info for key, info in kind.model.model_fields.items() if key not in Resource.model_fields},
+        )
     return _page("The spec", "the models in reconciler/kinds", [*lines, "", *_hardening()])
 
 
@@ -175,14 +214,20 @@ def _table(model: type[BaseModel], shown: Mapping[str, FieldInfo]) -> list[str]:
     # A short form beside the block, as keys have it.
     schema = next(form for form in (schema, *schema.get("anyOf", ())) if "properties" in form)
     whole = model.model_json_schema()
-    directives = {name: mark for name, info in shown.items() for mark in info.metadata if isinstance(mark, Directive)}
+    directives = {
+        name: mark for name, info in shown.items() for mark in info.metadata if isinstance(mark, Directive)
+    }
     more, rule = (" directive | a change costs |", "---|---|") if directives else ("", "")
     lines = [f"| field | type | default |{more} |", f"|---|---|---|{rule}---|"]
     for name, info in shown.items():
         mark = directives.get(name)
         columns = [f"`{name}`", _type(name, info, schema["properties"][name], whole), _default(info)]
         if directives:
-            columns += [f"`{mark.section}.{mark.name}`", mark.effect.name.lower().replace("none", "nothing")] if mark else ["", ""]
+            columns += (
+                [f"`{mark.section}.{mark.name}`", mark.effect.name.lower().replace("none", "nothing")]
+                if mark
+                else ["", ""]
+            )
         lines.append(f"| {' | '.join([*columns, _one_line(info.description)])} |")
     return lines
 
@@ -190,7 +235,9 @@ def _table(model: type[BaseModel], shown: Mapping[str, FieldInfo]) -> list[str]:
 def _type(name: str, info: FieldInfo, node: Schema, whole: Schema) -> str:
     words = _words(node, whole)
     return words + "".join(
-        f" ([{mark.kind}](#{mark.kind}))" for mark in info.metadata if isinstance(mark, RefersTo) and mark.kind in discover()
+        f" ([{mark.kind}](#{mark.kind}))"
+        for mark in info.metadata
+        if isinstance(mark, RefersTo) and mark.kind in discover()
     )
 
 
@@ -214,7 +261,9 @@ def _structure(node: Schema, whole: Schema) -> str:
     if kind == "array":
         return f"list of {_plural(_words(node['items'], whole))}"
     if kind == "object":
-        values: Schema = node.get("additionalProperties") or next(iter(node.get("patternProperties", {}).values()), {})
+        values: Schema = node.get("additionalProperties") or next(
+            iter(node.get("patternProperties", {}).values()), {}
+        )
         names = _words(node["propertyNames"], whole) if node.get("propertyNames") else _name_of(node)
         return f"map of {names} to {_words(values, whole)}"
     choices = re.fullmatch(r"\^\(\?:([a-z|-]+)\)\\z", node.get("pattern", ""))
@@ -272,7 +321,10 @@ def _hardening() -> Iterator[str]:
     yield f"| directive | {' | '.join(f'`{name}`' for name in sets)} |"
     yield f"|---|{'---|' * len(sets)}"
     for name in names:
-        yield f"| `{name}` | {' | '.join(f'`{SETS[one][name]}`' if name in SETS[one] else '' for one in sets)} |"
+        yield (
+            f"| `{name}` |"
+            f" {' | '.join(f'`{SETS[one][name]}`' if name in SETS[one] else '' for one in sets)} |"
+        )
 
 
 _EXAMPLE = "Example: [examples/{name}.yaml](../../examples/{name}.yaml)"

@@ -1,4 +1,6 @@
-"""Who can log in and who becomes root, before and after a plan: put together for the plan's document and for `access`."""
+"""Who can log in and who becomes root, before and after a plan: put together for the plan's document and for
+`access`.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ _KINDS = frozenset(("users", "ssh_keys", "files", "directories"))
 
 
 def sides_of(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides | None:
-    """The host before and after a plan; None where it concerns nobody's access. `name` is the host's. Raises HostError.
+    """The host before and after a plan; None where it concerns nobody's access.
+
+    `name` is the host's. Raises HostError.
 
     The guard against lock-outs has looked at both hosts already, unless it had no reason to.
     """
@@ -37,7 +41,9 @@ def sides_of(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides
 
     with in_vain(request.view):
         looks = looked_at(plan.steps, request.spec, request.kinds, Linked(request.view).usual)
-    if tried.doors is None and not (looks and _is_in_reach(looks, request.view, tried.after(plan.steps, request.view))):
+    if tried.doors is None and not (
+        looks and _is_in_reach(looks, request.view, tried.after(plan.steps, request.view))
+    ):
         return None
     from reconciler.host.process.environment import now
     from reconciler.policy.access.changes import Sides
@@ -49,11 +55,17 @@ def sides_of(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides
     before, after = (HostAccess(doors, moment) for doors in both)
     names = concerned(plan.steps, request.view) if tried.doors is not None else frozenset()
     everybody = (*before.people.users, *after.people.users) if names is None else sorted(names)
-    return Sides(before, after, tuple(dict.fromkeys((*everybody, *_by_reach(both, (before, after), looks, request.view)))))
+    return Sides(
+        before,
+        after,
+        tuple(dict.fromkeys((*everybody, *_by_reach(both, (before, after), looks, request.view)))),
+    )
 
 
 def _is_in_reach(looks: Sequence[Look], *hosts: HostView) -> bool:
-    """Whether anybody has a hand in what root reads or runs there: mostly nobody has, and nobody's sudo and keys need be read."""
+    """Whether anybody has a hand in what root reads or runs there: mostly nobody has, and nobody's sudo and
+    keys need be read.
+    """
     from reconciler.policy.access.login_accounts import People
     from reconciler.policy.root_reach.reach import RootReach
     from reconciler.policy.symlinks import Followed
@@ -74,8 +86,12 @@ def _doors(steps: Sequence[Step], view: HostView, tried: TrialHost, name: str) -
     return Doors(view, question), Doors(tried.after(steps, view), question)
 
 
-def _by_reach(both: Sequence[Doors], sides: Sequence[HostAccess], looks: Sequence[Look], view: HostView) -> list[str]:
-    """The accounts that become root by what root reads or runs, before or after; the sides know their ways from then on."""
+def _by_reach(
+    both: Sequence[Doors], sides: Sequence[HostAccess], looks: Sequence[Look], view: HostView
+) -> list[str]:
+    """The accounts that become root by what root reads or runs, before or after; the sides know their ways
+    from then on.
+    """
     if not looks:
         return []
     from reconciler.policy.root_reach.reach import RootReach
@@ -93,7 +109,9 @@ def _by_reach(both: Sequence[Doors], sides: Sequence[HostAccess], looks: Sequenc
 
 @contextmanager
 def in_vain(view: HostView) -> Iterator[None]:
-    """A snapshot has no content of files that are not ours: what is asked of it in vain here makes no plan incomplete."""
+    """A snapshot has no content of files that are not ours: what is asked of it in vain here makes no plan
+    incomplete.
+    """
     told = getattr(view, "unknown", None)
     known = dict(told) if isinstance(told, dict) else {}
     yield
@@ -102,14 +120,18 @@ def in_vain(view: HostView) -> Iterator[None]:
         told.update(known)
 
 
-def warnings(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: Sides | None, allowed: Collection[str]) -> list[Diagnostic]:
+def warnings(
+    plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: Sides | None, allowed: Collection[str]
+) -> list[Diagnostic]:
     """Faults of the access that a plan leaves behind, or takes over. The guard tells what cannot be read."""
     from reconciler.policy.access.login_accounts import People
     from reconciler.policy.access.warnings import Subject, access_warnings, taken_over
     from reconciler.policy.symlinks import Followed
 
     try:
-        people, names = (sides.before.people, sides.names) if sides is not None else (People(Followed(view)), ())
+        people, names = (
+            (sides.before.people, sides.names) if sides is not None else (People(Followed(view)), ())
+        )
         found = list(taken_over(plan, people, names))
         found += access_warnings(Subject(plan, sides, parts), allowed) if sides is not None else []
     except HostError:
@@ -117,7 +139,9 @@ def warnings(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: S
     return found + _doors_left(plan, parts, view, sides)
 
 
-def _doors_left(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: Sides | None) -> list[Diagnostic]:
+def _doors_left(
+    plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: Sides | None
+) -> list[Diagnostic]:
     """What leavers still have, and keys that nobody here can take away. What cannot be read tells nothing."""
     from reconciler.policy.access.leavers import doors_left
     from reconciler.policy.access.warnings import Subject, unreached, unreached_keys
@@ -132,14 +156,18 @@ def _doors_left(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides
 
 
 def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str, Any]:
-    """Who logs in and who becomes root, now and after the plan, as JSON: of these accounts, or of all; `to` root, to login or both."""
+    """Who logs in and who becomes root, now and after the plan, as JSON: of these accounts, or of all; `to`
+    root, to login or both.
+    """
     from reconciler.app.plan.plan import basis
     from reconciler.policy.access.matrix import matrix
     from reconciler.render.access_matrix import FORMAT_VERSION
     from reconciler.render.masking import mask
 
     assert planned.plan is not None and planned.request is not None
-    sides = _of_everything(planned.sides or _unchanged(planned.request.view, planned.plan.host), planned.request)
+    sides = _of_everything(
+        planned.sides or _unchanged(planned.request.view, planned.plan.host), planned.request
+    )
     found = matrix(sides, who, to)
     told = {line.account for line in found.lines}
     missing = tuple(getattr(planned.request.view, "unknown", {}).values())
@@ -180,7 +208,9 @@ def _unchanged(view: HostView, name: str) -> Sides:
 
 
 def _of_everything(sides: Sides, request: Request) -> Sides:
-    """The sides with all that root reads or runs, declared or not, where the plan has only asked about what it touches."""
+    """The sides with all that root reads or runs, declared or not, where the plan has only asked about what
+    it touches.
+    """
     from reconciler.policy.root_reach.relevance import declared_looks, host_looks
 
     hosts = (sides.before,) if sides.before is sides.after else (sides.before, sides.after)
@@ -224,7 +254,9 @@ def rows(plan: Plan, shown: Texts, sides: Sides | None, view: HostView | None) -
     found = _of_people(plan, shown, sides) if told else []
     if view is not None and sides is not None:
         found = _with_holders(found, sides, view)
-    if view is not None and any(change.part is not None and _hands_on(change.part) for change in plan.changes):
+    if view is not None and any(
+        change.part is not None and _hands_on(change.part) for change in plan.changes
+    ):
         from reconciler.policy.root_reach.handed_on import handed
         from reconciler.policy.symlinks import Followed
 

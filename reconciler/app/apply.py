@@ -1,7 +1,10 @@
-"""Apply to one host: under the lock, plan, ask, apply. What was planned before the lock was held is planned again.
+"""Apply to one host: under the lock, plan, ask, apply.
 
-Only the plan of a host on which nothing was ever applied is kept, if that is still so under the lock: there is no memory that another
-apply could have changed, and what anybody else changes on the host meanwhile is found by the steps' `expects`.
+What was planned before the lock was held is planned again.
+
+Only the plan of a host on which nothing was ever applied is kept, if that is still so under the lock: there
+is no memory that another apply could have changed, and what anybody else changes on the host meanwhile is
+found by the steps' `expects`.
 """
 
 from __future__ import annotations
@@ -43,7 +46,10 @@ Approved = Mapping[str, Any]
 
 @frozen
 class Applied:
-    """What became of an apply. `result` is None when nothing was begun; `declined` when the question was answered with no."""
+    """What became of an apply.
+
+    `result` is None when nothing was begun; `declined` when the question was answered with no.
+    """
 
     planned: Planned
     result: ApplyResult | None = None
@@ -81,17 +87,26 @@ def apply_host(
     lock_timeout: float,
     approved: Approved | None = None,
 ) -> Applied:
-    """The whole of `apply`. `approve` is shown the plan that would run and says whether it may; `approved` is a plan that was saved."""
-    task = _Task(loaded, replace(options, fingerprint=options.fingerprint or approved is not None), approve, approved)
+    """The whole of `apply`.
+
+    `approve` is shown the plan that would run and says whether it may; `approved` is a plan that was saved.
+    """
+    task = _Task(
+        loaded, replace(options, fingerprint=options.fingerprint or approved is not None), approve, approved
+    )
     directory = options.state_directory
     if options.root is None and not is_root():
-        return Applied(Planned((error("apply needs root", "Run it as root, or try it on a tree with --root DIR."),)))
+        return Applied(
+            Planned((error("apply needs root", "Run it as root, or try it on a tree with --root DIR."),))
+        )
     first: Planned | None = None
     try:
         memory = read_memory(directory, machine_id(open_host(options.root)))
-        # A state that an apply was killed in the middle of writing reads as damaged until it is recovered, under the lock.
+        # A state that an apply was killed in the middle of writing reads as damaged until it is recovered,
+        # under the lock.
         if memory.damaged != INTERRUPTED and (approved is not None or not memory.lineage):
-            # The first apply: nothing is created, not even our state, before the guards have agreed. Nor for an approval that is stale.
+            # The first apply: nothing is created, not even our state, before the guards have agreed. Nor for
+            # an approval that is stale.
             first = task.plan()
             if first.plan is None or first.refused:
                 return Applied(first)
@@ -105,7 +120,9 @@ def apply_host(
 
 @contextmanager
 def _looking_twice(host: Host) -> Iterator[None]:
-    """What an apply finds as declared it calls so with its exit code: a plan may have a lucky look at what keeps crashing, an apply not."""
+    """What an apply finds as declared it calls so with its exit code: a plan may have a lucky look at what
+    keeps crashing, an apply not.
+    """
     if not isinstance(host, LiveHost):
         yield
         return
@@ -124,12 +141,20 @@ def _locked(directory: str, timeout: float) -> Iterator[None]:
 
 
 def _merged(remembered: Memory, memory: Memory) -> Memory:
-    """What a ledger that was begun again is to go on with: its own key, and of the damaged one the rows that still proved themselves."""
-    return replace(remembered, damaged=memory.damaged, rows=memory.rows, owed=memory.owed) if memory.damaged else remembered
+    """What a ledger that was begun again is to go on with: its own key, and of the damaged one the rows that
+    still proved themselves.
+    """
+    return (
+        replace(remembered, damaged=memory.damaged, rows=memory.rows, owed=memory.owed)
+        if memory.damaged
+        else remembered
+    )
 
 
 def _kept_of_damaged(planned: Planned) -> tuple[list[LedgerRow], list[OwedRow]]:
-    """What a ledger that is begun again must know of what is held: nothing about it changes, so no run will write it down."""
+    """What a ledger that is begun again must know of what is held: nothing about it changes, so no run will
+    write it down.
+    """
     plan, situation = planned.plan, planned.situation
     assert plan is not None and situation is not None
     held = [address for address in plan.held if address in situation.parts]
@@ -138,7 +163,9 @@ def _kept_of_damaged(planned: Planned) -> tuple[list[LedgerRow], list[OwedRow]]:
 
 
 def _kept(first: Planned | None, memory: Memory) -> Planned | None:
-    """The plan that was made before the lock was held, if nothing has been applied yet and nothing was remembered then."""
+    """The plan that was made before the lock was held, if nothing has been applied yet and nothing was
+    remembered then.
+    """
     if first is None or first.request is None or memory.lineage:
         return None
     before = first.request.memory
@@ -150,17 +177,29 @@ def _under(planned: Planned, memory: Memory, remembered: Memory) -> Planned | No
 
     A ledger that has just been begun brings a key, and only the digests of secrets are made with that.
     """
-    if memory.interrupted or memory.damaged or planned.plan is None or planned.situation is None or planned.request is None:
+    if (
+        memory.interrupted
+        or memory.damaged
+        or planned.plan is None
+        or planned.situation is None
+        or planned.request is None
+    ):
         return None
     if remembered.key == memory.key and remembered.serial == memory.serial:
         return planned
     secret = any(part.sensitive for part in planned.situation.parts.values()) or planned.situation.revealed
     if memory.lineage or memory.unreadable or remembered.rows or remembered.owed or secret:
         return None
-    return replace(planned, plan=replace(planned.plan, memory=remembered), request=replace(planned.request, memory=remembered))
+    return replace(
+        planned,
+        plan=replace(planned.plan, memory=remembered),
+        request=replace(planned.request, memory=remembered),
+    )
 
 
-def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str, first: Planned | None, *, damaged: str = "") -> Applied:
+def _apply_locked(
+    task: _Task, tell: Callable[[Progress], None], directory: str, first: Planned | None, *, damaged: str = ""
+) -> Applied:
     recover(directory)
     host = first.host if first and first.host else open_host(task.options.root)
     host.forget()
@@ -175,7 +214,14 @@ def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str,
         return Applied(planned, declined=True)
     plan = planned.plan
     remember_spec(directory, task.loaded.path)
-    if plan.empty and not plan.converged and not plan.settled and not memory.interrupted and not memory.damaged and not memory.ended:
+    if (
+        plan.empty
+        and not plan.converged
+        and not plan.settled
+        and not memory.interrupted
+        and not memory.damaged
+        and not memory.ended
+    ):
         note_settled(task.loaded, task.options, planned)
         note_started(directory, planned)
         return Applied(planned, ApplyResult(plan, left_undone(plan), plan.owed))
@@ -183,7 +229,12 @@ def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str,
 
 
 def _put_back(
-    result: ApplyResult, planned: Planned, host: Host, store: Store, tell: Callable[[Progress], None], allow: Collection[str]
+    result: ApplyResult,
+    planned: Planned,
+    host: Host,
+    store: Store,
+    tell: Callable[[Progress], None],
+    allow: Collection[str],
 ) -> ApplyResult:
     from reconciler.app.plan.lockout import TrialHost, lockout  # not where everything started
     from reconciler.app.plan.strict_readers import refused_when_back
@@ -204,17 +255,29 @@ def _put_back(
     return put_back(result, planned.situation, planned.request, means)
 
 
-def _carry_out(task: _Task, tell: Callable[[Progress], None], directory: str, host: Host, memory: Memory, planned: Planned) -> Applied:
+def _carry_out(
+    task: _Task,
+    tell: Callable[[Progress], None],
+    directory: str,
+    host: Host,
+    memory: Memory,
+    planned: Planned,
+) -> Applied:
     """Open the state and do what is planned."""
     started = monotonic()
-    if isinstance(host, LiveHost) and planned.plan is not None and any(isinstance(step.action, Unit) for step in planned.plan.steps):
+    if (
+        isinstance(host, LiveHost)
+        and planned.plan is not None
+        and any(isinstance(step.action, Unit) for step in planned.plan.steps)
+    ):
         host.ask_ahead()  # how units stand before it is the first thing that the run writes down
     try:
         store = Store.open(directory, machine_id(host), now=now, replace_damaged=bool(memory.damaged))
     except StateDamaged as problem:
         if memory.damaged:
             raise
-        # Opening verifies more than reading does, journal and undo store: nothing is done yet, so all of it once more, without removals.
+        # Opening verifies more than reading does, journal and undo store: nothing is done yet, so all of it
+        # once more, without removals.
         return _apply_locked(task, tell, directory, None, damaged=f"{directory}: {problem.detail}")
     with store:
         remembered = store.memory()
@@ -232,7 +295,9 @@ def _carry_out(task: _Task, tell: Callable[[Progress], None], directory: str, ho
         request = replace(planned.request, about={"by": started_by()}, started=known_before(planned))
         result = apply(planned.plan, planned.situation, request, host, store, tell, host.settle)
         if result.fallen:
-            result = _put_back(result, replace(planned, request=request), host, store, tell, task.options.allow)
+            result = _put_back(
+                result, replace(planned, request=request), host, store, tell, task.options.allow
+            )
     note_settled(task.loaded, task.options, planned)
     note_started(directory, replace(planned, request=request), result)
     return Applied(planned, replace(result, seconds=monotonic() - started))

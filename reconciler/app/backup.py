@@ -47,8 +47,13 @@ def _run(name: str, tell: Callable[[str], None]) -> Report:
     state = "verified" if manifest.verified else "not verified"
     lines = [f"{path}: {manifest.archive}, {manifest.bytes} bytes, {state}" for path in done.made]
     lines += _pruned(done.pruned, "deleted")
-    lines += [f"left out: {place} is a file system of its own (one_file_system)" for place in manifest.left_out]
-    problems = [*(f"warning: {line}" for line in manifest.warnings), *(f"{path}: {why}" for path, why in done.failed.items())]
+    lines += [
+        f"left out: {place} is a file system of its own (one_file_system)" for place in manifest.left_out
+    ]
+    problems = [
+        *(f"warning: {line}" for line in manifest.warnings),
+        *(f"{path}: {why}" for path, why in done.failed.items()),
+    ]
     problems += [f"{path}: the archive shrank: {why}. {_agree(name)}" for path, why in done.doubts.items()]
     return Report(End.PARTLY if done.failed else End.GOOD, tuple(lines), tuple(problems))
 
@@ -79,7 +84,9 @@ def _list(names: Sequence[str]) -> Report:
         rows += [{"job": name, **archives.as_data(copies, found.doubts)} for copies in found.archives]
         problems += found.complaints
         seen = job_health.condition(job, environment.now())
-        problems += [f"{name}: {reason}" for reason in seen.reasons if seen.known and reason not in found.complaints]
+        problems += [
+            f"{name}: {reason}" for reason in seen.reasons if seen.known and reason not in found.complaints
+        ]
     return Report(End.FAILED if problems and not rows else End.GOOD, problems=tuple(problems), data=rows)
 
 
@@ -109,13 +116,19 @@ def _restore(name: str, at: str, to: str, paths: Sequence[str]) -> Report:
     what = "everything" if not paths else ", ".join(paths)
     line = f"restored {what} of {done.manifest.id} from {done.destination} to {to}"
     used = f"this is {done.manifest.id} from {timestamp(done.manifest.started)}"
-    passed = [f"{word}, {ident}, is bad: {why}" for word, (ident, why) in zip(_words(done, at), done.passed, strict=True)]
+    passed = [
+        f"{word}, {ident}, is bad: {why}"
+        for word, (ident, why) in zip(_words(done, at), done.passed, strict=True)
+    ]
     return Report(End.GOOD, (line,), (*passed, *([used] if passed else []), *done.problems, *done.warnings))
 
 
 def _words(done: archives.Restored, at: str) -> list[str]:
     """A name for each archive that was passed over, the newest first."""
-    return [f"the newest{f' up to {at}' if at else ''}" if number == 0 else "the one before" for number, _ in enumerate(done.passed)]
+    return [
+        f"the newest{f' up to {at}' if at else ''}" if number == 0 else "the one before"
+        for number, _ in enumerate(done.passed)
+    ]
 
 
 def accept_archives(name: str) -> Report:
@@ -136,7 +149,9 @@ def prune_archives(name: str, *, dry_run: bool) -> Report:
 
 
 def _prune(name: str, dry_run: bool) -> Report:
-    lines = _pruned(pruning.prune(jobfile.load(name), dry_run=dry_run), "would delete" if dry_run else "deleted")
+    lines = _pruned(
+        pruning.prune(jobfile.load(name), dry_run=dry_run), "would delete" if dry_run else "deleted"
+    )
     return Report(End.GOOD, tuple(lines or ["nothing to delete"]))
 
 

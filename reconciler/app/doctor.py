@@ -1,4 +1,7 @@
-"""`doctor`: is the installation sound, and if not, what to type next. One small function for each question; none of them writes."""
+"""`doctor`: is the installation sound, and if not, what to type next.
+
+One small function for each question; none of them writes.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +119,10 @@ def _ledger(patient: Patient) -> Iterator[Finding]:
     if memory.unreadable:
         yield Finding("ledger", FINDING, f"it cannot be read: {memory.unreadable}", "sudo reconciler doctor")
     elif memory.damaged:
-        remedy = "reconciler plan, then reconciler apply: it begins a new ledger, keeps the damaged one, and removes nothing"
+        remedy = (
+            "reconciler plan, then reconciler apply: it begins a new ledger, keeps the damaged one, and"
+            " removes nothing"
+        )
         yield Finding("ledger", FINDING, f"it is damaged: {memory.damaged}", remedy)
     elif memory.lineage:
         yield Finding("ledger", FINE, f"{len(memory.rows)} objects, every checksum is right")
@@ -129,12 +135,20 @@ def _runs(patient: Patient) -> Iterator[Finding]:
     if holder:
         yield Finding("lock", FINE, f"an apply is running now: {holder}")
     if patient.memory.interrupted:
-        yield Finding("last run", FINDING, f"run {patient.memory.interrupted} was interrupted", "reconciler apply: it goes on from there")
+        yield Finding(
+            "last run",
+            FINDING,
+            f"run {patient.memory.interrupted} was interrupted",
+            "reconciler apply: it goes on from there",
+        )
         return
     last = patient.last_run
     if last and last["status"] in ("failed", "partial", "interrupted"):
         yield Finding(
-            "last run", FINDING, f"run {last['run']}: {last['status']}", f"reconciler show {last['run']}, which tells what failed"
+            "last run",
+            FINDING,
+            f"run {last['run']}: {last['status']}",
+            f"reconciler show {last['run']}, which tells what failed",
         )
     elif last:
         yield Finding("last run", FINE, f"run {last['run']}: {last['status']}")
@@ -148,11 +162,18 @@ def _owed(patient: Patient) -> Iterator[Finding]:
             continue  # done since, by whomever
         what = f"{row.verb} {row.unit}".strip()
         if gates.is_refusal(row):
-            yield Finding("not healthy", FINDING, f"{row.address}: {gates.words(row)}", "change the spec, or reconciler apply --retry")
+            yield Finding(
+                "not healthy",
+                FINDING,
+                f"{row.address}: {gates.words(row)}",
+                "change the spec, or reconciler apply --retry",
+            )
             continue
         kept = "" if row.held or not row.unit else _kept(row.verb, row.unit, patient)
         remedy = f"systemctl {row.verb} {row.unit}, when it suits" if row.held or kept else "reconciler apply"
-        yield Finding("owed", FINDING, "; ".join(filter(None, (f"{what} since run {row.run}: {row.why}", kept))), remedy)
+        yield Finding(
+            "owed", FINDING, "; ".join(filter(None, (f"{what} since run {row.run}: {row.why}", kept))), remedy
+        )
 
 
 def _kept(verb: str, unit: str, patient: Patient) -> str:
@@ -169,14 +190,20 @@ def _kept(verb: str, unit: str, patient: Patient) -> str:
 def _leftovers(patient: Patient) -> Iterator[Finding]:
     kinds = discover()
     rows = (address for address in patient.memory.rows if address.kind in kinds)
-    directories = sorted({path.rpartition("/")[0] or "/" for address in rows for path in kinds[address.kind].paths(address)})
+    directories = sorted(
+        {path.rpartition("/")[0] or "/" for address in rows for path in kinds[address.kind].paths(address)}
+    )
     for directory in directories:
         try:
             found = patient.host.leftovers([directory])
         except HostError:
             continue
         for path in found:
-            remedy = "reconciler apply removes it, and keeps a copy" if patient.memory.interrupted else f"look at it, then rm {path}"
+            remedy = (
+                "reconciler apply removes it, and keeps a copy"
+                if patient.memory.interrupted
+                else f"look at it, then rm {path}"
+            )
             yield Finding("leftovers", FINDING, f"{path} was left by a run that was killed", remedy)
 
 
@@ -193,21 +220,31 @@ def _spec(patient: Patient) -> Iterator[Finding]:
     hostname = static_hostname(patient.host)
     if hostname and loaded.spec.host != hostname:
         remedy = "name the spec of this host, or set the name with hostnamectl"
-        yield Finding("hostname", FINDING, f"the spec is for {loaded.spec.host}, /etc/hostname says {hostname}", remedy)
+        yield Finding(
+            "hostname", FINDING, f"the spec is for {loaded.spec.host}, /etc/hostname says {hostname}", remedy
+        )
 
 
 def _spec_place(patient: Patient) -> Iterator[Finding]:
     from reconciler.app.plan.spec_place import installed, others
 
     for words in others(patient.host, *installed(patient.host)):
-        remedy = "give it to root, and to nobody else who is not root already: chown, chmod; then look at what is there: reconciler plan"
+        remedy = (
+            "give it to root, and to nobody else who is not root already: chown, chmod; then look at what is"
+            " there: reconciler plan"
+        )
         yield Finding("spec place", FINDING, words, remedy)
 
 
 def _clock(patient: Patient) -> Iterator[Finding]:
     last = patient.last_run
     if last and last["started"] > now() + _SKEW:
-        yield Finding("clock", FINDING, f"run {last['run']} began in the future: the clock has gone back", "timedatectl status")
+        yield Finding(
+            "clock",
+            FINDING,
+            f"run {last['run']} began in the future: the clock has gone back",
+            "timedatectl status",
+        )
 
 
 def _systemd(patient: Patient) -> Iterator[Finding]:
@@ -234,14 +271,18 @@ def _programs(patient: Patient) -> Iterator[Finding]:
         return
     wanted: dict[str, str] = {}
     resources = patient.loaded.spec.resources if patient.loaded.spec else ()
-    kinds = {declared.address.kind for declared in resources} | {address.kind for address in patient.memory.rows}
+    kinds = {declared.address.kind for declared in resources} | {
+        address.kind for address in patient.memory.rows
+    }
     for kind in sorted(kinds):
         wanted |= dict(_PROGRAMS.get(kind, ()))
     if any(getattr(declared.resource, "sudo", None) for declared in resources):
         wanted |= dict(_SUDO)
     missing = {name: package for name, package in wanted.items() if not installation.find_program(name)}
     for name, package in missing.items():
-        yield Finding("programs", FINDING, f"{name} is missing, and the spec needs it", f"apt-get install {package}")
+        yield Finding(
+            "programs", FINDING, f"{name} is missing, and the spec needs it", f"apt-get install {package}"
+        )
     if wanted and not missing:
         yield Finding("programs", FINE, ", ".join(sorted(wanted)))
 
@@ -269,8 +310,12 @@ def _unit_trouble(unit: str, state: Mapping[str, str]) -> Finding | None:
     if state.get("NeedDaemonReload") == "yes":
         return Finding("timer", FINDING, f"systemd has not read the new {unit}", "systemctl daemon-reload")
     if state.get("ActiveState") == "failed":
-        return Finding("timer", FINDING, f"{unit} failed ({state.get('Result')})", f"journalctl -u {unit} -n 50")
-    if unit.endswith(".timer") and (state.get("UnitFileState") != "enabled" or state.get("ActiveState") != "active"):
+        return Finding(
+            "timer", FINDING, f"{unit} failed ({state.get('Result')})", f"journalctl -u {unit} -n 50"
+        )
+    if unit.endswith(".timer") and (
+        state.get("UnitFileState") != "enabled" or state.get("ActiveState") != "active"
+    ):
         what = f"{unit} is {state.get('UnitFileState')} and {state.get('ActiveState')}: it will not run"
         return Finding("timer", FINDING, what, f"systemctl enable --now {unit}")
     return None
@@ -291,29 +336,45 @@ def _jobs(patient: Patient) -> Iterator[Finding]:
         told.add(address)
     unknown = [row["address"] for row in rows if row["healthy"] is None]
     if unknown:
-        yield Finding("jobs", LEFT_OUT, f"only root can look at {', '.join(unknown)}", "sudo reconciler doctor")
+        yield Finding(
+            "jobs", LEFT_OUT, f"only root can look at {', '.join(unknown)}", "sudo reconciler doctor"
+        )
     if rows and not told and not unknown:
-        yield Finding("jobs", FINE, f"{len(rows)}: no last run failed, and the archives are as they should be")
+        yield Finding(
+            "jobs", FINE, f"{len(rows)}: no last run failed, and the archives are as they should be"
+        )
 
 
 def _accounts(patient: Patient) -> Iterator[Finding]:
     from reconciler.app.plan.ageing import aged_of
 
-    documents = {address: row.document for address, row in patient.memory.rows.items() if address.kind in ("users", "ssh_keys")}
+    documents = {
+        address: row.document
+        for address, row in patient.memory.rows.items()
+        if address.kind in ("users", "ssh_keys")
+    }
     for one in aged_of(documents, patient.host, static_hostname(patient.host)) if documents else ():
         yield Finding("accounts", FINDING, one.what, one.remedy)
-    yield from administrators(patient.host, {address.name for address in documents if _FINGERPRINT in address.part})
+    yield from administrators(
+        patient.host, {address.name for address in documents if _FINGERPRINT in address.part}
+    )
 
 
 def administrators(host: HostView, names: Collection[str]) -> Iterator[Finding]:
-    """Whether anybody who has keys by the ledger still logs in with one and becomes root, where somebody is to."""
+    """Whether anybody who has keys by the ledger still logs in with one and becomes root, where somebody is
+    to.
+    """
     from reconciler.policy.lockout.guard import Doors, Question
 
     try:
         doors = Doors(host, Question(static_hostname(host), now()))
         if not names or doors.ssh.config is None or any(True for _ in doors.everybody()):
             return
-        meant = [user for name in sorted(names) if (user := doors.people.users.get(name)) and doors.sudo.verdict(user).can]
+        meant = [
+            user
+            for name in sorted(names)
+            if (user := doors.people.users.get(name)) and doors.sudo.verdict(user).can
+        ]
         if meant:
             why = "; ".join(f"{user.name}: {doors.of(user.name)[0].why}" for user in meant[:_NAMED])
             what = f"nobody can log in with a key and become root now: {why}"
@@ -323,7 +384,9 @@ def administrators(host: HostView, names: Collection[str]) -> Iterator[Finding]:
 
 
 def _disks(patient: Patient) -> Iterator[Finding]:
-    """What is ours on a disk that is not there, by disk: what a look at the bare directory finds, or misses, is not it."""
+    """What is ours on a disk that is not there, by disk: what a look at the bare directory finds, or misses,
+    is not it.
+    """
     disks, kinds = Disks(patient.host), discover()
     lost: dict[str, list[str]] = {}
     for address, row in patient.memory.rows.items() if disks.named else ():
@@ -340,19 +403,34 @@ def _disks(patient: Patient) -> Iterator[Finding]:
 
 
 def _sshd(patient: Patient) -> Iterator[Finding]:
-    if patient.root is not None or not patient.host.running or not is_root() or not installation.find_program("sshd"):
+    if (
+        patient.root is not None
+        or not patient.host.running
+        or not is_root()
+        or not installation.find_program("sshd")
+    ):
         return
     from reconciler.app.plan.sshd_in_force import UNITS, config_files
     from reconciler.host.validators.sshd import last_read, refuses_its_files
 
     if why := refuses_its_files():
-        yield Finding("sshd", FINDING, f"it would not start with its configuration: {why}", "sshd -t, and mend the file that it names")
+        yield Finding(
+            "sshd",
+            FINDING,
+            f"it would not start with its configuration: {why}",
+            "sshd -t, and mend the file that it names",
+        )
         return
     unit, read = last_read(UNITS)
     for path in config_files(patient.host) if unit else ():
         entry = patient.host.entry(path)
         if entry is not None and read < entry.mtime_ns <= now() * 10**9:
-            yield Finding("sshd", FINDING, f"{path} was changed after {unit} had read it: it is not in force", f"systemctl reload {unit}")
+            yield Finding(
+                "sshd",
+                FINDING,
+                f"{path} was changed after {unit} had read it: it is not in force",
+                f"systemctl reload {unit}",
+            )
 
 
 QUESTIONS: Mapping[str, Question] = {
@@ -375,7 +453,11 @@ QUESTIONS: Mapping[str, Question] = {
 
 
 def examine(root: str | None, spec: str) -> dict[str, Any]:
-    """The answers. What cannot be looked at is a finding of its own, not the end. Raises HostError when there is no host at all."""
+    """The answers.
+
+    What cannot be looked at is a finding of its own, not the end. Raises HostError when there is no host at
+    all.
+    """
     patient = Patient(root, spec)
     view: HostView = patient.host
     found: list[Finding] = []
@@ -383,10 +465,15 @@ def examine(root: str | None, spec: str) -> dict[str, Any]:
         try:
             found += question(patient)
         except HostError as problem:
-            found.append(Finding(name, FINDING, f"it cannot be looked at: {problem}", "sudo reconciler doctor"))
+            found.append(
+                Finding(name, FINDING, f"it cannot be looked at: {problem}", "sudo reconciler doctor")
+            )
     return {
         "host": static_hostname(view),
         "versions": {"reconciler": __version__, **installation.versions()},
-        "findings": [{"check": one.check, "status": one.status, "what": one.what, "next": one.next or None} for one in found],
+        "findings": [
+            {"check": one.check, "status": one.status, "what": one.what, "next": one.next or None}
+            for one in found
+        ],
         "healthy": all(one.status != FINDING for one in found),
     }

@@ -1,4 +1,6 @@
-"""Everything known about one resource: what is declared, applied and there, what it needs, and what would be done about it."""
+"""Everything known about one resource: what is declared, applied and there, what it needs, and what would be
+done about it.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,16 @@ def explain(planned: Planned, address: Address) -> dict[str, Any] | None:
         "needed_by": [str(one) for one, needed in edges.items() if address.resource in needed],
         "ledger_unreadable": plan.memory.unreadable or None,
         "parts": [_part(planned, one) for one in every],
-        "steps": [_step(step, causes) for step in plan.steps if (causes := [one for one in step.causes if one.address in every])],
-        "owed": [{"verb": row.verb, "unit": row.unit, "why": row.why, "run": row.run} for row in plan.owed if row.address in every],
+        "steps": [
+            _step(step, causes)
+            for step in plan.steps
+            if (causes := [one for one in step.causes if one.address in every])
+        ],
+        "owed": [
+            {"verb": row.verb, "unit": row.unit, "why": row.why, "run": row.run}
+            for row in plan.owed
+            if row.address in every
+        ],
         "blocked": {str(one): plan.blocked[one] for one in every if one in plan.blocked},
         "holds": [hold_data(hold) for hold in plan.memory.holds if any(hold.covers(one) for one in every)],
         "held": {str(one): plan.held[one] for one in every if one in plan.held},
@@ -72,7 +82,9 @@ def _part(planned: Planned, address: Address) -> dict[str, Any]:
 
 
 def _of_others(document: Document | None) -> Document | None:
-    """What is not ours, without what somebody wrote into it: whoever can write a spec must not read the host with it."""
+    """What is not ours, without what somebody wrote into it: whoever can write a spec must not read the host
+    with it.
+    """
     return document and {key: NOT_SHOWN if is_text(key, value) else value for key, value in document.items()}
 
 
@@ -110,5 +122,9 @@ def _state(change: Change | None) -> str:
         return "as declared"
     if origin_of(change) == FAILED:
         return "failed; nobody changed it"
-    words = "not there yet" if change.verb is Verb.CREATE and change.origin is Origin.INTENT else _STATES[change.origin]
+    words = (
+        "not there yet"
+        if change.verb is Verb.CREATE and change.origin is Origin.INTENT
+        else _STATES[change.origin]
+    )
     return f"{words} ({mask(change.reason)})" if change.reason else words

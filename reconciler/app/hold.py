@@ -21,7 +21,10 @@ from reconciler.host.state.store import Store
 from reconciler.kinds import discover
 
 MOST_DAYS = 30
-"""A hold is for the time of a piece of work. What is to be left alone for good is not declared, or has `drift: ignore`."""
+"""A hold is for the time of a piece of work.
+
+What is to be left alone for good is not declared, or has `drift: ignore`.
+"""
 _LONGEST_WHY = 500
 
 
@@ -55,10 +58,20 @@ def wanted(address: str, span: str, why: str) -> tuple[Wanted | None, list[Diagn
     try:
         length = _length(span)
     except (ValueError, OverflowError):
-        found.append(error("not a time span", f"--for {span[:40]!r}: from 1s to {MOST_DAYS}d, as systemd.time(7) has it: 8h, 2d, 1h 30min"))
+        found.append(
+            error(
+                "not a time span",
+                f"--for {span[:40]!r}: from 1s to {MOST_DAYS}d, as systemd.time(7) has it: 8h, 2d, 1h 30min",
+            )
+        )
     reason = why.strip()
     if not reason or not reason.isprintable() or len(reason) > _LONGEST_WHY:
-        found.append(error("not a reason", f"--why: one line of at most {_LONGEST_WHY} characters; everybody reads it in each plan"))
+        found.append(
+            error(
+                "not a reason",
+                f"--why: one line of at most {_LONGEST_WHY} characters; everybody reads it in each plan",
+            )
+        )
     return (None if found or parsed is None else Wanted(parsed, length, reason)), found
 
 
@@ -74,7 +87,11 @@ def add(wish: Wanted, loaded: Loaded, root: str | None, lock_timeout: float) -> 
 
     def check(memory: Memory) -> Diagnostic | None:
         known = set(_known(loaded, memory, running=open_host(root).running))
-        return None if any(_at(wish.address).covers(address) for address in known) else _nobody(wish.address, known, loaded)
+        return (
+            None
+            if any(_at(wish.address).covers(address) for address in known)
+            else _nobody(wish.address, known, loaded)
+        )
 
     def write(store: Store, memory: Memory) -> Answer:
         hold = begin(wish.address, wish.seconds, wish.why, started_by().get("user", ""), clock())
@@ -108,11 +125,18 @@ def held(root: str | None) -> Memory:
 
 
 def _written(
-    root: str | None, timeout: float, check: Callable[[Memory], Diagnostic | None], write: Callable[[Store, Memory], Answer]
+    root: str | None,
+    timeout: float,
+    check: Callable[[Memory], Diagnostic | None],
+    write: Callable[[Store, Memory], Answer],
 ) -> Answer:
-    """Ask first, and again under the lock that every apply takes: nothing is made for an address that cannot be meant."""
+    """Ask first, and again under the lock that every apply takes: nothing is made for an address that cannot
+    be meant.
+    """
     if root is None and not is_root():
-        return Answer(problem=error("hold needs root", "Run it as root, or try it on a tree with --root DIR."))
+        return Answer(
+            problem=error("hold needs root", "Run it as root, or try it on a tree with --root DIR.")
+        )
     try:
         directory, machine = state_directory(root), machine_id(open_host(root))
         problem = _unusable(read_memory(directory, machine)) or check(read_memory(directory, machine))
@@ -138,14 +162,18 @@ def _unusable(memory: Memory) -> Diagnostic | None:
         return error("the state cannot be read", f"{memory.unreadable}.")
     if memory.damaged:
         detail = (
-            f"{memory.damaged}. The next apply begins a new one; `apply --exclude ADDRESS` does so without touching what is to be held."
+            f"{memory.damaged}. The next apply begins a new one; `apply --exclude ADDRESS` does so without"
+            " touching what is to be held."
         )
         return error("the state is damaged", detail)
     return None
 
 
 def _known(loaded: Loaded, memory: Memory, *, running: bool) -> Iterator[Address]:
-    """Everything that is declared or ours, and what it belongs to. Of a spec that cannot be read nothing is declared."""
+    """Everything that is declared or ours, and what it belongs to.
+
+    Of a spec that cannot be read nothing is declared.
+    """
     kinds = discover()
     for declared in loaded.spec.resources if loaded.spec is not None else ():
         yield declared.address
@@ -158,14 +186,23 @@ def _nobody(address: Address, known: Iterable[Address], loaded: Loaded) -> Diagn
 
     names = dict.fromkeys(str(name) for one in sorted(known) for name in (one.resource, one))
     unread = "" if loaded.ok else " The spec could not be read, so only what was applied is known."
-    detail = f"{address} is neither in the spec nor among what was applied here.{suggestion(str(address), names)}{unread}"
+    detail = (
+        f"{address} is neither in the spec nor among what was applied"
+        f" here.{suggestion(str(address), names)}{unread}"
+    )
     return error("no such resource", detail)
 
 
 def _not_held(address: Address, memory: Memory) -> Diagnostic:
     above = next((hold for hold in memory.holds if hold.covers(address)), None)
     names = ", ".join(str(hold.address) for hold in memory.holds)
-    hint = f" It is held as a part of {above.address}." if above else f" On hold: {names}." if names else " Nothing is."
+    hint = (
+        f" It is held as a part of {above.address}."
+        if above
+        else f" On hold: {names}."
+        if names
+        else " Nothing is."
+    )
     return error("not on hold", f"{address} is not on hold.{hint}")
 
 

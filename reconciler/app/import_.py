@@ -1,7 +1,8 @@
 """`import`: what is on a host, as a spec that changes nothing there.
 
-Finders propose (`kinds/*_found.py`), and the tool itself judges: the proposal is written, loaded and planned, and what does not come out
-as "is as declared" is left out with the reason, until the plan is empty. Only reads.
+Finders propose (`kinds/*_found.py`), and the tool itself judges: the proposal is written, loaded and planned,
+and what does not come out as "is as declared" is left out with the reason, until the plan is empty. Only
+reads.
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ _NO_FOLDING = 1 << 24
 
 @frozen
 class Imported:
-    """The spec as text, or what is wrong. `count` resources are in it, `left_out` are told with the reason."""
+    """The spec as text, or what is wrong.
+
+    `count` resources are in it, `left_out` are told with the reason.
+    """
 
     text: str = ""
     count: int = 0
@@ -56,7 +60,10 @@ class Imported:
 
 
 def import_host(kinds: Iterable[str], *, system: bool, root: str | None) -> Imported:
-    """Find, and leave out what the plan of it would change. `kinds`: all of them, and what no kind looks at is named, if empty."""
+    """Find, and leave out what the plan of it would change.
+
+    `kinds`: all of them, and what no kind looks at is named, if empty.
+    """
     asked = set(kinds)
     wanted = [name for name in IMPORTABLE if name in asked] or list(IMPORTABLE)
     try:
@@ -85,7 +92,9 @@ def _find(host: HostView, kinds: Iterable[str], *, system: bool) -> tuple[list[F
     return found, unread
 
 
-def _without_differences(name: str, found: Sequence[Found], beside: tuple[str, ...], root: str | None) -> Imported:
+def _without_differences(
+    name: str, found: Sequence[Found], beside: tuple[str, ...], root: str | None
+) -> Imported:
     """The spec of what is as declared; the rest is left out, each for itself."""
     left_out = {Address(one.kind, one.name): one.why for one in found if one.why}
     partly = {Address(one.kind, one.name): one.partly for one in found if one.partly}
@@ -101,7 +110,9 @@ def _without_differences(name: str, found: Sequence[Found], beside: tuple[str, .
             return Imported(text, len(kept), left_out, beside)
         left_out |= {address: masked(why) for address, why in wrong.items() if address in kept}
         kept = {address: fields for address, fields in kept.items() if address not in wrong}
-    return Imported(problems=(error("the import does not come to an end", "This is a bug; please report it."),))
+    return Imported(
+        problems=(error("the import does not come to an end", "This is a bug; please report it."),)
+    )
 
 
 def _at_fault(name: str, kept: Mapping[Address, Any], root: str | None) -> dict[Address, str]:
@@ -120,7 +131,10 @@ def _without_secrets(one: Found) -> Found:
     """What has a secret in the open is left out: a spec lies in Git. Nor do the reasons show one."""
     why, partly = masked(one.why), tuple(map(masked, one.partly))
     if not one.why and _has_secret(one.fields):
-        why = "a secret stands in it; put that into a file only root can read, name it by LoadCredential= or EnvironmentFile=, import again"
+        why = (
+            "a secret stands in it; put that into a file only root can read, name it by LoadCredential= or"
+            " EnvironmentFile=, import again"
+        )
     return replace(one, why=why, partly=partly)
 
 
@@ -169,10 +183,16 @@ _FINDERS: Mapping[str, Callable[[HostView, bool], Iterable[Found]]] = {
 
 
 def _judge(text: str, root: str | None) -> tuple[dict[Address, str], list[Diagnostic]]:
-    """Which resources the loader refuses or the plan would change, with the reason; and what is wrong with the whole."""
+    """Which resources the loader refuses or the plan would change, with the reason; and what is wrong with
+    the whole.
+    """
     spec, found = load(StdinReader(text.encode()), discover())
     found = [*found, *(lint(spec, discover()) if spec is not None else ())]
-    wrong = {one.address.resource: one.detail or one.summary for one in reversed(errors(found)) if one.address is not None}
+    wrong = {
+        one.address.resource: one.detail or one.summary
+        for one in reversed(errors(found))
+        if one.address is not None
+    }
     if wrong or spec is None or errors(found):
         return wrong, [one for one in errors(found) if one.address is None]
     planned = plan_host(Loaded(spec, tuple(found)), PlanOptions(root), memory=Memory())
@@ -180,17 +200,24 @@ def _judge(text: str, root: str | None) -> tuple[dict[Address, str], list[Diagno
         return {}, errors(planned.diagnostics)
     wrong = dict(_done_without_a_difference(planned.plan.steps))
     wrong |= {change.address.resource: _difference(change) for change in reversed(planned.plan.changes)}
-    wrong |= {address.resource: f"it cannot be read: {why}" for address, why in planned.plan.unreadable.items()}
+    wrong |= {
+        address.resource: f"it cannot be read: {why}" for address, why in planned.plan.unreadable.items()
+    }
     return wrong, []
 
 
 def _done_without_a_difference(steps: Iterable[Step]) -> Iterator[tuple[Address, str]]:
-    """What an apply would do though all is as declared: a process that is older than its unit file would be restarted."""
+    """What an apply would do though all is as declared: a process that is older than its unit file would be
+    restarted.
+    """
     for step in steps:
         if isinstance(step.action, Unit):
             verb = str(step.action.verb)
             for cause in step.causes:
-                yield cause.address.resource, f"an apply would {verb} it, because {cause.why}: do that by hand, and import again"
+                yield (
+                    cause.address.resource,
+                    f"an apply would {verb} it, because {cause.why}: do that by hand, and import again",
+                )
 
 
 def _difference(change: Change) -> str:
@@ -200,7 +227,10 @@ def _difference(change: Change) -> str:
     first = change.fields[0]
     what = f"{change.address.part}: " if change.address.part else ""
     more = f" ({len(change.fields) - 1} more)" if len(change.fields) > 1 else ""
-    return f"{what}{'.'.join(first.path)} is {_short(first.before)}, and would become {_short(first.after)}{more}"
+    return (
+        f"{what}{'.'.join(first.path)} is {_short(first.before)}, and would become"
+        f" {_short(first.after)}{more}"
+    )
 
 
 def _short(value: Any) -> str:
@@ -223,7 +253,9 @@ def _text(
     from ruamel.yaml.comments import CommentedMap
 
     document = CommentedMap({"version": 1, "host": host or "localhost"})
-    document.yaml_set_start_comment("What was found on this host by `reconciler import`. Applying it changes nothing there.\n")
+    document.yaml_set_start_comment(
+        "What was found on this host by `reconciler import`. Applying it changes nothing there.\n"
+    )
     for address, fields in kept.items():
         if address.kind not in document:
             document[address.kind] = CommentedMap()
@@ -236,8 +268,17 @@ def _text(
     yaml.allow_unicode = True
     yaml.dump(document, out)
     told = [f"{address}: {why}" for address, why in left_out.items()]
-    told += [f"{address}, in part: {why}" for address, reasons in partly.items() if address in kept for why in reasons]
-    return b"".join(out.pieces).decode() + _comment("Not imported, and left alone by an apply", told) + _comment("Not looked at", beside)
+    told += [
+        f"{address}, in part: {why}"
+        for address, reasons in partly.items()
+        if address in kept
+        for why in reasons
+    ]
+    return (
+        b"".join(out.pieces).decode()
+        + _comment("Not imported, and left alone by an apply", told)
+        + _comment("Not looked at", beside)
+    )
 
 
 def _comment(title: str, texts: Iterable[str]) -> str:
@@ -256,17 +297,24 @@ class _Pieces:
 
 
 def _representer() -> Any:
-    """Nothing is written as null: a key without a value looks like a mistake. Text that other YAML readers take for a number is quoted."""
+    """Nothing is written as null: a key without a value looks like a mistake.
+
+    Text that other YAML readers take for a number is quoted.
+    """
     from ruamel.yaml.representer import RoundTripRepresenter
 
     class Representer(RoundTripRepresenter):
         pass
 
-    Representer.add_representer(type(None), lambda made, _: made.represent_scalar("tag:yaml.org,2002:null", "null"))
+    Representer.add_representer(
+        type(None), lambda made, _: made.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
 
     def text(made: Any, value: str) -> Any:
         quoted = _AMBIGUOUS.fullmatch(value) or _INDICATORS & set(value)
-        return made.represent_scalar("tag:yaml.org,2002:str", value, style="'" if quoted and value.isprintable() else None)
+        return made.represent_scalar(
+            "tag:yaml.org,2002:str", value, style="'" if quoted and value.isprintable() else None
+        )
 
     Representer.add_representer(str, text)
     return Representer
@@ -283,7 +331,11 @@ def _pleasant(value: Any) -> Any:
 
     if isinstance(value, Mapping):
         made = CommentedMap({name: _pleasant(one) for name, one in value.items()})
-        if value and len(str(dict(value))) < _WIDE and not any(isinstance(one, Mapping | list) for one in value.values()):
+        if (
+            value
+            and len(str(dict(value))) < _WIDE
+            and not any(isinstance(one, Mapping | list) for one in value.values())
+        ):
             made.fa.set_flow_style()
         return made
     if isinstance(value, list):

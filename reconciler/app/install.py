@@ -1,4 +1,6 @@
-"""Install our own units: declarations made here, applied by the same engine as any spec, with a ledger of their own."""
+"""Install our own units: declarations made here, applied by the same engine as any spec, with a ledger of
+their own.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,10 @@ _HIDDEN = ("/tmp", "/var/tmp")  # noqa: S108  # not to put something there, but 
 
 @frozen
 class InstallOptions:
-    """What `install` is asked for. `delay` is empty where the scheduler knows none; `notify` are targets as written."""
+    """What `install` is asked for.
+
+    `delay` is empty where the scheduler knows none; `notify` are targets as written.
+    """
 
     root: str | None = None
     commit: str = ""
@@ -56,7 +61,13 @@ class InstallOptions:
     adopt: bool = False
 
 
-def install(loaded: Loaded, wanted: InstallOptions, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float) -> Applied:
+def install(
+    loaded: Loaded,
+    wanted: InstallOptions,
+    approve: Approve,
+    tell: Callable[[Progress], None],
+    lock_timeout: float,
+) -> Applied:
     """Write the units that apply this spec, and what they need."""
     assert loaded.spec is not None
     wrong = _wrong(loaded, wanted)
@@ -64,7 +75,9 @@ def install(loaded: Loaded, wanted: InstallOptions, approve: Approve, tell: Call
         return Applied(Planned(tuple(wrong)))
     spec = Spec(loaded.spec.host, tuple(_declared(loaded, wanted)), loaded.spec.settings)
     # The rules of a spec keep our account out of reach, so they are asked about the units only.
-    found = lint(replace(spec, resources=tuple(one for one in spec.resources if one.address.kind == NAME)), _kinds())
+    found = lint(
+        replace(spec, resources=tuple(one for one in spec.resources if one.address.kind == NAME)), _kinds()
+    )
     found += _open_to_others(loaded, wanted)
     own = Loaded(spec, (*loaded.diagnostics, *found), None, "")
     if errors(found):
@@ -72,7 +85,9 @@ def install(loaded: Loaded, wanted: InstallOptions, approve: Approve, tell: Call
     return _apply(own, PlanOptions(wanted.root, adopt=wanted.adopt), approve, tell, lock_timeout)
 
 
-def uninstall(root: str | None, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float) -> Applied:
+def uninstall(
+    root: str | None, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float
+) -> Applied:
     """Take our own units away. What they applied stays, and so does its ledger."""
     try:
         name = static_hostname(open_host(root))
@@ -82,11 +97,17 @@ def uninstall(root: str | None, approve: Approve, tell: Callable[[Progress], Non
     return _apply(Loaded(Spec(name)), PlanOptions(root, allow=allow), approve, tell, lock_timeout)
 
 
-def _apply(own: Loaded, options: PlanOptions, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float) -> Applied:
+def _apply(
+    own: Loaded, options: PlanOptions, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float
+) -> Applied:
     if options.root is None and not is_root():
-        return Applied(Planned((error("install needs root", "Run it as root, or try it on a tree with --root DIR."),)))
+        return Applied(
+            Planned((error("install needs root", "Run it as root, or try it on a tree with --root DIR."),))
+        )
     directory = state_directory(options.root)
-    chosen = PlanOptions(options.root, adopt=options.adopt, allow=options.allow, kinds=_kinds(), state=f"{directory}/{_LEDGER}")
+    chosen = PlanOptions(
+        options.root, adopt=options.adopt, allow=options.allow, kinds=_kinds(), state=f"{directory}/{_LEDGER}"
+    )
     try:
         with _no_apply(directory, lock_timeout):
             return apply_host(own, chosen, approve, tell, lock_timeout)
@@ -102,7 +123,9 @@ def _kinds() -> Kinds:
 
 @contextmanager
 def _no_apply(directory: str, timeout: float) -> Iterator[None]:
-    """While we take away or change the unit that applies, it does not run: removing it would end it half-way."""
+    """While we take away or change the unit that applies, it does not run: removing
+    it would end it half-way.
+    """
     make_state_directory(directory)
     with Lock(directory, timeout_seconds=timeout):
         yield
@@ -112,9 +135,19 @@ def _wrong(loaded: Loaded, wanted: InstallOptions) -> list[Diagnostic]:
     path = _path_there(loaded, wanted.root)
     found = []
     if not path:
-        found.append(error("install needs a file", "The spec on standard input is gone when the timer comes: name a file."))
+        found.append(
+            error(
+                "install needs a file",
+                "The spec on standard input is gone when the timer comes: name a file.",
+            )
+        )
     if path.startswith(tuple(f"{place}/" for place in _HIDDEN)):
-        found.append(error("not a place for a spec", f"{path}: it does not stay there. Move it, to /etc/reconciler for one."))
+        found.append(
+            error(
+                "not a place for a spec",
+                f"{path}: it does not stay there. Move it, to /etc/reconciler for one.",
+            )
+        )
     return [*found, *filter(None, _wrong_options(wanted))]
 
 
@@ -126,7 +159,10 @@ def _open_to_others(loaded: Loaded, wanted: InstallOptions) -> list[Diagnostic]:
         known = others(open_host(wanted.root), _path_there(loaded, wanted.root), bool(wanted.commit))
     except HostError:
         return []  # the plan of the units tells what cannot be read
-    advice = "Give it to root alone (chown, chmod), or to people who are root already, or put it in /etc/reconciler."
+    advice = (
+        "Give it to root alone (chown, chmod), or to people who are root already, or put it in"
+        " /etc/reconciler."
+    )
     return [error("others decide what is applied", f"{words}. {advice}") for words in known]
 
 
@@ -138,7 +174,10 @@ def _wrong_options(wanted: InstallOptions) -> Iterator[Diagnostic | None]:
         if text and (not text.startswith("/") or text.endswith("/") or not text.isprintable()):
             yield error("not a file", f"{name} {text!r}: write an absolute path")
     if wanted.metrics and not wanted.metrics.endswith(".prom"):
-        yield error("not a file for metrics", f"--metrics {wanted.metrics!r}: node_exporter reads only names that end in .prom")
+        yield error(
+            "not a file for metrics",
+            f"--metrics {wanted.metrics!r}: node_exporter reads only names that end in .prom",
+        )
     for text in wanted.notify:
         yield _problem("cannot notify so", "--notify", reconcile.target, text)
 
@@ -153,7 +192,9 @@ def _problem(summary: str, option: str, read: Callable[[str], object], text: str
 
 
 def _path_there(loaded: Loaded, root: str | None) -> str:
-    """Where the host itself will find the spec: one that lies in a tree is found there when that has become a host's root."""
+    """Where the host itself will find the spec: one that lies in a tree is found there when that has become a
+    host's root.
+    """
     inside = f"{absolute(root)}/" if root is not None else "/"
     return "/" + loaded.path.removeprefix(inside) if loaded.path.startswith(inside) else loaded.path
 
@@ -166,14 +207,20 @@ def _declared(loaded: Loaded, wanted: InstallOptions) -> Iterator[Declared]:
     revision = ("--commit", wanted.commit) if wanted.commit else ()
 
     def declare(name: str, **fields: object) -> Declared:
-        return Declared(Address(NAME, name), Own.model_validate(fields), Source("install", 1), settings=spec_settings)
+        return Declared(
+            Address(NAME, name), Own.model_validate(fields), Source("install", 1), settings=spec_settings
+        )
 
     scheduler = Scheduler(scheduler_of(declare("settings"), wanted.scheduler))
     by_timer = scheduler is Scheduler.TIMER
     delay = wanted.delay if wanted.delay is not None else DELAY if by_timer else ""
     how = {"scheduler": scheduler, "randomized_delay_sec": delay}
     settings = reconcile.Settings(
-        path, wanted.commit, wanted.metrics, wanted.publish, tuple(reconcile.target(text) for text in wanted.notify)
+        path,
+        wanted.commit,
+        wanted.metrics,
+        wanted.publish,
+        tuple(reconcile.target(text) for text in wanted.notify),
     )
     apply = (command, "apply", path, *revision, "--auto-approve", "--report")
     drift = (command, "drift", path, *revision)
@@ -183,8 +230,16 @@ def _declared(loaded: Loaded, wanted: InstallOptions) -> Iterator[Declared]:
         yield declare("notify", command=(command, "report"))
         yield declare("apply", command=apply, when=wanted.schedule, **how)
         comment = "Reconciler, looks for drift"
-        yield Declared(Address("users", reconcile.USER), User(system=True, comment=comment), Source("install", 1))
-        yield declare("drift", command=(*drift, "--json", "--detailed-exitcode"), user=reconcile.USER, when=wanted.drift_schedule, **how)
+        yield Declared(
+            Address("users", reconcile.USER), User(system=True, comment=comment), Source("install", 1)
+        )
+        yield declare(
+            "drift",
+            command=(*drift, "--json", "--detailed-exitcode"),
+            user=reconcile.USER,
+            when=wanted.drift_schedule,
+            **how,
+        )
     else:
         yield declare("apply", command=_quiet(apply), when=wanted.schedule, **how)
         yield declare("drift", command=_quiet((*drift, "--report")), when=wanted.drift_schedule, **how)

@@ -34,7 +34,9 @@ def not_looked_at(view: HostView, packaged: Collection[str]) -> Iterator[str]:
 def _in(*directories: str) -> Callable[[HostView, Collection[str]], Sequence[str]]:
     def look(view: HostView, packaged: Collection[str]) -> Sequence[str]:
         paths = [f"{directory}/{name}" for directory in directories for name in view.names(directory)]
-        return [path for path in paths if path not in packaged and not path.endswith(("/.placeholder", "/README"))]
+        return [
+            path for path in paths if path not in packaged and not path.endswith(("/.placeholder", "/README"))
+        ]
 
     return look
 
@@ -47,7 +49,9 @@ def _groups(view: HostView, _: Collection[str]) -> Sequence[str]:
     accounts = accounts_of(view)
     least = accounts.numbers.get("GID_MIN", 1000)
     return sorted(
-        group.name for group in accounts.groups.values() if least <= group.gid <= _LAST_GROUP and group.name not in accounts.users
+        group.name
+        for group in accounts.groups.values()
+        if least <= group.gid <= _LAST_GROUP and group.name not in accounts.users
     )
 
 
@@ -57,14 +61,21 @@ def _links(view: HostView, *, masks: bool) -> Sequence[str]:
         entry = view.entry(units.path(name))
         if entry is None or entry.type is not FileType.LINK:
             continue
-        inside = not entry.target.startswith("/") or entry.target.startswith(tuple(f"{one}/" for one in (*drop_ins.DIRECTORIES, "/lib")))
+        inside = not entry.target.startswith("/") or entry.target.startswith(
+            tuple(f"{one}/" for one in (*drop_ins.DIRECTORIES, "/lib"))
+        )
         if (entry.target == "/dev/null") if masks else (entry.target != "/dev/null" and not inside):
             found.append(name)
     return found
 
 
 def _drop_ins(view: HostView, packaged: Collection[str]) -> Sequence[str]:
-    found = (f"{name}/{file}" for name in view.names(units.PLACE) if name.endswith(".d") for file in view.names(units.path(name)))
+    found = (
+        f"{name}/{file}"
+        for name in view.names(units.PLACE)
+        if name.endswith(".d")
+        for file in view.names(units.path(name))
+    )
     return [name for name in found if units.path(name) not in packaged]
 
 

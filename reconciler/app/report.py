@@ -53,7 +53,9 @@ def report_apply(applied: Applied, code: int) -> list[str]:
 def report_unusable(found: Sequence[Diagnostic]) -> list[str]:
     """After an apply that had no spec to begin with."""
     summary = "; ".join(dict.fromkeys(item.summary for item in errors(found)))
-    return _report(News({report.APPLY: Standing(bad=True, summary=f"apply failed: {summary}")}, {"last_apply": now()}))
+    return _report(
+        News({report.APPLY: Standing(bad=True, summary=f"apply failed: {summary}")}, {"last_apply": now()})
+    )
 
 
 def report_drift(data: Mapping[str, Any] | None, problem: str = "") -> list[str]:
@@ -62,7 +64,9 @@ def report_drift(data: Mapping[str, Any] | None, problem: str = "") -> list[str]
 
 
 def report_units() -> list[str]:
-    """What our units left: the record of the drift check, and whether one of them failed without a word (killed, out of time)."""
+    """What our units left: the record of the drift check, and whether one of them failed without a word
+    (killed, out of time).
+    """
     directory = state_directory(None)
     states = _unit_states()
     data, when = read_drift(directory)
@@ -79,7 +83,9 @@ def _how(applied: Applied, *, bad: bool) -> tuple[str, list[str]]:
     if not bad:
         return "apply works", []
     if result is not None:
-        addresses = [str(address) for status in (Status.FAILED, Status.SKIPPED) for address in result.having(status)]
+        addresses = [
+            str(address) for status in (Status.FAILED, Status.SKIPPED) for address in result.having(status)
+        ]
         return f"apply failed: {final_line(result)}", addresses
     found = list(dict.fromkeys(item.summary for item in errors(applied.planned.diagnostics)))
     return f"apply {'was refused' if applied.planned.refused else 'failed'}: {'; '.join(found)}", []
@@ -90,7 +96,11 @@ def _number(changes: Sequence[Change]) -> int:
 
 
 def _drift(addresses: Sequence[str]) -> Standing:
-    what = f"{len(addresses)} object{'s have' if len(addresses) > 1 else ' has'} changed outside of the spec" if addresses else ""
+    what = (
+        f"{len(addresses)} object{'s have' if len(addresses) > 1 else ' has'} changed outside of the spec"
+        if addresses
+        else ""
+    )
     return Standing(bool(addresses), what or "nothing is changed outside of the spec any more", addresses)
 
 
@@ -98,13 +108,21 @@ def _checked(data: Mapping[str, Any] | None, when: int, problem: str) -> News:
     if data is None or "resource_drift" not in data:
         found = (data or {}).get("diagnostics", ())
         said = "; ".join(
-            dict.fromkeys(str(item.get("summary")) for item in found if isinstance(item, dict) and item.get("severity") == "error")
+            dict.fromkeys(
+                str(item.get("summary"))
+                for item in found
+                if isinstance(item, dict) and item.get("severity") == "error"
+            )
         )
         why = said or problem or "it printed no result"
         return News({report.CHECK: Standing(bad=True, summary=f"the check for drift failed: {why}")})
     addresses = drifting(data)
-    check = Standing(bool(problem), f"the check for drift failed: {problem}" if problem else "the check for drift works")
-    return News({report.DRIFT: _drift(addresses), report.CHECK: check}, {"drift": len(addresses), "last_check": when})
+    check = Standing(
+        bool(problem), f"the check for drift failed: {problem}" if problem else "the check for drift works"
+    )
+    return News(
+        {report.DRIFT: _drift(addresses), report.CHECK: check}, {"drift": len(addresses), "last_check": when}
+    )
 
 
 def _unit_states() -> dict[str, str]:
@@ -115,14 +133,23 @@ def _unit_states() -> dict[str, str]:
         facts = ask([f"{name}.service" for name in (APPLY, DRIFT)])
     except HostError:
         return {}
-    return {name.removesuffix(".service"): f"{name}: {one.exit or one.result}" for name, one in facts.items() if one.active == "failed"}
+    return {
+        name.removesuffix(".service"): f"{name}: {one.exit or one.result}"
+        for name, one in facts.items()
+        if one.active == "failed"
+    }
 
 
 def _report(news: News) -> list[str]:
     try:
         chosen = report.settings()
         problems = _publish(chosen)
-        return [*problems, *report.report(_with_jobs(news), chosen, state_directory(None), static_hostname(open_host(None)), now())]
+        return [
+            *problems,
+            *report.report(
+                _with_jobs(news), chosen, state_directory(None), static_hostname(open_host(None)), now()
+            ),
+        ]
     except HostError as problem:
         return [str(problem)]
 
@@ -136,8 +163,12 @@ def _with_jobs(news: News) -> News:
     bad = unwell(rows)
     summary = "; ".join(f"{row['address']}: {row['reason']}" for row in bad) or "all jobs are well"
     standing = Standing(bool(bad), summary, [row["address"] for row in bad])
-    kept = [{key: row[key] for key in ("address", "healthy", "newest_seconds", "max_age_seconds")} for row in rows]
-    return News({**news.standings, report.JOBS: standing}, {**news.figures, "jobs": kept}, news.changes, news.run)
+    kept = [
+        {key: row[key] for key in ("address", "healthy", "newest_seconds", "max_age_seconds")} for row in rows
+    ]
+    return News(
+        {**news.standings, report.JOBS: standing}, {**news.figures, "jobs": kept}, news.changes, news.run
+    )
 
 
 def _publish(chosen: Settings) -> list[str]:

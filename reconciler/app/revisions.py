@@ -1,4 +1,7 @@
-"""What a spec's bytes are called, and how their commit stands to the one that was applied last. Git is only asked where it must be."""
+"""What a spec's bytes are called, and how their commit stands to the one that was applied last.
+
+Git is only asked where it must be.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,28 @@ if TYPE_CHECKING:
 
 
 def revision(reader: SourceReader | None) -> str:
-    """The commit that the reader stands on, marked where it does not hold what was read from the work tree."""
+    """The commit that the reader stands on, marked where it does not hold what was
+    read from the work tree.
+    """
     contents = getattr(reader, "contents", None)
     if reader is None:
         return ""
     if not reader.commit or not contents:
         return reader.commit
-    return marked(reader.commit, uncommitted=is_committed(getattr(reader, "root", ""), reader.commit, contents) is False)
+    return marked(
+        reader.commit, uncommitted=is_committed(getattr(reader, "root", ""), reader.commit, contents) is False
+    )
 
 
 def order_of(reader: SourceReader | None, memory: Memory) -> Order | None:
-    """How the spec's commit stands to the one that was applied last; None where that cannot be known, or it is the same."""
-    repository, commit, last = getattr(reader, "root", ""), reader.commit if reader is not None else "", commit_of(memory.commit)
+    """How the spec's commit stands to the one that was applied last; None where that cannot be known, or it
+    is the same.
+    """
+    repository, commit, last = (
+        getattr(reader, "root", ""),
+        reader.commit if reader is not None else "",
+        commit_of(memory.commit),
+    )
     if not commit or not last or commit == last or not repository:
         return None
     return order(repository, commit, last)

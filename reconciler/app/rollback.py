@@ -53,7 +53,11 @@ class RollbackOptions:
 
 @frozen
 class RolledBack:
-    """What became of it. `planned` and its public form are None when there was nothing to plan from; `result` when nothing was begun."""
+    """What became of it.
+
+    `planned` and its public form are None when there was nothing to plan from; `result` when nothing was
+    begun.
+    """
 
     diagnostics: tuple[Diagnostic, ...] = ()
     planned: Rollback | None = None
@@ -73,7 +77,9 @@ _Passed = tuple[tuple[int, int], ...]
 """Runs that are undone already, each with the run that undid it."""
 
 
-def roll_back(options: RollbackOptions, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float) -> RolledBack:
+def roll_back(
+    options: RollbackOptions, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float
+) -> RolledBack:
     """The whole of `rollback`. `approve` is shown what would be done and says whether it may."""
     if options.root is None and not is_root():
         return _stopped("rollback needs root", "Run it as root, or try it on a tree with --root DIR.")
@@ -94,13 +100,16 @@ def _stopped(summary: str, detail: str) -> RolledBack:
     return RolledBack((error(summary, detail),))
 
 
-def _locked(options: RollbackOptions, approve: Approve, tell: Callable[[Progress], None], directory: str) -> RolledBack:
+def _locked(
+    options: RollbackOptions, approve: Approve, tell: Callable[[Progress], None], directory: str
+) -> RolledBack:
     recover(directory)
     host = open_host(options.root)
     memory = read_memory(directory, machine_id(host))
     if memory.damaged:
         return _stopped(
-            "the ledger is damaged", f"{memory.damaged}. What it says of the past cannot be trusted; `reconciler doctor` tells more."
+            "the ledger is damaged",
+            f"{memory.damaged}. What it says of the past cannot be trusted; `reconciler doctor` tells more.",
         )
     past, passed, problem = _past(directory, options.run)
     if past is None:
@@ -117,35 +126,51 @@ def _locked(options: RollbackOptions, approve: Approve, tell: Callable[[Progress
         if errors(planned.diagnostics):
             return RolledBack(planned.diagnostics, planned, data)
         result = carry_out(planned, host, store, tell, host.settle, {"by": started_by()})
-    return RolledBack(found, planned, {**data, "result": _result(result)}, replace(result, seconds=monotonic() - started))
+    return RolledBack(
+        found, planned, {**data, "result": _result(result)}, replace(result, seconds=monotonic() - started)
+    )
 
 
 def _half_done(planned: Rollback) -> bool:
     """Whether the ledger still speaks of the run: a rollback that was killed at its very end."""
     rows = planned.wish.memory.rows
-    return any(rows.get(address) != row for address, row in planned.reversal.past.rows.items() if address in planned.reversal.addresses)
+    return any(
+        rows.get(address) != row
+        for address, row in planned.reversal.past.rows.items()
+        if address in planned.reversal.addresses
+    )
 
 
 def _planned(options: RollbackOptions, past: PastRun, memory: Memory, host: HostView) -> Rollback:
-    wish = UndoRequest(past, memory, edited, options.overwrite, options.targets, options.excludes, options.unprotect)
+    wish = UndoRequest(
+        past, memory, edited, options.overwrite, options.targets, options.excludes, options.unprotect
+    )
     tried = TrialHost()
     parts = _declared(options.root) if host.running else ()
     planned = plan_rollback(wish, host, discover(), __version__, tried.simulator, inside_of(host), parts)
     name = static_hostname(host) or planned.plan.host
     locked_out, unknown = lockout(planned.plan.steps, host, name, tried, options.allow)
-    told = (*locked_out, *(warning("not known whether it locks out", what, rule="lock-out") for what in unknown))
+    told = (
+        *locked_out,
+        *(warning("not known whether it locks out", what, rule="lock-out") for what in unknown),
+    )
     refused = refused_when_back(planned.plan.steps, host)
     return replace(planned, diagnostics=(*planned.diagnostics, *told, *refused))
 
 
 def _declared(root: str | None) -> tuple[Part, ...]:
-    """What the spec that was applied last declares: some of it must not be taken along. A spec that cannot be read declares nothing."""
+    """What the spec that was applied last declares: some of it must not be taken along.
+
+    A spec that cannot be read declares nothing.
+    """
     from reconciler.app.specs import SpecChoice, load_spec
 
     loaded = load_spec(SpecChoice(root=root), lambda: b"")
     kinds, running = discover(), True
     resources = loaded.spec.resources if loaded.spec is not None else ()
-    return tuple(part for declared in resources for part in kinds[declared.address.kind].expand(declared, running))
+    return tuple(
+        part for declared in resources for part in kinds[declared.address.kind].expand(declared, running)
+    )
 
 
 def _past(directory: str, number: int) -> tuple[PastRun | None, _Passed, str]:
@@ -162,21 +187,39 @@ def _past(directory: str, number: int) -> tuple[PastRun | None, _Passed, str]:
         last = history.last_run()
     if past is None:
         known = f"; the last one is {last['run']}" if last else ""
-        nothing = "Every run that changed anything is undone already." if passed else "No run has changed anything yet."
-        return None, passed, f"There is no run {number}{known}. `reconciler history` lists them." if number else nothing
+        nothing = (
+            "Every run that changed anything is undone already."
+            if passed
+            else "No run has changed anything yet."
+        )
+        return (
+            None,
+            passed,
+            f"There is no run {number}{known}. `reconciler history` lists them." if number else nothing,
+        )
     if not past.changed:
         return None, passed, f"Run {past.number} changed nothing."
     return past, passed, ""
 
 
-def rollback_data(planned: Rollback, host: HostView, result: ApplyResult | None = None, *, passed: _Passed = ()) -> dict[str, Any]:
-    """The public form of a rollback, which everything that is shown of it is made from. `passed` are newer runs that are undone already."""
+def rollback_data(
+    planned: Rollback, host: HostView, result: ApplyResult | None = None, *, passed: _Passed = ()
+) -> dict[str, Any]:
+    """The public form of a rollback, which everything that is shown of it is made from.
+
+    `passed` are newer runs that are undone already.
+    """
     found, past = planned.reversal, planned.reversal.past
     addresses = sorted({*found.addresses, *found.refused})
     objects = [_object(planned, address, host) for address in addresses]
     return {
         "host": planned.plan.host or static_hostname(host),
-        "undoes": {"run": past.number, "status": past.status, "started": past.started, "undoes": past.undoes or None},
+        "undoes": {
+            "run": past.number,
+            "status": past.status,
+            "started": past.started,
+            "undoes": past.undoes or None,
+        },
         "undone_already": [{"run": run, "undone_by": by} for run, by in passed],
         "objects": [one for one in objects if one["steps"] or one["kept"] or one["refused"]],
         "steps": [_step_data(step) for step in found.steps],
@@ -212,9 +255,18 @@ def _step_of(step: Step, address: Address) -> dict[str, Any]:
 
 
 def _diff(planned: Rollback, address: Address, step: Step, host: HostView) -> dict[str, Any]:
-    """How a file's text changes back: of what was ours before that run as well, and of no secret. Other content is nobody's to show."""
+    """How a file's text changes back: of what was ours before that run as well, and of no secret.
+
+    Other content is nobody's to show.
+    """
     action, row = step.action, planned.reversal.past.rows.get(address)
-    if not isinstance(action, WriteFile) or action.sensitive or row is None or row.sensitive or row.document is None:
+    if (
+        not isinstance(action, WriteFile)
+        or action.sensitive
+        or row is None
+        or row.sensitive
+        or row.document is None
+    ):
         return {}
     try:
         now, then = host.read(action.path).decode(), action.content.decode()
@@ -229,6 +281,12 @@ def _result(result: ApplyResult) -> dict[str, Any]:
     return {
         "run": result.run,
         "left_down": list(result.left_down),
-        "outcomes": {str(address): {"status": str(one.status), "reason": one.reason} for address, one in result.outcomes.items()},
-        "owed": [{"verb": row.verb, "unit": row.unit, "address": str(row.address), "held": row.held} for row in result.owed],
+        "outcomes": {
+            str(address): {"status": str(one.status), "reason": one.reason}
+            for address, one in result.outcomes.items()
+        },
+        "owed": [
+            {"verb": row.verb, "unit": row.unit, "address": str(row.address), "held": row.held}
+            for row in result.owed
+        ],
     }

@@ -23,7 +23,10 @@ Found = tuple[dict[str, Any] | None, str]
 
 
 def load_plan(path: str) -> Found:
-    """A plan that `plan --out` wrote, or the reason why it is not one. What comes from outside passes the published schema."""
+    """A plan that `plan --out` wrote, or the reason why it is not one.
+
+    What comes from outside passes the published schema.
+    """
     content, problem = read_document(path)
     if problem:
         return None, problem
@@ -40,7 +43,10 @@ def load_plan(path: str) -> Found:
     misfit = next(iter(Draft202012Validator(plan_schema()).iter_errors(data)), None)
     if misfit is not None:
         place = "/".join(str(step) for step in misfit.absolute_path) or "the document"
-        return None, f"{path} is not a saved plan: {place} is not as its schema says (see `reconciler schema plan`)"
+        return (
+            None,
+            f"{path} is not a saved plan: {place} is not as its schema says (see `reconciler schema plan`)",
+        )
     return data, ""
 
 
@@ -54,7 +60,9 @@ def load_run(number: int, root: str | None) -> Found:
             run = history.run(number)
             if run is None:
                 last = history.last_run()
-                return None, f"there is no run {number}" + (f"; the last one is {last['run']}" if last else "")
+                return None, f"there is no run {number}" + (
+                    f"; the last one is {last['run']}" if last else ""
+                )
             undone = next((one["run"] for one in history.runs(_LATER) if one.get("undoes") == number), None)
             steps = [_with_replaced(history, _ended(step, run["summary"])) for step in history.steps(number)]
             run = _as_it_is(run, alive=bool(lock_holder(state_directory(root))))
@@ -64,16 +72,30 @@ def load_run(number: int, root: str | None) -> Found:
 
 
 def _ended(step: dict[str, Any], summary: Mapping[str, str]) -> dict[str, Any]:
-    """A step that was done in vain as what it is: systemd was told, and a unit of it failed. In the journal it is done, to be undone."""
+    """A step that was done in vain as what it is: systemd was told, and a unit of it failed.
+
+    In the journal it is done, to be undone.
+    """
     reasons = [summary.get(address, "") for address in step["action"].get("for", ())]
     told = step["state"] == "done" and step["action"].get("action") == Unit.__name__
-    return {**step, "state": "failed"} if told and any(why and why in step["detail"] for why in reasons) else step
+    return (
+        {**step, "state": "failed"}
+        if told and any(why and why in step["detail"] for why in reasons)
+        else step
+    )
 
 
 def _with_replaced(history: History, step: dict[str, Any]) -> dict[str, Any]:
-    """A step with what it replaced or removed, as far as everybody may know: what kind of thing it was, never what was in it."""
+    """A step with what it replaced or removed, as far as everybody may know: what kind of thing it was, never
+    what was in it.
+    """
     replaced = [_replaced(saved) for saved in history.undo_of_step(step["run"], step["step"])]
-    return {**step, "action": mask(told(step["action"])), "detail": mask(step["detail"]), "replaced": replaced}
+    return {
+        **step,
+        "action": mask(told(step["action"])),
+        "detail": mask(step["detail"]),
+        "replaced": replaced,
+    }
 
 
 def _replaced(saved: PreImage) -> dict[str, Any]:
@@ -82,15 +104,28 @@ def _replaced(saved: PreImage) -> dict[str, Any]:
         return known
     attributes = [name for name, _ in saved.xattrs]
     # The size of what only some may read tells something about it.
-    size = {} if saved.content is None or not int(saved.mode or "0", 8) & _BY_ALL else {"size": len(saved.content)}
+    size = (
+        {}
+        if saved.content is None or not int(saved.mode or "0", 8) & _BY_ALL
+        else {"size": len(saved.content)}
+    )
     link = {"target": saved.target} if saved.target else {}
-    return {**known, "mode": saved.mode, "owner": saved.owner, "group": saved.group, **size, **link, "attributes": attributes}
+    return {
+        **known,
+        "mode": saved.mode,
+        "owner": saved.owner,
+        "group": saved.group,
+        **size,
+        **link,
+        "attributes": attributes,
+    }
 
 
 def list_runs(root: str | None, limit: int) -> tuple[list[dict[str, Any]], str]:
     """The newest runs, newest first, and why there are none if they cannot be read.
 
-    `counts` says how many objects were applied, failed and so on; `seconds` is None for a run that did not end.
+    `counts` says how many objects were applied, failed and so on; `seconds` is None for a run that did not
+    end.
     """
     try:
         history = open_history(state_directory(root))
@@ -118,7 +153,9 @@ def public_run(run: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def _summary(run: dict[str, Any]) -> dict[str, Any]:
     # A part that did not fare well is in the summary with the reason.
-    said = Counter(how if how in ("applied", "unchanged", "held") else "failed" for how in run["summary"].values())
+    said = Counter(
+        how if how in ("applied", "unchanged", "held") else "failed" for how in run["summary"].values()
+    )
     known = run["ended"] and run["status"] != "interrupted"
     return {
         "run": run["run"],

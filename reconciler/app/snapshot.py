@@ -53,7 +53,17 @@ def take_snapshot(root: str | None, now: str) -> dict[str, Any]:
     who = {"name": static_hostname(host), "machine": machine_digest(machine)}
     known = read_started(state_directory(root), memory.key) if host.running else None
     started = known.started if known is not None else {}
-    return take(host, discover(), memory, who=who, units=host.loaded_units(), now=now, tool_version=__version__, started=started, **more)
+    return take(
+        host,
+        discover(),
+        memory,
+        who=who,
+        units=host.loaded_units(),
+        now=now,
+        tool_version=__version__,
+        started=started,
+        **more,
+    )
 
 
 def load_snapshot(path: str, spec: Spec, allow: Collection[str]) -> Loaded:
@@ -64,15 +74,25 @@ def load_snapshot(path: str, spec: Spec, allow: Collection[str]) -> Loaded:
     try:
         data = json.loads(content)
     except (ValueError, RecursionError):
-        return _no(f"{path} is not JSON; it is damaged, or something else than a snapshot. Take it again with `reconciler snapshot`")
+        return _no(
+            f"{path} is not JSON; it is damaged, or something else than a snapshot. Take it again with"
+            " `reconciler snapshot`"
+        )
     return open_snapshot(data, spec, path, allow)
 
 
 def open_snapshot(data: Any, spec: Spec, path: str, allow: Collection[str] = ()) -> Loaded:
     """A snapshot that was read from `path`, to plan this spec from."""
     version = data.get("format_version") if isinstance(data, dict) else None
-    if isinstance(version, str) and version.partition(".")[0].isdecimal() and version.partition(".")[0] != MAJOR:
-        return _no(f"{path} has format {version[:20]}, this version of the tool reads {MAJOR}.x. Use the version that the host has")
+    if (
+        isinstance(version, str)
+        and version.partition(".")[0].isdecimal()
+        and version.partition(".")[0] != MAJOR
+    ):
+        return _no(
+            f"{path} has format {version[:20]}, this version of the tool reads {MAJOR}.x. Use the version"
+            " that the host has"
+        )
     from jsonschema import Draft202012Validator  # only needed here
 
     from reconciler.render.snapshot_schema import snapshot_schema
@@ -80,10 +100,15 @@ def open_snapshot(data: Any, spec: Spec, path: str, allow: Collection[str] = ())
     misfit = next(iter(Draft202012Validator(snapshot_schema()).iter_errors(data)), None)
     if misfit is not None:
         place = "/".join(str(step) for step in misfit.absolute_path) or "the document"
-        return _no(f"{path} is not a snapshot: {place} is not as its schema says (see `reconciler schema snapshot`)")
+        return _no(
+            f"{path} is not a snapshot: {place} is not as its schema says (see `reconciler schema snapshot`)"
+        )
     name = data["host"]["name"]
     if name and name != spec.host and OTHER_HOST not in allow:
-        detail = f"{path} was taken on {name}, the spec is for host {spec.host}. If it is meant: --allow {OTHER_HOST}."
+        detail = (
+            f"{path} was taken on {name}, the spec is for host {spec.host}. If it is meant: --allow"
+            f" {OTHER_HOST}."
+        )
         return Loaded(problem=error("snapshot of another host", detail, rule=OTHER_HOST, refusal=True))
     try:
         memory = memory_of(data["memory"])
@@ -104,7 +129,8 @@ def age(taken: str, now: str) -> int:
 
 
 def _with_seen(memory: Memory, withheld: Mapping[str, bool], view: SnapshotView) -> Memory:
-    """The ledger with documents that were left out of it, where they are what is on the host and that is what the spec declares.
+    """The ledger with documents that were left out of it, where they are what is on the host and that is what
+    the spec declares.
 
     Raises ValueError for what is no address.
     """
@@ -134,7 +160,11 @@ def _declared_contents(spec: Spec, *, running: bool) -> dict[str, bytes]:
             change = Change(part.address, Verb.CREATE, Origin.INTENT, part=part, observed=seen[part.address])
             with suppress(Impossible):
                 steps = kinds[name].actions(change)
-                found |= {step.action.path: step.action.content for step in steps if isinstance(step.action, WriteFile)}
+                found |= {
+                    step.action.path: step.action.content
+                    for step in steps
+                    if isinstance(step.action, WriteFile)
+                }
     return found
 
 

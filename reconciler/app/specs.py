@@ -21,9 +21,12 @@ DEFAULT_SPEC = "/etc/reconciler/host.yaml"
 
 @frozen
 class SpecChoice:
-    """Which spec. `path` may be `-` for standard input; `commit` reads it from that commit of the repository it lies in.
+    """Which spec.
 
-    An empty `path` is the spec that was applied last to the host, or to the tree at `root`; DEFAULT_SPEC where there was none.
+    `path` may be `-` for standard input; `commit` reads it from that commit of the repository it lies in.
+
+    An empty `path` is the spec that was applied last to the host, or to the tree at `root`; DEFAULT_SPEC
+    where there was none.
     """
 
     path: str = ""
@@ -33,7 +36,10 @@ class SpecChoice:
 
 @frozen
 class Loaded:
-    """A spec, or why there is none. `reader` is what it was read through, `path` where it lies (empty: standard input)."""
+    """A spec, or why there is none.
+
+    `reader` is what it was read through, `path` where it lies (empty: standard input).
+    """
 
     spec: Spec | None
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -61,7 +67,12 @@ def load_spec(choice: SpecChoice, stdin: Callable[[], bytes]) -> Loaded:
         found = [*found, *_with_snippets(lint(spec, discover()), reader)]
     if isinstance(reader, GitReader):  # its git must not live as long as the apply
         reader.close()
-    return Loaded(spec, tuple(_why_this(item, choice, path) for item in found), reader, "" if path == "-" else absolute(path))
+    return Loaded(
+        spec,
+        tuple(_why_this(item, choice, path) for item in found),
+        reader,
+        "" if path == "-" else absolute(path),
+    )
 
 
 def default_spec(root: str | None = None) -> str:
@@ -75,7 +86,11 @@ def default_spec(root: str | None = None) -> str:
 def _unnamed(choice: SpecChoice, path: str) -> str:
     if choice.path:
         return ""
-    return " (no spec was named; this is the usual place)" if path == DEFAULT_SPEC else " (no spec was named; this one was applied last)"
+    return (
+        " (no spec was named; this is the usual place)"
+        if path == DEFAULT_SPEC
+        else " (no spec was named; this one was applied last)"
+    )
 
 
 def _why_this(diagnostic: Diagnostic, choice: SpecChoice, path: str) -> Diagnostic:

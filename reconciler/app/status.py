@@ -21,7 +21,10 @@ from reconciler.render.plan.json import hold_data
 
 
 def standing(planned: Planned, root: str | None) -> dict[str, Any]:
-    """The facts of `status`. `healthy`: nothing is to be done and the last apply ended well. Raises HostError."""
+    """The facts of `status`.
+
+    `healthy`: nothing is to be done and the last apply ended well. Raises HostError.
+    """
     plan = planned.plan
     history = _history(plan, root)
     last = good = None
@@ -29,7 +32,15 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         with history:
             last = last_apply(history)
             good = last if last and last["status"] == "applied" else public_run(history.last_run("applied"))
-    changes = [change for change in plan.changes if change.verb is not Verb.NONE and change.address not in plan.held] if plan else []
+    changes = (
+        [
+            change
+            for change in plan.changes
+            if change.verb is not Verb.NONE and change.address not in plan.held
+        ]
+        if plan
+        else []
+    )
     drift = [str(change.address) for change in plan.changes if drifted(change)] if plan else []
     problems = [found.summary for found in errors(planned.diagnostics)]
     failing = _failing_jobs(plan) if root is None else []
@@ -44,25 +55,48 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         "interrupted": plan.memory.interrupted or None if plan else None,
         "damaged": plan.memory.damaged or None if plan else None,
         "pending": [
-            {"address": str(change.address), "change": change.verb.name.lower(), "origin": str(change.origin)} for change in changes
+            {"address": str(change.address), "change": change.verb.name.lower(), "origin": str(change.origin)}
+            for change in changes
         ],
-        "blocked": {str(change.address): plan.blocked[change.address] for change in changes if change.address in plan.blocked}
-        if plan
-        else {},
-        "refused": {str(found.address): found.detail for found in planned.diagnostics if found.rule == "refused-unit"},
+        "blocked": (
+            {
+                str(change.address): plan.blocked[change.address]
+                for change in changes
+                if change.address in plan.blocked
+            }
+            if plan
+            else {}
+        ),
+        "refused": {
+            str(found.address): found.detail for found in planned.diagnostics if found.rule == "refused-unit"
+        },
         "drift": drift,
         "failed_services": [str(change.address) for change in plan.changes if failed(change)] if plan else [],
         "failing_jobs": failing,
         "holds": [hold_data(row) for row in plan.memory.holds] if plan else [],
         "held": {str(address): why for address, why in plan.held.items()} if plan else {},
         "owed": [_owed(row, plan) for row in plan.owed] if plan else [],
-        "restarts": sorted({unit for step in plan.steps if isinstance(step.action, Unit) and not step.held for unit in step.action.units})
-        if plan
-        else [],
+        "restarts": (
+            sorted(
+                {
+                    unit
+                    for step in plan.steps
+                    if isinstance(step.action, Unit) and not step.held
+                    for unit in step.action.units
+                }
+            )
+            if plan
+            else []
+        ),
         "problems": problems,
         "complete": plan.complete if plan else False,
         "healthy": bool(
-            plan and plan.empty and plan.complete and not problems and not failing and (last is None or last["status"] == "applied")
+            plan
+            and plan.empty
+            and plan.complete
+            and not problems
+            and not failing
+            and (last is None or last["status"] == "applied")
         ),
     }
 
@@ -79,7 +113,10 @@ def _ended_well(last: dict[str, Any] | None) -> bool:
 
 
 def _history(plan: Plan | None, root: str | None) -> History | None:
-    """The journal; None where the plan says already that nothing of the state can be read. Raises HostError."""
+    """The journal; None where the plan says already that nothing of the state can be read.
+
+    Raises HostError.
+    """
     try:
         return open_history(state_directory(root))
     except HostError:
@@ -89,7 +126,10 @@ def _history(plan: Plan | None, root: str | None) -> History | None:
 
 
 def last_apply(history: History) -> dict[str, Any] | None:
-    """The last run that somebody made. What it had put back is said of it: `put_back_by` is the run that did."""
+    """The last run that somebody made.
+
+    What it had put back is said of it: `put_back_by` is the run that did.
+    """
     last = history.last_run()
     if last is None or not last.get("put_back"):
         return public_run(last)
@@ -98,13 +138,19 @@ def last_apply(history: History) -> dict[str, Any] | None:
 
 
 def _next_run(root: str | None) -> dict[str, Any] | None:
-    """When our own timer applies next, and by which unit; None where none is installed, or no systemd runs."""
+    """When our own timer applies next, and by which unit; None where none is
+    installed, or no systemd runs.
+    """
     timers = [unit for unit in own_units() if unit.endswith(".timer")] if root is None else []
     try:
         states = unit_states(timers)
     except HostError:
         return None
-    found = [(unit, state.get("NextElapseUSecRealtime", "")) for unit, state in states.items() if state.get("ActiveState") == "active"]
+    found = [
+        (unit, state.get("NextElapseUSecRealtime", ""))
+        for unit, state in states.items()
+        if state.get("ActiveState") == "active"
+    ]
     return next(({"unit": unit, "at": at} for unit, at in sorted(found) if at), None)
 
 
@@ -112,4 +158,10 @@ def _owed(row: OwedRow, plan: Plan) -> dict[str, Any]:
     """An owed effect, with what keeps an apply from doing it."""
     kept = plan.keeps(row)
     why = "; ".join(filter(None, (row.why, kept)))
-    return {"address": str(row.address), "verb": row.verb, "unit": row.unit, "why": why, "held": row.held or bool(kept)}
+    return {
+        "address": str(row.address),
+        "verb": row.verb,
+        "unit": row.unit,
+        "why": why,
+        "held": row.held or bool(kept),
+    }

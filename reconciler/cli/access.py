@@ -1,4 +1,7 @@
-"""reconciler access: who can log in and who becomes root, by what, now and after the plan. Changes nothing."""
+"""reconciler access: who can log in and who becomes root, by what, now and after the plan.
+
+Changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,12 @@ class To(StrEnum):
     LOGIN = "login"
 
 
-Who = Annotated[list[str], typer.Option("--who", metavar="ACCOUNT", help="Only this account, and why it does not log in; repeat for more.")]
+Who = Annotated[
+    list[str],
+    typer.Option(
+        "--who", metavar="ACCOUNT", help="Only this account, and why it does not log in; repeat for more."
+    ),
+]
 What = Annotated[To | None, typer.Option("--to", help="Only who becomes root, or only who logs in.")]
 
 
@@ -35,7 +43,10 @@ def access(  # a command has as many parameters as it has options
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Show who can log in and who becomes root, by what, now and after the plan. The whole host is asked; nothing is changed."""
+    """Show who can log in and who becomes root, by what, now and after the plan.
+
+    The whole host is asked; nothing is changed.
+    """
     from reconciler.app.access import answer
     from reconciler.app.plan.plan import PlanOptions, check_options, plan_host
 
@@ -47,10 +58,14 @@ def access(  # a command has as many parameters as it has options
         return ExitCode.USAGE
     loaded = output.load(spec, commit, root)
     if not loaded.ok:
-        return output.without_plan(loaded.diagnostics, shape == "json", no_color, markdown=shape == "markdown")
+        return output.without_plan(
+            loaded.diagnostics, shape == "json", no_color, markdown=shape == "markdown"
+        )
     planned = plan_host(loaded, wanted)
     if planned.plan is None:
-        return output.without_plan(planned.diagnostics, shape == "json", no_color, markdown=shape == "markdown")
+        return output.without_plan(
+            planned.diagnostics, shape == "json", no_color, markdown=shape == "markdown"
+        )
     data = answer(planned, tuple(who), to.value if to is not None else "")
     _print(data, shape, no_color)
     output.complain(planned.diagnostics, no_color)

@@ -26,10 +26,18 @@ Approved = Annotated[
     typer.Option(
         "--approved",
         metavar="PLAN.json",
-        help="Do it only if it still is what this plan, saved with `plan --out`, says; does not ask. It is planned afresh.",
+        help=(
+            "Do it only if it still is what this plan, saved with `plan --out`, says; does not ask. It is"
+            " planned afresh."
+        ),
     ),
 ]
-LockTimeout = Annotated[float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="How long to wait for another apply to end.")]
+LockTimeout = Annotated[
+    float,
+    typer.Option(
+        "--lock-timeout", metavar="SECONDS", min=0, help="How long to wait for another apply to end."
+    ),
+]
 
 
 def apply(  # a command has as many parameters as it has options
@@ -51,12 +59,17 @@ def apply(  # a command has as many parameters as it has options
     verbose: options.Verbose = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Plan, ask for a yes, and do it. What fails is reported with what depended on it; everything else converges."""
+    """Plan, ask for a yes, and do it.
+
+    What fails is reported with what depended on it; everything else converges.
+    """
     from reconciler.app.apply import apply_host
     from reconciler.app.plan.plan import PlanOptions, check_options
     from reconciler.core.diagnostic import error
 
-    wanted = PlanOptions(root, tuple(target), tuple(exclude), adopt, tuple(unprotect), tuple(allow), retry=retry)
+    wanted = PlanOptions(
+        root, tuple(target), tuple(exclude), adopt, tuple(unprotect), tuple(allow), retry=retry
+    )
     wrong = check_options(wanted)
     if isnan(lock_timeout):
         wrong = [*wrong, error("not a time", "--lock-timeout: write a number of seconds")]
@@ -74,7 +87,9 @@ def apply(  # a command has as many parameters as it has options
 
             _reported(report_unusable(found))
         return code
-    applied = apply_host(loaded, wanted, talk.approver(auto_approve or saved is not None), talk.tell, lock_timeout, saved)
+    applied = apply_host(
+        loaded, wanted, talk.approver(auto_approve or saved is not None), talk.tell, lock_timeout, saved
+    )
     code = finish(applied, talk, detailed=detailed_exitcode)
     if root is None:
         _tell_others(applied, code, loaded, report=report)
@@ -93,7 +108,9 @@ def _tell_others(applied: Applied, code: int, loaded: Loaded, *, report: bool) -
 
         if applied.result is not None and applied.result.failed and not sys.stderr.isatty():
             # cron mails only what is said here.
-            sys.stderr.write(f"reconciler: the apply left something undone; see: reconciler show {applied.result.run}\n")
+            sys.stderr.write(
+                f"reconciler: the apply left something undone; see: reconciler show {applied.result.run}\n"
+            )
         _reported(report_apply(applied, code))
 
 
@@ -144,7 +161,9 @@ class _Text:
         from reconciler.render.plan.text import plan_text
 
         if not self._shown:
-            sys.stdout.write(plan_text(dict(output.plan_data(planned)), colour=self._colour, verbose=self._verbose))
+            sys.stdout.write(
+                plan_text(dict(output.plan_data(planned)), colour=self._colour, verbose=self._verbose)
+            )
             sys.stdout.flush()
         self._shown = True
 
@@ -189,7 +208,9 @@ class _Json:
         from reconciler.render import apply_events as events
 
         now = output.timestamp()
-        self._print(events.version(__version__, now=now), *(events.diagnostic(item, now=now) for item in found))
+        self._print(
+            events.version(__version__, now=now), *(events.diagnostic(item, now=now) for item in found)
+        )
         return output.stop_code(found)
 
     def _print(self, *events: Any) -> None:
@@ -206,7 +227,10 @@ class _Json:
         if not self._shown:
             data, now = output.plan_data(planned), output.timestamp()
             self._entries = list(data["resource_changes"])
-            self._print(events.version(__version__, now=now), *(events.diagnostic(item, now=now) for item in planned.diagnostics))
+            self._print(
+                events.version(__version__, now=now),
+                *(events.diagnostic(item, now=now) for item in planned.diagnostics),
+            )
             self._print(*events.planned_changes(data, now=now))
         self._shown = True
 
@@ -234,7 +258,11 @@ class _Json:
 
         self._show(applied.planned)
         if applied.declined:
-            self._print(events.log("not approved: give --auto-approve", now=output.timestamp(), level="error"))
+            self._print(
+                events.log("not approved: give --auto-approve", now=output.timestamp(), level="error")
+            )
         elif applied.result is not None:
-            self._print(*(events.diagnostic(found, now=output.timestamp()) for found in applied.result.diagnostics))
+            self._print(
+                *(events.diagnostic(found, now=output.timestamp()) for found in applied.result.diagnostics)
+            )
             self._print(*events.outcomes(applied.result, self._entries, now=output.timestamp()))

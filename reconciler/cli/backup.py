@@ -1,4 +1,8 @@
-"""reconciler backup: make, list, prove and give back archives, of the jobs that apply wrote to /etc/reconciler. The spec is not needed."""
+"""reconciler backup: make, list, prove and give back archives, of the jobs that apply wrote to
+/etc/reconciler.
+
+The spec is not needed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,10 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Make, list, verify and restore backups.", no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The backup job.")]
-MaybeName = Annotated[str, typer.Argument(metavar="[NAME]", help="The backup job; all of them when left out.", show_default=False)]
+MaybeName = Annotated[
+    str,
+    typer.Argument(metavar="[NAME]", help="The backup job; all of them when left out.", show_default=False),
+]
 _AT = "An archive by its id, or the newest up to this time (2026-11-23T02:00, UTC). Default: the newest."
 At = Annotated[str, typer.Option("--at", metavar="ID|TIME", help=_AT)]
 To = Annotated[str, typer.Option("--to", metavar="DIR", help="A new or empty directory.")]
@@ -28,7 +35,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be 
 
 
 def run(name: Name) -> int:
-    """Make a backup now. An archive is verified before it counts; old ones go by the job's `keep`, and never the last good one."""
+    """Make a backup now.
+
+    An archive is verified before it counts; old ones go by the job's `keep`, and never the last good one.
+    """
     from reconciler.app.backup import run_job
 
     return _finish(run_job(name, _tell))
@@ -49,7 +59,9 @@ def list_(name: MaybeName = "", as_json: options.Json = False) -> int:
 
 
 def verify(name: Name, at: At = "", everything: All = False, compare: Compare = False) -> int:
-    """Read archives from beginning to end and check their sums. Exits 2 as long as one of them is bad, the newest there is by default.
+    """Read archives from beginning to end and check their sums.
+
+    Exits 2 as long as one of them is bad, the newest there is by default.
 
     The verdict is written down; a bad archive is never counted upon.
     """
@@ -59,10 +71,12 @@ def verify(name: Name, at: At = "", everything: All = False, compare: Compare = 
 
 
 def restore(name: Name, to: To, paths: Paths = None, at: At = "") -> int:
-    """Unpack an archive into a new or empty directory, which stands for /. Nothing is put over existing files.
+    """Unpack an archive into a new or empty directory, which stands for /.
 
-    Owners and modes are those of when it was made, of the directories above as well. An archive that is bad is passed over for the one
-    before, and that is told.
+    Nothing is put over existing files.
+
+    Owners and modes are those of when it was made, of the directories above as well. An archive that is bad
+    is passed over for the one before, and that is told.
     """
     from reconciler.app.backup import restore_files
 
@@ -70,9 +84,12 @@ def restore(name: Name, to: To, paths: Paths = None, at: At = "") -> int:
 
 
 def accept(name: Name) -> int:
-    """Agree to archives that have less than half of what there was, or lack what a source had. From then on older ones may go for them.
+    """Agree to archives that have less than half of what there was, or lack what a source had.
 
-    Until then each run says so, and no older archive goes. Who agreed, and when, is written beside the archives.
+    From then on older ones may go for them.
+
+    Until then each run says so, and no older archive goes. Who agreed, and when, is written beside the
+    archives.
     """
     from reconciler.app.backup import accept_archives
 
@@ -86,7 +103,14 @@ def prune(name: Name, dry_run: DryRun = False) -> int:
     return _finish(prune_archives(name, dry_run=dry_run))
 
 
-for _name, _command in (("run", run), ("list", list_), ("verify", verify), ("restore", restore), ("accept", accept), ("prune", prune)):
+for _name, _command in (
+    ("run", run),
+    ("list", list_),
+    ("verify", verify),
+    ("restore", restore),
+    ("accept", accept),
+    ("prune", prune),
+):
     app.command(_name, short_help=(_command.__doc__ or "").partition(". ")[0].rstrip("."))(_command)
 
 

@@ -14,7 +14,10 @@ def doctor(
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Examine the installation and say what is wrong and what to type next. Changes nothing; exits 2 when there are findings."""
+    """Examine the installation and say what is wrong and what to type next.
+
+    Changes nothing; exits 2 when there are findings.
+    """
     from reconciler.app.doctor import examine
     from reconciler.core.host import HostError
     from reconciler.render.status import doctor_text

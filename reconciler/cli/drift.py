@@ -56,7 +56,9 @@ def drift(  # a command has as many parameters as it has options
 def _tell_others(data: Mapping[str, Any], *, report: bool) -> None:
     from reconciler.host.process.environment import variable
 
-    if data["resource_drift"] and variable("INVOCATION_ID"):  # systemd runs us: somebody will read it in the journal
+    if data["resource_drift"] and variable(
+        "INVOCATION_ID"
+    ):  # systemd runs us: somebody will read it in the journal
         from reconciler.app.journal import journal_drift
 
         journal_drift(data)

@@ -20,7 +20,11 @@ def explain(
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Show all that is known about a resource: declared, applied last, on the host now; its needs; what apply would do. Writes nothing."""
+    """Show all that is known about a resource: declared, applied last, on the host now; its needs; what apply
+    would do.
+
+    Writes nothing.
+    """
     from reconciler.app.explain import explain as facts
     from reconciler.app.plan.plan import PlanOptions, plan_host
     from reconciler.core.address import Address

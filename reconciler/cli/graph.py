@@ -22,7 +22,9 @@ class Form(StrEnum):
 def graph(
     spec: options.Spec = "",
     commit: options.Commit = "",
-    form: Annotated[Form, typer.Option("--format", help="dot is for graphviz; mermaid is drawn by GitHub and GitLab.")] = Form.DOT,
+    form: Annotated[
+        Form, typer.Option("--format", help="dot is for graphviz; mermaid is drawn by GitHub and GitLab.")
+    ] = Form.DOT,
     no_color: options.NoColor = False,
 ) -> int:
     """Print which resource refers to which, as DOT or Mermaid. Reads no host and changes nothing."""

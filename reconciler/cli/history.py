@@ -14,7 +14,10 @@ Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Only th
 
 
 def history(limit: Limit = 20, root: options.Root = None, as_json: options.Json = False) -> int:
-    """List the runs of this host, the newest first. `show RUN` tells each step of one, `rollback RUN` undoes it."""
+    """List the runs of this host, the newest first.
+
+    `show RUN` tells each step of one, `rollback RUN` undoes it.
+    """
     from reconciler.app.show import list_runs
     from reconciler.render.show import history_text
 

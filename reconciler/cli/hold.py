@@ -14,13 +14,25 @@ if TYPE_CHECKING:
     from reconciler.app.hold import Answer
 
 app = typer.Typer(
-    help="Leave a resource alone for a while, whoever applies; every plan tells it.", no_args_is_help=True, rich_markup_mode=None
+    help="Leave a resource alone for a while, whoever applies; every plan tells it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
-What = Annotated[str, typer.Argument(metavar="ADDRESS", help="A resource with all its parts, or one part: users.alice/sudo.")]
-For = Annotated[str, typer.Option("--for", metavar="SPAN", help="For how long: 8h, 2d, 1h 30min; at most 30d. It ends by itself.")]
+What = Annotated[
+    str,
+    typer.Argument(metavar="ADDRESS", help="A resource with all its parts, or one part: users.alice/sudo."),
+]
+For = Annotated[
+    str,
+    typer.Option(
+        "--for", metavar="SPAN", help="For how long: 8h, 2d, 1h 30min; at most 30d. It ends by itself."
+    ),
+]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="What for. Everybody reads it in each plan.")]
-LockTimeout = Annotated[float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="Wait so long for an apply to end.")]
+LockTimeout = Annotated[
+    float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="Wait so long for an apply to end.")
+]
 
 
 def add(
@@ -32,9 +44,12 @@ def add(
     lock_timeout: LockTimeout = 0,
     as_json: options.Json = False,
 ) -> int:
-    """Put a resource on hold: no apply changes, removes or restarts it until then. One that is on hold already gets this end and reason.
+    """Put a resource on hold: no apply changes, removes or restarts it until then.
 
-    What is due meanwhile is shown by every plan and done by the first apply after the end. What needs such a change waits too.
+    One that is on hold already gets this end and reason.
+
+    What is due meanwhile is shown by every plan and done by the first apply after the end. What needs such a
+    change waits too.
     """
     from reconciler.app import hold as holding
     from reconciler.render.hold import added_text
@@ -78,7 +93,9 @@ def list_(root: options.Root = None, as_json: options.Json = False) -> int:
     return ExitCode.ERROR if trouble else ExitCode.OK
 
 
-def remove(address: What, root: options.Root = None, lock_timeout: LockTimeout = 0, as_json: options.Json = False) -> int:
+def remove(
+    address: What, root: options.Root = None, lock_timeout: LockTimeout = 0, as_json: options.Json = False
+) -> int:
     """End a hold before its time. The next apply does what is due."""
     from reconciler.app import hold as holding
     from reconciler.render.hold import removed_text

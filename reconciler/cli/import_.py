@@ -12,22 +12,41 @@ from reconciler.cli.shared.exits import ExitCode
 
 Kinds = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KIND]...", help="users, ssh_keys, services, logrotate; all of them when left out.", show_default=False),
+    typer.Argument(
+        metavar="[KIND]...",
+        help="users, ssh_keys, services, logrotate; all of them when left out.",
+        show_default=False,
+    ),
 ]
-System = Annotated[bool, typer.Option("--system", help="Also the accounts of services, with uids below those of people. Never root's.")]
-Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write to this new file instead of standard output.")]
+System = Annotated[
+    bool,
+    typer.Option(
+        "--system", help="Also the accounts of services, with uids below those of people. Never root's."
+    ),
+]
+Out = Annotated[
+    str | None,
+    typer.Option("--out", metavar="FILE", help="Write to this new file instead of standard output."),
+]
 
 
 def import_(
-    kinds: Kinds = None, system: System = False, out: Out = None, root: options.Root = None, no_color: options.NoColor = False
+    kinds: Kinds = None,
+    system: System = False,
+    out: Out = None,
+    root: options.Root = None,
+    no_color: options.NoColor = False,
 ) -> int:
-    """Write what is on the host as a spec. Changes nothing; the plan of that spec is empty, and applying it only makes it ours.
+    """Write what is on the host as a spec.
 
-    Imported are: accounts of people with number, comment, groups, shell, home and expiry; the keys in their and root's
-    authorized_keys; services whose unit file in /etc/systemd/system no package brought; and such files in /etc/logrotate.d.
-    Not imported: what a timer, a socket, a path, a bus name or another unit starts, and jobs that are not enabled; passwords, sudo rules,
-    cron files, dotfiles, groups, timers and other units, drop-ins, scripts of logrotate that are more than one program. Each is told in
-    comments at the end, with the reason or with how many there are.
+    Changes nothing; the plan of that spec is empty, and applying it only makes it ours.
+
+    Imported are: accounts of people with number, comment, groups, shell, home and expiry; the keys in their
+    and root's authorized_keys; services whose unit file in /etc/systemd/system no package brought; and such
+    files in /etc/logrotate.d. Not imported: what a timer, a socket, a path, a bus name or another unit
+    starts, and jobs that are not enabled; passwords, sudo rules, cron files, dotfiles, groups, timers and
+    other units, drop-ins, scripts of logrotate that are more than one program. Each is told in comments at
+    the end, with the reason or with how many there are.
     """
     from reconciler.app.import_ import IMPORTABLE, import_host, save
 
@@ -44,6 +63,8 @@ def import_(
     elif problem := save(imported, out):
         sys.stderr.write(f"reconciler: {problem}\n")
         return ExitCode.ERROR
-    left = f", {len(imported.left_out)} left out (the comments at the end say why)" if imported.left_out else ""
+    left = (
+        f", {len(imported.left_out)} left out (the comments at the end say why)" if imported.left_out else ""
+    )
     sys.stderr.write(f"reconciler: {imported.count} resources{left}\n")
     return ExitCode.OK

@@ -12,29 +12,49 @@ from reconciler.cli.shared.exits import ExitCode
 
 Schedule = Annotated[
     str,
-    typer.Option("--schedule", metavar="WHEN", help='When to apply, as systemd ("*:00/30") or cron ("*/30 * * * *") writes it.'),
+    typer.Option(
+        "--schedule",
+        metavar="WHEN",
+        help='When to apply, as systemd ("*:00/30") or cron ("*/30 * * * *") writes it.',
+    ),
 ]
-DriftSchedule = Annotated[str, typer.Option("--drift-schedule", metavar="WHEN", help="When to look for changes made by hand.")]
+DriftSchedule = Annotated[
+    str, typer.Option("--drift-schedule", metavar="WHEN", help="When to look for changes made by hand.")
+]
 Scheduler = Annotated[
-    str | None, typer.Option("--scheduler", metavar="timer|cron", help="What runs it.  [default: settings.scheduler of the spec]")
+    str | None,
+    typer.Option(
+        "--scheduler", metavar="timer|cron", help="What runs it.  [default: settings.scheduler of the spec]"
+    ),
 ]
 Delay = Annotated[
     str | None,
     typer.Option(
-        "--delay", metavar="SPAN", help="Start up to this much later, always as much on the same host. Not with cron.  [default: 2min]"
+        "--delay",
+        metavar="SPAN",
+        help="Start up to this much later, always as much on the same host. Not with cron.  [default: 2min]",
     ),
 ]
 Metrics = Annotated[
-    str, typer.Option("--metrics", metavar="FILE", help="Keep figures for Prometheus in this file: node_exporter reads DIR/*.prom.")
+    str,
+    typer.Option(
+        "--metrics",
+        metavar="FILE",
+        help="Keep figures for Prometheus in this file: node_exporter reads DIR/*.prom.",
+    ),
 ]
-Publish = Annotated[str, typer.Option("--publish", metavar="FILE", help="Keep a snapshot of the host's facts in this file.")]
+Publish = Annotated[
+    str, typer.Option("--publish", metavar="FILE", help="Keep a snapshot of the host's facts in this file.")
+]
 Notify = Annotated[
     list[str],
     typer.Option(
         "--notify",
         metavar="TARGET",
-        help="Whom to tell when the state changes: https://..., file:/PATH (which holds such an address), mailto:NAME@HOST, "
-        "or 'command:/PROGRAM ARGUMENT...'; repeat for more.",
+        help=(
+            "Whom to tell when the state changes: https://..., file:/PATH (which holds such an address),"
+            " mailto:NAME@HOST, or 'command:/PROGRAM ARGUMENT...'; repeat for more."
+        ),
     ),
 ]
 Remove = Annotated[bool, typer.Option("--remove", help="Take it away again. What was applied stays.")]
@@ -59,19 +79,26 @@ def install(  # a command has as many parameters as it has options
     verbose: options.Verbose = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Apply a spec from a timer or from cron, and look for drift in between. Shows what it writes, and asks. Give all options each time."""
+    """Apply a spec from a timer or from cron, and look for drift in between.
+
+    Shows what it writes, and asks. Give all options each time.
+    """
     from reconciler.app.install import InstallOptions, uninstall
     from reconciler.app.install import install as install_host
     from reconciler.core.diagnostic import error
 
     talk = _Json() if as_json else _Text(no_color, verbose)
     if scheduler not in (None, "timer", "cron"):
-        output.complain([error("not a scheduler", f"--scheduler {scheduler!r}: choose timer or cron")], no_color)
+        output.complain(
+            [error("not a scheduler", f"--scheduler {scheduler!r}: choose timer or cron")], no_color
+        )
         return ExitCode.USAGE
     if remove:
         return finish(uninstall(root, talk.approver(auto_approve), talk.tell, lock_timeout), talk)
     loaded = output.load(spec, commit, root)
     if not loaded.ok:
         return talk.without_plan(loaded.diagnostics)
-    wanted = InstallOptions(root, commit, schedule, drift_schedule, scheduler, delay, metrics, publish, notify, adopt)
+    wanted = InstallOptions(
+        root, commit, schedule, drift_schedule, scheduler, delay, metrics, publish, notify, adopt
+    )
     return finish(install_host(loaded, wanted, talk.approver(auto_approve), talk.tell, lock_timeout), talk)

@@ -38,14 +38,18 @@ COMMANDS = (
     "install",
     "report",
 )
-"""Every command and command group, in the order of the help: a module of this package each, with a function or an `app` in it."""
+"""Every command and command group, in the order of the help: a module of this package each, with a function
+or an `app` in it.
+"""
 
 _MODULES = {"import": "import_", "service": "service.commands"}
 """Where a command is not in the module of its name: `import` is a keyword of Python, `service` a folder."""
 
 
 def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """The command line, with these commands only: what another command can be asked costs a plan its start-up time."""
+    """The command line, with these commands only: what another command can be asked costs a plan its start-up
+    time.
+    """
     app = typer.Typer(
         name="reconciler",
         help="Make a Linux host what a YAML spec says, and show beforehand exactly what that will do.",
@@ -73,13 +77,17 @@ def _version(asked: bool) -> None:
 
 
 def _common(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
 ) -> None:
     pass
 
 
 def main() -> NoReturn:
-    """Run the command line and leave with a code of `cli.shared.exits`: a typing error is never taken for "changes present"."""
+    """Run the command line and leave with a code of `cli.shared.exits`: a typing error is never taken for
+    "changes present".
+    """
     out, err = guard_streams()
     code = run(sys.argv[1:])
     out.flush()
@@ -98,11 +106,16 @@ def run(arguments: list[str]) -> int:
         return ExitCode.USAGE
     named = [name for name in arguments[:1] if name in COMMANDS]
     try:
-        code = int(command_line(named or COMMANDS)(args=arguments, prog_name="reconciler", standalone_mode=False) or ExitCode.OK)
+        code = int(
+            command_line(named or COMMANDS)(args=arguments, prog_name="reconciler", standalone_mode=False)
+            or ExitCode.OK
+        )
     except Exit as leave:
         return leave.exit_code
     except TyperException as problem:
-        _say(f"{problem.format_message()}\nTry 'reconciler --help'." if arguments else problem.format_message())
+        _say(
+            f"{problem.format_message()}\nTry 'reconciler --help'." if arguments else problem.format_message()
+        )
         return ExitCode.USAGE
     except (KeyboardInterrupt, Abort):
         code = ExitCode.INTERRUPTED
@@ -119,13 +132,27 @@ def run(arguments: list[str]) -> int:
 
 
 _NAMING = frozenset(
-    ("--commit", "--snapshot", "--target", "--exclude", "--out", "--approved", "--root", "--unprotect", "--allow", "--format", "--who")
+    (
+        "--commit",
+        "--snapshot",
+        "--target",
+        "--exclude",
+        "--out",
+        "--approved",
+        "--root",
+        "--unprotect",
+        "--allow",
+        "--format",
+        "--who",
+    )
 )
 """Options whose value names something: nothing is named by an empty text."""
 
 
 def _empty(arguments: list[str]) -> str:
-    """The first option that names nothing: an unset variable of a script must not choose another spec, host or scope."""
+    """The first option that names nothing: an unset variable of a script must not choose another spec, host
+    or scope.
+    """
     ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
     apart = (name for name, value in pairwise(ours) if name in _NAMING and not value.strip())
     joined = (text[:-1] for text in ours if text.endswith("=") and text[:-1] in _NAMING)

@@ -12,7 +12,10 @@ from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
 
 Out = Annotated[
-    str | None, typer.Option("--out", metavar="FILE", help="Save the plan, as JSON, mode 0600. It is an approval, not a script.")
+    str | None,
+    typer.Option(
+        "--out", metavar="FILE", help="Save the plan, as JSON, mode 0600. It is an approval, not a script."
+    ),
 ]
 
 
@@ -34,7 +37,10 @@ def plan(  # a command has as many parameters as it has options
     verbose: options.Verbose = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Show exactly what apply would do: changes, restarts, and what was changed on the host by hand. Changes nothing."""
+    """Show exactly what apply would do: changes, restarts, and what was changed on the host by hand.
+
+    Changes nothing.
+    """
     from reconciler.app.plan.noop_fast_path import settled_plan
     from reconciler.app.plan.plan import Planned, PlanOptions, check_options, plan_host
     from reconciler.app.specs import SpecChoice
@@ -61,7 +67,9 @@ def plan(  # a command has as many parameters as it has options
         host = loaded.spec.host if loaded.spec else ""
         planned = plan_host(loaded, wanted) if loaded.ok else Planned(loaded.diagnostics)
     if planned.plan is None:
-        return output.without_plan(planned.diagnostics, shape == "json", no_color, markdown=shape == "markdown", host=host)
+        return output.without_plan(
+            planned.diagnostics, shape == "json", no_color, markdown=shape == "markdown", host=host
+        )
     data = output.plan_data(planned)
     if out is not None:
         from reconciler.host.documents import save_private
@@ -71,6 +79,9 @@ def plan(  # a command has as many parameters as it has options
             sys.stderr.write(f"reconciler: cannot save the plan: {problem}\n")
             return ExitCode.ERROR
         if planned.plan.partial:
-            sys.stderr.write(f"reconciler: {out} is of a part of the spec: no approval, and `apply --approved` refuses it\n")
+            sys.stderr.write(
+                f"reconciler: {out} is of a part of the spec: no approval, and `apply --approved` refuses"
+                " it\n"
+            )
     output.print_plan(data, shape, no_color, verbose=verbose)
     return output.plan_exit(planned, not planned.plan.empty, detailed_exitcode)

@@ -8,7 +8,10 @@ from reconciler.cli.shared.exits import ExitCode
 
 
 def report() -> int:
-    """Write the metrics and tell whom `install --notify` names, if the state has changed. Run by the units of `install`."""
+    """Write the metrics and tell whom `install --notify` names, if the state has changed.
+
+    Run by the units of `install`.
+    """
     from reconciler.app.report import report_units
     from reconciler.core.diagnostic import error
     from reconciler.host.process.environment import is_root

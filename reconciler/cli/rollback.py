@@ -15,12 +15,21 @@ from reconciler.cli.shared.exits import ExitCode
 if TYPE_CHECKING:
     from reconciler.app.rollback import RolledBack
 
-Run = Annotated[int, typer.Argument(metavar="[RUN]", min=0, max=2**53, help="Its number in `history`.", show_default=False)]
+Run = Annotated[
+    int,
+    typer.Argument(metavar="[RUN]", min=0, max=2**53, help="Its number in `history`.", show_default=False),
+]
 Overwrite = Annotated[
-    list[str], typer.Option("--overwrite", metavar="ADDRESS", help="Undo this one although it was changed since; repeat for more.")
+    list[str],
+    typer.Option(
+        "--overwrite", metavar="ADDRESS", help="Undo this one although it was changed since; repeat for more."
+    ),
 ]
 AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask.")]
-LockTimeout = Annotated[float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="Wait so long for another apply to end.")]
+LockTimeout = Annotated[
+    float,
+    typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="Wait so long for another apply to end."),
+]
 
 
 def rollback(
@@ -36,10 +45,13 @@ def rollback(
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Undo a run, by default the last one that somebody made and that is not undone. Shows it, asks for a yes, and does it.
+    """Undo a run, by default the last one that somebody made and that is not undone.
 
-    Files, links, modes and owners come back as they were, units run or stand still as they did, and accounts get their fields back.
-    An account that the run made is disabled, and data stays. The spec is not changed: see what the command says at its end.
+    Shows it, asks for a yes, and does it.
+
+    Files, links, modes and owners come back as they were, units run or stand still as they did, and accounts
+    get their fields back. An account that the run made is disabled, and data stays. The spec is not changed:
+    see what the command says at its end.
     """
     from reconciler.app.plan.plan import PlanOptions, check_options
     from reconciler.app.rollback import RollbackOptions, roll_back
@@ -48,7 +60,9 @@ def rollback(
     if wrong:
         output.complain(wrong, no_color)
         return ExitCode.USAGE
-    wanted = RollbackOptions(run, root, tuple(target), tuple(exclude), tuple(overwrite), tuple(unprotect), tuple(allow))
+    wanted = RollbackOptions(
+        run, root, tuple(target), tuple(exclude), tuple(overwrite), tuple(unprotect), tuple(allow)
+    )
     talk = _Talk(auto_approve, as_json=as_json, no_color=no_color)
     done = roll_back(wanted, talk.approve, tell, lock_timeout)
     return talk.finish(done)
@@ -83,7 +97,9 @@ class _Talk:
         if self._as_json:
             from reconciler.render.diagnostics import diagnostics_json
 
-            output.print_json({**(done.data or {}), "diagnostics": diagnostics_json(done.diagnostics)["diagnostics"]})
+            output.print_json(
+                {**(done.data or {}), "diagnostics": diagnostics_json(done.diagnostics)["diagnostics"]}
+            )
             return _code(done)
         if done.data is not None:
             self._show(done.data)

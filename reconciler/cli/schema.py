@@ -27,7 +27,9 @@ class Draft(StrEnum):
 
 
 def schema(
-    document: Annotated[Document, typer.Argument(help="The spec of a host, the plan document, or a snapshot.")] = Document.HOST,
+    document: Annotated[
+        Document, typer.Argument(help="The spec of a host, the plan document, or a snapshot.")
+    ] = Document.HOST,
     draft: Annotated[Draft, typer.Option("--draft", help="draft-07 is for editors.")] = Draft.D2020,
 ) -> int:
     """Print a JSON Schema, for editors and for programs."""

@@ -14,7 +14,10 @@ from reconciler.cli.shared.exits import ExitCode
 _RUN = re.compile(r"[0-9]{1,18}")
 """No run has a number of more digits, and SQLite could not hold it."""
 
-What = Annotated[str, typer.Argument(metavar="RUN|PLANFILE", help="The number of a run, or a file that `plan --out` wrote.")]
+What = Annotated[
+    str,
+    typer.Argument(metavar="RUN|PLANFILE", help="The number of a run, or a file that `plan --out` wrote."),
+]
 
 
 def show(
@@ -39,7 +42,10 @@ def show(
         sys.stderr.write(f"reconciler: {problem}\n")
         return ExitCode.ERROR
     if not is_run and is_edited(data):
-        sys.stderr.write(f"reconciler: {what} was edited: it is not as `plan --out` wrote it, and approves nothing. Make a new plan.\n")
+        sys.stderr.write(
+            f"reconciler: {what} was edited: it is not as `plan --out` wrote it, and approves nothing. Make a"
+            " new plan.\n"
+        )
         return ExitCode.REFUSED
     if is_run and shape == "text":
         sys.stdout.write(run_text(data))

@@ -12,11 +12,17 @@ import typer
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
 
-Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write to this file, mode 0600, instead of standard output.")]
+Out = Annotated[
+    str | None,
+    typer.Option("--out", metavar="FILE", help="Write to this file, mode 0600, instead of standard output."),
+]
 
 
 def snapshot(root: options.Root = None, out: Out = None) -> int:
-    """Write down the facts that a plan asks for. `plan --snapshot` then needs no host. No password, secret or foreign content is in it."""
+    """Write down the facts that a plan asks for.
+
+    `plan --snapshot` then needs no host. No password, secret or foreign content is in it.
+    """
     from reconciler.app.snapshot import take_snapshot
     from reconciler.core.diagnostic import error
     from reconciler.core.host import HostError
@@ -41,11 +47,20 @@ def snapshot(root: options.Root = None, out: Out = None) -> int:
 
 def _text(data: Mapping[str, Any]) -> str:
     """JSON with a line for each path and unit: two snapshots can be compared by their lines. Only ASCII."""
-    members = (f"{json.dumps(name)}: {_lines(value) if name in ('paths', 'units') else json.dumps(value)}" for name, value in data.items())
+    members = (
+        f"{json.dumps(name)}: {_lines(value) if name in ('paths', 'units') else json.dumps(value)}"
+        for name, value in data.items()
+    )
     return "{\n" + ",\n".join(members) + "\n}\n"
 
 
 def _lines(value: Mapping[str, Any] | None) -> str:
     if not value:
         return json.dumps(value)
-    return "{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(said, separators=(',', ':'))}" for name, said in value.items()) + "\n}"
+    return (
+        "{\n"
+        + ",\n".join(
+            f"{json.dumps(name)}: {json.dumps(said, separators=(',', ':'))}" for name, said in value.items()
+        )
+        + "\n}"
+    )

@@ -15,7 +15,10 @@ def status(
     detailed_exitcode: options.Detailed = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Show how the host stands: the last apply, what is to be done, what is owed, and what to type next. Changes nothing."""
+    """Show how the host stands: the last apply, what is to be done, what is owed, and what to type next.
+
+    Changes nothing.
+    """
     from reconciler.app.plan.plan import PlanOptions, plan_host
     from reconciler.app.status import standing
     from reconciler.core.host import HostError

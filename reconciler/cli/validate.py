@@ -14,7 +14,10 @@ Specs = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[SPEC]...",
-        help="Specs; - reads standard input. Default: the one last applied here, else /etc/reconciler/host.yaml.",
+        help=(
+            "Specs; - reads standard input. Default: the one last applied here, else"
+            " /etc/reconciler/host.yaml."
+        ),
         show_default=False,
     ),
 ]
@@ -47,5 +50,8 @@ def validate(
     for name, one in loaded.items():
         if one.ok and one.spec is not None:
             number = len(one.spec.resources)
-            sys.stdout.write(f"Success! {name} is valid: {number} resource{'' if number == 1 else 's'} for host {one.spec.host}.\n")
+            sys.stdout.write(
+                f"Success! {name} is valid: {number} resource{'' if number == 1 else 's'} for host"
+                f" {one.spec.host}.\n"
+            )
     return ExitCode.ERROR if errors(found) else ExitCode.OK

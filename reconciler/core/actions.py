@@ -45,7 +45,9 @@ class AccountOp(StrEnum):
     USERMOD = "usermod"
     USERDEL = "userdel"
     RESTORE = "restore"
-    """No command of its own: chpasswd, chage, usermod and gpasswd give an account that came back what no other option says."""
+    """No command of its own: chpasswd, chage, usermod and gpasswd give an account that came back what no
+    other option says.
+    """
 
 
 class Check(StrEnum):
@@ -65,18 +67,23 @@ _NOT_SHOWN = "(not shown)"
 """`expects` of a path at which nothing was seen."""
 
 Attributes = tuple[tuple[str, bytes], ...]
-"""Extended attributes by name, POSIX ACLs among them in the kernel's form (acl(5)). In plans and the journal only their names."""
+"""Extended attributes by name, POSIX ACLs among them in the kernel's form (acl(5)).
+
+In plans and the journal only their names.
+"""
 
 
 @frozen
 class WriteFile:
     """Replace the file at `path` atomically with these bytes.
 
-    `digest` names the content (see `core.basics.digest`); plans and the journal carry the digest, never the content.
-    `mode` is four octal digits. `expects` is the digest of what was seen there (`link:TARGET` for a link), or ABSENT: it is
-    checked at the last moment. `sensitive`: not even the digests leave the process. `as_user`: below that user's home, written with
-    that user's rights and nobody else's; an empty `group` is then that user's own. `check` must agree before the file is put in place.
-    `attributes`: exactly these (what a rollback puts back); None: those of the file that is replaced, but for what belongs to its content.
+    `digest` names the content (see `core.basics.digest`); plans and the journal carry the digest, never the
+    content. `mode` is four octal digits. `expects` is the digest of what was seen there (`link:TARGET` for a
+    link), or ABSENT: it is checked at the last moment. `sensitive`: not even the digests leave the process.
+    `as_user`: below that user's home, written with that user's rights and nobody else's; an empty `group` is
+    then that user's own. `check` must agree before the file is put in place. `attributes`: exactly these
+    (what a rollback puts back); None: those of the file that is replaced, but for what belongs to its
+    content.
     """
 
     path: str
@@ -94,11 +101,13 @@ class WriteFile:
 
 @frozen
 class EditLines:
-    """Take lines out of a shared text file and append others, leaving every other line as it is (at-least key lists, hooks in bash.bashrc).
+    """Take lines out of a shared text file and append others, leaving every other line as it is (at-least key
+    lists, hooks in bash.bashrc).
 
-    Lines are compared whole, without the line end; what is to be removed and is not there, or to be added and is there, is success. A line
-    in both is moved to the end; one that cannot be shown is removed by its `sha256:` digest. A missing file is made with `mode`, `owner`
-    and `group`, unless lines were only to be taken out of it; those of an existing one are set to them too. `as_user` as in WriteFile.
+    Lines are compared whole, without the line end; what is to be removed and is not there, or to be added and
+    is there, is success. A line in both is moved to the end; one that cannot be shown is removed by its
+    `sha256:` digest. A missing file is made with `mode`, `owner` and `group`, unless lines were only to be
+    taken out of it; those of an existing one are set to them too. `as_user` as in WriteFile.
     """
 
     path: str
@@ -115,8 +124,9 @@ class EditLines:
 class MakeDirectory:
     """Create one directory; its parent must be there. `as_user` as in WriteFile.
 
-    `skeleton` is a directory whose content is copied into the new one and given to its owner (/etc/skel into a home); the copy that a
-    killed run left unfinished, still root's, is finished. `attributes`: exactly these; None: what it gets from its parent.
+    `skeleton` is a directory whose content is copied into the new one and given to its owner (/etc/skel into
+    a home); the copy that a killed run left unfinished, still root's, is finished. `attributes`: exactly
+    these; None: what it gets from its parent.
     """
 
     path: str
@@ -130,9 +140,12 @@ class MakeDirectory:
 
 @frozen
 class SetAccess:
-    """Set mode and owner of what is at `path`; its content is not touched. `as_user` as in WriteFile: then root's directory becomes his.
+    """Set mode and owner of what is at `path`; its content is not touched.
 
-    `attributes`: exactly these besides; never a file capability, which belongs to a content. None: they are left as they are.
+    `as_user` as in WriteFile: then root's directory becomes his.
+
+    `attributes`: exactly these besides; never a file capability, which belongs to a content. None: they are
+    left as they are.
     """
 
     path: str
@@ -145,7 +158,8 @@ class SetAccess:
 
 @frozen
 class MakeLink:
-    """Make `path` a symbolic link to `target` (enablement, masks), replacing a file or link; a missing containing directory is made.
+    """Make `path` a symbolic link to `target` (enablement, masks), replacing a file or link; a missing
+    containing directory is made.
 
     `owner` and `group` are the link's own; when empty, root.
     """
@@ -159,7 +173,10 @@ class MakeLink:
 
 @frozen
 class RemovePath:
-    """Remove a file, a link or an empty directory. `prune_parent`: also the containing directory if that leaves it empty (.wants)."""
+    """Remove a file, a link or an empty directory.
+
+    `prune_parent`: also the containing directory if that leaves it empty (.wants).
+    """
 
     path: str
     expects: str
@@ -169,10 +186,12 @@ class RemovePath:
 
 @frozen
 class ArchiveTree:
-    """Keep a whole directory, a home that is about to go, as an archive of that name in our own directory of archives.
+    """Keep a whole directory, a home that is about to go, as an archive of that name in our own directory of
+    archives.
 
-    Everything below `path` on the same file system, with numeric owners, ACLs and extended attributes; complete, durable and compared with
-    what it was made from, or not there at all. Another archive of that name is moved aside, never replaced. It changes nothing at `path`.
+    Everything below `path` on the same file system, with numeric owners, ACLs and extended attributes;
+    complete, durable and compared with what it was made from, or not there at all. Another archive of that
+    name is moved aside, never replaced. It changes nothing at `path`.
     """
 
     path: str
@@ -181,10 +200,13 @@ class ArchiveTree:
 
 @frozen
 class RemoveTree:
-    """Remove a directory and everything below it, or one file. No link is followed and no mount crossed; what is gone already is success.
+    """Remove a directory and everything below it, or one file.
 
-    It vanishes from `path` as a whole and is taken apart under another name; a killed one is finished by the next. `archive` names what
-    ArchiveTree made of it before: without one this is the one action that nothing undoes (`irreversible`).
+    No link is followed and no mount crossed; what is gone already is success.
+
+    It vanishes from `path` as a whole and is taken apart under another name; a killed one is finished by the
+    next. `archive` names what ArchiveTree made of it before: without one this is the one action that nothing
+    undoes (`irreversible`).
     """
 
     path: str
@@ -193,7 +215,10 @@ class RemoveTree:
 
 @frozen
 class RestoreTree:
-    """Unpack an archive that ArchiveTree made to `path`, where nothing must be: whole or not at all. The top has this mode and owner."""
+    """Unpack an archive that ArchiveTree made to `path`, where nothing must be: whole or not at all.
+
+    The top has this mode and owner.
+    """
 
     path: str
     archive: str
@@ -207,8 +232,8 @@ class RestoreTree:
 class EndSessions:
     """End the sessions and the user manager of an account, which does not linger any more.
 
-    `services`: fails while anything else runs in its name, a service for one, and names it; otherwise that is only said. None of that
-    is killed.
+    `services`: fails while anything else runs in its name, a service for one, and names it; otherwise that is
+    only said. None of that is killed.
     """
 
     user: str
@@ -219,7 +244,8 @@ class EndSessions:
 class Account:
     """One account command; `fields` are its options by long name.
 
-    `content`, of RESTORE only, are lines of the account files as the undo store has them: passwords, which no plan and no journal sees.
+    `content`, of RESTORE only, are lines of the account files as the undo store has them: passwords, which no
+    plan and no journal sees.
     """
 
     op: AccountOp
@@ -233,7 +259,10 @@ class Account:
 
 @frozen
 class Unit:
-    """One systemctl verb for any number of units; `daemon-reload` names none. Same verbs merge into one call."""
+    """One systemctl verb for any number of units; `daemon-reload` names none.
+
+    Same verbs merge into one call.
+    """
 
     verb: UnitVerb
     units: tuple[str, ...] = ()
@@ -249,11 +278,13 @@ class Then(StrEnum):
 
 @frozen
 class Gate:
-    """Wait until a unit that was started is healthy: its process stays the same one, and the probe finds it well.
+    """Wait until a unit that was started is healthy: its process stays the same one, and the probe finds it
+    well.
 
-    `window` is in seconds from its start: as long as the probe may take to succeed, or, without one, as long as it is watched. `probe` is
-    `("http", URL)`, `("tcp", "HOST:PORT")`, `("command", *argv)` or empty; a command runs as `user`. `interval` is in seconds. It changes
-    nothing; what `then` says is the engine's to do.
+    `window` is in seconds from its start: as long as the probe may take to succeed, or, without one, as long
+    as it is watched. `probe` is `("http", URL)`, `("tcp", "HOST:PORT")`, `("command", *argv)` or empty; a
+    command runs as `user`. `interval` is in seconds. It changes nothing; what `then` says is the engine's to
+    do.
     """
 
     unit: str
@@ -265,7 +296,19 @@ class Gate:
 
 
 Tree = ArchiveTree | RemoveTree | RestoreTree
-Action = WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath | Tree | EndSessions | Account | Unit | Gate
+Action = (
+    WriteFile
+    | EditLines
+    | MakeDirectory
+    | SetAccess
+    | MakeLink
+    | RemovePath
+    | Tree
+    | EndSessions
+    | Account
+    | Unit
+    | Gate
+)
 
 _UNIT_PHASE = {
     UnitVerb.STOP: Phase.STOP,
@@ -292,7 +335,9 @@ def removes(action: Action) -> bool:
 
 
 def remnant(path: str, what: str = "gone") -> str:
-    """Where RemoveTree takes a directory apart (`gone`) and RestoreTree puts one together (`back`): beside it, under a name of ours."""
+    """Where RemoveTree takes a directory apart (`gone`) and RestoreTree puts one together (`back`): beside
+    it, under a name of ours.
+    """
     parent = path.rpartition("/")[0]
     return f"{parent}/.reconciler.{digest(path.encode('utf-8', 'surrogateescape'))[-16:]}.{what}"
 
@@ -323,7 +368,9 @@ def as_data(action: Action) -> dict[str, Any]:
     hidden = {"content", "digest", "expects"} if getattr(action, "sensitive", False) else {"content"}
     data: dict[str, Any] = {"action": type(action).__name__}
     attributes: Attributes | None = getattr(action, "attributes", None)
-    hidden |= {"attributes"} | ({"owner", "group"} if isinstance(action, MakeLink) and not action.owner else set())
+    hidden |= {"attributes"} | (
+        {"owner", "group"} if isinstance(action, MakeLink) and not action.owner else set()
+    )
     for name in (field.name for field in fields(action) if field.name not in hidden):
         value = getattr(action, name)
         data[name] = dict(value) if name == "fields" else list(value) if isinstance(value, tuple) else value
@@ -332,8 +379,14 @@ def as_data(action: Action) -> dict[str, Any]:
 
 
 def told(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The data of an action as outputs have it: without digests of what is there, which need not be ours, and may be guessed from."""
-    kept = {key: value for key, value in data.items() if key != "digest" and not (key == "expects" and _is_digest(value))}
+    """The data of an action as outputs have it: without digests of what is there, which need not be ours, and
+    may be guessed from.
+    """
+    kept = {
+        key: value
+        for key, value in data.items()
+        if key != "digest" and not (key == "expects" and _is_digest(value))
+    }
     if isinstance(kept.get("remove"), list):
         kept["remove"] = [_NOT_SHOWN if _is_digest(line) else line for line in kept["remove"]]
     return kept
@@ -347,8 +400,9 @@ def _is_digest(value: Any) -> bool:
 class Cause:
     """Why a step is there: on whose behalf, in words, and for unit verbs for which unit.
 
-    `once`: nothing on the host tells afterwards whether it was done (a job that ran and ended), so it is owed until it was. `kept`: what
-    keeps a held one from being done, where that is not `on_change`. `passing`: another run may find that this keeps it no longer.
+    `once`: nothing on the host tells afterwards whether it was done (a job that ran and ended), so it is owed
+    until it was. `kept`: what keeps a held one from being done, where that is not `on_change`. `passing`:
+    another run may find that this keeps it no longer.
     """
 
     address: Address

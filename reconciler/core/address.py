@@ -6,13 +6,16 @@ import re
 from typing import NamedTuple
 
 _PLAIN = re.compile(r"[A-Za-z0-9_:@-]+")
-_ADDRESS = re.compile(r'(?P<kind>[a-z_]+)(?:\.(?P<plain>[A-Za-z0-9_:@-]+)|\["(?P<quoted>[^"]+)"\])(?:/(?P<part>.+))?')
+_ADDRESS = re.compile(
+    r'(?P<kind>[a-z_]+)(?:\.(?P<plain>[A-Za-z0-9_:@-]+)|\["(?P<quoted>[^"]+)"\])(?:/(?P<part>.+))?'
+)
 
 
 class Address(NamedTuple):
     """`services.ml-api`, `files["/etc/x"]`, `users.alice/sudo`: the path in the YAML, then the part.
 
-    A tuple, for a plan looks each of its addresses up some hundred times: a hash, a comparison and a sort without a call of Python.
+    A tuple, for a plan looks each of its addresses up some hundred times: a hash, a comparison and a sort
+    without a call of Python.
     """
 
     kind: str

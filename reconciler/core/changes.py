@@ -12,11 +12,17 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.spec import Declared, nothing
 
 Document = dict[str, Any]
-"""JSON-able data of one shape for desired, observed and last applied. An absent object is None, never an empty Document."""
+"""JSON-able data of one shape for desired, observed and last applied.
+
+An absent object is None, never an empty Document.
+"""
 
 LOAD = "load"
-"""The key of an observed document that says what systemd's LoadState is where it refuses a unit. No desired document has it, and it always
-counts as a difference: the object is not as declared, whatever its file says."""
+"""The key of an observed document that says what systemd's LoadState is where it refuses a unit.
+
+No desired document has it, and it always counts as a difference: the object is not as declared, whatever its
+file says.
+"""
 
 
 class Verb(StrEnum):
@@ -47,9 +53,10 @@ class Origin(StrEnum):
 class Part:
     """What the spec says about one object on the host.
 
-    `content` is the bytes that a digest in `document` stands for. `sensitive`: no content and no plain digest leaves the process.
-    `needs` are other parts that come first, besides what the resource refers to. `retired` says why something is wanted that the spec no
-    longer declares (see `Kind.retire`). `note` says in a plan that creates it what its address does not (whose key it is).
+    `content` is the bytes that a digest in `document` stands for. `sensitive`: no content and no plain digest
+    leaves the process. `needs` are other parts that come first, besides what the resource refers to.
+    `retired` says why something is wanted that the spec no longer declares (see `Kind.retire`). `note` says
+    in a plan that creates it what its address does not (whose key it is).
     """
 
     address: Address
@@ -66,10 +73,11 @@ class Part:
 class Observed:
     """What the host says about one object.
 
-    `document` has only what the host states, never our defaults. `private` is for the kind's own `actions` (process states,
-    which links exist); it is not compared. `unreadable` says why nothing is known. `others` are files of others that have a say in
-    what the object does, and that no action of ours changes: they are told in every plan (`Kind.others`). `refusal` says in whose words and
-    why the host does not take what is there: systemd's, of a unit file.
+    `document` has only what the host states, never our defaults. `private` is for the kind's own `actions`
+    (process states, which links exist); it is not compared. `unreadable` says why nothing is known. `others`
+    are files of others that have a say in what the object does, and that no action of ours changes: they are
+    told in every plan (`Kind.others`). `refusal` says in whose words and why the host does not take what is
+    there: systemd's, of a unit file.
     """
 
     document: Document | None
@@ -80,7 +88,9 @@ class Observed:
     """The condition because of which systemd would not start it: that it does not run is as declared then."""
     refusal: str = ""
     hidden: bool = False
-    """Whether who asks may not read what is `unreadable`: there is no link in the way, and nothing is broken."""
+    """Whether who asks may not read what is `unreadable`: there is no link in the
+    way, and nothing is broken.
+    """
 
 
 @frozen
@@ -97,8 +107,9 @@ class FieldChange:
 class Change:
     """One part that is not as it should be, and what is to be done about it.
 
-    `declared`, of a part that goes, is the block of its resource that the spec still has: it may say how it goes. `policy` has the leaves
-    that differ of what is declared about later applies: no step is done for them, the ledger gets them.
+    `declared`, of a part that goes, is the block of its resource that the spec still has: it may say how it
+    goes. `policy` has the leaves that differ of what is declared about later applies: no step is done for
+    them, the ledger gets them.
     """
 
     address: Address

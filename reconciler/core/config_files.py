@@ -1,7 +1,8 @@
-"""The files that a path of a spec stands for, as systemd and programs come to them: through links, in directories, by glob(3) patterns.
+"""The files that a path of a spec stands for, as systemd and programs come to them: through links, in
+directories, by glob(3) patterns.
 
-A link is followed only where root alone decides where it leads: it is root's, and nobody else can write to a directory that it is in.
-Root would otherwise be led by whoever can put another link there.
+A link is followed only where root alone decides where it leads: it is root's, and nobody else can write to a
+directory that it is in. Root would otherwise be led by whoever can put another link there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from reconciler.core.basics.globs import is_pattern, segment_matches
 from reconciler.core.host import Entry, FileType, HostView, UnsafePath
 
 MOST_ENTRIES = 1000
-"""In the directories that one path stands for; with more of them their changes are not seen, and that is told."""
+"""In the directories that one path stands for; with more of them their changes are not seen, and that is
+told.
+"""
 _MOST_LINKS = 40
 """As many as the kernel follows."""
 _STICKY, _GROUP_WRITES, _OTHERS_WRITE = 0o1000, 0o020, 0o002
@@ -23,9 +26,10 @@ _STICKY, _GROUP_WRITES, _OTHERS_WRITE = 0o1000, 0o020, 0o002
 class ConfigFiles:
     """What a path stands for now.
 
-    `files` are regular files by the name under which they are reached, each with its real path and what is there. `entries` are all links,
-    files and directories that decide it. `single`: it can only be one file. `gone` are real paths at which nothing is. `blind` says why
-    changes of something are not seen, empty if all are; `mark` stands for what is known of that.
+    `files` are regular files by the name under which they are reached, each with its real path and what is
+    there. `entries` are all links, files and directories that decide it. `single`: it can only be one file.
+    `gone` are real paths at which nothing is. `blind` says why changes of something are not seen, empty if
+    all are; `mark` stands for what is known of that.
     """
 
     path: str
@@ -143,7 +147,9 @@ class _Walk:
         names = self._view.names(directory)
         self._looked += len(names)
         if self._looked > MOST_ENTRIES:
-            raise _Blind(f"{self._found.path} stands for more than {MOST_ENTRIES} files; name those that count")
+            raise _Blind(
+                f"{self._found.path} stands for more than {MOST_ENTRIES} files; name those that count"
+            )
         return names
 
     def _real(self, at: str, steps: list[str]) -> str | None:
@@ -188,7 +194,9 @@ class _Walk:
             bits = int(entry.mode or "0", 8)
             if entry.owner != "root":
                 yield f"is in {place}, which belongs to {entry.owner}"
-            elif not bits & _STICKY and (bits & _OTHERS_WRITE or (bits & _GROUP_WRITES and entry.group != "root")):
+            elif not bits & _STICKY and (
+                bits & _OTHERS_WRITE or (bits & _GROUP_WRITES and entry.group != "root")
+            ):
                 others = "everybody" if bits & _OTHERS_WRITE else f"the group {entry.group}"
                 yield f"is in {place}, writable for {others}"
 

@@ -42,9 +42,13 @@ def settings_mark(kind: Kind, document: Document | None, key: bytes) -> str:
 
 
 def mark(view: HostView, path: str, key: bytes) -> str | None:
-    """Stands for the content of what a path leads to: a file, all that is in a directory, what matches a pattern. None: not known.
+    """Stands for the content of what a path leads to: a file, all that is in a directory, what matches a
+    pattern.
 
-    By which way a file is reached does not count. The mark of a single file is its plain digest: see `to_remember`.
+    None: not known.
+
+    By which way a file is reached does not count. The mark of a single file is its plain digest: see
+    `to_remember`.
     """
     try:
         found = config_files(view, path)
@@ -65,12 +69,15 @@ def mark(view: HostView, path: str, key: bytes) -> str | None:
 
 
 def keyed(known: str, key: bytes) -> str:
-    """A mark as it may be kept of any file: of content only a keyed digest, for in an environment file there may be a short secret."""
+    """A mark as it may be kept of any file: of content only a keyed digest, for in an environment file there
+    may be a short secret.
+    """
     return keyed_digest(known.encode(), key) if known.startswith(PLAIN) else known
 
 
 def to_remember(view: HostView, path: str, known: str, key: bytes, secret: Collection[str]) -> str:
-    """A mark as it is written down: the digest of a file that everybody can read stays plain, so that a snapshot may tell it.
+    """A mark as it is written down: the digest of a file that everybody can read stays plain, so that a
+    snapshot may tell it.
 
     `secret` are paths of files that are `sensitive`.
     """
@@ -120,16 +127,23 @@ def concerned(view: HostView, path: str, touched: Collection[str]) -> bool:
 
 
 def moments(view: HostView, path: str) -> list[tuple[int, int]]:
-    """When each thing that a path stands for was written, and when anything about it changed; of a directory only the latter."""
+    """When each thing that a path stands for was written, and when anything about it changed; of a directory
+    only the latter.
+    """
     try:
         entries = config_files(view, path).entries.values()
     except HostError:
         return []
-    return [(0 if entry.type is FileType.DIRECTORY else entry.mtime_ns, changed_ns(entry)) for entry in entries]
+    return [
+        (0 if entry.type is FileType.DIRECTORY else entry.mtime_ns, changed_ns(entry)) for entry in entries
+    ]
 
 
 def compared(known: str, now: str | None, key: bytes) -> bool | None:
-    """Whether it is what it was, by what was remembered, keyed or plain, and its mark now. None: nobody can tell."""
+    """Whether it is what it was, by what was remembered, keyed or plain, and its mark now.
+
+    None: nobody can tell.
+    """
     if is_verdict(known):
         return known == SAME
     return None if now is None else known == now or keyed(known, key) == keyed(now, key)

@@ -1,4 +1,6 @@
-"""What can be asked of a host, and what can be done to it: two different types, so that an observer cannot write."""
+"""What can be asked of a host, and what can be done to it: two different types, so that an observer cannot
+write.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from reconciler.core.actions import Action, Attributes, UnitVerb
 from reconciler.core.basics.frozen import frozen
 
 ACCOUNT_FILES = "account files"
-"""In place of a path of what `Executor.finish` names: the accounts that a batch of steps makes, changes or takes away."""
+"""In place of a path of what `Executor.finish` names: the accounts that a batch of steps makes, changes or
+takes away.
+"""
 
 
 class UnitRelation(Enum):
@@ -37,8 +41,8 @@ class FileType(StrEnum):
 class Entry:
     """Facts about a path, of the thing itself and not of what a link points to.
 
-    `mode` is four octal digits, `mtime_ns` and `ctime_ns` count from the epoch; 0: not known. `digest` is that of a file's content, only
-    where it is known without it (a snapshot).
+    `mode` is four octal digits, `mtime_ns` and `ctime_ns` count from the epoch; 0: not known. `digest` is
+    that of a file's content, only where it is known without it (a snapshot).
     """
 
     type: FileType
@@ -55,10 +59,12 @@ class Entry:
 
 @frozen
 class UnitState:
-    """systemd's view of one unit, in systemctl's words. A unit that is not loaded is `not-found`/`inactive`/`dead`.
+    """systemd's view of one unit, in systemctl's words.
 
-    `invocation` is the InvocationID of the running process, empty when it does not run. `refusal` is why systemd does not load the unit
-    file that is there, in its own words, where it is asked for them.
+    A unit that is not loaded is `not-found`/`inactive`/`dead`.
+
+    `invocation` is the InvocationID of the running process, empty when it does not run. `refusal` is why
+    systemd does not load the unit file that is there, in its own words, where it is asked for them.
     """
 
     load: str = "not-found"
@@ -69,7 +75,9 @@ class UnitState:
 
     @property
     def refused(self) -> bool:
-        """Whether systemd has read its unit file and does not take it: a process of it runs on, and none can be started."""
+        """Whether systemd has read its unit file and does not take it: a process of it runs on, and none can
+        be started.
+        """
         return self.load in ("bad-setting", "error")
 
 
@@ -121,23 +129,32 @@ class TakenAlong:
 
 @frozen
 class UnitNode:
-    """A unit as systemd has it loaded: what it is tied to (systemd.unit(5)), and what decides about jobs for it."""
+    """A unit as systemd has it loaded: what it is tied to (systemd.unit(5)), and what decides about jobs for
+    it.
+    """
 
     load: str
     """LoadState: `loaded`, `masked`, `not-found`, `bad-setting`, `error`."""
     active: str
     """ActiveState."""
     relations: Mapping[str, frozenset[str]]
-    """The units that each property names, by the property in systemctl's words: `Requires`, `RequiredBy`; none is empty."""
+    """The units that each property names, by the property in systemctl's words: `Requires`, `RequiredBy`;
+    none is empty.
+    """
     flags: Mapping[str, str]
-    """Other properties in systemctl's words: `Type`, `RemainAfterExit`, `StopWhenUnneeded`; only those that are not the default."""
+    """Other properties in systemctl's words: `Type`, `RemainAfterExit`, `StopWhenUnneeded`; only those that
+    are not the default.
+    """
 
 
 @frozen
 class PreImage:
-    """What was at a path before an action, bit for bit: a row of the undo store. `type` None: nothing was there.
+    """What was at a path before an action, bit for bit: a row of the undo store.
 
-    Of an account that goes, `path` is `user:NAME` or `group:NAME`, `type` is OTHER and `content` are its lines (`formats.belongings`).
+    `type` None: nothing was there.
+
+    Of an account that goes, `path` is `user:NAME` or `group:NAME`, `type` is OTHER and `content` are its
+    lines (`formats.belongings`).
     """
 
     path: str
@@ -152,12 +169,13 @@ class PreImage:
 
 @frozen
 class Receipt:
-    """What an executed action says: `failed` maps units that could not be brought to the asked state to the reason.
+    """What an executed action says: `failed` maps units that could not be brought to the asked state to the
+    reason.
 
-    `noted` has what is to be said of units that did not fail and yet may not run: a condition that does not hold.
-    `along` are the other units to which something happens; only a simulated host knows them beforehand.
-    `coming` are those of the failed that systemd starts again by itself. `order` are the units of the action as they are best named in one
-    call, what others need first; only a simulated host tells.
+    `noted` has what is to be said of units that did not fail and yet may not run: a condition that does not
+    hold. `along` are the other units to which something happens; only a simulated host knows them beforehand.
+    `coming` are those of the failed that systemd starts again by itself. `order` are the units of the action
+    as they are best named in one call, what others need first; only a simulated host tells.
     """
 
     note: str = ""
@@ -169,7 +187,9 @@ class Receipt:
 
 
 class HostError(Exception):
-    """Something about the host that the administrator must know: `summary` is constant, `detail` says what and what to do."""
+    """Something about the host that the administrator must know: `summary` is constant, `detail` says what
+    and what to do.
+    """
 
     def __init__(self, summary: str, detail: str = "") -> None:
         super().__init__(f"{summary}: {detail}" if detail else summary)
@@ -182,7 +202,10 @@ class Unreadable(HostError):
 
 
 class NotInSnapshot(Unreadable):
-    """The fact was not recorded. Whatever handles Unreadable handles this: nothing is guessed, and the plan says that it is incomplete."""
+    """The fact was not recorded.
+
+    Whatever handles Unreadable handles this: nothing is guessed, and the plan says that it is incomplete.
+    """
 
 
 class UnsafePath(HostError):
@@ -199,7 +222,10 @@ class ActionFailed(HostError):
 
 
 class HostView(Protocol):
-    """Reading a host. `running` says whether a systemd answers for it: without one no unit state is known and none is wanted."""
+    """Reading a host.
+
+    `running` says whether a systemd answers for it: without one no unit state is known and none is wanted.
+    """
 
     running: bool
 
@@ -212,20 +238,29 @@ class HostView(Protocol):
     def excerpt(self, path: str) -> tuple[bytes, str]:
         """The content and its digest, of a file that we share with others. Raises as read.
 
-        A snapshot has no more of the content than `formats.redaction` keeps; the digest is of all of it, and empty where it has none.
+        A snapshot has no more of the content than `formats.redaction` keeps; the digest is of all of it, and
+        empty where it has none.
         """
 
     def digest(self, path: str) -> str:
-        """The digest of a regular file's content (`core.basics.digest`), which a snapshot may have where it has no content. Raises as read."""
+        """The digest of a regular file's content (`core.basics.digest`), which a snapshot may have where it
+        has no content.
+
+        Raises as read.
+        """
 
     def names(self, path: str) -> tuple[str, ...]:
         """Sorted names in a directory; empty when it does not exist. Raises Unreadable."""
 
     def attributes(self, path: str) -> Attributes:
-        """The extended attributes and ACLs of a file or directory, sorted by name; a link has none. Raises as entry."""
+        """The extended attributes and ACLs of a file or directory, sorted by name; a link has none.
+
+        Raises as entry.
+        """
 
     def mounts(self) -> frozenset[str]:
-        """Where something is mounted, and where a subvolume of btrfs is that nobody is to mount, which is a file system of its own as well.
+        """Where something is mounted, and where a subvolume of btrfs is that nobody is to mount, which is a
+        file system of its own as well.
 
         In a snapshot without what the kernel shows; nowhere in a tree. Raises Unreadable.
         """
@@ -234,16 +269,21 @@ class HostView(Protocol):
         """The state of all these units in one question."""
 
     def named(self, name: str, *, group: bool = False) -> int | None:
-        """The number of a user or group that no file of the host has, where its name service asks elsewhere too (nsswitch.conf(5)).
+        """The number of a user or group that no file of the host has, where its name service asks elsewhere
+        too (nsswitch.conf(5)).
 
         None: there is none of that name, or nobody else is asked. Raises Unreadable.
         """
 
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
-        """These units, and those that may be taken along with one of them, as systemd has them loaded. Raises Unreadable."""
+        """These units, and those that may be taken along with one of them, as systemd has them loaded.
+
+        Raises Unreadable.
+        """
 
     def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:
-        """Which of these conditions hold now, each as a line of a unit (`ConditionVirtualization=!container`): systemd's own answer.
+        """Which of these conditions hold now, each as a line of a unit
+        (`ConditionVirtualization=!container`): systemd's own answer.
 
         Those of which only PID 1 itself could tell are left out. Raises Unreadable.
         """
@@ -253,10 +293,18 @@ class Executor(HostView, Protocol):
     """A host that can be changed."""
 
     def capture(self, action: Action) -> PreImage | None:
-        """What the action is about to replace or remove, for the undo store; None for actions that take nothing away. Raises HostError."""
+        """What the action is about to replace or remove, for the undo store; None for actions that take
+        nothing away.
+
+        Raises HostError.
+        """
 
     def prepare(self, actions: Sequence[Action]) -> None:
-        """These are executed next, in this order, up to `finish`: what can be done for all of them at once may be. Changes nothing."""
+        """These are executed next, in this order, up to `finish`: what can be done for all of them at once
+        may be.
+
+        Changes nothing.
+        """
 
     def finish(self) -> Mapping[str, str]:
         """What was executed since `prepare` is durable now, but for these paths, each with the reason.

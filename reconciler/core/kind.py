@@ -97,7 +97,7 @@ def _no_part(*_: Any) -> None:
 class Kind:
     """One kind of resource: a model, and functions from values to values."""
 
-    # ------------------------------------------------------------------------------------------ what is declared
+    # --------------------------------------------------------------------------------------- what is declared
 
     name: str
     """The section of a spec: `users`."""
@@ -119,18 +119,25 @@ class Kind:
     """One change as steps. It may look at nothing else. Raises Impossible."""
     ownership_keys: tuple[str, ...]
     """Document keys that prove that an object is still what we wrote."""
-    locate: Callable[[HostView, Mapping[Address, Part], Mapping[Address, Observed]], Mapping[Address, Observed]] | None = None
+    locate: (
+        Callable[[HostView, Mapping[Address, Part], Mapping[Address, Observed]], Mapping[Address, Observed]]
+        | None
+    ) = None
     """Observes again where only the declaration tells the place. Asked after `observe`."""
     order: int = 50
     """The place of the kind in specs, plans and reference pages: kinds that others build on come first."""
     whole: bool = True
-    """The object is entirely ours, so unknown fields are differences. False: only declared fields are compared."""
+    """The object is entirely ours, so unknown fields are differences.
+
+    False: only declared fields are compared.
+    """
     prunes_adopted: bool = True
     """Removal from the spec also removes an object that was there before us."""
     reason_to_keep: Callable[[HostView, Address, AbstractSet[str]], str] = _no_reason
     """Why an object that left the spec must stay; empty: it may go.
 
-    The set has the names that leave with it: paths, addresses, and fields whose old value goes, as ADDRESS.FIELD.
+    The set has the names that leave with it: paths, addresses, and fields whose old value goes, as
+    ADDRESS.FIELD.
     """
     paths: Callable[[Address], Iterable[str]] = _none
     """The paths that an address stands for."""
@@ -180,11 +187,15 @@ class Kind:
     foreign_overrides: Callable[[Part, Observed], Iterable[Diagnostic]] = _none
     """Files of others that have a say in a declared part (`Observed.others`), changed or not."""
     sibling_kinds: tuple[str, ...] = ()
-    """Kinds whose resource of the same name is in `Declared.beside`: keys have to know where the home will be."""
+    """Kinds whose resource of the same name is in `Declared.beside`: keys have to know where the home will
+    be.
+    """
     wants_removal: Callable[[Declared, Address], bool] = _no
     """Whether the block that the spec still has wants this part gone, whatever `reason_to_keep` says."""
     grants_access: Callable[[Address], bool] = _no
-    """Whether a part lets somebody do something: it is taken back when it leaves the spec, whoever changed it since."""
+    """Whether a part lets somebody do something: it is taken back when it leaves the spec, whoever changed it
+    since.
+    """
     gate: Callable[[Part], Gate | None] = _no_part
     """What a part's unit has to pass after each start. None too where it is not to run."""
     unit: Callable[[Part], DeclaredUnit | None] = _no_part

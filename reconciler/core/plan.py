@@ -38,14 +38,15 @@ class UnitEffect:
 class Plan:
     """What would be done to one host, and why.
 
-    `changes` are all differences; those in `blocked` (with the reason) have no steps. `steps` are in the order of execution, held ones
-    included. `owed` are effects still due from earlier runs, held ones included; `settled` are owed rows that turn out to be satisfied.
-    `converged` are parts that already are as declared and that the ledger does not know so yet. `needs` orders the changed parts.
-    `held` are those parts with something due that is not done because somebody said so (`Memory.holds`), and what needs them, with the
-    reason: no steps either, but no failure.
-    `effects` are what systemd does along with the steps, in their order.
-    `unreadable` parts make the plan incomplete, and so do `unknown` facts: what else a snapshot was asked for in vain, in words.
-    `approval` is what an approval covers, `fingerprint` its digest; both only where asked for.
+    `changes` are all differences; those in `blocked` (with the reason) have no steps. `steps` are in the
+    order of execution, held ones included. `owed` are effects still due from earlier runs, held ones
+    included; `settled` are owed rows that turn out to be satisfied. `converged` are parts that already are as
+    declared and that the ledger does not know so yet. `needs` orders the changed parts. `held` are those
+    parts with something due that is not done because somebody said so (`Memory.holds`), and what needs them,
+    with the reason: no steps either, but no failure. `effects` are what systemd does along with the steps, in
+    their order. `unreadable` parts make the plan incomplete, and so do `unknown` facts: what else a snapshot
+    was asked for in vain, in words. `approval` is what an approval covers, `fingerprint` its digest; both
+    only where asked for.
     """
 
     host: str
@@ -82,10 +83,19 @@ class Plan:
         return not self.unreadable and not self.unknown and not self.memory.unreadable
 
     def keeps(self, row: OwedRow) -> str:
-        """What keeps an owed effect from being done now, where that is not `on_change`: the step that would do it says so."""
+        """What keeps an owed effect from being done now, where that is not `on_change`: the step that would
+        do it says so.
+        """
         actions = ((step.causes, step.action) for step in self.steps if step.held)
-        asked = (causes for causes, action in actions if isinstance(action, Unit) and action.verb.value == row.verb)
-        causes = (cause for causes in asked for cause in causes if (cause.unit, cause.address) == (row.unit, row.address))
+        asked = (
+            causes for causes, action in actions if isinstance(action, Unit) and action.verb.value == row.verb
+        )
+        causes = (
+            cause
+            for causes in asked
+            for cause in causes
+            if (cause.unit, cause.address) == (row.unit, row.address)
+        )
         return next((cause.kept for cause in causes), "")
 
     @property

@@ -15,7 +15,11 @@ from reconciler.core.state import OwedRow
 
 
 class Status(StrEnum):
-    """How one part fared. `unchanged` is for what turned out to need nothing, `held` for what is left alone because somebody said so."""
+    """How one part fared.
+
+    `unchanged` is for what turned out to need nothing, `held` for what is left alone because somebody said
+    so.
+    """
 
     APPLIED = "applied"
     FAILED = "failed"
@@ -36,10 +40,11 @@ class Outcome:
 class ApplyResult:
     """The result of one apply.
 
-    `outcomes` has every part that had something to be done, also those without a change whose owed effect was carried out. `owed` is
-    what is still due afterwards. `run` is the number of the run in the journal (0: nothing was journalled), `seconds` its duration.
-    `fallen` are the failed ones that did not start or were not well after it; `put_back` are those of the failed and skipped of which
-    everything that the run had done was undone; `touched` are parts for which something was changed on the host, whatever became of them.
+    `outcomes` has every part that had something to be done, also those without a change whose owed effect was
+    carried out. `owed` is what is still due afterwards. `run` is the number of the run in the journal (0:
+    nothing was journalled), `seconds` its duration. `fallen` are the failed ones that did not start or were
+    not well after it; `put_back` are those of the failed and skipped of which everything that the run had
+    done was undone; `touched` are parts for which something was changed on the host, whatever became of them.
     """
 
     plan: Plan
@@ -52,7 +57,9 @@ class ApplyResult:
     put_back: frozenset[Address] = frozenset()
     touched: frozenset[Address] = frozenset()
     ran: Mapping[str, Address] = field(default_factory=dict)
-    """Units that ran before the run and that it may have taken along, each with the address that takes it along."""
+    """Units that ran before the run and that it may have taken along, each with the address that takes it
+    along.
+    """
     left_down: tuple[str, ...] = ()
     """Those of them that do not run after it."""
 
@@ -63,7 +70,9 @@ class ApplyResult:
     @property
     def changed(self) -> bool:
         """Whether anything was changed on the host or in what we manage there, also by what failed then."""
-        return bool(self.touched) or any(outcome.status is Status.APPLIED for outcome in self.outcomes.values())
+        return bool(self.touched) or any(
+            outcome.status is Status.APPLIED for outcome in self.outcomes.values()
+        )
 
     @property
     def left_changed(self) -> frozenset[Address]:
@@ -72,15 +81,24 @@ class ApplyResult:
 
     @property
     def failed(self) -> bool:
-        """Whether anything is not as declared because it failed, or was skipped because something else failed."""
-        return bool(self.left_down) or any(outcome.status in (Status.FAILED, Status.SKIPPED) for outcome in self.outcomes.values())
+        """Whether anything is not as declared because it failed, or was skipped because something else
+        failed.
+        """
+        return bool(self.left_down) or any(
+            outcome.status in (Status.FAILED, Status.SKIPPED) for outcome in self.outcomes.values()
+        )
 
     def exit_code(self, *, detailed: bool = False) -> int:
-        """0 converged, 2 the same with changes made (only if `detailed`), 4 failures and nothing changed, 6 failures beside changes.
+        """0 converged, 2 the same with changes made (only if `detailed`), 4 failures and nothing changed, 6
+        failures beside changes.
 
         7: everything that failed was put back as it was.
         """
-        if self.failed and not self.left_down and self.put_back >= {*self.having(Status.FAILED), *self.having(Status.SKIPPED)}:
+        if (
+            self.failed
+            and not self.left_down
+            and self.put_back >= {*self.having(Status.FAILED), *self.having(Status.SKIPPED)}
+        ):
             return 7
         if self.failed:
             return 6 if self.left_changed else 4

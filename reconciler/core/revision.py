@@ -1,4 +1,6 @@
-"""The name of what a spec was read from: the id of a commit, marked where that commit does not hold the bytes that were read."""
+"""The name of what a spec was read from: the id of a commit, marked where that commit does not hold the bytes
+that were read.
+"""
 
 from __future__ import annotations
 
@@ -36,5 +38,7 @@ def as_data(revision: str) -> dict[str, Any]:
 
 
 def short_of(data: Mapping[str, Any]) -> str:
-    """What people are shown of the public form, also of one that an older version wrote; empty where there was no commit."""
+    """What people are shown of the public form, also of one that an older version wrote; empty where there
+    was no commit.
+    """
     return short(marked(data["commit"] or "", uncommitted=bool(data.get("dirty"))))

@@ -26,8 +26,9 @@ def nothing() -> Mapping[str, Any]:
 class Declared:
     """One resource of the spec.
 
-    `sources` holds the bytes of the files it names from the spec's own tree, by the path as written. `settings` are those of the spec.
-    `beside` are resources of other kinds with the same name, by kind, as far as the own kind asked for them (`Kind.beside`).
+    `sources` holds the bytes of the files it names from the spec's own tree, by the path as written.
+    `settings` are those of the spec. `beside` are resources of other kinds with the same name, by kind, as
+    far as the own kind asked for them (`Kind.beside`).
     """
 
     address: Address
@@ -40,7 +41,10 @@ class Declared:
 
 @frozen
 class Spec:
-    """A whole spec. `digest` covers every byte that was read; `commit` is the Git commit it was read from, if known."""
+    """A whole spec.
+
+    `digest` covers every byte that was read; `commit` is the Git commit it was read from, if known.
+    """
 
     host: str
     resources: tuple[Declared, ...] = ()
@@ -51,13 +55,17 @@ class Spec:
 
 
 class SourceError(Exception):
-    """A file of the spec's tree cannot be had: missing, a link, outside the tree, too large. The text says which and what to do."""
+    """A file of the spec's tree cannot be had: missing, a link, outside the tree, too large.
+
+    The text says which and what to do.
+    """
 
 
 class SourceReader(Protocol):
     """Where a spec's bytes come from: a directory, a Git tree at a commit, standard input.
 
-    `name` values are paths relative to the tree's root, with `/` and without `..`. `commit` is empty when unknown.
+    `name` values are paths relative to the tree's root, with `/` and without `..`. `commit` is empty when
+    unknown.
     """
 
     entry: str

@@ -19,10 +19,11 @@ GOING: Document = {}
 class LedgerRow:
     """A part that is ours.
 
-    `document` is what we last applied and saw in force; None while a creation is under way. `pending` is what a running or killed
-    apply was about to write: if the host shows it, it is ours; `GOING` where it was about to take it away. `created`: it did not exist
-    before us (what we adopted is not ours to delete where the kind says so). `inputs` is the digest of the declaration, `tool` the
-    version that applied it. `policy` is what was declared about later applies (`resource.policy_of`); None: an older version wrote the row.
+    `document` is what we last applied and saw in force; None while a creation is under way. `pending` is what
+    a running or killed apply was about to write: if the host shows it, it is ours; `GOING` where it was about
+    to take it away. `created`: it did not exist before us (what we adopted is not ours to delete where the
+    kind says so). `inputs` is the digest of the declaration, `tool` the version that applied it. `policy` is
+    what was declared about later applies (`resource.policy_of`); None: an older version wrote the row.
     """
 
     address: Address
@@ -42,9 +43,10 @@ class LedgerRow:
 class OwedRow:
     """An effect that is due: written before the file is renamed, cleared after the effect was seen.
 
-    `unit` is empty for daemon-reload. `invocation` is the process that lacks the effect, once known: another one has it.
-    `held`: due, but only a person may do it (`on_change: none`). `since` is seconds since the epoch, for display only.
-    `derived`: nobody wrote it down, what the process was started with is not what is on disk. It is derived anew each time.
+    `unit` is empty for daemon-reload. `invocation` is the process that lacks the effect, once known: another
+    one has it. `held`: due, but only a person may do it (`on_change: none`). `since` is seconds since the
+    epoch, for display only. `derived`: nobody wrote it down, what the process was started with is not what is
+    on disk. It is derived anew each time.
     """
 
     verb: str
@@ -62,8 +64,9 @@ class OwedRow:
 class Started:
     """What the process of a unit was started with, as far as an apply has seen it.
 
-    `invocation` is empty where none ran. `marks` stand for the content of its files by path, and for its settings by address
-    (`engine.units.stale_processes`). `stamps` say when its unit files were written, in nanoseconds since the epoch: of those systemd has been told.
+    `invocation` is empty where none ran. `marks` stand for the content of its files by path, and for its
+    settings by address (`engine.units.stale_processes`). `stamps` say when its unit files were written, in
+    nanoseconds since the epoch: of those systemd has been told.
     """
 
     invocation: str = ""
@@ -73,10 +76,12 @@ class Started:
 
 @frozen
 class Hold:
-    """What no apply touches until it ends, whoever runs it: a resource with all its parts, or one part of it with what is below that.
+    """What no apply touches until it ends, whoever runs it: a resource with all its parts, or one part of it
+    with what is below that.
 
-    `since` and `until` are seconds since the epoch. `boot` is the kernel's id of the boot in which it was made, and `ends` when it ends
-    on that boot's clock (CLOCK_BOOTTIME, in seconds): which of the two counts is decided in `host.state.hold_clock`.
+    `since` and `until` are seconds since the epoch. `boot` is the kernel's id of the boot in which it was
+    made, and `ends` when it ends on that boot's clock (CLOCK_BOOTTIME, in seconds): which of the two counts
+    is decided in `host.state.hold_clock`.
     """
 
     address: Address
@@ -100,9 +105,10 @@ class Memory:
     """Everything a plan needs to know of the past.
 
     `damaged` says why the state cannot be trusted: then nothing is pruned and everything else converges.
-    `unreadable` says why it could not be read at all (an ordinary user). `interrupted` is the number of a run that was killed.
-    `key` is the host's secret for keyed digests. `holds` are those in force, `ended` those that the next apply clears away.
-    `tombstones` are the numbers of accounts that went, by kind (`users`, `groups`) and name.
+    `unreadable` says why it could not be read at all (an ordinary user). `interrupted` is the number of a run
+    that was killed. `key` is the host's secret for keyed digests. `holds` are those in force, `ended` those
+    that the next apply clears away. `tombstones` are the numbers of accounts that went, by kind (`users`,
+    `groups`) and name.
     """
 
     rows: Mapping[Address, LedgerRow] = field(default_factory=dict)
@@ -136,8 +142,9 @@ class PastStep:
 class PastRun:
     """A run as the journal has it.
 
-    `rows` are the ledger's rows of everything it was about, as they were before it (None: there was none). `before` is what was so of
-    units and accounts (see `engine.undo.baseline`); None in the journal of a version that did not write that down.
+    `rows` are the ledger's rows of everything it was about, as they were before it (None: there was none).
+    `before` is what was so of units and accounts (see `engine.undo.baseline`); None in the journal of a
+    version that did not write that down.
     """
 
     number: int
@@ -167,13 +174,23 @@ class Journal(Protocol):
         rows: Mapping[Address, LedgerRow | None],
         about: Mapping[str, Any],
     ) -> int:
-        """Open a run with all its steps planned; its number. `rows` are the ledger's rows of what it is about, as they were before."""
+        """Open a run with all its steps planned; its number.
+
+        `rows` are the ledger's rows of what it is about, as they were before.
+        """
 
     def unfinished(self, run: int) -> Sequence[Mapping[str, Any]]:
-        """The actions, as data, of the runs before this one that were killed or failed: what they left may be lying about."""
+        """The actions, as data, of the runs before this one that were killed or failed: what they left may be
+        lying about.
+        """
 
     def intend(
-        self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, PreImage]]
+        self,
+        run: int,
+        steps: Sequence[int],
+        rows: Sequence[LedgerRow],
+        owed: Sequence[OwedRow],
+        saved: Sequence[tuple[int, PreImage]],
     ) -> None:
         """Before the effects: what is about to be written, what it will owe, what it replaces."""
 
@@ -193,7 +210,12 @@ class Journal(Protocol):
         """Note which process lacks an owed effect."""
 
     def settle(
-        self, run: int, put: Sequence[LedgerRow], drop: Sequence[Address], clear: Sequence[OwedRow], owe: Sequence[OwedRow] = ()
+        self,
+        run: int,
+        put: Sequence[LedgerRow],
+        drop: Sequence[Address],
+        clear: Sequence[OwedRow],
+        owe: Sequence[OwedRow] = (),
     ) -> None:
         """After the effects were seen."""
 

@@ -1,7 +1,7 @@
 """Apply a plan: journal, act, look again. Runs the very list that `plan` printed.
 
-Before an effect: what will be written (pending rows), what it will owe, what it replaces; after it was seen: the ledger. A kill in
-between leaves rows from which the next plan is not empty.
+Before an effect: what will be written (pending rows), what it will owe, what it replaces; after it was seen:
+the ledger. A kill in between leaves rows from which the next plan is not empty.
 """
 
 from __future__ import annotations
@@ -26,13 +26,26 @@ from reconciler.engine.simulate import not_converged
 from reconciler.engine.units import gates, left_down, owed
 
 
-def apply(plan: Plan, situation: Situation, request: Request, host: Executor, journal: Journal, tell: Tell, settle: Settle) -> ApplyResult:
-    """Carry out the plan. Failures do not raise: they are outcomes, and everything that does not depend on them goes on."""
+def apply(
+    plan: Plan,
+    situation: Situation,
+    request: Request,
+    host: Executor,
+    journal: Journal,
+    tell: Tell,
+    settle: Settle,
+) -> ApplyResult:
+    """Carry out the plan.
+
+    Failures do not raise: they are outcomes, and everything that does not depend on them goes on.
+    """
     if plan.empty and not plan.converged and not plan.settled and not plan.memory.interrupted:
         return ApplyResult(plan, left_undone(plan), plan.owed)
     changes = {change.address: change for change in plan.changes if _meant(change, plan)}
     pending, remaining = _pending(changes, situation), _remaining(changes.values(), situation, request)
-    run = Run(plan, situation, request, host, journal, tell, changes=changes, pending=pending, remaining=remaining)
+    run = Run(
+        plan, situation, request, host, journal, tell, changes=changes, pending=pending, remaining=remaining
+    )
     touched = [*changes, *(row.address for rows in run.remaining.values() for row in rows)]
     run.begin(touched, request.about, functools.partial(_reads, situation, request))
     ran = left_down.running(host, plan)
@@ -45,8 +58,14 @@ def apply(plan: Plan, situation: Situation, request: Request, host: Executor, jo
 
 
 def awaits_put_back(result: ApplyResult) -> bool:
-    """Whether a part that did not come up is to be put back: what it took down with it is started after that."""
-    gates = (step for step in result.plan.steps if isinstance(step.action, Gate) and step.action.then is Then.ROLLBACK)
+    """Whether a part that did not come up is to be put back: what it took down with
+    it is started after that.
+    """
+    gates = (
+        step
+        for step in result.plan.steps
+        if isinstance(step.action, Gate) and step.action.then is Then.ROLLBACK
+    )
     return any(cause.address in result.fallen for step in gates for cause in step.causes)
 
 
@@ -72,22 +91,31 @@ def _pending(changes: Mapping[Address, Change], situation: Situation) -> dict[Ad
     for address, change in changes.items():
         known = situation.rows.get(address)
         if change.part is not None:
-            row = known or LedgerRow(address, None, created=change.verb is Verb.CREATE, sensitive=change.sensitive)
-            rows[address] = replace(row, pending=change.part.document, sensitive=row.sensitive or change.sensitive)
+            row = known or LedgerRow(
+                address, None, created=change.verb is Verb.CREATE, sensitive=change.sensitive
+            )
+            rows[address] = replace(
+                row, pending=change.part.document, sensitive=row.sensitive or change.sensitive
+            )
         elif change.verb is Verb.DELETE and known is not None:
             rows[address] = going(known)
     return rows
 
 
 def going(row: LedgerRow) -> LedgerRow:
-    """The row while its part is taken away. What a killed apply was about to write, and may have written, stays known as ours."""
+    """The row while its part is taken away.
+
+    What a killed apply was about to write, and may have written, stays known as ours.
+    """
     return replace(row, pending=GOING) if row.document is not None and row.pending is None else row
 
 
 def unsettled(run: Run, settle: Settle) -> dict[Address, str]:
     """Started units that did not stay up."""
     fallen = settle(sorted(run.started)) if run.started else {}
-    causes = {cause.unit: cause.address for step in run.plan.steps for cause in step.causes if cause.unit in fallen}
+    causes = {
+        cause.unit: cause.address for step in run.plan.steps for cause in step.causes if cause.unit in fallen
+    }
     return {address: f"{unit}: {fallen[unit]}" for unit, address in causes.items()}
 
 
@@ -98,9 +126,16 @@ def _conclude(run: Run, settle: Settle) -> ApplyResult:
     moving = {address for address, change in run.changes.items() if change.verb is not Verb.FORGET}
     # Looked at while what was started shows whether it stays up; why it did not tells more.
     differing = not_converged(moving - run.out, run.situation, run.request, run.host)
-    passed_over = {address for address, reason in differing.items() if address in run.noted and reason == "did not converge: state"}
+    passed_over = {
+        address
+        for address, reason in differing.items()
+        if address in run.noted and reason == "did not converge: state"
+    }
     differing = {address: reason for address, reason in differing.items() if address not in passed_over}
-    differing = {address: reason + (f": {run.noted[address]}" if address in run.noted else "") for address, reason in differing.items()}
+    differing = {
+        address: reason + (f": {run.noted[address]}" if address in run.noted else "")
+        for address, reason in differing.items()
+    }
     changed = [_row(run, address) for address in moving - run.out if run.changes[address].part is not None]
     converged = [_row(run, part.address) for part in run.plan.converged]
     fallen = unsettled(run, settle)
@@ -109,7 +144,9 @@ def _conclude(run: Run, settle: Settle) -> ApplyResult:
         if address not in run.out:
             run.fail(address, reason)
     put = [*(row for row in changed if row.address not in run.out), *converged]
-    drop = [address for address, change in run.changes.items() if change.part is None and address not in run.out]
+    drop = [
+        address for address, change in run.changes.items() if change.part is None and address not in run.out
+    ]
     restored = set(_restored(run))
     put += [run.plan.memory.rows[address] for address in restored if address in run.plan.memory.rows]
     drop += [address for address in restored if address not in run.plan.memory.rows]
@@ -117,31 +154,57 @@ def _conclude(run: Run, settle: Settle) -> ApplyResult:
     left, clear = still_owed(run, restored, set(drop))
     run.journal.settle(run.number, put, drop, clear)
     return ApplyResult(
-        run.plan, _outcomes(run), tuple(left), warnings(run), run=run.number, fallen=frozenset(run.fallen), touched=frozenset(run.touched)
+        run.plan,
+        _outcomes(run),
+        tuple(left),
+        warnings(run),
+        run=run.number,
+        fallen=frozenset(run.fallen),
+        touched=frozenset(run.touched),
     )
 
 
-def _reads(situation: Situation, request: Request, unit: str, addresses: Iterable[Address]) -> set[str] | None:
-    """The paths that are a unit's configuration by what is declared, and those that its process was started with."""
+def _reads(
+    situation: Situation, request: Request, unit: str, addresses: Iterable[Address]
+) -> set[str] | None:
+    """The paths that are a unit's configuration by what is declared, and those that its process was started
+    with.
+    """
     parts = [situation.parts[address] for address in addresses if address in situation.parts]
     if not parts:
         return None
     started = request.started.get(unit, Started()).marks
-    declared = (path for part in parts for path in request.kinds[part.address.kind].config_paths(part.declared))
+    declared = (
+        path for part in parts for path in request.kinds[part.address.kind].config_paths(part.declared)
+    )
     return {*declared, *(path for path in started if path.startswith("/"))}
 
 
 def warnings(run: Run) -> tuple[Diagnostic, ...]:
     """What is not well and counts as applied."""
-    unwell = tuple(warning("not healthy", reason, address=address, rule="health") for address, reason in run.warned.items())
+    unwell = tuple(
+        warning("not healthy", reason, address=address, rule="health")
+        for address, reason in run.warned.items()
+    )
     noted = ((address, reason) for address, reason in run.noted.items() if address not in run.out)
-    return (*unwell, *(warning("not started by systemd", reason, address=address, rule="condition") for address, reason in noted))
+    return (
+        *unwell,
+        *(
+            warning("not started by systemd", reason, address=address, rule="condition")
+            for address, reason in noted
+        ),
+    )
 
 
 def _row(run: Run, address: Address) -> LedgerRow:
-    part, old, change = run.situation.as_declared(address), run.situation.rows.get(address), run.changes.get(address)
+    part, old, change = (
+        run.situation.as_declared(address),
+        run.situation.rows.get(address),
+        run.changes.get(address),
+    )
     protect = part.declared.resource.protect
-    # What was disabled in spite of its protection is not protected any more: declared again, it says for itself whether it is.
+    # What was disabled in spite of its protection is not protected any more: declared again, it says for
+    # itself whether it is.
     lifted = bool(part.retired) and str(address) in run.request.unprotect
     return LedgerRow(
         address=address,
@@ -157,20 +220,32 @@ def _row(run: Run, address: Address) -> LedgerRow:
     )
 
 
-def _remaining(changes: Iterable[Change], situation: Situation, request: Request) -> dict[Address, list[LedgerRow]]:
+def _remaining(
+    changes: Iterable[Change], situation: Situation, request: Request
+) -> dict[Address, list[LedgerRow]]:
     """What stays ours of that which is taken away, by what is: written down before it goes."""
     rows: dict[Address, list[LedgerRow]] = {}
     for change in changes:
         for address, document in request.kinds[change.address.kind].remains(change):
             old = situation.rows.get(change.address)
             source = str(change.declared.source) if change.declared else old.source if old else ""
-            row = LedgerRow(address, document, created=False, tool=request.tool, source=source, commit=request.spec.commit, policy={})
+            row = LedgerRow(
+                address,
+                document,
+                created=False,
+                tool=request.tool,
+                source=source,
+                commit=request.spec.commit,
+                policy={},
+            )
             rows.setdefault(change.address, []).append(row)
     return rows
 
 
 def _restored(run: Run) -> Iterable[Address]:
-    """Failed or skipped parts that are exactly as they were before: nothing is pending there, and nothing owed."""
+    """Failed or skipped parts that are exactly as they were before: nothing is pending there, and nothing
+    owed.
+    """
     out = [address for address in run.out if address in run.changes]
     now = look_again(run.situation, out, run.request.kinds, run.host, run.request.memory.key)
     for address in out:
@@ -179,7 +254,9 @@ def _restored(run: Run) -> Iterable[Address]:
             yield address
 
 
-def still_owed(run: Run, restored: set[Address], dropped: set[Address]) -> tuple[list[OwedRow], list[OwedRow]]:
+def still_owed(
+    run: Run, restored: set[Address], dropped: set[Address]
+) -> tuple[list[OwedRow], list[OwedRow]]:
     """What is due after this run, and which rows go."""
     known: dict[Key, OwedRow] = {key(row): row for row in run.plan.memory.owed} | run.owing
     void = {
@@ -188,28 +265,50 @@ def still_owed(run: Run, restored: set[Address], dropped: set[Address]) -> tuple
         if row.address in restored and row.address not in {r.address for r in run.plan.owed if not r.derived}
     }
     void |= {one for one, row in run.owing.items() if _for_nothing(run, row)}
-    settled = {key(row) for row in run.plan.settled} - run.owing.keys()  # a start since then makes nothing of it due again
-    gone = settled | run.effected | gates.passed(run.effected, known) | void | {one for one, row in known.items() if row.address in dropped}
-    pending, _ = owed.sort_out([row for one, row in known.items() if one not in gone], run.host, run.situation, run.request.kinds)
-    derived = [row for row in run.plan.owed if row.derived and key(row) not in known and key(row) not in run.effected]
+    settled = {
+        key(row) for row in run.plan.settled
+    } - run.owing.keys()  # a start since then makes nothing of it due again
+    gone = (
+        settled
+        | run.effected
+        | gates.passed(run.effected, known)
+        | void
+        | {one for one, row in known.items() if row.address in dropped}
+    )
+    pending, _ = owed.sort_out(
+        [row for one, row in known.items() if one not in gone], run.host, run.situation, run.request.kinds
+    )
+    derived = [
+        row for row in run.plan.owed if row.derived and key(row) not in known and key(row) not in run.effected
+    ]
     left, _ = owed.sort_out(derived, run.host, run.situation, run.request.kinds)
-    return [row for row in (*pending, *left) if not gates.is_refusal(row)], [row for row in known.values() if row not in pending]
+    return [row for row in (*pending, *left) if not gates.is_refusal(row)], [
+        row for row in known.values() if row not in pending
+    ]
 
 
 def _for_nothing(run: Run, row: OwedRow) -> bool:
-    """Whether a row was written for changes none of which was made: the process has what is on disk. What was owed before stays."""
+    """Whether a row was written for changes none of which was made: the process has what is on disk.
+
+    What was owed before stays.
+    """
     touched = run.plan.needs.get(row.address, frozenset()) | {row.address}
     before = {key(known) for known in run.plan.memory.owed}
     return row.address in run.out and key(row) not in before and not touched & run.touched
 
 
 def left_undone(plan: Plan) -> dict[Address, Outcome]:
-    """What no apply of this plan brings about: what is held or blocked, and what could not even be looked at (a link in the way)."""
+    """What no apply of this plan brings about: what is held or blocked, and what could not even be looked at
+    (a link in the way).
+    """
 
     def outcome(reason: str) -> Outcome:
         return Outcome(Status.SKIPPED if reason.startswith("needs ") else Status.FAILED, reason)
 
-    unseen = {address: Outcome(Status.FAILED, f"could not be read: {reason}") for address, reason in plan.unreadable.items()}
+    unseen = {
+        address: Outcome(Status.FAILED, f"could not be read: {reason}")
+        for address, reason in plan.unreadable.items()
+    }
     left = {address: Outcome(Status.HELD, reason) for address, reason in plan.held.items()}
     return unseen | {address: outcome(reason) for address, reason in plan.blocked.items()} | left
 
@@ -217,10 +316,18 @@ def left_undone(plan: Plan) -> dict[Address, Outcome]:
 def _outcomes(run: Run) -> dict[Address, Outcome]:
     outcomes = left_undone(run.plan)
     # An effect that was owed from before may be made good, and the change itself is blocked all the same.
-    blocked = {change.address for change in run.plan.changes if change.verb is not Verb.NONE} & run.plan.blocked.keys()
+    blocked = {
+        change.address for change in run.plan.changes if change.verb is not Verb.NONE
+    } & run.plan.blocked.keys()
     for step in run.plan.steps:
         if not step.held:
-            outcomes.update({cause.address: Outcome(Status.APPLIED) for cause in step.causes if cause.address not in blocked})
+            outcomes.update(
+                {
+                    cause.address: Outcome(Status.APPLIED)
+                    for cause in step.causes
+                    if cause.address not in blocked
+                }
+            )
     outcomes.update({address: Outcome(Status.APPLIED) for address in run.changes})
     outcomes.update({address: Outcome(Status.SKIPPED, reason) for address, reason in run.skipped.items()})
     outcomes.update({address: Outcome(Status.FAILED, reason) for address, reason in run.failed.items()})

@@ -1,6 +1,8 @@
-"""What an approval of a plan covers (DESIGN §2): the resolved spec, the actions of intended changes, and the objects they touch.
+"""What an approval of a plan covers (DESIGN §2): the resolved spec, the actions of intended changes, and the
+objects they touch.
 
-Commit, time, process ids, the ledger's serial, untouched objects and steps that only repair drift are not in it.
+Commit, time, process ids, the ledger's serial, untouched objects and steps that only repair drift are not in
+it.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ SETTINGS = "settings"
 
 
 def with_fingerprint(plan: Plan, request: Request, situation: Situation, machine: str = "") -> Plan:
-    """The plan with what an approval of it covers, and the digest of that. `machine` says which machine it is, as a digest."""
+    """The plan with what an approval of it covers, and the digest of that.
+
+    `machine` says which machine it is, as a digest.
+    """
     intended = {change.address: change for change in plan.changes if _intended(change, plan)}
     known = bool(plan.memory.lineage)
     steps, along = _steps(plan.steps, intended), _along(plan.effects)
@@ -44,17 +49,26 @@ def with_fingerprint(plan: Plan, request: Request, situation: Situation, machine
             for address, change in sorted(intended.items())
         },
         blocked=tuple(sorted(map(str, plan.blocked))),
-        uncovered=() if known else tuple(sorted(str(address) for address, change in intended.items() if change.sensitive)),
+        uncovered=(
+            ()
+            if known
+            else tuple(sorted(str(address) for address, change in intended.items() if change.sensitive))
+        ),
     )
     return replace(plan, approval=approval, fingerprint=fingerprint(approval.as_data()))
 
 
 def _intended(change: Change, plan: Plan) -> bool:
-    """Whether it is what the plan would do. What is held is not: whoever approves the plan has not approved what comes after the hold."""
-    return change.origin is not Origin.DRIFT and change.verb is not Verb.NONE and change.address not in plan.held
+    """Whether it is what the plan would do.
+
+    What is held is not: whoever approves the plan has not approved what comes after the hold.
+    """
+    return (
+        change.origin is not Origin.DRIFT and change.verb is not Verb.NONE and change.address not in plan.held
+    )
 
 
-# ---------------------------------------------------------------------------------------------------- what is declared
+# ------------------------------------------------------------------------------------------- what is declared
 
 
 def _inputs(request: Request, situation: Situation, *, known: bool) -> Iterator[tuple[str, str]]:
@@ -65,33 +79,58 @@ def _inputs(request: Request, situation: Situation, *, known: bool) -> Iterator[
     yield SETTINGS, data_digest(dict(request.spec.settings))
     for declared in request.spec.resources:
         parts = secret.get(declared.address)
-        yield str(declared.address), _declared(declared) if parts is None else _secretly(declared, parts, known=known)
+        yield (
+            str(declared.address),
+            _declared(declared) if parts is None else _secretly(declared, parts, known=known),
+        )
 
 
 def _declared(declared: Declared) -> str:
-    """The declaration, defaults left out: equal for two versions of the tool. With the content of the files that it names."""
+    """The declaration, defaults left out: equal for two versions of the tool.
+
+    With the content of the files that it names.
+    """
     said = declared.resource.model_dump(mode="json", exclude_defaults=True)
-    return data_digest({"declared": said, "sources": {name: digest(content) for name, content in declared.sources.items()}})
+    return data_digest(
+        {"declared": said, "sources": {name: digest(content) for name, content in declared.sources.items()}}
+    )
 
 
 def _secretly(declared: Declared, parts: Iterable[Part], *, known: bool) -> str:
-    """The same of what is secret, from documents in which digests are keyed: a short secret could be guessed from another one."""
-    common = declared.resource.model_dump(mode="json", include=set(Resource.model_fields), exclude_defaults=True)
-    return data_digest({"declared": common, "documents": {str(part.address): _document(part.document, known=known) for part in parts}})
+    """The same of what is secret, from documents in which digests are keyed: a short secret could be guessed
+    from another one.
+    """
+    common = declared.resource.model_dump(
+        mode="json", include=set(Resource.model_fields), exclude_defaults=True
+    )
+    return data_digest(
+        {
+            "declared": common,
+            "documents": {str(part.address): _document(part.document, known=known) for part in parts},
+        }
+    )
 
 
 def _document(document: Document | None, *, known: bool) -> Document | None:
-    """A document; where the host has no key of its own, without what another key would make otherwise each time."""
+    """A document; where the host has no key of its own, without what another key would make otherwise each
+    time.
+    """
     if document is None or known:
         return document
-    return {key: value for key, value in document.items() if not (isinstance(value, str) and value.startswith("hmac:"))}
+    return {
+        key: value
+        for key, value in document.items()
+        if not (isinstance(value, str) and value.startswith("hmac:"))
+    }
 
 
-# ---------------------------------------------------------------------------------------------------- what is done
+# ----------------------------------------------------------------------------------------------- what is done
 
 
 def _steps(steps: Iterable[Step], intended: Mapping[Address, Change]) -> dict[Address, list[Step]]:
-    """Every step by the intended changes that it is for: what shares a call with something else is in it, the other is not."""
+    """Every step by the intended changes that it is for: what shares a call with something else is in it, the
+    other is not.
+    """
     found: dict[Address, list[Step]] = {}
     for step in steps:
         causes = frozenset(cause.address for cause in step.causes)
@@ -103,7 +142,9 @@ def _steps(steps: Iterable[Step], intended: Mapping[Address, Change]) -> dict[Ad
 
 
 def _along(effects: Iterable[UnitEffect]) -> dict[Address, list[dict[str, str]]]:
-    """What running units systemd stops, restarts or reloads along with the steps, by the address on whose behalf."""
+    """What running units systemd stops, restarts or reloads along with the steps, by the address on whose
+    behalf.
+    """
     found: dict[Address, list[dict[str, str]]] = {}
     for effect in effects:
         taken = effect.taken
@@ -113,23 +154,38 @@ def _along(effects: Iterable[UnitEffect]) -> dict[Address, list[dict[str, str]]]
     return found
 
 
-def _approved(change: Change, steps: Sequence[Step], along: Iterable[dict[str, str]], request: Request) -> ApprovedChange:
-    known, closed = bool(request.memory.lineage), any(_is_closed(step.action, change, request) for step in steps)
+def _approved(
+    change: Change, steps: Sequence[Step], along: Iterable[dict[str, str]], request: Request
+) -> ApprovedChange:
+    known, closed = (
+        bool(request.memory.lineage),
+        any(_is_closed(step.action, change, request) for step in steps),
+    )
     actions = sorted((*map(_canonical, steps), *along), key=canonical)
     expects = [(action.get("path"), action.pop("expects", None)) for action in actions]
     before = change.before
     if before is not None and change.after is not None:
-        # What is not declared is not touched either: a comment that useradd wrote, the groups of somebody else's making. The values of
-        # what is not ours nobody sees in a plan; `expects` tells whether the file is still the same.
-        before = {key: value for key, value in before.items() if key in change.after and (change.ours or not isinstance(value, dict))}
+        # What is not declared is not touched either: a comment that useradd wrote, the groups of somebody
+        # else's making. The values of what is not ours nobody sees in a plan; `expects` tells whether the
+        # file is still the same.
+        before = {
+            key: value
+            for key, value in before.items()
+            if key in change.after and (change.ours or not isinstance(value, dict))
+        }
     found = {"before": _document(before, known=known), "expects": expects}
-    return ApprovedChange(change.verb.name.lower(), data_digest(actions), _found_digest(found, request.memory, closed=closed))
+    return ApprovedChange(
+        change.verb.name.lower(), data_digest(actions), _found_digest(found, request.memory, closed=closed)
+    )
 
 
 def _found_digest(found: dict[str, Any], memory: Memory, *, closed: bool) -> str:
-    """The digest of what was found. Where it is closed, with the host's own key: all else is known, and the content could be guessed.
+    """The digest of what was found.
 
-    As long as the host has no key, that it is there, with its mode and owner, is all that an approval can cover.
+    Where it is closed, with the host's own key: all else is known, and the content could be guessed.
+
+    As long as the host has no key, that it is there, with its mode and owner, is all that an approval can
+    cover.
     """
     if not closed:
         return data_digest(found)
@@ -150,7 +206,9 @@ def _is_closed(action: Action, change: Change, request: Request) -> bool:
         return False
     view = request.view
     try:
-        if content_marks.readable_by_all(lambda at: entry.mode if (entry := view.entry(at)) is not None else "", path):
+        if content_marks.readable_by_all(
+            lambda at: entry.mode if (entry := view.entry(at)) is not None else "", path
+        ):
             return False
         if not isinstance(action, EditLines):
             return True
@@ -170,6 +228,8 @@ def _is_plain_digest(value: Any) -> bool:
 
 def _canonical(step: Step) -> dict[str, Any]:
     data = as_data(step.action)
-    if isinstance(step.action, EditLines):  # a line that is not shown goes by its digest, and `expects` covers it
+    if isinstance(
+        step.action, EditLines
+    ):  # a line that is not shown goes by its digest, and `expects` covers it
         data["remove"] = ["" if _is_plain_digest(line) else line for line in data["remove"]]
     return {**data, "units": sorted(data["units"])} if isinstance(step.action, Unit) else data

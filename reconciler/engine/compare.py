@@ -18,7 +18,8 @@ from reconciler.engine.inputs import Situation
 def inputs(part: Part) -> str:
     """The digest of what was declared for a part, defaults left out: equal for two versions of the tool.
 
-    Of what is sensitive it is that of the document, in which digests are keyed: a short secret could be guessed from the other.
+    Of what is sensitive it is that of the document, in which digests are keyed: a short secret could be
+    guessed from the other.
     """
     if part.sensitive:
         return data_digest(part.document)
@@ -62,7 +63,9 @@ def _speakers(situation: Situation) -> frozenset[Address]:
 
 
 def _policy_changes(part: Part, row: LedgerRow | None) -> tuple[FieldChange, ...]:
-    """What is declared about later applies otherwise than it was; an older version of the tool did not write that down."""
+    """What is declared about later applies otherwise than it was; an older version of the tool did not write
+    that down.
+    """
     if row is None or row.document is None or part.retired:
         return ()
     protect, now = part.declared.resource.protect, policy(part)
@@ -70,30 +73,50 @@ def _policy_changes(part: Part, row: LedgerRow | None) -> tuple[FieldChange, ...
     pairs = {name: (before.get(name), now.get(name)) for name in sorted(before.keys() | now.keys())}
     if protect is not None:
         pairs["protect"] = (row.protect, protect)
-    return tuple(FieldChange((name,), old, new, Origin.INTENT) for name, (old, new) in pairs.items() if old != new)
+    return tuple(
+        FieldChange((name,), old, new, Origin.INTENT) for name, (old, new) in pairs.items() if old != new
+    )
 
 
-def _classified(part: Part, observed: Observed, row: LedgerRow | None, whole: bool, tool: str) -> tuple[FieldChange, ...]:
+def _classified(
+    part: Part, observed: Observed, row: LedgerRow | None, whole: bool, tool: str
+) -> tuple[FieldChange, ...]:
     from reconciler.engine.diff import classify  # not where there is nothing to do
 
     upgrade = row is not None and row.tool != tool and row.inputs == inputs(part)
     pending = row.pending if row is not None else None
-    return classify(applied(row, observed.document), observed.document, part.document, whole=whole, upgrade=upgrade, pending=pending)
+    return classify(
+        applied(row, observed.document),
+        observed.document,
+        part.document,
+        whole=whole,
+        upgrade=upgrade,
+        pending=pending,
+    )
 
 
-def only_reported(address: Address, situation: Situation, kinds: Kinds, tool: str) -> frozenset[tuple[str, ...]]:
+def only_reported(
+    address: Address, situation: Situation, kinds: Kinds, tool: str
+) -> frozenset[tuple[str, ...]]:
     """The fields that were changed by hand and are left so, because the part is not to be enforced."""
     from reconciler.core.model.resource import DriftPolicy
 
     part = situation.parts[address]
     if part.declared.resource.drift is DriftPolicy.ENFORCE:
         return frozenset()
-    found = _classified(part, situation.observed[address], situation.rows.get(address), kinds[address.kind].whole, tool)
+    found = _classified(
+        part, situation.observed[address], situation.rows.get(address), kinds[address.kind].whole, tool
+    )
     return frozenset(item.path for item in found if item.origin is Origin.DRIFT)
 
 
 def _compare(
-    part: Part, observed: Observed, row: LedgerRow | None, whole: bool, tool: str, otherwise: tuple[FieldChange, ...]
+    part: Part,
+    observed: Observed,
+    row: LedgerRow | None,
+    whole: bool,
+    tool: str,
+    otherwise: tuple[FieldChange, ...],
 ) -> Iterator[Change]:
     from reconciler.core.model.resource import DriftPolicy
 
@@ -106,13 +129,20 @@ def _compare(
             yield _change(part, observed, by_hand, Verb.NONE, before, "drift: report")
     if found or otherwise:
         verb = Verb.CREATE if found and observed.document is None else Verb.UPDATE
-        change = _change(part, observed, found, verb, before, part.note if verb is Verb.CREATE else part.retired)
+        change = _change(
+            part, observed, found, verb, before, part.note if verb is Verb.CREATE else part.retired
+        )
         meant = otherwise and change.origin is Origin.DRIFT
         yield replace(change, policy=otherwise, origin=Origin.INTENT if meant else change.origin)
 
 
 def _change(
-    part: Part, observed: Observed, fields: tuple[FieldChange, ...], verb: Verb, before: Document | None, reason: str = ""
+    part: Part,
+    observed: Observed,
+    fields: tuple[FieldChange, ...],
+    verb: Verb,
+    before: Document | None,
+    reason: str = "",
 ) -> Change:
     from reconciler.engine.diff import strongest  # as above
 
@@ -121,7 +151,9 @@ def _change(
 
 
 def leaving(change: Change, kinds: Kinds) -> Iterator[str]:
-    """What a change takes away, as `Kind.keep` is told it: an object with its paths, or the old values of fields, as ADDRESS.FIELD."""
+    """What a change takes away, as `Kind.keep` is told it: an object with its paths, or the old values of
+    fields, as ADDRESS.FIELD.
+    """
     if change.verb is Verb.DELETE:
         yield str(change.address)
         yield from kinds[change.address.kind].paths(change.address)
@@ -129,8 +161,11 @@ def leaving(change: Change, kinds: Kinds) -> Iterator[str]:
         yield from (f"{change.address}.{item.path[0]}" for item in change.fields)
 
 
-def removals(situation: Situation, kinds: Kinds, view: HostView, spec: Spec, changing: Iterable[Change]) -> list[Change]:
-    """One Change for everything that is ours and has left the spec: removed if it still is what we wrote, else forgotten.
+def removals(
+    situation: Situation, kinds: Kinds, view: HostView, spec: Spec, changing: Iterable[Change]
+) -> list[Change]:
+    """One Change for everything that is ours and has left the spec: removed if it still is what we wrote,
+    else forgotten.
 
     `changing` are the changes of what is declared.
     """
@@ -140,7 +175,11 @@ def removals(situation: Situation, kinds: Kinds, view: HostView, spec: Spec, cha
     gone.sort(key=lambda item: (item[0].name, item[0].part), reverse=True)
     declared = {one.address: one for one in spec.resources}
     vanishing = {name for change in changing for name in leaving(change, kinds)} if gone else set()
-    elsewhere = {thing: address for address in situation.parts for thing in kinds[address.kind].identity(address)} if gone else {}
+    elsewhere = (
+        {thing: address for address in situation.parts for thing in kinds[address.kind].identity(address)}
+        if gone
+        else {}
+    )
     result: dict[Address, Change] = {}
     # What others build on is asked last: a group after the accounts whose primary group it is.
     for address, row in sorted(gone, key=lambda item: -kinds[item[0].kind].order):
@@ -148,20 +187,28 @@ def removals(situation: Situation, kinds: Kinds, view: HostView, spec: Spec, cha
         kind, block = kinds[address.kind], declared.get(address.resource)
         moved = next((elsewhere[thing] for thing in kind.identity(address) if thing in elsewhere), None)
         goes = block is not None and observed.document is not None and kind.wants_removal(block, address)
-        stays = "" if goes else _stays(address, row, observed, kind) or kind.reason_to_keep(view, address, vanishing)
+        stays = (
+            ""
+            if goes
+            else _stays(address, row, observed, kind) or kind.reason_to_keep(view, address, vanishing)
+        )
         reason = f"declared as {moved} now" if moved else stays
         verb = Verb.FORGET if reason else Verb.DELETE
         before = applied(row, observed.document)
-        result[address] = Change(address, verb, Origin.REMOVED, (), None, observed, before, reason, row.sensitive, block)
+        result[address] = Change(
+            address, verb, Origin.REMOVED, (), None, observed, before, reason, row.sensitive, block
+        )
         vanishing.update(leaving(result[address], kinds))
     return [result[address] for address, _ in gone]
 
 
 def absences(situation: Situation, rows: Collection[Address], reserved: Collection[str]) -> Iterator[Change]:
-    """One Change for everything that is there, that is not in the ledger, and of which the spec says that it shall not be there.
+    """One Change for everything that is there, that is not in the ledger, and of which the spec says that it
+    shall not be there.
 
-    What belongs to something of ours goes with it; so does what is left of it. `reserved` are the names of accounts of ours that went.
-    Anything else is not ours, and is taken away by whoever adopts it. `rows` is the whole ledger.
+    What belongs to something of ours goes with it; so does what is left of it. `reserved` are the names of
+    accounts of ours that went. Anything else is not ours, and is taken away by whoever adopts it. `rows` is
+    the whole ledger.
     """
     for address, declared in situation.unwanted.items():
         observed = situation.observed[address]
@@ -178,7 +225,11 @@ def _stays(address: Address, row: LedgerRow, observed: Observed, kind: Kind) -> 
     """Why an object that left the spec must not be removed; empty if it goes."""
     if observed.document is None:
         return "already gone"
-    changed = [key for key in kind.ownership_keys if key in observed.document and not _is_ours(row, key, observed.document[key])]
+    changed = [
+        key
+        for key in kind.ownership_keys
+        if key in observed.document and not _is_ours(row, key, observed.document[key])
+    ]
     if changed and not kind.grants_access(address):
         return f"left alone: changed by hand since ({', '.join(changed)})"
     if not row.created and not kind.prunes_adopted:
@@ -187,18 +238,32 @@ def _stays(address: Address, row: LedgerRow, observed: Observed, kind: Kind) -> 
 
 
 def _is_ours(row: LedgerRow, key: str, value: object) -> bool:
-    """Whether it is what we wrote, or a killed apply was about to: that may have got as far as one field and not as far as another."""
-    known = [document[key] for document in (row.document, row.pending) if document is not None and key in document]
+    """Whether it is what we wrote, or a killed apply was about to: that may have got as far as one field and
+    not as far as another.
+    """
+    known = [
+        document[key] for document in (row.document, row.pending) if document is not None and key in document
+    ]
     return not known or value in known
 
 
 def unrecorded(situation: Situation, changed: set[Address], *, anew: bool) -> Iterator[Part]:
-    """Parts that are as declared, and that the ledger does not know so yet. `anew`: all of them, for a ledger that is begun again."""
+    """Parts that are as declared, and that the ledger does not know so yet.
+
+    `anew`: all of them, for a ledger that is begun again.
+    """
     for address, part in situation.parts.items():
         if address in changed or situation.observed[address].unreadable:
             continue
         row, protect = situation.rows.get(address), part.declared.resource.protect
-        settled = row is not None and row.document == part.document and row.pending is None and row.sensitive == part.sensitive
-        settled = settled and address not in situation.revealed and row is not None and row.policy == policy(part)
+        settled = (
+            row is not None
+            and row.document == part.document
+            and row.pending is None
+            and row.sensitive == part.sensitive
+        )
+        settled = (
+            settled and address not in situation.revealed and row is not None and row.policy == policy(part)
+        )
         if anew or row is None or not settled or (protect is not None and protect != row.protect):
             yield part

@@ -9,11 +9,14 @@ from reconciler.core.changes import LOAD, Document, FieldChange, Origin
 from reconciler.core.state import GOING
 
 
-def differences(before: Document | None, after: Document, *, whole: bool = True, ours: Document | None = None) -> list[tuple[str, ...]]:
+def differences(
+    before: Document | None, after: Document, *, whole: bool = True, ours: Document | None = None
+) -> list[tuple[str, ...]]:
     """The paths of all leaves that differ, in the order of `after`.
 
-    Only the top-level keys that `after` has are compared: what is not declared is not ours. Below them both sides count if the object is
-    `whole`, otherwise what is declared and what we have set before (`ours`). Lists are leaves. An absent document differs in everything.
+    Only the top-level keys that `after` has are compared: what is not declared is not ours. Below them both
+    sides count if the object is `whole`, otherwise what is declared and what we have set before (`ours`).
+    Lists are leaves. An absent document differs in everything.
     """
     if before is None:
         return list(_leaves((), {}, after))
@@ -23,7 +26,11 @@ def differences(before: Document | None, after: Document, *, whole: bool = True,
         return refused
     if not any(isinstance(value, dict) for value in after.values()):
         return [*((key,) for key in after if seen.get(key) != after[key]), *refused]
-    told = [path for path in _deep(seen, after) if whole or _at(after, path) is not None or _at(ours, path) is not None]
+    told = [
+        path
+        for path in _deep(seen, after)
+        if whole or _at(after, path) is not None or _at(ours, path) is not None
+    ]
     return [*told, *refused]
 
 
@@ -31,7 +38,9 @@ def _deep(before: Document, after: Document) -> list[tuple[str, ...]]:
     from deepdiff import DeepDiff  # 110 ms: only when something differs
 
     # Without threshold 0 a nested dict that shares few keys is reported as one change.
-    tree = DeepDiff(*_unequal(before, after), view="tree", threshold_to_diff_deeper=0, ignore_type_in_groups=[])
+    tree = DeepDiff(
+        *_unequal(before, after), view="tree", threshold_to_diff_deeper=0, ignore_type_in_groups=[]
+    )
     paths: dict[tuple[str, ...], None] = {}
     for levels in tree.values():
         for level in levels:
@@ -41,7 +50,10 @@ def _deep(before: Document, after: Document) -> list[tuple[str, ...]]:
 
 
 def _unequal(before: Document, after: Document) -> tuple[Document, Document]:
-    """Both without what is equal in them: DeepDiff takes milliseconds for what `==` knows in microseconds. Lists become text: leaves."""
+    """Both without what is equal in them: DeepDiff takes milliseconds for what `==` knows in microseconds.
+
+    Lists become text: leaves.
+    """
     left: Document = {}
     right: Document = {}
     for key in before.keys() | after.keys():
@@ -99,16 +111,27 @@ def _at(document: Document | None, path: tuple[str, ...]) -> Any:
 
 
 def classify(
-    applied: Document | None, observed: Document | None, desired: Document, *, whole: bool, upgrade: bool, pending: Document | None = None
+    applied: Document | None,
+    observed: Document | None,
+    desired: Document,
+    *,
+    whole: bool,
+    upgrade: bool,
+    pending: Document | None = None,
 ) -> tuple[FieldChange, ...]:
     """Every leaf that differs, with its origin.
 
-    `applied` is what we last applied (None: never). `pending` is what an apply that did not get through was about to make of it; the same
-    object as `applied` where it was about to create it. `upgrade`: the declaration is the one we applied with another version of the
-    tool, so a changed desire is ours.
+    `applied` is what we last applied (None: never). `pending` is what an apply that did not get through was
+    about to make of it; the same object as `applied` where it was about to create it. `upgrade`: the
+    declaration is the one we applied with another version of the tool, so a changed desire is ours.
     """
     return tuple(
-        FieldChange(path, _at(observed, path), _at(desired, path), _origin(applied, observed, desired, path, upgrade, pending))
+        FieldChange(
+            path,
+            _at(observed, path),
+            _at(desired, path),
+            _origin(applied, observed, desired, path, upgrade, pending),
+        )
         for path in differences(observed, desired, whole=whole, ours=applied)
     )
 
@@ -127,15 +150,19 @@ def _origin(
     if path == (LOAD,):  # whoever broke it: no policy about drift leaves a unit that cannot be started
         return Origin.INTENT
     if was == wanted:
-        # What we were interrupted in is nobody else's doing, whatever the policy about drift. Of a removal that is every step of the way:
-        # it began with what we had left there.
-        ours = pending is not None and (applied is pending or pending == GOING or _at(observed, path) == _at(pending, path))
+        # What we were interrupted in is nobody else's doing, whatever the policy about drift. Of a removal
+        # that is every step of the way: it began with what we had left there.
+        ours = pending is not None and (
+            applied is pending or pending == GOING or _at(observed, path) == _at(pending, path)
+        )
         return Origin.INTENT if ours else Origin.DRIFT
     if was == _at(observed, path) or path[0] not in applied:
         # Nothing was said of it before: a field that is declared now.
         return Origin.UPGRADE if upgrade else Origin.INTENT
     if pending is not None and _at(observed, path) == _at(pending, path):
-        return Origin.INTENT  # an apply that did not get through wrote it, and the spec says something else since
+        return (
+            Origin.INTENT
+        )  # an apply that did not get through wrote it, and the spec says something else since
     return Origin.CONFLICT
 
 

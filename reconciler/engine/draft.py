@@ -57,7 +57,10 @@ class Draft:
         return frozenset(self.blocked.keys() | self.held.keys() | self.untried.keys())
 
     def note(self, found: Diagnostic) -> None:
-        """Tell it; an error blocks what it is about. What is wrong with something held does no harm before the hold ends."""
+        """Tell it; an error blocks what it is about.
+
+        What is wrong with something held does no harm before the hold ends.
+        """
         if found.severity is Severity.ERROR and found.address in self.held:
             return
         self.diagnostics.append(found)
@@ -96,7 +99,8 @@ class Draft:
         return self.held.get(address) or holds.reason(self.request.memory.holds, address)
 
     def hold_dependants(self) -> None:
-        """What changes and needs something held waits with it, as a whole: an old key does not go before the new one comes.
+        """What changes and needs something held waits with it, as a whole: an old key does not go before the
+        new one comes.
 
         What does not change is as good as it was.
         """

@@ -1,7 +1,7 @@
 """Doing what a plan says, step by step: journal, act, note. Whatever the plan is for.
 
-Before an effect: what will be written (pending rows), what it will owe, what it replaces. A kill in between leaves rows from which the
-next plan is not empty.
+Before an effect: what will be written (pending rows), what it will owe, what it replaces. A kill in between
+leaves rows from which the next plan is not empty.
 """
 
 from __future__ import annotations
@@ -30,7 +30,15 @@ from reconciler.core.actions import (
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import keyed_digest
 from reconciler.core.changes import Change
-from reconciler.core.host import ACCOUNT_FILES, ActionFailed, Executor, HostError, PreImage, Receipt, UnitState
+from reconciler.core.host import (
+    ACCOUNT_FILES,
+    ActionFailed,
+    Executor,
+    HostError,
+    PreImage,
+    Receipt,
+    UnitState,
+)
 from reconciler.core.plan import Plan
 from reconciler.core.result import Progress, Stage
 from reconciler.core.state import Journal, LedgerRow, OwedRow
@@ -51,14 +59,17 @@ Key = tuple[str, str, Address]
 
 @dataclass(slots=True)
 class Run:
-    """One run under way. `owing` are the rows this run has written, `effected` those whose effect was carried out.
+    """One run under way.
 
-    `reserved` are the numbers of accounts that went, `going` of those that go with this run. `pending` are the ledger's rows while their
-    parts are being changed, `remaining` those of what stays ours of parts that go; `changes` are those that an apply
-    makes. `unwritten` failed or were skipped before everything was written;
-    `fallen` are those of the failed that failed when they were started or asked whether they are well; `warned` are not well, and count as
-    applied. `noted` is what was said of those that did not fail and yet may not run; `touched` are those for which something was changed
-    on the host, whatever became of them. `before` are the processes that ran before, by unit.
+    `owing` are the rows this run has written, `effected` those whose effect was carried out.
+
+    `reserved` are the numbers of accounts that went, `going` of those that go with this run. `pending` are
+    the ledger's rows while their parts are being changed, `remaining` those of what stays ours of parts that
+    go; `changes` are those that an apply makes. `unwritten` failed or were skipped before everything was
+    written; `fallen` are those of the failed that failed when they were started or asked whether they are
+    well; `warned` are not well, and count as applied. `noted` is what was said of those that did not fail and
+    yet may not run; `touched` are those for which something was changed on the host, whatever became of them.
+    `before` are the processes that ran before, by unit.
     """
 
     plan: Plan
@@ -87,7 +98,10 @@ class Run:
     going: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def begin(self, touched: Iterable[Address], about: Mapping[str, Any], reads: Reads) -> None:
-        """Open the run in the journal, with all its steps and with what is so before it. `about` says more about the run."""
+        """Open the run in the journal, with all its steps and with what is so before it.
+
+        `about` says more about the run.
+        """
         plan = self.plan
         steps = [_noted(step, self.request.memory.key) for step in plan.steps]
         rows = {address: plan.memory.rows.get(address) for address in touched}
@@ -96,18 +110,24 @@ class Run:
         self.reserved = {**plan.memory.tombstones}
         self.before = {unit: facts["invocation"] for unit, facts in known.get("units", {}).items()}
         self.going = dict(_numbers(known, plan.steps))
-        self.number = self.journal.begin(plan.spec_digest, plan.spec_commit, plan.host, self.request.tool, steps, rows, said)
+        self.number = self.journal.begin(
+            plan.spec_digest, plan.spec_commit, plan.host, self.request.tool, steps, rows, said
+        )
         derived = {(key(row), row.why) for row in plan.owed if row.derived}
         incurred = owed.incurred(plan.steps).items()
         # What is derived is so anew each time: written down, it would outlive the reason for it.
         gated = {key(row): row.run for row in plan.memory.owed if gates.is_open(row)}
         self.incurs = {
-            address: [replace(row, run=gated.get(key(row), 0)) for row in rows if (key(row), row.why) not in derived]
+            address: [
+                replace(row, run=gated.get(key(row), 0)) for row in rows if (key(row), row.why) not in derived
+            ]
             for address, rows in incurred
         }
 
     def perform(self) -> None:
-        """Everything the plan says, after cleaning up behind runs that were killed, or could not even clean up."""
+        """Everything the plan says, after cleaning up behind runs that were killed, or could not even clean
+        up.
+        """
         left = self.journal.unfinished(self.number)
         if self.plan.memory.interrupted or left:
             sweep(self, left)
@@ -122,7 +142,9 @@ class Run:
         return frozenset(self.failed.keys() | self.skipped.keys())
 
     def left_of(self, step: Step) -> Step | None:
-        """The step for what is still worked on. systemd reads what was written, whether or not that has come up when it was started."""
+        """The step for what is still worked on. systemd reads what was written, whether or not that has come
+        up when it was started.
+        """
         read = isinstance(step.action, Unit) and step.action.verb is UnitVerb.DAEMON_RELOAD
         return step.without(self.unwritten if read else self.out)
 
@@ -143,14 +165,28 @@ class Run:
 
 
 def _noted(step: Step, key: bytes) -> dict[str, Any]:
-    """A step as the journal has it. The digest of a secret is made with the key of the host: it tells later whether that is still there."""
+    """A step as the journal has it.
+
+    The digest of a secret is made with the key of the host: it tells later whether that is still there.
+    """
     action = step.action
-    left = {"left": keyed_digest(action.content, key)} if isinstance(action, WriteFile) and action.sensitive else {}
-    return {**as_data(action), **left, "held": step.held, "for": sorted({str(cause.address) for cause in step.causes})}
+    left = (
+        {"left": keyed_digest(action.content, key)}
+        if isinstance(action, WriteFile) and action.sensitive
+        else {}
+    )
+    return {
+        **as_data(action),
+        **left,
+        "held": step.held,
+        "for": sorted({str(cause.address) for cause in step.causes}),
+    }
 
 
 def _batches(steps: Sequence[Step]) -> Iterator[list[tuple[int, Step]]]:
-    """Writes in groups that share a transaction; unit verbs one by one, each already stands for many units."""
+    """Writes in groups that share a transaction; unit verbs one by one, each already
+    stands for many units.
+    """
     batch: list[tuple[int, Step]] = []
     for n, step in enumerate(steps):
         if batch and (step.phase is not Phase.WRITE or len(batch) == BATCH):
@@ -196,7 +232,8 @@ def _execute(run: Run, batch: Sequence[tuple[int, Step]]) -> None:
 def _lost(unsynced: Mapping[str, str], batch: Sequence[tuple[int, Step]]) -> dict[int, str]:
     """The steps that a power cut may undo, by the paths whose names were not made durable, with the reason.
 
-    A step may make or remove a directory above its own path, and fill or empty one below it. What no step has to do with condemns all.
+    A step may make or remove a directory above its own path, and fill or empty one below it. What no step has
+    to do with condemns all.
     """
     paths = {n: path_of(step.action) or "" for n, step in batch}
     found: dict[int, str] = {}
@@ -219,8 +256,13 @@ def _skip(run: Run, n: int, step: Step) -> None:
     run.tell(Progress(Stage.SKIPPED, n + 1, len(run.plan.steps), step))
 
 
-def _save(run: Run, batch: Sequence[tuple[int, Step]]) -> tuple[list[tuple[int, Step]], list[tuple[int, PreImage]]]:
-    """What the batch is about to replace. A step for which that cannot be had (a FIFO came in the way since the plan) fails alone."""
+def _save(
+    run: Run, batch: Sequence[tuple[int, Step]]
+) -> tuple[list[tuple[int, Step]], list[tuple[int, PreImage]]]:
+    """What the batch is about to replace.
+
+    A step for which that cannot be had (a FIFO came in the way since the plan) fails alone.
+    """
     ready: list[tuple[int, Step]] = []
     saved: list[tuple[int, PreImage]] = []
     for n, step in batch:
@@ -238,7 +280,9 @@ def _save(run: Run, batch: Sequence[tuple[int, Step]]) -> tuple[list[tuple[int, 
 def _above(run: Run, step: Step) -> Iterable[PreImage]:
     """The directory that an action may make or remove beside its own path."""
     action = step.action
-    if step.held or not (isinstance(action, MakeLink) or (isinstance(action, RemovePath) and action.prune_parent)):
+    if step.held or not (
+        isinstance(action, MakeLink) or (isinstance(action, RemovePath) and action.prune_parent)
+    ):
         return
     parent = action.path.rpartition("/")[0]
     if parent and (isinstance(action, RemovePath) or run.host.entry(parent) is None):
@@ -251,13 +295,22 @@ def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[i
     """Write down what is about to happen. If that cannot be done, it does not happen."""
     addresses = {cause.address for _, step in batch for cause in step.causes}
     affected = addresses | {address for address, needed in run.plan.needs.items() if needed & addresses}
-    owing = {key(row): row for address in sorted(affected) for row in run.incurs.get(address, ()) if key(row) not in run.owing}
+    owing = {
+        key(row): row
+        for address in sorted(affected)
+        for row in run.incurs.get(address, ())
+        if key(row) not in run.owing
+    }
     rows = [run.pending[address] for address in sorted(addresses) if address in run.pending]
     rows += [row for address in sorted(addresses) for row in run.remaining.get(address, ())]
     try:
         _bury(run, [step.action for _, step in batch])
         run.journal.intend(
-            run.number, [n for n, _ in batch], rows, [replace(row, run=row.run or run.number) for row in owing.values()], saved
+            run.number,
+            [n for n, _ in batch],
+            rows,
+            [replace(row, run=row.run or run.number) for row in owing.values()],
+            saved,
         )
     except HostError as problem:
         for n, step in batch:
@@ -268,7 +321,9 @@ def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[i
 
 
 def _numbers(known: Mapping[str, Any], steps: Sequence[Step]) -> Iterator[tuple[tuple[str, str], str]]:
-    """The numbers of the accounts that a run takes away; that of the group of a user's own name too, which goes with him."""
+    """The numbers of the accounts that a run takes away; that of the group of a user's own name too, which
+    goes with him.
+    """
     for action in (step.action for step in steps):
         if isinstance(action, Account) and action.op in (AccountOp.USERDEL, AccountOp.GROUPDEL):
             kind = "users" if action.op is AccountOp.USERDEL else "groups"
@@ -281,7 +336,11 @@ def _numbers(known: Mapping[str, Any], steps: Sequence[Step]) -> Iterator[tuple[
 
 def _bury(run: Run, actions: Sequence[Action]) -> None:
     """Before an account goes: its number is nobody's from now on. Raises HostError."""
-    names = {action.name for action in actions if isinstance(action, Account) and action.op in (AccountOp.USERDEL, AccountOp.GROUPDEL)}
+    names = {
+        action.name
+        for action in actions
+        if isinstance(action, Account) and action.op in (AccountOp.USERDEL, AccountOp.GROUPDEL)
+    }
     for (kind, name), number in run.going.items():
         if name in names and run.reserved.get((kind, name)) != number:
             run.journal.tombstone(kind, name, number)
@@ -293,7 +352,9 @@ def _as_executed(run: Run, action: Action) -> Action:
     if not isinstance(action, Account) or action.op not in (AccountOp.USERADD, AccountOp.GROUPADD):
         return action
     kind, number = ("users", "uid") if action.op is AccountOp.USERADD else ("groups", "gid")
-    numbers = sorted({int(one) for (of, name), one in run.reserved.items() if of == kind and name != action.name})
+    numbers = sorted(
+        {int(one) for (of, name), one in run.reserved.items() if of == kind and name != action.name}
+    )
     if not numbers or number in dict(action.fields):
         return action
     return replace(action, fields=(*action.fields, ("avoid", ",".join(map(str, numbers)))))
@@ -315,7 +376,11 @@ def _one(run: Run, n: int, step: Step, results: dict[int, str]) -> None:
     receipt = _awaited(run, step, receipt)
     failures = unit_failures(step, receipt)
     run.touched |= _changed(run, step, set(receipt.failed or {}))
-    run.noted |= {cause.address: receipt.noted[cause.unit] for cause in step.causes if receipt.noted and cause.unit in receipt.noted}
+    run.noted |= {
+        cause.address: receipt.noted[cause.unit]
+        for cause in step.causes
+        if receipt.noted and cause.unit in receipt.noted
+    }
     if isinstance(step.action, Gate) and step.action.then is Then.WARN:
         run.warned |= failures
         _note_effect(run, step, set())
@@ -327,7 +392,13 @@ def _one(run: Run, n: int, step: Step, results: dict[int, str]) -> None:
     if step.phase in (Phase.START, Phase.GATE):
         run.fallen |= failures.keys()
     if isinstance(step.action, Gate) and step.action.then is Then.FAIL and failures:
-        run.journal.arm([gates.asked(row) for row in run.owing.values() if row.verb == gates.VERB and row.address in failures])
+        run.journal.arm(
+            [
+                gates.asked(row)
+                for row in run.owing.values()
+                if row.verb == gates.VERB and row.address in failures
+            ]
+        )
     _note_effect(run, step, set(receipt.failed or {}))
     if isinstance(step.action, Gate) and failures:
         run.journal.failed(run.number, n, "; ".join(failures.values()))
@@ -338,10 +409,16 @@ def _one(run: Run, n: int, step: Step, results: dict[int, str]) -> None:
 
 
 def _awaited(run: Run, step: Step, receipt: Receipt) -> Receipt:
-    """What was said, but for units that systemd starts again by itself and that have a gate: their window tells."""
+    """What was said, but for units that systemd starts again by itself and that have a gate: their window
+    tells.
+    """
     if not receipt.coming or not receipt.failed:
         return receipt
-    gated = {later.action.unit for later in run.plan.steps if isinstance(later.action, Gate) and run.left_of(later) is not None}
+    gated = {
+        later.action.unit
+        for later in run.plan.steps
+        if isinstance(later.action, Gate) and run.left_of(later) is not None
+    }
     failed = {unit: why for unit, why in receipt.failed.items() if unit not in receipt.coming & gated}
     return replace(receipt, failed=failed or None)
 
@@ -350,7 +427,10 @@ _ON_PROCESSES = (UnitVerb.STOP, UnitVerb.START, UnitVerb.RESTART, UnitVerb.RELOA
 
 
 def _changed(run: Run, step: Step, failed_units: set[str]) -> set[Address]:
-    """On whose behalf something is not as it was: a path, an account, a process. What failed to start did not run before either."""
+    """On whose behalf something is not as it was: a path, an account, a process.
+
+    What failed to start did not run before either.
+    """
     if not isinstance(step.action, Unit):
         return set() if isinstance(step.action, Gate) else {cause.address for cause in step.causes}
     if step.action.verb not in _ON_PROCESSES:
@@ -358,7 +438,9 @@ def _changed(run: Run, step: Step, failed_units: set[str]) -> set[Address]:
     ended: set[str] = set()
     if step.action.verb is UnitVerb.RESTART and failed_units:
         now = run.host.units(sorted(failed_units))
-        ended = {unit for unit in failed_units if run.before.get(unit) and now[unit].invocation != run.before[unit]}
+        ended = {
+            unit for unit in failed_units if run.before.get(unit) and now[unit].invocation != run.before[unit]
+        }
     return {cause.address for cause in step.causes if cause.unit not in failed_units or cause.unit in ended}
 
 
@@ -376,25 +458,36 @@ def _note_effect(run: Run, step: Step, failed_units: set[str]) -> None:
         return
     if step.action.verb in (UnitVerb.START, UnitVerb.RESTART):
         run.started |= set(step.action.units) - failed_units
-    verbs = (step.action.verb, UnitVerb.START) if step.action.verb is UnitVerb.RESTART else (step.action.verb,)
+    verbs = (
+        (step.action.verb, UnitVerb.START) if step.action.verb is UnitVerb.RESTART else (step.action.verb,)
+    )
     done = [cause for cause in step.causes if cause.unit not in failed_units]
     run.effected |= {(str(verb), cause.unit, cause.address) for cause in done for verb in verbs}
 
 
 def _arm_before(run: Run, step: Step) -> None:
-    """Before the first process is touched, note which process each owed effect is about. An unarmed row is always due."""
+    """Before the first process is touched, note which process each owed effect is about.
+
+    An unarmed row is always due.
+    """
     if step.phase is Phase.START and (rows := unarmed(run)):
         arm(run, rows)
 
 
 def unarmed(run: Run) -> list[OwedRow]:
     """Rows of this run for which it is not known which process they are about."""
-    return [row for row in run.owing.values() if row.unit and not row.invocation and row.verb not in (UnitVerb.START, gates.VERB)]
+    return [
+        row
+        for row in run.owing.values()
+        if row.unit and not row.invocation and row.verb not in (UnitVerb.START, gates.VERB)
+    ]
 
 
 def arm(run: Run, rows: Sequence[OwedRow]) -> None:
     """Note which process each row is about."""
     states = run.host.units(sorted({row.unit for row in rows}))
-    armed = [replace(row, invocation=states.get(row.unit, UnitState()).invocation, run=run.number) for row in rows]
+    armed = [
+        replace(row, invocation=states.get(row.unit, UnitState()).invocation, run=run.number) for row in rows
+    ]
     run.journal.arm(armed)
     run.owing.update({key(row): row for row in armed})

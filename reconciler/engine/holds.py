@@ -1,4 +1,6 @@
-"""What a hold means for a plan: what is held is left alone, what needs it waits, and what others cause there is owed until it ends."""
+"""What a hold means for a plan: what is held is left alone, what needs it waits, and what others cause there
+is owed until it ends.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,14 @@ def reason(holds: Iterable[Hold], address: Address) -> str:
 
 
 def held(holds: Iterable[Hold], changes: Iterable[Change], owed: Iterable[OwedRow]) -> dict[Address, str]:
-    """The parts with something due that is not done, each with the reason. What is only told (`drift: report`) is told as ever."""
-    due = (*(change.address for change in changes if change.verb is not Verb.NONE), *(row.address for row in owed))
+    """The parts with something due that is not done, each with the reason.
+
+    What is only told (`drift: report`) is told as ever.
+    """
+    due = (
+        *(change.address for change in changes if change.verb is not Verb.NONE),
+        *(row.address for row in owed),
+    )
     return {address: why for address in dict.fromkeys(due) if (why := reason(holds, address))}
 
 
@@ -37,7 +45,9 @@ def waiting(changes: Iterable[Change], out: Mapping[Address, str], request: Requ
     if not any(change.verb is Verb.DELETE and change.address in out for change in changes):
         return {}
     going = {change.address: change for change in changes if change.verb is Verb.DELETE}
-    others = frozenset(name for change in changes if change.address not in out for name in _fields_of(change, request))
+    others = frozenset(
+        name for change in changes if change.address not in out for name in _fields_of(change, request)
+    )
     found: dict[Address, str] = {}
     for address in going:
         kind = request.kinds[address.kind]
@@ -53,10 +63,16 @@ def _fields_of(change: Change, request: Request) -> Iterable[str]:
 
 
 def owing(steps: Iterable[Step], why_held: Callable[[Address], str]) -> Iterator[Step]:
-    """The steps, with what others would do to the process of something held as an effect that stays owed, like `on_change: none`."""
+    """The steps, with what others would do to the process of something held as an effect that stays owed,
+    like `on_change: none`.
+    """
     for step in steps:
         every = frozenset(cause.address for cause in step.causes)
-        mine = frozenset(address for address in every if why_held(address)) if isinstance(step.action, Unit) else frozenset()
+        mine = (
+            frozenset(address for address in every if why_held(address))
+            if isinstance(step.action, Unit)
+            else frozenset()
+        )
         for part, waits in ((step.without(mine), step.held), (step.without(every - mine), True)):
             if part is not None:
                 yield replace(part, held=waits)

@@ -23,11 +23,12 @@ _KEYED = "hmac:"
 class Request:
     """What a plan is asked for.
 
-    `targets` and `excludes` are addresses, or names of kinds, as text; empty targets mean everything. `adopt` takes over existing objects
-    that differ. `unprotect` are addresses whose protection is lifted for this run. `tool` is our version. `about` is what the journal says
-    of the run besides: who began it. `started` is what is remembered of processes, by unit; `now_ns` is the time in nanoseconds since the
-    epoch, 0 where there is none. `clock` is when the plan is made, on whatever machine, in seconds; 0: not told. `retry`: also what did not
-    pass its gate before. `inside` says what a unit is to this run.
+    `targets` and `excludes` are addresses, or names of kinds, as text; empty targets mean everything. `adopt`
+    takes over existing objects that differ. `unprotect` are addresses whose protection is lifted for this
+    run. `tool` is our version. `about` is what the journal says of the run besides: who began it. `started`
+    is what is remembered of processes, by unit; `now_ns` is the time in nanoseconds since the epoch, 0 where
+    there is none. `clock` is when the plan is made, on whatever machine, in seconds; 0: not told. `retry`:
+    also what did not pass its gate before. `inside` says what a unit is to this run.
     """
 
     spec: Spec
@@ -58,10 +59,11 @@ class Request:
 class Situation:
     """Everything known, before any difference is looked for. Sensitive digests are keyed already.
 
-    What was sensitive when it was applied stays so in all three until the next apply: its old content is no less secret for a spec that
-    says otherwise. `revealed` has such parts as they are declared now. `siblings` are all parts of these resources, chosen or not.
-    `known` are all that are declared or ours, whatever was chosen; None where that is not asked for. `unwanted` are addresses of which
-    the spec says that nothing shall be there, each with the block that says so.
+    What was sensitive when it was applied stays so in all three until the next apply: its old content is no
+    less secret for a spec that says otherwise. `revealed` has such parts as they are declared now. `siblings`
+    are all parts of these resources, chosen or not. `known` are all that are declared or ours, whatever was
+    chosen; None where that is not asked for. `unwanted` are addresses of which the spec says that nothing
+    shall be there, each with the block that says so.
     """
 
     parts: Mapping[Address, Part]
@@ -83,9 +85,18 @@ def survey(request: Request) -> Situation:
     """Expand the spec, and ask each kind once for everything declared or ours."""
     key, kinds = request.memory.key, request.kinds
     declared = request.spec.resources
-    every = {part.address: part for one in declared for part in kinds[one.address.kind].expand(one, request.view.running)}
+    every = {
+        part.address: part
+        for one in declared
+        for part in kinds[one.address.kind].expand(one, request.view.running)
+    }
     known = {address: row for address, row in request.memory.rows.items() if address.kind in kinds}
-    unwanted = {address: one for one in declared for address in kinds[one.address.kind].absent(one) if request.selects(address)}
+    unwanted = {
+        address: one
+        for one in declared
+        for address in kinds[one.address.kind].absent(one)
+        if request.selects(address)
+    }
     parts, rows, siblings = every, known, {*every, *known, *unwanted}
     if request.targets or request.excludes:
         parts = {address: part for address, part in every.items() if request.selects(address)}
@@ -97,16 +108,25 @@ def survey(request: Request) -> Situation:
     for name, wanted in _by_kind(siblings, kinds):
         seen = _looked_at(kinds[name], request.view, wanted, parts)
         seen = {address: _as_far_as_it_goes(found, parts.get(address)) for address, found in seen.items()}
-        observed.update((address, found) for address, found in seen.items() if address in parts or address in rows or address in unwanted)
+        observed.update(
+            (address, found)
+            for address, found in seen.items()
+            if address in parts or address in rows or address in unwanted
+        )
     parts |= _retired(request, rows, parts, observed)
     secret = [address for address in observed if _is_sensitive(address, parts, rows)]
     wanted_secrets = {address: _concealed_part(parts[address], key) for address in secret if address in parts}
     closed = [address for address in wanted_secrets if _is_keyed(observed[address].document)]
     return Situation(
         parts | wanted_secrets,
-        observed | {address: _as_wanted(observed[address], wanted_secrets.get(address), key) for address in secret},
+        observed
+        | {address: _as_wanted(observed[address], wanted_secrets.get(address), key) for address in secret},
         rows
-        | {address: _row_as_wanted(rows[address], observed[address], parts.get(address), key) for address in secret if address in rows},
+        | {
+            address: _row_as_wanted(rows[address], observed[address], parts.get(address), key)
+            for address in secret
+            if address in rows
+        },
         {address: parts[address] for address in secret if address in parts and not parts[address].sensitive},
         siblings,
         every.keys() | known.keys(),
@@ -123,14 +143,18 @@ def _by_kind(addresses: Iterable[Address], kinds: Kinds) -> Iterator[tuple[str, 
     return ((name, found[name]) for name in kinds if name in found)
 
 
-def _looked_at(kind: Kind, view: HostView, wanted: Sequence[Address], parts: Mapping[Address, Part]) -> Mapping[Address, Observed]:
+def _looked_at(
+    kind: Kind, view: HostView, wanted: Sequence[Address], parts: Mapping[Address, Part]
+) -> Mapping[Address, Observed]:
     """What the host says, each thing at the place where the spec means it."""
     seen = kind.observe(view, wanted)
     return seen if kind.locate is None else {**seen, **kind.locate(view, parts, seen)}
 
 
 def _as_far_as_it_goes(seen: Observed, part: Part | None) -> Observed:
-    """What its own condition keeps from running counts as running where that is declared: systemd calls the start a success."""
+    """What its own condition keeps from running counts as running where that is declared: systemd calls the
+    start a success.
+    """
     if not seen.excused or seen.document is None:
         return seen
     if part is None or part.document.get("state") != "running":
@@ -139,27 +163,50 @@ def _as_far_as_it_goes(seen: Observed, part: Part | None) -> Observed:
 
 
 def _retired(
-    request: Request, rows: Mapping[Address, LedgerRow], parts: Mapping[Address, Part], observed: Mapping[Address, Observed]
+    request: Request,
+    rows: Mapping[Address, LedgerRow],
+    parts: Mapping[Address, Part],
+    observed: Mapping[Address, Observed],
 ) -> dict[Address, Part]:
-    """What is wanted of things of ours whose resource has left the spec; nothing while the ledger cannot be trusted."""
+    """What is wanted of things of ours whose resource has left the spec; nothing while the ledger cannot be
+    trusted.
+    """
     if request.memory.damaged or request.memory.unreadable:
         return {}
     gone = [address for address in rows if address not in parts and observed[address].document is not None]
     blocks = {one.address: one for one in request.spec.resources} if gone else {}
-    found = (request.kinds[address.kind].retire(address, rows[address], blocks.get(address.resource)) for address in gone)
+    found = (
+        request.kinds[address.kind].retire(address, rows[address], blocks.get(address.resource))
+        for address in gone
+    )
     return {part.address: part for part in found if part is not None}
 
 
-def look_again(situation: Situation, addresses: Collection[Address], kinds: Kinds, view: HostView, key: bytes) -> dict[Address, Observed]:
-    """Observe some addresses afresh. A kind is asked for whole resources: what one part is may depend on which others there are."""
+def look_again(
+    situation: Situation, addresses: Collection[Address], kinds: Kinds, view: HostView, key: bytes
+) -> dict[Address, Observed]:
+    """Observe some addresses afresh.
+
+    A kind is asked for whole resources: what one part is may depend on which others there are.
+    """
     asked, resources = frozenset(addresses), {address.resource for address in addresses}
     parts = situation.parts
     observed: dict[Address, Observed] = {}
-    for name, wanted in _by_kind((address for address in {*asked, *situation.siblings} if address.resource in resources), kinds):
+    for name, wanted in _by_kind(
+        (address for address in {*asked, *situation.siblings} if address.resource in resources), kinds
+    ):
         seen = _looked_at(kinds[name], view, wanted, parts)
-        observed.update((address, _as_far_as_it_goes(seen[address], parts.get(address))) for address in wanted if address in asked)
+        observed.update(
+            (address, _as_far_as_it_goes(seen[address], parts.get(address)))
+            for address in wanted
+            if address in asked
+        )
     return {
-        address: _as_wanted(seen, parts.get(address), key) if _is_sensitive(address, situation.parts, situation.rows) else seen
+        address: (
+            _as_wanted(seen, parts.get(address), key)
+            if _is_sensitive(address, situation.parts, situation.rows)
+            else seen
+        )
         for address, seen in observed.items()
     }
 
@@ -171,7 +218,11 @@ def _is_sensitive(address: Address, parts: Mapping[Address, Part], rows: Mapping
 
 def _concealed(document: Document, key: bytes) -> Document:
     def conceal(value: Any) -> Any:
-        return keyed_digest(value.encode(), key) if isinstance(value, str) and value.startswith("sha256:") else value
+        return (
+            keyed_digest(value.encode(), key)
+            if isinstance(value, str) and value.startswith("sha256:")
+            else value
+        )
 
     return {name: conceal(value) for name, value in document.items()}
 
@@ -194,24 +245,35 @@ def concealed(observed: Observed, row: LedgerRow, key: bytes) -> Document | None
 def with_rows(situation: Situation, memory: Memory) -> Situation:
     """The situation with the ledger as it is now."""
     secret = {address for address in memory.rows if _is_sensitive(address, situation.parts, memory.rows)}
-    rows = {address: _concealed_row(row, memory.key) if address in secret else row for address, row in memory.rows.items()}
+    rows = {
+        address: _concealed_row(row, memory.key) if address in secret else row
+        for address, row in memory.rows.items()
+    }
     return replace(situation, rows=rows)
 
 
 def _is_keyed(document: Document | None) -> bool:
-    """Whether a snapshot has it: what it says of a secret is keyed already, with a key that only the host has."""
+    """Whether a snapshot has it: what it says of a secret is keyed already, with a key that only the host
+    has.
+    """
     return any(isinstance(value, str) and value.startswith(_KEYED) for value in (document or {}).values())
 
 
 def _as_wanted(observed: Observed, part: Part | None, key: bytes) -> Observed:
-    """What is observed of a secret. Where only the host can compare the content, it is taken to be as declared; all else is as it is."""
+    """What is observed of a secret.
+
+    Where only the host can compare the content, it is taken to be as declared; all else is as it is.
+    """
     if part is None or observed.document is None or not _is_keyed(observed.document):
         return _concealed_observed(observed, key)
     return replace(observed, document=_with_wanted(observed.document, _concealed(part.document, key)))
 
 
 def _with_wanted(document: Document, wanted: Document) -> Document:
-    return {name: wanted.get(name, value) if _is_keyed({name: value}) else value for name, value in document.items()}
+    return {
+        name: wanted.get(name, value) if _is_keyed({name: value}) else value
+        for name, value in document.items()
+    }
 
 
 def _row_as_wanted(row: LedgerRow, observed: Observed, part: Part | None, key: bytes) -> LedgerRow:
@@ -219,9 +281,16 @@ def _row_as_wanted(row: LedgerRow, observed: Observed, part: Part | None, key: b
     if part is None or not _is_keyed(observed.document):
         return _concealed_row(row, key)
     wanted = _concealed(part.document, key)
-    document, pending = (None if one is None else _with_wanted(_concealed(one, key), wanted) for one in (row.document, row.pending))
+    document, pending = (
+        None if one is None else _with_wanted(_concealed(one, key), wanted)
+        for one in (row.document, row.pending)
+    )
     return replace(row, document=document, pending=pending)
 
 
 def _concealed_observed(observed: Observed, key: bytes) -> Observed:
-    return observed if observed.document is None else replace(observed, document=_concealed(observed.document, key))
+    return (
+        observed
+        if observed.document is None
+        else replace(observed, document=_concealed(observed.document, key))
+    )

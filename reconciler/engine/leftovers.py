@@ -1,4 +1,6 @@
-"""What a killed run has left half-written: temporary files, and directories that it would have removed next."""
+"""What a killed run has left half-written: temporary files, and directories that it
+would have removed next.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ def sweep(run: Run, left: Iterable[Mapping[str, Any]] = ()) -> None:
     """
     kinds, addresses = run.request.kinds, run.situation.observed
     paths = {path for address in addresses for path in kinds[address.kind].paths(address)}
-    # Of what was done in whose name the kinds do not say it all: links, parents, and what is no longer declared.
+    # Of what was done in whose name the kinds do not say it all: links, parents, and what is no longer
+    # declared.
     paths |= {path for action in left for path in _touched(action)}
     directories = {path.rpartition("/")[0] or "/" for path in paths}
     for path in (path for directory in sorted(directories) for path in _leftovers(run.host, directory)):

@@ -1,4 +1,6 @@
-"""Who makes the directory that something is put into, where that is a part of a resource of another name: the home of a user."""
+"""Who makes the directory that something is put into, where that is a part of a resource of another name: the
+home of a user.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from reconciler.core.model.places import places
 def makers(parts: Mapping[Address, Part], moving: Collection[Address], kinds: Kinds) -> Mapping[str, Address]:
     """The directories that parts make which change, each with its part."""
     resources = {
-        address.resource: parts[address].declared for address in moving if address in parts and kinds[address.kind].places is not None
+        address.resource: parts[address].declared
+        for address in moving
+        if address in parts and kinds[address.kind].places is not None
     }
     return {
         place.path: maker
@@ -23,8 +27,12 @@ def makers(parts: Mapping[Address, Part], moving: Collection[Address], kinds: Ki
     }
 
 
-def above(address: Address, made: Mapping[str, Address], parts: Mapping[Address, Part], kinds: Kinds) -> Iterator[Address]:
-    """Who makes the directories that a path is in, but for who needs that path first (a shell in the user's own home)."""
+def above(
+    address: Address, made: Mapping[str, Address], parts: Mapping[Address, Part], kinds: Kinds
+) -> Iterator[Address]:
+    """Who makes the directories that a path is in, but for who needs that path first (a shell in the user's
+    own home).
+    """
     path = address.name
     while path.startswith("/"):
         path = path.rpartition("/")[0]

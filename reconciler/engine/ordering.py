@@ -6,17 +6,36 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from graphlib import TopologicalSorter
 
-from reconciler.core.actions import Account, AccountOp, EditLines, Gate, Phase, Step, Unit, UnitVerb, path_of, phase, removes
+from reconciler.core.actions import (
+    Account,
+    AccountOp,
+    EditLines,
+    Gate,
+    Phase,
+    Step,
+    Unit,
+    UnitVerb,
+    path_of,
+    phase,
+    removes,
+)
 from reconciler.core.address import Address
 
 # Within a phase: systemd must know the new text before anything is started with it.
 _VERB_ORDER = list(UnitVerb)
-_STRONGER = {UnitVerb.RELOAD: (UnitVerb.RESTART, UnitVerb.START), UnitVerb.START: (UnitVerb.RESTART,), UnitVerb.RESTART: ()}
+_STRONGER = {
+    UnitVerb.RELOAD: (UnitVerb.RESTART, UnitVerb.START),
+    UnitVerb.START: (UnitVerb.RESTART,),
+    UnitVerb.RESTART: (),
+}
 _NUMBERS = {AccountOp.GROUPADD: "gid", AccountOp.USERADD: "uid"}
 
 
 def sequence(needs: Mapping[Address, frozenset[Address]]) -> list[Address]:
-    """What is needed before what needs it; otherwise as they come in `needs`. A set has another order in each process, a plan must not."""
+    """What is needed before what needs it; otherwise as they come in `needs`.
+
+    A set has another order in each process, a plan must not.
+    """
     sorter: TopologicalSorter[Address] = TopologicalSorter(dict.fromkeys(needs, ()))
     for address, needed in needs.items():
         sorter.add(address, *sorted(needed))
@@ -24,7 +43,10 @@ def sequence(needs: Mapping[Address, frozenset[Address]]) -> list[Address]:
 
 
 def in_order(steps: Iterable[Step], needs: Mapping[Address, frozenset[Address]]) -> tuple[Step, ...]:
-    """Sort by phase; in it what is needed before what needs it, and removals last, the deepest first. Equal actions merge."""
+    """Sort by phase; in it what is needed before what needs it, and removals last, the deepest first.
+
+    Equal actions merge.
+    """
     place = {address: n for n, address in enumerate(sequence(needs))}
     merged = _merge(_without_weaker(list(steps)))
     ordered = sorted(merged, key=lambda step: _key(step, place))
@@ -38,7 +60,11 @@ def _numbered_first(steps: list[Step], op: AccountOp, number: str) -> list[Step]
 
     An account needs nothing to be made but groups, and those come before accounts.
     """
-    adding = {at: step.action.fields for at, step in enumerate(steps) if isinstance(step.action, Account) and step.action.op is op}
+    adding = {
+        at: step.action.fields
+        for at, step in enumerate(steps)
+        if isinstance(step.action, Account) and step.action.op is op
+    }
     numbered = {at for at, fields in adding.items() if number in dict(fields)}
     free = next((at for at in adding if at not in numbered), len(steps))
     late = [steps[at] for at in sorted(numbered) if at > free]
@@ -53,7 +79,8 @@ def _key(step: Step, place: Mapping[Address, int]) -> tuple[int | str, ...]:
     if isinstance(action, Gate):
         return (Phase.GATE, 0, min(place.get(cause.address, 0) for cause in step.causes))
     if removes(action):
-        # Accounts go when no file needs them any more, groups when no account does; of the paths the longest first.
+        # Accounts go when no file needs them any more, groups when no account does; of the paths the longest
+        # first.
         path = path_of(action) or ""
         last = 0 if not isinstance(action, Account) else 2 if action.op is AccountOp.GROUPDEL else 1
         return (Phase.WRITE, 1, last, -path.count("/"), path)
@@ -66,7 +93,8 @@ def _merge(steps: list[Step]) -> list[Step]:
         action = step.action
         key: object = (action.verb, step.held) if isinstance(action, Unit) else action
         if isinstance(action, EditLines):
-            # Several parts may have lines in one file. What differs in anything else is no edit of the same file.
+            # Several parts may have lines in one file. What differs in anything else is no edit of the same
+            # file.
             key = replace(action, add=(), remove=())
         known = merged.get(key)
         merged[key] = step if known is None else _both(known, step)
@@ -87,7 +115,12 @@ def _both(one: Step, other: Step) -> Step:
 
 def _without_weaker(steps: list[Step]) -> list[Step]:
     """A unit that is restarted need not also be reloaded or started, and what is done now is not owed."""
-    done = {(step.action.verb, unit) for step in steps if isinstance(step.action, Unit) and not step.held for unit in step.action.units}
+    done = {
+        (step.action.verb, unit)
+        for step in steps
+        if isinstance(step.action, Unit) and not step.held
+        for unit in step.action.units
+    }
 
     def superfluous(step: Step) -> bool:
         if not isinstance(step.action, Unit) or not step.action.units or step.action.verb not in _STRONGER:

@@ -32,7 +32,9 @@ _ADOPTING = {
 
 
 def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
-    """Plan, and try the plan on a simulated host: what would not converge there is blocked, with its dependants."""
+    """Plan, and try the plan on a simulated host: what would not converge there is blocked, with its
+    dependants.
+    """
     situation = survey(request)
     draft = _draft(request, situation)
     if not draft.changes and not draft.pending:
@@ -43,14 +45,18 @@ def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
         steps, trial = _tried(draft, simulator)
     for address, reason in trial.failures.items():
         draft.block(address, reason)
-        draft.diagnostics.append(error("would not converge", reason, address=address, source=_source(situation.parts.get(address))))
+        draft.diagnostics.append(
+            error("would not converge", reason, address=address, source=_source(situation.parts.get(address)))
+        )
     if trial.failures:
         steps, trial = _tried(draft, simulator)
     return _finish(draft, steps, trial), situation
 
 
 def _tried(draft: Draft, simulator: Simulator) -> tuple[tuple[Step, ...], Trial]:
-    """The steps, and what they come to on a simulated host: made again until they take nothing along that they must not."""
+    """The steps, and what they come to on a simulated host: made again until they take nothing along that
+    they must not.
+    """
     from reconciler.engine.simulate import simulate  # not where there is nothing to do
     from reconciler.engine.units import dependents
 
@@ -61,7 +67,9 @@ def _tried(draft: Draft, simulator: Simulator) -> tuple[tuple[Step, ...], Trial]
         doing = {change.address for change in draft.changes if change.verb not in (Verb.FORGET, Verb.NONE)}
         trial = simulate(steps, doing - draft.idle, situation, request, simulator(request.view))
         removed = dependents.removed_units(steps)
-        if not trial.along and not (units and (removed or any(isinstance(step.action, Unit) for step in steps))):
+        if not trial.along and not (
+            units and (removed or any(isinstance(step.action, Unit) for step in steps))
+        ):
             return trial.steps, trial
         context = dependents.Context(units, steps, removed, draft.why_held, draft.idle, draft.place)
         judgement = dependents.judge(trial, context, draft.again)
@@ -95,12 +103,18 @@ def _draft(request: Request, situation: Situation) -> Draft:
     if found:
         _refuse_adoption(draft)
         _require(draft)
-    draft.diagnostics += [*_of_others(request, situation), *_excused(situation), *stale_processes.unseen(processes)]
+    draft.diagnostics += [
+        *_of_others(request, situation),
+        *_excused(situation),
+        *stale_processes.unseen(processes),
+    ]
     return draft
 
 
 def _not_again(draft: Draft, refused: Mapping[Address, OwedRow]) -> None:
-    """What did not become healthy and was put back is left so, until it is another version or somebody asks for it."""
+    """What did not become healthy and was put back is left so, until it is another version or somebody asks
+    for it.
+    """
     for change in draft.changes:
         row = refused.get(change.address)
         if row is not None and change.part is not None and change.verb is not Verb.NONE:
@@ -109,11 +123,17 @@ def _not_again(draft: Draft, refused: Mapping[Address, OwedRow]) -> None:
 
 def _of_others(request: Request, situation: Situation) -> list[Diagnostic]:
     """What others have put beside what is declared, whether or not anything is to be done."""
-    asked = [address for address, seen in situation.observed.items() if (seen.others or seen.refusal) and address in situation.parts]
+    asked = [
+        address
+        for address, seen in situation.observed.items()
+        if (seen.others or seen.refusal) and address in situation.parts
+    ]
     return [
         found
         for address in asked
-        for found in request.kinds[address.kind].foreign_overrides(situation.parts[address], situation.observed[address])
+        for found in request.kinds[address.kind].foreign_overrides(
+            situation.parts[address], situation.observed[address]
+        )
     ]
 
 
@@ -121,7 +141,10 @@ def _excused(situation: Situation) -> Iterable[Diagnostic]:
     """What does not run because its own condition does not hold: told in every plan."""
     for address, seen in situation.observed.items():
         if seen.excused and address in situation.parts:
-            detail = "It is started by the first apply that finds it to hold. Until then this is as declared, and no failure."
+            detail = (
+                "It is started by the first apply that finds it to hold. Until then this is as declared, and"
+                " no failure."
+            )
             where = {"address": address, "source": _source(situation.parts[address]), "rule": "condition"}
             yield warning(f"{seen.excused} does not hold: systemd will not start it", detail, **where)
 
@@ -133,7 +156,9 @@ def _derived(
     changes: Iterable[Change],
     pending: Iterable[OwedRow],
 ) -> list[OwedRow]:
-    """What is due though nobody wrote it down; what somebody did write down is said once, with what it is owed since."""
+    """What is due though nobody wrote it down; what somebody did write down is said once, with what it is
+    owed since.
+    """
     changing = {change.address for change in changes if change.moves}
     known = {(row.verb, row.unit, row.address) for row in pending}
     rows = stale_processes.derive(request, situation, processes, changing)
@@ -144,7 +169,9 @@ def _selected_rows(request: Request) -> list[OwedRow]:
     return [row for row in request.memory.owed if request.selects(row.address)]
 
 
-def _needs(situation: Situation, changes: Iterable[Change], request: Request) -> dict[Address, frozenset[Address]]:
+def _needs(
+    situation: Situation, changes: Iterable[Change], request: Request
+) -> dict[Address, frozenset[Address]]:
     """What each changed part, and each watcher of one, needs first, among the parts that change."""
     moving = {change.address for change in changes if change.moves}
     if not moving:
@@ -153,7 +180,9 @@ def _needs(situation: Situation, changes: Iterable[Change], request: Request) ->
     made = makers(situation.parts, moving, request.kinds)
     for address, part in situation.parts.items():
         around = above(address, made, situation.parts, request.kinds) if made else ()
-        needed = moving.intersection((*request.kinds[address.kind].references(part.declared), *part.needs, *around)) - {address}
+        needed = moving.intersection(
+            (*request.kinds[address.kind].references(part.declared), *part.needs, *around)
+        ) - {address}
         # An unchanged part is not drawn into what happens to another part of the same resource.
         if address in moving or any(need.resource != address.resource for need in needed):
             needs[address] = frozenset(needed)
@@ -161,12 +190,16 @@ def _needs(situation: Situation, changes: Iterable[Change], request: Request) ->
 
 
 def _impossible(draft: Draft, change: Change) -> bool:
-    """Whether no action can make this change, whoever owns the object; then it is blocked, with the kind's reason."""
+    """Whether no action can make this change, whoever owns the object; then it is blocked, with the kind's
+    reason.
+    """
     try:
         _actions(draft, change)
     except Impossible as reason:
         draft.block(change.address, str(reason))
-        draft.diagnostics.append(error("cannot be changed", str(reason), address=change.address, source=_source(change.part)))
+        draft.diagnostics.append(
+            error("cannot be changed", str(reason), address=change.address, source=_source(change.part))
+        )
         return True
     return False
 
@@ -195,12 +228,25 @@ def _refuse_adoption(draft: Draft) -> None:
         if change.origin is Origin.ADOPTION and block and not (block.resource.adopt or draft.request.adopt):
             if _impossible(draft, change):
                 continue
-            if change.verb is Verb.DELETE and change.address.resource in draft.blocked and change.address.part:
+            if (
+                change.verb is Verb.DELETE
+                and change.address.resource in draft.blocked
+                and change.address.part
+            ):
                 draft.block(change.address, f"goes with {change.address.resource}, which is blocked")
                 continue
-            detail = f"{change.address}{_at(change)} exists on the host, is not ours and {_ADOPTING[change.verb is Verb.DELETE]}"
+            detail = (
+                f"{change.address}{_at(change)} exists on the host, is not ours and"
+                f" {_ADOPTING[change.verb is Verb.DELETE]}"
+            )
             refusal = Diagnostic(
-                Severity.ERROR, "exists and is not ours", detail, change.address, block.source, rule="adoption", refusal=True
+                Severity.ERROR,
+                "exists and is not ours",
+                detail,
+                change.address,
+                block.source,
+                rule="adoption",
+                refusal=True,
             )
             draft.diagnostics.append(refusal)
             does = "takes it away" if change.verb is Verb.DELETE else "takes it over"
@@ -222,17 +268,23 @@ def _require(draft: Draft) -> None:
         if not change.moves or change.address in draft.held:
             continue
         for found in missing(change, draft.request.kinds, host):
-            # A warning is about the resource: once is enough, whichever of its parts change. An error blocks each of them.
+            # A warning is about the resource: once is enough, whichever of its parts change. An error blocks
+            # each of them.
             told = (change.address.resource, found.summary)
             if found.severity is Severity.ERROR or told not in known:
                 draft.note(found)
             known.add(told)
-    request, changes = draft.request, tuple(change for change in draft.changes if change.moves and change.address not in draft.held)
+    request, changes = (
+        draft.request,
+        tuple(change for change in draft.changes if change.moves and change.address not in draft.held),
+    )
     for name in sorted({change.address.kind for change in changes if change.verb is not Verb.FORGET}):
         for found in request.kinds[name].check(request.view, request.spec, changes):
             draft.note(found)
         if request.clock:
-            for found in request.kinds[name].overdue([change for change in changes if change.address.kind == name], request.clock):
+            for found in request.kinds[name].overdue(
+                [change for change in changes if change.address.kind == name], request.clock
+            ):
                 draft.note(found)
 
 
@@ -247,11 +299,19 @@ def _steps(draft: Draft) -> tuple[Step, ...]:
                 steps += _actions(draft, change)
             except Impossible as reason:
                 draft.block(change.address, str(reason))
-                draft.diagnostics.append(error("cannot be changed", str(reason), address=change.address, source=_source(change.part)))
+                draft.diagnostics.append(
+                    error(
+                        "cannot be changed", str(reason), address=change.address, source=_source(change.part)
+                    )
+                )
     draft.block_dependants()
-    steps = [step for step in steps if step.causes[0].address not in draft.blocked.keys() | draft.untried.keys()]
+    steps = [
+        step for step in steps if step.causes[0].address not in draft.blocked.keys() | draft.untried.keys()
+    ]
     steps += [*_watchers(draft, steps), *daemon_reload.of_generators(steps)]
-    steps += owed.steps([row for row in draft.pending if row.address not in draft.impossible], situation, request.kinds)
+    steps += owed.steps(
+        [row for row in draft.pending if row.address not in draft.impossible], situation, request.kinds
+    )
     steps += [step for step in draft.again.values() if step.causes[0].address not in draft.idle]
     steps = list(own_unit_guard.spared(steps, request.inside))
     if draft.kept:
@@ -278,7 +338,10 @@ def _watchers(draft: Draft, steps: Iterable[Step]) -> list[Step]:
     found: list[Step] = []
     for address, part in draft.situation.parts.items() if touched else ():
         kind = draft.request.kinds[address.kind]
-        watched, observed = list(dict.fromkeys(kind.config_paths(part.declared))), draft.situation.observed[address]
+        watched, observed = (
+            list(dict.fromkeys(kind.config_paths(part.declared))),
+            draft.situation.observed[address],
+        )
         if (
             address in draft.blocked
             or address in draft.untried

@@ -29,8 +29,12 @@ _ADVICE = {
     RequirementType.GROUP: "Declare it under `groups:`, or create it on the host first",
     RequirementType.DIRECTORY: "Declare it under `directories:` with its mode and owner",
     RequirementType.PROGRAM: "Install it; until then what needs it cannot run",
-    RequirementType.FILE: "Declare it under `files:`, or put it there first; until then what reads it does not start",
-    RequirementType.PATH: "Declare it, put it there first, or write `-` before it; until then what names it does not start",
+    RequirementType.FILE: (
+        "Declare it under `files:`, or put it there first; until then what reads it does not start"
+    ),
+    RequirementType.PATH: (
+        "Declare it, put it there first, or write `-` before it; until then what names it does not start"
+    ),
 }
 _MAY_BE_HOME = (RequirementType.DIRECTORY, RequirementType.PATH)
 
@@ -42,7 +46,9 @@ class Host:
         self._view = view
         self._declared = {declared.address for declared in spec.resources}
         users = (declared for declared in spec.resources if declared.address.kind == "users")
-        self._homes = {_home(declared).rstrip("/") for declared in users if isinstance(_said(declared), str | None)}
+        self._homes = {
+            _home(declared).rstrip("/") for declared in users if isinstance(_said(declared), str | None)
+        }
         self._places: dict[str, bool] = {}
 
     @cached_property
@@ -60,7 +66,10 @@ class Host:
             return ""
 
     def has(self, need: Requirement) -> bool:
-        """Whether the host has it or the spec declares it. What cannot be looked at is given the benefit of the doubt."""
+        """Whether the host has it or the spec declares it.
+
+        What cannot be looked at is given the benefit of the doubt.
+        """
         if any(Address(kind, need.name) in self._declared for kind in _DECLARED_AS[need.type]):
             return True
         if need.type is RequirementType.USER:
@@ -84,8 +93,13 @@ class Host:
     def advice(self, need: Requirement) -> str:
         """What to do about something that the host does not have."""
         group = need.type is RequirementType.GROUP
-        if (group or need.type is RequirementType.USER) and self._view.named(need.name, group=group) is not None:
-            return f"{need.name} is there only while a unit with DynamicUser= runs, and has another number next time. Name an account"
+        if (group or need.type is RequirementType.USER) and self._view.named(
+            need.name, group=group
+        ) is not None:
+            return (
+                f"{need.name} is there only while a unit with DynamicUser= runs, and has another number next"
+                " time. Name an account"
+            )
         return _ADVICE[need.type]
 
     def _is(self, path: str, types: tuple[FileType, ...] | None) -> bool:
@@ -95,7 +109,8 @@ class Host:
             except Unreadable:
                 return True
             except UnsafePath as through:
-                # Programs are reached through links (/bin is one); a managed path through a link fails later, with its reason.
+                # Programs are reached through links (/bin is one); a managed path through a link fails later,
+                # with its reason.
                 if not through.instead or types is not None:
                     return True
                 path = f"{through.instead}/{path.rpartition('/')[2]}"
@@ -112,7 +127,9 @@ def _upwards(path: str) -> Iterator[str]:
 
 
 def _said(user: Declared) -> object:
-    """What the spec says of the home: nothing, a path, or that it is somebody else's, who has to see that it is there."""
+    """What the spec says of the home: nothing, a path, or that it is somebody else's, who has to see that it
+    is there.
+    """
     return getattr(user.resource, "home", None)
 
 
@@ -129,4 +146,11 @@ def missing(change: Change, kinds: Kinds, host: Host) -> Iterator[Diagnostic]:
         if not host.has(need):
             severity = Severity.ERROR if need.fatal else Severity.WARNING
             summary = f"{need.type} {need.name} does not exist"
-            yield Diagnostic(severity, summary, f"{host.advice(need)}.", change.address, declared.source, rule=f"missing-{need.type}")
+            yield Diagnostic(
+                severity,
+                summary,
+                f"{host.advice(need)}.",
+                change.address,
+                declared.source,
+                rule=f"missing-{need.type}",
+            )

@@ -13,8 +13,16 @@ from reconciler.engine.inputs import Request, Situation, look_again
 from reconciler.engine.units.dependents import Trial, as_tried
 
 
-def simulate(steps: Iterable[Step], addresses: Collection[Address], situation: Situation, request: Request, host: Executor) -> Trial:
-    """The plan tried: which of these addresses would not be as declared after the steps, and what systemd takes along with them."""
+def simulate(
+    steps: Iterable[Step],
+    addresses: Collection[Address],
+    situation: Situation,
+    request: Request,
+    host: Executor,
+) -> Trial:
+    """The plan tried: which of these addresses would not be as declared after the steps, and what systemd
+    takes along with them.
+    """
     failures: dict[Address, str] = {}
     along: list[tuple[Address, TakenAlong]] = []
     unknown: set[Address] = set()
@@ -27,12 +35,15 @@ def simulate(steps: Iterable[Step], addresses: Collection[Address], situation: S
         try:
             receipt = host.execute(step.action)
         except NotInSnapshot:
-            # What it would come to is not known, and that is not a failure: the plan says that it is incomplete.
+            # What it would come to is not known, and that is not a failure: the plan says that it is
+            # incomplete.
             unknown.update(cause.address for cause in step.causes)
         except Unreadable as hidden:
             unreadable.update((cause.address, str(hidden)) for cause in step.causes)
         except HostError as failed:
-            failures.update({cause.address: str(failed) for cause in step.causes if cause.address not in failures})
+            failures.update(
+                {cause.address: str(failed) for cause in step.causes if cause.address not in failures}
+            )
         else:
             failures.update(unit_failures(step, receipt))
             along += [(asked_by(step, taken), taken) for taken in receipt.along]
@@ -52,15 +63,23 @@ def asked_by(step: Step, taken: TakenAlong) -> Address:
 def unit_failures(step: Step, receipt: Receipt) -> dict[Address, str]:
     """On whose behalf the failed units of a step were asked for."""
     failed = receipt.failed or {}
-    return {cause.address: f"{cause.unit}: {failed[cause.unit]}" for cause in step.causes if cause.unit in failed}
+    return {
+        cause.address: f"{cause.unit}: {failed[cause.unit]}" for cause in step.causes if cause.unit in failed
+    }
 
 
-def not_converged(addresses: Collection[Address], situation: Situation, request: Request, host: Executor) -> dict[Address, str]:
+def not_converged(
+    addresses: Collection[Address], situation: Situation, request: Request, host: Executor
+) -> dict[Address, str]:
     """Look again, diff again: which addresses still differ, and in what."""
-    return {address: reason for address, (reason, _) in _differing(addresses, situation, request, host).items()}
+    return {
+        address: reason for address, (reason, _) in _differing(addresses, situation, request, host).items()
+    }
 
 
-def _differing(addresses: Collection[Address], situation: Situation, request: Request, host: Executor) -> dict[Address, tuple[str, bool]]:
+def _differing(
+    addresses: Collection[Address], situation: Situation, request: Request, host: Executor
+) -> dict[Address, tuple[str, bool]]:
     """The same, each with whether it only may not be looked at."""
     result: dict[Address, tuple[str, bool]] = {}
     for address, seen in look_again(situation, addresses, request.kinds, host, request.memory.key).items():
@@ -70,7 +89,12 @@ def _differing(addresses: Collection[Address], situation: Situation, request: Re
                 result[address] = ("is still there", False)
             continue
         row = situation.rows.get(address)
-        left = differences(seen.document, part.document, whole=request.kinds[address.kind].whole, ours=row.document if row else None)
+        left = differences(
+            seen.document,
+            part.document,
+            whole=request.kinds[address.kind].whole,
+            ours=row.document if row else None,
+        )
         if left:
             by_hand = only_reported(address, situation, request.kinds, request.tool)
             left = [path for path in left if path not in by_hand]

@@ -1,4 +1,6 @@
-"""Plans of those who may not read everything: what they cannot know is told as unknown, never as a failure."""
+"""Plans of those who may not read everything: what they cannot know is told as
+unknown, never as a failure.
+"""
 
 from __future__ import annotations
 
@@ -20,26 +22,38 @@ if TYPE_CHECKING:
 def rows(situation: Situation) -> dict[Address, str]:
     """The parts that could not be looked at, and why."""
     closed = dict.fromkeys(situation.secret, SECRET_CONTENT)
-    return closed | {address: seen.unreadable for address, seen in situation.observed.items() if seen.unreadable}
+    return closed | {
+        address: seen.unreadable for address, seen in situation.observed.items() if seen.unreadable
+    }
 
 
 def of_unknown_owner(change: Change) -> Change:
-    """The change as it is told while the ledger cannot be read: nobody knows whether what is there is ours."""
+    """The change as it is told while the ledger cannot be read: nobody knows whether
+    what is there is ours.
+    """
     if change.origin is not Origin.ADOPTION:
         return change
-    fields = tuple(replace(item, origin=Origin.UNKNOWN) if item.origin is Origin.ADOPTION else item for item in change.fields)
+    fields = tuple(
+        replace(item, origin=Origin.UNKNOWN) if item.origin is Origin.ADOPTION else item
+        for item in change.fields
+    )
     return replace(change, origin=Origin.UNKNOWN, fields=fields)
 
 
 def closed(trial: Trial, request: Request) -> dict[Address, str]:
-    """What gets no steps. Who may apply does nothing of which nobody could see what came of it; who only looks is shown all of it."""
+    """What gets no steps.
+
+    Who may apply does nothing of which nobody could see what came of it; who only looks is shown all of it.
+    """
     return dict(trial.unreadable) if request.onlooker else {**trial.unseen, **trial.unreadable}
 
 
 def with_dependants(
     unreadable: Mapping[Address, str], needs: Mapping[Address, frozenset[Address]], changes: Iterable[Change]
 ) -> dict[Address, str]:
-    """These changes, and all that need one of them, with the reason: what comes of those is not known either."""
+    """These changes, and all that need one of them, with the reason: what comes of
+    those is not known either.
+    """
     moving = {change.address for change in changes if change.moves}
     result = dict(unreadable)
     for address in ordering.sequence(needs):
@@ -53,5 +67,7 @@ def unknown_kinds(request: Request) -> Iterator[Diagnostic]:
     """What another version of the tool wrote into the ledger."""
     for name in sorted({address.kind for address in request.memory.rows} - request.kinds.keys()):
         yield warning(
-            "unknown kind in the ledger", f"The ledger has {name} that this version does not know; they are left alone.", rule="ledger"
+            "unknown kind in the ledger",
+            f"The ledger has {name} that this version does not know; they are left alone.",
+            rule="ledger",
         )

@@ -24,7 +24,9 @@ class Disks:
 
     @cached_property
     def named(self) -> dict[str, str]:
-        """The mount points that are named, each with the file that does; none in a tree, where nothing is mounted."""
+        """The mount points that are named, each with the file that does; none in a tree, where nothing is
+        mounted.
+        """
         return named_mounts.named(self._names, self._text) if self._view.running else {}
 
     def _names(self, directory: str) -> tuple[str, ...]:
@@ -43,14 +45,18 @@ class Disks:
             return None
 
     def not_mounted(self, path: str) -> str:
-        """The place at or above `path` that is named, and where nothing is mounted; empty if there is none, or nobody can tell."""
+        """The place at or above `path` that is named, and where nothing is mounted; empty if there is none,
+        or nobody can tell.
+        """
         try:
             return fstab.not_mounted(path, self.named, self.mounted) if self.named else ""
         except Unreadable:
             return ""
 
     def bare(self, paths: Iterable[str]) -> str:
-        """Why nothing is to be made at these paths, and what to do: the first on a disk that is not there; empty if there is none."""
+        """Why nothing is to be made at these paths, and what to do: the first on a disk that is not there;
+        empty if there is none.
+        """
         return next(self._bare(paths), "")
 
     def _bare(self, paths: Iterable[str]) -> Iterator[str]:

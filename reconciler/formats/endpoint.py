@@ -13,7 +13,10 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Endpoint(NamedTuple):
-    """`scheme` is empty for a plain address, `path` has the query too. An IPv6 address is without its brackets."""
+    """`scheme` is empty for a plain address, `path` has the query too.
+
+    An IPv6 address is without its brackets.
+    """
 
     scheme: str
     host: str
@@ -39,5 +42,8 @@ def parse_url(text: str) -> Endpoint:
     found = _URL.fullmatch(text)
     port = int(found["port"] or _PORTS[found["scheme"]]) if found else 0
     if found is None or not 0 < port <= 65_535 or "#" in (found["path"] or ""):
-        raise ValueError("write a URL such as http://127.0.0.1:8000/healthz, without user, password and fragment; spaces as %20")
+        raise ValueError(
+            "write a URL such as http://127.0.0.1:8000/healthz, without user, password and fragment; spaces"
+            " as %20"
+        )
     return Endpoint(found["scheme"], found["six"] or found["name"], port, found["path"] or "/")

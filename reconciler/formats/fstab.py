@@ -17,7 +17,9 @@ def unescaped(text: str) -> str:
 
 
 def mount_points(text: str) -> frozenset[str]:
-    """The places that the lines name, whatever their options: a disk with `noauto` is not there either while it is not mounted."""
+    """The places that the lines name, whatever their options: a disk with `noauto` is not there either while
+    it is not mounted.
+    """
     rows = (line.split() for line in text.splitlines() if not line.lstrip().startswith("#"))
     named = (unescaped(row[1]) for row in rows if len(row) >= 3 and row[2] != "swap")
     return frozenset(place for place in (plain(name) for name in named) if place not in _NOT_PLACES)
@@ -41,7 +43,9 @@ def parents(path: str) -> Iterator[str]:
 
 
 def not_mounted(path: str, named: Collection[str], mounted: Collection[str]) -> str:
-    """The place at or above `path` that is named and where nothing is mounted, the nearest; empty if there is none."""
+    """The place at or above `path` that is named and where nothing is mounted, the nearest; empty if there is
+    none.
+    """
     return next((place for place in (path, *parents(path)) if place in named and place not in mounted), "")
 
 

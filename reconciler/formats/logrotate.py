@@ -1,7 +1,8 @@
 """Configuration of logrotate(8): text to stanzas, and one stanza to text that is read back as the same.
 
-`logrotate -d` is a weak judge: a last block without `}` passes without a word, and what it ignores it still calls success. So what we
-write is limited to what cannot be misread, and is parsed again before it leaves here.
+`logrotate -d` is a weak judge: a last block without `}` passes without a word, and what it ignores it still
+calls success. So what we write is limited to what cannot be misread, and is parsed again before it leaves
+here.
 """
 
 from __future__ import annotations
@@ -18,20 +19,75 @@ MARK = "# Managed by Reconciler as logrotate."
 
 SCRIPTS = ("prerotate", "postrotate", "firstaction", "lastaction", "preremove")
 FREQUENCIES = ("hourly", "daily", "weekly", "monthly", "yearly")
-FLAGS = frozenset((
-    *(frequency for frequency in FREQUENCIES if frequency != "weekly"),
-    *("compress", "nocompress", "delaycompress", "nodelaycompress", "missingok", "nomissingok", "notifempty", "ifempty"),
-    *("copytruncate", "nocopytruncate", "copy", "nocopy", "renamecopy", "norenamecopy", "nocreate", "dateext", "nodateext"),
-    *("dateyesterday", "datehourago", "sharedscripts", "nosharedscripts", "noolddir", "createolddir", "nocreateolddir", "nomail"),
-    *("mailfirst", "maillast", "shred", "noshred", "ignoreduplicates", "allowhardlink", "noallowhardlink"),
-))  # fmt: skip
-"""Directives without a value. `weekly` may name a day: what stands behind it is that, a comment too (logrotate(8))."""
+FLAGS = frozenset(
+    (
+        *(frequency for frequency in FREQUENCIES if frequency != "weekly"),
+        *(
+            "compress",
+            "nocompress",
+            "delaycompress",
+            "nodelaycompress",
+            "missingok",
+            "nomissingok",
+            "notifempty",
+            "ifempty",
+        ),
+        *(
+            "copytruncate",
+            "nocopytruncate",
+            "copy",
+            "nocopy",
+            "renamecopy",
+            "norenamecopy",
+            "nocreate",
+            "dateext",
+            "nodateext",
+        ),
+        *(
+            "dateyesterday",
+            "datehourago",
+            "sharedscripts",
+            "nosharedscripts",
+            "noolddir",
+            "createolddir",
+            "nocreateolddir",
+            "nomail",
+        ),
+        *(
+            "mailfirst",
+            "maillast",
+            "shred",
+            "noshred",
+            "ignoreduplicates",
+            "allowhardlink",
+            "noallowhardlink",
+        ),
+    )
+)
+"""Directives without a value.
+
+`weekly` may name a day: what stands behind it is that, a comment too (logrotate(8)).
+"""
 
 TABOO = (
-    *(",v", ".bak", ".cfsaved", ".disabled", ".dpkg-bak", ".dpkg-del", ".dpkg-dist", ".dpkg-new", ".dpkg-old", ".dpkg-tmp", ".rpmnew"),
+    *(
+        ",v",
+        ".bak",
+        ".cfsaved",
+        ".disabled",
+        ".dpkg-bak",
+        ".dpkg-del",
+        ".dpkg-dist",
+        ".dpkg-new",
+        ".dpkg-old",
+        ".dpkg-tmp",
+        ".rpmnew",
+    ),
     *(".rpmorig", ".rpmsave", ".swp", ".ucf-dist", ".ucf-new", ".ucf-old", "~"),
 )
-"""Names with these endings are skipped in an included directory, unless they begin with a dot: those are read."""
+"""Names with these endings are skipped in an included directory, unless they begin with a dot: those are
+read.
+"""
 
 _UNSAFE = Late(r"[\x00-\x1f\x7f-\x9f\"'\\{}#]")
 _KEYWORD = Late(r"[A-Za-z]+")
@@ -39,7 +95,9 @@ _WHITE = " \t\n\r\v\f"
 """What isspace(3) says in the C locale, in which logrotate runs."""
 _END = Late(r"\s*endscript\s*\Z", re.ASCII)
 _SPACE = Late(r"[ \t\n]*")
-"""Between directives logrotate knows no other white space: a carriage return or a form feed makes it refuse the line."""
+"""Between directives logrotate knows no other white space: a carriage return or a form feed makes it refuse
+the line.
+"""
 
 
 @frozen
@@ -57,7 +115,11 @@ class Stanza:
         for name, value in self.directives:
             said: Any = value or (True if name in FLAGS or name in FREQUENCIES else "")
             found[name] = [*_listed(found[name]), said] if name in found else said
-        return {"paths": list(self.patterns), "directives": found, "scripts": {name: "\n".join(lines) for name, lines in self.scripts}}
+        return {
+            "paths": list(self.patterns),
+            "directives": found,
+            "scripts": {name: "\n".join(lines) for name, lines in self.scripts},
+        }
 
 
 def _listed(value: Any) -> list[Any]:
@@ -74,7 +136,11 @@ class Problem:
 
 @frozen
 class Config:
-    """One file. `directives` are those outside of any block (name, value, line): they act on every file that is read later."""
+    """One file.
+
+    `directives` are those outside of any block (name, value, line): they act on every file that is read
+    later.
+    """
 
     stanzas: tuple[Stanza, ...] = ()
     directives: tuple[tuple[str, str, int], ...] = ()
@@ -84,7 +150,9 @@ class Config:
         """A file of one block, as that block; `unexpected` has, in words, whatever else is in it."""
         first = self.stanzas[0].data() if self.stanzas else {"paths": [], "directives": {}, "scripts": {}}
         more = [f"a block for {' '.join(stanza.patterns)}" for stanza in self.stanzas[1:]]
-        more += [f"{name} {value}".rstrip(_WHITE) + " outside of the block" for name, value, _ in self.directives]
+        more += [
+            f"{name} {value}".rstrip(_WHITE) + " outside of the block" for name, value, _ in self.directives
+        ]
         more += [f"line {problem.line}: {problem.text}" for problem in self.problems]
         return {**first, "unexpected": more}
 
@@ -205,7 +273,9 @@ def _block(reader: _Reader, patterns: tuple[str, ...], line: int) -> tuple[Stanz
 
 
 def _item(reader: _Reader) -> tuple[str, str | tuple[str, ...] | None] | None:
-    """One directive with its value, or one script with its lines (None: it does not end); None for what is neither."""
+    """One directive with its value, or one script with its lines (None: it does not end); None for what is
+    neither.
+    """
     found = _KEYWORD.match(reader.text, reader.at)
     if found is None:
         return None
@@ -243,13 +313,21 @@ def split(text: str) -> Iterator[str]:
 
 
 def render(stanza: Stanza, header: Sequence[str] = ()) -> str:
-    """One policy file: comment lines, one block. Raises ValueError for what could be read as something else."""
+    """One policy file: comment lines, one block.
+
+    Raises ValueError for what could be read as something else.
+    """
     for pattern in stanza.patterns:
         if not pattern.startswith("/") or _UNSAFE.search(pattern):
-            raise ValueError(f"{pattern!r}: a log's path is absolute, without quotes, backslashes, braces, # and control characters")
+            raise ValueError(
+                f"{pattern!r}: a log's path is absolute, without quotes, backslashes, braces, # and control"
+                " characters"
+            )
     for name, value in stanza.directives:
         if not _KEYWORD.fullmatch(name) or _UNSAFE.search(value):
-            raise ValueError(f"{name} {value!r}: a value has no quotes, backslashes, braces, # and control characters")
+            raise ValueError(
+                f"{name} {value!r}: a value has no quotes, backslashes, braces, # and control characters"
+            )
     for name, script in stanza.scripts:
         if any("\n" in line or "\r" in line or "\0" in line or _END.match(line) for line in script):
             raise ValueError(f"{name}: a line of a script has no line break and is not `endscript`")
@@ -266,5 +344,8 @@ def render(stanza: Stanza, header: Sequence[str] = ()) -> str:
 
 
 def ignored(name: str, taboo: Sequence[str] = TABOO) -> bool:
-    """Whether a name in an included directory is skipped. A dot at the beginning is not matched by the `*` of the list."""
+    """Whether a name in an included directory is skipped.
+
+    A dot at the beginning is not matched by the `*` of the list.
+    """
     return not name.startswith(".") and name.endswith(tuple(taboo))

@@ -1,6 +1,8 @@
-"""Who says that a place is to have a file system mounted: fstab(5), mount and automount units (systemd.mount(5)), autofs (auto.master(5)).
+"""Who says that a place is to have a file system mounted: fstab(5), mount and automount units
+(systemd.mount(5)), autofs (auto.master(5)).
 
-What a package ships below /usr/lib does not count: those are file systems of the kernel, and images that may or may not be there.
+What a package ships below /usr/lib does not count: those are file systems of the kernel, and images that may
+or may not be there.
 """
 
 from __future__ import annotations
@@ -42,11 +44,17 @@ def advice(file: str) -> str:
     """What is to be done so that a file names the place no more."""
     if file == fstab.PATH:
         return f"take its line out of {file}"
-    return f"remove {file}, and then run: systemctl daemon-reload" if file.endswith(_SUFFIXES) else f"take it out of {file}"
+    return (
+        f"remove {file}, and then run: systemctl daemon-reload"
+        if file.endswith(_SUFFIXES)
+        else f"take it out of {file}"
+    )
 
 
 def place_of(unit: str) -> str:
-    """The mount point in the name of a unit, which is the only one that systemd takes (systemd-escape --path)."""
+    """The mount point in the name of a unit, which is the only one that systemd takes (systemd-escape
+    --path).
+    """
     stem = unit.rpartition(".")[0]
     path = "" if stem == "-" else stem.replace("-", "/")
     plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), path).encode("latin-1", "replace")
@@ -64,7 +72,9 @@ def _by_units(names: Names, text: Text) -> Iterator[tuple[str, str]]:
 
 
 def _counts(directory: str, content: str | None) -> bool:
-    """Whether a unit is none that is masked, and none that was made of a line in fstab, which may have gone since."""
+    """Whether a unit is none that is masked, and none that was made of a line in fstab, which may have gone
+    since.
+    """
     if content is None:
         return not directory.startswith(_GENERATED)
     return content != "" and f"SourcePath={fstab.PATH}" not in content.splitlines()
@@ -77,7 +87,9 @@ def _by_autofs(names: Names, text: Text) -> Iterator[tuple[str, str]]:
             if place != _DIRECT:
                 yield fstab.plain(place), file
             elif table.startswith("/"):
-                yield from ((fstab.plain(path), table) for path, _ in _rows(text(table)) if path.startswith("/"))
+                yield from (
+                    (fstab.plain(path), table) for path, _ in _rows(text(table)) if path.startswith("/")
+                )
 
 
 def _rows(content: str | None) -> Iterator[tuple[str, str]]:

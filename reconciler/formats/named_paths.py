@@ -1,7 +1,10 @@
-"""Absolute paths that a text names, whatever program reads it: in quotes, after `=`, `:` and options, in JSON, INI and YAML. Pure.
+"""Absolute paths that a text names, whatever program reads it: in quotes, after `=`, `:` and options, in
+JSON, INI and YAML.
 
-A path has a key: the word before it. It tells whether what is at the path is data or a log, which a program writes or shows, or a thing by
-which it runs.
+Pure.
+
+A path has a key: the word before it. It tells whether what is at the path is data or a log, which a program
+writes or shows, or a thing by which it runs.
 """
 
 from __future__ import annotations
@@ -20,18 +23,94 @@ _LIST = Late(r"\s*([A-Za-z_][\w.-]*)[\"']?\s*[:=]\s*[\[|>]?\s*")
 _PIECES = Late(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _DATA = frozenset(
     (
-        *("alias", "archive", "archives", "backup", "backups", "basedir", "cache", "cachedir", "chdir", "cwd", "data", "datadir"),
-        *("dest", "destination", "dir", "directories", "directory", "exclude", "excludes", "home", "homes", "ignore"),
-        *("location", "log", "logdir", "logfile", "logging", "logs", "media", "model", "models", "mount", "mountpoint", "out"),
-        *("output", "pid", "pidfile", "share", "sock", "socket", "sources", "spool", "static", "storage", "store", "temp", "tempdir"),
+        *(
+            "alias",
+            "archive",
+            "archives",
+            "backup",
+            "backups",
+            "basedir",
+            "cache",
+            "cachedir",
+            "chdir",
+            "cwd",
+            "data",
+            "datadir",
+        ),
+        *(
+            "dest",
+            "destination",
+            "dir",
+            "directories",
+            "directory",
+            "exclude",
+            "excludes",
+            "home",
+            "homes",
+            "ignore",
+        ),
+        *(
+            "location",
+            "log",
+            "logdir",
+            "logfile",
+            "logging",
+            "logs",
+            "media",
+            "model",
+            "models",
+            "mount",
+            "mountpoint",
+            "out",
+        ),
+        *(
+            "output",
+            "pid",
+            "pidfile",
+            "share",
+            "sock",
+            "socket",
+            "sources",
+            "spool",
+            "static",
+            "storage",
+            "store",
+            "temp",
+            "tempdir",
+        ),
         *("tmp", "tmpdir", "upload", "uploads", "volume", "volumes", "workdir", "www"),
     )
 )
 """Last pieces of keys whose paths hold what a program writes, keeps or shows."""
 _RUNS = frozenset(
     (
-        *("bin", "cmd", "command", "conf", "config", "exec", "ext", "extension", "extensions", "hook", "hooks", "include"),
-        *("includes", "lib", "library", "module", "modules", "plugin", "plugins", "program", "rules", "script", "scripts"),
+        *(
+            "bin",
+            "cmd",
+            "command",
+            "conf",
+            "config",
+            "exec",
+            "ext",
+            "extension",
+            "extensions",
+            "hook",
+            "hooks",
+            "include",
+        ),
+        *(
+            "includes",
+            "lib",
+            "library",
+            "module",
+            "modules",
+            "plugin",
+            "plugins",
+            "program",
+            "rules",
+            "script",
+            "scripts",
+        ),
     )
 )
 """Pieces of keys whose paths hold what a program runs or goes by."""
@@ -45,14 +124,18 @@ _DATA_ENDS = Late(
 
 @frozen
 class NamedPath:
-    """`runs`: the key says that a program runs or goes by what is there, so that a directory counts as well."""
+    """`runs`: the key says that a program runs or goes by what is there, so that a
+    directory counts as well.
+    """
 
     path: str
     runs: bool = False
 
 
 def named_paths(text: str) -> Iterator[NamedPath]:
-    """The paths in the lines of a text that are no comment, but for those of data and of the system, each once."""
+    """The paths in the lines of a text that are no comment, but for those of data and of the system, each
+    once.
+    """
     seen: set[tuple[str, str]] = set()
     told: set[str] = set()
     for found in _PATH.finditer(text):
@@ -64,7 +147,11 @@ def named_paths(text: str) -> Iterator[NamedPath]:
         pieces = _pieces(_key(text, start, before))
         runs = not _RUNS.isdisjoint(pieces)
         path = path.rstrip("/.*") if path.endswith(("/", "/.", "/*")) else path
-        if path.strip("/") and path not in told and (runs or not (_is_data(pieces) or _DATA_ENDS.fullmatch(path))):
+        if (
+            path.strip("/")
+            and path not in told
+            and (runs or not (_is_data(pieces) or _DATA_ENDS.fullmatch(path)))
+        ):
             told.add(path)
             yield NamedPath(path, runs)
 
@@ -83,7 +170,9 @@ def _key(text: str, start: int, before: str) -> str:
 
 
 def _is_data(pieces: list[str]) -> bool:
-    return pieces[-1:] != [] and (pieces[-1] in _DATA or (len(pieces) > 1 and pieces[-1] in ("root", "source")))
+    return pieces[-1:] != [] and (
+        pieces[-1] in _DATA or (len(pieces) > 1 and pieces[-1] in ("root", "source"))
+    )
 
 
 def _pieces(key: str) -> list[str]:

@@ -1,4 +1,6 @@
-"""Figures in the text format of Prometheus, as its node_exporter reads them from a file (version 0.0.4 of the exposition format)."""
+"""Figures in the text format of Prometheus, as its node_exporter reads them from a file (version 0.0.4 of the
+exposition format).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What `install` writes down for the runs by the clock: where figures go and who is told. Root's file, and the names of our own units."""
+"""What `install` writes down for the runs by the clock: where figures go and who is told.
+
+Root's file, and the names of our own units.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,25 @@ from reconciler.core.basics.lazy_regex import Late
 
 FORMAT = 1
 PATH = "/etc/reconciler/reconcile.json"
-APPLY, DRIFT, FAILURE, NOTIFY = "reconciler-apply", "reconciler-drift", "reconciler-failure", "reconciler-notify"
+APPLY, DRIFT, FAILURE, NOTIFY = (
+    "reconciler-apply",
+    "reconciler-drift",
+    "reconciler-failure",
+    "reconciler-notify",
+)
 UNITS = (APPLY, DRIFT, FAILURE, NOTIFY)
 USER = "reconciler"
-"""Who looks for drift. Not a user that systemd makes up for the time (DynamicUser=): the bus turns away whom no account file knows."""
+"""Who looks for drift.
+
+Not a user that systemd makes up for the time (DynamicUser=): the bus turns away whom no account file knows.
+"""
 DRIFT_RECORD = "/var/lib/reconciler/drift.json"
 """Where systemd puts the standard output of the drift check, which itself may write nowhere."""
 
-_FORMS = "https://HOST/PATH, file:/PATH (a file with such an address in it), mailto:NAME@HOST, or command:PROGRAM ARGUMENT ..."
+_FORMS = (
+    "https://HOST/PATH, file:/PATH (a file with such an address in it), mailto:NAME@HOST, or command:PROGRAM"
+    " ARGUMENT ..."
+)
 _ADDRESS = Late(r"//[^\s/?#]+(?:[/?#]\S*)?")
 
 
@@ -30,7 +44,9 @@ class NotSettings(Exception):
 
 @frozen
 class Settings:
-    """`spec` and `commit` are what the units apply; `metrics` and `snapshot` are files, empty for none; `notify` are targets."""
+    """`spec` and `commit` are what the units apply; `metrics` and `snapshot` are files, empty for none;
+    `notify` are targets.
+    """
 
     spec: str = ""
     commit: str = ""

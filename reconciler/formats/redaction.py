@@ -1,6 +1,8 @@
-"""What a snapshot keeps of files that are not ours: the facts that a plan asks for, and nothing else that is in them.
+"""What a snapshot keeps of files that are not ours: the facts that a plan asks for, and nothing else that is
+in them.
 
-Each function takes the text of a file and gives a text that the rest of the program reads the same facts from. None: nothing can be kept.
+Each function takes the text of a file and gives a text that the rest of the program reads the same facts
+from. None: nothing can be kept.
 """
 
 from __future__ import annotations
@@ -26,21 +28,61 @@ _NUMBERS = re.compile(r"^[ \t]*[A-Z_]+[ \t]+(?:0|[1-9][0-9]*)(?=[ \t]*(?:#|$))",
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _SHELL = re.compile(r"/[!-~]*")
 _TOLD = DECIDING | {
-    *("After", "Before", "BindTo", "BindsTo", "Conflicts", "PartOf", "PropagateReloadFrom", "PropagateReloadTo", "PropagatesReloadTo"),
-    *("PropagatesStopTo", "RefuseManualStart", "RefuseManualStop", "ReloadPropagatedFrom", "Requires", "RequiresOverridable", "Requisite"),
-    *("RequisiteOverridable", "Service", "SourcePath", "StopPropagatedFrom", "StopWhenUnneeded", "Unit", "Upholds", "Wants"),
+    *(
+        "After",
+        "Before",
+        "BindTo",
+        "BindsTo",
+        "Conflicts",
+        "PartOf",
+        "PropagateReloadFrom",
+        "PropagateReloadTo",
+        "PropagatesReloadTo",
+    ),
+    *(
+        "PropagatesStopTo",
+        "RefuseManualStart",
+        "RefuseManualStop",
+        "ReloadPropagatedFrom",
+        "Requires",
+        "RequiresOverridable",
+        "Requisite",
+    ),
+    *(
+        "RequisiteOverridable",
+        "Service",
+        "SourcePath",
+        "StopPropagatedFrom",
+        "StopWhenUnneeded",
+        "Unit",
+        "Upholds",
+        "Wants",
+    ),
 }
 """What a unit is tied to, and what decides about its jobs: unit names and closed words."""
 _NOTED = DECIDING | NAMED | {"ExecReload"}
 _PLAIN = re.compile(r"[A-Za-z0-9_.@:/~ -]*")
 """A closed word, the name of a unit, or a path."""
 _TIMER = re.compile(r"[ \t]*On(?:Calendar|Unit(?:In)?ActiveSec)[ \t]*=[^\n\\]*")
-_HARMLESS = frozenset(("cert-authority", "expiry-time", "from", "permitlisten", "permitopen", "principals", "restrict", "tunnel"))
+_HARMLESS = frozenset(
+    (
+        "cert-authority",
+        "expiry-time",
+        "from",
+        "permitlisten",
+        "permitopen",
+        "principals",
+        "restrict",
+        "tunnel",
+    )
+)
 """Options of keys whose value is no secret; that of `command` and `environment` can be one."""
 
 
 def passwords(text: str) -> str:
-    """passwd(5), shadow(5), group(5), gshadow: instead of a password only whether there is one, and whether it is locked."""
+    """passwd(5), shadow(5), group(5), gshadow: instead of a password only whether there is one, and whether
+    it is locked.
+    """
     rows = (line.split(":") for line in text.split("\n") if ":" in line and not line.startswith("#"))
     return "".join(":".join([row[0], _password(row[1]), *row[2:]]) + "\n" for row in rows)
 
@@ -90,7 +132,9 @@ def policies(text: str) -> str | None:
     included = [value for name, value, _ in config.directives if name == "include"]
     if any(set(word) & set("\"'\\{}\n") for word in (*patterns, *included)):
         return None
-    kept = "".join(f"include {value}\n" for value in included) + "".join(f'"{pattern}" {{\n}}\n' for pattern in patterns)
+    kept = "".join(f"include {value}\n" for value in included) + "".join(
+        f'"{pattern}" {{\n}}\n' for pattern in patterns
+    )
     again = logrotate.parse(kept)
     return kept if [pattern for stanza in again.stanzas for pattern in stanza.patterns] == patterns else None
 
@@ -101,9 +145,11 @@ def times(text: str) -> str:
 
 
 def keys(text: str, ours: Collection[str]) -> tuple[str, bool] | None:
-    """authorized_keys: the keys with their options and comments, and whether a comment was left out since it looks like a secret.
+    """authorized_keys: the keys with their options and comments, and whether a comment was left out since it
+    looks like a secret.
 
-    None if a line is no key, or an option of a key that is not ours could hold a secret. `ours` are the fingerprints of the keys that are.
+    None if a line is no key, or an option of a key that is not ours could hold a secret. `ours` are the
+    fingerprints of the keys that are.
     """
     kept: list[str] = []
     shortened = False
@@ -111,7 +157,9 @@ def keys(text: str, ours: Collection[str]) -> tuple[str, bool] | None:
         if authorized_keys.is_idle(line):
             continue
         key = authorized_keys.read(line)
-        if key is None or (key.fingerprint not in ours and any(not _is_harmless(name) for name, _ in key.options)):
+        if key is None or (
+            key.fingerprint not in ours and any(not _is_harmless(name) for name, _ in key.options)
+        ):
             return None
         short = replace(key, comment="").render() if key.comment and holds_secret(key.comment) else line
         shortened = shortened or short != line
@@ -120,7 +168,11 @@ def keys(text: str, ours: Collection[str]) -> tuple[str, bool] | None:
 
 
 def _is_harmless(option: str) -> bool:
-    return option in _HARMLESS or option.removeprefix("no-") in authorized_keys.FLAGS or option in ("no-touch-required", "verify-required")
+    return (
+        option in _HARMLESS
+        or option.removeprefix("no-") in authorized_keys.FLAGS
+        or option in ("no-touch-required", "verify-required")
+    )
 
 
 FACTS: Mapping[str, Callable[[str], str]] = {
@@ -143,7 +195,9 @@ _UNITS = (
 
 
 def package_unit(text: str) -> str:
-    """A unit file that is not ours: what enables it, whether it ends by itself and can be told to reload, and why it may be refused."""
+    """A unit file that is not ours: what enables it, whether it ends by itself and can be told to reload, and
+    why it may be refused.
+    """
     return _unit(text, names=False)
 
 
@@ -171,7 +225,9 @@ def _unit(text: str, *, names: bool) -> str:
 
 def with_module(*modules: str) -> Callable[[str], str]:
     """pam.d(5): the lines that ask one of these modules."""
-    return lambda text: "".join(f"{line}\n" for line in text.splitlines() if any(module in line for module in modules))
+    return lambda text: "".join(
+        f"{line}\n" for line in text.splitlines() if any(module in line for module in modules)
+    )
 
 
 _SKELETON = re.compile(r"/etc/skel/(?!\.ssh/).*")
@@ -182,7 +238,10 @@ _EXCERPTS: tuple[tuple[re.Pattern[str], Callable[[str], str | None]], ...] = (
     (re.compile(r"/etc/logrotate\.conf|/etc/logrotate\.d/[^/]+"), policies),
     (re.compile(r"/(?:etc|run|lib|usr/lib)/systemd/system/logrotate\.timer(?:\.d/[^/]+\.conf)?"), times),
     (re.compile(_UNITS), package_unit),
-    (re.compile(rf"{_UNITS}\.d/[^/]+\.conf|/(?:etc|run|usr/lib)/systemd/system/service\.d/[^/]+\.conf"), drop_in),
+    (
+        re.compile(rf"{_UNITS}\.d/[^/]+\.conf|/(?:etc|run|usr/lib)/systemd/system/service\.d/[^/]+\.conf"),
+        drop_in,
+    ),
     (_SKELETON, only()),
     (re.compile(r"/etc/ssh/sshd_config(?:\.d/[^/]+)?"), sshd_config.decisive),
     (re.compile(r"/etc/sudoers(?:\.d/[^/]+)?"), policy.without_secrets),

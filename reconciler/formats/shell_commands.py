@@ -1,7 +1,7 @@
 """Commands in the text of a shell script or in one argv: which files are run, sourced or interpreted by it.
 
-This is a reading for a reviewer, not a shell: no expansion but of variables that the text itself sets, no control flow. A text that cannot
-be split gives what can be read of it.
+This is a reading for a reviewer, not a shell: no expansion but of variables that the text itself sets, no
+control flow. A text that cannot be split gives what can be read of it.
 """
 
 from __future__ import annotations
@@ -17,24 +17,44 @@ from reconciler.core.basics.lazy_regex import Late
 SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "fish", "rbash"))
 _MODULES = Late(r"python[\d.]*|pypy[\d.]*")
 """Interpreters that import modules from the working directory with `-m`."""
-_INTERPRETERS = Late(r"python[\d.]*|pypy[\d.]*|perl|ruby|node|nodejs|php[\d.]*|lua[\d.]*|tclsh|wish|Rscript|expect|guile|deno|bun")
+_INTERPRETERS = Late(
+    r"python[\d.]*|pypy[\d.]*|perl|ruby|node|nodejs|php[\d.]*|lua[\d.]*|tclsh|wish|Rscript|expect|guile|deno|bun"
+)
 _ARGUMENTS_RUN = frozenset(
-    "ansible-playbook apt apt-get at batch composer crontab depmod dpkg dpkg-deb gdb insmod java kexec ld.so logrotate make "  # noqa: SIM905
-    "modprobe pip pip3 rpm run-parts source supervisord systemd-nspawn systemd-sysusers systemd-tmpfiles update-alternatives "
+    "ansible-playbook apt apt-get at batch composer crontab depmod dpkg dpkg-deb gdb insmod "  # noqa: SIM905
+    "java kexec ld.so logrotate make "
+    "modprobe pip pip3 rpm run-parts source supervisord systemd-nspawn systemd-sysusers systemd-tmpfiles"
+    " update-alternatives "
     "visudo .".split()
 )
-"""Programs for which a file that an argument names is as good as a program: a script, a package, a module, a configuration that runs."""
+"""Programs for which a file that an argument names is as good as a program: a script, a package, a module, a
+configuration that runs.
+"""
 _OPTIONS_RUN: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("awk", "gawk", "mawk", "nawk", "sed"), ("-f", "--file")),
     **dict.fromkeys(("docker", "docker-compose", "podman"), ("-f", "--file", "--env-file")),
     "git": ("-C", "--git-dir", "--exec-path", "-c"),
     "npm": ("--prefix", "-C"),
-    **dict.fromkeys(("gunicorn", "uvicorn", "uv"), ("--chdir", "--pythonpath", "-c", "--config", "--app-dir", "--project", "--directory")),
+    **dict.fromkeys(
+        ("gunicorn", "uvicorn", "uv"),
+        ("--chdir", "--pythonpath", "-c", "--config", "--app-dir", "--project", "--directory"),
+    ),
     **dict.fromkeys(("vim", "vi", "nvim", "ex"), ("-S", "-u", "-s")),
-    **dict.fromkeys(("nginx", "apache2", "httpd", "sshd", "dnsmasq", "rsyslogd", "exim4", "haproxy"), ("-c", "-C", "-f", "-conf-file")),
+    **dict.fromkeys(
+        ("nginx", "apache2", "httpd", "sshd", "dnsmasq", "rsyslogd", "exim4", "haproxy"),
+        ("-c", "-C", "-f", "-conf-file"),
+    ),
     "rsync": ("-e", "--rsh"),
     "start-stop-daemon": ("-x", "--exec", "-a", "--startas"),
-    "tar": ("-I", "--use-compress-program", "--to-command", "--checkpoint-action", "--rsh-command", "-F", "--info-script"),
+    "tar": (
+        "-I",
+        "--use-compress-program",
+        "--to-command",
+        "--checkpoint-action",
+        "--rsh-command",
+        "-F",
+        "--info-script",
+    ),
 }
 """Programs of which only the value of such an option is run."""
 WRAPPERS: Mapping[str, tuple[str, int]] = {
@@ -67,9 +87,31 @@ WRAPPERS: Mapping[str, tuple[str, int]] = {
     "watch": ("n", 0),
     "xargs": ("adEILnPs", 0),
 }
-"""Programs that run the program that follows: their short options that take a value, and how many words stand before the program."""
-AS_SOMEBODY = frozenset(("sudo", "doas", "su", "runuser", "gosu", "setuidgid", "chpst", "s6-setuidgid", "start-as"))
-_KEYWORDS = frozenset(("if", "then", "elif", "else", "while", "until", "do", "!", "{", "time", "case", "in", "exec", "eval", "builtin"))
+"""Programs that run the program that follows: their short options that take a value, and how many words stand
+before the program.
+"""
+AS_SOMEBODY = frozenset(
+    ("sudo", "doas", "su", "runuser", "gosu", "setuidgid", "chpst", "s6-setuidgid", "start-as")
+)
+_KEYWORDS = frozenset(
+    (
+        "if",
+        "then",
+        "elif",
+        "else",
+        "while",
+        "until",
+        "do",
+        "!",
+        "{",
+        "time",
+        "case",
+        "in",
+        "exec",
+        "eval",
+        "builtin",
+    )
+)
 _ENDS = frozenset((";", ";;", "|", "||", "&", "&&", "(", ")", "|&", "\n"))
 _ASSIGNMENT = Late(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _VARIABLE = Late(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
@@ -80,7 +122,10 @@ _MOST = 200_000
 
 @frozen
 class Command:
-    """One simple command. `directory` is where it runs, as far as the text says; `variables` are those set in front of it or before."""
+    """One simple command.
+
+    `directory` is where it runs, as far as the text says; `variables` are those set in front of it or before.
+    """
 
     words: tuple[str, ...]
     directory: str = ""
@@ -129,13 +174,17 @@ def _tokens(line: str) -> list[str]:
         return re.split(r"[\s\"']+|(?<=[;|&()])|(?=[;|&()])", line)
 
 
-def _command(words: Sequence[str], directory: str, known: dict[str, str], fed: tuple[str, ...]) -> Command | None:
+def _command(
+    words: Sequence[str], directory: str, known: dict[str, str], fed: tuple[str, ...]
+) -> Command | None:
     fed = (*fed, *(_expanded(after, known) for word, after in pairwise(words) if word == "<"))
     plain = [_expanded(word, known) for word in _without_redirections(words) if word]
     while plain and plain[0] in _KEYWORDS:
         plain = plain[1:]
     own: dict[str, str] = {}
-    exported = plain[1:] if plain[:1] in (["export"], ["declare"], ["readonly"], ["local"], ["typeset"]) else plain
+    exported = (
+        plain[1:] if plain[:1] in (["export"], ["declare"], ["readonly"], ["local"], ["typeset"]) else plain
+    )
     while exported and (found := _ASSIGNMENT.fullmatch(exported[0])):
         own[found[1]], exported = found[2], exported[1:]
     if own and exported is not plain:
@@ -159,7 +208,9 @@ def _without_redirections(words: Sequence[str]) -> Iterator[str]:
 
 
 def _expanded(word: str, known: Mapping[str, str]) -> str:
-    return _VARIABLE.sub(lambda found: known.get(found[1] or found[2], found[0]), word) if "$" in word else word
+    return (
+        _VARIABLE.sub(lambda found: known.get(found[1] or found[2], found[0]), word) if "$" in word else word
+    )
 
 
 def _joined(path: str, directory: str) -> str:
@@ -172,9 +223,11 @@ def _joined(path: str, directory: str) -> str:
 
 
 def run_files(words: Sequence[str], directory: str = "", depth: int = 0) -> Iterator[str]:
-    """The absolute paths of what a command runs: the program, what it runs in turn, and scripts that it interprets.
+    """The absolute paths of what a command runs: the program, what it runs in turn, and scripts that it
+    interprets.
 
-    The words are those of one argv. `directory` is where it runs; an interpreter that imports modules from there names it.
+    The words are those of one argv. `directory` is where it runs; an interpreter that imports modules from
+    there names it.
     """
     if not words or depth > _MOST_NESTED:
         return
@@ -204,7 +257,9 @@ def _run_in_turn(name: str, rest: list[str], directory: str, depth: int) -> Iter
         yield from _paths(_values(rest, _OPTIONS_RUN[name]), directory)
 
 
-_SUBSTITUTED = Late(r"(?:\s-\w*c|\beval|\bsource|(?:^|[\s;&])\.)\s+[\"']?(?:\$\(|`|<\()\s*(?:cat|head|tail|<)\s*((?:~[\w-]*)?/[^\s)`\"']+)")
+_SUBSTITUTED = Late(
+    r"(?:\s-\w*c|\beval|\bsource|(?:^|[\s;&])\.)\s+[\"']?(?:\$\(|`|<\()\s*(?:cat|head|tail|<)\s*((?:~[\w-]*)?/[^\s)`\"']+)"
+)
 """A text that a shell runs as it reads it from a file."""
 
 
@@ -216,11 +271,15 @@ def _reads_commands(words: Sequence[str]) -> bool:
     if name in AS_SOMEBODY or name in WRAPPERS:
         return name in WRAPPERS and _reads_commands(wrapped(name, list(words[1:])))
     is_shell = name in SHELLS or _INTERPRETERS.fullmatch(name) is not None
-    return is_shell and all(word.startswith("-") and not word.endswith("c") for word in words[1:] if word != "-")
+    return is_shell and all(
+        word.startswith("-") and not word.endswith("c") for word in words[1:] if word != "-"
+    )
 
 
 def _wrapper(name: str, rest: list[str], directory: str, depth: int) -> Iterator[str]:
-    """The program behind a wrapper; beside it the directory of chroot, and the file from which xargs takes what a shell runs."""
+    """The program behind a wrapper; beside it the directory of chroot, and the file from which xargs takes
+    what a shell runs.
+    """
     if name == "chroot":
         yield from _paths([word for word in rest if not word.startswith("-")][:1], directory)
     elif name == "xargs" and not SHELLS.isdisjoint(rest):
@@ -234,17 +293,27 @@ def _found(rest: list[str], directory: str, depth: int) -> Iterator[str]:
         argv = rest[at + 1 :]
         yield from run_files(argv, directory, depth + 1)
         program = argv[0].rpartition("/")[2] if argv else ""
-        if program == "{}" or (argv[1:2] == ["{}"] and (program in SHELLS or _INTERPRETERS.fullmatch(program))):
+        if program == "{}" or (
+            argv[1:2] == ["{}"] and (program in SHELLS or _INTERPRETERS.fullmatch(program))
+        ):
             yield from _paths([word for word in rest[:at] if word.startswith(("/", "~"))], directory)
 
 
-def text_files(text: str, directory: str = "", depth: int = 0, variables: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The absolute paths of everything that a text of the shell runs, with what its variables make others load or run."""
+def text_files(
+    text: str, directory: str = "", depth: int = 0, variables: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """The absolute paths of everything that a text of the shell runs, with what its variables make others
+    load or run.
+    """
     for command in commands(text, directory, variables):
         yield from variable_files(command.variables or {})
         if command.words and command.words[0] == "alias":
             for word in command.words[1:]:
-                yield from text_files(word.partition("=")[2], command.directory, depth + 1) if depth < _MOST_NESTED else ()
+                yield from (
+                    text_files(word.partition("=")[2], command.directory, depth + 1)
+                    if depth < _MOST_NESTED
+                    else ()
+                )
             continue
         yield from run_files(command.words, command.directory, depth)
         if command.fed and _reads_commands(command.words):
@@ -252,7 +321,18 @@ def text_files(text: str, directory: str = "", depth: int = 0, variables: Mappin
     yield from (found[1] for found in _SUBSTITUTED.finditer(text) if depth == 0)
 
 
-_LOADED = ("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "PATH", "PYTHONPATH", "PERL5LIB", "PERLLIB", "RUBYLIB", "NODE_PATH", "GCONV_PATH")
+_LOADED = (
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+    "LD_AUDIT",
+    "PATH",
+    "PYTHONPATH",
+    "PERL5LIB",
+    "PERLLIB",
+    "RUBYLIB",
+    "NODE_PATH",
+    "GCONV_PATH",
+)
 _RUN = (
     "BASH_ENV",
     "ENV",
@@ -281,7 +361,9 @@ def variable_files(variables: Mapping[str, str]) -> Iterator[str]:
 
 
 def wrapped(name: str, rest: list[str]) -> list[str]:
-    """The argv that a wrapper of this name runs, by the words that follow the wrapper; empty where it runs none."""
+    """The argv that a wrapper of this name runs, by the words that follow the wrapper; empty where it runs
+    none.
+    """
     valued, before = WRAPPERS[name]
     while rest:
         word = rest[0]
@@ -313,7 +395,9 @@ def _as_somebody(name: str, rest: list[str], directory: str, depth: int) -> Iter
             who = word.partition("=")[2]
     if name in ("su", "runuser"):
         names = [
-            word for at, word in enumerate(rest) if not word.startswith("-") and (at == 0 or rest[at - 1] not in ("-c", "-s", "-g", "-u"))
+            word
+            for at, word in enumerate(rest)
+            if not word.startswith("-") and (at == 0 or rest[at - 1] not in ("-c", "-s", "-g", "-u"))
         ]
         who = who if who != "root" or "-u" in rest else next(iter(names), "root")
         text = next((rest[at + 1] for at, word in enumerate(rest[:-1]) if word in ("-c", "--command")), "")
@@ -343,7 +427,9 @@ _GIT = ("HEAD", "config", "objects", "packed-refs", "refs", "refs/heads")
 
 
 def specification_places(path: str, *, commit: bool) -> Iterator[str]:
-    """What decides about what is applied: the file, or where it is taken from a commit, the repository that it may be in."""
+    """What decides about what is applied: the file, or where it is taken from a commit, the repository that
+    it may be in.
+    """
     if not commit:
         yield path
         return
@@ -387,7 +473,9 @@ def _values(rest: Sequence[str], options: Sequence[str]) -> list[str]:
     """The values of these options, in the next word, behind `=`, or a path right behind a letter."""
     following = [rest[at + 1] for at, word in enumerate(rest[:-1]) if word in options]
     following += [word[2:] for word in rest if word[:2] in options and word[2:3] == "/"]
-    return following + [word.partition("=")[2] for word in rest if "=" in word and word.partition("=")[0] in options]
+    return following + [
+        word.partition("=")[2] for word in rest if "=" in word and word.partition("=")[0] in options
+    ]
 
 
 def _paths(rest: Sequence[str], directory: str) -> Iterator[str]:

@@ -1,8 +1,7 @@
 """Commands that end the shell which reads a file by `.`: exit, logout, exec.
 
-This is a reading for a reviewer, not a shell: functions and subshells end nothing by being read, and whether a condition holds is not
-known.
-Source: the Shell Command Language of POSIX, bash(1).
+This is a reading for a reviewer, not a shell: functions and subshells end nothing by being read, and whether
+a condition holds is not known. Source: the Shell Command Language of POSIX, bash(1).
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ _MOST = 20_000
 """Characters of a text that are looked at."""
 _QUOTED = r"'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|`[^`]*`|\$\((?:[^()]|\([^()]*\))*\)|\$\{[^}]*\}|\w+\+?=\([^)]*\)"
 _PART = Late(
-    r"(?P<blank>(?:[ \t\r]|\\\n)+)|(?P<comment>#[^\n]*)|<<-?[ \t]*(?P<quote>['\"]?)\\?(?P<here>[A-Za-z0-9_.]+)(?P=quote)"
+    r"(?P<blank>(?:[ \t\r]|\\\n)+)|(?P<comment>#[^\n]*)|<<-?["
+    r" \t]*(?P<quote>['\"]?)\\?(?P<here>[A-Za-z0-9_.]+)(?P=quote)"
     rf"|(?P<operator>&&|\|\||;;&?|;&|\|&|[;|\n()]|&(?!>))|(?P<word>(?:{_QUOTED}|&>|[<>]&|[^\s;|&()])+)|(?P<other>.)",
     re.DOTALL,
 )
@@ -31,7 +31,10 @@ _REDIRECTION = Late(r"\d*(?:[<>]|&>).*")
 
 @frozen
 class Ending:
-    """A command that ends the shell. `command` is the command in words, `certain`: no condition is before it."""
+    """A command that ends the shell.
+
+    `command` is the command in words, `certain`: no condition is before it.
+    """
 
     command: str
     certain: bool
@@ -93,7 +96,11 @@ class _Reading:
             self._guarded = part in _GUARDS or (self._guarded and part == "\n" and is_empty)
 
     def _opened(self) -> Iterator[Ending]:
-        name = [word for word in self._words if word not in _FILLS and word not in _CONDITIONS and word not in ("{", "case", "function")]
+        name = [
+            word
+            for word in self._words
+            if word not in _FILLS and word not in _CONDITIONS and word not in ("{", "case", "function")
+        ]
         if self._inside[-1:] == ["case"] and not self._words:
             return  # the parenthesis before a pattern
         self._defines = self._defines or bool(name)

@@ -1,6 +1,8 @@
-"""Lines of tmpfiles.d(5), as far as they can be judged without systemd: of a wrong one systemd-tmpfiles takes no notice but an error.
+"""Lines of tmpfiles.d(5), as far as they can be judged without systemd: of a wrong one systemd-tmpfiles takes
+no notice but an error.
 
-Source: tmpfiles.c of systemd 252 and 257. A release may know more letters, so an unknown one is only told where none could be meant.
+Source: tmpfiles.c of systemd 252 and 257. A release may know more letters, so an unknown one is only told
+where none could be meant.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ _MODE = Late(r"-|[:~]*[0-7]{1,4}")
 
 @frozen
 class Removal:
-    """A line that removes. `whole`: the path with all that is in it, or all that is in it; `glob`: what matches the path."""
+    """A line that removes.
+
+    `whole`: the path with all that is in it, or all that is in it; `glob`: what matches the path.
+    """
 
     path: str
     whole: bool
@@ -27,9 +32,15 @@ class Removal:
 
 
 def removals(text: str) -> Iterator[Removal]:
-    """The lines that remove something at once (r, R, D) or once it is old (those of directories with an age)."""
+    """The lines that remove something at once (r, R, D) or once it is old (those of
+    directories with an age).
+    """
     for words, line in _lines(text):
-        letter, path, age = words[0][:1], f"/{'/'.join(filter(None, words[1].split('/')))}", (words[5:6] or ["-"])[0]
+        letter, path, age = (
+            words[0][:1],
+            f"/{'/'.join(filter(None, words[1].split('/')))}",
+            (words[5:6] or ["-"])[0],
+        )
         whole = letter in "RD" or (letter in "deCvqQ" and age not in ("-", ""))
         if whole or letter == "r":
             yield Removal(path, whole, letter in "rRe", line)

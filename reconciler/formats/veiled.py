@@ -1,7 +1,9 @@
-"""Files of somebody else's without their values: whoever declares a value can tell whether the file has it, and nobody reads another one.
+"""Files of somebody else's without their values: whoever declares a value can tell whether the file has it,
+and nobody reads another one.
 
-Unit files, drop-ins and logrotate policies: a plan compares them value by value, and shows of what is not ours only which differ. Only for
-files that every account of their host can read. A value that could be a secret is left out even so: a short one could be guessed.
+Unit files, drop-ins and logrotate policies: a plan compares them value by value, and shows of what is not
+ours only which differ. Only for files that every account of their host can read. A value that could be a
+secret is left out even so: a short one could be guessed.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from reconciler.formats import logrotate
 from reconciler.formats.systemd import unit, unit_spelling
 
 Leaves = dict[str, dict[str, list[str]]]
-"""Values by section and name; in a file that is not to be read digests, and nothing for a value that is left out."""
+"""Values by section and name; in a file that is not to be read digests, and nothing for a value that is left
+out.
+"""
 
 OTHER = "(not in the snapshot)"
 """Stands for a value that is none of those that are known."""
@@ -25,22 +29,29 @@ _POLICY = re.compile(r"/etc/logrotate\.d/[^/]+")
 _SECRET = ("Environment", "SetCredential")
 """How directives begin whose values say nothing by their names."""
 _DECISIVE = ("Condition", "Assert")
-"""How directives begin that a plan looks up on the host: with another value it would look up something else."""
+"""How directives begin that a plan looks up on the host: with another value it would
+look up something else.
+"""
 
 
 def veiled(path: str, text: str) -> Leaves | None:
-    """The digests of a file's values; None for a file of which a plan compares no values, or that has more in it than values."""
+    """The digests of a file's values; None for a file of which a plan compares no values, or that has more in
+    it than values.
+    """
     leaves = _leaves(path, text)
     if leaves is None:
         return None
     return {
-        section: {name: [_digest(path, section, name, value) for value in values] for name, values in names.items()}
+        section: {
+            name: [_digest(path, section, name, value) for value in values] for name, values in names.items()
+        }
         for section, names in leaves.items()
     }
 
 
 def unveiled(path: str, digests: Leaves, known: Sequence[str]) -> str:
-    """A text of which plan and host make the same, with the values that the `known` texts of that path have, and OTHER for the others.
+    """A text of which plan and host make the same, with the values that the `known` texts of that path have,
+    and OTHER for the others.
 
     Raises ValueError where that cannot be told.
     """
@@ -78,7 +89,10 @@ def _leaves(path: str, text: str) -> Leaves | None:
         return None
     if any(unit.STRAY in (section, *names) for section, names in sections.items()):
         return None
-    return {section: {name: _listed(value) for name, value in names.items()} for section, names in sections.items()}
+    return {
+        section: {name: _listed(value) for name, value in names.items()}
+        for section, names in sections.items()
+    }
 
 
 def _listed(value: str | list[str]) -> list[str]:
@@ -107,10 +121,16 @@ def _leaves_of_policy(text: str) -> Leaves | None:
 def _patterns(path: str, text: str) -> Iterator[tuple[str, str, str]]:
     """The logs that all policies in a text are for."""
     if _POLICY.fullmatch(path):
-        yield from (("paths", "", pattern) for stanza in logrotate.parse(text).stanzas for pattern in stanza.patterns)
+        yield from (
+            ("paths", "", pattern) for stanza in logrotate.parse(text).stanzas for pattern in stanza.patterns
+        )
 
 
 def _policy(leaves: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
-    directives = tuple((name, value) for name, values in leaves.get("directives", {}).items() for value in values)
-    scripts = tuple((name, tuple(values[0].split("\n"))) for name, values in leaves.get("scripts", {}).items())
+    directives = tuple(
+        (name, value) for name, values in leaves.get("directives", {}).items() for value in values
+    )
+    scripts = tuple(
+        (name, tuple(values[0].split("\n"))) for name, values in leaves.get("scripts", {}).items()
+    )
     return logrotate.render(logrotate.Stanza(tuple(leaves.get("paths", {}).get("", ())), directives, scripts))

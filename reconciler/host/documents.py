@@ -8,10 +8,15 @@ LIMIT = 64 * 1024 * 1024
 
 
 def save_private(path: str, content: bytes) -> str:
-    """Write a file that only its owner can read, replacing an older one. Returns the problem, empty if there was none."""
+    """Write a file that only its owner can read, replacing an older one.
+
+    Returns the problem, empty if there was none.
+    """
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
         with open(descriptor, "wb") as file:
             os.fchmod(descriptor, 0o600)
             file.write(content)
@@ -38,7 +43,9 @@ def read_document(path: str) -> tuple[bytes, str]:
 def save_new(path: str, content: bytes) -> str:
     """Write a file that is not there yet. Returns the problem, empty if there was none."""
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644), "wb") as file:
+        with open(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644), "wb"
+        ) as file:
             file.write(content)
     except FileExistsError:
         return f"{path} exists already; name a new file"

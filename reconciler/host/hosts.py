@@ -34,7 +34,9 @@ def machine_id(host: HostView) -> str:
 
 
 def static_hostname(host: HostView) -> str:
-    """The name in /etc/hostname as hostname(5) has it: the first line that is no comment; empty when there is none."""
+    """The name in /etc/hostname as hostname(5) has it: the first line that is no comment; empty when there is
+    none.
+    """
     return _first_line(host, "/etc/hostname")
 
 

@@ -21,7 +21,10 @@ _TIMEOUT = 10.0
 
 @frozen
 class StateFacts:
-    """The state directory as it lies there. `wrong` says what is not as we make it; `damaged` names databases that were put aside."""
+    """The state directory as it lies there.
+
+    `wrong` says what is not as we make it; `damaged` names databases that were put aside.
+    """
 
     exists: bool
     readable: bool = True
@@ -47,7 +50,11 @@ def state_facts(directory: str) -> StateFacts:
     for name in names:
         path = f"{directory}/{name}"
         wrong += _wrong(path, os.lstat(path), _PRIVATE[name]) if name in _PRIVATE else []
-    return StateFacts(exists=True, wrong=tuple(wrong), damaged=tuple(name for name in names if name.startswith(f"{DATABASE}.damaged-")))
+    return StateFacts(
+        exists=True,
+        wrong=tuple(wrong),
+        damaged=tuple(name for name in names if name.startswith(f"{DATABASE}.damaged-")),
+    )
 
 
 def _wrong(path: str, found: os.stat_result, mode: int) -> Iterable[str]:
@@ -85,7 +92,11 @@ def own_units(root: str = "/") -> tuple[str, ...]:
         names = os.listdir(os.path.join(root, _UNITS.lstrip("/")))
     except OSError:
         return ()
-    return tuple(sorted(name for name in names if name.startswith("reconciler-") and name.endswith((".service", ".timer"))))
+    return tuple(
+        sorted(
+            name for name in names if name.startswith("reconciler-") and name.endswith((".service", ".timer"))
+        )
+    )
 
 
 def unit_states(names: Iterable[str]) -> dict[str, Mapping[str, str]]:
@@ -99,7 +110,10 @@ def unit_states(names: Iterable[str]) -> dict[str, Mapping[str, str]]:
     done = run(["systemctl", "show", "--no-pager", f"--property={wanted}", "--", *names], timeout=_TIMEOUT)
     if done.rc:
         raise HostError("systemd cannot be asked", done.message)
-    blocks = [dict(line.split("=", 1) for line in text.splitlines() if "=" in line) for text in done.out.decode().split("\n\n")]
+    blocks = [
+        dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        for text in done.out.decode().split("\n\n")
+    ]
     return {block["Id"]: block for block in blocks if "Id" in block}
 
 
@@ -118,7 +132,11 @@ def systemd_says() -> tuple[str, str]:
 
 def versions() -> dict[str, str]:
     """Of what we are made of."""
-    return {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version, "kernel": platform.release()}
+    return {
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "kernel": platform.release(),
+    }
 
 
 def running_hostname() -> str:

@@ -6,7 +6,17 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import Account, Action, Attributes, Check, EndSessions, Gate, Unit, WriteFile, path_of
+from reconciler.core.actions import (
+    Account,
+    Action,
+    Attributes,
+    Check,
+    EndSessions,
+    Gate,
+    Unit,
+    WriteFile,
+    path_of,
+)
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, Entry, PreImage, Receipt, UnitNode, UnitState
 from reconciler.host.accounts.name_service import NameService
@@ -27,7 +37,8 @@ _ARCHIVES = "/var/lib/reconciler/archive"
 class LiveHost:
     """The machine itself; another root than `/` only for tests: there systemd is never asked.
 
-    Paths, account names and the list of units are read once and kept: make a new object, or `forget`, after others may have changed them.
+    Paths, account names and the list of units are read once and kept: make a new object, or `forget`, after
+    others may have changed them.
     """
 
     running: bool
@@ -38,7 +49,9 @@ class LiveHost:
         self._paths = SafeRoot(root)
         self._service = NameService(self._paths.read) if root == "/" else None
         self._ids = Ids(self._paths, self._service)
-        self._files = Files(self._paths, KernelOwnership(self._ids), self._ids, f"{root.rstrip('/')}{_ARCHIVES}")
+        self._files = Files(
+            self._paths, KernelOwnership(self._ids), self._ids, f"{root.rstrip('/')}{_ARCHIVES}"
+        )
         self._asked: Systemd | None = None
         self._judged: dict[WriteFile, ActionFailed | None] = {}
 
@@ -131,15 +144,23 @@ class LiveHost:
         try:
             return self._execute(action)
         except BaseException:
-            # A policy that was accepted was accepted together with this one; of all else each was judged by itself.
-            self._judged = {written: problem for written, problem in self._judged.items() if written.check is not Check.LOGROTATE}
+            # A policy that was accepted was accepted together with this one; of all else each was judged by
+            # itself.
+            self._judged = {
+                written: problem
+                for written, problem in self._judged.items()
+                if written.check is not Check.LOGROTATE
+            }
             raise
 
     def _execute(self, action: Action) -> Receipt:
         match action:
             case Unit():
                 if not self.running:
-                    raise ActionFailed("no systemd is running", f"{action.verb.value}: boot with systemd, or use --root for a tree")
+                    raise ActionFailed(
+                        "no systemd is running",
+                        f"{action.verb.value}: boot with systemd, or use --root for a tree",
+                    )
                 failpoints.hit("unit.asking")
                 receipt = self._systemd().execute(action)
                 failpoints.hit("unit.answered")
@@ -149,7 +170,9 @@ class LiveHost:
 
                 return pass_gate(self._systemd(), action) if self.running else Receipt()
             case Account():
-                from reconciler.host.accounts.commands import execute_account  # a plan runs no account command
+                from reconciler.host.accounts.commands import (
+                    execute_account,
+                )  # a plan runs no account command
 
                 self._files.sync()  # as before a removal: an account may be shut
                 self.remove_stale_locks()
@@ -157,14 +180,19 @@ class LiveHost:
             case EndSessions():
                 from reconciler.host.accounts.sessions import end_sessions  # starts programs
 
-                return end_sessions(self._ids, action, running=self.running) if self.root == "/" else Receipt()
+                return (
+                    end_sessions(self._ids, action, running=self.running) if self.root == "/" else Receipt()
+                )
             case _:
                 if isinstance(action, WriteFile) and self._is_judged(action):
                     self._judge(action)
                 return Receipt(self._files.execute(action))
 
     def _is_judged(self, action: WriteFile) -> bool:
-        """Whether a program of this host has to accept it first. Where no systemd runs, none has a unit to start."""
+        """Whether a program of this host has to accept it first.
+
+        Where no systemd runs, none has a unit to start.
+        """
         return bool(action.check) and self.root == "/" and (self.running or action.check is not Check.SYSTEMD)
 
     def _judge(self, action: WriteFile) -> None:
@@ -179,7 +207,10 @@ class LiveHost:
         failpoints.hit("write.judged")
 
     def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:
-        """Watch units that were started until so long after that: those that do not stay up, with the reason. Raises Unreadable."""
+        """Watch units that were started until so long after that: those that do not stay up, with the reason.
+
+        Raises Unreadable.
+        """
         found = self._systemd().settle(units, seconds) if self.running else {}
         failpoints.hit("probe.seen")
         return found
@@ -191,9 +222,11 @@ class LiveHost:
         remove_stale_locks(self.root)
 
     def look_twice(self, seconds: float = 0.4) -> None:
-        """From now on a service whose process is younger than that is watched until it is so old, before it is said to run. 0: no more.
+        """From now on a service whose process is younger than that is watched until it is so old, before it
+        is said to run. 0: no more.
 
-        With `settle` this is why an apply does not take one lucky look at a service between two crashes for success.
+        With `settle` this is why an apply does not take one lucky look at a service between two crashes for
+        success.
         """
         if self.running:
             self._systemd().patience = seconds

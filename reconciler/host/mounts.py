@@ -36,7 +36,9 @@ def _text(path: str) -> str | None:
 
 
 def of_its_own(point: str) -> bool:
-    """Whether a mount point is another file system than the directory it is in: a bind mount may be the same one."""
+    """Whether a mount point is another file system than the directory it is in: a bind mount may be the same
+    one.
+    """
     try:
         return os.lstat(point).st_dev != os.lstat(os.path.dirname(point)).st_dev
     except OSError:

@@ -1,4 +1,6 @@
-"""Telling somebody: a POST of JSON, a mail through the host's own sendmail, or a program that gets the JSON on its standard input."""
+"""Telling somebody: a POST of JSON, a mail through the host's own sendmail, or a program that gets the JSON
+on its standard input.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ _SUBJECT = 120
 
 
 def deliver(target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
-    """Tell one target. Raises HostError, whose text names no address of a webhook: such an address is often a secret."""
+    """Tell one target.
+
+    Raises HostError, whose text names no address of a webhook: such an address is often a secret.
+    """
     match dict(target):
         case {"webhook": str(url)}:
             _post(url, event)
@@ -25,7 +30,9 @@ def deliver(target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         case {"command": [*words]} if words and all(isinstance(word, str) for word in words):
             _run(words, json.dumps(event).encode() + b"\n")
         case _:
-            raise HostError("nobody was told", "a target is not as `reconciler install` writes it; run that again")
+            raise HostError(
+                "nobody was told", "a target is not as `reconciler install` writes it; run that again"
+            )
 
 
 def _address_in(path: str) -> str:
@@ -50,7 +57,10 @@ def _post(url: str, event: Mapping[str, Any]) -> None:
         raise HostError("the webhook was not told", "its address does not begin with https://")
     try:
         request = urllib.request.Request(  # noqa: S310  # the scheme was looked at
-            url, json.dumps(event).encode(), {"Content-Type": "application/json", "User-Agent": "reconciler"}, method="POST"
+            url,
+            json.dumps(event).encode(),
+            {"Content-Type": "application/json", "User-Agent": "reconciler"},
+            method="POST",
         )
         # No proxy of the environment: a unit has none, and a shell's would make the two differ.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect())
@@ -69,9 +79,17 @@ def _letter(to: str, event: Mapping[str, Any]) -> bytes:
 
     letter = EmailMessage()
     letter["To"] = to
-    letter["Subject"] = "".join(char for char in str(event["text"]).partition("\n")[0] if char.isprintable())[:_SUBJECT]
+    letter["Subject"] = "".join(char for char in str(event["text"]).partition("\n")[0] if char.isprintable())[
+        :_SUBJECT
+    ]
     letter["Auto-Submitted"] = "auto-generated"
-    lines = [str(event["text"]), "", *(f"  {address}" for address in event.get("addresses", ())), "", str(event.get("hint", ""))]
+    lines = [
+        str(event["text"]),
+        "",
+        *(f"  {address}" for address in event.get("addresses", ())),
+        "",
+        str(event.get("hint", "")),
+    ]
     letter.set_content("\n".join(lines).rstrip() + "\n")
     return letter.as_bytes()
 

@@ -1,4 +1,6 @@
-"""Which paths dpkg has installed, as its own lists tell: they are read, no program is run, so a file tree can be asked too."""
+"""Which paths dpkg has installed, as its own lists tell: they are read, no program is run, so a file tree can
+be asked too.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,10 @@ _LISTS = "/var/lib/dpkg/info"
 
 
 def packaged(view: HostView, directories: Collection[str]) -> frozenset[str]:
-    """The paths directly in these directories that belong to a package; none where there is no dpkg. Raises Unreadable, UnsafePath."""
+    """The paths directly in these directories that belong to a package; none where there is no dpkg.
+
+    Raises Unreadable, UnsafePath.
+    """
     found: set[str] = set()
     for name in view.names(_LISTS):
         if not name.endswith(".list"):

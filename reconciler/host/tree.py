@@ -1,13 +1,34 @@
-"""The offline host: a file tree without a running system, for images and for trying things out as an ordinary user."""
+"""The offline host: a file tree without a running system, for images and for trying things out as an ordinary
+user.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 
-from reconciler.core.actions import ABSENT, Account, Action, Attributes, EndSessions, Gate, Unit, WriteFile, path_of
+from reconciler.core.actions import (
+    ABSENT,
+    Account,
+    Action,
+    Attributes,
+    EndSessions,
+    Gate,
+    Unit,
+    WriteFile,
+    path_of,
+)
 from reconciler.core.basics.digest import digest
-from reconciler.core.host import ACCOUNT_FILES, ActionFailed, Entry, HostError, PreImage, Receipt, UnitNode, UnitState
+from reconciler.core.host import (
+    ACCOUNT_FILES,
+    ActionFailed,
+    Entry,
+    HostError,
+    PreImage,
+    Receipt,
+    UnitNode,
+    UnitState,
+)
 from reconciler.host.accounts.offline_edits import AccountEdits, captured
 from reconciler.host.files.files import Files
 from reconciler.host.files.ownership import Ids, KernelOwnership, Ownership, RecordedOwnership
@@ -22,9 +43,12 @@ _NEW_MODES = {"/etc/group": "0644", "/etc/gshadow": "0640"}
 
 
 class TreeHost:
-    """The tree at `root`, its paths seen from there. `state` is the directory beside it for what the tree cannot hold.
+    """The tree at `root`, its paths seen from there.
 
-    As root, owners are real, with the ids of the tree's own account files. Otherwise they are recorded in `state`.
+    `state` is the directory beside it for what the tree cannot hold.
+
+    As root, owners are real, with the ids of the tree's own account files. Otherwise they are recorded in
+    `state`.
     """
 
     running = False
@@ -104,7 +128,9 @@ class TreeHost:
         """As Executor.execute. A Unit action never belongs here."""
         match action:
             case Unit():
-                raise ActionFailed("no systemd is running", f"{action.verb.value}: a tree has no running units")
+                raise ActionFailed(
+                    "no systemd is running", f"{action.verb.value}: a tree has no running units"
+                )
             case Account():
                 self._edit_accounts(action)
             case EndSessions() | Gate():
@@ -114,7 +140,10 @@ class TreeHost:
         return Receipt()
 
     def prepare(self, actions: Sequence[Action]) -> None:
-        """As Executor.prepare. Accounts that come next to each other are written together, the rest is each by itself here."""
+        """As Executor.prepare.
+
+        Accounts that come next to each other are written together, the rest is each by itself here.
+        """
         self._batched = True
 
     def finish(self) -> Mapping[str, str]:

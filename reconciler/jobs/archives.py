@@ -31,8 +31,8 @@ Copies = Mapping[str, Entry]
 class Listing:
     """The archives of a job, the oldest first, each with its copies.
 
-    `strange` is what looks like an archive and is none, by destination; `problems` are destinations that could not be read. `doubts` says
-    by destination and id why an archive is in doubt.
+    `strange` is what looks like an archive and is none, by destination; `problems` are destinations that
+    could not be read. `doubts` says by destination and id why an archive is in doubt.
     """
 
     archives: tuple[Copies, ...]
@@ -48,7 +48,9 @@ class Listing:
 
 @frozen
 class Judgement:
-    """What a verification of one copy told. `differences`: files that are not as in the archive, which is no fault of it.
+    """What a verification of one copy told.
+
+    `differences`: files that are not as in the archive, which is no fault of it.
 
     `sidecar`: what is wrong with the file that has its sum, which is none either.
     """
@@ -70,7 +72,10 @@ class Verified:
 
 @frozen
 class Restored:
-    """What was given back, from where, and what tar complained about. `passed` are newer archives that were no good, with the reason."""
+    """What was given back, from where, and what tar complained about.
+
+    `passed` are newer archives that were no good, with the reason.
+    """
 
     manifest: Manifest
     destination: str
@@ -105,7 +110,10 @@ def _manifest(copies: Copies) -> Manifest:
 
 
 def as_data(copies: Copies, doubts: Mapping[str, Mapping[str, str]] | None = None) -> dict[str, Any]:
-    """One archive as `list --json` shows it. `verified` is false if any copy is known to be bad, null if none is proved to be good."""
+    """One archive as `list --json` shows it.
+
+    `verified` is false if any copy is known to be bad, null if none is proved to be good.
+    """
     found = _manifest(copies)
     verdicts = [False if entry.problem else entry.manifest.verified for entry in copies.values()]
     doubtful = [why for path in copies if (why := (doubts or {}).get(path, {}).get(found.id))]
@@ -118,7 +126,11 @@ def as_data(copies: Copies, doubts: Mapping[str, Mapping[str, str]] | None = Non
         "bytes": found.bytes,
         "verified": False if False in verdicts else True if True in verdicts else None,
         "doubt": doubtful[0] if doubtful else None,
-        "accepted": {"by": found.accepted_by, "at": manifests.timestamp(found.accepted_at)} if found.accepted_at is not None else None,
+        "accepted": (
+            {"by": found.accepted_by, "at": manifests.timestamp(found.accepted_at)}
+            if found.accepted_at is not None
+            else None
+        ),
         "destinations": list(copies),
         "left_out": list(found.left_out),
         "problems": [f"{path}: {entry.problem}" for path, entry in copies.items() if entry.problem],
@@ -127,7 +139,10 @@ def as_data(copies: Copies, doubts: Mapping[str, Mapping[str, str]] | None = Non
 
 
 def _until(at: str) -> float:
-    """The point in time that `at` means, in seconds since the epoch; without one the end of time. Raises Refused."""
+    """The point in time that `at` means, in seconds since the epoch; without one the end of time.
+
+    Raises Refused.
+    """
     until = manifests.seconds_of(at) if at else None
     if at and until is None:
         detail = f"{at!r}: write an id that `backup list` shows, or a time such as 2026-11-23T02:00"
@@ -136,7 +151,11 @@ def _until(at: str) -> float:
 
 
 def _ids(found: Listing, at: str) -> list[str]:
-    """The archives that `at` may mean, the newest first, good, bad or unreadable: the id itself, or all up to a time. Raises Refused."""
+    """The archives that `at` may mean, the newest first, good, bad or unreadable: the id itself, or all up to
+    a time.
+
+    Raises Refused.
+    """
     known = {_manifest(copies).id: _manifest(copies).started for copies in found.archives}
     for _, strange in found.strange:
         known.setdefault(strange.id, manifests.started_of(strange.id))
@@ -153,8 +172,8 @@ def _ids(found: Listing, at: str) -> list[str]:
 def verify(job: Job, at: str, *, everything: bool, compare: bool, lock_directory: str = RUN) -> Verified:
     """Read one archive, or all, in all destinations; write down what came of it. Raises JobBusy, HostError.
 
-    Without `at` it is the newest there is, whatever is known of it. An archive that was bad and reads well again is good again: what
-    counts is the sum.
+    Without `at` it is the newest there is, whatever is known of it. An archive that was bad and reads well
+    again is good again: what counts is the sum.
     """
     with job_lock(f"backup-{job.name}", lock_directory):
         found = listing(job)
@@ -168,7 +187,11 @@ def verify(job: Job, at: str, *, everything: bool, compare: bool, lock_directory
             if _manifest(copies).id in chosen
             for path, entry in copies.items()
         ]
-        judged += [Judgement(path, strange.id, strange.problem) for path, strange in found.strange if strange.id in chosen]
+        judged += [
+            Judgement(path, strange.id, strange.problem)
+            for path, strange in found.strange
+            if strange.id in chosen
+        ]
         return Verified(tuple(judged), found.problems)
 
 
@@ -181,8 +204,12 @@ def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
             with descriptor(directory.open(manifest.archive)) as fd:
                 checked = look_into(fd, manifest)
                 problem = checked.problem
-                manifest = replace(manifest, entries=checked.entries or manifest.entries, data=checked.data or manifest.data)
-                differences = tar.compare(fd, manifest.compress, manifest.sources) if compare and not problem else ()
+                manifest = replace(
+                    manifest, entries=checked.entries or manifest.entries, data=checked.data or manifest.data
+                )
+                differences = (
+                    tar.compare(fd, manifest.compress, manifest.sources) if compare and not problem else ()
+                )
         sidecar = store.sum_problem(directory, manifest)
         if directory.size(manifest.archive) is not None:
             try:
@@ -193,10 +220,12 @@ def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
 
 
 def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
-    """Unpack an archive, or some paths of it, into a new or empty directory that stands for `/`, with the directories that lead there.
+    """Unpack an archive, or some paths of it, into a new or empty directory that stands for `/`, with the
+    directories that lead there.
 
-    The sum is checked first; a bad copy is passed over for another. Without an id an archive of which no copy is good is passed over for
-    an older one, which is told. Raises Refused, HostError: then the directory has nothing in it, unless it was tar that failed.
+    The sum is checked first; a bad copy is passed over for another. Without an id an archive of which no copy
+    is good is passed over for an older one, which is told. Raises Refused, HostError: then the directory has
+    nothing in it, unless it was tar that failed.
     """
     found = listing(job)
     if found.problems and not found.archives and not found.strange:
@@ -211,7 +240,9 @@ def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
         for path, fd, manifest in _sound(by_id.get(ident, {}), wrong):
             with restore_target(to) as target:
                 leading = _leading(manifest, paths)
-                warnings = tar.extract(fd, manifest.compress, target, paths, leading, as_root=environment.is_root())
+                warnings = tar.extract(
+                    fd, manifest.compress, target, paths, leading, as_root=environment.is_root()
+                )
                 if not manifest.above:
                     as_on_the_host(target, above(manifest.sources))
             return Restored(manifest, path, warnings, (*problems, *wrong), tuple(passed))
@@ -227,7 +258,9 @@ def _sound(copies: Copies, problems: list[str]) -> Iterator[tuple[str, int, Mani
             continue
         with Directory(path) as directory, descriptor(directory.open(entry.manifest.archive)) as fd:
             if tar.sum_of(fd) != entry.manifest.sha256:
-                problems.append(f"{path}: the sum of {entry.manifest.archive} is not the one that was recorded")
+                problems.append(
+                    f"{path}: the sum of {entry.manifest.archive} is not the one that was recorded"
+                )
             elif entry.manifest.verified is False:
                 problems.append(f"{path}: {entry.manifest.archive} did not pass its last verification")
             else:
@@ -237,13 +270,21 @@ def _sound(copies: Copies, problems: list[str]) -> Iterator[tuple[str, int, Mani
 def _leading(manifest: Manifest, paths: Sequence[str]) -> list[str]:
     """The directories in the archive that lead to these paths: those above the sources, and those in them."""
     inside = {
-        parent for path in paths for parent in fstab.parents(path) if any(f"{parent}/".startswith(f"{one}/") for one in manifest.sources)
+        parent
+        for path in paths
+        for parent in fstab.parents(path)
+        if any(f"{parent}/".startswith(f"{one}/") for one in manifest.sources)
     }
-    recorded = {parent for path in paths for parent in (*fstab.parents(path), "/") if parent in manifest.above}
+    recorded = {
+        parent for path in paths for parent in (*fstab.parents(path), "/") if parent in manifest.above
+    }
     return sorted(inside | recorded)
 
 
 def _must_be_plain(path: str) -> None:
     """Raises Refused."""
     if not path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")[1:]):
-        raise Refused("not the path of a file that was backed up", f"{path!r}: write it as it was on the host, absolute and plain")
+        raise Refused(
+            "not the path of a file that was backed up",
+            f"{path!r}: write it as it was on the host, absolute and plain",
+        )

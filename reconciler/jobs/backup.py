@@ -1,4 +1,6 @@
-"""Running a backup job: make an archive, prove it, put it in its place in every destination, then let go of old ones."""
+"""Running a backup job: make an archive, prove it, put it in its place in every destination, then let go of
+old ones.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ from reconciler.jobs import store
 from reconciler.jobs.pruning import Pruned, prune_directory
 
 _SOFT = 75
-"""A command in `before` that ends with this says: not now (sysexits' EX_TEMPFAIL, borgmatic's soft failure)."""
+"""A command in `before` that ends with this says: not now (sysexits' EX_TEMPFAIL,
+borgmatic's soft failure).
+"""
 
 Tell = Callable[[str], None]
 
@@ -36,7 +40,9 @@ class NotNow(HostError):
 
 @frozen
 class Done:
-    """What a run did. `made` are the destinations that have the new archive, `failed` the others with the reason.
+    """What a run did.
+
+    `made` are the destinations that have the new archive, `failed` the others with the reason.
 
     `doubts` says by destination why the new archive is in doubt there.
     """
@@ -49,7 +55,10 @@ class Done:
 
 
 def run(job: Job, tell: Tell, lock_directory: str = RUN) -> Done:
-    """One run of a job. Raises JobBusy, Refused, NotNow, HostError: then no archive was made, and none was removed."""
+    """One run of a job.
+
+    Raises JobBusy, Refused, NotNow, HostError: then no archive was made, and none was removed.
+    """
     with job_lock(f"backup-{job.name}", lock_directory):
         ident = manifests.new_id(environment.microseconds(), environment.random_hex(4))
         _may_begin(job)
@@ -77,14 +86,19 @@ def _may_begin(job: Job) -> None:
 
 
 def _all_mounted(job: Job) -> None:
-    """A disk that is not mounted must not be archived as an empty directory. A command before may have mounted it. Raises Refused."""
+    """A disk that is not mounted must not be archived as an empty directory.
+
+    A command before may have mounted it. Raises Refused.
+    """
     inside = [] if job.one_file_system else apart(job.sources, job.exclude, job.destinations, named_places())
     for path in (*job.sources, *inside):
         _must_be_mounted(path)
 
 
 def refusal(job: Job) -> str:
-    """Why a run that began now would be refused, as far as that can be told without running its commands; empty if it would not be."""
+    """Why a run that began now would be refused, as far as that can be told without running its commands;
+    empty if it would not be.
+    """
     try:
         _may_begin(job)
         if not job.before:  # one of them may be what mounts it
@@ -110,7 +124,9 @@ def _is_usable(path: str) -> None:
 
 
 def _must_be_writable(path: str) -> None:
-    """Raises Refused where the destination is there, on a file system that takes nothing; UnsafePath, Unreadable."""
+    """Raises Refused where the destination is there, on a file system that takes nothing; UnsafePath,
+    Unreadable.
+    """
     _is_usable(path)
     if look(path) is not None:
         with Directory(path) as directory:
@@ -119,11 +135,16 @@ def _must_be_writable(path: str) -> None:
 
 
 def _must_be_mounted(path: str) -> None:
-    """Raises Refused where fstab or a unit says that `path` lies on a file system, and that one is not mounted."""
+    """Raises Refused where fstab or a unit says that `path` lies on a file system, and that one is not
+    mounted.
+    """
     named = named_places()
     place = not_mounted(path, named, mount_points())
     if place:
-        detail = f"{path}: {named[place]} names {place}, and nothing is mounted there. Mount it, or {advice(named[place])}"
+        detail = (
+            f"{path}: {named[place]} names {place}, and nothing is mounted there. Mount it, or"
+            f" {advice(named[place])}"
+        )
         raise Refused("a file system is not mounted", detail)
 
 
@@ -154,7 +175,8 @@ def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Man
         except (TargetError, Refused) as problem:
             failed[path] = problem
         except HostError as problem:
-            # tar itself failed, or the first copy could not be read: another destination will not help, but what is made is made.
+            # tar itself failed, or the first copy could not be read: another destination will not help, but
+            # what is made is made.
             if not made:
                 raise
             failed[path] = problem
@@ -172,7 +194,9 @@ def _none_made(failed: Mapping[str, HostError]) -> HostError:
     return kind("no destination can be used", told)
 
 
-def _make_in(directory: Directory, job: Job, ident: str, started: int, first: tuple[str, Manifest] | None) -> Manifest:
+def _make_in(
+    directory: Directory, job: Job, ident: str, started: int, first: tuple[str, Manifest] | None
+) -> Manifest:
     before = [entry for entry in store.scan(directory, job.name).entries if entry.good]
     _has_room(directory, before, first)
     partial = store.partial_name(job.name, ident, job.suffix)
@@ -187,17 +211,24 @@ def _make_in(directory: Directory, job: Job, ident: str, started: int, first: tu
     return found
 
 
-def _has_room(directory: Directory, before: Sequence[store.Entry], first: tuple[str, Manifest] | None) -> None:
+def _has_room(
+    directory: Directory, before: Sequence[store.Entry], first: tuple[str, Manifest] | None
+) -> None:
     wanted = first[1].bytes if first else before[-1].manifest.bytes if before else 1
     free = directory.free()
     if free < wanted:
-        raise Refused("too little space is left", f"{directory.path} has {free} bytes free, the last archive took {wanted}")
+        raise Refused(
+            "too little space is left",
+            f"{directory.path} has {free} bytes free, the last archive took {wanted}",
+        )
 
 
 def _archived(fd: int, job: Job, ident: str, started: int) -> Manifest:
     directories = above(job.sources)
     left_out = _left_out(job)
-    contents = Contents(job.sources, job.exclude, job.destinations, job.one_file_system, job.compress, directories)
+    contents = Contents(
+        job.sources, job.exclude, job.destinations, job.one_file_system, job.compress, directories
+    )
     written = tar.create(fd, contents)
     found = Manifest(
         id=ident,
@@ -220,10 +251,16 @@ def _archived(fd: int, job: Job, ident: str, started: int) -> Manifest:
 
 
 def _left_out(job: Job) -> tuple[str, ...]:
-    """Mount points below sources that `one_file_system` leaves out, as they are when the archive is begun. tar adds what it met besides."""
+    """Mount points below sources that `one_file_system` leaves out, as they are when the archive is begun.
+    tar adds what it met besides.
+    """
     if not job.one_file_system:
         return ()
-    return tuple(place for place in apart(job.sources, job.exclude, job.destinations, mount_points()) if of_its_own(place))
+    return tuple(
+        place
+        for place in apart(job.sources, job.exclude, job.destinations, mount_points())
+        if of_its_own(place)
+    )
 
 
 def _copied(fd: int, path: str, original: Manifest) -> Manifest:
@@ -241,14 +278,19 @@ def _proved(fd: int, found: Manifest) -> Manifest:
 
 
 def look_into(fd: int, found: Manifest) -> Checked:
-    """An archive, read from the disk: what is wrong with it, and what is in it. Raises ArchiveError when it cannot be read."""
+    """An archive, read from the disk: what is wrong with it, and what is in it.
+
+    Raises ArchiveError when it cannot be read.
+    """
     if tar.sum_of(fd) != found.sha256:
         return Checked("its sum is not the one that was recorded")
     return tar.check(fd, found.compress, found.sources)
 
 
 def _doubt(job: Job, path: str, ident: str) -> str:
-    """Why the new archive is in doubt beside those that are there; empty if it is not, or nothing can be said."""
+    """Why the new archive is in doubt beside those that are there; empty if it is not, or nothing can be
+    said.
+    """
     try:
         with Directory(path) as directory:
             return store.scan(directory, job.name).doubts.get(ident, "")

@@ -1,4 +1,6 @@
-"""Whether the archives of a backup job are as somebody relies on: recent enough, good, and as large as they were."""
+"""Whether the archives of a backup job are as somebody relies on: recent enough, good, and as large as they
+were.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,10 @@ class Condition:
 
 
 def condition(job: Job, now: int) -> Condition:
-    """How the archives of a job are in all its destinations. The oldest of the newest counts: each destination is to have one."""
+    """How the archives of a job are in all its destinations.
+
+    The oldest of the newest counts: each destination is to have one.
+    """
     reasons: list[str] = []
     newest: list[int] = []
     for path in job.destinations:
@@ -43,7 +48,11 @@ def condition(job: Job, now: int) -> Condition:
                 return Condition(known=False, reasons=(str(problem),))
             found = Found()
             reasons += [str(problem)] if _is_there(path) else []
-        usable = [entry.manifest.started for entry in found.entries if not entry.problem and entry.manifest.verified is not False]
+        usable = [
+            entry.manifest.started
+            for entry in found.entries
+            if not entry.problem and entry.manifest.verified is not False
+        ]
         newest += usable[-1:]
         reasons += _of_destination(job, path, found, usable[-1] if usable else None, now)
     return Condition(known=True, reasons=tuple(dict.fromkeys(reasons)), newest=min(newest, default=None))
@@ -63,21 +72,34 @@ def _of_destination(job: Job, path: str, found: Found, newest: int | None, now: 
     if strange is not None and (last is None or strange.id > last.manifest.id):
         yield strange.problem
     elif last is not None and (last.problem or last.manifest.verified is False):
-        yield f"{path}: the newest archive, {last.manifest.id}, is bad: {last.problem or 'it did not pass its last verification'}"
+        yield (
+            f"{path}: the newest archive, {last.manifest.id}, is bad:"
+            f" {last.problem or 'it did not pass its last verification'}"
+        )
     elif last is not None and last.manifest.id in found.doubts:
         why = found.doubts[last.manifest.id]
-        yield f"{path}: the newest archive shrank: {why}; if that is meant: reconciler backup accept {job.name}"
+        yield (
+            f"{path}: the newest archive shrank: {why}; if that is meant: reconciler backup accept {job.name}"
+        )
     if newest is None:
         if _is_overdue(job, now):
             yield f"{path}: there is no good archive, and max_age is {timespan.words(job.max_age)}"
     elif newest > now + _SKEW:
-        yield f"{path}: the newest archive is of {manifests.timestamp(newest)}: the clock was wrong then, or is now"
+        yield (
+            f"{path}: the newest archive is of {manifests.timestamp(newest)}: the clock was wrong then, or"
+            " is now"
+        )
     elif job.max_age and now - newest > job.max_age:
-        yield f"{path}: the newest good archive is {timespan.words(now - newest)} old, and max_age is {timespan.words(job.max_age)}"
+        yield (
+            f"{path}: the newest good archive is {timespan.words(now - newest)} old, and max_age is"
+            f" {timespan.words(job.max_age)}"
+        )
 
 
 def _is_overdue(job: Job, now: int) -> bool:
-    """Whether a job that has no archive at all should have one by now: it is declared for longer than `max_age`."""
+    """Whether a job that has no archive at all should have one by now: it is declared for longer than
+    `max_age`.
+    """
     if not job.max_age:
         return False
     try:

@@ -19,14 +19,26 @@ def names(directory: str = job.DIRECTORY) -> list[str]:
     if look(directory) is None:
         return []
     with Directory(directory) as found:
-        return [name.removesuffix(_SUFFIX) for name in found.names() if name.endswith(_SUFFIX) and not name.startswith(".")]
+        return [
+            name.removesuffix(_SUFFIX)
+            for name in found.names()
+            if name.endswith(_SUFFIX) and not name.startswith(".")
+        ]
 
 
 def load(name: str, directory: str = job.DIRECTORY) -> Job:
-    """One job. It decides what runs as root, so nobody else may be able to write it. Raises NoSuchJob, Refused, UnsafePath, Unreadable."""
+    """One job.
+
+    It decides what runs as root, so nobody else may be able to write it. Raises NoSuchJob, Refused,
+    UnsafePath, Unreadable.
+    """
     known = names(directory)
     if name not in known or not job.is_name(name):
-        there = f"the jobs of this host are {', '.join(known)}" if known else "this host has none; declare it under `backups:` and apply"
+        there = (
+            f"the jobs of this host are {', '.join(known)}"
+            if known
+            else "this host has none; declare it under `backups:` and apply"
+        )
         raise NoSuchJob("there is no such backup job", f"{name!r}: {there}")
     with Directory(directory) as found:
         content = found.read(name + _SUFFIX)

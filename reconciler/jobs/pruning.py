@@ -22,7 +22,9 @@ _MADE = 1_767_225_600
 
 @frozen
 class Pruned:
-    """What was (or, in a dry run, would be) removed from one destination, the oldest first, and what is to be said about it."""
+    """What was (or, in a dry run, would be) removed from one destination, the oldest first, and what is to be
+    said about it.
+    """
 
     removed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -32,7 +34,13 @@ def decision(found: store.Found, job: Job, now: int, protect: Collection[str] = 
     """What retention says about these archives. A job without any rule keeps everything."""
     doubtful = found.doubts
     archives = [
-        Archive(item.manifest.id, item.manifest.started, item.good, item.manifest.parents, item.manifest.id in doubtful)
+        Archive(
+            item.manifest.id,
+            item.manifest.started,
+            item.good,
+            item.manifest.parents,
+            item.manifest.id in doubtful,
+        )
         for item in found.entries
     ]
     if job.keep == Keep():
@@ -40,10 +48,16 @@ def decision(found: store.Found, job: Job, now: int, protect: Collection[str] = 
     return decide(archives, job.keep, now, job.clock_jump, protect)
 
 
-def prune_directory(directory: Directory, job: Job, now: int, protect: Collection[str] = (), *, dry_run: bool = False) -> Pruned:
+def prune_directory(
+    directory: Directory, job: Job, now: int, protect: Collection[str] = (), *, dry_run: bool = False
+) -> Pruned:
     """Remove what retention lets go. Under the job's lock. Raises TargetError."""
     decided = decision(store.scan(directory, job.name), job, now, protect)
-    notes = (f"nothing was deleted: {decided.refused}{_way_out(decided, directory, job, now)}",) if decided.refused else decided.notes
+    notes = (
+        (f"nothing was deleted: {decided.refused}{_way_out(decided, directory, job, now)}",)
+        if decided.refused
+        else decided.notes
+    )
     for ident in decided.delete if not dry_run else ():
         store.delete(directory, job.name, ident)
     return Pruned(decided.delete, notes)
@@ -52,7 +66,8 @@ def prune_directory(directory: Directory, job: Job, now: int, protect: Collectio
 def _way_out(decided: Decision, directory: Directory, job: Job, now: int) -> str:
     """A clock that is right again stays before an archive that was made while it was wrong, for years maybe.
 
-    A clock that is before this program is wrong now (a host without a battery, before it has the time): then the archive is a real one.
+    A clock that is before this program is wrong now (a host without a battery, before it has the time): then
+    the archive is a real one.
     """
     if not decided.future or now < _MADE:
         return ""
@@ -61,7 +76,9 @@ def _way_out(decided: Decision, directory: Directory, job: Job, now: int) -> str
 
 
 def prune(job: Job, *, dry_run: bool, lock_directory: str = RUN) -> Mapping[str, Pruned]:
-    """Prune every destination. The newest good archive is read first: nothing is deleted on the word of one that has rotted since.
+    """Prune every destination.
+
+    The newest good archive is read first: nothing is deleted on the word of one that has rotted since.
 
     Raises JobBusy, HostError.
     """

@@ -1,8 +1,8 @@
 """Reporting: figures for Prometheus, and telling somebody when the state changes, and only then.
 
-Four things have a state: the apply (fails or not), the drift (there is some or not), the check for drift (fails or not), and the jobs (one
-of them is not well, or none). Each target
-remembers what it was last told of each: one that could not be reached is told at the next report, one that was told is told no second time.
+Four things have a state: the apply (fails or not), the drift (there is some or not), the check for drift
+(fails or not), and the jobs (one of them is not well, or none). Each target remembers what it was last told
+of each: one that could not be reached is told at the next report, one that was told is told no second time.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ class Standing:
 
 @frozen
 class News:
-    """What one run found out. `figures` replace those of before (seconds since the epoch, seconds, numbers); `changes` are added."""
+    """What one run found out.
+
+    `figures` replace those of before (seconds since the epoch, seconds, numbers); `changes` are added.
+    """
 
     standings: Mapping[str, Standing] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
@@ -62,20 +65,28 @@ class News:
 
 
 def settings(path: str = reconcile.PATH) -> Settings:
-    """What `install` wrote down. It says what runs as root, so nobody else may be able to write it. Raises HostError."""
+    """What `install` wrote down.
+
+    It says what runs as root, so nobody else may be able to write it. Raises HostError.
+    """
     directory, _, name = path.rpartition("/")
     try:
         with Directory(directory) as found:
             content = found.read(name)
         return reconcile.parse(content.decode("utf-8", "replace"))
     except Refused as problem:
-        raise HostError("nothing is reported", f"{problem.detail}. `reconciler install` writes it") from problem
+        raise HostError(
+            "nothing is reported", f"{problem.detail}. `reconciler install` writes it"
+        ) from problem
     except reconcile.NotSettings as problem:
         raise HostError("nothing is reported", f"{path}: {problem}") from problem
 
 
 def report(news: News, chosen: Settings, directory: str, host: str, now: int) -> list[str]:
-    """Remember, write the figures, tell who is to be told; what did not work. Raises HostError when nothing can be remembered."""
+    """Remember, write the figures, tell who is to be told; what did not work.
+
+    Raises HostError when nothing can be remembered.
+    """
     problems: list[str] = []
     with report_lock(directory):
         known = _merged(read_report(directory), news, now)
@@ -102,15 +113,28 @@ def _merged(before: Mapping[str, Any], news: News, now: int) -> dict[str, Any]:
         since = standings.get(subject, {}).get("since", now) if same else now
         addresses = list(standing.addresses[:_MOST])
         summary = standing.summary[:_LONGEST]
-        standings[subject] = {"bad": standing.bad, "since": since, "summary": summary, "addresses": addresses, "run": news.run}
+        standings[subject] = {
+            "bad": standing.bad,
+            "since": since,
+            "summary": summary,
+            "addresses": addresses,
+            "run": news.run,
+        }
     figures = {**before.get("figures", {}), **news.figures}
     changes = dict(figures.get("changes", {}))
     for name, number in news.changes.items():
         changes[name] = changes.get(name, 0) + number
-    return {"format": FORMAT, "standings": standings, "figures": {**figures, "changes": changes}, "told": before.get("told", {})}
+    return {
+        "format": FORMAT,
+        "standings": standings,
+        "figures": {**figures, "changes": changes},
+        "told": before.get("told", {}),
+    }
 
 
-def _tell(target: Mapping[str, Any], told: dict[str, bool], known: Mapping[str, Any], host: str, now: int) -> list[str]:
+def _tell(
+    target: Mapping[str, Any], told: dict[str, bool], known: Mapping[str, Any], host: str, now: int
+) -> list[str]:
     problems, standings = [], known["standings"]
     spec = {"commit": known["figures"].get("spec") or None}
     for subject, standing in standings.items():
@@ -151,7 +175,11 @@ def _metrics(figures: Mapping[str, Any]) -> list[Metric]:
     commit = figures.get("commit")
     gauges = (
         ("last_apply_timestamp_seconds", "When the last apply ended.", "last_apply"),
-        ("last_success_timestamp_seconds", "When the last apply ended that left the host as declared.", "last_success"),
+        (
+            "last_success_timestamp_seconds",
+            "When the last apply ended that left the host as declared.",
+            "last_success",
+        ),
         ("run_duration_seconds", "How long the last apply took.", "seconds"),
         ("last_drift_check_timestamp_seconds", "When the last check for drift ended.", "last_check"),
         ("drift_resources", "Objects that were changed on the host outside of the spec.", "drift"),
@@ -162,7 +190,10 @@ def _metrics(figures: Mapping[str, Any]) -> list[Metric]:
     found.append(Metric("reconciler_changes_total", "counter", "Changes made, by action.", changes))
     info = [({"commit": str(commit)}, 1)] if commit else []
     found += job_metrics(figures.get("jobs", ()))
-    return [*found, Metric("reconciler_spec_commit_info", "gauge", "The commit of the spec that was applied last.", info)]
+    return [
+        *found,
+        Metric("reconciler_spec_commit_info", "gauge", "The commit of the spec that was applied last.", info),
+    ]
 
 
 def _gauge(name: str, what: str, value: float | None) -> Metric:

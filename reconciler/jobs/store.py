@@ -1,7 +1,9 @@
-"""The archives of one job in one directory: finding them, finishing one, removing one, and tidying up after a run that was killed.
+"""The archives of one job in one directory: finding them, finishing one, removing one, and tidying up after a
+run that was killed.
 
-`NAME-ID.tar.gz`, its sum `NAME-ID.tar.gz.sha256` and its manifest `NAME-ID.json`, which comes last: without it there is no archive. What is
-not finished has names that begin with `.partial-`, what is being removed one that begins with `.removing-`.
+`NAME-ID.tar.gz`, its sum `NAME-ID.tar.gz.sha256` and its manifest `NAME-ID.json`, which comes last: without
+it there is no archive. What is not finished has names that begin with `.partial-`, what is being removed one
+that begins with `.removing-`.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ _SUFFIXES = tuple(f".tar{suffix}" for suffix in COMPRESSORS.values())
 
 @frozen
 class Entry:
-    """One archive in one directory. `problem`: why it cannot be used, as far as one look at the directory tells."""
+    """One archive in one directory.
+
+    `problem`: why it cannot be used, as far as one look at the directory tells.
+    """
 
     manifest: Manifest
     problem: str = ""
@@ -67,14 +72,20 @@ def scan(directory: Directory, job: str) -> Found:
         sidecar = manifests.stem(job, archive) + _MANIFEST
         # What a killed run left unfinished is neither: the next run finishes it, one way or the other.
         if archive and not names & {sidecar, PARTIAL + sidecar, _REMOVING + sidecar}:
-            strange.append(Strange(archive, f"{directory.path}/{name} has no manifest: it is neither counted nor deleted"))
+            strange.append(
+                Strange(
+                    archive, f"{directory.path}/{name} has no manifest: it is neither counted nor deleted"
+                )
+            )
         ident = manifests.id_in(name, job, r"\.json")
         if ident:
             try:
                 entries.append(_entry(directory, manifests.load(directory.read(name), job, ident)))
             except (NotAManifest, HostError) as problem:
                 strange.append(Strange(ident, f"{directory.path}/{name} cannot be used: {problem}"))
-    return Found(tuple(sorted(entries, key=lambda item: (item.manifest.started, item.manifest.id))), tuple(strange))
+    return Found(
+        tuple(sorted(entries, key=lambda item: (item.manifest.started, item.manifest.id))), tuple(strange)
+    )
 
 
 def _archive_id(name: str, job: str) -> str:
@@ -85,7 +96,9 @@ def _entry(directory: Directory, found: Manifest) -> Entry:
     size = directory.size(found.archive)
     if size is None:
         return Entry(found, "the archive is missing")
-    return Entry(found, "" if size == found.bytes else f"the archive has {size} bytes instead of {found.bytes}")
+    return Entry(
+        found, "" if size == found.bytes else f"the archive has {size} bytes instead of {found.bytes}"
+    )
 
 
 def partial_name(job: str, ident: str, suffix: str) -> str:
@@ -94,7 +107,10 @@ def partial_name(job: str, ident: str, suffix: str) -> str:
 
 
 def publish(directory: Directory, found: Manifest) -> None:
-    """Make the finished partial archive an archive: its own name first, the manifest last. Raises TargetError."""
+    """Make the finished partial archive an archive: its own name first, the manifest last.
+
+    Raises TargetError.
+    """
     stem = manifests.stem(found.job, found.id)
     directory.write(PARTIAL + found.archive + _SUM, _sum_line(found))
     directory.write(PARTIAL + stem + _MANIFEST, manifests.dump(found))
@@ -124,7 +140,11 @@ def sum_problem(directory: Directory, found: Manifest) -> str:
         text = directory.read(name)
     except HostError as problem:
         return f"{name}: {problem.detail or problem.summary}"
-    return "" if text == _sum_line(found) else f"{name} does not say what was recorded; the archive itself is judged by its manifest"
+    return (
+        ""
+        if text == _sum_line(found)
+        else f"{name} does not say what was recorded; the archive itself is judged by its manifest"
+    )
 
 
 def _sum_line(found: Manifest) -> bytes:
@@ -132,7 +152,10 @@ def _sum_line(found: Manifest) -> bytes:
 
 
 def delete(directory: Directory, job: str, ident: str) -> None:
-    """Remove an archive with all that belongs to it, as one: once begun, the next run finishes it. Raises TargetError."""
+    """Remove an archive with all that belongs to it, as one: once begun, the next run finishes it.
+
+    Raises TargetError.
+    """
     stem = manifests.stem(job, ident)
     directory.replace(stem + _MANIFEST, _REMOVING + stem + _MANIFEST)
     directory.sync()
@@ -150,7 +173,10 @@ def _finish_removal(directory: Directory, stem: str) -> None:
 
 
 def tidy(directory: Directory, job: str) -> list[str]:
-    """Finish or undo what a killed run left; what was done. Only under the job's lock: another run's would look the same."""
+    """Finish or undo what a killed run left; what was done.
+
+    Only under the job's lock: another run's would look the same.
+    """
     return list(_tidy(directory, job))
 
 
@@ -192,7 +218,9 @@ def _finish(directory: Directory, job: str, ident: str, left: list[str]) -> str:
 
 def _is_whole(directory: Directory, job: str, ident: str) -> bool:
     try:
-        found = manifests.load(directory.read(f"{PARTIAL}{manifests.stem(job, ident)}{_MANIFEST}"), job, ident)
+        found = manifests.load(
+            directory.read(f"{PARTIAL}{manifests.stem(job, ident)}{_MANIFEST}"), job, ident
+        )
     except (NotAManifest, HostError):
         return False
     return directory.size(found.archive) == found.bytes

@@ -1,7 +1,10 @@
-"""One folder per kind of resource. A folder whose `__init__` has an `ORDER` is a kind: there is no list to forget.
+"""One folder per kind of resource.
 
-`kind.py` has the kind (`KIND`), `model.py` what a spec can say, `observe.py` what a host says, `checks.py` what the host's own facts
-forbid, `importer.py` what `import` reads back. `shared` has what several kinds are made of and knows none of them.
+A folder whose `__init__` has an `ORDER` is a kind: there is no list to forget.
+
+`kind.py` has the kind (`KIND`), `model.py` what a spec can say, `observe.py` what a host says, `checks.py`
+what the host's own facts forbid, `importer.py` what `import` reads back. `shared` has what several kinds are
+made of and knows none of them.
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ from reconciler.core.kind import Kind, Kinds
 
 
 class _Kinds(Mapping[str, Kind]):
-    """All kinds by name; a kind's module is imported when it is first asked for, and costs nothing where a spec has none of it."""
+    """All kinds by name; a kind's module is imported when it is first asked for, and costs nothing where a
+    spec has none of it.
+    """
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = dict.fromkeys(names)
@@ -43,13 +48,25 @@ class _Kinds(Mapping[str, Kind]):
 
 def observer(name: str) -> Callable[[HostView, Sequence[Address]], Mapping[Address, Observed]]:
     """The `observe` of a kind, without the kind: what a host says needs no model of a spec."""
-    observe: Callable[[HostView, Sequence[Address]], Mapping[Address, Observed]] = import_module(f"{__name__}.{name}.observe").observe
+    observe: Callable[[HostView, Sequence[Address]], Mapping[Address, Observed]] = import_module(
+        f"{__name__}.{name}.observe"
+    ).observe
     return observe
 
 
 @cache
 def discover() -> Kinds:
-    """All kinds by name, in the order of their `ORDER`. A kind's own modules are not imported: that is slow."""
+    """All kinds by name, in the order of their `ORDER`.
+
+    A kind's own modules are not imported: that is slow.
+    """
     folders = [module.name for module in iter_modules(__path__) if module.ispkg]
     orders = {name: getattr(import_module(f"{__name__}.{name}"), "ORDER", None) for name in folders}
-    return _Kinds(tuple(sorted((name for name, order in orders.items() if order is not None), key=lambda name: (orders[name], name))))
+    return _Kinds(
+        tuple(
+            sorted(
+                (name for name, order in orders.items() if order is not None),
+                key=lambda name: (orders[name], name),
+            )
+        )
+    )

@@ -1,4 +1,6 @@
-"""What else of a spec would remove, or give away, the archives of a backup job: logrotate, systemd-tmpfiles, directories of services."""
+"""What else of a spec would remove, or give away, the archives of a backup job: logrotate, systemd-tmpfiles,
+directories of services.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +23,33 @@ _TMPFILES = ("/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/local/lib/tmpfiles.d", 
 
 def removed_by_others(spec: Spec, named: Table) -> Iterator[Diagnostic]:
     """Nothing besides its job lets archives go: refused like two resources on one path."""
-    jobs = {place: one.address.name for one in spec.resources for place in getattr(one.resource, "destinations", ())}
+    jobs = {
+        place: one.address.name
+        for one in spec.resources
+        for place in getattr(one.resource, "destinations", ())
+    }
     for declared, found in named if jobs else ():
         for destination, job in jobs.items():
-            by = next((place.path for place in found if _takes(declared, place.use, place.path, destination, job)), "")
+            by = next(
+                (place.path for place in found if _takes(declared, place.use, place.path, destination, job)),
+                "",
+            )
             if by:
                 yield _refused(declared, by, destination, job)
 
 
 def removed_by_tmpfiles(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
     """Lines of tmpfiles.d that remove, or let go by age."""
-    jobs = {place: one.address.name for one in spec.resources for place in getattr(one.resource, "destinations", ())}
-    files = [one for one in spec.resources if one.address.kind == "files" and one.address.name.rpartition("/")[0] in _TMPFILES]
+    jobs = {
+        place: one.address.name
+        for one in spec.resources
+        for place in getattr(one.resource, "destinations", ())
+    }
+    files = [
+        one
+        for one in spec.resources
+        if one.address.kind == "files" and one.address.name.rpartition("/")[0] in _TMPFILES
+    ]
     running = True
     for declared in files if jobs else ():
         for part in kinds["files"].expand(declared, running):
@@ -44,16 +61,24 @@ def removed_by_tmpfiles(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
 
 
 def removed_by_commands(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
-    """Commands that remove the whole destination, or put an empty file system over it: told, for what they do is theirs.
+    """Commands that remove the whole destination, or put an empty file system over it: told, for what they do
+    is theirs.
 
     Of a command only its program is named: an argument may be a secret.
     """
-    jobs = {place: one.address.name for one in spec.resources for place in getattr(one.resource, "destinations", ())}
+    jobs = {
+        place: one.address.name
+        for one in spec.resources
+        for place in getattr(one.resource, "destinations", ())
+    }
     for declared in spec.resources if jobs else ():
         for words in _commands(declared):
             for destination, job in jobs.items():
                 if _destroys(words, destination):
-                    detail = f"{destination} is a destination of backups.{job}; a command with {words[0]} would take its archives away."
+                    detail = (
+                        f"{destination} is a destination of backups.{job}; a command with {words[0]} would"
+                        " take its archives away."
+                    )
                     where = {"address": declared.address, "source": declared.source, "rule": "backup-place"}
                     yield warning("a command removes archives", detail, **where)
 
@@ -71,14 +96,22 @@ def _destroys(words: list[str], destination: str) -> bool:
     around = (destination, *parents(destination))
     programs = {word.rpartition("/")[2] for word in words}
     aimed = any(word.removesuffix("/*").rstrip("/;") in around for word in words)
-    removing = programs & _REMOVERS or ("find" in programs and "-delete" in words) or ("mount" in programs and "tmpfs" in words)
+    removing = (
+        programs & _REMOVERS
+        or ("find" in programs and "-delete" in words)
+        or ("mount" in programs and "tmpfs" in words)
+    )
     return bool(removing) and aimed
 
 
 def _takes(declared: Declared, use: Use, path: str, destination: str, job: str) -> bool:
     if use is Use.OWNED:
         return _is_in(destination, path)
-    return declared.address.kind == "logrotate" and use is Use.WRITES_INTO and _matches_archives(path, destination, job)
+    return (
+        declared.address.kind == "logrotate"
+        and use is Use.WRITES_INTO
+        and _matches_archives(path, destination, job)
+    )
 
 
 def _lets_go(line: tmpfiles.Removal, destination: str, job: str) -> bool:
@@ -101,9 +134,16 @@ def _is_in(path: str, directory: str) -> bool:
 
 def _refused(declared: Declared, by: str, destination: str, job: str) -> Diagnostic:
     detail = (
-        f"{destination} is a destination of backups.{job}, and {declared.address} ({by}) would remove its archives, or give them away. "
-        "Only the job lets archives go, by `keep`. Take the place out of one of the two."
+        f"{destination} is a destination of backups.{job}, and {declared.address} ({by}) would remove its"
+        " archives, or give them away. Only the job lets archives go, by `keep`. Take the place out of one"
+        " of the two."
     )
     return Diagnostic(
-        Severity.ERROR, "archives would be removed", detail, declared.address, declared.source, rule="backup-place", refusal=True
+        Severity.ERROR,
+        "archives would be removed",
+        detail,
+        declared.address,
+        declared.source,
+        rule="backup-place",
+        refusal=True,
     )

@@ -1,6 +1,8 @@
-"""Nobody but root is given a directory of the system, our program, another account's home, or what any of these lies in.
+"""Nobody but root is given a directory of the system, our program, another account's home, or what any of
+these lies in.
 
-Who owns a directory can put anything in the place of what is in it. What the spec shows is refused by `validate`, the rest by the plan.
+Who owns a directory can put anything in the place of what is in it. What the spec shows is refused by
+`validate`, the rest by the plan.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ _ROOTS_INSTEAD = "Leave it to root, with a mode by which nobody else can write."
 
 @frozen
 class _Gift:
-    """A directory that somebody besides root shall own or write to. `who` in words; `owner` is the account that may have it anyway."""
+    """A directory that somebody besides root shall own or write to.
+
+    `who` in words; `owner` is the account that may have it anyway.
+    """
 
     declared: Declared
     path: str
@@ -50,14 +55,19 @@ class _Gift:
     def advice(self) -> str:
         """What to write instead of a directory of the system."""
         if self.home:
-            return f"{_INSTEAD} If it is to stay as it is and only the account names it: `home: {{path: {self.path}, manage: false}}`."
+            return (
+                f"{_INSTEAD} If it is to stay as it is and only the account names it: `home: {{path:"
+                f" {self.path}, manage: false}}`."
+            )
         return _INSTEAD if self.name else _ROOTS_INSTEAD
 
     def refused(self, rule: str, why: str, advice: str) -> Diagnostic:
         """The Diagnostic that says so."""
         detail = f"{self.path} would be {self.who}: {why}. {advice} There is no flag that overrides this."
         where = (self.declared.address, self.declared.source)
-        return Diagnostic(Severity.ERROR, "path must not be given away", detail, *where, rule=rule, refusal=True)
+        return Diagnostic(
+            Severity.ERROR, "path must not be given away", detail, *where, rule=rule, refusal=True
+        )
 
 
 @frozen
@@ -73,7 +83,8 @@ class _Home:
 def _gifts(named: Table) -> Iterator[_Gift]:
     for declared, found in named:
         if declared.address.kind == "files":
-            continue  # a file is given with its content: who becomes root by it is asked of everything at once
+            # a file is given with its content: who becomes root by it is asked of everything at once
+            continue
         for place in found:
             who = _who(place)
             if who:
@@ -96,7 +107,7 @@ def _who(place: Place) -> str:
     return ""
 
 
-# ---------------------------------------------------------------------------------------------------- by the spec alone
+# ------------------------------------------------------------------------------------------ by the spec alone
 
 
 def in_spec(spec: Spec, named: Table) -> Iterator[Diagnostic]:
@@ -105,7 +116,9 @@ def in_spec(spec: Spec, named: Table) -> Iterator[Diagnostic]:
     gifts = [gift for gift in _gifts(named) if not reason(gift.path, command)]
     homes = _Homes(_declared_homes(named) if gifts else iter(()))
     for gift in gifts:
-        yield from _first(_of_the_system(gift), _around(gift, {command: "Reconciler's own command"}), homes.around(gift))
+        yield from _first(
+            _of_the_system(gift), _around(gift, {command: "Reconciler's own command"}), homes.around(gift)
+        )
 
 
 def _first(*found: Iterator[Diagnostic]) -> Iterator[Diagnostic]:
@@ -120,7 +133,11 @@ def _of_the_system(gift: _Gift) -> Iterator[Diagnostic]:
     tree = system_tree(gift.path) or root_runs(gift.path)
     if not tree and gift.path not in TOPS:
         return
-    why = "it is a directory of the system" if tree in ("", gift.path) else f"it is in {tree}, and what is there is the system's"
+    why = (
+        "it is a directory of the system"
+        if tree in ("", gift.path)
+        else f"it is in {tree}, and what is there is the system's"
+    )
     if tree == PROGRAM:
         why = "it is where Reconciler itself is installed"
     yield gift.refused("system-directory", why, gift.advice)
@@ -136,7 +153,12 @@ def _declared_homes(named: Table) -> Iterator[_Home]:
     for declared, found in named:
         for place in found:
             if place.use is Use.GIVES:
-                yield _Home(declared.address.name, place.path, bool(getattr(declared.resource, "system", False)), place.path)
+                yield _Home(
+                    declared.address.name,
+                    place.path,
+                    bool(getattr(declared.resource, "system", False)),
+                    place.path,
+                )
 
 
 class _Homes:
@@ -156,14 +178,22 @@ class _Homes:
     def same(self, gift: _Gift) -> Iterator[Diagnostic]:
         """The home itself. In a spec this is one path with two resources, which is refused as such."""
         for home in self._others(self._at.get(gift.real, ()), gift):
-            yield gift.refused("anothers-home", f"it is the home of {home.name}", "Two accounts cannot have one home: write another path.")
+            yield gift.refused(
+                "anothers-home",
+                f"it is the home of {home.name}",
+                "Two accounts cannot have one home: write another path.",
+            )
 
     def around(self, gift: _Gift) -> Iterator[Diagnostic]:
         """Each home of another account that it lies in, or that lies in it."""
         for parent in _above(gift.real):
             for home in self._others(self._at.get(parent, ()), gift):
                 if gift.home or not home.service or gift.real[len(parent) + 1 :].startswith("."):
-                    yield gift.refused("anothers-home", f"it is in {home.path}, the home of {home.name}", "Write a path outside of it.")
+                    yield gift.refused(
+                        "anothers-home",
+                        f"it is in {home.path}, the home of {home.name}",
+                        "Write a path outside of it.",
+                    )
         for home in self._others(self._in.get(gift.real, ()), gift):
             why = f"{home.path}, the home of {home.name}, is in it, and could be replaced"
             yield gift.refused("anothers-home", why, "Leave this directory to root, or move the home.")
@@ -178,15 +208,24 @@ def _above(path: str) -> Iterator[str]:
         yield path
 
 
-# ---------------------------------------------------------------------------------------------------- by the host
+# ------------------------------------------------------------------------------------------------ by the host
 
 
 def on_host(
-    changes: Collection[Change], spec: Spec, kinds: Kinds, view: HostView, program: Collection[str], linked: Linked | None = None
+    changes: Collection[Change],
+    spec: Spec,
+    kinds: Kinds,
+    view: HostView,
+    program: Collection[str],
+    linked: Linked | None = None,
 ) -> Iterator[Diagnostic]:
-    """What only the host shows, of what a plan changes: its accounts, what its root has on PATH, where our program is (`program`)."""
+    """What only the host shows, of what a plan changes: its accounts, what its root has on PATH, where our
+    program is (`program`).
+    """
     changing = {change.address.resource for change in changes}
-    gifts = list(_gifts(table([declared for declared in spec.resources if declared.address in changing], kinds)))
+    gifts = list(
+        _gifts(table([declared for declared in spec.resources if declared.address in changing], kinds))
+    )
     if not gifts:
         return
     led = _homes_elsewhere(view)
@@ -202,14 +241,20 @@ def on_host(
     linked = linked or Linked(view)
     for gift in gifts:
         if not _is_his_already(view, gift):
-            yield from _first(_by_link(gift, linked), _on_the_way(gift, systems), homes.same(gift), homes.around(gift))
+            yield from _first(
+                _by_link(gift, linked), _on_the_way(gift, systems), homes.same(gift), homes.around(gift)
+            )
 
 
 def _by_link(gift: _Gift, linked: Linked) -> Iterator[Diagnostic]:
-    """A place that is the system's since one of its directories is a link there, or in which there is such a place."""
+    """A place that is the system's since one of its directories is a link there, or in which there is such a
+    place.
+    """
     for name in linked.usual(gift.path):
         if reason(name, "") or any(True for _ in _of_the_system(replace(gift, path=name))):
-            yield gift.refused("system-directory", f"by a link it is {name}, and that is the system's", gift.advice)
+            yield gift.refused(
+                "system-directory", f"by a link it is {name}, and that is the system's", gift.advice
+            )
     for real, name in linked.below(gift.path):
         yield gift.refused("system-directory", f"{real} is in it, to which {name} leads", gift.advice)
 
@@ -221,7 +266,13 @@ def _leaves(declared: Declared) -> bool:
 def _on_the_way(gift: _Gift, systems: Mapping[str, str]) -> Iterator[Diagnostic]:
     for path, why in systems.items():
         if path == gift.path or path.startswith(f"{gift.path}/") or gift.path.startswith(f"{path}/"):
-            where = "" if path == gift.path else f"{path} is in it, and " if path.startswith(f"{gift.path}/") else f"it is in {path}, and "
+            where = (
+                ""
+                if path == gift.path
+                else (
+                    f"{path} is in it, and " if path.startswith(f"{gift.path}/") else f"it is in {path}, and "
+                )
+            )
             yield gift.refused("system-directory", f"{where}{why}", gift.advice)
 
 
@@ -300,4 +351,8 @@ def _roots_path(view: HostView) -> Iterator[str]:
     for line in text.splitlines():
         words = line.split()
         if len(words) > 1 and words[0] == "ENV_SUPATH":
-            yield from (path.rstrip("/") for path in words[1].removeprefix("PATH=").split(":") if path.startswith("/") and path != "/")
+            yield from (
+                path.rstrip("/")
+                for path in words[1].removeprefix("PATH=").split(":")
+                if path.startswith("/") and path != "/"
+            )

@@ -1,4 +1,7 @@
-"""Guards: what is refused before the first effect (exit 3). Each names its numbers and the flag that overrides it."""
+"""Guards: what is refused before the first effect (exit 3).
+
+Each names its numbers and the flag that overrides it.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,9 @@ ALL_OF = 3
 class Context:
     """What the guards need to know beside the plan.
 
-    `hostname` is the static hostname of the host, empty when it has none. `declared` are the resources of the spec. `older` says that
-    the spec's commit is an ancestor of the one last applied (None: not known), `apart` that neither descends from the other.
-    `allowed` holds the names given with --allow.
+    `hostname` is the static hostname of the host, empty when it has none. `declared` are the resources of the
+    spec. `older` says that the spec's commit is an ancestor of the one last applied (None: not known),
+    `apart` that neither descends from the other. `allowed` holds the names given with --allow.
     """
 
     hostname: str
@@ -43,7 +46,9 @@ Guard = Callable[[Plan, Context], Iterator[Diagnostic]]
 
 def _refusal(rule: str, summary: str, detail: str, change: Change | None = None) -> Diagnostic:
     source: Source | None = change.part.declared.source if change and change.part else None
-    return Diagnostic(Severity.ERROR, summary, detail, change.address if change else None, source, rule=rule, refusal=True)
+    return Diagnostic(
+        Severity.ERROR, summary, detail, change.address if change else None, source, rule=rule, refusal=True
+    )
 
 
 def _overridable(rule: str, summary: str, detail: str) -> Diagnostic:
@@ -58,31 +63,61 @@ def other_host(plan: Plan, context: Context) -> Iterator[Diagnostic]:
 
 
 def empty_spec(plan: Plan, context: Context) -> Iterator[Diagnostic]:
-    """An empty or truncated file must not remove everything, nor begin a damaged ledger again with nothing in it."""
+    """An empty or truncated file must not remove everything, nor begin a damaged ledger again with nothing in
+    it.
+    """
     ours = plan.memory.rows if plan.memory.damaged else (change.address for change in plan.changes)
     number = len({address.resource for address in ours})
     if not context.declared and (number or plan.memory.damaged):
-        ours_are = f"{number} objects on this host are ours and would go" if number else "what on this host is ours is not known any more"
+        ours_are = (
+            f"{number} objects on this host are ours and would go"
+            if number
+            else "what on this host is ours is not known any more"
+        )
         yield _overridable("empty-spec", "spec declares nothing", f"The spec is empty; {ours_are}.")
 
 
 def many_destroyed(plan: Plan, context: Context) -> Iterator[Diagnostic]:
-    """A large removal is more often a mistake than a decision. What is counted is resources, not the parts that each of them has."""
-    gone = {change.address.resource for change in plan.changes if change.address not in plan.held and _destroys(change, context)}
+    """A large removal is more often a mistake than a decision.
+
+    What is counted is resources, not the parts that each of them has.
+    """
+    gone = {
+        change.address.resource
+        for change in plan.changes
+        if change.address not in plan.held and _destroys(change, context)
+    }
     # An account that left the spec long ago is remembered as disabled: it is none of those that there are.
-    ours = {address.resource for address in plan.memory.rows if address.resource in gone or address.resource in context.declared}
+    ours = {
+        address.resource
+        for address in plan.memory.rows
+        if address.resource in gone or address.resource in context.declared
+    }
     there, going = Counter(address.kind for address in ours), Counter(address.kind for address in gone)
-    refused = [kind for kind, number in sorted(going.items()) if _too_many(number, there[kind]) or _all_of(number, there[kind])]
+    refused = [
+        kind
+        for kind, number in sorted(going.items())
+        if _too_many(number, there[kind]) or _all_of(number, there[kind])
+    ]
     for kind in refused:
         number, how = going[kind], "disabled or destroyed" if _retires(plan, kind) else "destroyed"
-        limit = f"more than {NUMBER} and {SHARE:.0%} are refused" if number > NUMBER else "the last of a kind are refused"
-        detail = f"{number} of {there[kind]} {kind} ({number / max(there[kind], 1):.0%}) would be {how}; {limit}."
+        limit = (
+            f"more than {NUMBER} and {SHARE:.0%} are refused"
+            if number > NUMBER
+            else "the last of a kind are refused"
+        )
+        detail = (
+            f"{number} of {there[kind]} {kind} ({number / max(there[kind], 1):.0%}) would be {how}; {limit}."
+        )
         yield _overridable("many-destroyed", "too much would be destroyed", detail)
     # An empty spec is refused as such, with the same number.
     if context.declared and not refused and _too_many(len(gone), len(ours)):
         share = f"{len(gone)} of {len(ours)} resources ({len(gone) / len(ours):.0%})"
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(going.items()))
-        detail = f"{share} would be destroyed or disabled: {kinds}; more than {NUMBER} and {SHARE:.0%} of the whole host are refused."
+        detail = (
+            f"{share} would be destroyed or disabled: {kinds}; more than {NUMBER} and {SHARE:.0%} of the"
+            " whole host are refused."
+        )
         yield _overridable("many-destroyed", "too much would be destroyed", detail)
 
 
@@ -91,12 +126,17 @@ def _too_many(number: int, there: int) -> bool:
 
 
 def _all_of(number: int, there: int) -> bool:
-    """Whether a kind goes to zero. One or two of a kind are often all that a small host has of it: these may go."""
+    """Whether a kind goes to zero.
+
+    One or two of a kind are often all that a small host has of it: these may go.
+    """
     return number >= ALL_OF and number >= there
 
 
 def _destroys(change: Change, context: Context) -> bool:
-    """Whether a resource as a whole goes, not only a part of one that stays; one that is disabled because it left the spec goes too."""
+    """Whether a resource as a whole goes, not only a part of one that stays; one that is disabled because it
+    left the spec goes too.
+    """
     whole = not change.address.part or change.address.resource not in context.declared
     return whole and (change.verb is Verb.DELETE or (_retired(change) and change.origin is not Origin.DRIFT))
 
@@ -112,32 +152,48 @@ def _retires(plan: Plan, kind: str) -> bool:
 def older_commit(plan: Plan, context: Context) -> Iterator[Diagnostic]:
     """Going back is done by a revert, which is a newer commit."""
     if context.older:
-        detail = f"The spec is at commit {short(plan.spec_commit)}, older than {short(plan.memory.commit)}, which was applied last."
+        detail = (
+            f"The spec is at commit {short(plan.spec_commit)}, older than {short(plan.memory.commit)}, which"
+            " was applied last."
+        )
         yield _overridable("older-commit", "older commit than the last applied", detail)
 
 
 def other_branch(plan: Plan, context: Context) -> Iterator[Diagnostic]:
-    """A forced push, or another branch, takes back what was applied from the former one: that is told, with both commits.
+    """A forced push, or another branch, takes back what was applied from the former one: that is told, with
+    both commits.
 
-    It is no refusal: a branch that was rebased before it was merged is daily work, and a timer would stop at it.
+    It is no refusal: a branch that was rebased before it was merged is daily work, and a timer would stop at
+    it.
     """
     if context.apart and not plan.empty:
         last = plan.memory.commit
         detail = (
-            f"The host runs {short(last)}, which the branch of {short(plan.spec_commit)} does not have: "
-            "what only that commit declared is taken back. If that is not meant, bring it into the branch first."
+            f"The host runs {short(last)}, which the branch of {short(plan.spec_commit)} does not have: what"
+            " only that commit declared is taken back. If that is not meant, bring it into the branch first."
         )
-        yield Diagnostic(Severity.WARNING, "not a descendant of the commit that was applied last", detail, rule="other-branch")
+        yield Diagnostic(
+            Severity.WARNING,
+            "not a descendant of the commit that was applied last",
+            detail,
+            rule="other-branch",
+        )
 
 
 def protected(plan: Plan, context: Context) -> Iterator[Diagnostic]:
     """`protect: true` outlives its block."""
     for change in plan.changes:
         row = None if change.address in plan.held else plan.memory.rows.get(change.address)
-        if (change.verb is Verb.DELETE or _retired(change)) and row and row.protect and str(change.address) not in context.unprotect:
+        if (
+            (change.verb is Verb.DELETE or _retired(change))
+            and row
+            and row.protect
+            and str(change.address) not in context.unprotect
+        ):
             detail = (
-                f"{change.address} is protected and would be {'destroyed' if change.verb is Verb.DELETE else 'disabled'}. "
-                f"Apply `protect: false` first, or give --unprotect '{change.address}'."
+                f"{change.address} is protected and would be"
+                f" {'destroyed' if change.verb is Verb.DELETE else 'disabled'}. Apply `protect: false` first,"
+                f" or give --unprotect '{change.address}'."
             )
             yield _refusal("protected", "protected resource would be destroyed", detail, change)
 
@@ -159,5 +215,7 @@ def is_allowable(text: str) -> bool:
 
 
 def guard(plan: Plan, context: Context) -> list[Diagnostic]:
-    """All refusals of this plan but for those that were allowed, and what else is to be known before it is applied."""
+    """All refusals of this plan but for those that were allowed, and what else is to be known before it is
+    applied.
+    """
     return [found for rule in GUARDS for found in rule(plan, context) if found.rule not in context.allowed]

@@ -1,4 +1,7 @@
-"""What is valid but probably not meant, seen across resources. Needs no host; run by `validate` and by `plan`."""
+"""What is valid but probably not meant, seen across resources.
+
+Needs no host; run by `validate` and by `plan`.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,21 @@ def _file_as_parent(spec: Spec, named: Table) -> Iterator[Diagnostic]:
     files = {declared.address.name for declared in spec.resources if declared.address.kind == "files"}
     for declared, found in named if files else ():
         for place in found:
-            parent = next((base for base in _above(place.path) if base in files), None) if place.use in (Use.MANAGES, Use.GIVES) else None
+            parent = (
+                next((base for base in _above(place.path) if base in files), None)
+                if place.use in (Use.MANAGES, Use.GIVES)
+                else None
+            )
             if parent:
                 detail = f"{place.path} lies below {parent}, which is declared as a file."
-                yield Diagnostic(Severity.ERROR, "path lies below a file", detail, declared.address, declared.source, rule="below-file")
+                yield Diagnostic(
+                    Severity.ERROR,
+                    "path lies below a file",
+                    detail,
+                    declared.address,
+                    declared.source,
+                    rule="below-file",
+                )
 
 
 def _above(path: str) -> Iterator[str]:
@@ -40,16 +54,31 @@ def _secret_environment(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
         for name, value in getattr(environment, "set", environment or {}).items():
             if _is_secret(name, value):
                 advice = "Use `load_credential` or an `environment_file` with mode 0600."
-                by, advice = ("with `systemctl show`", advice) if isinstance(environment, dict) else ("in /etc", "Keep it in the home.")
-                detail = f"{declared.address} sets {name} in its environment, which any user can read {by}. {advice}"
+                by, advice = (
+                    ("with `systemctl show`", advice)
+                    if isinstance(environment, dict)
+                    else ("in /etc", "Keep it in the home.")
+                )
+                detail = (
+                    f"{declared.address} sets {name} in its environment, which any user can read {by}."
+                    f" {advice}"
+                )
                 yield warning(
-                    "secret in the environment", detail, address=declared.address, source=declared.source, rule="secret-environment"
+                    "secret in the environment",
+                    detail,
+                    address=declared.address,
+                    source=declared.source,
+                    rule="secret-environment",
                 )
 
 
 def _is_secret(name: str, value: str) -> bool:
     """By its name, unless that is of a place (TOKEN_FILE); or by its value: a key, a login in an address."""
-    if not any(word in name.upper() for word in ("PASS", "SECRET", "TOKEN", "KEY")) and "://" not in value and "PRIVATE KEY" not in value:
+    if (
+        not any(word in name.upper() for word in ("PASS", "SECRET", "TOKEN", "KEY"))
+        and "://" not in value
+        and "PRIVATE KEY" not in value
+    ):
         return False
     from reconciler.core.secrets.masking import holds_secret, is_secret  # only for what may be one
 
@@ -67,26 +96,50 @@ def _of_its_kind(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
 def _needs_a_leaver(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
     """What needs an account that the same spec lets go: it would be gone, or fail, from the next apply on."""
     leavers = {
-        one.address.name: one for one in spec.resources if one.address.kind == "users" and any(True for _ in kinds["users"].absent(one))
+        one.address.name: one
+        for one in spec.resources
+        if one.address.kind == "users" and any(True for _ in kinds["users"].absent(one))
     }
     for declared in spec.resources if leavers else ():
         for need in kinds[declared.address.kind].requires(declared):
             leaver = leavers.get(need.name) if need.type is RequirementType.USER else None
             if leaver is not None and leaver is not declared:
                 detail = (
-                    f"{declared.address} needs the account {need.name}, and {leaver.address} says `state: absent` ({leaver.source}). "
-                    "Take one of the two out of the spec, or name another account here."
+                    f"{declared.address} needs the account {need.name}, and {leaver.address} says `state:"
+                    f" absent` ({leaver.source}). Take one of the two out of the spec, or name another"
+                    " account here."
                 )
                 yield Diagnostic(
-                    Severity.ERROR, "the account shall be absent", detail, declared.address, declared.source, rule="needs-absent"
+                    Severity.ERROR,
+                    "the account shall be absent",
+                    detail,
+                    declared.address,
+                    declared.source,
+                    rule="needs-absent",
                 )
 
 
-RULES: tuple[Rule, ...] = (_of_its_kind, _needs_a_leaver, _secret_environment, removed_by_tmpfiles, removed_by_commands)
-PATH_RULES: tuple[PathRule, ...] = (forbidden, claimed_twice, removed_by_others, look_alikes, in_spec, _file_as_parent)
+RULES: tuple[Rule, ...] = (
+    _of_its_kind,
+    _needs_a_leaver,
+    _secret_environment,
+    removed_by_tmpfiles,
+    removed_by_commands,
+)
+PATH_RULES: tuple[PathRule, ...] = (
+    forbidden,
+    claimed_twice,
+    removed_by_others,
+    look_alikes,
+    in_spec,
+    _file_as_parent,
+)
 
 
 def lint(spec: Spec, kinds: Kinds) -> list[Diagnostic]:
     """Everything that all rules have to say."""
     named = table(spec.resources, kinds)
-    return [*(found for rule in RULES for found in rule(spec, kinds)), *(found for rule in PATH_RULES for found in rule(spec, named))]
+    return [
+        *(found for rule in RULES for found in rule(spec, kinds)),
+        *(found for rule in PATH_RULES for found in rule(spec, named)),
+    ]

@@ -1,4 +1,6 @@
-"""Paths with letters of another script that look like Latin ones: a reviewer reads a directory of the system where there is none."""
+"""Paths with letters of another script that look like Latin ones: a reviewer reads a directory of the system
+where there is none.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,29 @@ _LATIN = str.maketrans(
 
 
 def look_alikes(spec: Spec, named: Table) -> Iterator[Diagnostic]:
-    """A step of a path that would be ASCII but for such letters; a word of another language has others besides."""
+    """A step of a path that would be ASCII but for such letters; a word of another language has others
+    besides.
+    """
     for declared, found in named:
         for path in dict.fromkeys(place.path for place in found if not place.path.isascii()):
             plain = "/".join(map(_plain, path.split("/")))
             if plain != path:
-                letters = ", ".join(f"U+{ord(letter):04X}" for letter, other in zip(path, plain, strict=True) if letter != other)
-                detail = f"{path!a} is not {plain}: it has letters of another script that look like Latin ones ({letters})."
-                yield warning("a path looks like another one", detail, address=declared.address, source=declared.source, rule="look-alike")
+                letters = ", ".join(
+                    f"U+{ord(letter):04X}"
+                    for letter, other in zip(path, plain, strict=True)
+                    if letter != other
+                )
+                detail = (
+                    f"{path!a} is not {plain}: it has letters of another script that look like Latin ones"
+                    f" ({letters})."
+                )
+                yield warning(
+                    "a path looks like another one",
+                    detail,
+                    address=declared.address,
+                    source=declared.source,
+                    rule="look-alike",
+                )
 
 
 def _plain(step: str) -> str:

@@ -1,6 +1,7 @@
 """Paths that no spec may manage: they belong to the account tools, the kernel, or to us.
 
-The rules read one table of all paths that a spec names (`core.model.places`), in whatever field and of whatever kind.
+The rules read one table of all paths that a spec names (`core.model.places`), in whatever field and of
+whatever kind.
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ _IDENTITY = "it is the host's own identity"
 _PAM = "a mistake in it locks everybody out"
 
 _EXACT = {
-    **{f"/etc/{name}{backup}": _ACCOUNTS for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid") for backup in ("", "-")},
+    **{
+        f"/etc/{name}{backup}": _ACCOUNTS
+        for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
+        for backup in ("", "-")
+    },
     "/etc/sudoers": _ACCOUNTS,
     "/etc/.pwd.lock": _ACCOUNTS,
     "/etc/machine-id": _IDENTITY,
@@ -49,20 +54,31 @@ _DEVICE = Late(r"/dev/(?:null|full|console|kmsg|tty\w*|pts/\d+)")
 """What a service may write to."""
 _PREFIXES = {"/etc/ssh/ssh_host_": _IDENTITY}
 _DROP_IN = Late(r"/etc/systemd/system/[^/]+\.d(?:/[^/]+)?")
-"""Drop-ins of vendor units, and the directories they are in, are ordinary files; the units themselves are not."""
-_WHOLE_SYSTEM = frozenset(("/", "/bin", "/boot", "/etc", "/home", "/lib", "/lib64", "/root", "/run", "/sbin", "/usr", "/var"))
+"""Drop-ins of vendor units, and the directories they are in, are ordinary files; the units themselves are
+not.
+"""
+_WHOLE_SYSTEM = frozenset(
+    ("/", "/bin", "/boot", "/etc", "/home", "/lib", "/lib64", "/root", "/run", "/sbin", "/usr", "/var")
+)
 OUR_UNITS = ("reconciler", *UNITS)
-_OUR_FILES = Late(rf"/etc/(?:systemd/system|cron\.d)/(?:{'|'.join(OUR_UNITS)})(?:\.(?:service|timer)(?:\.d)?)?(?:/.*)?")
+_OUR_FILES = Late(
+    rf"/etc/(?:systemd/system|cron\.d)/(?:{'|'.join(OUR_UNITS)})(?:\.(?:service|timer)(?:\.d)?)?(?:/.*)?"
+)
 """Their files, with the drop-ins that could take them out of action."""
 
 
 Table = tuple[tuple[Declared, tuple[Place, ...]], ...]
-"""Every resource of a spec with the paths that it stands for or names, but for what it only reads: no rule is about that."""
+"""Every resource of a spec with the paths that it stands for or names, but for what it only reads: no rule is
+about that.
+"""
 
 
 def table(resources: Iterable[Declared], kinds: Kinds) -> Table:
     """Made once for all rules."""
-    return tuple((declared, tuple(places(kinds[declared.address.kind], declared, reads=False))) for declared in resources)
+    return tuple(
+        (declared, tuple(places(kinds[declared.address.kind], declared, reads=False)))
+        for declared in resources
+    )
 
 
 def reason(path: str, command: str) -> str:
@@ -76,13 +92,20 @@ def reason(path: str, command: str) -> str:
     if path in _WHOLE_SYSTEM:
         return "it is a directory of the system itself"
     for base, why in _BELOW.items():
-        if path.startswith(base) and path[len(base) : len(base) + 1] in ("", "/") and not _DROP_IN.fullmatch(path):
+        if (
+            path.startswith(base)
+            and path[len(base) : len(base) + 1] in ("", "/")
+            and not _DROP_IN.fullmatch(path)
+        ):
             return why
     return next((why for prefix, why in _PREFIXES.items() if path.startswith(prefix)), "")
 
 
 def reason_to_write(path: str, command: str) -> str:
-    """Why root's programs may not be made to write, rename or remove there; empty if they may. A path may be a pattern of names."""
+    """Why root's programs may not be made to write, rename or remove there; empty if they may.
+
+    A path may be a pattern of names.
+    """
     if _is_private(path):
         return "it is what somebody logs in by, or what a login of root's reads"
     if not globs.is_pattern(path):
@@ -111,7 +134,10 @@ def _of_the_system(path: str) -> str:
 
 
 def _may_lie_below(pattern: str, base: str) -> bool:
-    """Whether a path that matches can be in a directory. Where only wildcards lead there, a log has to be one by its name, too."""
+    """Whether a path that matches can be in a directory.
+
+    Where only wildcards lead there, a log has to be one by its name, too.
+    """
     wanted, directory = pattern.split("/"), base.split("/")
     if base == "/root" or len(wanted) < len(directory):
         return False
@@ -132,14 +158,21 @@ def forbidden(spec: Spec, named: Table) -> Iterator[Diagnostic]:
             yield _denied(declared, address.name, "it is the account that Reconciler looks for drift with")
         told: set[str] = set()
         for place in found:
-            if place.named and place.use is not Use.READS and place.path not in told and not _DEVICE.fullmatch(place.path):
+            if (
+                place.named
+                and place.use is not Use.READS
+                and place.path not in told
+                and not _DEVICE.fullmatch(place.path)
+            ):
                 told.add(place.path)
                 why, how = _why(place, command)
                 if why:
                     yield _denied(declared, place.path, why, how)
 
 
-def forbidden_by_link(declared: Declared, found: Iterable[Place], linked: Linked, command: str) -> Iterator[Diagnostic]:
+def forbidden_by_link(
+    declared: Declared, found: Iterable[Place], linked: Linked, command: str
+) -> Iterator[Diagnostic]:
     """What is on the deny list by another name, for a directory of the system is a link to where it is."""
     for place in found:
         if place.named and place.use is not Use.READS:
@@ -151,7 +184,9 @@ def forbidden_by_link(declared: Declared, found: Iterable[Place], linked: Linked
 
 
 def _why(place: Place, command: str) -> tuple[str, str]:
-    """Why a path is on the deny list for what is done with it, and what that is; the first is empty if it is not."""
+    """Why a path is on the deny list for what is done with it, and what that is; the first is empty if it is
+    not.
+    """
     if place.use is Use.HANDS_ON:
         return "" if place.owner == "root" else secret(place.path, place.owner), f"handed to {place.owner}"
     if place.use is Use.COVERED:
@@ -164,7 +199,9 @@ def _why(place: Place, command: str) -> tuple[str, str]:
 def _denied(declared: Declared, what: str, why: str, how: str = "managed") -> Diagnostic:
     detail = f"{what} cannot be {how} here: {why}. There is no flag that overrides this."
     where = (declared.address, declared.source)
-    return Diagnostic(Severity.ERROR, "path is on the deny list", detail, *where, rule="deny-list", refusal=True)
+    return Diagnostic(
+        Severity.ERROR, "path is on the deny list", detail, *where, rule="deny-list", refusal=True
+    )
 
 
 def claimed_twice(spec: Spec, named: Table) -> Iterator[Diagnostic]:
@@ -182,8 +219,20 @@ def claimed_twice(spec: Spec, named: Table) -> Iterator[Diagnostic]:
 
 def claimed_on_host(spec: Spec, view: HostView) -> Iterator[Diagnostic]:
     """Keys of an account that only the host knows are in the home that its /etc/passwd says."""
-    named = {declared.address.name: declared for declared in spec.resources if declared.address.name.startswith("/")}
-    listed = [declared for declared in spec.resources if declared.address.kind == "ssh_keys" and not declared.beside] if named else []
+    named = {
+        declared.address.name: declared
+        for declared in spec.resources
+        if declared.address.name.startswith("/")
+    }
+    listed = (
+        [
+            declared
+            for declared in spec.resources
+            if declared.address.kind == "ssh_keys" and not declared.beside
+        ]
+        if named
+        else []
+    )
     if not listed:
         return
     from reconciler.kinds.shared import key_parts  # brings what only keys need
@@ -202,7 +251,15 @@ def claimed_on_host(spec: Spec, view: HostView) -> Iterator[Diagnostic]:
 
 def _twice(declared: Declared, path: str, other: str) -> Diagnostic:
     detail = f"{path} is declared by {other} and by {declared.address}. Remove one of them."
-    if {other.partition(".")[0], declared.address.kind} >= {"users"} and "directories" in (other.partition("[")[0], declared.address.kind):
-        detail = f"{detail} A user makes the home, with `home_mode` as its mode, and what is under the user's own `directories`."
+    if {other.partition(".")[0], declared.address.kind} >= {"users"} and "directories" in (
+        other.partition("[")[0],
+        declared.address.kind,
+    ):
+        detail = (
+            f"{detail} A user makes the home, with `home_mode` as its mode, and what is under the user's own"
+            " `directories`."
+        )
     where = (declared.address, declared.source)
-    return Diagnostic(Severity.ERROR, "two resources on one path", detail, *where, rule="one-path", refusal=True)
+    return Diagnostic(
+        Severity.ERROR, "two resources on one path", detail, *where, rule="one-path", refusal=True
+    )

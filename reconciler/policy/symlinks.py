@@ -1,4 +1,7 @@
-"""Paths of a host as sshd, sudo and the kernel walk them: through links. Only for looking; nothing is ever written by such a path."""
+"""Paths of a host as sshd, sudo and the kernel walk them: through links.
+
+Only for looking; nothing is ever written by such a path.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ _NO_NAMES = ("", ".", "..")
 
 
 class Followed:
-    """A view of a host in which links are followed. Every path is looked at once. Raises what a HostView raises, but for links."""
+    """A view of a host in which links are followed.
+
+    Every path is looked at once. Raises what a HostView raises, but for links.
+    """
 
     def __init__(self, view: HostView) -> None:
         self._view = view
@@ -58,10 +64,11 @@ class Followed:
         return at or "/"
 
     def trail(self, path: str) -> Iterator[tuple[str, Entry | None]]:
-        """Everything on the way to a path in order, through links: directories, links, and last what is there, or None of what is not.
+        """Everything on the way to a path in order, through links: directories, links, and last what is
+        there, or None of what is not.
 
-        No path has a link above it. A chain of links that does not end ends here, as it does for the kernel; and so does what a snapshot
-        does not have, which is noted.
+        No path has a link above it. A chain of links that does not end ends here, as it does for the kernel;
+        and so does what a snapshot does not have, which is noted.
         """
         rest, at, links = [step for step in reversed(path.split("/")) if step], "", 0
         yield "/", self._entry("/")
@@ -120,9 +127,11 @@ class Followed:
         return self._entry(path)
 
     def attributes(self, path: str, *, note: bool = True) -> Attributes:
-        """Extended attributes, ACLs among them, of a path without links above it; none where they cannot be had.
+        """Extended attributes, ACLs among them, of a path without links above it; none where they cannot be
+        had.
 
-        `note`: that a snapshot does not have them. It has no capabilities of the thousand programs of a host, and says so in general.
+        `note`: that a snapshot does not have them. It has no capabilities of the thousand programs of a host,
+        and says so in general.
         """
         try:
             return self._view.attributes(path)
@@ -152,7 +161,9 @@ class Followed:
         return self._view.excerpt(found)[0]
 
     def is_whole(self, path: str) -> bool:
-        """Whether all that is in a regular file can be had: not so where a snapshot has an excerpt, or nothing."""
+        """Whether all that is in a regular file can be had: not so where a snapshot has an excerpt, or
+        nothing.
+        """
         found = self.real(path)
         if found is None or not self.is_file(path):
             return True
@@ -173,7 +184,9 @@ class Followed:
         return None if content is None else content.decode("utf-8", "surrogateescape")
 
     def known_text(self, path: str) -> str:
-        """The same where it is known, as a snapshot does not know all; empty otherwise, and that makes no plan incomplete."""
+        """The same where it is known, as a snapshot does not know all; empty otherwise, and that makes no
+        plan incomplete.
+        """
         told = getattr(self._view, "unknown", None)
         before = dict(told) if isinstance(told, dict) else {}
         try:
@@ -188,7 +201,11 @@ class Followed:
         """The names in a directory, sorted; none when it is none."""
         found = self.real(path)
         entry = None if found is None else self._entry(found)
-        return self._view.names(found) if found is not None and entry is not None and entry.type is FileType.DIRECTORY else ()
+        return (
+            self._view.names(found)
+            if found is not None and entry is not None and entry.type is FileType.DIRECTORY
+            else ()
+        )
 
     def matching(self, pattern: str) -> Iterator[str]:
         """The paths that match an absolute pattern, sorted as glob(3) sorts them."""
@@ -199,7 +216,11 @@ class Followed:
             yield at or "/"
             return
         wanted, rest = steps[0], steps[1:]
-        names = [name for name in self.names(at or "/") if segment_matches(wanted, name)] if is_pattern(wanted) else [wanted]
+        names = (
+            [name for name in self.names(at or "/") if segment_matches(wanted, name)]
+            if is_pattern(wanted)
+            else [wanted]
+        )
         for name in names:
             if self.entry(f"{at}/{name}") is not None:
                 yield from self._matching(f"{at}/{name}", rest)

@@ -1,4 +1,6 @@
-"""Directories that are the system's: from them root runs programs and reads its configuration, or all data of the host lies below them."""
+"""Directories that are the system's: from them root runs programs and reads its configuration, or all data of
+the host lies below them.
+"""
 
 from __future__ import annotations
 
@@ -49,16 +51,55 @@ _DEEPEST = 3
 """Components that one of them has at most."""
 
 ROOT_RUNS = (
-    *("AccountsService", "NetworkManager", "cloud", "containerd", "dbus", "dkms", "docker", "extensions", "flatpak", "initramfs-tools"),
-    *("kubelet", "libvirt", "lxc", "machines", "misc", "pam", "polkit-1", "portables", "snapd", "sudo", "ucf"),
+    *(
+        "AccountsService",
+        "NetworkManager",
+        "cloud",
+        "containerd",
+        "dbus",
+        "dkms",
+        "docker",
+        "extensions",
+        "flatpak",
+        "initramfs-tools",
+    ),
+    *(
+        "kubelet",
+        "libvirt",
+        "lxc",
+        "machines",
+        "misc",
+        "pam",
+        "polkit-1",
+        "portables",
+        "snapd",
+        "sudo",
+        "ucf",
+    ),
 )
 """In /var/lib: what root runs, or goes by, is there; logs may be there, too."""
 
 TOPS = frozenset(
     (
-        *("/", "/home", "/media", "/mnt", "/opt", "/run", "/snap", "/srv", "/var", "/usr/local", "/run/lock", "/run/user"),
+        *(
+            "/",
+            "/home",
+            "/media",
+            "/mnt",
+            "/opt",
+            "/run",
+            "/snap",
+            "/srv",
+            "/var",
+            "/usr/local",
+            "/run/lock",
+            "/run/user",
+        ),
         "/tmp",  # noqa: S108  # nothing is put there
-        *(f"/var/{name}" for name in ("backups", "cache", "crash", "lib", "local", "log", "mail", "opt", "spool", "tmp")),
+        *(
+            f"/var/{name}"
+            for name in ("backups", "cache", "crash", "lib", "local", "log", "mail", "opt", "spool", "tmp")
+        ),
     )
 )
 """Themselves: what is in them has owners of its own."""
@@ -70,7 +111,11 @@ AS_SHIPPED = frozenset(
     (
         *((path, "1777", "root") for path in ("/tmp", "/var/tmp", "/run/lock")),  # noqa: S108  # nothing is put there
         *(("/var/log", mode, group) for mode in ("0775", "2775") for group in ("syslog", "adm")),
-        *(("/var/mail", "2775", "mail"), ("/var/local", "2775", "staff"), ("/var/spool/cron/crontabs", "1730", "crontab")),
+        *(
+            ("/var/mail", "2775", "mail"),
+            ("/var/local", "2775", "staff"),
+            ("/var/spool/cron/crontabs", "1730", "crontab"),
+        ),
     )
 )
 """Path, mode and group of directories that Debian and Ubuntu themselves let others write to."""

@@ -1,6 +1,8 @@
-"""What root runs and nobody who reads the plan sees: a secret text, one that is no text, one too long to be read or shown whole.
+"""What root runs and nobody who reads the plan sees: a secret text, one that is no text, one too long to be
+read or shown whole.
 
-Only what the plan writes is told: who reads it is asked to look at that, and no settled host is warned again and again.
+Only what the plan writes is told: who reads it is asked to look at that, and no settled host is warned again
+and again.
 """
 
 from __future__ import annotations
@@ -12,7 +14,21 @@ from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import HostError, HostView
 from reconciler.policy.root_reach.places import place_of
 
-_RUN = frozenset(("shell", "cron", "crontab", "anacron", "unit", "user_unit", "udev", "modprobe", "apt", "dpkg", "logrotate"))
+_RUN = frozenset(
+    (
+        "shell",
+        "cron",
+        "crontab",
+        "anacron",
+        "unit",
+        "user_unit",
+        "udev",
+        "modprobe",
+        "apt",
+        "dpkg",
+        "logrotate",
+    )
+)
 """Readers of texts that are commands of root's."""
 _EXECUTED = 0o111
 SHOWN = 100
@@ -29,7 +45,12 @@ def unreviewed(steps: Iterable[Step], view: HostView) -> Iterator[Diagnostic]:
             why = _why(action, view, is_text=is_text)
             if why:
                 detail = f"{action.path} is run by root, and {why}"
-                yield warning("root runs what this plan does not show", detail, address=step.causes[0].address, rule="runs-unseen")
+                yield warning(
+                    "root runs what this plan does not show",
+                    detail,
+                    address=step.causes[0].address,
+                    rule="runs-unseen",
+                )
 
 
 def _is_run(action: WriteFile) -> bool | None:
@@ -37,19 +58,27 @@ def _is_run(action: WriteFile) -> bool | None:
     place = place_of(action.path)
     if place is not None and place.reader in _RUN:
         return True
-    is_program = bool(action.mode) and bool(int(action.mode, 8) & _EXECUTED) and action.owner in ("", "root", "0")
+    is_program = (
+        bool(action.mode) and bool(int(action.mode, 8) & _EXECUTED) and action.owner in ("", "root", "0")
+    )
     return False if is_program and not action.as_user else None
 
 
 def _why(action: WriteFile, view: HostView, *, is_text: bool) -> str:
     content = action.content
     if action.sensitive:
-        return "`sensitive` keeps its text out of every plan. Keep the secret in a file of its own, and name that file there."
+        return (
+            "`sensitive` keeps its text out of every plan. Keep the secret in a file of its own, and name"
+            " that file there."
+        )
     if b"\0" in content[:LARGEST]:
         told = f"it cannot be looked at: it is no text ({_size(content)}). What it runs is not known."
         return told if is_text else ""
     if len(content) > LARGEST:
-        return f"it cannot be looked at: {_size(content)}; what stands in it may run anything. Ship it by a package."
+        return (
+            f"it cannot be looked at: {_size(content)}; what stands in it may run anything. Ship it by a"
+            " package."
+        )
     if content.count(b"\n") <= SHOWN:
         return ""
     hidden = _changed(action, view) - SHOWN

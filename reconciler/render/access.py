@@ -1,4 +1,7 @@
-"""Who gains or loses access, in words: from the rows of a plan's public form. Who becomes root comes first, and is never cut."""
+"""Who gains or loses access, in words: from the rows of a plan's public form.
+
+Who becomes root comes first, and is never cut.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,8 @@ _MOST = 15_000
 
 
 def root_words(rows: Sequence[Row]) -> list[str]:
-    """`alice becomes root (sudo: ALL without a password).`, one for all who do so by the same ways; the most dangerous first.
+    """`alice becomes root (sudo: ALL without a password).`, one for all who do so by the same ways; the most
+    dangerous first.
 
     Who has no way but likely ones "may become root", and comes last.
     """
@@ -52,26 +56,39 @@ def _becomes(number: int, *, may: bool) -> str:
 
 
 def access_words(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """By account: `becomes root (...)`, `gains group docker, ssh key SHA256:... alice@laptop`, then what it loses, then what changes."""
+    """By account: `becomes root (...)`, `gains group docker, ssh key SHA256:... alice@laptop`, then what it
+    loses, then what changes.
+    """
     found: dict[str, dict[str, list[str]]] = {}
     for row in rows:
         effects = found.setdefault(_who(row), {effect: [] for effect in _EFFECTS})
         if not _is_sentence(row):
             verb, words = _words(row)
             effects.setdefault(verb, []).append(words + (" (put back)" if row.get("drift") else ""))
-    return {who: [f"{effect} {', '.join(what)}" for effect, what in effects.items() if what] for who, effects in found.items()}
+    return {
+        who: [f"{effect} {', '.join(what)}" for effect, what in effects.items() if what]
+        for who, effects in found.items()
+    }
 
 
 def markdown_root(rows: Sequence[Row]) -> list[str]:
-    """The same as a heading, with every text from outside in code. All of them, as far as a forge takes so many bytes at all."""
+    """The same as a heading, with every text from outside in code.
+
+    All of them, as far as a forge takes so many bytes at all.
+    """
     told = [f"* {code(words, _LONGEST)}" for words in root_words(rows)]
-    return ["### :warning: Becomes root", "", *capped(told, _MOST, "* … and {} more, all in the plan's text")] if told else []
+    return (
+        ["### :warning: Becomes root", "", *capped(told, _MOST, "* … and {} more, all in the plan's text")]
+        if told
+        else []
+    )
 
 
 def markdown_rows(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
     """A list item for each account: first those who become root or can log in now, then the others.
 
-    The first are never left out. Where there are very many, only who they are is told; by what is in the plan's text.
+    The first are never left out. Where there are very many, only who they are is told; by what is in the
+    plan's text.
     """
     ranked: dict[bool, dict[str, dict[str, list[str]]]] = {True: {}, False: {}}
     dangerous = {_who(row) for row in rows if _verb(row) in _DANGER}
@@ -79,7 +96,9 @@ def markdown_rows(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
         effects = ranked[_who(row) in dangerous].setdefault(_who(row), {effect: [] for effect in _EFFECTS})
         if not _is_sentence(row):
             verb, words = _words(row)
-            effects.setdefault(verb, []).append(code(words, 1_500) + (" (put back)" if row.get("drift") else ""))
+            effects.setdefault(verb, []).append(
+                code(words, 1_500) + (" (put back)" if row.get("drift") else "")
+            )
     danger, rest = (_items(found) for found in (ranked[True], ranked[False]))
     return danger if size("\n".join(danger)) <= _ROOM else _only_names(rows), rest
 
@@ -87,7 +106,8 @@ def markdown_rows(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
 def _only_names(rows: Sequence[Row]) -> list[str]:
     by_verb = {verb: dict.fromkeys(_who(row) for row in rows if _verb(row) == verb) for verb in _DANGER}
     return [
-        f"* **{verb}** ({len(names):,}): {', '.join(capped([code(name) for name in names], _MOST, 'and {} more'))}"
+        f"* **{verb}** ({len(names):,}):"
+        f" {', '.join(capped([code(name) for name in names], _MOST, 'and {} more'))}"
         for verb, names in by_verb.items()
         if names
     ]

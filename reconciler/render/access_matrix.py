@@ -22,13 +22,37 @@ def access_text(data: Data, *, colour: bool = False) -> str:
     rows = [_HEAD, *(_row(line) for line in data["access"])]
     widths = [max(columns(row[at]) for row in rows) for at in range(len(_HEAD) - 1)]
     lines = ["  ".join((*map(pad, row, widths), row[-1])) for row in rows]
-    shades = ["bold", *("" if line["now"] == line["after"] else "red" if line["after"] else "yellow" for line in data["access"])]
-    told = [paint(line, shade) for line, shade in zip(lines, shades, strict=True)] if data["access"] else ["Nobody."]
-    closed = [f"{visible(row['account'])} does not log in{_when(row)}" for row in data["no_login"]] if data["asked"] else []
-    rest = [] if data["asked"] or not data["others"] else [f"{count(data['others'], 'other account')}: no way to log in or to become root."]
+    shades = [
+        "bold",
+        *(
+            "" if line["now"] == line["after"] else "red" if line["after"] else "yellow"
+            for line in data["access"]
+        ),
+    ]
+    told = (
+        [paint(line, shade) for line, shade in zip(lines, shades, strict=True)]
+        if data["access"]
+        else ["Nobody."]
+    )
+    closed = (
+        [f"{visible(row['account'])} does not log in{_when(row)}" for row in data["no_login"]]
+        if data["asked"]
+        else []
+    )
+    rest = (
+        []
+        if data["asked"] or not data["others"]
+        else [f"{count(data['others'], 'other account')}: no way to log in or to become root."]
+    )
     unknown = [f"? {visible(what)}" for what in data["unknown"]]
     heading = f"Access on {visible(data['host']['name'])}, now and after the plan:"
-    sections = ([heading], told, closed, rest, ["Not known, so the answer is incomplete:", *unknown] if unknown else [])
+    sections = (
+        [heading],
+        told,
+        closed,
+        rest,
+        ["Not known, so the answer is incomplete:", *unknown] if unknown else [],
+    )
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
@@ -39,9 +63,17 @@ def access_markdown(data: Data) -> str:
         for row, (who, to, now, after, by) in _rows(data)
     ]
     table = [f"| {' | '.join(_HEAD)} |", "|---|---|---|---|---|", *rows] if rows else ["Nobody."]
-    closed = [f"* {code(row['account'])} does not log in: {code(row['after'] or row['now'], 500)}" for row in data["no_login"]]
+    closed = [
+        f"* {code(row['account'])} does not log in: {code(row['after'] or row['now'], 500)}"
+        for row in data["no_login"]
+    ]
     unknown = [f"* :warning: not known: {code(what, 500)}" for what in data["unknown"]]
-    sections = ([f"## Access ({host_name(data['host']['name'])})"], table, closed if data["asked"] else [], unknown)
+    sections = (
+        [f"## Access ({host_name(data['host']['name'])})"],
+        table,
+        closed if data["asked"] else [],
+        unknown,
+    )
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
@@ -64,4 +96,10 @@ def _when(row: Data) -> str:
     now, after = visible(row["now"]), visible(row["after"])
     if now == after:
         return f": {now}"
-    return f" now: {now}" if not after else f" after the plan: {after}" if not now else f" now: {now}; after the plan: {after}"
+    return (
+        f" now: {now}"
+        if not after
+        else f" after the plan: {after}"
+        if not now
+        else f" now: {now}; after the plan: {after}"
+    )

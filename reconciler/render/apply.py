@@ -15,13 +15,17 @@ _COUNTED = {Verb.CREATE: "add", Verb.UPDATE: "change", Verb.DELETE: "destroy", V
 
 
 def counts(result: ApplyResult) -> dict[str, int]:
-    """How many resources were imported, added, changed, destroyed, forgotten; how many parts failed, were skipped or are held."""
+    """How many resources were imported, added, changed, destroyed, forgotten; how many parts failed, were
+    skipped or are held.
+    """
     told = dict.fromkeys(("import", "add", "change", "destroy", "forget", "failed", "skipped", "held"), 0)
     done, failed = result.left_changed, frozenset(result.having(Status.FAILED))
     for change in result.plan.changes:
         if change.address in done and change.verb in _COUNTED:
             # A removal that failed on its way has changed something, and is no removal.
-            told["change" if change.verb is Verb.DELETE and change.address in failed else _COUNTED[change.verb]] += 1
+            told[
+                "change" if change.verb is Verb.DELETE and change.address in failed else _COUNTED[change.verb]
+            ] += 1
             told["import"] += change.origin is Origin.ADOPTION and change.verb is not Verb.DELETE
     told["failed"] = len(result.having(Status.FAILED))
     told["skipped"] = len(result.having(Status.SKIPPED))
@@ -39,14 +43,20 @@ def apply_text(result: ApplyResult, *, colour: bool = False) -> str:
         _put_back(result, paint),
         _bad(result, result.having(Status.HELD), "Held, not done:", "=", paint),
         _owed(result, paint),
-        diagnostics_text(result.diagnostics, colour=colour).rstrip("\n").split("\n") if result.diagnostics else [],
+        (
+            diagnostics_text(result.diagnostics, colour=colour).rstrip("\n").split("\n")
+            if result.diagnostics
+            else []
+        ),
         [paint(paint(final_line(result), "red" if result.failed else "green"), "bold")],
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
 def final_line(result: ApplyResult) -> str:
-    """`Apply complete! Resources: 1 added, 1 changed, 0 destroyed.`, or what went wrong before the same counts."""
+    """`Apply complete! Resources: 1 added, 1 changed, 0 destroyed.`, or what went wrong before the same
+    counts.
+    """
     told = counts(result)
     parts = [f"{told['import']} imported"] if told["import"] else []
     parts += [f"{told['add']} added", f"{told['change']} changed", f"{told['destroy']} destroyed"]
@@ -57,7 +67,10 @@ def final_line(result: ApplyResult) -> str:
     back = len(result.put_back)
     told["failed"] -= len(result.put_back.intersection(result.having(Status.FAILED)))
     told["skipped"] -= len(result.put_back.intersection(result.having(Status.SKIPPED)))
-    wrong = [*(f"{told[name]} {name}" for name in ("failed", "skipped") if told[name]), *([f"{back} put back"] if back else [])]
+    wrong = [
+        *(f"{told[name]} {name}" for name in ("failed", "skipped") if told[name]),
+        *([f"{back} put back"] if back else []),
+    ]
     return f"Apply finished with errors: {', '.join(wrong)}. {done}"
 
 
@@ -67,7 +80,10 @@ def _put_back(result: ApplyResult, paint: Paint) -> list[str]:
     if not first:
         return []
     lines = [line for address in first for line in _one(address, result.outcomes[address].reason, "x", paint)]
-    then = f"reconciler show {result.run} tells what was done. It is tried again when it changes, or with reconciler apply --retry."
+    then = (
+        f"reconciler show {result.run} tells what was done. It is tried again when it changes, or with"
+        " reconciler apply --retry."
+    )
     return ["Put back as before this apply:", *lines, *paragraphs(then, "  Next: ", "  ")]
 
 
@@ -83,7 +99,9 @@ def _bad(result: ApplyResult, having: Iterable[Address], title: str, sign: str, 
 
 def _blocked(result: ApplyResult, paint: Paint) -> list[str]:
     """What the plan said could not be done, unless its outcome tells it."""
-    rows = [(address, reason) for address, reason in result.plan.blocked.items() if address not in result.outcomes]
+    rows = [
+        (address, reason) for address, reason in result.plan.blocked.items() if address not in result.outcomes
+    ]
     lines = [line for address, reason in rows for line in _one(address, reason, "x", paint)]
     return ["Blocked, not done:", *lines] if lines else []
 
@@ -100,6 +118,12 @@ def _owed(result: ApplyResult, paint: Paint) -> list[str]:
     rows = []
     for row in result.owed:
         kept = result.plan.keeps(row)
-        held = {"held": row.held or bool(kept) or row.address in on_hold, "kept": kept, "on_hold": row.address in on_hold}
-        rows.append({"kind": row.verb, "unit": row.unit, "why": "; ".join(filter(None, (row.why, kept))), **held})
+        held = {
+            "held": row.held or bool(kept) or row.address in on_hold,
+            "kept": kept,
+            "on_hold": row.address in on_hold,
+        }
+        rows.append(
+            {"kind": row.verb, "unit": row.unit, "why": "; ".join(filter(None, (row.why, kept))), **held}
+        )
     return ["Still owed:", *effect_lines(rows, paint, indent="  ")]

@@ -1,4 +1,7 @@
-"""The event stream of `apply --json`: one object per line, in Terraform's terms. `now` is a UTC time stamp as RFC 3339 has it."""
+"""The event stream of `apply --json`: one object per line, in Terraform's terms.
+
+`now` is a UTC time stamp as RFC 3339 has it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ Event = dict[str, Any]
 
 
 def line(event: Mapping[str, Any]) -> str:
-    """An event as one line of JSON with its line end. Only ASCII, so that no terminal acts on what the host says."""
+    """An event as one line of JSON with its line end.
+
+    Only ASCII, so that no terminal acts on what the host says.
+    """
     import json  # the text views do without
 
     return json.dumps(event, separators=(",", ":")) + "\n"
@@ -42,7 +48,9 @@ def diagnostic(item: Diagnostic, *, now: str) -> Event:
     """A problem."""
     error = item.severity is Severity.ERROR
     message = f"{'Error' if error else 'Warning'}: {item.summary}"
-    return _event("diagnostic", message, now, level="error" if error else "warn", diagnostic=diagnostic_data(item))
+    return _event(
+        "diagnostic", message, now, level="error" if error else "warn", diagnostic=diagnostic_data(item)
+    )
 
 
 def planned_changes(plan: Mapping[str, Any], *, now: str) -> list[Event]:
@@ -56,14 +64,23 @@ def planned_changes(plan: Mapping[str, Any], *, now: str) -> list[Event]:
         )
         for entry in plan["resource_drift"]
     ]
-    changes = [planned_change(entry, now=now) for entry in plan["resource_changes"] if entry["change"]["actions"] != ["no-op"]]
+    changes = [
+        planned_change(entry, now=now)
+        for entry in plan["resource_changes"]
+        if entry["change"]["actions"] != ["no-op"]
+    ]
     return [*drifts, *changes, change_summary(plan, now=now)]
 
 
 def planned_change(entry: Mapping[str, Any], *, now: str) -> Event:
     """One entry of `resource_changes`."""
     action = entry["change"]["actions"][0]
-    change = {"resource": _resource(entry), "action": action, "reason": entry["action_reason"], "blocked": entry["blocked"]}
+    change = {
+        "resource": _resource(entry),
+        "action": action,
+        "reason": entry["action_reason"],
+        "blocked": entry["blocked"],
+    }
     change |= {"held": entry["held"]} if entry.get("held") else {}
     return _event("planned_change", f"{entry['address']}: Plan to {action}", now, change=change)
 
@@ -71,17 +88,27 @@ def planned_change(entry: Mapping[str, Any], *, now: str) -> Event:
 def change_summary(plan: Mapping[str, Any], *, now: str) -> Event:
     """The counts of a plan document."""
     told = plan["summary"]
-    changes = {name: told[name] for name in ("add", "change", "import", "forget")} | {"remove": told["destroy"], "operation": "plan"}
+    changes = {name: told[name] for name in ("add", "change", "import", "forget")} | {
+        "remove": told["destroy"],
+        "operation": "plan",
+    }
     return _event("change_summary", plan_line(plan), now, changes=changes)
 
 
 def apply_start(entry: Mapping[str, Any], *, now: str) -> Event:
     """Work on one entry of `resource_changes` begins."""
     action = entry["change"]["actions"][0]
-    return _event("apply_start", f"{entry['address']}: {action} begins", now, hook={"resource": _resource(entry), "action": action})
+    return _event(
+        "apply_start",
+        f"{entry['address']}: {action} begins",
+        now,
+        hook={"resource": _resource(entry), "action": action},
+    )
 
 
-def apply_progress(number: int, total: int, step: Step, *, now: str, sensitive: frozenset[Any] = frozenset()) -> Event:
+def apply_progress(
+    number: int, total: int, step: Step, *, now: str, sensitive: frozenset[Any] = frozenset()
+) -> Event:
     """One step is about to run. `number` counts from 1."""
     hook = {"number": number, "total": total, "step": step_data(step, sensitive)}
     return _event("apply_progress", progress_line(number, total, step), now, hook=hook)
@@ -91,19 +118,29 @@ def apply_complete(entry: Mapping[str, Any], *, now: str, seconds: float) -> Eve
     """One resource is as declared and was seen to be."""
     action = entry["change"]["actions"][0]
     hook = {"resource": _resource(entry), "action": action, "elapsed_seconds": round(seconds, 3)}
-    return _event("apply_complete", f"{entry['address']}: {action} complete after {seconds:.1f}s", now, hook=hook)
+    return _event(
+        "apply_complete", f"{entry['address']}: {action} complete after {seconds:.1f}s", now, hook=hook
+    )
 
 
 def apply_errored(entry: Mapping[str, Any], *, now: str, status: Status, reason: str) -> Event:
     """One resource failed, or was skipped because another one did; or it is held, which is no error."""
-    hook = {"resource": _resource(entry), "action": entry["change"]["actions"][0], "status": status.value, "reason": reason}
+    hook = {
+        "resource": _resource(entry),
+        "action": entry["change"]["actions"][0],
+        "status": status.value,
+        "reason": reason,
+    }
     level = {Status.FAILED: "error", Status.SKIPPED: "warn"}.get(status, "info")
     kind = "apply_held" if status is Status.HELD else "apply_errored"
     return _event(kind, f"{entry['address']}: {status.value}: {reason}", now, level=level, hook=hook)
 
 
 def outcomes(result: ApplyResult, entries: Sequence[Mapping[str, Any]], *, now: str) -> list[Event]:
-    """How each resource fared, then the summary: for a caller that did not tell as it went. `entries` are `resource_changes`."""
+    """How each resource fared, then the summary: for a caller that did not tell as it went.
+
+    `entries` are `resource_changes`.
+    """
     by_address = {entry["address"]: entry for entry in entries}
     events = []
     for address, outcome in result.outcomes.items():
@@ -119,21 +156,42 @@ def outcomes(result: ApplyResult, entries: Sequence[Mapping[str, Any]], *, now: 
 
 def _unplanned(address: Address) -> dict[str, Any]:
     """What stands for an entry of a part that the plan has none for: it could not be looked at."""
-    named = {"address": str(address), "type": address.kind, "name": address.name, "part": address.part or None}
+    named = {
+        "address": str(address),
+        "type": address.kind,
+        "name": address.name,
+        "part": address.part or None,
+    }
     return named | {"change": {"actions": ["no-op"]}}
 
 
 def apply_summary(result: ApplyResult, *, now: str) -> Event:
     """The last event of an apply."""
     told = counts(result)
-    changes: Event = {name: told[name] for name in ("add", "change", "import", "forget", "failed", "skipped", "held")}
+    changes: Event = {
+        name: told[name] for name in ("add", "change", "import", "forget", "failed", "skipped", "held")
+    }
     changes |= {"remove": told["destroy"], "operation": "apply"}
     level = "error" if result.failed else "info"
-    return _event("change_summary", final_line(result), now, level=level, changes=changes, run=result.run, owed=len(result.owed))
+    return _event(
+        "change_summary",
+        final_line(result),
+        now,
+        level=level,
+        changes=changes,
+        run=result.run,
+        owed=len(result.owed),
+    )
 
 
 def _event(type_: str, message: str, now: str, *, level: str = "info", **more: Any) -> Event:
-    head = {"@level": level, "@message": visible(message), "@module": "reconciler", "@timestamp": now, "type": type_}
+    head = {
+        "@level": level,
+        "@message": visible(message),
+        "@module": "reconciler",
+        "@timestamp": now,
+        "type": type_,
+    }
     return head | more
 
 

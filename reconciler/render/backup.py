@@ -17,7 +17,10 @@ def archives_text(rows: Sequence[Mapping[str, Any]]) -> str:
         return "There is no archive yet.\n"
     lines = [_line(row) for row in rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines)
+    return "".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
+        for line in lines
+    )
 
 
 def _line(row: Mapping[str, Any]) -> tuple[str, ...]:

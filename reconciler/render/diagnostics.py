@@ -24,7 +24,10 @@ _ESCAPED_PROPERTY = _ESCAPED_MESSAGE | {":": "%3A", ",": "%2C"}
 
 
 def diagnostic_data(item: Diagnostic) -> dict[str, Any]:
-    """One diagnostic as JSON. Lines and columns count from 1, `end` is exclusive, offsets count characters of `code` from 0."""
+    """One diagnostic as JSON.
+
+    Lines and columns count from 1, `end` is exclusive, offsets count characters of `code` from 0.
+    """
     data: dict[str, Any] = {
         "severity": item.severity.value,
         "summary": item.summary,
@@ -66,7 +69,9 @@ def diagnostics_json(found: Sequence[Diagnostic]) -> dict[str, Any]:
 
 
 def diagnostics_text(found: Iterable[Diagnostic], *, colour: bool) -> str:
-    """All diagnostics with the line and a caret, a blank line between; ends with a line end unless there is none."""
+    """All diagnostics with the line and a caret, a blank line between; ends with a line end unless there is
+    none.
+    """
     return diagnostics_from_data([diagnostic_data(item) for item in found], painter(colour=colour))
 
 
@@ -90,7 +95,9 @@ def _grouped(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, An
 
 
 def _likeness(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """What two warnings have in common that say the same of two resources of one kind; empty for what is told by itself."""
+    """What two warnings have in common that say the same of two resources of one kind; empty for what is told
+    by itself.
+    """
     address = row.get("address") or ""
     kind, _, name = address.partition(".")
     if row["severity"] != Severity.WARNING.value or not name or row.get("refusal"):
@@ -125,7 +132,10 @@ def one_line(item: Diagnostic) -> str:
 
 
 def github_annotation(item: Diagnostic) -> str:
-    """A workflow command that GitHub shows beside the line. What comes from the spec cannot start a command of its own."""
+    """A workflow command that GitHub shows beside the line.
+
+    What comes from the spec cannot start a command of its own.
+    """
     properties = {"title": item.summary}
     if item.source:
         place = {"file": item.source.file, "line": item.source.line, "col": item.source.column}
@@ -157,7 +167,10 @@ def _block(row: Mapping[str, Any], paint: Paint) -> list[str]:
     if row.get("detail"):
         lines += _note(row["detail"], gutter, paint)
     if row.get("rule"):
-        lines.append(f"{gutter} {paint('=', 'cyan')} {'refused by' if row.get('refusal') else 'rule'}: {visible(row['rule'])}")
+        lines.append(
+            f"{gutter} {paint('=', 'cyan')} {'refused by' if row.get('refusal') else 'rule'}:"
+            f" {visible(row['rule'])}"
+        )
     return lines
 
 
@@ -172,7 +185,11 @@ def _quoted_line(snippet: Mapping[str, Any], gutter: str, shade: str, paint: Pai
     start = min(max(start, 0), len(code))
     end = min(max(end, start + 1), max(len(code), start + 1))
     cut = max(0, start - _BEFORE_PLACE) if len(code) > _CODE_WIDTH else 0
-    head, marked, tail = visible(code[cut:start]), visible(code[start:end]), visible(code[end : max(end, cut + _CODE_WIDTH)])
+    head, marked, tail = (
+        visible(code[cut:start]),
+        visible(code[start:end]),
+        visible(code[end : max(end, cut + _CODE_WIDTH)]),
+    )
     left, right = "…" if cut else "", "…" if max(end, cut + _CODE_WIDTH) < len(code) else ""
     if len(marked) > _CODE_WIDTH:
         marked, tail, right = marked[:_CODE_WIDTH], "", "…"

@@ -14,18 +14,33 @@ _COLUMNS = ("declared", "applied", "observed")
 
 def explanation(data: Mapping[str, Any]) -> str:
     """One block per part: every field as it is declared, was applied last, and stands on the host now."""
-    lines = [visible(data["address"]) + (f"  # {visible(data['source'])}" if data["source"] else "  # not in the spec")]
+    lines = [
+        visible(data["address"])
+        + (f"  # {visible(data['source'])}" if data["source"] else "  # not in the spec")
+    ]
     for title, key in (("needs", "needs"), ("needed by", "needed_by")):
         if data[key]:
             lines.append(f"  {title}: {', '.join(map(visible, data[key]))}")
     if data["ledger_unreadable"]:
         lines.append(f"  the ledger cannot be read: {visible(data['ledger_unreadable'])}")
     for part in data["parts"]:
-        lines += ["", f"  {visible(part['address'])}: {visible(part['state'])}; {_ownership(part)}", *_fields(part)]
-    lines += _section("Owed", (f"{row['verb']} {row['unit']}  because {row['why']} (since run {row['run']})" for row in data["owed"]))
+        lines += [
+            "",
+            f"  {visible(part['address'])}: {visible(part['state'])}; {_ownership(part)}",
+            *_fields(part),
+        ]
+    lines += _section(
+        "Owed",
+        (
+            f"{row['verb']} {row['unit']}  because {row['why']} (since run {row['run']})"
+            for row in data["owed"]
+        ),
+    )
     lines += _section("Blocked", data["blocked"].values())
     lines += _section("On hold", (f"{row['address']}  {hold_words(row)}" for row in data["holds"]))
-    lines += _section("Not done because of that", (f"{address}: {why}" for address, why in data["held"].items()))
+    lines += _section(
+        "Not done because of that", (f"{address}: {why}" for address, why in data["held"].items())
+    )
     lines += _section("Apply would", (_step(step) for step in data["steps"]))
     return "\n".join(lines) + "\n"
 
@@ -37,11 +52,17 @@ def _ownership(part: Mapping[str, Any]) -> str:
         return "whether it is ours is not known"
     if not part["ours"]:
         return "not ours yet"
-    return "ours, " + ("made by us" if part["made_by_us"] else "taken over") + (", protected" if part["protected"] else "")
+    return (
+        "ours, "
+        + ("made by us" if part["made_by_us"] else "taken over")
+        + (", protected" if part["protected"] else "")
+    )
 
 
 def _fields(part: Mapping[str, Any]) -> Iterator[str]:
-    found = {column: {dotted(path): value for path, value in leaves(part[column] or {})} for column in _COLUMNS}
+    found = {
+        column: {dotted(path): value for path, value in leaves(part[column] or {})} for column in _COLUMNS
+    }
     # A ledger that cannot be read says nothing, which is not the same as "never applied".
     columns = [column for column in _COLUMNS if column != "applied" or part["ours"] is not None]
     names = list(dict.fromkeys(name for column in _COLUMNS for name in found[column]))

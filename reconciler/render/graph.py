@@ -1,4 +1,6 @@
-"""References between resources as DOT (graphviz) and as Mermaid, which GitHub and GitLab draw in a comment."""
+"""References between resources as DOT (graphviz) and as Mermaid, which GitHub and
+GitLab draw in a comment.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,18 @@ Edges = Mapping[Address, Sequence[Address]]
 
 def dot(edges: Edges) -> str:
     """Write the graph in graphviz' own language. An arrow points to what has to be there first."""
-    return "\n".join(["digraph spec {", "  rankdir=LR;", "  node [shape=box];", *(f"  {line};" for line in _dot_lines(edges)), "}"]) + "\n"
+    return (
+        "\n".join(
+            [
+                "digraph spec {",
+                "  rankdir=LR;",
+                "  node [shape=box];",
+                *(f"  {line};" for line in _dot_lines(edges)),
+                "}",
+            ]
+        )
+        + "\n"
+    )
 
 
 def _dot_lines(edges: Edges) -> Iterator[str]:
@@ -31,9 +44,17 @@ def mermaid(edges: Edges) -> str:
     numbers = {address: f"n{number}" for number, address in enumerate(edges)}
     lines = ["flowchart LR"]
     lines += [f'  {numbers[address]}["{_entity(str(address))}"]' for address in edges]
-    lines += [f"  {numbers[address]} --> {numbers[other]}" for address, needed in edges.items() for other in needed]
+    lines += [
+        f"  {numbers[address]} --> {numbers[other]}" for address, needed in edges.items() for other in needed
+    ]
     return "\n".join(lines) + "\n"
 
 
 def _entity(text: str) -> str:
-    return text.replace("#", "#35;").replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
+    return (
+        text.replace("#", "#35;")
+        .replace("&", "#amp;")
+        .replace('"', "#quot;")
+        .replace("<", "#lt;")
+        .replace(">", "#gt;")
+    )

@@ -13,13 +13,23 @@ def holds_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """What `hold list` prints."""
     if not rows:
         return "Nothing is on hold.\n"
-    return "\n".join(line for row in rows for line in paragraphs(f"{visible(row['address'])}  {hold_words(row)}", "", "    ")) + "\n"
+    return (
+        "\n".join(
+            line
+            for row in rows
+            for line in paragraphs(f"{visible(row['address'])}  {hold_words(row)}", "", "    ")
+        )
+        + "\n"
+    )
 
 
 def added_text(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
     """What `hold add` prints."""
     instead = f"It was {hold_words(before)}.\n" if before else ""
-    return f"{visible(row['address'])} is {hold_words(row)}.\n{instead}No apply touches it until then, whoever runs it.\n"
+    return (
+        f"{visible(row['address'])} is {hold_words(row)}.\n{instead}No apply touches it until then, whoever"
+        " runs it.\n"
+    )
 
 
 def removed_text(row: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Text from outside in Markdown (CommonMark, as GitHub and GitLab extend it).
 
-It only ever stands in code: in a code span or in a fenced block, where nothing is a link, an element, a mention or a heading. What could
-end the code, a run of backticks, is always shorter than the run that does.
+It only ever stands in code: in a code span or in a fenced block, where nothing is a link, an element, a
+mention or a heading. What could end the code, a run of backticks, is always shorter than the run that does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ _WIDTH = 200
 
 
 def size(text: str) -> int:
-    """What a text counts towards the limit of a comment: bytes, of which there are never fewer than of whatever the forge counts."""
+    """What a text counts towards the limit of a comment: bytes, of which there are never fewer than of
+    whatever the forge counts.
+    """
     return len(text.encode("utf-8", "replace"))
 
 
@@ -59,17 +61,25 @@ def marker(kind: str, host: str, digest: str) -> str:
 
 
 def _word(text: str) -> str:
-    plain = re.sub(r"[^A-Za-z0-9.:_-]|--+", lambda found: "".join(f"%{ord(char):02X}" for char in found[0]), text)
+    plain = re.sub(
+        r"[^A-Za-z0-9.:_-]|--+", lambda found: "".join(f"%{ord(char):02X}" for char in found[0]), text
+    )
     return plain[:100] or "none"
 
 
 def link(title: str, address: str) -> str:
     """A link, if the address is one of the web and plain; otherwise only the title."""
-    return f"[{title}]({address})" if re.fullmatch(r"https?://[A-Za-z0-9./_~%?=&#:+-]{1,500}", address) else title
+    return (
+        f"[{title}]({address})"
+        if re.fullmatch(r"https?://[A-Za-z0-9./_~%?=&#:+-]{1,500}", address)
+        else title
+    )
 
 
 def capped(rows: Sequence[str], budget: int, more: str) -> list[str]:
-    """The first rows that fit into so many bytes; of the rest, how many there are: `more` with `{}` for the number."""
+    """The first rows that fit into so many bytes; of the rest, how many there are: `more` with `{}` for the
+    number.
+    """
     shown: list[str] = []
     for row in rows:
         budget -= size(row) + 1

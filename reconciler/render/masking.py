@@ -1,7 +1,8 @@
-"""Secrets that are in a spec or on a host all the same, in a place that says nothing of it: they are taken out of the public form.
+"""Secrets that are in a spec or on a host all the same, in a place that says nothing of it: they are taken
+out of the public form.
 
-`sensitive: true` hides a file as a whole and is not the matter here. This is about names: the environment of a service, the password on
-a command line, a line of a configuration file.
+`sensitive: true` hides a file as a whole and is not the matter here. This is about names: the environment of
+a service, the password on a command line, a line of a configuration file.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from reconciler.core.secrets.secrecy import CHANGED, HIDDEN
 
 _VARIABLE = r'"?(?P<name>[A-Za-z_][A-Za-z0-9_]*)='
 _LINE = "(a line that is not shown)"
-"""In the place of the digest by which a line goes that cannot be shown: it may be a password, and the digest one to guess it from."""
+"""In the place of the digest by which a line goes that cannot be shown: it may be a password, and the digest
+one to guess it from.
+"""
 _ITEM = r"""[ +-][ ]*(?:-[ ])*["']?(?P<word>[^\s"',][^"',]*+)["']?,?"""
 _OPTION = r"""[ +-][ ]*(?:-[ ])*["']?-[A-Za-z-]"""
 _CREDENTIAL = r'"?(?P<name>[^:"]+):'
@@ -30,18 +33,24 @@ def mask(value: Any, other: Any = None, path: tuple[str, ...] = ()) -> Any:
 def _mask(value: Any, other: Any, key: str) -> Any:
     if isinstance(value, str):
         return _mask_text(value, other, key)
-    if type(value) is dict or isinstance(value, Mapping):  # nearly all are; to ask the abstract class costs as much as the rest
+    if type(value) is dict or isinstance(
+        value, Mapping
+    ):  # nearly all are; to ask the abstract class costs as much as the rest
         there = other if isinstance(other, Mapping) else {}
         return {name: _mask(item, there.get(name), str(name)) for name, item in value.items()}
     if isinstance(value, list):
         value = _arguments(value, other)
         known = other if isinstance(other, list) else [other]
-        return [_LINE if _is_digest(item) else _mask(item, _counterpart(item, known, key), key) for item in value]
+        return [
+            _LINE if _is_digest(item) else _mask(item, _counterpart(item, known, key), key) for item in value
+        ]
     return value
 
 
 def _arguments(words: list[Any], other: Any = None) -> list[Any]:
-    """A command line that is kept word by word, without the secrets that are told by the words before them."""
+    """A command line that is kept word by word, without the secrets that are told by
+    the words before them.
+    """
     if not any(isinstance(word, str) and word.startswith(("-", "/p:")) for word in words):
         return words
     told = list(words)
@@ -65,7 +74,9 @@ def mask_diff(lines: Sequence[str]) -> list[str]:
 
 
 def _without_items(lines: Sequence[str]) -> list[str]:
-    """A command that a file has item by item, one a line, without its secrets: before and after each read by itself."""
+    """A command that a file has item by item, one a line, without its secrets: before and after each read by
+    itself.
+    """
     told = list(lines)
     if not any(re.match(_OPTION, line) for line in lines):
         return told
@@ -83,14 +94,21 @@ def _mask_text(value: str, other: Any, key: str) -> str:
     if _is_open(key) and _rules().is_plain(value):
         return value
     hidden = _hidden(value, key, HIDDEN)
-    if hidden == value or not isinstance(other, str) or other == value or _hidden(other, key, HIDDEN) != hidden:
+    if (
+        hidden == value
+        or not isinstance(other, str)
+        or other == value
+        or _hidden(other, key, HIDDEN) != hidden
+    ):
         return hidden
     return _hidden(value, key, CHANGED)
 
 
 @lru_cache(maxsize=1)
 def _rules() -> ModuleType:
-    """`core.secrets.masking`, which is imported only where something changes; by an `import` for each text that costs as much as the answer."""
+    """`core.secrets.masking`, which is imported only where something changes; by an `import` for each text
+    that costs as much as the answer.
+    """
     from reconciler.core.secrets import masking
 
     return masking
@@ -104,7 +122,9 @@ def _is_open(key: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _hidden(text: str, key: str, instead: str) -> str:
-    """One text under a key: systemd's own lists of variables and credentials are known by the name of the directive."""
+    """One text under a key: systemd's own lists of variables and credentials are known by the name of the
+    directive.
+    """
     from reconciler.core.secrets.masking import is_secret, masked  # only where something changes
 
     if key == "Environment" or key.startswith("SetCredential"):

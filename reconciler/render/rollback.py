@@ -12,7 +12,9 @@ from reconciler.render.terminal import count, painter, visible
 
 
 def rollback_text(data: Mapping[str, Any]) -> str:
-    """What it would do, object by object and then step by step; what does not come back, and what was changed since."""
+    """What it would do, object by object and then step by step; what does not come back, and what was changed
+    since.
+    """
     past = data["undoes"]
     which = f"run {past['run']} ({past['status']}, {time_text(past['started'])})"
     again = f", which undid run {past['undoes']}" if past.get("undoes") else ""
@@ -25,9 +27,15 @@ def rollback_text(data: Mapping[str, Any]) -> str:
         lines += ["", f"  {visible(row['address'])}", *(f"      {line}" for line in _object(row))]
     if data["steps"]:
         lines += ["", "Steps, in this order:"]
-        lines += [f"  {n:>3}. {visible(action_words(step))}{_note(step)}" for n, step in enumerate(data["steps"], 1)]
+        lines += [
+            f"  {n:>3}. {visible(action_words(step))}{_note(step)}" for n, step in enumerate(data["steps"], 1)
+        ]
     if data.get("taken_along"):
-        lines += ["", "systemd does along with that:", *effect_lines(data["taken_along"], painter(colour=False), indent="  ")]
+        lines += [
+            "",
+            "systemd does along with that:",
+            *effect_lines(data["taken_along"], painter(colour=False), indent="  "),
+        ]
     if not data["objects"]:
         lines += ["", "Nothing to do: everything is as it was before that run."]
     return "\n".join([*lines, ""])
@@ -51,12 +59,23 @@ def _note(step: Mapping[str, Any]) -> str:
 def rollback_result(data: Mapping[str, Any]) -> str:
     """What came of it, and what to do about the spec."""
     result, run = data["result"], data["undoes"]["run"]
-    failed = {address: one["reason"] for address, one in result["outcomes"].items() if one["status"] == "failed"}
+    failed = {
+        address: one["reason"] for address, one in result["outcomes"].items() if one["status"] == "failed"
+    }
     done = len(result["outcomes"]) - len(failed)
     lines = [f"{visible(address)}: failed: {visible(why)}" for address, why in failed.items()]
     down = result.get("left_down", ())
-    lines += [f"{visible(unit)} ran before and does not run now: systemctl start {visible(unit)}" for unit in down]
-    head = "Rollback complete!" if not failed else f"Rollback incomplete; `reconciler rollback {run}` goes on with what is left."
+    lines += [
+        f"{visible(unit)} ran before and does not run now: systemctl start {visible(unit)}" for unit in down
+    ]
+    head = (
+        "Rollback complete!"
+        if not failed
+        else f"Rollback incomplete; `reconciler rollback {run}` goes on with what is left."
+    )
     lines.append(f"{head} {count(done, 'object')} as before run {run}. This is run {result['run']}.")
-    lines.append("The spec still says otherwise: the next apply will bring it back. Revert the commit, or stop the timer until then.")
+    lines.append(
+        "The spec still says otherwise: the next apply will bring it back. Revert the commit, or stop the"
+        " timer until then."
+    )
     return "\n".join(lines) + "\n"

@@ -34,7 +34,15 @@ def services_text(rows: Sequence[Mapping[str, Any]], *, colour: bool) -> str:
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     pid, memory = str(row["pid"] or "-"), size(row["memory"])
     notes = ", ".join(_notes(row))
-    return (visible(row["name"]), _state(row), visible(row["enabled"]) or "-", pid, memory, moment(row["since"]), notes)
+    return (
+        visible(row["name"]),
+        _state(row),
+        visible(row["enabled"]) or "-",
+        pid,
+        memory,
+        moment(row["since"]),
+        notes,
+    )
 
 
 def _notes(row: Mapping[str, Any]) -> list[str]:
@@ -55,18 +63,26 @@ def _state(row: Mapping[str, Any]) -> str:
 
 
 def service_text(row: Mapping[str, Any], *, colour: bool) -> str:
-    """One service at length, as systemctl status has it; what it has of the plan, its journal and what to type next, if that is there."""
+    """One service at length, as systemctl status has it; what it has of the plan, its journal and what to
+    type next, if that is there.
+    """
     paint = painter(colour=colour)
     name, state = visible(row["unit"]), _state(row)
     said = f" - {visible(row['description'])}" if row["description"] else ""
-    lines = [f"{paint(name, 'bold')}{said}", f"    state     {paint(state, _COLOURS.get(state.split(' (')[0], ''))}"]
+    lines = [
+        f"{paint(name, 'bold')}{said}",
+        f"    state     {paint(state, _COLOURS.get(state.split(' (')[0], ''))}",
+    ]
     exposure, drops = row.get("exposure"), [*row["drop_ins"]]
     others = [path for path in drops if not path.endswith("/50-reconciler.conf")]
     rest = {
         "since": moment(row["since"]) if row["since"] else "",
         "enabled": visible(row["enabled"]),
         "declared": "" if row["declared"] else "no, it is not in the spec",
-        "unit file": visible(row["path"]) or ("gone; what was started with it runs on" if row["pid"] and not row["installed"] else ""),
+        "unit file": (
+            visible(row["path"])
+            or ("gone; what was started with it runs on" if row["pid"] and not row["installed"] else "")
+        ),
         "drop-ins": visible(", ".join(f"{path} (not ours)" if path in others else path for path in drops)),
         "main pid": str(row["pid"] or ""),
         "memory": size(row["memory"]) if row["memory"] else "",
@@ -76,9 +92,15 @@ def service_text(row: Mapping[str, Any], *, colour: bool) -> str:
         "exposure": f"{exposure['score']} {exposure['level']}" if exposure else "",
         "drift": _drift(row),
         "blocked": visible(row.get("blocked") or ""),
-        "older": visible("; ".join(f"runs with older configuration: {why}" for why in row.get("older") or ())),
+        "older": visible(
+            "; ".join(f"runs with older configuration: {why}" for why in row.get("older") or ())
+        ),
         "hold": hold_words(row["held"]) if row.get("held") else "",
-        "note": "the unit file has changed since systemd read it (daemon-reload)" if row["needs_daemon_reload"] else "",
+        "note": (
+            "the unit file has changed since systemd read it (daemon-reload)"
+            if row["needs_daemon_reload"]
+            else ""
+        ),
     }
     lines += [f"    {title:<9} {value}" for title, value in rest.items() if value]
     for title, texts in (("journal", row.get("journal")), ("next", row.get("next"))):
@@ -96,19 +118,28 @@ def _drift(row: Mapping[str, Any]) -> str:
     return "the spec is not applied yet" if row.get("pending") and row["installed"] else ""
 
 
-def health_text(rows: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]] = (), *, colour: bool) -> str:
-    """What was healed, what is not well and what was done about it, or that all is well; the same of jobs, if there are any."""
+def health_text(
+    rows: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]] = (), *, colour: bool
+) -> str:
+    """What was healed, what is not well and what was done about it, or that all is well; the same of jobs, if
+    there are any.
+    """
     paint = painter(colour=colour)
     lines = [line for row in rows for line in _health_lines(row, paint)]
     lines += [line for row in jobs if not row["healthy"] for line in _job_lines(row, paint)]
     well = sum(1 for row in rows if row["healthy"])
-    of_jobs = f" {sum(1 for row in jobs if row['healthy'])} of {count(len(jobs), 'job')} healthy." if jobs else ""
+    of_jobs = (
+        f" {sum(1 for row in jobs if row['healthy'])} of {count(len(jobs), 'job')} healthy." if jobs else ""
+    )
     return "\n".join([*lines, f"{well} of {len(rows)} healthy.{of_jobs}"]) + "\n"
 
 
 def _job_lines(row: Mapping[str, Any], paint: Paint) -> list[str]:
     sign = paint("x", "red") if row["healthy"] is False else paint("?", "yellow")
-    return [f"{sign} {visible(row['address'])}: {visible(row['reason'])}", f"    next: {visible(row['next'])}"]
+    return [
+        f"{sign} {visible(row['address'])}: {visible(row['reason'])}",
+        f"    next: {visible(row['next'])}",
+    ]
 
 
 def _health_lines(row: Mapping[str, Any], paint: Paint) -> list[str]:
@@ -120,7 +151,9 @@ def _health_lines(row: Mapping[str, Any], paint: Paint) -> list[str]:
     lines = [f"{sign} {visible(row['name'])}: {visible(row['reason'])}"]
     if healing:
         told = {"left": f"left alone: {healing['why']}", "failed": f"it does not stay up {starts}"}
-        lines.append(f"    {visible(told.get(healing['outcome'], f'it was up {starts}, and is not any more'))}")
+        lines.append(
+            f"    {visible(told.get(healing['outcome'], f'it was up {starts}, and is not any more'))}"
+        )
     elif row.get("held"):
         lines.append(f"    {hold_words(row['held'])}")
     return lines

@@ -1,4 +1,6 @@
-"""The health of services and jobs for machines: one JSON document, one line of a monitoring plugin, figures for Prometheus."""
+"""The health of services and jobs for machines: one JSON document, one line of a monitoring plugin, figures
+for Prometheus.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def health_data(rows: Rows, jobs: Rows = ()) -> dict[str, Any]:
 
 
 def nagios_state(rows: Rows, jobs: Rows = ()) -> int:
-    """CRITICAL if one is not well, but WARNING if somebody holds each of those; UNKNOWN if only that cannot be said."""
+    """CRITICAL if one is not well, but WARNING if somebody holds each of those; UNKNOWN if only that cannot
+    be said.
+    """
     bad = [row for row in (*rows, *jobs) if row["healthy"] is False]
     if bad:
         return WARNING if all(row.get("held") for row in bad) else CRITICAL
@@ -51,16 +55,26 @@ def nagios_state(rows: Rows, jobs: Rows = ()) -> int:
 def nagios_text(rows: Rows, jobs: Rows = ()) -> str:
     """One line: state, what is wrong, and figures behind the bar."""
     found = counts(rows)
-    wrong = [f"{row['name']} {row['reason']}{' (held)' if row['held'] else ''}" for row in rows if not row["healthy"]]
+    wrong = [
+        f"{row['name']} {row['reason']}{' (held)' if row['held'] else ''}"
+        for row in rows
+        if not row["healthy"]
+    ]
     wrong = [*wrong, *(f"{row['address']} {row['reason']}" for row in jobs if not row["healthy"])]
     more = [f"{len(wrong) - _NAMED} more"] if len(wrong) > _NAMED else []
     what = f": {'; '.join([*wrong[:_NAMED], *more])}" if wrong else ""
     limits = {"unhealthy": ";;0", "unknown": ";0;"}
-    figures = [f"{name}={found[name]}{limits.get(name, ';;')};0;{found['total']}" for name in ("healthy", "unhealthy", "unknown", "held")]
+    figures = [
+        f"{name}={found[name]}{limits.get(name, ';;')};0;{found['total']}"
+        for name in ("healthy", "unhealthy", "unknown", "held")
+    ]
     figures.append(f"restarts={sum(row['restarts'] for row in rows)};;;0;")
     if jobs:
         figures.append(f"unhealthy_jobs={sum(1 for row in jobs if row['healthy'] is False)};;0;0;{len(jobs)}")
-    return _line(nagios_state(rows, jobs), f"{found['healthy']} of {found['total']} healthy{what}") + f" | {' '.join(figures)}\n"
+    return (
+        _line(nagios_state(rows, jobs), f"{found['healthy']} of {found['total']} healthy{what}")
+        + f" | {' '.join(figures)}\n"
+    )
 
 
 def nagios_unknown(why: str) -> str:
@@ -74,20 +88,36 @@ def _line(state: int, text: str) -> str:
 
 
 def prometheus_text(rows: Rows | None, jobs: Rows = ()) -> str:
-    """The figures of each service, as node_exporter's textfile collector reads them; without rows only that nothing could be said."""
+    """The figures of each service, as node_exporter's textfile collector reads them; without rows only that
+    nothing could be said.
+    """
     found = counts(rows) if rows is not None else {}
-    by_state = [({"health": name}, float(found[name])) for name in ("healthy", "unhealthy", "unknown") if found]
+    by_state = [
+        ({"health": name}, float(found[name])) for name in ("healthy", "unhealthy", "unknown") if found
+    ]
     complete = rows is not None and not found["unknown"]
     rows = rows or ()
     held = [{**row, "held": bool(row["held"])} for row in rows if row["holds_known"]]
     return render(
         [
-            Metric("reconciler_service_check_complete", "gauge", "Whether the health of all services could be told.", [({}, complete)]),
+            Metric(
+                "reconciler_service_check_complete",
+                "gauge",
+                "Whether the health of all services could be told.",
+                [({}, complete)],
+            ),
             Metric("reconciler_services", "gauge", "Services by health.", by_state),
             _metric("healthy", "Whether a service is as it is to be.", rows, "healthy"),
-            _metric("active", "Whether systemd calls it active.", [{**row, "active": row["state"] == "active"} for row in rows], "active"),
+            _metric(
+                "active",
+                "Whether systemd calls it active.",
+                [{**row, "active": row["state"] == "active"} for row in rows],
+                "active",
+            ),
             _metric("held", "Whether it is on hold.", held, "held"),
-            _metric("restarts", "How often systemd has started it again since a person did.", rows, "restarts"),
+            _metric(
+                "restarts", "How often systemd has started it again since a person did.", rows, "restarts"
+            ),
             _metric("memory_bytes", "Memory that it uses.", rows, "memory"),
             *job_metrics(jobs),
         ]
@@ -97,16 +127,33 @@ def prometheus_text(rows: Rows | None, jobs: Rows = ()) -> str:
 def job_metrics(jobs: Rows) -> list[Metric]:
     """The figures of each job."""
     figures = (
-        ("job_healthy", "Whether the last run did not fail, and its archives are as they should be.", "healthy"),
-        ("backup_newest_timestamp_seconds", "When the newest archive that is not bad was begun.", "newest_seconds"),
+        (
+            "job_healthy",
+            "Whether the last run did not fail, and its archives are as they should be.",
+            "healthy",
+        ),
+        (
+            "backup_newest_timestamp_seconds",
+            "When the newest archive that is not bad was begun.",
+            "newest_seconds",
+        ),
         ("backup_max_age_seconds", "The age from which the newest archive is too old.", "max_age_seconds"),
     )
     return [
-        Metric(f"reconciler_{name}", "gauge", what, [({"job": row["address"]}, float(row[key])) for row in jobs if row[key] is not None])
+        Metric(
+            f"reconciler_{name}",
+            "gauge",
+            what,
+            [({"job": row["address"]}, float(row[key])) for row in jobs if row[key] is not None],
+        )
         for name, what, key in (figures if jobs else ())
     ]
 
 
 def _metric(name: str, what: str, rows: Rows, key: str) -> Metric:
-    samples = [({"service": row["name"]}, float(row[key])) for row in rows if row[key] is not None and row["healthy"] is not None]
+    samples = [
+        ({"service": row["name"]}, float(row[key]))
+        for row in rows
+        if row[key] is not None and row["healthy"] is not None
+    ]
     return Metric(f"reconciler_service_{name}", "gauge", what, samples)

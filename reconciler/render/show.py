@@ -12,7 +12,13 @@ from reconciler.render.terminal import count, visible
 
 _LOGINS = ("ssh.service", "sshd.service", "getty@tty1.service", "console-getty.service", "user@0.service")
 """Services in which people are, where no session has its own scope."""
-_MARKS = {"done": "done", "failed": "FAILED", "skipped": "skipped", "started": "begun", "planned": "not begun"}
+_MARKS = {
+    "done": "done",
+    "failed": "FAILED",
+    "skipped": "skipped",
+    "started": "begun",
+    "planned": "not begun",
+}
 
 
 def run_text(run: Mapping[str, Any]) -> str:
@@ -35,7 +41,11 @@ def run_text(run: Mapping[str, Any]) -> str:
         detail = f": {head}" if head else ""
         lines.append(f"  {_MARKS[step['state']]:>9}  {visible(action_words(step['action']))}{owed}{detail}")
         lines += [f"             {line}" for line in journal]
-        lines += [f"             kept {visible(words)}" for one in step.get("replaced", ()) if (words := _replaced_words(one))]
+        lines += [
+            f"             kept {visible(words)}"
+            for one in step.get("replaced", ())
+            if (words := _replaced_words(one))
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -65,7 +75,9 @@ def _replaced_words(one: Mapping[str, Any]) -> str:
 
 
 def history_text(runs: Sequence[Mapping[str, Any]]) -> str:
-    """One line per run: number, when, how long, result, what came of its objects, from which commit, and who began it."""
+    """One line per run: number, when, how long, result, what came of its objects, from which commit, and who
+    began it.
+    """
     if not runs:
         return "There was no apply here yet.\n"
     rows = [("RUN", "BEGAN", "TOOK", "RESULT", "OBJECTS", "SPEC", "BY")]
@@ -82,7 +94,10 @@ def history_text(runs: Sequence[Mapping[str, Any]]) -> str:
         for run in runs
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n" for row in rows)
+    return "".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
+        for row in rows
+    )
 
 
 def by_text(by: Mapping[str, str] | None) -> str:

@@ -1,4 +1,7 @@
-"""JSON Schema (2020-12) of a snapshot. Unknown keys are allowed everywhere: additions must not break who reads it."""
+"""JSON Schema (2020-12) of a snapshot.
+
+Unknown keys are allowed everywhere: additions must not break who reads it.
+"""
 
 from __future__ import annotations
 
@@ -34,17 +37,32 @@ _AT_A_PATH = _object(
         "owner": _said("Left out: root.", _TEXT),
         "group": _said("Left out: root.", _TEXT),
         "size": _said("Bytes of a regular file.", _NUMBER),
-        "mtime": _said("Nanoseconds since the epoch; left out: before the oldest of the running processes was started.", _NUMBER),
+        "mtime": _said(
+            "Nanoseconds since the epoch; left out: before the oldest of the running processes was started.",
+            _NUMBER,
+        ),
         "ctime": _said("The same, of the last change of the inode.", _NUMBER),
         "links": _said("How many names a regular file has; left out: one.", _NUMBER),
         "target": _said("Of a symbolic link.", _TEXT),
-        "listed": _said("A directory of which every entry is in the snapshot: what is not, is not there.", _FLAG),
-        "digest": _said("Of a regular file's content, where everybody on the host can read it, or it is ours.", _TEXT),
-        "text": _said("The content of a file that is ours and not secret; of account files the facts, without passwords.", _TEXT),
+        "listed": _said(
+            "A directory of which every entry is in the snapshot: what is not, is not there.", _FLAG
+        ),
+        "digest": _said(
+            "Of a regular file's content, where everybody on the host can read it, or it is ours.", _TEXT
+        ),
+        "text": _said(
+            "The content of a file that is ours and not secret; of account files the facts, without"
+            " passwords.",
+            _TEXT,
+        ),
         "binary": _said("A file that is ours and is no text: nothing of it could be shown.", _FLAG),
         "shortened": _said("Comments of keys are left out of the excerpt.", _FLAG),
         "excerpt": _said("Those lines of somebody else's file that a plan asks for.", _TEXT),
-        "values": _said("Digests of the values in somebody else's file that everybody on the host can read; empty: left out.", _VALUES),
+        "values": _said(
+            "Digests of the values in somebody else's file that everybody on the host can read; empty: left"
+            " out.",
+            _VALUES,
+        ),
     },
 ) | {
     "allOf": [
@@ -65,7 +83,8 @@ _ROW = _object(
     },
 )
 _OWED = _object(
-    {"verb": _TEXT, "unit": _TEXT, "address": _TEXT, "why": _TEXT}, {"held": _FLAG, "invocation": _TEXT, "run": _NUMBER, "since": _NUMBER}
+    {"verb": _TEXT, "unit": _TEXT, "address": _TEXT, "why": _TEXT},
+    {"held": _FLAG, "invocation": _TEXT, "run": _NUMBER, "since": _NUMBER},
 )
 _MOMENT: Schema = {"type": "integer", "minimum": 0, "maximum": 253_402_300_799}
 _HOLD = _object({"address": _TEXT, "why": _TEXT, "by": _TEXT, "since": _MOMENT, "until": _MOMENT})
@@ -74,9 +93,18 @@ _STARTED = _object(
         "invocation": _TEXT,
         "marks": _said(
             "By path, and by address of a unit's settings: whether it is what the process was started with.",
-            {"type": "object", "additionalProperties": {"type": "string", "pattern": "^(same|other(:(absent|sha256:[0-9a-f]{64}))?)$"}},
+            {
+                "type": "object",
+                "additionalProperties": {
+                    "type": "string",
+                    "pattern": "^(same|other(:(absent|sha256:[0-9a-f]{64}))?)$",
+                },
+            },
         ),
-        "stamps": _said("When unit files were written, by path; 0: not there.", {"type": "object", "additionalProperties": _NUMBER}),
+        "stamps": _said(
+            "When unit files were written, by path; 0: not there.",
+            {"type": "object", "additionalProperties": _NUMBER},
+        ),
     }
 )
 _MEMORY = _object(
@@ -97,7 +125,10 @@ def snapshot_schema() -> Schema:
         {
             "format_version": {"type": "string", "pattern": "^1\\.[0-9]+$"},
             "tool_version": _TEXT,
-            "taken": _said("When, in UTC.", {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"}),
+            "taken": _said(
+                "When, in UTC.",
+                {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"},
+            ),
             "host": _object(
                 {"name": _said("The static hostname; empty if it has none.", _TEXT)},
                 {"machine": _said("Stands for the machine-id, which itself is confidential.", _TEXT)},
@@ -107,12 +138,18 @@ def snapshot_schema() -> Schema:
                 "Every service, timer, socket, path, target and mount that systemd had loaded.",
                 {
                     "type": ["object", "null"],
-                    "additionalProperties": _object({}, dict.fromkeys(("load", "active", "sub", "invocation"), _TEXT)),
+                    "additionalProperties": _object(
+                        {}, dict.fromkeys(("load", "active", "sub", "invocation"), _TEXT)
+                    ),
                 },
             ),
             "paths": _said(
                 "What is where; null: nothing.",
-                {"type": "object", "propertyNames": _PATH, "additionalProperties": {"anyOf": [{"type": "null"}, _AT_A_PATH]}},
+                {
+                    "type": "object",
+                    "propertyNames": _PATH,
+                    "additionalProperties": {"anyOf": [{"type": "null"}, _AT_A_PATH]},
+                },
             ),
             "memory": _said("The ledger, effects that are owed, and holds.", _MEMORY),
         },
@@ -120,10 +157,12 @@ def snapshot_schema() -> Schema:
             "versions": _said("Versions of programs.", {"type": "object", "additionalProperties": _TEXT}),
             "mounts": _said("Where something is mounted.", {"type": "array", "items": _PATH}),
             "started": _said(
-                "What the last apply saw of the processes of services, by unit.", {"type": "object", "additionalProperties": _STARTED}
+                "What the last apply saw of the processes of services, by unit.",
+                {"type": "object", "additionalProperties": _STARTED},
             ),
             "relations": _said(
-                "What units are tied to, by unit: the names of units by systemd's property, and properties that decide about jobs.",
+                "What units are tied to, by unit: the names of units by systemd's property, and properties"
+                " that decide about jobs.",
                 {
                     "type": ["object", "null"],
                     "additionalProperties": {
@@ -133,12 +172,16 @@ def snapshot_schema() -> Schema:
                 },
             ),
             "conditions": _said(
-                "Whether conditions of units hold, as systemd judges them, by condition; null: only PID 1 could tell.",
+                "Whether conditions of units hold, as systemd judges them, by condition; null: only PID 1"
+                " could tell.",
                 {"type": "object", "additionalProperties": {"type": ["boolean", "null"]}},
             ),
-            "unlisted": _said("Directories with too much in them to be listed.", {"type": "array", "items": _PATH}),
+            "unlisted": _said(
+                "Directories with too much in them to be listed.", {"type": "array", "items": _PATH}
+            ),
             "withheld": _said(
-                "Addresses whose texts are left out, since one looks like a secret: whether they are as they were applied.",
+                "Addresses whose texts are left out, since one looks like a secret: whether they are as they"
+                " were applied.",
                 {"type": "object", "additionalProperties": _FLAG},
             ),
         },

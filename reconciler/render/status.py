@@ -18,41 +18,63 @@ def standing_text(data: Mapping[str, Any]) -> str:
     if data["interrupted"]:
         lines.append(f"  interrupted run {data['interrupted']} was killed; the next apply goes on from there")
     if data["last_run"] and data["last_run"]["run"] != data["last_good_run"]:
-        since = f"run {data['last_good_run']}, {_ago(data['seconds_since_last_good_run'])}" if data["last_good_run"] else "none"
+        since = (
+            f"run {data['last_good_run']}, {_ago(data['seconds_since_last_good_run'])}"
+            if data["last_good_run"]
+            else "none"
+        )
         lines.append(f"  last good   {since}")
     if data["next_run"]:
-        lines.append(f"  next apply  {visible(data['next_run']['at'])}, by {visible(data['next_run']['unit'])}")
+        lines.append(
+            f"  next apply  {visible(data['next_run']['at'])}, by {visible(data['next_run']['unit'])}"
+        )
     if data["drift"]:
         lines.append(f"  drift       {count(len(data['drift']), 'object')} changed on the host")
     lines += [f"  failed      {visible(address)}" for address in data["failed_services"]]
     lines += _jobs(data)
-    for title, rows in (("damaged", [data["damaged"]] if data["damaged"] else []), ("problems", data["problems"])):
+    for title, rows in (
+        ("damaged", [data["damaged"]] if data["damaged"] else []),
+        ("problems", data["problems"]),
+    ):
         lines += [f"  {title:<10}  {visible(row)}" for row in rows]
     if data["pending"]:
         lines.append(f"  to do       {count(len(data['pending']), 'change')}")
         lines += [
-            f"    {_SIGNS[row['change']]}{'!' if row['address'] in data['drift'] else ' '} {visible(row['address'])}"
+            f"    {_SIGNS[row['change']]}{'!' if row['address'] in data['drift'] else ' '}"
+            f" {visible(row['address'])}"
             for row in data["pending"]
             if row["address"] not in data["blocked"]
         ]
     for address, why in data["blocked"].items():
         lines += [f"    x  {visible(address)}", *paragraphs(why, "         blocked: ", "         ")]
     for address, why in data["refused"].items():
-        lines += [f"    x  {visible(address)}", *paragraphs(why, "         not loaded by systemd: ", "         ")]
+        lines += [
+            f"    x  {visible(address)}",
+            *paragraphs(why, "         not loaded by systemd: ", "         "),
+        ]
     lines += [f"  on hold     {visible(row['address'])}  {hold_words(row)}" for row in data["holds"]]
     if data["held"]:
         lines.append(f"  waiting     {count(len(data['held']), 'object')}, until the hold ends")
     lines += [f"    = {visible(address)}" for address in data["held"]]
-    lines += [f"  owed        {row['verb']} {visible(row['unit'])}  because {visible(row['why'])}" for row in data["owed"]]
+    lines += [
+        f"  owed        {row['verb']} {visible(row['unit'])}  because {visible(row['why'])}"
+        for row in data["owed"]
+    ]
     return "\n".join([*lines, "", _next(data)]) + "\n"
 
 
 def _heading(data: Mapping[str, Any]) -> list[str]:
     """How much is managed, and the last apply: as far as the ledger can be read."""
     unread = data["ledger_unreadable"]
-    managed = "what is under management is not known" if unread else f"{count(data['managed'], 'object')} under management"
+    managed = (
+        "what is under management is not known"
+        if unread
+        else f"{count(data['managed'], 'object')} under management"
+    )
     lines = [f"Host {visible(data['host'] or '?')}: {managed}", f"  last apply  {_last(data)}"]
-    return lines + (paragraphs(f"cannot be read: {unread}", "  ledger      ", "              ") if unread else [])
+    return lines + (
+        paragraphs(f"cannot be read: {unread}", "  ledger      ", "              ") if unread else []
+    )
 
 
 def _last(data: Mapping[str, Any]) -> str:
@@ -69,7 +91,10 @@ def _last(data: Mapping[str, Any]) -> str:
 def _jobs(data: Mapping[str, Any]) -> list[str]:
     lines: list[str] = []
     for row in data["failing_jobs"]:
-        lines += [f"  job         {visible(row['address'])}", *paragraphs(row["reason"], "              ", "              ")]
+        lines += [
+            f"  job         {visible(row['address'])}",
+            *paragraphs(row["reason"], "              ", "              "),
+        ]
     return lines
 
 
@@ -83,7 +108,10 @@ def _failures(data: Mapping[str, Any]) -> list[str]:
     lines: list[str] = []
     for address, reason in summary.items():
         if reason not in _WELL:
-            lines += [f"    x  {visible(address)}", *paragraphs(reason.partition(_JOURNAL)[0], "         ", "         ")]
+            lines += [
+                f"    x  {visible(address)}",
+                *paragraphs(reason.partition(_JOURNAL)[0], "         ", "         "),
+            ]
     return lines
 
 
@@ -108,8 +136,8 @@ def _after_the_last(data: Mapping[str, Any]) -> str:
         return _after_failure(data)
     if data["pending"] and last.get("undoes"):
         return (
-            f"Next: the next apply brings back what run {last['run']} undid (reconciler show {last['undoes']}). "
-            "Revert the commit, or hold it: reconciler hold add ADDRESS."
+            f"Next: the next apply brings back what run {last['run']} undid (reconciler show"
+            f" {last['undoes']}). Revert the commit, or hold it: reconciler hold add ADDRESS."
         )
     if data["failing_jobs"] and not data["failed_services"] and not data["pending"]:
         return f"Next: {data['failing_jobs'][0]['next']}"
@@ -131,7 +159,11 @@ def _nothing(data: Mapping[str, Any]) -> str:
         return f"Next: reconciler show {data['last_run']['run']}, which tells what failed."
     if any(row["held"] for row in data["owed"]):
         return "Nothing to do. What is owed waits for you: systemctl restart UNIT when it suits."
-    return "Nothing to do." if data["complete"] else "Nothing to do in what could be read; run as root to see everything."
+    return (
+        "Nothing to do."
+        if data["complete"]
+        else "Nothing to do in what could be read; run as root to see everything."
+    )
 
 
 def _after_failure(data: Mapping[str, Any]) -> str:
@@ -147,7 +179,11 @@ def _after_failure(data: Mapping[str, Any]) -> str:
 def _look(services: Sequence[str]) -> str:
     """Where a service tells what is wrong."""
     names = [address.partition("/")[0].removeprefix("services.") for address in services]
-    return f"reconciler service status {visible(names[0])}" if len(set(names)) == 1 else "reconciler service health"
+    return (
+        f"reconciler service status {visible(names[0])}"
+        if len(set(names)) == 1
+        else "reconciler service health"
+    )
 
 
 _MARKS = {"fine": "ok", "finding": "!!", "left out": "--"}

@@ -10,7 +10,9 @@ WIDTH = 100
 """Columns that text is wrapped and folded to. A constant: the same plan reads the same everywhere."""
 
 _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
-_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(code) for code in range(0xFE00, 0xFE10)}
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
+    chr(code) for code in range(0xFE00, 0xFE10)
+}
 """Printable by their Unicode category, yet nothing is seen."""
 
 _ANSI = {"green": "32", "red": "31", "yellow": "33", "magenta": "35", "cyan": "36", "bold": "1", "dim": "2"}
@@ -52,7 +54,9 @@ def symbol(sign: str, paint: Paint) -> str:
 
 
 def visible(text: str) -> str:
-    """The text on one line, with control characters, terminal escapes, bidirectional controls and other unseen characters spelled out."""
+    """The text on one line, with control characters, terminal escapes, bidirectional controls and other
+    unseen characters spelled out.
+    """
     if text.isascii() and text.isprintable():
         return text
     return "".join(char if char.isprintable() and char not in _INVISIBLE else _spelled(char) for char in text)
@@ -63,7 +67,9 @@ def _spelled(char: str) -> str:
     if char in _SHORT:
         return _SHORT[char]
     digits = len(f"{code:x}")
-    return f"\\x{code:02x}" if digits <= 2 else f"\\u{code:04x}" if digits <= 4 else f"\\U{code:08x}"  # hex digits
+    return (
+        f"\\x{code:02x}" if digits <= 2 else f"\\u{code:04x}" if digits <= 4 else f"\\U{code:08x}"
+    )  # hex digits
 
 
 def columns(text: str) -> int:
@@ -72,7 +78,10 @@ def columns(text: str) -> int:
         return len(text)
     import unicodedata  # rarely needed
 
-    return sum(0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
 
 
 def pad(text: str, width: int) -> str:
@@ -88,7 +97,12 @@ def paragraphs(text: str, first: str, rest: str) -> list[str]:
     for line in text.split("\n"):
         lead = rest if lines else first
         lines += textwrap.wrap(
-            visible(line), WIDTH, initial_indent=lead, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+            visible(line),
+            WIDTH,
+            initial_indent=lead,
+            subsequent_indent=rest,
+            break_long_words=False,
+            break_on_hyphens=False,
         ) or [lead.rstrip()]
     return lines
 

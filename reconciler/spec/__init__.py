@@ -1,1 +1,4 @@
-"""From YAML to a Spec, or to diagnostics with file, line and column. Pure: all bytes come through a SourceReader."""
+"""From YAML to a Spec, or to diagnostics with file, line and column.
+
+Pure: all bytes come through a SourceReader.
+"""

@@ -1,4 +1,6 @@
-"""Walking the annotations of models: which keys are known at a place, which fields name files of the spec's tree."""
+"""Walking the annotations of models: which keys are known at a place, which fields name files of the spec's
+tree.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def _step(annotation: Any, step: str | int) -> Iterator[Any]:
             fields = fields_of(member)
             if (info := fields.get(str(step))) is not None:
                 yield info.annotation
-            elif isinstance(step, int) and (short := fields.get(getattr(member, "LIST_FORM", ""))) is not None:
+            elif (
+                isinstance(step, int) and (short := fields.get(getattr(member, "LIST_FORM", ""))) is not None
+            ):
                 yield from _step(short.annotation, step)
         elif isinstance(step, str) and len(arguments) == 2:
             yield arguments[1]
@@ -93,15 +97,24 @@ def source_plan(model: type[BaseModel]) -> SourcePlan | None:
 def _source_plan(annotation: Any, metadata: Sequence[Any], above: tuple[Any, ...]) -> SourcePlan | None:
     if get_origin(annotation) is Annotated:
         return _source_plan(get_args(annotation)[0], (*metadata, *annotation.__metadata__), above)
-    here = any(isinstance(item, SourcePath) or (isinstance(item, FieldInfo) and _marked(item)) for item in metadata)
+    here = any(
+        isinstance(item, SourcePath) or (isinstance(item, FieldInfo) and _marked(item)) for item in metadata
+    )
     found: dict[str, SourcePlan] = {}
     each = None
     for member in get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,):
         if get_origin(member) is Annotated or get_origin(member) in (Union, UnionType):
             inner = _source_plan(member, (), above)
-            here, found, each = (here or inner.here, found | dict(inner.fields), each or inner.each) if inner else (here, found, each)
+            here, found, each = (
+                (here or inner.here, found | dict(inner.fields), each or inner.each)
+                if inner
+                else (here, found, each)
+            )
         elif is_model(member) and member not in above:
-            plans = {name: _source_plan(info.annotation, info.metadata, (*above, member)) for name, info in fields_of(member).items()}
+            plans = {
+                name: _source_plan(info.annotation, info.metadata, (*above, member))
+                for name, info in fields_of(member).items()
+            }
             found |= {name: plan for name, plan in plans.items() if plan is not None}
         elif arguments := [item for item in get_args(member) if item is not Ellipsis]:
             each = _source_plan(arguments[-1], (), above) or each

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from reconciler.core.basics.lazy_regex import Late
 
-FORBIDDEN = Late("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]")
-"""C0 (but newline and tab), C1, line separators, bidirectional controls, byte order marks, surrogates, non-characters."""
+FORBIDDEN = Late(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
+)
+"""C0 (but newline and tab), C1, line separators, bidirectional controls, byte order marks, surrogates,
+non-characters.
+"""
 
 _NAMES = {
     "\r": "carriage return (U+000D): the file has Windows line ends; save it with Unix ones",
@@ -23,7 +27,11 @@ def name(character: str) -> str:
     """What to call a forbidden character in a message."""
     if character in _NAMES:
         return _NAMES[character]
-    kind = "bidirectional control, which makes text look different from what it is" if character in _BIDI else "control character"
+    kind = (
+        "bidirectional control, which makes text look different from what it is"
+        if character in _BIDI
+        else "control character"
+    )
     return f"U+{ord(character):04X} ({kind})"
 
 

@@ -42,7 +42,9 @@ class Problem:
     length: int = 1
     since: Mark | None = None
     spoils: bool = False
-    """Whether the value in this line is not what was meant, so that what validation says about it is noise."""
+    """Whether the value in this line is not what was meant, so that what validation
+    says about it is noise.
+    """
 
 
 @frozen
@@ -80,7 +82,9 @@ def parse(data: bytes, file: int = 0) -> Parsed:
     except YAMLError as exc:
         root = None
         error = _syntax(exc, data, file)
-        if not any(problem.spoils and unpack(problem.mark)[:2] == unpack(error.mark)[:2] for problem in problems):
+        if not any(
+            problem.spoils and unpack(problem.mark)[:2] == unpack(error.mark)[:2] for problem in problems
+        ):
             problems.append(error)
     return Parsed(root, tuple(problems))
 
@@ -92,7 +96,9 @@ def _not_utf8(data: bytes, at: int, file: int) -> Problem:
 
 
 def _events(data: bytes) -> Callable[[], Any]:
-    """The next-event function of libyaml, or of PyYAML's own parser (20 times slower) where the C module is missing."""
+    """The next-event function of libyaml, or of PyYAML's own parser (20 times slower) where the C module is
+    missing.
+    """
     try:
         from yaml._yaml import CParser
     except ImportError:
@@ -116,11 +122,15 @@ def _characters(text: str, file: int) -> list[Problem]:
             continue
         carriage |= match[0] == "\r"
         if len(found) == _MAX_CHARACTERS:
-            found.append(Problem(found[-1].mark, "Forbidden character", "There are more of them. Is this a text file?"))
+            found.append(
+                Problem(found[-1].mark, "Forbidden character", "There are more of them. Is this a text file?")
+            )
             break
         line, start = text.count("\n", 0, match.start()), text.rfind("\n", 0, match.start()) + 1
         detail = f"Remove the {name(match[0])}."
-        found.append(Problem(pack(file, line, match.start() - start), "Forbidden character", detail, spoils=True))
+        found.append(
+            Problem(pack(file, line, match.start() - start), "Forbidden character", detail, spoils=True)
+        )
     return found
 
 
@@ -164,14 +174,21 @@ class _Builder:
             self._note(self._base, "Empty spec", "The file holds nothing. A spec begins with `version: 1`.")
             return None
         if event.tags or (event.version and tuple(event.version) != (1, 2)):
-            self._note(self._mark(event.start_mark), "Directive", "Remove the %YAML or %TAG line: a spec is YAML 1.2 without tags.")
+            self._note(
+                self._mark(event.start_mark),
+                "Directive",
+                "Remove the %YAML or %TAG line: a spec is YAML 1.2 without tags.",
+            )
         mark = self._mark(event.start_mark)
         event = self._next()
         root = self._node(event, 1)
         self._next()
         event = self._next()
         if type(event) is not StreamEndEvent:
-            detail = "A spec is one document. Remove the `---` and what follows, or put it in a file of its own and `include` it."
+            detail = (
+                "A spec is one document. Remove the `---` and what follows, or put it in a file of its own"
+                " and `include` it."
+            )
             self._note(self._mark(event.start_mark), "More than one document", detail, 3)
         if root is None:
             self._note(mark, "Empty spec", "The document holds nothing. A spec begins with `version: 1`.")
@@ -194,7 +211,9 @@ class _Builder:
         if kind is AliasEvent:
             return self._alias(event, depth)
         if depth > MAX_DEPTH:
-            self._note(self._mark(event.start_mark), "Nested too deeply", f"A spec may nest {MAX_DEPTH} levels.")
+            self._note(
+                self._mark(event.start_mark), "Nested too deeply", f"A spec may nest {MAX_DEPTH} levels."
+            )
             raise _Stop
         if event.tag is not None:
             self._tag(event)
@@ -208,7 +227,9 @@ class _Builder:
         return value
 
     def _tag(self, event: Any) -> None:
-        detail = "Tags are not allowed: a spec is plain data. Remove it; quote the value if it is meant as text."
+        detail = (
+            "Tags are not allowed: a spec is plain data. Remove it; quote the value if it is meant as text."
+        )
         tag = str(event.tag)
         written = "!!" + tag.rpartition(":")[2] if tag.startswith("tag:yaml.org,2002:") else tag
         self._note(self._mark(event.start_mark), "Tag", detail, len(written), spoils=True)
@@ -217,7 +238,12 @@ class _Builder:
         text: Any = event.value
         if event.style:
             if event.style == '"' and (found := FORBIDDEN.search(text)):
-                self._note(self._mark(event.start_mark), "Forbidden character", f"Remove the {name(found[0])}.", spoils=True)
+                self._note(
+                    self._mark(event.start_mark),
+                    "Forbidden character",
+                    f"Remove the {name(found[0])}.",
+                    spoils=True,
+                )
         elif event.tag is None and text[:1] in FIRST:
             text = resolve(text)
         if event.tag is not None:
@@ -251,7 +277,13 @@ class _Builder:
             mark = event.start_mark
             key_mark = base | mark.line << 25 | mark.column
             merge = False
-            if kind is not ScalarEvent or (key := strings.get(event.value)) is None or event.style or event.tag or event.anchor:
+            if (
+                kind is not ScalarEvent
+                or (key := strings.get(event.value)) is None
+                or event.style
+                or event.tag
+                or event.anchor
+            ):
                 merge = kind is ScalarEvent and event.value == "<<" and not event.style
                 key = "<<" if merge else self._key(event, key_mark, depth)
             event = next_event()
@@ -272,7 +304,10 @@ class _Builder:
             elif key in result:
                 first = unpack(marks_of(result, key)[0])
                 self._note(
-                    key_mark, "Duplicate key", f"`{key}` is in this map already, in line {first.line + 1}. Keep one of them.", len(key)
+                    key_mark,
+                    "Duplicate key",
+                    f"`{key}` is in this map already, in line {first.line + 1}. Keep one of them.",
+                    len(key),
                 )
             else:
                 result[key] = value
@@ -285,13 +320,16 @@ class _Builder:
         merges.append((value_mark, value))
 
     def _folded(self, event: Any, mark: Mark) -> None:
-        """Text of a file whose lines YAML makes one of, which nobody means who writes them. Escapes in quotes say what they mean."""
+        """Text of a file whose lines YAML makes one of, which nobody means who writes them.
+
+        Escapes in quotes say what they mean.
+        """
         lines = event.end_mark.line - event.start_mark.line
         if event.style in ("|", ">") or not lines or (event.style == '"' and "\n" in event.value):
             return
         detail = (
-            f"YAML joins these {lines + 1} lines to one, with no line end. Write `{_TEXT}: |`, and the lines below it, indented. "
-            f"If one line is meant: `{_TEXT}: >-`."
+            f"YAML joins these {lines + 1} lines to one, with no line end. Write `{_TEXT}: |`, and the lines"
+            f" below it, indented. If one line is meant: `{_TEXT}: >-`."
         )
         self._note(mark, "Lines are folded", detail)
 
@@ -322,21 +360,36 @@ class _Builder:
             self._note(mark, "Alias", f"`*{anchor}` stands inside what it refers to.", len(anchor) + 1)
             raise _Stop
         if anchor not in self._anchors:
-            self._note(mark, "Alias", f"There is no `&{anchor}` before this line.", len(anchor) + 1, spoils=True)
+            self._note(
+                mark, "Alias", f"There is no `&{anchor}` before this line.", len(anchor) + 1, spoils=True
+            )
             return None
         value = self._anchors[anchor]
         size, height = self._measure(value)
         self._extra += size
         if self._extra > MAX_EXTRA:
-            self._note(mark, "Too many aliases", f"The aliases up to here stand for more than {MAX_EXTRA:,} values.", len(anchor) + 1)
+            self._note(
+                mark,
+                "Too many aliases",
+                f"The aliases up to here stand for more than {MAX_EXTRA:,} values.",
+                len(anchor) + 1,
+            )
             raise _Stop
         if depth + height - 1 > MAX_DEPTH:
-            self._note(mark, "Nested too deeply", f"A spec may nest {MAX_DEPTH} levels, those behind aliases included.", len(anchor) + 1)
+            self._note(
+                mark,
+                "Nested too deeply",
+                f"A spec may nest {MAX_DEPTH} levels, those behind aliases included.",
+                len(anchor) + 1,
+            )
             raise _Stop
         return value
 
     def _measure(self, value: Any) -> tuple[int, int]:
-        """How many nodes a value has with its aliases expanded, and how many levels. Each container is counted once."""
+        """How many nodes a value has with its aliases expanded, and how many levels.
+
+        Each container is counted once.
+        """
         if not isinstance(value, Map | Seq):
             return 1, 0
         if (known := self._measured.get(id(value))) is not None:
@@ -357,5 +410,10 @@ class _Builder:
                         if key not in result:
                             put(result, key, item, source.marks[2 * index], source.marks[2 * index + 1])
                 else:
-                    self._note(mark, "Bad merge key", "`<<` takes a map or a list of maps, by alias: `<<: *defaults`.", spoils=True)
+                    self._note(
+                        mark,
+                        "Bad merge key",
+                        "`<<` takes a map or a list of maps, by alias: `<<: *defaults`.",
+                        spoils=True,
+                    )
         return result

@@ -33,19 +33,30 @@ class _Case:
     hide: bool
 
 
-def explain(errors: Iterable[Any], included: Included, root: Map, model: type[BaseModel], kinds: Kinds) -> list[Diagnostic]:
-    """A diagnostic for every mistake, in the order of the files. What lies on a line whose text is broken is left out."""
+def explain(
+    errors: Iterable[Any], included: Included, root: Map, model: type[BaseModel], kinds: Kinds
+) -> list[Diagnostic]:
+    """A diagnostic for every mistake, in the order of the files.
+
+    What lies on a line whose text is broken is left out.
+    """
     start = root.marks[0] if root.marks else 0
     found = list(collapse(locate(item, root, start) for item in errors))
     for item in found:
         if item.type == "extra_forbidden" and item.path and _meant(item.path, model) is None:
             included.tree.veil(item.key, _key_length(item))
     result: dict[tuple[object, ...], Diagnostic] = {}
-    mistyped = {(item.path[:-1], _meant(item.path, model)) for item in found if item.type == "extra_forbidden" and item.path}
+    mistyped = {
+        (item.path[:-1], _meant(item.path, model))
+        for item in found
+        if item.type == "extra_forbidden" and item.path
+    }
     for item in sorted(found, key=_mark):
         if _noise(item, included) or (item.type == "missing" and (item.path, item.name) in mistyped):
             continue
-        diagnostic = _diagnostic(_Case(item, model, kinds, secret(item.path) or _sensitive(item, root)), included)
+        diagnostic = _diagnostic(
+            _Case(item, model, kinds, secret(item.path) or _sensitive(item, root)), included
+        )
         result.setdefault((diagnostic.source, diagnostic.summary, diagnostic.detail), diagnostic)
     return list(result.values())
 
@@ -76,7 +87,11 @@ def _diagnostic(case: _Case, included: Included) -> Diagnostic:
     item, tree = case.at, included.tree
     summary, detail = _WORDS.get(item.type, _other)(case)
     mark = _mark(item)
-    length = _key_length(item) if _points_at_key(item) else _length(item.found, tree.line(mark)[unpack(mark).column :])
+    length = (
+        _key_length(item)
+        if _points_at_key(item)
+        else _length(item.found, tree.line(mark)[unpack(mark).column :])
+    )
     return tree.diagnostic(mark, summary, detail, length, _address(item, case.kinds), hide=case.hide)
 
 
@@ -91,10 +106,16 @@ def _key_length(item: Located) -> int:
 
 
 def _length(value: Any, rest: str) -> int:
-    """How far a value reaches on its line: quoted text to its quote, a scalar to its end, anything else to the end of the line."""
+    """How far a value reaches on its line: quoted text to its quote, a scalar to its end, anything else to
+    the end of the line.
+    """
     if (quoted := _QUOTED.match(rest)) is not None:
         return quoted.end()
-    if not isinstance(value, dict | list) and value is not None and rest.startswith(text := phrases.spelling(value)):
+    if (
+        not isinstance(value, dict | list)
+        and value is not None
+        and rest.startswith(text := phrases.spelling(value))
+    ):
         return len(text)
     return len(rest.partition(" #")[0].rstrip())
 
@@ -102,18 +123,30 @@ def _length(value: Any, rest: str) -> int:
 def _label(item: Located) -> str:
     """The value's key, for the beginning of a sentence."""
     step = next((step for step in reversed(item.path) if isinstance(step, str)), "the spec")
-    return f"An item of `{step}`" if item.path and isinstance(item.path[-1], int) else f"`{step}`" if item.path else "The spec"
+    return (
+        f"An item of `{step}`"
+        if item.path and isinstance(item.path[-1], int)
+        else f"`{step}`"
+        if item.path
+        else "The spec"
+    )
 
 
 def _missing(case: _Case) -> tuple[str, str]:
     name, path = case.at.name, case.at.path
     if path:
-        return "Missing key", f"`{path[-1]}` needs `{name}`{_description(case, name)}" if isinstance(
-            path[-1], str
-        ) else f"An item needs `{name}`{_description(case, name)}"
+        return "Missing key", (
+            f"`{path[-1]}` needs `{name}`{_description(case, name)}"
+            if isinstance(path[-1], str)
+            else f"An item needs `{name}`{_description(case, name)}"
+        )
     return (
         "Missing key",
-        f"Write `version: {phrases.VERSION}` first." if name == "version" else f"A spec needs `{name}`{_description(case, name)}",
+        (
+            f"Write `version: {phrases.VERSION}` first."
+            if name == "version"
+            else f"A spec needs `{name}`{_description(case, name)}"
+        ),
     )
 
 
@@ -137,8 +170,17 @@ def _unknown(case: _Case) -> tuple[str, str]:
     path = case.at.path
     key = str(path[-1])
     known = _known(path, case.model)
-    where = "a key of a spec" if len(path) == 1 else f"a key of `{path[-2]}`" if isinstance(path[-2], str) else "a key here"
-    return "Unknown key", f"`{key}` is not {where}.{phrases.suggestion(key, known)} Known keys: {phrases.listed(known)}."
+    where = (
+        "a key of a spec"
+        if len(path) == 1
+        else f"a key of `{path[-2]}`"
+        if isinstance(path[-2], str)
+        else "a key here"
+    )
+    return (
+        "Unknown key",
+        f"`{key}` is not {where}.{phrases.suggestion(key, known)} Known keys: {phrases.listed(known)}.",
+    )
 
 
 def _type(case: _Case) -> tuple[str, str]:
@@ -150,11 +192,18 @@ def _type(case: _Case) -> tuple[str, str]:
     advice = close or phrases.advice(item.found, wants, case.hide)
     only = len(every) == 1 and item.type in ("literal_error", "enum")
     summary = "Not an allowed value" if only else "Wrong type"
-    return summary, f"{_label(item)} takes {', or '.join(wants)}; found {phrases.found(item.found, case.hide)}.{advice}"
+    return (
+        summary,
+        f"{_label(item)} takes {', or '.join(wants)}; found {phrases.found(item.found, case.hide)}.{advice}",
+    )
 
 
 def _choices(item: Located) -> list[str]:
-    return re.findall(r"'([^']*)'", str(item.context.get("expected", ""))) if item.type in ("literal_error", "enum") else []
+    return (
+        re.findall(r"'([^']*)'", str(item.context.get("expected", "")))
+        if item.type in ("literal_error", "enum")
+        else []
+    )
 
 
 def _pattern(case: _Case) -> tuple[str, str]:
@@ -169,11 +218,17 @@ def _infos(case: _Case) -> list[FieldInfo]:
     """What the kind says about its names, or the model about this field."""
     path = case.at.path
     if case.at.on_key:
-        metadata = getattr(case.kinds[str(path[0])].name_type, "__metadata__", ()) if len(path) == 2 and path[0] in case.kinds else ()
+        metadata = (
+            getattr(case.kinds[str(path[0])].name_type, "__metadata__", ())
+            if len(path) == 2 and path[0] in case.kinds
+            else ()
+        )
         return [item for item in metadata if isinstance(item, FieldInfo)]
     while path and isinstance(path[-1], int):
         path = path[:-1]
-    found = (fields_of(model).get(str(path[-1])) for model in models_at(case.model, path[:-1])) if path else ()
+    found = (
+        (fields_of(model).get(str(path[-1])) for model in models_at(case.model, path[:-1])) if path else ()
+    )
     return [info for info in found if info is not None]
 
 
@@ -190,9 +245,19 @@ def _other(case: _Case) -> tuple[str, str]:
     item = case.at
     bound = phrases.bound(item.type, item.context)
     if bound is not None:
-        found = "" if isinstance(item.found, str | dict | list) else f"; found {phrases.found(item.found, case.hide)}"
+        found = (
+            ""
+            if isinstance(item.found, str | dict | list)
+            else f"; found {phrases.found(item.found, case.hide)}"
+        )
         return ("Bad name" if item.on_key else "Out of bounds"), f"{_label(item)} {bound}{found}."
-    if item.type.endswith("_type") or item.type in ("int_parsing", "int_from_float", "bool_parsing", "float_parsing", "none_required"):
+    if item.type.endswith("_type") or item.type in (
+        "int_parsing",
+        "int_from_float",
+        "bool_parsing",
+        "float_parsing",
+        "none_required",
+    ):
         return _type(case)
     return "Bad value", f"{_label(item)}: {phrases.sentence(item.message)}"
 

@@ -1,6 +1,7 @@
 """`include`: one spec from several files. The including file wins: maps merge, lists replace, null removes.
 
-Keys at the top that begin with `x-` are nobody's: room for what several resources share, written once and merged by alias.
+Keys at the top that begin with `x-` are nobody's: room for what several resources share, written once and
+merged by alias.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ from reconciler.spec.source_files import Tree, locate
 
 MAX_FILES = 256
 SHARED = "x-"
-"""How a key begins whose value only anchors in it give a meaning. Anchors hold in one file, so it goes before files are merged."""
+"""How a key begins whose value only anchors in it give a meaning.
+
+Anchors hold in one file, so it goes before files are merged.
+"""
 
 
 @dataclass(slots=True)
 class Included:
     """The merged document. `whole`: no file is missing from it, so that an absent key is really absent.
 
-    `spoiled` are the lines (file, line) whose values are not what was meant, `said` the places that have a problem already.
+    `spoiled` are the lines (file, line) whose values are not what was meant, `said` the places that have a
+    problem already.
     """
 
     tree: Tree
@@ -43,7 +48,10 @@ def read(reader: SourceReader) -> Included:
 
 
 def merge(base: Map, over: Map) -> Map:
-    """`over` wins: maps merge recursively, everything else replaces, null removes what `base` has. Marks follow the values."""
+    """`over` wins: maps merge recursively, everything else replaces, null removes what `base` has.
+
+    Marks follow the values.
+    """
     result = new_map()
     places = {key: index for index, key in enumerate(over)}
     for index, (key, value) in enumerate(base.items()):
@@ -76,7 +84,10 @@ class _Reading:
             return None
 
     def _file(self, name: str, chain: tuple[str, ...]) -> Map | None:
-        """The merged document of one file; None when it cannot be used. Raises SourceError when it cannot be read."""
+        """The merged document of one file; None when it cannot be used.
+
+        Raises SourceError when it cannot be read.
+        """
         if name in self._merged:
             return self._merged[name]
         if len(self._tree.files) >= MAX_FILES:
@@ -117,7 +128,11 @@ class _Reading:
         """The usable entries of `include`; the others become problems."""
         paths, mark = root["include"], marks_of(root, "include")[1]
         if not isinstance(paths, Seq):
-            self._error(mark, "Wrong type", "`include` is a list of paths relative to this file: `include: [../profiles/base.yaml]`.")
+            self._error(
+                mark,
+                "Wrong type",
+                "`include` is a list of paths relative to this file: `include: [../profiles/base.yaml]`.",
+            )
             self._result.whole = False
             return
         for path, at in zip(paths, paths.marks, strict=True):
@@ -132,7 +147,9 @@ class _Reading:
             name = locate(chain[-1], path)
             if name in chain:
                 ring = " includes ".join((*chain[chain.index(name) :], name))
-                self._error(mark, "Include cycle", f"Files cannot include each other in a circle: {ring}.", len(path))
+                self._error(
+                    mark, "Include cycle", f"Files cannot include each other in a circle: {ring}.", len(path)
+                )
                 return None
             return self._file(name, chain)
         except SourceError as exc:

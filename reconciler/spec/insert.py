@@ -1,7 +1,7 @@
 """Adding one resource to a spec as text: every byte that was there stays, with its comments and its order.
 
-The place is looked for in ruamel's node tree; that nothing else changed is not believed but read back: the data of the file with the new
-lines must be that of the file before, and the new resource.
+The place is looked for in ruamel's node tree; that nothing else changed is not believed but read back: the
+data of the file with the new lines must be that of the file before, and the new resource.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 
 from reconciler.spec.events import parse
 
-_PLAIN = re.compile(r"(?:-{1,2}[A-Za-z]|[A-Za-z/])[A-Za-z0-9_./+-]*(?: [A-Za-z0-9_./+-]+)*|[0-9]+(?:ms|s|min|h)")
+_PLAIN = re.compile(
+    r"(?:-{1,2}[A-Za-z]|[A-Za-z/])[A-Za-z0-9_./+-]*(?: [A-Za-z0-9_./+-]+)*|[0-9]+(?:ms|s|min|h)"
+)
 _NOT_PLAIN = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|none")
 _MOST_INDENT = 8
 
@@ -24,7 +26,9 @@ class CannotInsert(Exception):
 
 
 def scalar(value: Any) -> str:
-    """One value on one line: plain where nothing can take it for something else, else in double quotes; a list in brackets."""
+    """One value on one line: plain where nothing can take it for something else, else in double quotes; a
+    list in brackets.
+    """
     if isinstance(value, list):
         return f"[{', '.join(scalar(item) for item in value)}]"
     if isinstance(value, Mapping):
@@ -32,11 +36,17 @@ def scalar(value: Any) -> str:
     if isinstance(value, int):
         return json.dumps(value)
     text = str(value)
-    return text if _PLAIN.fullmatch(text) and not _NOT_PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    return (
+        text
+        if _PLAIN.fullmatch(text) and not _NOT_PLAIN.fullmatch(text)
+        else json.dumps(text, ensure_ascii=False)
+    )
 
 
 def insert(data: bytes, section: str, name: str, fields: Sequence[tuple[str, Any, str]]) -> bytes:
-    """The file with the resource `name` at the end of `section`, which is made if it is not there. `fields` are key, value, comment.
+    """The file with the resource `name` at the end of `section`, which is made if it is not there.
+
+    `fields` are key, value, comment.
 
     Raises CannotInsert.
     """
@@ -52,7 +62,10 @@ def insert(data: bytes, section: str, name: str, fields: Sequence[tuple[str, Any
         found = parse(candidate.encode())
         if found.root is not None and not found.problems and _same(found.root, wanted, section):
             return candidate.encode()
-    raise CannotInsert(f"no place was found in `{section}:` where lines could be added without changing anything else; add it by hand")
+    raise CannotInsert(
+        f"no place was found in `{section}:` where lines could be added without changing anything else; add"
+        " it by hand"
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -66,7 +79,9 @@ def _plain(value: Any) -> Any:
 def _same(found: Any, wanted: Any, section: str) -> bool:
     """Equal, and in the same order; a new section may be the last one."""
     data = _plain(found)
-    return bool(data == wanted) and list(data) == list(wanted) and list(data[section]) == list(wanted[section])
+    return (
+        bool(data == wanted) and list(data) == list(wanted) and list(data[section]) == list(wanted[section])
+    )
 
 
 def _candidates(text: str, section: str, name: str, fields: Sequence[tuple[str, Any, str]]) -> Iterator[str]:
@@ -75,12 +90,18 @@ def _candidates(text: str, section: str, name: str, fields: Sequence[tuple[str, 
 
     lines, root = _lines(text), YAML(typ="rt", pure=True).compose(text)
     if root.flow_style:
-        raise CannotInsert("the file is written in braces, as JSON is; lines cannot be added to that. Write it in lines, or add it by hand")
+        raise CannotInsert(
+            "the file is written in braces, as JSON is; lines cannot be added to that. Write it in lines, or"
+            " add it by hand"
+        )
     entry = next((pair for pair in root.value if pair[0].value == section), None)
     step = _step(root)
     if entry is None:
         block = [f"{section}:", *_block(name, fields, step, step)]
-        at = max((n for n, line in enumerate(lines, 1) if line.strip() and not line.startswith(("...", "---"))), default=len(lines))
+        at = max(
+            (n for n, line in enumerate(lines, 1) if line.strip() and not line.startswith(("...", "---"))),
+            default=len(lines),
+        )
         for place in dict.fromkeys((at, len(lines))):
             yield _with(text, lines, place, ["", *block])
         return
@@ -89,8 +110,9 @@ def _candidates(text: str, section: str, name: str, fields: Sequence[tuple[str, 
     braces = value.id == "mapping" and value.flow_style
     if (braces and not empty) or value.start_mark.index < key.start_mark.index:
         raise CannotInsert(
-            f"`{section}:` on line {key.start_mark.line + 1} is written in braces or is an alias; lines cannot be added to that. "
-            "Write each resource on lines of its own below it, or add the new one by hand"
+            f"`{section}:` on line {key.start_mark.line + 1} is written in braces or is an alias; lines"
+            " cannot be added to that. Write each resource on lines of its own below it, or add the new one"
+            " by hand"
         )
     if empty:
         if value.start_mark.index != value.end_mark.index:  # an explicit null, or {}
@@ -98,7 +120,9 @@ def _candidates(text: str, section: str, name: str, fields: Sequence[tuple[str, 
             lead = len(text[:start]) - len(text[:start].rstrip(" "))
             text = text[: start - lead] + text[end:]
             lines = _lines(text)
-        yield _with(text, lines, key.start_mark.line + 1, _block(name, fields, key.start_mark.column + step, step))
+        yield _with(
+            text, lines, key.start_mark.line + 1, _block(name, fields, key.start_mark.column + step, step)
+        )
         return
     indent = value.value[0][0].start_mark.column
     first = value.value[-1][0].start_mark.line + 1
@@ -112,14 +136,18 @@ def _candidates(text: str, section: str, name: str, fields: Sequence[tuple[str, 
 
 
 def _foreign(line: str, indent: int) -> bool:
-    """Whether a line before the next section does not belong to this one: blank, or a comment further to the left."""
+    """Whether a line before the next section does not belong to this one: blank, or a comment further to the
+    left.
+    """
     bare = line.strip()
     return not bare or (bare.startswith("#") and len(line) - len(line.lstrip(" ")) < indent)
 
 
 def _separated(lines: Sequence[str], starts: Sequence[int]) -> bool:
     """Whether resources are set apart by blank lines."""
-    return len(starts) > 1 and all(any(not line.strip() for line in lines[one:other]) for one, other in pairwise(starts))
+    return len(starts) > 1 and all(
+        any(not line.strip() for line in lines[one:other]) for one, other in pairwise(starts)
+    )
 
 
 def _step(root: Any) -> int:
@@ -139,7 +167,9 @@ def _block(name: str, fields: Sequence[tuple[str, Any, str]], indent: int, step:
 
 
 def _lines(text: str) -> list[str]:
-    """Lines without their ends (Windows ones are refused before); what follows the last end only if there is something."""
+    """Lines without their ends (Windows ones are refused before); what follows the last end only if there is
+    something.
+    """
     found = text.split("\n")
     return found[:-1] if not found[-1] else found
 
@@ -148,4 +178,7 @@ def _with(text: str, lines: Sequence[str], at: int, block: Sequence[str]) -> str
     """The text with these lines after line number `at`; a file without a line end at its end gets none."""
     if at >= len(lines) and not text.endswith("\n"):
         return "\n".join((text, *block))
-    return "".join(f"{line}\n" for line in (*lines[:at], *block)) + text[sum(len(line) + 1 for line in lines[:at]) :]
+    return (
+        "".join(f"{line}\n" for line in (*lines[:at], *block))
+        + text[sum(len(line) + 1 for line in lines[:at]) :]
+    )

@@ -37,7 +37,8 @@ class _Row:
 def load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnostic]]:
     """The Spec, or None and every error that could be found. Raises nothing for any content of the files.
 
-    The cyclic garbage collector pauses meanwhile: building ten thousand resources makes no garbage, and looking for it takes time.
+    The cyclic garbage collector pauses meanwhile: building ten thousand resources makes no garbage, and
+    looking for it takes time.
     """
     collecting = gc.isenabled()
     gc.disable()
@@ -50,7 +51,10 @@ def load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnost
 
 
 def _unless_no_spec(found: list[Diagnostic], reader: SourceReader, kinds: Kinds) -> list[Diagnostic]:
-    """What is wrong. Of a file that is no spec no line is quoted: root may be made to look at one that nobody else can read."""
+    """What is wrong.
+
+    Of a file that is no spec no line is quoted: root may be made to look at one that nobody else can read.
+    """
     if not found:
         return found
     try:
@@ -76,7 +80,9 @@ def _load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnos
         host = host_model(there).model_validate(root)
     except ValidationError:
         diagnostics += _explained(included, root, kinds)
-    rows = {name: _rows(root.get(name), kind.model, name, included, diagnostics) for name, kind in there.items()}
+    rows = {
+        name: _rows(root.get(name), kind.model, name, included, diagnostics) for name, kind in there.items()
+    }
     del root
     if diagnostics or host is None:
         return None, _ordered(diagnostics, included)
@@ -96,8 +102,12 @@ def _explained(included: Included, root: Map, kinds: Kinds) -> list[Diagnostic]:
     return []
 
 
-def _rows(section: Any, model: type[BaseModel], kind: str, included: Included, diagnostics: list[Diagnostic]) -> dict[str, _Row]:
-    """One row per resource of a section; files that cannot be read become diagnostics at the fields that name them."""
+def _rows(
+    section: Any, model: type[BaseModel], kind: str, included: Included, diagnostics: list[Diagnostic]
+) -> dict[str, _Row]:
+    """One row per resource of a section; files that cannot be read become diagnostics at the fields that name
+    them.
+    """
     if not isinstance(section, Map):
         return {}
     plan = source_plan(model)
@@ -109,7 +119,9 @@ def _rows(section: Any, model: type[BaseModel], kind: str, included: Included, d
     return rows
 
 
-def _sources(found: Iterable[tuple[str, Mark]], address: Address, included: Included, diagnostics: list[Diagnostic]) -> dict[str, bytes]:
+def _sources(
+    found: Iterable[tuple[str, Mark]], address: Address, included: Included, diagnostics: list[Diagnostic]
+) -> dict[str, bytes]:
     """The bytes of the files that one resource names."""
     tree = included.tree
     sources: dict[str, bytes] = {}
@@ -117,7 +129,9 @@ def _sources(found: Iterable[tuple[str, Mark]], address: Address, included: Incl
         try:
             data = tree.source(path, mark)
         except SourceError as exc:
-            diagnostics.append(tree.diagnostic(mark, "Cannot read the source file", ended(str(exc)), len(path), address))
+            diagnostics.append(
+                tree.diagnostic(mark, "Cannot read the source file", ended(str(exc)), len(path), address)
+            )
             continue
         if sources.setdefault(path, data) != data:
             detail = f"`{path}` is another file here than elsewhere in this resource. Write ./{path} here."
@@ -128,7 +142,14 @@ def _sources(found: Iterable[tuple[str, Mark]], address: Address, included: Incl
 def _spec(host: Any, rows: Mapping[str, Mapping[str, _Row]], included: Included, kinds: Kinds) -> Spec:
     place, settings = included.tree.place, dict(host.settings)
     resources = tuple(
-        Declared(Address(kind, name), resource, place(row.mark, len(name)), row.sources, settings, _beside(host, kinds[kind], name))
+        Declared(
+            Address(kind, name),
+            resource,
+            place(row.mark, len(name)),
+            row.sources,
+            settings,
+            _beside(host, kinds[kind], name),
+        )
         for kind in kinds
         for name, resource in getattr(host, kind).items()
         for row in (rows[kind][name],)
@@ -149,5 +170,9 @@ def _ordered(diagnostics: list[Diagnostic], included: Included) -> list[Diagnost
     files = {file.display: index for index, file in enumerate(included.tree.files)}
     return sorted(
         diagnostics,
-        key=lambda item: (files.get(item.source.file, 0), item.source.line, item.source.column) if item.source is not None else (-1, 0, 0),
+        key=lambda item: (
+            (files.get(item.source.file, 0), item.source.line, item.source.column)
+            if item.source is not None
+            else (-1, 0, 0)
+        ),
     )

@@ -22,7 +22,10 @@ class Settings(BaseModel):
     scheduler: Scheduler = Scheduler.TIMER
     """What runs scheduled jobs: systemd timers or cron. A job can say otherwise for itself."""
     timezone: TimeZone = "host"
-    """The time zone of schedules: `host`, UTC, or a name such as Europe/Berlin. A job can say otherwise for itself."""
+    """The time zone of schedules: `host`, UTC, or a name such as Europe/Berlin.
+
+    A job can say otherwise for itself.
+    """
 
 
 def _version(value: Any) -> Any:
@@ -36,7 +39,8 @@ _Version = Annotated[Literal[1], BeforeValidator(_version)]
 _Hostname = Annotated[str, Field(pattern=HOSTNAME, max_length=64)]
 
 
-# Not `dict`, not `list`: pydantic looks at the signature of what makes a default, and that of a built-in type is text to be parsed.
+# Not `dict`, not `list`: pydantic looks at the signature of what makes a default, and that of a built-in type
+# is text to be parsed.
 def _no_sections() -> dict[str, Any]:
     return {}
 
@@ -49,7 +53,10 @@ _made: dict[tuple[tuple[str, type[BaseModel]], ...], type[BaseModel]] = {}
 
 
 def host_model(kinds: Kinds) -> type[BaseModel]:
-    """The model of a spec with one section per kind, unknown keys refused. It is made once for the same kinds: making it takes long."""
+    """The model of a spec with one section per kind, unknown keys refused.
+
+    It is made once for the same kinds: making it takes long.
+    """
     wanted = tuple((name, kind.model) for name, kind in kinds.items())
     if wanted not in _made:
         _made[wanted] = _host_model(kinds)
@@ -62,7 +69,10 @@ def _section_type(kind: Kind) -> Any:
 
 def _host_model(kinds: Kinds) -> type[BaseModel]:
     sections: dict[str, Any] = {
-        kind.name: (_section_type(kind), Field(default_factory=_no_sections, description=_first_line(kind.model)))
+        kind.name: (
+            _section_type(kind),
+            Field(default_factory=_no_sections, description=_first_line(kind.model)),
+        )
         for kind in kinds.values()
     }
     return create_model(
@@ -75,7 +85,10 @@ def _host_model(kinds: Kinds) -> type[BaseModel]:
             list[str],
             Field(
                 default_factory=_no_files,
-                description="Files to start from, relative to this one, which wins: maps merge, lists replace, null removes.",
+                description=(
+                    "Files to start from, relative to this one, which wins: maps merge, lists replace, null"
+                    " removes."
+                ),
             ),
         ),
         settings=(Settings, Field(default_factory=Settings, description=_first_line(Settings))),

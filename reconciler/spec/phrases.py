@@ -14,7 +14,9 @@ from reconciler.core.basics.scalars import CONTROL, Plain
 from reconciler.spec.characters import FORBIDDEN, name
 
 VERSION = 1
-HOSTNAME = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\z"
+HOSTNAME = (
+    r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\z"
+)
 _SHORT = 48
 _CHOICES = Late(r"\(\?:((?:[A-Za-z0-9_ -]+\|)+[A-Za-z0-9_ -]+)\)")
 _YES = frozenset(["yes", "on", "y", "true"])
@@ -120,7 +122,11 @@ def advice(value: Any, wants: list[str], hide: bool) -> str:
     if hide:
         return ""
     if value is None:
-        return " Write `{}` to take every default, or remove the key." if "a map" in wants else " Write a value, or remove the key."
+        return (
+            " Write `{}` to take every default, or remove the key."
+            if "a map" in wants
+            else " Write a value, or remove the key."
+        )
     if isinstance(value, dict | list):
         return _ADVICE.get((found(value, hide), *wants), "")
     text = spelling(value)
@@ -139,10 +145,18 @@ def _scalar_advice(value: Any, text: str, wants: list[str]) -> str:
         return f" Write `{'true' if text.lower() in _YES else 'false'}`, without quotes."
     if "text" in wants and not isinstance(value, str):
         return f' Write it in quotes: "{text}".'
-    if {"a whole number", "a number"} & set(wants) and isinstance(value, str) and (number := _plain_number(text)):
+    if (
+        {"a whole number", "a number"} & set(wants)
+        and isinstance(value, str)
+        and (number := _plain_number(text))
+    ):
         return f" Write it as {number}, without quotes."
     if "a list" in wants:
-        return f" Write `[{text}]`." if not isinstance(value, str) or re.fullmatch(r"[A-Za-z0-9_./-]+", text) else f' Write `["{text}"]`.'
+        return (
+            f" Write `[{text}]`."
+            if not isinstance(value, str) or re.fullmatch(r"[A-Za-z0-9_./-]+", text)
+            else f' Write `["{text}"]`.'
+        )
     return ""
 
 
@@ -167,15 +181,22 @@ _RANGES = (
 
 
 def pattern(expected: str, value: Any, infos: Iterable[FieldInfo] = ()) -> str:
-    """What to say about text that does not match: the bad character, the choices, or the form in words; then what the model says."""
+    """What to say about text that does not match: the bad character, the choices, or the form in words; then
+    what the model says.
+    """
     if CONTROL in expected and (bad := re.search(f"[{CONTROL}]", str(value))) is not None:
         return f"Write text without control characters: this has a {_character(bad[0])}."
-    said = "".join(f" {sentence(' '.join(info.description.split()))}" for info in infos if info.description) + _examples(infos)
+    said = "".join(
+        f" {sentence(' '.join(info.description.split()))}" for info in infos if info.description
+    ) + _examples(infos)
     return _shape(expected, str(value), bool(said)) + said
 
 
 def _shape(expected: str, value: str, more: bool) -> str:
-    """The form itself. `more`: other words follow, so that a form which only programmers can read is left out."""
+    """The form itself.
+
+    `more`: other words follow, so that a form which only programmers can read is left out.
+    """
     if expected in _PATTERNS:
         return _PATTERNS[expected]
     shape = expected.removeprefix("^").removesuffix("$").removesuffix(r"\z")
@@ -185,7 +206,9 @@ def _shape(expected: str, value: str, more: bool) -> str:
     if (parts := _NAME.fullmatch(shape)) is not None and "^" not in (parts[1][0], (parts[2] or " ")[0]):
         first, rest, most = parts[1], parts[2] or parts[1], parts[3]
         begin = f", beginning with {_class(first, 'or')}" if first != rest else ""
-        return f"Write {_class(rest, 'and')}{begin}" + (f", at most {int(most) + (parts[2] is not None)} characters." if most else ".")
+        return f"Write {_class(rest, 'and')}{begin}" + (
+            f", at most {int(most) + (parts[2] is not None)} characters." if most else "."
+        )
     if len(shape) <= _SHORT and not (more and "(?" in shape):
         return f"Write text of the form `{shape}`."
     return "This does not have the right form."
@@ -198,7 +221,9 @@ def _class(characters: str, last: str) -> str:
         if text in characters:
             words.append(word)
             characters = characters.replace(text, "")
-    words += [f"`{character}`" for character in characters.replace("\\", "", characters.count("\\") // 2 or 1)]
+    words += [
+        f"`{character}`" for character in characters.replace("\\", "", characters.count("\\") // 2 or 1)
+    ]
     return f" {last} ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
 
 

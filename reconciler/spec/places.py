@@ -1,4 +1,6 @@
-"""From a pydantic error's `loc` to a place in the data, and from one error per union member to one per mistake."""
+"""From a pydantic error's `loc` to a place in the data, and from one error per union member to one per
+mistake.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,16 @@ from reconciler.spec.positions import Map, Mark, Seq, marks_of
 KEY = "[key]"
 """pydantic's last `loc` element when the key of a map is wrong, not its value."""
 _SHAPES = frozenset(
-    ["literal_error", "enum", "none_required", "int_parsing", "int_from_float", "bool_parsing", "float_parsing", "union_tag_not_found"]
+    [
+        "literal_error",
+        "enum",
+        "none_required",
+        "int_parsing",
+        "int_from_float",
+        "bool_parsing",
+        "float_parsing",
+        "union_tag_not_found",
+    ]
 )
 
 
@@ -20,8 +31,9 @@ _SHAPES = frozenset(
 class Located:
     """One pydantic error and where it is.
 
-    `path` are the keys and indices that exist in the data. `branches` are the union members that pydantic was in: how long the path was
-    there, and pydantic's label. `found` is the value at the end of the path, `name` the key that is missing (for errors of type `missing`).
+    `path` are the keys and indices that exist in the data. `branches` are the union members that pydantic was
+    in: how long the path was there, and pydantic's label. `found` is the value at the end of the path, `name`
+    the key that is missing (for errors of type `missing`).
     """
 
     type: str
@@ -62,11 +74,24 @@ def locate(error: Any, root: Map, start: Mark) -> Located:
             path.append(step)
         else:
             branches.append((len(path), str(step)))
-    return Located(error["type"], tuple(path), tuple(branches), key, value, current, error["msg"], error.get("ctx") or {}, on_key, name)
+    return Located(
+        error["type"],
+        tuple(path),
+        tuple(branches),
+        key,
+        value,
+        current,
+        error["msg"],
+        error.get("ctx") or {},
+        on_key,
+        name,
+    )
 
 
 def collapse(found: Iterable[Located], level: int = 0) -> list[Located]:
-    """One error per mistake: of a union, only what the member says that takes this type; else one error naming all members."""
+    """One error per mistake: of a union, only what the member says that takes this type; else one error
+    naming all members.
+    """
     result: list[Located] = []
     for place, group in groupby(found, key=lambda item: _crossing(item, level)):
         items = list(group)
@@ -108,4 +133,8 @@ def _choose(items: Sequence[Located], level: int) -> list[Located]:
 
 def _misfit(item: Located, level: int) -> bool:
     """Whether the value at the union itself has another type than this member takes."""
-    return len(item.path) == item.branches[level][0] and not item.on_key and (item.type.endswith("_type") or item.type in _SHAPES)
+    return (
+        len(item.path) == item.branches[level][0]
+        and not item.on_key
+        and (item.type.endswith("_type") or item.type in _SHAPES)
+    )

@@ -22,7 +22,10 @@ class Position(NamedTuple):
 
 
 def pack(file: int, line: int, column: int) -> Mark:
-    """The Mark of a place. Files are below 16,384; a file of 32 MiB has neither lines nor columns beyond 25 bits."""
+    """The Mark of a place.
+
+    Files are below 16,384; a file of 32 MiB has neither lines nor columns beyond 25 bits.
+    """
     return file << (_LINE_BITS + _COLUMN_BITS) | line << _COLUMN_BITS | column
 
 
@@ -32,7 +35,10 @@ def unpack(mark: Mark) -> Position:
 
 
 class Map(dict[str, Any]):
-    """A YAML mapping. `marks` holds two Marks per key, in the order of the keys: that of the key and that of its value."""
+    """A YAML mapping.
+
+    `marks` holds two Marks per key, in the order of the keys: that of the key and that of its value.
+    """
 
     __slots__ = ("marks",)
     marks: array[int]

@@ -1,7 +1,9 @@
-"""libyaml's language without libyaml: PyYAML's own scanner, put right where libyaml's (src/scanner.c) takes or refuses something else.
+"""libyaml's language without libyaml: PyYAML's own scanner, put right where libyaml's (src/scanner.c) takes
+or refuses something else.
 
-Where the C module is missing, a spec is valid or not as everywhere else, only 20 times slower. The two differ about tabs, which libyaml
-takes between tokens and inside unquoted text, about `:` and `?` in brackets and braces, and about unknown directives.
+Where the C module is missing, a spec is valid or not as everywhere else, only 20 times slower. The two differ
+about tabs, which libyaml takes between tokens and inside unquoted text, about `:` and `?` in brackets and
+braces, and about unknown directives.
 """
 
 from __future__ import annotations
@@ -66,7 +68,9 @@ class PureParser(Reader, Scanner, Parser):
     def scan_to_next_token(self) -> None:
         """Skip blanks and comments. A tab is a blank but where a key or an item may begin."""
         while True:
-            while self.peek() == " " or (self.peek() == "\t" and (self.flow_level or not self.allow_simple_key)):
+            while self.peek() == " " or (
+                self.peek() == "\t" and (self.flow_level or not self.allow_simple_key)
+            ):
                 self.forward()
             self._skip_comment()
             if not self.scan_line_break():  # type: ignore[no-untyped-call]  # likewise
@@ -78,7 +82,9 @@ class PureParser(Reader, Scanner, Parser):
         """The name of a directive: there are two."""
         name: str = super().scan_directive_name(start_mark)  # type: ignore[no-untyped-call]  # likewise
         if name not in ("YAML", "TAG"):
-            raise ScannerError("while scanning a directive", start_mark, "found unknown directive name", self.get_mark())
+            raise ScannerError(
+                "while scanning a directive", start_mark, "found unknown directive name", self.get_mark()
+            )
         return name
 
     def scan_plain(self) -> ScalarToken:
@@ -122,7 +128,9 @@ class PureParser(Reader, Scanner, Parser):
                 breaks += self.scan_line_break()  # type: ignore[no-untyped-call]  # likewise
                 continue
             if breaks and character == "\t" and self.column < indent:
-                raise ScannerError(_PLAIN, start, "found a tab character that violates indentation", self.get_mark())
+                raise ScannerError(
+                    _PLAIN, start, "found a tab character that violates indentation", self.get_mark()
+                )
             blanks += character
             self.forward()
         return (breaks[1:] or " ", True) if breaks else (blanks, False)
@@ -131,7 +139,9 @@ class PureParser(Reader, Scanner, Parser):
         return self.column == 0 and self.prefix(3) in ("---", "...") and self.peek(3) in _SPACES
 
     def scan_block_scalar_indicators(self, start_mark: Mark) -> tuple[bool | None, int | None]:
-        """Whether final line breaks are kept, and the indentation if it is said; a comment may follow without a blank."""
+        """Whether final line breaks are kept, and the indentation if it is said; a comment may follow without
+        a blank.
+        """
         keep: bool | None = None
         indentation: int | None = None
         for _ in range(2):

@@ -1,4 +1,6 @@
-"""What an unquoted scalar is: YAML 1.2 core values where all YAML readers agree, `Plain` where they do not."""
+"""What an unquoted scalar is: YAML 1.2 core values where all YAML readers agree,
+`Plain` where they do not.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ _OTHERS = Late(
 
 
 def resolve(text: str) -> Any:
-    """The value of an unquoted scalar: None, bool, int, float, text, or `Plain` (YAML 1.1 and 1.2, or their readers, differ)."""
+    """The value of an unquoted scalar: None, bool, int, float, text, or `Plain` (YAML 1.1 and 1.2, or their
+    readers, differ).
+    """
     if text in _VALUES:
         return _VALUES[text]
     if text in _WORDS:

@@ -19,9 +19,19 @@ _DIALECT: dict[Draft, str] = {
     "draft-07": "http://json-schema.org/draft-07/schema#",
 }
 _END = r"(?![\s\S])"
-"""The end of the text as ECMA 262 and Python's re both have it: `\\z` is neither's, and `$` lets a newline through."""
+"""The end of the text as ECMA 262 and Python's re both have it: `\\z` is neither's, and `$` lets a newline
+through.
+"""
 _NEWER = frozenset(
-    ["unevaluatedProperties", "unevaluatedItems", "dependentRequired", "dependentSchemas", "minContains", "maxContains", "deprecated"]
+    [
+        "unevaluatedProperties",
+        "unevaluatedItems",
+        "dependentRequired",
+        "dependentSchemas",
+        "minContains",
+        "maxContains",
+        "deprecated",
+    ]
 )
 _NAMED = frozenset(["properties", "patternProperties", "$defs", "definitions"])
 """Keywords whose keys are names, not keywords."""
@@ -30,8 +40,9 @@ _NAMED = frozenset(["properties", "patternProperties", "$defs", "definitions"])
 def host_schema(kinds: Kinds, draft: Draft = "2020-12") -> dict[str, Any]:
     """The schema of a whole spec. draft-07 is for editors (yaml-language-server reads nothing newer).
 
-    It accepts all that the loader accepts. What a schema cannot see, and so lets through: the rules of validators (absolute paths in plain
-    form, one of two keys, references), unquoted scalars such as `0644`, which only the loader tells from quoted ones, and missing files.
+    It accepts all that the loader accepts. What a schema cannot see, and so lets through: the rules of
+    validators (absolute paths in plain form, one of two keys, references), unquoted scalars such as `0644`,
+    which only the loader tells from quoted ones, and missing files.
     """
     model = host_model(kinds)
     document([model])
@@ -41,8 +52,17 @@ def host_schema(kinds: Kinds, draft: Draft = "2020-12") -> dict[str, Any]:
     schema: dict[str, Any] = _walk(generated, _common)
     if draft == "draft-07":
         schema = _walk(schema, _draft_07)
-    schema["patternProperties"] = {f"^{SHARED}": {"description": "Not read: what several resources share, merged by alias (`<<: *name`)."}}
-    head = {"$schema": _DIALECT[draft], "$id": ID, "title": "Reconciler host spec", "description": schema.pop("description", "")}
+    schema["patternProperties"] = {
+        f"^{SHARED}": {
+            "description": "Not read: what several resources share, merged by alias (`<<: *name`)."
+        }
+    }
+    head = {
+        "$schema": _DIALECT[draft],
+        "$id": ID,
+        "title": "Reconciler host spec",
+        "description": schema.pop("description", ""),
+    }
     schema.pop("title", None)
     return head | schema
 
@@ -70,7 +90,9 @@ def _walk(node: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
 
 
 def _common(node: dict[str, Any]) -> dict[str, Any]:
-    """What every draft needs: readable patterns, map keys under propertyNames, no titles made of field names."""
+    """What every draft needs: readable patterns, map keys under propertyNames, no
+    titles made of field names.
+    """
     node.pop("discriminator", None)
     if "properties" in node:
         for item in node["properties"].values():

@@ -1,4 +1,7 @@
-"""Which lines of a spec may be quoted. A secret has no business in a spec; if one is there all the same, it is not printed."""
+"""Which lines of a spec may be quoted.
+
+A secret has no business in a spec; if one is there all the same, it is not printed.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,19 @@ def secret(names: Iterable[object]) -> bool:
 
 
 class Lines:
-    """The lines of one file, and which of them may be quoted. How they are nested is worked out once for all that is asked."""
+    """The lines of one file, and which of them may be quoted.
+
+    How they are nested is worked out once for all that is asked.
+    """
 
     def __init__(self, data: bytes) -> None:
         self.lines = data.decode(errors="replace").removeprefix("\ufeff").split("\n")
         self._veiled: dict[int, int] = {}
 
     def veil(self, number: int, end: int) -> None:
-        """Quote nothing of a line (from 0) from this column (from 0) on: what an unknown key was meant for is not known."""
+        """Quote nothing of a line (from 0) from this column (from 0) on: what an unknown key was meant for is
+        not known.
+        """
         self._veiled[number] = min(end, self._veiled.get(number, end))
 
     def quoted(self, number: int) -> str:
@@ -42,7 +50,9 @@ class Lines:
         return self.lines[number] if number < len(self.lines) else ""
 
     def withheld(self, first: int, last: int) -> bool:
-        """Whether lines `first` to `last` (from 0), or a key that they stand below, look like a secret or say `sensitive: true`."""
+        """Whether lines `first` to `last` (from 0), or a key that they stand below, look like a secret or say
+        `sensitive: true`.
+        """
         lines = self.lines
         shown = [line for line in lines[first : last + 1] if line.strip()]
         if any(SECRET.search(line) for line in shown) or self._has_shape(first, last):
@@ -62,11 +72,17 @@ class Lines:
         return False
 
     def _has_shape(self, first: int, last: int) -> bool:
-        """Whether a secret is told by its shape in these lines, or in the list whose items they are: an option is an item before it."""
+        """Whether a secret is told by its shape in these lines, or in the list whose items they are: an
+        option is an item before it.
+        """
         from reconciler.core.secrets.masking import holds_secret  # only for a line that is to be quoted
 
         start = first
-        while start > max(0, first - 50) and _ITEM.match(self.lines[start]) and _ITEM.match(self.lines[start - 1]):
+        while (
+            start > max(0, first - 50)
+            and _ITEM.match(self.lines[start])
+            and _ITEM.match(self.lines[start - 1])
+        ):
             start -= 1
         lines = self.lines[start : last + 1]
         return any(map(holds_secret, lines)) or holds_secret(_separate(" ".join(lines)))
@@ -126,5 +142,7 @@ def _leading(line: str) -> int:
 
 
 def _indent(line: str) -> int:
-    """The column of a line's first word, list dashes left out: a key in a list item stands above its neighbours."""
+    """The column of a line's first word, list dashes left out: a key in a list item stands above its
+    neighbours.
+    """
     return _KEY.match(line).end()  # type: ignore[union-attr]  # the pattern matches any line

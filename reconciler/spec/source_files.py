@@ -57,15 +57,22 @@ class Tree:
         return len(self.files) - 1
 
     def source(self, path: str, mark: Mark) -> bytes:
-        """The bytes of a file that a field names, relative to the file the field is written in. Raises SourceError."""
+        """The bytes of a file that a field names, relative to the file the field is written in.
+
+        Raises SourceError.
+        """
         name = locate(self.files[unpack(mark).file].name, path)
         if name not in self._sources:
             data = self._read(name)
             if len(data) > MAX_SOURCE:
-                raise SourceError(f"{name} has more than {MAX_SOURCE >> 20} MiB; a file named in a spec may not")
+                raise SourceError(
+                    f"{name} has more than {MAX_SOURCE >> 20} MiB; a file named in a spec may not"
+                )
             self._total += len(data)
             if self._total > MAX_SOURCES:
-                raise SourceError(f"The files named in the spec have more than {MAX_SOURCES >> 20} MiB together")
+                raise SourceError(
+                    f"The files named in the spec have more than {MAX_SOURCES >> 20} MiB together"
+                )
             self._sources[name] = data
         return self._sources[name]
 
@@ -104,16 +111,26 @@ class Tree:
         hidden = hide or self._lines(mark).withheld(first, last)
         snippet = None if hidden else clean(self._lines(mark).quoted(last)) or None
         return Diagnostic(
-            Severity.ERROR, summary, clean(detail).replace("\n", " ").replace("\t", " "), address, self.place(mark, length), snippet
+            Severity.ERROR,
+            summary,
+            clean(detail).replace("\n", " ").replace("\t", " "),
+            address,
+            self.place(mark, length),
+            snippet,
         )
 
     def problem(self, problem: Problem) -> Diagnostic:
         """The diagnostic of a Problem."""
-        return self.diagnostic(problem.mark, problem.summary, problem.detail, problem.length, since=problem.since)
+        return self.diagnostic(
+            problem.mark, problem.summary, problem.detail, problem.length, since=problem.since
+        )
 
 
 def locate(base: str, path: str) -> str:
-    """The tree name of `path` as written in the file `base`. Raises SourceError for what cannot be in the tree."""
+    """The tree name of `path` as written in the file `base`.
+
+    Raises SourceError for what cannot be in the tree.
+    """
     if not path or FORBIDDEN.search(path) or "\n" in path:
         raise SourceError("Write a path relative to the file it stands in")
     if path.startswith("/"):

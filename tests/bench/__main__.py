@@ -1,7 +1,8 @@
-"""`python -m tests.bench [PART...] [--out docs/benchmarks.md]`: measure, with the floors beside it in the same run.
+"""`python -m tests.bench [PART...] [--out docs/benchmarks.md]`: measure, with the floors beside it in the
+same run.
 
-What is measured is `plan` with nothing to change, and the first apply. Parts: `offline`, `people`, `booted`, `fleet`; without one, all.
-Of a page that is there the other parts stay as they were.
+What is measured is `plan` with nothing to change, and the first apply. Parts: `offline`, `people`, `booted`,
+`fleet`; without one, all. Of a page that is there the other parts stay as they were.
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DRIVER = Path(__file__).with_name("driver.py")
 IMPORTS = "import pydantic, yaml, typer"
 PYDANTIC = "from pydantic import BaseModel"
-PYTHON, TOOL, UNITS = "/opt/reconciler/bin/python", "/usr/local/bin/reconciler", "systemctl list-units --all --output=json"
+PYTHON, TOOL, UNITS = (
+    "/opt/reconciler/bin/python",
+    "/usr/local/bin/reconciler",
+    "systemctl list-units --all --output=json",
+)
 """On the booted host."""
 LISTING = "imports, then list-units"
 
@@ -71,10 +76,18 @@ def offline(command: str, python: str, rounds: int, counts: Sequence[int] = OFFL
         for count in counts:
             spec, root = str(place / f"{count}.yaml"), str(place / str(count))
             print(f"bench: applying {count} resources to a tree", file=sys.stderr)
-            _must([command, "apply", spec, "--root", root, "--auto-approve"], stdin=subprocess.DEVNULL, timeout=1200)
-            cases.append(case(f"plan, {count:,} resources", command, "plan", spec, "--root", root, says=NOTHING))
+            _must(
+                [command, "apply", spec, "--root", root, "--auto-approve"],
+                stdin=subprocess.DEVNULL,
+                timeout=1200,
+            )
+            cases.append(
+                case(f"plan, {count:,} resources", command, "plan", spec, "--root", root, says=NOTHING)
+            )
         print(f"bench: {rounds} rounds of {len(cases)} processes", file=sys.stderr)
-        return _figures(_must([python, "-I", "-S", str(DRIVER)], input=json.dumps({"rounds": rounds, "cases": cases})))
+        return _figures(
+            _must([python, "-I", "-S", str(DRIVER)], input=json.dumps({"rounds": rounds, "cases": cases}))
+        )
 
 
 def people(command: str, python: str, rounds: int, counts: Sequence[int] = PEOPLE) -> list[Figure]:
@@ -86,23 +99,48 @@ def people(command: str, python: str, rounds: int, counts: Sequence[int] = PEOPL
         for cases in (_people_before, _people_after):
             asked = [one for count in counts for one in cases(command, place, count)]
             print(f"bench: {rounds} rounds of {len(asked)} processes", file=sys.stderr)
-            figures += _figures(_must([python, "-I", "-S", str(DRIVER)], input=json.dumps({"rounds": rounds, "cases": asked})))
+            figures += _figures(
+                _must([python, "-I", "-S", str(DRIVER)], input=json.dumps({"rounds": rounds, "cases": asked}))
+            )
         return figures
 
 
 def _people_before(command: str, place: Path, count: int) -> list[dict[str, Any]]:
     spec, root = str(place / f"{count}-people.yaml"), str(place / f"{count}-people")
-    return [case(f"plan from nothing, {count:,} resources", command, "plan", spec, "--root", root, says="to add")]
+    return [
+        case(f"plan from nothing, {count:,} resources", command, "plan", spec, "--root", root, says="to add")
+    ]
 
 
 def _people_after(command: str, place: Path, count: int) -> list[dict[str, Any]]:
-    spec, leave, root = str(place / f"{count}-people.yaml"), str(place / f"{count}-leave.yaml"), str(place / f"{count}-people")
+    spec, leave, root = (
+        str(place / f"{count}-people.yaml"),
+        str(place / f"{count}-leave.yaml"),
+        str(place / f"{count}-people"),
+    )
     print(f"bench: applying {count} resources, half of them users, to a tree", file=sys.stderr)
     _must([command, "apply", spec, "--root", root, "--auto-approve"], stdin=subprocess.DEVNULL, timeout=3000)
     allow = ("--allow", "many-destroyed")
     return [
-        case(f"plan, {count:,} resources, half of them users", command, "plan", spec, "--root", root, says=NOTHING),
-        case(f"plan in which {count // 2:,} users leave", command, "plan", leave, "--root", root, *allow, says="to destroy"),
+        case(
+            f"plan, {count:,} resources, half of them users",
+            command,
+            "plan",
+            spec,
+            "--root",
+            root,
+            says=NOTHING,
+        ),
+        case(
+            f"plan in which {count // 2:,} users leave",
+            command,
+            "plan",
+            leave,
+            "--root",
+            root,
+            *allow,
+            says="to destroy",
+        ),
     ]
 
 
@@ -133,11 +171,17 @@ def _drive(host: BootedHost, cases: list[dict[str, Any]], rounds: int = 0) -> di
     """Run the driver inside; 0 rounds: once, without a warm-up."""
     asked = json.dumps({"rounds": rounds, "cases": cases})
     # Cases may have one name: in the order in which they were asked.
-    return dict(json.loads(host.run("python3", "-I", "-S", "-c", DRIVER.read_text(), input=asked, timeout=1200).stdout))
+    return dict(
+        json.loads(
+            host.run("python3", "-I", "-S", "-c", DRIVER.read_text(), input=asked, timeout=1200).stdout
+        )
+    )
 
 
 def first_apply(count: int, rounds: int, plans: int) -> tuple[list[Figure], list[Figure]]:
-    """First applies of W(count) and the bare commands, each on a new host, in turn; and on the last host plans with nothing to change."""
+    """First applies of W(count) and the bare commands, each on a new host, in turn; and on the last host
+    plans with nothing to change.
+    """
     from tests.booted.booted import BootedHost  # the offline part runs on any machine
 
     runs: dict[str, dict[str, list[float]]] = {name: {"ms": [], "kib": []} for name in (BARE, FIRST_APPLY)}
@@ -148,14 +192,20 @@ def first_apply(count: int, rounds: int, plans: int) -> tuple[list[Figure], list
             for path, text in fleet.units(count).items():
                 host.write(path, text)
             host.run("groupadd", fleet.GROUP)
-            _add(runs[BARE], _drive(host, [case(" ".join(argv[:12]), *argv) for argv in fleet.commands(count)]))
+            _add(
+                runs[BARE], _drive(host, [case(" ".join(argv[:12]), *argv) for argv in fleet.commands(count)])
+            )
         with BootedHost(limit=3000, hostname=specs.HOST) as host:
             spec = f"/root/{count}.yaml"
             host.write(spec, fleet.spec(count))
             apply = case(FIRST_APPLY, TOOL, "apply", spec, "--auto-approve", says="Apply complete!")
             _add(runs[FIRST_APPLY], _drive(host, [apply]))
             if turn == rounds - 1:
-                asked = [*floors(PYTHON), *_listing(), case(f"plan, W({count})", TOOL, "plan", spec, says=NOTHING)]
+                asked = [
+                    *floors(PYTHON),
+                    *_listing(),
+                    case(f"plan, W({count})", TOOL, "plan", spec, says=NOTHING),
+                ]
                 plan = [Figure.of(name, found) for name, found in _drive(host, asked, plans).items()]
     return [Figure.of(name, found) for name, found in runs.items()], plan
 
@@ -175,7 +225,12 @@ def offline_goals(figures: Sequence[Figure]) -> list[Goal]:
     by = _by_name(figures)
     hundred, thousand, most = (by[f"plan, {count:,} resources"] for count in (100, 1_000, 10_000))
     return [
-        Goal("100 resources, against importing pydantic's BaseModel", hundred.ms / by[f"python -c '{PYDANTIC}'"].ms, 4, "x"),
+        Goal(
+            "100 resources, against importing pydantic's BaseModel",
+            hundred.ms / by[f"python -c '{PYDANTIC}'"].ms,
+            4,
+            "x",
+        ),
         Goal("10,000 resources, against 1,000", most.ms / thousand.ms, 8, "x"),
         Goal("peak memory at 10,000 resources", most.mib, 200, "MiB"),
     ]
@@ -185,8 +240,12 @@ def people_goals(figures: Sequence[Figure]) -> list[Goal]:
     """What is asked of plans with many users: ten times as many take less than ten times as long."""
     by = _by_name(figures)
     pairs = {
-        "10,000 resources from nothing, against 1,000": [f"plan from nothing, {count:,} resources" for count in PEOPLE],
-        "10,000 settled resources with 5,000 users, against 1,000": [f"plan, {count:,} resources, half of them users" for count in PEOPLE],
+        "10,000 resources from nothing, against 1,000": [
+            f"plan from nothing, {count:,} resources" for count in PEOPLE
+        ],
+        "10,000 settled resources with 5,000 users, against 1,000": [
+            f"plan, {count:,} resources, half of them users" for count in PEOPLE
+        ],
         "5,000 users leave, against 500": [f"plan in which {count // 2:,} users leave" for count in PEOPLE],
     }
     return [Goal(name, by[more].ms / by[less].ms, 8, "x") for name, (less, more) in pairs.items()]
@@ -203,16 +262,27 @@ def fleet_goals(count: int, apply: Sequence[Figure], plan: Sequence[Figure]) -> 
     """What is asked of the first apply of W(count), and of the plan that finds nothing to change after it."""
     applied, planned = _by_name(apply), _by_name(plan)
     return [
-        Goal(f"first apply of W({count}), against {BARE}", applied[FIRST_APPLY].ms / applied[BARE].ms, 2.5, "x"),
-        Goal(f"plan of W({count}), against {LISTING}", planned[f"plan, W({count})"].ms / planned[LISTING].ms, 3 if count > 50 else 2, "x"),
+        Goal(
+            f"first apply of W({count}), against {BARE}", applied[FIRST_APPLY].ms / applied[BARE].ms, 2.5, "x"
+        ),
+        Goal(
+            f"plan of W({count}), against {LISTING}",
+            planned[f"plan, W({count})"].ms / planned[LISTING].ms,
+            3 if count > 50 else 2,
+            "x",
+        ),
     ]
 
 
 def _offline_part(rounds: int) -> str:
-    command = str(Path(sys.executable).with_name("reconciler"))  # next to this interpreter: of the same environment
+    command = str(
+        Path(sys.executable).with_name("reconciler")
+    )  # next to this interpreter: of the same environment
     tree = offline(command, sys.executable, rounds)
     title = "A tree on disk (`--root`): groups, directories, files and services mixed"
-    return report.section(title, report.goals(offline_goals(tree)), report.table(tree, f"python -c '{PYDANTIC}'"))
+    return report.section(
+        title, report.goals(offline_goals(tree)), report.table(tree, f"python -c '{PYDANTIC}'")
+    )
 
 
 def _people_part(rounds: int) -> str:
@@ -225,7 +295,9 @@ def _people_part(rounds: int) -> str:
 def _booted_part(rounds: int) -> str:
     found = booted(rounds)
     reached = report.goals(booted_goals(*found[-1]))
-    tables = [block for count, figures in found for block in (f"{count} services:", report.table(figures, LISTING))]
+    tables = [
+        block for count, figures in found for block in (f"{count} services:", report.table(figures, LISTING))
+    ]
     return report.section("A booted Debian with running services", reached, *tables)
 
 
@@ -238,9 +310,10 @@ def _fleet_part(rounds: int) -> str:
         title = f"W({count}), first applies: {times}, each on a host of its own:"
         tables += [title, report.table(apply, BARE), report.table(plan, LISTING)]
     what = (
-        "W(n) is n services, each with a unit file and a user of its own, enabled and running; n users with a supplementary group "
-        f"and exactly two keys; n logrotate policies; n/5 backup jobs in /etc/cron.d. `{BARE}`: a useradd per user, one daemon-reload, one "
-        "`systemctl enable --now` of all units, the unit files being there; added up."
+        "W(n) is n services, each with a unit file and a user of its own, enabled and running; n users with"
+        " a supplementary group and exactly two keys; n logrotate policies; n/5 backup jobs in /etc/cron.d."
+        f" `{BARE}`: a useradd per user, one daemon-reload, one `systemctl enable --now` of all units, the"
+        " unit files being there; added up."
     )
     return report.section("A booted Debian, from nothing to W(n)", what, report.goals(reached), *tables)
 
@@ -251,9 +324,13 @@ PARTS = {"offline": _offline_part, "people": _people_part, "booted": _booted_par
 def main(argv: Sequence[str]) -> int:
     """Measure, print, and write with `--out`."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all of them when none is named")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all of them when none is named"
+    )
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--out", type=Path, help="also write the page here; parts that are not measured stay as they are")
+    parser.add_argument(
+        "--out", type=Path, help="also write the page here; parts that are not measured stay as they are"
+    )
     asked = parser.parse_args(argv)
     if unknown := [part for part in asked.parts if part not in PARTS]:
         parser.error(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
@@ -261,7 +338,11 @@ def main(argv: Sequence[str]) -> int:
     try:
         for part in asked.parts or PARTS:
             left_out = part not in ("offline", "people") and support.missing()
-            found[part] = report.section(f"Left out: {part}", f"A booted host {left_out}.") if left_out else PARTS[part](asked.rounds)
+            found[part] = (
+                report.section(f"Left out: {part}", f"A booted host {left_out}.")
+                if left_out
+                else PARTS[part](asked.rounds)
+            )
     except support.HarnessError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,10 +1,12 @@
 """Run whole processes in turn and measure them: a program of its own, so that it runs inside a test host too.
 
-A child's peak memory is never reported below that of the process that started it: this one has to stay small, or it would measure itself.
+A child's peak memory is never reported below that of the process that started it: this one has to stay small,
+or it would measure itself.
 
-Standard input: `{"rounds": N, "cases": [{"name", "argv", "says"}]}`. One warm-up round is not counted; with 0 rounds there is none, and
-every case is run once. Every run of a case has to exit 0 and, with `says`, to print that: what fails fast must not look fast.
-Standard output: `{name: {"ms": [...], "kib": [...]}}`, in the order of the cases.
+Standard input: `{"rounds": N, "cases": [{"name", "argv", "says"}]}`. One warm-up round is not counted; with 0
+rounds there is none, and every case is run once. Every run of a case has to exit 0 and, with `says`, to print
+that: what fails fast must not look fast. Standard output: `{name: {"ms": [...], "kib": [...]}}`, in the order
+of the cases.
 """
 
 from __future__ import annotations
@@ -18,11 +20,17 @@ from typing import Any
 
 
 def run(argv: list[str], says: str) -> tuple[float, int]:
-    """Milliseconds and peak KiB of one process. Raises SystemExit with what it printed when it did not do its work."""
+    """Milliseconds and peak KiB of one process.
+
+    Raises SystemExit with what it printed when it did not do its work.
+    """
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
     # pathlib is an import worth mentioning.
     with tempfile.TemporaryFile() as out, open(os.devnull, "rb") as nothing:  # noqa: PTH123
-        actions = [(os.POSIX_SPAWN_DUP2, stream.fileno(), number) for number, stream in enumerate((nothing, out, out))]
+        actions = [
+            (os.POSIX_SPAWN_DUP2, stream.fileno(), number)
+            for number, stream in enumerate((nothing, out, out))
+        ]
         start = time.perf_counter()
         pid = os.posix_spawnp(argv[0], argv, environment, file_actions=actions)
         _, status, usage = os.wait4(pid, 0)
@@ -31,7 +39,9 @@ def run(argv: list[str], says: str) -> tuple[float, int]:
         printed = out.read().decode(errors="replace")
     code = os.waitstatus_to_exitcode(status)
     if code or says not in printed:
-        raise SystemExit(f"{' '.join(argv)[:200]}: exit {code}, wanted 0 and {says!r}; it printed:\n{printed[-2000:]}")
+        raise SystemExit(
+            f"{' '.join(argv)[:200]}: exit {code}, wanted 0 and {says!r}; it printed:\n{printed[-2000:]}"
+        )
     return elapsed, usage.ru_maxrss
 
 

@@ -1,7 +1,8 @@
-"""W(n): the hosts that the first apply is measured on, as a spec, and as what an administrator would type for the most of it.
+"""W(n): the hosts that the first apply is measured on, as a spec, and as what an administrator would type for
+the most of it.
 
-n services, each with a unit file and a user of its own, enabled and running; n users with one supplementary group and exactly two keys;
-n logrotate policies; n/5 backup jobs in /etc/cron.d.
+n services, each with a unit file and a user of its own, enabled and running; n users with one supplementary
+group and exactly two keys; n logrotate policies; n/5 backup jobs in /etc/cron.d.
 """
 
 from __future__ import annotations
@@ -87,7 +88,12 @@ def _sections(count: int) -> Iterator[str]:
 def _key(number: int) -> str:
     """A well-formed ed25519 public key that nobody has the other half of."""
     kind = b"ssh-ed25519"
-    blob = len(kind).to_bytes(4, "big") + kind + (32).to_bytes(4, "big") + hashlib.sha256(str(number).encode()).digest()
+    blob = (
+        len(kind).to_bytes(4, "big")
+        + kind
+        + (32).to_bytes(4, "big")
+        + hashlib.sha256(str(number).encode()).digest()
+    )
     return f"{kind.decode()} {base64.b64encode(blob).decode()}"
 
 
@@ -97,7 +103,13 @@ def units(count: int) -> dict[str, str]:
 
 
 def commands(count: int) -> list[list[str]]:
-    """The bare system commands of W(count): one useradd per user, one daemon-reload, one `enable --now` of all units."""
+    """The bare system commands of W(count): one useradd per user, one daemon-reload, one `enable --now` of
+    all units.
+    """
     names = [f"w{n:05}" for n in range(count)]
     users = [["useradd", "--create-home", "--groups", GROUP, "--shell", "/bin/bash", name] for name in names]
-    return [*users, ["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", *(f"{name}.service" for name in names)]]
+    return [
+        *users,
+        ["systemctl", "daemon-reload"],
+        ["systemctl", "enable", "--now", *(f"{name}.service" for name in names)],
+    ]

@@ -52,13 +52,18 @@ def table(figures: Sequence[Figure], floor: str) -> str:
     """Figures, each with its ratio to the one named `floor`."""
     base = next(figure.ms for figure in figures if figure.name == floor)
     lines = [f"| whole process | median ms | best ms | peak MiB | x `{floor}` |", "|---|--:|--:|--:|--:|"]
-    lines += [f"| `{item.name}` | {item.ms:.0f} | {item.best:.0f} | {item.mib:.0f} | {item.ms / base:.2f} |" for item in figures]
+    lines += [
+        f"| `{item.name}` | {item.ms:.0f} | {item.best:.0f} | {item.mib:.0f} | {item.ms / base:.2f} |"
+        for item in figures
+    ]
     return "\n".join(lines)
 
 
 def goals(found: Sequence[Goal]) -> str:
     """What was to be reached, and whether it was."""
-    return "\n".join(["| goal | limit | measured | reached |", "|---|--:|--:|---|", *(goal.row() for goal in found)])
+    return "\n".join(
+        ["| goal | limit | measured | reached |", "|---|--:|--:|---|", *(goal.row() for goal in found)]
+    )
 
 
 def section(title: str, *blocks: str) -> str:
@@ -75,17 +80,19 @@ def parts(page: str) -> dict[str, str]:
     """The parts of a page by name, as `page` wrote them."""
     marks = list(_MARK.finditer(page))
     ends = [*(mark.start() for mark in marks[1:]), len(page)]
-    return {mark["name"]: page[mark.end() : end].strip("\n") + "\n" for mark, end in zip(marks, ends, strict=True)}
+    return {
+        mark["name"]: page[mark.end() : end].strip("\n") + "\n" for mark, end in zip(marks, ends, strict=True)
+    }
 
 
 def page(found: Mapping[str, str]) -> str:
     """The whole page, of parts in their order."""
     head = (
-        "# Benchmarks\n\n"
-        f"Written by `make bench` on: {facts()}.\n\n"
-        "Whole processes, start to end, in turn, so that whatever else the machine does falls on all of them alike: medians of several "
-        "rounds, of plans after a warm-up. Every `plan` said what it was to say: nothing to change, but for those named otherwise.\n"
-        "Compare ratios, not milliseconds: another machine, or another load, moves all of them. "
-        "Memory is the whole process's peak; it is never reported below that of the process that measures (about 12 MiB).\n"
+        f"# Benchmarks\n\nWritten by `make bench` on: {facts()}.\n\nWhole processes, start to end, in turn,"
+        " so that whatever else the machine does falls on all of them alike: medians of several rounds, of"
+        " plans after a warm-up. Every `plan` said what it was to say: nothing to change, but for those"
+        " named otherwise.\nCompare ratios, not milliseconds: another machine, or another load, moves all of"
+        " them. Memory is the whole process's peak; it is never reported below that of the process that"
+        " measures (about 12 MiB).\n"
     )
     return "\n".join([head, *(f"<!-- {name} -->\n{text}" for name, text in found.items())])

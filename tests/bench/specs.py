@@ -1,6 +1,7 @@
 """Specs of any size, the same bytes for the same number, and the bare tree that they are applied to.
 
-The mix: of ten resources one is a group, two are directories, four are files with a few lines, three are services with a dozen fields.
+The mix: of ten resources one is a group, two are directories, four are files with a few lines, three are
+services with a dozen fields.
 """
 
 from __future__ import annotations
@@ -68,9 +69,13 @@ def mixed(count: int) -> str:
 
 
 def people(count: int, *, leave: bool = False) -> str:
-    """A spec of `count` resources (a multiple of 20), half of them users in 20 groups, or these leaving with their homes."""
+    """A spec of `count` resources (a multiple of 20), half of them users in 20 groups, or these leaving with
+    their homes.
+    """
     half = count // 2
-    user = "{{state: absent, home: delete}}" if leave else "{{groups: [bench-{group:05}], directories: [work]}}"
+    user = (
+        "{{state: absent, home: delete}}" if leave else "{{groups: [bench-{group:05}], directories: [work]}}"
+    )
     users = (f"  bench-{n:05}: {user.format(group=n % 20)}\n" for n in range(half))
     rest = _sections(groups=20, directories=10, files=half - 30, services=0)
     return "".join((*rest, "users:\n", *users))
@@ -99,7 +104,17 @@ def _sections(*, groups: int, directories: int, files: int, services: int) -> It
 
 def bare_tree(root: Path) -> None:
     """The least that a Debian has and that these specs need."""
-    for name in ("etc/systemd/system", "srv", "usr/bin", "usr/sbin", "usr/lib/systemd/system", "var/lib", "root", "run", "tmp"):
+    for name in (
+        "etc/systemd/system",
+        "srv",
+        "usr/bin",
+        "usr/sbin",
+        "usr/lib/systemd/system",
+        "var/lib",
+        "root",
+        "run",
+        "tmp",
+    ):
         (root / name).mkdir(parents=True)
     for name in ("bin", "sbin", "lib"):
         (root / name).symlink_to(f"usr/{name}")
@@ -116,7 +131,9 @@ def bare_tree(root: Path) -> None:
 
 
 def main(place: Path, counts: list[int]) -> None:
-    """Write for every count `COUNT.yaml`, `COUNT-people.yaml`, `COUNT-leave.yaml`, and bare trees `COUNT/`, `COUNT-people/`."""
+    """Write for every count `COUNT.yaml`, `COUNT-people.yaml`, `COUNT-leave.yaml`, and bare trees `COUNT/`,
+    `COUNT-people/`.
+    """
     for count in counts:
         texts = {"": mixed(count), "-people": people(count), "-leave": people(count, leave=True)}
         for name, text in texts.items():

@@ -56,10 +56,17 @@ def test_half_of_the_people_are_users() -> None:
 
 def test_plans_with_people_are_measured() -> None:
     """From nothing, settled and when they leave: the real program says what each of them has to say."""
-    figures = people(str(Path(sys.executable).with_name("reconciler")), sys.executable, rounds=1, counts=(100,))
+    figures = people(
+        str(Path(sys.executable).with_name("reconciler")), sys.executable, rounds=1, counts=(100,)
+    )
 
     assert ["from nothing", "half of them users", "50 users leave"] == [
-        next(words for words in ("from nothing", "half of them users", "50 users leave") if words in figure.name) for figure in figures
+        next(
+            words
+            for words in ("from nothing", "half of them users", "50 users leave")
+            if words in figure.name
+        )
+        for figure in figures
     ]
 
 
@@ -82,7 +89,9 @@ def test_what_did_not_work_is_not_measured(tmp_path: Path, stub: dict[str, objec
 def test_the_driver_measures_the_whole_process() -> None:
     """A program that sleeps for 300 ms takes no less than that."""
     asked = json.dumps({"rounds": 1, "cases": [{"name": "sleep", "argv": ["sleep", "0.3"], "says": ""}]})
-    said = subprocess.run([sys.executable, "-I", "-S", DRIVER], input=asked, capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-I", "-S", DRIVER], input=asked, capture_output=True, text=True, check=True
+    )
 
     assert json.loads(said.stdout)["sleep"]["ms"][0] >= 300
 
@@ -105,8 +114,14 @@ def test_the_page_does_not_name_the_machine() -> None:
 
 
 def test_parts_that_are_not_measured_stay() -> None:
-    """A page can be taken apart and put together again: what is measured later replaces one part of it, and notes stay."""
-    found = {"offline": report.section("A", "1"), "fleet": report.section("B", "2"), report.NOTES: report.section("C", "by hand")}
+    """A page can be taken apart and put together again: what is measured later replaces one part of it, and
+    notes stay.
+    """
+    found = {
+        "offline": report.section("A", "1"),
+        "fleet": report.section("B", "2"),
+        report.NOTES: report.section("C", "by hand"),
+    }
 
     assert found == report.parts(report.page(found))
 
@@ -121,7 +136,9 @@ def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_each_command_of_the_floor_is_measured_by_itself() -> None:
-    """The bare commands of W(n) are n useradd and two calls of systemctl, each with a name of its own, for the users of the spec."""
+    """The bare commands of W(n) are n useradd and two calls of systemctl, each with a name of its own, for
+    the users of the spec.
+    """
     commands, text = fleet.commands(10), fleet.spec(10)
 
     assert 12 == len({" ".join(argv) for argv in commands})
@@ -133,7 +150,13 @@ def test_the_fleet_is_a_valid_spec(tmp_path: Path) -> None:
     """W(n) is accepted as it stands, and has as many resources as it says."""
     (tmp_path / "10.yaml").write_text(fleet.spec(10))
     done = subprocess.run(
-        [sys.executable, "-c", "from reconciler.cli.main import main; main()", "validate", tmp_path / "10.yaml"],
+        [
+            sys.executable,
+            "-c",
+            "from reconciler.cli.main import main; main()",
+            "validate",
+            tmp_path / "10.yaml",
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -145,6 +168,8 @@ def test_the_fleet_is_a_valid_spec(tmp_path: Path) -> None:
 def test_a_single_run_has_no_warm_up() -> None:
     """With 0 rounds every case is run once and counted: a first apply cannot be repeated."""
     asked = json.dumps({"rounds": 0, "cases": [{"name": "once", "argv": ["true"], "says": ""}]})
-    said = subprocess.run([sys.executable, "-I", "-S", DRIVER], input=asked, capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-I", "-S", DRIVER], input=asked, capture_output=True, text=True, check=True
+    )
 
     assert 1 == len(json.loads(said.stdout)["once"]["ms"])

@@ -1,4 +1,6 @@
-"""`python -m tests.booted`: build what hosts boot from now, so that the first test does not wait for it in silence."""
+"""`python -m tests.booted`: build what hosts boot from now, so that the first test does not wait for it in
+silence.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Boot a throw-away host, copy directories in, run one command there with live output, and leave nothing behind.
+"""Boot a throw-away host, copy directories in, run one command there with live output, and leave nothing
+behind.
 
-`python -m tests.booted.boot_shell --copy examples:/root/examples -- bash /root/examples/demo-host.sh`; without a command: a shell.
+`python -m tests.booted.boot_shell --copy examples:/root/examples -- bash /root/examples/demo-host.sh`;
+without a command: a shell.
 """
 
 from __future__ import annotations
@@ -20,11 +22,22 @@ _TERMINAL = ("TERM", "COLUMNS", "LINES", "NO_COLOR", "CLICOLOR_FORCE", "COLORTER
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.booted.boot_shell", description="Run a command on a Debian booted for the purpose."
+        prog="python -m tests.booted.boot_shell",
+        description="Run a command on a Debian booted for the purpose.",
     )
-    parser.add_argument("--copy", action="append", default=[], metavar="FROM:TO", help="a directory to copy in; may be repeated")
-    parser.add_argument("--limit", type=float, default=3600, metavar="SECONDS", help="end the host after this time (an hour)")
-    parser.add_argument("command", nargs="*", metavar="-- COMMAND", help="what to run; a shell if there is none")
+    parser.add_argument(
+        "--copy",
+        action="append",
+        default=[],
+        metavar="FROM:TO",
+        help="a directory to copy in; may be repeated",
+    )
+    parser.add_argument(
+        "--limit", type=float, default=3600, metavar="SECONDS", help="end the host after this time (an hour)"
+    )
+    parser.add_argument(
+        "command", nargs="*", metavar="-- COMMAND", help="what to run; a shell if there is none"
+    )
     return parser.parse_args(argv)
 
 
@@ -41,7 +54,9 @@ def main(argv: Sequence[str]) -> int:
                 source, _, destination = pair.partition(":")
                 host.copy_in(Path(source), destination)
             terminal = {name: os.environ[name] for name in _TERMINAL if name in os.environ}
-            child = host.popen(*(asked.command or ["bash", "--login"]), env=terminal, stdin=None, stdout=None, stderr=None)
+            child = host.popen(
+                *(asked.command or ["bash", "--login"]), env=terminal, stdin=None, stdout=None, stderr=None
+            )
             return child.wait()
     except support.HarnessError as error:
         print(error, file=sys.stderr)

@@ -7,10 +7,10 @@ with BootedHost() as host:
     assert host.show("ml-api.service", "ActiveState") == {"ActiveState": "active"}
 ```
 
-What it stands on: an overlay over the cached layers in a mount namespace of its own, and systemd-nspawn in a cgroup of its own (without
-that, two hosts would share /payload and stop each other's services). Whatever happens to the test, nothing stays: everything in the
-cgroup is killed, and the mounts go with the last process. If the test process itself is killed, a watcher that holds the other end
-of a pipe does the same.
+What it stands on: an overlay over the cached layers in a mount namespace of its own, and systemd-nspawn in a
+cgroup of its own (without that, two hosts would share /payload and stop each other's services). Whatever
+happens to the test, nothing stays: everything in the cgroup is killed, and the mounts go with the last
+process. If the test process itself is killed, a watcher that holds the other end of a pipe does the same.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ class CommandError(HarnessError):
 class BootedHost(Truth):
     """A context manager: boots on entry, leaves nothing on exit.
 
-    `limit` is the number of seconds after which the host is ended whatever it is doing. `tool` says whether the reconciler is installed
-    in it. `binds` maps places outside to places inside, read-only. `network` adds a veth pair (the outer end is `ve-NAME`).
-    `hostname` is what hostnamectl says. `suite` is the Debian, `packages` what is
-    installed in it besides.
+    `limit` is the number of seconds after which the host is ended whatever it is doing. `tool` says whether
+    the reconciler is installed in it. `binds` maps places outside to places inside, read-only. `network` adds
+    a veth pair (the outer end is `ve-NAME`). `hostname` is what hostnamectl says. `suite` is the Debian,
+    `packages` what is installed in it besides.
     """
 
     def __init__(
@@ -87,7 +87,10 @@ class BootedHost(Truth):
         self.name = f"rt{os.getpid()}-{next(_NUMBERS)}"
         self._layers = rootfs.layers(tool=tool, suite=suite, packages=packages)
         self._limit = limit
-        self._options = [f"--hostname={hostname}", *(f"--bind-ro={outside}:{inside}" for outside, inside in (binds or {}).items())]
+        self._options = [
+            f"--hostname={hostname}",
+            *(f"--bind-ro={outside}:{inside}" for outside, inside in (binds or {}).items()),
+        ]
         if network:
             self._options.append("--network-veth")
         self._place = Path()
@@ -106,7 +109,9 @@ class BootedHost(Truth):
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._cleanup.close()
 
     def _boot(self) -> None:
@@ -119,10 +124,19 @@ class BootedHost(Truth):
         groups = self._cleanup.enter_context(cgroup.private(self.name))
         overlay = f"lowerdir={rootfs.lowerdir(self._layers)},upperdir={self._place}/upper,workdir={self._place}/work"
         wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _BOOT, "boot"]
-        argv = [*wrapper, self.name, str(self._place / "merged"), overlay, " ".join(map(str, groups)), *self._options]
+        argv = [
+            *wrapper,
+            self.name,
+            str(self._place / "merged"),
+            overlay,
+            " ".join(map(str, groups)),
+            *self._options,
+        ]
         with (self._place / "console").open("wb") as console:
             nothing, both = subprocess.DEVNULL, subprocess.STDOUT
-            self._nspawn = subprocess.Popen(argv, stdin=nothing, stdout=console, stderr=both, start_new_session=True)
+            self._nspawn = subprocess.Popen(
+                argv, stdin=nothing, stdout=console, stderr=both, start_new_session=True
+            )
         self._cleanup.callback(self._end)
         watchdog = threading.Timer(self._limit, self._out_of_time)
         watchdog.daemon = True
@@ -138,7 +152,9 @@ class BootedHost(Truth):
             self.leader = _leader_of(nspawn.pid)
             # One that waits: to ask again and again takes as much of the processor as the boot.
             if self.leader and Path(f"/proc/{self.leader}/root/run/systemd/private").exists():
-                found = self.run("systemctl", "is-system-running", "--wait", check=False, timeout=_BOOT_SECONDS).stdout.strip()
+                found = self.run(
+                    "systemctl", "is-system-running", "--wait", check=False, timeout=_BOOT_SECONDS
+                ).stdout.strip()
                 if found in ("running", "degraded"):
                     return
             time.sleep(0.01)
@@ -149,7 +165,10 @@ class BootedHost(Truth):
         self._end()
 
     def _end(self) -> None:
-        """Kill all of it. An orderly halt would wait for whatever a test left hanging, and there is nothing to save."""
+        """Kill all of it.
+
+        An orderly halt would wait for whatever a test left hanging, and there is nothing to save.
+        """
         if self._nspawn is None:
             return
         with contextlib.ExitStack() as handles:
@@ -173,7 +192,7 @@ class BootedHost(Truth):
             return (self._place / "console").read_text(errors="replace")
         return ""
 
-    # ------------------------------------------------------------------------------------------------ commands
+    # ----------------------------------------------------------------------------------------------- commands
 
     def _inside(self, argv: Sequence[str], cwd: str | None = None, user: str | None = None) -> list[str]:
         if self._ended:
@@ -198,9 +217,11 @@ class BootedHost(Truth):
         user: str | None = None,
         umask: int = 0o022,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command inside as root (or `user`) and wait for it; text in, text out, nothing on stdin unless given.
+        """Run a command inside as root (or `user`) and wait for it; text in, text out, nothing on stdin
+        unless given.
 
-        `env` adds to LOGIN. Raises CommandError when it exits other than 0 (unless `check=False`) or when `timeout` seconds pass.
+        `env` adds to LOGIN. Raises CommandError when it exits other than 0 (unless `check=False`) or when
+        `timeout` seconds pass.
         """
         child = subprocess.Popen(
             self._inside(argv, cwd, user),
@@ -228,13 +249,23 @@ class BootedHost(Truth):
             raise CommandError(f"{' '.join(argv)}: exit {child.returncode}\n{out}{err}")
         return subprocess.CompletedProcess(list(argv), child.returncode, out, err)
 
-    def popen(self, *argv: str, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
+    def popen(
+        self, *argv: str, env: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen[str]:
         """Start a command inside; it is killed with the host at the latest.
 
         `options` are Popen's; unless they say otherwise nothing is on stdin, and output goes to pipes.
         """
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "umask": 0o022, **options}
-        child = subprocess.Popen(self._inside(argv), env={**LOGIN, **(env or {})}, text=True, start_new_session=True, **streams)
+        streams = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "umask": 0o022,
+            **options,
+        }
+        child = subprocess.Popen(
+            self._inside(argv), env={**LOGIN, **(env or {})}, text=True, start_new_session=True, **streams
+        )
         self._children.append(child)
         return child
 
@@ -245,7 +276,9 @@ class BootedHost(Truth):
     # ------------------------------------------------------------------------------------------------ files
 
     def write(self, path: str, text: str, mode: str = "0644") -> None:
-        """Write a file inside, with the directories above it, in place (same inode), as an administrator's `cat >` would."""
+        """Write a file inside, with the directories above it, in place (same inode), as an administrator's
+        `cat >` would.
+        """
         script = 'mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1"'
         self.run("/bin/sh", "-euc", script, "write", path, mode, input=text)
 
@@ -256,7 +289,9 @@ class BootedHost(Truth):
     def copy_in(self, source: Path, destination: str) -> None:
         """Copy a directory of ours (contents, modes; owned by root) to `destination` inside."""
         self.run("mkdir", "-p", destination)
-        packer = subprocess.Popen(["tar", "-C", source, "--owner=0", "--group=0", "-c", "."], stdout=subprocess.PIPE)
+        packer = subprocess.Popen(
+            ["tar", "-C", source, "--owner=0", "--group=0", "-c", "."], stdout=subprocess.PIPE
+        )
         unpacker = self.popen("tar", "-C", destination, "-x", stdin=packer.stdout or subprocess.DEVNULL)
         _, complaint = unpacker.communicate(timeout=60)
         if packer.stdout:
@@ -266,7 +301,9 @@ class BootedHost(Truth):
 
 
 def _wait_for(handles: Sequence[int], seconds: float) -> None:
-    """Until one of these process handles says that its process is gone. poll(2): select(2) knows no descriptor above 1023."""
+    """Until one of these process handles says that its process is gone. poll(2): select(2) knows no
+    descriptor above 1023.
+    """
     poll = select.poll()
     for handle in handles:
         poll.register(handle, select.POLLIN)
@@ -289,11 +326,16 @@ def _kill_group(child: subprocess.Popen[Any]) -> None:
 def _leader_of(nspawn: int) -> int:
     """PID 1 of the host, as seen from outside; 0 while there is none.
 
-    nspawn's first child is another one, still in our own namespaces: entering that one would answer for the machine that runs the tests.
+    nspawn's first child is another one, still in our own namespaces: entering that one would answer for the
+    machine that runs the tests.
     """
     with contextlib.suppress(OSError):
         for pid in Path(f"/proc/{nspawn}/task/{nspawn}/children").read_text().split():
-            lines = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+            lines = dict(
+                line.split(":\t", 1)
+                for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+                if ":\t" in line
+            )
             if lines.get("Name") == "systemd" and lines.get("NSpid", "").split()[1:] == ["1"]:
                 return int(pid)
     return 0
@@ -307,7 +349,10 @@ def _forget_propagation(name: str) -> None:
 
 @contextlib.contextmanager
 def _place(name: str) -> Iterator[Path]:
-    """A directory for what a host changes. What is left of hosts whose process was killed is removed on the way."""
+    """A directory for what a host changes.
+
+    What is left of hosts whose process was killed is removed on the way.
+    """
     base = cache.directory() / "run"
     base.mkdir(exist_ok=True)
     for old in base.iterdir():

@@ -12,9 +12,16 @@ from pathlib import Path
 
 
 def directory() -> Path:
-    """The cache: `$RECONCILER_TEST_CACHE`, or `reconciler-test` in the user's cache directory. It may be deleted whenever no test runs."""
+    """The cache: `$RECONCILER_TEST_CACHE`, or `reconciler-test` in the user's cache directory.
+
+    It may be deleted whenever no test runs.
+    """
     chosen = os.environ.get("RECONCILER_TEST_CACHE")
-    base = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reconciler-test"
+    base = (
+        Path(chosen)
+        if chosen
+        else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reconciler-test"
+    )
     base.mkdir(parents=True, exist_ok=True, mode=0o755)
     return base
 
@@ -51,7 +58,8 @@ def in_use(path: Path) -> Iterator[None]:
 def built(name: str, build: Callable[[Path], None]) -> Path:
     """The cached directory `name`, made by `build` if it is not there.
 
-    Processes that want the same one at the same time wait for the first. What is there is whole: it is built beside and renamed.
+    Processes that want the same one at the same time wait for the first. What is there is whole: it is built
+    beside and renamed.
     """
     done = directory() / name
     with _building(done):

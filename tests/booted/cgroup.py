@@ -29,7 +29,9 @@ def _paths(name: str) -> list[Path]:
 
 
 def _killer(name: str) -> Path:
-    """The file that kills everything in the cgroup when 1 is written to it (Linux 5.14); only the unified hierarchy has it."""
+    """The file that kills everything in the cgroup when 1 is written to it (Linux 5.14); only the unified
+    hierarchy has it.
+    """
     return _paths(name)[-1] / "cgroup.kill"
 
 
@@ -43,14 +45,17 @@ def kill(name: str) -> None:
 def private(name: str) -> Iterator[list[Path]]:
     """Directories, one per hierarchy, for a process to put itself into before it starts the host.
 
-    What is in them is killed at the end, also when this process is killed: then a pipe breaks, and somebody waits at its other end.
+    What is in them is killed at the end, also when this process is killed: then a pipe breaks, and somebody
+    waits at its other end.
     """
     made = _paths(name)
     try:
         for path in made:
             path.mkdir()
         waiting = ["/bin/sh", "-c", 'read -r _; echo 1 > "$1"', "watcher", str(_killer(name))]
-        with subprocess.Popen(waiting, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True):
+        with subprocess.Popen(
+            waiting, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        ):
             yield made
     finally:
         remove(name)

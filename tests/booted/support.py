@@ -34,7 +34,9 @@ def missing() -> str:
     packages = sorted({package for program, package in PROGRAMS.items() if shutil.which(program) is None})
     if packages:
         return f"needs: apt-get install {' '.join(packages)}"
-    if subprocess.run(["unshare", "--mount", "--pid", "--net", "--fork", "true"], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        ["unshare", "--mount", "--pid", "--net", "--fork", "true"], check=False, capture_output=True
+    ).returncode:
         return "needs the right to make namespaces (CAP_SYS_ADMIN)"
     if not cgroup.available():
         return "needs cgroups of version 2, alone or beside version 1"

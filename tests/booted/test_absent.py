@@ -1,4 +1,7 @@
-"""Accounts that go on a real Debian: with their home kept, archived or deleted, and how they come back. Judged by getent, stat and tar."""
+"""Accounts that go on a real Debian: with their home kept, archived or deleted, and how they come back.
+
+Judged by getent, stat and tar.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +74,9 @@ def apply(host: BootedHost, spec: str, code: int = 0) -> str:
 
 def absent(home: str) -> str:
     """The spec that lets alice go."""
-    return BEFORE.replace("{comment: Alice, shell: /bin/bash, groups: [users]}", f"{{state: absent, home: {home}}}")
+    return BEFORE.replace(
+        "{comment: Alice, shell: /bin/bash, groups: [users]}", f"{{state: absent, home: {home}}}"
+    )
 
 
 def accounts(host: BootedHost) -> dict[str, list[str]]:
@@ -85,23 +90,37 @@ def home(host: BootedHost) -> str:
 
 
 def furnished(host: BootedHost) -> None:
-    """An account with a password, aging, ranges of its own, groups to administer, and a home with everything that files can have."""
+    """An account with a password, aging, ranges of its own, groups to administer, and a home with everything
+    that files can have.
+    """
     apply(host, BEFORE)
     host.run("/bin/sh", "-c", FURNISH, "furnish", HASH)
     for name in WRAPPED:
-        host.write(f"/usr/local/sbin/{name}", f'#!/bin/sh\necho "{name} $*" >> /run/argv\nexec /usr/sbin/{name} "$@"\n', "0755")
+        host.write(
+            f"/usr/local/sbin/{name}",
+            f'#!/bin/sh\necho "{name} $*" >> /run/argv\nexec /usr/sbin/{name} "$@"\n',
+            "0755",
+        )
     for name in ("chage", "gpasswd"):
-        host.write(f"/usr/local/sbin/{name}", f'#!/bin/sh\necho "{name} $*" >> /run/argv\nexec /usr/bin/{name} "$@"\n', "0755")
+        host.write(
+            f"/usr/local/sbin/{name}",
+            f'#!/bin/sh\necho "{name} $*" >> /run/argv\nexec /usr/bin/{name} "$@"\n',
+            "0755",
+        )
 
 
 def gone(host: BootedHost) -> bool:
     """Whether neither the account nor its home is there."""
-    there = host.run("sh", "-c", "getent passwd alice || ls -a /home | grep -v -x -e . -e .. -e bob", check=False)
+    there = host.run(
+        "sh", "-c", "getent passwd alice || ls -a /home | grep -v -x -e . -e .. -e bob", check=False
+    )
     return there.returncode != 0 and there.stdout == ""
 
 
 def test_an_archived_home_and_its_account_come_back_whole(booted: BootedHost) -> None:
-    """Password, aging, ranges, gshadow and every file with all it has are as before; no output, journal or command line had the hash."""
+    """Password, aging, ranges, gshadow and every file with all it has are as before; no output, journal or
+    command line had the hash.
+    """
     furnished(booted)
     was, files = accounts(booted), home(booted)
     told = apply(booted, absent("archive"))
@@ -129,19 +148,28 @@ def test_an_archived_home_and_its_account_come_back_whole(booted: BootedHost) ->
     assert "Apply complete!" in again
     assert gone(booted)
     # The archive that was restored is kept under another name until somebody removes it.
-    assert [f"{archive.rpartition('/')[2]}", "alice-1000.tar.gz.1"] == booted.run("ls", "/var/lib/reconciler/archive").stdout.split()
+    assert [f"{archive.rpartition('/')[2]}", "alice-1000.tar.gz.1"] == booted.run(
+        "ls", "/var/lib/reconciler/archive"
+    ).stdout.split()
 
 
 def test_a_deleted_home_is_gone_for_good_and_the_plan_says_so(booted: BootedHost) -> None:
-    """Text, JSON and Markdown call it irreversible; a rollback brings the account back and says that its home does not come back."""
+    """Text, JSON and Markdown call it irreversible; a rollback brings the account back and says that its home
+    does not come back.
+    """
     furnished(booted)
     booted.write(SPEC, absent("delete"))
-    shown = {form: booted.reconciler("plan", SPEC, "--format", form).stdout for form in ("text", "json", "markdown")}
+    shown = {
+        form: booted.reconciler("plan", SPEC, "--format", form).stdout
+        for form in ("text", "json", "markdown")
+    }
 
     assert "remove /home/alice and everything in it: irreversible" in shown["text"]
     assert "remove /home/alice and everything in it: irreversible" in shown["markdown"]
     assert '"irreversible": true' in shown["json"]
-    assert all("home" in shown[form] and "/home/alice, irreversible" in shown[form] for form in ("text", "markdown"))
+    assert all(
+        "home" in shown[form] and "/home/alice, irreversible" in shown[form] for form in ("text", "markdown")
+    )
     target = booted.run("sha256sum", "/etc/shadow").stdout.split()[0]
     apply(booted, absent("delete"))
 
@@ -156,9 +184,19 @@ def test_a_deleted_home_is_gone_for_good_and_the_plan_says_so(booted: BootedHost
 
 
 def test_nothing_is_removed_while_somebody_works_in_it(booted: BootedHost) -> None:
-    """A login session is ended; a process that goes on stops the removal, is named, and nothing has gone. Afterwards the apply goes on."""
+    """A login session is ended; a process that goes on stops the removal, is named, and nothing has gone.
+
+    Afterwards the apply goes on.
+    """
     furnished(booted)
-    unit = ("systemd-run", "--unit=job", "--property=User=alice", "--property=KillMode=process", "sleep", "1000000")
+    unit = (
+        "systemd-run",
+        "--unit=job",
+        "--property=User=alice",
+        "--property=KillMode=process",
+        "sleep",
+        "1000000",
+    )
     booted.run(*unit)
     files = home(booted)
     told = apply(booted, absent("archive"), code=6)
@@ -174,7 +212,9 @@ def test_nothing_is_removed_while_somebody_works_in_it(booted: BootedHost) -> No
 
 
 def test_the_number_of_an_account_that_went_is_nobodys(booted: BootedHost) -> None:
-    """The next account and the next group do not get the numbers that files of the old ones may still carry."""
+    """The next account and the next group do not get the numbers that files of the
+    old ones may still carry.
+    """
     furnished(booted)
     uid = booted.getent("passwd", "alice")[2]
     apply(booted, BEFORE.replace("  bob: {}", "  bob: {}\n  zoe: {}"))
@@ -188,7 +228,9 @@ def test_the_number_of_an_account_that_went_is_nobodys(booted: BootedHost) -> No
 
 
 def test_a_mount_in_the_home_stops_the_removal(booted: BootedHost) -> None:
-    """What is on another file system is not the account's: nothing is archived and nothing removed until it is unmounted."""
+    """What is on another file system is not the account's: nothing is archived and nothing removed until it
+    is unmounted.
+    """
     furnished(booted)
     booted.run("mount", "-t", "tmpfs", "tmpfs", "/home/alice/model/deep")
     booted.write("/home/alice/model/deep/theirs", "data\n")

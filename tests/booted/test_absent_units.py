@@ -1,4 +1,6 @@
-"""Units of packages that are not there, and processes that have outlived their unit file, judged by systemctl."""
+"""Units of packages that are not there, and processes that have outlived their unit file, judged by
+systemctl.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,19 @@ def _state(host: BootedHost, name: str) -> tuple[str, str]:
 
 
 def check_a_baseline(host: BootedHost) -> None:
-    """A baseline that says what shall not run holds with the packages, without them, and after they have gone."""
+    """A baseline that says what shall not run holds with the packages, without them, and after they have
+    gone.
+    """
     for name in OUTLIVED:
         text = UNIT if name != "fallen" else UNIT.replace("sleep infinity", "false")
         host.write(f"{VENDOR}/{name}.service", text)
     host.run("systemctl", "daemon-reload")
     host.run("systemctl", "enable", "--quiet", "--now", *OUTLIVED, check=False)
-    host.run("sh", "-c", f"cd {VENDOR} && rm {' '.join(f'{name}.service' for name in OUTLIVED)}; systemctl daemon-reload")
+    host.run(
+        "sh",
+        "-c",
+        f"cd {VENDOR} && rm {' '.join(f'{name}.service' for name in OUTLIVED)}; systemctl daemon-reload",
+    )
 
     assert ("not-found", "active") == _state(host, "stopped")
 
@@ -76,5 +84,7 @@ def check_a_baseline(host: BootedHost) -> None:
 
 
 def test_a_baseline_holds_without_the_packages(booted: BootedHost) -> None:
-    """What is not there is stopped, disabled, or masked; a process without its unit file is stopped; more than that is refused."""
+    """What is not there is stopped, disabled, or masked; a process without its unit file is stopped; more
+    than that is refused.
+    """
     check_a_baseline(booted)

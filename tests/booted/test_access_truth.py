@@ -1,6 +1,8 @@
-"""What `reconciler access` says of logging in and of becoming root is what sshd, su and sudo do: random hosts and specs, before and after.
+"""What `reconciler access` says of logging in and of becoming root is what sshd, su and sudo do: random hosts
+and specs, before and after.
 
-A failure prints its seed: `RECONCILER_SEED=17 pytest tests/booted/test_access_truth.py` replays it. `RECONCILER_FAULTS=1` plays 300.
+A failure prints its seed: `RECONCILER_SEED=17 pytest tests/booted/test_access_truth.py` replays it.
+`RECONCILER_FAULTS=1` plays 300.
 """
 
 from __future__ import annotations
@@ -148,7 +150,10 @@ def _chunks() -> list[list[int]]:
 
 @pytest.fixture
 def host(request: pytest.FixtureRequest) -> Iterator[BootedHost]:
-    """A host with sshd, a key for each of the people, and a copy of all that changes. Nobody waits after a wrong password."""
+    """A host with sshd, a key for each of the people, and a copy of all that changes.
+
+    Nobody waits after a wrong password.
+    """
     with BootedHost(suite=request.param, limit=900 if FULL else 280) as booted:
         if request.param != "bookworm":
             # Since 9.8 sshd keeps out for a while whoever has failed: the judge fails on purpose.
@@ -171,7 +176,7 @@ def prepare(booted: BootedHost) -> None:
     booted.run("sh", "-euc", _SAVE)
 
 
-# ---------------------------------------------------------------------------------------------------- random hosts and specs
+# ------------------------------------------------------------------------------------- random hosts and specs
 
 
 def _line(dice: random.Random) -> str:
@@ -179,8 +184,16 @@ def _line(dice: random.Random) -> str:
 
 
 def host_script(dice: random.Random) -> str:
-    """What somebody did by hand before: accounts, passwords, keys, homes, ageing, rules, and settings of sshd."""
-    lines = ["echo root:pw-root | chpasswd; echo pw-root > /tmp/pw-root" if dice.random() < 0.3 else "rm -f /tmp/pw-root"]
+    """What somebody did by hand before: accounts, passwords, keys, homes, ageing, rules, and settings of
+    sshd.
+    """
+    lines = [
+        (
+            "echo root:pw-root | chpasswd; echo pw-root > /tmp/pw-root"
+            if dice.random() < 0.3
+            else "rm -f /tmp/pw-root"
+        )
+    ]
     for name in PEOPLE:
         lines.append(f"rm -f /tmp/pw-{name}")
         if dice.random() < 0.35:
@@ -196,18 +209,38 @@ def host_script(dice: random.Random) -> str:
         lines.append(f"chmod {dice.choice(('0700', '0755', '0755', '0775', '0777'))} /home/{name}")
         for place in (f"/home/{name}/.ssh/authorized_keys", f"/etc/ssh/keys/{name}"):
             if dice.random() < 0.4:
-                lines.append(f"mkdir -p {place.rpartition('/')[0]}; cp /root/key-{dice.choice(PEOPLE)}.pub {place}")
                 lines.append(
-                    f"chmod {dice.choice(('0600', '0644', '0666'))} {place}; chown -R {name}: {place.rpartition('/')[0]}"
+                    f"mkdir -p {place.rpartition('/')[0]}; cp /root/key-{dice.choice(PEOPLE)}.pub {place}"
+                )
+                lines.append(
+                    f"chmod {dice.choice(('0600', '0644', '0666'))} {place}; chown -R {name}:"
+                    f" {place.rpartition('/')[0]}"
                     if "home" in place
                     else ""
                 )
         lines.append(
-            dice.choice(("", "", "", f"chage -E 2020-01-01 {name}", f"chage -E 2037-01-01 {name}", f"chage -d 2020-01-01 -M 30 {name}"))
+            dice.choice(
+                (
+                    "",
+                    "",
+                    "",
+                    f"chage -E 2020-01-01 {name}",
+                    f"chage -E 2037-01-01 {name}",
+                    f"chage -d 2020-01-01 -M 30 {name}",
+                )
+            )
         )
     for number in range(dice.randint(0, 3)):
-        file = dice.choice((f"/etc/sudoers.d/10-host{number}", f"/etc/sudoers.d/zz-host{number}", f"/etc/sudoers.d/x{number}.conf"))
-        lines.append(f"echo '{_line(dice)}' > {file}; chmod {dice.choice(('0440', '0440', '0644', '0666'))} {file}")
+        file = dice.choice(
+            (
+                f"/etc/sudoers.d/10-host{number}",
+                f"/etc/sudoers.d/zz-host{number}",
+                f"/etc/sudoers.d/x{number}.conf",
+            )
+        )
+        lines.append(
+            f"echo '{_line(dice)}' > {file}; chmod {dice.choice(('0440', '0440', '0644', '0666'))} {file}"
+        )
     settings = "\n".join(dice.choice(_SSHD) for _ in range(dice.randint(0, 3)))
     lines.append(f"cat > /etc/ssh/sshd_config.d/10-host.conf <<'END'\n{settings}\nEND")
     return "\n".join(lines)
@@ -221,7 +254,11 @@ def spec_of(dice: random.Random, keys: dict[str, str]) -> dict[str, Any]:
         place = dice.choice(("/etc/sudoers.d/50-spec", "/etc/sudoers.d/zzz-spec"))
         files[place] = {"content": f"{_line(dice)}\n", "mode": "0440", "adopt": True}
     if dice.random() < 0.4:
-        files["/etc/ssh/sshd_config.d/05-spec.conf"] = {"content": f"{dice.choice(_SSHD)}\n", "mode": "0644", "adopt": True}
+        files["/etc/ssh/sshd_config.d/05-spec.conf"] = {
+            "content": f"{dice.choice(_SSHD)}\n",
+            "mode": "0644",
+            "adopt": True,
+        }
     return {"version": 1, "host": "testhost", "users": users, "files": files}
 
 
@@ -240,18 +277,27 @@ def _user(dice: random.Random, keys: dict[str, str]) -> Iterator[tuple[str, Any]
 
 
 def _rule(dice: random.Random) -> dict[str, Any]:
-    run = dice.choice(("ALL", "ALL", ["/usr/bin/id", "-u"], ["/usr/bin/env", "sh"], ["/bin/sh"], ["/usr/bin/find", "/srv"]))
-    return {"run": run, "password": dice.random() < 0.4, "as": dice.choice(("root", "root", "ALL", *PEOPLE[:2]))}
+    run = dice.choice(
+        ("ALL", "ALL", ["/usr/bin/id", "-u"], ["/usr/bin/env", "sh"], ["/bin/sh"], ["/usr/bin/find", "/srv"])
+    )
+    return {
+        "run": run,
+        "password": dice.random() < 0.4,
+        "as": dice.choice(("root", "root", "ALL", *PEOPLE[:2])),
+    }
 
 
 def _keys(dice: random.Random, keys: dict[str, str]) -> Any:
     chosen: list[Any] = [keys[name] for name in PEOPLE if dice.random() < 0.4]
     if chosen and dice.random() < 0.3:
-        chosen[0] = {"key": chosen[0], **dice.choice(({"command": "/bin/true"}, {"expires": "2020-01-31"}, {"from": ["192.0.2.1"]}))}
+        chosen[0] = {
+            "key": chosen[0],
+            **dice.choice(({"command": "/bin/true"}, {"expires": "2020-01-31"}, {"from": ["192.0.2.1"]})),
+        }
     return {"exactly": chosen} if dice.random() < 0.3 else chosen
 
 
-# ---------------------------------------------------------------------------------------------------- what is so, and what is said
+# ------------------------------------------------------------------------------- what is so, and what is said
 
 
 Seen = dict[str, tuple[bool, bool]]
@@ -259,7 +305,9 @@ Seen = dict[str, tuple[bool, bool]]
 
 
 def truth(host: BootedHost) -> tuple[Seen, str]:
-    """What sshd, su and sudo do, and by what: a line `NAME usable` for every account that PAM does not refuse."""
+    """What sshd, su and sudo do, and by what: a line `NAME usable` for every account that PAM does not
+    refuse.
+    """
     host.run("sh", "-c", "systemctl reset-failed ssh.service; systemctl restart ssh.service", check=False)
     said = host.run("sh", "-c", _TRY, timeout=120).stdout
     there = [name for name in (*PEOPLE, "root") if host.getent("passwd", name)]
@@ -270,9 +318,16 @@ def truth(host: BootedHost) -> tuple[Seen, str]:
 
 
 def told(data: dict[str, Any], side: str, there: Seen, how: str) -> Seen:
-    """What the matrix says of the same accounts. What is open to everybody is open to who can use his account."""
+    """What the matrix says of the same accounts.
+
+    What is open to everybody is open to who can use his account.
+    """
     rows = [row for row in data["access"] if row[side]]
-    login = {row["account"] for row in rows if row["to"] == "login" and not row["by"].endswith(("for one command only", "without a shell"))}
+    login = {
+        row["account"]
+        for row in rows
+        if row["to"] == "login" and not row["by"].endswith(("for one command only", "without a shell"))
+    }
     root = {row["account"] for row in rows if row["to"] == "root"} | {"root"}
     usable = {line.split()[0] for line in how.splitlines() if line.endswith(" usable")}
     return {name: (name in login, name in root or ("" in root and name in usable)) for name in there}

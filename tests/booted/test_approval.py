@@ -9,7 +9,10 @@ from tests.booted.test_spine import SPEC, THREE, write_spec
 
 PLAN = "/root/plan.json"
 CHANGED = THREE.replace("port: 8000", "port: 9000").replace('sleep, "1000001"', 'sleep, "1000002"')
-USER = "users:\n  alice: {groups: [ml-users], sudo: [{run: [/usr/bin/systemctl, restart, ml-api], password: false}]}\n"
+USER = (
+    "users:\n  alice: {groups: [ml-users], sudo: [{run: [/usr/bin/systemctl, restart, ml-api], password:"
+    " false}]}\n"
+)
 SECRET = '  /etc/ml/key: {content: "hunter2-%s", mode: "0600", sensitive: true}\n'
 
 
@@ -25,7 +28,9 @@ def _invocation(host: BootedHost, unit: str) -> str:
 
 
 def test_an_approval_survives_what_is_none_of_its_business(booted: BootedHost) -> None:
-    """Restarted processes, another unit, another account, drift elsewhere and more runs: it is applied, with what it was approved for."""
+    """Restarted processes, another unit, another account, drift elsewhere and more runs: it is applied, with
+    what it was approved for.
+    """
     write_spec(booted)
     booted.reconciler("apply", SPEC, "--auto-approve")
     write_spec(booted, CHANGED + USER)
@@ -51,7 +56,9 @@ def test_an_approval_survives_what_is_none_of_its_business(booted: BootedHost) -
 
 
 def test_an_approval_does_not_survive_what_it_touches(booted: BootedHost) -> None:
-    """Each time something that it touches is changed by hand it is refused, and nothing on the host or in our state is written."""
+    """Each time something that it touches is changed by hand it is refused, and nothing on the host or in our
+    state is written.
+    """
     write_spec(booted)
     booted.reconciler("apply", SPEC, "--auto-approve")
     write_spec(booted, CHANGED.replace("files:\n", "files:\n" + SECRET % "one"))
@@ -62,7 +69,10 @@ def test_an_approval_does_not_survive_what_it_touches(booted: BootedHost) -> Non
         (f"echo '# by hand' >> {unit}", "Changed on the host since the approval: services.mlflow."),
         (f"chown nobody {conf}", f'Changed on the host since the approval: files["{conf}"].'),
         (f"rm {unit}", "Changed on the host since the approval: services.mlflow."),
-        (f"sed -i s/hunter2-one/hunter2-two/ {SPEC}", 'Declared otherwise than approved: files["/etc/ml/key"].'),
+        (
+            f"sed -i s/hunter2-one/hunter2-two/ {SPEC}",
+            'Declared otherwise than approved: files["/etc/ml/key"].',
+        ),
         ("systemd-id128 new > /etc/machine-id", "is for another machine with the name testhost"),
     ):
         booted.run("/bin/sh", "-c", f"cp -a {unit} {conf} {SPEC} /etc/machine-id /var/tmp/")
@@ -76,7 +86,8 @@ def test_an_approval_does_not_survive_what_it_touches(booted: BootedHost) -> Non
         booted.run(
             "/bin/sh",
             "-c",
-            f"cd /var/tmp; cp -a mlflow.service {unit}; cp -a api.conf {conf}; cp -a host.yaml {SPEC}; cp -a machine-id /etc/machine-id",
+            f"cd /var/tmp; cp -a mlflow.service {unit}; cp -a api.conf {conf}; cp -a host.yaml {SPEC}; cp -a"
+            " machine-id /etc/machine-id",
         )
 
     assert digest == json.loads(booted.reconciler("plan", SPEC, "--json").stdout)["approval_digest"]

@@ -1,6 +1,8 @@
-"""Backups while the clock is wrong, and a year of a broken job: real runs of the installed tool, with the clock that libfaketime gives.
+"""Backups while the clock is wrong, and a year of a broken job: real runs of the installed tool, with the
+clock that libfaketime gives.
 
-The clock itself is the machine's, and cannot be set for one host. GNU tar judges (`tar --compare`) whether the last real archive is there.
+The clock itself is the machine's, and cannot be set for one host. GNU tar judges (`tar --compare`) whether
+the last real archive is there.
 """
 
 from __future__ import annotations
@@ -49,14 +51,18 @@ def run(host: BootedHost, when: datetime, *command: str) -> tuple[int, str]:
 
 
 def whole(host: BootedHost) -> list[str]:
-    """The archives in which tar finds the files that the source had, byte for byte, with their times and modes."""
+    """The archives in which tar finds the files that the source had, byte for byte, with their times and
+    modes.
+    """
     compare = 'tar --compare -zf "$a" -C /root/real data/noise data/deep/numbers >/dev/null 2>&1'
     script = f'for a in /backup/d/*.tar.gz; do {compare} && echo "$a"; done; true'
     return [line[12:38] for line in sh(host, script).split()]
 
 
 def test_a_year_of_a_broken_job(job: BootedHost) -> None:
-    """Each week the dump before it fails, the source is empty, or the destination is read-only: the two real archives are there."""
+    """Each week the dump before it fails, the source is empty, or the destination is read-only: the two real
+    archives are there.
+    """
     for day in range(3):
         assert (0, True) == ((done := run(job, TODAY + timedelta(days=day)))[0], "verified" in done[1])
     real = whole(job)
@@ -67,9 +73,15 @@ def test_a_year_of_a_broken_job(job: BootedHost) -> None:
         if week % 3 == 0:
             sh(job, "rmdir /data")
         elif week % 3 == 1:
-            sh(job, "mkdir -p /data; chattr +i /backup/d 2>/dev/null || mount --bind -o ro /backup/d /backup/d")
+            sh(
+                job,
+                "mkdir -p /data; chattr +i /backup/d 2>/dev/null || mount --bind -o ro /backup/d /backup/d",
+            )
         codes.append(run(job, TODAY + timedelta(weeks=week))[0])
-        sh(job, "chattr -i /backup/d 2>/dev/null || true; umount /backup/d 2>/dev/null || true; mkdir -p /data")
+        sh(
+            job,
+            "chattr -i /backup/d 2>/dev/null || true; umount /backup/d 2>/dev/null || true; mkdir -p /data",
+        )
         run(job, TODAY + timedelta(weeks=week, hours=1), "prune", "d")
 
     assert {0, 1, 3} == set(codes)
@@ -78,7 +90,9 @@ def test_a_year_of_a_broken_job(job: BootedHost) -> None:
 
 
 def test_a_clock_in_2035(job: BootedHost) -> None:
-    """Runs over an emptied source nine years ahead, and when it is right again; the advice leads out, and costs no real archive."""
+    """Runs over an emptied source nine years ahead, and when it is right again; the advice leads out, and
+    costs no real archive.
+    """
     for day in range(2):
         run(job, TODAY + timedelta(days=day))
     real = whole(job)
@@ -103,7 +117,9 @@ def test_a_clock_in_2035(job: BootedHost) -> None:
 
 
 def test_a_clock_in_1970(job: BootedHost) -> None:
-    """A host without a battery that runs its job before its clock is set: nothing goes, whether the source is there or not."""
+    """A host without a battery that runs its job before its clock is set: nothing goes, whether the source is
+    there or not.
+    """
     for day in range(2):
         run(job, TODAY + timedelta(days=day))
     real = whole(job)
@@ -127,7 +143,9 @@ def test_a_clock_in_1970(job: BootedHost) -> None:
 
 
 def test_the_first_runs_of_all_are_in_1970(job: BootedHost) -> None:
-    """An archive of then is all there is: it stays until the clock has been right for some runs, and is given back meanwhile."""
+    """An archive of then is all there is: it stays until the clock has been right for some runs, and is given
+    back meanwhile.
+    """
     run(job, datetime(1970, 1, 1, tzinfo=UTC))
     sh(job, "mv /data /away; mkdir /data")
     for day in range(5):

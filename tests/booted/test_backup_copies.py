@@ -1,4 +1,6 @@
-"""A restore that is copied back over a host, or onto another one: every mode, owner, ACL, attribute, link, hole and time is as it was."""
+"""A restore that is copied back over a host, or onto another one: every mode, owner, ACL, attribute, link,
+hole and time is as it was.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,11 @@ def made(host: BootedHost) -> dict[str, list[Any]]:
 def differences(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> dict[str, Any]:
     """What is not as it was."""
     paths = before.keys() | after.keys()
-    return {repr(bytes.fromhex(path)): (before.get(path), after.get(path)) for path in paths if before.get(path) != after.get(path)}
+    return {
+        repr(bytes.fromhex(path)): (before.get(path), after.get(path))
+        for path in paths
+        if before.get(path) != after.get(path)
+    }
 
 
 def check_a_tree_has_it_all(tree: dict[str, list[Any]]) -> None:
@@ -101,9 +107,11 @@ def check_a_tree_has_it_all(tree: dict[str, list[Any]]) -> None:
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 @pytest.mark.parametrize("lost", ["nothing", "everything", "attributes"])
 def test_a_restore_is_copied_back(suite: str, lost: str) -> None:
-    """On the host itself: over what is still there, where all of it is gone, and where modes, owners and attributes were lost.
+    """On the host itself: over what is still there, where all of it is gone, and where modes, owners and
+    attributes were lost.
 
-    Where a mode changes together with an ACL, rsync (3.2.7, 3.4.1) has the ACL right after its second run only, as the page says.
+    Where a mode changes together with an ACL, rsync (3.2.7, 3.4.1) has the ACL right after its second run
+    only, as the page says.
     """
     with BootedHost(suite=suite) as host:
         before = made(host)
@@ -113,7 +121,9 @@ def test_a_restore_is_copied_back(suite: str, lost: str) -> None:
         sh(host, "rsync -a /root/back/ /" if lost == "nothing" else COPY)
         if lost == "attributes":
             sh(host, COPY)
-            assert "" == sh(host, "rsync -aHAXS --numeric-ids --dry-run --itemize-changes /root/back/srv/ /srv/")
+            assert "" == sh(
+                host, "rsync -aHAXS --numeric-ids --dry-run --itemize-changes /root/back/srv/ /srv/"
+            )
 
         assert {} == differences(before, look(host))
 
@@ -125,7 +135,10 @@ def test_a_restore_on_another_host(booted: BootedHost) -> None:
     with BootedHost(tool=False) as scratch:
         sh(scratch, "useradd -u 1 -o other; true")
         scratch.write("/root/packed", base64.b64decode(packed).decode())
-        options = "--numeric-owner --acls --xattrs --xattrs-include='*' --same-permissions --delay-directory-restore"
+        options = (
+            "--numeric-owner --acls --xattrs --xattrs-include='*' --same-permissions"
+            " --delay-directory-restore"
+        )
         sh(scratch, "mkdir -m 0700 /root/back; base64 -d /root/packed > /root/a.tar.gz")
         sh(scratch, f"tar --extract {options} --file /root/a.tar.gz -C /root/back")
         sh(scratch, COPY)

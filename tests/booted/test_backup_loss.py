@@ -1,4 +1,6 @@
-"""Backups and what loses them, on a real Debian: disks that are not mounted, archives that shrank, and copying a restore back."""
+"""Backups and what loses them, on a real Debian: disks that are not mounted, archives that shrank, and
+copying a restore back.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,10 @@ for path in at.glob(f"d-{old}.*"):
     path.rename(at / path.name.replace(old, new))
 (at / f"d-{new}.json").write_text(json.dumps(data))
 """
-MODES = "find / -xdev -path /proc -prune -o -path /root/r -prune -o -path /tmp -prune -o -printf '%m %u %g %p\\n' | sort"
+MODES = (
+    "find / -xdev -path /proc -prune -o -path /root/r -prune -o -path /tmp -prune -o -printf '%m %u %g %p\\n'"
+    " | sort"
+)
 
 
 def rows(host: BootedHost) -> list[dict[str, Any]]:
@@ -49,7 +54,9 @@ def sh(host: BootedHost, script: str) -> str:
 
 
 def test_two_runs_without_the_disk_lose_nothing(booted: BootedHost) -> None:
-    """However often it runs without its disk, with a clock in 2035 as well: the last real archives stay, until a person agrees."""
+    """However often it runs without its disk, with a clock in 2035 as well: the last real archives stay,
+    until a person agrees.
+    """
     booted.write(SPEC, HOST)
     sh(booted, f"head -c 2000000 /dev/urandom > /root/noise; {MOUNT}")
     booted.reconciler("apply", SPEC, "--auto-approve")
@@ -85,9 +92,19 @@ def test_two_runs_without_the_disk_lose_nothing(booted: BootedHost) -> None:
 
 
 def test_a_restore_is_copied_back(booted: BootedHost) -> None:
-    """`rsync -a` of a restore over / leaves every mode and owner of the host as it was; nobody is shut out; a part works likewise."""
-    sh(booted, "mkdir -p /srv/deep/app/ro && echo x > /srv/deep/app/ro/f && chmod 0555 /srv/deep/app/ro && chmod 2750 /srv/deep")
-    sh(booted, "chgrp daemon /srv/deep; mkdir -p /var/lib/mlflow && echo y > /var/lib/mlflow/y && chmod 0711 /var/lib/mlflow")
+    """`rsync -a` of a restore over / leaves every mode and owner of the host as it was; nobody is shut out; a
+    part works likewise.
+    """
+    sh(
+        booted,
+        "mkdir -p /srv/deep/app/ro && echo x > /srv/deep/app/ro/f && chmod 0555 /srv/deep/app/ro && chmod"
+        " 2750 /srv/deep",
+    )
+    sh(
+        booted,
+        "chgrp daemon /srv/deep; mkdir -p /var/lib/mlflow && echo y > /var/lib/mlflow/y && chmod 0711"
+        " /var/lib/mlflow",
+    )
     booted.write(SPEC, HOST.replace("[/data]", "[/srv/deep/app, /var/lib/mlflow, /etc/ssh]"))
     booted.reconciler("apply", SPEC, "--auto-approve")
     booted.reconciler("backup", "run", "d")
@@ -97,8 +114,12 @@ def test_a_restore_is_copied_back(booted: BootedHost) -> None:
 
     assert before == sh(booted, MODES)
     assert "" != sh(booted, "su -s /bin/sh nobody -c 'ls /var/lib'")
-    booted.reconciler("backup", "restore", "d", "--to", "/root/r2", "/srv/deep/app/ro/f", "/etc/ssh/sshd_config")
-    assert "755 root\n2750 root\n555 root\n" == sh(booted, "stat -c '%a %U' /root/r2 /root/r2/srv/deep /root/r2/srv/deep/app/ro")
+    booted.reconciler(
+        "backup", "restore", "d", "--to", "/root/r2", "/srv/deep/app/ro/f", "/etc/ssh/sshd_config"
+    )
+    assert "755 root\n2750 root\n555 root\n" == sh(
+        booted, "stat -c '%a %U' /root/r2 /root/r2/srv/deep /root/r2/srv/deep/app/ro"
+    )
     assert "/root/r2/srv/deep/app/ro/f" in sh(booted, "find /root/r2 -type f")
     assert "ssh_config\n" not in sh(booted, "ls /root/r2/etc/ssh").replace("sshd_config", "")
 
@@ -106,7 +127,11 @@ def test_a_restore_is_copied_back(booted: BootedHost) -> None:
 def test_a_file_system_below_a_source(booted: BootedHost) -> None:
     """The run names it and records it; with `one_file_system: false` it is in the archive."""
     booted.write(SPEC, HOST)
-    sh(booted, "mkdir -p /data/images && mount -t tmpfs tmpfs /data/images && echo x > /data/images/picture && echo y > /data/y")
+    sh(
+        booted,
+        "mkdir -p /data/images && mount -t tmpfs tmpfs /data/images && echo x > /data/images/picture && echo"
+        " y > /data/y",
+    )
     booted.reconciler("apply", SPEC, "--auto-approve")
     told = booted.reconciler("backup", "run", "d")
 

@@ -1,4 +1,6 @@
-"""Disks that units name and nobody mounted, and subvolumes below a source, on a real Debian: plan, run, settled plan and snapshot."""
+"""Disks that units name and nobody mounted, and subvolumes below a source, on a real Debian: plan, run,
+settled plan and snapshot.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,17 @@ MOUNT = "[Mount]\nWhat=tmpfs\nWhere={}\nType=tmpfs\nOptions=mode=0700\n"
     ],
 )
 def test_a_disk_of_a_unit(booted: BootedHost, unit: str, where: str, text: str) -> None:
-    """Not mounted: warned of before, when settled and from a snapshot, and refused at run. Mounted, or without it: nothing is said."""
+    """Not mounted: warned of before, when settled and from a snapshot, and refused at run.
+
+    Mounted, or without it: nothing is said.
+    """
     unit_file = f"/etc/systemd/system/{unit}"
     spec = HOST.replace("[/data]", '[/data, "/srv/my disk/x"]')
-    booted.run("/bin/sh", "-euc", f"mkdir -p /data '/srv/my disk/x' /backup '{where}'; chmod 0700 /backup; systemctl daemon-reload")
+    booted.run(
+        "/bin/sh",
+        "-euc",
+        f"mkdir -p /data '/srv/my disk/x' /backup '{where}'; chmod 0700 /backup; systemctl daemon-reload",
+    )
     booted.write(unit_file, text.format(where))
     booted.run("systemctl", "daemon-reload")
     new = warnings(booted, spec)
@@ -54,17 +63,25 @@ def test_a_disk_of_a_unit(booted: BootedHost, unit: str, where: str, text: str) 
 
 
 def test_units_that_are_no_disks(booted: BootedHost) -> None:
-    """One that is masked, those that Debian ships, and what a line in fstab left that has gone since, stop nothing."""
+    """One that is masked, those that Debian ships, and what a line in fstab left that has gone since, stop
+    nothing.
+    """
     booted.run(
-        "/bin/sh", "-euc", "mkdir -p /data /var/lib/machines/x; ln -s /dev/null /etc/systemd/system/data.mount; systemctl daemon-reload"
+        "/bin/sh",
+        "-euc",
+        "mkdir -p /data /var/lib/machines/x; ln -s /dev/null /etc/systemd/system/data.mount; systemctl"
+        " daemon-reload",
     )
-    spec = HOST.replace("[/data]", "[/data, /var/lib/machines]").replace("schedule", "one_file_system: false, schedule")
+    spec = HOST.replace("[/data]", "[/data, /var/lib/machines]").replace(
+        "schedule", "one_file_system: false, schedule"
+    )
     booted.write(SPEC, spec)
     booted.reconciler("apply", SPEC, "--auto-approve")
     booted.run(
         "/bin/sh",
         "-euc",
-        "mkdir -p /var/lib/machines/x/y; echo 'x /var/lib/machines/x/y tmpfs noauto' > /etc/fstab; systemctl daemon-reload",
+        "mkdir -p /var/lib/machines/x/y; echo 'x /var/lib/machines/x/y tmpfs noauto' > /etc/fstab; systemctl"
+        " daemon-reload",
     )
     booted.write("/etc/fstab", "")
     booted.reconciler("backup", "run", "d")

@@ -1,4 +1,6 @@
-"""Which lines of tmpfiles.d remove archives: the judge is systemd-tmpfiles itself; and what a run says of a directory that was opened."""
+"""Which lines of tmpfiles.d remove archives: the judge is systemd-tmpfiles itself; and what a run says of a
+directory that was opened.
+"""
 
 from __future__ import annotations
 
@@ -45,15 +47,23 @@ backups: {{app: {{sources: [/etc/ssh], destinations: [/backup/app], schedule: da
 
 
 def test_tmpfiles_is_the_judge(booted: BootedHost) -> None:
-    """A line is refused if, and only if, systemd-tmpfiles removes an archive by it. Age by change time is given the benefit of a day."""
+    """A line is refused if, and only if, systemd-tmpfiles removes an archive by it.
+
+    Age by change time is given the benefit of a day.
+    """
     for line in LINES:
-        text = MAKE.replace("cat > /etc/tmpfiles.d/x.conf", f"printf '%s\\n' '{line.replace('1d', 'm:1d')}' > /etc/tmpfiles.d/x.conf")
+        text = MAKE.replace(
+            "cat > /etc/tmpfiles.d/x.conf",
+            f"printf '%s\\n' '{line.replace('1d', 'm:1d')}' > /etc/tmpfiles.d/x.conf",
+        )
         left = booted.run("sh", "-c", text).stdout
         assert bool(refused(tmpfiles(line))) == ("tar.gz" not in left), line
 
 
 def test_a_directory_that_is_opened(booted: BootedHost) -> None:
-    """The plan of the change is an error; by hand, doctor names it, though the destination itself is not there yet."""
+    """The plan of the change is an error; by hand, doctor names it, though the destination itself is not
+    there yet.
+    """
     booted.write("/root/host.yaml", SPEC.format(mode="0755"))
     booted.reconciler("apply", "/root/host.yaml", "--auto-approve")
     booted.write("/root/host.yaml", SPEC.format(mode="0777"))
@@ -63,5 +73,8 @@ def test_a_directory_that_is_opened(booted: BootedHost) -> None:
     assert "/backup/app is a destination of backups.app" in " ".join((told.stdout + told.stderr).split())
     assert "755" == booted.stat("/backup").mode
     booted.run("chmod", "0777", "/backup")
-    assert "others can write to the directory: /backup" in booted.reconciler("doctor", "/root/host.yaml", check=False).stdout
+    assert (
+        "others can write to the directory: /backup"
+        in booted.reconciler("doctor", "/root/host.yaml", check=False).stdout
+    )
     assert 0 != booted.reconciler("backup", "run", "app", check=False).returncode

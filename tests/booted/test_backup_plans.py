@@ -1,4 +1,6 @@
-"""What a plan says of backups, on a real Debian and from its snapshot: what runs would refuse, and which archives would go."""
+"""What a plan says of backups, on a real Debian and from its snapshot: what runs would refuse, and which
+archives would go.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,10 @@ def test_which_archives_would_go(booted: BootedHost) -> None:
 
 def test_what_a_run_would_refuse(booted: BootedHost) -> None:
     """Everything that stops the first run at night is said by the plan, and a run by hand stops for it."""
-    places = "mkdir -p /data /real /group /bobs/d /shared; chmod 0775 /group; chown daemon /bobs; ln -s /real /link; touch /plain"
+    places = (
+        "mkdir -p /data /real /group /bobs/d /shared; chmod 0775 /group; chown daemon /bobs; ln -s /real"
+        " /link; touch /plain"
+    )
     disks = "mkdir /data/images; mount -t tmpfs tmpfs /data/images; ln -s /data /to-data"
     booted.run("/bin/sh", "-euc", f"{places}; {disks}")
     cases = {
@@ -85,7 +90,15 @@ def test_what_a_run_would_refuse(booted: BootedHost) -> None:
 
 def run_by_hand(host: BootedHost, job: dict[str, Any]) -> int:
     """What a run of this job ends with, whatever a plan says of it."""
-    rest = {"engine": "tar", "type": "full", "keep": {}, "verify": "always", "require_mount": [], "before": [], "before_timeout": "1h"}
+    rest = {
+        "engine": "tar",
+        "type": "full",
+        "keep": {},
+        "verify": "always",
+        "require_mount": [],
+        "before": [],
+        "before_timeout": "1h",
+    }
     more = {"compress": "gzip", "one_file_system": True, "clock_jump": "60d", "exclude": []}
     text = json.dumps({"format": 1, "name": "d", **job, **rest, **more})
     host.write("/etc/reconciler/backups/d.json", text, "0600")
@@ -95,7 +108,9 @@ def run_by_hand(host: BootedHost, job: dict[str, Any]) -> int:
 
 
 def test_a_disk_that_is_not_mounted(booted: BootedHost) -> None:
-    """Before the job is there, when nothing changes, and from a snapshot; the line that is advised is valid, and mounts it."""
+    """Before the job is there, when nothing changes, and from a snapshot; the line that is advised is valid,
+    and mounts it.
+    """
     booted.write("/etc/fstab", "tmpfs /mnt/my\\040disk tmpfs noauto 0 0\ntmpfs /data tmpfs noauto 0 0\n")
     booted.run("/bin/sh", "-euc", "mkdir -p '/mnt/my disk' /data; systemctl daemon-reload")
     text = HOST.replace("[/data]", '["/mnt/my disk/x", /data]')

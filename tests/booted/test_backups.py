@@ -1,4 +1,6 @@
-"""Backups on a real Debian: the timer, the archive, the restore, judged by tar, sha256sum, rsync and systemd; without the spec."""
+"""Backups on a real Debian: the timer, the archive, the restore, judged by tar, sha256sum, rsync and systemd;
+without the spec.
+"""
 
 from __future__ import annotations
 
@@ -74,11 +76,16 @@ def names(host: BootedHost) -> list[str]:
 
 
 def test_a_backup_and_back(booted: BootedHost) -> None:
-    """From a spec to a timer with a next run, to an archive that the system's tools accept, and back to the very same tree."""
+    """From a spec to a timer with a next run, to an archive that the system's tools accept, and back to the
+    very same tree.
+    """
     prepared(booted)
     timer = booted.show("backup-datasets.timer", "ActiveState", "UnitFileState", TIMES)
     verified = booted.run(
-        "systemd-analyze", "verify", "/etc/systemd/system/backup-datasets.timer", "/etc/systemd/system/backup-datasets.service"
+        "systemd-analyze",
+        "verify",
+        "/etc/systemd/system/backup-datasets.timer",
+        "/etc/systemd/system/backup-datasets.service",
     )
     booted.run("systemctl", "start", "backup-datasets.service")
     (row,) = rows(booted)
@@ -87,28 +94,47 @@ def test_a_backup_and_back(booted: BootedHost) -> None:
     assert timer.pop(TIMES) not in ("", "0", "n/a")
     assert {"ActiveState": "active", "UnitFileState": "enabled"} == timer
     assert "" == verified.stderr
-    assert {"success", "0"} == set(booted.show("backup-datasets.service", "Result", "ExecMainStatus").values())
+    assert {"success", "0"} == set(
+        booted.show("backup-datasets.service", "Result", "ExecMainStatus").values()
+    )
     assert [True, "full", []] == [row["verified"], row["kind"], row["parents"]]
     assert sorted([f"datasets-{row['id']}.json", archive, f"{archive}.sha256"]) == sorted(names(booted))
     assert {"600"} == set(booted.run("sh", "-c", "stat -c %a /backup/datasets/*").stdout.split())
     assert "700 root" == booted.run("stat", "-c", "%a %U", "/backup/datasets").stdout.strip()
     booted.run("sha256sum", "--check", f"{archive}.sha256", cwd="/backup/datasets")
-    differs = booted.run("tar", "--compare", "--acls", "--xattrs", "--file", f"/backup/datasets/{archive}", "-C", "/")
+    differs = booted.run(
+        "tar", "--compare", "--acls", "--xattrs", "--file", f"/backup/datasets/{archive}", "-C", "/"
+    )
     assert ("", "") == (differs.stdout, differs.stderr)
 
     booted.reconciler("backup", "verify", "datasets", "--compare")
     booted.reconciler("backup", "restore", "datasets", "--to", "/srv/back")
     for source in ("/data/datasets", "/etc/ssh"):
-        compare = ["rsync", "-aHAXni", "--delete", "--exclude=*.tmp", "--exclude=/cache", f"{source}/", f"/srv/back{source}/"]
+        compare = [
+            "rsync",
+            "-aHAXni",
+            "--delete",
+            "--exclude=*.tmp",
+            "--exclude=/cache",
+            f"{source}/",
+            f"/srv/back{source}/",
+        ]
         assert "" == booted.run(*compare).stdout
     assert not booted.exists("/srv/back/data/datasets/cache")
     assert not booted.exists("/srv/back/data/datasets/x.tmp")
-    assert "user.note" in booted.run("python3", "-c", "import os; print(os.listxattr('/srv/back/data/datasets/noise'))").stdout
+    assert (
+        "user.note"
+        in booted.run(
+            "python3", "-c", "import os; print(os.listxattr('/srv/back/data/datasets/noise'))"
+        ).stdout
+    )
     assert int(booted.run("stat", "-c", "%b", "/srv/back/data/datasets/sparse").stdout) < 1000
 
 
 def test_the_last_good_one_stays(booted: BootedHost) -> None:
-    """Two are kept; runs that fail, and a prune after them, leave those two; a damaged one is found, told and not counted upon."""
+    """Two are kept; runs that fail, and a prune after them, leave those two; a damaged one is found, told and
+    not counted upon.
+    """
     prepared(booted)
     for _ in range(4):
         booted.reconciler("backup", "run", "datasets")
@@ -157,7 +183,10 @@ def test_a_second_apply_changes_nothing(booted: BootedHost) -> None:
     """No file is written again, and the timer keeps its next run."""
     prepared(booted)
     booted.write(SPEC, HOST)
-    before = booted.manifest("/etc/reconciler", "/etc/systemd/system"), booted.show("backup-datasets.timer", TIMES, "InvocationID")
+    before = (
+        booted.manifest("/etc/reconciler", "/etc/systemd/system"),
+        booted.show("backup-datasets.timer", TIMES, "InvocationID"),
+    )
     booted.reconciler("apply", SPEC, "--auto-approve")
 
     assert before == (
@@ -168,7 +197,9 @@ def test_a_second_apply_changes_nothing(booted: BootedHost) -> None:
 
 
 def test_an_unmounted_disk(booted: BootedHost) -> None:
-    """With `require_mount` a run without the disk is refused and says so; with it, the archive is on the disk."""
+    """With `require_mount` a run without the disk is refused and says so; with it, the archive is on the
+    disk.
+    """
     prepared(booted, HOST.replace("    schedule:", "    require_mount: [/backup]\n    schedule:"))
     refused = booted.reconciler("backup", "run", "datasets", check=False)
     booted.run("mount", "-t", "tmpfs", "-o", "mode=0700", "tmpfs", "/backup")
@@ -179,7 +210,9 @@ def test_an_unmounted_disk(booted: BootedHost) -> None:
 
 
 def test_two_at_a_time(booted: BootedHost) -> None:
-    """While one run is at it a second one ends with 75, for the unit that is no failure, and there is one archive."""
+    """While one run is at it a second one ends with 75, for the unit that is no failure, and there is one
+    archive.
+    """
     slow = HOST.replace("    schedule:", '    before: [[/bin/sleep, "4"]]\n    schedule:')
     prepared(booted, slow)
     first = booted.popen("reconciler", "backup", "run", "datasets")
@@ -197,7 +230,16 @@ def test_an_ordinary_user_is_told(booted: BootedHost) -> None:
     """No traceback, and what to do."""
     prepared(booted)
     for command in (["list"], ["run", "datasets"], ["restore", "datasets", "--to", "/tmp/x"]):
-        done = booted.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "reconciler", "backup", *command, check=False)
+        done = booted.run(
+            "setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "reconciler",
+            "backup",
+            *command,
+            check=False,
+        )
 
         assert done.returncode in (1, 3)
         assert "root" in done.stderr
@@ -207,7 +249,9 @@ def test_an_ordinary_user_is_told(booted: BootedHost) -> None:
 def test_by_cron(booted: BootedHost) -> None:
     """With cron the job is a file that cron accepts, and its command makes the archive."""
     prepared(booted, HOST.replace("directories:", "settings: {scheduler: cron}\ndirectories:", 1))
-    line = next(line for line in booted.read("/etc/cron.d/backup-datasets").splitlines() if "backup run" in line)
+    line = next(
+        line for line in booted.read("/etc/cron.d/backup-datasets").splitlines() if "backup run" in line
+    )
     booted.run("/bin/sh", "-c", line.split(" root ", 1)[-1].split("\troot\t", 1)[-1])
 
     assert line.startswith("0 2 * * *")

@@ -17,13 +17,20 @@ chmod 2750 /srv/app/conf
 chmod 0640 /srv/app/conf/a
 head -c 400000 /dev/urandom > /srv/app/noise
 """
-MODES = "find / /srv /srv/app -maxdepth 1 -not -name root -printf '%m %u %g %p\\n'; find /srv/app -printf '%m %u %g %p\\n'"
+MODES = (
+    "find / /srv /srv/app -maxdepth 1 -not -name root -printf '%m %u %g %p\\n'; find /srv/app -printf '%m %u"
+    " %g %p\\n'"
+)
 
 
 def test_the_page_about_backups(booted: BootedHost) -> None:
-    """Each block works as it is pasted; what was lost comes back, and every mode and owner on the way is as before."""
+    """Each block works as it is pasted; what was lost comes back, and every mode and owner on the way is as
+    before.
+    """
     (spec,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    declare, make, look, unpack, copy, everything, by_tar, agree, prune = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    declare, make, look, unpack, copy, everything, by_tar, agree, prune = re.findall(
+        r"```sh\n(.*?)```", PAGE, re.DOTALL
+    )
 
     def paste(block: str) -> str:
         return booted.run("/bin/bash", "-euc", block, cwd="/root").stdout
@@ -43,7 +50,9 @@ def test_the_page_about_backups(booted: BootedHost) -> None:
     paste(everything)
     assert ("old", before) == (booted.read("/srv/app/conf/a"), paste(MODES))
     assert ": OK" in paste(by_tar)
-    assert paste("cd /root/back; find srv -printf '%m %u %g %T@ %p\\n'") == paste("cd /; find srv -printf '%m %u %g %T@ %p\\n'")
+    assert paste("cd /root/back; find srv -printf '%m %u %g %T@ %p\\n'") == paste(
+        "cd /; find srv -printf '%m %u %g %T@ %p\\n'"
+    )
 
     paste("rm /srv/app/noise")
     assert "reconciler backup accept app" in booted.reconciler("backup", "run", "app").stderr

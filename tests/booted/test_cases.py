@@ -1,4 +1,6 @@
-"""The same cases on a booted Debian: the command plans and does exactly that, and what is so afterwards is so on the simulated host too."""
+"""The same cases on a booted Debian: the command plans and does exactly that, and what is so afterwards is so
+on the simulated host too.
+"""
 
 from __future__ import annotations
 
@@ -72,12 +74,16 @@ print(json.dumps({
 
 BOOTED = [case for case in all_cases() if case.booted and not case.refused]
 cases = pytest.mark.parametrize("case", BOOTED[:: 1 if FULL else 6], ids=lambda case: case.name)
-"""All of them in `make test-cases`, else every sixth; on the simulated host and in a tree `make test` has them all."""
+"""All of them in `make test-cases`, else every sixth; on the simulated host and in a tree `make test` has
+them all.
+"""
 
 
 @cases
 def test_a_case_on_a_booted_host(case: Case, booted: BootedHost, tmp_path: Path) -> None:
-    """The plan has exactly these changes and steps, one apply converges, and simulation and reality end alike."""
+    """The plan has exactly these changes and steps, one apply converges, and simulation and reality end
+    alike.
+    """
     accounts = {path: booted.read(path) for path in _ACCOUNT_FILES}
     simulated = prepared(worlds.simulated(tmp_path / "world", accounts), case)
     for name, text in case.sources.items():
@@ -92,7 +98,9 @@ def test_a_case_on_a_booted_host(case: Case, booted: BootedHost, tmp_path: Path)
     plan = plan_of(booted, case)
 
     assert dict(case.running.changes) == changes_of(plan, case)
-    assert list(case.running.steps) == [("(held) " if step["held"] else "") + action_words(step, all_units=True) for step in plan["steps"]]
+    assert list(case.running.steps) == [
+        ("(held) " if step["held"] else "") + action_words(step, all_units=True) for step in plan["steps"]
+    ]
 
     done = booted.reconciler("apply", SPEC, "--auto-approve", *options_of(case), check=False)
     simulated.apply(case.loaded(), case.options)
@@ -105,7 +113,9 @@ def test_a_case_on_a_booted_host(case: Case, booted: BootedHost, tmp_path: Path)
     assert not [step for step in left["steps"] if not step["held"]]
     # What is derived is no row of ours: it is so anew each time.
     recorded = [row for row in left["owed"] if not row["derived"]]
-    assert sorted(case.owed) == sorted(f"{'(held) ' if row['held'] else ''}{row['kind']} {row['unit']}" for row in recorded)
+    assert sorted(case.owed) == sorted(
+        f"{'(held) ' if row['held'] else ''}{row['kind']} {row['unit']}" for row in recorded
+    )
 
     asked = everything_about(case, simulated)
     found = json.loads(booted.run("python3", "-c", _LOOK, input=json.dumps(asked)).stdout)
@@ -113,7 +123,9 @@ def test_a_case_on_a_booted_host(case: Case, booted: BootedHost, tmp_path: Path)
 
     assert simulated_facts(simulated, asked) == found
     # Of what somebody edited by hand, and we left alone, systemd is told by them.
-    theirs = {path.rpartition("/")[2] for path in case.meanwhile.paths if f"write {path}" not in case.running.steps}
+    theirs = {
+        path.rpartition("/")[2] for path in case.meanwhile.paths if f"write {path}" not in case.running.steps
+    }
     assert {name for name, needed in stale.items() if needed == "yes"} <= theirs
 
 
@@ -127,7 +139,11 @@ def make(host: BootedHost, wanted: Host) -> None:
 def options_of(case: Case) -> list[str]:
     """The case's options as the command line has them."""
     options = ["--adopt"] if case.options.adopt else []
-    named = (("--allow", case.options.allow), ("--unprotect", case.options.unprotect), ("--target", case.options.targets))
+    named = (
+        ("--allow", case.options.allow),
+        ("--unprotect", case.options.unprotect),
+        ("--target", case.options.targets),
+    )
     for flag, values in (*named, ("--exclude", case.options.excludes)):
         for value in values:
             options += [flag, value]
@@ -143,11 +159,15 @@ def plan_of(host: BootedHost, case: Case) -> dict[str, Any]:
 
 def changes_of(plan: Mapping[str, Any], case: Case) -> dict[str, str]:
     """The changes of a plan document as a case says them."""
-    found = {entry["address"]: entry for entry in plan["resource_changes"] if entry["action_reason"] is not None}
+    found = {
+        entry["address"]: entry for entry in plan["resource_changes"] if entry["action_reason"] is not None
+    }
     return {
-        address: f"{entry['change']['actions'][0]} ({entry['action_reason']})"
-        if "(" in case.running.changes.get(address, "(")
-        else entry["change"]["actions"][0]
+        address: (
+            f"{entry['change']['actions'][0]} ({entry['action_reason']})"
+            if "(" in case.running.changes.get(address, "(")
+            else entry["change"]["actions"][0]
+        )
         for address, entry in found.items()
     }
 
@@ -179,7 +199,10 @@ def simulated_facts(world: World, asked: Mapping[str, list[str]]) -> dict[str, A
     states = host.units(asked["units"])
     entries = {path: host.entry(path) for path in asked["paths"] if _reachable(host, path)}
     return {
-        "paths": {path: list(facts(host, path, entry)) if (entry := entries.get(path)) else None for path in asked["paths"]},
+        "paths": {
+            path: list(facts(host, path, entry)) if (entry := entries.get(path)) else None
+            for path in asked["paths"]
+        },
         "groups": {name: gids.get(name) for name in asked["groups"]},
         "units": {name: [states[name].active, _enabled(host, name)] for name in asked["units"]},
     }

@@ -1,4 +1,6 @@
-"""What crashes and is started again, over and over, on a real systemd: an apply never takes one lucky look at it for success."""
+"""What crashes and is started again, over and over, on a real systemd: an apply never takes one lucky look at
+it for success.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +30,22 @@ RHYTHMS = [("0.05", "0"), ("0.1", "1ms"), ("0.02", "100ms")]
 @pytest.mark.slow
 @pytest.mark.parametrize(("lives", "pause"), RHYTHMS if os.environ.get("RECONCILER_FAULTS") else RHYTHMS[:1])
 def test_no_apply_calls_a_crash_loop_converged(booted: BootedHost, lives: str, pause: str) -> None:
-    """A service that ends every 50 to 120 ms and is started again: of twenty applies none exits 0, whenever they look."""
+    """A service that ends every 50 to 120 ms and is started again: of twenty applies none exits 0, whenever
+    they look.
+    """
     write_spec(booted, LOOP.format(lives=lives, pause=pause))
-    codes = [booted.reconciler("apply", "/root/host.yaml", "--auto-approve", check=False).returncode for _ in range(20)]
+    codes = [
+        booted.reconciler("apply", "/root/host.yaml", "--auto-approve", check=False).returncode
+        for _ in range(20)
+    ]
 
     assert {0}.isdisjoint(codes), codes
 
 
 def test_no_plan_after_a_failed_apply_calls_a_crash_loop_converged(booted: BootedHost) -> None:
-    """A service that exits with 3 after 0.3 s: the apply fails, and of eight plans after it each names the service, whenever they look."""
+    """A service that exits with 3 after 0.3 s: the apply fails, and of eight plans after it each names the
+    service, whenever they look.
+    """
     looping = "version: 1\nhost: testhost\nservices:\n  broken: {exec_start: [/bin/sh, -c, sleep 0.3; exit 3]"
     booted.write("/root/host.yaml", f"{looping}, directives: {{Unit: {{StartLimitIntervalSec: '0'}}}}}}\n")
     done = booted.reconciler("apply", "/root/host.yaml", "--auto-approve", check=False)
@@ -49,11 +58,17 @@ def test_no_plan_after_a_failed_apply_calls_a_crash_loop_converged(booted: Boote
         plans.append(booted.reconciler("plan", "/root/host.yaml", "--detailed-exitcode", check=False))
 
     assert {2} == {found.returncode for found in plans}
-    assert [] == [found.stdout for found in plans if "~ services.broken" not in found.stdout or "broken.service" not in found.stdout]
+    assert [] == [
+        found.stdout
+        for found in plans
+        if "~ services.broken" not in found.stdout or "broken.service" not in found.stdout
+    ]
 
 
 def test_a_service_that_was_just_started_by_hand_is_left_alone(booted: BootedHost) -> None:
-    """A young process that stays up costs an apply a moment, and nothing else: it is the same process afterwards."""
+    """A young process that stays up costs an apply a moment, and nothing else: it is the same process
+    afterwards.
+    """
     write_spec(booted, LOOP.format(lives="1000000", pause="0"))
     apply(booted)
     booted.run("systemctl", "restart", "broken")

@@ -1,4 +1,6 @@
-"""What an administrator types on day two, on a real Debian: the checks of the off-boarding page, and doctor."""
+"""What an administrator types on day two, on a real Debian: the checks of the
+off-boarding page, and doctor.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def checks() -> list[str]:
 
 
 def test_the_checks_of_the_off_boarding_page(booted: BootedHost) -> None:
-    """Each check tells a person who is there from one who has left as the page says, and a rollback is the way back."""
+    """Each check tells a person who is there from one who has left as the page says, and a rollback is the
+    way back.
+    """
     apply(booted, BASE + ALICE)
     there = {line: booted.run("/bin/sh", "-c", line, check=False).stdout for line in checks()}
     apply(booted, BASE)
@@ -71,19 +75,27 @@ def findings(host: BootedHost) -> dict[str, list[str | None]]:
 
 
 def test_doctor_and_what_it_says_to_type(booted: BootedHost) -> None:
-    """A sound host has no findings; a timer of ours that does not run and a wide mode are found, and what it says to type cures them."""
+    """A sound host has no findings; a timer of ours that does not run and a wide mode are found, and what it
+    says to type cures them.
+    """
     apply(booted, BASE)
 
     assert {} == findings(booted)
     assert 0 == booted.reconciler("doctor").returncode
-    booted.write("/etc/systemd/system/reconciler-apply.timer", "[Timer]\nOnCalendar=daily\n[Install]\nWantedBy=timers.target\n")
+    booted.write(
+        "/etc/systemd/system/reconciler-apply.timer",
+        "[Timer]\nOnCalendar=daily\n[Install]\nWantedBy=timers.target\n",
+    )
     booted.write("/etc/systemd/system/reconciler-apply.service", "[Service]\nExecStart=/usr/bin/true\n")
     booted.run("systemctl", "daemon-reload")
     booted.run("chmod", "0644", "/var/lib/reconciler/state.db")
     before = booted.manifest("/etc", "/var/lib/reconciler")
     found = findings(booted)
 
-    assert {"timer": ["systemctl enable --now reconciler-apply.timer"], "state": ["chmod go-rwx /var/lib/reconciler/state.db"]} == found
+    assert {
+        "timer": ["systemctl enable --now reconciler-apply.timer"],
+        "state": ["chmod go-rwx /var/lib/reconciler/state.db"],
+    } == found
     assert 2 == booted.reconciler("doctor", check=False).returncode
     assert before == booted.manifest("/etc", "/var/lib/reconciler")
     for remedy in found.values():

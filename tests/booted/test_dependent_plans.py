@@ -1,7 +1,9 @@
-"""What a plan says that stops, starts, restarts and reloads is what an apply makes stop, start, restart and reload, judged by systemd.
+"""What a plan says that stops, starts, restarts and reloads is what an apply makes stop, start, restart and
+reload, judged by systemd.
 
-Random graphs of units, some declared, some of others, some with `on_change: none`, some on hold, and a random change of the spec.
-`RECONCILER_FAULTS=1` plays 200; `RECONCILER_SEED=17` plays the ten graphs from that one on.
+Random graphs of units, some declared, some of others, some with `on_change: none`, some on hold, and a random
+change of the spec. `RECONCILER_FAULTS=1` plays 200; `RECONCILER_SEED=17` plays the ten graphs from that one
+on.
 """
 
 from __future__ import annotations
@@ -32,7 +34,10 @@ RELATIONS = (
     *("Requires", "BindsTo", "PartOf", "Requisite", "Wants", "Upholds"),
     *("PropagatesStopTo", "StopPropagatedFrom", "PropagatesReloadTo", "ReloadPropagatedFrom"),
 )
-"""Between any two. Conflicts= is only where one of the two is stopped, or comes new while a unit of others runs."""
+"""Between any two.
+
+Conflicts= is only where one of the two is stopped, or comes new while a unit of others runs.
+"""
 CHANGES = ("restart", "restart", "restart", "reload", "reload", "remove", "stop", "add")
 
 
@@ -104,7 +109,9 @@ def _conflict(course: Course, lot: random.Random) -> None:
 
 def _service(relations: Mapping[str, Sequence[str]], on_change: str) -> dict[str, Any]:
     unit = {key: list(value) for key, value in relations.items() if key not in ("Requires", "Wants", "After")}
-    fields = {key.lower(): list(value) for key, value in relations.items() if key in ("Requires", "Wants", "After")}
+    fields = {
+        key.lower(): list(value) for key, value in relations.items() if key in ("Requires", "Wants", "After")
+    }
     directives = {"directives": {"Unit": unit}} if unit else {}
     return {
         "exec_start": ["/usr/bin/sleep", "infinity"],
@@ -148,14 +155,21 @@ def _is_valid(host: BootedHost, services: Mapping[str, Any]) -> bool:
 
 
 def planned(host: BootedHost) -> tuple[dict[str, str], int]:
-    """What the plan says that happens to units: what it asks of them, and what systemd does along; and how much that is."""
+    """What the plan says that happens to units: what it asks of them, and what systemd does along; and how
+    much that is.
+    """
     plan = json.loads(host.run("reconciler", "plan", SPEC, "--json", check=False).stdout)
     verbs: dict[str, list[str]] = {}
     for step in plan["steps"]:
         if step["action"] == "Unit" and not step["held"]:
             for unit in step["units"]:
                 verbs.setdefault(unit, []).append(step["verb"])
-    along = [effect for entry in plan["resource_changes"] for effect in entry["effects"] if effect.get("along_with")]
+    along = [
+        effect
+        for entry in plan["resource_changes"]
+        for effect in entry["effects"]
+        if effect.get("along_with")
+    ]
     for effect in along:
         verbs.setdefault(effect["unit"], []).append(effect["kind"])
     return {unit: _net(said) for unit, said in verbs.items()}, len(along)
@@ -214,7 +228,10 @@ def _wrong(course: Course, told: Mapping[str, str], happened: Mapping[str, str])
     if not other:
         return ""
     units = {name: unit.relations for name, unit in course.foreign.items()}
-    return f"seed {course.seed}: planned and done {other}\n{json.dumps([course.before, course.then, units, course.held])}"
+    return (
+        f"seed {course.seed}: planned and done"
+        f" {other}\n{json.dumps([course.before, course.then, units, course.held])}"
+    )
 
 
 def play_all(many: int, outside: Path) -> tuple[list[str], int]:
@@ -232,7 +249,9 @@ def play_all(many: int, outside: Path) -> tuple[list[str], int]:
 
 
 def test_what_is_planned_is_what_systemd_does(tmp_path: Path) -> None:
-    """For every graph the units that stop, start, restart and reload are those of the plan, and nothing else happens to any."""
+    """For every graph the units that stop, start, restart and reload are those of the plan, and nothing else
+    happens to any.
+    """
     many = 200 if FULL and not SEED else BATCH
     wrong, along = play_all(many, tmp_path)
 

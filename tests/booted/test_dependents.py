@@ -1,8 +1,9 @@
-"""Each relation with each verb, for a dependent that is declared, held, `on_change: none`, or of others: judged by InvocationID.
+"""Each relation with each verb, for a dependent that is declared, held, `on_change: none`, or of others:
+judged by InvocationID.
 
-One unit is changed so that the verb is due, and another is tied to it; a table has what must become of the other.
-`RECONCILER_FAULTS=1` plays the whole table on both Debians; otherwise what leads to nothing is left out, and Debian 13 has only what
-differs there.
+One unit is changed so that the verb is due, and another is tied to it; a table has what must become of the
+other. `RECONCILER_FAULTS=1` plays the whole table on both Debians; otherwise what leads to nothing is left
+out, and Debian 13 has only what differs there.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ STANCES = ("declared", "held", "none", "foreign")
 VERBS = ("start", "stop", "restart", "reload", "remove")
 REQUIRING = ("Requires", "Requisite", "BindsTo")
 BY_DEPENDENT = (*REQUIRING, "PartOf")
-"""Relations that the dependent names; the others are the target's, or by the inverse that of a dependent of others."""
+"""Relations that the dependent names; the others are the target's, or by the inverse that of a dependent of
+others.
+"""
 BY_TARGET = ("PropagatesStopTo", "PropagatesReloadTo", "Upholds", "Conflicts")
 WARNED = frozenset({"stop", "restart", "reload"})
 STOPPED = dict.fromkeys(("stop", "remove"), "stop")
@@ -39,9 +42,15 @@ TAKEN: dict[str, dict[str, str]] = {
     "Upholds": {"start": "start"},
     "Conflicts": {"start": "stop"},
 }
-"""What systemd does to the dependent, by the verb on the target (systemd.unit(5)); nothing where the verb is not here."""
+"""What systemd does to the dependent, by the verb on the target (systemd.unit(5)); nothing where the verb is
+not here.
+"""
 RELEASES = {"bookworm": TAKEN, "trixie": {**TAKEN, "PropagatesStopTo": {**STOPPED, "restart": "stop"}}}
-INVERSES = {"PropagatesStopTo": "StopPropagatedFrom", "PropagatesReloadTo": "ReloadPropagatedFrom", "Conflicts": "Conflicts"}
+INVERSES = {
+    "PropagatesStopTo": "StopPropagatedFrom",
+    "PropagatesReloadTo": "ReloadPropagatedFrom",
+    "Conflicts": "Conflicts",
+}
 
 
 @dataclass(frozen=True)
@@ -66,12 +75,19 @@ class Cell:
     def refused(self) -> bool:
         """Whether no spec may say it: a running service requires a stopped one, or two that run conflict."""
         declared = self.stance != "foreign"
-        return declared and ((self.verb == "stop" and self.relation in REQUIRING) or self.relation == "Conflicts")
+        return declared and (
+            (self.verb == "stop" and self.relation in REQUIRING) or self.relation == "Conflicts"
+        )
 
     def expected(self, taken: str) -> tuple[str, str]:
-        """What must happen to the target and to the dependent. `taken` is what systemd would do to the dependent."""
+        """What must happen to the target and to the dependent.
+
+        `taken` is what systemd would do to the dependent.
+        """
         verb = "stop" if self.verb == "remove" else self.verb
-        if self.relation == "BindsTo" and self.verb == "start":  # systemd has stopped it along with the target
+        if (
+            self.relation == "BindsTo" and self.verb == "start"
+        ):  # systemd has stopped it along with the target
             return verb, "start" if self.stance in ("declared", "none") else ""
         if not taken or self.stance == "foreign" or taken == "start":
             return ("", "") if self.stance == "held" and taken else (verb, taken)
@@ -116,7 +132,11 @@ class Cell:
 
 
 def _service() -> dict[str, Any]:
-    return {"exec_start": ["/usr/bin/sleep", "infinity"], "exec_reload": ["/usr/bin/true"], "environment": {"A": "1"}}
+    return {
+        "exec_start": ["/usr/bin/sleep", "infinity"],
+        "exec_reload": ["/usr/bin/true"],
+        "environment": {"A": "1"},
+    }
 
 
 def _relate(service: dict[str, Any], relation: str, other: str) -> None:
@@ -129,7 +149,9 @@ def _relate(service: dict[str, Any], relation: str, other: str) -> None:
 def cells(suite: str) -> list[Cell]:
     """The table; the short form has only what leads to something."""
     every = (Cell(*names) for names in itertools.product(RELEASES[suite], STANCES, VERBS))
-    told = (cell for cell in every if cell.relation != "Conflicts" or cell.verb in ("start", "stop", "remove"))
+    told = (
+        cell for cell in every if cell.relation != "Conflicts" or cell.verb in ("start", "stop", "remove")
+    )
     return [cell for cell in told if FULL or cell.verb in RELEASES[suite][cell.relation]]
 
 
@@ -141,10 +163,17 @@ def bring_up(host: BootedHost, pairs: Sequence[Cell], outside: Path) -> None:
     declare(host, {name: service for cell in pairs for name, service in cell.services(then=False).items()})
     host.run("reconciler", "apply", SPEC, "--auto-approve")
     # What conflicts with a running target cannot run beside it.
-    beside = [name for cell in pairs for name in cell.foreign if cell.relation != "Conflicts" or cell.verb == "start"]
+    beside = [
+        name
+        for cell in pairs
+        for name in cell.foreign
+        if cell.relation != "Conflicts" or cell.verb == "start"
+    ]
     host.run("systemctl", "start", "--", *beside)
     down = [f"{cell.target}.service" for cell in pairs if cell.verb == "start"]
-    down += [f"{cell.dependent}.service" for cell in pairs if cell.verb == "start" and cell.relation == "Upholds"]
+    down += [
+        f"{cell.dependent}.service" for cell in pairs if cell.verb == "start" and cell.relation == "Upholds"
+    ]
     host.run("systemctl", "stop", "--job-mode=ignore-dependencies", "--", *down)
     for name in (cell.dependent for cell in pairs if cell.stance == "held"):
         host.run("reconciler", "hold", "add", f"services.{name}", "--for", "1h", "--why", "a test")
@@ -159,11 +188,16 @@ def happens(host: BootedHost, names: Sequence[str]) -> tuple[dict[str, str], str
     done = host.run("reconciler", "apply", SPEC, "--auto-approve", check=False)
     unit_graphs.settle(host)
     _, after = unit_graphs.look(host, names)
-    return unit_graphs.done(before, after, Graph(0, dict.fromkeys(names, Drawn()), [], [], "", [])), done.stdout + done.stderr
+    return (
+        unit_graphs.done(before, after, Graph(0, dict.fromkeys(names, Drawn()), [], [], "", [])),
+        done.stdout + done.stderr,
+    )
 
 
 def unsaid(cell: Cell, taken: str, output: str) -> bool:
-    """Whether the reader was not told: a warning that names a unit of others, or the reason why the target waits."""
+    """Whether the reader was not told: a warning that names a unit of others, or the reason why the target
+    waits.
+    """
     text = " ".join(output.split())
     if cell.stance == "foreign":
         return taken in WARNED and f"{cell.dependent}.service is not in the spec, and is " not in text
@@ -172,7 +206,9 @@ def unsaid(cell: Cell, taken: str, output: str) -> bool:
 
 @pytest.mark.parametrize("suite", RELEASES)
 def test_each_relation_with_each_verb_in_each_stance(suite: str, tmp_path: Path) -> None:
-    """What is declared is taken along as planned, what is held or `on_change: none` makes the verb wait, what is of others is warned of."""
+    """What is declared is taken along as planned, what is held or `on_change: none` makes the verb wait, what
+    is of others is warned of.
+    """
     pairs = [cell for cell in cells(suite) if not cell.refused]
     if suite != "bookworm" and not FULL:
         pairs = [cell for cell in pairs if cell.relation in ("PropagatesStopTo", "Upholds")]
@@ -194,10 +230,24 @@ def _both(cell: Cell, verbs: Mapping[str, str]) -> tuple[str, str]:
 
 
 def test_a_spec_that_contradicts_itself_is_refused_whole(booted: BootedHost) -> None:
-    """A stop of what a running service requires, and two that run and conflict, are errors that name both; nothing happens."""
-    pairs = [cell for cell in cells("bookworm") if cell.refused and cell.verb == ("start" if cell.relation == "Conflicts" else "stop")]
+    """A stop of what a running service requires, and two that run and conflict, are errors that name both;
+    nothing happens.
+    """
+    pairs = [
+        cell
+        for cell in cells("bookworm")
+        if cell.refused and cell.verb == ("start" if cell.relation == "Conflicts" else "stop")
+    ]
     names = [f"{name}.service" for cell in pairs for name in (cell.target, cell.dependent)]
-    declare(booted, {name: service for cell in pairs for name, service in cell.services(then=False).items() if cell.verb == "stop"})
+    declare(
+        booted,
+        {
+            name: service
+            for cell in pairs
+            for name, service in cell.services(then=False).items()
+            if cell.verb == "stop"
+        },
+    )
     booted.run("reconciler", "apply", SPEC, "--auto-approve")
     declare(booted, {name: service for cell in pairs for name, service in cell.services(then=True).items()})
     happened, output = happens(booted, names)

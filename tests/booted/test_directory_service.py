@@ -1,4 +1,7 @@
-"""Accounts of a directory service: known for what they are, as owners and as what cannot be made here. Judged by getent and stat."""
+"""Accounts of a directory service: known for what they are, as owners and as what cannot be made here.
+
+Judged by getent and stat.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ files: {/etc/theirs.conf: {mode: "0640", owner: ldapu, group: ldapg, content: "x
 
 
 def test_accounts_of_a_directory_service() -> None:
-    """One that is declared is refused at plan with the reason; as owner, group and user of a service it is as good as a local one."""
+    """One that is declared is refused at plan with the reason; as owner, group and user of a service it is as
+    good as a local one.
+    """
     with BootedHost(packages=PACKAGES) as host:
         unknown = apply(host, NAMED + "groups: {first: {}}\n", code=6)
 
@@ -44,11 +49,19 @@ def test_accounts_of_a_directory_service() -> None:
         host.run("chown", "root", "/etc/theirs.conf")
         assert "owner: root -> ldapu" in plan(host, 2)
         apply(host, NAMED)
-        for declared, code in (("{ldapu: {}, bob: {}}", 6), ("{ldapu: {uid: 20001, group: ldapu}, bob: {}}", 4)):
+        for declared, code in (
+            ("{ldapu: {}, bob: {}}", 6),
+            ("{ldapu: {uid: 20001, group: ldapu}, bob: {}}", 4),
+        ):
             told = apply(host, f"users: {declared}\n" + NAMED, code=code)
             assert "ldapu (uid 20001) exists in a directory service, not on this host" in told
         assert host.getent("passwd", "bob"), "the rest is done"
-        told = apply(host, "users: {ldapu: {state: absent, home: keep}, bob: {}}\n" + NAMED.replace("ldapu", "root"), "--adopt", code=6)
+        told = apply(
+            host,
+            "users: {ldapu: {state: absent, home: keep}, bob: {}}\n" + NAMED.replace("ldapu", "root"),
+            "--adopt",
+            code=6,
+        )
 
         assert "user ldapu is not of this host: a directory service or systemd has it" in told
         assert "ldapu" in host.run("getent", "passwd", "ldapu").stdout

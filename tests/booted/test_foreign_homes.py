@@ -1,4 +1,7 @@
-"""Homes that are somebody else's by design: those of system accounts, the top of an sftp chroot. Judged by stat, id and a live sftp."""
+"""Homes that are somebody else's by design: those of system accounts, the top of an sftp chroot.
+
+Judged by stat, id and a live sftp.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,9 @@ files:
 
 
 def test_nobody_is_given_a_home_that_is_not_his(booted: BootedHost) -> None:
-    """Accounts of the system join a group and own nothing more; an sftp chroot works after one apply, and stays root's."""
+    """Accounts of the system join a group and own nothing more; an sftp chroot works after one apply, and
+    stays root's.
+    """
     booted.run("sh", "-c", f'mkdir -p /var/www; ssh-keygen -q -t ed25519 -N "" -f {KEY}')
     homes = ("/var/www", "/var/backups", "/usr/sbin")
     before = [booted.stat(path) for path in homes]
@@ -47,9 +52,14 @@ def test_nobody_is_given_a_home_that_is_not_his(booted: BootedHost) -> None:
     assert before == [booted.stat(path) for path in homes]
     for name in ("www-data", "backup", "daemon"):
         assert "web" in booted.run("id", "--name", "--groups", name).stdout.split()
-        assert booted.run("touch", f"{booted.getent('passwd', name)[5]}/mine", user=name, check=False).returncode
+        assert booted.run(
+            "touch", f"{booted.getent('passwd', name)[5]}/mine", user=name, check=False
+        ).returncode
     assert ("755", "root") == (booted.stat("/srv/sftp/cust").mode, booted.stat("/srv/sftp/cust").owner)
-    assert "No changes. Your host matches the configuration.\n" == booted.reconciler("plan", SPEC, "--detailed-exitcode").stdout
+    assert (
+        "No changes. Your host matches the configuration.\n"
+        == booted.reconciler("plan", SPEC, "--detailed-exitcode").stdout
+    )
     booted.run("systemctl", "restart", "ssh")
     options = ("-i", KEY, "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes")
     booted.write("/root/batch", "cd upload\nput /etc/hostname mine\nls /\n")
@@ -59,34 +69,67 @@ def test_nobody_is_given_a_home_that_is_not_his(booted: BootedHost) -> None:
 
 
 def test_import_of_system_accounts_leaves_none_out(booted: BootedHost) -> None:
-    """Every account but root is imported, the plan of that is empty, and applying it changes no owner of anything."""
+    """Every account but root is imported, the plan of that is empty, and applying it changes no owner of
+    anything.
+    """
     names = {line.split(":")[0] for line in booted.read("/etc/passwd").splitlines()} - {"root"}
     found = booted.reconciler("import", "users", "--system").stdout
 
-    assert names == {line.strip().split(":")[0] for line in found.splitlines() if line.startswith("  ") and not line.startswith("   ")}
+    assert names == {
+        line.strip().split(":")[0]
+        for line in found.splitlines()
+        if line.startswith("  ") and not line.startswith("   ")
+    }
     booted.write(SPEC, found)
     assert "No changes" in booted.reconciler("plan", SPEC, "--detailed-exitcode").stdout
-    before = booted.run("sh", "-c", "stat -c '%U %G %a %n' / /bin/. /dev /usr/sbin /usr/games /var/* /run").stdout
+    before = booted.run(
+        "sh", "-c", "stat -c '%U %G %a %n' / /bin/. /dev /usr/sbin /usr/games /var/* /run"
+    ).stdout
     booted.reconciler("apply", SPEC, "--auto-approve")
 
-    assert before == booted.run("sh", "-c", "stat -c '%U %G %a %n' / /bin/. /dev /usr/sbin /usr/games /var/* /run").stdout
+    assert (
+        before
+        == booted.run(
+            "sh", "-c", "stat -c '%U %G %a %n' / /bin/. /dev /usr/sbin /usr/games /var/* /run"
+        ).stdout
+    )
 
 
 NAMES = ("first.last", "Agent", "svc$", "a" * 32)
 
 
 def test_accounts_with_names_of_others_can_be_named(booted: BootedHost) -> None:
-    """Names that are not made here own files and directories, are in groups, run services and timers, and log in by a key of ours."""
+    """Names that are not made here own files and directories, are in groups, run services and timers, and log
+    in by a key of ours.
+    """
     booted.run("sh", "-c", f'ssh-keygen -q -t ed25519 -N "" -f {KEY}; systemctl restart ssh')
     key = booted.read(f"{KEY}.pub").strip()
     spec = ["version: 1", "host: testhost"]
     for name in NAMES:
         booted.run("useradd", "--badname", "--create-home", "--shell", "/bin/bash", name)
     spec += ["ssh_keys:", *(f"  '{name}': ['{key}']" for name in NAMES)]
-    spec += ["files:", *(f"  /etc/x{n}: {{mode: '0640', owner: '{name}', group: '{name}', content: x}}" for n, name in enumerate(NAMES))]
-    spec += ["directories:", *(f"  /srv/x{n}: {{mode: '0750', owner: '{name}', group: '{name}'}}" for n, name in enumerate(NAMES))]
-    spec += ["services:", *(f"  x{n}: {{exec_start: [/bin/sleep, inf], user: '{name}'}}" for n, name in enumerate(NAMES))]
-    spec += ["timers:", *(f"  y{n}: {{exec_start: [/bin/true], user: '{name}', schedule: daily}}" for n, name in enumerate(NAMES))]
+    spec += [
+        "files:",
+        *(
+            f"  /etc/x{n}: {{mode: '0640', owner: '{name}', group: '{name}', content: x}}"
+            for n, name in enumerate(NAMES)
+        ),
+    ]
+    spec += [
+        "directories:",
+        *(f"  /srv/x{n}: {{mode: '0750', owner: '{name}', group: '{name}'}}" for n, name in enumerate(NAMES)),
+    ]
+    spec += [
+        "services:",
+        *(f"  x{n}: {{exec_start: [/bin/sleep, inf], user: '{name}'}}" for n, name in enumerate(NAMES)),
+    ]
+    spec += [
+        "timers:",
+        *(
+            f"  y{n}: {{exec_start: [/bin/true], user: '{name}', schedule: daily}}"
+            for n, name in enumerate(NAMES)
+        ),
+    ]
     spec += ["users:", *(f"  u{n}: {{groups: ['{name}']}}" for n, name in enumerate(NAMES))]
     booted.write(SPEC, "\n".join(spec) + "\n")
     done = booted.reconciler("apply", SPEC, "--auto-approve", check=False)
@@ -95,14 +138,32 @@ def test_accounts_with_names_of_others_can_be_named(booted: BootedHost) -> None:
     for n, name in enumerate(NAMES):
         assert (name, name) == (booted.stat(f"/etc/x{n}").owner, booted.stat(f"/etc/x{n}").group)
         assert name == booted.stat(f"/srv/x{n}").owner
-        assert booted.run("id", "--user", name).stdout == booted.run("sh", "-c", f"ps -o uid= -p {_main(booted, n)}").stdout.lstrip()
+        assert (
+            booted.run("id", "--user", name).stdout
+            == booted.run("sh", "-c", f"ps -o uid= -p {_main(booted, n)}").stdout.lstrip()
+        )
         assert name in booted.run("id", "--name", "--groups", f"u{n}").stdout.split()
-        login = ("ssh", "-i", KEY, "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes", "-l", name, "127.0.0.1", "id", "-un")
+        login = (
+            "ssh",
+            "-i",
+            KEY,
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "BatchMode=yes",
+            "-l",
+            name,
+            "127.0.0.1",
+            "id",
+            "-un",
+        )
         assert name == booted.run(*login).stdout.strip()
     assert "No changes" in booted.reconciler("plan", SPEC, "--detailed-exitcode").stdout
     booted.write(SPEC, "version: 1\nhost: testhost\nusers: {new.name: {}}\n")
 
-    assert 1 == booted.reconciler("validate", SPEC, check=False).returncode, "a new one is not made under such a name"
+    assert 1 == booted.reconciler("validate", SPEC, check=False).returncode, (
+        "a new one is not made under such a name"
+    )
 
 
 def _main(booted: BootedHost, n: int) -> str:

@@ -55,7 +55,10 @@ def service(command: Sequence[str], health: Mapping[str, Any], **said: Any) -> d
 
 def serving(status: str, late: str = "0", **health: Any) -> dict[str, Any]:
     """A service that answers over HTTP, and is asked there."""
-    return service(["/usr/bin/python3", "-u", "/opt/serve.py", str(PORT), status, late], {"http": URL, "interval": "100ms", **health})
+    return service(
+        ["/usr/bin/python3", "-u", "/opt/serve.py", str(PORT), status, late],
+        {"http": URL, "interval": "100ms", **health},
+    )
 
 
 def speaking(words: str) -> dict[str, Any]:
@@ -95,24 +98,39 @@ BAD: Mapping[str, tuple[dict[str, Any], str | tuple[str, ...]]] = {
         "ExecMainStatus=3",
     ),
     "exits after 0.3 s and is started again": (
-        service(["/bin/sh", "-c", "echo I am bad; sleep 0.3; exit 3"], {"within": "900ms"}, restart_sec="50ms"),
+        service(
+            ["/bin/sh", "-c", "echo I am bad; sleep 0.3; exit 3"], {"within": "900ms"}, restart_sec="50ms"
+        ),
         AGAIN,
     ),
     "a missing program": (service(["/usr/bin/nothing-there"], {}), "ExecMainStatus=203/EXEC"),
     "a missing user": (service(["/bin/sleep", "9"], {}, user="nobody-there"), "ExecMainStatus=217/USER"),
     "a crash loop": (
         service(
-            ["/bin/false"], {}, type="simple", restart="always", restart_sec="20ms", directives={"Unit": {"StartLimitIntervalSec": "0"}}
+            ["/bin/false"],
+            {},
+            type="simple",
+            restart="always",
+            restart_sec="20ms",
+            directives={"Unit": {"StartLimitIntervalSec": "0"}},
         ),
         AGAIN,
     ),
-    "a notify that never comes": (service(["/bin/sleep", "infinity"], {}, type="notify", timeout_start_sec="1s"), "Result=timeout"),
-    "a missing environment file": (service(["/bin/sleep", "9"], {}, environment_file=["/etc/nothing-there"]), "Result=resources"),
+    "a notify that never comes": (
+        service(["/bin/sleep", "infinity"], {}, type="notify", timeout_start_sec="1s"),
+        "Result=timeout",
+    ),
+    "a missing environment file": (
+        service(["/bin/sleep", "9"], {}, environment_file=["/etc/nothing-there"]),
+        "Result=resources",
+    ),
 }
 
 
 def test_a_version_that_does_not_run_is_put_back(booted: BootedHost) -> None:
-    """It is told with systemd's result and its own last words, the old unit file and process are back, and the exit code is 7."""
+    """It is told with systemd's result and its own last words, the old unit file and process are back, and
+    the exit code is 7.
+    """
     apply(booted, speaking("I am good"))
     file, links = booted.read(UNIT), booted.enabled("web.service")
     for what, (bad, reason) in BAD.items():
@@ -130,7 +148,9 @@ def test_a_version_that_does_not_run_is_put_back(booted: BootedHost) -> None:
 
 
 def test_what_was_put_back_waits_for_another_version_or_a_word(booted: BootedHost) -> None:
-    """The same version is not tried again by itself, nothing of the service is touched then, and no code is 0; `--retry` tries it."""
+    """The same version is not tried again by itself, nothing of the service is touched then, and no code is
+    0; `--retry` tries it.
+    """
     bad, _ = BAD["exits after 0.3 s"]
     apply(booted, speaking("I am good"))
     apply(booted, bad, code=7)
@@ -149,7 +169,9 @@ def test_a_new_one_that_does_not_run_is_taken_away(booted: BootedHost) -> None:
     """Of a service that was never there nothing is left: no file, no link, no failed unit."""
     apply(booted, service(["/bin/false"], {}, restart="no", type="simple"), code=7)
 
-    assert "" == booted.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "web.service").stdout
+    assert (
+        "" == booted.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "web.service").stdout
+    )
     assert "" == booted.run("find", "/etc/systemd/system", "-name", "web.service").stdout
     assert 0 == int(booted.run("systemctl", "show", "--property=NFailedUnits", "--value").stdout)
 
@@ -161,7 +183,9 @@ def test_a_false_condition_is_told_and_left(booted: BootedHost) -> None:
 
 
 def check_a_false_condition(booted: BootedHost) -> None:
-    """A unit that its condition keeps from running is no bad version and no failure: each plan tells why, and starts it once it holds."""
+    """A unit that its condition keeps from running is no bad version and no failure: each plan tells why, and
+    starts it once it holds.
+    """
     apply(booted, speaking("I am good"))
     waits = {**speaking("I wait"), "directives": {"Unit": {"ConditionPathExists": "/run/not-yet"}}}
     said = apply(booted, waits)
@@ -180,7 +204,9 @@ def check_a_false_condition(booted: BootedHost) -> None:
 
 
 def check_a_spec_for_hosts_with_and_without_gpu(booted: BootedHost) -> None:
-    """New, alone in its apply, with a pattern, an inner condition, or one that systemd judges: exit 0, and then a fact, no change."""
+    """New, alone in its apply, with a pattern, an inner condition, or one that systemd judges: exit 0, and
+    then a fact, no change.
+    """
     conditions = {
         "pattern": ("ConditionPathExistsGlob", "/dev/nvidia*"),
         "empty": ("ConditionDirectoryNotEmpty", "/srv"),
@@ -191,7 +217,8 @@ def check_a_spec_for_hosts_with_and_without_gpu(booted: BootedHost) -> None:
         "holds": ("ConditionPathIsDirectory", "/bin"),
     }
     services = {
-        name: {"exec_start": ["/bin/sleep", "infinity"], "directives": {"Unit": {key: value}}} for name, (key, value) in conditions.items()
+        name: {"exec_start": ["/bin/sleep", "infinity"], "directives": {"Unit": {key: value}}}
+        for name, (key, value) in conditions.items()
     }
     booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": services}))
     first = booted.reconciler("apply", SPEC, "--auto-approve", check=False)
@@ -206,11 +233,17 @@ def check_a_spec_for_hosts_with_and_without_gpu(booted: BootedHost) -> None:
     told = " ".join(booted.reconciler("plan", SPEC).stdout.split())
     assert "No changes." in told
     assert "ConditionVirtualization=!container does not hold: systemd will not start it" in told
-    assert "ConditionKernelCommandLine=|reconciler.a or ConditionKernelCommandLine=|reconciler.b does not hold" in told
+    assert (
+        "ConditionKernelCommandLine=|reconciler.a or ConditionKernelCommandLine=|reconciler.b does not hold"
+        in told
+    )
 
 
 HTTP: Mapping[str, tuple[dict[str, Any], str]] = {
-    "nothing listens": (service(["/bin/sleep", "infinity"], {"http": URL, "within": "1s", "interval": "100ms"}), "Connection refused"),
+    "nothing listens": (
+        service(["/bin/sleep", "infinity"], {"http": URL, "within": "1s", "interval": "100ms"}),
+        "Connection refused",
+    ),
     "it answers 500": (serving("500", within="1s"), f"{URL} answered 500"),
     "it says nothing": (serving("silent", within="1s"), f"{URL} did not answer within"),
     "it is too late": (serving("200", "600", within="1s"), f"{URL} answered 503"),
@@ -218,7 +251,10 @@ HTTP: Mapping[str, tuple[dict[str, Any], str]] = {
 
 
 def test_a_version_that_does_not_answer_is_put_back(booted: BootedHost) -> None:
-    """Running is not enough: the page is asked, and the old version answers again afterwards. `service health` asks it too."""
+    """Running is not enough: the page is asked, and the old version answers again afterwards.
+
+    `service health` asks it too.
+    """
     apply(booted, serving("200"))
     file = booted.read(UNIT)
     for what, (bad, reason) in HTTP.items():
@@ -239,12 +275,17 @@ def test_a_version_that_does_not_answer_is_put_back(booted: BootedHost) -> None:
 
 
 def test_a_reload_after_which_it_does_not_answer_is_undone(booted: BootedHost) -> None:
-    """The configuration is put back and read again: the same process answers again, and never has been restarted."""
+    """The configuration is put back and read again: the same process answers again, and never has been
+    restarted.
+    """
 
     def spec(status: str) -> dict[str, Any]:
         return {"files": {"/etc/status": {"content": f"{status}\n", "mode": "0644"}}}
 
-    said = serving("/etc/status", within="2s") | {"exec_reload": ["/bin/kill", "-HUP", "$MAINPID"], "watch": ["/etc/status"]}
+    said = serving("/etc/status", within="2s") | {
+        "exec_reload": ["/bin/kill", "-HUP", "$MAINPID"],
+        "watch": ["/etc/status"],
+    }
     said["on_change"] = "reload"
     apply(booted, said, **spec("200"))
     life = booted.life("web.service")
@@ -260,13 +301,23 @@ def test_a_reload_after_which_it_does_not_answer_is_undone(booted: BootedHost) -
 
 
 def test_what_answers_in_time_stays(booted: BootedHost) -> None:
-    """A page that is late but in time, a redirect, a port and a command count as healthy, each at the first look that finds it so."""
-    assert "then wait until http://127.0.0.1:8765/healthz answers, at most 20s; otherwise back to what was before" in apply(
-        booted, serving("200", "1", within="20s")
+    """A page that is late but in time, a redirect, a port and a command count as healthy, each at the first
+    look that finds it so.
+    """
+    assert (
+        "then wait until http://127.0.0.1:8765/healthz answers, at most 20s; otherwise back to what was"
+        " before" in apply(booted, serving("200", "1", within="20s"))
     )
     apply(booted, serving("302"))
     apply(booted, {**serving("404"), "health": {"tcp": f"127.0.0.1:{PORT}", "within": "10s"}})
-    check = ["/bin/sh", "-c", "test $(id -un):$(id -gn):$(id -Gn) = daemon:daemon:daemon && grep -q ^NoNewPrivs:.1 /proc/self/status"]
+    check = [
+        "/bin/sh",
+        "-c",
+        (
+            "test $(id -un):$(id -gn):$(id -Gn) = daemon:daemon:daemon && grep -q ^NoNewPrivs:.1"
+            " /proc/self/status"
+        ),
+    ]
     asked = {**speaking("hello"), "user": "daemon", "health": {"command": check, "within": "5s"}}
     apply(booted, asked)
 
@@ -277,7 +328,9 @@ def test_what_answers_in_time_stays(booted: BootedHost) -> None:
 def test_that_the_old_one_is_not_healthy_either_is_told(booted: BootedHost) -> None:
     """If what runs again does not answer as well, it is not the new version's fault: a warning says so."""
     apply(booted, speaking("I am good"))
-    said = apply(booted, service(["/bin/sleep", "infinity"], {"tcp": f"127.0.0.1:{PORT}", "within": "500ms"}), code=7)
+    said = apply(
+        booted, service(["/bin/sleep", "infinity"], {"tcp": f"127.0.0.1:{PORT}", "within": "500ms"}), code=7
+    )
 
     assert "not healthy" in said
     assert 2 == said.count(f"127.0.0.1:{PORT} accepts no connection: Connection refused")
@@ -287,11 +340,15 @@ MOMENTS = ("gate.waiting:1", "gate.waiting:4", "state.end.done:1", "unit.asking:
 
 
 def test_a_kill_in_the_gate_or_in_the_undo(booted: BootedHost) -> None:
-    """Killed while it waits or puts back: the next plan is not empty, the next apply ends with the old version, and a good one runs."""
+    """Killed while it waits or puts back: the next plan is not empty, the next apply ends with the old
+    version, and a good one runs.
+    """
     apply(booted, serving("200"))
     file = booted.read(UNIT)
     for number, moment in enumerate(MOMENTS):
-        bad = serving("500", within="1s", interval=f"{100 + number}ms")  # another version each time: none is refused unasked
+        bad = serving(
+            "500", within="1s", interval=f"{100 + number}ms"
+        )  # another version each time: none is refused unasked
         bad["environment"] = {"N": str(number)}
         booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": {"web": bad}}))
         armed = {"RECONCILER_TESTING": "1", "RECONCILER_FAILPOINT": moment}
@@ -307,7 +364,9 @@ def test_a_kill_in_the_gate_or_in_the_undo(booted: BootedHost) -> None:
 
 
 def test_a_kill_in_the_gate_of_a_good_version(booted: BootedHost) -> None:
-    """Killed while it waits, and healthy when it is asked again: it counts as applied, and is not restarted for that."""
+    """Killed while it waits, and healthy when it is asked again: it counts as applied, and is not restarted
+    for that.
+    """
     apply(booted, serving("200"))
     good = serving("200", "0.5")
     booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": {"web": good}}))
@@ -322,9 +381,14 @@ def test_a_kill_in_the_gate_of_a_good_version(booted: BootedHost) -> None:
 
 
 def test_six_changes_in_ten_seconds(booted: BootedHost) -> None:
-    """A service that changes more often than systemd starts a unit in its interval runs on, and so does one that failed in between."""
+    """A service that changes more often than systemd starts a unit in its interval runs on, and so does one
+    that failed in between.
+    """
     # An hour instead of ten seconds: so it is the same on a slow machine.
-    limit = {"within": "100ms"}, {"directives": {"Unit": {"StartLimitIntervalSec": "1h", "StartLimitBurst": "5"}}}
+    limit = (
+        {"within": "100ms"},
+        {"directives": {"Unit": {"StartLimitIntervalSec": "1h", "StartLimitBurst": "5"}}},
+    )
     for n in range(6):
         apply(booted, {**speaking(f"number {n}"), "health": limit[0], **limit[1]})
         assert "active" == booted.active("web.service")

@@ -41,7 +41,9 @@ def _both(host: BootedHost) -> list[str]:
 
 
 def check_generated_units(host: BootedHost) -> None:
-    """Brought up in the apply that writes the file, restarted with what it says now, whoever changed it; then nothing is left."""
+    """Brought up in the apply that writes the file, restarted with what it says now, whoever changed it; then
+    nothing is left.
+    """
     host.write("/etc/systemd/system-generators/fake", GENERATOR, mode="0755")
     host.write(SPEC, SPEC_TEXT)
     shown = plan(host, code=2)
@@ -80,7 +82,9 @@ def test_generated_units_come_up_and_follow_their_files(booted: BootedHost) -> N
 
 
 def test_files_of_generators_that_systemd_has_not_read(booted: BootedHost) -> None:
-    """A file that is there and was not read yet is read; one of which no unit comes is a failure of its service, not of the others."""
+    """A file that is there and was not read yet is read; one of which no unit comes is a failure of its
+    service, not of the others.
+    """
     booted.write("/etc/systemd/system-generators/fake", GENERATOR, mode="0755")
     booted.run("mkdir", "-p", "/etc/containers/systemd", "/etc/odd")
     booted.write(FILE, "1000001")

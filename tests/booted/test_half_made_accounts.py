@@ -1,7 +1,9 @@
-"""useradd, usermod and groupadd are not atomic: killed at any moment together with the apply, and then applied again.
+"""useradd, usermod and groupadd are not atomic: killed at any moment together with the apply, and then
+applied again.
 
-The judge is not our code: the lines of the account files, stat, pwck and grpck must be as after an undisturbed apply. A few points are
-tried in the ordinary run, spread over all of them; with RECONCILER_FAULTS set each one is, of useradd every second one.
+The judge is not our code: the lines of the account files, stat, pwck and grpck must be as after an
+undisturbed apply. A few points are tried in the ordinary run, spread over all of them; with RECONCILER_FAULTS
+set each one is, of useradd every second one.
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000 if os.environ.get("RECO
 _HEAD = "version: 1\nhost: testhost\n"
 _GROUP = _HEAD + "groups:\n  ml-users: {gid: 2000}\n"
 _ALICE = _GROUP + "users:\n  alice: {uid: 3001, comment: Alice, groups: [ml-users], directories: [work]}\n"
-_CHANGED = _GROUP + "users:\n  alice: {uid: 3001, comment: Alice B, groups: [], directories: [work], expires: 2037-06-30}\n"
+_CHANGED = (
+    _GROUP
+    + "users:\n  alice: {uid: 3001, comment: Alice B, groups: [], directories: [work], expires: 2037-06-30}\n"
+)
 
 WRAPPER = """#!/bin/sh
 # Stands in the place of the real program. Where a point is given, that is killed there, and whoever called it.
@@ -59,13 +64,16 @@ reconciler apply /root/host.yaml --auto-approve; echo "apply: $?"
 reconciler plan /root/host.yaml --detailed-exitcode; echo "plan: $?"
 """
 KILLED = (
-    "printf '%s\\n' '{point}' > /run/point; reconciler apply /root/host.yaml --auto-approve > /dev/null 2>&1; [ $? = 137 ] && echo killed"
+    "printf '%s\\n' '{point}' > /run/point; reconciler apply /root/host.yaml --auto-approve > /dev/null 2>&1;"
+    " [ $? = 137 ] && echo killed"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that is killed, on the way from one spec to another; how many points are tried, and of how many one in the full form."""
+    """A program that is killed, on the way from one spec to another; how many points are tried, and of how
+    many one in the full form.
+    """
 
     name: str
     before: str
@@ -82,7 +90,9 @@ PROGRAMS = (
 
 
 def prepare(host: BootedHost, program: Program) -> list[str]:
-    """Put the wrapper in place, and the host before the spec; every point at which the real program can be killed, as `CALL N`."""
+    """Put the wrapper in place, and the host before the spec; every point at which the real program can be
+    killed, as `CALL N`.
+    """
     place = f"/usr/sbin/{program.name}"
     host.run("mv", place, f"{place}.real")
     host.write(place, WRAPPER, mode="0755")
@@ -97,12 +107,18 @@ def prepare(host: BootedHost, program: Program) -> list[str]:
     return list(points(host.read("/run/trace")))
 
 
-CHANGING = re.compile(r"(\w*\((?=.*O_(CREAT|TRUNC))|creat|p?write|rename|link|unlink|symlink|mkdir|f?l?chmod|f?l?chown|utime|f?truncate).*")
-"""Calls that change a file or its name: killed before any other, a program leaves what it leaves before the next of these."""
+CHANGING = re.compile(
+    r"(\w*\((?=.*O_(CREAT|TRUNC))|creat|p?write|rename|link|unlink|symlink|mkdir|f?l?chmod|f?l?chown|utime|f?truncate).*"
+)
+"""Calls that change a file or its name: killed before any other, a program leaves what it leaves before the
+next of these.
+"""
 
 
 def points(trace: str) -> Iterator[str]:
-    """Every changing call of the first process from when it first looks at the lock of the account files: name and its own ordinal."""
+    """Every changing call of the first process from when it first looks at the lock of the account files:
+    name and its own ordinal.
+    """
     first, counted, begun = trace.split(maxsplit=1)[0], Counter[str](), False
     for line in trace.splitlines():
         found = re.match(r"(\d+) +(\w+)\(", line)
@@ -127,7 +143,9 @@ def after_a_kill(host: BootedHost, point: str) -> tuple[str, str]:
 
 
 def chosen(found: list[str], some: int, every: int) -> list[str]:
-    """All in the full form, or every so-manieth, each time from another one on; else some that lie at equal distances."""
+    """All in the full form, or every so-manieth, each time from another one on; else some that lie at equal
+    distances.
+    """
     if os.environ.get("RECONCILER_FAULTS"):
         return found[seeded()[1].randrange(every) :: every]
     if len(found) <= some:
@@ -136,7 +154,9 @@ def chosen(found: list[str], some: int, every: int) -> list[str]:
 
 
 def wrong_points(host: BootedHost, program: Program) -> dict[str, str]:
-    """The points after which something was not as after an undisturbed apply, with what was said and found; the number is asserted."""
+    """The points after which something was not as after an undisturbed apply, with what was said and found;
+    the number is asserted.
+    """
     found = prepare(host, program)
     expected = facts(host)
     tried = chosen(found, program.some, program.every)
@@ -144,7 +164,12 @@ def wrong_points(host: BootedHost, program: Program) -> dict[str, str]:
     wrong = {}
     for point in tried:
         said, seen = after_a_kill(host, point)
-        good = said.startswith("killed\n") and "\napply: 0\n" in said and said.endswith("plan: 0\n") and seen == expected
+        good = (
+            said.startswith("killed\n")
+            and "\napply: 0\n" in said
+            and said.endswith("plan: 0\n")
+            and seen == expected
+        )
         if not good:
             wrong[point] = f"{said}\n{seen}\ninstead of\n{expected}"
     print(f"{program.name}: {len(tried)} of {len(found)} points, {len(wrong)} wrong")
@@ -153,7 +178,9 @@ def wrong_points(host: BootedHost, program: Program) -> dict[str, str]:
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_what_a_kill_leaves_half_made_the_next_apply_completes(program: Program) -> None:
-    """Wherever the program and the apply were killed: the next apply exits 0, the plan after it is empty, every line is there."""
+    """Wherever the program and the apply were killed: the next apply exits 0, the plan after it is empty,
+    every line is there.
+    """
     with BootedHost(limit=3000) as host:
         wrong = wrong_points(host, program)
 

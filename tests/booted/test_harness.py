@@ -1,4 +1,6 @@
-"""The harness itself: before it judges anything it is shown to tell a lie from the truth, and to leave nothing behind."""
+"""The harness itself: before it judges anything it is shown to tell a lie from the truth, and to leave
+nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -33,18 +35,31 @@ def _traces(name: str) -> dict[str, list[str]]:
     for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             # What is dead but not yet reaped (Z) by this machine's own PID 1 is gone for us.
-            if f"reconciler-test-{name}/" in (place / "cgroup").read_text() and ") Z " not in (place / "stat").read_text():
+            if (
+                f"reconciler-test-{name}/" in (place / "cgroup").read_text()
+                and ") Z " not in (place / "stat").read_text()
+            ):
                 processes.append(place.name)
     return {
         "mounts": mounts,
         "processes": processes,
-        "cgroups": [str(path) for depth in ("", "*/") for path in Path("/sys/fs/cgroup").glob(f"{depth}reconciler-test-{name}")],
+        "cgroups": [
+            str(path)
+            for depth in ("", "*/")
+            for path in Path("/sys/fs/cgroup").glob(f"{depth}reconciler-test-{name}")
+        ],
         "directories": [str(path) for path in (cache.directory() / "run").glob(f"{name}-*")],
         "nspawn": [str(path) for path in Path("/run/systemd/nspawn").glob(f"*/{name}")],
     }
 
 
-NO_TRACES: dict[str, list[str]] = {"mounts": [], "processes": [], "cgroups": [], "directories": [], "nspawn": []}
+NO_TRACES: dict[str, list[str]] = {
+    "mounts": [],
+    "processes": [],
+    "cgroups": [],
+    "directories": [],
+    "nspawn": [],
+}
 
 
 def test_a_host_is_a_whole_debian(booted: BootedHost) -> None:
@@ -56,8 +71,12 @@ def test_a_host_is_a_whole_debian(booted: BootedHost) -> None:
 
 
 def test_the_installed_tool_is_the_source(booted: BootedHost) -> None:
-    """What runs inside is what stands in the checkout, byte for byte, and nothing of the checkout is needed for it."""
-    where = booted.run("/opt/reconciler/bin/python", "-I", "-c", "import reconciler; print(reconciler.__path__[0])").stdout.strip()
+    """What runs inside is what stands in the checkout, byte for byte, and nothing of the checkout is needed
+    for it.
+    """
+    where = booted.run(
+        "/opt/reconciler/bin/python", "-I", "-c", "import reconciler; print(reconciler.__path__[0])"
+    ).stdout.strip()
     installed = booted.manifest(where)
     source = rootfs.REPOSITORY / "reconciler"
     ours = {str(path.relative_to(source)) for path in source.rglob("*.py")}
@@ -68,7 +87,11 @@ def test_the_installed_tool_is_the_source(booted: BootedHost) -> None:
 @pytest.mark.parametrize("turn", ["first", "second"])
 def test_tests_do_not_see_each_other(booted: BootedHost, turn: str) -> None:
     """Each test has a pristine host: what one writes, adds and starts is not there for the next."""
-    before = (booted.exists("/etc/planted"), booted.getent("passwd", "planted"), booted.active("planted.service"))
+    before = (
+        booted.exists("/etc/planted"),
+        booted.getent("passwd", "planted"),
+        booted.active("planted.service"),
+    )
     booted.write("/etc/planted", turn)
     booted.run("useradd", "planted")
     booted.run("systemd-run", "--unit=planted", "sleep", "infinity")
@@ -96,7 +119,9 @@ def test_two_hosts_at_a_time_do_not_reach_each_other() -> None:
 LIES = {
     "touched": "touch /srv/d/f",
     "same bytes again": "cp /srv/d/f /srv/d/g && mv /srv/d/g /srv/d/f",
-    "rewritten in place with its old time": "cp -p /srv/d/f /tmp/f && echo b > /srv/d/f && touch -r /tmp/f /srv/d/f",
+    "rewritten in place with its old time": (
+        "cp -p /srv/d/f /tmp/f && echo b > /srv/d/f && touch -r /tmp/f /srv/d/f"
+    ),
     "mode": "chmod 600 /srv/d/f",
     "owner": "chown daemon /srv/d/f",
     "group": "chgrp daemon /srv/d",
@@ -107,7 +132,9 @@ LIES = {
 
 
 def test_a_manifest_shows_every_change(booted: BootedHost) -> None:
-    """Equal manifests mean untouched: every single way of changing a tree shows, and doing nothing does not."""
+    """Equal manifests mean untouched: every single way of changing a tree shows, and
+    doing nothing does not.
+    """
     unseen = []
     for name, lie in LIES.items():
         booted.run("sh", "-ec", "rm -rf /srv/d; mkdir /srv/d; echo a > /srv/d/f; ln -s /etc /srv/d/l")
@@ -120,7 +147,9 @@ def test_a_manifest_shows_every_change(booted: BootedHost) -> None:
 
 
 def test_truth_about_units(booted: BootedHost) -> None:
-    """Starts, restarts and reloads are counted one by one, and a unit's life changes with its process only."""
+    """Starts, restarts and reloads are counted one by one, and a unit's life changes
+    with its process only.
+    """
     booted.write("/etc/systemd/system/a.service", UNIT)
     booted.run("systemctl", "daemon-reload")
     booted.run("systemctl", "start", "a.service")
@@ -152,8 +181,12 @@ def test_truth_about_files_and_accounts(booted: BootedHost) -> None:
     assert booted.getent("passwd", "nobody-knows") == []
 
 
-def test_commands_see_nothing_of_the_outer_environment(booted: BootedHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command inside has root's environment and no variable, umask or standard input of the test process."""
+def test_commands_see_nothing_of_the_outer_environment(
+    booted: BootedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command inside has root's environment and no variable, umask or standard
+    input of the test process.
+    """
     monkeypatch.setenv("PLANTED", "1")
     old = os.umask(0o077)
     try:
@@ -176,12 +209,16 @@ def test_failures_of_commands_are_told(booted: BootedHost) -> None:
 
 
 def test_nothing_stays_after_a_test() -> None:
-    """However a test ends, its processes, mounts, cgroups and directories are gone; while it runs they are found."""
+    """However a test ends, its processes, mounts, cgroups and directories are gone; while it runs they are
+    found.
+    """
     with BootedHost() as host:
         during = _traces(host.name)
         host.popen("sleep", "infinity")
     with contextlib.suppress(KeyboardInterrupt), BootedHost() as interrupted:
-        interrupted.run("systemd-run", "--property=SendSIGKILL=no", "sh", "-c", "trap '' TERM; sleep infinity")
+        interrupted.run(
+            "systemd-run", "--property=SendSIGKILL=no", "sh", "-c", "trap '' TERM; sleep infinity"
+        )
         raise KeyboardInterrupt
 
     assert all(during[name] for name in ("processes", "cgroups", "directories"))
@@ -215,8 +252,12 @@ with BootedHost() as host:
 
 
 def test_a_host_ends_with_the_process_that_booted_it() -> None:
-    """When the test process is killed outright, its host halts, and the next host removes what is left of it."""
-    holder = subprocess.Popen([sys.executable, "-c", _HOLD], cwd=rootfs.REPOSITORY, stdout=subprocess.PIPE, text=True)
+    """When the test process is killed outright, its host halts, and the next host
+    removes what is left of it.
+    """
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLD], cwd=rootfs.REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
     assert holder.stdout
     name, leader = holder.stdout.readline().split()
     descriptor = os.pidfd_open(int(leader))

@@ -1,4 +1,7 @@
-"""Homes that are not plain directories below /home: links, mounts, none at all, one for two. Each can be said, and then converges."""
+"""Homes that are not plain directories below /home: links, mounts, none at all, one for two.
+
+Each can be said, and then converges.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,9 @@ files: {{/srv/shared/x: {{content: x, mode: '0600'}}, /etc/x: {{content: x, mode
 
 
 def test_nothing_is_made_anew_while_its_disk_is_away(booted: BootedHost) -> None:
-    """Homes, directories and files that were on a disk are no drift while it is not mounted; status and doctor name it."""
+    """Homes, directories and files that were on a disk are no drift while it is not mounted; status and
+    doctor name it.
+    """
     booted.run("sh", "-c", DISKS)
     apply(booted, ON_DISKS)
     booted.run("umount", "/home", "/srv")
@@ -74,11 +79,15 @@ def test_nothing_is_made_anew_while_its_disk_is_away(booted: BootedHost) -> None
 
     assert "/home is a mount by /etc/fstab, and nothing is mounted there" in told
     assert "/srv is a mount by /etc/fstab, and nothing is mounted there" in told
-    assert not booted.run("ls", "-A", "/home", "/srv").stdout.replace("/home:", "").replace("/srv:", "").strip()
+    assert (
+        not booted.run("ls", "-A", "/home", "/srv").stdout.replace("/home:", "").replace("/srv:", "").strip()
+    )
     status = booted.reconciler("status", "/root/host.yaml", check=False).stdout
     assert "nothing is mounted there" in status
     doctor = booted.reconciler("doctor", check=False).stdout
-    assert "/home is a mount by /etc/fstab, and nothing is mounted there; on it are users.alice" in " ".join(doctor.split())
+    assert "/home is a mount by /etc/fstab, and nothing is mounted there; on it are users.alice" in " ".join(
+        doctor.split()
+    )
     booted.run("mount", "/home")
     booted.run("mount", "/srv")
     apply(booted, ON_DISKS)
@@ -91,7 +100,9 @@ def test_nothing_is_made_anew_while_its_disk_is_away(booted: BootedHost) -> None
         pytest.param(BOUND, f"{{alice: {{ssh_keys: ['{KEY}']}}}}", id="bind mount"),
         pytest.param("useradd -d / alice", "{alice: {home: {path: /, manage: false}}}", id="root"),
         pytest.param("true", "{alice: {home: /nonexistent}}", id="none"),
-        pytest.param("true", "{alice: {home: /srv/x}, bob: {home: {path: /srv/x, manage: false}}}", id="one for two"),
+        pytest.param(
+            "true", "{alice: {home: /srv/x}, bob: {home: {path: /srv/x, manage: false}}}", id="one for two"
+        ),
     ],
 )
 def test_one_apply_is_enough(booted: BootedHost, before: str, users: str) -> None:

@@ -1,4 +1,7 @@
-"""A home is looked for where the spec says: prepared places, links at /home, files for a new user. Judged by stat and sshd."""
+"""A home is looked for where the spec says: prepared places, links at /home, files for a new user.
+
+Judged by stat and sshd.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,15 @@ def owner(host: BootedHost, path: str) -> str:
 
 
 def test_a_home_is_looked_for_where_the_spec_says(booted: BootedHost) -> None:
-    """What is at /home/NAME is another thing; a prepared place is adopted; one apply converges, and no account comes without its home."""
-    booted.run("/bin/sh", "-euc", "install -d -m 755 /srv/app /srv/people /srv/keyed/.ssh; echo data >/srv/app/data; install -d /home/foo")
+    """What is at /home/NAME is another thing; a prepared place is adopted; one apply converges, and no
+    account comes without its home.
+    """
+    booted.run(
+        "/bin/sh",
+        "-euc",
+        "install -d -m 755 /srv/app /srv/people /srv/keyed/.ssh; echo data >/srv/app/data; install -d"
+        " /home/foo",
+    )
     booted.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/one")
     booted.run("systemctl", "start", "ssh.service")
     key = booted.read("/root/one.pub").strip()
@@ -29,7 +39,12 @@ def test_a_home_is_looked_for_where_the_spec_says(booted: BootedHost) -> None:
 
     users["app"]["adopt"] = True
     users["foo"] = {"home": "/srv/people/foo", "ssh_keys": [key]}
-    users["keyed"] = {"home": "/srv/keyed", "ssh_keys": {"exactly": [key]}, "adopt": True, "directories": ["data"]}
+    users["keyed"] = {
+        "home": "/srv/keyed",
+        "ssh_keys": {"exactly": [key]},
+        "adopt": True,
+        "directories": ["data"],
+    }
     applied(booted, {"users": users})
 
     assert settled(booted)
@@ -40,7 +55,9 @@ def test_a_home_is_looked_for_where_the_spec_says(booted: BootedHost) -> None:
 
 
 def test_files_for_a_user_of_the_same_apply(booted: BootedHost) -> None:
-    """Below the home, below a directory of the user's, and of root's: each comes after what it is put into, in one apply."""
+    """Below the home, below a directory of the user's, and of root's: each comes after what it is put into,
+    in one apply.
+    """
     mode = {"content": "x", "mode": "0644"}
     users = {"vim": {"directories": [".config/nvim"]}, "abe": {"home": "/srv/abe"}}
     files = {
@@ -49,7 +66,10 @@ def test_files_for_a_user_of_the_same_apply(booted: BootedHost) -> None:
         "/home/vim/.by-root": mode,
         "/srv/abe/data/deep": {**mode, "owner": "abe", "group": "abe"},
     }
-    told = applied(booted, {"users": users, "files": files, "directories": {"/srv/abe/data": {"mode": "0755", "owner": "abe"}}})
+    told = applied(
+        booted,
+        {"users": users, "files": files, "directories": {"/srv/abe/data": {"mode": "0755", "owner": "abe"}}},
+    )
 
     assert "does not exist" not in told
     assert settled(booted)
@@ -57,20 +77,34 @@ def test_files_for_a_user_of_the_same_apply(booted: BootedHost) -> None:
 
 
 def test_homes_on_another_disk(booted: BootedHost) -> None:
-    """root's link at /home is followed: one apply, and the key lets in; a link that others could turn is not, and nothing is made."""
-    booted.run("/bin/sh", "-euc", "install -d /data2; mv /home /data2/home; ln -s /data2/home /home; useradd -m -s /bin/bash old")
+    """root's link at /home is followed: one apply, and the key lets in; a link that others could turn is not,
+    and nothing is made.
+    """
+    booted.run(
+        "/bin/sh",
+        "-euc",
+        "install -d /data2; mv /home /data2/home; ln -s /data2/home /home; useradd -m -s /bin/bash old",
+    )
     booted.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/one")
     booted.run("systemctl", "start", "ssh.service")
     key = booted.read("/root/one.pub").strip()
     users: dict[str, Any] = {"new": {"ssh_keys": [key], "directories": ["data"]}}
-    spec = {"users": users, "ssh_keys": {"old": [key]}, "files": {"/home/new/.vimrc": {"content": "x", "mode": "0644", "owner": "new"}}}
+    spec = {
+        "users": users,
+        "ssh_keys": {"old": [key]},
+        "files": {"/home/new/.vimrc": {"content": "x", "mode": "0644", "owner": "new"}},
+    }
     told = applied(booted, spec)
 
     assert settled(booted)
     assert not [word for word in ("does not exist", "is a link", "could not be read") if word in told]
     assert ["new", "old"] == [says(booted, "one", user=user) for user in ("new", "old")]
-    assert ["new:new"] * 2 == [owner(booted, f"/data2/home/new/{name}") for name in ("data", ".ssh/authorized_keys")]
-    assert "it is the home of new" in refused(booted, {**spec, "users": {**users, "thief": {"home": "/data2/home/new"}}})
+    assert ["new:new"] * 2 == [
+        owner(booted, f"/data2/home/new/{name}") for name in ("data", ".ssh/authorized_keys")
+    ]
+    assert "it is the home of new" in refused(
+        booted, {**spec, "users": {**users, "thief": {"home": "/data2/home/new"}}}
+    )
 
     users["new"] = {"state": "absent", "home": "delete"}
     applied(booted, {"users": users, "ssh_keys": {"old": [key]}})

@@ -52,14 +52,24 @@ FACTS = "find /etc /home /usr/lib/systemd -xdev -printf '%p %i %T@ %C@ %m %u %g\
 
 
 def test_what_was_set_up_by_hand_becomes_a_spec(booted: BootedHost) -> None:
-    """The plan of the import is empty, apply records it without touching an inode or a process, and the next plan is empty too."""
+    """The plan of the import is empty, apply records it without touching an inode or a process, and the next
+    plan is empty too.
+    """
     booted.run("sh", "-c", BY_HAND)
     before, life = booted.run("sh", "-c", FACTS).stdout, booted.life("web.service")
     done = booted.reconciler("import", "--out", SPEC)
     text = booted.read(SPEC)
 
     assert "left out" not in done.stderr, text
-    for wanted in ("  alice:\n", "  bob:", "groups: [ml-users]", "expires: '2030-01-15'", f"alice: [{KEY}]", "  web:\n", "  'off':\n"):
+    for wanted in (
+        "  alice:\n",
+        "  bob:",
+        "groups: [ml-users]",
+        "expires: '2030-01-15'",
+        f"alice: [{KEY}]",
+        "  web:\n",
+        "  'off':\n",
+    ):
         assert wanted in text, text
     assert "daemonette" not in text
 
@@ -67,7 +77,9 @@ def test_what_was_set_up_by_hand_becomes_a_spec(booted: BootedHost) -> None:
         plan = json.loads(booted.reconciler("plan", SPEC, "--json", "--detailed-exitcode").stdout)
 
         assert plan["complete"]
-        assert [] == [row["address"] for row in plan["resource_changes"] if row["change"]["actions"] != ["no-op"]]
+        assert [] == [
+            row["address"] for row in plan["resource_changes"] if row["change"]["actions"] != ["no-op"]
+        ]
         assert [] == plan["steps"]
 
         booted.reconciler("apply", SPEC, "--auto-approve")
@@ -78,13 +90,18 @@ def test_what_was_set_up_by_hand_becomes_a_spec(booted: BootedHost) -> None:
     booted.write(SPEC, text.replace("limit_nofile: '4096'", "limit_nofile: '8192'"))
     booted.reconciler("apply", SPEC, "--auto-approve")
 
-    assert "LimitNOFILE=8192" == booted.run("systemctl", "show", "--property=LimitNOFILE", "web.service").stdout.strip()
+    assert (
+        "LimitNOFILE=8192"
+        == booted.run("systemctl", "show", "--property=LimitNOFILE", "web.service").stdout.strip()
+    )
 
 
 SLEEP = "[Service]\nExecStart=/usr/bin/sleep infinity\n"
 ON = "[Install]\nWantedBy=multi-user.target\n"
 BUS = "/usr/share/dbus-1/system-services/org.example.bus.service"
-BUS_NAME = "[D-BUS Service]\nName=org.example.bus\nExec=/bin/false\nUser=root\nSystemdService=bus-job.service\n"
+BUS_NAME = (
+    "[D-BUS Service]\nName=org.example.bus\nExec=/bin/false\nUser=root\nSystemdService=bus-job.service\n"
+)
 ACTIVATED = {
     "train.service": SLEEP,
     "train.timer": "[Timer]\nOnActiveSec=0\nAccuracySec=1us\n",
@@ -118,22 +135,39 @@ busctl --timeout=1 call org.freedesktop.DBus /org/freedesktop/DBus org.freedeskt
 
 def _invocations(booted: BootedHost) -> dict[str, str]:
     """What runs, or ran, as what invocation: by it a start, a stop and a restart show."""
-    shown = booted.run("systemctl", "show", "--property=Id,InvocationID,ActiveState", *ACTIVATED).stdout.strip().split("\n\n")
+    shown = (
+        booted.run("systemctl", "show", "--property=Id,InvocationID,ActiveState", *ACTIVATED)
+        .stdout.strip()
+        .split("\n\n")
+    )
     units = [dict(line.split("=", 1) for line in text.splitlines()) for text in shown]
     return {unit["Id"]: f"{unit['ActiveState']} {unit['InvocationID']}" for unit in units}
 
 
 def test_what_something_else_starts_is_left_to_it(booted: BootedHost) -> None:
-    """Imported between runs, then started by its timer, socket, path, bus name, condition or unit: an apply stops and starts nothing."""
+    """Imported between runs, then started by its timer, socket, path, bus name, condition or unit: an apply
+    stops and starts nothing.
+    """
     for name, text in ACTIVATED.items():
         booted.write(f"/etc/systemd/system/{name}", text)
     for name, text in ELSEWHERE.items():
         booted.write(f"/run/systemd/system/{name}", text)
     booted.write(BUS, BUS_NAME)
     booted.run(
-        "sh", "-ec", "systemctl daemon-reload; systemctl reload dbus; systemctl enable socket.service needs-gpu.service plain.service"
+        "sh",
+        "-ec",
+        "systemctl daemon-reload; systemctl reload dbus; systemctl enable socket.service needs-gpu.service"
+        " plain.service",
     )
-    booted.run("systemctl", "start", "socket.socket", "watcher.path", "needs-gpu.service", "plain.service", "daily.timer")
+    booted.run(
+        "systemctl",
+        "start",
+        "socket.socket",
+        "watcher.path",
+        "needs-gpu.service",
+        "plain.service",
+        "daily.timer",
+    )
     before = _invocations(booted)
     booted.reconciler("import", "--out", SPEC)
 
@@ -148,14 +182,18 @@ def test_what_something_else_starts_is_left_to_it(booted: BootedHost) -> None:
     assert "\n  plain:\n" in declared
 
     booted.run("sh", "-c", START_THEM)
-    assert booted.until(lambda: all(_invocations(booted)[f"{name}.service"].startswith("active") for name in STARTED))
+    assert booted.until(
+        lambda: all(_invocations(booted)[f"{name}.service"].startswith("active") for name in STARTED)
+    )
     before = _invocations(booted)
     for changed in (text, text.replace("  plain:\n", "  plain:\n    nice: 5\n")):
         booted.write(SPEC, changed)
         booted.reconciler("apply", SPEC, "--auto-approve")
         after = _invocations(booted)
 
-        assert {name: before[name] for name in before if name != "plain.service"} == {n: after[n] for n in after if n != "plain.service"}
+        assert {name: before[name] for name in before if name != "plain.service"} == {
+            n: after[n] for n in after if n != "plain.service"
+        }
         assert (changed == text) == (before["plain.service"] == after["plain.service"])
 
     assert ["inactive ", "inactive "] == [after["daily.service"], after["by-hand.service"]]
@@ -163,7 +201,9 @@ def test_what_something_else_starts_is_left_to_it(booted: BootedHost) -> None:
 
 
 def test_a_process_older_than_its_unit_file_is_left_out(booted: BootedHost) -> None:
-    """A file that was changed while its service ran would mean a restart: it is left out, and with the restart done it is imported."""
+    """A file that was changed while its service ran would mean a restart: it is left out, and with the
+    restart done it is imported.
+    """
     for name in ("older", "reloaded"):
         booted.write(f"/etc/systemd/system/{name}.service", SLEEP + ON)
     booted.run("systemctl", "daemon-reload")
@@ -195,11 +235,16 @@ SPELLED = (
 def _read_by_systemd(booted: BootedHost, names: list[str]) -> list[dict[str, list[str]]]:
     """These properties of each unit, in systemd's words; lists in no order, as systemd has them in none."""
     shown = booted.run("systemctl", "show", f"--property={','.join(SPELLED)}", *names).stdout.split("\n\n")
-    return [{key: sorted(value.split()) for key, _, value in (line.partition("=") for line in text.split("\n"))} for text in shown]
+    return [
+        {key: sorted(value.split()) for key, _, value in (line.partition("=") for line in text.split("\n"))}
+        for text in shown
+    ]
 
 
 def test_hard_spellings_run_on(booted: BootedHost) -> None:
-    """Units as people write them: systemd reads in them what the import says, and an apply of it restarts none and writes none."""
+    """Units as people write them: systemd reads in them what the import says, and an apply of it restarts
+    none and writes none.
+    """
     for name, text in hard_units.TAKEN.items():
         booted.write(f"/etc/systemd/system/{name}.service", text)
     names = [f"{name}.service" for name in hard_units.TAKEN]
@@ -210,7 +255,10 @@ def test_hard_spellings_run_on(booted: BootedHost) -> None:
     booted.reconciler("import", "services", "--out", SPEC)
     booted.reconciler("apply", SPEC, "--auto-approve")
 
-    assert (before, lives) == (booted.run("sh", "-c", FACTS).stdout, {name: booted.life(name) for name in names})
+    assert (before, lives) == (
+        booted.run("sh", "-c", FACTS).stdout,
+        {name: booted.life(name) for name in names},
+    )
 
     # Written anew by us, each in our own spelling, they are the same units to systemd.
     spec = booted.read(SPEC)

@@ -42,7 +42,10 @@ def from_inside(host: BootedHost) -> tuple[str, str]:
 
 
 def test_an_apply_does_not_end_the_service_that_it_runs_in(booted: BootedHost) -> None:
-    """Its file is written and its restart left, with the reason; everything else is done. The next apply from elsewhere restarts it."""
+    """Its file is written and its restart left, with the reason; everything else is done.
+
+    The next apply from elsewhere restarts it.
+    """
     booted.write("/opt/agent", AGENT, "0755")
     write(booted, 1)
     booted.reconciler("apply", SPEC, "--auto-approve")
@@ -81,8 +84,15 @@ def test_an_apply_does_not_end_the_service_that_it_runs_in(booted: BootedHost) -
 
 @pytest.mark.parametrize("tie", ["Requires", "StopPropagatedFrom"])
 def test_an_apply_does_not_end_what_its_service_is_tied_to(tie: str, booted: BootedHost) -> None:
-    """systemd hands a restart on to what is tied: it is left to an apply from elsewhere, with the reason. A stop is refused."""
-    tied = ", requires: [middle.service]" if tie == "Requires" else f", directives: {{Unit: {{{tie}: middle.service}}}}"
+    """systemd hands a restart on to what is tied: it is left to an apply from elsewhere, with the reason.
+
+    A stop is refused.
+    """
+    tied = (
+        ", requires: [middle.service]"
+        if tie == "Requires"
+        else f", directives: {{Unit: {{{tie}: middle.service}}}}"
+    )
     booted.write("/opt/agent", AGENT, "0755")
     booted.write("/etc/systemd/system/middle.service", MIDDLE)
     booted.run("systemctl", "start", "middle.service")
@@ -110,4 +120,6 @@ def test_an_apply_does_not_end_what_its_service_is_tied_to(tie: str, booted: Boo
     booted.run("systemctl", "stop", "other.service")
 
     assert other != booted.life("other.service")
-    assert ["inactive"] * 2 == [booted.show(f"{name}.service", "ActiveState")["ActiveState"] for name in ("middle", "agent")]
+    assert ["inactive"] * 2 == [
+        booted.show(f"{name}.service", "ActiveState")["ActiveState"] for name in ("middle", "agent")
+    ]

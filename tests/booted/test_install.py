@@ -1,4 +1,6 @@
-"""Our own units on a real Debian: systemd and cron run them, a sandbox holds the check for drift, and people are told once."""
+"""Our own units on a real Debian: systemd and cron run them, a sandbox holds the check for drift, and people
+are told once.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,12 @@ METRICS = "/var/lib/node-exporter/reconciler.prom"
 UNITS = "/etc/systemd/system"
 TOLD = "/run/told"
 TELL = f'#!/bin/sh\nread -r event; printf "%s\\n" "$event" >> {TOLD}\n'
-OURS = ("reconciler-apply.service", "reconciler-apply.timer", "reconciler-drift.service", "reconciler-drift.timer")
+OURS = (
+    "reconciler-apply.service",
+    "reconciler-apply.timer",
+    "reconciler-drift.service",
+    "reconciler-drift.timer",
+)
 REPORTS = ("reconciler-failure.service", "reconciler-notify.service")
 
 
@@ -57,7 +64,9 @@ def install(host: BootedHost, *options: str, code: int = 0) -> str:
 
 
 def start(host: BootedHost, unit: str) -> str:
-    """Start one of our services as its timer would, and wait until whatever it starts is through; how it ended."""
+    """Start one of our services as its timer would, and wait until whatever it starts is through; how it
+    ended.
+    """
     host.run("systemctl", "start", unit, check=False)
 
     assert host.until(lambda: not {"active", "activating"} & {host.active(other) for other in REPORTS})
@@ -78,7 +87,10 @@ def metrics(host: BootedHost) -> dict[str, float]:
     """The figures, as the official parser reads them, by name and labels."""
     families = text_string_to_metric_families(host.read(METRICS))
     samples = [sample for family in families for sample in family.samples]
-    return {sample.name + "".join(f" {value}" for value in sample.labels.values()): sample.value for sample in samples}
+    return {
+        sample.name + "".join(f" {value}" for value in sample.labels.values()): sample.value
+        for sample in samples
+    }
 
 
 def finished(host: BootedHost, unit: str) -> int:
@@ -94,23 +106,36 @@ def drop_in(host: BootedHost, unit: str, text: str) -> None:
 
 def ours(host: BootedHost) -> dict[str, object]:
     """All that an install writes, but for its lock."""
-    found = host.manifest(UNITS, "/etc/cron.d", "/etc/reconciler", "/etc/passwd", "/etc/shadow", "/var/lib/reconciler/install")
+    found = host.manifest(
+        UNITS, "/etc/cron.d", "/etc/reconciler", "/etc/passwd", "/etc/shadow", "/var/lib/reconciler/install"
+    )
     return {path: entry for path, entry in found.items() if not path.endswith("/lock")}
 
 
-# ---------------------------------------------------------------------------------------------------- what is written
+# -------------------------------------------------------------------------------------------- what is written
 
 
 def test_an_install_is_in_force_and_a_second_one_changes_nothing(booted: BootedHost) -> None:
-    """Timers wait, systemd does not complain, the sandbox is tight; installing again changes no inode; removing takes all of it away."""
+    """Timers wait, systemd does not complain, the sandbox is tight; installing again changes no inode;
+    removing takes all of it away.
+    """
     commit(booted, spec())
     before = booted.manifest(UNITS, "/etc/reconciler")
     install(booted)
     files = [f"{UNITS}/{unit}" for unit in (*OURS, *REPORTS)]
     verified = booted.run("systemd-analyze", "verify", *files)
-    rated = booted.run("systemd-analyze", "security", "--threshold=20", "--no-pager", "reconciler-drift.service", check=False)
+    rated = booted.run(
+        "systemd-analyze", "security", "--threshold=20", "--no-pager", "reconciler-drift.service", check=False
+    )
     offset = booted.show("reconciler-apply.timer", "FixedRandomDelay", "Persistent")
-    service = booted.show("reconciler-apply.service", "SuccessExitStatus", "TimeoutStartUSec", "Nice", "OnFailure", "NeedDaemonReload")
+    service = booted.show(
+        "reconciler-apply.service",
+        "SuccessExitStatus",
+        "TimeoutStartUSec",
+        "Nice",
+        "OnFailure",
+        "NeedDaemonReload",
+    )
     written = ours(booted)
     again = install(booted)
 
@@ -127,7 +152,10 @@ def test_an_install_is_in_force_and_a_second_one_changes_nothing(booted: BootedH
     assert ["active"] * 2 == [booted.active(unit) for unit in OURS if unit.endswith(".timer")]
     assert "No changes." in again
     assert written == ours(booted)
-    assert ("600", "root") == (booted.stat("/etc/reconciler/reconcile.json").mode, booted.stat("/etc/reconciler/reconcile.json").owner)
+    assert ("600", "root") == (
+        booted.stat("/etc/reconciler/reconcile.json").mode,
+        booted.stat("/etc/reconciler/reconcile.json").owner,
+    )
 
     booted.reconciler("install", "--remove", "--auto-approve")
 
@@ -137,7 +165,9 @@ def test_an_install_is_in_force_and_a_second_one_changes_nothing(booted: BootedH
 
 
 def test_nothing_is_installed_without_a_yes_or_over_somebody_elses_unit(booted: BootedHost) -> None:
-    """Without a yes nothing is written; a unit of our name that is not ours is refused, and taken over only when told."""
+    """Without a yes nothing is written; a unit of our name that is not ours is refused, and taken over only
+    when told.
+    """
     commit(booted, spec())
     asked = booted.reconciler("install", SPEC, check=False)
     nothing = booted.exists(f"{UNITS}/reconciler-apply.service")
@@ -153,7 +183,9 @@ def test_nothing_is_installed_without_a_yes_or_over_somebody_elses_unit(booted: 
 
 
 def test_our_units_are_out_of_reach_of_our_own_apply(booted: BootedHost) -> None:
-    """A spec that declares them, or their account, is refused; one that declares nothing of them takes nothing away, and ends no timer."""
+    """A spec that declares them, or their account, is refused; one that declares nothing of them takes
+    nothing away, and ends no timer.
+    """
     commit(booted, spec())
     install(booted)
     written = ours(booted)
@@ -173,14 +205,20 @@ def test_our_units_are_out_of_reach_of_our_own_apply(booted: BootedHost) -> None
     assert ["active"] * 2 == [booted.active(unit) for unit in OURS if unit.endswith(".timer")]
 
 
-# ---------------------------------------------------------------------------------------------------- the timer
+# -------------------------------------------------------------------------------------------------- the timer
 
 
 def test_the_timer_applies_what_is_committed(booted: BootedHost) -> None:
-    """systemd's timer fires, the committed change is on the host, what is only in the work tree is not; figures and snapshot are there."""
+    """systemd's timer fires, the committed change is on the host, what is only in the work tree is not;
+    figures and snapshot are there.
+    """
     first = commit(booted, spec("one"))
     install(booted, "--publish", "/srv/snapshot.json")
-    drop_in(booted, "reconciler-apply.timer", "[Timer]\nOnCalendar=*:*:0/1\nAccuracySec=1ms\nRandomizedDelaySec=0\n")
+    drop_in(
+        booted,
+        "reconciler-apply.timer",
+        "[Timer]\nOnCalendar=*:*:0/1\nAccuracySec=1ms\nRandomizedDelaySec=0\n",
+    )
     booted.run("systemctl", "restart", "reconciler-apply.timer")
     applied = booted.until(lambda: booted.exists("/etc/welcome") and booted.exists(METRICS))
     seen = booted.read("/etc/welcome")
@@ -200,7 +238,11 @@ def test_the_timer_applies_what_is_committed(booted: BootedHost) -> None:
     assert counted
     assert f"reconciler_spec_commit_info {first}" not in figures
     assert (2, 1) == (figures["reconciler_changes_total create"], figures["reconciler_changes_total update"])
-    assert figures["reconciler_last_apply_timestamp_seconds"] >= figures["reconciler_last_success_timestamp_seconds"] > 0
+    assert (
+        figures["reconciler_last_apply_timestamp_seconds"]
+        >= figures["reconciler_last_success_timestamp_seconds"]
+        > 0
+    )
     assert "644" == booted.stat(METRICS).mode
     assert "testhost" == json.loads(booted.read("/srv/snapshot.json"))["host"]["name"]
     assert "600" == booted.stat("/srv/snapshot.json").mode
@@ -208,7 +250,9 @@ def test_the_timer_applies_what_is_committed(booted: BootedHost) -> None:
 
 
 def test_a_hand_edit_is_told_once_and_repaired(booted: BootedHost) -> None:
-    """The check finds it, somebody is told of it once however often it looks, and the next apply puts it back and says so."""
+    """The check finds it, somebody is told of it once however often it looks, and the next apply puts it back
+    and says so.
+    """
     commit(booted, spec())
     install(booted)
     start(booted, "reconciler-apply.service")
@@ -216,7 +260,9 @@ def test_a_hand_edit_is_told_once_and_repaired(booted: BootedHost) -> None:
     booted.write("/etc/welcome", "by hand\n")
     ends = [start(booted, "reconciler-drift.service") for _ in range(2)]
     found, figures = events(booted), metrics(booted)
-    logged = booted.run("journalctl", "-u", "reconciler-drift", "-o", "json", 'RECONCILER_ADDRESS=files["/etc/welcome"]').stdout
+    logged = booted.run(
+        "journalctl", "-u", "reconciler-drift", "-o", "json", 'RECONCILER_ADDRESS=files["/etc/welcome"]'
+    ).stdout
     status = booted.show("reconciler-drift.service", "ExecMainStatus")["ExecMainStatus"]
     start(booted, "reconciler-apply.service")
 
@@ -249,14 +295,16 @@ def test_the_journal_answers_by_run_and_by_address(booted: BootedHost) -> None:
     assert all(len(entry["MESSAGE_ID"]) == 32 for entry in entries)
 
 
-# ---------------------------------------------------------------------------------------------------- failures
+# --------------------------------------------------------------------------------------------------- failures
 
 
 BROKEN = "  broken: {exec_start: [/bin/false]}\n"
 
 
 def test_a_failing_apply_is_told_once_and_so_is_its_recovery(booted: BootedHost) -> None:
-    """The failure unit starts at every failure, but somebody hears of the first one only, and of the first success after it."""
+    """The failure unit starts at every failure, but somebody hears of the first one only, and of the first
+    success after it.
+    """
     commit(booted, spec())
     install(booted)
     good = start(booted, "reconciler-apply.service")
@@ -279,7 +327,9 @@ def test_a_failing_apply_is_told_once_and_so_is_its_recovery(booted: BootedHost)
 
 
 def test_a_spec_that_does_not_load_and_an_apply_that_is_killed_are_told(booted: BootedHost) -> None:
-    """Somebody hears of a spec with a mistake, though nothing can be read from it; and of an apply that could not say a word itself."""
+    """Somebody hears of a spec with a mistake, though nothing can be read from it; and of an apply that could
+    not say a word itself.
+    """
     commit(booted, spec())
     install(booted)
     start(booted, "reconciler-apply.service")
@@ -289,7 +339,9 @@ def test_a_spec_that_does_not_load_and_an_apply_that_is_killed_are_told(booted: 
     commit(booted, spec())
     start(booted, "reconciler-apply.service")
     recovered = told(booted)
-    drop_in(booted, "reconciler-apply.service", "[Service]\nExecStart=\nExecStart=/bin/sh -c 'kill -9 $$$$'\n")
+    drop_in(
+        booted, "reconciler-apply.service", "[Service]\nExecStart=\nExecStart=/bin/sh -c 'kill -9 $$$$'\n"
+    )
     start(booted, "reconciler-apply.service")
 
     assert ["failing"] == unloadable
@@ -299,7 +351,9 @@ def test_a_spec_that_does_not_load_and_an_apply_that_is_killed_are_told(booted: 
 
 
 def test_who_cannot_be_told_changes_nothing_and_is_told_later(booted: BootedHost) -> None:
-    """An apply whose notifier fails ends as it would have; the problem is said; the next report tells what was missed."""
+    """An apply whose notifier fails ends as it would have; the problem is said; the next report tells what
+    was missed.
+    """
     commit(booted, spec())
     install(booted)
     start(booted, "reconciler-apply.service")
@@ -326,7 +380,10 @@ def test_an_apply_ends_as_it_would_though_nobody_can_be_told(booted: BootedHost)
     works = booted.reconciler(*apply, check=False)
 
     assert 6 == failed.returncode
-    assert "report: nobody was told: /usr/local/bin/tell: exit status 9; the next report tries again" in failed.stderr
+    assert (
+        "report: nobody was told: /usr/local/bin/tell: exit status 9; the next report tries again"
+        in failed.stderr
+    )
     assert 0 == works.returncode, works.stdout + works.stderr
     assert "" == works.stderr
 
@@ -335,7 +392,9 @@ SLOW = "  slow: {type: oneshot, exec_start: [/usr/bin/sleep, '4']}\n"
 
 
 def test_an_apply_that_runs_is_not_ended_by_an_install(booted: BootedHost) -> None:
-    """Taking the units away while one applies is refused as busy, a check for drift waits, and the apply comes to its end."""
+    """Taking the units away while one applies is refused as busy, a check for drift waits, and the apply
+    comes to its end.
+    """
     commit(booted, spec() + SLOW)
     install(booted)
     booted.run("systemctl", "start", "--no-block", "reconciler-apply.service")
@@ -353,7 +412,7 @@ def test_an_apply_that_runs_is_not_ended_by_an_install(booted: BootedHost) -> No
     assert booted.exists(f"{UNITS}/reconciler-apply.timer")
 
 
-# ---------------------------------------------------------------------------------------------------- the sandbox
+# ------------------------------------------------------------------------------------------------ the sandbox
 
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE/IKyauy0fShoxO++NYFzKj58vMbC77MgYsCBcKBe64"
@@ -375,26 +434,39 @@ timers: {{nightly: {{schedule: daily, exec_start: [/bin/true]}}}}
 logrotate: {{app: {{paths: [/var/log/app.log], frequency: daily, rotate: 3}}}}
 """
 CHANGED = (
-    RICH.replace("port: 1", "port: 2").replace("ls -l", "ls -la").replace("daily, exec", "hourly, exec").replace("rotate: 3", "rotate: 4")
+    RICH.replace("port: 1", "port: 2")
+    .replace("ls -l", "ls -la")
+    .replace("daily, exec", "hourly, exec")
+    .replace("rotate: 3", "rotate: 4")
 )
 
 
 def test_a_plan_in_the_sandbox_is_the_plan_outside_of_it(booted: BootedHost) -> None:
-    """With drift and changes in homes, sudoers, secrets, units and accounts the two plans are the same document, and both are complete."""
+    """With drift and changes in homes, sudoers, secrets, units and accounts the two plans are the same
+    document, and both are complete.
+    """
     commit(booted, RICH)
     install(booted)
     start(booted, "reconciler-apply.service")
     commit(booted, CHANGED)
-    by_hand = "sed -i /one/d /home/alice/.ssh/authorized_keys; chmod 640 /etc/app/secret; rm /etc/sudoers.d/*alice*; systemctl stop worker"
+    by_hand = (
+        "sed -i /one/d /home/alice/.ssh/authorized_keys; chmod 640 /etc/app/secret; rm"
+        " /etc/sudoers.d/*alice*; systemctl stop worker"
+    )
     booted.run("sh", "-euc", by_hand)
     command = f"/usr/local/bin/reconciler plan {SPEC} --commit main --json"
     drop_in(booted, "reconciler-drift.service", f"[Service]\nExecStart=\nExecStart={command}\n")
     ended = start(booted, "reconciler-drift.service")
-    inside, outside = (json.loads(text) for text in (booted.read("/var/lib/reconciler/drift.json"), booted.run(*command.split()).stdout))
+    inside, outside = (
+        json.loads(text)
+        for text in (booted.read("/var/lib/reconciler/drift.json"), booted.run(*command.split()).stdout)
+    )
 
     assert "success" == ended
     assert inside["complete"]
-    assert {"users", "files", "services", "timers", "logrotate"} == {change["type"] for change in inside["resource_changes"]}
+    assert {"users", "files", "services", "timers", "logrotate"} == {
+        change["type"] for change in inside["resource_changes"]
+    }
     assert {"users", "files", "services"} == {change["type"] for change in inside["resource_drift"]}
     own = {"timestamp": "", "document_digest": ""}
     assert {**outside, **own} == {**inside, **own}
@@ -413,7 +485,9 @@ cat /etc/shadow > /dev/null && echo "read"
 
 
 def test_in_the_sandbox_nothing_can_be_changed(booted: BootedHost) -> None:
-    """Whatever runs there reads everything, but writes no file, tells systemd nothing and reaches no network."""
+    """Whatever runs there reads everything, but writes no file, tells systemd
+    nothing and reaches no network.
+    """
     commit(booted, spec())
     install(booted)
     start(booted, "reconciler-apply.service")
@@ -430,12 +504,19 @@ def test_in_the_sandbox_nothing_can_be_changed(booted: BootedHost) -> None:
 
 
 def test_a_check_for_drift_makes_no_mutating_system_call(booted: BootedHost) -> None:
-    """With the rights that the sandbox leaves it, it opens nothing for writing and calls nothing that changes the file system."""
+    """With the rights that the sandbox leaves it, it opens nothing for writing and calls nothing that changes
+    the file system.
+    """
     commit(booted, RICH)
     install(booted)
     start(booted, "reconciler-apply.service")
     commit(booted, CHANGED)
-    rights = ("--reuid=reconciler", "--regid=reconciler", "--clear-groups", "--bounding-set=-all,+dac_read_search")
+    rights = (
+        "--reuid=reconciler",
+        "--regid=reconciler",
+        "--clear-groups",
+        "--bounding-set=-all,+dac_read_search",
+    )
     caps = ("--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search")
     command = ("reconciler", "drift", SPEC, "--commit", "main", "--json")
     booted.run("install", "-d", "-m", "0777", "/run/traces")
@@ -460,7 +541,9 @@ def test_a_check_for_drift_makes_no_mutating_system_call(booted: BootedHost) -> 
 
 
 def as_cron(host: BootedHost, name: str) -> tuple[int, str]:
-    """Run a file of cron's as cron does: its variables, its shell, nothing else; exit code and what cron would mail."""
+    """Run a file of cron's as cron does: its variables, its shell, nothing else; exit code and what cron
+    would mail.
+    """
     lines = [line for line in host.read(f"/etc/cron.d/{name}").splitlines() if not line.startswith("#")]
     variables = [line.replace('"', "") for line in lines if "=" in line.split(" ")[0]]
     command = lines[-1].split("root ", 1)[1].replace("\\%", "%")
@@ -470,7 +553,9 @@ def as_cron(host: BootedHost, name: str) -> tuple[int, str]:
 
 
 def test_under_cron_the_same(booted: BootedHost) -> None:
-    """In cron's bare environment the committed change is applied, drift is told and repaired, and only failures are mailed."""
+    """In cron's bare environment the committed change is applied, drift is told and repaired, and only
+    failures are mailed.
+    """
     commit(booted, spec())
     install(booted, "--scheduler", "cron")
     booted.run("sh", "-c", "sed 's/ root / /' /etc/cron.d/reconciler-apply > /root/judged")
@@ -514,4 +599,7 @@ def test_from_the_timer_to_cron_and_back(booted: BootedHost) -> None:
     install(booted)
 
     assert (False, True) == cron
-    assert ("active", False) == (booted.active("reconciler-apply.timer"), booted.exists("/etc/cron.d/reconciler-apply"))
+    assert ("active", False) == (
+        booted.active("reconciler-apply.timer"),
+        booted.exists("/etc/cron.d/reconciler-apply"),
+    )

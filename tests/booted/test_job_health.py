@@ -49,7 +49,9 @@ def told(host: BootedHost, *names: str) -> dict[str, tuple[int, str]]:
 
 
 def test_a_job_that_is_not_well(booted: BootedHost) -> None:
-    """Well at first; then an archive of sixty days, runs that failed, a disk that is not mounted: each is told everywhere."""
+    """Well at first; then an archive of sixty days, runs that failed, a disk that is not mounted: each is
+    told everywhere.
+    """
     booted.run("/bin/sh", "-euc", "mkdir /data; echo x > /data/x; touch /ok")
     booted.write(SPEC, HOST)
     booted.reconciler("apply", SPEC, "--auto-approve")
@@ -63,7 +65,10 @@ def test_a_job_that_is_not_well(booted: BootedHost) -> None:
     booted.run("python3", "-c", OLDER)
     old = told(booted)
     for name in ("status", "doctor", "health", "nagios", "json", "list"):
-        assert "the newest good archive is 60d old, and max_age is 1d 2h" in " ".join(old[name][1].split()), (name, old[name])
+        assert "the newest good archive is 60d old, and max_age is 1d 2h" in " ".join(old[name][1].split()), (
+            name,
+            old[name],
+        )
     assert {"doctor": 2, "health": 2, "nagios": 2, "json": 2, "prometheus": 2} == {
         name: code for name, (code, _) in old.items() if code and name != "status"
     }
@@ -73,7 +78,11 @@ def test_a_job_that_is_not_well(booted: BootedHost) -> None:
     assert 'reconciler_backup_max_age_seconds{job="backups.d"} 93600' in old["prometheus"][1]
     assert "Traceback" not in str(old)
 
-    booted.run("/bin/sh", "-c", "rm /ok; mv /data /away; systemctl start t.service; systemctl start backup-d.service; true")
+    booted.run(
+        "/bin/sh",
+        "-c",
+        "rm /ok; mv /data /away; systemctl start t.service; systemctl start backup-d.service; true",
+    )
     failed = told(booted, "status", "doctor", "nagios", "json")
     for name in ("status", "doctor", "nagios"):
         assert "backups.d" in failed[name][1], (name, failed[name])
@@ -85,9 +94,22 @@ def test_a_job_that_is_not_well(booted: BootedHost) -> None:
     assert data["healthy"] is False
 
     # The remedy: what failed is mended, and works again.
-    booted.run("/bin/sh", "-euc", "mv /away /data; touch /ok; systemctl start t.service; systemctl start backup-d.service")
+    booted.run(
+        "/bin/sh",
+        "-euc",
+        "mv /away /data; touch /ok; systemctl start t.service; systemctl start backup-d.service",
+    )
     assert "No findings." in told(booted, "doctor")["doctor"][1]
-    unread = booted.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "reconciler", "service", "health", check=False)
+    unread = booted.run(
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "reconciler",
+        "service",
+        "health",
+        check=False,
+    )
     assert (3, True) == (unread.returncode, "? backups.d: " in unread.stdout), unread
 
 
@@ -97,7 +119,9 @@ def test_figures_and_news_of_jobs(booted: BootedHost) -> None:
     booted.write("/usr/local/bin/tell", "#!/bin/sh\ncat >> /root/told\n", "0755")
     booted.write(SPEC, HOST)
     metrics = "/var/lib/prometheus/reconciler.prom"
-    booted.reconciler("install", SPEC, "--metrics", metrics, "--notify", "command:/usr/local/bin/tell", "--auto-approve")
+    booted.reconciler(
+        "install", SPEC, "--metrics", metrics, "--notify", "command:/usr/local/bin/tell", "--auto-approve"
+    )
     booted.run("systemctl", "start", "reconciler-apply.service")
     booted.reconciler("backup", "run", "d")
     booted.run("python3", "-c", OLDER)

@@ -1,4 +1,6 @@
-"""Options of keys: what a spec may say is what this sshd takes, and what it would skip a key for is refused."""
+"""Options of keys: what a spec may say is what this sshd takes, and what it would
+skip a key for is refused.
+"""
 
 from __future__ import annotations
 
@@ -78,9 +80,15 @@ def host(request: pytest.FixtureRequest) -> Iterator[BootedHost]:
     with BootedHost(suite=request.param) as booted:
         booted.run("useradd", "--create-home", "--shell", "/bin/sh", "alice")
         booted.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/key")
-        booted.run("sh", "-euc", "install -d -o alice -g alice -m 0700 /home/alice/.ssh; systemctl start ssh.service")
+        booted.run(
+            "sh", "-euc", "install -d -o alice -g alice -m 0700 /home/alice/.ssh; systemctl start ssh.service"
+        )
         if request.param == "trixie":  # whose sshd makes who failed wait
-            booted.run("sh", "-euc", "echo PerSourcePenalties no >/etc/ssh/sshd_config.d/x.conf; systemctl restart ssh.service")
+            booted.run(
+                "sh",
+                "-euc",
+                "echo PerSourcePenalties no >/etc/ssh/sshd_config.d/x.conf; systemctl restart ssh.service",
+            )
         yield booted
 
 
@@ -94,7 +102,10 @@ def logs_in(host: BootedHost, options: str) -> bool:
 def _enters(host: BootedHost) -> bool:
     said = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes")
     words = [word for option in said for word in ("-o", option)]
-    return host.run("ssh", *words, "-i", "/root/key", "alice@127.0.0.1", "id", "-un", check=False).stdout == "alice\n"
+    return (
+        host.run("ssh", *words, "-i", "/root/key", "alice@127.0.0.1", "id", "-un", check=False).stdout
+        == "alice\n"
+    )
 
 
 def accepted(options: str) -> bool:
@@ -118,12 +129,16 @@ def judged(options: str, key: str) -> bool:
     """Whether the guard and Access think that the key lets in: a forced command is no flaw."""
     settings = in_force((), Login("alice", frozenset()))
     line = read(f"{options} {key}")
-    return line is not None and not KeyJudge(settings, Origin(), 0, frozenset(), _Services(TreeHost("/", state="/nowhere"))).refusal(line)
+    return line is not None and not KeyJudge(
+        settings, Origin(), 0, frozenset(), _Services(TreeHost("/", state="/nowhere"))
+    ).refusal(line)
 
 
 @pytest.mark.booted
 def test_options_are_taken_as_sshd_takes_them(host: BootedHost) -> None:
-    """What is accepted here lets somebody in, and what sshd skips the key for is refused, but for names that another host may have."""
+    """What is accepted here lets somebody in, and what sshd skips the key for is refused, but for names that
+    another host may have.
+    """
     host.write("/etc/services", KNOWN)
     taken = {options: logs_in(host, options) for options in (*TAKEN, *SKIPPED)}
     key = host.read("/root/key.pub")
@@ -136,14 +151,26 @@ def test_options_are_taken_as_sshd_takes_them(host: BootedHost) -> None:
 
 @pytest.mark.booted
 def test_names_of_ports_are_the_hosts(host: BootedHost) -> None:
-    """A key with a port by name logs in where the host knows the name; where it does not, the plan says so, also of a key that changes."""
+    """A key with a port by name logs in where the host knows the name; where it does not, the plan says so,
+    also of a key that changes.
+    """
     host.write("/etc/services", KNOWN)
     key, told = host.read("/root/key.pub").strip(), []
     for port in ("domain", "syslog", "nothing", "http"):
-        spec = {"version": 1, "host": "testhost", "ssh_keys": {"alice": {"exactly": [{"key": key, "permit_open": [f"h:{port}"]}]}}}
+        spec = {
+            "version": 1,
+            "host": "testhost",
+            "ssh_keys": {"alice": {"exactly": [{"key": key, "permit_open": [f"h:{port}"]}]}},
+        }
         host.write("/root/host.yaml", json.dumps(spec))
         planned = host.reconciler("plan", "/root/host.yaml", "--allow", "lock-out:alice").stdout
         host.reconciler("apply", "/root/host.yaml", "--auto-approve", "--adopt", "--allow", "lock-out:alice")
-        told.append((f"has the port {port}, and /etc/services names no such TCP service" not in " ".join(planned.split()), _enters(host)))
+        told.append(
+            (
+                f"has the port {port}, and /etc/services names no such TCP service"
+                not in " ".join(planned.split()),
+                _enters(host),
+            )
+        )
 
     assert told == [(True, True), (False, False), (False, False), (True, True)]

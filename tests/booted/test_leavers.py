@@ -1,4 +1,6 @@
-"""People who leave a real Debian: what they could use is gone or shut, judged by ssh, passwd, chage, loginctl, crontab and atq."""
+"""People who leave a real Debian: what they could use is gone or shut, judged by ssh, passwd, chage,
+loginctl, crontab and atq.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,17 @@ pytestmark = pytest.mark.booted
 SPEC = "/root/host.yaml"
 PACKAGES = ("at", "libpam-systemd", "libnss-extrausers")
 HEAD = "version: 1\nhost: testhost\n"
-SSH = ("ssh", "-i", "/root/key", "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR")
+SSH = (
+    "ssh",
+    "-i",
+    "/root/key",
+    "-o",
+    "StrictHostKeyChecking=no",
+    "-o",
+    "BatchMode=yes",
+    "-o",
+    "LogLevel=ERROR",
+)
 PREPARE = """
 set -e
 mkdir -p /root/.ssh /run/sshd /etc/ssh/keys
@@ -97,7 +109,9 @@ def traces(host: BootedHost, name: str, uid: str) -> list[str]:
 
 
 def check_leavers(host: BootedHost) -> None:
-    """A person made by hand is deleted only when that is asked for, and leaves nothing that the next one of the name could have."""
+    """A person made by hand is deleted only when that is asked for, and leaves nothing that the next one of
+    the name could have.
+    """
     host.run("useradd", "--create-home", "--shell", "/bin/bash", "eve")
     uid = host.getent("passwd", "eve")[2]
     furnish(host, "eve")
@@ -130,19 +144,27 @@ def check_leavers(host: BootedHost) -> None:
     assert ["/var/mail/eve"] == traces(host, "eve", uid)
     assert ("600", "root") == (host.stat("/var/mail/eve").mode, host.stat("/var/mail/eve").owner)
     assert "" == host.run("atq").stdout
-    assert "eve" not in host.run("loginctl", "list-sessions").stdout + host.read("/etc/subuid") + host.read("/etc/subgid")
+    assert "eve" not in host.run("loginctl", "list-sessions").stdout + host.read("/etc/subuid") + host.read(
+        "/etc/subgid"
+    )
     apply(host, "users: {eve: {state: absent, home: keep}}\n")
     assert "No changes" in plan(host)
-    host.run("useradd", "--create-home", "--shell", "/bin/bash", "--badname", "--home-dir", "/home/eve2", "eve")
+    host.run(
+        "useradd", "--create-home", "--shell", "/bin/bash", "--badname", "--home-dir", "/home/eve2", "eve"
+    )
 
-    assert "users.eve exists on the host, is not ours" in plan(host, 3), "the short way to no changes looks for it too"
+    assert "users.eve exists on the host, is not ours" in plan(host, 3), (
+        "the short way to no changes looks for it too"
+    )
     assert not can_log_in(host, "eve")
     assert host.run("sudo", "-n", "-l", "-U", "eve").stdout.find("NOPASSWD") < 0
     host.run("userdel", "--remove", "eve", check=False)
 
 
 def test_a_person_who_was_never_ours_is_deleted_when_asked_for(debian: BootedHost) -> None:
-    """Refused without adoption (exit 3), each step in the plan, and nothing is left for the next one of the name."""
+    """Refused without adoption (exit 3), each step in the plan, and nothing is left for the next one of the
+    name.
+    """
     check_leavers(debian)
 
 
@@ -152,7 +174,9 @@ def test_the_same_on_debian_13(trixie: BootedHost) -> None:
 
 
 def test_one_of_ours_is_shut_before_anything_else(debian: BootedHost) -> None:
-    """A service of his keeps the account there, shut; then it goes, and its kept home goes when the spec says so later."""
+    """A service of his keeps the account there, shut; then it goes, and its kept home goes when the spec says
+    so later.
+    """
     others = "  bob: {}\n  carl: {}\n"
     apply(debian, "users:\n  foo: {shell: /bin/bash, sudo: [{run: ALL, password: false}]}\n" + others)
     debian.run("sh", "-c", 'echo "foo:secret" | chpasswd')
@@ -179,10 +203,14 @@ def test_one_of_ours_is_shut_before_anything_else(debian: BootedHost) -> None:
 
 
 def test_a_disabled_account_runs_nothing(debian: BootedHost) -> None:
-    """Its sessions end, with a shell by sudo among them, and do not come back; a service is left and named; it is state, not an event."""
+    """Its sessions end, with a shell by sudo among them, and do not come back; a service is left and named;
+    it is state, not an event.
+    """
     others = "  bob: {}\n  carl: {}\n"
     there = "users:\n  dora: {shell: /bin/bash, sudo: [{run: ALL, password: false}]}\n" + others
-    shut = "users:\n  dora: {state: disabled, shell: /bin/bash, sudo: [{run: ALL, password: false}]}\n" + others
+    shut = (
+        "users:\n  dora: {state: disabled, shell: /bin/bash, sudo: [{run: ALL, password: false}]}\n" + others
+    )
     apply(debian, there)
     furnish(debian, "dora")
     log_in(debian, "dora")
@@ -201,18 +229,24 @@ def test_a_disabled_account_runs_nothing(debian: BootedHost) -> None:
     assert "lingers: true -> false" in plan(debian, 2)
     apply(debian, shut)
     assert not debian.exists("/var/lib/systemd/linger/dora")
-    assert debian.run("crontab", "-l", "-u", "dora").stdout, "a crontab is data, and cron runs nothing of an expired account"
+    assert debian.run("crontab", "-l", "-u", "dora").stdout, (
+        "a crontab is data, and cron runs nothing of an expired account"
+    )
     debian.run("systemctl", "stop", "doras.service")
     apply(debian, there)
     assert can_log_in(debian, "dora")
 
 
 def test_a_person_leaves_together_with_the_own_group(debian: BootedHost) -> None:
-    """Of the same name or another: the account is disabled, its group stays and is forgotten, the counts of plan and apply are equal."""
+    """Of the same name or another: the account is disabled, its group stays and is forgotten, the counts of
+    plan and apply are equal.
+    """
     rest = "users:\n  bob: {}\n  carl: {}\n  dora: {}\n"
     apply(debian, "groups: {ml: {}, gina: {}}\n" + rest + "  hans: {group: ml}\n  gina: {group: gina}\n")
     debian.write(SPEC, HEAD + rest)
-    counted = next(line for line in debian.reconciler("plan", SPEC).stdout.splitlines() if line.startswith("Plan:"))
+    counted = next(
+        line for line in debian.reconciler("plan", SPEC).stdout.splitlines() if line.startswith("Plan:")
+    )
     told = apply(debian, rest)
 
     assert "0 to add, 2 to change, 0 to destroy" in counted
@@ -226,7 +260,9 @@ def test_a_person_leaves_together_with_the_own_group(debian: BootedHost) -> None
 
 
 def test_one_number_for_two_accounts_is_a_rename(debian: BootedHost) -> None:
-    """Nothing is done of it, and what the message says to type makes it so; the new name has the files of the old one."""
+    """Nothing is done of it, and what the message says to type makes it so; the new name has the files of the
+    old one.
+    """
     rest = "users:\n  bob: {}\n  carl: {}\n  dora: {}\n"
     apply(debian, rest + "  old: {uid: 2001, sudo: [{run: [/usr/bin/id], password: false}]}\n")
     debian.write("/home/old/mine", "x\n")
@@ -255,7 +291,9 @@ def test_one_number_for_two_accounts_is_a_rename(debian: BootedHost) -> None:
 
 
 def test_what_needs_an_account_that_is_to_go_is_refused(debian: BootedHost) -> None:
-    """Keys, a file, a service and a job of an account that the same spec lets go: both places are named, and nothing is done."""
+    """Keys, a file, a service and a job of an account that the same spec lets go: both places are named, and
+    nothing is done.
+    """
     key = debian.read("/root/key.pub").strip()
     for section in (
         f"ssh_keys: {{gone: ['{key}']}}\n",
@@ -272,7 +310,9 @@ def test_what_needs_an_account_that_is_to_go_is_refused(debian: BootedHost) -> N
 
 
 def test_sessions_end_where_logind_knows_none(booted: BootedHost) -> None:
-    """Without libpam-systemd too: a shell, what it left behind, and root's by sudo end; a service and another's session go on."""
+    """Without libpam-systemd too: a shell, what it left behind, and root's by sudo end; a service and
+    another's session go on.
+    """
     booted.run("sh", "-c", PREPARE)
     others = "  bob: {}\n  carl: {shell: /bin/bash, ssh_keys: [KEY], sudo: [{run: ALL, password: false}]}\n"
     others = others.replace("KEY", booted.read("/root/key.pub").strip())
@@ -283,23 +323,35 @@ def test_sessions_end_where_logind_knows_none(booted: BootedHost) -> None:
     log_in(booted, "carl")
     booted.popen(*SSH, "-tt", "ivan@127.0.0.1", "exec sudo -n -i sleep 200000")
     booted.run(*SSH, "ivan@127.0.0.1", "trap '' HUP; nohup sleep 400000 > /dev/null 2>&1 &")
-    booted.run("sh", "-c", "until pgrep -u root -f 'sleep 200000' && pgrep -f 'sleep 400000'; do sleep 0.05; done")
+    booted.run(
+        "sh", "-c", "until pgrep -u root -f 'sleep 200000' && pgrep -f 'sleep 400000'; do sleep 0.05; done"
+    )
     booted.run("systemd-run", "--unit=ivans", "--property=User=ivan", "sleep", "300000")
     assert "ivan" not in booted.run("loginctl", "list-sessions", check=False).stdout
     apply(booted, there.replace("ivan: {", "ivan: {state: disabled, "))
 
     left = booted.run("pgrep", "-a", "-x", "sleep", check=False).stdout.splitlines()
-    assert ["sleep 100000", "sleep 300000"] == sorted(line.split(" ", 1)[1].replace("/usr/bin/", "") for line in left)
+    assert ["sleep 100000", "sleep 300000"] == sorted(
+        line.split(" ", 1)[1].replace("/usr/bin/", "") for line in left
+    )
     assert "carl" == booted.run("ps", "-o", "user=", "-C", "sleep").stdout.split()[0]
     assert "No changes" in plan(booted)
 
 
 def test_what_a_plan_counts_is_what_an_apply_does(debian: BootedHost) -> None:
-    """Also where the account itself is blocked: its key and its sudo rule are taken back all the same, and the plan says so."""
+    """Also where the account itself is blocked: its key and its sudo rule are taken back all the same, and
+    the plan says so.
+    """
     rest = "users:\n  bob: {}\n  carl: {}\n  dora: {}\n"
     key = debian.read("/root/key.pub").strip()
     rights = f"ssh_keys: ['{key}'], sudo: [{{run: ALL, password: false}}]"
-    apply(debian, rest + f"  kate: {{uid: 4001, shell: /bin/bash, {rights}}}\n", "--adopt", "--allow", "many-destroyed")
+    apply(
+        debian,
+        rest + f"  kate: {{uid: 4001, shell: /bin/bash, {rights}}}\n",
+        "--adopt",
+        "--allow",
+        "many-destroyed",
+    )
 
     assert can_log_in(debian, "kate")
     debian.write(SPEC, HEAD + rest + "  kate: {uid: 4002, shell: /bin/bash}\n")

@@ -1,4 +1,6 @@
-"""Doors that a leaver keeps, tried on a real Debian: the plan tells each before it, and ssh, systemctl and the apply say that it is so."""
+"""Doors that a leaver keeps, tried on a real Debian: the plan tells each before it, and ssh, systemctl and
+the apply say that it is so.
+"""
 
 from __future__ import annotations
 
@@ -50,11 +52,15 @@ def told(host: BootedHost, spec: str, *words: str) -> str:
 
 
 def test_what_a_leaver_keeps_is_told_before(debian: BootedHost) -> None:
-    """The key in another account that is root, the second account of the number, and the unit for which the account cannot go."""
+    """The key in another account that is root, the second account of the number, and the unit for which the
+    account cannot go.
+    """
     spec = "users: {leo: {state: absent, home: keep}}\n"
     plan = told(debian, spec, "plan")
 
-    assert "of leo still lets in as boss, who becomes root, from /home/boss/.ssh/authorized_keys" in plan, plan
+    assert "of leo still lets in as boss, who becomes root, from /home/boss/.ssh/authorized_keys" in plan, (
+        plan
+    )
     assert "leo2 has the number" in plan
     assert "leosvc.service runs as leo: leo cannot go while it runs, and the apply will fail" in plan
     applied = told(debian, spec, "apply", "--auto-approve")
@@ -70,4 +76,6 @@ def test_a_key_behind_a_link_is_told(debian: BootedHost) -> None:
     plan = told(debian, f"users: {{alice: {{ssh_keys: {{exactly: ['{OTHER}']}}}}}}\n", "plan")
 
     assert can_log_in(debian, "alice")
-    assert "sshd takes it for alice from /home/alice/.ssh/authorized_keys, and no apply takes it away" in plan, plan
+    assert (
+        "sshd takes it for alice from /home/alice/.ssh/authorized_keys, and no apply takes it away" in plan
+    ), plan

@@ -1,4 +1,6 @@
-"""What a leaver could leave to the next account of the same name or number, and which doors open for a disabled one: tried live."""
+"""What a leaver could leave to the next account of the same name or number, and which doors open for a
+disabled one: tried live.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +30,19 @@ NAMED = {
     "/etc/sudoers.d/zz-team": "root2, {0} ALL=(ALL) NOPASSWD: ALL\n",
     "/etc/ssh/sshd_config.d/allow.conf": "AllowUsers root2 {0}\n",
     "/etc/cron.d/team": "# about somebody else\n0 0 1 1 * {0} true\n",
-    "/etc/polkit-1/rules.d/50-team.rules": 'polkit.addRule(function(a, s) {{ if (s.user == "{0}") return "yes"; }});\n',
-    "/etc/dbus-1/system.d/team.conf": '<busconfig><policy user="{0}"><allow own="org.x"/></policy></busconfig>\n',
+    "/etc/polkit-1/rules.d/50-team.rules": (
+        'polkit.addRule(function(a, s) {{ if (s.user == "{0}") return "yes"; }});\n'
+    ),
+    "/etc/dbus-1/system.d/team.conf": (
+        '<busconfig><policy user="{0}"><allow own="org.x"/></policy></busconfig>\n'
+    ),
     "/etc/udev/rules.d/99-team.rules": 'KERNEL=="nothing", OWNER="{0}"\n',
 }
 OWNED = ("/tmp/theirs", "/var/tmp/theirs", "/dev/shm/theirs")
-NOT_NAMED = {"/etc/cron.d/other": "# eve had this\n0 0 1 1 * evelyn true\n", "/etc/sudoers.d/zz-eve2": "# eve\neve2 ALL=/bin/true\n"}
+NOT_NAMED = {
+    "/etc/cron.d/other": "# eve had this\n0 0 1 1 * evelyn true\n",
+    "/etc/sudoers.d/zz-eve2": "# eve\neve2 ALL=/bin/true\n",
+}
 
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
@@ -56,7 +65,9 @@ def _as(host: BootedHost, name: str, command: str) -> bool:
 
 
 def test_nothing_works_for_the_next_account_of_the_number(debian: BootedHost) -> None:
-    """Mail in a directory is closed, tickets of sudo go; what names the account or belongs to it elsewhere is told before it goes."""
+    """Mail in a directory is closed, tickets of sudo go; what names the account or belongs to it elsewhere is
+    told before it goes.
+    """
     _person(debian, "eve")
     for path, text in {**NAMED, **NOT_NAMED}.items():
         debian.run("mkdir", "-p", path.rpartition("/")[0])
@@ -68,7 +79,9 @@ def test_nothing_works_for_the_next_account_of_the_number(debian: BootedHost) ->
     warned = told.partition("something stays of an account that goes")[2].partition("rule = left-behind")[0]
     assert f"{len(NAMED) - 5} more name eve: whoever is called so next has that" in warned
     assert f"belong to uid {UID}" in warned
-    assert all(path in warned for path in (*OWNED, "/etc/cron.allow", "/etc/at.allow", "/etc/sudoers.d/zz-team")), warned
+    assert all(
+        path in warned for path in (*OWNED, "/etc/cron.allow", "/etc/at.allow", "/etc/sudoers.d/zz-team")
+    ), warned
     assert "set mode and owner of /var/mail/eve" in told
     assert "remove /run/sudo/ts/" in told
     assert "" == debian.run("ls", "/run/sudo/ts").stdout
@@ -98,7 +111,9 @@ def test_nothing_works_for_the_next_account_of_the_number(debian: BootedHost) ->
 def test_no_door_opens_for_a_disabled_account(debian: BootedHost) -> None:
     """Key, password, su, sudo with a fresh ticket, cron, at, lingering: nothing of it works or runs."""
     _person(debian, "eve")
-    debian.run("sh", "-c", "runuser -u eve -- sh -c 'echo touch /tmp/at-ran | at -M now + 1 minute' 2>/dev/null")
+    debian.run(
+        "sh", "-c", "runuser -u eve -- sh -c 'echo touch /tmp/at-ran | at -M now + 1 minute' 2>/dev/null"
+    )
     assert _as(debian, "eve", "sudo -n true"), "the ticket is good"
     apply(debian, "users: {eve: {state: disabled, shell: /bin/bash}, carl: {shell: /bin/bash}}\n", "--adopt")
     debian.run("rm", "-f", "/tmp/cron-eve", "/tmp/at-eve")

@@ -1,4 +1,6 @@
-"""Directories of the system on another disk, by links, on a booted Debian: what is given there would be root's path or crontab."""
+"""Directories of the system on another disk, by links, on a booted Debian: what is given there would be
+root's path or crontab.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,12 @@ def test_what_a_link_makes_the_systems_is_given_to_nobody(booted: BootedHost) ->
         code, said = planned(directories={path: {"owner": "ann", "mode": "0755"}})
         assert (3, True) == (code, "path must not be given away" in said), (path, said)
 
-    code, said = planned(files={"/data/var/spool/cron/crontabs/root": {"content": "* * * * * /home/ann/run\n", "mode": "0600"}})
-    assert said.startswith("ann becomes root (root runs /home/ann/run because of /var/spool/cron/crontabs/root; ann owns "), said
+    code, said = planned(
+        files={"/data/var/spool/cron/crontabs/root": {"content": "* * * * * /home/ann/run\n", "mode": "0600"}}
+    )
+    assert said.startswith(
+        "ann becomes root (root runs /home/ann/run because of /var/spool/cron/crontabs/root; ann owns "
+    ), said
 
     # What is said is so: root's login looks there for programs, and crontab reads there.
     host.write("/data/usr/local/sbin/tool", "#!/bin/sh\necho here\n", "0755")

@@ -1,4 +1,6 @@
-"""Watched and environment files behind links, in directories and by pattern, on a real systemd: each change restarts, once."""
+"""Watched and environment files behind links, in directories and by pattern, on a real systemd: each change
+restarts, once.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ def lives(host: BootedHost) -> dict[str, object]:
 
 
 def check_what_is_followed(host: BootedHost) -> None:
-    """Each change restarts exactly those that read what has changed; the plan before says so, the plan after is empty."""
+    """Each change restarts exactly those that read what has changed; the plan before says so, the plan after
+    is empty.
+    """
     host.run("sh", "-c", FURNISH)
     host.write(SPEC, SPEC_TEXT)
     apply(host)
@@ -74,20 +78,27 @@ def check_what_is_followed(host: BootedHost) -> None:
         restarted = {name for name, life in lives(host).items() if life != before[name]}
 
         assert (script, expected) == (script, restarted)
-        assert expected == {name for name in NAMES if f"restart {name}.service" in shown or f" {name}.service," in shown}, shown
+        assert expected == {
+            name for name in NAMES if f"restart {name}.service" in shown or f" {name}.service," in shown
+        }, shown
         assert "No changes." in plan(host), script
 
 
 def test_links_directories_and_patterns_are_followed(booted: BootedHost) -> None:
-    """What a link leads to, the link itself, the files of a directory, and what matches a pattern count as configuration."""
+    """What a link leads to, the link itself, the files of a directory, and what matches a pattern count as
+    configuration.
+    """
     check_what_is_followed(booted)
 
 
 def test_what_the_same_apply_writes_behind_a_link(booted: BootedHost) -> None:
-    """A declared file that a service reaches through a link, in a directory or by a pattern restarts it in the apply that writes it."""
+    """A declared file that a service reaches through a link, in a directory or by a pattern restarts it in
+    the apply that writes it.
+    """
     booted.run("sh", "-c", FURNISH)
     files = "files:\n" + "".join(
-        f'  {path}: {{content: "A={{}}\\n", mode: "0644", adopt: true}}\n' for path in ("/opt/r1/env", "/etc/x.d/z.env")
+        f'  {path}: {{content: "A={{}}\\n", mode: "0644", adopt: true}}\n'
+        for path in ("/opt/r1/env", "/etc/x.d/z.env")
     )
     booted.write(SPEC, SPEC_TEXT + files.replace("{}", "1"))
     apply(booted)
@@ -103,15 +114,29 @@ def test_what_the_same_apply_writes_behind_a_link(booted: BootedHost) -> None:
 
 
 def test_a_link_that_a_user_controls(booted: BootedHost) -> None:
-    """Root is not led by it: the plan says in each run that changes behind it are not seen, and nothing behind it is read."""
+    """Root is not led by it: the plan says in each run that changes behind it are not seen, and nothing
+    behind it is read.
+    """
     booted.run("useradd", "--create-home", "mallory")
-    booted.run("sh", "-c", "ln -s /etc/shadow /home/mallory/env; chown -h mallory /home/mallory/env; mkdir -m 777 /srv/open")
     booted.run(
-        "sh", "-c", "echo A=1 > /etc/real.env; ln -s /etc/real.env /srv/open/env; mkdir /etc/dir.d; ln -s /home/mallory/env /etc/dir.d/x"
+        "sh",
+        "-c",
+        "ln -s /etc/shadow /home/mallory/env; chown -h mallory /home/mallory/env; mkdir -m 777 /srv/open",
+    )
+    booted.run(
+        "sh",
+        "-c",
+        "echo A=1 > /etc/real.env; ln -s /etc/real.env /srv/open/env; mkdir /etc/dir.d; ln -s"
+        " /home/mallory/env /etc/dir.d/x",
     )
     services = "".join(
         f"  {name}: {{exec_start: [/bin/sleep, infinity], watch: [{path}]}}\n"
-        for name, path in (("his", "/home/mallory/env"), ("open", "/srv/open/env"), ("inside", "/etc/dir.d"), ("plain", "/etc/real.env"))
+        for name, path in (
+            ("his", "/home/mallory/env"),
+            ("open", "/srv/open/env"),
+            ("inside", "/etc/dir.d"),
+            ("plain", "/etc/real.env"),
+        )
     )
     booted.write(SPEC, f"version: 1\nhost: testhost\nservices:\n{services}")
     apply(booted)
@@ -124,7 +149,11 @@ def test_a_link_that_a_user_controls(booted: BootedHost) -> None:
     assert "The link /srv/open/env is in /srv/open, writable for everybody" in shown
     assert "changes of /etc/dir.d are not seen" in shown
     assert "changes of /etc/real.env" not in shown
-    known = booted.read("/var/lib/reconciler/processes.json") if booted.exists("/var/lib/reconciler/processes.json") else ""
+    known = (
+        booted.read("/var/lib/reconciler/processes.json")
+        if booted.exists("/var/lib/reconciler/processes.json")
+        else ""
+    )
     assert "shadow" not in known.replace("link:/home/mallory/env:/etc/shadow", "")
 
 
@@ -134,11 +163,17 @@ def test_a_snapshot_follows_too(booted: BootedHost) -> None:
     booted.write(SPEC, SPEC_TEXT)
     for _ in range(2):
         apply(booted)
-    for script in ("true", "echo A=9 > /opt/r1/env; echo Y=1 > /etc/x.d/b.env", "ln -sfn /opt/r2 /opt/current"):
+    for script in (
+        "true",
+        "echo A=9 > /opt/r1/env; echo Y=1 > /etc/x.d/b.env",
+        "ln -sfn /opt/r2 /opt/current",
+    ):
         booted.run("sh", "-c", script)
         here = booted.reconciler("plan", SPEC, "--json", check=False).stdout
         booted.reconciler("snapshot", "--out", "/root/snapshot.json")
-        there = booted.reconciler("plan", SPEC, "--snapshot", "/root/snapshot.json", "--json", check=False).stdout
+        there = booted.reconciler(
+            "plan", SPEC, "--snapshot", "/root/snapshot.json", "--json", check=False
+        ).stdout
 
         assert _told(here) == _told(there)
 

@@ -1,4 +1,6 @@
-"""The lock-out guard against a real sshd and a real sudo: what it refuses really locks out, and what it lets through leaves a way in."""
+"""The lock-out guard against a real sshd and a real sudo: what it refuses really locks out, and what it lets
+through leaves a way in.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,16 @@ import pytest
 from tests.booted.booted import BootedHost
 from tests.breaking import some
 from tests.case import full
-from tests.policy.lockout_plans import BASE, DROP_IN, LET_THROUGH, REFUSED, LockPlan, with_carol, with_file, with_user
+from tests.policy.lockout_plans import (
+    BASE,
+    DROP_IN,
+    LET_THROUGH,
+    REFUSED,
+    LockPlan,
+    with_carol,
+    with_file,
+    with_user,
+)
 
 SPEC = "/root/host.yaml"
 PEOPLE = ("alice", "bob", "carol")
@@ -78,10 +89,21 @@ def restart(host: BootedHost) -> None:
 
 def becomes_root(host: BootedHost, name: str) -> bool:
     """Whether a real login with the account's key becomes root; root's key is alice's."""
-    options = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "ConnectTimeout=10")
+    options = (
+        "BatchMode=yes",
+        "StrictHostKeyChecking=no",
+        "UserKnownHostsFile=/dev/null",
+        "IdentitiesOnly=yes",
+        "ConnectTimeout=10",
+    )
     words = [word for option in options for word in ("-o", option)]
     key, command = ("alice", ("id", "-u")) if name == "root" else (name, ("sudo", "-n", "id", "-u"))
-    return host.run("ssh", *words, "-i", f"/root/key-{key}", f"{name}@127.0.0.1", *command, check=False).stdout.strip() == "0"
+    return (
+        host.run(
+            "ssh", *words, "-i", f"/root/key-{key}", f"{name}@127.0.0.1", *command, check=False
+        ).stdout.strip()
+        == "0"
+    )
 
 
 def test_there_are_enough_live_plans() -> None:
@@ -92,18 +114,26 @@ def test_there_are_enough_live_plans() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("plans", _chunks(REFUSED), ids=lambda plans: plans[0].name)
 def test_what_is_refused_locks_out(plans: tuple[LockPlan, ...], host: BootedHost) -> None:
-    """Somebody gets in and becomes root; the plan is refused and nothing is done; with the flag it is done, and nobody gets in any more."""
+    """Somebody gets in and becomes root; the plan is refused and nothing is done; with the flag it is done,
+    and nobody gets in any more.
+    """
     for plan in plans:
         prepare(host, plan)
         before = {name: becomes_root(host, name) for name in plan.lost}
         refused, said = apply(host, plan.spec)
         still = {name: becomes_root(host, name) for name in plan.lost}
-        done, told = apply(host, plan.spec, *(word for name in plan.lost for word in ("--allow", f"lock-out:{name}")))
+        done, told = apply(
+            host, plan.spec, *(word for name in plan.lost for word in ("--allow", f"lock-out:{name}"))
+        )
         restart(host)
         after = {name: becomes_root(host, name) for name in (*PEOPLE, "root")}
 
         assert dict.fromkeys(plan.lost, True) == before, plan.name
-        assert (refused, "would lock out" in said, plan.why in said) == (3, True, True), f"{plan.name}: {said}"
+        assert (refused, "would lock out" in said, plan.why in said) == (
+            3,
+            True,
+            True,
+        ), f"{plan.name}: {said}"
         assert before == still, plan.name
         assert done == 0, f"{plan.name}: {told}"
         assert dict.fromkeys((*PEOPLE, "root"), False) == after, plan.name
@@ -123,8 +153,15 @@ def test_what_is_let_through_leaves_a_way_in(plans: tuple[LockPlan, ...], host: 
 
 
 def over_ssh(host: BootedHost, name: str, *command: str) -> tuple[int, str]:
-    """The exit code and the output of a command of root's that somebody runs with sudo through a real login."""
-    options = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes")
+    """The exit code and the output of a command of root's that somebody runs with
+    sudo through a real login.
+    """
+    options = (
+        "BatchMode=yes",
+        "StrictHostKeyChecking=no",
+        "UserKnownHostsFile=/dev/null",
+        "IdentitiesOnly=yes",
+    )
     words = [word for option in options for word in ("-o", option)]
     argv = ["ssh", *words, "-i", f"/root/key-{name}", f"{name}@127.0.0.1", "sudo", "-n", *command]
     done = host.run(*argv, check=False)
@@ -132,7 +169,9 @@ def over_ssh(host: BootedHost, name: str, *command: str) -> tuple[int, str]:
 
 
 def test_who_applies_and_what_sshd_says(host: BootedHost) -> None:
-    """Who came by ssh and sudo keeps that; sshd itself is asked, and a plan writes nothing for it; a rollback is guarded too."""
+    """Who came by ssh and sudo keeps that; sshd itself is asked, and a plan writes nothing for it; a rollback
+    is guarded too.
+    """
     base = with_carol(BASE)
     code, said = apply(host, base)
     assert code == 0, said
@@ -140,18 +179,28 @@ def test_who_applies_and_what_sshd_says(host: BootedHost) -> None:
 
     # Of two admins the one who applies would lose the key, or be kept out where he comes from.
     for spec, why in (
-        (with_carol(with_user(ssh_keys={"exactly": []})), "could no longer log in by SSH key from 127.0.0.1: no key is in"),
+        (
+            with_carol(with_user(ssh_keys={"exactly": []})),
+            "could no longer log in by SSH key from 127.0.0.1: no key is in",
+        ),
         (
             with_carol(with_user(ssh_keys={"exactly": [{"key": "KEY:alice", "from": ["192.0.2.0/24"]}]})),
             "it is not accepted from 127.0.0.1",
         ),
-        (with_file(DROP_IN, "Match Address 127.0.0.0/8\n    PubkeyAuthentication no\n", base=base), "pubkeyauthentication no"),
+        (
+            with_file(DROP_IN, "Match Address 127.0.0.0/8\n    PubkeyAuthentication no\n", base=base),
+            "pubkeyauthentication no",
+        ),
     ):
         host.write(SPEC, with_keys(host, json.dumps(full(spec))))
         by_alice = over_ssh(host, "alice", "/usr/local/bin/reconciler", "plan", SPEC)
         by_nobody = host.reconciler("plan", SPEC, check=False)
 
-        assert (3, True, True) == (by_alice[0], "alice is the account that applies this" in by_alice[1], why in by_alice[1]), by_alice[1]
+        assert (3, True, True) == (
+            by_alice[0],
+            "alice is the account that applies this" in by_alice[1],
+            why in by_alice[1],
+        ), by_alice[1]
         assert by_nobody.returncode == 0, by_nobody.stdout + by_nobody.stderr
 
     # What only sshd knows to be wrong is wrong, and to find that out nothing was written.
@@ -166,8 +215,12 @@ def test_who_applies_and_what_sshd_says(host: BootedHost) -> None:
 
     # Undoing the run that made the admins leaves none.
     refused = host.reconciler("rollback", "--auto-approve", check=False)
-    assert (3, True) == (refused.returncode, "2 accounts can log in by SSH key" in unwrapped(refused)), refused.stdout + refused.stderr
-    done = host.reconciler("rollback", "--auto-approve", "--allow", "lock-out:alice", "--allow", "lock-out:carol", check=False)
+    assert (3, True) == (refused.returncode, "2 accounts can log in by SSH key" in unwrapped(refused)), (
+        refused.stdout + refused.stderr
+    )
+    done = host.reconciler(
+        "rollback", "--auto-approve", "--allow", "lock-out:alice", "--allow", "lock-out:carol", check=False
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert not becomes_root(host, "alice")

@@ -1,4 +1,6 @@
-"""What we say of sshd_config and sudoers is what sshd -T -C and sudo -l -U say: configurations with every turn that we know of."""
+"""What we say of sshd_config and sudoers is what sshd -T -C and sudo -l -U say: configurations with every
+turn that we know of.
+"""
 
 from __future__ import annotations
 
@@ -39,15 +41,36 @@ WRITTEN: tuple[Files, ...] = (
     {MAIN: "PubkeyAuthentication no\nPubkeyAuthentication yes\n"},
     {MAIN: "pubkeyauthentication = no # why\nALLOWUSERS alice\nAllowUsers bob@192.0.2.*\n"},
     {MAIN: "AllowUsers alice\nMatch User alice\n AllowUsers bob\n AllowUsers carol\n"},
-    {MAIN: "Match User alice\n PubkeyAuthentication no\nMatch User alice,bob\n PubkeyAuthentication yes\n PermitRootLogin yes\n"},
+    {
+        MAIN: (
+            "Match User alice\n PubkeyAuthentication no\nMatch User alice,bob\n PubkeyAuthentication yes\n"
+            " PermitRootLogin yes\n"
+        )
+    },
     {MAIN: "PubkeyAuthentication no\nMatch all\n PubkeyAuthentication yes\n"},
-    {MAIN: "Match all\n PubkeyAuthentication no\n AllowGroups x\nMatch User bob\n PubkeyAuthentication yes\n"},
-    {MAIN: "Match Group sudo,!ml-users\n PubkeyAuthentication no\nMatch Group s*\n ForceCommand /bin/false\n"},
+    {
+        MAIN: (
+            "Match all\n PubkeyAuthentication no\n AllowGroups x\nMatch User bob\n PubkeyAuthentication yes\n"
+        )
+    },
+    {
+        MAIN: (
+            "Match Group sudo,!ml-users\n PubkeyAuthentication no\nMatch Group s*\n ForceCommand /bin/false\n"
+        )
+    },
     {MAIN: "Match User *,!bob\n PubkeyAuthentication no\n"},
-    {MAIN: "Match Address 192.0.2.0/24\n PubkeyAuthentication no\nMatch Address !192.0.2.7,*\n PermitRootLogin no\n"},
+    {
+        MAIN: (
+            "Match Address 192.0.2.0/24\n PubkeyAuthentication no\nMatch Address !192.0.2.7,*\n"
+            " PermitRootLogin no\n"
+        )
+    },
     {MAIN: "Match Address 2001:db8::/32 User alice\n PubkeyAuthentication no\n"},
     {MAIN: 'Match User "alice" Host 192.0.2.?\n AuthorizedKeysFile "/etc/keys/%u" .ssh/x\n'},
-    {MAIN: "Include /tmp/sshd/a.conf\nPubkeyAuthentication yes\n", "/tmp/sshd/a.conf": "PubkeyAuthentication no\n"},
+    {
+        MAIN: "Include /tmp/sshd/a.conf\nPubkeyAuthentication yes\n",
+        "/tmp/sshd/a.conf": "PubkeyAuthentication no\n",
+    },
     {
         MAIN: "Include /tmp/sshd/*.conf\nUsePAM yes\n",
         "/tmp/sshd/b.conf": "AllowUsers bob\n",
@@ -127,14 +150,19 @@ def ours(files: Files, user: str, address: str) -> dict[str, object]:
     from fnmatch import fnmatch
 
     lines = sshd_config.parse(
-        MAIN, files[MAIN], lambda pattern: [(path, files[path]) for path in sorted(files) if path != MAIN and fnmatch(path, pattern)]
+        MAIN,
+        files[MAIN],
+        lambda pattern: [
+            (path, files[path]) for path in sorted(files) if path != MAIN and fnmatch(path, pattern)
+        ],
     )
     assert [] == list(sshd_config.problems(lines))
 
     said = sshd_config.in_force(lines, Login(user, PEOPLE[user], Origin(address, "127.0.0.1", "22")))
     found: dict[str, object] = {name: said.words(name, default) for name, default in DEFAULTS.items()}
     found["permitrootlogin"] = tuple(
-        word.replace("prohibit-password", "without-password") for word in said.words("permitrootlogin", ("without-password",))
+        word.replace("prohibit-password", "without-password")
+        for word in said.words("permitrootlogin", ("without-password",))
     )
     return found | {"pubkeyacceptedalgorithms": accepted(",".join(said.words("pubkeyacceptedalgorithms")))}
 
@@ -175,20 +203,29 @@ def people(booted: BootedHost) -> BootedHost:
 
 
 def test_what_is_in_force_is_what_sshd_says(people: BootedHost) -> None:
-    """For each configuration, account and address: every keyword that decides about logins has the value that sshd -T -C tells."""
+    """For each configuration, account and address: every keyword that decides about logins has the value that
+    sshd -T -C tells.
+    """
     cases = [*WRITTEN, *(_random_files(seed) for seed in range(60))]
     script = "".join(
-        f"mkdir -p /tmp/cases/{number:03}; cat > /tmp/cases/{number:03}/{path.rpartition('/')[2]} <<'END'\n{text}END\n"
+        f"mkdir -p /tmp/cases/{number:03}; cat > /tmp/cases/{number:03}/{path.rpartition('/')[2]}"
+        f" <<'END'\n{text}END\n"
         for number, files in enumerate(cases)
         for path, text in files.items()
     )
     people.run("sh", "-eu", input=script)
     said = people.run("sh", "-c", _ASK.replace("ADDRESSES", " ".join(ADDRESSES)), timeout=200).stdout
-    answers = {tuple(block.split("\n", 1)[0].split()): block.split("\n", 1)[1] for block in said.split("=== ")[1:]}
+    answers = {
+        tuple(block.split("\n", 1)[0].split()): block.split("\n", 1)[1] for block in said.split("=== ")[1:]
+    }
     wrong = []
     for (number, files), user, address in itertools.product(enumerate(cases), PEOPLE, ADDRESSES):
         expected, actual = theirs(answers[f"{number:03}", user, address]), ours(files, user, address)
-        wrong += [(files, user, address, name, expected.get(name), actual[name]) for name in actual if expected.get(name) != actual[name]]
+        wrong += [
+            (files, user, address, name, expected.get(name), actual[name])
+            for name in actual
+            if expected.get(name) != actual[name]
+        ]
 
     assert [] == wrong[:3]
 
@@ -225,7 +262,10 @@ SUDOERS = (
     "alice ALL=(root) NOPASSWD: ALL\nalice ALL=(root) !ALL",
     "alice ALL=(root) NOPASSWD: /bin/",
     "alice ALL=(root) NOPASSWD: /usr/bin/true",
-    "User_Alias A = bob, %sudo\nCmnd_Alias C = ALL\nHost_Alias H = testhost\nRunas_Alias R = root\nA H = (R) NOPASSWD: C",
+    (
+        "User_Alias A = bob, %sudo\nCmnd_Alias C = ALL\nHost_Alias H = testhost\nRunas_Alias R = root\nA H ="
+        " (R) NOPASSWD: C"
+    ),
     "User_Alias A = bob : B = alice\nB ALL = (ALL) NOPASSWD: ALL",
     "User_Alias A = ALL, !alice\nA ALL = (ALL) NOPASSWD: ALL",
     "Defaults !authenticate\nalice ALL=(ALL) ALL",
@@ -249,14 +289,25 @@ echo "=== $(su -s /bin/sh alice -c 'sudo -n /bin/sh -c "echo in"' 2>/dev/null) $
 
 
 def test_who_becomes_root_is_what_sudo_says(people: BootedHost) -> None:
-    """For each file of rules: whether alice may run a shell as root, and whether sudo does it without a password."""
+    """For each file of rules: whether alice may run a shell as root, and whether sudo does it without a
+    password.
+    """
     script = "\n".join(f"cat > /etc/sudoers.d/x <<'END'\n{text}\nEND\n{_TRY_SUDO}" for text in SUDOERS)
     people.run("sed", "-i", "/^%sudo/d", "/etc/sudoers")
     said = people.run("sh", "-c", script, timeout=120).stdout
-    answers = [(" in " in f" {line} ", "/bin/sh" in line) for line in re.findall(r"^=== (.*)$", said, re.MULTILINE)]
+    answers = [
+        (" in " in f" {line} ", "/bin/sh" in line) for line in re.findall(r"^=== (.*)$", said, re.MULTILINE)
+    ]
     uid = int(people.getent("passwd", "alice")[2])
     who = policy.Who("alice", uid, PEOPLE["alice"], frozenset({uid}), "testhost")
-    grants = [sudo_answers.become_root(policy.parse(text, "testhost", lambda _: None, lambda _: ()), who) for text in SUDOERS]
+    grants = [
+        sudo_answers.become_root(policy.parse(text, "testhost", lambda _: None, lambda _: ()), who)
+        for text in SUDOERS
+    ]
     ours_ = [(grant.allowed and not grant.password, grant.allowed) for grant in grants]
 
-    assert [] == [(text, expected, actual) for text, expected, actual in zip(SUDOERS, answers, ours_, strict=True) if expected != actual]
+    assert [] == [
+        (text, expected, actual)
+        for text, expected, actual in zip(SUDOERS, answers, ours_, strict=True)
+        if expected != actual
+    ]

@@ -113,7 +113,9 @@ def reloaded(host: BootedHost, times: int) -> bool:
 
 
 def test_a_policy_rotates_as_declared(booted: BootedHost) -> None:
-    """One apply, and logrotate finds no fault with the whole tree, keeps, compresses with delay, makes the new log and reloads."""
+    """One apply, and logrotate finds no fault with the whole tree, keeps, compresses with delay, makes the
+    new log and reloads.
+    """
     ready(booted)
     apply(booted)
 
@@ -175,7 +177,9 @@ def test_the_second_apply_changes_nothing_and_removal_leaves_nothing(booted: Boo
 
 
 def test_root_does_not_rotate_in_a_directory_of_somebody_else(booted: BootedHost) -> None:
-    """Without `su` the plan refuses; with it, a user who puts a link in the place of the directory gets nothing rotated but their own."""
+    """Without `su` the plan refuses; with it, a user who puts a link in the place of the directory gets
+    nothing rotated but their own.
+    """
     without = POLICY.replace("    su: {user: ml-user, group: ml-user}\n", "")
     ready(booted, without)
     told = plan(booted, code=1)
@@ -196,8 +200,12 @@ def test_root_does_not_rotate_in_a_directory_of_somebody_else(booted: BootedHost
 
 
 def test_a_duplicate_of_a_package_is_refused(booted: BootedHost) -> None:
-    """A log that a vendor's file rotates is refused, also under a name that sorts first, which would switch the vendor's file off."""
-    spec = "version: 1\nhost: testhost\nlogrotate:\n  aa-ours: {paths: [/var/log/dpkg.log], frequency: daily}\n"
+    """A log that a vendor's file rotates is refused, also under a name that sorts first, which would switch
+    the vendor's file off.
+    """
+    spec = (
+        "version: 1\nhost: testhost\nlogrotate:\n  aa-ours: {paths: [/var/log/dpkg.log], frequency: daily}\n"
+    )
     ready(booted, spec)
     told = plan(booted, code=1)
 
@@ -212,7 +220,9 @@ def test_a_duplicate_of_a_package_is_refused(booted: BootedHost) -> None:
 
 
 def test_what_logrotate_refuses_never_reaches_the_disk(booted: BootedHost) -> None:
-    """logrotate judges each file in its place among the others before it is there; what was broken before is not held against it."""
+    """logrotate judges each file in its place among the others before it is there; what was broken before is
+    not held against it.
+    """
     booted.write("/etc/logrotate.d/broken", "/var/log/broken.log {\n  nonsense\n  missingok\n}\n")
     wrong = {
         "/var/log/x.log {\n  missingok\n  nonsense\n}\n": "unknown option 'nonsense'",
@@ -231,16 +241,21 @@ def test_what_logrotate_refuses_never_reaches_the_disk(booted: BootedHost) -> No
     assert before == booted.manifest("/etc/logrotate.d")
 
     right = "/var/log/missing.log {\n  daily\n}\n"
-    assert [""] == json.loads(booted.run("/opt/reconciler/bin/python", "-c", JUDGE, input=json.dumps([right])).stdout)
+    assert [""] == json.loads(
+        booted.run("/opt/reconciler/bin/python", "-c", JUDGE, input=json.dumps([right])).stdout
+    )
     assert right == booted.read("/etc/logrotate.d/new")
     assert "" == booted.run("find", "/run", "-name", "reconciler-logrotate-*").stdout
 
 
 def test_a_policy_that_only_logrotate_sees_through_fails_alone(booted: BootedHost) -> None:
-    """Old logs on another file system are refused by logrotate at apply, with its words; the rest converges and the file is not there."""
+    """Old logs on another file system are refused by logrotate at apply, with its words; the rest converges
+    and the file is not there.
+    """
     spec = (
-        "version: 1\nhost: testhost\ndirectories:\n  /run/old: {mode: '0755'}\nlogrotate:\n"
-        "  bad: {paths: [/var/log/bad.log], frequency: daily, olddir: /run/old}\n  good: {paths: [/var/log/good.log], frequency: daily}\n"
+        "version: 1\nhost: testhost\ndirectories:\n  /run/old: {mode: '0755'}\nlogrotate:\n  bad: {paths:"
+        " [/var/log/bad.log], frequency: daily, olddir: /run/old}\n  good: {paths: [/var/log/good.log],"
+        " frequency: daily}\n"
     )
     ready(booted, spec)
     booted.write("/var/log/bad.log", "one\n")
@@ -252,8 +267,13 @@ def test_a_policy_that_only_logrotate_sees_through_fails_alone(booted: BootedHos
 
 
 def test_two_policies_swap_their_logs(booted: BootedHost) -> None:
-    """Between two policies of ours the spec decides: a log moves from one to the other, and a policy is renamed, in one apply each."""
-    two = "version: 1\nhost: testhost\nlogrotate:\n  one: {{paths: [/var/log/{}.log]}}\n  two: {{paths: [/var/log/{}.log]}}\n"
+    """Between two policies of ours the spec decides: a log moves from one to the other, and a policy is
+    renamed, in one apply each.
+    """
+    two = (
+        "version: 1\nhost: testhost\nlogrotate:\n  one: {{paths: [/var/log/{}.log]}}\n  two: {{paths:"
+        " [/var/log/{}.log]}}\n"
+    )
     ready(booted, two.format("a", "b"))
     apply(booted)
     ready(booted, two.format("b", "a"))
@@ -267,8 +287,22 @@ def test_two_policies_swap_their_logs(booted: BootedHost) -> None:
 
 
 def test_odd_names_reach_logrotate_as_they_are(booted: BootedHost) -> None:
-    """logrotate itself reads back every path that a spec may have, and the script runs with the exact arguments."""
-    names = ["with space", "semi;colon", "dollar$x", "a,b", "[x]", "ü", "no\u00a0break", "a=b", "per%cent", "back`tick", "and&pipe|"]
+    """logrotate itself reads back every path that a spec may have, and the script runs with the exact
+    arguments.
+    """
+    names = [
+        "with space",
+        "semi;colon",
+        "dollar$x",
+        "a,b",
+        "[x]",
+        "ü",
+        "no\u00a0break",
+        "a=b",
+        "per%cent",
+        "back`tick",
+        "and&pipe|",
+    ]
     argv = ["/usr/bin/printf", "%s|", "a b", "it's", "$(id)", "}", "# c", "endscript", '"', "\\", "ü"]
     paths = [f"/var/log/odd/{name}.log" for name in names]
     policy = {"paths": paths, "frequency": "daily", "rotate": 1, "sharedscripts": True}
@@ -277,7 +311,9 @@ def test_odd_names_reach_logrotate_as_they_are(booted: BootedHost) -> None:
         "version": 1,
         "host": "testhost",
         "directories": {"/var/log/odd": {"mode": "0755"}},
-        "files": {"/usr/local/bin/note": {"content": '#!/bin/sh\nprintf "%s|" "$@" > /run/noted\n', "mode": "0755"}},
+        "files": {
+            "/usr/local/bin/note": {"content": '#!/bin/sh\nprintf "%s|" "$@" > /run/noted\n', "mode": "0755"}
+        },
         "logrotate": {"odd": {**policy, "lastaction": script}},
     }
     ready(booted, json.dumps(spec))
@@ -296,7 +332,9 @@ def test_a_kill_leaves_nothing_that_logrotate_reads(booted: BootedHost) -> None:
     """The file in the making has a name that logrotate passes over: one with a dot in front it would read."""
     ready(booted)
     environment = {"RECONCILER_TESTING": "1", "RECONCILER_FAILPOINT": "write.attributes:1"}
-    killed = booted.reconciler("apply", SPEC, "--auto-approve", "--target", "logrotate.ml-api", env=environment, check=False)
+    killed = booted.reconciler(
+        "apply", SPEC, "--auto-approve", "--target", "logrotate.ml-api", env=environment, check=False
+    )
     left = booted.run("ls", "-A", "/etc/logrotate.d").stdout
 
     assert killed.returncode in {-9, 137}, killed.stdout + killed.stderr
@@ -314,7 +352,9 @@ REFUSED = (
     "/var/log/c1.log {\n    daily\n}\r\n",
     "/var/log/c1.log {\n    \v daily\n}\n",
 )
-"""Files that logrotate refuses, or reads as another policy; each was once taken for the one that is declared."""
+"""Files that logrotate refuses, or reads as another policy; each was once taken for
+the one that is declared.
+"""
 LED = """\
 version: 1
 host: testhost
@@ -324,7 +364,9 @@ logrotate:
 
 
 def test_what_logrotate_refuses_is_never_no_changes(booted: BootedHost) -> None:
-    """A policy file that somebody edited so that logrotate refuses it is a change, and told by status and doctor when logrotate failed."""
+    """A policy file that somebody edited so that logrotate refuses it is a change, and told by status and
+    doctor when logrotate failed.
+    """
     host = booted
     host.write("/var/log/c1.log", "x\n")
     for text in REFUSED:
@@ -347,7 +389,13 @@ def test_what_logrotate_refuses_is_never_no_changes(booted: BootedHost) -> None:
     [
         ("users: {paths: ['/home/*/logs/*.log'], frequency: daily, missingok: true}", "`su` is required"),
         ("one: {paths: [/var/log/app/*.log, /var/log/app/c1.log], frequency: daily}", "a log is named twice"),
-        ("c: {paths: [/var/log/app/c*.log], frequency: daily}\n  all: {paths: [/var/log/app/*.log], frequency: daily}", "two policies"),
+        (
+            (
+                "c: {paths: [/var/log/app/c*.log], frequency: daily}\n  all: {paths: [/var/log/app/*.log],"
+                " frequency: daily}"
+            ),
+            "two policies",
+        ),
     ],
 )
 def test_root_is_not_led_by_logs_that_are_not_there_yet(policy: str, words: str, booted: BootedHost) -> None:
@@ -371,7 +419,9 @@ FOREIGN = "%s {\n    weekly\n    missingok\n}\n"
 
 
 def test_a_file_of_others_that_comes_later_is_told_of_a_settled_host(booted: BootedHost) -> None:
-    """It appears, changes and goes while ours stays: each plan, drift, doctor and status say what `logrotate -d` says, and nothing else."""
+    """It appears, changes and goes while ours stays: each plan, drift, doctor and status say what `logrotate
+    -d` says, and nothing else.
+    """
     host = booted
     for log in ("a", "b"):
         host.write(f"/var/log/app/{log}.log", "x\n")
@@ -379,7 +429,14 @@ def test_a_file_of_others_that_comes_later_is_told_of_a_settled_host(booted: Boo
     apply(host)
     apply(host)
     told = []
-    for foreign in ("", "/var/log/app/a.log", "/var/log/other.log", "/var/log/app/[ab].log /var/log/z.log", "/var/log/app/c*.log", ""):
+    for foreign in (
+        "",
+        "/var/log/app/a.log",
+        "/var/log/other.log",
+        "/var/log/app/[ab].log /var/log/z.log",
+        "/var/log/app/c*.log",
+        "",
+    ):
         if foreign:
             host.write("/etc/logrotate.d/aa-theirs", FOREIGN % foreign)
         else:
@@ -388,7 +445,15 @@ def test_a_file_of_others_that_comes_later_is_told_of_a_settled_host(booted: Boo
         for command in (("plan", SPEC), ("drift", SPEC), ("doctor",), ("status",)):
             done = host.reconciler(*command, check=False)
             said = " ".join((done.stdout + done.stderr).split())
-            told.append((foreign, command[0], refused, "is rotated by /etc/logrotate.d/aa-theirs as well" in said, said))
+            told.append(
+                (
+                    foreign,
+                    command[0],
+                    refused,
+                    "is rotated by /etc/logrotate.d/aa-theirs as well" in said,
+                    said,
+                )
+            )
 
     assert [] == [row for row in told if row[2] is not row[3]]
     assert {True, False} == {row[2] for row in told}
@@ -414,8 +479,12 @@ ls /var/log/p
         ("rotate 2\\ndateext\\n", ("-20260101", "-20260102", "-20260103", "-20260104"), {"a.log-20260104"}),
     ],
 )
-def test_what_becomes_of_old_logs_when_fewer_are_kept(policy: str, there: tuple[str, ...], left: set[str], booted: BootedHost) -> None:
-    """What a plan says of a smaller `rotate`: those with a date go, those with a higher number stay, and the log itself is not kept."""
+def test_what_becomes_of_old_logs_when_fewer_are_kept(
+    policy: str, there: tuple[str, ...], left: set[str], booted: BootedHost
+) -> None:
+    """What a plan says of a smaller `rotate`: those with a date go, those with a higher number stay, and the
+    log itself is not kept.
+    """
     names = set(booted.run("sh", "-c", FEWER, "sh", policy, " ".join(there)).stdout.split())
 
     assert left <= names

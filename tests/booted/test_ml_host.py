@@ -1,6 +1,7 @@
 """The whole ML host of examples/ml-host.yaml on a real Debian, judged by the system's own tools.
 
-The spec is the example itself; only the public key is one whose other half the test has. The programs that it names are stand-ins.
+The spec is the example itself; only the public key is one whose other half the test has. The programs that it
+names are stand-ins.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ KEY = r"ssh-ed25519 \S+ alice@laptop"
 SPEC = "/root/host.yaml"
 STATE = "/var/lib/reconciler"
 NOTHING = "No changes. Your host matches the configuration.\n"
-SERVICES = {"ml-api": "gunicorn", "ml-training": "python", "mlflow-server": "mlflow", "tensorboard": "tensorboard", "jupyter": "jupyter"}
+SERVICES = {
+    "ml-api": "gunicorn",
+    "ml-training": "python",
+    "mlflow-server": "mlflow",
+    "tensorboard": "tensorboard",
+    "jupyter": "jupyter",
+}
 CUDA = {"CUDA_HOME": "/usr/local/cuda", "LD_LIBRARY_PATH": "/usr/local/cuda/lib64"}
 TIMER = "backup-data.timer"
 
@@ -44,7 +51,9 @@ done
 
 @pytest.fixture
 def booted() -> Iterator[BootedHost]:
-    """A Debian with the example's name, the stand-ins, some data, two key pairs and sshd; not yet anything of ours."""
+    """A Debian with the example's name, the stand-ins, some data, two key pairs and sshd; not yet anything of
+    ours.
+    """
     with BootedHost(hostname="gpu-01") as host:
         for program in SERVICES.values():
             host.write(f"/opt/ml/venv/bin/{program}", STAND_IN, mode="0755")
@@ -88,9 +97,19 @@ def pid(host: BootedHost, name: str) -> str:
     return host.show(f"{name}.service", "MainPID")["MainPID"]
 
 
-def log_in(host: BootedHost, key: str, *command: str, terminal: bool = False, typed: str = "") -> tuple[int, str]:
-    """The exit code and the output of a live ssh login of alice's with this key; without a command what is `typed` into her shell."""
-    options = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR")
+def log_in(
+    host: BootedHost, key: str, *command: str, terminal: bool = False, typed: str = ""
+) -> tuple[int, str]:
+    """The exit code and the output of a live ssh login of alice's with this key; without a command what is
+    `typed` into her shell.
+    """
+    options = (
+        "BatchMode=yes",
+        "StrictHostKeyChecking=no",
+        "UserKnownHostsFile=/dev/null",
+        "IdentitiesOnly=yes",
+        "LogLevel=ERROR",
+    )
     words = [word for option in options for word in ("-o", option)]
     argv = ["ssh", *words, *(["-tt"] if terminal else []), "-i", f"/root/{key}", "alice@127.0.0.1", *command]
     done = host.run(*argv, check=False, input=typed or None)
@@ -114,11 +133,15 @@ def variables(text: str) -> dict[str, str]:
 
 
 def test_from_nothing_one_apply_makes_the_whole_host(booted: BootedHost) -> None:
-    """One complete plan for things that need one another, one apply, and the host is as declared in the eyes of its own tools."""
+    """One complete plan for things that need one another, one apply, and the host is as declared in the eyes
+    of its own tools.
+    """
     planned: dict[str, Any] = json.loads(booted.reconciler("plan", SPEC, "--json").stdout)
     counted = planned["summary"]["add"]
 
-    assert (True, True, False, [], []) == tuple(planned[key] for key in ("complete", "applyable", "errored", "unreadable", "diagnostics"))
+    assert (True, True, False, [], []) == tuple(
+        planned[key] for key in ("complete", "applyable", "errored", "unreadable", "diagnostics")
+    )
     assert [] == [entry["address"] for entry in planned["resource_changes"] if entry["blocked"]]
     assert {"groups", "users", "directories", "services", "logrotate", "backups"} == {
         re.split(r"[.\[]", entry["address"])[0] for entry in planned["resource_changes"]
@@ -126,12 +149,18 @@ def test_from_nothing_one_apply_makes_the_whole_host(booted: BootedHost) -> None
     assert f"Apply complete! Resources: {counted} added, 0 changed, 0 destroyed." == apply(booted)
     assert NOTHING == plan(booted)
 
-    # Where the tests are run without CAP_SYS_RESOURCE, nothing on the host can have more than its first process.
+    # Where the tests are run without CAP_SYS_RESOURCE, nothing on the host can have more than its first
+    # process.
     most = limits(booted, "1")["Max open files"][1]
     files = str(min(65536, int(most))) if _bounded(booted) else "65536"
     for name, program in SERVICES.items():
-        assert ["active", "enabled"] == [booted.active(f"{name}.service"), booted.enabled(f"{name}.service")], name
-        assert "" == booted.run("systemd-analyze", "verify", f"/etc/systemd/system/{name}.service").stderr, name
+        assert ["active", "enabled"] == [
+            booted.active(f"{name}.service"),
+            booted.enabled(f"{name}.service"),
+        ], name
+        assert "" == booted.run("systemd-analyze", "verify", f"/etc/systemd/system/{name}.service").stderr, (
+            name
+        )
         process = pid(booted, name)
         assert "ml-user" == booted.run("ps", "-o", "user=", "-p", process).stdout.strip(), name
         found = limits(booted, process)
@@ -146,13 +175,20 @@ def test_from_nothing_one_apply_makes_the_whole_host(booted: BootedHost) -> None
         assert "network-online.target" in said["Wants"].split(), name
         assert f"/etc/default/{name} (ignore_errors=yes)" == said["EnvironmentFiles"], name
         assert f"/opt/ml/venv/bin/{program}" in " ".join(booted.journal("-t", name)), name
-    assert "/opt/ml/jupyter" == variables(booted.read(f"/proc/{pid(booted, 'jupyter')}/environ").replace("\0", "\n"))["HOME"]
+    assert (
+        "/opt/ml/jupyter"
+        == variables(booted.read(f"/proc/{pid(booted, 'jupyter')}/environ").replace("\0", "\n"))["HOME"]
+    )
     assert {"alice", "ml-user"} == set(booted.getent("group", "ml-users")[3].split(","))
     for path in ("experiments", "datasets", "models", "notebooks"):
         there = booted.stat(f"/home/alice/{path}")
         assert ("directory", "750", "alice", "alice") == (there.type, there.mode, there.owner, there.group)
     assert "" == booted.run("find", "/etc/systemd/system", "-xtype", "l").stdout
-    assert [] == [line for line in booted.run("systemctl", "--failed", "--plain", "--no-legend").stdout.splitlines() if "ml" in line]
+    assert [] == [
+        line
+        for line in booted.run("systemctl", "--failed", "--plain", "--no-legend").stdout.splitlines()
+        if "ml" in line
+    ]
 
 
 def test_an_environment_file_is_optional_and_counts(booted: BootedHost) -> None:
@@ -161,12 +197,17 @@ def test_an_environment_file_is_optional_and_counts(booted: BootedHost) -> None:
     booted.write("/etc/default/ml-api", "MODEL=large\n")
     booted.run("systemctl", "restart", "ml-api")
 
-    assert "large" == variables(booted.read(f"/proc/{pid(booted, 'ml-api')}/environ").replace("\0", "\n"))["MODEL"]
+    assert (
+        "large"
+        == variables(booted.read(f"/proc/{pid(booted, 'ml-api')}/environ").replace("\0", "\n"))["MODEL"]
+    )
     assert NOTHING == plan(booted)
 
 
 def test_alice_can_log_in_and_work(booted: BootedHost) -> None:
-    """Her key lets her in, another does not; her environment is in every kind of shell; sudo lets her restart ml-api and nothing else."""
+    """Her key lets her in, another does not; her environment is in every kind of shell; sudo lets her restart
+    ml-api and nothing else.
+    """
     assert 255 == log_in(booted, "declared", "true")[0]
     apply(booted)
 
@@ -177,8 +218,12 @@ def test_alice_can_log_in_and_work(booted: BootedHost) -> None:
     interactive = {
         "su -l": booted.run("su", "-l", "alice", "-c", f"bash -lic {shlex.quote(show)}").stdout,
         "su": booted.run("su", "alice", "-c", f"bash -ic {shlex.quote(show)}").stdout,
-        "ssh, typed into a login shell": log_in(booted, "declared", terminal=True, typed=f"{show}\nexit\n")[1],
-        "ssh, interactive without login": log_in(booted, "declared", f"bash -ic {shlex.quote(show)}", terminal=True)[1],
+        "ssh, typed into a login shell": log_in(booted, "declared", terminal=True, typed=f"{show}\nexit\n")[
+            1
+        ],
+        "ssh, interactive without login": log_in(
+            booted, "declared", f"bash -ic {shlex.quote(show)}", terminal=True
+        )[1],
     }
     others = {
         "su -l": booted.run("su", "-l", "alice", "-c", "env").stdout,
@@ -189,9 +234,13 @@ def test_alice_can_log_in_and_work(booted: BootedHost) -> None:
         assert CUDA == {variable: found.get(variable) for variable in CUDA}, name
         assert 1 == found["PATH"].split(":").count("/usr/local/cuda/bin"), name
     for name, text in interactive.items():
-        assert ["alias gpu='nvidia-smi'", "alias jup='jupyter lab --no-browser'"] == re.findall(r"^alias .*=.*$", text, re.MULTILINE), name
+        assert ["alias gpu='nvidia-smi'", "alias jup='jupyter lab --no-browser'"] == re.findall(
+            r"^alias .*=.*$", text, re.MULTILINE
+        ), name
 
-    assert "(root) NOPASSWD: /usr/bin/systemctl restart ml-api" in booted.run("sudo", "-l", "-U", "alice").stdout
+    assert (
+        "(root) NOPASSWD: /usr/bin/systemctl restart ml-api" in booted.run("sudo", "-l", "-U", "alice").stdout
+    )
     assert "" == booted.run("visudo", "--check").stderr
     before = {name: pid(booted, name) for name in SERVICES}
     assert 0 == log_in(booted, "declared", "sudo", "-n", "systemctl", "restart", "ml-api")[0]
@@ -200,7 +249,9 @@ def test_alice_can_log_in_and_work(booted: BootedHost) -> None:
 
 
 def test_the_log_is_rotated_and_the_service_told(booted: BootedHost) -> None:
-    """logrotate finds no fault with the whole tree; forced, it rotates, makes the new log as declared, and the service writes to that."""
+    """logrotate finds no fault with the whole tree; forced, it rotates, makes the new log as declared, and
+    the service writes to that.
+    """
     apply(booted)
     log, process = "/var/log/ml/ml-api.log", pid(booted, "ml-api")
 
@@ -210,24 +261,39 @@ def test_the_log_is_rotated_and_the_service_told(booted: BootedHost) -> None:
     judged = booted.run("logrotate", "-d", "-s", "/run/judge.state", "/etc/logrotate.conf")
 
     assert booted.until(lambda: booted.exists(log) and booted.stat(log).size > 0)
-    assert [] == [line for line in judged.stderr.splitlines() if re.match(r"error|warning(?!: logrotate in debug mode)", line)]
+    assert [] == [
+        line
+        for line in judged.stderr.splitlines()
+        if re.match(r"error|warning(?!: logrotate in debug mode)", line)
+    ]
     assert f"considering log {log}" in judged.stderr
     for number in range(1, 4):
         assert opened(number), number
-        assert "error" not in booted.run("logrotate", "-f", "-s", "/run/test.state", "/etc/logrotate.conf").stderr
+        assert (
+            "error"
+            not in booted.run("logrotate", "-f", "-s", "/run/test.state", "/etc/logrotate.conf").stderr
+        )
         assert opened(number + 1), number
         assert booted.until(lambda: booted.stat(log).size > 0), number
     found = booted.stat(log)
     assert ("644", "ml-user", "ml-user") == (found.mode, found.owner, found.group)
-    assert ["ml-api.log", "ml-api.log.1", "ml-api.log.2.gz", "ml-api.log.3.gz"] == sorted(booted.run("ls", "/var/log/ml").stdout.split())
+    assert ["ml-api.log", "ml-api.log.1", "ml-api.log.2.gz", "ml-api.log.3.gz"] == sorted(
+        booted.run("ls", "/var/log/ml").stdout.split()
+    )
     assert "GET /\n" in booted.run("zcat", "/var/log/ml/ml-api.log.3.gz").stdout
     assert process == pid(booted, "ml-api")
     assert NOTHING == plan(booted)
 
 
 def test_the_data_are_backed_up_and_come_back(booted: BootedHost) -> None:
-    """The timer has a next run at two; a run leaves an archive that sha256sum and tar accept; a restore gives the tree back."""
-    booted.run("sh", "-euc", "cd /data; mkdir -p a/b; head -c 100000 /dev/urandom > a/b/noise; ln -s a/b link; chown -R daemon a")
+    """The timer has a next run at two; a run leaves an archive that sha256sum and tar accept; a restore gives
+    the tree back.
+    """
+    booted.run(
+        "sh",
+        "-euc",
+        "cd /data; mkdir -p a/b; head -c 100000 /dev/urandom > a/b/noise; ln -s a/b link; chown -R daemon a",
+    )
     apply(booted)
     timer = booted.show(TIMER, "ActiveState", "UnitFileState", "NextElapseUSecRealtime")
 
@@ -252,16 +318,30 @@ def _said(host: BootedHost, *argv: str) -> tuple[str, str]:
 
 
 def test_a_second_apply_changes_nothing(booted: BootedHost) -> None:
-    """No inode, no field of any account file, no process, no next run of a timer, no reload of systemd, nothing in our own state."""
+    """No inode, no field of any account file, no process, no next run of a timer, no reload of systemd,
+    nothing in our own state.
+    """
 
     def everything() -> dict[str, object]:
         tree = booted.manifest("/etc", "/opt", "/home", "/backup", "/data", STATE)
         tree.pop(f"{STATE}/lock")
         logs = {path: found.inode for path, found in booted.manifest("/var/log/ml").items()}
-        next_runs = booted.run("systemctl", "show", "*.timer", "--property=Id,NextElapseUSecRealtime,LastTriggerUSec").stdout
+        next_runs = booted.run(
+            "systemctl", "show", "*.timer", "--property=Id,NextElapseUSecRealtime,LastTriggerUSec"
+        ).stdout
         lives = {name: booted.life(f"{name}.service") for name in SERVICES}
-        accounts = {name: booted.read(f"/etc/{name}") for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")}
-        return {"tree": tree, "logs": logs, "timers": next_runs, "lives": lives, "accounts": accounts, "reloads": booted.daemon_reloads()}
+        accounts = {
+            name: booted.read(f"/etc/{name}")
+            for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
+        }
+        return {
+            "tree": tree,
+            "logs": logs,
+            "timers": next_runs,
+            "lives": lives,
+            "accounts": accounts,
+            "reloads": booted.daemon_reloads(),
+        }
 
     apply(booted)
     assert booted.until(lambda: booted.exists("/var/log/ml/ml-api.log"))
@@ -275,7 +355,9 @@ def test_a_second_apply_changes_nothing(booted: BootedHost) -> None:
 
 
 def test_removing_each_kind_prunes_it(booted: BootedHost) -> None:
-    """Section by section: what leaves the spec leaves the host, data stay, nothing else is touched, and the next plan is empty."""
+    """Section by section: what leaves the spec leaves the host, data stay, nothing else is touched, and the
+    next plan is empty.
+    """
     apply(booted)
     lives = {name: booted.life(f"{name}.service") for name in SERVICES}
     booted.reconciler("backup", "run", "data")
@@ -285,12 +367,16 @@ def test_removing_each_kind_prunes_it(booted: BootedHost) -> None:
     def without(section: str) -> str:
         gone.append(section)
         write_spec(booted, *gone)
-        said = apply(booted, "--allow", "many-destroyed", *(["--allow", "empty-spec"] if section == "groups" else []))
+        said = apply(
+            booted, "--allow", "many-destroyed", *(["--allow", "empty-spec"] if section == "groups" else [])
+        )
         assert NOTHING == plan(booted), section
         return said
 
     without("backups")
-    assert ["not-found", "not-found"] == [booted.show(f"backup-data.{unit}", "LoadState")["LoadState"] for unit in ("timer", "service")]
+    assert ["not-found", "not-found"] == [
+        booted.show(f"backup-data.{unit}", "LoadState")["LoadState"] for unit in ("timer", "service")
+    ]
     assert not booted.exists("/etc/reconciler/backups/data.json")
     assert 3 == len(booted.run("ls", "/backup").stdout.split())
 
@@ -301,7 +387,10 @@ def test_removing_each_kind_prunes_it(booted: BootedHost) -> None:
 
     without("services")
     for name in SERVICES:
-        assert ["not-found", "inactive"] == [booted.show(f"{name}.service", "LoadState")["LoadState"], booted.active(f"{name}.service")]
+        assert ["not-found", "inactive"] == [
+            booted.show(f"{name}.service", "LoadState")["LoadState"],
+            booted.active(f"{name}.service"),
+        ]
     assert [] == booted.processes("^/bin/sh /opt/ml/venv/bin/")
     assert "" == booted.run("find", "/etc/systemd/system", "-name", "*ml*").stdout
 

@@ -1,4 +1,6 @@
-"""What runs with older configuration, on a real systemd: files edited by hand, put back, touched, and services restarted by hand."""
+"""What runs with older configuration, on a real systemd: files edited by hand, put back, touched, and
+services restarted by hand.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ FILE = "/etc/default/api"
 
 @pytest.fixture
 def host(booted: BootedHost) -> BootedHost:
-    """A host with three services that depend on one file of nobody's, twice applied: nothing is to be done."""
+    """A host with three services that depend on one file of nobody's, twice applied:
+    nothing is to be done.
+    """
     booted.write(FILE, "A=1\n")
     write_spec(booted, SPEC)
     apply(booted)
@@ -41,7 +45,9 @@ def lives(host: BootedHost) -> dict[str, object]:
 
 
 def test_an_edit_by_hand_is_shown_and_restarts_once(host: BootedHost) -> None:
-    """The plan says so and is not empty; one apply restarts each that may be restarted; then only what is held is still shown."""
+    """The plan says so and is not empty; one apply restarts each that may be restarted; then only what is
+    held is still shown.
+    """
     before = lives(host)
     host.write(FILE, "A=2\n")
     shown = plan(host, code=2)
@@ -62,7 +68,9 @@ def test_an_edit_by_hand_is_shown_and_restarts_once(host: BootedHost) -> None:
 
 
 def test_what_no_process_has_read_is_owed_to_none(host: BootedHost) -> None:
-    """Touched, given another mode, edited and put back (with its old time, too): the plan stays empty, and the short way says so."""
+    """Touched, given another mode, edited and put back (with its old time, too): the plan stays empty, and
+    the short way says so.
+    """
     before = lives(host)
     done = []
     for script in (
@@ -80,7 +88,9 @@ def test_what_no_process_has_read_is_owed_to_none(host: BootedHost) -> None:
 
 
 def test_whoever_restarts_by_hand_has_settled_it(host: BootedHost) -> None:
-    """Edited and restarted by hand: nothing is owed, before the next apply has looked and after it; an edit after that is."""
+    """Edited and restarted by hand: nothing is owed, before the next apply has looked and after it; an edit
+    after that is.
+    """
     host.write(FILE, "A=4\n")
     host.run("systemctl", "restart", *UNITS)
     quiet = plan(host)
@@ -98,7 +108,9 @@ def test_whoever_restarts_by_hand_has_settled_it(host: BootedHost) -> None:
 
 
 def test_old_times_and_a_wrong_clock_hide_nothing_and_invent_nothing(host: BootedHost) -> None:
-    """The same process and another content counts, however old it pretends to be; what was written in the future tells of a clock only."""
+    """The same process and another content counts, however old it pretends to be; what was written in the
+    future tells of a clock only.
+    """
     host.run("sh", "-c", f"echo A=6 > {FILE}; touch -d 2001-01-01 {FILE}")
     shown = plan(host, code=2)
     apply(host)
@@ -112,7 +124,9 @@ def test_old_times_and_a_wrong_clock_hide_nothing_and_invent_nothing(host: Boote
 
 
 def test_a_unit_file_that_was_put_back_is_read_again(host: BootedHost) -> None:
-    """Edited, reloaded, restarted, and put back by hand: the process runs the edit, so it is restarted with what is there now."""
+    """Edited, reloaded, restarted, and put back by hand: the process runs the edit, so it is restarted with
+    what is there now.
+    """
     place = "/etc/systemd/system/api.service"
     edit = f"sed -i s/1000001/1000003/ {place} && systemctl daemon-reload && systemctl restart api"
     host.run("sh", "-c", f"cp -p {place} /root/kept && {edit} && cp -p /root/kept {place}")
@@ -127,7 +141,9 @@ def test_a_unit_file_that_was_put_back_is_read_again(host: BootedHost) -> None:
 
 
 def test_a_drop_in_of_somebody_that_systemd_was_not_told_of_is_read(host: BootedHost) -> None:
-    """The first drop-in of a unit, to which NeedDaemonReload= is blind: the plan has a daemon-reload, once, and no restart."""
+    """The first drop-in of a unit, to which NeedDaemonReload= is blind: the plan has a daemon-reload, once,
+    and no restart.
+    """
     before = lives(host)
     host.write("/etc/systemd/system/api.service.d/limits.conf", "[Service]\nTasksMax=77\n")
     shown = plan(host, code=2)
@@ -140,11 +156,15 @@ def test_a_drop_in_of_somebody_that_systemd_was_not_told_of_is_read(host: Booted
 
 
 def test_a_kill_between_the_file_and_the_restart_loses_nothing(host: BootedHost) -> None:
-    """An apply that is killed at the restart of what somebody edited: the next plan is not empty, and the next apply restarts."""
+    """An apply that is killed at the restart of what somebody edited: the next plan is not empty, and the
+    next apply restarts.
+    """
     host.write(FILE, "A=7\n")
     host.run("mv", "/usr/bin/systemctl", "/usr/bin/systemctl.real")
     host.write(
-        "/usr/bin/systemctl", '#!/bin/sh\ncase "$*" in *" restart "*) kill -9 $PPID; exit 1;; esac\nexec systemctl.real "$@"\n', mode="0755"
+        "/usr/bin/systemctl",
+        '#!/bin/sh\ncase "$*" in *" restart "*) kill -9 $PPID; exit 1;; esac\nexec systemctl.real "$@"\n',
+        mode="0755",
     )
     killed = host.reconciler("apply", "/root/host.yaml", "--auto-approve", check=False).returncode
     host.run("mv", "/usr/bin/systemctl.real", "/usr/bin/systemctl")
@@ -156,7 +176,8 @@ def test_a_kill_between_the_file_and_the_restart_loses_nothing(host: BootedHost)
     assert "restart api.service" in shown
     assert (
         before["api.service"] != lives(host)["api.service"]
-        or "A=7" in host.run("sh", "-c", "tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID api)/environ").stdout
+        or "A=7"
+        in host.run("sh", "-c", "tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID api)/environ").stdout
     )
     assert "restart api.service" not in plan(host)
 
@@ -168,4 +189,7 @@ def test_a_snapshot_says_the_same(host: BootedHost) -> None:
     here = plan(host, code=2)
     there = plan(host, "--snapshot", "/root/s.json", code=2)
 
-    assert here.partition("Running with")[2].partition("Plan:")[0] == there.partition("Running with")[2].partition("Plan:")[0]
+    assert (
+        here.partition("Running with")[2].partition("Plan:")[0]
+        == there.partition("Running with")[2].partition("Plan:")[0]
+    )

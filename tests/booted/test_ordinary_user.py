@@ -1,4 +1,6 @@
-"""Planning, and looking, as a user without rights on a real Debian: what root alone may read is unknown, and nothing else."""
+"""Planning, and looking, as a user without rights on a real Debian: what root alone may read is unknown, and
+nothing else.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,14 @@ def test_a_plan_of_an_ordinary_user_is_incomplete_and_fails_for_nothing(booted: 
         plain(booted, "plan", PLACE),
         plain(booted, "plan", PLACE, "--detailed-exitcode"),
     )
-    closed = {None, "users.alice", "users.ml-user", "users.alice/sudo", "users.alice/ssh_keys", "backups.data/config"}
+    closed = {
+        None,
+        "users.alice",
+        "users.ml-user",
+        "users.alice/sudo",
+        "users.alice/ssh_keys",
+        "backups.data/config",
+    }
 
     assert (0, 1) == (code, detailed)
     assert (False, False, []) == (settled["complete"], settled["errored"], settled["resource_changes"])
@@ -96,7 +105,9 @@ def test_a_plan_of_an_ordinary_user_is_incomplete_and_fails_for_nothing(booted: 
 
 
 def _looking(host: BootedHost) -> None:
-    """The commands that only look say that the ledger cannot be read, and never that something is not ours."""
+    """The commands that only look say that the ledger cannot be read, and never that
+    something is not ours.
+    """
     commands = (
         ("status", PLACE),
         ("drift", PLACE),

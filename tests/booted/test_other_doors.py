@@ -1,4 +1,7 @@
-"""The lock-out guard and the other doors: what runs sshd, and what decides whether there is a session. Live logins judge."""
+"""The lock-out guard and the other doors: what runs sshd, and what decides whether there is a session.
+
+Live logins judge.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,9 @@ def host(request: pytest.FixtureRequest) -> Iterator[BootedHost]:
 
 
 def shut(host: BootedHost, door: Door) -> None:
-    """Do what the plan says, files as a hand would put them there, else with the flag, and let sshd begin again with it."""
+    """Do what the plan says, files as a hand would put them there, else with the flag, and let sshd begin
+    again with it.
+    """
     files = {path: said for path, said in door.spec.get("files", {}).items() if "content" in said}
     for path, said in files.items():
         host.write(path, said["content"], said["mode"])
@@ -49,7 +54,8 @@ def shut(host: BootedHost, door: Door) -> None:
 @pytest.mark.booted
 @pytest.mark.slow
 def test_other_doors(host: BootedHost, request: pytest.FixtureRequest) -> None:
-    """With the flag each of these plans keeps alice out, or from becoming root; all that is let through at once does not.
+    """With the flag each of these plans keeps alice out, or from becoming root; all that is let through at
+    once does not.
 
     On Debian 13 each is seen to be refused without the flag, too; of Debian 12 tests/policy sees that.
     """
@@ -75,7 +81,18 @@ def test_other_doors(host: BootedHost, request: pytest.FixtureRequest) -> None:
 
 
 _TERMINAL = (
-    *("ssh", "-tt", "-i", "/root/key-alice", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
+    *(
+        "ssh",
+        "-tt",
+        "-i",
+        "/root/key-alice",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=/dev/null",
+    ),
     *("-o", "ConnectTimeout=10", "alice@127.0.0.1"),
 )
 _PROFILE = "/etc/profile.d/site.sh"
@@ -89,7 +106,8 @@ def works_at_a_terminal(host: BootedHost) -> bool:
 @pytest.mark.booted
 @pytest.mark.slow
 def test_login_shells(host: BootedHost) -> None:
-    """What ends every login shell is refused, and with the flag nobody works at a terminal any more; what is warned of may do so.
+    """What ends every login shell is refused, and with the flag nobody works at a terminal any more; what is
+    warned of may do so.
 
     What is let through in silence leaves alice at work.
     """

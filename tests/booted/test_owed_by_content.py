@@ -1,4 +1,6 @@
-"""What is owed is judged by what a process has read, on a real systemd: failed writes, hand edits, restarts that were done."""
+"""What is owed is judged by what a process has read, on a real systemd: failed writes, hand edits, restarts
+that were done.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def processes(host: BootedHost) -> list[str]:
 
 
 def test_what_is_owed_is_judged_by_content(booted: BootedHost) -> None:
-    """A failed write and a hand edit that is put back restart nothing and owe nothing; a restart that was done is not advised."""
+    """A failed write and a hand edit that is put back restart nothing and owe nothing; a restart that was
+    done is not advised.
+    """
     booted.run("mkdir", "-p", "/srv/small")
     booted.run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", "/srv/small")
     configured(booted, 0, "a\n")
@@ -57,7 +61,9 @@ def test_what_is_owed_is_judged_by_content(booted: BootedHost) -> None:
     assert "No changes." in booted.reconciler("plan", SPEC).stdout
 
     booted.write("/srv/conf", "two\n")
-    booted.run("systemctl", "restart", "api.service")  # this one has read it: it has to read the old one again
+    booted.run(
+        "systemctl", "restart", "api.service"
+    )  # this one has read it: it has to read the old one again
     assert "restart api.service" in configured(booted, 0, "a\n")
     assert before[1] == processes(booted)[1]
 
@@ -71,7 +77,14 @@ def test_every_run_of_an_often_schedule_comes(booted: BootedHost) -> None:
     """Real runs are counted, by seconds and by ten; `systemd-analyze calendar` says how many there are."""
     job = "echo x >> /run/{}"
     times = {"one": "*:*:*", "ten": "*:*:0/10", "four": "*:*:0/4", "two": "*:*:1/2"}
-    apply(booted, 0, timers={name: {"exec_start": ["/bin/sh", "-c", job.format(name)], "schedule": when} for name, when in times.items()})
+    apply(
+        booted,
+        0,
+        timers={
+            name: {"exec_start": ["/bin/sh", "-c", job.format(name)], "schedule": when}
+            for name, when in times.items()
+        },
+    )
     for name in times:
         booted.run("sh", "-c", f"> /run/{name}")
     time.sleep(20)
@@ -84,11 +97,23 @@ def test_every_run_of_an_often_schedule_comes(booted: BootedHost) -> None:
 
 
 def test_cron_gives_a_job_the_value_that_was_declared(booted: BootedHost) -> None:
-    """A real cron runs a job with values in quotes of either kind, and the job has them as they were written."""
+    """A real cron runs a job with values in quotes of either kind, and the job has
+    them as they were written.
+    """
     values = {"A": "'q'", "B": '"q"', "C": "'a' 'b'", "D": "''", "E": "q'", "F": "plain $HOME #x"}
-    command = ["/usr/bin/python3", "-c", "import os, json; print(json.dumps(dict(os.environ)), file=open('/run/env.new', 'w'))"]
+    command = [
+        "/usr/bin/python3",
+        "-c",
+        "import os, json; print(json.dumps(dict(os.environ)), file=open('/run/env.new', 'w'))",
+    ]
     then = ["/bin/sh", "-c", f'{command[0]} -c "$1" && mv /run/env.new /run/env', "sh", command[2]]
-    apply(booted, 0, timers={"e": {"scheduler": "cron", "schedule": "* * * * *", "environment": values, "exec_start": then}})
+    apply(
+        booted,
+        0,
+        timers={
+            "e": {"scheduler": "cron", "schedule": "* * * * *", "environment": values, "exec_start": then}
+        },
+    )
     deadline = time.monotonic() + 75
     while not booted.exists("/run/env") and time.monotonic() < deadline:
         time.sleep(1)
@@ -98,11 +123,16 @@ def test_cron_gives_a_job_the_value_that_was_declared(booted: BootedHost) -> Non
 
 
 def test_a_drop_in_among_files_is_in_force(booted: BootedHost) -> None:
-    """The advice for `hourly`, followed to the letter: the timer comes every hour after one apply, and daily again without it."""
+    """The advice for `hourly`, followed to the letter: the timer comes every hour after one apply, and daily
+    again without it.
+    """
     place = "/etc/systemd/system/logrotate.timer.d"
     hourly = "[Timer]\nOnCalendar=\nOnCalendar=hourly\nAccuracySec=1min\n"
     policy = {"w": {"paths": ["/var/log/w.log"], "frequency": "hourly", "rotate": 3, "missingok": True}}
-    said = {"directories": {place: {"mode": "0755"}}, "files": {f"{place}/hourly.conf": {"content": hourly, "mode": "0644"}}}
+    said = {
+        "directories": {place: {"mode": "0755"}},
+        "files": {f"{place}/hourly.conf": {"content": hourly, "mode": "0644"}},
+    }
     told = apply(booted, 0, logrotate=policy)
     apply(booted, 0, logrotate=policy, **said)
 

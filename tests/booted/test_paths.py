@@ -1,4 +1,6 @@
-"""Nobody is given what is not his: hostile specs on a real Debian, judged by stat, getent and what the account can write."""
+"""Nobody is given what is not his: hostile specs on a real Debian, judged by stat, getent and what the
+account can write.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,51 @@ from tests.booted.booted import BootedHost
 from tests.booted.test_spine import SPEC
 
 SYSTEM = (
-    *("/etc", "/etc/profile.d", "/etc/cron.d", "/etc/sudoers.d", "/etc/systemd/system", "/etc/opt", "/usr/local/bin", "/usr/local/sbin"),
-    *("/usr/bin", "/boot", "/srv", "/mnt", "/opt", "/home", "/root", "/var/spool/cron", "/var/lib/reconciler", "/opt/reconciler"),
+    *(
+        "/etc",
+        "/etc/profile.d",
+        "/etc/cron.d",
+        "/etc/sudoers.d",
+        "/etc/systemd/system",
+        "/etc/opt",
+        "/usr/local/bin",
+        "/usr/local/sbin",
+    ),
+    *(
+        "/usr/bin",
+        "/boot",
+        "/srv",
+        "/mnt",
+        "/opt",
+        "/home",
+        "/root",
+        "/var/spool/cron",
+        "/var/lib/reconciler",
+        "/opt/reconciler",
+    ),
 )
 """Directories that are the system's on every host."""
-OF_THE_HOST = ("/opt/admin/bin", "/opt/admin", "/home/hand", "/home/hand/x", "/srv/people", "/srv/people/old", "/srv/db")
-"""What only this host shows: root looks for programs in /opt/admin/bin; hand and old are persons, db is a service, each with a home."""
-LOGS = ("/etc/shadow", "/etc/passwd", "/e?c/shadow", "/usr/bin/su", "/var/lib/reconciler/*", "/etc/sudoers.d/*", "/")
+OF_THE_HOST = (
+    "/opt/admin/bin",
+    "/opt/admin",
+    "/home/hand",
+    "/home/hand/x",
+    "/srv/people",
+    "/srv/people/old",
+    "/srv/db",
+)
+"""What only this host shows: root looks for programs in /opt/admin/bin; hand and old are persons, db is a
+service, each with a home.
+"""
+LOGS = (
+    "/etc/shadow",
+    "/etc/passwd",
+    "/e?c/shadow",
+    "/usr/bin/su",
+    "/var/lib/reconciler/*",
+    "/etc/sudoers.d/*",
+    "/",
+)
 
 
 def refused(host: BootedHost, spec: dict[str, Any], *options: str) -> str:
@@ -61,12 +101,17 @@ def prepare(host: BootedHost) -> None:
 
 
 def test_nobody_is_given_what_is_not_his(booted: BootedHost) -> None:
-    """As a home, with adoption and without, as a new account's and as a directory: refused before the account is made, all as it was."""
+    """As a home, with adoption and without, as a new account's and as a directory: refused before the account
+    is made, all as it was.
+    """
     prepare(booted)
     before = facts(booted)
     homes = {f"mallory{number}": {"home": path} for number, path in enumerate(SYSTEM)}
     adopted = {name: {**said, "adopt": True, "system": True} for name, said in homes.items()}
-    owned = {path: {"mode": "0755", "owner": "hand" if "db" in path else "db", "adopt": True} for path in (*SYSTEM, *OF_THE_HOST)}
+    owned = {
+        path: {"mode": "0755", "owner": "hand" if "db" in path else "db", "adopt": True}
+        for path in (*SYSTEM, *OF_THE_HOST)
+    }
     specs: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         ({"users": homes}, SYSTEM),
         ({"users": adopted}, SYSTEM),
@@ -78,13 +123,21 @@ def test_nobody_is_given_what_is_not_his(booted: BootedHost) -> None:
     for spec, paths in specs:
         told = refused(booted, spec, "--adopt")
 
-        assert [] == [path for path in paths if f" {path} would be" not in told and f" {path} cannot be managed" not in told], spec
+        assert [] == [
+            path
+            for path in paths
+            if f" {path} would be" not in told and f" {path} cannot be managed" not in told
+        ], spec
         assert told.count("no flag that overrides") >= len(paths), spec
     assert before == facts(booted)
     assert "mallory" not in booted.read("/etc/passwd")
     assert [] == booted.getent("group", "g")
     for open_to_all in (("/etc/cron.d", "/opt/reconciler/lib"), ("/opt/admin", "/srv/people")):
-        told = refused(booted, {"directories": {path: {"mode": "0777", "adopt": True} for path in open_to_all}}, "--adopt")
+        told = refused(
+            booted,
+            {"directories": {path: {"mode": "0777", "adopt": True} for path in open_to_all}},
+            "--adopt",
+        )
 
         assert [] == [path for path in open_to_all if f" {path} would be writable for everybody" not in told]
     assert before == facts(booted)
@@ -96,11 +149,30 @@ def test_root_is_not_made_to_write_there(booted: BootedHost) -> None:
     for path in LOGS:
         refused(booted, {"logrotate": {"x": {"paths": [path], "rotate": 0, "frequency": "daily"}}})
     refused(booted, {"logrotate": {"x": {"paths": ["/var/log/x.log"], "olddir": "/etc/pam.d"}}})
-    refused(booted, {"backups": {"x": {"sources": ["/etc"], "destinations": ["/etc/systemd/system"], "schedule": "daily"}}})
     refused(
-        booted, {"services": {"x": {"exec_start": ["/usr/bin/true"], "user": "daemon", "standard_output": "append:/etc/ld.so.preload"}}}
+        booted,
+        {
+            "backups": {
+                "x": {"sources": ["/etc"], "destinations": ["/etc/systemd/system"], "schedule": "daily"}
+            }
+        },
     )
-    odd = {f"x{number}": {"paths": ["/var/log/x.log"], "olddir": f"/var/log/{char}a"} for number, char in enumerate("{}\"'#\\")}
+    refused(
+        booted,
+        {
+            "services": {
+                "x": {
+                    "exec_start": ["/usr/bin/true"],
+                    "user": "daemon",
+                    "standard_output": "append:/etc/ld.so.preload",
+                }
+            }
+        },
+    )
+    odd = {
+        f"x{number}": {"paths": ["/var/log/x.log"], "olddir": f"/var/log/{char}a"}
+        for number, char in enumerate("{}\"'#\\")
+    }
     booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "logrotate": odd}, indent=1))
     said = booted.reconciler("validate", SPEC, check=False)
 

@@ -1,4 +1,7 @@
-"""Random mixes of people who come, change and leave on a real Debian: plan, journal and account files agree. Judged by getent and id."""
+"""Random mixes of people who come, change and leave on a real Debian: plan, journal and account files agree.
+
+Judged by getent and id.
+"""
 
 from __future__ import annotations
 
@@ -54,12 +57,18 @@ def _words(steps: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 def _named(steps: list[dict[str, Any]]) -> set[str]:
     """Whom the steps name, and the groups that may have them as members."""
     names = {str(step["name"]) for step in steps if "name" in step}
-    return names | {step["path"].rpartition("/")[2] for step in steps if "path" in step} | ({*GROUPS} if names else set())
+    return (
+        names
+        | {step["path"].rpartition("/")[2] for step in steps if "path" in step}
+        | ({*GROUPS} if names else set())
+    )
 
 
 @pytest.mark.parametrize("seed", range(1000, 1010))
 def test_what_a_plan_shows_is_what_an_apply_does(seed: int) -> None:
-    """The journal has the plan's steps, in its order; nobody else's line changes; a rollback gives everybody their groups back."""
+    """The journal has the plan's steps, in its order; nobody else's line changes; a rollback gives everybody
+    their groups back.
+    """
     draw = Random(seed)  # noqa: S311  # a mix that can be drawn again
     first, second = people(draw), people(draw)
     with BootedHost() as host:

@@ -1,4 +1,6 @@
-"""A plan never writes: without rights, on a read-only file system, and in the eyes of strace it is the same plan."""
+"""A plan never writes: without rights, on a read-only file system, and in the eyes of strace it is the same
+plan.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ from tests.sequences import draw
 
 SPEC = "/root/host.yaml"
 PLAN = ("/usr/local/bin/reconciler", "plan", SPEC, "--json", "--adopt", "--allow", "many-destroyed")
-READ_ONLY = 'for top in / /run /tmp /dev/shm; do mount -o bind "$top" "$top"; mount -o bind,remount,ro "$top"; done; exec "$@"'
+READ_ONLY = (
+    'for top in / /run /tmp /dev/shm; do mount -o bind "$top" "$top"; mount -o bind,remount,ro "$top"; done;'
+    ' exec "$@"'
+)
 """A mount namespace in which nothing can be written; the devices stay."""
 CONFINED = (
     "--clear-groups",
@@ -26,7 +31,9 @@ PROGRAMS = re.compile(r"/(?:usr/)?(?:s?bin|local/bin|lib/reconciler|opt/reconcil
 
 
 def settle(host: BootedHost) -> None:
-    """Something of every kind was applied, somebody changed some of it, and the spec says something else now."""
+    """Something of every kind was applied, somebody changed some of it, and the spec
+    says something else now.
+    """
     host.run("useradd", "--uid", "1500", "--create-home", "carol")
     random = draw.seeded(7)
     before = draw.a_spec(random, draw.a_spec(random, {}))
@@ -39,15 +46,23 @@ def settle(host: BootedHost) -> None:
 def plan_of(text: str) -> dict[str, Any]:
     """A plan document without the moment at which it was made."""
     data: dict[str, Any] = json.loads(text)
-    return {key: value for key, value in data.items() if key not in ("created", "generated", "timestamp", "document_digest")}
+    return {
+        key: value
+        for key, value in data.items()
+        if key not in ("created", "generated", "timestamp", "document_digest")
+    }
 
 
 def test_a_plan_without_any_right_to_write_is_the_same(booted: BootedHost) -> None:
-    """With every file system read-only, and as nobody who may only read, the plan is to the letter what root's is."""
+    """With every file system read-only, and as nobody who may only read, the plan is to the letter what
+    root's is.
+    """
     settle(booted)
     free = plan_of(booted.run(*PLAN).stdout)
     read_only = plan_of(booted.run("unshare", "--mount", "/bin/sh", "-euc", READ_ONLY, "sh", *PLAN).stdout)
-    refused = booted.run("unshare", "--mount", "/bin/sh", "-euc", READ_ONLY, "sh", "touch", "/etc/x", check=False)
+    refused = booted.run(
+        "unshare", "--mount", "/bin/sh", "-euc", READ_ONLY, "sh", "touch", "/etc/x", check=False
+    )
     confined = plan_of(booted.run("setpriv", "--reuid=65534", "--regid=65534", *CONFINED, *PLAN).stdout)
 
     assert free["resource_changes"]
@@ -57,15 +72,31 @@ def test_a_plan_without_any_right_to_write_is_the_same(booted: BootedHost) -> No
 
 
 def test_a_plan_calls_nothing_that_writes(booted: BootedHost) -> None:
-    """No call that changes a file, no socket but that of systemd's bus, no program but the host's own, and everything is as it was."""
+    """No call that changes a file, no socket but that of systemd's bus, no program but the host's own, and
+    everything is as it was.
+    """
     settle(booted)
     booted.write("/srv/spec/plan", "#!/bin/sh\ntouch /run/ran\n", "0755")
     before = booted.manifest("/etc", "/srv", "/home", "/var/lib/reconciler", "/root")
-    booted.run("strace", "-f", "-qq", "-y", "-o", "/run/trace", "-e", f"trace={MUTATING},socket,connect,bind,sendto,execve", *PLAN)
+    booted.run(
+        "strace",
+        "-f",
+        "-qq",
+        "-y",
+        "-o",
+        "/run/trace",
+        "-e",
+        f"trace={MUTATING},socket,connect,bind,sendto,execve",
+        *PLAN,
+    )
     lines = booted.read("/run/trace").splitlines()
 
     assert before == booted.manifest("/etc", "/srv", "/home", "/var/lib/reconciler", "/root")
-    assert [] == [line for line in lines if not re.search(r"\b(socket|connect|bind|sendto|execve)\(", line) and changes_something(line)]
+    assert [] == [
+        line
+        for line in lines
+        if not re.search(r"\b(socket|connect|bind|sendto|execve)\(", line) and changes_something(line)
+    ]
     assert [] == strangers(lines)
     assert [] == [program for program in programs(lines) if PROGRAMS.search(program) is None]
     assert programs(lines)
@@ -77,7 +108,9 @@ def strangers(lines: list[str]) -> list[str]:
     return [
         line
         for line in asked
-        if not any(f'"{bus}"' in line or f"{bus}>" in line for bus in BUS) and "sendto" not in line and "AF_UNIX, sun_path=@" not in line
+        if not any(f'"{bus}"' in line or f"{bus}>" in line for bus in BUS)
+        and "sendto" not in line
+        and "AF_UNIX, sun_path=@" not in line
     ]
 
 
@@ -90,7 +123,10 @@ def programs(lines: list[str]) -> list[str]:
 def test_the_judge_sees_a_stranger() -> None:
     """The check above is not blind: a connection to the network, a program out of the repository."""
     lines = [
-        '7 connect(3<socket:[1]>, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("192.0.2.1")}, 16) = 0',
+        (
+            "7 connect(3<socket:[1]>, {sa_family=AF_INET, sin_port=htons(80),"
+            ' sin_addr=inet_addr("192.0.2.1")}, 16) = 0'
+        ),
         '7 execve("/srv/spec/plan", ["plan"], 0x7ffd /* 3 vars */) = 0',
     ]
 

@@ -1,4 +1,6 @@
-"""What protects, on a booted host: each change of it is shown, counted, approved and recorded, and no process notices."""
+"""What protects, on a booted host: each change of it is shown, counted, approved and recorded, and no process
+notices.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ def plan(host: BootedHost) -> int:
 
 
 def test_what_protects_is_part_of_the_plan(booted: BootedHost) -> None:
-    """One change without a step, not done without a yes; after the apply the plan is empty, and the same process runs."""
+    """One change without a step, not done without a yes; after the apply the plan is empty, and the same
+    process runs.
+    """
     text, before = TEXT, process(booted)
     wrong: dict[tuple[str, str], Any] = {}
     for name, ((old, new), field) in CHANGES.items():
@@ -103,7 +107,10 @@ def test_what_protects_is_part_of_the_plan(booted: BootedHost) -> None:
 
 
 def test_a_ledger_of_before_and_a_tree_that_is_not_committed(booted: BootedHost) -> None:
-    """Rows without policy are filled in without a word, and the next removal is told. The journal and the history have the mark."""
+    """Rows without policy are filled in without a word, and the next removal is told.
+
+    The journal and the history have the mark.
+    """
     before = process(booted)
     booted.run("/opt/reconciler/bin/python", "-c", OLDER)
     first = plan(booted)

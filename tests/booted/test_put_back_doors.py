@@ -1,4 +1,6 @@
-"""What is put back after a failed gate is asked as a plan is: strict readers must take it, and nobody may be locked out by it."""
+"""What is put back after a failed gate is asked as a plan is: strict readers must take it, and nobody may be
+locked out by it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from tests.booted.booted import BootedHost
 
 SPEC = "/root/host.yaml"
 RULES, POLICY = "/etc/sudoers.d/app", "/etc/logrotate.d/app"
-GOOD = {RULES: ("daemon ALL=(root) NOPASSWD: /usr/bin/true\n", "0440"), POLICY: ("/var/log/app.log {\n    missingok\n}\n", "0644")}
+GOOD = {
+    RULES: ("daemon ALL=(root) NOPASSWD: /usr/bin/true\n", "0440"),
+    POLICY: ("/var/log/app.log {\n    missingok\n}\n", "0644"),
+}
 BAD = {RULES: "garbage here\n", POLICY: "/var/log/app.log {\n    garbage here\n}\n"}
 pytestmark = pytest.mark.booted
 
@@ -38,7 +43,9 @@ def service(command: str, *watched: str) -> Mapping[str, Any]:
 
 @pytest.mark.parametrize("path", GOOD)
 def test_what_a_reader_would_refuse_is_not_put_back(path: str, host: BootedHost) -> None:
-    """What a hand had put there and its reader refuses does not come back: told with the reason, exit 6; sudo and logrotate work."""
+    """What a hand had put there and its reader refuses does not come back: told with the reason, exit 6; sudo
+    and logrotate work.
+    """
     host.write(path, BAD[path], GOOD[path][1])
     code, said = apply(host, services={"app": service("exec sleep infinity")})
     assert code == 0, said
@@ -60,9 +67,15 @@ def test_what_a_reader_would_refuse_is_not_put_back(path: str, host: BootedHost)
 def test_what_a_reader_takes_is_put_back(host: BootedHost) -> None:
     """A rule that was good before comes back with the service: exit 7."""
     rules, (content, mode) = GOOD[RULES][0].replace("true", "false"), GOOD[RULES]
-    code, said = apply(host, services={"app": service("exec sleep infinity", RULES)}, files={RULES: {"content": rules, "mode": mode}})
+    code, said = apply(
+        host,
+        services={"app": service("exec sleep infinity", RULES)},
+        files={RULES: {"content": rules, "mode": mode}},
+    )
     assert code == 0, said
-    code, said = apply(host, services={"app": service("exit 3", RULES)}, files={RULES: {"content": content, "mode": mode}})
+    code, said = apply(
+        host, services={"app": service("exit 3", RULES)}, files={RULES: {"content": content, "mode": mode}}
+    )
 
     assert code == 7, said
     assert host.read(RULES) == rules
@@ -70,7 +83,9 @@ def test_what_a_reader_takes_is_put_back(host: BootedHost) -> None:
 
 
 def test_nobody_is_locked_out_by_what_is_put_back(host: BootedHost) -> None:
-    """The administrators change with the configuration of sshd, which is found unwell: who gets in now still does, and it is told."""
+    """The administrators change with the configuration of sshd, which is found unwell: who gets in now still
+    does, and it is told.
+    """
     drop_in = "/etc/ssh/sshd_config.d/who.conf"
     for name in ("olga", "anna"):
         host.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"/root/key-{name}")
@@ -81,7 +96,14 @@ def test_nobody_is_locked_out_by_what_is_put_back(host: BootedHost) -> None:
         return {
             "users": {name: user, **{other: {"state": "absent", "home": "keep"} for other in gone}},
             "files": {drop_in: {"content": f"AllowUsers {name}\n", "mode": "0644"}},
-            "services": {"ssh": {"unit": "vendor", "state": "running", "watch": [drop_in], "health": {"command": [probe], "within": "2s"}}},
+            "services": {
+                "ssh": {
+                    "unit": "vendor",
+                    "state": "running",
+                    "watch": [drop_in],
+                    "health": {"command": [probe], "within": "2s"},
+                }
+            },
         }
 
     host.run("systemctl", "start", "ssh.service")
@@ -96,12 +118,16 @@ def test_nobody_is_locked_out_by_what_is_put_back(host: BootedHost) -> None:
 
 
 def test_what_restarted_sshd_is_rolled_back(host: BootedHost) -> None:
-    """On Debian 13 ssh.service wants sshd-keygen.service, whose condition only holds at a first boot: that is no reason to refuse."""
+    """On Debian 13 ssh.service wants sshd-keygen.service, whose condition only holds at a first boot: that is
+    no reason to refuse.
+    """
     drop_in = "/etc/ssh/sshd_config.d/tries.conf"
     host.run("systemctl", "start", "ssh.service")
     for tries in ("5", "6"):
         watching = {"ssh": {"unit": "vendor", "state": "running", "watch": [drop_in]}}
-        code, said = apply(host, services=watching, files={drop_in: {"content": f"MaxAuthTries {tries}\n", "mode": "0644"}})
+        code, said = apply(
+            host, services=watching, files={drop_in: {"content": f"MaxAuthTries {tries}\n", "mode": "0644"}}
+        )
         assert code == 0, said
     done = host.reconciler("rollback", "--auto-approve", check=False)
 
@@ -111,6 +137,12 @@ def test_what_restarted_sshd_is_rolled_back(host: BootedHost) -> None:
 
 
 def _becomes_root(host: BootedHost, name: str) -> bool:
-    words = [word for option in ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null") for word in ("-o", option)]
-    done = host.run("ssh", *words, "-i", f"/root/key-{name}", f"{name}@127.0.0.1", "sudo", "-n", "id", "-u", check=False)
+    words = [
+        word
+        for option in ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null")
+        for word in ("-o", option)
+    ]
+    done = host.run(
+        "ssh", *words, "-i", f"/root/key-{name}", f"{name}@127.0.0.1", "sudo", "-n", "id", "-u", check=False
+    )
     return done.stdout.strip() == "0"

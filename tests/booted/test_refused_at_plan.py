@@ -1,4 +1,6 @@
-"""What systemd-analyze verify lets pass, and a plan does not: systemd would start such a unit without what was meant."""
+"""What systemd-analyze verify lets pass, and a plan does not: systemd would start such a unit without what
+was meant.
+"""
 
 from __future__ import annotations
 
@@ -32,18 +34,23 @@ def _unit(section: str, name: str, value: str) -> str:
 
 
 def test_what_verify_lets_pass_is_refused(booted: BootedHost) -> None:
-    """For each of these verify returns 0; the plan names the resource, says what is wrong, and nothing can be applied."""
+    """For each of these verify returns 0; the plan names the resource, says what is wrong, and nothing can be
+    applied.
+    """
     for name, (section, key, value, _) in SILENT.items():
         booted.write(f"/root/units/{name}.service", _unit(section, key, value))
         verified = booted.run("systemd-analyze", "verify", f"/root/units/{name}.service", check=False)
 
         assert 0 == verified.returncode, (name, verified.stderr)
     services = {
-        name: {"exec_start": ["/bin/true"], "directives": {section: {key: value}}} for name, (section, key, value, _) in SILENT.items()
+        name: {"exec_start": ["/bin/true"], "directives": {section: {key: value}}}
+        for name, (section, key, value, _) in SILENT.items()
     }
     booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": services}))
     done = booted.reconciler("plan", SPEC, "--json", check=False)
-    found = {row["address"]: f"{row['summary']}: {row['detail']}" for row in json.loads(done.stdout)["diagnostics"]}
+    found = {
+        row["address"]: f"{row['summary']}: {row['detail']}" for row in json.loads(done.stdout)["diagnostics"]
+    }
 
     assert 1 == done.returncode
     assert {f"services.{name}" for name in SILENT} == found.keys(), found

@@ -39,8 +39,12 @@ def _verbs(host: BootedHost) -> list[str]:
 
 
 def _known(host: BootedHost) -> None:
-    """systemd has read all there is: the targets want what is enabled, and a target's units stay when it is gone back to."""
-    wanted = " ".join(host.show(target, "Wants")["Wants"] for target in ("multi-user.target", "timers.target")).split()
+    """systemd has read all there is: the targets want what is enabled, and a target's units stay when it is
+    gone back to.
+    """
+    wanted = " ".join(
+        host.show(target, "Wants")["Wants"] for target in ("multi-user.target", "timers.target")
+    ).split()
     before = _running(host)
     host.run("systemctl", "isolate", "multi-user.target")
 
@@ -55,7 +59,9 @@ def _running(host: BootedHost) -> list[dict[str, str]]:
 
 
 def test_new_units_start_first_and_are_known_afterwards(booted: BootedHost) -> None:
-    """After one apply new units run, systemd has read the links that the next boot follows, and nothing is left to do."""
+    """After one apply new units run, systemd has read the links that the next boot follows, and nothing is
+    left to do.
+    """
     booted.write(SPEC, NEW)
     apply(booted)
     verbs = _verbs(booted)
@@ -68,11 +74,16 @@ def test_new_units_start_first_and_are_known_afterwards(booted: BootedHost) -> N
 
 @pytest.mark.parametrize("place", ["unit.answered:1", "unit.asking:2"])
 def test_a_kill_between_start_and_reload_forgets_nothing(booted: BootedHost, place: str) -> None:
-    """Killed when the units run and systemd has not read their links: the next apply has it read them, and ends nothing."""
+    """Killed when the units run and systemd has not read their links: the next apply has it read them, and
+    ends nothing.
+    """
     booted.write(SPEC, NEW)
     environment = {"RECONCILER_TESTING": "1", "RECONCILER_FAILPOINT": place}
     killed = booted.reconciler("apply", SPEC, "--auto-approve", env=environment, check=False)
-    there = [booted.show(unit, "ActiveState")["ActiveState"] for unit in UNITS], booted.show("multi-user.target", "Wants")["Wants"]
+    there = (
+        [booted.show(unit, "ActiveState")["ActiveState"] for unit in UNITS],
+        booted.show("multi-user.target", "Wants")["Wants"],
+    )
     before = _running(booted)
     told = plan(booted, code=2)
     apply(booted)
@@ -87,8 +98,13 @@ def test_a_kill_between_start_and_reload_forgets_nothing(booted: BootedHost, pla
 
 
 def test_what_a_generator_reads_comes_before_the_start(booted: BootedHost) -> None:
-    """A service that needs a mount of the same spec's fstab has it: systemd has made the mount of it before the service starts."""
-    needs = {"exec_start": ["/usr/bin/sleep", "infinity"], "directives": {"Unit": {"RequiresMountsFor": "/mnt/data"}}}
+    """A service that needs a mount of the same spec's fstab has it: systemd has made the mount of it before
+    the service starts.
+    """
+    needs = {
+        "exec_start": ["/usr/bin/sleep", "infinity"],
+        "directives": {"Unit": {"RequiresMountsFor": "/mnt/data"}},
+    }
     table = {"content": "none /mnt/data tmpfs defaults 0 0\n", "mode": "0644", "adopt": True}
     spec = f"{HEAD}files:\n  /etc/fstab: {json.dumps(table)}\nservices:\n  reader: {json.dumps(needs)}\n"
     booted.write(SPEC, spec)
@@ -100,7 +116,9 @@ def test_what_a_generator_reads_comes_before_the_start(booted: BootedHost) -> No
 
 
 def test_a_file_that_systemd_has_not_noticed(booted: BootedHost) -> None:
-    """A unit that came within the tick of the last look at its directory is started for what requires it; systemctl does not find it."""
+    """A unit that came within the tick of the last look at its directory is started for what requires it;
+    systemctl does not find it.
+    """
     booted.write("/root/hide.py", HIDE)
     booted.run("/opt/reconciler/bin/python", "/root/hide.py")
     alone = booted.run("systemctl", "start", "hidden.service", check=False)
@@ -108,4 +126,6 @@ def test_a_file_that_systemd_has_not_noticed(booted: BootedHost) -> None:
 
     assert "Unit hidden.service not found." in alone.stderr
     assert 0 == ours.returncode
-    assert ["active"] * 2 == [booted.show(f"{name}.service", "ActiveState")["ActiveState"] for name in ("hidden", "needs-it")]
+    assert ["active"] * 2 == [
+        booted.show(f"{name}.service", "ActiveState")["ActiveState"] for name in ("hidden", "needs-it")
+    ]

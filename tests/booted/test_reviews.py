@@ -1,4 +1,6 @@
-"""A reviewer in CI: of the whole ML host, every change is planned from a snapshot, approved there, and applied on the host as approved."""
+"""A reviewer in CI: of the whole ML host, every change is planned from a snapshot, approved there, and
+applied on the host as approved.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def _reviewed(host: BootedHost, spec: str, place: Path) -> Done:
     host.reconciler("snapshot", "--out", SNAPSHOT)
     (place / "s.json").write_text(host.read(SNAPSHOT))
     (place / "host.yaml").write_text(spec)
-    done = fresh("plan", place / "host.yaml", "--snapshot", place / "s.json", "--json", "--out", place / "plan.json")
+    done = fresh(
+        "plan", place / "host.yaml", "--snapshot", place / "s.json", "--json", "--out", place / "plan.json"
+    )
     host.write(APPROVED, (place / "plan.json").read_text(), "0600")
     return done
 
@@ -79,7 +83,9 @@ def _rounds() -> list[tuple[str, ...]]:
 
 
 def test_what_is_reviewed_elsewhere_is_what_is_done(booted: BootedHost, tmp_path: Path) -> None:
-    """Of each change: the same document to the letter, complete; its approval goes through; and then there is nothing left to do."""
+    """Of each change: the same document to the letter, complete; its approval goes through; and then there is
+    nothing left to do.
+    """
     spec, differing, idle = EXAMPLE, {}, set[str]()
     for names in _rounds():
         for old, new in (edit for name in names for edit in CHANGES[name]):

@@ -71,7 +71,10 @@ def files(host: BootedHost) -> dict[str, Any]:
     accounts = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
     left_out = {f"/etc/{name}{suffix}" for name in accounts for suffix in ("", "-")}
     facts = {path: found for path, found in host.manifest("/etc").items() if path not in left_out}
-    return {path: (found.type, found.mode, found.owner, found.group, found.digest, found.target) for path, found in facts.items()}
+    return {
+        path: (found.type, found.mode, found.owner, found.group, found.digest, found.target)
+        for path, found in facts.items()
+    }
 
 
 def units(host: BootedHost) -> dict[str, tuple[str, ...]]:
@@ -79,7 +82,11 @@ def units(host: BootedHost) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for unit in UNITS:
         shown = host.show(f"{unit}.service", "ActiveState", "UnitFileState", "NeedDaemonReload", "MainPID")
-        arguments = host.run("ps", "-o", "args=", "-p", shown["MainPID"], check=False).stdout.strip() if shown["MainPID"] != "0" else ""
+        arguments = (
+            host.run("ps", "-o", "args=", "-p", shown["MainPID"], check=False).stdout.strip()
+            if shown["MainPID"] != "0"
+            else ""
+        )
         found[unit] = (shown["ActiveState"], shown["UnitFileState"], shown["NeedDaemonReload"], arguments)
     return found
 
@@ -92,7 +99,9 @@ def person(host: BootedHost, name: str) -> tuple[Any, ...]:
 
 
 def test_a_rollback_brings_back_files_units_and_accounts(booted: BootedHost) -> None:
-    """Content, mode, owner, links, what runs and with what, fields of accounts; a new account is disabled, and the spec is told of."""
+    """Content, mode, owner, links, what runs and with what, fields of accounts; a new account is disabled,
+    and the spec is told of.
+    """
     apply(booted, BEFORE)
     booted.run("sh", "-c", "echo bob:secret | chpasswd; echo carl:secret | chpasswd")
     was, ran = files(booted), units(booted)
@@ -115,7 +124,9 @@ def test_a_rollback_brings_back_files_units_and_accounts(booted: BootedHost) -> 
 
 
 def test_the_spec_is_wanted_again_after_a_rollback(booted: BootedHost) -> None:
-    """The next plan has the same changes as the first time, as intended ones; by the old spec nothing is to be done."""
+    """The next plan has the same changes as the first time, as intended ones; by the old spec nothing is to
+    be done.
+    """
     apply(booted, BEFORE)
     booted.write(SPEC, AFTER)
     first = json.loads(booted.reconciler("plan", SPEC, "--json").stdout)
@@ -124,7 +135,11 @@ def test_the_spec_is_wanted_again_after_a_rollback(booted: BootedHost) -> None:
     again = json.loads(booted.reconciler("plan", SPEC, "--json").stdout)
 
     def changes(plan: dict[str, Any]) -> dict[str, str]:
-        return {row["address"]: row["action_reason"] for row in plan["resource_changes"] if not row["address"].startswith("users.alice")}
+        return {
+            row["address"]: row["action_reason"]
+            for row in plan["resource_changes"]
+            if not row["address"].startswith("users.alice")
+        }
 
     assert changes(first) == changes(again)
     booted.write(SPEC, BEFORE)
@@ -134,7 +149,9 @@ def test_the_spec_is_wanted_again_after_a_rollback(booted: BootedHost) -> None:
 
 
 def test_a_rollback_is_rolled_back(booted: BootedHost) -> None:
-    """The rollback is a run like another: it is in the history, and the next rollback brings back what it undid."""
+    """The rollback is a run like another: it is in the history, and the next rollback brings back what it
+    undid.
+    """
     apply(booted, BEFORE)
     apply(booted, AFTER)
     applied, ran = files(booted), units(booted)
@@ -150,7 +167,9 @@ def test_a_rollback_is_rolled_back(booted: BootedHost) -> None:
 
 
 def test_what_was_changed_since_is_refused(booted: BootedHost) -> None:
-    """A file that somebody changed after the run is not touched and nothing else is; --overwrite gives that up, --exclude leaves it."""
+    """A file that somebody changed after the run is not touched and nothing else is; --overwrite gives that
+    up, --exclude leaves it.
+    """
     apply(booted, BEFORE)
     apply(booted, AFTER)
     booted.write("/etc/app.conf", "port = 3\n")
@@ -172,7 +191,14 @@ def test_what_was_changed_since_is_refused(booted: BootedHost) -> None:
 @pytest.mark.parametrize(
     "moment",
     some(
-        ["state.intend.done:1", "write.renamed:2", "remove.removed:1", "state.step.begun:3", "state.settle.written:1", "state.end.begun:1"],
+        [
+            "state.intend.done:1",
+            "write.renamed:2",
+            "remove.removed:1",
+            "state.step.begun:3",
+            "state.settle.written:1",
+            "state.end.begun:1",
+        ],
         0,
     ),
 )

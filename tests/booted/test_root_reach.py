@@ -1,4 +1,6 @@
-"""Who is said to become root by what root reads or runs does: each does it, on a booted Debian, and `id -u` is the judge."""
+"""Who is said to become root by what root reads or runs does: each does it, on a booted Debian, and `id -u`
+is the judge.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ Data = dict[str, Any]
 class Attack:
     """What somebody writes as himself, and what root does then in the ordinary course of things.
 
-    `path` stands in the words of the plan. The script that is written leaves a proof in a directory where only root can write; `instead`
-    is another thing to do for it, whose output is the proof.
+    `path` stands in the words of the plan. The script that is written leaves a proof in a directory where
+    only root can write; `instead` is another thing to do for it, whose output is the proof.
     """
 
     who: str
@@ -54,14 +56,20 @@ ATTACKS: dict[str, Attack] = {
     "given": Attack(
         "alice",
         "/srv/given/run",
-        {"directories": {"/srv/given": {"owner": "alice", "mode": "0755", "adopt": True}}, **unit("given", exec_start=["/srv/given/run"])},
+        {
+            "directories": {"/srv/given": {"owner": "alice", "mode": "0755", "adopt": True}},
+            **unit("given", exec_start=["/srv/given/run"]),
+        },
         "systemctl start given.service",
         before="mkdir -p /srv/given; install -m 0755 /bin/true /srv/given/run",
     ),
     "member": Attack(
         "carol",
         "/srv/member/run",
-        {"users": {"carol": {"groups": ["dev"], "adopt": True}}, **unit("member", exec_start=["/srv/member/run"])},
+        {
+            "users": {"carol": {"groups": ["dev"], "adopt": True}},
+            **unit("member", exec_start=["/srv/member/run"]),
+        },
         "systemctl start member.service",
         before="mkdir -p /srv/member; install -m 0775 -g dev /bin/true /srv/member/run",
     ),
@@ -87,11 +95,16 @@ ATTACKS: dict[str, Attack] = {
         "/home/alice/plus",
         {
             "directories": {"/etc/systemd/system/plus.service.d": {"mode": "0755"}},
-            **file("/etc/systemd/system/plus.service.d/site.conf", "[Service]\nExecStartPre=+/home/alice/plus\n"),
+            **file(
+                "/etc/systemd/system/plus.service.d/site.conf", "[Service]\nExecStartPre=+/home/alice/plus\n"
+            ),
         },
         "systemctl daemon-reload; systemctl start plus.service",
         writes="/home/alice/plus",
-        before="printf '[Service]\\nType=oneshot\\nUser=alice\\nExecStart=/bin/true\\n' > /usr/lib/systemd/system/plus.service",
+        before=(
+            "printf '[Service]\\nType=oneshot\\nUser=alice\\nExecStart=/bin/true\\n' >"
+            " /usr/lib/systemd/system/plus.service"
+        ),
     ),
     "capability": Attack(
         "alice",
@@ -102,7 +115,8 @@ ATTACKS: dict[str, Attack] = {
             user="alice",
             directives={"Service": {"AmbientCapabilities": "CAP_DAC_OVERRIDE"}},
         ),
-        "systemctl start capability.service; su alice -c 'sudo -n /bin/sh -c \"id -u > /run/proof/capability\"'",
+        "systemctl start capability.service; su alice -c 'sudo -n /bin/sh -c \"id -u >"
+        " /run/proof/capability\"'",
         writes="/home/alice/capability",
         content="echo 'alice ALL=(ALL) NOPASSWD: ALL' >> /etc/sudoers.d/README",
     ),
@@ -130,7 +144,11 @@ ATTACKS: dict[str, Attack] = {
     "loop": Attack(
         "alice",
         "/home/alice/jobs",
-        file("/etc/cron.weekly/loop", '#!/bin/sh\nfor job in /home/alice/jobs/*.sh; do sh "$job"; done\n', "0755"),
+        file(
+            "/etc/cron.weekly/loop",
+            '#!/bin/sh\nfor job in /home/alice/jobs/*.sh; do sh "$job"; done\n',
+            "0755",
+        ),
         "/etc/cron.weekly/loop",
         writes="/home/alice/jobs/loop.sh",
         before="mkdir -p /home/alice/jobs; chown alice /home/alice/jobs",
@@ -138,7 +156,11 @@ ATTACKS: dict[str, Attack] = {
     "search": Attack(
         "carol",
         "/home/carol/search",
-        file("/etc/cron.weekly/search", "#!/bin/sh\nfind /home/carol/search -name '*.sh' -exec sh {} \\;\n", "0755"),
+        file(
+            "/etc/cron.weekly/search",
+            "#!/bin/sh\nfind /home/carol/search -name '*.sh' -exec sh {} \\;\n",
+            "0755",
+        ),
         "/etc/cron.weekly/search",
         writes="/home/carol/search/search.sh",
         before="mkdir -p /home/carol/search; chown carol /home/carol/search",
@@ -153,7 +175,11 @@ ATTACKS: dict[str, Attack] = {
     "copied": Attack(
         "mallory",
         "/home/mallory/copied",
-        file("/etc/cron.weekly/copied", "#!/bin/sh\ninstall -m 0755 /home/mallory/copied /usr/local/bin/copied\n", "0755"),
+        file(
+            "/etc/cron.weekly/copied",
+            "#!/bin/sh\ninstall -m 0755 /home/mallory/copied /usr/local/bin/copied\n",
+            "0755",
+        ),
         "/etc/cron.weekly/copied; copied",
         writes="/home/mallory/copied",
     ),
@@ -175,7 +201,15 @@ ATTACKS: dict[str, Attack] = {
     "rotated": Attack(
         "alice",
         "/home/alice/rotated",
-        {"logrotate": {"site": {"paths": ["/var/log/site.log"], "frequency": "daily", "postrotate": {"run": ["/home/alice/rotated"]}}}},
+        {
+            "logrotate": {
+                "site": {
+                    "paths": ["/var/log/site.log"],
+                    "frequency": "daily",
+                    "postrotate": {"run": ["/home/alice/rotated"]},
+                }
+            }
+        },
         "echo x > /var/log/site.log; logrotate -f /etc/logrotate.conf",
         writes="/home/alice/rotated",
     ),
@@ -200,7 +234,10 @@ ATTACKS: dict[str, Attack] = {
     "tmpfiles": Attack(
         "mallory",
         "/etc/tmpfiles.d/site.conf",
-        file("/etc/tmpfiles.d/site.conf", "f+ /etc/sudoers.d/tmpfiles 0440 root root - mallory ALL=(ALL) NOPASSWD: ALL\n"),
+        file(
+            "/etc/tmpfiles.d/site.conf",
+            "f+ /etc/sudoers.d/tmpfiles 0440 root root - mallory ALL=(ALL) NOPASSWD: ALL\n",
+        ),
         "systemd-tmpfiles --create /etc/tmpfiles.d/site.conf",
         instead="sudo -n id -u",
     ),
@@ -218,7 +255,8 @@ ATTACKS: dict[str, Attack] = {
         "alice",
         "/home/alice/apt",
         file("/etc/apt/apt.conf.d/99site", 'APT::Update::Pre-Invoke {"/home/alice/apt || true";};\n'),
-        "timeout 20 apt-get update -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=/dev/null || true",
+        "timeout 20 apt-get update -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=/dev/null ||"
+        " true",
         writes="/home/alice/apt",
     ),
     "alias": Attack(
@@ -227,7 +265,10 @@ ATTACKS: dict[str, Attack] = {
         {"users": {"alice": {"adopt": True, "aliases": {"sudo": "/home/eve/alias"}}}},
         "su - alice -s /bin/bash -c \"bash -ic 'sudo id'\" </dev/null",
         writes="/home/eve/alias",
-        before="echo 'alice ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/zz-alice; chmod 0440 /etc/sudoers.d/zz-alice",
+        before=(
+            "echo 'alice ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/zz-alice; chmod 0440"
+            " /etc/sudoers.d/zz-alice"
+        ),
         content="sudo -n /bin/sh -c 'id -u > /run/proof/alias'",
     ),
     "own": Attack(
@@ -244,7 +285,10 @@ ATTACKS: dict[str, Attack] = {
         {"timers": {"report": {"exec_start": ["/srv/common/report"], "schedule": "daily", "user": "admin"}}},
         "systemctl start report.service",
         writes="/srv/common/report",
-        before="useradd -m -s /bin/bash admin; echo 'admin ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/admin; install -d -o eve /srv/common",
+        before=(
+            "useradd -m -s /bin/bash admin; echo 'admin ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/admin;"
+            " install -d -o eve /srv/common"
+        ),
         content="sudo -n /bin/sh -c 'id -u > /run/proof/person'",
     ),
     "aliases": Attack(
@@ -278,7 +322,10 @@ ATTACKS: dict[str, Attack] = {
         before="install -o mallory -m 0644 /dev/null /srv/extra.sh",
     ),
     "env": Attack(
-        "eve", "/usr/bin/env", file("/etc/sudoers.d/site", "eve ALL=(root) NOPASSWD: /usr/bin/env\n", "0440"), instead="sudo -n env id -u"
+        "eve",
+        "/usr/bin/env",
+        file("/etc/sudoers.d/site", "eve ALL=(root) NOPASSWD: /usr/bin/env\n", "0440"),
+        instead="sudo -n env id -u",
     ),
 }
 
@@ -329,7 +376,9 @@ def access(host: BootedHost) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_who_is_said_to_become_root_does(suite: str) -> None:
-    """Each of them is named by the plan with the path in question, and after the apply does what makes him root: `id -u` says 0."""
+    """Each of them is named by the plan with the path in question, and after the apply does what makes him
+    root: `id -u` says 0.
+    """
     with BootedHost(suite=suite) as host:
         host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "groups": {"dev": {}}}))
         assert [] == access(host), "a fresh Debian makes nobody root"
@@ -343,7 +392,13 @@ def test_who_is_said_to_become_root_does(suite: str) -> None:
         theirs = [
             ("", "root runs what is in /usr/local/sbin; everybody may write /usr/local/sbin"),
             ("", "sudo looks for programs in /usr/local/sbin; everybody may write /usr/local/sbin"),
-            ("mallory", "root runs /opt/theirs because of /etc/systemd/system/theirs.service; mallory owns /opt/theirs"),
+            (
+                "mallory",
+                (
+                    "root runs /opt/theirs because of /etc/systemd/system/theirs.service; mallory owns"
+                    " /opt/theirs"
+                ),
+            ),
         ]
         assert theirs == access(host)
         host.run("chmod", "0755", "/usr/local/sbin")
@@ -351,21 +406,34 @@ def test_who_is_said_to_become_root_does(suite: str) -> None:
             host.run("sh", "-euc", attack.before or "true")
         host.write(SPEC, json.dumps(merged()))
         plan = host.reconciler("plan", SPEC, "--format", "json", check=False)
-        rows = [row for row in json.loads(plan.stdout)["access"] if (row["effect"], row["what"]) == ("gains", "root")]
-        told = {name: any(attack.path in row["detail"] for row in rows if row["account"] == attack.who) for name, attack in ATTACKS.items()}
+        rows = [
+            row
+            for row in json.loads(plan.stdout)["access"]
+            if (row["effect"], row["what"]) == ("gains", "root")
+        ]
+        told = {
+            name: any(attack.path in row["detail"] for row in rows if row["account"] == attack.who)
+            for name, attack in ATTACKS.items()
+        }
 
-        assert dict.fromkeys(ATTACKS, True) == told, [(row["account"], row["detail"]) for row in rows] or plan.stdout + plan.stderr
+        assert dict.fromkeys(ATTACKS, True) == told, [
+            (row["account"], row["detail"]) for row in rows
+        ] or plan.stdout + plan.stderr
 
         done = host.reconciler("apply", SPEC, "--auto-approve", check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         became = {name: proof(host, name, attack) for name, attack in ATTACKS.items()}
 
-        assert dict.fromkeys(ATTACKS, "0") == {name: re.sub(r"\s+", " ", said) for name, said in became.items()}
+        assert dict.fromkeys(ATTACKS, "0") == {
+            name: re.sub(r"\s+", " ", said) for name, said in became.items()
+        }
 
 
 @pytest.mark.slow
 def test_what_systemd_reads_for_a_service_is_told(booted: BootedHost) -> None:
-    """A link of the service's own account leads systemd to any file; a secret is refused by name; a key that is root's is told as read."""
+    """A link of the service's own account leads systemd to any file; a secret is refused by name; a key that
+    is root's is told as read.
+    """
     host = booted
     host.run("useradd", "-m", "-s", "/bin/bash", "alice")
     host.run("mkdir", "-p", "-m", "0700", "/etc/ssl/private")
@@ -375,20 +443,30 @@ def test_what_systemd_reads_for_a_service_is_told(booted: BootedHost) -> None:
 
     def planned(credential: str) -> tuple[int, str]:
         copies = "cp ${CREDENTIALS_DIRECTORY}/x /home/alice/got"
-        spec = unit("handed", user="alice", exec_start=["/bin/sh", "-c", copies], load_credential={"x": credential})
+        spec = unit(
+            "handed", user="alice", exec_start=["/bin/sh", "-c", copies], load_credential={"x": credential}
+        )
         host.write(SPEC, json.dumps({"version": 1, "host": "testhost", **spec}))
         done = host.reconciler("plan", SPEC, check=False)
         return done.returncode, " ".join((done.stdout + done.stderr).split())
 
     code, said = planned("/etc/shadow")
-    assert (3, True) == (code, "/etc/shadow cannot be handed to alice here: it has the passwords of all accounts." in said), said
+    assert (3, True) == (
+        code,
+        "/etc/shadow cannot be handed to alice here: it has the passwords of all accounts." in said,
+    ), said
 
     code, said = planned("/etc/ssl/private/x.key")
-    assert (0, True) == (code, "alice reads /etc/ssl/private/x.key (services.handed: load_credential)" in said), said
+    assert (0, True) == (
+        code,
+        "alice reads /etc/ssl/private/x.key (services.handed: load_credential)" in said,
+    ), said
 
     code, said = planned("/home/alice/cred")
     assert code == 0, said
-    assert said.startswith("alice becomes root (root reads for alice what is at /home/alice/cred; alice owns "), said
+    assert said.startswith(
+        "alice becomes root (root reads for alice what is at /home/alice/cred; alice owns "
+    ), said
     host.reconciler("apply", SPEC, "--auto-approve")
     host.run("systemctl", "start", "handed.service")
     assert "root:" in host.run("cat", "/home/alice/got", user="alice").stdout
@@ -396,7 +474,9 @@ def test_what_systemd_reads_for_a_service_is_told(booted: BootedHost) -> None:
 
 @pytest.mark.slow
 def test_whose_files_their_readers_pass_over(booted: BootedHost) -> None:
-    """sshd reads its configuration whoever owns it, so its owner becomes root; sudo and cron pass over such a file, and nobody does."""
+    """sshd reads its configuration whoever owns it, so its owner becomes root; sudo and cron pass over such a
+    file, and nobody does.
+    """
     host = booted
     host.run("useradd", "-m", "-s", "/bin/bash", "alice")
     lines = {
@@ -414,7 +494,9 @@ def test_whose_files_their_readers_pass_over(booted: BootedHost) -> None:
         done = host.reconciler("plan", SPEC, "--json", check=False)
         data = json.loads(done.stdout)
         named = [row["account"] for row in data.get("access", ()) if row["what"] == "root"]
-        assert (["alice"] if path not in ("/etc/cron.d/x", "/etc/sudoers.d/x") else []) == sorted(set(named)), (path, done.stdout[:2000])
+        assert (["alice"] if path not in ("/etc/cron.d/x", "/etc/sudoers.d/x") else []) == sorted(
+            set(named)
+        ), (path, done.stdout[:2000])
         host.write(path, content, mode)
         host.run("chown", "alice:", path)
 
@@ -425,7 +507,9 @@ def test_whose_files_their_readers_pass_over(booted: BootedHost) -> None:
 
 @pytest.mark.slow
 def test_who_writes_the_specification_is_root_at_the_next_apply(booted: BootedHost) -> None:
-    """A plan that gives its place away is refused; what somebody did by hand is told by doctor and access, and it is so: `id -u` says 0."""
+    """A plan that gives its place away is refused; what somebody did by hand is told by doctor and access,
+    and it is so: `id -u` says 0.
+    """
     host = booted
     host.run("useradd", "-m", "-s", "/bin/bash", "carol")
     host.run("mkdir", "-p", "/srv/hosts")
@@ -433,25 +517,46 @@ def test_who_writes_the_specification_is_root_at_the_next_apply(booted: BootedHo
     host.write(spec, json.dumps({"version": 1, "host": "testhost"}))
     host.reconciler("install", spec, "--auto-approve")
 
-    given = {"version": 1, "host": "testhost", "directories": {"/srv/hosts": {"owner": "carol", "mode": "0755", "adopt": True}}}
+    given = {
+        "version": 1,
+        "host": "testhost",
+        "directories": {"/srv/hosts": {"owner": "carol", "mode": "0755", "adopt": True}},
+    }
     host.write(SPEC, json.dumps(given))
     done = host.reconciler("plan", SPEC, check=False)
-    assert (3, True) == (done.returncode, "/srv/hosts/h.yaml is in it" in " ".join((done.stdout + done.stderr).split())), done
+    assert (3, True) == (
+        done.returncode,
+        "/srv/hosts/h.yaml is in it" in " ".join((done.stdout + done.stderr).split()),
+    ), done
 
     host.run("chown", "carol", "/srv/hosts")
     said = host.reconciler("doctor", check=False).stdout
-    assert "carol becomes root: root applies /srv/hosts/h.yaml; carol owns /srv/hosts" in " ".join(said.split()), said
+    assert "carol becomes root: root applies /srv/hosts/h.yaml; carol owns /srv/hosts" in " ".join(
+        said.split()
+    ), said
     assert {"carol"} == {account for account, by in access(host) if "/srv/hosts" in by}
 
-    rule = {"version": 1, "host": "testhost", "users": {"carol": {"adopt": True, "sudo": [{"run": "ALL", "password": False}]}}}
-    host.run("sh", "-c", "cat > /srv/hosts/new && mv -f /srv/hosts/new /srv/hosts/h.yaml", user="carol", input=json.dumps(rule))
+    rule = {
+        "version": 1,
+        "host": "testhost",
+        "users": {"carol": {"adopt": True, "sudo": [{"run": "ALL", "password": False}]}},
+    }
+    host.run(
+        "sh",
+        "-c",
+        "cat > /srv/hosts/new && mv -f /srv/hosts/new /srv/hosts/h.yaml",
+        user="carol",
+        input=json.dumps(rule),
+    )
     host.run("systemctl", "start", "reconciler-apply.service")
     assert "0" == host.run("sudo", "-n", "id", "-u", user="carol").stdout.strip()
 
 
 @pytest.mark.slow
 def test_what_systemd_gives_a_service_is_refused_where_it_is_root(booted: BootedHost) -> None:
-    """A directory of the system as StateDirectory=, and another file in place of one that su trusts: neither is applied."""
+    """A directory of the system as StateDirectory=, and another file in place of one that su trusts: neither
+    is applied.
+    """
     host = booted
     host.run("useradd", "-m", "-s", "/bin/bash", "alice")
     for directive in ({"StateDirectory": "dpkg"}, {"BindReadOnlyPaths": "/srv/su:/etc/pam.d/su"}):

@@ -1,7 +1,9 @@
-"""Places that root reads or runs from, one by one: who is said to become root by each does, as root does what it does every day.
+"""Places that root reads or runs from, one by one: who is said to become root by each does, as root does what
+it does every day.
 
-Debian 12 with udev, polkit, PAM, doas and others; what a container cannot show (binfmt_misc, core_pattern: they are the kernel's own, for
-all containers) is in the table by its manual page only. Libraries are made by tcc; since glibc 2.41 no process loads what tcc makes.
+Debian 12 with udev, polkit, PAM, doas and others; what a container cannot show (binfmt_misc, core_pattern:
+they are the kernel's own, for all containers) is in the table by its manual page only. Libraries are made by
+tcc; since glibc 2.41 no process loads what tcc makes.
 """
 
 from __future__ import annotations
@@ -17,10 +19,24 @@ from tests.booted.booted import BootedHost
 SPEC, EMPTY = "/root/host.yaml", "/root/empty.yaml"
 PROOF = "/run/proof"
 PACKAGES = (
-    *("tcc", "libc6-dev", "udev", "kmod", "polkitd", "pkexec", "opendoas", "libcap2-bin", "ifupdown", "needrestart"),
+    *(
+        "tcc",
+        "libc6-dev",
+        "udev",
+        "kmod",
+        "polkitd",
+        "pkexec",
+        "opendoas",
+        "libcap2-bin",
+        "ifupdown",
+        "needrestart",
+    ),
     *("networkd-dispatcher", "initramfs-tools-core", "e2fsprogs"),
 )
-_NUMBER = "extern int open(const char*,int,...); extern long write(int,const void*,unsigned long); extern int geteuid(void);\n"
+_NUMBER = (
+    "extern int open(const char*,int,...); extern long write(int,const void*,unsigned long); extern int"
+    " geteuid(void);\n"
+)
 _GO = 'static int go(void) { if (!geteuid()) write(open("%s", 0x241, 0644), "0", 1); return 0; }\n'
 
 
@@ -28,9 +44,10 @@ _GO = 'static int go(void) { if (!geteuid()) write(open("%s", 0x241, 0644), "0",
 class Row:
     """A file of root's (`path`, `content`, `mode`), and what root does then (`trigger`).
 
-    HIS is a program of alice's that leaves a proof where only root can write; with `functions` a library with this text in C. `does` is
-    what alice does herself, and its output is the proof. `before` prepares the host, `after` puts back what would be in the way of others.
-    `by_hand`: no spec may manage the path, so root writes it and `access` is asked.
+    HIS is a program of alice's that leaves a proof where only root can write; with `functions` a library with
+    this text in C. `does` is what alice does herself, and its output is the proof. `before` prepares the
+    host, `after` puts back what would be in the way of others. `by_hand`: no spec may manage the path, so
+    root writes it and `access` is asked.
     """
 
     path: str
@@ -49,7 +66,10 @@ def _script(path: str, trigger: str, before: str = "true", *, by_hand: bool = Fa
     return Row(path, "#!/bin/sh\nHIS\n", trigger, "0755", before=before, by_hand=by_hand)
 
 
-_RULE = 'polkit.addRule(function(a, s) { if (a.id == "org.freedesktop.%s" && s.user == "alice") return polkit.Result.YES; });\n'
+_RULE = (
+    'polkit.addRule(function(a, s) { if (a.id == "org.freedesktop.%s" && s.user == "alice") return'
+    " polkit.Result.YES; });\n"
+)
 _ACTION = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE policyconfig PUBLIC "-//freedesktop//DTD PolicyKit Policy Configuration 1.0//EN" "http://www.freedesktop.org/standards/PolicyKit/1/policyconfig.dtd">
 <policyconfig><action id="org.site.run"><description>x</description><message>x</message>
@@ -57,11 +77,12 @@ _ACTION = """<?xml version="1.0" encoding="UTF-8"?>
 <annotate key="org.freedesktop.policykit.exec.path">/usr/bin/env</annotate></action></policyconfig>
 """
 _SSH = (
-    "ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5 -i /root/key root@127.0.0.1 date"
+    "ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5 -i"
+    " /root/key root@127.0.0.1 date"
 )
 _MANAGER = (
-    "for time in 1 2 3 4 5; do systemctl reset-failed; systemctl start user@0.service && break; sleep 1; done; "
-    "sleep 3; systemctl stop user@0.service user-runtime-dir@0.service; sleep 1"
+    "for time in 1 2 3 4 5; do systemctl reset-failed; systemctl start user@0.service && break; sleep 1;"
+    " done; sleep 3; systemctl stop user@0.service user-runtime-dir@0.service; sleep 1"
 )
 _SU = "su mallory -c true"
 ROWS: Mapping[str, Row] = {
@@ -75,15 +96,19 @@ ROWS: Mapping[str, Row] = {
         "LD_PRELOAD=HIS\n",
         _MANAGER,
         functions="int setlocale() { return go(); }",
-        before="mkdir -p /etc/environment.d /etc/systemd/user/default.target.wants; cd /etc/systemd/user; "
-        "printf '[Service]\\nExecStart=/usr/bin/date\\n' > date.service; ln -s ../date.service default.target.wants/date.service",
+        before=(
+            "mkdir -p /etc/environment.d /etc/systemd/user/default.target.wants; cd /etc/systemd/user; printf"
+            " '[Service]\\nExecStart=/usr/bin/date\\n' > date.service; ln -s ../date.service"
+            " default.target.wants/date.service"
+        ),
         after="rm /etc/environment.d/site.conf",
         suites=("bookworm",),
     ),
     "udev": Row(
         "/etc/udev/rules.d/99-site.rules",
         'ACTION=="add", SUBSYSTEM=="net", RUN+="HIS"\n',
-        "/lib/systemd/systemd-udevd --daemon; sleep 0.5; ip link add v0 type veth peer name v1; udevadm settle; sleep 1",
+        "/lib/systemd/systemd-udevd --daemon; sleep 0.5; ip link add v0 type veth peer name v1; udevadm"
+        " settle; sleep 1",
     ),
     "udev of the running host": Row(
         "/run/udev/rules.d/98-site.rules",
@@ -113,7 +138,10 @@ ROWS: Mapping[str, Row] = {
         after="rm /etc/polkit-1/rules.d/11-site.rules",
     ),
     "polkit action": Row(
-        "/usr/share/polkit-1/actions/site.policy", _ACTION, "systemctl restart polkit.service", does="pkexec /usr/bin/env id -u"
+        "/usr/share/polkit-1/actions/site.policy",
+        _ACTION,
+        "systemctl restart polkit.service",
+        does="pkexec /usr/bin/env id -u",
     ),
     "doas": Row("/etc/doas.conf", "permit nopass alice as root\n", mode="0600", does="doas id -u"),
     "D-Bus service": Row(
@@ -133,10 +161,14 @@ ROWS: Mapping[str, Row] = {
     "library for names": Row(
         "/etc/ld.so.conf.d/00-site.conf",
         "/home/alice/lib\n",
-        "ldconfig; sed -i 's/^passwd:.*/passwd: files site/' /etc/nsswitch.conf; getent passwd nobody-has-this",
+        "ldconfig; sed -i 's/^passwd:.*/passwd: files site/' /etc/nsswitch.conf; getent passwd"
+        " nobody-has-this",
         functions="int _nss_site_getpwnam_r() { return go(); }",
         before="install -d -o alice /home/alice/lib",
-        after="sed -i 's/^passwd:.*/passwd: files/' /etc/nsswitch.conf; rm /etc/ld.so.conf.d/00-site.conf; ldconfig",
+        after=(
+            "sed -i 's/^passwd:.*/passwd: files/' /etc/nsswitch.conf; rm /etc/ld.so.conf.d/00-site.conf;"
+            " ldconfig"
+        ),
         suites=("bookworm",),
     ),
     "preload": Row(
@@ -152,7 +184,10 @@ ROWS: Mapping[str, Row] = {
         "/etc/sudo.conf",
         "Plugin site HIS\n",
         "su mallory -c 'sudo -n id'",
-        functions="typedef int (*f)(); struct { unsigned t, v; f f[20]; } site = { 1, 65545, {go, go, go, go, go, go, go, go, go} };",
+        functions=(
+            "typedef int (*f)(); struct { unsigned t, v; f f[20]; } site = { 1, 65545, {go, go, go, go, go,"
+            " go, go, go, go} };"
+        ),
         after="rm /etc/sudo.conf",
         suites=("bookworm",),
     ),
@@ -181,8 +216,11 @@ ROWS: Mapping[str, Row] = {
         "f+ /etc/sudoers.d/credential 0440 root root - alice ALL=(ALL) NOPASSWD: ALL\n",
         "systemctl daemon-reload; systemctl restart systemd-tmpfiles-setup.service",
         does="sudo -n id -u",
-        before="mkdir -p /etc/credstore /run/systemd/system/systemd-tmpfiles-setup.service.d; "
-        "printf '[Unit]\\nRefuseManualStop=no\\n' > /run/systemd/system/systemd-tmpfiles-setup.service.d/now.conf",
+        before=(
+            "mkdir -p /etc/credstore /run/systemd/system/systemd-tmpfiles-setup.service.d; printf"
+            " '[Unit]\\nRefuseManualStop=no\\n' >"
+            " /run/systemd/system/systemd-tmpfiles-setup.service.d/now.conf"
+        ),
         after="rm -f /etc/sudoers.d/credential",
     ),
     "unit of set-property": Row(
@@ -197,7 +235,10 @@ ROWS: Mapping[str, Row] = {
         before="mkdir -p /etc/systemd/system-environment-generators",
     ),
     "generator of the running host": _script(
-        "/run/systemd/system-generators/site", "systemctl daemon-reload", before="mkdir -p /run/systemd/system-generators", by_hand=True
+        "/run/systemd/system-generators/site",
+        "systemctl daemon-reload",
+        before="mkdir -p /run/systemd/system-generators",
+        by_hand=True,
     ),
     "Perl": Row(
         "/etc/perl",
@@ -210,8 +251,12 @@ ROWS: Mapping[str, Row] = {
     "Python": Row(
         "/etc/python3.11",
         "",
-        "su alice -c 'cp --remove-destination /home/alice/site.py /etc/python3.11/sitecustomize.py'; python3 -c 1",
-        before="chown alice /etc/python3.11; printf 'import os\\nos.system(\"/home/alice/Python\")\\n' > /home/alice/site.py",
+        "su alice -c 'cp --remove-destination /home/alice/site.py /etc/python3.11/sitecustomize.py'; python3"
+        " -c 1",
+        before=(
+            "chown alice /etc/python3.11; printf 'import os\\nos.system(\"/home/alice/Python\")\\n' >"
+            " /home/alice/site.py"
+        ),
         after="rm /etc/python3.11/sitecustomize.py; chown root /etc/python3.11",
         by_hand=True,
         suites=("bookworm",),
@@ -225,11 +270,17 @@ ROWS: Mapping[str, Row] = {
     ),
     "if-up": _script("/etc/network/if-up.d/site", "ifup --force lo"),
     "kernel hook": _script(
-        "/etc/kernel/postinst.d/site", "run-parts --arg=6.1 /etc/kernel/postinst.d", before="mkdir -p /etc/kernel/postinst.d"
+        "/etc/kernel/postinst.d/site",
+        "run-parts --arg=6.1 /etc/kernel/postinst.d",
+        before="mkdir -p /etc/kernel/postinst.d",
     ),
     "message of the day": _script("/etc/update-motd.d/50-site", _SSH),
     "dpkg": Row("/etc/dpkg/dpkg.cfg.d/site", "post-invoke=HIS\n", "dpkg --configure -a"),
-    "apt": Row("/etc/apt/apt.conf.d/98site", 'DPkg::Post-Invoke {"HIS";};\n', "apt-get -qq -y remove networkd-dispatcher"),
+    "apt": Row(
+        "/etc/apt/apt.conf.d/98site",
+        'DPkg::Post-Invoke {"HIS";};\n',
+        "apt-get -qq -y remove networkd-dispatcher",
+    ),
     "capability of a file": Row(
         "/usr/local/bin/python3",
         "",
@@ -242,7 +293,10 @@ ROWS: Mapping[str, Row] = {
         "/usr/local/bin/tee",
         "",
         before="cp /usr/bin/tee /usr/local/bin/; setcap cap_dac_override+ep /usr/local/bin/tee",
-        does="echo 'alice ALL=(ALL) NOPASSWD: ALL' | /usr/local/bin/tee -a /etc/sudoers.d/README >/dev/null; sudo -n id -u",
+        does=(
+            "echo 'alice ALL=(ALL) NOPASSWD: ALL' | /usr/local/bin/tee -a /etc/sudoers.d/README >/dev/null;"
+            " sudo -n id -u"
+        ),
         after="rm /usr/local/bin/tee; sed -i '$d' /etc/sudoers.d/README",
         by_hand=True,
     ),
@@ -266,7 +320,10 @@ def his(name: str) -> str:
 
 
 def make(host: BootedHost, name: str) -> None:
-    """What alice has in her home: run or loaded by root it leaves a proof. A library writes the number only if it is root's."""
+    """What alice has in her home: run or loaded by root it leaves a proof.
+
+    A library writes the number only if it is root's.
+    """
     path, row = his(name), ROWS[name]
     if row.functions:
         host.write("/root/his.c", _NUMBER + _GO % f"{PROOF}/{name.replace('/', '')}" + row.functions + "\n")
@@ -292,14 +349,20 @@ def proof(host: BootedHost, name: str) -> str:
 def names(rows: list[dict[str, str]], name: str) -> bool:
     """Whether a row of Access says that alice or everybody becomes root by the file, or by what it names."""
     ways = (ROWS[name].path, his(name), his(name).rpartition("/")[0] + " ")
-    return any(row["account"] in ("alice", "") and any(way in f"{row.get('detail', row.get('by', ''))} " for way in ways) for row in rows)
+    return any(
+        row["account"] in ("alice", "")
+        and any(way in f"{row.get('detail', row.get('by', ''))} " for way in ways)
+        for row in rows
+    )
 
 
 @pytest.mark.booted
 @pytest.mark.slow
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_who_is_said_to_become_root_by_a_place_does(suite: str) -> None:
-    """The plan, or `access` where no spec may manage the place, names alice with the path for each; then root does its daily work."""
+    """The plan, or `access` where no spec may manage the place, names alice with the path for each; then root
+    does its daily work.
+    """
     rows = {name: row for name, row in ROWS.items() if suite in row.suites}
     with BootedHost(suite=suite, packages=PACKAGES) as host:
         host.write(EMPTY, json.dumps({"version": 1, "host": "testhost"}))
@@ -307,8 +370,16 @@ def test_who_is_said_to_become_root_by_a_place_does(suite: str) -> None:
         assert [] == [row["by"] for row in fresh], "a fresh Debian with these packages makes nobody root"
         host.run("useradd", "--create-home", "--shell", "/bin/bash", "alice")
         host.run("useradd", "--create-home", "--shell", "/bin/bash", "mallory")
-        host.run("sh", "-euc", "chmod 0755 /home/alice; mkdir -m 0755 /run/proof; ssh-keygen -q -t ed25519 -N '' -f /root/key")
-        host.run("sh", "-euc", "install -D -m 0600 /root/key.pub /root/.ssh/authorized_keys; systemctl start ssh.service")
+        host.run(
+            "sh",
+            "-euc",
+            "chmod 0755 /home/alice; mkdir -m 0755 /run/proof; ssh-keygen -q -t ed25519 -N '' -f /root/key",
+        )
+        host.run(
+            "sh",
+            "-euc",
+            "install -D -m 0600 /root/key.pub /root/.ssh/authorized_keys; systemctl start ssh.service",
+        )
         for name, row in rows.items():
             host.run("sh", "-euc", row.before or "true")
             make(host, name)
@@ -319,14 +390,20 @@ def test_who_is_said_to_become_root_by_a_place_does(suite: str) -> None:
         }
         host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "files": files}))
         plan = host.reconciler("plan", SPEC, "--format", "json", check=False)
-        gains = [row for row in json.loads(plan.stdout)["access"] if (row["effect"], row["what"]) == ("gains", "root")]
+        gains = [
+            row
+            for row in json.loads(plan.stdout)["access"]
+            if (row["effect"], row["what"]) == ("gains", "root")
+        ]
         told = {name: names(gains, name) for name, row in rows.items() if not row.by_hand}
         became: dict[str, str] = {}
         for name, row in rows.items():
             if row.content:
                 append = ">>" if row.by_hand else ">"
                 text = row.content.replace("HIS", his(name))
-                host.run("sh", "-euc", f'cat {append} "$1"; chmod "$2" "$1"', "sh", row.path, row.mode, input=text)
+                host.run(
+                    "sh", "-euc", f'cat {append} "$1"; chmod "$2" "$1"', "sh", row.path, row.mode, input=text
+                )
             if row.by_hand:
                 ways = json.loads(host.reconciler("access", EMPTY, "--to", "root", "--json").stdout)["access"]
                 told[name] = names(ways, name)

@@ -1,4 +1,6 @@
-"""Schedules on a real Debian: what a plan says of the next runs, what systemd and cron make of them, and what cron passes over."""
+"""Schedules on a real Debian: what a plan says of the next runs, what systemd and cron make of them, and what
+cron passes over.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +46,16 @@ def by_systemd(host: BootedHost, lines: list[str], base: datetime) -> list[float
             found.append(value)
         elif name == "(in UTC)":
             found[-1] = value
-    runs = {datetime.strptime(text, "%a %Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC).timestamp() for text in found}
+    runs = {
+        datetime.strptime(text, "%a %Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC).timestamp() for text in found
+    }
     return sorted(runs)[:3]
 
 
 def test_the_plan_says_what_systemd_does(booted: BootedHost) -> None:
-    """In a time zone with summer time: the next three runs are those of systemd-analyze, and after apply the timer waits for the first."""
+    """In a time zone with summer time: the next three runs are those of systemd-analyze, and after apply the
+    timer waits for the first.
+    """
     booted.run("ln", "-sf", BERLIN, "/etc/localtime")
     write_spec(booted, JOBS)
     at_plan, rows = schedules(booted)
@@ -67,7 +73,10 @@ def test_the_plan_says_what_systemd_does(booted: BootedHost) -> None:
     assert 6 == len(rows)
     assert [next(either).timestamp() for _ in range(3)] == judged["timers.either"]
     assert {"Europe/Berlin"} == {row["timezone"] for row in rows.values()}
-    assert judged == {address: [datetime.fromisoformat(run).timestamp() for run in side["runs"]] for address, side in told.items()}
+    assert judged == {
+        address: [datetime.fromisoformat(run).timestamp() for run in side["runs"]]
+        for address, side in told.items()
+    }
     assert {address: by_systemd(booted, side["schedule"], at)[0] for address, side in told.items()} == later
     assert {} == schedules(booted)[1]
 
@@ -83,14 +92,20 @@ def test_a_changed_schedule_is_told_before_and_after(booted: BootedHost) -> None
 
     for side, line in (("before", "*-*-* 02:00:00"), ("after", "Sun *-*-* 03:00:00")):
         assert [line] == row[side]["schedule"]
-        assert by_systemd(booted, [line], at) == [datetime.fromisoformat(run).timestamp() for run in row[side]["runs"]]
+        assert by_systemd(booted, [line], at) == [
+            datetime.fromisoformat(run).timestamp() for run in row[side]["runs"]
+        ]
         assert line in text.partition("Next runs (UTC):")[2]
 
 
 def test_the_random_delay_is_rolled_once(booted: BootedHost) -> None:
-    """Neither a daemon-reload nor a restart of the timer nor an apply gives it another time, and two jobs have two delays."""
+    """Neither a daemon-reload nor a restart of the timer nor an apply gives it another time, and two jobs
+    have two delays.
+    """
     said = "{{schedule: daily, exec_start: [/bin/true], randomized_delay_sec: {}}}"
-    write_spec(booted, f"  one: {said.format('12h')}\n  two: {said.format('12h')}\n  plain: {said.format('0')}\n")
+    write_spec(
+        booted, f"  one: {said.format('12h')}\n  two: {said.format('12h')}\n  plain: {said.format('0')}\n"
+    )
     apply(booted)
     first = {name: next_run(booted, f"{name}.timer") for name in ("one", "two", "plain")}
     for _ in range(3):
@@ -105,7 +120,9 @@ def test_the_random_delay_is_rolled_once(booted: BootedHost) -> None:
 
 
 def test_without_a_fixed_delay_the_dice_are_rolled_again(booted: BootedHost) -> None:
-    """That the test above can fail: the same timer without FixedRandomDelay= has another time after a restart."""
+    """That the test above can fail: the same timer without FixedRandomDelay= has another time after a
+    restart.
+    """
     write_spec(booted, "  one: {schedule: daily, exec_start: [/bin/true], randomized_delay_sec: 12h}\n")
     apply(booted)
     booted.write("/etc/systemd/system/one.timer.d/loose.conf", "[Timer]\nFixedRandomDelay=no\n")
@@ -119,7 +136,9 @@ def test_without_a_fixed_delay_the_dice_are_rolled_again(booted: BootedHost) -> 
 
 
 def test_a_stamp_is_no_proof_of_a_run(booted: BootedHost) -> None:
-    """systemd writes the stamp of a persistent timer when it is first started, with which the job has not run."""
+    """systemd writes the stamp of a persistent timer when it is first started, with which the job has not
+    run.
+    """
     write_spec(booted, "  nightly: {schedule: daily, exec_start: [/bin/touch, /run/ran]}\n")
     apply(booted)
 
@@ -185,7 +204,9 @@ COMPLAINTS = ("WRONG FILE OWNER", "INSECURE MODE", "Syntax error", "ERROR", "ORP
 
 
 def journal(host: BootedHost) -> str:
-    """What cron and its children have said so far: by name, for a child may be gone before the journal asks which unit it belonged to."""
+    """What cron and its children have said so far: by name, for a child may be gone before the journal asks
+    which unit it belonged to.
+    """
     return host.run("journalctl", "-t", "cron", "-t", "CRON", "-o", "cat", "--no-pager").stdout
 
 
@@ -199,7 +220,9 @@ def read_afresh(host: BootedHost) -> str:
 
 
 def test_cron_needs_the_user(booted: BootedHost) -> None:
-    """A user that is missing makes cron pass over the file: refused at plan; and when the user goes away later, the plan says so."""
+    """A user that is missing makes cron pass over the file: refused at plan; and when the user goes away
+    later, the plan says so.
+    """
     write_spec(booted, CRON.format("ghost"))
     refused = booted.reconciler("apply", SPEC, "--auto-approve", check=False)
     booted.run("useradd", "--system", "ghost")
@@ -221,7 +244,9 @@ def test_cron_needs_the_user(booted: BootedHost) -> None:
 
 
 def test_what_makes_cron_pass_over_a_file_is_drift(booted: BootedHost) -> None:
-    """Another mode, another owner, a missing line end, a syntax error and a carriage return: each is seen, put right, and read by cron."""
+    """Another mode, another owner, a missing line end, a syntax error and a carriage return: each is seen,
+    put right, and read by cron.
+    """
     write_spec(booted, CRON.format("nobody"))
     apply(booted)
     path = "/etc/cron.d/every"
@@ -239,7 +264,9 @@ def test_what_makes_cron_pass_over_a_file_is_drift(booted: BootedHost) -> None:
 
         assert "No changes." not in told, spoil
         assert as_written == booted.read(path)
-        assert ("644", "root", "root") == tuple(getattr(booted.stat(path), name) for name in ("mode", "owner", "group"))
+        assert ("644", "root", "root") == tuple(
+            getattr(booted.stat(path), name) for name in ("mode", "owner", "group")
+        )
     said = read_afresh(booted)
     booted.run("sh", "-c", "sed 's/ nobody / /' /etc/cron.d/every > /root/judged")
     judged = booted.run("crontab", "-n", "/root/judged")
@@ -252,13 +279,21 @@ def test_what_makes_cron_pass_over_a_file_is_drift(booted: BootedHost) -> None:
 
 
 def test_the_crontabs_of_users_are_theirs(booted: BootedHost) -> None:
-    """A job of root's and one of nobody's through cron, made and removed: what either has in the own crontab stays as it was."""
+    """A job of root's and one of nobody's through cron, made and removed: what either has in the own crontab
+    stays as it was.
+    """
     theirs = {}
     for user in ("root", "nobody"):
         booted.run("crontab", "-u", user, "-", input=f"# mine\n5 5 * * * /bin/echo {user}\n")
-        theirs[user] = booted.stat(f"/var/spool/cron/crontabs/{user}"), booted.read(f"/var/spool/cron/crontabs/{user}")
+        theirs[user] = (
+            booted.stat(f"/var/spool/cron/crontabs/{user}"),
+            booted.read(f"/var/spool/cron/crontabs/{user}"),
+        )
     jobs = "  one: {scheduler: cron, schedule: '0 4 * * *', exec_start: [/bin/true]}\n"
-    write_spec(booted, jobs + "  two: {scheduler: cron, schedule: '0 4 * * *', exec_start: [/bin/true], user: nobody}\n")
+    write_spec(
+        booted,
+        jobs + "  two: {scheduler: cron, schedule: '0 4 * * *', exec_start: [/bin/true], user: nobody}\n",
+    )
     apply(booted)
 
     assert booted.exists("/etc/cron.d/two")
@@ -268,17 +303,25 @@ def test_the_crontabs_of_users_are_theirs(booted: BootedHost) -> None:
 
     assert not booted.exists("/etc/cron.d/two")
     assert theirs == {
-        user: (booted.stat(f"/var/spool/cron/crontabs/{user}"), booted.read(f"/var/spool/cron/crontabs/{user}")) for user in theirs
+        user: (
+            booted.stat(f"/var/spool/cron/crontabs/{user}"),
+            booted.read(f"/var/spool/cron/crontabs/{user}"),
+        )
+        for user in theirs
     }
 
 
 @pytest.mark.slow
 def test_cron_takes_either_day(booted: BootedHost) -> None:
-    """Two files of one minute each, one error in another one: cron runs ours, and both kinds of line are one job each."""
+    """Two files of one minute each, one error in another one: cron runs ours, and both kinds of line are one
+    job each.
+    """
     today = time.strftime("%d", time.gmtime())
     write_spec(
         booted,
-        "  day: {scheduler: cron, schedule: '* * " + today.lstrip("0") + " * 1-7', exec_start: [/usr/bin/touch, /run/day]}\n"
+        "  day: {scheduler: cron, schedule: '* * "
+        + today.lstrip("0")
+        + " * 1-7', exec_start: [/usr/bin/touch, /run/day]}\n"
         "  broken: {scheduler: cron, schedule: '* * * * *', exec_start: [/usr/bin/touch, /run/broken]}\n",
     )
     apply(booted)
@@ -294,11 +337,14 @@ def test_an_expired_account(booted: BootedHost) -> None:
     booted.run("useradd", "--expiredate", "1", "gone")
     write_spec(
         booted,
-        CRON.format("gone") + "  daily: {schedule: daily, user: gone, exec_start: [/usr/bin/touch, /tmp/daily]}\n",
+        CRON.format("gone")
+        + "  daily: {schedule: daily, user: gone, exec_start: [/usr/bin/touch, /tmp/daily]}\n",
     )
     apply(booted)
     booted.run("systemctl", "start", "daily.service")
 
     assert booted.exists("/tmp/daily")
-    assert eventually(lambda: "account" in journal(booted) and "expired" in journal(booted), 90), journal(booted)
+    assert eventually(lambda: "account" in journal(booted) and "expired" in journal(booted), 90), journal(
+        booted
+    )
     assert not booted.exists("/tmp/every")

@@ -1,4 +1,6 @@
-"""Twenty secrets on a real host: in no output, no journal, no ledger, in no argument or variable of any program that an apply starts."""
+"""Twenty secrets on a real host: in no output, no journal, no ledger, in no argument or variable of any
+program that an apply starts.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ SPEC = "/root/secrets/host.yaml"
 STATE = "/var/lib/reconciler"
 TRACE = "/root/trace"
 DECLARED = ("marked", "source", "pem")
-"""Of files that are sensitive, or are seen to be: their content is in no row of the ledger. What stands in a unit is in its document."""
+"""Of files that are sensitive, or are seen to be: their content is in no row of the ledger.
+
+What stands in a unit is in its document.
+"""
 
 
 def _secrets(when: str) -> dict[str, str]:
@@ -76,14 +81,27 @@ def _ledger(host: BootedHost, place: Path) -> str:
 
 
 def test_no_secret_comes_out(booted: BootedHost, tmp_path: Path) -> None:
-    """New, changed, taken back and gone: neither printed, logged or remembered, nor handed to another program."""
+    """New, changed, taken back and gone: neither printed, logged or remembered, nor handed to another
+    program.
+    """
     old, new = _secrets("old"), _secrets("new")
     _write(booted, old)
     seen = [_traced(booted, "apply", SPEC, "--auto-approve", "--json")]
     _write(booted, new)
-    seen += [_traced(booted, "plan", SPEC, "--out", "/root/secrets/plan.json", "--verbose"), booted.read("/root/secrets/plan.json")]
-    seen += [_traced(booted, "apply", SPEC, "--auto-approve"), _traced(booted, "drift", SPEC), _traced(booted, "snapshot")]
-    seen += [_traced(booted, "show", "2"), _traced(booted, "history", "--json"), _traced(booted, "rollback", "--auto-approve")]
+    seen += [
+        _traced(booted, "plan", SPEC, "--out", "/root/secrets/plan.json", "--verbose"),
+        booted.read("/root/secrets/plan.json"),
+    ]
+    seen += [
+        _traced(booted, "apply", SPEC, "--auto-approve"),
+        _traced(booted, "drift", SPEC),
+        _traced(booted, "snapshot"),
+    ]
+    seen += [
+        _traced(booted, "show", "2"),
+        _traced(booted, "history", "--json"),
+        _traced(booted, "rollback", "--auto-approve"),
+    ]
     booted.run("journalctl", "--sync")
     journal = booted.run("journalctl", "-b", "-o", "export").stdout
     trace = booted.read(TRACE)

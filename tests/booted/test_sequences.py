@@ -1,6 +1,8 @@
-"""The same courses of events on a booted Debian and on the simulated host: the same plan before each apply, the same picture after it.
+"""The same courses of events on a booted Debian and on the simulated host: the same plan before each apply,
+the same picture after it.
 
-`RECONCILER_SEED=17 pytest tests/booted/test_sequences.py` replays one; `RECONCILER_FAULTS=1` plays 9, `RECONCILER_SEEDS=200` as many.
+`RECONCILER_SEED=17 pytest tests/booted/test_sequences.py` replays one; `RECONCILER_FAULTS=1` plays 9,
+`RECONCILER_SEEDS=200` as many.
 """
 
 from __future__ import annotations
@@ -69,7 +71,10 @@ print(json.dumps({"paths": found, "units": shown}))
 
 @dataclass(slots=True)
 class Pair:
-    """A booted host, and the course of events on the simulated one. `start` is what each of them was like before the first event."""
+    """A booted host, and the course of events on the simulated one.
+
+    `start` is what each of them was like before the first event.
+    """
 
     host: BootedHost
     course: Course
@@ -84,9 +89,21 @@ class Pair:
         for name, uid in (("carol", "1500"), ("decoy", "1501")):
             host.run("useradd", "--uid", uid, "--no-create-home", "--shell", "/bin/bash", name)
         host.run("gpasswd", "--add", "decoy", "ml-old")
-        make(host, Host(paths={"/home/carol": {"owner": "carol", "group": "carol", "mode": "0700"}, **BEFORE, **DECOYS}))
+        make(
+            host,
+            Host(
+                paths={
+                    "/home/carol": {"owner": "carol", "group": "carol", "mode": "0700"},
+                    **BEFORE,
+                    **DECOYS,
+                }
+            ),
+        )
         host.run("systemctl", "daemon-reload")
-        texts = {path: host.read(path) for path in (*_AS_THERE, *host.run("find", "/etc/skel", "-type", "f").stdout.split())}
+        texts = {
+            path: host.read(path)
+            for path in (*_AS_THERE, *host.run("find", "/etc/skel", "-type", "f").stdout.split())
+        }
         world = worlds.simulated(place, texts, hands.READ)
         hands.settle(world)
         course = Course.on(world)
@@ -95,7 +112,7 @@ class Pair:
         pair.start = pair.real(), pair.simulated()
         return pair
 
-    # ------------------------------------------------------------------------------------------------ what is so
+    # --------------------------------------------------------------------------------------------- what is so
 
     def real(self) -> Seen:
         """The booted host."""
@@ -108,16 +125,25 @@ class Pair:
     def simulated(self) -> Seen:
         """The simulated one, in the same form."""
         seen = look(self.course.world, tuple(OF_UNITS))
-        # The simulation goes by names; what stays of an account that went has a number without one on the booted host.
-        users, groups = ({"?": "?"} | {name: name for name in seen.rows(file)} for file in ("/etc/passwd", "/etc/group"))
+        # The simulation goes by names; what stays of an account that went has a number without one on the
+        # booted host.
+        users, groups = (
+            {"?": "?"} | {name: name for name in seen.rows(file)} for file in ("/etc/passwd", "/etc/group")
+        )
         paths = {
             path: replace(fact, stamp=(), owner=users.get(fact.owner, "?"), group=groups.get(fact.group, "?"))
             for path, fact in seen.paths.items()
         }
-        return Seen(paths, {unit: seen.active[unit] for unit in OF_UNITS}, {unit: seen.process[unit] for unit in OF_UNITS})
+        return Seen(
+            paths,
+            {unit: seen.active[unit] for unit in OF_UNITS},
+            {unit: seen.process[unit] for unit in OF_UNITS},
+        )
 
     def compare(self, restarts: bool, before: tuple[Seen, Seen]) -> None:
-        """Both are alike in all that has changed since the start; and where it can be told, the same processes are new."""
+        """Both are alike in all that has changed since the start; and where it can be told, the same
+        processes are new.
+        """
         now = self.real(), self.simulated()
         real, simulated = (changed(start, seen) for start, seen in zip(self.start, now, strict=True))
 
@@ -135,13 +161,15 @@ class Pair:
 
             assert new[1] == new[0], f"new processes: {new[1]} simulated, {new[0]} on the booted host"
 
-    # ------------------------------------------------------------------------------------------------ what happens
+    # ------------------------------------------------------------------------------------------- what happens
 
     def step(self, step: Step) -> None:
         """Let one thing happen on both."""
         before = self.real(), self.simulated()
         options = (
-            self.plan(step.spec, compared=not self.killed or step.do == "plan") if step.do in ("apply", "kill", "plan") else PlanOptions()
+            self.plan(step.spec, compared=not self.killed or step.do == "plan")
+            if step.do in ("apply", "kill", "plan")
+            else PlanOptions()
         )
         recovering, self.killed = self.killed, step.do == "kill"
         possible = step.hand is not None and hands.possible(self.course.world, step.hand)
@@ -161,12 +189,20 @@ class Pair:
         self.stamps()
 
     def stamps(self) -> None:
-        """When a timer last ran systemd notes by itself, in files that no action of ours makes; but some remove them."""
+        """When a timer last ran systemd notes by itself, in files that no action of ours makes; but some
+        remove them.
+        """
         real, simulated, host = self.real(), self.simulated(), self.course.world.host()
-        there = {path for path in real.paths if path.startswith(STAMPS) and any(path.endswith(f"stamp-{unit}") for unit in OF_UNITS)}
+        there = {
+            path
+            for path in real.paths
+            if path.startswith(STAMPS) and any(path.endswith(f"stamp-{unit}") for unit in OF_UNITS)
+        }
         for path in sorted(there - simulated.paths.keys()):
             make_simulated(self.course.world, Host(paths={path: {"content": ""}}))
-        for path in sorted(path for path in simulated.paths.keys() - there if path.startswith(f"{STAMPS}/stamp-")):
+        for path in sorted(
+            path for path in simulated.paths.keys() - there if path.startswith(f"{STAMPS}/stamp-")
+        ):
             host.execute(RemovePath(path, digest(b"")))
 
     def plan(self, spec: Spec, *, compared: bool) -> PlanOptions:
@@ -185,7 +221,9 @@ class Pair:
     def steps(self, options: PlanOptions) -> list[str]:
         """The steps of the plan as the command prints it."""
         said = json.loads(self.host.reconciler("plan", SPEC, "--json", *flags(options), check=False).stdout)
-        return [("(held) " if step["held"] else "") + action_words(step, all_units=True) for step in said["steps"]]
+        return [
+            ("(held) " if step["held"] else "") + action_words(step, all_units=True) for step in said["steps"]
+        ]
 
     def apply(self, options: PlanOptions, env: Mapping[str, str] | None = None) -> None:
         """Apply on the booted host; without a failpoint to the end."""
@@ -194,7 +232,9 @@ class Pair:
         assert done.returncode in ((0, -9, 137) if env else (0,)), done.stdout + done.stderr
 
     def settled(self, spec: Spec) -> None:
-        """Nothing is left to do, and the observer that knows nothing of us says that the booted host is as the spec says."""
+        """Nothing is left to do, and the observer that knows nothing of us says that the booted host is as
+        the spec says.
+        """
         lacking = complaints(self.real(), spec, frozenset(self.course.touched))
 
         assert [] == lacking, lacking
@@ -204,26 +244,43 @@ class Pair:
 def changed(start: Seen, now: Seen) -> dict[str, Any]:
     """Every path that is not as it was at the start, and every account."""
     found: dict[str, Any] = {
-        path: now.paths.get(path) for path in {*start.paths, *now.paths} if start.paths.get(path) != now.paths.get(path)
+        path: now.paths.get(path)
+        for path in {*start.paths, *now.paths}
+        if start.paths.get(path) != now.paths.get(path)
     }
     found = {path: fact for path, fact in found.items() if path not in ACCOUNTS and not noise(path)}
-    return found | {path: {name: account(path, row) for name, row in now.rows(path).items()} for path in ACCOUNTS}
+    return found | {
+        path: {name: account(path, row) for name, row in now.rows(path).items()} for path in ACCOUNTS
+    }
 
 
 def noise(path: str) -> bool:
     """What shadow-utils and the host itself leave beside it."""
-    return path.endswith(("-", ".lock", "/.updated")) or path in ("/etc", "/etc/resolv.conf", "/var") or path.startswith(("/var", "/run"))
+    return (
+        path.endswith(("-", ".lock", "/.updated"))
+        or path in ("/etc", "/etc/resolv.conf", "/var")
+        or path.startswith(("/var", "/run"))
+    )
 
 
 def account(path: str, row: list[str]) -> list[str]:
     """A line of an account file; members in no order."""
-    return [*row[:3], *(",".join(sorted(field.split(","))) for field in row[3:])] if path.endswith(("group", "gshadow")) else row
+    return (
+        [*row[:3], *(",".join(sorted(field.split(","))) for field in row[3:])]
+        if path.endswith(("group", "gshadow"))
+        else row
+    )
 
 
 def different(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Only what differs: simulated, booted."""
-    found: dict[str, Any] = {key: (one.get(key), other.get(key)) for key in {*one, *other} if one.get(key) != other.get(key)}
-    return {key: different(*both) if all(isinstance(side, dict) for side in both) else both for key, both in found.items()}
+    found: dict[str, Any] = {
+        key: (one.get(key), other.get(key)) for key in {*one, *other} if one.get(key) != other.get(key)
+    }
+    return {
+        key: different(*both) if all(isinstance(side, dict) for side in both) else both
+        for key, both in found.items()
+    }
 
 
 def flags(options: PlanOptions) -> list[str]:
@@ -240,7 +297,14 @@ def by_hand(host: BootedHost, hand: Hand) -> None:
     more = hand.more
     commands = {
         "append": lambda: host.run("/bin/sh", "-c", 'printf %s "$2" >> "$1"', "sh", hand.target, *more),
-        "put": lambda: host.run("/bin/sh", "-c", 'printf %s "$2" > "$1"; chown root:root "$1"; chmod 644 "$1"', "sh", hand.target, *more),
+        "put": lambda: host.run(
+            "/bin/sh",
+            "-c",
+            'printf %s "$2" > "$1"; chown root:root "$1"; chmod 644 "$1"',
+            "sh",
+            hand.target,
+            *more,
+        ),
         "chmod": lambda: host.run("chmod", *more, hand.target),
         "chown": lambda: host.run("chown", ":".join(more), hand.target),
         "remove": lambda: host.run("rm", hand.target),
@@ -260,7 +324,9 @@ _USERMOD: dict[str, Callable[[str, str], tuple[str, ...]]] = {
 
 
 def events(seed: int, length: int = 8) -> list[Step]:
-    """A course for both hosts: what was killed is applied again at once, and then no run is rolled back: they were not killed alike."""
+    """A course for both hosts: what was killed is applied again at once, and then no run is rolled back: they
+    were not killed alike.
+    """
     found: list[Step] = []
     for step in draw.steps(draw.seeded(seed), length):
         if step.do == "rollback" and any(one.do == "kill" for one in found):
@@ -286,15 +352,21 @@ def played(seed: int, host: BootedHost) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_simulated_host_is_the_real_one(seed: int, booted: BootedHost) -> None:
-    """After each event accounts, files, links, units and which processes are new are the same on both, and so was each plan."""
+    """After each event accounts, files, links, units and which processes are new are the same on both, and so
+    was each plan.
+    """
     played(seed, booted)
 
 
-def test_a_simulated_host_that_counts_otherwise_is_found(booted: BootedHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_simulated_host_that_counts_otherwise_is_found(
+    booted: BootedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With a mistake planted in the simulation (another number for a new account) the comparison fails."""
     free = user_edits._free
     monkeypatch.setattr(
-        user_edits, "_free", lambda tables, used, prefix, *, system: free(tables, used.avoiding({1502}), prefix, system=system)
+        user_edits,
+        "_free",
+        lambda tables, used, prefix, *, system: free(tables, used.avoiding({1502}), prefix, system=system),
     )
     with a_place() as place:
         pair = Pair.begin(booted, place)

@@ -42,7 +42,9 @@ def rows(host: BootedHost, *options: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_list_says_what_systemctl_says(booted: BootedHost) -> None:
-    """State, enablement, process and memory of the spec's services; one that nobody applied is marked; --all has the others too."""
+    """State, enablement, process and memory of the spec's services; one that nobody applied is marked; --all
+    has the others too.
+    """
     ready(booted)
     booted.write(SPEC, THREE + "  new: {exec_start: [/usr/bin/true]}\n")
     found = rows(booted)
@@ -55,9 +57,15 @@ def test_the_list_says_what_systemctl_says(booted: BootedHost) -> None:
         "UnitFileState": found["good"]["enabled"],
     }
     memory = booted.show("good.service", "MemoryCurrent")["MemoryCurrent"]
-    assert (int(memory) if memory.isdigit() else None) == found["good"]["memory"]  # no memory controller in some test hosts
+    assert (int(memory) if memory.isdigit() else None) == found["good"][
+        "memory"
+    ]  # no memory controller in some test hosts
     assert abs(time.time() - found["good"]["since"]) < 120
-    assert ("inactive", "disabled", None) == (found["idle"]["state"], found["idle"]["enabled"], found["idle"]["pid"])
+    assert ("inactive", "disabled", None) == (
+        found["idle"]["state"],
+        found["idle"]["enabled"],
+        found["idle"]["pid"],
+    )
     assert [True, True, False, True] == [row["installed"] for row in found.values()]
     assert "not installed" in service(booted, "list")
     everything = rows(booted, "--all")
@@ -119,7 +127,10 @@ def test_a_service_that_dies_is_told(booted: BootedHost) -> None:
     ready(booted)
 
     assert "3 of 3 healthy." in service(booted, "health")
-    booted.write("/etc/systemd/system/good.service.d/bad.conf", "[Service]\nExecStart=\nExecStart=/bin/false\nRestart=no\n")
+    booted.write(
+        "/etc/systemd/system/good.service.d/bad.conf",
+        "[Service]\nExecStart=\nExecStart=/bin/false\nRestart=no\n",
+    )
     booted.run("systemctl", "daemon-reload")
     told = service(booted, "restart", "good", code=1)
 
@@ -158,12 +169,20 @@ def test_logs(booted: BootedHost) -> None:
     assert "first" not in service(booted, "logs", "talks", "--since", "2099-01-01")
     said = [json.loads(line)["MESSAGE"] for line in service(booted, "logs", "talks", "--json").splitlines()]
     assert {"first", "second"} <= set(said)
-    here, there = (booted.reconciler("service", "logs", "talks", "-n", "1", env={"TZ": zone}).stdout for zone in ("UTC", "XYZ-5:45"))
+    here, there = (
+        booted.reconciler("service", "logs", "talks", "-n", "1", env={"TZ": zone}).stdout
+        for zone in ("UTC", "XYZ-5:45")
+    )
     assert here != there
     # It ticks for ever, so it does not matter when the following begins.
-    booted.write("/run/systemd/system/ticks.service", "[Service]\nExecStart=/bin/sh -c 'while :; do echo tick; sleep 0.3; done'\n")
+    booted.write(
+        "/run/systemd/system/ticks.service",
+        "[Service]\nExecStart=/bin/sh -c 'while :; do echo tick; sleep 0.3; done'\n",
+    )
     booted.run("systemctl", "start", "ticks")
-    following = booted.popen("/usr/local/bin/reconciler", "service", "logs", "-f", "-n", "0", "--all", "ticks", "talks")
+    following = booted.popen(
+        "/usr/local/bin/reconciler", "service", "logs", "-f", "-n", "0", "--all", "ticks", "talks"
+    )
     assert following.stdout is not None
     line = next((line for line in following.stdout if "tick" in line), "")
     following.terminate()
@@ -197,7 +216,9 @@ services:
 
 @pytest.mark.slow
 def test_healing(booted: BootedHost) -> None:
-    """What has failed is started within its limits until it stays up, what is held is not; systemctl and the journal say the same."""
+    """What has failed is started within its limits until it stays up, what is held is not; systemctl and the
+    journal say the same.
+    """
     booted.run("touch", "/run/well")
     booted.write(SPEC, SICK)
     booted.reconciler("apply", "--auto-approve")
@@ -205,7 +226,9 @@ def test_healing(booted: BootedHost) -> None:
     booted.run("rm", "/run/well")
     for name in ("flaky", "loops", "kept"):
         booted.run("systemctl", "kill", "--signal=KILL", name)
-    assert booted.until(lambda: {"failed"} == {booted.active(f"{name}.service") for name in ("flaky", "loops", "kept")})
+    assert booted.until(
+        lambda: {"failed"} == {booted.active(f"{name}.service") for name in ("flaky", "loops", "kept")}
+    )
     assert any("Start request repeated too quickly" in line for line in booted.journal("--unit=loops"))
 
     ill = json.loads(service(booted, "health", "--heal", "--json", code=2))
@@ -215,16 +238,22 @@ def test_healing(booted: BootedHost) -> None:
     }
     assert "ask Bob" in done["kept"]["why"]
     assert "failed" == done["loops"]["outcome"]
-    assert booted.until(lambda: {"failed"} == {booted.active(f"{name}.service") for name in ("flaky", "loops", "kept")})
+    assert booted.until(
+        lambda: {"failed"} == {booted.active(f"{name}.service") for name in ("flaky", "loops", "kept")}
+    )
 
     booted.run("touch", "/run/well")
     told = service(booted, "health", "--heal", code=2)
     assert "+ flaky: up again after 1 start" in told
     assert "+ loops: up again after 1 start" in told
     repeated = [line for line in booted.journal("--unit=loops") if "repeated too quickly" in line]
-    assert len(repeated) <= 1 + done["loops"]["starts"]  # once for each chain of its own: no start of ours was refused
+    assert (
+        len(repeated) <= 1 + done["loops"]["starts"]
+    )  # once for each chain of its own: no start of ours was refused
     assert "left alone: it is held until" in told
-    assert ["active", "active", "failed"] == [booted.active(f"{name}.service") for name in ("flaky", "loops", "kept")]
+    assert ["active", "active", "failed"] == [
+        booted.active(f"{name}.service") for name in ("flaky", "loops", "kept")
+    ]
     assert any("services.flaky: up again after 1 start" in line for line in booted.journal("--unit=flaky"))
     assert any("still not well after 3 starts" in line for line in booted.journal("RECONCILER_RESULT=failed"))
     booted.reconciler("hold", "remove", "services.kept")
@@ -232,7 +261,9 @@ def test_healing(booted: BootedHost) -> None:
 
 
 def test_stopped_and_held(booted: BootedHost) -> None:
-    """A hold that comes with the stop, or is given on the terminal, keeps the next apply away; list and status tell it."""
+    """A hold that comes with the stop, or is given on the terminal, keeps the next apply away; list and
+    status tell it.
+    """
     ready(booted)
     told = service(booted, "stop", "good", "--hold", "2h", "--why", "bad disk")
     booted.reconciler("apply", "--auto-approve")
@@ -240,7 +271,9 @@ def test_stopped_and_held(booted: BootedHost) -> None:
     assert "No apply touches it until then" in told
     assert "inactive" == booted.active("good.service")
     assert "bad disk" == rows(booted)["good"]["held"]["why"]
-    assert "held until" in next(line for line in service(booted, "list").splitlines() if line.startswith("good"))
+    assert "held until" in next(
+        line for line in service(booted, "list").splitlines() if line.startswith("good")
+    )
     assert "reconciler hold remove services.good" in service(booted, "status", "good")
     booted.reconciler("hold", "remove", "services.good")
     booted.reconciler("apply", "--auto-approve")
@@ -252,7 +285,9 @@ def test_stopped_and_held(booted: BootedHost) -> None:
 
 
 def test_what_the_list_marks_and_the_status_shows(booted: BootedHost) -> None:
-    """Drift, a mask, older configuration, somebody's drop-in, the journal of this process and its exposure, beside what systemd says."""
+    """Drift, a mask, older configuration, somebody's drop-in, the journal of this process and its exposure,
+    beside what systemd says.
+    """
     ready(booted)
     booted.run("systemctl", "mask", "--runtime", "cron")
     booted.run("sed", "-i", "s/a good one/another/", "/etc/systemd/system/good.service")
@@ -260,7 +295,9 @@ def test_what_the_list_marks_and_the_status_shows(booted: BootedHost) -> None:
     booted.run("systemctl", "daemon-reload")
     found = rows(booted, "--all")
     told = service(booted, "status", "talks")
-    exact = booted.run("systemd-analyze", "security", "--offline=true", "/etc/systemd/system/good.service", check=False).stdout
+    exact = booted.run(
+        "systemd-analyze", "security", "--offline=true", "/etc/systemd/system/good.service", check=False
+    ).stdout
 
     assert (True, False) == (found["good"]["drifted"], found["idle"]["drifted"])
     assert (True, False) == (found["cron"]["masked"], found["good"]["masked"])
@@ -271,10 +308,14 @@ def test_what_the_list_marks_and_the_status_shows(booted: BootedHost) -> None:
 
 
 def test_what_cannot_be_seen_is_incomplete(booted: BootedHost) -> None:
-    """An ordinary user sees the health; where systemd does not answer, it is 3, and unknown for a plugin; root still sees."""
+    """An ordinary user sees the health; where systemd does not answer, it is 3, and unknown for a plugin;
+    root still sees.
+    """
 
     def asked(*words: str) -> tuple[int, str]:
-        done = booted.run("/usr/local/bin/reconciler", "service", "health", *words, user="www-data", check=False)
+        done = booted.run(
+            "/usr/local/bin/reconciler", "service", "health", *words, user="www-data", check=False
+        )
         return done.returncode, done.stdout
 
     ready(booted)

@@ -61,11 +61,15 @@ def _show(host: BootedHost, unit: str, *names: str) -> dict[str, str]:
 
 
 def test_limits_of_a_gpu_host_are_in_force(booted: BootedHost) -> None:
-    """Every typed limit is what systemctl shows of the running service, and its process is in that slice, that group and that limit."""
+    """Every typed limit is what systemctl shows of the running service, and its process is in that slice,
+    that group and that limit.
+    """
     booted.write(SPEC, HEAD + GPU)
     apply(booted)
     process = _show(booted, "trainer.service", "MainPID")["MainPID"]
-    status = booted.run("cat", f"/proc/{process}/status", f"/proc/{process}/limits", f"/proc/{process}/cgroup").stdout
+    status = booted.run(
+        "cat", f"/proc/{process}/status", f"/proc/{process}/limits", f"/proc/{process}/cgroup"
+    ).stdout
     video = booted.run("getent", "group", "video").stdout.split(":")[2]
 
     assert _show(booted, "trainer.service", *IN_FORCE) == IN_FORCE
@@ -84,10 +88,14 @@ def test_exposure_in_a_plan_is_what_systemd_analyze_says(booted: BootedHost) -> 
     (row,) = json.loads(booted.reconciler("plan", SPEC, "--json").stdout)["exposure"]
     text = booted.reconciler("plan", SPEC).stdout
     booted.run("sh", "-c", "reconciler snapshot > /tmp/snapshot.json")
-    (elsewhere,) = json.loads(booted.reconciler("plan", SPEC, "--snapshot", "/tmp/snapshot.json", "--json").stdout)["exposure"]
+    (elsewhere,) = json.loads(
+        booted.reconciler("plan", SPEC, "--snapshot", "/tmp/snapshot.json", "--json").stdout
+    )["exposure"]
     judged = []
     for _ in range(2):
-        said = booted.run("systemd-analyze", "security", "--offline=true", "--no-pager", "/etc/systemd/system/api.service").stdout
+        said = booted.run(
+            "systemd-analyze", "security", "--offline=true", "--no-pager", "/etc/systemd/system/api.service"
+        ).stdout
         judged.append(said.splitlines()[-1].split(": ")[1].split()[:2])
         apply(booted)
 
@@ -100,10 +108,16 @@ def test_what_systemd_252_would_ignore_is_refused_there(booted: BootedHost) -> N
     """systemd-analyze verify returns 0 for it; our plan does not, and nothing is written."""
     unit = "[Service]\nExecStart=/usr/bin/sleep 1\nRestartSteps=5\nOOMPolicy=ignore\nNice=77\n"
     booted.write("/tmp/a.service", unit)
-    booted.write(SPEC, HEAD + "  a: {exec_start: [/usr/bin/sleep, 1], directives: {Service: {RestartSteps: 5}}}\n")
+    booted.write(
+        SPEC, HEAD + "  a: {exec_start: [/usr/bin/sleep, 1], directives: {Service: {RestartSteps: 5}}}\n"
+    )
     planned = booted.reconciler("plan", SPEC, check=False)
     refused = booted.reconciler("apply", SPEC, "--auto-approve", check=False)
-    booted.write("/tmp/wrong.yaml", HEAD + "  a: {exec_start: [/usr/bin/sleep, 1], directives: {Service: {KillSignal: SIGFOO, Nce: 5}}}\n")
+    booted.write(
+        "/tmp/wrong.yaml",
+        HEAD
+        + "  a: {exec_start: [/usr/bin/sleep, 1], directives: {Service: {KillSignal: SIGFOO, Nce: 5}}}\n",
+    )
     wrong = booted.reconciler("validate", "/tmp/wrong.yaml", check=False)
 
     assert 0 == booted.run("systemd-analyze", "verify", "--man=no", "/tmp/a.service").returncode

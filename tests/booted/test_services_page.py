@@ -1,4 +1,6 @@
-"""The page for 3 a.m. says what is so: its spec applied, its services brought down, its commands run in order."""
+"""The page for 3 a.m. says what is so: its spec applied, its services brought down, its commands run in
+order.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def blocks(language: str) -> list[str]:
 
 @pytest.mark.slow
 def test_every_command_prints_what_the_page_shows(booted: BootedHost) -> None:
-    """On the host of the page, each command in order gives exactly what is shown under it, but for the hour."""
+    """On the host of the page, each command in order gives exactly what is shown
+    under it, but for the hour.
+    """
     (spec,) = blocks("yaml")
     parts = re.split(r"^\$ (.*)\n", "".join(blocks("console")), flags=re.MULTILINE)[1:]
     booted.run("touch", "/srv/model")
@@ -29,7 +33,9 @@ def test_every_command_prints_what_the_page_shows(booted: BootedHost) -> None:
     booted.run("rm", "/srv/model")
     booted.run("systemctl", "restart", "api", check=False)
     booted.run("systemctl", "kill", "--signal=KILL", "web")
-    assert booted.until(lambda: ["failed", "failed"] == [booted.active(f"{name}.service") for name in ("api", "web")])
+    assert booted.until(
+        lambda: ["failed", "failed"] == [booted.active(f"{name}.service") for name in ("api", "web")]
+    )
     shown = list(zip(parts[::2], parts[1::2], strict=True))
     said = [(line, booted.run("/bin/sh", "-c", f"{line} 2>&1", check=False).stdout) for line, _ in shown]
 

@@ -60,11 +60,17 @@ LATER = (
     .replace("rotate: 7", "rotate: 9")
     .replace("comment: Alice, research", "comment: Alice")
     .replace(
-        "  ml-api: {system: true}", "  ml-api: {system: true}\n  bob: {ssh_keys: [" + OTHER.replace("alice", "bob") + "], shell: /bin/sh}"
+        "  ml-api: {system: true}",
+        "  ml-api: {system: true}\n  bob: {ssh_keys: ["
+        + OTHER.replace("alice", "bob")
+        + "], shell: /bin/sh}",
     )
     .replace("ssh_keys:\n  alice: [", "ssh_keys:\n  alice: [" + OTHER + ", ")
     .replace("services:\n", "services:\n  new: {exec_start: [/usr/bin/sleep, infinity], user: ml-api}\n")
-    .replace('  /etc/ml.conf: {content: "port: 9000\\n", mode: "0644"}\n', '  /etc/ml.conf: {content: "port: 9000\\n", mode: "0640"}\n')
+    .replace(
+        '  /etc/ml.conf: {content: "port: 9000\\n", mode: "0644"}\n',
+        '  /etc/ml.conf: {content: "port: 9000\\n", mode: "0640"}\n',
+    )
 )
 LESS = FIRST.partition("timers:")[0].replace("    sudo: [{run: [/usr/bin/id]}]\n", "")
 
@@ -109,12 +115,18 @@ def document(text: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("spec", [FIRST, LATER, LESS], ids=["same", "later", "less"])
 def test_the_plan_made_elsewhere_is_that_of_the_host(booted: BootedHost, spec: str, tmp_path: Path) -> None:
-    """With every kind, an owed restart, drift, a stopped service and a key that somebody added: the same plan to the letter."""
+    """With every kind, an owed restart, drift, a stopped service and a key that somebody added: the same plan
+    to the letter.
+    """
     apply(booted, FIRST)
     apply(booted, FIRST.replace("port: 8000", "port: 8001"))
     owed = [row["unit"] for row in json.loads(booted.reconciler("status", "--json").stdout)["owed"]]
     booted.run("systemctl", "stop", "ml-batch.service", "ahead.service", "behind.service")
-    booted.run("sh", "-c", "echo '# by hand' >> /etc/ml.conf; echo 'ExecReload=/bin/true' >> /etc/systemd/system/ml-api.service")
+    booted.run(
+        "sh",
+        "-c",
+        "echo '# by hand' >> /etc/ml.conf; echo 'ExecReload=/bin/true' >> /etc/systemd/system/ml-api.service",
+    )
     booted.run("sh", "-c", f"echo '{OTHER}' >> /home/alice/.ssh/authorized_keys")
     there = on_the_host(booted, spec)
     here = elsewhere(booted, spec, tmp_path)
@@ -130,7 +142,9 @@ def test_the_plan_made_elsewhere_is_that_of_the_host(booted: BootedHost, spec: s
 
 
 def test_a_secret_that_an_older_process_has_is_not_told(booted: BootedHost, tmp_path: Path) -> None:
-    """Its file is not readable for everybody: the plan that writes it says that only the host knows whether a restart is needed."""
+    """Its file is not readable for everybody: the plan that writes it says that only the host knows whether a
+    restart is needed.
+    """
     private = FIRST.replace('"0644"}\nservices', '"0640"}\nservices')
     apply(booted, private)
     apply(booted, private.replace("port: 8000", "port: 8001"))
@@ -157,7 +171,9 @@ def test_the_first_plan_of_a_host_can_be_made_elsewhere(booted: BootedHost, tmp_
 
 
 THEIRS = {
-    "/etc/systemd/system/ml-batch.service": "[Service]\nExecStart = /usr/bin/sleep 5555\nUser=nobody\nPrivateTmp=true\n",
+    "/etc/systemd/system/ml-batch.service": (
+        "[Service]\nExecStart = /usr/bin/sleep 5555\nUser=nobody\nPrivateTmp=true\n"
+    ),
     "/etc/systemd/system/nightly.timer": "[Timer]\nOnCalendar=hourly\n",
     "/etc/logrotate.d/ml": "/var/log/ml/*.log {\n  daily\n  rotate 3\n}\n",
     "/etc/ml.conf": "port: 7000\n",
@@ -179,12 +195,21 @@ ssh_keys:
 
 
 def test_what_is_taken_over_is_approved_elsewhere(booted: BootedHost, tmp_path: Path) -> None:
-    """Units, a policy, a file and keys of others: the same plan, its approval goes through, and no value of theirs is in either."""
-    booted.run("sh", "-c", "mkdir /var/log/ml; useradd -m carol; install -d -o carol -g carol -m 700 /home/carol/.ssh")
+    """Units, a policy, a file and keys of others: the same plan, its approval goes through, and no value of
+    theirs is in either.
+    """
+    booted.run(
+        "sh",
+        "-c",
+        "mkdir /var/log/ml; useradd -m carol; install -d -o carol -g carol -m 700 /home/carol/.ssh",
+    )
     for path, text in THEIRS.items():
         booted.write(path, text)
     booted.run(
-        "sh", "-c", f"echo '{OTHER}' > /home/carol/.ssh/authorized_keys; chown carol: /home/carol/.ssh/*; chmod 600 /home/carol/.ssh/*"
+        "sh",
+        "-c",
+        f"echo '{OTHER}' > /home/carol/.ssh/authorized_keys; chown carol: /home/carol/.ssh/*; chmod 600"
+        " /home/carol/.ssh/*",
     )
     booted.run("systemctl", "daemon-reload")
     booted.run("systemctl", "start", "ml-batch.service")
@@ -194,7 +219,11 @@ def test_what_is_taken_over_is_approved_elsewhere(booted: BootedHost, tmp_path: 
 
     assert there == document(here.out)
     assert here.out.count('"update"') > 4
-    assert [] == [value for value in ("5555", "port: 7000", "rotate 3") if value in here.out + (tmp_path / "s.json").read_text()]
+    assert [] == [
+        value
+        for value in ("5555", "port: 7000", "rotate 3")
+        if value in here.out + (tmp_path / "s.json").read_text()
+    ]
     booted.run("sed", "-i", "s/nobody/daemon/", "/etc/systemd/system/ml-batch.service")
     stale = booted.reconciler("apply", SPEC, "--approved", "/root/plan.json", check=False)
     booted.run("sed", "-i", "s/daemon/nobody/", "/etc/systemd/system/ml-batch.service")

@@ -72,7 +72,9 @@ def plan(host: BootedHost, *options: str, code: int = 0) -> str:
 
 def managed(host: BootedHost) -> dict[str, object]:
     """Everything we could have written, but for the lock, which says who held it last."""
-    return {path: found for path, found in host.manifest("/etc", "/opt", STATE).items() if path != f"{STATE}/lock"}
+    return {
+        path: found for path, found in host.manifest("/etc", "/opt", STATE).items() if path != f"{STATE}/lock"
+    }
 
 
 def lives(host: BootedHost, units: Sequence[str] = ("ml-api", "ml-training", "mlflow")) -> dict[str, object]:
@@ -81,7 +83,9 @@ def lives(host: BootedHost, units: Sequence[str] = ("ml-api", "ml-training", "ml
 
 
 def test_a_spec_converges_in_one_apply(booted: BootedHost) -> None:
-    """Three services, files, directories and a group are as declared after one apply, in the eyes of the system's own tools."""
+    """Three services, files, directories and a group are as declared after one apply, in the eyes of the
+    system's own tools.
+    """
     write_spec(booted)
     apply(booted)
 
@@ -101,7 +105,9 @@ def test_a_spec_converges_in_one_apply(booted: BootedHost) -> None:
 
 
 def test_the_second_apply_changes_nothing(booted: BootedHost) -> None:
-    """Applying again changes no inode, no mtime, no process, reloads nothing and leaves our own state to the byte."""
+    """Applying again changes no inode, no mtime, no process, reloads nothing and leaves our own state to the
+    byte.
+    """
     write_spec(booted)
     apply(booted)
     before, processes, reloads = managed(booted), lives(booted), booted.daemon_reloads()
@@ -145,7 +151,9 @@ def test_a_changed_description_restarts_nothing(booted: BootedHost) -> None:
 
 
 def test_a_watched_file_restarts_and_on_change_none_stays_owed(booted: BootedHost) -> None:
-    """A changed configuration file restarts its watcher; with `on_change: none` the restart stays owed until somebody does it."""
+    """A changed configuration file restarts its watcher; with `on_change: none` the restart stays owed until
+    somebody does it.
+    """
     write_spec(booted)
     apply(booted)
     before = lives(booted)
@@ -171,13 +179,31 @@ def test_a_watched_file_restarts_and_on_change_none_stays_owed(booted: BootedHos
 
 def test_ten_changed_units_cost_one_reload_and_one_restart_call(booted: BootedHost) -> None:
     """Ten changed services are one daemon-reload and one restart call, not ten."""
-    text = "version: 1\nhost: testhost\nservices:\n" + "".join(f"  s{n}: {{exec_start: [/usr/bin/sleep, '{{}}{n}']}}\n" for n in range(10))
+    text = "version: 1\nhost: testhost\nservices:\n" + "".join(
+        f"  s{n}: {{exec_start: [/usr/bin/sleep, '{{}}{n}']}}\n" for n in range(10)
+    )
     write_spec(booted, text.replace("{}", "100"))
     apply(booted)
     reloads = booted.daemon_reloads()
     write_spec(booted, text.replace("{}", "200"))
-    booted.run("strace", "-f", "-qq", "-o", "/root/trace", "-e", "trace=execve", "reconciler", "apply", SPEC, "--auto-approve")
-    calls = [line for line in booted.read("/root/trace").splitlines() if '"systemctl"' in line or "/systemctl" in line]
+    booted.run(
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        "/root/trace",
+        "-e",
+        "trace=execve",
+        "reconciler",
+        "apply",
+        SPEC,
+        "--auto-approve",
+    )
+    calls = [
+        line
+        for line in booted.read("/root/trace").splitlines()
+        if '"systemctl"' in line or "/systemctl" in line
+    ]
 
     assert reloads + 1 == booted.daemon_reloads()
     assert 1 == sum('"restart"' in line for line in calls)
@@ -225,14 +251,24 @@ def test_a_directory_with_foreign_content_is_kept(booted: BootedHost) -> None:
 
 
 def test_a_kill_between_file_and_restart_forgets_nothing(booted: BootedHost) -> None:
-    """kill -9 after the file was renamed: the next plan is not empty, and after the next apply the new version runs."""
+    """kill -9 after the file was renamed: the next plan is not empty, and after the next apply the new
+    version runs.
+    """
     write_spec(booted)
     apply(booted)
     write_spec(booted, THREE.replace("port: 8000", "port: 9000").replace("1000001", "1000002"))
     killed = booted.reconciler(
-        "apply", SPEC, "--auto-approve", env={"RECONCILER_TESTING": "1", "RECONCILER_FAILPOINT": "state.step.done:1"}, check=False
+        "apply",
+        SPEC,
+        "--auto-approve",
+        env={"RECONCILER_TESTING": "1", "RECONCILER_FAILPOINT": "state.step.done:1"},
+        check=False,
     )
-    there = booted.read("/etc/ml/api.conf"), booted.read("/run/ml-api.loaded"), booted.processes("sleep 1000002")
+    there = (
+        booted.read("/etc/ml/api.conf"),
+        booted.read("/run/ml-api.loaded"),
+        booted.processes("sleep 1000002"),
+    )
     told = plan(booted, code=2)
     apply(booted)
 
@@ -247,13 +283,31 @@ def test_a_kill_between_file_and_restart_forgets_nothing(booted: BootedHost) -> 
 
 
 @pytest.mark.parametrize(
-    "place", some(["state.intend.done", "write.content", "publish.exchanged", "write.renamed", "state.arm.done", "state.settle.begun"], 2)
+    "place",
+    some(
+        [
+            "state.intend.done",
+            "write.content",
+            "publish.exchanged",
+            "write.renamed",
+            "state.arm.done",
+            "state.settle.begun",
+        ],
+        2,
+    ),
 )
 def test_a_kill_anywhere_is_made_good(booted: BootedHost, place: str) -> None:
-    """Killed at any of these places, the next apply ends where an undisturbed one would have, and leaves no temporary file."""
+    """Killed at any of these places, the next apply ends where an undisturbed one would have, and leaves no
+    temporary file.
+    """
     write_spec(booted)
     apply(booted)
-    write_spec(booted, THREE.replace("port: 8000", "port: 9000").replace("1000001", "1000002").replace("a long run", "another"))
+    write_spec(
+        booted,
+        THREE.replace("port: 8000", "port: 9000")
+        .replace("1000001", "1000002")
+        .replace("a long run", "another"),
+    )
     environment = {"RECONCILER_TESTING": "1", "RECONCILER_FAILPOINT": f"{place}:1"}
     killed = booted.reconciler("apply", SPEC, "--auto-approve", env=environment, check=False)
     apply(booted)
@@ -270,13 +324,17 @@ def test_a_kill_anywhere_is_made_good(booted: BootedHost, place: str) -> None:
 
 
 def test_one_broken_service_does_not_stop_the_others(booted: BootedHost) -> None:
-    """A service whose program is missing fails, by name and reason; everything else converges and the exit code says both."""
+    """A service whose program is missing fails, by name and reason; everything else converges and the exit
+    code says both.
+    """
     write_spec(booted, THREE + "  broken: {exec_start: [/opt/ml/nothing-here]}\n")
     told = apply(booted, code=6)
 
     assert "services.broken" in told
     assert "203" in told
-    assert ["active"] * 3 == [booted.active(f"{unit}.service") for unit in ("ml-api", "ml-training", "mlflow")]
+    assert ["active"] * 3 == [
+        booted.active(f"{unit}.service") for unit in ("ml-api", "ml-training", "mlflow")
+    ]
     assert "~ services.broken" in plan(booted, code=2)
 
 
@@ -292,7 +350,9 @@ def test_plan_writes_nothing(booted: BootedHost) -> None:
     apply(booted)
     write_spec(booted, THREE.replace("port: 8000", "port: 9000"))
     before = booted.manifest("/etc", "/opt", STATE)
-    booted.run("strace", "-f", "-qq", "-y", "-o", "/run/trace", "-e", f"trace={MUTATING}", "reconciler", "plan", SPEC)
+    booted.run(
+        "strace", "-f", "-qq", "-y", "-o", "/run/trace", "-e", f"trace={MUTATING}", "reconciler", "plan", SPEC
+    )
 
     assert before == booted.manifest("/etc", "/opt", STATE)
     assert [] == [line for line in booted.read("/run/trace").splitlines() if changes_something(line)]
@@ -305,7 +365,9 @@ MUTATING = (
 
 
 def changes_something(line: str) -> bool:
-    """Whether a line of strace is a call that changes the file system: opening for writing, or any of the calls above that succeeded."""
+    """Whether a line of strace is a call that changes the file system: opening for writing, or any of the
+    calls above that succeeded.
+    """
     if re.search(r"\b(open|openat|openat2|creat)\(", line):
         return bool(re.search(r"O_(WRONLY|RDWR|CREAT|TRUNC)", line)) and "/dev/null" not in line
     return " = 0" in line and "+++" not in line and "---" not in line
@@ -314,10 +376,16 @@ def changes_something(line: str) -> bool:
 def without_journal(after: Mapping[str, object], before: Mapping[str, object]) -> dict[str, object]:
     """A manifest without what the host itself writes all the time."""
     alive = ("/var/log", "/var/lib/systemd", "/var/cache")
-    return {path: before.get(path, entry) if path.startswith(alive) else entry for path, entry in after.items()}
+    return {
+        path: before.get(path, entry) if path.startswith(alive) else entry for path, entry in after.items()
+    }
 
 
-WRITES = ('1 openat(AT_FDCWD, "/etc/x", O_WRONLY|O_CREAT, 0666) = 3', '1 unlink("/etc/x") = 0', '1 rename("a", "b") = 0')
+WRITES = (
+    '1 openat(AT_FDCWD, "/etc/x", O_WRONLY|O_CREAT, 0666) = 3',
+    '1 unlink("/etc/x") = 0',
+    '1 rename("a", "b") = 0',
+)
 
 
 @pytest.mark.parametrize("line", WRITES)
@@ -327,14 +395,22 @@ def test_the_judge_of_system_calls_sees_a_write(line: str) -> None:
 
 
 def test_the_surroundings_do_not_matter(booted: BootedHost) -> None:
-    """Under another umask, time zone, locale, a bare environment and closed stdin the very same bytes and modes come out."""
+    """Under another umask, time zone, locale, a bare environment and closed stdin the very same bytes and
+    modes come out.
+    """
     write_spec(booted)
     apply(booted)
     expected = shape(booted)
-    for umask, extra in (("000", "TZ=Pacific/Auckland LC_ALL=tr_TR.UTF-8"), ("077", "LANG=de_DE.UTF-8 PYTHONUTF8=0")):
+    for umask, extra in (
+        ("000", "TZ=Pacific/Auckland LC_ALL=tr_TR.UTF-8"),
+        ("077", "LANG=de_DE.UTF-8 PYTHONUTF8=0"),
+    ):
         apply_rest(booted)
         write_spec(booted)
-        command = f"umask {umask}; exec env -i PATH=/usr/bin:/bin {extra} /usr/local/bin/reconciler apply {SPEC} --auto-approve <&-"
+        command = (
+            f"umask {umask}; exec env -i PATH=/usr/bin:/bin {extra} /usr/local/bin/reconciler apply {SPEC}"
+            " --auto-approve <&-"
+        )
         booted.run("/bin/sh", "-c", command)
 
         assert expected == shape(booted)
@@ -343,26 +419,47 @@ def test_the_surroundings_do_not_matter(booted: BootedHost) -> None:
 def shape(host: BootedHost) -> dict[str, tuple[str, ...]]:
     """What was made, without times and inodes."""
     made = host.manifest("/etc/ml", "/opt/ml", "/etc/systemd/system", "/etc/group")
-    return {path: (found.type, found.mode, found.owner, found.group, found.digest, found.target) for path, found in made.items()}
+    return {
+        path: (found.type, found.mode, found.owner, found.group, found.digest, found.target)
+        for path, found in made.items()
+    }
 
 
 def test_a_tree_gets_the_same_files(booted: BootedHost) -> None:
-    """The same spec applied with --root by an ordinary user gives the same files, modes and links as on the host."""
+    """The same spec applied with --root by an ordinary user gives the same files, modes and links as on the
+    host.
+    """
     write_spec(booted)
     booted.run("mkdir", "-p", "/srv/tree/etc/systemd/system", "/srv/tree/opt")
     booted.run("cp", "/etc/passwd", "/etc/group", "/etc/hostname", "/srv/tree/etc/")
-    booted.run("/bin/sh", "-c", "cp /root/host.yaml /root/serve /srv/ && chown -R nobody /srv/tree /srv && chmod 755 /srv")
+    booted.run(
+        "/bin/sh",
+        "-c",
+        "cp /root/host.yaml /root/serve /srv/ && chown -R nobody /srv/tree /srv && chmod 755 /srv",
+    )
     command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "reconciler"]
     booted.run(*command, "apply", "/srv/host.yaml", "--root", "/srv/tree", "--auto-approve")
     apply(booted)
-    paths = ("/etc/ml", "/opt/ml", *(f"/etc/systemd/system/{unit}.service" for unit in ("ml-api", "ml-training", "mlflow")))
+    paths = (
+        "/etc/ml",
+        "/opt/ml",
+        *(f"/etc/systemd/system/{unit}.service" for unit in ("ml-api", "ml-training", "mlflow")),
+    )
     real = booted.manifest(*paths, "/etc/systemd/system/multi-user.target.wants/mlflow.service")
-    tree = booted.manifest(*(f"/srv/tree{path}" for path in (*paths, "/etc/systemd/system/multi-user.target.wants/mlflow.service")))
+    tree = booted.manifest(
+        *(
+            f"/srv/tree{path}"
+            for path in (*paths, "/etc/systemd/system/multi-user.target.wants/mlflow.service")
+        )
+    )
 
     assert {path: (entry.type, entry.mode, entry.digest, entry.target) for path, entry in real.items()} == {
-        path.removeprefix("/srv/tree"): (entry.type, entry.mode, entry.digest, entry.target) for path, entry in tree.items()
+        path.removeprefix("/srv/tree"): (entry.type, entry.mode, entry.digest, entry.target)
+        for path, entry in tree.items()
     }
-    owners = [json.loads(line) for line in booted.read("/srv/tree.reconciler/owners.jsonl").splitlines() if line]
+    owners = [
+        json.loads(line) for line in booted.read("/srv/tree.reconciler/owners.jsonl").splitlines() if line
+    ]
     assert any(row.get("group") == "ml-users" for row in owners)
 
 
@@ -371,10 +468,19 @@ def test_the_five_lines(booted: BootedHost) -> None:
     booted.run("useradd", "--system", "--user-group", "ml-api")
     booted.run("install", "-d", "-o", "ml-api", "/opt/ml/ml-api/bin")
     booted.write("/opt/ml/ml-api/bin/serve", "#!/bin/sh\nexec sleep infinity\n", "0755")
-    five = "version: 1\nhost: testhost\nservices:\n  ml-api: {exec_start: [/opt/ml/ml-api/bin/serve], user: ml-api}\n"
+    five = (
+        "version: 1\nhost: testhost\nservices:\n  ml-api: {exec_start: [/opt/ml/ml-api/bin/serve], user:"
+        " ml-api}\n"
+    )
     write_spec(booted, five)
     apply(booted)
     shown = booted.show("ml-api.service", "Type", "Restart", "User", "ActiveState", "UnitFileState")
 
-    assert {"Type": "exec", "Restart": "on-failure", "User": "ml-api", "ActiveState": "active", "UnitFileState": "enabled"} == shown
+    assert {
+        "Type": "exec",
+        "Restart": "on-failure",
+        "User": "ml-api",
+        "ActiveState": "active",
+        "UnitFileState": "enabled",
+    } == shown
     assert booted.exists("/etc/systemd/system/multi-user.target.wants/ml-api.service")

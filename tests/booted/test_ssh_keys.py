@@ -22,7 +22,11 @@ def host(booted: BootedHost) -> Iterator[BootedHost]:
         booted.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", f"/root/{key}")
     booted.run("systemctl", "start", "ssh.service")
     yield booted
-    assert [] == [line for line in booted.run("journalctl", "-b", "-u", "ssh.service").stdout.splitlines() if "bad ownership" in line]
+    assert [] == [
+        line
+        for line in booted.run("journalctl", "-b", "-u", "ssh.service").stdout.splitlines()
+        if "bad ownership" in line
+    ]
 
 
 def public(host: BootedHost, key: str) -> str:
@@ -32,9 +36,17 @@ def public(host: BootedHost, key: str) -> str:
 
 def says(host: BootedHost, key: str, *command: str, user: str = "alice", address: str = "127.0.0.1") -> str:
     """What the command prints through a real login with this key; empty when sshd lets nobody in."""
-    options = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR")
+    options = (
+        "BatchMode=yes",
+        "StrictHostKeyChecking=no",
+        "UserKnownHostsFile=/dev/null",
+        "IdentitiesOnly=yes",
+        "LogLevel=ERROR",
+    )
     argv = [word for option in options for word in ("-o", option)]
-    return host.run("ssh", *argv, "-i", f"/root/{key}", f"{user}@{address}", *(command or ("id", "-un")), check=False).stdout.strip()
+    return host.run(
+        "ssh", *argv, "-i", f"/root/{key}", f"{user}@{address}", *(command or ("id", "-un")), check=False
+    ).stdout.strip()
 
 
 def write_spec(host: BootedHost, keys: str) -> None:
@@ -55,11 +67,17 @@ def apply(host: BootedHost, *options: str, code: int = 0) -> str:
 def managed(host: BootedHost) -> dict[str, object]:
     """Every file of the users, and our own state but for the lock."""
     state = ("lock", "/state.db")
-    return {path: found for path, found in host.manifest("/home", "/var/lib/reconciler").items() if not path.endswith(state)}
+    return {
+        path: found
+        for path, found in host.manifest("/home", "/var/lib/reconciler").items()
+        if not path.endswith(state)
+    }
 
 
 def test_a_declared_key_lets_in_and_no_other(host: BootedHost) -> None:
-    """After one apply the declared key logs in, another does not; the second apply changes no inode; without the block nobody gets in."""
+    """After one apply the declared key logs in, another does not; the second apply changes no inode; without
+    the block nobody gets in.
+    """
     assert "" == says(host, "one")
     write_spec(host, "  alice: ['KEY:one']\n")
     apply(host)
@@ -69,7 +87,12 @@ def test_a_declared_key_lets_in_and_no_other(host: BootedHost) -> None:
     assert "" == says(host, "one", user="bob")
     keys, directory = host.stat(F), host.stat("/home/alice/.ssh")
     assert ("file", "600", "alice", "alice") == (keys.type, keys.mode, keys.owner, keys.group)
-    assert ("directory", "700", "alice", "alice") == (directory.type, directory.mode, directory.owner, directory.group)
+    assert ("directory", "700", "alice", "alice") == (
+        directory.type,
+        directory.mode,
+        directory.owner,
+        directory.group,
+    )
     assert host.run("ssh-keygen", "-lf", "/root/one.pub").stdout == host.run("ssh-keygen", "-lf", F).stdout
 
     before = managed(host)
@@ -94,7 +117,9 @@ def test_a_key_removed_by_its_line_only(host: BootedHost) -> None:
 
 
 def test_exactly_throws_an_intruder_out(host: BootedHost) -> None:
-    """With `exactly` a key that somebody added, in either file sshd reads, lets nobody in after the next apply."""
+    """With `exactly` a key that somebody added, in either file sshd reads, lets nobody in after the next
+    apply.
+    """
     write_spec(host, "  alice: {exactly: ['KEY:one']}\n")
     apply(host)
     host.run("sh", "-c", f"cat /root/evil.pub >> {F}; cat /root/two.pub > {F}2; chown alice: {F}2")
@@ -156,7 +181,9 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_obstacles_are_refused_for_their_user_only(host: BootedHost, form: str) -> None:
-    """A link, hard link, FIFO or device is refused with its reason in time; root's canaries stay, and bob gets his key."""
+    """A link, hard link, FIFO or device is refused with its reason in time; root's canaries stay, and bob
+    gets his key.
+    """
     host.write("/root/canary/authorized_keys", "root's own\n", mode="0600")
     host.write("/home/canary", "root's own\n", mode="0600")
     host.run("sh", "-euc", "mkdir /home/alice/own; touch /home/alice/own/keys", user="alice")
@@ -165,7 +192,11 @@ def test_obstacles_are_refused_for_their_user_only(host: BootedHost, form: str) 
         spec = spec.replace(f"KEY:{key}", public(host, key))
     host.write(SPEC, f"version: 1\nhost: testhost\n{spec}")
     for number, (name, script) in enumerate(OBSTACLES.items()):
-        host.run("sh", "-euc", f"rm -rf /home/alice/.ssh; {script}; chown -h alice: /home/alice/.ssh; chown root: /home/canary")
+        host.run(
+            "sh",
+            "-euc",
+            f"rm -rf /home/alice/.ssh; {script}; chown -h alice: /home/alice/.ssh; chown root: /home/canary",
+        )
         before = not_bobs(host)
         told = apply(host, code=6 if number == 0 else 4)
 
@@ -182,11 +213,17 @@ def test_obstacles_are_refused_for_their_user_only(host: BootedHost, form: str) 
 
 def not_bobs(host: BootedHost) -> dict[str, object]:
     """The canaries and every home but bob's."""
-    return {path: found for path, found in host.manifest("/root/canary", "/home").items() if not path.startswith("/home/bob")}
+    return {
+        path: found
+        for path, found in host.manifest("/root/canary", "/home").items()
+        if not path.startswith("/home/bob")
+    }
 
 
 def test_modes_are_repaired(host: BootedHost) -> None:
-    """What root made carelessly belongs to the user afterwards, and a file that others can write is closed."""
+    """What root made carelessly belongs to the user afterwards, and a file that
+    others can write is closed.
+    """
     host.run("sh", "-euc", f"mkdir -m 0755 /home/alice/.ssh; cp /root/two.pub {F}; chmod 0644 {F}")
     write_spec(host, "  alice: ['KEY:one']\n")
     apply(host, "--adopt")

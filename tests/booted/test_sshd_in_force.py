@@ -1,4 +1,7 @@
-"""sshd reads its files when it is started or reloaded: a plan says so, doctor sees what is not in force. Judged by live logins."""
+"""sshd reads its files when it is started or reloaded: a plan says so, doctor sees what is not in force.
+
+Judged by live logins.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,9 @@ def prepared(booted: BootedHost) -> str:
 
 
 def test_what_is_not_in_force_is_told_and_the_advice_works(booted: BootedHost) -> None:
-    """The plan warns that sshd goes on as before, the login shows it, doctor says it afterwards, and a reload ends it."""
+    """The plan warns that sshd goes on as before, the login shows it, doctor says it afterwards, and a reload
+    ends it.
+    """
     booted.write(SPEC, prepared(booted))
     plan = booted.reconciler("plan", SPEC).stdout
 
@@ -56,7 +61,9 @@ def test_what_is_not_in_force_is_told_and_the_advice_works(booted: BootedHost) -
 
 
 def test_the_declaration_that_the_warning_proposes_works(booted: BootedHost) -> None:
-    """With the service declared as the warning writes it, the apply reloads sshd by itself and nothing is left to warn of."""
+    """With the service declared as the warning writes it, the apply reloads sshd by itself and nothing is
+    left to warn of.
+    """
     spec = prepared(booted)
     booted.write(SPEC, spec)
     plan = " ".join(booted.reconciler("plan", SPEC).stdout.split())

@@ -1,4 +1,6 @@
-"""Names, modes and owners in directories of strict readers: what is told of a file is what its reader does with it, live."""
+"""Names, modes and owners in directories of strict readers: what is told of a file is what its reader does
+with it, live.
+"""
 
 from __future__ import annotations
 
@@ -58,14 +60,18 @@ ACCESS = (
 
 
 COMPLAINED_OF = tuple(f"/etc/sudoers.d/mode{mode}root" for mode in ("0400", "0600", "0664", "0755"))
-"""Modes with which sudo takes a file, and `visudo --check` exits with an error from then on: refused for that."""
+"""Modes with which sudo takes a file, and `visudo --check` exits with an error from then on: refused for
+that.
+"""
 OLD = "/etc/logrotate.d/x.old"
 """Read by the logrotate of Debian 12 and passed over by that of Debian 13: refused on both."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A directory: what is in the file of a number, which mode is good there, which ending, and what its reader says."""
+    """A directory: what is in the file of a number, which mode is good there, which ending, and what its
+    reader says.
+    """
 
     directory: str
     content: str
@@ -101,7 +107,12 @@ PLACES = (
         r"pattern: /var/log/probe{n}\.log",
     ),
     Place(
-        "/etc/tmpfiles.d", "d /run/probe-{n}- 0755\n", "0644", ".conf", "systemd-tmpfiles --create --prefix=/run; ls /run", r"probe-{n}-"
+        "/etc/tmpfiles.d",
+        "d /run/probe-{n}- 0755\n",
+        "0644",
+        ".conf",
+        "systemd-tmpfiles --create --prefix=/run; ls /run",
+        r"probe-{n}-",
     ),
     Place("/etc/ssh/sshd_config.d", "AcceptEnv PROBE_{n}_\n", "0644", ".conf", "sshd -T", r"PROBE_{n}_"),
 )
@@ -113,7 +124,10 @@ def host(request: pytest.FixtureRequest) -> Iterator[BootedHost]:
     with BootedHost(suite=request.param) as booted:
         booted.run("useradd", "alice")
         booted.run(
-            "sh", "-c", "for n in $(seq 0 60); do echo probe$n:x:$((3000 + n)):100::/:/bin/sh; done >>/etc/passwd; mkdir -p /run/sshd"
+            "sh",
+            "-c",
+            "for n in $(seq 0 60); do echo probe$n:x:$((3000 + n)):100::/:/bin/sh; done >>/etc/passwd; mkdir"
+            " -p /run/sshd",
         )
         yield booted
 
@@ -129,7 +143,9 @@ def files_of(place: Place) -> dict[str, dict[str, Any]]:
 
 
 def told(host: BootedHost, files: Mapping[str, Any]) -> frozenset[str]:
-    """The files of which validate and plan say that the reader would not take them; a plan is not made where an error was."""
+    """The files of which validate and plan say that the reader would not take them; a plan is not made where
+    an error was.
+    """
     host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "files": files}))
     said = host.reconciler("validate", SPEC, "--json", check=False)
     rows = json.loads(said.stdout)["diagnostics"]
@@ -138,7 +154,9 @@ def told(host: BootedHost, files: Mapping[str, Any]) -> frozenset[str]:
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.directory.rpartition("/")[2])
 def test_what_is_told_is_what_the_reader_does(place: Place, host: BootedHost) -> None:
-    """A file of which nothing is said is taken by its reader, and one that is passed over or refused is told with its path."""
+    """A file of which nothing is said is taken by its reader, and one that is passed over or refused is told
+    with its path.
+    """
     files = files_of(place)
     warned = told(host, files)
     for path, said in files.items():
@@ -149,7 +167,11 @@ def test_what_is_told_is_what_the_reader_does(place: Place, host: BootedHost) ->
     if place.directory == "/etc/sudoers.d":
         complaints = host.run("visudo", "--check", check=False).stderr
         heard = "" if [path for path in COMPLAINED_OF if f"{path}: " not in complaints] else heard
-    taken = {path for n, path in enumerate(files) if re.search(place.sign.format(n=n), heard) and path not in (*COMPLAINED_OF, OLD)}
+    taken = {
+        path
+        for n, path in enumerate(files)
+        if re.search(place.sign.format(n=n), heard) and path not in (*COMPLAINED_OF, OLD)
+    }
 
     assert taken, heard
-    assert {path: (path in warned) for path in files} == {path: (path not in taken) for path in files}
+    assert {path: path in warned for path in files} == {path: path not in taken for path in files}

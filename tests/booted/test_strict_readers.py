@@ -1,4 +1,6 @@
-"""Files below sudoers.d, cron.d, logrotate.d and tmpfiles.d: what is refused their readers do refuse, and what is accepted they take."""
+"""Files below sudoers.d, cron.d, logrotate.d and tmpfiles.d: what is refused their readers do refuse, and
+what is accepted they take.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,22 @@ IN_VALIDATE: Mapping[str, tuple[dict[str, Any], str]] = {
     "/etc/sudoers.d/x.conf": ({"content": "root ALL=(ALL) ALL\n", "mode": "0440"}, "name with a dot"),
     "/etc/sudoers.d/old~": ({"content": "root ALL=(ALL) ALL\n", "mode": "0440"}, "name with a dot"),
     "/etc/sudoers.d/open": ({"content": "bob ALL=(ALL) NOPASSWD: ALL\n", "mode": "0666"}, "mode 0440"),
-    "/etc/sudoers.d/shared": ({"content": "bob ALL=(ALL) NOPASSWD: ALL\n", "mode": "0640", "group": "adm"}, "mode 0440"),
-    "/etc/sudoers.d/theirs": ({"content": "bob ALL=(ALL) NOPASSWD: ALL\n", "mode": "0440", "owner": "daemon"}, "mode 0440"),
+    "/etc/sudoers.d/shared": (
+        {"content": "bob ALL=(ALL) NOPASSWD: ALL\n", "mode": "0640", "group": "adm"},
+        "mode 0440",
+    ),
+    "/etc/sudoers.d/theirs": (
+        {"content": "bob ALL=(ALL) NOPASSWD: ALL\n", "mode": "0440", "owner": "daemon"},
+        "mode 0440",
+    ),
     "/etc/cron.d/unended": ({"content": "* * * * * root true", "mode": "0644"}, "no line end"),
     "/etc/cron.d/a.job": ({"content": "* * * * * root true\n", "mode": "0644"}, "letters, digits"),
     "/etc/cron.d/writable": ({"content": "* * * * * root true\n", "mode": "0666"}, "others can write"),
     "/etc/cron.d/grouped": ({"content": "* * * * * root true\n", "mode": "0664"}, "others can write"),
-    "/etc/cron.d/theirs": ({"content": "* * * * * root true\n", "mode": "0644", "owner": "daemon"}, "daemon's"),
+    "/etc/cron.d/theirs": (
+        {"content": "* * * * * root true\n", "mode": "0644", "owner": "daemon"},
+        "daemon's",
+    ),
     "/etc/cron.d/userless": ({"content": "* * * * * /bin/true\n", "mode": "0644"}, "SCHEDULE USER COMMAND"),
     "/etc/cron.d/late": ({"content": "61 * * * * root true\n", "mode": "0644"}, "no minute"),
     "/etc/cron.d/nickname": ({"content": "@fortnightly root true\n", "mode": "0644"}, "@fortnightly is none"),
@@ -34,35 +45,68 @@ IN_VALIDATE: Mapping[str, tuple[dict[str, Any], str]] = {
     "/etc/cron.daily/job.sh": ({"content": "#!/bin/sh\n", "mode": "0755"}, "letters, digits"),
     "/etc/cron.daily/plain": ({"content": "#!/bin/sh\n", "mode": "0644"}, "runs only what may be run"),
     "/etc/logrotate.d/z.bak": ({"content": "/var/log/z {\n missingok\n}\n", "mode": "0644"}, "passed over"),
-    "/etc/logrotate.d/shared": ({"content": "/var/log/s {\n missingok\n}\n", "mode": "0664"}, "others can write"),
+    "/etc/logrotate.d/shared": (
+        {"content": "/var/log/s {\n missingok\n}\n", "mode": "0664"},
+        "others can write",
+    ),
     "/etc/tmpfiles.d/ml": ({"content": "d /run/ml 0755\n", "mode": "0644"}, "end in .conf"),
     "/etc/tmpfiles.d/relative.conf": ({"content": "d run/ml 0755\n", "mode": "0644"}, "no absolute path"),
     "/etc/tmpfiles.d/mode.conf": ({"content": "d /run/ml 99999\n", "mode": "0644"}, "no mode"),
 }
 IN_PLAN: Mapping[str, tuple[dict[str, Any], str]] = {
-    "/etc/sudoers.d/broken": ({"content": "foo ALL=(ALL NOPASSWD ALL\n", "mode": "0440"}, "line 1: syntax error"),
+    "/etc/sudoers.d/broken": (
+        {"content": "foo ALL=(ALL NOPASSWD ALL\n", "mode": "0440"},
+        "line 1: syntax error",
+    ),
     "/etc/sudoers.d/garbage": ({"content": "# fine\ngarbage here\n", "mode": "0440"}, "line 2: syntax error"),
-    "/etc/sudoers.d/again": ({"content": "User_Alias SITE = bob\nSITE ALL=(ALL) ALL\n", "mode": "0440"}, "SITE"),
-    "/etc/sudoers.d/unknown": ({"content": "Defaults nosuchthing\n", "mode": "0440"}, "unknown defaults entry"),
-    "/etc/logrotate.d/garbage": ({"content": "/var/log/a.log {\n garbage here\n}\n", "mode": "0644"}, "line 2"),
+    "/etc/sudoers.d/again": (
+        {"content": "User_Alias SITE = bob\nSITE ALL=(ALL) ALL\n", "mode": "0440"},
+        "SITE",
+    ),
+    "/etc/sudoers.d/unknown": (
+        {"content": "Defaults nosuchthing\n", "mode": "0440"},
+        "unknown defaults entry",
+    ),
+    "/etc/logrotate.d/garbage": (
+        {"content": "/var/log/a.log {\n garbage here\n}\n", "mode": "0644"},
+        "line 2",
+    ),
     "/etc/logrotate.d/count": ({"content": "/var/log/b.log {\n rotate many\n}\n", "mode": "0644"}, "line 2"),
-    "/etc/logrotate.d/twice": ({"content": "/var/log/wtmp {\n missingok\n}\n", "mode": "0644"}, "duplicate log entry"),
-    "/etc/logrotate.d/stranger": ({"content": "/var/log/c.log {\n missingok\n create 0640 nosuch adm\n}\n", "mode": "0644"}, "line 3"),
+    "/etc/logrotate.d/twice": (
+        {"content": "/var/log/wtmp {\n missingok\n}\n", "mode": "0644"},
+        "duplicate log entry",
+    ),
+    "/etc/logrotate.d/stranger": (
+        {"content": "/var/log/c.log {\n missingok\n create 0640 nosuch adm\n}\n", "mode": "0644"},
+        "line 3",
+    ),
     "/etc/tmpfiles.d/letters.conf": ({"content": "Y /run/ml 0755\n", "mode": "0644"}, "line 1"),
     "/etc/tmpfiles.d/specifier.conf": ({"content": "d /run/%Q 0755\n", "mode": "0644"}, "line 1"),
 }
 GOOD: Mapping[str, dict[str, Any]] = {
     "/etc/sudoers.d/a-uses": {"content": "OPS ALL=(ALL) NOPASSWD: SHOW\n", "mode": "0440"},
-    "/etc/sudoers.d/b-defines": {"content": "User_Alias OPS = ann\nCmnd_Alias SHOW = /usr/bin/id\n", "mode": "0440"},
+    "/etc/sudoers.d/b-defines": {
+        "content": "User_Alias OPS = ann\nCmnd_Alias SHOW = /usr/bin/id\n",
+        "mode": "0440",
+    },
     "/etc/sudoers.d/c-group": {"content": "%ops ALL=(root) NOPASSWD: /usr/bin/true\n", "mode": "0440"},
     "/etc/cron.d/jobs": {
-        "content": 'MAILTO=""\nPATH = /bin\n\n# x\n*/5 0-6/2 1,15 jan-mar Mon-fri ann true\n@reboot ann true\n0 0 * * 7 ann true\n',
+        "content": (
+            'MAILTO=""\nPATH = /bin\n\n# x\n*/5 0-6/2 1,15 jan-mar Mon-fri ann true\n@reboot ann true\n0 0 *'
+            " * 7 ann true\n"
+        ),
         "mode": "0644",
     },
     "/etc/cron.daily/job": {"content": "#!/bin/sh\n", "mode": "0755"},
     "/etc/cron.d/.placeholder": {"content": "meant to be passed over\n", "mode": "0644", "adopt": True},
-    "/etc/logrotate.d/ml": {"content": "/var/log/ml.log {\n missingok\n create 0640 ann ops\n}\n", "mode": "0644"},
-    "/etc/tmpfiles.d/ml.conf": {"content": "# ours\nd /run/ml 0750 ann ops 10d\nL+ /run/x - - - - /etc/motd\n", "mode": "0644"},
+    "/etc/logrotate.d/ml": {
+        "content": "/var/log/ml.log {\n missingok\n create 0640 ann ops\n}\n",
+        "mode": "0644",
+    },
+    "/etc/tmpfiles.d/ml.conf": {
+        "content": "# ours\nd /run/ml 0750 ann ops 10d\nL+ /run/x - - - - /etc/motd\n",
+        "mode": "0644",
+    },
 }
 """Accepted, although they need one another, and accounts that the same plan makes."""
 
@@ -75,7 +119,9 @@ def host(request: pytest.FixtureRequest) -> Iterator[BootedHost]:
         yield booted
 
 
-def ask(host: BootedHost, command: str, files: Mapping[str, Any], *options: str, **more: Any) -> tuple[int, str]:
+def ask(
+    host: BootedHost, command: str, files: Mapping[str, Any], *options: str, **more: Any
+) -> tuple[int, str]:
     """The exit code and the output, on one line, of a command about these files."""
     host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "files": files, **more}))
     done = host.reconciler(command, SPEC, *options, check=False)
@@ -108,27 +154,41 @@ def cron_says(host: BootedHost) -> str:
 
 def _places(host: BootedHost) -> dict[str, Any]:
     """All that is in these places, but for the journal, which others write."""
-    return {path: entry for path, entry in host.manifest(*PLACES).items() if not path.startswith("/var/log/journal")}
+    return {
+        path: entry
+        for path, entry in host.manifest(*PLACES).items()
+        if not path.startswith("/var/log/journal")
+    }
 
 
 def test_what_readers_refuse_is_refused(host: BootedHost) -> None:
-    """Each of these is refused with its reason before anything is written, and its reader does not take it when a hand puts it there."""
+    """Each of these is refused with its reason before anything is written, and its reader does not take it
+    when a hand puts it there.
+    """
     before, everywhere = host.manifest("/etc"), _places(host)
     code, said = ask(host, "validate", {path: fields for path, (fields, _) in IN_VALIDATE.items()})
     looked, _ = ask(host, "plan", {path: fields for path, (fields, _) in IN_PLAN.items()})
     assert (3, everywhere) == (looked, _places(host))
-    planned, told = ask(host, "apply", {path: fields for path, (fields, _) in IN_PLAN.items()}, "--auto-approve")
+    planned, told = ask(
+        host, "apply", {path: fields for path, (fields, _) in IN_PLAN.items()}, "--auto-approve"
+    )
 
     assert code == 1
-    assert [] == [path for path, (_, why) in IN_VALIDATE.items() if f"{path}:" not in said or why not in said], said
+    assert [] == [
+        path for path, (_, why) in IN_VALIDATE.items() if f"{path}:" not in said or why not in said
+    ], said
     assert planned == 3, told
-    assert [] == [path for path, (_, why) in IN_PLAN.items() if f"{path}:" not in told or why not in told], told
+    assert [] == [path for path, (_, why) in IN_PLAN.items() if f"{path}:" not in told or why not in told], (
+        told
+    )
     assert before == host.manifest("/etc")
 
     put(host, {**IN_VALIDATE, **IN_PLAN})
     cron = cron_says(host)
     logrotate = host.run("logrotate", "-d", "/etc/logrotate.conf", check=False).stderr
-    tmpfiles = host.run("systemd-tmpfiles", "--create", "--prefix=/run/ml", "--prefix=/run/x", check=False).stderr
+    tmpfiles = host.run(
+        "systemd-tmpfiles", "--create", "--prefix=/run/ml", "--prefix=/run/x", check=False
+    ).stderr
 
     # visudo goes on only where it can read what came before.
     for names, blamed in (
@@ -142,7 +202,9 @@ def test_what_readers_refuse_is_refused(host: BootedHost) -> None:
         host.run("rm", "--force", *(f"/etc/sudoers.d/{name}" for name in names))
     assert "not allowed" in host.run("sudo", "-l", "-U", "daemon", check=False).stdout
     heard = ("unended", "writable", "grouped", "theirs", "userless", "late", "nickname", "named")
-    assert [] == [name for name in heard if f"/etc/cron.d/{name}" not in cron and f"{name})" not in cron], cron
+    assert [] == [name for name in heard if f"/etc/cron.d/{name}" not in cron and f"{name})" not in cron], (
+        cron
+    )
     assert "a.job" not in cron
     assert [] == [
         name
@@ -152,11 +214,17 @@ def test_what_readers_refuse_is_refused(host: BootedHost) -> None:
     assert "/var/log/z " not in logrotate
     runs = host.run("run-parts", "--test", "/etc/cron.daily").stdout
     assert [] == [name for name in ("job.sh", "plain") if f"/etc/cron.daily/{name}" in runs]
-    assert [] == [name for name in ("relative", "mode", "letters", "specifier") if f"/etc/tmpfiles.d/{name}.conf" not in tmpfiles], tmpfiles
+    assert [] == [
+        name
+        for name in ("relative", "mode", "letters", "specifier")
+        if f"/etc/tmpfiles.d/{name}.conf" not in tmpfiles
+    ], tmpfiles
 
 
 def test_what_readers_take_is_applied(host: BootedHost) -> None:
-    """Files that need one another, and accounts that come with them, are applied at once; their readers take them."""
+    """Files that need one another, and accounts that come with them, are applied at once; their readers take
+    them.
+    """
     accounts = {"users": {"ann": {"shell": "/bin/bash"}}, "groups": {"ops": {}}}
     code, said = ask(host, "apply", GOOD, "--auto-approve", **accounts)
     cron = cron_says(host)

@@ -1,4 +1,6 @@
-"""What sudo leaves of the environment of who asks, judged by sudo itself: rules that make a harmless program root's shell, or do not."""
+"""What sudo leaves of the environment of who asks, judged by sudo itself: rules that make a harmless program
+root's shell, or do not.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def prepared(host: BootedHost) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_what_sudo_leaves_of_the_environment_is_judged_as_sudo_does(suite: str) -> None:
-    """Access says that ann becomes root by a rule where sudo makes her root by it, and not where it does not."""
+    """Access says that ann becomes root by a rule where sudo makes her root by it,
+    and not where it does not.
+    """
     with BootedHost(suite=suite) as host:
         prepared(host)
         wrong = []
@@ -45,10 +49,18 @@ def test_what_sudo_leaves_of_the_environment_is_judged_as_sudo_does(suite: str) 
             typed = row.types.replace("sudo -n -u ben ", "")
             done = host.run("runuser", "-u", who, "--", "sh", "-c", f"cd /; {typed}", check=False)
             # ld.so tells of what it was made to load, and cannot; Debian has no compiler.
-            is_root = host.run("test", "-e", "/root/taken", check=False).returncode == 0 or "LD_PRELOAD cannot be preloaded" in done.stderr
-            data = json.loads(host.reconciler("access", SPEC, "--who", "ann", "--to", "root", "--json").stdout)
+            is_root = (
+                host.run("test", "-e", "/root/taken", check=False).returncode == 0
+                or "LD_PRELOAD cannot be preloaded" in done.stderr
+            )
+            data = json.loads(
+                host.reconciler("access", SPEC, "--who", "ann", "--to", "root", "--json").stdout
+            )
             said = [item["by"] for item in data["access"] if item["now"]]
-            if (is_root, is_root) != (bool(row.why), any(row.why in by for by in said) if row.why else bool(said)):
+            if (is_root, is_root) != (
+                bool(row.why),
+                any(row.why in by for by in said) if row.why else bool(said),
+            ):
                 wrong.append((name, is_root, said, done.stderr))
 
         assert [] == wrong

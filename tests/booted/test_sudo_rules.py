@@ -1,4 +1,6 @@
-"""Rules of sudo that are said to hand root over do, judged by sudo itself; those that are said to be no way are none."""
+"""Rules of sudo that are said to hand root over do, judged by sudo itself; those that are said to be no way
+are none.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,14 @@ from tests.policy.sudo_rules import DEPLOY, REPORT, ROWS, Row
 
 SPEC = "/root/host.yaml"
 _READY = (
-    "umount /etc/cron.d 2>/dev/null; rm -rf /root/taken /etc/sudoers.d/zz /usr/local/bin/zz /home/ann /var/spool/cron/crontabs/root "
-    "/var/backups/ann* /srv/x /etc/systemd/system/x.service; setfacl -b /root; chown root:root /root; "
-    "chmod 0700 /root; "
-    "cp -a /etc/skel /home/ann; chown -R ann:ann /home/ann; chmod 0755 /home/ann; usermod -p '*' ben"
+    "umount /etc/cron.d 2>/dev/null; rm -rf /root/taken /etc/sudoers.d/zz /usr/local/bin/zz /home/ann"
+    " /var/spool/cron/crontabs/root /var/backups/ann* /srv/x /etc/systemd/system/x.service; setfacl -b /root;"
+    " chown root:root /root; chmod 0700 /root; cp -a /etc/skel /home/ann; chown -R ann:ann /home/ann; chmod"
+    " 0755 /home/ann; usermod -p '*' ben"
 )
 _BEFORE = (
-    "useradd -m -s /bin/bash ann; useradd -m -s /bin/bash ben; mkdir -p /srv/app; echo the secret > /root/secret; chmod 0600 /root/secret; "
-    "ln -s /bin/bash /usr/local/bin/shell; groupadd docker"
+    "useradd -m -s /bin/bash ann; useradd -m -s /bin/bash ben; mkdir -p /srv/app; echo the secret >"
+    " /root/secret; chmod 0600 /root/secret; ln -s /bin/bash /usr/local/bin/shell; groupadd docker"
 )
 
 
@@ -49,7 +51,8 @@ def _said(host: BootedHost) -> list[tuple[str, bool]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_what_a_rule_hands_over_is_judged_by_sudo(suite: str) -> None:
-    """Where a row says that ann becomes root, or may, she is root or sees its secret by what she types, and nowhere else.
+    """Where a row says that ann becomes root, or may, she is root or sees its secret by what she types, and
+    nowhere else.
 
     What is said of each row is judged in tests/policy; here Access is asked of every eighth.
     """
@@ -60,7 +63,9 @@ def test_what_a_rule_hands_over_is_judged_by_sudo(suite: str) -> None:
         for number, (name, row) in enumerate(ROWS.items()):
             _prepare(host, row)
             said = _said(host) if number % 8 == 0 else None
-            if said is not None and [(True, row.may)] * bool(row.why) != [(row.why in by, likely) for by, likely in said]:
+            if said is not None and [(True, row.may)] * bool(row.why) != [
+                (row.why in by, likely) for by, likely in said
+            ]:
                 wrong.append((name, said))
             taken = _is_root(host, row)
             if taken != (bool(row.why) and row.not_on != suite):

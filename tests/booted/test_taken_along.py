@@ -14,7 +14,9 @@ FOREIGN = "[Unit]\nRequires=db.service\nAfter=db.service\n[Service]\nExecStart=/
 
 def declare(host: BootedHost, *services: str) -> None:
     """Write a spec of these services, each a line of YAML."""
-    host.write(SPEC, f"version: 1\nhost: {host.hostname}\nservices:\n" + "".join(f"  {line}\n" for line in services))
+    host.write(
+        SPEC, f"version: 1\nhost: {host.hostname}\nservices:\n" + "".join(f"  {line}\n" for line in services)
+    )
 
 
 def apply(host: BootedHost, *codes: int) -> str:
@@ -27,14 +29,21 @@ def apply(host: BootedHost, *codes: int) -> str:
 def effects(host: BootedHost) -> dict[str, str]:
     """The units that the plan says are taken along, and what happens to them."""
     plan: dict[str, Any] = json.loads(host.run("reconciler", "plan", SPEC, "--json").stdout)
-    told = (effect for entry in plan["resource_changes"] for effect in entry["effects"] if effect.get("along_with"))
+    told = (
+        effect
+        for entry in plan["resource_changes"]
+        for effect in entry["effects"]
+        if effect.get("along_with")
+    )
     return {effect["unit"]: effect["kind"] for effect in told}
 
 
 def processes(host: BootedHost, *names: str) -> dict[str, str]:
     """The InvocationID of each service that runs; empty of another."""
     shown = {name: host.show(f"{name}.service", "ActiveState", "InvocationID") for name in names}
-    return {name: said["InvocationID"] if said["ActiveState"] == "active" else "" for name, said in shown.items()}
+    return {
+        name: said["InvocationID"] if said["ActiveState"] == "active" else "" for name, said in shown.items()
+    }
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -43,7 +52,9 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
 
 
 def test_dependents(booted: BootedHost) -> None:
-    """Restarts take along what the plan says, and nothing that says `on_change: none`; removals of what is required are refused."""
+    """Restarts take along what the plan says, and nothing that says `on_change: none`; removals of what is
+    required are refused.
+    """
     host = booted
     host.write("/etc/systemd/system/other.service", FOREIGN)
     names = ("db", "web", "other", "train")
@@ -59,7 +70,9 @@ def test_dependents(booted: BootedHost) -> None:
     after = processes(host, *names)
     assert {"web.service": "restart", "other.service": "restart"} == told
     assert {"db", "web", "other"} == changed(before, after)
-    assert "other.service is not in the spec, and is restarted with db.service: it requires db.service." in text
+    assert (
+        "other.service is not in the spec, and is restarted with db.service: it requires db.service." in text
+    )
     assert "" not in (after["db"], after["web"], after["other"])
 
     train = f"train: {{exec_start: {SLEEP}, requires: [db.service], on_change: none}}"
@@ -70,7 +83,9 @@ def test_dependents(booted: BootedHost) -> None:
     text = apply(host)
     assert "services.train says `on_change: none`" in text
     assert "restart train.service as well" in host.run("reconciler", "doctor", check=False).stdout
-    assert "systemctl restart db.service, when it suits" in host.run("reconciler", "doctor", check=False).stdout
+    assert (
+        "systemctl restart db.service, when it suits" in host.run("reconciler", "doctor", check=False).stdout
+    )
     assert "train.service would be restarted with it" in host.run("reconciler", "status").stdout
     assert set() == changed(before, processes(host, *names))
     apply(host)
@@ -93,12 +108,17 @@ def test_dependents(booted: BootedHost) -> None:
 
 
 def test_what_is_upheld_stays(booted: BootedHost) -> None:
-    """systemd starts again what a running unit upholds: no stop and no removal is tried, and the advice of the message ends it."""
+    """systemd starts again what a running unit upholds: no stop and no removal is tried, and the advice of
+    the message ends it.
+    """
     host = booted
     for name in ("far", "gone"):
         holder = f"[Unit]\nUpholds={name}.service\n[Service]\nExecStart=/usr/bin/sleep infinity\n"
         host.write(f"/etc/systemd/system/keeps-{name}.service", holder)
-    near, web = f"near: {{exec_start: {SLEEP}}}", f"web: {{exec_start: {SLEEP}, directives: {{Unit: {{Upholds: [near.service]}}}}}}"
+    near, web = (
+        f"near: {{exec_start: {SLEEP}}}",
+        f"web: {{exec_start: {SLEEP}, directives: {{Unit: {{Upholds: [near.service]}}}}}}",
+    )
     names = ("far", "gone", "near", "web")
     declare(host, f"far: {{exec_start: {SLEEP}}}", f"gone: {{exec_start: {SLEEP}}}", near, web)
     apply(host)
@@ -106,13 +126,19 @@ def test_what_is_upheld_stays(booted: BootedHost) -> None:
     before = processes(host, *names)
     asked = host.run("reconciler", "service", "stop", "far", "--spec", SPEC, check=False)
     assert 3 == asked.returncode
-    assert "far.service does not stay so: systemd would start it again, since keeps-far.service upholds it" in asked.stderr
+    assert (
+        "far.service does not stay so: systemd would start it again, since keeps-far.service upholds it"
+        in asked.stderr
+    )
 
     declare(host, f"far: {{exec_start: {SLEEP}, state: stopped}}", web)
     plan = host.run("reconciler", "plan", SPEC, check=False).stdout
     text = " ".join(apply(host, 4).split())
     for name in ("far", "gone"):
-        assert f"keeps-{name}.service upholds it, which is not in the spec: systemd would start it again at once" in text
+        assert (
+            f"keeps-{name}.service upholds it, which is not in the spec: systemd would start it again at once"
+            in text
+        )
     assert "web.service upholds it (services.web (root/host.yaml:" in text
     assert "stop far.service" not in plan
     assert set() == changed(before, processes(host, *names))
@@ -151,7 +177,9 @@ def test_what_a_failed_start_took_down_runs_again(booted: BootedHost) -> None:
 
 
 def test_service_commands_tell_whom_they_take_along(booted: BootedHost) -> None:
-    """`service restart` and `stop` name the dependents and do nothing unasked; with --auto-approve they do it."""
+    """`service restart` and `stop` name the dependents and do nothing unasked; with --auto-approve they do
+    it.
+    """
     host = booted
     names = ("db", "web")
     web = f"web: {{exec_start: {SLEEP}, requires: [db.service], on_change: none}}"
@@ -161,7 +189,10 @@ def test_service_commands_tell_whom_they_take_along(booted: BootedHost) -> None:
     for verb in ("restart", "stop"):
         refused = host.run("reconciler", "service", verb, "db", "--spec", SPEC, check=False)
         assert 3 == refused.returncode
-        assert f"{verb} web.service as well: it requires db.service (it says `on_change: none`)" in refused.stderr
+        assert (
+            f"{verb} web.service as well: it requires db.service (it says `on_change: none`)"
+            in refused.stderr
+        )
     assert set() == changed(before, processes(host, *names))
     host.run("reconciler", "service", "restart", "web", "--spec", SPEC)
     assert {"web"} == changed(before, processes(host, *names))

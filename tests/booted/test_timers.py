@@ -51,11 +51,24 @@ def nightly(schedule: str = "0 2 * * *") -> str:
 
 
 def test_a_timer_has_a_next_run_and_runs(booted: BootedHost) -> None:
-    """After one apply the timer waits for its time, systemd finds nothing to complain about, and the job does what its argv says."""
+    """After one apply the timer waits for its time, systemd finds nothing to complain about, and the job does
+    what its argv says.
+    """
     write_spec(booted, nightly())
     apply(booted)
-    said = booted.show("nightly.timer", "ActiveState", "SubState", "UnitFileState", "Persistent", "FixedRandomDelay", "AccuracyUSec", TIMES)
-    verified = booted.run("systemd-analyze", "verify", f"{CALENDAR}/nightly.timer", f"{CALENDAR}/nightly.service")
+    said = booted.show(
+        "nightly.timer",
+        "ActiveState",
+        "SubState",
+        "UnitFileState",
+        "Persistent",
+        "FixedRandomDelay",
+        "AccuracyUSec",
+        TIMES,
+    )
+    verified = booted.run(
+        "systemd-analyze", "verify", f"{CALENDAR}/nightly.timer", f"{CALENDAR}/nightly.service"
+    )
     before = booted.show("nightly.service", "ActiveState", "UnitFileState", "InvocationID")
     booted.run("systemctl", "start", "nightly.service")
 
@@ -71,7 +84,11 @@ def test_a_timer_has_a_next_run_and_runs(booted: BootedHost) -> None:
 
 def test_its_time_comes(booted: BootedHost) -> None:
     """systemd runs the job by itself when the calendar says so."""
-    write_spec(booted, '  often: {schedule: "*:*:0/2", exec_start: [/bin/touch, /run/often], directives: {Service: {Nice: 5}}}\n')
+    write_spec(
+        booted,
+        '  often: {schedule: "*:*:0/2", exec_start: [/bin/touch, /run/often], directives: {Service: {Nice:'
+        " 5}}}\n",
+    )
     apply(booted)
     booted.write(f"{CALENDAR}/often.timer.d/soon.conf", "[Timer]\nAccuracySec=100ms\n")
     booted.run("systemctl", "daemon-reload")
@@ -93,7 +110,9 @@ def eventually(done: object, seconds: float) -> bool:
 
 
 def test_a_second_apply_touches_nothing(booted: BootedHost) -> None:
-    """No file gets another inode, and the timer neither restarts nor has another next run, random delay or not."""
+    """No file gets another inode, and the timer neither restarts nor has another next run, random delay or
+    not.
+    """
     write_spec(booted, nightly())
     apply(booted)
     files = booted.manifest(CALENDAR)
@@ -108,7 +127,9 @@ def test_a_second_apply_touches_nothing(booted: BootedHost) -> None:
 
 
 def test_a_changed_schedule_restarts_the_timer_only(booted: BootedHost) -> None:
-    """The timer gets its new time, the job runs neither now nor for what it would have missed, and a changed job restarts nothing."""
+    """The timer gets its new time, the job runs neither now nor for what it would have missed, and a changed
+    job restarts nothing.
+    """
     write_spec(booted, nightly("0 2 1 1 *"))
     apply(booted)
     # As if it had run long ago: with the new schedule it would have missed many runs since.
@@ -134,7 +155,9 @@ def test_a_changed_schedule_restarts_the_timer_only(booted: BootedHost) -> None:
 
 
 def test_a_kill_before_the_restart_is_made_good(booted: BootedHost) -> None:
-    """Killed after the timer's file was renamed: the next apply restarts the timer, and the job does not run for it."""
+    """Killed after the timer's file was renamed: the next apply restarts the timer, and the job does not run
+    for it.
+    """
     write_spec(booted, nightly("0 2 1 1 *"))
     apply(booted)
     booted.run("touch", "-d", "2026-01-01 02:00", "/var/lib/systemd/timers/stamp-nightly.timer")
@@ -169,14 +192,18 @@ def test_drift_is_put_right(booted: BootedHost) -> None:
 def test_what_left_the_spec_leaves_nothing(booted: BootedHost) -> None:
     """Neither file nor link nor loaded unit nor the time of the last run stays."""
     before = booted.manifest(CALENDAR, "/etc/cron.d", "/var/lib/systemd/timers")
-    write_spec(booted, nightly() + '  other: {scheduler: cron, schedule: "@daily", exec_start: [/bin/true]}\n')
+    write_spec(
+        booted, nightly() + '  other: {scheduler: cron, schedule: "@daily", exec_start: [/bin/true]}\n'
+    )
     apply(booted)
     during = booted.manifest(CALENDAR, "/etc/cron.d", "/var/lib/systemd/timers")
     write_spec(booted)
     apply(booted)
     left = booted.manifest(CALENDAR, "/etc/cron.d", "/var/lib/systemd/timers")
 
-    assert {"nightly.service", "nightly.timer", "other", "stamp-nightly.timer"} <= {path.rpartition("/")[2] for path in during}
+    assert {"nightly.service", "nightly.timer", "other", "stamp-nightly.timer"} <= {
+        path.rpartition("/")[2] for path in during
+    }
     assert sorted(before) == sorted(left)
     assert "not-found" == booted.show("nightly.timer", "LoadState")["LoadState"]
     assert "nightly" not in booted.run("systemctl", "list-timers", "--all").stdout
@@ -184,7 +211,9 @@ def test_what_left_the_spec_leaves_nothing(booted: BootedHost) -> None:
 
 
 def test_at_reboot_waits_for_the_boot(booted: BootedHost) -> None:
-    """A job for the next boot is enabled, and does not run because the host has been up for longer than that."""
+    """A job for the next boot is enabled, and does not run because the host has been
+    up for longer than that.
+    """
     write_spec(booted, '  once: {schedule: "@reboot", exec_start: [/bin/touch, /run/once]}\n')
     apply(booted)
 
@@ -199,7 +228,11 @@ def test_from_timer_to_cron_and_back(booted: BootedHost) -> None:
     apply(booted)
     write_spec(booted, nightly().replace("    randomized_delay_sec: 10min\n", ""), "{scheduler: cron}")
     apply(booted)
-    cron = (booted.exists("/etc/cron.d/nightly"), booted.exists(f"{CALENDAR}/nightly.timer"), booted.active("nightly.timer"))
+    cron = (
+        booted.exists("/etc/cron.d/nightly"),
+        booted.exists(f"{CALENDAR}/nightly.timer"),
+        booted.active("nightly.timer"),
+    )
     empty = plan_is_empty(booted)
     write_spec(booted, nightly().replace("    randomized_delay_sec: 10min\n", ""))
     apply(booted)

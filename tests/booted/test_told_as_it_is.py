@@ -18,7 +18,9 @@ WATCHED = {"exec_start": SLEEP, "health": {"within": "500ms"}}
 
 def apply(host: BootedHost, code: int, files: dict[str, Any] | None = None, **services: Any) -> str:
     """Apply a spec with these services and files; what it printed, on one line."""
-    host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": services, "files": files or {}}))
+    host.write(
+        SPEC, json.dumps({"version": 1, "host": "testhost", "services": services, "files": files or {}})
+    )
     done = host.reconciler("apply", SPEC, "--auto-approve", check=False)
 
     assert code == done.returncode, done.stdout + done.stderr
@@ -39,7 +41,9 @@ def invocation(host: BootedHost, unit: str) -> str:
 
 
 def test_rollback_never_brings_back_what_was_put_back(booted: BootedHost) -> None:
-    """Without a number it undoes the rest of the run that failed, and leaves the healthy process of what was put back already."""
+    """Without a number it undoes the rest of the run that failed, and leaves the healthy process of what was
+    put back already.
+    """
     apply(booted, 0, api=WATCHED)
     apply(booted, 6, api={**WATCHED, "exec_start": GONE}, web={"exec_start": GONE})
     healthy = invocation(booted, "api.service")
@@ -52,8 +56,12 @@ def test_rollback_never_brings_back_what_was_put_back(booted: BootedHost) -> Non
 
 
 def test_a_rollback_restarts_nothing_for_a_file_that_no_service_reads(booted: BootedHost) -> None:
-    """After an automatic put-back the file of the same run comes back, and the healthy process stays; one that reads it is restarted."""
-    first, second = ({"/etc/other.conf": {"mode": "0644", "content": f"{text}\n"}} for text in ("first", "second"))
+    """After an automatic put-back the file of the same run comes back, and the healthy process stays; one
+    that reads it is restarted.
+    """
+    first, second = (
+        {"/etc/other.conf": {"mode": "0644", "content": f"{text}\n"}} for text in ("first", "second")
+    )
     reader = {**WATCHED, "watch": ["/etc/other.conf"]}
     apply(booted, 0, first, api=WATCHED, reader=reader)
     apply(booted, 7, second, api={**WATCHED, "exec_start": GONE}, reader=reader)
@@ -73,7 +81,9 @@ def test_a_rollback_restarts_nothing_for_a_file_that_no_service_reads(booted: Bo
 
 
 def test_rollback_passes_over_what_is_undone(booted: BootedHost) -> None:
-    """A run that was put back as a whole is undone: the next one is named, with the reason, and so is an explicit number."""
+    """A run that was put back as a whole is undone: the next one is named, with the reason, and so is an
+    explicit number.
+    """
     apply(booted, 0, api=WATCHED)
     apply(booted, 0, api={**WATCHED, "description": "second"})
     apply(booted, 7, api={**WATCHED, "exec_start": GONE})
@@ -91,9 +101,13 @@ def test_rollback_passes_over_what_is_undone(booted: BootedHost) -> None:
     assert "second" in booted.read("/etc/systemd/system/api.service")
 
 
-@pytest.mark.parametrize("gate", [{}, {"health": {"within": "500ms", "then": "fail"}}], ids=["without-health", "then-fail"])
+@pytest.mark.parametrize(
+    "gate", [{}, {"health": {"within": "500ms", "then": "fail"}}], ids=["without-health", "then-fail"]
+)
 def test_a_failed_start_whose_unit_was_written_is_a_change(booted: BootedHost, gate: dict[str, Any]) -> None:
-    """New, changed, or beside one that was put back: 6 with the count; a start alone that fails again changes nothing: 4."""
+    """New, changed, or beside one that was put back: 6 with the count; a start alone that fails again changes
+    nothing: 4.
+    """
     bad = {"exec_start": ["/bin/sh", "-c", "exit 3"], "restart": "no", **gate}
     new = apply(booted, 6, api=WATCHED, web=bad)
     changed = apply(booted, 6, api=WATCHED, web={**bad, "exec_start": GONE})
@@ -116,19 +130,40 @@ exec sleep infinity
 
 
 def test_within_waits_for_what_restart_brings_up(booted: BootedHost) -> None:
-    """What `Restart=` brings up in the window passes, after one failure or several; what loops, or is given up, does not."""
+    """What `Restart=` brings up in the window passes, after one failure or several; what loops, or is given
+    up, does not.
+    """
     booted.write("/opt/late.sh", LATE, "0755")
     pages = {"tcp": "127.0.0.1:8765", "interval": "100ms"}
-    serve = ["/bin/sh", "-c", "/opt/late.sh 1 /run/c & wait $!; exec python3 -m http.server 8765 --bind 127.0.0.1"]
+    serve = [
+        "/bin/sh",
+        "-c",
+        "/opt/late.sh 1 /run/c & wait $!; exec python3 -m http.server 8765 --bind 127.0.0.1",
+    ]
     services = {
-        "once": {"exec_start": ["/opt/late.sh", "1", "/run/a"], "restart_sec": "2s", "health": {"within": "5s"}},
-        "thrice": {"exec_start": ["/opt/late.sh", "3", "/run/b"], "restart_sec": "300ms", "health": {"within": "5s"}},
+        "once": {
+            "exec_start": ["/opt/late.sh", "1", "/run/a"],
+            "restart_sec": "2s",
+            "health": {"within": "5s"},
+        },
+        "thrice": {
+            "exec_start": ["/opt/late.sh", "3", "/run/b"],
+            "restart_sec": "300ms",
+            "health": {"within": "5s"},
+        },
         "asked": {"exec_start": serve, "restart_sec": "300ms", "health": {**pages, "within": "20s"}},
-        "notify": {"exec_start": ["/opt/late.sh", "1", "/run/d"], "type": "simple", "restart_sec": "1s", "health": {"within": "4s"}},
+        "notify": {
+            "exec_start": ["/opt/late.sh", "1", "/run/d"],
+            "type": "simple",
+            "restart_sec": "1s",
+            "health": {"within": "4s"},
+        },
     }
     apply(booted, 0, **services)
 
-    assert ["1", "3", "1"] == [booted.show(f"{name}.service", "NRestarts")["NRestarts"] for name in ("once", "thrice", "notify")]
+    assert ["1", "3", "1"] == [
+        booted.show(f"{name}.service", "NRestarts")["NRestarts"] for name in ("once", "thrice", "notify")
+    ]
     assert {"active"} == {booted.active(f"{name}.service") for name in services}
     loops = {"exec_start": ["/bin/sh", "-c", "sleep 0.3; exit 3"], "restart_sec": "100ms"}
     for name, bad in {
@@ -143,11 +178,23 @@ def test_within_waits_for_what_restart_brings_up(booted: BootedHost) -> None:
 
 
 def test_after_a_failed_apply_everything_names_it(booted: BootedHost) -> None:
-    """status, show and doctor name the apply that failed and every reason; nothing advises to apply the same again."""
+    """status, show and doctor name the apply that failed and every reason; nothing advises to apply the same
+    again.
+    """
     apply(booted, 0, api=WATCHED)
     bad = {"exec_start": GONE}
-    apply(booted, 6, api={**WATCHED, **bad}, web=bad, more={"exec_start": ["/bin/sh", "-c", "echo port in use; exit 3"], "restart": "no"})
-    status, shown, doctor = say(booted, "status"), booted.reconciler("show", "2").stdout, say(booted, "doctor", code=2)
+    apply(
+        booted,
+        6,
+        api={**WATCHED, **bad},
+        web=bad,
+        more={"exec_start": ["/bin/sh", "-c", "echo port in use; exit 3"], "restart": "no"},
+    )
+    status, shown, doctor = (
+        say(booted, "status"),
+        booted.reconciler("show", "2").stdout,
+        say(booted, "doctor", code=2),
+    )
 
     assert "last apply run 2, partial, put back by run 3" in status
     for name in ("api", "web", "more"):
@@ -166,12 +213,16 @@ def test_after_a_failed_apply_everything_names_it(booted: BootedHost) -> None:
 
 
 def test_what_a_failed_apply_wrote_is_shown(booted: BootedHost) -> None:
-    """Of our own units, new or changed, a plan and explain show what stands in them, and call it nobody else's."""
+    """Of our own units, new or changed, a plan and explain show what stands in them, and call it nobody
+    else's.
+    """
     false = {"exec_start": ["/bin/false"], "restart": "no"}
     apply(booted, 0, web={"exec_start": SLEEP})
     apply(booted, 6, api={**false, "description": "first"}, web={**false, "description": "first"})
     told = say(booted, "explain", "services.api", SPEC)
-    services = {name: {"exec_start": SLEEP, "restart": "no", "description": "second"} for name in ("api", "web")}
+    services = {
+        name: {"exec_start": SLEEP, "restart": "no", "description": "second"} for name in ("api", "web")
+    }
     booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": services}))
     plan = say(booted, "plan", SPEC)
     changed = {name: say(booted, "explain", f"services.{name}", SPEC) for name in services}
@@ -200,11 +251,14 @@ def test_after_a_rollback_status_does_not_advise_the_apply(booted: BootedHost) -
 
 
 def test_a_run_that_was_killed_is_interrupted_everywhere(booted: BootedHost) -> None:
-    """Before anything else runs: history, show, status and plan say so of an apply that SIGKILL ended in a start."""
+    """Before anything else runs: history, show, status and plan say so of an apply that SIGKILL ended in a
+    start.
+    """
     slow = {"exec_start": SLEEP, "exec_start_pre": [["/usr/bin/sleep", "20"]]}
     booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": {"api": slow}}))
     killed = (
-        "reconciler apply /root/host.yaml --auto-approve & until systemctl show -P ActiveState api | grep -q activating; do sleep 0.1; done"
+        "reconciler apply /root/host.yaml --auto-approve & until systemctl show -P ActiveState api | grep -q"
+        " activating; do sleep 0.1; done"
     )
     booted.run("sh", "-c", f"{killed}; kill -9 $!; wait $!; [ $? = 137 ]")
     history = json.loads(booted.reconciler("history", "--json").stdout)
@@ -218,10 +272,20 @@ def test_a_run_that_was_killed_is_interrupted_everywhere(booted: BootedHost) -> 
 
 @pytest.mark.parametrize("ends", ["exit 3", "kill -SEGV $$"])
 def test_a_crash_is_nobodys_change(booted: BootedHost, ends: str) -> None:
-    """A service that ended by itself is told as failed everywhere, and where to look; one that was changed by hand as changed."""
-    apply(booted, 0, api={"exec_start": ["/bin/sh", "-c", f"sleep 3; {ends}"], "restart": "no"}, other={"exec_start": SLEEP})
+    """A service that ended by itself is told as failed everywhere, and where to look; one that was changed by
+    hand as changed.
+    """
+    apply(
+        booted,
+        0,
+        api={"exec_start": ["/bin/sh", "-c", f"sleep 3; {ends}"], "restart": "no"},
+        other={"exec_start": SLEEP},
+    )
     booted.run("sh", "-c", "until systemctl is-failed --quiet api.service; do sleep 0.1; done")
-    said = {name: say(booted, *name.split()) for name in ("plan", "drift", "explain services.api", "status", "service list")}
+    said = {
+        name: say(booted, *name.split())
+        for name in ("plan", "drift", "explain services.api", "status", "service list")
+    }
 
     for name, words in said.items():
         assert "failed" in words, name
@@ -236,12 +300,28 @@ def test_a_crash_is_nobodys_change(booted: BootedHost, ends: str) -> None:
 
 
 def test_the_environment_of_who_applies_is_not_that_of_programs(booted: BootedHost) -> None:
-    """A pager or an editor that is not there changes nothing: no program of the host is given these variables."""
-    said = {"services": {"api": WATCHED}, "users": {"u": {"sudo": [{"run": ["/usr/bin/true"]}]}}, "timers": {}}
+    """A pager or an editor that is not there changes nothing: no program of the host is given these
+    variables.
+    """
+    said = {
+        "services": {"api": WATCHED},
+        "users": {"u": {"sudo": [{"run": ["/usr/bin/true"]}]}},
+        "timers": {},
+    }
     said["timers"] = {"t": {"schedule": "daily", "exec_start": ["/bin/true"]}}
     booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", **said}))
-    names = ("SYSTEMD_PAGER", "SYSTEMD_EDITOR", "EDITOR", "VISUAL", "PAGER", "SUDO_EDITOR", "SYSTEMD_PAGERSECURE")
-    done = booted.reconciler("apply", SPEC, "--auto-approve", check=False, env=dict.fromkeys(names, "/opt/nothing"))
+    names = (
+        "SYSTEMD_PAGER",
+        "SYSTEMD_EDITOR",
+        "EDITOR",
+        "VISUAL",
+        "PAGER",
+        "SUDO_EDITOR",
+        "SYSTEMD_PAGERSECURE",
+    )
+    done = booted.reconciler(
+        "apply", SPEC, "--auto-approve", check=False, env=dict.fromkeys(names, "/opt/nothing")
+    )
 
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "active" == booted.active("api.service")

@@ -1,4 +1,6 @@
-"""Further inputs for what put-backs, rollbacks, exit codes, owed restarts and an ordinary user's plan say, many on one booted host."""
+"""Further inputs for what put-backs, rollbacks, exit codes, owed restarts and an ordinary user's plan say,
+many on one booted host.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def file(content: str) -> dict[str, str]:
 
 
 def test_what_is_undone_and_counted(booted: BootedHost) -> None:
-    """Two put-backs in a row, a put-back beside a written file, writes that fail: rollback and counts are of what was done."""
+    """Two put-backs in a row, a put-back beside a written file, writes that fail: rollback and counts are of
+    what was done.
+    """
     conf = {"/srv/conf": file("one\n")}
     apply(booted, 0, services={"api": WATCHED}, files=conf)
     apply(booted, 0, services={"api": {**WATCHED, "description": "second"}}, files=conf)
@@ -49,7 +53,9 @@ def test_what_is_undone_and_counted(booted: BootedHost) -> None:
 
     booted.run("sh", "-c", "mkdir -p /srv/ro && mount -t tmpfs -o ro tmpfs /srv/ro")
     alone = apply(booted, 4, services={"api": WATCHED}, files={**conf, "/srv/ro/x": file("x\n")})
-    beside = apply(booted, 6, services={"api": WATCHED}, files={"/srv/conf": file("three\n"), "/srv/ro/x": file("x\n")})
+    beside = apply(
+        booted, 6, services={"api": WATCHED}, files={"/srv/conf": file("three\n"), "/srv/ro/x": file("x\n")}
+    )
     last = booted.reconciler("history").stdout.split()[7]
     shown, status = say(booted, "show", last), say(booted, "status")
     assert "1 failed. Resources: 0 added, 0 changed, 0 destroyed." in alone
@@ -60,9 +66,15 @@ def test_what_is_undone_and_counted(booted: BootedHost) -> None:
 
 
 def test_what_a_process_has_read_and_why_it_ended(booted: BootedHost) -> None:
-    """A file that was replaced by the same, a process that systemd started anew, kills and given up starts, and drop-ins of a timer."""
+    """A file that was replaced by the same, a process that systemd started anew, kills and given up starts,
+    and drop-ins of a timer.
+    """
     watching = {"exec_start": SLEEP, "watch": ["/srv/conf"], "restart": "always", "restart_sec": "200ms"}
-    services = {"api": watching, "train": {**watching, "on_change": "none"}, "once": {"exec_start": SLEEP, "restart": "no"}}
+    services = {
+        "api": watching,
+        "train": {**watching, "on_change": "none"},
+        "once": {"exec_start": SLEEP, "restart": "no"},
+    }
     timer = {
         "directories": {DROP_IN: {"mode": "0755"}},
         "files": {f"{DROP_IN}/x.conf": file("[Timer]\nOnUnitActiveSec=\nOnUnitActiveSec=7h\n")},
@@ -83,7 +95,10 @@ def test_what_a_process_has_read_and_why_it_ended(booted: BootedHost) -> None:
     assert "9h" in booted.show("systemd-tmpfiles-clean.timer", "TimersMonotonic")["TimersMonotonic"]
     assert "train.service" in say(booted, "status")
     booted.run(
-        "sh", "-c", "kill -9 $(systemctl show -P MainPID train.service); until systemctl is-active -q train.service; do sleep 0.1; done"
+        "sh",
+        "-c",
+        "kill -9 $(systemctl show -P MainPID train.service); until systemctl is-active -q train.service; do"
+        " sleep 0.1; done",
     )
     booted.run("sh", "-c", "sleep 0.5; systemctl is-active train.service")
     assert "owed" not in say(booted, "status")
@@ -97,28 +112,56 @@ def test_what_a_process_has_read_and_why_it_ended(booted: BootedHost) -> None:
         assert "changed on the host" not in words
 
     limit = {"Unit": {"StartLimitBurst": "2", "StartLimitIntervalSec": "60"}}
-    gives_up = {"exec_start": ["/bin/false"], "restart": "always", "restart_sec": "100ms", "directives": limit, "health": {"within": "40s"}}
+    gives_up = {
+        "exec_start": ["/bin/false"],
+        "restart": "always",
+        "restart_sec": "100ms",
+        "directives": limit,
+        "health": {"within": "40s"},
+    }
     began = time.monotonic()
     apply(booted, 7, services={**services, "limited": gives_up}, **(timer | {"files": conf}))
     assert time.monotonic() - began < 20
 
 
 def test_a_plan_without_root_of_every_kind(booted: BootedHost) -> None:
-    """Leavers, groups, keys and files below closed directories, jobs: told once as unknown, nothing refused, blocked, or guessed."""
-    booted.run("sh", "-c", "useradd -m plain; useradd -m carol; useradd -m dave; chmod 700 /home/carol; mkdir -m 700 /srv/closed")
+    """Leavers, groups, keys and files below closed directories, jobs: told once as unknown, nothing refused,
+    blocked, or guessed.
+    """
+    booted.run(
+        "sh",
+        "-c",
+        "useradd -m plain; useradd -m carol; useradd -m dave; chmod 700 /home/carol; mkdir -m 700"
+        " /srv/closed",
+    )
     spec = {
-        "users": {"carol": {"shell": "/bin/bash"}, "dave": {"state": "absent", "home": "delete"}, "erin": {"expires": "2027-01-31"}},
+        "users": {
+            "carol": {"shell": "/bin/bash"},
+            "dave": {"state": "absent", "home": "delete"},
+            "erin": {"expires": "2027-01-31"},
+        },
         "groups": {"ml": {"gid": 2000}},
         "ssh_keys": {"carol": {"exactly": [KEY]}},
         "directories": {"/srv/closed/d": {"mode": "0755"}},
         "files": {"/srv/closed/f": file("x\n"), "/root/.bashrc": file("x\n"), "/etc/open.conf": file("x\n")},
         "services": {"api": {"exec_start": SLEEP, "environment_file": ["/srv/closed/env"], "user": "carol"}},
         "timers": {"t": {"exec_start": ["/bin/true"], "schedule": "daily", "scheduler": "cron"}},
-        "backups": {"b": {"sources": ["/srv/closed"], "destinations": ["/var/backups/b"], "schedule": "daily"}},
-        "logrotate": {"l": {"paths": ["/srv/closed/*.log"], "frequency": "daily", "su": {"user": "root", "group": "root"}}},
+        "backups": {
+            "b": {"sources": ["/srv/closed"], "destinations": ["/var/backups/b"], "schedule": "daily"}
+        },
+        "logrotate": {
+            "l": {
+                "paths": ["/srv/closed/*.log"],
+                "frequency": "daily",
+                "su": {"user": "root", "group": "root"},
+            }
+        },
     }
     booted.write("/srv/host.yaml", json.dumps({"version": 1, "host": "testhost", **spec}))
-    plain = [booted.reconciler("plan", "/srv/host.yaml", *more, user="plain", check=False) for more in ((), ("--json",), ("--adopt",))]
+    plain = [
+        booted.reconciler("plan", "/srv/host.yaml", *more, user="plain", check=False)
+        for more in ((), ("--json",), ("--adopt",))
+    ]
     data = json.loads(plain[1].stdout)
     reasons = [row["address"] for row in data["unreadable"]]
 
@@ -126,7 +169,12 @@ def test_a_plan_without_root_of_every_kind(booted: BootedHost) -> None:
     assert (False, False) == (data["complete"], data["errored"])
     assert [] == [row for row in data["diagnostics"] if row["severity"] == "error"]
     assert [] == [entry["address"] for entry in data["resource_changes"] if entry["blocked"]]
-    assert {"ssh_keys.carol", 'files["/srv/closed/f"]', 'files["/root/.bashrc"]', 'directories["/srv/closed/d"]'} <= set(reasons)
+    assert {
+        "ssh_keys.carol",
+        'files["/srv/closed/f"]',
+        'files["/root/.bashrc"]',
+        'directories["/srv/closed/d"]',
+    } <= set(reasons)
     assert len(reasons) == len(set(reasons))
     for done in plain:
         assert "converge" not in done.stdout + done.stderr

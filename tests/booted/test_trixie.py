@@ -1,4 +1,6 @@
-"""The core on Debian 13: the same wheel, Python 3.13, and a systemd that writes its links and its journal otherwise."""
+"""The core on Debian 13: the same wheel, Python 3.13, and a systemd that writes its links and its journal
+otherwise.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def trixie() -> Iterator[BootedHost]:
 
 
 def spec(service: Mapping[str, Any], **more: Any) -> str:
-    """Services, a timer for each scheduler, accounts with a key and sudo, a file, a directory and a policy."""
+    """Services, a timer for each scheduler, accounts with a key and sudo, a file, a
+    directory and a policy.
+    """
     return json.dumps(
         {
             "version": 1,
@@ -47,7 +51,11 @@ def spec(service: Mapping[str, Any], **more: Any) -> str:
             "logrotate": {"ml": {"paths": ["/var/log/ml.log"], "frequency": "daily", "missingok": True}},
             "services": {"web": dict(service), "cron": {"unit": "vendor", "limit_nofile": 4242}},
             "timers": {
-                "nightly": {"schedule": "0 2 * * mon", "exec_start": ["/usr/bin/true"], "randomized_delay_sec": "10min"},
+                "nightly": {
+                    "schedule": "0 2 * * mon",
+                    "exec_start": ["/usr/bin/true"],
+                    "randomized_delay_sec": "10min",
+                },
                 "hourly": {"schedule": "17 * * * *", "exec_start": ["/usr/bin/true"], "scheduler": "cron"},
             },
             **more,
@@ -74,14 +82,18 @@ def apply(host: BootedHost, text: str, *options: str, code: int = 0) -> str:
 
 
 def test_the_core_on_debian_13(trixie: BootedHost) -> None:
-    """One apply makes it all so, as the system's own tools see it; the second finds nothing; a version that dies is put back."""
+    """One apply makes it all so, as the system's own tools see it; the second finds nothing; a version that
+    dies is put back.
+    """
     assert "13" == trixie.run("sh", "-c", '. /etc/os-release; echo "$VERSION_ID"').stdout.strip()
     apply(trixie, spec(GOOD))
 
     assert ("active", "enabled") == (trixie.active("web.service"), trixie.enabled("web.service"))
     assert "4242" == trixie.show("cron.service", "LimitNOFILE")["LimitNOFILE"]
     assert ("active", "enabled") == (trixie.active("nightly.timer"), trixie.enabled("nightly.timer"))
-    assert "Mon" == trixie.show("nightly.timer", "NextElapseUSecRealtime")["NextElapseUSecRealtime"].split()[0]
+    assert (
+        "Mon" == trixie.show("nightly.timer", "NextElapseUSecRealtime")["NextElapseUSecRealtime"].split()[0]
+    )
     assert "ml-api" == trixie.stat("/srv/ml").owner
     assert "alice" in trixie.getent("group", "ml")[3]
     trixie.run("visudo", "-c")
@@ -105,13 +117,21 @@ def test_the_core_on_debian_13(trixie: BootedHost) -> None:
     assert "I am bad" in said
     assert "put back as it was" in said
     assert "I am good" in trixie.read("/etc/systemd/system/web.service")
-    assert ("active", "no") == (trixie.active("web.service"), trixie.show("web.service", "NeedDaemonReload")["NeedDaemonReload"])
+    assert ("active", "no") == (
+        trixie.active("web.service"),
+        trixie.show("web.service", "NeedDaemonReload")["NeedDaemonReload"],
+    )
     assert changed != trixie.life("web.service")
 
 
 def test_drop_ins_and_enablement_on_debian_13(trixie: BootedHost) -> None:
-    """A first drop-in and a unit that shadows a package's are in force after one apply; our links are those that its systemctl makes."""
-    unit = "[Service]\nExecStart=/usr/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\nAlias=other-{}.service\n"
+    """A first drop-in and a unit that shadows a package's are in force after one apply; our links are those
+    that its systemctl makes.
+    """
+    unit = (
+        "[Service]\nExecStart=/usr/bin/sleep"
+        " infinity\n[Install]\nWantedBy=multi-user.target\nAlias=other-{}.service\n"
+    )
     for name in ("first", "second"):
         trixie.write(f"/usr/lib/systemd/system/{name}.service", unit.format(name))
     trixie.run("systemctl", "daemon-reload")
@@ -124,16 +144,22 @@ def test_drop_ins_and_enablement_on_debian_13(trixie: BootedHost) -> None:
     apply(trixie, json.dumps({**base, "services": {**base["services"], "web": GOOD, **services}}), "--retry")
 
     for name, limit in (("first", "4243"), ("second", "4244")):
-        assert {"LimitNOFILE": limit, "NeedDaemonReload": "no"} == trixie.show(name, "LimitNOFILE", "NeedDaemonReload"), name
+        assert {"LimitNOFILE": limit, "NeedDaemonReload": "no"} == trixie.show(
+            name, "LimitNOFILE", "NeedDaemonReload"
+        ), name
         pid = trixie.show(name, "MainPID")["MainPID"]
         assert f"Max open files            {limit}" in trixie.read(f"/proc/{pid}/limits"), name
     assert "enabled" == trixie.enabled("first.service")
-    ours = trixie.run("find", "/etc/systemd/system", "-name", "*first*.service", "-type", "l", "-printf", "%P\n").stdout
+    ours = trixie.run(
+        "find", "/etc/systemd/system", "-name", "*first*.service", "-type", "l", "-printf", "%P\n"
+    ).stdout
     trixie.run("systemctl", "disable", "first.service")
     trixie.run("systemctl", "enable", "first.service")
 
     assert sorted(ours.split()) == sorted(
-        trixie.run("find", "/etc/systemd/system", "-name", "*first*.service", "-type", "l", "-printf", "%P\n").stdout.split()
+        trixie.run(
+            "find", "/etc/systemd/system", "-name", "*first*.service", "-type", "l", "-printf", "%P\n"
+        ).stdout.split()
     )
     plan(trixie)
 

@@ -1,6 +1,8 @@
-"""What the model says that systemd takes along is what systemd takes along: each relation, and random graphs, judged by InvocationID.
+"""What the model says that systemd takes along is what systemd takes along: each relation, and random graphs,
+judged by InvocationID.
 
-A failure prints its seed: `RECONCILER_SEED=17 pytest tests/booted/test_unit_graphs.py` plays that one. `RECONCILER_FAULTS=1` plays 200.
+A failure prints its seed: `RECONCILER_SEED=17 pytest tests/booted/test_unit_graphs.py` plays that one.
+`RECONCILER_FAULTS=1` plays 200.
 """
 
 from __future__ import annotations
@@ -46,7 +48,11 @@ def outcomes(units: Mapping[str, UnitNode], graph: Graph, release: int) -> list[
     """What may come of it: systemd looks at units in no fixed order, and sometimes that decides."""
     verb = UnitVerb(graph.verb)
     first = take_along(units, verb, graph.named, release=release)
-    others = (take_along(units, verb, graph.named, release=release, order=shuffled(seed), pace=pace) for pace in Pace for seed in range(8))
+    others = (
+        take_along(units, verb, graph.named, release=release, order=shuffled(seed), pace=pace)
+        for pace in Pace
+        for seed in range(8)
+    )
     return [first, *others]
 
 
@@ -58,14 +64,19 @@ def said(outcome: Outcome) -> tuple[dict[str, str], frozenset[str]]:
 def play(host: BootedHost, graph: Graph, release: int) -> tuple[bool, str]:
     """Play one graph: whether the model knows but one end of it, and what is wrong; empty: nothing."""
     rests = unit_graphs.bring_up(host, graph)
-    names = sorted({name for unit in graph.units.values() for others in unit.relations.values() for name in others} | set(graph.units))
+    names = sorted(
+        {name for unit in graph.units.values() for others in unit.relations.values() for name in others}
+        | set(graph.units)
+    )
     loaded, before = unit_graphs.look(host, names)
     possible = outcomes(loaded, graph, release)
     answer = host.run("timeout", "20", "systemctl", graph.verb, "--", *graph.named, check=False)
     rests = unit_graphs.settle(host) and rests
     _, after = unit_graphs.look(host, names)
     unit_graphs.take_down(host, graph)
-    sure = all(said(possible[0]) == said(outcome) for outcome in possible) and not any(outcome.restless for outcome in possible)
+    sure = all(said(possible[0]) == said(outcome) for outcome in possible) and not any(
+        outcome.restless for outcome in possible
+    )
     if not rests:
         return False, ""
     happened = unit_graphs.done(before, after, graph)
@@ -74,7 +85,13 @@ def play(host: BootedHost, graph: Graph, release: int) -> tuple[bool, str]:
     ] or not sure:
         return sure, ""
     states = {name: one.active for name, one in before.items()}
-    return sure, f"{graph} on systemd {release}\nbefore {states}\nmodel   {said(possible[0])}\nsystemd {happened}\n{answer.stderr}"
+    return (
+        sure,
+        (
+            f"{graph} on systemd {release}\nbefore {states}\nmodel   {said(possible[0])}\nsystemd"
+            f" {happened}\n{answer.stderr}"
+        ),
+    )
 
 
 def play_all(host: BootedHost, release: int, outside: Path, many: int) -> list[str]:
@@ -104,8 +121,13 @@ def test_random_graphs(suite: str, tmp_path: Path) -> None:
 
 def pairs(relations: Sequence[str]) -> list[Graph]:
     """Two units for each relation, running or not, and every verb for either of the two."""
-    named = {relation: (f"p{relation.lower()}-one.service", f"p{relation.lower()}-two.service") for relation in relations}
-    units = {one: Drawn({relation: [two]}) for relation, (one, two) in named.items()} | {two: Drawn() for _, two in named.values()}
+    named = {
+        relation: (f"p{relation.lower()}-one.service", f"p{relation.lower()}-two.service")
+        for relation in relations
+    }
+    units = {one: Drawn({relation: [two]}) for relation, (one, two) in named.items()} | {
+        two: Drawn() for _, two in named.values()
+    }
     ones, twos = ([pair[which] for pair in named.values()] for which in (0, 1))
     return [
         Graph(0, units, [], running, verb, names)
@@ -130,12 +152,16 @@ def test_each_relation_with_each_verb(suite: str, tmp_path: Path) -> None:
 
 
 def test_a_mistake_of_the_model_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The harness can fail: without what a stop hands on, a unit that requires the stopped one stops against the model."""
+    """The harness can fail: without what a stop hands on, a unit that requires the stopped one stops against
+    the model.
+    """
     hand_on = Transaction._hand_on  # where the mistake is planted
     monkeypatch.setattr(
         Transaction,
         "_hand_on",
-        lambda self, job, node: hand_on(self, job, replace(node, relations={**node.relations, "RequiredBy": frozenset()})),
+        lambda self, job, node: hand_on(
+            self, job, replace(node, relations={**node.relations, "RequiredBy": frozenset()})
+        ),
     )
     graphs = [graph for graph in pairs(["Requires"]) if graph.verb == "stop"]
     with BootedHost(tool=False) as host:

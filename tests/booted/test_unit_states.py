@@ -1,4 +1,6 @@
-"""Every state that `systemctl is-enabled` knows, on a real Debian: set up with the system's own tools, and judged by them."""
+"""Every state that `systemctl is-enabled` knows, on a real Debian: set up with the system's own tools, and
+judged by them.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ GENERATOR = "#!/bin/sh\nprintf '[Service]\\nExecStart=/usr/bin/sleep infinity\\n
 class UnitFile:
     """One state of the table. `{0}` is the unit's name without its suffix.
 
-    `files` are written, then `commands` are run. `on` and `off` are what `enabled: true` and `false` come to: a word of is-enabled,
-    or a part of the message that refuses it.
+    `files` are written, then `commands` are run. `on` and `off` are what `enabled: true` and `false` come to:
+    a word of is-enabled, or a part of the message that refuses it.
     """
 
     state: str
@@ -47,8 +49,16 @@ TABLE = (
         "indirect",
         ((VENDOR + "/{0}.service", SLEEP + "[Install]\nAlso={0}.socket\n"), (VENDOR + "/{0}.socket", SOCKET)),
     ),
-    UnitFile("linked", "enabled", "linked", (("/opt/{0}.service", FULL),), ("systemctl link /opt/{0}.service",)),
-    UnitFile("linked-runtime", "enabled", "linked-runtime", (("/opt/{0}.service", FULL),), ("systemctl link --runtime /opt/{0}.service",)),
+    UnitFile(
+        "linked", "enabled", "linked", (("/opt/{0}.service", FULL),), ("systemctl link /opt/{0}.service",)
+    ),
+    UnitFile(
+        "linked-runtime",
+        "enabled",
+        "linked-runtime",
+        (("/opt/{0}.service", FULL),),
+        ("systemctl link --runtime /opt/{0}.service",),
+    ),
     UnitFile(
         "alias",
         "is an alias of of-{0}.service",
@@ -56,8 +66,16 @@ TABLE = (
         ((VENDOR + "/of-{0}.service", FULL),),
         ("ln -s of-{0}.service " + VENDOR + "/{0}.service",),
     ),
-    UnitFile("generated", "by a generator", "by a generator", ((ETC + "-generators/{0}", GENERATOR),), ("systemctl daemon-reload",)),
-    UnitFile("transient", "is transient", "transient", (), ("systemd-run --quiet --unit={0} sleep infinity",)),
+    UnitFile(
+        "generated",
+        "by a generator",
+        "by a generator",
+        ((ETC + "-generators/{0}", GENERATOR),),
+        ("systemctl daemon-reload",),
+    ),
+    UnitFile(
+        "transient", "is transient", "transient", (), ("systemd-run --quiet --unit={0} sleep infinity",)
+    ),
     UnitFile("", "does not exist", "", ()),
     UnitFile("", "a link leads there", "", (), ("ln -s /nowhere/{0}.service " + ETC + "/{0}.service",)),
 )
@@ -84,7 +102,9 @@ def _spec(names: Mapping[str, str]) -> str:
 
 
 def test_every_state_of_a_package_s_unit(booted: BootedHost) -> None:
-    """`enabled: true` and `false` come to what systemctl calls so, in one apply and for good, or are refused with the reason."""
+    """`enabled: true` and `false` come to what systemctl calls so, in one apply and for good, or are refused
+    with the reason.
+    """
     outcomes: dict[str, str] = {}
     wanted: dict[str, str] = {}
     states: dict[str, str] = {}

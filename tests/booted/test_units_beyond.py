@@ -1,4 +1,6 @@
-"""What an apply can meet: units that systemd cannot load, files in the way, jobs of a killed run, a degraded host, no systemd at all."""
+"""What an apply can meet: units that systemd cannot load, files in the way, jobs of a killed run, a degraded
+host, no systemd at all.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,17 @@ SLEEPING = "exec_start: [/usr/bin/sleep, infinity]"
 
 
 def test_a_unit_that_systemd_cannot_load(booted: BootedHost) -> None:
-    """is-enabled calls it static and fine; the apply fails with systemd's own words, and goes on with the rest."""
-    booted.write(f"{VENDOR}/two.service", "[Service]\nExecStart=/usr/bin/sleep 9\nExecStart=/usr/bin/sleep 8\n")
+    """is-enabled calls it static and fine; the apply fails with systemd's own words, and goes on with the
+    rest.
+    """
+    booted.write(
+        f"{VENDOR}/two.service", "[Service]\nExecStart=/usr/bin/sleep 9\nExecStart=/usr/bin/sleep 8\n"
+    )
     booted.run("systemctl", "daemon-reload")
 
-    assert {"LoadState": "bad-setting", "UnitFileState": "static"} == booted.show("two.service", "LoadState", "UnitFileState")
+    assert {"LoadState": "bad-setting", "UnitFileState": "static"} == booted.show(
+        "two.service", "LoadState", "UnitFileState"
+    )
 
     booted.write(SPEC, f"{HEAD}  two: {{unit: vendor, state: running}}\n  other: {{{SLEEPING}}}\n")
     done = booted.reconciler("apply", SPEC, "--auto-approve", check=False)
@@ -28,7 +36,9 @@ def test_a_unit_that_systemd_cannot_load(booted: BootedHost) -> None:
 
 
 def test_a_path_that_starts_a_stopped_service_is_told(booted: BootedHost) -> None:
-    """The service stops, its path unit is nobody's business and stays; the plan says that it starts the service again, and it does."""
+    """The service stops, its path unit is nobody's business and stays; the plan says that it starts the
+    service again, and it does.
+    """
     booted.write(f"{ETC}/web.path", "[Path]\nPathExists=/run/go\n")
     booted.write(SPEC, f"{HEAD}  web: {{{SLEEPING}}}\n")
     apply(booted)
@@ -46,7 +56,9 @@ def test_a_path_that_starts_a_stopped_service_is_told(booted: BootedHost) -> Non
 
 
 def test_a_mask_does_not_replace_what_somebody_wrote(booted: BootedHost) -> None:
-    """A file in the place of the mask stays and the reason is told, where `systemctl mask` fails; a unit of our own makes way for it."""
+    """A file in the place of the mask stays and the reason is told, where `systemctl mask` fails; a unit of
+    our own makes way for it.
+    """
     booted.write(f"{VENDOR}/web.service", FULL)
     booted.write(f"{ETC}/web.service", FULL.replace("infinity", "4242"))
     booted.run("systemctl", "daemon-reload")
@@ -57,7 +69,9 @@ def test_a_mask_does_not_replace_what_somebody_wrote(booted: BootedHost) -> None
     done = booted.reconciler("apply", SPEC, "--auto-approve", check=False)
 
     assert done.returncode not in (0, 1)
-    assert "a mask would have to replace it; move it away by hand" in " ".join((done.stdout + done.stderr).split())
+    assert "a mask would have to replace it; move it away by hand" in " ".join(
+        (done.stdout + done.stderr).split()
+    )
     assert "4242" in booted.read(f"{ETC}/web.service")
 
     booted.write(SPEC, f"{HEAD}  own: {{{SLEEPING}}}\n")
@@ -76,11 +90,15 @@ def test_a_mask_does_not_replace_what_somebody_wrote(booted: BootedHost) -> None
 
 
 def _killed_while_it_starts(host: BootedHost) -> dict[str, Any]:
-    """A service that takes six seconds to start, and an apply that does not live so long; what the service is."""
+    """A service that takes six seconds to start, and an apply that does not live so long; what the service
+    is.
+    """
     before = ["/bin/sh", "-c", "echo begun >> /run/begun; sleep 6"]
     slow = {"exec_start": ["/usr/bin/sleep", "infinity"], "exec_start_pre": [before]}
     host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": {"slow": slow}}))
-    killed = host.run("timeout", "--signal=KILL", "4", "reconciler", "apply", SPEC, "--auto-approve", check=False)
+    killed = host.run(
+        "timeout", "--signal=KILL", "4", "reconciler", "apply", SPEC, "--auto-approve", check=False
+    )
 
     assert killed.returncode in (137, -9), killed.stdout + killed.stderr
     assert "slow.service" in host.run("systemctl", "list-jobs", "--no-legend").stdout
@@ -89,7 +107,9 @@ def _killed_while_it_starts(host: BootedHost) -> dict[str, Any]:
 
 
 def test_a_job_outlives_the_apply_that_asked_for_it(booted: BootedHost) -> None:
-    """Killed while a service takes its time to start, it leaves systemd's job running; the next one waits for that and starts nothing."""
+    """Killed while a service takes its time to start, it leaves systemd's job running; the next one waits for
+    that and starts nothing.
+    """
     _killed_while_it_starts(booted)
 
     assert "it is still starting" in plan(booted, code=2)
@@ -101,7 +121,9 @@ def test_a_job_outlives_the_apply_that_asked_for_it(booted: BootedHost) -> None:
 
 
 def test_what_changes_while_it_starts_is_started_anew(booted: BootedHost) -> None:
-    """A new version for one that is still starting with the old one: one restart, not a wait for what is old."""
+    """A new version for one that is still starting with the old one: one restart,
+    not a wait for what is old.
+    """
     slow = _killed_while_it_starts(booted)
     services = {"slow": {**slow, "nice": 5}}
     booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": services}))
@@ -118,9 +140,13 @@ def test_what_changes_while_it_starts_is_started_anew(booted: BootedHost) -> Non
 
 
 def test_a_host_that_has_failed_units_is_a_host(booted: BootedHost) -> None:
-    """What somebody else's unit makes of the system's state (degraded) is no reason not to apply, and none to call it a failure."""
+    """What somebody else's unit makes of the system's state (degraded) is no reason not to apply, and none to
+    call it a failure.
+    """
     booted.run("systemd-run", "--quiet", "--unit=theirs", "false", check=False)
-    assert booted.until(lambda: "degraded" == booted.run("systemctl", "is-system-running", check=False).stdout.strip(), 10)
+    assert booted.until(
+        lambda: "degraded" == booted.run("systemctl", "is-system-running", check=False).stdout.strip(), 10
+    )
     booted.write(SPEC, f"{HEAD}  own: {{{SLEEPING}}}\n")
     apply(booted)
 
@@ -130,7 +156,9 @@ def test_a_host_that_has_failed_units_is_a_host(booted: BootedHost) -> None:
 
 
 def test_where_no_systemd_runs(booted: BootedHost) -> None:
-    """As in a container: files and links are made, no program of systemd is started, and where it runs the service is started."""
+    """As in a container: files and links are made, no program of systemd is started, and where it runs the
+    service is started.
+    """
     booted.write(SPEC, f"{HEAD}  own: {{{SLEEPING}}}\n")
     without = ("unshare", "--mount", "sh", "-ec", 'mount -t tmpfs none /run/systemd; exec "$@"', "sh")
     trace = ("strace", "-f", "-qq", "-e", "trace=execve", "-e", "signal=none", "-o", "/root/trace")
@@ -149,7 +177,9 @@ def test_where_no_systemd_runs(booted: BootedHost) -> None:
 
 
 def test_timers_and_sockets_of_packages(booted: BootedHost) -> None:
-    """Refused with what to do instead, and that done to the letter: a mask by hand stays, a drop-in among files is in force."""
+    """Refused with what to do instead, and that done to the letter: a mask by hand stays, a drop-in among
+    files is in force.
+    """
     names = ("logrotate.timer", "apt-daily.timer", "systemd-initctl.socket")
     services = {name: {"unit": "vendor", "enabled": False} for name in names}
     booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": services}))
@@ -161,12 +191,20 @@ def test_timers_and_sockets_of_packages(booted: BootedHost) -> None:
         assert f"`/etc/systemd/system/{name}.d/local.conf`, its directory under `directories:`" in said
 
     files = {
-        "/etc/systemd/system/logrotate.timer.d/local.conf": {"content": "[Timer]\nOnCalendar=\nOnCalendar=*:17\n", "mode": "0644"},
-        "/etc/systemd/system/systemd-initctl.socket.d/local.conf": {"content": "[Socket]\nBacklog=17\n", "mode": "0644"},
+        "/etc/systemd/system/logrotate.timer.d/local.conf": {
+            "content": "[Timer]\nOnCalendar=\nOnCalendar=*:17\n",
+            "mode": "0644",
+        },
+        "/etc/systemd/system/systemd-initctl.socket.d/local.conf": {
+            "content": "[Socket]\nBacklog=17\n",
+            "mode": "0644",
+        },
     }
     booted.run("systemctl", "mask", "--now", "apt-daily.timer")
     directories = {path.rpartition("/")[0]: {"mode": "0755"} for path in files}
-    booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "directories": directories, "files": files}))
+    booted.write(
+        SPEC, json.dumps({"version": 1, "host": "testhost", "directories": directories, "files": files})
+    )
     booted.reconciler("apply", SPEC, "--auto-approve")
     assert "*-*-* *:17:00" in booted.show("logrotate.timer", "TimersCalendar")["TimersCalendar"]
     assert "17" == booted.show("systemd-initctl.socket", "Backlog")["Backlog"]

@@ -1,4 +1,6 @@
-"""What systemd makes of what we wrote: drop-ins, links, reloads and restarts, on a real Debian and judged by its systemctl."""
+"""What systemd makes of what we wrote: drop-ins, links, reloads and restarts, on a real Debian and judged by
+its systemctl.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,11 @@ INSTALL_SECTIONS = {
     "indirect": {"Also": ["indirect.socket"]},
     "specified": {"WantedBy": ["%p.target"], "Alias": ["of-%p.service"]},
     "inst@one": {"WantedBy": ["multi-user.target"], "DefaultInstance": ["zero"]},
-    r"inst@dev-sd\x2da": {"WantedBy": ["multi-user.target"], "DefaultInstance": ["zero"], "RequiredBy": ["%i.target"]},
+    r"inst@dev-sd\x2da": {
+        "WantedBy": ["multi-user.target"],
+        "DefaultInstance": ["zero"],
+        "RequiredBy": ["%i.target"],
+    },
 }
 OURS = ("plain", "several", "alias", "alias-alone")
 _FIELDS = {"WantedBy": "wanted_by", "RequiredBy": "required_by"}
@@ -32,7 +38,9 @@ def _installing(said: dict[str, list[str]]) -> str:
 
 
 def _links(host: BootedHost, root: str) -> list[tuple[str, str]]:
-    """Links below the administrator's directory, with the file that they lead to; newer systemctl writes relative ones."""
+    """Links below the administrator's directory, with the file that they lead to; newer systemctl writes
+    relative ones.
+    """
     base = f"{root}{ETC}"
     lines = host.run("find", base, "-type", "l", "-printf", "%P %l\n").stdout.splitlines()
     found = [line.split(" ", 1) for line in lines]
@@ -42,27 +50,45 @@ def _links(host: BootedHost, root: str) -> list[tuple[str, str]]:
 def _own(name: str, said: dict[str, list[str]]) -> str:
     fields = {_FIELDS[key]: value for key, value in said.items() if key in _FIELDS}
     others = {key: value for key, value in said.items() if key not in _FIELDS}
-    block = {"exec_start": ["/usr/bin/sleep", "infinity"], "wanted_by": [], **fields, "directives": {"Install": others} if others else {}}
+    block = {
+        "exec_start": ["/usr/bin/sleep", "infinity"],
+        "wanted_by": [],
+        **fields,
+        "directives": {"Install": others} if others else {},
+    }
     return f"  {name}: {json.dumps(block)}\n"
 
 
 def test_enablement_in_a_tree_is_that_of_systemctl(booted: BootedHost) -> None:
-    """For each [Install] our links in a tree are those that `systemctl --root` makes in a copy of it, and none is left afterwards."""
+    """For each [Install] our links in a tree are those that `systemctl --root` makes in a copy of it, and
+    none is left afterwards.
+    """
     for name, said in INSTALL_SECTIONS.items():
-        booted.write(f"/srv/ours{VENDOR}/{name.partition('@')[0]}{'@' if '@' in name else ''}.service", _installing(said))
+        booted.write(
+            f"/srv/ours{VENDOR}/{name.partition('@')[0]}{'@' if '@' in name else ''}.service",
+            _installing(said),
+        )
     for name in ("also", "indirect"):
         booted.write(f"/srv/ours{VENDOR}/{name}.socket", SOCKET.replace("{}", name))
     booted.run("mkdir", "-p", f"/srv/ours{ETC}")
     booted.run("cp", "-a", "/srv/ours", "/srv/theirs")
     booted.run("systemctl", "--root=/srv/theirs", "enable", *(f"{name}.service" for name in INSTALL_SECTIONS))
-    booted.write(SPEC, HEAD + "".join(f"  {json.dumps(name)}: {{unit: vendor, enabled: true}}\n" for name in INSTALL_SECTIONS))
+    booted.write(
+        SPEC,
+        HEAD
+        + "".join(f"  {json.dumps(name)}: {{unit: vendor, enabled: true}}\n" for name in INSTALL_SECTIONS),
+    )
     booted.reconciler("apply", SPEC, "--auto-approve", "--root", "/srv/ours")
     theirs = _links(booted, "/srv/theirs")
 
     assert len(theirs) > len(INSTALL_SECTIONS)
     assert theirs == _links(booted, "/srv/ours")
 
-    booted.write(SPEC, HEAD + "".join(f"  {json.dumps(name)}: {{unit: vendor, enabled: false}}\n" for name in INSTALL_SECTIONS))
+    booted.write(
+        SPEC,
+        HEAD
+        + "".join(f"  {json.dumps(name)}: {{unit: vendor, enabled: false}}\n" for name in INSTALL_SECTIONS),
+    )
     booted.reconciler("apply", SPEC, "--auto-approve", "--root", "/srv/ours")
 
     assert [] == _links(booted, "/srv/ours")
@@ -80,7 +106,9 @@ def test_enablement_in_a_tree_is_that_of_systemctl(booted: BootedHost) -> None:
 
 
 def test_drop_ins_of_others(booted: BootedHost) -> None:
-    """Each drop-in of somebody else for a unit of ours is told in every plan with what it overrides, until it is gone."""
+    """Each drop-in of somebody else for a unit of ours is told in every plan with what it overrides, until it
+    is gone.
+    """
     booted.write(SPEC, HEAD + "  ml-api: {exec_start: [/usr/bin/sleep, infinity], limit_nofile: 4242}\n")
     apply(booted)
     life = booted.life("ml-api.service")
@@ -88,7 +116,12 @@ def test_drop_ins_of_others(booted: BootedHost) -> None:
 
     assert "drop-in" not in quiet
 
-    places = (f"{ETC}/ml-api.service.d", f"{ETC}/service.d", f"{ETC}/ml-.service.d", "/run/systemd/system/ml-api.service.d")
+    places = (
+        f"{ETC}/ml-api.service.d",
+        f"{ETC}/service.d",
+        f"{ETC}/ml-.service.d",
+        "/run/systemd/system/ml-api.service.d",
+    )
     for number, place in enumerate(places):
         booted.write(f"{place}/50-foreign{number}.conf", f"[Service]\nLimitNOFILE={number}77\n")
     booted.run("systemctl", "daemon-reload")
@@ -126,7 +159,9 @@ UNSEEN = (
 
 
 def test_what_was_written_is_in_force(booted: BootedHost) -> None:
-    """systemd has the new value after one apply in each of the cases that its own NeedDaemonReload does not see."""
+    """systemd has the new value after one apply in each of the cases that its own NeedDaemonReload does not
+    see.
+    """
     for name, _, _ in UNSEEN:
         booted.write(f"{VENDOR}/{name}.service", FULL)
     booted.run("systemctl", "daemon-reload")
@@ -143,7 +178,9 @@ def test_what_was_written_is_in_force(booted: BootedHost) -> None:
             apply(booted)
         wanted = "4343" if touched else "4242"
 
-        assert {"LimitNOFILE": wanted, "NeedDaemonReload": "no"} == booted.show(name, "LimitNOFILE", "NeedDaemonReload"), name
+        assert {"LimitNOFILE": wanted, "NeedDaemonReload": "no"} == booted.show(
+            name, "LimitNOFILE", "NeedDaemonReload"
+        ), name
         pid = booted.show(name, "MainPID")["MainPID"]
         assert f"Max open files            {wanted}" in booted.read(f"/proc/{pid}/limits"), name
         spec += said.format(name, wanted)
@@ -155,14 +192,26 @@ CHANGES = (
     ("directives: {Unit: {RefuseManualStop: 'no', X-Note: hello}}", "", "same", ""),
     ("wanted_by: [graphical.target]", "", "same", ""),
     ("restart: always", "", "same", ""),
-    ("exec_reload: [/usr/bin/touch, /run/reloaded]", "> reload ml.service because Service.ExecReload changed", "same", "reloaded"),
+    (
+        "exec_reload: [/usr/bin/touch, /run/reloaded]",
+        "> reload ml.service because Service.ExecReload changed",
+        "same",
+        "reloaded",
+    ),
     ("nice: 5", "> restart ml.service because Service.Nice changed", "other", ""),
-    ("nice: 5, description: other, environment: {A: 1}, limit_nofile: 4242", "> restart ml.service because Service.", "other", ""),
+    (
+        "nice: 5, description: other, environment: {A: 1}, limit_nofile: 4242",
+        "> restart ml.service because Service.",
+        "other",
+        "",
+    ),
 )
 
 
 def test_restart_reload_or_nothing(booted: BootedHost) -> None:
-    """What the plan says with its reason is what happens: the same process, a reload, or one restart; and the new value is in force."""
+    """What the plan says with its reason is what happens: the same process, a reload, or one restart; and the
+    new value is in force.
+    """
     booted.write(SPEC, HEAD + "  ml: {exec_start: [/usr/bin/sleep, infinity]}\n")
     apply(booted)
     for extra, said, process, trace in CHANGES:
@@ -175,18 +224,30 @@ def test_restart_reload_or_nothing(booted: BootedHost) -> None:
         assert (said != "") == ("because Service" in told), extra
         assert (process == "same") == (life == booted.life("ml.service")), extra
         assert starts + (process == "other") == booted.starts("ml.service"), extra
-        assert (trace == "reloaded") == bool(booted.run("find", "/run", "-maxdepth", "1", "-name", "reloaded", "-delete", "-print").stdout)
+        assert (trace == "reloaded") == bool(
+            booted.run("find", "/run", "-maxdepth", "1", "-name", "reloaded", "-delete", "-print").stdout
+        )
     plan(booted)
 
 
 def test_an_instance_of_a_template(booted: BootedHost) -> None:
-    """Instances of a package's template, one with an escaped name: drop-in, links and state; the template itself is refused."""
-    booted.write(f"{VENDOR}/train@.service", "[Service]\nExecStart=/usr/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n")
+    """Instances of a package's template, one with an escaped name: drop-in, links and state; the template
+    itself is refused.
+    """
+    booted.write(
+        f"{VENDOR}/train@.service",
+        "[Service]\nExecStart=/usr/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n",
+    )
     escaped = booted.run("systemd-escape", "/dev/sd-a").stdout.strip()
     names = ["train@gpu1", f"train@{escaped}"]
     booted.run("systemctl", "daemon-reload")
     booted.write(
-        SPEC, HEAD + "".join(f"  {json.dumps(name)}: {{unit: vendor, nice: 5, enabled: true, state: running}}\n" for name in names)
+        SPEC,
+        HEAD
+        + "".join(
+            f"  {json.dumps(name)}: {{unit: vendor, nice: 5, enabled: true, state: running}}\n"
+            for name in names
+        ),
     )
     apply(booted)
     units = [f"{name}.service" for name in names]
@@ -197,12 +258,21 @@ def test_an_instance_of_a_template(booted: BootedHost) -> None:
     plan(booted)
 
     booted.write(
-        SPEC, HEAD + "".join(f"  {json.dumps(name)}: {{unit: vendor, nice: 6, enabled: false, state: stopped}}\n" for name in names)
+        SPEC,
+        HEAD
+        + "".join(
+            f"  {json.dumps(name)}: {{unit: vendor, nice: 6, enabled: false, state: stopped}}\n"
+            for name in names
+        ),
     )
     apply(booted)
 
-    assert ["disabled", "disabled"] == booted.run("systemctl", "is-enabled", *units, check=False).stdout.split()
-    assert ["inactive", "inactive"] == booted.run("systemctl", "is-active", *units, check=False).stdout.split()
+    assert ["disabled", "disabled"] == booted.run(
+        "systemctl", "is-enabled", *units, check=False
+    ).stdout.split()
+    assert ["inactive", "inactive"] == booted.run(
+        "systemctl", "is-active", *units, check=False
+    ).stdout.split()
 
     for name in ("train@", "train@own"):
         vendor = "unit: vendor, nice: 5" if name == "train@" else "exec_start: [/bin/true]"
@@ -214,14 +284,21 @@ def test_an_instance_of_a_template(booted: BootedHost) -> None:
 
 
 def test_the_start_limit_is_kept_and_recovered_from(booted: BootedHost) -> None:
-    """A service that has used up its starts fails the apply with that reason; the repaired one starts at once, by hand or by apply."""
-    flaky = "  ml: {exec_start: [/opt/run], directives: {Unit: {StartLimitBurst: '2', StartLimitIntervalSec: 1h}}, restart_sec: 100ms}\n"
+    """A service that has used up its starts fails the apply with that reason; the repaired one starts at
+    once, by hand or by apply.
+    """
+    flaky = (
+        "  ml: {exec_start: [/opt/run], directives: {Unit: {StartLimitBurst: '2', StartLimitIntervalSec:"
+        " 1h}}, restart_sec: 100ms}\n"
+    )
     booted.write("/opt/run", "#!/bin/sh\nexit 3\n", "0755")
     booted.write(SPEC, HEAD + flaky)
     done = booted.reconciler("apply", SPEC, "--auto-approve", check=False)
 
     assert done.returncode not in (0, 1)
-    assert eventually(lambda: "failed" == booted.active("ml.service"), 20)  # the apply need not wait until its last start is used up
+    assert eventually(
+        lambda: "failed" == booted.active("ml.service"), 20
+    )  # the apply need not wait until its last start is used up
 
     booted.write("/opt/run", "#!/bin/sh\nexec sleep infinity\n", "0755")
     apply(booted)
@@ -231,7 +308,9 @@ def test_the_start_limit_is_kept_and_recovered_from(booted: BootedHost) -> None:
 
 
 def test_what_is_beside_a_service(booted: BootedHost) -> None:
-    """A package's unit that ours puts out of force, a socket that starts it again, and a unit that counts more: each is told, once."""
+    """A package's unit that ours puts out of force, a socket that starts it again, and a unit that counts
+    more: each is told, once.
+    """
     booted.write(f"{VENDOR}/web.service", FULL)
     booted.write(f"{VENDOR}/web.socket", SOCKET.replace("{}", "web"))
     booted.run("systemctl", "daemon-reload")

@@ -1,4 +1,8 @@
-"""Accounts of unusual names, as directory services and old hands give them: read right by all that reads a host. Judged by ssh and sudo."""
+"""Accounts of unusual names, as directory services and old hands give them: read right by all that reads a
+host.
+
+Judged by ssh and sudo.
+"""
 
 from __future__ import annotations
 
@@ -45,26 +49,37 @@ def _people(host: BootedHost) -> None:
     numbered = [(name, str(FIRST_UID + at), f"/home/{at}") for at, name in enumerate(NAMES)]
     lines = {
         "passwd": [f"{name}:x:{uid}:{uid}:{name}, at work:{home}:/bin/bash" for name, uid, home in numbered],
-        "group": [*(f"{name}:x:{uid}:" for name, uid, _ in numbered), "domain admins:x:4001:CORP\\eve,bob@corp.example"],
+        "group": [
+            *(f"{name}:x:{uid}:" for name, uid, _ in numbered),
+            "domain admins:x:4001:CORP\\eve,bob@corp.example",
+        ],
         "shadow": [f"{name}:*:19000:0:99999:7:::" for name, *_ in numbered],
         "gshadow": [*(f"{name}:!::" for name, *_ in numbered), "domain admins:!::CORP\\eve,bob@corp.example"],
     }
     for file, added in lines.items():
         path = f"/etc/{file}"
-        host.write(path, host.read(path) + "".join(f"{line}\n" for line in added), "0640" if "shadow" in file else "0644")
+        host.write(
+            path,
+            host.read(path) + "".join(f"{line}\n" for line in added),
+            "0640" if "shadow" in file else "0644",
+        )
     for name, uid, home in numbered:
         host.run("sh", "-c", KEEP, "keep", home, name, uid)
     host.write("/etc/sudoers.d/odd", SUDOERS, "0440")
     host.write("/etc/cron.d/odd", CRON)
     host.write("/etc/logrotate.d/odd", LOGROTATE)
     for unit, user in UNITS.items():
-        host.write(f"/etc/systemd/system/{unit}.service", f"[Service]\nUser={user}\nExecStart=/bin/sleep inf\n")
+        host.write(
+            f"/etc/systemd/system/{unit}.service", f"[Service]\nUser={user}\nExecStart=/bin/sleep inf\n"
+        )
     host.run("systemctl", "daemon-reload")
 
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_names_are_read_as_the_system_reads_them(suite: str) -> None:
-    """What access says of each is what ssh and sudo do; import leaves them out by name, and its spec is as the host is."""
+    """What access says of each is what ssh and sudo do; import leaves them out by name, and its spec is as
+    the host is.
+    """
     with BootedHost(suite=suite) as host:
         host.run("sh", "-c", PREPARE, check=False)
         _people(host)
@@ -75,10 +90,18 @@ def test_names_are_read_as_the_system_reads_them(suite: str) -> None:
         for name in NAMES:
             sudo = host.run("runuser", "-u", name, "--", "sudo", "-n", "id", "-u", check=False).stdout.strip()
             assert (name in ROOTS) == ("0" == sudo), name
-            assert (name in ROOTS) == any(line.startswith(f"{name}  ") for line in shown.splitlines()), (name, shown)
+            assert (name in ROOTS) == any(line.startswith(f"{name}  ") for line in shown.splitlines()), (
+                name,
+                shown,
+            )
             assert json.dumps(name, ensure_ascii=False) in text, name
             assert 0 == host.run(*SSH, "-l", name, "127.0.0.1", "true", check=False).returncode, name
-        for command in (("doctor",), ("status", "/root/e.yaml"), ("snapshot", "--out", "/root/s.json"), ("import", "--system")):
+        for command in (
+            ("doctor",),
+            ("status", "/root/e.yaml"),
+            ("snapshot", "--out", "/root/s.json"),
+            ("import", "--system"),
+        ):
             done = host.reconciler(*command, check=False)
             assert "internal error" not in done.stdout + done.stderr, command
             assert 1 != done.returncode, done.stdout + done.stderr

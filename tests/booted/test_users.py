@@ -67,7 +67,12 @@ def plan(host: BootedHost, code: int = 0) -> str:
 def complaints(host: BootedHost) -> set[str]:
     """What pwck and grpck find wrong; both also complain of a fresh Debian."""
     said = [host.run(program, "-r", check=False) for program in ("pwck", "grpck")]
-    return {line for one in said for line in (one.stdout + one.stderr).splitlines() if not line.endswith("no changes")}
+    return {
+        line
+        for one in said
+        for line in (one.stdout + one.stderr).splitlines()
+        if not line.endswith("no changes")
+    }
 
 
 def accounts(host: BootedHost) -> dict[str, str]:
@@ -81,7 +86,9 @@ def environment(text: str) -> dict[str, str]:
 
 
 def test_a_whole_user_in_one_apply(booted: BootedHost) -> None:
-    """Account, groups, home, directories, sudo rules, a service of a user and its directory: one apply from nothing."""
+    """Account, groups, home, directories, sudo rules, a service of a user and its directory: one apply from
+    nothing.
+    """
     before = complaints(booted)
     apply(booted, WHOLE)
 
@@ -96,14 +103,24 @@ def test_a_whole_user_in_one_apply(booted: BootedHost) -> None:
     assert before == complaints(booted)
     home = booted.stat("/home/alice")
     assert ("directory", "700", "alice", "alice") == (home.type, home.mode, home.owner, home.group)
-    for path in ("/home/alice/.bashrc", "/home/alice/experiments", "/home/alice/papers", "/home/alice/papers/data"):
+    for path in (
+        "/home/alice/.bashrc",
+        "/home/alice/experiments",
+        "/home/alice/papers",
+        "/home/alice/papers/data",
+    ):
         assert ("alice", "alice") == (booted.stat(path).owner, booted.stat(path).group)
     assert f"alice:{100000}:65536\n" in booted.read("/etc/subuid")
     assert ["/nonexistent", "/usr/sbin/nologin"] == booted.getent("passwd", "ml-api")[5:]
     assert int(booted.getent("passwd", "ml-api")[2]) < 1000
     assert not booted.exists("/home/ml-api")
     assert "active" == booted.active("ml-api.service")
-    assert "ml-api" == booted.run("ps", "-o", "user=", "-p", booted.show("ml-api.service", "MainPID")["MainPID"]).stdout.strip()
+    assert (
+        "ml-api"
+        == booted.run(
+            "ps", "-o", "user=", "-p", booted.show("ml-api.service", "MainPID")["MainPID"]
+        ).stdout.strip()
+    )
     assert "No changes. Your host matches the configuration.\n" == plan(booted)
 
 
@@ -137,7 +154,9 @@ def test_sudo_rules_are_in_force_and_exact(booted: BootedHost) -> None:
 
 
 def test_a_sudo_file_that_visudo_refuses_is_not_put_in_place(booted: BootedHost) -> None:
-    """The executor asks visudo before the rename: what it refuses never is where sudo looks, not even for a moment."""
+    """The executor asks visudo before the rename: what it refuses never is where sudo looks, not even for a
+    moment.
+    """
     check = """
 from reconciler.core.actions import Check, WriteFile
 from reconciler.core.basics.digest import digest
@@ -166,7 +185,9 @@ SHELLS = {
 
 
 def test_the_environment_reaches_every_shell(booted: BootedHost) -> None:
-    """Login shells and interactive shells have the variables once, to the letter, with no empty element; others' shells have none."""
+    """Login shells and interactive shells have the variables once, to the letter, with no empty element;
+    others' shells have none.
+    """
     apply(booted, WHOLE)
     for name, command in SHELLS.items():
         found = environment(booted.run(*command).stdout)
@@ -177,17 +198,26 @@ def test_the_environment_reaches_every_shell(booted: BootedHost) -> None:
         assert 1 == found["PATH"].split(":").count("/usr/local/cuda/bin"), name
         assert found["PATH"].startswith("/usr/local/cuda/bin:"), name
     assert "alias gpu='nvidia-smi'\n" == booted.run("su", "alice", "-c", "bash -ic 'alias gpu'").stdout
-    assert "alias jup='jupyter lab --no-browser'\n" == booted.run("su", "-l", "alice", "-c", "bash -lic 'alias jup'").stdout
+    assert (
+        "alias jup='jupyter lab --no-browser'\n"
+        == booted.run("su", "-l", "alice", "-c", "bash -lic 'alias jup'").stdout
+    )
     assert "PYTHONPATH" not in environment(booted.run("bash", "-lic", "env").stdout)
     held = environment(booted.run("su", "-l", "alice", "-c", "env LD_LIBRARY_PATH=/a bash -ic env").stdout)
     assert "/usr/local/cuda/lib64:/a" == held["LD_LIBRARY_PATH"]
 
 
 def test_lines_taken_out_of_the_spec_are_taken_back(booted: BootedHost) -> None:
-    """A group, sudo rules, the environment and the expiry that leave the spec leave the host; groups of others stay, but with exactly."""
+    """A group, sudo rules, the environment and the expiry that leave the spec leave the host; groups of
+    others stay, but with exactly.
+    """
     apply(booted, WHOLE)
     booted.run("usermod", "--append", "--groups", "audio", "alice")
-    apply(booted, "version: 1\nhost: testhost\ngroups: {ml-users: {gid: 2000}}\nusers: {alice: {groups: [ml-users]}}\n", *MUCH)
+    apply(
+        booted,
+        "version: 1\nhost: testhost\ngroups: {ml-users: {gid: 2000}}\nusers: {alice: {groups: [ml-users]}}\n",
+        *MUCH,
+    )
 
     assert {"alice", "ml-users", "audio"} == set(booted.run("id", "-nG", "alice").stdout.split())
     assert "" == booted.getent("shadow", "alice")[7]
@@ -195,12 +225,18 @@ def test_lines_taken_out_of_the_spec_are_taken_back(booted: BootedHost) -> None:
     assert not booted.exists("/etc/reconciler/profile/alice.sh")
     assert booted.exists("/home/alice/papers/data")
     assert "No changes" in plan(booted)
-    apply(booted, "version: 1\nhost: testhost\ngroups: {ml-users: {gid: 2000}}\nusers: {alice: {groups: {exactly: [ml-users]}}}\n")
+    apply(
+        booted,
+        "version: 1\nhost: testhost\ngroups: {ml-users: {gid: 2000}}\nusers: {alice: {groups: {exactly:"
+        " [ml-users]}}}\n",
+    )
     assert {"alice", "ml-users"} == set(booted.run("id", "-nG", "alice").stdout.split())
 
 
 def test_a_user_who_leaves_the_spec_is_disabled_and_can_come_back(booted: BootedHost) -> None:
-    """Nobody logs in any more, home and number stay, the next plan is empty; declared again, everything works again, the password too."""
+    """Nobody logs in any more, home and number stay, the next plan is empty; declared again, everything works
+    again, the password too.
+    """
     apply(booted, WHOLE)
     booted.run("chpasswd", input="alice:correct horse\n")
     passwd, secret = booted.getent("passwd", "alice"), booted.getent("shadow", "alice")[1]
@@ -222,7 +258,9 @@ def test_a_user_who_leaves_the_spec_is_disabled_and_can_come_back(booted: Booted
 
 
 def test_an_absent_user_goes_and_the_home_is_closed(booted: BootedHost) -> None:
-    """The account is gone from every file; what is in the home is kept, out of reach of whoever gets the number next."""
+    """The account is gone from every file; what is in the home is kept, out of reach of whoever gets the
+    number next.
+    """
     before = accounts(booted)
     apply(booted, WHOLE)
     apply(booted, WITHOUT_ALICE.replace("users:\n", "users:\n  alice: {state: absent, home: keep}\n"))
@@ -242,14 +280,25 @@ def half_made(name: str) -> Iterator[tuple[str, str]]:
     for file in ("shadow", "gshadow", "subuid", "subgid"):
         yield file, f"sed -i /^{name}:/d /etc/{file}"
     yield "group", f"sed -i /^{name}:/d /etc/group /etc/gshadow"
-    yield "everything but passwd", f"sed -i '/^{name}:/d; s/{name}//' /etc/shadow /etc/group /etc/gshadow /etc/subuid /etc/subgid"
+    yield (
+        "everything but passwd",
+        f"sed -i '/^{name}:/d; s/{name}//' /etc/shadow /etc/group /etc/gshadow /etc/subuid /etc/subgid",
+    )
     yield "memberships", f"gpasswd -d {name} ml-users; sed -i 's/^docker:!::{name}/docker:!::/' /etc/gshadow"
-    yield "owner of the home", f"chown root:root /home/{name}; chmod 0700 /home/{name}; rm -rf /home/{name}/*; rm /home/{name}/.bashrc"
+    yield (
+        "owner of the home",
+        (
+            f"chown root:root /home/{name}; chmod 0700 /home/{name}; rm -rf /home/{name}/*; rm"
+            f" /home/{name}/.bashrc"
+        ),
+    )
     yield "home", f"rm -rf /home/{name}"
 
 
 def test_a_half_made_user_is_completed(booted: BootedHost) -> None:
-    """Whichever of its lines, or its home, an account lacks: the next apply adds it, and pwck and grpck have nothing to say."""
+    """Whichever of its lines, or its home, an account lacks: the next apply adds it, and pwck and grpck have
+    nothing to say.
+    """
     before = complaints(booted)
     apply(booted, WHOLE)
     groups = booted.run("id", "alice").stdout
@@ -262,22 +311,35 @@ def test_a_half_made_user_is_completed(booted: BootedHost) -> None:
         assert before == complaints(booted), missing
         assert groups == booted.run("id", "alice").stdout, missing
         assert "!" == booted.getent("shadow", "alice")[1], missing
-        assert ("alice", "alice") == (booted.stat("/home/alice").owner, booted.stat("/home/alice/.bashrc").owner), missing
+        assert ("alice", "alice") == (
+            booted.stat("/home/alice").owner,
+            booted.stat("/home/alice/.bashrc").owner,
+        ), missing
 
 
-KILL_AT = [("rename", n) for n in range(1, 7)] + [("fsync", n) for n in (1, 3, 5)] + [("link", n) for n in (1, 4)]
+KILL_AT = (
+    [("rename", n) for n in range(1, 7)] + [("fsync", n) for n in (1, 3, 5)] + [("link", n) for n in (1, 4)]
+)
 
 
 def test_a_killed_useradd_is_repaired_by_the_next_apply(booted: BootedHost) -> None:
-    """Killed for good at one of its own system calls, useradd leaves half an account and its locks; the next apply completes it."""
+    """Killed for good at one of its own system calls, useradd leaves half an account and its locks; the next
+    apply completes it.
+    """
     before = complaints(booted)
     real = booted.run("readlink", "-f", "/usr/sbin/useradd").stdout.strip()
     booted.run("mv", real, "/usr/sbin/useradd.real")
     killed = 0
     for number, (call, n) in enumerate(KILL_AT):
         name = f"victim{number}"
-        spec = f"version: 1\nhost: testhost\nusers: {{{', '.join(f'victim{m}: {{}}' for m in range(number + 1))}}}\n"
-        strace = f"/usr/bin/strace -qq -o /dev/null -e trace={call} -e inject={call}:signal=KILL:when={n} /usr/sbin/useradd.real"
+        spec = (
+            "version: 1\nhost: testhost\nusers:"
+            f" {{{', '.join(f'victim{m}: {{}}' for m in range(number + 1))}}}\n"
+        )
+        strace = (
+            f"/usr/bin/strace -qq -o /dev/null -e trace={call} -e inject={call}:signal=KILL:when={n}"
+            " /usr/sbin/useradd.real"
+        )
         booted.write("/usr/sbin/useradd", f'#!/bin/sh\nexec {strace} "$@"\n', "0755")
         booted.write(SPEC, spec)
         killed += booted.reconciler("apply", SPEC, "--auto-approve", check=False).returncode != 0
@@ -302,14 +364,22 @@ exit 1
 
 
 def test_a_useradd_dies_with_its_apply_and_is_repaired(booted: BootedHost) -> None:
-    """An apply is killed while its useradd stands still half-way: useradd is gone in a moment, and the next apply completes the account."""
+    """An apply is killed while its useradd stands still half-way: useradd is gone in a moment, and the next
+    apply completes the account.
+    """
     before = complaints(booted)
     real = booted.run("readlink", "-f", "/usr/sbin/useradd").stdout.strip()
     booted.run("mv", real, "/usr/sbin/useradd.real")
     for number, n in enumerate((1, 2, 4)):
         name = f"frozen{number}"
-        spec = f"version: 1\nhost: testhost\nusers: {{{', '.join(f'frozen{m}: {{}}' for m in range(number + 1))}}}\n"
-        strace = f"/usr/bin/strace -qq -o /dev/null -e trace=rename -e inject=rename:delay_exit=900000000:when={n} /usr/sbin/useradd.real"
+        spec = (
+            "version: 1\nhost: testhost\nusers:"
+            f" {{{', '.join(f'frozen{m}: {{}}' for m in range(number + 1))}}}\n"
+        )
+        strace = (
+            f"/usr/bin/strace -qq -o /dev/null -e trace=rename -e inject=rename:delay_exit=900000000:when={n}"
+            " /usr/sbin/useradd.real"
+        )
         booted.write("/usr/sbin/useradd", f'#!/bin/sh\nexec {strace} "$@"\n', "0755")
         booted.write(SPEC, spec)
         booted.run("/bin/sh", "-euc", KILLED_WITH_IT % ("/usr/local/bin/reconciler", SPEC, name))
@@ -329,14 +399,18 @@ def test_a_killed_apply_is_completed(booted: BootedHost) -> None:
         assert booted.reconciler("apply", SPEC, "--auto-approve", check=False, env=env).returncode, point
         apply(booted, "version: 1\nhost: testhost\nusers: {dora: {}}\n")
 
-        assert {"dora"} == {booted.stat(f"/home/dora/{name}").owner for name in (".", ".bashrc", ".profile", ".bash_logout")}
+        assert {"dora"} == {
+            booted.stat(f"/home/dora/{name}").owner for name in (".", ".bashrc", ".profile", ".bash_logout")
+        }
         assert "700" == booted.stat("/home/dora").mode
         apply(booted, "version: 1\nhost: testhost\nusers: {dora: {state: absent, home: keep}}\n")
         booted.run("rm", "-rf", "/home/dora")
 
 
 def test_root_and_system_accounts_are_left_alone(booted: BootedHost) -> None:
-    """root cannot be declared; a system account cannot be taken over as a person's, and one that left the spec is not disabled."""
+    """root cannot be declared; a system account cannot be taken over as a person's, and one that left the
+    spec is not disabled.
+    """
     before = accounts(booted)
     booted.write(SPEC, "version: 1\nhost: testhost\nusers: {root: {}}\n")
     assert "eave root out" in booted.reconciler("validate", SPEC, check=False).stderr
@@ -350,7 +424,11 @@ def test_root_and_system_accounts_are_left_alone(booted: BootedHost) -> None:
 
 def test_a_shell_that_cannot_be_run_is_refused(booted: BootedHost) -> None:
     """A missing shell is a plan error: sshd would refuse its user. Everything else converges."""
-    told = apply(booted, "version: 1\nhost: testhost\nusers: {alice: {shell: /bin/zsh}, bob: {shell: /bin/sh}}\n", code=6)
+    told = apply(
+        booted,
+        "version: 1\nhost: testhost\nusers: {alice: {shell: /bin/zsh}, bob: {shell: /bin/sh}}\n",
+        code=6,
+    )
 
     assert "/bin/zsh is not there or cannot be run" in told
     assert [] == booted.getent("passwd", "alice")
@@ -359,7 +437,9 @@ def test_a_shell_that_cannot_be_run_is_refused(booted: BootedHost) -> None:
 
 @pytest.mark.parametrize("trap", ["link", "directory of another", "file"])
 def test_a_trap_in_the_home_hits_nobody_else(booted: BootedHost, trap: str) -> None:
-    """What the user puts in the way of a directory of his fails for him alone; what it leads to is untouched."""
+    """What the user puts in the way of a directory of his fails for him alone; what
+    it leads to is untouched.
+    """
     apply(booted, "version: 1\nhost: testhost\nusers: {alice: {}, bob: {}}\n")
     scripts = {
         "link": "ln -s /etc /home/alice/papers",
@@ -368,7 +448,10 @@ def test_a_trap_in_the_home_hits_nobody_else(booted: BootedHost, trap: str) -> N
     }
     booted.run("/bin/sh", "-euc", scripts[trap])
     before = booted.manifest("/etc/ssh", "/home/alice/papers")
-    spec = "version: 1\nhost: testhost\nusers: {alice: {directories: [papers/ssh]}, bob: {directories: [papers/data]}}\n"
+    spec = (
+        "version: 1\nhost: testhost\nusers: {alice: {directories: [papers/ssh]}, bob: {directories:"
+        " [papers/data]}}\n"
+    )
     apply(booted, spec, "--adopt", code=6)
 
     assert before == booted.manifest("/etc/ssh", "/home/alice/papers")
@@ -387,18 +470,32 @@ def test_nothing_of_a_password_is_told(booted: BootedHost) -> None:
     assert len(secret) > 20
     for part in (secret, secret.split("$")[-1]):
         assert part not in told
-        assert booted.run("/bin/sh", "-c", f"grep -rqF {shlex.quote(part)} {STATE}", check=False).returncode == 1
+        assert (
+            booted.run("/bin/sh", "-c", f"grep -rqF {shlex.quote(part)} {STATE}", check=False).returncode == 1
+        )
 
 
 def test_keys_let_in_until_their_user_leaves_the_spec(booted: BootedHost) -> None:
-    """A key of the short form opens a real login; not for a disabled user, not for one who left the spec; again when he is back."""
+    """A key of the short form opens a real login; not for a disabled user, not for one who left the spec;
+    again when he is back.
+    """
     booted.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/key")
     booted.run("systemctl", "start", "ssh.service")
     key = booted.read("/root/key.pub").strip()
-    options = "-o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -i /root/key"
+    options = (
+        "-o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -i"
+        " /root/key"
+    )
 
     def login(command: str = "id -un") -> str:
-        done = booted.run("ssh", *options.split(), "-tt", "alice@127.0.0.1", f"bash -lic {shlex.quote(command)}", check=False)
+        done = booted.run(
+            "ssh",
+            *options.split(),
+            "-tt",
+            "alice@127.0.0.1",
+            f"bash -lic {shlex.quote(command)}",
+            check=False,
+        )
         return done.stdout.strip() if not done.returncode else ""
 
     here = WHOLE.replace("    comment: Alice", f"    ssh_keys: [{key}]\n    comment: Alice")
@@ -406,7 +503,10 @@ def test_keys_let_in_until_their_user_leaves_the_spec(booted: BootedHost) -> Non
     assert "alice" == login()
     assert "/opt/ml/lib" == login("printenv PYTHONPATH")
     assert "No changes" in plan(booted)
-    for gone in (WITHOUT_ALICE, here.replace("    comment: Alice", "    state: disabled\n    comment: Alice")):
+    for gone in (
+        WITHOUT_ALICE,
+        here.replace("    comment: Alice", "    state: disabled\n    comment: Alice"),
+    ):
         apply(booted, gone)
         assert "" == login()
         assert key.split()[1] not in booted.read("/home/alice/.ssh/authorized_keys")

@@ -40,9 +40,15 @@ def _install(host: BootedHost) -> None:
 
 
 def test_a_package_s_unit_through_its_life(booted: BootedHost) -> None:
-    """Drop-in, command and enablement as systemd sees them; the package's file untouched; nothing left but what was asked for."""
+    """Drop-in, command and enablement as systemd sees them; the package's file untouched; nothing left but
+    what was asked for.
+    """
     _install(booted)
-    booted.write(SPEC, HEAD + "{unit: vendor, limit_nofile: 4242, environment: {B: 2}, exec_start: [/usr/bin/sleep, infinity]}\n")
+    booted.write(
+        SPEC,
+        HEAD
+        + "{unit: vendor, limit_nofile: 4242, environment: {B: 2}, exec_start: [/usr/bin/sleep, infinity]}\n",
+    )
     apply(booted)
 
     assert _show(booted, "LimitNOFILE", "Environment", "ActiveState", "DropInPaths") == {
@@ -90,7 +96,9 @@ def test_a_package_s_unit_through_its_life(booted: BootedHost) -> None:
 
 
 def test_masks_and_what_is_refused(booted: BootedHost) -> None:
-    """Masked and stopped, unmasked and started; foreign drop-ins and units of administrators stay; what cannot be is told."""
+    """Masked and stopped, unmasked and started; foreign drop-ins and units of administrators stay; what
+    cannot be is told.
+    """
     _install(booted)
     foreign = "/etc/systemd/system/web.service.d/override.conf"
     booted.run("mkdir", "-p", "/etc/systemd/system/web.service.d")
@@ -117,11 +125,15 @@ def test_masks_and_what_is_refused(booted: BootedHost) -> None:
 
     booted.write(f"{VENDOR}/job.service", "[Service]\nType=oneshot\nExecStart=/usr/bin/true\n")
     booted.run("systemctl", "daemon-reload")
-    services = "  job: {unit: vendor, state: running}\n  none: {unit: vendor, nice: 5}\n  static: {unit: vendor, enabled: true}\n"
+    services = (
+        "  job: {unit: vendor, state: running}\n  none: {unit: vendor, nice: 5}\n  static: {unit: vendor,"
+        " enabled: true}\n"
+    )
     booted.write(f"{VENDOR}/static.service", "[Service]\nExecStart=/usr/bin/true\n")
     booted.write(
         SPEC,
-        f"version: 1\nhost: testhost\nservices:\n  web: {{unit: vendor, enabled: false}}\n{services}  www: {{unit: vendor, nice: 5}}\n",
+        f"version: 1\nhost: testhost\nservices:\n  web: {{unit: vendor, enabled: false}}\n{services}  www:"
+        " {unit: vendor, nice: 5}\n",
     )
     booted.run("ln", "-s", f"{VENDOR}/web.service", "/etc/systemd/system/www.service")
     done = booted.reconciler("apply", SPEC, "--auto-approve", check=False)

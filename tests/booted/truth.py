@@ -33,7 +33,10 @@ class Entry(Stat):
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What changes when a unit's process is replaced. `invocation` is new with every start, `restarts` counts only systemd's own."""
+    """What changes when a unit's process is replaced.
+
+    `invocation` is new with every start, `restarts` counts only systemd's own.
+    """
 
     invocation: str
     main_pid: int
@@ -41,7 +44,15 @@ class Life:
     active_since: int
 
 
-_TYPES = {"f": "file", "d": "directory", "l": "link", "p": "fifo", "s": "socket", "b": "block", "c": "character"}
+_TYPES = {
+    "f": "file",
+    "d": "directory",
+    "l": "link",
+    "p": "fifo",
+    "s": "socket",
+    "b": "block",
+    "c": "character",
+}
 _FIND = r"%y\t%m\t%u\t%g\t%i\t%T@\t%s\t%l\t%p\0"
 
 
@@ -76,11 +87,18 @@ class Truth:
     def life(self, unit: str) -> Life:
         """Which process of a unit this is: equal before and after means that it was not restarted."""
         said = self.show(unit, "InvocationID", "MainPID", "NRestarts", "ActiveEnterTimestampMonotonic")
-        return Life(said["InvocationID"], int(said["MainPID"]), int(said["NRestarts"]), int(said["ActiveEnterTimestampMonotonic"]))
+        return Life(
+            said["InvocationID"],
+            int(said["MainPID"]),
+            int(said["NRestarts"]),
+            int(said["ActiveEnterTimestampMonotonic"]),
+        )
 
     def starts(self, unit: str) -> int:
         """How often systemd has started the unit since boot: its "Started" lines in the journal."""
-        said = self.journal("_PID=1", f"UNIT={unit}", "JOB_TYPE=start") + self.journal("_PID=1", f"UNIT={unit}", "JOB_TYPE=restart")
+        said = self.journal("_PID=1", f"UNIT={unit}", "JOB_TYPE=start") + self.journal(
+            "_PID=1", f"UNIT={unit}", "JOB_TYPE=restart"
+        )
         return sum(line.startswith("Started ") for line in said)
 
     def daemon_reloads(self) -> int:
@@ -88,15 +106,23 @@ class Truth:
 
         systemd up to 252 says `Reloading.`, later ones `Reloading finished in N ms.`
         """
-        return sum(line == "Reloading." or line.startswith("Reloading finished") for line in self.journal("_PID=1"))
+        return sum(
+            line == "Reloading." or line.startswith("Reloading finished") for line in self.journal("_PID=1")
+        )
 
     def journal(self, *matches: str) -> list[str]:
-        """The messages in the journal since boot that match (`-u UNIT`, `_PID=1`...), oldest first, all that was logged so far included."""
+        """The messages in the journal since boot that match (`-u UNIT`, `_PID=1`...), oldest first, all that
+        was logged so far included.
+        """
         self.run("journalctl", "--sync")
-        return self.run("journalctl", "--boot", "--quiet", "--no-pager", "--output=cat", *matches).stdout.splitlines()
+        return self.run(
+            "journalctl", "--boot", "--quiet", "--no-pager", "--output=cat", *matches
+        ).stdout.splitlines()
 
     def until(self, question: Callable[[], object], seconds: float = 30) -> bool:
-        """Whether the answer becomes true within this time: for what the system does by itself after a command has returned."""
+        """Whether the answer becomes true within this time: for what the system does by itself after a
+        command has returned.
+        """
         deadline = time.monotonic() + seconds
         while not question():
             if time.monotonic() > deadline:
@@ -104,15 +130,19 @@ class Truth:
             time.sleep(0.05)
         return True
 
-    # ------------------------------------------------------------------------------------------------ files, accounts
+    # ---------------------------------------------------------------------------------------- files, accounts
 
     def exists(self, path: str) -> bool:
         """Whether anything is at a path, a dangling link included."""
-        return not self.run("/bin/sh", "-c", '[ -e "$1" ] || [ -L "$1" ]', "exists", path, check=False).returncode
+        return not self.run(
+            "/bin/sh", "-c", '[ -e "$1" ] || [ -L "$1" ]', "exists", path, check=False
+        ).returncode
 
     def stat(self, path: str) -> Stat:
         """`stat -c` of a path itself, not of what a link points to."""
-        said = self.run("stat", "-c", "%F\t%a\t%U\t%G\t%i\t%.9Y\t%s", "--", path).stdout.rstrip("\n").split("\t")
+        said = (
+            self.run("stat", "-c", "%F\t%a\t%U\t%G\t%i\t%.9Y\t%s", "--", path).stdout.rstrip("\n").split("\t")
+        )
         kind, mode, owner, group, inode, mtime, size = said
         kind = {"regular file": "file", "regular empty file": "file", "symbolic link": "link"}.get(kind, kind)
         return Stat(kind, mode, owner, group, int(inode), _nanoseconds(mtime), int(size))
@@ -127,9 +157,11 @@ class Truth:
         return [int(pid) for pid in self.run("pgrep", "-f", "--", pattern, check=False).stdout.split()]
 
     def manifest(self, *paths: str, content: bool = True) -> dict[str, Entry]:
-        """Everything at and below these paths, by path, with inode, mtime and the digest of each file's content.
+        """Everything at and below these paths, by path, with inode, mtime and the digest of each file's
+        content.
 
-        Equal manifests mean that nothing was written, not even the same bytes again. Paths that do not exist are left out.
+        Equal manifests mean that nothing was written, not even the same bytes again. Paths that do not exist
+        are left out.
         """
         there = [path for path in paths if self.exists(path)]
         if not there:
@@ -144,7 +176,9 @@ class Truth:
         return found
 
     def _digests(self, paths: Sequence[str]) -> dict[str, str]:
-        said = self.run("xargs", "-0r", "sha256sum", "--zero", "--", input="\0".join(paths)).stdout.split("\0")
+        said = self.run("xargs", "-0r", "sha256sum", "--zero", "--", input="\0".join(paths)).stdout.split(
+            "\0"
+        )
         return {path: digest for digest, _, path in (row.partition("  ") for row in said if row)}
 
 

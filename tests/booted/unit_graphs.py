@@ -64,7 +64,11 @@ class Drawn:
         once = self.type in ("oneshot", "stays")
         start = "/bin/true" if once else "/usr/bin/sleep infinity"
         remains = "yes" if self.type == "stays" else "no"
-        return "\n".join(lines) + "\n" + _SERVICE.format(type="oneshot" if once else self.type, remains=remains, start=start)
+        return (
+            "\n".join(lines)
+            + "\n"
+            + _SERVICE.format(type="oneshot" if once else self.type, remains=remains, start=start)
+        )
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,13 @@ class Graph:
     named: Sequence[str]
 
     def __str__(self) -> str:
-        units = {name: {**unit.relations, "type": unit.type, "unneeded": unit.unneeded} for name, unit in self.units.items()}
-        return f"RECONCILER_SEED={self.seed}: {self.verb} {' '.join(self.named)}\n{json.dumps(units, indent=1)}"
+        units = {
+            name: {**unit.relations, "type": unit.type, "unneeded": unit.unneeded}
+            for name, unit in self.units.items()
+        }
+        return (
+            f"RECONCILER_SEED={self.seed}: {self.verb} {' '.join(self.named)}\n{json.dumps(units, indent=1)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -111,9 +120,14 @@ def draw(seed: int, prefix: str = "g", most: int = 8) -> Graph:
             relations[one].setdefault(lot.choice(("After", "After", "Before")), set()).add(other)
     missing = lot.random()
     if missing < 0.1:
-        relations[lot.choice(names)].setdefault(lot.choice(("Requires", "Wants", "BindsTo")), set()).add(f"{prefix}{seed}-none.service")
+        relations[lot.choice(names)].setdefault(lot.choice(("Requires", "Wants", "BindsTo")), set()).add(
+            f"{prefix}{seed}-none.service"
+        )
     units = {
-        name: Drawn({key: sorted(value) for key, value in relations[name].items()}, types[name], lot.random() < 0.08) for name in names
+        name: Drawn(
+            {key: sorted(value) for key, value in relations[name].items()}, types[name], lot.random() < 0.08
+        )
+        for name in names
     }
     some = [name for name in names if lot.random() < 0.5]
     forced = [name for name in names if lot.random() < 0.3]
@@ -122,7 +136,10 @@ def draw(seed: int, prefix: str = "g", most: int = 8) -> Graph:
 
 
 def write(host: Truth, graphs: Iterable[Graph], outside: Path, pin: str = "pin.target") -> None:
-    """Write the units of all graphs and load them. A target that is behind them all keeps systemd from forgetting what is down."""
+    """Write the units of all graphs and load them.
+
+    A target that is behind them all keeps systemd from forgetting what is down.
+    """
     names: list[str] = []
     for graph in graphs:
         for name, unit in graph.units.items():
@@ -135,12 +152,23 @@ def write(host: Truth, graphs: Iterable[Graph], outside: Path, pin: str = "pin.t
 
 
 def bring_up(host: Truth, graph: Graph) -> bool:
-    """As the graph says that its units stand, as far as systemd lets them. False: they do not come to rest."""
+    """As the graph says that its units stand, as far as systemd lets them.
+
+    False: they do not come to rest.
+    """
     if graph.running:
         host.run("systemctl", "start", "--no-block", "--", *graph.running, check=False)
         settle(host)
     if graph.forced:
-        host.run("systemctl", "start", "--no-block", "--job-mode=ignore-dependencies", "--", *graph.forced, check=False)
+        host.run(
+            "systemctl",
+            "start",
+            "--no-block",
+            "--job-mode=ignore-dependencies",
+            "--",
+            *graph.forced,
+            check=False,
+        )
     return settle(host)
 
 
@@ -162,14 +190,23 @@ def settle(host: Truth) -> bool:
 
 def look(host: Truth, names: Iterable[str]) -> tuple[dict[str, UnitNode], dict[str, Standing]]:
     """The units as systemd has them loaded, and how they stand."""
-    said = host.run("systemctl", "show", "--no-pager", f"--property={','.join(_SHOWN)}", "--", *names).stdout.encode()
+    said = host.run(
+        "systemctl", "show", "--no-pager", f"--property={','.join(_SHOWN)}", "--", *names
+    ).stdout.encode()
     shown = blocks(said)
-    standing = {block["Id"]: Standing(block["ActiveState"], block.get("InvocationID", ""), block.get("ExecReload", "")) for block in shown}
+    standing = {
+        block["Id"]: Standing(
+            block["ActiveState"], block.get("InvocationID", ""), block.get("ExecReload", "")
+        )
+        for block in shown
+    }
     return parse(said), standing
 
 
 def done(before: Mapping[str, Standing], after: Mapping[str, Standing], graph: Graph) -> dict[str, str]:
-    """What has happened to each unit: stop, start, restart or reload; stop as well to one that was started and stopped again."""
+    """What has happened to each unit: stop, start, restart or reload; stop as well to one that was started
+    and stopped again.
+    """
     ending = {name for name, unit in graph.units.items() if unit.type == "oneshot"}
     happened = {name: _done(before[name], after[name], ends=name in ending) for name in before}
     return {name: verb for name, verb in happened.items() if verb}

@@ -1,4 +1,6 @@
-"""Running the command: in this process (fast) or in a fresh one, on a small tree; and proving that nothing was touched."""
+"""Running the command: in this process (fast) or in a fresh one, on a small tree; and proving that nothing
+was touched.
+"""
 
 from __future__ import annotations
 
@@ -73,16 +75,26 @@ def argv(*arguments: object) -> list[str]:
     return [sys.executable, "-c", ENTRY, *map(str, arguments)]
 
 
-def fresh(*arguments: object, stdin: bytes = b"", env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Done:
+def fresh(
+    *arguments: object, stdin: bytes = b"", env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Done:
     """One command line in a process of its own, with a clean environment."""
     done = subprocess.run(
-        argv(*arguments), input=stdin, capture_output=True, env=ENVIRONMENT | dict(env or {}), cwd=cwd, check=False, timeout=60
+        argv(*arguments),
+        input=stdin,
+        capture_output=True,
+        env=ENVIRONMENT | dict(env or {}),
+        cwd=cwd,
+        check=False,
+        timeout=60,
     )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def manifest(*roots: Path) -> Manifest:
-    """Type, mode, owner, inode, time and content of everything below these directories, and whether they are there."""
+    """Type, mode, owner, inode, time and content of everything below these directories, and whether they are
+    there.
+    """
     return {str(path): _facts(path) for root in roots for path in _below(root)}
 
 
@@ -94,7 +106,13 @@ def _below(root: Path) -> Iterator[Path]:
 
 def _facts(path: Path) -> tuple[object, ...]:
     found = path.lstat()
-    content = str(path.readlink()) if path.is_symlink() else hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    content = (
+        str(path.readlink())
+        if path.is_symlink()
+        else hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.is_file()
+        else ""
+    )
     return stat.filemode(found.st_mode), found.st_uid, found.st_gid, found.st_ino, found.st_mtime_ns, content
 
 

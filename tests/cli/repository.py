@@ -12,7 +12,9 @@ from tests.cli.command import Tree
 def git(folder: Path, *arguments: str) -> str:
     """What git prints."""
     identity = {
-        f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "T"), ("EMAIL", "t@example.org"))
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "T"), ("EMAIL", "t@example.org"))
     }
     environment = identity | {"PATH": os.defpath, "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
     return subprocess.run(
@@ -35,7 +37,9 @@ class Repository:
     def write(self, tree: Tree, text: str) -> None:
         """Change the work tree: the content and a source file."""
         tree.spec(
-            f'files:\n  /etc/a: {{content: "{text}\\n", mode: "0644"}}\n  /etc/b: {{source: ../b, mode: "0644"}}\n', "repo/hosts/h1.yaml"
+            f'files:\n  /etc/a: {{content: "{text}\\n", mode: "0644"}}\n  /etc/b: {{source: ../b, mode:'
+            ' "0644"}\n',
+            "repo/hosts/h1.yaml",
         )
         (self.folder / "b").write_text(f"source {text}\n")
 

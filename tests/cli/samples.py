@@ -1,4 +1,7 @@
-"""From the models: for every kind and every field a valid resource that uses it. A new field, or kind, is covered by itself."""
+"""From the models: for every kind and every field a valid resource that uses it.
+
+A new field, or kind, is covered by itself.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,10 @@ LEAST: dict[str, dict[str, Any]] = {
     "SwitchUser": {"user": "root", "group": "root"},
 }
 """What a block in a resource cannot do without."""
-WITH: dict[tuple[str, str], dict[str, Any]] = {("logrotate", "dateformat"): {"dateext": True}, ("users", "state"): {"home": "keep"}}
+WITH: dict[tuple[str, str], dict[str, Any]] = {
+    ("logrotate", "dateformat"): {"dateext": True},
+    ("users", "state"): {"home": "keep"},
+}
 """What a field cannot do without."""
 WITHOUT = {("files", "source"): ("content",), ("ssh_keys", "exactly"): ("keys",)}
 """Keys of the base that exclude a field."""
@@ -60,12 +66,17 @@ KNOWN: dict[tuple[str, str], tuple[str, ...]] = {
 MODEL = host_model(discover())
 
 Shape = tuple[str, ...]
-"""How text is nested in a value, from the outside: `list`, `map`, and `.MODEL.FIELD` for a field of a block in the resource."""
+"""How text is nested in a value, from the outside: `list`, `map`, and `.MODEL.FIELD` for a field of a block
+in the resource.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One place for text in a field. `texts` are valid texts for all places of the value (empty: none are known), `at` is its number."""
+    """One place for text in a field.
+
+    `texts` are valid texts for all places of the value (empty: none are known), `at` is its number.
+    """
 
     kind: str
     field: str
@@ -92,7 +103,9 @@ def spec_with(kind: str, field: str, value: str) -> str:
     name, base = BASES[kind]
     without = (field, *WITHOUT.get((kind, field), ()))
     rest = "".join(
-        f"    {key}: {json.dumps(item)}\n" for key, item in {**base, **WITH.get((kind, field), {})}.items() if key not in without
+        f"    {key}: {json.dumps(item)}\n"
+        for key, item in {**base, **WITH.get((kind, field), {})}.items()
+        if key not in without
     )
     return f"version: 1\nhost: h1\n{kind}:\n  {name}:\n    {field}: {value}\n{rest}"
 
@@ -118,7 +131,11 @@ def _places_of(kind: str, field: str) -> Iterator[Place]:
     for shape in dict.fromkeys(_shapes(fields_of(discover()[kind].model)[field].annotation)):
         number = shape.count("map") + 1
         assignments = [KNOWN[kind, field]] if (kind, field) in KNOWN else product(CANDIDATES, repeat=number)
-        fits = (texts for texts in assignments if is_valid(spec_with(kind, field, json.dumps(_build(shape, texts)))))
+        fits = (
+            texts
+            for texts in assignments
+            if is_valid(spec_with(kind, field, json.dumps(_build(shape, texts))))
+        )
         texts = next(fits, ())
         yield from (Place(kind, field, shape, texts, at) for at in range(number))
 

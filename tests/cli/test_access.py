@@ -18,9 +18,11 @@ users:
   carol: {{ssh_keys: ["{KEY}"], sudo: [{{run: ALL, password: false}}]}}
 """
 FILES = {
-    "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\n"
-    "daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n"
-    "bob:x:1000:1000::/home/bob:/bin/bash\n",
+    "/etc/passwd": (
+        "root:x:0:0:root:/root:/bin/bash\n"
+        "daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n"
+        "bob:x:1000:1000::/home/bob:/bin/bash\n"
+    ),
     "/etc/group": "root:x:0:\ndaemon:x:1:\nsudo:x:27:bob\nbob:x:1000:\n",
     "/etc/shadow": "root:*:1::::::\ndaemon:*:1::::::\nbob::19000:0:99999:7:::\n",
     "/etc/gshadow": "root:*::\ndaemon:*::\nsudo:*::bob\nbob:!::\n",
@@ -54,9 +56,13 @@ def made(base: Path) -> Tree:
 
 
 def test_the_matrix_says_who_by_what_now_and_after(debian: Tree) -> None:
-    """A row for each way: those that are open now and those that the plan opens; text, JSON and Markdown say the same; nothing changes."""
+    """A row for each way: those that are open now and those that the plan opens; text, JSON and Markdown say
+    the same; nothing changes.
+    """
     spec, before = debian.spec(SPEC), debian.manifest()
-    text, markdown = (run("access", spec, "--root", debian.root, *form) for form in ((), ("--format", "markdown")))
+    text, markdown = (
+        run("access", spec, "--root", debian.root, *form) for form in ((), ("--format", "markdown"))
+    )
     data = json.loads(run("access", spec, "--root", debian.root, "--json").out)
     expected = [
         ("", "root", EMPTY, True, True),
@@ -66,7 +72,9 @@ def test_the_matrix_says_who_by_what_now_and_after(debian: Tree) -> None:
     ]
 
     assert (0, 0) == (text.code, markdown.code), text.said
-    assert expected == [(row["account"], row["to"], row["by"], row["now"], row["after"]) for row in data["access"]]
+    assert expected == [
+        (row["account"], row["to"], row["by"], row["now"], row["after"]) for row in data["access"]
+    ]
     assert f"everybody  becomes root  yes  yes    {EMPTY}" in text.out
     assert "carol      becomes root  no   yes    sudo: ALL without a password" in text.out
     assert "1 other account: no way to log in or to become root." in text.out
@@ -75,7 +83,9 @@ def test_the_matrix_says_who_by_what_now_and_after(debian: Tree) -> None:
 
 
 def test_who_is_asked_for_is_told_why_not(debian: Tree) -> None:
-    """`--who` names accounts, and of one that does not log in says why; `--to` leaves the other question out."""
+    """`--who` names accounts, and of one that does not log in says why; `--to`
+    leaves the other question out.
+    """
     spec = debian.spec(SPEC)
     who = run("access", spec, "--root", debian.root, "--who", "daemon", "--who", "carol")
     login = json.loads(run("access", spec, "--root", debian.root, "--to", "login", "--json").out)
@@ -90,7 +100,10 @@ def test_a_snapshot_gives_the_same_answer(debian: Tree) -> None:
     """What was taken from the host says who can do what, without the host."""
     spec, taken = debian.spec(SPEC), debian.base / "snapshot.json"
     assert 0 == run("snapshot", "--root", debian.root, "--out", taken).code
-    here, there = (json.loads(run("access", spec, *where, "--json").out) for where in (("--root", debian.root), ("--snapshot", taken)))
+    here, there = (
+        json.loads(run("access", spec, *where, "--json").out)
+        for where in (("--root", debian.root), ("--snapshot", taken))
+    )
 
     assert here["access"] == there["access"]
     assert there["complete"]
@@ -106,6 +119,9 @@ def test_an_import_says_that_a_password_is_empty(tmp_path: Path) -> None:
     tree = made(tmp_path)
     spec = tree.spec("version: 1\nhost: h1\nusers:\n  bob: {adopt: true, home_mode: '0700'}\n")
     assert 0 == tree.apply(spec).code
-    told = "users.bob, in part: its password is empty, so everybody on the host can be bob; passwd --lock bob locks it"
+    told = (
+        "users.bob, in part: its password is empty, so everybody on the host can be bob; passwd --lock bob"
+        " locks it"
+    )
 
     assert told in run("import", "--root", tree.root).said

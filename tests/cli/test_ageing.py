@@ -1,4 +1,6 @@
-"""Accounts that their age shuts out, on a host on which all is as declared: told by plan, drift and doctor, and never a change."""
+"""Accounts that their age shuts out, on a host on which all is as declared: told by plan, drift and doctor,
+and never a change.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +40,16 @@ def spec(tree: Tree) -> Path:
     (tree.root / "home").mkdir()
     tree.put("/bin/bash", "", 0o755)
     tree.put("/etc/ssh/sshd_config", "UsePAM yes\n")
-    tree.put("/etc/passwd", "root:x:0:0::/root:/bin/bash\n" + "".join(f"{n}:x:{u}:{u}::/home/{n}:{s}\n" for n, u, s in ACCOUNTS))
+    tree.put(
+        "/etc/passwd",
+        "root:x:0:0::/root:/bin/bash\n" + "".join(f"{n}:x:{u}:{u}::/home/{n}:{s}\n" for n, u, s in ACCOUNTS),
+    )
     tree.put("/etc/group", "root:x:0:\n" + "".join(f"{n}:x:{u}:\n" for n, u, _ in ACCOUNTS))
-    tree.put("/etc/shadow", "root:*:19000:0:99999:7:::\n" + "".join(f"{n}:*:19000:0:99999:7:::\n" for n, _, _ in ACCOUNTS), 0o640)
+    tree.put(
+        "/etc/shadow",
+        "root:*:19000:0:99999:7:::\n" + "".join(f"{n}:*:19000:0:99999:7:::\n" for n, _, _ in ACCOUNTS),
+        0o640,
+    )
     tree.put("/etc/gshadow", "root:*::\n" + "".join(f"{n}:!::\n" for n, _, _ in ACCOUNTS), 0o640)
     path = tree.spec(SPEC.replace("version: 1\nhost: h1\n", ""))
     done = tree.apply(path, "--adopt")
@@ -62,21 +71,38 @@ def age(tree: Tree, name: str, **fields: object) -> None:
 
 def short(tree: Tree, spec: Path) -> bool:
     """Whether the short way answers."""
-    return noop_fast_path.settled_plan(SpecChoice(str(spec), root=str(tree.root)), PlanOptions(str(tree.root))) is not None
+    return (
+        noop_fast_path.settled_plan(SpecChoice(str(spec), root=str(tree.root)), PlanOptions(str(tree.root)))
+        is not None
+    )
 
 
 AGED: dict[str, tuple[str, dict[str, object], str]] = {
     "too old": ("ada", {"f2": 19_000, "f4": 30}, "ada cannot log in or use sudo: the password is too old"),
-    "must be changed": ("ada", {"f2": 0}, "ada cannot log in or use sudo: the password must be changed at the next login."),
-    "soon too old": ("ada", {"f2": TODAY - 10, "f4": 60}, "on the password of ada is too old, and PAM then ends every login, by key too"),
-    "expired, of an account with keys only": ("eve", {"f7": 19_000}, "eve cannot log in or use sudo: the account expired on 2022-01-08."),
+    "must be changed": (
+        "ada",
+        {"f2": 0},
+        "ada cannot log in or use sudo: the password must be changed at the next login.",
+    ),
+    "soon too old": (
+        "ada",
+        {"f2": TODAY - 10, "f4": 60},
+        "on the password of ada is too old, and PAM then ends every login, by key too",
+    ),
+    "expired, of an account with keys only": (
+        "eve",
+        {"f7": 19_000},
+        "eve cannot log in or use sudo: the account expired on 2022-01-08.",
+    ),
     "expires soon": ("eve", {"f7": TODAY + 5}, "on eve cannot log in or use sudo: the account expires then."),
 }
 
 
 @pytest.mark.parametrize("name", AGED)
 def test_an_age_that_shuts_out_is_told_of_a_settled_host(tree: Tree, spec: Path, name: str) -> None:
-    """By both ways to "No changes" in the same words, by drift and by doctor; there is nothing to change, and no exit code says so."""
+    """By both ways to "No changes" in the same words, by drift and by doctor; there is nothing to change, and
+    no exit code says so.
+    """
     account, fields, words = AGED[name]
     age(tree, account, **fields)
     before = tree.manifest()
@@ -119,12 +145,19 @@ def test_an_age_that_shuts_nobody_out_is_not_told(tree: Tree, spec: Path, name: 
 
 
 def test_a_date_of_the_spec_is_told_when_it_is_near(tree: Tree, spec: Path) -> None:
-    """An account that expires as the spec says is told of with what to write there; one that is disabled is meant to be shut."""
+    """An account that expires as the spec says is told of with what to write there; one that is disabled is
+    meant to be shut.
+    """
     day = time.strftime("%Y-%m-%d", time.gmtime((TODAY + 3) * 86_400))
-    spec.write_text(spec.read_text().replace("adopt: true}\n  gone", f'adopt: true, expires: "{day}"}}\n  gone'))
+    spec.write_text(
+        spec.read_text().replace("adopt: true}\n  gone", f'adopt: true, expires: "{day}"}}\n  gone')
+    )
     assert 0 == tree.apply(spec).code
 
     said = tree.plan(spec).said
 
-    assert f"From {day} on ada cannot log in or use sudo: the account expires then. Write another day, or `state: disabled`." in said
+    assert (
+        f"From {day} on ada cannot log in or use sudo: the account expires then. Write another day, or"
+        " `state: disabled`." in said
+    )
     assert "gone" not in said

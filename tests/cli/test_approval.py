@@ -72,10 +72,14 @@ class Scene:
 
     def apply(self, *options: object) -> Done:
         """Apply what was reviewed."""
-        return run("apply", self.spec, "--root", self.tree.root, "--approved", self.file, *self.options, *options)
+        return run(
+            "apply", self.spec, "--root", self.tree.root, "--approved", self.file, *self.options, *options
+        )
 
     def saved(self, change: Callable[[dict[str, Any]], object], *, sealed: bool = False) -> None:
-        """Another saved plan; `sealed`: with a digest that belongs to it, as whoever knows the format can make one."""
+        """Another saved plan; `sealed`: with a digest that belongs to it, as whoever knows the format can
+        make one.
+        """
         data = json.loads(self.file.read_text())
         change(data)
         data |= {SEAL: seal(data)} if sealed else {}
@@ -92,8 +96,13 @@ def test_what_was_approved_is_applied(scene: Scene) -> None:
     """With nothing different the plan is carried out, without a question."""
     done = scene.apply()
 
-    assert (0, "Apply complete! Resources: 0 added, 3 changed, 0 destroyed.") == (done.code, done.out.splitlines()[-1])
-    assert ("two\n", "changed\n") == tuple(scene.tree.path(f"/etc/{name}").read_text() for name in ("a", "source"))
+    assert (0, "Apply complete! Resources: 0 added, 3 changed, 0 destroyed.") == (
+        done.code,
+        done.out.splitlines()[-1],
+    )
+    assert ("two\n", "changed\n") == tuple(
+        scene.tree.path(f"/etc/{name}").read_text() for name in ("a", "source")
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- stale
@@ -133,7 +142,10 @@ def _a_silent_part(scene: Scene) -> None:
 
 
 STALE: dict[str, tuple[Callable[[Scene], object], str]] = {
-    "edited file": (lambda scene: scene.replace('content: "two', 'content: "six'), 'Declared otherwise than approved: files["/etc/a"].'),
+    "edited file": (
+        lambda scene: scene.replace('content: "two', 'content: "six'),
+        'Declared otherwise than approved: files["/etc/a"].',
+    ),
     "included file": (
         lambda scene: (scene.tree.base / "base.yaml").write_text(INCLUDED.replace("included\\n", "other\\n")),
         'Declared otherwise than approved: files["/etc/included"].',
@@ -142,9 +154,18 @@ STALE: dict[str, tuple[Callable[[Scene], object], str]] = {
         lambda scene: (scene.tree.base / "text").write_text("swapped\n"),
         'Declared otherwise than approved: files["/etc/source"].',
     ),
-    "another service": (lambda scene: scene.replace("description: two", "description: six"), "approved: services.s."),
-    "a setting": (lambda scene: scene.replace("scheduler: timer", "scheduler: cron"), "Declared otherwise than approved: settings."),
-    "a word without effect": (lambda scene: scene.replace('"same\\n"', '"same\\n", protect: true'), 'approved: files["/etc/same"].'),
+    "another service": (
+        lambda scene: scene.replace("description: two", "description: six"),
+        "approved: services.s.",
+    ),
+    "a setting": (
+        lambda scene: scene.replace("scheduler: timer", "scheduler: cron"),
+        "Declared otherwise than approved: settings.",
+    ),
+    "a word without effect": (
+        lambda scene: scene.replace('"same\\n"', '"same\\n", protect: true'),
+        'approved: files["/etc/same"].',
+    ),
     "one more resource": (
         lambda scene: scene.replace("files:\n", 'files:\n  /etc/more: {content: x, mode: "0644"}\n'),
         'Declared now, but not when it was approved: files["/etc/more"].',
@@ -161,7 +182,10 @@ STALE: dict[str, tuple[Callable[[Scene], object], str]] = {
         lambda scene: scene.tree.path("/etc/a").chmod(0o600),
         'Changed on the host since the approval: files["/etc/a"].',
     ),
-    "a touched object is gone": (lambda scene: scene.tree.path("/etc/a").unlink(), 'approval: files["/etc/a"].'),
+    "a touched object is gone": (
+        lambda scene: scene.tree.path("/etc/a").unlink(),
+        'approval: files["/etc/a"].',
+    ),
     "a touched object is a link": (
         _a_link,
         'Changed on the host since the approval: files["/etc/a"].',
@@ -173,14 +197,26 @@ STALE: dict[str, tuple[Callable[[Scene], object], str]] = {
     ),
     "another machine of that name": (_other_machine, "is for another machine with the name h1"),
     "another version": (lambda _: setattr(planning, "__version__", "9.9"), "this is version 9.9."),
-    "applied twice": (lambda scene: scene.apply(), "Nothing of it is left to do; it may have been applied already"),
+    "applied twice": (
+        lambda scene: scene.apply(),
+        "Nothing of it is left to do; it may have been applied already",
+    ),
     "applied in part": (
         lambda scene: scene.tree.apply(scene.spec, "--target", "services.s"),
         "Approved, but no longer to be done: services.s.",
     ),
-    "only a part": (lambda scene: scene.options.extend(["--target", "services.s"]), "This apply is asked for with --target"),
-    "all but a part": (lambda scene: scene.options.extend(["--exclude", "services.s"]), "This apply is asked for with --target"),
-    "a plan of a part": (lambda scene: scene.plan("--target", "services.s"), "The saved plan was made with --target or --exclude"),
+    "only a part": (
+        lambda scene: scene.options.extend(["--target", "services.s"]),
+        "This apply is asked for with --target",
+    ),
+    "all but a part": (
+        lambda scene: scene.options.extend(["--exclude", "services.s"]),
+        "This apply is asked for with --target",
+    ),
+    "a plan of a part": (
+        lambda scene: scene.plan("--target", "services.s"),
+        "The saved plan was made with --target or --exclude",
+    ),
     "a plan of a part, and an apply of it": (
         _apart,
         "The saved plan was made with --target or --exclude",
@@ -195,7 +231,10 @@ STALE: dict[str, tuple[Callable[[Scene], object], str]] = {
         "`plan --out FILE` saves one that has it.",
     ),
     "no plan": (lambda scene: scene.file.write_text("{}"), "is not a saved plan"),
-    "a newer format": (lambda scene: scene.saved(lambda data: data.update(format_version="2.0")), "is not a saved plan"),
+    "a newer format": (
+        lambda scene: scene.saved(lambda data: data.update(format_version="2.0")),
+        "is not a saved plan",
+    ),
     "no file": (lambda scene: scene.file.unlink(), "No such file"),
 }
 
@@ -221,7 +260,11 @@ def test_json_says_so_too(name: str, scene: Scene, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(planning, "__version__", __version__)
     happens(scene)
     done = scene.apply("--json")
-    told = [event["diagnostic"] for event in map(json.loads, done.out.splitlines()) if event["type"] == "diagnostic"]
+    told = [
+        event["diagnostic"]
+        for event in map(json.loads, done.out.splitlines())
+        if event["type"] == "diagnostic"
+    ]
 
     assert 3 == done.code
     assert [True] == [item["refusal"] for item in told if item["rule"] == "approval"]
@@ -229,7 +272,9 @@ def test_json_says_so_too(name: str, scene: Scene, monkeypatch: pytest.MonkeyPat
 
 
 def test_every_reason_is_told_at_once(scene: Scene) -> None:
-    """What is declared otherwise, what is new and what was changed on the host are all named, and what to do is said once."""
+    """What is declared otherwise, what is new and what was changed on the host are all named, and what to do
+    is said once.
+    """
     scene.replace("description: two", "description: six")
     scene.replace("files:\n", 'files:\n  /etc/more: {content: x, mode: "0644"}\n')
     scene.tree.path("/etc/a").write_text("by hand\n")
@@ -266,7 +311,9 @@ def test_an_adoption_must_be_approved(tree: Tree) -> None:
 
 
 def test_a_secret_is_compared_by_the_host_s_own_key(tree: Tree) -> None:
-    """Its content is covered once the host has a key; before the first apply it cannot be, and that is said."""
+    """Its content is covered once the host has a key; before the first apply it
+    cannot be, and that is said.
+    """
     text = 'groups: {g: {}}\nfiles:\n  /etc/p: {content: "%s", mode: "0600", sensitive: true}\n'
     spec, file = tree.spec(text % "hunter2"), tree.base / "plan.json"
     tree.plan(spec, "--out", file)
@@ -284,7 +331,7 @@ def test_a_secret_is_compared_by_the_host_s_own_key(tree: Tree) -> None:
     assert "hunter2" == tree.path("/etc/p").read_text()
 
 
-# ---------------------------------------------------------------------------------------------------- not stale
+# -------------------------------------------------------------------------------------------------- not stale
 
 
 def _grow(scene: Scene) -> None:
@@ -304,17 +351,23 @@ FRESH: dict[str, Callable[[Scene], object]] = {
     "a growing ledger": _grow,
     "more runs": _repair,
     "an unrelated object": lambda scene: scene.tree.put("/etc/unrelated", "somebody's\n"),
-    "the passing of time": lambda scene: scene.saved(lambda data: data.update(timestamp="2001-01-01T00:00:00Z"), sealed=True),
+    "the passing of time": lambda scene: scene.saved(
+        lambda data: data.update(timestamp="2001-01-01T00:00:00Z"), sealed=True
+    ),
     "drift elsewhere": lambda scene: scene.tree.path("/etc/same").write_text("by hand\n"),
     "something else is gone": lambda scene: scene.tree.path("/etc/included").unlink(),
-    "a comment and another order": lambda scene: scene.replace("files:\n", "# a comment\nfiles:\n").replace(
-        "exec_start: [/usr/bin/true], description: two", "description: two, exec_start: [/usr/bin/true]"
+    "a comment and another order": (
+        lambda scene: scene.replace("files:\n", "# a comment\nfiles:\n").replace(
+            "exec_start: [/usr/bin/true], description: two", "description: two, exec_start: [/usr/bin/true]"
+        )
     ),
     "another file name": lambda scene: (
         shutil.move(scene.tree.base / "base.yaml", scene.tree.base / "moved.yaml"),
         scene.replace("base.yaml", "moved.yaml"),
     ),
-    "a default that is written out": lambda scene: scene.replace("description: two", "description: two, restart: on-failure"),
+    "a default that is written out": lambda scene: scene.replace(
+        "description: two", "description: two, restart: on-failure"
+    ),
 }
 
 
@@ -334,7 +387,9 @@ def test_another_commit_with_the_same_content(scene: Scene) -> None:
 
     def git(*words: str) -> str:
         author = ("-c", "user.name=A", "-c", "user.email=a@example.org")
-        return subprocess.run(["git", "-C", base, *author, *words], check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", base, *author, *words], check=True, capture_output=True, text=True
+        ).stdout.strip()
 
     git("init", "-q")
     git("add", "host.yaml", "base.yaml", "text")
@@ -357,12 +412,14 @@ def test_an_approved_plan_that_does_nothing(scene: Scene) -> None:
     assert 0 == scene.apply().code
 
 
-# ---------------------------------------------------------------------------------------------------- never a payload
+# -------------------------------------------------------------------------------------------- never a payload
 
 
 def test_a_saved_plan_is_never_executed(scene: Scene) -> None:
     """Whatever steps somebody writes into the file: only what is planned afresh is done."""
-    scene.saved(lambda data: [step.update(path="/etc/planted", mode="6777") for step in data["steps"]], sealed=True)
+    scene.saved(
+        lambda data: [step.update(path="/etc/planted", mode="6777") for step in data["steps"]], sealed=True
+    )
     scene.saved(lambda data: data.update(resource_changes=[], steps=data["steps"]), sealed=True)
     done = scene.apply()
 
@@ -380,7 +437,9 @@ def test_a_saved_plan_is_never_executed(scene: Scene) -> None:
         lambda data: data.pop("document_digest"),
     ],
 )
-def test_what_people_read_is_bound_to_the_approval(edit: Callable[[dict[str, Any]], object], scene: Scene) -> None:
+def test_what_people_read_is_bound_to_the_approval(
+    edit: Callable[[dict[str, Any]], object], scene: Scene
+) -> None:
     """A saved plan whose readable part was edited is shown to nobody and applied by nobody."""
     assert 0 == run("show", str(scene.file)).code
     scene.saved(edit)

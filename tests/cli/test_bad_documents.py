@@ -1,4 +1,6 @@
-"""Bad documents, end to end: refused by validate, plan and apply with place and advice, and the host is as it was."""
+"""Bad documents, end to end: refused by validate, plan and apply with place and advice, and the host is as it
+was.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ HEAD = "version: 1\nhost: h1\n"
 FILE = HEAD + "files:\n  /etc/f:\n    content: x\n"
 GROUP = HEAD + "groups:\n  g: {gid: "
 BOMB = "x: &a [l, l, l, l, l, l, l, l, l, l]\n" + "".join(
-    f"x{level}: &a{level} [{', '.join(['*a' if not level else f'*a{level - 1}'] * 10)}]\n" for level in range(9)
+    f"x{level}: &a{level} [{', '.join(['*a' if not level else f'*a{level - 1}'] * 10)}]\n"
+    for level in range(9)
 )
 
 # name: (the spec, line:column, what must be said)
@@ -58,7 +61,11 @@ CASES: dict[str, tuple[str | bytes, str, str]] = {
     "true as gid": (GROUP + "true}\n", "4:12", "takes a whole number; found `true`"),
     "octal gid": (GROUP + "0100}\n", "4:12", "takes a whole number"),
     "content and source": (FILE + '    source: f\n    mode: "0644"\n', "5:5", "exactly one of them"),
-    "neither content nor source": (HEAD + 'files:\n  /etc/f: {mode: "0644"}\n', "4:11", "exactly one of them"),
+    "neither content nor source": (
+        HEAD + 'files:\n  /etc/f: {mode: "0644"}\n',
+        "4:11",
+        "exactly one of them",
+    ),
     "no version": ("host: h1\n", "1:1", "Write `version: 1` first"),
     "newer version": ("version: 2\nhost: h1\n", "1:10", "this release reads `version: 1`"),
     "no host": ("version: 1\n", "1:1", "A spec needs `host`"),
@@ -69,7 +76,11 @@ CASES: dict[str, tuple[str | bytes, str, str]] = {
     "host with a path": ("version: 1\nhost: ../h1\n", "2:7", "Write a host name"),
     "include is text": (HEAD + "include: base.yaml\n", "3:10", "is a list of paths"),
     "include is missing": (HEAD + "include: [gone.yaml]\n", "3:11", "does not exist"),
-    "include outside the tree": (HEAD + "include: [../../../etc/passwd]\n", "3:11", "leads outside the spec's tree"),
+    "include outside the tree": (
+        HEAD + "include: [../../../etc/passwd]\n",
+        "3:11",
+        "leads outside the spec's tree",
+    ),
     "include by absolute path": (HEAD + "include: [/etc/passwd]\n", "3:11", "is absolute"),
     "include of itself": (HEAD + "include: [host.yaml]\n", "3:11", "cannot include each other in a circle"),
     "shell in a command": (HEAD + 'services:\n  s: {exec_start: "sleep 1 && id"}\n', "4:19", ""),
@@ -98,7 +109,9 @@ def test_the_manifest_notices_changes(untouched: Tree) -> None:
     assert before != untouched.manifest()
 
 
-@pytest.mark.parametrize("name", ["empty", "python tag", "content and source", "truncated in braces", "nested too deeply"])
+@pytest.mark.parametrize(
+    "name", ["empty", "python tag", "content and source", "truncated in braces", "nested too deeply"]
+)
 def test_standard_input_is_refused_likewise(untouched: Tree, name: str) -> None:
     """A bad spec on standard input is refused with its place."""
     text, place, advice = CASES[name]
@@ -155,7 +168,9 @@ SOURCES = {
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_bad_sources_are_refused(tree: Tree, source: str) -> None:
-    """A source is a regular file in the spec's own tree; everything else is refused at the field, and nothing of it is quoted."""
+    """A source is a regular file in the spec's own tree; everything else is refused at the field, and nothing
+    of it is quoted.
+    """
     (tree.base / "outside").write_text("OUTSIDE-CANARY")
     spec = tree.spec(f'files:\n  /etc/f: {{source: "{source}", mode: "0644"}}\n', "repo/host.yaml")
     folder = spec.parent
@@ -202,7 +217,12 @@ def test_specs_that_cannot_be_read(tree: Tree, name: str) -> None:
 
 def test_the_default_spec_is_named_when_it_is_missing(tree: Tree) -> None:
     """Without SPEC the message says which file was looked for."""
-    for arguments in (("validate",), ("plan", "--root", tree.root), ("apply", "--root", tree.root), ("drift", "--root", tree.root)):
+    for arguments in (
+        ("validate",),
+        ("plan", "--root", tree.root),
+        ("apply", "--root", tree.root),
+        ("drift", "--root", tree.root),
+    ):
         done = run(*arguments)
 
         assert 1 == done.code
@@ -214,7 +234,9 @@ def test_a_root_that_is_no_directory(tree: Tree, root: str) -> None:
     """--root names a directory; nothing is created beside one that is not there."""
     spec = tree.spec("groups: {g: {}}\n")
     for command in ("plan", "apply", "drift"):
-        done = run(command, spec, "--root", tree.base / root, *(["--auto-approve"] if command == "apply" else []))
+        done = run(
+            command, spec, "--root", tree.base / root, *(["--auto-approve"] if command == "apply" else [])
+        )
 
         assert 1 == done.code
         assert "is not a directory" in done.said

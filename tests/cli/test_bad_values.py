@@ -1,4 +1,6 @@
-"""Bad values in every field of every kind, made from the models, and bad names and paths: refused end to end, before any effect."""
+"""Bad values in every field of every kind, made from the models, and bad names and paths: refused end to end,
+before any effect.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ MANY_LINES = [("files", "content")]
 PLACES = places()
 
 
-def _wrong(tree: Tree, text: str, line: int = 5, *, advice: str = "", only_validate: bool = False) -> list[str]:
+def _wrong(
+    tree: Tree, text: str, line: int = 5, *, advice: str = "", only_validate: bool = False
+) -> list[str]:
     """What is not as it must be when this spec is refused; empty if all is well."""
     spec, problems = tree.spec(text), []
     for command, done in [("validate", run("validate", spec))] if only_validate else everywhere(tree, spec):
@@ -62,7 +66,8 @@ def test_every_place_has_a_valid_text() -> None:
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
 def test_forbidden_characters_in_every_text(untouched: Tree, place: Place) -> None:
-    """Control characters, line separators and bidirectional controls, written as escapes, are refused in every place for text.
+    """Control characters, line separators and bidirectional controls, written as escapes, are refused in
+    every place for text.
 
     In the short form a third of them in each, all of them between the places.
     """
@@ -71,16 +76,27 @@ def test_forbidden_characters_in_every_text(untouched: Tree, place: Place) -> No
         name: problems
         for name, character in some([*FORBIDDEN.items()], crc32(str(place).encode()) % 3)
         for text in (f"{place.valid}{character}", f"{place.valid[:1]}{character}{place.valid[1:]}")
-        if (problems := _wrong(untouched, place.spec(text), advice="Remove the", only_validate=name not in ("escape", "bidi", "delete")))
+        if (
+            problems := _wrong(
+                untouched,
+                place.spec(text),
+                advice="Remove the",
+                only_validate=name not in ("escape", "bidi", "delete"),
+            )
+        )
     }
 
     assert {} == wrong
     assert before == untouched.manifest()
 
 
-@pytest.mark.parametrize("place", [place for place in PLACES if (place.kind, place.field) not in MANY_LINES], ids=str)
+@pytest.mark.parametrize(
+    "place", [place for place in PLACES if (place.kind, place.field) not in MANY_LINES], ids=str
+)
 def test_line_breaks_in_every_line_of_text(untouched: Tree, place: Place) -> None:
-    """No place for one line of text takes a line break: not inside, not at the end, not before, and no tab."""
+    """No place for one line of text takes a line break: not inside, not at the end,
+    not before, and no tab.
+    """
     before = untouched.manifest()
     texts = [
         f"{place.valid}\n",
@@ -89,7 +105,11 @@ def test_line_breaks_in_every_line_of_text(untouched: Tree, place: Place) -> Non
         f"{place.valid}\nExecStartPre=/bin/sh",
         f"{place.valid}\t",
     ]
-    wrong = {text: problems for text in texts if (problems := _wrong(untouched, place.spec(text), only_validate=text != texts[0]))}
+    wrong = {
+        text: problems
+        for text in texts
+        if (problems := _wrong(untouched, place.spec(text), only_validate=text != texts[0]))
+    }
 
     assert {} == wrong
     assert before == untouched.manifest()
@@ -117,7 +137,8 @@ _SCHEMA = Draft202012Validator(host_schema(discover()))
 
 @pytest.mark.parametrize(("kind", "field"), fields())
 def test_wrong_types_in_every_field(untouched: Tree, kind: str, field: str) -> None:
-    """What the published schema does not accept is refused with the place of the field; nothing makes a traceback.
+    """What the published schema does not accept is refused with the place of the field; nothing makes a
+    traceback.
 
     In the short form a third of the values in each, all of them between the fields.
     """
@@ -145,7 +166,12 @@ def test_unknown_keys_in_every_kind(untouched: Tree, kind: str, field: str) -> N
     """A misspelt key is named with the key that was meant."""
     for misspelt in (f"{field}x", field.replace("_", ""), field.title().replace("_", "")):
         if misspelt not in fields_of(discover()[kind].model):
-            assert [] == _wrong(untouched, spec_with(kind, misspelt, "x"), advice=f"Did you mean `{field}`?", only_validate=True)
+            assert [] == _wrong(
+                untouched,
+                spec_with(kind, misspelt, "x"),
+                advice=f"Did you mean `{field}`?",
+                only_validate=True,
+            )
 
 
 NAMES = [
@@ -177,16 +203,30 @@ MORE_NAMES = {
     "users": ["A", "1a", "a.b", "x;id"],
     "backups": ["a.b", "a/b", ".a", "a:b", "x" * 64],
     "logrotate": ["a.b", "app~", ".app", "a/b", "-a", "app.dpkg-old"],
-    "services": ["a/b", ".hidden", "ml-api.service", "-x", "a%i", "a.service.service", "apt-daily.timer", "ssh.socket", "var.mount"],
+    "services": [
+        "a/b",
+        ".hidden",
+        "ml-api.service",
+        "-x",
+        "a%i",
+        "a.service.service",
+        "apt-daily.timer",
+        "ssh.socket",
+        "var.mount",
+    ],
     "groups": ["Root", "9x", "a.b", "a:b", "a,b", "x" * 32, "-", "root:x:0:", "$x"],
     "files": ["etc/x", "~/x", "//x", "/", "/etc/x\n", "/a\nb"],
     "directories": ["etc/x", "~/x", "//x", "/x\n"],
 }
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in BASES for name in NAMES + MORE_NAMES[kind]])
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in BASES for name in NAMES + MORE_NAMES[kind]]
+)
 def test_bad_names_of_every_kind(untouched: Tree, kind: str, name: str) -> None:
-    """A name that the system underneath would take for something else is refused at the key; `/` as a file by policy."""
+    """A name that the system underneath would take for something else is refused at the key; `/` as a file by
+    policy.
+    """
     before = untouched.manifest()
     spec = untouched.spec(f"{kind}:\n  {json.dumps(name)}: {json.dumps(BASES[kind][1])}\n")
     for command, done in everywhere(untouched, spec):
@@ -245,11 +285,16 @@ PATHS = {
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("kind", ["files", "directories"])
 def test_bad_paths_are_refused(untouched: Tree, kind: str, path: str) -> None:
-    """Paths in another than their plain form are wrong (1), those that are not ours to manage are refused (3) whatever is allowed."""
+    """Paths in another than their plain form are wrong (1), those that are not ours to manage are refused (3)
+    whatever is allowed.
+    """
     code, advice = PATHS[path]
     before = untouched.manifest()
     spec = untouched.spec(f"{kind}:\n  {json.dumps(path)}: {json.dumps(BASES[kind][1])}\n")
-    options = ("--adopt", *(f"--allow={name}" for name in ("other-host", "empty-spec", "many-destroyed", "older-commit")))
+    options = (
+        "--adopt",
+        *(f"--allow={name}" for name in ("other-host", "empty-spec", "many-destroyed", "older-commit")),
+    )
     results = [
         (code, untouched.plan(spec)),
         (code, untouched.apply(spec)),
@@ -266,7 +311,10 @@ def test_bad_paths_are_refused(untouched: Tree, kind: str, path: str) -> None:
 
 def test_our_own_command_is_denied_wherever_it_is(untouched: Tree) -> None:
     """`settings.command` says where our program is, and the deny list follows it."""
-    text = 'settings: {command: /opt/bin/reconciler}\nfiles:\n  /opt/bin/reconciler: {content: x, mode: "0755"}\n'
+    text = (
+        "settings: {command: /opt/bin/reconciler}\nfiles:\n  /opt/bin/reconciler: {content: x, mode:"
+        ' "0755"}\n'
+    )
     done = untouched.apply(untouched.spec(text))
 
     assert 3 == done.code
@@ -305,7 +353,9 @@ NO_PLACES = {
 
 @pytest.mark.parametrize("path", NO_PLACES, ids=lambda path: path[:12])
 def test_paths_that_cannot_be_reached(tree: Tree, path: str) -> None:
-    """A name too long, a path through a file or a link: the plan says so and never `No changes`, and apply fails."""
+    """A name too long, a path through a file or a link: the plan says so and never `No changes`, and apply
+    fails.
+    """
     code, advice = NO_PLACES[path]
     tree.path("/srv/real").mkdir()
     tree.path("/srv/link").symlink_to("real")

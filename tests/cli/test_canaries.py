@@ -11,7 +11,21 @@ from tests.cli.command import Done, Tree, run
 from tests.cli.test_secrets import canary, leaks
 
 PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n"
-NAMES = ("marked", "source", "token", "password", "option", "credential", "url", "config", "pem", "profile", "sudo", "alias", "header")
+NAMES = (
+    "marked",
+    "source",
+    "token",
+    "password",
+    "option",
+    "credential",
+    "url",
+    "config",
+    "pem",
+    "profile",
+    "sudo",
+    "alias",
+    "header",
+)
 """Places for a secret; each holds one before and another one after."""
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGh5c2lHOm5vdGFyZWFsa2V5bm90YXJlYWxrZXlub3Rh alice@laptop"
 ACCOUNTS = {
@@ -63,16 +77,33 @@ def views(tree: Tree, spec: Path) -> list[Done | Path]:
     file = tree.base / "plan.json"
     found: list[Done | Path] = [
         tree.plan(spec, *options)
-        for options in ((), ("--verbose",), ("--json",), ("--format", "json"), ("--format", "markdown"), ("--out", file))
+        for options in (
+            (),
+            ("--verbose",),
+            ("--json",),
+            ("--format", "json"),
+            ("--format", "markdown"),
+            ("--out", file),
+        )
     ]
-    found += [run("show", file, *options) for options in ((), ("--verbose",), ("--json",), ("--format", "markdown"))]
+    found += [
+        run("show", file, *options) for options in ((), ("--verbose",), ("--json",), ("--format", "markdown"))
+    ]
     found += [run("validate", spec, *options) for options in ((), ("--json",), ("--format", "github"))]
     found += [file, tree.drift(spec), tree.drift(spec, "--json"), run("status", spec, "--root", tree.root)]
     root = ("--root", tree.root)
-    found += [run("history", *root), run("history", "--json", *root), run("doctor", "--json", *root), run("snapshot", *root)]
+    found += [
+        run("history", *root),
+        run("history", "--json", *root),
+        run("doctor", "--json", *root),
+        run("snapshot", *root),
+    ]
     found += [run("show", number, *root) for number in (1, 2) if tree.state.exists()]
     found += [run("rollback", *root, *options) for options in ((), ("--json",)) if tree.state.exists()]
-    found += [run("explain", address, spec, "--root", tree.root) for address in ("services.s", "users.alice", 'files["/etc/app.conf"]')]
+    found += [
+        run("explain", address, spec, "--root", tree.root)
+        for address in ("services.s", "users.alice", 'files["/etc/app.conf"]')
+    ]
     return found
 
 
@@ -94,13 +125,17 @@ def test_no_view_shows_a_secret(host: Tree) -> None:
     assert 28 == len({*looked_for(old), *looked_for(new)})
     spec = spec_of(host, old)
     seen = [*views(host, spec), host.apply(spec, "--json")]
-    assert "postgres://app:" + old["url"].replace("/", "_") in host.path("/etc/systemd/system/s.service").read_text().replace("%%", "%")
+    assert "postgres://app:" + old["url"].replace("/", "_") in host.path(
+        "/etc/systemd/system/s.service"
+    ).read_text().replace("%%", "%")
     spec = spec_of(host, new)
     changed = views(host, spec)
     seen += [*changed, host.apply(spec)]
     for path in ("/etc/marked", "/etc/source", "/etc/pem", "/etc/app.conf", "/etc/systemd/system/s.service"):
         there = host.path(path)
-        there.write_text(there.read_text().replace("port = 1", f"db_password = {hand}").replace(new["token"], hand))
+        there.write_text(
+            there.read_text().replace("port = 1", f"db_password = {hand}").replace(new["token"], hand)
+        )
     seen += [
         *views(host, spec),
         host.apply(spec, "--json"),
@@ -123,14 +158,18 @@ def test_an_approval_with_secrets_is_refused_without_showing_them(host: Tree) ->
     file = host.base / "plan.json"
     host.plan(spec_of(host, new), "--out", file)
     spec = spec_of(host, secrets("later"))
-    done = [run("apply", spec, "--root", host.root, "--approved", file, *options) for options in ((), ("--json",))]
+    done = [
+        run("apply", spec, "--root", host.root, "--approved", file, *options) for options in ((), ("--json",))
+    ]
 
     assert [3, 3] == [one.code for one in done]
     assert [] == leaks([*looked_for(old), *looked_for(new), *looked_for(secrets("later"))], *done)
 
 
 def test_a_refused_argument_of_a_sudo_rule_is_not_quoted(tree: Tree) -> None:
-    """A header with a token has a blank, which a rule cannot have: the error names its number, not its value."""
+    """A header with a token has a blank, which a rule cannot have: the error names
+    its number, not its value.
+    """
     secret = canary("refused")
     spec = tree.spec(f'users: {{alice: {{sudo: [{{run: [/usr/bin/curl, -H, "X-Api-Key: {secret}"]}}]}}}}\n')
     said = [run("validate", spec, *options) for options in ((), ("--json",), ("--format", "github"))]

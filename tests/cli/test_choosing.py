@@ -64,7 +64,9 @@ users:
 
 
 def test_a_part_can_be_chosen(tree: Tree) -> None:
-    """One part of a resource is planned alone, and left out alone; the keys beside the file that is chosen are not taken for foreign."""
+    """One part of a resource is planned alone, and left out alone; the keys beside the file that is chosen
+    are not taken for foreign.
+    """
     for name in ("home", "bin", "etc/sudoers.d", "etc/profile.d"):
         (tree.root / name).mkdir()
     tree.put("/bin/bash", "", 0o755)
@@ -72,7 +74,9 @@ def test_a_part_can_be_chosen(tree: Tree) -> None:
     everything = planned(tree.plan(spec, "--json"))
 
     assert {"users.alice/sudo"} == planned(tree.plan(spec, "--json", "--target", "users.alice/sudo"))
-    assert everything - {"users.alice/sudo"} == planned(tree.plan(spec, "--json", "--exclude", "users.alice/sudo"))
+    assert everything - {"users.alice/sudo"} == planned(
+        tree.plan(spec, "--json", "--exclude", "users.alice/sudo")
+    )
     assert 0 == tree.apply(spec, "--exclude", "users.alice/sudo").code
     assert not tree.path("/etc/sudoers.d/alice").exists()
     assert 0 == tree.apply(spec, "--target", "users.alice/sudo").code
@@ -118,7 +122,9 @@ def repository(tree: Tree) -> Repository:
 
 @pytest.mark.parametrize("revision", ["first", "HEAD~1", "second", "HEAD"])
 def test_a_commit_is_read_not_the_work_tree(tree: Tree, repository: Repository, revision: str) -> None:
-    """--commit applies what was committed, the files that the spec names included, whatever lies in the work tree."""
+    """--commit applies what was committed, the files that the spec names included, whatever lies in the work
+    tree.
+    """
     name = {"first": repository.first, "second": repository.second}.get(revision, revision)
     text = "first" if revision in ("first", "HEAD~1") else "second"
     data = json.loads(tree.plan(repository.spec, "--commit", name, "--json").out)
@@ -195,7 +201,9 @@ def _but_lock(manifest: dict[str, tuple[object, ...]]) -> dict[str, tuple[object
 
 
 def _refused(tree: Tree, spec: Path, rule: str, *said: str) -> None:
-    """plan and apply end with 3, say this, name the flag that overrides it, and change nothing; with the flag the plan is not refused."""
+    """plan and apply end with 3, say this, name the flag that overrides it, and change nothing; with the flag
+    the plan is not refused.
+    """
     before = tree.manifest()
     for done in (tree.plan(spec), tree.apply(spec), tree.apply(spec, "--json")):
         assert 3 == done.code, done.said
@@ -204,7 +212,11 @@ def _refused(tree: Tree, spec: Path, rule: str, *said: str) -> None:
     assert _but_lock(before) == _but_lock(tree.manifest())
     assert f"--allow {rule}" in tree.plan(spec).said
     assert 0 == tree.plan(spec, "--allow", rule).code
-    others = [f"--allow={name}" for name in ("other-host", "empty-spec", "many-destroyed", "older-commit") if name != rule]
+    others = [
+        f"--allow={name}"
+        for name in ("other-host", "empty-spec", "many-destroyed", "older-commit")
+        if name != rule
+    ]
     assert 3 == tree.plan(spec, *others).code
 
 
@@ -219,7 +231,9 @@ def test_the_spec_of_another_host(tree: Tree) -> None:
 
 
 def test_an_empty_spec(tree: Tree) -> None:
-    """A spec that declares nothing would remove everything; before the first apply there is nothing to remove."""
+    """A spec that declares nothing would remove everything; before the first apply there is nothing to
+    remove.
+    """
     empty = tree.spec("", "empty.yaml")
 
     assert 0 == tree.apply(empty).code
@@ -230,11 +244,22 @@ def test_an_empty_spec(tree: Tree) -> None:
 
 
 def _files(*numbers: int) -> str:
-    return "groups: {g: {}}\nfiles:\n" + "".join(f'  /etc/f{n}: {{content: "{n}", mode: "0644"}}\n' for n in numbers)
+    return "groups: {g: {}}\nfiles:\n" + "".join(
+        f'  /etc/f{n}: {{content: "{n}", mode: "0644"}}\n' for n in numbers
+    )
 
 
 @pytest.mark.parametrize(
-    ("had", "left", "refused"), [(10, 6, True), (10, 7, False), (4, 1, False), (5, 1, True), (20, 14, False), (20, 13, True), (4, 0, True)]
+    ("had", "left", "refused"),
+    [
+        (10, 6, True),
+        (10, 7, False),
+        (4, 1, False),
+        (5, 1, True),
+        (20, 14, False),
+        (20, 13, True),
+        (4, 0, True),
+    ],
 )
 def test_many_destroyed(tree: Tree, had: int, left: int, refused: bool) -> None:
     """More than three and more than 30 % of a kind at once is refused, with the numbers."""
@@ -257,8 +282,12 @@ def test_many_destroyed(tree: Tree, had: int, left: int, refused: bool) -> None:
          {"targets": ["files"], "excludes": ["groups"]}),
     ],
 )  # fmt: skip
-def test_a_plan_of_a_part_says_so(tree: Tree, options: tuple[str, ...], words: str, partial: dict[str, list[str]]) -> None:
-    """In text, JSON, Markdown and when it is saved, with changes and without; it has nothing that anybody could approve."""
+def test_a_plan_of_a_part_says_so(
+    tree: Tree, options: tuple[str, ...], words: str, partial: dict[str, list[str]]
+) -> None:
+    """In text, JSON, Markdown and when it is saved, with changes and without; it has nothing that anybody
+    could approve.
+    """
     spec, file = tree.spec(SPEC), tree.base / "plan.json"
     schema = Draft202012Validator(json.loads(run("schema", "plan").out))
     for _ in ("new", "applied"):
@@ -304,7 +333,9 @@ def test_what_was_disabled_is_not_protected_any_more(tree: Tree) -> None:
 
 
 def test_protection_outlives_its_block(tree: Tree) -> None:
-    """A protected resource is not removed until `protect: false` was applied, or this once with --unprotect."""
+    """A protected resource is not removed until `protect: false` was applied, or
+    this once with --unprotect.
+    """
     protected = SPEC.replace('content: "a\\n",', 'content: "a\\n", protect: true,')
     without = SPEC.replace('  /etc/a: {content: "a\\n", mode: "0644"}\n', "")
     tree.apply(tree.spec(protected))
@@ -318,7 +349,12 @@ def test_protection_outlives_its_block(tree: Tree) -> None:
     done = tree.apply(spec)
     assert 3 == done.code
     assert """--unprotect 'files["/etc/a"]'""" in done.said
-    for options in (("--unprotect", 'files["/etc/b"]'), ("--unprotect", "files"), ("--allow", "many-destroyed"), ("--adopt",)):
+    for options in (
+        ("--unprotect", 'files["/etc/b"]'),
+        ("--unprotect", "files"),
+        ("--allow", "many-destroyed"),
+        ("--adopt",),
+    ):
         assert 3 == tree.apply(spec, *options).code
     assert _but_lock(before) == _but_lock(tree.manifest())
     assert 0 == tree.apply(spec, "--unprotect", 'files["/etc/a"]').code

@@ -1,4 +1,6 @@
-"""A state that cannot be trusted: nothing is removed, everything else converges, and afterwards it can be trusted again."""
+"""A state that cannot be trusted: nothing is removed, everything else converges, and afterwards it can be
+trusted again.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ from reconciler.cli.main import run
 from reconciler.host.state.schema import SCHEMA
 from tests.ordinary import minimal_tree
 
-ONE = 'version: 1\nhost: demo\nfiles:\n  /etc/a: {content: "A\\n", mode: "0644"}\n  /etc/b: {content: "b\\n", mode: "0644"}\n'
+ONE = (
+    'version: 1\nhost: demo\nfiles:\n  /etc/a: {content: "A\\n", mode: "0644"}\n  /etc/b: {content: "b\\n",'
+    ' mode: "0644"}\n'
+)
 
 
 def _older(tree: Path, spec: Path) -> None:
@@ -54,13 +59,17 @@ HARMS: dict[str, Callable[[Path, Path], object]] = {
 
 @pytest.mark.parametrize("harm", HARMS)
 def test_no_damage_prunes_or_bricks(tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: str) -> None:
-    """Whatever is the matter with it: nothing is removed, protected or not, a changed file is brought about, the next plan is empty."""
+    """Whatever is the matter with it: nothing is removed, protected or not, a changed file is brought about,
+    the next plan is empty.
+    """
     spec, tree = tmp_path / "host.yaml", tmp_path / "tree"
     minimal_tree(tree, "demo")
     spec.write_text(ONE + '  /etc/kept: {content: "kept\\n", mode: "0644", protect: true}\n')
     run(["apply", str(spec), "--root", str(tree), "--auto-approve"])
     HARMS[harm](tree, spec)
-    spec.write_text('version: 1\nhost: demo\nfiles:\n  /etc/a: {content: "changed\\n", mode: "0644", adopt: true}\n')
+    spec.write_text(
+        'version: 1\nhost: demo\nfiles:\n  /etc/a: {content: "changed\\n", mode: "0644", adopt: true}\n'
+    )
     capsys.readouterr()
     codes = [run(["apply", str(spec), "--root", str(tree), "--auto-approve"])]
     told = capsys.readouterr().out
@@ -74,8 +83,12 @@ def test_no_damage_prunes_or_bricks(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("harm", ["witness", "key"])
-def test_a_damaged_ledger_converges_and_prunes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: str) -> None:
-    """With a part of the state gone, a changed file is still brought about, a removed one stays, and the next plan is empty."""
+def test_a_damaged_ledger_converges_and_prunes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: str
+) -> None:
+    """With a part of the state gone, a changed file is still brought about, a removed one stays, and the next
+    plan is empty.
+    """
     spec, tree = tmp_path / "host.yaml", tmp_path / "tree"
     minimal_tree(tree, "demo")
     spec.write_text(ONE)
@@ -95,7 +108,9 @@ def test_a_damaged_ledger_converges_and_prunes_nothing(tmp_path: Path, capsys: p
 
 
 def test_without_any_ledger_nothing_is_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With the ledger gone altogether, what differs is refused until --adopt says whose it is, and nothing is removed."""
+    """With the ledger gone altogether, what differs is refused until --adopt says whose it is, and nothing is
+    removed.
+    """
     spec, tree = tmp_path / "host.yaml", tmp_path / "tree"
     minimal_tree(tree, "demo")
     spec.write_text(ONE)
@@ -115,7 +130,9 @@ def test_without_any_ledger_nothing_is_ours(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_a_newer_state_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What a newer version has written is neither replaced nor put aside: the apply is refused and says what to do."""
+    """What a newer version has written is neither replaced nor put aside: the apply is refused and says what
+    to do.
+    """
     spec, tree = tmp_path / "host.yaml", tmp_path / "tree"
     minimal_tree(tree, "demo")
     spec.write_text(ONE)

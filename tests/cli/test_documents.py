@@ -23,7 +23,10 @@ files:
 services:
   s: {exec_start: [/usr/bin/true]}
 """
-LATER = SPEC.replace("a\\n", "A\\n").replace("/etc/secret", "/etc/other") + "  t: {exec_start: [/usr/bin/true], enabled: false}\n"
+LATER = (
+    SPEC.replace("a\\n", "A\\n").replace("/etc/secret", "/etc/other")
+    + "  t: {exec_start: [/usr/bin/true], enabled: false}\n"
+)
 EVENTS = {
     *("version", "log", "diagnostic", "resource_drift", "planned_change", "change_summary"),
     *("apply_start", "apply_progress", "apply_complete", "apply_errored"),
@@ -35,7 +38,9 @@ def _schema() -> Draft202012Validator:
 
 
 def _stages(tree: Tree) -> dict[str, dict[str, Any]]:
-    """Plan documents of a first apply, of a clean host, of changes with drift, of a blocked and of a refused plan."""
+    """Plan documents of a first apply, of a clean host, of changes with drift, of a blocked and of a refused
+    plan.
+    """
     spec = tree.spec(SPEC)
     found = {"first": json.loads(tree.plan(spec, "--json").out)}
     tree.apply(spec)
@@ -53,8 +58,12 @@ def test_plans_are_as_their_schema_says(tree: Tree) -> None:
     """plan --json and drift --json print one document each that the published schema accepts."""
     schema, stages = _schema(), _stages(tree)
 
-    assert {name: [] for name in stages} == {name: [error.message for error in schema.iter_errors(data)] for name, data in stages.items()}
-    assert {"first": 5, "clean": 0, "changes": 4} == {name: len(stages[name]["resource_changes"]) for name in ("first", "clean", "changes")}
+    assert {name: [] for name in stages} == {
+        name: [error.message for error in schema.iter_errors(data)] for name, data in stages.items()
+    }
+    assert {"first": 5, "clean": 0, "changes": 4} == {
+        name: len(stages[name]["resource_changes"]) for name in ("first", "clean", "changes")
+    }
     assert ['files["/etc/a"]'] == [entry["address"] for entry in stages["drift"]["resource_drift"]]
     assert stages["blocked"]["errored"]
     assert stages["refused"]["errored"]
@@ -92,13 +101,17 @@ def test_a_stream_tells_failures(tree: Tree) -> None:
     errored = [event for event in events if event["type"] == "apply_errored"]
 
     assert 6 == done.code
-    assert [('files["/nowhere/a"]', "error")] == [(event["hook"]["resource"]["addr"], event["@level"]) for event in errored]
+    assert [('files["/nowhere/a"]', "error")] == [
+        (event["hook"]["resource"]["addr"], event["@level"]) for event in errored
+    ]
     assert 1 == events[-1]["changes"]["failed"]
 
 
 @pytest.mark.parametrize("text", ["", "grops: {}\n", 'files: {/etc/shadow: {content: x, mode: "0600"}}\n'])
 def test_a_stream_tells_why_there_is_none(tree: Tree, text: str) -> None:
-    """A spec that cannot be used makes a stream of diagnostics, each in one line, not another kind of document."""
+    """A spec that cannot be used makes a stream of diagnostics, each in one line, not another kind of
+    document.
+    """
     spec = tree.spec(text or "version: 1\n")
     done = tree.apply(spec, "--json")
     events = _events(done.out)
@@ -109,7 +122,9 @@ def test_a_stream_tells_why_there_is_none(tree: Tree, text: str) -> None:
 
 
 def test_a_saved_plan_shows_what_plan_printed(tree: Tree) -> None:
-    """plan --out saves, for its owner only, what `show` prints as `plan` did; saving changes neither output nor exit code."""
+    """plan --out saves, for its owner only, what `show` prints as `plan` did; saving changes neither output
+    nor exit code.
+    """
     for text in (SPEC, LATER, SPEC.replace("/etc/a", "/nowhere/a")):
         spec, file = tree.spec(text), tree.base / "plan.json"
         plain, saved = tree.plan(spec), tree.plan(spec, "--out", file)
@@ -121,7 +136,9 @@ def test_a_saved_plan_shows_what_plan_printed(tree: Tree) -> None:
         assert _but_time(json.loads(tree.plan(spec, "--json").out)) == _but_time(json.loads(file.read_text()))
         assert json.loads(file.read_text()) == json.loads(run("show", file, "--json").out)
         tree.apply(spec)
-    assert {"tree", "tree.reconciler", "host.yaml", "plan.json"} == {path.name for path in tree.base.iterdir()}
+    assert {"tree", "tree.reconciler", "host.yaml", "plan.json"} == {
+        path.name for path in tree.base.iterdir()
+    }
 
 
 def _but_time(data: dict[str, Any]) -> dict[str, Any]:
@@ -190,7 +207,9 @@ def test_no_key_of_a_saved_plan_can_be_missing(tree: Tree) -> None:
 
 
 def _without_one_key(node: Any) -> Any:
-    """All copies of a document that lack one key somewhere; of lists only the first two items are looked into."""
+    """All copies of a document that lack one key somewhere; of lists only the first two items are looked
+    into.
+    """
     if isinstance(node, dict):
         for key, value in node.items():
             yield {name: item for name, item in node.items() if name != key}
@@ -216,7 +235,12 @@ def test_past_runs(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "said"), [("3", "there is no run 3; the last one is 1"), ("0", "there is no run 0"), ("9" * 18, "there is no run 9999")]
+    ("number", "said"),
+    [
+        ("3", "there is no run 3; the last one is 1"),
+        ("0", "there is no run 0"),
+        ("9" * 18, "there is no run 9999"),
+    ],
 )
 def test_runs_that_were_not(tree: Tree, number: str, said: str) -> None:
     """A run that is not there is an error that names the last one."""

@@ -20,7 +20,9 @@ def _codes(tree: Tree, text: str) -> tuple[int, int, int, int]:
 
 
 def test_new_then_clean(tree: Tree) -> None:
-    """Something to create is 0 or 2; apply is 0 or 2 when it changed something, 0 when not; then everything is 0."""
+    """Something to create is 0 or 2; apply is 0 or 2 when it changed something, 0 when not; then everything
+    is 0.
+    """
     spec = tree.spec(TWO)
 
     assert (0, 2, 0, 0) == _codes(tree, TWO)
@@ -94,7 +96,9 @@ def test_what_exists_and_is_equal_needs_no_adoption(tree: Tree) -> None:
 
 
 def test_a_blocked_resource(tree: Tree) -> None:
-    """What cannot be done is an error of the plan (1); apply does the rest and ends with 6, and with 4 when nothing else was to do."""
+    """What cannot be done is an error of the plan (1); apply does the rest and ends with 6, and with 4 when
+    nothing else was to do.
+    """
     spec = tree.spec(BLOCKED)
     done = tree.plan(spec)
 

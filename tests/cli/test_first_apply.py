@@ -49,7 +49,9 @@ def test_a_first_apply_plans_once(root: Path, plans: mock.Mock) -> None:
 
 
 def test_a_secret_is_planned_again_with_the_key_of_the_host(root: Path, plans: mock.Mock) -> None:
-    """Digests of secrets are made with a key that the first apply makes: what the ledger has must be made with that one."""
+    """Digests of secrets are made with a key that the first apply makes: what the ledger has must be made
+    with that one.
+    """
     apply(root, SECRET)
     count = plans.call_count
 
@@ -58,7 +60,9 @@ def test_a_secret_is_planned_again_with_the_key_of_the_host(root: Path, plans: m
 
 
 def test_another_apply_meanwhile_is_not_overlooked(root: Path, plans: mock.Mock) -> None:
-    """If another apply was the first when the lock is had, its ledger counts: what it made is not made again."""
+    """If another apply was the first when the lock is had, its ledger counts: what
+    it made is not made again.
+    """
     locked, other = applying._locked, SPEC.replace("/etc/x", "/etc/y")
 
     def late(*args: object) -> object:

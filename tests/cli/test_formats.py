@@ -11,12 +11,18 @@ import pytest
 from tests.cli.command import Done, Tree, run
 
 SPEC = 'files:\n  /etc/a: {content: "a\\n", mode: "0644"}\n'
-BAD = 'files:\n  "/etc/a,b:c%d": {content: "a", mode: "0644", moode: x}\n  etc/b: {content: a, mode: "0644"}\n'
+BAD = (
+    'files:\n  "/etc/a,b:c%d": {content: "a", mode: "0644", moode: x}\n  etc/b: {content: a, mode: "0644"}\n'
+)
 
 
 def but_time(done: Done) -> Any:
     """A document without its time stamp."""
-    return {key: value for key, value in json.loads(done.out).items() if key not in ("timestamp", "document_digest")}
+    return {
+        key: value
+        for key, value in json.loads(done.out).items()
+        if key not in ("timestamp", "document_digest")
+    }
 
 
 def test_json_is_json(tree: Tree) -> None:
@@ -30,7 +36,12 @@ def test_json_is_json(tree: Tree) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [("plan", "--format", "markdown"), ("plan", "--format", "text"), ("validate", "--format", "github"), ("show", "--format", "markdown")],
+    [
+        ("plan", "--format", "markdown"),
+        ("plan", "--format", "text"),
+        ("validate", "--format", "github"),
+        ("show", "--format", "markdown"),
+    ],
 )
 def test_a_contradiction_is_told(command: tuple[str, ...], tree: Tree) -> None:
     """--json with another format is a slip, not a choice."""
@@ -51,7 +62,9 @@ def test_an_unknown_format_is_told(command: tuple[str, str], tree: Tree) -> None
 
 
 def test_the_comment_of_a_saved_plan(tree: Tree) -> None:
-    """`plan --out` saves what `show --format markdown` makes the same comment of; the marker has the digest that is approved."""
+    """`plan --out` saves what `show --format markdown` makes the same comment of; the marker has the digest
+    that is approved.
+    """
     spec, file = tree.spec(SPEC), tree.base / "plan.json"
     done = tree.plan(spec, "--format", "markdown", "--out", file)
     saved = json.loads(file.read_text())
@@ -84,7 +97,10 @@ def test_where_there_is_no_plan_the_comment_says_why(tree: Tree) -> None:
     done = tree.plan(tree.spec(BAD), "--format", "markdown")
 
     assert (1, "") == (done.code, done.err)
-    assert done.out.startswith("<!-- reconciler plan host=none digest=none -->\n\n## :x: Plan Failed\n\n## :x: Errors\n\n```\nerror: ")
+    assert done.out.startswith(
+        "<!-- reconciler plan host=none digest=none -->\n\n## :x: Plan Failed\n\n## :x:"
+        " Errors\n\n```\nerror: "
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,7 +110,10 @@ def test_where_there_is_no_plan_the_comment_says_why(tree: Tree) -> None:
             {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "o/r", "GITHUB_RUN_ID": "7"},
             "[CI run](https://github.com/o/r/actions/runs/7) · ",
         ),
-        ({"CI_JOB_URL": "https://gitlab.example.org/o/r/-/jobs/7"}, "[CI run](https://gitlab.example.org/o/r/-/jobs/7) · "),
+        (
+            {"CI_JOB_URL": "https://gitlab.example.org/o/r/-/jobs/7"},
+            "[CI run](https://gitlab.example.org/o/r/-/jobs/7) · ",
+        ),
         ({"CI_JOB_URL": "javascript:alert(1)"}, "CI run · "),
         ({"CI_JOB_URL": "https://x) [y](https://evil.example.org"}, "CI run · "),
         ({}, ""),
@@ -108,7 +127,9 @@ def test_the_run_is_linked(env: dict[str, str], link: str, tree: Tree) -> None:
 
 
 def test_annotations(tree: Tree) -> None:
-    """One line for each complaint, with its place; what would end a property or a line is escaped as GitHub wants it."""
+    """One line for each complaint, with its place; what would end a property or a line is escaped as GitHub
+    wants it.
+    """
     spec = tree.spec(BAD, "a,b:c%d.yaml")
     done = run("validate", spec, "--format", "github")
     lines = done.out.splitlines()
@@ -117,13 +138,20 @@ def test_annotations(tree: Tree) -> None:
 
     assert (1, "") == (done.code, done.err)
     assert [("error", "4", "48"), ("error", "5", "3")] == [(one[1], one[3], one[4]) for one in found if one]
-    assert [str(spec).replace("%", "%25").replace(",", "%2C").replace(":", "%3A")] * 2 == [one[2] for one in found if one]
+    assert [str(spec).replace("%", "%25").replace(",", "%2C").replace(":", "%3A")] * 2 == [
+        one[2] for one in found if one
+    ]
     assert len(found) == len(lines)
 
 
 def test_annotations_of_a_valid_spec(tree: Tree) -> None:
     """Warnings are annotations of their own kind, and success is told."""
-    done = run("validate", tree.spec("services:\n  s: {exec_start: [/usr/bin/true], environment: {API_TOKEN: x}}\n"), "--format", "github")
+    done = run(
+        "validate",
+        tree.spec("services:\n  s: {exec_start: [/usr/bin/true], environment: {API_TOKEN: x}}\n"),
+        "--format",
+        "github",
+    )
     lines = done.out.splitlines()
 
     assert (0, "") == (done.code, done.err)

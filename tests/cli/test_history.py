@@ -91,17 +91,23 @@ def test_history_wants_a_number(tree: Tree) -> None:
 
 def test_history_and_show_keep_what_only_a_rollback_needs_to_themselves(twice: Tree) -> None:
     """Documents of the ledger are in neither."""
-    for said in (do(twice, "show", "2", "--json").out, do(twice, "history", "--json").out, do(twice, "status", "--json").out):
+    for said in (
+        do(twice, "show", "2", "--json").out,
+        do(twice, "history", "--json").out,
+        do(twice, "status", "--json").out,
+    ):
         assert "ledger" not in json.loads(said)
         assert "pending" not in said or "last_run" in said
         assert '"before"' not in said
 
 
-# ---------------------------------------------------------------------------------------------------- rollback
+# --------------------------------------------------------------------------------------------------- rollback
 
 
 def test_rollback_shows_does_and_says_what_is_next(twice: Tree) -> None:
-    """The last run is undone: content, mode, what was removed and what was made; the text says what the spec will do."""
+    """The last run is undone: content, mode, what was removed and what was made; the text says what the spec
+    will do.
+    """
     done = rollback(twice)
 
     assert 0 == done.code, done.said
@@ -109,8 +115,14 @@ def test_rollback_shows_does_and_says_what_is_next(twice: Tree) -> None:
     assert "-two" in done.out
     assert "+one" in done.out
     assert "The spec still says otherwise" in done.out
-    assert ("one\n", 0o640) == (twice.path("/srv/a.conf").read_text(), twice.path("/srv/a.conf").stat().st_mode & 0o777)
-    assert ("b\n", 0o600) == (twice.path("/srv/b.conf").read_text(), twice.path("/srv/b.conf").stat().st_mode & 0o777)
+    assert ("one\n", 0o640) == (
+        twice.path("/srv/a.conf").read_text(),
+        twice.path("/srv/a.conf").stat().st_mode & 0o777,
+    )
+    assert ("b\n", 0o600) == (
+        twice.path("/srv/b.conf").read_text(),
+        twice.path("/srv/b.conf").stat().st_mode & 0o777,
+    )
     assert not twice.path("/srv/c.conf").exists()
     assert [2, None, None] == [row["undoes"] for row in runs(twice)]
     assert "undid run 2" in do(twice, "status").out
@@ -130,7 +142,9 @@ def test_without_a_yes_nothing_is_done(twice: Tree) -> None:
 
 
 def test_what_was_changed_since_is_refused_as_a_whole(twice: Tree) -> None:
-    """One file that is neither as before nor as the run left it stops all of it; --exclude leaves it, --overwrite gives it up."""
+    """One file that is neither as before nor as the run left it stops all of it; --exclude leaves it,
+    --overwrite gives it up.
+    """
     twice.put("/srv/a.conf", "by hand\n", 0o600)
     before = twice.manifest_but("lock")
     refused = rollback(twice)
@@ -159,15 +173,22 @@ def test_only_a_target_is_undone(twice: Tree) -> None:
     assert "two\n" == twice.path("/srv/a.conf").read_text()
     assert not twice.path("/srv/c.conf").exists()
     planned = json.loads(twice.plan(twice.spec(TWO), "--json").out)
-    assert [C] == [row["address"] for row in planned["resource_changes"] if row["change"]["actions"] != ["no-op"]]
+    assert [C] == [
+        row["address"] for row in planned["resource_changes"] if row["change"]["actions"] != ["no-op"]
+    ]
 
 
 def test_rollback_of_nothing(tree: Tree) -> None:
-    """Before the first apply, of a run that is not there, and of one that changed nothing: an error that says so."""
+    """Before the first apply, of a run that is not there, and of one that changed nothing: an error that says
+    so.
+    """
     assert (1, True) == ((done := rollback(tree)).code, "no apply here yet" in done.said)
     assert not tree.state.exists()
     tree.apply(tree.spec(ONE))
-    assert (1, True) == ((done := rollback(tree, "7")).code, "There is no run 7; the last one is 1" in done.said)
+    assert (1, True) == (
+        (done := rollback(tree, "7")).code,
+        "There is no run 7; the last one is 1" in done.said,
+    )
     tree.path("/srv/new").write_text("x\n")
     tree.path("/srv/new").chmod(0o600)
     tree.apply(tree.spec(ONE + '  /srv/new: {content: "x\\n", mode: "0600"}\n'))
@@ -216,7 +237,9 @@ def test_a_second_rollback_of_the_same_run_has_nothing_to_do(twice: Tree) -> Non
 def findings(tree: Tree, *arguments: object) -> dict[str, tuple[str, str | None]]:
     """What `doctor --json` finds: the check, what is wrong, what to type next."""
     data = json.loads(do(tree, "doctor", *arguments, "--json").out)
-    return {row["check"]: (row["what"], row["next"]) for row in data["findings"] if row["status"] == "finding"}
+    return {
+        row["check"]: (row["what"], row["next"]) for row in data["findings"] if row["status"] == "finding"
+    }
 
 
 def test_doctor_finds_nothing_wrong(twice: Tree) -> None:
@@ -253,17 +276,23 @@ def test_doctor_finds_what_is_wrong(twice: Tree) -> None:
 
 
 def test_doctor_names_the_package_of_a_missing_program(tmp_path: Path) -> None:
-    """On a live host each program that the spec's kinds call must be there; of one that is not, the apt line is told."""
+    """On a live host each program that the spec's kinds call must be there; of one that is not, the apt line
+    is told.
+    """
     spec = tmp_path / "host.yaml"
     spec.write_text("version: 1\nhost: h1\nusers:\n  alice: {sudo: [{run: [/usr/bin/true]}]}\n")
     patient = doctor.Patient(None, str(spec))
     with (
         mock.patch.object(doctor, "read_memory", return_value=Memory()),
-        mock.patch.object(installation, "find_program", lambda name: "" if name == "visudo" else f"/usr/sbin/{name}"),
+        mock.patch.object(
+            installation, "find_program", lambda name: "" if name == "visudo" else f"/usr/sbin/{name}"
+        ),
     ):
         found = list(doctor.QUESTIONS["programs"](patient))
 
-    assert [("visudo is missing, and the spec needs it", "apt-get install sudo")] == [(one.what, one.next) for one in found]
+    assert [("visudo is missing, and the spec needs it", "apt-get install sudo")] == [
+        (one.what, one.next) for one in found
+    ]
 
 
 def test_doctor_tells_of_an_interrupted_run(twice: Tree) -> None:

@@ -35,7 +35,10 @@ def clock() -> Iterator[mock.Mock]:
     """A time that stands still until it is set."""
     from reconciler.app import hold as holding
 
-    with mock.patch.object(hold_clock, "clock", return_value=TIME) as fake, mock.patch.object(holding, "clock", fake):
+    with (
+        mock.patch.object(hold_clock, "clock", return_value=TIME) as fake,
+        mock.patch.object(holding, "clock", fake),
+    ):
         yield fake
 
 
@@ -64,23 +67,35 @@ def later(clock: mock.Mock, seconds: int) -> None:
 
 
 def test_add_list_remove(tree: Tree, spec: Path) -> None:
-    """What was added is listed with who, until when and why, added again is replaced, and removed is gone; as text and as JSON."""
+    """What was added is listed with who, until when and why, added again is replaced, and removed is gone; as
+    text and as JSON.
+    """
     added = json.loads(hold(tree, "add", A, "--for", "1h", "--why", "first", "--json").out)
     again = hold(tree, "add", A, "--for", "8h", "--why", "a training run")
     listed, data = hold(tree, "list"), json.loads(hold(tree, "list", "--json").out)
     removed = hold(tree, "remove", A)
 
-    assert {"address": A, "why": "first", "since": TIME.now, "until": TIME.now + 3600} == {key: added[key] for key in added if key != "by"}
+    assert {"address": A, "why": "first", "since": TIME.now, "until": TIME.now + 3600} == {
+        key: added[key] for key in added if key != "by"
+    }
     assert WORDS in again.said
     assert ": first" in again.said
     assert f"{A}  held" in listed.out
     assert WORDS in listed.said
-    assert [(A, "a training run", TIME.now + 8 * 3600)] == [(row["address"], row["why"], row["until"]) for row in data]
-    assert (0, "Nothing is on hold.\n", []) == (removed.code, hold(tree, "list").out, json.loads(hold(tree, "list", "--json").out))
+    assert [(A, "a training run", TIME.now + 8 * 3600)] == [
+        (row["address"], row["why"], row["until"]) for row in data
+    ]
+    assert (0, "Nothing is on hold.\n", []) == (
+        removed.code,
+        hold(tree, "list").out,
+        json.loads(hold(tree, "list", "--json").out),
+    )
 
 
 def test_whatever_is_told_tells_it(tree: Tree, spec: Path) -> None:
-    """Text, JSON, Markdown, drift, status and explain name the hold while nothing is due, and what is not done because of it when it is."""
+    """Text, JSON, Markdown, drift, status and explain name the hold while nothing is due, and what is not
+    done because of it when it is.
+    """
     held(tree)
     root = ("--root", tree.root)
     told = [
@@ -101,7 +116,10 @@ def test_whatever_is_told_tells_it(tree: Tree, spec: Path) -> None:
     assert ([], False) == (quiet["resource_changes"], due["applyable"])
     assert (A, ["update"], None) == (entry["address"], entry["change"]["actions"], entry["blocked"])
     assert entry["held"].endswith(WORDS)
-    assert ({"held": 1, "change": 0}, []) == ({name: due["summary"][name] for name in ("held", "change")}, due["steps"])
+    assert ({"held": 1, "change": 0}, []) == (
+        {name: due["summary"][name] for name in ("held", "change")},
+        due["steps"],
+    )
     assert "Plan: 0 to add, 0 to change, 0 to destroy, 1 held." in tree.plan(spec).out
     assert "not done: held" in tree.plan(spec).said
     assert "Not done because of that (1)" in tree.plan(spec, "--format", "markdown").out
@@ -109,10 +127,17 @@ def test_whatever_is_told_tells_it(tree: Tree, spec: Path) -> None:
 
 
 def test_the_short_way_does_not_hide_it(tree: Tree, spec: Path) -> None:
-    """After an apply with a hold in force, and after the hold was made, a plan goes the long way; it does not before, and not for ever."""
+    """After an apply with a hold in force, and after the hold was made, a plan goes the long way; it does not
+    before, and not for ever.
+    """
 
     def short() -> bool:
-        return noop_fast_path.settled_plan(SpecChoice(str(spec), root=str(tree.root)), PlanOptions(str(tree.root))) is not None
+        return (
+            noop_fast_path.settled_plan(
+                SpecChoice(str(spec), root=str(tree.root)), PlanOptions(str(tree.root))
+            )
+            is not None
+        )
 
     before = short()
     held(tree)
@@ -127,7 +152,9 @@ def test_the_short_way_does_not_hide_it(tree: Tree, spec: Path) -> None:
 
 
 def test_apply_leaves_it_alone_and_exits_as_ever(tree: Tree, spec: Path) -> None:
-    """What is held is reported, not an error: exit code 0, 2 only for what was changed beside it; and done after it was removed."""
+    """What is held is reported, not an error: exit code 0, 2 only for what was changed beside it; and done
+    after it was removed.
+    """
     held(tree)
     tree.path("/etc/a").write_text("by hand\n")
     nothing = tree.apply(spec, "--detailed-exitcode")
@@ -143,13 +170,21 @@ def test_apply_leaves_it_alone_and_exits_as_ever(tree: Tree, spec: Path) -> None
     assert "Held, not done:" in done.out
     assert "1 applied, 1 held" in ran
     assert [(A, "info", "held")] == [
-        (event["hook"]["resource"]["addr"], event["@level"], event["hook"]["status"]) for event in events if event["type"] == "apply_held"
+        (event["hook"]["resource"]["addr"], event["@level"], event["hook"]["status"])
+        for event in events
+        if event["type"] == "apply_held"
     ]
-    assert (0, "two\n", "two\n") == (after.code, tree.path("/etc/a").read_text(), tree.path("/etc/b").read_text())
+    assert (0, "two\n", "two\n") == (
+        after.code,
+        tree.path("/etc/a").read_text(),
+        tree.path("/etc/b").read_text(),
+    )
 
 
 def test_it_ends_by_itself(tree: Tree, spec: Path, clock: mock.Mock) -> None:
-    """When its time is over no plan speaks of it, the next apply does what was due and clears it away, and writes nothing the next time."""
+    """When its time is over no plan speaks of it, the next apply does what was due and clears it away, and
+    writes nothing the next time.
+    """
     held(tree)
     tree.spec(SPEC.replace("one", "two"))
     tree.apply(spec)
@@ -165,7 +200,9 @@ def test_it_ends_by_itself(tree: Tree, spec: Path, clock: mock.Mock) -> None:
     assert ("Nothing is on hold.\n", before) == (listed, manifest(tree.state / "state.db"))
 
 
-def test_an_ended_one_is_cleared_when_nothing_else_is_to_be_done(tree: Tree, spec: Path, clock: mock.Mock) -> None:
+def test_an_ended_one_is_cleared_when_nothing_else_is_to_be_done(
+    tree: Tree, spec: Path, clock: mock.Mock
+) -> None:
     """It does not lie in the state for ever; the same apply makes the short way answer again."""
     held(tree)
     later(clock, 9 * 3600)
@@ -188,7 +225,9 @@ def test_a_wrong_clock_does_not_end_it(tree: Tree, spec: Path, clock: mock.Mock)
 
 
 def test_a_hold_takes_nothing_from_a_protection(tree: Tree) -> None:
-    """A protected resource that left the spec: held it is not refused and not removed; when the hold has ended it is refused again."""
+    """A protected resource that left the spec: held it is not refused and not removed; when the hold has
+    ended it is refused again.
+    """
     spec = tree.spec(SPEC.replace('/etc/a: {content: "one\\n"', '/etc/a: {protect: true, content: "one\\n"'))
     tree.apply(spec)
     tree.spec(SPEC.replace('  /etc/a: {content: "one\\n", mode: "0644"}\n', ""))
@@ -203,8 +242,16 @@ def test_a_hold_takes_nothing_from_a_protection(tree: Tree) -> None:
 
 WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
     "not an address": (("what?", "--for", "8h", "--why", "x"), 64, "is not an address"),
-    "nobody knows it": (('files["/etc/aa"]', "--for", "8h", "--why", "x"), 1, 'Did you mean `files["/etc/a"]`?'),
-    "no such part": (("services.s/none", "--for", "8h", "--why", "x"), 1, "neither in the spec nor among what was applied"),
+    "nobody knows it": (
+        ('files["/etc/aa"]', "--for", "8h", "--why", "x"),
+        1,
+        'Did you mean `files["/etc/a"]`?',
+    ),
+    "no such part": (
+        ("services.s/none", "--for", "8h", "--why", "x"),
+        1,
+        "neither in the spec nor among what was applied",
+    ),
     "no such kind": (("servces.s", "--for", "8h", "--why", "x"), 1, "Did you mean `services.s`?"),
     "for ever": ((A, "--for", "infinity", "--why", "x"), 64, "from 1s to 30d"),
     "too long": ((A, "--for", "31d", "--why", "x"), 64, "from 1s to 30d"),
@@ -234,7 +281,9 @@ def test_what_cannot_be_held(name: str, tree: Tree, spec: Path) -> None:
 
 
 def test_an_unknown_address_makes_no_state(tree: Tree) -> None:
-    """Where nothing was applied yet, a mistake leaves nothing behind; what is declared can be held before its first apply."""
+    """Where nothing was applied yet, a mistake leaves nothing behind; what is declared can be held before its
+    first apply.
+    """
     spec = tree.spec(SPEC)
     wrong = hold(tree, "add", "services.x", spec, "--for", "1h", "--why", "x")
     made = tree.state.exists()
@@ -267,7 +316,9 @@ def test_removing_what_is_not_held(tree: Tree, spec: Path) -> None:
 
 
 def test_a_hold_waits_for_an_apply(tree: Tree, spec: Path) -> None:
-    """It is written under the lock: while an apply runs it is refused with exit code 75, and listing works."""
+    """It is written under the lock: while an apply runs it is refused with exit code
+    75, and listing works.
+    """
     with Lock(str(tree.state)):
         done = hold(tree, "add", A, "--for", "1h", "--why", "x")
         listed = hold(tree, "list")
@@ -278,7 +329,9 @@ def test_a_hold_waits_for_an_apply(tree: Tree, spec: Path) -> None:
 
 @pytest.mark.parametrize("harm", ["witness", "key", "state.db"])
 def test_a_state_that_cannot_be_trusted(tree: Tree, spec: Path, harm: str) -> None:
-    """Nothing is added to it, and it is said how to go on; a hold that was in it holds through the apply that begins a new one."""
+    """Nothing is added to it, and it is said how to go on; a hold that was in it holds through the apply that
+    begins a new one.
+    """
     held(tree)
     (tree.state / harm).unlink()
     tree.spec(SPEC.replace("one", "two"))
@@ -288,7 +341,11 @@ def test_a_state_that_cannot_be_trusted(tree: Tree, spec: Path, harm: str) -> No
     again = hold(tree, "list")
 
     assert (1, True) == (added.code, "apply --exclude" in added.said)
-    assert (0, "two\n", "two\n" if lost else "one\n") == (done.code, tree.path("/etc/b").read_text(), tree.path("/etc/a").read_text())
+    assert (0, "two\n", "two\n" if lost else "one\n") == (
+        done.code,
+        tree.path("/etc/b").read_text(),
+        tree.path("/etc/a").read_text(),
+    )
     assert (0, lost) == (again.code, again.out == "Nothing is on hold.\n")
     hold(tree, "remove", A)
     assert (0, "two\n") == (tree.apply(spec).code, tree.path("/etc/a").read_text())
@@ -303,7 +360,11 @@ def test_a_rollback_does_not_touch_it(tree: Tree, spec: Path) -> None:
     rest = run("rollback", "--root", tree.root, "--auto-approve", "--exclude", A)
 
     assert (3, True, True) == (refused.code, WORDS in refused.said, "hold remove" in refused.said)
-    assert (0, "two\n", "one\n") == (rest.code, tree.path("/etc/a").read_text(), tree.path("/etc/b").read_text())
+    assert (0, "two\n", "one\n") == (
+        rest.code,
+        tree.path("/etc/a").read_text(),
+        tree.path("/etc/b").read_text(),
+    )
 
 
 def test_a_snapshot_says_the_same(tree: Tree, spec: Path) -> None:
@@ -312,7 +373,10 @@ def test_a_snapshot_says_the_same(tree: Tree, spec: Path) -> None:
     tree.spec(SPEC.replace("one", "two"))
     taken = tree.base / "snapshot.json"
     assert 0 == run("snapshot", "--root", tree.root, "--out", taken).code
-    here, there = (json.loads(run("plan", spec, *where, "--json").out) for where in (("--root", tree.root), ("--snapshot", taken)))
+    here, there = (
+        json.loads(run("plan", spec, *where, "--json").out)
+        for where in (("--root", tree.root), ("--snapshot", taken))
+    )
 
     assert here["holds"] == there["holds"] != []
     assert [(row["address"], row["held"]) for row in here["resource_changes"]] == [

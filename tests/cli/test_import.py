@@ -17,25 +17,37 @@ from tests.cli.command import run
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE/IKyauy0fShoxO++NYFzKj58vMbC77MgYsCBcKBe64"
 FILES = {
     "etc/hostname": "imp\n",
-    "etc/passwd": "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n"
-    "log:x:900:900::/nonexistent:/usr/sbin/nologin\nalice:x:1000:1000:Alice:/home/alice:/bin/bash\n"
-    "bob:x:1001:27::/srv/bob:/bin/sh\ncarol:x:1002:1002::/home/carol:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-    "etc/group": "root:x:0:\ndaemon:x:1:\nsudo:x:27:alice\nadm:x:4:alice\nlog:x:900:\nalice:x:1000:\ncarol:x:1002:\n",
-    "etc/shadow": "root:*:::::::\nlog:!:::::::\nalice:!:19000:0:99999:7:::\nbob:!:19000:0:99999:7::21929:\ncarol:!:::::::\n",
+    "etc/passwd": (
+        "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n"
+        "log:x:900:900::/nonexistent:/usr/sbin/nologin\nalice:x:1000:1000:Alice:/home/alice:/bin/bash\n"
+        "bob:x:1001:27::/srv/bob:/bin/sh\ncarol:x:1002:1002::/home/carol:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    ),
+    "etc/group": (
+        "root:x:0:\ndaemon:x:1:\nsudo:x:27:alice\nadm:x:4:alice\nlog:x:900:\nalice:x:1000:\ncarol:x:1002:\n"
+    ),
+    "etc/shadow": (
+        "root:*:::::::\nlog:!:::::::\nalice:!:19000:0:99999:7:::\nbob:!:19000:0:99999:7::21929:\ncarol:!:::::::\n"
+    ),
     "etc/gshadow": "root:*::\nsudo:*::alice\nadm:*::alice\nlog:!::\nalice:!::\ncarol:!::\n",
     "etc/subuid": "alice:100000:65536\nbob:165536:65536\n",
     "etc/subgid": "alice:100000:65536\nbob:165536:65536\n",
-    "etc/systemd/system/web.service": "# by hand\n[Unit]\nDescription=Web 100%%\nAfter=network.target a.service\n\n[Service]\n"
-    'ExecStart=/opt/web --port 80\nEnvironment=A=1\nEnvironment="B=x y"\nUser=alice\nLimitNOFILE=1024\nPrivateTmp=yes\nNice=5\n'
-    "\n[Install]\nWantedBy=multi-user.target\n",
+    "etc/systemd/system/web.service": (
+        "# by hand\n[Unit]\nDescription=Web 100%%\nAfter=network.target"
+        ' a.service\n\n[Service]\nExecStart=/opt/web --port 80\nEnvironment=A=1\nEnvironment="B=x'
+        ' y"\nUser=alice\nLimitNOFILE=1024\nPrivateTmp=yes\nNice=5\n\n[Install]\nWantedBy=multi-user.target\n'
+    ),
     "etc/systemd/system/job.service": '[Service]\nType=oneshot\nExecStart=/bin/sh -c "echo a; b"\n',
     "etc/systemd/system/strange.service": "[Service]\nExecStart=/opt/x\nUser=%i\n",
     "etc/systemd/system/two.service": "[Service]\nExecStart=/opt/x\nEnvironment=A=1 B=2\n",
     "etc/systemd/system/job.timer": "[Timer]\nOnCalendar=daily\n",
     "etc/systemd/system/of-a-package.service": "[Service]\nExecStart=/opt/x\n",
-    "etc/logrotate.d/web": "/var/log/web/*.log {\n daily\n rotate 7\n nocompress\n missingok\n create 0640 root root\n"
-    " postrotate\n /usr/bin/systemctl reload web\n endscript\n}\n",
-    "etc/logrotate.d/shell": "/var/log/y {\n weekly\n postrotate\n systemctl reload y > /dev/null\n endscript\n}\n",
+    "etc/logrotate.d/web": (
+        "/var/log/web/*.log {\n daily\n rotate 7\n nocompress\n missingok\n create 0640 root root\n"
+        " postrotate\n /usr/bin/systemctl reload web\n endscript\n}\n"
+    ),
+    "etc/logrotate.d/shell": (
+        "/var/log/y {\n weekly\n postrotate\n systemctl reload y > /dev/null\n endscript\n}\n"
+    ),
     "etc/logrotate.d/apt": "/var/log/apt {\n weekly\n}\n",
     "var/lib/dpkg/info/apt.list": "/etc/logrotate.d/apt\n/etc\n/etc/systemd/system/of-a-package.service\n",
     "home/alice/.ssh/authorized_keys": f'# mine\nfrom="10.0.0.0/8" {KEY} alice@laptop\nrubbish\n',
@@ -67,12 +79,20 @@ def _owned(tree: Path) -> None:
 
     if os.geteuid():
         pytest.skip("needs root for the owners of homes")
-    for path, number in (("home/alice", 1000), ("home/alice/.ssh", 1000), ("home/alice/.ssh/authorized_keys", 1000), ("srv/bob", 1001)):
+    for path, number in (
+        ("home/alice", 1000),
+        ("home/alice/.ssh", 1000),
+        ("home/alice/.ssh/authorized_keys", 1000),
+        ("srv/bob", 1001),
+    ):
         os.chown(tree / path, number, 27 if number == 1001 else number)
 
 
 def _facts(tree: Path) -> dict[str, Any]:
-    return {str(path): (path.lstat().st_ino, path.lstat().st_mtime_ns, path.lstat().st_mode) for path in sorted(tree.rglob("*"))}
+    return {
+        str(path): (path.lstat().st_ino, path.lstat().st_mtime_ns, path.lstat().st_mode)
+        for path in sorted(tree.rglob("*"))
+    }
 
 
 def _imported(tree: Path, *arguments: str) -> tuple[dict[str, Any], str]:
@@ -82,7 +102,9 @@ def _imported(tree: Path, *arguments: str) -> tuple[dict[str, Any], str]:
 
 
 def test_a_spec_whose_plan_is_empty(tree: Path, tmp_path: Path) -> None:
-    """What is imported is as declared: the plan is empty, an apply records it and touches nothing, and the next plan is empty too."""
+    """What is imported is as declared: the plan is empty, an apply records it and touches nothing, and the
+    next plan is empty too.
+    """
     _owned(tree)
     before, spec = _facts(tree), tmp_path / "host.yaml"
     done = run("import", "--root", tree, "--out", spec)
@@ -94,7 +116,12 @@ def test_a_spec_whose_plan_is_empty(tree: Path, tmp_path: Path) -> None:
     plans = []
     for _ in range(2):
         plan = json.loads(run("plan", spec, "--root", tree, "--json").out)
-        plans.append(([row["address"] for row in plan["resource_changes"] if row["change"]["actions"] != ["no-op"]], plan["complete"]))
+        plans.append(
+            (
+                [row["address"] for row in plan["resource_changes"] if row["change"]["actions"] != ["no-op"]],
+                plan["complete"],
+            )
+        )
         assert 0 == run("apply", spec, "--root", tree, "--auto-approve").code
 
     assert [([], True), ([], True)] == plans
@@ -102,14 +129,22 @@ def test_a_spec_whose_plan_is_empty(tree: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_imported(tree: Path) -> None:
-    """Accounts of people, keys, units and policies of the administrator, each with what is said of it and nothing of ours."""
+    """Accounts of people, keys, units and policies of the administrator, each with what is said of it and
+    nothing of ours.
+    """
     _owned(tree)
     spec, _ = _imported(tree)
 
     assert {"version": 1, "host": "imp"} == {key: spec[key] for key in ("version", "host")}
     assert spec["users"] == {
         "alice": {"uid": 1000, "comment": "Alice", "groups": ["adm", "sudo"], "shell": "/bin/bash"},
-        "bob": {"uid": 1001, "group": "sudo", "shell": "/bin/sh", "home": "/srv/bob", "expires": "2030-01-15"},
+        "bob": {
+            "uid": 1001,
+            "group": "sudo",
+            "shell": "/bin/sh",
+            "home": "/srv/bob",
+            "expires": "2030-01-15",
+        },
     }
     assert {"alice": [f'from="10.0.0.0/8" {KEY} alice@laptop']} == spec["ssh_keys"]
     assert spec["services"]["web"] == {
@@ -139,7 +174,10 @@ def test_what_is_left_out_is_told(tree: Path) -> None:
 
     assert "users.carol: missing is ['subuid', 'subgid']" in told
     assert "services.strange: Service.User has a specifier" in told
-    assert "services.job: job.timer starts it: an apply would stop it while it runs, or run it off schedule" in told
+    assert (
+        "services.job: job.timer starts it: an apply would stop it while it runs, or run it off schedule"
+        in told
+    )
     assert 'services["job.timer"]: timer units are not imported' in told
     assert "logrotate.shell: `postrotate` is a shell script" in told
     assert "ssh_keys.alice, in part: line 3" in told
@@ -166,7 +204,9 @@ def test_bad_requests(tree: Path, tmp_path: Path) -> None:
 
     assert 64 == run("import", "files", "--root", tree).code
     assert "choose from users" in run("import", "files", "--root", tree).said
-    assert "exists already" in run("import", "logrotate", "--root", tree, "--out", tmp_path / "there.yaml").said
+    assert (
+        "exists already" in run("import", "logrotate", "--root", tree, "--out", tmp_path / "there.yaml").said
+    )
     assert "mine\n" == (tmp_path / "there.yaml").read_text()
     assert 1 == run("import", "--root", tmp_path / "no").code
 
@@ -189,7 +229,9 @@ def _told(text: str) -> dict[str, str]:
 
 
 def test_hard_spellings(tree: Path, tmp_path: Path) -> None:
-    """Units as people and packages write them are imported with an empty plan, or left out alone with the reason."""
+    """Units as people and packages write them are imported with an empty plan, or left out alone with the
+    reason.
+    """
     for name, text in hard_units.TAKEN.items():
         _unit(tree, f"{name}.service", text, enabled=True)
     for name, (text, _) in hard_units.LEFT_OUT.items():
@@ -199,7 +241,9 @@ def test_hard_spellings(tree: Path, tmp_path: Path) -> None:
     spec.write_text(text)
     told = _told(text)
 
-    assert {} == {name: told.get(f"services.{name}") for name in hard_units.TAKEN if f"services.{name}" in told}
+    assert {} == {
+        name: told.get(f"services.{name}") for name in hard_units.TAKEN if f"services.{name}" in told
+    }
     assert {} == {
         name: told.get(f"services.{name}")
         for name, (_, why) in hard_units.LEFT_OUT.items()
@@ -209,7 +253,9 @@ def test_hard_spellings(tree: Path, tmp_path: Path) -> None:
     for _ in range(2):
         plan = json.loads(run("plan", spec, "--root", tree, "--json").out)
 
-        assert [] == [row["address"] for row in plan["resource_changes"] if row["change"]["actions"] != ["no-op"]]
+        assert [] == [
+            row["address"] for row in plan["resource_changes"] if row["change"]["actions"] != ["no-op"]
+        ]
         assert 0 == run("apply", spec, "--root", tree, "--auto-approve").code
 
     assert before == _facts(tree)
@@ -218,12 +264,27 @@ def test_hard_spellings(tree: Path, tmp_path: Path) -> None:
 SLEEP = "[Service]\nExecStart=/usr/bin/sleep infinity\n"
 STARTED = {
     "a timer": ("x.timer", "[Timer]\nOnCalendar=daily\n", SLEEP, "x.timer starts it"),
-    "a timer with another name": ("y.timer", "[Timer]\nOnCalendar=daily\nUnit=x.service\n", SLEEP, "y.timer starts it"),
+    "a timer with another name": (
+        "y.timer",
+        "[Timer]\nOnCalendar=daily\nUnit=x.service\n",
+        SLEEP,
+        "y.timer starts it",
+    ),
     "a socket": ("x.socket", "[Socket]\nListenStream=1234\n", SLEEP, "x.socket starts it"),
-    "a socket with another name": ("y.socket", "[Socket]\nListenStream=1\nService=x.service\n", SLEEP, "y.socket starts it"),
+    "a socket with another name": (
+        "y.socket",
+        "[Socket]\nListenStream=1\nService=x.service\n",
+        SLEEP,
+        "y.socket starts it",
+    ),
     "a socket that it names": ("y.target", "[Unit]\n", f"{SLEEP}Sockets=y.socket\n", "y.socket starts it"),
     "a path": ("x.path", "[Path]\nPathExists=/x\n", SLEEP, "x.path starts it"),
-    "an alias": ("y.timer", "[Timer]\nOnCalendar=daily\n", f"{SLEEP}[Install]\nAlias=y.service\n", "y.timer starts it"),
+    "an alias": (
+        "y.timer",
+        "[Timer]\nOnCalendar=daily\n",
+        f"{SLEEP}[Install]\nAlias=y.service\n",
+        "y.timer starts it",
+    ),
     "a failure": (
         "y.service",
         f"[Unit]\nOnFailure=x.service\n{SLEEP}",
@@ -236,22 +297,35 @@ STARTED = {
 @pytest.mark.parametrize("by", STARTED)
 @pytest.mark.parametrize("enabled", [False, True])
 def test_what_something_else_starts(by: str, enabled: bool, tree: Path) -> None:
-    """A service that a unit of another type starts is left out, enabled or not, with the name of what starts it."""
+    """A service that a unit of another type starts is left out, enabled or not, with the name of what starts
+    it.
+    """
     other, text, service, why = STARTED[by]
     _unit(tree, other, text)
-    _unit(tree, "x.service", service + "\n[Install]\nWantedBy=multi-user.target\n", enabled=enabled and by != "a failure")
+    _unit(
+        tree,
+        "x.service",
+        service + "\n[Install]\nWantedBy=multi-user.target\n",
+        enabled=enabled and by != "a failure",
+    )
     _, said = _imported(tree, "services")
 
     assert why in _told(said).get("services.x", said)
 
 
 def test_drop_ins_and_bus_names_and_rules_start_services(tree: Path) -> None:
-    """What starts a service may stand in a drop-in of a package's timer, in a bus name's file or in a udev rule."""
+    """What starts a service may stand in a drop-in of a package's timer, in a bus name's file or in a udev
+    rule.
+    """
     for path, text in {
         "usr/lib/systemd/system/far.timer": "[Timer]\nOnCalendar=daily\n",
         "etc/systemd/system/far.timer.d/x.conf": "[Timer]\nUnit=one.service\n",
-        "usr/share/dbus-1/system-services/org.x.service": "[D-BUS Service]\nName=org.x\nExec=/bin/false\nSystemdService=two-bus.service\n",
-        "usr/lib/udev/rules.d/9.rules": 'ACTION=="add", TAG+="systemd", ENV{SYSTEMD_WANTS}+="three.service"\n',
+        "usr/share/dbus-1/system-services/org.x.service": (
+            "[D-BUS Service]\nName=org.x\nExec=/bin/false\nSystemdService=two-bus.service\n"
+        ),
+        "usr/lib/udev/rules.d/9.rules": (
+            'ACTION=="add", TAG+="systemd", ENV{SYSTEMD_WANTS}+="three.service"\n'
+        ),
     }.items():
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         (tree / path).write_text(text)
@@ -267,8 +341,15 @@ def test_drop_ins_and_bus_names_and_rules_start_services(tree: Path) -> None:
 
 
 def test_conditions_of_a_tree_are_not_known(tree: Path) -> None:
-    """Whether a condition holds nobody knows without the running host; what is not enabled does not run there."""
-    _unit(tree, "gpu.service", f"[Unit]\nConditionPathExists=/dev/gpu\n{SLEEP}[Install]\nWantedBy=multi-user.target\n", enabled=True)
+    """Whether a condition holds nobody knows without the running host; what is not enabled does not run
+    there.
+    """
+    _unit(
+        tree,
+        "gpu.service",
+        f"[Unit]\nConditionPathExists=/dev/gpu\n{SLEEP}[Install]\nWantedBy=multi-user.target\n",
+        enabled=True,
+    )
     _unit(tree, "off.service", SLEEP)
     spec, text = _imported(tree, "services")
 
@@ -277,7 +358,9 @@ def test_conditions_of_a_tree_are_not_known(tree: Path) -> None:
 
 
 def test_what_is_not_looked_at_is_named(tree: Path) -> None:
-    """Sudo rules, cron files, crontabs, groups, drop-ins, masks and links are counted by name; what packages brought is not."""
+    """Sudo rules, cron files, crontabs, groups, drop-ins, masks and links are counted by name; what packages
+    brought is not.
+    """
     for path, text in {
         "etc/sudoers.d/ops": "x\n",
         "etc/sudoers.d/apt": "x\n",
@@ -336,13 +419,19 @@ def test_a_kind_that_cannot_be_read_is_left_out_alone(tree: Path) -> None:
 
 
 def test_one_that_spoils_the_whole_is_left_out_alone(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a resource makes the spec as a whole unreadable, it is found and left out; the others are imported."""
+    """Where a resource makes the spec as a whole unreadable, it is found and left out; the others are
+    imported.
+    """
     from reconciler.app import import_
 
     judge = import_._judge
 
     def refusing(text: str, root: str | None) -> Any:
-        return ({}, [error("the spec cannot be read", "for a test")]) if "\n  web:" in text.partition("# Not")[0] else judge(text, root)
+        return (
+            ({}, [error("the spec cannot be read", "for a test")])
+            if "\n  web:" in text.partition("# Not")[0]
+            else judge(text, root)
+        )
 
     monkeypatch.setattr(import_, "_judge", refusing)
     imported = import_.import_host(["services"], system=False, root=str(tree))
@@ -367,7 +456,9 @@ SECRET = "c4n4ry-of-the-import"
     ],
 )
 def test_a_secret_is_not_imported(unit: str, tree: Path) -> None:
-    """A unit with a secret in the open is left out with the reason, and neither the spec nor what is said shows it."""
+    """A unit with a secret in the open is left out with the reason, and neither the spec nor what is said
+    shows it.
+    """
     (tree / "etc/systemd/system/leak.service").write_text(f"[Service]\nType=exec\n{unit}")
     done = run("import", "services", "--root", tree)
 

@@ -29,7 +29,9 @@ def tree(tmp_path: Path) -> Path:
 
 def install(root: Path, *options: str) -> int:
     """Run it; the exit code."""
-    return run(["install", str(root / "etc/reconciler/host.yaml"), "--root", str(root), "--auto-approve", *options])
+    return run(
+        ["install", str(root / "etc/reconciler/host.yaml"), "--root", str(root), "--auto-approve", *options]
+    )
 
 
 def written(root: Path) -> set[str]:
@@ -37,13 +39,18 @@ def written(root: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*reconcile*") if not path.is_dir()}
 
 
-def test_units_in_an_image_name_the_spec_as_the_host_will(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_units_in_an_image_name_the_spec_as_the_host_will(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The path in the unit is that below the root; the timers are enabled by their links."""
     code = install(tree)
     unit = (tree / "etc/systemd/system/reconciler-apply.service").read_text()
 
     assert 0 == code, capsys.readouterr()
-    assert "ExecStart=/usr/local/bin/reconciler apply /etc/reconciler/host.yaml --auto-approve --report\n" in unit
+    assert (
+        "ExecStart=/usr/local/bin/reconciler apply /etc/reconciler/host.yaml --auto-approve --report\n"
+        in unit
+    )
     assert "/etc/systemd/system/reconciler-apply.timer" == str(
         (tree / "etc/systemd/system/timers.target.wants/reconciler-apply.timer").readlink()
     )
@@ -72,7 +79,9 @@ def test_removing_leaves_nothing_behind(tree: Path, capsys: pytest.CaptureFixtur
         (("--delay", "often"), "often"),
     ],
 )
-def test_what_cannot_be_installed_is_refused(tree: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], words: str) -> None:
+def test_what_cannot_be_installed_is_refused(
+    tree: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], words: str
+) -> None:
     """Each mistake is named with its remedy, and nothing is written."""
     before = written(tree)
     code = install(tree, *options)
@@ -95,7 +104,12 @@ def test_an_unreadable_spec_installs_nothing(tree: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize("unit", OUR_UNITS)
 @pytest.mark.parametrize(
     "form",
-    ["/etc/systemd/system/{}.service", "/etc/systemd/system/{}.timer.d/x.conf", "/etc/systemd/system/{}.service.d", "/etc/cron.d/{}"],
+    [
+        "/etc/systemd/system/{}.service",
+        "/etc/systemd/system/{}.timer.d/x.conf",
+        "/etc/systemd/system/{}.service.d",
+        "/etc/cron.d/{}",
+    ],
 )
 def test_no_spec_can_reach_our_units(unit: str, form: str) -> None:
     """Not their files, not the drop-ins that would take them out of action."""
@@ -109,8 +123,12 @@ def test_no_spec_can_reach_what_they_go_by() -> None:
     assert reason(PATH, "")
 
 
-def test_a_place_that_others_write_is_not_applied_from(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever can write the spec, a directory above it or its repository would be root: who is told, and nothing is installed."""
+def test_a_place_that_others_write_is_not_applied_from(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever can write the spec, a directory above it or its repository would be root: who is told, and
+    nothing is installed.
+    """
     spec, git = tree / "etc/reconciler/host.yaml", tree / "etc/reconciler/.git"
     spec.chmod(0o666)
     assert 1 == install(tree)
@@ -119,7 +137,11 @@ def test_a_place_that_others_write_is_not_applied_from(tree: Path, capsys: pytes
     )
 
     spec.chmod(0o644)
-    for words in (("init", "-q", "-b", "main"), ("add", "host.yaml"), ("-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x")):
+    for words in (
+        ("init", "-q", "-b", "main"),
+        ("add", "host.yaml"),
+        ("-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x"),
+    ):
         subprocess.run(["git", *words], cwd=spec.parent, check=True)
     git.chmod(0o777)
     assert 0 == install(tree), capsys.readouterr()

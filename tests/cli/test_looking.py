@@ -50,14 +50,21 @@ def status(tree: Tree, spec: Path, *options: object) -> Any:
 
 
 def test_status_before_the_first_apply(tree: Tree) -> None:
-    """Nothing is managed, nothing was applied, everything is to do; and nothing is made, not even our state."""
+    """Nothing is managed, nothing was applied, everything is to do; and nothing is
+    made, not even our state.
+    """
     spec = tree.spec(SPEC)
     before = tree.manifest()
     said = look(tree, "status", spec)
 
     assert 0 == said.code
-    assert said.out.startswith("Host h1: 0 objects under management\n  last apply  never\n  to do       4 changes\n    +  groups.ml\n")
-    assert said.out.endswith("Next: reconciler plan to see it, reconciler apply to do it. ! was changed outside of the spec.\n")
+    assert said.out.startswith(
+        "Host h1: 0 objects under management\n  last apply  never\n  to do       4 changes\n    + "
+        " groups.ml\n"
+    )
+    assert said.out.endswith(
+        "Next: reconciler plan to see it, reconciler apply to do it. ! was changed outside of the spec.\n"
+    )
     assert 2 == look(tree, "status", spec, "--detailed-exitcode").code
     assert before == tree.manifest()
 
@@ -69,10 +76,13 @@ def test_status_of_a_converged_host(tree: Tree) -> None:
     said, found = look(tree, "status", spec), status(tree, spec)
 
     assert re.fullmatch(
-        r"Host h1: 4 objects under management\n  last apply  run 1, applied, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n\nNothing to do\.\n",
+        r"Host h1: 4 objects under management\n  last apply  run 1, applied, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+        r" UTC\n\nNothing to do\.\n",
         said.out,
     )
-    assert (True, True, 4, [], []) == tuple(found[key] for key in ("healthy", "complete", "managed", "pending", "owed"))
+    assert (True, True, 4, [], []) == tuple(
+        found[key] for key in ("healthy", "complete", "managed", "pending", "owed")
+    )
     assert (1, "applied") == (found["last_run"]["run"], found["last_run"]["status"])
     assert 0 == look(tree, "status", spec, "--detailed-exitcode").code
 
@@ -86,7 +96,9 @@ def test_status_tells_drift_from_intent(tree: Tree) -> None:
 
     assert f"  to do       2 changes\n    ~! {CONF}\n    ~  services.api\n" in said.out
     assert [CONF] == found["drift"]
-    assert [("update", "drift"), ("update", "spec_changed")] == [(row["change"], row["origin"]) for row in found["pending"]]
+    assert [("update", "drift"), ("update", "spec_changed")] == [
+        (row["change"], row["origin"]) for row in found["pending"]
+    ]
     assert not found["healthy"]
 
 
@@ -100,7 +112,9 @@ def test_status_of_what_left_the_spec(tree: Tree) -> None:
 
 
 def test_status_names_problems(tree: Tree) -> None:
-    """What a guard would refuse is told as such, with where to read more; the state of the host is told all the same."""
+    """What a guard would refuse is told as such, with where to read more; the state of the host is told all
+    the same.
+    """
     tree.apply(tree.spec(SPEC))
     spec = tree.spec("groups: {}\n")
     said, found = look(tree, "status", spec), status(tree, spec)
@@ -139,10 +153,15 @@ def test_explain_what_is_not_there_yet(tree: Tree) -> None:
     said = look(tree, "explain", "services.api", tree.spec(SPEC))
 
     assert 0 == said.code
-    assert said.out.startswith(f"services.api  # {tree.base}/host.yaml:10\n  needs: groups.ml, {CONF}, directories[")
+    assert said.out.startswith(
+        f"services.api  # {tree.base}/host.yaml:10\n  needs: groups.ml, {CONF}, directories["
+    )
     assert "  services.api: not there yet; not ours yet\n" in said.out
     assert "    + unit.Service.ExecStart  /usr/bin/true --config /srv/ml/api.conf\n" in said.out
-    assert "  Apply would:\n    write /etc/systemd/system/api.service\n    link /etc/systemd/system/multi-user.target.wants/" in said.out
+    assert (
+        "  Apply would:\n    write /etc/systemd/system/api.service\n    link"
+        " /etc/systemd/system/multi-user.target.wants/" in said.out
+    )
 
 
 def test_explain_what_is_as_declared(tree: Tree) -> None:
@@ -174,7 +193,11 @@ def test_explain_what_left_the_spec_and_what_was_there_before(tree: Tree) -> Non
     """The ledger knows what the spec does not, and the host what neither made."""
     tree.apply(tree.spec(SPEC))
     tree.put("/srv/other", "foreign\n")
-    spec = tree.spec(SPEC.replace("services:", "  /srv/other: {content: x, mode: '0600'}\nservices:").replace("ml: {gid: 2000}", "ml: {}"))
+    spec = tree.spec(
+        SPEC.replace("services:", "  /srv/other: {content: x, mode: '0600'}\nservices:").replace(
+            "ml: {gid: 2000}", "ml: {}"
+        )
+    )
     other = look(tree, "explain", 'files["/srv/other"]', spec)
     gone = look(tree, "explain", "services.api", tree.spec(SPEC.partition("services:")[0]))
 
@@ -192,13 +215,21 @@ def test_explain_a_part(tree: Tree) -> None:
         (tree.root / name).mkdir()
     tree.put("/bin/bash", "", 0o755)
     spec = tree.spec(users)
-    whole, part = (data(look(tree, "explain", address, spec, "--json")) for address in ("users.alice", "users.alice/profile"))
+    whole, part = (
+        data(look(tree, "explain", address, spec, "--json"))
+        for address in ("users.alice", "users.alice/profile")
+    )
 
-    assert ["users.alice", "users.alice/home", "users.alice/profile"] == [found["address"] for found in whole["parts"]]
+    assert ["users.alice", "users.alice/home", "users.alice/profile"] == [
+        found["address"] for found in whole["parts"]
+    ]
     assert ["users.alice/profile"] == [found["address"] for found in part["parts"]]
     tree.apply(spec)
     gone = look(tree, "explain", "users.alice", tree.spec("groups: {ml: {}}\n"))
-    assert "users.alice: not as declared (no longer in the spec: disabled, data kept); ours, made by us" in gone.out
+    assert (
+        "users.alice: not as declared (no longer in the spec: disabled, data kept); ours, made by us"
+        in gone.out
+    )
 
 
 def test_explain_as_data(tree: Tree) -> None:
@@ -210,7 +241,12 @@ def test_explain_as_data(tree: Tree) -> None:
 
     assert (CONF, ["services.api"]) == (found["address"], found["needed_by"])
     assert ["0640", "0640", "0644"] == [part[key]["mode"] for key in ("declared", "applied", "observed")]
-    assert ("drift", True, True, False) == (part["origin"], part["ours"], part["made_by_us"], part["protected"])
+    assert ("drift", True, True, False) == (
+        part["origin"],
+        part["ours"],
+        part["made_by_us"],
+        part["protected"],
+    )
     assert [("SetAccess", "0640")] == [(step["action"], step["mode"]) for step in found["steps"]]
 
 
@@ -340,5 +376,7 @@ def test_the_graph_of_the_whole_host_has_no_circle(tree: Tree) -> None:
         left -= free
 
     assert set() == left
-    assert {"users.ml-user", 'directories["/opt/ml/jupyter"]'} <= {b for a, b in edges if a == "services.jupyter"}
+    assert {"users.ml-user", 'directories["/opt/ml/jupyter"]'} <= {
+        b for a, b in edges if a == "services.jupyter"
+    }
     assert ("logrotate.ml-api", "users.ml-user") in edges

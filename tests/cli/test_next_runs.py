@@ -1,4 +1,6 @@
-"""The next runs in a plan: before and after where a schedule is new or changes, in every form, and never part of an approval."""
+"""The next runs in a plan: before and after where a schedule is new or changes, in every form, and never part
+of an approval.
+"""
 
 from __future__ import annotations
 
@@ -64,11 +66,15 @@ def nightly(schedule: str, more: str = "") -> str:
 
 
 def test_a_new_schedule_is_told_with_its_next_runs(tree: Tree) -> None:
-    """In the host's own time zone: the run that summer time leaves out is not among them, and nothing was before."""
+    """In the host's own time zone: the run that summer time leaves out is not among them, and nothing was
+    before.
+    """
     put_zone(tree, "/usr/share/zoneinfo/Europe/Berlin")
     found = row(tree, nightly("30 2 * * *", ", randomized_delay_sec: 10min"))
 
-    assert ("timers.nightly", "Europe/Berlin", False, None) == tuple(found[key] for key in ("address", "timezone", "assumed", "before"))
+    assert ("timers.nightly", "Europe/Berlin", False, None) == tuple(
+        found[key] for key in ("address", "timezone", "assumed", "before")
+    )
     assert found["after"] == {
         "schedule": ["*-*-* 02:30:00"],
         "runs": ["2026-03-30T02:30:00+02:00", "2026-03-31T02:30:00+02:00", "2026-04-01T02:30:00+02:00"],
@@ -85,19 +91,25 @@ def test_a_changed_schedule_is_told_before_and_after(tree: Tree) -> None:
     text = tree.plan(tree.spec(KEEP + later)).out
     comment = tree.plan(tree.spec(KEEP + later), "--format", "markdown").out
 
-    assert ["2026-03-29T02:00:00+00:00", "2026-03-30T02:00:00+00:00", "2026-03-31T02:00:00+00:00"] == found["before"]["runs"]
-    assert ["2026-04-03T00:00:00+00:00", "2026-04-10T00:00:00+00:00", "2026-04-13T00:00:00+00:00"] == found["after"]["runs"]
-    assert text.partition("Next runs")[2].partition("\n\n")[0] == (
-        " (UTC):\n"
+    assert ["2026-03-29T02:00:00+00:00", "2026-03-30T02:00:00+00:00", "2026-03-31T02:00:00+00:00"] == found[
+        "before"
+    ]["runs"]
+    assert ["2026-04-03T00:00:00+00:00", "2026-04-10T00:00:00+00:00", "2026-04-13T00:00:00+00:00"] == found[
+        "after"
+    ]["runs"]
+    assert (
+        text.partition("Next runs")[2].partition("\n\n")[0] == " (UTC):\n"
         "  timers.nightly\n"
         "    - *-*-* 02:00:00\n"
         "        Sun 2026-03-29 02:00, Mon 2026-03-30 02:00, Tue 2026-03-31 02:00\n"
         "    + *-*-13 00:00:00 and Fri *-*-* 00:00:00\n"
         "        Fri 2026-04-03 00:00, Fri 2026-04-10 00:00, Mon 2026-04-13 00:00"
     )
-    assert comment.partition("**Next runs** ")[2].partition("\n\n**")[0] == (
-        "(`UTC`)\n\n* `timers.nightly` `*-*-* 02:00:00: Sun 2026-03-29 02:00, Mon 2026-03-30 02:00, Tue 2026-03-31 02:00` → "
-        "`*-*-13 00:00:00 and Fri *-*-* 00:00:00: Fri 2026-04-03 00:00, Fri 2026-04-10 00:00, Mon 2026-04-13 00:00`"
+    assert (
+        comment.partition("**Next runs** ")[2].partition("\n\n**")[0]
+        == "(`UTC`)\n\n* `timers.nightly` `*-*-* 02:00:00: Sun 2026-03-29 02:00, Mon 2026-03-30 02:00, Tue"
+        " 2026-03-31 02:00` → `*-*-13 00:00:00 and Fri *-*-* 00:00:00: Fri 2026-04-03 00:00, Fri"
+        " 2026-04-10 00:00, Mon 2026-04-13 00:00`"
     )
     assert [] == rows(tree, nightly("0 2 * * *", ", description: another"))
     assert [] == rows(tree, nightly("02:00", ", persistent: false"))
@@ -105,42 +117,66 @@ def test_a_changed_schedule_is_told_before_and_after(tree: Tree) -> None:
 
 
 def test_who_takes_the_job_over_is_one_row(tree: Tree) -> None:
-    """From cron to a timer: cron's runs before, the timer's after, each as its program reckons in the hour that is left out."""
+    """From cron to a timer: cron's runs before, the timer's after, each as its program reckons in the hour
+    that is left out.
+    """
     put_zone(tree, "../usr/share/zoneinfo/Europe/Berlin")
     (tree.root / "etc/cron.d").mkdir()
     applied(tree, nightly("30 2 * * *", ", scheduler: cron"))
     found = row(tree, nightly("30 2 * * *"))
 
-    assert (["30 2 * * *"], "2026-03-29T03:00:00+02:00") == (found["before"]["schedule"], found["before"]["runs"][0])
-    assert (["*-*-* 02:30:00"], "2026-03-30T02:30:00+02:00") == (found["after"]["schedule"], found["after"]["runs"][0])
+    assert (["30 2 * * *"], "2026-03-29T03:00:00+02:00") == (
+        found["before"]["schedule"],
+        found["before"]["runs"][0],
+    )
+    assert (["*-*-* 02:30:00"], "2026-03-30T02:30:00+02:00") == (
+        found["after"]["schedule"],
+        found["after"]["runs"][0],
+    )
 
 
 def test_the_boot_and_what_is_stopped(tree: Tree) -> None:
     """`@reboot` has no time, and a timer that is neither started nor enabled has no run."""
-    assert (["OnBootSec=1min"], []) == tuple(row(tree, nightly("@reboot"))["after"][key] for key in ("schedule", "runs"))
+    assert (["OnBootSec=1min"], []) == tuple(
+        row(tree, nightly("@reboot"))["after"][key] for key in ("schedule", "runs")
+    )
     assert "        at each boot\n" in tree.plan(tree.spec(KEEP + nightly("@reboot"))).out
     assert row(tree, nightly("daily", ", state: stopped, enabled: false"))["after"]["stopped"]
-    assert "none, it is not started" in tree.plan(tree.spec(KEEP + nightly("daily", ", state: stopped, enabled: false"))).out
+    assert (
+        "none, it is not started"
+        in tree.plan(tree.spec(KEEP + nightly("daily", ", state: stopped, enabled: false"))).out
+    )
 
 
 @pytest.mark.parametrize(
     ("target", "zone", "assumed"),
     [
-        *((None, "UTC", False), ("/usr/share/zoneinfo/Etc/UTC", "UTC", False), ("/usr/share/zoneinfo/Asia/Kolkata", "Asia/Kolkata", False)),
+        *(
+            (None, "UTC", False),
+            ("/usr/share/zoneinfo/Etc/UTC", "UTC", False),
+            ("/usr/share/zoneinfo/Asia/Kolkata", "Asia/Kolkata", False),
+        ),
         *(("", "UTC", True), ("/srv/elsewhere", "UTC", True)),
     ],
 )
 def test_the_time_zone_of_the_host(tree: Tree, target: str | None, zone: str, assumed: bool) -> None:
-    """It is what /etc/localtime links to, UTC where there is none; where it cannot be told, UTC is taken and that is said."""
+    """It is what /etc/localtime links to, UTC where there is none; where it cannot be told, UTC is taken and
+    that is said.
+    """
     put_zone(tree, target)
     found = row(tree, nightly("daily"))
 
     assert (zone, assumed) == (found["timezone"], found["assumed"])
-    assert assumed is ("UTC, for the host's time zone is not known" in tree.plan(tree.spec(KEEP + nightly("daily"))).out)
+    assert assumed is (
+        "UTC, for the host's time zone is not known" in tree.plan(tree.spec(KEEP + nightly("daily"))).out
+    )
 
 
 def test_what_somebody_else_scheduled_is_not_told(tree: Tree) -> None:
-    """A timer that is taken over: whoever can write a spec must not read the host with it. Where it is refused, nothing is told."""
+    """A timer that is taken over: whoever can write a spec must not read the host with it.
+
+    Where it is refused, nothing is told.
+    """
     tree.put("/etc/systemd/system/nightly.timer", "[Timer]\nOnCalendar=*-*-* 05:55:00\n")
     found = row(tree, nightly("daily", ", adopt: true"))
 
@@ -149,7 +185,9 @@ def test_what_somebody_else_scheduled_is_not_told(tree: Tree) -> None:
 
 
 def test_what_was_edited_by_hand_is_told(tree: Tree) -> None:
-    """Drift of a timer of ours: what it has now, and what it gets back; a calendar that is not read here is said not to be known."""
+    """Drift of a timer of ours: what it has now, and what it gets back; a calendar that is not read here is
+    said not to be known.
+    """
     applied(tree, nightly("0 2 * * *"))
     unit = tree.path("/etc/systemd/system/nightly.timer")
     unit.write_text(unit.read_text().replace("02:00:00", "05:00:00"))
@@ -214,7 +252,9 @@ def refused(tree: Tree, spec: str, command: str = "plan") -> Done:
 
 @pytest.mark.parametrize("text", ["0 0 30 2 *", "*-02-30", "2020-01-01", "2019..2025-*-1", "Mon 2026-12-24"])
 def test_a_schedule_that_never_comes_is_refused_with_its_place(tree: Tree, text: str) -> None:
-    """No such day, or a year that was over before there was this program: told at once, with file, line and column."""
+    """No such day, or a year that was over before there was this program: told at once, with file, line and
+    column.
+    """
     done = refused(tree, nightly(text), "validate")
 
     assert 0 != done.code
@@ -223,14 +263,23 @@ def test_a_schedule_that_never_comes_is_refused_with_its_place(tree: Tree, text:
 
 
 def test_a_schedule_that_is_over_is_refused_where_it_is_new(tree: Tree) -> None:
-    """By the clock of whoever plans: nothing is scheduled, everything else is done, and a host where it has run has nothing to do."""
+    """By the clock of whoever plans: nothing is scheduled, everything else is done, and a host where it has
+    run has nothing to do.
+    """
     spec = nightly("2027-01-05 12:00")
-    with mock.patch("reconciler.app.plan.plan.now", return_value=int(datetime(2027, 1, 5, 12, 0, 1, tzinfo=UTC).timestamp())):
+    with mock.patch(
+        "reconciler.app.plan.plan.now",
+        return_value=int(datetime(2027, 1, 5, 12, 0, 1, tzinfo=UTC).timestamp()),
+    ):
         late = refused(tree, spec)
-    with mock.patch("reconciler.app.plan.plan.now", return_value=int(datetime(2027, 1, 5, 11, 59, tzinfo=UTC).timestamp())):
+    with mock.patch(
+        "reconciler.app.plan.plan.now", return_value=int(datetime(2027, 1, 5, 11, 59, tzinfo=UTC).timestamp())
+    ):
         just = refused(tree, spec)
         applied(tree, spec)
-    with mock.patch("reconciler.app.plan.plan.now", return_value=int(datetime(2028, 1, 1, tzinfo=UTC).timestamp())):
+    with mock.patch(
+        "reconciler.app.plan.plan.now", return_value=int(datetime(2028, 1, 1, tzinfo=UTC).timestamp())
+    ):
         after = refused(tree, spec)
 
     assert (1, 0, 0) == (late.code, just.code, after.code)
@@ -241,11 +290,18 @@ def test_a_schedule_that_is_over_is_refused_where_it_is_new(tree: Tree) -> None:
 
 
 def test_summer_time_is_told_for_the_hosts_own_zone(tree: Tree) -> None:
-    """Also where the spec names none: a timer leaves the run out, cron does so only with `*`, and UTC has no such days."""
+    """Also where the spec names none: a timer leaves the run out, cron does so only with `*`, and UTC has no
+    such days.
+    """
     (tree.root / "etc/cron.d").mkdir()
     put_zone(tree, "/usr/share/zoneinfo/Europe/Berlin")
-    told = {text: refused(tree, nightly(*text)).out for text in (("30 2 * * *", ""), ("30 2 * * *", ", timezone: UTC"), ("30 4 * * *", ""))}
-    cron = {text: refused(tree, nightly(text, ", scheduler: cron")).out for text in ("30 2 * * *", "*/30 2 * * *")}
+    told = {
+        text: refused(tree, nightly(*text)).out
+        for text in (("30 2 * * *", ""), ("30 2 * * *", ", timezone: UTC"), ("30 4 * * *", ""))
+    }
+    cron = {
+        text: refused(tree, nightly(text, ", scheduler: cron")).out for text in ("30 2 * * *", "*/30 2 * * *")
+    }
 
     assert [True, False, False] == ["a timer leaves that\n    run out" in text for text in told.values()]
     assert [False, True] == ["cron leaves that run" in text for text in cron.values()]
@@ -264,7 +320,9 @@ def test_no_such_time_zone(tree: Tree) -> None:
 def test_templates_are_refused(tree: Tree, tmp_path: Path) -> None:
     """A timer is one job: neither a template nor a suffix nor a name that no unit can have."""
     for name in ("job@", "job@a", "job.timer", "jöb", "a/b"):
-        done = refused(tree, f'timers:\n  "{name}": {{schedule: daily, exec_start: [/usr/bin/true]}}\n', "validate")
+        done = refused(
+            tree, f'timers:\n  "{name}": {{schedule: daily, exec_start: [/usr/bin/true]}}\n', "validate"
+        )
 
         assert 1 == done.code, name
         assert "host.yaml:6" in done.out + done.err
@@ -282,7 +340,9 @@ def test_cron_for_a_disabled_account(tree: Tree) -> None:
 
 
 def test_a_cron_file_of_an_account_that_is_gone(tree: Tree) -> None:
-    """The file is as it was, and cron passes over it: the plan is not empty, says so, and is again when the account is back."""
+    """The file is as it was, and cron passes over it: the plan is not empty, says so, and is again when the
+    account is back.
+    """
     (tree.root / "etc/cron.d").mkdir()
     passwd = tree.path("/etc/passwd")
     before = passwd.read_text()
@@ -300,11 +360,22 @@ def test_a_cron_file_of_an_account_that_is_gone(tree: Tree) -> None:
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("0 0 29 2 *", "2028-02-29"), ("2099-01-01 00:00", "2099-01-01"), ("yearly", ""), ("0 0 1 1 *", ""), ("@reboot", "")],
+    [
+        ("0 0 29 2 *", "2028-02-29"),
+        ("2099-01-01 00:00", "2099-01-01"),
+        ("yearly", ""),
+        ("0 0 1 1 *", ""),
+        ("@reboot", ""),
+    ],
 )
 def test_a_schedule_that_comes_rarely_is_told(tree: Tree, text: str, told: str) -> None:
-    """A first run that is more than a year away is a warning with its day; no alarm for what runs each year."""
-    with mock.patch("reconciler.app.plan.plan.now", return_value=int(datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC).timestamp())):
+    """A first run that is more than a year away is a warning with its day; no alarm
+    for what runs each year.
+    """
+    with mock.patch(
+        "reconciler.app.plan.plan.now",
+        return_value=int(datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC).timestamp()),
+    ):
         done = refused(tree, nightly(text))
 
     assert ("the schedule comes rarely" in done.out) == bool(told)

@@ -1,4 +1,6 @@
-"""Twelve applies at the same moment: exactly one works, the others say who it is or wait, and the state is as if there had been one."""
+"""Twelve applies at the same moment: exactly one works, the others say who it is or wait, and the state is as
+if there had been one.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +111,11 @@ def test_the_harness_sees_two_at_once(tree: Tree) -> None:
 @pytest.mark.faults
 @pytest.mark.timeout(3000)
 def test_twelve_applies_at_once(tree: Tree) -> None:
-    """In each round one works; the others are refused meanwhile, with its process and age, or wait for their turn. All is done, once."""
+    """In each round one works; the others are refused meanwhile, with its process and age, or wait for their
+    turn.
+
+    All is done, once.
+    """
     found = _rounds(tree, ROUNDS)
     memory = read_memory(str(tree.state), "")
     told = [one["said"] for each in found for one in each["found"] if one["code"] == 75]
@@ -130,12 +136,16 @@ def test_twelve_applies_at_once(tree: Tree) -> None:
 
 
 def _runs(tree: Tree) -> list[dict[str, Any]]:
-    data: list[dict[str, Any]] = json.loads(run("history", "--root", tree.root, "--limit", "1000", "--json").out)
+    data: list[dict[str, Any]] = json.loads(
+        run("history", "--root", tree.root, "--limit", "1000", "--json").out
+    )
     return data
 
 
 def test_the_lock_is_free_when_its_holder_is_killed(tree: Tree) -> None:
-    """An apply that is killed in the middle of its work keeps nobody out, and the next one ends what it began."""
+    """An apply that is killed in the middle of its work keeps nobody out, and the next one ends what it
+    began.
+    """
     spec = tree.spec('files:\n  /etc/a: {content: "x", mode: "0644"}\n')
     words = argv("apply", spec, "--root", tree.root, "--auto-approve")
     killed = subprocess.run(

@@ -1,4 +1,6 @@
-"""As an ordinary user: trees work in full, the host works as far as it can be read, and nothing is guessed."""
+"""As an ordinary user: trees work in full, the host works as far as it can be read,
+and nothing is guessed.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,20 @@ services:
   s: {exec_start: [/usr/bin/true], user: root}
 """
 
-LAZY = ("deepdiff", "jsonschema", "difflib", "graphlib", "sqlite3", "select", "subprocess", "yaml._yaml", "encodings.idna")
-"""What commands import when they need it: a child without rights may not be able to read this Python's files."""
+LAZY = (
+    "deepdiff",
+    "jsonschema",
+    "difflib",
+    "graphlib",
+    "sqlite3",
+    "select",
+    "subprocess",
+    "yaml._yaml",
+    "encodings.idna",
+)
+"""What commands import when they need it: a child without rights may not be able to
+read this Python's files.
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,7 +67,9 @@ def tree() -> Iterator[Tree]:
 
 
 def as_nobody(tree: Tree, work: Callable[[], Any]) -> Any:
-    """What `work` returns in a child that is an ordinary user and owns the tree's base; in this process when nobody here is root."""
+    """What `work` returns in a child that is an ordinary user and owns the tree's base; in this process when
+    nobody here is root.
+    """
     if os.geteuid() != 0:
         return work()
     for path in (tree.base, *tree.base.rglob("*")):
@@ -97,10 +113,18 @@ def test_the_child_has_no_rights(tree: Tree) -> None:
 
 def test_a_tree_works_in_full(tree: Tree) -> None:
     """plan, apply, plan, drift, repair and prune, with owners that the tree cannot hold."""
-    spec, smaller = tree.spec(SPEC), tree.spec(SPEC.replace('  /etc/b: {content: "b\\n", mode: "0600"}\n', ""), "smaller.yaml")
+    spec, smaller = (
+        tree.spec(SPEC),
+        tree.spec(SPEC.replace('  /etc/b: {content: "b\\n", mode: "0600"}\n', ""), "smaller.yaml"),
+    )
 
     def work() -> list[Any]:
-        codes = [tree.plan(spec, D).code, tree.apply(spec, D).code, tree.plan(spec, D).code, tree.apply(spec, D).code]
+        codes = [
+            tree.plan(spec, D).code,
+            tree.apply(spec, D).code,
+            tree.plan(spec, D).code,
+            tree.apply(spec, D).code,
+        ]
         tree.path("/opt/a").write_text("by hand\n")
         codes += [tree.drift(spec, D).code, tree.apply(spec, D).code, tree.plan(spec, D).code]
         codes += [tree.plan(smaller, D).code, tree.apply(smaller, D).code, tree.plan(smaller, D).code]
@@ -122,10 +146,14 @@ def test_the_same_spec_gives_the_same_files(tree: Tree, tmp_path_factory: pytest
     assert 0 == done.code, done.said
     assert 0 == other.apply(other.spec(SPEC)).code
     names = ("/opt/a", "/etc/b", "/etc/group", "/etc/systemd/system/s.service")
-    assert [other.path(name).read_bytes() for name in names] == [tree.path(name).read_bytes() for name in names]
+    assert [other.path(name).read_bytes() for name in names] == [
+        tree.path(name).read_bytes() for name in names
+    ]
 
 
-@pytest.mark.parametrize("name", ["empty", "duplicate key", "python tag", "octal mode", "include outside the tree", "alias bomb"])
+@pytest.mark.parametrize(
+    "name", ["empty", "duplicate key", "python tag", "octal mode", "include outside the tree", "alias bomb"]
+)
 def test_bad_input_is_refused_likewise(tree: Tree, name: str) -> None:
     """The refusals do not depend on who asks."""
     text, place, advice = CASES[name]
@@ -145,7 +173,9 @@ def test_bad_input_is_refused_likewise(tree: Tree, name: str) -> None:
 
 @pytest.mark.parametrize("path", ["/opt/closed", "/etc/unreadable"])
 def test_what_cannot_be_read_is_said(tree: Tree, path: str) -> None:
-    """A part that may not be looked at makes the plan incomplete: it is named with the reason, and `No changes` is never said."""
+    """A part that may not be looked at makes the plan incomplete: it is named with the reason, and `No
+    changes` is never said.
+    """
     if path == "/opt/closed":
         spec = tree.spec(f'files:\n  {path}/f: {{content: "x", mode: "0644"}}\n')
         tree.path(path).mkdir(parents=True)
@@ -183,7 +213,9 @@ def test_what_cannot_be_read_is_said(tree: Tree, path: str) -> None:
 
 
 def test_applying_to_the_host_needs_root(tree: Tree) -> None:
-    """As an ordinary user apply says so at once and creates nothing; where the tests run, the host itself stays as it is."""
+    """As an ordinary user apply says so at once and creates nothing; where the tests run, the host itself
+    stays as it is.
+    """
     spec = tree.spec("groups: {reconciler-test-never: {}}\n")
 
     def work() -> tuple[Done, Done]:
@@ -197,10 +229,12 @@ def test_applying_to_the_host_needs_root(tree: Tree) -> None:
 
 
 def test_planning_the_host_needs_no_root(tree: Tree) -> None:
-    """On the running host what is readable is planned and what is not is named; a state that cannot be read makes the plan incomplete."""
+    """On the running host what is readable is planned and what is not is named; a state that cannot be read
+    makes the plan incomplete.
+    """
     spec = tree.spec(
-        'groups: {reconciler-test-never: {}}\nfiles:\n  /etc/reconciler-test-never: {content: x, mode: "0644"}\n'
-        '  /root/reconciler-test-never: {content: x, mode: "0644"}\n'
+        "groups: {reconciler-test-never: {}}\nfiles:\n  /etc/reconciler-test-never: {content: x, mode:"
+        ' "0644"}\n  /root/reconciler-test-never: {content: x, mode: "0644"}\n'
     )
     options = ("--allow", "other-host")
     text, data = as_nobody(tree, lambda: (run("plan", spec, *options), run("plan", spec, "--json", *options)))
@@ -214,7 +248,9 @@ def test_planning_the_host_needs_no_root(tree: Tree) -> None:
     assert "Traceback" not in text.said
     if not os.access("/root", os.X_OK) or (os.geteuid() == 0 and not Path("/root").stat().st_mode & 0o001):
         assert not told["complete"]
-        assert ['files["/root/reconciler-test-never"]'] == [row["address"] for row in told["unreadable"] if row["address"]]
+        assert ['files["/root/reconciler-test-never"]'] == [
+            row["address"] for row in told["unreadable"] if row["address"]
+        ]
 
 
 def test_a_snapshot_has_what_could_be_read(tree: Tree) -> None:

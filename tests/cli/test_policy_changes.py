@@ -1,4 +1,6 @@
-"""What protects: a change of it is shown, counted, approved and recorded, though no file on the host changes."""
+"""What protects: a change of it is shown, counted, approved and recorded, though no
+file on the host changes.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,18 @@ from reconciler.core.model.resource import policy_fields
 from reconciler.kinds import discover
 from tests.cli.command import Tree, run
 
-SERVICE = 'services:\n  s: {exec_start: [/usr/bin/true], FIELDS}\nfiles:\n  /etc/a: {content: "a\\n", mode: "0644", MORE}\n'
+SERVICE = (
+    'services:\n  s: {exec_start: [/usr/bin/true], FIELDS}\nfiles:\n  /etc/a: {content: "a\\n", mode: "0644",'
+    " MORE}\n"
+)
 SECRET = "sensitive: true"
 PAIRS: dict[str, tuple[str, str, str]] = {
     "on_change goes": ("on_change: none", "", "may now be restarted by configuration changes"),
-    "health goes": ("health: {tcp: 'localhost:80'}", "", "no longer asked after a start whether it is healthy"),
+    "health goes": (
+        "health: {tcp: 'localhost:80'}",
+        "",
+        "no longer asked after a start whether it is healthy",
+    ),
     "health is another": ("health: {tcp: 'localhost:80'}", "health: {tcp: 'localhost:81'}", "localhost:81"),
     "watch goes": ("watch: [/etc/a]", "", "no longer restarted when a file changes that it watched"),
     "watch is added": ("", "watch: [/etc/a]", "`watch`"),
@@ -28,7 +37,9 @@ PAIRS: dict[str, tuple[str, str, str]] = {
 
 def text(fields: str, more: str = "") -> str:
     """A spec with these fields in its service."""
-    return SERVICE.replace(", FIELDS", f", {fields}" if fields else "").replace(", MORE", f", {more}" if more else "")
+    return SERVICE.replace(", FIELDS", f", {fields}" if fields else "").replace(
+        ", MORE", f", {more}" if more else ""
+    )
 
 
 def document(tree: Tree, spec: Any) -> dict[str, Any]:
@@ -39,14 +50,19 @@ def document(tree: Tree, spec: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_change_of_policy_is_a_change(name: str, tree: Tree) -> None:
-    """It is one change without a step, told before the harmless ones; once applied the plan is empty, in full and the short way."""
+    """It is one change without a step, told before the harmless ones; once applied the plan is empty, in full
+    and the short way.
+    """
     before, after, words = PAIRS[name]
     assert 0 == run("apply", tree.spec(text(before)), "--root", tree.root, "--auto-approve").code
     spec = tree.spec(text(after))
     planned, data = tree.plan(spec, "--detailed-exitcode"), document(tree, spec)
     comment = tree.plan(spec, "--format", "markdown").out
     applied = run("apply", spec, "--root", tree.root, "--auto-approve")
-    again = [tree.plan(spec, "--detailed-exitcode").code, tree.plan(spec, "--detailed-exitcode", "--verbose").code]
+    again = [
+        tree.plan(spec, "--detailed-exitcode").code,
+        tree.plan(spec, "--detailed-exitcode", "--verbose").code,
+    ]
 
     assert (2, True) == (planned.code, "Plan: 0 to add, 1 to change, 0 to destroy." in planned.out)
     assert (1, [], True) == (data["summary"]["change"], data["steps"], data["applyable"])
@@ -65,9 +81,13 @@ def test_it_needs_approval(tree: Tree) -> None:
     assert 2 == tree.plan(spec, "--detailed-exitcode").code
 
 
-@pytest.mark.parametrize(("before", "after", "words"), [("", SECRET, "is a secret"), (SECRET, "", "may be shown")])
+@pytest.mark.parametrize(
+    ("before", "after", "words"), [("", SECRET, "is a secret"), (SECRET, "", "may be shown")]
+)
 def test_what_is_secret(before: str, after: str, words: str, tree: Tree) -> None:
-    """That a content may be shown from now on is approved, like what takes it back; no view of that plan shows it."""
+    """That a content may be shown from now on is approved, like what takes it back; no view of that plan
+    shows it.
+    """
     assert 0 == run("apply", tree.spec(text("", before)), "--root", tree.root, "--auto-approve").code
     spec = tree.spec(text("", after))
     planned = tree.plan(spec, "--detailed-exitcode")

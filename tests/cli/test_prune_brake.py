@@ -1,4 +1,6 @@
-"""The prune brake: whatever is wrong with the spec or with what we remember, nothing is removed because of it."""
+"""The prune brake: whatever is wrong with the spec or with what we remember, nothing is removed because of
+it.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def spec(kind: str, names: tuple[str, ...] = FIVE) -> dict[str, Any]:
     """Five of a kind, or some of them, with what they need and one directory that is always there."""
     found: dict[str, Any] = {"users": {f"k-{one}": {} for one in FIVE}} if kind == "ssh_keys" else {}
     found.setdefault("directories" if kind != "directories" else "files", {}).update(
-        {"/srv/always": {"mode": "0755"}} if kind != "directories" else {"/etc/always": {"content": "", "mode": "0644"}}
+        {"/srv/always": {"mode": "0755"}}
+        if kind != "directories"
+        else {"/etc/always": {"content": "", "mode": "0644"}}
     )
     return {**found, kind: {**found.get(kind, {}), **dict(map(OF[kind], names))}}
 
@@ -74,16 +78,31 @@ class Site:
 
     def manifest(self) -> dict[str, tuple[Any, ...]]:
         """Everything, to the byte and the inode; of our own state all but the lock."""
-        return dict(map(fact, (path for top in (self.root, self.state) for path in sorted(top.rglob("*")) if path.name != "lock")))
+        return dict(
+            map(
+                fact,
+                (
+                    path
+                    for top in (self.root, self.state)
+                    for path in sorted(top.rglob("*"))
+                    if path.name != "lock"
+                ),
+            )
+        )
 
     def there(self) -> dict[str, bytes]:
         """Every path on the host, with the content of files."""
-        return {str(path): path.read_bytes() if path.is_file() and not path.is_symlink() else b"" for path in self.root.rglob("*")}
+        return {
+            str(path): path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+            for path in self.root.rglob("*")
+        }
 
 
 @pytest.fixture(scope="session")
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Site]:
-    """The site of a kind as it is after the two applies, which are made once: each asker has it afresh, in the same place."""
+    """The site of a kind as it is after the two applies, which are made once: each asker has it afresh, in
+    the same place.
+    """
     base = tmp_path_factory.mktemp("sites")
 
     @cache
@@ -125,7 +144,9 @@ BAD: dict[str, Callable[[str], str]] = {
     "nothing declared": lambda _: document({}),
     "empty sections": lambda _: document({kind: {} for kind in OF}),
     "another host": lambda text: text.replace(f'"{HOST}"', '"elsewhere"'),
-    "an include that fails": lambda text: text.replace('"version": 1', '"version": 1, "include": ["missing.yaml"]'),
+    "an include that fails": lambda text: text.replace(
+        '"version": 1', '"version": 1, "include": ["missing.yaml"]'
+    ),
     "not YAML": lambda text: text[: len(text) // 2],
     "zeros": lambda text: "\0" * len(text),
 }
@@ -134,14 +155,18 @@ BAD: dict[str, Callable[[str], str]] = {
 @of_each_kind
 @pytest.mark.parametrize("bad", BAD)
 def test_a_bad_spec_removes_nothing(kind: str, bad: str, applied: Callable[[str], Site]) -> None:
-    """Empty, emptied, of another host, unreadable: refused before the first effect, and the host and our state are as they were."""
+    """Empty, emptied, of another host, unreadable: refused before the first effect, and the host and our
+    state are as they were.
+    """
     site = applied(kind)
     refused(site, BAD[bad](document(spec(kind))))
 
 
 @of_each_kind
 def test_too_much_at_once_removes_nothing(kind: str, applied: Callable[[str], Site]) -> None:
-    """Four of five are more than three and more than 30 %: refused, whatever the kind; three of five are what somebody meant."""
+    """Four of five are more than three and more than 30 %: refused, whatever the kind; three of five are what
+    somebody meant.
+    """
     site = applied(kind)
     refused(site, document(spec(kind, FIVE[:1])))
 
@@ -149,8 +174,12 @@ def test_too_much_at_once_removes_nothing(kind: str, applied: Callable[[str], Si
 
 
 @of_each_kind
-def test_a_truncated_spec_removes_no_more_than_the_brake_lets_through(kind: str, applied: Callable[[str], Site]) -> None:
-    """Cut at any line, where each line is one resource: refused and nothing changed, or at most three of a kind are gone; never more."""
+def test_a_truncated_spec_removes_no_more_than_the_brake_lets_through(
+    kind: str, applied: Callable[[str], Site]
+) -> None:
+    """Cut at any line, where each line is one resource: refused and nothing changed, or at most three of a
+    kind are gone; never more.
+    """
     site = applied(kind)
     lines = ["version: 1", f"host: {HOST}"]
     for section, named in spec(kind).items():
@@ -166,7 +195,7 @@ def test_a_truncated_spec_removes_no_more_than_the_brake_lets_through(kind: str,
         )
 
 
-# ---------------------------------------------------------------------------------------------------- what we remember
+# ------------------------------------------------------------------------------------------- what we remember
 
 
 def _flipped(site: Site) -> None:
@@ -200,8 +229,12 @@ HARMS: dict[str, Callable[[Site], object]] = {
 
 @of_each_kind
 @pytest.mark.parametrize("harm", HARMS)
-def test_a_ledger_that_cannot_be_trusted_removes_nothing(kind: str, harm: str, applied: Callable[[str], Site]) -> None:
-    """Two of five leave the spec while the ledger is damaged, old, another's or gone: they stay, the rest converges."""
+def test_a_ledger_that_cannot_be_trusted_removes_nothing(
+    kind: str, harm: str, applied: Callable[[str], Site]
+) -> None:
+    """Two of five leave the spec while the ledger is damaged, old, another's or gone: they stay, the rest
+    converges.
+    """
     untrusted(applied(kind), harm)
 
 
@@ -225,11 +258,13 @@ def test_an_empty_spec_on_a_damaged_ledger_is_refused(harm: str, applied: Callab
     refused(site, document({}))
 
 
-# ---------------------------------------------------------------------------------------------------- the sweep itself
+# ------------------------------------------------------------------------------------------- the sweep itself
 
 
 @pytest.mark.parametrize("bad", ["nothing declared", "another host"])
-def test_the_sweep_sees_a_missing_guard(bad: str, applied: Callable[[str], Site], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sweep_sees_a_missing_guard(
+    bad: str, applied: Callable[[str], Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the guards taken out the sweep above fails."""
     site = applied("files")
     monkeypatch.setattr(guards, "GUARDS", ())
@@ -239,7 +274,9 @@ def test_the_sweep_sees_a_missing_guard(bad: str, applied: Callable[[str], Site]
 
 
 @pytest.mark.parametrize("harm", ["without its witness", "of another machine"])
-def test_the_sweep_sees_a_ledger_that_is_believed(harm: str, applied: Callable[[str], Site], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sweep_sees_a_ledger_that_is_believed(
+    harm: str, applied: Callable[[str], Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With a damaged ledger taken for a whole one the sweep above fails."""
     site = applied("files")
 

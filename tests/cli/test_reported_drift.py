@@ -1,4 +1,6 @@
-"""`drift: report`: what was changed by hand is told and left, beside what the spec changes of the same object."""
+"""`drift: report`: what was changed by hand is told and left, beside what the spec changes of the same
+object.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,13 @@ BEFORE = 'files:\n  /etc/app.conf: {content: "a\\n", mode: "0644"}\n'
 AFTER = 'files:\n  /etc/app.conf: {content: "a\\n", mode: "0600", drift: report}\n'
 
 
-@pytest.mark.parametrize("after", [AFTER, AFTER.replace("drift:", "sensitive: true, drift:")], ids=["open", "becomes a secret"])
+@pytest.mark.parametrize(
+    "after", [AFTER, AFTER.replace("drift:", "sensitive: true, drift:")], ids=["open", "becomes a secret"]
+)
 def test_the_rest_is_changed_all_the_same(after: str, tree: Tree) -> None:
-    """The mode is set, the content stays, and is told in this plan and in the next; only where it is told the text is shown."""
+    """The mode is set, the content stays, and is told in this plan and in the next; only where it is told the
+    text is shown.
+    """
     tree.apply(tree.spec(BEFORE))
     tree.put("/etc/app.conf", "by hand\n")
     spec = tree.spec(after)
@@ -30,6 +36,9 @@ def test_the_rest_is_changed_all_the_same(after: str, tree: Tree) -> None:
     assert ["SetAccess"] == [step["action"] for step in told["steps"]]
     assert "diff" not in changes[("update",)]["change"]
     assert 0 == done.code, done.said
-    assert ("by hand\n", 0o600) == (tree.path("/etc/app.conf").read_text(), tree.path("/etc/app.conf").stat().st_mode & 0o777)
+    assert ("by hand\n", 0o600) == (
+        tree.path("/etc/app.conf").read_text(),
+        tree.path("/etc/app.conf").stat().st_mode & 0o777,
+    )
     assert "only reported (drift: report)" in again.out
     assert "did not converge" not in again.out

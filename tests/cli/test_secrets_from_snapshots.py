@@ -1,4 +1,6 @@
-"""A file marked sensitive in a plan from a snapshot: only its content is unknown; mode, owner, group and protection are told."""
+"""A file marked sensitive in a plan from a snapshot: only its content is unknown; mode, owner, group and
+protection are told.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,15 @@ files:
 
 
 def test_its_mode_and_group_are_told_and_counted(tree: Tree) -> None:
-    """The change is there, is counted, is that of the host, and says that everybody can read a secret then."""
+    """The change is there, is counted, is that of the host, and says that everybody
+    can read a secret then.
+    """
     tree.apply(tree.spec(BEFORE))
     spec, taken = BEFORE.replace("0600", "0644").replace("sensitive", "group: g, sensitive"), snapshot(tree)
-    here, there = json.loads(plan(tree, spec, taken, "--json").out), json.loads(tree.plan(tree.spec(spec), "--json").out)
+    here, there = (
+        json.loads(plan(tree, spec, taken, "--json").out),
+        json.loads(tree.plan(tree.spec(spec), "--json").out),
+    )
     text, markdown = plan(tree, spec, taken).out, plan(tree, spec, taken, "--format", "markdown").out
 
     assert 1 == here["summary"]["change"]
@@ -35,7 +42,10 @@ def test_its_mark_is_a_protection(tree: Tree) -> None:
     """Whoever takes `sensitive` away reads it under the protection changes."""
     tree.apply(tree.spec(BEFORE))
     spec = BEFORE.replace(", sensitive: true", "")
-    here, there = plan(tree, spec, snapshot(tree), "--format", "markdown").out, tree.plan(tree.spec(spec), "--format", "markdown").out
+    here, there = (
+        plan(tree, spec, snapshot(tree), "--format", "markdown").out,
+        tree.plan(tree.spec(spec), "--format", "markdown").out,
+    )
     told = [line for line in there.split("\n") if "sensitive" in line and line.startswith("* ")]
 
     assert told
@@ -45,9 +55,13 @@ def test_its_mark_is_a_protection(tree: Tree) -> None:
 
 
 def test_a_plan_that_changes_nothing_says_so_calmly(tree: Tree) -> None:
-    """Nothing to do, and once that the content of secrets only the host can compare: no heading, no second bullet."""
+    """Nothing to do, and once that the content of secrets only the host can compare: no heading, no second
+    bullet.
+    """
     tree.apply(tree.spec(BEFORE))
-    text, markdown = (plan(tree, BEFORE, snapshot(tree), *form).out for form in ((), ("--format", "markdown")))
+    text, markdown = (
+        plan(tree, BEFORE, snapshot(tree), *form).out for form in ((), ("--format", "markdown"))
+    )
 
     assert "Nothing to do, as far as a snapshot can tell" in text
     assert "Nothing to do, as far as a snapshot can tell" in markdown
@@ -57,8 +71,12 @@ def test_a_plan_that_changes_nothing_says_so_calmly(tree: Tree) -> None:
 
 
 def test_arguments_of_a_forced_command_stay_on_the_host(tree: Tree) -> None:
-    """A snapshot has the program of a foreign ForceCommand, in whatever form it is written, and nothing behind it."""
-    for number, line in enumerate(("ForceCommand /bin/x --t CANARY", "forcecommand=/bin/x CANARY", 'ForceCommand "/bin/x --t CANARY"')):
+    """A snapshot has the program of a foreign ForceCommand, in whatever form it is written, and nothing
+    behind it.
+    """
+    for number, line in enumerate(
+        ("ForceCommand /bin/x --t CANARY", "forcecommand=/bin/x CANARY", 'ForceCommand "/bin/x --t CANARY"')
+    ):
         tree.put(f"/etc/ssh/sshd_config.d/{number}.conf", f"Match User root\n  {line}\n", 0o600)
     told = snapshot(tree).read_text()
 
@@ -67,9 +85,13 @@ def test_arguments_of_a_forced_command_stay_on_the_host(tree: Tree) -> None:
 
 
 def test_a_file_that_is_no_spec_is_not_quoted(tree: Tree) -> None:
-    """Whoever makes root validate or plan /etc/shadow reads nothing of it; a spec with a key too much is quoted as ever."""
+    """Whoever makes root validate or plan /etc/shadow reads nothing of it; a spec with a key too much is
+    quoted as ever.
+    """
     shadow = tree.spec(b"root:$y$CANARY:19000:0:99999:7:::\nCANARY:*:19000:0:99999:7:::\n", "shadow")
-    told = [run("validate", shadow, *form) for form in ((), ("--json",))] + [run("plan", shadow, "--root", tree.root)]
+    told = [run("validate", shadow, *form) for form in ((), ("--json",))] + [
+        run("plan", shadow, "--root", tree.root)
+    ]
     spec = run("validate", tree.spec("colour: red\n"))
 
     assert [1, 1, 1] == [done.code for done in told]

@@ -28,11 +28,23 @@ def _declared(**fields: object) -> Service:
         ({**RUNNING, "active": "inactive", "sub": "dead"}, {}, "inactive (dead), and is to run"),
         ({**RUNNING, "active": "inactive", "sub": "dead"}, {"state": "stopped"}, ""),
         ({**RUNNING, "active": "inactive", "sub": "dead"}, None, ""),
-        ({**RUNNING, "active": "inactive", "sub": "dead", "type": "oneshot"}, {"type": "oneshot", "restart": "no"}, ""),
-        ({**RUNNING, "active": "failed", "result": "exit-code", "exit": "ExecMainStatus=1"}, {}, "failed (exit-code, ExecMainStatus=1)"),
+        (
+            {**RUNNING, "active": "inactive", "sub": "dead", "type": "oneshot"},
+            {"type": "oneshot", "restart": "no"},
+            "",
+        ),
+        (
+            {**RUNNING, "active": "failed", "result": "exit-code", "exit": "ExecMainStatus=1"},
+            {},
+            "failed (exit-code, ExecMainStatus=1)",
+        ),
         ({**RUNNING, "active": "failed", "result": "timeout"}, None, "failed (timeout)"),
         ({**RUNNING, "active": "failed", "type": "oneshot"}, {"type": "oneshot", "restart": "no"}, "failed"),
-        ({**RUNNING, "active": "activating", "sub": "auto-restart", "exit": "ExecMainStatus=2"}, {}, "keeps ending"),
+        (
+            {**RUNNING, "active": "activating", "sub": "auto-restart", "exit": "ExecMainStatus=2"},
+            {},
+            "keeps ending",
+        ),
         ({"load": "masked"}, {"enabled": "masked"}, ""),
     ],
 )
@@ -46,7 +58,9 @@ def test_who_is_well(facts: dict[str, str], declared: dict[str, object] | None, 
 
 def test_numbers_for_people() -> None:
     """Sizes in units of 1024, times in UTC, a dash for nothing."""
-    assert ["-", "-", "512B", "1.0K", "12.3M", "2.0T"] == [size(n) for n in (None, 0, 512, 1024, 12_900_000, 2 << 40)]
+    assert ["-", "-", "512B", "1.0K", "12.3M", "2.0T"] == [
+        size(n) for n in (None, 0, 512, 1024, 12_900_000, 2 << 40)
+    ]
     assert ["-", "2026-11-23 17:00:00 UTC"] == [moment(None), moment(1_795_453_200)]
 
 

@@ -38,10 +38,31 @@ def place(tmp_path: Path) -> Path:
 
 
 def test_the_entry_is_added_and_planned(place: Path) -> None:
-    """The file has the new lines, all old ones and its mode; the plan and the next step are shown; the tree is untouched."""
+    """The file has the new lines, all old ones and its mode; the plan and the next step are shown; the tree
+    is untouched.
+    """
     done = run(
-        *("service", "create", "web", "--exec-start", "/bin/web --name 'a b'", "--user", "root", "--description", "The web"),
-        *("--working-directory", "/srv", "--environment", "A=1=2", "--spec", place / "host.yaml", "--root", place / "tree"),
+        *(
+            "service",
+            "create",
+            "web",
+            "--exec-start",
+            "/bin/web --name 'a b'",
+            "--user",
+            "root",
+            "--description",
+            "The web",
+        ),
+        *(
+            "--working-directory",
+            "/srv",
+            "--environment",
+            "A=1=2",
+            "--spec",
+            place / "host.yaml",
+            "--root",
+            place / "tree",
+        ),
     )
     text = (place / "host.yaml").read_text()
     head, tail = SPEC.split("\n# The rest.")
@@ -103,19 +124,26 @@ def test_a_file_that_lines_cannot_be_added_to(place: Path, text: str, words: str
     """Windows line ends, tabs and braces are refused with what to do, and every byte stays."""
     path = place / "host.yaml"
     path.write_bytes(text.encode())
-    done = run("service", "create", "web", "--exec-start", "/bin/web", "--spec", path, "--root", place / "tree")
+    done = run(
+        "service", "create", "web", "--exec-start", "/bin/web", "--spec", path, "--root", place / "tree"
+    )
 
     assert 1 == done.code
     assert words in done.said
     assert text.encode() == path.read_bytes()
 
 
-@pytest.mark.parametrize("text", ["version: 1\nhost: testhost", "version: 1\nhost: testhost\nservices:\n  api: {exec_start: [/bin/api]}"])
+@pytest.mark.parametrize(
+    "text",
+    ["version: 1\nhost: testhost", "version: 1\nhost: testhost\nservices:\n  api: {exec_start: [/bin/api]}"],
+)
 def test_a_file_without_a_last_line_end_and_without_a_section(place: Path, text: str) -> None:
     """The text that was there is the beginning of what is there now, and the spec has one service more."""
     path = place / "host.yaml"
     path.write_text(text)
-    done = run("service", "create", "web", "--exec-start", "/bin/web", "--spec", path, "--root", place / "tree")
+    done = run(
+        "service", "create", "web", "--exec-start", "/bin/web", "--spec", path, "--root", place / "tree"
+    )
 
     assert 0 == done.code, done.err
     assert path.read_text().startswith(text)
@@ -124,7 +152,18 @@ def test_a_file_without_a_last_line_end_and_without_a_section(place: Path, text:
 
 def test_as_json(place: Path) -> None:
     """What was added where, and the plan's own document."""
-    done = run("service", "create", "web", "--exec-start", "/bin/web", "--spec", place / "host.yaml", "--root", place / "tree", "--json")
+    done = run(
+        "service",
+        "create",
+        "web",
+        "--exec-start",
+        "/bin/web",
+        "--spec",
+        place / "host.yaml",
+        "--root",
+        place / "tree",
+        "--json",
+    )
     data = json.loads(done.out)
 
     assert ("services.web", str(place / "host.yaml")) == (data["address"], data["file"])
@@ -139,7 +178,18 @@ def test_a_file_that_may_not_be_written_stays() -> None:
         (user.place / "tree/etc").mkdir(parents=True)
         user.own()
         path.chmod(0o444)
-        done = user.run("reconciler", "service", "create", "web", "--exec-start", "/bin/web", "--spec", path, "--root", user.place / "tree")
+        done = user.run(
+            "reconciler",
+            "service",
+            "create",
+            "web",
+            "--exec-start",
+            "/bin/web",
+            "--spec",
+            path,
+            "--root",
+            user.place / "tree",
+        )
 
         assert 1 == done.returncode
         assert "cannot be written: Permission denied" in " ".join(done.stdout.split())

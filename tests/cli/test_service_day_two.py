@@ -40,11 +40,15 @@ services:
 NOW = 1_800_000_000
 UP = Facts("", load="loaded", active="active", sub="running", type="exec", limit=5, limit_seconds=10)
 DOWN = replace(UP, active="inactive", sub="dead", since=NOW - 600)
-FAILED = replace(UP, active="failed", sub="failed", result="exit-code", exit="ExecMainStatus=1", since=NOW - 600)
+FAILED = replace(
+    UP, active="failed", sub="failed", result="exit-code", exit="ExecMainStatus=1", since=NOW - 600
+)
 
 
 class Played:
-    """A host: the state of each unit, which a start changes to the next one of its course, and what was done to it."""
+    """A host: the state of each unit, which a start changes to the next one of its course, and what was done
+    to it.
+    """
 
     def __init__(self) -> None:
         self.units = {"web": UP, "api": UP, "idle": DOWN, "lazy": UP}
@@ -62,7 +66,10 @@ class Played:
         """As systemctl show."""
         if self.broken:
             raise HostError("systemd cannot be asked", "Connection refused")
-        return {unit: replace(self.units.get(unit.removesuffix(".service"), Facts(unit)), unit=unit) for unit in units}
+        return {
+            unit: replace(self.units.get(unit.removesuffix(".service"), Facts(unit)), unit=unit)
+            for unit in units
+        }
 
     def revive(self, units: Sequence[str], watched: Sequence[str], _seconds: float) -> dict[str, str]:
         """What is started takes the next step of its course; what is not active then has fallen."""
@@ -70,7 +77,9 @@ class Played:
         self.started += [names] if names else []
         for name in names:
             self.units[name] = self.course[name].pop(0) if self.course.get(name) else UP
-        return {unit: "fell" for unit in watched if self.units[unit.removesuffix(".service")].active != "active"}
+        return {
+            unit: "fell" for unit in watched if self.units[unit.removesuffix(".service")].active != "active"
+        }
 
     def wait(self, seconds: float) -> None:
         """Time passes."""
@@ -91,7 +100,9 @@ class Played:
 
     def hold(self, *names: str) -> None:
         """These are on hold."""
-        self.memory = Memory(holds=tuple(Hold(address_of(name), "ask Bob", "bob", NOW, NOW + 3600) for name in names))
+        self.memory = Memory(
+            holds=tuple(Hold(address_of(name), "ask Bob", "bob", NOW, NOW + 3600) for name in names)
+        )
 
 
 @pytest.fixture
@@ -100,7 +111,12 @@ def host(tmp_path: Path) -> Iterator[Played]:
     played = Played()
     with (
         mock.patch.multiple(
-            service_facts, ask=played.ask, revive=played.revive, wait=played.wait, change=played.change, set_enabled=mock.Mock()
+            service_facts,
+            ask=played.ask,
+            revive=played.revive,
+            wait=played.wait,
+            change=played.change,
+            set_enabled=mock.Mock(),
         ),
         mock.patch.multiple(
             healing,
@@ -129,7 +145,10 @@ def health(spec: Path, *words: object) -> Done:
 
 
 def test_the_exit_code_says_how_they_are(host: Played, spec: Path) -> None:
-    """0 all well; 2 one is not; 3 of one nothing is told, or systemd does not answer; 1 there is no spec. A plugin has its own numbers."""
+    """0 all well; 2 one is not; 3 of one nothing is told, or systemd does not answer; 1 there is no spec.
+
+    A plugin has its own numbers.
+    """
 
     def codes(path: Path = spec) -> tuple[int, ...]:
         return tuple(health(path, "--format", form).code for form in ("text", "json", "prometheus", "nagios"))
@@ -162,28 +181,40 @@ def test_json_counts(host: Played, spec: Path) -> None:
 
     assert (False, False) == (data["healthy"], data["complete"])
     assert {"total": 4, "healthy": 2, "unhealthy": 1, "unknown": 1, "held": 1} == data["counts"]
-    assert {"api": None, "lazy": True, "idle": True, "web": False} == {row["name"]: row["healthy"] for row in data["services"]}
+    assert {"api": None, "lazy": True, "idle": True, "web": False} == {
+        row["name"]: row["healthy"] for row in data["services"]
+    }
     assert "ask Bob" == next(row["held"]["why"] for row in data["services"] if row["name"] == "web")
 
 
 def test_nagios_has_one_line(host: Played, spec: Path) -> None:
-    """State, what is wrong, a bar, figures with thresholds; nothing from outside can add a bar or a line; so is an error."""
+    """State, what is wrong, a bar, figures with thresholds; nothing from outside can add a bar or a line; so
+    is an error.
+    """
     host.units["web"] = replace(FAILED, exit="a|b\nc")
     line = health(spec, "--format", "nagios").out
     host.broken = True
 
-    assert line == (
-        "SERVICES CRITICAL - 3 of 4 healthy: web failed (exit-code, a/b\\nc) | "
+    assert (
+        line == "SERVICES CRITICAL - 3 of 4 healthy: web failed (exit-code, a/b\\nc) | "
         "healthy=3;;;0;4 unhealthy=1;;0;0;4 unknown=0;0;;0;4 held=0;;;0;4 restarts=0;;;0;\n"
     )
-    assert "SERVICES UNKNOWN - systemd cannot be asked: Connection refused\n" == health(spec, "--format", "nagios").out
+    assert (
+        "SERVICES UNKNOWN - systemd cannot be asked: Connection refused\n"
+        == health(spec, "--format", "nagios").out
+    )
 
 
 def test_prometheus_reads_it(host: Played, spec: Path) -> None:
     """The official parser finds each figure; of what is not known there is none."""
     host.units |= {"web": FAILED, "api": Facts("", load=service_facts.UNKNOWN)}
-    families = {family.name: family for family in text_string_to_metric_families(health(spec, "--format", "prometheus").out)}
-    healthy = {sample.labels["service"]: sample.value for sample in families["reconciler_service_healthy"].samples}
+    families = {
+        family.name: family
+        for family in text_string_to_metric_families(health(spec, "--format", "prometheus").out)
+    }
+    healthy = {
+        sample.labels["service"]: sample.value for sample in families["reconciler_service_healthy"].samples
+    }
     states = {sample.labels["health"]: sample.value for sample in families["reconciler_services"].samples}
     host.broken = True
     (nothing,) = text_string_to_metric_families(health(spec, "--format", "prometheus").out)
@@ -191,7 +222,10 @@ def test_prometheus_reads_it(host: Played, spec: Path) -> None:
     assert {"lazy": 1, "idle": 1, "web": 0} == healthy
     assert {"healthy": 2, "unhealthy": 1, "unknown": 1} == states
     assert [0] == [sample.value for sample in families["reconciler_service_check_complete"].samples]
-    assert ("reconciler_service_check_complete", [0]) == (nothing.name, [sample.value for sample in nothing.samples])
+    assert ("reconciler_service_check_complete", [0]) == (
+        nothing.name,
+        [sample.value for sample in nothing.samples],
+    )
 
 
 def test_nothing_known_of_holds_is_not_told_as_none(host: Played, spec: Path) -> None:
@@ -208,18 +242,30 @@ def test_nothing_known_of_holds_is_not_told_as_none(host: Played, spec: Path) ->
 def heal(spec: Path, *words: object) -> tuple[int, dict[str, dict[str, Any]]]:
     """`health --heal`: the exit code, and what was done about those that were not well."""
     done = health(spec, "--heal", "--json", *words)
-    return done.code, {row["name"]: row["healing"] for row in json.loads(done.out)["services"] if row["healing"]}
+    return done.code, {
+        row["name"]: row["healing"] for row in json.loads(done.out)["services"] if row["healing"]
+    }
 
 
 def test_what_has_failed_is_started_until_it_stays_up(host: Played, spec: Path) -> None:
-    """A start that does not last is tried again after growing pauses; `on_change: none` does not keep a failed one down."""
+    """A start that does not last is tried again after growing pauses; `on_change: none` does not keep a
+    failed one down.
+    """
     host.units |= {"web": FAILED, "api": DOWN}
     host.course = {"web": [FAILED, FAILED, UP]}
 
-    assert (0, {"web": {"outcome": "healed", "starts": 3, "why": ""}, "api": {"outcome": "healed", "starts": 1, "why": ""}}) == heal(spec)
+    assert (
+        0,
+        {
+            "web": {"outcome": "healed", "starts": 3, "why": ""},
+            "api": {"outcome": "healed", "starts": 1, "why": ""},
+        },
+    ) == heal(spec)
     assert [("api", "web"), ("web",), ("web",)] == host.started
     assert [0, 2, 6] == host.waits
-    assert ["healing", "healing", "healing", "healing", "healed", "healed"] == [entry["RECONCILER_RESULT"] for entry in host.sent]
+    assert ["healing", "healing", "healing", "healing", "healed", "healed"] == [
+        entry["RECONCILER_RESULT"] for entry in host.sent
+    ]
     assert {"web.service", "api.service"} == {entry["OBJECT_SYSTEMD_UNIT"] for entry in host.sent}
 
 
@@ -278,7 +324,9 @@ def test_a_failure_under_drift_report_is_mended(host: Played, spec: Path) -> Non
 
 
 def test_the_start_limit_is_never_passed(host: Played, spec: Path) -> None:
-    """One that has used its limit up, or is refused, is started when the limit is over; one with a limit of one start only once."""
+    """One that has used its limit up, or is refused, is started when the limit is over; one with a limit of
+    one start only once.
+    """
     host.units |= {"web": replace(FAILED, restarts=5, since=NOW - 2), "api": replace(FAILED, limit=1)}
     host.course = {"api": [replace(FAILED, limit=1)] * 3}
     _, done = heal(spec)
@@ -300,12 +348,17 @@ def test_one_that_systemd_starts_again_itself_is_only_watched(host: Played, spec
     host.units["web"] = replace(UP, active="activating", sub="auto-restart", result="exit-code")
     code, done = heal(spec)
 
-    assert (2, {"web": ("failed", 0)}) == (code, {name: (one["outcome"], one["starts"]) for name, one in done.items()})
+    assert (2, {"web": ("failed", 0)}) == (
+        code,
+        {name: (one["outcome"], one["starts"]) for name, one in done.items()},
+    )
     assert [] == host.started
 
 
 def test_not_beside_an_apply(host: Played, spec: Path, tmp_path: Path) -> None:
-    """While an apply has the lock nothing is started, and the exit code says that it is worth trying again; for a plugin, unknown."""
+    """While an apply has the lock nothing is started, and the exit code says that it is worth trying again;
+    for a plugin, unknown.
+    """
     host.units["web"] = FAILED
     with Lock(str(tmp_path / "state")):
         busy, plugin = health(spec, "--heal"), health(spec, "--heal", "--format", "nagios")
@@ -338,9 +391,9 @@ def test_what_the_next_apply_undoes_is_said_with_the_way_out(host: Played, spec:
     told = service(spec, "stop", "web", "idle", "lazy")
 
     assert 0 == told.code
-    assert [f'reconciler: to keep it so for a while: reconciler hold add services.web {spec} --for 8h --why "..."'] == [
-        line for line in told.err.splitlines() if "hold add" in line
-    ]
+    assert [
+        f'reconciler: to keep it so for a while: reconciler hold add services.web {spec} --for 8h --why "..."'
+    ] == [line for line in told.err.splitlines() if "hold add" in line]
     assert "the next apply starts it again" in told.err
     assert "leaves it so" in told.err
 
@@ -351,11 +404,16 @@ def test_held_in_one_go(host: Played, spec: Path) -> None:
     refused = service(spec, "stop", "cron", "--all", "--hold", "2h", "--why", "x")
 
     assert (0, 1) == (done.code, refused.code)
-    assert [(address_of("web"), 7200, "bad disk")] == [(wish.address, wish.seconds, wish.why) for wish in host.held]
+    assert [(address_of("web"), 7200, "bad disk")] == [
+        (wish.address, wish.seconds, wish.why) for wish in host.held
+    ]
     assert [("stop", ("web.service",))] == host.done
 
 
-@pytest.mark.parametrize("words", [("--hold", "8h"), ("--why", "x"), ("--hold", "soon", "--why", "x"), ("--hold", "99d", "--why", "x")])
+@pytest.mark.parametrize(
+    "words",
+    [("--hold", "8h"), ("--why", "x"), ("--hold", "soon", "--why", "x"), ("--hold", "99d", "--why", "x")],
+)
 def test_a_hold_that_cannot_be_meant_stops_it_all(host: Played, spec: Path, words: tuple[str, ...]) -> None:
     """A typing error in the hold is one of the command line, and nothing was stopped."""
     assert (64, []) == (service(spec, "stop", "web", *words).code, host.done)
@@ -371,11 +429,23 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize(
     ("answers", "held"),
-    [(b"8h\nbad disk\n", [(28_800, "bad disk")]), (b"no\n", []), (b"\n", []), (b"", []), (b"soon\nx\n", []), (b"8h\n\n", [])],
+    [
+        (b"8h\nbad disk\n", [(28_800, "bad disk")]),
+        (b"no\n", []),
+        (b"\n", []),
+        (b"", []),
+        (b"soon\nx\n", []),
+        (b"8h\n\n", []),
+    ],
 )
 def test_asked_on_a_terminal(host: Played, spec: Path, answers: bytes, held: list[tuple[int, str]]) -> None:
-    """A span and a reason hold it; no, nothing, and what is no span do not, and the command has ended well all the same."""
-    with mock.patch("tests.cli.command._Stdin.isatty", return_value=True), mock.patch("io.StringIO", Terminal):
+    """A span and a reason hold it; no, nothing, and what is no span do not, and the command has ended well
+    all the same.
+    """
+    with (
+        mock.patch("tests.cli.command._Stdin.isatty", return_value=True),
+        mock.patch("io.StringIO", Terminal),
+    ):
         done = service(spec, "stop", "web", "--no-color", stdin=answers)
 
     assert (0, held) == (done.code, [(wish.seconds, wish.why) for wish in host.held])
@@ -395,13 +465,18 @@ def test_what_was_done_as_json(host: Played, spec: Path) -> None:
     """One row for each: done or why not, what the next apply makes of it, the hold; and no question."""
     data = json.loads(service(spec, "stop", "web", "--json").out)
 
-    assert [("web", True, True, None)] == [(row["name"], row["done"], row["put_back"], row["held"]) for row in data["services"]]
+    assert [("web", True, True, None)] == [
+        (row["name"], row["done"], row["put_back"], row["held"]) for row in data["services"]
+    ]
 
 
 @pytest.mark.parametrize(
-    ("verb", "state", "words"), [("enable", "static", "WantedBy="), ("disable", "enabled-runtime", "still enabled-runtime")]
+    ("verb", "state", "words"),
+    [("enable", "static", "WantedBy="), ("disable", "enabled-runtime", "still enabled-runtime")],
 )
-def test_enablement_is_looked_at_afterwards(host: Played, spec: Path, verb: str, state: str, words: str) -> None:
+def test_enablement_is_looked_at_afterwards(
+    host: Played, spec: Path, verb: str, state: str, words: str
+) -> None:
     """Where systemctl succeeds and does nothing, it is an error with the reason."""
     host.units["web"] = replace(UP, enabled=state)
     done = service(spec, verb, "web")
@@ -444,7 +519,9 @@ services:
 
 
 def test_what_the_spec_says_to_ask_is_asked(host: Played, tmp_path: Path) -> None:
-    """A service that runs and does not answer is not well; one that does not run is not asked, and a command only by root."""
+    """A service that runs and does not answer is not well; one that does not run is not asked, and a command
+    only by root.
+    """
     spec = tmp_path / "probed.yaml"
     spec.write_text(PROBED)
     asked: list[tuple[str, ...]] = []
@@ -484,7 +561,12 @@ def test_what_was_healed_is_given_its_time(host: Played, tmp_path: Path) -> None
         said = iter(["not yet"] * number)
         host.units["web"] = FAILED
         host.course["web"] = [replace(UP, since=int(host.now))]
-        with mock.patch.multiple(probing, probe=lambda *_, said=said: next(said, ""), is_root=lambda: True, now=lambda: int(host.now)):
+        with mock.patch.multiple(
+            probing,
+            probe=lambda *_, said=said: next(said, ""),
+            is_root=lambda: True,
+            now=lambda: int(host.now),
+        ):
             codes[name] = health(spec, "web", "--heal").code
 
     assert {"late": 0, "never": 2} == codes

@@ -104,8 +104,14 @@ CHANGES: dict[str, Callable[[Tree], object]] = {
     "a secret by hand": lambda tree: tree.path("/srv/secret").write_text("another"),
     "a mode by hand": lambda tree: tree.path("/srv/a.conf").chmod(0o600),
     "a unit by hand": lambda tree: tree.path("/etc/systemd/system/a.service").write_text("[Service]\n"),
-    "a link by hand": lambda tree: tree.path("/etc/systemd/system/multi-user.target.wants/a.service").unlink(),
-    "a group by hand": lambda tree: tree.path("/etc/group").write_text(tree.path("/etc/group").read_text().replace(":ada", ":")),
+    "a link by hand": (
+        lambda tree: tree.path("/etc/systemd/system/multi-user.target.wants/a.service").unlink()
+    ),
+    "a group by hand": (
+        lambda tree: tree.path("/etc/group").write_text(
+            tree.path("/etc/group").read_text().replace(":ada", ":")
+        )
+    ),
     "a file is gone": lambda tree: tree.path("/srv/a.conf").unlink(),
     "another program": _program,
     "a damaged note": _garbage,
@@ -136,7 +142,9 @@ OPTIONS: tuple[dict[str, object], ...] = (
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: next(iter(options)))
-def test_a_plan_of_another_question_goes_the_long_way(options: dict[str, object], tree: Tree, spec: Path) -> None:
+def test_a_plan_of_another_question_goes_the_long_way(
+    options: dict[str, object], tree: Tree, spec: Path
+) -> None:
     """What is asked beside "is anything to be done" is not answered the short way."""
     assert not short(tree, spec, **options)
 
@@ -153,7 +161,9 @@ WARNED = 'services: {a: {exec_start: [/usr/bin/true], environment: {API_TOKEN: "
 
 
 def test_the_short_way_repeats_warnings(tree: Tree) -> None:
-    """What the linter warns of is told by every plan, in the same words, the short way as well as the long."""
+    """What the linter warns of is told by every plan, in the same words, the short
+    way as well as the long.
+    """
     path = tree.spec(WARNED)
     tree.apply(path)
     said = tree.plan(path)
@@ -165,7 +175,9 @@ def test_the_short_way_repeats_warnings(tree: Tree) -> None:
     assert long.out == said.out
 
 
-def test_warnings_that_would_name_another_place_go_the_long_way(tree: Tree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_warnings_that_would_name_another_place_go_the_long_way(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """From another directory the files of the spec are called otherwise."""
     path = tree.spec(WARNED)
     tree.apply(path)

@@ -1,4 +1,6 @@
-"""Secrets that are told by their shape alone, in each place of a spec: no view of a plan, of a host or of a mistake shows one."""
+"""Secrets that are told by their shape alone, in each place of a spec: no view of a plan, of a host or of a
+mistake shows one.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,32 @@ from tests.cli.test_secrets import leaks
 from tests.core.secret_shapes import HIDES
 
 PLACES = (
-    *("pat", "pgpassword", "url", "pre", "start", "auth", "timer", "before", "after", "environment", "alias", "variable", "sudo"),
+    *(
+        "pat",
+        "pgpassword",
+        "url",
+        "pre",
+        "start",
+        "auth",
+        "timer",
+        "before",
+        "after",
+        "environment",
+        "alias",
+        "variable",
+        "sudo",
+    ),
     *("comment", "command", "cron", "rotate", "postrotate"),
 )
-ADDRESSES = ("services.s", "timers.t", "backups.b", "users.alice", "ssh_keys.alice", "logrotate.l", 'files["/etc/shapes.conf"]')
+ADDRESSES = (
+    "services.s",
+    "timers.t",
+    "backups.b",
+    "users.alice",
+    "ssh_keys.alice",
+    "logrotate.l",
+    'files["/etc/shapes.conf"]',
+)
 
 
 def secret_of(name: str) -> str:
@@ -31,7 +55,10 @@ def secrets(when: str) -> list[str]:
 
 def lines(when: str) -> str:
     """A file with all shapes, one a line."""
-    return "".join(text.replace("{}", secret_of(f"{when}-{text}")).replace("{{", "{").replace("}}", "}") + "\n" for text in HIDES)
+    return "".join(
+        text.replace("{}", secret_of(f"{when}-{text}")).replace("{{", "{").replace("}}", "}") + "\n"
+        for text in HIDES
+    )
 
 
 def spec_of(tree: Tree, when: str, more: str = "") -> Path:
@@ -96,11 +123,22 @@ def more_views(tree: Tree, spec: Path) -> list[Done | Path]:
     found = views(tree, spec)
     for command in ("access", "status", "graph"):
         found += [run(command, spec, *root, *options) for options in ((), ("--json",))]
-    found += [run("explain", address, spec, *root, *options) for address in ADDRESSES for options in ((), ("--json",))]
+    found += [
+        run("explain", address, spec, *root, *options)
+        for address in ADDRESSES
+        for options in ((), ("--json",))
+    ]
     found += [run("import", *root), run("plan", spec, *root, "--verbose", "--format", "markdown")]
     found += [run("drift", spec, *root, *options) for options in (("--verbose",), ("--format", "markdown"))]
-    found += [run(*words, *root) for words in (("service", "status"), ("service", "list"), ("backup", "list"), ("report",))]
-    found += [run("show", number, *root, *options) for number in (1, 2) for options in ((), ("--json",), ("--verbose",))]
+    found += [
+        run(*words, *root)
+        for words in (("service", "status"), ("service", "list"), ("backup", "list"), ("report",))
+    ]
+    found += [
+        run("show", number, *root, *options)
+        for number in (1, 2)
+        for options in ((), ("--json",), ("--verbose",))
+    ]
     return found
 
 
@@ -114,7 +152,10 @@ def test_no_view_shows_a_secret_of_a_shape(host: Tree) -> None:
     seen += more_views(host, spec_of(host, "new"))
     host.path("/etc/shapes.conf").write_text(lines("hand"))
     seen += [*views(host, spec_of(host, "new")), host.apply(spec_of(host, "new"))]
-    seen += [*views(host, host.spec("groups: {g: {}}\n")), host.apply(host.spec("groups: {g: {}}\n"), "--json")]
+    seen += [
+        *views(host, host.spec("groups: {g: {}}\n")),
+        host.apply(host.spec("groups: {g: {}}\n"), "--json"),
+    ]
     texts = "".join(one.out for one in seen if isinstance(one, Done))
 
     assert "(sensitive value, changed)" in texts
@@ -140,7 +181,12 @@ def test_each_line_with_a_secret_may_be_the_mistake(host: Tree) -> None:
     for number, line in enumerate(text.splitlines()):
         if "Zq" not in line:
             continue
-        for wrong in (line.replace("[", "{", 1), f"{line} ]", line.replace(": ", "x: ", 1), line.replace("Zq", "\\eZq", 1)):
+        for wrong in (
+            line.replace("[", "{", 1),
+            f"{line} ]",
+            line.replace(": ", "x: ", 1),
+            line.replace("Zq", "\\eZq", 1),
+        ):
             broken = text.splitlines()
             broken[number] = wrong
             spec = host.spec("\n".join(broken) + "\n")

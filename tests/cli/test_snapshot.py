@@ -1,4 +1,6 @@
-"""`snapshot` and `plan --snapshot`: the same plan somewhere else, nothing secret on the way, and nothing claimed that is not known."""
+"""`snapshot` and `plan --snapshot`: the same plan somewhere else, nothing secret on the way, and nothing
+claimed that is not known.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ files:
 services:
   s: {exec_start: [/usr/bin/true]}
 """
-LATER = SPEC.replace('"b\\n"', '"B\\n"').replace("gid: 2000", "system: true") + "  t: {exec_start: [/usr/bin/true, --all], user: root}\n"
+LATER = (
+    SPEC.replace('"b\\n"', '"B\\n"').replace("gid: 2000", "system: true")
+    + "  t: {exec_start: [/usr/bin/true, --all], user: root}\n"
+)
 SECRET = '  /etc/key: {content: "hidden\\n", mode: "0600", sensitive: true}\nservices:\n'
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuGsnP/NPzhnWuATv9aP1dHraTqoi8dScAeUt23h1tL"
 FOREIGN = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINRzXjomXhbu4D9ZcYubXQMBnAfYtsUfkNo6Zm7sE6s1"
@@ -63,9 +68,13 @@ def document(done: Done) -> dict[str, Any]:
     return data
 
 
-@pytest.mark.parametrize("spec", [SPEC, LATER, "services:\n  s: {exec_start: [/usr/bin/true]}\n"], ids=["same", "later", "less"])
+@pytest.mark.parametrize(
+    "spec", [SPEC, LATER, "services:\n  s: {exec_start: [/usr/bin/true]}\n"], ids=["same", "later", "less"]
+)
 def test_it_is_the_plan_of_the_host(tree: Tree, spec: str) -> None:
-    """With drift, changes, new things and removals the plan from the snapshot is that on the tree, approval and diffs included."""
+    """With drift, changes, new things and removals the plan from the snapshot is that on the tree, approval
+    and diffs included.
+    """
     tree.apply(tree.spec(SPEC))
     tree.path("/etc/a").write_text("by hand\n")
     taken = snapshot(tree)
@@ -79,7 +88,9 @@ def test_it_is_the_plan_of_the_host(tree: Tree, spec: str) -> None:
 
 
 def test_it_is_as_its_schema_says(tree: Tree) -> None:
-    """The published schema accepts a snapshot, of a host that has a ledger and of one that has none; the file is its owner's only."""
+    """The published schema accepts a snapshot, of a host that has a ledger and of one that has none; the file
+    is its owner's only.
+    """
     schema = Draft202012Validator(json.loads(run("schema", "snapshot").out))
     first = snapshot(tree)
 
@@ -94,21 +105,31 @@ def test_it_is_as_its_schema_says(tree: Tree) -> None:
 
 
 def test_what_it_cannot_know_is_unknown(tree: Tree) -> None:
-    """Whether a secret is as declared only its host can tell: never "No changes", and a CI that asks for details gets an error."""
+    """Whether a secret is as declared only its host can tell: never "No changes", and a CI that asks for
+    details gets an error.
+    """
     spec = SPEC.replace("services:\n", SECRET)
     tree.apply(tree.spec(spec))
     taken = snapshot(tree)
-    done, data = plan(tree, spec, taken, "--detailed-exitcode"), json.loads(plan(tree, spec, taken, "--json").out)
+    done, data = (
+        plan(tree, spec, taken, "--detailed-exitcode"),
+        json.loads(plan(tree, spec, taken, "--json").out),
+    )
 
     assert 1 == done.code
     assert "Not known from the snapshot, so the plan is incomplete" in done.said
     assert 'files["/etc/key"] unknown: its content is secret' in done.said
     assert "No changes" not in done.said
-    assert (False, ['files["/etc/key"]']) == (data["complete"], [row["address"] for row in data["unreadable"]])
+    assert (False, ['files["/etc/key"]']) == (
+        data["complete"],
+        [row["address"] for row in data["unreadable"]],
+    )
 
 
 def test_somebody_elses_content_is_unknown(tree: Tree) -> None:
-    """Of a foreign unit that not everybody can read nothing is claimed; one that is as declared is known by its digest, another as such."""
+    """Of a foreign unit that not everybody can read nothing is claimed; one that is as declared is known by
+    its digest, another as such.
+    """
     tree.apply(tree.spec(SPEC))
     text = tree.path("/etc/systemd/system/s.service").read_text()
     tree.apply(tree.spec("groups:\n  ml: {gid: 2000}\n"), "--allow", "many-destroyed")
@@ -120,8 +141,14 @@ def test_somebody_elses_content_is_unknown(tree: Tree) -> None:
     closed = plan(tree, SPEC, snapshot(tree))
 
     assert same["complete"]
-    assert (3, 1) == (other.code, other.said.count("Service.ExecStart: (not shown) -> /usr/bin/true")), other.said
-    assert "services.s unknown: the snapshot does not have the content of /etc/systemd/system/s.service" in closed.said
+    assert (3, 1) == (
+        other.code,
+        other.said.count("Service.ExecStart: (not shown) -> /usr/bin/true"),
+    ), other.said
+    assert (
+        "services.s unknown: the snapshot does not have the content of /etc/systemd/system/s.service"
+        in closed.said
+    )
     assert "/bin/foreign" not in other.said + closed.said
 
 
@@ -146,8 +173,12 @@ services:
     ],
     ids=["same", "file", "another-service", "secret", "its-service", "removed"],
 )
-def test_a_secret_in_the_open_is_known_to_who_declares_it(tree: Tree, before: str, after: str, complete: bool) -> None:
-    """The snapshot has none of it; by the digest of a file that all can read the plan is that of the host, and so is what it approves."""
+def test_a_secret_in_the_open_is_known_to_who_declares_it(
+    tree: Tree, before: str, after: str, complete: bool
+) -> None:
+    """The snapshot has none of it; by the digest of a file that all can read the plan is that of the host,
+    and so is what it approves.
+    """
     tree.apply(tree.spec(OPEN))
     spec = OPEN.replace(before, after)
     taken = snapshot(tree)
@@ -175,7 +206,12 @@ def test_where_nobody_has_looked(tree: Tree) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0, "seconds ago"), (7_300, "2 hours ago"), (86_400 * 3, "3 days ago"), (-7_300, "2 hours in the future")],
+    [
+        (0, "seconds ago"),
+        (7_300, "2 hours ago"),
+        (86_400 * 3, "3 days ago"),
+        (-7_300, "2 hours in the future"),
+    ],
 )
 def test_the_age_is_told(tree: Tree, seconds: int, words: str) -> None:
     """Text and JSON say when the snapshot was taken and how old it is, also when nothing is to be done."""
@@ -228,7 +264,10 @@ _MEMORY = {
         ({"taken": "2026-99-99T00:00:00Z"}, "is not a snapshot: "),
         ({"running": "yes"}, "running is not as its schema says"),
         *(({"paths": paths}, "is not as its schema says") for paths in _PATHS.values()),
-        ({"memory": _MEMORY | {"rows": [{"address": "nonsense", "document": {}}]}}, "'nonsense' is not an address"),
+        (
+            {"memory": _MEMORY | {"rows": [{"address": "nonsense", "document": {}}]}},
+            "'nonsense' is not an address",
+        ),
         ({"memory": _MEMORY | {"serial": -1}}, "memory/serial is not as its schema says"),
     ],
 )
@@ -240,7 +279,9 @@ def test_what_is_none_is_refused(tree: Tree, members: Mapping[str, Any], words: 
     assert words in done.said
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "{}", pytest.param("[" * 100_000, id="deep"), "\x00\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '"x"', "{}", pytest.param("[" * 100_000, id="deep"), "\x00\xff"]
+)
 def test_what_is_cut_short_is_refused(tree: Tree, text: str) -> None:
     """Anything but a whole document is an error and no traceback; so is a file that is not there."""
     path = tree.base / "s.json"
@@ -260,7 +301,15 @@ def test_one_host_at_a_time(tree: Tree) -> None:
 SECRETS = {
     name: canary(name)
     for name in (
-        *("password", "locked-password", "passwd-password", "group-password", "gshadow-password", "environment-file", "open-environment"),
+        *(
+            "password",
+            "locked-password",
+            "passwd-password",
+            "group-password",
+            "gshadow-password",
+            "environment-file",
+            "open-environment",
+        ),
         *(
             "unowned",
             "unowned-open",
@@ -299,7 +348,9 @@ def _planted(tree: Tree) -> str:
              "bob:x:1001:1001::/home/bob:/bin/sh\ncarol:x:1002:1002::/home/carol:/bin/sh\n")  # fmt: skip
     tree.put("/etc/group", f"root:x:0:\nalice:{at['group-password']}:1000:\nbob:x:1001:\ncarol:x:1002:\n")
     tree.put(
-        "/etc/shadow", f"root:*:1:::::\nalice:$6${at['password']}:1:::::\nbob:!$6${at['locked-password']}:1:::::\n{at['no-key']}\n", 0o640
+        "/etc/shadow",
+        f"root:*:1:::::\nalice:$6${at['password']}:1:::::\nbob:!$6${at['locked-password']}:1:::::\n{at['no-key']}\n",
+        0o640,
     )
     tree.put("/etc/gshadow", f"root:*::\nalice:{at['gshadow-password']}::\n", 0o640)
     tree.put("/etc/subuid", f"alice:100000:65536\n# {at['subuid']}\n")
@@ -313,15 +364,23 @@ def _planted(tree: Tree) -> str:
     }  # fmt: skip
     for path, (name, mode) in files.items():
         tree.put(path, f"# {at[name]}\nX={at[name]}\n", mode)
-    tree.put("/etc/logrotate.d/x", f"/var/log/x.log {{\n  postrotate\n  curl -u {at['rotation']}\n  endscript\n}}\n")
     tree.put(
-        "/etc/systemd/system/x.service", f"[Service]\nEnvironment=TOKEN={at['foreign-unit']}\nExecStart=/bin/x {at['foreign-value']}\n"
+        "/etc/logrotate.d/x",
+        f"/var/log/x.log {{\n  postrotate\n  curl -u {at['rotation']}\n  endscript\n}}\n",
     )
-    tree.put("/etc/systemd/system/y.service", f"[Service]\nExecStart=/bin/x {at['foreign-value']}\nUser={at['foreign-value']}\n")
+    tree.put(
+        "/etc/systemd/system/x.service",
+        f"[Service]\nEnvironment=TOKEN={at['foreign-unit']}\nExecStart=/bin/x {at['foreign-value']}\n",
+    )
+    tree.put(
+        "/etc/systemd/system/y.service",
+        f"[Service]\nExecStart=/bin/x {at['foreign-value']}\nUser={at['foreign-value']}\n",
+    )
     tree.put("/etc/systemd/system/z.service", f"[Service]\nExecStart=/bin/x {at['foreign-closed']}\n", 0o600)
     tree.put(
         "/etc/logrotate.d/y",
-        f"/var/log/y.log {{\n  mail {at['foreign-value']}\n  postrotate\n  x {at['foreign-script']}\n  endscript\n}}\n",
+        f"/var/log/y.log {{\n  mail {at['foreign-value']}\n  postrotate\n  x {at['foreign-script']}\n "
+        " endscript\n}\n",
     )
     for name in ("alice", "bob", "carol"):
         tree.path(f"/home/{name}/.ssh").mkdir(parents=True)
@@ -340,16 +399,26 @@ def _planted(tree: Tree) -> str:
 
 
 def test_no_secret_is_in_it(tree: Tree) -> None:
-    """Of more than twenty secrets all over the host none is in the snapshot, in no form, nor the plain digest of what not all can read."""
+    """Of more than twenty secrets all over the host none is in the snapshot, in no form, nor the plain digest
+    of what not all can read.
+    """
     spec = _planted(tree)
     assert 0 == tree.apply(tree.spec(spec)).code
     tree.path("/etc/key").write_text(SECRETS["by-hand"])
     tree.put("/etc/hostname", f"# {SECRETS['hostname']}\nh1\n")
     done = run("snapshot", "--root", tree.root)
-    closed = [path for path in tree.root.rglob("*") if path.is_file() and (not path.stat().st_mode & 0o004 or "key" in path.name)]
+    closed = [
+        path
+        for path in tree.root.rglob("*")
+        if path.is_file() and (not path.stat().st_mode & 0o004 or "key" in path.name)
+    ]
     taken = tree.base / "s.json"
     taken.write_text(done.out)
-    more = spec + "ssh_keys:\n" + "".join(f"  {name}: {{exactly: [{KEY} new]}}\n" for name in ("alice", "bob", "carol"))
+    more = (
+        spec
+        + "ssh_keys:\n"
+        + "".join(f"  {name}: {{exactly: [{KEY} new]}}\n" for name in ("alice", "bob", "carol"))
+    )
     shown = [plan(tree, more, taken, *options) for options in ((), ("--json",), ("--verbose",))]
 
     assert [] == leaks(SECRETS.values(), done, *shown)
@@ -360,17 +429,28 @@ def test_no_secret_is_in_it(tree: Tree) -> None:
 
 
 def test_values_of_somebody_else_are_digests_or_left_out(tree: Tree) -> None:
-    """Only of what everybody on the host can read, and never of what may be a secret; a plan that declares the same file shows none."""
+    """Only of what everybody on the host can read, and never of what may be a secret; a plan that declares
+    the same file shows none.
+    """
     _planted(tree)
     done = run("snapshot", "--root", tree.root)
     paths, units = json.loads(done.out)["paths"], "/etc/systemd/system"
-    said = {path: paths[path].get("values") for path in (f"{units}/x.service", f"{units}/y.service", f"{units}/z.service")}
-    secret = json.dumps([f"{units}/x.service", "Service", "Environment", f"TOKEN={SECRETS['foreign-unit']}"], separators=(",", ":"))
+    said = {
+        path: paths[path].get("values")
+        for path in (f"{units}/x.service", f"{units}/y.service", f"{units}/z.service")
+    }
+    secret = json.dumps(
+        [f"{units}/x.service", "Service", "Environment", f"TOKEN={SECRETS['foreign-unit']}"],
+        separators=(",", ":"),
+    )
     taken = tree.base / "s.json"
     taken.write_text(done.out)
     services = "".join(f"  {name}: {{exec_start: [/bin/x]}}\n" for name in ("x", '"y"', "z"))
     more = f'services:\n{services}logrotate:\n  "y": {{paths: [/var/log/y.log], frequency: daily}}\n'
-    shown = [plan(tree, more, taken, *options) for options in ((), ("--json",), ("--verbose",), ("--adopt",), ("--adopt", "--json"))]
+    shown = [
+        plan(tree, more, taken, *options)
+        for options in ((), ("--json",), ("--verbose",), ("--adopt",), ("--adopt", "--json"))
+    ]
     data = json.loads(shown[1].out)
 
     assert [""] == said[f"{units}/x.service"]["Service"]["Environment"]
@@ -384,15 +464,23 @@ def test_values_of_somebody_else_are_digests_or_left_out(tree: Tree) -> None:
 
 @pytest.mark.slow
 def test_it_stays_small(tree: Tree) -> None:
-    """A hundred services with all that belongs to them take a third of a megabyte: beside all of a Debian's /etc that stays below one."""
+    """A hundred services with all that belongs to them take a third of a megabyte: beside all of a Debian's
+    /etc that stays below one.
+    """
     services = "".join(
-        f"  ml-{n}:\n    description: inference number {n}\n    environment: {{PYTHONUNBUFFERED: 1, MODEL: model-{n}}}\n"
-        f"    exec_start: [/opt/ml/{n}/bin/serve, --port, {8000 + n}, --model, /opt/ml/{n}/m.bin]\n"
-        f"    restart_sec: 10s\n    limit_nofile: 65536\n    memory_max: 32G\n    watch: [/etc/ml/{n}.yaml]\n    hardening: strict\n"
+        f"  ml-{n}:\n    description: inference number {n}\n    environment: {{PYTHONUNBUFFERED: 1, MODEL:"
+        f" model-{n}}}\n    exec_start: [/opt/ml/{n}/bin/serve, --port, {8000 + n}, --model,"
+        f" /opt/ml/{n}/m.bin]\n    restart_sec: 10s\n    limit_nofile: 65536\n    memory_max: 32G\n    watch:"
+        f" [/etc/ml/{n}.yaml]\n    hardening: strict\n"
         for n in range(100)
     )
-    files = "".join(f'  /etc/ml/{n}.yaml: {{content: "port: {8000 + n}\\nmodel: m.bin\\n", mode: "0640"}}\n' for n in range(100))
-    done = tree.apply(tree.spec(f'directories:\n  /etc/ml: {{mode: "0755"}}\nfiles:\n{files}services:\n{services}'))
+    files = "".join(
+        f'  /etc/ml/{n}.yaml: {{content: "port: {8000 + n}\\nmodel: m.bin\\n", mode: "0640"}}\n'
+        for n in range(100)
+    )
+    done = tree.apply(
+        tree.spec(f'directories:\n  /etc/ml: {{mode: "0755"}}\nfiles:\n{files}services:\n{services}')
+    )
 
     assert 0 == done.code, done.said
     assert 500_000 > snapshot(tree).stat().st_size

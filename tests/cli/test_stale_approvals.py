@@ -1,4 +1,6 @@
-"""Every way in which a plan that was approved is not the plan any more, by kind and by what happened; and what does not count."""
+"""Every way in which a plan that was approved is not the plan any more, by kind and by what happened; and
+what does not count.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ VALUES = {
 
 
 def text(**other: str) -> str:
-    """The spec, each kind with these values; `rest` is for those that are not named, and an empty value leaves the kind out."""
+    """The spec, each kind with these values; `rest` is for those that are not named, and an empty value
+    leaves the kind out.
+    """
     rest = other.pop("rest", "two")
     lines = ["version: 1", "host: h1"]
     for kind, (name, fields) in RESOURCES.items():
@@ -63,7 +67,9 @@ def _filled(fields: str, value: str) -> str:
 
 
 class Scene:
-    """A copy of a tree on which the spec was applied with the first values; the plan with the second ones is saved."""
+    """A copy of a tree on which the spec was applied with the first values; the plan with the second ones is
+    saved.
+    """
 
     def __init__(self, base: Path) -> None:
         self.tree = Tree(base)
@@ -256,7 +262,9 @@ def _before_the_first_ledger(scene: Scene) -> None:
     """Approved when nothing was applied here yet; somebody has applied something else since."""
     shutil.rmtree(scene.tree.state)
     assert 0 == scene.plan("--adopt").code
-    scene.spec.write_text("version: 1\nhost: h1\nlogrotate: {l: {paths: [/var/log/l.log], rotate: 1, adopt: true}}\n")
+    scene.spec.write_text(
+        "version: 1\nhost: h1\nlogrotate: {l: {paths: [/var/log/l.log], rotate: 1, adopt: true}}\n"
+    )
     assert 0 == scene.tree.apply(scene.spec).code
     scene.write()
 
@@ -293,7 +301,7 @@ def test_what_makes_an_approval_stale(name: str, scene: Scene) -> None:
     assert "plan --out FILE" in done.said
 
 
-# ---------------------------------------------------------------------------------------------------- not stale
+# -------------------------------------------------------------------------------------------------- not stale
 
 
 def _new_run(scene: Scene) -> None:
@@ -328,12 +336,22 @@ def test_what_does_not(name: str, scene: Scene) -> None:
     assert "No changes." in scene.tree.plan(scene.spec).out
 
 
-HELD = ('files["/etc/a"]', "services.s", "users.u", "ssh_keys.u", "timers.t", "logrotate.l", 'directories["/srv/d"]')
+HELD = (
+    'files["/etc/a"]',
+    "services.s",
+    "users.u",
+    "ssh_keys.u",
+    "timers.t",
+    "logrotate.l",
+    'directories["/srv/d"]',
+)
 
 
 @pytest.mark.parametrize("address", HELD)
 def test_a_hold_after_the_approval_takes_away_and_adds_nothing(address: str, scene: Scene) -> None:
-    """What is held by now is not done, the rest of what was approved is; what is left is another plan, to be approved as such."""
+    """What is held by now is not done, the rest of what was approved is; what is left is another plan, to be
+    approved as such.
+    """
     scene.hold("add", address, "--for", "1h", "--why", "not now")
     before = scene.tree.path("/etc/a").read_text()
     done = scene.apply("--detailed-exitcode")

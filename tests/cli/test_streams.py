@@ -29,8 +29,12 @@ def _own_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def _on_terminal(*arguments: object, answer: bytes | None = None, env: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Run with all three streams on a terminal, and answer when asked; the exit code and what was on the screen."""
+def _on_terminal(
+    *arguments: object, answer: bytes | None = None, env: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    """Run with all three streams on a terminal, and answer when asked; the exit code and what was on the
+    screen.
+    """
     ours, theirs = pty.openpty()
     environment = ENVIRONMENT | {"TERM": "xterm"} | dict(env or {})
     process = subprocess.Popen(
@@ -49,7 +53,8 @@ def _on_terminal(*arguments: object, answer: bytes | None = None, env: Mapping[s
         ready.register(ours, select.POLLIN | select.POLLHUP)
         for _ in range(1000):
             if not ready.poll(500):
-                # Python may have looked for signals just before it began to wait: whoever types it again is heard.
+                # Python may have looked for signals just before it began to wait: whoever types it again is
+                # heard.
                 os.write(ours, sent if sent == b"\x03" else b"")
                 continue
             screen += os.read(ours, 65_536)
@@ -61,10 +66,22 @@ def _on_terminal(*arguments: object, answer: bytes | None = None, env: Mapping[s
 
 
 @pytest.mark.parametrize(
-    ("answer", "code"), [(b"yes\n", 0), (b"no\n", 3), (b"y\n", 3), (b"YES\n", 3), (b"\n", 3), (b"\x04", 3), (b"\xff\n", 3), (b"\x03", 130)]
+    ("answer", "code"),
+    [
+        (b"yes\n", 0),
+        (b"no\n", 3),
+        (b"y\n", 3),
+        (b"YES\n", 3),
+        (b"\n", 3),
+        (b"\x04", 3),
+        (b"\xff\n", 3),
+        (b"\x03", 130),
+    ],
 )
 def test_the_question(tree: Tree, answer: bytes, code: int) -> None:
-    """On a terminal the plan is shown and the literal yes is asked for; anything else changes nothing and is no success."""
+    """On a terminal the plan is shown and the literal yes is asked for; anything else changes nothing and is
+    no success.
+    """
     ended, screen = _on_terminal("apply", tree.spec(TWO), "--root", tree.root, answer=answer)
 
     assert code == ended, screen
@@ -80,7 +97,10 @@ def test_progress_on_a_terminal(tree: Tree) -> None:
 
     assert "[1/2]" in screen
     assert "[2/2]" in screen
-    assert "[1/2]" not in fresh("apply", tree.spec(TWO.replace("a\\n", "A")), "--root", tree.root, "--auto-approve").err
+    assert (
+        "[1/2]"
+        not in fresh("apply", tree.spec(TWO.replace("a\\n", "A")), "--root", tree.root, "--auto-approve").err
+    )
 
 
 def test_without_a_terminal_nobody_is_asked(tree: Tree) -> None:
@@ -127,17 +147,27 @@ def test_colours_in_a_pipe(untouched: Tree) -> None:
 def _shell(script: str, *arguments: object) -> tuple[int, str, str]:
     """Run a command line with what the shell does to its streams; `"$@"` is the command."""
     done = subprocess.run(
-        ["/bin/bash", "-c", script, "-", *argv(*arguments)], capture_output=True, env=ENVIRONMENT, text=True, check=False, timeout=60
+        ["/bin/bash", "-c", script, "-", *argv(*arguments)],
+        capture_output=True,
+        env=ENVIRONMENT,
+        text=True,
+        check=False,
+        timeout=60,
     )
     return done.returncode, done.stdout, done.stderr
 
 
 def _big(tree: Tree) -> Path:
     """A spec whose plan does not fit into a pipe."""
-    return tree.spec("files:\n" + "".join(f'  /etc/f{n}: {{content: "{"x" * 120}\\n", mode: "0644"}}\n' for n in range(300)))
+    return tree.spec(
+        "files:\n"
+        + "".join(f'  /etc/f{n}: {{content: "{"x" * 120}\\n", mode: "0644"}}\n' for n in range(300))
+    )
 
 
-@pytest.mark.parametrize("streams", [">&-", "2>&-", "<&-", ">&- 2>&-", ">&- 2>&- <&-", "</dev/null >/dev/null 2>&1"])
+@pytest.mark.parametrize(
+    "streams", [">&-", "2>&-", "<&-", ">&- 2>&-", ">&- 2>&- <&-", "</dev/null >/dev/null 2>&1"]
+)
 def test_closed_streams(tree: Tree, streams: str) -> None:
     """With any of the streams closed an apply does what it is told, to the byte, and ends with 0."""
     code, _, err = _shell(f'"$@" {streams}', "apply", tree.spec(TWO), "--root", tree.root, "--auto-approve")
@@ -168,14 +198,18 @@ def test_a_reader_who_leaves(tree: Tree) -> None:
 def test_a_reader_who_leaves_does_not_stop_an_apply(tree: Tree, option: str) -> None:
     """`apply | head -1` applies everything: what was begun is finished, whoever reads."""
     spec = _big(tree)
-    code, _, err = _shell('set -o pipefail; "$@" | head -1', "apply", spec, "--root", tree.root, "--auto-approve", option)
+    code, _, err = _shell(
+        'set -o pipefail; "$@" | head -1', "apply", spec, "--root", tree.root, "--auto-approve", option
+    )
 
     assert (0, "") == (code, err)
     assert 0 == tree.plan(spec, "--detailed-exitcode").code
 
 
 def test_a_full_disk_does_not_stop_an_apply_and_is_told(tree: Tree) -> None:
-    """Where the output cannot be written the apply is finished, and that the output is missing is an error."""
+    """Where the output cannot be written the apply is finished, and that the output
+    is missing is an error.
+    """
     spec = tree.spec(TWO)
     code, _, err = _shell('"$@" >/dev/full', "apply", spec, "--root", tree.root, "--auto-approve")
 
@@ -204,7 +238,15 @@ def test_an_interrupt_while_waiting_for_the_lock(tree: Tree) -> None:
     """Ctrl-C ends an apply that waits with 130, without a traceback."""
     tree.apply(tree.spec(TWO))
     with Lock(str(tree.state)):
-        command = argv("apply", tree.spec(TWO.replace("a\\n", "A")), "--root", tree.root, "--auto-approve", "--lock-timeout", "60")
+        command = argv(
+            "apply",
+            tree.spec(TWO.replace("a\\n", "A")),
+            "--root",
+            tree.root,
+            "--auto-approve",
+            "--lock-timeout",
+            "60",
+        )
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
         _wait_until_it_waits(process, tree.state / "lock")
         process.send_signal(signal.SIGINT)
@@ -226,13 +268,17 @@ def _wait_until_it_waits(process: subprocess.Popen[bytes], lock: Path) -> None:
 
 
 def test_a_held_lock(tree: Tree) -> None:
-    """Another apply is 75, with who holds it and since when; plan does not wait; with --lock-timeout apply waits."""
+    """Another apply is 75, with who holds it and since when; plan does not wait; with --lock-timeout apply
+    waits.
+    """
     tree.apply(tree.spec(TWO))
     changed = tree.spec(TWO.replace("a\\n", "A"))
     with Lock(str(tree.state), command="reconciler apply"):
         before = tree.manifest()
         busy = fresh("apply", changed, "--root", tree.root, "--auto-approve")
-        short = fresh("apply", changed, "--root", tree.root, "--auto-approve", "--lock-timeout", "0.2", "--json")
+        short = fresh(
+            "apply", changed, "--root", tree.root, "--auto-approve", "--lock-timeout", "0.2", "--json"
+        )
 
         assert 75 == busy.code
         assert f"reconciler apply (process {os.getpid()}) has been at it for" in busy.said

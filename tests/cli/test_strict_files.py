@@ -1,4 +1,6 @@
-"""Files for sudo, cron, sshd and logrotate without their programs at hand: on a tree, and what is said of sensitive ones."""
+"""Files for sudo, cron, sshd and logrotate without their programs at hand: on a tree, and what is said of
+sensitive ones.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,13 @@ HEAD = "files:\n"
 
 
 def test_a_line_that_cannot_be_read_on_a_tree_is_a_warning(tree: Tree) -> None:
-    """visudo cannot be asked about another tree: the line is named, with what to ask, and the plan goes on."""
+    """visudo cannot be asked about another tree: the line is named, with what to
+    ask, and the plan goes on.
+    """
     tree.path("/etc/sudoers.d").mkdir(parents=True)
-    spec = tree.spec(HEAD + '  /etc/sudoers.d/x: {content: "# ours\\nfoo ALL=(ALL NOPASSWD ALL\\n", mode: "0440"}\n')
+    spec = tree.spec(
+        HEAD + '  /etc/sudoers.d/x: {content: "# ours\\nfoo ALL=(ALL NOPASSWD ALL\\n", mode: "0440"}\n'
+    )
     done = tree.plan(spec)
 
     assert done.code == 0, done.said
@@ -21,7 +27,9 @@ def test_a_line_that_cannot_be_read_on_a_tree_is_a_warning(tree: Tree) -> None:
 
 def test_a_name_that_sshd_passes_over_is_a_warning(tree: Tree) -> None:
     """What the Include line of a host says may differ, so it is no error."""
-    done = run("validate", tree.spec(HEAD + '  /etc/ssh/sshd_config.d/ours: {content: "Port 22\\n", mode: "0644"}\n'))
+    done = run(
+        "validate", tree.spec(HEAD + '  /etc/ssh/sshd_config.d/ours: {content: "Port 22\\n", mode: "0644"}\n')
+    )
 
     assert done.code == 0, done.said
     assert "only names that end in .conf are read" in " ".join(done.said.split())

@@ -1,4 +1,6 @@
-"""What was applied from a work tree is called by its commit only where that commit holds it; and what another branch takes back is told."""
+"""What was applied from a work tree is called by its commit only where that commit holds it; and what another
+branch takes back is told.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def repository(tree: Tree) -> Repository:
     made = Repository(tree)
     tree.spec(INCLUDING, "repo/hosts/h1.yaml")
     (made.folder / "a").write_text("a\n")
-    (made.folder / "hosts/more.yaml").write_text('version: 1\nfiles: {/etc/more: {content: "m\\n", mode: "0644"}}\n')
+    (made.folder / "hosts/more.yaml").write_text(
+        'version: 1\nfiles: {/etc/more: {content: "m\\n", mode: "0644"}}\n'
+    )
     git(made.folder, "add", ".")
     git(made.folder, "commit", "--quiet", "-m", "third")
     made.second = git(made.folder, "rev-parse", "HEAD")
@@ -60,7 +64,9 @@ def test_a_changed_file_marks_the_commit(name: str, staged: bool, tree: Tree, re
     data = spec_of(tree, repository.spec)
     applied = tree.apply(repository.spec)
     told = [run("history", "--root", tree.root).out, run("show", "1", "--root", tree.root).out]
-    past = [json.loads(run(*words, "--root", tree.root, "--json").out) for words in (("history",), ("show", "1"))]
+    past = [
+        json.loads(run(*words, "--root", tree.root, "--json").out) for words in (("history",), ("show", "1"))
+    ]
     (row,) = past[0]
 
     assert 0 == applied.code
@@ -68,7 +74,9 @@ def test_a_changed_file_marks_the_commit(name: str, staged: bool, tree: Tree, re
     assert (repository.second, True) == (data["commit"], data["dirty"])
     assert [(repository.second, True)] * 2 == [(one["commit"], one["dirty"]) for one in (row, past[1])]
     git(repository.folder, "commit", "--quiet", "-am", "now it is")
-    assert (git(repository.folder, "rev-parse", "HEAD"), False) == tuple(list(spec_of(tree, repository.spec).values())[:2])
+    assert (git(repository.folder, "rev-parse", "HEAD"), False) == tuple(
+        list(spec_of(tree, repository.spec).values())[:2]
+    )
 
 
 def test_a_clean_tree_and_what_the_spec_does_not_read(tree: Tree, repository: Repository) -> None:
@@ -114,7 +122,9 @@ def test_an_empty_plan_starts_no_git(tree: Tree, repository: Repository) -> None
         assert 0 == tree.apply(repository.spec).code
         with mock.patch.object(host_git, "_git", side_effect=AssertionError("git was started")):
             said = tree.plan(repository.spec)
-            found = settled_plan(SpecChoice(str(repository.spec), root=str(tree.root)), PlanOptions(str(tree.root)))
+            found = settled_plan(
+                SpecChoice(str(repository.spec), root=str(tree.root)), PlanOptions(str(tree.root))
+            )
 
         assert 0 == said.code
         assert found is not None
@@ -123,7 +133,9 @@ def test_an_empty_plan_starts_no_git(tree: Tree, repository: Repository) -> None
 
 
 def test_an_older_tree_is_refused_though_it_is_dirty(tree: Tree, repository: Repository) -> None:
-    """The mark changes nothing about what is older, on either side; the same commit is not older than itself."""
+    """The mark changes nothing about what is older, on either side; the same commit
+    is not older than itself.
+    """
     (repository.folder / "a").write_text("dirty\n")
     assert 0 == tree.apply(repository.spec).code
     git(repository.folder, "checkout", "--quiet", "--force", repository.first)
@@ -140,12 +152,20 @@ def test_an_older_tree_is_refused_though_it_is_dirty(tree: Tree, repository: Rep
 
 @pytest.mark.parametrize("gone", [False, True], ids=["another branch", "a forced push"])
 def test_a_commit_that_does_not_descend_is_told(gone: bool, tree: Tree, repository: Repository) -> None:
-    """With both commits, in plan and apply, but not refused; once applied it is not told any more, nor where nothing is to be done."""
+    """With both commits, in plan and apply, but not refused; once applied it is not told any more, nor where
+    nothing is to be done.
+    """
     assert 0 == tree.apply(repository.spec).code
     git(repository.folder, "checkout", "--quiet", "-b", "side", repository.first)
     side = repository.commit(tree, "side")
     if gone:
-        git(repository.folder, "branch", "--quiet", "-D", "master" if "master" in git(repository.folder, "branch") else "main")
+        git(
+            repository.folder,
+            "branch",
+            "--quiet",
+            "-D",
+            "master" if "master" in git(repository.folder, "branch") else "main",
+        )
         git(repository.folder, "reflog", "expire", "--expire=all", "--all")
         git(repository.folder, "gc", "--quiet", "--prune=now")
     planned, applied = tree.plan(repository.spec), tree.apply(repository.spec)

@@ -20,8 +20,12 @@ FIELDS = (
 
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("text", ["/a\\", "/a "])
-def test_text_that_would_not_come_back_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], field: str, text: str) -> None:
-    """A backslash or blank at the end would take the next line along, or vanish: told at validation, with the place."""
+def test_text_that_would_not_come_back_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], field: str, text: str
+) -> None:
+    """A backslash or blank at the end would take the next line along, or vanish: told at validation, with the
+    place.
+    """
     spec = tmp_path / "host.yaml"
     declared = field.format(f"'{text}'")
     spec.write_text(f"version: 1\nhost: a\nservices:\n  s: {{exec_start: [/bin/x], {declared}}}\n")

@@ -1,4 +1,6 @@
-"""The command line itself: what is wrong with it ends with 64, never with a code that means something else."""
+"""The command line itself: what is wrong with it ends with 64, never with a code
+that means something else.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +68,12 @@ def test_help_is_complete(command: str) -> None:
     assert lines[0].startswith(f"Usage: reconciler {command} [OPTIONS]")
     assert options
     following = dict(zip(lines, [*lines[1:], ""], strict=True))
-    assert [] == [line for line in options if "  " not in line.strip() and not following[line].startswith("   ")]
-    assert {"plan", "apply", "drift", "show"} & {command} == ({command} if any("--root DIR" in line for line in options) else set())
+    assert [] == [
+        line for line in options if "  " not in line.strip() and not following[line].startswith("   ")
+    ]
+    assert {"plan", "apply", "drift", "show"} & {command} == (
+        {command} if any("--root DIR" in line for line in options) else set()
+    )
 
 
 def test_the_list_of_commands() -> None:
@@ -85,15 +91,25 @@ def test_version() -> None:
 
 
 # what does not exist: what must be said
-SELECTIONS = {"services.nope": "services.nope", 'files["/etc/nope"]': "/etc/nope", "groups.g/part": "groups.g/part"}
+SELECTIONS = {
+    "services.nope": "services.nope",
+    'files["/etc/nope"]': "/etc/nope",
+    "groups.g/part": "groups.g/part",
+}
 
 
 @pytest.mark.parametrize("option", ["--target", "--exclude"])
 @pytest.mark.parametrize("address", SELECTIONS)
 def test_selecting_nothing_is_an_error(tree: Tree, option: str, address: str) -> None:
-    """A target that is not there would make apply do nothing, an exclude that is not there everything: both are told instead."""
+    """A target that is not there would make apply do nothing, an exclude that is not there everything: both
+    are told instead.
+    """
     spec, before = tree.spec("groups: {g: {}}\n"), tree.manifest()
-    for done in (tree.plan(spec, option, address), tree.apply(spec, option, address), tree.drift(spec, option, address)):
+    for done in (
+        tree.plan(spec, option, address),
+        tree.apply(spec, option, address),
+        tree.drift(spec, option, address),
+    ):
         assert 1 == done.code
         assert f"{SELECTIONS[address]}" in done.said
         assert "neither in the spec nor among what was applied here" in done.said

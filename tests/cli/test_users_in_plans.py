@@ -1,4 +1,6 @@
-"""What a reviewer reads of users: whose key is let in or withdrawn, and what somebody wrote into a file that is not under `files`."""
+"""What a reviewer reads of users: whose key is let in or withdrawn, and what somebody wrote into a file that
+is not under `files`.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,10 @@ def test_whose_key_is_let_in(host: Tree) -> None:
     """A new key is told with its comment; one without a comment with its fingerprint only."""
     said, bare = host.plan(host.spec(ALICE)).out, host.plan(host.spec(ALICE.replace(" alice@laptop", ""))).out
 
-    assert f"  + users.alice/ssh_keys/{PRINT}  # {host.base}/host.yaml:4\n      # alice@laptop\n      + type: ssh-ed25519\n" in said
+    assert (
+        f"  + users.alice/ssh_keys/{PRINT}  # {host.base}/host.yaml:4\n      # alice@laptop\n      + type:"
+        " ssh-ed25519\n" in said
+    )
     assert f"  + users.alice/ssh_keys/{PRINT}  # {host.base}/host.yaml:4\n      + type: ssh-ed25519\n" in bare
 
 
@@ -44,7 +49,11 @@ def test_where_a_key_is_withdrawn(host: Tree) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "line"), [("/etc/sudoers.d/alice", "alice ALL=(ALL) NOPASSWD: ALL"), ("/etc/reconciler/profile/alice.sh", "alias ls=rm")]
+    ("path", "line"),
+    [
+        ("/etc/sudoers.d/alice", "alice ALL=(ALL) NOPASSWD: ALL"),
+        ("/etc/reconciler/profile/alice.sh", "alias ls=rm"),
+    ],
 )
 def test_what_was_written_into_a_file_of_a_user(host: Tree, path: str, line: str) -> None:
     """The line that somebody added is shown as taken out, the others as they are."""

@@ -27,7 +27,9 @@ TEN_PLACES = ["2:7", "4:3", "5:12", "5:15", "7:32", "8:21", "9:3", "10:45", "11:
 
 
 def test_all_mistakes_are_told_at_once(untouched: Tree) -> None:
-    """A spec with a dozen mistakes gives a dozen diagnostics, each once, in the order of the file, whichever command reads it."""
+    """A spec with a dozen mistakes gives a dozen diagnostics, each once, in the order of the file, whichever
+    command reads it.
+    """
     for _, done in everywhere(untouched, untouched.spec(TEN)):
         assert 1 == done.code
         assert TEN_PLACES == re.findall(r"--> \S*host\.yaml:(\d+:\d+)", done.err)
@@ -41,7 +43,9 @@ def test_json_says_the_same(untouched: Tree) -> None:
 
     assert (1, "") == (done.code, done.err)
     assert (False, len(TEN_PLACES), 0) == (told["valid"], told["error_count"], told["warning_count"])
-    assert TEN_PLACES == [f"{item['range']['start']['line']}:{item['range']['start']['column']}" for item in told["diagnostics"]]
+    assert TEN_PLACES == [
+        f"{item['range']['start']['line']}:{item['range']['start']['column']}" for item in told["diagnostics"]
+    ]
     lines = TEN.splitlines()
     for item in told["diagnostics"]:
         start, end = item["range"]["start"], item["range"]["end"]

@@ -10,11 +10,15 @@ OTHER = "version: 1\nhost: testhost\nservices:\n  other: {exec_start: [/bin/othe
 
 
 def test_a_unit_of_our_own_gives_way_to_the_package_s(tmp_path: Path) -> None:
-    """The first apply takes our unit file away and says that the rest waits; the second converges on the package's unit."""
+    """The first apply takes our unit file away and says that the rest waits; the second converges on the
+    package's unit.
+    """
     tree, spec = tmp_path / "tree", tmp_path / "host.yaml"
     (tree / "etc/systemd/system").mkdir(parents=True)
     (tree / "usr/lib/systemd/system").mkdir(parents=True)
-    (tree / "usr/lib/systemd/system/web.service").write_text("[Service]\nExecStart=/bin/web\n[Install]\nWantedBy=multi-user.target\n")
+    (tree / "usr/lib/systemd/system/web.service").write_text(
+        "[Service]\nExecStart=/bin/web\n[Install]\nWantedBy=multi-user.target\n"
+    )
     (tree / "etc/hostname").write_text("testhost\n")
     (tree / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
     (tree / "etc/group").write_text("root:x:0:\n")
@@ -33,4 +37,8 @@ def test_a_unit_of_our_own_gives_way_to_the_package_s(tmp_path: Path) -> None:
     assert 0 == run("apply", spec, "--root", tree, "--auto-approve").code
     assert 0 == run("plan", spec, "--root", tree, "--detailed-exitcode").code
     assert "/usr/lib/systemd/system/web.service" == str(link.readlink())
-    assert (tree / "etc/systemd/system/web.service.d/50-reconciler.conf").read_text().endswith("\n[Service]\nNice=5\n")
+    assert (
+        (tree / "etc/systemd/system/web.service.d/50-reconciler.conf")
+        .read_text()
+        .endswith("\n[Service]\nNice=5\n")
+    )

@@ -16,7 +16,9 @@ def planned(tree: Tree, *options: object) -> str:
 
 
 def test_the_spec_last_applied_here(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Applied by a relative path, it is found from anywhere, by every command; the next apply of another one replaces it."""
+    """Applied by a relative path, it is found from anywhere, by every command; the next apply of another one
+    replaces it.
+    """
     tree.spec(A, "a/host.yaml")
     monkeypatch.chdir(tree.base / "a")
     assert 0 == tree.apply("host.yaml").code
@@ -35,7 +37,9 @@ def test_the_spec_last_applied_here(tree: Tree, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_apply_that_changes_nothing_counts(tree: Tree) -> None:
-    """A moved spec is the one that is meant, though nothing was to be done; the same one again leaves our state to the byte."""
+    """A moved spec is the one that is meant, though nothing was to be done; the same one again leaves our
+    state to the byte.
+    """
     tree.apply(tree.spec(A, "old.yaml"))
     new = tree.spec(A, "new.yaml")
     tree.apply(new)
@@ -68,7 +72,10 @@ def test_standard_input_lies_nowhere(tree: Tree) -> None:
     assert 0 == tree.apply("-", stdin=f"version: 1\nhost: h1\n{A}".encode()).code
     said = planned(tree)
 
-    assert "/etc/reconciler/host.yaml does not exist; check the path (no spec was named; this is the usual place)" in said
+    assert (
+        "/etc/reconciler/host.yaml does not exist; check the path (no spec was named; this is the usual"
+        " place)" in said
+    )
 
 
 def test_a_spec_that_is_gone_is_named(tree: Tree) -> None:
@@ -79,7 +86,9 @@ def test_a_spec_that_is_gone_is_named(tree: Tree) -> None:
     done = run("plan", "--root", tree.root)
 
     assert 1 == done.code
-    assert f"{spec} does not exist; check the path (no spec was named; this one was applied last)" in done.said
+    assert (
+        f"{spec} does not exist; check the path (no spec was named; this one was applied last)" in done.said
+    )
     assert "was applied last" not in tree.plan(spec).said
 
 

@@ -1,4 +1,7 @@
-"""What holds a secret by its shape, `{}` in the place of it; and what only looks like it. One table, for all tests of them."""
+"""What holds a secret by its shape, `{}` in the place of it; and what only looks like it.
+
+One table, for all tests of them.
+"""
 
 HIDES = (
     "mysql -p{}; sleep 900",

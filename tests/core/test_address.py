@@ -8,7 +8,9 @@ from reconciler.core.address import Address
 
 
 def test_an_address_is_looked_up_without_a_call_of_python() -> None:
-    """Hash, equality and order are a tuple's own: a plan of ten thousand resources asks for three million hashes."""
+    """Hash, equality and order are a tuple's own: a plan of ten thousand resources asks for three million
+    hashes.
+    """
     assert (tuple.__hash__, tuple.__eq__, tuple.__lt__) == (Address.__hash__, Address.__eq__, Address.__lt__)
 
 
@@ -16,7 +18,11 @@ def test_an_address_prints_as_it_is_written() -> None:
     """In an f-string, alone and with its part; its repr has the names of the fields."""
     address = Address("users", "alice", "home")
 
-    assert ("users.alice/home", "users.alice", 'files["/a b"]') == (f"{address}", str(address.resource), str(Address("files", "/a b")))
+    assert ("users.alice/home", "users.alice", 'files["/a b"]') == (
+        f"{address}",
+        str(address.resource),
+        str(Address("files", "/a b")),
+    )
     assert "Address(kind='users', name='alice', part='home')" == repr(address)
     assert sorted([address, address.resource]) == [address.resource, address]
 

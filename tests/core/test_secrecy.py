@@ -16,7 +16,9 @@ HIDES = {
     "password = hunter2 # c": "password = {}",
     "  - api_key: 'x'": "  - api_key: {}",
     '{"secret": "x", "b": 1}': '{"secret": {}, "b": 1}',
-    "/bin/x --password hunter2 --token=abc --port 80": "/bin/x --password {} --token=abc --port 80".replace("=abc", "={}"),
+    "/bin/x --password hunter2 --token=abc --port 80": "/bin/x --password {} --token=abc --port 80".replace(
+        "=abc", "={}"
+    ),
     '/bin/x "--password=a b\\"c" --z': '/bin/x "--password={}" --z',
     "DB=postgres://app:hunter2@db/x": "DB=postgres://app:{}@db/x",
     "SetCredential=db:hunter2 and more": "SetCredential=db:{}",
@@ -93,7 +95,14 @@ def test_hiding_twice_is_hiding_once(text: str) -> None:
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
-    "text", ["token" * 400_000 + "=", "://a:" * 200_000, "--token " * 200_000, '"' * 400_000 + "token", "a=password" * 200_000]
+    "text",
+    [
+        "token" * 400_000 + "=",
+        "://a:" * 200_000,
+        "--token " * 200_000,
+        '"' * 400_000 + "token",
+        "a=password" * 200_000,
+    ],
 )
 def test_a_long_line_takes_no_long_time(text: str) -> None:
     """Somebody's file of megabytes must not hold up a plan."""
@@ -125,7 +134,12 @@ def test_a_diff_keeps_its_signs() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["-----BEGIN OPENSSH PRIVATE KEY-----", "x\n-----BEGIN PRIVATE KEY-----\ny", "PuTTY-User-Key-File-3: ssh-rsa"]
+    "text",
+    [
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+        "x\n-----BEGIN PRIVATE KEY-----\ny",
+        "PuTTY-User-Key-File-3: ssh-rsa",
+    ],
 )
 def test_private_keys_are_known(text: str) -> None:
     """Whatever tool wrote them."""
@@ -167,7 +181,9 @@ def test_what_hides_a_secret_is_not_plain(text: str) -> None:
 
 
 def test_a_digest_is_not_taken_letter_by_letter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of ten thousand digests none is asked for the words of a secret, which took as long as the rest of the plan."""
+    """Of ten thousand digests none is asked for the words of a secret, which took as long as the rest of the
+    plan.
+    """
     asked: list[str] = []
     word = masking._WORD
 

@@ -66,7 +66,16 @@ MORE_LINES = (
     "A_KEY=",
     "_key",
 )
-OTHERS = ("password", "a.", "-", "login a password ", "- - ", "hooks.slack.com/services/", "passin", "maker.ifttt.com/trigger/")
+OTHERS = (
+    "password",
+    "a.",
+    "-",
+    "login a password ",
+    "- - ",
+    "hooks.slack.com/services/",
+    "passin",
+    "maker.ifttt.com/trigger/",
+)
 
 
 @pytest.mark.timeout(30)
@@ -108,7 +117,13 @@ def test_a_command_that_is_kept_word_by_word_is_read_as_one(words: list[str]) ->
 
 
 @pytest.mark.parametrize(
-    "words", [["mkdir", "-p", "/x"], ["ssh", "-p", "22"], ["docker", "run", "-u", "root:root", "-p", "80:80"], ["mysql", "-p"]]
+    "words",
+    [
+        ["mkdir", "-p", "/x"],
+        ["ssh", "-p", "22"],
+        ["docker", "run", "-u", "root:root", "-p", "80:80"],
+        ["mysql", "-p"],
+    ],
 )
 def test_a_command_without_a_secret_is_told_word_by_word(words: list[str]) -> None:
     """An option counts for the programs only whose option it is."""

@@ -79,7 +79,9 @@ def test_the_same_values_and_words(args: tuple[Any, ...], named: dict[str, Any])
     assert ours.twice == 2 * theirs.size
 
 
-@pytest.mark.parametrize(("args", "named"), [((), {}), (("a", 1, (), 4), {}), (("a",), {"colour": "red"}), (("a",), {"name": "b"})])
+@pytest.mark.parametrize(
+    ("args", "named"), [((), {}), (("a", 1, (), 4), {}), (("a",), {"colour": "red"}), (("a",), {"name": "b"})]
+)
 def test_the_same_refusals(args: tuple[Any, ...], named: dict[str, Any]) -> None:
     """What a dataclass cannot be made of, this cannot either, at the first try and at the second."""
     for kind in (Theirs, Ours, Ours):
@@ -131,6 +133,8 @@ def test_values_match_patterns() -> None:
 
 
 def test_what_the_class_says_itself_stays() -> None:
-    """A `__repr__` that withholds a password is not replaced by one that tells it; the other methods are there as well."""
+    """A `__repr__` that withholds a password is not replaced by one that tells it; the other methods are
+    there as well.
+    """
     assert repr(Secret("geheim")) == "Secret()"
     assert Secret("geheim") == Secret("geheim") != Secret("anders")

@@ -79,7 +79,9 @@ def test_an_interrupted_creation_that_never_came_to_be_is_forgotten() -> None:
 
 
 def test_an_interrupted_change_is_ours() -> None:
-    """Half-way through a change the host may show the old or the new content: either is ours, a third is drift or conflict."""
+    """Half-way through a change the host may show the old or the new content: either is ours, a third is
+    drift or conflict.
+    """
     host, notes = host_with(files(x="1"))
     kill_after(host, files(x="2"), notes, WriteFile)
     memory = notes.memory()
@@ -96,7 +98,9 @@ def test_an_interrupted_change_is_ours() -> None:
 
 @pytest.mark.parametrize("policy", ["enforce", "report", "ignore"])
 def test_an_interrupted_removal_is_ours(policy: str) -> None:
-    """A unit that a killed apply had stopped and not yet removed is declared again: nobody stopped it by hand, so it runs again."""
+    """A unit that a killed apply had stopped and not yet removed is declared again: nobody stopped it by
+    hand, so it runs again.
+    """
     host, notes = host_with(SERVICE)
     kill_after(host, {}, notes, Unit)
     again = {"services": {"api": {**SERVICE["services"]["api"], "drift": policy}}}
@@ -111,7 +115,9 @@ def test_an_interrupted_removal_is_ours(policy: str) -> None:
 
 
 def test_an_interrupted_change_that_leaves_the_spec_is_removed() -> None:
-    """Half-way through a change, with one field as it was and another as it was to be, a unit is ours and not changed by hand."""
+    """Half-way through a change, with one field as it was and another as it was to be, a unit is ours and not
+    changed by hand.
+    """
     host, notes = host_with({"services": {"api": {**SERVICE["services"]["api"], "state": "stopped"}}})
     kill_after(host, {"services": {"api": {"exec_start": ["/usr/bin/sleep", "2"]}}}, notes, WriteFile)
 
@@ -133,7 +139,9 @@ def test_somebody_else_s_file_is_not_ours_because_we_meant_to_write_it() -> None
 
 
 def test_effects_are_written_down_before_the_file_is_renamed() -> None:
-    """The restart that a file will need is owed before the file is there: a kill in between must not lose it."""
+    """The restart that a file will need is owed before the file is there: a kill in
+    between must not lose it.
+    """
     host, notes = host_with({**files(x="1"), **SERVICE})
     first: list[dict[Any, OwedRow]] = []
 
@@ -173,7 +181,9 @@ def test_what_cannot_be_written_down_is_not_done() -> None:
     result = applied(files(x="1"), host, Full())
 
     assert host.entry("/etc/x") is None
-    assert {address(X): Status.FAILED} == {where: outcome.status for where, outcome in result.outcomes.items()}
+    assert {address(X): Status.FAILED} == {
+        where: outcome.status for where, outcome in result.outcomes.items()
+    }
 
 
 def test_an_action_that_did_not_do_it_is_a_failure() -> None:
@@ -185,7 +195,10 @@ def test_an_action_that_did_not_do_it_is_a_failure() -> None:
 
     result = applied(files(x="1", y="1"), Wrapped(host, lie), notes)
 
-    assert (Status.FAILED, Status.APPLIED) == (result.outcomes[address(X)].status, result.outcomes[address(Y)].status)
+    assert (Status.FAILED, Status.APPLIED) == (
+        result.outcomes[address(X)].status,
+        result.outcomes[address(Y)].status,
+    )
     assert "did not converge" in result.outcomes[address(X)].reason
     assert [Y] == [str(where) for where in notes.rows]
 
@@ -216,9 +229,13 @@ def test_a_failed_unit_of_a_merged_call_fails_alone() -> None:
     spec = {"services": {name: {"exec_start": ["/usr/bin/sleep", "2"]} for name in names}}
     result = applied(spec, Wrapped(host, before), notes)
 
-    assert [Status.APPLIED, Status.FAILED, Status.APPLIED] == [result.outcomes[address(f"services.{name}")].status for name in names]
+    assert [Status.APPLIED, Status.FAILED, Status.APPLIED] == [
+        result.outcomes[address(f"services.{name}")].status for name in names
+    ]
     assert [("restart", "b.service", address("services.b"))] == list(notes.owed)
-    assert [Unit(UnitVerb.RESTART, ("b.service",))] == [step.action for step in plan_of(spec, host, notes.memory()).steps]
+    assert [Unit(UnitVerb.RESTART, ("b.service",))] == [
+        step.action for step in plan_of(spec, host, notes.memory()).steps
+    ]
 
 
 def test_what_does_not_start_has_been_read_all_the_same() -> None:
@@ -227,7 +244,11 @@ def test_what_does_not_start_has_been_read_all_the_same() -> None:
 
     def before(action: Action) -> Receipt | None:
         done.extend([action.verb] if isinstance(action, Unit) else [])
-        return Receipt(failed=dict.fromkeys(action.units, "no")) if isinstance(action, Unit) and action.units else None
+        return (
+            Receipt(failed=dict.fromkeys(action.units, "no"))
+            if isinstance(action, Unit) and action.units
+            else None
+        )
 
     spec = {"services": {name: {"exec_start": ["/usr/bin/sleep", "1"]} for name in ("a", "b")}}
     result = applied(spec, Wrapped(host, before), notes)
@@ -238,7 +259,9 @@ def test_what_does_not_start_has_been_read_all_the_same() -> None:
 
 
 def test_what_could_not_be_written_is_not_read() -> None:
-    """A unit file that cannot be written: there is no reload and no start for it, and nothing of them is owed."""
+    """A unit file that cannot be written: there is no reload and no start for it, and nothing of them is
+    owed.
+    """
     host, notes, done = host_of(), Notes(), list[UnitVerb]()
 
     def before(action: Action) -> None:
@@ -246,7 +269,9 @@ def test_what_could_not_be_written_is_not_read() -> None:
         if getattr(action, "path", "").endswith("/a.service"):
             raise ActionFailed("no space", "the disk is full")
 
-    result = applied({"services": {"a": {"exec_start": ["/usr/bin/sleep", "1"]}}}, Wrapped(host, before), notes)
+    result = applied(
+        {"services": {"a": {"exec_start": ["/usr/bin/sleep", "1"]}}}, Wrapped(host, before), notes
+    )
 
     assert [] == done
     assert Status.FAILED == result.outcomes[address("services.a")].status
@@ -254,7 +279,9 @@ def test_what_could_not_be_written_is_not_read() -> None:
 
 
 def test_dependants_of_a_failure_are_skipped_with_the_reason() -> None:
-    """A file in a directory that could not be made, and the service that runs it, are skipped and say what they need."""
+    """A file in a directory that could not be made, and the service that runs it, are skipped and say what
+    they need.
+    """
     host, notes = host_of(), Notes()
     spec = {
         "directories": {"/srv/a": {"mode": "0755"}},
@@ -300,7 +327,9 @@ class Batched(Wrapped):
 
 
 def test_steps_are_done_when_they_are_durable() -> None:
-    """A batch is announced after its intentions are on disk, and written down as done after the host has made it durable."""
+    """A batch is announced after its intentions are on disk, and written down as done after the host has made
+    it durable.
+    """
     notes = Notes()
     host = Batched(host_of(), notes, {})
     applied(files(x="1", y="1"), host, notes)
@@ -310,27 +339,39 @@ def test_steps_are_done_when_they_are_durable() -> None:
 
 
 def test_what_is_not_durable_has_failed() -> None:
-    """A step that the host could not make durable is a failure with the host's words, and is not recorded; the others are."""
+    """A step that the host could not make durable is a failure with the host's words, and is not recorded;
+    the others are.
+    """
     notes = Notes()
-    result = applied(files(x="1", y="1"), Batched(host_of(), notes, {"/etc/x": "it may not survive a power cut"}), notes)
+    result = applied(
+        files(x="1", y="1"), Batched(host_of(), notes, {"/etc/x": "it may not survive a power cut"}), notes
+    )
 
-    assert {X: "it may not survive a power cut", Y: ""} == {str(where): outcome.reason for where, outcome in result.outcomes.items()}
+    assert {X: "it may not survive a power cut", Y: ""} == {
+        str(where): outcome.reason for where, outcome in result.outcomes.items()
+    }
     assert notes.rows[address(X)].document is None
     assert notes.rows[address(Y)].document is not None
 
 
 @pytest.mark.parametrize("path", ["/etc", "/srv/elsewhere"])
 def test_a_directory_that_is_not_durable_fails_what_is_in_it(path: str) -> None:
-    """A directory that a step made or removed above its path takes what is below along; one that is no step's takes all: never success."""
+    """A directory that a step made or removed above its path takes what is below along; one that is no step's
+    takes all: never success.
+    """
     notes = Notes()
-    result = applied(files(x="1", y="1"), Batched(host_of(), notes, {path: "it may not survive a power cut"}), notes)
+    result = applied(
+        files(x="1", y="1"), Batched(host_of(), notes, {path: "it may not survive a power cut"}), notes
+    )
 
     assert {X, Y} == {str(where) for where in result.having(Status.FAILED)}
     assert all(row.document is None for row in notes.rows.values())
 
 
 def test_what_is_not_durable_below_a_step_is_that_step_s() -> None:
-    """What a step filled a directory with fails that step alone; and what belongs to one that failed already condemns no other."""
+    """What a step filled a directory with fails that step alone; and what belongs to one that failed already
+    condemns no other.
+    """
     lost = {"/etc/x/filled": "it may not survive a power cut"}
     result = applied(files(x="1", y="1"), Batched(host_of(), Notes(), lost), Notes())
 
@@ -360,6 +401,16 @@ def test_the_host_is_looked_at_while_services_show_whether_they_stay_up() -> Non
     plan, situation, request = planned({**SERVICE, **files(x="1")}, host_of(), Memory(key=b"a key"))
     host = request.view
     assert isinstance(host, SimulatedHost)
-    result = apply(plan, situation, request, host, Notes(), lambda _: None, lambda units: dict.fromkeys(units, "it ended"))
+    result = apply(
+        plan,
+        situation,
+        request,
+        host,
+        Notes(),
+        lambda _: None,
+        lambda units: dict.fromkeys(units, "it ended"),
+    )
 
-    assert {"services.api": "api.service: it ended"} == {str(where): o.reason for where, o in result.outcomes.items() if o.reason}
+    assert {"services.api": "api.service: it ended"} == {
+        str(where): o.reason for where, o in result.outcomes.items() if o.reason
+    }

@@ -37,8 +37,14 @@ def spec(**services: Any) -> dict[str, Any]:
 
 def verbs(plan: Plan) -> dict[str, str]:
     """What the steps do to units: `restart` or `(held) restart`, by unit."""
-    steps = [(step, step.action) for step in plan.steps if isinstance(step.action, Unit) and step.action.units]
-    return {unit: ("(held) " if step.held else "") + action.verb for step, action in steps for unit in action.units}
+    steps = [
+        (step, step.action) for step in plan.steps if isinstance(step.action, Unit) and step.action.units
+    ]
+    return {
+        unit: ("(held) " if step.held else "") + action.verb
+        for step, action in steps
+        for unit in action.units
+    }
 
 
 def effects(plan: Plan) -> dict[str, str]:
@@ -86,7 +92,9 @@ def test_a_dependent_is_told_and_restarted(relation: str, why: str) -> None:
 @pytest.mark.parametrize("relation", ["Requires", "BindsTo", "PartOf"])
 @pytest.mark.parametrize("on_change", ["none", "reload"])
 def test_what_must_not_be_restarted_keeps_the_restart_owed(relation: str, on_change: str) -> None:
-    """`on_change: none` of a dependent keeps what it depends on from being restarted, as often as it is applied."""
+    """`on_change: none` of a dependent keeps what it depends on from being restarted, as often as it is
+    applied.
+    """
     reload = {"exec_reload": ["/usr/bin/true"]} if on_change == "reload" else {}
     train = tied(relation, "db", on_change=on_change, **reload)
     host, notes = begun({"db": service(), "train": train})
@@ -103,7 +111,9 @@ def test_what_must_not_be_restarted_keeps_the_restart_owed(relation: str, on_cha
     assert [0, 0] == [result.exit_code() for result in results]
     assert again.empty
     assert (before, old) == (process(host, "train"), process(host, "db"))
-    assert {("restart", "db.service", False)} == {(row.verb, row.unit, row.held) for row in notes.owed.values()}
+    assert {("restart", "db.service", False)} == {
+        (row.verb, row.unit, row.held) for row in notes.owed.values()
+    }
 
 
 def test_a_hold_of_a_dependent_keeps_the_restart_owed() -> None:
@@ -115,25 +125,35 @@ def test_a_hold_of_a_dependent_keeps_the_restart_owed() -> None:
     plan = plan_of(changed, host, replace(notes.memory(), holds=(hold,)))
 
     assert {"db.service": "(held) restart"} == verbs(plan)
-    assert "services.train is held" in next(cause.reason for step in plan.steps if step.held for cause in step.causes)
+    assert "services.train is held" in next(
+        cause.reason for step in plan.steps if step.held for cause in step.causes
+    )
     assert before == process(host, "train")
 
 
 def test_a_running_unit_of_others_is_warned_of() -> None:
     """A unit that the spec does not know is taken along with a warning that names it."""
-    foreign = {"/etc/systemd/system/other.service": "[Unit]\nRequires=db.service\n[Service]\nExecStart=/usr/bin/sleep 9\n"}
+    foreign = {
+        "/etc/systemd/system/other.service": (
+            "[Unit]\nRequires=db.service\n[Service]\nExecStart=/usr/bin/sleep 9\n"
+        )
+    }
     host, notes = begun({"db": service()}, foreign)
     host.execute(Unit(UnitVerb.START, ("other.service",)))
     plan = plan_of(spec(db=service(environment={"A": "2"})), host, notes.memory())
 
     assert {"other.service": "restart: it requires db.service"} == effects(plan)
     told = [found.detail for found in plan.diagnostics if found.rule == "taken-along"]
-    assert ["other.service is not in the spec, and is restarted with db.service: it requires db.service."] == told
+    assert [
+        "other.service is not in the spec, and is restarted with db.service: it requires db.service."
+    ] == told
 
 
 @pytest.mark.parametrize("gone", [{}, {"db": service(state="stopped")}, {"db": service(enabled="masked")}])
 def test_what_a_running_service_requires_stays(gone: dict[str, Any]) -> None:
-    """Removing, stopping or masking what a running declared service requires is an error that names both; nothing is done."""
+    """Removing, stopping or masking what a running declared service requires is an error that names both;
+    nothing is done.
+    """
     host, notes = begun({"db": service(), "web": service(requires=["db.service"])})
     before = process(host, "db"), process(host, "web")
     later = spec(web=service(requires=["db.service"]), **gone)
@@ -150,7 +170,9 @@ def test_what_a_running_service_requires_stays(gone: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("relation", ["Requisite", "BindsTo"])
 def test_what_is_declared_before_what_it_needs_starts_behind_it(relation: str) -> None:
-    """The place in the spec decides nothing about who starts first: the plan names first what others need, and converges."""
+    """The place in the spec decides nothing about who starts first: the plan names first what others need,
+    and converges.
+    """
     services = {
         "web": service(after=["db.service"], directives={"Unit": {relation: ["db.service"]}}),
         "other": service(),
@@ -175,8 +197,12 @@ FOREIGN = "[Unit]\n{}\n[Service]\nExecStart=/usr/bin/sleep 9\n"
 
 @pytest.mark.parametrize("gone", [{}, {"db": service(state="stopped")}, {"db": service(enabled="masked")}])
 def test_what_a_running_unit_upholds_is_not_stopped(gone: dict[str, Any]) -> None:
-    """systemd would start again at once what others uphold: an error that names both units, and nothing is done."""
-    host, notes = begun({"db": service()}, {"/etc/systemd/system/other.service": FOREIGN.format("Upholds=db.service")})
+    """systemd would start again at once what others uphold: an error that names both units, and nothing is
+    done.
+    """
+    host, notes = begun(
+        {"db": service()}, {"/etc/systemd/system/other.service": FOREIGN.format("Upholds=db.service")}
+    )
     host.execute(Unit(UnitVerb.START, ("other.service",)))
     before = process(host, "db")
     plan = plan_of(spec(**gone), host, notes.memory())
@@ -223,7 +249,9 @@ def test_nothing_is_started_again_that_nothing_takes_down() -> None:
 
 
 def test_two_that_conflict_do_not_alternate() -> None:
-    """Two services that are to run and exclude each other are an error, not two applies that undo each other."""
+    """Two services that are to run and exclude each other are an error, not two
+    applies that undo each other.
+    """
     host, notes = begun({"one": service()})
     before = process(host, "one")
     both = spec(one=service(), two=tied("Conflicts", "one"))
@@ -266,7 +294,9 @@ def test_what_a_failed_restart_leaves_down_is_told() -> None:
 
 @pytest.mark.parametrize(("number", "along"), [(252, []), (257, ["b.service"])])
 def test_the_rules_are_those_of_the_hosts_own_systemd(number: int, along: list[str]) -> None:
-    """A restart hands on PropagatesStopTo= from 255 on; the release is told by the name of systemd's library."""
+    """A restart hands on PropagatesStopTo= from 255 on; the release is told by the
+    name of systemd's library.
+    """
     service = "[Service]\nExecStart=/usr/bin/sleep infinity\n"
     host = SimulatedHost.of(
         {

@@ -10,7 +10,9 @@ from reconciler.core.changes import Document, FieldChange, Origin
 from reconciler.engine.diff import classify, differences, strongest
 
 
-def origins(applied: Document | None, observed: Document | None, desired: Document, **options: Any) -> dict[str, Origin]:
+def origins(
+    applied: Document | None, observed: Document | None, desired: Document, **options: Any
+) -> dict[str, Origin]:
     """Leaf to origin."""
     found = classify(applied, observed, desired, **{"whole": True, "upgrade": False, **options})
     return {".".join(item.path): item.origin for item in found}
@@ -39,7 +41,11 @@ A, B, C, D = {"x": "a"}, {"x": "b"}, {"x": "c"}, {"x": "d"}
     ],
 )
 def test_the_truth_table(
-    applied: Document | None, observed: Document | None, desired: Document, upgrade: bool, expected: Origin | None
+    applied: Document | None,
+    observed: Document | None,
+    desired: Document,
+    upgrade: bool,
+    expected: Origin | None,
 ) -> None:
     """Every row of the table: applied, observed, desired, whether the tool changed, and what that is."""
     assert ({"x": expected} if expected else {}) == origins(applied, observed, desired, upgrade=upgrade)
@@ -47,7 +53,9 @@ def test_the_truth_table(
 
 @pytest.mark.parametrize(("observed", "expected"), [(B, Origin.INTENT), (D, Origin.CONFLICT)])
 def test_what_an_apply_wrote_that_failed_is_nobody_elses(observed: Document, expected: Origin) -> None:
-    """The spec has come to say something else since: only what neither was applied nor was about to be is somebody else's."""
+    """The spec has come to say something else since: only what neither was applied nor was about to be is
+    somebody else's.
+    """
     found = classify(A, observed, C, whole=True, upgrade=False, pending=B)
 
     assert [expected] == [item.origin for item in found]
@@ -65,7 +73,9 @@ def test_what_an_apply_wrote_that_failed_is_nobody_elses(observed: Document, exp
         ({}, {"k": "1"}, {"k": "2"}, Origin.CONFLICT),
     ],
 )
-def test_a_leaf_that_one_side_lacks(applied: Document, observed: Document, desired: Document, expected: Origin) -> None:
+def test_a_leaf_that_one_side_lacks(
+    applied: Document, observed: Document, desired: Document, expected: Origin
+) -> None:
     """Of an object that is wholly ours a leaf that one side lacks is a difference like any other."""
     nested = ({"unit": {"S": {"same": "1", **side}}} for side in (applied, observed, desired))
 
@@ -74,7 +84,10 @@ def test_a_leaf_that_one_side_lacks(applied: Document, observed: Document, desir
 
 def test_what_is_not_declared_of_a_shared_object_is_not_compared() -> None:
     """Of a shared object only the declared fields count, however deep the others are."""
-    observed, desired = {"gid": 7, "deep": {"ours": 1, "theirs": 2}, "theirs": 3}, {"gid": 8, "deep": {"ours": 1}}
+    observed, desired = (
+        {"gid": 7, "deep": {"ours": 1, "theirs": 2}, "theirs": 3},
+        {"gid": 8, "deep": {"ours": 1}},
+    )
 
     assert [("gid",)] == differences(observed, desired, whole=False)
     assert [("gid",), ("deep", "theirs")] == differences(observed, desired)
@@ -87,7 +100,9 @@ def test_top_level_keys_that_are_not_declared_are_not_ours() -> None:
 
 def test_lists_are_leaves() -> None:
     """A list differs as a whole: an inserted element does not make all that follow differ."""
-    assert [("a", "b")] == differences({"a": {"b": ["1", "3"]}, "c": ["x"]}, {"a": {"b": ["1", "2", "3"]}, "c": ["x"]})
+    assert [("a", "b")] == differences(
+        {"a": {"b": ["1", "3"]}, "c": ["x"]}, {"a": {"b": ["1", "2", "3"]}, "c": ["x"]}
+    )
 
 
 def test_an_absent_object_differs_in_everything() -> None:

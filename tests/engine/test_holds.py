@@ -1,4 +1,6 @@
-"""What is on hold is left alone: its changes, its removal, its owed effects, and what others would cause there."""
+"""What is on hold is left alone: its changes, its removal, its owed effects, and what others would cause
+there.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,15 @@ class Held(Notes):
         """What is remembered, with the holds."""
         seen = Notes.memory(self)
         holds = tuple(Hold(address(name), "a training run", "bob", 0, 4_000_000_000) for name in self.names)
-        return Memory(seen.rows, seen.owed, holds, key=seen.key, lineage=seen.lineage, damaged=seen.damaged, interrupted=seen.interrupted)
+        return Memory(
+            seen.rows,
+            seen.owed,
+            holds,
+            key=seen.key,
+            lineage=seen.lineage,
+            damaged=seen.damaged,
+            interrupted=seen.interrupted,
+        )
 
 
 def _applied(resources: dict[str, Any] = BOTH) -> tuple[SimulatedHost, Held]:
@@ -44,7 +54,11 @@ def _with(kind: str, name: str, **fields: Any) -> dict[str, Any]:
 def _verbs(host: SimulatedHost, resources: dict[str, Any], notes: Held) -> list[str]:
     """What a plan would ask of systemd for the service."""
     steps = plan_of(resources, host, notes.memory()).steps
-    return [f"{step.action.verb}{' held' * step.held}" for step in steps if isinstance(step.action, Unit) and UNIT in step.action.units]
+    return [
+        f"{step.action.verb}{' held' * step.held}"
+        for step in steps
+        if isinstance(step.action, Unit) and UNIT in step.action.units
+    ]
 
 
 def test_a_change_is_not_made_and_is_no_failure() -> None:
@@ -88,7 +102,9 @@ def test_a_removal_waits() -> None:
 
 
 def test_a_directory_waits_for_what_is_held_in_it() -> None:
-    """A directory that leaves the spec with a held file in it is not forgotten: it goes when that has gone."""
+    """A directory that leaves the spec with a held file in it is not forgotten: it
+    goes when that has gone.
+    """
     resources = {"directories": {"/srv/d": {"mode": "0755"}}, "files": {"/srv/d/f": FILE}}
     host, notes = _applied(resources)
     notes.names = ('files["/srv/d/f"]',)
@@ -104,9 +120,14 @@ def test_a_directory_waits_for_what_is_held_in_it() -> None:
 
 
 def test_what_needs_a_held_change_waits_too() -> None:
-    """A service whose file is held is not changed before it; one that does not change is not spoken of, and nothing failed."""
+    """A service whose file is held is not changed before it; one that does not change is not spoken of, and
+    nothing failed.
+    """
     host, notes = _applied()
-    wish = {"files": {**BOTH["files"], "/etc/a": {**FILE, "content": "two\n"}}, "services": {"s": {**SERVICE, "description": "new"}}}
+    wish = {
+        "files": {**BOTH["files"], "/etc/a": {**FILE, "content": "two\n"}},
+        "services": {"s": {**SERVICE, "description": "new"}},
+    }
     notes.names = (str(A),)
     plan = plan_of(wish, host, notes.memory())
     result = applied(wish, host, notes)
@@ -119,12 +140,19 @@ def test_what_needs_a_held_change_waits_too() -> None:
 
 
 def test_a_key_does_not_go_before_the_next_one_comes() -> None:
-    """Where new keys wait for their user, the old ones that leave the spec wait with them: nobody is locked out by a hold."""
-    keys = {name: f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE{name} u" for name in "yz"}
+    """Where new keys wait for their user, the old ones that leave the spec wait with them: nobody is locked
+    out by a hold.
+    """
+    keys = {
+        name: f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE{name} u"
+        for name in "yz"
+    }
     host, notes = host_of({"/bin/bash": {"content": "", "mode": "0755"}}), Held()
     assert not applied({"users": {"u": {}}, "ssh_keys": {"u": {"exactly": [keys["y"]]}}}, host, notes).failed
     notes.names = ("users.u",)
-    result = applied({"users": {"u": {"comment": "U"}}, "ssh_keys": {"u": {"exactly": [keys["z"]]}}}, host, notes)
+    result = applied(
+        {"users": {"u": {"comment": "U"}}, "ssh_keys": {"u": {"exactly": [keys["z"]]}}}, host, notes
+    )
 
     assert (True, 0) == (result.plan.empty, result.exit_code())
     assert 3 == len(result.plan.held)
@@ -142,14 +170,20 @@ def test_a_hold_on_something_settled_holds_nobody_up() -> None:
 
 
 def test_a_restart_that_others_cause_is_owed_until_the_hold_ends() -> None:
-    """A held service is not restarted because its file changed; the restart is written down, told, and made good afterwards."""
+    """A held service is not restarted because its file changed; the restart is written down, told, and made
+    good afterwards.
+    """
     host, notes = _applied()
     notes.names = (str(S),)
     wish = _with("files", "/etc/a", content="two\n")
     before = host.units([UNIT])[UNIT].invocation
     during = _verbs(host, wish, notes)
     result = applied(wish, host, notes)
-    kept, owed, later = host.units([UNIT])[UNIT].invocation, list(notes.owed.values()), plan_of(wish, host, notes.memory())
+    kept, owed, later = (
+        host.units([UNIT])[UNIT].invocation,
+        list(notes.owed.values()),
+        plan_of(wish, host, notes.memory()),
+    )
     notes.names = ()
     after = _verbs(host, wish, notes)
     applied(wish, host, notes)
@@ -166,7 +200,14 @@ def test_a_restart_that_others_cause_is_owed_until_the_hold_ends() -> None:
 def test_an_owed_effect_waits() -> None:
     """What an earlier apply still owes something held is not made good, and stays owed."""
     host, notes = _applied(_with("services", "s", on_change="none"))
-    applied({**_with("services", "s", on_change="none"), "files": {**BOTH["files"], "/etc/a": {**FILE, "content": "two\n"}}}, host, notes)
+    applied(
+        {
+            **_with("services", "s", on_change="none"),
+            "files": {**BOTH["files"], "/etc/a": {**FILE, "content": "two\n"}},
+        },
+        host,
+        notes,
+    )
     wish, before = _with("files", "/etc/a", content="two\n"), host.units([UNIT])[UNIT].invocation
     notes.names = (str(S),)
     applied(wish, host, notes)
@@ -180,8 +221,18 @@ def test_an_owed_effect_waits() -> None:
 
 @pytest.mark.parametrize("damaged", ["", "the witness is missing"])
 def test_what_is_held_is_not_taken_over(damaged: str) -> None:
-    """An object that is not ours does not make a plan be refused while it is held, nor is one that is equal recorded."""
-    host, notes = host_of({"/etc/a": {"content": "theirs\n", "mode": "0644"}, "/etc/b": {"content": "one\n", "mode": "0644"}}), Held()
+    """An object that is not ours does not make a plan be refused while it is held, nor is one that is equal
+    recorded.
+    """
+    host, notes = (
+        host_of(
+            {
+                "/etc/a": {"content": "theirs\n", "mode": "0644"},
+                "/etc/b": {"content": "one\n", "mode": "0644"},
+            }
+        ),
+        Held(),
+    )
     notes.names, notes.damaged = (str(A), str(B)), damaged
     plan = plan_of({"files": BOTH["files"]}, host, notes.memory())
 
@@ -190,7 +241,9 @@ def test_what_is_held_is_not_taken_over(damaged: str) -> None:
 
 
 def test_what_is_wrong_with_it_is_no_error() -> None:
-    """An error about something held (its owner is missing) does not fail the plan; it does when the hold has ended."""
+    """An error about something held (its owner is missing) does not fail the plan; it does when the hold has
+    ended.
+    """
     host, notes = _applied()
     wish = _with("files", "/etc/a", owner="nobody-there", group="root")
     refused = plan_of(wish, host, notes.memory())
@@ -208,7 +261,11 @@ def test_a_part_of_a_resource() -> None:
     user = {"sudo": [{"run": ["/usr/bin/true"]}], "aliases": {"ll": "ls -l"}}
     assert not applied({"users": {"alice": user}}, host, notes).failed
     notes.names = ("users.alice/sudo",)
-    wish = {"users": {"alice": {"sudo": [{"run": ["/usr/bin/id"]}], "aliases": {"ll": "ls -la"}, "comment": "Alice"}}}
+    wish = {
+        "users": {
+            "alice": {"sudo": [{"run": ["/usr/bin/id"]}], "aliases": {"ll": "ls -la"}, "comment": "Alice"}
+        }
+    }
     result = applied(wish, host, notes)
 
     assert ["users.alice/sudo"] == [str(one) for one in result.having(Status.HELD)]

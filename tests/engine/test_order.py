@@ -7,11 +7,27 @@ import subprocess
 import sys
 from pathlib import Path
 
-from reconciler.core.actions import Account, AccountOp, Action, Cause, MakeDirectory, RemovePath, Step, Unit, UnitVerb, WriteFile
+from reconciler.core.actions import (
+    Account,
+    AccountOp,
+    Action,
+    Cause,
+    MakeDirectory,
+    RemovePath,
+    Step,
+    Unit,
+    UnitVerb,
+    WriteFile,
+)
 from reconciler.core.address import Address
 from reconciler.engine.ordering import in_order
 
-API, DB, FILE, DIRECTORY = Address("services", "api"), Address("services", "db"), Address("files", "/d/f"), Address("directories", "/d")
+API, DB, FILE, DIRECTORY = (
+    Address("services", "api"),
+    Address("services", "db"),
+    Address("files", "/d/f"),
+    Address("directories", "/d"),
+)
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -58,7 +74,9 @@ def test_accounts_with_a_number_are_made_before_those_that_take_the_next_one() -
         account(AccountOp.USERADD, "cid", uid="1001"),
     ]
 
-    assert ["numbered", "any", "bob", "cid", "ann", "/home/ann"] == [_thing(action) for action in actions(steps)]
+    assert ["numbered", "any", "bob", "cid", "ann", "/home/ann"] == [
+        _thing(action) for action in actions(steps)
+    ]
 
 
 def _thing(action: Action) -> str:
@@ -66,7 +84,9 @@ def _thing(action: Action) -> str:
 
 
 def test_phases_come_in_order() -> None:
-    """Stop, write, reload, start, whatever the order of the steps; of two verbs that restart and start, restart comes first."""
+    """Stop, write, reload, start, whatever the order of the steps; of two verbs that restart and start,
+    restart comes first.
+    """
     steps = [
         unit(UnitVerb.START, DB),
         unit(UnitVerb.RESTART, API),
@@ -85,15 +105,21 @@ def test_what_is_needed_comes_first() -> None:
     needs = {FILE: frozenset({DIRECTORY}), API: frozenset({FILE, DIRECTORY}), DIRECTORY: frozenset[Address]()}
     steps = [write("/etc/systemd/system/api.service", API), write("/d/f", FILE), make("/d", DIRECTORY)]
 
-    assert ["/d", "/d/f", "/etc/systemd/system/api.service"] == [getattr(action, "path", "") for action in actions(steps, needs)]
+    assert ["/d", "/d/f", "/etc/systemd/system/api.service"] == [
+        getattr(action, "path", "") for action in actions(steps, needs)
+    ]
 
 
 def test_removals_come_last_the_deepest_first_and_accounts_at_the_end() -> None:
-    """Nothing is removed before its replacement is there; a directory after what is in it; a group after what it owned."""
+    """Nothing is removed before its replacement is there; a directory after what is in it; a group after what
+    it owned.
+    """
     group = Step(Account(AccountOp.GROUPDEL, "g"), (Cause(Address("groups", "g")),))
     steps = [group, remove("/a"), remove("/a/b/c"), write("/z", FILE), remove("/a/b")]
 
-    assert ["/z", "/a/b/c", "/a/b", "/a", None] == [getattr(action, "path", None) for action in actions(steps)]
+    assert ["/z", "/a/b/c", "/a/b", "/a", None] == [
+        getattr(action, "path", None) for action in actions(steps)
+    ]
 
 
 def test_equal_actions_merge_and_keep_all_causes() -> None:
@@ -107,7 +133,11 @@ def test_equal_actions_merge_and_keep_all_causes() -> None:
 
 def test_same_verbs_become_one_call() -> None:
     """Two restarts are one systemctl call, each unit once, with both causes of the one that has two."""
-    steps = [unit(UnitVerb.RESTART, API, "one"), unit(UnitVerb.RESTART, DB), unit(UnitVerb.RESTART, API, "two")]
+    steps = [
+        unit(UnitVerb.RESTART, API, "one"),
+        unit(UnitVerb.RESTART, DB),
+        unit(UnitVerb.RESTART, API, "two"),
+    ]
     (only,) = in_order(steps, {})
 
     assert Unit(UnitVerb.RESTART, ("api.service", "db.service")) == only.action
@@ -115,7 +145,9 @@ def test_same_verbs_become_one_call() -> None:
 
 
 def test_weaker_verbs_are_dropped() -> None:
-    """What is restarted need not be reloaded or started, what is started need not be reloaded; another unit keeps its own."""
+    """What is restarted need not be reloaded or started, what is started need not be reloaded; another unit
+    keeps its own.
+    """
     steps = [
         unit(UnitVerb.RELOAD, API),
         unit(UnitVerb.START, API),
@@ -123,7 +155,9 @@ def test_weaker_verbs_are_dropped() -> None:
         unit(UnitVerb.RELOAD, DB),
     ]
 
-    assert [Unit(UnitVerb.RELOAD, ("db.service",)), Unit(UnitVerb.RESTART, ("api.service",))] == actions(steps)
+    assert [Unit(UnitVerb.RELOAD, ("db.service",)), Unit(UnitVerb.RESTART, ("api.service",))] == actions(
+        steps
+    )
     assert [Unit(UnitVerb.START, ("api.service",))] == actions(steps[:2])
 
 

@@ -17,7 +17,9 @@ SERVICE = {"services": {"api": {"exec_start": ["/usr/bin/sleep", "infinity"]}}}
 
 def row(verb: str = "restart", invocation: str = "", **more: bool) -> OwedRow:
     """A row for api.service."""
-    return OwedRow(verb, "" if verb == "daemon-reload" else "api.service", API, "why", invocation=invocation, **more)
+    return OwedRow(
+        verb, "" if verb == "daemon-reload" else "api.service", API, "why", invocation=invocation, **more
+    )
 
 
 def running(invocation: str = "one", active: str = "active") -> UnitState:
@@ -95,7 +97,9 @@ def test_an_owed_restart_is_in_the_next_plan_and_then_gone() -> None:
 def test_a_restart_by_hand_settles_it() -> None:
     """Somebody was faster: nothing is done, the row goes."""
     host, notes = started()
-    notes.owed[("restart", "api.service", API)] = row(invocation=host.units(["api.service"])["api.service"].invocation)
+    notes.owed[("restart", "api.service", API)] = row(
+        invocation=host.units(["api.service"])["api.service"].invocation
+    )
     host.execute(Unit(UnitVerb.RESTART, ("api.service",)))
     plan = plan_of(SERVICE, host, notes.memory())
     applied(SERVICE, host, notes)
@@ -105,7 +109,9 @@ def test_a_restart_by_hand_settles_it() -> None:
 
 
 def test_today_s_declaration_says_what_becomes_of_it() -> None:
-    """A held restart is released when `on_change` allows it again, and a due one held when it no longer does."""
+    """A held restart is released when `on_change` allows it again, and a due one
+    held when it no longer does.
+    """
     host, notes = started()
     notes.owed[("restart", "api.service", API)] = row(invocation="", held=True)
     held = {"services": {"api": {**SERVICE["services"]["api"], "on_change": "none"}}}
@@ -147,7 +153,9 @@ def test_what_is_owed_to_others_is_not_targeted() -> None:
 
 
 def test_a_job_is_owed_its_run_until_it_ran() -> None:
-    """A oneshot service leaves no trace of having run, so a start that was not done is in the next plan, once."""
+    """A oneshot service leaves no trace of having run, so a start that was not done is in the next plan,
+    once.
+    """
     job = {"services": {"job": {"type": "oneshot", "exec_start": ["/usr/bin/true"], "restart": "no"}}}
     host, notes = host_of(), Notes()
     applied(job, host, notes)
@@ -155,7 +163,9 @@ def test_a_job_is_owed_its_run_until_it_ran() -> None:
     notes.owed[("start", "job.service", where)] = OwedRow("start", "job.service", where, "it is new")
     masked = {"services": {"job": {**job["services"]["job"], "enabled": "masked"}}}
 
-    assert [Unit(UnitVerb.START, ("job.service",))] == [step.action for step in plan_of(job, host, notes.memory()).steps]
+    assert [Unit(UnitVerb.START, ("job.service",))] == [
+        step.action for step in plan_of(job, host, notes.memory()).steps
+    ]
 
     before = dict(notes.owed)
     applied(job, host, notes)

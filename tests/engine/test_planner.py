@@ -38,7 +38,7 @@ def host_with(before: dict[str, Any]) -> tuple[SimulatedHost, Notes]:
     return host, notes
 
 
-# ---------------------------------------------------------------------------------------------------- disks that are not there
+# ----------------------------------------------------------------------------------- disks that are not there
 
 
 class Unmounted(SimulatedHost):
@@ -60,12 +60,17 @@ DISK = "/srv is a mount by /etc/fstab, and nothing is mounted there"
         ({"files": {"/srv/x": file()}}, True),
         ({"users": {"ann": {"home": "/srv/ann", "shell": "/usr/sbin/nologin"}}}, True),
         ({"files": {"/etc/x": file()}, "directories": {"/srvs": {"mode": "0755"}}}, False),
-        ({"users": {"ann": {"home": {"path": "/srv/ann", "manage": False}, "shell": "/usr/sbin/nologin"}}}, False),
+        (
+            {"users": {"ann": {"home": {"path": "/srv/ann", "manage": False}, "shell": "/usr/sbin/nologin"}}},
+            False,
+        ),
     ],
 )
 def test_nothing_is_made_on_a_disk_that_is_not_there(resources: dict[str, Any], refused: bool) -> None:
     """The mount, and the file that names it, are told; what lies elsewhere is done."""
-    host = Unmounted.of({**BASE, **dict.fromkeys(DIRECTORIES), "/etc/fstab": "/dev/x /srv ext4 nofail\n", "/srv": {}})
+    host = Unmounted.of(
+        {**BASE, **dict.fromkeys(DIRECTORIES), "/etc/fstab": "/dev/x /srv ext4 nofail\n", "/srv": {}}
+    )
     plan = plan_of(resources, host)
 
     assert refused == any(DISK in found.detail for found in plan.diagnostics)
@@ -73,23 +78,35 @@ def test_nothing_is_made_on_a_disk_that_is_not_there(resources: dict[str, Any], 
     assert not refused or not any("/srv" in str(step.action) for step in plan.steps)
 
 
-# ---------------------------------------------------------------------------------------------------- targets and excludes
+# --------------------------------------------------------------------------------------- targets and excludes
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, {X: "update spec_changed", Y: "update spec_changed", 'files["/etc/old"]': "delete delete_because_not_in_spec"}),
+        (
+            {},
+            {
+                X: "update spec_changed",
+                Y: "update spec_changed",
+                'files["/etc/old"]': "delete delete_because_not_in_spec",
+            },
+        ),
         ({"targets": [X]}, {X: "update spec_changed"}),
         ({"targets": ['files["/etc/old"]']}, {'files["/etc/old"]': "delete delete_because_not_in_spec"}),
         ({"excludes": [X, 'files["/etc/old"]']}, {Y: "update spec_changed"}),
-        ({"targets": ["files"], "excludes": [X]}, {Y: "update spec_changed", 'files["/etc/old"]': "delete delete_because_not_in_spec"}),
+        (
+            {"targets": ["files"], "excludes": [X]},
+            {Y: "update spec_changed", 'files["/etc/old"]': "delete delete_because_not_in_spec"},
+        ),
         ({"targets": ["groups"]}, {}),
         ({"excludes": ["files"]}, {}),
     ],
 )
 def test_targets_and_excludes(options: dict[str, Any], expected: dict[str, str]) -> None:
-    """Only what was asked for is planned, removals included; kinds can be named as well as addresses; an exclude wins."""
+    """Only what was asked for is planned, removals included; kinds can be named as well as addresses; an
+    exclude wins.
+    """
     host, notes = host_with(files(x="1", y="1", old="1"))
 
     assert expected == changes(plan_of(files(x="2", y="2"), host, notes.memory(), **options))
@@ -120,7 +137,9 @@ def test_what_is_blocked_blocks_what_needs_it_and_nothing_else() -> None:
     plan = plan_of(spec, host, adopt=True)
 
     assert {
-        'directories["/srv/a"]': "/srv/a is a file, not a directory; move it away by hand, nothing here deletes it",
+        'directories["/srv/a"]': (
+            "/srv/a is a file, not a directory; move it away by hand, nothing here deletes it"
+        ),
         'directories["/srv/a/b"]': 'needs directories["/srv/a"], which is blocked',
         'files["/srv/a/b/run"]': 'needs directories["/srv/a"], which is blocked',
         "services.api": 'needs directories["/srv/a"], which is blocked',
@@ -138,7 +157,9 @@ def test_a_watcher_of_a_blocked_file_is_not_restarted() -> None:
 
 
 def test_what_would_not_converge_is_blocked() -> None:
-    """The plan is tried on a simulated host first: what differs afterwards is told before anything is done."""
+    """The plan is tried on a simulated host first: what differs afterwards is told
+    before anything is done.
+    """
 
     class Stubborn(SimulatedHost):
         def entry(self, path: str) -> Entry | None:
@@ -152,7 +173,7 @@ def test_what_would_not_converge_is_blocked() -> None:
     assert ["/etc/y"] == [getattr(step.action, "path", "") for step in plan.steps]
 
 
-# ---------------------------------------------------------------------------------------------------- what is not known
+# ------------------------------------------------------------------------------------------ what is not known
 
 
 def test_a_damaged_ledger_prunes_nothing() -> None:
@@ -177,7 +198,9 @@ def test_an_unreadable_ledger_prunes_nothing_and_is_incomplete() -> None:
 
 
 def test_an_unreadable_ledger_calls_nothing_foreign() -> None:
-    """What exists and differs may be ours: it is planned, nothing is refused, and nothing says that it is not ours."""
+    """What exists and differs may be ours: it is planned, nothing is refused, and nothing says that it is not
+    ours.
+    """
     host, notes = host_with(files(x="1"))
     notes.unreadable = "permission denied"
     notes.rows = {}
@@ -235,7 +258,9 @@ class Closed(SimulatedHost):
 
 @pytest.mark.parametrize(("onlooker", "written"), [(True, ["/etc/x", "/etc/y"]), (False, ["/etc/y"])])
 def test_what_cannot_be_seen_after_the_trial_is_unknown(onlooker: bool, written: list[str]) -> None:
-    """It is no failure; who only looks is shown its steps, and who may apply gets none that nobody could check."""
+    """It is no failure; who only looks is shown its steps, and who may apply gets none that nobody could
+    check.
+    """
     request = replace(request_of(files(x="1", y="1"), Closed(host_of())), onlooker=onlooker)
     plan, _ = make_plan(request, Closed)
 
@@ -253,7 +278,7 @@ def test_a_row_of_an_unknown_kind_is_left_alone() -> None:
     assert ["ledger"] == [found.rule for found in plan.diagnostics]
 
 
-# ---------------------------------------------------------------------------------------------------- the fingerprint
+# -------------------------------------------------------------------------------------------- the fingerprint
 
 
 def fingerprint(spec: dict[str, Any], host: SimulatedHost, memory: Memory, **options: Any) -> str:
@@ -267,7 +292,10 @@ SERVICE = {"services": {"api": {"exec_start": ["/usr/bin/sleep", "1"]}}}
 @pytest.mark.parametrize(
     "otherwise",
     [
-        pytest.param(lambda memory: replace(memory, serial=9, commit="c0ffee", lineage="there", interrupted=3), id="the ledger's serial"),
+        pytest.param(
+            lambda memory: replace(memory, serial=9, commit="c0ffee", lineage="there", interrupted=3),
+            id="the ledger's serial",
+        ),
         pytest.param(lambda memory: memory, id="nothing"),
     ],
 )
@@ -290,8 +318,15 @@ def test_drift_elsewhere_does_not_change_the_fingerprint() -> None:
 
 
 def test_drift_that_shares_a_call_does_not_change_the_fingerprint() -> None:
-    """The restart of a service that somebody edited, in one call with a reviewed restart, is still not part of the approval."""
-    two = {"services": {"api": {"exec_start": ["/usr/bin/sleep", "1"]}, "db": {"exec_start": ["/usr/bin/sleep", "1"]}}}
+    """The restart of a service that somebody edited, in one call with a reviewed restart, is still not part
+    of the approval.
+    """
+    two = {
+        "services": {
+            "api": {"exec_start": ["/usr/bin/sleep", "1"]},
+            "db": {"exec_start": ["/usr/bin/sleep", "1"]},
+        }
+    }
     changed = {"services": {**two["services"], "api": {"exec_start": ["/usr/bin/sleep", "2"]}}}
     host, notes = host_with(two)
     before = fingerprint(changed, host, notes.memory())
@@ -333,7 +368,9 @@ def test_what_was_not_reviewed_changes_the_fingerprint(spec: dict[str, Any]) -> 
 
 
 def test_what_is_replaced_is_approved_too() -> None:
-    """An approval covers the content that is about to be replaced: if somebody wrote something else there since, it is void."""
+    """An approval covers the content that is about to be replaced: if somebody wrote something else there
+    since, it is void.
+    """
     host, notes = host_with(files(x="1"))
     before = fingerprint(files(x="2"), host, notes.memory())
     host._add("/etc/x", "somebody's work")
@@ -344,7 +381,10 @@ def test_what_is_replaced_is_approved_too() -> None:
 def test_the_fingerprint_does_not_depend_on_the_order_of_the_spec() -> None:
     """The same resources in another order are the same plan."""
     host = host_of()
-    resources = {f"/etc/{name}": file() for name in "xyz"}, {name: {"exec_start": ["/usr/bin/sleep", "1"]} for name in ("a", "b")}
+    resources = (
+        {f"/etc/{name}": file() for name in "xyz"},
+        {name: {"exec_start": ["/usr/bin/sleep", "1"]} for name in ("a", "b")},
+    )
     forth = {"files": resources[0], "services": resources[1]}
     back = {kind: dict(reversed(named.items())) for kind, named in forth.items()}
 
@@ -352,7 +392,9 @@ def test_the_fingerprint_does_not_depend_on_the_order_of_the_spec() -> None:
 
 
 def test_a_new_version_of_the_tool_is_told() -> None:
-    """If what we desire changed though the declaration did not, it is an upgrade, not an intention of the spec."""
+    """If what we desire changed though the declaration did not, it is an upgrade, not an intention of the
+    spec.
+    """
     host, notes = host_with(SERVICE)
     where = address("services.api")
     old = notes.rows[where].document
@@ -378,7 +420,9 @@ def test_nothing_to_do_does_nothing() -> None:
 
 
 def test_a_file_that_becomes_a_directory() -> None:
-    """Nothing is removed to make room: the directory is blocked while the file leaves the spec, and made by the next apply."""
+    """Nothing is removed to make room: the directory is blocked while the file leaves the spec, and made by
+    the next apply.
+    """
     host, notes = host_with({"files": {"/srv/x": file()}})
     spec = {"directories": {"/srv/x": {"mode": "0755"}}}
     plan = plan_of(spec, host, notes.memory())

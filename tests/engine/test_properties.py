@@ -22,7 +22,9 @@ DECOYS: dict[str, Any] = {
     "/srv/decoy": {"mode": "0700"},
     "/srv/decoy/x": {"content": "theirs\n", "mode": "0600"},
     "/etc/systemd/system/decoy.service": "[Service]\nExecStart=/usr/bin/sleep 9\n",
-    "/etc/systemd/system/multi-user.target.wants/decoy.service": {"target": "/etc/systemd/system/decoy.service"},
+    "/etc/systemd/system/multi-user.target.wants/decoy.service": {
+        "target": "/etc/systemd/system/decoy.service"
+    },
 }
 bounded = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 
@@ -37,10 +39,20 @@ def specs(draw: st.DrawFn) -> Spec:
         if draw(st.booleans()) and (path != "/srv/a/b" or "/srv/a" in directories):
             directories[path] = {"mode": draw(st.sampled_from(["0755", "2770"])), "group": draw(owning)}
     files: Spec = {}
-    for path, parent in (("/srv/a/x", "/srv/a"), ("/srv/a/b/x", "/srv/a/b"), ("/etc/y", None), ("/etc/z", None)):
+    for path, parent in (
+        ("/srv/a/x", "/srv/a"),
+        ("/srv/a/b/x", "/srv/a/b"),
+        ("/etc/y", None),
+        ("/etc/z", None),
+    ):
         if draw(st.booleans()) and (parent is None or parent in directories):
             content, mode = draw(st.sampled_from(["one\n", "two\n"])), draw(st.sampled_from(["0644", "0600"]))
-            files[path] = {"content": content, "mode": mode, "group": draw(owning), "sensitive": draw(st.booleans())}
+            files[path] = {
+                "content": content,
+                "mode": mode,
+                "group": draw(owning),
+                "sensitive": draw(st.booleans()),
+            }
     services = {name: draw(_services()) for name in ("api", "db") if draw(st.booleans())}
     return {
         "groups": {name: {"gid": GROUPS[name]} for name in sorted(groups)},
@@ -86,7 +98,10 @@ def everything(host: Processes, notes: Notes) -> tuple[Any, ...]:
     paths = dict(walk(host, "/"))
     for path in ("/etc/group", "/etc/gshadow"):
         paths[path] = tuple(sorted(host.read(path).decode().splitlines()))
-    states = {name: state.active for name, state in host.units(["api.service", "db.service", "decoy.service"]).items()}
+    states = {
+        name: state.active
+        for name, state in host.units(["api.service", "db.service", "decoy.service"]).items()
+    }
     return paths, states, {where: _essence(row) for where, row in notes.rows.items()}
 
 
@@ -102,7 +117,9 @@ def decoys(host: Processes) -> dict[str, tuple[str, ...]]:
 @bounded
 @given(specs(), specs())
 def test_any_spec_after_any_other_converges(one: Spec, two: Spec) -> None:
-    """After A and then B the plan for B is empty, applying it again writes nothing, and what is not ours is as it was."""
+    """After A and then B the plan for B is empty, applying it again writes nothing, and what is not ours is
+    as it was.
+    """
     untouched = decoys(fresh()[0])
     host, notes = then(one, two)
     plan = plan_of(two, host, notes.memory())
@@ -113,7 +130,9 @@ def test_any_spec_after_any_other_converges(one: Spec, two: Spec) -> None:
     assert ((), ()) == (plan.converged, plan.settled)
     assert [] == notes.story
     assert untouched == decoys(host)
-    assert {f"{kind}.{name}" for kind, named in two.items() for name in named} == {f"{row.kind}.{row.name}" for row in notes.rows}
+    assert {f"{kind}.{name}" for kind, named in two.items() for name in named} == {
+        f"{row.kind}.{row.name}" for row in notes.rows
+    }
 
 
 @bounded
@@ -146,7 +165,9 @@ class Journalled:
 @bounded
 @given(specs(), specs(), st.integers(0, 60), st.integers(0, 60))
 def test_two_kills_on_the_way_do_not_matter(one: Spec, two: Spec, first: int, second: int) -> None:
-    """A, then B killed at any moment, killed again, and applied once more: as if it had not been killed, in the eyes of processes too."""
+    """A, then B killed at any moment, killed again, and applied once more: as if it had not been killed, in
+    the eyes of processes too.
+    """
     undisturbed = then(one, two)
     host, notes = then(one)
     for at in (first, second):

@@ -6,7 +6,17 @@ from unittest import mock
 
 import pytest
 
-from reconciler.core.actions import ABSENT, Cause, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
+from reconciler.core.actions import (
+    ABSENT,
+    Cause,
+    MakeLink,
+    RemovePath,
+    SetAccess,
+    Step,
+    Unit,
+    UnitVerb,
+    WriteFile,
+)
 from reconciler.core.address import Address
 from reconciler.core.host import UnitState
 from reconciler.engine.units.daemon_reload import placed
@@ -22,7 +32,9 @@ def write(path: str, cause: Address = API, expects: str = ABSENT) -> Step:
 
 def verb(verb: UnitVerb, *addresses: Address, held: bool = False) -> Step:
     """A verb for the units of services, or a daemon-reload on their behalf."""
-    units = () if verb is UnitVerb.DAEMON_RELOAD else tuple(f"{address.name}.service" for address in addresses)
+    units = (
+        () if verb is UnitVerb.DAEMON_RELOAD else tuple(f"{address.name}.service" for address in addresses)
+    )
     return Step(Unit(verb, units), tuple(Cause(address) for address in addresses), held)
 
 
@@ -43,7 +55,16 @@ def order(*steps: Step, **known: UnitState) -> list[str]:
 
 @pytest.mark.parametrize(
     "beside",
-    [(), (LINK,), (write("/etc/logrotate.d/api"), write("/etc/cron.d/api"), write("/srv/data"), write("/opt/etc/fstab"))],
+    [
+        (),
+        (LINK,),
+        (
+            write("/etc/logrotate.d/api"),
+            write("/etc/cron.d/api"),
+            write("/srv/data"),
+            write("/opt/etc/fstab"),
+        ),
+    ],
 )
 def test_what_systemd_does_not_know_is_started_first(beside: tuple[Step, ...]) -> None:
     """New units, their links and what is none of systemd's business: the reload comes after the start."""
@@ -64,11 +85,16 @@ def test_what_systemd_does_not_know_is_started_first(beside: tuple[Step, ...]) -
     ],
 )
 def test_what_systemd_may_read_is_read_first(beside: Step) -> None:
-    """Anything else that a unit, a drop-in or a generator's input may be is read before anything is started."""
+    """Anything else that a unit, a drop-in or a generator's input may be is read
+    before anything is started.
+    """
     assert ["daemon-reload", "start"] == order(*NEW, beside, RELOAD, START)
 
 
-@pytest.mark.parametrize("state", [UnitState("loaded"), UnitState("loaded", "active", "running"), UnitState("masked"), UnitState("error")])
+@pytest.mark.parametrize(
+    "state",
+    [UnitState("loaded"), UnitState("loaded", "active", "running"), UnitState("masked"), UnitState("error")],
+)
 def test_what_systemd_knows_it_reads_first(state: UnitState) -> None:
     """One unit of which systemd has a definition is enough: that would be started."""
     assert ["daemon-reload", "start"] == order(*NEW, RELOAD, START, db=state)
@@ -84,7 +110,9 @@ def test_what_systemd_knows_it_reads_first(state: UnitState) -> None:
     ],
 )
 def test_another_reason_for_it_keeps_it_first(steps: tuple[Step, ...]) -> None:
-    """A reload that is owed to something else, and anything else that is done to units, go on a systemd that has read everything."""
+    """A reload that is owed to something else, and anything else that is done to units, go on a systemd that
+    has read everything.
+    """
     assert "daemon-reload" == order(*NEW, *steps)[0]
 
 

@@ -10,7 +10,17 @@ import pytest
 
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
-from reconciler.core.content_marks import INVOCATIONS, LARGEST, RELOADED, changed_ns, compared, keyed, mark, settings_key, to_remember
+from reconciler.core.content_marks import (
+    INVOCATIONS,
+    LARGEST,
+    RELOADED,
+    changed_ns,
+    compared,
+    keyed,
+    mark,
+    settings_key,
+    to_remember,
+)
 from reconciler.core.host import Entry, FileType, UnitState
 from reconciler.core.state import LedgerRow, Memory, Started
 from reconciler.engine.inputs import Request, survey
@@ -41,12 +51,16 @@ class Timed:
         """As the host's, with times; systemd's link and directory are there where they have a time."""
         found = self._host.entry(path)
         if path in self._times and found is None:
-            found = Entry(FileType.LINK if path.startswith(INVOCATIONS) else FileType.DIRECTORY, "0755", "root", "root")
+            found = Entry(
+                FileType.LINK if path.startswith(INVOCATIONS) else FileType.DIRECTORY, "0755", "root", "root"
+            )
         mtime, ctime = self._times.get(path, (0, 0))
         return found and replace(found, mtime_ns=mtime, ctime_ns=ctime)
 
 
-def situation(times: Mapping[str, Times], started: Mapping[str, Started], content: str = "A=1\n") -> tuple[Request, Any]:
+def situation(
+    times: Mapping[str, Times], started: Mapping[str, Started], content: str = "A=1\n"
+) -> tuple[Request, Any]:
     """A service that runs as its second invocation since START, at time 5000."""
     loaded = Case("services/x", "", SPEC, Expected(), Expected()).loaded()
     assert loaded.spec is not None
@@ -59,7 +73,9 @@ def situation(times: Mapping[str, Times], started: Mapping[str, Started], conten
     }
     host = SimulatedHost.of(paths, units={NAME: UnitState("loaded", "active", "running", "second")})
     view = Timed(host, {f"{INVOCATIONS}{NAME}": (START, START), RELOADED: (START, START), **times})
-    request = Request(loaded.spec, kinds, view, Memory(key=KEY, lineage="l"), "0", started=started, now_ns=5000)
+    request = Request(
+        loaded.spec, kinds, view, Memory(key=KEY, lineage="l"), "0", started=started, now_ns=5000
+    )
     return request, survey(request)
 
 
@@ -102,16 +118,21 @@ OLD, NEW, FUTURE = (500, 500), (2000, 2000), (9000, 9000)
         (FUTURE, {}, "A=1\n", []),
     ],
 )
-def test_when_a_file_counts_as_changed(times: Times, noted: Mapping[str, Started], content: str, expected: list[str]) -> None:
+def test_when_a_file_counts_as_changed(
+    times: Times, noted: Mapping[str, Started], content: str, expected: list[str]
+) -> None:
     """By content as long as it is the same process; by time, and with doubt, if it is another."""
     assert expected == due({FILE: times}, noted, content)
 
 
 @pytest.mark.parametrize(
-    ("invocation", "times", "expected"), [("first", NEW, ["daemon-reload", *RESTART]), ("first", OLD, []), ("first", FUTURE, [])]
+    ("invocation", "times", "expected"),
+    [("first", NEW, ["daemon-reload", *RESTART]), ("first", OLD, []), ("first", FUTURE, [])],
 )
 def test_a_unit_file_written_after_the_start(invocation: str, times: Times, expected: list[str]) -> None:
-    """Only we have business with it: whoever wrote it after another process was started may have put back what that one runs with."""
+    """Only we have business with it: whoever wrote it after another process was started may have put back
+    what that one runs with.
+    """
     assert expected == due({UNIT: times}, remembered(invocation))
 
 
@@ -127,7 +148,9 @@ def test_a_unit_file_that_is_written_again_needs_a_reload_only() -> None:
 
 
 def test_what_is_older_stays_older_whatever_else_is_noted() -> None:
-    """An apply that may not restart keeps what the process was started with, until it is put back or the process is another."""
+    """An apply that may not restart keeps what the process was started with, until it is put back or the
+    process is another.
+    """
     noted = remembered("second")
     request, found = situation({FILE: NEW}, noted, "A=2\n")
     after = stale_processes.seen(request, found, stale_processes.processes(request, found))
@@ -139,7 +162,9 @@ def test_what_is_older_stays_older_whatever_else_is_noted() -> None:
 
 
 def test_settings_that_only_a_start_puts_into_force_are_compared() -> None:
-    """The spec has come to say what somebody wrote by hand: the process that was started before has older settings."""
+    """The spec has come to say what somebody wrote by hand: the process that was started before has older
+    settings.
+    """
     noted = remembered("second")
     (name,) = [name for name in noted[NAME].marks if name.startswith("=")]
     other = replace(noted[NAME], marks={**noted[NAME].marks, name: "hmac:other"})
@@ -170,10 +195,17 @@ def test_large_files_are_not_read() -> None:
         ("0644", "0755", ("/etc/app/x.conf",), False),
     ],
 )
-def test_only_what_everybody_can_read_is_remembered_plainly(mode: str, above: str, secret: tuple[str, ...], plain: bool) -> None:
-    """The digest of any other file is keyed, for a short secret could be guessed from it; both compare with the file as it is."""
+def test_only_what_everybody_can_read_is_remembered_plainly(
+    mode: str, above: str, secret: tuple[str, ...], plain: bool
+) -> None:
+    """The digest of any other file is keyed, for a short secret could be guessed from it; both compare with
+    the file as it is.
+    """
     path = "/etc/app/x.conf"
-    said: dict[str, Said] = {path: {"content": "x", "mode": mode}, "/etc/app": {"type": "directory", "mode": above}}
+    said: dict[str, Said] = {
+        path: {"content": "x", "mode": mode},
+        "/etc/app": {"type": "directory", "mode": above},
+    }
     host = SimulatedHost.of(said)
     noted = to_remember(host, path, mark(host, path, KEY) or "", KEY, secret)
 

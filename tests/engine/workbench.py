@@ -66,7 +66,16 @@ class Notes:
             interrupted=self.open,
         )
 
-    def begin(self, spec_digest: str, commit: str, host: str, tool: str, steps: Sequence[dict[str, Any]], rows: Any, about: Any) -> int:
+    def begin(
+        self,
+        spec_digest: str,
+        commit: str,
+        host: str,
+        tool: str,
+        steps: Sequence[dict[str, Any]],
+        rows: Any,
+        about: Any,
+    ) -> int:
         """As Journal.begin."""
         self.run += 1
         self.open = self.run
@@ -78,7 +87,12 @@ class Notes:
         return []
 
     def intend(
-        self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, PreImage]]
+        self,
+        run: int,
+        steps: Sequence[int],
+        rows: Sequence[LedgerRow],
+        owed: Sequence[OwedRow],
+        saved: Sequence[tuple[int, PreImage]],
     ) -> None:
         """As Journal.intend."""
         self.story.append("intend")
@@ -104,10 +118,17 @@ class Notes:
     def arm(self, rows: Sequence[OwedRow]) -> None:
         """As Journal.arm."""
         self.story.append("arm")
-        self.owed.update({key: row for row in rows if (key := (row.verb, row.unit, row.address)) in self.owed})
+        self.owed.update(
+            {key: row for row in rows if (key := (row.verb, row.unit, row.address)) in self.owed}
+        )
 
     def settle(
-        self, run: int, put: Sequence[LedgerRow], drop: Sequence[Address], clear: Sequence[OwedRow], owe: Sequence[OwedRow] = ()
+        self,
+        run: int,
+        put: Sequence[LedgerRow],
+        drop: Sequence[Address],
+        clear: Sequence[OwedRow],
+        owe: Sequence[OwedRow] = (),
     ) -> None:
         """As Journal.settle."""
         self.story.append("settle")
@@ -123,9 +144,18 @@ class Notes:
         self.open = 0
 
 
-def request_of(resources: Mapping[str, Any], host: Any, memory: Memory | None = None, **options: Any) -> Request:
+def request_of(
+    resources: Mapping[str, Any], host: Any, memory: Memory | None = None, **options: Any
+) -> Request:
     """A request for a plan."""
-    return Request(spec_of(resources), discover(), host, memory or Memory(key=b"a key"), options.pop("tool", TOOL), **options)
+    return Request(
+        spec_of(resources),
+        discover(),
+        host,
+        memory or Memory(key=b"a key"),
+        options.pop("tool", TOOL),
+        **options,
+    )
 
 
 def plan_of(resources: Mapping[str, Any], host: Any, memory: Memory | None = None, **options: Any) -> Plan:
@@ -134,7 +164,9 @@ def plan_of(resources: Mapping[str, Any], host: Any, memory: Memory | None = Non
     return with_fingerprint(plan, request, situation)
 
 
-def planned(resources: Mapping[str, Any], host: Any, memory: Memory, **options: Any) -> tuple[Plan, Situation, Request]:
+def planned(
+    resources: Mapping[str, Any], host: Any, memory: Memory, **options: Any
+) -> tuple[Plan, Situation, Request]:
     """A plan with all that an apply needs."""
     request = request_of(resources, host, memory, **options)
     plan, situation = make_plan(request, SimulatedHost)

@@ -1,7 +1,7 @@
 """Kills by strace on a booted host, in an apply that goes back and forth between two specs.
 
-Each apply leaves the host from which the next one starts, so nothing has to be set back between two points. strace counts the calls of
-each name, and of each process, by itself.
+Each apply leaves the host from which the next one starts, so nothing has to be set back between two points.
+strace counts the calls of each name, and of each process, by itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from tests.faults.mutants import Mutant
 from tests.faults.scenarios import SCENARIOS, Spec, document
 from tests.faults.strace import Call
 
-_KEYS = [key for spec in (SCENARIOS["accounts"].before, SCENARIOS["accounts"].after) for key in spec["ssh_keys"]["alice"]]
+_KEYS = [
+    key
+    for spec in (SCENARIOS["accounts"].before, SCENARIOS["accounts"].after)
+    for key in spec["ssh_keys"]["alice"]
+]
 
 _STAYING = {f"stays-{number}": {"gid": 41003 + number} for number in range(6)}
 """So many that what goes is not too much for a guard."""
@@ -27,11 +31,19 @@ SPECS: dict[str, Spec] = {
     "one": {
         "groups": {"ml": {"gid": 41000}, "old": {"gid": 41001}, **_STAYING},
         "users": {
-            "alice": {"uid": 41500, "groups": ["ml"], "environment": {"set": {"A": "1"}}, "sudo": [{"run": ["/usr/bin/true"]}]},
+            "alice": {
+                "uid": 41500,
+                "groups": ["ml"],
+                "environment": {"set": {"A": "1"}},
+                "sudo": [{"run": ["/usr/bin/true"]}],
+            },
             "dora": {"state": "absent", "home": "keep"},
         },
         "ssh_keys": {"alice": [_KEYS[0]]},
-        "directories": {"/srv/ml": {"mode": "0750", "group": "ml"}, "/srv/old": {"mode": "0700", "group": "old"}},
+        "directories": {
+            "/srv/ml": {"mode": "0750", "group": "ml"},
+            "/srv/old": {"mode": "0700", "group": "old"},
+        },
         "files": {
             "/srv/ml/api.conf": {"content": "port = 1\n", "mode": "0640", "group": "ml"},
             "/srv/old/gone": {"content": "gone\n", "mode": "0600"},
@@ -42,7 +54,14 @@ SPECS: dict[str, Spec] = {
         },
         "timers": {"nightly": {"schedule": "0 2 * * *", "exec_start": ["/usr/bin/true"]}},
         "logrotate": {"app": {"paths": ["/var/log/app.log"], "frequency": "daily", "rotate": 3}},
-        "backups": {"data": {"sources": ["/srv"], "destinations": ["/var/backups"], "schedule": "0 2 * * *", "keep": {"daily": 7}}},
+        "backups": {
+            "data": {
+                "sources": ["/srv"],
+                "destinations": ["/var/backups"],
+                "schedule": "0 2 * * *",
+                "keep": {"daily": 7},
+            }
+        },
     },
     "other": {
         "groups": {"ml": {"gid": 41000}, "new": {"gid": 41002}, **_STAYING},
@@ -51,7 +70,10 @@ SPECS: dict[str, Spec] = {
             "dora": {"system": True, "uid": 800, "groups": ["ml"]},
         },
         "ssh_keys": {"alice": [_KEYS[1]]},
-        "directories": {"/srv/ml": {"mode": "0755", "group": "new"}, "/srv/new": {"mode": "0770", "group": "new"}},
+        "directories": {
+            "/srv/ml": {"mode": "0755", "group": "new"},
+            "/srv/new": {"mode": "0770", "group": "new"},
+        },
         "files": {
             "/srv/ml/api.conf": {"content": "port = 2\n", "mode": "0644"},
             "/srv/new/come": {"content": "come\n", "mode": "0600"},
@@ -62,7 +84,14 @@ SPECS: dict[str, Spec] = {
         },
         "timers": {"nightly": {"schedule": "30 3 * * *", "exec_start": ["/usr/bin/true"]}},
         "logrotate": {"app": {"paths": ["/var/log/app.log"], "frequency": "weekly"}},
-        "backups": {"data": {"sources": ["/srv"], "destinations": ["/var/backups"], "schedule": "0 4 * * *", "keep": {"daily": 9}}},
+        "backups": {
+            "data": {
+                "sources": ["/srv"],
+                "destinations": ["/var/backups"],
+                "schedule": "0 4 * * *",
+                "keep": {"daily": 9},
+            }
+        },
     },
 }
 """Two specs of every kind. From each to the other something is made, changed and removed."""
@@ -112,13 +141,25 @@ for unit in json.loads(sys.argv[1]):
 print(json.dumps([seen, behind]))
 """
 
-_TOPS = ("/srv", "/etc/systemd/system", "/etc/logrotate.d", "/etc/reconciler", "/etc/sudoers.d", "/etc/profile.d", "/home")
+_TOPS = (
+    "/srv",
+    "/etc/systemd/system",
+    "/etc/logrotate.d",
+    "/etc/reconciler",
+    "/etc/sudoers.d",
+    "/etc/profile.d",
+    "/home",
+)
 _UNITS = ("ml-api.service", "ml-old.service", "ml-new.service", "nightly.timer", "backup-data.timer")
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """One kill. `what`: `engine` alone, the engine with its whole `group`, or a `child`, an account command, and then the engine."""
+    """One kill.
+
+    `what`: `engine` alone, the engine with its whole `group`, or a `child`, an account command, and then the
+    engine.
+    """
 
     what: str
     call: Call
@@ -140,7 +181,9 @@ class BootedSweep:
         self.wanted: dict[str, dict[str, Any]] = {}
         self.calls: dict[str, list[Call]] = {}
         self.children: dict[str, list[tuple[str, Call]]] = {}
-        for _ in range(2):  # a user that comes back is another one than a new one: the second time around it is as ever after
+        for _ in range(
+            2
+        ):  # a user that comes back is another one than a new one: the second time around it is as ever after
             for name in ("one", "other"):
                 host.reconciler("apply", f"/root/{name}.yaml", "--auto-approve", timeout=120)
                 self.wanted[name], behind = self.look()
@@ -159,7 +202,9 @@ class BootedSweep:
         return seen, behind
 
     def _count(self, name: str) -> None:
-        """The calls of one undisturbed apply: of the engine from the lock on, and of the account commands that it starts."""
+        """The calls of one undisturbed apply: of the engine from the lock on, and of the account commands
+        that it starts.
+        """
         changing = ",".join((*strace.CHANGING, "execve"))
         self._host.run("rm", "-rf", "/root/trace", check=False)
         self._host.run("mkdir", "/root/trace")
@@ -179,9 +224,16 @@ class BootedSweep:
             "-e",
             "signal=none",
         ]
-        self._host.run(*argv, "/usr/local/bin/reconciler", "apply", f"/root/{name}.yaml", "--auto-approve", timeout=180)
-        traces = {path: self._host.read(path) for path in self._host.run("sh", "-c", "ls /root/trace/t.*").stdout.split()}
-        engine = next(text for text in traces.values() if "/usr/local/bin/reconciler" in text.partition("\n")[0])
+        self._host.run(
+            *argv, "/usr/local/bin/reconciler", "apply", f"/root/{name}.yaml", "--auto-approve", timeout=180
+        )
+        traces = {
+            path: self._host.read(path)
+            for path in self._host.run("sh", "-c", "ls /root/trace/t.*").stdout.split()
+        }
+        engine = next(
+            text for text in traces.values() if "/usr/local/bin/reconciler" in text.partition("\n")[0]
+        )
         calls = strace.calls_in(engine)
         first = next(at for at, call in enumerate(calls) if call.name == "flock")
         self.calls[name] = [call for call in calls[first:] if call.name != "execve"]
@@ -190,7 +242,9 @@ class BootedSweep:
 
     def plant(self, mutant: Mutant) -> None:
         """From now on the tool that is installed there has this bug."""
-        place = self._host.run("find", "/opt/reconciler", "-path", f"*/reconciler/{mutant.file}").stdout.strip()
+        place = self._host.run(
+            "find", "/opt/reconciler", "-path", f"*/reconciler/{mutant.file}"
+        ).stdout.strip()
         source = self._host.read(place)
         for old, new in mutant.edits:
             assert old in source, mutant.name
@@ -204,7 +258,9 @@ class BootedSweep:
             self._at = name
             return None
         found = []
-        done = self._host.reconciler("apply", f"/root/{name}.yaml", "--auto-approve", check=False, timeout=180)
+        done = self._host.reconciler(
+            "apply", f"/root/{name}.yaml", "--auto-approve", check=False, timeout=180
+        )
         if done.returncode:
             found.append(f"the next apply exits {done.returncode}: {(done.stdout + done.stderr)[-600:]}")
         plan = self._host.reconciler("plan", f"/root/{name}.yaml", check=False)
@@ -230,15 +286,27 @@ class BootedSweep:
         if kill.what == "child":
             wrapper = f"/usr/local/sbin/{kill.program}"
             real = f"/usr/sbin/{kill.program}"
-            self._host.write(wrapper, f'#!/bin/sh\nrm {wrapper}\nexec {" ".join(inject)} {real} "$@"\n', "0755")
+            self._host.write(
+                wrapper, f'#!/bin/sh\nrm {wrapper}\nexec {" ".join(inject)} {real} "$@"\n', "0755"
+            )
             ended = self._host.run(
-                "sh", "-c", f"RECONCILER_TESTING=1 RECONCILER_FAILPOINT=account.answered:1 exec {' '.join(apply)}", check=False
+                "sh",
+                "-c",
+                f"RECONCILER_TESTING=1 RECONCILER_FAILPOINT=account.answered:1 exec {' '.join(apply)}",
+                check=False,
             )
             self._host.run("rm", "-f", wrapper)
             return ended.returncode in {-9, 137}
         if kill.what == "group":
             # systemd ends whatever is left in the unit when its main process has gone.
-            unit = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--property=KillSignal=SIGKILL"]
+            unit = [
+                "systemd-run",
+                "--quiet",
+                "--wait",
+                "--pipe",
+                "--collect",
+                "--property=KillSignal=SIGKILL",
+            ]
             return self._host.run(*unit, *inject, *apply, check=False, timeout=180).returncode != 0
         return self._host.run(*inject, *apply, check=False, timeout=180).returncode != 0
 

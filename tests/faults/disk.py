@@ -1,4 +1,6 @@
-"""A small file system of its own whose power can be cut: ext4 or XFS on a loop device, ended by their own shutdown ioctl."""
+"""A small file system of its own whose power can be cut: ext4 or XFS on a loop device, ended by their own
+shutdown ioctl.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,10 @@ class Disk:
         self.root.chmod(0o755)
 
     def cut(self, flush: int, *, check: bool = False) -> str:
-        """The power goes and comes back. With `check`: what the file system's own check finds wrong, once its journal is played."""
+        """The power goes and comes back.
+
+        With `check`: what the file system's own check finds wrong, once its journal is played.
+        """
         fd = os.open(self.root, os.O_RDONLY)
         fcntl.ioctl(fd, _SHUTDOWN, struct.pack("I", flush))
         os.close(fd)
@@ -59,7 +64,9 @@ class Disk:
         self.end()
         done = subprocess.run([*self._check, self._image], capture_output=True, text=True, check=False)
         self._mount()
-        return f"{self._check[0]}: exit {done.returncode}\n{done.stdout}{done.stderr}" if done.returncode else ""
+        return (
+            f"{self._check[0]}: exit {done.returncode}\n{done.stdout}{done.stderr}" if done.returncode else ""
+        )
 
     def sync(self) -> None:
         """Everything is on the disk."""
@@ -106,7 +113,8 @@ def need(kind: str) -> None:
 def apart(work: Callable[[], T]) -> T:
     """What `work` returns in a fork with mounts of its own.
 
-    Whoever boots a host meanwhile copies all mounts that it sees, and a copy keeps a file system alive that we think is unmounted.
+    Whoever boots a host meanwhile copies all mounts that it sees, and a copy keeps a file system alive that
+    we think is unmounted.
     """
     receiver, sender = multiprocessing.get_context("fork").Pipe(duplex=False)
 

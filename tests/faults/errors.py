@@ -1,4 +1,6 @@
-"""Break one system call of an apply, or end the process at it; look, apply again without the fault, look again."""
+"""Break one system call of an apply, or end the process at it; look, apply again without the fault, look
+again.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def _base(address: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is injected where: `signal=KILL`, `error=EIO`, or `error=EIO+` at this and at every later call of the name."""
+    """What is injected where: `signal=KILL`, `error=EIO`, or `error=EIO+` at this and at every later call of
+    the name.
+    """
 
     call: Call
     what: str
@@ -55,9 +59,12 @@ class Fault:
     def about_durability(self) -> bool:
         """Whether what was written is said not to be on disk.
 
-        What SQLite makes of the directory it passes over; that our own fsync of it counts is shown in tests/state/test_store.py.
+        What SQLite makes of the directory it passes over; that our own fsync of it counts is shown in
+        tests/state/test_store.py.
         """
-        return self.call.name == "fsync" or (self.call.name == "fdatasync" and not self.call.paths()[0].endswith(".reconciler"))
+        return self.call.name == "fsync" or (
+            self.call.name == "fdatasync" and not self.call.paths()[0].endswith(".reconciler")
+        )
 
     @property
     def lasts(self) -> bool:
@@ -92,7 +99,12 @@ class Faulty(Sweep):
     def _other_names(self) -> dict[str, str]:
         """Temporary names, of an undisturbed apply, and what each becomes, or was."""
         pairs = [call.paths() for call in self.calls if call.name.startswith("rename")]
-        return {temporary: other for pair in pairs for temporary, other in (pair, pair[::-1]) if is_temporary(temporary)}
+        return {
+            temporary: other
+            for pair in pairs
+            for temporary, other in (pair, pair[::-1])
+            if is_temporary(temporary)
+        }
 
     def subjects(self, call: Call) -> frozenset[str]:
         """The addresses for which a call was made; OURS of our own state and lock."""
@@ -108,31 +120,42 @@ class Faulty(Sweep):
     @staticmethod
     def _is_about(step: Mapping[str, Any], paths: Sequence[str]) -> bool:
         if step["action"] == "Account":
-            return any(path.startswith(f"/home/{step['name']}/") or path == f"/home/{step['name']}" for path in paths)
+            return any(
+                path.startswith(f"/home/{step['name']}/") or path == f"/home/{step['name']}" for path in paths
+            )
         path = step.get("path", "")
         above = path.rpartition("/")[0]
         near = {path, above}
-        if step["action"] == "MakeLink" or step.get("prune_parent"):  # it may make or remove the directory it is in
+        if step["action"] == "MakeLink" or step.get(
+            "prune_parent"
+        ):  # it may make or remove the directory it is in
             near.add(above.rpartition("/")[0])
         return bool(path) and not near.isdisjoint(paths)
 
     def judge_fault(self, fault: Fault) -> list[str]:
         """What must not be."""
-        hit = self._hit(fault)  # before the copy: the last stage that was made is the one whose systemd is asked
+        hit = self._hit(
+            fault
+        )  # before the copy: the last stage that was made is the one whose systemd is asked
         stage = self.copy("broken")
-        ended, happened = strace.injected(self.command(stage), self._trace, fault.call, fault.what, uid=self.uid)
+        ended, happened = strace.injected(
+            self.command(stage), self._trace, fault.call, fault.what, uid=self.uid
+        )
         if happened is None:
             return [f"the fault was not injected: exit {ended.code}: {ended.text[-300:]}"]
         if fault.what == KILL:
             found = [] if ended.code == -signal.SIGKILL else [f"was not killed: exit {ended.code}"]
             return [*found, *self.partial(stage), *self.converges(stage)]
-        # One call more or less before it, of those that only look, and it has hit another one: whom, only the call itself could tell.
+        # One call more or less before it, of those that only look, and it has hit another one: whom, only the
+        # call itself could tell.
         hit = hit if _places(happened) == _places(fault.call) else None
         wrong = [*self._told(stage, ended, fault, hit), *self.partial(stage), *self.converges(stage)]
         return [one for one in wrong if not (fault.call.name == "unlinkat" and _EMPTY.match(one))]
 
     def _hit(self, fault: Fault) -> frozenset[str] | None:
-        """Whom it may hit, by address or OURS; None where it hits what is printed as well: then only the exit code can tell."""
+        """Whom it may hit, by address or OURS; None where it hits what is printed as well: then only the exit
+        code can tell.
+        """
         if not fault.lasts:
             return self.subjects(fault.call)
         if fault.call.name == "write":

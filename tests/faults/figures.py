@@ -12,8 +12,11 @@ FULL = "RECONCILER_FAULTS"
 """With this variable set to 1 every harness runs in full; otherwise a seeded sample."""
 
 SEED = "RECONCILER_FAULTS_SEED"
-"""The seed of the samples. When it is not set: always the same one in the short form, so that a change is judged by what it changes, and a
-new one each time in the full form. What fails prints the one it had."""
+"""The seed of the samples.
+
+When it is not set: always the same one in the short form, so that a change is judged by what it changes, and
+a new one each time in the full form. What fails prints the one it had.
+"""
 _ALWAYS = 1
 
 _FIGURES = Path(__file__).resolve().parents[2] / "build" / "faults"
@@ -25,7 +28,9 @@ def full() -> bool:
 
 
 def processes() -> int:
-    """How many processes a harness may use by itself: all processors in the full form, and one where several tests run at a time."""
+    """How many processes a harness may use by itself: all processors in the full form, and one where several
+    tests run at a time.
+    """
     return len(os.sched_getaffinity(0)) if full() and "PYTEST_XDIST_WORKER" not in os.environ else 1
 
 
@@ -36,7 +41,9 @@ def seeded() -> tuple[int, random.Random]:
 
 
 def note(harness: str, **figures: Any) -> None:
-    """One line for people; in the full form also a file of its own, of which docs/reliability.md has its figures."""
+    """One line for people; in the full form also a file of its own, of which docs/reliability.md has its
+    figures.
+    """
     print(f"{harness}: " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in figures.items()))
     if full():
         _FIGURES.mkdir(parents=True, exist_ok=True)

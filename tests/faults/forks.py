@@ -1,7 +1,8 @@
-"""The real command line in a forked child of a process that has imported everything: a run costs a fork instead of a start of Python.
+"""The real command line in a forked child of a process that has imported everything: a run costs a fork
+instead of a start of Python.
 
-The forking process must have one thread only. What a child prints goes into memory; every failpoint that it, or a child of its own, comes
-by is counted in memory that they share, which survives a SIGKILL.
+The forking process must have one thread only. What a child prints goes into memory; every failpoint that it,
+or a child of its own, comes by is counted in memory that they share, which survives a SIGKILL.
 """
 
 from __future__ import annotations
@@ -38,12 +39,25 @@ def import_all() -> None:
     """Everything that a command could import later, once."""
     for found in pkgutil.walk_packages(reconciler.__path__, "reconciler."):
         importlib.import_module(found.name)
-    for name in ("deepdiff", "subprocess", "ctypes", "jsonschema", "sqlite3", "uuid", "encodings.idna", "selectors", "zlib", "socket"):
+    for name in (
+        "deepdiff",
+        "subprocess",
+        "ctypes",
+        "jsonschema",
+        "sqlite3",
+        "uuid",
+        "encodings.idna",
+        "selectors",
+        "zlib",
+        "socket",
+    ):
         importlib.import_module(name)
 
 
 def know(specs: Iterable[str], root: str) -> None:
-    """Work out what a process works out once for the specs that its children will read: models, expressions, how it is all written down."""
+    """Work out what a process works out once for the specs that its children will read: models, expressions,
+    how it is all written down.
+    """
     for spec in specs:
         found = load_spec(SpecChoice(spec, ""), bytes)
         assert found.spec is not None, found.diagnostics
@@ -90,8 +104,18 @@ class Ended:
     text: str
 
 
-def start(argv: Sequence[str], output: int, hits: Callable[[str], None] | None = None, *, uid: int = 0, gate: int = -1) -> int:
-    """Fork a child that runs the command; its pid. With a `gate`, a descriptor, it waits until something can be read there."""
+def start(
+    argv: Sequence[str],
+    output: int,
+    hits: Callable[[str], None] | None = None,
+    *,
+    uid: int = 0,
+    gate: int = -1,
+) -> int:
+    """Fork a child that runs the command; its pid.
+
+    With a `gate`, a descriptor, it waits until something can be read there.
+    """
     sys.stdout.flush()
     pid = os.fork()
     if pid:
@@ -112,8 +136,11 @@ def _live(argv: Sequence[str], output: int, hits: Callable[[str], None] | None, 
     nothing = os.open("/dev/null", os.O_RDONLY)
     for target, source in ((0, nothing), (1, output), (2, output)):
         os.dup2(source, target)
-    # As at the start of a process: what pytest or a worker put in their place is none of the command's business.
-    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(os.dup(fd), mode, encoding="utf-8") for fd, mode in ((0, "r"), (1, "w"), (2, "w")))
+    # As at the start of a process: what pytest or a worker put in their place is none of the command's
+    # business.
+    sys.stdin, sys.stdout, sys.stderr = (
+        os.fdopen(os.dup(fd), mode, encoding="utf-8") for fd, mode in ((0, "r"), (1, "w"), (2, "w"))
+    )
     if uid:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
@@ -154,8 +181,14 @@ def run(argv: Sequence[str], hits: Callable[[str], None] | None = None, *, uid: 
 
 
 def use_host(make: Callable[[str | None], Any] | None) -> None:
-    """From now on commands of children find this host instead of the one that `--root` says; None: the real one again."""
+    """From now on commands of children find this host instead of the one that `--root` says; None: the real
+    one again.
+    """
     host = make or hosts.open_host
     for name, module in list(sys.modules.items()):
-        if name.startswith("reconciler.") and name != "reconciler.host.hosts" and hasattr(module, "open_host"):
+        if (
+            name.startswith("reconciler.")
+            and name != "reconciler.host.hosts"
+            and hasattr(module, "open_host")
+        ):
             module.open_host = host  # type: ignore[attr-defined]  # every module that imported it by name

@@ -1,4 +1,7 @@
-"""Kill an apply at one failpoint, look, apply again, look again. To be used in a process of its own, see `worker`."""
+"""Kill an apply at one failpoint, look, apply again, look again.
+
+To be used in a process of its own, see `worker`.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,12 @@ GATE = "gate.waiting"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where an apply is killed. `host`: a tree as `--root` has it, one of an ordinary user, or the live host's code on a tree.
+    """Where an apply is killed.
 
-    `live` runs the commands of shadow-utils and has a systemd that is pretended. `first`: what is killed is the very first apply.
+    `host`: a tree as `--root` has it, one of an ordinary user, or the live host's code on a tree.
+
+    `live` runs the commands of shadow-utils and has a systemd that is pretended. `first`: what is killed is
+    the very first apply.
     """
 
     scenario: str
@@ -47,14 +53,17 @@ SETTINGS = tuple(
     for scenario in SCENARIOS
     for host in ("tree", "live", "ordinary")
     for first in (False, True)
-    if ((scenario, host) != ("units", "tree") or not first) and (scenario != "gates" or (host == "live" and not first))
+    if ((scenario, host) != ("units", "tree") or not first)
+    and (scenario != "gates" or (host == "live" and not first))
 )
 """Every way to be killed in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One kill: the ordinal of a hit, counted from 1, and with `again` a second one in the apply that recovers."""
+    """One kill: the ordinal of a hit, counted from 1, and with `again` a second one in the apply that
+    recovers.
+    """
 
     at: int
     again: int = 0
@@ -107,7 +116,9 @@ class Sweep:
     def _use(self, stage: Stage) -> None:
         """Which host the commands find from now on."""
         forks.use_host(
-            (lambda root: TreeWithSystemd(str(Path(root or "/").resolve()), stage.systemd)) if self.setting.host == "live" else None
+            (lambda root: TreeWithSystemd(str(Path(root or "/").resolve()), stage.systemd))
+            if self.setting.host == "live"
+            else None
         )
 
     def _systemd(self, stage: Stage) -> PretendedSystemd:
@@ -157,7 +168,9 @@ class Sweep:
         names = hits.names()
         hits.close()
         if ended.code != -signal.SIGKILL or names[-1] != verdict.name:
-            verdict.wrong.append(f"was not killed at {verdict.name}: exit {ended.code}, {names[-1:]}, {ended.text[-300:]}")
+            verdict.wrong.append(
+                f"was not killed at {verdict.name}: exit {ended.code}, {names[-1:]}, {ended.text[-300:]}"
+            )
             return verdict
         verdict.wrong += self.partial(stage)
         if point.again:
@@ -174,7 +187,9 @@ class Sweep:
     def partial(self, stage: Stage) -> Iterator[str]:
         """What a reader may see that is neither the old nor the new; and a memory that cannot be read."""
         memory = stage.memory()
-        if memory.unreadable or ("damaged" in memory.damaged and "killed in the middle" not in memory.damaged):
+        if memory.unreadable or (
+            "damaged" in memory.damaged and "killed in the middle" not in memory.damaged
+        ):
             yield f"after the kill the memory is damaged: {memory.damaged or memory.unreadable}"
         seen = picture(stage.tree)
         closed = [path for path, facts in seen.items() if self._is_closed(path, facts)]
@@ -191,7 +206,12 @@ class Sweep:
 
     def _widest(self, path: str) -> int:
         beside = path.rpartition("/")[0]
-        modes = [facts[1] for seen in (self.seen_before, self.seen_after) for at, facts in seen.items() if at.rpartition("/")[0] == beside]
+        modes = [
+            facts[1]
+            for seen in (self.seen_before, self.seen_after)
+            for at, facts in seen.items()
+            if at.rpartition("/")[0] == beside
+        ]
         found = 0
         for mode in modes:
             found |= mode
@@ -199,7 +219,12 @@ class Sweep:
 
     def _is_closed(self, path: str, facts: Facts) -> bool:
         """A directory in which nobody can be yet: it is new, and closed to all but root."""
-        return facts[0] == "directory" and path not in self.seen_before and facts[1] == 0o700 and facts[2] == self.uid
+        return (
+            facts[0] == "directory"
+            and path not in self.seen_before
+            and facts[1] == 0o700
+            and facts[2] == self.uid
+        )
 
     def _may_be(self, path: str, facts: Facts) -> bool:
         either = [seen[path] for seen in (self.seen_before, self.seen_after, self._tried) if path in seen]
@@ -208,7 +233,9 @@ class Sweep:
         if path in ACCOUNT_FILES:
             # One account after the other: never half a line, and nobody but who was there or shall be.
             accounts = {line.partition(b":")[0] for one in either for line in one[4].splitlines()}
-            return {line.partition(b":")[0] for line in facts[4].splitlines()} <= accounts and facts[:4] in {one[:4] for one in either}
+            return {line.partition(b":")[0] for line in facts[4].splitlines()} <= accounts and facts[:4] in {
+                one[:4] for one in either
+            }
         kinds = {(known[0], known[4]) for known in either}
         if (facts[0], facts[4]) not in kinds:
             return False
@@ -219,9 +246,13 @@ class Sweep:
         least = either[0][1]
         for known in either:
             least &= known[1]
-        owners = {known[2:4] for known in either} | ({(self.uid, self.uid)} if path not in self.seen_before else set())
+        owners = {known[2:4] for known in either} | (
+            {(self.uid, self.uid)} if path not in self.seen_before else set()
+        )
         return facts[2:4] in owners and (
-            facts[1] in {known[1] for known in either} or facts[1] & ~least == 0 or self._is_closed(path, facts)
+            facts[1] in {known[1] for known in either}
+            or facts[1] & ~least == 0
+            or self._is_closed(path, facts)
         )
 
     def converges(self, stage: Stage) -> Iterator[str]:
@@ -258,7 +289,9 @@ class Sweep:
         changed = {
             facts[4]
             for path, facts in self.seen_before.items()
-            if facts[0] == "file" and path not in ACCOUNT_FILES and self.seen_after.get(path, ("", 0, 0, 0, b""))[4] != facts[4]
+            if facts[0] == "file"
+            and path not in ACCOUNT_FILES
+            and self.seen_after.get(path, ("", 0, 0, 0, b""))[4] != facts[4]
         }
         return frozenset(changed)
 

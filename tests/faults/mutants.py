@@ -1,6 +1,7 @@
 """Planted bugs: each is a small change of the source, applied to a copy, and the harness that must catch it.
 
-`python -m tests.faults.mutants` plants all of them and prints who caught which; with names as arguments only those.
+`python -m tests.faults.mutants` plants all of them and prints who caught which; with names as arguments only
+those.
 """
 
 from __future__ import annotations
@@ -17,14 +18,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-_COPIED = ("reconciler", "tests", "schemas", "examples", "pyproject.toml", "docs", "README.md", "Makefile", "LICENSE", "requirements.lock")
+_COPIED = (
+    "reconciler",
+    "tests",
+    "schemas",
+    "examples",
+    "pyproject.toml",
+    "docs",
+    "README.md",
+    "Makefile",
+    "LICENSE",
+    "requirements.lock",
+)
 _LIMIT = 600
 """Seconds for one selection of tests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`edits` are texts that occur once each in `file`, and what stands there instead. `tests` is what must catch it."""
+    """`edits` are texts that occur once each in `file`, and what stands there instead.
+
+    `tests` is what must catch it.
+    """
 
     name: str
     file: str
@@ -38,13 +53,21 @@ def _mutant(name: str, file: str, old: str, new: str, harness: str, *tests: str)
 
 
 POWER = ("power cut", "tests/faults/test_power.py::test_nothing_is_lost[ext4]")
-# Whatever ext4 and XFS flush for the ledger flushes the names as well: here the calls themselves are looked at.
+# Whatever ext4 and XFS flush for the ledger flushes the names as well: here the calls themselves are looked
+# at.
 SYNCED = ("what is made durable, and when", "tests/host/test_batches.py")
 BATCH = ("power cut of a batch", "tests/host/test_power_cut.py")
-KILLS = ("killed at every moment", "tests/faults/test_every_moment.py::test_killed_at_every_moment[a watched file changes]")
+KILLS = (
+    "killed at every moment",
+    "tests/faults/test_every_moment.py::test_killed_at_every_moment[a watched file changes]",
+)
 LEFT = ("leftovers of a killed run", "tests/faults/test_leftovers.py")
 DAMAGE = ("ledger damage", "tests/state/test_damage.py::test_damage_is_noticed_or_harmless")
-SWAPS = ("paths through links", "tests/host/test_safe_paths.py", "tests/host/test_homes.py::test_refused_and_nothing_changes")
+SWAPS = (
+    "paths through links",
+    "tests/host/test_safe_paths.py",
+    "tests/host/test_homes.py::test_refused_and_nothing_changes",
+)
 RIGHTS = ("no moment with more rights", "tests/faults/test_races.py::test_no_moment_with_more_rights")
 FLIPS = ("racing writer", "tests/faults/test_races.py::test_a_flip_at_the_worst_moment_is_reported_and_kept")
 ORDER = ("order of the journal", "tests/engine/test_applier.py")
@@ -57,7 +80,13 @@ MUTANTS: tuple[Mutant, ...] = (
         '        failpoints.hit("write.attributes")\n',
         *POWER,
     ),
-    _mutant("no fsync of a directory", "host/files/dir_entry.py", "                os.fsync(self.fd)\n", "                pass\n", *SYNCED),
+    _mutant(
+        "no fsync of a directory",
+        "host/files/dir_entry.py",
+        "                os.fsync(self.fd)\n",
+        "                pass\n",
+        *SYNCED,
+    ),
     _mutant(
         "no fsync of the directories of a batch",
         "host/files/sync_batch.py",
@@ -65,12 +94,21 @@ MUTANTS: tuple[Mutant, ...] = (
         "                pass\n",
         *BATCH,
     ),
-    _mutant("the database does not wait for the disk", "host/state/open.py", '"synchronous = FULL"', '"synchronous = OFF"', *POWER),
+    _mutant(
+        "the database does not wait for the disk",
+        "host/state/open.py",
+        '"synchronous = FULL"',
+        '"synchronous = OFF"',
+        *POWER,
+    ),
     Mutant(
         "ledger after the effect",
         "engine/execution.py",
         (
-            ("    if not ready or not _intend(run, ready, saved):\n        return\n", "    if not ready:\n        return\n"),
+            (
+                "    if not ready or not _intend(run, ready, saved):\n        return\n",
+                "    if not ready:\n        return\n",
+            ),
             (
                 "    run.journal.done(run.number, results)\n",
                 "    if _intend(run, ready, saved):\n        run.journal.done(run.number, results)\n",
@@ -91,13 +129,16 @@ MUTANTS: tuple[Mutant, ...] = (
         "engine/execution.py",
         "rows, [replace(row, run=row.run or run.number) for row in owing.values()], saved\n",
         "rows, [], saved\n",
-        *ORDER,  # a restart is also derived from when a process was started: killed at every moment, nothing is lost by it any more
+        # a restart is also derived from when a process was started: killed at every moment, nothing is lost
+        # by it any more
+        *ORDER,
     ),
     _mutant(
         "owed cleared before the restart",
         "engine/execution.py",
         "            _arm_before(run, left)\n",
-        "            _arm_before(run, left)\n            run.journal.settle(run.number, [], [], list(run.owing.values()))\n",
+        "            _arm_before(run, left)\n            run.journal.settle(run.number, [], [],"
+        " list(run.owing.values()))\n",
         *KILLS,
     ),
     _mutant(
@@ -119,11 +160,17 @@ MUTANTS: tuple[Mutant, ...] = (
         "chmod after the rename",
         "host/files/path_actions.py",
         (
-            ("os.open(temporary, _NEW, 0o600 & int(action.mode, 8), dir_fd=place.fd)", "os.open(temporary, _NEW, 0o666, dir_fd=place.fd)"),
+            (
+                "os.open(temporary, _NEW, 0o600 & int(action.mode, 8), dir_fd=place.fd)",
+                "os.open(temporary, _NEW, 0o666, dir_fd=place.fd)",
+            ),
             ("            ownership.hold(fd, int(action.mode, 8), action.owner, action.group)\n", ""),
             (
                 '        failpoints.hit("write.renamed")\n',
-                '        failpoints.hit("write.renamed")\n        os.chmod(place.name, mode, dir_fd=place.fd)\n',
+                (
+                    '        failpoints.hit("write.renamed")\n        os.chmod(place.name, mode,'
+                    " dir_fd=place.fd)\n"
+                ),
             ),
         ),
         RIGHTS[1:],
@@ -189,8 +236,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "no undo copy when the disk is full",
         "host/state/write.py",
         "            self._connection.execute(_SAVE, (blob, zlib.compress(saved.content)))\n",
-        "            try:\n                self._connection.execute(_SAVE, (blob, zlib.compress(saved.content)))\n"
-        "            except sqlite3.OperationalError:\n                return\n",
+        "            try:\n                self._connection.execute(_SAVE, (blob,"
+        " zlib.compress(saved.content)))\n            except sqlite3.OperationalError:\n               "
+        " return\n",
         "full disk",
         "tests/state/test_store.py::test_a_full_disk_refuses_the_change",
     ),
@@ -261,11 +309,20 @@ MUTANTS: tuple[Mutant, ...] = (
         "app/apply.py",
         (
             (
-                "    if planned.plan is None or planned.refused:\n        return Applied(planned)\n    if not planned.plan.empty and",
-                "    if planned.plan is None:\n        return Applied(planned)\n    if not planned.plan.empty and",
+                (
+                    "    if planned.plan is None or planned.refused:\n        return Applied(planned)\n    if"
+                    " not planned.plan.empty and"
+                ),
+                (
+                    "    if planned.plan is None:\n        return Applied(planned)\n    if not"
+                    " planned.plan.empty and"
+                ),
             ),
             (
-                "        if planned.plan is None or planned.refused:\n            return Applied(planned)\n        assert",
+                (
+                    "        if planned.plan is None or planned.refused:\n            return"
+                    " Applied(planned)\n        assert"
+                ),
                 "        if planned.plan is None:\n            return Applied(planned)\n        assert",
             ),
         ),
@@ -329,7 +386,9 @@ IN_SHORT = ("write without a loop", "lock released early")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a mutant: the exit status of pytest, which is 1 when a test has failed, and the first that did."""
+    """What became of a mutant: the exit status of pytest, which is 1 when a test has failed, and the first
+    that did.
+    """
 
     mutant: Mutant
     code: int
@@ -385,13 +444,22 @@ def planted(mutant: Mutant, place: Path) -> Iterator[None]:
 
 
 def run(place: Path, tests: Sequence[str]) -> tuple[int, str]:
-    """Pytest's exit status and output for these tests of the copy, in their short form and always with the same seeds."""
+    """Pytest's exit status and output for these tests of the copy, in their short form and always with the
+    same seeds.
+    """
     unwanted = ("RECONCILER_FAULTS", "RECONCILER_TEST_ALL", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER")
     environment = {name: value for name, value in os.environ.items() if name not in unwanted}
-    environment |= {"RECONCILER_FAULTS_SEED": "1", "CI": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(place)}
+    environment |= {
+        "RECONCILER_FAULTS_SEED": "1",
+        "CI": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(place),
+    }
     argv = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *tests]
     try:
-        done = subprocess.run(argv, cwd=place, env=environment, capture_output=True, text=True, check=False, timeout=_LIMIT)
+        done = subprocess.run(
+            argv, cwd=place, env=environment, capture_output=True, text=True, check=False, timeout=_LIMIT
+        )
     except subprocess.TimeoutExpired:
         return -1, "did not end in time"
     return done.returncode, done.stdout + done.stderr
@@ -402,7 +470,9 @@ def judge(mutant: Mutant, place: Path) -> Verdict:
     started = time.monotonic()
     with planted(mutant, place):
         code, out = run(place, mutant.tests)
-    failed = next((line.split()[1].split("[")[0] for line in out.splitlines() if line.startswith("FAILED ")), "")
+    failed = next(
+        (line.split()[1].split("[")[0] for line in out.splitlines() if line.startswith("FAILED ")), ""
+    )
     return Verdict(mutant, code, failed, time.monotonic() - started, out)
 
 
@@ -413,14 +483,19 @@ def all_tests(mutants: Sequence[Mutant]) -> list[str]:
 
 def table(verdicts: Sequence[Verdict]) -> str:
     """Mutant, harness and test, in Markdown."""
-    rows = [f"| {one.mutant.name} | {one.mutant.harness if one.caught else '**not caught**'} | `{one.caught_by}` |" for one in verdicts]
+    rows = [
+        f"| {one.mutant.name} | {one.mutant.harness if one.caught else '**not caught**'} |"
+        f" `{one.caught_by}` |"
+        for one in verdicts
+    ]
     return "\n".join(["| planted bug | caught by | test |", "|---|---|---|", *rows])
 
 
 def planted_table(mutants: Sequence[Mutant] = MUTANTS) -> str:
     """For docs/reliability.md: planted bug, where, and who must catch it."""
     rows = [
-        f"| {one.name} | `{one.file}` | {one.harness}: {', '.join(sorted({test.split('::')[0] for test in one.tests}))} |"
+        f"| {one.name} | `{one.file}` | {one.harness}:"
+        f" {', '.join(sorted({test.split('::')[0] for test in one.tests}))} |"
         for one in mutants
     ]
     return "\n".join(["| planted bug | in | caught by |", "|---|---|---|", *rows])
@@ -435,7 +510,9 @@ def main(names: Sequence[str]) -> int:
             verdict = judge(mutant, place)
             verdicts.append(verdict)
             print(
-                f"{'caught' if verdict.caught else 'NOT CAUGHT'} in {verdict.seconds:.0f} s: {mutant.name} {verdict.caught_by}", flush=True
+                f"{'caught' if verdict.caught else 'NOT CAUGHT'} in {verdict.seconds:.0f} s: {mutant.name}"
+                f" {verdict.caught_by}",
+                flush=True,
             )
             if not verdict.caught:
                 print(verdict.out[-1500:])

@@ -1,4 +1,7 @@
-"""Bugs that the kill sweep and the error sweep must catch. Each is put into the worker's own copy of the program by name."""
+"""Bugs that the kill sweep and the error sweep must catch.
+
+Each is put into the worker's own copy of the program by name.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +37,14 @@ def _no(*_: Any, **__: Any) -> bool:
 
 
 def ledger_after_the_effect() -> None:
-    """What is about to be written is only written down afterwards: a kill in between leaves a stranger's file."""
+    """What is about to be written is only written down afterwards: a kill in between leaves a stranger's
+    file.
+    """
     intend = Store.intend
 
-    def without_rows(self: Store, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Any, saved: Any) -> None:
+    def without_rows(
+        self: Store, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Any, saved: Any
+    ) -> None:
         intend(self, run, steps, [], owed, saved)
 
     _plant(Store, "intend", without_rows)
@@ -47,14 +54,18 @@ def restart_not_owed() -> None:
     """A restart is done, but never owed: a kill between the file and the restart leaves the old process."""
     intend = Store.intend
 
-    def without_owed(self: Store, run: int, steps: Sequence[int], rows: Any, owed: Sequence[OwedRow], saved: Any) -> None:
+    def without_owed(
+        self: Store, run: int, steps: Sequence[int], rows: Any, owed: Sequence[OwedRow], saved: Any
+    ) -> None:
         intend(self, run, steps, rows, [], saved)
 
     _plant(Store, "intend", without_owed)
 
 
 def gates_are_not_owed() -> None:
-    """A gate is passed, but never owed: a kill before it opened leaves a version that nobody looks at again."""
+    """A gate is passed, but never owed: a kill before it opened leaves a version
+    that nobody looks at again.
+    """
     _plant(gates, "incurred", lambda _step: iter(()))
 
 
@@ -118,7 +129,9 @@ def sweeps_too_much() -> None:
 
 
 def directories_are_made_and_then_owned() -> None:
-    """A directory is there before it has its mode: killed in between, it keeps the one that it was made with."""
+    """A directory is there before it has its mode: killed in between, it keeps the
+    one that it was made with.
+    """
     _plant(path_actions, "_make_whole", _no)
 
 

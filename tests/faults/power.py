@@ -1,7 +1,9 @@
-"""Power cuts while the real command applies: state and files on one small file system, cut at any moment, mounted again and looked at.
+"""Power cuts while the real command applies: state and files on one small file system, cut at any moment,
+mounted again and looked at.
 
-The host goes back and forth between two specs, so that each apply creates, replaces and removes; every tenth one begins without a state.
-An apply is a fork of this process, which has everything loaded already: a cut costs a tenth of a second.
+The host goes back and forth between two specs, so that each apply creates, replaces and removes; every tenth
+one begins without a state. An apply is a fork of this process, which has everything loaded already: a cut
+costs a tenth of a second.
 """
 
 from __future__ import annotations
@@ -71,14 +73,24 @@ Seen = Mapping[str, tuple[object, ...]]
 
 
 def look(root: Path) -> dict[str, tuple[object, ...]]:
-    """Type, mode, owner and content of everything in a tree. Of a directory's mode and owner nobody promises that they survive alone."""
+    """Type, mode, owner and content of everything in a tree.
+
+    Of a directory's mode and owner nobody promises that they survive alone.
+    """
     found: dict[str, tuple[object, ...]] = {}
     for directory, subdirectories, files in os.walk(root):
         for name in (*subdirectories, *files):
             path = Path(directory) / name
             facts = path.lstat()
-            content = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
-            found[f"/{path.relative_to(root)}"] = (stat.filemode(facts.st_mode), facts.st_uid, facts.st_gid, content)
+            content = (
+                str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+            )
+            found[f"/{path.relative_to(root)}"] = (
+                stat.filemode(facts.st_mode),
+                facts.st_uid,
+                facts.st_gid,
+                content,
+            )
     return found
 
 
@@ -86,7 +98,10 @@ _DEAD = -1
 
 
 class _Fuse:
-    """Kills at the n-th failpoint of any name. It is shared with the children that act as users: where one died, its parent dies."""
+    """Kills at the n-th failpoint of any name.
+
+    It is shared with the children that act as users: where one died, its parent dies.
+    """
 
     def __init__(self, hits: int) -> None:
         self._shared = mmap.mmap(-1, 4)
@@ -162,7 +177,9 @@ class Bench:
         etc = self.root / "etc"
         (etc / "machine-id").write_text(MACHINE + "\n")
         (etc / "hostname").write_text("power\n")
-        (etc / "passwd").write_text(f"root:x:0:0:root:/root:/bin/sh\nalice:x:{UID}:{UID}::/home/alice:/bin/sh\n")
+        (etc / "passwd").write_text(
+            f"root:x:0:0:root:/root:/bin/sh\nalice:x:{UID}:{UID}::/home/alice:/bin/sh\n"
+        )
         (etc / "group").write_text(f"root:x:0:\nalice:x:{UID}:\n")
         (etc / "shadow").write_text("root:*:20000:0:99999:7:::\nalice:*:20000:0:99999:7:::\n")
         (self.root / "bin/true").write_text("")
@@ -194,10 +211,15 @@ class Bench:
         gc.collect()
 
     def apply(self, name: str, moment: Moment | None = None) -> int:
-        """Apply a spec in a fork, with the power going at that moment: its exit status, negative for a signal."""
+        """Apply a spec in a fork, with the power going at that moment: its exit status, negative for a
+        signal.
+        """
         pid = os.fork()
         if pid == 0:
-            self._live(["apply", str(self.place / f"{name}.yaml"), "--root", str(self.root), "--auto-approve"], moment.hit if moment else 0)
+            self._live(
+                ["apply", str(self.place / f"{name}.yaml"), "--root", str(self.root), "--auto-approve"],
+                moment.hit if moment else 0,
+            )
         if moment and moment.seconds:
             time.sleep(moment.seconds)
             with suppress(ProcessLookupError):
@@ -234,18 +256,25 @@ class Bench:
         """Exit status and words of `plan --detailed-exitcode`."""
         pid = os.fork()
         if pid == 0:
-            self._live(["plan", str(self.place / f"{name}.yaml"), "--root", str(self.root), "--detailed-exitcode"], 0)
+            self._live(
+                ["plan", str(self.place / f"{name}.yaml"), "--root", str(self.root), "--detailed-exitcode"], 0
+            )
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), self.said()
 
     def cut(self, new: str, moment: Moment, flush: int, *, check: bool = False) -> None:
-        """One power cut on the way to `new`: what is wrong right after it, and after the next apply, is noted."""
+        """One power cut on the way to `new`: what is wrong right after it, and after the next apply, is
+        noted.
+        """
         before, wanted = look(self.root), self.wanted[new]
         ended = self.apply(new, moment)
         words = self.said()
         broken = self.disk.cut(flush, check=check)
         self.cuts += 1
         self.interrupted += ended == -signal.SIGKILL
-        where = f"{self.disk.kind} flag {flush} {'live' if self.live else 'tree'} to {new} at {moment}, ended {ended}"
+        where = (
+            f"{self.disk.kind} flag {flush} {'live' if self.live else 'tree'} to {new} at {moment}, ended"
+            f" {ended}"
+        )
         found = [broken] if broken else []
         if "Traceback" in words:
             found.append(f"a traceback\n{words}")
@@ -259,7 +288,11 @@ class Bench:
             old, new, seen = before.get(path), wanted.get(path), now.get(path)
             if Place.is_temporary(path.rpartition("/")[2]):
                 # Under construction it may have any content, but never more rights than what it will be.
-                if seen and str(seen[0])[7:] != "---" and seen[3] not in {facts[3] for facts in (*before.values(), *wanted.values())}:
+                if (
+                    seen
+                    and str(seen[0])[7:] != "---"
+                    and seen[3] not in {facts[3] for facts in (*before.values(), *wanted.values())}
+                ):
                     yield f"{path} is open to all and has neither the old nor the new content"
                 continue
             if seen not in (old, new) and not (seen and str(seen[0]).startswith("d")):
@@ -277,10 +310,14 @@ class Bench:
             yield "what was replaced is not in the undo store"
 
     def _kept(self, before: Seen, now: Seen, run: int) -> bool:
-        """Whether the undo store of the interrupted run has the content of every file that is not as before."""
+        """Whether the undo store of the interrupted run has the content of every
+        file that is not as before.
+        """
         if not run:
             return True
-        lost = {path for path, facts in before.items() if str(facts[0]).startswith("-") and now.get(path) != facts}
+        lost = {
+            path for path, facts in before.items() if str(facts[0]).startswith("-") and now.get(path) != facts
+        }
         lost = {path for path in lost if not Place.is_temporary(path.rpartition("/")[2])}
         history = open_history(str(self.state))
         if history is None:
@@ -297,10 +334,13 @@ class Bench:
             yield f"apply exits with {code}, plan with {planned}\n{words}\n{shown}"
         now = look(self.root)
         differing = [path for path in {*now, *wanted} if now.get(path) != wanted.get(path)]
-        yield from (f"{path} is {_short(now.get(path))}, should be {_short(wanted.get(path))}" for path in differing)
+        yield from (
+            f"{path} is {_short(now.get(path))}, should be {_short(wanted.get(path))}" for path in differing
+        )
 
     def run(self, cuts: int, seed: int, *, enough: int = 1 << 30, check_every: int = 25) -> None:
-        """So many cuts: most at a random failpoint, some at a random time, some when all is done; both flags in turn.
+        """So many cuts: most at a random failpoint, some at a random time, some when all is done; both flags
+        in turn.
 
         No more when `enough` violations are found.
         """

@@ -1,4 +1,5 @@
-"""Puts the planted bugs and the figures of the last full run into docs/reliability.md: `python -m tests.faults.report`.
+"""Puts the planted bugs and the figures of the last full run into docs/reliability.md: `python -m
+tests.faults.report`.
 
 With `--show` it only prints the figures.
 """
@@ -17,12 +18,18 @@ from tests.faults.mutants import planted_table
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs/reliability.md"
 FIGURES = REPOSITORY / "build/faults"
-MARKS = {what: (f"<!-- {what}: python -m tests.faults.report -->", f"<!-- end of {what} -->") for what in ("planted", "figures")}
+MARKS = {
+    what: (f"<!-- {what}: python -m tests.faults.report -->", f"<!-- end of {what} -->")
+    for what in ("planted", "figures")
+}
 _FIRST = ("points", "violations", "seconds")
 
 
 def read(directory: Path = FIGURES) -> dict[str, dict[str, Any]]:
-    """Harness to figures. The parts of one that ran in several processes (`NAME-0`, `NAME-1`) are added up."""
+    """Harness to figures.
+
+    The parts of one that ran in several processes (`NAME-0`, `NAME-1`) are added up.
+    """
     found: dict[str, dict[str, Any]] = defaultdict(dict)
     for file in sorted(directory.glob("*.json")):
         said = json.loads(file.read_text("utf-8"))
@@ -32,7 +39,9 @@ def read(directory: Path = FIGURES) -> dict[str, dict[str, Any]]:
             if key == "seed" and known is not None:
                 found[name][key] = f"{known}, {value}"
             else:
-                found[name][key] = value if known is None or not isinstance(value, int | float) else known + value
+                found[name][key] = (
+                    value if known is None or not isinstance(value, int | float) else known + value
+                )
     return dict(found)
 
 
@@ -41,7 +50,9 @@ def table(figures: dict[str, dict[str, Any]]) -> str:
     rows = ["| harness | points | violations | seconds | of these |", "|---|---:|---:|---:|---|"]
     for name, said in figures.items():
         points, violations, seconds = (said.get(key, "") for key in _FIRST)
-        rest = ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in said.items() if key not in _FIRST)
+        rest = ", ".join(
+            f"{value} {key.replace('_', ' ')}" for key, value in said.items() if key not in _FIRST
+        )
         rows.append(f"| {name} | {points} | {violations} | {seconds} | {rest} |")
     return "\n".join(rows)
 

@@ -1,4 +1,6 @@
-"""Specs with at least one creation, change and removal of every kind, in portions that are applied in a moment."""
+"""Specs with at least one creation, change and removal of every kind, in portions that are applied in a
+moment.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ Spec = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What was applied, and what is to be applied now; with which exit codes, the first of an apply that nothing disturbs."""
+    """What was applied, and what is to be applied now; with which exit codes, the first of an apply that
+    nothing disturbs.
+    """
 
     before: Spec
     after: Spec
@@ -70,7 +74,8 @@ SCENARIOS: Mapping[str, Scenario] = {
                     "sudo": [{"run": ["/usr/bin/true"], "password": False}],
                 },
                 "bob": {"uid": 41501, "system": True},
-                # Of the same group as alice: both wait for it, so that whoever was killed between them makes them in the same order.
+                # Of the same group as alice: both wait for it, so that whoever was killed between them makes
+                # them in the same order.
                 "eve": {"uid": 41502, "groups": ["ml"], "home": "/home/eve", "sudo": [{"run": "ALL"}]},
             },
             "ssh_keys": {"alice": [_ONE], "eve": [_TWO]},
@@ -139,8 +144,18 @@ SCENARIOS: Mapping[str, Scenario] = {
                 "old": {"paths": ["/var/log/old.log"], "frequency": "daily"},
             },
             "backups": {
-                "data": {"sources": ["/srv"], "destinations": ["/var/backups"], "schedule": "0 2 * * *", "keep": {"daily": 7}},
-                "old": {"sources": ["/opt"], "destinations": ["/var/backups"], "schedule": "daily", "keep": {"daily": 7}},
+                "data": {
+                    "sources": ["/srv"],
+                    "destinations": ["/var/backups"],
+                    "schedule": "0 2 * * *",
+                    "keep": {"daily": 7},
+                },
+                "old": {
+                    "sources": ["/opt"],
+                    "destinations": ["/var/backups"],
+                    "schedule": "daily",
+                    "keep": {"daily": 7},
+                },
             },
         },
         after={
@@ -149,8 +164,18 @@ SCENARIOS: Mapping[str, Scenario] = {
                 "new": {"paths": ["/var/log/new.log"], "frequency": "weekly"},
             },
             "backups": {
-                "data": {"sources": ["/srv"], "destinations": ["/var/backups"], "schedule": "0 4 * * *", "keep": {"daily": 9}},
-                "new": {"sources": ["/opt"], "destinations": ["/var/backups"], "schedule": "weekly", "keep": {"daily": 7}},
+                "data": {
+                    "sources": ["/srv"],
+                    "destinations": ["/var/backups"],
+                    "schedule": "0 4 * * *",
+                    "keep": {"daily": 9},
+                },
+                "new": {
+                    "sources": ["/opt"],
+                    "destinations": ["/var/backups"],
+                    "schedule": "weekly",
+                    "keep": {"daily": 7},
+                },
             },
         },
     ),
@@ -160,7 +185,11 @@ SCENARIOS: Mapping[str, Scenario] = {
         before={
             "files": {"/etc/ml-api.conf": {"content": "port = 1\n", "mode": "0644"}},
             "services": {
-                "ml-api": {"exec_start": ["/usr/bin/sleep", "1000"], "health": _STAYS_UP, "environment_file": ["/etc/ml-api.conf"]},
+                "ml-api": {
+                    "exec_start": ["/usr/bin/sleep", "1000"],
+                    "health": _STAYS_UP,
+                    "environment_file": ["/etc/ml-api.conf"],
+                },
                 "ml-watch": {"exec_start": ["/usr/bin/sleep", "1001"], "health": _STAYS_UP},
             },
         },
@@ -170,7 +199,11 @@ SCENARIOS: Mapping[str, Scenario] = {
                 "/srv/other": {"content": "other\n", "mode": "0640"},
             },
             "services": {
-                "ml-api": {"exec_start": ["/usr/bin/sleep", f"{SICK}1"], "health": _STAYS_UP, "environment_file": ["/etc/ml-api.conf"]},
+                "ml-api": {
+                    "exec_start": ["/usr/bin/sleep", f"{SICK}1"],
+                    "health": _STAYS_UP,
+                    "environment_file": ["/etc/ml-api.conf"],
+                },
                 "ml-watch": {"exec_start": ["/usr/bin/sleep", "2001"], "health": _STAYS_UP},
                 "ml-new": {"exec_start": ["/usr/bin/sleep", f"{SICK}2"], "health": _STAYS_UP},
             },

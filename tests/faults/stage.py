@@ -21,8 +21,12 @@ from reconciler.host.state.read import read_memory
 from tests.faults.scenarios import Scenario, Spec, document
 from tests.worlds import tree
 
-ACCOUNT_FILES = frozenset(f"/etc/{name}" for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid"))
-_LEFT_BY_SHADOW_UTILS = frozenset(f"{path}{mark}" for path in ACCOUNT_FILES for mark in ("-", "+", ".lock")) | {"/etc/.pwd.lock"}
+ACCOUNT_FILES = frozenset(
+    f"/etc/{name}" for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
+)
+_LEFT_BY_SHADOW_UTILS = frozenset(
+    f"{path}{mark}" for path in ACCOUNT_FILES for mark in ("-", "+", ".lock")
+) | {"/etc/.pwd.lock"}
 
 _HAND_MADE = "# made by hand\n"
 DECOYS: Mapping[str, tuple[int, int, str]] = {
@@ -51,7 +55,8 @@ _ACCOUNT_DECOYS = {
 }
 # groupadd --prefix asks the name service of the machine it runs on as well: ranges that nobody uses there.
 _LOGIN_DEFS = (
-    "UID_MIN 41600\nUID_MAX 41699\nGID_MIN 41600\nGID_MAX 41699\nSYS_UID_MIN 5101\nSYS_UID_MAX 5199\nSYS_GID_MIN 5101\nSYS_GID_MAX 5199\n"
+    "UID_MIN 41600\nUID_MAX 41699\nGID_MIN 41600\nGID_MAX 41699\nSYS_UID_MIN 5101\nSYS_UID_MAX"
+    " 5199\nSYS_GID_MIN 5101\nSYS_GID_MAX 5199\n"
 )
 
 Facts = tuple[str, int, int, int, bytes]
@@ -99,7 +104,10 @@ class Stage:
 
 
 def build(place: Path, scenario: Scenario, uid: int = 0) -> Stage:
-    """A stage to which nothing was applied yet. `uid` is whose the tree is: not root's for one that an ordinary user works on."""
+    """A stage to which nothing was applied yet.
+
+    `uid` is whose the tree is: not root's for one that an ordinary user works on.
+    """
     tree(place)
     (place / "state").rmdir()
     stage = Stage(place)
@@ -111,7 +119,13 @@ def build(place: Path, scenario: Scenario, uid: int = 0) -> Stage:
     _put(stage.tree, "/etc/login.defs", _LOGIN_DEFS, 0o644, 0)
     _put(stage.tree, "/etc/skel/.profile", "# a profile\n" * 9, 0o644, 0)
     _put(stage.tree, "/etc/skel/.config/deep", "deep\n", 0o600, 0)
-    _put(stage.tree, "/usr/lib/systemd/system/vendor-api.service", "[Service]\nExecStart=/usr/bin/sleep 8\n", 0o644, 0)
+    _put(
+        stage.tree,
+        "/usr/lib/systemd/system/vendor-api.service",
+        "[Service]\nExecStart=/usr/bin/sleep 8\n",
+        0o644,
+        0,
+    )
     (stage.tree / "var/backups").mkdir()
     (stage.tree / "etc/cron.d").mkdir(exist_ok=True)
     stage.write("before", scenario.before)
@@ -155,11 +169,14 @@ def _own(path: Path, facts: os.stat_result) -> None:
         path.chmod(stat.S_IMODE(facts.st_mode))
 
 
-# ---------------------------------------------------------------------------------------------------- what is to be seen
+# ----------------------------------------------------------------------------------------- what is to be seen
 
 
 def picture(root: Path) -> dict[str, Facts]:
-    """Everything in a tree, by path. The lines of account files are sorted, and what shadow-utils leave beside them is left out."""
+    """Everything in a tree, by path.
+
+    The lines of account files are sorted, and what shadow-utils leave beside them is left out.
+    """
     found = dict(_walk(root, ""))
     for path in ACCOUNT_FILES & found.keys():
         kind, mode, uid, gid, content = found[path]
@@ -188,9 +205,19 @@ def _walk(root: Path, path: str) -> Iterator[tuple[str, Facts]]:
 
 
 def ledger(stage: Stage, seen: Mapping[str, Facts]) -> dict[str, object]:
-    """The rows of the ledger and what is owed. Every state has a key of its own: keyed digests are told by what they are digests of."""
+    """The rows of the ledger and what is owed.
+
+    Every state has a key of its own: keyed digests are told by what they are digests of.
+    """
     memory = stage.memory()
-    keyed = {keyed_digest(digest(facts[4]).encode(), memory.key): f"keyed {facts[4]!r}" for facts in seen.values()} if memory.key else {}
+    keyed = (
+        {
+            keyed_digest(digest(facts[4]).encode(), memory.key): f"keyed {facts[4]!r}"
+            for facts in seen.values()
+        }
+        if memory.key
+        else {}
+    )
     rows = {str(address): _told(row, keyed) for address, row in memory.rows.items()}
     return rows | {f"owed {row.verb} {row.unit} of {row.address}": row.held for row in memory.owed}
 
@@ -200,11 +227,19 @@ def _told(row: LedgerRow, keyed: Mapping[str, str]) -> LedgerRow:
         return (
             None
             if document is None
-            else {key: keyed.get(value, value) if isinstance(value, str) else value for key, value in document.items()}
+            else {
+                key: keyed.get(value, value) if isinstance(value, str) else value
+                for key, value in document.items()
+            }
         )
 
     # Where a run was killed, the next one finds some things made already: it cannot know by whom.
-    return replace(row, document=one(row.document), pending=one(row.pending), inputs="keyed" if row.sensitive else row.inputs)
+    return replace(
+        row,
+        document=one(row.document),
+        pending=one(row.pending),
+        inputs="keyed" if row.sensitive else row.inputs,
+    )
 
 
 def kept(stage: Stage) -> frozenset[bytes]:

@@ -1,7 +1,9 @@
-"""Faults in system calls, by strace: which calls a run makes, and a run of which one call fails, or is the last.
+"""Faults in system calls, by strace: which calls a run makes, and a run of which one call fails, or is the
+last.
 
-strace counts the calls of each name by itself, and of each process by itself: a point is a name and an ordinal, never an ordinal alone.
-It is attached to a child that waits at a gate, so that no call of its own start is counted.
+strace counts the calls of each name by itself, and of each process by itself: a point is a name and an
+ordinal, never an ordinal alone. It is attached to a child that waits at a gate, so that no call of its own
+start is counted.
 """
 
 from __future__ import annotations
@@ -20,8 +22,34 @@ from tests.faults import forks
 from tests.faults.forks import Ended
 
 CHANGING = (
-    *("openat", "write", "pwrite64", "fsync", "fdatasync", "ftruncate", "fchown", "fchmod", "chmod", "chown", "fchownat", "fchmodat"),
-    *("rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "symlink", "symlinkat"),
+    *(
+        "openat",
+        "write",
+        "pwrite64",
+        "fsync",
+        "fdatasync",
+        "ftruncate",
+        "fchown",
+        "fchmod",
+        "chmod",
+        "chown",
+        "fchownat",
+        "fchmodat",
+    ),
+    *(
+        "rename",
+        "renameat",
+        "renameat2",
+        "link",
+        "linkat",
+        "unlink",
+        "unlinkat",
+        "mkdir",
+        "mkdirat",
+        "rmdir",
+        "symlink",
+        "symlinkat",
+    ),
     *("fsetxattr", "fremovexattr", "flock"),
 )
 """Every call by which the engine changes something on disk, or takes the lock."""
@@ -31,7 +59,18 @@ _WRITING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT")
 _NOT_OURS = re.compile(r"<(?:/memfd:|pipe:|socket:|/dev/(?:null|pts)|anon_inode)|systemd\.(?:new|json)")
 """Output, and what the pretended systemd writes."""
 _BY_DESCRIPTOR = frozenset(
-    ("write", "pwrite64", "fsync", "fdatasync", "ftruncate", "fchown", "fchmod", "fsetxattr", "fremovexattr", "flock")
+    (
+        "write",
+        "pwrite64",
+        "fsync",
+        "fdatasync",
+        "ftruncate",
+        "fchown",
+        "fchmod",
+        "fsetxattr",
+        "fremovexattr",
+        "flock",
+    )
 )
 _DESCRIPTOR = re.compile(r"\d+<([^>]*)>")
 _TOKEN = re.compile(r"(?:\d+|AT_FDCWD)<(?P<directory>[^>]*)>|\"(?P<name>[^\"]*)\"")
@@ -42,7 +81,9 @@ _ATTACH_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The n-th call of a name, counted from 1, and what it was about: its arguments, as far as they say which files."""
+    """The n-th call of a name, counted from 1, and what it was about: its arguments, as far as they say which
+    files.
+    """
 
     name: str
     n: int
@@ -63,7 +104,10 @@ class Call:
 
 
 def calls_in(trace: str) -> list[Call]:
-    """The calls that change something, in order. Ordinals count every call of the name, those that are left out too."""
+    """The calls that change something, in order.
+
+    Ordinals count every call of the name, those that are left out too.
+    """
     counts: Counter[str] = Counter()
     found = []
     for line in trace.splitlines():
@@ -87,7 +131,8 @@ def run(argv: Sequence[str], trace: Path, options: Sequence[str], *, uid: int = 
         with forks.paper() as fd:
             pid = forks.start(argv, fd, uid=uid, gate=gate)
             tracer = subprocess.Popen(
-                ["strace", "-qq", "-y", "-s", "80", "-o", str(trace), *options, "-p", str(pid)], stdin=subprocess.DEVNULL
+                ["strace", "-qq", "-y", "-s", "80", "-o", str(trace), *options, "-p", str(pid)],
+                stdin=subprocess.DEVNULL,
             )
             try:
                 _attached(pid, tracer)
@@ -119,13 +164,21 @@ def counted(argv: Sequence[str], trace: Path, *, uid: int = 0) -> tuple[Ended, l
     return ended, calls_in(trace.read_text())
 
 
-def injected(argv: Sequence[str], trace: Path, call: Call, what: str, *, uid: int = 0) -> tuple[Ended, Call | None]:
-    """Run it with something injected at a call (`signal=KILL`, `error=EIO`), and what that call was here; None if it did not come to it.
+def injected(
+    argv: Sequence[str], trace: Path, call: Call, what: str, *, uid: int = 0
+) -> tuple[Ended, Call | None]:
+    """Run it with something injected at a call (`signal=KILL`, `error=EIO`), and what that call was here;
+    None if it did not come to it.
 
     With a `+` at its end it is injected at every later call of the name as well.
     """
     when = f"{call.n}+" if what.endswith("+") else str(call.n)
-    ended = run(argv, trace, ["-e", f"trace={call.name}", "-e", f"inject={call.name}:{what.rstrip('+')}:when={when}"], uid=uid)
+    ended = run(
+        argv,
+        trace,
+        ["-e", f"trace={call.name}", "-e", f"inject={call.name}:{what.rstrip('+')}:when={when}"],
+        uid=uid,
+    )
     if ended.code == -signal.SIGKILL:
         return ended, call
     line = next((line for line in trace.read_text().splitlines() if "(INJECTED)" in line), "")

@@ -21,7 +21,9 @@ _SUB = {"timer": "waiting", "service": "running"}
 
 @contextmanager
 def _reached() -> Iterator[None]:
-    """A disturbed call on what it keeps is one on the way to it: it cannot be asked, as when systemctl cannot be run."""
+    """A disturbed call on what it keeps is one on the way to it: it cannot be asked, as when systemctl cannot
+    be run.
+    """
     try:
         yield
     except OSError as error:
@@ -38,7 +40,11 @@ class PretendedSystemd:
     def known(self) -> dict[str, Any]:
         """Everything it knows."""
         with _reached():
-            return dict(json.loads(self._file.read_text())) if self._file.exists() else {"loaded": {}, "running": {}, "count": 0}
+            return (
+                dict(json.loads(self._file.read_text()))
+                if self._file.exists()
+                else {"loaded": {}, "running": {}, "count": 0}
+            )
 
     def _keep(self, known: Mapping[str, Any]) -> None:
         new = self._file.with_suffix(".new")
@@ -50,17 +56,24 @@ class PretendedSystemd:
         """The text of a unit's file; None without one."""
         paths = [self._root / directory / unit for directory in _DIRECTORIES]
         with _reached():
-            return next((path.read_text() for path in paths if path.is_file() and not path.is_symlink()), None)
+            return next(
+                (path.read_text() for path in paths if path.is_file() and not path.is_symlink()), None
+            )
 
     def files_on_disk(self, unit: str, text: str) -> dict[str, str | None]:
-        """What a process would read now: its environment files, and of what has a reload, or is watched, everything."""
+        """What a process would read now: its environment files, and of what has a reload, or is watched,
+        everything.
+        """
         paths = [self._root / path.removeprefix("/") for path in _READ.findall(text)]
         if unit == "ml-watch.service":
             paths.append(self._root / "etc/ml-api.conf")
         with _reached():
-            return {str(path.relative_to(self._root)): path.read_text() if path.exists() else None for path in paths}
+            return {
+                str(path.relative_to(self._root)): path.read_text() if path.exists() else None
+                for path in paths
+            }
 
-    # ------------------------------------------------------------------------------------------------ as host.systemd.Systemd
+    # -------------------------------------------------------------------------------- as host.systemd.Systemd
 
     def forget(self) -> None:
         """Nothing is kept."""
@@ -80,12 +93,20 @@ class PretendedSystemd:
 
     def relations(self, names: Sequence[str]) -> dict[str, UnitNode]:
         """As Systemd.relations: units that are tied to nothing."""
-        return {name: UnitNode(state.load, state.active, {}, {"CanReload": "yes"}) for name, state in self.units(names).items()}
+        return {
+            name: UnitNode(state.load, state.active, {}, {"CanReload": "yes"})
+            for name, state in self.units(names).items()
+        }
 
     def _state(self, known: Mapping[str, Any], name: str) -> UnitState:
         load = "loaded" if name in known["loaded"] else "not-found"
         if name in known["running"]:
-            return UnitState(load, "active", _SUB.get(name.rpartition(".")[2], "active"), known["running"][name]["invocation"])
+            return UnitState(
+                load,
+                "active",
+                _SUB.get(name.rpartition(".")[2], "active"),
+                known["running"][name]["invocation"],
+            )
         return UnitState(load, "inactive", "dead") if load == "loaded" else UnitState()
 
     def settle(self, names: Sequence[str], seconds: float) -> dict[str, str]:
@@ -132,7 +153,9 @@ class PretendedSystemd:
         """As Systemd.execute."""
         try:
             known = self.known()
-            failed = {name: why for name in action.units or ("",) if (why := self._do(known, action.verb, name))}
+            failed = {
+                name: why for name in action.units or ("",) if (why := self._do(known, action.verb, name))
+            }
             self._keep(known)
         except Unreadable as error:
             raise ActionFailed(error.summary, error.detail) from error
@@ -158,7 +181,9 @@ class PretendedSystemd:
 
     def _reload_all(self, known: dict[str, Any]) -> None:
         files = [path for directory in _DIRECTORIES for path in (self._root / directory).iterdir()]
-        known["loaded"] = {path.name: self.on_disk(path.name) for path in files if path.is_file() and not path.is_symlink()}
+        known["loaded"] = {
+            path.name: self.on_disk(path.name) for path in files if path.is_file() and not path.is_symlink()
+        }
 
     def _start(self, known: dict[str, Any], name: str) -> str:
         text = known["loaded"].get(name)
@@ -168,7 +193,11 @@ class PretendedSystemd:
             return f"Unit {name} not found."
         known["loaded"][name] = text
         known["count"] += 1
-        known["running"][name] = {"invocation": f"{known['count']:032x}", "unit": text, "files": self.files_on_disk(name, text)}
+        known["running"][name] = {
+            "invocation": f"{known['count']:032x}",
+            "unit": text,
+            "files": self.files_on_disk(name, text),
+        }
         return ""
 
     # ------------------------------------------------------------------------------------------------ judging
@@ -176,7 +205,9 @@ class PretendedSystemd:
     def stale(self) -> frozenset[str]:
         """What is not as on disk: units that were not read again, processes with an old unit or old files."""
         known = self.known()
-        found = {f"not reloaded: {name}" for name, text in known["loaded"].items() if text != self.on_disk(name)}
+        found = {
+            f"not reloaded: {name}" for name, text in known["loaded"].items() if text != self.on_disk(name)
+        }
         for name, process in known["running"].items():
             text = self.on_disk(name)
             if text is None:

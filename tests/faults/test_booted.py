@@ -1,4 +1,6 @@
-"""Killed by strace on a booted host, the engine alone and with all that it started: the next apply ends it, and what runs is up to date."""
+"""Killed by strace on a booted host, the engine alone and with all that it started: the next apply ends it,
+and what runs is up to date.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,13 @@ def _chosen(sweep: BootedSweep, what: str, random: Any) -> Kill | None:
 
 
 def _catches(sweep: BootedSweep, random: Any) -> list[str]:
-    """What the sweep finds of a bug that is planted in the tool there: what a killed apply had half-written stays."""
+    """What the sweep finds of a bug that is planted in the tool there: what a killed apply had half-written
+    stays.
+    """
     sweep.plant(next(mutant for mutant in MUTANTS if mutant.name == _PLANTED))
-    calls = [call for call in sweep.calls[sweep.next] if call.name == "renameat2" and is_temporary(call.paths()[0])]
+    calls = [
+        call for call in sweep.calls[sweep.next] if call.name == "renameat2" and is_temporary(call.paths()[0])
+    ]
     return sweep.judge(Kill("engine", random.choice(calls))) or []
 
 
@@ -56,7 +62,8 @@ def _swept(kinds: list[str], random: Any, wrong: list[str], killed: list[str]) -
 
 @pytest.mark.timeout(3600)
 def test_killed_at_a_call() -> None:
-    """Whatever the kill hits, of the engine or of an account command, the next apply ends it: declared, loaded, running; decoys stay.
+    """Whatever the kill hits, of the engine or of an account command, the next apply ends it: declared,
+    loaded, running; decoys stay.
 
     Afterwards a bug is planted there, and the next kill shows it.
     """
@@ -85,8 +92,18 @@ def test_killed_at_a_call() -> None:
     if problems:
         raise problems[0]
     seconds = round(time.monotonic() - started)
-    figures.note("kills by strace on a booted host", points=len(killed), violations=len(wrong), seconds=seconds, seed=seed)
+    figures.note(
+        "kills by strace on a booted host",
+        points=len(killed),
+        violations=len(wrong),
+        seconds=seconds,
+        seed=seed,
+    )
 
     assert [] == wrong, f"seed {seed}, {len(wrong)} of {len(killed)} points:\n" + "\n".join(wrong[:20])
-    assert len(killed) >= 0.9 * len(kinds), f"seed {seed}: only {len(killed)} of {len(kinds)} kills came about"
-    assert any("reconciler." in one for one in caught), f"seed {seed}: {_PLANTED}, and nobody noticed: {caught}"
+    assert len(killed) >= 0.9 * len(kinds), (
+        f"seed {seed}: only {len(killed)} of {len(kinds)} kills came about"
+    )
+    assert any("reconciler." in one for one in caught), (
+        f"seed {seed}: {_PLANTED}, and nobody noticed: {caught}"
+    )

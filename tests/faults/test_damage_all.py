@@ -1,7 +1,8 @@
-"""A ledger damaged in every way there is: never a traceback, never a prune, and the next apply goes on with a new one.
+"""A ledger damaged in every way there is: never a traceback, never a prune, and the next apply goes on with a
+new one.
 
-The full form flips every byte and cuts at every length; the short one samples. What reading sees is judged for each copy, what the whole
-command makes of it for a sample.
+The full form flips every byte and cuts at every length; the short one samples. What reading sees is judged
+for each copy, what the whole command makes of it for a sample.
 """
 
 from __future__ import annotations
@@ -95,7 +96,10 @@ def _some(copies: list[Copy], part: int, chance: random.Random) -> Iterator[byte
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("name", DAMAGES)
 def test_damage_is_noticed_or_harmless(name: str, part: int, tmp_path: Path) -> None:
-    """For each copy the reader sees the true memory, or that it is damaged and no row that is not true. It never raises."""
+    """For each copy the reader sees the true memory, or that it is damaged and no row that is not true.
+
+    It never raises.
+    """
     true = fill(tmp_path / "state")
     database = tmp_path / "state/state.db"
     content = database.read_bytes()
@@ -108,7 +112,13 @@ def test_damage_is_noticed_or_harmless(name: str, part: int, tmp_path: Path) -> 
         total, noticed = total + 1, noticed + bool(seen.damaged)
 
         assert _verdict(true, seen) == "", f"seed {seed}, copy {total}: {seen.damaged}"
-    note(f"damage {name} {part}", points=total, noticed=noticed, violations=0, seconds=round(time.monotonic() - started))
+    note(
+        f"damage {name} {part}",
+        points=total,
+        noticed=noticed,
+        violations=0,
+        seconds=round(time.monotonic() - started),
+    )
 
     assert total
     assert noticed
@@ -130,14 +140,19 @@ def test_every_byte_and_length_of_what_is_beside_it(file: str, tmp_path: Path) -
 
 @pytest.mark.timeout(900)
 def test_a_damaged_journal_of_a_killed_commit(tmp_path: Path) -> None:
-    """Whatever became of SQLite's journal beside a half-written database: recovery ends, with the true memory or with damage."""
+    """Whatever became of SQLite's journal beside a half-written database: recovery ends, with the true memory
+    or with damage.
+    """
     true = fill(tmp_path / "before")
     _half_written(tmp_path / "before", tmp_path / "half")
     database, journal = ((tmp_path / "half" / name).read_bytes() for name in ("state.db", "state.db-journal"))
     seed, chance = seeded()
     copies = [copy() for copy in _zeroed(journal, chance)]
     places = range(len(journal)) if full() else [*range(28), *chance.sample(range(len(journal)), 60)]
-    copies += [journal[:place] + bytes([journal[place] ^ 0xFF]) + journal[place + 1 :] for place in places[:: 8 if full() else 1]]
+    copies += [
+        journal[:place] + bytes([journal[place] ^ 0xFF]) + journal[place + 1 :]
+        for place in places[:: 8 if full() else 1]
+    ]
     copies += [journal[:length] for length in chance.sample(range(len(journal)), 60)]
     wrong = recovered = 0
     for damaged in copies:
@@ -162,7 +177,7 @@ def _journal_verdict(true: Memory, seen: Memory) -> str:
     return "" if seen.damaged == INTERRUPTED else _verdict(true, seen)
 
 
-# ------------------------------------------------------------------------------------------------ the whole command
+# ------------------------------------------------------------------------------------------ the whole command
 
 _STAYING = "".join(f'  /etc/stays-{number}: {{content: "x", mode: "0644"}}\n' for number in range(9))
 """So many that what goes is not too much for a guard."""
@@ -211,7 +226,9 @@ class Bench:
             shutil.copytree(kept, there, symlinks=True)
 
     def trouble(self) -> str:
-        """What is wrong with how an apply of another spec deals with the state as it is now; empty when nothing is."""
+        """What is wrong with how an apply of another spec deals with the state as it is now; empty when
+        nothing is.
+        """
         found = read_memory(str(self.tree.state), self.machine).damaged
         believed = not found
         before = self.database.read_bytes() if self.database.is_file() else b""
@@ -219,19 +236,30 @@ class Bench:
         said = [self.tree.plan(spec), self.tree.apply(spec)]
         again = self.tree.plan(spec, "--detailed-exitcode")
         anew = len(list(self.tree.state.glob("state.db.damaged-*")))
-        gone = [not self.tree.path(path).exists() for path in ("/etc/gone", "/srv/gone", "/etc/systemd/system/web.service")]
+        gone = [
+            not self.tree.path(path).exists()
+            for path in ("/etc/gone", "/srv/gone", "/etc/systemd/system/web.service")
+        ]
         if found.endswith(NEWER):  # a flip in the version number: left alone, and said
-            return "" if (said[-1].code, gone, anew) == (1, [False] * 3, 0) and NEWER in said[-1].said else f"newer: {said[-1].said}"
+            return (
+                ""
+                if (said[-1].code, gone, anew) == (1, [False] * 3, 0) and NEWER in said[-1].said
+                else f"newer: {said[-1].said}"
+            )
         wrong = []
         if said[-1].code or again.code:
-            wrong.append(f"apply exits with {said[-1].code}, plan with {again.code}: {said[-1].said} {again.said}")
+            wrong.append(
+                f"apply exits with {said[-1].code}, plan with {again.code}: {said[-1].said} {again.said}"
+            )
         if any("Traceback" in one.said for one in (*said, again)):
             wrong.append("a traceback")
         if gone != [not anew and believed] * 3:
             wrong.append(f"believed {believed}, begun anew {anew}, but removed {gone}")
         if not self.tree.path("/etc/new").exists():
             wrong.append("what is new was not made")
-        if not believed and before not in {path.read_bytes() for path in self.tree.state.glob("state.db.damaged-*")} | {b""}:
+        if not believed and before not in {
+            path.read_bytes() for path in self.tree.state.glob("state.db.damaged-*")
+        } | {b""}:
             wrong.append("the damaged database was not kept")
         if not believed and "nothing is removed" not in said[0].said:
             wrong.append(f"the plan does not say so: {said[0].said}")
@@ -252,7 +280,9 @@ def _break_index(bench: Bench, table: str) -> None:
     """The page of an index that reading does not use: only opening for writing looks at it."""
     content = bench.database.read_bytes()
     with sqlite3.connect(bench.database) as raw:
-        root = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (f"sqlite_autoindex_{table}_1",)).fetchone()[0]
+        root = raw.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = ?", (f"sqlite_autoindex_{table}_1",)
+        ).fetchone()[0]
         size = raw.execute("PRAGMA page_size").fetchone()[0]
     raw.close()
     at = (root - 1) * size
@@ -298,7 +328,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_command_goes_on(way: str, bench: Bench) -> None:
-    """Plan says that nothing is removed, apply removes nothing and does the rest, keeps the damaged one, and the next plan is empty."""
+    """Plan says that nothing is removed, apply removes nothing and does the rest, keeps the damaged one, and
+    the next plan is empty.
+    """
     bench.fresh()
     bench.machine = "b" * 32 if way == "another machine" else "a" * 32
     WAYS[way](bench)
@@ -317,8 +349,12 @@ def test_the_command_goes_on_after_any_damage(bench: Bench) -> None:
     for number in range(COMMANDS[full()]):
         bench.fresh()
         place = chance.choice(written)
-        flipped = content[:place] + bytes([content[place] ^ chance.choice((0xFF, 1, 0x80))]) + content[place + 1 :]
-        bench.database.write_bytes(content[: chance.randrange(1, len(content))] if number % 4 == 0 else flipped)
+        flipped = (
+            content[:place] + bytes([content[place] ^ chance.choice((0xFF, 1, 0x80))]) + content[place + 1 :]
+        )
+        bench.database.write_bytes(
+            content[: chance.randrange(1, len(content))] if number % 4 == 0 else flipped
+        )
         wrong += [f"copy {number}, byte {place}: {said}" for said in [bench.trouble()] if said]
     note("damage and the command", points=COMMANDS[full()], violations=len(wrong))
 

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, a
 
 
 def _killed(point: str, act: Callable[[], object], uid: int = 0) -> int:
-    """Act in a fork, as another user if one is named, that is killed at the first hit of a failpoint; how it ended."""
+    """Act in a fork, as another user if one is named, that is killed at the first hit of a failpoint; how it
+    ended.
+    """
     pid = os.fork()
     if pid == 0:
         try:

@@ -1,4 +1,6 @@
-"""A system call that fails, once or from then on, and a process that ends at it: told truthfully, and mended by the next apply."""
+"""A system call that fails, once or from then on, and a process that ends at it: told truthfully, and mended
+by the next apply.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,18 @@ _SHORT = 24
 _KILLS_SHORT = 6
 _ONLY_OF = {
     "EMFILE": ("openat",),
-    "EROFS": ("openat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "mkdirat", "symlinkat", "fchown", "fchmod"),
+    "EROFS": (
+        "openat",
+        "unlink",
+        "unlinkat",
+        "rename",
+        "renameat",
+        "renameat2",
+        "mkdirat",
+        "symlinkat",
+        "fchown",
+        "fchmod",
+    ),
 }
 """Errors that the kernel gives to these calls only."""
 
@@ -45,9 +58,14 @@ def workers() -> Iterator[Workers]:
 
 
 def _calls(workers: Workers, settings: Sequence[str]) -> Calls:
-    """Every call that changes something of the host; of those on our state, the same in each transaction, some of each name."""
+    """Every call that changes something of the host; of those on our state, the same in each transaction,
+    some of each name.
+    """
     found = {setting: workers.ask({"setting": setting, "do": "calls"}) for setting in settings}
-    return {setting: [(at, call) for at, call in enumerate(listed) if not _is_repeated(call)] for setting, listed in found.items()}
+    return {
+        setting: [(at, call) for at, call in enumerate(listed) if not _is_repeated(call)]
+        for setting, listed in found.items()
+    }
 
 
 def _is_repeated(call: Sequence[Any]) -> bool:
@@ -58,7 +76,9 @@ def _is_repeated(call: Sequence[Any]) -> bool:
 _FIRST = 4
 _EVERY = 6
 _OF_STATE = {"pwrite64": 17}
-"""Of the calls on our state of each name the first ones, and then every sixth, or as many as here: a transaction is like another."""
+"""Of the calls on our state of each name the first ones, and then every sixth, or as many as here: a
+transaction is like another.
+"""
 
 
 def _errors_of(name: str) -> list[str]:
@@ -66,14 +86,17 @@ def _errors_of(name: str) -> list[str]:
 
 
 def _faults(calls: Calls) -> list[Question]:
-    """Every call with one error once and another one for good, so that each call of a name gets the next of its errors."""
+    """Every call with one error once and another one for good, so that each call of a name gets the next of
+    its errors.
+    """
     found = []
     for setting, listed in calls.items():
         turns = {name: cycle(_errors_of(name)) for name in {call[0] for _, call in listed}}
         for at, call in listed:
             once, always = next(turns[call[0]]), next(turns[call[0]])
             found += [
-                {"setting": setting, "do": "fault", "at": at, "call": call, "what": what} for what in (f"error={once}", f"error={always}+")
+                {"setting": setting, "do": "fault", "at": at, "call": call, "what": what}
+                for what in (f"error={once}", f"error={always}+")
             ]
     return found
 
@@ -89,17 +112,28 @@ def _some(questions: list[Question], random: Any, count: int) -> list[Question]:
 
 
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("settings", _APART, ids=lambda settings: settings[0].partition("/")[0] if figures.full() else "all")
+@pytest.mark.parametrize(
+    "settings", _APART, ids=lambda settings: settings[0].partition("/")[0] if figures.full() else "all"
+)
 def test_an_error_anywhere(settings: Sequence[str], workers: Workers) -> None:
-    """Whatever call fails: no traceback, something is named, exit 0 only where all is as declared; the ledger is true, and it heals."""
+    """Whatever call fails: no traceback, something is named, exit 0 only where all is as declared; the ledger
+    is true, and it heals.
+    """
     seed, random = figures.seeded()
     part = f" {_APART.index(settings)}" if figures.full() else ""
-    judged(workers, _some(_faults(_calls(workers, settings)), random, _SHORT), f"errors of system calls{part}", seed)
+    judged(
+        workers,
+        _some(_faults(_calls(workers, settings)), random, _SHORT),
+        f"errors of system calls{part}",
+        seed,
+    )
 
 
 @pytest.mark.timeout(3600)
 def test_killed_at_a_call(workers: Workers) -> None:
-    """Killed before any call that changes something, that of SQLite included, and applied again, all is as after one apply."""
+    """Killed before any call that changes something, that of SQLite included, and applied again, all is as
+    after one apply.
+    """
     seed, random = figures.seeded()
     calls = _calls(workers, _SETTINGS)
     questions = [
@@ -107,7 +141,12 @@ def test_killed_at_a_call(workers: Workers) -> None:
         for setting, listed in calls.items()
         for at, call in listed
     ]
-    judged(workers, questions[::3] if figures.full() else random.sample(questions, _KILLS_SHORT), "kills at system calls", seed)
+    judged(
+        workers,
+        questions[::3] if figures.full() else random.sample(questions, _KILLS_SHORT),
+        "kills at system calls",
+        seed,
+    )
 
 
 _WHERE = {
@@ -115,11 +154,15 @@ _WHERE = {
     "fsync_is_tried_again": ("fsync", "/tree/"),
     "a_bare_error_of_the_lock": ("flock", ""),
 }
-"""The name of a call that shows the bug, and what it is about; most are shown by a file that cannot be opened."""
+"""The name of a call that shows the bug, and what it is about; most are shown by a file that cannot be
+opened.
+"""
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("bug", BROKEN if figures.full() else ("fsync_is_tried_again", "somebody_else_is_blamed"))
+@pytest.mark.parametrize(
+    "bug", BROKEN if figures.full() else ("fsync_is_tried_again", "somebody_else_is_blamed")
+)
 def test_the_sweep_catches(bug: str) -> None:
     """A planted bug is seen at one of the points, at least."""
     with Workers(planted=bug) as planted:

@@ -1,6 +1,8 @@
-"""Import over the units of hundreds of packages: each is taken over with nothing to do, or left out with its reason.
+"""Import over the units of hundreds of packages: each is taken over with nothing to do, or left out with its
+reason.
 
-The packages are fetched with apt-get into the cache of the tests; only their unit files, bus names and udev rules are unpacked.
+The packages are fetched with apt-get into the cache of the tests; only their unit files, bus names and udev
+rules are unpacked.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ BESIDE = {
 STEP = 1 if figures.full() else 12
 """The short form takes every twelfth package: those of all would be fetched for minutes."""
 LEAST = 200 // STEP
-"""So many services have to be taken over, or something is wrong with the list of packages or with the import."""
+"""So many services have to be taken over, or something is wrong with the list of
+packages or with the import.
+"""
 
 
 def _names() -> list[str]:
@@ -47,13 +51,19 @@ def _fetch(target: Path) -> None:
     debs = target / "debs"
     debs.mkdir()
     names = _names()
-    if subprocess.run(["apt-get", "download", "-qq", names[0]], cwd=debs, capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["apt-get", "download", "-qq", names[0]], cwd=debs, capture_output=True, check=False
+    ).returncode:
         subprocess.run(["apt-get", "update", "-qq"], capture_output=True, check=False)
     for start in range(0, len(names), 20):
         some = names[start : start + 20]
-        if subprocess.run(["apt-get", "download", "-qq", *some], cwd=debs, capture_output=True, check=False).returncode:
+        if subprocess.run(
+            ["apt-get", "download", "-qq", *some], cwd=debs, capture_output=True, check=False
+        ).returncode:
             for name in some:
-                subprocess.run(["apt-get", "download", "-qq", name], cwd=debs, capture_output=True, check=False)
+                subprocess.run(
+                    ["apt-get", "download", "-qq", name], cwd=debs, capture_output=True, check=False
+                )
     wanted = [f"./{place}/*" for place in (*WHOLE, *BESIDE)]
     for deb in sorted(debs.glob("*.deb")):
         tar = subprocess.run(["dpkg-deb", "--fsys-tarfile", deb], capture_output=True, check=True).stdout
@@ -86,11 +96,17 @@ def _tree(packages: Path, root: Path, units: Mapping[str, bytes], *, enabled: bo
     """A host where these units are the administrator's own."""
     place = root / "etc/systemd/system"
     place.mkdir(parents=True)
-    for name, text in {"hostname": "h\n", "passwd": "root:x:0:0:root:/root:/bin/bash\n", "group": "root:x:0:\n"}.items():
+    for name, text in {
+        "hostname": "h\n",
+        "passwd": "root:x:0:0:root:/root:/bin/bash\n",
+        "group": "root:x:0:\n",
+    }.items():
         (root / "etc" / name).write_text(text)
     for name, content in units.items():
         (place / name).write_bytes(content)
-        for target in _wanted_by(content) if enabled and name.endswith(".service") and "@" not in name else ():
+        for target in (
+            _wanted_by(content) if enabled and name.endswith(".service") and "@" not in name else ()
+        ):
             (place / f"{target}.wants").mkdir(exist_ok=True)
             (place / f"{target}.wants" / name).symlink_to(f"/etc/systemd/system/{name}")
     for source, target in BESIDE.items():
@@ -102,14 +118,24 @@ def _tree(packages: Path, root: Path, units: Mapping[str, bytes], *, enabled: bo
 
 
 def _facts(root: Path) -> dict[str, Any]:
-    return {str(path): (path.lstat().st_ino, path.lstat().st_mtime_ns, path.lstat().st_mode) for path in sorted(root.rglob("*"))}
+    return {
+        str(path): (path.lstat().st_ino, path.lstat().st_mtime_ns, path.lstat().st_mode)
+        for path in sorted(root.rglob("*"))
+    }
 
 
 def _sorted_out(text: str, units: Collection[str]) -> tuple[list[str], dict[str, str]]:
-    """Names that are in the spec, and those that are left out with the reason; each unit is exactly one of them."""
+    """Names that are in the spec, and those that are left out with the reason; each unit is exactly one of
+    them.
+    """
     taken = [f"{name}.service" for name in YAML(typ="safe", pure=True).load(text).get("services", {})]
-    lines = re.findall(r'(?m)^#   services(?:\.([^:\s]+)|\["([^"]+)"\]): (.+)$', text.partition("# Not imported")[2])
-    told = {name if name.endswith(SUFFIXES) else f"{name}.service": why for name, why in ((one or other, why) for one, other, why in lines)}
+    lines = re.findall(
+        r'(?m)^#   services(?:\.([^:\s]+)|\["([^"]+)"\]): (.+)$', text.partition("# Not imported")[2]
+    )
+    told = {
+        name if name.endswith(SUFFIXES) else f"{name}.service": why
+        for name, why in ((one or other, why) for one, other, why in lines)
+    }
 
     assert sorted(units) == sorted([*taken, *told])
 
@@ -118,7 +144,11 @@ def _sorted_out(text: str, units: Collection[str]) -> tuple[list[str], dict[str,
 
 def _kind(why: str) -> str:
     """A reason without the names in it."""
-    why = re.sub(r"[\w@\\.-]+\.(timer|socket|path)( \(and \d+ more\))? starts it.*", "a timer, socket or path starts it", why)
+    why = re.sub(
+        r"[\w@\\.-]+\.(timer|socket|path)( \(and \d+ more\))? starts it.*",
+        "a timer, socket or path starts it",
+        why,
+    )
     why = re.sub(r"the (bus name|udev rules) .* starts it.*", r"a \1 starts it", why)
     why = re.sub(r"it is a job that nothing starts.*", "a job that nothing starts with the host", why)
     why = re.sub(r"whether it runs hangs on.*", "a condition that a tree cannot tell", why)
@@ -127,19 +157,30 @@ def _kind(why: str) -> str:
     why = re.sub(r"^an apply would (\w+) it.*", r"an apply would \1 it", why)
     why = re.sub(r"^it does not run now, and.*", "another unit starts it", why)
     why = re.sub(r"^'.*' is not an absolute path.*", "a relative program", why)
-    why = re.sub(r"^(The prefix).*|.*(stands there) \d+ times.*|.*(has a specifier).*", lambda m: next(filter(None, m.groups())), why)
+    why = re.sub(
+        r"^(The prefix).*|.*(stands there) \d+ times.*|.*(has a specifier).*",
+        lambda m: next(filter(None, m.groups())),
+        why,
+    )
     return why[:80]
 
 
 def _tell(what: str, taken: Collection[str], told: Mapping[str, str]) -> None:
     reasons = Counter(map(_kind, told.values()))
-    figures.note(f"import of packages units {what}", units=len(taken) + len(told), taken_over=len(taken), left_out=len(told))
+    figures.note(
+        f"import of packages units {what}",
+        units=len(taken) + len(told),
+        taken_over=len(taken),
+        left_out=len(told),
+    )
     print("".join(f"\n{count:5} {why}" for why, count in reasons.most_common()))
 
 
 @pytest.mark.parametrize("enabled", [False, True])
 def test_every_unit_of_a_tree(enabled: bool, packages: Path, tmp_path: Path) -> None:
-    """All units as the administrator's own: none stops the import, the plan of the spec is empty, and an apply touches no inode."""
+    """All units as the administrator's own: none stops the import, the plan of the spec is empty, and an
+    apply touches no inode.
+    """
     root, spec, units = tmp_path / "tree", tmp_path / "host.yaml", _units(packages)
     _tree(packages, root, units, enabled=enabled)
     before = _facts(root)
@@ -154,7 +195,9 @@ def test_every_unit_of_a_tree(enabled: bool, packages: Path, tmp_path: Path) -> 
     for _ in range(2):
         plan = json.loads(run("plan", spec, "--root", root, "--json").out)
 
-        assert [] == [row["address"] for row in plan["resource_changes"] if row["change"]["actions"] != ["no-op"]]
+        assert [] == [
+            row["address"] for row in plan["resource_changes"] if row["change"]["actions"] != ["no-op"]
+        ]
         assert plan["complete"]
         assert 0 == run("apply", spec, "--root", root, "--auto-approve").code
     assert before == _facts(root)
@@ -170,11 +213,15 @@ done
 systemctl enable "$@"
 for unit in "$@"; do timeout 5 systemctl start --no-block "$unit"; done
 """
-_PLAIN = re.compile(rb"(?m)^(Type=(?!simple|exec)|User=|ExecStartPre=|Conflicts=|Requires=|BindsTo=|Requisite=|Alias=|PartOf=)")
+_PLAIN = re.compile(
+    rb"(?m)^(Type=(?!simple|exec)|User=|ExecStartPre=|Conflicts=|Requires=|BindsTo=|Requisite=|Alias=|PartOf=)"
+)
 
 
 def test_every_unit_of_a_booted_host(booted: BootedHost, packages: Path, tmp_path: Path) -> None:
-    """The same where systemd runs, with a good number of the services running: no process and no inode is another one after the apply."""
+    """The same where systemd runs, with a good number of the services running: no process and no inode is
+    another one after the apply.
+    """
     units, root = _units(packages), tmp_path / "units"
     _tree(packages, root, units, enabled=False)
     booted.copy_in(root / "etc/systemd/system", "/etc/systemd/system")
@@ -182,7 +229,10 @@ def test_every_unit_of_a_booted_host(booted: BootedHost, packages: Path, tmp_pat
     simple = [
         name
         for name, text in units.items()
-        if name.endswith(".service") and "@" not in name and not name.startswith("systemd-") and b"multi-user.target" in text
+        if name.endswith(".service")
+        and "@" not in name
+        and not name.startswith("systemd-")
+        and b"multi-user.target" in text
         if not _PLAIN.search(text) and booted.active(name) != "active"
     ]
     booted.run("sh", "-c", STUBS, "stubs", *simple, check=False)

@@ -16,7 +16,10 @@ from tests.faults.kill import SETTINGS
 from tests.faults.planted_kill import KILLED
 from tests.faults.workers import REPOSITORY, Workers, judged
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="needs root: trees with real owners")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: trees with real owners"),
+]
 
 _IN_SHORT = (
     "units/live/change",
@@ -33,7 +36,9 @@ _PAIRS = 300
 _PAIRS_SHORT = 4
 _EVERY = {"live": 1, "tree": 12, "ordinary": 48}
 """Of which host every how many-th point is killed at in the full form."""
-_BUGS = tuple(KILLED) if figures.full() else ("ledger_after_the_effect", "leftovers_stay", "gates_are_not_owed")
+_BUGS = (
+    tuple(KILLED) if figures.full() else ("ledger_after_the_effect", "leftovers_stay", "gates_are_not_owed")
+)
 
 _ELSEWHERE: Mapping[str, str] = {
     r"backup\..*": "tests/jobs/test_backup_faults.py",
@@ -48,7 +53,9 @@ _ELSEWHERE: Mapping[str, str] = {
     r"user\.taken": "tests/faults/test_elsewhere.py",
     r"write\.judged": "tests/faults/test_booted.py",
 }
-"""Names that no apply of these scenarios comes by, and who kills there; on the booted host, at the calls around it."""
+"""Names that no apply of these scenarios comes by, and who kills there; on the booted host, at the calls
+around it.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +74,15 @@ def names(workers: Workers) -> dict[str, list[str]]:
 
 def _hits(node: ast.Call) -> bool:
     called = node.func
-    return (isinstance(called, ast.Name) and called.id == "hit") or (isinstance(called, ast.Attribute) and called.attr == "hit")
+    return (isinstance(called, ast.Name) and called.id == "hit") or (
+        isinstance(called, ast.Attribute) and called.attr == "hit"
+    )
 
 
 def _patterns() -> Iterator[str]:
-    """Every name in the sources, as a regular expression: a name that is put together has a part that may be anything."""
+    """Every name in the sources, as a regular expression: a name that is put together has a part that may be
+    anything.
+    """
     for path in sorted((REPOSITORY / "reconciler").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and _hits(node) and node.args:
@@ -82,9 +93,15 @@ def _pattern(name: ast.expr, path: Path) -> str:
     if isinstance(name, ast.Constant):
         return re.escape(str(name.value))
     if isinstance(name, ast.JoinedStr):
-        parts = (re.escape(str(part.value)) if isinstance(part, ast.Constant) else r"\w+" for part in name.values)
+        parts = (
+            re.escape(str(part.value)) if isinstance(part, ast.Constant) else r"\w+" for part in name.values
+        )
         return "".join(parts)
-    return r".+" if path.name == "failpoints.py" else pytest.fail(f"{path}: a failpoint whose name cannot be read: {ast.dump(name)}")
+    return (
+        r".+"
+        if path.name == "failpoints.py"
+        else pytest.fail(f"{path}: a failpoint whose name cannot be read: {ast.dump(name)}")
+    )
 
 
 def _transactions() -> Iterator[str]:
@@ -96,10 +113,20 @@ def _transactions() -> Iterator[str]:
 
 
 def test_every_failpoint_in_the_sources_is_come_by(names: dict[str, list[str]]) -> None:
-    """A failpoint that the sweep never reaches is a hole in the sweep: every name is hit, or somebody else is named who kills there."""
+    """A failpoint that the sweep never reaches is a hole in the sweep: every name is hit, or somebody else is
+    named who kills there.
+    """
     hit = {name for found in names.values() for name in found}
-    missed = sorted(pattern for pattern in {*_patterns(), *_transactions()} if not any(re.fullmatch(pattern, name) for name in hit))
-    left = [pattern for pattern in missed if not any(re.fullmatch(known, pattern.replace("\\", "")) for known in _ELSEWHERE)]
+    missed = sorted(
+        pattern
+        for pattern in {*_patterns(), *_transactions()}
+        if not any(re.fullmatch(pattern, name) for name in hit)
+    )
+    left = [
+        pattern
+        for pattern in missed
+        if not any(re.fullmatch(known, pattern.replace("\\", "")) for known in _ELSEWHERE)
+    ]
 
     assert [] == left
     for file in _ELSEWHERE.values():
@@ -107,9 +134,32 @@ def test_every_failpoint_in_the_sources_is_come_by(names: dict[str, list[str]]) 
 
 
 ORDER = (
-    *("lock.held", "state.open.begun", "state.begin.done", "state.intend.begun", "state.saved", "state.intend.done"),
-    *("write.temporary", "write.content", "write.access", "write.synced", "publish.ready", "publish.checked", "publish.exchanged"),
-    *("write.renamed", "batch.unsynced", "state.step.done", "unit.asking", "unit.answered", "probe.seen", "state.settle.done"),
+    *(
+        "lock.held",
+        "state.open.begun",
+        "state.begin.done",
+        "state.intend.begun",
+        "state.saved",
+        "state.intend.done",
+    ),
+    *(
+        "write.temporary",
+        "write.content",
+        "write.access",
+        "write.synced",
+        "publish.ready",
+        "publish.checked",
+        "publish.exchanged",
+    ),
+    *(
+        "write.renamed",
+        "batch.unsynced",
+        "state.step.done",
+        "unit.asking",
+        "unit.answered",
+        "probe.seen",
+        "state.settle.done",
+    ),
     *("state.end.done", "lock.releasing"),
 )
 """The write order of one changed file that a running service has read."""
@@ -144,7 +194,9 @@ def _questions(names: Mapping[str, list[str]], random: Any) -> list[dict[str, An
 
 @pytest.mark.timeout(3600)
 def test_killed_anywhere(workers: Workers, names: dict[str, list[str]]) -> None:
-    """Whatever the kill hits: nothing half-made is seen, the memory can be read, the next apply ends it, decoys stay as they are."""
+    """Whatever the kill hits: nothing half-made is seen, the memory can be read, the next apply ends it,
+    decoys stay as they are.
+    """
     seed, random = figures.seeded()
     judged(workers, _questions(names, random), "kills at failpoints", seed)
 
@@ -156,7 +208,8 @@ def test_killed_again_while_it_recovers(workers: Workers, names: dict[str, list[
     all_points = [(setting, at) for setting, hits in names.items() for at in range(1, len(hits) + 1)]
     chosen = sorted(random.sample(all_points, _PAIRS if figures.full() else _PAIRS_SHORT))
     questions = [
-        {"setting": setting, "do": "kill", "at": at, "again": random.randrange(1, len(names[setting]) + 1)} for setting, at in chosen
+        {"setting": setting, "do": "kill", "at": at, "again": random.randrange(1, len(names[setting]) + 1)}
+        for setting, at in chosen
     ]
     judged(workers, questions, "second kills while recovering", seed)
 
@@ -177,13 +230,22 @@ def test_the_sweep_catches(bug: str) -> None:
     with Workers(planted=bug) as planted:
         if bug == "no_recovery_before_the_plan":
             calls = planted.ask({"setting": setting, "do": "calls"})
-            database = [(at, call) for at, call in enumerate(calls) if call[0] == "pwrite64" and "state.db>" in call[2]]
-            questions = [{"setting": setting, "do": "fault", "at": at, "call": call, "what": "signal=KILL"} for at, call in database]
+            database = [
+                (at, call)
+                for at, call in enumerate(calls)
+                if call[0] == "pwrite64" and "state.db>" in call[2]
+            ]
+            questions = [
+                {"setting": setting, "do": "fault", "at": at, "call": call, "what": "signal=KILL"}
+                for at, call in database
+            ]
         else:
             found = planted.ask({"setting": setting, "do": "names"})
             questions = [{"setting": setting, "do": "kill", "at": at} for at in range(len(found), 0, -1)]
             random = figures.seeded()[1]
             random.shuffle(questions)
-        caught = next((told["wrong"] for question in questions if (told := planted.ask(question))["wrong"]), None)
+        caught = next(
+            (told["wrong"] for question in questions if (told := planted.ask(question))["wrong"]), None
+        )
 
     assert caught is not None

@@ -11,7 +11,9 @@ import pytest
 from reconciler.host.files.dir_entry import Place
 from tests.cli.command import Tree, fresh, make_tree
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the command in a fresh process applies to a tree with real owners")
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="needs root: the command in a fresh process applies to a tree with real owners"
+)
 WEB = "services:\n  web: {exec_start: [/usr/bin/true], state: stopped}\n"
 WITHOUT = 'directories:\n  /srv/x: {mode: "0755"}\n'
 
@@ -36,7 +38,8 @@ def _killed(tree: Tree, text: str, failpoint: str) -> None:
     ],
 )
 def test_nothing_is_left(before: str, after: str, failpoint: str, where: str, tmp_path: Path) -> None:
-    """Killed with a temporary name in a directory, killed again before it was swept, and applied: no such name is left anywhere.
+    """Killed with a temporary name in a directory, killed again before it was swept, and applied: no such
+    name is left anywhere.
 
     Nor is the directory, if it was to be removed when that had emptied it.
     """
@@ -51,4 +54,8 @@ def test_nothing_is_left(before: str, after: str, failpoint: str, where: str, tm
     assert (0, 0, 0) == (first.code, done.code, again.code), done.said
     assert [where] == left
     assert [] == _temporary(tree)
-    assert [] == [path for path in tree.path("/etc/systemd/system").iterdir() if path.is_dir() and not list(path.iterdir())]
+    assert [] == [
+        path
+        for path in tree.path("/etc/systemd/system").iterdir()
+        if path.is_dir() and not list(path.iterdir())
+    ]

@@ -1,4 +1,6 @@
-"""Every planted bug is caught by the harness that is there for it, and by a test that passes without the bug."""
+"""Every planted bug is caught by the harness that is there for it, and by a test
+that passes without the bug.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def test_rot_would_be_noticed() -> None:
     """A text that is not there, or twice, is told."""
     for old in ("no such text anywhere", "import"):
         assert "times in" in mutants.rotten(Mutant("x", "host/files/dir_entry.py", ((old, "y"),), (), ""))
-    assert "changes nothing" in mutants.rotten(Mutant("x", "host/files/dir_entry.py", (("import errno\n", "import errno\n"),), (), ""))
+    assert "changes nothing" in mutants.rotten(
+        Mutant("x", "host/files/dir_entry.py", (("import errno\n", "import errno\n"),), (), "")
+    )
 
 
 def test_a_bug_that_stops_the_import_is_not_caught() -> None:

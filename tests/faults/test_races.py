@@ -1,4 +1,6 @@
-"""Somebody else is at it at the same time: a user who swaps directories for links, a program that rewrites a managed file, a reader."""
+"""Somebody else is at it at the same time: a user who swaps directories for links, a program that rewrites a
+managed file, a reader.
+"""
 
 from __future__ import annotations
 
@@ -89,12 +91,18 @@ def _actions(number: int) -> HomeAction:
 
 def _outside(stage: Stage) -> dict[str, tuple[object, ...]]:
     """Everything that is root's, without a look into the home, which changes under our eyes."""
-    found = {f"{part}/{name}": facts for part in ("etc", "canary") for name, facts in snapshot(stage.root / part).items()}
+    found = {
+        f"{part}/{name}": facts
+        for part in ("etc", "canary")
+        for name, facts in snapshot(stage.root / part).items()
+    }
     return found | {path.name: () for path in stage.root.iterdir()}
 
 
 def _race(stage: Stage, rounds: int, act: Callable[[int], object]) -> tuple[int, int, int]:
-    """Rounds, how many were refused, and how many of root's things were made in the home or changed outside."""
+    """Rounds, how many were refused, and how many of root's things were made in the
+    home or changed outside.
+    """
     stage.give(content=b"")
     for name, target in (("bait", stage.canary), ("bait2", stage.canary / "secret")):
         (stage.home / name).symlink_to(target)
@@ -142,10 +150,18 @@ def _empty(fd: int) -> None:
 @root_only
 @pytest.mark.timeout(900)
 def test_a_user_who_swaps_wins_nothing(stage: Stage) -> None:
-    """Directories and files of a home are exchanged for links to root's during each action: root's stay, and nothing is made as root."""
+    """Directories and files of a home are exchanged for links to root's during each action: root's stay, and
+    nothing is made as root.
+    """
     started = time.monotonic()
     rounds, refused, wrong = _race(stage, SWAPS[full()], lambda number: stage.host.execute(_actions(number)))
-    note("race swap", points=rounds, refused=refused, violations=wrong, seconds=round(time.monotonic() - started))
+    note(
+        "race swap",
+        points=rounds,
+        refused=refused,
+        violations=wrong,
+        seconds=round(time.monotonic() - started),
+    )
 
     assert 0 == wrong
     assert 0 < refused < rounds
@@ -153,7 +169,9 @@ def test_a_user_who_swaps_wins_nothing(stage: Stage) -> None:
 
 @root_only
 def test_the_swaps_catch_one_who_follows(stage: Stage) -> None:
-    """The race can be lost: root writing by path, as a shell script would, changes a canary or leaves a file of its own."""
+    """The race can be lost: root writing by path, as a shell script would, changes a canary or leaves a file
+    of its own.
+    """
 
     def naive(number: int) -> None:
         with contextlib.suppress(OSError):
@@ -180,7 +198,9 @@ def _flip(target: Path, foreign: bytes, *, over: bool) -> None:
 
 
 def _flips(tree: Tree, rounds: int, chance: random.Random) -> tuple[int, int, list[str]]:
-    """Rounds in which a file is changed at a random moment of an apply: how often it was refused, and what was lost."""
+    """Rounds in which a file is changed at a random moment of an apply: how often it was refused, and what
+    was lost.
+    """
     lost, refused, took = [], 0, 0.05
     target = tree.path("/etc/f")
     for number in range(rounds):
@@ -201,7 +221,9 @@ def _flips(tree: Tree, rounds: int, chance: random.Random) -> tuple[int, int, li
         if not kept:
             lost.append(f"round {number}: exit {done.code}, there is {there[:30]!r}\n{done.out}{done.err}")
         # Before the write, or between it and the last look at the host.
-        if done.code and not any(words in done.out + done.err for words in ("changed since", "did not converge: content")):
+        if done.code and not any(
+            words in done.out + done.err for words in ("changed since", "did not converge: content")
+        ):
             lost.append(f"round {number}: refused without saying why\n{done.out}{done.err}")
     return rounds, refused, lost
 
@@ -213,26 +235,45 @@ def _saved(tree: Tree) -> set[bytes]:
     if history is None:
         return found
     with history:
-        return found | {saved.content for run in history.runs(3) for saved in history.undo(run["run"]) if saved.content is not None}
+        return found | {
+            saved.content
+            for run in history.runs(3)
+            for saved in history.undo(run["run"])
+            if saved.content is not None
+        }
 
 
 @pytest.mark.timeout(900)
 def test_what_somebody_writes_meanwhile_is_not_lost(tmp_path: Path) -> None:
-    """A managed file is rewritten at a random moment of an apply: that version is there afterwards, or in the undo store."""
+    """A managed file is rewritten at a random moment of an apply: that version is there afterwards, or in the
+    undo store.
+    """
     seed, chance = seeded()
     started = time.monotonic()
     rounds, refused, lost = _flips(make_tree(tmp_path), FLIPS[full()], chance)
-    note("race flip", points=rounds, refused=refused, violations=len(lost), seconds=round(time.monotonic() - started))
+    note(
+        "race flip",
+        points=rounds,
+        refused=refused,
+        violations=len(lost),
+        seconds=round(time.monotonic() - started),
+    )
 
     assert [] == lost[:3], f"seed {seed}"
 
 
-def test_a_flip_at_the_worst_moment_is_reported_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the last look and the rename: the apply fails, names the file and says that it has changed; the other's version stays."""
+def test_a_flip_at_the_worst_moment_is_reported_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the last look and the rename: the apply fails, names the file and says that it has changed; the
+    other's version stays.
+    """
     tree = make_tree(tmp_path)
     tree.apply(tree.spec('files:\n  /etc/f: {content: "one\\n", mode: "0644"}\n'))
     monkeypatch.setattr(
-        failpoints, "hit", lambda name: _flip(tree.path("/etc/f"), b"x\n", over=True) if name == "publish.checked" else None
+        failpoints,
+        "hit",
+        lambda name: _flip(tree.path("/etc/f"), b"x\n", over=True) if name == "publish.checked" else None,
     )
     done = tree.apply(tree.spec('files:\n  /etc/f: {content: "two\\n", mode: "0644"}\n'))
 
@@ -243,12 +284,16 @@ def test_a_flip_at_the_worst_moment_is_reported_and_kept(tmp_path: Path, monkeyp
 
 
 def test_the_flips_catch_a_plain_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The race can be lost: without the exchange the version that was written at the worst moment is nowhere."""
+    """The race can be lost: without the exchange the version that was written at the
+    worst moment is nowhere.
+    """
     monkeypatch.setattr(publish, "exchange", lambda *_: False)
     tree = make_tree(tmp_path)
     tree.apply(tree.spec('files:\n  /etc/f: {content: "one\\n", mode: "0644"}\n'))
     monkeypatch.setattr(
-        failpoints, "hit", lambda name: _flip(tree.path("/etc/f"), b"x\n", over=True) if name == "publish.checked" else None
+        failpoints,
+        "hit",
+        lambda name: _flip(tree.path("/etc/f"), b"x\n", over=True) if name == "publish.checked" else None,
     )
     tree.apply(tree.spec('files:\n  /etc/f: {content: "two\\n", mode: "0644"}\n'))
 
@@ -283,10 +328,14 @@ print(count, wrong, flush=True)
 
 
 def _read_while(place: Path, rounds: int, act: Callable[[Path, bytes], None]) -> tuple[int, int]:
-    """How often a file and its temporary ones were opened during so many replacements, and how often something was wrong."""
+    """How often a file and its temporary ones were opened during so many replacements, and how often
+    something was wrong.
+    """
     (place / "f").write_bytes(OLD)
     (place / "f").chmod(0o640)
-    reader = subprocess.Popen([sys.executable, "-c", _READER, str(place), OLD.hex(), NEW.hex()], stdout=subprocess.PIPE, text=True)
+    reader = subprocess.Popen(
+        [sys.executable, "-c", _READER, str(place), OLD.hex(), NEW.hex()], stdout=subprocess.PIPE, text=True
+    )
     assert reader.stdout is not None
     reader.stdout.readline()
     for number in range(rounds):
@@ -297,7 +346,9 @@ def _read_while(place: Path, rounds: int, act: Callable[[Path, bytes], None]) ->
 
 
 def test_a_reader_sees_the_old_or_the_new(tmp_path: Path) -> None:
-    """Whoever opens the file or its temporary name, as fast as it goes: whole content with its own mode, never more rights or nothing."""
+    """Whoever opens the file or its temporary name, as fast as it goes: whole content with its own mode,
+    never more rights or nothing.
+    """
     host = tree(tmp_path)
     place = tmp_path / "tree/d"
     place.mkdir()
@@ -309,7 +360,13 @@ def test_a_reader_sees_the_old_or_the_new(tmp_path: Path) -> None:
 
     rounds = READ_APPLIES[full()]
     count, wrong = _read_while(place, rounds, replace)
-    note("race read", points=count, replacements=rounds, violations=wrong, seconds=round(time.monotonic() - started))
+    note(
+        "race read",
+        points=count,
+        replacements=rounds,
+        violations=wrong,
+        seconds=round(time.monotonic() - started),
+    )
 
     assert 0 == wrong
     assert count
@@ -333,14 +390,20 @@ def test_the_reader_catches_writing_in_place(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100_000])
 def test_no_moment_with_more_rights(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At every failpoint each name in the directory has no more rights than the file has before or will have."""
+    """At every failpoint each name in the directory has no more rights than the file
+    has before or will have.
+    """
     host = tree(tmp_path)
     place = tmp_path / "tree/d"
     place.mkdir()
     (place / "f").write_bytes(OLD)
     (place / "f").chmod(0o600)
     modes: set[int] = set()
-    monkeypatch.setattr(failpoints, "hit", lambda _: modes.update(stat.S_IMODE(path.lstat().st_mode) for path in place.iterdir()))
+    monkeypatch.setattr(
+        failpoints,
+        "hit",
+        lambda _: modes.update(stat.S_IMODE(path.lstat().st_mode) for path in place.iterdir()),
+    )
     umask = os.umask(0)
     try:
         host.execute(write("/d/f", content, digest(OLD), "0640"))
@@ -392,7 +455,9 @@ def test_nobody_can_tell_the_temporary_name(tmp_path: Path) -> None:
     assert 1000 == len(names)
 
 
-def test_the_lock_is_held_from_the_first_effect_to_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lock_is_held_from_the_first_effect_to_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At every failpoint of an apply, of files and of the ledger, nobody else can take the lock."""
     import fcntl
 
@@ -420,4 +485,10 @@ def test_the_lock_is_held_from_the_first_effect_to_the_last(tmp_path: Path, monk
     tree.apply(tree.spec('files:\n  /etc/g: {content: "", mode: "0644"}\n'))
 
     assert [] == free
-    assert {"state.begin.begun", "write.content", "publish.exchanged", "remove.renamed", "state.end.done"} <= set(points)
+    assert {
+        "state.begin.begun",
+        "write.content",
+        "publish.exchanged",
+        "remove.renamed",
+        "state.end.done",
+    } <= set(points)

@@ -1,4 +1,6 @@
-"""A refusal comes before the first effect: the tree and our state are as they were, to the inode and the time."""
+"""A refusal comes before the first effect: the tree and our state are as they were, to the inode and the
+time.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,10 @@ from tests.cli.command import Manifest, Tree, make_tree
 
 FILES = "".join(f'  /etc/f{number}: {{content: "", mode: "0644"}}\n' for number in range(8))
 REFUSED = {
-    "what is not ours": f'files:\n{FILES}  /etc/theirs: {{content: "ours\\n", mode: "0644"}}\n  /etc/new: {{content: "", mode: "0644"}}\n',
+    "what is not ours": (
+        f'files:\n{FILES}  /etc/theirs: {{content: "ours\\n", mode: "0644"}}\n  /etc/new: {{content: "",'
+        ' mode: "0644"}\n'
+    ),
     "too much destroyed": 'files:\n  /etc/f1: {content: "changed\\n", mode: "0644"}\n',
     "another host's spec": "version: 1\nhost: h2\nfiles:\n" + FILES.replace("f1", "new"),
     "an empty spec": "version: 1\nhost: h1\n",
@@ -19,7 +24,11 @@ REFUSED = {
 
 def _all_but_the_lock(tree: Tree) -> Manifest:
     """The lock says who had it."""
-    return {path: facts for path, facts in tree.manifest().items() if path not in (str(tree.state / "lock"), str(tree.state))}
+    return {
+        path: facts
+        for path, facts in tree.manifest().items()
+        if path not in (str(tree.state / "lock"), str(tree.state))
+    }
 
 
 @pytest.mark.parametrize("why", REFUSED)

@@ -14,7 +14,9 @@ from tests.faults.report import PAGE, REPOSITORY, put, read, table
 def test_figures_are_added_up_and_put_in_place(tmp_path: Path) -> None:
     """Parts of one harness are one line; what stood between the marks goes, all else stays."""
     for part in (0, 1):
-        (tmp_path / f"damage-cut-{part}.json").write_text('{"points": 5, "noticed": 4, "violations": 0, "seconds": 2}')
+        (tmp_path / f"damage-cut-{part}.json").write_text(
+            '{"points": 5, "noticed": 4, "violations": 0, "seconds": 2}'
+        )
     page = PAGE.read_text("utf-8")
     twice = put(put(page, "figures", table(read(tmp_path))), "figures", "x")
 

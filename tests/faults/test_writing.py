@@ -1,4 +1,6 @@
-"""There is no other way to write: what can change a file stands in the functions listed here, each with its reason."""
+"""There is no other way to write: what can change a file stands in the functions listed here, each with its
+reason.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +9,27 @@ import pytest
 from tests.faults.writing import Effect, effects, effects_of
 
 BENEATH = {
-    # What a spec asks for. The walk to the directory is safe_path's: each component by openat(O_NOFOLLOW), as HomeRoot also by its owner.
+    # What a spec asks for. The walk to the directory is safe_path's: each component by openat(O_NOFOLLOW), as
+    # HomeRoot also by its owner.
     "host.writes": (
-        "_write_temporary _mkdir make_directory _make_whole _make_link _change _change_all _open_for_access _remove_parent _prune_parent"
+        "_write_temporary _mkdir make_directory _make_whole _make_link _change _change_all _open_for_access"
+        " _remove_parent _prune_parent"
     ),
     "host.publish": "_replace take_out",
     "host.rename": "rename_new",
     "host.place": "Place.unlink",
     "host.skeleton": "_Copy._one _Copy._clear _Copy._file",
-    "host.owners": "KernelOwnership.hold KernelOwnership.change KernelOwnership.own_link RecordedOwnership.hold",
+    "host.owners": (
+        "KernelOwnership.hold KernelOwnership.change KernelOwnership.own_link RecordedOwnership.hold"
+    ),
     "host.attributes": "copy_attributes",
     # Our own state, in a directory that is opened without following and must belong to us, 0700.
     "host.state_files": "make_state_directory _make replace_small make_private move_aside",
     "host.lock": "_open _write",
     "host.job_lock": "job_lock",
     "host.report_files": "report_lock _publish",
-    # Homes that go: taken apart from their own descriptor downwards; their archives are in a directory of ours, 0700.
+    # Homes that go: taken apart from their own descriptor downwards; their archives are in a directory of
+    # ours, 0700.
     "host.trees": "remove_tree _write _archives _take_apart _lift restore_tree",
     # Archives: the destination is walked by safe_path, and refused when others may write to it.
     "host.destination": "Directory.create Directory.replace Directory.remove _open",
@@ -44,18 +51,30 @@ BY_PATH = {
     ("host.attributes", "_try_to_set"): "likewise",
     ("host.attributes", "set_attributes"): "likewise",
     ("host.attributes", "set_capability"): "likewise",
-    ("host.account_locks", "remove_stale_locks"): "/etc/NAME.lock of the account tools, where only root can put anything",
+    (
+        "host.account_locks",
+        "remove_stale_locks",
+    ): "/etc/NAME.lock of the account tools, where only root can put anything",
     ("host.account_locks", "_pwd_lock"): "/etc/.pwd.lock, as lckpwdf(3) takes it",
-    ("host.failpoints", "_Environment.note"): "the log that a test names, and only under RECONCILER_TESTING=1",
+    (
+        "host.failpoints",
+        "_Environment.note",
+    ): "the log that a test names, and only under RECONCILER_TESTING=1",
     ("host.trees", "_unpack"): "syncfs, of a directory that is open",
     ("host.as_user", "_Child._become"): "prctl: nothing is written",
     ("host.as_user", "_close_all_but"): "/dev/null",
     ("host.rename", "_function"): "renameat2, which is only called with a directory's descriptor",
     ("host.streams", "Output._give_up"): "/dev/null",
     ("host.streams", "_open_missing"): "/dev/null",
-    ("host.state_files", "_make"): "the state directory itself, and its parents if missing: fixed, below /var/lib",
+    (
+        "host.state_files",
+        "_make",
+    ): "the state directory itself, and its parents if missing: fixed, below /var/lib",
     ("host.source", "_directory"): "O_RDONLY: where a spec's relative path begins",
-    ("host.owners", "RecordedOwnership._write"): "an ordinary user's own record, beside his tree: never as root",
+    (
+        "host.owners",
+        "RecordedOwnership._write",
+    ): "an ordinary user's own record, beside his tree: never as root",
     ("host.owners", "RecordedOwnership._compact"): "likewise",
     ("host.documents", "save_private"): "a plan that somebody saves, where he says, O_EXCL",
     ("host.documents", "save_new"): "a spec that somebody imports, where he says, O_EXCL",
@@ -64,7 +83,9 @@ BY_PATH = {
     ("host.logrotate", "_put"): "in that directory",
     ("host.unit_verify", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
 }
-"""Functions that name what they change by its path, with the reason why no user can put anything in its way."""
+"""Functions that name what they change by its path, with the reason why no user can
+put anything in its way.
+"""
 
 
 def _allowed(effect: Effect) -> bool:
@@ -75,7 +96,11 @@ def _allowed(effect: Effect) -> bool:
 
 def test_there_is_no_other_way_to_write() -> None:
     """Whatever can change a file is where it is listed, in the whole package."""
-    strange = [f"{effect.module}:{effect.line} {effect.function}: {effect.call}" for effect in effects() if not _allowed(effect)]
+    strange = [
+        f"{effect.module}:{effect.line} {effect.function}: {effect.call}"
+        for effect in effects()
+        if not _allowed(effect)
+    ]
 
     assert [] == strange
 
@@ -86,7 +111,9 @@ def test_the_lists_have_nothing_that_is_gone() -> None:
     held = {(effect.module, effect.function) for effect in found if effect.held}
     by_path = {(effect.module, effect.function) for effect in found if not effect.held}
 
-    assert {(module, function) for module, functions in BENEATH.items() for function in functions.split()} == held
+    assert {
+        (module, function) for module, functions in BENEATH.items() for function in functions.split()
+    } == held
     assert set(BY_PATH) == by_path
 
 
@@ -118,7 +145,10 @@ def test_the_lists_have_nothing_that_is_gone() -> None:
 )
 def test_a_planted_write_is_found(planted: str) -> None:
     """Each way to write is seen, in a function, a method or at the top, and belongs to no list."""
-    source = f"import os\n_MORE = os.O_CREAT\n_NEW = os.O_WRONLY | _MORE\nclass A:\n    def write_file(self):\n        {planted}\n"
+    source = (
+        "import os\n_MORE = os.O_CREAT\n_NEW = os.O_WRONLY | _MORE\nclass A:\n    def write_file(self):\n   "
+        f"     {planted}\n"
+    )
     found = effects_of(source, "host.writes")
 
     assert found
@@ -128,7 +158,10 @@ def test_a_planted_write_is_found(planted: str) -> None:
 
 def test_looking_is_no_writing() -> None:
     """What only reads is passed over."""
-    source = "open(p)\nopen(p, 'rb')\nos.open(p, os.O_RDONLY | os.O_NOFOLLOW)\nos.stat(p)\nos.listdir(p)\nre.sub(a, b, c)\n"
+    source = (
+        "open(p)\nopen(p, 'rb')\nos.open(p, os.O_RDONLY |"
+        " os.O_NOFOLLOW)\nos.stat(p)\nos.listdir(p)\nre.sub(a, b, c)\n"
+    )
 
     assert [] == effects_of(source, "host.files")
 

@@ -1,6 +1,8 @@
-"""A process that kills and breaks applies, told by lines of JSON on stdin; the answers are lines of JSON on stdout.
+"""A process that kills and breaks applies, told by lines of JSON on stdin; the answers are lines of JSON on
+stdout.
 
-`python -m tests.faults.worker PLACE [PLANTED]`. PLACE is an empty directory; PLANTED the name of a bug in `planted_kill`.
+`python -m tests.faults.worker PLACE [PLANTED]`. PLACE is an empty directory; PLANTED the name of a bug in
+`planted_kill`.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ class _Worker:
             case "calls":
                 return [[call.name, call.n, call.about] for call in sweep.calls]
             case _:
-                # Each worker has counts and temporary names of its own: how many files are read on the way depends on the moment.
+                # Each worker has counts and temporary names of its own: how many files are read on the way
+                # depends on the moment.
                 call = sweep.calls[asked["at"]]
                 assert call.name == asked["call"][0], f"{call} and not {asked}"
                 return {"wrong": sweep.judge_fault(Fault(call, asked["what"]))}

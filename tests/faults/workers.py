@@ -22,11 +22,15 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class _One:
-    """One worker; it works in memory where there is such a file system, and in a place that everybody can reach."""
+    """One worker; it works in memory where there is such a file system, and in a place that everybody can
+    reach.
+    """
 
     def __init__(self, stack: ExitStack, planted: str) -> None:
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-", dir=memory, ignore_cleanup_errors=True))
+        place = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="faults-", dir=memory, ignore_cleanup_errors=True)
+        )
         Path(place).chmod(0o755)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.worker", place, planted],
@@ -57,7 +61,9 @@ class _One:
 
 
 def judged(workers: Workers, questions: Sequence[Mapping[str, Any]], harness: str, seed: int) -> None:
-    """Ask them all, note the figures, and fail with what is wrong; in the full form each is printed as it comes."""
+    """Ask them all, note the figures, and fail with what is wrong; in the full form each is printed as it
+    comes.
+    """
     started, wrong = time.monotonic(), []
 
     def tell(asked: Mapping[str, Any], told: Any) -> None:
@@ -67,13 +73,24 @@ def judged(workers: Workers, questions: Sequence[Mapping[str, Any]], harness: st
                 print(wrong[-1], flush=True)
 
     workers.ask_all(questions, tell)
-    figures.note(harness, points=len(questions), violations=len(wrong), seconds=round(time.monotonic() - started), seed=seed)
+    figures.note(
+        harness,
+        points=len(questions),
+        violations=len(wrong),
+        seconds=round(time.monotonic() - started),
+        seed=seed,
+    )
 
-    assert [] == wrong, f"seed {seed}, {len(wrong)} of {len(questions)} points:\n" + "\n".join(sorted(wrong)[:20])
+    assert [] == wrong, f"seed {seed}, {len(wrong)} of {len(questions)} points:\n" + "\n".join(
+        sorted(wrong)[:20]
+    )
 
 
 class Workers:
-    """A context manager. `count` workers share the questions; each prepares the stages that it needs by itself."""
+    """A context manager.
+
+    `count` workers share the questions; each prepares the stages that it needs by itself.
+    """
 
     def __init__(self, count: int = 1, planted: str = "") -> None:
         self._count = count
@@ -87,14 +104,18 @@ class Workers:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stack.close()
 
     def ask(self, question: Mapping[str, Any]) -> Any:
         """One answer."""
         return self._workers[0].ask(question)
 
-    def ask_all(self, questions: Sequence[Mapping[str, Any]], tell: Callable[[Mapping[str, Any], Any], None]) -> list[Any]:
+    def ask_all(
+        self, questions: Sequence[Mapping[str, Any]], tell: Callable[[Mapping[str, Any], Any], None]
+    ) -> list[Any]:
         """The answers, in order; `tell` has each as it comes.
 
         Questions that stand together go to the same worker, who has their stage already.

@@ -10,10 +10,26 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "reconciler"
 
 _BY_PATH = frozenset(
-    {"rename", "replace", "renames", "unlink", "remove", "rmdir", "removedirs", "mkdir", "makedirs", "chmod", "lchmod", "chown", "lchown"}
+    {
+        "rename",
+        "replace",
+        "renames",
+        "unlink",
+        "remove",
+        "rmdir",
+        "removedirs",
+        "mkdir",
+        "makedirs",
+        "chmod",
+        "lchmod",
+        "chown",
+        "lchown",
+    }
     | {"symlink", "link", "truncate", "mknod", "mkfifo", "utime", "setxattr", "removexattr"}
 )
-_BY_DESCRIPTOR = frozenset({"fchmod", "fchown", "ftruncate", "posix_fallocate", "copy_file_range", "sendfile"})
+_BY_DESCRIPTOR = frozenset(
+    {"fchmod", "fchown", "ftruncate", "posix_fallocate", "copy_file_range", "sendfile"}
+)
 _OPENS_FOR_WRITING = frozenset({"O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND", "O_TMPFILE"})
 _METHODS = frozenset({"write_text", "write_bytes", "touch", "symlink_to", "hardlink_to"})
 _MODULES = frozenset({"shutil", "tempfile", "ctypes"})
@@ -22,7 +38,10 @@ _DESCRIPTOR_OF_A_DIRECTORY = frozenset({"dir_fd", "src_dir_fd"})
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A call that can change a file. `held`: what it changes is named beneath an open directory, or is open itself."""
+    """A call that can change a file.
+
+    `held`: what it changes is named beneath an open directory, or is open itself.
+    """
 
     module: str
     function: str
@@ -33,7 +52,11 @@ class Effect:
 
 def effects(package: Path = PACKAGE) -> list[Effect]:
     """All of them."""
-    return [effect for path in sorted(package.rglob("*.py")) for effect in effects_of(path.read_text("utf-8"), _name(path, package))]
+    return [
+        effect
+        for path in sorted(package.rglob("*.py"))
+        for effect in effects_of(path.read_text("utf-8"), _name(path, package))
+    ]
 
 
 def _name(path: Path, package: Path) -> str:
@@ -68,13 +91,18 @@ def _in(node: ast.AST, function: str, module: str, flags: dict[str, ast.expr]) -
 def _effect(call: ast.Call, flags: dict[str, ast.expr]) -> tuple[str, bool] | None:
     """The name of what changes a file and whether it is held; None when nothing is changed."""
     match call.func:
-        case ast.Name("open") | ast.Attribute(ast.Name("io"), "open") | ast.Attribute(ast.Name("os"), "fdopen"):
+        case (
+            ast.Name("open") | ast.Attribute(ast.Name("io"), "open") | ast.Attribute(ast.Name("os"), "fdopen")
+        ):
             return _built_in(call)
         case ast.Attribute(ast.Name("os"), "open"):
             return ("os.open", _held(call)) if _names(call.args[1:], flags) & _OPENS_FOR_WRITING else None
         case ast.Attribute(ast.Name("os"), name) if name in _BY_PATH | _BY_DESCRIPTOR:
             return f"os.{name}", name in _BY_DESCRIPTOR or _held(call)
-        case ast.Attribute(ast.Name(module), name) if module in _MODULES and name not in ("get_errno", "which"):
+        case ast.Attribute(ast.Name(module), name) if module in _MODULES and name not in (
+            "get_errno",
+            "which",
+        ):
             return f"{module}.{name}", False
         case ast.Attribute(_, name) if name in _METHODS:
             return name, False
@@ -88,24 +116,38 @@ def _held(call: ast.Call) -> bool:
 
 
 def _built_in(call: ast.Call) -> tuple[str, bool] | None:
-    """The built-in open: of a descriptor it changes nothing that was not opened for that. A mode that is no constant may be anything."""
+    """The built-in open: of a descriptor it changes nothing that was not opened for that.
+
+    A mode that is no constant may be anything.
+    """
     mode = next((keyword.value for keyword in call.keywords if keyword.arg == "mode"), None)
     mode = mode or (call.args[1] if len(call.args) > 1 else ast.Constant("r"))
     if isinstance(mode, ast.Constant) and not set(str(mode.value)) & set("wax+"):
         return None
     opened = call.args[0]
     is_descriptor = isinstance(opened, ast.Name) and opened.id in ("fd", "descriptor")
-    return "open", is_descriptor or (isinstance(opened, ast.Call) and ast.unparse(opened.func) == "os.open" and _held(opened))
+    return "open", is_descriptor or (
+        isinstance(opened, ast.Call) and ast.unparse(opened.func) == "os.open" and _held(opened)
+    )
 
 
 def _names(expressions: list[ast.expr], flags: dict[str, ast.expr]) -> set[str]:
-    """The flags in an expression, those of the module's own constants included. What comes in as an argument may be any."""
+    """The flags in an expression, those of the module's own constants included.
+
+    What comes in as an argument may be any.
+    """
     found: set[str] = set()
     for node in (node for expression in expressions for node in ast.walk(expression)):
         if isinstance(node, ast.Attribute):
             found.add(node.attr)
         elif isinstance(node, ast.Name) and node.id in flags:
-            found |= _names([flags[node.id]], {name: value for name, value in flags.items() if name != node.id})
+            found |= _names(
+                [flags[node.id]], {name: value for name, value in flags.items() if name != node.id}
+            )
         elif isinstance(node, ast.Name) and node.id != "os":
-            found |= {"O_WRONLY"} if node.id.isidentifier() and node.id in ("access", "flags", "flag", "mode") else set()
+            found |= (
+                {"O_WRONLY"}
+                if node.id.isidentifier() and node.id in ("access", "flags", "flag", "mode")
+                else set()
+            )
     return found

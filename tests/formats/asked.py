@@ -1,4 +1,7 @@
-"""systemd's own tools, asked in the file systems of Debian 12 and Debian 13: what they say of units. No test by itself."""
+"""systemd's own tools, asked in the file systems of Debian 12 and Debian 13: what they say of units.
+
+No test by itself.
+"""
 
 from __future__ import annotations
 
@@ -42,9 +45,25 @@ def run(release: int, *argv: str, files: Mapping[str, str] | None = None) -> str
         (Path(place) / ".keep").touch()
         for name, text in (files or {"none": ""}).items():
             (Path(place) / name).write_bytes(text.encode())
-        wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _SCRIPT, "asked", str(_tree(release)), place]
+        wrapper = [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-euc",
+            _SCRIPT,
+            "asked",
+            str(_tree(release)),
+            place,
+        ]
         done = subprocess.run(
-            [*wrapper, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=120
+            [*wrapper, *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=120,
         )
     return done.stdout.decode("utf-8", "replace")
 
@@ -112,6 +131,12 @@ def _text(section: str, name: str, values: Iterable[str]) -> str:
 def exposures(release: int, texts: Sequence[str]) -> list[str]:
     """What `systemd-analyze security --offline` says of each unit file: `9.6 UNSAFE`."""
     files = {f"u{number}.service": text for number, text in enumerate(texts)}
-    said = run(release, "sh", "-c", "SYSTEMD_EMOJI=0 exec systemd-analyze security --offline=true --no-pager /mnt/*.service", files=files)
+    said = run(
+        release,
+        "sh",
+        "-c",
+        "SYSTEMD_EMOJI=0 exec systemd-analyze security --offline=true --no-pager /mnt/*.service",
+        files=files,
+    )
     found = dict(re.findall(r"Overall exposure level for u(\d+)\.service: ([\d.]+ [A-Z]+)", said))
     return [found.get(str(number), "nothing") for number in range(len(texts))]

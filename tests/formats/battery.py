@@ -26,7 +26,16 @@ _WORDS = """
     level~x ~regex ( [ restart:x foo-bar a_b
 """
 _WITH_BLANKS = (
-    *("1h 30min", "/dev/nvidia0 rw", "char-pts rw", "block-* r", "/dev/null rwx", "/dev/sda 10M", "/dev/sda 100", "/dev/sda 20000"),
+    *(
+        "1h 30min",
+        "/dev/nvidia0 rw",
+        "char-pts rw",
+        "block-* r",
+        "/dev/null rwx",
+        "/dev/sda 10M",
+        "/dev/sda 100",
+        "/dev/sda 20000",
+    ),
     *(
         "/dev/sda 10ms",
         "AF_UNIX AF_INET",
@@ -36,6 +45,13 @@ _WITH_BLANKS = (
         "cpu memory",
         "@system-service ~@clock",
     ),
-    *("Mon *-*-* 02:00:00", "*-*-* 02:00:00 Europe/Berlin", "Mon..Fri 08:00", "*:0/15", "2026-11-28 12:00 UTC", "network.target a.service"),
+    *(
+        "Mon *-*-* 02:00:00",
+        "*-*-* 02:00:00 Europe/Berlin",
+        "Mon..Fri 08:00",
+        "*:0/15",
+        "2026-11-28 12:00 UTC",
+        "network.target a.service",
+    ),
 )
 VALUES = tuple(dict.fromkeys((*_WORDS.split(), *_WITH_BLANKS)))

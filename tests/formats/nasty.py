@@ -1,7 +1,8 @@
-"""Command lines, environments and unit texts that break careless writers, and a way to try them on a systemd that runs.
+"""Command lines, environments and unit texts that break careless writers, and a way to try them on a systemd
+that runs.
 
-No test by itself. `install(root)` writes one unit per case below a root directory, the host starts `unit_names()`, `mismatches(root)`
-compares what each process got with what was asked for, byte by byte.
+No test by itself. `install(root)` writes one unit per case below a root directory, the host starts
+`unit_names()`, `mismatches(root)` compares what each process got with what was asked for, byte by byte.
 """
 
 from __future__ import annotations
@@ -202,31 +203,67 @@ REFUSED_WORDS = ["a\0b", "\ud800", "\uffff", "\ufffe", "\ufdd0", "\U0010ffff", "
 
 ENVIRONMENT: list[dict[str, str]] = [
     {f"NASTY_{number}": word}
-    for number, word in enumerate(word for word in _WORDS if not any((ord(c) < 32 and c not in "\t\n") or ord(c) == 127 for c in word))
+    for number, word in enumerate(
+        word for word in _WORDS if not any((ord(c) < 32 and c not in "\t\n") or ord(c) == 127 for c in word)
+    )
 ] + [
     {"_": "underscore", "a": "lower", "A1": "digit"},
     {"TWO": "a b", "WORDS": "c d", "QUOTES": "\"'\"'", "END": "x\\"},
-    {"URL": "postgresql://u:p%40ss@h:5432/db?a=b&c=d#e", "JSON": '{"a": ["b c", "\\u00e9"]}', "LINES": "a\nb\n"},
+    {
+        "URL": "postgresql://u:p%40ss@h:5432/db?a=b&c=d#e",
+        "JSON": '{"a": ["b c", "\\u00e9"]}',
+        "LINES": "a\nb\n",
+    },
 ]
 """Environments that must reach a program exactly."""
 
 QUIRKS: list[tuple[str, str, str | None, list[str]]] = [
-    ("comments", "[Unit]\n# a\n ; b\nDescription=x\n[Service]\nEnvironment=A=1\n\t#Environment=B=1\n", "x", ["A=1"]),
+    (
+        "comments",
+        "[Unit]\n# a\n ; b\nDescription=x\n[Service]\nEnvironment=A=1\n\t#Environment=B=1\n",
+        "x",
+        ["A=1"],
+    ),
     ("no trailing comments", "[Unit]\nDescription=x # y ; z\n[Service]\n", "x # y ; z", []),
     ("blanks around everything", "  [Unit]\t\n \tDescription \t= \t x  y \t\n[Service]\n", "x  y", []),
     ("continuation", "[Unit]\nDescription=a \\\n  b\\\nc\n[Service]\n", "a    b c", []),
-    ("comment inside a continuation", "[Unit]\nDescription=a \\\n# no\n  ; no\\\n b\n[Service]\n", "a   b", []),
-    ("blank line ends a continuation", "[Unit]\nDescription=a \\\n\n[Service]\nEnvironment=A=1\n", "a", ["A=1"]),
-    ("swallowed directive", "[Unit]\nDescription=a\\\nConditionPathExists=/nope\n[Service]\n", "a ConditionPathExists=/nope", []),
+    (
+        "comment inside a continuation",
+        "[Unit]\nDescription=a \\\n# no\n  ; no\\\n b\n[Service]\n",
+        "a   b",
+        [],
+    ),
+    (
+        "blank line ends a continuation",
+        "[Unit]\nDescription=a \\\n\n[Service]\nEnvironment=A=1\n",
+        "a",
+        ["A=1"],
+    ),
+    (
+        "swallowed directive",
+        "[Unit]\nDescription=a\\\nConditionPathExists=/nope\n[Service]\n",
+        "a ConditionPathExists=/nope",
+        [],
+    ),
     ("even backslashes", "[Unit]\nDescription=a\\\\\n[Service]\nEnvironment=B=1\n", "a\\\\", ["B=1"]),
     ("backslash and blank is none", "[Unit]\nDescription=a\\ \n[Service]\nEnvironment=A=1\n", "a\\", ["A=1"]),
     ("continuation at the end of the file", "[Service]\nEnvironment=A=1 \\", None, ["A=1"]),
-    ("CR ends a line", "[Unit]\rDescription=a\r[Service]\rEnvironment=A=1\rEnvironment=B=1", "a", ["A=1", "B=1"]),
+    (
+        "CR ends a line",
+        "[Unit]\rDescription=a\r[Service]\rEnvironment=A=1\rEnvironment=B=1",
+        "a",
+        ["A=1", "B=1"],
+    ),
     ("CRLF", "[Unit]\r\nDescription=a \\\r\n b\r\n[Service]\r\nEnvironment=A=1\r\n", "a   b", ["A=1"]),
     ("LF CR", "[Unit]\n\rDescription=a \\\n\rb\n\r[Service]\n\rEnvironment=A=1\n\r", "a  b", ["A=1"]),
     ("CR inside a value", "[Unit]\nDescription=a\rDescription=b\n[Service]\n", "b", []),
     ("NUL ends a line", "[Unit]\nDescription=a\0Description=b\n[Service]\n", "b", []),
-    ("form feed is no blank", "[Unit]\nDescription=a\n[Service]\n\x0cEnvironment=A=1\nEnvironment=B=1\n", "a", ["B=1"]),
+    (
+        "form feed is no blank",
+        "[Unit]\nDescription=a\n[Service]\n\x0cEnvironment=A=1\nEnvironment=B=1\n",
+        "a",
+        ["B=1"],
+    ),
     ("other line separators are none", "[Unit]\nDescription=a\u2028b\x85c\n[Service]\n", "a\u2028b\x85c", []),
     ("byte order mark", "\ufeff[Unit]\nDescription=a\n[Service]\n", "a", []),
     (
@@ -236,15 +273,38 @@ QUIRKS: list[tuple[str, str, str | None, list[str]]] = [
         ["A=1", "B=1"],
     ),
     ("reset", "[Service]\nEnvironment=A=1\nEnvironment=\nEnvironment=B=1\n", None, ["B=1"]),
-    ("reset to nothing", "[Unit]\nDescription=a\nDescription=\n[Service]\nEnvironment=A=1\nEnvironment= \n", None, []),
-    ("names are case-sensitive", "[Unit]\ndescription=a\n[service]\nEnvironment=A=1\n[Service]\nEnvironment=B=1\n", None, ["B=1"]),
-    ("unknown section", "[Unit]\nDescription=a\n[Sevice]\nEnvironment=A=1\n[X-Mine]\nEnvironment=B=1\n[Service]\n", "a", []),
+    (
+        "reset to nothing",
+        "[Unit]\nDescription=a\nDescription=\n[Service]\nEnvironment=A=1\nEnvironment= \n",
+        None,
+        [],
+    ),
+    (
+        "names are case-sensitive",
+        "[Unit]\ndescription=a\n[service]\nEnvironment=A=1\n[Service]\nEnvironment=B=1\n",
+        None,
+        ["B=1"],
+    ),
+    (
+        "unknown section",
+        "[Unit]\nDescription=a\n[Sevice]\nEnvironment=A=1\n[X-Mine]\nEnvironment=B=1\n[Service]\n",
+        "a",
+        [],
+    ),
     ("before the first section", "Description=a\n[Service]\nEnvironment=A=1\n", None, ["A=1"]),
     ("no assignment", "[Unit]\nDescription\n=a\n[Service]\nfoo\nEnvironment=A=1\n", None, ["A=1"]),
     ("equals signs", "[Service]\nEnvironment = A==1\n", None, ["A==1"]),
-    ("bracket in a value", "[Unit]\nDescription=[Service]\n[Service]\nEnvironment=A=1\n", "[Service]", ["A=1"]),
+    (
+        "bracket in a value",
+        "[Unit]\nDescription=[Service]\n[Service]\nEnvironment=A=1\n",
+        "[Service]",
+        ["A=1"],
+    ),
 ]
-"""(what, text, Description, Environment): how systemd reads such a file. Values that `show` prints as they stand."""
+"""(what, text, Description, Environment): how systemd reads such a file.
+
+Values that `show` prints as they stand.
+"""
 
 
 def _unit(argv: list[str], environment: dict[str, str]) -> str:
@@ -253,15 +313,26 @@ def _unit(argv: list[str], environment: dict[str, str]) -> str:
         "Environment": [unit.environment_value(name, value) for name, value in environment.items()],
         "ExecStart": unit.exec_line(argv),
     }
-    return unit.render({"Unit": {"Description": unit.escape_specifiers("100% nasty")}, "Service": service}, ["A nasty case"])
+    return unit.render(
+        {"Unit": {"Description": unit.escape_specifiers("100% nasty")}, "Service": service}, ["A nasty case"]
+    )
 
 
 def _cases() -> dict[str, tuple[list[str], dict[str, str]]]:
     """{unit name without suffix: (argv, environment)}."""
     cases: dict[str, tuple[list[str], dict[str, str]]] = {}
-    cases |= {f"nasty-argv-{n}": ([PYTHON, "-c", DUMP, f"{OUT}/nasty-argv-{n}", *words], {}) for n, words in enumerate(ARGV)}
-    cases |= {f"nasty-env-{n}": ([PYTHON, "-c", DUMP, f"{OUT}/nasty-env-{n}"], values) for n, values in enumerate(ENVIRONMENT)}
-    cases |= {f"nasty-program-{n}": ([path, "-c", DUMP, f"{OUT}/nasty-program-{n}"], {}) for n, path in enumerate(PROGRAMS)}
+    cases |= {
+        f"nasty-argv-{n}": ([PYTHON, "-c", DUMP, f"{OUT}/nasty-argv-{n}", *words], {})
+        for n, words in enumerate(ARGV)
+    }
+    cases |= {
+        f"nasty-env-{n}": ([PYTHON, "-c", DUMP, f"{OUT}/nasty-env-{n}"], values)
+        for n, values in enumerate(ENVIRONMENT)
+    }
+    cases |= {
+        f"nasty-program-{n}": ([path, "-c", DUMP, f"{OUT}/nasty-program-{n}"], {})
+        for n, path in enumerate(PROGRAMS)
+    }
     return cases
 
 
@@ -294,10 +365,18 @@ def mismatches(root: Path) -> list[str]:
             continue
         wanted = [word.encode().hex() for word in argv]
         if got["argv"] != wanted:
-            wrong.append(f"{name}: {argv[0]} {argv[4:]!r:.300}: got {[bytes.fromhex(word) for word in got['argv'][4:]]!r:.300}")
-        missing = {f"{key}={value}".encode().hex() for key, value in environment.items()} - set(got["environ"])
+            wrong.append(
+                f"{name}: {argv[0]} {argv[4:]!r:.300}: got"
+                f" {[bytes.fromhex(word) for word in got['argv'][4:]]!r:.300}"
+            )
+        missing = {f"{key}={value}".encode().hex() for key, value in environment.items()} - set(
+            got["environ"]
+        )
         if missing:
-            wrong.append(f"{name}: {environment!r:.300}: not in {[bytes.fromhex(item) for item in got['environ']]!r:.300}")
+            wrong.append(
+                f"{name}: {environment!r:.300}: not in"
+                f" {[bytes.fromhex(item) for item in got['environ']]!r:.300}"
+            )
     return wrong
 
 
@@ -317,7 +396,9 @@ def install_all(root: Path, argvs: Sequence[Sequence[str]]) -> list[str]:
     (root / OUT.lstrip("/")).mkdir(parents=True, exist_ok=True)
     names = []
     for number, batch in enumerate(_batches(argvs)):
-        lines = [unit.exec_line([PYTHON, "-c", DUMP, f"{OUT}/random-{index}", *words]) for index, words in batch]
+        lines = [
+            unit.exec_line([PYTHON, "-c", DUMP, f"{OUT}/random-{index}", *words]) for index, words in batch
+        ]
         text = unit.render({"Service": {"Type": "oneshot", "ExecStart": lines}}, ["Random cases"])
         (root / "etc/systemd/system" / f"random-{number}.service").write_text(text, encoding="utf-8")
         names.append(f"random-{number}.service")
@@ -331,5 +412,7 @@ def unlike(root: Path, argvs: Sequence[Sequence[str]]) -> list[str]:
         file = root / OUT.lstrip("/") / f"random-{index}"
         got = json.loads(file.read_text(encoding="utf-8"))["argv"][4:] if file.exists() else None
         if got != [word.encode().hex() for word in words]:
-            wrong.append(f"{words!r:.300}: got {None if got is None else [bytes.fromhex(word) for word in got]!r:.300}")
+            wrong.append(
+                f"{words!r:.300}: got {None if got is None else [bytes.fromhex(word) for word in got]!r:.300}"
+            )
     return wrong

@@ -12,10 +12,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.formats.ssh import authorized_keys
-from reconciler.formats.ssh.authorized_keys import BadKey, Key, canonical, check_option, is_idle, parse, parse_options, read, render_option
+from reconciler.formats.ssh.authorized_keys import (
+    BadKey,
+    Key,
+    canonical,
+    check_option,
+    is_idle,
+    parse,
+    parse_options,
+    read,
+    render_option,
+)
 
-needs_keygen = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs: apt-get install openssh-client")
-GENERATED = (("ed25519", ""), ("rsa", "2048"), ("rsa", "3072"), ("ecdsa", "256"), ("ecdsa", "384"), ("ecdsa", "521"))
+needs_keygen = pytest.mark.skipif(
+    shutil.which("ssh-keygen") is None, reason="needs: apt-get install openssh-client"
+)
+GENERATED = (
+    ("ed25519", ""),
+    ("rsa", "2048"),
+    ("rsa", "3072"),
+    ("ecdsa", "256"),
+    ("ecdsa", "384"),
+    ("ecdsa", "521"),
+)
 
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKLrnFYBwqZInPPgNS5PvLFmmP8Iq/PzXLT1BOTgDdzA"
 
@@ -44,7 +63,19 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     place = tmp_path_factory.mktemp("keys")
     for number, (kind, bits) in enumerate(GENERATED):
         options = ["-b", bits] if bits else []
-        argv = ["ssh-keygen", "-q", "-t", kind, *options, "-N", "", "-C", f"key {number} of test", "-f", str(place / str(number))]
+        argv = [
+            "ssh-keygen",
+            "-q",
+            "-t",
+            kind,
+            *options,
+            "-N",
+            "",
+            "-C",
+            f"key {number} of test",
+            "-f",
+            str(place / str(number)),
+        ]
         subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
     return [(place / f"{number}.pub").read_text().rstrip("\n") for number in range(len(GENERATED))]
 
@@ -65,14 +96,18 @@ def test_fingerprints_are_those_of_ssh_keygen(generated: list[str], tmp_path: Pa
     said = listed("".join(text + "\n" for text in lines), tmp_path)
 
     assert [words[1] for words in said] == [key.fingerprint for key in keys]
-    assert [int(words[0]) for words in said if words[-1] == "(RSA)"] == [key.bits for key in keys if key.type == "ssh-rsa"]
+    assert [int(words[0]) for words in said if words[-1] == "(RSA)"] == [
+        key.bits for key in keys if key.type == "ssh-rsa"
+    ]
     assert lines == [key.render() for key in keys]
 
 
 @needs_keygen
 def test_short_and_broken_keys_are_refused(tmp_path: Path) -> None:
     """RSA under 2048 bits is refused though ssh-keygen makes it."""
-    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "1024", "-N", "", "-f", str(tmp_path / "k")], check=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "rsa", "-b", "1024", "-N", "", "-f", str(tmp_path / "k")], check=True
+    )
 
     with pytest.raises(BadKey, match="1024 bits is too short"):
         parse((tmp_path / "k.pub").read_text())
@@ -87,7 +122,11 @@ def test_a_private_key_is_never_repeated(tmp_path: Path) -> None:
         with pytest.raises(BadKey, match="private key") as caught:
             parse(form)
 
-        assert not any(word in str(caught.value) for word in text.split() if len(word) > 8 and word not in ("PRIVATE", "-----BEGIN"))
+        assert not any(
+            word in str(caught.value)
+            for word in text.split()
+            if len(word) > 8 and word not in ("PRIVATE", "-----BEGIN")
+        )
 
 
 BAD = {
@@ -165,7 +204,16 @@ def test_idle_lines(text: str) -> None:
     assert is_idle(text)
 
 
-NO_KEYS = ["x", "ssh-ed25519", "ssh-ed25519 AAAA", "a b c", '"', 'command="x', "\ufeff" + ED25519, "pty, " + ED25519[3:]]
+NO_KEYS = [
+    "x",
+    "ssh-ed25519",
+    "ssh-ed25519 AAAA",
+    "a b c",
+    '"',
+    'command="x',
+    "\ufeff" + ED25519,
+    "pty, " + ED25519[3:],
+]
 
 
 @pytest.mark.parametrize("text", NO_KEYS)
@@ -178,11 +226,17 @@ def test_lines_that_are_no_keys(text: str) -> None:
 def test_options_mean_the_same() -> None:
     """The order of options counts only before a `restrict`, which forbids what was allowed so far."""
     assert canonical((("pty", None), ("from", "a"))) == canonical((("from", "a"), ("pty", None)))
-    assert canonical((("restrict", None), ("pty", None), ("from", "a"))) == canonical((("restrict", None), ("from", "a"), ("pty", None)))
+    assert canonical((("restrict", None), ("pty", None), ("from", "a"))) == canonical(
+        (("restrict", None), ("from", "a"), ("pty", None))
+    )
     assert canonical((("pty", None), ("restrict", None))) != canonical((("restrict", None), ("pty", None)))
 
 
-_VALUES = st.text(st.characters(min_codepoint=32, exclude_characters="\x7f", exclude_categories=("Cs", "Cc")), min_size=1, max_size=40)
+_VALUES = st.text(
+    st.characters(min_codepoint=32, exclude_characters="\x7f", exclude_categories=("Cs", "Cc")),
+    min_size=1,
+    max_size=40,
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -194,7 +248,9 @@ def test_what_is_rendered_is_read_again(command: str, comment: str) -> None:
     except BadKey:
         assert command.endswith("\\")
         return
-    key = Key("ssh-ed25519", parse(ED25519).blob, comment.strip(" \t"), (("command", command), ("restrict", None)))
+    key = Key(
+        "ssh-ed25519", parse(ED25519).blob, comment.strip(" \t"), (("command", command), ("restrict", None))
+    )
     back = read(key.render())
 
     assert back is not None
@@ -204,7 +260,9 @@ def test_what_is_rendered_is_read_again(command: str, comment: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(text=st.text(st.sampled_from('a-="\\, #\tA\r'), max_size=30))
 def test_nothing_breaks_the_reader(text: str) -> None:
-    """Any text is a key, idle or neither, and options that can be read are rendered to what reads the same."""
+    """Any text is a key, idle or neither, and options that can be read are rendered
+    to what reads the same.
+    """
     read(text + " " + ED25519)
     options = parse_options(text)
     if options and not any(value is not None and value.endswith("\\") for _, value in options):

@@ -13,12 +13,16 @@ from hypothesis import strategies as st
 
 from reconciler.formats.schedule import calendar, dst, next_runs
 
-systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze, the judge of calendars")
+systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="needs systemd-analyze, the judge of calendars"
+)
 BASE = datetime(2026, 1, 1, tzinfo=UTC)
 FULL = bool(os.environ.get("RECONCILER_FAULTS"))
 _MOST = 1_000_000 if FULL else 600
 """Runs that are compared from each start: all of a year, or ten hours with one in every minute."""
-_STARTS = (BASE,) if FULL else (BASE, BASE + timedelta(days=58, hours=23), BASE + timedelta(days=303, hours=11))
+_STARTS = (
+    (BASE,) if FULL else (BASE, BASE + timedelta(days=58, hours=23), BASE + timedelta(days=303, hours=11))
+)
 
 RANGES = {"minute": (0, 59), "hour": (0, 23), "day": (1, 31), "month": (1, 12), "weekday": (0, 7)}
 NAMES = {
@@ -37,7 +41,13 @@ def fields(draw: st.DrawFn, name: str) -> str:
         last = draw(st.integers(first, high))
         step = draw(st.integers(1, high))
         named = name in NAMES and first - low < len(NAMES[name])
-        forms = ["*", f"*/{step}", str(first), f"{first}-{last}", f"{first}-{last}/{step}" if first < last else str(last)]
+        forms = [
+            "*",
+            f"*/{step}",
+            str(first),
+            f"{first}-{last}",
+            f"{first}-{last}/{step}" if first < last else str(last),
+        ]
         return draw(st.sampled_from([*forms, NAMES[name][first - low]] if named else forms))
 
     return ",".join(term() for _ in range(draw(st.integers(1, 3))))
@@ -48,9 +58,17 @@ EXPRESSIONS = st.tuples(*(fields(name) for name in RANGES)).map(" ".join)
 
 def judged(lines: list[str], most: int, base: datetime, zone: str = "UTC") -> list[list[datetime]]:
     """The first runs of each after this time, as systemd has them in this time zone, all asked at once."""
-    command = ["systemd-analyze", "calendar", f"--iterations={most}", f"--base-time={base.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC", *lines]
+    command = [
+        "systemd-analyze",
+        "calendar",
+        f"--iterations={most}",
+        f"--base-time={base.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        *lines,
+    ]
     environment = {**os.environ, "TZ": zone, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"}
-    said = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL).stdout
+    said = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL
+    ).stdout
     found: list[list[datetime]] = []
     local = zone == "UTC"
     for text in said.splitlines():
@@ -58,7 +76,11 @@ def judged(lines: list[str], most: int, base: datetime, zone: str = "UTC") -> li
         if name == "Normalized form":
             found.append([])
         elif name == ("Next elapse" if local else "(in UTC)") or (local and name.startswith("Iter. #")):
-            found[-1] += [datetime.strptime(value, "%a %Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)] if value != "never" else []
+            found[-1] += (
+                [datetime.strptime(value, "%a %Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)]
+                if value != "never"
+                else []
+            )
         elif name == "Next elapse" and value.endswith(" UTC"):
             raise AssertionError(f"systemd does not know {zone}")
     return found
@@ -69,7 +91,9 @@ def runs(line: str, most: int, base: datetime = BASE) -> list[datetime]:
     return judged([line], most, base)[0]
 
 
-def both(expression: str, lines: list[str], base: datetime = BASE, most: int = _MOST) -> tuple[list[datetime], list[datetime]]:
+def both(
+    expression: str, lines: list[str], base: datetime = BASE, most: int = _MOST
+) -> tuple[list[datetime], list[datetime]]:
     """The runs of a year, or the first ones if they are many: as cron has them, and as systemd has them."""
     found = judged(lines, most, base)
     ends = [times[-1] for times in found if len(times) == most]
@@ -81,7 +105,9 @@ def both(expression: str, lines: list[str], base: datetime = BASE, most: int = _
 
 @systemd
 def test_the_judge_sees_a_difference() -> None:
-    """Another hour, a missing half of an either-or, another step, and a run that is missing are all told apart."""
+    """Another hour, a missing half of an either-or, another step, and a run that is missing are all told
+    apart.
+    """
     for expression, lines in (
         ("0 2 * * *", ["*-*-* 03:00:00"]),
         ("0 0 13 * 5", ["Fri *-*-13 00:00:00"]),
@@ -101,9 +127,11 @@ def test_the_judge_sees_a_difference() -> None:
 @example("0 0 */3 */5 1")
 @example("0 0 13 * 5")
 def test_a_timer_runs_when_cron_would(expression: str) -> None:
-    """For a year the calendars that a cron expression becomes have exactly its runs, as systemd and an evaluator of cron see them.
+    """For a year the calendars that a cron expression becomes have exactly its runs, as systemd and an
+    evaluator of cron see them.
 
-    With RECONCILER_FAULTS every single run of the year is compared; otherwise of those with very many the first, from three days on.
+    With RECONCILER_FAULTS every single run of the year is compared; otherwise of those with very many the
+    first, from three days on.
     """
     if not _comes(expression):
         with pytest.raises(ValueError, match="never comes"):
@@ -118,15 +146,27 @@ def test_a_timer_runs_when_cron_would(expression: str) -> None:
             break
 
 
-WORDS = {"@yearly": 1, "@annually": 1, "@monthly": 12, "@weekly": 52, "@daily": 365, "@midnight": 365, "@hourly": 8760}
+WORDS = {
+    "@yearly": 1,
+    "@annually": 1,
+    "@monthly": 12,
+    "@weekly": 52,
+    "@daily": 365,
+    "@midnight": 365,
+    "@hourly": 8760,
+}
 
 
 @systemd
 def test_the_words_of_cron_run_all_year() -> None:
-    """Each word comes as often in a year as it says, at the times that systemd and an evaluator of cron have for it."""
+    """Each word comes as often in a year as it says, at the times that systemd and an evaluator of cron have
+    for it.
+    """
     for word, often in WORDS.items():
         schedule = calendar.parse(word)
-        theirs, ours = both(calendar.to_cron(schedule), calendar.to_oncalendar(schedule), BASE - timedelta(seconds=1), 10_000)
+        theirs, ours = both(
+            calendar.to_cron(schedule), calendar.to_oncalendar(schedule), BASE - timedelta(seconds=1), 10_000
+        )
 
         assert theirs == ours
         assert often <= len(ours) <= often + 24  # a year and a day
@@ -164,7 +204,9 @@ def test_how_cron_is_written_for_systemd(expression: str, lines: list[str]) -> N
 
     assert lines == found
     for line in found:
-        said = subprocess.run(["systemd-analyze", "calendar", line], check=True, capture_output=True, text=True).stdout
+        said = subprocess.run(
+            ["systemd-analyze", "calendar", line], check=True, capture_output=True, text=True
+        ).stdout
         assert f"Normalized form: {line}" in said
 
 
@@ -172,8 +214,27 @@ def test_how_cron_is_written_for_systemd(expression: str, lines: list[str]) -> N
 @pytest.mark.parametrize(
     "text",
     [
-        *("minutely", "hourly", "daily", "weekly", "monthly", "quarterly", "semiannually", "yearly", "annually", "Weekly"),
-        *("02:00", "2:5", "Mon..Fri 02:00", "Mon..Wed,sat,SUNDAY 1:2:3", "*:0/30", "*-*-01/2 00/7,5:00", "1..5/2:3"),
+        *(
+            "minutely",
+            "hourly",
+            "daily",
+            "weekly",
+            "monthly",
+            "quarterly",
+            "semiannually",
+            "yearly",
+            "annually",
+            "Weekly",
+        ),
+        *(
+            "02:00",
+            "2:5",
+            "Mon..Fri 02:00",
+            "Mon..Wed,sat,SUNDAY 1:2:3",
+            "*:0/30",
+            "*-*-01/2 00/7,5:00",
+            "1..5/2:3",
+        ),
         *("Mon", "*-02-29", "2026-12-24 18:00", "2026/2-01-01", "2026,2028..2030-1-1 00:00:15", "12-24"),
     ],
 )
@@ -188,7 +249,12 @@ def test_a_calendar_is_read_as_systemd_reads_it(text: str) -> None:
 @pytest.mark.parametrize(
     ("word", "cron"),
     [
-        *(("@daily", "0 0 * * *"), ("@midnight", "0 0 * * *"), ("@weekly", "0 0 * * 0"), ("@monthly", "0 0 1 * *")),
+        *(
+            ("@daily", "0 0 * * *"),
+            ("@midnight", "0 0 * * *"),
+            ("@weekly", "0 0 * * 0"),
+            ("@monthly", "0 0 1 * *"),
+        ),
         *(("@yearly", "0 0 1 1 *"), ("@annually", "0 0 1 1 *"), ("@hourly", "0 * * * *")),
     ],
 )
@@ -202,7 +268,9 @@ def test_a_zone_is_added_where_none_is_written() -> None:
     """`host` adds nothing, and the zone in the schedule wins."""
     assert ["*-*-* 02:00:00"] == calendar.to_oncalendar(calendar.parse("0 2 * * *"), "host")
     assert ["*-*-* 02:00:00 UTC"] == calendar.to_oncalendar(calendar.parse("0 2 * * *"), "UTC")
-    assert ["*-*-* 02:00:00 Europe/Berlin"] == calendar.to_oncalendar(calendar.parse("02:00 Europe/Berlin"), "UTC")
+    assert ["*-*-* 02:00:00 Europe/Berlin"] == calendar.to_oncalendar(
+        calendar.parse("02:00 Europe/Berlin"), "UTC"
+    )
 
 
 def test_reboot_is_no_time() -> None:
@@ -220,8 +288,18 @@ def test_reboot_is_no_time() -> None:
 @pytest.mark.parametrize(
     ("text", "cron"),
     [
-        *(("daily", "0 0 * * *"), ("weekly", "0 0 * * 1"), ("Mon..Fri 02:30", "30 2 * * 1-5"), ("*:0/15", "*/15 * * * *")),
-        *(("*:5/15", "5-50/15 * * * *"), ("Sat,Sun 4:00", "0 4 * * 0,6"), ("quarterly", "0 0 1 */3 *"), ("*-*-01/2 3:00", "0 3 */2 * *")),
+        *(
+            ("daily", "0 0 * * *"),
+            ("weekly", "0 0 * * 1"),
+            ("Mon..Fri 02:30", "30 2 * * 1-5"),
+            ("*:0/15", "*/15 * * * *"),
+        ),
+        *(
+            ("*:5/15", "5-50/15 * * * *"),
+            ("Sat,Sun 4:00", "0 4 * * 0,6"),
+            ("quarterly", "0 0 1 */3 *"),
+            ("*-*-01/2 3:00", "0 3 */2 * *"),
+        ),
     ],
 )
 def test_a_calendar_for_cron(text: str, cron: str) -> None:
@@ -234,7 +312,12 @@ def test_a_calendar_for_cron(text: str, cron: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "why"),
-    [("02:00:30", "seconds"), ("2026-12-24 18:00", "years"), ("daily UTC", "time zone"), ("Mon *-*-01 00:00", "one or the other")],
+    [
+        ("02:00:30", "seconds"),
+        ("2026-12-24 18:00", "years"),
+        ("daily UTC", "time zone"),
+        ("Mon *-*-01 00:00", "one or the other"),
+    ],
 )
 def test_what_cron_cannot_run(text: str, why: str) -> None:
     """Refused, by name, with the way out."""
@@ -246,9 +329,24 @@ def test_what_cron_cannot_run(text: str, why: str) -> None:
     ("text", "why"),
     [
         *(("", "empty"), ("x", "neither"), ("@never", "@reboot"), ("0 2 * * * *", "6 fields")),
-        *(("61 * * * *", "61 is no minute"), ("* 24 * * *", "24 is no hour"), ("* * 0 * *", "0 is no day"), ("* * * 13 *", "no month")),
-        *(("* * * foo *", "jan, feb"), ("* * * * 8", "8 is no day of the week"), ("* 22-2 * * *", "backwards"), ("٣ * * * *", "no minute")),
-        *(("5/15 * * * *", "5-59/15"), ("*/0 * * * *", "step"), ("*/60 * * * *", "step"), ("* * * * 3-3/2", "write 3")),
+        *(
+            ("61 * * * *", "61 is no minute"),
+            ("* 24 * * *", "24 is no hour"),
+            ("* * 0 * *", "0 is no day"),
+            ("* * * 13 *", "no month"),
+        ),
+        *(
+            ("* * * foo *", "jan, feb"),
+            ("* * * * 8", "8 is no day of the week"),
+            ("* 22-2 * * *", "backwards"),
+            ("٣ * * * *", "no minute"),
+        ),
+        *(
+            ("5/15 * * * *", "5-59/15"),
+            ("*/0 * * * *", "step"),
+            ("*/60 * * * *", "step"),
+            ("* * * * 3-3/2", "write 3"),
+        ),
         *(("0 0 L * *", "no day"), ("0 0 * * 5#2", "5#2")),
         *(("0 0 30 2 *", "never comes"), ("0 0 31 2,4,6,9,11 *", "never comes")),
         *(
@@ -257,7 +355,12 @@ def test_what_cron_cannot_run(text: str, why: str) -> None:
             ("2020-01-01", "2020 is over"),
             ("2019..2025-*-1", "2025 is over"),
         ),
-        *(("*:*/5", "0/5"), ("Fri..Mon 2:00", "backwards"), ("25:00", "25 is no hour"), ("1..70:00", "70 is no hour")),
+        *(
+            ("*:*/5", "0/5"),
+            ("Fri..Mon 2:00", "backwards"),
+            ("25:00", "25 is no hour"),
+            ("1..70:00", "70 is no hour"),
+        ),
         *(("*-02~01", "neither"), ("2:00 nowhere/Land", "neither"), ("1-2-3-4 5:00", "neither")),
     ],
 )
@@ -267,9 +370,14 @@ def test_what_is_no_schedule(text: str, why: str) -> None:
         calendar.parse(text)
 
 
-@given(st.text(st.sampled_from("0123456789*/-,.: @abcdefghijklmnopqrstuvwxyzMTWFSU~#\n"), max_size=30) | EXPRESSIONS)
+@given(
+    st.text(st.sampled_from("0123456789*/-,.: @abcdefghijklmnopqrstuvwxyzMTWFSU~#\n"), max_size=30)
+    | EXPRESSIONS
+)
 def test_nothing_raises_anything_else(text: str) -> None:
-    """Whatever the text, it is a schedule or a ValueError; what is a schedule has at least one calendar, unless it is for the boot."""
+    """Whatever the text, it is a schedule or a ValueError; what is a schedule has at least one calendar,
+    unless it is for the boot.
+    """
     try:
         schedule = calendar.parse(text)
     except ValueError:
@@ -278,7 +386,9 @@ def test_nothing_raises_anything_else(text: str) -> None:
 
 
 def test_the_hour_that_summer_time_leaves_out() -> None:
-    """Told for a run in it, in a zone that has it, on a day on which it runs; never for UTC or an unknown zone."""
+    """Told for a run in it, in a zone that has it, on a day on which it runs; never for UTC or an unknown
+    zone.
+    """
     half_past_two = calendar.parse("30 2 * * *")
 
     assert "2027-03-28" in dst.gap_warning(half_past_two, "Europe/Berlin", 2027)

@@ -18,17 +18,24 @@ def test_a_file_of_cron() -> None:
 
 
 def test_quotes_that_cron_takes_a_second_time() -> None:
-    """Debian's cron takes the quotes around a value twice: a value in quotes is written in one pair more, and read back so."""
+    """Debian's cron takes the quotes around a value twice: a value in quotes is written in one pair more, and
+    read back so.
+    """
     values = {"A": "'q'", "B": '"q"', "C": "'a' 'b'", "D": "''", "E": "'", "F": "q'"}
     job = {**JOB, "environment": values}
     text = cron.render(job)
 
-    assert "A=\"''q''\"|B='\"\"q\"\"'|C=\"''a' 'b''\"|D=\"''''\"|E=\"'\"|F=\"q'\"" == "|".join(text.splitlines()[:6])
+    assert "A=\"''q''\"|B='\"\"q\"\"'|C=\"''a' 'b''\"|D=\"''''\"|E=\"'\"|F=\"q'\"" == "|".join(
+        text.splitlines()[:6]
+    )
     assert job == cron.parse(text)
     assert {"A": "q"} == cron.parse("A=\"'q'\"\n0 2 * * * root /bin/true\n")["environment"]
 
 
-@given(st.lists(WORD, min_size=1, max_size=5), st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True), WORD, max_size=3))
+@given(
+    st.lists(WORD, min_size=1, max_size=5),
+    st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True), WORD, max_size=3),
+)
 def test_what_is_written_is_read(argv: list[str], environment: dict[str, str]) -> None:
     """The file reads back as what it was made from, and its command is the argv for a shell."""
     job = {**JOB, "environment": environment, "command": cron.shell_line(["/bin/x", *argv])}

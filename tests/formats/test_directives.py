@@ -9,7 +9,19 @@ def test_the_table_has_every_section() -> None:
     """All unit types with sections of their own, with about as many directives as systemd has."""
     sections = {name: directives.section(name) for name in directives._table()}
 
-    assert {"Unit", "Service", "Socket", "Mount", "Automount", "Swap", "Timer", "Path", "Slice", "Scope", "Install"} == set(sections)
+    assert {
+        "Unit",
+        "Service",
+        "Socket",
+        "Mount",
+        "Automount",
+        "Swap",
+        "Timer",
+        "Path",
+        "Slice",
+        "Scope",
+        "Install",
+    } == set(sections)
     assert sum(len(found or ()) for found in sections.values()) > 1300
     assert directives.section("Sevice") is None
 
@@ -98,13 +110,17 @@ def test_what_is_right_is_left_alone(section: str, name: str, value: str) -> Non
 def test_the_release_of_the_host_counts() -> None:
     """The older release would silently ignore both: one is no directive to it, the other no value of one."""
     assert "not known to systemd 252" in str(directives.lint("Service", "RestartSteps", "5", 252))
-    assert "PrivateTmp=disconnected is not known to systemd 252" in str(directives.lint("Service", "PrivateTmp", "disconnected", 252))
+    assert "PrivateTmp=disconnected is not known to systemd 252" in str(
+        directives.lint("Service", "PrivateTmp", "disconnected", 252)
+    )
     assert directives.lint("Service", "RestartSteps", "5", 257) is None
     assert directives.lint("Service", "PrivateTmp", "disconnected", 257) is None
 
 
 def test_a_long_wrong_span_is_no_burden() -> None:
-    """The pattern does not try every way to cut a number into numbers: that would take longer than the universe is old."""
+    """The pattern does not try every way to cut a number into numbers: that would take longer than the
+    universe is old.
+    """
     problem = directives.lint("Service", "RestartSec", "1" * 200 + "x")
 
     assert problem is not None

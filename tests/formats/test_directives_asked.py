@@ -1,4 +1,6 @@
-"""The table of directives and the rules for their values, against the systemd of Debian 12 and of Debian 13."""
+"""The table of directives and the rules for their values, against the systemd of
+Debian 12 and of Debian 13.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,12 @@ def _values(name: str) -> tuple[str, ...]:
     return VALUES if os.environ.get("RECONCILER_FAULTS") else VALUES[zlib.crc32(name.encode()) % 10 :: 10]
 
 
-def _asked(release: int, names: list[tuple[str, str]]) -> tuple[list[tuple[str, str, str]], Counter[str], Counter[str]]:
-    """What we refuse and systemd takes; how often, by directive, systemd complains, and how often we do not see it."""
+def _asked(
+    release: int, names: list[tuple[str, str]]
+) -> tuple[list[tuple[str, str, str]], Counter[str], Counter[str]]:
+    """What we refuse and systemd takes; how often, by directive, systemd complains, and how often we do not
+    see it.
+    """
     every = [(section, name, value) for section, name in names for value in _values(name)]
     refused = asked.refused(release, every)
     wrong, complaints, missed = [], Counter[str](), Counter[str]()
@@ -64,7 +70,11 @@ def _asked(release: int, names: list[tuple[str, str]]) -> tuple[list[tuple[str, 
 def test_the_table_is_what_systemd_says_of_itself(release: int) -> None:
     """Section by section, directive by directive: nothing is missing, nothing is made up."""
     ours = {
-        section: {name for name in names if release == directives.NEWEST or directives.since(section, name) == directives.OLDEST}
+        section: {
+            name
+            for name in names
+            if release == directives.NEWEST or directives.since(section, name) == directives.OLDEST
+        }
         for section, names in directives._table().items()
     }
 
@@ -73,7 +83,9 @@ def test_the_table_is_what_systemd_says_of_itself(release: int) -> None:
 
 @pytest.mark.parametrize("release", asked.RELEASES)
 def test_values_are_judged_as_systemd_judges_them(release: int) -> None:
-    """For values of all sorts and every directive: what it takes is never refused, and what it drops is refused but where we are blind."""
+    """For values of all sorts and every directive: what it takes is never refused, and what it drops is
+    refused but where we are blind.
+    """
     wrong, complaints, missed = _asked(release, _every_directive())
     unseen = {name for name, count in missed.items() if count > max(8, complaints[name] // 2)}
 
@@ -98,7 +110,11 @@ def test_a_wrong_rule_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("release", asked.RELEASES)
 def test_names_in_lists_are_known_to_systemd(release: int) -> None:
     """Each exit status, signal, capability and set of system calls of ours is one."""
-    sets = ("@default", "@system-service", "@sandbox") if release == directives.NEWEST else ("@default", "@system-service")
+    sets = (
+        ("@default", "@system-service", "@sandbox")
+        if release == directives.NEWEST
+        else ("@default", "@system-service")
+    )
     newer = {"KSM"} if release == directives.OLDEST else set()
     every = [
         *(("Service", "SuccessExitStatus", name) for name in directive_values.EXIT_STATUS - newer),

@@ -35,7 +35,9 @@ def _service(chance: random.Random) -> unit.Sections:
         return sign if sign not in ("", "~") else sign + _some(chance, words, most)
 
     def lines(words: list[str], most: int, *others: str) -> Callable[[], list[str]]:
-        return lambda: [line(words, most, chance.choice(["", "~", *others])) for _ in range(chance.randint(1, 3))]
+        return lambda: [
+            line(words, most, chance.choice(["", "~", *others])) for _ in range(chance.randint(1, 3))
+        ]
 
     makers: dict[str, Callable[[], Any]] = {
         "User": either("root", "daemon", "0", "nobody"),
@@ -59,9 +61,13 @@ def _service(chance: random.Random) -> unit.Sections:
         "DevicePolicy": either("auto", "closed", "strict"),
         "DeviceAllow": either("/dev/null rw"),
     }
-    said: dict[str, Any] = {name: chance.choice(["yes", "no", "yes"]) for name in _SWITCHES if chance.random() < 0.3}
+    said: dict[str, Any] = {
+        name: chance.choice(["yes", "no", "yes"]) for name in _SWITCHES if chance.random() < 0.3
+    }
     said |= {name: make() for name, make in makers.items() if chance.random() < 0.4}
-    early: dict[str, dict[str, Any]] = {"Unit": {"DefaultDependencies": "no"}} if chance.random() < 0.2 else {}
+    early: dict[str, dict[str, Any]] = (
+        {"Unit": {"DefaultDependencies": "no"}} if chance.random() < 0.2 else {}
+    )
     return unit.normalise({**early, "Service": {"ExecStart": "/bin/true", **said}})
 
 
@@ -86,7 +92,11 @@ def test_it_is_what_systemd_analyze_says(release: int) -> None:
 @pytest.mark.booted
 def test_a_wrong_weight_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison sees one directive that is not counted."""
-    monkeypatch.setattr(exposure, "_SWITCHES", {name: weight for name, weight in exposure._SWITCHES.items() if name != "NoNewPrivileges"})
+    monkeypatch.setattr(
+        exposure,
+        "_SWITCHES",
+        {name: weight for name, weight in exposure._SWITCHES.items() if name != "NoNewPrivileges"},
+    )
     chance = random.Random(1)  # noqa: S311  # a seed, no secret
 
     assert _differences(directives.OLDEST, [_service(chance) for _ in range(40)])

@@ -35,26 +35,50 @@ include /etc/logrotate.d
 /var/log/one { daily }
 """
 
-PATHS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=20).map(lambda text: f"/{text}")
-NAMES = st.sampled_from(sorted(logrotate.FLAGS)) | st.sampled_from(["rotate", "size", "create", "su", "olddir", "dateformat", "other"])
+PATHS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=20).map(
+    lambda text: f"/{text}"
+)
+NAMES = st.sampled_from(sorted(logrotate.FLAGS)) | st.sampled_from(
+    ["rotate", "size", "create", "su", "olddir", "dateformat", "other"]
+)
 LINES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 STANZAS = st.builds(
     Stanza,
     st.lists(PATHS, min_size=1, max_size=3).map(tuple),
     st.lists(st.tuples(NAMES, st.text(max_size=10)), max_size=4).map(tuple),
-    st.lists(st.tuples(st.sampled_from(logrotate.SCRIPTS), st.lists(LINES, max_size=3).map(tuple)), max_size=2).map(tuple),
+    st.lists(
+        st.tuples(st.sampled_from(logrotate.SCRIPTS), st.lists(LINES, max_size=3).map(tuple)), max_size=2
+    ).map(tuple),
 )
 
 
 def test_a_whole_file_is_read() -> None:
-    """Blocks, quotes, both forms of values, comments, scripts, one-line blocks and what stands outside, each with its line."""
+    """Blocks, quotes, both forms of values, comments, scripts, one-line blocks and what stands outside, each
+    with its line.
+    """
     found = logrotate.parse(WHOLE)
 
     assert () == found.problems
-    assert (("weekly", "", 2), ("rotate", "4", 3), ("create", "", 4), ("include", "/etc/logrotate.d", 5)) == found.directives
+    assert (
+        ("weekly", "", 2),
+        ("rotate", "4", 3),
+        ("create", "", 4),
+        ("include", "/etc/logrotate.d", 5),
+    ) == found.directives
     assert [7, 22] == [stanza.line for stanza in found.stanzas]
-    assert ("/var/log/a.log", "/var/log/b.log", "/var/log/with space.log", "/var/log/it's.log") == found.stanzas[0].patterns
-    assert (("daily", ""), ("rotate", "7"), ("size", "10k"), ("create", "0640 root adm"), ("missingok", "")) == found.stanzas[0].directives
+    assert (
+        "/var/log/a.log",
+        "/var/log/b.log",
+        "/var/log/with space.log",
+        "/var/log/it's.log",
+    ) == found.stanzas[0].patterns
+    assert (
+        ("daily", ""),
+        ("rotate", "7"),
+        ("size", "10k"),
+        ("create", "0640 root adm"),
+        ("missingok", ""),
+    ) == found.stanzas[0].directives
     lines = ('if true; then echo "}"; fi', "# endscript is not here", "invoke-rc.d app rotate")
     assert (("postrotate", lines),) == found.stanzas[0].scripts
     assert (("daily", ""),) == found.stanzas[1].directives
@@ -73,7 +97,9 @@ def test_a_whole_file_is_read() -> None:
     ],
 )
 def test_what_logrotate_passes_over_is_a_problem(text: str, line: int, words: str) -> None:
-    """An unclosed block, which logrotate takes without a word, and all else that is out of place is told with its line."""
+    """An unclosed block, which logrotate takes without a word, and all else that is out of place is told with
+    its line.
+    """
     found = logrotate.parse(text).problems
 
     assert any(problem.line == line and words in problem.text for problem in found), found
@@ -85,14 +111,24 @@ def test_a_second_block_is_unexpected() -> None:
 
     assert ["/a"] == found["paths"]
     assert {"daily": True, "rotate": ["1", "2"]} == found["directives"]
-    assert ["a block for /b /c", "a block for /d", "rotate 99 outside of the block", "line 9: a block without its }"] == found["unexpected"]
+    assert [
+        "a block for /b /c",
+        "a block for /d",
+        "rotate 99 outside of the block",
+        "line 9: a block without its }",
+    ] == found["unexpected"]
 
 
 def test_a_policy_is_written_the_same_way_always() -> None:
     """The form of our files, to the byte."""
-    stanza = Stanza(("/var/log/a.log", "/var/log/b c.log"), (("daily", ""), ("rotate", "3")), (("postrotate", ("/bin/x 'a b'",)),))
+    stanza = Stanza(
+        ("/var/log/a.log", "/var/log/b c.log"),
+        (("daily", ""), ("rotate", "3")),
+        (("postrotate", ("/bin/x 'a b'",)),),
+    )
     text = (
-        "# ours\n/var/log/a.log\n\"/var/log/b c.log\"\n{\n    daily\n    rotate 3\n    postrotate\n        /bin/x 'a b'\n    endscript\n}\n"
+        '# ours\n/var/log/a.log\n"/var/log/b c.log"\n{\n    daily\n    rotate 3\n    postrotate\n       '
+        " /bin/x 'a b'\n    endscript\n}\n"
     )
 
     assert text == logrotate.render(stanza, ("ours",))
@@ -109,7 +145,9 @@ def test_what_is_written_is_read_back(stanza: Stanza) -> None:
 
     assert Config((found.stanzas[0],)) == found
     assert stanza.data() == found.stanzas[0].data()
-    assert 1 == sum(line == "{" for line in text.splitlines()) - sum(line.strip() == "{" for _, script in stanza.scripts for line in script)
+    assert 1 == sum(line == "{" for line in text.splitlines()) - sum(
+        line.strip() == "{" for _, script in stanza.scripts for line in script
+    )
 
 
 PRINTABLE = LINES.filter(lambda line: line.isprintable() and line.strip() == line)
@@ -122,7 +160,11 @@ SIMPLE = st.from_regex(re.compile(r"/[a-z0-9 *?._-]{1,20}[a-z0-9]", re.ASCII), f
 )
 def test_what_is_ordinary_is_not_refused(patterns: tuple[str, ...], script: list[str]) -> None:
     """The property above is not true because everything is refused."""
-    stanza = Stanza(patterns, (("daily", ""), ("rotate", "3")), (("prerotate", tuple(f"/bin/x {line}" for line in script)),))
+    stanza = Stanza(
+        patterns,
+        (("daily", ""), ("rotate", "3")),
+        (("prerotate", tuple(f"/bin/x {line}" for line in script)),),
+    )
 
     assert patterns == logrotate.parse(logrotate.render(stanza)).stanzas[0].patterns
 
@@ -154,7 +196,15 @@ def test_what_could_be_read_as_something_else_is_refused(stanza: Stanza) -> None
 
 @pytest.mark.parametrize(
     ("name", "ignored"),
-    [("app", False), ("app.conf", False), ("app.orig", False), ("app~", True), ("app.dpkg-old", True), (".app~", False), (".x.swp", False)],
+    [
+        ("app", False),
+        ("app.conf", False),
+        ("app.orig", False),
+        ("app~", True),
+        ("app.dpkg-old", True),
+        (".app~", False),
+        (".x.swp", False),
+    ],
 )
 def test_names_that_are_skipped(name: str, ignored: bool) -> None:
     """The list of logrotate 3.21, which does not reach names with a dot in front."""
@@ -195,7 +245,9 @@ def test_patterns_that_meet(one: str, other: str, overlap: bool) -> None:
     for left, right in ((one, other), (other, one)):
         path = globs.common(left, right)
         assert overlap is bool(path)
-        assert not overlap or ((globs.matches(left, path) or left == path) and (globs.matches(right, path) or right == path))
+        assert not overlap or (
+            (globs.matches(left, path) or left == path) and (globs.matches(right, path) or right == path)
+        )
 
 
 _NAMES = st.text("ab.*?[!]", min_size=1, max_size=6)
@@ -220,7 +272,9 @@ def test_no_name_that_both_match_is_overlooked(one: str, other: str, name: str) 
     ],
 )
 def test_what_logrotate_refuses_is_no_policy_of_ours(text: str) -> None:
-    """It is never read as what we would have written (the booted test asks logrotate about the same texts)."""
+    """It is never read as what we would have written (the booted test asks logrotate
+    about the same texts).
+    """
     ours = logrotate.parse("/a {\n daily\n}\n").data(), logrotate.parse("/a {\n weekly\n}\n").data()
 
     assert logrotate.parse(text).data() not in ours

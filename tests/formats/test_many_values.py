@@ -1,4 +1,7 @@
-"""Very many random values, written and read again: unit files and cron's. A hundred thousand of each with RECONCILER_FAULTS set."""
+"""Very many random values, written and read again: unit files and cron's.
+
+A hundred thousand of each with RECONCILER_FAULTS set.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,17 @@ _NASTY = [
     "\u2028",
     "n",
 ]
-_NAMES = ["Environment", "ExecStart", "ExecStartPre", "After", "Description", "User", "X-Mine", "LoadCredential", "ConditionPathExists"]
+_NAMES = [
+    "Environment",
+    "ExecStart",
+    "ExecStartPre",
+    "After",
+    "Description",
+    "User",
+    "X-Mine",
+    "LoadCredential",
+    "ConditionPathExists",
+]
 
 pytestmark = pytest.mark.slow
 
@@ -37,9 +50,11 @@ def _words(seed: int) -> Iterator[str]:
     chance = random.Random(seed)  # noqa: S311  # a seed, no secret
     while True:
         yield "".join(
-            chance.choice(_NASTY)
-            if chance.random() < 0.7
-            else chr(chance.choice((chance.randrange(32, 127), chance.randrange(0xA0, 0xD800))))
+            (
+                chance.choice(_NASTY)
+                if chance.random() < 0.7
+                else chr(chance.choice((chance.randrange(32, 127), chance.randrange(0xA0, 0xD800))))
+            )
             for _ in range(chance.randrange(0, 24))
         )
 
@@ -51,7 +66,9 @@ def _unlike(seed: int, number: int) -> list[str]:
     for _ in range(number // 4):
         argv, chance = [next(words) for _ in range(4)], next(words)
         line = unit.exec_line(["/bin/x", *argv])
-        sections: unit.Sections = {"Service": {"ExecStart": line, "Environment": unit.environment_value("A", _printable(chance))}}
+        sections: unit.Sections = {
+            "Service": {"ExecStart": line, "Environment": unit.environment_value("A", _printable(chance))}
+        }
         read = unit.parse(unit.render(sections))
         if read != sections or unit.split_exec(str(read["Service"]["ExecStart"])) != ["/bin/x", *argv]:
             found += argv
@@ -91,8 +108,15 @@ def test_commands_and_variables_survive_a_file_of_cron() -> None:
     words, wrong, refused = map(_printable, _words(4)), [], 0
     for _ in range(VALUES // 3):
         argv = ["/bin/x", *(next(words) for _ in range(3))]
-        value = next(words).replace('"', "").rstrip(" ")  # cron cannot hold both kinds of quotes, nor blanks at the end
-        job = {"environment": {"A": value}, "schedule": "0 2 * * *", "user": "root", "command": cron.shell_line(argv)}
+        value = (
+            next(words).replace('"', "").rstrip(" ")
+        )  # cron cannot hold both kinds of quotes, nor blanks at the end
+        job = {
+            "environment": {"A": value},
+            "schedule": "0 2 * * *",
+            "user": "root",
+            "command": cron.shell_line(argv),
+        }
         try:
             text = cron.render(job)
         except ValueError:

@@ -15,7 +15,9 @@ def of(files: Mapping[str, str | None]) -> dict[str, str]:
     """What a host with these files names; None is one that cannot be read."""
 
     def names(directory: str) -> list[str]:
-        return sorted(path.removeprefix(f"{directory}/") for path in files if path.rpartition("/")[0] == directory)
+        return sorted(
+            path.removeprefix(f"{directory}/") for path in files if path.rpartition("/")[0] == directory
+        )
 
     return named(names, files.get)
 
@@ -32,12 +34,25 @@ def of(files: Mapping[str, str | None]) -> dict[str, str]:
         # Masked, in the place that counts.
         ({f"{ETC}/tmp.mount": "", "/usr/local/lib/systemd/system/tmp.mount": "[Mount]\n"}, {}),
         # What a package ships, and the root.
-        ({"/usr/lib/systemd/system/var-lib-machines.mount": "[Mount]\n", f"{ETC}/-.mount": "[Mount]\n", f"{ETC}/x.service": "x"}, {}),
+        (
+            {
+                "/usr/lib/systemd/system/var-lib-machines.mount": "[Mount]\n",
+                f"{ETC}/-.mount": "[Mount]\n",
+                f"{ETC}/x.service": "x",
+            },
+            {},
+        ),
         # What generators made: of a ZFS dataset, and of a line that has gone from fstab since.
-        ({f"{RUN}/tank-home.mount": "[Unit]\nSourcePath=/etc/zfs/zfs-list.cache/tank\n"}, {"/tank/home": f"{RUN}/tank-home.mount"}),
+        (
+            {f"{RUN}/tank-home.mount": "[Unit]\nSourcePath=/etc/zfs/zfs-list.cache/tank\n"},
+            {"/tank/home": f"{RUN}/tank-home.mount"},
+        ),
         ({f"{RUN}/data.mount": "[Unit]\nSourcePath=/etc/fstab\n", f"{RUN}/x.mount": None}, {}),
         # autofs: its own places, those of direct maps, and not what it includes or looks up elsewhere.
-        ({"/etc/auto.master": "+dir:/etc/auto.master.d\n# /no /etc/x\n/net -hosts\n"}, {"/net": "/etc/auto.master"}),
+        (
+            {"/etc/auto.master": "+dir:/etc/auto.master.d\n# /no /etc/x\n/net -hosts\n"},
+            {"/net": "/etc/auto.master"},
+        ),
         (
             {
                 "/etc/auto.master.d/a.autofs": "/- file:/etc/auto.direct --timeout=60\n",
@@ -58,7 +73,9 @@ def test_a_line_comes_before_a_unit() -> None:
     assert {"/data": "/etc/fstab"} == of({"/etc/fstab": "x /data ext4\n", f"{ETC}/data.mount": "[Mount]\n"})
 
 
-@pytest.mark.parametrize(("unit", "place"), [("-.mount", "/"), ("a-b.mount", "/a/b"), ("\\x2ea-b\\x5cc.automount", "/.a/b\\c")])
+@pytest.mark.parametrize(
+    ("unit", "place"), [("-.mount", "/"), ("a-b.mount", "/a/b"), ("\\x2ea-b\\x5cc.automount", "/.a/b\\c")]
+)
 def test_the_place_in_a_name(unit: str, place: str) -> None:
     """As systemd-escape writes it."""
     assert place == place_of(unit)

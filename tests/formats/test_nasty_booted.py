@@ -49,7 +49,9 @@ def test_the_comparison_sees_a_planted_bug(bare: BootedHost, monkeypatch: pytest
 
 @pytest.mark.booted
 def test_systemd_reads_the_quirks_as_the_table_says(bare: BootedHost) -> None:
-    """Description and Environment as the running systemd shows them; what we read is compared with the same table elsewhere."""
+    """Description and Environment as the running systemd shows them; what we read is compared with the same
+    table elsewhere.
+    """
     units = _root(bare) / "etc/systemd/system"
     for number, (_, text, _, _) in enumerate(nasty.QUIRKS):
         (units / f"quirk-{number}.service").write_bytes(text.encode())
@@ -62,21 +64,35 @@ def test_systemd_reads_the_quirks_as_the_table_says(bare: BootedHost) -> None:
         shown = bare.run("systemctl", "show", name, "-p", "Description", "-p", "Environment").stdout
         found = dict(line.split("=", 1) for line in shown.split("\n") if "=" in line)
 
-        assert (what, description or name, environment) == (what, found["Description"], found.get("Environment", "").split())
+        assert (what, description or name, environment) == (
+            what,
+            found["Description"],
+            found.get("Environment", "").split(),
+        )
 
 
 _ANY = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
-_WORD = st.text(_ANY | st.sampled_from("\\\"'$%; #{}*?~`|<>&!@+-:n\t\n"), max_size=24).filter(lambda word: not not_utf8(word))
+_WORD = st.text(_ANY | st.sampled_from("\\\"'$%; #{}*?~`|<>&!@+-:n\t\n"), max_size=24).filter(
+    lambda word: not not_utf8(word)
+)
 
 
 @pytest.mark.booted
 @pytest.mark.slow
 def test_any_argv_arrives_byte_for_byte(bare: BootedHost) -> None:
-    """Words of any characters, empty ones too, by the hundred in every boot: /proc/PID/cmdline is what was declared."""
+    """Words of any characters, empty ones too, by the hundred in every boot: /proc/PID/cmdline is what was
+    declared.
+    """
     asked = nasty.RANDOM * (10 if os.environ.get("RECONCILER_FAULTS") else 1)
     chosen: list[list[str]] = []
 
-    @settings(max_examples=asked, database=None, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=asked,
+        database=None,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(st.lists(_WORD, max_size=8))
     def choose(argv: list[str]) -> None:
         chosen.append(argv)

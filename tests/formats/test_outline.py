@@ -33,7 +33,9 @@ def test_a_password_is_set_locked_or_none(said: str, kept: str) -> None:
 
 @given(_LINE)
 def test_account_files_tell_the_same(text: str) -> None:
-    """Whatever is in an account file, all that is read from it is read from what is kept, and keeping it again changes nothing."""
+    """Whatever is in an account file, all that is read from it is read from what is kept, and keeping it
+    again changes nothing.
+    """
     kept = redaction.passwords(text)
 
     assert parse_shadows(text) == parse_shadows(kept)
@@ -44,7 +46,17 @@ def test_account_files_tell_the_same(text: str) -> None:
 
 @given(
     st.lists(
-        st.sampled_from(["UID_MIN 1000", "  SYS_GID_MAX\t999 # x", "#UID_MAX 5", "UMASK 022", "ENV_PATH PATH=/x", "UID_MAX 07", "secret"])
+        st.sampled_from(
+            [
+                "UID_MIN 1000",
+                "  SYS_GID_MAX\t999 # x",
+                "#UID_MAX 5",
+                "UMASK 022",
+                "ENV_PATH PATH=/x",
+                "UID_MAX 07",
+                "secret",
+            ]
+        )
     )
 )
 def test_login_defs_tells_the_same_numbers(lines: list[str]) -> None:
@@ -83,7 +95,9 @@ def _facts(text: str) -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_a_unit_is_judged_the_same(name: str) -> None:
-    """By what is kept of it, in a unit file or a drop-in, systemd refuses it for the reason for which it refuses the whole."""
+    """By what is kept of it, in a unit file or a drop-in, systemd refuses it for the reason for which it
+    refuses the whole.
+    """
     reasons = list(refusals(parse(ALL[name])))
 
     assert reasons == list(refusals(parse(redaction.package_unit(ALL[name]))))
@@ -92,7 +106,10 @@ def test_a_unit_is_judged_the_same(name: str) -> None:
 
 def test_no_value_of_a_unit_is_kept_that_could_be_a_secret() -> None:
     """Neither of a command, nor of a variable, nor where a closed word is expected."""
-    text = "[Service]\nEnvironment=A=s3cret\nExecStart=/bin/x s3cret ; /bin/y s3cret\nKillMode=s3cret!\nBindPaths=/s3cret\n"
+    text = (
+        "[Service]\nEnvironment=A=s3cret\nExecStart=/bin/x s3cret ; /bin/y"
+        " s3cret\nKillMode=s3cret!\nBindPaths=/s3cret\n"
+    )
 
     assert "s3cret" not in redaction.package_unit(text) + redaction.drop_in(text)
     assert "ExecStart=? ; ?\n" in redaction.package_unit(text)
@@ -100,7 +117,9 @@ def test_no_value_of_a_unit_is_kept_that_could_be_a_secret() -> None:
 
 def test_a_timer_tells_when() -> None:
     """When it elapses, and nothing else."""
-    assert "OnCalendar=hourly\n" == redaction.times("[Timer]\n# OnCalendar=secret\nOnCalendar=hourly\nUnit=secret.service\n")
+    assert "OnCalendar=hourly\n" == redaction.times(
+        "[Timer]\n# OnCalendar=secret\nOnCalendar=hourly\nUnit=secret.service\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +136,9 @@ def test_a_timer_tells_when() -> None:
     ],
 )
 def test_keys_of_others(line: str, kept: str | None) -> None:
-    """A key with options that tell nothing, with its comment unless that looks like a secret; of a file with anything else nothing."""
+    """A key with options that tell nothing, with its comment unless that looks like a secret; of a file with
+    anything else nothing.
+    """
     found = redaction.keys(f"{line}\r\n", ())
 
     assert kept == (None if found is None else found[0])

@@ -40,7 +40,10 @@ def after(archives: Sequence[Archive]) -> int:
         (Keep(weekly=3), [353, 360, 364]),
         (Keep(monthly=3), [303, 333, 364]),
         (Keep(yearly=5), [364]),
-        (Keep(daily=7, weekly=4, monthly=12), [30, 58, 89, 119, 150, 180, 211, 242, 272, 303, 333, 346, 353, *range(358, 365)]),
+        (
+            Keep(daily=7, weekly=4, monthly=12),
+            [30, 58, 89, 119, 150, 180, 211, 242, 272, 303, 333, 346, 353, *range(358, 365)],
+        ),
         (Keep(within=3 * DAY), [361, 362, 363, 364]),
         (Keep(within=2 * DAY, monthly=2), [333, 362, 363, 364]),
     ],
@@ -64,7 +67,9 @@ def test_two_on_one_day_are_two_archives() -> None:
 
 @pytest.mark.parametrize("keep", [Keep(within=30 * DAY), Keep(daily=7), Keep(last=1)])
 def test_a_job_that_stopped_loses_nothing(keep: Keep) -> None:
-    """However long ago the last backup was, asking again deletes nothing more (`find -mtime +30 -delete` deleted the last one)."""
+    """However long ago the last backup was, asking again deletes nothing more (`find -mtime +30 -delete`
+    deleted the last one).
+    """
     archives = daily(40)
     first = decide(archives, keep, after(archives), EVER)
     left = [item for item in archives if item.id in first.keep]
@@ -76,7 +81,9 @@ def test_what_is_bad_takes_no_place() -> None:
     """Seven bad archives do not push out the good one before them."""
     archives = daily(20, bad=range(13, 20))
 
-    assert {12, 11, *range(13, 20)} == set(kept(decide(archives, Keep(daily=2, last=2), after(archives), EVER)))
+    assert {12, 11, *range(13, 20)} == set(
+        kept(decide(archives, Keep(daily=2, last=2), after(archives), EVER))
+    )
 
 
 def test_what_is_bad_goes_once_a_newer_one_is_good() -> None:
@@ -108,7 +115,10 @@ def test_a_clock_that_jumped_deletes_nothing_at_first() -> None:
     """Archives from before a jump of the clock stay until there are three good ones after it."""
     before, jump = daily(40), 3000
     for count in (1, 2):
-        archives = [*before, *(Archive(f"{jump + day}", START + (jump + day) * DAY, good=True) for day in range(count))]
+        archives = [
+            *before,
+            *(Archive(f"{jump + day}", START + (jump + day) * DAY, good=True) for day in range(count)),
+        ]
         decision = decide(archives, Keep(within=5 * DAY), after(archives), 60 * DAY)
 
         assert () == decision.delete
@@ -120,7 +130,9 @@ def test_a_clock_that_jumped_deletes_nothing_at_first() -> None:
 
 @pytest.mark.parametrize("days", [91, 366])
 def test_a_job_that_runs_each_quarter_or_year(days: int) -> None:
-    """Its own rhythm is no jump of the clock: what its rule lets go goes; a jump of nine years is one all the same."""
+    """Its own rhythm is no jump of the clock: what its rule lets go goes; a jump of nine years is one all the
+    same.
+    """
     archives = [Archive(f"{number:03}", START + number * days * DAY, good=True) for number in range(8)]
 
     assert 5 == len(decide(archives, Keep(last=3), after(archives), 60 * DAY).delete)
@@ -149,15 +161,27 @@ def test_no_archives() -> None:
 
 
 counts = st.integers(0, 4)
-keeps = st.builds(Keep, last=counts, daily=counts, weekly=counts, monthly=counts, yearly=counts, within=st.sampled_from([0, DAY, 30 * DAY]))
+keeps = st.builds(
+    Keep,
+    last=counts,
+    daily=counts,
+    weekly=counts,
+    monthly=counts,
+    yearly=counts,
+    within=st.sampled_from([0, DAY, 30 * DAY]),
+)
 histories = st.lists(st.tuples(st.integers(0, 3 * 365 * DAY), st.booleans()), max_size=40).map(
     lambda rows: [Archive(f"a{n}", START + offset, good) for n, (offset, good) in enumerate(rows)]
 )
 
 
 @given(histories, keeps, st.integers(-DAY, 4 * 365 * DAY), st.sampled_from([DAY, 60 * DAY, EVER]))
-def test_the_newest_good_one_always_stays(archives: list[Archive], keep: Keep, now: int, clock_jump: float) -> None:
-    """Whatever the history, the rule and the clock: the newest good archive stays, and everything is either kept or deleted."""
+def test_the_newest_good_one_always_stays(
+    archives: list[Archive], keep: Keep, now: int, clock_jump: float
+) -> None:
+    """Whatever the history, the rule and the clock: the newest good archive stays, and everything is either
+    kept or deleted.
+    """
     decision = decide(archives, keep, START + now, clock_jump)
     good = [item for item in archives if item.good]
     newest = max((item.started for item in good), default=0)
@@ -165,7 +189,9 @@ def test_the_newest_good_one_always_stays(archives: list[Archive], keep: Keep, n
     assert {item.id for item in archives} == {*decision.keep, *decision.delete}
     assert not {*decision.keep} & {*decision.delete}
     assert not good or any(item.id in decision.keep for item in good if item.started == newest)
-    assert not [item for item in archives if item.id in decision.delete and (not good or item.started > newest)]
+    assert not [
+        item for item in archives if item.id in decision.delete and (not good or item.started > newest)
+    ]
 
 
 @given(histories, keeps)
@@ -183,4 +209,6 @@ def test_every_rule_is_filled(archives: list[Archive], keep: Keep) -> None:
     decision = decide(archives, keep, after(archives), EVER)
     good = {item.id: item.started // DAY for item in archives if item.good}
 
-    assert len({good[ident] for ident in decision.keep if ident in good}) >= min(keep.daily, len(set(good.values())))
+    assert len({good[ident] for ident in decision.keep if ident in good}) >= min(
+        keep.daily, len(set(good.values()))
+    )

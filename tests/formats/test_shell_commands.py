@@ -1,4 +1,6 @@
-"""Which files a text of the shell runs, sources or interprets: as a reviewer reads it, without running anything."""
+"""Which files a text of the shell runs, sources or interprets: as a reviewer reads it, without running
+anything.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ TEXTS: dict[str, list[str]] = {
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_files_that_a_text_runs(text: str) -> None:
-    """Programs, scripts of interpreters, what wrappers run, what is loaded; nothing that is only read, and nothing run as somebody else."""
+    """Programs, scripts of interpreters, what wrappers run, what is loaded; nothing that is only read, and
+    nothing run as somebody else.
+    """
     found = [path for path in text_files(text) if not path.startswith(("/run", "/usr/bin/env"))]
 
     assert TEXTS[text] == found

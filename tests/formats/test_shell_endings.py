@@ -1,4 +1,6 @@
-"""Commands that end the shell which reads a file: of each way to write them some that do and some that only look like it."""
+"""Commands that end the shell which reads a file: of each way to write them some that do and some that only
+look like it.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,25 @@ def test_what_ends_nothing(text: str) -> None:
     assert [] == list(endings(text))
 
 
-@pytest.mark.parametrize("text", ["", "\n", '"', "'", "$(" * 500, ")" * 50, "}" * 50, "esac fi done", "<<", "<<E", "case", "\\", "f(", "`"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n",
+        '"',
+        "'",
+        "$(" * 500,
+        ")" * 50,
+        "}" * 50,
+        "esac fi done",
+        "<<",
+        "<<E",
+        "case",
+        "\\",
+        "f(",
+        "`",
+    ],
+)
 def test_nonsense_is_no_error(text: str) -> None:
     """A text that no shell can read is read as far as it goes."""
     assert [] == list(endings(text))

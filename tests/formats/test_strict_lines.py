@@ -1,4 +1,6 @@
-"""Lines of cron.d and tmpfiles.d files as their readers take them; what cron and systemd-tmpfiles say themselves is asked in tests/booted."""
+"""Lines of cron.d and tmpfiles.d files as their readers take them; what cron and systemd-tmpfiles say
+themselves is asked in tests/booted.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,10 @@ def test_a_last_line_without_its_end() -> None:
 
 def test_lines_of_tmpfiles() -> None:
     """What could be meant is let pass, and of the others each line is told."""
-    good = '; old comment\nd /run/a 0755 a b 10d\nL+ /a - - - - /b\nf+! "/a b" :~0644 - - - text 9\nx /tmp/a* nonsense\nd %t/x\nR! /x\n'
+    good = (
+        '; old comment\nd /run/a 0755 a b 10d\nL+ /a - - - - /b\nf+! "/a b" :~0644 - - - text 9\nx /tmp/a*'
+        " nonsense\nd %t/x\nR! /x\n"
+    )
     bad = "d\nfoo /a\nd a 0755\nd /a 888\n"
 
     assert [] == list(tmpfiles.flaws(good))
@@ -63,7 +68,9 @@ def test_lines_of_tmpfiles() -> None:
 
 
 def test_lines_of_sudoers() -> None:
-    """A line that is no rule, or not to its end, is told by its number, and every form of the manual page is read."""
+    """A line that is no rule, or not to its end, is told by its number, and every form of the manual page is
+    read.
+    """
     good = """# comment
 Defaults:alice !authenticate
 User_Alias OPS = alice, \\

@@ -31,9 +31,11 @@ def test_a_rule_is_exact() -> None:
 
 def test_what_sudo_would_expand_is_escaped() -> None:
     """Wildcards, separators and the marks of a regular expression mean themselves."""
-    assert [r"alice ALL=(root) PASSWD: /bin/e\,x \*.log a\=b c\,d e\:f \[a\] q\?r \!x \^k\$ h\#i".replace(r"\$", "$")] == lines(
-        Rule(("/bin/e,x", "*.log", "a=b", "c,d", "e:f", "[a]", "q?r", "!x", "^k$", "h#i"))
-    )
+    assert [
+        r"alice ALL=(root) PASSWD: /bin/e\,x \*.log a\=b c\,d e\:f \[a\] q\?r \!x \^k\$ h\#i".replace(
+            r"\$", "$"
+        )
+    ] == lines(Rule(("/bin/e,x", "*.log", "a=b", "c,d", "e:f", "[a]", "q?r", "!x", "^k$", "h#i")))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,11 @@ def test_what_cannot_be_said_is_refused(run: list[str]) -> None:
 @given(st.lists(st.tuples(st.lists(WORDS, max_size=3), st.booleans()), max_size=3))
 def test_what_is_written_is_read_back(said: list[tuple[list[str], bool]]) -> None:
     """Whatever is accepted: one line for each rule, and the same rules when read."""
-    rules = [Rule(("/bin/x", *words), password=password) for words, password in said if not problem(["/bin/x", *words])]
+    rules = [
+        Rule(("/bin/x", *words), password=password)
+        for words, password in said
+        if not problem(["/bin/x", *words])
+    ]
     text = render("alice", rules, "users.alice")
 
     assert [("alice", rule) for rule in rules] == parse(text)
@@ -73,9 +79,13 @@ def test_what_is_written_is_read_back(said: list[tuple[list[str], bool]]) -> Non
 
 def test_names_with_backslashes_and_blanks_are_read_as_sudo_reads_them() -> None:
     """As who asks, as a group and as the target: escaped, quoted, and by number."""
-    eve = sudo_policy.Who("CORP\\eve", 3005, frozenset({"domain admins"}), frozenset({3005, 4001}), "testhost")
+    eve = sudo_policy.Who(
+        "CORP\\eve", 3005, frozenset({"domain admins"}), frozenset({3005, 4001}), "testhost"
+    )
     for rule in (r"CORP\\eve", r"%domain\ admins", '"%domain admins"', r'"CORP\\eve"', "#3005", "%#4001"):
-        assert answers.become_root(sudo_policy.parse(f"{rule} ALL=(ALL) NOPASSWD: ALL", "testhost", _no, _no), eve).allowed, rule
+        assert answers.become_root(
+            sudo_policy.parse(f"{rule} ALL=(ALL) NOPASSWD: ALL", "testhost", _no, _no), eve
+        ).allowed, rule
     for target in (r"CORP\\eve", r"%domain\ admins", "#3005"):
         policy = sudo_policy.parse(f"bob ALL=({target}) NOPASSWD: /usr/bin/id", "testhost", _no, _no)
         assert answers.runs_as(policy, policy.rules[0].commands[0], eve), target

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from reconciler.formats.systemd import directives, unit
 from tests.formats import nasty
 
-NAMES = st.sampled_from(sorted(unit.ACCUMULATING)) | st.sampled_from(["Description", "Type", "User", "Nice", "X-Mine", "Futuristic"])
+NAMES = st.sampled_from(sorted(unit.ACCUMULATING)) | st.sampled_from(
+    ["Description", "Type", "User", "Nice", "X-Mine", "Futuristic"]
+)
 VALUES = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=30)
 SECTIONS = st.dictionaries(
     st.sampled_from(["Unit", "Service", "Timer", "Install", "X-Mine"]),
@@ -21,13 +23,23 @@ SECTIONS = st.dictionaries(
 
 def test_a_unit_is_read_into_sections() -> None:
     """One value is text, several are a list, comments are nothing."""
-    text = "# ours\n[Unit]\nDescription=An API\n\n[Service]\nExecStart=/bin/a\nEnvironment=A=1\nEnvironment=B=2\n"
+    text = (
+        "# ours\n[Unit]\nDescription=An"
+        " API\n\n[Service]\nExecStart=/bin/a\nEnvironment=A=1\nEnvironment=B=2\n"
+    )
 
-    assert unit.parse(text) == {"Unit": {"Description": "An API"}, "Service": {"ExecStart": "/bin/a", "Environment": ["A=1", "B=2"]}}
+    assert unit.parse(text) == {
+        "Unit": {"Description": "An API"},
+        "Service": {"ExecStart": "/bin/a", "Environment": ["A=1", "B=2"]},
+    }
 
 
-@pytest.mark.parametrize(("what", "text", "description", "environment"), nasty.QUIRKS, ids=[quirk[0] for quirk in nasty.QUIRKS])
-def test_quirks_are_read_as_systemd_reads_them(what: str, text: str, description: str | None, environment: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("what", "text", "description", "environment"), nasty.QUIRKS, ids=[quirk[0] for quirk in nasty.QUIRKS]
+)
+def test_quirks_are_read_as_systemd_reads_them(
+    what: str, text: str, description: str | None, environment: list[str]
+) -> None:
     """The table that a booted systemd confirms holds for our reader too."""
     found = unit.parse(text)
 
@@ -41,7 +53,10 @@ def test_quirks_are_read_as_systemd_reads_them(what: str, text: str, description
     [
         ("A=1\n[Unit]\nDescription=a\n", {"?": {"?": "A=1"}, "Unit": {"Description": "a"}}),
         ("[Unit]\nfoo\n=bar\n?=\n", {"Unit": {"?": ["foo", "=bar", "?="]}}),
-        ("[Unit]\nDescription=a\n[Service] # b\n# c\nUser=d\n", {"Unit": {"Description": "a"}, "?": {"?": ["[Service] # b", "User=d"]}}),
+        (
+            "[Unit]\nDescription=a\n[Service] # b\n# c\nUser=d\n",
+            {"Unit": {"Description": "a"}, "?": {"?": ["[Service] # b", "User=d"]}},
+        ),
         ("[\nA=1\n", {"?": {"?": ["[", "A=1"]}}),
         (
             "[Unit]\nDescription=a\nA=\udc80\n[Service]\nUser=\uffff\n",
@@ -66,15 +81,27 @@ def test_nothing_made_by_hand_is_hidden(text: str, expected: unit.Sections) -> N
             "[Unit]\nConditionHost=a\nConditionPathExists=\nConditionUser=b\nAssertUser=c\n",
             {"Unit": {"ConditionUser": "b", "AssertUser": "c"}},
         ),
-        ("[Timer]\nOnCalendar=daily\nOnBootSec=1\nPersistent=yes\nOnUnitActiveSec=\n", {"Timer": {"Persistent": "yes"}}),
-        ("[Socket]\nListenStream=1\nListenDatagram=2\nListenFIFO=\nListenStream=3\n", {"Socket": {"ListenStream": "3"}}),
+        (
+            "[Timer]\nOnCalendar=daily\nOnBootSec=1\nPersistent=yes\nOnUnitActiveSec=\n",
+            {"Timer": {"Persistent": "yes"}},
+        ),
+        (
+            "[Socket]\nListenStream=1\nListenDatagram=2\nListenFIFO=\nListenStream=3\n",
+            {"Socket": {"ListenStream": "3"}},
+        ),
         ("[Path]\nPathExists=/a\nPathChanged=\n", {}),
-        ("[Service]\nCapabilityBoundingSet=\nDelegate=\n", {"Service": {"CapabilityBoundingSet": "", "Delegate": ""}}),
+        (
+            "[Service]\nCapabilityBoundingSet=\nDelegate=\n",
+            {"Service": {"CapabilityBoundingSet": "", "Delegate": ""}},
+        ),
         (
             "[Service]\nCapabilityBoundingSet=CAP_A\nCapabilityBoundingSet=\nCapabilityBoundingSet=~CAP_B\n",
             {"Service": {"CapabilityBoundingSet": ["", "~CAP_B"]}},
         ),
-        ("[Service]\nUser=a\nUser=\nExecStart=/a\nExecStart=\nExecStart=/b\nX-A=\n", {"Service": {"ExecStart": "/b"}}),
+        (
+            "[Service]\nUser=a\nUser=\nExecStart=/a\nExecStart=\nExecStart=/b\nX-A=\n",
+            {"Service": {"ExecStart": "/b"}},
+        ),
     ],
 )
 def test_empty_assignments_reset_what_systemd_resets(text: str, expected: unit.Sections) -> None:
@@ -94,13 +121,32 @@ def test_any_text_can_be_read(text: str) -> None:
     """No text raises, and whatever is not a comment leaves a value or was an assignment of nothing."""
     found = unit.parse(text)
 
-    assert all(values for directives_found in found.values() for name, values in directives_found.items() if name != "Delegate")
+    assert all(
+        values
+        for directives_found in found.values()
+        for name, values in directives_found.items()
+        if name != "Delegate"
+    )
 
 
 @given(
     st.lists(
         st.sampled_from(
-            ["[Unit]\n", "[Service]\n", "Environment=A", "Description=", "\\\n", "\n", "\r", " ", "#", ";", "x=", "\\", "\ufeff"]
+            [
+                "[Unit]\n",
+                "[Service]\n",
+                "Environment=A",
+                "Description=",
+                "\\\n",
+                "\n",
+                "\r",
+                " ",
+                "#",
+                ";",
+                "x=",
+                "\\",
+                "\ufeff",
+            ]
         )
     ).map("".join)
 )
@@ -117,7 +163,12 @@ def test_what_is_rendered_is_read_back(sections: unit.Sections) -> None:
     try:
         text = unit.render(sections, ["Managed", ""])
     except ValueError:
-        values = [value for found in sections.values() for many in found.values() for value in ([many] if isinstance(many, str) else many)]
+        values = [
+            value
+            for found in sections.values()
+            for many in found.values()
+            for value in ([many] if isinstance(many, str) else many)
+        ]
         assert any(unit._unfit(value) for value in values)
         return
 
@@ -136,13 +187,29 @@ def test_the_text_is_laid_out_for_people() -> None:
     }
 
     expected = (
-        "# one\n#\n# two\n\n[Unit]\nDescription=d\n\n[Service]\nType=exec\nEnvironment=A=1\nEnvironment=B=2\n\n[Install]\nWantedBy=a\n"
+        "# one\n#\n#"
+        " two\n\n[Unit]\nDescription=d\n\n[Service]\nType=exec\nEnvironment=A=1\nEnvironment=B=2\n\n[Install]\nWantedBy=a\n"
     )
     assert expected == unit.render(sections, ["one", "", "two"])
 
 
 @pytest.mark.parametrize(
-    "value", ["a\nb", "a\rb", "a\0b", "a\tb", "\x1b[31m", "a\x85b", "\udc80", "\uffff", " a", "a ", "a\\", "a\\\\\\", "x" * 1048576]
+    "value",
+    [
+        "a\nb",
+        "a\rb",
+        "a\0b",
+        "a\tb",
+        "\x1b[31m",
+        "a\x85b",
+        "\udc80",
+        "\uffff",
+        " a",
+        "a ",
+        "a\\",
+        "a\\\\\\",
+        "x" * 1048576,
+    ],
 )
 def test_values_that_would_not_come_back_are_refused(value: str) -> None:
     """The error names section and directive."""
@@ -184,22 +251,34 @@ def test_an_even_number_of_backslashes_at_the_end_is_fine() -> None:
 def test_reading_needs_no_table_of_directives() -> None:
     """The hot path stays light: neither the big table nor the lint is imported."""
     code = (
-        "import sys; from reconciler.formats.systemd import unit; unit.exec_line(['/bin/x', 'a b']);"
-        "unit.parse('[Service]\\nEnvironment=A\\nEnvironment=B\\nUser=a\\nEnvironment=\\n');"
-        "print([m for m in sys.modules if 'directives' in m or 'lint' in m or 'words' in m or m in ('pydantic', 'difflib')])"
+        "import sys; from reconciler.formats.systemd import unit; unit.exec_line(['/bin/x', 'a"
+        " b']);unit.parse('[Service]\\nEnvironment=A\\nEnvironment=B\\nUser=a\\nEnvironment=\\n');print([m"
+        " for m in sys.modules if 'directives' in m or 'lint' in m or 'words' in m or m in ('pydantic',"
+        " 'difflib')])"
     )
 
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )
 
 
 def _names(text: str) -> set[str]:
     return set(text.split())
 
 
-LISTS = {"UNIT [...]", "PATH [...]", "SOCKET [...]", "PATH [ARGUMENT [...]]", "PATH[:PATH[:OPTIONS]] [...]"} | _names("""
+LISTS = {
+    "UNIT [...]",
+    "PATH [...]",
+    "SOCKET [...]",
+    "PATH [ARGUMENT [...]]",
+    "PATH[:PATH[:OPTIONS]] [...]",
+} | _names(
+    """
     ENVIRON FILE URL CONDITION TIMER SYSCALLS ARCHS FAMILIES NAMESPACES FILESYSTEMS BOUNDINGSET CPUAFFINITY STATUS DEVICE
     DEVICEWEIGHT DEVICELATENCY BANDWIDTH SOCKETS REGEX
-""")
+"""
+)
 """Types of directives that add up."""
 
 
@@ -211,7 +290,10 @@ def test_what_accumulates_is_decided_for_every_directive() -> None:
             if kind not in mixed:
                 assert (section, name, kind in LISTS) == (section, name, directives.accumulates(name))
     decided = {
-        name for kinds in directives._table().values() for name, kind in kinds.items() if kind in mixed and not directives.accumulates(name)
+        name
+        for kinds in directives._table().values()
+        for name, kind in kinds.items()
+        if kind in mixed and not directives.accumulates(name)
     }
     assert decided == SINGLE
     assert {name for name in unit.ACCUMULATING if not directives.where(name)} == set()

@@ -79,7 +79,9 @@ def test_an_empty_command_is_refused() -> None:
         unit.exec_line([])
 
 
-@pytest.mark.parametrize("line", ["/bin/x ; /bin/y", "/bin/x $A", "/bin/x a${A}b", "/bin/x %n", '/bin/x "', "/bin/x \\q"])
+@pytest.mark.parametrize(
+    "line", ["/bin/x ; /bin/y", "/bin/x $A", "/bin/x a${A}b", "/bin/x %n", '/bin/x "', "/bin/x \\q"]
+)
 def test_only_literal_commands_are_split(line: str) -> None:
     """Anything that systemd would expand, or take for two commands, is no argv."""
     with pytest.raises(ValueError, match=r".+"):

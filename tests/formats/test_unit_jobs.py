@@ -1,4 +1,7 @@
-"""What systemd takes along: the rules by hand. That they are systemd's own is shown in tests/booted/test_unit_graphs.py."""
+"""What systemd takes along: the rules by hand.
+
+That they are systemd's own is shown in tests/booted/test_unit_graphs.py.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ from reconciler.host.simulation.relations import INVERSES
 BOTH_WAYS = {**INVERSES, **{inverse: name for name, inverse in INVERSES.items()}}
 
 
-def units(own: Mapping[str, Mapping[str, Collection[str]]], *running: str, **flags: str) -> dict[str, UnitNode]:
+def units(
+    own: Mapping[str, Mapping[str, Collection[str]]], *running: str, **flags: str
+) -> dict[str, UnitNode]:
     """Services with these relations and their inverses."""
     both: dict[str, dict[str, set[str]]] = {name: {} for name in own}
     for name, relations in own.items():
@@ -37,7 +42,9 @@ def units(own: Mapping[str, Mapping[str, Collection[str]]], *running: str, **fla
 
 @pytest.mark.parametrize("verb", [UnitVerb.STOP, UnitVerb.RESTART])
 def test_a_chain_says_by_which_relation_through_which_unit(verb: UnitVerb) -> None:
-    """Who requires what is stopped goes with it, whatever lies between, and the chain leads to the unit that was named."""
+    """Who requires what is stopped goes with it, whatever lies between, and the chain leads to the unit that
+    was named.
+    """
     own = {"a": {}, "b": {"Requires": ["a"]}, "c": {"PartOf": ["b"]}, "d": {"Wants": ["a"]}}
     outcome = take_along(units(own, "a", "b", "c", "d"), verb, ["a"])
 
@@ -52,7 +59,9 @@ def test_what_is_down_is_not_restarted_along() -> None:
 
     assert {} == take_along(units(own, "a"), UnitVerb.RESTART, ["a"]).effects
     assert {"b": UnitVerb.START} == take_along(units(own, "a"), UnitVerb.START, ["b"]).done
-    assert {"a": Effect(UnitVerb.START, ("Requires", "b"))} == take_along(units(own), UnitVerb.START, ["b"]).effects
+    assert {"a": Effect(UnitVerb.START, ("Requires", "b"))} == take_along(
+        units(own), UnitVerb.START, ["b"]
+    ).effects
 
 
 def test_refusals_are_in_systemds_words() -> None:
@@ -65,8 +74,13 @@ def test_refusals_are_in_systemds_words() -> None:
 
     assert {"b": "Unit a not found."} == take_along(missing, UnitVerb.START, ["b"]).refused
     assert {"b": "Unit a is masked."} == take_along(masked, UnitVerb.START, ["b"]).refused
-    assert {"b": "Transaction order is cyclic. See system logs for details."} == take_along(circle, UnitVerb.START, ["b"]).refused
-    assert "Transaction contains conflicting jobs" in take_along(contradiction, UnitVerb.START, ["a"]).refused["a"]
+    assert {"b": "Transaction order is cyclic. See system logs for details."} == take_along(
+        circle, UnitVerb.START, ["b"]
+    ).refused
+    assert (
+        "Transaction contains conflicting jobs"
+        in take_along(contradiction, UnitVerb.START, ["a"]).refused["a"]
+    )
     assert {"a": "A dependency job for a failed."} == take_along(verified, UnitVerb.START, ["a"]).refused
     assert {} == take_along(missing, UnitVerb.START, ["b"]).done
 
@@ -78,16 +92,26 @@ def backwards(names: Iterable[str]) -> list[str]:
 
 @pytest.mark.parametrize("release", [252, 257])
 def test_two_contradictions_of_which_either_may_be_solved_first(release: int) -> None:
-    """systemd solves them in an order of its own: what is upheld either stops for the conflict, or runs on beside it."""
+    """systemd solves them in an order of its own: what is upheld either stops for the conflict, or runs on
+    beside it.
+    """
     graph = units({"a": {"Wants": ["b"]}, "b": {"Upholds": ["c"]}, "c": {"Conflicts": ["a"]}}, "b", "c")
-    ends = [take_along(graph, UnitVerb.RESTART, ["a"], release=release, order=order).done for order in (sorted, backwards)]
+    ends = [
+        take_along(graph, UnitVerb.RESTART, ["a"], release=release, order=order).done
+        for order in (sorted, backwards)
+    ]
 
     assert [{"a": UnitVerb.START, "c": UnitVerb.STOP}, {"a": UnitVerb.START}] == ends
 
 
 def test_nothing_happens_to_what_nothing_is_known_of() -> None:
     """A unit that was not asked about is taken to stay as it is: sysinit.target is no reason to refuse."""
-    node = UnitNode("loaded", "inactive", {"Requires": frozenset({"sysinit.target"}), "Conflicts": frozenset({"shutdown.target"})}, {})
+    node = UnitNode(
+        "loaded",
+        "inactive",
+        {"Requires": frozenset({"sysinit.target"}), "Conflicts": frozenset({"shutdown.target"})},
+        {},
+    )
     outcome = take_along({"a.service": node}, UnitVerb.START, ["a.service"])
 
     assert ({}, {}, {"a.service": True}) == (outcome.effects, outcome.refused, outcome.active)

@@ -1,4 +1,6 @@
-"""In which order a call of systemctl names units: the rules by hand. tests/booted/test_taken_along.py has what systemd makes of it."""
+"""In which order a call of systemctl names units: the rules by hand. tests/booted/test_taken_along.py has
+what systemd makes of it.
+"""
 
 from __future__ import annotations
 
@@ -62,13 +64,20 @@ def test_circles_end() -> None:
     """Needs that go round in a circle leave every name in, once."""
     graph = units({name: {"Requires": ["abc"[n - 1]]} for n, name in enumerate("abc")})
 
-    assert [("a", "b", "c"), ("c", "a", "b")] == [in_order(UnitVerb.START, names, graph) for names in ("cab", "bca")]
+    assert [("a", "b", "c"), ("c", "a", "b")] == [
+        in_order(UnitVerb.START, names, graph) for names in ("cab", "bca")
+    ]
 
 
 def test_ten_thousand_units_in_a_chain() -> None:
     """No chain is too deep, and the time grows with the number of units."""
     names = [f"u{number}" for number in range(10_000)]
-    graph = units({names[0]: {}, **{name: {"Requires": [below], "After": [below]} for below, name in itertools.pairwise(names)}})
+    graph = units(
+        {
+            names[0]: {},
+            **{name: {"Requires": [below], "After": [below]} for below, name in itertools.pairwise(names)},
+        }
+    )
     begun = time.perf_counter()
 
     assert tuple(names) == in_order(UnitVerb.START, names[::-1], graph)

@@ -1,4 +1,6 @@
-"""What systemd refuses about a unit as a whole; a booted host is the judge in tests/booted/test_refusals.py."""
+"""What systemd refuses about a unit as a whole; a booted host is the judge in
+tests/booted/test_refusals.py.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from tests.unit_refusals import ALL, START, TAKEN
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_refused_or_taken(name: str) -> None:
     """A unit that a release of systemd refuses has one reason, any other has none."""
-    assert (0 if name in TAKEN else 1) == len(list(refusals(parse(ALL[name])))), list(refusals(parse(ALL[name])))
+    assert (0 if name in TAKEN else 1) == len(list(refusals(parse(ALL[name])))), list(
+        refusals(parse(ALL[name]))
+    )
 
 
 def test_a_drop_in_is_judged_with_its_unit() -> None:

@@ -17,7 +17,9 @@ from reconciler.host.simulation.host import SimulatedHost
 from reconciler.host.tree import TreeHost
 
 # groupadd --prefix also asks the name service of the machine it runs on: hence ranges that nobody uses there.
-PASSWD = "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\napi:x:990:990::/:/usr/sbin/nologin\n"
+PASSWD = (
+    "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\napi:x:990:990::/:/usr/sbin/nologin\n"
+)
 GROUP = "root:x:0:\ndaemon:x:1:\nshadow:x:42:\napi:x:990:\n"
 GSHADOW = "root:*::\ndaemon:*::\nshadow:*::\napi:!::\n"
 LOGIN_DEFS = "GID_MIN\t\t41000\nGID_MAX\t\t41003\nSYS_GID_MIN\t\t 5101\nSYS_GID_MAX 5103\n"
@@ -76,7 +78,12 @@ if os.geteuid() == 0:
 
 
 def write(
-    path: str, content: bytes = b"new\n", expects: str = ABSENT, mode: str = "0644", owner: str = "root", group: str = "root"
+    path: str,
+    content: bytes = b"new\n",
+    expects: str = ABSENT,
+    mode: str = "0644",
+    owner: str = "root",
+    group: str = "root",
 ) -> WriteFile:
     """A WriteFile with less to type."""
     return WriteFile(path, content, digest(content), mode, owner, group, expects)
@@ -89,9 +96,18 @@ def snapshot(root: Path) -> dict[str, tuple[object, ...]]:
         for name in (*subdirectories, *files, "."):
             path = Path(directory) / name
             facts = path.lstat()
-            content = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+            content = (
+                str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+            )
             key = str(path.relative_to(root))
-            found[key] = (facts.st_mode, facts.st_uid, facts.st_gid, facts.st_ino if name != "." else 0, facts.st_nlink, content)
+            found[key] = (
+                facts.st_mode,
+                facts.st_uid,
+                facts.st_gid,
+                facts.st_ino if name != "." else 0,
+                facts.st_nlink,
+                content,
+            )
     return found
 
 
@@ -113,14 +129,19 @@ def mounted(kind: str, options: str, at: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def place_for_everybody() -> Iterator[Path]:
-    """A directory that an ordinary user (uid 65534) owns and can reach; pytest's own are closed, and closed again by every other run."""
+    """A directory that an ordinary user (uid 65534) owns and can reach; pytest's own are closed, and closed
+    again by every other run.
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         os.chown(name, 65534, 65534)
         yield Path(name)
 
 
 def as_ordinary_user(work: Callable[[], list[object]], directory: Path) -> list[object]:
-    """What `work` returns when it runs as uid 65534 in a directory. In a fork: a new interpreter may live where only root can go."""
+    """What `work` returns when it runs as uid 65534 in a directory.
+
+    In a fork: a new interpreter may live where only root can go.
+    """
     receiver, sender = multiprocessing.get_context("fork").Pipe(duplex=False)
 
     def child() -> None:

@@ -6,14 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.formats.accounts.passwd import AccountConflict, Group, GroupShadow, User, parse_group_shadows, parse_groups, parse_users
+from reconciler.formats.accounts.passwd import (
+    AccountConflict,
+    Group,
+    GroupShadow,
+    User,
+    parse_group_shadows,
+    parse_groups,
+    parse_users,
+)
 from reconciler.formats.accounts.tables import FILES, AccountTables
 from reconciler.formats.accounts.user_edits import Wanted, add_user, gid_of, remove_user
 from reconciler.formats.accounts.user_edits import add_group as add_group_to
 from reconciler.formats.accounts.user_edits import remove_group as remove_group_from
 from reconciler.formats.accounts.users import Accounts
 
-STRANGE = "root:x:0:\n\n# comment\nbroken\nno:x:number:\nhuge:x:99999999999:\nml:x:100:a,b\n+@team:::\n-gone:::"
+STRANGE = (
+    "root:x:0:\n\n# comment\nbroken\nno:x:number:\nhuge:x:99999999999:\nml:x:100:a,b\n+@team:::\n-gone:::"
+)
 SMALL = "GID_MIN 10\nGID_MAX 12\nSYS_GID_MIN 5\nSYS_GID_MAX 6\n"
 
 
@@ -41,7 +51,9 @@ def test_users_are_read() -> None:
     """Name, ids, comment, home and shell of each line; what renders is what was read."""
     line = "alice:x:1000:1001:Alice, research:/home/alice:/bin/bash"
 
-    assert (User("alice", 1000, 1001, "Alice, research", "/home/alice", "/bin/bash"),) == parse_users(line + "\nbad:x:1:\n")
+    assert (User("alice", 1000, 1001, "Alice, research", "/home/alice", "/bin/bash"),) == parse_users(
+        line + "\nbad:x:1:\n"
+    )
     assert line == parse_users(line)[0].render()
 
 
@@ -80,7 +92,9 @@ def test_conflicts_are_refused(name: str, gid: int) -> None:
 
 def test_removing_keeps_everything_else() -> None:
     """Only the lines of that name go, in both files; a name that begins alike stays."""
-    assert ("mlx:x:2:\n# c\n", "mlx:!::\n") == remove_group("ml:x:1:\nmlx:x:2:\n# c\n", "ml:!::\nmlx:!::\n", "", "ml")
+    assert ("mlx:x:2:\n# c\n", "mlx:!::\n") == remove_group(
+        "ml:x:1:\nmlx:x:2:\n# c\n", "ml:!::\nmlx:!::\n", "", "ml"
+    )
 
 
 def test_a_primary_group_is_not_removed() -> None:
@@ -116,7 +130,9 @@ def test_gid_range_of_login_defs(text: str, system: bool, gid: int) -> None:
     ],
 )
 def test_free_gids(groups: str, system: bool, avoid: tuple[int, ...], gid: int) -> None:
-    """Above the highest in use, then in gaps; for system groups from above; what is to be avoided counts as used."""
+    """Above the highest in use, then in gaps; for system groups from above; what is to be avoided counts as
+    used.
+    """
     tables = AccountTables.of(Accounts(group=groups, login_defs=SMALL))
 
     assert gid == gid_of(tables, "new", system=system, avoid=avoid)
@@ -130,7 +146,14 @@ def test_a_full_range_is_refused() -> None:
 
 def test_an_edit_that_cannot_be_made_leaves_nothing_behind() -> None:
     """Every file is to the byte what it was, and the next edit counts from there."""
-    before = Accounts("root:x:0:0::/:/bin/sh", "root:x:0:\nml:x:7:a,,b", "root:*:1::::::\n", "root:*::\nml:!::a,b\n", "", "a:1:2\n")
+    before = Accounts(
+        "root:x:0:0::/:/bin/sh",
+        "root:x:0:\nml:x:7:a,,b",
+        "root:*:1::::::\n",
+        "root:*::\nml:!::a,b\n",
+        "",
+        "a:1:2\n",
+    )
     tables = AccountTables.of(before)
     for file in FILES:
         getattr(tables, file)
@@ -158,7 +181,9 @@ def test_an_edit_costs_the_same_however_many_accounts_there_are(monkeypatch: pyt
         for file in FILES:
             table = getattr(tables, file)
             parse = table._parse
-            monkeypatch.setattr(table, "_parse", lambda line, parse=parse, reads=reads: reads.append(line) or parse(line))
+            monkeypatch.setattr(
+                table, "_parse", lambda line, parse=parse, reads=reads: reads.append(line) or parse(line)
+            )
         for number in range(100):
             add_user(tables, f"new{number}", Wanted(groups=("all",)), 3)
         for number in range(100):
@@ -170,15 +195,21 @@ def test_an_edit_costs_the_same_however_many_accounts_there_are(monkeypatch: pyt
 
 
 def test_a_group_of_thousands_costs_each_member_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who joins a group and leaves it: its line is taken apart once and put together once, with ten members or five thousand."""
+    """Who joins a group and leaves it: its line is taken apart once and put together once, with ten members
+    or five thousand.
+    """
     counts = []
     for many in (10, 5_000):
-        tables = AccountTables.of(Accounts("", "all:x:5:" + ",".join(f"u{n}" for n in range(many)), "", "all:!:root:u1\n"))
+        tables = AccountTables.of(
+            Accounts("", "all:x:5:" + ",".join(f"u{n}" for n in range(many)), "", "all:!:root:u1\n")
+        )
         taken_apart: list[str] = []
         for table in (tables.group, tables.gshadow):
             assert table is not None
             parse = table._parse
-            monkeypatch.setattr(table, "_parse", lambda line, parse=parse, seen=taken_apart: seen.append(line) or parse(line))
+            monkeypatch.setattr(
+                table, "_parse", lambda line, parse=parse, seen=taken_apart: seen.append(line) or parse(line)
+            )
         for number in range(100):
             with tables.all_or_nothing():
                 add_user(tables, f"new{number}", Wanted(groups=("all",)), 3)
@@ -186,17 +217,22 @@ def test_a_group_of_thousands_costs_each_member_the_same(monkeypatch: pytest.Mon
             with tables.all_or_nothing():
                 remove_user(tables, f"new{number}")
         rosters = [line for line in taken_apart if line.startswith("all:")]
-        assert tables.group.text.startswith("all:x:5:" + ",".join([f"u{n}" for n in range(many)] + [f"new{n}" for n in range(50, 100)]))
+        assert tables.group.text.startswith(
+            "all:x:5:" + ",".join([f"u{n}" for n in range(many)] + [f"new{n}" for n in range(50, 100)])
+        )
         counts.append(len(rosters))
 
     assert counts[0] == counts[1] <= 3
 
 
 @given(
-    st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from("abcde")), max_size=30), st.sampled_from(["", "a", "a,,b", "c,a,c"])
+    st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from("abcde")), max_size=30),
+    st.sampled_from(["", "a", "a,,b", "c,a,c"]),
 )
 def test_members_come_and_go_in_their_order(steps: list[tuple[bool, bool, str]], members: str) -> None:
-    """As a plain list would have it; what is undone leaves the line to the byte as it was, and who is listed where is known throughout."""
+    """As a plain list would have it; what is undone leaves the line to the byte as it was, and who is listed
+    where is known throughout.
+    """
     table = AccountTables.of(Accounts(group=f"ml:x:7:{members}:\n")).group
     names = [name for name in members.split(",") if name]
     for joins, undone, name in steps:
@@ -215,12 +251,16 @@ def test_members_come_and_go_in_their_order(steps: list[tuple[bool, bool, str]],
         else:
             table.keep()
         assert names == list(getattr(table.row("ml"), "members", ()))
-        assert [["ml"] if name in names else [] for name in "abcde"] == [list(table.names_listing(name)) for name in "abcde"]
+        assert [["ml"] if name in names else [] for name in "abcde"] == [
+            list(table.names_listing(name)) for name in "abcde"
+        ]
 
 
 def test_an_administrator_who_is_no_member_any_more_is_still_listed() -> None:
     """Who leaves the members of a group in gshadow, and administers it, is found when he goes."""
-    tables = AccountTables.of(Accounts("a:x:9:9::/:/bin/sh\n", "ml:x:7:a,b\na:x:9:\n", "", "ml:!:a:a,b\na:!::\n"))
+    tables = AccountTables.of(
+        Accounts("a:x:9:9::/:/bin/sh\n", "ml:x:7:a,b\na:x:9:\n", "", "ml:!:a:a,b\na:!::\n")
+    )
     remove_user(tables, "a")
 
     assert ("ml:x:7:b\n", "ml:!::b\n") == (tables.group.text, getattr(tables.gshadow, "text", ""))

@@ -26,7 +26,9 @@ def _of_the_dead() -> str:
 
 
 def test_only_locks_of_dead_processes_go(etc: Path, tmp_path: Path) -> None:
-    """A dead process's lock and temporary file, and a lock that was cut short, go; a living one's, a link and other files stay."""
+    """A dead process's lock and temporary file, and a lock that was cut short, go; a living one's, a link and
+    other files stay.
+    """
     dead, alive = _of_the_dead(), str(os.getpid())
     contents = {
         "passwd.lock": f"{dead}\0",
@@ -42,13 +44,18 @@ def test_only_locks_of_dead_processes_go(etc: Path, tmp_path: Path) -> None:
     gone = remove_stale_locks(str(tmp_path))
 
     assert [str(etc / name) for name in ("group.lock", "passwd.lock", f"shadow.{dead}")] == sorted(gone)
-    assert ["gshadow.lock", "passwd-", "subuid.lock", "x.lock"] == sorted(path.name for path in etc.iterdir() if path.name != ".pwd.lock")
+    assert ["gshadow.lock", "passwd-", "subuid.lock", "x.lock"] == sorted(
+        path.name for path in etc.iterdir() if path.name != ".pwd.lock"
+    )
 
 
 def test_nothing_is_removed_while_another_program_changes_accounts(etc: Path, tmp_path: Path) -> None:
     """Whoever holds lckpwdf(3) may just be taking the lock that looks stale."""
     (etc / "passwd.lock").write_text(_of_the_dead())
-    script = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+    script = (
+        "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True);"
+        " sys.stdin.read()"
+    )
     argv = ["/usr/bin/env", "python3", "-c", script, str(etc / ".pwd.lock")]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdin is not None

@@ -72,7 +72,9 @@ def write(path: str, content: bytes = b"x", **more: object) -> WriteFile:
 
 def ssh() -> tuple[MakeDirectory, EditLines]:
     """What gives alice a key."""
-    return MakeDirectory("/home/alice/.ssh", "0700", **HIS), EditLines(KEYS, ("key",), (), "0600", expects=ABSENT, **HIS)
+    return MakeDirectory("/home/alice/.ssh", "0700", **HIS), EditLines(
+        KEYS, ("key",), (), "0600", expects=ABSENT, **HIS
+    )
 
 
 @pytest.fixture
@@ -142,7 +144,9 @@ def test_without_announcement_each_action_is_durable_at_once(host: LiveHost, syn
     assert ["file", "one/"] == synced
 
 
-def test_a_directory_that_cannot_be_made_durable_is_told_of_all_in_it(host: LiveHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_be_made_durable_is_told_of_all_in_it(
+    host: LiveHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of the actions of a batch those fail whose directory could not be synced, and no others."""
     actions = [write("/one/a"), write("/one/b"), write("/two/a")]
     host.prepare(actions)
@@ -159,7 +163,10 @@ def test_a_directory_that_cannot_be_made_durable_is_told_of_all_in_it(host: Live
     lost = host.finish()
 
     assert ["/one/a", "/one/b"] == list(lost)
-    assert "done, but it may not survive a power cut: /one/a: its directory: Input/output error" == lost["/one/a"]
+    assert (
+        "done, but it may not survive a power cut: /one/a: its directory: Input/output error"
+        == lost["/one/a"]
+    )
 
 
 def test_descriptors_are_given_back(host: LiveHost) -> None:
@@ -179,8 +186,12 @@ def test_descriptors_are_given_back(host: LiveHost) -> None:
 BOBS: dict[str, Any] = {"owner": "bob", "group": "", "as_user": "bob"}
 
 
-def test_one_child_does_what_comes_next_to_each_other(host: LiveHost, forks: list[int], tmp_path: Path) -> None:
-    """What comes one after the other in homes, of whomever, is made by one process, and belongs to whose home it is."""
+def test_one_child_does_what_comes_next_to_each_other(
+    host: LiveHost, forks: list[int], tmp_path: Path
+) -> None:
+    """What comes one after the other in homes, of whomever, is made by one process, and belongs to whose home
+    it is.
+    """
     actions: list[Action] = [
         *ssh(),
         MakeDirectory("/home/bob/.ssh", "0700", **BOBS),
@@ -194,19 +205,28 @@ def test_one_child_does_what_comes_next_to_each_other(host: LiveHost, forks: lis
 
     assert 2 == len(forks)
     assert b"key\n" == (tmp_path / KEYS[1:]).read_bytes()
-    assert [UID, UID + 1, UID + 1] == [(tmp_path / "home" / name).stat().st_uid for name in ("alice/.ssh", "bob/.ssh", "bob/a")]
+    assert [UID, UID + 1, UID + 1] == [
+        (tmp_path / "home" / name).stat().st_uid for name in ("alice/.ssh", "bob/.ssh", "bob/a")
+    ]
 
 
 @pytest.mark.parametrize(("who", "expected"), [("alice", [0, UID, 0, UID]), ("bob", [UID + 1] * 4)])
-def test_each_user_in_turn_has_his_own_rights_only(who: str, expected: list[int], host: LiveHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a child for two users the effective ids, groups and capabilities are those of whose turn it is; the last one has no others."""
+def test_each_user_in_turn_has_his_own_rights_only(
+    who: str, expected: list[int], host: LiveHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a child for two users the effective ids, groups and capabilities are those of whose turn it is; the
+    last one has no others.
+    """
     perform = as_user._perform
 
     def telling(walk: HomeRoot, ownership: Any, action: HomeAction) -> None:
         if action.as_user != who:
             perform(walk, ownership, action)
             return
-        status = {line.split(":")[0]: line.split()[1:] for line in Path("/proc/self/status").read_text().splitlines()}
+        status = {
+            line.split(":")[0]: line.split()[1:]
+            for line in Path("/proc/self/status").read_text().splitlines()
+        }
         told = {name: status[name] for name in ("Uid", "Gid", "Groups", "CapEff", "CapPrm")}
         raise ActionFailed(json.dumps(told | {"dumpable": ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)}))
 
@@ -226,9 +246,14 @@ def test_each_user_in_turn_has_his_own_rights_only(who: str, expected: list[int]
 
 
 def test_whoever_comes_next_nobody_can_do_more_than_he_may(host: LiveHost, tmp_path: Path) -> None:
-    """A directory of root's in alice's home stays shut to her, in a child that goes on for bob; he has what is his afterwards."""
+    """A directory of root's in alice's home stays shut to her, in a child that goes on for bob; he has what
+    is his afterwards.
+    """
     (tmp_path / "home/alice/shut").mkdir(mode=0o700)
-    actions = [MakeDirectory("/home/alice/shut/a", "0700", **HIS), MakeDirectory("/home/bob/b", "0700", **BOBS)]
+    actions = [
+        MakeDirectory("/home/alice/shut/a", "0700", **HIS),
+        MakeDirectory("/home/bob/b", "0700", **BOBS),
+    ]
     host.prepare(actions)
     with pytest.raises(Unreadable, match="Permission denied"):
         host.execute(actions[0])
@@ -238,7 +263,9 @@ def test_whoever_comes_next_nobody_can_do_more_than_he_may(host: LiveHost, tmp_p
     assert UID + 1 == (tmp_path / "home/bob/b").stat().st_uid
 
 
-def test_a_home_that_is_not_there_yet_waits_for_its_turn(host: LiveHost, forks: list[int], tmp_path: Path) -> None:
+def test_a_home_that_is_not_there_yet_waits_for_its_turn(
+    host: LiveHost, forks: list[int], tmp_path: Path
+) -> None:
     """What the first user's action makes the home of the second of is there when that one's turn comes."""
     (tmp_path / "home/bob").rmdir()
     actions = [MakeDirectory("/home/alice/a", "0700", **HIS), MakeDirectory("/home/bob/b", "0700", **BOBS)]
@@ -253,7 +280,9 @@ def test_a_home_that_is_not_there_yet_waits_for_its_turn(host: LiveHost, forks: 
 
 
 def test_what_a_child_did_ahead_fails_in_its_turn(host: LiveHost, forks: list[int], tmp_path: Path) -> None:
-    """The first action stays done; the failure of the second is raised when that is asked for, with its own words."""
+    """The first action stays done; the failure of the second is raised when that is asked for, with its own
+    words.
+    """
     directory, edit = ssh()
     host.execute(directory)
     (tmp_path / KEYS[1:]).mkdir()
@@ -282,7 +311,9 @@ def test_after_a_failure_nothing_more_is_done(host: LiveHost, tmp_path: Path) ->
     assert not (tmp_path / "home/alice/papers").exists()
 
 
-def test_a_child_killed_at_the_second_action_fails_that_one(host: LiveHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_killed_at_the_second_action_fails_that_one(
+    host: LiveHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What it had confirmed is done; what it was at is not believed, and not tried behind its back."""
     parent = os.getpid()
 
@@ -311,7 +342,10 @@ def test_an_access_is_never_done_ahead(host: LiveHost, forks: list[int], tmp_pat
     assert 2 == len(forks)
 
 
-POLICIES = [write(f"/etc/logrotate.d/p{n}", b"/var/log/p%d.log {\n    daily\n}\n" % n, check=Check.LOGROTATE) for n in range(3)]
+POLICIES = [
+    write(f"/etc/logrotate.d/p{n}", b"/var/log/p%d.log {\n    daily\n}\n" % n, check=Check.LOGROTATE)
+    for n in range(3)
+]
 SEEN = "".join(f"rotating pattern: /var/log/p{n}.log  after 1 days\n" for n in range(3)).encode()
 
 
@@ -325,7 +359,9 @@ SEEN = "".join(f"rotating pattern: /var/log/p{n}.log  after 1 days\n" for n in r
     ],
     ids=["all are taken", "an error", "one is not seen", "a log that is not there yet"],
 )
-def test_policies_are_judged_together_only_if_all_are_well(said: bytes, accepted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_policies_are_judged_together_only_if_all_are_well(
+    said: bytes, accepted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One call for all of them; with the least doubt none counts as judged, and each is judged by itself."""
     calls: list[list[str]] = []
 
@@ -342,8 +378,12 @@ def test_policies_are_judged_together_only_if_all_are_well(said: bytes, accepted
     assert 1 == len(calls)
 
 
-def test_accounts_of_a_batch_are_written_once_in_a_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each account file is written once for fifty accounts in a row, before what comes after them, and passwd last."""
+def test_accounts_of_a_batch_are_written_once_in_a_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each account file is written once for fifty accounts in a row, before what comes after them, and passwd
+    last.
+    """
     root = bare_tree(tmp_path / "tree")
     written: list[str] = []
     execute = Files.execute
@@ -354,7 +394,9 @@ def test_accounts_of_a_batch_are_written_once_in_a_tree(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(Files, "execute", noted)
     host = TreeHost(str(root), str(tmp_path / "state"))
-    actions: list[Action] = [Account(AccountOp.USERADD, f"u{number}", (("system", ""),)) for number in range(50)]
+    actions: list[Action] = [
+        Account(AccountOp.USERADD, f"u{number}", (("system", ""),)) for number in range(50)
+    ]
     actions += [WriteFile("/etc/after", b"", digest(b""), "0644", "root", "root", ABSENT)]
     host.prepare(actions)
     for action in actions:
@@ -367,8 +409,12 @@ def test_accounts_of_a_batch_are_written_once_in_a_tree(tmp_path: Path, monkeypa
     host.close()
 
 
-def test_accounts_that_could_not_be_written_are_not_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk is full when the accounts of a batch are written: `finish` says so, and the next batch begins with what is there."""
+def test_accounts_that_could_not_be_written_are_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full when the accounts of a batch are written: `finish` says so, and the next batch begins
+    with what is there.
+    """
     root = bare_tree(tmp_path / "tree")
     before = (root / "etc/passwd").read_bytes()
     host = TreeHost(str(root), str(tmp_path / "state"))
@@ -395,6 +441,11 @@ def test_accounts_that_could_not_be_written_are_not_done(tmp_path: Path, monkeyp
 def bare_tree(root: Path) -> Path:
     """The account files of a new system."""
     (root / "etc").mkdir(parents=True)
-    for name, text in {"passwd": "root:x:0:0::/root:/bin/sh\n", "group": "root:x:0:\n", "shadow": "", "gshadow": ""}.items():
+    for name, text in {
+        "passwd": "root:x:0:0::/root:/bin/sh\n",
+        "group": "root:x:0:\n",
+        "shadow": "",
+        "gshadow": "",
+    }.items():
         (root / "etc" / name).write_text(text)
     return root

@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.actions import Account, AccountOp, Action, MakeDirectory, MakeLink, RemovePath, SetAccess, Unit, UnitVerb, WriteFile
+from reconciler.core.actions import (
+    Account,
+    AccountOp,
+    Action,
+    MakeDirectory,
+    MakeLink,
+    RemovePath,
+    SetAccess,
+    Unit,
+    UnitVerb,
+    WriteFile,
+)
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, Entry, FileType, HostError, PreImage, UnitState
 from tests.host.hosts_under_test import MAKERS, Host, snapshot, write
@@ -20,52 +31,95 @@ CASES: dict[str, tuple[list[Action], list[Any]]] = {
     "write new": ([D, write("/srv/f", NEW, mode="0640", group="api")], ["/srv/f", "/srv"]),
     "write empty": ([D, write("/srv/f", b"")], ["/srv/f"]),
     "write large": ([D, write("/srv/f", bytes(range(256)) * 5000)], ["/srv/f"]),
-    "replace": ([D, write("/srv/f", OLD), write("/srv/f", NEW, digest(OLD), "0600", "api", "api")], ["/srv/f", "/srv"]),
-    "replace with setuid": ([D, write("/srv/f", OLD), write("/srv/f", NEW, digest(OLD), "4755", "api", "api")], ["/srv/f"]),
+    "replace": (
+        [D, write("/srv/f", OLD), write("/srv/f", NEW, digest(OLD), "0600", "api", "api")],
+        ["/srv/f", "/srv"],
+    ),
+    "replace with setuid": (
+        [D, write("/srv/f", OLD), write("/srv/f", NEW, digest(OLD), "4755", "api", "api")],
+        ["/srv/f"],
+    ),
     "numeric owner": ([D, write("/srv/f", NEW, owner="4242", group="4343")], ["/srv/f"]),
     "unreadable mode": ([D, write("/srv/f", NEW, mode="0000")], ["/srv/f"]),
     "no such user": ([D, write("/srv/f", NEW, owner="nobody-knows")], ["/srv/f", "/srv"]),
     "no such group": ([D, write("/srv/f", NEW, group="nobody-knows")], ["/srv/f", "/srv"]),
     "write where something appeared": ([D, write("/srv/f", OLD), write("/srv/f", NEW)], ["/srv/f", "/srv"]),
-    "write what has changed": ([D, write("/srv/f", OLD), write("/srv/f", NEW, digest(b"other"))], ["/srv/f", "/srv"]),
+    "write what has changed": (
+        [D, write("/srv/f", OLD), write("/srv/f", NEW, digest(b"other"))],
+        ["/srv/f", "/srv"],
+    ),
     "write what is gone": ([D, write("/srv/f", NEW, digest(OLD))], ["/srv/f", "/srv"]),
     "write without directory": ([write("/srv/f", NEW)], ["/srv/f", "/srv"]),
     "write below a file": ([D, write("/srv/f", OLD), write("/srv/f/g", NEW)], ["/srv/f", "/srv/f/g"]),
     "write over a directory": ([D, write("/srv", NEW, "directory")], ["/srv"]),
-    "write over a link": ([D, MakeLink("/srv/l", "/etc/passwd"), write("/srv/l", NEW, "link:/etc/passwd")], ["/srv/l", "/etc/passwd"]),
+    "write over a link": (
+        [D, MakeLink("/srv/l", "/etc/passwd"), write("/srv/l", NEW, "link:/etc/passwd")],
+        ["/srv/l", "/etc/passwd"],
+    ),
     "write through a link": ([D, MakeLink("/srv/l", "/etc"), write("/srv/l/f", NEW)], ["/srv/l", "/etc/f"]),
     "directory": ([MakeDirectory("/srv", "2750", "api", "api")], ["/srv", "/"]),
     "directory twice": ([D, MakeDirectory("/srv", "0700", "api", "api")], ["/srv"]),
-    "directory that is full": ([D, write("/srv/f"), MakeDirectory("/srv", "0700", "api", "api")], ["/srv", "/srv/f"]),
-    "directory over a file": ([D, write("/srv/f"), MakeDirectory("/srv/f", "0700", "api", "api")], ["/srv/f"]),
+    "directory that is full": (
+        [D, write("/srv/f"), MakeDirectory("/srv", "0700", "api", "api")],
+        ["/srv", "/srv/f"],
+    ),
+    "directory over a file": (
+        [D, write("/srv/f"), MakeDirectory("/srv/f", "0700", "api", "api")],
+        ["/srv/f"],
+    ),
     "directory without parent": ([MakeDirectory("/srv/a", "0700", "api", "api")], ["/srv/a", "/srv"]),
     "access of a file": ([D, write("/srv/f"), SetAccess("/srv/f", "4710", "api", "api")], ["/srv/f"]),
     "access of a directory": ([D, SetAccess("/srv", "3770", "api", "daemon")], ["/srv"]),
-    "access of a link": ([D, MakeLink("/srv/l", "/etc/passwd"), SetAccess("/srv/l", "0777", "api", "api")], ["/srv/l", "/etc/passwd"]),
+    "access of a link": (
+        [D, MakeLink("/srv/l", "/etc/passwd"), SetAccess("/srv/l", "0777", "api", "api")],
+        ["/srv/l", "/etc/passwd"],
+    ),
     "access of nothing": ([D, SetAccess("/srv/f", "0777", "api", "api")], ["/srv/f"]),
     "access back again": (
-        [D, write("/srv/f"), SetAccess("/srv/f", "0000", "api", "api"), SetAccess("/srv/f", "0644", "root", "root")],
+        [
+            D,
+            write("/srv/f"),
+            SetAccess("/srv/f", "0000", "api", "api"),
+            SetAccess("/srv/f", "0644", "root", "root"),
+        ],
         ["/srv/f"],
     ),
     "link": ([D, MakeLink("/srv/l", "../etc/x")], ["/srv/l", "/srv"]),
     "link replaced": ([D, MakeLink("/srv/l", "a"), MakeLink("/srv/l", "b", "link:a")], ["/srv/l", "/srv"]),
-    "link over a file": ([D, write("/srv/f", OLD), MakeLink("/srv/f", "/dev/null", digest(OLD))], ["/srv/f", "/srv"]),
+    "link over a file": (
+        [D, write("/srv/f", OLD), MakeLink("/srv/f", "/dev/null", digest(OLD))],
+        ["/srv/f", "/srv"],
+    ),
     "link over a directory": ([D, MakeLink("/srv", "/dev/null", "directory")], ["/srv"]),
     "link that changed": ([D, MakeLink("/srv/l", "a"), MakeLink("/srv/l", "b", "link:c")], ["/srv/l"]),
-    "link into a missing directory": ([D, MakeLink("/srv/t.wants/l", "../l")], ["/srv/t.wants/l", "/srv/t.wants", "/srv"]),
+    "link into a missing directory": (
+        [D, MakeLink("/srv/t.wants/l", "../l")],
+        ["/srv/t.wants/l", "/srv/t.wants", "/srv"],
+    ),
     "link two levels down": ([D, MakeLink("/srv/a/b/l", "../l")], ["/srv/a/b/l", "/srv/a", "/srv"]),
     "remove a file": ([D, write("/srv/f", OLD), RemovePath("/srv/f", digest(OLD))], ["/srv/f", "/srv"]),
-    "remove a changed file": ([D, write("/srv/f", OLD), RemovePath("/srv/f", digest(NEW))], ["/srv/f", "/srv"]),
+    "remove a changed file": (
+        [D, write("/srv/f", OLD), RemovePath("/srv/f", digest(NEW))],
+        ["/srv/f", "/srv"],
+    ),
     "remove a link": ([D, MakeLink("/srv/l", "a"), RemovePath("/srv/l", "link:a")], ["/srv/l", "/srv"]),
     "remove a directory": ([D, RemovePath("/srv", "directory")], ["/srv", "/"]),
     "remove a full directory": ([D, write("/srv/f"), RemovePath("/srv", "directory")], ["/srv", "/srv/f"]),
-    "remove nothing": ([D, RemovePath("/srv/f", digest(OLD)), RemovePath("/srv/a/b", "directory")], ["/srv/f", "/srv"]),
+    "remove nothing": (
+        [D, RemovePath("/srv/f", digest(OLD)), RemovePath("/srv/a/b", "directory")],
+        ["/srv/f", "/srv"],
+    ),
     "remove and prune": (
         [D, MakeLink("/srv/w/l", "a"), RemovePath("/srv/w/l", "link:a", prune_parent=True)],
         ["/srv/w/l", "/srv/w", "/srv"],
     ),
     "remove and not prune": (
-        [D, MakeLink("/srv/w/l", "a"), MakeLink("/srv/w/m", "a"), RemovePath("/srv/w/l", "link:a", prune_parent=True)],
+        [
+            D,
+            MakeLink("/srv/w/l", "a"),
+            MakeLink("/srv/w/m", "a"),
+            RemovePath("/srv/w/l", "link:a", prune_parent=True),
+        ],
         ["/srv/w/l", "/srv/w", "/srv/w/m"],
     ),
     "remove and make again": (
@@ -73,11 +127,20 @@ CASES: dict[str, tuple[list[Action], list[Any]]] = {
         ["/srv", "/srv/f"],
     ),
     "group": ([Account(AccountOp.GROUPADD, "ml")], ["/etc/group", "/etc/gshadow"]),
-    "group with gid": ([Account(AccountOp.GROUPADD, "ml", (("gid", "2000"),))], ["/etc/group", "/etc/gshadow"]),
+    "group with gid": (
+        [Account(AccountOp.GROUPADD, "ml", (("gid", "2000"),))],
+        ["/etc/group", "/etc/gshadow"],
+    ),
     "system group": ([Account(AccountOp.GROUPADD, "ml", (("system", ""),))], ["/etc/group", "/etc/gshadow"]),
-    "groups in a row": ([Account(AccountOp.GROUPADD, name) for name in ("a", "b", "c")], ["/etc/group", "/etc/gshadow"]),
+    "groups in a row": (
+        [Account(AccountOp.GROUPADD, name) for name in ("a", "b", "c")],
+        ["/etc/group", "/etc/gshadow"],
+    ),
     "groups until none is left": (
-        [Account(AccountOp.GROUPADD, name, (("system", "yes"),) if name < "k" else ()) for name in "abcdklmno"],
+        [
+            Account(AccountOp.GROUPADD, name, (("system", "yes"),) if name < "k" else ())
+            for name in "abcdklmno"
+        ],
         ["/etc/group", "/etc/gshadow"],
     ),
     "groups in gaps": (
@@ -86,13 +149,22 @@ CASES: dict[str, tuple[list[Action], list[Any]]] = {
                 Account(AccountOp.GROUPADD, name, (("gid", gid),))
                 for name, gid in (("a", "41003"), ("b", "41001"), ("c", "5102"), ("d", "5101"))
             ),
-            *(Account(AccountOp.GROUPADD, name, (("system", system),)) for name, system in (("e", "no"), ("f", "yes"), ("g", "no"))),
+            *(
+                Account(AccountOp.GROUPADD, name, (("system", system),))
+                for name, system in (("e", "no"), ("f", "yes"), ("g", "no"))
+            ),
         ],
         ["/etc/group", "/etc/gshadow"],
     ),
-    "group twice": ([Account(AccountOp.GROUPADD, "ml", (("gid", "2000"),))] * 2, ["/etc/group", "/etc/gshadow"]),
+    "group twice": (
+        [Account(AccountOp.GROUPADD, "ml", (("gid", "2000"),))] * 2,
+        ["/etc/group", "/etc/gshadow"],
+    ),
     "group with another gid": (
-        [Account(AccountOp.GROUPADD, "ml", (("gid", "2000"),)), Account(AccountOp.GROUPADD, "ml", (("gid", "2001"),))],
+        [
+            Account(AccountOp.GROUPADD, "ml", (("gid", "2000"),)),
+            Account(AccountOp.GROUPADD, "ml", (("gid", "2001"),)),
+        ],
         ["/etc/group", "/etc/gshadow"],
     ),
     "gid is taken": ([Account(AccountOp.GROUPADD, "ml", (("gid", "990"),))], ["/etc/group", "/etc/gshadow"]),
@@ -128,7 +200,12 @@ def outcome(host: Host, actions: list[Action], looks: list[str]) -> dict[str, An
         except HostError as error:
             failed.append(number)
             summaries.append((type(error).__name__, error.summary))
-    return {"failed": failed, "summaries": summaries, "captured": captured, "seen": [look(host, path) for path in looks]}
+    return {
+        "failed": failed,
+        "summaries": summaries,
+        "captured": captured,
+        "seen": [look(host, path) for path in looks],
+    }
 
 
 def look(host: Host, path: str) -> dict[str, Any]:
@@ -142,9 +219,16 @@ def look(host: Host, path: str) -> dict[str, Any]:
     sizes = {"size": entry.size} if entry.type is FileType.FILE else {}
     content = {"content": host.read(path)} if entry.type is FileType.FILE else {}
     names = (
-        {"names": [name for name in host.names(path) if not name.endswith("-")]} if entry.type is FileType.DIRECTORY and path != "/" else {}
+        {"names": [name for name in host.names(path) if not name.endswith("-")]}
+        if entry.type is FileType.DIRECTORY and path != "/"
+        else {}
     )
-    return {"entry": (entry.type, entry.mode, entry.owner, entry.group, entry.target), **sizes, **content, **names}
+    return {
+        "entry": (entry.type, entry.mode, entry.owner, entry.group, entry.target),
+        **sizes,
+        **content,
+        **names,
+    }
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -175,7 +259,9 @@ def test_refusals(case: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("maker", MAKERS)
 def test_write_shows_exactly_what_was_asked(maker: str, tmp_path: Path) -> None:
-    """After a write the file has the content, mode, owner and group of the action, and no other name is left."""
+    """After a write the file has the content, mode, owner and group of the action,
+    and no other name is left.
+    """
     host = MAKERS[maker](tmp_path)
     host.execute(D)
 
@@ -190,7 +276,9 @@ def test_write_shows_exactly_what_was_asked(maker: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("maker", MAKERS)
 def test_capture_holds_what_is_replaced(maker: str, tmp_path: Path) -> None:
-    """What an action is about to replace is saved with content, mode and owner; for nothing there, so it says."""
+    """What an action is about to replace is saved with content, mode and owner; for nothing there, so it
+    says.
+    """
     host = MAKERS[maker](tmp_path)
     host.execute(D)
     action = write("/srv/f", OLD, mode="0600", owner="api", group="api")
@@ -204,7 +292,10 @@ def test_capture_holds_what_is_replaced(maker: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-@pytest.mark.parametrize("path", ["relative", "/srv/../etc/f", "/srv//f", "/srv/./f", "/srv/f/", "/srv/a\nb", "/srv/a\0b", "/srv/..", ""])
+@pytest.mark.parametrize(
+    "path",
+    ["relative", "/srv/../etc/f", "/srv//f", "/srv/./f", "/srv/f/", "/srv/a\nb", "/srv/a\0b", "/srv/..", ""],
+)
 def test_paths_that_are_not_plain_are_refused(maker: str, path: str, tmp_path: Path) -> None:
     """A path that is not in its plain absolute form is never written."""
     host = MAKERS[maker](tmp_path)

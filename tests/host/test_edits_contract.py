@@ -11,10 +11,22 @@ from reconciler.core.actions import ABSENT, Action, EditLines, MakeDirectory, Ma
 from reconciler.core.basics.digest import digest
 from reconciler.host.files.lines import edited
 from reconciler.host.simulation.host import SimulatedHost
-from tests.host.hosts_under_test import GROUP, MAKERS, PASSWD, Host, as_ordinary_user, place_for_everybody, tree, write
+from tests.host.hosts_under_test import (
+    GROUP,
+    MAKERS,
+    PASSWD,
+    Host,
+    as_ordinary_user,
+    place_for_everybody,
+    tree,
+    write,
+)
 from tests.host.test_contract import outcome
 
-USERS = PASSWD + "alice:x:41500:41501::/home/alice:/bin/bash\nbob:x:41502:41502::/home/bob:/bin/bash\nlost:x:41503:41503::/:/bin/sh\n"
+USERS = (
+    PASSWD
+    + "alice:x:41500:41501::/home/alice:/bin/bash\nbob:x:41502:41502::/home/bob:/bin/bash\nlost:x:41503:41503::/:/bin/sh\n"
+)
 GROUPS = GROUP + "staff-a:x:41501:\nextra:x:41505:alice\nbob:x:41502:\n"
 S = "/home/alice/.ssh"
 F = f"{S}/authorized_keys"
@@ -44,7 +56,9 @@ def ready(host: Host) -> Host:
     return host
 
 
-def edit(add: tuple[str, ...] = (), remove: tuple[str, ...] = (), expects: str = ABSENT, path: str = F, **more: str) -> EditLines:
+def edit(
+    add: tuple[str, ...] = (), remove: tuple[str, ...] = (), expects: str = ABSENT, path: str = F, **more: str
+) -> EditLines:
     """An edit of alice's keys with her rights."""
     said = {"mode": "0600", "owner": "alice", "group": "", "as_user": "alice", **more}
     return EditLines(path, add, remove, expects=expects, **said)
@@ -113,7 +127,9 @@ EXPECTED_TO_FAIL = {
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("maker", MAKERS)
 def test_hosts_agree(maker: str, case: str, tmp_path: Path) -> None:
-    """Each host shows the same results, refusals and saved content as a tree, and refuses exactly what cannot be done."""
+    """Each host shows the same results, refusals and saved content as a tree, and refuses exactly what cannot
+    be done.
+    """
     actions, looks = CASES[case]
     expected = outcome(ready(tree(tmp_path / "first")), actions, looks)
 

@@ -1,4 +1,6 @@
-"""Nothing outside of a user's home, and nothing of root's in it, can be made to change by what the user puts there."""
+"""Nothing outside of a user's home, and nothing of root's in it, can be made to change by what the user puts
+there.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ class Stage:
 
     def outside(self) -> dict[str, tuple[object, ...]]:
         """Everything that must not change."""
-        return {name: facts for name, facts in snapshot(self.root).items() if not name.startswith("home/alice")}
+        return {
+            name: facts for name, facts in snapshot(self.root).items() if not name.startswith("home/alice")
+        }
 
 
 @pytest.fixture
@@ -83,7 +87,9 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     found.host.close()
 
 
-def edit(add: tuple[str, ...] = ("new",), remove: tuple[str, ...] = (), expects: str = ABSENT, path: str = F) -> EditLines:
+def edit(
+    add: tuple[str, ...] = ("new",), remove: tuple[str, ...] = (), expects: str = ABSENT, path: str = F
+) -> EditLines:
     """An edit of alice's keys."""
     return EditLines(path, add, remove, "0600", expects=expects, **MINE)
 
@@ -182,11 +188,19 @@ LAYOUTS: dict[str, Callable[[Stage], object]] = {
     "file links to nothing": lambda stage: _file_link(stage, stage.canary / "new"),
     "file links to /etc/passwd": lambda stage: _file_link(stage, "/etc/passwd"),
     "file links to /proc": lambda stage: _file_link(stage, "/proc/self/fd/0"),
-    "file is a hard link to root's": lambda stage: _made(stage, lambda path: os.link(stage.canary / "secret", path), own=False),
-    "file is a hard link to his own": lambda stage: _made(stage, lambda path: _linked(path, stage.home / "y")),
+    "file is a hard link to root's": lambda stage: _made(
+        stage, lambda path: os.link(stage.canary / "secret", path), own=False
+    ),
+    "file is a hard link to his own": lambda stage: _made(
+        stage, lambda path: _linked(path, stage.home / "y")
+    ),
     "file is a FIFO": lambda stage: _made(stage, os.mkfifo),
-    "file is a character device": lambda stage: _made(stage, lambda path: os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))),
-    "file is a block device": lambda stage: _made(stage, lambda path: os.mknod(path, stat.S_IFBLK | 0o666, os.makedev(7, 99))),
+    "file is a character device": lambda stage: _made(
+        stage, lambda path: os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+    ),
+    "file is a block device": lambda stage: _made(
+        stage, lambda path: os.mknod(path, stat.S_IFBLK | 0o666, os.makedev(7, 99))
+    ),
     "file is a socket": _socket,
     "file is a directory": lambda stage: _made(stage, Path.mkdir),
     "file is a full directory": lambda stage: _made(stage, lambda path: (path / "a").mkdir(parents=True)),
@@ -196,7 +210,9 @@ LAYOUTS: dict[str, Callable[[Stage], object]] = {
 
 
 def _in_the_way(layout: str, action: str) -> bool:
-    """A file is not in the way of what is done to its directory, nor a directory of his own of what is done to directories."""
+    """A file is not in the way of what is done to its directory, nor a directory of his own of what is done
+    to directories.
+    """
     if action in ("access of the directory", "the directory"):
         return layout.startswith("directory")
     return (layout, action) not in (
@@ -211,11 +227,19 @@ PAIRS = [(layout, action) for layout in LAYOUTS for action in ACTIONS if _in_the
 
 @pytest.mark.parametrize(("layout", "action"), PAIRS)
 def test_refused_and_nothing_changes(layout: str, action: str, stage: Stage) -> None:
-    """Whatever is in the way, the action is refused in time; root's files and the obstacle stay as they are."""
+    """Whatever is in the way, the action is refused in time; root's files and the
+    obstacle stay as they are.
+    """
     LAYOUTS[layout](stage)
     before, home = stage.outside(), snapshot(stage.home)
     found = stage.host.entry(F) if not layout.startswith("directory") else None
-    expects = f"link:{found.target}" if found and found.target else digest(stage.file.read_bytes()) if stage.file.is_file() else ABSENT
+    expects = (
+        f"link:{found.target}"
+        if found and found.target
+        else digest(stage.file.read_bytes())
+        if stage.file.is_file()
+        else ABSENT
+    )
 
     with pytest.raises(HostError):
         stage.host.execute(ACTIONS[action](expects))
@@ -242,8 +266,16 @@ def test_a_whole_new_home(stage: Stage) -> None:
     stage.host.execute(edit(("three",), ("one",), digest(b"one\ntwo\n")))
 
     assert b"two\nthree\n" == stage.file.read_bytes()
-    assert (0o600, UID, GID) == (stat.S_IMODE(stage.file.stat().st_mode), stage.file.stat().st_uid, stage.file.stat().st_gid)
-    assert (0o700, UID, GID) == (stat.S_IMODE(stage.ssh.stat().st_mode), stage.ssh.stat().st_uid, stage.ssh.stat().st_gid)
+    assert (0o600, UID, GID) == (
+        stat.S_IMODE(stage.file.stat().st_mode),
+        stage.file.stat().st_uid,
+        stage.file.stat().st_gid,
+    )
+    assert (0o700, UID, GID) == (
+        stat.S_IMODE(stage.ssh.stat().st_mode),
+        stage.ssh.stat().st_uid,
+        stage.ssh.stat().st_gid,
+    )
     assert ["authorized_keys"] == [path.name for path in stage.ssh.iterdir()]
     assert before == stage.outside()
 
@@ -273,7 +305,9 @@ def test_an_edit_that_changes_nothing_keeps_the_inode(stage: Stage) -> None:
 
 
 def test_the_child_has_the_users_rights_only(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids, groups, mask and descriptors of the process that writes are those of the user; of ours it has nothing open."""
+    """Ids, groups, mask and descriptors of the process that writes are those of the user; of ours it has
+    nothing open.
+    """
     stage.give()
     secret = os.open(stage.canary / "secret", os.O_RDONLY)
     os.set_inheritable(secret, True)  # noqa: FBT003  # takes no keyword
@@ -282,7 +316,11 @@ def test_the_child_has_the_users_rights_only(stage: Stage, monkeypatch: pytest.M
     def telling(walk: object, ownership: object, action: HomeAction) -> None:
         ids = [*os.getresuid(), *os.getresgid(), *os.getgroups()]
         opened = sorted(str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink())
-        capabilities = [line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("Cap")]
+        capabilities = [
+            line.split()[1]
+            for line in Path("/proc/self/status").read_text().splitlines()
+            if line.startswith("Cap")
+        ]
         dumpable = ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
         raise ActionFailed(json.dumps([ids, opened, capabilities[:3], dumpable, os.umask(0)]))
 
@@ -294,7 +332,9 @@ def test_the_child_has_the_users_rights_only(stage: Stage, monkeypatch: pytest.M
     ids, opened, capabilities, dumpable, umask = json.loads(caught.value.summary)
 
     assert [UID] * 3 + [GID] * 4 == ids
-    assert {str(stage.home), "/dev/null"} == {name for name in opened if not name.startswith(("pipe:", "/proc/"))}
+    assert {str(stage.home), "/dev/null"} == {
+        name for name in opened if not name.startswith(("pipe:", "/proc/"))
+    }
     assert 1 == sum(name.startswith("pipe:") for name in opened)
     assert ["0" * 16] * 3 == capabilities
     assert 0 == dumpable
@@ -302,8 +342,12 @@ def test_the_child_has_the_users_rights_only(stage: Stage, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_user_who_meddles_with_the_child_only_fails_it(sign: signal.Signals, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user may kill or stop the process that has his id: then the action failed, in time, and no child is left."""
+def test_a_user_who_meddles_with_the_child_only_fails_it(
+    sign: signal.Signals, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user may kill or stop the process that has his id: then the action failed, in time, and no child is
+    left.
+    """
     stage.give(content=b"old\n")
     monkeypatch.setattr(as_user, "_SECONDS", 0.5)
     parent = os.getpid()
@@ -328,10 +372,14 @@ POINTS = ("edit.read", "write.temporary", "write.content", "write.access", "publ
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_crash_leaves_the_old_or_the_new(point: str, stage: Stage) -> None:
-    """Killed at any moment, child and all, the file has the old or the new content whole, and the same action succeeds afterwards."""
+    """Killed at any moment, child and all, the file has the old or the new content whole, and the same action
+    succeeds afterwards.
+    """
     stage.give(content=b"old\n")
     environment = {**os.environ, "RECONCILER_TESTING": "1", "RECONCILER_FAILPOINT": f"{point}:1"}
-    done = subprocess.run([sys.executable, "-c", _script(), str(stage.root)], env=environment, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", _script(), str(stage.root)], env=environment, capture_output=True, check=False
+    )
     content = stage.file.read_bytes()
 
     assert -signal.SIGKILL == done.returncode, done.stderr
@@ -341,7 +389,9 @@ def test_a_crash_leaves_the_old_or_the_new(point: str, stage: Stage) -> None:
 
 
 def test_a_user_swapping_directory_and_link_wins_nothing(stage: Stage) -> None:
-    """While hundreds of writes go on, `.ssh` is exchanged for a link to root's directory as fast as it goes: no canary changes."""
+    """While hundreds of writes go on, `.ssh` is exchanged for a link to root's directory as fast as it goes:
+    no canary changes.
+    """
     stage.give(content=b"")
     bait = stage.home / "bait"
     bait.symlink_to(stage.canary)
@@ -354,7 +404,12 @@ def test_a_user_swapping_directory_and_link_wins_nothing(stage: Stage) -> None:
     try:
         time.sleep(0.05)
         for number in range(240):
-            actions = (write(b"x"), edit((str(number),)), SetAccess("/home/alice/.ssh", "0700", **MINE), edit((), (), digest(b"x")))
+            actions = (
+                write(b"x"),
+                edit((str(number),)),
+                SetAccess("/home/alice/.ssh", "0700", **MINE),
+                edit((), (), digest(b"x")),
+            )
             try:
                 stage.host.execute(actions[number % 4])
             except (UnsafePath, ActionFailed):
@@ -383,6 +438,7 @@ while True:
 def _script() -> str:
     expects = digest(b"old\n")
     return (
-        "import sys; from reconciler.host.live import LiveHost; from reconciler.core.actions import EditLines;"
-        f"LiveHost(sys.argv[1]).execute(EditLines({F!r}, ('new',), (), '0600', 'alice', '', {expects!r}, 'alice'))"
+        "import sys; from reconciler.host.live import LiveHost; from reconciler.core.actions import"
+        f" EditLines;LiveHost(sys.argv[1]).execute(EditLines({F!r}, ('new',), (), '0600', 'alice', '',"
+        f" {expects!r}, 'alice'))"
     )

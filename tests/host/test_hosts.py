@@ -30,7 +30,9 @@ def test_state_lives_beside_a_tree(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.chdir(tmp_path)
 
     assert state_directory(None) == "/var/lib/reconciler"
-    assert {f"{tmp_path}/t.reconciler"} == {state_directory(root) for root in ("t", "t/", "./t", f"{tmp_path}/t//", "x/../t")}
+    assert {f"{tmp_path}/t.reconciler"} == {
+        state_directory(root) for root in ("t", "t/", "./t", f"{tmp_path}/t//", "x/../t")
+    }
 
 
 def test_names_of_a_host() -> None:
@@ -51,7 +53,13 @@ for root in (None, {str(tmp_path)!r}):
     host.entry("/etc/passwd"), host.names("/etc")
 print(sorted({{"subprocess", "ctypes", "selectors", "pydantic", "tempfile", "shutil", "asyncio"}} & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
 
     assert done.stdout == "[]\n"
 

@@ -22,7 +22,9 @@ class _Empty:
 
 
 @given(st.lists(st.tuples(st.booleans(), _PATHS), max_size=12), _PATHS)
-def test_what_is_below_a_path_is_known_without_a_look_at_all_paths(steps: list[tuple[bool, str]], top: str) -> None:
+def test_what_is_below_a_path_is_known_without_a_look_at_all_paths(
+    steps: list[tuple[bool, str]], top: str
+) -> None:
     """After any paths were set and any trees went, as if all had been gone through."""
     overlay = Overlay(_Empty())
     for goes, path in steps:
@@ -34,7 +36,12 @@ def test_what_is_below_a_path_is_known_without_a_look_at_all_paths(steps: list[t
 
     assert below == {path for path in overlay._below(top) if path in overlay._nodes}
     overlay._vanish(top)
-    assert not [path for known in (overlay._nodes, overlay._children, overlay._leading) for path in known if path.startswith(f"{top}/")]
+    assert not [
+        path
+        for known in (overlay._nodes, overlay._children, overlay._leading)
+        for path in known
+        if path.startswith(f"{top}/")
+    ]
 
 
 def test_a_tree_that_goes_costs_the_same_whatever_else_there_is() -> None:

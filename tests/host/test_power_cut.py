@@ -1,4 +1,6 @@
-"""A power cut: the file system is shut down without flushing anything, and mounted again. ext4 on a loop device, by its own ioctl."""
+"""A power cut: the file system is shut down without flushing anything, and mounted again. ext4 on a loop
+device, by its own ioctl.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,11 @@ def there(disk: Disk) -> list[str]:
     found = []
     for action in BATCH:
         path = disk.root / action.path[1:]  # type: ignore[union-attr]  # all have paths
-        whole = path.read_bytes() == action.content if isinstance(action, WriteFile) and path.exists() else os.path.lexists(path)
+        whole = (
+            path.read_bytes() == action.content
+            if isinstance(action, WriteFile) and path.exists()
+            else os.path.lexists(path)
+        )
         found += [str(path)] if whole else []
     return found
 
@@ -82,12 +88,18 @@ def test_a_finished_batch_survives(tmp_path: Path) -> None:
 
 
 def test_without_finish_it_does_not(tmp_path: Path) -> None:
-    """The test can fail: of a batch that was not finished something is missing after the cut, and nothing is half there."""
+    """The test can fail: of a batch that was not finished something is missing after the cut, and nothing is
+    half there.
+    """
 
     def work(disk: Disk) -> tuple[set[str], list[str]]:
         perform(disk, BATCH, finish=False)
         disk.cut(FLUSH_NOTHING)
-        names = {path.name for path in (disk.root / "etc").iterdir() if path.name.startswith("f") and path.name[1:].isdigit()}
+        names = {
+            path.name
+            for path in (disk.root / "etc").iterdir()
+            if path.name.startswith("f") and path.name[1:].isdigit()
+        }
         return names, [path.removeprefix(str(disk.root)) for path in there(disk)]
 
     names, whole = on_a_disk(tmp_path, work)

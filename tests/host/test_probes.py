@@ -56,7 +56,9 @@ def test_the_status_decides(answer: bytes, words: str) -> None:
 
 
 def test_what_is_said_has_no_secret() -> None:
-    """The address that is asked may have a key in it, and the last line of a command a password: neither goes to a journal."""
+    """The address that is asked may have a key in it, and the last line of a command a password: neither goes
+    to a journal.
+    """
     with answering(b"HTTP/1.1 500 Oh\r\n\r\n") as port:
         asked = probe(("http", f"http://127.0.0.1:{port}/healthz?key=hunter2"))
     ran = probe(("command", "/bin/sh", "-c", "echo mysql -phunter2 failed; exit 3"))
@@ -97,7 +99,10 @@ def test_a_port_counts_when_it_accepts() -> None:
 def test_a_command_counts_by_its_exit() -> None:
     """0 is healthy; otherwise its last words are told, made safe for a terminal, and its time is limited."""
     assert probe(("command", "/bin/true")) == ""
-    assert probe(("command", "/bin/sh", "-c", "echo one; printf 'two \\033[1m' >&2; exit 3")) == "/bin/sh exited with 3: two \\x1b[1m"
+    assert (
+        probe(("command", "/bin/sh", "-c", "echo one; printf 'two \\033[1m' >&2; exit 3"))
+        == "/bin/sh exited with 3: two \\x1b[1m"
+    )
     assert probe(("command", "/bin/sleep", "60"), limit=0.2) == "/bin/sleep did not end within 0.2 s"
     assert probe(("command", "/nowhere/check")).startswith("/nowhere/check cannot be run: ")
     assert probe(()) == ""

@@ -48,7 +48,14 @@ def test_result_has_everything() -> None:
     """Exit status, both outputs, and the input comes through whole."""
     text = os.urandom(300_000)
     result = run(
-        [PYTHON, "-I", "-c", "import sys; b = sys.stdin.buffer.read(); sys.stdout.buffer.write(b); sys.exit('bad')"], timeout=30, input=text
+        [
+            PYTHON,
+            "-I",
+            "-c",
+            "import sys; b = sys.stdin.buffer.read(); sys.stdout.buffer.write(b); sys.exit('bad')",
+        ],
+        timeout=30,
+        input=text,
     )
 
     assert (1, text, b"bad\n", "bad") == (result.rc, result.out, result.err, result.message)
@@ -97,7 +104,9 @@ def test_programs_are_found_on_the_fixed_path(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_what_the_kernel_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that cannot be started, and one with which nothing can be exchanged, is an error of the host that names it."""
+    """A program that cannot be started, and one with which nothing can be exchanged, is an error of the host
+    that names it.
+    """
     broken = tmp_path / "broken"
     broken.write_bytes(b"\x7fELF nothing")
     broken.chmod(0o755)
@@ -120,7 +129,7 @@ def test_text_of_others_is_made_safe() -> None:
     assert escape("a\x1b[1m\x9b\u202e\udcff ü") == "a\\x1b[1m\\x9b\\u202e\\udcff ü"
 
 
-# ---------------------------------------------------------------------------------------------------- nothing outlives an apply
+# ---------------------------------------------------------------------------------- nothing outlives an apply
 
 HOLDER = """
 import os, sys
@@ -130,13 +139,19 @@ with Lock(sys.argv[1]):
     run(["/bin/sh", "-c", sys.argv[2]], timeout=float(sys.argv[3]))
 print("ended", flush=True)
 """
-UNMARKED = "import reconciler.host.process.reaper as keeper; keeper._keep = lambda *_: __import__('os')._exit(0)\n"
+UNMARKED = (
+    "import reconciler.host.process.reaper as keeper; keeper._keep = lambda *_: __import__('os')._exit(0)\n"
+)
 """A keeper that keeps nothing: the planted bug."""
 PROGRAMS = {
     "a child that sleeps for ever": "sleep 1000 & echo $! > {0}; wait",
     "a child that ignores SIGTERM": "trap '' TERM HUP; echo $$ > {0}; while :; do sleep 1000; done",
-    "a daemon in a session of its own": "setsid sh -c 'echo $$ > {0}; exec sleep 1000' </dev/null >/dev/null 2>&1 & wait; sleep 1000",
-    "a daemon whose parents have ended": "(setsid sh -c '(echo $$ > {0}; exec sleep 1000) &' &) </dev/null >/dev/null 2>&1; sleep 1000",
+    "a daemon in a session of its own": (
+        "setsid sh -c 'echo $$ > {0}; exec sleep 1000' </dev/null >/dev/null 2>&1 & wait; sleep 1000"
+    ),
+    "a daemon whose parents have ended": (
+        "(setsid sh -c '(echo $$ > {0}; exec sleep 1000) &' &) </dev/null >/dev/null 2>&1; sleep 1000"
+    ),
     "a flood": "echo $$ > {0}; exec cat /dev/zero",
     "one that starts others all the time": "echo $$ > {0}; while :; do sleep 0.01 & sleep 1000 & done",
 }
@@ -170,7 +185,9 @@ def _marked() -> list[str]:
     return found
 
 
-def _start(tmp_path: Path, program: str, *, timeout: float = 300, more: str = "") -> tuple[subprocess.Popen[str], int]:
+def _start(
+    tmp_path: Path, program: str, *, timeout: float = 300, more: str = ""
+) -> tuple[subprocess.Popen[str], int]:
     """An apply that runs this program; and the process that the program wrote down."""
     note = tmp_path / "pid"
     holder = child(more + HOLDER, str(tmp_path / "state"), PROGRAMS[program].format(note), str(timeout))
@@ -187,7 +204,9 @@ def _close(process: subprocess.Popen[str]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_dies_with_its_apply(program: str, tmp_path: Path) -> None:
-    """After the SIGKILL of an apply its program is gone in a moment, with everything it has started, and the lock is free at once."""
+    """After the SIGKILL of an apply its program is gone in a moment, with everything it has started, and the
+    lock is free at once.
+    """
     holder, pid = _start(tmp_path, program)
     holder.send_signal(signal.SIGKILL)
     holder.wait()
@@ -291,8 +310,14 @@ def test_a_flood_of_a_gigabyte_ends_and_is_not_kept() -> None:
 
 
 def test_a_program_of_an_apply_has_the_mark_and_no_descriptor(tmp_path: Path) -> None:
-    """Under the lock the mark is all that is added: no descriptor of the lock, or of the keeper's pipe. Without it nothing is."""
-    code = "import json, os; print(json.dumps([sorted(os.listdir('/proc/self/fd'))[:-1], 'RECONCILER_APPLY' in os.environ]))"
+    """Under the lock the mark is all that is added: no descriptor of the lock, or of the keeper's pipe.
+
+    Without it nothing is.
+    """
+    code = (
+        "import json, os; print(json.dumps([sorted(os.listdir('/proc/self/fd'))[:-1], 'RECONCILER_APPLY' in"
+        " os.environ]))"
+    )
     with Lock(str(tmp_path / "state")):
         under = json.loads(run([PYTHON, "-I", "-c", code], timeout=30).out)
     free = json.loads(run([PYTHON, "-I", "-c", code], timeout=30).out)

@@ -48,7 +48,9 @@ ACTIONS: dict[str, Callable[[str], Action]] = {
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("name", ["secret", "new", "empty", "empty/new", "new/new"])
 @pytest.mark.parametrize("relative", [True, False], ids=["relative", "absolute"])
-def test_links_on_the_way_are_refused(action: str, name: str, *, relative: bool, canary: Path, tmp_path: Path) -> None:
+def test_links_on_the_way_are_refused(
+    action: str, name: str, *, relative: bool, canary: Path, tmp_path: Path
+) -> None:
     """No action reaches what a link in the path leads to; the refusal names the link."""
     host = tree(tmp_path)
     (tmp_path / "tree/l").symlink_to("../outside" if relative else canary)
@@ -59,7 +61,9 @@ def test_links_on_the_way_are_refused(action: str, name: str, *, relative: bool,
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_link_as_the_last_name_is_never_followed(action: str, canary: Path, tmp_path: Path) -> None:
-    """An action on the link itself fails, for it expects something else there, and its target is as before."""
+    """An action on the link itself fails, for it expects something else there, and
+    its target is as before.
+    """
     host = tree(tmp_path)
     (tmp_path / "tree/l").symlink_to(canary / "secret")
 
@@ -75,7 +79,12 @@ def test_reading_does_not_follow_links(canary: Path, tmp_path: Path) -> None:
     (tmp_path / "tree/l").symlink_to(canary)
     (tmp_path / "tree/s").symlink_to(canary / "secret")
 
-    for question in (lambda: host.read("/s"), lambda: host.read("/l/secret"), lambda: host.entry("/l/secret"), lambda: host.names("/l")):
+    for question in (
+        lambda: host.read("/s"),
+        lambda: host.read("/l/secret"),
+        lambda: host.entry("/l/secret"),
+        lambda: host.names("/l"),
+    ):
         with pytest.raises(UnsafePath):
             question()
 
@@ -177,7 +186,9 @@ def test_writing_a_file_with_other_names_leaves_those_alone(tmp_path: Path) -> N
 
 
 def test_swapping_a_directory_for_a_link_never_leads_out(canary: Path, tmp_path: Path) -> None:
-    """While somebody swaps a directory with a link to outside, writes land in the directory or are refused."""
+    """While somebody swaps a directory with a link to outside, writes land in the
+    directory or are refused.
+    """
     host = tree(tmp_path)
     inside, link, spare = tmp_path / "tree/d", tmp_path / "link", tmp_path / "spare"
     inside.mkdir()
@@ -211,7 +222,9 @@ def test_swapping_a_directory_for_a_link_never_leads_out(canary: Path, tmp_path:
 
 
 def test_descriptors_are_bounded_and_given_back(tmp_path: Path) -> None:
-    """Looking at files in a thousand directories keeps a few hundred descriptors at most, and close gives them all back."""
+    """Looking at files in a thousand directories keeps a few hundred descriptors at most, and close gives
+    them all back.
+    """
     for number in range(1000):
         (tmp_path / f"t/{number}").mkdir(parents=True)
         (tmp_path / f"t/{number}/f").write_text("x")
@@ -298,7 +311,9 @@ def homes(tmp_path: Path, target: str) -> SafeRoot:
 
 @pytest.mark.parametrize("target", ["/disk/home", "disk/home"])
 def test_homes_may_be_on_another_disk(target: str, tmp_path: Path) -> None:
-    """The link at /home is followed inside the tree, for reading and for what is made there; the link itself is still one."""
+    """The link at /home is followed inside the tree, for reading and for what is made there; the link itself
+    is still one.
+    """
     with homes(tmp_path, target) as root:
         assert b"disk" == root.read("/home/notes")
         assert ["notes"] == root.names("/disk/home")
@@ -308,9 +323,14 @@ def test_homes_may_be_on_another_disk(target: str, tmp_path: Path) -> None:
             root.names("/home")
 
 
-@pytest.mark.parametrize("target", ["/open/home", "/turn/home", "../disk/home", "/disk/../disk/home", "/none", "/", "/disk/home/notes"])
+@pytest.mark.parametrize(
+    "target",
+    ["/open/home", "/turn/home", "../disk/home", "/disk/../disk/home", "/none", "/", "/disk/home/notes"],
+)
 def test_homes_that_somebody_else_could_turn(target: str, tmp_path: Path) -> None:
-    """Where others can write on the way, or another link is on it, or it leads nowhere or out of the tree, it is a link like any other."""
+    """Where others can write on the way, or another link is on it, or it leads nowhere or out of the tree, it
+    is a link like any other.
+    """
     with homes(tmp_path, target) as root, pytest.raises(UnsafePath, match="/home is a link"):
         root.read("/home/notes")
 

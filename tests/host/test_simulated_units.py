@@ -29,7 +29,9 @@ def state(host: SimulatedHost, name: str = "a.service") -> UnitState:
 
 
 def test_start_and_stop() -> None:
-    """A unit that has a file starts with a new invocation, keeps it when started again, and is stopped without one."""
+    """A unit that has a file starts with a new invocation, keeps it when started again, and is stopped
+    without one.
+    """
     host = SimulatedHost.of({PATH: TEXT})
 
     assert act(host, UnitVerb.START, "a.service") == {}
@@ -53,7 +55,11 @@ def test_start_and_stop() -> None:
         ("a.socket", "[Socket]\nListenStream=1\n", ("active", "listening")),
         ("a.target", "[Unit]\n", ("active", "active")),
         ("a.service", "[Service]\nType=oneshot\nExecStart=/bin/a\n", ("inactive", "dead")),
-        ("a.service", "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/a\n", ("active", "exited")),
+        (
+            "a.service",
+            "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/a\n",
+            ("active", "exited"),
+        ),
     ],
 )
 def test_what_a_started_unit_is(name: str, text: str, expected: tuple[str, str]) -> None:
@@ -66,8 +72,16 @@ def test_what_a_started_unit_is(name: str, text: str, expected: tuple[str, str])
 
 
 def test_what_cannot_be_started() -> None:
-    """A unit without a file, a masked one and an empty file are not started, each with its reason; others of the call are."""
-    host = SimulatedHost.of({PATH: TEXT, "/etc/systemd/system/m.service": {"target": "/dev/null"}, "/etc/systemd/system/e.service": ""})
+    """A unit without a file, a masked one and an empty file are not started, each with its reason; others of
+    the call are.
+    """
+    host = SimulatedHost.of(
+        {
+            PATH: TEXT,
+            "/etc/systemd/system/m.service": {"target": "/dev/null"},
+            "/etc/systemd/system/e.service": "",
+        }
+    )
 
     failed = act(host, UnitVerb.START, "x.service", "m.service", "a.service", "e.service")
 
@@ -81,7 +95,9 @@ def test_what_cannot_be_started() -> None:
 
 def test_a_file_is_found_in_every_unit_directory() -> None:
     """Vendor units and instances of templates start as well; a mask in /etc hides the vendor's file."""
-    host = SimulatedHost.of({"/usr/lib/systemd/system/v.service": TEXT, "/etc/systemd/system/t@.service": TEXT})
+    host = SimulatedHost.of(
+        {"/usr/lib/systemd/system/v.service": TEXT, "/etc/systemd/system/t@.service": TEXT}
+    )
     vendor = act(host, UnitVerb.START, "v.service", "t@x.service")
     act(host, UnitVerb.STOP, "v.service")
     host.execute(MakeLink("/etc/systemd/system/v.service", "/dev/null"))
@@ -121,7 +137,9 @@ OTHER = "/etc/systemd/system/b.service"
 
 
 def with_a_late_change() -> SimulatedHost:
-    """A host on which a running a.service required b.service, and was rewritten, and systemd has not read that yet."""
+    """A host on which a running a.service required b.service, and was rewritten, and systemd has not read
+    that yet.
+    """
     host = SimulatedHost.of({PATH: REQUIRING, OTHER: "[Service]\nExecStart=/bin/b\n"})
     act(host, UnitVerb.START, "a.service", "b.service")
     host.execute(write(PATH, TEXT.encode(), expects=digest(REQUIRING.encode())))
@@ -146,13 +164,17 @@ def test_a_reload_reads_what_was_changed_before_the_plan() -> None:
         act(trial, UnitVerb.DAEMON_RELOAD)
         node = trial.relations([asked])[asked]
 
-        assert {} == {name: units for name, units in node.relations.items() if name in ("Requires", "RequiredBy")}
+        assert {} == {
+            name: units for name, units in node.relations.items() if name in ("Requires", "RequiredBy")
+        }
         assert "NeedDaemonReload" not in node.flags
         assert () == trial.execute(Unit(UnitVerb.STOP, ("b.service",))).along
 
 
 def test_deleting_the_file_does_not_stop_the_service() -> None:
-    """After removal and reload a running service runs on, `not-found`; once stopped and reloaded it is unknown."""
+    """After removal and reload a running service runs on, `not-found`; once stopped and reloaded it is
+    unknown.
+    """
     host = SimulatedHost.of({PATH: TEXT}, units={"a.service": RUNNING})
     host.execute(RemovePath(PATH, digest(TEXT.encode())))
     act(host, UnitVerb.DAEMON_RELOAD)
@@ -192,9 +214,22 @@ def test_without_systemd_there_are_no_verbs() -> None:
 
 def test_a_host_from_a_mapping() -> None:
     """Files, directories and links are made as told, with the directories on the way."""
-    host = SimulatedHost.of({"/opt/a/f": b"x", "/opt/d": None, "/opt/e": {"mode": "0700", "owner": "nobody"}, "/opt/l": {"target": "d"}})
+    host = SimulatedHost.of(
+        {
+            "/opt/a/f": b"x",
+            "/opt/d": None,
+            "/opt/e": {"mode": "0700", "owner": "nobody"},
+            "/opt/l": {"target": "d"},
+        }
+    )
 
     entries = [host.entry(path) for path in ("/opt/a/f", "/opt/a", "/opt/d", "/opt/e", "/opt/l")]
-    expected = ["file 0644 root", "directory 0755 root", "directory 0755 root", "directory 0700 nobody", "link 0777 root"]
+    expected = [
+        "file 0644 root",
+        "directory 0755 root",
+        "directory 0755 root",
+        "directory 0700 nobody",
+        "link 0777 root",
+    ]
     assert expected == [f"{entry.type.value} {entry.mode} {entry.owner}" for entry in entries if entry]
     assert ("a", "d", "e", "l") == host.names("/opt")

@@ -17,7 +17,15 @@ from reconciler.host.process import run as programs
 from reconciler.host.process.run import ProgramMissing, Result, TimedOut
 from reconciler.host.systemd import systemctl, unit_verdicts
 from reconciler.host.systemd.systemctl import Systemd, parse_units
-from reconciler.host.systemd.unit_results import Verdict, blocks, exit_words, last_words, load_error, refused, verdict
+from reconciler.host.systemd.unit_results import (
+    Verdict,
+    blocks,
+    exit_words,
+    last_words,
+    load_error,
+    refused,
+    verdict,
+)
 
 
 def _answering(monkeypatch: pytest.MonkeyPatch, answer: Callable[..., Result]) -> None:
@@ -30,7 +38,10 @@ LISTED = b"""[{"unit":"a.service","load":"loaded","active":"active","sub":"runni
 {"unit":"b.service","load":"not-found","active":"inactive","sub":"dead","description":"b.service"},\
 {"unit":"dev-disk-by\\\\x2dlabel-x.swap","load":"masked","active":"inactive","sub":"dead","description":"x"}]
 """
-SHOWN = b"Id=a.service\nNames=alias.service a.service\nResult=exit-code\n\nId=b.service\nNames=b.service\nEnvironment=A=b=c\n"
+SHOWN = (
+    b"Id=a.service\nNames=alias.service"
+    b" a.service\nResult=exit-code\n\nId=b.service\nNames=b.service\nEnvironment=A=b=c\n"
+)
 
 
 def test_list_of_units() -> None:
@@ -46,13 +57,27 @@ def test_blocks_of_properties() -> None:
     """One dict for each unit; a value may have equals signs."""
     found = blocks(SHOWN)
 
-    assert [("a.service", "exit-code"), ("b.service", None)] == [(block["Id"], block.get("Result")) for block in found]
+    assert [("a.service", "exit-code"), ("b.service", None)] == [
+        (block["Id"], block.get("Result")) for block in found
+    ]
     assert found[1]["Environment"] == "A=b=c"
     assert blocks(b"") == []
 
 
-FAILED_EXEC = {"Type": "exec", "LoadState": "loaded", "ActiveState": "failed", "SubState": "failed", "Result": "exit-code"}
-DONE = {"Type": "oneshot", "LoadState": "loaded", "ActiveState": "inactive", "SubState": "dead", "Result": "success"}
+FAILED_EXEC = {
+    "Type": "exec",
+    "LoadState": "loaded",
+    "ActiveState": "failed",
+    "SubState": "failed",
+    "Result": "exit-code",
+}
+DONE = {
+    "Type": "oneshot",
+    "LoadState": "loaded",
+    "ActiveState": "inactive",
+    "SubState": "dead",
+    "Result": "success",
+}
 
 
 @pytest.mark.parametrize(
@@ -63,28 +88,56 @@ DONE = {"Type": "oneshot", "LoadState": "loaded", "ActiveState": "inactive", "Su
             "",
             Verdict("failed, Result=exit-code, ExecMainStatus=203/EXEC", failed=True),
         ),
-        ({**FAILED_EXEC, "Result": "resources"}, "Job failed", Verdict("failed, Result=resources, Job failed", failed=True)),
         (
-            {**FAILED_EXEC, "ActiveState": "activating", "SubState": "auto-restart", "ExecMainCode": "1", "ExecMainStatus": "3"},
+            {**FAILED_EXEC, "Result": "resources"},
+            "Job failed",
+            Verdict("failed, Result=resources, Job failed", failed=True),
+        ),
+        (
+            {
+                **FAILED_EXEC,
+                "ActiveState": "activating",
+                "SubState": "auto-restart",
+                "ExecMainCode": "1",
+                "ExecMainStatus": "3",
+            },
             "",
             Verdict("activating/auto-restart, Result=exit-code, ExecMainStatus=3", failed=True),
         ),
         (DONE, "", Verdict("", failed=False)),
-        (DONE, "A dependency job for a.service failed.", Verdict("A dependency job for a.service failed.", failed=True)),
+        (
+            DONE,
+            "A dependency job for a.service failed.",
+            Verdict("A dependency job for a.service failed.", failed=True),
+        ),
         ({**DONE, "Result": "exit-code"}, "", Verdict("inactive/dead, Result=exit-code", failed=True)),
         (
             {**DONE, "Type": "exec"},
             "",
-            Verdict("it ended by itself with success; a job that is to run once needs type: oneshot", failed=True),
+            Verdict(
+                "it ended by itself with success; a job that is to run once needs type: oneshot", failed=True
+            ),
         ),
         (
             {**DONE, "Type": "exec", "ConditionResult": "no", "ConditionTimestampMonotonic": "77"},
             "",
             Verdict("not started: a Condition...= of the unit does not hold", failed=False),
         ),
-        ({**DONE, "ConditionResult": "no", "ConditionTimestampMonotonic": "0"}, "", Verdict("", failed=False)),
-        ({**DONE, "Result": "exec-condition"}, "", Verdict("not started: a Condition...= of the unit does not hold", failed=False)),
-        ({**DONE, "LoadState": "bad-setting", "LoadError": "x"}, "", Verdict("LoadState=bad-setting x", failed=True)),
+        (
+            {**DONE, "ConditionResult": "no", "ConditionTimestampMonotonic": "0"},
+            "",
+            Verdict("", failed=False),
+        ),
+        (
+            {**DONE, "Result": "exec-condition"},
+            "",
+            Verdict("not started: a Condition...= of the unit does not hold", failed=False),
+        ),
+        (
+            {**DONE, "LoadState": "bad-setting", "LoadError": "x"},
+            "",
+            Verdict("LoadState=bad-setting x", failed=True),
+        ),
         ({**DONE, "LoadState": "masked"}, "Unit is masked.", Verdict("Unit is masked.", failed=True)),
     ],
 )
@@ -141,7 +194,9 @@ def test_what_systemd_says_of_every_start_is_no_news() -> None:
     kept = f"; journal: {' | '.join(said[2:5])}"
 
     assert kept == last_words("\n".join(said).encode(), "failed, ExecMainStatus=203/EXEC")
-    assert f"{kept} | {said[5]}" == last_words("\n".join(said).encode(), "it ended and was started again (NRestarts=1)")
+    assert f"{kept} | {said[5]}" == last_words(
+        "\n".join(said).encode(), "it ended and was started again (NRestarts=1)"
+    )
     assert "" == last_words("\n".join(said[:2]).encode())
     assert 8 == last_words(b"word\n" * 20).count("word")
 
@@ -156,7 +211,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     def answer(argv: list[str], **_: object) -> Result:
         calls.append(argv)
-        return Result(0, LISTED if "list-units" in argv else b"Id=a.service\nNames=a.service\nInvocationID=77\n", b"")
+        return Result(
+            0, LISTED if "list-units" in argv else b"Id=a.service\nNames=a.service\nInvocationID=77\n", b""
+        )
 
     _answering(monkeypatch, answer)
     monkeypatch.setattr(systemctl, "_INVOCATIONS", "/nonexistent")
@@ -164,7 +221,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def test_all_units_are_asked_for_once(asked: list[list[str]]) -> None:
-    """Any number of questions costs one list, until something was done; units that are not listed are unknown."""
+    """Any number of questions costs one list, until something was done; units that are not listed are
+    unknown.
+    """
     host = Systemd()
     first = host.units(["b.service", "zzz.service"])
     host.units(["b.service"])
@@ -180,9 +239,13 @@ def test_all_units_are_asked_for_once(asked: list[list[str]]) -> None:
 def test_what_was_asked_ahead_is_the_answer_until_it_is_forgotten(
     forgotten: bool, asked: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asked ahead, systemd is not asked again; after `forget` what was on its way is given up, and nobody takes it for how things are."""
+    """Asked ahead, systemd is not asked again; after `forget` what was on its way is given up, and nobody
+    takes it for how things are.
+    """
     ahead = mock.Mock()
-    ahead.result.return_value = Result(0, LISTED.replace(b'"active","sub":"running"', b'"failed","sub":"failed"'), b"")
+    ahead.result.return_value = Result(
+        0, LISTED.replace(b'"active","sub":"running"', b'"failed","sub":"failed"'), b""
+    )
     monkeypatch.setattr(systemctl, "begin", lambda *_, **__: ahead)
     host = Systemd()
     host.ask()
@@ -206,7 +269,9 @@ def test_what_was_asked_ahead_is_the_answer_until_it_is_forgotten(
 def test_what_may_have_failed_is_looked_at_before_it_starts(
     name: str, forgotten: bool, calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A unit that systemd knew is asked for, and what has failed is reset: start limits; one that it had not loaded has not failed."""
+    """A unit that systemd knew is asked for, and what has failed is reset: start limits; one that it had not
+    loaded has not failed.
+    """
     told: list[str] = []
 
     def answer(argv: list[str], **_: object) -> Result:
@@ -224,11 +289,21 @@ def test_what_may_have_failed_is_looked_at_before_it_starts(
     assert calls == told[: told.index("start") + 1]
 
 
-def test_a_unit_that_systemd_has_not_noticed_is_started_after_a_reload(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Of what was not found that alone is asked for again whose file is there, and what requires it; the others' failure is still told."""
+def test_a_unit_that_systemd_has_not_noticed_is_started_after_a_reload(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of what was not found that alone is asked for again whose file is there, and what requires it; the
+    others' failure is still told.
+    """
     told: list[tuple[str, ...]] = []
-    missing = {b"new.service": b"new.service", b"none.service": b"none.service", b"user.service": b"new.service"}
-    first = b"".join(b"Failed to start %b: Unit %b not found.\n" % (name, lacks) for name, lacks in missing.items())
+    missing = {
+        b"new.service": b"new.service",
+        b"none.service": b"none.service",
+        b"user.service": b"new.service",
+    }
+    first = b"".join(
+        b"Failed to start %b: Unit %b not found.\n" % (name, lacks) for name, lacks in missing.items()
+    )
 
     def answer(argv: list[str], **_: object) -> Result:
         words = [word for word in argv[1:] if not word.startswith("-")]
@@ -236,7 +311,11 @@ def test_a_unit_that_systemd_has_not_noticed_is_started_after_a_reload(monkeypat
         begun = [one for one in told if one[0] == "start"]
         if words[0] == "list-units":
             listed = json.loads(LISTED)
-            running = [{**listed[0], "unit": name} for name in ("new.service", "user.service")] if len(begun) > 1 else []
+            running = (
+                [{**listed[0], "unit": name} for name in ("new.service", "user.service")]
+                if len(begun) > 1
+                else []
+            )
             return Result(0, json.dumps([*listed, *running]).encode(), b"")
         return Result(5, b"", first) if words[0] == "start" and len(begun) == 1 else Result(0, b"", b"")
 
@@ -246,9 +325,11 @@ def test_a_unit_that_systemd_has_not_noticed_is_started_after_a_reload(monkeypat
     (tmp_path / "new.service").write_text("")
     found = Systemd().execute(Unit(UnitVerb.START, ("new.service", "none.service", "user.service")))
 
-    assert [("start", "new.service", "none.service", "user.service"), ("daemon-reload",), ("start", "new.service", "user.service")] == [
-        words for words in told if words[0] not in ("list-units", "show", "reset-failed")
-    ]
+    assert [
+        ("start", "new.service", "none.service", "user.service"),
+        ("daemon-reload",),
+        ("start", "new.service", "user.service"),
+    ] == [words for words in told if words[0] not in ("list-units", "show", "reset-failed")]
     assert ["none.service"] == list(found.failed or {})
     assert "Unit none.service not found." in (found.failed or {})["none.service"]
 
@@ -263,13 +344,15 @@ def test_without_links_the_invocation_is_shown(asked: list[list[str]]) -> None:
 
 
 def test_one_that_is_starting_again_is_asked_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While systemd starts it anew nothing says why it ended; the next end does, and one that takes its time is not waited for."""
+    """While systemd starts it anew nothing says why it ended; the next end does, and one that takes its time
+    is not waited for.
+    """
     starting = b"Id=a.service\nNames=a.service\nActiveState=activating\nSubState=start\nNRestarts=%d\n"
-    ended = (
-        b"Id=a.service\nNames=a.service\nActiveState=activating\nSubState=auto-restart\nNRestarts=2\nExecMainCode=1\nExecMainStatus=203\n"
-    )
+    ended = b"Id=a.service\nNames=a.service\nActiveState=activating\nSubState=auto-restart\nNRestarts=2\nExecMainCode=1\nExecMainStatus=203\n"
     answers = [starting % 1, starting % 2, ended]
-    _answering(monkeypatch, lambda *_, **__: Result(0, answers.pop(0) if len(answers) > 1 else answers[0], b""))
+    _answering(
+        monkeypatch, lambda *_, **__: Result(0, answers.pop(0) if len(answers) > 1 else answers[0], b"")
+    )
 
     assert "ExecMainStatus=203/EXEC" in unit_verdicts.verdicts({"a.service": ""})[0]["a.service"]
     answers = [starting % 0]
@@ -284,12 +367,17 @@ def test_one_call_for_all_units(asked: list[list[str]]) -> None:
     """A verb for many units is one call, and names cannot be taken for options."""
     Systemd().execute(Unit(UnitVerb.STOP, ("b.service", "-x.service")))
 
-    assert ["systemctl", "--no-ask-password", "--no-pager", "stop", "--", "b.service", "-x.service"] == asked[0]
+    assert ["systemctl", "--no-ask-password", "--no-pager", "stop", "--", "b.service", "-x.service"] == asked[
+        0
+    ]
 
 
 def _answers(**by_verb: Result | Exception) -> Callable[..., Result]:
     def answer(argv: list[str], **_: object) -> Result:
-        found = next((answer for verb, answer in by_verb.items() if verb.replace("_", "-") in argv), Result(0, LISTED, b""))
+        found = next(
+            (answer for verb, answer in by_verb.items() if verb.replace("_", "-") in argv),
+            Result(0, LISTED, b""),
+        )
         if isinstance(found, Exception):
             raise found
         return found
@@ -334,14 +422,16 @@ def test_reload_failures_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_unit_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether a unit is stopped is what systemd says afterwards, not what systemctl exits with."""
-    _answering(monkeypatch, _answers(stop=Result(5, b"", b"Failed to stop b.service: Unit b.service not loaded.\n")))
+    _answering(
+        monkeypatch, _answers(stop=Result(5, b"", b"Failed to stop b.service: Unit b.service not loaded.\n"))
+    )
 
     found = Systemd().execute(Unit(UnitVerb.STOP, ("a.service", "b.service")))
 
     assert ["a.service"] == list(found.failed or {})
 
 
-# ---------------------------------------------------------------------------------------------------- one look is not enough
+# ------------------------------------------------------------------------------------- one look is not enough
 
 
 @pytest.fixture
@@ -360,7 +450,9 @@ def _meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -
     def watch(units: dict[str, str], _deadline: float) -> frozenset[str]:
         watched.append(units)
         happens()
-        return frozenset(name for name, invocation in units.items() if systemctl._invocation(name) != invocation)
+        return frozenset(
+            name for name, invocation in units.items() if systemctl._invocation(name) != invocation
+        )
 
     monkeypatch.setattr(systemctl, "_watch", watch)
     return watched
@@ -378,7 +470,9 @@ def _replace(link: Path) -> None:
 
 
 def test_a_service_between_two_crashes_is_not_running(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Active at both looks, but with another process: whoever is patient is told that it is being restarted, and that once."""
+    """Active at both looks, but with another process: whoever is patient is told that it is being restarted,
+    and that once.
+    """
     watched = _meanwhile(monkeypatch, lambda: _replace(links / "invocation:a.service"))
     host = _patient()
     found = [host.units(["a.service"])["a.service"] for _ in range(2)]
@@ -387,16 +481,23 @@ def test_a_service_between_two_crashes_is_not_running(links: Path, monkeypatch: 
     assert [{"a.service": "first"}] == watched
 
 
-def test_a_service_that_has_gone_since_it_was_listed_is_listed_again(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_has_gone_since_it_was_listed_is_listed_again(
+    links: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It says that it runs and has no process: between the two it died. What comes after decides."""
     link = links / "invocation:a.service"
     link.unlink()
     _meanwhile(monkeypatch, lambda: link.symlink_to("second"))
 
-    assert UnitState("loaded", "activating", "auto-restart", "second") == _patient().units(["a.service"])["a.service"]
+    assert (
+        UnitState("loaded", "activating", "auto-restart", "second")
+        == _patient().units(["a.service"])["a.service"]
+    )
 
 
-def test_a_service_of_which_systemd_keeps_no_link_is_believed(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_of_which_systemd_keeps_no_link_is_believed(
+    links: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It runs at both looks and nothing tells of another process: to restart it for that would be wrong."""
     (links / "invocation:a.service").unlink()
     watched = _meanwhile(monkeypatch, lambda: None)
@@ -416,7 +517,9 @@ def test_a_service_that_stays_up_is_watched_once(links: Path, monkeypatch: pytes
     assert 1 == len(watched)
 
 
-def test_a_plan_looks_once_and_an_old_process_is_not_watched(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_looks_once_and_an_old_process_is_not_watched(
+    links: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody waits without patience, and nobody for what has run for long."""
     watched = _meanwhile(monkeypatch, lambda: None)
     Systemd().units(["a.service"])
@@ -426,7 +529,7 @@ def test_a_plan_looks_once_and_an_old_process_is_not_watched(links: Path, monkey
     assert [] == watched
 
 
-# ---------------------------------------------------------------------------------------------------- what systemd refuses
+# --------------------------------------------------------------------------------------- what systemd refuses
 
 
 def _state(invocation: str, active: str = "active", refusal: str = "") -> UnitState:
@@ -448,17 +551,28 @@ def _state(invocation: str, active: str = "active", refusal: str = "") -> UnitSt
         ("1", _state("1", "failed"), Result(1, b"", b""), {}),
     ],
 )  # fmt: skip
-def test_a_process_that_a_restart_did_not_replace(before: str, after: UnitState, result: Result, expected: dict[str, str]) -> None:
-    """The same invocation after a restart is a failure, whatever systemctl exits with; what does not run is judged elsewhere."""
+def test_a_process_that_a_restart_did_not_replace(
+    before: str, after: UnitState, result: Result, expected: dict[str, str]
+) -> None:
+    """The same invocation after a restart is a failure, whatever systemctl exits with; what does not run is
+    judged elsewhere.
+    """
     assert expected == refused({"a.service": _state(before)}, {"a.service": after}, result)
 
 
 def test_a_start_that_is_refused_of_what_runs() -> None:
-    """systemctl's line decides: a unit that it does not name, or whose job has failed and which runs again, is not refused."""
-    said = b"Failed to start a.service: Unit x.service is masked.\nJob for b.service failed because it timed out.\n"
+    """systemctl's line decides: a unit that it does not name, or whose job has failed and which runs again,
+    is not refused.
+    """
+    said = (
+        b"Failed to start a.service: Unit x.service is masked.\nJob for b.service failed because it timed"
+        b" out.\n"
+    )
     after = {name: _state("1") for name in ("a.service", "b.service", "c.service")}
 
-    assert {"a.service": "Failed to start a.service: Unit x.service is masked."} == refused({}, after, Result(1, b"", said))
+    assert {"a.service": "Failed to start a.service: Unit x.service is masked."} == refused(
+        {}, after, Result(1, b"", said)
+    )
 
 
 @pytest.mark.parametrize(
@@ -477,7 +591,9 @@ def test_why_systemd_refused_a_unit_file(journal: bytes, expected: str) -> None:
 
 
 def test_a_daemon_reload_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """At its limit the waiting ends, the program with it, and who reads the message knows what was waited for and for how long."""
+    """At its limit the waiting ends, the program with it, and who reads the message knows what was waited for
+    and for how long.
+    """
     fake = tmp_path / "systemctl"
     fake.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec /bin/sleep 60\n")
     fake.chmod(0o755)

@@ -1,4 +1,6 @@
-"""Whole directories that go and come back: what is followed, what is crossed, and what a kill at any place leaves."""
+"""Whole directories that go and come back: what is followed, what is crossed, and what a kill at any place
+leaves.
+"""
 
 from __future__ import annotations
 
@@ -98,13 +100,18 @@ def do(host: TreeHost, *actions: Action) -> str:
 
 
 def test_a_home_goes_into_an_archive_and_comes_back(host: TreeHost) -> None:
-    """Content, modes, owners, attributes, links and hard links are as they were; the archive is root's alone, and says where it is."""
+    """Content, modes, owners, attributes, links and hard links are as they were; the archive is root's alone,
+    and says where it is.
+    """
     was = picture(home_of(host), top=False)
     said = do(host, ARCHIVE_IT)
     archive = Path(f"{host.root}.reconciler/archive/{ARCHIVE}")
 
     assert str(archive) in said
-    assert (0o600, 0o700) == (stat.S_IMODE(archive.stat().st_mode), stat.S_IMODE(archive.parent.stat().st_mode))
+    assert (0o600, 0o700) == (
+        stat.S_IMODE(archive.stat().st_mode),
+        stat.S_IMODE(archive.parent.stat().st_mode),
+    )
     do(host, REMOVE_IT)
 
     assert [] == names_in(home_of(host).parent)
@@ -182,7 +189,9 @@ def test_no_mount_is_crossed(host: TreeHost, action: Action) -> None:
 
 
 def test_a_very_deep_tree_goes(host: TreeHost) -> None:
-    """A path that is too long for the kernel, and deeper than there are descriptors, is taken apart all the same."""
+    """A path that is too long for the kernel, and deeper than there are descriptors, is taken apart all the
+    same.
+    """
     fd = os.open(home_of(host), os.O_RDONLY)
     for _ in range(3000):
         os.mkdir("d" * 20, dir_fd=fd)
@@ -197,7 +206,9 @@ def test_a_very_deep_tree_goes(host: TreeHost) -> None:
 
 @root_only
 def test_a_full_disk_removes_nothing(tmp_path: Path) -> None:
-    """If the archive does not fit, it is thrown away, the home stays, and the message says why; with space it goes on."""
+    """If the archive does not fit, it is thrown away, the home stays, and the message says why; with space it
+    goes on.
+    """
     root = base_tree(tmp_path / "tree")
     furnish(root)
     (root / "home/alice/noise").write_bytes(os.urandom(2_000_000))
@@ -233,14 +244,22 @@ def killed(host: TreeHost, failpoint: str, *actions: Action) -> int:
     return subprocess.run(argv, env=environment, cwd=Path(__file__).parents[2], check=False).returncode
 
 
-_ARCHIVING = ["archive.begun:1", "archive.written:1", "archive.compared:1", "archive.done:1", "backup.chunk:1"]
+_ARCHIVING = [
+    "archive.begun:1",
+    "archive.written:1",
+    "archive.compared:1",
+    "archive.done:1",
+    "backup.chunk:1",
+]
 _REMOVING = ["tree.renamed:1", "tree.step:1", "tree.step:2", "tree.done:1"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("failpoint", [*_ARCHIVING, *_REMOVING])
 def test_a_kill_anywhere_loses_nothing(host: TreeHost, failpoint: str) -> None:
-    """Killed while it archives or removes, and done again: one whole archive of the whole home, and nothing of the home left."""
+    """Killed while it archives or removes, and done again: one whole archive of the whole home, and nothing
+    of the home left.
+    """
     was = picture(home_of(host), top=False)
 
     assert -9 == killed(host, failpoint, ARCHIVE_IT, REMOVE_IT)
@@ -258,7 +277,9 @@ def test_a_kill_anywhere_loses_nothing(host: TreeHost, failpoint: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("failpoint", ["restore.unpacked:1", "restore.done:1"])
 def test_a_killed_restore_is_whole_or_not_there(host: TreeHost, failpoint: str) -> None:
-    """Killed while it unpacks, the home is not there yet; the next one makes it whole and leaves nothing beside it."""
+    """Killed while it unpacks, the home is not there yet; the next one makes it whole and leaves nothing
+    beside it.
+    """
     was = picture(home_of(host), top=False)
     do(host, ARCHIVE_IT, REMOVE_IT)
 
@@ -271,7 +292,7 @@ def test_a_killed_restore_is_whole_or_not_there(host: TreeHost, failpoint: str) 
     assert ["alice"] == names_in(home_of(host).parent)
 
 
-# ---------------------------------------------------------------------------------------------------- races and planted bugs
+# ------------------------------------------------------------------------------------- races and planted bugs
 
 
 def race(host: TreeHost, rounds: int) -> None:
@@ -337,16 +358,33 @@ def _by_path(parent: int, name: str, path: str) -> None:
     ("name", "instead", "test"),
     [
         pytest.param("_directory", _following, test_a_link_is_not_a_home, id="follows links"),
-        pytest.param("_refuse_unkept", lambda *_: None, test_nothing_is_removed_without_its_archive, id="removes without an archive"),
         pytest.param(
-            "_move_aside", lambda store, name: os.unlink(name, dir_fd=store), test_an_archive_is_never_replaced, id="replaces archives"
+            "_refuse_unkept",
+            lambda *_: None,
+            test_nothing_is_removed_without_its_archive,
+            id="removes without an archive",
         ),
-        pytest.param("_differences", lambda *_: ["always"], test_an_archive_is_never_replaced, id="archives again"),
-        pytest.param("_differences", lambda *_: [], test_an_archive_is_never_replaced, id="takes any archive for its own"),
+        pytest.param(
+            "_move_aside",
+            lambda store, name: os.unlink(name, dir_fd=store),
+            test_an_archive_is_never_replaced,
+            id="replaces archives",
+        ),
+        pytest.param(
+            "_differences", lambda *_: ["always"], test_an_archive_is_never_replaced, id="archives again"
+        ),
+        pytest.param(
+            "_differences",
+            lambda *_: [],
+            test_an_archive_is_never_replaced,
+            id="takes any archive for its own",
+        ),
     ],
 )
 def test_a_planted_bug_is_found(host: TreeHost, name: str, instead: Any, test: Callable[..., None]) -> None:
-    """The tests above fail for an executor that follows links, removes what is not kept, or replaces archives."""
+    """The tests above fail for an executor that follows links, removes what is not kept, or replaces
+    archives.
+    """
     arguments = (host, RemoveTree(HOME)) if test is test_a_link_is_not_a_home else (host,)
     with mock.patch.object(whole_trees, name, instead):
         try:

@@ -16,8 +16,14 @@ from tests.host.hosts_under_test import LOGIN_DEFS, MAKERS, Host, write
 every_host = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 FILES = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
 ALICE = {"home_dir": "/home/alice", "shell": "/bin/bash"}
-USER_DEFS = "UID_MIN 41000\nUID_MAX 41003\nSYS_UID_MIN 5101\nSYS_UID_MAX 5103\nSUB_UID_COUNT 10\nSUB_GID_COUNT 10\nPASS_MAX_DAYS 99999\n"
-USER_DEFS += "PASS_MIN_DAYS 0\nPASS_WARN_AGE 7\nSUB_UID_MIN 100000\nSUB_GID_MIN 100000\nSUB_UID_MAX 600100000\nSUB_GID_MAX 600100000\n"
+USER_DEFS = (
+    "UID_MIN 41000\nUID_MAX 41003\nSYS_UID_MIN 5101\nSYS_UID_MAX 5103\nSUB_UID_COUNT 10\nSUB_GID_COUNT"
+    " 10\nPASS_MAX_DAYS 99999\n"
+)
+USER_DEFS += (
+    "PASS_MIN_DAYS 0\nPASS_WARN_AGE 7\nSUB_UID_MIN 100000\nSUB_GID_MIN 100000\nSUB_UID_MAX"
+    " 600100000\nSUB_GID_MAX 600100000\n"
+)
 USER_DEFS += "USERGROUPS_ENAB yes\n"
 
 
@@ -43,13 +49,34 @@ def texts(host: Host) -> dict[str, str]:
 
 
 def story(host: Host) -> list[dict[str, str]]:
-    """The account files after each of many commands. usermod --prefix asks the machine it runs on for groups: hence those of any system."""
+    """The account files after each of many commands. usermod --prefix asks the machine it runs on for groups:
+    hence those of any system.
+    """
     ops = AccountOp
     seen = []
     for op, name, fields in (
-        (ops.USERADD, "alice", {"comment": "Alice, research", "home_dir": "/home/alice", "shell": "/bin/bash", "groups": "daemon,shadow"}),
+        (
+            ops.USERADD,
+            "alice",
+            {
+                "comment": "Alice, research",
+                "home_dir": "/home/alice",
+                "shell": "/bin/bash",
+                "groups": "daemon,shadow",
+            },
+        ),
         (ops.USERADD, "ml-api", {"system": "yes", "home_dir": "/nonexistent", "shell": "/usr/sbin/nologin"}),
-        (ops.USERADD, "ml-too", {"gid": "daemon", "uid": "41002", "home_dir": "/home/x", "shell": "/bin/sh", "expiredate": "24652"}),
+        (
+            ops.USERADD,
+            "ml-too",
+            {
+                "gid": "daemon",
+                "uid": "41002",
+                "home_dir": "/home/x",
+                "shell": "/bin/sh",
+                "expiredate": "24652",
+            },
+        ),
         (ops.USERMOD, "alice", {"comment": "", "shell": "/bin/sh", "remove": "shadow"}),
         (ops.USERMOD, "alice", {"append": "shadow", "expiredate": "24652"}),
         (ops.USERMOD, "alice", {"expiredate": "1", "lock": "yes"}),
@@ -128,7 +155,9 @@ def test_what_cannot_be(make: Callable[[Path], Host], tmp_path: Path) -> None:
 
 @every_host
 def test_a_home_is_filled_from_its_skeleton(make: Callable[[Path], Host], tmp_path: Path) -> None:
-    """Files, directories and links are copied with their modes and are the user's; the home is whole before it is his."""
+    """Files, directories and links are copied with their modes and are the user's; the home is whole before
+    it is his.
+    """
     host = prepared(make(tmp_path))
     for path in ("/etc/skel", "/etc/skel/.config", "/home"):
         host.execute(MakeDirectory(path, "0755", "root", "root"))

@@ -21,7 +21,16 @@ from reconciler.host.files import publish, renameat2
 from reconciler.host.files.xattrs import bend_acl
 from reconciler.host.process import failpoints
 from reconciler.host.tree import TreeHost
-from tests.host.hosts_under_test import as_ordinary_user, base_tree, mounted, names_in, place_for_everybody, snapshot, tree, write
+from tests.host.hosts_under_test import (
+    as_ordinary_user,
+    base_tree,
+    mounted,
+    names_in,
+    place_for_everybody,
+    snapshot,
+    tree,
+    write,
+)
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, owners")
 OLD, NEW, FOREIGN = b"old\n", b"new\n", b"foreign\n"
@@ -40,11 +49,15 @@ def _write_into(path: Path) -> None:
 
 @pytest.mark.parametrize("racer", [_rename_over, _write_into])
 @pytest.mark.parametrize("where", ["publish.ready", "publish.checked"])
-@pytest.mark.parametrize("action", [write("/d/f", expects=digest(OLD)), MakeLink("/d/f", "x", digest(OLD))], ids=["write", "link"])
+@pytest.mark.parametrize(
+    "action", [write("/d/f", expects=digest(OLD)), MakeLink("/d/f", "x", digest(OLD))], ids=["write", "link"]
+)
 def test_a_change_before_the_exchange_wins(
     action: Action, where: str, racer: Racer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody else's version, written between our looks, is what is there afterwards; we are refused and no other file is left."""
+    """Somebody else's version, written between our looks, is what is there afterwards; we are refused and no
+    other file is left.
+    """
     host = tree(tmp_path)
     target = tmp_path / "tree/d/f"
     target.parent.mkdir()
@@ -59,13 +72,17 @@ def test_a_change_before_the_exchange_wins(
 
 
 @pytest.mark.parametrize("racer", [_rename_over, _write_into])
-def test_a_change_after_the_exchange_is_newer_than_ours(racer: Racer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_after_the_exchange_is_newer_than_ours(
+    racer: Racer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Once our file is in place, what somebody else writes over it stays."""
     host = tree(tmp_path)
     target = tmp_path / "tree/d/f"
     target.parent.mkdir()
     target.write_bytes(OLD)
-    monkeypatch.setattr(failpoints, "hit", lambda name: racer(target) if name == "publish.exchanged" else None)
+    monkeypatch.setattr(
+        failpoints, "hit", lambda name: racer(target) if name == "publish.exchanged" else None
+    )
 
     host.execute(write("/d/f", expects=digest(OLD)))
 
@@ -74,8 +91,12 @@ def test_a_change_after_the_exchange_is_newer_than_ours(racer: Racer, tmp_path: 
 
 
 @pytest.mark.parametrize("second", [_rename_over, _write_into, Path.unlink])
-def test_two_changes_around_the_exchange_both_survive(second: Racer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One foreign version before and one after the exchange: the newest has the name, the other is kept; a removal brings it back."""
+def test_two_changes_around_the_exchange_both_survive(
+    second: Racer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One foreign version before and one after the exchange: the newest has the name, the other is kept; a
+    removal brings it back.
+    """
     host = tree(tmp_path)
     target = tmp_path / "tree/d/f"
     target.parent.mkdir()
@@ -95,7 +116,9 @@ def test_two_changes_around_the_exchange_both_survive(second: Racer, tmp_path: P
 
 
 @pytest.mark.parametrize("where", ["publish.ready", "publish.checked"])
-def test_what_appears_meanwhile_is_not_replaced(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_appears_meanwhile_is_not_replaced(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file that was not there when we looked is not overwritten."""
     host = tree(tmp_path)
     target = tmp_path / "tree/f"
@@ -123,7 +146,9 @@ def test_what_changes_is_not_removed(racer: Racer, tmp_path: Path, monkeypatch: 
     assert ["etc", "f"] == names_in(tmp_path / "tree")
 
 
-def test_what_appears_while_removing_is_kept_and_so_is_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_appears_while_removing_is_kept_and_so_is_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two foreign versions during one removal: the newest has the name, the other one a name of its own."""
     host = tree(tmp_path)
     target = tmp_path / "tree/f"
@@ -143,7 +168,9 @@ def test_what_appears_while_removing_is_kept_and_so_is_the_one_before(tmp_path: 
 
 
 def _race(host: TreeHost, target: Path, rounds: int) -> tuple[int, int]:
-    """Let somebody replace the file once at a random moment of each write: how often that was lost, and how often we were refused."""
+    """Let somebody replace the file once at a random moment of each write: how often that was lost, and how
+    often we were refused.
+    """
     lost = refused = 0
     chance = random.Random(7)  # noqa: S311  # not a secret
     took = 0.001
@@ -183,7 +210,9 @@ def test_the_moment_of_the_race_is_real(tmp_path: Path, monkeypatch: pytest.Monk
     target = tmp_path / "tree/f"
     target.write_bytes(OLD)
     monkeypatch.setattr(publish, "exchange", lambda *_: False)
-    monkeypatch.setattr(failpoints, "hit", lambda name: _rename_over(target) if name == "publish.checked" else None)
+    monkeypatch.setattr(
+        failpoints, "hit", lambda name: _rename_over(target) if name == "publish.checked" else None
+    )
 
     host.execute(write("/f", expects=digest(OLD)))
 
@@ -191,7 +220,9 @@ def test_the_moment_of_the_race_is_real(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_without_renameat2_everything_still_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the C library or the file system has no renameat2, files are made, replaced and removed all the same."""
+    """Where the C library or the file system has no renameat2, files are made, replaced and removed all the
+    same.
+    """
     monkeypatch.setattr(renameat2, "_function", lambda: None)
     host = tree(tmp_path)
 
@@ -209,7 +240,15 @@ def test_without_renameat2_everything_still_works(tmp_path: Path, monkeypatch: p
     assert ["etc"] == names_in(tmp_path / "tree")
 
 
-HITS = ["write.temporary", "write.content", "write.access", "write.attributes", "publish.ready", "publish.checked", "publish.exchanged"]
+HITS = [
+    "write.temporary",
+    "write.content",
+    "write.access",
+    "write.attributes",
+    "publish.ready",
+    "publish.checked",
+    "publish.exchanged",
+]
 
 
 @pytest.mark.parametrize("where", HITS)
@@ -217,7 +256,9 @@ HITS = ["write.temporary", "write.content", "write.access", "write.attributes", 
 def test_a_failure_at_any_step_leaves_the_old_file(
     where: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever goes wrong until the file is in place: the tree is as it was, to the inode, without a temporary file."""
+    """Whatever goes wrong until the file is in place: the tree is as it was, to the inode, without a
+    temporary file.
+    """
     host = tree(tmp_path)
     (tmp_path / "tree/f").write_bytes(OLD)
     before = snapshot(tmp_path / "tree")
@@ -244,7 +285,9 @@ def test_a_failure_at_any_step_leaves_the_old_file(
         (SetAccess("/f", "0600", "root", "root"), "access.opened"),
     ],
 )
-def test_a_failure_of_any_action_leaves_the_tree(action: Action, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_any_action_leaves_the_tree(
+    action: Action, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same for the other actions."""
     host = tree(tmp_path)
     (tmp_path / "tree/f").write_bytes(OLD)
@@ -270,7 +313,9 @@ def fail_always(*_: object) -> list[str]:
 
 @root_only
 def test_a_full_disk_leaves_everything(tmp_path: Path) -> None:
-    """With no space and with no inode left a write is refused, and neither the target nor the directory has changed."""
+    """With no space and with no inode left a write is refused, and neither the target nor the directory has
+    changed.
+    """
     with mounted("tmpfs", "size=256k,nr_inodes=16", tmp_path / "disk") as disk:
         host = TreeHost(str(base_tree(disk / "tree")), str(disk / "state"))
         host.execute(write("/f", OLD))
@@ -364,7 +409,9 @@ def test_the_temporary_file_is_never_open_to_others(tmp_path: Path, monkeypatch:
 
 
 @root_only
-def test_changing_access_never_opens_more_than_before_or_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changing_access_never_opens_more_than_before_or_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From root's 0644 to a user's 0600: the user gets it when it is closed to the others already."""
     host = tree(tmp_path)
     (tmp_path / "tree/f").write_bytes(OLD)
@@ -384,14 +431,22 @@ def test_changing_access_never_opens_more_than_before_or_after(tmp_path: Path, m
 
 @root_only
 def test_attributes_and_acl_survive_but_capabilities_do_not(tmp_path: Path) -> None:
-    """The replaced file's user attributes and ACL stay, bent to the new mode; a capability belongs to the old program."""
+    """The replaced file's user attributes and ACL stay, bent to the new mode; a capability belongs to the old
+    program.
+    """
     host = tree(tmp_path)
     target = tmp_path / "tree/f"
     target.write_bytes(OLD)
     target.chmod(0o660)
     acl = struct.pack("<I", 2) + b"".join(
         struct.pack("<HHI", tag, allowed, who)
-        for tag, allowed, who in ((1, 6, 2**32 - 1), (2, 6, 990), (4, 4, 2**32 - 1), (16, 6, 2**32 - 1), (32, 0, 2**32 - 1))
+        for tag, allowed, who in (
+            (1, 6, 2**32 - 1),
+            (2, 6, 990),
+            (4, 4, 2**32 - 1),
+            (16, 6, 2**32 - 1),
+            (32, 0, 2**32 - 1),
+        )
     )
     os.setxattr(target, "system.posix_acl_access", acl)
     os.setxattr(target, "user.note", b"mine")
@@ -406,7 +461,9 @@ def test_attributes_and_acl_survive_but_capabilities_do_not(tmp_path: Path) -> N
 
 
 def test_an_acl_is_bent_as_chmod_would_do_it() -> None:
-    """Owner, mask and others follow the mode, named users and the group stay; without a mask the group follows."""
+    """Owner, mask and others follow the mode, named users and the group stay; without a mask the group
+    follows.
+    """
     named = [(1, 7, 0), (2, 6, 5), (4, 5, 0), (16, 7, 0), (32, 4, 0)]
     plain = [(1, 7, 0), (4, 7, 0), (32, 7, 0)]
 
@@ -424,7 +481,8 @@ def test_a_default_acl_of_the_directory_does_not_change_a_replaced_file(tmp_path
     (tmp_path / "tree/d").mkdir()
     (tmp_path / "tree/d/f").write_bytes(OLD)
     default = struct.pack("<I", 2) + b"".join(
-        struct.pack("<HHI", tag, 6, who) for tag, who in ((1, 2**32 - 1), (2, 990), (4, 2**32 - 1), (16, 2**32 - 1), (32, 2**32 - 1))
+        struct.pack("<HHI", tag, 6, who)
+        for tag, who in ((1, 2**32 - 1), (2, 990), (4, 2**32 - 1), (16, 2**32 - 1), (32, 2**32 - 1))
     )
     os.setxattr(tmp_path / "tree/d", "system.posix_acl_default", default)
 
@@ -435,7 +493,9 @@ def test_a_default_acl_of_the_directory_does_not_change_a_replaced_file(tmp_path
 
 
 def test_leftovers_of_a_killed_run_are_found(tmp_path: Path) -> None:
-    """A temporary file that a killed run left is named, other files are not, and it can be saved and removed like any file."""
+    """A temporary file that a killed run left is named, other files are not, and it can be saved and removed
+    like any file.
+    """
     host = tree(tmp_path)
     (tmp_path / "tree/d").mkdir()
     left = "/d/.reconciler.0123456789abcdef.tmp"
@@ -495,17 +555,35 @@ def _record_owners() -> list[object]:
 
 @root_only
 def test_an_ordinary_user_has_owners_on_record() -> None:
-    """Without root, owners and modes that we could not work with are kept beside the tree, and hand changes of the mode show."""
+    """Without root, owners and modes that we could not work with are kept beside the tree, and hand changes
+    of the mode show.
+    """
     ours, root = ("4040", "api", "ml"), ("0640", "root", "root")
 
     with place_for_everybody() as place:
         seen = as_ordinary_user(_record_owners, place)
 
-    assert [("0500", "api", "ml"), ours, root, None, root, ("0644", "api", "ml"), ours, True, ours, ("0640", "api", "root"), False] == seen
+    assert [
+        ("0500", "api", "ml"),
+        ours,
+        root,
+        None,
+        root,
+        ("0644", "api", "ml"),
+        ours,
+        True,
+        ours,
+        ("0640", "api", "root"),
+        False,
+    ] == seen
 
 
-def test_content_is_durable_before_its_name_and_the_name_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file is synced before it is put in place and its directory afterwards; the other actions are synced as well."""
+def test_content_is_durable_before_its_name_and_the_name_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file is synced before it is put in place and its directory afterwards; the other actions are synced
+    as well.
+    """
     host = tree(tmp_path)
     order: list[str] = []
     fsync = os.fsync
@@ -516,7 +594,9 @@ def test_content_is_durable_before_its_name_and_the_name_before_the_end(tmp_path
 
     monkeypatch.setattr(os, "fsync", spy)
     monkeypatch.setattr(
-        failpoints, "hit", lambda name: order.append(name) if name in ("publish.ready", "write.renamed", "write.done") else None
+        failpoints,
+        "hit",
+        lambda name: order.append(name) if name in ("publish.ready", "write.renamed", "write.done") else None,
     )
     host.execute(write("/f"))
     written = order.copy()

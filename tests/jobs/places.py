@@ -63,7 +63,9 @@ class Place:
         program = _PROGRAM.format(repository=str(REPOSITORY), job=self.job, lock=self.locks)
         argv = [*wrapper, sys.executable, "-c", program]
         environment = {**os.environ, **env}
-        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            argv, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
 
     def names(self, destination: Path | None = None) -> list[str]:
         """Everything in a destination."""
@@ -72,7 +74,11 @@ class Place:
 
     def archives(self) -> list[str]:
         """Names of archives."""
-        return [name for name in self.names() if name.endswith((".tar", ".gz", ".zst")) and not name.startswith(".")]
+        return [
+            name
+            for name in self.names()
+            if name.endswith((".tar", ".gz", ".zst")) and not name.startswith(".")
+        ]
 
 
 def make_place(top: Path) -> Place:
@@ -90,7 +96,9 @@ def make_place(top: Path) -> Place:
         file.write(b"end")
     (source / "cache.tmp").write_text("not to be kept\n")
     top.chmod(0o700)
-    return Place(top, Job("datasets", (str(source),), (str(top / "backups"),), Keep(last=3), exclude=("*.tmp",)))
+    return Place(
+        top, Job("datasets", (str(source),), (str(top / "backups"),), Keep(last=3), exclude=("*.tmp",))
+    )
 
 
 def listed(directory: Path) -> list[str]:

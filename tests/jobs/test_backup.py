@@ -36,7 +36,9 @@ def everything(place: Place) -> dict[str, tuple[object, ...]]:
 
 @pytest.mark.parametrize("compress", ["gzip", "zstd", "none"])
 def test_what_went_in_comes_out(place: Place, compress: str) -> None:
-    """Names, modes, owners, times, links, holes and content are the same after a restore; what is excluded is not there."""
+    """Names, modes, owners, times, links, holes and content are the same after a restore; what is excluded is
+    not there.
+    """
     place = place.having(compress=compress)
     done = place.run()
 
@@ -63,7 +65,9 @@ def test_an_ordinary_user_can_do_it_all() -> None:
 
 
 def test_the_system_s_own_tools_accept_it(place: Place) -> None:
-    """sha256sum, gzip and tar find nothing wrong, from wherever the archive has been moved to: the sum names no path."""
+    """sha256sum, gzip and tar find nothing wrong, from wherever the archive has been moved to: the sum names
+    no path.
+    """
     place.run()
     moved = place.top / "moved"
     place.destination.rename(moved)
@@ -95,7 +99,9 @@ def test_two_runs_in_one_second_do_not_collide(place: Place) -> None:
 
 
 def test_a_missing_source_is_refused(place: Place) -> None:
-    """One missing source of two: nothing is made, and nobody is told that all went well (`tar | gzip` exits 0)."""
+    """One missing source of two: nothing is made, and nobody is told that all went well (`tar | gzip` exits
+    0).
+    """
     place = place.having(sources=(*place.job.sources, str(place.top / "gone")))
 
     with pytest.raises(Refused, match="gone"):
@@ -112,7 +118,9 @@ def test_a_source_that_is_a_link_is_refused(place: Place) -> None:
 
 
 def test_a_name_with_a_dollar_is_a_name(place: Place) -> None:
-    """No shell sees the job: `$HOME` and `$(id)` are directories (a here-document with quotes backed up nothing)."""
+    """No shell sees the job: `$HOME` and `$(id)` are directories (a here-document with quotes backed up
+    nothing).
+    """
     odd = place.top / "$HOME $(touch x) `y`"
     odd.mkdir()
     (odd / "file").write_text("here\n")
@@ -172,7 +180,9 @@ def test_a_destination_without_a_parent_is_refused(place: Place) -> None:
 
 
 def test_a_destination_inside_the_source_is_left_out(place: Place) -> None:
-    """An archive does not contain the archives, whatever the name of the directory looks like to a pattern."""
+    """An archive does not contain the archives, whatever the name of the directory
+    looks like to a pattern.
+    """
     inside = place.source / "-rf [x] *" / "back[u]ps?"
     place = place.having(destinations=(str(inside),))
     place.run()
@@ -185,11 +195,15 @@ def test_a_destination_inside_the_source_is_left_out(place: Place) -> None:
 
 def archives_names(archive: Path) -> list[str]:
     """What tar lists."""
-    return subprocess.run(["tar", "--list", "--file", archive], capture_output=True, text=True, check=True).stdout.splitlines()
+    return subprocess.run(
+        ["tar", "--list", "--file", archive], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
 
 
 def test_patterns(place: Place) -> None:
-    """A pattern with a leading slash is a place, one without is a name at any depth; `*` does not cross a slash."""
+    """A pattern with a leading slash is a place, one without is a name at any depth; `*` does not cross a
+    slash.
+    """
     for name in ("a/cache/x", "cache/y", "a/keep/cache.d/z", "a/one.log", "two.log", "a/b/three.log"):
         (place.source / name).parent.mkdir(parents=True, exist_ok=True)
         (place.source / name).write_text(name)
@@ -229,7 +243,9 @@ def test_a_command_may_say_not_now(place: Place) -> None:
 def test_commands_before_run_in_order_and_know_the_job(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """They run before the archive is made, know the job and the id, and get nothing of our environment."""
     script = f"env > {place.source}/dump"
-    place = place.having(before=(("/bin/sh", "-c", script), ("/bin/sh", "-c", f"echo more >> {place.source}/dump")))
+    place = place.having(
+        before=(("/bin/sh", "-c", script), ("/bin/sh", "-c", f"echo more >> {place.source}/dump"))
+    )
     monkeypatch.setenv("CANARY", "x")
     done = place.run()
     text = (restored(place) / "dump").read_text()
@@ -264,7 +280,12 @@ def test_other_jobs_in_the_same_directory_are_not_touched(place: Place) -> None:
     for _ in range(3):
         place.having(keep=Keep(last=1)).run()
 
-    assert {*before, strange.name, "datasets.tar.gz", ".partial-datasets-old-20260101T000000Z-000000000.tar.gz"} <= {*place.names()}
+    assert {
+        *before,
+        strange.name,
+        "datasets.tar.gz",
+        ".partial-datasets-old-20260101T000000Z-000000000.tar.gz",
+    } <= {*place.names()}
     assert "no manifest" in " ".join(archives.listing(place.job).complaints)
     assert 1 == len(archives.listing(place.job).archives)
 
@@ -284,7 +305,9 @@ def test_two_destinations_have_the_same_archive(place: Place) -> None:
 
 
 def test_without_verification_nothing_is_deleted(place: Place) -> None:
-    """With `verify: never` archives are not known to be good, so none goes; after a verification by hand the rule applies."""
+    """With `verify: never` archives are not known to be good, so none goes; after a verification by hand the
+    rule applies.
+    """
     place = place.having(verify=False, keep=Keep(last=1))
     for _ in range(3):
         done = place.run()
@@ -367,7 +390,11 @@ def test_owners_and_attributes_come_back(place: Place) -> None:
     """Numeric owners without an account, extended attributes and file capabilities survive a restore."""
     os.chown(place.source / "numbers", 4711, 4712)
     os.setxattr(place.source / "numbers", "user.note", b"here")
-    os.setxattr(place.source / "numbers", "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
+    os.setxattr(
+        place.source / "numbers",
+        "security.capability",
+        bytes.fromhex("0100000200040000000000000000000000000000"),
+    )
     place.run()
     back = restored(place) / "numbers"
 
@@ -379,7 +406,9 @@ def test_a_compare_tells_what_changed_since(place: Place) -> None:
     """Files that are not as in the archive are told, and the archive is good all the same."""
     place.run()
     (place.source / "sparse").write_text("changed\n")
-    (judged,) = archives.verify(place.job, "", everything=False, compare=True, lock_directory=place.locks).judgements
+    (judged,) = archives.verify(
+        place.job, "", everything=False, compare=True, lock_directory=place.locks
+    ).judgements
 
     assert "" == judged.problem
     assert "sparse" in " ".join(judged.differences)

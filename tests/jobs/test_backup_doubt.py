@@ -43,7 +43,9 @@ def at(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
 
 
 def test_a_source_that_is_empty_lets_nothing_go(rich: Place) -> None:
-    """However often a job runs over a disk that is gone, the two real archives stay, and each run says why."""
+    """However often a job runs over a disk that is gone, the two real archives stay,
+    and each run says why.
+    """
     real = [rich.run().manifest.id for _ in range(2)]
     empty(rich.source)
     runs = [rich.run() for _ in range(5)]
@@ -108,7 +110,9 @@ def test_a_year_without_any_success(rich: Place, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_clock_in_2035(rich: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs over an empty source while the clock is nine years ahead, and after it is right again, leave the real archives."""
+    """Runs over an empty source while the clock is nine years ahead, and after it is right again, leave the
+    real archives.
+    """
     today = 1_780_000_000
     at(monkeypatch, today)
     real = [rich.run().manifest.id for _ in range(2)]
@@ -172,7 +176,9 @@ def test_to_agree_to_one_is_not_to_agree_to_the_next(rich: Place) -> None:
 
 
 def test_it_is_there_again(rich: Place) -> None:
-    """The disk is mounted again: the next archive is not in doubt, counts, and the small ones go by the calendar."""
+    """The disk is mounted again: the next archive is not in doubt, counts, and the small ones go by the
+    calendar.
+    """
     rich.run()
     kept = rich.top / "kept"
     shutil.copytree(rich.source, kept, symlinks=True)
@@ -188,7 +194,9 @@ def test_it_is_there_again(rich: Place) -> None:
 
 
 def test_another_compression_is_no_loss(rich: Place) -> None:
-    """What counts is the size before compression: zeros that are compressed from now on are all still there."""
+    """What counts is the size before compression: zeros that are compressed from now
+    on are all still there.
+    """
     (rich.source / "zeros").write_bytes(bytes(4_000_000))
     plain = rich.having(compress="none").run()
     packed = rich.having(compress="zstd").run()

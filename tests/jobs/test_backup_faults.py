@@ -30,7 +30,9 @@ def flip(path: Path) -> None:
 
 def problems(place: Place) -> list[str]:
     """What a verification of everything says is wrong with each archive."""
-    judged = archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks).judgements
+    judged = archives.verify(
+        place.job, "", everything=True, compare=False, lock_directory=place.locks
+    ).judgements
     return [one.problem for one in judged]
 
 
@@ -42,11 +44,15 @@ def cut(path: Path) -> None:
 @pytest.mark.parametrize("compress", ["gzip", "zstd", "none"])
 @pytest.mark.parametrize("damage", [flip, cut, Path.unlink])
 def test_damage_is_found(place: Place, damage: Callable[[Path], None], compress: str) -> None:
-    """A flipped bit, a cut and a missing file: verify says so and writes it down, restore refuses, retention counts it no more."""
+    """A flipped bit, a cut and a missing file: verify says so and writes it down, restore refuses, retention
+    counts it no more.
+    """
     place = place.having(compress=compress, keep=Keep(last=1))
     done = place.run()
     damage(place.destination / done.manifest.archive)
-    (judged,) = archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks).judgements
+    (judged,) = archives.verify(
+        place.job, "", everything=True, compare=False, lock_directory=place.locks
+    ).judgements
     (copies,) = archives.listing(place.job).archives
 
     assert judged.problem
@@ -69,7 +75,9 @@ def test_a_restore_takes_the_sound_copy(place: Place) -> None:
 
 
 def test_prune_doubts_the_newest(place: Place) -> None:
-    """The newest archive has rotted since it was verified: the one before it stays, because it is the last good one."""
+    """The newest archive has rotted since it was verified: the one before it stays, because it is the last
+    good one.
+    """
     place = place.having(keep=Keep(last=2))
     older, newest = place.run().manifest, place.run().manifest
     flip(place.destination / max(older, newest, key=lambda item: (item.started, item.id)).archive)
@@ -83,7 +91,9 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch, place: Place, name: str, script: 
     program = place.top / f"{name}-stand-in"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    monkeypatch.setattr(pipeline, "find_program", lambda wanted: str(program) if wanted == name else find_program(wanted))
+    monkeypatch.setattr(
+        pipeline, "find_program", lambda wanted: str(program) if wanted == name else find_program(wanted)
+    )
 
 
 def test_tar_s_1_is_a_warning(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +102,8 @@ def test_tar_s_1_is_a_warning(place: Place, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch,
         place,
         "tar",
-        f'{find_program("tar")} "$@"; case $* in *--create*) echo "tar: x: file changed as we read it" >&2; exit 1;; esac',
+        f'{find_program("tar")} "$@"; case $* in *--create*) echo "tar: x: file changed as we read it" >&2;'
+        " exit 1;; esac",
     )
     done = place.run()
 
@@ -105,7 +116,9 @@ def test_tar_s_2_and_signals_are_failures(place: Place, monkeypatch: pytest.Monk
     """Whatever it wrote before: no archive, and the ones from before stay."""
     place.run()
     before = place.names()
-    _stand_in(monkeypatch, place, "tar", f'{find_program("tar")} "$@"; echo "tar: y: Cannot open" >&2; {ending}')
+    _stand_in(
+        monkeypatch, place, "tar", f'{find_program("tar")} "$@"; echo "tar: y: Cannot open" >&2; {ending}'
+    )
 
     with pytest.raises(ArchiveError, match="Cannot open"):
         place.run()
@@ -132,7 +145,9 @@ def test_an_unreadable_file_is_a_failure() -> None:
 
 
 @pytest.mark.parametrize("ending", ["exit 1", "kill -KILL $$", "cat > /dev/null; exit 1"])
-def test_a_failing_compressor_is_a_failure(place: Place, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+def test_a_failing_compressor_is_a_failure(
+    place: Place, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
     """Its status is looked at as well as tar's."""
     _stand_in(monkeypatch, place, "gzip", f"echo out of memory >&2; {ending}")
 
@@ -144,7 +159,10 @@ def test_a_failing_compressor_is_a_failure(place: Place, monkeypatch: pytest.Mon
 def test_a_compressor_that_lies_is_found_out(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says that all went well and wrote nothing of use: the archive is read before it counts."""
     _stand_in(
-        monkeypatch, place, "gzip", f'case $* in *--decompress*) exec {find_program("gzip")} "$@";; esac; head -c 1000; cat > /dev/null'
+        monkeypatch,
+        place,
+        "gzip",
+        f'case $* in *--decompress*) exec {find_program("gzip")} "$@";; esac; head -c 1000; cat > /dev/null',
     )
 
     with pytest.raises(TargetError, match="not good"):
@@ -154,7 +172,9 @@ def test_a_compressor_that_lies_is_found_out(place: Place, monkeypatch: pytest.M
 
 @root_only
 def test_a_full_disk_leaves_no_archive_and_keeps_the_old_ones(place: Place) -> None:
-    """ENOSPC in the middle: nothing of the new archive stays, everything of the old ones does, and they are good."""
+    """ENOSPC in the middle: nothing of the new archive stays, everything of the old ones does, and they are
+    good.
+    """
     (place.source / "noise").write_bytes(os.urandom(400_000))
     with mounted("tmpfs", "size=1m,mode=0700", place.top / "disk") as disk:
         place = place.having(destinations=(str(disk),), keep=Keep(last=1))
@@ -166,7 +186,10 @@ def test_a_full_disk_leaves_no_archive_and_keeps_the_old_ones(place: Place) -> N
             place.run()
         assert before == place.names(disk)
         assert [""] == [
-            one.problem for one in archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks).judgements
+            one.problem
+            for one in archives.verify(
+                place.job, "", everything=True, compare=False, lock_directory=place.locks
+            ).judgements
         ]
 
 
@@ -188,20 +211,28 @@ POINTS = ("before", "chunk", "streamed", "sidecars", "renamed", "summed", "publi
 
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_any_point(place: Place, point: str) -> None:
-    """SIGKILL: what was there is still good, what counts is whole, and the next run leaves nothing behind that is neither."""
+    """SIGKILL: what was there is still good, what counts is whole, and the next run leaves nothing behind
+    that is neither.
+    """
     place = place.having(keep=Keep(last=2))
     first, second = place.run(), place.run()
     killed = place.run_elsewhere(RECONCILER_TESTING="1", RECONCILER_FAILPOINT=f"backup.{point}:1")
 
     assert -signal.SIGKILL == killed.returncode, killed.stderr
     assert "" == "".join(
-        one.problem for one in archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks).judgements
+        one.problem
+        for one in archives.verify(
+            place.job, "", everything=True, compare=False, lock_directory=place.locks
+        ).judgements
     )
     done = place.run()
     names = place.names()
     assert not [name for name in names if name.startswith(".")]
     assert 6 == len(names)
-    assert {"1"} == {str(sum(name.startswith(f"datasets-{ident}.") for name in names) // 3) for ident in {name[9:35] for name in names}}
+    assert {"1"} == {
+        str(sum(name.startswith(f"datasets-{ident}.") for name in names) // 3)
+        for ident in {name[9:35] for name in names}
+    }
     assert any(done.manifest.id in name for name in names)
     assert {first.manifest.id, second.manifest.id} != {done.manifest.id}
 
@@ -218,7 +249,9 @@ def test_a_killed_run_leaves_a_partial_that_does_not_count(place: Place) -> None
 
 
 def test_a_pattern_that_leaves_out_a_source_is_found_out(place: Place) -> None:
-    """tar takes a pattern for the source itself, says nothing and exits 0: an archive without one of its sources is none."""
+    """tar takes a pattern for the source itself, says nothing and exits 0: an archive without one of its
+    sources is none.
+    """
     second = place.top / "second"
     second.mkdir()
     (second / "file").write_text("wanted\n")
@@ -256,7 +289,9 @@ def test_a_link_in_the_destination_is_not_followed(place: Place) -> None:
     shutil.copy(archive, victim)
     archive.unlink()
     archive.symlink_to(victim)
-    (judged,) = archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks).judgements
+    (judged,) = archives.verify(
+        place.job, "", everything=True, compare=False, lock_directory=place.locks
+    ).judgements
 
     assert "missing" in judged.problem
     assert stat.S_ISREG(victim.stat().st_mode)
@@ -264,7 +299,9 @@ def test_a_link_in_the_destination_is_not_followed(place: Place) -> None:
 
 def test_hooks_do_not_inherit_the_lock(place: Place) -> None:
     """A daemon that a command leaves behind does not keep the job busy."""
-    place = place.having(before=(("/bin/sh", "-c", "setsid sleep 30 > /dev/null 2>&1 & echo $! > " + str(place.top / "pid")),))
+    place = place.having(
+        before=(("/bin/sh", "-c", "setsid sleep 30 > /dev/null 2>&1 & echo $! > " + str(place.top / "pid")),)
+    )
     try:
         place.run()
         backup.run(place.having(before=()).job, lambda _: None, place.locks)

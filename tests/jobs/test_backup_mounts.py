@@ -77,7 +77,8 @@ def test_it_is_mounted(place: Place, table: Path) -> None:
     """With something mounted there, and with fstab lines of other places, the run goes on."""
     disk = place.top / "disk"
     table.write_text(
-        f"tmpfs {disk} tmpfs mode=0700\n/dev/sdz2 none swap sw\n/dev/sdz3 / ext4\nbroken line\n/dev/sdz4 {place.top}/other ext4\n"
+        f"tmpfs {disk} tmpfs mode=0700\n/dev/sdz2 none swap sw\n/dev/sdz3 / ext4\nbroken line\n/dev/sdz4"
+        f" {place.top}/other ext4\n"
     )
     with mounted("tmpfs", "mode=0700", disk):
         (disk / "x").mkdir()
@@ -102,7 +103,9 @@ def test_a_command_before_may_mount_it(place: Place, table: Path) -> None:
 
 @root_only
 def test_what_is_mounted_below_is_named(place: Place, table: Path) -> None:
-    """What `one_file_system` leaves out stands in the manifest: file systems, not what is excluded and no bind mount of the same one."""
+    """What `one_file_system` leaves out stands in the manifest: file systems, not what is excluded and no
+    bind mount of the same one.
+    """
     images, excluded, bound = (place.source / name for name in ("images", "scratch", "bound"))
     bound.mkdir()
     with mounted("tmpfs", "mode=0700", images), mounted("tmpfs", "mode=0700", excluded):
@@ -123,7 +126,9 @@ def test_what_is_mounted_below_is_named(place: Place, table: Path) -> None:
 @root_only
 @pytest.mark.skipif(shutil.which("mkfs.btrfs") is None, reason="needs mkfs.btrfs")
 def test_a_subvolume_below_is_named(place: Place, table: Path) -> None:
-    """mountinfo knows nothing of it, tar leaves it out: manifest and plan name it; a bind mount of the same file system is in."""
+    """mountinfo knows nothing of it, tar leaves it out: manifest and plan name it; a bind mount of the same
+    file system is in.
+    """
     disk, image = place.top / "disk", place.top / "image"
     subprocess.run(["truncate", "-s", "120M", image], check=True)
     subprocess.run(["mkfs.btrfs", "-q", image], check=True, capture_output=True)
@@ -161,7 +166,9 @@ def test_a_subvolume_below_is_named(place: Place, table: Path) -> None:
 @root_only
 @pytest.mark.parametrize("xino", ["xino=off", "xino=on"])
 def test_a_source_on_an_overlay(place: Place, table: Path, xino: str) -> None:
-    """Its files have other devices than its directories (layers on two file systems), and are in the archive all the same."""
+    """Its files have other devices than its directories (layers on two file systems), and are in the archive
+    all the same.
+    """
     lower, upper, merged = (place.top / name for name in ("lower", "upper", "merged"))
     for path in (lower, merged):
         path.mkdir()
@@ -184,7 +191,9 @@ def test_a_source_on_an_overlay(place: Place, table: Path, xino: str) -> None:
 
 @root_only
 def test_what_is_to_be_mounted_below(place: Place, table: Path) -> None:
-    """With `one_file_system: false` it is a part of the backup, and the run is refused without it; with true it is left out anyway."""
+    """With `one_file_system: false` it is a part of the backup, and the run is refused without it; with true
+    it is left out anyway.
+    """
     (place.source / "images").mkdir()
     table.write_text(f"/dev/sdz {place.source}/images ext4\n")
 

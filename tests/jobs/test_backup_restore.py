@@ -22,7 +22,10 @@ from tests.jobs.test_backup_faults import cut, flip
 def modes(top: Path) -> dict[str, tuple[int, int, int]]:
     """Mode and owner of everything in a tree, itself included."""
     paths = [top, *top.rglob("*")]
-    return {str(path.relative_to(top)): (path.lstat().st_mode, path.lstat().st_uid, path.lstat().st_gid) for path in paths}
+    return {
+        str(path.relative_to(top)): (path.lstat().st_mode, path.lstat().st_uid, path.lstat().st_gid)
+        for path in paths
+    }
 
 
 @pytest.fixture
@@ -54,7 +57,9 @@ def test_directories_above_come_back_as_they_were(place: Place) -> None:
 
 
 def test_a_part_comes_back_with_what_leads_to_it(place: Place) -> None:
-    """One file out of a directory that nobody may write to: the directory is as it was, and nothing else of it comes."""
+    """One file out of a directory that nobody may write to: the directory is as it was, and nothing else of
+    it comes.
+    """
     (place.source / "ro" / "deep").mkdir(parents=True)
     (place.source / "ro" / "deep" / "f").write_text("x")
     (place.source / "ro" / "deep" / "g").write_text("y")
@@ -89,7 +94,9 @@ def test_archives_without_the_directories_above(place: Place) -> None:
         found = modes(place.top / target)
         for parent in place.source.parents:
             facts_now = parent.stat()
-            assert (facts_now.st_mode, facts_now.st_uid, facts_now.st_gid) == found[str(parent).removeprefix("/") or "."]
+            assert (facts_now.st_mode, facts_now.st_uid, facts_now.st_gid) == found[
+                str(parent).removeprefix("/") or "."
+            ]
 
 
 def test_names_that_look_like_options(place: Place) -> None:
@@ -115,7 +122,9 @@ def test_verify_judges_the_newest_there_is(commanded: Place, damage: Callable[[P
         told = commands.verify_archives("datasets", "", everything=False, compare=False)
         assert End.FINDINGS is told.end
         assert newest.id in " ".join(told.problems)
-    assert End.FINDINGS is commands.verify_archives("datasets", newest.id, everything=False, compare=False).end
+    assert (
+        End.FINDINGS is commands.verify_archives("datasets", newest.id, everything=False, compare=False).end
+    )
 
 
 def test_the_only_one_is_bad(commanded: Place) -> None:
@@ -147,7 +156,9 @@ def test_a_manifest_that_is_gone_is_a_finding(commanded: Place) -> None:
     assert End.FINDINGS is commands.verify_archives("datasets", "", everything=False, compare=False).end
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("0" * 64 + "  datasets.tar.gz\n")])
+@pytest.mark.parametrize(
+    "damage", [Path.unlink, lambda path: path.write_text("0" * 64 + "  datasets.tar.gz\n")]
+)
 def test_a_damaged_sum_file_is_told(commanded: Place, damage: Callable[[Path], None]) -> None:
     """The archive is good, and counts; who checks with sha256sum is told that this file is not."""
     done = commanded.run().manifest
@@ -219,7 +230,9 @@ def test_all_of_them_are_bad(commanded: Place) -> None:
 
 
 def test_a_good_copy_is_enough(commanded: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newest is known to be bad in one destination and good in the other: it is given back, with no older one."""
+    """The newest is known to be bad in one destination and good in the other: it is given back, with no older
+    one.
+    """
     second = commanded.top / "second"
     two = commanded.having(destinations=(*commanded.job.destinations, str(second)))
     monkeypatch.setattr(jobfile, "load", lambda _: two.job)

@@ -1,4 +1,6 @@
-"""Sources that shrink a little each day, or whose files lose what is in them: what was there does not go from the archives unseen."""
+"""Sources that shrink a little each day, or whose files lose what is in them: what was there does not go from
+the archives unseen.
+"""
 
 from __future__ import annotations
 
@@ -76,8 +78,12 @@ def beside_a_large_one(place: Place, day: int) -> None:
 
 
 @pytest.mark.parametrize("shrink", [cut, remove, drain, encrypt, beside_a_large_one])
-def test_a_source_that_shrinks_day_by_day(daily: Place, monkeypatch: pytest.MonkeyPatch, shrink: Callable[[Place, int], None]) -> None:
-    """Thirty days of it: an archive stays, as tar sees it, with half of the files as they were, and each later run says that it shrank."""
+def test_a_source_that_shrinks_day_by_day(
+    daily: Place, monkeypatch: pytest.MonkeyPatch, shrink: Callable[[Place, int], None]
+) -> None:
+    """Thirty days of it: an archive stays, as tar sees it, with half of the files as they were, and each
+    later run says that it shrank.
+    """
     if shrink is beside_a_large_one:
         shrink(daily, 0)
     for day in range(30):
@@ -95,7 +101,9 @@ def content(place: Place, ident: str) -> dict[str, bytes]:
     """What tar unpacks of an archive, by the last part of the name."""
     to = place.top / "unpacked"
     to.mkdir()
-    subprocess.run(["tar", "-xzf", str(place.destination / f"datasets-{ident}.tar.gz"), "-C", str(to)], check=True)
+    subprocess.run(
+        ["tar", "-xzf", str(place.destination / f"datasets-{ident}.tar.gz"), "-C", str(to)], check=True
+    )
     found = {path.name: path.read_bytes() for path in to.rglob("*") if path.is_file()}
     shutil.rmtree(to)
     return found
@@ -106,7 +114,11 @@ def whole(found: dict[str, bytes], shrink: Callable[[Place, int], None]) -> int:
     if shrink is cut:
         return sum(len(data) >= 4_000 for data in found.values())
     if shrink is encrypt:
-        return FILES // 2 + sum(data == TEXT for data in found.values()) if any(data == TEXT for data in found.values()) else 0
+        return (
+            FILES // 2 + sum(data == TEXT for data in found.values())
+            if any(data == TEXT for data in found.values())
+            else 0
+        )
     return sum(len(data) >= 8_000 for name, data in found.items() if name != "big")
 
 
@@ -133,15 +145,24 @@ def made(day: int, size: int, before: list[Manifest], **more: object) -> Manifes
 
 
 @pytest.mark.parametrize("percent", [1, 2, 5, 10, 30, 49, 60])
-@pytest.mark.parametrize("keep", [Keep(last=1), Keep(daily=7), Keep(daily=7, weekly=4), Keep(within=7.0 * DAY)])
+@pytest.mark.parametrize(
+    "keep", [Keep(last=1), Keep(daily=7), Keep(daily=7, weekly=4), Keep(within=7.0 * DAY)]
+)
 def test_a_year_of_losing_so_much_a_day(percent: int, keep: Keep) -> None:
-    """Whatever is kept, and however slowly it goes: after a year there is an archive with half of the most there ever was."""
+    """Whatever is kept, and however slowly it goes: after a year there is an archive with half of the most
+    there ever was.
+    """
     kept: list[Manifest] = []
     size = 10**12
     for day in range(365):
         kept.append(made(day, size, kept))
         doubtful = doubts(kept)
-        decided = decide([Archive(m.id, m.started, good=True, doubtful=m.id in doubtful) for m in kept], keep, day * DAY, 60 * DAY)
+        decided = decide(
+            [Archive(m.id, m.started, good=True, doubtful=m.id in doubtful) for m in kept],
+            keep,
+            day * DAY,
+            60 * DAY,
+        )
         kept = [manifest for manifest in kept if manifest.id not in decided.delete]
         size = size * (100 - percent) // 100
 
@@ -150,7 +171,9 @@ def test_a_year_of_losing_so_much_a_day(percent: int, keep: Keep) -> None:
 
 
 def test_to_agree_is_a_new_beginning(daily: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was agreed to is what the next is compared with, also when the archive that was agreed to has long gone."""
+    """What was agreed to is what the next is compared with, also when the archive that was agreed to has long
+    gone.
+    """
     for day in range(30):
         at(monkeypatch, START + day * DAY)
         if daily.run().doubts:
@@ -161,7 +184,11 @@ def test_to_agree_is_a_new_beginning(daily: Place, monkeypatch: pytest.MonkeyPat
     for later in range(day + 1, day + 12):
         at(monkeypatch, START + later * DAY)
         after.append(daily.run())
-    agreed = [copies for copies in archives.listing(daily.job).archives if next(iter(copies.values())).manifest.accepted_at]
+    agreed = [
+        copies
+        for copies in archives.listing(daily.job).archives
+        if next(iter(copies.values())).manifest.accepted_at
+    ]
     for path in files(daily)[: FILES * 3 // 4]:
         path.unlink()
 
@@ -209,12 +236,18 @@ def test_two_destinations_remember_each_for_itself(daily: Place) -> None:
     assert [str(daily.destination)] == list(both.run().doubts)
 
 
-@pytest.mark.parametrize("name", ["plain", "back\\slash", "ümläut", "octal\\101\\n", " leading", "a link to b", "\u202e"])
+@pytest.mark.parametrize(
+    "name", ["plain", "back\\slash", "ümläut", "octal\\101\\n", " leading", "a link to b", "\u202e"]
+)
 def test_what_is_in_each_source_is_counted(place: Place, name: str) -> None:
-    """Members and bytes of each source, whatever it is called: files, links, hard links, sparse files as they seem."""
+    """Members and bytes of each source, whatever it is called: files, links, hard links, sparse files as they
+    seem.
+    """
     odd = place.top / name
     odd.mkdir()
-    (odd / "-rw-r--r-- 0:0 99 2026-01-01 00:00 x\n-rw-r--r-- 0:0 99999999 2026-01-01 00:00 y").write_bytes(b"12345")
+    (odd / "-rw-r--r-- 0:0 99 2026-01-01 00:00 x\n-rw-r--r-- 0:0 99999999 2026-01-01 00:00 y").write_bytes(
+        b"12345"
+    )
     (odd / name).write_bytes(b"123")
     (odd / "two\nlines\t\a\\n").touch()
     os.link(odd / name, odd / "other")
@@ -236,7 +269,9 @@ def test_tar_s_escapes() -> None:
 
 
 def test_what_was_compared_is_written_down(daily: Place) -> None:
-    """The manifest says the most of each measure and which archive had it; the list of a later run reads it back."""
+    """The manifest says the most of each measure and which archive had it; the list of a later run reads it
+    back.
+    """
     first = daily.run().manifest
     path = files(daily)[0]
     path.unlink()

@@ -1,4 +1,6 @@
-"""Runs that end at any moment, on disks that are full at any byte: nothing half counts, and nothing that was there goes."""
+"""Runs that end at any moment, on disks that are full at any byte: nothing half counts, and nothing that was
+there goes.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def whole(destination: Path) -> set[str]:
     """The archives that have a manifest, each judged by tar, gzip and sha256sum."""
     found = {path.name.removesuffix(".json") for path in destination.glob("datasets-*.json")}
     for stem in found:
-        subprocess.run(["sha256sum", "--check", "--quiet", f"{stem}.tar.gz.sha256"], cwd=destination, check=True)
+        subprocess.run(
+            ["sha256sum", "--check", "--quiet", f"{stem}.tar.gz.sha256"], cwd=destination, check=True
+        )
         subprocess.run(["tar", "-tzf", destination / f"{stem}.tar.gz"], check=True, stdout=subprocess.DEVNULL)
     return found
 
@@ -41,7 +45,9 @@ def check_it_is_tidy(place: Place, destination: Path) -> None:
 
 
 def test_killed_at_any_time(place: Place) -> None:
-    """A run that is killed after any part of its time leaves whole archives only, two at least, and the next run tidies up."""
+    """A run that is killed after any part of its time leaves whole archives only, two at least, and the next
+    run tidies up.
+    """
     (place.source / "noise").write_bytes(os.urandom(3_000_000))
     place = place.having(keep=Keep(last=2))
     place.run()
@@ -68,7 +74,9 @@ def test_killed_at_any_time(place: Place) -> None:
 @root_only
 @pytest.mark.parametrize("pages", range(8))
 def test_a_disk_that_is_full_at_any_page(place: Place, pages: int) -> None:
-    """Room for the archive and a little more: it is there with its sum and its manifest, or it is not, and the one before is untouched."""
+    """Room for the archive and a little more: it is there with its sum and its manifest, or it is not, and
+    the one before is untouched.
+    """
     (place.source / "noise").write_bytes(os.urandom(300_000))
     with mounted("tmpfs", "size=2m,mode=0700", place.top / "disk") as disk:
         place = place.having(destinations=(str(disk),), keep=Keep(last=2))
@@ -123,7 +131,9 @@ def test_a_destination_that_is_read_only(place: Place) -> None:
         listed = archives.listing(place.job)
         foreseen = backup.refusal(place.job)
         remounted = backup.refusal(place.having(before=(("/bin/true",),)).job)
-        (judged,) = archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks).judgements
+        (judged,) = archives.verify(
+            place.job, "", everything=True, compare=False, lock_directory=place.locks
+        ).judgements
         archives.restore(place.job, "", str(place.top / "back"), [])
     finally:
         subprocess.run(["umount", place.destination], check=True)
@@ -134,7 +144,9 @@ def test_a_destination_that_is_read_only(place: Place) -> None:
     assert "" == remounted  # by a command before, as far as anybody can tell
     assert "" == judged.problem
     assert "the verdict cannot be written down" in judged.sidecar
-    assert (place.source / "sparse").read_bytes() == (place.top / "back").joinpath(*place.source.parts[1:], "sparse").read_bytes()
+    assert (place.source / "sparse").read_bytes() == (place.top / "back").joinpath(
+        *place.source.parts[1:], "sparse"
+    ).read_bytes()
 
 
 @root_only
@@ -157,7 +169,9 @@ def test_one_of_two_destinations_is_read_only(place: Place) -> None:
 
 @pytest.mark.parametrize("back", [0, 1, 3_600, 86_400])
 def test_a_clock_that_steps_back(place: Place, monkeypatch: pytest.MonkeyPatch, back: int) -> None:
-    """Between two runs, to the same second or before it: both archives are there until the clock has passed the newest."""
+    """Between two runs, to the same second or before it: both archives are there until the clock has passed
+    the newest.
+    """
     place = place.having(keep=Keep(last=1))
     at(monkeypatch, 1_780_000_000)
     first = place.run().manifest.id

@@ -31,7 +31,10 @@ def aged(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 def reasons(place: Place, days: float) -> list[str]:
     """What is not well so many days later."""
-    return [reason.partition(f"{place.destination}: ")[2] for reason in condition(place.job, TODAY + int(days * DAY)).reasons]
+    return [
+        reason.partition(f"{place.destination}: ")[2]
+        for reason in condition(place.job, TODAY + int(days * DAY)).reasons
+    ]
 
 
 def test_max_age(aged: Place) -> None:
@@ -54,7 +57,9 @@ def test_each_destination_must_have_one(aged: Place, monkeypatch: pytest.MonkeyP
 
     assert "others can write" in " ".join(condition(two.job, TODAY + 30 * DAY).reasons)
     second.chmod(0o700)
-    assert f"{second}: the newest good archive is 30d old" in " ".join(condition(two.job, TODAY + 30 * DAY).reasons)
+    assert f"{second}: the newest good archive is 30d old" in " ".join(
+        condition(two.job, TODAY + 30 * DAY).reasons
+    )
     assert TODAY == condition(two.job, TODAY + 30 * DAY).newest
 
 
@@ -131,7 +136,15 @@ def test_a_destination_that_is_gone(aged: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0, "0s"), (59, "59s"), (5400, "1h 30min"), (93_600, "1d 2h"), (86_400 * 60, "60d"), (400 * DAY, "1y 34d")]
+    ("seconds", "words"),
+    [
+        (0, "0s"),
+        (59, "59s"),
+        (5400, "1h 30min"),
+        (93_600, "1d 2h"),
+        (86_400 * 60, "60d"),
+        (400 * DAY, "1y 34d"),
+    ],
 )
 def test_spans_in_words(seconds: int, words: str) -> None:
     """The two largest units; one that is zero is left out."""

@@ -85,7 +85,9 @@ def tell(state: str, standing: Standing, *targets: str, subject: str = report.AP
 
 
 def test_only_changes_of_state_are_told(state: str, listener: Listener) -> None:
-    """Good at first is no news; failing is told once, recovering is told once, failing again is told again."""
+    """Good at first is no news; failing is told once, recovering is told once,
+    failing again is told again.
+    """
     for standing in (GOOD, BAD, BAD, GOOD, GOOD, BAD):
         assert [] == tell(state, standing, listener.url)
 
@@ -98,12 +100,18 @@ def test_only_changes_of_state_are_told(state: str, listener: Listener) -> None:
 def test_the_spec_of_the_apply_is_told(state: str, listener: Listener) -> None:
     """With the mark of a tree that was not committed; nothing where there is no commit."""
     for revision in ("", "a13b10d+uncommitted"):
-        news = News({report.APPLY: BAD if revision else Standing(bad=True, summary="no spec")}, {"spec": revision}, run=7)
+        news = News(
+            {report.APPLY: BAD if revision else Standing(bad=True, summary="no spec")},
+            {"spec": revision},
+            run=7,
+        )
         chosen = Settings(notify=(reconcile.target(listener.url),))
         assert [] == report.report(news, chosen, state, "web1", NOW)
         tell(state, GOOD, listener.url)
 
-    assert [None, None, "a13b10d+uncommitted", "a13b10d+uncommitted"] == [event["commit"] for event in listener.events]
+    assert [None, None, "a13b10d+uncommitted", "a13b10d+uncommitted"] == [
+        event["commit"] for event in listener.events
+    ]
 
 
 def test_subjects_do_not_hide_each_other(state: str, listener: Listener) -> None:
@@ -116,7 +124,9 @@ def test_subjects_do_not_hide_each_other(state: str, listener: Listener) -> None
 
 
 @pytest.mark.parametrize("answer", [302, 404, 500])
-def test_a_target_that_could_not_be_told_is_told_at_the_next_report(state: str, listener: Listener, answer: int) -> None:
+def test_a_target_that_could_not_be_told_is_told_at_the_next_report(
+    state: str, listener: Listener, answer: int
+) -> None:
     """It is said that it did not work, never with the address; the other target is not told twice."""
     other = Listener()
     thread = Thread(target=other.server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -152,14 +162,20 @@ def test_a_server_that_is_not_there_is_a_problem_and_no_more(state: str, listene
     """The reason is said, without the address."""
     url = listener.url.replace(str(listener.server.server_port), "1")
 
-    assert ["the webhook was not told: Connection refused; the next report tries again"] == tell(state, BAD, url)
+    assert ["the webhook was not told: Connection refused; the next report tries again"] == tell(
+        state, BAD, url
+    )
 
 
 def test_a_mail_has_a_recipient_and_no_other_header(monkeypatch: pytest.MonkeyPatch) -> None:
     """A summary with line ends adds no header and no recipient."""
     seen: list[bytes] = []
     monkeypatch.setattr(notify, "_run", lambda _words, feed: seen.append(feed))
-    event = {"text": "web1: failed\r\nBcc: eve@example.org\nmore", "addresses": ["services.ä"], "hint": "look"}
+    event = {
+        "text": "web1: failed\r\nBcc: eve@example.org\nmore",
+        "addresses": ["services.ä"],
+        "hint": "look",
+    }
     notify.deliver({"mail": "ops@example.org"}, event)
     head, _, body = seen[0].decode().partition("\n\n")
 
@@ -235,7 +251,16 @@ def test_what_is_no_target(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "notify": [3]}', '{"format": 1, "spec": 3}', "[" * 100_000]
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": 2}',
+        '{"format": 1, "notify": [3]}',
+        '{"format": 1, "spec": 3}',
+        "[" * 100_000,
+    ],
 )
 def test_what_is_no_file_of_settings(text: str) -> None:
     """Whatever `install` did not write is refused in words."""
@@ -250,10 +275,28 @@ def test_the_official_parser_reads_the_figures(state: str, tmp_path: Path) -> No
     """Names, types and values as told; counters add up from run to run."""
     path = tmp_path / "reconciler.prom"
     for number in (1, 2):
-        figures = {"last_apply": NOW, "last_success": NOW - 1, "seconds": 1.5, "drift": 3, "debt": number, "held": 0, "commit": "abc"}
-        report.report(News(figures=figures, changes={"create": 2, "update": 1}), Settings(metrics=str(path)), state, "web1", NOW)
+        figures = {
+            "last_apply": NOW,
+            "last_success": NOW - 1,
+            "seconds": 1.5,
+            "drift": 3,
+            "debt": number,
+            "held": 0,
+            "commit": "abc",
+        }
+        report.report(
+            News(figures=figures, changes={"create": 2, "update": 1}),
+            Settings(metrics=str(path)),
+            state,
+            "web1",
+            NOW,
+        )
     families = {family.name: family for family in text_string_to_metric_families(path.read_text())}
-    values = {(sample.name, *sample.labels.values()): sample.value for family in families.values() for sample in family.samples}
+    values = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in families.values()
+        for sample in family.samples
+    }
 
     assert {
         ("reconciler_last_apply_timestamp_seconds",): NOW,
@@ -274,7 +317,9 @@ def test_the_official_parser_reads_the_figures(state: str, tmp_path: Path) -> No
 def test_labels_and_help_survive_the_parser() -> None:
     """Quotes, backslashes and line ends are escaped as the format has it."""
     awkward = 'a"b\\c\nd{}=,'
-    (family,) = text_string_to_metric_families(prometheus.render([Metric("x", "gauge", "one\ntwo\\", [({"l": awkward}, 1)])]))
+    (family,) = text_string_to_metric_families(
+        prometheus.render([Metric("x", "gauge", "one\ntwo\\", [({"l": awkward}, 1)])])
+    )
 
     assert [{"l": awkward}] == [sample.labels for sample in family.samples]
     assert "one\ntwo\\" == family.documentation
@@ -300,9 +345,11 @@ def test_figures_that_cannot_be_written_stop_nobody_from_being_told(state: str, 
     assert 1 == len(listener.events)
 
 
-# ---------------------------------------------------------------------------------------------------- the journal
+# ------------------------------------------------------------------------------------------------ the journal
 
 
 def test_a_value_with_line_ends_adds_no_field() -> None:
     """It is sent with its length (systemd's native protocol), so that it is one value whatever is in it."""
-    assert b"A=1\nMESSAGE\n\x08\x00\x00\x00\x00\x00\x00\x00x\nB=2\nyz\nC=3\n" == serialised({"A": "1", "MESSAGE": "x\nB=2\nyz", "C": "3"})
+    assert b"A=1\nMESSAGE\n\x08\x00\x00\x00\x00\x00\x00\x00x\nB=2\nyz\nC=3\n" == serialised(
+        {"A": "1", "MESSAGE": "x\nB=2\nyz", "C": "3"}
+    )

@@ -17,7 +17,10 @@ DRIFT = {"resource_drift": [{"address": "services.a"}, {"address": "services.b"}
 NONE: dict[str, Any] = {"resource_drift": [], "diagnostics": []}
 ERROR = {
     "valid": False,
-    "diagnostics": [{"severity": "error", "summary": "systemd cannot be asked"}, {"severity": "warning", "summary": "x"}],
+    "diagnostics": [
+        {"severity": "error", "summary": "systemd cannot be asked"},
+        {"severity": "warning", "summary": "x"},
+    ],
 }
 FAILED = "reconciler-drift: exited with status 1"
 
@@ -33,12 +36,17 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def after(state: str, monkeypatch: pytest.MonkeyPatch, printed: str, units: dict[str, str]) -> dict[str, Any]:
-    """How things stand after the drift check printed this, and systemd says this of our units: subject to (bad, words)."""
+    """How things stand after the drift check printed this, and systemd says this of our units: subject to
+    (bad, words).
+    """
     Path(state, "drift.json").write_text(printed)
     monkeypatch.setattr(reporting, "_unit_states", lambda: units)
 
     assert [] == reporting.report_units()
-    return {name: (one["bad"], one["summary"], one["addresses"]) for name, one in read_report(state)["standings"].items()}
+    return {
+        name: (one["bad"], one["summary"], one["addresses"])
+        for name, one in read_report(state)["standings"].items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -51,10 +59,16 @@ def after(state: str, monkeypatch: pytest.MonkeyPatch, printed: str, units: dict
     ],
 )
 def test_what_was_found_decides(
-    state: str, monkeypatch: pytest.MonkeyPatch, printed: dict[str, Any], units: dict[str, str], expected: dict[str, bool]
+    state: str,
+    monkeypatch: pytest.MonkeyPatch,
+    printed: dict[str, Any],
+    units: dict[str, str],
+    expected: dict[str, bool],
 ) -> None:
     """Drift is no failure, a check without a result is; an apply that systemd ended has failed."""
-    assert expected == {name: bad for name, (bad, _, _) in after(state, monkeypatch, json.dumps(printed), units).items()}
+    assert expected == {
+        name: bad for name, (bad, _, _) in after(state, monkeypatch, json.dumps(printed), units).items()
+    }
 
 
 def test_the_words_say_what_and_why(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,8 +80,12 @@ def test_the_words_say_what_and_why(state: str, monkeypatch: pytest.MonkeyPatch)
     assert "the check for drift failed: systemd cannot be asked" == check[1]
 
 
-@pytest.mark.parametrize("printed", ["", "{", "[]", "null", '{"resource_drift": [{}, 3, {"address": 7}]}', "\0\0"])
-def test_a_record_cut_short_is_never_taken_for_clean(state: str, monkeypatch: pytest.MonkeyPatch, printed: str) -> None:
+@pytest.mark.parametrize(
+    "printed", ["", "{", "[]", "null", '{"resource_drift": [{}, 3, {"address": 7}]}', "\0\0"]
+)
+def test_a_record_cut_short_is_never_taken_for_clean(
+    state: str, monkeypatch: pytest.MonkeyPatch, printed: str
+) -> None:
     """A check that was ended half-way says nothing about drift; what is not an address does no harm."""
     found = after(state, monkeypatch, printed, {"reconciler-drift": "reconciler-drift: killed by signal 9"})
 
@@ -85,8 +103,16 @@ def test_no_check_yet_says_nothing(state: str, monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_an_apply_said_itself_stays(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """systemd's bare exit status does not take the place of the reason and the addresses."""
-    standing = {"bad": True, "since": 1, "summary": "apply failed: 1 failed", "addresses": ["services.a"], "run": 3}
-    Path(state, "report.json").write_text(json.dumps({"format": 1, "standings": {"apply": standing}, "figures": {}, "told": {}}))
+    standing = {
+        "bad": True,
+        "since": 1,
+        "summary": "apply failed: 1 failed",
+        "addresses": ["services.a"],
+        "run": 3,
+    }
+    Path(state, "report.json").write_text(
+        json.dumps({"format": 1, "standings": {"apply": standing}, "figures": {}, "told": {}})
+    )
     found = after(state, monkeypatch, json.dumps(NONE), {"reconciler-apply": "exited with status 4"})
 
     assert (True, "apply failed: 1 failed", ["services.a"]) == found["apply"]

@@ -25,7 +25,10 @@ def told(before: dict[str, Any], after: dict[str, Any], mounts: tuple[str, ...] 
     applied(before, host, notes)
     host.mounts = lambda: frozenset(mounts)  # type: ignore[method-assign]  # what is mounted is all that the test says of disks
     plan = plan_of(after, host, notes.memory())
-    rows = [{"rule": one.rule, "summary": one.summary, "detail": one.detail, "address": str(one.address)} for one in plan.diagnostics]
+    rows = [
+        {"rule": one.rule, "summary": one.summary, "detail": one.detail, "address": str(one.address)}
+        for one in plan.diagnostics
+    ]
     assert bool(markdown_lost(rows)) == bool(lost_words(rows))
     return [one.summary for one in plan.diagnostics if one.rule == RULE]
 
@@ -37,7 +40,10 @@ def told(before: dict[str, Any], after: dict[str, Any], mounts: tuple[str, ...] 
         (spec(sources=["/home/bob", "/data/db"]), ["/home is in no backup any more, but for /home/bob"]),
         (spec(exclude=["/home/carol"]), ["/home/carol is in no backup any more"]),
         (spec(exclude=["models"]), ["what `models` matches below /home, /data/db is left out of the backup"]),
-        (spec(exclude=["/home/*/x"]), ["what `/home/*/x` matches below /home, /data/db is left out of the backup"]),
+        (
+            spec(exclude=["/home/*/x"]),
+            ["what `/home/*/x` matches below /home, /data/db is left out of the backup"],
+        ),
         ({"users": USERS}, ["/data/db is in no backup any more", "/home is in no backup any more"]),
     ],
 )
@@ -50,7 +56,11 @@ def test_homes_are_named() -> None:
     """Whose homes are among it, those still backed up left out."""
     host, notes = host_of({"/home": {}, "/data/db": {}, "/backup": {"mode": "0700"}}), Notes()
     applied(spec(), host, notes)
-    found = [one for one in plan_of(spec(sources=["/home/bob", "/data/db"]), host, notes.memory()).diagnostics if one.rule == RULE]
+    found = [
+        one
+        for one in plan_of(spec(sources=["/home/bob", "/data/db"]), host, notes.memory()).diagnostics
+        if one.rule == RULE
+    ]
 
     assert "Among it: /home/carol." in found[0].detail
 
@@ -62,7 +72,14 @@ def test_homes_are_named() -> None:
         spec(schedule="weekly"),
         spec(sources=["/home", "/data"]),
         spec(exclude=["/var/tmp"]),
-        spec({"backups": {"d": {**JOB, "sources": ["/home"]}, "e": {**JOB, "sources": ["/data"], "destinations": ["/backup/e"]}}}),
+        spec(
+            {
+                "backups": {
+                    "d": {**JOB, "sources": ["/home"]},
+                    "e": {**JOB, "sources": ["/data"], "destinations": ["/backup/e"]},
+                }
+            }
+        ),
         spec({"backups": {"e": {**JOB, "destinations": ["/backup/e"]}}}),
     ],
 )
@@ -73,7 +90,9 @@ def test_what_is_still_in_one(after: dict[str, Any]) -> None:
 
 def test_file_systems_that_were_taken_in() -> None:
     """`one_file_system` leaves out what is mounted below a source."""
-    assert ["/home/carol is in no backup any more"] == told(spec(one_file_system=False), spec(one_file_system=True), ("/home/carol",))
+    assert ["/home/carol is in no backup any more"] == told(
+        spec(one_file_system=False), spec(one_file_system=True), ("/home/carol",)
+    )
 
 
 def test_a_new_job_takes_nothing_away() -> None:

@@ -1,4 +1,6 @@
-"""What a plan says of a backup job before its first run: places, disks, and which archives a change lets go."""
+"""What a plan says of a backup job before its first run: places, disks, and which
+archives a change lets go.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def host_of(paths: Paths, mounts: Sequence[str] = (), table: str = "", *, runnin
 def said(host: SimulatedHost, spec: Spec) -> list[tuple[str, str]]:
     """Severity and text of each trouble."""
     job: Any = job_of(spec).resource
-    return [(str(one.severity), f"{one.summary}: {one.detail}") for one in BackupHost(host, spec).troubles(job)]
+    return [
+        (str(one.severity), f"{one.summary}: {one.detail}") for one in BackupHost(host, spec).troubles(job)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -66,16 +70,36 @@ def said(host: SimulatedHost, spec: Spec) -> list[tuple[str, str]]:
         (HERE, {}, {}, []),
         ({"/backup": {"mode": "0700"}}, {}, {}, ["source /data does not exist"]),
         (HERE, {}, {"sources": ["/data/*"]}, ["A `*` is not expanded"]),
-        ({**HERE, "/link": {"target": "/data"}}, {}, {"sources": ["/link"]}, ["source /link is a link: /link is a link to /data"]),
-        ({**HERE, "/link": {"target": "/data"}, "/data/x": {}}, {}, {"sources": ["/link/x"]}, ["/link is a link to /data"]),
+        (
+            {**HERE, "/link": {"target": "/data"}},
+            {},
+            {"sources": ["/link"]},
+            ["source /link is a link: /link is a link to /data"],
+        ),
+        (
+            {**HERE, "/link": {"target": "/data"}, "/data/x": {}},
+            {},
+            {"sources": ["/link/x"]},
+            ["/link is a link to /data"],
+        ),
         ({"/backup": {"mode": "0700"}}, {"directories": {"/data": {"mode": "0755"}}}, {}, []),
         ({"/backup": {"mode": "0700"}}, {"directories": {"/data/deep": {"mode": "0755"}}}, {}, []),
         ({"/data": {}}, {}, {}, ["destination /backup/d has no directory above it: /backup is not there"]),
         ({"/data": {}}, {"directories": {"/backup": {"mode": "0700"}}}, {}, []),
         ({"/data": {}}, {}, {"destinations": ["/backup"]}, []),
         ({**HERE, "/to": {"target": "/backup"}}, {}, {"destinations": ["/to"]}, ["/to is a link to /backup"]),
-        ({**HERE, "/to": {"target": "/backup"}}, {}, {"destinations": ["/to/d"]}, ["/to is a link to /backup"]),
-        ({**HERE, "/backup/d": {"mode": "0770"}}, {}, {}, ["Others can write to /backup/d: chmod go-w /backup/d"]),
+        (
+            {**HERE, "/to": {"target": "/backup"}},
+            {},
+            {"destinations": ["/to/d"]},
+            ["/to is a link to /backup"],
+        ),
+        (
+            {**HERE, "/backup/d": {"mode": "0770"}},
+            {},
+            {},
+            ["Others can write to /backup/d: chmod go-w /backup/d"],
+        ),
         ({**HERE, "/backup/d": {"mode": "1777"}}, {}, {}, ["Others can write to /backup/d"]),
         ({"/data": {}, "/backup": {"mode": "0777"}}, {}, {}, ["Others can write to /backup: chmod"]),
         ({"/data": {}, "/backup": {"mode": "1777"}}, {}, {}, []),
@@ -97,15 +121,24 @@ def test_what_can_never_work_is_an_error() -> None:
     """A link and a directory of somebody else's do not mend themselves; what is missing may come."""
     host = host_of({**HERE, "/link": {"target": "/data"}, "/backup/d": {"owner": "nobody"}})
 
-    assert ["error", "warning", "error"] == [severity for severity, _ in said(host, spec_of(sources=["/link", "/gone"]))]
+    assert ["error", "warning", "error"] == [
+        severity for severity, _ in said(host, spec_of(sources=["/link", "/gone"]))
+    ]
 
 
 def test_a_tree_has_no_disks() -> None:
-    """In an image nothing is mounted, what a program will write is not there yet, and files may be those of who makes it."""
-    assert [] == said(host_of({"/backup": {"owner": "nobody"}}, table="/dev/x /data ext4\n", running=False), spec_of())
+    """In an image nothing is mounted, what a program will write is not there yet, and files may be those of
+    who makes it.
+    """
+    assert [] == said(
+        host_of({"/backup": {"owner": "nobody"}}, table="/dev/x /data ext4\n", running=False), spec_of()
+    )
 
 
-TABLE = "UUID=1 /data ext4 defaults\nUUID=2 /backup ext4 noauto\n/dev/mapper/x /data/my\\040images ext4 defaults\n"
+TABLE = (
+    "UUID=1 /data ext4 defaults\nUUID=2 /backup ext4 noauto\n/dev/mapper/x /data/my\\040images ext4"
+    " defaults\n"
+)
 
 
 def test_disks_that_are_not_mounted() -> None:
@@ -147,14 +180,16 @@ def test_what_is_mounted_below(mounts: list[str], job: Mapping[str, Any], expect
 
 
 def test_what_is_to_be_mounted_below() -> None:
-    """fstab's word counts before it is mounted: left out by default, and missing from the backup with `one_file_system: false`."""
+    """fstab's word counts before it is mounted: left out by default, and missing from the backup with
+    `one_file_system: false`.
+    """
     host = host_of(HERE, ["/data", "/backup"], TABLE)
 
     assert "/data/my images is left out" in said(host, spec_of())[0][1]
     assert "nothing is mounted at /data/my images" in said(host, spec_of(one_file_system=False))[0][1]
 
 
-# ---------------------------------------------------------------------------------------------------- archives
+# --------------------------------------------------------------------------------------------------- archives
 
 
 def archives(place: str, days: int, sources: tuple[str, ...] = ("/data",), size: int = 10) -> dict[str, Any]:
@@ -164,8 +199,24 @@ def archives(place: str, days: int, sources: tuple[str, ...] = ("/data",), size:
         started = 1_780_000_000 + day * DAY
         ident = new_id(started * 1_000_000, "0000")
         name = f"{stem('d', ident)}.tar.gz"
-        manifest = Manifest(ident, "d", name, started, started, size, "0" * 64, sources, "1", "1.34", verified=True, verified_at=started)
-        paths |= {f"{place}/{name}": {"content": "x" * size}, f"{place}/{stem('d', ident)}.json": {"content": dump(manifest).decode()}}
+        manifest = Manifest(
+            ident,
+            "d",
+            name,
+            started,
+            started,
+            size,
+            "0" * 64,
+            sources,
+            "1",
+            "1.34",
+            verified=True,
+            verified_at=started,
+        )
+        paths |= {
+            f"{place}/{name}": {"content": "x" * size},
+            f"{place}/{stem('d', ident)}.json": {"content": dump(manifest).decode()},
+        }
     return paths
 
 
@@ -228,7 +279,9 @@ def test_a_destination_that_leaves_or_comes() -> None:
     host = host_of({**HERE, **archives("/backup/d", 3), **archives("/backup/e", 4)})
     found = told(host, {"keep": {"last": 1}}, {"destinations": ["/backup/e"], "keep": {"last": 1}})
 
-    assert ["3 archives would be deleted", "/backup/d is left to itself"] == [text.partition(":")[0] for text in found]
+    assert ["3 archives would be deleted", "/backup/d is left to itself"] == [
+        text.partition(":")[0] for text in found
+    ]
     assert [] == told(host_of(HERE), {}, {"destinations": ["/backup/e"]})
 
 
@@ -258,7 +311,10 @@ def test_a_span_needs_a_unit(fields: Mapping[str, Any], words: str) -> None:
 
 def test_a_source_inside_a_destination() -> None:
     """The destination is left out of the archive, and the source with it."""
-    _, found = load(Reader(document({"backups": {"d": {**JOB, "sources": ["/data/src"], "destinations": ["/data"]}}})), discover())
+    _, found = load(
+        Reader(document({"backups": {"d": {**JOB, "sources": ["/data/src"], "destinations": ["/data"]}}})),
+        discover(),
+    )
 
     assert "inside the destination /data" in " ".join(one.detail for one in errors(found))
 
@@ -275,6 +331,8 @@ def test_a_source_inside_a_destination() -> None:
 )
 def test_a_source_that_nothing_makes_is_told(user: dict[str, Any], told: bool) -> None:
     """A home that comes brings what is declared in it, and nothing else."""
-    found = said(host_of({"/backup": {"mode": "0700"}}), spec_of({"users": {"app": user}}, sources=["/srv/app/data"]))
+    found = said(
+        host_of({"/backup": {"mode": "0700"}}), spec_of({"users": {"app": user}}, sources=["/srv/app/data"])
+    )
 
     assert told == any("source /srv/app/data does not exist" in text for _, text in found)

@@ -61,9 +61,19 @@ def test_what_is_declared_is_what_runs() -> None:
     job = job_of(declared)
 
     assert [] == errors(found)
-    assert (("/data/x",), ("/backup/x",), ("*.tmp",), ("/data",)) == (job.sources, job.destinations, job.exclude, job.require_mount)
+    assert (("/data/x",), ("/backup/x",), ("*.tmp",), ("/data",)) == (
+        job.sources,
+        job.destinations,
+        job.exclude,
+        job.require_mount,
+    )
     assert backup_job.Keep(daily=7, within=30 * 86_400) == job.keep
-    assert ((("/bin/dump", "--all"),), 300, "zstd", 26 * 3600) == (job.before, job.before_timeout, job.compress, job.max_age)
+    assert ((("/bin/dump", "--all"),), 300, "zstd", 26 * 3600) == (
+        job.before,
+        job.before_timeout,
+        job.compress,
+        job.max_age,
+    )
     assert (False, False, float("inf")) == (job.verify, job.one_file_system, job.clock_jump)
 
 
@@ -73,7 +83,12 @@ def test_the_defaults_are_safe() -> None:
     assert declared is not None
     job = job_of(declared)
 
-    assert (True, True, backup_job.Keep(), "gzip") == (job.verify, job.one_file_system, job.keep, job.compress)
+    assert (True, True, backup_job.Keep(), "gzip") == (
+        job.verify,
+        job.one_file_system,
+        job.keep,
+        job.compress,
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,11 +140,15 @@ def test_names_are_plain(name: str) -> None:
 
 def test_the_job_file_is_private_and_the_unit_calls_our_command() -> None:
     """The file is root's alone; the unit calls `settings.command` by its fixed path."""
-    spec, _ = load(Reader(document({"settings": {"command": "/opt/bin/reconciler"}, "backups": {"x": JOB}})), discover())
+    spec, _ = load(
+        Reader(document({"settings": {"command": "/opt/bin/reconciler"}, "backups": {"x": JOB}})), discover()
+    )
     assert spec is not None
     found = parts(spec.resources[0])
 
-    assert ("0600", "root", "root") == tuple(found["config"].document[key] for key in ("mode", "owner", "group"))
+    assert ("0600", "root", "root") == tuple(
+        found["config"].document[key] for key in ("mode", "owner", "group")
+    )
     assert "/opt/bin/reconciler backup run x" == found["service"].document["unit"]["Service"]["ExecStart"]
     assert Address("backups", "x", "config") in found["timer"].needs
 
@@ -137,7 +156,15 @@ def test_the_job_file_is_private_and_the_unit_calls_our_command() -> None:
 def test_one_path_belongs_to_one_resource() -> None:
     """A timer that would have the same unit is refused."""
     spec, _ = load(
-        Reader(document({"backups": {"x": JOB}, "timers": {"backup-x": {"schedule": "daily", "exec_start": ["/bin/true"]}}})), discover()
+        Reader(
+            document(
+                {
+                    "backups": {"x": JOB},
+                    "timers": {"backup-x": {"schedule": "daily", "exec_start": ["/bin/true"]}},
+                }
+            )
+        ),
+        discover(),
     )
     assert spec is not None
 
@@ -162,7 +189,10 @@ def test_a_job_file_without_a_field_is_none(key: str) -> None:
 
 @given(
     st.sampled_from(sorted(valid())),
-    st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    ),
 )
 def test_a_damaged_job_file_never_raises_anything_else(key: str, value: Any) -> None:
     """Whatever stands in a field: a job, or NotAJob."""
@@ -172,7 +202,14 @@ def test_a_damaged_job_file_never_raises_anything_else(key: str, value: Any) -> 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("30d", 2_592_000), ("1h 30min", 5400), ("90", 90), ("1w2d", 777_600), ("infinity", float("inf")), ("500ms", 0.5)],
+    [
+        ("30d", 2_592_000),
+        ("1h 30min", 5400),
+        ("90", 90),
+        ("1w2d", 777_600),
+        ("infinity", float("inf")),
+        ("500ms", 0.5),
+    ],
 )
 def test_time_spans(text: str, expected: float) -> None:
     """systemd's words as seconds."""

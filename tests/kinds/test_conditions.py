@@ -9,7 +9,11 @@ import pytest
 from reconciler.host.simulation.host import SimulatedHost
 from reconciler.kinds.shared.unit_conditions import unmet
 
-ANSWERS = {"ConditionVirtualization=container": False, "ConditionVirtualization=!container": True, "ConditionCPUs=>=2": False}
+ANSWERS = {
+    "ConditionVirtualization=container": False,
+    "ConditionVirtualization=!container": True,
+    "ConditionCPUs=>=2": False,
+}
 
 
 class Asked(SimulatedHost):

@@ -16,17 +16,27 @@ def test_every_folder_with_a_kind_is_discovered() -> None:
     """Every folder that has a kind is discovered, and each kind stands where its own `order` says."""
     folders = [module.name for module in iter_modules(reconciler.kinds.__path__) if module.ispkg]
     names = [name for name in folders if find_spec(f"reconciler.kinds.{name}.kind")]
-    kinds = sorted((import_module(f"reconciler.kinds.{name}.kind").KIND for name in names), key=lambda kind: (kind.order, kind.name))
+    kinds = sorted(
+        (import_module(f"reconciler.kinds.{name}.kind").KIND for name in names),
+        key=lambda kind: (kind.order, kind.name),
+    )
 
     assert [kind.name for kind in kinds] == list(discover())
     assert kinds == list(discover().values())
 
 
 def test_a_host_is_asked_without_a_model() -> None:
-    """Every kind is observed by a module of its own that is the kind's own observer and brings neither pydantic nor the kind."""
+    """Every kind is observed by a module of its own that is the kind's own observer and brings neither
+    pydantic nor the kind.
+    """
     names = list(discover())
-    program = f"import sys; from reconciler.kinds import observer\nfor name in {names!r}: observer(name)\nprint(*sorted(sys.modules))"
-    modules = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    program = (
+        f"import sys; from reconciler.kinds import observer\nfor name in {names!r}:"
+        " observer(name)\nprint(*sorted(sys.modules))"
+    )
+    modules = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.split()
 
     assert [discover()[name].observe for name in names] == [observer(name) for name in names]
     assert set() == {"pydantic", *(f"reconciler.kinds.{name}.kind" for name in names)} & set(modules)

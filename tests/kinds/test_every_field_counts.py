@@ -1,4 +1,6 @@
-"""No field is without effect: two resources that differ in it alone have other documents, or another policy that the ledger remembers."""
+"""No field is without effect: two resources that differ in it alone have other documents, or another policy
+that the ledger remembers.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,27 @@ from tests.spec.fakes import DictReader
 
 NUMBERS = (1, 2, 7, 1500)
 TEXTS = (
-    *("0755", "0600", "1G", "7s", "7d", "y.slice", "y", "/y", "2028-02-29", "http://localhost/y", "localhost:81", "other.txt"),
-    *("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDIyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEy v", "/dev/zero rw", "60%", "6", "/home/v"),
+    *(
+        "0755",
+        "0600",
+        "1G",
+        "7s",
+        "7d",
+        "y.slice",
+        "y",
+        "/y",
+        "2028-02-29",
+        "http://localhost/y",
+        "localhost:81",
+        "other.txt",
+    ),
+    *(
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDIyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEy v",
+        "/dev/zero rw",
+        "60%",
+        "6",
+        "/home/v",
+    ),
 )
 """A second valid text where the candidates have one."""
 DEFAULTS = {
@@ -35,8 +56,15 @@ DEFAULTS = {
     ("users", "home"): "/home/u",
 }
 """Values that say what is meant where the field is left out."""
-WITHOUT_EFFECT_ANYWHERE = {"adopt": "what is ours already is not taken over a second time (decision: policy is in the ledger)"}
-WITHOUT_EFFECT = {("groups", "system"): "it says from which range a number is taken when the group is made; one that exists keeps its own"}
+WITHOUT_EFFECT_ANYWHERE = {
+    "adopt": "what is ours already is not taken over a second time (decision: policy is in the ledger)"
+}
+WITHOUT_EFFECT = {
+    (
+        "groups",
+        "system",
+    ): "it says from which range a number is taken when the group is made; one that exists keeps its own"
+}
 """Fields that say nothing about an object that is ours already, and why."""
 ONE_VALUE = {
     *(("backups", "engine"), ("backups", "type"), ("services", "directives"), ("timers", "directives")),
@@ -54,7 +82,9 @@ def values(annotation: Any) -> Iterator[Iterator[Any]]:
         if origin is list:
             yield from (([value] for value in place) for place in values(arguments[0]))
         elif origin is dict:
-            yield from (({key: value} for value in place for key in ("A", "x")) for place in values(arguments[1]))
+            yield from (
+                ({key: value} for value in place for key in ("A", "x")) for place in values(arguments[1])
+            )
         elif is_model(member):
             least = samples.LEAST.get(member.__name__, {})
             for key, info in fields_of(member).items():
@@ -72,31 +102,49 @@ def _single(member: Any) -> Sequence[Any]:
     if issubclass(member, Enum):
         return [item.value for item in member]
     texts = (*samples.CANDIDATES, *TEXTS)
-    return next((found for base, found in ((bool, (False, True)), (int, NUMBERS), (str, texts)) if issubclass(member, base)), ())
+    return next(
+        (
+            found
+            for base, found in ((bool, (False, True)), (int, NUMBERS), (str, texts))
+            if issubclass(member, base)
+        ),
+        (),
+    )
 
 
 def variants(kind: str, field: str) -> Iterator[list[Declared]]:
-    """For each place in a field the resources that have valid values there, after the one without the field."""
+    """For each place in a field the resources that have valid values there, after
+    the one without the field.
+    """
     needed = field in samples.BASES[kind][1] or (kind, field) in (*samples.WITH, *samples.WITHOUT)
     base = [] if needed else [read(samples.spec_with(kind, "drift", "enforce"))]
     default = DEFAULTS.get((kind, field), ...)
     for place in values(fields_of(discover()[kind].model)[field].annotation):
-        made = (read(samples.spec_with(kind, field, json.dumps(value))) for value in place if value != default)
+        made = (
+            read(samples.spec_with(kind, field, json.dumps(value))) for value in place if value != default
+        )
         yield list(islice((declared for declared in (*base, *made) if declared), EACH))
 
 
 def read(text: str) -> Declared | None:
     """The resource of a spec, if it is valid."""
     with mock.patch.object(reconciler.spec.load, "host_model", return_value=samples.MODEL):
-        spec, wrong = load(DictReader({"hosts/h.yaml": text, "hosts/source.txt": "x", "hosts/other.txt": "y"}), discover())
+        spec, wrong = load(
+            DictReader({"hosts/h.yaml": text, "hosts/source.txt": "x", "hosts/other.txt": "y"}), discover()
+        )
     return spec.resources[0] if spec is not None and not wrong else None
 
 
 def effect(declared: Declared) -> str:
     """What an apply writes or remembers of it, as far as a change of that is a change in a plan."""
     running = True
-    parts = [[str(part.address), part.document, part.retired] for part in discover()[declared.address.kind].expand(declared, running)]
-    return json.dumps([parts, policy_of(declared.resource), declared.resource.protect], sort_keys=True, default=repr)
+    parts = [
+        [str(part.address), part.document, part.retired]
+        for part in discover()[declared.address.kind].expand(declared, running)
+    ]
+    return json.dumps(
+        [parts, policy_of(declared.resource), declared.resource.protect], sort_keys=True, default=repr
+    )
 
 
 def unseen(group: Iterable[Declared]) -> Iterator[tuple[str, str]]:
@@ -111,10 +159,14 @@ def unseen(group: Iterable[Declared]) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("kind", "field"), samples.fields(), ids=lambda text: text)
 def test_a_change_of_a_field_alone_is_a_change(kind: str, field: str) -> None:
-    """A field that no document shows needs the mark `Policy`, or a reason why it says nothing about an object that there is."""
+    """A field that no document shows needs the mark `Policy`, or a reason why it says nothing about an object
+    that there is.
+    """
     groups = list(variants(kind, field))
     if (kind, field) in WITHOUT_EFFECT or field in WITHOUT_EFFECT_ANYWHERE:
-        assert [] != [pair for group in groups for pair in unseen(group)], "it has an effect: take it off the list"
+        assert [] != [pair for group in groups for pair in unseen(group)], (
+            "it has an effect: take it off the list"
+        )
         return
 
     assert [] == [pair for group in groups for pair in unseen(group)]

@@ -22,7 +22,10 @@ URL = "http://127.0.0.1:8000/healthz"
 
 def test_what_is_left_out_has_a_default() -> None:
     """A probe has thirty seconds, a watch two, and what fails is put back."""
-    gates = [Health.model_validate(said).gate("a.service", "bob") for said in ({"http": URL}, {}, {"command": SLEEP, "within": "1min 5s"})]
+    gates = [
+        Health.model_validate(said).gate("a.service", "bob")
+        for said in ({"http": URL}, {}, {"command": SLEEP, "within": "1min 5s"})
+    ]
 
     assert gates == [
         Gate("a.service", 30.0, ("http", URL), Then.ROLLBACK, 1.0, ""),
@@ -61,7 +64,10 @@ def test_what_cannot_be_meant_is_refused(said: dict[str, Any], words: str) -> No
 
 def test_a_mistake_has_its_place_and_no_secret() -> None:
     """The diagnostic points at the value in the file."""
-    text = 'version: 1\nhost: testhost\nservices:\n  a:\n    exec_start: [/bin/x]\n    health:\n      tcp: "8000"\n'
+    text = (
+        "version: 1\nhost: testhost\nservices:\n  a:\n    exec_start: [/bin/x]\n    health:\n      tcp:"
+        ' "8000"\n'
+    )
     _, found = load(Reader(text), discover())
 
     assert [(one.source.line, one.source.column) for one in found if one.source] == [(7, 12)]
@@ -72,7 +78,12 @@ def test_a_job_has_nothing_to_ask() -> None:
     with pytest.raises(ValidationError, match="leave `health` out"):
         Service.model_validate({"exec_start": SLEEP, "type": "oneshot", "health": {}})
 
-    assert Service.model_validate({"exec_start": SLEEP, "type": "oneshot", "remain_after_exit": True, "health": {}}).health is not None
+    assert (
+        Service.model_validate(
+            {"exec_start": SLEEP, "type": "oneshot", "remain_after_exit": True, "health": {}}
+        ).health
+        is not None
+    )
 
 
 @pytest.mark.parametrize(

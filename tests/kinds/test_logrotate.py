@@ -21,7 +21,12 @@ from reconciler.spec.load import load
 from tests.case import Reader, document
 from tests.engine.workbench import Notes, applied, host_of, plan_of
 
-READY = {"/usr/sbin/logrotate": "", "/etc/logrotate.conf": "include /etc/logrotate.d\n", "/etc/logrotate.d": None, "/var/log": None}
+READY = {
+    "/usr/sbin/logrotate": "",
+    "/etc/logrotate.conf": "include /etc/logrotate.d\n",
+    "/etc/logrotate.d": None,
+    "/var/log": None,
+}
 
 
 def _declared(name: str = "app", **fields: Any) -> Declared:
@@ -55,14 +60,23 @@ def _linted(**sections: Any) -> list[Diagnostic]:
         ({"paths": ['/var/log/"']}, "quotes"),
         ({"size": "3g"}, "match pattern"),
         ({"size": "1M", "frequency": "daily"}, "exclude each other"),
-        ({"nocreate": True, "create": {"mode": "0640", "owner": "root", "group": "root"}}, "exclude each other"),
+        (
+            {"nocreate": True, "create": {"mode": "0640", "owner": "root", "group": "root"}},
+            "exclude each other",
+        ),
         ({"copytruncate": True, "create": {"mode": "0640", "owner": "root", "group": "root"}}, "no effect"),
         ({"compress": False, "delaycompress": True}, "no effect"),
         ({"dateformat": "-%Y"}, "without `dateext"),
         ({"dateext": True, "dateformat": "-%Q"}, "match pattern"),
         ({"dateext": True, "dateformat": "-%Y x"}, "match pattern"),
-        ({"su": {"user": "a", "group": "a"}, "create": {"mode": "0640", "owner": "b", "group": "b"}}, "write the same"),
-        ({"su": {"user": "a", "group": "a"}, "create": {"mode": "0640", "owner": "a", "group": "b"}}, "write the same"),
+        (
+            {"su": {"user": "a", "group": "a"}, "create": {"mode": "0640", "owner": "b", "group": "b"}},
+            "write the same",
+        ),
+        (
+            {"su": {"user": "a", "group": "a"}, "create": {"mode": "0640", "owner": "a", "group": "b"}},
+            "write the same",
+        ),
         ({"postrotate": {}}, "exactly one"),
         ({"postrotate": {"reload": "a", "run": ["/bin/true"]}}, "exactly one"),
         ({"postrotate": {"run": ["true"]}}, "absolute path"),
@@ -87,9 +101,13 @@ ANYTHING = st.text(max_size=20) | st.sampled_from(
 )
 
 
-@given(st.lists(ANYTHING.map(lambda text: f"/{text}"), min_size=1, max_size=3), st.lists(ANYTHING, max_size=3))
+@given(
+    st.lists(ANYTHING.map(lambda text: f"/{text}"), min_size=1, max_size=3), st.lists(ANYTHING, max_size=3)
+)
 def test_every_valid_policy_can_be_written(paths: list[str], argv: list[str]) -> None:
-    """What the model lets through is written so that it is read back with the same paths and the same command."""
+    """What the model lets through is written so that it is read back with the same paths and the same
+    command.
+    """
     import shlex
 
     try:
@@ -198,7 +216,9 @@ def test_a_service_that_cannot_reload_is_told() -> None:
     service = {"exec_start": ["/bin/x"]}
 
     assert ["reload"] == [found.rule for found in _linted(logrotate=policy, services={"app": service})]
-    assert [] == _linted(logrotate=policy, services={"app": {**service, "exec_reload": ["/bin/kill", "-HUP", "$MAINPID"]}})
+    assert [] == _linted(
+        logrotate=policy, services={"app": {**service, "exec_reload": ["/bin/kill", "-HUP", "$MAINPID"]}}
+    )
     assert [] == _linted(logrotate=policy)
 
 
@@ -240,14 +260,18 @@ def test_names_that_logrotate_ignores_are_refused(name: str) -> None:
 )
 def test_a_log_that_one_policy_names_twice_is_an_error(paths: list[str], twice: bool) -> None:
     """The first such log would make logrotate refuse the file; found without any log there."""
-    assert (["one-policy"] if twice else []) == [item.rule for item in _linted(logrotate={"one": {"paths": paths}})]
+    assert (["one-policy"] if twice else []) == [
+        item.rule for item in _linted(logrotate={"one": {"paths": paths}})
+    ]
 
 
 def test_a_pattern_that_may_meet_one_of_the_host_is_told_without_a_log() -> None:
     """A warning while there is no such log, and a refusal as soon as there is one."""
     paths = {**READY, "/etc/logrotate.d/theirs": "/var/log/*.log {\n}\n"}
     (found,) = _checked(SimulatedHost.of(paths), _declared(paths=["/var/log/app*"]))
-    (refused,) = _checked(SimulatedHost.of({**paths, "/var/log/app1.log": ""}), _declared(paths=["/var/log/app*.log"]))
+    (refused,) = _checked(
+        SimulatedHost.of({**paths, "/var/log/app1.log": ""}), _declared(paths=["/var/log/app*.log"])
+    )
 
     assert ("warning", "one-policy") == (found.severity, found.rule)
     assert "/etc/logrotate.d/theirs" in found.detail
@@ -268,9 +292,13 @@ BOB = {"mode": "0755", "owner": "bob", "group": "bob"}
         ("/srv/[ab]/*/x.log", {"/srv/a/one": None, "/srv/b/two": BOB}, "belongs to bob"),
     ],
 )
-def test_directories_that_a_pattern_stands_for_count_before_there_is_a_log(pattern: str, paths: dict[str, Any], rule: str) -> None:
+def test_directories_that_a_pattern_stands_for_count_before_there_is_a_log(
+    pattern: str, paths: dict[str, Any], rule: str
+) -> None:
     """Who owns one of them, or may make one, could lead root elsewhere by a link: `su` is required."""
-    host = SimulatedHost.of({**READY, "/etc/passwd": "root:x:0:0::/:/bin/sh\nbob:x:1000:1000::/home/bob:/bin/sh\n", **paths})
+    host = SimulatedHost.of(
+        {**READY, "/etc/passwd": "root:x:0:0::/:/bin/sh\nbob:x:1000:1000::/home/bob:/bin/sh\n", **paths}
+    )
     found = [item for item in _checked(host, _declared(paths=[pattern])) if item.severity == "error"]
     asked = _checked(host, _declared(paths=[pattern], su={"user": "bob", "group": "bob"}))
 
@@ -289,8 +317,14 @@ def test_su_of_the_whole_host_counts() -> None:
 
 
 def test_a_directory_that_a_group_could_replace_is_a_warning() -> None:
-    """logrotate looks at the directory of the log alone, and rotates; whose group may put a link there is told."""
-    paths = {**READY, "/var/log": {"mode": "0775", "owner": "root", "group": "syslog"}, "/var/log/nginx": None}
+    """logrotate looks at the directory of the log alone, and rotates; whose group may put a link there is
+    told.
+    """
+    paths = {
+        **READY,
+        "/var/log": {"mode": "0775", "owner": "root", "group": "syslog"},
+        "/var/log/nginx": None,
+    }
     (found,) = _checked(SimulatedHost.of(paths), _declared(paths=["/var/log/nginx/a.log"]))
 
     assert ("warning", "su") == (found.severity, found.rule)
@@ -300,7 +334,12 @@ def test_a_directory_that_a_group_could_replace_is_a_warning() -> None:
 def test_a_pattern_that_also_stands_for_old_logs_is_told() -> None:
     """`*` alone rotates a.log.1 again; with `olddir`, or an end of the names, it does not."""
     assert ["old-logs"] == [item.rule for item in _linted(logrotate={"a": {"paths": ["/var/log/app/*"]}})]
-    assert [] == _linted(logrotate={"a": {"paths": ["/var/log/app/*"], "olddir": "/var/log/old"}, "b": {"paths": ["/var/log/x/*.log"]}})
+    assert [] == _linted(
+        logrotate={
+            "a": {"paths": ["/var/log/app/*"], "olddir": "/var/log/old"},
+            "b": {"paths": ["/var/log/x/*.log"]},
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -310,7 +349,11 @@ def test_a_pattern_that_also_stands_for_old_logs_is_told() -> None:
         ({"rotate": 30}, {"rotate": 1}, ["old logs are kept 1 times, not 30: with a higher number"]),
         ({"rotate": 30}, {"rotate": 7}, ["old logs are kept 7 times, not 30: with a higher number"]),
         ({"rotate": 30}, {}, ["old logs are kept 4 times, not 30: with a higher number"]),
-        ({"rotate": 30}, {"rotate": 7, "dateext": True}, ["old logs are kept 7 times, not 30: The next rotation deletes what is more"]),
+        (
+            {"rotate": 30},
+            {"rotate": 7, "dateext": True},
+            ["old logs are kept 7 times, not 30: The next rotation deletes what is more"],
+        ),
         ({"rotate": 7}, {"rotate": 30}, []),
         ({"rotate": 7}, {"rotate": 7, "maxage": 10}, ["old logs are kept 10 days: no limit"]),
         ({"rotate": 7, "maxage": 10}, {"rotate": 7}, []),
@@ -321,7 +364,9 @@ def test_old_logs_that_go_are_told(before: dict[str, Any], after: dict[str, Any]
     """By the plan that keeps fewer, with what logrotate does then; not where as many or more are kept."""
     conf = {"/etc/logrotate.conf": "rotate 4\ninclude /etc/logrotate.d\n"}
     host, notes = host_of({**READY, **conf}), Notes()
-    policies = [{"logrotate": {"app": {"paths": ["/var/log/app.log"], **fields}}} for fields in (before, after)]
+    policies = [
+        {"logrotate": {"app": {"paths": ["/var/log/app.log"], **fields}}} for fields in (before, after)
+    ]
     applied(policies[0], host, notes)
     found = [one for one in plan_of(policies[1], host, notes.memory()).diagnostics if one.rule == "logs-go"]
 

@@ -1,4 +1,6 @@
-"""Each field that holds a path says what becomes of it: the rules over paths need no list of fields, and a new kind gets them unasked."""
+"""Each field that holds a path says what becomes of it: the rules over paths need no list of fields, and a
+new kind gets them unasked.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ NO_PATHS = ("x", "@/srv/x y")
 
 
 def texts(annotation: Any, metadata: tuple[Any, ...], way: str) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-    """Each place below an annotation where a text may stand: the way to it, its type, and all marks on the way."""
+    """Each place below an annotation where a text may stand: the way to it, its type, and all marks on the
+    way.
+    """
     if get_origin(annotation) is Annotated:
         yield from texts(annotation.__origin__, (*metadata, *annotation.__metadata__), way)
     elif annotation is str:
@@ -55,7 +59,11 @@ def unmarked(model: type[Resource]) -> list[str]:
     for name, info in fields_of(model).items():
         for way, kind, metadata in texts(info.annotation, tuple(info.metadata), name):
             marked = any(isinstance(mark, NamesPath | SourcePath) for mark in metadata)
-            if not marked and accepts(kind, metadata, "/srv/x/y") and not any(accepts(kind, metadata, text) for text in NO_PATHS):
+            if (
+                not marked
+                and accepts(kind, metadata, "/srv/x/y")
+                and not any(accepts(kind, metadata, text) for text in NO_PATHS)
+            ):
                 found.append(way)
     return found
 
@@ -103,9 +111,13 @@ class _New(Resource):
 
 
 def test_a_new_kind_is_in_the_table_without_asking() -> None:
-    """Its marked fields, in whatever form, and its name if that is a path, with the owner and mode that the resource says."""
+    """Its marked fields, in whatever form, and its name if that is a path, with the owner and mode that the
+    resource says.
+    """
     kind = Kind("new", _New, str, lambda *_: (), lambda *_: {}, lambda _: (), ())
-    resource = _New(owner="ann", mode="0777", into=["/a", "/b"], by_name={"x": "/c"}, block=_Inner(to="/d"), home="/e")
+    resource = _New(
+        owner="ann", mode="0777", into=["/a", "/b"], by_name={"x": "/c"}, block=_Inner(to="/d"), home="/e"
+    )
     (declared,) = spec_of({"groups": {"any": {}}}).resources
     found = list(places(kind, Declared(address('files["/srv/new"]'), resource, declared.source)))
 
@@ -121,7 +133,11 @@ def test_a_new_kind_is_in_the_table_without_asking() -> None:
 
 def test_what_kinds_say_of_their_fields() -> None:
     """The table as it is: another use for a field is a decision."""
-    said = {(f"{name}.{field}", str(use)) for name, kind in discover().items() for field, use, _ in fields(kind.model)}
+    said = {
+        (f"{name}.{field}", str(use))
+        for name, kind in discover().items()
+        for field, use, _ in fields(kind.model)
+    }
 
     assert {
         ("users.shell", "reads"),

@@ -21,8 +21,12 @@ ADDRESS = Address("backups", "data")
 
 def job(**said: Any) -> schedule.Job:
     """A job as another kind than timers would have it."""
-    declared = Declared(ADDRESS, Resource(), Source("host.yaml", 3), settings={"scheduler": "timer", "timezone": "host"})
-    return schedule.Job(declared, **{"unit": "backup-data", "schedule": "0 2 * * *", "command": ["/bin/true"], **said})
+    declared = Declared(
+        ADDRESS, Resource(), Source("host.yaml", 3), settings={"scheduler": "timer", "timezone": "host"}
+    )
+    return schedule.Job(
+        declared, **{"unit": "backup-data", "schedule": "0 2 * * *", "command": ["/bin/true"], **said}
+    )
 
 
 def unit_of(address: Address) -> str:
@@ -37,7 +41,11 @@ def parts(**said: Any) -> dict[str, Part]:
 
 def text_of(part: Part) -> str:
     """The file that a part is written as."""
-    return units.text(part.address, part.document["unit"]).decode() if part.content is None else part.content.decode()
+    return (
+        units.text(part.address, part.document["unit"]).decode()
+        if part.content is None
+        else part.content.decode()
+    )
 
 
 def text(part: Part) -> str:
@@ -74,7 +82,12 @@ IOSchedulingClass=idle
 def test_the_units_of_a_job() -> None:
     """A service that nothing starts but its timer, and a timer that is enabled and runs."""
     sections = {"Service": {"IOSchedulingClass": "idle"}}
-    said = {"description": "All of /data", "mounts": ["/backup", "/mnt/a b"], "user": "nobody", "environment": {"A": "1"}}
+    said = {
+        "description": "All of /data",
+        "mounts": ["/backup", "/mnt/a b"],
+        "user": "nobody",
+        "environment": {"A": "1"},
+    }
     found = parts(command=["/bin/backup", "100 %"], sections=sections, **said)
 
     assert ["service", "timer"] == list(found)
@@ -87,18 +100,29 @@ def test_the_units_of_a_job() -> None:
 
 
 def test_the_file_of_cron() -> None:
-    """Shell, path, variables, and a line with the user; the shell's words are quoted, cron's own signs escaped."""
-    found = parts(scheduler="cron", command=["/bin/backup", "100 %"], user="nobody", environment={"A": "1"}, working_directory="/srv")
+    """Shell, path, variables, and a line with the user; the shell's words are quoted, cron's own signs
+    escaped.
+    """
+    found = parts(
+        scheduler="cron",
+        command=["/bin/backup", "100 %"],
+        user="nobody",
+        environment={"A": "1"},
+        working_directory="/srv",
+    )
 
     assert ["cron"] == list(found)
-    assert text(found["cron"]) == (
-        'SHELL="/bin/sh"\nPATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"\nA="1"\n'
+    assert (
+        text(found["cron"])
+        == 'SHELL="/bin/sh"\nPATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"\nA="1"\n'
         "0 2 * * * nobody cd /srv && exec /bin/backup '100 \\%'\n"
     )
 
 
 def test_what_is_written_is_observed() -> None:
-    """A host that has exactly the written files and links has the declared documents, but for what only a running systemd knows."""
+    """A host that has exactly the written files and links has the declared documents, but for what only a
+    running systemd knows.
+    """
     for said in ({}, {"scheduler": "cron"}, {"schedule": "0 0 13 * 5", "description": "a % b"}):
         files: dict[str, Any] = {}
         found = list(schedule.expand(job(**said), running=False))
@@ -110,14 +134,19 @@ def test_what_is_written_is_observed() -> None:
         for part in found:
             document = {key: value for key, value in part.document.items() if key != "enabled"}
 
-            assert document == {key: value for key, value in (seen[part.address].document or {}).items() if key in document}
+            assert document == {
+                key: value for key, value in (seen[part.address].document or {}).items() if key in document
+            }
 
 
 def test_a_random_delay_is_always_the_same() -> None:
     """Else every daemon-reload would roll the dice again."""
     document = parts(randomized_delay_sec="10min")["timer"].document
 
-    assert ("10min", "yes") == (document["unit"]["Timer"]["RandomizedDelaySec"], document["unit"]["Timer"]["FixedRandomDelay"])
+    assert ("10min", "yes") == (
+        document["unit"]["Timer"]["RandomizedDelaySec"],
+        document["unit"]["Timer"]["FixedRandomDelay"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +162,9 @@ def test_a_random_delay_is_always_the_same() -> None:
     ],
 )
 def test_the_accuracy_is_less_than_the_shortest_gap(schedule: str, accuracy: str, limit: str | None) -> None:
-    """A timer may be so late that it leaves out no run, and the start limit of its service refuses none (systemd.timer(5))."""
+    """A timer may be so late that it leaves out no run, and the start limit of its service refuses none
+    (systemd.timer(5)).
+    """
     found = parts(schedule=schedule)
 
     assert accuracy == found["timer"].document["unit"]["Timer"]["AccuracySec"]
@@ -142,7 +173,9 @@ def test_the_accuracy_is_less_than_the_shortest_gap(schedule: str, accuracy: str
 
 def test_two_calendars_for_either_or() -> None:
     """What cron means by two restricted days becomes two lines."""
-    assert ["*-*-13 00:00:00", "Fri *-*-* 00:00:00"] == parts(schedule="0 0 13 * 5")["timer"].document["unit"]["Timer"]["OnCalendar"]
+    assert ["*-*-13 00:00:00", "Fri *-*-* 00:00:00"] == parts(schedule="0 0 13 * 5")["timer"].document[
+        "unit"
+    ]["Timer"]["OnCalendar"]
 
 
 def test_the_boot() -> None:
@@ -178,7 +211,11 @@ def test_what_cron_cannot_do(said: dict[str, Any], why: str) -> None:
 
 def test_what_can_be_scheduled_is_not_complained_about() -> None:
     """Nothing is said about ordinary jobs."""
-    assert [] == [*schedule.lint(job()), *schedule.lint(job(scheduler="cron")), *schedule.lint(job(timezone="UTC"))]
+    assert [] == [
+        *schedule.lint(job()),
+        *schedule.lint(job(scheduler="cron")),
+        *schedule.lint(job(timezone="UTC")),
+    ]
 
 
 def test_what_systemd_cannot_do() -> None:
@@ -198,15 +235,24 @@ def test_summer_time_is_a_warning() -> None:
 
 def test_the_paths_of_a_job() -> None:
     """Of a part its own, of the whole resource all that it may have."""
-    assert ["/etc/systemd/system/backup-data.timer"] == list(schedule.paths(Address("backups", "data", "timer"), unit_of))
-    assert ["/etc/cron.d/backup-data", "/etc/systemd/system/backup-data.service", "/etc/systemd/system/backup-data.timer"] == list(
-        schedule.paths(ADDRESS, unit_of)
+    assert ["/etc/systemd/system/backup-data.timer"] == list(
+        schedule.paths(Address("backups", "data", "timer"), unit_of)
     )
+    assert [
+        "/etc/cron.d/backup-data",
+        "/etc/systemd/system/backup-data.service",
+        "/etc/systemd/system/backup-data.timer",
+    ] == list(schedule.paths(ADDRESS, unit_of))
 
 
 def test_the_settings_are_what_a_job_does_not_say() -> None:
-    """The scheduler and the time zone of the whole host hold unless the job says otherwise, and cron's limits with them."""
-    spec = {"settings": {"scheduler": "cron"}, "timers": {"a": {"schedule": "daily", "exec_start": ["/bin/true"]}}}
+    """The scheduler and the time zone of the whole host hold unless the job says otherwise, and cron's limits
+    with them.
+    """
+    spec = {
+        "settings": {"scheduler": "cron"},
+        "timers": {"a": {"schedule": "daily", "exec_start": ["/bin/true"]}},
+    }
     own = {"schedule": "daily", "exec_start": ["/bin/true"], "scheduler": "timer"}
 
     assert ["cron"] == [part.address.part for part in _expanded(spec)]

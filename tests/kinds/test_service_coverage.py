@@ -1,4 +1,6 @@
-"""What is told about a service before it is applied: values, releases of systemd, secrets, and programs of root."""
+"""What is told about a service before it is applied: values, releases of systemd, secrets, and programs of
+root.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ def test_limits_are_in_systemds_words() -> None:
         "DeviceAllow": ["/dev/nvidia0 rw", "char-drm rw"],
     }
 
-    assert {name: value for name, value in unit_file.sections(said)["Service"].items() if name in wanted} == wanted
+    assert {
+        name: value for name, value in unit_file.sections(said)["Service"].items() if name in wanted
+    } == wanted
 
 
 @pytest.mark.parametrize(
@@ -120,13 +124,17 @@ def test_limits_are_in_systemds_words() -> None:
     ],
 )
 def test_what_systemd_would_drop_is_refused(said: dict[str, Any]) -> None:
-    """Numbers out of range, words that are none, specifiers that do not exist: systemd would log a line and go on without it."""
+    """Numbers out of range, words that are none, specifiers that do not exist: systemd would log a line and
+    go on without it.
+    """
     with pytest.raises(ValidationError):
         _service(**said)
 
 
 def test_a_reload_needs_a_command() -> None:
-    """`on_change: reload` without a command that makes the service read its configuration again is refused: systemd has none of its own."""
+    """`on_change: reload` without a command that makes the service read its configuration again is refused:
+    systemd has none of its own.
+    """
     with pytest.raises(ValidationError, match="needs `exec_reload`"):
         _service(on_change="reload")
     assert "reload" == _service(on_change="reload", exec_reload=["/bin/kill", "-HUP", "$MAINPID"]).on_change
@@ -134,15 +142,18 @@ def test_a_reload_needs_a_command() -> None:
 
 def test_directives_of_yesterday_are_told() -> None:
     """With what to write today; what is merely unusual is not."""
-    said = {"Service": {"CPUShares": "100", "KillMode": "none", "OOMScoreAdjust": "5"}, "Unit": {"BindTo": "a.service"}}
+    said = {
+        "Service": {"CPUShares": "100", "KillMode": "none", "OOMScoreAdjust": "5"},
+        "Unit": {"BindTo": "a.service"},
+    }
 
     assert _told({"directives": said}) == [
         ("deprecated-directive", "CPUShares is deprecated: write CPUWeight. systemd still takes it today."),
         (
             "deprecated-directive",
             (
-                "KillMode=none leaves processes behind that systemd knows nothing of: write mixed or control-group. "
-                "systemd still takes it today."
+                "KillMode=none leaves processes behind that systemd knows nothing of: write mixed or"
+                " control-group. systemd still takes it today."
             ),
         ),
         ("deprecated-directive", "BindTo is deprecated: write BindsTo. systemd still takes it today."),
@@ -182,8 +193,13 @@ def test_places_of_secrets_are_none(said: dict[str, Any]) -> None:
 
 
 def test_files_of_secrets_have_a_mode() -> None:
-    """Of declared files: a credential that everybody can read, and an environment file with a secret in it."""
-    service = {"load_credential": {"db": "/etc/api.key"}, "environment_file": ["/etc/api.env", "-/etc/other.env"]}
+    """Of declared files: a credential that everybody can read, and an environment
+    file with a secret in it.
+    """
+    service = {
+        "load_credential": {"db": "/etc/api.key"},
+        "environment_file": ["/etc/api.env", "-/etc/other.env"],
+    }
     open_to_all = {
         "/etc/api.key": {"content": "x", "mode": "0644"},
         "/etc/api.env": {"content": "API_TOKEN=hunter2\n", "mode": "0644"},
@@ -209,7 +225,9 @@ def test_files_of_secrets_have_a_mode() -> None:
     ],
 )
 def test_root_runs_nothing_of_a_user(said: dict[str, Any], told: bool) -> None:
-    """A program, or a script of an interpreter, where ordinary users write; for a service of a user that is as it should be."""
+    """A program, or a script of an interpreter, where ordinary users write; for a service of a user that is
+    as it should be.
+    """
     assert (["root-program"] if told else []) == [rule for rule, _ in _told(said)]
 
 
@@ -230,7 +248,11 @@ def test_declared_places_above_a_program_of_root() -> None:
 
 def test_places_on_the_host_above_a_program_of_root() -> None:
     """What is not declared is looked at on the host: owners and modes up to the root, through links."""
-    mine = {"/opt": {"mode": "0755"}, "/opt/ml": {"mode": "0775", "owner": "alice"}, "/opt/ml/serve": {"content": "x", "mode": "0755"}}
+    mine = {
+        "/opt": {"mode": "0755"},
+        "/opt/ml": {"mode": "0775", "owner": "alice"},
+        "/opt/ml/serve": {"content": "x", "mode": "0755"},
+    }
     linked = {**mine, "/usr/local/bin/serve": {"target": "/opt/ml/serve"}}
     for program, paths in (("/opt/ml/serve", mine), ("/usr/local/bin/serve", linked)):
         (found,) = _planned({"exec_start": [program]}, paths)
@@ -249,9 +271,13 @@ def test_a_credential_on_the_host_that_everybody_can_read() -> None:
     assert [] == _planned(service, {"/etc/api.key": {"content": "x", "mode": "0600"}})
 
 
-@pytest.mark.parametrize("said", [{"directives": {"Service": {"RestartSteps": "3"}}}, {"type": "notify-reload"}])
+@pytest.mark.parametrize(
+    "said", [{"directives": {"Service": {"RestartSteps": "3"}}}, {"type": "notify-reload"}]
+)
 def test_what_the_hosts_systemd_does_not_know(said: dict[str, Any]) -> None:
-    """An error that blocks the service on the older release, a question on one between, nothing on the newer and where nobody knows."""
+    """An error that blocks the service on the older release, a question on one between, nothing on the newer
+    and where nobody knows.
+    """
     (refused,) = (found for found in _planned(said, OLD) if found.rule == "systemd-release")
     (asked,) = _planned(said, BETWEEN)
 
@@ -265,4 +291,6 @@ def test_what_the_hosts_systemd_does_not_know(said: dict[str, Any]) -> None:
 
 def test_the_release_is_read_from_the_library() -> None:
     """Debian's place and others'; None where there is no systemd."""
-    assert [252, 257, 255, None] == [systemd_release.release(host_of(paths)) for paths in (OLD, NEW, BETWEEN, {})]
+    assert [252, 257, 255, None] == [
+        systemd_release.release(host_of(paths)) for paths in (OLD, NEW, BETWEEN, {})
+    ]

@@ -23,17 +23,24 @@ def rules(**services: dict[str, Any]) -> list[tuple[str, bool]]:
 
 @pytest.mark.parametrize(
     "relation",
-    [{"requires": ["b.service"]}, *({"directives": {"Unit": {name: ["b.service"]}}} for name in ("BindsTo", "Requisite"))],
+    [
+        {"requires": ["b.service"]},
+        *({"directives": {"Unit": {name: ["b.service"]}}} for name in ("BindsTo", "Requisite")),
+    ],
 )
 def test_what_a_running_service_requires_cannot_be_stopped(relation: dict[str, Any]) -> None:
-    """A running service that requires a stopped one is an error with both places; two stopped ones are not."""
+    """A running service that requires a stopped one is an error with both places;
+    two stopped ones are not.
+    """
     assert [("required", True)] == rules(a=relation, b={"state": "stopped"})
     assert [] == rules(a={**relation, "state": "stopped"}, b={"state": "stopped"})
     assert [] == rules(a=relation, b={})
 
 
 def test_two_running_services_cannot_conflict() -> None:
-    """Conflicts= between two services that are to run is an error with both places; one of them stopped is not."""
+    """Conflicts= between two services that are to run is an error with both places; one of them stopped is
+    not.
+    """
     conflict = {"directives": {"Unit": {"Conflicts": ["b.service"]}}}
 
     assert [("conflict", True)] == rules(a=conflict, b={})

@@ -37,7 +37,11 @@ def key(number: int) -> str:
 ONE, TWO = key(1), key(2)
 RSA = (
     "ssh-rsa "
-    + base64.b64encode(b"".join(len(part).to_bytes(4, "big") + part for part in (b"ssh-rsa", b"\1\0\1", b"\0\xc0" + bytes(255)))).decode()
+    + base64.b64encode(
+        b"".join(
+            len(part).to_bytes(4, "big") + part for part in (b"ssh-rsa", b"\1\0\1", b"\0\xc0" + bytes(255))
+        )
+    ).decode()
 )
 
 
@@ -47,7 +51,12 @@ def told(spec: dict[str, Any] | str) -> list[tuple[str, str, str, int]]:
     found, diagnostics = load(reader, discover())
     diagnostics = [*diagnostics, *(lint(found, discover()) if found else ())]
     return [
-        (str(item.severity), item.summary, f"{item.detail} {item.snippet or ''}", item.source.line if item.source else 0)
+        (
+            str(item.severity),
+            item.summary,
+            f"{item.detail} {item.snippet or ''}",
+            item.source.line if item.source else 0,
+        )
         for item in diagnostics
     ]
 
@@ -65,7 +74,14 @@ GOOD = {
     "nobody": {"exactly": []},
     "an authority": [{"key": ONE, "cert_authority": True, "principals": ["alice", "admins"]}],
     "forwarding": [
-        {"key": ONE, "restrict": True, "port_forwarding": True, "permit_open": ["db:5432"], "permit_listen": [8080], "tunnel": 0}
+        {
+            "key": ONE,
+            "restrict": True,
+            "port_forwarding": True,
+            "permit_open": ["db:5432"],
+            "permit_listen": [8080],
+            "tunnel": 0,
+        }
     ],
     "expiry": [{"key": ONE, "expires": "2030-01-31T18:00Z"}, {"key": TWO, "expires": "2030-01-31 18:00:30"}],
 }
@@ -92,7 +108,11 @@ BAD = {
     "neither form": ("  alice: {adopt: true}\n", 4, "exactly one of them"),
     "a map in a list": (f"  alice:\n    - exactly: [{ONE}]\n", 5, "key"),
     "twice": (f"  alice:\n    - {ONE} a\n    - {ONE} b\n", 5, "in the list twice (a, b)"),
-    "twice with other options": (f"  alice:\n    - {ONE} a\n    - pty {ONE} b\n", 5, "twice with different options (a, b)"),
+    "twice with other options": (
+        f"  alice:\n    - {ONE} a\n    - pty {ONE} b\n",
+        5,
+        "twice with different options (a, b)",
+    ),
     "twice in exactly": (f"  alice: {{exactly: ['{ONE}', '{ONE}']}}\n", 4, "in the list twice"),
     "options twice": (f"  alice:\n    - {{key: 'pty {ONE}', restrict: true}}\n", 5, "not both"),
     "a date": (f"  alice:\n    - {{key: {ONE}, expires: 31.1.2030}}\n", 5, "write a date as 2027-01-31"),
@@ -101,9 +121,21 @@ BAD = {
     "no token": (f"  alice:\n    - {{key: {ONE}, touch_required: false}}\n", 5, "hardware tokens"),
     "a comma in from": (f"  alice:\n    - {{key: {ONE}, from: ['a,b']}}\n", 5, "from"),
     "a backslash at the end": (f"  alice:\n    - {{key: {ONE}, command: 'x\\'}}\n", 5, "backslash"),
-    "permit_open without a port": (f"  alice:\n    - key: {ONE}\n      permit_open: [db:1, host]\n", 6, "HOST:PORT"),
-    "permit_open beyond ports": (f"  alice:\n    - {{key: {ONE}, permit_open: ['host:99999']}}\n", 5, "from 1 to 65535"),
-    "permit_listen of words": (f"  alice:\n    - {{key: {ONE}, permit_listen: [a b]}}\n", 5, "from 1 to 65535"),
+    "permit_open without a port": (
+        f"  alice:\n    - key: {ONE}\n      permit_open: [db:1, host]\n",
+        6,
+        "HOST:PORT",
+    ),
+    "permit_open beyond ports": (
+        f"  alice:\n    - {{key: {ONE}, permit_open: ['host:99999']}}\n",
+        5,
+        "from 1 to 65535",
+    ),
+    "permit_listen of words": (
+        f"  alice:\n    - {{key: {ONE}, permit_listen: [a b]}}\n",
+        5,
+        "from 1 to 65535",
+    ),
     "tunnel of words": (f"  alice:\n    - {{key: {ONE}, tunnel: x y}}\n", 5, "number of a tun device"),
     "a mask in from": (f"  alice:\n    - {{key: {ONE}, from: [10.0.0.0/255.0.0.0]}}\n", 5, "number of bits"),
     "command twice": (f'  alice:\n    - \'command="a",command="b" {ONE}\'\n', 5, "there twice"),
@@ -127,7 +159,10 @@ PRIVATE = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZ
 @pytest.mark.parametrize(
     "lines",
     [
-        f"  alice:\n    - |\n      -----BEGIN OPENSSH PRIVATE KEY-----\n      {PRIVATE}\n      -----END OPENSSH PRIVATE KEY-----\n",
+        (
+            f"  alice:\n    - |\n      -----BEGIN OPENSSH PRIVATE KEY-----\n      {PRIVATE}\n      -----END"
+            " OPENSSH PRIVATE KEY-----\n"
+        ),
         f"  alice: ['-----BEGIN OPENSSH PRIVATE KEY----- {PRIVATE} -----END OPENSSH PRIVATE KEY-----']\n",
         f"  alice: [{{key: 'PuTTY-User-Key-File-3: ssh-ed25519 {PRIVATE}'}}]\n",
     ],
@@ -145,7 +180,9 @@ def test_a_key_of_two_users_is_told() -> None:
     """One key for two users is a warning with both names, a short RSA key one with its length."""
     found = told({"ssh_keys": {"alice": [ONE], "bob": [f"{ONE} shared"], "carol": [RSA]}})
 
-    assert [("warning", "short RSA key"), ("warning", "one key for two users")] == [(severity, summary) for severity, summary, *_ in found]
+    assert [("warning", "short RSA key"), ("warning", "one key for two users")] == [
+        (severity, summary) for severity, summary, *_ in found
+    ]
     assert "alice" in found[1][2]
     assert "bob" in found[1][2]
     assert "2048 bits" in found[0][2]
@@ -164,11 +201,19 @@ PASSWD = "root:x:0:0:root:/root:/bin/bash\nalice:x:41500:41500::/home/alice:/bin
 
 def _world(place: Path, content: bytes) -> worlds.World:
     paths = {"/etc/passwd": {"content": PASSWD}, "/etc/group": {"content": "root:x:0:\nalice:x:41500:\n"}}
-    homes = {path: {"owner": "alice", "group": "alice", "mode": "0700"} for path in ("/home/alice", "/home/alice/.ssh")}
-    world = prepared(worlds.simulated(place), parse("x", {"about": "", "given": {"paths": {**paths, **homes}}, "spec": {}}))
+    homes = {
+        path: {"owner": "alice", "group": "alice", "mode": "0700"}
+        for path in ("/home/alice", "/home/alice/.ssh")
+    }
+    world = prepared(
+        worlds.simulated(place), parse("x", {"about": "", "given": {"paths": {**paths, **homes}}, "spec": {}})
+    )
     host = world.host()
     simulated: SimulatedHost = getattr(host, "host", host)
-    simulated._add("/home/alice/.ssh/authorized_keys", {"owner": "alice", "group": "alice", "mode": "0600", "content": ""})
+    simulated._add(
+        "/home/alice/.ssh/authorized_keys",
+        {"owner": "alice", "group": "alice", "mode": "0600", "content": ""},
+    )
     path = "/home/alice/.ssh/authorized_keys"
     simulated.execute(WriteFile(path, content, digest(content), "0600", "alice", "alice", digest(b"")))
     return world
@@ -186,7 +231,9 @@ STRANGE = b"\n".join(
 
 
 def test_strange_lines_of_a_user_harm_nobody(tmp_path: Path) -> None:
-    """Bytes that are no text, control characters and endless lines are removed like any other, and none of them is in the plan."""
+    """Bytes that are no text, control characters and endless lines are removed like any other, and none of
+    them is in the plan.
+    """
     world = _world(tmp_path, STRANGE)
     case = parse("x", {"about": "", "spec": {"ssh_keys": {"alice": {"exactly": [ONE]}}}})
     planned = world.plan(case.loaded(), PlanOptions(adopt=True))
@@ -205,7 +252,9 @@ def test_strange_lines_of_a_user_harm_nobody(tmp_path: Path) -> None:
 
 
 class _Obstructed(Wrapped):
-    """A host on which somebody put a FIFO in the way after the plan was made: nothing below alice's home can be captured or listed."""
+    """A host on which somebody put a FIFO in the way after the plan was made: nothing below alice's home can
+    be captured or listed.
+    """
 
     def capture(self, action: Action) -> PreImage | None:
         """As Executor.capture."""
@@ -223,19 +272,32 @@ class _Obstructed(Wrapped):
 
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_what_a_user_does_during_an_apply_stops_only_his_part(interrupted: bool, tmp_path: Path) -> None:
-    """An obstacle that comes after the plan fails its user with the reason; bob gets his key, and the clean-up after a crash goes on."""
+    """An obstacle that comes after the plan fails its user with the reason; bob gets his key, and the
+    clean-up after a crash goes on.
+    """
     accounts = {
         "/etc/passwd": {"content": f"{PASSWD}bob:x:41501:41501::/home/bob:/bin/sh\n"},
         "/etc/group": {"content": "root:x:0:\nalice:x:41500:\nbob:x:41501:\n"},
     }
     homes = {f"/home/{user}": {"owner": user, "group": user, "mode": "0700"} for user in ("alice", "bob")}
-    case = parse("x", {"about": "", "given": {"paths": {**accounts, **homes}}, "spec": {"ssh_keys": {"alice": [ONE], "bob": [TWO]}}})
+    case = parse(
+        "x",
+        {
+            "about": "",
+            "given": {"paths": {**accounts, **homes}},
+            "spec": {"ssh_keys": {"alice": [ONE], "bob": [TWO]}},
+        },
+    )
     world = prepared(worlds.simulated(tmp_path), case)
     if interrupted:
         crashing(world, case.loaded(), PlanOptions(), at=2)
     result = world.apply(case.loaded(), PlanOptions(), host=_Obstructed(world.host(), lambda _: None)).result
     assert result is not None
-    failed = {str(address): outcome.reason for address, outcome in result.outcomes.items() if outcome.status is Status.FAILED}
+    failed = {
+        str(address): outcome.reason
+        for address, outcome in result.outcomes.items()
+        if outcome.status is Status.FAILED
+    }
 
     assert {"ssh_keys.alice", f"ssh_keys.alice/{fingerprint(ONE)}"} == failed.keys()
     assert all("FIFO" in reason for reason in failed.values())

@@ -1,4 +1,6 @@
-"""What a difference between two units costs, which drop-ins count, what enabling links, and which names are names: by table."""
+"""What a difference between two units costs, which drop-ins count, what enabling links, and which names are
+names: by table.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,29 @@ from reconciler.kinds.shared import drop_ins, units
 from reconciler.kinds.shared.unit_fields import ServiceName
 
 NOTHING, RELOAD, RESTART = Effect.NONE, Effect.RELOAD, Effect.RESTART
-# conventions of NixOS's switch-to-configuration, which is the table of record; [Service] as the typed fields say.
+# conventions of NixOS's switch-to-configuration, which is the table of record; [Service] as the typed fields
+# say.
 COSTS = {
     **{
         f"Unit.{name}": NOTHING
         for name in (
-            *("Description", "Documentation", "OnFailure", "OnSuccess", "OnFailureJobMode", "IgnoreOnIsolate", "StopWhenUnneeded"),
-            *("RefuseManualStart", "RefuseManualStop", "AllowIsolate", "CollectMode", "SourcePath", "X-Whatever"),
+            *(
+                "Description",
+                "Documentation",
+                "OnFailure",
+                "OnSuccess",
+                "OnFailureJobMode",
+                "IgnoreOnIsolate",
+                "StopWhenUnneeded",
+            ),
+            *(
+                "RefuseManualStart",
+                "RefuseManualStop",
+                "AllowIsolate",
+                "CollectMode",
+                "SourcePath",
+                "X-Whatever",
+            ),
         )
     },
     "Unit.After": RESTART,
@@ -57,7 +75,9 @@ def _change(directive: str) -> FieldChange:
 
 @pytest.mark.parametrize("directive", COSTS)
 def test_what_a_changed_directive_costs(directive: str) -> None:
-    """Nothing, a reload or a restart, and the directive that makes it is named; alone and beside what costs nothing."""
+    """Nothing, a reload or a restart, and the directive that makes it is named; alone and beside what costs
+    nothing.
+    """
     cost = COSTS[directive]
     changes = [_change("Unit.Description"), _change(directive)]
 
@@ -95,11 +115,17 @@ def test_where_drop_ins_are(name: str, expected: list[str]) -> None:
 
 
 def test_which_drop_ins_count() -> None:
-    """Of one file name the most special directory's counts, then the first place's; only *.conf; in the order of file names."""
+    """Of one file name the most special directory's counts, then the first place's; only *.conf; in the order
+    of file names.
+    """
     etc, run, lib = "/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system"
     places = (
         *(f"{lib}/service.d/10-a.conf", f"{etc}/service.d/50-b.conf", f"{lib}/web.service.d/50-b.conf"),
-        *(f"{run}/web.service.d/60-c.conf", f"{lib}/web.service.d/60-c.conf", f"{etc}/web.service.d/note.txt"),
+        *(
+            f"{run}/web.service.d/60-c.conf",
+            f"{lib}/web.service.d/60-c.conf",
+            f"{etc}/web.service.d/note.txt",
+        ),
         *("/etc/systemd/system.control/web.service.d/50-d.conf", f"{etc}/other.service.d/x.conf"),
     )
     paths: dict[str, Any] = {place: f"[Service]\nNice={number}\n" for number, place in enumerate(places)}
@@ -111,7 +137,9 @@ def test_which_drop_ins_count() -> None:
 
 def test_links_of_install() -> None:
     """Each directive of [Install] has its links; a name of its own makes none."""
-    links = units.links("ml.service", ["a.target"], ["b.target"], ["c.target"], ["model.service", "ml.service"])
+    links = units.links(
+        "ml.service", ["a.target"], ["b.target"], ["c.target"], ["model.service", "ml.service"]
+    )
 
     assert [
         "/etc/systemd/system/a.target.wants/ml.service",
@@ -121,17 +149,35 @@ def test_links_of_install() -> None:
     ] == links
 
 
-@pytest.mark.parametrize("name", ["ml-api", "a.b", "a:b", "_x", "getty@tty1", r"mnt@dev-sd\x2da", "a@", "x" * 201])
+@pytest.mark.parametrize(
+    "name", ["ml-api", "a.b", "a:b", "_x", "getty@tty1", r"mnt@dev-sd\x2da", "a@", "x" * 201]
+)
 def test_names_of_units(name: str) -> None:
     """What systemd takes, and what a lint says more of."""
     assert name == TypeAdapter(ServiceName).validate_python(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["", "modèle", "a b", "-a", "@x", "a@b@c", "a/b", "web.service", "x" * 248, "a@" + "x" * 246, "a\n", r"a\x2db"]
+    "name",
+    [
+        "",
+        "modèle",
+        "a b",
+        "-a",
+        "@x",
+        "a@b@c",
+        "a/b",
+        "web.service",
+        "x" * 248,
+        "a@" + "x" * 246,
+        "a\n",
+        r"a\x2db",
+    ],
 )
 def test_names_of_no_units(name: str) -> None:
-    """Not ASCII, too long for NAME_MAX with the suffix, with the suffix: refused before systemd refuses it."""
+    """Not ASCII, too long for NAME_MAX with the suffix, with the suffix: refused
+    before systemd refuses it.
+    """
     with pytest.raises(ValidationError):
         TypeAdapter(ServiceName).validate_python(name)
 
@@ -153,14 +199,19 @@ def test_names_of_no_units(name: str) -> None:
     ],
 )
 def test_what_a_unit_of_ours_cannot_say(directives: Any, said: str) -> None:
-    """Directives that would come to nothing, or stop our own steps, are refused with what to write instead."""
+    """Directives that would come to nothing, or stop our own steps, are refused with
+    what to write instead.
+    """
     with pytest.raises(ValidationError, match=said):
         Service.model_validate({"exec_start": ["/bin/true"], "directives": directives})
 
 
 def test_what_a_unit_of_ours_can_say() -> None:
     """An alias alone is enough to be enabled by; a `no` refuses nothing."""
-    directives = {"Install": {"Alias": ["x.service", "", "y.service z.service"]}, "Unit": {"RefuseManualStop": "no"}}
+    directives = {
+        "Install": {"Alias": ["x.service", "", "y.service z.service"]},
+        "Unit": {"RefuseManualStop": "no"},
+    }
     service = Service.model_validate({"exec_start": ["/bin/true"], "wanted_by": [], "directives": directives})
 
     assert ["y.service", "z.service"] == service.install["aliases"]

@@ -98,7 +98,9 @@ def _look(paths: dict[str, Any], name: str = "web.service") -> observe.VendorUni
 
 
 def test_what_enables_it() -> None:
-    """Links for every word of [Install], of drop-ins and of `Also=`, with the package's files as targets; nothing twice."""
+    """Links for every word of [Install], of drop-ins and of `Also=`, with the package's files as targets;
+    nothing twice.
+    """
     found = _look({
         f"{VENDOR}/web.service": "[Service]\nExecStart=/x\n[Install]\nWantedBy=multi-user.target\nAlso=web.socket\n",
         f"{VENDOR}/web.socket": "[Install]\nWantedBy=sockets.target\nAlso=web.service\n",
@@ -121,7 +123,11 @@ def test_what_enables_it() -> None:
 
 @pytest.mark.parametrize(
     ("install", "words"),
-    [("Alias=%H.x.service", "specifiers"), ("Also=none.socket", "cannot be followed"), ("Also=a@.service", "cannot be followed")],
+    [
+        ("Alias=%H.x.service", "specifiers"),
+        ("Also=none.socket", "cannot be followed"),
+        ("Also=a@.service", "cannot be followed"),
+    ],
 )
 def test_what_cannot_be_followed(install: str, words: str) -> None:
     """What would make links that we cannot tell is said."""
@@ -160,16 +166,32 @@ def test_where_it_is_and_what_it_is_not() -> None:
 
     assert "/etc/systemd/system/web.service" == _look(own).file
     assert _look(own).occupied
-    assert "web.service" == _look({"/etc/systemd/system/www.service": LINK, f"{VENDOR}/web.service": WEB}, "www.service").alias_of
+    assert (
+        "web.service"
+        == _look(
+            {"/etc/systemd/system/www.service": LINK, f"{VENDOR}/web.service": WEB}, "www.service"
+        ).alias_of
+    )
     assert ("", "") == ((nothing := _look({})).file, nothing.alias_of)
 
 
 def test_a_snapshot_keeps_no_value_of_a_package_s_unit() -> None:
-    """What enables it and what it is, but no command and no variable; of a drop-in also which directives there are."""
-    text = "[Service]\nType=oneshot\nEnvironment=TOKEN=secret\nExecReload=/r secret\n[Install]\nWantedBy=a.target\n"
-    keep, keep_drop_in = redaction.excerpt(f"{VENDOR}/web.service"), redaction.excerpt("/etc/systemd/system/web.service.d/a.conf")
+    """What enables it and what it is, but no command and no variable; of a drop-in also which directives
+    there are.
+    """
+    text = (
+        "[Service]\nType=oneshot\nEnvironment=TOKEN=secret\nExecReload=/r"
+        " secret\n[Install]\nWantedBy=a.target\n"
+    )
+    keep, keep_drop_in = (
+        redaction.excerpt(f"{VENDOR}/web.service"),
+        redaction.excerpt("/etc/systemd/system/web.service.d/a.conf"),
+    )
     assert keep is not None
     assert keep_drop_in is not None
 
     assert "[Service]\nType=oneshot\nExecReload=?\n[Install]\nWantedBy=a.target\n" == keep(text)
-    assert "[Service]\nType=oneshot\nEnvironment=?\nExecReload=?\n[Install]\nWantedBy=a.target\n" == keep_drop_in(text)
+    assert (
+        "[Service]\nType=oneshot\nEnvironment=?\nExecReload=?\n[Install]\nWantedBy=a.target\n"
+        == keep_drop_in(text)
+    )

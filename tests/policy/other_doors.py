@@ -1,4 +1,5 @@
-"""Plans that close a host by other doors than keys and rules: what runs sshd, and what decides whether there is a session in it.
+"""Plans that close a host by other doors than keys and rules: what runs sshd, and what decides whether there
+is a session in it.
 
 The host, its accounts and the names are those of `lockout_plans`.
 """
@@ -58,19 +59,40 @@ _GOES_ON = {
 }
 _SUDO = {"/usr/bin/sudo": {"source": "sudo", "mode": "0755", "adopt": True}}
 SHUT: Mapping[str, Door] = {
-    # ------------------------------------------------------------------------------------------------ what runs sshd
-    "hardening basic": Door(_ssh(hardening="basic"), "NoNewPrivileges=yes (every session inherits it", both=True),
+    # ----------------------------------------------------------------------------------------- what runs sshd
+    "hardening basic": Door(
+        _ssh(hardening="basic"), "NoNewPrivileges=yes (every session inherits it", both=True
+    ),
     "hardening strict": Door(_ssh(hardening="strict"), "NoNewPrivileges=yes"),
-    "ProtectHome": Door(_directive("Service", ProtectHome="yes"), "ProtectHome=yes (sshd then does not see the keys", live=False),
+    "ProtectHome": Door(
+        _directive("Service", ProtectHome="yes"),
+        "ProtectHome=yes (sshd then does not see the keys",
+        live=False,
+    ),
     "InaccessiblePaths": Door(_directive("Service", InaccessiblePaths="/home"), "InaccessiblePaths=/home"),
-    "CapabilityBoundingSet": Door(_directive("Service", CapabilityBoundingSet="CAP_NET_BIND_SERVICE"), "without its capabilities"),
-    "another program": Door(_ssh(exec_start=["/usr/bin/sleep", "inf"], type="simple"), "another program than sshd"),
-    "own unit": Door({**BASE, "services": {"ssh": {"exec_start": ["/usr/bin/sleep", "inf"], "adopt": True}}}, "ssh.service would have"),
+    "CapabilityBoundingSet": Door(
+        _directive("Service", CapabilityBoundingSet="CAP_NET_BIND_SERVICE"), "without its capabilities"
+    ),
+    "another program": Door(
+        _ssh(exec_start=["/usr/bin/sleep", "inf"], type="simple"), "another program than sshd"
+    ),
+    "own unit": Door(
+        {**BASE, "services": {"ssh": {"exec_start": ["/usr/bin/sleep", "inf"], "adopt": True}}},
+        "ssh.service would have",
+    ),
     "another user": Door(_ssh(user="nobody"), "only root can become another user", live=False),
     "environment file": Door(_ssh(environment_file=["/etc/nope"]), "EnvironmentFile=/etc/nope", both=True),
     "condition": Door(_directive("Unit", ConditionPathExists="/nope"), "ConditionPathExists=/nope"),
     "conflict": Door(
-        {**BASE, "services": {"web": {"exec_start": ["/usr/bin/sleep", "inf"], "directives": {"Unit": {"Conflicts": "ssh.service"}}}}},
+        {
+            **BASE,
+            "services": {
+                "web": {
+                    "exec_start": ["/usr/bin/sleep", "inf"],
+                    "directives": {"Unit": {"Conflicts": "ssh.service"}},
+                }
+            },
+        },
         "web.service would have Conflicts=ssh.service",
         both=True,
         at_once=True,
@@ -88,40 +110,67 @@ SHUT: Mapping[str, Door] = {
         live=False,
     ),
     "limit of processes": Door(_ssh(limit_nproc=0), "LimitNPROC=0", live=False),
-    # ------------------------------------------------------------------------------------------------ what sshd reads
-    "SSHD_OPTS": Door(_file("/etc/default/ssh", "SSHD_OPTS='-o AllowUsers=nobody'\n"), "/etc/default/ssh: `SSHD_OPTS", both=True),
+    # ---------------------------------------------------------------------------------------- what sshd reads
+    "SSHD_OPTS": Door(
+        _file("/etc/default/ssh", "SSHD_OPTS='-o AllowUsers=nobody'\n"),
+        "/etc/default/ssh: `SSHD_OPTS",
+        both=True,
+    ),
     "MaxSessions": Door(with_file(DROP_IN, "MaxSessions 0\n"), "maxsessions 0"),
     "MaxAuthTries": Door(with_file(DROP_IN, "MaxAuthTries 0\n"), "maxauthtries 0", live=False),
     "LoginGraceTime": Door(with_file(DROP_IN, "LoginGraceTime 1\n"), "logingracetime 1", live=False),
     "PerSourceMaxStartups": Door(with_file(DROP_IN, "PerSourceMaxStartups 0\n"), "persourcemaxstartups 0"),
     "hosts.deny": Door(_file("/etc/hosts.deny", "ALL: ALL\n"), "/etc/hosts.deny: `ALL: ALL` keeps"),
     "sshd_not_to_be_run": Door(with_file("/etc/ssh/sshd_not_to_be_run", "\n"), "sshd does not start"),
-    # ------------------------------------------------------------------------------------------------ who is known, with which limits
-    "nsswitch": Door(_file("/etc/nsswitch.conf", "passwd: sss\ngroup: files\nshadow: files\n"), "`passwd: sss`", both=True),
+    # ------------------------------------------------------------------------ who is known, with which limits
+    "nsswitch": Door(
+        _file("/etc/nsswitch.conf", "passwd: sss\ngroup: files\nshadow: files\n"), "`passwd: sss`", both=True
+    ),
     "nsswitch that ends": Door(
         _file("/etc/nsswitch.conf", "passwd: sss [UNAVAIL=return] files\ngroup: files\nshadow: files\n"),
         "ends the search before `files`",
         live=False,
     ),
-    "maxlogins": Door(with_file("/etc/security/limits.d/x.conf", "* hard maxlogins 0\n"), "`* hard maxlogins 0`", both=True),
-    "nproc": Door(with_file("/etc/security/limits.d/x.conf", "alice - nproc 0\n"), "`alice - nproc 0`", live=False),
+    "maxlogins": Door(
+        with_file("/etc/security/limits.d/x.conf", "* hard maxlogins 0\n"), "`* hard maxlogins 0`", both=True
+    ),
+    "nproc": Door(
+        with_file("/etc/security/limits.d/x.conf", "alice - nproc 0\n"), "`alice - nproc 0`", live=False
+    ),
     # ------------------------------------------------------------------------------------------------ sudo
-    "sudo.conf": Door(_file("/etc/sudo.conf", "Plugin sudoers_policy nothing.so\n"), "whether sudo works with that"),
-    "iolog_dir": Door(_defaults("log_output, !ignore_iolog_errors, iolog_dir=/etc/passwd/x"), "that directory cannot be made", both=True),
+    "sudo.conf": Door(
+        _file("/etc/sudo.conf", "Plugin sudoers_policy nothing.so\n"), "whether sudo works with that"
+    ),
+    "iolog_dir": Door(
+        _defaults("log_output, !ignore_iolog_errors, iolog_dir=/etc/passwd/x"),
+        "that directory cannot be made",
+        both=True,
+    ),
     "runcwd": Door(_defaults("runcwd=/nope"), "/nope (Defaults runcwd)"),
     "runchroot": Door(_defaults("runchroot=/nope"), "below /nope (Defaults runchroot)"),
     "logfile": Door(_defaults("logfile=/nope/x, !ignore_logfile_errors"), "cannot write /nope/x", live=False),
     "closefrom": Door(_defaults("closefrom=1"), "close the output", live=False),
-    # ------------------------------------------------------------------------------------------------ libraries of PAM and of names
-    "pam_unix is something else": Door(_file(f"{_LIBRARIES}/security/pam_unix.so", "garbage\n"), "it would be another program", both=True),
-    "pam_permit is empty": Door(_file(f"{_LIBRARIES}/security/pam_permit.so", ""), "it would be another program"),
-    "libpam is something else": Door(_file(f"{_LIBRARIES}/libpam.so.0", "garbage\n"), "it would be another program", live=False),
+    # -------------------------------------------------------------------------- libraries of PAM and of names
+    "pam_unix is something else": Door(
+        _file(f"{_LIBRARIES}/security/pam_unix.so", "garbage\n"), "it would be another program", both=True
+    ),
+    "pam_permit is empty": Door(
+        _file(f"{_LIBRARIES}/security/pam_permit.so", ""), "it would be another program"
+    ),
+    "libpam is something else": Door(
+        _file(f"{_LIBRARIES}/libpam.so.0", "garbage\n"), "it would be another program", live=False
+    ),
     "a library for names is something else": Door(
         _file(f"{_LIBRARIES}/libnss_files.so.2", "garbage\n"), "it would be another program", live=False
     ),
-    # ------------------------------------------------------------------------------------------------ what every shell reads
-    "exit in bash.bashrc": Door(_file("/etc/bash.bashrc", "exit 1\n"), "/etc/bash.bashrc: `exit 1` ends every shell", both=True),
-    "exec in bash.bashrc": Door(_file("/etc/bash.bashrc", "umask 022\nexec false\n"), "/etc/bash.bashrc: `exec false` ends every shell"),
+    # --------------------------------------------------------------------------------- what every shell reads
+    "exit in bash.bashrc": Door(
+        _file("/etc/bash.bashrc", "exit 1\n"), "/etc/bash.bashrc: `exit 1` ends every shell", both=True
+    ),
+    "exec in bash.bashrc": Door(
+        _file("/etc/bash.bashrc", "umask 022\nexec false\n"),
+        "/etc/bash.bashrc: `exec false` ends every shell",
+    ),
     "sudo is not setuid": Door({**BASE, "files": _SUDO}, "it cannot make anybody root", both=True),
 }
 """Each is refused; with the flag it is done, and nobody gets in and becomes root any more."""
@@ -142,29 +191,44 @@ OPEN: Mapping[str, Data] = {
         directives={"Service": {"OOMScoreAdjust": -500, "LimitCORE": 0}},
     ),
     "harmless options": _file("/etc/default/ssh", "# ours\nLANG=C.UTF-8\nSSHD_OPTS='-4 -u0'\n"),
-    "limits of sshd": with_file(DROP_IN, "MaxSessions 1\nMaxAuthTries 1\nPerSourceMaxStartups 1\nLoginGraceTime 20\nMaxStartups 1\n"),
+    "limits of sshd": with_file(
+        DROP_IN, "MaxSessions 1\nMaxAuthTries 1\nPerSourceMaxStartups 1\nLoginGraceTime 20\nMaxStartups 1\n"
+    ),
     "nsswitch with others": _file(
-        "/etc/nsswitch.conf", "passwd: files systemd\ngroup: sss [NOTFOUND=continue] files\nshadow: files\nsudoers: files sss\n"
+        "/etc/nsswitch.conf",
+        "passwd: files systemd\ngroup: sss [NOTFOUND=continue] files\nshadow: files\nsudoers: files sss\n",
     ),
     "hosts.deny for others": _file("/etc/hosts.deny", "in.tftpd: ALL\n"),
-    "hosts.allow": with_file("/etc/hosts.deny", "ALL: ALL\n", adopt=True, base=_file("/etc/hosts.allow", "sshd: ALL\n")),
+    "hosts.allow": with_file(
+        "/etc/hosts.deny", "ALL: ALL\n", adopt=True, base=_file("/etc/hosts.allow", "sshd: ALL\n")
+    ),
     "limits for others": with_file(
-        "/etc/security/limits.d/x.conf", "bob hard maxlogins 0\n@staff - nproc 0\n* soft core 0\n* - nofile 65536\nalice - maxlogins -1\n"
+        "/etc/security/limits.d/x.conf",
+        "bob hard maxlogins 0\n@staff - nproc 0\n* soft core 0\n* - nofile 65536\nalice - maxlogins -1\n",
     ),
     "a library that nobody names": _file(f"{_LIBRARIES}/security/pam_time.so", "garbage\n"),
     "another library that nobody names": _file(f"{_LIBRARIES}/libnss_hesiod.so.2", "garbage\n"),
     "shells that go on": _file(
         "/etc/bash.bashrc",
-        '[ -z "$PS1" ] && return\nleave() {\n    exit 1\n}\n(exit 1)\nx="$(exit 1)"\nexec 3>&1\necho "a; exit"\n# exit\n',
+        '[ -z "$PS1" ] && return\nleave() {\n    exit 1\n}\n(exit 1)\nx="$(exit 1)"\nexec 3>&1\necho "a;'
+        ' exit"\n# exit\n',
     ),
     "profiles that go on": {**BASE, "files": _GOES_ON},
-    "sudo.conf": _file("/etc/sudo.conf", "# ours\nSet disable_coredump false\nDebug sudo /var/log/sudo_debug all@warn\n"),
-    "sudo with a log": _defaults('log_output, iolog_dir=/var/log/new/io, logfile="/var/log/sudo.log", runcwd=*, use_pty'),
+    "sudo.conf": _file(
+        "/etc/sudo.conf", "# ours\nSet disable_coredump false\nDebug sudo /var/log/sudo_debug all@warn\n"
+    ),
+    "sudo with a log": _defaults(
+        'log_output, iolog_dir=/var/log/new/io, logfile="/var/log/sudo.log", runcwd=*, use_pty'
+    ),
     "sudo for another": with_file("/etc/sudoers.d/another", "Defaults:bob runcwd=/nope\n", "0440"),
     "another unit with another conflict": {
         **BASE,
         "services": {
-            "web": {"exec_start": ["/usr/bin/sleep", "inf"], "after": ["ssh.service"], "directives": {"Unit": {"Conflicts": "x.service"}}}
+            "web": {
+                "exec_start": ["/usr/bin/sleep", "inf"],
+                "after": ["ssh.service"],
+                "directives": {"Unit": {"Conflicts": "x.service"}},
+            }
         },
     },
 }

@@ -1,6 +1,9 @@
-"""Rules of sudo that hand root over, or that only look so. For both judges: the rules on paper, and sudo itself on a booted host.
+"""Rules of sudo that hand root over, or that only look so.
 
-Each row: what is in /etc/sudoers.d, what ann types in her home, and the words of her way; none where she has no way.
+For both judges: the rules on paper, and sudo itself on a booted host.
+
+Each row: what is in /etc/sudoers.d, what ann types in her home, and the words of her way; none where she has
+no way.
 """
 
 from __future__ import annotations
@@ -22,7 +25,10 @@ _PRELOADED = "grep -q 'LD_PRELOAD cannot be preloaded' && echo the secret"
 
 
 class Row(NamedTuple):
-    """`shown`: ann sees root's secret. `may`: the way is a likely one. `proof`: what root runs, and succeeds where ann is root."""
+    """`shown`: ann sees root's secret.
+
+    `may`: the way is a likely one. `proof`: what root runs, and succeeds where ann is root.
+    """
 
     rules: str
     types: str
@@ -31,13 +37,16 @@ class Row(NamedTuple):
     shown: bool = False
     proof: str = TAKEN
     not_on: str = ""
-    """A Debian on which the program has become harmless: nsenter of util-linux 2.41 wants to be told of a namespace."""
+    """A Debian on which the program has become harmless: nsenter of util-linux 2.41 wants to be told of a
+    namespace.
+    """
 
 
 ROWS: dict[str, Row] = {
     "an archive of hers over the root": Row(
         f"{RULE}/usr/bin/tar -C / -xf /home/ann/x.tar",
-        "mkdir -p t/root; touch t/root/taken; tar -cf x.tar -C t root/taken; sudo -n tar -C / -xf /home/ann/x.tar",
+        "mkdir -p t/root; touch t/root/taken; tar -cf x.tar -C t root/taken; sudo -n tar -C / -xf"
+        " /home/ann/x.tar",
         "it unpacks /home/ann/x.tar; ann owns",
     ),
     "an archive of hers into her home": Row(
@@ -48,7 +57,8 @@ ROWS: dict[str, Row] = {
     ),
     "an archive that comes in": Row(
         f"{RULE}/usr/bin/tar -x -C /root",
-        f"mkdir t; touch t/taken; tar -cf x.tar -C t taken; sudo -n tar -x -C /root < x.tar; sudo -n tar -xf - -C /root < x.tar; {TAKEN}",
+        "mkdir t; touch t/taken; tar -cf x.tar -C t taken; sudo -n tar -x -C /root < x.tar; sudo -n tar -xf"
+        f" - -C /root < x.tar; {TAKEN}",
         "it unpacks what comes in; ann types it",
         proof="true",
     ),
@@ -94,39 +104,56 @@ ROWS: dict[str, Row] = {
         "it gives away what /home/ann/x leads to",
     ),
     "she is given root's": Row(
-        f"{RULE}/usr/bin/chown -R ann\\:ann /root", f"sudo -n chown -R ann:ann /root; {TAKE}", "it gives /root away"
+        f"{RULE}/usr/bin/chown -R ann\\:ann /root",
+        f"sudo -n chown -R ann:ann /root; {TAKE}",
+        "it gives /root away",
     ),
     "her home is given to her": Row(
-        f"{RULE}/usr/bin/chown -R ann /home/ann", f"ln -s /root x; sudo -n chown -R ann /home/ann; {TAKE}; touch x/taken"
+        f"{RULE}/usr/bin/chown -R ann /home/ann",
+        f"ln -s /root x; sudo -n chown -R ann /home/ann; {TAKE}; touch x/taken",
     ),
     "open to everybody": Row(
-        f"{RULE}/usr/bin/chmod 0777 /home/ann/x", f"ln -s /root x; sudo -n chmod 0777 /home/ann/x; {TAKE}", "it gives away what /home/ann/x"
+        f"{RULE}/usr/bin/chmod 0777 /home/ann/x",
+        f"ln -s /root x; sudo -n chmod 0777 /home/ann/x; {TAKE}",
+        "it gives away what /home/ann/x",
     ),
-    "an ACL": Row(f"{RULE}/usr/bin/setfacl -m u\\:ann\\:rwx /root", f"sudo -n setfacl -m u:ann:rwx /root; {TAKE}", "it gives /root away"),
+    "an ACL": Row(
+        f"{RULE}/usr/bin/setfacl -m u\\:ann\\:rwx /root",
+        f"sudo -n setfacl -m u:ann:rwx /root; {TAKE}",
+        "it gives /root away",
+    ),
     "a program where she stands": Row(
         f"{RULE}/usr/bin/env ./x", f"{_TAKES} > x; chmod 755 x; sudo -n env ./x", "ann chooses the directory"
     ),
-    "a script where she stands": Row(f"{RULE}/usr/bin/bash x.sh", f"{_TAKES} > x.sh; sudo -n bash x.sh", "ann chooses the directory"),
+    "a script where she stands": Row(
+        f"{RULE}/usr/bin/bash x.sh", f"{_TAKES} > x.sh; sudo -n bash x.sh", "ann chooses the directory"
+    ),
     "a module where she stands": Row(
-        f"{RULE}/usr/bin/python3 -m x", 'echo \'open("/root/taken", "w")\' > x.py; sudo -n python3 -m x', "ann chooses the directory"
+        f"{RULE}/usr/bin/python3 -m x",
+        'echo \'open("/root/taken", "w")\' > x.py; sudo -n python3 -m x',
+        "ann chooses the directory",
     ),
     "a repository where she stands": Row(
         f"{RULE}/usr/bin/git status",
-        f"{_TAKES} > x; chmod 755 x; git init -q g; cd g; git config core.fsmonitor /home/ann/x; sudo -n git status",
+        f"{_TAKES} > x; chmod 755 x; git init -q g; cd g; git config core.fsmonitor /home/ann/x; sudo -n git"
+        " status",
         "it runs what is in the directory; ann chooses",
     ),
     "a unit of hers": Row(
         f"{RULE}/usr/bin/systemctl enable --now /home/ann/x.service",
-        f"printf '[Service]\\nType=oneshot\\nExecStart={TAKE}\\n[Install]\\nWantedBy=multi-user.target\\n' > x.service; "
-        "sudo -n systemctl enable --now /home/ann/x.service",
+        f"printf '[Service]\\nType=oneshot\\nExecStart={TAKE}\\n[Install]\\nWantedBy=multi-user.target\\n' >"
+        " x.service; sudo -n systemctl enable --now /home/ann/x.service",
         "it goes by /home/ann/x.service; ann owns",
     ),
     "the password of who is root": Row(
         f"ben ALL=(root) ALL\n{RULE}/usr/bin/passwd ben",
-        "printf 'pw-1!x\\npw-1!x\\n' | sudo -n passwd ben; printf 'pw-1!x\\npw-1!x\\n' | su ben -c 'sudo -S touch /root/taken'",
+        "printf 'pw-1!x\\npw-1!x\\n' | sudo -n passwd ben; printf 'pw-1!x\\npw-1!x\\n' | su ben -c 'sudo -S"
+        " touch /root/taken'",
         "sudo: /usr/bin/passwd sets the password of ben: sudo: ALL",
     ),
-    "the password of who is not": Row(f"{RULE}/usr/bin/passwd ben", "printf 'pw-1!x\\npw-1!x\\n' | sudo -n passwd ben"),
+    "the password of who is not": Row(
+        f"{RULE}/usr/bin/passwd ben", "printf 'pw-1!x\\npw-1!x\\n' | sudo -n passwd ben"
+    ),
     "a shell of who is root": Row(
         f"ben ALL=(root) NOPASSWD: ALL\n{RULE}/usr/bin/su - ben",
         f"echo '{_AGAIN}' | sudo -n su - ben",
@@ -138,9 +165,16 @@ ROWS: dict[str, Row] = {
         "root's jobs",
         proof="grep -q taken /var/spool/cron/crontabs/root",
     ),
-    "nsenter alone": Row(f'{RULE}/usr/bin/nsenter ""', f"echo '{TAKE}' | sudo -n nsenter", "it is a shell of root's", not_on="trixie"),
+    "nsenter alone": Row(
+        f'{RULE}/usr/bin/nsenter ""',
+        f"echo '{TAKE}' | sudo -n nsenter",
+        "it is a shell of root's",
+        not_on="trixie",
+    ),
     "newgrp alone": Row(f'{RULE}/usr/bin/newgrp ""', f"echo '{TAKE}' | sudo -n newgrp", "it starts a shell"),
-    "another name of setarch": Row(f"{RULE}/usr/bin/linux64", f"sudo -n linux64 {TAKE}", "it runs the program that is named"),
+    "another name of setarch": Row(
+        f"{RULE}/usr/bin/linux64", f"sudo -n linux64 {TAKE}", "it runs the program that is named"
+    ),
     "the linker": Row(
         f"{RULE}/usr/lib64/ld-linux-x86-64.so.2",
         f"sudo -n /usr/lib64/ld-linux-x86-64.so.2 /usr/bin/{TAKE}",
@@ -152,12 +186,26 @@ ROWS: dict[str, Row] = {
         "it puts /home/ann/c over what root uses",
         proof="test -e /etc/cron.d/mine",
     ),
-    "programs in any home": Row(f"{RULE}/home/*/x", f"{_TAKES} > x; chmod 755 x; sudo -n /home/ann/x", "ann owns /home/ann"),
-    "a regular expression": Row(f"{RULE}^/usr/bin/(ls|ba.*)$", f"sudo -n /usr/bin/bash -c '{TAKE}'", "is among the programs"),
-    "a link to a shell": Row(f"{RULE}/usr/local/bin/shell", f"sudo -n /usr/local/bin/shell -c '{TAKE}'", "sudo: /usr/local/bin/shell"),
-    "any file is shown": Row(f"{RULE}/usr/bin/cat", "sudo -n cat /root/secret", "it shows any file", may=True, shown=True),
+    "programs in any home": Row(
+        f"{RULE}/home/*/x", f"{_TAKES} > x; chmod 755 x; sudo -n /home/ann/x", "ann owns /home/ann"
+    ),
+    "a regular expression": Row(
+        f"{RULE}^/usr/bin/(ls|ba.*)$", f"sudo -n /usr/bin/bash -c '{TAKE}'", "is among the programs"
+    ),
+    "a link to a shell": Row(
+        f"{RULE}/usr/local/bin/shell",
+        f"sudo -n /usr/local/bin/shell -c '{TAKE}'",
+        "sudo: /usr/local/bin/shell",
+    ),
+    "any file is shown": Row(
+        f"{RULE}/usr/bin/cat", "sudo -n cat /root/secret", "it shows any file", may=True, shown=True
+    ),
     "a wildcard leaves the directory": Row(
-        f"{RULE}/usr/bin/cat /var/log/*", "sudo -n cat /var/log/../../root/secret", "it shows any file", may=True, shown=True
+        f"{RULE}/usr/bin/cat /var/log/*",
+        "sudo -n cat /var/log/../../root/secret",
+        "it shows any file",
+        may=True,
+        shown=True,
     ),
     "a log of hers is shown": Row(
         f"{RULE}/usr/bin/tail /home/ann/log",
@@ -174,7 +222,11 @@ ROWS: dict[str, Row] = {
         shown=True,
     ),
     "an unknown program with any arguments": Row(
-        f"{RULE}/usr/local/bin/deploy", "sudo -n /usr/local/bin/deploy", "with any arguments", may=True, proof="true"
+        f"{RULE}/usr/local/bin/deploy",
+        "sudo -n /usr/local/bin/deploy",
+        "with any arguments",
+        may=True,
+        proof="true",
     ),
     "an unknown program that is given a place of hers": Row(
         f"{RULE}/usr/local/bin/deploy /home/ann/x",
@@ -197,7 +249,8 @@ ROWS: dict[str, Row] = {
     ),
     "a plug-in": Row(
         f"Defaults group_plugin=/home/ann/p.so\n{RULE}/usr/bin/id",
-        'cp "$(find /usr/lib -name "libz.so.1*" | head -n 1)" p.so; sudo -n id 2>&1 | grep -q "find symbol" && echo the secret',
+        'cp "$(find /usr/lib -name "libz.so.1*" | head -n 1)" p.so; sudo -n id 2>&1 | grep -q "find symbol"'
+        " && echo the secret",
         "sudo loads /home/ann/p.so; ann owns",
         shown=True,
     ),
@@ -234,45 +287,71 @@ ROWS: dict[str, Row] = {
         may=True,
         shown=True,
     ),
-    "a group and a program that reports": Row("ann ALL=(ann:disk) NOPASSWD: /usr/bin/id", "sudo -n -u ann -g disk id"),
+    "a group and a program that reports": Row(
+        "ann ALL=(ann:disk) NOPASSWD: /usr/bin/id", "sudo -n -u ann -g disk id"
+    ),
     "a root of hers": Row(
         "ann ALL=(root) CHROOT=/home/ann NOPASSWD: /x",
-        "mkdir lib64 lib; cp /bin/touch x; cp /usr/lib64/ld-linux-x86-64.so.2 lib64; cp /usr/lib/x86_64-linux-gnu/libc.so.6 lib; "
-        "sudo -n /x /mine",
+        "mkdir lib64 lib; cp /bin/touch x; cp /usr/lib64/ld-linux-x86-64.so.2 lib64; cp"
+        " /usr/lib/x86_64-linux-gnu/libc.so.6 lib; sudo -n /x /mine",
         "below /home/ann; ann owns",
         proof='test "$(stat -c %U /home/ann/mine)" = root',
     ),
     "a digest, and any arguments": Row(
-        f"{RULE}sha224:%(digest)s /usr/local/bin/deploy", "sudo -n /usr/local/bin/deploy x", "with any arguments", may=True, proof="true"
+        f"{RULE}sha224:%(digest)s /usr/local/bin/deploy",
+        "sudo -n /usr/local/bin/deploy x",
+        "with any arguments",
+        may=True,
+        proof="true",
     ),
-    "a script of hers with a digest": Row(f'{RULE}sha224:%(digest)s /home/ann/x ""', f"{_TAKES} > x; chmod 755 x; sudo -n /home/ann/x"),
+    "a script of hers with a digest": Row(
+        f'{RULE}sha224:%(digest)s /home/ann/x ""', f"{_TAKES} > x; chmod 755 x; sudo -n /home/ann/x"
+    ),
     "variables stay, but none that loads": Row(
-        f"Defaults:ann !env_reset\n{RULE}/usr/bin/id", f"{_PRELOADS} LD_PRELOAD=/home/ann/x.so sudo -n /usr/bin/id 2>&1 | {_PRELOADED}"
+        f"Defaults:ann !env_reset\n{RULE}/usr/bin/id",
+        f"{_PRELOADS} LD_PRELOAD=/home/ann/x.so sudo -n /usr/bin/id 2>&1 | {_PRELOADED}",
     ),
-    "a rule for another directory": Row("ann ALL=(root) CWD=/srv/app NOPASSWD: /usr/bin/bash x.sh", f"{_TAKES} > x.sh; sudo -n bash x.sh"),
+    "a rule for another directory": Row(
+        "ann ALL=(root) CWD=/srv/app NOPASSWD: /usr/bin/bash x.sh", f"{_TAKES} > x.sh; sudo -n bash x.sh"
+    ),
     # ------------------------------------------------------------------------------------------------ no way
-    "an unknown program without arguments": Row(f'{RULE}/usr/local/bin/deploy ""', "sudo -n /usr/local/bin/deploy"),
+    "an unknown program without arguments": Row(
+        f'{RULE}/usr/local/bin/deploy ""', "sudo -n /usr/local/bin/deploy"
+    ),
     "a script that ignores its arguments": Row(f"{RULE}/usr/local/bin/report", f"sudo -n report '; {TAKE}'"),
     "a log of root's is shown": Row(f"{RULE}/usr/bin/tail /var/log/syslog", "sudo -n tail /var/log/syslog"),
     "who she is": Row(f"{RULE}/usr/bin/id", "sudo -n id"),
-    "a unit is started again": Row(f"{RULE}/usr/bin/systemctl restart cron", "sudo -n systemctl restart cron"),
+    "a unit is started again": Row(
+        f"{RULE}/usr/bin/systemctl restart cron", "sudo -n systemctl restart cron"
+    ),
     "the state of a unit": Row(
         f"{RULE}/usr/bin/systemctl status cron",
-        f"(sleep 1; echo '!{TAKE}'; sleep 1; echo q) | script -qc 'stty rows 5; sudo -n systemctl status cron' /dev/null",
+        f"(sleep 1; echo '!{TAKE}'; sleep 1; echo q) | script -qc 'stty rows 5; sudo -n systemctl status"
+        " cron' /dev/null",
     ),
     "the journal of a unit": Row(
         f"{RULE}/usr/bin/journalctl -u cron",
-        f"(sleep 1; echo '!{TAKE}'; sleep 1; echo q) | script -qc 'stty rows 5; sudo -n journalctl -u cron' /dev/null",
+        f"(sleep 1; echo '!{TAKE}'; sleep 1; echo q) | script -qc 'stty rows 5; sudo -n journalctl -u cron'"
+        " /dev/null",
     ),
     "a backup of her home": Row(
-        f"{RULE}/usr/bin/tar -czf /var/backups/ann.tgz /home/ann", "ln -s /root/secret x; sudo -n tar -czf /var/backups/ann.tgz /home/ann"
+        f"{RULE}/usr/bin/tar -czf /var/backups/ann.tgz /home/ann",
+        "ln -s /root/secret x; sudo -n tar -czf /var/backups/ann.tgz /home/ann",
     ),
     "a copy of her home": Row(
-        f"{RULE}/usr/bin/rsync -a /home/ann/ /var/backups/ann/", "ln -s /root/secret x; sudo -n rsync -a /home/ann/ /var/backups/ann/"
+        f"{RULE}/usr/bin/rsync -a /home/ann/ /var/backups/ann/",
+        "ln -s /root/secret x; sudo -n rsync -a /home/ann/ /var/backups/ann/",
     ),
-    "a file of hers for a site": Row(f"{RULE}/usr/bin/cp /home/ann/x /srv/x", f"{_MINE} > x; sudo -n cp /home/ann/x /srv/x; {_AGAIN}"),
-    "tidying her home": Row(f"{RULE}/usr/bin/find /home/ann -name x -delete", "ln -s /root x; sudo -n find /home/ann -name x -delete"),
+    "a file of hers for a site": Row(
+        f"{RULE}/usr/bin/cp /home/ann/x /srv/x", f"{_MINE} > x; sudo -n cp /home/ann/x /srv/x; {_AGAIN}"
+    ),
+    "tidying her home": Row(
+        f"{RULE}/usr/bin/find /home/ann -name x -delete",
+        "ln -s /root x; sudo -n find /home/ann -name x -delete",
+    ),
     "a repository of root's": Row(f"{RULE}/usr/bin/git -C /srv/app pull", "sudo -n git -C /srv/app pull"),
     "jobs are listed": Row(f"{RULE}/usr/bin/crontab -l", "sudo -n crontab -l"),
-    "what a digest fixes": Row(f'{RULE}sha224:%(digest)s /usr/local/bin/deploy ""', "sudo -n /usr/local/bin/deploy"),
+    "what a digest fixes": Row(
+        f'{RULE}sha224:%(digest)s /usr/local/bin/deploy ""', "sudo -n /usr/local/bin/deploy"
+    ),
 }

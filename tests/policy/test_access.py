@@ -24,9 +24,14 @@ def users(**said: Any) -> dict[str, Any]:
     return {**GROUPS, "users": said}
 
 
-def access(before: dict[str, Any] | None, after: dict[str, Any], by_hand: dict[str, str] | None = None) -> Told:
+def access(
+    before: dict[str, Any] | None, after: dict[str, Any], by_hand: dict[str, str] | None = None
+) -> Told:
     """What changes about access from one spec to the next, on a simulated host."""
-    shells = {"/bin/bash": {"content": "", "mode": "0755"}, "/usr/sbin/nologin": {"content": "", "mode": "0755"}}
+    shells = {
+        "/bin/bash": {"content": "", "mode": "0755"},
+        "/usr/sbin/nologin": {"content": "", "mode": "0755"},
+    }
     host, notes = host_of(shells), Notes()
     if before is not None:
         assert not applied(before, host, notes).failed
@@ -34,10 +39,13 @@ def access(before: dict[str, Any] | None, after: dict[str, Any], by_hand: dict[s
         host._add(path, text)
     plan = plan_of(after, host, notes.memory())
     texts: dict[Address, tuple[str | None, str | None]] = {
-        Address("files", path): (said["content"], None) for path, said in (before or {}).get("files", {}).items()
+        Address("files", path): (said["content"], None)
+        for path, said in (before or {}).get("files", {}).items()
     }
     texts |= (
-        {Address("users", "alice", "sudo"): (OLD_RULES, None)} if before and before.get("users", {}).get("alice", {}).get("sudo") else {}
+        {Address("users", "alice", "sudo"): (OLD_RULES, None)}
+        if before and before.get("users", {}).get("alice", {}).get("sudo")
+        else {}
     )
     return [(one.account, one.effect, one.what, one.detail) for one in access_diff(plan, texts)]
 
@@ -47,10 +55,21 @@ RULE = "alice ALL=(root) NOPASSWD: /usr/bin/true restart"
 
 ALICE: dict[str, tuple[dict[str, Any] | None, dict[str, Any], Told]] = {
     "created": (None, users(alice={}), [("alice", "gains", "account", "created")]),
-    "created disabled": (None, users(alice={"state": "disabled"}), [("alice", "changes", "account", "created, disabled")]),
+    "created disabled": (
+        None,
+        users(alice={"state": "disabled"}),
+        [("alice", "changes", "account", "created, disabled")],
+    ),
     "created with everything": (
         None,
-        users(alice={"groups": ["docker", "ml-users"], "sudo": [RESTART], "ssh_keys": [KEY], "expires": "2037-06-30"}),
+        users(
+            alice={
+                "groups": ["docker", "ml-users"],
+                "sudo": [RESTART],
+                "ssh_keys": [KEY],
+                "expires": "2037-06-30",
+            }
+        ),
         [
             ("alice", "gains", "account", "created"),
             ("alice", "changes", "account", "expires 2037-06-30"),
@@ -61,35 +80,63 @@ ALICE: dict[str, tuple[dict[str, Any] | None, dict[str, Any], Told]] = {
         ],
     ),
     "joins sudo": (users(alice={}), users(alice={"groups": ["sudo"]}), [("alice", "gains", "group", "sudo")]),
-    "joins a harmless group": (users(alice={}), users(alice={"groups": ["ml-users"]}), [("alice", "gains", "group", "ml-users")]),
+    "joins a harmless group": (
+        users(alice={}),
+        users(alice={"groups": ["ml-users"]}),
+        [("alice", "gains", "group", "ml-users")],
+    ),
     "a group lost": (
         users(alice={"groups": ["ml-users"]}),
         users(alice={"groups": {"exactly": []}}),
         [("alice", "loses", "group", "ml-users")],
     ),
-    "leaves docker": (users(alice={"groups": ["docker"]}), users(alice={}), [("alice", "loses", "group", "docker")]),
+    "leaves docker": (
+        users(alice={"groups": ["docker"]}),
+        users(alice={}),
+        [("alice", "loses", "group", "docker")],
+    ),
     "exactly others": (
         users(alice={"groups": ["docker"]}),
         users(alice={"groups": {"exactly": ["sudo"]}}),
         [("alice", "gains", "group", "sudo"), ("alice", "loses", "group", "docker")],
     ),
-    "disabled": (users(alice={}), users(alice={"state": "disabled"}), [("alice", "loses", "account", "disabled")]),
-    "enabled": (users(alice={"state": "disabled"}), users(alice={}), [("alice", "gains", "account", "enabled")]),
+    "disabled": (
+        users(alice={}),
+        users(alice={"state": "disabled"}),
+        [("alice", "loses", "account", "disabled")],
+    ),
+    "enabled": (
+        users(alice={"state": "disabled"}),
+        users(alice={}),
+        [("alice", "gains", "account", "enabled")],
+    ),
     "left the spec": (users(alice={}), GROUPS, [("alice", "loses", "account", "disabled")]),
-    "absent": (users(alice={}), users(alice={"state": "absent", "home": "keep"}), [("alice", "loses", "account", "deleted")]),
+    "absent": (
+        users(alice={}),
+        users(alice={"state": "absent", "home": "keep"}),
+        [("alice", "loses", "account", "deleted")],
+    ),
     "expires": (
         users(alice={"expires": "2037-06-30"}),
         users(alice={"expires": "2036-01-01"}),
         [("alice", "changes", "account", "expires 2036-01-01, not 2037-06-30")],
     ),
     "a comment": (users(alice={}), users(alice={"comment": "Alice"}), []),
-    "no shell": (users(alice={}), users(alice={"shell": "/usr/sbin/nologin"}), [("alice", "loses", "shell", "/usr/sbin/nologin")]),
+    "no shell": (
+        users(alice={}),
+        users(alice={"shell": "/usr/sbin/nologin"}),
+        [("alice", "loses", "shell", "/usr/sbin/nologin")],
+    ),
     "a rule more": (
         users(alice={"sudo": [RESTART]}),
         users(alice={"sudo": [RESTART, {"run": ["/usr/bin/sh"]}]}),
         [("alice", "gains", "sudo rule", 'alice ALL=(root) PASSWD: /usr/bin/sh ""')],
     ),
-    "a rule less": (users(alice={"sudo": [RESTART]}), users(alice={}), [("alice", "loses", "sudo rule", RULE)]),
+    "a rule less": (
+        users(alice={"sudo": [RESTART]}),
+        users(alice={}),
+        [("alice", "loses", "sudo rule", RULE)],
+    ),
     "a key withdrawn": (
         users(alice={"ssh_keys": [KEY]}),
         users(alice={"ssh_keys": []}),
@@ -175,7 +222,15 @@ def test_a_repair_is_told_as_one() -> None:
     applied(spec, host, notes)
     for name in ("group", "gshadow"):
         text = host.read(f"/etc/{name}").decode().split("\n")
-        host._add(f"/etc/{name}", "\n".join(line + "alice" if line.startswith("sudo:") else line for line in text))
+        host._add(
+            f"/etc/{name}", "\n".join(line + "alice" if line.startswith("sudo:") else line for line in text)
+        )
     (found,) = access_diff(plan_of(spec, host, notes.memory()), {})
 
-    assert ("alice", "loses", "group", "sudo", True) == (found.account, found.effect, found.what, found.detail, found.drift)
+    assert ("alice", "loses", "group", "sudo", True) == (
+        found.account,
+        found.effect,
+        found.what,
+        found.detail,
+        found.drift,
+    )

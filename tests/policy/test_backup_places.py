@@ -27,7 +27,11 @@ def tmpfiles(line: str) -> dict[str, Any]:
 
 def refused(more: dict[str, Any]) -> list[str]:
     """What is refused because of the archives."""
-    return [one.detail for one in lint(spec_of({**JOB, **more}), discover()) if one.rule == "backup-place" and one.refusal]
+    return [
+        one.detail
+        for one in lint(spec_of({**JOB, **more}), discover())
+        if one.rule == "backup-place" and one.refusal
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +89,9 @@ def test_harmless_neighbours(more: dict[str, Any]) -> None:
     ],
 )
 def test_a_directory_that_is_opened(directories: dict[str, Any], wrong: bool) -> None:
-    """A mode or an owner with which every run is refused is an error of the plan that gives it, for destinations and what is above them."""
+    """A mode or an owner with which every run is refused is an error of the plan that gives it, for
+    destinations and what is above them.
+    """
     host, notes = host_of({"/data": {}}), Notes()
     closed = {path: {"mode": "0700"} for path in directories}
     applied({**JOB, "directories": closed}, host, notes)
@@ -112,7 +118,9 @@ def test_a_directory_that_is_opened(directories: dict[str, Any], wrong: bool) ->
     ],
 )
 def test_commands_that_remove_archives_are_told(argv: list[str], told: bool) -> None:
-    """In a service, a timer and before a run: a warning with the command; what mounts, copies or reads is none."""
+    """In a service, a timer and before a run: a warning with the command; what mounts, copies or reads is
+    none.
+    """
     hooked = {"backups": {"app": {**JOB["backups"]["app"], "before": [argv]}}}
     timer = {**JOB, "timers": {"t": {"exec_start": argv, "schedule": "daily"}}}
     service = {**JOB, "services": {"q": {"exec_start": argv}}}

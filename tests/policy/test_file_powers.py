@@ -1,4 +1,6 @@
-"""Setuid programs and capabilities of files on a host: those from which root is one step, and those that ask first."""
+"""Setuid programs and capabilities of files on a host: those from which root is one step, and those that ask
+first.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,25 @@ from reconciler.policy.access.file_powers import powers
 
 def attribute(*bits: int) -> tuple[tuple[str, bytes], ...]:
     """The capabilities of a file as the kernel keeps them, permitted and effective."""
-    return (("security.capability", struct.pack("<IIIII", 0x02000001, sum(1 << bit for bit in bits), 0, 0, 0)),)
+    return (
+        ("security.capability", struct.pack("<IIIII", 0x02000001, sum(1 << bit for bit in bits), 0, 0, 0)),
+    )
 
 
 SETUID = attribute(7)
 ROWS: tuple[tuple[str, str, tuple[tuple[str, bytes], ...], list[tuple[str, bool]]], ...] = (
-    ("/usr/bin/find", "4755", (), [("/usr/bin/find runs as root for whoever starts it, and it runs a command for each file", False)]),
-    ("/usr/bin/python3.11", "0755", SETUID, [("/usr/bin/python3.11 has cap_setuid for whoever starts it, and it interprets", False)]),
+    (
+        "/usr/bin/find",
+        "4755",
+        (),
+        [("/usr/bin/find runs as root for whoever starts it, and it runs a command for each file", False)],
+    ),
+    (
+        "/usr/bin/python3.11",
+        "0755",
+        SETUID,
+        [("/usr/bin/python3.11 has cap_setuid for whoever starts it, and it interprets", False)],
+    ),
     (
         "/usr/local/bin/ours",
         "0755",
@@ -38,11 +52,16 @@ ROWS: tuple[tuple[str, str, tuple[tuple[str, bytes], ...], list[tuple[str, bool]
 def test_what_makes_whoever_starts_it_root(
     path: str, mode: str, attributes: tuple[tuple[str, bytes], ...], expected: list[tuple[str, bool]]
 ) -> None:
-    """A program from which a shell is one step is told for certain, another one with such a capability as likely."""
+    """A program from which a shell is one step is told for certain, another one with such a capability as
+    likely.
+    """
     found = list(powers(path, Entry(FileType.FILE, mode, "root", "root"), attributes))
 
     assert len(expected) == len(found)
-    assert all(words.startswith(begins) and likely is wanted for (words, likely), (begins, wanted) in zip(found, expected, strict=True))
+    assert all(
+        words.startswith(begins) and likely is wanted
+        for (words, likely), (begins, wanted) in zip(found, expected, strict=True)
+    )
 
 
 def test_somebody_else_s_setuid_bit_is_not_root_s() -> None:

@@ -1,4 +1,6 @@
-"""Ways to hide a grant of root in a spec: the first line of text, JSON and Markdown names the person for each, or the plan is refused."""
+"""Ways to hide a grant of root in a spec: the first line of text, JSON and Markdown names the person for
+each, or the plan is refused.
+"""
 
 from __future__ import annotations
 
@@ -40,17 +42,54 @@ ACCOUNTS = {
         )
     ),
     "/etc/gshadow": "".join(f"{name}:!::\n" for name in ("root", *_NUMBERS, *_GROUPS, "nogroup")),
-    "/etc/shadow": "".join(f"{name}:{'*' if name == 'root' else '$6$x$y'}:19000:0:99999:7:::\n" for name in ("root", *PEOPLE, "nobody")),
+    "/etc/shadow": "".join(
+        f"{name}:{'*' if name == 'root' else '$6$x$y'}:19000:0:99999:7:::\n"
+        for name in ("root", *PEOPLE, "nobody")
+    ),
 }
 HOST: Mapping[str, Mapping[str, str]] = {
     **{path: dict(entry) for path, entry in DEBIAN.items()},
     **{f"/home/{name}": {"owner": name, "group": name, "mode": "0755"} for name in PEOPLE},
-    **{path: {} for path in ("/etc/cron.d", "/etc/cron.daily", "/var/spool/cron/crontabs", "/etc/ld.so.conf.d", "/var/backups/data")},
-    **{path: {} for path in ("/etc/apt/apt.conf.d", "/etc/dpkg/dpkg.cfg.d", "/etc/sysusers.d", "/etc/tmpfiles.d", "/etc/security")},
-    **{path: {} for path in ("/etc/udev/rules.d", "/etc/modprobe.d", "/etc/sysctl.d", "/etc/polkit-1/rules.d", "/etc/docker")},
     **{
         path: {}
-        for path in ("/etc/update-motd.d", "/etc/systemd/system-generators", "/root/.ssh", "/srv/app", "/srv/dev", "/usr/local/sbin")
+        for path in (
+            "/etc/cron.d",
+            "/etc/cron.daily",
+            "/var/spool/cron/crontabs",
+            "/etc/ld.so.conf.d",
+            "/var/backups/data",
+        )
+    },
+    **{
+        path: {}
+        for path in (
+            "/etc/apt/apt.conf.d",
+            "/etc/dpkg/dpkg.cfg.d",
+            "/etc/sysusers.d",
+            "/etc/tmpfiles.d",
+            "/etc/security",
+        )
+    },
+    **{
+        path: {}
+        for path in (
+            "/etc/udev/rules.d",
+            "/etc/modprobe.d",
+            "/etc/sysctl.d",
+            "/etc/polkit-1/rules.d",
+            "/etc/docker",
+        )
+    },
+    **{
+        path: {}
+        for path in (
+            "/etc/update-motd.d",
+            "/etc/systemd/system-generators",
+            "/root/.ssh",
+            "/srv/app",
+            "/srv/dev",
+            "/usr/local/sbin",
+        )
     },
     "/tmp": {"mode": "1777"},
 }
@@ -64,9 +103,14 @@ def rows(name: str = "hidden_grants.yaml") -> tuple[Row, ...]:
 
 def planned(row: Row, place: Path) -> Planned:
     """The plan for a spec on a simulated Debian."""
-    paths = {path: {"content": entry} if isinstance(entry, str) else entry for path, entry in row.get("host", {}).items()}
+    paths = {
+        path: {"content": entry} if isinstance(entry, str) else entry
+        for path, entry in row.get("host", {}).items()
+    }
     nothing = Expected()
-    case = Case("hidden", "", row["spec"], nothing, nothing, Host(paths={**HOST, **paths}), row.get("applied"))
+    case = Case(
+        "hidden", "", row["spec"], nothing, nothing, Host(paths={**HOST, **paths}), row.get("applied")
+    )
     return prepared(worlds.simulated(place, ACCOUNTS), case).plan(case.loaded(), PlanOptions(adopt=True))
 
 
@@ -80,7 +124,9 @@ def test_there_are_enough() -> None:
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row["name"])
 def test_a_hidden_grant_of_root_is_the_first_thing_that_is_told(row: Row, tmp_path: Path) -> None:
-    """The person who becomes root stands in the first line of text and Markdown and in the first row of JSON, with the way to it."""
+    """The person who becomes root stands in the first line of text and Markdown and in the first row of JSON,
+    with the way to it.
+    """
     plan = planned(row, tmp_path)
     assert plan.refused is row.get("refused", False)
     if plan.refused:
@@ -97,13 +143,18 @@ def test_a_hidden_grant_of_root_is_the_first_thing_that_is_told(row: Row, tmp_pa
     assert who == (access[0]["account"] or "everybody")
     said = r"may become" if row.get("may") else r"becomes?"
     for line in (text, markdown):
-        assert re.search(rf"{access[0].get('holder', who)}\b.* {said} root \(", line) or access[0].get("holder", "\n") in line, line
+        assert (
+            re.search(rf"{access[0].get('holder', who)}\b.* {said} root \(", line)
+            or access[0].get("holder", "\n") in line
+        ), line
         assert row["path"] in line
 
 
 @pytest.mark.parametrize("row", rows("harmless_specs.yaml"), ids=lambda row: row["name"])
 def test_what_only_looks_like_a_grant_of_root_is_not_told_as_one(row: Row, tmp_path: Path) -> None:
-    """A reviewer who is alarmed for nothing reads no alarm: what an ordinary administrator writes makes nobody root."""
+    """A reviewer who is alarmed for nothing reads no alarm: what an ordinary administrator writes makes
+    nobody root.
+    """
     plan = planned(row, tmp_path)
     assert [] == [f"{problem.summary}: {problem.detail}" for problem in errors(plan.diagnostics)]
     text, markdown, access = told(plan)

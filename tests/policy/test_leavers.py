@@ -1,4 +1,7 @@
-"""Doors that a leaver still has after the plan: another account with the key or the number, units. Booted in tests/booted."""
+"""Doors that a leaver still has after the plan: another account with the key or the number, units.
+
+Booted in tests/booted.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,14 @@ class Turn:
 def keys(*names: str, owner: str = "alice") -> Paths:
     """A file of keys in the home of an account."""
     content = "".join(f"KEY:{name}\n" for name in names)
-    return {f"/home/{owner}/.ssh/authorized_keys": {"content": content, "mode": "0600", "owner": owner, "group": owner}}
+    return {
+        f"/home/{owner}/.ssh/authorized_keys": {
+            "content": content,
+            "mode": "0600",
+            "owner": owner,
+            "group": owner,
+        }
+    }
 
 
 def _absent(spec: Data) -> Data:
@@ -50,20 +60,35 @@ TURNS: dict[str, Turn] = {
         meanwhile=keys("alice", "bob"),
     ),
     "the key of one who is disabled": Turn(
-        with_user("bob", ALICES, state="disabled"), "key-elsewhere", "of bob still lets in as alice", meanwhile=keys("alice", "bob")
+        with_user("bob", ALICES, state="disabled"),
+        "key-elsewhere",
+        "of bob still lets in as alice",
+        meanwhile=keys("alice", "bob"),
     ),
     "the key of one who left the spec": Turn(
-        without_user("bob", ALICES), "key-elsewhere", "of bob still lets in as alice", meanwhile=keys("alice", "bob")
+        without_user("bob", ALICES),
+        "key-elsewhere",
+        "of bob still lets in as alice",
+        meanwhile=keys("alice", "bob"),
     ),
     "the key of a leaver that the spec has elsewhere": Turn(
-        _absent(with_user("dan", ALICES, ssh_keys=["KEY:bob"])), "key-elsewhere", "of bob still lets in as dan, from"
+        _absent(with_user("dan", ALICES, ssh_keys=["KEY:bob"])),
+        "key-elsewhere",
+        "of bob still lets in as dan, from",
     ),
     "a key that is withdrawn and stands elsewhere": Turn(
-        with_user("bob", ALICES, ssh_keys=[]), "key-elsewhere", "of bob still lets in as alice", meanwhile=keys("alice", "bob")
+        with_user("bob", ALICES, ssh_keys=[]),
+        "key-elsewhere",
+        "of bob still lets in as alice",
+        meanwhile=keys("alice", "bob"),
     ),
-    "a key that goes over to another account": Turn(with_user("dan", with_user("bob", ALICES, ssh_keys=[]), ssh_keys=["KEY:bob"])),
+    "a key that goes over to another account": Turn(
+        with_user("dan", with_user("bob", ALICES, ssh_keys=[]), ssh_keys=["KEY:bob"])
+    ),
     "a key that nobody else has": Turn(_absent(ALICES)),
-    "a key elsewhere of somebody who stays": Turn(with_user("bob", ALICES, comment="Bob"), meanwhile=keys("alice", "bob")),
+    "a key elsewhere of somebody who stays": Turn(
+        with_user("bob", ALICES, comment="Bob"), meanwhile=keys("alice", "bob")
+    ),
     "a second account of the number": Turn(
         _absent(ALICES),
         "same-number",
@@ -83,7 +108,8 @@ TURNS: dict[str, Turn] = {
         meanwhile={f"{UNIT}.d": {}, f"{UNIT}.d/user.conf": {"content": "[Service]\nUser=bob\n"}},
     ),
     "a unit that names somebody else": Turn(
-        _absent(ALICES), meanwhile={UNIT: {"content": "[Service]\n# User=bob\nUser=bobby\nExecStart=/usr/bin/sleep inf\n"}}
+        _absent(ALICES),
+        meanwhile={UNIT: {"content": "[Service]\n# User=bob\nUser=bobby\nExecStart=/usr/bin/sleep inf\n"}},
     ),
     "a link in the way of an exact list": Turn(
         BASE,
@@ -92,7 +118,12 @@ TURNS: dict[str, Turn] = {
         base=with_user(ssh_keys=None),
         meanwhile={
             "/home/alice/.real": {"mode": "0700", "owner": "alice", "group": "alice"},
-            "/home/alice/.real/authorized_keys": {"content": "KEY:alice\nKEY:carol\n", "mode": "0600", "owner": "alice", "group": "alice"},
+            "/home/alice/.real/authorized_keys": {
+                "content": "KEY:alice\nKEY:carol\n",
+                "mode": "0600",
+                "owner": "alice",
+                "group": "alice",
+            },
             "/home/alice/.ssh": {"target": ".real"},
         },
     ),

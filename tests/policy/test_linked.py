@@ -1,4 +1,7 @@
-"""Directories of the system that are links to other places: the rules hold for the place, whatever its name. Booted in tests/booted."""
+"""Directories of the system that are links to other places: the rules hold for the place, whatever its name.
+
+Booted in tests/booted.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ LINKS = {"/usr/local": "/data/local", "/var/spool": "/data/spool", "/opt": "../d
 
 
 def planned(spec: dict[str, Any], place: Path, links: Mapping[str, str] = LINKS) -> Planned:
-    """The plan on a host on which /usr/local, /var/spool, /opt and /var/lib/docker are on another disk, or some of these."""
+    """The plan on a host on which /usr/local, /var/spool, /opt and /var/lib/docker are on another disk, or
+    some of these.
+    """
     usual = {path: entry for path, entry in HOST.items() if not path.startswith(tuple(links))}
     paths = {**usual, **ELSEWHERE, **{path: {"target": target} for path, target in links.items()}}
     nothing = Expected()
@@ -51,15 +56,26 @@ def owned(path: str, **said: Any) -> dict[str, Any]:
         (owned("/data/lib/docker/x"), "by a link it is /var/lib/docker/x, and that is the system's"),
         (owned("/data/opt"), "by a link it is /opt, and that is the system's"),
         (owned("/data"), "is in it, to which"),
-        (owned("/data/local/bin", owner="root", mode="0777"), "by a link it is /usr/local/bin, and that is the system's"),
-        ({"users": {"bob": {"home": "/data/spool/cron/crontabs"}}}, "by a link it is /var/spool/cron/crontabs, and that is the system's"),
+        (
+            owned("/data/local/bin", owner="root", mode="0777"),
+            "by a link it is /usr/local/bin, and that is the system's",
+        ),
+        (
+            {"users": {"bob": {"home": "/data/spool/cron/crontabs"}}},
+            "by a link it is /var/spool/cron/crontabs, and that is the system's",
+        ),
         (
             {"logrotate": {"x": {"paths": ["/data/spool/cron/crontabs/x.log"], "frequency": "daily"}}},
-            "by a link it is /var/spool/cron/crontabs/x.log, and what is in /var/spool/cron belongs to the system",
+            (
+                "by a link it is /var/spool/cron/crontabs/x.log, and what is in /var/spool/cron belongs to"
+                " the system"
+            ),
         ),
     ],
 )
-def test_what_a_link_makes_the_systems_is_given_to_nobody(spec: dict[str, Any], why: str, tmp_path: Path) -> None:
+def test_what_a_link_makes_the_systems_is_given_to_nobody(
+    spec: dict[str, Any], why: str, tmp_path: Path
+) -> None:
     """As an owner, by a mode, as a home, and for logs."""
     found = [item for item in planned(spec, tmp_path).diagnostics if item.refusal]
 
@@ -74,7 +90,11 @@ def test_what_lies_beside_or_is_free_by_its_usual_name_may_be_given(path: str, t
 
 def test_a_file_where_root_reads_by_a_link_is_told_of(tmp_path: Path) -> None:
     """The crontab of root, by the name of the disk; and so is the program of a service by the other name."""
-    spec: dict[str, Any] = {"files": {"/data/spool/cron/crontabs/root": {"content": "* * * * * /home/alice/run\n", "mode": "0600"}}}
+    spec: dict[str, Any] = {
+        "files": {
+            "/data/spool/cron/crontabs/root": {"content": "* * * * * /home/alice/run\n", "mode": "0600"}
+        }
+    }
     rows = plan_data(planned(spec, tmp_path / "a"))["access"]
     assert [("alice", "root")] == [(row["account"], row["what"]) for row in rows if row["what"] == "root"]
 
@@ -85,7 +105,9 @@ def test_a_file_where_root_reads_by_a_link_is_told_of(tmp_path: Path) -> None:
 
 def test_what_is_a_link_on_every_host_is_none() -> None:
     """/bin, /sbin and /lib of a merged /usr."""
-    linked = Linked(host_of({"/bin": {"target": "usr/bin"}, "/usr/bin": {}, "/srv": {"target": "/data"}, "/data": {}}))
+    linked = Linked(
+        host_of({"/bin": {"target": "usr/bin"}, "/usr/bin": {}, "/srv": {"target": "/data"}, "/data": {}})
+    )
 
     assert [] == list(linked.usual("/usr/bin/x"))
     assert ["/srv/x"] == list(linked.usual("/data/x"))

@@ -120,12 +120,16 @@ def test_nothing_lies_below_a_file() -> None:
 
 def test_a_watched_file_that_is_not_declared_needs_no_word() -> None:
     """Whoever changes it, the process that has not read it is found: there is nothing to warn of."""
-    spec = spec_of({"files": {"/etc/a": FILE}, "services": {"api": {**SERVICE, "watch": ["/etc/a", "/etc/b"]}}})
+    spec = spec_of(
+        {"files": {"/etc/a": FILE}, "services": {"api": {**SERVICE, "watch": ["/etc/a", "/etc/b"]}}}
+    )
 
     assert [] == list(lint(spec, discover()))
 
 
-@pytest.mark.parametrize("name", ["DB_PASSWORD", "password", "API_KEY", "GITHUB_TOKEN", "MY_SECRET", "PRIVATE_KEY"])
+@pytest.mark.parametrize(
+    "name", ["DB_PASSWORD", "password", "API_KEY", "GITHUB_TOKEN", "MY_SECRET", "PRIVATE_KEY"]
+)
 def test_a_secret_in_the_environment(name: str) -> None:
     """A warning that has the name and never the value."""
     spec = spec_of({"services": {"api": {**SERVICE, "environment": {name: "hunter2", "PATH_MAX": "1"}}}})
@@ -139,7 +143,10 @@ def test_a_secret_in_the_environment(name: str) -> None:
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("/etc/\u0441ron.d/x", "is not /etc/cron.d/x: it has letters of another script that look like Latin ones (U+0441)."),
+        (
+            "/etc/\u0441ron.d/x",
+            "is not /etc/cron.d/x: it has letters of another script that look like Latin ones (U+0441).",
+        ),
         ("/srv/\u043e\u0442\u0447\u0451\u0442\u044b", ""),
         ("/srv/caf\u00e9", ""),
         ("/srv/cron.d", ""),
@@ -147,7 +154,11 @@ def test_a_secret_in_the_environment(name: str) -> None:
 )
 def test_a_path_that_only_looks_like_another_is_told(path: str, said: str) -> None:
     """By the number of the letter, and the path that it is not; a word of another language is none."""
-    found = [item for item in lint(spec_of({"files": {path: {"content": "x", "mode": "0644"}}}), discover()) if item.rule == "look-alike"]
+    found = [
+        item
+        for item in lint(spec_of({"files": {path: {"content": "x", "mode": "0644"}}}), discover())
+        if item.rule == "look-alike"
+    ]
 
     assert bool(said) == bool(found)
     assert all(said in item.detail for item in found)

@@ -1,4 +1,7 @@
-"""Plans that lock everybody out are refused, with who and why; plans that only look like it are not. A booted host judges in tests/booted."""
+"""Plans that lock everybody out are refused, with who and why; plans that only look like it are not.
+
+A booted host judges in tests/booted.
+"""
 
 from __future__ import annotations
 
@@ -64,17 +67,28 @@ DEBIAN: dict[str, dict[str, str]] = {
     "/etc/debian_version": {"content": "12.8\n"},
     "/etc/ssh/sshd_config.d": {},
     "/etc/ssh/sshd_config": {
-        "content": "# sshd_config(5)\nInclude /etc/ssh/sshd_config.d/*.conf\n"
-        "KbdInteractiveAuthentication no\nUsePAM yes\nX11Forwarding yes\n"
-        "AcceptEnv LANG LC_*\nSubsystem sftp /usr/lib/openssh/sftp-server\n"
+        "content": (
+            "# sshd_config(5)\nInclude /etc/ssh/sshd_config.d/*.conf\n"
+            "KbdInteractiveAuthentication no\nUsePAM yes\nX11Forwarding yes\n"
+            "AcceptEnv LANG LC_*\nSubsystem sftp /usr/lib/openssh/sftp-server\n"
+        )
     },
     "/etc/sudoers": {
-        "content": "Defaults\tuse_pty\nroot\tALL=(ALL:ALL) ALL\n%sudo\tALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n",
+        "content": (
+            "Defaults\tuse_pty\nroot\tALL=(ALL:ALL) ALL\n%sudo\tALL=(ALL:ALL) ALL\n@includedir"
+            " /etc/sudoers.d\n"
+        ),
         "mode": "0440",
     },
     "/usr/bin/sudo": {"content": "", "mode": "4755"},
-    "/etc/pam.d/sshd": {"content": "@include common-account\n# account required pam_time.so\nsession    required     pam_limits.so\n"},
-    "/etc/pam.d/common-account": {"content": "account [success=1 default=ignore] pam_unix.so\naccount required pam_permit.so\n"},
+    "/etc/pam.d/sshd": {
+        "content": (
+            "@include common-account\n# account required pam_time.so\nsession    required     pam_limits.so\n"
+        )
+    },
+    "/etc/pam.d/common-account": {
+        "content": "account [success=1 default=ignore] pam_unix.so\naccount required pam_permit.so\n"
+    },
     **{f"{_LIBRARIES}/security/pam_{name}.so": {"content": name} for name in ("unix", "permit", "time")},
     f"{_LIBRARIES}/libpam.so.0.85.1": {"content": "libpam"},
     f"{_LIBRARIES}/libpam.so.0": {"target": "libpam.so.0.85.1"},
@@ -85,10 +99,13 @@ DEBIAN: dict[str, dict[str, str]] = {
     "/root": {"mode": "0700"},
     "/usr/local/bin": {},
     "/usr/lib/systemd/system/ssh.service": {
-        "content": "[Unit]\nDescription=OpenBSD Secure Shell server\nAfter=network.target auditd.service\n"
-        "ConditionPathExists=!/etc/ssh/sshd_not_to_be_run\n\n[Service]\nEnvironmentFile=-/etc/default/ssh\n"
-        "ExecStartPre=/usr/sbin/sshd -t\nExecStart=/usr/sbin/sshd -D $SSHD_OPTS\nExecReload=/bin/kill -HUP $MAINPID\n"
-        "KillMode=process\nRestart=on-failure\nType=notify\n\n[Install]\nWantedBy=multi-user.target\nAlias=sshd.service\n"
+        "content": (
+            "[Unit]\nDescription=OpenBSD Secure Shell server\nAfter=network.target auditd.service\n"
+            "ConditionPathExists=!/etc/ssh/sshd_not_to_be_run\n\n[Service]\nEnvironmentFile=-/etc/default/ssh\n"
+            "ExecStartPre=/usr/sbin/sshd -t\nExecStart=/usr/sbin/sshd -D $SSHD_OPTS\nExecReload=/bin/kill"
+            " -HUP $MAINPID\n"
+            "KillMode=process\nRestart=on-failure\nType=notify\n\n[Install]\nWantedBy=multi-user.target\nAlias=sshd.service\n"
+        )
     },
     "/etc/nsswitch.conf": {"content": "passwd: files\ngroup: files\nshadow: files\n"},
     "/etc/default/ssh": {"content": "# Options to pass to sshd\nSSHD_OPTS=\n"},
@@ -112,7 +129,9 @@ def case_of(plan: LockPlan) -> Case:
     said = {"paths": with_keys(dict(plan.meanwhile))}
     given = Host(paths=DEBIAN, groups={**GROUPS, **plan.groups})
     nothing = Expected()
-    return Case(plan.name, "", with_keys(plan.spec), nothing, nothing, given, with_keys(plan.base), Host(**said))
+    return Case(
+        plan.name, "", with_keys(plan.spec), nothing, nothing, given, with_keys(plan.base), Host(**said)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +144,9 @@ def world_of() -> Iterator[Callable[..., World]]:
             key = json.dumps([plan.base, plan.meanwhile, plan.groups, running], sort_keys=True)
             if key not in known:
                 place = Path(directory) / str(len(known))
-                known[key] = prepared(worlds.simulated(place) if running else worlds.tree(place), case_of(plan))
+                known[key] = prepared(
+                    worlds.simulated(place) if running else worlds.tree(place), case_of(plan)
+                )
             return known[key]
 
         yield made
@@ -137,8 +158,14 @@ def planned(plan: LockPlan, world: World, *allow: str) -> Planned:
 
 
 def refusals(found: Planned) -> list[Diagnostic]:
-    """What the guard says; nothing else may be wrong, but that a directory of the system would be open to others."""
-    others = [item for item in found.diagnostics if item.severity == "error" and item.rule not in ("lock-out", "system-directory")]
+    """What the guard says; nothing else may be wrong, but that a directory of the system would be open to
+    others.
+    """
+    others = [
+        item
+        for item in found.diagnostics
+        if item.severity == "error" and item.rule not in ("lock-out", "system-directory")
+    ]
     assert [] == others
 
     return [item for item in found.diagnostics if item.rule == "lock-out"]
@@ -153,8 +180,12 @@ def test_there_are_enough_plans() -> None:
 
 @everywhere
 @pytest.mark.parametrize("plan", REFUSED, ids=lambda plan: plan.name)
-def test_a_plan_that_locks_out_is_refused(plan: LockPlan, running: bool, world_of: Callable[..., World]) -> None:
-    """It says who can get in now, and why each no longer could; naming all these accounts overrides it, and nothing else does."""
+def test_a_plan_that_locks_out_is_refused(
+    plan: LockPlan, running: bool, world_of: Callable[..., World]
+) -> None:
+    """It says who can get in now, and why each no longer could; naming all these accounts overrides it, and
+    nothing else does.
+    """
     world = world_of(plan, running=running)
     found = refusals(planned(plan, world))
     flags = tuple(f"lock-out:{name}" for name in plan.lost)
@@ -169,7 +200,9 @@ def test_a_plan_that_locks_out_is_refused(plan: LockPlan, running: bool, world_o
 
 @pytest.mark.parametrize("name", [name for name in SHUT if name != "sudo is not setuid"])
 def test_other_doors_are_refused(name: str, world_of: Callable[..., World]) -> None:
-    """What shuts a host by what runs sshd, or decides about sessions, is refused with its reason, also on a tree; the flag overrides it."""
+    """What shuts a host by what runs sshd, or decides about sessions, is refused with its reason, also on a
+    tree; the flag overrides it.
+    """
     door = SHUT[name]
     plan = LockPlan(name, door.spec, door.why)
     world = world_of(plan, running=True)
@@ -180,22 +213,33 @@ def test_other_doors_are_refused(name: str, world_of: Callable[..., World]) -> N
     assert [] == refusals(planned(plan, world, "lock-out:alice"))
 
 
-@pytest.mark.parametrize(("text", "words"), [("Port 2222\n", "port is the default now"), ("ListenAddress 127.0.0.1\n", "be 127.0.0.1.")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("Port 2222\n", "port is the default now"), ("ListenAddress 127.0.0.1\n", "be 127.0.0.1.")],
+)
 def test_another_place_to_listen_is_warned_of(text: str, words: str, world_of: Callable[..., World]) -> None:
     """Whether anybody reaches sshd there cannot be known: that is said, and nothing is refused."""
     plan = LockPlan("listens", sshd(text))
-    told = [item for item in planned(plan, world_of(plan, running=True)).diagnostics if item.rule == "sshd-listens"]
+    told = [
+        item
+        for item in planned(plan, world_of(plan, running=True)).diagnostics
+        if item.rule == "sshd-listens"
+    ]
 
     assert [("warning", True)] == [(item.severity, words in item.detail) for item in told]
 
 
 def test_an_end_under_a_condition_is_warned_of(world_of: Callable[..., World]) -> None:
-    """When a condition holds in which every login shell ends cannot be known: that is said, and nothing is refused."""
+    """When a condition holds in which every login shell ends cannot be known: that is said, and nothing is
+    refused.
+    """
     plan = LockPlan("conditions", with_file("/etc/profile.d/site.sh", '[ "$(id -u)" = 0 ] || exit 1\n'))
     found = planned(plan, world_of(plan, running=True))
     told = [item for item in found.diagnostics if item.rule == "login-shells"]
 
-    assert [("warning", True)] == [(item.severity, "/etc/profile.d/site.sh: `exit 1` ends" in item.detail) for item in told]
+    assert [("warning", True)] == [
+        (item.severity, "/etc/profile.d/site.sh: `exit 1` ends" in item.detail) for item in told
+    ]
     assert [] == refusals(found)
 
 
@@ -204,8 +248,18 @@ _MISTAKES: dict[str, tuple[Any, str, Any, str]] = {
     "conflicts are not looked at": (sshd_units, "_taken_down", lambda _: (), "conflict"),
     "the order of sources is ignored": (session_files, "_hides_files", lambda _: "", "nsswitch"),
     "what sudo has to do first is ignored": (sudo_defaults, "why_broken", lambda *_: "", "runcwd"),
-    "every end of a shell is under a condition": (session_files, "_shell", lambda *_: "", "exit in bash.bashrc"),
-    "no library is asked for": (session_files, "_is_asked_for", lambda *_: False, "pam_unix is something else"),
+    "every end of a shell is under a condition": (
+        session_files,
+        "_shell",
+        lambda *_: "",
+        "exit in bash.bashrc",
+    ),
+    "no library is asked for": (
+        session_files,
+        "_is_asked_for",
+        lambda *_: False,
+        "pam_unix is something else",
+    ),
     "limits are ignored": (SessionLimits, "_limited", lambda *_: "", "maxlogins"),
     "limits of sshd are ignored": (ssh_login, "_no_session", lambda _: "", "MaxSessions"),
 }
@@ -230,14 +284,16 @@ def test_other_doors_that_stay_open(name: str, world_of: Callable[..., World]) -
 
 @everywhere
 @pytest.mark.parametrize("plan", LET_THROUGH, ids=lambda plan: plan.name)
-def test_a_plan_that_only_looks_like_it_is_not_refused(plan: LockPlan, running: bool, world_of: Callable[..., World]) -> None:
+def test_a_plan_that_only_looks_like_it_is_not_refused(
+    plan: LockPlan, running: bool, world_of: Callable[..., World]
+) -> None:
     """Somebody is left who can log in and become root, or nobody could before: then the guard is silent."""
     world = world_of(plan, running=running)
 
     assert [] == [item.detail for item in refusals(planned(plan, world))]
 
 
-# ---------------------------------------------------------------------------------------------------- who applies
+# ------------------------------------------------------------------------------------------------ who applies
 
 
 HOME_NET, ELSEWHERE = Origin("192.0.2.7", "192.0.2.1", "22"), Origin("198.51.100.9", "192.0.2.1", "22")
@@ -258,29 +314,75 @@ def asked(plan: LockPlan, world: World, applicant: Applicant | None, *allow: str
     [
         (with_carol(with_user(ssh_keys={"exactly": []})), None, "could no longer log in by SSH key: no key"),
         (with_carol(with_user(sudo=None)), None, "could no longer become root: no rule"),
-        (with_carol(with_user(sudo=[{"run": "ALL"}])), HOME_NET, "could no longer become root: the sudo rule"),
-        (with_carol(without_user("alice")), HOME_NET, "could no longer log in by SSH key from 192.0.2.7: the account expired"),
-        (with_carol(sshd("AllowUsers carol alice@10.0.0.1\n")), HOME_NET, "from 192.0.2.7: not in allowusers"),
-        (with_carol(with_user(ssh_keys={"exactly": [{"key": "KEY:alice", "from": ["192.0.2.7"]}]})), ELSEWHERE, "not accepted from 198.51"),
-        (with_carol(with_user(ssh_keys={"exactly": [{"key": "KEY:alice", "from": ["192.0.2.7"]}]})), HOME_NET, ""),
-        (with_carol(with_user(ssh_keys={"exactly": [{"key": "KEY:alice", "from": ["192.0.2.7"]}]})), None, ""),
-        (with_carol(sshd("Match Address 198.51.100.0/24\n    PubkeyAuthentication no\n")), ELSEWHERE, "pubkeyauthentication no"),
+        (
+            with_carol(with_user(sudo=[{"run": "ALL"}])),
+            HOME_NET,
+            "could no longer become root: the sudo rule",
+        ),
+        (
+            with_carol(without_user("alice")),
+            HOME_NET,
+            "could no longer log in by SSH key from 192.0.2.7: the account expired",
+        ),
+        (
+            with_carol(sshd("AllowUsers carol alice@10.0.0.1\n")),
+            HOME_NET,
+            "from 192.0.2.7: not in allowusers",
+        ),
+        (
+            with_carol(with_user(ssh_keys={"exactly": [{"key": "KEY:alice", "from": ["192.0.2.7"]}]})),
+            ELSEWHERE,
+            "not accepted from 198.51",
+        ),
+        (
+            with_carol(with_user(ssh_keys={"exactly": [{"key": "KEY:alice", "from": ["192.0.2.7"]}]})),
+            HOME_NET,
+            "",
+        ),
+        (
+            with_carol(with_user(ssh_keys={"exactly": [{"key": "KEY:alice", "from": ["192.0.2.7"]}]})),
+            None,
+            "",
+        ),
+        (
+            with_carol(sshd("Match Address 198.51.100.0/24\n    PubkeyAuthentication no\n")),
+            ELSEWHERE,
+            "pubkeyauthentication no",
+        ),
         (with_carol(sshd("Match Address 198.51.100.0/24\n    PubkeyAuthentication no\n")), HOME_NET, ""),
         (with_carol(without_user("bob")), HOME_NET, ""),
-        (_TWO | {"files": {"/etc/motd.d-hello": {"content": "x\n", "owner": "root", "group": "root", "mode": "0644"}}}, HOME_NET, ""),
+        (
+            _TWO
+            | {
+                "files": {
+                    "/etc/motd.d-hello": {"content": "x\n", "owner": "root", "group": "root", "mode": "0644"}
+                }
+            },
+            HOME_NET,
+            "",
+        ),
     ],
 )
-def test_who_applies_keeps_the_access(spec: Any, origin: Origin | None, why: str, world_of: Callable[..., World]) -> None:
-    """Another admin is left, but the account that ran sudo, or logged in from there, would lose its key login or its way to root."""
+def test_who_applies_keeps_the_access(
+    spec: Any, origin: Origin | None, why: str, world_of: Callable[..., World]
+) -> None:
+    """Another admin is left, but the account that ran sudo, or logged in from there, would lose its key login
+    or its way to root.
+    """
     plan = LockPlan("applying", spec, base=_TWO)
     world = world_of(plan, running=True)
-    uid = next(user.uid for user in parse_users(world.host().read("/etc/passwd").decode()) if user.name == "alice")
+    uid = next(
+        user.uid for user in parse_users(world.host().read("/etc/passwd").decode()) if user.name == "alice"
+    )
     said = asked(plan, world, Applicant(uid, origin))
 
     assert [] == asked(plan, world, None)
     assert bool(why) is bool(said), said
     assert why in "".join(said)
-    assert all(text.startswith("alice is the account that applies this") and "--allow lock-out:alice" in text for text in said)
+    assert all(
+        text.startswith("alice is the account that applies this") and "--allow lock-out:alice" in text
+        for text in said
+    )
     assert [] == asked(plan, world, Applicant(uid, origin), "lock-out:alice")
     assert [] == asked(plan, world, Applicant(4711, origin))
 
@@ -289,13 +391,17 @@ def test_what_is_told_of_a_lost_host_is_told_once(world_of: Callable[..., World]
     """The last admin, who applies, is refused with one message, not two."""
     plan = LockPlan("applying", with_user(sudo=None))
     world = world_of(plan, running=True)
-    uid = next(user.uid for user in parse_users(world.host().read("/etc/passwd").decode()) if user.name == "alice")
+    uid = next(
+        user.uid for user in parse_users(world.host().read("/etc/passwd").decode()) if user.name == "alice"
+    )
 
     assert len(asked(plan, world, Applicant(uid))) == 1
 
 
 def test_who_came_by_ssh_with_a_password_is_not_shut_out(world_of: Callable[..., World]) -> None:
-    """Nobody has a key, and root applies: over SSH the session's own door is kept open, on a console there is another one."""
+    """Nobody has a key, and root applies: over SSH the session's own door is kept open, on a console there is
+    another one.
+    """
     plan = LockPlan("applying", {**SHUT["hardening basic"].spec, "users": {}}, base={"users": {}})
     world = world_of(plan, running=True)
     said = asked(plan, world, Applicant(0, HOME_NET))
@@ -305,7 +411,7 @@ def test_who_came_by_ssh_with_a_password_is_not_shut_out(world_of: Callable[...,
     assert [] == asked(plan, world, Applicant(0, HOME_NET), "lock-out:root")
 
 
-# ---------------------------------------------------------------------------------------------------- what it costs
+# ---------------------------------------------------------------------------------------------- what it costs
 
 
 class _Closed:
@@ -330,7 +436,9 @@ class _Closed:
 
 
 def test_a_plan_that_has_nothing_to_do_with_it_does_not_pay(world_of: Callable[..., World]) -> None:
-    """Of a plan that writes a file elsewhere no key, no shadow file and no home is looked at, and no simulated host is made."""
+    """Of a plan that writes a file elsewhere no key, no shadow file and no home is looked at, and no
+    simulated host is made.
+    """
     plan = LockPlan("elsewhere", with_file("/etc/app.conf", "x\n"))
     world = world_of(plan, running=True)
     found = planned(plan, world).plan
@@ -346,15 +454,26 @@ def test_a_plan_that_has_nothing_to_do_with_it_does_not_pay(world_of: Callable[.
 @pytest.mark.parametrize(
     "path",
     [
-        *("/etc/ssh/sshd_config.d/x.conf", "/etc/sudoers.d/x", "/etc/nologin", "/etc/shells", "/bin/bash", "/usr/sbin/sshd"),
+        *(
+            "/etc/ssh/sshd_config.d/x.conf",
+            "/etc/sudoers.d/x",
+            "/etc/nologin",
+            "/etc/shells",
+            "/bin/bash",
+            "/usr/sbin/sshd",
+        ),
         *("/home", "/home/alice", "/home/alice/.ssh", "/home/alice/.ssh/authorized_keys"),
         *("/srv/keys/alice", "/opt/sshd/more.conf", "/opt/sudo/rules"),
     ],
 )
 def test_a_plan_that_may_have_to_do_with_it_pays(path: str, world_of: Callable[..., World]) -> None:
-    """Every place that is read to tell who gets in is one at which the guard wakes up, those that the configuration names elsewhere too."""
+    """Every place that is read to tell who gets in is one at which the guard wakes up, those that the
+    configuration names elsewhere too.
+    """
     elsewhere = {
-        DROP_IN: {"content": "Include /opt/sshd/*.conf\nAuthorizedKeysFile .ssh/authorized_keys /srv/keys/%u\n"},
+        DROP_IN: {
+            "content": "Include /opt/sshd/*.conf\nAuthorizedKeysFile .ssh/authorized_keys /srv/keys/%u\n"
+        },
         "/etc/sudoers.d/more": {"content": "@include /opt/sudo/rules\n", "mode": "0440"},
     }
     world = world_of(LockPlan("wakes", BASE, meanwhile=elsewhere), running=True)
@@ -364,12 +483,14 @@ def test_a_plan_that_may_have_to_do_with_it_pays(path: str, world_of: Callable[.
     assert not may_change_access([replace(step, held=True)], world.host())
 
 
-# ---------------------------------------------------------------------------------------------------- what is not known
+# ------------------------------------------------------------------------------------------ what is not known
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("plan", [*REFUSED, *LET_THROUGH], ids=lambda plan: plan.name)
-def test_a_plan_from_a_snapshot_says_the_same_or_that_it_does_not_know(plan: LockPlan, world_of: Callable[..., World]) -> None:
+def test_a_plan_from_a_snapshot_says_the_same_or_that_it_does_not_know(
+    plan: LockPlan, world_of: Callable[..., World]
+) -> None:
     """What is refused on the host is refused from a snapshot, or the plan is incomplete; it is never fine."""
     world = world_of(plan, running=True)
     loaded = case_of(plan).loaded()
@@ -380,7 +501,9 @@ def test_a_plan_from_a_snapshot_says_the_same_or_that_it_does_not_know(plan: Loc
     assert found.plan is not None
 
     if found.plan.complete:
-        assert [item.detail for item in refusals(planned(plan, world))] == [item.detail for item in refusals(found)]
+        assert [item.detail for item in refusals(planned(plan, world))] == [
+            item.detail for item in refusals(found)
+        ]
     else:
         assert not refusals(found) or plan.why
 
@@ -400,7 +523,9 @@ def test_other_doors_from_a_snapshot(name: str, world_of: Callable[..., World]) 
 
 
 def test_a_snapshot_has_what_decides(world_of: Callable[..., World]) -> None:
-    """A usual plan is complete and refused from a snapshot: it has the rules of sudo and the settings of sshd, and no more of them."""
+    """A usual plan is complete and refused from a snapshot: it has the rules of sudo and the settings of
+    sshd, and no more of them.
+    """
     plan = next(plan for plan in REFUSED if plan.name == "last sudo rule removed")
     data, loaded = taken(world_of(plan, running=True)), case_of(plan).loaded()
     assert loaded.spec is not None
@@ -412,13 +537,17 @@ def test_a_snapshot_has_what_decides(world_of: Callable[..., World]) -> None:
     said = {path: data["paths"][path].get("excerpt", "") for path in ("/etc/ssh/sshd_config", "/etc/sudoers")}
 
     assert said == {
-        "/etc/ssh/sshd_config": "Include /etc/ssh/sshd_config.d/*.conf\nKbdInteractiveAuthentication no\nUsePAM yes\n",
+        "/etc/ssh/sshd_config": (
+            "Include /etc/ssh/sshd_config.d/*.conf\nKbdInteractiveAuthentication no\nUsePAM yes\n"
+        ),
         "/etc/sudoers": "root\tALL=(ALL:ALL) ALL\n%sudo\tALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n",
     }
 
 
 def test_what_cannot_be_read_is_not_fine(world_of: Callable[..., World]) -> None:
-    """An ordinary user's plan, who cannot read the rules of sudo, says that it does not know, and is incomplete."""
+    """An ordinary user's plan, who cannot read the rules of sudo, says that it does not know, and is
+    incomplete.
+    """
     plan = REFUSED[0]
     world = world_of(plan, running=True)
     found = planned(plan, world).plan
@@ -449,23 +578,53 @@ def test_a_lock_out_is_allowed_by_name_only(text: str) -> None:
     assert [] == check_options(PlanOptions(allow=("lock-out:alice",)))
 
 
-# ---------------------------------------------------------------------------------------------------- planted bugs
+# ----------------------------------------------------------------------------------------------- planted bugs
 
 
 _BUGS: dict[str, tuple[Any, str, Any, str]] = {
-    "sshd's configuration is ignored": (sshd_config, "in_force", lambda *_: Settings({}, {}), "AllowUsers without her"),
+    "sshd's configuration is ignored": (
+        sshd_config,
+        "in_force",
+        lambda *_: Settings({}, {}),
+        "AllowUsers without her",
+    ),
     "Match is ignored": (sshd_config, "_holds", lambda *_: False, "Match block"),
-    "a broken configuration is ignored": (sshd_config, "problems", lambda *_: iter(()), "sshd_config with an unknown keyword"),
+    "a broken configuration is ignored": (
+        sshd_config,
+        "problems",
+        lambda *_: iter(()),
+        "sshd_config with an unknown keyword",
+    ),
     "expiry is ignored": (People, "_expired", lambda *_, **__: "", "account expires in the past"),
     "the shell is ignored": (People, "why_no_shell", lambda *_, **__: "", "shell is nologin"),
     "nologin is ignored": (People, "_closed", lambda *_: "", "nobody may log in"),
-    "every password works": (People, "password_works", lambda *_: True, "sudo rule asks for a password that nobody has"),
+    "every password works": (
+        People,
+        "password_works",
+        lambda *_: True,
+        "sudo rule asks for a password that nobody has",
+    ),
     "StrictModes is ignored": (SshLogin, "_insecure", lambda *_: "", "home writable for all"),
     "rights of the user are ignored": (SshLogin, "_unreachable", lambda *_: "", "home closed to its user"),
     "options of keys are ignored": (KeyJudge, "_options", lambda *_: "", "last key expires in the past"),
-    "types of keys are ignored": (KeyJudge, "_type", lambda *_: "", "PubkeyAcceptedAlgorithms without her type"),
-    "who may write sudoers is ignored": (SudoRoot, "_trusted", lambda *_: True, "directory of sudoers that all can write"),
-    "names that sudo ignores are read": (policy, "is_ignored", lambda _: False, "sudoers file under a name that sudo ignores"),
+    "types of keys are ignored": (
+        KeyJudge,
+        "_type",
+        lambda *_: "",
+        "PubkeyAcceptedAlgorithms without her type",
+    ),
+    "who may write sudoers is ignored": (
+        SudoRoot,
+        "_trusted",
+        lambda *_: True,
+        "directory of sudoers that all can write",
+    ),
+    "names that sudo ignores are read": (
+        policy,
+        "is_ignored",
+        lambda _: False,
+        "sudoers file under a name that sudo ignores",
+    ),
 }
 
 

@@ -1,4 +1,6 @@
-"""A file that is not root's, at every place that root reads or runs: its owner is named, but where the reader passes over such a file."""
+"""A file that is not root's, at every place that root reads or runs: its owner is named, but where the reader
+passes over such a file.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,16 @@ STRICT = {
     *("/etc/cron.d", "/etc/crontab", "/var/spool/cron/crontabs/root"),  # cron: WRONG FILE OWNER
     *("/etc/sudoers", "/etc/sudoers.d", "/etc/sudo.conf", "/etc/doas.conf"),
     *("/etc/logrotate.conf", "/etc/logrotate.d"),
-    *("/root/.ssh/authorized_keys", "/root/.ssh/authorized_keys2", "/etc/ssh/authorized_keys.d/root"),  # StrictModes
+    *(
+        "/root/.ssh/authorized_keys",
+        "/root/.ssh/authorized_keys2",
+        "/etc/ssh/authorized_keys.d/root",
+    ),  # StrictModes
 }
-"""Whose readers do so, tried on Debian 12 and 13. sshd reads its configuration whoever owns it. Profiles of ours are one account's."""
+"""Whose readers do so, tried on Debian 12 and 13. sshd reads its configuration whoever owns it.
+
+Profiles of ours are one account's.
+"""
 
 
 def path_in(place: Place) -> str:
@@ -34,11 +43,20 @@ def owners(path: str, **above: str) -> set[str]:
     inside = path.rpartition("/")[0]
     paths = {"/etc/passwd": {"content": PASSWD}, "/etc/group": {"content": GROUP}, inside: directory(**above)}
     given = file(owner="root" if above else "alice")
-    files = Followed(host_of({**paths, path: {**given, **{key: value for key, value in paths.get(path, {}).items() if value}}}))
-    return {way.account for way in RootReach(files, People(files), lambda _: False).ways([Look(path, Address("files", path))])}
+    files = Followed(
+        host_of(
+            {**paths, path: {**given, **{key: value for key, value in paths.get(path, {}).items() if value}}}
+        )
+    )
+    return {
+        way.account
+        for way in RootReach(files, People(files), lambda _: False).ways([Look(path, Address("files", path))])
+    }
 
 
-@pytest.mark.parametrize("place", [place for place in PLACES if place.reader != "profile"], ids=lambda place: place.base)
+@pytest.mark.parametrize(
+    "place", [place for place in PLACES if place.reader != "profile"], ids=lambda place: place.base
+)
 def test_the_owner_of_a_file_that_root_reads_is_named(place: Place) -> None:
     """With whoever owns the directory that it is in, whose files are root's."""
     path = path_in(place)

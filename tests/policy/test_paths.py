@@ -1,4 +1,6 @@
-"""Paths that a field names pass the rules of paths that are names: the deny list, who may be given what, one resource for one path."""
+"""Paths that a field names pass the rules of paths that are names: the deny list, who may be given what, one
+resource for one path.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +40,51 @@ def backup(**said: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "path",
     [
-        *("/etc", "/etc/profile.d", "/etc/opt", "/etc/cron.d", "/etc/sudoers.d", "/etc/systemd/system", "/etc/pam.d", "/etc/new"),
-        *("/usr", "/usr/bin", "/usr/sbin", "/usr/local", "/usr/local/sbin", "/usr/local/bin", "/usr/local/lib/x", "/usr/share/x"),
-        *("/boot", "/boot/grub", "/srv", "/mnt", "/opt", "/media", "/home", "/root", "/root/x", "/run", "/tmp", "/var/tmp", "/dev/shm/x"),
-        *("/var", "/var/lib", "/var/log", "/var/backups", "/var/spool/cron", "/var/spool/cron/crontabs", "/var/lib/dpkg/info", "/bin"),
+        *(
+            "/etc",
+            "/etc/profile.d",
+            "/etc/opt",
+            "/etc/cron.d",
+            "/etc/sudoers.d",
+            "/etc/systemd/system",
+            "/etc/pam.d",
+            "/etc/new",
+        ),
+        *(
+            "/usr",
+            "/usr/bin",
+            "/usr/sbin",
+            "/usr/local",
+            "/usr/local/sbin",
+            "/usr/local/bin",
+            "/usr/local/lib/x",
+            "/usr/share/x",
+        ),
+        *(
+            "/boot",
+            "/boot/grub",
+            "/srv",
+            "/mnt",
+            "/opt",
+            "/media",
+            "/home",
+            "/root",
+            "/root/x",
+            "/run",
+            "/tmp",
+            "/var/tmp",
+            "/dev/shm/x",
+        ),
+        *(
+            "/var",
+            "/var/lib",
+            "/var/log",
+            "/var/backups",
+            "/var/spool/cron",
+            "/var/spool/cron/crontabs",
+            "/var/lib/dpkg/info",
+            "/bin",
+        ),
         *(
             "/var/lib/reconciler",
             "/var/lib/reconciler/archive",
@@ -55,7 +98,9 @@ def backup(**said: Any) -> dict[str, Any]:
     ],
 )
 def test_nobody_is_given_a_directory_of_the_system(path: str) -> None:
-    """Not as a home, and not as a directory with an owner; the place and the reason are told, and that no flag helps."""
+    """Not as a home, and not as a directory with an owner; the place and the reason are told, and that no
+    flag helps.
+    """
     for spec in (
         {"users": {"mallory": {"home": path}}},
         {"users": {"mallory": {"home": path, "system": True, "adopt": True}}},
@@ -72,14 +117,34 @@ def test_nobody_is_given_a_directory_of_the_system(path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *("/srv/app", "/var/lib/app", "/opt/app", "/data/app", "/data", "/usr/local/nagios", "/var/www", "/var/spool/news", "/home/other"),
-        *("/srv/app/data", "/opt/reconciler2", "/var/lib/reconciler-data", "/etcetera", "/mnt/disk", "/var/cache/app", "/run/app"),
+        *(
+            "/srv/app",
+            "/var/lib/app",
+            "/opt/app",
+            "/data/app",
+            "/data",
+            "/usr/local/nagios",
+            "/var/www",
+            "/var/spool/news",
+            "/home/other",
+        ),
+        *(
+            "/srv/app/data",
+            "/opt/reconciler2",
+            "/var/lib/reconciler-data",
+            "/etcetera",
+            "/mnt/disk",
+            "/var/cache/app",
+            "/run/app",
+        ),
     ],
 )
 def test_what_services_need_can_be_said(path: str) -> None:
     """A directory of its own for a service's account, as its home or as a directory."""
     assert [] == refused(users={"app": {"home": path, "system": True}})
-    assert [] == refused(users={"app": {"system": True}}, directories={path: {"mode": "0750", "owner": "app", "group": "app"}})
+    assert [] == refused(
+        users={"app": {"system": True}}, directories={path: {"mode": "0750", "owner": "app", "group": "app"}}
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,11 +156,18 @@ def test_what_services_need_can_be_said(path: str) -> None:
             ("/usr/local/bin", "2775", "staff"),
             ("/opt", "1777", "root"),
         ),
-        *(("/opt/reconciler", "0770", "ops"), ("/srv", "0773", "root"), ("/tmp", "0777", "root"), ("/var/log", "0777", "root")),
+        *(
+            ("/opt/reconciler", "0770", "ops"),
+            ("/srv", "0773", "root"),
+            ("/tmp", "0777", "root"),
+            ("/var/log", "0777", "root"),
+        ),
     ],
 )
 def test_a_mode_gives_too(path: str, mode: str, group: str) -> None:
-    """Root's own directory in which others can write is refused where it is the system's, and the text says who would write."""
+    """Root's own directory in which others can write is refused where it is the system's, and the text says
+    who would write.
+    """
     (said,) = refused(directories={path: {"mode": mode, "group": group}})
 
     assert ("system-directory", True) == (said.rule, f"mode {mode}" in said.detail)
@@ -104,8 +176,18 @@ def test_a_mode_gives_too(path: str, mode: str, group: str) -> None:
 @pytest.mark.parametrize(
     ("path", "mode", "group"),
     [
-        *(("/tmp", "1777", "root"), ("/var/tmp", "1777", "root"), ("/var/log", "2775", "syslog"), ("/var/mail", "2775", "mail")),
-        *(("/etc/x", "0775", "root"), ("/etc/x", "2750", "adm"), ("/srv/x", "0777", "root"), ("/srv/x", "2770", "devs")),
+        *(
+            ("/tmp", "1777", "root"),
+            ("/var/tmp", "1777", "root"),
+            ("/var/log", "2775", "syslog"),
+            ("/var/mail", "2775", "mail"),
+        ),
+        *(
+            ("/etc/x", "0775", "root"),
+            ("/etc/x", "2750", "adm"),
+            ("/srv/x", "0777", "root"),
+            ("/srv/x", "2770", "devs"),
+        ),
     ],
 )
 def test_modes_that_give_nothing_of_the_system(path: str, mode: str, group: str) -> None:
@@ -132,17 +214,46 @@ def test_the_advice_about_a_home_is_right() -> None:
 
 
 def test_homes_of_others() -> None:
-    """No home in another's, none around another's, and nothing in a person's home for somebody else; both names are told."""
+    """No home in another's, none around another's, and nothing in a person's home for somebody else; both
+    names are told.
+    """
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"users": {"ann": {}, "bob": {"home": "/home/ann/x"}}}, "/home/ann/x would be bob's own: it is in /home/ann, the home of ann"),
-        ({"users": {"ann": {}, "bob": {"home": "/home/ann/x/y/z"}}}, "it is in /home/ann, the home of ann"),
-        ({"users": {"ann": {"home": "/srv/p/ann"}, "bob": {"home": "/srv/p"}}}, "/srv/p/ann, the home of ann, is in it"),
-        ({"users": {"ann": {"home": "/srv/p/q/ann"}}, "directories": {"/srv/p": {"mode": "0755", "owner": "bob"}}}, "the home of ann"),
-        ({"users": {"ann": {"home": "/srv/p/ann"}}, "directories": {"/srv/p": {"mode": "0777"}}}, "writable for everybody"),
-        ({"users": {"ann": {"home": "/srv/p/ann"}}, "directories": {"/srv/p": {"mode": "2775", "group": "hr"}}}, "writable for group hr"),
-        ({"users": {"ann": {}}, "directories": {"/home/ann/x": {"mode": "0755", "owner": "bob"}}}, "the home of ann"),
         (
-            {"users": {"app": {"home": "/srv/app", "system": True}}, "directories": {"/srv/app/.ssh": {"mode": "0755", "owner": "bob"}}},
+            {"users": {"ann": {}, "bob": {"home": "/home/ann/x"}}},
+            "/home/ann/x would be bob's own: it is in /home/ann, the home of ann",
+        ),
+        ({"users": {"ann": {}, "bob": {"home": "/home/ann/x/y/z"}}}, "it is in /home/ann, the home of ann"),
+        (
+            {"users": {"ann": {"home": "/srv/p/ann"}, "bob": {"home": "/srv/p"}}},
+            "/srv/p/ann, the home of ann, is in it",
+        ),
+        (
+            {
+                "users": {"ann": {"home": "/srv/p/q/ann"}},
+                "directories": {"/srv/p": {"mode": "0755", "owner": "bob"}},
+            },
+            "the home of ann",
+        ),
+        (
+            {"users": {"ann": {"home": "/srv/p/ann"}}, "directories": {"/srv/p": {"mode": "0777"}}},
+            "writable for everybody",
+        ),
+        (
+            {
+                "users": {"ann": {"home": "/srv/p/ann"}},
+                "directories": {"/srv/p": {"mode": "2775", "group": "hr"}},
+            },
+            "writable for group hr",
+        ),
+        (
+            {"users": {"ann": {}}, "directories": {"/home/ann/x": {"mode": "0755", "owner": "bob"}}},
+            "the home of ann",
+        ),
+        (
+            {
+                "users": {"app": {"home": "/srv/app", "system": True}},
+                "directories": {"/srv/app/.ssh": {"mode": "0755", "owner": "bob"}},
+            },
             "app",
         ),
     ]
@@ -158,8 +269,14 @@ def test_what_may_be_beside_homes() -> None:
     fine: list[dict[str, Any]] = [
         {"users": {"ann": {}}, "directories": {"/home/ann/x": {"mode": "0755", "owner": "ann"}}},
         {"users": {"ann": {}}, "directories": {"/home/ann/x": {"mode": "0755"}}},
-        {"users": {"app": {"home": "/srv/app", "system": True}}, "directories": {"/srv/app/up": {"mode": "0755", "owner": "www"}}},
-        {"users": {"ann": {"home": "/srv/p/ann"}, "bob": {"home": "/srv/p/bob"}}, "directories": {"/srv/p": {"mode": "0755"}}},
+        {
+            "users": {"app": {"home": "/srv/app", "system": True}},
+            "directories": {"/srv/app/up": {"mode": "0755", "owner": "www"}},
+        },
+        {
+            "users": {"ann": {"home": "/srv/p/ann"}, "bob": {"home": "/srv/p/bob"}},
+            "directories": {"/srv/p": {"mode": "0755"}},
+        },
         {"users": {"ann": {"home": "/srv/ann"}, "annie": {"home": "/srv/annie"}}},
         {"users": {"a": {"system": True}, "b": {"system": True}}},
         {"users": {"ann": {"state": "absent", "home": "keep"}, "bob": {"home": "/home/ann/x"}}},
@@ -169,26 +286,64 @@ def test_what_may_be_beside_homes() -> None:
 
 
 TWICE: list[tuple[str, dict[str, Any], str, str]] = [
-    ("/etc/sudoers.d/ann", {"users": {"ann": {"sudo": [{"run": "ALL"}]}}, "files": {"/etc/sudoers.d/ann": FILE}}, "users.ann", "files"),
+    (
+        "/etc/sudoers.d/ann",
+        {"users": {"ann": {"sudo": [{"run": "ALL"}]}}, "files": {"/etc/sudoers.d/ann": FILE}},
+        "users.ann",
+        "files",
+    ),
     ("/home/ann/.ssh/authorized_keys", {"users": {"ann": {"ssh_keys": [KEY]}}}, "users.ann", "files"),
-    ("/srv/ann/.ssh/authorized_keys", {"users": {"ann": {"ssh_keys": [KEY], "home": "/srv/ann"}}}, "users.ann", "files"),
-    ("/srv/ann/.ssh/authorized_keys2", {"users": {"ann": {"home": "/srv/ann"}}, "ssh_keys": {"ann": [KEY]}}, "ssh_keys.ann", "files"),
+    (
+        "/srv/ann/.ssh/authorized_keys",
+        {"users": {"ann": {"ssh_keys": [KEY], "home": "/srv/ann"}}},
+        "users.ann",
+        "files",
+    ),
+    (
+        "/srv/ann/.ssh/authorized_keys2",
+        {"users": {"ann": {"home": "/srv/ann"}}, "ssh_keys": {"ann": [KEY]}},
+        "ssh_keys.ann",
+        "files",
+    ),
     ("/home/ann/.ssh", {"users": {"ann": {"ssh_keys": [KEY]}}}, "users.ann", "directories"),
     ("/home/ann", {"users": {"ann": {}}}, "users.ann", "directories"),
     ("/srv/sftp/cust", {"users": {"cust": {"home": "/srv/sftp/cust"}}}, "users.cust", "directories"),
     ("/home/ann/exp", {"users": {"ann": {"directories": ["exp/data", "exp"]}}}, "users.ann", "directories"),
-    ("/etc/bash.bashrc", {"users": {"ann": {"aliases": {"x": "ls"}}, "bob": {"aliases": {"x": "ls"}}}}, "users.ann", "files"),
-    ("/etc/profile.d/reconciler.sh", {"users": {"ann": {"environment": {"set": {"A": "1"}}}}}, "users.ann", "files"),
+    (
+        "/etc/bash.bashrc",
+        {"users": {"ann": {"aliases": {"x": "ls"}}, "bob": {"aliases": {"x": "ls"}}}},
+        "users.ann",
+        "files",
+    ),
+    (
+        "/etc/profile.d/reconciler.sh",
+        {"users": {"ann": {"environment": {"set": {"A": "1"}}}}},
+        "users.ann",
+        "files",
+    ),
     ("/etc/reconciler/profile/ann.sh", {"users": {"ann": {"aliases": {"x": "ls"}}}}, "users.ann", "files"),
-    ("/srv/one", {"users": {"ann": {"home": "/srv/one"}, "bob": {"home": "/srv/one"}}}, "users.ann", "users.bob"),
+    (
+        "/srv/one",
+        {"users": {"ann": {"home": "/srv/one"}, "bob": {"home": "/srv/one"}}},
+        "users.ann",
+        "users.bob",
+    ),
     ("/home/ann", {"users": {"ann": {}, "bob": {"home": "/home/ann"}}}, "users.ann", "users.bob"),
 ]
 
 
-@pytest.mark.parametrize(("path", "spec", "first", "second"), TWICE, ids=[f"{path} {second}" for path, _, _, second in TWICE])
+@pytest.mark.parametrize(
+    ("path", "spec", "first", "second"), TWICE, ids=[f"{path} {second}" for path, _, _, second in TWICE]
+)
 def test_one_path_has_one_resource(path: str, spec: dict[str, Any], first: str, second: str) -> None:
     """Whatever part of a user stands for it; both names are in the error, once."""
-    more = {"files": {path: FILE}} if second == "files" else {"directories": {path: {"mode": "0755"}}} if second == "directories" else {}
+    more = (
+        {"files": {path: FILE}}
+        if second == "files"
+        else {"directories": {path: {"mode": "0755"}}}
+        if second == "directories"
+        else {}
+    )
     said = [item for item in refused(**(spec | more)) if item.rule == "one-path"]
 
     assert 1 == len(said)
@@ -197,19 +352,26 @@ def test_one_path_has_one_resource(path: str, spec: dict[str, Any], first: str, 
 
 def test_a_home_that_is_somebody_elses_by_design() -> None:
     """It gives nothing and claims nothing, wherever it is; keys below it still have one resource."""
-    foreign = {"cust": {"home": {"path": "/srv/sftp/cust", "manage": False}}, "www-data": {"home": {"path": "/usr/sbin", "manage": False}}}
+    foreign = {
+        "cust": {"home": {"path": "/srv/sftp/cust", "manage": False}},
+        "www-data": {"home": {"path": "/usr/sbin", "manage": False}},
+    }
     chroot = {"/srv/sftp/cust": {"mode": "0755"}, "/srv/sftp/cust/up": {"mode": "0755", "owner": "cust"}}
 
     assert [] == refused(users=foreign, directories=chroot)
     keyed = {"cust": {"home": {"path": "/srv/sftp/cust", "manage": False}, "ssh_keys": [KEY]}}
     (said,) = refused(users=keyed, directories={"/srv/sftp/cust/.ssh": {"mode": "0755"}})
     assert "one-path" == said.rule
-    (said,) = refused(users=foreign, ssh_keys={"cust": [KEY]}, directories={"/srv/sftp/cust/.ssh": {"mode": "0755"}})
+    (said,) = refused(
+        users=foreign, ssh_keys={"cust": [KEY]}, directories={"/srv/sftp/cust/.ssh": {"mode": "0755"}}
+    )
     assert "one-path" == said.rule
 
 
 def test_what_two_may_share() -> None:
-    """The hooks of all users' profiles, and what is around a user's files; two lists of keys for one account have a rule of their own."""
+    """The hooks of all users' profiles, and what is around a user's files; two lists of keys for one account
+    have a rule of their own.
+    """
     alias = {"aliases": {"x": "ls"}}
     around = {"/etc/reconciler": {"mode": "0755"}, "/home/ann/x": {"mode": "0755"}}
 
@@ -221,14 +383,46 @@ def test_what_two_may_share() -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *("/etc/shadow", "/etc/passwd", "/e?c/shadow", "/usr/bin/su", "/bin/su", "/var/lib/reconciler/*", "/etc/sudoers.d/*", "/"),
-        *("/*", "/etc/*", "/[e]tc/sudoers", "/*/cron.d/*", "/var/lib/r*/state.db", "/var/lib/*/*", "/usr/local/*/su", "/*/*.log"),
-        *("/usr/local/bin/reconciler", "/usr/local/bin/*", "/var/spool/cron/crontabs/root", "/var/lib/dpkg/status", "/etc/ssh/ssh_host_x"),
-        *("/root/.ssh/authorized_keys", "/home/*/.ssh/*", "/home/ann/.s*/authorized_keys", "/root/.profile", "/root/.*"),
+        *(
+            "/etc/shadow",
+            "/etc/passwd",
+            "/e?c/shadow",
+            "/usr/bin/su",
+            "/bin/su",
+            "/var/lib/reconciler/*",
+            "/etc/sudoers.d/*",
+            "/",
+        ),
+        *(
+            "/*",
+            "/etc/*",
+            "/[e]tc/sudoers",
+            "/*/cron.d/*",
+            "/var/lib/r*/state.db",
+            "/var/lib/*/*",
+            "/usr/local/*/su",
+            "/*/*.log",
+        ),
+        *(
+            "/usr/local/bin/reconciler",
+            "/usr/local/bin/*",
+            "/var/spool/cron/crontabs/root",
+            "/var/lib/dpkg/status",
+            "/etc/ssh/ssh_host_x",
+        ),
+        *(
+            "/root/.ssh/authorized_keys",
+            "/home/*/.ssh/*",
+            "/home/ann/.s*/authorized_keys",
+            "/root/.profile",
+            "/root/.*",
+        ),
     ],
 )
 def test_logs_are_held_against_the_deny_list(path: str) -> None:
-    """logrotate runs as root, and renames and removes what it is told to: patterns that can match count as what they match."""
+    """logrotate runs as root, and renames and removes what it is told to: patterns that can match count as
+    what they match.
+    """
     rules = [item.rule for item in refused(logrotate=log(paths=[path]))]
 
     assert ["deny-list"] == rules
@@ -263,7 +457,18 @@ def test_logs_that_are_logs(path: str) -> None:
     assert [] == refused(logrotate=log(paths=[path]))
 
 
-@pytest.mark.parametrize("path", ["/etc/pam.d", "/etc/cron.d", "/usr/bin", "/etc/systemd/system", "/var/lib/reconciler", "/boot", "/sys/x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/pam.d",
+        "/etc/cron.d",
+        "/usr/bin",
+        "/etc/systemd/system",
+        "/var/lib/reconciler",
+        "/boot",
+        "/sys/x",
+    ],
+)
 def test_where_old_logs_archives_and_output_go(path: str) -> None:
     """`olddir`, a destination, and what systemd opens for a service as root are written to by root."""
     service = {"exec_start": ["/usr/bin/true"], "user": "alice"}
@@ -278,23 +483,39 @@ def test_where_old_logs_archives_and_output_go(path: str) -> None:
 
 
 def test_what_is_only_read_may_be_anywhere() -> None:
-    """Sources, watched files, credentials, shells; and places for logs, archives and output that are nobody's."""
-    service = {"exec_start": ["/usr/bin/true"], "standard_output": "journal", "standard_error": "file:/dev/null"}
-    reading = {"watch": ["/etc/passwd"], "environment_file": ["-/etc/default/x"], "load_credential": {"a": "/etc/shadow"}}
+    """Sources, watched files, credentials, shells; and places for logs, archives and output that are
+    nobody's.
+    """
+    service = {
+        "exec_start": ["/usr/bin/true"],
+        "standard_output": "journal",
+        "standard_error": "file:/dev/null",
+    }
+    reading = {
+        "watch": ["/etc/passwd"],
+        "environment_file": ["-/etc/default/x"],
+        "load_credential": {"a": "/etc/shadow"},
+    }
     spec = {
         "services": {"x": {**service, **reading, "working_directory": "/usr/lib"}},
-        "backups": backup(sources=["/etc", "/var/lib/reconciler", "/root"], destinations=["/mnt", "/var/backups/x"]),
+        "backups": backup(
+            sources=["/etc", "/var/lib/reconciler", "/root"], destinations=["/mnt", "/var/backups/x"]
+        ),
         "logrotate": log(olddir="/var/log/old"),
-        "users": {"ann": {"shell": "/usr/bin/zsh", "environment": {"prepend": {"PATH": ["/usr/local/cuda/bin"]}}}},
+        "users": {
+            "ann": {"shell": "/usr/bin/zsh", "environment": {"prepend": {"PATH": ["/usr/local/cuda/bin"]}}}
+        },
     }
 
     assert [] == refused(**spec)
 
 
 ACCOUNTS: dict[str, Any] = {
-    "/etc/passwd": "root:x:0:0::/root:/bin/sh\ndaemon:x:1:1::/usr/sbin:/bin/sh\ndb:x:105:105::/srv/db:/bin/sh\n"
-    "www:x:33:33::/var/www:/bin/sh\n"
-    "hand:x:1001:1001::/home/hand:/bin/sh\nold:x:1002:1002::/srv/people/old:/bin/sh\n",
+    "/etc/passwd": (
+        "root:x:0:0::/root:/bin/sh\ndaemon:x:1:1::/usr/sbin:/bin/sh\ndb:x:105:105::/srv/db:/bin/sh\n"
+        "www:x:33:33::/var/www:/bin/sh\n"
+        "hand:x:1001:1001::/home/hand:/bin/sh\nold:x:1002:1002::/srv/people/old:/bin/sh\n"
+    ),
     "/etc/login.defs": "ENV_SUPATH  PATH=/usr/sbin:/opt/admin/bin:/\nENV_PATH PATH=/opt/all/bin\n",
     "/srv/db": {"owner": "db"},
     "/home/hand": {"owner": "hand"},
@@ -303,7 +524,9 @@ ACCOUNTS: dict[str, Any] = {
 }
 
 
-def on(paths: Mapping[str, Any], program: tuple[str, ...] = ("/opt/tools/ours",), **resources: Mapping[str, Any]) -> list[str]:
+def on(
+    paths: Mapping[str, Any], program: tuple[str, ...] = ("/opt/tools/ours",), **resources: Mapping[str, Any]
+) -> list[str]:
     """What a host with these paths besides refuses of a spec in which everything changes: the rules."""
     spec = spec_of(resources)
     changes = [Change(declared.address, Verb.CREATE, Origin.INTENT) for declared in spec.resources]
@@ -311,7 +534,15 @@ def on(paths: Mapping[str, Any], program: tuple[str, ...] = ("/opt/tools/ours",)
 
 
 @pytest.mark.parametrize(
-    "path", ["/opt/admin/bin", "/opt/admin", "/opt/admin/bin/x", "/opt/tools", "/opt/tools/ours", "/opt/tools/ours/lib"]
+    "path",
+    [
+        "/opt/admin/bin",
+        "/opt/admin",
+        "/opt/admin/bin/x",
+        "/opt/tools",
+        "/opt/tools/ours",
+        "/opt/tools/ours/lib",
+    ],
 )
 def test_what_only_the_host_shows(path: str) -> None:
     """What root has on PATH, and where our program is: itself, above and below."""
@@ -323,18 +554,30 @@ def test_what_only_the_host_shows(path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "refused_too"),
     [
-        *(("/home/hand", True), ("/home/hand/x", True), ("/srv/people", True), ("/srv/people/old", True), ("/srv/db", True)),
+        *(
+            ("/home/hand", True),
+            ("/home/hand/x", True),
+            ("/srv/people", True),
+            ("/srv/people/old", True),
+            ("/srv/db", True),
+        ),
         *(("/srv/db/x", False), ("/srv/db/.ssh", True)),
     ],
 )
 def test_homes_of_accounts_that_only_the_host_knows(path: str, *, refused_too: bool) -> None:
-    """Persons' homes, and those that a service really owns; below the latter a directory may be another's, a home may not."""
+    """Persons' homes, and those that a service really owns; below the latter a directory may be another's, a
+    home may not.
+    """
     assert ["anothers-home"] == on({}, users={"ann": {"home": path}})
-    assert (["anothers-home"] if refused_too else []) == on({}, directories={path: {"mode": "0755", "owner": "ann"}})
+    assert (["anothers-home"] if refused_too else []) == on(
+        {}, directories={path: {"mode": "0755", "owner": "ann"}}
+    )
 
 
 def test_what_a_host_lets_through() -> None:
-    """A home that only the account file says, what is one's own already, PATH of others, a home whose account leaves in the same spec."""
+    """A home that only the account file says, what is one's own already, PATH of others, a home whose account
+    leaves in the same spec.
+    """
     leaving = {"hand": {"state": "absent", "home": "keep"}, "ann": {"home": "/home/hand"}}
 
     assert [] == on({}, users={"ann": {"home": "/var/www"}})
@@ -344,11 +587,17 @@ def test_what_a_host_lets_through() -> None:
     assert [] == on({}, users={"hand": {}, "ann": {"home": "/srv/people2"}})
 
 
-@pytest.mark.parametrize(("his", "given"), [("/home/hand", "/data/home/hand/x"), ("/data/home/hand", "/home/hand/x")])
+@pytest.mark.parametrize(
+    ("his", "given"), [("/home/hand", "/data/home/hand/x"), ("/data/home/hand", "/home/hand/x")]
+)
 def test_two_names_of_one_home(his: str, given: str) -> None:
     """Where /home is a link, a home by its real path is the same home, whichever of both has which name."""
     passwd = {"/etc/passwd": ACCOUNTS["/etc/passwd"].replace("/home/hand", his)}
-    paths = {path: said for path, said in {**ACCOUNTS, **passwd, "/home": {"target": "/data/home"}}.items() if path != "/home/hand"}
+    paths = {
+        path: said
+        for path, said in {**ACCOUNTS, **passwd, "/home": {"target": "/data/home"}}.items()
+        if path != "/home/hand"
+    }
     spec = spec_of({"users": {"ann": {"home": given}}})
     change = Change(spec.resources[0].address, Verb.CREATE, Origin.INTENT)
     (said,) = on_host([change], spec, discover(), host_of(paths), ())
@@ -357,12 +606,16 @@ def test_two_names_of_one_home(his: str, given: str) -> None:
 
 
 def test_keys_of_an_account_that_only_the_host_knows() -> None:
-    """Their file is in the home that its /etc/passwd says: a `files:` block for it is the second resource on one path."""
+    """Their file is in the home that its /etc/passwd says: a `files:` block for it is the second resource on
+    one path.
+    """
     twice = spec_of({"ssh_keys": {"old": [KEY]}, "files": {"/srv/people/old/.ssh/authorized_keys": FILE}})
     (said,) = claimed_on_host(twice, host_of(ACCOUNTS))
 
     assert ("one-path", True) == (said.rule, said.refusal)
-    assert all(name in said.detail for name in ("ssh_keys.old", "files", "/srv/people/old/.ssh/authorized_keys"))
+    assert all(
+        name in said.detail for name in ("ssh_keys.old", "files", "/srv/people/old/.ssh/authorized_keys")
+    )
     once = spec_of({"ssh_keys": {"old": [KEY]}, "files": {"/srv/people/.ssh/authorized_keys": FILE}})
     assert [] == list(claimed_on_host(once, host_of(ACCOUNTS)))
 
@@ -386,17 +639,27 @@ def service(**said: Any) -> dict[str, Any]:
     ],
 )
 def test_no_service_is_handed_a_secret_of_the_host(path: str, why: str) -> None:
-    """systemd reads it as root, whoever the service runs as: by a credential and by a file of variables, a pattern of names too."""
+    """systemd reads it as root, whoever the service runs as: by a credential and by a file of variables, a
+    pattern of names too.
+    """
     for said in ({"load_credential": {"c": path}}, {"environment_file": [f"-{path}"]}):
         (found,) = refused(services=service(**said))
 
         assert "deny-list" == found.rule
         assert f"{path} cannot be handed to app here: {why}." in found.detail
     assert [] == refused(services=service(user=None, load_credential={"c": path}))
-    assert ["deny-list"] == [found.rule for found in refused(services=service(environment_file=["/etc/*shado?"]))]
+    assert ["deny-list"] == [
+        found.rule for found in refused(services=service(environment_file=["/etc/*shado?"]))
+    ]
 
 
 def test_what_a_service_may_be_handed() -> None:
     """Its own key, what is public, keys of certificates, and files of variables."""
-    for path in ("/home/app/.ssh/id_ed25519", "/home/ann/.ssh/id_ed25519.pub", "/etc/ssl/private/x.key", "/etc/ml/app.env", "/srv/x.sshd"):
+    for path in (
+        "/home/app/.ssh/id_ed25519",
+        "/home/ann/.ssh/id_ed25519.pub",
+        "/etc/ssl/private/x.key",
+        "/etc/ml/app.env",
+        "/srv/x.sshd",
+    ):
         assert [] == refused(services=service(load_credential={"c": path}, environment_file=[path]))

@@ -1,4 +1,7 @@
-"""Who becomes root and who can log in, before and after a plan: the first line of a plan names him. A booted host judges in tests/booted."""
+"""Who becomes root and who can log in, before and after a plan: the first line of a plan names him.
+
+A booted host judges in tests/booted.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,9 @@ FREE = [{"run": "ALL", "password": False}]
 
 @dataclass(frozen=True)
 class Turn:
-    """A plan: what was applied, what somebody did then, what is declared; and the sentence with which the plan begins, empty for none."""
+    """A plan: what was applied, what somebody did then, what is declared; and the sentence with which the
+    plan begins, empty for none.
+    """
 
     spec: Data
     first: str
@@ -67,26 +72,35 @@ def _by_hand(text: str) -> Mapping[str, Mapping[str, str]]:
 
 TURNS: dict[str, Turn] = {
     "a rule for everything": Turn(bob(sudo=FREE), "bob becomes root (sudo: ALL without a password)."),
-    "a password that nobody has": Turn(bob(sudo=[{"run": "ALL"}]), "bob may become root (as soon as bob has a password, by sudo: ALL)."),
+    "a password that nobody has": Turn(
+        bob(sudo=[{"run": "ALL"}]), "bob may become root (as soon as bob has a password, by sudo: ALL)."
+    ),
     "the group of sudo, and no password": Turn(
         bob(groups=["staff"]),
         "bob may become root (as soon as bob has a password, by sudo: ALL).",
         meanwhile=_by_hand("%staff ALL=(ALL) ALL\n"),
     ),
     "the group of the hashes": Turn(
-        {**bob(groups=["shadow"]), "groups": {"shadow": {}}}, "bob may become root (group shadow, which reads the hashes of all passwords)."
+        {**bob(groups=["shadow"]), "groups": {"shadow": {}}},
+        "bob may become root (group shadow, which reads the hashes of all passwords).",
     ),
     "the group of the logs": Turn({**bob(groups=["adm"]), "groups": {"adm": {}}}, ""),
     "a harmless program": Turn(bob(sudo=[{"run": ["/usr/bin/true"], "password": False}]), ""),
     "a group of the host's own sudoers": Turn(
-        bob(groups=["staff"]), "bob becomes root (sudo: ALL without a password).", meanwhile=_by_hand("%staff ALL=(ALL) NOPASSWD: ALL\n")
+        bob(groups=["staff"]),
+        "bob becomes root (sudo: ALL without a password).",
+        meanwhile=_by_hand("%staff ALL=(ALL) NOPASSWD: ALL\n"),
     ),
     "the group docker": Turn(
-        {**bob(groups=["docker"]), "groups": {"docker": {}}}, "bob becomes root (group docker, which starts containers as root)."
+        {**bob(groups=["docker"]), "groups": {"docker": {}}},
+        "bob becomes root (group docker, which starts containers as root).",
     ),
-    "a file of rules": Turn(rules("bob ALL=(ALL) NOPASSWD: ALL\n"), "bob becomes root (sudo: ALL without a password)."),
+    "a file of rules": Turn(
+        rules("bob ALL=(ALL) NOPASSWD: ALL\n"), "bob becomes root (sudo: ALL without a password)."
+    ),
     "a file whose content is a secret": Turn(
-        rules("bob ALL=(ALL) NOPASSWD: ALL\n", sensitive=True), "bob becomes root (sudo: ALL without a password)."
+        rules("bob ALL=(ALL) NOPASSWD: ALL\n", sensitive=True),
+        "bob becomes root (sudo: ALL without a password).",
     ),
     "a file that sudo ignores": Turn(rules("bob ALL=(ALL) NOPASSWD: ALL\n", mode="0446"), ""),
     "an editor": Turn(
@@ -101,7 +115,9 @@ TURNS: dict[str, Turn] = {
         bob(sudo=[{"run": "ALL", "as": "alice", "password": False}]),
         "bob becomes root (sudo as alice: sudo: ALL without a password).",
     ),
-    "as somebody who is not": Turn(with_user("carol", bob(sudo=[{"run": "ALL", "as": "carol", "password": False}])), ""),
+    "as somebody who is not": Turn(
+        with_user("carol", bob(sudo=[{"run": "ALL", "as": "carol", "password": False}])), ""
+    ),
     "a later rule takes it back": Turn(bob(sudo=FREE), "", meanwhile=_by_hand("bob ALL=(ALL) !ALL\n")),
     "an alias": Turn(
         rules("User_Alias A = bob\nCmnd_Alias S = /bin/sh\nA ALL=(root) NOPASSWD: S\n"),
@@ -137,8 +153,12 @@ TURNS: dict[str, Turn] = {
         f'whoever holds the key {PRINT} (comment "alice@desktop") becomes root ({AS_ALICE}).',
         base=with_user(ssh_keys=["KEY:alice", {"key": MALLORY, "command": "/usr/bin/true"}]),
     ),
-    "a key for one command": Turn(with_user(ssh_keys=["KEY:alice", {"key": MALLORY, "command": "/usr/bin/true"}]), ""),
-    "a key that was root's before": Turn(with_carol(with_user(ssh_keys=["KEY:alice"])), "", base=with_carol(BASE)),
+    "a key for one command": Turn(
+        with_user(ssh_keys=["KEY:alice", {"key": MALLORY, "command": "/usr/bin/true"}]), ""
+    ),
+    "a key that was root's before": Turn(
+        with_carol(with_user(ssh_keys=["KEY:alice"])), "", base=with_carol(BASE)
+    ),
     "a key that goes over to another account that is root": Turn(
         with_user("dan", with_carol(BASE), ssh_keys=["KEY:carol"], sudo=FREE),
         "dan becomes root (sudo: ALL without a password).",
@@ -152,7 +172,9 @@ TURNS: dict[str, Turn] = {
         f'whoever holds the key {PRINT} (comment "alice@desktop") becomes root (logs in as root).',
     ),
     "a key of root's that sshd does not take": Turn(
-        {**BASE, "ssh_keys": {"root": [MALLORY]}}, "", meanwhile={DROP_IN: {"content": "AllowUsers alice bob\n"}}
+        {**BASE, "ssh_keys": {"root": [MALLORY]}},
+        "",
+        meanwhile={DROP_IN: {"content": "AllowUsers alice bob\n"}},
     ),
     "a key of an account whose sudo asks for a password": Turn(
         with_user("foo", ssh_keys=[MALLORY], adopt=True),
@@ -173,8 +195,13 @@ def plan_of() -> Iterator[Callable[[Turn], Planned]]:
         def planned(turn: Turn) -> Planned:
             key = json.dumps([turn.base, dict(turn.meanwhile), dict(turn.host)], sort_keys=True)
             nothing = Expected()
-            given, meanwhile = Host(paths={**DEBIAN, **turn.host}, groups=GROUPS), Host(paths=with_keys(dict(turn.meanwhile)))
-            case = Case("turn", "", with_keys(turn.spec), nothing, nothing, given, with_keys(turn.base), meanwhile)
+            given, meanwhile = (
+                Host(paths={**DEBIAN, **turn.host}, groups=GROUPS),
+                Host(paths=with_keys(dict(turn.meanwhile))),
+            )
+            case = Case(
+                "turn", "", with_keys(turn.spec), nothing, nothing, given, with_keys(turn.base), meanwhile
+            )
             if key not in known:
                 known[key] = prepared(worlds.simulated(Path(directory) / str(len(known))), case)
             return known[key].plan(case.loaded(), PlanOptions())
@@ -209,7 +236,9 @@ def test_the_first_line_names_who_becomes_root(name: str, plan_of: Callable[[Tur
 
 @pytest.mark.parametrize("number", [40, 300])
 def test_nobody_who_becomes_root_is_cut(number: int, plan_of: Callable[[Turn], Planned]) -> None:
-    """Behind many new accounts with a key each, the one who becomes root stands first, and everybody who can log in is named."""
+    """Behind many new accounts with a key each, the one who becomes root stands first, and everybody who can
+    log in is named.
+    """
     many = {f"u{at:03}": {"ssh_keys": ["KEY:carol"]} for at in range(number)}
     spec = {**BASE, "users": {**BASE["users"], **many, "zed": {"groups": ["sudo"], "sudo": FREE}}}
     text, markdown, rows = told(planned := plan_of(Turn(spec, "")))
@@ -218,18 +247,35 @@ def test_nobody_who_becomes_root_is_cut(number: int, plan_of: Callable[[Turn], P
     assert text.startswith("zed becomes root (sudo: ALL without a password).")
     assert "* `zed becomes root (sudo: ALL without a password).`" == markdown
     assert ("zed", "root") == (rows[0]["account"], rows[0]["what"])
-    assert [name for name in many if f"`{name}`" not in comment.split("**Restarts**")[0].split("**Access**")[1]] == []
+    assert [
+        name for name in many if f"`{name}`" not in comment.split("**Restarts**")[0].split("**Access**")[1]
+    ] == []
     assert len(comment.encode()) < 60_000
 
 
 _BUGS: dict[str, tuple[Any, str, Any, str]] = {
-    "the first rule counts": (sudo_programs, "_last", lambda items, at: items[at], "a later rule takes it back"),
+    "the first rule counts": (
+        sudo_programs,
+        "_last",
+        lambda items, at: items[at],
+        "a later rule takes it back",
+    ),
     "every program is harmless": (root_programs, "_ALWAYS_WHY", {}, "an editor"),
-    "what he can write is harmless": (becoming_root, "by_program", lambda *_, **__: None, "a script of his own"),
+    "what he can write is harmless": (
+        becoming_root,
+        "by_program",
+        lambda *_, **__: None,
+        "a script of his own",
+    ),
     "other accounts are nobody": (BecomingRoot, "_steps", lambda *_: iter(()), "as somebody who is root"),
     "groups are nothing": (becoming_root, "ROOT_GROUPS", {}, "the group docker"),
     "keys are nothing": (SshWays, "shells", lambda *_: {}, "a further key of an account that is root"),
-    "a key is its first holder's only": (SshWays, "listed", lambda *_: frozenset(), "the key of somebody else"),
+    "a key is its first holder's only": (
+        SshWays,
+        "listed",
+        lambda *_: frozenset(),
+        "the key of somebody else",
+    ),
     "a fixed command is no limit": (ssh_ways, "_forced", lambda *_: False, "a key loses its only command"),
     "an expired account goes on": (People, "why_closed", lambda *_, **__: "", "an account that PAM refuses"),
     "every password works": (People, "password_works", lambda *_: True, "a password that nobody has"),

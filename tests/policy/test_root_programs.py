@@ -130,14 +130,25 @@ def test_a_program_from_which_a_shell_is_one_step_is_root(program: str, argument
 
 
 @pytest.mark.parametrize(("program", "arguments"), HARMLESS)
-def test_a_program_with_fixed_arguments_that_leave_nothing_open_is_not(program: str, arguments: str | None) -> None:
+def test_a_program_with_fixed_arguments_that_leave_nothing_open_is_not(
+    program: str, arguments: str | None
+) -> None:
     """Rules as administrators write them for one task are no alarm."""
     assert "" == shell_from(program, _words(arguments))
 
 
 def test_version_and_flavour_are_no_part_of_a_name() -> None:
     """Debian's alternatives are the same programs."""
-    names = [name_of(path) for path in ("/usr/bin/vim.basic", "/usr/bin/python3.11", "/usr/bin/nc.openbsd", "/usr/bin/php8.2", "/opt/7z")]
+    names = [
+        name_of(path)
+        for path in (
+            "/usr/bin/vim.basic",
+            "/usr/bin/python3.11",
+            "/usr/bin/nc.openbsd",
+            "/usr/bin/php8.2",
+            "/opt/7z",
+        )
+    ]
 
     assert ["vim", "python", "nc", "php", "7z"] == names
 
@@ -153,8 +164,12 @@ def test_version_and_flavour_are_no_part_of_a_name() -> None:
         ("/usr/bin/vim", None, "carol", "an editor starts a shell"),
     ],
 )
-def test_who_can_write_what_sudo_lets_him_run_is_root(program: str, arguments: str | None, account: str, why: str) -> None:
-    """The program itself, and the script that a rule fixes as an argument, in a directory that is his or of a group of his."""
+def test_who_can_write_what_sudo_lets_him_run_is_root(
+    program: str, arguments: str | None, account: str, why: str
+) -> None:
+    """The program itself, and the script that a rule fixes as an argument, in a directory that is his or of a
+    group of his.
+    """
     paths = {
         "/srv/alice": directory(owner="alice"),
         "/srv/alice/run.sh": file(),
@@ -162,4 +177,6 @@ def test_who_can_write_what_sudo_lets_him_run_is_root(program: str, arguments: s
         "/srv/dev/job.sh": file("0775", group="dev"),
     }
 
-    assert (Reason(why) if why else None) == by_program(program, _words(arguments), Asker(account, frozenset(), "", writers_of(paths)))
+    assert (Reason(why) if why else None) == by_program(
+        program, _words(arguments), Asker(account, frozenset(), "", writers_of(paths))
+    )

@@ -1,4 +1,7 @@
-"""What sudo leaves of the environment of who asks: when a harmless program is root by it. A booted host judges in tests/booted."""
+"""What sudo leaves of the environment of who asks: when a harmless program is root by it.
+
+A booted host judges in tests/booted.
+"""
 
 from __future__ import annotations
 

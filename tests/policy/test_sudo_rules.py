@@ -21,7 +21,9 @@ def becoming(rules: str) -> tuple[BecomingRoot, People]:
     """Who becomes root on a small host with these rules."""
     paths: dict[str, Any] = {
         "/etc/passwd": {"content": PASSWD},
-        "/etc/group": {"content": "root:x:0:\nann:x:1000:\nben:x:1001:\ndisk:x:6:\nshadow:x:42:\ndocker:x:998:\n"},
+        "/etc/group": {
+            "content": "root:x:0:\nann:x:1000:\nben:x:1001:\ndisk:x:6:\nshadow:x:42:\ndocker:x:998:\n"
+        },
         "/etc/shadow": {"content": "root:*:1::::::\nann:*:1::::::\nben:*:1::::::\n"},
         "/usr/bin/sudo": {"content": "", "mode": "4755"},
         "/etc/sudoers": {"content": DEBIANS, "mode": "0440"},
@@ -42,7 +44,9 @@ def becoming(rules: str) -> tuple[BecomingRoot, People]:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_rule_that_hands_root_over_is_a_way_to_root(name: str) -> None:
-    """The words say by what, a likely way is told as one, and what an administrator writes for one task is none."""
+    """The words say by what, a likely way is told as one, and what an administrator writes for one task is
+    none.
+    """
     row = ROWS[name]
     found, people = becoming(row.rules.replace("%(digest)s", "a" * 56))
 

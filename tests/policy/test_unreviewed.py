@@ -1,4 +1,6 @@
-"""What root runs and nobody who reads the plan sees is a warning: secret texts, long ones, and what is no text."""
+"""What root runs and nobody who reads the plan sees is a warning: secret texts, long ones, and what is no
+text.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,32 @@ def told(path: str, file: dict[str, Any], place: Path, host: dict[str, Any] | No
 @pytest.mark.parametrize(
     ("path", "file", "words"),
     [
-        ("/etc/cron.d/x", {"content": "0 5 * * * root true\n", "sensitive": True}, "`sensitive` keeps its text out"),
-        ("/usr/local/bin/x", {"content": "#!/bin/sh\n", "sensitive": True, "mode": "0755"}, "`sensitive` keeps its text out"),
-        ("/opt/x", {"content": "#!/bin/sh\n", "sensitive": True, "mode": "0755"}, "`sensitive` keeps its text out"),
+        (
+            "/etc/cron.d/x",
+            {"content": "0 5 * * * root true\n", "sensitive": True},
+            "`sensitive` keeps its text out",
+        ),
+        (
+            "/usr/local/bin/x",
+            {"content": "#!/bin/sh\n", "sensitive": True, "mode": "0755"},
+            "`sensitive` keeps its text out",
+        ),
+        (
+            "/opt/x",
+            {"content": "#!/bin/sh\n", "sensitive": True, "mode": "0755"},
+            "`sensitive` keeps its text out",
+        ),
         ("/usr/local/bin/x", {"content": LONG, "mode": "0755"}, "201 lines of its change are left out"),
-        ("/etc/cron.daily/x", {"content": "#!/bin/sh\n" + "# a comment line of some length\n" * 9000, "mode": "0755"}, "282 KiB"),
+        (
+            "/etc/cron.daily/x",
+            {"content": "#!/bin/sh\n" + "# a comment line of some length\n" * 9000, "mode": "0755"},
+            "282 KiB",
+        ),
     ],
 )
-def test_what_root_runs_unseen_is_a_warning(path: str, file: dict[str, Any], words: str, tmp_path: Path) -> None:
+def test_what_root_runs_unseen_is_a_warning(
+    path: str, file: dict[str, Any], words: str, tmp_path: Path
+) -> None:
     """One warning with the path and the reason."""
     details = told(path, file, tmp_path)
 
@@ -49,7 +69,9 @@ def test_what_root_runs_unseen_is_a_warning(path: str, file: dict[str, Any], wor
         ("/home/alice/x", {"content": LONG, "mode": "0755", "owner": "alice"}),
     ],
 )
-def test_what_root_does_not_run_or_the_plan_shows_is_none(path: str, file: dict[str, Any], tmp_path: Path) -> None:
+def test_what_root_does_not_run_or_the_plan_shows_is_none(
+    path: str, file: dict[str, Any], tmp_path: Path
+) -> None:
     """Secrets that are no programs, long texts that are data, and programs of users are as they were."""
     assert [] == told(path, file, tmp_path, {"/etc/app": {}, "/etc/wireguard": {}})
 
@@ -68,7 +90,10 @@ def test_lines_are_counted_as_the_plan_cuts_them() -> None:
 
 def test_a_long_text_of_comments_hides_no_program(tmp_path: Path) -> None:
     """What root runs is read to its end, however long the comments before it are."""
-    file = {"content": "#!/bin/sh\n" + "# a comment line of some length\n" * 14000 + "/home/alice/x\n", "mode": "0755"}
+    file = {
+        "content": "#!/bin/sh\n" + "# a comment line of some length\n" * 14000 + "/home/alice/x\n",
+        "mode": "0755",
+    }
     plan = planned({"spec": {"files": {"/etc/cron.daily/x": file}}}, tmp_path)
 
     assert plan.sides is not None

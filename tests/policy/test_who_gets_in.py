@@ -1,4 +1,7 @@
-"""What sshd and sudo make of their files, whatever is in them. The real ones judge in tests/booted/test_login_oracles."""
+"""What sshd and sudo make of their files, whatever is in them.
+
+The real ones judge in tests/booted/test_login_oracles.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,32 @@ from reconciler.policy.symlinks import Followed
 
 WORDS = st.sampled_from(
     [
-        *("Match", "User", "alice", "all", "Address", "192.0.2.0/24", "Include", "AllowUsers", "PubkeyAuthentication", "yes", "no"),
+        *(
+            "Match",
+            "User",
+            "alice",
+            "all",
+            "Address",
+            "192.0.2.0/24",
+            "Include",
+            "AllowUsers",
+            "PubkeyAuthentication",
+            "yes",
+            "no",
+        ),
         *('"', "'", "\\", "#", "=", "!", ",", "*", ":", "\n", " ", "\t", "\\\n"),
-        *("ALL", "(root)", "NOPASSWD:", "%sudo", "Defaults", "User_Alias", "A", "@includedir", "/etc/x", "@include"),
+        *(
+            "ALL",
+            "(root)",
+            "NOPASSWD:",
+            "%sudo",
+            "Defaults",
+            "User_Alias",
+            "A",
+            "@includedir",
+            "/etc/x",
+            "@include",
+        ),
     ]
 )
 TEXTS = st.lists(st.one_of(WORDS, st.text(max_size=4)), max_size=40).map(" ".join)
@@ -25,7 +51,9 @@ TEXTS = st.lists(st.one_of(WORDS, st.text(max_size=4)), max_size=40).map(" ".joi
 
 @given(TEXTS)
 def test_whatever_is_in_sshd_config_is_read(text: str) -> None:
-    """No text of a configuration breaks the reading of it, its outline says the same, and a file that includes itself comes to an end."""
+    """No text of a configuration breaks the reading of it, its outline says the same, and a file that
+    includes itself comes to an end.
+    """
     lines = sshd_config.parse("/c", text, lambda _: [("/c", text)] if text.count("nclude") == 1 else ())
     login = Login("alice", frozenset({"alice", "sudo"}), Origin("192.0.2.7"))
     sshd_config.in_force(lines, login)
@@ -34,7 +62,9 @@ def test_whatever_is_in_sshd_config_is_read(text: str) -> None:
     if not list(sshd_config.problems(alone)):
         said = sshd_config.in_force(alone, login).values
 
-        assert {name: value for name, value in said.items() if name in DECISIVE} == sshd_config.in_force(short, login).values
+        assert {name: value for name, value in said.items() if name in DECISIVE} == sshd_config.in_force(
+            short, login
+        ).values
 
 
 @given(TEXTS)
@@ -51,7 +81,15 @@ def test_whatever_is_in_sudoers_is_read(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("said", "wanted"),
-    [("", True), ("ssh-ed25519", True), ("-ssh-ed25519", False), ("+ssh-rsa", True), ("rsa-*", False), ("^ssh-rsa", True), ("*", True)],
+    [
+        ("", True),
+        ("ssh-ed25519", True),
+        ("-ssh-ed25519", False),
+        ("+ssh-rsa", True),
+        ("rsa-*", False),
+        ("^ssh-rsa", True),
+        ("*", True),
+    ],
 )
 def test_lists_of_algorithms(said: str, wanted: bool) -> None:
     """A list replaces the default, with a sign in front it changes it."""
@@ -59,7 +97,9 @@ def test_lists_of_algorithms(said: str, wanted: bool) -> None:
 
 
 def test_links_are_followed_to_their_end() -> None:
-    """Through links of directories and files, relative and absolute; a circle and a name that nobody may have lead to nothing."""
+    """Through links of directories and files, relative and absolute; a circle and a name that nobody may have
+    lead to nothing.
+    """
     host = SimulatedHost.of(
         {
             "/usr/bin/bash": "",
@@ -73,5 +113,9 @@ def test_links_are_followed_to_their_end() -> None:
     found = Followed(host)
 
     assert "/usr/bin/bash" == found.real("/bin/sh") == found.real("/srv/up")
-    assert (None, None, None) == (found.real("/srv/round"), found.real("/srv/bad"), found.real("/usr/bin/bash/x"))
+    assert (None, None, None) == (
+        found.real("/srv/round"),
+        found.real("/srv/bad"),
+        found.real("/usr/bin/bash/x"),
+    )
     assert ["/bin/bash", "/bin/sh"] == list(found.matching("/bin/*sh"))

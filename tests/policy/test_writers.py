@@ -1,4 +1,6 @@
-"""Who besides root can write or replace what is at a path: owners, groups, everybody, sticky directories, links, closed directories."""
+"""Who besides root can write or replace what is at a path: owners, groups, everybody, sticky directories,
+links, closed directories.
+"""
 
 from __future__ import annotations
 
@@ -36,15 +38,27 @@ CASES: dict[str, tuple[Paths, dict[str, str]]] = {
         {"/srv/x": file("0775", group="dev")},
         {"alice": "the group dev may write /srv/x", "carol": "the group dev may write /srv/x"},
     ),
-    "a primary group's": ({"/srv/x": file("0775", group="users")}, {"bob": "the group users may write /srv/x"}),
+    "a primary group's": (
+        {"/srv/x": file("0775", group="users")},
+        {"bob": "the group users may write /srv/x"},
+    ),
     "a group without members": ({"/srv/x": file("0775", group="empty")}, {}),
     "a group that may not write": ({"/srv/x": file("0755", group="dev")}, {}),
     "everybody's": ({"/srv/x": file("0777")}, {"": "everybody may write /srv/x"}),
-    "in a directory of alice's": ({"/srv/a": directory(owner="alice"), "/srv/a/x": file()}, {"alice": "alice owns /srv/a"}),
-    "in a directory that is not there": ({"/srv/a": directory(owner="alice")}, {"alice": "alice owns /srv/a"}),
+    "in a directory of alice's": (
+        {"/srv/a": directory(owner="alice"), "/srv/a/x": file()},
+        {"alice": "alice owns /srv/a"},
+    ),
+    "in a directory that is not there": (
+        {"/srv/a": directory(owner="alice")},
+        {"alice": "alice owns /srv/a"},
+    ),
     "in a sticky directory": ({"/srv/a": directory("1777"), "/srv/a/x": file()}, {}),
     "missing in a sticky directory": ({"/srv/a": directory("1777")}, {"": "everybody may write /srv/a"}),
-    "in a sticky directory of alice's": ({"/srv/a": directory("1777", "alice"), "/srv/a/x": file()}, {"alice": "alice owns /srv/a"}),
+    "in a sticky directory of alice's": (
+        {"/srv/a": directory("1777", "alice"), "/srv/a/x": file()},
+        {"alice": "alice owns /srv/a"},
+    ),
     "behind a closed directory": ({"/srv/a": directory("0700"), "/srv/a/x": file("0777")}, {}),
     "behind a directory for a group": (
         {"/srv/a": directory("0750", group="dev"), "/srv/a/x": file("0775", group="users")},
@@ -84,7 +98,9 @@ def test_who_can_write(name: str) -> None:
 
 
 def test_only_who_can_replace_a_file_counts_where_its_reader_wants_it_to_be_roots() -> None:
-    """cron and sudo pass over a file of others, so its own owner does not count; who owns the directory does."""
+    """cron and sudo pass over a file of others, so its own owner does not count; who
+    owns the directory does.
+    """
     writers = writers_of({"/srv/a": directory(owner="carol"), "/srv/a/x": file("0666", "alice")})
 
     assert {"carol"} == set(writers.of("/srv/a/x", only_above=True))
@@ -94,7 +110,13 @@ def test_an_acl_is_cut_by_its_mask() -> None:
     """acl(5): what a named user may is what the mask leaves; entries as the kernel stores them."""
     import struct
 
-    rows = ((0x01, 7, 0xFFFFFFFF), (0x02, 6, 1000), (0x04, 4, 0xFFFFFFFF), (0x10, 4, 0xFFFFFFFF), (0x20, 4, 0xFFFFFFFF))
+    rows = (
+        (0x01, 7, 0xFFFFFFFF),
+        (0x02, 6, 1000),
+        (0x04, 4, 0xFFFFFFFF),
+        (0x10, 4, 0xFFFFFFFF),
+        (0x20, 4, 0xFFFFFFFF),
+    )
     attribute = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *row) for row in rows)
 
     assert (0x02, 4, 1000) in list(acl_entries(attribute))

@@ -1,7 +1,7 @@
 """Golden output: `golden("name", text)` compares with golden/name.txt.
 
-With RECONCILER_UPDATE_GOLDEN=1 in the environment files that differ are rewritten, and the test still fails: look at `git diff`,
-then run again.
+With RECONCILER_UPDATE_GOLDEN=1 in the environment files that differ are rewritten, and the test still fails:
+look at `git diff`, then run again.
 """
 
 from __future__ import annotations

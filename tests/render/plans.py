@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.core.actions import Cause, MakeDirectory, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
+from reconciler.core.actions import (
+    Cause,
+    MakeDirectory,
+    MakeLink,
+    RemovePath,
+    SetAccess,
+    Step,
+    Unit,
+    UnitVerb,
+    WriteFile,
+)
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Document, FieldChange, Observed, Origin, Part, Verb
@@ -31,7 +41,9 @@ OLD_TEXT = "host: 0.0.0.0\nport: 8000\nworkers: 4\n"
 NEW_TEXT = "host: 0.0.0.0\nport: 8080\nworkers: 4\n"
 
 
-def part(address: Address, document: Document, line: int, content: bytes | None = None, *, sensitive: bool = False) -> Part:
+def part(
+    address: Address, document: Document, line: int, content: bytes | None = None, *, sensitive: bool = False
+) -> Part:
     """A part declared at a line of the spec."""
     return Part(address, document, Declared(address, Resource(), Source(SPEC, line, 3)), content, sensitive)
 
@@ -43,7 +55,9 @@ def file_document(content: bytes, mode: str = "0644", owner: str = "root") -> Do
 
 def fields(origin: Origin, *changed: tuple[str, Any, Any]) -> tuple[FieldChange, ...]:
     """Leaves by dotted path."""
-    return tuple(FieldChange(tuple(path.split(".")), before, after, origin) for path, before, after in changed)
+    return tuple(
+        FieldChange(tuple(path.split(".")), before, after, origin) for path, before, after in changed
+    )
 
 
 def unit_step(verb: UnitVerb, *causes: tuple[Address, str, str], held: bool = False) -> Step:
@@ -56,7 +70,15 @@ def service_document(**service: Any) -> Document:
     """A service's document as its kind makes it."""
     unit = {"Unit": {"Description": "ML inference API"}, "Service": {"Type": "exec", **service}}
     links = ["/etc/systemd/system/multi-user.target.wants/ml-api.service"]
-    return {"type": "file", "mode": "0644", "owner": "root", "group": "root", "unit": unit, "enabled": links, "state": "running"}
+    return {
+        "type": "file",
+        "mode": "0644",
+        "owner": "root",
+        "group": "root",
+        "unit": unit,
+        "enabled": links,
+        "state": "running",
+    }
 
 
 SERVE = "/opt/ml/ml-api/bin/serve --port 8000"
@@ -65,7 +87,9 @@ SERVE_LONG = SERVE + " --model-store /srv/models/production --batch-size 64 --ma
 
 def create() -> Plan:
     """A service, its file and a directory on an empty host."""
-    service = part(API, service_document(ExecStart=SERVE, User="ml-api", Restart="on-failure"), 4, b"[Unit]\n")
+    service = part(
+        API, service_document(ExecStart=SERVE, User="ml-api", Restart="on-failure"), 4, b"[Unit]\n"
+    )
     content = NEW_TEXT.encode()
     config = part(CONFIG, file_document(content, "0640"), 12, content)
     models = part(MODELS, {"type": "directory", "mode": "0750", "owner": "ml-api", "group": "ml-users"}, 15)
@@ -82,7 +106,10 @@ def create() -> Plan:
         steps=(
             Step(MakeDirectory(MODELS.name, "0750", "ml-api", "ml-users"), (Cause(MODELS),)),
             Step(WriteFile(CONFIG.name, content, digest(content), "0640", "root", "root"), (Cause(CONFIG),)),
-            Step(WriteFile("/etc/systemd/system/ml-api.service", b"", digest(b""), "0644", "root", "root"), (Cause(API),)),
+            Step(
+                WriteFile("/etc/systemd/system/ml-api.service", b"", digest(b""), "0644", "root", "root"),
+                (Cause(API),),
+            ),
             Step(MakeLink(link, "/etc/systemd/system/ml-api.service"), (Cause(API),)),
             unit_step(UnitVerb.DAEMON_RELOAD, (API, "its unit file changed", "")),
             unit_step(UnitVerb.START, (API, "it is new", "ml-api.service")),
@@ -94,7 +121,9 @@ def create() -> Plan:
 def update() -> Plan:
     """An intended change with one drifted field, a watched file, a held restart and the end of a service."""
     before = service_document(ExecStart=SERVE, RestartSec="5s", Nice="5", Environment=["A=1", "B=2", "C=3"])
-    after = service_document(ExecStart=SERVE_LONG, RestartSec="10s", Nice="0", Environment=["A=1", "B=3", "C=3", "D=4"])
+    after = service_document(
+        ExecStart=SERVE_LONG, RestartSec="10s", Nice="0", Environment=["A=1", "B=3", "C=3", "D=4"]
+    )
     api = fields(
         Origin.INTENT,
         ("unit.Service.ExecStart", SERVE, SERVE_LONG),
@@ -117,13 +146,34 @@ def update() -> Plan:
         ),
         steps=(
             unit_step(UnitVerb.STOP, (OLD, "it is no longer in the spec", "old.service")),
-            Step(WriteFile(CONFIG.name, new, digest(new), "0640", "root", "root", digest(old)), (Cause(CONFIG),)),
-            Step(WriteFile("/etc/systemd/system/ml-api.service", b"", digest(b""), "0644", "root", "root"), (Cause(API),)),
-            Step(RemovePath("/etc/systemd/system/multi-user.target.wants/old.service", f"link:{unit}", prune_parent=True), (Cause(OLD),)),
+            Step(
+                WriteFile(CONFIG.name, new, digest(new), "0640", "root", "root", digest(old)),
+                (Cause(CONFIG),),
+            ),
+            Step(
+                WriteFile("/etc/systemd/system/ml-api.service", b"", digest(b""), "0644", "root", "root"),
+                (Cause(API),),
+            ),
+            Step(
+                RemovePath(
+                    "/etc/systemd/system/multi-user.target.wants/old.service",
+                    f"link:{unit}",
+                    prune_parent=True,
+                ),
+                (Cause(OLD),),
+            ),
             Step(RemovePath(unit, digest(b"old")), (Cause(OLD),)),
-            unit_step(UnitVerb.DAEMON_RELOAD, (API, "its unit file changed", ""), (OLD, "its unit file is removed", "")),
+            unit_step(
+                UnitVerb.DAEMON_RELOAD,
+                (API, "its unit file changed", ""),
+                (OLD, "its unit file is removed", ""),
+            ),
             unit_step(UnitVerb.RESTART, (API, "Service.ExecStart changed", "ml-api.service")),
-            unit_step(UnitVerb.RESTART, (TRAINING, "/etc/ml-api/config.yaml changed", "ml-training.service"), held=True),
+            unit_step(
+                UnitVerb.RESTART,
+                (TRAINING, "/etc/ml-api/config.yaml changed", "ml-training.service"),
+                held=True,
+            ),
         ),
         memory=Memory(
             rows={
@@ -144,13 +194,17 @@ def drift() -> Plan:
     spec = file_document(b"c\n")
     models = {"type": "directory", "mode": "0750", "owner": "root", "group": "root"}
     drifted = fields(Origin.DRIFT, ("content", now["content"], was["content"]), ("mode", "0666", "0644"))
-    both = fields(Origin.CONFLICT, ("content", now["content"], spec["content"])) + fields(Origin.DRIFT, ("mode", "0666", "0644"))
+    both = fields(Origin.CONFLICT, ("content", now["content"], spec["content"])) + fields(
+        Origin.DRIFT, ("mode", "0666", "0644")
+    )
     return Plan(
         "gpu-01",
         changes=(
             Change(MODELS, Verb.CREATE, Origin.DRIFT, (), part(MODELS, models, 15), Observed(None), models),
             Change(CONFIG, Verb.NONE, Origin.DRIFT, drifted, part(CONFIG, was, 12), Observed(now), was),
-            Change(MOTD, Verb.UPDATE, Origin.CONFLICT, both, part(MOTD, spec, 20, b"c\n"), Observed(now), was),
+            Change(
+                MOTD, Verb.UPDATE, Origin.CONFLICT, both, part(MOTD, spec, 20, b"c\n"), Observed(now), was
+            ),
             Change(
                 API,
                 Verb.UPDATE,
@@ -163,7 +217,10 @@ def drift() -> Plan:
         ),
         steps=(
             Step(MakeDirectory(MODELS.name, "0750", "root", "root"), (Cause(MODELS),)),
-            Step(WriteFile(MOTD.name, b"c\n", spec["content"], "0644", "root", "root", now["content"]), (Cause(MOTD),)),
+            Step(
+                WriteFile(MOTD.name, b"c\n", spec["content"], "0644", "root", "root", now["content"]),
+                (Cause(MOTD),),
+            ),
             unit_step(UnitVerb.START, (API, "it is stopped", "ml-api.service")),
         ),
     )
@@ -173,24 +230,44 @@ def trouble() -> Plan:
     """Adoption taken and refused, a blocked part, owed rows, parts that cannot be read, diagnostics."""
     new = file_document(b"new\n")
     there = file_document(b"old\n", "0600", "alice")
-    adopt = fields(Origin.ADOPTION, ("content", there["content"], new["content"]), ("mode", "0600", "0644"), ("owner", "alice", "root"))
+    adopt = fields(
+        Origin.ADOPTION,
+        ("content", there["content"], new["content"]),
+        ("mode", "0600", "0644"),
+        ("owner", "alice", "root"),
+    )
     directory = {"type": "directory", "mode": "0755", "owner": "nobody-here", "group": "root"}
     hidden = Address("files", "/root/secret.conf")
     return Plan(
         "gpu-01",
         changes=(
-            Change(CONFIG, Verb.UPDATE, Origin.ADOPTION, adopt, part(CONFIG, new, 12, b"new\n"), Observed(there)),
+            Change(
+                CONFIG, Verb.UPDATE, Origin.ADOPTION, adopt, part(CONFIG, new, 12, b"new\n"), Observed(there)
+            ),
             Change(MOTD, Verb.UPDATE, Origin.ADOPTION, adopt, part(MOTD, new, 20, b"new\n"), Observed(there)),
             Change(MODELS, Verb.CREATE, Origin.INTENT, (), part(MODELS, directory, 15), Observed(None)),
         ),
         steps=(
-            Step(WriteFile(CONFIG.name, b"new\n", new["content"], "0644", "root", "root", there["content"]), (Cause(CONFIG),)),
+            Step(
+                WriteFile(CONFIG.name, b"new\n", new["content"], "0644", "root", "root", there["content"]),
+                (Cause(CONFIG),),
+            ),
             unit_step(UnitVerb.RESTART, (API, "Service.ExecStart changed", "ml-api.service")),
             unit_step(UnitVerb.RESTART, (TRAINING, "Service.Nice changed", "ml-training.service"), held=True),
         ),
         owed=(
-            OwedRow("restart", "ml-api.service", API, "Service.ExecStart changed", run=11, since=1_767_000_000),
-            OwedRow("restart", "ml-training.service", TRAINING, "Service.Nice changed", held=True, run=9, since=1_766_000_000),
+            OwedRow(
+                "restart", "ml-api.service", API, "Service.ExecStart changed", run=11, since=1_767_000_000
+            ),
+            OwedRow(
+                "restart",
+                "ml-training.service",
+                TRAINING,
+                "Service.Nice changed",
+                held=True,
+                run=9,
+                since=1_766_000_000,
+            ),
         ),
         blocked={
             MOTD: "it is on the host already and not ours",
@@ -219,14 +296,32 @@ def secret() -> Plan:
     before, after = file_document(b"old-secret", "0600"), file_document(SECRET, "0640")
     other = Address("files", "/etc/ml-api/other")
     gone = Address("files", "/etc/ml-api/gone")
-    changed = fields(Origin.INTENT, ("content", before["content"], after["content"]), ("mode", "0600", "0640"))
+    changed = fields(
+        Origin.INTENT, ("content", before["content"], after["content"]), ("mode", "0600", "0640")
+    )
     keyed = {**after, "content": "hmac:" + "c" * 64}
     was = digest(b"old-secret")
     return Plan(
         "gpu-01",
         changes=(
-            Change(TOKEN, Verb.UPDATE, Origin.INTENT, changed, part(TOKEN, after, 22, SECRET, sensitive=True), Observed(before), before),
-            Change(other, Verb.CREATE, Origin.INTENT, (), part(other, keyed, 25, SECRET), Observed(None), sensitive=True),
+            Change(
+                TOKEN,
+                Verb.UPDATE,
+                Origin.INTENT,
+                changed,
+                part(TOKEN, after, 22, SECRET, sensitive=True),
+                Observed(before),
+                before,
+            ),
+            Change(
+                other,
+                Verb.CREATE,
+                Origin.INTENT,
+                (),
+                part(other, keyed, 25, SECRET),
+                Observed(None),
+                sensitive=True,
+            ),
             Change(gone, Verb.DELETE, Origin.REMOVED, (), None, Observed(before), before),
         ),
         steps=(
@@ -257,8 +352,24 @@ def hostile() -> Plan:
         HOSTILE,
         spec_commit=HOSTILE,
         changes=(
-            Change(address, Verb.UPDATE, Origin.INTENT, changed, Part(address, document, declared), Observed(document), None, HOSTILE),
-            Change(Address("files", "/b"), Verb.CREATE, Origin.INTENT, (), Part(address, document, declared), Observed(None)),
+            Change(
+                address,
+                Verb.UPDATE,
+                Origin.INTENT,
+                changed,
+                Part(address, document, declared),
+                Observed(document),
+                None,
+                HOSTILE,
+            ),
+            Change(
+                Address("files", "/b"),
+                Verb.CREATE,
+                Origin.INTENT,
+                (),
+                Part(address, document, declared),
+                Observed(None),
+            ),
             Change(Address("files", "/c"), Verb.DELETE, Origin.REMOVED, (), None, Observed(document)),
         ),
         steps=(
@@ -269,7 +380,9 @@ def hostile() -> Plan:
         owed=(OwedRow(HOSTILE, HOSTILE, address, HOSTILE),),
         blocked={Address("files", "/b"): HOSTILE},
         unreadable={address: HOSTILE},
-        diagnostics=(Diagnostic(Severity.ERROR, HOSTILE, HOSTILE, address, Source(HOSTILE, 1, 2, 9), HOSTILE, HOSTILE),),
+        diagnostics=(
+            Diagnostic(Severity.ERROR, HOSTILE, HOSTILE, address, Source(HOSTILE, 1, 2, 9), HOSTILE, HOSTILE),
+        ),
         memory=memory,
     )
 

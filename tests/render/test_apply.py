@@ -34,7 +34,9 @@ from tests.render import plans
 Golden = Callable[[str, str], None]
 
 DONE = Outcome(Status.APPLIED)
-FAILED = Outcome(Status.FAILED, "ml-api.service did not start: its process ended with status 203/EXEC (no such program)")
+FAILED = Outcome(
+    Status.FAILED, "ml-api.service did not start: its process ended with status 203/EXEC (no such program)"
+)
 SKIPPED = Outcome(Status.SKIPPED, "services.ml-api failed")
 OWED = (OwedRow("restart", "ml-training.service", plans.TRAINING, "Service.Nice changed", held=True),)
 
@@ -56,20 +58,29 @@ def test_failure_reads_as_stored(golden: Golden) -> None:
 
 
 def test_what_was_put_back_says_what_to_do(golden: Golden) -> None:
-    """The service that failed comes first, then what went back with it; beside it what failed otherwise; and what to type next."""
-    fell = Outcome(Status.FAILED, "ml-api.service: failed, ExecMainStatus=3; journal: no module named torch; put back as it was")
+    """The service that failed comes first, then what went back with it; beside it what failed otherwise; and
+    what to type next.
+    """
+    fell = Outcome(
+        Status.FAILED,
+        "ml-api.service: failed, ExecMainStatus=3; journal: no module named torch; put back as it was",
+    )
     beside = Outcome(Status.FAILED, "put back as it was, with services.ml-api")
     result = _result(beside, fell, DONE, FAILED)
     first, second, *_ = result.outcomes
     back = replace(result, fallen=frozenset([second]), put_back=frozenset([first, second]))
 
     golden("apply-put-back", apply_text(back))
-    assert "Apply finished with errors: 2 put back." in apply_text(replace(back, outcomes={first: beside, second: fell}))
+    assert "Apply finished with errors: 2 put back." in apply_text(
+        replace(back, outcomes={first: beside, second: fell})
+    )
 
 
 def test_nothing_done_reads_as_complete() -> None:
     """An apply with nothing to do is complete."""
-    assert apply_text(ApplyResult(Plan("h"))) == "Apply complete! Resources: 0 added, 0 changed, 0 destroyed.\n"
+    assert (
+        apply_text(ApplyResult(Plan("h"))) == "Apply complete! Resources: 0 added, 0 changed, 0 destroyed.\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,10 +106,16 @@ def test_event_stream_reads_as_stored(golden: Golden) -> None:
     """A whole stream, one object per line."""
     plan, data = plans.update(), plans.ALL["update"]()
     result = _result(DONE, FAILED, SKIPPED)
-    stream = [apply_events.version("0.1.0", now=plans.NOW), *apply_events.planned_changes(data, now=plans.NOW)]
+    stream = [
+        apply_events.version("0.1.0", now=plans.NOW),
+        *apply_events.planned_changes(data, now=plans.NOW),
+    ]
     stream.append(apply_events.diagnostic(warning("Odd"), now=plans.NOW))
     stream.append(apply_events.apply_start(data["resource_changes"][0], now=plans.NOW))
-    stream += [apply_events.apply_progress(number, len(plan.steps), step, now=plans.NOW) for number, step in enumerate(plan.steps, 1)]
+    stream += [
+        apply_events.apply_progress(number, len(plan.steps), step, now=plans.NOW)
+        for number, step in enumerate(plan.steps, 1)
+    ]
     stream.append(apply_events.log("over", now=plans.NOW))
     stream += apply_events.outcomes(result, data["resource_changes"], now=plans.NOW)
 
@@ -120,7 +137,9 @@ def test_events_do_not_tell_secrets() -> None:
     """Steps on sensitive files carry neither content nor digest."""
     step = plans.secret().steps[0]
 
-    assert digest(plans.SECRET) not in apply_events.line(apply_events.apply_progress(1, 1, step, now=plans.NOW))
+    assert digest(plans.SECRET) not in apply_events.line(
+        apply_events.apply_progress(1, 1, step, now=plans.NOW)
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,7 +165,9 @@ def test_progress_names_every_action(action: object, words: str) -> None:
 
 def test_blocked_parts_are_told_after_an_apply() -> None:
     """What the plan could not do is not forgotten in the result, and told once."""
-    text = apply_text(ApplyResult(plans.trouble(), {plans.MODELS: Outcome(Status.FAILED, "its owner is unknown")}))
+    text = apply_text(
+        ApplyResult(plans.trouble(), {plans.MODELS: Outcome(Status.FAILED, "its owner is unknown")})
+    )
 
     assert 'Blocked, not done:\n  x files["/etc/motd"]\n' in text
     assert text.count("/srv/models") == 1
@@ -157,4 +178,6 @@ def test_counts_are_of_what_was_applied() -> None:
     plan = plans.trouble()
     text = apply_text(ApplyResult(plan, {plans.CONFIG: DONE, plans.MODELS: FAILED}))
 
-    assert text.endswith("Apply finished with errors: 1 failed. Resources: 1 imported, 0 added, 1 changed, 0 destroyed.\n")
+    assert text.endswith(
+        "Apply finished with errors: 1 failed. Resources: 1 imported, 0 added, 1 changed, 0 destroyed.\n"
+    )

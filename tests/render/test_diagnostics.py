@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic, Severity, Source, error, warning
-from reconciler.render.diagnostics import diagnostics_count, diagnostics_json, diagnostics_text, github_annotation, one_line
+from reconciler.render.diagnostics import (
+    diagnostics_count,
+    diagnostics_json,
+    diagnostics_text,
+    github_annotation,
+    one_line,
+)
 
 Golden = Callable[[str, str], None]
 
@@ -20,8 +26,9 @@ UNKNOWN = error(
 GUARD = Diagnostic(
     Severity.ERROR,
     "Too much would be destroyed",
-    "4 of 6 services would be destroyed, which is more than 30 % and more than 3. If that is what you want, run with "
-    "--allow-destroy services. Otherwise look at what was taken out of the spec.\nNothing was changed.",
+    "4 of 6 services would be destroyed, which is more than 30 % and more than 3. If that is what you want,"
+    " run with --allow-destroy services. Otherwise look at what was taken out of the spec.\nNothing was"
+    " changed.",
     rule="max_destroy",
     refusal=True,
 )
@@ -60,7 +67,10 @@ def test_count_names_both_severities() -> None:
 
 def test_one_line_form_is_what_editors_expect() -> None:
     """File, line, column, severity, and no line ends."""
-    expected = "hosts/gpu-01.yaml:12:5: error: Unknown key `exec_strat`: It is not a field of a service. Did you mean `exec_start`?"
+    expected = (
+        "hosts/gpu-01.yaml:12:5: error: Unknown key `exec_strat`: It is not a field of a service. Did you"
+        " mean `exec_start`?"
+    )
 
     assert expected == one_line(UNKNOWN)
     assert "\n" not in one_line(GUARD)
@@ -72,10 +82,16 @@ def test_json_has_terraforms_fields() -> None:
     data = diagnostics_json([UNKNOWN, NOWHERE])
 
     assert (data["valid"], data["error_count"], data["warning_count"]) == (False, 1, 1)
-    span = {"filename": "hosts/gpu-01.yaml", "start": {"line": 12, "column": 5}, "end": {"line": 12, "column": 15}}
+    span = {
+        "filename": "hosts/gpu-01.yaml",
+        "start": {"line": 12, "column": 5},
+        "end": {"line": 12, "column": 15},
+    }
     assert span == data["diagnostics"][0]["range"]
     snippet = data["diagnostics"][0]["snippet"]
-    assert snippet["code"][snippet["highlight_start_offset"] : snippet["highlight_end_offset"]] == "exec_strat"
+    assert (
+        snippet["code"][snippet["highlight_start_offset"] : snippet["highlight_end_offset"]] == "exec_strat"
+    )
     assert "range" not in data["diagnostics"][1]
     assert diagnostics_json([NOWHERE])["valid"]
 
@@ -99,7 +115,9 @@ def _warned(name: str, rule: str = "r", severity: Severity = Severity.WARNING) -
 
 
 def test_equal_warnings_are_told_once() -> None:
-    """Fifty services with one and the same warning are one block that counts and names them; JSON has each."""
+    """Fifty services with one and the same warning are one block that counts and
+    names them; JSON has each.
+    """
     found = [_warned(f"s{number}") for number in range(50)]
     text = diagnostics_text([*found[:20], _warned("other", rule="x"), *found[20:]], colour=False)
 

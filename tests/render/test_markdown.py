@@ -1,4 +1,6 @@
-"""The comment on a pull request: what it says, that it always fits, and that nothing from outside is anything but text in it."""
+"""The comment on a pull request: what it says, that it always fits, and that nothing from outside is anything
+but text in it.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ def tokens(text: str) -> Iterator[Token]:
 
 def shape(text: str) -> list[tuple[str, str, str]]:
     """The structure of a Markdown text: every token, with what is in it only where it must be ours."""
-    return [(token.type, token.tag, "" if token.type in ("fence", "code_inline", "inline") else token.content) for token in tokens(text)]
+    return [
+        (token.type, token.tag, "" if token.type in ("fence", "code_inline", "inline") else token.content)
+        for token in tokens(text)
+    ]
 
 
 def fences(text: str) -> list[str]:
@@ -43,17 +48,27 @@ def fences(text: str) -> list[str]:
 
 def spoken(text: str) -> str:
     """What is no code: words, and HTML."""
-    return "\n".join(token.content for token in tokens(text) if token.type in ("text", "html_block", "html_inline", "link_open"))
+    return "\n".join(
+        token.content
+        for token in tokens(text)
+        if token.type in ("text", "html_block", "html_inline", "link_open")
+    )
 
 
-# ---------------------------------------------------------------------------------------------------- what it says
+# ----------------------------------------------------------------------------------------------- what it says
 
 
 def test_the_parts_of_a_comment() -> None:
-    """Marker, deletions, counts, lists with places, access, restarts with reasons, policy, holds, and the diff in column 0."""
-    said = plan_markdown(plans.ALL["update"]() | {"approval_digest": "sha256:" + "b" * 64}, ci="https://ci.example.org/run/7")
+    """Marker, deletions, counts, lists with places, access, restarts with reasons, policy, holds, and the
+    diff in column 0.
+    """
+    said = plan_markdown(
+        plans.ALL["update"]() | {"approval_digest": "sha256:" + "b" * 64}, ci="https://ci.example.org/run/7"
+    )
 
-    assert said.startswith(f"<!-- reconciler plan host=gpu-01 digest=sha256:{'b' * 64} -->\n\n## Plan Result (gpu-01)\n")
+    assert said.startswith(
+        f"<!-- reconciler plan host=gpu-01 digest=sha256:{'b' * 64} -->\n\n## Plan Result (gpu-01)\n"
+    )
     for line in (
         "[CI run](https://ci.example.org/run/7) · basis: live host · no commit",
         "### :warning: Resource Deletion will happen (1 object)",
@@ -81,7 +96,9 @@ def test_drift_is_apart() -> None:
     assert ":information_source: 3 objects changed outside of Git" in said
     assert 'files["/etc/motd"]' in changes
     assert ['directories["/srv/models"]', 'files["/etc/ml-api/config.yaml"]', "services.ml-api"] == [
-        name for name in ('directories["/srv/models"]', 'files["/etc/ml-api/config.yaml"]', "services.ml-api") if name in drift
+        name
+        for name in ('directories["/srv/models"]', 'files["/etc/ml-api/config.yaml"]', "services.ml-api")
+        if name in drift
     ]
     assert 'files["/etc/motd"]' not in drift
 
@@ -120,7 +137,14 @@ def test_a_refused_plan_has_failed() -> None:
     """The title says so, and the policy names the rule."""
     data = plans.ALL["update"]() | {"errored": True}
     data["diagnostics"] = [
-        {"severity": "error", "summary": "too much", "detail": "d", "address": None, "rule": "many-destroyed", "refusal": True}
+        {
+            "severity": "error",
+            "summary": "too much",
+            "detail": "d",
+            "address": None,
+            "rule": "many-destroyed",
+            "refusal": True,
+        }
     ]
     said = plan_markdown(data)
 
@@ -131,8 +155,21 @@ def test_a_refused_plan_has_failed() -> None:
 def test_who_gains_access() -> None:
     """One row for each account, losses marked, repairs of drift told."""
     rows = [
-        {"account": "alice", "effect": "gains", "what": "group", "detail": "docker", "address": "users.alice"},
-        {"account": "bob", "effect": "loses", "what": "ssh key", "detail": "SHA256:x bob@home", "address": "users.bob", "drift": True},
+        {
+            "account": "alice",
+            "effect": "gains",
+            "what": "group",
+            "detail": "docker",
+            "address": "users.alice",
+        },
+        {
+            "account": "bob",
+            "effect": "loses",
+            "what": "ssh key",
+            "detail": "SHA256:x bob@home",
+            "address": "users.bob",
+            "drift": True,
+        },
         {"account": "alice", "effect": "gains", "what": "group", "detail": "sudo", "address": "users.alice"},
     ]
     said = plan_markdown(plans.ALL["nothing"]() | {"access": rows})
@@ -142,8 +179,14 @@ def test_who_gains_access() -> None:
 
 
 def test_archives_that_go_are_above_the_counts() -> None:
-    """What nobody brings back is said where deletions are, with the ids; however long the list, the comment fits."""
-    row = {"severity": "warning", "summary": "4 archives would be deleted", "detail": "`x` <b>20260528T202640Z-000000000</b>"}
+    """What nobody brings back is said where deletions are, with the ids; however long the list, the comment
+    fits.
+    """
+    row = {
+        "severity": "warning",
+        "summary": "4 archives would be deleted",
+        "detail": "`x` <b>20260528T202640Z-000000000</b>",
+    }
     rows = [{**row, "address": "backups.d", "rule": "archives-go", "refusal": False, "range": None}] * 12
     said = plan_markdown(plans.ALL["update"]() | {"diagnostics": rows})
     heading = said.index("### :warning: Archives will be let go")
@@ -160,29 +203,57 @@ def test_a_context_line_is_no_removal() -> None:
     (changes,) = fences(plan_markdown(plans.data_of(plans.update(), texts=texts)))
 
     assert "           - a" in changes.split("\n")
-    assert ["-          - b", "+          - c"] == [line for line in changes.split("\n") if line.endswith(("- b", "- c"))]
+    assert ["-          - b", "+          - c"] == [
+        line for line in changes.split("\n") if line.endswith(("- b", "- c"))
+    ]
 
 
 # ---------------------------------------------------------------------------------------------------- it fits
 
 
 def large(number: int, width: int = 8) -> dict[str, Any]:
-    """So many files that are created, and as many accesses gained; a tenth of them also goes, and is put back."""
+    """So many files that are created, and as many accesses gained; a tenth of them also goes, and is put
+    back.
+    """
     new, gone, back = [], [], []
     for n in range(number):
         address = Address("files", f"/etc/{n:0{width}}")
         part = plans.part(address, plans.file_document(b"x\n"), n + 1, b"x\n")
         new.append(Change(address, Verb.CREATE, Origin.INTENT, (), part))
         if n % 10 == 0:
-            gone.append(Change(Address("files", f"/gone/{n}"), Verb.DELETE, Origin.REMOVED, (), None, Observed(part.document)))
-            back.append(Change(Address("files", f"/back/{n}"), Verb.CREATE, Origin.DRIFT, (), part, Observed(None), part.document))
-    access = [{"account": f"u{n}", "effect": "gains", "what": "group", "detail": "sudo", "address": f"users.u{n}"} for n in range(number)]
+            gone.append(
+                Change(
+                    Address("files", f"/gone/{n}"),
+                    Verb.DELETE,
+                    Origin.REMOVED,
+                    (),
+                    None,
+                    Observed(part.document),
+                )
+            )
+            back.append(
+                Change(
+                    Address("files", f"/back/{n}"),
+                    Verb.CREATE,
+                    Origin.DRIFT,
+                    (),
+                    part,
+                    Observed(None),
+                    part.document,
+                )
+            )
+    access = [
+        {"account": f"u{n}", "effect": "gains", "what": "group", "detail": "sudo", "address": f"users.u{n}"}
+        for n in range(number)
+    ]
     return plans.data_of(Plan("gpu-01", changes=(*new, *gone, *back)), access=access)
 
 
 @pytest.mark.parametrize("width", [8, 200, 4000])
 def test_ten_thousand_changes(width: int) -> None:
-    """The comment stays below the limit, is well-formed, keeps the counts, and says how many it leaves out."""
+    """The comment stays below the limit, is well-formed, keeps the counts, and says
+    how many it leaves out.
+    """
     data = large(10_000, width)
     said = plan_markdown(data)
     changes = fences(said)[0]
@@ -192,7 +263,11 @@ def test_ten_thousand_changes(width: int) -> None:
     assert "<pre><code>Plan: 11000 to add, 0 to change, 1000 to destroy.</code></pre>" in said
     assert "Resource Deletion will happen (1,000 objects)" in said
     assert f"**{11_000 - shown:,} changes are left out above**" in said
-    assert said.count("<details>") == said.count("</details>") == sum("<details>" in content for _, _, content in shape(said))
+    assert (
+        said.count("<details>")
+        == said.count("</details>")
+        == sum("<details>" in content for _, _, content in shape(said))
+    )
     assert {"fence", "bullet_list_open"} <= {kind for kind, _, _ in shape(said)}
 
 
@@ -201,10 +276,14 @@ def test_what_fits_is_used() -> None:
     assert len(plan_markdown(large(10_000)).encode()) > LIMIT * 0.9
 
 
-@pytest.mark.parametrize("line", ["x" * 5_000_000 + "\n", "line\n" * 15_000, "`" * 100_000 + "\n", "é" * 200_000 + "\n"])
+@pytest.mark.parametrize(
+    "line", ["x" * 5_000_000 + "\n", "line\n" * 15_000, "`" * 100_000 + "\n", "é" * 200_000 + "\n"]
+)
 def test_one_giant_diff(line: str) -> None:
     """One change of any size, beside a small one: both the limit and the small one are kept."""
-    said = plan_markdown(plans.data_of(plans.update(), texts={plans.CONFIG: (line, line.replace("x", "y") + "end\n")}))
+    said = plan_markdown(
+        plans.data_of(plans.update(), texts={plans.CONFIG: (line, line.replace("x", "y") + "end\n")})
+    )
 
     assert len(said.encode()) <= LIMIT
     assert any("services.ml-api" in block for block in fences(said))
@@ -218,7 +297,11 @@ def test_one_resource_that_does_not_fit_is_left_out_alone() -> None:
     fields = plans.fields(Origin.INTENT, ("unit.Service.Environment", [], many))
     service = plans.part(plans.API, plans.service_document(Environment=many), 4)
     first = Change(plans.API, Verb.UPDATE, Origin.INTENT, fields, service, Observed(plans.service_document()))
-    said = plan_markdown(plans.data_of(replace(plan, changes=(first, *(one for one in plan.changes if one.address != plans.API)))))
+    said = plan_markdown(
+        plans.data_of(
+            replace(plan, changes=(first, *(one for one in plan.changes if one.address != plans.API)))
+        )
+    )
 
     assert "**1 change is left out above**" in said
     assert "/etc/ml-api/config.yaml" in fences(said)[0]
@@ -230,12 +313,21 @@ def test_many_complaints_and_restarts_fit() -> None:
     data = large(3_000, 300)
     text = "word " * 2_000
     data["diagnostics"] = [
-        {"severity": severity, "summary": text, "detail": text, "address": None, "rule": text, "refusal": True}
+        {
+            "severity": severity,
+            "summary": text,
+            "detail": text,
+            "address": None,
+            "rule": text,
+            "refusal": True,
+        }
         for severity in ("error", "warning")
         for _ in range(500)
     ]
     effects = [
-        {"kind": "restart", "unit": f"{n}-{text}", "why": text, "disruptive": True, "held": held} for n in range(500) for held in (0, 1)
+        {"kind": "restart", "unit": f"{n}-{text}", "why": text, "disruptive": True, "held": held}
+        for n in range(500)
+        for held in (0, 1)
     ]
     data["resource_changes"][0]["effects"] = effects
     data["resource_changes"][1]["blocked"] = text
@@ -250,7 +342,7 @@ def test_many_complaints_and_restarts_fit() -> None:
     assert "<pre><code>Plan: " in said
 
 
-# ---------------------------------------------------------------------------------------------------- nothing gets in
+# -------------------------------------------------------------------------------------------- nothing gets in
 
 NASTY = (
     "<img src=x onerror=alert(1)>",
@@ -287,10 +379,25 @@ NASTY = (
     "::error::x",
     "*a* _b_ **c** ~~d~~",
 )
-TEXTS = st.lists(st.one_of(st.sampled_from(NASTY), st.text("`~<>@#*_[]()!|&\\\n \x01+-ab\u202e", max_size=8)), min_size=1, max_size=5).map(
-    "".join
-)
-KEPT = {"severity", "actions", "origin", "action_reason", "phase", "effect", "action", "verb", "op", "mode", "format_version", "timestamp"}
+TEXTS = st.lists(
+    st.one_of(st.sampled_from(NASTY), st.text("`~<>@#*_[]()!|&\\\n \x01+-ab\u202e", max_size=8)),
+    min_size=1,
+    max_size=5,
+).map("".join)
+KEPT = {
+    "severity",
+    "actions",
+    "origin",
+    "action_reason",
+    "phase",
+    "effect",
+    "action",
+    "verb",
+    "op",
+    "mode",
+    "format_version",
+    "timestamp",
+}
 """Words of ours by which a renderer decides."""
 
 
@@ -318,7 +425,9 @@ for _name, _data in SAMPLES.items():
 @example("```", "update")
 @example("</details>@octocat", "trouble")
 def test_text_from_outside_is_never_more_than_text(text: str, name: str) -> None:
-    """Whatever the host and the spec say in the place of every text: the comment has the same structure as with harmless words."""
+    """Whatever the host and the spec say in the place of every text: the comment has the same structure as
+    with harmless words.
+    """
     said, harmless = (plan_markdown(poisoned(SAMPLES[name], f"q {part} q")) for part in (text, "y z"))
 
     assert shape(harmless)[1:] == shape(said)[1:]
@@ -329,7 +438,16 @@ def test_text_from_outside_is_never_more_than_text(text: str, name: str) -> None
 @pytest.mark.parametrize("text", NASTY)
 def test_each_nasty_text(text: str) -> None:
     """The same for each by itself, in a failed plan too, and without letters around it."""
-    rows = [{"severity": "error", "summary": text, "detail": text, "address": text, "rule": text, "refusal": False}]
+    rows = [
+        {
+            "severity": "error",
+            "summary": text,
+            "detail": text,
+            "address": text,
+            "rule": text,
+            "refusal": False,
+        }
+    ]
     said, harmless = failure_markdown(text, rows), failure_markdown("y z", rows)
 
     assert [kind for kind, _, _ in shape(harmless)] == [kind for kind, _, _ in shape(said)]
@@ -360,15 +478,28 @@ def test_the_hidden_marker_is_one_comment(text: str) -> None:
 @given(st.text("` ab\n~<", min_size=1, max_size=40))
 def test_code_is_code(text: str) -> None:
     """A code span is one, from its first to its last character; a fence ends where we end it."""
-    kinds = [token.type for token in tokens(f"* {code(text)}") if token.type in ("text", "code_inline", "fence", "html_inline")]
-    (fence,) = [token for token in PARSER.parse("\n".join(fenced(text.split("\n"), "diff"))) if token.type != "inline"]
+    kinds = [
+        token.type
+        for token in tokens(f"* {code(text)}")
+        if token.type in ("text", "code_inline", "fence", "html_inline")
+    ]
+    (fence,) = [
+        token for token in PARSER.parse("\n".join(fenced(text.split("\n"), "diff"))) if token.type != "inline"
+    ]
 
     assert (["code_inline"] if text.strip(" ") else ["text"]) == kinds
     assert ("fence", text + "\n") == (fence.type, fence.content)
 
 
 @pytest.mark.parametrize(
-    ("name", "plain"), [("gpu-01", True), ("a.b.example.org", True), ("www.example.org", False), ("a b", False), ("a_b_", False)]
+    ("name", "plain"),
+    [
+        ("gpu-01", True),
+        ("a.b.example.org", True),
+        ("www.example.org", False),
+        ("a b", False),
+        ("a_b_", False),
+    ],
 )
 def test_only_plain_names_stand_in_the_heading(name: str, plain: bool) -> None:
     """A host's name that could be anything else stands in code."""
@@ -377,7 +508,9 @@ def test_only_plain_names_stand_in_the_heading(name: str, plain: bool) -> None:
 
 def test_the_parser_is_not_blind() -> None:
     """What the tests look for is found where it is."""
-    found = {kind for kind, _, _ in shape("# <b>x</b> @a\n\n![i](x) <https://a.example.org>\n\n<details>\n\n```\n")}
+    found = {
+        kind for kind, _, _ in shape("# <b>x</b> @a\n\n![i](x) <https://a.example.org>\n\n<details>\n\n```\n")
+    }
 
     assert {"heading_open", "html_inline", "image", "link_open", "html_block", "fence"} <= found
     assert "@a" in spoken("# <b>x</b> @a")

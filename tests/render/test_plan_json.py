@@ -26,7 +26,9 @@ SCHEMA_FILE = Path(__file__).parents[2] / "schemas" / "plan.schema.json"
 
 
 def _entry(data: dict[str, Any], address: object) -> dict[str, Any]:
-    found: list[dict[str, Any]] = [entry for entry in data["resource_changes"] if entry["address"] == str(address)]
+    found: list[dict[str, Any]] = [
+        entry for entry in data["resource_changes"] if entry["address"] == str(address)
+    ]
     assert len(found) == 1
     return found[0]
 
@@ -39,7 +41,9 @@ def test_schema_is_a_valid_schema() -> None:
 @pytest.mark.parametrize("name", plans.ALL)
 def test_every_document_follows_the_schema(name: str) -> None:
     """What we produce is what we publish."""
-    errors = list(jsonschema.Draft202012Validator(plan_schema()).iter_errors(json.loads(json.dumps(plans.ALL[name]()))))
+    errors = list(
+        jsonschema.Draft202012Validator(plan_schema()).iter_errors(json.loads(json.dumps(plans.ALL[name]())))
+    )
 
     assert errors == []
 
@@ -145,12 +149,26 @@ def test_source_root_is_cut_off() -> None:
 
 
 def test_effects_belong_to_who_caused_them() -> None:
-    """A merged step is told at each resource with that resource's unit and reason; held effects disrupt nothing."""
+    """A merged step is told at each resource with that resource's unit and reason; held effects disrupt
+    nothing.
+    """
     data = plans.ALL["update"]()
 
     assert _entry(data, plans.API)["effects"] == [
-        {"kind": "daemon-reload", "unit": "", "why": "its unit file changed", "disruptive": False, "held": False},
-        {"kind": "restart", "unit": "ml-api.service", "why": "Service.ExecStart changed", "disruptive": True, "held": False},
+        {
+            "kind": "daemon-reload",
+            "unit": "",
+            "why": "its unit file changed",
+            "disruptive": False,
+            "held": False,
+        },
+        {
+            "kind": "restart",
+            "unit": "ml-api.service",
+            "why": "Service.ExecStart changed",
+            "disruptive": True,
+            "held": False,
+        },
     ]
     assert [effect["disruptive"] for effect in _entry(data, plans.TRAINING)["effects"]] == [False]
     assert _entry(data, plans.TRAINING)["change"]["actions"] == ["no-op"]
@@ -197,7 +215,9 @@ def test_blocked_address_without_a_change_is_listed() -> None:
 
 @pytest.mark.parametrize("refusal", [False, True])
 def test_only_a_refusal_keeps_apply_from_everything(refusal: bool) -> None:
-    """An error is told in any case; only what is refused by policy stops the parts that have nothing to do with it."""
+    """An error is told in any case; only what is refused by policy stops the parts that have nothing to do
+    with it.
+    """
     changed = plans.update()
     data = plans.data_of(replace(changed, diagnostics=(error("wrong", "It is.", refusal=refusal),)))
 
@@ -213,11 +233,22 @@ def test_document_does_not_hold_content() -> None:
 
 def test_rendering_starts_fast() -> None:
     """The views of people load none of the slow libraries, nor pydantic."""
-    code = "import sys, reconciler.render.plan.text, reconciler.render.apply, reconciler.render.apply_events; print(*sys.modules)"
+    code = (
+        "import sys, reconciler.render.plan.text, reconciler.render.apply, reconciler.render.apply_events;"
+        " print(*sys.modules)"
+    )
     loaded = set(run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
     assert "reconciler.render.plan.text" in loaded
-    assert set() == loaded & {"pydantic", "rich", "jsonschema", "deepdiff", "difflib", "ruamel.yaml", "asyncio"}
+    assert set() == loaded & {
+        "pydantic",
+        "rich",
+        "jsonschema",
+        "deepdiff",
+        "difflib",
+        "ruamel.yaml",
+        "asyncio",
+    }
 
 
 def test_dumped_document_is_plain_ascii() -> None:

@@ -74,11 +74,15 @@ def test_saved_plan_reads_like_a_fresh_one(name: str) -> None:
 
 @pytest.mark.parametrize("verbose", [False, True])
 def test_nothing_from_outside_acts_on_the_terminal(verbose: bool) -> None:  # a parameter of the test
-    """Control characters, escapes, bidirectional and unseen characters of names, values, files and messages are spelled out."""
+    """Control characters, escapes, bidirectional and unseen characters of names, values, files and messages
+    are spelled out.
+    """
     data = plans.ALL["hostile"]()
     text = plan_text(data, verbose=verbose) + drift_text(data, verbose=verbose)
 
-    assert _UNSAFE.search(json.dumps(data, ensure_ascii=False)), "the plan is not hostile, the test would prove nothing"
+    assert _UNSAFE.search(json.dumps(data, ensure_ascii=False)), (
+        "the plan is not hostile, the test would prove nothing"
+    )
     assert _UNSAFE.findall(text) == []
     assert "\\x1b[2J" in text
     assert "\\u202e" in text
@@ -153,7 +157,9 @@ def test_held_effect_alone_is_no_change_but_is_shown() -> None:
     assert text.endswith("\nNo changes. Your host matches the configuration.\n")
     kept = own_unit_guard.WORDS[UnitRelation.PART]
     other = Step(
-        Unit(UnitVerb.RESTART, ("t.service",)), (Cause(plans.TRAINING, "Service.Nice changed", "t.service", kept=kept),), held=True
+        Unit(UnitVerb.RESTART, ("t.service",)),
+        (Cause(plans.TRAINING, "Service.Nice changed", "t.service", kept=kept),),
+        held=True,
     )
     text = plan_text(plans.data_of(Plan("h", steps=(other,))))
 
@@ -290,7 +296,10 @@ def _looks(number: int) -> int:
     gone = next(entry for entry in data["resource_changes"] if entry["address"] == str(plans.OLD))
     step = next(step for step in data["steps"] if step["action"] == "RemovePath")
     data["resource_changes"] = [dict(gone, address=f"services.s{index}") for index in range(number)]
-    data["steps"] = [dict(step, causes=[{"address": f"services.s{index}", "why": "", "unit": ""}]) for index in range(number)]
+    data["steps"] = [
+        dict(step, causes=[{"address": f"services.s{index}", "why": "", "unit": ""}])
+        for index in range(number)
+    ]
     profile = cProfile.Profile()
     profile.runcall(plan_text, data)
     return int(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]  # documented, missing from the stubs
@@ -300,7 +309,13 @@ def test_access_is_one_paragraph() -> None:
     """Who gains and loses what stands together before the counts, wrapped; nobody's is not mentioned."""
     rows = [
         {"account": "alice", "effect": "gains", "what": "group", "detail": "sudo", "address": "users.alice"},
-        {"account": "bob", "effect": "loses", "what": "account", "detail": "disabled", "address": "users.bob"},
+        {
+            "account": "bob",
+            "effect": "loses",
+            "what": "account",
+            "detail": "disabled",
+            "address": "users.bob",
+        },
         {
             "account": "",
             "effect": "changes",
@@ -309,22 +324,31 @@ def test_access_is_one_paragraph() -> None:
             "address": "x",
             "drift": True,
         },
-        {"account": "alice", "effect": "loses", "what": "ssh key", "detail": "SHA256:x alice@laptop", "address": "users.alice"},
+        {
+            "account": "alice",
+            "effect": "loses",
+            "what": "ssh key",
+            "detail": "SHA256:x alice@laptop",
+            "address": "users.alice",
+        },
     ]
     said = plan_text(plans.ALL["update"]() | {"access": rows})
 
     assert (
-        "\n\nAccess: alice gains group sudo; loses ssh key SHA256:x alice@laptop. bob loses account disabled.\n"
-        "  root reads x, which is\\x1b[2J created (put back).\n\n"
-    ) in said
+        "\n\nAccess: alice gains group sudo; loses ssh key SHA256:x alice@laptop. bob loses account"
+        " disabled.\n  root reads x, which is\\x1b[2J created (put back).\n\n" in said
+    )
     assert "Access" not in plan_text(plans.ALL["update"]())
 
 
 def test_who_may_become_root_stands_behind_who_does() -> None:
-    """A way that hangs on what is not known is told with `may`; whoever has a sure way as well becomes root."""
+    """A way that hangs on what is not known is told with `may`; whoever has a sure
+    way as well becomes root.
+    """
     ways = (("eve", "x", True), ("alice", "y", True), ("alice", "z", False), ("mallory", "x", True))
     rows = [
-        {"account": who, "effect": "gains", "what": "root", "detail": by, "address": ""} | ({"likely": True} if likely else {})
+        {"account": who, "effect": "gains", "what": "root", "detail": by, "address": ""}
+        | ({"likely": True} if likely else {})
         for who, by, likely in ways
     ]
     said = plan_text(plans.ALL["update"]() | {"access": rows})

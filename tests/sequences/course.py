@@ -30,8 +30,9 @@ _NOTHING = Case("sequence", "", {}, Expected(), Expected())
 class Course:
     """What happened so far, and what follows from it.
 
-    `spec` is what was applied last, to its end if `certain`. `ours`: what some apply may have made ours; `touched`: what somebody changed
-    since. `theirs`: what must never change: paths with their text. `remarks`: lines of users that must stay, but for `exactly`.
+    `spec` is what was applied last, to its end if `certain`. `ours`: what some apply may have made ours;
+    `touched`: what somebody changed since. `theirs`: what must never change: paths with their text.
+    `remarks`: lines of users that must stay, but for `exactly`.
     """
 
     world: World
@@ -58,7 +59,11 @@ class Course:
     def on(cls, world: World) -> Course:
         """On this host."""
         course = cls(world)
-        course.theirs = {path: said["content"] for path, said in BEFORE.items() if path in ("/srv/old/data", "/home/carol/thesis")}
+        course.theirs = {
+            path: said["content"]
+            for path, said in BEFORE.items()
+            if path in ("/srv/old/data", "/home/carol/thesis")
+        }
         course.keys = {"carol": {" ".join(draw.OLD_KEY.split()[:2])}}
         course.decoys = decoys_of(course.look())
         return course
@@ -70,12 +75,18 @@ class Course:
     def step(self, step: Step) -> None:
         """Let one thing happen, and see that all is as it must be."""
         self.story.append(str(step))
-        {"apply": self.apply, "kill": self.kill, "plan": self.plan, "rollback": self.roll_back, "hand": self.hand}[step.do](step)
+        {
+            "apply": self.apply,
+            "kill": self.kill,
+            "plan": self.plan,
+            "rollback": self.roll_back,
+            "hand": self.hand,
+        }[step.do](step)
         now = decoys_of(self.look())
 
         assert self.decoys == now, difference(self.decoys, now)
 
-    # ------------------------------------------------------------------------------------------------ what happens
+    # ------------------------------------------------------------------------------------------- what happens
 
     def apply(self, step: Step) -> None:
         """Apply, with whatever a refusal asks for."""
@@ -87,40 +98,69 @@ class Course:
             applied = self.world.apply(loaded(step.spec), self.insist(step.spec, applied.planned))
         result = applied.result
         assert result is not None, [found.detail for found in applied.planned.diagnostics]
-        bad = {str(address): one.reason for address, one in result.outcomes.items() if one.status in (Status.FAILED, Status.SKIPPED)}
+        bad = {
+            str(address): one.reason
+            for address, one in result.outcomes.items()
+            if one.status in (Status.FAILED, Status.SKIPPED)
+        }
 
         assert not bad, bad
 
-        self.before = replace(self, touched=set(self.touched), ours=set(self.ours), protected=set(self.protected), edited=dict(self.edited))
+        self.before = replace(
+            self,
+            touched=set(self.touched),
+            ours=set(self.ours),
+            protected=set(self.protected),
+            edited=dict(self.edited),
+        )
         self.took(step.spec)
         self.converged(step.spec)
 
     def insist(self, spec: Spec, planned: Planned) -> PlanOptions:
-        """What it takes to apply in spite of a refusal, which must be one that the model knows a reason for."""
+        """What it takes to apply in spite of a refusal, which must be one that the
+        model knows a reason for.
+        """
         refusals = [found for found in errors(planned.diagnostics) if found.refusal]
         assert len(refusals) == len(errors(planned.diagnostics)), errors(planned.diagnostics)
         for found in refusals:
             assert found.address is not None
             name = f"{found.address.kind}.{found.address.name}"
 
-            # A directory with something in it stays when it leaves the spec, and is nobody's from then on; keys may have moved to the user.
+            # A directory with something in it stays when it leaves the spec, and is nobody's from then on;
+            # keys may have moved to the user.
             left = found.address.kind in ("directories", "ssh_keys") and name not in addresses(self.spec)
 
             assert found.rule in ("adoption", "protected"), found
-            assert found.rule != "adoption" or found.address.part or left or name not in self.ours or not self.certain, found.detail
+            assert (
+                found.rule != "adoption"
+                or found.address.part
+                or left
+                or name not in self.ours
+                or not self.certain
+            ), found.detail
             assert found.rule != "protected" or name in self.protected, found.detail
         unprotect = tuple(str(found.address) for found in refusals if found.rule == "protected")
-        return PlanOptions(allow=ALLOW, adopt=any(found.rule == "adoption" for found in refusals), unprotect=unprotect)
+        return PlanOptions(
+            allow=ALLOW, adopt=any(found.rule == "adoption" for found in refusals), unprotect=unprotect
+        )
 
     def took(self, spec: Spec) -> None:
         """What follows from a whole apply."""
         declared = addresses(spec)
-        stays = {name for name in self.touched & declared if said(spec, name).get("drift") in ("report", "ignore")}
-        self.theirs |= {path: text for path, text in self.edited.items() if OF_FILES.get(path) not in declared and not is_right(path)}
+        stays = {
+            name for name in self.touched & declared if said(spec, name).get("drift") in ("report", "ignore")
+        }
+        self.theirs |= {
+            path: text
+            for path, text in self.edited.items()
+            if OF_FILES.get(path) not in declared and not is_right(path)
+        }
         self.edited = {path: text for path, text in self.edited.items() if OF_FILES.get(path) in stays}
         self.theirs = {path: text for path, text in self.theirs.items() if OF_FILES.get(path) not in declared}
         self.touched = stays
-        self.protected = {name for name in self.protected & declared if said(spec, name).get("protect") is not False}
+        self.protected = {
+            name for name in self.protected & declared if said(spec, name).get("protect") is not False
+        }
         self.protected |= {name for name in declared if said(spec, name).get("protect")}
         self.once_protected |= self.protected
         self.ours |= declared
@@ -129,7 +169,9 @@ class Course:
             self.keys.pop(name, None)
 
     def converged(self, spec: Spec) -> None:
-        """The host is as the spec says, nothing of anybody else's is lost, and there is nothing left to do."""
+        """The host is as the spec says, nothing of anybody else's is lost, and there
+        is nothing left to do.
+        """
         seen, state = self.look(), state_files(self.world)
         left = plan_of(self.world, spec)
         again = self.world.apply(loaded(spec), PlanOptions(allow=ALLOW))
@@ -159,8 +201,14 @@ class Course:
     def nothing_left(self, seen: Seen) -> None:
         """What left the spec left the host: files unless somebody changed them, links, units and rights."""
         declared = addresses(self.spec)
-        gone = {path for path, name in OF_FILES.items() if name in self.ours - declared and path not in self.theirs}
-        assert set() == {path for path in gone if path in seen.paths and not (path in BEFORE and not self.was_taken(path))}
+        gone = {
+            path
+            for path, name in OF_FILES.items()
+            if name in self.ours - declared and path not in self.theirs
+        }
+        assert set() == {
+            path for path in gone if path in seen.paths and not (path in BEFORE and not self.was_taken(path))
+        }
         shadow = seen.rows("/etc/shadow")
         for name in draw.USERS:
             if f"users.{name}" in self.ours - declared and name in shadow:
@@ -178,7 +226,10 @@ class Course:
         for name, one in self.spec.get("services", {}).items():
             unit = f"{name}.service"
             process = self.world.simulated.started.get(unit)
-            watched = {f"files.{path}" for path in one.get("watch", ())} | {"files./etc/z.conf", f"services.{name}"}
+            watched = {f"files.{path}" for path in one.get("watch", ())} | {
+                "files./etc/z.conf",
+                f"services.{name}",
+            }
             if process is None or unit in owed or watched & self.touched:
                 continue
             read = {path: process.at_reload.get(path, b"").decode() for path in one.get("watch", ())}
@@ -196,7 +247,11 @@ class Course:
         self.ours |= declared
         self.protected |= {name for name in declared if said(step.spec, name).get("protect")}
         self.once_protected |= self.protected
-        self.theirs |= {path: text for path, text in self.edited.items() if OF_FILES.get(path) not in declared and not is_right(path)}
+        self.theirs |= {
+            path: text
+            for path, text in self.edited.items()
+            if OF_FILES.get(path) not in declared and not is_right(path)
+        }
         self.edited = {path: text for path, text in self.edited.items() if path in self.theirs}
         self.theirs = {path: text for path, text in self.theirs.items() if OF_FILES.get(path) not in declared}
         for name in {name.partition(".")[2] for name in declared if "exactly" in keys_said(step.spec, name)}:
@@ -219,10 +274,15 @@ class Course:
         if done.result is None:
             assert before == self.look()
             return
-        bad = {str(address): one.reason for address, one in done.result.outcomes.items() if one.status is Status.FAILED}
+        bad = {
+            str(address): one.reason
+            for address, one in done.result.outcomes.items()
+            if one.status is Status.FAILED
+        }
 
         assert not bad, bad
-        # What the ledger says is as before that run; the model only knows that less may be ours than it thought.
+        # What the ledger says is as before that run; the model only knows that less may be ours than it
+        # thought.
         self.certain = False
         self.protected = set(self.once_protected)
         # What was there before us, and was taken over by that run, is somebody's again.
@@ -285,7 +345,13 @@ def said(spec: Spec, address: str) -> dict[str, Any]:
 def keys_said(spec: Spec, address: str) -> dict[str, Any]:
     """What a spec says of somebody's keys, in its long form."""
     kind = address.partition(".")[0]
-    keys = said(spec, address).get("ssh_keys", {}) if kind == "users" else said(spec, address) if kind == "ssh_keys" else {}
+    keys = (
+        said(spec, address).get("ssh_keys", {})
+        if kind == "users"
+        else said(spec, address)
+        if kind == "ssh_keys"
+        else {}
+    )
     return keys if isinstance(keys, dict) else {"keys": keys}
 
 
@@ -320,10 +386,16 @@ def state_files(world: World) -> dict[str, tuple[int, int, bytes]]:
 
 
 def decoys_of(seen: Seen) -> dict[str, Any]:
-    """What is nobody's business: the decoys, and the lines of the account files for those who have nothing to do with any spec."""
+    """What is nobody's business: the decoys, and the lines of the account files for those who have nothing to
+    do with any spec.
+    """
     found: dict[str, Any] = {path: seen.paths.get(path) for path in DECOYS}
     for file in draw.CAROL:
-        rows = {name: row for name, row in seen.rows(file).items() if name in ("root", "daemon", "nobody", "decoy", "nogroup")}
+        rows = {
+            name: row
+            for name, row in seen.rows(file).items()
+            if name in ("root", "daemon", "nobody", "decoy", "nogroup")
+        }
         found[file] = rows
     return found
 

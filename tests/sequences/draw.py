@@ -1,6 +1,8 @@
-"""What a course of events is made of: specs and edits by hand, over small pools of names and values, so that they meet each other.
+"""What a course of events is made of: specs and edits by hand, over small pools of names and values, so that
+they meet each other.
 
-Everything is drawn from a `random.Random`: hypothesis has one that it can shrink, and a seed is one that can be given again.
+Everything is drawn from a `random.Random`: hypothesis has one that it can shrink, and a seed is one that can
+be given again.
 """
 
 from __future__ import annotations
@@ -22,7 +24,13 @@ KEYS = (
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINRzXjomXhbu4D9ZcYubXQMBnAfYtsUfkNo6Zm7sE6s1 two@home",
 )
 DIRECTORIES = ("/srv/a", "/srv/a/b", "/srv/c", "/srv/old")
-FILES = {"/srv/a/x": "/srv/a", "/srv/a/b/x": "/srv/a/b", "/etc/y.conf": "", "/etc/z.conf": "", "/etc/old.conf": ""}
+FILES = {
+    "/srv/a/x": "/srv/a",
+    "/srv/a/b/x": "/srv/a/b",
+    "/etc/y.conf": "",
+    "/etc/z.conf": "",
+    "/etc/old.conf": "",
+}
 SERVICES = ("rt-api", "rt-db")
 TIMERS = ("rt-nightly", "rt-hourly")
 POLICIES = ("rt-app", "rt-other")
@@ -44,25 +52,49 @@ BEFORE: dict[str, dict[str, str]] = {
     "/srv/old/data": {"content": "precious\n", "mode": "0600"},
     "/etc/old.conf": {"content": "A=before\n", "mode": "0640"},
     "/home/carol/.ssh": {"owner": "carol", "group": "carol", "mode": "0700"},
-    "/home/carol/.ssh/authorized_keys": {"content": f"# mine\n{OLD_KEY}\n", "owner": "carol", "group": "carol", "mode": "0600"},
+    "/home/carol/.ssh/authorized_keys": {
+        "content": f"# mine\n{OLD_KEY}\n",
+        "owner": "carol",
+        "group": "carol",
+        "mode": "0600",
+    },
     "/home/carol/thesis": {"content": "years\n", "owner": "carol", "group": "carol", "mode": "0600"},
 }
 """What was there before us, with names that a spec may come to declare."""
 
 DECOYS: dict[str, dict[str, str]] = {
     **{f"/etc/y.conf.decoy{n}": {"content": f"theirs {n}\n", "mode": "0600"} for n in range(40)},
-    **{f"/etc/systemd/system/rt-api{n}.service": {"content": f"[Service]\nExecStart=/usr/bin/sleep 9{n}\n"} for n in range(30)},
-    **{f"/etc/systemd/system/rt-nightly{n}.timer": {"content": f"[Timer]\nOnCalendar=2100-01-{n + 1:02}\n"} for n in range(20)},
-    **{f"/etc/logrotate.d/rt-app{n}": {"content": f"/var/log/decoy{n}.log {{\n  weekly\n}}\n"} for n in range(20)},
+    **{
+        f"/etc/systemd/system/rt-api{n}.service": {"content": f"[Service]\nExecStart=/usr/bin/sleep 9{n}\n"}
+        for n in range(30)
+    },
+    **{
+        f"/etc/systemd/system/rt-nightly{n}.timer": {"content": f"[Timer]\nOnCalendar=2100-01-{n + 1:02}\n"}
+        for n in range(20)
+    },
+    **{
+        f"/etc/logrotate.d/rt-app{n}": {"content": f"/var/log/decoy{n}.log {{\n  weekly\n}}\n"}
+        for n in range(20)
+    },
     **{f"/etc/sudoers.d/alice{n}": {"content": f"# decoy {n}\n", "mode": "0440"} for n in range(20)},
     **{f"/etc/cron.d/rt-nightly{n}": {"content": f"# decoy {n}\n"} for n in range(20)},
     **{f"/srv/decoy{n}": {"mode": "0700"} for n in range(10)},
     **{f"/srv/decoy{n}/x": {"content": "theirs\n", "mode": "0600"} for n in range(10)},
-    **{f"/home/carol/decoy{n}": {"content": "hers\n", "owner": "carol", "group": "carol", "mode": "0600"} for n in range(28)},
-    "/etc/systemd/system/multi-user.target.wants/rt-api0.service": {"target": "/etc/systemd/system/rt-api0.service"},
-    "/etc/systemd/system/timers.target.wants/rt-nightly0.timer": {"target": "/etc/systemd/system/rt-nightly0.timer"},
+    **{
+        f"/home/carol/decoy{n}": {"content": "hers\n", "owner": "carol", "group": "carol", "mode": "0600"}
+        for n in range(28)
+    },
+    "/etc/systemd/system/multi-user.target.wants/rt-api0.service": {
+        "target": "/etc/systemd/system/rt-api0.service"
+    },
+    "/etc/systemd/system/timers.target.wants/rt-nightly0.timer": {
+        "target": "/etc/systemd/system/rt-nightly0.timer"
+    },
 }
-"""What is nobody's business: neighbours, same beginnings of names, in the same directories and homes. With accounts 200 and more."""
+"""What is nobody's business: neighbours, same beginnings of names, in the same directories and homes.
+
+With accounts 200 and more.
+"""
 
 CAROL = {
     "/etc/passwd": "carol:x:1500:1500:Carol:/home/carol:/bin/bash\ndecoy:x:1501:1501::/home/decoy:/bin/sh\n",
@@ -120,7 +152,9 @@ def steps(random: Random, number: int) -> list[Step]:
 
 def a_step(random: Random, before: Spec) -> Step:
     """The next thing that happens after this spec was applied."""
-    do = random.choice(["apply", "apply", "apply", "hand", "hand", "hand", "hand", "kill", "plan", "rollback"])
+    do = random.choice(
+        ["apply", "apply", "apply", "hand", "hand", "hand", "hand", "kill", "plan", "rollback"]
+    )
     if do == "hand":
         return Step(do, hand=a_hand(random))
     if do in ("apply", "plan") or (do == "kill" and random.random() < 0.7):
@@ -132,7 +166,9 @@ def a_step(random: Random, before: Spec) -> Step:
 
 
 def a_spec(random: Random, before: Spec) -> Spec:
-    """A spec in which everything that is needed is declared: some of it as before, some changed, some gone, some new."""
+    """A spec in which everything that is needed is declared: some of it as before, some changed, some gone,
+    some new.
+    """
     found: Spec = {}
     for kind, names in NAMES.items():
         for name in names:
@@ -146,7 +182,10 @@ def a_spec(random: Random, before: Spec) -> Spec:
 
 
 def _common(random: Random, kind: str) -> dict[str, Any]:
-    """What every resource can say. Of accounts drift is always put right: what needs them would be blocked."""
+    """What every resource can say.
+
+    Of accounts drift is always put right: what needs them would be blocked.
+    """
     found: dict[str, Any] = {}
     if random.random() < 0.5:
         found["adopt"] = True
@@ -171,7 +210,9 @@ def _closed(spec: Spec) -> Spec:
                 if key in one and one[key] not in known:
                     del one[key]
     twice = {name for name in present if "ssh_keys" in users[name]}
-    spec["ssh_keys"] = {name: one for name, one in spec.get("ssh_keys", {}).items() if name in present - twice}
+    spec["ssh_keys"] = {
+        name: one for name, one in spec.get("ssh_keys", {}).items() if name in present - twice
+    }
     needed = [FILES[path] for path in spec.get("files", {}) if FILES[path]]
     needed += ["/srv/a"] if "/srv/a/b" in {*needed, *spec.get("directories", {})} else []
     for path in needed:
@@ -240,7 +281,11 @@ def _directory(random: Random, name: str) -> dict[str, Any]:
 
 
 def _file(random: Random, name: str) -> dict[str, Any]:
-    found = {"content": random.choice(["A=1\n", "A=2\n"]), "mode": random.choice(["0644", "0640"]), **_owned(random)}
+    found = {
+        "content": random.choice(["A=1\n", "A=2\n"]),
+        "mode": random.choice(["0644", "0640"]),
+        **_owned(random),
+    }
     return found | ({"sensitive": True} if random.random() < 0.2 else {})
 
 
@@ -317,7 +362,7 @@ _MAKE = {
 }
 
 
-# ---------------------------------------------------------------------------------------------------- edits by hand
+# ---------------------------------------------------------------------------------------------- edits by hand
 
 UNITS = "/etc/systemd/system"
 OF_FILES: dict[str, str] = {
@@ -342,7 +387,10 @@ FOREIGN = ("/srv/a/theirs", "/srv/c/theirs", "/srv/a/b/theirs", "/home/alice/dia
 
 
 def by_hand(path: str) -> str:
-    """What somebody adds to a file of ours. Remarks do not count in what is parsed: there it is something that does."""
+    """What somebody adds to a file of ours.
+
+    Remarks do not count in what is parsed: there it is something that does.
+    """
     if path.endswith((".service", ".timer")):
         return "[Unit]\nDocumentation=man:sleep(1)\n"
     if path.startswith("/etc/logrotate.d/"):
@@ -363,17 +411,29 @@ def a_hand(random: Random) -> Hand:
 _HANDS = (
     _an_edit,
     _an_edit,
-    lambda random: Hand("chmod", random.choice([*OF_FILES, *OF_DIRECTORIES]), (random.choice(["0600", "0777"]),)),
+    lambda random: Hand(
+        "chmod", random.choice([*OF_FILES, *OF_DIRECTORIES]), (random.choice(["0600", "0777"]),)
+    ),
     lambda random: Hand("chown", random.choice([*OF_FILES, *OF_DIRECTORIES]), ("decoy", "decoy")),
     lambda random: Hand("remove", random.choice(list(OF_FILES))),
     lambda random: Hand("put", random.choice(FOREIGN), ("theirs\n",)),
-    lambda random: Hand("append", f"/home/{random.choice(NAMES['ssh_keys'])}/.ssh/authorized_keys", (f"{HAND_KEY}\n",)),
-    lambda random: Hand("append", f"/home/{random.choice(NAMES['ssh_keys'])}/.ssh/authorized_keys", ("# a remark\n",)),
+    lambda random: Hand(
+        "append", f"/home/{random.choice(NAMES['ssh_keys'])}/.ssh/authorized_keys", (f"{HAND_KEY}\n",)
+    ),
+    lambda random: Hand(
+        "append", f"/home/{random.choice(NAMES['ssh_keys'])}/.ssh/authorized_keys", ("# a remark\n",)
+    ),
     lambda random: Hand("chmod", f"/home/{random.choice(NAMES['ssh_keys'])}/.ssh/authorized_keys", ("0644",)),
     lambda random: Hand("unit", random.choice(list(OF_UNITS)), ("stop",)),
     lambda random: Hand("unit", random.choice(list(OF_UNITS)), (random.choice(["start", "restart"]),)),
     lambda random: Hand("disable", random.choice(list(OF_UNITS))),
-    lambda random: Hand("usermod", random.choice(USERS[:3]), (random.choice(["remove", "append"]), random.choice(list(GROUPS)))),
-    lambda random: Hand("usermod", random.choice(USERS[:3]), ("shell", random.choice(["/bin/sh", "/bin/bash"]))),
+    lambda random: Hand(
+        "usermod",
+        random.choice(USERS[:3]),
+        (random.choice(["remove", "append"]), random.choice(list(GROUPS))),
+    ),
+    lambda random: Hand(
+        "usermod", random.choice(USERS[:3]), ("shell", random.choice(["/bin/sh", "/bin/bash"]))
+    ),
     lambda random: Hand("usermod", random.choice(USERS[:3]), ("comment", "by hand")),
 )

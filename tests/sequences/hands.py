@@ -1,11 +1,22 @@
-"""Edits by hand on a simulated host and in a tree, with the executor's own hands: they are tested elsewhere."""
+"""Edits by hand on a simulated host and in a tree, with the executor's own hands:
+they are tested elsewhere.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from reconciler.core.actions import ABSENT, Account, AccountOp, RemovePath, SetAccess, Unit, UnitVerb, WriteFile
+from reconciler.core.actions import (
+    ABSENT,
+    Account,
+    AccountOp,
+    RemovePath,
+    SetAccess,
+    Unit,
+    UnitVerb,
+    WriteFile,
+)
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import FileType
 from reconciler.host.files.expects import state_of
@@ -22,7 +33,10 @@ READ = frozenset({"/etc/y.conf", "/etc/z.conf", "/srv/a/x"})
 def fresh(place: Path, *, running: bool) -> World:
     """A world in which somebody lived before us."""
     world = worlds.simulated(place, read=READ) if running else worlds.tree(place)
-    accounts = {path: {**_kept(world, path), "content": world.host().read(path).decode() + more} for path, more in CAROL.items()}
+    accounts = {
+        path: {**_kept(world, path), "content": world.host().read(path).decode() + more}
+        for path, more in CAROL.items()
+    }
     worlds.make(world, Host(paths=accounts))
     settle(world)
     return world
@@ -32,7 +46,11 @@ def settle(world: World) -> None:
     """What was there before us, and what is nobody's business."""
     home = {"owner": "carol", "group": "carol", "mode": "0700"}
     somewhere: dict[str, dict[str, str]] = {"/etc/cron.d": {}, "/home/carol": home}
-    there = {path: said for path, said in {**somewhere, **BEFORE, **DECOYS}.items() if world.host().entry(path) is None}
+    there = {
+        path: said
+        for path, said in {**somewhere, **BEFORE, **DECOYS}.items()
+        if world.host().entry(path) is None
+    }
     worlds.make(world, Host(paths=there))
     if world.running:
         world.host().execute(Unit(UnitVerb.DAEMON_RELOAD))
@@ -56,17 +74,25 @@ def addresses(hand: Hand) -> frozenset[str]:
 
 def possible(world: World, hand: Hand) -> bool:
     """Whether what it is about is there, and of the kind that it takes."""
-    return (world.running or hand.verb not in ("unit", "disable")) and _POSSIBLE.get(hand.verb, _is_there)(world.host(), hand)
+    return (world.running or hand.verb not in ("unit", "disable")) and _POSSIBLE.get(hand.verb, _is_there)(
+        world.host(), hand
+    )
 
 
 def _is_unit(host: Any, hand: Hand) -> bool:
     loaded = host.units([hand.target])[hand.target].load == "loaded"
-    return _is_file(host, f"{UNITS}/{hand.target}") if hand.verb == "disable" else loaded and _is_file(host, f"{UNITS}/{hand.target}")
+    return (
+        _is_file(host, f"{UNITS}/{hand.target}")
+        if hand.verb == "disable"
+        else loaded and _is_file(host, f"{UNITS}/{hand.target}")
+    )
 
 
 def _is_user(host: Any, hand: Hand) -> bool:
     grouping = hand.more[0] in ("append", "remove")
-    return _line_of(host, "/etc/passwd", hand.target) is not None and (not grouping or _group_fits(host, hand.target, *hand.more))
+    return _line_of(host, "/etc/passwd", hand.target) is not None and (
+        not grouping or _group_fits(host, hand.target, *hand.more)
+    )
 
 
 def _is_below(host: Any, hand: Hand) -> bool:
@@ -76,7 +102,9 @@ def _is_below(host: Any, hand: Hand) -> bool:
 
 def _is_there(host: Any, hand: Hand) -> bool:
     entry = host.entry(hand.target)
-    return entry is not None and (entry.type is FileType.FILE or (entry.type is FileType.DIRECTORY and hand.verb in ("chmod", "chown")))
+    return entry is not None and (
+        entry.type is FileType.FILE or (entry.type is FileType.DIRECTORY and hand.verb in ("chmod", "chown"))
+    )
 
 
 _POSSIBLE = {"unit": _is_unit, "disable": _is_unit, "usermod": _is_user, "put": _is_below}
@@ -117,7 +145,9 @@ def _append(host: Any, hand: Hand) -> None:
 
 def _put(host: Any, hand: Hand) -> None:
     content = hand.more[0].encode()
-    host.execute(WriteFile(hand.target, content, digest(content), "0644", "root", "root", _expects(host, hand.target)))
+    host.execute(
+        WriteFile(hand.target, content, digest(content), "0644", "root", "root", _expects(host, hand.target))
+    )
 
 
 def _chmod(host: Any, hand: Hand) -> None:

@@ -1,4 +1,6 @@
-"""Says what a host lacks of a spec, with nothing of the engine's: lines of files are split here, by few and plain rules."""
+"""Says what a host lacks of a spec, with nothing of the engine's: lines of files are split here, by few and
+plain rules.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ DISABLED_DAY = "1"
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One path. `text` is a file's content or a link's target; `stamp` inode and times, where there are some."""
+    """One path.
+
+    `text` is a file's content or a link's target; `stamp` inode and times, where there are some.
+    """
 
     type: str
     mode: str
@@ -61,7 +66,16 @@ def look(world: World, units: tuple[str, ...] = ()) -> Seen:
     paths = dict(_through(host, "/"))
     if not world.running:
         return Seen(paths)
-    names = sorted({*units, *(path.rpartition("/")[2] for path in paths if path.startswith(f"{UNITS}/") and path.count("/") == 4)})
+    names = sorted(
+        {
+            *units,
+            *(
+                path.rpartition("/")[2]
+                for path in paths
+                if path.startswith(f"{UNITS}/") and path.count("/") == 4
+            ),
+        }
+    )
     states = host.units([name for name in names if name.endswith((".service", ".timer"))])
     active = {name: state.active for name, state in states.items()}
     return Seen(paths, active or {"": ""}, {name: state.invocation for name, state in states.items()})
@@ -80,13 +94,20 @@ def _through(host: Any, path: str) -> Iterator[tuple[str, Fact]]:
 
 def _in_tree(root: Path) -> Iterator[tuple[str, Fact]]:
     """What lstat says, with names from the tree's own account files."""
-    names = [{row[2]: row[0] for row in _rows((root / file).read_text())} for file in ("etc/passwd", "etc/group")]
+    names = [
+        {row[2]: row[0] for row in _rows((root / file).read_text())} for file in ("etc/passwd", "etc/group")
+    ]
     for path in (root, *sorted(root.rglob("*"))):
         found = path.lstat()
-        kind = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}[stat.S_IFMT(found.st_mode)]
+        kind = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}[
+            stat.S_IFMT(found.st_mode)
+        ]
         text = path.read_text() if kind == "file" else str(path.readlink()) if kind == "link" else ""
         mode = "" if kind == "link" else f"{stat.S_IMODE(found.st_mode):04o}"
-        owner, group = (known.get(str(number), str(number)) for known, number in zip(names, (found.st_uid, found.st_gid), strict=True))
+        owner, group = (
+            known.get(str(number), str(number))
+            for known, number in zip(names, (found.st_uid, found.st_gid), strict=True)
+        )
         stamp = (found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
         yield (
             f"/{path.relative_to(root)}".replace("/.", "/") if path == root else f"/{path.relative_to(root)}",
@@ -98,7 +119,7 @@ def _rows(text: str) -> list[list[str]]:
     return [line.split(":") for line in text.splitlines()]
 
 
-# ---------------------------------------------------------------------------------------------------- what is lacking
+# -------------------------------------------------------------------------------------------- what is lacking
 
 
 def complaints(seen: Seen, spec: Spec, exempt: frozenset[str] = frozenset()) -> list[str]:
@@ -145,7 +166,9 @@ def _user(seen: Seen, name: str, said: Mapping[str, Any]) -> Iterator[str]:
     for key, at in (("comment", 4), ("shell", 6)):
         if key in said:
             yield from _differs(key, said[key], row[at])
-    yield from _differs("expires", DISABLED_DAY if disabled else "24652" if "expires" in said else "", shadow[7])
+    yield from _differs(
+        "expires", DISABLED_DAY if disabled else "24652" if "expires" in said else "", shadow[7]
+    )
     if disabled:
         yield from _differs("locked", expected=True, actual=shadow[1].startswith("!"))
     yield from _memberships(seen, name, said["groups"])
@@ -156,8 +179,15 @@ def _user(seen: Seen, name: str, said: Mapping[str, Any]) -> Iterator[str]:
     profile = f"/etc/reconciler/profile/{name}.sh"
     lines = [f"alias {key}='{value}'" for key, value in said.get("aliases", {}).items()]
     lines += [f"export {key}='{value}'" for key, value in said.get("environment", {}).get("set", {}).items()]
-    yield from _differs("profile", sorted(lines), sorted(line for line in seen.text(profile).splitlines() if not line.startswith("#")))
-    rules = [f'{name} ALL=(root) {"" if rule["password"] else "NO"}PASSWD: /usr/bin/true ""' for rule in said.get("sudo", ())]
+    yield from _differs(
+        "profile",
+        sorted(lines),
+        sorted(line for line in seen.text(profile).splitlines() if not line.startswith("#")),
+    )
+    rules = [
+        f'{name} ALL=(root) {"" if rule["password"] else "NO"}PASSWD: /usr/bin/true ""'
+        for rule in said.get("sudo", ())
+    ]
     sudoers = f"/etc/sudoers.d/{name}"
     there = [line for line in seen.text(sudoers).splitlines() if not line.startswith("#")]
     yield from _differs("sudo rules", [] if disabled else rules, there)
@@ -193,7 +223,11 @@ def _keys(seen: Seen, name: str, said: Mapping[str, Any]) -> Iterator[str]:
 def key_lines(seen: Seen, name: str) -> set[str]:
     """The keys of a user, as options and key without the remark."""
     lines = seen.text(f"/home/{name}/.ssh/authorized_keys").splitlines()
-    return {" ".join(line.split()[:3] if '"' in line else line.split()[:2]) for line in lines if line and not line.startswith("#")}
+    return {
+        " ".join(line.split()[:3] if '"' in line else line.split()[:2])
+        for line in lines
+        if line and not line.startswith("#")
+    }
 
 
 def _line_of(entry: Any) -> str:
@@ -222,12 +256,18 @@ def _unit_has(seen: Seen, unit: str, *wanted: str) -> Iterator[str]:
 
 
 def _enabled(seen: Seen, unit: str) -> list[str]:
-    return [path for path in seen.paths if path.startswith(f"{UNITS}/") and path.endswith((f".wants/{unit}", f".requires/{unit}"))]
+    return [
+        path
+        for path in seen.paths
+        if path.startswith(f"{UNITS}/") and path.endswith((f".wants/{unit}", f".requires/{unit}"))
+    ]
 
 
 def _active(seen: Seen, unit: str, *, wanted: bool) -> Iterator[str]:
     if seen.running:
-        yield from _differs(f"state of {unit}", "active" if wanted else "inactive", seen.active.get(unit, "inactive"))
+        yield from _differs(
+            f"state of {unit}", "active" if wanted else "inactive", seen.active.get(unit, "inactive")
+        )
 
 
 def _service(seen: Seen, name: str, said: Mapping[str, Any]) -> Iterator[str]:
@@ -237,11 +277,19 @@ def _service(seen: Seen, name: str, said: Mapping[str, Any]) -> Iterator[str]:
         yield from _active(seen, unit, wanted=False)
         return
     wanted = [f"ExecStart={' '.join(said['exec_start'])}"]
-    wanted += [f"{key}={said[field]}" for key, field in (("User", "user"), ("Description", "description")) if field in said]
+    wanted += [
+        f"{key}={said[field]}"
+        for key, field in (("User", "user"), ("Description", "description"))
+        if field in said
+    ]
     wanted += [f"LimitNOFILE={said['limit_nofile']}"] if "limit_nofile" in said else []
     wanted += ["EnvironmentFile=-/etc/z.conf"] if "environment_file" in said else []
     yield from _unit_has(seen, unit, *wanted)
-    yield from _differs(f"links to {unit}", [f"{UNITS}/multi-user.target.wants/{unit}"] if said["enabled"] else [], _enabled(seen, unit))
+    yield from _differs(
+        f"links to {unit}",
+        [f"{UNITS}/multi-user.target.wants/{unit}"] if said["enabled"] else [],
+        _enabled(seen, unit),
+    )
     yield from _active(seen, unit, wanted=said.get("state") != "stopped")
 
 
@@ -250,9 +298,15 @@ def _timer(seen: Seen, name: str, said: Mapping[str, Any]) -> Iterator[str]:
     if said.get("scheduler") == "cron":
         jobs = [line for line in seen.text(f"/etc/cron.d/{name}").splitlines() if line[0] in "0123456789@*"]
         yield from _differs("job", [f"{said['schedule']} {said.get('user', 'root')} {command}"], jobs)
-        yield from (f"{path} is still there" for path in seen.paths if path in (f"{UNITS}/{name}.timer", f"{UNITS}/{name}.service"))
+        yield from (
+            f"{path} is still there"
+            for path in seen.paths
+            if path in (f"{UNITS}/{name}.timer", f"{UNITS}/{name}.service")
+        )
         return
-    yield from _unit_has(seen, f"{name}.service", f"ExecStart={command}", *([f"User={said['user']}"] if "user" in said else []))
+    yield from _unit_has(
+        seen, f"{name}.service", f"ExecStart={command}", *([f"User={said['user']}"] if "user" in said else [])
+    )
     yield from _clock(seen, name, said)
     if f"/etc/cron.d/{name}" in seen.paths:
         yield "is in /etc/cron.d too"
@@ -284,7 +338,9 @@ def _backup(seen: Seen, name: str, said: Mapping[str, Any]) -> Iterator[str]:
     job = json.loads(text) if text else {}
     for key in ("sources", "destinations"):
         yield from _differs(key, said[key], job.get(key))
-    yield from _differs("keep", said["keep"], {key: value for key, value in (job.get("keep") or {}).items() if value})
+    yield from _differs(
+        "keep", said["keep"], {key: value for key, value in (job.get("keep") or {}).items() if value}
+    )
     yield from _clock(seen, f"backup-{name}", {"schedule": said["schedule"]})
 
 

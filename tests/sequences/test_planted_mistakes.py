@@ -16,7 +16,11 @@ from tests.sequences.course import Course
 from tests.sequences.draw import DECOYS, Hand, Spec, Step, by_hand
 from tests.sequences.test_sequences import a_place
 
-POLICY: Spec = {"logrotate": {"rt-app": {"paths": ["/var/log/rt-app.log"], "frequency": "daily", "rotate": 3, "missingok": True}}}
+POLICY: Spec = {
+    "logrotate": {
+        "rt-app": {"paths": ["/var/log/rt-app.log"], "frequency": "daily", "rotate": 3, "missingok": True}
+    }
+}
 FILE: Spec = {"files": {"/etc/y.conf": {"content": "A=1\n", "mode": "0644", "drift": "ignore"}}}
 USER: Spec = {"groups": {"ml-a": {"gid": 2000}}, "users": {"alice": {"groups": ["ml-a"]}}}
 PLAIN: Spec = {"files": {"/etc/z.conf": {"content": "A=1\n", "mode": "0644"}}}
@@ -55,7 +59,11 @@ MISTAKES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "a killed creation is taken for drift": (diff, "_origin", _believes_in_drift),
     "memberships are forgotten": (user_edits, "_join_and_leave", lambda accounts, *_: accounts),
     "neighbours are removed": (Overlay, "_remove", _removes_more),
-    "a second apply does something": (compare, "unrecorded", lambda situation, *_, **__: iter(situation.parts.values())),
+    "a second apply does something": (
+        compare,
+        "unrecorded",
+        lambda situation, *_, **__: iter(situation.parts.values()),
+    ),
 }
 
 

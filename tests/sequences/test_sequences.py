@@ -1,7 +1,8 @@
-"""Any course of events, on a simulated host and in a tree: specs, edits by hand, kills, plans and rollbacks, in any order.
+"""Any course of events, on a simulated host and in a tree: specs, edits by hand, kills, plans and rollbacks,
+in any order.
 
-`RECONCILER_SEED=17` replays one course; with `RECONCILER_FAULTS=1` there are a hundred of them, and as many ways from A by B to C; every
-third of each on a tree as well.
+`RECONCILER_SEED=17` replays one course; with `RECONCILER_FAULTS=1` there are a hundred of them, and as many
+ways from A by B to C; every third of each on a tree as well.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ def played(seed: int, *, running: bool, length: int = LENGTH) -> None:
 
 @seeded
 def test_whatever_happens_nothing_is_lost(seed: int, running: bool) -> None:
-    """After each apply: as the spec says, nothing left to do, a second one changes nothing, and what is not ours is as it was."""
+    """After each apply: as the spec says, nothing left to do, a second one changes nothing, and what is not
+    ours is as it was.
+    """
     played(seed, running=running)
 
 
@@ -131,7 +134,7 @@ def test_any_course_of_events(running: bool) -> None:
     run_state_machine_as_test(machine, settings=bounded)
 
 
-# ---------------------------------------------------------------------------------------------------- the way there
+# ---------------------------------------------------------------------------------------------- the way there
 
 
 def after(way: list[Spec], *, running: bool) -> Seen:
@@ -150,17 +153,25 @@ def test_the_way_does_not_matter(seed: int, running: bool) -> None:
     one = draw.a_spec(random, {})
     two = draw.a_spec(random, one)
     three = draw.a_spec(random, two)
-    # A directory with somebody's file in it stays when it leaves the spec, as the last one that declared it has left it.
+    # A directory with somebody's file in it stays when it leaves the spec, as the last one that declared it
+    # has left it.
     names = addresses(three) | {name for name in addresses(one) if OF_DIRECTORIES.get("/srv/old") != name}
-    there, straight = (essence(after(way, running=running), names) for way in ([one, two, three], [one, three]))
+    there, straight = (
+        essence(after(way, running=running), names) for way in ([one, two, three], [one, three])
+    )
 
     assert straight == there, f"RECONCILER_SEED={seed}: {difference(straight, there)}"
 
 
 def essence(seen: Seen, names: Container[str]) -> dict[str, object]:
-    """What two ways must agree on. Accounts keep what nothing is said of, and what was there before us stays as B has left it."""
+    """What two ways must agree on.
+
+    Accounts keep what nothing is said of, and what was there before us stays as B has left it.
+    """
     ours = {**OF_FILES, **OF_DIRECTORIES}
     known = {path for path, name in ours.items() if path not in BEFORE or name in names}
-    known |= {path for path in seen.paths if path.startswith(f"{UNITS}/") and path.rpartition("/")[2] in OF_UNITS}
+    known |= {
+        path for path in seen.paths if path.startswith(f"{UNITS}/") and path.rpartition("/")[2] in OF_UNITS
+    }
     paths = {path: replace(seen.paths[path], stamp=()) for path in known if path in seen.paths}
     return {**paths, "active": {name: state for name, state in seen.active.items() if state == "active"}}

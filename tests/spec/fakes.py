@@ -72,7 +72,14 @@ def _nothing(*_: Any) -> Any:
     return ()
 
 
-LampName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,40}\z", description="The name on its label.", examples=["hall-1"])]
+LampName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,40}\z",
+        description="The name on its label.",
+        examples=["hall-1"],
+    ),
+]
 KINDS: Kinds = {
     "lamps": Kind("lamps", Lamp, LampName, _nothing, _nothing, _nothing, ()),
     "teams": Kind("teams", Team, AccountName, _nothing, _nothing, _nothing, ()),

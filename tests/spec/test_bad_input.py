@@ -10,7 +10,8 @@ from tests.spec.fakes import KINDS, DictReader, text_of
 HEAD = "version: 1\nhost: h\n"
 LAMP = HEAD + "lamps:\n  a:\n    path: /x\n"
 BOMB = "x: &a [l, l, l, l, l, l, l, l, l, l]\n" + "".join(
-    f"x{level}: &a{level} [{', '.join(['*a' if not level else f'*a{level - 1}'] * 10)}]\n" for level in range(9)
+    f"x{level}: &a{level} [{', '.join(['*a' if not level else f'*a{level - 1}'] * 10)}]\n"
+    for level in range(9)
 )
 
 CASES: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
@@ -26,7 +27,10 @@ CASES: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
     "truncated resource": (HEAD + "lamps:\n  a:\n", [("4:5", "`a` takes a map; found nothing")]),
     "duplicate key": (HEAD + "host: i\n", [("3:1", "`host` is in this map already, in line 2")]),
     "duplicate resource": (LAMP + "  a: {path: /y}\n", [("6:3", "`a` is in this map already, in line 4")]),
-    "duplicate key in a flow map": (HEAD + "teams: {a: {size: 1, size: 2}}\n", [("3:22", "`size` is in this map already")]),
+    "duplicate key in a flow map": (
+        HEAD + "teams: {a: {size: 1, size: 2}}\n",
+        [("3:22", "`size` is in this map already")],
+    ),
     "two documents": (HEAD + "---\n" + HEAD, [("3:1", "More than one document")]),
     "tag": (HEAD + "teams: {a: {size: !!int 5}}\n", [("3:19", "Tags are not allowed")]),
     "python tag": (HEAD + "teams: !!python/object:os.system {a: {}}\n", [("3:8", "Tags are not allowed")]),
@@ -74,7 +78,10 @@ CASES: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
         [("6:12", "`label`: Write text without control characters: this has a line break")],
     ),
     "tab in one line of text": (LAMP + '    label: "a\\tb"\n', [("6:12", "this has a tab")]),
-    "block scalar in one line of text": (LAMP + "    label: |\n      a\n", [("6:12", "this has a line break")]),
+    "block scalar in one line of text": (
+        LAMP + "    label: |\n      a\n",
+        [("6:12", "this has a line break")],
+    ),
     "unquoted mode": (LAMP + "    mode: 0644\n", [("6:11", 'Write the mode in quotes, as "0644"')]),
     "unquoted decimal mode": (LAMP + "    mode: 755\n", [("6:11", 'Write the mode in quotes, as "0755"')]),
     "octal mode": (LAMP + "    mode: 0o644\n", [("6:11", "Write the mode in quotes")]),
@@ -83,24 +90,63 @@ CASES: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
         HEAD + 'teams: {a: {size: "5"}}\n',
         [("3:19", '`size` takes a whole number; found the text "5". Write it as 5, without')],
     ),
-    "fraction for a number": (HEAD + "teams: {a: {size: 1.5}}\n", [("3:19", "takes a whole number; found the number `1.5`")]),
-    "odd number": (HEAD + "teams: {a: {size: 1_000}}\n", [("3:19", "found the text `1_000`. Write it as 1000")]),
-    "boolean for a number": (HEAD + "teams: {a: {size: true}}\n", [("3:19", "takes a whole number; found `true`")]),
-    "number for text": (HEAD + "lamps: {a: {path: 5}}\n", [("3:19", 'takes text; found the number `5`. Write it in quotes: "5"')]),
+    "fraction for a number": (
+        HEAD + "teams: {a: {size: 1.5}}\n",
+        [("3:19", "takes a whole number; found the number `1.5`")],
+    ),
+    "odd number": (
+        HEAD + "teams: {a: {size: 1_000}}\n",
+        [("3:19", "found the text `1_000`. Write it as 1000")],
+    ),
+    "boolean for a number": (
+        HEAD + "teams: {a: {size: true}}\n",
+        [("3:19", "takes a whole number; found `true`")],
+    ),
+    "number for text": (
+        HEAD + "lamps: {a: {path: 5}}\n",
+        [("3:19", 'takes text; found the number `5`. Write it in quotes: "5"')],
+    ),
     "boolean for text": (LAMP + "    label: true\n", [("6:12", 'Write it in quotes: "true"')]),
     "yes for a boolean": (LAMP + "    lit: yes\n", [("6:10", "Write `true`, without quotes")]),
     "quoted boolean": (LAMP + '    lit: "false"\n', [("6:10", "Write `false`, without quotes")]),
     "number for a boolean": (LAMP + "    lit: 1\n", [("6:10", "takes true or false; found the number `1`")]),
-    "text for a list": (HEAD + "teams: {a: {members: bob}}\n", [("3:22", 'takes a list; found the text "bob". Write `[bob]`')]),
-    "map for a list": (HEAD + "teams: {a: {members: {b: 1}}}\n", [("3:22", "takes a list; found a map. Begin each item with a dash")]),
+    "text for a list": (
+        HEAD + "teams: {a: {members: bob}}\n",
+        [("3:22", 'takes a list; found the text "bob". Write `[bob]`')],
+    ),
+    "map for a list": (
+        HEAD + "teams: {a: {members: {b: 1}}}\n",
+        [("3:22", "takes a list; found a map. Begin each item with a dash")],
+    ),
     "list for a map": (HEAD + "teams: [a]\n", [("3:8", "`teams` takes a map; found a list")]),
-    "bad item": (HEAD + "teams: {a: {members: [bob, [x]]}}\n", [("3:28", "An item of `members` takes text; found a list")]),
-    "too many": (HEAD + "teams: {a: {members: [a, b, c, d]}}\n", [("3:22", "`members` may have at most 3 items")]),
-    "too small": (HEAD + "teams: {a: {size: -1}}\n", [("3:19", "`size` must be at least 0; found the number `-1`")]),
-    "no member of a union": (LAMP + "    words: {a: 1}\n", [("6:12", "`words` takes a list, or text; found a map")]),
-    "inside a union": (LAMP + "    either: {widht: 3}\n", [("6:14", "`widht` is not a key of `either`. Did you mean `width`?")]),
-    "item inside a union": (LAMP + "    words: [a, [b]]\n", [("6:16", "An item of `words` takes text; found a list")]),
-    "choice": (LAMP + "    color: gren\n", [("6:12", "takes one of 'red' or 'green'; found the text \"gren\". Did you mean `green`?")]),
+    "bad item": (
+        HEAD + "teams: {a: {members: [bob, [x]]}}\n",
+        [("3:28", "An item of `members` takes text; found a list")],
+    ),
+    "too many": (
+        HEAD + "teams: {a: {members: [a, b, c, d]}}\n",
+        [("3:22", "`members` may have at most 3 items")],
+    ),
+    "too small": (
+        HEAD + "teams: {a: {size: -1}}\n",
+        [("3:19", "`size` must be at least 0; found the number `-1`")],
+    ),
+    "no member of a union": (
+        LAMP + "    words: {a: 1}\n",
+        [("6:12", "`words` takes a list, or text; found a map")],
+    ),
+    "inside a union": (
+        LAMP + "    either: {widht: 3}\n",
+        [("6:14", "`widht` is not a key of `either`. Did you mean `width`?")],
+    ),
+    "item inside a union": (
+        LAMP + "    words: [a, [b]]\n",
+        [("6:16", "An item of `words` takes text; found a list")],
+    ),
+    "choice": (
+        LAMP + "    color: gren\n",
+        [("6:12", "takes one of 'red' or 'green'; found the text \"gren\". Did you mean `green`?")],
+    ),
     "choice or boolean": (
         LAMP + "    masked: maskd\n",
         [("6:13", "takes true or false, or 'masked'; found the text \"maskd\". Did you mean")],
@@ -109,15 +155,27 @@ CASES: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
     "relative path": (HEAD + "lamps: {a: {path: x}}\n", [("3:19", "Write an absolute path")]),
     "path with dots": (HEAD + "lamps: {a: {path: /a/../b}}\n", [("3:19", "no '..'")]),
     "validator": (LAMP + "    label: HELLO\n", [("6:12", "Do not shout HELLO")]),
-    "unknown top-level key": (HEAD + "lampz: {}\n", [("3:1", "`lampz` is not a key of a spec. Did you mean `lamps`?")]),
-    "unknown key": (LAMP + "    paht: /y\n", [("6:5", "`paht` is not a key of `a`. Did you mean `path`? Known keys: ")]),
+    "unknown top-level key": (
+        HEAD + "lampz: {}\n",
+        [("3:1", "`lampz` is not a key of a spec. Did you mean `lamps`?")],
+    ),
+    "unknown key": (
+        LAMP + "    paht: /y\n",
+        [("6:5", "`paht` is not a key of `a`. Did you mean `path`? Known keys: ")],
+    ),
     "systemd's spelling": (LAMP + "    LoadCredential: x\n", [("6:5", "Did you mean `load_credential`?")]),
     "unknown setting": (HEAD + "settings: {comand: /x}\n", [("3:12", "Did you mean `command`?")]),
     "missing key": (HEAD + "lamps:\n  a: {}\n", [("4:3", "`a` needs `path`: where it hangs.")]),
     "no version": ("host: h\n", [("1:1", "Write `version: 1` first")]),
     "no host": ("version: 1\n", [("1:1", "A spec needs `host`: the static hostname")]),
-    "newer version": ("version: 2\nhost: h\n", [("1:10", "Version 2 is not supported: this release reads `version: 1`")]),
-    "quoted version": ('version: "1"\nhost: h\n', [("1:10", "Write the version as a plain number: `version: 1`")]),
+    "newer version": (
+        "version: 2\nhost: h\n",
+        [("1:10", "Version 2 is not supported: this release reads `version: 1`")],
+    ),
+    "quoted version": (
+        'version: "1"\nhost: h\n',
+        [("1:10", "Write the version as a plain number: `version: 1`")],
+    ),
     "true version": ("version: true\nhost: h\n", [("1:10", "Write the version as a plain number")]),
     "fractional version": ("version: 1.0\nhost: h\n", [("1:10", "Write the version as a plain number")]),
     "host like an option": ("version: 1\nhost: -rf\n", [("2:7", "Write a host name")]),
@@ -135,7 +193,10 @@ CASES: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
     "absolute source": (LAMP + "    plan: /etc/shadow\n", [("6:11", "/etc/shadow is absolute")]),
     "source outside": (LAMP + "    plans: [a/../../../x]\n", [("6:13", "leads outside the spec's tree")]),
     "missing include": ("include: [x.yaml]\n", [("1:11", "hosts/x.yaml does not exist")]),
-    "include of itself": (HEAD + "include: [h.yaml]\n", [("3:11", "in a circle: hosts/h.yaml includes hosts/h.yaml")]),
+    "include of itself": (
+        HEAD + "include: [h.yaml]\n",
+        [("3:11", "in a circle: hosts/h.yaml includes hosts/h.yaml")],
+    ),
     "include as text": (HEAD + "include: x.yaml\n", [("3:10", "`include` is a list of paths")]),
     "include of a number": (HEAD + "include: [5]\n", [("3:11", "a path relative to this file")]),
 }
@@ -143,29 +204,37 @@ CASES: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_bad_input_is_refused_with_place_and_reason(name: str) -> None:
-    """Each mistake gives its one diagnostic, at the exact place, saying what is wrong and what to write; and no spec."""
+    """Each mistake gives its one diagnostic, at the exact place, saying what is wrong and what to write; and
+    no spec.
+    """
     text, expected = CASES[name]
 
     spec, found = load(DictReader({"hosts/h.yaml": text}), KINDS)
 
     assert spec is None
-    assert [place for place, _ in expected] == [f"{item.source.line}:{item.source.column}" for item in found if item.source], [
-        *map(text_of, found)
-    ]
+    assert [place for place, _ in expected] == [
+        f"{item.source.line}:{item.source.column}" for item in found if item.source
+    ], [*map(text_of, found)]
     assert len(expected) == len(found)
     for (_, fragment), item in zip(expected, found, strict=True):
         assert fragment in text_of(item)
 
 
 def test_all_mistakes_come_at_once() -> None:
-    """Five mistakes of five sorts, one of them in the text itself, give five diagnostics in the order of the lines."""
+    """Five mistakes of five sorts, one of them in the text itself, give five diagnostics in the order of the
+    lines.
+    """
     text = LAMP + "    mode: 0644\n    mod: 1\n    path: /z\n  b: {}\nteams:\n  x: {size: big}\n"
 
     _, found = load(DictReader({"hosts/h.yaml": text}), KINDS)
 
-    assert ["6:11 Bad value", "7:5 Unknown key", "8:5 Duplicate key", "9:3 Missing key", "11:13 Wrong type"] == [
-        f"{item.source.line}:{item.source.column} {item.summary}" for item in found if item.source
-    ]
+    assert [
+        "6:11 Bad value",
+        "7:5 Unknown key",
+        "8:5 Duplicate key",
+        "9:3 Missing key",
+        "11:13 Wrong type",
+    ] == [f"{item.source.line}:{item.source.column} {item.summary}" for item in found if item.source]
 
 
 def test_the_caret_covers_what_is_wrong() -> None:
@@ -178,7 +247,11 @@ def test_the_caret_covers_what_is_wrong() -> None:
 
     _, found = load(DictReader({"hosts/h.yaml": text}), KINDS)
 
-    marked = [item.snippet[item.source.column - 1 :][: item.source.length] for item in found if item.source and item.snippet]
+    marked = [
+        item.snippet[item.source.column - 1 :][: item.source.length]
+        for item in found
+        if item.source and item.snippet
+    ]
     assert ['"a\\tb"', "gren", "paht", "0", "ünï", "[a, b]"] == marked
 
 
@@ -228,9 +301,13 @@ LEAKS = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in LEAKS if name not in ("unknown key", "sensitive resource")])
+@pytest.mark.parametrize(
+    "name", [name for name in LEAKS if name not in ("unknown key", "sensitive resource")]
+)
 def test_secrets_are_not_printed(name: str) -> None:
-    """What stands at or below a key that looks like a secret appears neither in the message nor in the quoted line."""
+    """What stands at or below a key that looks like a secret appears neither in the message nor in the quoted
+    line.
+    """
     _, found = load(DictReader({"hosts/h.yaml": LAMP + "    " + LEAKS[name]}), KINDS)
 
     assert found
@@ -247,7 +324,9 @@ def test_a_sensitive_resource_is_not_quoted() -> None:
 
 def test_forbidden_characters_do_not_reach_the_terminal() -> None:
     """Neither message nor quoted line holds a control character, whatever the spec holds."""
-    _, found = load(DictReader({"hosts/h.yaml": HEAD + 'teams: {"\x1b]0;x\x07": 5, "\\e[2J": {}, "\\e[2J": {}}\n'}), KINDS)
+    _, found = load(
+        DictReader({"hosts/h.yaml": HEAD + 'teams: {"\x1b]0;x\x07": 5, "\\e[2J": {}, "\\e[2J": {}}\n'}), KINDS
+    )
 
     assert found
     assert all(character.isprintable() for item in found for character in item.detail + (item.snippet or ""))

@@ -120,14 +120,18 @@ def test_every_key_and_item_has_its_place() -> None:
 
 
 def test_merge_keys() -> None:
-    """Explicit keys win wherever they stand, then the earlier map; merged keys keep the place where they were written."""
+    """Explicit keys win wherever they stand, then the earlier map; merged keys keep the place where they were
+    written.
+    """
     text = b"x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\nz: {c: 3, <<: [*x, *y], d: 3}\nw: {<<: {q: 1}}\n"
     root = parse(text).root
     assert root is not None
 
     assert {"a": 1, "b": 1, "c": 3, "d": 3} == root["z"]
     assert {"q": 1} == root["w"]
-    assert {"c": 2, "d": 2, "a": 0, "b": 0} == {key: unpack(root["z"].marks[2 * index]).line for index, key in enumerate(root["z"])}
+    assert {"c": 2, "d": 2, "a": 0, "b": 0} == {
+        key: unpack(root["z"].marks[2 * index]).line for index, key in enumerate(root["z"])
+    }
 
 
 def test_a_quoted_merge_key_is_a_key() -> None:
@@ -142,7 +146,9 @@ def test_aliases_are_values() -> None:
 
 def test_aliases_within_the_bound_are_accepted() -> None:
     """Three levels of ten are a thousand values, which is no bomb."""
-    text = "a: &a [l, l, l, l, l, l, l, l, l, l]\n" + "".join(f"{to}: &{to} [{', '.join(['*' + of] * 10)}]\n" for of, to in ("ab", "bc"))
+    text = "a: &a [l, l, l, l, l, l, l, l, l, l]\n" + "".join(
+        f"{to}: &{to} [{', '.join(['*' + of] * 10)}]\n" for of, to in ("ab", "bc")
+    )
     parsed = parse(text.encode())
 
     assert () == parsed.problems
@@ -170,7 +176,10 @@ def test_files_beyond_the_bound_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_pure_parser_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the C module the data, the marks and the problems are the same, only slower."""
-    text = b'version: 1\nx: &x {a: 0644, b: "q\\n", c: [1, 1.5, ~]}\ny: {<<: *x, a: 2, a: 3}\nz: !!str 5\n8080: |\n  block\n'
+    text = (
+        b'version: 1\nx: &x {a: 0644, b: "q\\n", c: [1, 1.5, ~]}\ny: {<<: *x, a: 2, a: 3}\nz: !!str 5\n8080:'
+        b" |\n  block\n"
+    )
     fast = parse(text)
     monkeypatch.setattr(events, "_events", events.pure_events)
     slow = parse(text)
@@ -182,18 +191,30 @@ def test_the_pure_parser_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None
     assert fast.root.marks == slow.root.marks
 
 
-# `?` and `:` are left out: about `{?x: 1}` and `{x?: 1}` ruamel's own emitter and parser do not agree with each other.
+# `?` and `:` are left out: about `{?x: 1}` and `{x?: 1}` ruamel's own emitter and parser do not agree with
+# each other.
 texts = st.text(
-    st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp", "Cn"), exclude_characters="?:\ufffe\uffff"), max_size=12
+    st.characters(
+        codec="utf-8",
+        exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp", "Cn"),
+        exclude_characters="?:\ufffe\uffff",
+    ),
+    max_size=12,
 )
 scalars = (
     st.none()
     | st.booleans()
     | st.integers()
     | texts
-    | st.sampled_from(["a: b", "# x", "- x", "[", "*x", "&x", "!x", "@", "%", "'", '"', "\n", "a\nb\n", " ", "=x"])
+    | st.sampled_from(
+        ["a: b", "# x", "- x", "[", "*x", "&x", "!x", "@", "%", "'", '"', "\n", "a\nb\n", " ", "=x"]
+    )
 )
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=12)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=12,
+)
 
 
 def plain(value: Any) -> Any:
@@ -206,7 +227,9 @@ def plain(value: Any) -> Any:
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(texts, values, min_size=1, max_size=4), st.booleans())
 def test_the_data_are_those_of_a_full_yaml_loader(data: dict[str, Any], flow: bool) -> None:
-    """What ruamel's emitter writes in the core schema, its safe loader and ours read alike: same values, same types."""
+    """What ruamel's emitter writes in the core schema, its safe loader and ours read alike: same values, same
+    types.
+    """
     from io import StringIO
 
     out = StringIO()
@@ -244,7 +267,9 @@ MEANT = (
 
 @pytest.mark.parametrize("source", [events._events, events.pure_events])
 def test_text_of_a_file_is_not_folded_in_silence(source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines that YAML joins are told at their place, with what to write; blocks, and escapes that say their line ends, are meant."""
+    """Lines that YAML joins are told at their place, with what to write; blocks, and escapes that say their
+    line ends, are meant.
+    """
     monkeypatch.setattr(events, "_events", source)
     for text in FOLDED:
         (problem,) = parse(f"f:\n  content: {text}\n".encode()).problems

@@ -24,9 +24,11 @@ def loaded(text: str, **files: str) -> tuple[dict[str, dict[str, object]], list[
     """The resources as plain data by address, and the diagnostics as text."""
     tree = {"hosts/h.yaml": text, **{name.replace("__", "/") + ".yaml": body for name, body in files.items()}}
     spec, found = load(DictReader(tree), KINDS)
-    return {str(item.address): item.resource.model_dump(exclude_unset=True) for item in spec.resources} if spec else {}, [
-        *map(text_of, found)
-    ]
+    return (
+        {str(item.address): item.resource.model_dump(exclude_unset=True) for item in spec.resources}
+        if spec
+        else {}
+    ), [*map(text_of, found)]
 
 
 def test_the_including_file_wins() -> None:
@@ -48,7 +50,9 @@ lamps: {hall: {label: mine, settings: {b: z, c: w}}, new: {path: /new}}
 
 
 def test_keys_for_what_is_shared_are_not_read() -> None:
-    """A key at the top that begins with x- has room for an anchor, in every file; elsewhere, and without the hyphen, it is unknown."""
+    """A key at the top that begins with x- has room for an anchor, in every file; elsewhere, and without the
+    hyphen, it is unknown.
+    """
     text = """version: 1
 host: h
 include: [../base.yaml]
@@ -69,7 +73,9 @@ lamps: {one: {<<: *lamp, label: own}, two: *lamp}
 
 def test_what_is_shared_is_checked_where_it_is_written() -> None:
     """A mistake in it is told with the place of the value, not that of the alias."""
-    _, found = loaded("version: 1\nhost: h\nx-lamp: &lamp\n  label: [no]\nlamps: {one: {<<: *lamp, path: /p}}\n")
+    _, found = loaded(
+        "version: 1\nhost: h\nx-lamp: &lamp\n  label: [no]\nlamps: {one: {<<: *lamp, path: /p}}\n"
+    )
 
     assert ["hosts/h.yaml:4:10: Wrong type: `label` takes text; found a list."] == found
 
@@ -77,7 +83,9 @@ def test_what_is_shared_is_checked_where_it_is_written() -> None:
 def test_later_includes_win_over_earlier_ones() -> None:
     """The order of the list counts."""
     resources, _ = loaded(
-        "version: 1\nhost: h\ninclude: [../a.yaml, ../b.yaml]\n", a="teams: {t: {size: 1, drift: report}}", b="teams: {t: {size: 2}}"
+        "version: 1\nhost: h\ninclude: [../a.yaml, ../b.yaml]\n",
+        a="teams: {t: {size: 1, drift: report}}",
+        b="teams: {t: {size: 2}}",
     )
 
     assert 2 == resources["teams.t"]["size"]
@@ -104,7 +112,11 @@ def test_version_and_host_may_come_from_an_included_file() -> None:
 
 def test_a_circle_is_refused_with_its_chain() -> None:
     """The message names every file of the circle, at the place that closes it."""
-    _, found = loaded("version: 1\nhost: h\ninclude: [../a.yaml]\n", a="include: [b.yaml]\n", b="teams: {}\ninclude: [a.yaml]\n")
+    _, found = loaded(
+        "version: 1\nhost: h\ninclude: [../a.yaml]\n",
+        a="include: [b.yaml]\n",
+        b="teams: {}\ninclude: [a.yaml]\n",
+    )
 
     [message] = found
     assert message.startswith("b.yaml:2:11: Include cycle: Files cannot include each other in a circle: ")
@@ -112,18 +124,29 @@ def test_a_circle_is_refused_with_its_chain() -> None:
 
 
 def test_positions_survive_merging() -> None:
-    """An error is reported in the file and line where the wrong value was written, each file's errors included."""
-    text = "version: 1\nhost: h\ninclude: [../base.yaml]\nteams:\n  admins: {members: bob}\nlamps:\n  hall:\n    colr: red\n"
+    """An error is reported in the file and line where the wrong value was written, each file's errors
+    included.
+    """
+    text = (
+        "version: 1\nhost: h\ninclude: [../base.yaml]\nteams:\n  admins: {members: bob}\nlamps:\n  hall:\n   "
+        " colr: red\n"
+    )
     _, found = loaded(text, base=BASE.replace("size: 2", "size: two").replace("/hall", "hall"))
 
-    assert ["hosts/h.yaml:5:21", "hosts/h.yaml:8:5", "base.yaml:3:18", "base.yaml:5:16"] == [item.split(": ")[0] for item in found]
+    assert ["hosts/h.yaml:5:21", "hosts/h.yaml:8:5", "base.yaml:3:18", "base.yaml:5:16"] == [
+        item.split(": ")[0] for item in found
+    ]
 
 
 def test_every_file_tells_its_syntax_errors() -> None:
     """A broken included file does not hide another one, nor what is wrong in the including file."""
-    _, found = loaded("version: 1\nhost: -h\ninclude: [../a.yaml, ../b.yaml]\n", a="teams: [\n", b="x: 1\nx: 2\n")
+    _, found = loaded(
+        "version: 1\nhost: -h\ninclude: [../a.yaml, ../b.yaml]\n", a="teams: [\n", b="x: 1\nx: 2\n"
+    )
 
-    assert ["hosts/h.yaml:2:7", "a.yaml:1:8", "b.yaml:1:1", "b.yaml:2:1"] == [item.split(": ")[0] for item in found]
+    assert ["hosts/h.yaml:2:7", "a.yaml:1:8", "b.yaml:1:1", "b.yaml:2:1"] == [
+        item.split(": ")[0] for item in found
+    ]
 
 
 def test_an_included_file_of_another_version_is_refused() -> None:
@@ -135,7 +158,12 @@ def test_an_included_file_of_another_version_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("path", "fragment"),
-    [("/etc/x.yaml", "is absolute"), ("../../x.yaml", "leads outside"), ("../", "is a directory"), ('""', "write a path")],
+    [
+        ("/etc/x.yaml", "is absolute"),
+        ("../../x.yaml", "leads outside"),
+        ("../", "is a directory"),
+        ('""', "write a path"),
+    ],
 )
 def test_paths_that_cannot_be_in_the_tree(path: str, fragment: str) -> None:
     """They are refused at the entry of the list before anything is read."""
@@ -157,7 +185,9 @@ def test_many_files_are_refused() -> None:
 
 def test_a_ladder_of_double_includes_is_read_once_per_file() -> None:
     """Thirty files that each include the next one twice are thirty files, not a billion."""
-    files = {f"f{index}": f"include: [f{index + 1}.yaml, f{index + 1}.yaml]\n" for index in range(30)} | {"f30": "teams: {t: {}}\n"}
+    files = {f"f{index}": f"include: [f{index + 1}.yaml, f{index + 1}.yaml]\n" for index in range(30)} | {
+        "f30": "teams: {t: {}}\n"
+    }
     resources, found = loaded("version: 1\nhost: h\ninclude: [../f0.yaml]\n", **files)
 
     assert [] == found
@@ -166,7 +196,9 @@ def test_a_ladder_of_double_includes_is_read_once_per_file() -> None:
 
 names = st.sampled_from("abcd")
 documents = st.recursive(
-    st.dictionaries(names, st.none() | st.integers(0, 3) | st.lists(st.integers(0, 3), max_size=2), max_size=4),
+    st.dictionaries(
+        names, st.none() | st.integers(0, 3) | st.lists(st.integers(0, 3), max_size=2), max_size=4
+    ),
     lambda inner: st.dictionaries(names, inner | st.integers(0, 3) | st.none(), max_size=4),
     max_leaves=8,
 )
@@ -178,13 +210,17 @@ def reference(base: object, over: object) -> object:
         return over
     kept = {key: value for key, value in base.items() if key not in over}
     changed = {
-        key: reference(base[key], value) if key in base else value for key, value in over.items() if key not in base or value is not None
+        key: reference(base[key], value) if key in base else value
+        for key, value in over.items()
+        if key not in base or value is not None
     }
     return kept | changed
 
 
 @given(documents, documents)
-def test_merging_follows_the_rule_and_keeps_marks_in_step(base: dict[str, object], over: dict[str, object]) -> None:
+def test_merging_follows_the_rule_and_keeps_marks_in_step(
+    base: dict[str, object], over: dict[str, object]
+) -> None:
     """The merged data are those of the rule, and every key still has two marks, of the file it came from."""
     import json
 

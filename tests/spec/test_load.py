@@ -19,8 +19,13 @@ HEAD = "version: 1\nhost: h\n"
 
 
 def test_a_spec() -> None:
-    """Resources come in the order of the kinds and of the file, with typed values, and the place of their keys."""
-    text = HEAD + "teams:\n  ops: {size: 2}\nlamps:\n  hall:\n    path: /x\n    label: 8000\n    words: [1, b, 1.50]\n  'two': {path: /y}\n"
+    """Resources come in the order of the kinds and of the file, with typed values, and the place of their
+    keys.
+    """
+    text = (
+        HEAD + "teams:\n  ops: {size: 2}\nlamps:\n  hall:\n    path: /x\n    label: 8000\n    words: [1, b,"
+        " 1.50]\n  'two': {path: /y}\n"
+    )
     spec, found = load(DictReader({"hosts/h.yaml": text}), KINDS)
 
     assert [] == found
@@ -29,7 +34,9 @@ def test_a_spec() -> None:
     assert "c0ffee" == spec.commit
     assert {"command": "/usr/local/bin/reconciler", "scheduler": "timer", "timezone": "host"} == spec.settings
     assert ["lamps.hall", "lamps.two", "teams.ops"] == [str(item.address) for item in spec.resources]
-    assert [(6, 3, 4), (10, 3, 3), (4, 3, 3)] == [(item.source.line, item.source.column, item.source.length) for item in spec.resources]
+    assert [(6, 3, 4), (10, 3, 3), (4, 3, 3)] == [
+        (item.source.line, item.source.column, item.source.length) for item in spec.resources
+    ]
     assert Source("hosts/h.yaml", 6, 3, 4) == spec.resources[0].source
     lamp = spec.resources[0].resource
     assert isinstance(lamp, Lamp)
@@ -37,7 +44,9 @@ def test_a_spec() -> None:
 
 
 def test_resources_hold_no_marked_data() -> None:
-    """Text that was unquoted and ambiguous is exact str, lists and maps are exact list and dict: nothing of the loader stays behind."""
+    """Text that was unquoted and ambiguous is exact str, lists and maps are exact list and dict: nothing of
+    the loader stays behind.
+    """
     text = HEAD + "lamps: {a: {path: /x, label: 0644, words: [yes], settings: {a: no}}}\n"
     spec, _ = load(DictReader({"hosts/h.yaml": text}), KINDS)
     assert spec is not None
@@ -54,11 +63,18 @@ def test_resources_hold_no_marked_data() -> None:
 
 
 def test_sources_are_read_relative_to_the_file_they_are_named_in() -> None:
-    """Also from an included file, from nested models, lists and unions; by the path as written; each file once."""
+    """Also from an included file, from nested models, lists and unions; by the path as written; each file
+    once.
+    """
     files: dict[str, bytes | str] = {
-        "hosts/h.yaml": HEAD
-        + "include: [../profiles/p.yaml]\nlamps: {a: {path: /x, plan: p.txt, lens: {shape: ../s}, either: {shape: p.txt}}}\n",
-        "profiles/p.yaml": "lamps: {a: {plan: never, plans: [./sub/q]}, b: {path: /y, lenses: [{shape: p.txt}]}}\n",
+        "hosts/h.yaml": (
+            HEAD
+            + "include: [../profiles/p.yaml]\nlamps: {a: {path: /x, plan: p.txt, lens: {shape: ../s}, either:"
+            " {shape: p.txt}}}\n"
+        ),
+        "profiles/p.yaml": (
+            "lamps: {a: {plan: never, plans: [./sub/q]}, b: {path: /y, lenses: [{shape: p.txt}]}}\n"
+        ),
         "hosts/p.txt": b"host's\xff",
         "s": "S",
         "profiles/p.txt": "profile's",
@@ -78,7 +94,9 @@ def test_sources_are_read_relative_to_the_file_they_are_named_in() -> None:
 
 
 def test_the_same_path_from_two_files_is_refused() -> None:
-    """`sources` has one entry per path as written: two files behind one spelling in one resource would be mixed up."""
+    """`sources` has one entry per path as written: two files behind one spelling in one resource would be
+    mixed up.
+    """
     files: dict[str, bytes | str] = {
         "hosts/h.yaml": HEAD + "include: [../profiles/p.yaml]\nlamps: {a: {path: /x, plan: p.txt}}\n",
         "profiles/p.yaml": "lamps: {a: {plans: [p.txt]}}\n",
@@ -88,7 +106,9 @@ def test_the_same_path_from_two_files_is_refused() -> None:
     _, found = load(DictReader(files), KINDS)
 
     [diagnostic] = found
-    assert "`p.txt` is another file here than elsewhere in this resource. Write ./p.txt here." in text_of(diagnostic)
+    assert "`p.txt` is another file here than elsewhere in this resource. Write ./p.txt here." in text_of(
+        diagnostic
+    )
     assert text_of(diagnostic).startswith("hosts/h.yaml:4:29: Ambiguous source file: ")
 
 
@@ -96,7 +116,9 @@ def test_a_missing_file_is_named_as_it_is_written() -> None:
     """The name of a file at the beginning of a message keeps its small letter."""
     _, found = load(DictReader({"hosts/h.yaml": HEAD + "lamps: {a: {path: /x, plan: nofile}}\n"}), KINDS)
 
-    assert ["hosts/h.yaml:3:29: Cannot read the source file: hosts/nofile does not exist."] == [*map(text_of, found)]
+    assert ["hosts/h.yaml:3:29: Cannot read the source file: hosts/nofile does not exist."] == [
+        *map(text_of, found)
+    ]
 
 
 def test_source_files_have_a_bound() -> None:
@@ -121,14 +143,22 @@ def digest_of(files: dict[str, str]) -> str:
 
 def test_the_digest_covers_names_and_bytes_of_all_files() -> None:
     """Any byte of any file that was read changes it; a file that was not read does not."""
-    files = {"hosts/h.yaml": HEAD + "include: [i.yaml]\nlamps: {a: {path: /x, plan: p}}\n", "hosts/i.yaml": "teams: {}\n", "hosts/p": "P"}
+    files = {
+        "hosts/h.yaml": HEAD + "include: [i.yaml]\nlamps: {a: {path: /x, plan: p}}\n",
+        "hosts/i.yaml": "teams: {}\n",
+        "hosts/p": "P",
+    }
     first = digest_of(files)
 
     assert first.startswith("sha256:")
     assert first == digest_of(dict(files) | {"hosts/other": "x"})
     assert 4 == len({first, *(digest_of(files | {name: files[name] + "\n"}) for name in files)})
     assert first != digest_of(
-        {"hosts/h.yaml": files["hosts/h.yaml"].replace("plan: p", "plan: q"), "hosts/i.yaml": "teams: {}\n", "hosts/q": "P"}
+        {
+            "hosts/h.yaml": files["hosts/h.yaml"].replace("plan: p", "plan: q"),
+            "hosts/i.yaml": "teams: {}\n",
+            "hosts/q": "P",
+        }
     )
 
 
@@ -211,8 +241,11 @@ def test_no_text_raises(text: str) -> None:
     spec, found = load(DictReader({"hosts/h.yaml": text.encode("utf-8", "surrogatepass")}), KINDS)
 
     assert (spec is None) == bool(found)
-    # Code points for private use, or that this Python's Unicode does not know yet, are neither printable nor a danger.
-    assert all(char.isprintable() or category(char) in ("Cn", "Co") for item in found for char in text_of(item))
+    # Code points for private use, or that this Python's Unicode does not know yet, are neither printable nor
+    # a danger.
+    assert all(
+        char.isprintable() or category(char) in ("Cn", "Co") for item in found for char in text_of(item)
+    )
     assert all(item.source.line >= 1 and item.source.column >= 1 for item in found if item.source)
 
 

@@ -1,4 +1,6 @@
-"""One YAML for everybody: the same verdict, data and places with libyaml, without it, and by other readers."""
+"""One YAML for everybody: the same verdict, data and places with libyaml, without
+it, and by other readers.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,12 @@ FLOW: dict[str, Any] = {
     "{OLLAMA_HOST: 127.0.0.1:11434}": {"OLLAMA_HOST": "127.0.0.1:11434"},
     "[a:b, app:main]": ["a:b", "app:main"],
     "{http: http://127.0.0.1:8000/healthz}": {"http": "http://127.0.0.1:8000/healthz"},
-    "[/usr/bin/gunicorn, -b, 127.0.0.1:8000, app:app]": ["/usr/bin/gunicorn", "-b", "127.0.0.1:8000", "app:app"],
+    "[/usr/bin/gunicorn, -b, 127.0.0.1:8000, app:app]": [
+        "/usr/bin/gunicorn",
+        "-b",
+        "127.0.0.1:8000",
+        "app:app",
+    ],
     "{schedule: 02:30, keep: 7}": {"schedule": "02:30", "keep": 7},
     "[s3://b/x]": ["s3://b/x"],
     "[/dev/nvidia0:rw]": ["/dev/nvidia0:rw"],
@@ -35,7 +42,14 @@ FLOW: dict[str, Any] = {
 }
 """Flow values and what every reader makes of them."""
 
-TABS: dict[str, Any] = {"v:\t1": 1, "v: a\tb": "a\tb", "v: 1\t# c": 1, "v: [a,\tb]": ["a", "b"], "v: [\n\ta]": ["a"], 'v: "a\tb"': "a\tb"}
+TABS: dict[str, Any] = {
+    "v:\t1": 1,
+    "v: a\tb": "a\tb",
+    "v: 1\t# c": 1,
+    "v: [a,\tb]": ["a", "b"],
+    "v: [\n\ta]": ["a"],
+    'v: "a\tb"': "a\tb",
+}
 """Tabs that indent nothing."""
 
 REFUSED = {
@@ -65,10 +79,44 @@ REFUSED = {
 }
 """Documents that are refused and a part of what is said."""
 
-_WORDS = "a b key 0.0.0.0:80 http://x/ /a:/b --bind a:b :: :a a: a?b ?x x? é 🙂 1.5 0644 yes ~ = << --- ... [a,b] 'q' !t &x *x |- |+ |2 ||"
+_WORDS = (
+    "a b key 0.0.0.0:80 http://x/ /a:/b --bind a:b :: :a a: a?b ?x x? é 🙂 1.5 0644 yes ~ = << --- ... [a,b]"
+    " 'q' !t &x *x |- |+ |2 ||"
+)
 _SIGNS = "<>*&%@`-#?:'\",[]{}\\|!"
-_LAYOUT = (": ", ":\t", " ", "  ", "\t", "\n", "\n  ", "\n    ", "\n\n", "\n\t", "\n- ", "\n  - ", "- ", "? ", ", ", " #", "\\n", "\\x41")
-_BLOCKS = ("|\n", ">\n", ">-\n", "k: |\n  t\n", "k: >\n  t\n   u\n", "\nk: v", "\n  k: v", "{a: b}", '"a\tb"', "\n---\n", "\n...\n")
+_LAYOUT = (
+    ": ",
+    ":\t",
+    " ",
+    "  ",
+    "\t",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "\n\n",
+    "\n\t",
+    "\n- ",
+    "\n  - ",
+    "- ",
+    "? ",
+    ", ",
+    " #",
+    "\\n",
+    "\\x41",
+)
+_BLOCKS = (
+    "|\n",
+    ">\n",
+    ">-\n",
+    "k: |\n  t\n",
+    "k: >\n  t\n   u\n",
+    "\nk: v",
+    "\n  k: v",
+    "{a: b}",
+    '"a\tb"',
+    "\n---\n",
+    "\n...\n",
+)
 PIECES = (*_WORDS.split(), *_SIGNS, *_LAYOUT, *_BLOCKS, "%YAML 1.2\n---\n")
 
 
@@ -83,7 +131,11 @@ def places(value: Any) -> Any:
     """The value with the mark of every key, item and value."""
     if isinstance(value, Map):
         return list(value.marks), [(key, places(item)) for key, item in value.items()]
-    return (list(value.marks), [places(item) for item in value]) if isinstance(value, Seq) else (type(value), value)
+    return (
+        (list(value.marks), [places(item) for item in value])
+        if isinstance(value, Seq)
+        else (type(value), value)
+    )
 
 
 def documents(count: int, seed: int) -> Iterator[str]:
@@ -91,7 +143,11 @@ def documents(count: int, seed: int) -> Iterator[str]:
     chance = random.Random(seed)  # noqa: S311  # the same ones each time
     for _ in range(count):
         body = "".join(chance.choice(PIECES) for _ in range(chance.randint(1, chance.choice((4, 8, 16)))))
-        yield chance.choice(("v: ", "v: ", "v: [", "v: {", "")) + body + chance.choice(("", "\n", "\n", "]\n", "}\n"))
+        yield (
+            chance.choice(("v: ", "v: ", "v: [", "v: {", ""))
+            + body
+            + chance.choice(("", "\n", "\n", "]\n", "}\n"))
+        )
 
 
 @pytest.mark.parametrize("read", [parse, without_c])
@@ -139,13 +195,17 @@ def test_with_and_without_the_c_module_all_is_the_same() -> None:
 
 
 def test_other_readers_see_the_same() -> None:
-    """Each of 3,000 documents of flow values is read by ruamel.yaml's own reader with the same scalars in the same places."""
+    """Each of 3,000 documents of flow values is read by ruamel.yaml's own reader with the same scalars in the
+    same places.
+    """
     chance = random.Random(4)  # noqa: S311  # the same ones each time
     characters = "ab0.:/-_=+@~$;()|<>é🙂"
     for _ in range(3_000):
         words = ["".join(chance.choice(characters) for _ in range(chance.randint(1, 8))) for _ in range(3)]
         words = [f"x{word}x" for word in words]
-        text = chance.choice(("v: [{}, {}, {}]\n", "v: {{{}: {}, k: [{}]}}\n", "v: {{ {}: {} , k: [ {} ]}}\n")).format(*words)
+        text = chance.choice(
+            ("v: [{}, {}, {}]\n", "v: {{{}: {}, k: [{}]}}\n", "v: {{ {}: {} , k: [ {} ]}}\n")
+        ).format(*words)
 
         assert list(scalars_of_ruamel(text)) == list(scalars_of_libyaml(text)), text
         assert () == parse(text.encode()).problems

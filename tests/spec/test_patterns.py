@@ -1,4 +1,5 @@
-"""Patterns of the published schemas are regular expressions of ECMA 262 with the flag `u`: editors and ajv read no others.
+"""Patterns of the published schemas are regular expressions of ECMA 262 with the flag `u`: editors and ajv
+read no others.
 
 yaml-language-server 1.25 marks a pattern that is not as an error of the spec; ajv refuses the whole schema.
 """
@@ -28,12 +29,50 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_CLASS_TOKEN = re.compile(r"\\(?:[dDwWsSbfnrtv^$\\.*+?()\[\]{}|/-]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|0(?![0-9]))|[^\\\]]")
-_FOREIGN = (
-    *(r"\d++", r"a*+", r"(?:a|b)?+", r"a{2}+", r"(?>a)", r"\Aa", r"a\Z", r"a\z", r"(?P<n>a)", r"(?i)a", r"(?i:a)", r"(?#a)"),
-    *(r"(?<=a)b", r"(?<!a+)b", r"[\"]", r"\"", r"\_", r"a{,2}", r"a]", r"}", r"(a", r"a)", r"[a", r"*a", r"[[:alpha:]]", r"\p"),
+_CLASS_TOKEN = re.compile(
+    r"\\(?:[dDwWsSbfnrtv^$\\.*+?()\[\]{}|/-]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|0(?![0-9]))|[^\\\]]"
 )
-_OURS = (r"^a+?(?![\s\S])", r"[^\x00-\x1f\u2028]*", r"(?:a|b){1,3}", r"^1\.[0-9]+$", r"[\w*-]+", r"^/", r"(?=a)\/")
+_FOREIGN = (
+    *(
+        r"\d++",
+        r"a*+",
+        r"(?:a|b)?+",
+        r"a{2}+",
+        r"(?>a)",
+        r"\Aa",
+        r"a\Z",
+        r"a\z",
+        r"(?P<n>a)",
+        r"(?i)a",
+        r"(?i:a)",
+        r"(?#a)",
+    ),
+    *(
+        r"(?<=a)b",
+        r"(?<!a+)b",
+        r"[\"]",
+        r"\"",
+        r"\_",
+        r"a{,2}",
+        r"a]",
+        r"}",
+        r"(a",
+        r"a)",
+        r"[a",
+        r"*a",
+        r"[[:alpha:]]",
+        r"\p",
+    ),
+)
+_OURS = (
+    r"^a+?(?![\s\S])",
+    r"[^\x00-\x1f\u2028]*",
+    r"(?:a|b){1,3}",
+    r"^1\.[0-9]+$",
+    r"[\w*-]+",
+    r"^/",
+    r"(?=a)\/",
+)
 
 
 def misfit(pattern: str) -> str:
@@ -41,7 +80,11 @@ def misfit(pattern: str) -> str:
     at, depth, quantifiable, inside = 0, 0, False, False
     while at < len(pattern):
         token = (_CLASS_TOKEN if inside and pattern[at] != "]" else _TOKEN).match(pattern, at)
-        if token is None or (pattern[at] == "]" and not inside) or (_quantifies(token[0]) and not inside and not quantifiable):
+        if (
+            token is None
+            or (pattern[at] == "]" and not inside)
+            or (_quantifies(token[0]) and not inside and not quantifiable)
+        ):
             return pattern[at:]
         if token[0] in ("[", "[^") and not inside:
             if pattern.startswith("[:", at + 1):
@@ -78,7 +121,9 @@ def patterns(node: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.name)
 def test_every_pattern_is_one_of_ecma_262(path: Path) -> None:
-    """No possessive quantifier, atomic group, inline flag, look behind, end mark of Perl, or escape that needs none."""
+    """No possessive quantifier, atomic group, inline flag, look behind, end mark of Perl, or escape that
+    needs none.
+    """
     found = set(patterns(json.loads(path.read_text())))
 
     assert found
@@ -107,13 +152,29 @@ def _is_span(text: str) -> bool:
 def test_time_spans() -> None:
     """Numbers, each with a unit or apart from the next; nothing else."""
     good = ("5", "10s", "1h 30min", "1h30min", "5 6", "2M", "1month 2weeks", "90 ", "infinity", "1s\t2us")
-    bad = ("", " ", "s", "5 bananas", "1 min", "5mo", "infinity 5", "1.5s", "-1", "5s,", "٣s", "1sx", "1minutess")
+    bad = (
+        "",
+        " ",
+        "s",
+        "5 bananas",
+        "1 min",
+        "5mo",
+        "infinity 5",
+        "1.5s",
+        "-1",
+        "5s,",
+        "٣s",
+        "1sx",
+        "1minutess",
+    )
 
     assert list(good) == [text for text in good if _is_span(text)]
     assert [] == [text for text in bad if _is_span(text)]
 
 
-@pytest.mark.parametrize("text", ["1" * 100_000 + "x", "1 " * 50_000 + "x", "1s" * 50_000 + "x", "1" + " " * 100_000 + "x"])
+@pytest.mark.parametrize(
+    "text", ["1" * 100_000 + "x", "1 " * 50_000 + "x", "1s" * 50_000 + "x", "1" + " " * 100_000 + "x"]
+)
 def test_nonsense_behind_a_long_time_span_costs_nothing(text: str) -> None:
     """The pattern has no possessive quantifier and is linear all the same."""
     before = time.process_time()

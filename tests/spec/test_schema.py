@@ -54,7 +54,10 @@ REAL: dict[str, Any] = {
     "host": "h",
     "groups": {"ml": {"gid": 2000}, "plain": {}},
     "directories": {"/opt/ml": {"mode": "0755", "owner": "root"}},
-    "files": {"/etc/ml.conf": {"content": "a\n", "mode": "0644"}, "/etc/b": {"source": "b", "mode": "0600", "owner": "ml"}},
+    "files": {
+        "/etc/ml.conf": {"content": "a\n", "mode": "0644"},
+        "/etc/b": {"source": "b", "mode": "0600", "owner": "ml"},
+    },
     "services": {
         "api": {
             "exec_start": ["/bin/api", "--port", 8000],
@@ -85,9 +88,15 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("unknown section", {"version": 1, "host": "h", "lampz": {}}),
     ("unknown setting", {"version": 1, "host": "h", "settings": {"x": 1}}),
     ("null section", {"version": 1, "host": "h", "lamps": None}),
-    *((f"team {name}", {"version": 1, "host": "h", "teams": {name: {}}}) for name in ("../x", "-rf", "a@b", "ä", "a\n", "", "A", "x" * 32)),
     *(
-        (f"lamp with {key}={value!r}", {"version": 1, "host": "h", "lamps": {"a": {"path": "/x", key: value}}})
+        (f"team {name}", {"version": 1, "host": "h", "teams": {name: {}}})
+        for name in ("../x", "-rf", "a@b", "ä", "a\n", "", "A", "x" * 32)
+    ),
+    *(
+        (
+            f"lamp with {key}={value!r}",
+            {"version": 1, "host": "h", "lamps": {"a": {"path": "/x", key: value}}},
+        )
         for key, value in [
             ("mode", "644"),
             ("mode", 644),
@@ -151,7 +160,9 @@ def test_good_specs_are_accepted(draft: Draft) -> None:
     """By model and schema alike."""
     for kinds, data in ((KINDS, GOOD), (discover(), REAL)):
         assert [] == errors_of(host_model(kinds), data)
-        assert [] == [error.message for error in VALIDATORS[draft](host_schema(kinds, draft)).iter_errors(data)]
+        assert [] == [
+            error.message for error in VALIDATORS[draft](host_schema(kinds, draft)).iter_errors(data)
+        ]
 
 
 @DRAFTS
@@ -167,7 +178,9 @@ def test_bad_specs_are_refused(name: str, draft: Draft) -> None:
 def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Every path in a document."""
     yield path
-    for key, item in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+    for key, item in (
+        data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    ):
         yield from places(item, (*path, key))
 
 
@@ -230,7 +243,8 @@ COMPILED = {
 @settings(max_examples=250, deadline=None)
 @given(data=st.data())
 def test_model_and_schema_agree(name: str, draft: Draft, data: st.DataObject) -> None:
-    """On any single change of a good spec: what the model takes, the schema takes; what the model refuses, the schema refuses.
+    """On any single change of a good spec: what the model takes, the schema takes; what the model refuses,
+    the schema refuses.
 
     Left out are the rules of validators (pydantic's `value_error`), which a schema cannot express.
     """
@@ -265,17 +279,23 @@ def schemas_in(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_draft_07_has_no_newer_words() -> None:
-    """Editors read draft-07: no $defs, no prefixItems, nothing beside a $ref (which draft-07 would ignore)."""
+    """Editors read draft-07: no $defs, no prefixItems, nothing beside a $ref (which
+    draft-07 would ignore).
+    """
     schema = host_schema(discover(), "draft-07")
 
-    assert not {"$defs", "prefixItems", "unevaluatedProperties", "dependentRequired", "deprecated"} & set(words_of(schema))
+    assert not {"$defs", "prefixItems", "unevaluatedProperties", "dependentRequired", "deprecated"} & set(
+        words_of(schema)
+    )
     assert [] == [item for item in schemas_in(schema) if "$ref" in item and len(item) > 1]
     assert all(item["$ref"].startswith("#/definitions/") for item in schemas_in(schema) if "$ref" in item)
 
 
 @DRAFTS
 def test_patterns_work_in_every_regex_dialect(draft: Draft) -> None:
-    """The `end mark` of Rust and Perl is left nowhere, and the keys of maps are under propertyNames; only x- keys need a pattern."""
+    """The `end mark` of Rust and Perl is left nowhere, and the keys of maps are under propertyNames; only x-
+    keys need a pattern.
+    """
     schema = host_schema(discover(), draft)
     shared = schema.pop("patternProperties")
     text = dumps(schema)

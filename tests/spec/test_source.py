@@ -21,9 +21,29 @@ TREE = {"hosts/h.yaml": SPEC, "profiles/p.yaml": "teams: {t: {}}\n", "hosts/file
 
 def run_git(repo: Path, *arguments: str) -> str:
     """Run git in a repository, without the configuration of whoever runs the tests."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(repo), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
-    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main", "-c", "protocol.file.allow=always"]
-    done = subprocess.run(["git", *identity, "-C", str(repo), *arguments], env=environment, capture_output=True, text=True, check=True)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(repo),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+    }
+    identity = [
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.org",
+        "-c",
+        "init.defaultBranch=main",
+        "-c",
+        "protocol.file.allow=always",
+    ]
+    done = subprocess.run(
+        ["git", *identity, "-C", str(repo), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return done.stdout.strip()
 
 
@@ -74,7 +94,9 @@ class TestDirectory:
         _, found = load(reader, KINDS)
 
         assert ["h.yaml", ""] == [reader.entry, reader.commit]
-        assert ["../profiles/p.yaml leads outside the spec's tree; keep the file inside."] == [item.detail for item in found]
+        assert ["../profiles/p.yaml leads outside the spec's tree; keep the file inside."] == [
+            item.detail for item in found
+        ]
 
     def test_the_root_can_be_given(self, tree: Path) -> None:
         """A wider root lets includes reach further; a root that does not hold the spec is refused."""
@@ -85,17 +107,23 @@ class TestDirectory:
     def test_names_are_shown_as_the_user_sees_them(self, repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Relative to the working directory; absolute when the spec was named so and lies elsewhere."""
         monkeypatch.chdir(repo / "hosts")
-        assert ["h.yaml", "../profiles/p.yaml"] == [DirectoryReader("h.yaml").display(name) for name in ("hosts/h.yaml", "profiles/p.yaml")]
+        assert ["h.yaml", "../profiles/p.yaml"] == [
+            DirectoryReader("h.yaml").display(name) for name in ("hosts/h.yaml", "profiles/p.yaml")
+        ]
         assert "h.yaml" == DirectoryReader(repo / "hosts/h.yaml").display("hosts/h.yaml")
 
         monkeypatch.chdir("/")
-        assert str(repo / "hosts/h.yaml").lstrip("/") == DirectoryReader(repo / "hosts/h.yaml").display("hosts/h.yaml")
+        assert str(repo / "hosts/h.yaml").lstrip("/") == DirectoryReader(repo / "hosts/h.yaml").display(
+            "hosts/h.yaml"
+        )
 
         monkeypatch.chdir(repo / "profiles")
         assert str(repo / "hosts/h.yaml") == DirectoryReader(repo / "hosts/h.yaml").display("hosts/h.yaml")
 
     def test_what_is_not_a_regular_file_inside_is_refused(self, repo: Path) -> None:
-        """Links, links in the path that lead outside, FIFOs, devices and directories; a FIFO does not block."""
+        """Links, links in the path that lead outside, FIFOs, devices and
+        directories; a FIFO does not block.
+        """
         hosts = repo / "hosts"
         (repo.parent / "outside").mkdir()
         (repo.parent / "outside/secret").write_text("s")
@@ -172,7 +200,16 @@ class TestHead:
 
     @pytest.mark.parametrize(
         "head",
-        ["", "ref: refs/heads/none", "ref: ../../etc/passwd", "ref: refs/../../x", "ref: refs/heads/loop", "g" * 40, "\xff", "x" * 70000],
+        [
+            "",
+            "ref: refs/heads/none",
+            "ref: ../../etc/passwd",
+            "ref: refs/../../x",
+            "ref: refs/heads/loop",
+            "g" * 40,
+            "\xff",
+            "x" * 70000,
+        ],
     )
     def test_what_cannot_be_told_is_empty(self, repo: Path, head: str) -> None:
         """A damaged or unborn HEAD is no error: the commit is unknown."""
@@ -226,7 +263,13 @@ class TestGit:
         (repo / "hosts/link").symlink_to("h.yaml")
         (repo / "hosts/in").symlink_to("../profiles")
         run_git(repo, "add", ".")
-        run_git(repo, "update-index", "--add", "--cacheinfo", f"160000,{run_git(repo, 'rev-parse', 'HEAD')},module")
+        run_git(
+            repo,
+            "update-index",
+            "--add",
+            "--cacheinfo",
+            f"160000,{run_git(repo, 'rev-parse', 'HEAD')},module",
+        )
         run_git(repo, "commit", "-q", "-m", "links")
 
         with GitReader(repo, "HEAD", "hosts/h.yaml") as reader:
@@ -238,7 +281,9 @@ class TestGit:
             assert "does not exist in commit" in refusal(reader, "none")
             assert "does not exist in commit" in refusal(reader, "hosts/h.yaml\nHEAD:hosts/files/p")
 
-    def test_large_files_are_refused_and_reading_goes_on(self, repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_large_files_are_refused_and_reading_goes_on(
+        self, repo: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The size is known before the content: nothing of it is read, and the next file can be had."""
         (repo / "big").write_text("x" * 5000)
         run_git(repo, "add", ".")
@@ -249,7 +294,9 @@ class TestGit:
             assert "MiB" in refusal(reader, "big")
             assert b"P" == reader.read("hosts/files/p")
 
-    @pytest.mark.parametrize("revision", ["none", "", "-h", "--all", "HEAD:hosts", "HEAD^{tree}", "a\nb", "0" * 40])
+    @pytest.mark.parametrize(
+        "revision", ["none", "", "-h", "--all", "HEAD:hosts", "HEAD^{tree}", "a\nb", "0" * 40]
+    )
     def test_what_is_no_commit_is_refused(self, repo: Path, revision: str) -> None:
         """The words name the revision."""
         with pytest.raises(SourceError, match="is not a commit"):
@@ -269,7 +316,9 @@ class TestGit:
             GitReader(repo, "HEAD", path)
 
     def test_nothing_of_the_repository_runs(self, repo: Path) -> None:
-        """A file-system monitor, hooks, filters, an alias and a replacement object of the repository have no effect."""
+        """A file-system monitor, hooks, filters, an alias and a replacement object of the repository have no
+        effect.
+        """
         bait = repo / "ran"
         script = repo / "bait.sh"
         script.write_text(f"#!/bin/sh\ntouch {bait}\ncat\n")
@@ -293,7 +342,9 @@ class TestGit:
         assert Order.NEWER is order(repo, reader.commit, reader.commit)
         assert not bait.exists()
 
-    def test_git_of_the_callers_path_is_not_used(self, repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_git_of_the_callers_path_is_not_used(
+        self, repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The program is the system's, whatever PATH says."""
         fake = tmp_path / "bin/git"
         fake.parent.mkdir()
@@ -347,7 +398,9 @@ class TestCommitted:
         assert [True, False, False] == answers
 
     def test_a_directory_that_is_a_link(self, repo: Path) -> None:
-        """A file is compared under the name that Git has for it; a file that the commit does not have is not in it."""
+        """A file is compared under the name that Git has for it; a file that the commit does not have is not
+        in it.
+        """
         (repo / "hosts/link").symlink_to("files")
         run_git(repo, "add", ".")
         run_git(repo, "commit", "-q", "-m", "a link")
@@ -369,7 +422,9 @@ class TestOrder:
     """order."""
 
     def test_the_order_of_commits(self, repo: Path) -> None:
-        """Older means a strict ancestor; a commit of another branch, or one that the repository does not have, is apart."""
+        """Older means a strict ancestor; a commit of another branch, or one that the repository does not
+        have, is apart.
+        """
         first = run_git(repo, "rev-parse", "HEAD")
         run_git(repo, "commit", "-q", "--allow-empty", "-m", "two")
         second = run_git(repo, "rev-parse", "HEAD")
@@ -378,7 +433,8 @@ class TestOrder:
         side = run_git(repo, "rev-parse", "HEAD")
 
         assert [Order.OLDER, Order.NEWER, Order.NEWER, Order.APART, Order.APART] == [
-            order(repo, *pair) for pair in ((first, second), (second, first), (first, first), (second, side), (first, "0" * 40))
+            order(repo, *pair)
+            for pair in ((first, second), (second, first), (first, first), (second, side), (first, "0" * 40))
         ]
 
     def test_what_cannot_be_told_is_none(self, repo: Path, tmp_path: Path) -> None:
@@ -389,7 +445,16 @@ class TestOrder:
         run_git(repo, "branch", "first", first)
         run_git(repo, "commit", "-q", "--allow-empty", "-m", "three")
         third = run_git(repo, "rev-parse", "HEAD")
-        run_git(tmp_path, "clone", "-q", "--depth", "1", "--no-single-branch", f"file://{repo}", str(tmp_path / "shallow"))
+        run_git(
+            tmp_path,
+            "clone",
+            "-q",
+            "--depth",
+            "1",
+            "--no-single-branch",
+            f"file://{repo}",
+            str(tmp_path / "shallow"),
+        )
 
         assert order(repo, "0" * 40, first) is None
         assert order(repo, "0" * 40, "0" * 40) is None
@@ -411,7 +476,10 @@ class TestStdin:
 
         _, found = load(StdinReader(SPEC.encode()), KINDS)
         assert ["<stdin>:3", "<stdin>:4"] == [str(item.source) for item in found]
-        assert all("a spec on standard input names no other files" in item.detail or "leads outside" in item.detail for item in found)
+        assert all(
+            "a spec on standard input names no other files" in item.detail or "leads outside" in item.detail
+            for item in found
+        )
 
     def test_large_input_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The bound of files holds here too."""

@@ -20,24 +20,53 @@ ROOT = str(Path(__file__).parents[2])
 
 SERVICE = LedgerRow(
     Address("services", "ml-api"),
-    {"unit": {"Service": {"ExecStart": ["/opt/ml/serve --port 8000"], "Environment": ["NAME=Größe"]}}, "enabled": True, "state": "running"},
+    {
+        "unit": {"Service": {"ExecStart": ["/opt/ml/serve --port 8000"], "Environment": ["NAME=Größe"]}},
+        "enabled": True,
+        "state": "running",
+    },
     inputs="sha256:aa",
     tool="0.1.0",
     source="hosts/gpu-01.yaml:12",
     commit="c0ffee",
 )
-FILE = LedgerRow(Address("files", "/etc/ml api/ü.conf"), {"digest": "hmac:bb", "mode": "0640"}, created=False, protect=True, sensitive=True)
+FILE = LedgerRow(
+    Address("files", "/etc/ml api/ü.conf"),
+    {"digest": "hmac:bb", "mode": "0640"},
+    created=False,
+    protect=True,
+    sensitive=True,
+)
 COMING = LedgerRow(Address("users", "alice", "quota:/home"), None, pending={"soft": 50, "hard": 60})
 ROWS = (SERVICE, FILE, COMING)
 
-RESTART = OwedRow("restart", "ml-api.service", SERVICE.address, "Service.ExecStart changed", invocation="ab12", run=1, since=NOW - 5)
-HELD = OwedRow("restart", "train.service", Address("services", "train"), "unit changed", held=True, run=1, since=NOW - 5)
+RESTART = OwedRow(
+    "restart",
+    "ml-api.service",
+    SERVICE.address,
+    "Service.ExecStart changed",
+    invocation="ab12",
+    run=1,
+    since=NOW - 5,
+)
+HELD = OwedRow(
+    "restart", "train.service", Address("services", "train"), "unit changed", held=True, run=1, since=NOW - 5
+)
 RELOAD = OwedRow("daemon-reload", "", SERVICE.address, "unit file changed", run=1, since=NOW - 5)
 OWED = (RESTART, HELD, RELOAD)
 
 ON_HOLD = Hold(COMING.address, "until the new disk is in", "bob", NOW - 5, NOW + 1_000_000_000)
 
-OLD_FILE = PreImage("/etc/ml api/ü.conf", FileType.FILE, "0640", "root", "ml", "", b"\x00secret\xff" * 50, (("user.note", b"\x00\xff"),))
+OLD_FILE = PreImage(
+    "/etc/ml api/ü.conf",
+    FileType.FILE,
+    "0640",
+    "root",
+    "ml",
+    "",
+    b"\x00secret\xff" * 50,
+    (("user.note", b"\x00\xff"),),
+)
 SAVED = (
     OLD_FILE,
     PreImage("/etc/systemd/system/a.wants/b", FileType.LINK, "0777", "root", "root", "../b-\udcff"),
@@ -51,7 +80,9 @@ ACTIONS: list[dict[str, Any]] = [
 ]
 
 
-def store(directory: Path | str, machine: str = MACHINE, *, replace_damaged: bool = False, bury: bool = True) -> Store:
+def store(
+    directory: Path | str, machine: str = MACHINE, *, replace_damaged: bool = False, bury: bool = True
+) -> Store:
     """The state in this directory, opened for writing at a fixed time."""
     return Store.open(str(directory), machine, now=lambda: NOW, replace_damaged=replace_damaged, bury=bury)
 
@@ -70,7 +101,9 @@ def fill(directory: Path) -> Memory:
 
 def manifest(directory: Path) -> dict[str, tuple[int, int, int, int, str]]:
     """Inode, mode, size, mtime and digest of the directory and everything in it."""
-    return {str(path.relative_to(directory)): _facts(path) for path in (directory, *sorted(directory.rglob("*")))}
+    return {
+        str(path.relative_to(directory)): _facts(path) for path in (directory, *sorted(directory.rglob("*")))
+    }
 
 
 def _facts(path: Path) -> tuple[int, int, int, int, str]:

@@ -13,13 +13,31 @@ import pytest
 from reconciler.core.state import Memory
 from reconciler.host.state.read import INTERRUPTED
 from reconciler.host.state.store import open_history, read_memory, recover
-from tests.state.samples import ACTIONS, MACHINE, OLD_FILE, ON_HOLD, ROWS, SERVICE, child, fill, manifest, store
+from tests.state.samples import (
+    ACTIONS,
+    MACHINE,
+    OLD_FILE,
+    ON_HOLD,
+    ROWS,
+    SERVICE,
+    child,
+    fill,
+    manifest,
+    store,
+)
 
-PREPARE = "import sys; from dataclasses import replace; from tests.state.samples import *\ns = store(sys.argv[1])\n"
+PREPARE = (
+    "import sys; from dataclasses import replace; from tests.state.samples import *\ns = store(sys.argv[1])\n"
+)
 OPERATIONS = {
     "begin": "s.begin('', '', '', '', ACTIONS)",
-    "intend": "s.intend(1, [0], [replace(SERVICE, pending={'enabled': False})], [replace(RESTART, why='new')], [(1, OLD_FILE)])",
-    "settle": "s.settle(1, [replace(SERVICE, tool='9')], [COMING.address], [RESTART], [replace(HELD, why='new')])",
+    "intend": (
+        "s.intend(1, [0], [replace(SERVICE, pending={'enabled': False})], [replace(RESTART, why='new')], [(1,"
+        " OLD_FILE)])"
+    ),
+    "settle": (
+        "s.settle(1, [replace(SERVICE, tool='9')], [COMING.address], [RESTART], [replace(HELD, why='new')])"
+    ),
     "step": "s.failed(1, 1, 'no')",
     "arm": "s.arm([replace(HELD, invocation='77')])",
     "end": "s.end(1, 'partial', {})",
@@ -33,7 +51,11 @@ WITNESS = ("witness.temporary", "witness.renamed")
 
 
 def _points() -> list[tuple[str, str]]:
-    plain = [(name, f"state.{name}.{stage}") for name in OPERATIONS for stage in ("begun", "written", "committed", "done")]
+    plain = [
+        (name, f"state.{name}.{stage}")
+        for name in OPERATIONS
+        for stage in ("begun", "written", "committed", "done")
+    ]
     return plain + [(name, point) for name in OPERATIONS if name in MOVES_SERIAL for point in WITNESS]
 
 
@@ -45,7 +67,15 @@ def _killed(directory: Path, script: str, failpoint: str) -> None:
 
 
 def _known(memory: Memory) -> tuple[object, ...]:
-    return memory.rows, memory.owed, memory.key, memory.lineage, memory.serial, memory.damaged, memory.unreadable
+    return (
+        memory.rows,
+        memory.owed,
+        memory.key,
+        memory.lineage,
+        memory.serial,
+        memory.damaged,
+        memory.unreadable,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +100,12 @@ def after(before: Path) -> dict[str, Memory]:
 
 
 @pytest.mark.parametrize(("operation", "failpoint"), _points())
-def test_killed_in_an_operation(before: Path, after: dict[str, Memory], tmp_path: Path, operation: str, failpoint: str) -> None:
-    """After a kill a reader finds the old or the new rows, sound, without writing; the next open finds the same."""
+def test_killed_in_an_operation(
+    before: Path, after: dict[str, Memory], tmp_path: Path, operation: str, failpoint: str
+) -> None:
+    """After a kill a reader finds the old or the new rows, sound, without writing; the next open finds the
+    same.
+    """
     directory = tmp_path / "state"
     shutil.copytree(before, directory)
     old = read_memory(str(directory), MACHINE)
@@ -99,7 +133,9 @@ def test_killed_in_an_operation(before: Path, after: dict[str, Memory], tmp_path
     ],
 )
 def test_killed_while_the_state_is_made(tmp_path: Path, failpoint: str) -> None:
-    """A kill during the very first apply leaves something that reads as empty and that the next apply takes over."""
+    """A kill during the very first apply leaves something that reads as empty and that the next apply takes
+    over.
+    """
     directory = tmp_path / "state"
     _killed(directory, PREPARE + OPERATIONS["begin"], failpoint)
     seen = read_memory(str(directory), MACHINE)
@@ -113,7 +149,9 @@ def test_killed_while_the_state_is_made(tmp_path: Path, failpoint: str) -> None:
 
 
 def test_killed_while_a_damaged_state_is_replaced(before: Path, tmp_path: Path) -> None:
-    """A kill after the damaged state was moved away leaves nothing to remember, and the damaged files are kept."""
+    """A kill after the damaged state was moved away leaves nothing to remember, and the damaged files are
+    kept.
+    """
     directory = tmp_path / "state"
     shutil.copytree(before, directory)
     (directory / "witness").unlink()
@@ -123,16 +161,24 @@ def test_killed_while_a_damaged_state_is_replaced(before: Path, tmp_path: Path) 
     assert (before / "state.db").read_bytes() == (directory / "state.db.damaged-1").read_bytes()
 
 
-@pytest.mark.parametrize("failpoint", ["state.upgrade.written", "state.upgrade.committed", "state.witness.behind"])
+@pytest.mark.parametrize(
+    "failpoint", ["state.upgrade.written", "state.upgrade.committed", "state.witness.behind"]
+)
 def test_killed_while_an_older_state_is_brought_up(before: Path, tmp_path: Path, failpoint: str) -> None:
-    """A kill in the middle leaves a state that is sound, and that the next open brings up to date with the same rows."""
+    """A kill in the middle leaves a state that is sound, and that the next open brings up to date with the
+    same rows.
+    """
     directory = tmp_path / "state"
     shutil.copytree(before, directory)
     with store(directory) as state:
         state.release([ON_HOLD])
     rows = read_memory(str(directory), MACHINE).rows
     if failpoint == "state.witness.behind":
-        _killed(directory, PREPARE + "s.settle(1, [replace(SERVICE, tool='9')], [], [], [])", "state.settle.committed")
+        _killed(
+            directory,
+            PREPARE + "s.settle(1, [replace(SERVICE, tool='9')], [], [], [])",
+            "state.settle.committed",
+        )
         rows = {**rows, SERVICE.address: replace(SERVICE, tool="9")}
     else:
         with sqlite3.connect(directory / "state.db") as raw:
@@ -172,7 +218,9 @@ def _half_written(before: Path, directory: Path) -> None:
 
 
 def test_a_half_written_commit_is_noticed_and_recovered(before: Path, tmp_path: Path) -> None:
-    """A half-written database with the journal of its killed writer reads as such, untouched, and recovery brings the old rows back."""
+    """A half-written database with the journal of its killed writer reads as such, untouched, and recovery
+    brings the old rows back.
+    """
     directory = tmp_path / "state"
     _half_written(before, directory)
     left = manifest(directory)
@@ -190,11 +238,15 @@ def test_a_half_written_commit_is_noticed_and_recovered(before: Path, tmp_path: 
 
 
 def test_one_that_cannot_be_read_meanwhile_is_recovered_likewise(before: Path, tmp_path: Path) -> None:
-    """Where what was half-written makes no sense to SQLite it is said in the same words: whoever applies must know what to do about it."""
+    """Where what was half-written makes no sense to SQLite it is said in the same words: whoever applies must
+    know what to do about it.
+    """
     directory = tmp_path / "state"
     _half_written(before, directory)
     database = bytearray((directory / "state.db").read_bytes())
-    database[28:32] = b"\x7f\xff\xff\xff"  # the number of pages: as if the first page were the only one that was written
+    database[28:32] = (
+        b"\x7f\xff\xff\xff"  # the number of pages: as if the first page were the only one that was written
+    )
     (directory / "state.db").write_bytes(database)
     seen = read_memory(str(directory), MACHINE)
 
@@ -236,7 +288,10 @@ def test_recovering_nothing_creates_nothing(before: Path, tmp_path: Path) -> Non
 
 def test_failpoints_need_the_testing_switch(tmp_path: Path) -> None:
     """A failpoint without RECONCILER_TESTING=1, or not written as NAME:N, kills nobody."""
-    script = "import os; os.environ.pop('RECONCILER_TESTING', None) if '{0}' else None\nfrom reconciler.host.process.failpoints import hit; hit('here')"
+    script = (
+        "import os; os.environ.pop('RECONCILER_TESTING', None) if '{0}' else None\nfrom"
+        " reconciler.host.process.failpoints import hit; hit('here')"
+    )
     for off, point in (("off", "here:1"), ("", "here:2"), ("", "here"), ("", "here:x"), ("", "there:1")):
         process = child(script.format(off), str(tmp_path), failpoint=point)
         process.communicate()

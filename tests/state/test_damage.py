@@ -26,7 +26,9 @@ def directory(tmp_path: Path) -> Path:
 
 
 def _flips(content: bytes) -> Iterator[bytes]:
-    """Copies with one damaged byte: the first 200, which are the header, and a sample of the others where something stands."""
+    """Copies with one damaged byte: the first 200, which are the header, and a sample of the others where
+    something stands.
+    """
     chance = random.Random(SEED)  # noqa: S311  # a sample that is the same every time
     written = [place for place in range(200, len(content)) if content[place]]
     for place in (*range(200), *chance.sample(written, min(FLIPS, len(written)))):
@@ -36,8 +38,12 @@ def _flips(content: bytes) -> Iterator[bytes]:
 
 def _truncations(content: bytes) -> Iterator[bytes]:
     """Copies cut off at many lengths, and with a page full of zeros."""
-    yield from (content[:length] for length in (*range(120), *range(120, len(content), 509), len(content) - 1))
-    yield from (content[:start] + bytes(4096) + content[start + 4096 :] for start in range(0, len(content), 4096))
+    yield from (
+        content[:length] for length in (*range(120), *range(120, len(content), 509), len(content) - 1)
+    )
+    yield from (
+        content[:start] + bytes(4096) + content[start + 4096 :] for start in range(0, len(content), 4096)
+    )
 
 
 def _verdict(true: Memory, seen: Memory) -> str:
@@ -70,7 +76,9 @@ def test_damage_is_noticed_or_harmless(directory: Path, damage: Callable[[bytes]
 
 
 def test_the_writer_notices_or_is_not_harmed(directory: Path, tmp_path: Path) -> None:
-    """A damaged copy is refused by the writer, or it opens with the true memory and what is written to it verifies."""
+    """A damaged copy is refused by the writer, or it opens with the true memory and what is written to it
+    verifies.
+    """
     true = read_memory(str(directory), MACHINE)
     refused = 0
     for number, content in enumerate(_flips((directory / "state.db").read_bytes())):
@@ -84,7 +92,10 @@ def test_the_writer_notices_or_is_not_harmed(directory: Path, tmp_path: Path) ->
             with store(copy) as state:
                 assert true == state.memory(), number
                 state.settle(9, drop=list(true.rows), clear=true.owed)
-            assert ({}, "") == (read_memory(str(copy), MACHINE).rows, read_memory(str(copy), MACHINE).damaged), number
+            assert ({}, "") == (
+                read_memory(str(copy), MACHINE).rows,
+                read_memory(str(copy), MACHINE).damaged,
+            ), number
         except StateError:
             refused += 1
 
@@ -129,8 +140,14 @@ def test_the_verdict_catches_a_reader_that_does_not_verify(directory: Path) -> N
     true = read_memory(str(directory), MACHINE)
     address, row = next(iter(true.rows.items()))
 
-    assert _verdict(true, replace(true, rows=dict(true.rows) | {address: replace(row, source="x")}, damaged="x")) == "other rows"
-    assert _verdict(true, replace(true, owed=(*true.owed, replace(true.owed[0], why="x")), damaged="x")) == "other rows"
+    assert (
+        _verdict(true, replace(true, rows=dict(true.rows) | {address: replace(row, source="x")}, damaged="x"))
+        == "other rows"
+    )
+    assert (
+        _verdict(true, replace(true, owed=(*true.owed, replace(true.owed[0], why="x")), damaged="x"))
+        == "other rows"
+    )
     assert _verdict(true, replace(true, rows={address: row})) == "a difference without a word"
     assert _verdict(true, replace(true, serial=9)) == "a difference without a word"
     assert _verdict(true, replace(true, rows={address: row}, damaged="x")) == ""

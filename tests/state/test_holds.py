@@ -1,4 +1,6 @@
-"""Holds in the state: kept like the ledger, ended by the clock that can be believed, and no reason to refuse an older file."""
+"""Holds in the state: kept like the ledger, ended by the clock that can be believed, and no reason to refuse
+an older file.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ def then() -> Iterator[mock.Mock]:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_when_a_hold_ends(moment: str) -> None:
-    """While the boot lasts by the clock that never jumps, after it by the wall clock, and never later than the host is up for its span."""
+    """While the boot lasts by the clock that never jumps, after it by the wall clock, and never later than
+    the host is up for its span.
+    """
     at, seconds = MOMENTS[moment]
 
     assert seconds == left(HOLD, at)
@@ -70,9 +74,11 @@ def test_when_a_hold_ends(moment: str) -> None:
 
 
 def test_what_is_told_follows_the_clock() -> None:
-    """When the clock was set since, the end that is shown is the one by today's clock, and the span stays what it was."""
+    """When the clock was set since, the end that is shown is the one by today's clock, and the span stays
+    what it was.
+    """
     at = Clock(THEN.now + YEAR + HOUR, "one", THEN.up + HOUR)
-    ((told,), _) = sort_out([HOLD], at)
+    (told,), _ = sort_out([HOLD], at)
 
     assert at.now + 7 * HOUR == told.until
     assert 8 * HOUR == told.until - told.since
@@ -88,7 +94,9 @@ def test_what_is_told_follows_the_clock() -> None:
     ],
 )
 def test_what_a_hold_covers(held: str, free: list[str]) -> None:
-    """The resource with all its parts, or one part with what is below it; nothing else that begins the same."""
+    """The resource with all its parts, or one part with what is below it; nothing
+    else that begins the same.
+    """
     hold = Hold(Address.parse(held), "x")
 
     assert hold.covers(hold.address)
@@ -147,7 +155,9 @@ def test_a_changed_hold_shows(directory: Path, statement: str) -> None:
 
 @pytest.mark.parametrize("harm", ["witness", "key", "another machine"])
 def test_a_hold_survives_a_state_that_is_begun_again(directory: Path, harm: str) -> None:
-    """Of a damaged state, or another machine's, the holds that prove themselves go over, in the transaction that begins the new one."""
+    """Of a damaged state, or another machine's, the holds that prove themselves go over, in the transaction
+    that begins the new one.
+    """
     if harm != "another machine":
         (directory / harm).unlink()
     machine = "f" * 32 if harm == "another machine" else MACHINE
@@ -175,7 +185,9 @@ def _as_version_1(directory: Path) -> None:
 
 
 def test_a_state_of_version_1(tmp_path: Path) -> None:
-    """It is read as it is, without a write; opening it for writing brings it up to date, and it takes holds."""
+    """It is read as it is, without a write; opening it for writing brings it up to
+    date, and it takes holds.
+    """
     path = tmp_path / "state"
     true = _without_holds(path)
     _as_version_1(path)
@@ -191,7 +203,9 @@ def test_a_state_of_version_1(tmp_path: Path) -> None:
 
 
 def test_a_version_that_was_turned_back_is_no_brick(tmp_path: Path) -> None:
-    """A number that says version 1 over tables of version 2, with no hold in them, is brought up to date again."""
+    """A number that says version 1 over tables of version 2, with no hold in them, is brought up to date
+    again.
+    """
     path = tmp_path / "state"
     true = _without_holds(path)
     with sqlite3.connect(path / "state.db") as raw:

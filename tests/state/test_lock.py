@@ -17,7 +17,8 @@ from reconciler.host.state.store import StateError
 from tests.state.samples import child, manifest
 
 HOLD = (
-    "import sys, time\nfrom reconciler.host.state.lock import Lock\nlock = Lock(sys.argv[1], command='reconciler apply test').acquire(9)\n"
+    "import sys, time\nfrom reconciler.host.state.lock import Lock\nlock = Lock(sys.argv[1],"
+    " command='reconciler apply test').acquire(9)\n"
 )
 TELL = "open(sys.argv[1] + '/child', 'w').write(str(pid))\n"
 WAIT = "print('held', flush=True)\ntime.sleep(60)\n"
@@ -55,7 +56,9 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def test_one_at_a_time(directory: str) -> None:
-    """Twelve processes that take the lock four times each are never inside together, and all have their turns."""
+    """Twelve processes that take the lock four times each are never inside together, and all have their
+    turns.
+    """
     started = [child(CRITICAL, directory) for _ in range(12)]
     ended = [(process.communicate()[1], process.returncode) for process in started]
 
@@ -91,7 +94,9 @@ def test_busy_says_who(directory: str) -> None:
 
 
 def test_a_program_started_by_the_holder_does_not_keep_it(directory: str) -> None:
-    """A child program, even one that is given all descriptors, does not hold the lock after the holder's death."""
+    """A child program, even one that is given all descriptors, does not hold the lock after the holder's
+    death.
+    """
     more = "import subprocess\npid = subprocess.Popen(['/bin/sleep', '60'], close_fds=False).pid\n"
     process = _holding(directory, more + TELL)
     orphan = int(Path(directory, "child").read_text())
@@ -106,7 +111,9 @@ def test_a_program_started_by_the_holder_does_not_keep_it(directory: str) -> Non
 
 
 def test_a_forked_copy_does_not_keep_it(directory: str) -> None:
-    """A plain fork of the holder does not hold the lock after the holder's death, and its end does not free a living holder's."""
+    """A plain fork of the holder does not hold the lock after the holder's death, and its end does not free a
+    living holder's.
+    """
     more = "import os\npid = os.fork()\nif pid == 0:\n    time.sleep(60)\n    os._exit(0)\n"
     process = _holding(directory, more + TELL)
     orphan = int(Path(directory, "child").read_text())
@@ -130,7 +137,9 @@ def test_a_forked_copy_that_ends_does_not_free_it(directory: str) -> None:
         if copy == 0:
             os._exit(0)
         os.waitpid(copy, 0)
-        process = child("import sys\nfrom reconciler.host.state.lock import Lock\nLock(sys.argv[1]).acquire(0)", directory)
+        process = child(
+            "import sys\nfrom reconciler.host.state.lock import Lock\nLock(sys.argv[1]).acquire(0)", directory
+        )
         _, errors = process.communicate()
 
         assert lock.held
@@ -180,7 +189,10 @@ def test_a_glance_at_the_lock_does_not_make_an_apply_fail(directory: str) -> Non
     """An apply without a time-out is not refused because a reader looks at that moment."""
     with Lock(directory):
         pass
-    script = "import sys\nfrom reconciler.host.state.lock import is_held_by_other as look\nprint('looking', flush=True)\nwhile True: look(sys.argv[1])"
+    script = (
+        "import sys\nfrom reconciler.host.state.lock import is_held_by_other as look\nprint('looking',"
+        " flush=True)\nwhile True: look(sys.argv[1])"
+    )
     looking = child(script, directory)
     assert looking.stdout is not None
     try:

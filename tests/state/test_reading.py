@@ -141,7 +141,9 @@ def test_an_older_witness_is_a_crash_before_it_was_written(directory: Path, tmp_
         ("state.db", bytes(8192), "no database"),
     ],
 )
-def test_a_file_that_is_missing_or_wrong(directory: Path, name: str, content: bytes | None, said: str) -> None:
+def test_a_file_that_is_missing_or_wrong(
+    directory: Path, name: str, content: bytes | None, said: str
+) -> None:
     """Whatever is missing or is not what it was makes the state damaged, in words, for reader and writer."""
     path = directory / name
     path.unlink() if content is None else path.write_bytes(content)
@@ -156,7 +158,9 @@ def test_a_file_that_is_missing_or_wrong(directory: Path, name: str, content: by
 
 
 def test_a_row_that_was_edited_by_hand(directory: Path) -> None:
-    """An edited row is left out and the others are given; a deleted row, an added one and edited meta are noticed too."""
+    """An edited row is left out and the others are given; a deleted row, an added one and edited meta are
+    noticed too.
+    """
     edits = {
         "UPDATE ledger SET row = replace(row, 'running', 'stopped')": "fails its checksum",
         "DELETE FROM owed WHERE unit = 'train.service'": "digest over all rows",
@@ -177,9 +181,10 @@ def test_a_row_that_was_edited_by_hand(directory: Path) -> None:
 
         assert said in memory.damaged, edit
         assert all(row == memory.rows[row.address] for row in ROWS if row.address in memory.rows), edit
-        assert len(memory.rows) == {"UPDATE ledger SET row = replace(row, 'running', 'stopped')": 2, "UPDATE ledger SET row = 7": 0}.get(
-            edit, 3
-        )
+        assert len(memory.rows) == {
+            "UPDATE ledger SET row = replace(row, 'running', 'stopped')": 2,
+            "UPDATE ledger SET row = 7": 0,
+        }.get(edit, 3)
         with pytest.raises(StateDamaged):
             store(directory)
 
@@ -214,7 +219,9 @@ def test_reading_while_a_commit_is_written(directory: Path, monkeypatch: pytest.
 
 
 def test_a_run_under_way_is_not_interrupted(directory: Path) -> None:
-    """A run is interrupted when nobody holds the lock, also when we hold it ourselves, but not while its process does."""
+    """A run is interrupted when nobody holds the lock, also when we hold it ourselves, but not while its
+    process does.
+    """
     script = (
         "import sys, time; from tests.state.samples import *; from reconciler.host.state.lock import Lock\n"
         "with Lock(sys.argv[1]).acquire(5), store(sys.argv[1]) as s:\n"
@@ -234,7 +241,9 @@ def test_a_run_under_way_is_not_interrupted(directory: Path) -> None:
 
 
 def test_an_apply_between_two_looks_is_not_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If an apply writes after the witness was looked at and before the database is, the reader looks again."""
+    """If an apply writes after the witness was looked at and before the database is,
+    the reader looks again.
+    """
     directory = tmp_path / "state"
     store(directory).close()
     (directory / "witness").unlink()
@@ -257,11 +266,13 @@ def test_an_apply_between_two_looks_is_not_damage(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.slow
 def test_reader_and_writer_at_the_same_time(directory: Path) -> None:
-    """A reader that polls while another process settles two hundred times never sees damage, and serials only grow."""
+    """A reader that polls while another process settles two hundred times never sees damage, and serials only
+    grow.
+    """
     script = (
-        "import sys; from dataclasses import replace; from tests.state.samples import *\n"
-        "with store(sys.argv[1]) as s:\n"
-        "    for n in range(200): s.settle(1, put=[replace(SERVICE, tool=str(n)), replace(COMING, tool=str(n))])"
+        "import sys; from dataclasses import replace; from tests.state.samples import *\nwith"
+        " store(sys.argv[1]) as s:\n    for n in range(200): s.settle(1, put=[replace(SERVICE, tool=str(n)),"
+        " replace(COMING, tool=str(n))])"
     )
     process = child(script, str(directory))
     seen = []

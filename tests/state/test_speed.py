@@ -18,7 +18,9 @@ COUNT = 10_000
 
 @pytest.mark.slow
 def test_ten_thousand_rows(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    """Ten thousand rows are written, left alone and read back whole; the seconds are recorded with the result."""
+    """Ten thousand rows are written, left alone and read back whole; the seconds are recorded with the
+    result.
+    """
     rows = [
         LedgerRow(
             Address("files", f"/etc/app/{number}.conf"),

@@ -14,7 +14,14 @@ import pytest
 from reconciler.core.address import Address
 from reconciler.core.host import FileType, PreImage
 from reconciler.core.state import LedgerRow, Memory
-from reconciler.host.state.store import StateDamaged, StateError, Store, make_state_directory, open_history, read_memory
+from reconciler.host.state.store import (
+    StateDamaged,
+    StateError,
+    Store,
+    make_state_directory,
+    open_history,
+    read_memory,
+)
 from tests.state.samples import (
     ACTIONS,
     COMING,
@@ -48,7 +55,13 @@ def test_memory_comes_back_whole(directory: Path) -> None:
 
     assert {row.address: row for row in ROWS} == read.rows
     assert OWED == read.owed
-    assert ("c0ffee", "gpu-01", "", "", 0) == (read.commit, read.spec_host, read.damaged, read.unreadable, read.interrupted)
+    assert ("c0ffee", "gpu-01", "", "", 0) == (
+        read.commit,
+        read.spec_host,
+        read.damaged,
+        read.unreadable,
+        read.interrupted,
+    )
     assert len(read.key) == 32
     assert written == read
 
@@ -74,7 +87,9 @@ def test_journal_comes_back_whole(directory: Path) -> None:
             "summary": {"changed": 2},
         }
         assert ACTIONS == [step["action"] for step in steps]
-        assert [("done", "written"), ("done", "restarted")] == [(step["state"], step["detail"]) for step in steps]
+        assert [("done", "written"), ("done", "restarted")] == [
+            (step["state"], step["detail"]) for step in steps
+        ]
         assert list(SAVED) == history.undo(1)
         assert [] == history.undo_of_step(1, 1)
         assert {("users", "bob"): "2001"} == history.tombstones()
@@ -102,7 +117,13 @@ def test_no_difference_writes_nothing(directory: Path) -> None:
     fill(directory)
     before = manifest(directory)
     with store(directory) as state:
-        state.settle(1, put=ROWS, drop=[Address("files", "/none")], clear=[replace(RESTART, unit="other.service")], owe=OWED)
+        state.settle(
+            1,
+            put=ROWS,
+            drop=[Address("files", "/none")],
+            clear=[replace(RESTART, unit="other.service")],
+            owe=OWED,
+        )
         state.arm([RESTART])
         state.prune_undo()
         state.memory()
@@ -111,7 +132,9 @@ def test_no_difference_writes_nothing(directory: Path) -> None:
 
 
 def test_serial_moves_with_the_ledger_alone(directory: Path) -> None:
-    """Opening and ending a run does not move the serial; a changed row, owed action or tombstone does, by one per transaction."""
+    """Opening and ending a run does not move the serial; a changed row, owed action or tombstone does, by one
+    per transaction.
+    """
     with store(directory) as state:
         start = state.memory().serial
         run = state.begin("", "", "", "", ACTIONS)
@@ -126,11 +149,15 @@ def test_serial_moves_with_the_ledger_alone(directory: Path) -> None:
 
 
 def test_settle_changes_drops_and_clears(directory: Path) -> None:
-    """After settling the ledger holds what was put and not what was dropped, and only uncleared effects are owed."""
+    """After settling the ledger holds what was put and not what was dropped, and only uncleared effects are
+    owed.
+    """
     fill(directory)
     done = replace(COMING, document={"soft": 50}, pending=None)
     with store(directory) as state:
-        state.settle(2, put=[done], drop=[FILE.address], clear=[replace(RESTART, why="asked in other words"), RELOAD])
+        state.settle(
+            2, put=[done], drop=[FILE.address], clear=[replace(RESTART, why="asked in other words"), RELOAD]
+        )
     memory = read_memory(str(directory), MACHINE)
 
     assert {SERVICE.address: SERVICE, done.address: done} == memory.rows
@@ -139,7 +166,9 @@ def test_settle_changes_drops_and_clears(directory: Path) -> None:
 
 
 def test_an_effect_is_owed_once_and_since_the_first_time(directory: Path) -> None:
-    """Owing the same effect again keeps its run and time; arming sets the process that lacks it and nothing else."""
+    """Owing the same effect again keeps its run and time; arming sets the process that lacks it and nothing
+    else.
+    """
     clock = itertools.count(NOW)
     with Store.open(str(directory), MACHINE, now=lambda: next(clock)) as state:
         first = replace(RESTART, run=0, since=0, invocation="")
@@ -161,15 +190,21 @@ def test_the_first_saved_is_the_original(directory: Path) -> None:
 
 
 def test_retention_forgets_only_what_is_old(directory: Path) -> None:
-    """Pruning keeps the undo rows of the newest runs, drops older ones with their content, and a later read still verifies."""
+    """Pruning keeps the undo rows of the newest runs, drops older ones with their content, and a later read
+    still verifies.
+    """
     with store(directory) as state:
         for content in (b"one", b"two", b"three"):
             run = state.begin("", "", "", "", ACTIONS)
-            state.intend(run, [0], [], [], [(0, PreImage("/etc/x", FileType.FILE, content=content)), (1, OLD_FILE)])
+            state.intend(
+                run, [0], [], [], [(0, PreImage("/etc/x", FileType.FILE, content=content)), (1, OLD_FILE)]
+            )
             state.end(run, "applied", {})
         state.prune_undo(keep_runs=2)
 
-        assert [[], [b"two", OLD_FILE.content]] == [[saved.content for saved in state.undo(run)] for run in (1, 2)]
+        assert [[], [b"two", OLD_FILE.content]] == [
+            [saved.content for saved in state.undo(run)] for run in (1, 2)
+        ]
         assert state._connection.execute("SELECT count(*) FROM blobs").fetchone()[0] == 3
         assert [3, 2, 1] == [row["run"] for row in state.runs()]
 
@@ -184,11 +219,19 @@ def test_steps_say_what_became_of_them(directory: Path) -> None:
         state.skipped(run, 3, "files./etc/x failed")
         said = [(step["state"], step["detail"]) for step in state.steps(run)]
 
-        assert said == [("done", "ok"), ("failed", "no such user"), ("started", ""), ("skipped", "files./etc/x failed"), ("planned", "")]
+        assert said == [
+            ("done", "ok"),
+            ("failed", "no such user"),
+            ("started", ""),
+            ("skipped", "files./etc/x failed"),
+            ("planned", ""),
+        ]
 
 
 def test_what_killed_runs_had_in_hand(directory: Path) -> None:
-    """The actions of all runs that were killed or failed one after the other are told, the newest first, until one ends well."""
+    """The actions of all runs that were killed or failed one after the other are told, the newest first,
+    until one ends well.
+    """
     fill(directory)
     told = []
     for path in ("/etc/one", "/etc/two", "/etc/three"):
@@ -227,7 +270,10 @@ def test_an_open_run_is_interrupted(directory: Path) -> None:
         pytest.param(lambda state: state.done(1, {9: ""}), id="no such step"),
         pytest.param(lambda state: state.end(9, "applied", {}), id="no such run"),
         pytest.param(lambda state: state.begin("", "", "", "", []), id="a run is open"),
-        pytest.param(lambda state: state.settle(1, put=[LedgerRow(Address("f", "x"), {"text": "x" * (1 << 24)})]), id="too large"),
+        pytest.param(
+            lambda state: state.settle(1, put=[LedgerRow(Address("f", "x"), {"text": "x" * (1 << 24)})]),
+            id="too large",
+        ),
     ],
 )
 def test_misuse_is_an_error_that_changes_nothing(directory: Path, misuse: object) -> None:
@@ -243,8 +289,13 @@ def test_misuse_is_an_error_that_changes_nothing(directory: Path, misuse: object
 
 
 @pytest.mark.parametrize("which", [1, 2])
-def test_a_directory_that_is_not_flushed_is_no_success(directory: Path, which: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite passes over an error of its own flush of the directory. Ours counts: before it nothing is written, after it it is told."""
+def test_a_directory_that_is_not_flushed_is_no_success(
+    directory: Path, which: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite passes over an error of its own flush of the directory.
+
+    Ours counts: before it nothing is written, after it it is told.
+    """
     fill(directory)
     before = read_memory(str(directory), MACHINE)
     real, left = os.fsync, [which]
@@ -268,7 +319,9 @@ def test_a_directory_that_is_not_flushed_is_no_success(directory: Path, which: i
 
 
 def test_the_name_of_a_journal_is_flushed_by_us_before_a_page_is_written(directory: Path) -> None:
-    """However much is saved, no page of the database is written before our own flush of the directory that has the journal's name."""
+    """However much is saved, no page of the database is written before our own flush of the directory that
+    has the journal's name.
+    """
     state = store(directory)
     run = state.begin("", "", "", "", ACTIONS)
     path = str(directory / "state.db")
@@ -299,7 +352,11 @@ def test_a_full_disk_refuses_the_change(directory: Path) -> None:
         state._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
         with pytest.raises(StateError, match="disk is full"):
             state.intend(
-                run, [0], [replace(SERVICE, pending={})], [], [(0, PreImage("/etc/big", FileType.FILE, content=os.urandom(99_999)))]
+                run,
+                [0],
+                [replace(SERVICE, pending={})],
+                [],
+                [(0, PreImage("/etc/big", FileType.FILE, content=os.urandom(99_999)))],
             )
 
         assert before == state.memory()
@@ -322,7 +379,11 @@ def test_an_unsafe_directory_is_refused(tmp_path: Path, trap: str) -> None:
         path.chmod(0o777)
     before = manifest(tmp_path)
 
-    for refused in (lambda: make_state_directory(str(path)), lambda: store(path), lambda: make_state_directory(f"{path}/")):
+    for refused in (
+        lambda: make_state_directory(str(path)),
+        lambda: store(path),
+        lambda: make_state_directory(f"{path}/"),
+    ):
         with pytest.raises(StateError, match="not safe"):
             refused()
     assert "not safe" in read_memory(str(path), MACHINE).damaged
@@ -332,7 +393,9 @@ def test_an_unsafe_directory_is_refused(tmp_path: Path, trap: str) -> None:
 @pytest.mark.parametrize("name", ["state.db", "witness", "key", "state.db-journal"])
 @pytest.mark.parametrize("trap", ["link", "hard link", "fifo"])
 def test_an_unsafe_file_is_refused(tmp_path: Path, name: str, trap: str) -> None:
-    """A file of the state that is a link, has a second name or is a FIFO stops the writer, and what it leads to is not touched."""
+    """A file of the state that is a link, has a second name or is a FIFO stops the writer, and what it leads
+    to is not touched.
+    """
     directory, canary = tmp_path / "state", tmp_path / "canary"
     fill(directory)
     path = directory / name
@@ -356,7 +419,9 @@ def test_an_unsafe_file_is_refused(tmp_path: Path, name: str, trap: str) -> None
 
 
 def test_a_damaged_state_is_replaced_only_when_told_so(directory: Path) -> None:
-    """Damage stops the writer; told so, it keeps the damaged files under another name and begins a new lineage with the same key."""
+    """Damage stops the writer; told so, it keeps the damaged files under another name and begins a new
+    lineage with the same key.
+    """
     before = fill(directory)
     (directory / "witness").unlink()
     with pytest.raises(StateDamaged, match="witness"):
@@ -372,7 +437,9 @@ def test_a_damaged_state_is_replaced_only_when_told_so(directory: Path) -> None:
 
 
 def test_a_leftover_journal_is_moved_with_the_damaged_state(directory: Path) -> None:
-    """No journal stays behind that SQLite could play into the new database, and earlier damaged states are kept."""
+    """No journal stays behind that SQLite could play into the new database, and earlier damaged states are
+    kept.
+    """
     fill(directory)
     for number in (1, 2):
         (directory / "state.db").write_bytes(b"garbage" * 999)

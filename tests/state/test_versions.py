@@ -34,7 +34,9 @@ def made_by_an_older_program(directory: Path, version: int) -> Memory:
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_an_older_state_is_read_and_brought_up_to_date(version: int, tmp_path: Path) -> None:
-    """Reading writes nothing and knows no policy; opening for writing raises the number, and a new row has its policy."""
+    """Reading writes nothing and knows no policy; opening for writing raises the number, and a new row has
+    its policy.
+    """
     memory = made_by_an_older_program(tmp_path / "state", version)
     content = (tmp_path / "state/state.db").read_bytes()
     read = read_memory(str(tmp_path / "state"), MACHINE)
@@ -48,11 +50,17 @@ def test_an_older_state_is_read_and_brought_up_to_date(version: int, tmp_path: P
 
     assert ("", memory.rows, True) == (read.damaged, read.rows, unchanged)
     assert {None} == {row.policy for row in read.rows.values()}
-    assert ("", {"drift": "ignore"}, (schema.SCHEMA,)) == (after.damaged, after.rows[SERVICE.address].policy, number)
+    assert ("", {"drift": "ignore"}, (schema.SCHEMA,)) == (
+        after.damaged,
+        after.rows[SERVICE.address].policy,
+        number,
+    )
 
 
 def test_an_older_program_leaves_a_newer_state_alone(tmp_path: Path) -> None:
-    """It says that the state is newer, and does not take its longer rows for damage: nothing is begun again."""
+    """It says that the state is newer, and does not take its longer rows for damage:
+    nothing is begun again.
+    """
     fill(tmp_path / "state")
     with mock.patch.object(schema, "SCHEMA", 2):
         read = read_memory(str(tmp_path / "state"), MACHINE)

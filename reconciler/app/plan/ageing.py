@@ -1,4 +1,6 @@
-"""Accounts that their age shuts out though all is as declared: for a plan, for the short way to "No changes", and for `doctor`."""
+"""Accounts that their age shuts out though all is as declared: for a plan, for the short way to "No changes",
+and for `doctor`.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,13 @@ if TYPE_CHECKING:
 _SECONDS_A_DAY = 86_400
 
 
-def aged_accounts(parts: Mapping[Address, Part], view: HostView, sides: Sides | None, name: str) -> list[Diagnostic]:
-    """Those that the spec wants in, on the host that a plan leaves behind. `name` is the host's; what cannot be read tells nothing."""
+def aged_accounts(
+    parts: Mapping[Address, Part], view: HostView, sides: Sides | None, name: str
+) -> list[Diagnostic]:
+    """Those that the spec wants in, on the host that a plan leaves behind.
+
+    `name` is the host's; what cannot be read tells nothing.
+    """
     from reconciler.host.process.environment import now
     from reconciler.policy.access.ageing import shut_out, told, wanted
 

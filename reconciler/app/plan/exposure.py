@@ -1,4 +1,7 @@
-"""How exposed the services of a plan are, before and after it. Shown beside the plan; nothing depends on it."""
+"""How exposed the services of a plan are, before and after it.
+
+Shown beside the plan; nothing depends on it.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,16 @@ from reconciler.core.host import HostView
 
 
 def exposures(planned: Planned) -> list[dict[str, Any]]:
-    """A row for each service with a unit file of ours that is new or whose unit changes, as the plan document has it."""
+    """A row for each service with a unit file of ours that is new or whose unit changes, as the plan document
+    has it.
+    """
     if planned.plan is None or planned.request is None:
         return []
-    changes = [change for change in planned.plan.changes if _counts(change) and change.address not in planned.plan.blocked]
+    changes = [
+        change
+        for change in planned.plan.changes
+        if _counts(change) and change.address not in planned.plan.blocked
+    ]
     if not changes:
         return []
     from reconciler.formats.systemd.directives import OLDEST
@@ -21,7 +30,12 @@ def exposures(planned: Planned) -> list[dict[str, Any]]:
 
     found = release(planned.request.view) or OLDEST
     return [
-        {"address": str(change.address), "release": found, "before": _score(_before(change), found), "after": _score(change.after, found)}
+        {
+            "address": str(change.address),
+            "release": found,
+            "before": _score(_before(change), found),
+            "after": _score(change.after, found),
+        }
         for change in changes
     ]
 

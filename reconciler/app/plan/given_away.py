@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def given_away(plan: Plan, request: Request) -> Iterator[Diagnostic]:
     """The refusals, of what the plan changes. A host that is as declared is asked nothing."""
     changes = [
-        change for change in plan.changes if change.part is not None and change.verb is not Verb.NONE and change.address not in plan.held
+        change
+        for change in plan.changes
+        if change.part is not None and change.verb is not Verb.NONE and change.address not in plan.held
     ]
     if not changes:
         return
@@ -34,5 +36,7 @@ def given_away(plan: Plan, request: Request) -> Iterator[Diagnostic]:
     declared = table((one for one in request.spec.resources if one.address in changing), request.kinds)
     linked, command = Linked(request.view), str(request.spec.settings.get("command", ""))
     with in_vain(request.view):
-        yield from [found for one, named in declared for found in forbidden_by_link(one, named, linked, command)]
+        yield from [
+            found for one, named in declared for found in forbidden_by_link(one, named, linked, command)
+        ]
     yield from on_host(changes, request.spec, request.kinds, request.view, program, linked)

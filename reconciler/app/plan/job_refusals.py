@@ -1,4 +1,6 @@
-"""Backup jobs whose next run would be refused: a disk that is not there, a source that is gone, a destination that others can write to."""
+"""Backup jobs whose next run would be refused: a disk that is not there, a source that is gone, a destination
+that others can write to.
+"""
 
 from __future__ import annotations
 

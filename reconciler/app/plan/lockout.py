@@ -1,4 +1,6 @@
-"""The lock-out guard put together: the host as it is, as the plan leaves it, what sshd itself says, and who applies."""
+"""The lock-out guard put together: the host as it is, as the plan leaves it, what sshd itself says, and who
+applies.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,10 @@ class TrialHost:
         return self.host
 
     def after(self, steps: Sequence[Step], view: HostView) -> SimulatedHost:
-        """The host after these steps. What fails in memory is not done: the plan has blocked it. Raises NotInSnapshot."""
+        """The host after these steps.
+
+        What fails in memory is not done: the plan has blocked it. Raises NotInSnapshot.
+        """
         wanted = [step.action for step in steps if not step.held]
         if self.host is not None and self.host.done == wanted:
             return self.host
@@ -55,14 +60,21 @@ def _simulated(view: HostView) -> SimulatedHost:
     return SimulatedHost(view)
 
 
-def lockout(steps: Sequence[Step], view: HostView, name: str, tried: TrialHost, allow: Collection[str]) -> Found:
-    """What the guard says to a plan with these steps. `name` is the host's. Who applies, and sshd, are asked on the running host only."""
+def lockout(
+    steps: Sequence[Step], view: HostView, name: str, tried: TrialHost, allow: Collection[str]
+) -> Found:
+    """What the guard says to a plan with these steps.
+
+    `name` is the host's. Who applies, and sshd, are asked on the running host only.
+    """
     if not steps:
         return [], ()
     live = isinstance(view, LiveHost) and view.root == "/"
     from reconciler.policy.lockout.relevance import SSHD, may_change_access
 
-    if not may_change_access(steps, view) and not (tried.host is not None and tried.host.stopped().intersection(SSHD)):
+    if not may_change_access(steps, view) and not (
+        tried.host is not None and tried.host.stopped().intersection(SSHD)
+    ):
         return [], ()
     from reconciler.policy.lockout.guard import Doors, Question, allowed_accounts
     from reconciler.policy.lockout.guard import lockout as compare

@@ -1,4 +1,7 @@
-"""When the jobs of a plan come next, before and after it. Shown beside the plan; nothing depends on it, and no approval covers it."""
+"""When the jobs of a plan come next, before and after it.
+
+Shown beside the plan; nothing depends on it, and no approval covers it.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,28 @@ _PARTS = ("timer", "cron")
 
 
 def upcoming(planned: Planned, now: str) -> list[dict[str, Any]]:
-    """A row for each job whose schedule is new or changes, as the plan document has it. `now` is a time stamp as in RFC 3339.
+    """A row for each job whose schedule is new or changes, as the plan document has it.
 
-    A job that goes from one scheduler to the other is one row. Of what is not ours the schedule before is not told.
+    `now` is a time stamp as in RFC 3339.
+
+    A job that goes from one scheduler to the other is one row. Of what is not ours the schedule before is not
+    told.
     """
     if planned.plan is None or planned.request is None:
         return []
     sides: dict[Address, list[Change]] = {}
     for change in planned.plan.changes:
         idle = change.address in planned.plan.blocked or change.address in planned.plan.held
-        if change.address.part in _PARTS and change.verb in (Verb.CREATE, Verb.UPDATE, Verb.DELETE) and not idle:
+        if (
+            change.address.part in _PARTS
+            and change.verb in (Verb.CREATE, Verb.UPDATE, Verb.DELETE)
+            and not idle
+        ):
             sides.setdefault(change.address.resource, []).append(change)
     changed = {address: _sides(changes, planned.plan.memory) for address, changes in sides.items()}
-    changed = {address: both for address, both in changed.items() if both[1] and spoken(both[0]) != spoken(both[1])}
+    changed = {
+        address: both for address, both in changed.items() if both[1] and spoken(both[0]) != spoken(both[1])
+    }
     if not changed:
         return []
     known, at = host_zone(planned.request.view), datetime.fromisoformat(now)
@@ -48,7 +60,9 @@ def upcoming(planned: Planned, now: str) -> list[dict[str, Any]]:
 def _sides(changes: list[Change], memory: Memory) -> tuple[Document | None, Document | None]:
     """The document that has the schedule now, and the one that will have it."""
     before = next((change.before for change in changes if change.before and _is_ours(change, memory)), None)
-    after = next((change.after for change in changes if change.verb is not Verb.DELETE and change.after), None)
+    after = next(
+        (change.after for change in changes if change.verb is not Verb.DELETE and change.after), None
+    )
     return before, after
 
 

@@ -1,9 +1,11 @@
-"""The short way to "No changes": what a host is asked every half hour is answered without reading the spec's meaning again.
+"""The short way to "No changes": what a host is asked every half hour is answered without reading the spec's
+meaning again.
 
-What a spec means is a function of its bytes, of this program and of whether a systemd runs. Where the ledger is all that it means, and
-nothing more, an apply writes down of which bytes that is so. A plan of the same bytes, with the same ledger and program, then has one
-question left, whether the host shows what the ledger says, and needs no model of a spec for it. Any other answer than yes, and anything
-that is not as it was, is answered the long way: nothing is ever told from here but that there is nothing to do.
+What a spec means is a function of its bytes, of this program and of whether a systemd runs. Where the ledger
+is all that it means, and nothing more, an apply writes down of which bytes that is so. A plan of the same
+bytes, with the same ledger and program, then has one question left, whether the host shows what the ledger
+says, and needs no model of a spec for it. Any other answer than yes, and anything that is not as it was, is
+answered the long way: nothing is ever told from here but that there is nothing to do.
 """
 
 from __future__ import annotations
@@ -39,11 +41,28 @@ if TYPE_CHECKING:
     from reconciler.engine.inputs import Situation
 
 _FORMAT = 3
-_KEYS = frozenset({"format", "program", "lineage", "serial", "host", "spec", "commit", "files", "running", "whole", "unwanted", "aged"})
+_KEYS = frozenset(
+    {
+        "format",
+        "program",
+        "lineage",
+        "serial",
+        "host",
+        "spec",
+        "commit",
+        "files",
+        "running",
+        "whole",
+        "unwanted",
+        "aged",
+    }
+)
 
 
 def settled_plan(choice: SpecChoice, options: PlanOptions) -> Planned | None:
-    """The empty plan, if it is certain that the long way would end with it and warn of the same; None otherwise."""
+    """The empty plan, if it is certain that the long way would end with it and warn of the same; None
+    otherwise.
+    """
     path = choice.path or default_spec(choice.root)
     if path == "-" or options != PlanOptions(options.root):
         return None
@@ -56,7 +75,9 @@ def settled_plan(choice: SpecChoice, options: PlanOptions) -> Planned | None:
         return None
 
 
-def _planned(record: Mapping[str, Any], path: str, choice: SpecChoice, options: PlanOptions) -> Planned | None:
+def _planned(
+    record: Mapping[str, Any], path: str, choice: SpecChoice, options: PlanOptions
+) -> Planned | None:
     reader = open_reader(path, choice.commit, lambda: b"")
     try:
         if reader.entry != record["files"][0] or record["spec"] != _digest(reader, record["files"]):
@@ -69,7 +90,11 @@ def _planned(record: Mapping[str, Any], path: str, choice: SpecChoice, options: 
             close()
     host = open_host(options.root)
     memory = read_memory(state_directory(options.root), machine_id(host))
-    if not _same_ledger(record, memory) or record["running"] != host.running or static_hostname(host) not in ("", record["host"]):
+    if (
+        not _same_ledger(record, memory)
+        or record["running"] != host.running
+        or static_hostname(host) not in ("", record["host"])
+    ):
         return None
     if (
         not _as_remembered(memory, host, record["whole"])
@@ -84,7 +109,9 @@ def _planned(record: Mapping[str, Any], path: str, choice: SpecChoice, options: 
     # Whether a commit holds these bytes is asked once, not at each plan.
     name = record["commit"] if commit_of(record["commit"]) == reader.commit else revision(reader)
     warnings = (*(_warning(row) for row in record["warnings"]), *aged)
-    return Planned(warnings, Plan(record["host"], record["spec"], name, memory=memory, diagnostics=warnings), host=host)
+    return Planned(
+        warnings, Plan(record["host"], record["spec"], name, memory=memory, diagnostics=warnings), host=host
+    )
 
 
 def _shown(reader: SourceReader, names: Iterable[str]) -> list[str]:
@@ -106,8 +133,12 @@ def _warning(row: Mapping[str, Any]) -> Diagnostic:
 
 
 def _aged(record: Mapping[str, Any], memory: Memory, host: HostView) -> list[Diagnostic] | None:
-    """The accounts that their age shuts out, which is so by the day; None where the note has no line of the spec for one."""
-    documents = {address: row.document for address, row in memory.rows.items() if address.kind in ("users", "ssh_keys")}
+    """The accounts that their age shuts out, which is so by the day; None where the note has no line of the
+    spec for one.
+    """
+    documents = {
+        address: row.document for address, row in memory.rows.items() if address.kind in ("users", "ssh_keys")
+    }
     if not documents:
         return []
     from reconciler.app.plan.ageing import aged_of  # only where there are accounts
@@ -119,7 +150,9 @@ def _aged(record: Mapping[str, Any], memory: Memory, host: HostView) -> list[Dia
         return []
     from reconciler.policy.access.ageing import told
 
-    return told(found, lambda account: (Address.parse(known[account]["address"]), _place(known[account]["source"])))
+    return told(
+        found, lambda account: (Address.parse(known[account]["address"]), _place(known[account]["source"]))
+    )
 
 
 def _place(row: Mapping[str, Any] | None) -> Source | None:
@@ -136,7 +169,12 @@ def _record(root: str | None) -> Mapping[str, Any] | None:
         found = json.loads(recall(state_directory(root), SETTLED) or b"null")
     except ValueError:
         return None
-    ours = isinstance(found, dict) and found.keys() >= _KEYS and found["format"] == _FORMAT and found["program"] == program_digest()
+    ours = (
+        isinstance(found, dict)
+        and found.keys() >= _KEYS
+        and found["format"] == _FORMAT
+        and found["program"] == program_digest()
+    )
     return found if ours else None
 
 
@@ -150,7 +188,9 @@ def _digest(reader: SourceReader, names: Iterable[str]) -> str:
 
 
 def _same_ledger(record: Mapping[str, Any], memory: Memory) -> bool:
-    """Whether it is the very ledger of then, sound, with nothing owed, nothing held and no run in it that was killed."""
+    """Whether it is the very ledger of then, sound, with nothing owed, nothing held and no run in it that was
+    killed.
+    """
     trouble = memory.damaged or memory.unreadable or memory.interrupted or memory.owed or memory.holds
     return not trouble and (memory.lineage, memory.serial) == (record["lineage"], record["serial"])
 
@@ -165,7 +205,10 @@ def _as_remembered(memory: Memory, host: HostView, whole: Mapping[str, bool]) ->
         if any(seen[address].others or seen[address].refusal for address in addresses):
             return False
         if not all(
-            _shows(concealed(seen[address], memory.rows[address], memory.key), memory.rows[address], whole[name]) for address in addresses
+            _shows(
+                concealed(seen[address], memory.rows[address], memory.key), memory.rows[address], whole[name]
+            )
+            for address in addresses
         ):
             return False
     return True
@@ -185,7 +228,10 @@ def _shows(seen: Mapping[str, Any] | None, row: LedgerRow, whole: bool) -> bool:
     wanted = row.document
     if seen is None or wanted is None or row.pending is not None:
         return False
-    return all(key in seen and (seen[key] == value if whole else _covers(seen[key], value)) for key, value in wanted.items())
+    return all(
+        key in seen and (seen[key] == value if whole else _covers(seen[key], value))
+        for key, value in wanted.items()
+    )
 
 
 def _covers(seen: Any, wanted: Any) -> bool:
@@ -196,7 +242,10 @@ def _covers(seen: Any, wanted: Any) -> bool:
 
 
 def note_settled(loaded: Loaded, options: PlanOptions, planned: Planned) -> None:
-    """After an apply: write down that the ledger is all that this spec means, if it is so. Raises StateError."""
+    """After an apply: write down that the ledger is all that this spec means, if it is so.
+
+    Raises StateError.
+    """
     request, situation, spec = planned.request, planned.situation, loaded.spec
     if request is None or situation is None or spec is None or loaded.reader is None or not loaded.path:
         return
@@ -206,7 +255,11 @@ def note_settled(loaded: Loaded, options: PlanOptions, planned: Planned) -> None
         return
     directory = options.state_directory
     memory = read_memory(directory, machine_id(request.view))
-    if not memory.rows or not _is_all(situation, memory) or static_hostname(request.view) not in ("", spec.host):
+    if (
+        not memory.rows
+        or not _is_all(situation, memory)
+        or static_hostname(request.view) not in ("", spec.host)
+    ):
         return
     record = {
         "format": _FORMAT,
@@ -222,7 +275,9 @@ def note_settled(loaded: Loaded, options: PlanOptions, planned: Planned) -> None
         "warnings": [_row(warning) for warning in loaded.diagnostics],
         "shown": _shown(loaded.reader, spec.files),
         "aged": _noted(planned.diagnostics),
-        "whole": {name: request.kinds[name].whole for name in sorted({address.kind for address in memory.rows})},
+        "whole": {
+            name: request.kinds[name].whole for name in sorted({address.kind for address in memory.rows})
+        },
     }
     remember(directory, SETTLED, json.dumps(record, sort_keys=True).encode())
 
@@ -234,7 +289,10 @@ def _noted(told: Sequence[Diagnostic]) -> dict[str, dict[str, Any]]:
     from reconciler.policy.access.ageing import RULES
 
     rows = [_row(item) for item in told if item.rule in RULES and item.address is not None]
-    return {Address.parse(row["address"]).name: {"address": row["address"], "source": row["source"]} for row in rows}
+    return {
+        Address.parse(row["address"]).name: {"address": row["address"], "source": row["source"]}
+        for row in rows
+    }
 
 
 def _is_all(situation: Situation, memory: Memory) -> bool:
@@ -242,7 +300,18 @@ def _is_all(situation: Situation, memory: Memory) -> bool:
     from reconciler.engine.compare import unrecorded
     from reconciler.engine.inputs import with_rows
 
-    trouble = memory.damaged or memory.unreadable or memory.interrupted or memory.owed or memory.holds or situation.revealed
-    if trouble or situation.parts.keys() != memory.rows.keys() or any(seen.unreadable for seen in situation.observed.values()):
+    trouble = (
+        memory.damaged
+        or memory.unreadable
+        or memory.interrupted
+        or memory.owed
+        or memory.holds
+        or situation.revealed
+    )
+    if (
+        trouble
+        or situation.parts.keys() != memory.rows.keys()
+        or any(seen.unreadable for seen in situation.observed.values())
+    ):
         return False
     return not any(True for _ in unrecorded(with_rows(situation, memory), set(), anew=False))

@@ -48,10 +48,12 @@ Texts = Mapping[Address, tuple[str | None, str | None]]
 
 @frozen
 class PlanOptions:
-    """What the command line says about a plan. `root` is a tree and `snapshot` a file instead of the running host.
+    """What the command line says about a plan.
 
-    `kinds` and `state` are other than a spec's for our own units (`install`): what there is to declare, and where it is remembered.
-    `retry`: also what did not become healthy before.
+    `root` is a tree and `snapshot` a file instead of the running host.
+
+    `kinds` and `state` are other than a spec's for our own units (`install`): what there is to declare, and
+    where it is remembered. `retry`: also what did not become healthy before.
     """
 
     root: str | None = None
@@ -74,7 +76,10 @@ class PlanOptions:
 
 @frozen
 class Planned:
-    """A plan with everything that was needed for it. `plan` is None when the host could not be read at all, `host` of a snapshot."""
+    """A plan with everything that was needed for it.
+
+    `plan` is None when the host could not be read at all, `host` of a snapshot.
+    """
 
     diagnostics: tuple[Diagnostic, ...]
     plan: Plan | None = None
@@ -100,9 +105,16 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     kinds = discover()
     if options.root is not None and not options.root.strip("/"):
-        found.append(error("not a tree", f"--root {options.root!r}: name a directory; to work on the running host, leave --root out"))
+        found.append(
+            error(
+                "not a tree",
+                f"--root {options.root!r}: name a directory; to work on the running host, leave --root out",
+            )
+        )
     if options.root is not None and options.snapshot is not None:
-        found.append(error("two hosts", "--root and --snapshot: the facts come from one of them; leave the other out"))
+        found.append(
+            error("two hosts", "--root and --snapshot: the facts come from one of them; leave the other out")
+        )
     for text in (*options.targets, *options.excludes, *options.unprotect):
         if text in kinds:
             continue
@@ -112,12 +124,21 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
             found.append(error("not an address", str(problem)))
             continue
         if address.kind not in kinds:
-            found.append(error("not an address", f"{text!r}: there is no kind {address.kind!r}; the kinds are {', '.join(kinds)}"))
+            found.append(
+                error(
+                    "not an address",
+                    f"{text!r}: there is no kind {address.kind!r}; the kinds are {', '.join(kinds)}",
+                )
+            )
     if options.allow:
         from reconciler.policy.guards import ALLOWABLE, LOCK_OUT, OF_ACCESS, is_allowable
 
         guards = ", ".join((*ALLOWABLE, *OF_ACCESS, f"{LOCK_OUT}:ACCOUNT"))
-        found += [error("not a guard", f"--allow {text!r}: choose from {guards}") for text in options.allow if not is_allowable(text)]
+        found += [
+            error("not a guard", f"--allow {text!r}: choose from {guards}")
+            for text in options.allow
+            if not is_allowable(text)
+        ]
     return found
 
 
@@ -126,7 +147,12 @@ def inside_of(host: HostView) -> Inside:
     return bond if isinstance(host, LiveHost) and host.running else nowhere
 
 
-def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | None = None, memory: Memory | None = None) -> Planned:
+def plan_host(
+    loaded: Loaded,
+    options: PlanOptions,
+    host: Host | SnapshotView | None = None,
+    memory: Memory | None = None,
+) -> Planned:
     """Plan. Whatever is wrong is among the diagnostics; those that refuse are marked so."""
     from reconciler.engine.planner import make_plan  # a settled host is not planned
     from reconciler.policy.guards import Context, guard
@@ -168,12 +194,24 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
         plan, situation = make_plan(request, tried.simulator)
         declared = frozenset(found.address for found in loaded.spec.resources)
         order = order_of(loaded.reader, memory)
-        context = Context(static_hostname(host), declared, order is Order.OLDER, order is Order.APART, options.allow, options.unprotect)
+        context = Context(
+            static_hostname(host),
+            declared,
+            order is Order.OLDER,
+            order is Order.APART,
+            options.allow,
+            options.unprotect,
+        )
     except HostError as problem:
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
     locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, tried, options.allow)
     sides = _sides(plan, request, tried, context.hostname or plan.host)
-    refused = (*given_away(plan, request), *refused_files(plan.steps, host), *not_in_force(plan, host), *_unseen(plan, host))
+    refused = (
+        *given_away(plan, request),
+        *refused_files(plan.steps, host),
+        *not_in_force(plan, host),
+        *_unseen(plan, host),
+    )
     warned = _access_warnings(plan, situation, host, sides, options)
     told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out, *refused, *warned)
     plan = replace(plan, diagnostics=told, unknown=unknown)
@@ -194,7 +232,10 @@ def _unseen(plan: Plan, host: HostView) -> list[Diagnostic]:
 
 
 def _sides(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides | None:
-    """Who can do what, before and after. What cannot be read is told by the guard against lock-outs, which asks the same."""
+    """Who can do what, before and after.
+
+    What cannot be read is told by the guard against lock-outs, which asks the same.
+    """
     if plan.empty:
         return None
     from reconciler.app.access import sides_of
@@ -205,14 +246,20 @@ def _sides(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides |
         return None
 
 
-def _access_warnings(plan: Plan, situation: Situation, host: HostView, sides: Sides | None, options: PlanOptions) -> list[Diagnostic]:
+def _access_warnings(
+    plan: Plan, situation: Situation, host: HostView, sides: Sides | None, options: PlanOptions
+) -> list[Diagnostic]:
     """Faults of the access that the plan leaves behind, or takes over."""
     if not any(address.kind in ("users", "ssh_keys") for address in situation.parts) and sides is None:
         return []
     from reconciler.app.plan.ageing import aged_accounts
 
     aged = aged_accounts(situation.parts, host, sides, plan.host)
-    if sides is None and not plan.unreadable and not any(part.address.kind == "users" for part in plan.converged):
+    if (
+        sides is None
+        and not plan.unreadable
+        and not any(part.address.kind == "users" for part in plan.converged)
+    ):
         return aged
     from reconciler.app.access import warnings
 
@@ -220,7 +267,9 @@ def _access_warnings(plan: Plan, situation: Situation, host: HostView, sides: Si
 
 
 def _look_twice_after_a_failure(host: HostView, memory: Memory) -> None:
-    """Where the last apply did not get through, what crashes every moment may be met alive: no plan calls that done for one lucky look."""
+    """Where the last apply did not get through, what crashes every moment may be met alive: no plan calls
+    that done for one lucky look.
+    """
     if isinstance(host, LiveHost) and any(row.pending is not None for row in memory.rows.values()):
         host.look_twice()
 
@@ -247,7 +296,9 @@ def _fingerprinted(plan: Plan, request: Request, situation: Situation) -> Plan:
 
 def _snapshot(request: Request | None) -> SnapshotView | None:
     """What was planned from, if it is a snapshot: its module is only imported by who opens one."""
-    return cast("SnapshotView", request.view) if request is not None and hasattr(request.view, "taken") else None
+    return (
+        cast("SnapshotView", request.view) if request is not None and hasattr(request.view, "taken") else None
+    )
 
 
 def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
@@ -256,28 +307,44 @@ def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
     assert plan is not None
     access(planned, texts(planned))  # what will be asked for to show the plan
     told = set(plan.unreadable.values())
-    missing = [what for what in view.unknown.values() if f"unknown: the snapshot does not have {what}" not in told]
-    # An approval covers the keyed digest of a secret, once there is a ledger; and the key never leaves the host.
-    # That is so of each secret that is declared, for an approval covers all that the spec says.
+    missing = [
+        what for what in view.unknown.values() if f"unknown: the snapshot does not have {what}" not in told
+    ]
+    # An approval covers the keyed digest of a secret, once there is a ledger; and the key never leaves the
+    # host. That is so of each secret that is declared, for an approval covers all that the spec says.
     secret = [change.address for change in plan.changes if change.sensitive and change.part is not None]
     if plan.approval is not None and planned.situation is not None:
         secret += [address for address, part in planned.situation.parts.items() if part.sensitive]
-    secret = [address for address in dict.fromkeys(secret) if address not in plan.unreadable] if plan.memory.lineage else []
+    secret = (
+        [address for address in dict.fromkeys(secret) if address not in plan.unreadable]
+        if plan.memory.lineage
+        else []
+    )
     keys = (f"the key with which the host tells the secret of {address}" for address in secret)
     if planned.sides is not None:
         from reconciler.policy.access.missing import missing_of_change, unread
 
         sides = planned.sides
         accounts = [*unread((sides.before, sides.after), ("", *sides.names))]
-        missing = [what for what in missing if not any(words.endswith(f"the snapshot does not have {what}") for words in accounts)]
+        missing = [
+            what
+            for what in missing
+            if not any(words.endswith(f"the snapshot does not have {what}") for words in accounts)
+        ]
         missing += accounts
-        missing += (words for words in missing_of_change(sides.before, sides.after) if words.removeprefix("who can write ") not in missing)
+        missing += (
+            words
+            for words in missing_of_change(sides.before, sides.after)
+            if words.removeprefix("who can write ") not in missing
+        )
     unknown = (*plan.unknown, *missing, *keys, *_unknown_starts(plan, view))
     return replace(planned, plan=replace(plan, unknown=unknown))
 
 
 def _unknown_starts(plan: Plan, view: SnapshotView) -> Iterator[str]:
-    """Files to be written of which a process has neither what is there, nor is it known whether it has what will be there."""
+    """Files to be written of which a process has neither what is there, nor is it known whether it has what
+    will be there.
+    """
     written = [step.action.path for step in plan.steps if isinstance(step.action, WriteFile)]
     for unit, started in view.started.items() if written else ():
         other = [path for path in written if started.marks.get(path) == OTHER]
@@ -286,14 +353,21 @@ def _unknown_starts(plan: Plan, view: SnapshotView) -> Iterator[str]:
 
 
 def _lost(request: Request) -> list[Diagnostic]:
-    """Targets and excludes that name nothing: an apply of less, or of more, than was meant. A ledger that cannot be read may know them."""
+    """Targets and excludes that name nothing: an apply of less, or of more, than was meant.
+
+    A ledger that cannot be read may know them.
+    """
     chosen = [text for text in (*request.targets, *request.excludes) if text not in request.kinds]
     if not chosen or request.memory.unreadable:
         return []
     declared = (
-        part.address for item in request.spec.resources for part in request.kinds[item.address.kind].expand(item, request.view.running)
+        part.address
+        for item in request.spec.resources
+        for part in request.kinds[item.address.kind].expand(item, request.view.running)
     )
-    known = {str(name) for address in (*declared, *request.memory.rows) for name in (address, address.resource)}
+    known = {
+        str(name) for address in (*declared, *request.memory.rows) for name in (address, address.resource)
+    }
     detail = (
         "{} is neither in the spec nor among what was applied here. "
         'The address of a file is written files["/etc/x"], with quotes that the shell must not take.'
@@ -302,7 +376,10 @@ def _lost(request: Request) -> list[Diagnostic]:
 
 
 def basis(planned: Planned, now: str = "") -> Mapping[str, Any]:
-    """What the plan was made from. `now` is a UTC time stamp as RFC 3339 has it: with it the age of a snapshot is told."""
+    """What the plan was made from.
+
+    `now` is a UTC time stamp as RFC 3339 has it: with it the age of a snapshot is told.
+    """
     snapshot = _snapshot(planned.request)
     if snapshot is not None:
         from reconciler.app.snapshot import age
@@ -315,8 +392,8 @@ def basis(planned: Planned, now: str = "") -> Mapping[str, Any]:
 def texts(planned: Planned) -> Texts:
     """Old and new text of changed files, where they may be shown.
 
-    A plan is a way to read: the old content is shown only of what the ledger says is ours (somebody may have declared `/etc/shadow`),
-    and nothing of what is sensitive.
+    A plan is a way to read: the old content is shown only of what the ledger says is ours (somebody may have
+    declared `/etc/shadow`), and nothing of what is sensitive.
     """
     if planned.plan is None or planned.request is None:
         return {}
@@ -354,12 +431,17 @@ def _before(change: Change, planned: Planned) -> str | None:
 
 
 def access(planned: Planned, shown: Texts) -> list[dict[str, Any]]:
-    """Who gains or loses access, as the plan document has it, the most dangerous first. `shown` are the `texts` of the same plan."""
+    """Who gains or loses access, as the plan document has it, the most dangerous first.
+
+    `shown` are the `texts` of the same plan.
+    """
     if planned.plan is None or planned.plan.empty:
         return []
     from reconciler.app.access import rows  # only where something changes
 
-    return rows(planned.plan, shown, planned.sides, planned.request.view if planned.request is not None else None)
+    return rows(
+        planned.plan, shown, planned.sides, planned.request.view if planned.request is not None else None
+    )
 
 
 def _text(content: bytes | None) -> str | None:

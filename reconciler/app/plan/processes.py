@@ -1,6 +1,8 @@
-"""What an apply remembers of the processes that it saw run: from it is derived what runs with older configuration (`engine.units.stale_processes`).
+"""What an apply remembers of the processes that it saw run: from it is derived what runs with older
+configuration (`engine.units.stale_processes`).
 
-It stands in a file beside the ledger, and not in it: without it less is known, and nothing that is known is wrong.
+It stands in a file beside the ledger, and not in it: without it less is known, and nothing that is known is
+wrong.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class Remembered:
 
 
 def read_started(directory: str, key: bytes) -> Remembered | None:
-    """What is remembered; None without it, or if it was made with another key: then nothing in it can be compared."""
+    """What is remembered; None without it, or if it was made with another key: then nothing in it can be
+    compared.
+    """
     try:
         data = json.loads(recall(directory, PROCESSES) or b"null")
         if not key or data["format"] != _FORMAT or data["key"] != _of(key):
@@ -60,10 +64,15 @@ def runs_as_started(directory: str, memory: Memory, host: HostView) -> bool:
 
 
 def known_before(planned: Planned) -> Mapping[str, Started]:
-    """What is known of processes before anything is done: what an apply changes without a restart makes nobody older."""
+    """What is known of processes before anything is done: what an apply changes without a restart makes
+    nobody older.
+    """
     request, situation = planned.request, planned.situation
     assert request is not None and situation is not None
-    return {**request.started, **stale_processes.seen(request, situation, stale_processes.processes(request, situation))}
+    return {
+        **request.started,
+        **stale_processes.seen(request, situation, stale_processes.processes(request, situation)),
+    }
 
 
 def note_started(directory: str, planned: Planned, result: ApplyResult | None = None) -> None:
@@ -73,12 +82,19 @@ def note_started(directory: str, planned: Planned, result: ApplyResult | None = 
         return  # without a ledger there is no key that would be the same the next time
     reloaded = frozenset[str]()
     if result is not None:
-        mine = [address for address, part in situation.parts.items() if request.kinds[address.kind].process(part) is not None]
+        mine = [
+            address
+            for address, part in situation.parts.items()
+            if request.kinds[address.kind].process(part) is not None
+        ]
         now = look_again(situation, mine, request.kinds, request.view, request.memory.key)
         situation, reloaded = replace(situation, observed={**situation.observed, **now}), _reloaded(result)
     found = stale_processes.processes(request, situation)
     whole = not request.targets and not request.excludes
-    started = {**({} if whole else request.started), **stale_processes.seen(request, situation, found, reloaded)}
+    started = {
+        **({} if whole else request.started),
+        **stale_processes.seen(request, situation, found, reloaded),
+    }
     data = {
         "format": _FORMAT,
         "key": _of(request.memory.key),
@@ -91,5 +107,9 @@ def note_started(directory: str, planned: Planned, result: ApplyResult | None = 
 def _reloaded(result: ApplyResult) -> frozenset[str]:
     plan: Plan = result.plan
     failed = {*result.having(Status.FAILED), *result.having(Status.SKIPPED)}
-    steps = [step for step in plan.steps if isinstance(step.action, Unit) and step.action.verb is UnitVerb.RELOAD and not step.held]
+    steps = [
+        step
+        for step in plan.steps
+        if isinstance(step.action, Unit) and step.action.verb is UnitVerb.RELOAD and not step.held
+    ]
     return frozenset(cause.unit for step in steps for cause in step.causes if cause.address not in failed)

@@ -1,4 +1,6 @@
-"""Who besides root decides what a timer of ours applies: whoever can write the specification is root at the next apply."""
+"""Who besides root decides what a timer of ours applies: whoever can write the specification is root at the
+next apply.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ def installed(view: HostView) -> tuple[str, bool]:
 
 
 def others(view: HostView, path: str, commit: bool) -> list[str]:
-    """Each who is not root already and can change what is applied, in words. Raises HostError for what cannot be read."""
+    """Each who is not root already and can change what is applied, in words.
+
+    Raises HostError for what cannot be read.
+    """
     if not path:
         return []
     from reconciler.formats.shell_commands import specification_places

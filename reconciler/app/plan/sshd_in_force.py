@@ -1,4 +1,6 @@
-"""Whether sshd runs with the configuration that is on disk: it reads its files when it is started or reloaded, and at no other time."""
+"""Whether sshd runs with the configuration that is on disk: it reads its files when it is started or
+reloaded, and at no other time.
+"""
 
 from __future__ import annotations
 
@@ -42,13 +44,25 @@ def not_in_force(plan: Plan, view: HostView) -> list[Diagnostic]:
     paths = ", ".join(sorted({path_of(step.action) or "" for step in steps}))
     name = unit.removesuffix(".service")
     detail = (
-        f"sshd reads {paths} when it is reloaded: until then everybody logs in as before, whatever Access says of the time after."
-        f" Run `systemctl reload {name}` after the apply, or declare under `services:`"
-        f" `{name}: {{unit: vendor, state: running, on_change: reload, watch: [{paths}]}}`."
+        f"sshd reads {paths} when it is reloaded: until then everybody logs in as before, whatever Access"
+        f" says of the time after. Run `systemctl reload {name}` after the apply, or declare under"
+        f" `services:` `{name}: {{unit: vendor, state: running, on_change: reload, watch: [{paths}]}}`."
     )
-    return [warning("sshd goes on with its old configuration", detail, address=steps[0].causes[0].address, rule="sshd-not-reloaded")]
+    return [
+        warning(
+            "sshd goes on with its old configuration",
+            detail,
+            address=steps[0].causes[0].address,
+            rule="sshd-not-reloaded",
+        )
+    ]
 
 
 def _reads_again(step: Step) -> bool:
     action = step.action
-    return isinstance(action, Unit) and not step.held and action.verb in _READS and bool({*action.units} & {*UNITS})
+    return (
+        isinstance(action, Unit)
+        and not step.held
+        and action.verb in _READS
+        and bool({*action.units} & {*UNITS})
+    )

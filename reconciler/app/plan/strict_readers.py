@@ -1,4 +1,6 @@
-"""Files that a strict reader is to take (sudo, logrotate, systemd-tmpfiles): its own program is asked before the first effect."""
+"""Files that a strict reader is to take (sudo, logrotate, systemd-tmpfiles): its own program is asked before
+the first effect.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ _CHECKS = (Check.SUDOERS, Check.LOGROTATE_FILE, Check.TMPFILES)
 
 
 def refused_files(steps: Sequence[Step], view: HostView) -> list[Diagnostic]:
-    """One refusal for each file that its reader's program does not take: asked on the running host only, and as root.
+    """One refusal for each file that its reader's program does not take: asked on the running host only, and
+    as root.
 
     Elsewhere what is read here stands in for the program, and a line that cannot be read is a warning.
     """
@@ -26,21 +29,33 @@ def refused_files(steps: Sequence[Step], view: HostView) -> list[Diagnostic]:
     causes = {step.action: step.causes[0].address for step in steps}
     if not (isinstance(view, LiveHost) and view.root == "/" and is_root()):
         return [
-            warning("its reader may not accept the file", f"{action.path}: {why}", address=causes.get(action), rule="reader")
+            warning(
+                "its reader may not accept the file",
+                f"{action.path}: {why}",
+                address=causes.get(action),
+                rule="reader",
+            )
             for action in actions
             if isinstance(action, WriteFile) and (why := _unread(action))
         ]
     from reconciler.host.validators.strict_readers import refusals  # starts programs
 
     return [
-        error("its reader does not accept the file", f"{action.path}: {why}.", address=causes.get(action), rule="reader", refusal=True)
+        error(
+            "its reader does not accept the file",
+            f"{action.path}: {why}.",
+            address=causes.get(action),
+            rule="reader",
+            refusal=True,
+        )
         for action, why in refusals(actions).items()
         if why
     ]
 
 
 def refused_when_back(steps: Sequence[Step], view: HostView) -> list[Diagnostic]:
-    """One refusal for each file of an undo that its reader's program does not take: what a hand had put there may be one.
+    """One refusal for each file of an undo that its reader's program does not take: what a hand had put there
+    may be one.
 
     Where the program cannot be asked, going back to what was there is nobody's new mistake.
     """
@@ -67,4 +82,8 @@ def _unread(action: WriteFile) -> str:
         lines = [problem.line for problem in logrotate.parse(text).problems]
     program = {Check.SUDOERS: "visudo --check", Check.LOGROTATE_FILE: "logrotate -d"}.get(action.check, "")
     numbers = ", ".join(map(str, dict.fromkeys(lines)))
-    return f"line {numbers} cannot be read, and the host's own program was not asked: try `{program}`." if lines else ""
+    return (
+        f"line {numbers} cannot be read, and the host's own program was not asked: try `{program}`."
+        if lines
+        else ""
+    )

@@ -1,4 +1,7 @@
-"""`service create`: one more service in the spec's file, for a person to review. Nothing is done to the host."""
+"""`service create`: one more service in the spec's file, for a person to review.
+
+Nothing is done to the host.
+"""
 
 from __future__ import annotations
 
@@ -58,18 +61,26 @@ class _Changed:
 
 
 def create(loaded: Loaded, new: NewService) -> Created:
-    """Write the service into the spec's file, once the whole spec was read back with it and nothing else in it has changed."""
+    """Write the service into the spec's file, once the whole spec was read back with it and nothing else in
+    it has changed.
+    """
     spec, reader, address = loaded.spec, loaded.reader, Address("services", new.name)
     assert spec is not None and reader is not None
     there = next((one for one in spec.resources if one.address == address), None)
     if there is not None:
-        return _refused("the service exists already", f"{address} is declared at {there.source}. Change it there.")
+        return _refused(
+            "the service exists already", f"{address} is declared at {there.source}. Change it there."
+        )
     if not loaded.path:
-        return _refused("nothing to write to", "The spec came from standard input; name its file with --spec.")
+        return _refused(
+            "nothing to write to", "The spec came from standard input; name its file with --spec."
+        )
     name = _file(spec, reader, new.file)
     if name is None:
         files = ", ".join(reader.display(one) for one in spec.files)
-        return _refused("not a file of the spec", f"{new.file} is not read by this spec. Its files are: {files}.")
+        return _refused(
+            "not a file of the spec", f"{new.file} is not read by this spec. Its files are: {files}."
+        )
     try:
         return _added(loaded, new, address, name)
     except (CannotInsert, SourceError, ValueError) as problem:
@@ -86,7 +97,10 @@ def _added(loaded: Loaded, new: NewService, address: Address, name: str) -> Crea
     if spec is None or errors(found):
         return Created(problems=tuple(found))
     if not _only_added(loaded.spec, spec, address):
-        return _refused("the spec would not be as before", "Another file of it speaks of this service too; add it by hand.")
+        return _refused(
+            "the spec would not be as before",
+            "Another file of it speaks of this service too; add it by hand.",
+        )
     shown = changed.display(name)
     rewrite(absolute(shown), before, changed.content)
     return Created(shown, replace(loaded, spec=spec, diagnostics=tuple(found), reader=changed))
@@ -129,8 +143,12 @@ def _file(spec: Spec, reader: SourceReader, wanted: str) -> str | None:
 
 
 def _only_added(before: Spec, after: Spec, address: Address) -> bool:
-    others: Mapping[Address, Any] = {one.address: one.resource for one in after.resources if one.address != address}
-    return others == {one.address: one.resource for one in before.resources} and len(others) + 1 == len(after.resources)
+    others: Mapping[Address, Any] = {
+        one.address: one.resource for one in after.resources if one.address != address
+    }
+    return others == {one.address: one.resource for one in before.resources} and len(others) + 1 == len(
+        after.resources
+    )
 
 
 def _refused(summary: str, detail: str) -> Created:

@@ -29,9 +29,14 @@ class Dependent:
     def words(self) -> str:
         """One line for a person."""
         if self.taken.unit == self.taken.root:
-            return f"{self.taken.unit} does not stay so: systemd would {self.taken.verb} it again, since {self.taken.why}"
+            return (
+                f"{self.taken.unit} does not stay so: systemd would {self.taken.verb} it again, since"
+                f" {self.taken.why}"
+            )
         about = self.note or ("" if self.declared else "it is not in the spec")
-        return f"{self.taken.verb} {self.taken.unit} as well: {self.taken.why}" + (f" ({about})" if about else "")
+        return f"{self.taken.verb} {self.taken.unit} as well: {self.taken.why}" + (
+            f" ({about})" if about else ""
+        )
 
     @property
     def data(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`service health --heal`: start what has failed, see whether it stays up, and tell. Nothing else is changed.
 
-A failure is nobody's decision, so mending it is no change: `on_change: none` and `drift: report` do not keep a failed service down. What
-somebody decided does: a hold, a mask, `state: stopped`.
+A failure is nobody's decision, so mending it is no change: `on_change: none` and `drift: report` do not keep
+a failed service down. What somebody decided does: a hold, a mask, `state: stopped`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ HEALING = "7d0b8f0c7d564f5a9b9b7f4e5a1c2d36"
 
 @frozen
 class Healing:
-    """What was done about one service. `outcome` is healed, failed or left; `why` of what was left, or is still not well."""
+    """What was done about one service.
+
+    `outcome` is healed, failed or left; `why` of what was left, or is still not well.
+    """
 
     outcome: str
     starts: int
@@ -53,7 +56,10 @@ class Healing:
 
 @frozen
 class Healed:
-    """Of every service that was not well, what was done; or why nothing could be. `busy`: an apply is running."""
+    """Of every service that was not well, what was done; or why nothing could be.
+
+    `busy`: an apply is running.
+    """
 
     done: Mapping[str, Healing] = field(default_factory=dict)
     problem: Diagnostic | None = None
@@ -74,7 +80,10 @@ def heal(chosen: Chosen, lock_timeout: float) -> Healed:
         memory = remembered()
         blind = memory.unreadable or memory.damaged
         if blind:
-            detail = f"{blind}. Nobody knows what is on hold. Restart by name what you are sure of: reconciler service restart NAME"
+            detail = (
+                f"{blind}. Nobody knows what is on hold. Restart by name what you are sure of: reconciler"
+                " service restart NAME"
+            )
             return Healed(problem=error("the state cannot be read", detail))
         return Healed(_heal(chosen, memory))
     finally:
@@ -96,16 +105,28 @@ def _heal(chosen: Chosen, memory: Memory) -> dict[str, Healing]:
         _wait(pause, [_limit_left(facts[name], refused=name in refused) for name in left])
         before = facts = facts | _ask(chosen, left)
         now_due = [name for name in left if _due(facts[name], starts[name], refused=name in refused)]
-        send(_entry(name, f"starting it ({facts[name].result}), try {starts[name] + 1}", "healing") for name in now_due)
-        fell = service_facts.revive([f"{name}.service" for name in now_due], [f"{name}.service" for name in left], STEADY)
+        send(
+            _entry(name, f"starting it ({facts[name].result}), try {starts[name] + 1}", "healing")
+            for name in now_due
+        )
+        fell = service_facts.revive(
+            [f"{name}.service" for name in now_due], [f"{name}.service" for name in left], STEADY
+        )
         facts = facts | _ask(chosen, left)
         refused = frozenset(name for name in now_due if _refused(before[name], facts[name]))
         starts.update(name for name in now_due if name not in refused)
-        up = [name for name in left if f"{name}.service" not in fell and not unhealthy(facts[name], chosen.declaration(name))]
+        up = [
+            name
+            for name in left
+            if f"{name}.service" not in fell and not unhealthy(facts[name], chosen.declaration(name))
+        ]
         done |= {name: Healing("healed", starts[name]) for name in up}
         left = [name for name in left if name not in up]
     done |= {
-        name: Healing("failed", starts[name], unhealthy(facts[name], chosen.declaration(name)) or "it does not stay up") for name in left
+        name: Healing(
+            "failed", starts[name], unhealthy(facts[name], chosen.declaration(name)) or "it does not stay up"
+        )
+        for name in left
     }
     send(_entry(name, _words(one), one.outcome) for name, one in done.items())
     return {name: done[name] for name in sick}
@@ -124,7 +145,10 @@ def spare(facts: Facts, declared: Service | None, hold: Hold | None) -> str:
         (stopped, "the spec says `state: stopped`"),
         (is_job(facts), "it is a job that runs to its end; to run it again: reconciler service start"),
         (facts.condition_failed, "a Condition...= of its unit does not hold, so a start does nothing"),
-        (facts.active in ("activating", "deactivating") and facts.sub != "auto-restart", f"systemd is at it ({facts.sub})"),
+        (
+            facts.active in ("activating", "deactivating") and facts.sub != "auto-restart",
+            f"systemd is at it ({facts.sub})",
+        ),
         (
             facts.active != "failed" and not enforced and to_run(facts, declared),
             "somebody stopped it, and its `drift` says to leave that so",
@@ -140,18 +164,30 @@ def spare(facts: Facts, declared: Service | None, hold: Hold | None) -> str:
 def _due(facts: Facts, starts: int, *, refused: bool) -> bool:
     """Whether it is started now: not while systemd itself does, and not more often than systemd would."""
     most = min(len(PAUSES), facts.limit) if facts.limited else len(PAUSES)
-    return facts.active in ("failed", "inactive") and starts < most and not _limit_left(facts, refused=refused)
+    return (
+        facts.active in ("failed", "inactive") and starts < most and not _limit_left(facts, refused=refused)
+    )
 
 
 def _refused(before: Facts, after: Facts) -> bool:
-    """Whether a start came to nothing: each has an invocation of its own. Result tells of the limit only where nothing else failed."""
-    return after.active == "failed" and after.limited and before.invocation != "" and before.invocation == after.invocation
+    """Whether a start came to nothing: each has an invocation of its own.
+
+    Result tells of the limit only where nothing else failed.
+    """
+    return (
+        after.active == "failed"
+        and after.limited
+        and before.invocation != ""
+        and before.invocation == after.invocation
+    )
 
 
 def _limit_left(facts: Facts, *, refused: bool = False) -> float:
-    """Seconds until systemd can start it again; 0 if it can now, as far as is known: a start may still be refused.
+    """Seconds until systemd can start it again; 0 if it can now, as far as is known: a start may still be
+    refused.
 
-    Result keeps what had failed before the limit did, so what tells is that systemd has restarted it as often as it may.
+    Result keeps what had failed before the limit did, so what tells is that systemd has restarted it as often
+    as it may.
     """
     at_limit = refused or facts.result == "start-limit-hit" or facts.restarts >= facts.limit - 1 > 0
     if not (facts.active == "failed" and facts.limited and at_limit):
@@ -172,7 +208,9 @@ def _ask(chosen: Chosen, names: tuple[str, ...] | list[str]) -> dict[str, Facts]
 
 def _words(one: Healing) -> str:
     tries = f"after {one.starts} {'start' if one.starts == 1 else 'starts'}"
-    return {"healed": f"up again {tries}", "failed": f"still not well {tries}: {one.why}"}.get(one.outcome, f"left alone: {one.why}")
+    return {"healed": f"up again {tries}", "failed": f"still not well {tries}: {one.why}"}.get(
+        one.outcome, f"left alone: {one.why}"
+    )
 
 
 def _entry(name: str, words: str, outcome: str) -> dict[str, str]:

@@ -1,4 +1,6 @@
-"""How the jobs of this host are: whether the last run of each failed, and whether a backup's archives are what somebody relies on."""
+"""How the jobs of this host are: whether the last run of each failed, and whether a backup's archives are
+what somebody relies on.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ class _Job:
 
 
 def jobs(memory: Memory | None) -> list[dict[str, Any]]:
-    """One row for each backup job of this host, each timer that the ledger has, and logrotate if it has policies; JSON-able.
+    """One row for each backup job of this host, each timer that the ledger has, and logrotate if it has
+    policies; JSON-able.
 
     None of it is read from the spec.
     `healthy` is None where that cannot be told. Raises HostError when systemd cannot be asked.
@@ -69,9 +72,19 @@ def _backup(name: str) -> _Job:
     try:
         job = jobfile.load(name)
     except HostError as problem:
-        return _Job(f"{_BACKUPS}.{name}", f"backup-{name}.service", environment.is_root(), (str(problem),), look)
+        return _Job(
+            f"{_BACKUPS}.{name}", f"backup-{name}.service", environment.is_root(), (str(problem),), look
+        )
     seen = condition(job, environment.now())
-    return _Job(f"{_BACKUPS}.{name}", f"backup-{name}.service", seen.known, seen.reasons, look, seen.newest, job.max_age)
+    return _Job(
+        f"{_BACKUPS}.{name}",
+        f"backup-{name}.service",
+        seen.known,
+        seen.reasons,
+        look,
+        seen.newest,
+        job.max_age,
+    )
 
 
 def _timer(name: str) -> _Job:
@@ -80,7 +93,8 @@ def _timer(name: str) -> _Job:
 
 
 def _rotation(memory: Memory | None) -> list[_Job]:
-    """The host's own logrotate, where policies of ours depend on it: one file that it refuses makes each of its runs fail.
+    """The host's own logrotate, where policies of ours depend on it: one file that it refuses makes each of
+    its runs fail.
 
     A log that a file of somebody else rotates too is such a reason before any run.
     """
@@ -89,7 +103,15 @@ def _rotation(memory: Memory | None) -> list[_Job]:
         return []
     seen = observer(_LOGROTATE)(open_host(None), sorted(ours)).values()
     reasons = tuple(dict.fromkeys(clash for observed in seen for clash in observed.others))
-    return [_Job(_LOGROTATE, f"{_LOGROTATE}.service", known=True, reasons=reasons, next="logrotate -d /etc/logrotate.conf")]
+    return [
+        _Job(
+            _LOGROTATE,
+            f"{_LOGROTATE}.service",
+            known=True,
+            reasons=reasons,
+            next="logrotate -d /etc/logrotate.conf",
+        )
+    ]
 
 
 def _failure(facts: Any) -> str:

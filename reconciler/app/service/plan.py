@@ -1,4 +1,6 @@
-"""What a plan knows of the services of a spec besides what systemd says: drift, what is owed, what the next apply does, exposure."""
+"""What a plan knows of the services of a spec besides what systemd says: drift, what is owed, what the next
+apply does, exposure.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,8 @@ def memory_of(planned: Planned | None) -> Memory | None:
 def standing(name: str, planned: Planned | None) -> dict[str, Any]:
     """Of one service: whether it is as declared, and what the next apply makes of it.
 
-    `drifted`, `pending` (it is not as declared), `older` (why it runs with older configuration), `blocked` (why the next apply does not
-    change it), `put_back` (an apply did, and put it back), `exposure`,
+    `drifted`, `pending` (it is not as declared), `older` (why it runs with older configuration), `blocked`
+    (why the next apply does not change it), `put_back` (an apply did, and put it back), `exposure`,
     `ledger_unreadable` (why, if it is so). What cannot be known, as of one that is not in the spec or cannot
     be read, is None.
     """
@@ -58,14 +60,20 @@ def standing(name: str, planned: Planned | None) -> dict[str, Any]:
         "pending": None if blind else any(_pending(change) for change in mine),
         "older": older,
         "blocked": next((why for one, why in plan.blocked.items() if one.resource == address), ""),
-        "put_back": any(gates.is_refusal(row) and row.address.resource == address for row in plan.memory.owed),
+        "put_back": any(
+            gates.is_refusal(row) and row.address.resource == address for row in plan.memory.owed
+        ),
         "exposure": _exposure(address, planned),
         "ledger_unreadable": plan.memory.unreadable or None,
     }
 
 
 def _declared(address: Address, planned: Planned) -> bool:
-    return any(one.resource == address for one in planned.situation.parts) if planned.situation is not None else False
+    return (
+        any(one.resource == address for one in planned.situation.parts)
+        if planned.situation is not None
+        else False
+    )
 
 
 def _pending(change: Change) -> bool:
@@ -93,13 +101,33 @@ def next_steps(row: Mapping[str, Any], chosen: Chosen) -> list[str]:
     mends = row["installed"] and row["healthy"] is False and not row["held"] and loaded
     steps = (
         (ours and not row["installed"], f"reconciler apply --target {address}", "installs it"),
-        (row["installed"] and row["healthy"] is False, f"reconciler service logs {name} -n 50", "what it wrote"),
-        (row["load"] in ("bad-setting", "error"), f"systemd-analyze verify {row['unit']}", "says why systemd does not load it"),
+        (
+            row["installed"] and row["healthy"] is False,
+            f"reconciler service logs {name} -n 50",
+            "what it wrote",
+        ),
+        (
+            row["load"] in ("bad-setting", "error"),
+            f"systemd-analyze verify {row['unit']}",
+            "says why systemd does not load it",
+        ),
         (mends, f"reconciler service health {name} --heal", "starts it again"),
         (bool(row["older"]), f"reconciler service restart {name}", "lets it have what is on disk"),
-        (bool(row["drifted"] or row["pending"]), f"reconciler plan --target {address}", "what the next apply does"),
-        (bool(row["blocked"] and row["put_back"]), "reconciler apply --retry", "tries again what was put back"),
-        (bool(row["held"]), f"reconciler hold remove {row['held']['address']}" if row["held"] else "", "ends the hold"),
+        (
+            bool(row["drifted"] or row["pending"]),
+            f"reconciler plan --target {address}",
+            "what the next apply does",
+        ),
+        (
+            bool(row["blocked"] and row["put_back"]),
+            "reconciler apply --retry",
+            "tries again what was put back",
+        ),
+        (
+            bool(row["held"]),
+            f"reconciler hold remove {row['held']['address']}" if row["held"] else "",
+            "ends the hold",
+        ),
         (row["needs_daemon_reload"], "systemctl daemon-reload", "lets systemd read it again"),
     )
     return [f"{command}  # {why}" for wanted, command, why in steps if wanted]

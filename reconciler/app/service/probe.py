@@ -1,4 +1,6 @@
-"""What the services say themselves when they are asked: the `health` of the spec, beside what systemd says of them."""
+"""What the services say themselves when they are asked: the `health` of the spec, beside what systemd says of
+them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _AT_ONCE = 16
 _ONLY_ROOT = "its health command is run as root or as the service's user: only root can ask"
 
 
-def asked(rows: Sequence[Mapping[str, Any]], chosen: Chosen, healed: Collection[str] = ()) -> list[dict[str, Any]]:
+def asked(
+    rows: Sequence[Mapping[str, Any]], chosen: Chosen, healed: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """The rows, with what those say that run, and that the spec says how to ask.
 
     What was just healed is given the time that its `within` says.
@@ -27,7 +31,9 @@ def asked(rows: Sequence[Mapping[str, Any]], chosen: Chosen, healed: Collection[
     from concurrent.futures import ThreadPoolExecutor  # not where there is nothing to ask
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = pool.map(lambda row: _answer(row, gates.get(row["name"]), patient=row["name"] in healed), rows)
+        answers = pool.map(
+            lambda row: _answer(row, gates.get(row["name"]), patient=row["name"] in healed), rows
+        )
         return [{**row, **answer} for row, answer in zip(rows, answers, strict=True)]
 
 
@@ -53,6 +59,11 @@ def _answer(row: Mapping[str, Any], gate: Gate | None, *, patient: bool) -> dict
 
 
 def left_running(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What `--heal` says of a service that runs and does not answer: only a person knows what a restart would cost."""
-    why = f"it runs, and a restart would end what it is doing; to do that: reconciler service restart {row['name']}"
+    """What `--heal` says of a service that runs and does not answer: only a person knows what a restart would
+    cost.
+    """
+    why = (
+        "it runs, and a restart would end what it is doing; to do that: reconciler service restart"
+        f" {row['name']}"
+    )
     return {"outcome": "left", "starts": 0, "why": why}

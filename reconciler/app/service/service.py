@@ -1,4 +1,6 @@
-"""The services of a spec, as they are on this host: list, look at, start and stop, and whether they are healthy."""
+"""The services of a spec, as they are on this host: list, look at, start and stop, and whether they are
+healthy.
+"""
 
 from __future__ import annotations
 
@@ -58,23 +60,46 @@ def remembered() -> Memory:
 
 
 def choose(spec: Spec | None, names: Sequence[str], *, everything: bool) -> Chosen:
-    """The named services in this order, or those of the spec, or (`everything`) all of the host, by name. Raises HostError."""
+    """The named services in this order, or those of the spec, or (`everything`) all of the host, by name.
+
+    Raises HostError.
+    """
     resources = spec.resources if spec is not None else ()
     declared = {one.address.name: one.resource for one in resources if isinstance(one.resource, Service)}
     plain = tuple(dict.fromkeys(name.removesuffix(".service") for name in names))
-    wrong = next((name for name in plain if not name or name.startswith("-") or not name.isprintable() or set(name) & set("/ ")), None)
+    wrong = next(
+        (
+            name
+            for name in plain
+            if not name or name.startswith("-") or not name.isprintable() or set(name) & set("/ ")
+        ),
+        None,
+    )
     if wrong is not None:
         return Chosen(problem=error("not a service", f"{wrong!r} is not the name of a unit."))
     template = next((name for name in plain if name.endswith("@")), None)
     if template is not None:
-        return Chosen(problem=error("not a service", f"{template} is a template; name an instance of it: {template}NAME."))
+        return Chosen(
+            problem=error(
+                "not a service", f"{template} is a template; name an instance of it: {template}NAME."
+            )
+        )
     foreign = next((name for name in plain if name not in declared), None)
     if foreign is not None and not everything:
         near = f" The spec has {', '.join(sorted(declared))}." if declared else " The spec has no services."
-        return Chosen(problem=error("not a service of the spec", f"{foreign} is not under `services:`.{near} --all takes any unit."))
+        return Chosen(
+            problem=error(
+                "not a service of the spec",
+                f"{foreign} is not under `services:`.{near} --all takes any unit.",
+            )
+        )
     if not plain:
         # An empty list would mean everything to systemctl and journalctl: whoever asks for these looks first.
-        plain = tuple(name.removesuffix(".service") for name in service_facts.all_services()) if everything else tuple(sorted(declared))
+        plain = (
+            tuple(name.removesuffix(".service") for name in service_facts.all_services())
+            if everything
+            else tuple(sorted(declared))
+        )
     return Chosen(plain, declared)
 
 
@@ -84,7 +109,9 @@ def look(chosen: Chosen, memory: Memory | None = None) -> list[dict[str, Any]]:
     `healthy` is None of one of which systemd has told nothing.
     """
     facts = service_facts.ask(chosen.units)
-    return [row(name, facts[unit], chosen, memory) for name, unit in zip(chosen.names, chosen.units, strict=True)]
+    return [
+        row(name, facts[unit], chosen, memory) for name, unit in zip(chosen.names, chosen.units, strict=True)
+    ]
 
 
 def row(name: str, facts: Facts, chosen: Chosen, memory: Memory | None) -> dict[str, Any]:
@@ -121,7 +148,10 @@ def row(name: str, facts: Facts, chosen: Chosen, memory: Memory | None) -> dict[
 
 
 def unhealthy(facts: Facts, declared: Service | None) -> str:
-    """Why a service is not well; empty if it is. Without a declaration, only what systemd itself calls a failure counts."""
+    """Why a service is not well; empty if it is.
+
+    Without a declaration, only what systemd itself calls a failure counts.
+    """
     ended = facts.exit or facts.result
     idle = f"{facts.active} ({facts.sub}), and is to run"
     rules = (
@@ -133,14 +163,19 @@ def unhealthy(facts: Facts, declared: Service | None) -> str:
         ),
         (facts.active == "failed", f"failed ({facts.result}{f', {facts.exit}' if facts.exit else ''})"),
         (facts.sub == "auto-restart", f"keeps ending and being started again ({ended})"),
-        (to_run(facts, declared) and facts.condition_failed, f"{idle}: a Condition...= of the unit does not hold"),
+        (
+            to_run(facts, declared) and facts.condition_failed,
+            f"{idle}: a Condition...= of the unit does not hold",
+        ),
         (to_run(facts, declared) and facts.active not in RUNNING, idle),
     )
     return next((words for holds, words in rules if holds), "")
 
 
 def _absent(facts: Facts, declared: Service | None) -> str:
-    """Why it is not well that a unit is not there; empty where nobody asks for more than that it does not run."""
+    """Why it is not well that a unit is not there; empty where nobody asks for more than that it does not
+    run.
+    """
     if declared is None:
         return ""
     if facts.active in RUNNING:
@@ -158,7 +193,12 @@ def _absent(facts: Facts, declared: Service | None) -> str:
 
 def to_run(facts: Facts, declared: Service | None) -> bool:
     """Whether the spec wants it running. A job that ends by itself is well when it has ended well."""
-    runs = declared is not None and declared.enabled != "masked" and declared.state is State.RUNNING and declared.says("state")
+    runs = (
+        declared is not None
+        and declared.enabled != "masked"
+        and declared.state is State.RUNNING
+        and declared.says("state")
+    )
     return runs and not is_job(facts)
 
 
@@ -167,14 +207,15 @@ def is_job(facts: Facts) -> bool:
     return facts.type == "oneshot" and not facts.remains
 
 
-# ---------------------------------------------------------------------------------------------------- a person's own doing
+# --------------------------------------------------------------------------------------- a person's own doing
 
 
 @frozen
 class Acted:
     """What became of one service that a person started, stopped, enabled or disabled.
 
-    `failed` says why it was not done. `note` says what the next apply makes of it, `back` that it puts it back while nothing holds it.
+    `failed` says why it was not done. `note` says what the next apply makes of it, `back` that it puts it
+    back while nothing holds it.
     """
 
     name: str
@@ -187,7 +228,14 @@ class Acted:
     def data(self) -> dict[str, Any]:
         """As JSON."""
         held = hold_data(self.held) if self.held else None
-        return {"name": self.name, "done": not self.failed, "reason": self.failed, "note": self.note, "put_back": self.back, "held": held}
+        return {
+            "name": self.name,
+            "done": not self.failed,
+            "reason": self.failed,
+            "note": self.note,
+            "put_back": self.back,
+            "held": held,
+        }
 
 
 def act(verb: UnitVerb, chosen: Chosen) -> list[Acted]:
@@ -201,7 +249,12 @@ def act(verb: UnitVerb, chosen: Chosen) -> list[Acted]:
         held = hold_of(name, memory)
         if unit in failed:
             return Acted(name, failed=failed[unit], held=held)
-        if declared is None or not declared.says("state") or declared.state is runs or declared.type == "oneshot":
+        if (
+            declared is None
+            or not declared.says("state")
+            or declared.state is runs
+            or declared.type == "oneshot"
+        ):
             return Acted(name, held=held)
         back = "starts it again" if runs is State.STOPPED else "stops it again"
         return _acted(name, declared, held, f"state: {declared.state}", back)
@@ -210,7 +263,11 @@ def act(verb: UnitVerb, chosen: Chosen) -> list[Acted]:
 
 
 def enable(chosen: Chosen, *, enabled: bool) -> list[Acted]:
-    """Enable or disable each; whether that is so is asked afterwards: systemctl succeeds where there is nothing to do. Raises HostError."""
+    """Enable or disable each; whether that is so is asked afterwards: systemctl succeeds where there is
+    nothing to do.
+
+    Raises HostError.
+    """
     service_facts.set_enabled(chosen.units, enabled=enabled)
     facts, memory = service_facts.ask(chosen.units), remembered()
 
@@ -230,7 +287,11 @@ def enable(chosen: Chosen, *, enabled: bool) -> list[Acted]:
 
 def _not_enabled(state: str) -> str:
     without = {"static", "indirect", "generated", "transient"}
-    return f"it is {state}: its unit file says of no target that would start it (WantedBy=)" if state in without else ""
+    return (
+        f"it is {state}: its unit file says of no target that would start it (WantedBy=)"
+        if state in without
+        else ""
+    )
 
 
 def _not_disabled(state: str) -> str:
@@ -242,7 +303,11 @@ def _acted(name: str, declared: Service, held: Hold | None, said: str, back: str
     if declared.drift is not DriftPolicy.ENFORCE:
         return Acted(name, note=f"{says}the next apply leaves it so (`drift: {declared.drift}`)", held=held)
     if held is not None:
-        return Acted(name, note=f"{says}it is held until {moment(held.until)}, the first apply after that {back}", held=held)
+        return Acted(
+            name,
+            note=f"{says}it is held until {moment(held.until)}, the first apply after that {back}",
+            held=held,
+        )
     return Acted(name, note=f"{says}the next apply {back}. Change the spec to keep it", back=True)
 
 

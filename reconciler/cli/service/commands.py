@@ -1,4 +1,6 @@
-"""reconciler service: the services of the spec as they are on this host, and what an administrator types in anger."""
+"""reconciler service: the services of the spec as they are on this host, and what an administrator types in
+anger.
+"""
 
 from __future__ import annotations
 
@@ -19,37 +21,67 @@ if TYPE_CHECKING:
     from reconciler.core.actions import UnitVerb
 
 app = typer.Typer(
-    help="Look at the services of the spec, start and stop them, read their logs.", no_args_is_help=True, rich_markup_mode=None
+    help="Look at the services of the spec, start and stop them, read their logs.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 SpecOption = Annotated[
     str,
     typer.Option(
-        "--spec", metavar="SPEC", help="The spec. Default: the one last applied here, else /etc/reconciler/host.yaml.", show_default=False
+        "--spec",
+        metavar="SPEC",
+        help="The spec. Default: the one last applied here, else /etc/reconciler/host.yaml.",
+        show_default=False,
     ),
 ]
 _ALL = "Any service of the host, also those that are not in the spec."
 All = Annotated[bool, typer.Option("--all", help=_ALL)]
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Services, with or without `.service`.")]
 MaybeNames = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help="Services; all of the spec when left out.", show_default=False)
+    list[str] | None,
+    typer.Argument(metavar="[NAME]...", help="Services; all of the spec when left out.", show_default=False),
 ]
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on showing what is written, until interrupted.")]
-Lines = Annotated[int | None, typer.Option("--lines", "-n", min=0, metavar="N", help="Only the last N lines.", show_default=False)]
+Follow = Annotated[
+    bool, typer.Option("--follow", "-f", help="Go on showing what is written, until interrupted.")
+]
+Lines = Annotated[
+    int | None,
+    typer.Option("--lines", "-n", min=0, metavar="N", help="Only the last N lines.", show_default=False),
+]
 _SINCE = "Only from this time on, as journalctl takes it: 2026-11-23 02:00, yesterday, -1h."
 Since = Annotated[str, typer.Option("--since", metavar="TIME", help=_SINCE, show_default=False)]
 
 
 Hold = Annotated[
-    str, typer.Option("--hold", metavar="SPAN", help="Keep the next applies from putting it back for so long: 8h, 2d.", show_default=False)
+    str,
+    typer.Option(
+        "--hold",
+        metavar="SPAN",
+        help="Keep the next applies from putting it back for so long: 8h, 2d.",
+        show_default=False,
+    ),
 ]
 Why = Annotated[
-    str, typer.Option("--why", metavar="TEXT", help="What the hold is for. Everybody reads it in each plan.", show_default=False)
+    str,
+    typer.Option(
+        "--why",
+        metavar="TEXT",
+        help="What the hold is for. Everybody reads it in each plan.",
+        show_default=False,
+    ),
 ]
-AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask when systemd takes other services along.")]
-Heal = Annotated[bool, typer.Option("--heal", help="Start what has failed, see whether it stays up, and tell. Needs root.")]
+AutoApprove = Annotated[
+    bool, typer.Option("--auto-approve", help="Do not ask when systemd takes other services along.")
+]
+Heal = Annotated[
+    bool, typer.Option("--heal", help="Start what has failed, see whether it stays up, and tell. Needs root.")
+]
 LockTimeout = Annotated[
-    float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="With --heal: wait so long for an apply to end.")
+    float,
+    typer.Option(
+        "--lock-timeout", metavar="SECONDS", min=0, help="With --heal: wait so long for an apply to end."
+    ),
 ]
 
 
@@ -66,14 +98,24 @@ HealthFormat = Annotated[
     HealthForm | None,
     typer.Option(
         "--format",
-        help="nagios is one line with figures, and exits 0, 1 (only held ones are unwell), 2 or 3 (unknown) as a plugin does; "
-        "prometheus is for the textfile collector. --json is the same as json.",
+        help=(
+            "nagios is one line with figures, and exits 0, 1 (only held ones are unwell), 2 or 3 (unknown) as"
+            " a plugin does; prometheus is for the textfile collector. --json is the same as json."
+        ),
     ),
 ]
 
 
-def list_(spec: SpecOption = "", everything: All = False, as_json: options.Json = False, no_color: options.NoColor = False) -> int:
-    """List the services of the spec: not installed, masked, drifted, held, with older configuration. Changes nothing."""
+def list_(
+    spec: SpecOption = "",
+    everything: All = False,
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """List the services of the spec: not installed, masked, drifted, held, with older configuration.
+
+    Changes nothing.
+    """
 
     def show(chosen: Chosen, loaded: Loaded) -> int:
         from reconciler.render.service import services_text
@@ -89,9 +131,17 @@ def list_(spec: SpecOption = "", everything: All = False, as_json: options.Json 
 
 
 def status(
-    names: Names, spec: SpecOption = "", everything: All = False, as_json: options.Json = False, no_color: options.NoColor = False
+    names: Names,
+    spec: SpecOption = "",
+    everything: All = False,
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
 ) -> int:
-    """Show how a service stands: state, process, unit file, drift, hold, the end of its journal, what to type next. Changes nothing."""
+    """Show how a service stands: state, process, unit file, drift, hold, the end of its journal, what to type
+    next.
+
+    Changes nothing.
+    """
 
     def show(chosen: Chosen, loaded: Loaded) -> int:
         from reconciler.app.service.plan import journal_tail, next_steps
@@ -102,7 +152,9 @@ def status(
         if as_json:
             output.print_json(rows)
         else:
-            sys.stdout.write("\n".join(service_text(row, colour=output.colour(sys.stdout, no_color)) for row in rows))
+            sys.stdout.write(
+                "\n".join(service_text(row, colour=output.colour(sys.stdout, no_color)) for row in rows)
+            )
         return ExitCode.OK
 
     return _with(spec, names, show, everything=everything, no_color=no_color)
@@ -118,11 +170,23 @@ def start(
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Start services now. Asks if systemd takes others along. Says so if the next apply will stop them again, and offers a hold."""
+    """Start services now.
+
+    Asks if systemd takes others along. Says so if the next apply will stop them again, and offers a hold.
+    """
     from reconciler.core.actions import UnitVerb
 
     approve = _approval(UnitVerb.START, auto_approve=auto_approve, quiet=as_json)
-    return _change(_doing(UnitVerb.START), names, spec, (hold, why), approve, everything=everything, as_json=as_json, no_color=no_color)
+    return _change(
+        _doing(UnitVerb.START),
+        names,
+        spec,
+        (hold, why),
+        approve,
+        everything=everything,
+        as_json=as_json,
+        no_color=no_color,
+    )
 
 
 def stop(
@@ -135,11 +199,23 @@ def stop(
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Stop services now. Asks if systemd takes others along. Says so if the next apply will start them again, and offers a hold."""
+    """Stop services now.
+
+    Asks if systemd takes others along. Says so if the next apply will start them again, and offers a hold.
+    """
     from reconciler.core.actions import UnitVerb
 
     approve = _approval(UnitVerb.STOP, auto_approve=auto_approve, quiet=as_json)
-    return _change(_doing(UnitVerb.STOP), names, spec, (hold, why), approve, everything=everything, as_json=as_json, no_color=no_color)
+    return _change(
+        _doing(UnitVerb.STOP),
+        names,
+        spec,
+        (hold, why),
+        approve,
+        everything=everything,
+        as_json=as_json,
+        no_color=no_color,
+    )
 
 
 def restart(
@@ -150,11 +226,23 @@ def restart(
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Restart services now. Asks if systemd takes others along. A restart that is owed for an older configuration is settled by it."""
+    """Restart services now.
+
+    Asks if systemd takes others along. A restart that is owed for an older configuration is settled by it.
+    """
     from reconciler.core.actions import UnitVerb
 
     approve = _approval(UnitVerb.RESTART, auto_approve=auto_approve, quiet=as_json)
-    return _change(_doing(UnitVerb.RESTART), names, spec, ("", ""), approve, everything=everything, as_json=as_json, no_color=no_color)
+    return _change(
+        _doing(UnitVerb.RESTART),
+        names,
+        spec,
+        ("", ""),
+        approve,
+        everything=everything,
+        as_json=as_json,
+        no_color=no_color,
+    )
 
 
 def enable(
@@ -167,7 +255,16 @@ def enable(
     no_color: options.NoColor = False,
 ) -> int:
     """Have services started at boot. Says so if the next apply will put it back, and offers a hold."""
-    return _change(_enabling(enabled=True), names, spec, (hold, why), _agreed, everything=everything, as_json=as_json, no_color=no_color)
+    return _change(
+        _enabling(enabled=True),
+        names,
+        spec,
+        (hold, why),
+        _agreed,
+        everything=everything,
+        as_json=as_json,
+        no_color=no_color,
+    )
 
 
 def disable(
@@ -180,7 +277,16 @@ def disable(
     no_color: options.NoColor = False,
 ) -> int:
     """Have services not started at boot. Says so if the next apply will put it back, and offers a hold."""
-    return _change(_enabling(enabled=False), names, spec, (hold, why), _agreed, everything=everything, as_json=as_json, no_color=no_color)
+    return _change(
+        _enabling(enabled=False),
+        names,
+        spec,
+        (hold, why),
+        _agreed,
+        everything=everything,
+        as_json=as_json,
+        no_color=no_color,
+    )
 
 
 def logs(
@@ -190,7 +296,9 @@ def logs(
     follow: Follow = False,
     lines: Lines = None,
     since: Since = "",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as journalctl has it.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line, as journalctl has it.")
+    ] = False,
     no_color: options.NoColor = False,
 ) -> int:
     """Show what services have written to the journal, by time, in your time zone. Changes nothing."""
@@ -200,7 +308,11 @@ def logs(
 
         sys.stdout.flush()
         wanted = EVERY_SERVICE if everything and not names else chosen
-        return ExitCode.ERROR if show_logs(wanted, follow=follow, lines=lines, since=since, as_json=as_json) else ExitCode.OK
+        return (
+            ExitCode.ERROR
+            if show_logs(wanted, follow=follow, lines=lines, since=since, as_json=as_json)
+            else ExitCode.OK
+        )
 
     return _with(spec, names or [], show, everything=everything, no_color=no_color)
 
@@ -215,11 +327,14 @@ def health(
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Exit 0 if all services are well, 2 if one is not, 3 if that cannot be told of one, 1 on an error. Changes nothing without --heal.
+    """Exit 0 if all services are well, 2 if one is not, 3 if that cannot be told of one, 1 on an error.
 
-    A service that runs is asked what its `health` in the spec says, too. --heal starts those that have failed or are not running though
-    they are to, three times at most with growing pauses, within their start limit, and waits whether they stay up. It leaves alone what is
-    held, masked, declared as stopped, or a job, and what runs and does not answer; not `on_change: none`.
+    Changes nothing without --heal.
+
+    A service that runs is asked what its `health` in the spec says, too. --heal starts those that have failed
+    or are not running though they are to, three times at most with growing pauses, within their start limit,
+    and waits whether they stay up. It leaves alone what is held, masked, declared as stopped, or a job, and
+    what runs and does not answer; not `on_change: none`.
     """
     from reconciler.cli.service.health import HealthOptions, check
 
@@ -228,28 +343,58 @@ def health(
     if as_json and form not in (None, HealthForm.JSON):
         raise typer.BadParameter(f"--json and --format {form} contradict each other; give one of them")
     return check(
-        HealthOptions(tuple(names or ()), spec, everything, heal, lock_timeout, "json" if as_json else str(form or "text"), no_color)
+        HealthOptions(
+            tuple(names or ()),
+            spec,
+            everything,
+            heal,
+            lock_timeout,
+            "json" if as_json else str(form or "text"),
+            no_color,
+        )
     )
 
 
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new service, without `.service`.")],
     exec_start: Annotated[
-        str, typer.Option("--exec-start", metavar="COMMAND", help="The program and its arguments, quoted as in a shell.")
+        str,
+        typer.Option(
+            "--exec-start", metavar="COMMAND", help="The program and its arguments, quoted as in a shell."
+        ),
     ],
-    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Run as this user; root when left out.", show_default=False)] = "",
-    description: Annotated[str, typer.Option("--description", metavar="TEXT", help="What it is, for people.", show_default=False)] = "",
-    working_directory: Annotated[str, typer.Option("--working-directory", metavar="DIR", help="Where it runs.", show_default=False)] = "",
-    environment: Annotated[list[str], typer.Option("--environment", metavar="NAME=VALUE", help="A variable; repeat for more.")] = [],  # noqa: B006  # typer copies it
+    user: Annotated[
+        str,
+        typer.Option(
+            "--user", metavar="NAME", help="Run as this user; root when left out.", show_default=False
+        ),
+    ] = "",
+    description: Annotated[
+        str, typer.Option("--description", metavar="TEXT", help="What it is, for people.", show_default=False)
+    ] = "",
+    working_directory: Annotated[
+        str, typer.Option("--working-directory", metavar="DIR", help="Where it runs.", show_default=False)
+    ] = "",
+    environment: Annotated[
+        list[str], typer.Option("--environment", metavar="NAME=VALUE", help="A variable; repeat for more.")
+    ] = [],  # noqa: B006  # typer copies it
     spec: SpecOption = "",
     file: Annotated[
-        str, typer.Option("--file", metavar="FILE", help="Write into this file that the spec includes, not into the spec itself.")
+        str,
+        typer.Option(
+            "--file",
+            metavar="FILE",
+            help="Write into this file that the spec includes, not into the spec itself.",
+        ),
     ] = "",
     root: options.Root = None,
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Add a service to the spec's file and show what apply would do. The host is not changed; every other line of the file stays."""
+    """Add a service to the spec's file and show what apply would do.
+
+    The host is not changed; every other line of the file stays.
+    """
     from reconciler.app.plan.plan import PlanOptions, plan_host
     from reconciler.app.service.create import NewService
     from reconciler.app.service.create import create as add
@@ -260,18 +405,31 @@ def create(
     if not loaded.ok:
         return output.without_plan(loaded.diagnostics, as_json, no_color)
     address = str(Address("services", name))
-    created = add(loaded, NewService(name, exec_start, user, description, working_directory, tuple(environment), file))
+    created = add(
+        loaded, NewService(name, exec_start, user, description, working_directory, tuple(environment), file)
+    )
     if created.loaded is None:
         return output.without_plan(created.problems, as_json, no_color)
     planned = plan_host(created.loaded, PlanOptions(root, targets=(address,)))
     if as_json:
-        output.print_json({"address": address, "file": created.path, "plan": output.plan_data(planned) if planned.plan else None})
+        output.print_json(
+            {
+                "address": address,
+                "file": created.path,
+                "plan": output.plan_data(planned) if planned.plan else None,
+            }
+        )
         return ExitCode.OK
     if planned.plan is None:
         output.complain(planned.diagnostics, no_color)
     else:
-        sys.stdout.write(plan_text(output.plan_data(planned), colour=output.colour(sys.stdout, no_color), verbose=False))
-    sys.stdout.write(f"\nAdded {address} to {created.path}. Nothing was done on the host. Next: review the file, commit it, apply.\n")
+        sys.stdout.write(
+            plan_text(output.plan_data(planned), colour=output.colour(sys.stdout, no_color), verbose=False)
+        )
+    sys.stdout.write(
+        f"\nAdded {address} to {created.path}. Nothing was done on the host. Next: review the file, commit"
+        " it, apply.\n"
+    )
     return ExitCode.OK
 
 
@@ -291,8 +449,13 @@ for _name, _command in _COMMANDS:
     app.command(_name, short_help=(_command.__doc__ or "").partition(". ")[0].rstrip("."))(_command)
 
 
-def _with(spec: str, names: list[str], do: Callable[[Chosen, Loaded], int], *, everything: bool, no_color: bool) -> int:
-    """Choose the services and do something with them. Without a spec that can be read, only --all knows any."""
+def _with(
+    spec: str, names: list[str], do: Callable[[Chosen, Loaded], int], *, everything: bool, no_color: bool
+) -> int:
+    """Choose the services and do something with them.
+
+    Without a spec that can be read, only --all knows any.
+    """
     from reconciler.app.service.service import choose
     from reconciler.core.host import HostError
 
@@ -372,7 +535,10 @@ def _change(
     as_json: bool,
     no_color: bool,
 ) -> int:
-    """Ask first, where others are taken along. Then hold, if that is asked for: nothing is done that the next apply would undo at once."""
+    """Ask first, where others are taken along.
+
+    Then hold, if that is asked for: nothing is done that the next apply would undo at once.
+    """
     from reconciler.cli.service import holds
 
     wrong = holds.check(hold)

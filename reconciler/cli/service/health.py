@@ -63,7 +63,9 @@ def _look(wanted: HealthOptions, chosen: Chosen) -> int:
     known = look(chosen, memory)
     rows = asked(known, chosen, [name for name, one in healings.items() if one["outcome"] == "healed"])
     if wanted.heal:
-        sick = (row for seen, row in zip(known, rows, strict=True) if seen["healthy"] and row["healthy"] is False)
+        sick = (
+            row for seen, row in zip(known, rows, strict=True) if seen["healthy"] and row["healthy"] is False
+        )
         healings |= {row["name"]: left_running(row) for row in sick if row["name"] not in healings}
     jobs = [] if wanted.names else _jobs(memory)
     return _print(wanted, [{**row, "healing": healings.get(row["name"])} for row in rows], jobs)
@@ -102,13 +104,19 @@ def _code(rows: Sequence[dict[str, Any]]) -> int:
 
 
 def _none(wanted: HealthOptions, found: Sequence[Diagnostic], code: int) -> int:
-    """There is no health to tell: why, in the form that was asked for; the exit code, for a plugin always unknown."""
+    """There is no health to tell: why, in the form that was asked for; the exit code, for a plugin always
+    unknown.
+    """
     from reconciler.render import service_health
 
     if wanted.form == "nagios":
         from reconciler.core.diagnostic import errors
 
-        sys.stdout.write(service_health.nagios_unknown("; ".join(dict.fromkeys(f"{one.summary}: {one.detail}" for one in errors(found)))))
+        sys.stdout.write(
+            service_health.nagios_unknown(
+                "; ".join(dict.fromkeys(f"{one.summary}: {one.detail}" for one in errors(found)))
+            )
+        )
         return service_health.UNKNOWN
     if wanted.form == "prometheus":
         sys.stdout.write(service_health.prometheus_text(None))

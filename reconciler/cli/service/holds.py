@@ -33,7 +33,10 @@ def check(hold: tuple[str, str]) -> list[Diagnostic]:
 
 
 def put(chosen: Chosen, hold: tuple[str, str], loaded: Loaded, *, quiet: bool) -> int | None:
-    """Hold each of them; the exit code of the first that cannot be, else None. Those before it stay held, and that was told."""
+    """Hold each of them; the exit code of the first that cannot be, else None.
+
+    Those before it stay held, and that was told.
+    """
     from reconciler.render.hold import added_text
     from reconciler.render.plan.json import hold_data
 
@@ -43,7 +46,9 @@ def put(chosen: Chosen, hold: tuple[str, str], loaded: Loaded, *, quiet: bool) -
             output.complain([done.problem] if done.problem else [])
             return ExitCode.BUSY if done.busy else ExitCode.ERROR
         if not quiet:
-            sys.stderr.write(added_text(hold_data(done.hold), hold_data(done.before) if done.before else None))
+            sys.stderr.write(
+                added_text(hold_data(done.hold), hold_data(done.before) if done.before else None)
+            )
     return None
 
 

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 def ask(what: str) -> bool:
     """Ask for the literal yes; without a terminal there is nobody to ask. `what` is the command."""
     if sys.stdin is None or not sys.stdin.isatty():
-        sys.stderr.write(f"reconciler: there is no terminal to ask on; give --auto-approve to {what} without a question\n")
+        sys.stderr.write(
+            f"reconciler: there is no terminal to ask on; give --auto-approve to {what} without a question\n"
+        )
         return False
     sys.stdout.write("\nDo this? Only 'yes' is a yes: ")
     sys.stdout.flush()

@@ -24,34 +24,69 @@ class CheckForm(StrEnum):
     GITHUB = "github"
 
 
-Format = Annotated[Form | None, typer.Option("--format", help="markdown is a comment for a pull request. --json is the same as json.")]
+Format = Annotated[
+    Form | None,
+    typer.Option("--format", help="markdown is a comment for a pull request. --json is the same as json."),
+]
 CheckFormat = Annotated[
     CheckForm | None,
-    typer.Option("--format", help="github makes annotations beside the lines of a pull request. --json is the same as json."),
+    typer.Option(
+        "--format",
+        help="github makes annotations beside the lines of a pull request. --json is the same as json.",
+    ),
 ]
 
 Spec = Annotated[
     str,
     typer.Argument(
         metavar="[SPEC]",
-        help="The spec; - reads standard input. Default: the one last applied here, else /etc/reconciler/host.yaml.",
+        help=(
+            "The spec; - reads standard input. Default: the one last applied here, else"
+            " /etc/reconciler/host.yaml."
+        ),
         show_default=False,
     ),
 ]
-Root = Annotated[str | None, typer.Option("--root", metavar="DIR", help="Work on a file tree instead of the running host; needs no root.")]
-Snapshot = Annotated[
-    str | None, typer.Option("--snapshot", metavar="FILE", help="Work from what `reconciler snapshot` wrote; the host is not asked.")
+Root = Annotated[
+    str | None,
+    typer.Option(
+        "--root", metavar="DIR", help="Work on a file tree instead of the running host; needs no root."
+    ),
 ]
-Commit = Annotated[str, typer.Option("--commit", metavar="REV", help="Read the spec from this commit of its Git repository.")]
-Target = Annotated[list[str], typer.Option("--target", metavar="ADDRESS", help="Only this resource, part or kind; repeat for more.")]
-Exclude = Annotated[list[str], typer.Option("--exclude", metavar="ADDRESS", help="Leave this resource, part or kind out.")]
+Snapshot = Annotated[
+    str | None,
+    typer.Option(
+        "--snapshot",
+        metavar="FILE",
+        help="Work from what `reconciler snapshot` wrote; the host is not asked.",
+    ),
+]
+Commit = Annotated[
+    str, typer.Option("--commit", metavar="REV", help="Read the spec from this commit of its Git repository.")
+]
+Target = Annotated[
+    list[str],
+    typer.Option("--target", metavar="ADDRESS", help="Only this resource, part or kind; repeat for more."),
+]
+Exclude = Annotated[
+    list[str], typer.Option("--exclude", metavar="ADDRESS", help="Leave this resource, part or kind out.")
+]
 Adopt = Annotated[bool, typer.Option("--adopt", help="Take over objects that exist already and differ.")]
-Unprotect = Annotated[list[str], typer.Option("--unprotect", metavar="ADDRESS", help="Lift the protection of this resource, this once.")]
-Retry = Annotated[bool, typer.Option("--retry", help="Try again what did not become healthy and was put back.")]
+Unprotect = Annotated[
+    list[str],
+    typer.Option("--unprotect", metavar="ADDRESS", help="Lift the protection of this resource, this once."),
+]
+Retry = Annotated[
+    bool, typer.Option("--retry", help="Try again what did not become healthy and was put back.")
+]
 Allow = Annotated[
     list[str],
     typer.Option(
-        "--allow", metavar="GUARD", help="Override the guard of this name, this once. A lock-out is allowed for an account: lock-out:NAME."
+        "--allow",
+        metavar="GUARD",
+        help=(
+            "Override the guard of this name, this once. A lock-out is allowed for an account: lock-out:NAME."
+        ),
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -65,7 +100,10 @@ Report = Annotated[
 
 
 def chosen(form: Form | CheckForm | None, as_json: bool) -> str:
-    """The form that --format and --json ask for together. Raises BadParameter when they contradict each other."""
+    """The form that --format and --json ask for together.
+
+    Raises BadParameter when they contradict each other.
+    """
     if as_json and form not in (None, "json"):
         raise typer.BadParameter(f"--json and --format {form} contradict each other; give one of them")
     return "json" if as_json else str(form or "text")

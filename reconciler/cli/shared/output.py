@@ -22,7 +22,9 @@ def timestamp() -> str:
 
 
 def colour(stream: TextIO, no_color: bool) -> bool:
-    """Whether to colour this stream: --no-color, then NO_COLOR, then FORCE_COLOR, then whether it is a terminal."""
+    """Whether to colour this stream: --no-color, then NO_COLOR, then FORCE_COLOR, then whether it is a
+    terminal.
+    """
     from reconciler.host.process.environment import variable
 
     if no_color or variable("NO_COLOR"):
@@ -47,7 +49,9 @@ def complain(found: Iterable[Diagnostic], no_color: bool = False) -> None:
 
 
 def read_stdin() -> bytes:
-    """What is on standard input, as far as one file of a spec may go (the reader refuses more); nothing when it is closed."""
+    """What is on standard input, as far as one file of a spec may go (the reader refuses more); nothing when
+    it is closed.
+    """
     from reconciler.host.spec_source.source import MAX_BYTES
 
     return sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin is not None else b""
@@ -60,7 +64,9 @@ def load(spec: str, commit: str, root: str | None = None) -> Loaded:
     return load_spec(SpecChoice(spec, commit, root), read_stdin)
 
 
-def without_plan(found: Sequence[Diagnostic], as_json: bool, no_color: bool, *, markdown: bool = False, host: str = "") -> int:
+def without_plan(
+    found: Sequence[Diagnostic], as_json: bool, no_color: bool, *, markdown: bool = False, host: str = ""
+) -> int:
     """Report why there is no plan; the exit code. `host` is whose plan it would be, if that is known."""
     from reconciler.render.diagnostics import diagnostics_json
 
@@ -90,11 +96,17 @@ def print_plan(data: Mapping[str, Any], form: str, no_color: bool, *, verbose: b
 
 
 def _ci_run() -> str:
-    """The address of the CI run that we are part of, empty where there is none: GitHub's and GitLab's variables."""
+    """The address of the CI run that we are part of, empty where there is none: GitHub's and GitLab's
+    variables.
+    """
     from reconciler.host.process.environment import variable
 
     server, repository, run = (variable(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
-    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else variable("CI_JOB_URL")
+    return (
+        f"{server}/{repository}/actions/runs/{run}"
+        if server and repository and run
+        else variable("CI_JOB_URL")
+    )
 
 
 def stop_code(found: Sequence[Diagnostic]) -> int:
@@ -134,7 +146,9 @@ def _exposures(planned: Planned) -> list[dict[str, Any]]:
 
 
 def _upcoming(planned: Planned, now: str) -> list[dict[str, Any]]:
-    if planned.plan is None or not any(change.address.part in ("timer", "cron") for change in planned.plan.changes):
+    if planned.plan is None or not any(
+        change.address.part in ("timer", "cron") for change in planned.plan.changes
+    ):
         return []
     from reconciler.app.plan.next_runs import upcoming  # only where a timer changes
 
@@ -150,6 +164,7 @@ def plan_exit(planned: Planned, something: bool, detailed: bool) -> int:
     if errors(planned.diagnostics):
         return ExitCode.ERROR
     if detailed and not something and planned.plan is not None and not planned.plan.complete:
-        # "Nothing to do" cannot be said of what could not be read, and a CI that asks for details must not take it for clean.
+        # "Nothing to do" cannot be said of what could not be read, and a CI that asks for details must not
+        # take it for clean.
         return ExitCode.ERROR
     return ExitCode.CHANGES if detailed and something else ExitCode.OK

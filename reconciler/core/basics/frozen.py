@@ -1,8 +1,9 @@
 """Values: what `dataclass(frozen=True, slots=True)` makes, of which nothing is compiled before it is needed.
 
-dataclass writes six functions for each class, compiles and runs them when the module is imported, whether anybody calls them or not. Of
-the hundred classes that a command imports that is a sixth of its start (docs/decisions/2026-11-28-values.md). Here dataclass still finds
-the fields and makes the slots; `__init__` is written when the first value is made, and what else there is needs no code of its own.
+dataclass writes six functions for each class, compiles and runs them when the module is imported, whether
+anybody calls them or not. Of the hundred classes that a command imports that is a sixth of its start
+(docs/decisions/2026-11-28-values.md). Here dataclass still finds the fields and makes the slots; `__init__`
+is written when the first value is made, and what else there is needs no code of its own.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(cls: type[T]) -> type[T]:
-    """The class as a frozen dataclass with slots, for `fields`, `replace` and `asdict` too. It has no base class with fields.
+    """The class as a frozen dataclass with slots, for `fields`, `replace` and `asdict` too.
+
+    It has no base class with fields.
 
     What the class says itself (a `__repr__` that withholds a secret) stays.
     """
     own = frozenset(cls.__dict__)
-    cls.__doc__ = cls.__doc__ or cls.__name__  # without one dataclass works out the signature of a class, for tens of milliseconds
+    cls.__doc__ = (
+        cls.__doc__ or cls.__name__
+    )  # without one dataclass works out the signature of a class, for tens of milliseconds
     made: Any = dataclass(init=False, repr=False, eq=False, slots=True)(cls)
     known = fields(made)
     content = _content([one.name for one in known])
@@ -67,7 +72,11 @@ def _written(cls: Any, known: tuple[Field[Any], ...]) -> Any:
     for one in known:
         default, given = f"_default_{one.name}", one.name
         if one.default_factory is not MISSING:
-            names[default], default, given = one.default_factory, "_absent", f"{default}() if {one.name} is _absent else {one.name}"
+            names[default], default, given = (
+                one.default_factory,
+                "_absent",
+                f"{default}() if {one.name} is _absent else {one.name}",
+            )
         elif one.default is not MISSING:
             names[default] = one.default
         else:

@@ -1,6 +1,8 @@
-"""Regular expressions that are compiled when they are first asked: a command uses few of those in the modules that it imports.
+"""Regular expressions that are compiled when they are first asked: a command uses few of those in the modules
+that it imports.
 
-`re.compile` costs a fifth of a millisecond each. What every command uses, and what is asked many thousand times, is better compiled by it.
+`re.compile` costs a fifth of a millisecond each. What every command uses, and what is asked many thousand
+times, is better compiled by it.
 """
 
 from __future__ import annotations

@@ -5,11 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 
 CONTROL = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff\ufffe\uffff"
-"""C0, C1, line separators, bidirectional controls and noncharacters (systemd loads no unit that has one): never in one line of text."""
+"""C0, C1, line separators, bidirectional controls and noncharacters (systemd loads no unit that has one):
+never in one line of text.
+"""
 
 
 class Plain(str):
-    """An unquoted scalar that other YAML readers take for something else: `0644`, `yes`, `22:30`, `1_000`, `2026-01-31`.
+    """An unquoted scalar that other YAML readers take for something else: `0644`, `yes`, `22:30`, `1_000`,
+    `2026-01-31`.
 
     It is text here, by its own spelling. Fields for which the difference is dangerous (file modes, booleans)
     refuse it with a hint.

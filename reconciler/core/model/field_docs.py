@@ -1,7 +1,7 @@
 """Field docstrings as descriptions, read when somebody wants to read them.
 
-pydantic can do this itself (`use_attribute_docstrings`), but does it at every start by parsing the source of every model: a tenth of a
-plan with nothing to change.
+pydantic can do this itself (`use_attribute_docstrings`), but does it at every start by parsing the source of
+every model: a tenth of a plan with nothing to change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _documented: WeakSet[type[BaseModel]] = WeakSet()
 
 
 def document(models: Iterable[type[BaseModel]]) -> None:
-    """Give every field of these models, and of those inside them, its docstring as its description, in their schemas too."""
+    """Give every field of these models, and of those inside them, its docstring as its description, in their
+    schemas too.
+    """
     seen: dict[type[BaseModel], None] = {}
     for model in models:
         _document(model, seen)
@@ -33,7 +35,12 @@ def document(models: Iterable[type[BaseModel]]) -> None:
 def _document(model: type[BaseModel], seen: dict[type[BaseModel], None]) -> None:
     if model in seen or model in _documented:
         return
-    texts = {name: text for base in reversed(model.__mro__) if _is_model(base) for name, text in _docstrings(base).items()}
+    texts = {
+        name: text
+        for base in reversed(model.__mro__)
+        if _is_model(base)
+        for name, text in _docstrings(base).items()
+    }
     for name, info in model.model_fields.items():
         for inner in _models(info.annotation):
             _document(inner, seen)
@@ -56,7 +63,9 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 @cache
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """The string that follows a field in the class body, by field; none where there is no source, as in a model made at run time."""
+    """The string that follows a field in the class body, by field; none where there is no source, as in a
+    model made at run time.
+    """
     try:
         source = textwrap.dedent(inspect.getsource(model))
     except (OSError, TypeError):
@@ -67,5 +76,7 @@ def _docstrings(model: type[BaseModel]) -> dict[str, str]:
         field.target.id: inspect.cleandoc(text.value.value)
         for field, text in zip(found.body, found.body[1:], strict=False)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+        if isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
     }

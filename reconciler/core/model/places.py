@@ -1,6 +1,7 @@
 """Paths that a spec names: what each means for what is there, and by which resource it is named.
 
-A field says it on its own line, with `NamesPath`. Rules over paths (`policy.paths`, `policy.given`) know no kind: they read this table.
+A field says it on its own line, with `NamesPath`. Rules over paths (`policy.paths`, `policy.given`) know no
+kind: they read this table.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class Use(StrEnum):
     HANDS_ON = "hands on"
     """Root reads it, whoever else may, and gives what is in it to the account that the resource runs as."""
     OWNED = "owned"
-    """systemd makes it, with all that is in it, the property of the account that the resource runs as, at each start."""
+    """systemd makes it, with all that is in it, the property of the account that the resource runs as, at
+    each start.
+    """
     COVERED = "covered"
     """The processes of the account that the resource runs as see something else there."""
     READS = "reads"
@@ -47,10 +50,13 @@ class NamesPath:
 
 @frozen
 class Place:
-    """One path with its use. `owner`, `group` and `mode` are what it will have; an empty `mode` is one that nobody else can write by.
+    """One path with its use.
 
-    `named`: the spec has the path itself, as the name or in a field. `shared`: resources with the same word here agree about the path.
-    `part` is the part of the resource that makes it, where that is not the resource itself.
+    `owner`, `group` and `mode` are what it will have; an empty `mode` is one that nobody else can write by.
+
+    `named`: the spec has the path itself, as the name or in a field. `shared`: resources with the same word
+    here agree about the path. `part` is the part of the resource that makes it, where that is not the
+    resource itself.
     """
 
     path: str
@@ -119,7 +125,9 @@ def _path(text: str) -> str:
 
 @cache
 def fields(model: type[Resource]) -> tuple[tuple[str, Use, Texts], ...]:
-    """The fields of a model that name paths, each with its use and with what takes the texts out of its value."""
+    """The fields of a model that name paths, each with its use and with what takes the texts out of its
+    value.
+    """
     found = []
     for name, field in model.model_fields.items():
         found += [(name, use, texts) for use, texts in _below(field.annotation, tuple(field.metadata))]
@@ -140,7 +148,10 @@ def _below(annotation: Any, metadata: tuple[Any, ...]) -> Iterator[tuple[Use, Te
             yield from _below(member, ())
     elif fields_of_block := getattr(annotation, "model_fields", None):
         for name, field in fields_of_block.items():
-            yield from ((use, _of_field(name, texts)) for use, texts in _below(field.annotation, tuple(field.metadata)))
+            yield from (
+                (use, _of_field(name, texts))
+                for use, texts in _below(field.annotation, tuple(field.metadata))
+            )
     elif arguments := [item for item in get_args(annotation) if item is not Ellipsis]:
         yield from ((use, _of_each(texts)) for use, texts in _below(arguments[-1], ()))
 
@@ -149,7 +160,9 @@ def _all_texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
         return
-    for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+    for item in (
+        value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    ):
         yield from _all_texts(item)
 
 
@@ -162,7 +175,9 @@ def _of_field(name: str, texts: Texts) -> Texts:
 
 def _of_each(texts: Texts) -> Texts:
     def take(value: Any) -> Iterator[str]:
-        for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+        for item in (
+            value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+        ):
             yield from texts(item)
 
     return take

@@ -1,4 +1,6 @@
-"""The model that every kind's resource derives from, and the marks that let a field say everything about itself."""
+"""The model that every kind's resource derives from, and the marks that let a field say everything about
+itself.
+"""
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
@@ -29,7 +31,9 @@ class Effect(IntEnum):
 
 @frozen
 class Directive:
-    """The unit-file directive that a field stands for, and what changing it costs (restart unless said otherwise)."""
+    """The unit-file directive that a field stands for, and what changing it costs (restart unless said
+    otherwise).
+    """
 
     section: str
     name: str
@@ -45,12 +49,16 @@ class RefersTo:
 
 @frozen
 class SourcePath:
-    """The field is a path in the spec's own tree, relative to the file it is written in; the loader reads it."""
+    """The field is a path in the spec's own tree, relative to the file it is written
+    in; the loader reads it.
+    """
 
 
 @frozen
 class Policy:
-    """The field says what later applies do or refuse, and no document on the host has it: the ledger remembers it beside the document."""
+    """The field says what later applies do or refuse, and no document on the host has it: the ledger
+    remembers it beside the document.
+    """
 
 
 class Resource(BaseModel):
@@ -61,21 +69,33 @@ class Resource(BaseModel):
     drift: Annotated[DriftPolicy, Policy()] = Field(
         default=DriftPolicy.ENFORCE, description="What to do about a change made on the host by hand."
     )
-    adopt: bool = Field(default=False, strict=True, description="Take over an object that exists already and differs.")
+    adopt: bool = Field(
+        default=False, strict=True, description="Take over an object that exists already and differs."
+    )
     protect: bool | None = Field(
         default=None,
         strict=True,
-        description="Refuse to remove this, even when its block is gone from the spec, until `protect: false` is applied.",
+        description=(
+            "Refuse to remove this, even when its block is gone from the spec, until `protect: false` is"
+            " applied."
+        ),
     )
 
 
 @cache
 def policy_fields(model: type[Resource]) -> frozenset[str]:
     """The names of the fields that bear `Policy`."""
-    return frozenset(name for name, field in model.model_fields.items() if any(isinstance(mark, Policy) for mark in field.metadata))
+    return frozenset(
+        name
+        for name, field in model.model_fields.items()
+        if any(isinstance(mark, Policy) for mark in field.metadata)
+    )
 
 
 def policy_of(resource: Resource) -> dict[str, Any]:
-    """What a resource declares in its fields of policy, defaults left out. `protect` is apart: it outlives its block."""
+    """What a resource declares in its fields of policy, defaults left out.
+
+    `protect` is apart: it outlives its block.
+    """
     names = policy_fields(type(resource)) & resource.model_fields_set
     return resource.model_dump(mode="json", include=set(names), exclude_defaults=True) if names else {}

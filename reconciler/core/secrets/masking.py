@@ -1,4 +1,7 @@
-"""Takes what stands behind the name of a secret out of a line of text. Apart from `secrecy`: only a plan with changes needs it."""
+"""Takes what stands behind the name of a secret out of a line of text.
+
+Apart from `secrecy`: only a plan with changes needs it.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,23 @@ from itertools import pairwise
 
 from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.secrets.secrecy import HIDDEN
-from reconciler.core.secrets.shapes import KEY, LAST_WORDS, LEADS, METHODS, NOT_NAMES, OPEN_KEYS, PROGRAMS, SECRET_KEYS, SEPARATORS, SHAPES
+from reconciler.core.secrets.shapes import (
+    KEY,
+    LAST_WORDS,
+    LEADS,
+    METHODS,
+    NOT_NAMES,
+    OPEN_KEYS,
+    PROGRAMS,
+    SECRET_KEYS,
+    SEPARATORS,
+    SHAPES,
+)
 
-_WORD = Late(r"passwd|password|passphrase|secret|token(?!s|iz)|api[_-]?key|access[_-]?key|private[_-]?key", re.IGNORECASE)
+_WORD = Late(
+    r"passwd|password|passphrase|secret|token(?!s|iz)|api[_-]?key|access[_-]?key|private[_-]?key",
+    re.IGNORECASE,
+)
 _NAMES_A_PLACE = Late(r"(?:file|path|dir|directory|name|type|ttl)s?", re.IGNORECASE)
 _NAMES_A_MEASURE = Late(
     r"age|bits|count|days|expir(?:es|y|ation)|fd|interval|len|length|lifetime|limit|max|min|period|retries|seconds|size|timeout|tries",
@@ -19,9 +36,12 @@ _NAMES_A_MEASURE = Late(
 )
 _NAMES_A_VARIABLE = Late(r"env|envvar|var|variable", re.IGNORECASE)
 _SWITCH = Late(r"--?(?:(?:no|ask|prompt|skip|without|disable)[_.-].*|.*[_.-](?:stdin|prompt))", re.IGNORECASE)
-"""An option that says what is not done, or how it is asked for: the word behind it is another one (`--no-ask-password reload`)."""
+"""An option that says what is not done, or how it is asked for: the word behind it is another one
+(`--no-ask-password reload`).
+"""
 _LAST_WORD = Late(
-    r"""(?:pass(?:in|out)?|requirepass|masterauth|auth|(?:bind|root)pw|pwd|pat|psk|cred(?:s|entials?)?|key)(?![A-Za-z0-9])""", re.IGNORECASE
+    r"""(?:pass(?:in|out)?|requirepass|masterauth|auth|(?:bind|root)pw|pwd|pat|psk|cred(?:s|entials?)?|key)(?![A-Za-z0-9])""",
+    re.IGNORECASE,
 )
 """A name that is one by its last word may end here."""
 _BARE = Late(r"""[^\s"'\\]++(?:\\.[^\s"'\\]*+)*+""")
@@ -37,7 +57,9 @@ _OPTION = Late(r"""(?:^|(?<=[\s"']))(?P<name>--?[A-Za-z0-9_.-]++)(?P<end>["']?)(
 """sudoers writes a `=` and a `:` of an argument with a backslash."""
 _LOGIN = Late(r"\\?:\\?/\\?/(?P<name>[^/\s:@\\]*+)\\?:")
 _HEADER = Late(
-    r"""(?P<name>(?:Proxy-)?Authorization|(?:Set-)?Cookie)["']?[ \t]*+\\?[:=][ \t]*+(?:[A-Za-z][A-Za-z0-9-]*+[ \t]++)?""", re.IGNORECASE
+    r"""(?P<name>(?:Proxy-)?Authorization|(?:Set-)?Cookie)["']?[ \t]*+\\?[:=][ \t]*+"""
+    r"(?:[A-Za-z][A-Za-z0-9-]*+[ \t]++)?",
+    re.IGNORECASE,
 )
 _BEARER = Late(r"(?P<name>(?<![A-Za-z])Bearer)[ \t]++", re.IGNORECASE)
 _UNTIL_QUOTE = Late(r"""[^"'\n]++""")
@@ -46,7 +68,9 @@ _SHAPE = Late(
     r"|sk-(?=[\w-]*[0-9])[\w-]{24,}(?!@)|xox[abeoprs]-[\w-]{20,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{35}|npm_[A-Za-z0-9]{36}"
     r"|pypi-[\w-]{40,}|dop_v1_[0-9a-f]{60,}|glsa_\w{30,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
 )
-"""Tokens that are known by their own form: of GitHub, GitLab, Hugging Face, NVIDIA, OpenAI, AWS and Google, and JSON web tokens."""
+"""Tokens that are known by their own form: of GitHub, GitLab, Hugging Face, NVIDIA, OpenAI, AWS and Google,
+and JSON web tokens.
+"""
 _SHORTEST = 20
 """The shortest of these, AKIA and sixteen characters."""
 _CREDENTIAL = Late(r"""(?<![A-Za-z])SetCredential(?:Encrypted)?=["']?(?P<name>[^:\s"']++):""")
@@ -68,7 +92,9 @@ _ELSEWHERE = Late(
     rf"""(?:file:(?://)?|@)?{_PLACE}|{_VARIABLE}(?:{_BELOW})?|%[dhtSLECT]{_BELOW}"""
     rf"""|\$\((?:(?:/usr)?(?:/bin/)?cat[ ]|<[ ]?)["']?(?:{_PLACE}|{_VARIABLE}{_BELOW})["']?\)"""
 )
-"""Where a secret is, instead of the secret: a path below one of a Linux host's own directories, a variable, what a file has in it."""
+"""Where a secret is, instead of the secret: a path below one of a Linux host's own directories, a variable,
+what a file has in it.
+"""
 _MEASURE = Late(r"[0-9]{1,10}(?:\.[0-9]{1,3})?[ ]?(?:[a-z]{1,7})?", re.IGNORECASE)
 _NAME_OF_VARIABLE = Late(r"[A-Z_][A-Z0-9_]*")
 _TAG = Late(r"(?:NO)?PASSWD:[ ]*")
@@ -77,14 +103,18 @@ _TAG = Late(r"(?:NO)?PASSWD:[ ]*")
 
 @lru_cache(maxsize=1024)
 def names_secret(name: str) -> bool:
-    """Whether a variable, key or option of this name holds a secret, and not only where one is: `API_TOKEN` does, `TOKEN_FILE` does not."""
+    """Whether a variable, key or option of this name holds a secret, and not only where one is: `API_TOKEN`
+    does, `TOKEN_FILE` does not.
+    """
     if _WORD.search(name):
         return not _NAMES_A_PLACE.fullmatch(_last_word(name))
     return _by_last_word(name)
 
 
 def _by_last_word(name: str) -> bool:
-    """Whether it is the last word of a name that tells of a secret: `GITHUB_PAT`, `auth`, `SIGNING_KEY`, and not `PATH` or `monkey`."""
+    """Whether it is the last word of a name that tells of a secret: `GITHUB_PAT`, `auth`, `SIGNING_KEY`, and
+    not `PATH` or `monkey`.
+    """
     words = _WORDS.split(name.lstrip("-"))
     last = words[-1].lower()
     if last == "key":
@@ -93,7 +123,9 @@ def _by_last_word(name: str) -> bool:
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether a variable, key or option of this name has a secret as its value, and not a switch, a measure, or where one is."""
+    """Whether a variable, key or option of this name has a secret as its value, and not a switch, a measure,
+    or where one is.
+    """
     return bool(value) and names_secret(name) and not _is_harmless(name, value)
 
 
@@ -108,22 +140,37 @@ def holds_secret(text: str) -> bool:
 
 
 def masked(text: str, instead: str = HIDDEN) -> str:
-    """One line without what stands behind the name of a secret: `TOKEN=x`, `--password x`, `://user:x@`, `SetCredential=n:x`."""
+    """One line without what stands behind the name of a secret: `TOKEN=x`, `--password x`, `://user:x@`,
+    `SetCredential=n:x`.
+    """
     return text if is_plain(text) else _masked(text, instead)
 
 
 def is_plain(text: str) -> bool:
     """Whether a text has nothing of what leads to a secret: no word, no scheme, no known form.
 
-    Nearly all texts have not. The expressions take a digest letter by letter, which costs as much as all else that a plan does with it.
+    Nearly all texts have not. The expressions take a digest letter by letter, which costs as much as all else
+    that a plan does with it.
     """
     if not text.isascii():
         return False  # letters of other scripts count as ours where case does not matter
     low = text.lower()
-    led = "passw" in low or "passphrase" in low or "secret" in low or "token" in low or "bearer" in low or "setcredential" in low
+    led = (
+        "passw" in low
+        or "passphrase" in low
+        or "secret" in low
+        or "token" in low
+        or "bearer" in low
+        or "setcredential" in low
+    )
     led = led or "uthorization" in low or "ookie" in low or "//" in low or "/\\/" in low
     led = led or ("key" in low and ("api" in low or "access" in low or "private" in low))
-    led = led or any(lead in low for lead in LEADS) or ("key" in low and ("=" in low or ":" in low)) or low.count(":") > 3
+    led = (
+        led
+        or any(lead in low for lead in LEADS)
+        or ("key" in low and ("=" in low or ":" in low))
+        or low.count(":") > 3
+    )
     led = led or ("=" in low and ("?" in low or "&" in low)) or ("user" in low and ">" in low)
     return not led and (len(text) < _SHORTEST or _SHAPE.search(text) is None)
 
@@ -157,7 +204,9 @@ def hidden_arguments(words: Sequence[str], glued: Collection[int] = ()) -> Itera
 
 
 def secret_arguments(words: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Which words of a command line that is kept word by word hold a secret, by the program or by the option before."""
+    """Which words of a command line that is kept word by word hold a secret, by the program or by the option
+    before.
+    """
     yield from hidden_arguments(words)
     for number, (option, word) in enumerate(pairwise(words), 1):
         if not option.startswith("-") or "=" in option or word.startswith(("-", "(")):
@@ -188,14 +237,22 @@ def _begins(number: int, word: str, at: int, parts: str) -> Iterator[tuple[int, 
 
 def _without_arguments(text: str, instead: str) -> str:
     words = list(_BARE.finditer(text))
-    glued = {number for number in range(1, len(words)) if not _BLANK.search(text[words[number - 1].end() : words[number].start()])}
+    glued = {
+        number
+        for number in range(1, len(words))
+        if not _BLANK.search(text[words[number - 1].end() : words[number].start()])
+    }
     told: list[str] = []
     at = 0
     for number, start in hidden_arguments([word[0] for word in words], glued):
         word = words[number]
         if word.start() >= at:
             told += [text[at : word.start() + start], instead]
-            closing = text.find(text[word.start() - 1], word.end()) if text[max(0, word.start() - 1)] in "\"'" else -1
+            closing = (
+                text.find(text[word.start() - 1], word.end())
+                if text[max(0, word.start() - 1)] in "\"'"
+                else -1
+            )
             at = max(word.end(), closing)
     return "".join((*told, text[at:])) if told else text
 
@@ -242,7 +299,8 @@ def _without(text: str, lead: Late, instead: str) -> str:
             continue
         value = _value(text, lead, match).match(text, match.end())
         if value is not None and not (
-            lead is not _CREDENTIAL and _is_harmless(match["name"], value[0], login=lead in (_LOGIN, _HEADER, _BEARER))
+            lead is not _CREDENTIAL
+            and _is_harmless(match["name"], value[0], login=lead in (_LOGIN, _HEADER, _BEARER))
         ):
             found += [text[at : match.end()], instead]
             at = value.end()
@@ -256,11 +314,17 @@ def _leads_to_secret(lead: Late, match: re.Match[str]) -> bool:
         return False
     if _is_no_key(match["name"], match.string, match.end()):
         return False  # looked at before the value: that may be all the rest of a long line
-    return names_secret(match["name"]) and not _TAG.fullmatch(match[0]) and (lead is _OPTION or _is_assigned(match))
+    return (
+        names_secret(match["name"])
+        and not _TAG.fullmatch(match[0])
+        and (lead is _OPTION or _is_assigned(match))
+    )
 
 
 def _is_assigned(match: re.Match[str]) -> bool:
-    """Whether a colon behind a name makes it a key, and is none of a sentence: `second pass: sort`, `http://auth:8000`."""
+    """Whether a colon behind a name makes it a key, and is none of a sentence: `second pass: sort`,
+    `http://auth:8000`.
+    """
     if _WORD.search(match["name"]) or not match[0].rstrip(" \t").endswith(":"):
         return True
     before = match.string[max(0, match.start() - 2) : match.start()]
@@ -269,7 +333,9 @@ def _is_assigned(match: re.Match[str]) -> bool:
 
 
 def _is_harmless(name: str, value: str, *, login: bool = False) -> bool:
-    """Whether a value is none that anybody could use, though it stands where a secret may: a switch, a measure, the place of a secret."""
+    """Whether a value is none that anybody could use, though it stands where a secret may: a switch, a
+    measure, the place of a secret.
+    """
     bare = value.partition(" #")[0].rstrip(" \t,;\\")
     if len(bare) > 1 and bare[0] in "'\"" and bare[-1] == bare[0]:
         bare = bare[1:-1]

@@ -1,4 +1,7 @@
-"""What looks like a secret by its name. A secret has no business in a spec; where one is all the same, it is not printed."""
+"""What looks like a secret by its name.
+
+A secret has no business in a spec; where one is all the same, it is not printed.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import re
 from reconciler.core.basics.lazy_regex import Late
 
 SECRET = Late(
-    r"passw|passphrase|secret|token|credential|private|api[_-]?key|key[_-]?material|BEGIN [A-Z ]*KEY|PuTTY-User-Key", re.IGNORECASE
+    r"passw|passphrase|secret|token|credential|private|api[_-]?key|key[_-]?material|BEGIN [A-Z"
+    r" ]*KEY|PuTTY-User-Key",
+    re.IGNORECASE,
 )
 """Names, and first lines of keys, beside which nothing of a spec is quoted."""
 

@@ -1,6 +1,8 @@
-"""Shapes in which secrets stand where no name says so, one table for each kind: options of programs, lines of files, addresses, names.
+"""Shapes in which secrets stand where no name says so, one table for each kind: options of programs, lines of
+files, addresses, names.
 
-Data for `masking`. Each expression takes time in proportion to the length of a line: possessive, or with a bound on what it repeats.
+Data for `masking`. Each expression takes time in proportion to the length of a line: possessive, or with a
+bound on what it repeats.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ import re
 from reconciler.core.basics.lazy_regex import Late
 
 Options = dict[str, str]
-"""Options of a program whose value is a secret, with what parts it from a name before it; `+`: it follows without a blank only.
+"""Options of a program whose value is a secret, with what parts it from a name before it; `+`: it follows
+without a blank only.
 
 `|`: behind it stands another program, with options of its own.
 """
@@ -19,8 +22,20 @@ _PROGRAMS: tuple[tuple[str, Options], ...] = (
     ("curl", {"-u": ":", "-U": ":", "--user": ":", "--proxy-user": ":"}),
     ("ab", {"-A": ":", "-P": ":"}),
     ("http https xh", {"-a": "", "--auth": ""}),
-    ("mysql mysqldump mysqladmin mysqlcheck mysqlimport mysqlshow mysqlbinlog mysqlpump mysqlslap mysqlsh mydumper", {"-p": "+"}),
-    ("mariadb mariadb-dump mariadb-admin mariadb-check mariadb-import mariadb-show mariadb-backup mariabackup xtrabackup", {"-p": "+"}),
+    (
+        (
+            "mysql mysqldump mysqladmin mysqlcheck mysqlimport mysqlshow mysqlbinlog mysqlpump mysqlslap"
+            " mysqlsh mydumper"
+        ),
+        {"-p": "+"},
+    ),
+    (
+        (
+            "mariadb mariadb-dump mariadb-admin mariadb-check mariadb-import mariadb-show mariadb-backup"
+            " mariabackup xtrabackup"
+        ),
+        {"-p": "+"},
+    ),
     ("7z 7za 7zr 7zz rar unrar", {"-p": "+", "-hp": "+"}),
     ("sshpass", {"-p": "|"}),
     ("mongo mongosh mongodump mongorestore mongoexport mongoimport cqlsh cypher-shell", {"-p": ""}),
@@ -40,17 +55,51 @@ SEPARATORS = frozenset(("|", "||", "&&", ";", "&", "do", "then", "else"))
 
 LAST_WORDS = frozenset(
     (
-        *("auth", "pass", "passin", "passout", "requirepass", "masterauth", "bindpw", "rootpw", "pwd", "pat", "psk"),
+        *(
+            "auth",
+            "pass",
+            "passin",
+            "passout",
+            "requirepass",
+            "masterauth",
+            "bindpw",
+            "rootpw",
+            "pwd",
+            "pat",
+            "psk",
+        ),
         *("cred", "creds", "credential", "credentials"),
     )
 )
 """Last words of names of secrets that begin many another word: they count as a word of their own only."""
 NOT_NAMES = frozenset(
-    ("PWD", "OLDPWD", "LoadCredential", "LoadCredentialEncrypted", "ImportCredential", "SetCredential", "SetCredentialEncrypted")
+    (
+        "PWD",
+        "OLDPWD",
+        "LoadCredential",
+        "LoadCredentialEncrypted",
+        "ImportCredential",
+        "SetCredential",
+        "SetCredentialEncrypted",
+    )
 )
 """Names with such a last word that say where something is, or are judged in another way."""
 SECRET_KEYS = frozenset(
-    ("signing", "encryption", "encrypt", "master", "deploy", "hmac", "shared", "preshared", "fernet", "jwt", "aes", "account", "storage")
+    (
+        "signing",
+        "encryption",
+        "encrypt",
+        "master",
+        "deploy",
+        "hmac",
+        "shared",
+        "preshared",
+        "fernet",
+        "jwt",
+        "aes",
+        "account",
+        "storage",
+    )
 )
 """Words before `key` with which every value is a secret; with others the value tells."""
 OPEN_KEYS = frozenset(
@@ -93,12 +142,16 @@ OPEN_KEYS = frozenset(
     )
 )
 """Words before `key` with which it is the key of a table, of a keyboard, or one for everybody."""
-KEY = Late(r"""["']?(?!/|(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-|SHA256:|sha256:)(?=\D{0,60}[0-9])(?=[^A-Za-z]{0,60}[A-Za-z])[^\s"',;]{12,}""")
+KEY = Late(
+    r"""["']?(?!/|(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-|SHA256:|sha256:)(?=\D{0,60}[0-9])(?=[^A-Za-z]{0,60}[A-Za-z])[^\s"',;]{12,}"""
+)
 """What a value looks like that is a key."""
 METHODS = Late(
     r"""["']?(?:anonymous|basic|bearer|cert(?:ificate)?|clear|digest|exop|external|file|gssapi|internal|jwt|kerberos|key|krb5|ldap|local"""
-    r"""|login|md5|none|ntlm|oauth2?|oidc|open|optional|pam|passw(?:or)?d|peer|plain|psk|radius|required?|saml|scram-sha-\d+|session"""
-    r"""|sha-?\d+|shared|sql|ssl|static|tls|token|trust|x509|\d{1,3}|\$\(pwd\)|`pwd`)["']?[,;}\])]*[ \t]*(?:(?<=[ \t])\#.*)?""",
+    r"""|login|md5|none|ntlm|oauth2?|oidc|open|optional|pam|passw(?:or)?d|peer|plain|psk"""
+    r"""|radius|required?|saml|scram-sha-\d+|session"""
+    r"""|sha-?\d+|shared|sql|ssl|static|tls|token|trust|x509|\d{1,3}|\$\(pwd\)|`pwd`)"""
+    r"""["']?[,;}\])]*[ \t]*(?:(?<=[ \t])\#.*)?""",
     re.IGNORECASE,
 )
 """Ways in which somebody may be asked who they are, and the number of a pass."""
@@ -112,7 +165,8 @@ def _shape(words: str, *expression: str) -> tuple[tuple[str, ...], Late]:
 
 
 SHAPES = (
-    # files in which a blank or a colon parts a name from its value: netrc, pgpass, redis, haproxy, keepalived, wpa_supplicant, snmpd
+    # files in which a blank or a colon parts a name from its value: netrc, pgpass, redis, haproxy,
+    # keepalived, wpa_supplicant, snmpd
     _shape(
         "machine default",
         r"\b(?:machine[ \t]++\S++|default)[ \t]++(?:(?:login|account)[ \t]++\S++[ \t]++){0,3}password[ \t]++",
@@ -134,11 +188,15 @@ SHAPES = (
     _shape("password", r"\buser[ \t]++\S++[ \t]++(?:insecure-)?password[ \t]++", _WORD),
     _shape("stats", r"\bstats[ \t]++auth[ \t]++[^\s:]++:(?P<secret>\S++)"),
     _shape("community", r"^[ \t]*+r[ow]community6?[ \t]++", _WORD),
-    _shape("identified password", r"\b(?:identified[ \t]++(?:with[ \t]++\S++[ \t]++)?by|password)[ \t]++'(?P<secret>[^'\n]++)'"),
+    _shape(
+        "identified password",
+        r"\b(?:identified[ \t]++(?:with[ \t]++\S++[ \t]++)?by|password)[ \t]++'(?P<secret>[^'\n]++)'",
+    ),
     # commands that take a secret as a word among others
     _shape(
         "htpasswd",
-        r"\bhtpasswd[ \t]++(?:-\S++[ \t]++){0,9}?-\w*?b\w*+[ \t]++(?:-\S++[ \t]++){0,9}+\S++[ \t]++\S++[ \t]++",
+        r"\bhtpasswd[ \t]++(?:-\S++[ \t]++){0,9}?-\w*?b\w*+[ \t]++(?:-\S++[ \t]++){0,9}+\S++[ \t]++\S++["
+        r" \t]++",
         _WORD,
     ),
     _shape(
@@ -166,12 +224,33 @@ SHAPES = (
         r"(?<![A-Za-z0-9])(?P<secret>(?-i:AKIA|ASIA)(?-i:[0-9A-Z]{12,})",
         r"""(?:["']?[ \t]*+[:,;=/ \t][ \t]*+["']?[A-Za-z0-9+/=]{30,})?)""",
     ),
-    _shape("uthorization", r"""uthorization["']?[ \t]++["']?(?:basic|token|digest|apikey)[ \t]++(?P<secret>[^\s"';]++)"""),
+    _shape(
+        "uthorization",
+        r"""uthorization["']?[ \t]++["']?(?:basic|token|digest|apikey)[ \t]++(?P<secret>[^\s"';]++)""",
+    ),
     _shape("bearer", r"""(?<![A-Za-z])bearer\\?[:=][ \t]*+(?P<secret>[^\s"']++)"""),
 )
 """Words of which one is in each line of that shape, and the shape; its `secret` is what is not shown."""
 LEADS = (
-    *(" -", '"-', "'-", " /p:", "pass", "auth", "pwd", "pat", "psk", "cred", "pw ", "pw\t", "@tcp", "@unix", "hook", "ifttt", "telegram"),
+    *(
+        " -",
+        '"-',
+        "'-",
+        " /p:",
+        "pass",
+        "auth",
+        "pwd",
+        "pat",
+        "psk",
+        "cred",
+        "pw ",
+        "pw\t",
+        "@tcp",
+        "@unix",
+        "hook",
+        "ifttt",
+        "telegram",
+    ),
     *("community", "identified", "akia", "asia"),
 )
 """A text with a secret in a shape has one of these, or is one of the few others of `masking.is_plain`."""

@@ -1,7 +1,9 @@
-"""After an apply: what did not start, or did not become healthy, is put back as it was, by undoing what was done to it.
+"""After an apply: what did not start, or did not become healthy, is put back as it was, by undoing what was
+done to it.
 
-The undo is a rollback of those parts of the run, by the same code, and a run of its own. A part of a killed run is undone with it: a gate
-stays owed under the run that first owed it, so that the runs since then are known.
+The undo is a rollback of those parts of the run, by the same code, and a run of its own. A part of a killed
+run is undone with it: a gate stays owed under the run that first owed it, so that the runs since then are
+known.
 """
 
 from __future__ import annotations
@@ -59,15 +61,27 @@ class UndoTools:
     settle: Settle
     about: Mapping[str, Any]
     judge: Callable[[Rollback], Iterable[Diagnostic]]
-    """What the guards say to an undo. What they refuse is not put back: the new stays, the gate stays owed, and the result says why."""
+    """What the guards say to an undo.
+
+    What they refuse is not put back: the new stays, the gate stays owed, and the result says why.
+    """
 
 
 def put_back(result: ApplyResult, situation: Situation, request: Request, means: UndoTools) -> ApplyResult:
-    """The result, with what was undone because of a gate that says `then: rollback`. Nothing is raised: that it failed is an outcome."""
+    """The result, with what was undone because of a gate that says `then: rollback`.
+
+    Nothing is raised: that it failed is an outcome.
+    """
     wanted = _wanted(result)
     for gate, addresses in wanted.items():
         if any(address not in result.put_back for address in addresses):
-            result = _one(result, _Fall(gate, addresses, _watched(addresses, situation, request.kinds)), situation, request, means)
+            result = _one(
+                result,
+                _Fall(gate, addresses, _watched(addresses, situation, request.kinds)),
+                situation,
+                request,
+                means,
+            )
     return left_down.bring_back(result, means.host, means.settle)
 
 
@@ -93,8 +107,16 @@ class _Fall:
         mine = {address.resource for address in self.addresses}
         touched = {*past.rows, *(address for step in past.steps for address in step.addresses)}
         found = {address for address in touched if address.resource in mine}
-        found |= {address for step in past.steps if step.action.get("path") in self.watched for address in step.addresses}
-        needing = [(part.address, {*kinds[part.address.kind].references(part.declared), *part.needs}) for part in parts]
+        found |= {
+            address
+            for step in past.steps
+            if step.action.get("path") in self.watched
+            for address in step.addresses
+        }
+        needing = [
+            (part.address, {*kinds[part.address.kind].references(part.declared), *part.needs})
+            for part in parts
+        ]
         size = 0
         while size != len(found):
             size, seeds = len(found), found | {address.resource for address in found}
@@ -107,24 +129,41 @@ def _watched(addresses: Iterable[Address], situation: Situation, kinds: Kinds) -
     return frozenset(path for part in parts for path in kinds[part.address.kind].config_paths(part.declared))
 
 
-def _one(result: ApplyResult, fall: _Fall, situation: Situation, request: Request, means: UndoTools) -> ApplyResult:
-    """The result after this one was undone. Where nothing but a start was done, there is nothing to go back to: it is left as it is."""
+def _one(
+    result: ApplyResult, fall: _Fall, situation: Situation, request: Request, means: UndoTools
+) -> ApplyResult:
+    """The result after this one was undone.
+
+    Where nothing but a start was done, there is nothing to go back to: it is left as it is.
+    """
     memory = means.journal.memory()
     past = _past(result.run, fall.gate.unit, memory, means.journal)
     targets = fall.undone(past, situation.parts.values(), request.kinds)
     wish = UndoRequest(past, memory, means.edited, targets=frozenset(map(str, targets)))
     declared = tuple(situation.parts.values())
-    planned = plan_rollback(wish, means.host, request.kinds, request.tool, means.simulator, ours=request.inside, parts=declared)
+    planned = plan_rollback(
+        wish, means.host, request.kinds, request.tool, means.simulator, ours=request.inside, parts=declared
+    )
     if wrong := errors((*planned.diagnostics, *means.judge(planned))):
         return _told(result, fall.addresses, _left(f"{wrong[0].summary}: {wrong[0].detail}", result.run))
-    moved = {cause.address for step in planned.reversal.steps if not isinstance(step.action, Unit) for cause in step.causes}
+    moved = {
+        cause.address
+        for step in planned.reversal.steps
+        if not isinstance(step.action, Unit)
+        for cause in step.causes
+    }
     if not moved:
         return result
     why = result.outcomes[fall.addresses[0]].reason[:_TOLD]
     parts = [situation.parts[address] for address in sorted(moved) if address in situation.parts]
     beside = f"it went with {fall.addresses[0]}"
-    refusals = [gates.refusal(part, fall.gate.unit, why if part.address in fall.addresses else beside, result.run) for part in parts]
-    undo = carry_out(_asked(planned, fall.gate), means.host, means.journal, means.tell, means.settle, means.about, refusals)
+    refusals = [
+        gates.refusal(part, fall.gate.unit, why if part.address in fall.addresses else beside, result.run)
+        for part in parts
+    ]
+    undo = carry_out(
+        _asked(planned, fall.gate), means.host, means.journal, means.tell, means.settle, means.about, refusals
+    )
     result = replace(result, owed=undo.owed, diagnostics=(*result.diagnostics, *undo.diagnostics))
     if failed := [f"{address}: {undo.outcomes[address].reason}" for address in undo.having(Status.FAILED)]:
         return _told(result, fall.addresses, _left("; ".join(failed), result.run))
@@ -139,9 +178,17 @@ def _left(why: str, run: int) -> str:
 
 
 def _past(last: int, unit: str, memory: Memory, journal: Past) -> PastRun:
-    """The run, with those before it that were killed before the unit was seen healthy, as if they had been one. What undid is no part."""
+    """The run, with those before it that were killed before the unit was seen healthy, as if they had been
+    one.
+
+    What undid is no part.
+    """
     owed = (row.run for row in memory.owed if gates.is_open(row) and row.unit == unit)
-    runs = [run for number in range(max(min([last, *owed]), last - _KEPT), last + 1) if (run := journal.past(number)) is not None]
+    runs = [
+        run
+        for number in range(max(min([last, *owed]), last - _KEPT), last + 1)
+        if (run := journal.past(number)) is not None
+    ]
     runs = [run for run in runs if run.number == last or not run.undoes]
     first = runs[-1]
     for run in reversed(runs[:-1]):
@@ -149,22 +196,34 @@ def _past(last: int, unit: str, memory: Memory, journal: Past) -> PastRun:
             name: {**(first.before or {}).get(name, {}), **(run.before or {}).get(name, {})}
             for name in (*(first.before or {}), *(run.before or {}))
         }
-        first = replace(first, steps=(*run.steps, *first.steps), rows={**first.rows, **run.rows}, before=before)
+        first = replace(
+            first, steps=(*run.steps, *first.steps), rows={**first.rows, **run.rows}, before=before
+        )
     return first
 
 
 def _asked(planned: Rollback, gate: Gate) -> Rollback:
-    """With a look at whether what runs again is healthy: if it is not either, it is not the new version's fault, and that is told."""
+    """With a look at whether what runs again is healthy: if it is not either, it is not the new version's
+    fault, and that is told.
+    """
     steps = planned.reversal.steps
     starts = [step for step in steps if isinstance(step.action, Unit) and step.action.verb in gates.STARTING]
-    causes = [Cause(cause.address, "it runs again", cause.unit) for step in starts for cause in step.causes if cause.unit == gate.unit]
+    causes = [
+        Cause(cause.address, "it runs again", cause.unit)
+        for step in starts
+        for cause in step.causes
+        if cause.unit == gate.unit
+    ]
     asking = [Step(replace(gate, then=Then.WARN), (cause,)) for cause in causes]
     plan: Plan = replace(planned.plan, steps=ordering.in_order([*steps, *asking], {}))
     return replace(planned, plan=plan)
 
 
 def _told(result: ApplyResult, addresses: Iterable[Address], words: str) -> ApplyResult:
-    """The result with these words. What only an earlier run did, one that was killed, has no outcome in this one yet."""
+    """The result with these words.
+
+    What only an earlier run did, one that was killed, has no outcome in this one yet.
+    """
     outcomes = dict(result.outcomes)
     for address in addresses:
         known = outcomes.get(address, Outcome(Status.FAILED, ""))

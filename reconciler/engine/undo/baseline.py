@@ -1,4 +1,7 @@
-"""What is so before a run, of what leaves no file behind that could be kept: units and accounts. Written down for `rollback`."""
+"""What is so before a run, of what leaves no file behind that could be kept: units and accounts.
+
+Written down for `rollback`.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,18 @@ Reads = Callable[[str, Iterable[Address]], Collection[str] | None]
 """The paths that are configuration of a unit, on behalf of these parts; None where that is not known."""
 
 
-def state_of(view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect], reads: Reads) -> dict[str, Any]:
-    """`units`, `users` and `groups` by name: what the steps are about, and what systemd takes along with them.
+def state_of(
+    view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect], reads: Reads
+) -> dict[str, Any]:
+    """`units`, `users` and `groups` by name: what the steps are about, and what systemd takes along with
+    them.
 
     Of a password only whether it is locked.
     """
     accounts = [step.action for step in steps if isinstance(step.action, Account)]
-    users, groups = ([one.name for one in accounts if of_group(one.op, one.fields) is which] for which in (False, True))
+    users, groups = (
+        [one.name for one in accounts if of_group(one.op, one.fields) is which] for which in (False, True)
+    )
     found = accounts_of(view) if accounts else Accounts()
     said: dict[str, Any] = {
         "units": _units(view, steps, effects, reads) if view.running else {},
@@ -37,14 +45,18 @@ def state_of(view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect
 
 def of_group(op: str, said: Collection[Any]) -> bool:
     """Whether an account action is about a group. `said` are its fields, or their names."""
-    return op in GROUP_OPS or (op == AccountOp.RESTORE and "group" in {one[0] if isinstance(one, tuple) else one for one in said})
+    return op in GROUP_OPS or (
+        op == AccountOp.RESTORE and "group" in {one[0] if isinstance(one, tuple) else one for one in said}
+    )
 
 
 def accounts_of(view: HostView) -> Accounts:
     """The account files as far as they can be read."""
     shadow, gshadow = _text(view, "/etc/shadow"), _text(view, "/etc/gshadow")
     subuid, subgid = _text(view, "/etc/subuid"), _text(view, "/etc/subgid")
-    return Accounts(_text(view, "/etc/passwd") or "", _text(view, "/etc/group") or "", shadow, gshadow, subuid, subgid)
+    return Accounts(
+        _text(view, "/etc/passwd") or "", _text(view, "/etc/group") or "", shadow, gshadow, subuid, subgid
+    )
 
 
 def user_facts(accounts: Accounts, name: str) -> dict[str, Any] | None:
@@ -72,8 +84,12 @@ def group_facts(accounts: Accounts, name: str) -> dict[str, Any] | None:
     return None if group is None else {"gid": group.gid, "members": sorted(group.members)}
 
 
-def _units(view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect], reads: Reads) -> dict[str, Any]:
-    """Each unit that is told to do something, or taken along: how it stands, on whose behalf, and what is its configuration."""
+def _units(
+    view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect], reads: Reads
+) -> dict[str, Any]:
+    """Each unit that is told to do something, or taken along: how it stands, on whose behalf, and what is its
+    configuration.
+    """
     why: dict[str, set[Address]] = {}
     for effect in effects:
         why.setdefault(effect.taken.unit, set()).add(effect.address)
@@ -83,7 +99,10 @@ def _units(view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect],
                 if cause.unit:
                     why.setdefault(cause.unit, set()).add(cause.address)
     states = view.units(sorted(why)) if why else {}
-    return {unit: {**_standing(states[unit], addresses), **_files(reads(unit, addresses))} for unit, addresses in why.items()}
+    return {
+        unit: {**_standing(states[unit], addresses), **_files(reads(unit, addresses))}
+        for unit, addresses in why.items()
+    }
 
 
 def _standing(state: UnitState, addresses: Iterable[Address]) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""What is at a path, as far as a rollback has to tell things apart: what was there, what a run left, what is there now."""
+"""What is at a path, as far as a rollback has to tell things apart: what was there, what a run left, what is
+there now.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ _DIRECTORY = "directory"
 class PathState:
     """A file, directory or link. An empty field, and None for `attributes`, is not known and fits any.
 
-    `digest` is of a file's content, with the host's key if it begins with `hmac:`; `content` is the content itself, where it is known.
+    `digest` is of a file's content, with the host's key if it begins with `hmac:`; `content` is the content
+    itself, where it is known.
     """
 
     type: FileType
@@ -58,7 +61,9 @@ def seen(view: HostView, path: str) -> PathState | None:
     content = view.read(path) if entry.type is FileType.FILE else None
     name = digest(content) if content is not None else ""
     attributes = told(view.attributes(path))
-    return PathState(entry.type, entry.mode, entry.owner, entry.group, name, entry.target, content, attributes)
+    return PathState(
+        entry.type, entry.mode, entry.owner, entry.group, name, entry.target, content, attributes
+    )
 
 
 def was(saved: PreImage) -> PathState | None:
@@ -67,7 +72,9 @@ def was(saved: PreImage) -> PathState | None:
         return None
     content = saved.content
     name = digest(content) if content is not None else ""
-    return PathState(saved.type, saved.mode, saved.owner, saved.group, name, saved.target, content, told(saved.xattrs))
+    return PathState(
+        saved.type, saved.mode, saved.owner, saved.group, name, saved.target, content, told(saved.xattrs)
+    )
 
 
 def after(thing: PathState | None, action: Mapping[str, Any], edited: Edited) -> PathState | None:
@@ -88,14 +95,18 @@ def after(thing: PathState | None, action: Mapping[str, Any], edited: Edited) ->
             return None
 
 
-def _with_access(thing: PathState | None, action: Mapping[str, Any], access: tuple[str, str, str]) -> PathState | None:
+def _with_access(
+    thing: PathState | None, action: Mapping[str, Any], access: tuple[str, str, str]
+) -> PathState | None:
     if thing is None or action["action"] == "ArchiveTree":
         return thing
     # A change of owner takes a capability away, and a change of mode bends an ACL.
     return replace(thing, mode=access[0], owner=access[1], group=access[2], attributes=None)
 
 
-def _edited(thing: PathState | None, action: Mapping[str, Any], access: tuple[str, str, str], edited: Edited) -> PathState | None:
+def _edited(
+    thing: PathState | None, action: Mapping[str, Any], access: tuple[str, str, str], edited: Edited
+) -> PathState | None:
     if thing is None and action["remove"] and not action["add"]:
         return None
     if thing is not None and thing.content is None:
@@ -111,10 +122,14 @@ def same(wanted: PathState | None, found: PathState | None, key: bytes) -> bool:
     if wanted.type is not found.type:
         return False
     if wanted.type is FileType.LINK:
-        return wanted.target == found.target and all(getattr(wanted, name) in ("", getattr(found, name)) for name in ("owner", "group"))
+        return wanted.target == found.target and all(
+            getattr(wanted, name) in ("", getattr(found, name)) for name in ("owner", "group")
+        )
     if None not in (wanted.attributes, found.attributes) and wanted.attributes != found.attributes:
         return False
-    return same_access(wanted, found) and (not wanted.digest or wanted.digest == _digest_like(wanted.digest, found, key))
+    return same_access(wanted, found) and (
+        not wanted.digest or wanted.digest == _digest_like(wanted.digest, found, key)
+    )
 
 
 def same_access(wanted: PathState, found: PathState) -> bool:
@@ -130,7 +145,11 @@ def expected(thing: PathState | None) -> str:
     """The thing as `expects` of an action names it."""
     if thing is None:
         return ABSENT
-    names = {FileType.FILE: thing.digest, FileType.LINK: f"link:{thing.target}", FileType.DIRECTORY: _DIRECTORY}
+    names = {
+        FileType.FILE: thing.digest,
+        FileType.LINK: f"link:{thing.target}",
+        FileType.DIRECTORY: _DIRECTORY,
+    }
     return names.get(thing.type, "other")
 
 

@@ -1,4 +1,7 @@
-"""Undo a run through the ordinary applier: journal, act, look again. The run that does it can itself be undone."""
+"""Undo a run through the ordinary applier: journal, act, look again.
+
+The run that does it can itself be undone.
+"""
 
 from __future__ import annotations
 
@@ -56,39 +59,58 @@ def plan_rollback(
 ) -> Rollback:
     """Compare, refuse what must not be undone, and try the rest on a simulated host.
 
-    `ours` says what a unit is to this run. `parts` are what the spec declares now: some of it must not be taken along by systemd.
+    `ours` says what a unit is to this run. `parts` are what the spec declares now: some of it must not be
+    taken along by systemd.
     """
     found = reversal(wish, view)
     found = replace(found, steps=tuple(own_unit_guard.spared(found.steps, ours)))
     memory = wish.memory
     request = Request(Spec(memory.spec_host), kinds, view, memory, tool)
     refusals = [_refusal(address, why) for address, why in sorted(found.refused.items())]
-    refusals += [_held(address, why) for address in found.moving if (why := holds.reason(memory.holds, address))]
+    refusals += [
+        _held(address, why) for address in found.moving if (why := holds.reason(memory.holds, address))
+    ]
     refusals += [_protected(address) for address in _protected_ones(found, wish)]
     refusals += [_ending(why, found) for why in [own_unit_guard.refusal(found.steps, ours)] if why]
     units = _running(dependents.declared_units(parts, kinds), found, view)
     trial, problems = Trial(view), list[Diagnostic]()
     if found.steps and not refusals:
         found, trial, problems = _tried(found, wish, lambda: simulator(view), units)
-        problems += [error("would not come back", why, address=address) for address, why in sorted(trial.failures.items())]
+        problems += [
+            error("would not come back", why, address=address)
+            for address, why in sorted(trial.failures.items())
+        ]
     managed = dependents.managed_units(memory.rows, kinds) if trial.along else dependents.NOTHING
     effects = dependents.effects(trial, units, found.steps, managed)
-    plan = Plan(memory.spec_host, spec_commit=memory.commit, steps=found.steps, effects=effects, memory=memory)
+    plan = Plan(
+        memory.spec_host, spec_commit=memory.commit, steps=found.steps, effects=effects, memory=memory
+    )
     return Rollback(wish, found, plan, request, (*refusals, *problems, *dependents.warnings(effects)))
 
 
-def _running(units: Mapping[str, dependents.Declared], found: Reversal, view: HostView) -> dict[str, dependents.Declared]:
+def _running(
+    units: Mapping[str, dependents.Declared], found: Reversal, view: HostView
+) -> dict[str, dependents.Declared]:
     """Those of the declared units that run now, and are not themselves brought back to what they were."""
     mine = {address.resource for address in found.addresses}
     rest = {name: unit for name, unit in units.items() if unit.address.resource not in mine}
     states = view.units(sorted(rest)) if rest and view.running else {}
-    return {name: unit for name, unit in rest.items() if name in states and states[name].active in dependents.RUNNING}
+    return {
+        name: unit
+        for name, unit in rest.items()
+        if name in states and states[name].active in dependents.RUNNING
+    }
 
 
 def _tried(
-    found: Reversal, wish: UndoRequest, simulator: Callable[[], Executor], units: Mapping[str, dependents.Declared]
+    found: Reversal,
+    wish: UndoRequest,
+    simulator: Callable[[], Executor],
+    units: Mapping[str, dependents.Declared],
 ) -> tuple[Reversal, Trial, list[Diagnostic]]:
-    """The reversal, made otherwise until it takes nothing along that it must not; and what it cannot do because of that."""
+    """The reversal, made otherwise until it takes nothing along that it must not; and what it cannot do
+    because of that.
+    """
     memory, again, refusals = wish.memory, dict[str, Step](), list[Diagnostic]()
     while True:
         trial = _simulate(found, wish, simulator())
@@ -96,7 +118,9 @@ def _tried(
         held = functools.partial(holds.reason, memory.holds)
         context = dependents.Context(units, found.steps, removed, held, frozenset(), lambda _: "")
         judgement = dependents.judge(trial, context, again)
-        refusals += [_along(address, why, found) for address, why in judgement.held.items()] + list(judgement.wrong)
+        refusals += [_along(address, why, found) for address, why in judgement.held.items()] + list(
+            judgement.wrong
+        )
         if refusals or judgement.empty:
             return replace(found, steps=trial.steps), trial, refusals
         again |= judgement.again
@@ -106,29 +130,55 @@ def _tried(
 
 def _along(address: Address, why: str, found: Reversal) -> Diagnostic:
     detail = f"Undoing run {found.past.number}: {why}. --exclude '{address}' leaves that as it is."
-    return Diagnostic(Severity.ERROR, "another unit would be taken along", detail, address, rule="taken-along", refusal=True)
+    return Diagnostic(
+        Severity.ERROR, "another unit would be taken along", detail, address, rule="taken-along", refusal=True
+    )
 
 
 def _refusal(address: Address, why: str) -> Diagnostic:
     name = str(address)
     detail = (
-        f"{why}. --overwrite '{name}' gives up what was changed since, which is kept for another rollback; --exclude '{name}' leaves it."
+        f"{why}. --overwrite '{name}' gives up what was changed since, which is kept for another rollback;"
+        f" --exclude '{name}' leaves it."
     )
-    return Diagnostic(Severity.ERROR, "not as the run left it", detail, address, rule="changed-since", refusal=True)
+    return Diagnostic(
+        Severity.ERROR, "not as the run left it", detail, address, rule="changed-since", refusal=True
+    )
 
 
 def _ending(why: str, found: Reversal) -> Diagnostic:
-    return Diagnostic(Severity.ERROR, "this run would end itself", f"Undoing run {found.past.number}: {why}.", rule="inside", refusal=True)
+    return Diagnostic(
+        Severity.ERROR,
+        "this run would end itself",
+        f"Undoing run {found.past.number}: {why}.",
+        rule="inside",
+        refusal=True,
+    )
 
 
 def _held(address: Address, why: str) -> Diagnostic:
-    detail = f"{address} is {why}. `reconciler hold remove` ends that, and --exclude '{address}' leaves it as it is."
-    return Diagnostic(Severity.ERROR, "held resource would be changed", detail, address, rule="hold", refusal=True)
+    detail = (
+        f"{address} is {why}. `reconciler hold remove` ends that, and --exclude '{address}' leaves it as"
+        " it is."
+    )
+    return Diagnostic(
+        Severity.ERROR, "held resource would be changed", detail, address, rule="hold", refusal=True
+    )
 
 
 def _protected(address: Address) -> Diagnostic:
-    detail = f"{address} is protected, and was made by this run: it would be removed. Give --unprotect '{address}'."
-    return Diagnostic(Severity.ERROR, "protected resource would be destroyed", detail, address, rule="protected", refusal=True)
+    detail = (
+        f"{address} is protected, and was made by this run: it would be removed. Give --unprotect"
+        f" '{address}'."
+    )
+    return Diagnostic(
+        Severity.ERROR,
+        "protected resource would be destroyed",
+        detail,
+        address,
+        rule="protected",
+        refusal=True,
+    )
 
 
 def _protected_ones(found: Reversal, wish: UndoRequest) -> Iterable[Address]:
@@ -155,7 +205,9 @@ def _simulate(found: Reversal, wish: UndoRequest, host: Executor) -> Trial:
             try:
                 receipt = host.execute(step.action)
             except HostError as problem:
-                failures.update({cause.address: str(problem) for cause in step.causes if cause.address not in failures})
+                failures.update(
+                    {cause.address: str(problem) for cause in step.causes if cause.address not in failures}
+                )
             else:
                 failures.update(unit_failures(step, receipt))
                 along += [(asked_by(step, taken), taken) for taken in receipt.along]
@@ -164,10 +216,13 @@ def _simulate(found: Reversal, wish: UndoRequest, host: Executor) -> Trial:
     return Trial(host, {**_left(found, wish, host, started), **failures}, tuple(along), steps=tuple(tried))
 
 
-def _left(found: Reversal, wish: UndoRequest, host: HostView, started: Collection[str] = ()) -> dict[Address, str]:
+def _left(
+    found: Reversal, wish: UndoRequest, host: HostView, started: Collection[str] = ()
+) -> dict[Address, str]:
     """What is still not as it was before the run.
 
-    `started` are units that only a trial took along, as ssh.service does sshd-keygen.service: whether they run then, their conditions say.
+    `started` are units that only a trial took along, as ssh.service does sshd-keygen.service: whether they
+    run then, their conditions say.
     """
     again = reversal(replace(wish, memory=replace(wish.memory, owed=())), host)
     again = replace(again, steps=tuple(step for step in again.steps if not _stops(step, started)))
@@ -191,11 +246,19 @@ def carry_out(  # all that an apply takes, too
 ) -> ApplyResult:
     """Do it. Failures do not raise: they are outcomes. `owe` is written down of what came back."""
     found, memory = planned.reversal, planned.plan.memory
-    rows = {address: row for address in found.moving if (row := _pending(found, address, memory.rows.get(address))) is not None}
+    rows = {
+        address: row
+        for address in found.moving
+        if (row := _pending(found, address, memory.rows.get(address))) is not None
+    }
     situation = Situation({}, dict.fromkeys(found.addresses, Observed(None)), memory.rows)
     run = Run(planned.plan, situation, planned.request, host, journal, tell, pending=rows)
     units = (found.past.before or {}).get("units", {})
-    run.begin(found.addresses, {**about, "undoes": found.past.number}, lambda unit, _: units.get(unit, {}).get("reads"))
+    run.begin(
+        found.addresses,
+        {**about, "undoes": found.past.number},
+        lambda unit, _: units.get(unit, {}).get("reads"),
+    )
     ran = left_down.running(host, planned.plan)
     run.perform()
     result = left_down.bring_back(replace(_conclude(run, planned, settle, owe), ran=ran), host, settle)
@@ -227,22 +290,39 @@ def _conclude(run: Run, planned: Rollback, settle: Settle, owe: Sequence[OwedRow
     back = [address for address in found.addresses if address not in run.out]
     put, drop = _rows(planned, back, run.host)
     left, clear = still_owed(run, set(), set(drop))
-    asked = [row for row in planned.plan.memory.owed if row.verb == gates.VERB and not row.held and row.address in back]
+    asked = [
+        row
+        for row in planned.plan.memory.owed
+        if row.verb == gates.VERB and not row.held and row.address in back
+    ]
     void = [*(row for row in found.clear if row.address in back), *asked]
     run.journal.settle(run.number, put, drop, [*clear, *void], [row for row in owe if row.address in back])
     outcomes = {address: Outcome(Status.APPLIED) for address in found.moving}
     outcomes |= {address: Outcome(Status.FAILED, reason) for address, reason in run.failed.items()}
     return ApplyResult(
-        planned.plan, outcomes, tuple(row for row in left if row not in void), warnings(run), run=run.number, touched=frozenset(run.touched)
+        planned.plan,
+        outcomes,
+        tuple(row for row in left if row not in void),
+        warnings(run),
+        run=run.number,
+        touched=frozenset(run.touched),
     )
 
 
-def _rows(planned: Rollback, back: Collection[Address], view: HostView) -> tuple[list[LedgerRow], list[Address]]:
-    """The ledger's rows as they were; of what the run made and what stays (an account, disabled), what it is now."""
+def _rows(
+    planned: Rollback, back: Collection[Address], view: HostView
+) -> tuple[list[LedgerRow], list[Address]]:
+    """The ledger's rows as they were; of what the run made and what stays (an account, disabled), what it is
+    now.
+    """
     past, rows, kinds = planned.reversal.past, planned.plan.memory.rows, planned.request.kinds
     # What the run only had an effect on (a service that watches a file) kept its row.
     back = [address for address in back if address in past.rows]
-    made = [address for address in back if past.rows.get(address) is None and (row := rows.get(address)) is not None and row.created]
+    made = [
+        address
+        for address in back
+        if past.rows.get(address) is None and (row := rows.get(address)) is not None and row.created
+    ]
     observed = _observe(made, kinds, view)
     put, drop = [], []
     for address in back:
@@ -251,7 +331,9 @@ def _rows(planned: Rollback, back: Collection[Address], view: HostView) -> tuple
         if before is not None:
             put.append(before)
         elif now is not None and document is not None:
-            put.append(replace(now, document=_like(document, now.document or now.pending or {}), pending=None))
+            put.append(
+                replace(now, document=_like(document, now.document or now.pending or {}), pending=None)
+            )
         elif now is not None:
             drop.append(address)
     return put, drop
@@ -261,7 +343,9 @@ def _observe(addresses: Collection[Address], kinds: Kinds, view: HostView) -> di
     """What is there of these. A kind is asked once."""
     found: dict[Address, Observed] = {}
     for name in sorted({address.kind for address in addresses}):
-        found.update(kinds[name].observe(view, sorted(address for address in addresses if address.kind == name)))
+        found.update(
+            kinds[name].observe(view, sorted(address for address in addresses if address.kind == name))
+        )
     return found
 
 

@@ -1,4 +1,7 @@
-"""Account commands that bring back what accounts were before a run. An account that the run made is disabled: its data is not deleted."""
+"""Account commands that bring back what accounts were before a run.
+
+An account that the run made is disabled: its data is not deleted.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ _OPTIONS = (("gid", "gid"), ("comment", "comment"), ("shell", "shell"))
 
 @frozen
 class Accounting:
-    """What was before the run, what is now, and where to say what cannot be. `groups` are there once groups are back."""
+    """What was before the run, what is now, and where to say what cannot be.
+
+    `groups` are there once groups are back.
+    """
 
     before: Mapping[str, Any]
     now: Accounts
@@ -39,13 +45,23 @@ def account_steps(steps: Collection[PastStep], known: Accounting) -> Iterator[St
     users, groups = _by_name(steps, groups=False), _by_name(steps, groups=True)
     returning = [step for name, mine in groups.items() for step in _group_back(name, mine, known)]
     actions = (step.action for step in returning)
-    back = {action.name for action in actions if isinstance(action, Account) and action.op is AccountOp.GROUPADD}
-    changes = {name: list(_user(name, mine, replace(known, groups=known.groups | back))) for name, mine in users.items()}
-    leaving = {name: {group for step in mine for group in _fields(step).get("remove", "").split(",")} for name, mine in changes.items()}
+    back = {
+        action.name for action in actions if isinstance(action, Account) and action.op is AccountOp.GROUPADD
+    }
+    changes = {
+        name: list(_user(name, mine, replace(known, groups=known.groups | back)))
+        for name, mine in users.items()
+    }
+    leaving = {
+        name: {group for step in mine for group in _fields(step).get("remove", "").split(",")}
+        for name, mine in changes.items()
+    }
     moving = frozenset(name for name, mine in changes.items() if any("gid" in _fields(step) for step in mine))
     yield from returning
     yield from (step for mine in changes.values() for step in mine)
-    yield from (step for name, mine in groups.items() for step in _group_gone(name, mine, known, leaving, moving))
+    yield from (
+        step for name, mine in groups.items() for step in _group_gone(name, mine, known, leaving, moving)
+    )
 
 
 def _fields(step: Step) -> dict[str, str]:
@@ -86,7 +102,9 @@ def _user(name: str, steps: list[PastStep], known: Accounting) -> Iterator[Step]
             yield _step(AccountOp.USERMOD, name, fields, addresses)
 
 
-def _disabled(name: str, now: Facts | None, addresses: tuple[Address, ...], known: Accounting) -> Iterator[Step]:
+def _disabled(
+    name: str, now: Facts | None, addresses: tuple[Address, ...], known: Accounting
+) -> Iterator[Step]:
     if now is None:
         return
     known.keep(addresses, f"user {name} stays, disabled: what belongs to him is not deleted")
@@ -94,7 +112,9 @@ def _disabled(name: str, now: Facts | None, addresses: tuple[Address, ...], know
         yield _step(AccountOp.USERMOD, name, (("expiredate", str(DISABLED)), ("lock", "yes")), addresses)
 
 
-def _made_again(name: str, before: Facts, addresses: tuple[Address, ...], known: Accounting) -> Iterator[Step]:
+def _made_again(
+    name: str, before: Facts, addresses: tuple[Address, ...], known: Accounting
+) -> Iterator[Step]:
     """With the same number, so that its files are its own again."""
     taken = next((user.name for user in known.now.users.values() if user.uid == before["uid"]), "")
     if taken:
@@ -103,8 +123,16 @@ def _made_again(name: str, before: Facts, addresses: tuple[Address, ...], known:
     group, groups = before["gid"], [one for one in before["groups"] if one in known.groups]
     if group not in known.groups and not group.isdecimal():
         yield _step(AccountOp.GROUPADD, group, (("gid", str(before["gid_number"])),), addresses)
-    fields = [("uid", str(before["uid"])), ("gid", group), ("comment", before["comment"]), ("home-dir", before["home"])]
-    fields += [("shell", before["shell"]), *([("system", "yes")] if known.now.is_system(before["uid"]) else [])]
+    fields = [
+        ("uid", str(before["uid"])),
+        ("gid", group),
+        ("comment", before["comment"]),
+        ("home-dir", before["home"]),
+    ]
+    fields += [
+        ("shell", before["shell"]),
+        *([("system", "yes")] if known.now.is_system(before["uid"]) else []),
+    ]
     fields += [("groups", ",".join(groups))] if groups else []
     fields += [("expiredate", str(before["expires"]))] if before["expires"] is not None else []
     yield _step(AccountOp.USERADD, name, ((key, value) for key, value in fields if value), addresses)
@@ -112,7 +140,10 @@ def _made_again(name: str, before: Facts, addresses: tuple[Address, ...], known:
 
 def _kept(steps: Collection[PastStep], key: str) -> dict[str, list[str]]:
     """What the undo store has of an account that was deleted, by file; nothing of one that was not."""
-    content = next((saved.content for step in steps for saved in step.saved if saved.path == key and saved.content), b"{}")
+    content = next(
+        (saved.content for step in steps for saved in step.saved if saved.path == key and saved.content),
+        b"{}",
+    )
     found: dict[str, list[str]] = json.loads(content)
     return found
 
@@ -124,14 +155,25 @@ def _given_back(what: str, name: str, steps: Collection[PastStep], known: Accoun
         return
     addresses, kept = _addresses(steps), _kept(steps, f"{what}:{name}")
     if what == "user":
-        kept |= {"shadow": [_as_before(line, known.before["users"][name]) for line in kept.get("shadow", ())]} if kept else {}
+        kept |= (
+            {"shadow": [_as_before(line, known.before["users"][name]) for line in kept.get("shadow", ())]}
+            if kept
+            else {}
+        )
     if not kept:
-        known.keep(addresses, f"{what} {name} comes back without a password: the version that deleted it did not keep it")
+        known.keep(
+            addresses,
+            f"{what} {name} comes back without a password: the version that deleted it did not keep it",
+        )
         return
     for file in ("subuid", "subgid"):
-        other = next((who for line in kept.get(file, ()) if (who := overlapping(known.now, file, name, line))), "")
+        other = next(
+            (who for line in kept.get(file, ()) if (who := overlapping(known.now, file, name, line))), ""
+        )
         if other:
-            known.keep(addresses, f"{name} gets other {file} numbers: some of the old ones belong to {other} now")
+            known.keep(
+                addresses, f"{name} gets other {file} numbers: some of the old ones belong to {other} now"
+            )
             kept.pop(file)
     there = (known.now.users if what == "user" else known.now.groups).get(name)
     if there is not None:
@@ -141,7 +183,10 @@ def _given_back(what: str, name: str, steps: Collection[PastStep], known: Accoun
             known.refuse(addresses, f"{what} {name} was made anew since, with a password of its own")
             return
     content = json.dumps(kept, sort_keys=True).encode("ascii")
-    yield Step(Account(AccountOp.RESTORE, name, ((what, ",".join(sorted(kept))),), content), tuple(Cause(one) for one in addresses))
+    yield Step(
+        Account(AccountOp.RESTORE, name, ((what, ",".join(sorted(kept))),), content),
+        tuple(Cause(one) for one in addresses),
+    )
 
 
 def _as_before(line: str, before: Facts) -> str:
@@ -155,7 +200,9 @@ def _as_before(line: str, before: Facts) -> str:
 
 
 def _untouched(now: Accounts, name: str, kept: Mapping[str, Sequence[str]]) -> bool:
-    """Whether the account has no other password than a new one has, or the one that it is to have: nobody has used it since."""
+    """Whether the account has no other password than a new one has, or the one that it is to have: nobody has
+    used it since.
+    """
     there = [line.split(":")[1] for line in _lines(now.shadow, name)]
     had = [line.split(":")[1] for line in kept.get("shadow", ())]
     return all(password in (*had, NO_PASSWORD) for password in there)
@@ -175,10 +222,19 @@ def _said(steps: Collection[PastStep]) -> dict[str, str]:
 
 
 def _fields_back(
-    name: str, before: Facts, now: Facts, said: Mapping[str, str], addresses: tuple[Address, ...], known: Accounting
+    name: str,
+    before: Facts,
+    now: Facts,
+    said: Mapping[str, str],
+    addresses: tuple[Address, ...],
+    known: Accounting,
 ) -> Iterator[tuple[str, str]]:
     for option, fact in _OPTIONS:
-        if option in said and now[fact] != before[fact] and _may(name, option, now[fact] == said[option], addresses, known):
+        if (
+            option in said
+            and now[fact] != before[fact]
+            and _may(name, option, now[fact] == said[option], addresses, known)
+        ):
             yield option, before[fact]
     if "expiredate" in said and now["expires"] != before["expires"]:
         left = None if said["expiredate"] == "" else int(said["expiredate"])
@@ -192,7 +248,10 @@ def _fields_back(
     if "unlock" in said and before["locked"] and not now["locked"]:
         yield "lock", "yes"
     if "complete" in said:
-        known.keep(addresses, f"user {name} stays complete: the run made the lines that were missing in {said['complete']}")
+        known.keep(
+            addresses,
+            f"user {name} stays complete: the run made the lines that were missing in {said['complete']}",
+        )
     yield from _groups_back(before, now, said, known)
 
 
@@ -203,10 +262,19 @@ def _may(name: str, what: str, as_left: bool, addresses: tuple[Address, ...], kn
     return False
 
 
-def _groups_back(before: Facts, now: Facts, said: Mapping[str, str], known: Accounting) -> Iterator[tuple[str, str]]:
-    joined, left = (set(said.get(key, said.get(other, "")).split(",")) - {""} for key, other in (("append", "groups"), ("remove", "")))
+def _groups_back(
+    before: Facts, now: Facts, said: Mapping[str, str], known: Accounting
+) -> Iterator[tuple[str, str]]:
+    joined, left = (
+        set(said.get(key, said.get(other, "")).split(",")) - {""}
+        for key, other in (("append", "groups"), ("remove", ""))
+    )
     leave = sorted(group for group in joined if group in now["groups"] and group not in before["groups"])
-    join = sorted(group for group in left if group in before["groups"] and group not in now["groups"] and group in known.now.groups)
+    join = sorted(
+        group
+        for group in left
+        if group in before["groups"] and group not in now["groups"] and group in known.now.groups
+    )
     if join:
         yield "append", ",".join(join)
     if leave:
@@ -232,24 +300,37 @@ def _group_back(name: str, steps: list[PastStep], known: Accounting) -> Iterator
                 yield _step(AccountOp.USERMOD, member, (("append", name),), addresses)
         yield from _given_back("group", name, steps, known)
     elif now["gid"] != before["gid"]:
-        known.refuse(addresses, f"group {name} was made anew since, with gid {now['gid']} instead of {before['gid']}")
+        known.refuse(
+            addresses, f"group {name} was made anew since, with gid {now['gid']} instead of {before['gid']}"
+        )
     else:
         yield from _given_back("group", name, steps, known)
 
 
 def _group_gone(
-    name: str, steps: list[PastStep], known: Accounting, leaving: Mapping[str, set[str]], moving: Collection[str]
+    name: str,
+    steps: list[PastStep],
+    known: Accounting,
+    leaving: Mapping[str, set[str]],
+    moving: Collection[str],
 ) -> Iterator[Step]:
-    """A group that the run made goes if nobody is in it then. `moving` get another primary group by the same rollback."""
+    """A group that the run made goes if nobody is in it then.
+
+    `moving` get another primary group by the same rollback.
+    """
     now, addresses = group_facts(known.now, name), _addresses(steps)
     if known.before.get("groups", {}).get(name) is not None:
         if now is not None and any(step.action["op"] == AccountOp.GROUPADD for step in steps):
-            known.keep(addresses, f"group {name} stays complete: the run made the line that was missing in gshadow")
+            known.keep(
+                addresses, f"group {name} stays complete: the run made the line that was missing in gshadow"
+            )
         return
     if now is None:
         return
     members = [member for member in now["members"] if name not in leaving.get(member, ())]
-    primary = [user.name for user in known.now.users.values() if user.gid == now["gid"] and user.name not in moving]
+    primary = [
+        user.name for user in known.now.users.values() if user.gid == now["gid"] and user.name not in moving
+    ]
     if members or primary:
         known.keep(addresses, f"group {name} stays: {', '.join(sorted({*members, *primary}))} belong to it")
         return

@@ -1,7 +1,8 @@
 """What it takes to undo a run: a comparison of what was there before it, what it left, and what is there now.
 
-Like a plan it looks at states, not at events: what is as it was before needs no step, so that a rollback which was killed is finished by
-the same rollback. What is neither as it was nor as the run left it was changed since: it is refused, unless that is to be overwritten.
+Like a plan it looks at states, not at events: what is as it was before needs no step, so that a rollback
+which was killed is finished by the same rollback. What is neither as it was nor as the run left it was
+changed since: it is refused, unless that is to be overwritten.
 """
 
 from __future__ import annotations
@@ -35,12 +36,23 @@ from reconciler.engine.undo.path_state import Edited, PathState
 from reconciler.engine.undo.undo_accounts import Accounting, account_steps
 from reconciler.engine.undo.undo_units import unit_steps
 
-_PATHS = ("WriteFile", "EditLines", "MakeDirectory", "SetAccess", "MakeLink", "RemovePath", "ArchiveTree", "RemoveTree", "RestoreTree")
+_PATHS = (
+    "WriteFile",
+    "EditLines",
+    "MakeDirectory",
+    "SetAccess",
+    "MakeLink",
+    "RemovePath",
+    "ArchiveTree",
+    "RemoveTree",
+    "RestoreTree",
+)
 
 
 @frozen
 class Reversal:
-    """`steps` undo the run; `refused` says what was changed since, and `kept` what does not come back, each with the reason.
+    """`steps` undo the run; `refused` says what was changed since, and `kept` what does not come back, each
+    with the reason.
 
     `addresses` are the parts that are undone; `clear` are owed rows that are void when they are.
     """
@@ -63,7 +75,8 @@ class Reversal:
 class UndoRequest:
     """What is to be undone of which run.
 
-    `overwrite` are addresses whose changes since are given up, `unprotect` those whose protection is lifted; `selects` as in Request.
+    `overwrite` are addresses whose changes since are given up, `unprotect` those whose protection is lifted;
+    `selects` as in Request.
     """
 
     past: PastRun
@@ -111,16 +124,30 @@ def reversal(wish: UndoRequest, view: HostView) -> Reversal:
     chosen = [step for step in steps if any(address in addresses for address in step.addresses)]
     accounts = _accounts(draft, chosen)
     paths = [*_paths(draft, chosen)]
-    good = [step for step in (*accounts, *paths) if not any(cause.address in draft.refused for cause in step.causes)]
+    good = [
+        step
+        for step in (*accounts, *paths)
+        if not any(cause.address in draft.refused for cause in step.causes)
+    ]
     good = _emptying(draft, good)
-    units = unit_steps(past, view, wish.memory.owed, addresses, restored=[step for step in good if path_of(step.action)])
+    units = unit_steps(
+        past, view, wish.memory.owed, addresses, restored=[step for step in good if path_of(step.action)]
+    )
     good += [step for one in units.steps if (step := one.without(frozenset(draft.refused))) is not None]
     for unit, mine in units.kept.items():
-        draft.keep(mine, f"{unit} goes on as it is: its unit file was gone before that run, and will be gone again")
+        draft.keep(
+            mine, f"{unit} goes on as it is: its unit file was gone before that run, and will be gone again"
+        )
     ordered = ordering.in_order(good, {})
     left = tuple(address for address in addresses if address not in draft.refused)
-    kept = {address: tuple(dict.fromkeys(why)) for address, why in draft.kept.items() if address not in draft.refused}
-    return Reversal(past, left, ordered, draft.refused, kept, tuple(row for row in units.clear if row.address in left))
+    kept = {
+        address: tuple(dict.fromkeys(why))
+        for address, why in draft.kept.items()
+        if address not in draft.refused
+    }
+    return Reversal(
+        past, left, ordered, draft.refused, kept, tuple(row for row in units.clear if row.address in left)
+    )
 
 
 def _accounts(draft: _Draft, steps: Collection[PastStep]) -> list[Step]:
@@ -129,7 +156,10 @@ def _accounts(draft: _Draft, steps: Collection[PastStep]) -> list[Step]:
         return []
     before = draft.wish.past.before
     if before is None:
-        draft.refuse((a for step in mine for a in step.addresses), "its run was made by a version that did not write down accounts")
+        draft.refuse(
+            (a for step in mine for a in step.addresses),
+            "its run was made by a version that did not write down accounts",
+        )
         return []
     now, wish = accounts_of(draft.view), draft.wish
     known = Accounting(before, now, wish.overwrites, draft.refuse, draft.keep, frozenset(now.groups))
@@ -140,7 +170,9 @@ def _accounts(draft: _Draft, steps: Collection[PastStep]) -> list[Step]:
 
 
 def _paths(draft: _Draft, steps: Collection[PastStep]) -> Iterator[Step]:
-    """One step for each path that is not as it was: restored ones first, the directories before what is in them."""
+    """One step for each path that is not as it was: restored ones first, the directories before what is in
+    them.
+    """
     by_path: dict[str, list[PastStep]] = {}
     for step in steps:
         if step.action["action"] in _PATHS:
@@ -148,7 +180,9 @@ def _paths(draft: _Draft, steps: Collection[PastStep]) -> Iterator[Step]:
                 by_path.setdefault(path, []).append(step)
     trees = {path: kept for path, mine in by_path.items() if (kept := _removed_tree(mine)) is not None}
     found = [step for path, mine in by_path.items() for step in _path(draft, path, mine, trees)]
-    yield from sorted(found, key=lambda step: (not isinstance(step.action, _FIRST), (path_of(step.action) or "").count("/")))
+    yield from sorted(
+        found, key=lambda step: (not isinstance(step.action, _FIRST), (path_of(step.action) or "").count("/"))
+    )
 
 
 _FIRST = (MakeDirectory, RestoreTree)
@@ -156,15 +190,21 @@ _FIRST = (MakeDirectory, RestoreTree)
 
 
 def _removed_tree(steps: Iterable[PastStep]) -> str | None:
-    """The archive of a directory that was removed with everything in it, empty when none was made; None when it was not."""
-    return next((str(step.action.get("archive", "")) for step in steps if step.action["action"] == "RemoveTree"), None)
+    """The archive of a directory that was removed with everything in it, empty when none was made; None when
+    it was not.
+    """
+    return next(
+        (str(step.action.get("archive", "")) for step in steps if step.action["action"] == "RemoveTree"), None
+    )
 
 
 def _path(draft: _Draft, path: str, steps: list[PastStep], trees: Mapping[str, str]) -> Iterator[Step]:
     addresses = tuple(dict.fromkeys(address for step in steps for address in step.addresses))
     others = [address for address in addresses if not draft.wish.selects(address)]
     if others:
-        draft.refuse(addresses, f"{path} is also that of {others[0]}, which is left out; name both or neither")
+        draft.refuse(
+            addresses, f"{path} is also that of {others[0]}, which is left out; name both or neither"
+        )
         return
     saved = next((one for step in steps for one in step.saved if one.path == path), None)
     if saved is None:
@@ -183,7 +223,10 @@ def _path(draft: _Draft, path: str, steps: list[PastStep], trees: Mapping[str, s
 
 @frozen
 class _Found:
-    """What was at a path and what is there now. `trees` are the directories that went as a whole, `within` the one that the path was in."""
+    """What was at a path and what is there now.
+
+    `trees` are the directories that went as a whole, `within` the one that the path was in.
+    """
 
     saved: PreImage
     now: PathState | None
@@ -191,7 +234,9 @@ class _Found:
     within: str
 
 
-def _undoing(draft: _Draft, path: str, actions: list[Mapping[str, Any]], found: _Found, addresses: tuple[Address, ...]) -> Action | None:
+def _undoing(
+    draft: _Draft, path: str, actions: list[Mapping[str, Any]], found: _Found, addresses: tuple[Address, ...]
+) -> Action | None:
     """What makes the path what it was, if anything is to be done and may be done."""
     key, edited, now = draft.wish.memory.key, draft.wish.edited, found.now
     before = _named(draft, path_state.was(found.saved))
@@ -200,7 +245,9 @@ def _undoing(draft: _Draft, path: str, actions: list[Mapping[str, Any]], found: 
         before = _of_a_home(draft, path, before, addresses)
     elif as_user and before is not None and now is not None and now.attributes:
         now = replace(now, attributes=path_state.in_a_home(now.attributes))
-    if all(action["action"] == "SetAccess" for action in actions) and not (before and before.content and actions[0].get("as_user")):
+    if all(action["action"] == "SetAccess" for action in actions) and not (
+        before and before.content and actions[0].get("as_user")
+    ):
         before = _access_only(draft, path, before, now, addresses)
     if path_state.same(before, now, key):
         return None
@@ -215,12 +262,22 @@ def _undoing(draft: _Draft, path: str, actions: list[Mapping[str, Any]], found: 
     rows = [draft.wish.past.rows.get(address) for address in addresses]
     secret = any(action.get("sensitive") for action in actions) or any(row.sensitive for row in rows if row)
     if any(path_state.same(one, now, key) for one in chain[1:]) or draft.wish.overwrites(addresses):
-        return _put_back(draft, path, before, now, _How(as_user, secret, addresses, _lines(actions), found.trees.get(path)))
+        return _put_back(
+            draft, path, before, now, _How(as_user, secret, addresses, _lines(actions), found.trees.get(path))
+        )
     left = chain[-1]
-    if now and left and now.content is not None and left.content is not None and actions[-1]["action"] == "EditLines":
+    if (
+        now
+        and left
+        and now.content is not None
+        and left.content is not None
+        and actions[-1]["action"] == "EditLines"
+    ):
         return _lines_back(path, before, left, now, as_user, edited)
     draft.refuse(
-        addresses, f"{path} was changed since: {path_state.words(now)}" + ("" if now is None or chain[-1] else ", and was removed then")
+        addresses,
+        f"{path} was changed since: {path_state.words(now)}"
+        + ("" if now is None or chain[-1] else ", and was removed then"),
     )
     return None
 
@@ -232,11 +289,15 @@ def _named(draft: _Draft, thing: PathState | None) -> PathState | None:
     accounts = accounts_of(draft.view)
     users = {str(user.uid): user.name for user in accounts.users.values()}
     groups = {str(gid): name for gid, name in accounts.group_names.items()}
-    return replace(thing, owner=users.get(thing.owner, thing.owner), group=groups.get(thing.group, thing.group))
+    return replace(
+        thing, owner=users.get(thing.owner, thing.owner), group=groups.get(thing.group, thing.group)
+    )
 
 
 def _left(thing: PathState | None, action: Mapping[str, Any], path: str, edited: Edited) -> PathState | None:
-    """What the action left at the path, which may be the directory that it made or removed beside its own path."""
+    """What the action left at the path, which may be the directory that it made or removed beside its own
+    path.
+    """
     if action["path"] == path:
         return path_state.after(thing, action, edited)
     return PathState(FileType.DIRECTORY, "0755", "root", "root") if action["action"] == "MakeLink" else None
@@ -250,7 +311,8 @@ def _lines(actions: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 class _How:
     """`added` are the lines that the run added to a file that was not there.
 
-    `archive` is that of a directory that went as a whole: empty when none was made, None when nothing of that kind happened.
+    `archive` is that of a directory that went as a whole: empty when none was made, None when nothing of that
+    kind happened.
     """
 
     as_user: str
@@ -260,24 +322,35 @@ class _How:
     archive: str | None = None
 
 
-def _put_back(draft: _Draft, path: str, before: PathState | None, now: PathState | None, how: _How) -> Action | None:
+def _put_back(
+    draft: _Draft, path: str, before: PathState | None, now: PathState | None, how: _How
+) -> Action | None:
     if before is None:
         return _remove(draft, path, now, how)
     if how.archive is not None and now is None:
         return _tree_back(draft, path, before, how)
     if _only_access(before, now, how):
-        attributes = None if now is None or before.attributes == now.attributes else _settable(before.attributes)
+        attributes = (
+            None if now is None or before.attributes == now.attributes else _settable(before.attributes)
+        )
         return SetAccess(path, before.mode, before.owner, before.group, how.as_user, attributes)
     if before.type is FileType.DIRECTORY and now is None:
-        return MakeDirectory(path, before.mode, before.owner, before.group, how.as_user, attributes=before.attributes)
+        return MakeDirectory(
+            path, before.mode, before.owner, before.group, how.as_user, attributes=before.attributes
+        )
     if FileType.DIRECTORY in (before.type, now.type if now else None):
-        draft.refuse(how.addresses, f"{path} was changed since: {path_state.words(now)}; it was a {before.type}")
+        draft.refuse(
+            how.addresses, f"{path} was changed since: {path_state.words(now)}; it was a {before.type}"
+        )
         return None
     return _anew(path, before, path_state.expected(now), how)
 
 
 def _only_access(before: PathState, now: PathState | None, how: _How) -> bool:
-    """Whether mode, owner and attributes are all that has to come back. A capability comes with its content, in a new file."""
+    """Whether mode, owner and attributes are all that has to come back.
+
+    A capability comes with its content, in a new file.
+    """
     in_home = bool(how.as_user) and before.type is FileType.FILE and before.content is not None
     if now is None or in_home or before.type is not now.type or before.type is FileType.LINK:
         return False
@@ -291,7 +364,16 @@ def _anew(path: str, before: PathState, expects: str, how: _How) -> Action:
         return MakeLink(path, before.target, expects, *(("", "") if plain else (before.owner, before.group)))
     assert before.content is not None
     access = (before.mode, before.owner, before.group)
-    return WriteFile(path, before.content, before.digest, *access, expects, how.secret, how.as_user, attributes=before.attributes)
+    return WriteFile(
+        path,
+        before.content,
+        before.digest,
+        *access,
+        expects,
+        how.secret,
+        how.as_user,
+        attributes=before.attributes,
+    )
 
 
 def _tree_back(draft: _Draft, path: str, before: PathState, how: _How) -> Action | None:
@@ -303,13 +385,23 @@ def _tree_back(draft: _Draft, path: str, before: PathState, how: _How) -> Action
 
 
 def _lost_capability(before: PathState, now: PathState) -> bool:
-    """Whether a file capability has to come back: then with its content, in a new file, so that it is never on another one."""
+    """Whether a file capability has to come back: then with its content, in a new file, so that it is never
+    on another one.
+    """
     value = dict(before.attributes or ()).get(path_state.CAPABILITY)
-    return before.content is not None and value is not None and dict(now.attributes or ()).get(path_state.CAPABILITY) != value
+    return (
+        before.content is not None
+        and value is not None
+        and dict(now.attributes or ()).get(path_state.CAPABILITY) != value
+    )
 
 
 def _settable(attributes: Attributes | None) -> Attributes | None:
-    return None if attributes is None else tuple((name, value) for name, value in attributes if name != path_state.CAPABILITY)
+    return (
+        None
+        if attributes is None
+        else tuple((name, value) for name, value in attributes if name != path_state.CAPABILITY)
+    )
 
 
 def _access_only(
@@ -320,7 +412,9 @@ def _access_only(
         return before and replace(before, digest="", content=None)
     if before.digest == now.digest:
         return before
-    draft.keep(addresses, f"{path} comes back without its file capability: that belongs to the content that it had")
+    draft.keep(
+        addresses, f"{path} comes back without its file capability: that belongs to the content that it had"
+    )
     return replace(before, digest="", content=None, attributes=_settable(before.attributes))
 
 
@@ -329,7 +423,10 @@ def _of_a_home(draft: _Draft, path: str, before: PathState, addresses: tuple[Add
     own = path_state.in_a_home(before.attributes or ())
     lost = [name for name, _ in before.attributes or () if name not in dict(own)]
     if lost:
-        draft.keep(addresses, f"{path} comes back without {', '.join(lost)}: in a home only the user's own rights are used")
+        draft.keep(
+            addresses,
+            f"{path} comes back without {', '.join(lost)}: in a home only the user's own rights are used",
+        )
     return replace(before, attributes=own)
 
 
@@ -340,15 +437,24 @@ def _remove(draft: _Draft, path: str, now: PathState | None, how: _How) -> Actio
         return RemovePath(path, path_state.expected(now), sensitive=how.secret)
     left = draft.wish.edited(now.content or b"", (), how.added) if now.type is FileType.FILE else b""
     if now.type is FileType.FILE and how.added and left != now.content:
-        return EditLines(path, (), how.added, now.mode, now.owner, now.group, path_state.expected(now), how.as_user)
+        return EditLines(
+            path, (), how.added, now.mode, now.owner, now.group, path_state.expected(now), how.as_user
+        )
     draft.keep(how.addresses, f"{path} stays: nothing in a home is deleted")
     return None
 
 
-def _lines_back(path: str, before: PathState | None, left: PathState, now: PathState, as_user: str, edited: Edited) -> Action | None:
-    """In a file that others have changed too: the lines that the run added go, those it took out are added again at the end."""
+def _lines_back(
+    path: str, before: PathState | None, left: PathState, now: PathState, as_user: str, edited: Edited
+) -> Action | None:
+    """In a file that others have changed too: the lines that the run added go, those it took out are added
+    again at the end.
+    """
     old, new = _text_lines(before), _text_lines(left)
-    added, taken = tuple(line for line in new if line not in old), tuple(line for line in old if line not in new)
+    added, taken = (
+        tuple(line for line in new if line not in old),
+        tuple(line for line in old if line not in new),
+    )
     assert now.content is not None
     if edited(now.content, taken, added) == now.content:
         return None
@@ -357,11 +463,17 @@ def _lines_back(path: str, before: PathState | None, left: PathState, now: PathS
 
 def _text_lines(thing: PathState | None) -> tuple[str, ...]:
     content = thing.content if thing and thing.content else b""
-    return tuple(dict.fromkeys(line.removesuffix("\r") for line in content.decode("utf-8", "surrogateescape").split("\n") if line))
+    return tuple(
+        dict.fromkeys(
+            line.removesuffix("\r") for line in content.decode("utf-8", "surrogateescape").split("\n") if line
+        )
+    )
 
 
 def _emptying(draft: _Draft, steps: list[Step]) -> list[Step]:
-    """Without the removal of directories that would not be empty then: what others have put in them is theirs."""
+    """Without the removal of directories that would not be empty then: what others have put in them is
+    theirs.
+    """
     going = {step.action.path for step in steps if isinstance(step.action, RemovePath)}
     kept: set[str] = set()
     for path in sorted(going, key=lambda path: -path.count("/")):
@@ -373,5 +485,8 @@ def _emptying(draft: _Draft, steps: list[Step]) -> list[Step]:
             kept.add(path)
     for step in steps:
         if isinstance(step.action, RemovePath) and step.action.path in kept:
-            draft.keep((cause.address for cause in step.causes), f"{step.action.path} stays: there is something in it")
+            draft.keep(
+                (cause.address for cause in step.causes),
+                f"{step.action.path} stays: there is something in it",
+            )
     return [step for step in steps if not (isinstance(step.action, RemovePath) and step.action.path in kept)]

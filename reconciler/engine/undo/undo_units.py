@@ -20,15 +20,25 @@ _RUNNING = ("active", "activating", "reloading", "refreshing")
 
 @dataclass(slots=True)
 class Units:
-    """Steps; owed rows that are void once what they are about is undone; units whose process is left as it is, for want of a unit file."""
+    """Steps; owed rows that are void once what they are about is undone; units whose process is left as it
+    is, for want of a unit file.
+    """
 
     steps: list[Step] = field(default_factory=list)
     clear: list[OwedRow] = field(default_factory=list)
     kept: dict[str, tuple[Address, ...]] = field(default_factory=dict)
 
 
-def unit_steps(past: PastRun, view: HostView, owed: Sequence[OwedRow], addresses: Collection[Address], restored: Collection[Step]) -> Units:
-    """`restored` are the steps on paths: a process is only started afresh where something changes, or where it is still owed."""
+def unit_steps(
+    past: PastRun,
+    view: HostView,
+    owed: Sequence[OwedRow],
+    addresses: Collection[Address],
+    restored: Collection[Step],
+) -> Units:
+    """`restored` are the steps on paths: a process is only started afresh where something changes, or where
+    it is still owed.
+    """
     found = Units()
     if not view.running:
         return found
@@ -43,25 +53,47 @@ def unit_steps(past: PastRun, view: HostView, owed: Sequence[OwedRow], addresses
         rows = [row for row in owed if row.unit == unit and row.verb in (UnitVerb.RESTART, UnitVerb.RELOAD)]
         if causes:
             changing = any(_is_of(step, unit, causes) or _is_read(view, step, facts) for step in restored)
-            unit_now = _Unit(unit, facts, states.get(unit, UnitState()), rows, frozenset(_verbs(past, unit)), changing, unit in removed)
+            unit_now = _Unit(
+                unit,
+                facts,
+                states.get(unit, UnitState()),
+                rows,
+                frozenset(_verbs(past, unit)),
+                changing,
+                unit in removed,
+            )
             _one(found, unit_now, causes)
-    reloads = [step for step in past.steps if step.action.get("verb") == UnitVerb.DAEMON_RELOAD and step.state in ("done", "started")]
+    reloads = [
+        step
+        for step in past.steps
+        if step.action.get("verb") == UnitVerb.DAEMON_RELOAD and step.state in ("done", "started")
+    ]
     due = [row for row in owed if row.verb == UnitVerb.DAEMON_RELOAD and row.address in addresses]
     if (reloads and restored) or due:
-        causes = [one for step in reloads for one in step.addresses if one in addresses] or [row.address for row in due]
+        causes = [one for step in reloads for one in step.addresses if one in addresses] or [
+            row.address for row in due
+        ]
         if causes:
-            found.steps.append(Step(Unit(UnitVerb.DAEMON_RELOAD), tuple(Cause(one, "its unit file changes") for one in causes)))
+            found.steps.append(
+                Step(
+                    Unit(UnitVerb.DAEMON_RELOAD), tuple(Cause(one, "its unit file changes") for one in causes)
+                )
+            )
     return found
 
 
 def _is_of(step: Step, unit: str, mine: Collection[Address]) -> bool:
     """Whether what a step brings back defines a unit: its own files, drop-ins and links."""
     path, resources = path_of(step.action) or "", {address.resource for address in mine}
-    return (path.startswith(_UNITS) and unit in path) or any(cause.address.resource in resources for cause in step.causes)
+    return (path.startswith(_UNITS) and unit in path) or any(
+        cause.address.resource in resources for cause in step.causes
+    )
 
 
 def _is_read(view: HostView, step: Step, facts: Mapping[str, Any]) -> bool:
-    """Whether what a step brings back is the unit's configuration: any file where the run did not write down which are."""
+    """Whether what a step brings back is the unit's configuration: any file where the run did not write down
+    which are.
+    """
     path, reads = path_of(step.action) or "", facts.get("reads")
     if reads is None:
         return not path.startswith(_UNITS)
@@ -72,8 +104,8 @@ def _is_read(view: HostView, step: Step, facts: Mapping[str, Any]) -> bool:
 class _Unit:
     """A unit before the run and now.
 
-    `asked` is what the run asked of it, and whether that was held. `changing`: something that it reads may change. `vanishes`: its unit
-    file had been removed by hand before the run, and will be gone again.
+    `asked` is what the run asked of it, and whether that was held. `changing`: something that it reads may
+    change. `vanishes`: its unit file had been removed by hand before the run, and will be gone again.
     """
 
     name: str
@@ -100,14 +132,23 @@ def _one(found: Units, unit: _Unit, addresses: Sequence[Address]) -> None:
     elif was != runs:
         found.steps.append(_step(UnitVerb.START if was else UnitVerb.STOP, unit.name, addresses))
     elif was and done and (unit.changing or unit.rows):
-        found.steps.append(_step(UnitVerb.RELOAD if done == {UnitVerb.RELOAD} else UnitVerb.RESTART, unit.name, addresses))
+        found.steps.append(
+            _step(UnitVerb.RELOAD if done == {UnitVerb.RELOAD} else UnitVerb.RESTART, unit.name, addresses)
+        )
     elif was and held and unit.changing and not same_process:
         found.steps.append(replace(_step(UnitVerb.RESTART, unit.name, addresses), held=True))
 
 
 def _step(verb: UnitVerb, unit: str, addresses: Sequence[Address]) -> Step:
-    words = {UnitVerb.START: "it ran before", UnitVerb.STOP: "it did not run before", UnitVerb.RESET_FAILED: "it had not failed before"}
-    return Step(Unit(verb, (unit,)), tuple(Cause(one, words.get(verb, "its configuration changes back"), unit) for one in addresses))
+    words = {
+        UnitVerb.START: "it ran before",
+        UnitVerb.STOP: "it did not run before",
+        UnitVerb.RESET_FAILED: "it had not failed before",
+    }
+    return Step(
+        Unit(verb, (unit,)),
+        tuple(Cause(one, words.get(verb, "its configuration changes back"), unit) for one in addresses),
+    )
 
 
 def _verbs(past: PastRun, unit: str) -> Iterator[tuple[UnitVerb, bool]]:

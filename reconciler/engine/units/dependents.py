@@ -1,8 +1,8 @@
 """What systemd does to other units along with the steps of a plan, and what follows from that for the plan.
 
-The trial of a plan on a simulated host tells what is taken along (`core.host.TakenAlong`). Each turn of `judge` finds what must be
-otherwise: a verb that stays owed because of whom it would take along, a start of what would be left down, or an error. The planner makes
-the steps again with that, until a turn finds nothing.
+The trial of a plan on a simulated host tells what is taken along (`core.host.TakenAlong`). Each turn of
+`judge` finds what must be otherwise: a verb that stays owed because of whom it would take along, a start of
+what would be left down, or an error. The planner makes the steps again with that, until a turn finds nothing.
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ class Declared:
 
 
 def declared_units(parts: Iterable[Part], kinds: Kinds) -> dict[str, Declared]:
-    """The units of the spec by name. A package's unit may have several parts: the one that says whether it runs speaks for it."""
+    """The units of the spec by name.
+
+    A package's unit may have several parts: the one that says whether it runs speaks for it.
+    """
     units: dict[str, Declared] = {}
     for part in parts:
         unit = kinds[part.address.kind].unit(part)
@@ -71,7 +74,9 @@ class Trial:
     along: tuple[tuple[Address, TakenAlong], ...] = ()
     """What is taken along, each with the address on whose behalf, in the order of the steps."""
     unreadable: Mapping[Address, str] = field(default_factory=dict)
-    """The addresses whose steps could not be tried, because who plans may not read what the steps change, and why."""
+    """The addresses whose steps could not be tried, because who plans may not read what the steps change, and
+    why.
+    """
     unseen: Mapping[Address, str] = field(default_factory=dict)
     """The addresses whose steps were tried, but who plans may not see what came of it, and why."""
     steps: tuple[Step, ...] = ()
@@ -168,20 +173,32 @@ def _forbidden(taken: TakenAlong, context: Context) -> str:
     if held := context.why_held(dependent.address):
         return f"{would}, and {dependent.address} is {held}"
     needed = UnitVerb.RELOAD if taken.verb is UnitVerb.RELOAD else UnitVerb.RESTART
-    if not taken.ran or taken.verb is UnitVerb.START or dependent.unit.runs is False or needed in dependent.unit.may:
+    if (
+        not taken.ran
+        or taken.verb is UnitVerb.START
+        or dependent.unit.runs is False
+        or needed in dependent.unit.may
+    ):
         return ""
     allowed = "reload" if UnitVerb.RELOAD in dependent.unit.may else "none"
     return f"{would}, and {dependent.address} says `on_change: {allowed}`"
 
 
-# ---------------------------------------------------------------------------------------------------- what is left
+# ----------------------------------------------------------------------------------------------- what is left
 
 
 def _requires_what_goes(trial: Trial, context: Context) -> Iterator[Diagnostic]:
-    """Units that are to run, and require what the plan stops for good, removes or masks: neither place alone is wrong."""
+    """Units that are to run, and require what the plan stops for good, removes or masks: neither place alone
+    is wrong.
+    """
     stopped = {name: unit.address for name, unit in context.units.items() if unit.unit.runs is False}
-    going = {**{name: address for name, address in stopped.items() if _verb(name, context.steps) is UnitVerb.STOP}, **context.removed}
-    running = [name for name, unit in context.units.items() if unit.unit.runs and unit.address not in context.idle]
+    going = {
+        **{name: address for name, address in stopped.items() if _verb(name, context.steps) is UnitVerb.STOP},
+        **context.removed,
+    }
+    running = [
+        name for name, unit in context.units.items() if unit.unit.runs and unit.address not in context.idle
+    ]
     if not going or not running:
         return
     for name, node in trial.host.relations(running).items():
@@ -193,33 +210,45 @@ def _requires_what_goes(trial: Trial, context: Context) -> Iterator[Diagnostic]:
                 yield _needed(dependent, required, going[required], relation, context)
 
 
-def _needed(dependent: Declared, required: str, address: Address, relation: str, context: Context) -> Diagnostic:
+def _needed(
+    dependent: Declared, required: str, address: Address, relation: str, context: Context
+) -> Diagnostic:
     what = "is masked or removed" if required in context.removed else "is to be stopped"
     place, other = context.places(address), context.places(dependent.address)
     detail = (
-        f"{address}{place} {what}, and {dependent.address}{other} is to run and has {relation}={required}: systemd would stop it as well. "
-        f"Take {required} out of what {dependent.address} requires, or stop that one too."
+        f"{address}{place} {what}, and {dependent.address}{other} is to run and has {relation}={required}:"
+        f" systemd would stop it as well. Take {required} out of what {dependent.address} requires, or stop"
+        " that one too."
     )
     source = dependent.source if context.units.get(required) is None else context.units[required].source
     return error("a running service requires it", detail, address=address, source=source, rule="required")
 
 
 def _comes_back(trial: Trial, context: Context) -> Iterator[Diagnostic]:
-    """Units that the plan stops for good, and that systemd starts again at once, because another one upholds them."""
+    """Units that the plan stops for good, and that systemd starts again at once, because another one upholds
+    them.
+    """
     for address, taken in trial.along:
         unit = context.units.get(taken.unit)
         for_good = taken.unit in context.removed or (unit is not None and unit.unit.runs is False)
-        if for_good and taken.unit == taken.root and taken.verb is UnitVerb.START and _verb(taken.unit, context.steps) is UnitVerb.STOP:
+        if (
+            for_good
+            and taken.unit == taken.root
+            and taken.verb is UnitVerb.START
+            and _verb(taken.unit, context.steps) is UnitVerb.STOP
+        ):
             yield _started_again(address, unit, taken, context)
 
 
-def _started_again(address: Address, unit: Declared | None, taken: TakenAlong, context: Context) -> Diagnostic:
+def _started_again(
+    address: Address, unit: Declared | None, taken: TakenAlong, context: Context
+) -> Diagnostic:
     what = "is masked or removed" if taken.unit in context.removed else "is to be stopped"
     other = context.units.get(taken.via)
     place = f" ({other.address}{context.places(other.address)})" if other else ", which is not in the spec"
     detail = (
-        f"{address}{context.places(address)} {what}, and {taken.why}{place}: systemd would start it again at once. "
-        f"Take {taken.unit} out of {taken.via}, or stop that one before."
+        f"{address}{context.places(address)} {what}, and {taken.why}{place}: systemd would start it again at"
+        f" once. Take {taken.unit} out of {taken.via}, or stop that one before."
     )
     source = unit.source if unit else other.source if other else None
     return error("systemd would start it again", detail, address=address, source=source, rule="upheld")
@@ -247,33 +276,46 @@ def _of_ends(trial: Trial, context: Context, again: Mapping[str, Step]) -> Judge
 
 
 def _started(unit: Declared, address: Address, taken: TakenAlong, context: Context) -> Iterator[Diagnostic]:
-    """What is to be stopped and would be started along; where it is only wanted, the next apply stops it, and that is the end of it."""
+    """What is to be stopped and would be started along; where it is only wanted, the next apply stops it, and
+    that is the end of it.
+    """
     if taken.verb is not UnitVerb.START or taken.relation not in _STRONG:
         return
     detail = (
-        f"{unit.address}{context.places(unit.address)} is to be stopped, and {address}{context.places(address)} starts it: {taken.why}. "
-        "One of the two has to change."
+        f"{unit.address}{context.places(unit.address)} is to be stopped, and"
+        f" {address}{context.places(address)} starts it: {taken.why}. One of the two has to change."
     )
-    yield error("a stopped service would be started", detail, address=address, source=unit.source, rule="required")
+    yield error(
+        "a stopped service would be started", detail, address=address, source=unit.source, rule="required"
+    )
 
 
 def _not_together(unit: Declared, address: Address, taken: TakenAlong, context: Context) -> Diagnostic:
     detail = (
-        f"{unit.address}{context.places(unit.address)} is to run, and {address}{context.places(address)} stops it: {taken.why}. "
-        "Each apply would start one and stop the other."
+        f"{unit.address}{context.places(unit.address)} is to run, and {address}{context.places(address)}"
+        f" stops it: {taken.why}. Each apply would start one and stop the other."
     )
     late = address if taken.ran else unit.address  # what ran before goes on
-    return error("two services cannot run together", detail, address=late, source=unit.source, rule="conflict")
+    return error(
+        "two services cannot run together", detail, address=late, source=unit.source, rule="conflict"
+    )
 
 
-# ---------------------------------------------------------------------------------------------------- the plan with it
+# ------------------------------------------------------------------------------------------- the plan with it
 
 
 def spared(steps: Iterable[Step], kept: Mapping[str, str]) -> Iterator[Step]:
-    """The steps, with the restarts and reloads of these units as effects that stay owed until nothing keeps them."""
+    """The steps, with the restarts and reloads of these units as effects that stay owed until nothing keeps
+    them.
+    """
     for step in steps:
         action = step.action
-        if not kept or step.held or not isinstance(action, Unit) or action.verb not in (UnitVerb.RESTART, UnitVerb.RELOAD):
+        if (
+            not kept
+            or step.held
+            or not isinstance(action, Unit)
+            or action.verb not in (UnitVerb.RESTART, UnitVerb.RELOAD)
+        ):
             yield step
             continue
         every = frozenset(cause.address for cause in step.causes)
@@ -287,18 +329,31 @@ def spared(steps: Iterable[Step], kept: Mapping[str, str]) -> Iterator[Step]:
 
 def managed_units(addresses: Iterable[Address], kinds: Kinds) -> dict[str, Address]:
     """The units whose unit files these stand for."""
-    paths = ((address, path.rpartition("/")) for address in addresses for path in kinds[address.kind].paths(address))
+    paths = (
+        (address, path.rpartition("/"))
+        for address in addresses
+        for path in kinds[address.kind].paths(address)
+    )
     return {name: address for address, (directory, _, name) in paths if directory == _UNITS}
 
 
 def effects(
-    trial: Trial, units: Mapping[str, Declared], steps: Sequence[Step], managed: Mapping[str, Address] = NOTHING
+    trial: Trial,
+    units: Mapping[str, Declared],
+    steps: Sequence[Step],
+    managed: Mapping[str, Address] = NOTHING,
 ) -> tuple[UnitEffect, ...]:
     """What systemd does along with the steps; what a step does to the same unit anyway is told by the step.
 
     `managed` are units that the spec at hand does not know, and the ledger does.
     """
-    asked = {(step.action.verb, name) for step in steps if isinstance(step.action, Unit) for name in step.action.units if not step.held}
+    asked = {
+        (step.action.verb, name)
+        for step in steps
+        if isinstance(step.action, Unit)
+        for name in step.action.units
+        if not step.held
+    }
     along = [(address, taken) for address, taken in trial.along if (taken.verb, taken.unit) not in asked]
     ran = {taken.unit for _, taken in trial.along if taken.ran}
     states = trial.host.units(sorted({taken.unit for _, taken in along})) if along else {}
@@ -316,6 +371,8 @@ def warnings(effects: Iterable[UnitEffect]) -> Iterator[Diagnostic]:
     for effect in effects:
         taken = effect.taken
         if effect.declared is None and taken.ran and taken.verb is not UnitVerb.START:
-            detail = f"{taken.unit} is not in the spec, and is {_DONE[taken.verb]} with {taken.root}: {taken.why}."
+            detail = (
+                f"{taken.unit} is not in the spec, and is {_DONE[taken.verb]} with {taken.root}: {taken.why}."
+            )
             detail += " It stays stopped." if effect.stays_down else ""
             yield warning("another unit is taken along", detail, address=effect.address, rule="taken-along")

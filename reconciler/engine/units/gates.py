@@ -1,8 +1,10 @@
-"""Gates: what a unit has to pass after a start, who still has to, and what did not pass and is not tried again.
+"""Gates: what a unit has to pass after a start, who still has to, and what did not pass and is not tried
+again.
 
-A gate that is due is an owed row like a restart that is due, under the run that first owed it, so that a killed apply is asked again. One
-that did not open leaves the same row held, with the digest of the document that was refused: as long as the spec says the same, nothing
-is tried. So a version that cannot run costs one outage, and not one with every turn of the timer.
+A gate that is due is an owed row like a restart that is due, under the run that first owed it, so that a
+killed apply is asked again. One that did not open leaves the same row held, with the digest of the document
+that was refused: as long as the spec says the same, nothing is tried. So a version that cannot run costs one
+outage, and not one with every turn of the timer.
 """
 
 from __future__ import annotations
@@ -26,8 +28,12 @@ STARTING = (UnitVerb.START, UnitVerb.RESTART, UnitVerb.RELOAD)
 """After which a unit is asked."""
 
 
-def steps(planned: Iterable[Step], rows: Iterable[OwedRow], situation: Situation, kinds: Kinds) -> Iterator[Step]:
-    """A gate for each unit that is started, restarted or reloaded, and for those that an earlier run did not get to."""
+def steps(
+    planned: Iterable[Step], rows: Iterable[OwedRow], situation: Situation, kinds: Kinds
+) -> Iterator[Step]:
+    """A gate for each unit that is started, restarted or reloaded, and for those that an earlier run did not
+    get to.
+    """
     for step in planned:
         if isinstance(step.action, Unit) and step.action.verb in STARTING and not step.held:
             for cause in step.causes:
@@ -45,13 +51,16 @@ def _step(address: Address, unit: str, why: str, situation: Situation, kinds: Ki
 
 
 def incurred(step: Step) -> Iterator[OwedRow]:
-    """What is owed from before the first effect until the gate was seen open. Who only wants a warning is not asked twice."""
+    """What is owed from before the first effect until the gate was seen open.
+
+    Who only wants a warning is not asked twice.
+    """
     if isinstance(step.action, Gate) and step.action.then is not Then.WARN:
         for cause in step.causes:
             yield OwedRow(VERB, cause.unit, cause.address, NOT_SEEN)
 
 
-# ---------------------------------------------------------------------------------------------------- what was refused
+# ------------------------------------------------------------------------------------------- what was refused
 
 
 def refusal(part: Part, unit: str, why: str, run: int) -> OwedRow:
@@ -65,7 +74,9 @@ def is_open(row: OwedRow) -> bool:
 
 
 def asked(row: OwedRow) -> OwedRow:
-    """The row of a gate that did not open, and whose unit is to stay as it is: a later trial goes back to this, and no further."""
+    """The row of a gate that did not open, and whose unit is to stay as it is: a later trial goes back to
+    this, and no further.
+    """
     return replace(row, invocation=_ASKED)
 
 
@@ -75,20 +86,31 @@ def is_refusal(row: OwedRow) -> bool:
 
 
 def refused(rows: Iterable[OwedRow], situation: Situation) -> dict[Address, OwedRow]:
-    """What is not tried again: what changed together and is all still the same. A part that was not chosen is what it was."""
+    """What is not tried again: what changed together and is all still the same.
+
+    A part that was not chosen is what it was.
+    """
     held = [row for row in rows if is_refusal(row)]
-    other = {row.unit for row in held if row.address in situation.parts and _version(situation.parts[row.address]) != row.invocation}
+    other = {
+        row.unit
+        for row in held
+        if row.address in situation.parts and _version(situation.parts[row.address]) != row.invocation
+    }
     return {row.address: row for row in held if row.unit not in other}
 
 
 def meant(rows: Collection[OwedRow], situation: Situation, kinds: Kinds) -> Collection[OwedRow]:
-    """The rows of gates that count under today's spec. What it no longer has at all, and what is as declared by now, is settled."""
+    """The rows of gates that count under today's spec.
+
+    What it no longer has at all, and what is as declared by now, is settled.
+    """
     kept = refused(rows, situation)
     differing = {row.unit for address, row in kept.items() if _differs(address, situation)}
     return [
         row
         for row in rows
-        if _known(row.address, situation) and (row.unit in differing if row.address in kept else _asked(row, situation, kinds))
+        if _known(row.address, situation)
+        and (row.unit in differing if row.address in kept else _asked(row, situation, kinds))
     ]
 
 
@@ -112,10 +134,15 @@ def _version(part: Part) -> str:
 
 def words(row: OwedRow) -> str:
     """Why it is not tried, and when it will be."""
-    return f"this version was put back in run {row.run}. It is tried again when it changes, or with --retry. What was wrong: {row.why}"
+    return (
+        f"this version was put back in run {row.run}. It is tried again when it changes, or with --retry."
+        f" What was wrong: {row.why}"
+    )
 
 
-def passed(effected: Iterable[tuple[str, str, Address]], rows: Mapping[tuple[str, str, Address], OwedRow]) -> set[tuple[str, str, Address]]:
+def passed(
+    effected: Iterable[tuple[str, str, Address]], rows: Mapping[tuple[str, str, Address], OwedRow]
+) -> set[tuple[str, str, Address]]:
     """All rows of the units whose gate was seen open."""
     units = {unit for verb, unit, _ in effected if verb == VERB}
     return {key for key in rows if key[0] == VERB and key[1] in units}

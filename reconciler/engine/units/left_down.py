@@ -1,6 +1,7 @@
 """After a run: what ran before and was taken along by systemd runs again, or the run says that it does not.
 
-A start or restart that fails takes its dependents down with it (systemd.unit(5), Requires=), and nothing of systemd's starts them again.
+A start or restart that fails takes its dependents down with it (systemd.unit(5), Requires=), and nothing of
+systemd's starts them again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from reconciler.engine.units.dependents import RUNNING
 
 
 def running(host: Executor, plan: Plan) -> dict[str, Address]:
-    """The units that systemd may take along with the plan and that run now, each with the address that takes it along."""
+    """The units that systemd may take along with the plan and that run now, each with the address that takes
+    it along.
+    """
     if not host.running or not plan.effects:
         return {}
     takers = {effect.taken.unit: effect.address for effect in plan.effects if not effect.stays_down}
@@ -28,14 +31,17 @@ def running(host: Executor, plan: Plan) -> dict[str, Address]:
 
 
 def bring_back(result: ApplyResult, host: Executor, settle: Settle) -> ApplyResult:
-    """The result, after what was left down was started again; what still does not run is told, and counts as failed.
+    """The result, after what was left down was started again; what still does not run is told, and counts as
+    failed.
 
     Nothing is started whose taker has failed and was not put back: it would only fail once more.
     """
     down = _down(result.ran, host)
     if not down:
         return result
-    lost = {address for address, outcome in result.outcomes.items() if outcome.status is Status.FAILED} - result.put_back
+    lost = {
+        address for address, outcome in result.outcomes.items() if outcome.status is Status.FAILED
+    } - result.put_back
     again = sorted(unit for unit, address in down.items() if address not in lost)
     reasons = dict.fromkeys(down, "")
     if again:
@@ -65,7 +71,9 @@ def _told(result: ApplyResult, still: Mapping[str, str]) -> ApplyResult:
     outcomes, diagnostics = dict(result.outcomes), list(result.diagnostics)
     for unit, reason in sorted(still.items()):
         address, taker = declared.get(unit), result.ran[unit]
-        words = f"{unit} ran before, was stopped along with {taker}, and does not run now" + (f": {reason}" if reason else "")
+        words = f"{unit} ran before, was stopped along with {taker}, and does not run now" + (
+            f": {reason}" if reason else ""
+        )
         if address is not None and outcomes.get(address, Outcome(Status.APPLIED)).status is not Status.FAILED:
             outcomes[address] = Outcome(Status.FAILED, words)
         diagnostics += _diagnostics(address or taker, words, unit)

@@ -1,7 +1,9 @@
-"""Units that this very run is a part of, or would end with: to stop or restart one would end the run in the middle of what it does.
+"""Units that this very run is a part of, or would end with: to stop or restart one would end the run in the
+middle of what it does.
 
-What such a unit needs stays owed, and the next apply that is no part of it does it. A start and a reload of a unit that we are a part of
-are among it: of a job that is still running systemd would wait for its end, and so for ours.
+What such a unit needs stays owed, and the next apply that is no part of it does it. A start and a reload of a
+unit that we are a part of are among it: of a job that is still running systemd would wait for its end, and so
+for ours.
 """
 
 from __future__ import annotations
@@ -23,11 +25,17 @@ _TOUCHING = {
 _ENDING = {
     (UnitRelation.PART, UnitVerb.STOP): "this run is a part of {} and a stop would end it",
     (UnitRelation.PART, UnitVerb.START): "this run is a part of {} and a start would wait for its end",
-    (UnitRelation.TIED, UnitVerb.STOP): "a stop of {} would end a unit that is tied to it and that this run is a part of",
+    (
+        UnitRelation.TIED,
+        UnitVerb.STOP,
+    ): "a stop of {} would end a unit that is tied to it and that this run is a part of",
 }
 WORDS = {
     UnitRelation.PART: "this run is a part of it, and leaves that to the next apply that is not",
-    UnitRelation.TIED: "a unit that is tied to it would end, and this run with it; it is left to the next apply that is no part of that",
+    UnitRelation.TIED: (
+        "a unit that is tied to it would end, and this run with it; it is left to the next apply that is no"
+        " part of that"
+    ),
 }
 
 
@@ -44,18 +52,33 @@ def spared(steps: Iterable[Step], inside: Inside) -> Iterator[Step]:
             yield step
             continue
         every = frozenset(cause.address for cause in step.causes)
-        ours = {cause.address: bond for cause in step.causes if action.verb in _TOUCHING[bond := inside(cause.unit)]}
+        ours = {
+            cause.address: bond
+            for cause in step.causes
+            if action.verb in _TOUCHING[bond := inside(cause.unit)]
+        }
         if (rest := step.without(frozenset(ours))) is not None:
             yield rest
         if ours and (mine := step.without(every - ours.keys())) is not None:
             yield replace(
-                mine, causes=tuple(replace(cause, kept=WORDS[ours[cause.address]], passing=True) for cause in mine.causes), held=True
+                mine,
+                causes=tuple(
+                    replace(cause, kept=WORDS[ours[cause.address]], passing=True) for cause in mine.causes
+                ),
+                held=True,
             )
 
 
 def refusal(steps: Iterable[Step], inside: Inside) -> str:
-    """Why these cannot be done from here: one of them ends what we are a part of, or waits for its end. Empty if none does."""
-    actions = (step.action for step in steps if isinstance(step.action, Unit) and step.action.verb in (UnitVerb.STOP, UnitVerb.START))
+    """Why these cannot be done from here: one of them ends what we are a part of, or waits for its end.
+
+    Empty if none does.
+    """
+    actions = (
+        step.action
+        for step in steps
+        if isinstance(step.action, Unit) and step.action.verb in (UnitVerb.STOP, UnitVerb.START)
+    )
     asked = ((unit, (inside(unit), action.verb)) for action in actions for unit in action.units)
     why = next((_ENDING[what].format(unit) for unit, what in asked if what in _ENDING), "")
     return f"{why}; run it from a login or from another unit" if why else ""

@@ -1,9 +1,11 @@
-"""What runs with older configuration, derived from what is there: whoever changed a file, and whether or not anybody wrote it down.
+"""What runs with older configuration, derived from what is there: whoever changed a file, and whether or not
+anybody wrote it down.
 
-Of each process an apply remembers which invocation it was and what its files were (`Started`). As long as it is that invocation, contents
-are compared, and no clock counts. Of another one (somebody restarted it, it crashed, the host was booted) it is only known when it was
-started: then a file counts as changed since if it was written later, and is not what it was when the last apply looked. What was written
-in the future proves that a clock was wrong, and nothing else.
+Of each process an apply remembers which invocation it was and what its files were (`Started`). As long as it
+is that invocation, contents are compared, and no clock counts. Of another one (somebody restarted it, it
+crashed, the host was booted) it is only known when it was started: then a file counts as changed since if it
+was written later, and is not what it was when the last apply looked. What was written in the future proves
+that a clock was wrong, and nothing else.
 """
 
 from __future__ import annotations
@@ -46,7 +48,10 @@ from reconciler.engine.units import owed
 
 @frozen
 class Process:
-    """One process that is to run. `marks` are what its files and settings are now, as far as they were compared; None: not known."""
+    """One process that is to run.
+
+    `marks` are what its files and settings are now, as far as they were compared; None: not known.
+    """
 
     part: Part
     observed: Observed
@@ -58,20 +63,31 @@ class Process:
     """Why changes of a file are not seen, by its path."""
 
 
-# ---------------------------------------------------------------------------------------------------- processes
+# -------------------------------------------------------------------------------------------------- processes
 
 
 def processes(request: Request, situation: Situation) -> list[Process]:
-    """Every process that a part is to keep running, with what it has older of. One question to systemd, one read of each file."""
+    """Every process that a part is to keep running, with what it has older of.
+
+    One question to systemd, one read of each file.
+    """
     if not request.view.running:
         return []
-    found = [(part, runs) for part in situation.parts.values() if (runs := request.kinds[part.address.kind].process(part)) is not None]
+    found = [
+        (part, runs)
+        for part in situation.parts.values()
+        if (runs := request.kinds[part.address.kind].process(part)) is not None
+    ]
     states = request.view.units([runs.unit for _, runs in found]) if found else {}
     return [_process(request, situation, part, runs, states[runs.unit].invocation) for part, runs in found]
 
 
 def _process(request: Request, situation: Situation, part: Part, runs: Runs, invocation: str) -> Process:
-    observed, key, known = situation.observed[part.address], request.memory.key, request.started.get(runs.unit)
+    observed, key, known = (
+        situation.observed[part.address],
+        request.memory.key,
+        request.started.get(runs.unit),
+    )
     exact = known is not None and known.invocation == invocation
     remembered = known.marks if known is not None else {}
     times = _Times.of(request, runs.unit, invocation)
@@ -89,7 +105,11 @@ def _process(request: Request, situation: Situation, part: Part, runs: Runs, inv
     kind = request.kinds[part.address.kind]
     marks[name] = settings_mark(kind, observed.document, key) if not is_verdict(before) else before
     unwritten = settings_mark(kind, None, key) if exact else ""
-    if invocation and (not compared(before or unwritten, marks[name], key) if exact else times.defined_since(runs.defined[:1])):
+    if invocation and (
+        not compared(before or unwritten, marks[name], key)
+        if exact
+        else times.defined_since(runs.defined[:1])
+    ):
         older.append(name)
     unseen = {path: why for path in runs.files if (why := blind(request.view, path))} if invocation else {}
     return Process(part, observed, runs, invocation, marks, tuple(older), unseen)
@@ -110,10 +130,13 @@ class _Times:
         return cls(request.view, entry.mtime_ns if entry is not None else 0, request.now_ns)
 
     def written_since(self, path: str, *, same: bool | None) -> bool:
-        """Whether a file was written after the start. `same`: whether it is what it was when the last apply looked.
+        """Whether a file was written after the start.
 
-        Then it was only touched, or written again as it was, which some programs do all day. If it is not, its inode tells of a file
-        with an older time that was moved or copied there; if nobody knows, only its own time counts: a mode may have been changed.
+        `same`: whether it is what it was when the last apply looked.
+
+        Then it was only touched, or written again as it was, which some programs do all day. If it is not,
+        its inode tells of a file with an older time that was moved or copied there; if nobody knows, only its
+        own time counts: a mode may have been changed.
         """
         times = moments(self.view, path) if self.start and same is not True else []
         return any(self._later(changed if same is False else written) for written, changed in times)
@@ -128,27 +151,48 @@ class _Times:
 
 
 def unlike(request: Request, part: Part, paths: Collection[str], written: Mapping[str, bytes]) -> list[str]:
-    """Those of these paths that will not be what the process was started with. One that is put back as it was needs no restart."""
-    runs = request.kinds[part.address.kind].process(part) if request.started and request.view.running else None
+    """Those of these paths that will not be what the process was started with.
+
+    One that is put back as it was needs no restart.
+    """
+    runs = (
+        request.kinds[part.address.kind].process(part) if request.started and request.view.running else None
+    )
     known = request.started.get(runs.unit) if runs is not None else None
-    if runs is None or known is None or request.view.units([runs.unit])[runs.unit].invocation != known.invocation:
+    if (
+        runs is None
+        or known is None
+        or request.view.units([runs.unit])[runs.unit].invocation != known.invocation
+    ):
         return list(paths)
-    return [path for path in paths if path not in written or not _was_started_with(request, path, known.marks.get(path), written[path])]
+    return [
+        path
+        for path in paths
+        if path not in written or not _was_started_with(request, path, known.marks.get(path), written[path])
+    ]
 
 
 def _was_started_with(request: Request, path: str, known: str | None, content: bytes) -> bool:
-    """Whether a remembered mark is that of a content. A snapshot only tells of what is there; who plans from it says what is not known."""
+    """Whether a remembered mark is that of a content.
+
+    A snapshot only tells of what is there; who plans from it says what is not known.
+    """
     plain = digest(content)
     if known == SAME:
         return request.view.entry(path) is not None and request.view.digest(path) == plain
     return known in (plain, f"{OTHER}:{plain}", keyed(plain, request.memory.key))
 
 
-# ---------------------------------------------------------------------------------------------------- what follows
+# ----------------------------------------------------------------------------------------------- what follows
 
 
-def derive(request: Request, situation: Situation, found: Collection[Process], changing: Collection[Address]) -> list[OwedRow]:
-    """What is due though nobody wrote it down. What this plan changes anyway (`changing`) is left to the change."""
+def derive(
+    request: Request, situation: Situation, found: Collection[Process], changing: Collection[Address]
+) -> list[OwedRow]:
+    """What is due though nobody wrote it down.
+
+    What this plan changes anyway (`changing`) is left to the change.
+    """
     touched = {path for address in changing for path in request.kinds[address.kind].paths(address)}
     rows: dict[tuple[str, str, Address], OwedRow] = {}
     for one in found:
@@ -158,7 +202,9 @@ def derive(request: Request, situation: Situation, found: Collection[Process], c
     return list(rows.values())
 
 
-def _rows(request: Request, one: Process, older: Iterable[str], changing: Collection[Address]) -> Iterator[OwedRow]:
+def _rows(
+    request: Request, one: Process, older: Iterable[str], changing: Collection[Address]
+) -> Iterator[OwedRow]:
     address, kind = one.part.address, request.kinds[one.part.address.kind]
     name = settings_key(address)
     paths = [path for path in older if path != name]
@@ -167,10 +213,18 @@ def _rows(request: Request, one: Process, older: Iterable[str], changing: Collec
     if name in older and address not in changing:
         why = f"{one.runs.defined[0]} was written after it was started"
         wanted = OwedRow(UnitVerb.RESTART.value, one.runs.unit, address, why)
-        restarts = [row for step in kind.resume_owed(one.part, one.observed, wanted) for row in owed.incurred([step]).get(address, ())]
+        restarts = [
+            row
+            for step in kind.resume_owed(one.part, one.observed, wanted)
+            for row in owed.incurred([step]).get(address, ())
+        ]
         rows += restarts
-        # What systemd has read may be what was put back since. The run that left the restart owed has had it read all.
-        recorded = any((row.verb, row.unit, row.address) == (wanted.verb, wanted.unit, address) for row in request.memory.owed)
+        # What systemd has read may be what was put back since. The run that left the restart owed has had it
+        # read all.
+        recorded = any(
+            (row.verb, row.unit, row.address) == (wanted.verb, wanted.unit, address)
+            for row in request.memory.owed
+        )
         if any(not row.held for row in restarts) and (not recorded or _written_since(request, one)):
             rows.append(OwedRow(UnitVerb.DAEMON_RELOAD.value, "", address, why))
     yield from (replace(row, invocation=one.invocation if row.unit else "", derived=True) for row in rows)
@@ -183,14 +237,20 @@ def _written_since(request: Request, one: Process) -> bool:
 
 
 def _untold(request: Request, one: Process, changing: Collection[Address]) -> Iterator[OwedRow]:
-    """A daemon-reload, if a unit file was written since the last apply looked, and since systemd has read them."""
+    """A daemon-reload, if a unit file was written since the last apply looked, and since systemd has read
+    them.
+    """
     if one.part.address in changing:
         return
     read = entry_of(request.view, RELOADED)
     known = request.started.get(one.runs.unit, Started()).stamps
     for path, stamp in stamps(request.view, one.runs).items() if read is not None else ():
         assert read is not None
-        if stamp != known.get(path) and read.mtime_ns < stamp and (not request.now_ns or stamp <= request.now_ns):
+        if (
+            stamp != known.get(path)
+            and read.mtime_ns < stamp
+            and (not request.now_ns or stamp <= request.now_ns)
+        ):
             why = f"{path} was written since systemd read its unit files"
             yield OwedRow(UnitVerb.DAEMON_RELOAD.value, "", one.part.address, why, derived=True)
             return
@@ -200,16 +260,28 @@ def unseen(found: Iterable[Process]) -> Iterator[Diagnostic]:
     """Files that count as configuration and whose changes are not seen, with the reason."""
     for one in found:
         for path, why in one.unseen.items():
-            detail = f"{why[:1].upper()}{why[1:]}. Until then a change there restarts nothing: name the file itself, or restart by hand."
-            where = {"address": one.part.address, "source": one.part.declared.source, "rule": "unseen-changes"}
+            detail = (
+                f"{why[:1].upper()}{why[1:]}. Until then a change there restarts nothing: name the file"
+                " itself, or restart by hand."
+            )
+            where = {
+                "address": one.part.address,
+                "source": one.part.declared.source,
+                "rule": "unseen-changes",
+            }
             yield warning(f"changes of {path} are not seen", detail, **where)
 
 
-# ---------------------------------------------------------------------------------------------------- what is remembered
+# ----------------------------------------------------------------------------------------- what is remembered
 
 
-def seen(request: Request, situation: Situation, found: Iterable[Process], reloaded: Collection[str] = ()) -> dict[str, Started]:
-    """What is to be remembered now. Of what a process has older, what was remembered stays. `reloaded` have read what a reload reads."""
+def seen(
+    request: Request, situation: Situation, found: Iterable[Process], reloaded: Collection[str] = ()
+) -> dict[str, Started]:
+    """What is to be remembered now.
+
+    Of what a process has older, what was remembered stays. `reloaded` have read what a reload reads.
+    """
     secret = _secret_paths(request, situation)
     return {one.runs.unit: _seen(request, one, one.runs.unit in reloaded, secret) for one in found}
 
@@ -217,7 +289,11 @@ def seen(request: Request, situation: Situation, found: Iterable[Process], reloa
 def _secret_paths(request: Request, situation: Situation) -> frozenset[str]:
     """Paths of all that is `sensitive`, by the spec or by what was applied before."""
     addresses = {address for address, part in situation.parts.items() if part.sensitive}
-    addresses |= {address for address, row in request.memory.rows.items() if row.sensitive and address.kind in request.kinds}
+    addresses |= {
+        address
+        for address, row in request.memory.rows.items()
+        if row.sensitive and address.kind in request.kinds
+    }
     return frozenset(path for address in addresses for path in request.kinds[address.kind].paths(address))
 
 
@@ -225,11 +301,25 @@ def _seen(request: Request, one: Process, reloaded: bool, secret: Collection[str
     known, view, key = request.started.get(one.runs.unit, Started()), request.view, request.memory.key
     before = known.marks if known.invocation == one.invocation else {}
     done = {path for path in one.older if not _still(request, one, path, reloaded)}
-    marks = {path: mark(view, path, key) for path in one.runs.files if path not in one.marks} | dict(one.marks)
-    now = {path: found for path, found in marks.items() if found is not None and (path not in one.older or path in done)}
-    # What could not be told when the process read it stays so: a second look must not write it down otherwise.
-    untold = {path for path, found in now.items() if before.get(path, found) != found and before[path] == keyed(found, key)}
-    now = {path: before[path] if path in untold else to_remember(view, path, found, key, secret) for path, found in now.items()}
+    marks = {path: mark(view, path, key) for path in one.runs.files if path not in one.marks} | dict(
+        one.marks
+    )
+    now = {
+        path: found
+        for path, found in marks.items()
+        if found is not None and (path not in one.older or path in done)
+    }
+    # What could not be told when the process read it stays so: a second look must not write it down
+    # otherwise.
+    untold = {
+        path
+        for path, found in now.items()
+        if before.get(path, found) != found and before[path] == keyed(found, key)
+    }
+    now = {
+        path: before[path] if path in untold else to_remember(view, path, found, key, secret)
+        for path, found in now.items()
+    }
     kept = {path: before[path] for path in one.older if path not in done and path in before}
     kept |= {path: keyed(found, key) for path, found in kept.items() if path in secret}
     return Started(one.invocation, {**kept, **now}, stamps(view, one.runs))
@@ -242,19 +332,28 @@ def _still(request: Request, one: Process, path: str, reloaded: bool) -> bool:
 
 
 def is_open(request: Request, found: Collection[Process], reloaded: Collection[str] = ()) -> bool:
-    """Whether any of these processes has something older than what is on disk, or files whose changes are not seen: both are told."""
+    """Whether any of these processes has something older than what is on disk, or files whose changes are not
+    seen: both are told.
+    """
     if any(one.unseen for one in found):
         return True
     return any(_still(request, one, path, one.runs.unit in reloaded) for one in found for path in one.older)
 
 
 def unchanged(view: HostView, started: Mapping[str, Started], key: bytes) -> bool:
-    """Whether each of these is the process that was remembered, with the files that it was started with. Settings are not looked at."""
+    """Whether each of these is the process that was remembered, with the files that it was started with.
+
+    Settings are not looked at.
+    """
     states = view.units(sorted(started)) if started else {}
     for unit, one in started.items():
         if states[unit].invocation != one.invocation:
             return False
-        if any(not compared(known, mark(view, path, key), key) for path, known in one.marks.items() if not path.startswith("=")):
+        if any(
+            not compared(known, mark(view, path, key), key)
+            for path, known in one.marks.items()
+            if not path.startswith("=")
+        ):
             return False
         entries = ((known, entry_of(view, path)) for path, known in one.stamps.items())
         if any(known != (changed_ns(entry) if entry is not None else 0) for known, entry in entries):
@@ -264,9 +363,15 @@ def unchanged(view: HostView, started: Mapping[str, Started], key: bytes) -> boo
 
 def as_data(started: Mapping[str, Started]) -> dict[str, Any]:
     """As JSON-able data."""
-    return {unit: {"invocation": one.invocation, "marks": dict(one.marks), "stamps": dict(one.stamps)} for unit, one in started.items()}
+    return {
+        unit: {"invocation": one.invocation, "marks": dict(one.marks), "stamps": dict(one.stamps)}
+        for unit, one in started.items()
+    }
 
 
 def from_data(data: Mapping[str, Any]) -> dict[str, Started]:
     """The inverse of `as_data`. Raises KeyError, TypeError, AttributeError for something else."""
-    return {unit: Started(str(one["invocation"]), dict(one["marks"]), dict(one["stamps"])) for unit, one in data.items()}
+    return {
+        unit: Started(str(one["invocation"]), dict(one["marks"]), dict(one["stamps"]))
+        for unit, one in data.items()
+    }

@@ -11,12 +11,20 @@ from reconciler.formats.accounts.users import Accounts, parse_range, parse_range
 
 
 def belongings(accounts: Accounts, name: str) -> dict[str, list[str]]:
-    """What userdel takes away of an account besides its line in passwd, whole lines by file, passwords among them.
+    """What userdel takes away of an account besides its line in passwd, whole lines by file, passwords among
+    them.
 
-    `shadow`, `subuid`, `subgid`; `gshadow`: the line of the group of its name; `administers`: the groups that it may administer.
+    `shadow`, `subuid`, `subgid`; `gshadow`: the line of the group of its name; `administers`: the groups that
+    it may administer.
     """
-    found = {file: lines_of(getattr(accounts, file), name) for file in ("shadow", "gshadow", "subuid", "subgid")}
-    found["administers"] = [group.name for group in accounts.group_shadows.values() if name in group.administrators and group.name != name]
+    found = {
+        file: lines_of(getattr(accounts, file), name) for file in ("shadow", "gshadow", "subuid", "subgid")
+    }
+    found["administers"] = [
+        group.name
+        for group in accounts.group_shadows.values()
+        if name in group.administrators and group.name != name
+    ]
     return {file: lines for file, lines in found.items() if lines}
 
 
@@ -27,11 +35,22 @@ def group_belongings(accounts: Accounts, name: str) -> dict[str, list[str]]:
 
 
 def give_back(accounts: Accounts, name: str, said: Mapping[str, Sequence[str]]) -> Accounts:
-    """The files with what `belongings` said of a name, as far as there is a place for it: who is gone or taken otherwise stays so."""
+    """The files with what `belongings` said of a name, as far as there is a place for it: who is gone or
+    taken otherwise stays so.
+    """
     for file in ("shadow", "gshadow", "subuid", "subgid"):
         text = getattr(accounts, file)
-        lines = [line for line in said.get(file, ()) if file not in ("subuid", "subgid") or not overlapping(accounts, file, name, line)]
-        if text is None or file not in said or len(lines) < len(said[file]) or sorted(lines_of(text, name)) == sorted(lines):
+        lines = [
+            line
+            for line in said.get(file, ())
+            if file not in ("subuid", "subgid") or not overlapping(accounts, file, name, line)
+        ]
+        if (
+            text is None
+            or file not in said
+            or len(lines) < len(said[file])
+            or sorted(lines_of(text, name)) == sorted(lines)
+        ):
             continue
         if file == "gshadow" and name not in accounts.groups:
             continue
@@ -64,4 +83,11 @@ def _known_members(accounts: Accounts, line: str) -> str:
         return line
     members = accounts.groups[row[0]].members if row[0] in accounts.groups else ()
     administrators = [one for one in row[2].split(",") if one in accounts.users]
-    return ":".join([row[0], row[1], ",".join(administrators), ",".join(one for one in row[3].split(",") if one in members)])
+    return ":".join(
+        [
+            row[0],
+            row[1],
+            ",".join(administrators),
+            ",".join(one for one in row[3].split(",") if one in members),
+        ]
+    )

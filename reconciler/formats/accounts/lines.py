@@ -28,7 +28,9 @@ def without(text: Text, name: str) -> Text:
     """The text without the lines of this name; None where there is no such file."""
     if not text:
         return text
-    return "".join(f"{line}\n" for line in text.removesuffix("\n").split("\n") if line.split(":", 1)[0] != name)
+    return "".join(
+        f"{line}\n" for line in text.removesuffix("\n").split("\n") if line.split(":", 1)[0] != name
+    )
 
 
 def with_administrators(text: str, group: str, names: Sequence[str]) -> str:

@@ -11,7 +11,9 @@ _LINE = Late(r"[ \t]*(passwd|group)[ \t]*:([^#]*)", re.IGNORECASE)
 _LOCAL = frozenset(("files", "compat"))
 _SYSTEMD = "systemd"
 TRANSIENT = range(61184, 65520)
-"""The uids that systemd makes up for units with DynamicUser= while they run (systemd.exec(5), UIDS-GIDS): nobody's account."""
+"""The uids that systemd makes up for units with DynamicUser= while they run (systemd.exec(5), UIDS-GIDS):
+nobody's account.
+"""
 
 
 def asks_elsewhere(text: str) -> bool:
@@ -20,13 +22,17 @@ def asks_elsewhere(text: str) -> bool:
 
 
 def asks_systemd(text: str) -> bool:
-    """Whether systemd is asked: accounts of systemd-homed and systemd-userdb, and those of units with DynamicUser= while they run."""
+    """Whether systemd is asked: accounts of systemd-homed and systemd-userdb, and those of units with
+    DynamicUser= while they run.
+    """
     return _SYSTEMD in _services(text)
 
 
 def has_it(text: str) -> str:
     """In words, who has an account that is none of this host's own."""
-    return "a directory service" if asks_elsewhere(text) or not asks_systemd(text) else "systemd (homed, userdb)"
+    return (
+        "a directory service" if asks_elsewhere(text) or not asks_systemd(text) else "systemd (homed, userdb)"
+    )
 
 
 def _services(text: str) -> set[str]:

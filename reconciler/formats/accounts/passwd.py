@@ -1,7 +1,7 @@
 """The account files /etc/passwd, /etc/group and /etc/gshadow as text: reading entries.
 
-Sources: passwd(5), group(5), gshadow(5). Lines that are not ours are kept to the byte: blank lines, comments, NIS lines (`+@team`),
-entries that make no sense.
+Sources: passwd(5), group(5), gshadow(5). Lines that are not ours are kept to the byte: blank lines, comments,
+NIS lines (`+@team`), entries that make no sense.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ class GroupShadow:
     members: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"GroupShadow(name={self.name!r}, administrators={self.administrators!r}, members={self.members!r})"
+        return (
+            f"GroupShadow(name={self.name!r}, administrators={self.administrators!r},"
+            f" members={self.members!r})"
+        )
 
     def render(self) -> str:
         """The line, without a line end."""
@@ -77,7 +80,9 @@ def parse_group_shadows(text: str) -> tuple[GroupShadow, ...]:
 
 
 _LINES = 1 << 15
-"""Lines of which it is kept what they say: each account that is made changes one, the others are not parsed again."""
+"""Lines of which it is kept what they say: each account that is made changes one, the others are not parsed
+again.
+"""
 
 
 def _fields(line: str, width: int) -> list[str] | None:
@@ -117,7 +122,9 @@ def _list(text: str) -> tuple[str, ...]:
 
 
 def append_line(text: str, line: str) -> str:
-    """The text with the line at its end, but before the first NIS line: what stands after `+` is never looked at."""
+    """The text with the line at its end, but before the first NIS line: what stands after `+` is never looked
+    at.
+    """
     lines = text.removesuffix("\n").split("\n") if text else []
     at = next((index for index, other in enumerate(lines) if other[:1] in ("+", "-")), len(lines))
     return "\n".join([*lines[:at], line, *lines[at:]]) + "\n"

@@ -1,6 +1,8 @@
-"""Environment and aliases of one user as a profile file for sh and bash, and the hooks through which shells come to read it.
+"""Environment and aliases of one user as a profile file for sh and bash, and the hooks through which shells
+come to read it.
 
-Values are quoted so that nothing in them is expanded. Only `prepend` refers to anything: to the variable itself, as PATH is written.
+Values are quoted so that nothing in them is expanded. Only `prepend` refers to anything: to the variable
+itself, as PATH is written.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ BASHRC_LINE = f"[ -r {HOOK} ] && . {HOOK} # Reconciler: environment and aliases 
 
 HOOK_TEXT = f"""\
 # Managed by Reconciler: the environment and aliases declared for the user of this shell.
-# For sh and bash. Read by login shells and by interactive ones; the user's own files are read after it and have the last word.
+# For sh and bash. Read by login shells and by interactive ones; the user's own files are read after it \
+and have the last word.
 _reconciler_profile="{DIRECTORY}/$(/usr/bin/id -un 2>/dev/null).sh"
 if [ -r "$_reconciler_profile" ]; then
     . "$_reconciler_profile"
@@ -69,9 +72,20 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def render(variables: Mapping[str, str], prepend: Mapping[str, Sequence[str]], aliases: Mapping[str, str], address: str) -> str:
-    """The text of a user's profile file. It may be read twice by one shell, and by a shell within a shell, with the same result."""
-    lines = [f"# Managed by Reconciler as {address}.", "# Change the spec instead: what is changed here is put back."]
+def render(
+    variables: Mapping[str, str],
+    prepend: Mapping[str, Sequence[str]],
+    aliases: Mapping[str, str],
+    address: str,
+) -> str:
+    """The text of a user's profile file.
+
+    It may be read twice by one shell, and by a shell within a shell, with the same result.
+    """
+    lines = [
+        f"# Managed by Reconciler as {address}.",
+        "# Change the spec instead: what is changed here is put back.",
+    ]
     lines += [f"export {name}={quote(value)}" for name, value in sorted(variables.items())]
     for name, entries in sorted(prepend.items()):
         lines += [_prepended(name, entry) for entry in reversed(entries)]
@@ -81,6 +95,8 @@ def render(variables: Mapping[str, str], prepend: Mapping[str, Sequence[str]], a
 
 
 def _prepended(name: str, entry: str) -> str:
-    """In front of what is there, unless it is there already; and no empty element, which would mean the current directory."""
+    """In front of what is there, unless it is there already; and no empty element, which would mean the
+    current directory.
+    """
     word = quote(entry)
     return f'case ":${{{name}-}}:" in *:{word}:*) ;; *) {name}={word}${{{name}:+":${name}"}} ;; esac'

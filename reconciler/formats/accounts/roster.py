@@ -1,4 +1,6 @@
-"""One line of group or gshadow while people come and go: with thousands of members one more costs what the first did."""
+"""One line of group or gshadow while people come and go: with thousands of members one more costs what the
+first did.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,10 @@ _LIST = 3
 
 
 class Roster:
-    """The line, taken apart. `counts`: whether it is an entry, or only looks like one. The text is put together when it is asked for."""
+    """The line, taken apart.
+
+    `counts`: whether it is an entry, or only looks like one. The text is put together when it is asked for.
+    """
 
     __slots__ = ("_before", "_names", "_places", "_text", "counts", "name")
 

@@ -1,6 +1,8 @@
-"""The account files of one host as tables that are edited in place: an edit costs the same however many accounts there are.
+"""The account files of one host as tables that are edited in place: an edit costs the same however many
+accounts there are.
 
-The text is kept to the byte, as in `formats.accounts.passwd`. An edit that cannot be made leaves nothing behind (`AccountTables.all_or_nothing`).
+The text is kept to the byte, as in `formats.accounts.passwd`. An edit that cannot be made leaves nothing
+behind (`AccountTables.all_or_nothing`).
 """
 
 from __future__ import annotations
@@ -12,12 +14,22 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Generic, Self, TypeVar
 
-from reconciler.formats.accounts.passwd import Group, GroupShadow, User, parse_group, parse_group_shadow, parse_user
+from reconciler.formats.accounts.passwd import (
+    Group,
+    GroupShadow,
+    User,
+    parse_group,
+    parse_group_shadow,
+    parse_user,
+)
 from reconciler.formats.accounts.roster import Roster
 from reconciler.formats.accounts.users import Accounts, Range, Shadow, numbers_of, parse_range, parse_shadow
 
 FILES = ("subuid", "subgid", "shadow", "gshadow", "group", "passwd")
-"""In the order in which they are written. The last one says that the account is there, or gone: killed before, it is done again."""
+"""In the order in which they are written.
+
+The last one says that the account is there, or gone: killed before, it is done again.
+"""
 Row = TypeVar("Row", User, Group, GroupShadow, Shadow, Range)
 _NIS = ("+", "-")
 
@@ -39,7 +51,10 @@ class Numbers:
 
     def highest(self, least: int, most: int) -> int | None:
         """The highest one within these bounds."""
-        return max((*self._within(least, most)[-1:], *(number for number in self._avoid if least <= number <= most)), default=None)
+        return max(
+            (*self._within(least, most)[-1:], *(number for number in self._avoid if least <= number <= most)),
+            default=None,
+        )
 
     def avoiding(self, numbers: Collection[int]) -> Numbers:
         """The same, with others that count as taken."""
@@ -90,7 +105,10 @@ class Table(Generic[Row]):
     def has(self, name: str) -> bool:
         """Whether there is an entry of this name: `row` without a look at who is listed."""
         lines = (self._lines[at] for at in self._named.get(name, ()))
-        return any(line.counts if isinstance(line, Roster) else line is not None and self._parse(line) is not None for line in lines)
+        return any(
+            line.counts if isinstance(line, Roster) else line is not None and self._parse(line) is not None
+            for line in lines
+        )
 
     def numbered(self, field: str, number: int) -> Iterator[Row]:
         """The entries with this number, in their order."""
@@ -117,7 +135,9 @@ class Table(Generic[Row]):
         return (row for line in lines if line is not None and (row := self._parse(line)) is not None)
 
     def edit(self, name: str, width: int, edit: Callable[[list[str]], list[str]]) -> None:
-        """Edit the first line of this name, if it has `width` fields; another line of that name that has them, if it has not."""
+        """Edit the first line of this name, if it has `width` fields; another line of that name that has
+        them, if it has not.
+        """
         for at in sorted(self._named.get(name, ())):
             fields = (self._line(at) or "").split(":")
             if len(fields) >= width:
@@ -206,7 +226,9 @@ class Table(Generic[Row]):
             self._listed.setdefault(name, {})[at] = None
 
     def _unlist_in(self, at: int, roster: Roster, name: str) -> None:
-        if roster.counts and (self._keys.numbers or not roster.administers(name)):  # the field before is a number in group
+        if roster.counts and (
+            self._keys.numbers or not roster.administers(name)
+        ):  # the field before is a number in group
             del self._listed[name][at]
 
     def _unlist_again(self, at: int, roster: Roster, name: str, text: str | None) -> None:
@@ -263,16 +285,21 @@ _RANGES: Keys[Range] = Keys(("first",))
 
 
 class AccountTables:
-    """All account files. `read` gives the text of one by its name in /etc (`passwd`), None where the system has no such file.
+    """All account files.
 
-    A file is read when it is first asked for. `hidden` are files that are there and may not be read: what they keep is left out.
+    `read` gives the text of one by its name in /etc (`passwd`), None where the system has no such file.
+
+    A file is read when it is first asked for. `hidden` are files that are there and may not be read: what
+    they keep is left out.
     """
 
     def __init__(self, read: Callable[[str], str | None], hidden: Collection[str] = ()) -> None:
         self._read = read
         self.hidden = hidden
         self.reached: dict[str, int] = {}
-        """By file (`subuid`), up to which number no range of subordinate ids is free, since ranges were only added."""
+        """By file (`subuid`), up to which number no range of subordinate ids is free, since ranges were only
+        added.
+        """
 
     @classmethod
     def of(cls, accounts: Accounts) -> Self:
@@ -361,7 +388,11 @@ class AccountTables:
     def _lacks_range(self, file: str, user: User) -> bool:
         table: Table[Range] | None = getattr(self, file)
         people = range(self.numbers.get("UID_MIN", 1000), self.numbers.get("UID_MAX", 60000) + 1)
-        if table is None or user.uid not in people or not self.numbers.get(f"SUB_{file[3:].upper()}_COUNT", 65536):
+        if (
+            table is None
+            or user.uid not in people
+            or not self.numbers.get(f"SUB_{file[3:].upper()}_COUNT", 65536)
+        ):
             return False
         return table.row(user.name) is None and table.row(str(user.uid)) is None
 

@@ -1,7 +1,7 @@
 """What useradd, usermod, userdel, groupadd and groupdel do to the account files, as edits of their tables.
 
-Sources: passwd(5), shadow(5), subuid(5), login.defs(5), and what shadow-utils 4.13 writes (the tests compare them). Passwords are not
-handled: a new account has none that works.
+Sources: passwd(5), shadow(5), subuid(5), login.defs(5), and what shadow-utils 4.13 writes (the tests compare
+them). Passwords are not handled: a new account has none that works.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from reconciler.formats.accounts.users import NO_PASSWORD, SHADOW_WIDTH, Range
 class Wanted:
     """What an account command asks for, None and empty: nothing. `expires` is in days since 1970, -1: never.
 
-    `groups` are added to those that the account has, `leave` are taken away. An empty `group` is one of the user's own name. `avoid` are
-    numbers that a new account does not get, free as they may be.
+    `groups` are added to those that the account has, `leave` are taken away. An empty `group` is one of the
+    user's own name. `avoid` are numbers that a new account does not get, free as they may be.
     """
 
     uid: int | None = None
@@ -49,8 +49,12 @@ def add_user(tables: AccountTables, name: str, wanted: Wanted, today: int) -> No
     if other is not None:
         raise AccountConflict(f"uid {uid} is taken by user '{other}'")
     if there is None:
-        gid = _primary_group(tables, wanted.group or name, uid, private=not wanted.group, system=wanted.system)
-        user = User(name, uid, gid, wanted.comment or "", wanted.home or f"/home/{name}", wanted.shell or "/bin/sh")
+        gid = _primary_group(
+            tables, wanted.group or name, uid, private=not wanted.group, system=wanted.system
+        )
+        user = User(
+            name, uid, gid, wanted.comment or "", wanted.home or f"/home/{name}", wanted.shell or "/bin/sh"
+        )
         tables.passwd.append(user.render())
     complete(tables, name, today)
     modify_user(tables, name, wanted)
@@ -62,10 +66,16 @@ def modify_user(tables: AccountTables, name: str, wanted: Wanted) -> None:
     if user is None:
         raise AccountConflict(f"user '{name}' does not exist")
     if tables.shadow is None and "shadow" not in tables.hidden and (wanted.lock or (wanted.expires or 0) > 0):
-        raise AccountConflict("there is no /etc/shadow, which would hold that an account is locked or expires")
+        raise AccountConflict(
+            "there is no /etc/shadow, which would hold that an account is locked or expires"
+        )
     if wanted.group:
         user = replace(user, gid=_existing(tables, wanted.group).gid)
-    user = replace(user, comment=user.comment if wanted.comment is None else wanted.comment, shell=wanted.shell or user.shell)
+    user = replace(
+        user,
+        comment=user.comment if wanted.comment is None else wanted.comment,
+        shell=wanted.shell or user.shell,
+    )
     if user != before:
         rendered = user.render().split(":")[2:]
         tables.passwd.edit(name, 7, lambda row: [name, row[1], *rendered])
@@ -78,7 +88,10 @@ def remove_user(tables: AccountTables, name: str) -> None:
     """Remove the user, and the group of that name if nobody else is in it, as userdel does."""
     user, own = tables.passwd.row(name), tables.group.row(name)
     if user is not None:
-        groups = (*tables.group.names_listing(name), *(tables.gshadow.names_listing(name) if tables.gshadow is not None else ()))
+        groups = (
+            *tables.group.names_listing(name),
+            *(tables.gshadow.names_listing(name) if tables.gshadow is not None else ()),
+        )
         _join_and_leave(tables, name, Wanted(leave=tuple(dict.fromkeys(groups))))
     for table in (tables.passwd, tables.shadow, tables.subuid, tables.subgid):
         if table is not None:
@@ -102,7 +115,10 @@ def _without_administrator(tables: AccountTables, name: str) -> None:
 
 
 def add_group(tables: AccountTables, name: str, gid: int) -> None:
-    """Add the group, as groupadd does. One that is there already with this gid gets what it lacks. Raises AccountConflict."""
+    """Add the group, as groupadd does.
+
+    One that is there already with this gid gets what it lacks. Raises AccountConflict.
+    """
     there = tables.group.row(name)
     if there is not None and there.gid != gid:
         raise AccountConflict(f"group '{name}' already exists with gid {there.gid}")
@@ -143,7 +159,10 @@ def complete(tables: AccountTables, name: str, today: int) -> None:
 
 
 def free_range(tables: AccountTables, file: str) -> int:
-    """The first of SUB_UID_COUNT subordinate ids that nobody has. `file`: subuid or subgid. Raises AccountConflict when none is left."""
+    """The first of SUB_UID_COUNT subordinate ids that nobody has.
+
+    `file`: subuid or subgid. Raises AccountConflict when none is left.
+    """
     prefix = f"SUB_{file[3:].upper()}"
     table: Table[Range] | None = getattr(tables, file)
     low, most = tables.numbers.get(f"{prefix}_MIN", 100_000), tables.numbers.get(f"{prefix}_MAX", 600_100_000)
@@ -154,14 +173,18 @@ def free_range(tables: AccountTables, file: str) -> int:
     for first in taken[bisect_left(taken, low) if file in tables.reached else 0 :]:
         if first - low >= count:
             break
-        low = max(low, *(row.first + row.count for row in table.numbered("first", first))) if table is not None else low
+        low = (
+            max(low, *(row.first + row.count for row in table.numbered("first", first)))
+            if table is not None
+            else low
+        )
     if low + count - 1 > most:
         raise AccountConflict(f"no free range of {count} ids is left in /etc/{file}")
     tables.reached[file] = low
     return low
 
 
-# ---------------------------------------------------------------------------------------------------- parts of edits
+# --------------------------------------------------------------------------------------------- parts of edits
 
 
 def uid_of(tables: AccountTables, wanted: Wanted) -> int:
@@ -174,14 +197,23 @@ def uid_of(tables: AccountTables, wanted: Wanted) -> int:
 def gid_of(tables: AccountTables, name: str, *, system: bool, avoid: Collection[int] = ()) -> int:
     """The gid that a new group gets, or has. Raises AccountConflict."""
     there = tables.group.row(name)
-    return there.gid if there is not None else _free(tables, tables.group.numbers.avoiding(avoid), "GID", system=system)
+    return (
+        there.gid
+        if there is not None
+        else _free(tables, tables.group.numbers.avoiding(avoid), "GID", system=system)
+    )
 
 
 def _free(tables: AccountTables, used: Numbers, prefix: str, *, system: bool) -> int:
-    """The id that useradd would take: the highest used plus one, for system accounts the first free one from above."""
+    """The id that useradd would take: the highest used plus one, for system accounts the first free one from
+    above.
+    """
     least, most = tables.numbers.get(f"{prefix}_MIN", 1000), tables.numbers.get(f"{prefix}_MAX", 60000)
     if system:
-        most, least = tables.numbers.get(f"SYS_{prefix}_MAX", least - 1), tables.numbers.get(f"SYS_{prefix}_MIN", 101)
+        most, least = (
+            tables.numbers.get(f"SYS_{prefix}_MAX", least - 1),
+            tables.numbers.get(f"SYS_{prefix}_MIN", 101),
+        )
         candidates: Iterable[int] = range(most, least - 1, -1)
     else:
         highest = used.highest(least, most)
@@ -207,7 +239,9 @@ def _no_such_group(name: str) -> AccountConflict:
 def _primary_group(tables: AccountTables, name: str, uid: int, *, private: bool, system: bool) -> int:
     if not private or tables.group.row(name) is not None:
         return _existing(tables, name).gid
-    gid = uid if uid not in tables.group.numbers else _free(tables, tables.group.numbers, "GID", system=system)
+    gid = (
+        uid if uid not in tables.group.numbers else _free(tables, tables.group.numbers, "GID", system=system)
+    )
     add_group(tables, name, gid)
     return gid
 

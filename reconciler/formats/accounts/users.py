@@ -1,4 +1,5 @@
-"""User accounts in /etc/passwd, shadow, group, gshadow, subuid and subgid: what is there, and what is missing.
+"""User accounts in /etc/passwd, shadow, group, gshadow, subuid and subgid: what is there, and what is
+missing.
 
 Sources: passwd(5), shadow(5), subuid(5), login.defs(5). Of a password only whether it is locked is told.
 """
@@ -22,17 +23,23 @@ from reconciler.formats.accounts.passwd import (
 )
 
 DISABLED = 1
-"""The expiry, in days since 1970, of an account that must not be used. 0 means different things to different programs (shadow(5))."""
+"""The expiry, in days since 1970, of an account that must not be used. 0 means different things to different
+programs (shadow(5)).
+"""
 NO_PASSWORD = "!"  # noqa: S105  # the mark for "no password works"
 _NUMBER_LINE = re.compile(r"\s*(?P<name>[A-Z_]+)\s+(?P<value>0|[1-9][0-9]*)\s*(?:#.*)?")
 SHADOW_WIDTH = 9
 _LINES = 1 << 15
-"""Lines of which it is kept what they say: each account that is made changes one, the others are not parsed again."""
+"""Lines of which it is kept what they say: each account that is made changes one, the others are not parsed
+again.
+"""
 
 
 @frozen
 class Shadow:
-    """One line of /etc/shadow without the password. `locked`: it begins with `!`; `hidden`: behind that is something to unlock.
+    """One line of /etc/shadow without the password.
+
+    `locked`: it begins with `!`; `hidden`: behind that is something to unlock.
 
     `expires` counts days since 1970; None: never.
     """
@@ -102,7 +109,9 @@ class Accounts:
 
     @cached_property
     def memberships(self) -> Mapping[str, Mapping[str, bool]]:
-        """By user, the groups whose lists have him, and whether both do: /etc/group and, where it has the group, /etc/gshadow."""
+        """By user, the groups whose lists have him, and whether both do: /etc/group and, where it has the
+        group, /etc/gshadow.
+        """
         found: dict[str, dict[str, bool]] = {}
         for group in self.groups.values():
             shadow = self.group_shadows.get(group.name)
@@ -120,7 +129,11 @@ class Accounts:
     def subordinate(self) -> Mapping[str, frozenset[str]]:
         """Who has subordinate ids, by file; a file that the system does not have is left out."""
         texts = {"subuid": self.subuid, "subgid": self.subgid}
-        return {name: frozenset(row.name for row in parse_ranges(text)) for name, text in texts.items() if text is not None}
+        return {
+            name: frozenset(row.name for row in parse_ranges(text))
+            for name, text in texts.items()
+            if text is not None
+        }
 
     def is_system(self, uid: int) -> bool:
         """Whether the uid is below those of people (UID_MIN)."""
@@ -131,7 +144,9 @@ class Accounts:
         return self.group_names.get(user.gid, str(user.gid))
 
     def missing(self, name: str) -> tuple[str, ...]:
-        """Which lines an account lacks besides that in /etc/passwd, because a useradd was killed half-way: names of files."""
+        """Which lines an account lacks besides that in /etc/passwd, because a useradd was killed half-way:
+        names of files.
+        """
         user = self.users[name]
         found = []
         if self.shadow is not None and name not in self.shadows:
@@ -146,13 +161,18 @@ class Accounts:
         if not self.numbers.get("UID_MIN", 1000) <= user.uid <= self.numbers.get("UID_MAX", 60000):
             return
         for file, names in self.subordinate.items():
-            if not {user.name, str(user.uid)} & names and self.numbers.get(f"SUB_{file[3:].upper()}_COUNT", 65536):
+            if not {user.name, str(user.uid)} & names and self.numbers.get(
+                f"SUB_{file[3:].upper()}_COUNT", 65536
+            ):
                 yield file
 
 
 @lru_cache(maxsize=2)
 def numbers_of(login_defs: str) -> Mapping[str, int]:
-    """The numeric settings of login.defs(5). Kept, for each account that is added is another `Accounts` with the same text in it."""
+    """The numeric settings of login.defs(5).
+
+    Kept, for each account that is added is another `Accounts` with the same text in it.
+    """
     found = (_NUMBER_LINE.fullmatch(line) for line in login_defs.split("\n"))
     return {match["name"]: int(match["value"]) for match in found if match}
 
@@ -192,4 +212,9 @@ def parse_shadow(line: str) -> Shadow | None:
     row += [""] * (SHADOW_WIDTH - len(row))
     password, expires = row[1], row[7]
     locked = password.startswith("!")
-    return Shadow(row[0], locked, locked and bool(password.lstrip("!")), int(expires) if re.fullmatch(r"[0-9]{1,9}", expires) else None)
+    return Shadow(
+        row[0],
+        locked,
+        locked and bool(password.lstrip("!")),
+        int(expires) if re.fullmatch(r"[0-9]{1,9}", expires) else None,
+    )

@@ -1,10 +1,11 @@
-"""Archives that shrank without a reason that the tool knows: an unmounted disk, a dump that failed, a directory that somebody emptied.
+"""Archives that shrank without a reason that the tool knows: an unmounted disk, a dump that failed, a
+directory that somebody emptied.
 
-Until a person agrees (`backup accept`), such an archive takes no place among those that are kept, so that it never pushes out one that has
-what it lacks.
+Until a person agrees (`backup accept`), such an archive takes no place among those that are kept, so that it
+never pushes out one that has what it lacks.
 
-Each manifest has the most that there was of everything since a person last agreed to less (`most`), so that a source that shrinks a little
-each day is compared with what it was, long after the archive of that day went.
+Each manifest has the most that there was of everything since a person last agreed to less (`most`), so that a
+source that shrinks a little each day is compared with what it was, long after the archive of that day went.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from reconciler.formats.backups.manifest import Manifest, Most
 _SHRUNK = 0.5
 """Less than this part of the most there was is too little to be believed."""
 _UNPACKABLE = 0.25
-"""Less than this part of what compression once saved: the same files, and noise in them. Headers alone save some."""
+"""Less than this part of what compression once saved: the same files, and noise in them.
+
+Headers alone save some.
+"""
 _FEW = 10
 """Entries of a source below which only their complete absence is told."""
 _LITTLE = 1 << 16
@@ -25,12 +29,17 @@ _LITTLE = 1 << 16
 
 
 def doubts(archives: Iterable[Manifest]) -> dict[str, str]:
-    """Why each archive that is in doubt is, by id. `archives` are the good ones of one destination, the oldest first."""
+    """Why each archive that is in doubt is, by id.
+
+    `archives` are the good ones of one destination, the oldest first.
+    """
     return {archive.id: why for archive, most in _in_turn(archives) if (why := doubt(archive, most))}
 
 
 def most_with(archives: Iterable[Manifest], archive: Manifest) -> Most:
-    """What a new archive is to be compared with from now on: the most there was in all before it, and in itself."""
+    """What a new archive is to be compared with from now on: the most there was in all before it, and in
+    itself.
+    """
     *_, (_, most) = _in_turn([*archives, replace(archive, most={})])
     return most
 
@@ -53,7 +62,10 @@ def doubt(archive: Manifest, most: Most) -> str:
 
 
 def _in_turn(archives: Iterable[Manifest]) -> Iterator[tuple[Manifest, Most]]:
-    """Each with what it is compared with. Manifests of earlier versions do not say it: there it is the last one that was not in doubt."""
+    """Each with what it is compared with.
+
+    Manifests of earlier versions do not say it: there it is the last one that was not in doubt.
+    """
     most: Most = {}
     for archive in archives:
         compared = archive.most or _more(most, archive)
@@ -75,7 +87,9 @@ def _source(name: str) -> str:
 
 
 def _measures(archive: Manifest) -> Mapping[str, int]:
-    """By what an archive is measured, what tells most first: what is in each source, then its size, then what compression saved."""
+    """By what an archive is measured, what tells most first: what is in each source, then its size, then what
+    compression saved.
+    """
     found: dict[str, int] = {}
     for source in archive.sources:
         if source in archive.entries:
@@ -101,5 +115,11 @@ def _told(name: str, now: int, before: int, ident: str) -> str:
         return f"the files of {source} have {now} bytes in it, and had {before} in {ident}" if little else ""
     if what == "saved":
         packs = now >= before * _UNPACKABLE or before < _LITTLE
-        return "" if packs else f"compression saves {now} bytes, and saved {before} in {ident}: files may have been encrypted"
+        return (
+            ""
+            if packs
+            else (
+                f"compression saves {now} bytes, and saved {before} in {ident}: files may have been encrypted"
+            )
+        )
     return f"it has {now} bytes, {ident} had {before}" if now < before * _SHRUNK else ""

@@ -1,4 +1,6 @@
-"""A backup job as it stands in /etc/reconciler/backups/NAME.json: all that `backup run` needs, so that it works without the spec."""
+"""A backup job as it stands in /etc/reconciler/backups/NAME.json: all that `backup run` needs, so that it
+works without the spec.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class NotAJob(Exception):
 
 @frozen
 class Keep:
-    """How many archives stay: of the last days, weeks, months and years, the last ones, and all within so many seconds of the newest."""
+    """How many archives stay: of the last days, weeks, months and years, the last ones, and all within so
+    many seconds of the newest.
+    """
 
     last: int = 0
     daily: int = 0
@@ -62,7 +66,9 @@ class Job:
 
 
 def leaves_out(pattern: str, path: str) -> bool:
-    """Whether tar would take a pattern for the path itself, or for a directory above it: tar matches whole paths, from `/`."""
+    """Whether tar would take a pattern for the path itself, or for a directory above it: tar matches whole
+    paths, from `/`.
+    """
     from fnmatch import fnmatchcase  # not where a host is only looked at
 
     parts, wanted = path[1:].split("/"), pattern.removeprefix("/").split("/")
@@ -70,8 +76,12 @@ def leaves_out(pattern: str, path: str) -> bool:
     return any(len(parts) >= at + len(wanted) and all(map(fnmatchcase, parts[at:], wanted)) for at in starts)
 
 
-def apart(sources: Sequence[str], exclude: Sequence[str], destinations: Sequence[str], places: Iterable[str]) -> list[str]:
-    """Those of the places that lie below a source and would be in its archive if they were not left out by themselves."""
+def apart(
+    sources: Sequence[str], exclude: Sequence[str], destinations: Sequence[str], places: Iterable[str]
+) -> list[str]:
+    """Those of the places that lie below a source and would be in its archive if they were not left out by
+    themselves.
+    """
     taken = [place for source in sources for place in fstab.below(source, places)]
     return [
         place
@@ -84,7 +94,9 @@ def apart(sources: Sequence[str], exclude: Sequence[str], destinations: Sequence
 def above(sources: Sequence[str]) -> tuple[str, ...]:
     """The directories above the sources, without those that are in a source themselves; `/` is the first."""
     found = {"/", *(parent for source in sources for parent in fstab.parents(source))}
-    return tuple(sorted(path for path in found if not any(f"{path}/".startswith(f"{source}/") for source in sources)))
+    return tuple(
+        sorted(path for path in found if not any(f"{path}/".startswith(f"{source}/") for source in sources))
+    )
 
 
 def is_name(text: str) -> bool:
@@ -116,7 +128,10 @@ def parse(text: str) -> dict[str, Any]:
 def job(data: Mapping[str, Any], name: str) -> Job:
     """The job of a document. Raises NotAJob for whatever is not as `render` was given it."""
     if data.get("format") != FORMAT:
-        raise NotAJob(f"its format is {data.get('format')!r}, this version reads {FORMAT}; apply the spec again with this version")
+        raise NotAJob(
+            f"its format is {data.get('format')!r}, this version reads {FORMAT}; apply the spec again with"
+            " this version"
+        )
     if data.get("name") != name or not is_name(name):
         raise NotAJob(f"it is the job {data.get('name')!r}, not {name!r}")
     try:
@@ -125,7 +140,9 @@ def job(data: Mapping[str, Any], name: str) -> Job:
         raise NotAJob(f"a field is wrong or missing: {problem}") from problem
     known = found.compress in COMPRESSORS and data.get("engine") == "tar" and data.get("type") == "full"
     if not known or not found.sources or not found.destinations:
-        raise NotAJob("it asks for something that this version cannot do; apply the spec again with this version")
+        raise NotAJob(
+            "it asks for something that this version cannot do; apply the spec again with this version"
+        )
     return found
 
 
@@ -136,7 +153,9 @@ def _job(data: Mapping[str, Any], name: str) -> Job:
         name,
         _paths(data["sources"]),
         _paths(data["destinations"]),
-        Keep(**{item.name: int(keep[item.name]) for item in fields(Keep) if item.name in keep}, within=within),
+        Keep(
+            **{item.name: int(keep[item.name]) for item in fields(Keep) if item.name in keep}, within=within
+        ),
         tuple(map(str, data["exclude"])),
         _paths(data["require_mount"]),
         tuple(tuple(map(str, argv)) for argv in data["before"]),

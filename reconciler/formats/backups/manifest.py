@@ -1,4 +1,7 @@
-"""The manifest beside each archive: what it is, how it came to be, and whether it was proved to be good. An archive without one is none."""
+"""The manifest beside each archive: what it is, how it came to be, and whether it was proved to be good.
+
+An archive without one is none.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +21,24 @@ _TIME = "%Y%m%dT%H%M%SZ"
 _ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{9}"
 _TIMES = ("started", "finished", "verified_at", "accepted_at")
 Most = Mapping[str, tuple[int, str]]
-"""By what an archive is measured (`backup_doubt`), the most that there was, and the id of the archive that had it."""
+"""By what an archive is measured (`backup_doubt`), the most that there was, and the id of the archive that
+had it.
+"""
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
 @frozen
 class Manifest:
-    """One archive. Times are seconds since the epoch; `archive` is a file name; `sha256` is hex; `verified` None: nobody has looked.
+    """One archive.
 
-    `content` are the bytes before compression, 0 if not known. `entries` says how much is in the archive of each source, itself counted,
-    `data` how many bytes are in the files of each. `most` is what it is to be compared with, itself counted.
-    `above` are the directories above the sources, of which the archive has owner and mode; `left_out` the mount points below sources that
-    are not in it. `accepted_by` and `accepted_at`: who agreed, and when, that it is as small as it is.
+    Times are seconds since the epoch; `archive` is a file name; `sha256` is hex; `verified` None: nobody has
+    looked.
+
+    `content` are the bytes before compression, 0 if not known. `entries` says how much is in the archive of
+    each source, itself counted, `data` how many bytes are in the files of each. `most` is what it is to be
+    compared with, itself counted. `above` are the directories above the sources, of which the archive has
+    owner and mode; `left_out` the mount points below sources that are not in it. `accepted_by` and
+    `accepted_at`: who agreed, and when, that it is as small as it is.
     """
 
     id: str
@@ -104,7 +113,9 @@ def started_of(ident: str) -> int:
 
 
 def seconds_of(text: str) -> int | None:
-    """A point in time as people write it, in seconds since the epoch: ISO 8601, UTC unless it says otherwise; a date is its last second."""
+    """A point in time as people write it, in seconds since the epoch: ISO 8601, UTC unless it says otherwise;
+    a date is its last second.
+    """
     try:
         when = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -123,11 +134,15 @@ def timestamp(seconds: int | None) -> str | None:
 def dump(manifest: Manifest) -> bytes:
     """The manifest as a file."""
     times = {name: timestamp(getattr(manifest, name)) for name in _TIMES}
-    return json.dumps({"format": FORMAT, **asdict(manifest), **times}, indent=2, sort_keys=True).encode() + b"\n"
+    return (
+        json.dumps({"format": FORMAT, **asdict(manifest), **times}, indent=2, sort_keys=True).encode() + b"\n"
+    )
 
 
 def outline(text: str) -> str:
-    """A manifest for a snapshot: without what tar complained about, in which names of files stand; empty where it is none."""
+    """A manifest for a snapshot: without what tar complained about, in which names of files stand; empty
+    where it is none.
+    """
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
@@ -144,9 +159,18 @@ def load(content: bytes, job: str, ident: str) -> Manifest:
         found = _manifest(data)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
         raise NotAManifest(f"it is damaged: {problem}") from problem
-    if found.job != job or found.id != ident or not found.archive.startswith(stem(job, ident) + ".") or "/" in found.archive:
+    if (
+        found.job != job
+        or found.id != ident
+        or not found.archive.startswith(stem(job, ident) + ".")
+        or "/" in found.archive
+    ):
         raise NotAManifest(f"it says that it belongs to {found.job} {found.id}")
-    if not _HEX.fullmatch(found.sha256) or found.verified not in (True, False, None) or found.compress not in COMPRESSORS:
+    if (
+        not _HEX.fullmatch(found.sha256)
+        or found.verified not in (True, False, None)
+        or found.compress not in COMPRESSORS
+    ):
         raise NotAManifest("its sum, its verdict or its compression is none")
     return found
 
@@ -161,7 +185,9 @@ def _manifest(data: dict[str, Any]) -> Manifest:
     data["bytes"], data["content"] = int(data["bytes"]), int(data.get("content", 0))
     for name in ("entries", "data"):
         data[name] = {str(source): int(count) for source, count in data.get(name, {}).items()}
-    data["most"] = {str(name): (int(amount), str(ident)) for name, (amount, ident) in data.get("most", {}).items()}
+    data["most"] = {
+        str(name): (int(amount), str(ident)) for name, (amount, ident) in data.get("most", {}).items()
+    }
     for name in ("sources", "parents", "warnings", "above", "left_out"):
         data[name] = _texts(data.get(name, ()))
     return Manifest(**data)

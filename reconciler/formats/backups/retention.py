@@ -1,9 +1,10 @@
 """Which archives of one job in one destination are kept. Pure: values in, a decision out.
 
-Only good archives (finished, verified, of the recorded size) take a place. What is not good takes none, so that it never pushes a good
-one out, and goes by the same calendar once a newer good one exists. Nor does one that is in doubt (`backup_doubt`) take a place; of those
-that are newer than the newest good one as many stay as the rule says, in places of their own. Spans are counted back from the newest good
-archive and not from the clock: when a job stops working, nothing is deleted, however much time goes by.
+Only good archives (finished, verified, of the recorded size) take a place. What is not good takes none, so
+that it never pushes a good one out, and goes by the same calendar once a newer good one exists. Nor does one
+that is in doubt (`backup_doubt`) take a place; of those that are newer than the newest good one as many stay
+as the rule says, in places of their own. Spans are counted back from the newest good archive and not from the
+clock: when a job stops working, nothing is deleted, however much time goes by.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ _DAY = 86_400
 
 @frozen
 class Archive:
-    """One archive as retention sees it. `started` is seconds since the epoch, days are those of UTC, `parents` are what it needs.
+    """One archive as retention sees it.
+
+    `started` is seconds since the epoch, days are those of UTC, `parents` are what it needs.
 
     `doubtful`: it is whole, and shrank without a reason.
     """
@@ -41,7 +44,8 @@ class Archive:
 class Decision:
     """`keep` says why each archive that stays does. `notes` are for people.
 
-    `refused`: nothing may be deleted, and why. `future` is the archive that is newer than the clock, if that is why.
+    `refused`: nothing may be deleted, and why. `future` is the archive that is newer than the clock, if that
+    is why.
     """
 
     keep: Mapping[str, str] = field(default_factory=dict)
@@ -51,19 +55,25 @@ class Decision:
     notes: tuple[str, ...] = ()
 
 
-def decide(archives: Iterable[Archive], keep: Keep, now: int, clock_jump: float, protect: Collection[str] = ()) -> Decision:
+def decide(
+    archives: Iterable[Archive], keep: Keep, now: int, clock_jump: float, protect: Collection[str] = ()
+) -> Decision:
     """What to keep and what to delete, the oldest first.
 
-    Nothing is deleted while the clock (`now`) is before the newest archive, or while no archive is good. Archives on the far side of a
-    gap of more than `clock_jump` seconds stay until there are a few good ones on this side: a clock that jumped looks like that.
-    `protect` are ids that stay whatever the rules say.
+    Nothing is deleted while the clock (`now`) is before the newest archive, or while no archive is good.
+    Archives on the far side of a gap of more than `clock_jump` seconds stay until there are a few good ones
+    on this side: a clock that jumped looks like that. `protect` are ids that stay whatever the rules say.
     """
     ordered = sorted(archives, key=lambda item: (item.started, item.id), reverse=True)
     good = [item for item in ordered if item.good and not item.doubtful]
     refused = _refusal(ordered, good, now)
     if refused:
         future = ordered[0].id if ordered and ordered[0].started > now else ""
-        return Decision(dict.fromkeys((item.id for item in ordered), "nothing is deleted now"), refused=refused, future=future)
+        return Decision(
+            dict.fromkeys((item.id for item in ordered), "nothing is deleted now"),
+            refused=refused,
+            future=future,
+        )
     reasons = _chosen(good, keep)
     reasons.setdefault(good[0].id, "the newest good one")
     everyones = _chosen(ordered, keep)
@@ -72,17 +82,29 @@ def decide(archives: Iterable[Archive], keep: Keep, now: int, clock_jump: float,
             reasons.setdefault(item.id, "not known to be good, and recent")
     for ident in _in_doubt(ordered, good[0], keep, everyones):
         reasons.setdefault(ident, "it shrank, and nobody has agreed to that yet")
-    reasons.update({item.id: "protected" for item in ordered if item.id in protect and item.id not in reasons})
+    reasons.update(
+        {item.id: "protected" for item in ordered if item.id in protect and item.id not in reasons}
+    )
     notes = tuple(_beyond_a_gap(ordered, good, clock_jump, reasons))
     _with_ancestors(ordered, reasons)
-    return Decision(reasons, tuple(item.id for item in reversed(ordered) if item.id not in reasons), notes=notes)
+    return Decision(
+        reasons, tuple(item.id for item in reversed(ordered) if item.id not in reasons), notes=notes
+    )
 
 
-def _in_doubt(ordered: Sequence[Archive], newest: Archive, keep: Keep, everyones: Mapping[str, str]) -> list[str]:
-    """Those in doubt that stay: after the newest good one by the rule among themselves, before it by the same calendar as all."""
+def _in_doubt(
+    ordered: Sequence[Archive], newest: Archive, keep: Keep, everyones: Mapping[str, str]
+) -> list[str]:
+    """Those in doubt that stay: after the newest good one by the rule among themselves, before it by the same
+    calendar as all.
+    """
     doubtful = [item for item in ordered if item.good and item.doubtful]
     since = [item for item in doubtful if (item.started, item.id) > (newest.started, newest.id)]
-    return [*_chosen(since, keep), *(item.id for item in since[:1]), *(item.id for item in doubtful if item.id in everyones)]
+    return [
+        *_chosen(since, keep),
+        *(item.id for item in since[:1]),
+        *(item.id for item in doubtful if item.id in everyones),
+    ]
 
 
 def _refusal(ordered: Sequence[Archive], good: Sequence[Archive], now: int) -> str:
@@ -94,7 +116,9 @@ def _refusal(ordered: Sequence[Archive], good: Sequence[Archive], now: int) -> s
 
 
 def _chosen(ordered: Sequence[Archive], keep: Keep) -> dict[str, str]:
-    """What the rule keeps of these, newest first: the newest of each of the last N periods that have one (as restic and borg do)."""
+    """What the rule keeps of these, newest first: the newest of each of the last N periods that have one (as
+    restic and borg do).
+    """
     reasons: dict[str, str] = {}
     if keep.within and ordered:
         oldest = ordered[0].started - keep.within
@@ -126,8 +150,13 @@ _PERIODS: Mapping[str, Callable[[int], object]] = {
 _NAMES = {"daily": "day", "weekly": "week", "monthly": "month", "yearly": "year"}
 
 
-def _beyond_a_gap(ordered: Sequence[Archive], good: Sequence[Archive], clock_jump: float, reasons: dict[str, str]) -> Iterable[str]:
-    """Keep what lies beyond a gap that is too new to be believed. A gap such as the job has always left (a quarter, a year) is none."""
+def _beyond_a_gap(
+    ordered: Sequence[Archive], good: Sequence[Archive], clock_jump: float, reasons: dict[str, str]
+) -> Iterable[str]:
+    """Keep what lies beyond a gap that is too new to be believed.
+
+    A gap such as the job has always left (a quarter, a year) is none.
+    """
     gaps = [newer.started - older.started for newer, older in pairwise(good)]
     for at, (newer, older) in enumerate(pairwise(good[:_AFTER_A_GAP])):
         usual = max(gaps[at + 1 : at + 1 + _AFTER_A_GAP], default=0)
@@ -136,7 +165,10 @@ def _beyond_a_gap(ordered: Sequence[Archive], good: Sequence[Archive], clock_jum
             reasons.update(dict.fromkeys(kept, "beyond a gap"))
             if kept:
                 days = gaps[at] // _DAY
-                yield f"{len(kept)} older kept: {days} days lie before {newer.id}; they go once {_AFTER_A_GAP} good ones were made since"
+                yield (
+                    f"{len(kept)} older kept: {days} days lie before {newer.id}; they go once {_AFTER_A_GAP}"
+                    " good ones were made since"
+                )
             return
 
 

@@ -1,7 +1,8 @@
 """Schedules: a cron expression or a systemd calendar, and each as the other (crontab(5), systemd.time(7)).
 
-Both are read into the same sets of numbers. What one of the two schedulers would take in another way than the other, or would never run, is
-refused. Of systemd's calendars only the plain forms are read: `~` (days from the month's end) and fractions of a second are not.
+Both are read into the same sets of numbers. What one of the two schedulers would take in another way than the
+other, or would never run, is refused. Of systemd's calendars only the plain forms are read: `~` (days from
+the month's end) and fractions of a second are not.
 """
 
 from __future__ import annotations
@@ -52,9 +53,10 @@ _CRON_FIELDS = (_MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY)
 class Schedule:
     """When something runs. Numbers are sorted; weekdays count from 0, Sunday; no `years` means every year.
 
-    `cron` is the expression it was written as (aliases resolved), empty for a systemd calendar. `either`: the day of the month or the
-    day of the week is enough, as cron has it when both are restricted. `timezone` is the one written behind a systemd calendar.
-    `reboot`: once after each boot, and nothing else of this counts.
+    `cron` is the expression it was written as (aliases resolved), empty for a systemd calendar. `either`: the
+    day of the month or the day of the week is enough, as cron has it when both are restricted. `timezone` is
+    the one written behind a systemd calendar. `reboot`: once after each boot, and nothing else of this
+    counts.
     """
 
     text: str
@@ -130,7 +132,9 @@ def _alias(word: str) -> Schedule:
 
 def _cron(expression: str) -> Schedule:
     fields = expression.split()
-    minutes, hours, days, months, weekdays = (_cron_field(field, text) for field, text in zip(_CRON_FIELDS, fields, strict=True))
+    minutes, hours, days, months, weekdays = (
+        _cron_field(field, text) for field, text in zip(_CRON_FIELDS, fields, strict=True)
+    )
     weekdays = tuple(sorted({day % 7 for day in weekdays}))
     either = not fields[2].startswith("*") and not fields[4].startswith("*")
     return Schedule(expression, minutes, hours, days, months, weekdays, either=either, cron=expression)
@@ -141,11 +145,19 @@ def _cron_field(field: _Field, text: str) -> tuple[int, ...]:
     for term in text.split(","):
         match = _CRON_TERM.fullmatch(term)
         if match is None:
-            raise ValueError(f"{term!r} is no {field.word} of a cron expression: write *, a number, a range such as 1-5, or */10")
+            raise ValueError(
+                f"{term!r} is no {field.word} of a cron expression: write *, a number, a range such as 1-5,"
+                " or */10"
+            )
         if match["step"] and match["first"] and not match["last"]:
-            raise ValueError(f"{term!r}: in cron a step follows * or a range, write {match['first']}-{field.high}/{match['step']}")
+            raise ValueError(
+                f"{term!r}: in cron a step follows * or a range, write"
+                f" {match['first']}-{field.high}/{match['step']}"
+            )
         if match["step"] and match["first"] and match["first"] == match["last"]:
-            raise ValueError(f"{term!r} is one number, and not every program takes it so: write {match['first']}")
+            raise ValueError(
+                f"{term!r} is one number, and not every program takes it so: write {match['first']}"
+            )
         found |= set(_numbers(field, match, term))
     return tuple(sorted(found))
 
@@ -154,13 +166,24 @@ def _numbers(field: _Field, match: re.Match[str], term: str, last: int | None = 
     """The numbers of one term. `last` is where a start with a step ends."""
     step = int(match["step"] or 1)
     if not 1 <= step <= field.high:
-        raise ValueError(f"{term!r}: a step of {step} is none for the {field.word}, which goes from {field.low} to {field.high}")
+        raise ValueError(
+            f"{term!r}: a step of {step} is none for the {field.word}, which goes from {field.low} to"
+            f" {field.high}"
+        )
     if match["star"]:
         return range(field.low, (6 if field is _WEEKDAY else field.high) + 1, step)
     first = _number(field, match["first"])
-    end = _number(field, match["last"]) if match["last"] else first if last is None or not match["step"] else last
+    end = (
+        _number(field, match["last"])
+        if match["last"]
+        else first
+        if last is None or not match["step"]
+        else last
+    )
     if end < first:
-        raise ValueError(f"{term!r} goes backwards: write the {field.word} as two ranges, with a comma between them")
+        raise ValueError(
+            f"{term!r} goes backwards: write the {field.word} as two ranges, with a comma between them"
+        )
     return range(first, end + 1, step)
 
 
@@ -170,7 +193,10 @@ def _number(field: _Field, text: str) -> int:
     elif text.lower() in field.names:
         number = field.names.index(text.lower()) + field.low
     else:
-        raise ValueError(f"{text!r} is no {field.word}" + (f": write a number, or {', '.join(field.names)}" if field.names else ""))
+        raise ValueError(
+            f"{text!r} is no {field.word}"
+            + (f": write a number, or {', '.join(field.names)}" if field.names else "")
+        )
     if not field.low <= number <= field.high:
         raise ValueError(f"{text} is no {field.word}: it goes from {field.low} to {field.high}")
     return number
@@ -217,7 +243,9 @@ def _component(field: _Field, text: str) -> tuple[int, ...]:
             forms = f"write *, a number, a range such as 1..5, or {field.low}/10"
             raise ValueError(f"{term!r} is no {field.word} of a systemd calendar: {forms}")
         if match["star"] and (match["step"] or term != text):
-            raise ValueError(f"{text!r}: in a systemd calendar * stands alone, write {field.low}/{match['step'] or 10}")
+            raise ValueError(
+                f"{text!r}: in a systemd calendar * stands alone, write {field.low}/{match['step'] or 10}"
+            )
         found |= set(_numbers(field, match, term, field.high))
     return tuple(sorted(found))
 
@@ -231,7 +259,9 @@ def _weekdays(text: str) -> tuple[int, ...] | None:
             return None
         first, last = ends[0] or 0, ends[-1] or 0
         if last < first:
-            raise ValueError(f"{term!r} goes backwards: a week begins with Mon, write two ranges with a comma between them")
+            raise ValueError(
+                f"{term!r} goes backwards: a week begins with Mon, write two ranges with a comma between them"
+            )
         found |= set(range(first, last + 1))
     return tuple(sorted((day + 1) % 7 for day in found))
 
@@ -244,7 +274,9 @@ def _day_of_week(name: str) -> int | None:
 
 def _ever(schedule: Schedule) -> bool:
     """Whether such a day exists at all."""
-    days = [(month, day) for month in schedule.months for day in schedule.days if day <= _LONGEST.get(month, 31)]
+    days = [
+        (month, day) for month in schedule.months for day in schedule.days if day <= _LONGEST.get(month, 31)
+    ]
     if schedule.either or schedule.reboot or (days and not schedule.years):
         return True
     return any(_is_day(year, month, day, schedule.weekdays) for year in schedule.years for month, day in days)
@@ -257,13 +289,14 @@ def _is_day(year: int, month: int, day: int, weekdays: Iterable[int]) -> bool:
         return False
 
 
-# ---------------------------------------------------------------------------------------------------- as systemd has it
+# ------------------------------------------------------------------------------------------ as systemd has it
 
 
 def to_oncalendar(schedule: Schedule, timezone: str = "host") -> list[str]:
     """The OnCalendar= values. Two for cron's "day of the month or day of the week".
 
-    `timezone` is `host` (none is written) or a name; one that the schedule itself ends with wins. Raises ValueError for `@reboot`.
+    `timezone` is `host` (none is written) or a name; one that the schedule itself ends with wins. Raises
+    ValueError for `@reboot`.
     """
     if schedule.reboot:
         raise ValueError("@reboot is no time of the calendar: it is OnBootSec=")
@@ -275,7 +308,11 @@ def to_oncalendar(schedule: Schedule, timezone: str = "host") -> list[str]:
 
 
 def _one_calendar(schedule: Schedule, timezone: str) -> str:
-    week = "" if len(schedule.weekdays) == 7 else _runs([(day - 1) % 7 for day in schedule.weekdays], _WEEK, "..") + " "
+    week = (
+        ""
+        if len(schedule.weekdays) == 7
+        else _runs([(day - 1) % 7 for day in schedule.weekdays], _WEEK, "..") + " "
+    )
     years = _spelled(_YEAR, schedule.years, "..") if schedule.years else "*"
     dates = f"{years}-{_spelled(_MONTH, schedule.months, '..')}-{_spelled(_DAY, schedule.days, '..')}"
     clock = ((_HOUR, schedule.hours), (_MINUTE, schedule.minutes), (_SECOND, schedule.seconds))
@@ -296,7 +333,8 @@ def _spelled(field: _Field, numbers: Sequence[int], to: str) -> str:
     to_the_end = last + step > field.high
     if cron and to_the_end and first == field.low:
         return f"*/{step}"
-    # Where an open step does not come out even, systemd 252 leaves out the first run of the next day: 00/7 goes from 23:56 to 00:07.
+    # Where an open step does not come out even, systemd 252 leaves out the first run of the next day: 00/7
+    # goes from 23:56 to 00:07.
     if not cron and to_the_end and len(field.all) % step == 0:
         return f"{name[first]}/{step}"
     return f"{name[first]}{to}{name[last]}/{step}"
@@ -310,10 +348,13 @@ def _runs(numbers: Iterable[int], names: Sequence[str] | Mapping[int, str], to: 
             runs[-1].append(number)
         else:
             runs.append([number])
-    return ",".join(f"{names[run[0]]}{to}{names[run[-1]]}" if len(run) > 2 else ",".join(names[number] for number in run) for run in runs)
+    return ",".join(
+        f"{names[run[0]]}{to}{names[run[-1]]}" if len(run) > 2 else ",".join(names[number] for number in run)
+        for run in runs
+    )
 
 
-# ---------------------------------------------------------------------------------------------------- as cron has it
+# --------------------------------------------------------------------------------------------- as cron has it
 
 
 def to_cron(schedule: Schedule) -> str:
@@ -327,12 +368,19 @@ def to_cron(schedule: Schedule) -> str:
     ):
         if wrong:
             raise ValueError(f"cron cannot run {schedule.text!r}: it {what}")
-    week = "*" if len(schedule.weekdays) == 7 else _runs(schedule.weekdays, [str(day) for day in _EVERY_DAY_OF_WEEK], "-")
+    week = (
+        "*"
+        if len(schedule.weekdays) == 7
+        else _runs(schedule.weekdays, [str(day) for day in _EVERY_DAY_OF_WEEK], "-")
+    )
     day = _spelled(_DAY, schedule.days, "-")
     if week != "*" and not day.startswith("*"):
         raise ValueError(
-            f"cron cannot run {schedule.text!r}: it takes a day of the week and a day of the month for one or the other, not both; "
-            "write `scheduler: timer`"
+            f"cron cannot run {schedule.text!r}: it takes a day of the week and a day of the month for one or"
+            " the other, not both; write `scheduler: timer`"
         )
-    found = (_spelled(field, numbers, "-") for field, numbers in ((_MINUTE, schedule.minutes), (_HOUR, schedule.hours)))
+    found = (
+        _spelled(field, numbers, "-")
+        for field, numbers in ((_MINUTE, schedule.minutes), (_HOUR, schedule.hours))
+    )
     return " ".join((*found, day, _spelled(_MONTH, schedule.months, "-"), week))

@@ -1,7 +1,8 @@
-"""Files in /etc/cron.d: one job per file, since one error makes Debian's cron pass over the whole file without a word (crontab(5)).
+"""Files in /etc/cron.d: one job per file, since one error makes Debian's cron pass over the whole file
+without a word (crontab(5)).
 
-What cron does with a line is not what a shell does: `%` ends the command, a backslash before `%` or another backslash is dropped, a line
-is cut off when it is too long, and nothing is expanded in a variable.
+What cron does with a line is not what a shell does: `%` ends the command, a backslash before `%` or another
+backslash is dropped, a line is cut off when it is too long, and nothing is expanded in a variable.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _LONGEST = 990
 """Bytes of a command or variable. cron's own limit is 1000, and it cuts without a word."""
 
 Crontab = dict[str, Any]
-"""`{"environment": {name: value}, "schedule": ..., "user": ..., "command": ...}`; the command is as the shell gets it.
+"""`{"environment": {name: value}, "schedule": ..., "user": ..., "command": ...}`; the command is as the shell
+gets it.
 
 `input` is there if a bare % ends the command: what follows is on its standard input.
 """
@@ -44,17 +46,25 @@ def check_name(name: str) -> None:
 def shell_line(argv: Sequence[str], directory: str = "") -> str:
     """The command line that makes a shell run exactly this argv.
 
-    `directory` is as in WorkingDirectory=: with `-` in front it may be missing; `~` is the home, in which cron begins anyway.
+    `directory` is as in WorkingDirectory=: with `-` in front it may be missing; `~` is the home, in which
+    cron begins anyway.
     """
     command = shlex.join(argv)
     place = shlex.quote(directory.removeprefix("-"))
     if directory in ("", "~", "-~"):
         return command
-    return f"cd {place} 2>/dev/null; exec {command}" if directory.startswith("-") else f"cd {place} && exec {command}"
+    return (
+        f"cd {place} 2>/dev/null; exec {command}"
+        if directory.startswith("-")
+        else f"cd {place} && exec {command}"
+    )
 
 
 def render(crontab: Mapping[str, Any], header: Sequence[str] = ()) -> str:
-    """The text of the file. `parse(render(x)) == x`. Raises ValueError for what cron would not take, or not so."""
+    """The text of the file.
+
+    `parse(render(x)) == x`. Raises ValueError for what cron would not take, or not so.
+    """
     variables = [_assignment(name, value) for name, value in crontab["environment"].items()]
     command = _escaped(crontab["command"])
     job = f"{crontab['schedule']} {crontab['user']} {command}"
@@ -97,7 +107,9 @@ def _assignment(name: str, value: str) -> str:
 
 
 def _is_quoted(value: str) -> bool:
-    """Whether Debian's cron takes quotes from it a second time: `load_env` does, after its parser has taken the outer ones."""
+    """Whether Debian's cron takes quotes from it a second time: `load_env` does, after its parser has taken
+    the outer ones.
+    """
     return len(value) >= 2 and value[0] in "\"'" and value[0] == value[-1]
 
 
@@ -109,9 +121,13 @@ def _escaped(command: str) -> str:
 
 def _check(line: str, what: str) -> None:
     if _CONTROL.search(line):
-        raise ValueError(f"{what} holds a line break or another control character, which cron cannot have in a line")
+        raise ValueError(
+            f"{what} holds a line break or another control character, which cron cannot have in a line"
+        )
     if len(line.encode()) > _LONGEST:
-        raise ValueError(f"{what} is longer than {_LONGEST} bytes: cron would cut it off; put it into a script")
+        raise ValueError(
+            f"{what} is longer than {_LONGEST} bytes: cron would cut it off; put it into a script"
+        )
 
 
 def _command(text: str) -> Crontab:

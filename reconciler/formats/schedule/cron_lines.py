@@ -1,4 +1,5 @@
-"""Lines of anybody's file in /etc/cron.d, as Debian's cron reads them: one that it cannot read makes it pass over the whole file.
+"""Lines of anybody's file in /etc/cron.d, as Debian's cron reads them: one that it cannot read makes it pass
+over the whole file.
 
 Sources: crontab(5), and entry.c, env.c and database.c of cron 3.0pl1 as Debian 12 and 13 have it.
 """
@@ -79,7 +80,11 @@ def _flaw(line: str) -> str:
 
 
 def _nickname(word: str) -> str:
-    return "" if word[1:].lower() in _NICKNAMES else f"{word} is none of {', '.join('@' + name for name in _NICKNAMES)}"
+    return (
+        ""
+        if word[1:].lower() in _NICKNAMES
+        else f"{word} is none of {', '.join('@' + name for name in _NICKNAMES)}"
+    )
 
 
 def _times(words: Sequence[str]) -> str:

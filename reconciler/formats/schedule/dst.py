@@ -21,16 +21,21 @@ def zone(name: str) -> tzinfo | None:
 
 
 def unknown(name: str) -> bool:
-    """Whether there is no such time zone. Where this machine has no data of time zones at all, every name is believed."""
+    """Whether there is no such time zone.
+
+    Where this machine has no data of time zones at all, every name is believed.
+    """
     return zone(name) is None and zone("Europe/Berlin") is not None
 
 
 def gap_warning(schedule: Schedule, timezone: str, year: int, *, cron: bool = False) -> str:
-    """What to tell about runs in the hour that summer time leaves out, or that comes twice when it ends; empty if that changes nothing.
+    """What to tell about runs in the hour that summer time leaves out, or that comes twice when it ends;
+    empty if that changes nothing.
 
-    A timer skips a run in the one (systemd issue 5595), and runs once in the other. cron makes up for the one and does not repeat the
-    other, but for minutes or hours that begin with `*`. What runs in every hour of the day is not told of. `timezone` is a name: for
-    `host`, UTC and unknown ones nothing is said. `cron`: as cron takes it.
+    A timer skips a run in the one (systemd issue 5595), and runs once in the other. cron makes up for the one
+    and does not repeat the other, but for minutes or hours that begin with `*`. What runs in every hour of
+    the day is not told of. `timezone` is a name: for `host`, UTC and unknown ones nothing is said. `cron`: as
+    cron takes it.
     """
     name = schedule.timezone or timezone
     quiet = schedule.reboot or len(schedule.hours) == 24 or (cron and not _by_the_clock(schedule))
@@ -39,7 +44,11 @@ def gap_warning(schedule: Schedule, timezone: str, year: int, *, cron: bool = Fa
         return ""
     midnight = datetime(year, 1, 1, tzinfo=place)
     days = (midnight + timedelta(days=n) for n in range(366))
-    told = (_told(schedule, day, name, cron=cron) for day in days if _changes(day) and next_runs.could_be(schedule, day))
+    told = (
+        _told(schedule, day, name, cron=cron)
+        for day in days
+        if _changes(day) and next_runs.could_be(schedule, day)
+    )
     return next(filter(None, told), "")
 
 
@@ -54,12 +63,19 @@ def _changes(day: datetime) -> bool:
 
 def _told(schedule: Schedule, day: datetime, name: str, *, cron: bool) -> str:
     wanted = [datetime.combine(day, at, day.tzinfo) for at in next_runs.times(schedule)]
-    way_out = "write `scheduler: timer` with `timezone: UTC`, which has no such days" if cron else "`timezone: UTC` has no such days"
+    way_out = (
+        "write `scheduler: timer` with `timezone: UTC`, which has no such days"
+        if cron
+        else "`timezone: UTC` has no such days"
+    )
     found = next_runs.next_runs([schedule], day - timedelta(seconds=1), len(wanted) * 2 + 1, cron=cron)
     found = [run for run in found if run.date() == day.date()]
     if len(found) < len(wanted):
         lost = next((run for run in wanted if not next_runs.exists(run)), wanted[0])
-        what = f"there is no {lost:%H:%M} in {name}, where summer time begins: {'cron' if cron else 'a timer'} leaves that run out"
+        what = (
+            f"there is no {lost:%H:%M} in {name}, where summer time begins: {'cron' if cron else 'a timer'}"
+            " leaves that run out"
+        )
     elif len(found) > len(wanted):
         again = next((run for run in found if run.fold), wanted[0])
         what = f"{again:%H:%M} comes twice in {name}, where summer time ends: cron runs it both times"

@@ -1,8 +1,9 @@
 """When a schedule runs next, reckoned as the program reckons that will run it.
 
-systemd looks for the next time on the clock at the wall: one that summer time leaves out is passed over, and of an hour that comes twice
-only the first counts. Debian's cron makes up for what was left out, unless the minute or the hour begins with `*`; those it takes as they
-come. cronsim does as cron does; systemd's way is below, and `systemd-analyze calendar` is its judge.
+systemd looks for the next time on the clock at the wall: one that summer time leaves out is passed over, and
+of an hour that comes twice only the first counts. Debian's cron makes up for what was left out, unless the
+minute or the hour begins with `*`; those it takes as they come. cronsim does as cron does; systemd's way is
+below, and `systemd-analyze calendar` is its judge.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ LAST_YEAR = 2199
 """As far as systemd looks."""
 
 
-def next_runs(schedules: Iterable[Schedule], after: datetime, most: int = 3, *, cron: bool = False) -> list[datetime]:
-    """The next runs of a job with all these calendars, in the time zone of `after`, which it must have. None at all for `@reboot`.
+def next_runs(
+    schedules: Iterable[Schedule], after: datetime, most: int = 3, *, cron: bool = False
+) -> list[datetime]:
+    """The next runs of a job with all these calendars, in the time zone of `after`, which it must have.
+
+    None at all for `@reboot`.
 
     `cron`: as Debian's cron would have them. Raises ValueError for what cron cannot run.
     """
@@ -31,7 +36,9 @@ def next_runs(schedules: Iterable[Schedule], after: datetime, most: int = 3, *, 
 def ends(schedules: Iterable[Schedule], after: datetime) -> bool:
     """Whether none of these calendars has a run after this time, in the time zone of `after`."""
     every = list(schedules)
-    return not any(schedule.reboot or not schedule.years for schedule in every) and not next_runs(every, after, 1)
+    return not any(schedule.reboot or not schedule.years for schedule in every) and not next_runs(
+        every, after, 1
+    )
 
 
 def could_be(schedule: Schedule, day: date) -> bool:
@@ -43,7 +50,12 @@ def could_be(schedule: Schedule, day: date) -> bool:
 
 def times(schedule: Schedule) -> Iterator[time]:
     """The times of a day, on the clock at the wall."""
-    return (time(hour, minute, second) for hour in schedule.hours for minute in schedule.minutes for second in schedule.seconds)
+    return (
+        time(hour, minute, second)
+        for hour in schedule.hours
+        for minute in schedule.minutes
+        for second in schedule.seconds
+    )
 
 
 def exists(run: datetime) -> bool:

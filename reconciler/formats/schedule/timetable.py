@@ -1,4 +1,7 @@
-"""The schedule that a timer or a file of cron's has, from its document, and when it comes next. For display: nothing is decided by it."""
+"""The schedule that a timer or a file of cron's has, from its document, and when it comes next.
+
+For display: nothing is decided by it.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,25 @@ _TRIGGERS = ("OnActiveSec", "OnBootSec", "OnStartupSec", "OnUnitActiveSec", "OnU
 
 
 def spoken(document: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The words of a schedule: the lines of OnCalendar=, the fields of cron; what else starts a timer as `OnBootSec=1min`."""
+    """The words of a schedule: the lines of OnCalendar=, the fields of cron; what else starts a timer as
+    `OnBootSec=1min`.
+    """
     if not document:
         return ()
     if "cron" in document:
         return (str(document["cron"].get("schedule", "")),)
     timer = _timer(document)
-    return (*_lines(timer, "OnCalendar"), *(f"{name}={value}" for name in _TRIGGERS for value in _lines(timer, name)))
+    return (
+        *_lines(timer, "OnCalendar"),
+        *(f"{name}={value}" for name in _TRIGGERS for value in _lines(timer, name)),
+    )
 
 
 def timetable(document: Mapping[str, Any] | None, zone: str, now: datetime) -> dict[str, Any] | None:
-    """What a plan shows of one side: `schedule`, `runs` (RFC 3339, null: not known), `delay` at most and `stopped`. None: there is none.
+    """What a plan shows of one side: `schedule`, `runs` (RFC 3339, null: not known), `delay` at most and
+    `stopped`.
+
+    None: there is none.
 
     `zone` is the name of the host's time zone, `now` any aware time.
     """

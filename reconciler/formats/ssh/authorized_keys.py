@@ -1,7 +1,8 @@
 """Lines of authorized_keys files: options, keys, fingerprints.
 
-Sources: sshd(8) AUTHORIZED_KEYS FILE FORMAT, RFC 4251 (the encoding of keys), and what sshd 9.2 does where the page is silent: a line
-with an unknown option or a bad value is skipped without a word, and of two lines with one key the first that lets it through counts.
+Sources: sshd(8) AUTHORIZED_KEYS FILE FORMAT, RFC 4251 (the encoding of keys), and what sshd 9.2 does where
+the page is silent: a line with an unknown option or a bad value is skipped without a word, and of two lines
+with one key the first that lets it through counts.
 """
 
 from __future__ import annotations
@@ -26,8 +27,19 @@ RSA_GOOD = 3072
 
 FLAGS = ("agent-forwarding", "port-forwarding", "pty", "user-rc", "x11-forwarding")
 """What `restrict` and `no-NAME` forbid, and NAME allows again."""
-_BARE = frozenset((*FLAGS, *(f"no-{name}" for name in FLAGS), "restrict", "cert-authority", "no-touch-required", "verify-required"))
-_VALUED = frozenset(("command", "environment", "expiry-time", "from", "permitlisten", "permitopen", "principals", "tunnel"))
+_BARE = frozenset(
+    (
+        *FLAGS,
+        *(f"no-{name}" for name in FLAGS),
+        "restrict",
+        "cert-authority",
+        "no-touch-required",
+        "verify-required",
+    )
+)
+_VALUED = frozenset(
+    ("command", "environment", "expiry-time", "from", "permitlisten", "permitopen", "principals", "tunnel")
+)
 _ONCE = ("command", "from", "principals")
 """Options that void the line when they are repeated."""
 _LAST_PORT = 65_535
@@ -72,7 +84,9 @@ class Key:
     def render(self) -> str:
         """The line, without a line end."""
         options = ",".join(map(render_option, canonical(self.options)))
-        return " ".join(filter(None, (options, self.type, base64.b64encode(self.blob).decode(), self.comment)))
+        return " ".join(
+            filter(None, (options, self.type, base64.b64encode(self.blob).decode(), self.comment))
+        )
 
 
 def fingerprint(blob: bytes) -> str:
@@ -86,7 +100,8 @@ def is_private(text: str) -> bool:
 
 
 def read(line: str) -> Key | None:
-    """A line of a file on a host as sshd reads it; None for a line that lets nobody in: blank, a comment, or nothing sshd understands.
+    """A line of a file on a host as sshd reads it; None for a line that lets nobody in: blank, a comment, or
+    nothing sshd understands.
 
     Keys of types that this version does not know are keys all the same.
     """
@@ -113,7 +128,10 @@ def is_idle(line: str) -> bool:
 def parse(text: str) -> Key:
     """A line of a spec, with everything checked. Raises BadKey, which never repeats what was written."""
     if is_private(text):
-        raise BadKey("this is a private key, and who has seen it can log in: make a new pair, and declare what is in the .pub file")
+        raise BadKey(
+            "this is a private key, and who has seen it can log in: make a new pair, and declare what is in"
+            " the .pub file"
+        )
     line = text.strip(" \t")
     key = read(line)
     if key is None:
@@ -130,12 +148,21 @@ def _what_is_wrong(line: str) -> str:
     end = 0 if words[0] in KNOWN_TYPES else _end_of_options(line)
     rest = line[end:].split()
     if not rest or (len(rest) == 1 and rest[0] in KNOWN_TYPES):
-        return "write a public key: TYPE BASE64 COMMENT, as in a .pub file; something is missing here, or a quote is not closed"
+        return (
+            "write a public key: TYPE BASE64 COMMENT, as in a .pub file; something is missing here, or a"
+            " quote is not closed"
+        )
     if rest[0] not in KNOWN_TYPES:
         return f"no type of key is in front of the base64 text; known types: {', '.join(KNOWN_TYPES)}"
     if parse_options(line[:end]) is None:
-        return 'the options before the key cannot be read: NAME or NAME="VALUE", with commas and no blanks between them'
-    return f"what follows {rest[0]} is not such a key in base64: it is cut off or was changed; copy the whole line of the .pub file"
+        return (
+            'the options before the key cannot be read: NAME or NAME="VALUE", with commas and no blanks'
+            " between them"
+        )
+    return (
+        f"what follows {rest[0]} is not such a key in base64: it is cut off or was changed; copy the whole"
+        " line of the .pub file"
+    )
 
 
 def _key(text: str) -> Key | None:
@@ -200,11 +227,17 @@ def canonical(options: Iterable[Option]) -> tuple[Option, ...]:
     rest = [option for option in given if option[0] != "restrict"]
     if len(rest) != len(given) and given[0][0] != "restrict":
         return given
-    return (*(("restrict", None) for _ in range(min(1, len(given) - len(rest)))), *sorted(rest, key=lambda item: (item[0], item[1] or "")))
+    return (
+        *(("restrict", None) for _ in range(min(1, len(given) - len(rest)))),
+        *sorted(rest, key=lambda item: (item[0], item[1] or "")),
+    )
 
 
 def check_options(options: Sequence[Option]) -> None:
-    """Raise BadKey for options with which sshd would skip the line. Source: sshauthopt_parse() in auth-options.c of OpenSSH 9.2 and 10."""
+    """Raise BadKey for options with which sshd would skip the line.
+
+    Source: sshauthopt_parse() in auth-options.c of OpenSSH 9.2 and 10.
+    """
     names = [name for name, _ in options]
     twice = next((name for name in _ONCE if names.count(name) > 1), "")
     if twice:
@@ -214,7 +247,9 @@ def check_options(options: Sequence[Option]) -> None:
 
 
 def check_option(name: str, value: str | None) -> None:
-    """Raise BadKey for an option with which sshd would skip the line, or read something else than was meant."""
+    """Raise BadKey for an option with which sshd would skip the line, or read
+    something else than was meant.
+    """
     if name not in _BARE | _VALUED:
         raise BadKey(f"sshd knows no option {name}; known are {', '.join(sorted(_BARE | _VALUED))}")
     if (value is None) != (name in _BARE):
@@ -232,7 +267,10 @@ def _check_from(value: str) -> None:
     for pattern in value.split(","):
         text = pattern.removeprefix("!")
         if not text or re.search(r"[\s\"]", text):
-            raise BadKey("`from` takes addresses, networks and names of hosts, without blanks and without commas in one of them")
+            raise BadKey(
+                "`from` takes addresses, networks and names of hosts, without blanks and without commas in"
+                " one of them"
+            )
         if "/" in text:
             _check_network(text)
     if all(pattern.startswith("!") for pattern in value.split(",")):
@@ -243,16 +281,25 @@ def _check_network(text: str) -> None:
     try:
         ipaddress.ip_network(text)
     except ValueError as error:
-        raise BadKey(f"`from` has {text!r}, which is no network: {error}; sshd would refuse the key from everywhere") from None
+        raise BadKey(
+            f"`from` has {text!r}, which is no network: {error}; sshd would refuse the key from everywhere"
+        ) from None
     if not text.rpartition("/")[2].isdecimal():
-        raise BadKey(f"`from` has {text!r}, and sshd reads no such masks; write the number of bits, as in 10.0.0.0/8")
+        raise BadKey(
+            f"`from` has {text!r}, and sshd reads no such masks; write the number of bits, as in 10.0.0.0/8"
+        )
 
 
 def check_permit_open(value: str) -> None:
-    """Raise BadKey unless it is HOST:PORT, as `permitopen` takes it; an IPv6 address is in brackets, `*` is any port."""
+    """Raise BadKey unless it is HOST:PORT, as `permitopen` takes it; an IPv6 address is in brackets, `*` is
+    any port.
+    """
     host, port = _host_and_port(value)
     if port is None or len(host) >= _LONGEST_HOST:
-        raise BadKey("`permitopen` is HOST:PORT, as in db.example.org:5432, [2001:db8::1]:22 or localhost:*; sshd skips the key otherwise")
+        raise BadKey(
+            "`permitopen` is HOST:PORT, as in db.example.org:5432, [2001:db8::1]:22 or localhost:*; sshd"
+            " skips the key otherwise"
+        )
     _check_port("permitopen", port)
 
 
@@ -260,12 +307,17 @@ def check_permit_listen(value: str) -> None:
     """Raise BadKey unless it is [HOST:]PORT, as `permitlisten` takes it."""
     host, port = _host_and_port(value) if ":" in value else ("*", value)
     if port is None or len(host) >= _LONGEST_HOST:
-        raise BadKey("`permitlisten` is PORT or HOST:PORT, as in 8080, localhost:8080 or localhost:*; sshd skips the key otherwise")
+        raise BadKey(
+            "`permitlisten` is PORT or HOST:PORT, as in 8080, localhost:8080 or localhost:*; sshd skips the"
+            " key otherwise"
+        )
     _check_port("permitlisten", port)
 
 
 def named_ports(options: Iterable[Option]) -> Iterator[tuple[str, str]]:
-    """Each port in these options that is a service's name, after the option's name: the host's /etc/services says which there are."""
+    """Each port in these options that is a service's name, after the option's name: the host's /etc/services
+    says which there are.
+    """
     for name, value in options:
         if name in ("permitopen", "permitlisten") and value is not None:
             _, port = _host_and_port(value) if ":" in value or name == "permitopen" else ("*", value)
@@ -278,11 +330,15 @@ def check_tunnel(value: str) -> None:
     number = _number(value)
     if value.lower() == "any" or (number is not None and 0 <= number <= _LAST_TUNNEL):
         return
-    raise BadKey("`tunnel` is the number of a tun device, from 0, or any; sshd skips the key with anything else")
+    raise BadKey(
+        "`tunnel` is the number of a tun device, from 0, or any; sshd skips the key with anything else"
+    )
 
 
 def _host_and_port(value: str) -> tuple[str, str | None]:
-    """The host and the port, None where there is none: hpdelim2() in misc.c of OpenSSH, for which a slash is as good as a colon."""
+    """The host and the port, None where there is none: hpdelim2() in misc.c of OpenSSH, for which a slash is
+    as good as a colon.
+    """
     host, bracket, rest = value.partition("]") if value.startswith("[") else ("", "", value)
     if bracket:
         return f"{host}]", rest[1:] if rest.startswith((":", "/")) else None
@@ -296,13 +352,16 @@ def _check_port(option: str, port: str) -> None:
     if port == "*" or (0 < number <= _LAST_PORT if number is not None else _SERVICE.fullmatch(port)):
         return
     raise BadKey(
-        f"`{option}` has the port {port!r}; write a number from 1 to {_LAST_PORT}, the name of a TCP service, or *; "
-        "sshd skips the key otherwise"
+        f"`{option}` has the port {port!r}; write a number from 1 to {_LAST_PORT}, the name of a TCP service,"
+        " or *; sshd skips the key otherwise"
     )
 
 
 def _number(text: str) -> int | None:
-    """A number as strtonum(3) reads it, None for other text. One with too many digits is only known to be too large."""
+    """A number as strtonum(3) reads it, None for other text.
+
+    One with too many digits is only known to be too large.
+    """
     number = _NUMBER.fullmatch(text)
     return None if number is None else int(number[1] + number[2][:_MOST_DIGITS])
 
@@ -312,7 +371,9 @@ def _check_expiry(value: str) -> None:
     try:
         datetime.strptime(value.removesuffix("Z"), _EXPIRY[form] if form is not None else "")  # noqa: DTZ007  # only whether it is a date
     except ValueError:
-        raise BadKey("`expiry-time` is YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS; with anything else the key is dead") from None
+        raise BadKey(
+            "`expiry-time` is YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS; with anything else the key is dead"
+        ) from None
 
 
 def _check_environment(value: str) -> None:
@@ -335,7 +396,10 @@ def check_blob(kind: str, blob: bytes) -> None:
     if kind == "ssh-dss":
         raise BadKey("DSA keys are broken and refused by sshd; make an ed25519 key")
     if "-cert-v" in kind:
-        raise BadKey("this is a certificate; declare the key of the authority that signed it, with cert_authority: true")
+        raise BadKey(
+            "this is a certificate; declare the key of the authority that signed it, with cert_authority:"
+            " true"
+        )
     form = _FORMS.get(kind)
     if form is None:
         raise BadKey(f"unknown type of key {kind!r}; known are {', '.join(KNOWN_TYPES)}")
@@ -353,7 +417,10 @@ def check_blob(kind: str, blob: bytes) -> None:
         if expected is not None and (len(field) if isinstance(expected, int) else field) != expected:
             raise BadKey(f"the {kind} key has a wrong {what}; copy the line of the .pub file as it is")
     if kind == "ssh-rsa" and _rsa_bits(blob) < RSA_LEAST:
-        raise BadKey(f"an RSA key of {_rsa_bits(blob)} bits is too short, {RSA_LEAST} is the least; make an ed25519 key")
+        raise BadKey(
+            f"an RSA key of {_rsa_bits(blob)} bits is too short, {RSA_LEAST} is the least; make an"
+            " ed25519 key"
+        )
 
 
 _Field = tuple[str, int | bytes | None]

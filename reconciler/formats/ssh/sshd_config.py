@@ -1,9 +1,10 @@
 """sshd_config(5): what `sshd -T -C` would say, of the keywords that decide who can log in with a key.
 
-Pure text: included files come through a function. Sources: sshd_config(5), and what servconf.c of OpenSSH 9.2 does where the page is
-silent (the tests compare with `sshd -T -C` on a booted host). In short: outside of Match the first value counts; among the Match blocks
-that hold the first value counts, and it beats the one outside; lists of users and groups accumulate instead. An included file cannot
-end the block in which it is included, nor begin one that outlives it.
+Pure text: included files come through a function. Sources: sshd_config(5), and what servconf.c of OpenSSH 9.2
+does where the page is silent (the tests compare with `sshd -T -C` on a booted host). In short: outside of
+Match the first value counts; among the Match blocks that hold the first value counts, and it beats the one
+outside; lists of users and groups accumulate instead. An included file cannot end the block in which it is
+included, nor begin one that outlives it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ from dataclasses import field, replace
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.lazy_regex import Late
-from reconciler.formats.ssh.sshd_keywords import ALIASES, CHOICES, DECISIVE, KNOWN, LISTS, ONE_VALUE, OUTSIDE_ONLY
+from reconciler.formats.ssh.sshd_keywords import (
+    ALIASES,
+    CHOICES,
+    DECISIVE,
+    KNOWN,
+    LISTS,
+    ONE_VALUE,
+    OUTSIDE_ONLY,
+)
 
 _MOST_INCLUDES = 16
 """How deep files may include each other (servconf.c)."""
@@ -34,7 +43,9 @@ class _Bad(ValueError):
 
 @frozen
 class Line:
-    """One line that says something. `keyword` is in lower case and never an old name; `included` are the lines of each included file.
+    """One line that says something.
+
+    `keyword` is in lower case and never an old name; `included` are the lines of each included file.
 
     `problem` is why sshd would not start with it, as far as is known here; such a line says nothing.
     """
@@ -54,7 +65,9 @@ class Line:
 
 @frozen
 class Origin:
-    """Where a login comes from: an address; or, without one, anywhere, where what the Match line at `block` says of addresses holds."""
+    """Where a login comes from: an address; or, without one, anywhere, where what the Match line at `block`
+    says of addresses holds.
+    """
 
     address: str = ""
     local_address: str = ""
@@ -113,7 +126,9 @@ def problems(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
 
 
 def all_said(lines: Sequence[Line], keyword: str) -> list[str]:
-    """The arguments of every line with a keyword that stands outside of Match blocks, in order, those of included files in their place."""
+    """The arguments of every line with a keyword that stands outside of Match blocks, in order, those of
+    included files in their place.
+    """
     found: list[str] = []
     for line in lines:
         found += [" ".join(line.arguments)] if line.keyword == keyword else []
@@ -149,7 +164,9 @@ def patterns(line: Line) -> list[str]:
 
 
 def _included(line: Line, include: Include, depth: int) -> tuple[tuple[Line, ...], ...]:
-    return tuple(parse(path, text, include, depth + 1) for pattern in patterns(line) for path, text in include(pattern))
+    return tuple(
+        parse(path, text, include, depth + 1) for pattern in patterns(line) for path, text in include(pattern)
+    )
 
 
 def _keyword(line: str) -> tuple[str, str]:
@@ -194,7 +211,9 @@ def _check_match(words: Sequence[str]) -> None:
 
 
 def _arguments(text: str) -> tuple[str, ...]:
-    """Words as sshd splits them: quotes of both sorts, backslashes before quotes, backslashes and blanks, and comments at the end."""
+    """Words as sshd splits them: quotes of both sorts, backslashes before quotes, backslashes and blanks, and
+    comments at the end.
+    """
     words: list[str] = []
     word: str | None = None
     quote, at = "", 0
@@ -232,7 +251,7 @@ def _criteria(words: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield word.lower(), "" if word.lower() in _ALONE else next(rest, "")
 
 
-# ---------------------------------------------------------------------------------------------------- what is in force
+# ------------------------------------------------------------------------------------------- what is in force
 
 
 def in_force(lines: Sequence[Line], login: Login) -> Settings:
@@ -244,7 +263,9 @@ def in_force(lines: Sequence[Line], login: Login) -> Settings:
 
 
 def origins(lines: Sequence[Line]) -> list[Origin]:
-    """The origins that make a difference, should nothing be known of one: none in particular, and one for each Match on addresses."""
+    """The origins that make a difference, should nothing be known of one: none in particular, and one for
+    each Match on addresses.
+    """
     return [Origin(), *(Origin(block=place) for place in dict.fromkeys(_address_blocks(lines)))]
 
 
@@ -276,8 +297,19 @@ class _Taken:
         self.places.setdefault(line.keyword, line.place)
 
 
-def _walk(lines: Sequence[Line], taken: _Taken, login: Login | None, *, active: bool, outside: bool = False, never: bool = False) -> None:
-    """Take what is active. `outside`: before the first Match, where only included Match blocks count; `never`: no block may hold."""
+def _walk(
+    lines: Sequence[Line],
+    taken: _Taken,
+    login: Login | None,
+    *,
+    active: bool,
+    outside: bool = False,
+    never: bool = False,
+) -> None:
+    """Take what is active.
+
+    `outside`: before the first Match, where only included Match blocks count; `never`: no block may hold.
+    """
     for line in lines:
         if line.keyword == "match":
             active = not never and _holds(line, login)
@@ -313,7 +345,7 @@ def _criterion(name: str, value: str, login: Login, place: str) -> bool:
     return name in tests and tests[name]()
 
 
-# ---------------------------------------------------------------------------------------------------- patterns
+# --------------------------------------------------------------------------------------------------- patterns
 
 
 def matches(text: str, pattern: str) -> bool:
@@ -338,7 +370,10 @@ def _any_listed(texts: Sequence[str] | frozenset[str], patterns: str) -> bool:
 
 
 def user_pattern(login: Login, pattern: str, *, allows: bool) -> bool:
-    """Whether one word of AllowUsers or DenyUsers is about this login. Of an unknown origin: `allows` may hold from somewhere, else not."""
+    """Whether one word of AllowUsers or DenyUsers is about this login.
+
+    Of an unknown origin: `allows` may hold from somewhere, else not.
+    """
     user, at, host = pattern.rpartition("@")
     if not at:
         return matches(login.user, pattern)
@@ -348,7 +383,9 @@ def user_pattern(login: Login, pattern: str, *, allows: bool) -> bool:
 
 
 def origin_listed(address: str, patterns: str) -> bool:
-    """Whether an address is in a list of patterns and networks (Match Address, `from=` of a key); one with `!` that matches forbids."""
+    """Whether an address is in a list of patterns and networks (Match Address, `from=` of a key); one with
+    `!` that matches forbids.
+    """
     found = False
     for pattern in patterns.split(","):
         if _from_address(address, pattern.removeprefix("!")):
@@ -378,7 +415,9 @@ def _is_network(pattern: str) -> bool:
 
 
 def decisive(text: str) -> str:
-    """What decides about logins in a file, and nothing else of it: of a command only the program, for an argument may be a secret."""
+    """What decides about logins in a file, and nothing else of it: of a command only the program, for an
+    argument may be a secret.
+    """
     kept = []
     for raw in text.split("\n"):
         line = raw.strip(" \t\r\f")

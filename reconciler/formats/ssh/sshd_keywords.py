@@ -1,4 +1,7 @@
-"""The keywords of sshd_config(5), OpenSSH 8.4 to 10: which there are, and what is known of their values. Data; sshd itself is the judge."""
+"""The keywords of sshd_config(5), OpenSSH 8.4 to 10: which there are, and what is known of their values.
+
+Data; sshd itself is the judge.
+"""
 
 from __future__ import annotations
 
@@ -11,30 +14,40 @@ ALIASES = {
 """Old names that still mean the same."""
 
 KNOWN = frozenset(
-    """acceptenv addressfamily afstokenpassing allowagentforwarding allowgroups allowstreamlocalforwarding allowtcpforwarding allowusers
-    authenticationmethods authorizedkeyscommand authorizedkeyscommanduser authorizedkeysfile authorizedkeysfile2
-    authorizedprincipalscommand authorizedprincipalscommanduser authorizedprincipalsfile banner casignaturealgorithms channeltimeout
-    checkmail chrootdirectory ciphers clientalivecountmax clientaliveinterval compression debianbanner denygroups denyusers
-    disableforwarding dsaauthentication exposeauthinfo fingerprinthash forcecommand gatewayports gssapiauthentication
-    gssapicleanupcredentials gssapienablek5users gssapikexalgorithms gssapikeyexchange gssapistorecredentialsonrekey
-    gssapistrictacceptorcheck hostbasedacceptedalgorithms hostbasedauthentication hostbasedusesnamefrompacketonly hostcertificate
-    hostdsakey hostkey hostkeyagent hostkeyalgorithms ignorerhosts ignoreuserknownhosts include ipqos kbdinteractiveauthentication
-    keepalive kerberosauthentication kerberosgetafstoken kerberosorlocalpasswd kerberostgtpassing kerberosticketcleanup
-    kerberosuniqueccache kerberosusekuserok kexalgorithms keyregenerationinterval listenaddress logingracetime loglevel logverbose
-    macs match maxauthtries maxsessions maxstartups modulifile pamservicename passwordauthentication permitemptypasswords permitlisten
-    permitopen permitrootlogin permittty permittunnel permituserenvironment permituserrc persourcemaxstartups persourcenetblocksize
-    persourcepenalties persourcepenaltyexemptlist pidfile port printlastlog printmotd protocol pubkeyacceptedalgorithms
-    pubkeyauthentication pubkeyauthoptions rdomain refuseconnection rekeylimit requiredrsasize reversemappingcheck revokedkeys
-    rhostsauthentication rhostsrsaauthentication rsaauthentication rsaminsize securitykeyprovider serverkeybits setenv sshdauthpath
-    sshdsessionpath streamlocalbindmask streamlocalbindunlink strictmodes subsystem syslogfacility tcpkeepalive trustedusercakeys
-    unusedconnectiontimeout usedns uselogin usepam useprivilegeseparation verifyreversemapping versionaddendum x11displayoffset
-    x11forwarding x11uselocalhost xauthlocation""".split()  # noqa: SIM905  # a table of words
+    """
+        acceptenv addressfamily afstokenpassing allowagentforwarding allowgroups allowstreamlocalforwarding
+        allowtcpforwarding allowusers authenticationmethods authorizedkeyscommand authorizedkeyscommanduser
+        authorizedkeysfile authorizedkeysfile2 authorizedprincipalscommand authorizedprincipalscommanduser
+        authorizedprincipalsfile banner casignaturealgorithms channeltimeout checkmail chrootdirectory ciphers
+        clientalivecountmax clientaliveinterval compression debianbanner denygroups denyusers
+        disableforwarding dsaauthentication exposeauthinfo fingerprinthash forcecommand gatewayports
+        gssapiauthentication gssapicleanupcredentials gssapienablek5users gssapikexalgorithms
+        gssapikeyexchange gssapistorecredentialsonrekey gssapistrictacceptorcheck hostbasedacceptedalgorithms
+        hostbasedauthentication hostbasedusesnamefrompacketonly hostcertificate hostdsakey hostkey
+        hostkeyagent hostkeyalgorithms ignorerhosts ignoreuserknownhosts include ipqos
+        kbdinteractiveauthentication keepalive kerberosauthentication kerberosgetafstoken
+        kerberosorlocalpasswd kerberostgtpassing kerberosticketcleanup kerberosuniqueccache kerberosusekuserok
+        kexalgorithms keyregenerationinterval listenaddress logingracetime loglevel logverbose macs match
+        maxauthtries maxsessions maxstartups modulifile pamservicename passwordauthentication
+        permitemptypasswords permitlisten permitopen permitrootlogin permittty permittunnel
+        permituserenvironment permituserrc persourcemaxstartups persourcenetblocksize persourcepenalties
+        persourcepenaltyexemptlist pidfile port printlastlog printmotd protocol pubkeyacceptedalgorithms
+        pubkeyauthentication pubkeyauthoptions rdomain refuseconnection rekeylimit requiredrsasize
+        reversemappingcheck revokedkeys rhostsauthentication rhostsrsaauthentication rsaauthentication
+        rsaminsize securitykeyprovider serverkeybits setenv sshdauthpath sshdsessionpath streamlocalbindmask
+        streamlocalbindunlink strictmodes subsystem syslogfacility tcpkeepalive trustedusercakeys
+        unusedconnectiontimeout usedns uselogin usepam useprivilegeseparation verifyreversemapping
+        versionaddendum x11displayoffset x11forwarding x11uselocalhost xauthlocation
+        """.split()  # noqa: SIM905  # a table of words
 )
 """All that sshd starts with, what it ignores with a warning among it."""
 
 OUTSIDE_ONLY = frozenset(
-    """addressfamily ciphers compression hostkey kexalgorithms listenaddress logingracetime macs maxstartups permituserenvironment
-    pidfile port printlastlog printmotd strictmodes syslogfacility tcpkeepalive usedns usepam""".split()  # noqa: SIM905  # as above
+    """
+        addressfamily ciphers compression hostkey kexalgorithms listenaddress logingracetime macs maxstartups
+        permituserenvironment pidfile port printlastlog printmotd strictmodes syslogfacility tcpkeepalive
+        usedns usepam
+        """.split()  # noqa: SIM905  # as above
 )
 """Not allowed in a Match block, by any version."""
 
@@ -43,23 +56,43 @@ LISTS = frozenset(("allowusers", "denyusers", "allowgroups", "denygroups"))
 
 _FLAG = frozenset(("yes", "no"))
 CHOICES = {
-    "permitrootlogin": frozenset(("yes", "no", "prohibit-password", "without-password", "forced-commands-only")),
+    "permitrootlogin": frozenset(
+        ("yes", "no", "prohibit-password", "without-password", "forced-commands-only")
+    ),
     **dict.fromkeys(
-        ("pubkeyauthentication", "passwordauthentication", "kbdinteractiveauthentication", "strictmodes", "usepam", "permitemptypasswords"),
+        (
+            "pubkeyauthentication",
+            "passwordauthentication",
+            "kbdinteractiveauthentication",
+            "strictmodes",
+            "usepam",
+            "permitemptypasswords",
+        ),
         _FLAG,
     ),
 }
 """Values that there are, in lower case."""
 
-ONE_VALUE = frozenset((*CHOICES, "pubkeyacceptedalgorithms", "chrootdirectory", "revokedkeys", "trustedusercakeys", "requiredrsasize"))
+ONE_VALUE = frozenset(
+    (
+        *CHOICES,
+        "pubkeyacceptedalgorithms",
+        "chrootdirectory",
+        "revokedkeys",
+        "trustedusercakeys",
+        "requiredrsasize",
+    )
+)
 
 DECISIVE = (
     LISTS
     | frozenset(CHOICES)
     | frozenset(
-        """authenticationmethods authorizedkeysfile chrootdirectory forcecommand include match pubkeyacceptedalgorithms requiredrsasize
-        refuseconnection revokedkeys trustedusercakeys maxsessions maxauthtries persourcemaxstartups logingracetime usedns
-        port listenaddress""".split()  # noqa: SIM905  # as above
+        """
+            authenticationmethods authorizedkeysfile chrootdirectory forcecommand include match
+            pubkeyacceptedalgorithms requiredrsasize refuseconnection revokedkeys trustedusercakeys
+            maxsessions maxauthtries persourcemaxstartups logingracetime usedns port listenaddress
+            """.split()  # noqa: SIM905  # as above
     )
 )
 """Those that decide who can log in with a key: what a snapshot keeps of a file."""
@@ -88,7 +121,9 @@ OTHER_ALGORITHMS = ("ssh-rsa", "ssh-rsa-cert-v01@openssh.com", "ssh-dss", "ssh-d
 
 
 def accepted(said: str) -> frozenset[str]:
-    """The algorithms that a value of PubkeyAcceptedAlgorithms leaves: patterns, or `+`, `-`, `^` and some to change the default."""
+    """The algorithms that a value of PubkeyAcceptedAlgorithms leaves: patterns, or `+`, `-`, `^` and some to
+    change the default.
+    """
     from fnmatch import fnmatchcase
 
     sign, names = (said[0], said[1:]) if said[:1] in "+-^" and said else ("", said)

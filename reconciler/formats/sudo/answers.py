@@ -1,4 +1,5 @@
-"""What the rules of sudoers(5) say about somebody: what may be run as whom, whose password is asked for, which Defaults are in force.
+"""What the rules of sudoers(5) say about somebody: what may be run as whom, whose password is asked for,
+which Defaults are in force.
 
 The tests compare with `sudo -l -U` and `sudo -n` on a booted host.
 """
@@ -22,7 +23,10 @@ _ANYTHING = ""
 
 @frozen
 class Grant:
-    """Whether sudo lets somebody become root. `password` is the account whose password it asks for; empty: none is asked for."""
+    """Whether sudo lets somebody become root.
+
+    `password` is the account whose password it asks for; empty: none is asked for.
+    """
 
     allowed: bool
     password: str = ""
@@ -31,7 +35,9 @@ class Grant:
 
 def become_root(policy: Policy, who: Who) -> Grant:
     """Whether somebody may run a shell, or anything, as root, and what he must know for it."""
-    grants = [grant for command in (_ANYTHING, *_SHELLS) if (grant := _grant(policy, who, command)) is not None]
+    grants = [
+        grant for command in (_ANYTHING, *_SHELLS) if (grant := _grant(policy, who, command)) is not None
+    ]
     # One that asks for nothing is better than one that asks.
     return min(grants, key=lambda grant: bool(grant.password), default=Grant(allowed=False))
 
@@ -40,7 +46,11 @@ def _grant(policy: Policy, who: Who, command: str) -> Grant | None:
     """What the last rule that is about it says. None: it does not allow it."""
     last: tuple[Rule, Command] | None = None
     for rule, one in commands_of(policy, who):
-        if not one.chroot and _decided(one.runas, lambda item: _is_root(policy, item)) and _covers(policy, one.run, command):
+        if (
+            not one.chroot
+            and _decided(one.runas, lambda item: _is_root(policy, item))
+            and _covers(policy, one.run, command)
+        ):
             last = (rule, one)
     if last is None or last[1].negated:
         return None
@@ -75,14 +85,22 @@ def _is_target(policy: Policy, item: str, target: Who) -> bool:
     if members is not None:
         return _decided(members, lambda one: one != item and _is_target(policy, one, target))
     plain = _plain(item)
-    return plain in ("ALL", target.name, f"#{target.uid}") or (plain.startswith("%") and plain[1:] in target.groups)
+    return plain in ("ALL", target.name, f"#{target.uid}") or (
+        plain.startswith("%") and plain[1:] in target.groups
+    )
 
 
 def _rules_about(policy: Policy, who: Who) -> Iterator[Rule]:
-    """The rules that may be about somebody: with thousands of users nobody reads the rules of all the others."""
+    """The rules that may be about somebody: with thousands of users nobody reads the
+    rules of all the others.
+    """
     if not policy.by_name:
         for number, rule in enumerate(policy.rules):
-            plain = len(rule.users) == 1 and _PLAIN_USER.fullmatch(rule.users[0]) and alias(policy, "user", rule.users[0]) is None
+            plain = (
+                len(rule.users) == 1
+                and _PLAIN_USER.fullmatch(rule.users[0])
+                and alias(policy, "user", rule.users[0]) is None
+            )
             policy.by_name.setdefault(rule.users[0] if plain else "", []).append(number)
     named = policy.by_name.get(who.name, ()) if who.name else ()
     return (policy.rules[number] for number in sorted((*policy.by_name.get("", ()), *named)))
@@ -140,16 +158,23 @@ def _covers(policy: Policy, item: str, command: str) -> bool:
         return _decided(members, lambda one: one != item and _covers(policy, one, command))
     if item == "ALL" or not command:
         return item == "ALL"
-    # Arguments only make it narrower: a shell with any of them is no shell to work in, except for those that say so themselves.
+    # Arguments only make it narrower: a shell with any of them is no shell to work in, except for those that
+    # say so themselves.
     path, _, arguments = item.partition(" ")
     if arguments.strip() not in OPEN:
         return False
-    return path == command or (path.endswith("/") and command.rpartition("/")[0] + "/" == path) or glob(path, command)
+    return (
+        path == command
+        or (path.endswith("/") and command.rpartition("/")[0] + "/" == path)
+        or glob(path, command)
+    )
 
 
 def glob(pattern: str, path: str) -> bool:
     """Wildcards do not cross a `/`."""
-    return pattern.count("/") == path.count("/") and all(map(fnmatchcase, path.split("/"), pattern.split("/")))
+    return pattern.count("/") == path.count("/") and all(
+        map(fnmatchcase, path.split("/"), pattern.split("/"))
+    )
 
 
 def password(policy: Policy, who: Who, command: Command) -> str:
@@ -159,11 +184,15 @@ def password(policy: Policy, who: Who, command: Command) -> str:
     exempt = settings.get("exempt_group")
     if not asks or who.uid == 0 or (isinstance(exempt, str) and exempt in who.groups):
         return ""
-    return "root" if any(settings.get(name) is True for name in ("rootpw", "targetpw", "runaspw")) else who.name
+    return (
+        "root" if any(settings.get(name) is True for name in ("rootpw", "targetpw", "runaspw")) else who.name
+    )
 
 
 def settings_for(policy: Policy, who: Who) -> dict[str, str | bool]:
-    """The Defaults in force for somebody who becomes root on this host: the text of a value, or whether a flag is on."""
+    """The Defaults in force for somebody who becomes root on this host: the text of a value, or whether a
+    flag is on.
+    """
     settings: dict[str, str | bool] = {}
     for default in in_force(policy, who):
         settings |= _settings(default.settings)
@@ -171,9 +200,15 @@ def settings_for(policy: Policy, who: Who) -> dict[str, str | bool]:
 
 
 def in_force(policy: Policy, who: Who, run: str = "") -> Iterator[Default]:
-    """The Defaults about somebody who becomes root on this host, by the program `run`, in the order in which sudo takes them."""
+    """The Defaults about somebody who becomes root on this host, by the program `run`, in the order in which
+    sudo takes them.
+    """
     for scopes in (("", ":", "@"), (">",), ("!",)):
-        yield from (default for default in policy.defaults if default.scope in scopes and _applies(policy, who, default, run))
+        yield from (
+            default
+            for default in policy.defaults
+            if default.scope in scopes and _applies(policy, who, default, run)
+        )
 
 
 def _applies(policy: Policy, who: Who, default: Default, run: str) -> bool:
@@ -187,12 +222,18 @@ def _applies(policy: Policy, who: Who, default: Default, run: str) -> bool:
 
 
 def settings_of(default: Default) -> Iterator[tuple[str, str, str]]:
-    """Each setting of a line of Defaults: its name, its sign (`+` or `-` in front of `=`, `!` in front of a name, or none), its value."""
+    """Each setting of a line of Defaults: its name, its sign (`+` or `-` in front of `=`, `!` in front of a
+    name, or none), its value.
+    """
     for item in default.settings:
         name, equals, value = item.partition("=")
         plain = name.strip()
         if equals:
-            yield plain.rstrip("+- \t"), plain[-1:] if plain[-1:] in ("+", "-") else "", value.strip().strip('"')
+            yield (
+                plain.rstrip("+- \t"),
+                plain[-1:] if plain[-1:] in ("+", "-") else "",
+                value.strip().strip('"'),
+            )
         else:
             yield plain.lstrip("! \t"), "!" if plain.startswith("!") else "", ""
 

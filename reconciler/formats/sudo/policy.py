@@ -1,7 +1,9 @@
-"""sudoers(5), all of it that decides whether somebody can become root: rules, aliases, Defaults about passwords, included files.
+"""sudoers(5), all of it that decides whether somebody can become root: rules, aliases, Defaults about
+passwords, included files.
 
-Pure text: included files come through a function. `formats.sudo.user_rules` writes rules of ours, this reads anybody's. A line that cannot be read
-is left out, as sudo since 1.9.3 does; the tests compare with `sudo -l -U` on a booted host.
+Pure text: included files come through a function. `formats.sudo.user_rules` writes rules of ours, this reads
+anybody's. A line that cannot be read is left out, as sudo since 1.9.3 does; the tests compare with `sudo -l
+-U` on a booted host.
 """
 
 from __future__ import annotations
@@ -19,14 +21,24 @@ Names = Callable[[str], Sequence[str]]
 """The names of the files in an included directory, sorted."""
 
 _MOST_INCLUDES = 128
-_ALIAS_KINDS = {"User_Alias": "user", "Runas_Alias": "runas", "Host_Alias": "host", "Cmnd_Alias": "command", "Cmd_Alias": "command"}
+_ALIAS_KINDS = {
+    "User_Alias": "user",
+    "Runas_Alias": "runas",
+    "Host_Alias": "host",
+    "Cmnd_Alias": "command",
+    "Cmd_Alias": "command",
+}
 ALIAS = Late(r"[A-Z][A-Z0-9_]*")
 _INCLUDE = Late(r"[#@](include|includedir)[ \t]+(?:\"([^\"]+)\"|(\S+))\s*")
 _DEFAULTS = Late(r"Defaults([@:!>]?)(.*)", re.DOTALL)
 _TAG = Late(r"(NO)?(PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT):\s*")
-_IN_COMMAND = Late(r"(?:NO)?(?:PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT):|sha(?:224|256|384|512):")
+_IN_COMMAND = Late(
+    r"(?:NO)?(?:PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT):|sha(?:224|256|384|512):"
+)
 """A word whose colon is no separator: a tag, or the beginning of a digest."""
-_OPTION = Late(r"(ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(\"[^\"]*\"|[^\s,]+)\s*")
+_OPTION = Late(
+    r"(ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(\"[^\"]*\"|[^\s,]+)\s*"
+)
 _DIGEST = Late(r"sha(?:224|256|384|512)\s*:\s*[A-Za-z0-9+/=]+\s+")
 OPEN = ("", "-", "-l", "--login", "*", "- root", "-l root", '""')
 """Arguments with which a shell is still one to work in."""
@@ -34,7 +46,10 @@ OPEN = ("", "-", "-l", "--login", "*", "- root", "-l root", '""')
 
 @frozen
 class Who:
-    """The person who asks. `groups` are names, `gids` numbers, the primary group among both. `host` is the host's name."""
+    """The person who asks.
+
+    `groups` are names, `gids` numbers, the primary group among both. `host` is the host's name.
+    """
 
     name: str
     uid: int
@@ -45,7 +60,9 @@ class Who:
 
 @frozen
 class Command:
-    """One item of a rule: a program, an alias or ALL; as whom, and whether a tag says that a password is asked for."""
+    """One item of a rule: a program, an alias or ALL; as whom, and whether a tag says that a password is
+    asked for.
+    """
 
     run: str
     negated: bool
@@ -95,7 +112,9 @@ class Policy:
     includes: list[str] = field(default_factory=list)
     """The files and directories that are included."""
     by_name: dict[str, list[int]] = field(default_factory=dict)
-    """The numbers of the rules that name this one user and nobody else; under the empty name those that may be about anybody."""
+    """The numbers of the rules that name this one user and nobody else; under the empty name those that may
+    be about anybody.
+    """
 
 
 # ---------------------------------------------------------------------------------------------------- reading
@@ -123,7 +142,9 @@ def _read(text: str, policy: Policy, reader: _Reader, depth: int) -> None:
             _take(line, policy, reader.path)
         elif depth < _MOST_INCLUDES:
             policy.includes.append(found[2] or found[3])
-            for path in _included(found[1], (found[2] or found[3]).replace("%h", reader.host.partition(".")[0]), reader):
+            for path in _included(
+                found[1], (found[2] or found[3]).replace("%h", reader.host.partition(".")[0]), reader
+            ):
                 content = reader.include(path)
                 if content is not None:
                     _read(content, policy, replace(reader, path=path), depth + 1)
@@ -147,7 +168,9 @@ def include_of(line: str) -> tuple[str, str] | None:
 
 
 def unreadable(text: str) -> list[int]:
-    """The numbers of the lines that are no rule, alias, Defaults or include, or not to their end; of a continued one the first."""
+    """The numbers of the lines that are no rule, alias, Defaults or include, or not to their end; of a
+    continued one the first.
+    """
     found, said, first = [], "", 0
     for number, raw in enumerate(text.split("\n"), 1):
         said, first = said + raw, first or number
@@ -182,7 +205,9 @@ def logical_lines(text: str) -> Iterator[str]:
 
 
 def _without_comment(line: str) -> str:
-    """Up to a `#` that begins a comment: not one in quotes, behind a backslash, or in front of a number, which is a uid."""
+    """Up to a `#` that begins a comment: not one in quotes, behind a backslash, or in front of a number,
+    which is a uid.
+    """
     quoted = False
     for at, char in enumerate(line):
         if char == '"' and line[at - 1 : at] != "\\":
@@ -236,12 +261,21 @@ def _rules(line: str) -> list[Rule]:
         if commands is None:
             break
         read.append((hosts, commands))
-    shown = _masked(line, [command.run for _, commands in read for command in commands]) if len(read) == len(parts) else ""
-    return [Rule(users, hosts, tuple(one for one in commands if not one.limited), shown) for hosts, commands in read]
+    shown = (
+        _masked(line, [command.run for _, commands in read for command in commands])
+        if len(read) == len(parts)
+        else ""
+    )
+    return [
+        Rule(users, hosts, tuple(one for one in commands if not one.limited), shown)
+        for hosts, commands in read
+    ]
 
 
 def _users_and_hosts(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The two lists in front of `=`: blanks around commas belong to a list, one that stands alone is between them."""
+    """The two lists in front of `=`: blanks around commas belong to a list, one that stands alone is between
+    them.
+    """
     tight = re.sub(r"\s*,\s*", ",", text.strip())
     tight = re.sub(r"!\s+", "!", tight)
     found = re.fullmatch(r"((?:\"[^\"]*\"|\\.|[^\s\"\\])+)\s+(\S+)", tight)
@@ -249,7 +283,10 @@ def _users_and_hosts(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _commands(text: str) -> tuple[Command, ...] | None:
-    """A list of commands, in which what is said of one holds for the next ones too. None if it is no such list."""
+    """A list of commands, in which what is said of one holds for the next ones too.
+
+    None if it is no such list.
+    """
     runas: tuple[str, ...] = ("root",)
     asks: bool | None = None
     sets: bool | None = None
@@ -278,12 +315,18 @@ def _commands(text: str) -> tuple[Command, ...] | None:
             rest, digests = rest[digest.end() :], True
         if not rest or not re.match(r"/|\^|sudoedit\b|list\b|[A-Z]", rest):
             return None
-        found.append(Command(rest, negated, runas, asks, limited, sets, groups, options["CHROOT"], options["CWD"], digests))
+        found.append(
+            Command(
+                rest, negated, runas, asks, limited, sets, groups, options["CHROOT"], options["CWD"], digests
+            )
+        )
     return tuple(found)
 
 
 def _masked(line: str, runs: Sequence[str]) -> str:
-    """The line without the arguments of its commands, but for those that decide whether a command is a shell."""
+    """The line without the arguments of its commands, but for those that decide
+    whether a command is a shell.
+    """
     for run in sorted(runs, key=len, reverse=True):
         path, _, arguments = run.partition(" ")
         if arguments.strip() not in OPEN:
@@ -292,7 +335,8 @@ def _masked(line: str, runs: Sequence[str]) -> str:
 
 
 def split(text: str, separator: str, *, tags: bool = False) -> list[str]:
-    """Pieces between separators that are not in quotes, in parentheses or behind a backslash; empty ones are left out.
+    """Pieces between separators that are not in quotes, in parentheses or behind a backslash; empty ones are
+    left out.
 
     `tags`: a colon at the end of a word of capital letters belongs to a tag (`NOPASSWD:`).
     """
@@ -304,7 +348,12 @@ def split(text: str, separator: str, *, tags: bool = False) -> list[str]:
             continue
         quoted = not quoted if char == '"' else quoted
         depth += 0 if quoted else (char == "(") - (char == ")")
-        if char == separator and not quoted and not depth and not (tags and _IN_COMMAND.match(re.split(r"[\s,)]", piece)[-1] + ":")):
+        if (
+            char == separator
+            and not quoted
+            and not depth
+            and not (tags and _IN_COMMAND.match(re.split(r"[\s,)]", piece)[-1] + ":"))
+        ):
             pieces.append(piece.strip())
             piece = ""
         else:
@@ -320,7 +369,9 @@ def _cut(text: str, separator: str) -> tuple[str, str, str]:
 
 
 def without_secrets(text: str) -> str:
-    """What decides in a file of rules: no comments, no arguments, no Defaults about something else, nothing that cannot be read."""
+    """What decides in a file of rules: no comments, no arguments, no Defaults about something else, nothing
+    that cannot be read.
+    """
     kept = []
     for line in logical_lines(text):
         found = _DEFAULTS.fullmatch(line)
@@ -328,7 +379,11 @@ def without_secrets(text: str) -> str:
             kept += [line] if _INCLUDE.fullmatch(line) else _decisive(line)
             continue
         default = _default(found[1], found[2])
-        about = [item for item in default.settings if item.partition("=")[0].strip().lstrip("!").rstrip("+- \t") in _DECISIVE]
+        about = [
+            item
+            for item in default.settings
+            if item.partition("=")[0].strip().lstrip("!").rstrip("+- \t") in _DECISIVE
+        ]
         if about:
             kept.append(f"Defaults{default.scope}{','.join(default.names)} {','.join(about)}")
     return "".join(f"{line}\n" for line in kept)
@@ -338,7 +393,9 @@ def _decisive(line: str) -> list[str]:
     """A rule, or a line of aliases, without the arguments of commands; nothing of a line that is neither."""
     policy = Policy()
     _take(line, policy)
-    commands = [member for (kind, _), members in policy.aliases.items() if kind == "command" for member in members]
+    commands = [
+        member for (kind, _), members in policy.aliases.items() if kind == "command" for member in members
+    ]
     if policy.aliases:
         return [_masked(line, commands)]
     return [rule.text for rule in policy.rules[:1] if rule.text]
@@ -348,8 +405,28 @@ LOGGING = ("log_input", "log_output", "log_stdin", "log_stdout", "log_stderr", "
 """Flags with which sudo writes down a session, in `iolog_dir`."""
 _DECISIVE = frozenset(
     (
-        *("secure_path", "env_keep", "setenv", "env_reset", "env_delete", "env_file", "group_plugin", "mailerpath", "lecture_file"),
+        *(
+            "secure_path",
+            "env_keep",
+            "setenv",
+            "env_reset",
+            "env_delete",
+            "env_file",
+            "group_plugin",
+            "mailerpath",
+            "lecture_file",
+        ),
         *("authenticate", "exempt_group", "rootpw", "targetpw", "runaspw"),
-        *("runcwd", "runchroot", "iolog_dir", "logfile", "ignore_logfile_errors", "log_servers", "closefrom", "rlimit_as", *LOGGING),
+        *(
+            "runcwd",
+            "runchroot",
+            "iolog_dir",
+            "logfile",
+            "ignore_logfile_errors",
+            "log_servers",
+            "closefrom",
+            "rlimit_as",
+            *LOGGING,
+        ),
     )
 )

@@ -1,6 +1,8 @@
-"""What sudo lets somebody run as another account, program by program: of all rules about a program the last one decides (sudoers(5)).
+"""What sudo lets somebody run as another account, program by program: of all rules about a program the last
+one decides (sudoers(5)).
 
-Sources: sudoers(5), "the last match is used", and match.c of sudo 1.9.13; the tests compare with `sudo -n` on a booted host.
+Sources: sudoers(5), "the last match is used", and match.c of sudo 1.9.13; the tests compare with `sudo -n` on
+a booted host.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ _MOST_ALIASES = 16
 class Program:
     """One program that somebody may run. `run` is path and arguments as the rule has them, or ALL.
 
-    `password` is the account whose password is asked for; empty: none is. `file` is that of the rule that names it first.
+    `password` is the account whose password is asked for; empty: none is. `file` is that of the rule that
+    names it first.
     """
 
     run: str
@@ -49,7 +52,13 @@ class Program:
     def arguments(self) -> tuple[str, ...] | None:
         """The arguments that are allowed, none of them where any are; () where none may be given."""
         rest = self.run.partition(" ")[2].strip()
-        return None if not rest else () if rest == _NO_ARGUMENTS else tuple(re.sub(r"\\(.)", r"\1", word) for word in rest.split())
+        return (
+            None
+            if not rest
+            else (
+                () if rest == _NO_ARGUMENTS else tuple(re.sub(r"\\(.)", r"\1", word) for word in rest.split())
+            )
+        )
 
 
 @frozen
@@ -62,7 +71,8 @@ class _Item:
 
 @frozen
 class Overruled:
-    """A program that one rule allows and that a later one denies, or asks a password for where the first did not.
+    """A program that one rule allows and that a later one denies, or asks a password for where the first did
+    not.
 
     `path` is the file of the first rule, `by` that of the later one.
     """
@@ -88,11 +98,15 @@ def programs(policy: Policy, who: Who, target: Who) -> list[Program]:
 
 
 def _program(policy: Policy, who: Who, run: str, command: Command, rule: Rule) -> Program:
-    return Program(run, answers.password(policy, who, command), rule.path, command.sets, command.cwd, command.digest)
+    return Program(
+        run, answers.password(policy, who, command), rule.path, command.sets, command.cwd, command.digest
+    )
 
 
 def by_group(policy: Policy, who: Who) -> Iterator[tuple[str, Program]]:
-    """All that somebody may run with a further group as somebody who is not root, by group; ALL is any group."""
+    """All that somebody may run with a further group as somebody who is not root, by
+    group; ALL is any group.
+    """
     for rule, command in answers.commands_of(policy, who):
         if command.chroot or not command.groups or answers.is_as_root(policy, command):
             continue
@@ -168,7 +182,11 @@ def _covers(item: str, run: str) -> bool:
     if run == ALL:
         return False
     (path, _, said), (own_path, _, own) = item.partition(" "), run.partition(" ")
-    if not (path == own_path or (path.endswith("/") and own_path.rpartition("/")[0] + "/" == path) or answers.glob(path, own_path)):
+    if not (
+        path == own_path
+        or (path.endswith("/") and own_path.rpartition("/")[0] + "/" == path)
+        or answers.glob(path, own_path)
+    ):
         return False
     if said.strip() in ("", "*"):
         return True

@@ -1,8 +1,8 @@
 """Rules of sudo for one user: a strict part of sudoers(5), rendered and read back.
 
-What sudo cannot tell apart is refused rather than approximated: it compares the arguments of a command as one line of text, so an
-argument with a space in it would also allow two arguments. Wildcards, backslashes and regular expressions never mean anything but
-themselves here.
+What sudo cannot tell apart is refused rather than approximated: it compares the arguments of a command as one
+line of text, so an argument with a space in it would also allow two arguments. Wildcards, backslashes and
+regular expressions never mean anything but themselves here.
 """
 
 from __future__ import annotations
@@ -22,12 +22,18 @@ _SPECIAL_IN_PATH = Late(r"([:,=])")
 _NAME = r"[a-z_][a-z0-9_-]{0,30}"
 _LINE = Late(rf"(?P<user>{_NAME}) ALL=\((?P<runas>ALL|{_NAME})\) (?P<tag>PASSWD|NOPASSWD): (?P<command>\S.*)")
 _NO_ARGUMENTS = '""'
-_HEADER = ("# Managed by Reconciler as {address}.", "# Change the spec instead: what is changed here is put back.")
+_HEADER = (
+    "# Managed by Reconciler as {address}.",
+    "# Change the spec instead: what is changed here is put back.",
+)
 
 
 @frozen
 class Rule:
-    """What a user may run: exactly this argv, or with None everything. `runas` is a user or ALL; `password`: his own is asked for."""
+    """What a user may run: exactly this argv, or with None everything.
+
+    `runas` is a user or ALL; `password`: his own is asked for.
+    """
 
     run: tuple[str, ...] | None
     runas: str = "root"
@@ -37,20 +43,32 @@ class Rule:
 def problem(run: Sequence[str]) -> str:
     """Why this argv cannot be a rule; empty if it can."""
     if not run or not _PATH.fullmatch(run[0]) or any(part in (".", "..") for part in run[0].split("/")):
-        return "the first word must be the absolute path of a program, in letters, digits and _ . / + @ % , : = ~ -"
+        return (
+            "the first word must be the absolute path of a program, in letters, digits and _ . / + @ % , :"
+            " = ~ -"
+        )
     for number, word in enumerate(run[1:], start=1):
         if not word:
             return "an empty argument cannot be told from none by sudo"
         if _NOT_IN_ARGUMENTS.search(word):
-            what = "has a space, a backslash or a control character, which sudo cannot tell from two arguments or an escape"
+            what = (
+                "has a space, a backslash or a control character, which sudo cannot tell from two arguments"
+                " or an escape"
+            )
             return f"argument {number} {what}"  # not quoted: it may be a secret
     return ""
 
 
 def render(user: str, rules: Sequence[Rule], address: str) -> str:
-    """The text of a drop-in for one user. Raises ValueError for what cannot be said, and if it would not be read back as the same rules."""
+    """The text of a drop-in for one user.
+
+    Raises ValueError for what cannot be said, and if it would not be read back as the same rules.
+    """
     lines = [line.format(address=address) for line in _HEADER]
-    lines += [f"{user} ALL=({rule.runas}) {'PASSWD' if rule.password else 'NOPASSWD'}: {_command(rule)}" for rule in rules]
+    lines += [
+        f"{user} ALL=({rule.runas}) {'PASSWD' if rule.password else 'NOPASSWD'}: {_command(rule)}"
+        for rule in rules
+    ]
     text = "\n".join(lines) + "\n"
     if parse(text) != [(user, rule) for rule in rules]:
         raise ValueError("these rules cannot be written so that they mean what they say")
@@ -79,7 +97,11 @@ def _rule(line: str) -> tuple[str, Rule]:
     if found is None:
         raise ValueError(f"not a rule of ours: {line!r}")
     command = found["command"]
-    run = None if command == ALL else tuple(_ESCAPED.sub(r"\1", word) for word in command.removesuffix(f" {_NO_ARGUMENTS}").split(" "))
+    run = (
+        None
+        if command == ALL
+        else tuple(_ESCAPED.sub(r"\1", word) for word in command.removesuffix(f" {_NO_ARGUMENTS}").split(" "))
+    )
     if run is not None and (problem(run) or re.search(r"\\", _ESCAPED.sub("", command))):
         raise ValueError(f"not a rule of ours: {line!r}")
     return found["user"], Rule(run, found["runas"], found["tag"] == "PASSWD")

@@ -1,8 +1,10 @@
-"""What a value of a directive must look like: where systemd logs one line and goes on without it, and where it says nothing at all.
+"""What a value of a directive must look like: where systemd logs one line and goes on without it, and where
+it says nothing at all.
 
-Each rule is a test and the words for what passes it. A rule may let through what systemd refuses (it cannot know this kernel's system
-calls); it never refuses what systemd 252 or 257 takes, but for words that are only taken with a warning. Both are held to the two releases
-by tests that ask `systemd-analyze verify` about every directive.
+Each rule is a test and the words for what passes it. A rule may let through what systemd refuses (it cannot
+know this kernel's system calls); it never refuses what systemd 252 or 257 takes, but for words that are only
+taken with a warning. Both are held to the two releases by tests that ask `systemd-analyze verify` about every
+directive.
 """
 
 from __future__ import annotations
@@ -27,12 +29,18 @@ from reconciler.formats.systemd.value_rules import (
     words,
 )
 
-_UNITS = "seconds?|sec|s|minutes?|min|months?|msec|ms|m|M|hours?|hr|h|days?|d|weeks?|w|years?|y|usec|us|\u00b5s|\u03bcs"
+_UNITS = (
+    "seconds?|sec|s|minutes?|min|months?|msec|ms|m|M|hours?|hr|h|days?|d|weeks?|w|years?|y|usec|us"
+    "|\u00b5s|\u03bcs"
+)
 # Possessive: nothing tries every way to cut a number into numbers.
 _SPAN = rf"(?:(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?!\.)[ \t]*+(?:{_UNITS})?+[ \t]*+)++"
 _NANO = rf"(?:(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?!\.)[ \t]*+(?:{_UNITS}|nsec|ns)?+[ \t]*+)++"
 _PERMYRIAD = r"[0-9]+(?:\.[0-9]{1,2})?%|[0-9]+(?:\.[0-9])?‰|[0-9]+‱"
-_PART = r"0*[0-9]{1,2}(?:\.[0-9]{1,2})?%|0*100(?:\.00?)?%|0*[0-9]{1,3}(?:\.[0-9])?‰|0*1000(?:\.0)?‰|0*[0-9]{1,4}‱|0*10000‱"
+_PART = (
+    r"0*[0-9]{1,2}(?:\.[0-9]{1,2})?%|0*100(?:\.00?)?%|0*[0-9]{1,3}(?:\.[0-9])?‰|0*1000(?:\.0)?‰"
+    r"|0*[0-9]{1,4}‱|0*10000‱"
+)
 _BYTES = r"(?:[0-9]++(?:\.[0-9]*+)?+(?!\.)[ \t]*+[BKMGTPE]?+[ \t]*+)++"
 _PATH = r"(?!.*/\.\.(?:/|\Z))[/%][^\x00-\x1f\x7f]*"
 _UNIT = r"[A-Za-z0-9:_.\\@%-]+"
@@ -48,9 +56,9 @@ _ANY_INTEGER = number(-(2**63), 2**63 - 1, "a whole number")
 _FREE = Rule(lambda _value: True, "text")
 
 SIGNALS = named("""
-    HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF
-    WINCH IO PWR SYS
-""")
+    HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU
+    URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS
+    """)
 
 
 def _is_signal(value: str) -> bool:
@@ -60,31 +68,36 @@ def _is_signal(value: str) -> bool:
     name = value.removeprefix("SIG")
     real_time = re.fullmatch(r"RT(MIN|MAX)(?:([+-])([0-9]{1,2}))?", name)
     if real_time:
-        return real_time[2] is None or (real_time[2] == ("+" if real_time[1] == "MIN" else "-") and int(real_time[3]) <= 30)
+        return real_time[2] is None or (
+            real_time[2] == ("+" if real_time[1] == "MIN" else "-") and int(real_time[3]) <= 30
+        )
     return name in SIGNALS
 
 
 _SIGNAL = Rule(_is_signal, "the name or number of a signal: SIGTERM, 15, RTMIN+3")
 
 EXIT_STATUS = named("""
-    SUCCESS FAILURE INVALIDARGUMENT NOTIMPLEMENTED NOPERMISSION NOTINSTALLED NOTCONFIGURED NOTRUNNING USAGE DATAERR NOINPUT NOUSER NOHOST
-    UNAVAILABLE SOFTWARE OSERR OSFILE CANTCREAT IOERR TEMPFAIL PROTOCOL NOPERM CONFIG CHDIR NICE FDS EXEC MEMORY LIMITS OOM_ADJUST
-    SIGNAL_MASK STDIN STDOUT CHROOT IOPRIO TIMERSLACK SECUREBITS SETSCHEDULER CPUAFFINITY GROUP USER CAPABILITIES CGROUP SETSID CONFIRM
-    STDERR PAM NETWORK NAMESPACE NO_NEW_PRIVILEGES SECCOMP SELINUX_CONTEXT PERSONALITY APPARMOR ADDRESS_FAMILIES RUNTIME_DIRECTORY CHOWN
-    SMACK_PROCESS_LABEL KEYRING STATE_DIRECTORY CACHE_DIRECTORY LOGS_DIRECTORY CONFIGURATION_DIRECTORY NUMA_POLICY CREDENTIALS BPF KSM
-    EXCEPTION
-""")
+    SUCCESS FAILURE INVALIDARGUMENT NOTIMPLEMENTED NOPERMISSION NOTINSTALLED NOTCONFIGURED NOTRUNNING USAGE
+    DATAERR NOINPUT NOUSER NOHOST UNAVAILABLE SOFTWARE OSERR OSFILE CANTCREAT IOERR TEMPFAIL PROTOCOL NOPERM
+    CONFIG CHDIR NICE FDS EXEC MEMORY LIMITS OOM_ADJUST SIGNAL_MASK STDIN STDOUT CHROOT IOPRIO TIMERSLACK
+    SECUREBITS SETSCHEDULER CPUAFFINITY GROUP USER CAPABILITIES CGROUP SETSID CONFIRM STDERR PAM NETWORK
+    NAMESPACE NO_NEW_PRIVILEGES SECCOMP SELINUX_CONTEXT PERSONALITY APPARMOR ADDRESS_FAMILIES
+    RUNTIME_DIRECTORY CHOWN SMACK_PROCESS_LABEL KEYRING STATE_DIRECTORY CACHE_DIRECTORY LOGS_DIRECTORY
+    CONFIGURATION_DIRECTORY NUMA_POLICY CREDENTIALS BPF KSM EXCEPTION
+    """)
 """`systemd-analyze exit-status`."""
 CAPABILITIES = named("""
-    chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service net_broadcast net_admin
-    net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time
-    sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin syslog wake_alarm block_suspend audit_read perfmon
-    bpf checkpoint_restore
-""")
+    chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable
+    net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot
+    sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease
+    audit_write audit_control setfcap mac_override mac_admin syslog wake_alarm block_suspend audit_read
+    perfmon bpf checkpoint_restore
+    """)
 """`systemd-analyze capability`. systemd itself says nothing of a name that is none."""
 _FILESYSTEM_SETS = named("""
-    @basic-api @anonymous @application @auxiliary-api @common-block @historical-block @network @privileged-api @security @temporary @known
-""")
+    @basic-api @anonymous @application @auxiliary-api @common-block @historical-block @network @privileged-api
+    @security @temporary @known
+    """)
 
 
 def _is_errno(word: str) -> bool:
@@ -108,10 +121,15 @@ _CAPABILITY = Rule(
     lambda word: word.lower().removeprefix("cap_") in CAPABILITIES and word.lower().startswith("cap_"),
     "the name of a capability: CAP_NET_ADMIN",
 )
-_SYSCALLS = words(Rule(_is_syscall, ""), "names of system calls and sets of them, ~ in front to forbid them: @system-service", invert=True)
+_SYSCALLS = words(
+    Rule(_is_syscall, ""),
+    "names of system calls and sets of them, ~ in front to forbid them: @system-service",
+    invert=True,
+)
 _ARCHITECTURES = """
-    x86 x86-64 x32 arm arm64 loongarch64 m68k mips mips64 mips64-n32 mips-le mips64-le mips64-le-n32 parisc parisc64 ppc ppc64 ppc64-le
-    riscv64 s390 s390x"""
+    x86 x86-64 x32 arm arm64 loongarch64 m68k mips mips64 mips64-n32 mips-le mips64-le mips64-le-n32 parisc
+    parisc64 ppc ppc64 ppc64-le riscv64 s390 s390x
+    """
 _ARCHS = words(one_of("native", quietly=_ARCHITECTURES), "names of architectures: native, x86-64, arm64")
 _NAMESPACES = either(
     "yes, no, or types of namespaces, ~ in front to forbid them: cgroup ipc net mnt pid user uts",
@@ -119,16 +137,18 @@ _NAMESPACES = either(
     words(one_of("cgroup ipc net mnt pid user uts time"), "", invert=True),
 )
 _FAMILY_NAMES = named("""
-    UNIX LOCAL INET INET6 AX25 IPX APPLETALK NETROM BRIDGE ATMPVC X25 ROSE DECnet NETBEUI SECURITY KEY NETLINK ROUTE PACKET ASH
-    ECONET ATMSVC RDS SNA IRDA PPPOX WANPIPE LLC IB MPLS CAN TIPC BLUETOOTH IUCV RXRPC ISDN PHONET IEEE802154
-    CAIF ALG NFC VSOCK KCM QIPCRTR SMC XDP MCTP
-""")
+    UNIX LOCAL INET INET6 AX25 IPX APPLETALK NETROM BRIDGE ATMPVC X25 ROSE DECnet NETBEUI SECURITY KEY NETLINK
+    ROUTE PACKET ASH ECONET ATMSVC RDS SNA IRDA PPPOX WANPIPE LLC IB MPLS CAN TIPC BLUETOOTH IUCV RXRPC ISDN
+    PHONET IEEE802154 CAIF ALG NFC VSOCK KCM QIPCRTR SMC XDP MCTP
+    """)
 _FAMILIES = either(
     "none, or address families, ~ in front to forbid them: AF_UNIX AF_INET AF_INET6",
     words(Rule(lambda word: word.startswith("AF_") and word[3:] in _FAMILY_NAMES, ""), "", invert=True),
     Rule(lambda value: value == "none", ""),
 )
-_CAPABILITY_SET = words(_CAPABILITY, "names of capabilities, ~ in front to drop them: CAP_NET_BIND_SERVICE", invert=True)
+_CAPABILITY_SET = words(
+    _CAPABILITY, "names of capabilities, ~ in front to drop them: CAP_NET_BIND_SERVICE", invert=True
+)
 
 
 def _is_cpus(value: str) -> bool:
@@ -168,12 +188,25 @@ _RLIMITS: Mapping[str, Rule] = {
     "LimitCPU": _rlimit(_SPAN, "a time span"),
     "LimitRTTIME": _rlimit(_SPAN, "a time span"),
     "LimitNICE": pattern(
-        r"[+-]?(?:1?[0-9]|20|0x[0-9a-f]+)|(?:[0-9]|[123][0-9]|40)(?::(?:[0-9]|[123][0-9]|40))?", "a number from -20 to 19"
+        r"[+-]?(?:1?[0-9]|20|0x[0-9a-f]+)|(?:[0-9]|[123][0-9]|40)(?::(?:[0-9]|[123][0-9]|40))?",
+        "a number from -20 to 19",
     ),
     **dict.fromkeys(
-        ("LimitFSIZE", "LimitDATA", "LimitSTACK", "LimitCORE", "LimitRSS", "LimitAS", "LimitMEMLOCK", "LimitMSGQUEUE"), _RLIMIT_BYTES
+        (
+            "LimitFSIZE",
+            "LimitDATA",
+            "LimitSTACK",
+            "LimitCORE",
+            "LimitRSS",
+            "LimitAS",
+            "LimitMEMLOCK",
+            "LimitMSGQUEUE",
+        ),
+        _RLIMIT_BYTES,
     ),
-    **dict.fromkeys(("LimitNOFILE", "LimitNPROC", "LimitLOCKS", "LimitSIGPENDING", "LimitRTPRIO"), _RLIMIT_NUMBER),
+    **dict.fromkeys(
+        ("LimitNOFILE", "LimitNPROC", "LimitLOCKS", "LimitSIGPENDING", "LimitRTPRIO"), _RLIMIT_NUMBER
+    ),
 }
 _OUTPUTS = "inherit null tty journal journal+console kmsg kmsg+console socket"
 
@@ -182,7 +215,10 @@ def _units(text: str, suffix: str = _SUFFIX) -> Rule:
     return words(pattern(rf"{_UNIT}\.(?:{suffix})|%[A-Za-z]|{_UNIT}%[A-Za-z]", ""), text)
 
 
-_DAY = "(?:mon(?:day)?|tue(?:s(?:day)?)?|wed(?:nesday)?|thu(?:r(?:s(?:day)?)?)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)"
+_DAY = (
+    "(?:mon(?:day)?|tue(?:s(?:day)?)?|wed(?:nesday)?|thu(?:r(?:s(?:day)?)?)?|fri(?:day)?|sat(?:urday)?"
+    "|sun(?:day)?)"
+)
 _FIELD = "[0-9*/.,]+"
 _CALENDAR = Late(
     rf"""(?:minutely|hourly|daily|monthly|weekly|yearly|annually|quarterly|semi-?annually|bi-?annually|@[0-9]+
@@ -202,11 +238,14 @@ def _is_calendar(value: str) -> bool:
 _COMMAND = Rule(lambda value: not lint(value, several=True), "a command with an absolute path")
 
 
-# ---------------------------------------------------------------------------------------------------- conditions
+# ------------------------------------------------------------------------------------------------- conditions
 
 
 def _condition(rule: Rule) -> Rule:
-    """A condition may begin with | (one of several is enough), then ! (not). systemd says nothing of what it cannot read: it is false."""
+    """A condition may begin with | (one of several is enough), then !
+
+    (not). systemd says nothing of what it cannot read: it is false.
+    """
 
     def test(value: str) -> object:
         rest = value.lstrip()
@@ -222,11 +261,16 @@ _CONDITIONS: Mapping[str, Rule] = {
     "Capability": _CAPABILITY,
     "Memory": pattern(rf"{_COMPARED}{_BYTES}", "a size, < > = in front: >=16G"),
     "CPUs": pattern(rf"{_COMPARED}[0-9]+", "a number, < > = in front: >=4"),
-    "Security": one_of("selinux apparmor tomoyo ima smack audit uefi-secureboot tpm2 cvm", newer="measured-uki"),
+    "Security": one_of(
+        "selinux apparmor tomoyo ima smack audit uefi-secureboot tpm2 cvm", newer="measured-uki"
+    ),
     "ControlGroupController": words(
         one_of(
             "cpu cpuset io memory pids v1 v2",
-            quietly="cpuacct blkio devices bpf-firewall bpf-devices bpf-foreign bpf-socket-bind bpf-restrict-network-interfaces",
+            quietly=(
+                "cpuacct blkio devices bpf-firewall bpf-devices bpf-foreign bpf-socket-bind"
+                " bpf-restrict-network-interfaces"
+            ),
         ),
         "cpu, cpuset, io, memory, pids, v1 or v2",
     ),
@@ -253,7 +297,7 @@ _CONDITIONS: Mapping[str, Rule] = {
 }
 
 
-# ---------------------------------------------------------------------------------------------------- by type, by name
+# ------------------------------------------------------------------------------------------- by type, by name
 
 _BY_TYPE: Mapping[str, Rule] = {
     "BOOLEAN": BOOLEAN,
@@ -267,13 +311,17 @@ _BY_TYPE: Mapping[str, Rule] = {
     "NICE": number(-20, 19, "a number from -20 to 19"),
     "OOMSCOREADJUST": number(-1000, 1000, "a number from -1000 to 1000"),
     "WEIGHT": number(1, 10_000, "a number from 1 to 10000"),
-    "CPUWEIGHT": either("a number from 1 to 10000, or idle", number(1, 10_000), Rule(lambda value: value == "idle", "")),
+    "CPUWEIGHT": either(
+        "a number from 1 to 10000, or idle", number(1, 10_000), Rule(lambda value: value == "idle", "")
+    ),
     "SHARES": number(2, 262_144),
     "IOCLASS": one_of("none realtime best-effort idle", quietly="0 1 2 3 4 5 6 7 8 0x3"),
     "IOPRIORITY": number(0, 7),
     "CPUSCHEDPOLICY": either("other, batch, idle, fifo or rr", one_of("other batch idle fifo rr"), _WHOLE),
     "CPUSCHEDPRIO": number(0, 99, "a number from 1 to 99"),
-    "CPUAFFINITY": either("numbers and ranges of CPUs, or numa: 0-3,8", _CPUS, Rule(lambda value: value == "numa", "")),
+    "CPUAFFINITY": either(
+        "numbers and ranges of CPUs, or numa: 0-3,8", _CPUS, Rule(lambda value: value == "numa", "")
+    ),
     "KILLMODE": one_of("control-group process mixed", quietly="none"),
     "SIGNAL": _SIGNAL,
     "LEVEL": either(
@@ -291,7 +339,8 @@ _BY_TYPE: Mapping[str, Rule] = {
         "null, tty, tty-force, tty-fail, socket, data, fd:NAME or file:/PATH",
     ),
     "OUTPUT": pattern(
-        rf"{'|'.join(map(re.escape, _OUTPUTS.split()))}|syslog|syslog\+console|fd(?::.*)?|(?:file|append|truncate):[/%].*",
+        rf"{'|'.join(map(re.escape, _OUTPUTS.split()))}|syslog|syslog\+console|fd(?::.*)?"
+        r"|(?:file|append|truncate):[/%].*",
         f"{', '.join(_OUTPUTS.split())}, fd:NAME, file:/PATH, append:/PATH or truncate:/PATH",
     ),
     "SECUREBITS": words(
@@ -316,7 +365,10 @@ _BY_TYPE: Mapping[str, Rule] = {
         r"(?:(?:/dev/|/run/systemd/inaccessible/|%)\S*|(?:char|block)-\S+)(?:[ \t]+[rwm]+)?",
         "a device and what is allowed: /dev/nvidia0 rw, char-pts r",
     ),
-    "DEVICEWEIGHT": pattern(rf"{_ON_DEVICE}[ \t]+0*(?:[1-9][0-9]{{0,3}}|10000)", "a device and a weight from 1 to 10000: /dev/sda 200"),
+    "DEVICEWEIGHT": pattern(
+        rf"{_ON_DEVICE}[ \t]+0*(?:[1-9][0-9]{{0,3}}|10000)",
+        "a device and a weight from 1 to 10000: /dev/sda 200",
+    ),
     "DEVICELATENCY": pattern(rf"\S+[ \t]+{_SPAN}", "a device and a time span: /dev/sda 25ms"),
     "BANDWIDTH": pattern(rf"{_ON_DEVICE}[ \t]+{_BYTES}", "a device and a size: /dev/sda 5M"),
     "ENVIRON": pattern(r".*=.*", "NAME=value"),
@@ -331,9 +383,14 @@ _BY_TYPE: Mapping[str, Rule] = {
     ),
     "ACCESS": one_of("none main exec all"),
     "SOCKETBIND": one_of("default both ipv6-only", boolean=True),
-    "TOS": either("low-delay, throughput, reliability or low-cost", one_of("low-delay throughput reliability low-cost"), number(0, 255)),
+    "TOS": either(
+        "low-delay, throughput, reliability or low-cost",
+        one_of("low-delay throughput reliability low-cost"),
+        number(0, 255),
+    ),
     "ACTION": one_of(
-        "none reboot reboot-force reboot-immediate poweroff poweroff-force poweroff-immediate exit exit-force",
+        "none reboot reboot-force reboot-immediate poweroff poweroff-force poweroff-immediate exit"
+        " exit-force",
         "soft-reboot soft-reboot-force kexec kexec-force halt halt-force halt-immediate",
     ),
     "UNIT": _units("the name of a unit: backup.service"),
@@ -341,7 +398,9 @@ _BY_TYPE: Mapping[str, Rule] = {
     "SERVICE": _units("the name of a service: backup.service", "service"),
     "SOCKETS": _units("names of sockets: api.socket", "socket"),
     "SLICE": _units("the name of a slice: ml.slice", "slice"),
-    "URL": words(pattern(r"(?:https?:/|file:/|info:|man:).*", ""), "http://, https://, file:, info: and man: addresses"),
+    "URL": words(
+        pattern(r"(?:https?:/|file:/|info:|man:).*", ""), "http://, https://, file:, info: and man: addresses"
+    ),
     "PATH": pattern(_PATH, "an absolute path"),
     "PATH [...]": _PATHS,
     "PATH[:PATH[:OPTIONS]] [...]": _PATHS,
@@ -358,19 +417,29 @@ _TRISTATE = {
     "BindLogSockets": BOOLEAN,
 }
 _CONTROLLERS = "cpu cpuset io memory pids"
-_ALSO_CONTROLLERS = "cpuacct blkio devices bpf-firewall bpf-devices bpf-foreign bpf-socket-bind bpf-restrict-network-interfaces"
+_ALSO_CONTROLLERS = (
+    "cpuacct blkio devices bpf-firewall bpf-devices bpf-foreign bpf-socket-bind"
+    " bpf-restrict-network-interfaces"
+)
 _BELOW = words(
-    pattern(r"(?!/)(?!.*\.\./)(?!.*:/)(?!private(?:/|:|$)).*", ""), "paths below the directory, not absolute: myapp or myapp/cache"
+    pattern(r"(?!/)(?!.*\.\./)(?!.*:/)(?!private(?:/|:|$)).*", ""),
+    "paths below the directory, not absolute: myapp or myapp/cache",
 )
 _BIND = words(
     either(
         "",
         Rule(lambda word: word in ("any", "tcp", "udp", "ipv4", "ipv6"), ""),
-        pattern(r"(?:(?:ipv4|ipv6):)?(?:(?:tcp|udp):)?(?:[0-9]{1,6}|0x[0-9a-fA-F]+)(?:-[0-9]{1,6})?|(?:ipv4|ipv6):(?:tcp|udp)", ""),
+        pattern(
+            r"(?:(?:ipv4|ipv6):)?(?:(?:tcp|udp):)?(?:[0-9]{1,6}|0x[0-9a-fA-F]+)(?:-[0-9]{1,6})?|(?:ipv4|ipv6):(?:tcp|udp)",
+            "",
+        ),
     ),
     "any, or [ipv4:|ipv6:][tcp:|udp:]PORTS: ipv4:tcp:8000-8010",
 )
-_ACCOUNT = pattern(r"(?!-[0-9]+\Z|0[0-9]+\Z|65535\Z|4294967295\Z|[0-9]{11,}\Z)[^/:\x00-\x1f]+", "the name or number of an account")
+_ACCOUNT = pattern(
+    r"(?!-[0-9]+\Z|0[0-9]+\Z|65535\Z|4294967295\Z|[0-9]{11,}\Z)[^/:\x00-\x1f]+",
+    "the name or number of an account",
+)
 _ENVIRONMENT = words(pattern(r"[A-Za-z_][A-Za-z0-9_]*(?:=.*)?", ""), "names of environment variables")
 
 
@@ -378,7 +447,9 @@ def _is_address(word: str) -> bool:
     from ipaddress import ip_network
 
     try:
-        return word in ("any", "localhost", "link-local", "multicast") or (not word.isdigit() and bool(ip_network(word, strict=False)))
+        return word in ("any", "localhost", "link-local", "multicast") or (
+            not word.isdigit() and bool(ip_network(word, strict=False))
+        )
     except ValueError:
         return False
 
@@ -406,7 +477,10 @@ _BY_NAME: Mapping[str, Rule] = {
     ),
     **dict.fromkeys(
         ("MemoryHigh", "MemoryMax", "StartupMemoryHigh", "StartupMemoryMax", "DefaultStartupMemoryLow"),
-        Rule(lambda value: _BOUNDED.test(value) and not re.fullmatch("0+", value), "a size, not 0: 32G, 80%, infinity"),
+        Rule(
+            lambda value: _BOUNDED.test(value) and not re.fullmatch("0+", value),
+            "a size, not 0: 32G, 80%, infinity",
+        ),
     ),
     "MemoryLimit": _BOUNDED,
     **dict.fromkeys(
@@ -415,16 +489,29 @@ _BY_NAME: Mapping[str, Rule] = {
     ),
     **dict.fromkeys(("BlockIOWeight", "StartupBlockIOWeight"), number(10, 1000)),
     "BlockIODeviceWeight": _FREE,
-    "CPUQuota": Rule(lambda value: re.fullmatch(_PERMYRIAD, value) and not re.fullmatch(r"[0.]+[%‰‱]", value), "a share of one CPU: 150%"),
-    "TasksMax": either("a whole number from 1, a share (10%) or infinity", number(1, UNSIGNED_64), pattern(f"{_PART}|infinity", "")),
+    "CPUQuota": Rule(
+        lambda value: re.fullmatch(_PERMYRIAD, value) and not re.fullmatch(r"[0.]+[%‰‱]", value),
+        "a share of one CPU: 150%",
+    ),
+    "TasksMax": either(
+        "a whole number from 1, a share (10%) or infinity",
+        number(1, UNSIGNED_64),
+        pattern(f"{_PART}|infinity", ""),
+    ),
     "AllowedCPUs": _CPUS,
     "StartupAllowedCPUs": _CPUS,
     "AllowedMemoryNodes": _CPUS,
     "StartupAllowedMemoryNodes": _CPUS,
     "NUMAPolicy": one_of("default preferred bind interleave local"),
     "NUMAMask": _NODES,
-    "Delegate": either("yes, no, or controllers: cpu memory", BOOLEAN, words(one_of(_CONTROLLERS, quietly=_ALSO_CONTROLLERS), "")),
-    "DisableControllers": words(one_of(_CONTROLLERS, quietly=_ALSO_CONTROLLERS), "controllers: cpu, cpuset, io, memory, pids"),
+    "Delegate": either(
+        "yes, no, or controllers: cpu memory",
+        BOOLEAN,
+        words(one_of(_CONTROLLERS, quietly=_ALSO_CONTROLLERS), ""),
+    ),
+    "DisableControllers": words(
+        one_of(_CONTROLLERS, quietly=_ALSO_CONTROLLERS), "controllers: cpu, cpuset, io, memory, pids"
+    ),
     "DelegateSubgroup": pattern(r"[^/\x00-\x1f]+", "the name of a control group"),
     **dict.fromkeys(("ManagedOOMSwap", "ManagedOOMMemoryPressure"), one_of("auto kill")),
     "ManagedOOMMemoryPressureLimit": pattern(_PART, "a share: 60%"),
@@ -438,7 +525,9 @@ _BY_NAME: Mapping[str, Rule] = {
     "IPEgressFilterPath": pattern(_PATH, "an absolute path"),
     "SocketBindAllow": _BIND,
     "SocketBindDeny": _BIND,
-    "RestrictNetworkInterfaces": words(pattern(_INTERFACE, ""), "names of network interfaces: lo eth0", invert=True),
+    "RestrictNetworkInterfaces": words(
+        pattern(_INTERFACE, ""), "names of network interfaces: lo eth0", invert=True
+    ),
     "WorkingDirectory": pattern(r"-?(?:[/%].*|~)", "an absolute path or ~, - in front if it may be missing"),
     "User": _ACCOUNT,
     "Group": _ACCOUNT,
@@ -446,7 +535,9 @@ _BY_NAME: Mapping[str, Rule] = {
     "SocketGroup": _ACCOUNT,
     "SupplementaryGroups": words(_ACCOUNT, "names of groups"),
     "PIDFile": pattern(r"(?!.*/\.\.(?:/|\Z)).+", "a path"),
-    "BusName": pattern(r"[A-Za-z_-][A-Za-z0-9_-]*(?:\.[A-Za-z_-][A-Za-z0-9_-]*)+|.*%.*", "a name on the bus: org.example.Api"),
+    "BusName": pattern(
+        r"[A-Za-z_-][A-Za-z0-9_-]*(?:\.[A-Za-z_-][A-Za-z0-9_-]*)+|.*%.*", "a name on the bus: org.example.Api"
+    ),
     "OpenFile": pattern(r"[/%].*", "an absolute path"),
     "Slice": _units("the name of a slice: ml.slice", "slice"),
     "KeyringMode": one_of("inherit private shared"),
@@ -462,14 +553,18 @@ _BY_NAME: Mapping[str, Rule] = {
     "RuntimeDirectoryPreserve": one_of("restart", boolean=True),
     "FileDescriptorStorePreserve": one_of("restart", boolean=True),
     **dict.fromkeys(("RuntimeDirectory", "StateDirectory", "CacheDirectory", "LogsDirectory"), _BELOW),
-    "ConfigurationDirectory": words(pattern(r"(?!/)(?!.*\.\./)(?!private(?:/|$))(?![^:]+:[^:]).*", ""), _BELOW.text),
+    "ConfigurationDirectory": words(
+        pattern(r"(?!/)(?!.*\.\./)(?!private(?:/|$))(?![^:]+:[^:]).*", ""), _BELOW.text
+    ),
     "UtmpMode": one_of("init login user"),
     "CollectMode": one_of("inactive inactive-or-failed"),
     "OnSuccessJobMode": one_of(
-        "fail replace replace-irreversibly isolate flush ignore-dependencies ignore-requirements", "restart-dependencies"
+        "fail replace replace-irreversibly isolate flush ignore-dependencies ignore-requirements",
+        "restart-dependencies",
     ),
     "OnFailureJobMode": one_of(
-        "fail replace replace-irreversibly isolate flush ignore-dependencies ignore-requirements", "restart-dependencies"
+        "fail replace replace-irreversibly isolate flush ignore-dependencies ignore-requirements",
+        "restart-dependencies",
     ),
     **dict.fromkeys(("FailureActionExitStatus", "SuccessActionExitStatus"), number(0, 255)),
     "TTYRows": number(0, UNSIGNED_32),
@@ -481,14 +576,16 @@ _BY_NAME: Mapping[str, Rule] = {
         either(
             "",
             one_of(
-                "private-anonymous shared-anonymous private-file-backed shared-file-backed elf-headers private-huge shared-huge "
-                "private-dax shared-dax all default"
+                "private-anonymous shared-anonymous private-file-backed shared-file-backed elf-headers"
+                " private-huge shared-huge private-dax shared-dax all default"
             ),
             pattern("(?:0x)?[0-9a-fA-F]+B?", ""),
         ),
         "kinds of memory: private-anonymous, elf-headers, all, default",
     ),
-    "ImportCredential": pattern(r"(?:[^/:\x00-\x1f]+)(?::[^/:]*)?", "the name of a credential, * at the end for all that begin so"),
+    "ImportCredential": pattern(
+        r"(?:[^/:\x00-\x1f]+)(?::[^/:]*)?", "the name of a credential, * at the end for all that begin so"
+    ),
     "SetCredential": pattern(r"[^/:]+:.*", "NAME:value"),
     "SetCredentialEncrypted": pattern(r"[^/:]+:.*", "NAME:value"),
     "LoadCredential": pattern(r"[ -.0-9;-~]+(?::.*)?", "NAME:/path"),
@@ -504,11 +601,17 @@ _BY_NAME: Mapping[str, Rule] = {
     "Timestamping": one_of("off us usec \u00b5s ns nsec", boolean=True),
     "FileDescriptorName": pattern(r"[ -9;-~]+", "a name without :"),
     **dict.fromkeys(
-        ("ListenStream", "ListenDatagram"), pattern(_LISTEN, "a port, an address with a port, or an absolute path: 127.0.0.1:8000")
+        ("ListenStream", "ListenDatagram"),
+        pattern(_LISTEN, "a port, an address with a port, or an absolute path: 127.0.0.1:8000"),
     ),
     "ListenSequentialPacket": pattern(r"[/@%].+|vsock:.*|\[.+\]:.*", "an absolute path"),
-    **dict.fromkeys(("ListenFIFO", "ListenSpecial", "ListenMessageQueue", "ListenUSBFunction"), pattern(r"[/%].*", "an absolute path")),
-    "ListenNetlink": pattern(r"[a-z0-9-]+(?:[ \t]+[0-9]+)?", "a netlink family and a group: kobject-uevent 1"),
+    **dict.fromkeys(
+        ("ListenFIFO", "ListenSpecial", "ListenMessageQueue", "ListenUSBFunction"),
+        pattern(r"[/%].*", "an absolute path"),
+    ),
+    "ListenNetlink": pattern(
+        r"[a-z0-9-]+(?:[ \t]+[0-9]+)?", "a netlink family and a group: kobject-uevent 1"
+    ),
     "BindToDevice": pattern(r"(?![0-9]+\Z)[^/:%\s]{1,127}", "the name of a network interface"),
     "RequiresMountsFor": words(pattern(_PATH, ""), "absolute paths"),
     "WantsMountsFor": words(pattern(_PATH, ""), "absolute paths"),
@@ -557,7 +660,10 @@ DEPRECATED: Mapping[str, str] = {
 }
 """What still works, and what is to be written instead."""
 _DEPRECATED_VALUES: Mapping[tuple[str, str], str] = {
-    ("KillMode", "none"): "leaves processes behind that systemd knows nothing of: write mixed or control-group",
+    (
+        "KillMode",
+        "none",
+    ): "leaves processes behind that systemd knows nothing of: write mixed or control-group",
     ("StandardOutput", "syslog"): "is journal today: leave it out",
     ("StandardError", "syslog"): "is journal today: leave it out",
     ("StandardOutput", "syslog+console"): "is journal+console today",
@@ -580,15 +686,21 @@ def rule_for(name: str, kind: str) -> Rule | None:
 
 
 def wrong_specifier(name: str, value: str, *, oldest: bool) -> str:
-    """The first specifier that systemd does not know, and for which it would drop the assignment; `%D` came after 252."""
+    """The first specifier that systemd does not know, and for which it would drop the assignment; `%D` came
+    after 252.
+    """
     if name in _NO_SPECIFIERS or "%" not in value:
         return ""
     known = SPECIFIERS if oldest else SPECIFIERS | {"D"}
-    return next((found[0] for found in _SPECIFIER.finditer(value.replace("%%", "")) if found[1] not in known), "")
+    return next(
+        (found[0] for found in _SPECIFIER.finditer(value.replace("%%", "")) if found[1] not in known), ""
+    )
 
 
 def deprecated(name: str, value: str) -> str:
-    """What is said of an assignment that still works but should not be written any more; empty for all others."""
+    """What is said of an assignment that still works but should not be written any more; empty for all
+    others.
+    """
     if name in DEPRECATED:
         return f"{name} is deprecated: write {DEPRECATED[name]}"
     about = _DEPRECATED_VALUES.get((name, value))

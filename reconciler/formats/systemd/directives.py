@@ -63,12 +63,15 @@ def accumulates(directive: str) -> bool:
 def lint(section_name: str, name: str, value: str, version: int | None = None) -> str | None:
     """What is wrong with an assignment, and what to do; None if nothing is seen to be.
 
-    Names beginning with X- are nobody's business. `version` is the host's systemd: without it, what either release accepts passes.
+    Names beginning with X- are nobody's business. `version` is the host's systemd: without it, what either
+    release accepts passes.
     """
     if section_name.startswith("X-") or name.startswith("X-"):
         return None
     if section(section_name) is None:
-        return _suggest(f"[{section_name}] is no section of a unit file", _closest(section_name, _table()), "[{}]")
+        return _suggest(
+            f"[{section_name}] is no section of a unit file", _closest(section_name, _table()), "[{}]"
+        )
     if not known(section_name, name):
         return _unknown(section_name, name)
     if version is not None and version < NEWEST and is_newer(section_name, name, value):
@@ -99,7 +102,11 @@ def _unknown(section_name: str, name: str) -> str:
 
 
 def _suggest(text: str, candidate: str | None, form: str) -> str:
-    return f"{text}: did you mean {form.format(candidate)}?" if candidate else f"{text}: see systemd.directives(7)"
+    return (
+        f"{text}: did you mean {form.format(candidate)}?"
+        if candidate
+        else f"{text}: see systemd.directives(7)"
+    )
 
 
 def _closest(name: str, candidates: dict[str, str] | dict[str, dict[str, str]]) -> str | None:
@@ -115,7 +122,8 @@ def _wrong_value(section_name: str, name: str, value: str, version: int | None) 
     specifier = values.wrong_specifier(name, value, oldest=old)
     if specifier:
         return (
-            f"%{specifier[1]} in {name} is no specifier, and systemd would ignore the assignment: write %%{specifier[1]} if it is meant so"
+            f"%{specifier[1]} in {name} is no specifier, and systemd would ignore the assignment: write"
+            f" %%{specifier[1]} if it is meant so"
         )
     rule = values.rule_for(name, _table()[section_name][name])
     if not value or rule is None:
@@ -126,7 +134,9 @@ def _wrong_value(section_name: str, name: str, value: str, version: int | None) 
 
 
 def deprecated(name: str, value: str) -> str:
-    """What is said of an assignment that still works but should not be written any more; empty for all others."""
+    """What is said of an assignment that still works but should not be written any more; empty for all
+    others.
+    """
     from reconciler.formats.systemd import directive_values
 
     return directive_values.deprecated(name, value)

@@ -1,4 +1,6 @@
-"""Command lines and environment assignments of unit files (systemd.service(5) "COMMAND LINES", systemd.syntax(7) "QUOTING")."""
+"""Command lines and environment assignments of unit files (systemd.service(5) "COMMAND LINES",
+systemd.syntax(7) "QUOTING").
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,17 @@ _PLAIN = Late(r"[A-Za-z0-9_@%+=:,./-]+")
 _ENVIRONMENT_NAME = Late(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFUSED_IN_VALUES = Late(r"[\x00-\x08\x0b-\x1f\x7f]")
 _PATH_TABOO = Late(r"""[\x00-\x1f\x7f"'\\]""")
-_ESCAPES = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v", "\\": r"\\", '"': r"\""}
+_ESCAPES = {
+    "\a": r"\a",
+    "\b": r"\b",
+    "\f": r"\f",
+    "\n": r"\n",
+    "\r": r"\r",
+    "\t": r"\t",
+    "\v": r"\v",
+    "\\": r"\\",
+    '"': r"\"",
+}
 _NEEDS_ESCAPE = Late(r'[\x01-\x1f\x7f-\x9f"\\]')
 
 
@@ -29,13 +41,16 @@ def escape_specifiers(text: str) -> str:
 def exec_line(argv: Sequence[str]) -> str:
     """An ExecStart= value that runs exactly this argv: nothing is expanded, split or unquoted on the way.
 
-    The word `$MAINPID` is left to systemd. The program must be an absolute path. Raises ValueError, with what to do.
+    The word `$MAINPID` is left to systemd. The program must be an absolute path. Raises ValueError, with what
+    to do.
     """
     if not argv:
         raise ValueError("the command is empty: write at least the absolute path of a program")
     _check_program(argv[0])
     words = [_quoted(escape_specifiers(argv[0]))]
-    words += [word if word == VARIABLE else _quoted(escape_specifiers(word).replace("$", "$$")) for word in argv[1:]]
+    words += [
+        word if word == VARIABLE else _quoted(escape_specifiers(word).replace("$", "$$")) for word in argv[1:]
+    ]
     return " ".join(words)
 
 
@@ -45,26 +60,38 @@ def environment_value(name: str, value: str) -> str:
     Raises ValueError, never with the value in its text.
     """
     if _ENVIRONMENT_NAME.fullmatch(name) is None:
-        raise ValueError(f"{name!r} is no name of an environment variable: letters, digits and _, not beginning with a digit")
+        raise ValueError(
+            f"{name!r} is no name of an environment variable: letters, digits and _, not beginning with a"
+            " digit"
+        )
     if _REFUSED_IN_VALUES.search(value) or not_utf8(value):
-        raise ValueError(f"the value of {name} holds a control character, or a code point that is none, which systemd refuses")
+        raise ValueError(
+            f"the value of {name} holds a control character, or a code point that is none, which systemd"
+            " refuses"
+        )
     return _quoted(escape_specifiers(f"{name}={value}"))
 
 
 def not_utf8(text: str) -> bool:
-    """Whether systemd takes the text for no UTF-8, and would not load a unit with it: Unicode's noncharacters count, too."""
+    """Whether systemd takes the text for no UTF-8, and would not load a unit with it: Unicode's noncharacters
+    count, too.
+    """
     return not text.isascii() and _non_characters().search(text) is not None
 
 
 def split_exec(line: str) -> list[str]:
-    """The argv of a line made by `exec_line`. Raises ValueError for one that runs anything else than one literal argv."""
+    """The argv of a line made by `exec_line`.
+
+    Raises ValueError for one that runs anything else than one literal argv.
+    """
     from reconciler.formats.systemd.exec_words import split_exec as split
 
     return split(line)
 
 
 def lint_exec(line: str, *, several: bool = False) -> list[str]:
-    """What silently goes wrong, or fails, in a command written in systemd's own syntax; each text says what to do.
+    """What silently goes wrong, or fails, in a command written in systemd's own syntax; each text says what
+    to do.
 
     `several`: more than one command is allowed (Type=oneshot, ExecStartPre=...).
     """
@@ -79,9 +106,14 @@ def _check_program(program: str) -> None:
     if program.endswith("/"):
         raise ValueError(f"{program!r} is a directory, not a program")
     if _PATH_TABOO.search(program):
-        raise ValueError(f"{program!r}: systemd accepts no quotes, backslashes and control characters in the path of a program; rename it")
+        raise ValueError(
+            f"{program!r}: systemd accepts no quotes, backslashes and control characters in the path of a"
+            " program; rename it"
+        )
     if "$$" in program or "${" in program:
-        raise ValueError(f"{program!r}: systemd has no way to write $$ and ${{ in the path of a program; rename it")
+        raise ValueError(
+            f"{program!r}: systemd has no way to write $$ and ${{ in the path of a program; rename it"
+        )
 
 
 def _quoted(word: str) -> str:

@@ -1,4 +1,7 @@
-"""What silently goes wrong in command lines that people write in systemd's own syntax. Reached through `unit.lint_exec`."""
+"""What silently goes wrong in command lines that people write in systemd's own syntax.
+
+Reached through `unit.lint_exec`.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ def lint(line: str, *, several: bool) -> list[str]:
         return [str(problem)]
     commands = _commands(split)
     if len(commands) > 1 and not several:
-        found.append('a lone ; starts a second command, which only Type=oneshot may have: write ";" in quotes, or a list of commands')
+        found.append(
+            'a lone ; starts a second command, which only Type=oneshot may have: write ";" in quotes, or a'
+            " list of commands"
+        )
     for command in commands:
         found += _lint_command(command)
     return list(dict.fromkeys(found))
@@ -50,7 +56,10 @@ def _lint_line(line: str) -> Iterator[str]:
         return
     control = _CONTROL.search(line)
     if control:
-        yield f"it holds the control character {control[0]!a}: systemd ends the line at line breaks and NUL; write one line"
+        yield (
+            f"it holds the control character {control[0]!a}: systemd ends the line at line breaks and NUL;"
+            " write one line"
+        )
     elif not_utf8(line):
         yield "it holds a code point that is no character: systemd would not load the unit; remove it"
     elif line != line.strip(BLANK):
@@ -96,7 +105,10 @@ def _lint_program(prefix: str, program: str) -> Iterator[str]:
         yield f"{program!r}: variables are not expanded in the path of the program; write it out"
     elif not program.startswith(("/", "%")):
         hint = "~ is not expanded" if program.startswith("~") else "there is no $PATH to rely on"
-        yield f"{program or prefix!r} is not an absolute path ({hint}): write /usr/bin/... (`command -v` shows it)"
+        yield (
+            f"{program or prefix!r} is not an absolute path ({hint}): write /usr/bin/... (`command -v`"
+            " shows it)"
+        )
     elif program.endswith("/"):
         yield f"{program!r} is a directory, not a program"
     if _PATH_TABOO.search(program):
@@ -109,15 +121,24 @@ def _lint_shell_syntax(word: Word) -> Iterator[str]:
         return
     text = word.text
     if _OPERATOR.fullmatch(text):
-        yield f"{text} is passed to the program as it stands, there is no shell: use [/bin/sh, -c, ...], or quotes if that is meant"
+        yield (
+            f"{text} is passed to the program as it stands, there is no shell: use [/bin/sh, -c, ...], or"
+            " quotes if that is meant"
+        )
     elif text.startswith("#"):
-        yield f"{text} is passed to the program, no comment ends a command: make it one of the spec, or use quotes if that is meant"
+        yield (
+            f"{text} is passed to the program, no comment ends a command: make it one of the spec, or use"
+            " quotes if that is meant"
+        )
     elif text.startswith("~"):
         yield f"{text} is not expanded, there is no shell: write the absolute path, or quotes if ~ is meant"
     elif "`" in text:
         yield f"{text} is not executed, there is no shell: use [/bin/sh, -c, ...], or quotes if that is meant"
     elif "*" in text or "?" in text:
-        yield f"{text} is not expanded to file names, there is no shell: use [/bin/sh, -c, ...], or quotes if the character is meant"
+        yield (
+            f"{text} is not expanded to file names, there is no shell: use [/bin/sh, -c, ...], or quotes if"
+            " the character is meant"
+        )
 
 
 def _lint_variables(word: Word) -> Iterator[str]:
@@ -125,21 +146,36 @@ def _lint_variables(word: Word) -> Iterator[str]:
     inside = _VARIABLE_INSIDE.search(word.text)
     if inside and inside["name"] != word.text:
         name = inside["name"][1:]
-        yield f"${name} inside {word.raw} is not expanded: write ${{{name}}}, or $${name} if the characters are meant"
+        yield (
+            f"${name} inside {word.raw} is not expanded: write ${{{name}}}, or $${name} if the characters are"
+            " meant"
+        )
     if _SUBSTITUTION.search(word.text):
-        yield f"{word.raw} is not executed, there is no shell: use [/bin/sh, -c, ...], or $$ if the characters are meant"
+        yield (
+            f"{word.raw} is not executed, there is no shell: use [/bin/sh, -c, ...], or $$ if the characters"
+            " are meant"
+        )
     default = _DEFAULT.search(word.text)
     if default:
-        yield f"{default[0]} is not expanded: systemd has no defaults or operators in ${{...}}; set the variable in `environment`"
+        yield (
+            f"{default[0]} is not expanded: systemd has no defaults or operators in ${{...}}; set the"
+            " variable in `environment`"
+        )
 
 
 def _lint_specifiers(word: Word) -> Iterator[str]:
     text = word.text.replace("%%", "")
     if _DATE.search(text):
-        yield f"{word.raw} looks like a date format, but systemd replaces %Y, %m, %d and others with its own values: write %% for each %"
+        yield (
+            f"{word.raw} looks like a date format, but systemd replaces %Y, %m, %d and others with its own"
+            " values: write %% for each %"
+        )
         return
     for letter in dict.fromkeys(re.findall("%([A-Za-z0-9])", text)):
         if letter not in SPECIFIERS:
-            yield f"%{letter} is no specifier, and the unit would not load: write %%{letter} if the characters are meant"
+            yield (
+                f"%{letter} is no specifier, and the unit would not load: write %%{letter} if the characters"
+                " are meant"
+            )
         elif letter in _NOTES:
             yield f"%{letter} {_NOTES[letter]}"

@@ -1,4 +1,7 @@
-"""Command lines taken apart, as systemd's extract_first_word() does it. An implementation of its own: it proves what `unit_exec` writes."""
+"""Command lines taken apart, as systemd's extract_first_word() does it.
+
+An implementation of its own: it proves what `unit_exec` writes.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ class Word(NamedTuple):
 
 
 def words(line: str) -> list[Word]:
-    """Words after unquoting, as systemd's extract_first_word() does it. Raises ValueError where systemd refuses the line."""
+    """Words after unquoting, as systemd's extract_first_word() does it.
+
+    Raises ValueError where systemd refuses the line.
+    """
     found: list[Word] = []
     position = len(line) - len(line.lstrip(BLANK))
     while position < len(line):
@@ -49,7 +55,10 @@ def words(line: str) -> list[Word]:
 
 
 def split_exec(line: str) -> list[str]:
-    """The argv of a line made by `exec_line`. Raises ValueError for one that runs anything else than one literal argv."""
+    """The argv of a line made by `exec_line`.
+
+    Raises ValueError for one that runs anything else than one literal argv.
+    """
     first, *rest = words(line)
     found = [_without_specifiers(first.text)]
     for word in rest:
@@ -79,7 +88,9 @@ def _word(line: str, start: int) -> tuple[str, str]:
 
 def _broken(rest: str) -> str:
     if rest.startswith("\\"):
-        return "it ends with a backslash, which would swallow the next line of the file: remove it or write \\\\"
+        return (
+            "it ends with a backslash, which would swallow the next line of the file: remove it or write \\\\"
+        )
     return f"the quote {rest[0]} is never closed: close it, or write \\{rest[0]} for the character itself"
 
 

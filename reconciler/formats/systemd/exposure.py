@@ -1,8 +1,10 @@
-"""How exposed a service is, from 0 to 100: what `systemd-analyze security --offline` says of its unit file, in tenths.
+"""How exposed a service is, from 0 to 100: what `systemd-analyze security --offline` says of its unit file,
+in tenths.
 
-Reckoned here, not asked: a plan writes nothing, systemd-analyze wants a file, and a plan from a snapshot has to say what the host would.
-The weights are systemd's; both releases of it are the judges in the tests. Two things are not the same everywhere: systemd 257 takes an
-unset PrivateMounts= for set, and system calls that an architecture lacks do not count, for which x86-64 stands here.
+Reckoned here, not asked: a plan writes nothing, systemd-analyze wants a file, and a plan from a snapshot has
+to say what the host would. The weights are systemd's; both releases of it are the judges in the tests. Two
+things are not the same everywhere: systemd 257 takes an unset PrivateMounts= for set, and system calls that
+an architecture lacks do not count, for which x86-64 stands here.
 """
 
 from __future__ import annotations
@@ -15,7 +17,15 @@ from reconciler.formats.systemd.directive_values import CAPABILITIES
 from reconciler.formats.systemd.unit import Sections
 from reconciler.formats.systemd.value_rules import is_boolean, named
 
-_WORDS = ((100, "DANGEROUS"), (90, "UNSAFE"), (75, "EXPOSED"), (50, "MEDIUM"), (10, "OK"), (1, "SAFE"), (0, "PERFECT"))
+_WORDS = (
+    (100, "DANGEROUS"),
+    (90, "UNSAFE"),
+    (75, "EXPOSED"),
+    (50, "MEDIUM"),
+    (10, "OK"),
+    (1, "SAFE"),
+    (0, "PERFECT"),
+)
 _PRIVATE_MOUNTS_TAKEN_FOR_SET = 257
 
 _SWITCHES: Mapping[str, int] = {
@@ -63,7 +73,15 @@ _CAPABILITIES: Sequence[tuple[int, str]] = (
     (25, "sys_pacct"),
     (25, "bpf"),
 )
-_NAMESPACES: Mapping[str, int] = {"user": 1500, "mnt": 500, "ipc": 500, "pid": 500, "cgroup": 500, "net": 500, "uts": 100}
+_NAMESPACES: Mapping[str, int] = {
+    "user": 1500,
+    "mnt": 500,
+    "ipc": 500,
+    "pid": 500,
+    "cgroup": 500,
+    "net": 500,
+    "uts": 100,
+}
 _FAMILIES: Sequence[tuple[int, frozenset[str]]] = (
     (1500, frozenset({"AF_INET", "AF_INET6"})),
     (25, frozenset({"AF_UNIX"})),
@@ -85,11 +103,11 @@ _SYSCALLS: Mapping[str, int] = {
     "@resources": 700,
 }
 _ELSEWHERE = named("""
-    bdflush break chown32 clock_adjtime64 clock_settime64 fchown32 ftime gtty idle lchown32 lock mpx nice pciconfig_iobase
-    pciconfig_read pciconfig_write prof profil rtas s390_pci_mmio_read s390_pci_mmio_write s390_runtime_instr setfsuid32
-    setgroups32 setresuid32 setreuid32 setuid32 sgetmask ssetmask stime stty subpage_prot switch_endian sys_debug_setcontext
-    ulimit umount vm86 vm86old
-""")
+    bdflush break chown32 clock_adjtime64 clock_settime64 fchown32 ftime gtty idle lchown32 lock mpx nice
+    pciconfig_iobase pciconfig_read pciconfig_write prof profil rtas s390_pci_mmio_read s390_pci_mmio_write
+    s390_runtime_instr setfsuid32 setgroups32 setresuid32 setreuid32 setuid32 sgetmask ssetmask stime stty
+    subpage_prot switch_endian sys_debug_setcontext ulimit umount vm86 vm86old
+    """)
 """System calls of these sets that x86-64 does not have."""
 _IMPLIED_BY_DYNAMIC_USER = ("PrivateTmp", "RemoveIPC", "NoNewPrivileges", "RestrictSUIDSGID")
 _NOT_APPLICABLE = -1
@@ -206,7 +224,9 @@ def _set(service: _Service, name: str) -> set[str]:
     found: set[str] = set()
     fresh = True
     for value in service.all(name):
-        mentioned = {word.lower().removeprefix("cap_") for word in value.removeprefix("~").split()} & CAPABILITIES
+        mentioned = {
+            word.lower().removeprefix("cap_") for word in value.removeprefix("~").split()
+        } & CAPABILITIES
         if not value:
             found, fresh = set(), False
         elif value.startswith("~"):
@@ -254,7 +274,10 @@ def _families(service: _Service) -> Iterator[tuple[int, int, int, bool]]:
         if value == "none":
             mentioned, only, begun = set(), True, False
             continue
-        inverted, words = value.startswith("~"), {"AF_UNIX" if word == "AF_LOCAL" else word for word in value.removeprefix("~").split()}
+        inverted, words = (
+            value.startswith("~"),
+            {"AF_UNIX" if word == "AF_LOCAL" else word for word in value.removeprefix("~").split()},
+        )
         only, begun = only if begun else not inverted, True
         mentioned = mentioned | words if only != inverted else mentioned - words
     others = mentioned - frozenset[str]().union(*(names for _, names in _FAMILIES))
@@ -292,7 +315,14 @@ def _addresses(service: _Service) -> int:
     allowed = {word for value in service.all("IPAddressAllow") for word in value.split()}
     if not allowed:
         return 0
-    return 2 if all(word == "localhost" or word.startswith("127.") or word.partition("/")[0] == "::1" for word in allowed) else 5
+    return (
+        2
+        if all(
+            word == "localhost" or word.startswith("127.") or word.partition("/")[0] == "::1"
+            for word in allowed
+        )
+        else 5
+    )
 
 
 def _devices(service: _Service) -> int:

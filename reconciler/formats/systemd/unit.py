@@ -1,6 +1,7 @@
 """Unit files: text and sections, both ways, with systemd's own rules (systemd.syntax(7), systemd.unit(5)).
 
-Command lines and environment assignments are in `unit_exec.py`; everything of it that others need can be had from here.
+Command lines and environment assignments are in `unit_exec.py`; everything of it that others need can be had
+from here.
 """
 
 from __future__ import annotations
@@ -9,7 +10,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from reconciler.formats.systemd.exec_line import BLANK, environment_value, escape_specifiers, exec_line, lint_exec, not_utf8, split_exec
+from reconciler.formats.systemd.exec_line import (
+    BLANK,
+    environment_value,
+    escape_specifiers,
+    exec_line,
+    lint_exec,
+    not_utf8,
+    split_exec,
+)
 
 __all__ = [
     "ACCUMULATING",
@@ -29,10 +38,15 @@ __all__ = [
 ]
 
 Sections = dict[str, dict[str, str | list[str]]]
-"""{section: {directive: value}}. One value is a str, several are a list in their order. A directive without a value is absent."""
+"""{section: {directive: value}}.
+
+One value is a str, several are a list in their order. A directive without a value is absent.
+"""
 
 STRAY = "?"
-"""The pseudo-directive for lines that are no assignment, and the pseudo-section for what systemd does not read at all."""
+"""The pseudo-directive for lines that are no assignment, and the pseudo-section for what systemd does not
+read at all.
+"""
 
 
 def _names(text: str) -> frozenset[str]:
@@ -40,36 +54,37 @@ def _names(text: str) -> frozenset[str]:
 
 
 _NEVER_RESET = _names("""
-    Requires Requisite Wants BindsTo BindTo Upholds Conflicts Before After OnSuccess OnFailure PropagatesReloadTo PropagateReloadTo
-    ReloadPropagatedFrom PropagateReloadFrom PropagatesStopTo StopPropagatedFrom PartOf JoinsNamespaceOf RequiresOverridable
-    RequisiteOverridable RequiresMountsFor WantsMountsFor Sockets Also
-""")
+    Requires Requisite Wants BindsTo BindTo Upholds Conflicts Before After OnSuccess OnFailure
+    PropagatesReloadTo PropagateReloadTo ReloadPropagatedFrom PropagateReloadFrom PropagatesStopTo
+    StopPropagatedFrom PartOf JoinsNamespaceOf RequiresOverridable RequisiteOverridable RequiresMountsFor
+    WantsMountsFor Sockets Also
+    """)
 """Dependencies can only be added: for them systemd reads an empty assignment as nothing (systemd.unit(5))."""
 
 ACCUMULATING = _NEVER_RESET | _names("""
-    Documentation Alias WantedBy RequiredBy UpheldBy
-
-    ExecCondition ExecStartPre ExecStart ExecStartPost ExecReload ExecStop ExecStopPre ExecStopPost RestartPreventExitStatus
-    RestartForceExitStatus SuccessExitStatus OpenFile
-
-    ListenStream ListenDatagram ListenSequentialPacket ListenFIFO ListenNetlink ListenSpecial ListenMessageQueue ListenUSBFunction
-    Symlinks OnCalendar OnActiveSec OnBootSec OnStartupSec OnUnitActiveSec OnUnitInactiveSec PathExists PathExistsGlob PathChanged
-    PathModified DirectoryNotEmpty
-
-    Environment EnvironmentFile PassEnvironment UnsetEnvironment LoadCredential LoadCredentialEncrypted SetCredential
-    SetCredentialEncrypted ImportCredential SupplementaryGroups RuntimeDirectory StateDirectory CacheDirectory LogsDirectory
-    ConfigurationDirectory ReadWritePaths ReadOnlyPaths InaccessiblePaths ReadWriteDirectories ReadOnlyDirectories
-    InaccessibleDirectories ExecPaths NoExecPaths ExecSearchPath BindPaths BindReadOnlyPaths TemporaryFileSystem RootImageOptions
-    ExtensionDirectories ExtensionImages MountImages SystemCallFilter SystemCallArchitectures SystemCallLog RestrictNamespaces
+    Documentation Alias WantedBy RequiredBy UpheldBy ExecCondition ExecStartPre ExecStart ExecStartPost
+    ExecReload ExecStop ExecStopPre ExecStopPost RestartPreventExitStatus RestartForceExitStatus
+    SuccessExitStatus OpenFile ListenStream ListenDatagram ListenSequentialPacket ListenFIFO ListenNetlink
+    ListenSpecial ListenMessageQueue ListenUSBFunction Symlinks OnCalendar OnActiveSec OnBootSec OnStartupSec
+    OnUnitActiveSec OnUnitInactiveSec PathExists PathExistsGlob PathChanged PathModified DirectoryNotEmpty
+    Environment EnvironmentFile PassEnvironment UnsetEnvironment LoadCredential LoadCredentialEncrypted
+    SetCredential SetCredentialEncrypted ImportCredential SupplementaryGroups RuntimeDirectory StateDirectory
+    CacheDirectory LogsDirectory ConfigurationDirectory ReadWritePaths ReadOnlyPaths InaccessiblePaths
+    ReadWriteDirectories ReadOnlyDirectories InaccessibleDirectories ExecPaths NoExecPaths ExecSearchPath
+    BindPaths BindReadOnlyPaths TemporaryFileSystem RootImageOptions ExtensionDirectories ExtensionImages
+    MountImages SystemCallFilter SystemCallArchitectures SystemCallLog RestrictNamespaces
     RestrictAddressFamilies RestrictFileSystems CapabilityBoundingSet AmbientCapabilities CPUAffinity NUMAMask
-    CoredumpFilter StandardInputText StandardInputData LogExtraFields LogFilterPatterns
+    CoredumpFilter StandardInputText StandardInputData LogExtraFields LogFilterPatterns DeviceAllow
+    IODeviceWeight IOReadBandwidthMax IOWriteBandwidthMax IOReadIOPSMax IOWriteIOPSMax
+    IODeviceLatencyTargetSec BlockIODeviceWeight BlockIOReadBandwidth BlockIOWriteBandwidth AllowedCPUs
+    StartupAllowedCPUs AllowedMemoryNodes StartupAllowedMemoryNodes Delegate DisableControllers IPAddressAllow
+    IPAddressDeny IPIngressFilterPath IPEgressFilterPath BPFProgram SocketBindAllow SocketBindDeny
+    RestrictNetworkInterfaces NFTSet
+    """)
+"""Directives whose assignments add up; Condition* and Assert* do too.
 
-    DeviceAllow IODeviceWeight IOReadBandwidthMax IOWriteBandwidthMax IOReadIOPSMax IOWriteIOPSMax IODeviceLatencyTargetSec
-    BlockIODeviceWeight BlockIOReadBandwidth BlockIOWriteBandwidth AllowedCPUs StartupAllowedCPUs AllowedMemoryNodes
-    StartupAllowedMemoryNodes Delegate DisableControllers IPAddressAllow IPAddressDeny IPIngressFilterPath IPEgressFilterPath
-    BPFProgram SocketBindAllow SocketBindDeny RestrictNetworkInterfaces NFTSet
-""")
-"""Directives whose assignments add up; Condition* and Assert* do too. Of every other one that systemd knows, the last counts."""
+Of every other one that systemd knows, the last counts.
+"""
 
 _CONDITIONS = ("Condition", "Assert")
 EMPTY_MEANS = frozenset({"CapabilityBoundingSet", "Delegate"})
@@ -93,18 +108,24 @@ _BAD_HEADER = re.compile(r"\A\[\Z|[\x00-\x1f\x7f\"'\\]")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _LONGEST = 1024 * 1024 - 1
-_SURE = re.compile(r"(?:(?:#[ -~]*|\[[A-Za-z0-9_-]+\]|[A-Za-z][A-Za-z0-9_-]*=(?:[!-~](?:[ -~]*[!-\[\]-~])?)?)?\n)*")
-"""Text of which one look says that it comes back as it is, if no value has brought a line of its own: nearly all units are like this."""
+_SURE = re.compile(
+    r"(?:(?:#[ -~]*|\[[A-Za-z0-9_-]+\]|[A-Za-z][A-Za-z0-9_-]*=(?:[!-~](?:[ -~]*[!-\[\]-~])?)?)?\n)*"
+)
+"""Text of which one look says that it comes back as it is, if no value has brought a line of its own: nearly
+all units are like this.
+"""
 """Bytes of a line; systemd does not load a unit with a longer one."""
 _ORDER = {"Unit": 0, "Install": 2}
 
 
 def parse(text: str) -> Sections:
-    """A unit file as systemd reads it: comments, continuation lines, repeated sections and resets are resolved.
+    """A unit file as systemd reads it: comments, continuation lines, repeated sections and resets are
+    resolved.
 
-    Never raises. What systemd passes over is kept below STRAY: lines in a section that are no assignment, and in the section STRAY
-    whatever precedes the first section or follows a broken section header (there systemd stops reading). Unknown sections and
-    directives are kept, repeated unknown ones as lists. Resets leave no trace: for drop-ins use `merge`.
+    Never raises. What systemd passes over is kept below STRAY: lines in a section that are no assignment, and
+    in the section STRAY whatever precedes the first section or follows a broken section header (there systemd
+    stops reading). Unknown sections and directives are kept, repeated unknown ones as lists. Resets leave no
+    trace: for drop-ins use `merge`.
     """
     return merge([text])
 
@@ -118,7 +139,8 @@ def merge(texts: Iterable[str]) -> Sections:
 
 
 def as_written(text: str) -> Sections:
-    """A drop-in as it stands: every assignment counts, an empty one too, for what it resets is in another file.
+    """A drop-in as it stands: every assignment counts, an empty one too, for what it resets is in another
+    file.
 
     `as_written(render(x)) == x` for values that are no lists of one. Otherwise as `parse`.
     """
@@ -128,7 +150,9 @@ def as_written(text: str) -> Sections:
 
 
 def normalise(sections: Mapping[str, Mapping[str, str | Sequence[str]]]) -> Sections:
-    """What `parse` returns after `render`: resets resolved, the last value of a scalar, lists of one as str, nothing empty."""
+    """What `parse` returns after `render`: resets resolved, the last value of a scalar, lists of one as str,
+    nothing empty.
+    """
     found: Sections = {}
     for section, directives in sections.items():
         bucket = found.setdefault(section, {})
@@ -139,10 +163,13 @@ def normalise(sections: Mapping[str, Mapping[str, str | Sequence[str]]]) -> Sect
 
 
 def render(sections: Mapping[str, Mapping[str, str | Sequence[str]]], header: Sequence[str] = ()) -> str:
-    """The text of a unit file: comment lines, then [Unit], the others in the given order, [Install]. Directives in the given order.
+    """The text of a unit file: comment lines, then [Unit], the others in the given order, [Install].
 
-    `parse(render(x)) == normalise(x)`. Raises ValueError, naming the directive, for what would not survive that: control
-    characters, blanks at either end, a backslash that would swallow the next line, names that are no names.
+    Directives in the given order.
+
+    `parse(render(x)) == normalise(x)`. Raises ValueError, naming the directive, for what would not survive
+    that: control characters, blanks at either end, a backslash that would swallow the next line, names that
+    are no names.
     """
     lines = [_comment(line) for line in header]
     for section in sorted(sections, key=lambda name: _ORDER.get(name, 1)):
@@ -202,9 +229,12 @@ def _unread(header: str, rest: Iterable[str], bucket: dict[str, str | list[str]]
 
 
 def _logical_lines(text: str) -> Iterator[str]:
-    """Lines as systemd's config_parse() joins them. A NUL ends a line, and so do LF, CR and both together in any order.
+    """Lines as systemd's config_parse() joins them.
 
-    The first line that is no UTF-8 to systemd is given the look of a broken section header: there it stops reading.
+    A NUL ends a line, and so do LF, CR and both together in any order.
+
+    The first line that is no UTF-8 to systemd is given the look of a broken section header: there it stops
+    reading.
     """
     parts: list[str] = []
     for line in _LINE_END.split(_BOM.sub("", text, count=1)):
@@ -254,7 +284,9 @@ def _reset(bucket: dict[str, str | list[str]], name: str) -> None:
 
 
 def _accumulates(section: str, name: str) -> bool:
-    """Asked for repeated directives only: most units never need the table of all directives, so it is imported here."""
+    """Asked for repeated directives only: most units never need the table of all directives, so it is
+    imported here.
+    """
     if name in ACCUMULATING or name.startswith(_CONDITIONS):
         return True
     from reconciler.formats.systemd import directives
@@ -295,7 +327,10 @@ def _check_assignment(section: str, name: str, value: str) -> None:
 def _unfit(value: str) -> str | None:
     """Why a value would not come back from the file."""
     if _CONTROL.search(value) or not_utf8(value):
-        return "holds a control character, a line break or a code point that is no character: systemd would not read it"
+        return (
+            "holds a control character, a line break or a code point that is no character: systemd would not"
+            " read it"
+        )
     if value != value.strip(BLANK):
         return "has blanks at its beginning or end, which systemd drops"
     if _odd_backslashes(value):

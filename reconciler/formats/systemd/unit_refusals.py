@@ -1,7 +1,8 @@
-"""What systemd refuses about a unit as a whole, though each line of it is right: `service_verify` and its like in systemd's source.
+"""What systemd refuses about a unit as a whole, though each line of it is right: `service_verify` and its
+like in systemd's source.
 
-Such a unit has LoadState=bad-setting: what runs of it runs on, and nothing can start it. What one of systemd 252 and 257 refuses is
-refused for both, so that a spec is as good on one host as on the other.
+Such a unit has LoadState=bad-setting: what runs of it runs on, and nothing can start it. What one of systemd
+252 and 257 refuses is refused for both, so that a spec is as good on one host as on the other.
 """
 
 from __future__ import annotations
@@ -19,20 +20,53 @@ _NO = frozenset({"0", "no", "n", "false", "f", "off", ""})
 _NONE = ("", "none")
 _QUOTED = Late(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' """, re.VERBOSE)
 _SEPARATOR = Late(r"(?<=\s);(?=\s+\S)")
-_NAMESPACES = frozenset({
-    *("BindPaths", "BindReadOnlyPaths", "ExecPaths", "ExtensionDirectories", "ExtensionImages", "InaccessiblePaths", "MountImages"),
-    *("NoExecPaths", "ReadOnlyPaths", "ReadWritePaths", "RootImage", "TemporaryFileSystem"),
-})  # fmt: skip
-_SANDBOXES = frozenset({
-    *("PrivateDevices", "PrivateIPC", "PrivateMounts", "PrivateNetwork", "PrivatePIDs", "ProtectControlGroups", "ProtectHome"),
-    *("ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectSystem"),
-})  # fmt: skip
-"""Directives that give a service a mount namespace of its own: the ones by any value, the others unless they are off."""
+_NAMESPACES = frozenset(
+    {
+        *(
+            "BindPaths",
+            "BindReadOnlyPaths",
+            "ExecPaths",
+            "ExtensionDirectories",
+            "ExtensionImages",
+            "InaccessiblePaths",
+            "MountImages",
+        ),
+        *("NoExecPaths", "ReadOnlyPaths", "ReadWritePaths", "RootImage", "TemporaryFileSystem"),
+    }
+)
+_SANDBOXES = frozenset(
+    {
+        *(
+            "PrivateDevices",
+            "PrivateIPC",
+            "PrivateMounts",
+            "PrivateNetwork",
+            "PrivatePIDs",
+            "ProtectControlGroups",
+            "ProtectHome",
+        ),
+        *("ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectSystem"),
+    }
+)
+"""Directives that give a service a mount namespace of its own: the ones by any value, the others unless they
+are off.
+"""
 
-DECIDING = frozenset({
-    *("DynamicUser", "ExitType", "KillMode", "OnFailure", "OnFailureJobMode", "OnSuccess", "OnSuccessJobMode", "RemainAfterExit"),
-    *("Restart", "SuccessAction", "Type", "WorkingDirectory", *_SANDBOXES),
-})  # fmt: skip
+DECIDING = frozenset(
+    {
+        *(
+            "DynamicUser",
+            "ExitType",
+            "KillMode",
+            "OnFailure",
+            "OnFailureJobMode",
+            "OnSuccess",
+            "OnSuccessJobMode",
+            "RemainAfterExit",
+        ),
+        *("Restart", "SuccessAction", "Type", "WorkingDirectory", *_SANDBOXES),
+    }
+)
 """Directives whose value counts here, and tells nobody anything."""
 COMMANDS = frozenset({"ExecStart", "ExecStop"})
 """Directives of which it counts how many commands they have."""
@@ -41,7 +75,9 @@ NAMED = frozenset({"BusName", "PAMName", "RestartForceExitStatus", *_NAMESPACES}
 
 
 def refusals(sections: Mapping[str, Names]) -> Iterator[str]:
-    """Why systemd would not load a service of these sections (of its file and drop-ins, resets resolved), and what to do; one text each."""
+    """Why systemd would not load a service of these sections (of its file and drop-ins, resets resolved), and
+    what to do; one text each.
+    """
     service, unit = sections.get("Service", {}), sections.get("Unit", {})
     kind = type_of(service)
     yield from _commands(service, unit, kind)
@@ -49,10 +85,20 @@ def refusals(sections: Mapping[str, Names]) -> Iterator[str]:
         yield from _oneshot(service)
     if kind == "dbus" and not _last(service, "BusName"):
         yield "Type=dbus needs BusName=, the name that says that it has started: add it, or take another type"
-    if "PAMName" in service and _last(service, "PAMName") and _last(service, "KillMode") not in ("", "control-group", "mixed"):
-        yield f"KillMode={_last(service, 'KillMode')} does not go with PAMName=: write control-group or mixed, or leave it out"
+    if (
+        "PAMName" in service
+        and _last(service, "PAMName")
+        and _last(service, "KillMode") not in ("", "control-group", "mixed")
+    ):
+        yield (
+            f"KillMode={_last(service, 'KillMode')} does not go with PAMName=: write control-group or mixed,"
+            " or leave it out"
+        )
     if kind == "forking" and _on(service, "PrivatePIDs"):
-        yield "PrivatePIDs=yes does not go with Type=forking: let it stay in the foreground, with type exec or notify"
+        yield (
+            "PrivatePIDs=yes does not go with Type=forking: let it stay in the foreground, with type exec or"
+            " notify"
+        )
     if "WorkingDirectory" in service:
         yield from _working_directory(service)
     for event in ("OnFailure", "OnSuccess"):
@@ -73,12 +119,17 @@ def type_of(service: Names) -> str:
 def _commands(service: Names, unit: Names, kind: str) -> Iterator[str]:
     starts = sum(commands(command) for command in _values(service, "ExecStart"))
     if starts > 1 and kind != "oneshot":
-        yield f"only Type=oneshot may have several commands in ExecStart=, and this is Type={kind}: keep one (an empty ExecStart= resets)"
+        yield (
+            f"only Type=oneshot may have several commands in ExecStart=, and this is Type={kind}: keep one"
+            " (an empty ExecStart= resets)"
+        )
     if starts:
         return
     if kind != "oneshot":
         yield f"Type={kind} needs a command in ExecStart="
-    elif _last(unit, "SuccessAction") in _NONE and not (_values(service, "ExecStop") and _on(service, "RemainAfterExit")):
+    elif _last(unit, "SuccessAction") in _NONE and not (
+        _values(service, "ExecStop") and _on(service, "RemainAfterExit")
+    ):
         yield "it has no ExecStart=: that needs ExecStop= with RemainAfterExit=yes, or SuccessAction="
 
 
@@ -90,7 +141,10 @@ def commands(command: str) -> int:
 def _oneshot(service: Names) -> Iterator[str]:
     restart = _last(service, "Restart")
     if restart in ("always", "on-success"):
-        yield f"Restart={restart} does not go with Type=oneshot, which runs once: write on-failure, or take another type"
+        yield (
+            f"Restart={restart} does not go with Type=oneshot, which runs once: write on-failure, or take"
+            " another type"
+        )
     if _values(service, "RestartForceExitStatus"):
         yield "RestartForceExitStatus= does not go with Type=oneshot: leave it out, or take another type"
     if _last(service, "ExitType") == "cgroup":
@@ -100,11 +154,24 @@ def _oneshot(service: Names) -> Iterator[str]:
 def _working_directory(service: Names) -> Iterator[str]:
     directory = _last(service, "WorkingDirectory").removeprefix("-")
     if directory == "~" and _on(service, "DynamicUser"):
-        yield "WorkingDirectory=~ does not go with DynamicUser=yes, whose user has no home: take a StateDirectory="
+        yield (
+            "WorkingDirectory=~ does not go with DynamicUser=yes, whose user has no home: take a"
+            " StateDirectory="
+        )
     if f"{directory}/".startswith(("/proc/", "/sys/", "/dev/")):
-        sandbox = next((name for name in service if name in _NAMESPACES or (name in _SANDBOXES and _last(service, name) not in _NO)), "")
+        sandbox = next(
+            (
+                name
+                for name in service
+                if name in _NAMESPACES or (name in _SANDBOXES and _last(service, name) not in _NO)
+            ),
+            "",
+        )
         if sandbox:
-            yield f"WorkingDirectory={directory} does not go with {sandbox}=, which gives the service mounts of its own: take another one"
+            yield (
+                f"WorkingDirectory={directory} does not go with {sandbox}=, which gives the service mounts of"
+                " its own: take another one"
+            )
 
 
 def _values(names: Names, name: str) -> list[str]:

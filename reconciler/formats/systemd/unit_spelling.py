@@ -1,6 +1,8 @@
-"""One spelling for what unit files can say in several: quotes around an assignment, a list on two lines, `true` for `yes`.
+"""One spelling for what unit files can say in several: quotes around an assignment, a list on two lines,
+`true` for `yes`.
 
-A file that somebody else wrote is compared by what systemd reads in it, not by how it is written (systemd.exec(5), systemd.unit(5)).
+A file that somebody else wrote is compared by what systemd reads in it, not by how it is written
+(systemd.exec(5), systemd.unit(5)).
 """
 
 from __future__ import annotations
@@ -13,9 +15,12 @@ _Value = str | list[str]
 
 
 def canonical(sections: unit.Sections) -> unit.Sections:
-    """The same sections, in the spelling of `unit.render` for the directives that fields stand for. Never raises.
+    """The same sections, in the spelling of `unit.render` for the directives that fields stand for.
 
-    What cannot be said in that spelling (a specifier in a variable, a quote that is never closed) stays as it is written.
+    Never raises.
+
+    What cannot be said in that spelling (a specifier in a variable, a quote that is never closed) stays as it
+    is written.
     """
     found = dict(sections)
     for (section, name), spell in _SPELLINGS.items():
@@ -47,7 +52,10 @@ def assignments(values: Sequence[str]) -> dict[str, str]:
 
 def _environment(value: _Value) -> _Value:
     try:
-        found = [unit.environment_value(*pair) for pair in assignments([value] if isinstance(value, str) else value).items()]
+        found = [
+            unit.environment_value(*pair)
+            for pair in assignments([value] if isinstance(value, str) else value).items()
+        ]
     except ValueError:
         return value
     return found[0] if len(found) == 1 else found
@@ -60,7 +68,13 @@ def _words(value: _Value) -> _Value:
 
 def _flag(value: _Value) -> _Value:
     word = value.lower() if isinstance(value, str) else ""
-    return "yes" if word in ("1", "y", "yes", "t", "true", "on") else "no" if word in ("0", "n", "no", "f", "false", "off") else value
+    return (
+        "yes"
+        if word in ("1", "y", "yes", "t", "true", "on")
+        else "no"
+        if word in ("0", "n", "no", "f", "false", "off")
+        else value
+    )
 
 
 _LISTS = (

@@ -12,7 +12,10 @@ Test = Callable[[str], object]
 
 
 class Rule(NamedTuple):
-    """`test` says whether a value will do, `text` what will, as in "takes ...". `newer` are words that only NEWEST takes."""
+    """`test` says whether a value will do, `text` what will, as in "takes ...".
+
+    `newer` are words that only NEWEST takes.
+    """
 
     test: Test
     text: str

@@ -14,7 +14,19 @@ MISSING = UnitNode("not-found", "inactive", {}, {})
 """A unit of which nobody has heard."""
 
 _AT_ONCE = frozenset({"", "simple", "idle"})
-_TYPES = ("scope", "slice", "path", "timer", "automount", "device", "target", "socket", "swap", "mount", "service")
+_TYPES = (
+    "scope",
+    "slice",
+    "path",
+    "timer",
+    "automount",
+    "device",
+    "target",
+    "socket",
+    "swap",
+    "mount",
+    "service",
+)
 _RANKS = {name: rank for rank, name in enumerate(_TYPES)}
 
 Order = Callable[[Iterable[str]], Sequence[str]]
@@ -40,7 +52,9 @@ class JobType(StrEnum):
 
 
 class Pace(Enum):
-    """How far systemd is with one request of a call when the next comes: nobody can tell, since systemctl does not wait in between."""
+    """How far systemd is with one request of a call when the next comes: nobody can tell, since systemctl
+    does not wait in between.
+    """
 
     DONE = "done"
     """Nothing more comes of it."""
@@ -51,7 +65,9 @@ class Pace(Enum):
 
 
 Reason = tuple[str, str]
-"""(relation, unit): the property of that unit, in systemctl's words, that names the one to which something happens."""
+"""(relation, unit): the property of that unit, in systemctl's words, that names the one to which something
+happens.
+"""
 
 
 class Link:
@@ -99,7 +115,9 @@ def merged(one: JobType, other: JobType, state: str) -> JobType | None:
 
 
 def rank(name: str) -> tuple[int, str]:
-    """The order in which systemd begins with jobs that need not wait for each other: by type of the unit, then by name."""
+    """The order in which systemd begins with jobs that need not wait for each other: by type of the unit,
+    then by name.
+    """
     return _RANKS.get(name.rpartition(".")[2], len(_TYPES)), name
 
 

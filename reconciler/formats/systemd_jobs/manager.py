@@ -1,6 +1,8 @@
-"""PID 1 as far as jobs go: what it does with the jobs of a request, and what the states of units bring about by themselves.
+"""PID 1 as far as jobs go: what it does with the jobs of a request, and what the states of units bring about
+by themselves.
 
-In the order that Before= and After= ask for. Every program is taken to start when it is started and to end when it is stopped.
+In the order that Before= and After= ask for. Every program is taken to start when it is started and to end
+when it is stopped.
 """
 
 from __future__ import annotations
@@ -10,11 +12,28 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from reconciler.core.host import UnitNode
-from reconciler.formats.systemd_jobs.job import DOWN, MISSING, UP, Job, JobType, Order, Pace, Reason, Refused, at_once, ends, merged, rank
+from reconciler.formats.systemd_jobs.job import (
+    DOWN,
+    MISSING,
+    UP,
+    Job,
+    JobType,
+    Order,
+    Pace,
+    Reason,
+    Refused,
+    at_once,
+    ends,
+    merged,
+    rank,
+)
 from reconciler.formats.systemd_jobs.queues import Queues
 from reconciler.formats.systemd_jobs.transaction import Transaction
 
-_BY_DEPENDENCY = "Operation refused, unit {} may be requested by dependency only (it is configured to refuse manual start/stop)."
+_BY_DEPENDENCY = (
+    "Operation refused, unit {} may be requested by dependency only (it is configured to refuse manual"
+    " start/stop)."
+)
 _DEPENDENCY = "A dependency job for {} failed."
 _INVALID = "Job for {} invalid."
 
@@ -49,7 +68,9 @@ class Manager:
 
     @property
     def restless(self) -> frozenset[str]:
-        """Units started or stopped by themselves as often as systemd does that, and those with a job that waits for ever."""
+        """Units started or stopped by themselves as often as systemd does that, and those with a job that
+        waits for ever.
+        """
         return self._queues.restless | self.jobs.keys()
 
     def known(self, name: str) -> bool:
@@ -68,7 +89,9 @@ class Manager:
         return job.type if job else None
 
     def carry_out(self, type_: JobType, names: Iterable[str], *, pace: Pace) -> dict[str, str]:
-        """The named units one after the other, until nothing more comes of it; those that are refused, and why."""
+        """The named units one after the other, until nothing more comes of it; those that are refused, and
+        why.
+        """
         refused: dict[str, str] = {}
         for name in names:
             if words := self._request(type_, name):
@@ -94,16 +117,24 @@ class Manager:
     def _refuse(self, type_: JobType, name: str) -> None:
         """What may not be asked for by name. Raises Refused."""
         node = self.node(name)
-        if type_ == JobType.STOP and node.load in ("not-found", "bad-setting", "error") and self.state(name) == "inactive":
+        if (
+            type_ == JobType.STOP
+            and node.load in ("not-found", "bad-setting", "error")
+            and self.state(name) == "inactive"
+        ):
             raise Refused(f"Unit {name} not loaded.")
         starts = type_ in (JobType.START, JobType.RESTART) and node.flags.get("RefuseManualStart") == "yes"
-        if starts or (type_ in (JobType.STOP, JobType.RESTART) and node.flags.get("RefuseManualStop") == "yes"):
+        if starts or (
+            type_ in (JobType.STOP, JobType.RESTART) and node.flags.get("RefuseManualStop") == "yes"
+        ):
             raise Refused(_BY_DEPENDENCY.format(name))
 
     def add(self, type_: JobType, name: str, because: Reason, *, spare: bool = False) -> None:
         """A job of systemd's own; what it would refuse is not done."""
         try:
-            self._install(Transaction(self, self.release, self.order, spare=spare).request(type_, name, because))
+            self._install(
+                Transaction(self, self.release, self.order, spare=spare).request(type_, name, because)
+            )
         except Refused:
             return
 
@@ -175,7 +206,9 @@ class Manager:
 
     def _bound_to_one_down(self, node: UnitNode) -> bool:
         after = node.relations.get("After", frozenset())
-        return any(self.state(other) not in UP for other in node.relations.get("BindsTo", ()) if other in after)
+        return any(
+            self.state(other) not in UP for other in node.relations.get("BindsTo", ()) if other in after
+        )
 
     def stop(self, unit: str, job: Installed) -> None:
         """Begin with the end of a unit."""
@@ -265,7 +298,10 @@ class Manager:
     # ------------------------------------------------------------------------------------------------ states
 
     def _go_on(self) -> bool:
-        """What has begun comes to its end: a program has ended, or is ready. Of those that began together each may be the first."""
+        """What has begun comes to its end: a program has ended, or is ready.
+
+        Of those that began together each may be the first.
+        """
         if not self._ending:
             self._ending.extend((unit, self._coming[unit]) for unit in self.order(self._coming))
             self._coming.clear()

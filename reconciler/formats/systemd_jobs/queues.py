@@ -1,7 +1,7 @@
 """The queues of PID 1 for what it does of its own account.
 
-Starts of what is upheld, stops of what is bound to a unit that is down, and of what nobody needs: Upholds=, BindsTo= and
-StopWhenUnneeded= in systemd.unit(5).
+Starts of what is upheld, stops of what is bound to a unit that is down, and of what nobody needs: Upholds=,
+BindsTo= and StopWhenUnneeded= in systemd.unit(5).
 """
 
 from __future__ import annotations
@@ -72,7 +72,11 @@ class Queues:
 
     def work_off(self) -> bool:
         """Look at all that is entered. Always False: what comes of it are jobs, and these are run next."""
-        for queue, look in ((self._upheld, self._look_upheld), (self._bound, self._look_bound), (self._unneeded, self._look_unneeded)):
+        for queue, look in (
+            (self._upheld, self._look_upheld),
+            (self._bound, self._look_bound),
+            (self._unneeded, self._look_unneeded),
+        ):
             while queue:
                 unit, _ = queue.popitem()
                 look(unit)
@@ -84,7 +88,12 @@ class Queues:
             return
         holders = manager.order(manager.node(unit).relations.get("UpheldBy", ()))
         holder = next(
-            (other for other in holders if other in manager.units and not manager.job(other) and manager.state(other) in UP), None
+            (
+                other
+                for other in holders
+                if other in manager.units and not manager.job(other) and manager.state(other) in UP
+            ),
+            None,
         )
         if holder and self._not_too_often(unit):
             manager.add(JobType.START, unit, ("Upholds", holder), spare=True)
@@ -94,14 +103,20 @@ class Queues:
         if manager.state(unit) != "active" or manager.job(unit):
             return
         others = manager.order(manager.node(unit).relations.get("BindsTo", ()))
-        down = next((other for other in others if not manager.job(other) and manager.state(other) in DOWN), None)
+        down = next(
+            (other for other in others if not manager.job(other) and manager.state(other) in DOWN), None
+        )
         if down and self._not_too_often(unit):
             manager.add(JobType.STOP, unit, ("BoundBy", down))
 
     def _look_unneeded(self, unit: str) -> None:
         manager = self._manager
         node = manager.node(unit)
-        if node.flags.get("StopWhenUnneeded") != "yes" or manager.state(unit) != "active" or manager.job(unit):
+        if (
+            node.flags.get("StopWhenUnneeded") != "yes"
+            or manager.state(unit) != "active"
+            or manager.job(unit)
+        ):
             return
         pins = _related(node, "RequiredBy", "RequisiteOf", "WantedBy", "BoundBy", "UpheldBy")
         if any(manager.job(other) or manager.state(other) not in DOWN for other in pins):

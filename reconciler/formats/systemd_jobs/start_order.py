@@ -1,6 +1,8 @@
-"""In which order one call of systemctl names units: `systemctl` asks for one after the other, and waits for none in between.
+"""In which order one call of systemctl names units: `systemctl` asks for one after the other, and waits for
+none in between.
 
-So what the first name needs may not have been asked for yet: a Requisite= fails then, and what is upheld is started again after its stop.
+So what the first name needs may not have been asked for yet: a Requisite= fails then, and what is upheld is
+started again after its stop.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ _RULES: Mapping[UnitVerb, _Rule] = {
 
 
 def in_order(verb: UnitVerb, names: Sequence[str], units: Mapping[str, UnitNode]) -> tuple[str, ...]:
-    """The names with what is needed, or ordered before, first; for a stop the other way round. Otherwise they stay as they are.
+    """The names with what is needed, or ordered before, first; for a stop the other way round.
+
+    Otherwise they stay as they are.
 
     Where needs go round in a circle, the order in which the names came decides.
     """
@@ -53,7 +57,9 @@ def in_order(verb: UnitVerb, names: Sequence[str], units: Mapping[str, UnitNode]
 def _behind_what_comes_first(
     name: str, rule: _Rule, named: Mapping[str, int], units: Mapping[str, UnitNode], seen: set[str]
 ) -> Iterator[str]:
-    """A name behind what comes first of those that are not there yet; without a call in a call, for chains are long."""
+    """A name behind what comes first of those that are not there yet; without a call in a call, for chains
+    are long.
+    """
     if name in seen:
         return
     seen.add(name)
@@ -75,7 +81,9 @@ def _first(name: str, rule: _Rule, named: Mapping[str, int], units: Mapping[str,
     if name not in units:
         return []
     related = units[name].relations
-    needed = {other for relation in rule.needs for other in related.get(relation, ())} - related.get(rule.opposite, frozenset())
+    needed = {other for relation in rule.needs for other in related.get(relation, ())} - related.get(
+        rule.opposite, frozenset()
+    )
     known = [other for other in needed | related.get(rule.always, frozenset()) if other in units]
     ordered = [other for other in related.get(rule.order, ()) if other in named]
     return sorted({*known, *ordered}, key=lambda other: (named.get(other, len(named)), other))

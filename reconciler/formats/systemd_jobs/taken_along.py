@@ -1,8 +1,9 @@
 """Which units systemd takes along with others: its transactions, worked out from what it has loaded.
 
-The jobs of a request (unit_transaction.py) are run as PID 1 runs them (unit_manager.py), with what the states of units bring about by
-themselves. The rules are those of systemd's `transaction.c`, `job.c` and `unit.c`, 252 to 257; systemd.unit(5) has them in words.
-tests/booted/test_unit_graphs.py shows that what comes of it is what systemd does.
+The jobs of a request (unit_transaction.py) are run as PID 1 runs them (unit_manager.py), with what the states
+of units bring about by themselves. The rules are those of systemd's `transaction.c`, `job.c` and `unit.c`,
+252 to 257; systemd.unit(5) has them in words. tests/booted/test_unit_graphs.py shows that what comes of it is
+what systemd does.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class Outcome:
     done: Mapping[str, UnitVerb]
     """What happens to each unit, the named ones included."""
     restless: frozenset[str] = frozenset()
-    """Units that systemd would start or stop by itself again and again, and those whose job would wait for ever."""
+    """Units that systemd would start or stop by itself again and again, and those whose job would wait for
+    ever.
+    """
 
 
 def take_along(
@@ -56,9 +59,9 @@ def take_along(
 ) -> Outcome:
     """What one call of systemctl comes to: a transaction for each of the names, in their order.
 
-    To a unit that `units` lacks nothing happens; one that is known not to exist has the load state not-found. `release` is systemd's
-    version. The others are for tests: `order` is that in which units are looked at where systemd has none, `pace` is how far systemd is
-    with one name when it comes to the next.
+    To a unit that `units` lacks nothing happens; one that is known not to exist has the load state not-found.
+    `release` is systemd's version. The others are for tests: `order` is that in which units are looked at
+    where systemd has none, `pace` is how far systemd is with one name when it comes to the next.
     """
     manager = Manager(units, release, order)
     refused = manager.carry_out(JobType(verb.value), names, pace=pace)
@@ -66,9 +69,14 @@ def take_along(
     effects = {
         name: Effect(_beyond(verb, happened) if name in names else happened, because)
         for name, happened in done.items()
-        if (because := _because(manager, name, happened)) is not None and (name not in names or happened is not verb)
+        if (because := _because(manager, name, happened)) is not None
+        and (name not in names or happened is not verb)
     }
-    changed = {name: state in UP for name, state in manager.states.items() if name in units and (state in UP) != (units[name].active in UP)}
+    changed = {
+        name: state in UP
+        for name, state in manager.states.items()
+        if name in units and (state in UP) != (units[name].active in UP)
+    }
     return Outcome(effects, refused, changed, done, manager.restless)
 
 
@@ -86,7 +94,9 @@ def _happened(manager: Manager, name: str) -> UnitVerb | None:
 
 
 def _beyond(verb: UnitVerb, happened: UnitVerb) -> UnitVerb:
-    """What happens to a named unit beside what was asked: one that is stopped and does not stay so is started again."""
+    """What happens to a named unit beside what was asked: one that is stopped and does not stay so is started
+    again.
+    """
     return UnitVerb.START if verb is UnitVerb.STOP and happened is UnitVerb.RESTART else happened
 
 

@@ -1,7 +1,9 @@
-"""The jobs that systemd makes of one request: a transaction (its rules: systemd.unit(5), and `systemctl start` of 252 to 257).
+"""The jobs that systemd makes of one request: a transaction (its rules: systemd.unit(5), and `systemctl
+start` of 252 to 257).
 
-From the one job that was asked for others follow by the units' relations. Jobs that contradict each other, or would wait for each other
-in a circle, are dropped where the request can do without them; where not, systemd refuses the request as a whole.
+From the one job that was asked for others follow by the units' relations. Jobs that contradict each other, or
+would wait for each other in a circle, are dropped where the request can do without them; where not, systemd
+refuses the request as a whole.
 """
 
 from __future__ import annotations
@@ -10,7 +12,18 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import Protocol
 
 from reconciler.core.host import UnitNode
-from reconciler.formats.systemd_jobs.job import DOWN, UP, Job, JobType, Link, NotApplicable, Order, Reason, Refused, merged
+from reconciler.formats.systemd_jobs.job import (
+    DOWN,
+    UP,
+    Job,
+    JobType,
+    Link,
+    NotApplicable,
+    Order,
+    Reason,
+    Refused,
+    merged,
+)
 
 GRACEFUL = 255
 """The first release in which PropagatesStopTo= is looked at last, and restarts with what restarts."""
@@ -61,7 +74,7 @@ class Transaction:
         self.jobs: dict[str, list[Job]] = {}
         self.anchor: Job | None = None
 
-    # ------------------------------------------------------------------------------------------------ what follows from the request
+    # -------------------------------------------------------------------------- what follows from the request
 
     def request(self, type_: JobType, unit: str, reason: Reason | None) -> list[Job]:
         """The jobs that the request comes to, one for each unit. Raises Refused."""
@@ -157,7 +170,9 @@ class Transaction:
                 type_ = JobType.RESTART if JobType.START in types else JobType.STOP
                 yield self._asked(job, type_, relation, other, last=True)
 
-    def _asked(self, job: Job, type_: JobType, relation: str, other: str, *, matters: bool = True, **flags: bool) -> Step:
+    def _asked(
+        self, job: Job, type_: JobType, relation: str, other: str, *, matters: bool = True, **flags: bool
+    ) -> Step:
         """What the job asks of another unit. What does not matter may fail."""
         if not self.units.known(other):
             return
@@ -174,7 +189,7 @@ class Transaction:
             for name in self.order(node.relations.get(relation, ())):
                 yield relation, name
 
-    # ------------------------------------------------------------------------------------------------ what can be done without
+    # ------------------------------------------------------------------------------- what can be done without
 
     def _mark(self) -> None:
         """Which jobs the request cannot do without."""
@@ -209,8 +224,9 @@ class Transaction:
     def _collect(self) -> None:
         """Drop what no other job asks for any more.
 
-        Of several jobs for a unit systemd looks only at the one that came last: the others stay until that one goes, and then it hangs on
-        the order of the units which of the contradictions that they are part of is solved first.
+        Of several jobs for a unit systemd looks only at the one that came last: the others stay until that
+        one goes, and then it hangs on the order of the units which of the contradictions that they are part
+        of is solved first.
         """
         waiting = [jobs[0] for jobs in self.jobs.values()]
         while waiting:
@@ -250,7 +266,11 @@ class Transaction:
     # ------------------------------------------------------------------------------------------------ circles
 
     def _circle(self) -> str | None:
-        """A unit of a circle of jobs that wait for each other, which the request can do without; None: no circle. Raises Refused."""
+        """A unit of a circle of jobs that wait for each other, which the request can do without; None: no
+        circle.
+
+        Raises Refused.
+        """
         done: set[str] = set()
         for first in self.order(self.jobs):
             path: list[str] = []
@@ -271,7 +291,9 @@ class Transaction:
         later = []
         for relation in ("Before", "After"):
             for other in self.order(name for name in node.relations.get(relation, ()) if self._type(name)):
-                first, second = (mine, self._type(other)) if relation == "Before" else (self._type(other), mine)
+                first, second = (
+                    (mine, self._type(other)) if relation == "Before" else (self._type(other), mine)
+                )
                 waits = second not in (JobType.STOP, JobType.RESTART)
                 if waits == (relation == "Before") and first:
                     later.append(other)
@@ -288,7 +310,7 @@ class Transaction:
                 return unit
         raise Refused("Transaction order is cyclic. See system logs for details.")
 
-    # ------------------------------------------------------------------------------------------------ contradictions
+    # ----------------------------------------------------------------------------------------- contradictions
 
     def _drop_one_contradiction(self) -> bool:
         """Drop one of two jobs that contradict each other; False: there are none. Raises Refused."""
@@ -329,7 +351,9 @@ class Transaction:
 
 
 def _less(first: Job, second: Job) -> Job | None:
-    """Which of two jobs that contradict each other can be done without; rather the stop, unless it is for a Conflicts=."""
+    """Which of two jobs that contradict each other can be done without; rather the stop, unless it is for a
+    Conflicts=.
+    """
     if first.matters and second.matters:
         return None
     if first.matters != second.matters:
@@ -362,7 +386,9 @@ def _next(path: list[str], on_path: dict[str, Iterable[str]], done: set[str]) ->
 
 
 def _exhaust(first: Step) -> None:
-    """Run steps that yield steps, without a call in a call: chains of ten thousand units are not deeper than one."""
+    """Run steps that yield steps, without a call in a call: chains of ten thousand units are not deeper than
+    one.
+    """
     stack = [first]
     problem: Refused | None = None
     while stack:

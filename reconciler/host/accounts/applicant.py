@@ -10,7 +10,9 @@ _LARGEST = 1 << 20
 
 
 def applying_uid() -> int | None:
-    """The number of the account that ran sudo, else of the one that logged in; None for a timer, for nobody has."""
+    """The number of the account that ran sudo, else of the one that logged in; None for a timer, for nobody
+    has.
+    """
     said = os.environ.get("SUDO_UID", "") if os.geteuid() == 0 else ""
     for text in (said, _read("/proc/self/loginuid").decode("ascii", "replace").strip()):
         if text.isascii() and text.isdecimal() and int(text) != _UNSET:
@@ -19,9 +21,11 @@ def applying_uid() -> int | None:
 
 
 def ssh_connection() -> tuple[str, str, str, str] | None:
-    """Address and port of the client and of the server of the ssh login that we run in, as sshd says in SSH_CONNECTION.
+    """Address and port of the client and of the server of the ssh login that we run in, as sshd says in
+    SSH_CONNECTION.
 
-    sudo takes the variable away, so it is looked for in the processes that we come from, as far as they may be looked at.
+    sudo takes the variable away, so it is looked for in the processes that we come from, as far as they may
+    be looked at.
     """
     found = _words(os.environ.get("SSH_CONNECTION", ""))
     pid = os.getpid()

@@ -21,7 +21,9 @@ _EXECUTE = {
 
 
 def execute_account(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
-    """Run the account command. `prefix` is the directory of the tree (`/` for the system itself). Raises ActionFailed.
+    """Run the account command.
+
+    `prefix` is the directory of the tree (`/` for the system itself). Raises ActionFailed.
 
     `changed` is called after each command that may have changed the files.
     """

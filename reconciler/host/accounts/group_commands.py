@@ -1,7 +1,7 @@
 """Groups on a live system: groupadd and groupdel of shadow-utils, which hold the system's own locks.
 
-They are not atomic: killed in between they leave a group without its line in /etc/gshadow. So what is there is looked at before and after,
-and the exit code alone is never believed.
+They are not atomic: killed in between they leave a group without its line in /etc/gshadow. So what is there
+is looked at before and after, and the exit code alone is never believed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def groupadd(view: HostView, prefix: str, action: Account, changed: Callable[[],
         changed()
         check(result, "groupadd", _group(view, action.name) is not None)
     if not _shadow_is_complete(view, action.name):
-        # A groupadd that was killed between its two files. grpconv would make the line too, with an `x` for the password.
+        # A groupadd that was killed between its two files. grpconv would make the line too, with an `x` for
+        # the password.
         result = run_unlocked(["groupmod", *options_of(prefix), "--password", NO_PASSWORD, "--", action.name])
         changed()
         check(result, "groupmod", _shadow_is_complete(view, action.name))
@@ -40,7 +41,9 @@ def groupadd(view: HostView, prefix: str, action: Account, changed: Callable[[],
 
 
 def _spelled_out(view: HostView, action: Account, gid: int | None) -> int | None:
-    """The number, where groupadd, which takes the next free one, could take one that must not be given away."""
+    """The number, where groupadd, which takes the next free one, could take one that
+    must not be given away.
+    """
     if gid is not None or AVOID not in dict(action.fields):
         return gid
     try:

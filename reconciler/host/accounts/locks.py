@@ -1,9 +1,10 @@
 """Locks on the account files that a killed program left.
 
-shadow-utils removes such a lock itself when it next wants it, but only by the number in it: once another process has that number, which in
-a container is soon, every account command fails.
+shadow-utils removes such a lock itself when it next wants it, but only by the number in it: once another
+process has that number, which in a container is soon, every account command fails.
 
-Every program that takes these locks holds lckpwdf(3) for as long: whoever holds that may tell a lock of the dead from one of the living.
+Every program that takes these locks holds lckpwdf(3) for as long: whoever holds that may tell a lock of the
+dead from one of the living.
 """
 
 from __future__ import annotations
@@ -24,12 +25,19 @@ _LONGEST = 16
 
 
 def remove_stale_locks(prefix: str) -> tuple[str, ...]:
-    """Remove the locks of processes that are no more below `prefix` (`/`: the system's own); their paths. None while another holds them."""
+    """Remove the locks of processes that are no more below `prefix` (`/`: the system's own); their paths.
+
+    None while another holds them.
+    """
     etc = f"{prefix.rstrip('/')}/etc"
     if not any(map(_LEFT.fullmatch, _names(etc))):
         return ()
     with _pwd_lock(f"{etc}/.pwd.lock") as held:
-        stale = [f"{etc}/{name}" for name in _names(etc) if _LEFT.fullmatch(name) and _is_stale(f"{etc}/{name}")] if held else []
+        stale = (
+            [f"{etc}/{name}" for name in _names(etc) if _LEFT.fullmatch(name) and _is_stale(f"{etc}/{name}")]
+            if held
+            else []
+        )
         for path in stale:
             hit("accounts.lock.stale")
             os.unlink(path)
@@ -62,7 +70,10 @@ def _pwd_lock(path: str) -> Iterator[bool]:
 
 
 def _is_stale(path: str) -> bool:
-    """Whether it is a lock and no process has its number. One without a number was cut short, and would block for ever."""
+    """Whether it is a lock and no process has its number.
+
+    One without a number was cut short, and would block for ever.
+    """
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

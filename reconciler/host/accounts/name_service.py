@@ -10,7 +10,9 @@ from reconciler.formats.accounts.nsswitch import PATH, TRANSIENT, asks_elsewhere
 
 
 class NameService:
-    """Asked only where nsswitch.conf names more than files, and once for each name and number: a service may be slow, or away."""
+    """Asked only where nsswitch.conf names more than files, and once for each name and number: a service may
+    be slow, or away.
+    """
 
     def __init__(self, read: Callable[[str], bytes]) -> None:
         self._read = read
@@ -36,7 +38,9 @@ class NameService:
         return self._numbers[name, group]
 
     def name(self, number: int, *, group: bool) -> str | None:
-        """The name of a number; None where there is none, and for one that is there while a unit runs: it names nobody tomorrow."""
+        """The name of a number; None where there is none, and for one that is there while a unit runs: it
+        names nobody tomorrow.
+        """
         if number in TRANSIENT or not self._is_asked():
             return None
         if (number, group) not in self._names:

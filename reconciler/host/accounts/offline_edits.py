@@ -1,4 +1,6 @@
-"""Account actions where no system runs: the same result as the commands of shadow-utils, as new text of the account files."""
+"""Account actions where no system runs: the same result as the commands of shadow-utils, as new text of the
+account files.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +14,50 @@ from reconciler.core.host import ActionFailed, FileType, PreImage, Unreadable
 from reconciler.formats.accounts.belongings import belongings, give_back, group_belongings
 from reconciler.formats.accounts.passwd import AccountConflict
 from reconciler.formats.accounts.tables import FILES, AccountTables
-from reconciler.formats.accounts.user_edits import Wanted, add_group, add_user, complete, gid_of, modify_user, remove_group, remove_user
+from reconciler.formats.accounts.user_edits import (
+    Wanted,
+    add_group,
+    add_user,
+    complete,
+    gid_of,
+    modify_user,
+    remove_group,
+    remove_user,
+)
 from reconciler.formats.accounts.users import Accounts
 
 _TEXT = ("utf-8", "surrogateescape")
 _YES = frozenset({"", "true", "yes"})
 _MOST_ID = 2**32 - 2
 AVOID = "avoid"
-"""The option of useradd and groupadd for numbers that are free and must not be given away: files on disk still carry them."""
+"""The option of useradd and groupadd for numbers that are free and must not be given away: files on disk
+still carry them.
+"""
 _OPTIONS = {
     AccountOp.GROUPADD: {"gid", "system", AVOID},
     AccountOp.GROUPDEL: set(),
-    AccountOp.USERADD: {"uid", "gid", "comment", "home-dir", "shell", "system", "expiredate", "groups", AVOID},
-    AccountOp.USERMOD: {"gid", "comment", "shell", "expiredate", "append", "remove", "lock", "unlock", "complete"},
+    AccountOp.USERADD: {
+        "uid",
+        "gid",
+        "comment",
+        "home-dir",
+        "shell",
+        "system",
+        "expiredate",
+        "groups",
+        AVOID,
+    },
+    AccountOp.USERMOD: {
+        "gid",
+        "comment",
+        "shell",
+        "expiredate",
+        "append",
+        "remove",
+        "lock",
+        "unlock",
+        "complete",
+    },
     AccountOp.USERDEL: set(),
     AccountOp.RESTORE: {"user", "group"},
 }
@@ -32,13 +65,19 @@ _SECONDS_A_DAY = 86_400
 
 
 def fields_of(action: Account) -> tuple[int | None, bool]:
-    """The options of groupadd: `gid` (a number as text) and `system` (a flag: empty, `true` or `yes`). Raises ActionFailed."""
+    """The options of groupadd: `gid` (a number as text) and `system` (a flag: empty, `true` or `yes`).
+
+    Raises ActionFailed.
+    """
     said = _said(action)
     return _number(action, "gid", said.get("gid")), said.get("system", "no") in _YES
 
 
 def wanted_of(action: Account) -> Wanted:
-    """The options of useradd and usermod, by long name; of usermod's `--append` and `--remove` the groups. Raises ActionFailed."""
+    """The options of useradd and usermod, by long name; of usermod's `--append` and `--remove` the groups.
+
+    Raises ActionFailed.
+    """
     said = _said(action)
     expires = said.get("expiredate")
     return Wanted(
@@ -61,7 +100,12 @@ def accounts_of(view: _Reader) -> Accounts:
     """The account files of a host, as text. Raises HostError."""
     texts = {name: _text(view, f"/etc/{name}") for name in FILES}
     optional = {name: texts[name] for name in ("shadow", "gshadow", "subuid", "subgid")}
-    return Accounts(texts["passwd"] or "", texts["group"] or "", **optional, login_defs=_text(view, "/etc/login.defs") or "")
+    return Accounts(
+        texts["passwd"] or "",
+        texts["group"] or "",
+        **optional,
+        login_defs=_text(view, "/etc/login.defs") or "",
+    )
 
 
 def kept_of(action: Account) -> dict[str, list[str]]:
@@ -75,7 +119,10 @@ def kept_of(action: Account) -> dict[str, list[str]]:
 
 
 def captured(view: _Reader, action: Account, *, simulated: bool = False) -> PreImage | None:
-    """What goes with an account or a group, passwords among it, for the undo store alone. Raises HostError."""
+    """What goes with an account or a group, passwords among it, for the undo store alone.
+
+    Raises HostError.
+    """
     if action.op not in (AccountOp.USERDEL, AccountOp.GROUPDEL):
         return None
     accounts = accounts_of(_Lenient(view) if simulated else view)
@@ -85,7 +132,11 @@ def captured(view: _Reader, action: Account, *, simulated: bool = False) -> PreI
 
 
 def _saved(name: str, lines: Mapping[str, Sequence[str]]) -> PreImage | None:
-    return PreImage(name, FileType.OTHER, content=json.dumps(lines, sort_keys=True).encode("ascii")) if lines else None
+    return (
+        PreImage(name, FileType.OTHER, content=json.dumps(lines, sort_keys=True).encode("ascii"))
+        if lines
+        else None
+    )
 
 
 def today() -> int:
@@ -103,7 +154,10 @@ def edit_tables(tables: AccountTables, action: Account) -> None:
 
 
 def tables_of(view: _Reader, *, simulated: bool = False) -> AccountTables:
-    """The tables of a host. `simulated`: shadow and gshadow, which an ordinary user's plan cannot read, may be left out."""
+    """The tables of a host.
+
+    `simulated`: shadow and gshadow, which an ordinary user's plan cannot read, may be left out.
+    """
     if not simulated:
         return AccountTables(lambda name: _text(view, f"/etc/{name}"))
     reader = _Lenient(view)
@@ -111,7 +165,9 @@ def tables_of(view: _Reader, *, simulated: bool = False) -> AccountTables:
 
 
 class AccountEdits:
-    """Account actions on a host that others may change in between: the files are only read anew if they are not as they were left."""
+    """Account actions on a host that others may change in between: the files are only read anew if they are
+    not as they were left.
+    """
 
     def __init__(self, view: _Reader) -> None:
         self._view = view
@@ -120,7 +176,10 @@ class AccountEdits:
         self._tables: AccountTables | None = None
 
     def edit(self, action: Account) -> None:
-        """Edit the tables; whole, or not at all. Raises ActionFailed, HostError. `unwritten` has what is to be written then."""
+        """Edit the tables; whole, or not at all.
+
+        Raises ActionFailed, HostError. `unwritten` has what is to be written then.
+        """
         if self._before is None:
             self._before = {name: _text(self._view, f"/etc/{name}") for name in (*FILES, "login.defs")}
             if self._tables is None or self._before != self._texts:
@@ -130,7 +189,8 @@ class AccountEdits:
         edit_tables(self._tables, action)
 
     def unwritten(self) -> Iterator[tuple[str, bytes, bytes]]:
-        """Path, old and new content of each file that the edits since the last time change, in the order in which to write them.
+        """Path, old and new content of each file that the edits since the last time change, in the order in
+        which to write them.
 
         Each has to be written before the next is asked for: killed in between, every account is done again.
         """
@@ -142,14 +202,21 @@ class AccountEdits:
             old, new = before[name], after[name]
             if new is not None and new != (old or ""):
                 yield f"/etc/{name}", (old or "").encode(*_TEXT), new.encode(*_TEXT)
-        self._texts = {**before, **{name: text for name, text in after.items() if text or before[name] is not None}}
+        self._texts = {
+            **before,
+            **{name: text for name, text in after.items() if text or before[name] is not None},
+        }
 
 
 def _edit(tables: AccountTables, action: Account) -> None:
     match action.op:
         case AccountOp.GROUPADD:
             gid, system = fields_of(action)
-            add_group(tables, action.name, gid_of(tables, action.name, system=system, avoid=_numbers(action)) if gid is None else gid)
+            add_group(
+                tables,
+                action.name,
+                gid_of(tables, action.name, system=system, avoid=_numbers(action)) if gid is None else gid,
+            )
         case AccountOp.GROUPDEL:
             remove_group(tables, action.name)
         case AccountOp.USERDEL:
@@ -189,7 +256,11 @@ def _number(action: Account, what: str, text: str | None) -> int | None:
 
 def _numbers(action: Account) -> frozenset[int]:
     """The numbers of `avoid`."""
-    return frozenset(number for one in _names(_said(action).get(AVOID, "")) if (number := _number(action, "number", one)) is not None)
+    return frozenset(
+        number
+        for one in _names(_said(action).get(AVOID, ""))
+        if (number := _number(action, "number", one)) is not None
+    )
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -199,7 +270,11 @@ def _names(text: str) -> tuple[str, ...]:
 def new_gid(view: _Reader, action: Account) -> int:
     """The number that groupadd gives. Raises AccountConflict, ActionFailed."""
     asked, system = fields_of(action)
-    return gid_of(tables_of(view), action.name, system=system, avoid=_numbers(action)) if asked is None else asked
+    return (
+        gid_of(tables_of(view), action.name, system=system, avoid=_numbers(action))
+        if asked is None
+        else asked
+    )
 
 
 def _text(view: _Reader, path: str) -> str | None:

@@ -1,6 +1,10 @@
-"""Giving an account that came back what userdel took: password, aging, subordinate ids, what it was in gshadow. By the system's own tools.
+"""Giving an account that came back what userdel took: password, aging, subordinate ids, what it was in
+gshadow.
 
-Passwords go over the standard input of chpasswd and chgpasswd, and nowhere else: a command line is everybody's to read.
+By the system's own tools.
+
+Passwords go over the standard input of chpasswd and chgpasswd, and nowhere else: a command line is
+everybody's to read.
 """
 
 from __future__ import annotations
@@ -14,7 +18,14 @@ from reconciler.formats.accounts.users import Accounts, parse_ranges
 from reconciler.host.accounts.offline_edits import accounts_of, kept_of
 from reconciler.host.accounts.shadow_utils import check, run_unlocked
 
-_AGING = (("--lastday", 2), ("--mindays", 3), ("--maxdays", 4), ("--warndays", 5), ("--inactive", 6), ("--expiredate", 7))
+_AGING = (
+    ("--lastday", 2),
+    ("--mindays", 3),
+    ("--maxdays", 4),
+    ("--warndays", 5),
+    ("--inactive", 6),
+    ("--expiredate", 7),
+)
 """Options of chage, and the field of shadow(5) that each sets."""
 _SHADOW_FIELDS = 8
 
@@ -24,7 +35,9 @@ Lines = Mapping[str, Sequence[str]]
 def restore(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
     """RESTORE. Raises ActionFailed; what was done by then is done, and another one does the rest."""
     if prefix != "/":
-        raise ActionFailed("cannot be done here", f"restore {action.name}: chpasswd works on the running system only")
+        raise ActionFailed(
+            "cannot be done here", f"restore {action.name}: chpasswd works on the running system only"
+        )
     kept, now = kept_of(action), accounts_of(view)
     wanted = give_back(now, action.name, kept)
     if wanted == now:
@@ -34,9 +47,16 @@ def restore(view: HostView, prefix: str, action: Account, changed: Callable[[], 
         changed()
         check(result, argv[0], done=True)
     left = give_back(accounts_of(view), action.name, kept)
-    differing = [file for file in ("shadow", "gshadow", "subuid", "subgid") if getattr(left, file) != getattr(accounts_of(view), file)]
+    differing = [
+        file
+        for file in ("shadow", "gshadow", "subuid", "subgid")
+        if getattr(left, file) != getattr(accounts_of(view), file)
+    ]
     if differing:
-        raise ActionFailed("restore failed", f"the commands said it was done, but {', '.join(differing)} has other lines of {action.name}")
+        raise ActionFailed(
+            "restore failed",
+            f"the commands said it was done, but {', '.join(differing)} has other lines of {action.name}",
+        )
     return Receipt()
 
 

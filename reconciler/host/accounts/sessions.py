@@ -31,7 +31,10 @@ def end_sessions(ids: Ids, action: EndSessions, *, running: bool) -> Receipt:
     if uid is None:
         return Receipt("was gone already")
     if uid in (0, os.getuid()):
-        raise ActionFailed("this account is applying", f"{action.user} (uid {uid}) cannot be ended by itself; apply as somebody else")
+        raise ActionFailed(
+            "this account is applying",
+            f"{action.user} (uid {uid}) cannot be ended by itself; apply as somebody else",
+        )
     if running:
         _tell(["loginctl", "disable-linger", action.user])
         _tell(["loginctl", "terminate-user", action.user])
@@ -40,7 +43,10 @@ def end_sessions(ids: Ids, action: EndSessions, *, running: bool) -> Receipt:
     deadline = time.monotonic() + _SECONDS
     while (left := sorted(_processes(uid))) and (action.services or _is_logged_in(uid)):
         if time.monotonic() > deadline:
-            detail = f"{action.user} still runs {_named(left)}; end them, or the service that runs as {action.user}. Nothing was removed"
+            detail = (
+                f"{action.user} still runs {_named(left)}; end them, or the service that runs as"
+                f" {action.user}. Nothing was removed"
+            )
             raise ActionFailed("processes of the account are left", detail)
         time.sleep(_PAUSE)
     return Receipt(f"still runs in the name of {action.user}: {_named(left)}" if left else "")
@@ -52,7 +58,10 @@ def _named(processes: list[tuple[int, str]]) -> str:
 
 
 def _is_logged_in(uid: int) -> bool:
-    """Whether logind still has a session of it. Its record stays for some seconds after the last one, as `closing`."""
+    """Whether logind still has a session of it.
+
+    Its record stays for some seconds after the last one, as `closing`.
+    """
     try:
         with open(f"{_LOGGED_IN}/{uid}", encoding="utf-8", errors="replace") as file:
             return "STATE=closing\n" not in file.readlines()
@@ -63,8 +72,9 @@ def _is_logged_in(uid: int) -> bool:
 def _end_unknown_sessions(uid: int) -> None:
     """End the sessions that logind does not know, where the PAM module that tells it is not installed.
 
-    Those are the processes which pam_loginuid has marked as begun by a login of the account: its own, and those with a terminal, a shell of
-    root's by sudo for one. A service has no such mark. They are asked first, and killed when they do not go.
+    Those are the processes which pam_loginuid has marked as begun by a login of the account: its own, and
+    those with a terminal, a shell of root's by sudo for one. A service has no such mark. They are asked
+    first, and killed when they do not go.
     """
     deadline = time.monotonic() + _PATIENCE
     asked: set[int] = set()
@@ -111,7 +121,9 @@ def _tell(argv: list[str]) -> None:
 
 
 def _processes(uid: int) -> Iterator[tuple[int, str]]:
-    """Number and name of everything that runs with a uid as any of its four; the dead that nobody has reaped do not count."""
+    """Number and name of everything that runs with a uid as any of its four; the dead that nobody has reaped
+    do not count.
+    """
     for name in os.listdir("/proc"):
         if name.isdecimal():
             said = _status(name)

@@ -1,4 +1,6 @@
-"""Running the account commands of shadow-utils on a live system: their locks, and what they say about their success."""
+"""Running the account commands of shadow-utils on a live system: their locks, and what they say about their
+success.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ _LOCKED = b"cannot lock"
 
 
 def run_unlocked(argv: list[str], feed: bytes = b"") -> Result:
-    """Run it, with `feed` on its standard input; again, after a pause, while another program holds a lock on the account files.
+    """Run it, with `feed` on its standard input; again, after a pause, while another program holds a lock on
+    the account files.
 
     A lock of a dead process it removes itself.
     """
@@ -36,7 +39,11 @@ def run_unlocked(argv: list[str], feed: bytes = b"") -> Result:
 def check(result: Result, program: str, done: bool) -> None:
     """Raise ActionFailed unless the command succeeded and `done`: an exit code alone is never believed."""
     if result.rc:
-        hint = "; another program holds the lock, see which process the number in /etc/*.lock is" if _is_locked(result) else ""
+        hint = (
+            "; another program holds the lock, see which process the number in /etc/*.lock is"
+            if _is_locked(result)
+            else ""
+        )
         raise ActionFailed(f"{program} failed", result.message.removeprefix(f"{program}: ") + hint)
     if not done:
         raise ActionFailed(f"{program} failed", "it said it was done, but the account files say otherwise")

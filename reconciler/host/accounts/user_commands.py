@@ -1,7 +1,8 @@
 """Users on a live system: useradd, usermod and userdel of shadow-utils, which hold the system's own locks.
 
-useradd is not atomic, and a second one does not repair what a killed one left: it says that the user exists. So each file is looked at by
-itself before and after, what is missing is added, and the exit code alone is never believed.
+useradd is not atomic, and a second one does not repair what a killed one left: it says that the user exists.
+So each file is looked at by itself before and after, what is missing is added, and the exit code alone is
+never believed.
 """
 
 from __future__ import annotations
@@ -64,7 +65,11 @@ def useradd(view: HostView, prefix: str, action: Account, changed: Callable[[], 
         *(["--home-dir", wanted.home] if wanted.home else []),
         *(["--shell", wanted.shell] if wanted.shell else []),
         *(["--groups", ",".join(wanted.groups)] if wanted.groups else []),
-        *(["--expiredate", str(wanted.expires)] if wanted.expires is not None and wanted.expires >= 0 else []),
+        *(
+            ["--expiredate", str(wanted.expires)]
+            if wanted.expires is not None and wanted.expires >= 0
+            else []
+        ),
     ]
     command.run("useradd", *options, done=lambda now: action.name in now.users)
     _complete(command)
@@ -74,7 +79,9 @@ def useradd(view: HostView, prefix: str, action: Account, changed: Callable[[], 
 
 
 def _numbered(accounts: Accounts, wanted: Wanted) -> Wanted:
-    """With the number spelled out where useradd, which takes the next free one, could take one that must not be given away."""
+    """With the number spelled out where useradd, which takes the next free one, could take one that must not
+    be given away.
+    """
     if wanted.uid is not None or not wanted.avoid:
         return wanted
     try:
@@ -111,9 +118,12 @@ def _complete(command: _Command) -> None:
     if command.missing("group"):
         command.run("groupadd", "--gid", str(user.gid), done=lambda now: "group" not in now.missing(name))
     if command.missing("gshadow"):
-        command.run("groupmod", "--password", NO_PASSWORD, done=lambda now: "gshadow" not in now.missing(name))
+        command.run(
+            "groupmod", "--password", NO_PASSWORD, done=lambda now: "gshadow" not in now.missing(name)
+        )
     if command.missing("shadow"):
-        # Only --expiredate makes usermod write the line that is missing, and only --password gives it one that locks.
+        # Only --expiredate makes usermod write the line that is missing, and only --password gives it one
+        # that locks.
         options = ("--expiredate", "", "--password", NO_PASSWORD)
         command.run("usermod", *options, done=lambda now: "shadow" not in now.missing(name))
     for file in ("subuid", "subgid"):
@@ -144,9 +154,17 @@ def _modify(command: _Command, wanted: Wanted) -> None:
     asked = None if wanted.expires is None or wanted.expires < 0 else wanted.expires
     options = [
         *(["--gid", wanted.group] if wanted.group and wanted.group != command.now.group_of(user) else []),
-        *(["--comment", wanted.comment] if wanted.comment is not None and wanted.comment != user.comment else []),
+        *(
+            ["--comment", wanted.comment]
+            if wanted.comment is not None and wanted.comment != user.comment
+            else []
+        ),
         *(["--shell", wanted.shell] if wanted.shell and wanted.shell != user.shell else []),
-        *(["--expiredate", "" if asked is None else str(asked)] if wanted.expires is not None and asked != expires else []),
+        *(
+            ["--expiredate", "" if asked is None else str(asked)]
+            if wanted.expires is not None and asked != expires
+            else []
+        ),
         *(["--append", "--groups", ",".join(join)] if join else []),
         *(["--lock"] if wanted.lock and not (shadow and shadow.locked) else []),
         *(["--unlock"] if wanted.unlock and shadow and shadow.hidden else []),
@@ -164,9 +182,17 @@ def _leave(command: _Command, groups: tuple[str, ...]) -> None:
     stay = sorted(command.now.memberships[name].keys() - set(groups))
     numeric = [group for group in stay if group.isdecimal()]
     if numeric:
-        detail = f"{name} is in group '{numeric[0]}', which usermod cannot tell from a gid; take him out of it first"
+        detail = (
+            f"{name} is in group '{numeric[0]}', which usermod cannot tell from a gid; take him out of it"
+            " first"
+        )
         raise ActionFailed("usermod failed", detail)
-    command.run("usermod", "--groups", ",".join(stay), done=lambda now: not now.memberships.get(name, {}).keys() & set(groups))
+    command.run(
+        "usermod",
+        "--groups",
+        ",".join(stay),
+        done=lambda now: not now.memberships.get(name, {}).keys() & set(groups),
+    )
 
 
 def _is_so(now: Accounts, name: str, wanted: Wanted) -> bool:
@@ -185,11 +211,16 @@ def _is_so(now: Accounts, name: str, wanted: Wanted) -> bool:
 
 
 def _not_ourselves(accounts: Accounts, name: str) -> None:
-    """Whoever applies does not shut himself out: not the account that became root with sudo, nor the one that logged in."""
+    """Whoever applies does not shut himself out: not the account that became root with sudo, nor the one that
+    logged in.
+    """
     user = accounts.users[name]
     callers = {os.environ.get("SUDO_UID", ""), str(os.getuid()), _login_uid()}
     if str(user.uid) in callers or user.uid == 0:
-        raise ActionFailed("this account is applying", f"{name} (uid {user.uid}) would shut out whoever runs this; apply as somebody else")
+        raise ActionFailed(
+            "this account is applying",
+            f"{name} (uid {user.uid}) would shut out whoever runs this; apply as somebody else",
+        )
 
 
 def _login_uid() -> str:

@@ -1,4 +1,6 @@
-"""A directory that archives lie in: reached without following links, private, and changed by descriptor only."""
+"""A directory that archives lie in: reached without following links, private, and
+changed by descriptor only.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,16 @@ class Missing(Refused):
 
 
 class Directory:
-    """An open directory that only root, or we ourselves, can change. A context manager. Every name is one in this directory."""
+    """An open directory that only root, or we ourselves, can change.
+
+    A context manager. Every name is one in this directory.
+    """
 
     def __init__(self, path: str, *, make: bool = False) -> None:
-        """Open it; `make` a missing one, 0700, below an existing parent. Raises Refused, UnsafePath, Unreadable."""
+        """Open it; `make` a missing one, 0700, below an existing parent.
+
+        Raises Refused, UnsafePath, Unreadable.
+        """
         self.path = path
         with SafeRoot("/") as root:
             _ancestors_are_safe(root, path)
@@ -42,7 +50,9 @@ class Directory:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -70,7 +80,9 @@ class Directory:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode) or found.st_uid not in (0, os.geteuid()):
             os.close(fd)
-            raise Refused("not a file of ours", f"{self.path}/{name} is {kind_of(found.st_mode)} of uid {found.st_uid}")
+            raise Refused(
+                "not a file of ours", f"{self.path}/{name} is {kind_of(found.st_mode)} of uid {found.st_uid}"
+            )
         return fd
 
     def read(self, name: str) -> bytes:
@@ -84,7 +96,9 @@ class Directory:
     def create(self, name: str) -> int:
         """A descriptor of a new file, 0600, for writing and reading. Raises TargetError."""
         try:
-            return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.fd)
+            return os.open(
+                name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.fd
+            )
         except OSError as error:
             raise self._cannot("made", name, error) from error
 
@@ -149,11 +163,15 @@ class Directory:
 
 
 def _words(error: OSError) -> str:
-    return f"{error.strerror}{'; run as root' if isinstance(error, PermissionError) and os.geteuid() != 0 else ''}"
+    lacks_rights = isinstance(error, PermissionError) and os.geteuid() != 0
+    return f"{error.strerror}{'; run as root' if lacks_rights else ''}"
 
 
 def look(path: str) -> os.stat_result | None:
-    """What is at a path that no link leads to or through; None when nothing is. Raises UnsafePath, Unreadable."""
+    """What is at a path that no link leads to or through; None when nothing is.
+
+    Raises UnsafePath, Unreadable.
+    """
     with SafeRoot("/") as root:
         found = root.stat(path)
     if found is not None and stat.S_ISLNK(found.st_mode):

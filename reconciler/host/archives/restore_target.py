@@ -1,4 +1,6 @@
-"""The directory that a restore unpacks into: new or empty, ours, and held by descriptor, so that nobody can move it elsewhere meanwhile."""
+"""The directory that a restore unpacks into: new or empty, ours, and held by descriptor, so that nobody can
+move it elsewhere meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,12 @@ from reconciler.host.files.safe_path import SafeRoot
 
 @contextmanager
 def restore_target(path: str) -> Iterator[int]:
-    """An open, empty directory: made, 0700, if it is missing below an existing one. A relative path counts from where we are.
+    """An open, empty directory: made, 0700, if it is missing below an existing one.
 
-    Raises Refused, UnsafePath, Unreadable. A directory that was made and is still empty when something is raised is removed again.
+    A relative path counts from where we are.
+
+    Raises Refused, UnsafePath, Unreadable. A directory that was made and is still empty when something is
+    raised is removed again.
     """
     path = os.path.normpath(os.path.join(os.getcwd(), path))
     with SafeRoot("/") as root:
@@ -25,7 +30,9 @@ def restore_target(path: str) -> Iterator[int]:
             made = _make(parent, name)
             fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         except FileNotFoundError as error:
-            raise Refused("the directory above does not exist", f"{path}: {error.filename} {error.strerror}") from error
+            raise Refused(
+                "the directory above does not exist", f"{path}: {error.filename} {error.strerror}"
+            ) from error
         except OSError as error:
             raise Refused("not a directory that can be used", f"{path}: {error.strerror}") from error
         try:
@@ -41,14 +48,18 @@ def restore_target(path: str) -> Iterator[int]:
 
 
 def as_on_the_host(target: int, directories: Sequence[str]) -> None:
-    """Give directories below an open target, which stands for `/`, the mode and owner that they have on this host, where they are there.
+    """Give directories below an open target, which stands for `/`, the mode and owner that they have on this
+    host, where they are there.
 
-    The nearest to the root come first. For archives that have not recorded them: made by tar they would be 0700.
+    The nearest to the root come first. For archives that have not recorded them: made by tar they would be
+    0700.
     """
     for path in sorted(directories):
         try:
             facts = os.lstat(path)
-            fd = os.open(f".{path}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=target)
+            fd = os.open(
+                f".{path}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=target
+            )
         except OSError:
             continue
         with descriptor(fd):
@@ -69,6 +80,11 @@ def _make(parent: int, name: str) -> bool:
 def _must_be_ours(fd: int, path: str) -> None:
     found = os.fstat(fd)
     if os.listdir(fd):
-        raise Refused("the directory is not empty", f"{path}: name a new or an empty one; nothing is put over files that are there")
+        raise Refused(
+            "the directory is not empty",
+            f"{path}: name a new or an empty one; nothing is put over files that are there",
+        )
     if found.st_uid not in (0, os.geteuid()) or found.st_mode & 0o022:
-        raise Refused("others can change the directory", f"{path}: name one that only root can write to, or a new one")
+        raise Refused(
+            "others can change the directory", f"{path}: name one that only root can write to, or a new one"
+        )

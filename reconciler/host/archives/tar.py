@@ -1,7 +1,8 @@
 """GNU tar: making, checking, comparing and unpacking archives. Knows no jobs and no retention.
 
-What its exit status means (measured, GNU tar 1.34): 0 done, sockets are left out; 1 a file changed or vanished while it was read, the
-archive is usable; 2 something could not be read, or the disk is full. `tar -t` is blind to flipped bits: the sum is what finds them.
+What its exit status means (measured, GNU tar 1.34): 0 done, sockets are left out; 1 a file changed or
+vanished while it was read, the archive is usable; 2 something could not be read, or the disk is full. `tar
+-t` is blind to flipped bits: the sum is what finds them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ _KEPT = 50
 _TOTAL = re.compile(r"Total bytes written: (\d+)")
 _APART = re.compile(r"[^:]*: (.*): file is on a different filesystem; not dumped")
 _COMPRESS = {"gzip": ["gzip", "--stdout", "--no-name"], "zstd": ["zstd", "--stdout", "--quiet"], "none": []}
-_DECOMPRESS = {"gzip": ["gzip", "--stdout", "--decompress"], "zstd": ["zstd", "--stdout", "--quiet", "--decompress"], "none": ["cat"]}
+_DECOMPRESS = {
+    "gzip": ["gzip", "--stdout", "--decompress"],
+    "zstd": ["zstd", "--stdout", "--quiet", "--decompress"],
+    "none": ["cat"],
+}
 _LIST = ("tar", "--list", "--verbose", "--numeric-owner", "--quoting-style=escape", "--file=-")
 _LINE = re.compile(rb"(.)\S+ \S+ +([0-9]+)(?:,[0-9]+)? \S+ \S+ (.*)")
 _ESCAPED = re.compile(rb"\\(?:([0-7]{3})|(.))")
@@ -42,10 +47,12 @@ class TargetError(ArchiveError):
 
 @frozen
 class Contents:
-    """What goes into an archive. Paths are absolute. A pattern with a leading `/` is anchored, any other matches names at every depth.
+    """What goes into an archive.
 
-    `literal` are paths that are left out as they are written, without patterns. `above` are directories that are recorded themselves, with
-    nothing of what is in them.
+    Paths are absolute. A pattern with a leading `/` is anchored, any other matches names at every depth.
+
+    `literal` are paths that are left out as they are written, without patterns. `above` are directories that
+    are recorded themselves, with nothing of what is in them.
     """
 
     sources: tuple[str, ...]
@@ -60,7 +67,8 @@ class Contents:
 class Written:
     """An archive that was written: its size, the SHA-256 of what was written, and what tar complained about.
 
-    `content` is the size before compression, 0 if tar did not tell. `left_out` are directories of other file systems, subvolumes as well.
+    `content` is the size before compression, 0 if tar did not tell. `left_out` are directories of other file
+    systems, subvolumes as well.
     """
 
     bytes: int
@@ -109,7 +117,9 @@ def create(fd: int, contents: Contents) -> Written:
 def _other_system(line: str) -> str:
     """The directory that tar says it did not enter; empty for any other line."""
     found = _APART.fullmatch(line)
-    return f"/{unescaped(os.fsencode(found[1])).decode('utf-8', 'surrogateescape')}".rstrip("/") if found else ""
+    return (
+        f"/{unescaped(os.fsencode(found[1])).decode('utf-8', 'surrogateescape')}".rstrip("/") if found else ""
+    )
 
 
 def create_of(fd: int, directory: int) -> Written:
@@ -129,13 +139,16 @@ def create_of(fd: int, directory: int) -> Written:
 def compare_with(fd: int, directory: int) -> tuple[str, ...]:
     """What differs between an archive that `create_of` made and an open directory. Raises ArchiveError.
 
-    tar compares what is in the archive and passes over what else is there: so both are counted. Sockets are in no archive.
+    tar compares what is in the archive and passes over what else is there: so both are counted. Sockets are
+    in no archive.
     """
     lines: list[bytes] = []
     argv = ["tar", "--compare", "--file=-", *_METADATA, f"--directory=/proc/self/fd/{directory}"]
     decompressor, tar = _read(fd, "gzip", argv, lines.append, (directory,))
     if decompressor.rc != 0 or tar.rc not in (0, 1):
-        raise ArchiveError("the archive could not be compared", decompressor.reason if decompressor.rc else _reasons(tar))
+        raise ArchiveError(
+            "the archive could not be compared", decompressor.reason if decompressor.rc else _reasons(tar)
+        )
     found = [line for line in b"".join(lines).decode("utf-8", "backslashreplace").splitlines() if line]
     if tar.rc:
         return (*found, *tar.said)
@@ -145,7 +158,12 @@ def compare_with(fd: int, directory: int) -> tuple[str, ...]:
 
 def _count_members(fd: int) -> int:
     seen: list[int] = []
-    ended = _read(fd, "gzip", ["tar", "--list", "--quoting-style=escape", "--file=-"], lambda chunk: seen.append(chunk.count(b"\n")))
+    ended = _read(
+        fd,
+        "gzip",
+        ["tar", "--list", "--quoting-style=escape", "--file=-"],
+        lambda chunk: seen.append(chunk.count(b"\n")),
+    )
     wrong = _first_wrong(ended)
     if wrong:
         raise ArchiveError("the archive could not be listed", wrong)
@@ -188,7 +206,9 @@ def check(fd: int, compress: str, sources: Sequence[str]) -> Checked:
         *lines, last = bytes(rest).split(b"\n")
         for member, size in filter(None, map(_listed, lines)):
             for source, name in names.items():
-                if (member.startswith(name) and member[len(name) :].startswith((b"/", b" link to "))) or member == name:
+                if (
+                    member.startswith(name) and member[len(name) :].startswith((b"/", b" link to "))
+                ) or member == name:
                     entries[source] += 1
                     data[source] += size
         rest[:] = last
@@ -199,7 +219,9 @@ def check(fd: int, compress: str, sources: Sequence[str]) -> Checked:
 
 
 def _listed(line: bytes) -> tuple[bytes, int] | None:
-    """A line of `tar --list --verbose`: the member, as it was named, and how many bytes are in it if it is a file."""
+    """A line of `tar --list --verbose`: the member, as it was named, and how many bytes are in it if it is a
+    file.
+    """
     found = _LINE.fullmatch(line)
     if found is None:
         return None
@@ -209,33 +231,64 @@ def _listed(line: bytes) -> tuple[bytes, int] | None:
 
 def unescaped(name: bytes) -> bytes:
     """A name in tar's quoting style `escape`."""
-    return _ESCAPED.sub(lambda found: bytes([int(found[1], 8)]) if found[1] else _CONTROLS.get(found[2], found[2]), name)
+    return _ESCAPED.sub(
+        lambda found: bytes([int(found[1], 8)]) if found[1] else _CONTROLS.get(found[2], found[2]), name
+    )
 
 
 def compare(fd: int, compress: str, sources: Sequence[str]) -> tuple[str, ...]:
-    """What differs between the sources in the archive and the files as they are (tar --compare). Raises ArchiveError."""
+    """What differs between the sources in the archive and the files as they are (tar --compare).
+
+    Raises ArchiveError.
+    """
     lines: list[bytes] = []
-    argv = ["tar", "--compare", "--file=-", *_METADATA, "--no-wildcards", "--directory=/", "--", *map(_member, sources)]
+    argv = [
+        "tar",
+        "--compare",
+        "--file=-",
+        *_METADATA,
+        "--no-wildcards",
+        "--directory=/",
+        "--",
+        *map(_member, sources),
+    ]
     decompressor, tar = _read(fd, compress, argv, lines.append)
     if decompressor.rc != 0 or tar.rc not in (0, 1):
-        raise ArchiveError("the archive could not be compared", decompressor.reason if decompressor.rc else _reasons(tar))
+        raise ArchiveError(
+            "the archive could not be compared", decompressor.reason if decompressor.rc else _reasons(tar)
+        )
     found = [line for line in b"".join(lines).decode("utf-8", "backslashreplace").splitlines() if line]
     return (*found, *tar.said) if tar.rc else ()
 
 
-def extract(fd: int, compress: str, directory: int, paths: Sequence[str], above: Sequence[str] = (), *, as_root: bool) -> tuple[str, ...]:
-    """Unpack into the open `directory` everything, or some paths with all that is below them; what tar complained about.
+def extract(
+    fd: int, compress: str, directory: int, paths: Sequence[str], above: Sequence[str] = (), *, as_root: bool
+) -> tuple[str, ...]:
+    """Unpack into the open `directory` everything, or some paths with all that is below them; what tar
+    complained about.
 
-    `above` are directories that are unpacked by themselves, so that what leads to the paths has its owner and mode.
-    As root with the owners that are recorded, by number; as an ordinary user everything becomes theirs. Raises ArchiveError.
+    `above` are directories that are unpacked by themselves, so that what leads to the paths has its owner and
+    mode. As root with the owners that are recorded, by number; as an ordinary user everything becomes theirs.
+    Raises ArchiveError.
     """
     owners = ["--same-owner", "--xattrs-include=*"] if as_root else ["--no-same-owner"]
-    argv = ["tar", "--extract", "--file=-", *_METADATA, *owners, "--same-permissions", "--delay-directory-restore", "--no-wildcards"]
+    argv = [
+        "tar",
+        "--extract",
+        "--file=-",
+        *_METADATA,
+        *owners,
+        "--same-permissions",
+        "--delay-directory-restore",
+        "--no-wildcards",
+    ]
     argv += [f"--directory=/proc/self/fd/{directory}", *_alone(above), "--", *map(_member, paths)]
     decompressor, tar = _read(fd, compress, argv, lambda _: None, (directory,))
     if tar.rc != 0 or decompressor.rc != 0:
         reason = _reasons(tar) if tar.rc else decompressor.reason
-        hint = "; ask for the other name of this file as well" if paths and "Cannot hard link" in reason else ""
+        hint = (
+            "; ask for the other name of this file as well" if paths and "Cannot hard link" in reason else ""
+        )
         raise ArchiveError("the archive could not be unpacked", reason + hint)
     return tar.said[:_KEPT]
 
@@ -247,24 +300,38 @@ _CREATE = ("tar", "--create", "--file=-", "--format=posix", *_METADATA, "--xattr
 def _create_argv(contents: Contents) -> list[str]:
     options = [*_CREATE, "--totals"]
     # Only with --verbose does tar name what it does not enter.
-    options += ["--one-file-system", "--verbose", "--index-file=/dev/null"] if contents.one_file_system else []
+    options += (
+        ["--one-file-system", "--verbose", "--index-file=/dev/null"] if contents.one_file_system else []
+    )
     options += ["--no-wildcards", "--anchored", *(f"--exclude={_member(path)}" for path in contents.literal)]
     options += ["--wildcards", "--no-wildcards-match-slash"]
-    options += ["--anchored", *(f"--exclude={_member(pattern)}" for pattern in contents.exclude if pattern.startswith("/"))]
-    options += ["--no-anchored", *(f"--exclude={pattern}" for pattern in contents.exclude if not pattern.startswith("/"))]
+    options += [
+        "--anchored",
+        *(f"--exclude={_member(pattern)}" for pattern in contents.exclude if pattern.startswith("/")),
+    ]
+    options += [
+        "--no-anchored",
+        *(f"--exclude={pattern}" for pattern in contents.exclude if not pattern.startswith("/")),
+    ]
     return [*options, "--directory=/", *_alone(contents.above), "--", *map(_member, contents.sources)]
 
 
 def _alone(directories: Sequence[str]) -> list[str]:
     """Options that name directories without what is in them; what follows is taken with all that is below."""
-    return ["--no-recursion", *(f"--add-file={_member(path)}" for path in directories), "--recursion"] if directories else []
+    return (
+        ["--no-recursion", *(f"--add-file={_member(path)}" for path in directories), "--recursion"]
+        if directories
+        else []
+    )
 
 
 def _member(path: str) -> str:
     return path.removeprefix("/") or "."
 
 
-def _read(fd: int, compress: str, argv: Sequence[str], take: Callable[[bytes], None], pass_fds: Sequence[int] = ()) -> list[Ended]:
+def _read(
+    fd: int, compress: str, argv: Sequence[str], take: Callable[[bytes], None], pass_fds: Sequence[int] = ()
+) -> list[Ended]:
     os.lseek(fd, 0, os.SEEK_SET)
     return pipe([_DECOMPRESS[compress], argv], take, stdin=fd, pass_fds=pass_fds)
 

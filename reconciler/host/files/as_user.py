@@ -1,9 +1,11 @@
 """Changing files in a user's home with that user's rights, and with nobody else's.
 
-A forked child gives up everything but those rights, and then does what `writes` does, from the open home downwards: whatever the user puts
-in the way of the walk, he can only hit what he could have changed himself. The child needs no program and no file; the content is in its
-memory. One child does what comes next for other users too, each with his own rights: a fork costs more than what is written
-(docs/decisions/2026-11-28-one-child-for-homes.md). To be imported by what is about to write: it needs `writes`.
+A forked child gives up everything but those rights, and then does what `writes` does, from the open home
+downwards: whatever the user puts in the way of the walk, he can only hit what he could have changed himself.
+The child needs no program and no file; the content is in its memory. One child does what comes next for other
+users too, each with his own rights: a fork costs more than what is written
+(docs/decisions/2026-11-28-one-child-for-homes.md). To be imported by what is about to write: it needs
+`writes`.
 """
 
 from __future__ import annotations
@@ -52,7 +54,10 @@ _Rights = tuple[int, int, tuple[int, ...]]
 
 @frozen
 class _Errand:
-    """An action as it was `asked` for and as it is done, and the open `home` below which that is. `gid` is the group of what it makes."""
+    """An action as it was `asked` for and as it is done, and the open `home` below which that is.
+
+    `gid` is the group of what it makes.
+    """
 
     asked: HomeAction
     action: HomeAction
@@ -67,10 +72,15 @@ class _Errand:
         return home.uid, home.gid, (self.gid,) if self.gid in home.groups else ()
 
 
-def execute(root: SafeRoot, ownership: Ownership, ids: Ids, action: HomeAction, following: Sequence[HomeAction] = ()) -> Done:
-    """Do an action below the home of `action.as_user`. Raises ActionFailed, UnsafePath; then what is at the path is as it was.
+def execute(
+    root: SafeRoot, ownership: Ownership, ids: Ids, action: HomeAction, following: Sequence[HomeAction] = ()
+) -> Done:
+    """Do an action below the home of `action.as_user`.
 
-    `following` are the actions that come next: those that the same child can do are done too, up to the first that fails.
+    Raises ActionFailed, UnsafePath; then what is at the path is as it was.
+
+    `following` are the actions that come next: those that the same child can do are done too, up to the first
+    that fails.
     """
     home = home_of(action.as_user, *ids.accounts())
     asked, action = action, _complete(action, home, ownership)
@@ -79,7 +89,9 @@ def execute(root: SafeRoot, ownership: Ownership, ids: Ids, action: HomeAction, 
         if not isinstance(ownership, KernelOwnership) or home.uid == 0 or os.geteuid() != 0:
             _perform(walk, ownership, action)
         elif not (isinstance(action, SetAccess) and _take_over(walk, ownership, action)):
-            first = _Errand(asked, action, walk, _open_home(walk, action.path, open_homes), ids.gid(action.group))
+            first = _Errand(
+                asked, action, walk, _open_home(walk, action.path, open_homes), ids.gid(action.group)
+            )
             errands = [first, *_following(first, following, ownership, ids, open_homes)]
             said = _Child(ownership).run(errands)
             done = {errand.asked: answer for errand, answer in zip(errands, said, strict=False)}
@@ -98,8 +110,12 @@ def _complete(action: HomeAction, home: Home, ownership: Ownership) -> HomeActio
     return action
 
 
-def _following(first: _Errand, following: Sequence[HomeAction], ownership: Ownership, ids: Ids, open_homes: ExitStack) -> Iterator[_Errand]:
-    """Of the actions that come next those that the same child can do: up to one that is root's to do, or whose home is not there yet."""
+def _following(
+    first: _Errand, following: Sequence[HomeAction], ownership: Ownership, ids: Ids, open_homes: ExitStack
+) -> Iterator[_Errand]:
+    """Of the actions that come next those that the same child can do: up to one that is root's to do, or
+    whose home is not there yet.
+    """
     before = first
     for asked in following:
         if isinstance(asked, SetAccess):
@@ -155,7 +171,10 @@ def _perform(walk: HomeRoot, ownership: Ownership, action: HomeAction) -> None:
 
 
 def _take_over(walk: HomeRoot, ownership: Ownership, action: SetAccess) -> bool:
-    """Give root's directory to the user, by its descriptor. False when it is not root's: then it is his to change."""
+    """Give root's directory to the user, by its descriptor.
+
+    False when it is not root's: then it is his to change.
+    """
     found = walk.check_target(action.path, directory=True)
     if found is None or found.st_uid != 0:
         return False
@@ -167,7 +186,10 @@ def _take_over(walk: HomeRoot, ownership: Ownership, action: SetAccess) -> bool:
             return False
         if not may_become_his(found):
             user = walk.home.user
-            detail = f"{action.path} is root's, with mode {stat.S_IMODE(found.st_mode):04o}; if it is meant to be {user}'s: chown {user}"
+            detail = (
+                f"{action.path} is root's, with mode {stat.S_IMODE(found.st_mode):04o}; if it is meant to be"
+                f" {user}'s: chown {user}"
+            )
             raise UnsafePath("root's own directory is in the way", f"{detail} {action.path}")
         ownership.change(fd, int(action.mode, 8), action.owner, action.group)
         failpoints.hit("user.taken")
@@ -214,7 +236,11 @@ class _Child:
             _close_all_but(sender, *homes.values())
             os.umask(0o077)
             os.chdir("/")
-            turns = {n: errand.rights for n, errand in enumerate(errands) if n == 0 or errand.rights != errands[n - 1].rights}
+            turns = {
+                n: errand.rights
+                for n, errand in enumerate(errands)
+                if n == 0 or errand.rights != errands[n - 1].rights
+            }
             last = max(turns)
             for n, errand in enumerate(errands):
                 answer = self._answer(replace(errand, home=homes[errand.home]), turns.get(n), last=n == last)
@@ -240,15 +266,20 @@ class _Child:
             failed = _explain(errand, error)
             answer["error"] = [type(failed).__name__, failed.summary, failed.detail]
         except BaseException as error:  # noqa: BLE001  # whatever it is, it must not leave the child
-            answer["error"] = ["ActionFailed", "the change could not be made", f"{action.path}: {type(error).__name__}"]
+            answer["error"] = [
+                "ActionFailed",
+                "the change could not be made",
+                f"{action.path}: {type(error).__name__}",
+            ]
         answer["failpoint"] = failpoints.told()
         return answer
 
     def _become(self, rights: _Rights, *, for_good: bool) -> None:
         """Give up all rights but the user's. Raises OSError, HostError.
 
-        For good, if nobody else's turn comes after his. Otherwise root stays what this process may go back to, and between two users does:
-        what the kernel asks for at a file is the effective id alone, and that is never root's while there is a path to walk.
+        For good, if nobody else's turn comes after his. Otherwise root stays what this process may go back
+        to, and between two users does: what the kernel asks for at a file is the effective id alone, and that
+        is never root's while there is a path to walk.
         """
         uid, gid, groups = rights
         if os.geteuid() != 0:
@@ -257,13 +288,18 @@ class _Child:
         os.setresgid(gid, gid, gid)
         back = uid if for_good else 0
         os.setresuid(back, uid, back)
-        # Nor may it outlive us. Not before the rights are given up, for the kernel forgets it then; and our end may have come before it.
+        # Nor may it outlive us. Not before the rights are given up, for the kernel forgets it then; and our
+        # end may have come before it.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != self._parent:
             os._exit(1)
         # What we know must stay closed to the user whose process this now is: no tracing, no /proc/PID/mem.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-        if os.getresuid() != (back, uid, back) or os.getresgid() != (gid,) * 3 or os.getgroups() != list(groups):
+        if (
+            os.getresuid() != (back, uid, back)
+            or os.getresgid() != (gid,) * 3
+            or os.getgroups() != list(groups)
+        ):
             raise ActionFailed("rights could not be given up", f"for uid {uid}")
 
 
@@ -282,7 +318,9 @@ def _judged(errand: _Errand, said: dict[str, object]) -> HostError | None:
 def _explain(errand: _Errand, error: OSError) -> ActionFailed:
     if error.errno in (errno.EACCES, errno.EPERM):
         whose = f"{error.strerror} for {errand.walk.home.user}"
-        return ActionFailed("the user may not do that", f"{errand.action.path}: {whose}; look who owns the directory")
+        return ActionFailed(
+            "the user may not do that", f"{errand.action.path}: {whose}; look who owns the directory"
+        )
     return explain(errand.action.path, error)
 
 

@@ -1,4 +1,6 @@
-"""One name in one directory that is about to change, by descriptor: looking, temporary names, making it durable."""
+"""One name in one directory that is about to change, by descriptor: looking, temporary names, making it
+durable.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ _MADE = re.compile(r"\.reconciler\.[0-9a-f]{16}\.tmp|reconciler\.[0-9a-f]{16}\.t
 
 
 class Place:
-    """The directory that contains a path, open for fsync, and the last name. Raises ActionFailed when the directory is missing."""
+    """The directory that contains a path, open for fsync, and the last name.
+
+    Raises ActionFailed when the directory is missing.
+    """
 
     def __init__(self, root: SafeRoot, path: str) -> None:
         self.path = path
@@ -38,7 +43,9 @@ class Place:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self.fd)
 
     def temporary(self) -> str:
@@ -48,7 +55,10 @@ class Place:
 
     @staticmethod
     def is_temporary(name: str) -> bool:
-        """Whether `temporary` may have made this name. Exactly that: what somebody calls `.reconciler.tmp` is his."""
+        """Whether `temporary` may have made this name.
+
+        Exactly that: what somebody calls `.reconciler.tmp` is his.
+        """
         return _MADE.fullmatch(name) is not None
 
     def stat(self, name: str = "") -> os.stat_result | None:
@@ -66,10 +76,14 @@ class Place:
             return ABSENT
 
     def expect(self, expects: str) -> None:
-        """Raise ActionFailed unless this is what is there now, UnsafePath when it is nothing that may be touched."""
+        """Raise ActionFailed unless this is what is there now, UnsafePath when it is nothing that may be
+        touched.
+        """
         found = self.look()
         if found == OTHER:
-            raise UnsafePath("not a file, directory or link", f"{self.path} is {self.kind()}; it is left alone")
+            raise UnsafePath(
+                "not a file, directory or link", f"{self.path} is {self.kind()}; it is left alone"
+            )
         if found != expects:
             raise self.changed(expects, found)
 
@@ -90,7 +104,10 @@ class Place:
             return
 
     def sync(self) -> None:
-        """Make the directory durable, at once or with its batch. Raises ActionFailed: what was renamed may not survive a power cut."""
+        """Make the directory durable, at once or with its batch.
+
+        Raises ActionFailed: what was renamed may not survive a power cut.
+        """
         try:
             if self._unsynced is not None:
                 self._unsynced.add(self.fd, self.path)
@@ -128,4 +145,6 @@ def not_durable(path: str, reason: str) -> ActionFailed:
 
 def explain(path: str, error: OSError) -> ActionFailed:
     """The ActionFailed for what the kernel refused to do at a path."""
-    return ActionFailed("the change could not be made", f"{path}: {_ADVICE.get(error.errno or 0) or error.strerror or error}")
+    return ActionFailed(
+        "the change could not be made", f"{path}: {_ADVICE.get(error.errno or 0) or error.strerror or error}"
+    )

@@ -15,7 +15,10 @@ from reconciler.host.process import failpoints
 
 
 def edit_lines(root: SafeRoot, ownership: Ownership, action: EditLines) -> None:
-    """EditLines. A file that already is as it should be stays the same file. Raises ActionFailed, UnsafePath, OSError."""
+    """EditLines.
+
+    A file that already is as it should be stays the same file. Raises ActionFailed, UnsafePath, OSError.
+    """
     ownership.check(action.owner, action.group)
     with Place(root, action.path) as place:
         content = _content(place, action.expects)
@@ -24,7 +27,11 @@ def edit_lines(root: SafeRoot, ownership: Ownership, action: EditLines) -> None:
             return
         new = edited(content or b"", action.add, action.remove)
         found = place.stat()
-        if found is not None and new == content and ownership.describe(action.path, found) == (action.mode, action.owner, action.group):
+        if (
+            found is not None
+            and new == content
+            and ownership.describe(action.path, found) == (action.mode, action.owner, action.group)
+        ):
             return
     whole = WriteFile(action.path, new, digest(new), action.mode, action.owner, action.group, action.expects)
     path_actions.write_file(root, ownership, whole)

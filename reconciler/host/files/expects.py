@@ -27,7 +27,10 @@ def state_of(entry: Entry | None, digest: Callable[[], str]) -> str:
 
 def mismatch(path: str, expects: str, found: str) -> ActionFailed:
     """The error for an `expects` that no longer holds."""
-    return ActionFailed("changed since the plan was made", f"{path}: found {_words(found)}, expected {_words(expects)}; plan again")
+    return ActionFailed(
+        "changed since the plan was made",
+        f"{path}: found {_words(found)}, expected {_words(expects)}; plan again",
+    )
 
 
 def not_replaceable(path: str) -> ActionFailed:

@@ -1,4 +1,7 @@
-"""Files of a tree on disk: what can be asked, and the path actions. Both hosts that stand on a disk are made of this."""
+"""Files of a tree on disk: what can be asked, and the path actions.
+
+Both hosts that stand on a disk are made of this.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,17 @@ from reconciler.host.files.xattrs import read_attributes
 if TYPE_CHECKING:
     from reconciler.host.files.homes import HomeAction
 
-PathAction = WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath | ArchiveTree | RemoveTree | RestoreTree
+PathAction = (
+    WriteFile
+    | EditLines
+    | MakeDirectory
+    | SetAccess
+    | MakeLink
+    | RemovePath
+    | ArchiveTree
+    | RemoveTree
+    | RestoreTree
+)
 
 _TYPES = {stat.S_IFREG: FileType.FILE, stat.S_IFDIR: FileType.DIRECTORY, stat.S_IFLNK: FileType.LINK}
 
@@ -55,14 +68,27 @@ class Files:
         kind = _TYPES.get(stat.S_IFMT(found.st_mode), FileType.OTHER)
         target = self._target(path) if kind is FileType.LINK else ""
         mode, owner, group = self._ownership.describe(path, found)
-        return Entry(kind, mode, owner, group, found.st_size, found.st_mtime_ns, found.st_nlink, target, found.st_ctime_ns)
+        return Entry(
+            kind,
+            mode,
+            owner,
+            group,
+            found.st_size,
+            found.st_mtime_ns,
+            found.st_nlink,
+            target,
+            found.st_ctime_ns,
+        )
 
     def read(self, path: str) -> bytes:
         """As HostView.read."""
         return self._root.read(path)
 
     def names(self, path: str) -> tuple[str, ...]:
-        """As HostView.names. What a killed run of ours left is not there: it is removed before anything is done."""
+        """As HostView.names.
+
+        What a killed run of ours left is not there: it is removed before anything is done.
+        """
         return tuple(name for name in self._root.names(path) if not Place.is_temporary(name))
 
     def capture(self, path: str) -> PreImage:
@@ -71,9 +97,20 @@ class Files:
         if entry is None:
             return PreImage(path, None)
         if entry.type is FileType.OTHER:
-            raise UnsafePath("not a file, directory or link", f"{path} is a FIFO, socket or device; it is left alone")
+            raise UnsafePath(
+                "not a file, directory or link", f"{path} is a FIFO, socket or device; it is left alone"
+            )
         content = self.read(path) if entry.type is FileType.FILE else None
-        return PreImage(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content, self.attributes(path))
+        return PreImage(
+            path,
+            entry.type,
+            entry.mode,
+            entry.owner,
+            entry.group,
+            entry.target,
+            content,
+            self.attributes(path),
+        )
 
     def attributes(self, path: str) -> Attributes:
         """As HostView.attributes."""
@@ -86,7 +123,8 @@ class Files:
             raise unreadable(path, error) from error
 
     def prepare(self, actions: Sequence[Action]) -> None:
-        """As Executor.prepare: one process with the users' rights does what comes next to each other in homes.
+        """As Executor.prepare: one process with the users' rights does what comes next to each other in
+        homes.
 
         With several actions their directories are made durable together, by `finish`.
         """
@@ -106,7 +144,10 @@ class Files:
         return {path: str(not_durable(path, reason)) for path, reason in failed.items()}
 
     def execute(self, action: PathAction) -> str:
-        """Do a path action; what there is to say of it. Raises ActionFailed, UnsafePath; then what is at the path is as it was."""
+        """Do a path action; what there is to say of it.
+
+        Raises ActionFailed, UnsafePath; then what is at the path is as it was.
+        """
         self._root.forget()
         if isinstance(action, RemovePath | RemoveTree):
             self.sync()  # what takes the place of something is there for good before that goes
@@ -118,11 +159,18 @@ class Files:
             self._root.forget()
 
     def leftovers(self, directories: tuple[str, ...]) -> tuple[str, ...]:
-        """Our temporary files that a killed run left in these directories. Only under the apply lock: another run's would look the same.
+        """Our temporary files that a killed run left in these directories.
+
+        Only under the apply lock: another run's would look the same.
 
         One of them can hold what was at the target a moment before: save it (`capture`) before it is removed.
         """
-        return tuple(f"{at.rstrip('/')}/{name}" for at in directories for name in self._root.names(at) if Place.is_temporary(name))
+        return tuple(
+            f"{at.rstrip('/')}/{name}"
+            for at in directories
+            for name in self._root.names(at)
+            if Place.is_temporary(name)
+        )
 
     def _execute(self, action: PathAction) -> str:
         if isinstance(action, WriteFile | EditLines | MakeDirectory | SetAccess) and action.as_user:
@@ -157,7 +205,9 @@ class Files:
             if failed is not None:
                 raise failed
             return
-        self._done = dict(as_user.execute(self._root, self._ownership, self._ids, action, tuple(self._after(action))))
+        self._done = dict(
+            as_user.execute(self._root, self._ownership, self._ids, action, tuple(self._after(action)))
+        )
 
     def _after(self, action: HomeAction) -> Iterator[HomeAction]:
         """What comes next, as far as it is done in homes."""

@@ -20,7 +20,10 @@ _OPEN_TO_OTHERS = stat.S_IROTH | stat.S_IXOTH
 
 @frozen
 class Home:
-    """An account, as far as files in its home are concerned. `groups` are the gids that it may give a file to."""
+    """An account, as far as files in its home are concerned.
+
+    `groups` are the gids that it may give a file to.
+    """
 
     user: str
     uid: int
@@ -35,21 +38,34 @@ def home_of(name: str, users: tuple[User, ...], groups: tuple[Group, ...]) -> Ho
     user = next((user for user in users if user.name == name), None)
     gid = None if user is None else user.gid
     return home_from(
-        name, user, next((group for group in groups if group.gid == gid), None), (group for group in groups if name in group.members)
+        name,
+        user,
+        next((group for group in groups if group.gid == gid), None),
+        (group for group in groups if name in group.members),
     )
 
 
 def home_from(name: str, user: User | None, group: Group | None, joined: Iterable[Group]) -> Home:
-    """The home of a user with its primary group and the groups that list the user. Raises ActionFailed when there is no such thing."""
+    """The home of a user with its primary group and the groups that list the user.
+
+    Raises ActionFailed when there is no such thing.
+    """
     if user is None:
-        raise ActionFailed("no such user", f"user '{name}' is not in /etc/passwd; declare it or create it first")
+        raise ActionFailed(
+            "no such user", f"user '{name}' is not in /etc/passwd; declare it or create it first"
+        )
     home = user.home.rstrip("/")
     if not home:
-        raise ActionFailed("the user has no home", f"the home of {name} is {user.home!r}, nothing is written there for a user")
+        raise ActionFailed(
+            "the user has no home",
+            f"the home of {name} is {user.home!r}, nothing is written there for a user",
+        )
     try:
         check_plain(home)
     except UnsafePath as error:
-        raise ActionFailed("the user has no home", f"the home of {name} is {user.home!r}, which is no plain absolute path") from error
+        raise ActionFailed(
+            "the user has no home", f"the home of {name} is {user.home!r}, which is no plain absolute path"
+        ) from error
     gids = frozenset((user.gid, *(other.gid for other in joined)))
     return Home(name, user.uid, user.gid, str(user.gid) if group is None else group.name, home, gids)
 
@@ -58,18 +74,25 @@ def check_below(path: str, home: Home) -> None:
     """Raise ActionFailed unless the path is below the home."""
     check_plain(path)
     if not path.startswith(f"{home.path}/"):
-        raise ActionFailed("not in the user's home", f"{path} is not below {home.path}, the home of {home.user}; plan again")
+        raise ActionFailed(
+            "not in the user's home", f"{path} is not below {home.path}, the home of {home.user}; plan again"
+        )
 
 
 def foreign(path: str, owner: str, user: str) -> UnsafePath:
     """The error for something in a home that is neither the user's nor root's."""
-    detail = f"{path} belongs to {owner}, not to {user} or root; look who put it there, then chown or remove it"
+    detail = (
+        f"{path} belongs to {owner}, not to {user} or root; look who put it there, then chown or remove it"
+    )
     return UnsafePath("somebody else's file is in the way", detail)
 
 
 def linked(path: str, names: int) -> UnsafePath:
     """The error for a file that has other names."""
-    return UnsafePath("the file has other names", f"{path} is one of {names} hard links; remove it, a change could hit another file")
+    return UnsafePath(
+        "the file has other names",
+        f"{path} is one of {names} hard links; remove it, a change could hit another file",
+    )
 
 
 def is_a_directory(entry: Entry | None) -> bool:
@@ -78,15 +101,23 @@ def is_a_directory(entry: Entry | None) -> bool:
 
 
 def check_entry(path: str, entry: Entry | None, user: str, *, directory: bool) -> None:
-    """Raise UnsafePath unless it is missing, or is what may be changed in a home: the form of the check for Entries."""
+    """Raise UnsafePath unless it is missing, or is what may be changed in a home: the form of the check for
+    Entries.
+    """
     if entry is None:
         return
     if entry.type is FileType.LINK:
-        raise UnsafePath("a symbolic link is in the way", f"{path} is a link to {entry.target}; it is not followed and not replaced")
+        raise UnsafePath(
+            "a symbolic link is in the way",
+            f"{path} is a link to {entry.target}; it is not followed and not replaced",
+        )
     if entry.owner not in ("root", user):
         raise foreign(path, entry.owner, user)
     if (entry.type is FileType.DIRECTORY) != directory or entry.type is FileType.OTHER:
-        raise UnsafePath(f"not a {'directory' if directory else 'regular file'}", f"{path} is a {entry.type.value}; move it away by hand")
+        raise UnsafePath(
+            f"not a {'directory' if directory else 'regular file'}",
+            f"{path} is a {entry.type.value}; move it away by hand",
+        )
     if entry.type is FileType.FILE and entry.nlink > 1:
         raise linked(path, entry.nlink)
 
@@ -113,13 +144,18 @@ class HomeRoot(SafeRoot):
         return self._walk(self.home.path)
 
     def check_target(self, path: str, *, directory: bool) -> os.stat_result | None:
-        """What is at a path; None when nothing is. Raises UnsafePath when it is nothing to be changed in a home."""
+        """What is at a path; None when nothing is.
+
+        Raises UnsafePath when it is nothing to be changed in a home.
+        """
         found = self.stat(path)
         if found is None:
             return None
         owner, user = self._owner(path, found), self.home.user
         if stat.S_ISLNK(found.st_mode):
-            raise UnsafePath("a symbolic link is in the way", f"{path} is a link; it is not followed and not replaced")
+            raise UnsafePath(
+                "a symbolic link is in the way", f"{path} is a link; it is not followed and not replaced"
+            )
         if owner not in ("root", user):
             raise foreign(path, owner, user)
         right = stat.S_ISDIR(found.st_mode) if directory else stat.S_ISREG(found.st_mode)

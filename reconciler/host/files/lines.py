@@ -12,10 +12,11 @@ _TEXT = ("utf-8", "surrogateescape")
 
 
 def edited(content: bytes, add: Sequence[str], remove: Sequence[str]) -> bytes:
-    r"""The content without the lines in `remove`, and with those in `add` at its end that it does not have by then.
+    r"""The content without the lines in `remove`, and with those in `add` at its end that it does not have by
+    then.
 
-    Lines are compared whole, without `\n` or `\r\n`; `remove` may also name one by its digest (`core.basics.digest`). Only a line that is added
-    makes a missing last line end appear.
+    Lines are compared whole, without `\n` or `\r\n`; `remove` may also name one by its digest
+    (`core.basics.digest`). Only a line that is added makes a missing last line end appear.
     """
     unwanted = {line.encode(*_TEXT) for line in remove}
     digests = {line for line in remove if line.startswith("sha256:")}
@@ -29,7 +30,9 @@ def edited(content: bytes, add: Sequence[str], remove: Sequence[str]) -> bytes:
     new = [line for line in (text.encode(*_TEXT) for text in dict.fromkeys(add)) if line not in there]
     if not new:
         return result
-    return b"".join((result, b"\n" if result and not result.endswith(b"\n") else b"", *(line + b"\n" for line in new)))
+    return b"".join(
+        (result, b"\n" if result and not result.endswith(b"\n") else b"", *(line + b"\n" for line in new))
+    )
 
 
 def _text(line: bytes) -> bytes:

@@ -1,4 +1,6 @@
-"""Who owns a file: names for ids, ids for names, and a record beside the tree where the kernel will not hold them for us."""
+"""Who owns a file: names for ids, ids for names, and a record beside the tree where the kernel will not hold
+them for us.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ _TEXT = ("utf-8", "surrogateescape")
 class Ids:
     """Names and numbers of the accounts in a tree's own /etc/passwd and /etc/group.
 
-    The name service of this machine is asked only for what is in neither, and only where `service` is given: of the running host itself.
-    An id without a name is its number as text. Read once; `forget` after the files changed.
+    The name service of this machine is asked only for what is in neither, and only where `service` is given:
+    of the running host itself. An id without a name is its number as text. Read once; `forget` after the
+    files changed.
     """
 
     def __init__(self, root: SafeRoot, service: NameService | None = None) -> None:
@@ -65,7 +68,9 @@ class Ids:
         found = known.number(name)
         found = self.elsewhere(name, group=what == "group") if found is None else found
         if found is None:
-            raise ActionFailed(f"no such {what}", f"{what} '{name}' is not in {file}; declare it or create it first")
+            raise ActionFailed(
+                f"no such {what}", f"{what} '{name}' is not in {file}; declare it or create it first"
+            )
         return found
 
     def accounts(self) -> tuple[tuple[User, ...], tuple[Group, ...]]:
@@ -92,7 +97,10 @@ class Ids:
 
 
 class _Names:
-    """Both directions. Of several names with one number, and several lines with one name, the first counts, as in the C library."""
+    """Both directions.
+
+    Of several names with one number, and several lines with one name, the first counts, as in the C library.
+    """
 
     def __init__(self, pairs: Iterable[tuple[str, int]]) -> None:
         self._by_number: dict[int, str] = {}
@@ -124,7 +132,10 @@ class Ownership(Protocol):
         """Set them on a new file or directory that nobody else can open yet. Raises ActionFailed, OSError."""
 
     def change(self, fd: int, mode: int, owner: str, group: str) -> None:
-        """Set them on one that is in use: at no moment are more allowed than before or after. Raises ActionFailed, OSError."""
+        """Set them on one that is in use: at no moment are more allowed than before or after.
+
+        Raises ActionFailed, OSError.
+        """
 
     def record(self, path: str, found: os.stat_result, mode: int, owner: str, group: str) -> None:
         """Remember what the kernel could not hold for what is now at `path`."""
@@ -147,7 +158,11 @@ class KernelOwnership:
 
     def describe(self, path: str, found: os.stat_result) -> tuple[str, str, str]:  # the kernel knows by inode
         """As Ownership.describe."""
-        return f"{stat.S_IMODE(found.st_mode):04o}", self._ids.user(found.st_uid), self._ids.group(found.st_gid)
+        return (
+            f"{stat.S_IMODE(found.st_mode):04o}",
+            self._ids.user(found.st_uid),
+            self._ids.group(found.st_gid),
+        )
 
     def check(self, owner: str, group: str) -> None:
         """As Ownership.check."""
@@ -176,7 +191,9 @@ class KernelOwnership:
 
     def own_link(self, directory: int, name: str, owner: str, group: str) -> None:
         """As Ownership.own_link."""
-        os.chown(name, self._ids.uid(owner), self._ids.gid(group or owner), dir_fd=directory, follow_symlinks=False)
+        os.chown(
+            name, self._ids.uid(owner), self._ids.gid(group or owner), dir_fd=directory, follow_symlinks=False
+        )
 
     def drop(self, path: str) -> None:
         """Nothing to forget."""
@@ -187,7 +204,9 @@ class KernelOwnership:
 
 @frozen
 class _Row:
-    """`held` is the mode on disk when this was recorded: if it is another one now, somebody changed it and the disk is right."""
+    """`held` is the mode on disk when this was recorded: if it is another one now, somebody changed it and
+    the disk is right.
+    """
 
     owner: str
     group: str
@@ -196,11 +215,13 @@ class _Row:
 
 
 class RecordedOwnership:
-    """As an ordinary user, for a tree that is ours: owners, and modes that we could not work with, live in a file beside the tree.
+    """As an ordinary user, for a tree that is ours: owners, and modes that we could not work with, live in a
+    file beside the tree.
 
-    What is not recorded and belongs to us counts as root's. The file is a log of JSON lines, the last one for a path counts and a torn
-    last line (power cut) is ignored; it is compacted atomically when it has grown to twice its content. A path's line is written after the
-    path itself, so that a crash between the two shows as drift and never as a change that did not happen.
+    What is not recorded and belongs to us counts as root's. The file is a log of JSON lines, the last one for
+    a path counts and a torn last line (power cut) is ignored; it is compacted atomically when it has grown to
+    twice its content. A path's line is written after the path itself, so that a crash between the two shows
+    as drift and never as a change that did not happen.
     """
 
     def __init__(self, ids: Ids, root: SafeRoot, file: str) -> None:
@@ -229,7 +250,10 @@ class RecordedOwnership:
         self._ids.gid(group)
 
     def hold(self, fd: int, mode: int, owner: str, group: str) -> None:
-        """As Ownership.hold. We stay able to read and change what we own, whatever its mode will be on the host."""
+        """As Ownership.hold.
+
+        We stay able to read and change what we own, whatever its mode will be on the host.
+        """
         self.check(owner, group)
         own = 0o700 if stat.S_ISDIR(os.fstat(fd).st_mode) else 0o600
         os.fchmod(fd, mode | own)
@@ -273,7 +297,9 @@ class RecordedOwnership:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise HostError("the record of owners cannot be read", f"{self._file}: {error.strerror}") from error
+            raise HostError(
+                "the record of owners cannot be read", f"{self._file}: {error.strerror}"
+            ) from error
         rows: dict[str, _Row] = {}
         for line in lines:
             self._lines += 1

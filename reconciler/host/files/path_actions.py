@@ -7,7 +7,15 @@ import os
 import stat
 from collections.abc import Callable
 
-from reconciler.core.actions import ABSENT, Attributes, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
+from reconciler.core.actions import (
+    ABSENT,
+    Attributes,
+    MakeDirectory,
+    MakeLink,
+    RemovePath,
+    SetAccess,
+    WriteFile,
+)
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, UnsafePath
 from reconciler.host.files import skeleton
@@ -17,7 +25,14 @@ from reconciler.host.files.ownership import Ownership, write_all
 from reconciler.host.files.publish import publish, take_out
 from reconciler.host.files.renameat2 import rename_directory
 from reconciler.host.files.safe_path import SafeRoot, kind_of
-from reconciler.host.files.xattrs import copy_attributes, narrowed, read_attributes, set_attributes, set_capability, without_capability
+from reconciler.host.files.xattrs import (
+    copy_attributes,
+    narrowed,
+    read_attributes,
+    set_attributes,
+    set_capability,
+    without_capability,
+)
 from reconciler.host.process import failpoints
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -43,7 +58,9 @@ def write_file(root: SafeRoot, ownership: Ownership, action: WriteFile) -> None:
 
 
 def make_directory(root: SafeRoot, ownership: Ownership, action: MakeDirectory) -> None:
-    """MakeDirectory. An empty directory that is there already (an interrupted run) is brought to the asked mode and owner.
+    """MakeDirectory.
+
+    An empty directory that is there already (an interrupted run) is brought to the asked mode and owner.
 
     It comes into being with its mode and owner; but a home, which is closed until it is full.
     """
@@ -69,7 +86,10 @@ def make_directory(root: SafeRoot, ownership: Ownership, action: MakeDirectory) 
 
 
 def set_access(root: SafeRoot, ownership: Ownership, action: SetAccess) -> None:
-    """SetAccess, on a regular file with one name or on a directory. Raises ActionFailed, UnsafePath, OSError."""
+    """SetAccess, on a regular file with one name or on a directory.
+
+    Raises ActionFailed, UnsafePath, OSError.
+    """
     mode = int(action.mode, 8)
     ownership.check(action.owner, action.group)
     with Place(root, action.path) as place:
@@ -89,7 +109,11 @@ def set_access(root: SafeRoot, ownership: Ownership, action: SetAccess) -> None:
 
 
 def make_link(root: SafeRoot, ownership: Ownership, action: MakeLink) -> None:
-    """MakeLink. The containing directory is made (0755, root) if only it is missing. Raises ActionFailed, UnsafePath, OSError."""
+    """MakeLink.
+
+    The containing directory is made (0755, root) if only it is missing. Raises ActionFailed, UnsafePath,
+    OSError.
+    """
     made = _make_parent(root, ownership, action.path)
     try:
         _make_link(root, ownership, action)
@@ -150,13 +174,18 @@ def _write_temporary(place: Place, temporary: str, ownership: Ownership, action:
         os.close(fd)
 
 
-def hold_with(fd: int, ownership: Ownership, action: WriteFile | MakeDirectory, attributes: Attributes) -> None:
-    """Mode and owner of something new that has exactly these attributes; at no moment is it open to more than it will be."""
+def hold_with(
+    fd: int, ownership: Ownership, action: WriteFile | MakeDirectory, attributes: Attributes
+) -> None:
+    """Mode and owner of something new that has exactly these attributes; at no moment is it open to more than
+    it will be.
+    """
     mode = int(action.mode, 8)
     ownership.hold(fd, narrowed(attributes, mode), action.owner, action.group)
     failpoints.hit("write.access")
     set_attributes(fd, attributes)
-    # With its ACL the bits of the group are the mask, and set-user-id is back after everything that takes it away.
+    # With its ACL the bits of the group are the mask, and set-user-id is back after everything that takes it
+    # away.
     ownership.hold(fd, mode, action.owner, action.group)
 
 
@@ -182,7 +211,10 @@ def _try_open(place: Place) -> int | None:
 
 
 def _publish_owned(place: Place, temporary: str, ownership: Ownership, action: WriteFile) -> None:
-    """Publish. Of a new file its owner is recorded before: killed in between, one that is not recorded would be root's."""
+    """Publish.
+
+    Of a new file its owner is recorded before: killed in between, one that is not recorded would be root's.
+    """
     new = action.expects == ABSENT
     if new:
         record(place, ownership, int(action.mode, 8), action.owner, action.group, temporary)
@@ -195,7 +227,10 @@ def _publish_owned(place: Place, temporary: str, ownership: Ownership, action: W
 
 
 def _make_whole(place: Place, ownership: Ownership, action: MakeDirectory) -> bool:
-    """Make the directory under a temporary name and give it its own when it is as it shall be. False where that cannot be done."""
+    """Make the directory under a temporary name and give it its own when it is as it shall be.
+
+    False where that cannot be done.
+    """
     mode, temporary = int(action.mode, 8), place.temporary()
     os.mkdir(temporary, 0o700, dir_fd=place.fd)
     failpoints.hit("mkdir.temporary")
@@ -228,7 +263,9 @@ def _mkdir(place: Place, mode: int) -> bool:
     return True
 
 
-def _own_directory(place: Place, name: str, ownership: Ownership, mode: int, action: MakeDirectory, *, made: bool) -> None:
+def _own_directory(
+    place: Place, name: str, ownership: Ownership, mode: int, action: MakeDirectory, *, made: bool
+) -> None:
     fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.fd)
     try:
         if not action.skeleton and os.listdir(fd):
@@ -247,14 +284,23 @@ def _must_be_plain(place: Place, found: os.stat_result) -> None:
     if stat.S_ISDIR(found.st_mode):
         return
     if not stat.S_ISREG(found.st_mode):
-        raise UnsafePath("not a file or directory", f"{place.path} is {kind_of(found.st_mode)}; its mode and owner are left alone")
+        raise UnsafePath(
+            "not a file or directory",
+            f"{place.path} is {kind_of(found.st_mode)}; its mode and owner are left alone",
+        )
     if found.st_nlink > 1:
-        detail = f"{place.path} is one of {found.st_nlink} hard links, a change would hit all; find them with find -inum {found.st_ino}"
+        detail = (
+            f"{place.path} is one of {found.st_nlink} hard links, a change would hit all; find them with find"
+            f" -inum {found.st_ino}"
+        )
         raise UnsafePath("the file has other names", detail)
 
 
 def _open_for_access(place: Place) -> int:
-    """An fd for fchown and fchmod. An ordinary user's own file that even he may not read is first opened to him, and to nobody else."""
+    """An fd for fchown and fchmod.
+
+    An ordinary user's own file that even he may not read is first opened to him, and to nobody else.
+    """
     try:
         return os.open(place.name, _OPEN, dir_fd=place.fd)
     except PermissionError:
@@ -344,7 +390,9 @@ def _prune_parent(root: SafeRoot, ownership: Ownership, path: str) -> None:
 
 
 def record(place: Place, ownership: Ownership, mode: int, owner: str, group: str, name: str = "") -> None:
-    """Remember mode and owner of what is in place now, or will be (now it has another name there), where the kernel does not hold them."""
+    """Remember mode and owner of what is in place now, or will be (now it has another name there), where the
+    kernel does not hold them.
+    """
     found = place.stat(name)
     if found is not None:
         ownership.record(place.path, found, mode, owner, group)

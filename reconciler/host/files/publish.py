@@ -1,7 +1,9 @@
-"""Putting a finished file in place, and taking one out, so that nothing that somebody else wrote meanwhile is lost.
+"""Putting a finished file in place, and taking one out, so that nothing that somebody else wrote meanwhile is
+lost.
 
-Between the last look and the rename somebody can still change the file. So the new file is *exchanged* with what is there, what came out
-is looked at, and if it is not what was expected it goes back. Where the file system cannot exchange (NFS), a plain rename must do.
+Between the last look and the rename somebody can still change the file. So the new file is *exchanged* with
+what is there, what came out is looked at, and if it is not what was expected it goes back. Where the file
+system cannot exchange (NFS), a plain rename must do.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ from reconciler.host.process import failpoints
 
 @frozen
 class _Ours:
-    """What we are about to put in place: inode, and content in the words of `expects`. Times tell less: they are milliseconds coarse."""
+    """What we are about to put in place: inode, and content in the words of `expects`.
+
+    Times tell less: they are milliseconds coarse.
+    """
 
     inode: int
     state: str
@@ -30,7 +35,10 @@ class _Ours:
 
 
 def publish(place: Place, temporary: str, expects: str, state: str) -> None:
-    """Put the finished temporary file or link in place of what is expected there. Afterwards the temporary name is gone."""
+    """Put the finished temporary file or link in place of what is expected there.
+
+    Afterwards the temporary name is gone.
+    """
     ours = _Ours(os.stat(temporary, dir_fd=place.fd, follow_symlinks=False).st_ino, state)
     try:
         failpoints.hit("publish.ready")
@@ -74,7 +82,9 @@ def _replace(place: Place, temporary: str, expects: str, ours: _Ours) -> None:
 
 
 def _put_back(place: Place, temporary: str, ours: _Ours) -> None:
-    """What came out of the exchange is somebody's new file: it gets its name back, unless that somebody was at it again meanwhile."""
+    """What came out of the exchange is somebody's new file: it gets its name back, unless that somebody was
+    at it again meanwhile.
+    """
     try:
         exchange(place.fd, temporary, place.name)
     except FileNotFoundError:
@@ -82,7 +92,8 @@ def _put_back(place: Place, temporary: str, ours: _Ours) -> None:
         return
     if ours.is_at(place, temporary):
         return
-    # A third version took our file's place in between: that is the newest. The one before it is kept under a name of its own.
+    # A third version took our file's place in between: that is the newest. The one before it is kept under a
+    # name of its own.
     exchange(place.fd, temporary, place.name)
     kept = f".reconciler.{os.urandom(8).hex()}.kept"
     rename_new(place.fd, temporary, kept)
@@ -111,4 +122,7 @@ def take_out(place: Place, expects: str) -> None:
 
 
 def _changed_twice(place: Place, kept: str) -> ActionFailed:
-    return ActionFailed("changed twice meanwhile", f"{place.path}: the newest version is in place, the one before is {kept} beside it")
+    return ActionFailed(
+        "changed twice meanwhile",
+        f"{place.path}: the newest version is in place, the one before is {kept} beside it",
+    )

@@ -17,7 +17,10 @@ _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 def exchange(directory: int, one: str, other: str) -> bool:
-    """Swap two names in one directory. False when this file system cannot; then nothing happened. Raises OSError."""
+    """Swap two names in one directory.
+
+    False when this file system cannot; then nothing happened. Raises OSError.
+    """
     return _rename(directory, one, other, _EXCHANGE)
 
 
@@ -30,7 +33,10 @@ def rename_new(directory: int, old: str, new: str) -> None:
 
 
 def rename_directory(directory: int, old: str, new: str) -> bool:
-    """Rename a directory to a free name. False when this file system cannot; then nothing happened. Raises FileExistsError, OSError."""
+    """Rename a directory to a free name.
+
+    False when this file system cannot; then nothing happened. Raises FileExistsError, OSError.
+    """
     return _rename(directory, old, new, _NOREPLACE)
 
 

@@ -1,7 +1,8 @@
 """Reaching a path beneath a root directory without ever walking through a symbolic link.
 
-Every other module of this package names files by (directory fd, last name), which it gets here. Nothing may be relied upon about who
-owns the directories on the way: a local user can swap them at any moment, so a path is never opened by its full name.
+Every other module of this package names files by (directory fd, last name), which it gets here. Nothing may
+be relied upon about who owns the directories on the way: a local user can swap them at any moment, so a path
+is never opened by its full name.
 """
 
 from __future__ import annotations
@@ -30,9 +31,13 @@ _MOST_LINKS = 40
 
 
 def check_plain(path: str) -> None:
-    """Raise UnsafePath unless the path is absolute, without `.`, `..`, `//`, a `/` at the end and control characters."""
+    """Raise UnsafePath unless the path is absolute, without `.`, `..`, `//`, a `/` at the end and control
+    characters.
+    """
     if not _PLAIN.fullmatch(path):
-        raise UnsafePath("not a plain absolute path", f"{path!r}: no '.', '..', '//' and no control characters")
+        raise UnsafePath(
+            "not a plain absolute path", f"{path!r}: no '.', '..', '//' and no control characters"
+        )
 
 
 def unreadable(path: str, error: OSError) -> Unreadable:
@@ -42,11 +47,12 @@ def unreadable(path: str, error: OSError) -> Unreadable:
 
 
 class SafeRoot:
-    """A directory tree in which paths are absolute and links are never followed on the way, but for HOMES where that is root's alone.
+    """A directory tree in which paths are absolute and links are never followed on the way, but for HOMES
+    where that is root's alone.
 
-    Keeps descriptors of directories that were walked (at most 256, plus one walk), so that reading many files costs one step each.
-    They go stale when a directory is renamed: call `forget` before and after every change. Not for several threads.
-    With `unsynced` set, changed names become durable with its `sync` only.
+    Keeps descriptors of directories that were walked (at most 256, plus one walk), so that reading many files
+    costs one step each. They go stale when a directory is renamed: call `forget` before and after every
+    change. Not for several threads. With `unsynced` set, changed names become durable with its `sync` only.
     """
 
     def __init__(self, root: str) -> None:
@@ -62,7 +68,9 @@ class SafeRoot:
         # Whoever forgets to close it does not run out of descriptors.
         self.close()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -79,7 +87,8 @@ class SafeRoot:
         self._known.clear()
 
     def parent(self, path: str) -> tuple[int, str]:
-        """The directory that contains `path` (an O_PATH fd that stays ours) and the last name; for `/` the root itself and `.`.
+        """The directory that contains `path` (an O_PATH fd that stays ours) and the last name; for `/` the
+        root itself and `.`.
 
         Raises FileNotFoundError naming the component that is missing or no directory, UnsafePath, Unreadable.
         """
@@ -99,7 +108,10 @@ class SafeRoot:
             raise unreadable(path, error) from error
 
     def read(self, path: str) -> bytes:
-        """A regular file's bytes. Raises FileNotFoundError, UnsafePath (a link, FIFO, device or directory), Unreadable."""
+        """A regular file's bytes.
+
+        Raises FileNotFoundError, UnsafePath (a link, FIFO, device or directory), Unreadable.
+        """
         directory, name = self.parent(path)
         try:
             return read_at(directory, name, path)
@@ -150,7 +162,9 @@ class SafeRoot:
             try:
                 self._top = os.open(self.root or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             except OSError as error:
-                raise HostError("the root directory cannot be opened", f"{self.root or '/'}: {error.strerror}") from error
+                raise HostError(
+                    "the root directory cannot be opened", f"{self.root or '/'}: {error.strerror}"
+                ) from error
         return self._top
 
     def _step(self, directory: int, component: str, at: str, head: str) -> int:
@@ -170,7 +184,11 @@ class SafeRoot:
             raise unreadable(at, error) from error
 
     def _led(self, directory: int, link: os.stat_result, at: str) -> int | None:
-        """An fd of where HOMES leads, if only root decides that: it is root's link, and so is every directory on the way. None if not."""
+        """An fd of where HOMES leads, if only root decides that: it is root's link, and so is every directory
+        on the way.
+
+        None if not.
+        """
         if at != HOMES or not _roots(link) or not _closed(os.fstat(directory)):
             return None
         target = f"/{os.readlink(HOMES[1:], dir_fd=directory).lstrip('/')}"
@@ -218,7 +236,10 @@ def through_link(link: str, path: str, readlink: Callable[[str], str | None]) ->
 
 
 def _resolve(path: str, readlink: Callable[[str], str | None]) -> str:
-    """Where a path leads inside the root, for a message only: it may be different a moment later. Empty when nowhere."""
+    """Where a path leads inside the root, for a message only: it may be different a moment later.
+
+    Empty when nowhere.
+    """
     done, todo, links = "", path.split("/")[::-1], 0
     while todo:
         component = todo.pop()
@@ -240,9 +261,12 @@ def _resolve(path: str, readlink: Callable[[str], str | None]) -> str:
 
 
 def read_at(directory: int, name: str, path: str) -> bytes:
-    """The bytes of the regular file `name` in a directory. Raises UnsafePath for anything else, OSError as the kernel says.
+    """The bytes of the regular file `name` in a directory.
 
-    Looks before it opens, since opening a device or FIFO can have effects, and makes sure that what it opened is what it saw.
+    Raises UnsafePath for anything else, OSError as the kernel says.
+
+    Looks before it opens, since opening a device or FIFO can have effects, and makes sure that what it opened
+    is what it saw.
     """
     for _ in range(8):
         seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -269,7 +293,9 @@ def _gone_or_changing(directory: int, name: str, path: str) -> bytes:
 
 
 def _read_all(fd: int, size: int) -> bytes:
-    """Everything: a read that returns less than was asked for ends a regular file, but files below /proc and /sys have no size."""
+    """Everything: a read that returns less than was asked for ends a regular file, but files below /proc and
+    /sys have no size.
+    """
     first = os.read(fd, size + 1)
     if len(first) == size and size:
         return first

@@ -1,4 +1,7 @@
-"""Filling a new home with what /etc/skel has. Until it is full the directory is root's and closed, so nobody else can be in it."""
+"""Filling a new home with what /etc/skel has.
+
+Until it is full the directory is root's and closed, so nobody else can be in it.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,13 @@ _MOST = 10_000
 
 
 def fill(root: SafeRoot, ownership: Ownership, action: MakeDirectory) -> None:
-    """Copy the skeleton into the directory, which is empty or what a killed run of this left. Raises ActionFailed, UnsafePath, OSError.
+    """Copy the skeleton into the directory, which is empty or what a killed run of this left.
 
-    What it left is removed and copied again: the last file may be half a file. A directory that anybody else could have been in, or in
-    which something else is, is not touched. Links are copied as links; what is no file, directory or link is left out.
+    Raises ActionFailed, UnsafePath, OSError.
+
+    What it left is removed and copied again: the last file may be half a file. A directory that anybody else
+    could have been in, or in which something else is, is not touched. Links are copied as links; what is no
+    file, directory or link is left out.
     """
     root.forget()
     found = root.stat(action.path)
@@ -52,7 +58,9 @@ class _Copy:
         for name in self._root.names(source):
             self._left -= 1
             if self._left < 0:
-                raise ActionFailed("the skeleton is too large", f"{self._action.skeleton} has more than {_MOST} entries")
+                raise ActionFailed(
+                    "the skeleton is too large", f"{self._action.skeleton} has more than {_MOST} entries"
+                )
             self._one(f"{source}/{name}", f"{path}/{name}")
 
     def _one(self, source: str, path: str) -> None:

@@ -1,6 +1,8 @@
-"""Subvolumes of btrfs that lie in a mounted one: each is a device of its own (st_dev), of which mountinfo says nothing.
+"""Subvolumes of btrfs that lie in a mounted one: each is a device of its own (st_dev), of which mountinfo
+says nothing.
 
-The kernel tells where they are (linux/btrfs.h, btrfs_tree.h): a ROOT_REF in the tree of roots names each in a directory of its parent.
+The kernel tells where they are (linux/btrfs.h, btrfs_tree.h): a ROOT_REF in the tree of roots names each in a
+directory of its parent.
 """
 
 from __future__ import annotations
@@ -14,7 +16,12 @@ from reconciler.formats import fstab
 
 _SEARCH, _LOOKUP = 0xD0009411, 0xD0009412
 _SIZE = 4096
-_KEY, _HEADER, _REF, _INODE = struct.Struct("=7Q4I4Q"), struct.Struct("=3Q2I"), struct.Struct("=2QH"), struct.Struct("=2Q")
+_KEY, _HEADER, _REF, _INODE = (
+    struct.Struct("=7Q4I4Q"),
+    struct.Struct("=3Q2I"),
+    struct.Struct("=2QH"),
+    struct.Struct("=2Q"),
+)
 _ROOTS, _TOP, _ROOT_REF = 1, 5, 156
 _MOST = (1 << 64) - 1
 
@@ -58,7 +65,9 @@ def _refs(fd: int) -> Iterator[tuple[int, _Ref]]:
     """Each subvolume, and where it hangs."""
     parent, child = 0, 0
     while True:
-        key = _KEY.pack(_ROOTS, parent, _MOST, child, _MOST, 0, _MOST, _ROOT_REF, _ROOT_REF, _SIZE, 0, 0, 0, 0, 0)
+        key = _KEY.pack(
+            _ROOTS, parent, _MOST, child, _MOST, 0, _MOST, _ROOT_REF, _ROOT_REF, _SIZE, 0, 0, 0, 0, 0
+        )
         buffer = bytearray(key.ljust(_SIZE, b"\0"))
         fcntl.ioctl(fd, _SEARCH, buffer)
         count, at = _KEY.unpack_from(buffer)[9], _KEY.size

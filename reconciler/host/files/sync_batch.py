@@ -1,4 +1,6 @@
-"""Directories in which names were changed and are not durable yet: one fsync for all that a batch of actions did in each."""
+"""Directories in which names were changed and are not durable yet: one fsync for all that a batch of actions
+did in each.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ class Unsynced:
         self._failed: dict[str, str] = {}
 
     def add(self, fd: int, path: str) -> None:
-        """A name of the directory `fd`, that of `path`, was changed. Raises OSError when that cannot be kept in mind."""
+        """A name of the directory `fd`, that of `path`, was changed.
+
+        Raises OSError when that cannot be kept in mind.
+        """
         found = os.fstat(fd)
         key = (found.st_dev, found.st_ino)
         if key not in self._open:

@@ -1,7 +1,8 @@
 """Whole directories on disk, the homes of accounts that go: kept as an archive, taken apart, and put back.
 
-Everything is reached by descriptors, so that a link which somebody puts in the way is an entry like any other and never a way out. What an
-archive holds is compared with the directory before it gets its name; what is removed vanishes by one rename before the first file goes.
+Everything is reached by descriptors, so that a link which somebody puts in the way is an entry like any other
+and never a way out. What an archive holds is compared with the directory before it gets its name; what is
+removed vanishes by one rename before the first file goes.
 """
 
 from __future__ import annotations
@@ -30,8 +31,13 @@ _SHALLOWEST = 2
 """Components of a path that may go as a whole: nothing that lies directly below the root."""
 
 
-def execute(root: SafeRoot, ownership: Ownership, archives: str, action: ArchiveTree | RemoveTree | RestoreTree) -> str:
-    """Do it; what there is to say of it. `archives` is the directory of the archives. Raises ActionFailed, UnsafePath, OSError."""
+def execute(
+    root: SafeRoot, ownership: Ownership, archives: str, action: ArchiveTree | RemoveTree | RestoreTree
+) -> str:
+    """Do it; what there is to say of it.
+
+    `archives` is the directory of the archives. Raises ActionFailed, UnsafePath, OSError.
+    """
     if action.path.count("/") < _SHALLOWEST:
         raise UnsafePath("not a directory that may go", f"{action.path} is one of the system itself")
     try:
@@ -50,7 +56,10 @@ def execute(root: SafeRoot, ownership: Ownership, archives: str, action: Archive
 
 
 def archive_tree(root: SafeRoot, archives: str, action: ArchiveTree) -> str:
-    """ArchiveTree. One that is there already and holds the very same is it. Raises ActionFailed, UnsafePath, OSError."""
+    """ArchiveTree.
+
+    One that is there already and holds the very same is it. Raises ActionFailed, UnsafePath, OSError.
+    """
     with Place(root, action.path) as place, _directory(place.fd, place.name, action.path) as top:
         _refuse_mounts(root, action.path)
         with _archives(archives) as store:
@@ -111,7 +120,10 @@ def _move_aside(store: int, name: str) -> None:
 
 @contextmanager
 def _archives(path: str) -> Iterator[int]:
-    """The directory of the archives, open; made 0700 if it is missing. Raises UnsafePath when it is somebody else's."""
+    """The directory of the archives, open; made 0700 if it is missing.
+
+    Raises UnsafePath when it is somebody else's.
+    """
     parent, _, name = path.rpartition("/")
     above = os.open(parent or "/", _DIRECTORY)
     try:
@@ -124,13 +136,15 @@ def _archives(path: str) -> Iterator[int]:
     try:
         found = os.fstat(fd)
         if found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            raise UnsafePath("the directory of the archives is open to others", f"{path}: chown root, chmod 0700")
+            raise UnsafePath(
+                "the directory of the archives is open to others", f"{path}: chown root, chmod 0700"
+            )
         yield fd
     finally:
         os.close(fd)
 
 
-# ---------------------------------------------------------------------------------------------------- removing
+# --------------------------------------------------------------------------------------------------- removing
 
 
 def remove_tree(root: SafeRoot, ownership: Ownership, archives: str, action: RemoveTree) -> str:
@@ -169,17 +183,24 @@ def _take_away(place: Place, remains: str, seen: os.stat_result) -> None:
     found = place.stat(remains)
     if found is None or (found.st_dev, found.st_ino) != (seen.st_dev, seen.st_ino):
         rename_new(place.fd, remains, place.name)
-        raise ActionFailed("changed since the plan was made", f"{place.path} was replaced meanwhile; plan again")
+        raise ActionFailed(
+            "changed since the plan was made", f"{place.path} was replaced meanwhile; plan again"
+        )
     os.fsync(place.fd)
 
 
 def _refuse_unkept(archives: str, action: RemoveTree) -> None:
     if action.archive and not os.path.isfile(f"{archives}/{action.archive}"):
-        raise ActionFailed("there is no archive of it", f"{archives}/{action.archive} is missing; {action.path} is left alone")
+        raise ActionFailed(
+            "there is no archive of it",
+            f"{archives}/{action.archive} is missing; {action.path} is left alone",
+        )
 
 
 def _take_apart(parent: int, name: str, path: str) -> None:
-    """Remove a directory with everything below it. No deeper than two levels at any time: each subdirectory is first moved to the top.
+    """Remove a directory with everything below it.
+
+    No deeper than two levels at any time: each subdirectory is first moved to the top.
 
     A mount point cannot be moved, so that none is ever entered, and a link is a name to unlink.
     """
@@ -215,7 +236,7 @@ def _lift(fd: int, top: int, moved: list[str]) -> list[str]:
     return moved
 
 
-# ---------------------------------------------------------------------------------------------------- putting back
+# ----------------------------------------------------------------------------------------------- putting back
 
 
 def restore_tree(root: SafeRoot, ownership: Ownership, archives: str, action: RestoreTree) -> str:
@@ -265,14 +286,19 @@ def _unpack(parent: int, temporary: str, archives: str, ownership: Ownership, ac
 
 @contextmanager
 def _directory(parent: int, name: str, path: str) -> Iterator[int]:
-    """A directory by its descriptor. Raises UnsafePath for a link or anything else, ActionFailed when it is gone."""
+    """A directory by its descriptor.
+
+    Raises UnsafePath for a link or anything else, ActionFailed when it is gone.
+    """
     try:
         fd = os.open(name, _DIRECTORY, dir_fd=parent)
     except FileNotFoundError as error:
         raise ActionFailed("nothing is there", f"{path} is gone; plan again") from error
     except NotADirectoryError as error:
         found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        raise UnsafePath("not a directory", f"{path} is {kind_of(found.st_mode)}; it is left alone") from error
+        raise UnsafePath(
+            "not a directory", f"{path} is {kind_of(found.st_mode)}; it is left alone"
+        ) from error
     try:
         yield fd
     finally:
@@ -284,7 +310,10 @@ def _refuse_mounts(root: SafeRoot, path: str) -> None:
     real = f"{root.root}{path}"
     found = sorted(point for point in mount_points() if point == real or point.startswith(f"{real}/"))
     if found:
-        raise UnsafePath("another file system is in the way", f"{found[0]} is a mount point; unmount it first, nothing is removed")
+        raise UnsafePath(
+            "another file system is in the way",
+            f"{found[0]} is a mount point; unmount it first, nothing is removed",
+        )
 
 
 def _is_there(store: int, name: str) -> bool:

@@ -12,7 +12,10 @@ _DEFAULT_ACL = "system.posix_acl_default"
 _CAPABILITY = "security.capability"
 _KEPT = ("user.", "trusted.")
 _BEST_EFFORT = ("security.selinux", "security.SMACK64")
-"""Labels: a policy may refuse to set them, and sets its own. Never copied: file capabilities and signatures, they belong to the content."""
+"""Labels: a policy may refuse to set them, and sets its own.
+
+Never copied: file capabilities and signatures, they belong to the content.
+"""
 
 _ACL_HEADER = struct.Struct("<I")
 _ACL_ENTRY = struct.Struct("<HHI")
@@ -23,7 +26,10 @@ _NONE_HERE = (errno.ENOTSUP, errno.ENODATA)
 
 
 def read_attributes(fd: int) -> tuple[tuple[str, bytes], ...]:
-    """All extended attributes of an open file, sorted; none where the file system has none. Raises OSError."""
+    """All extended attributes of an open file, sorted; none where the file system has none.
+
+    Raises OSError.
+    """
     found = []
     for name in _names(fd):
         with suppress(_Gone):
@@ -54,16 +60,22 @@ def _value(fd: int, name: str) -> bytes:
 
 
 def restorable(name: str, *, as_user: bool = False) -> bool:
-    """Whether an attribute can be put back: by root, or with a user's own rights in his home. The others a policy sets anew."""
+    """Whether an attribute can be put back: by root, or with a user's own rights in his home.
+
+    The others a policy sets anew.
+    """
     if as_user:
         return name.startswith("user.") or name in (_ACL, _DEFAULT_ACL)
     return name.startswith(_KEPT) or name in (_ACL, _DEFAULT_ACL, _CAPABILITY)
 
 
 def set_attributes(fd: int, wanted: tuple[tuple[str, bytes], ...]) -> None:
-    """Give an open file or directory exactly these attributes, but for capabilities (`set_capability`). Raises OSError.
+    """Give an open file or directory exactly these attributes, but for capabilities (`set_capability`).
 
-    Labels of a security policy stay as they are. An ACL brings the mode of the group and of the others with it.
+    Raises OSError.
+
+    Labels of a security policy stay as they are. An ACL brings the mode of the group and of the others with
+    it.
     """
     asked = {name: value for name, value in wanted if restorable(name) and name != _CAPABILITY}
     there = dict(read_attributes(fd))
@@ -76,7 +88,9 @@ def set_attributes(fd: int, wanted: tuple[tuple[str, bytes], ...]) -> None:
 
 
 def set_capability(fd: int, wanted: tuple[tuple[str, bytes], ...]) -> None:
-    """Give an open file the capability that is among these: last of all, for each change of owner and content takes it away."""
+    """Give an open file the capability that is among these: last of all, for each change of owner and content
+    takes it away.
+    """
     value = dict(wanted).get(_CAPABILITY)
     if value is not None:
         os.setxattr(fd, _CAPABILITY, value)
@@ -88,15 +102,20 @@ def without_capability(attributes: tuple[tuple[str, bytes], ...]) -> tuple[tuple
 
 
 def narrowed(attributes: tuple[tuple[str, bytes], ...], mode: int) -> int:
-    """The mode that a new file may have until its ACL is set: with one, what the mode says of the group is the mask."""
+    """The mode that a new file may have until its ACL is set: with one, what the mode says of the group is
+    the mask.
+    """
     return mode & ~0o077 if any(name == _ACL for name, _ in attributes) else mode
 
 
 def copy_attributes(source: int, target: int, mode: int) -> None:
-    """Give the open file `target`, which has this mode already, the attributes and the ACL of `source`. Raises OSError.
+    """Give the open file `target`, which has this mode already, the attributes and the ACL of `source`.
 
-    The ACL is bent to the mode first, as chmod would do it, so that the file is at no moment open to more than it will be. An ACL that
-    `target` got from its directory is dropped: the file that it replaces is the model.
+    Raises OSError.
+
+    The ACL is bent to the mode first, as chmod would do it, so that the file is at no moment open to more
+    than it will be. An ACL that `target` got from its directory is dropped: the file that it replaces is the
+    model.
     """
     wanted = dict(read_attributes(source))
     if _ACL not in wanted and _ACL in dict(read_attributes(target)):

@@ -24,7 +24,9 @@ def now() -> int:
 
 
 def throwaway_key() -> bytes:
-    """A key for keyed digests where the host has none yet: digests made with it are good for one plan and tell nobody anything."""
+    """A key for keyed digests where the host has none yet: digests made with it are good for one plan and
+    tell nobody anything.
+    """
     return os.urandom(32)
 
 
@@ -49,7 +51,9 @@ def random_hex(count: int) -> str:
 
 
 def started_by() -> dict[str, str]:
-    """Who began this process, as far as is known: `user`, the person behind sudo or the login, and `unit`, the service or session."""
+    """Who began this process, as far as is known: `user`, the person behind sudo or the login, and `unit`,
+    the service or session.
+    """
     user = variable("SUDO_USER") or _login_user()
     unit = next(reversed(own_units()), "")
     return {name: value for name, value in (("user", user), ("unit", unit)) if value}
@@ -85,10 +89,12 @@ def _small(path: str) -> str:
 
 
 def refuse_plugins() -> None:
-    """Keep pydantic from importing whatever installed packages register with it: not in a program of root's, and it takes time.
+    """Keep pydantic from importing whatever installed packages register with it: not in a program of root's,
+    and it takes time.
 
-    The variable is the documented way. The module that reads it imports `importlib.metadata` first, a tenth of a short command: one that
-    has no plugins stands in its place. Where pydantic no longer asks for it there, it is not used, and the variable holds.
+    The variable is the documented way. The module that reads it imports `importlib.metadata` first, a tenth
+    of a short command: one that has no plugins stands in its place. Where pydantic no longer asks for it
+    there, it is not used, and the variable holds.
     """
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     loader = ModuleType("pydantic.plugin._loader")

@@ -1,7 +1,8 @@
 """Named places at which a test can kill the process, as a power cut or an OOM kill would.
 
-`RECONCILER_FAILPOINT=NAME:N` kills with SIGKILL at the N-th hit of NAME, and `RECONCILER_FAILPOINT_LOG=FILE` adds a line to FILE for each
-hit of any name. Both are read once, at import, and only when `RECONCILER_TESTING=1` is set as well; otherwise a hit is one comparison.
+`RECONCILER_FAILPOINT=NAME:N` kills with SIGKILL at the N-th hit of NAME, and `RECONCILER_FAILPOINT_LOG=FILE`
+adds a line to FILE for each hit of any name. Both are read once, at import, and only when
+`RECONCILER_TESTING=1` is set as well; otherwise a hit is one comparison.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 
 class _Environment:
-    """What the environment asks for: a name with the hits left until it kills, a file for the names, or both."""
+    """What the environment asks for: a name with the hits left until it kills, a
+    file for the names, or both.
+    """
 
     def __init__(self, name: str, left: int, log: str) -> None:
         self.name = name
@@ -64,7 +67,9 @@ def hit(name: str) -> None:
 
 
 def watch(what: Callable[[str], None] | None) -> None:
-    """For tests in one process: `what` is called at each hit, also of forked children, instead of what the environment asks for."""
+    """For tests in one process: `what` is called at each hit, also of forked children, instead of what the
+    environment asks for.
+    """
     global _watch  # noqa: PLW0603  # a failpoint is global by its nature
     _watch = what
 
@@ -75,7 +80,9 @@ def told() -> object:
 
 
 def follow(signal_number: int, said: object) -> None:
-    """A child of ours has ended: a kill that a failpoint dealt it kills us too, as a power cut would; its hits count as ours."""
+    """A child of ours has ended: a kill that a failpoint dealt it kills us too, as a power cut would; its
+    hits count as ours.
+    """
     if _watch is None:
         return
     if signal_number == signal.SIGKILL:

@@ -24,7 +24,10 @@ Take = Callable[[bytes], None]
 
 @frozen
 class Ended:
-    """How one program ended. `rc` is negative for a signal; `said` are the lines of its standard error, safe to print."""
+    """How one program ended.
+
+    `rc` is negative for a signal; `said` are the lines of its standard error, safe to print.
+    """
 
     program: str
     rc: int
@@ -37,11 +40,15 @@ class Ended:
         return f"{self.program}: {self.said[-1]}" if self.said else f"{self.program}: {how}"
 
 
-def pipe(stages: Sequence[Sequence[str]], take: Take, *, stdin: int | None = None, pass_fds: Sequence[int] = ()) -> list[Ended]:
-    """Run all at once, each reading the output of the one before; the first reads `stdin`, and `take` gets the output of the last.
+def pipe(
+    stages: Sequence[Sequence[str]], take: Take, *, stdin: int | None = None, pass_fds: Sequence[int] = ()
+) -> list[Ended]:
+    """Run all at once, each reading the output of the one before; the first reads `stdin`, and `take` gets
+    the output of the last.
 
-    Programs get no other descriptor of ours than `pass_fds`, a fixed environment and umask 077. When anything is raised, by `take` as well,
-    they are killed and reaped first. Raises ProgramMissing, NotRun, and whatever `take` raises.
+    Programs get no other descriptor of ours than `pass_fds`, a fixed environment and umask 077. When anything
+    is raised, by `take` as well, they are killed and reaped first. Raises ProgramMissing, NotRun, and
+    whatever `take` raises.
     """
     with ExitStack() as stack:
         processes: list[subprocess.Popen[bytes]] = []
@@ -50,7 +57,8 @@ def pipe(stages: Sequence[Sequence[str]], take: Take, *, stdin: int | None = Non
             process = _start(argv, source, pass_fds)
             stack.callback(_end, process)
             if processes and processes[-1].stdout is not None:
-                processes[-1].stdout.close()  # its reader alone shall hold it, or a writer whose reader died waits for ever
+                # Its reader alone shall hold it, or a writer whose reader died waits for ever.
+                processes[-1].stdout.close()
             assert process.stdout is not None
             processes.append(process)
             source = process.stdout
@@ -81,7 +89,9 @@ def _pump(processes: Sequence[subprocess.Popen[bytes]], take: Take) -> list[tupl
     """Read the last output and all complaints until they end."""
     errors = [bytearray() for _ in processes]
     with selectors.DefaultSelector() as selector:
-        outputs: dict[Any, bytearray] = {process.stderr: kept for process, kept in zip(processes, errors, strict=True)}
+        outputs: dict[Any, bytearray] = {
+            process.stderr: kept for process, kept in zip(processes, errors, strict=True)
+        }
         for stream in (processes[-1].stdout, *outputs):
             selector.register(stream, selectors.EVENT_READ)
         while selector.get_map():
@@ -93,7 +103,10 @@ def _pump(processes: Sequence[subprocess.Popen[bytes]], take: Take) -> list[tupl
                     outputs[key.fileobj] += chunk[: _ERRORS - len(outputs[key.fileobj])]
                 else:
                     take(chunk)
-    return [tuple(escape(line) for line in kept.decode("utf-8", "replace").splitlines() if line.strip()) for kept in errors]
+    return [
+        tuple(escape(line) for line in kept.decode("utf-8", "replace").splitlines() if line.strip())
+        for kept in errors
+    ]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,9 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def program_digest() -> str:
-    """Another one for another version, another file of ours, and after each change of what is installed beside us (libraries)."""
+    """Another one for another version, another file of ours, and after each change of what is installed
+    beside us (libraries).
+    """
     total = hashlib.sha256(__version__.encode())
     total.update(str(os.stat(os.path.dirname(_PACKAGE)).st_mtime_ns).encode())
     for folder in sorted(entry.path for entry in os.scandir(_PACKAGE) if entry.is_dir(follow_symlinks=False)):
@@ -24,6 +26,8 @@ def program_digest() -> str:
 
 
 def program_places(command: str) -> tuple[str, ...]:
-    """The directories that this program is run from: its packages, its interpreter's tree, and what `command` leads to."""
+    """The directories that this program is run from: its packages, its interpreter's tree, and what `command`
+    leads to.
+    """
     leads_to = os.path.dirname(os.path.realpath(command)) if command else ""
     return tuple(dict.fromkeys(filter(None, (_PACKAGE, os.path.realpath(sys.prefix), leads_to))))

@@ -1,14 +1,16 @@
 """No program that an apply has started outlives it, however it dies.
 
-Who dies of SIGKILL cannot clean up. So the first program that is started under the lock is preceded by a keeper: a fork of ours that waits
-for our end at a pipe. When that comes without a word, it kills every process that carries the mark of this apply in its environment, again
-and again until there is none. The mark is inherited: a daemon that has left its process group and its session has it too. What systemd
-starts for us has not, and lives on.
+Who dies of SIGKILL cannot clean up. So the first program that is started under the lock is preceded by a
+keeper: a fork of ours that waits for our end at a pipe. When that comes without a word, it kills every
+process that carries the mark of this apply in its environment, again and again until there is none. The mark
+is inherited: a daemon that has left its process group and its session has it too. What systemd starts for us
+has not, and lives on.
 
-There is no moment at which a program could slip through. Until its exec it holds our end of the pipe; after that it has the mark.
+There is no moment at which a program could slip through. Until its exec it holds our end of the pipe; after
+that it has the mark.
 
-Not covered: a program that clears its environment for a child of its own. In a unit of `reconciler install` the control group covers that
-as well: systemd kills what is left in it when the apply has died.
+Not covered: a program that clears its environment for a child of its own. In a unit of `reconciler install`
+the control group covers that as well: systemd kills what is left in it when the apply has died.
 """
 
 from __future__ import annotations
@@ -44,7 +46,10 @@ def arm() -> None:
 
 
 def disarm(*, interrupted: bool = False) -> None:
-    """What runs may go on, unless we were interrupted: then it ends. Ends the keeper when nobody wants it any more."""
+    """What runs may go on, unless we were interrupted: then it ends.
+
+    Ends the keeper when nobody wants it any more.
+    """
     _state["armed"] = max(0, _state["armed"] - 1)
     if _state["armed"] or _state["writer"] < 0:
         return
@@ -59,7 +64,10 @@ def disarm(*, interrupted: bool = False) -> None:
 
 
 def mark() -> Mapping[str, str]:
-    """What a program is to have in its environment; nothing when it may outlive us. The first call starts the keeper."""
+    """What a program is to have in its environment; nothing when it may outlive us.
+
+    The first call starts the keeper.
+    """
     if not _state["armed"]:
         return {}
     if _state["writer"] < 0:
@@ -98,7 +106,10 @@ def _keep(reader: int, wanted: str) -> NoReturn:
 
 
 def end_marked(wanted: str = "") -> None:
-    """Kill every process that carries the mark. None named: that of this apply; nothing, if it has started no program."""
+    """Kill every process that carries the mark.
+
+    None named: that of this apply; nothing, if it has started no program.
+    """
     wanted = wanted or next(iter(_mark), "")
     for _ in range(_ROUNDS if wanted else 0):
         with suppress(OSError):  # no descriptor left to list processes with: the next time

@@ -1,4 +1,5 @@
-"""Running the host's own programs: found on a fixed path, with a clean environment, bounded in time and output.
+"""Running the host's own programs: found on a fixed path, with a clean environment, bounded in time and
+output.
 
 To be imported by what is about to start a program and not before: subprocess costs milliseconds.
 """
@@ -19,7 +20,14 @@ from reconciler.core.host import HostError
 from reconciler.host.process import reaper
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-ENVIRONMENT = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": "", "PAGER": "cat"}
+ENVIRONMENT = {
+    "PATH": _PATH,
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "SYSTEMD_COLORS": "0",
+    "SYSTEMD_PAGER": "",
+    "PAGER": "cat",
+}
 _TICK = 0.1
 """Seconds between looks at whether the program has ended while something else keeps its output open."""
 
@@ -46,7 +54,9 @@ class Result:
 
     @property
     def message(self) -> str:
-        """The first line of stderr that says something, with control characters escaped, or the exit status."""
+        """The first line of stderr that says something, with control characters
+        escaped, or the exit status.
+        """
         lines = (line.strip() for line in self.err.decode("utf-8", "replace").splitlines())
         return escape(next((line for line in lines if line), f"exit status {self.rc}"))
 
@@ -68,7 +78,9 @@ class Begun:
             out, err = _converse(process, self._feed, self._deadline, self._cap)
         except TimeoutError:
             _abandon(process)
-            raise TimedOut("a program did not end in time", f"{program} was killed after {self._timeout:g} s") from None
+            raise TimedOut(
+                "a program did not end in time", f"{program} was killed after {self._timeout:g} s"
+            ) from None
         except OSError as error:
             _abandon(process)
             raise not_run(program, error) from error
@@ -104,12 +116,15 @@ def begin(  # as `run`
     cap: int = 1 << 20,
     variables: Mapping[str, str] | None = None,
 ) -> Begun:
-    """Start a program. `timeout` is in seconds, `cap` bytes are kept of each output stream, `variables` join its environment.
+    """Start a program.
 
-    The program gets no descriptor of ours, no terminal, no environment, umask 022 and `/` as its directory. When its time is up, its
-    process group is killed. Under the lock of an apply more is promised: what it has started is killed too when its time is up, wherever
-    it has gone, and if we are killed it dies with all of that (`keeper`). Half an account is then left at worst, and the next apply
-    completes it. What it leaves running when it ends in time lives on. Raises ProgramMissing, NotRun.
+    `timeout` is in seconds, `cap` bytes are kept of each output stream, `variables` join its environment.
+
+    The program gets no descriptor of ours, no terminal, no environment, umask 022 and `/` as its directory.
+    When its time is up, its process group is killed. Under the lock of an apply more is promised: what it has
+    started is killed too when its time is up, wherever it has gone, and if we are killed it dies with all of
+    that (`keeper`). Half an account is then left at worst, and the next apply completes it. What it leaves
+    running when it ends in time lives on. Raises ProgramMissing, NotRun.
     """
     program = find_program(argv[0])
     try:
@@ -135,7 +150,10 @@ def not_run(program: str, error: OSError) -> NotRun:
 
 @cache
 def find_program(name: str) -> str:
-    """The absolute path of a program on the fixed search path; an absolute path is taken as it is. Raises ProgramMissing."""
+    """The absolute path of a program on the fixed search path; an absolute path is taken as it is.
+
+    Raises ProgramMissing.
+    """
     candidates = [name] if name.startswith("/") else [f"{directory}/{name}" for directory in _PATH.split(":")]
     for candidate in candidates:
         if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
@@ -145,11 +163,18 @@ def find_program(name: str) -> str:
 
 def escape(text: str) -> str:
     """Text of other programs made safe for a terminal: control characters become escapes."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text)
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text
+    )
 
 
-def _converse(process: subprocess.Popen[bytes], feed: bytes, deadline: float, cap: int) -> tuple[bytes, bytes]:
-    """Feed and read until both outputs end, or until the program has ended and nothing more is in the pipes. Raises TimeoutError."""
+def _converse(
+    process: subprocess.Popen[bytes], feed: bytes, deadline: float, cap: int
+) -> tuple[bytes, bytes]:
+    """Feed and read until both outputs end, or until the program has ended and nothing more is in the pipes.
+
+    Raises TimeoutError.
+    """
     kept: dict[Any, bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
     rest = memoryview(feed)
     with selectors.DefaultSelector() as selector:

@@ -1,4 +1,6 @@
-"""The three standard streams, as a command line can meet them: closed, full, or with a reader who went away."""
+"""The three standard streams, as a command line can meet them: closed, full, or with
+a reader who went away.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,11 @@ from typing import Any, NoReturn, TextIO
 
 
 class Output:
-    """Standard output or error that never raises: once it cannot be written to, what follows is dropped and `problem` says why.
+    """Standard output or error that never raises: once it cannot be written to, what follows is dropped and
+    `problem` says why.
 
-    An apply must not stop halfway because the reader of its output did. Everything but writing is the stream's own.
+    An apply must not stop halfway because the reader of its output did. Everything but writing is the
+    stream's own.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -59,8 +63,8 @@ def leave(code: int) -> NoReturn:
 def guard_streams() -> tuple[Output, Output]:
     """Put guarded streams in place of sys.stdout and sys.stderr; both of them.
 
-    A closed one is opened on /dev/null: otherwise the next file that is opened, the ledger say, would get its number. Characters that the
-    locale cannot write, and bytes that it cannot read, are spelled out.
+    A closed one is opened on /dev/null: otherwise the next file that is opened, the ledger say, would get its
+    number. Characters that the locale cannot write, and bytes that it cannot read, are spelled out.
     """
     _open_missing()
     for stream in (sys.stdin, sys.stdout, sys.stderr):

@@ -20,7 +20,16 @@ from reconciler.core.actions import (
     path_of,
 )
 from reconciler.core.basics.digest import digest
-from reconciler.core.host import ActionFailed, Entry, FileType, HostView, PreImage, Receipt, UnitNode, UnitState
+from reconciler.core.host import (
+    ActionFailed,
+    Entry,
+    FileType,
+    HostView,
+    PreImage,
+    Receipt,
+    UnitNode,
+    UnitState,
+)
 from reconciler.formats.accounts.tables import FILES, AccountTables
 from reconciler.host.accounts.offline_edits import captured, edit_tables, tables_of
 from reconciler.host.files.homes import HomeAction, check_below, check_entry, home_from, is_a_directory
@@ -29,7 +38,9 @@ from reconciler.host.simulation.overlay import Node, Overlay
 from reconciler.host.simulation.units import SimulatedUnits
 
 Said = str | bytes | Mapping[str, str] | None
-"""A path of `SimulatedHost.of`: text of a file, None for a directory, or a mapping of `content`, `target`, `mode`, `owner`, `group`."""
+"""A path of `SimulatedHost.of`: text of a file, None for a directory, or a mapping of `content`, `target`,
+`mode`, `owner`, `group`.
+"""
 
 _ACCOUNTS = frozenset(f"/etc/{name}" for name in (*FILES, "login.defs"))
 _BASE: Mapping[str, Said] = {
@@ -37,14 +48,18 @@ _BASE: Mapping[str, Said] = {
     "/run/systemd/system": None,
     "/usr/lib/systemd/system": None,
     "/var/lib": None,
-    "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    "/etc/passwd": (
+        "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    ),
     "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
     "/etc/gshadow": {"content": "root:*::\nnogroup:*::\n", "mode": "0640"},
 }
 
 
 class SimulatedHost:
-    """Reads fall through to `base`, changes stay here. The results are those of a real host, so that planning again gives nothing.
+    """Reads fall through to `base`, changes stay here.
+
+    The results are those of a real host, so that planning again gives nothing.
 
     `done` is what was executed here without a failure, in order.
     """
@@ -63,7 +78,11 @@ class SimulatedHost:
 
     @classmethod
     def of(
-        cls, paths: Mapping[str, Said] | None = None, *, running: bool = True, units: Mapping[str, UnitState] | None = None
+        cls,
+        paths: Mapping[str, Said] | None = None,
+        *,
+        running: bool = True,
+        units: Mapping[str, UnitState] | None = None,
     ) -> SimulatedHost:
         """A host for tests: a minimal base, these paths with the directories that they need, these units."""
         host = cls(EmptyView(running=running, units=units))
@@ -146,7 +165,9 @@ class SimulatedHost:
         match action:
             case Unit():
                 if not self.running:
-                    raise ActionFailed("no systemd is running", f"{action.verb.value}: nothing can be asked of units here")
+                    raise ActionFailed(
+                        "no systemd is running", f"{action.verb.value}: nothing can be asked of units here"
+                    )
                 return self._units.execute(action)
             case Account():
                 self._edit_accounts(action)
@@ -186,7 +207,9 @@ class SimulatedHost:
     def _tables(self) -> AccountTables:
         """The account files, as they are by now."""
         if self._accounts is None:
-            self._accounts = tables_of(self._files, simulated=True)  # no circle: the host below has descriptors
+            self._accounts = tables_of(
+                self._files, simulated=True
+            )  # no circle: the host below has descriptors
         return self._accounts
 
     def _edit_accounts(self, action: Account) -> None:
@@ -194,7 +217,9 @@ class SimulatedHost:
         self._edited = True
 
     def _write_accounts(self, path: str) -> None:
-        """Make files of the edits before one of them is looked at: thousands of accounts are not written after each of them."""
+        """Make files of the edits before one of them is looked at: thousands of accounts are not written
+        after each of them.
+        """
         if not self._edited or (path not in _ACCOUNTS and path != "/etc"):
             return
         self._edited = False
@@ -225,19 +250,28 @@ class SimulatedHost:
         while at != home.path:
             at = at.rpartition("/")[0]
             above = self.entry(at)
-            if above is None or above.type is not FileType.FILE:  # a file is no directory for anybody, and is told so further on
+            if (
+                above is None or above.type is not FileType.FILE
+            ):  # a file is no directory for anybody, and is told so further on
                 check_entry(at, above, home.user, directory=True)
         found = self.entry(action.path)
-        is_directory = isinstance(action, MakeDirectory) or (isinstance(action, SetAccess) and is_a_directory(found))
+        is_directory = isinstance(action, MakeDirectory) or (
+            isinstance(action, SetAccess) and is_a_directory(found)
+        )
         check_entry(action.path, found, home.user, directory=is_directory)
         return replace(action, group=action.group or home.group)
 
     def _check_owner(self, action: HomeAction | RestoreTree) -> None:
         tables = self._tables
-        for what, name, table in (("user", action.owner, tables.passwd), ("group", action.group, tables.group)):
+        for what, name, table in (
+            ("user", action.owner, tables.passwd),
+            ("group", action.group, tables.group),
+        ):
             known = name == "root" or table.row(name) is not None or (name.isascii() and name.isdecimal())
             if not known and self.named(name, group=what == "group") is None:
-                raise ActionFailed(f"no such {what}", f"{what} '{name}' is not on the host; declare it or create it first")
+                raise ActionFailed(
+                    f"no such {what}", f"{what} '{name}' is not on the host; declare it or create it first"
+                )
 
     def _add(self, path: str, said: Said) -> None:
         parent = path.rpartition("/")[0] or "/"
@@ -245,11 +279,20 @@ class SimulatedHost:
             self._add(parent, None)
         fields = dict(said) if isinstance(said, Mapping) else {}
         if said is None or ("content" not in fields and "target" not in fields and isinstance(said, Mapping)):
-            entry, content = Entry(FileType.DIRECTORY, fields.get("mode", "0755"), *_owner(fields), nlink=2), None
+            entry, content = (
+                Entry(FileType.DIRECTORY, fields.get("mode", "0755"), *_owner(fields), nlink=2),
+                None,
+            )
         elif "target" in fields:
             entry, content = Entry(FileType.LINK, "0777", *_owner(fields), target=fields["target"]), None
         else:
-            content = fields.get("content", "").encode() if isinstance(said, Mapping) else said.encode() if isinstance(said, str) else said
+            content = (
+                fields.get("content", "").encode()
+                if isinstance(said, Mapping)
+                else said.encode()
+                if isinstance(said, str)
+                else said
+            )
             entry = Entry(FileType.FILE, fields.get("mode", "0644"), *_owner(fields), len(content))
         self._files.put(path, Node(entry, content))
 
@@ -300,7 +343,11 @@ class EmptyView:
 
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
         """As HostView.relations: these units have no file that says any."""
-        return {name: UnitNode(state.load, state.active, {}, {"CanReload": "yes"}) for name, state in self._units.items() if name in names}
+        return {
+            name: UnitNode(state.load, state.active, {}, {"CanReload": "yes"})
+            for name, state in self._units.items()
+            if name in names
+        }
 
     def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:  # as HostView has it
         """As HostView.conditions: nobody can tell."""

@@ -23,7 +23,14 @@ from reconciler.core.actions import (
 from reconciler.core.basics.digest import digest
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import ActionFailed, Entry, FileType, HostView, PreImage, UnsafePath
-from reconciler.host.files.expects import DIRECTORY, OTHER, mismatch, missing_directory, not_replaceable, state_of
+from reconciler.host.files.expects import (
+    DIRECTORY,
+    OTHER,
+    mismatch,
+    missing_directory,
+    not_replaceable,
+    state_of,
+)
 from reconciler.host.files.lines import edited
 from reconciler.host.files.safe_path import check_plain
 
@@ -38,14 +45,19 @@ class Node:
 
 
 class Overlay:
-    """HostView's methods for paths, and the path actions, with the results of a real tree. Nothing below is ever written."""
+    """HostView's methods for paths, and the path actions, with the results of a real tree.
+
+    Nothing below is ever written.
+    """
 
     def __init__(self, base: HostView) -> None:
         self._base = base
         self._nodes: dict[str, Node | None] = {}
         self._children: dict[str, set[str]] = {}
         self._leading: dict[str, set[str]] = {}
-        """By directory the paths directly in it at or below which something is set: a tree that goes is not looked for among all paths."""
+        """By directory the paths directly in it at or below which something is set: a tree that goes is not
+        looked for among all paths.
+        """
         self._archives: dict[str, dict[str, Node]] = {}
 
     def entry(self, path: str) -> Entry | None:
@@ -97,7 +109,9 @@ class Overlay:
         if entry is None or entry.type is not FileType.DIRECTORY:
             return ()
         here = self._children.get(path, set())
-        below = [name for name in self._base.names(path) if name not in here] if not self._is_new(path) else []
+        below = (
+            [name for name in self._base.names(path) if name not in here] if not self._is_new(path) else []
+        )
         return tuple(sorted([*below, *(name for name in here if self._nodes[_join(path, name)] is not None)]))
 
     def touched(self) -> Iterator[str]:
@@ -110,7 +124,16 @@ class Overlay:
         if entry is None:
             return PreImage(path, None)
         content = self.read(path) if entry.type is FileType.FILE else None
-        return PreImage(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content, self.attributes(path))
+        return PreImage(
+            path,
+            entry.type,
+            entry.mode,
+            entry.owner,
+            entry.group,
+            entry.target,
+            content,
+            self.attributes(path),
+        )
 
     def put(self, path: str, node: Node | None) -> None:
         """Set or remove what is at a path, whatever was there."""
@@ -132,7 +155,18 @@ class Overlay:
             yield from self._below(inner)
 
     def execute(
-        self, action: WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath | ArchiveTree | RemoveTree | RestoreTree
+        self,
+        action: (
+            WriteFile
+            | EditLines
+            | MakeDirectory
+            | SetAccess
+            | MakeLink
+            | RemovePath
+            | ArchiveTree
+            | RemoveTree
+            | RestoreTree
+        ),
     ) -> None:
         """Do a path action. Raises ActionFailed, UnsafePath."""
         check_plain(action.path)
@@ -159,7 +193,9 @@ class Overlay:
     def _write(self, action: WriteFile) -> None:
         self._need_parent(action.path)
         self._expect(action.path, action.expects)
-        entry = Entry(FileType.FILE, action.mode, action.owner, action.group, len(action.content), time.time_ns())
+        entry = Entry(
+            FileType.FILE, action.mode, action.owner, action.group, len(action.content), time.time_ns()
+        )
         kept = self._kept(action.path) if action.attributes is None else action.attributes
         self.put(action.path, Node(entry, action.content, kept))
 
@@ -171,13 +207,20 @@ class Overlay:
         if content is None and action.remove and not action.add:
             return
         new = edited(content or b"", action.add, action.remove)
-        if entry is not None and new == content and (entry.mode, entry.owner, entry.group) == (action.mode, action.owner, action.group):
+        if (
+            entry is not None
+            and new == content
+            and (entry.mode, entry.owner, entry.group) == (action.mode, action.owner, action.group)
+        ):
             return
         whole = Entry(FileType.FILE, action.mode, action.owner, action.group, len(new), time.time_ns())
         self.put(action.path, Node(whole, new, self._kept(action.path)))
 
     def _kept(self, path: str) -> Attributes | None:
-        """The attributes that what is at a path keeps when it is replaced. Not looked up: a snapshot has none."""
+        """The attributes that what is at a path keeps when it is replaced.
+
+        Not looked up: a snapshot has none.
+        """
         node = self._nodes.get(path)
         if node is None:
             return () if path in self._nodes or self.entry(path) is None else None
@@ -189,7 +232,10 @@ class Overlay:
         allowed = set(self.names(action.skeleton)) if action.skeleton else set()
         if found != ABSENT and (found != DIRECTORY or set(self.names(action.path)) - allowed):
             raise mismatch(action.path, ABSENT, found)
-        self.put(action.path, Node(_directory(action.mode, action.owner, action.group), attributes=action.attributes or ()))
+        self.put(
+            action.path,
+            Node(_directory(action.mode, action.owner, action.group), attributes=action.attributes or ()),
+        )
         for name in sorted(allowed):
             self._copy(_join(action.skeleton, name), _join(action.path, name), action.owner, action.group)
 
@@ -199,7 +245,13 @@ class Overlay:
         if entry is None or self.entry(path) is not None:
             return
         content = self.excerpt(source)[0] if entry.type is FileType.FILE else None
-        self.put(path, Node(replace(entry, owner=owner, group=group, nlink=2 if entry.type is FileType.DIRECTORY else 1), content))
+        self.put(
+            path,
+            Node(
+                replace(entry, owner=owner, group=group, nlink=2 if entry.type is FileType.DIRECTORY else 1),
+                content,
+            ),
+        )
         for name in self.names(source) if entry.type is FileType.DIRECTORY else ():
             self._copy(_join(source, name), _join(path, name), owner, group)
 
@@ -208,9 +260,15 @@ class Overlay:
         if entry is None:
             raise ActionFailed("nothing is there", f"{action.path} is gone; plan again")
         if entry.type not in (FileType.FILE, FileType.DIRECTORY):
-            raise UnsafePath("not a file or directory", f"{action.path} is a {entry.type.value}; its mode and owner are left alone")
+            raise UnsafePath(
+                "not a file or directory",
+                f"{action.path} is a {entry.type.value}; its mode and owner are left alone",
+            )
         if entry.type is FileType.FILE and entry.nlink > 1:
-            raise UnsafePath("the file has other names", f"{action.path} is one of {entry.nlink} hard links, a change would hit all")
+            raise UnsafePath(
+                "the file has other names",
+                f"{action.path} is one of {entry.nlink} hard links, a change would hit all",
+            )
         node = self._nodes.get(action.path)
         changed = replace(entry, mode=action.mode, owner=action.owner, group=action.group)
         kept = self._kept(action.path) if action.attributes is None else action.attributes
@@ -226,7 +284,9 @@ class Overlay:
             self.put(parent, Node(_directory("0755", "root", "root")))
         self._need_parent(action.path)
         owner = (action.owner or "root", action.group or "root")
-        entry = Entry(FileType.LINK, "0777", *owner, len(action.target.encode()), time.time_ns(), target=action.target)
+        entry = Entry(
+            FileType.LINK, "0777", *owner, len(action.target.encode()), time.time_ns(), target=action.target
+        )
         self.put(action.path, Node(entry))
 
     def _remove(self, action: RemovePath) -> None:
@@ -234,7 +294,12 @@ class Overlay:
         if found != ABSENT:
             self._remove_found(action, found)
         parent = _parent(action.path)
-        if action.prune_parent and parent != "/" and self.entry(parent) is not None and not self.names(parent):
+        if (
+            action.prune_parent
+            and parent != "/"
+            and self.entry(parent) is not None
+            and not self.names(parent)
+        ):
             self.put(parent, None)
 
     def _remove_found(self, action: RemovePath, found: str) -> None:
@@ -248,7 +313,9 @@ class Overlay:
         """Only what was changed here is kept: a plan does not read through a home."""
         self._need_directory(action.path)
         inner = (action.path, *self._below(action.path))
-        self._archives[action.archive] = {path: node for path in inner if (node := self._nodes.get(path)) is not None}
+        self._archives[action.archive] = {
+            path: node for path in inner if (node := self._nodes.get(path)) is not None
+        }
 
     def _remove_tree(self, action: RemoveTree) -> None:
         for path in (action.path, remnant(action.path)):
@@ -289,7 +356,9 @@ class Overlay:
     def _state(self, path: str) -> str:
         found = state_of(self.entry(path), lambda: self.digest(path))
         if found == OTHER:
-            raise UnsafePath("not a file, directory or link", f"{path} is a FIFO, socket or device; it is left alone")
+            raise UnsafePath(
+                "not a file, directory or link", f"{path} is a FIFO, socket or device; it is left alone"
+            )
         return found
 
     def _need_parent(self, path: str, wanted: str = "") -> None:
@@ -300,7 +369,10 @@ class Overlay:
         if entry.type is FileType.LINK and parent not in self._nodes and self._is_led(path):
             return
         if entry.type is FileType.LINK:
-            raise UnsafePath("the path leads through a symbolic link", f"{parent} is a link; write {entry.target} instead of {parent}")
+            raise UnsafePath(
+                "the path leads through a symbolic link",
+                f"{parent} is a link; write {entry.target} instead of {parent}",
+            )
         if entry.type is not FileType.DIRECTORY:
             raise missing_directory(wanted or path, parent, "is not a directory")
 
@@ -321,7 +393,9 @@ class Overlay:
                 if node is None:
                     return False
                 if node.entry.type is FileType.LINK:
-                    raise UnsafePath("the path leads through a symbolic link", f"{parent} is a link to {node.entry.target}")
+                    raise UnsafePath(
+                        "the path leads through a symbolic link", f"{parent} is a link to {node.entry.target}"
+                    )
                 if node.entry.type is not FileType.DIRECTORY:
                     return False
             parent = _parent(parent)

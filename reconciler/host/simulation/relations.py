@@ -1,4 +1,6 @@
-"""What units are tied to on a simulated host: as systemd has them loaded below, and as written here since it has read that."""
+"""What units are tied to on a simulated host: as systemd has them loaded below, and as written here since it
+has read that.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,31 @@ INVERSES = {
 """The property of the other unit, by that of the one (org.freedesktop.systemd1(5))."""
 _BOTH_WAYS = {**INVERSES, **{inverse: name for name, inverse in INVERSES.items()}}
 _OWN = {
-    **{name: name for name in ("Requires", "Requisite", "Wants", "BindsTo", "PartOf", "Upholds", "Conflicts", "OnFailure", "OnSuccess")},
-    **{name: name for name in ("PropagatesStopTo", "StopPropagatedFrom", "PropagatesReloadTo", "ReloadPropagatedFrom", "Before", "After")},
+    **{
+        name: name
+        for name in (
+            "Requires",
+            "Requisite",
+            "Wants",
+            "BindsTo",
+            "PartOf",
+            "Upholds",
+            "Conflicts",
+            "OnFailure",
+            "OnSuccess",
+        )
+    },
+    **{
+        name: name
+        for name in (
+            "PropagatesStopTo",
+            "StopPropagatedFrom",
+            "PropagatesReloadTo",
+            "ReloadPropagatedFrom",
+            "Before",
+            "After",
+        )
+    },
     "BindTo": "BindsTo",
     "PropagateReloadTo": "PropagatesReloadTo",
     "PropagateReloadFrom": "ReloadPropagatedFrom",
@@ -37,7 +62,10 @@ _OWN = {
 }
 """Directives of [Unit] that name other units, older spellings among them."""
 _LINKS = {".wants": "Wants", ".requires": "Requires", ".upholds": "Upholds"}
-_FLAGS = {"Unit": ("StopWhenUnneeded", "RefuseManualStart", "RefuseManualStop"), "Service": ("Type", "RemainAfterExit")}
+_FLAGS = {
+    "Unit": ("StopWhenUnneeded", "RefuseManualStart", "RefuseManualStop"),
+    "Service": ("Type", "RemainAfterExit"),
+}
 _TRUE = ("1", "yes", "y", "true", "t", "on")
 _TRIGGERING = {".timer": "Timer", ".path": "Path", ".socket": "Socket"}
 
@@ -45,7 +73,10 @@ Related = dict[str, frozenset[str]]
 
 
 def own_relations(name: str, sections: unit.Sections, linked: Mapping[str, Iterable[str]]) -> Related:
-    """What a unit's text says that it is tied to. `linked` are the names in its `.wants` directories and the like, by relation."""
+    """What a unit's text says that it is tied to.
+
+    `linked` are the names in its `.wants` directories and the like, by relation.
+    """
     related: dict[str, set[str]] = {relation: set(names) for relation, names in linked.items()}
     for directive, relation in _OWN.items():
         value = sections.get("Unit", {}).get(directive, ())
@@ -53,26 +84,38 @@ def own_relations(name: str, sections: unit.Sections, linked: Mapping[str, Itera
         related.setdefault(relation, set()).update(words)
     stem, dot, suffix = name.rpartition(".")
     if section := _TRIGGERING.get(dot + suffix):
-        triggered = sections.get(section, {}).get("Unit" if section != "Socket" else "Service", f"{stem}.service")
-        related.setdefault("Triggers", set()).update([triggered] if isinstance(triggered, str) else triggered[-1:])
+        triggered = sections.get(section, {}).get(
+            "Unit" if section != "Socket" else "Service", f"{stem}.service"
+        )
+        related.setdefault("Triggers", set()).update(
+            [triggered] if isinstance(triggered, str) else triggered[-1:]
+        )
     return {relation: frozenset(names) - {name} for relation, names in related.items() if names - {name}}
 
 
 def flags(sections: unit.Sections) -> dict[str, str]:
-    """The properties that decide about jobs, as `systemctl show` has them; what is the default is left out."""
+    """The properties that decide about jobs, as `systemctl show` has them; what is
+    the default is left out.
+    """
     found: dict[str, str] = {}
     for section, names in _FLAGS.items():
         for name in names:
             value = sections.get(section, {}).get(name)
             if isinstance(value, str) and (name == "Type" or value.lower() in _TRUE):
                 found[name] = value if name == "Type" else "yes"
-    if sections.get("Service", {}).get("ExecReload") or sections.get("Service", {}).get("Type") == "notify-reload":
+    if (
+        sections.get("Service", {}).get("ExecReload")
+        or sections.get("Service", {}).get("Type") == "notify-reload"
+    ):
         found["CanReload"] = "yes"
     return found
 
 
 class Relations:
-    """The relations of units. `below` is the host as systemd has it loaded, `here` the same with what was written since."""
+    """The relations of units.
+
+    `below` is the host as systemd has it loaded, `here` the same with what was written since.
+    """
 
     def __init__(self, below: HostView, here: HostView) -> None:
         self._below = below
@@ -80,7 +123,9 @@ class Relations:
         self._read: dict[str, tuple[Related, Related, dict[str, str]]] = {}
         self._nodes: dict[str, UnitNode] = {}
         self.late: set[str] = set()
-        """The units, as far as they were asked for, whose files were changed below since systemd read them."""
+        """The units, as far as they were asked for, whose files were changed below
+        since systemd read them.
+        """
 
     def reread(self, names: Iterable[str], paths: Mapping[str, str]) -> None:
         """systemd reads these units again; `paths` are their unit files now."""
@@ -90,8 +135,16 @@ class Relations:
             if name in self.late:  # its text below is not what systemd has loaded
                 old = _stated(self._nodes[name].relations)
             else:
-                old = own_relations(name, _sections(self._below, name, paths.get(name, ""), before), _linked(self._below, name))
-            self._read[name] = (old, own_relations(name, sections, _linked(self._here, name)), flags(sections))
+                old = own_relations(
+                    name,
+                    _sections(self._below, name, paths.get(name, ""), before),
+                    _linked(self._below, name),
+                )
+            self._read[name] = (
+                old,
+                own_relations(name, sections, _linked(self._here, name)),
+                flags(sections),
+            )
 
     def nodes(self, names: Sequence[str], states: Mapping[str, UnitState]) -> dict[str, UnitNode]:
         """These units. `states` are those of units as they stand here."""
@@ -109,13 +162,19 @@ class Relations:
             names = related.setdefault(relation, set())
             names.add(other) if there else names.discard(other)
         told = self._read[name][2] if name in self._read else below.flags
-        return UnitNode(state.load, state.active, {key: frozenset(names) for key, names in related.items() if names}, told)
+        return UnitNode(
+            state.load, state.active, {key: frozenset(names) for key, names in related.items() if names}, told
+        )
 
     def _changed(self, name: str) -> Iterator[tuple[str, str, bool]]:
         """What has come to a unit's relations here and what has gone, the goings first."""
         for which in (0, 1):
             if name in self._read:
-                yield from ((key, other, bool(which)) for key, names in self._read[name][which].items() for other in names)
+                yield from (
+                    (key, other, bool(which))
+                    for key, names in self._read[name][which].items()
+                    for other in names
+                )
             for unit_name, read in self._read.items():
                 keys = (key for key, names in read[which].items() if name in names and key in _BOTH_WAYS)
                 yield from ((_BOTH_WAYS[key], unit_name, bool(which)) for key in keys)

@@ -23,7 +23,13 @@ UNIT_DIRECTORIES = (
 )
 """Where the system manager looks for units, the first one wins (systemd.unit(5))."""
 
-_STARTED = {"timer": "waiting", "path": "waiting", "socket": "listening", "mount": "mounted", "service": "running"}
+_STARTED = {
+    "timer": "waiting",
+    "path": "waiting",
+    "socket": "listening",
+    "mount": "mounted",
+    "service": "running",
+}
 _ONESHOT = Late(r"^\s*Type\s*=\s*oneshot\s*$", re.MULTILINE)
 _REMAINS = Late(r"^\s*RemainAfterExit\s*=\s*(?:yes|true|on|1)\s*$", re.MULTILINE | re.IGNORECASE)
 _NOT_FOUND = UnitState()
@@ -52,7 +58,10 @@ class SimulatedUnits:
         asked = [name for name in names if name not in self._states]
         below = self._base.units(asked) if asked else {}
         if self._reread:  # whether systemd takes what it refused before is seen when it reads it
-            below = {name: replace(state, load="loaded", refusal="") if state.refused else state for name, state in below.items()}
+            below = {
+                name: replace(state, load="loaded", refusal="") if state.refused else state
+                for name, state in below.items()
+            }
         return {name: self._states.get(name) or below.get(name, _NOT_FOUND) for name in names}
 
     def stopped(self) -> frozenset[str]:
@@ -60,14 +69,18 @@ class SimulatedUnits:
         return frozenset(name for name, state in self._states.items() if state.active == "inactive")
 
     def loaded(self, name: str) -> bytes | None:
-        """The unit file that systemd works with, which is not the one on disk until a daemon-reload; None when it was never loaded here."""
+        """The unit file that systemd works with, which is not the one on disk until a daemon-reload; None
+        when it was never loaded here.
+        """
         return self._loaded.get(name)
 
     def relations(self, names: Sequence[str]) -> dict[str, UnitNode]:
         """As HostView.relations."""
         known = len(self._relations.late)
         nodes = closure(names, self._nodes_of)
-        if self._reread and len(self._relations.late) > known:  # the reload has read what was changed before it, too
+        if (
+            self._reread and len(self._relations.late) > known
+        ):  # the reload has read what was changed before it, too
             self._read(sorted(self._relations.late))
             nodes = closure(names, self._nodes_of)
         return nodes
@@ -79,7 +92,10 @@ class SimulatedUnits:
     def _nodes_of(self, names: Sequence[str]) -> dict[str, UnitNode]:
         states = {name: self._on_demand(name, state) for name, state in self.units(names).items()}
         nodes = self._relations.nodes(names, states)
-        return {name: replace(node, flags={**node.flags, LATE: "yes"}) if self._is_late(name) else node for name, node in nodes.items()}
+        return {
+            name: replace(node, flags={**node.flags, LATE: "yes"}) if self._is_late(name) else node
+            for name, node in nodes.items()
+        }
 
     def _is_late(self, name: str) -> bool:
         """Whether the unit file was changed here since it was loaded here."""
@@ -87,16 +103,23 @@ class SimulatedUnits:
         return loaded is not None and loaded != _definition(self._files, name)[1]
 
     def _on_demand(self, name: str, state: UnitState) -> UnitState:
-        """The state of a unit as a job for it finds it: systemd loads then what it has not loaded. Devices and the like have no file."""
+        """The state of a unit as a job for it finds it: systemd loads then what it has not loaded.
+
+        Devices and the like have no file.
+        """
         if state.load != "not-found":
             return state
         without = not name.endswith(_WITH_FILES)
-        return replace(state, load="loaded" if without else self._or_generated(name, _definition(self._files, name)[0]))
+        return replace(
+            state, load="loaded" if without else self._or_generated(name, _definition(self._files, name)[0])
+        )
 
     def _or_generated(self, name: str, load: str) -> str:
-        """How a unit is loaded: a generator may have made what is asked for by name, and is not on disk, at a reload.
+        """How a unit is loaded: a generator may have made what is asked for by name, and is not on disk, at a
+        reload.
 
-        Whether anything lets one hope for that was looked at before (`kinds.services.vendor.parts`): such a unit is not asked for without.
+        Whether anything lets one hope for that was looked at before (`kinds.services.vendor.parts`): such a
+        unit is not asked for without.
         """
         return "loaded" if load == "not-found" and self._reread and name in self._asked else load
 
@@ -111,9 +134,17 @@ class SimulatedUnits:
         names = in_order(action.verb, action.units, related)
         outcome = take_along(related, action.verb, names, release=self._systemd())
         states = self.units(list(outcome.effects))
-        failed = _EXECUTE[action.verb](self, [name for name in names if name not in outcome.refused or action.verb is UnitVerb.STOP])
+        failed = _EXECUTE[action.verb](
+            self, [name for name in names if name not in outcome.refused or action.verb is UnitVerb.STOP]
+        )
         along = [
-            TakenAlong(name, effect.verb, *effect.because, _root(name, outcome.effects, action.units), states[name].active in _UP)
+            TakenAlong(
+                name,
+                effect.verb,
+                *effect.because,
+                _root(name, outcome.effects, action.units),
+                states[name].active in _UP,
+            )
             for name, effect in outcome.effects.items()
         ]
         for taken in along:
@@ -130,7 +161,11 @@ class SimulatedUnits:
 
     def _load(self, names: Sequence[str]) -> None:
         """systemd loads what it has no definition of from disk when it is to start it."""
-        fresh = [name for name, state in self.units(names).items() if state.load == "not-found" and self._loaded.get(name) is None]
+        fresh = [
+            name
+            for name, state in self.units(names).items()
+            if state.load == "not-found" and self._loaded.get(name) is None
+        ]
         self._read(fresh)
 
     def _read(self, names: Iterable[str]) -> None:
@@ -169,7 +204,11 @@ class SimulatedUnits:
 
     def reload(self, names: Sequence[str]) -> dict[str, str]:
         """The process stays; it must be there."""
-        return {name: f"Unit {name} is not active, cannot reload." for name, state in self.units(names).items() if state.active != "active"}
+        return {
+            name: f"Unit {name} is not active, cannot reload."
+            for name, state in self.units(names).items()
+            if state.active != "active"
+        }
 
     def reset_failed(self, names: Sequence[str]) -> dict[str, str]:
         """Forget failures."""
@@ -191,7 +230,9 @@ class SimulatedUnits:
         return ""
 
     def _in_memory(self, name: str) -> tuple[str, bytes | None]:
-        """What systemd works with: of a unit that it had loaded before we changed anything, the old definition."""
+        """What systemd works with: of a unit that it had loaded before we changed anything, the old
+        definition.
+        """
         if self.units([name])[name].load == "loaded":
             before = _definition(self._base, name)
             if before[0] == "loaded":
@@ -200,7 +241,9 @@ class SimulatedUnits:
 
 
 def _root(name: str, effects: Mapping[str, Effect], asked: Collection[str]) -> str:
-    """The unit of which something is asked, and that has taken this one along, maybe by way of others; its own stop may have done it."""
+    """The unit of which something is asked, and that has taken this one along, maybe by way of others; its
+    own stop may have done it.
+    """
     via, seen = effects[name].because[1], {name}
     while via not in asked and via in effects and via not in seen:
         seen.add(via)
@@ -210,11 +253,20 @@ def _root(name: str, effects: Mapping[str, Effect], asked: Collection[str]) -> s
 
 def _path(files: Readable, name: str) -> str:
     """Where the unit file is that counts; empty if there is none."""
-    return next((f"{directory}/{name}" for directory in UNIT_DIRECTORIES if files.entry(f"{directory}/{name}") is not None), "")
+    return next(
+        (
+            f"{directory}/{name}"
+            for directory in UNIT_DIRECTORIES
+            if files.entry(f"{directory}/{name}") is not None
+        ),
+        "",
+    )
 
 
 def _definition(files: Readable, name: str) -> tuple[str, bytes | None]:
-    """LoadState and text of a unit as it is on disk; an instance without a file of its own has its template's."""
+    """LoadState and text of a unit as it is on disk; an instance without a file of its own has its
+    template's.
+    """
     found = _find(files, name)
     template = re.sub(r"@[^.]*(?=\.)", "@", name)
     return found if found[0] != "not-found" or template == name else _find(files, template)

@@ -1,4 +1,6 @@
-"""The archives of backup jobs in a snapshot: whether a plan lets some of them go is worked out from their manifests."""
+"""The archives of backup jobs in a snapshot: whether a plan lets some of them go is worked out from their
+manifests.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from reconciler.host.snapshot.recorder import MOST_NAMES, Recorder
 
 
 def manifests(recorder: Recorder, rows: Mapping[Address, LedgerRow]) -> frozenset[str]:
-    """The manifests in the destinations of the jobs that are ours; the destinations are listed. Raises HostError."""
+    """The manifests in the destinations of the jobs that are ours; the destinations are listed.
+
+    Raises HostError.
+    """
     return frozenset(
         f"{place}/{name}"
         for address, row in rows.items()
@@ -26,4 +31,8 @@ def manifests(recorder: Recorder, rows: Mapping[Address, LedgerRow]) -> frozense
 def _destinations(row: LedgerRow) -> list[str]:
     job = (row.document or {}).get("job")
     places = job.get("destinations") if isinstance(job, Mapping) else None
-    return [place for place in places if isinstance(place, str) and place.startswith("/")] if isinstance(places, list) else []
+    return (
+        [place for place in places if isinstance(place, str) and place.startswith("/")]
+        if isinstance(places, list)
+        else []
+    )

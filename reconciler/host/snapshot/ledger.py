@@ -1,4 +1,6 @@
-"""The ledger and what is owed, in a snapshot: without the key, so that a keyed digest says no more than whether two are the same."""
+"""The ledger and what is owed, in a snapshot: without the key, so that a keyed digest says no more than
+whether two are the same.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,13 @@ def memory_of(data: Mapping[str, Any]) -> Memory:
 
 
 def _data(row: LedgerRow | OwedRow | Hold) -> dict[str, Any]:
-    return {one.name: str(row.address) if one.name == "address" else getattr(row, one.name) for one in fields(row)}
+    return {
+        one.name: str(row.address) if one.name == "address" else getattr(row, one.name) for one in fields(row)
+    }
 
 
 def _said(row: Mapping[str, Any], shape: type[LedgerRow | OwedRow | Hold]) -> dict[str, Any]:
     known = {one.name for one in fields(shape)}
-    return {name: value for name, value in row.items() if name in known} | {"address": Address.parse(row["address"])}
+    return {name: value for name, value in row.items() if name in known} | {
+        "address": Address.parse(row["address"])
+    }

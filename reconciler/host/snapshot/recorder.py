@@ -1,4 +1,8 @@
-"""What is at paths of a host, as it goes into a snapshot: types, modes, owners, and which directories are known whole. No content."""
+"""What is at paths of a host, as it goes into a snapshot: types, modes, owners, and which directories are
+known whole.
+
+No content.
+"""
 
 from __future__ import annotations
 
@@ -118,11 +122,21 @@ class Recorder:
         for at, left in todo:
             if self.list(at, most) and left > 1:
                 below = [f"{at.rstrip('/')}/{name}" for name in self._host.names(at) if name not in skip]
-                todo += [(one, left - 1) for one in below if (self.paths.get(one) or {}).get("type") == FileType.DIRECTORY]
+                todo += [
+                    (one, left - 1)
+                    for one in below
+                    if (self.paths.get(one) or {}).get("type") == FileType.DIRECTORY
+                ]
 
     def known(self) -> dict[str, dict[str, Any] | None]:
-        """What is worth writing down: not that nothing is in a directory that is listed, or is not there itself."""
-        return {path: said for path, said in self.paths.items() if said is not None or self._tells(path.rpartition("/")[0] or "/")}
+        """What is worth writing down: not that nothing is in a directory that is listed, or is not there
+        itself.
+        """
+        return {
+            path: said
+            for path, said in self.paths.items()
+            if said is not None or self._tells(path.rpartition("/")[0] or "/")
+        }
 
     def _tells(self, parent: str) -> bool:
         above = self.paths.get(parent)
@@ -146,7 +160,9 @@ def _data(entry: Entry) -> dict[str, Any]:
         data["target"] = entry.target
     else:
         data["mode"] = entry.mode
-    data |= {name: value for name, value in (("owner", entry.owner), ("group", entry.group)) if value != "root"}
+    data |= {
+        name: value for name, value in (("owner", entry.owner), ("group", entry.group)) if value != "root"
+    }
     if entry.type is FileType.FILE:
         data["size"] = entry.size
         if entry.nlink != 1:

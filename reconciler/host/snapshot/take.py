@@ -1,7 +1,8 @@
 """Taking a snapshot: which facts of a host are recorded, and which of its content may be.
 
-Content is recorded of files that the ledger says are ours, and of a few shared files as far as `formats.redaction` keeps it. A digest is
-recorded of files in /etc and beside ours that every account of the host could read: a short secret could be guessed from any other.
+Content is recorded of files that the ledger says are ours, and of a few shared files as far as
+`formats.redaction` keeps it. A digest is recorded of files in /etc and beside ours that every account of the
+host could read: a short secret could be guessed from any other.
 """
 
 from __future__ import annotations
@@ -93,7 +94,10 @@ def take(
     started: Mapping[str, Started],
     **more: Any,
 ) -> dict[str, Any]:
-    """The document. `who`: `name` and `machine`. `units` are all that systemd has loaded; `now` is a UTC time stamp as in RFC 3339.
+    """The document.
+
+    `who`: `name` and `machine`. `units` are all that systemd has loaded; `now` is a UTC time stamp as in RFC
+    3339.
 
     `started` is what is remembered of processes.
     """
@@ -110,7 +114,11 @@ def take(
         "running": host.running,
         "mounts": sorted(path for path in host.mounts() if not path.startswith(_OF_THE_KERNEL)),
         **more,
-        "units": None if states is None else {name: _state(state) for name, state in sorted(states.items()) if state != UnitState()},
+        "units": (
+            None
+            if states is None
+            else {name: _state(state) for name, state in sorted(states.items()) if state != UnitState()}
+        ),
         "relations": None if states is None else _relations(host.relations(units)),
         **({"conditions": dict(sorted(asked.items()))} if (asked := found.recorder.conditions_asked) else {}),
         "started": processes,
@@ -124,14 +132,17 @@ def take(
 def _relations(nodes: Mapping[str, UnitNode]) -> dict[str, Any]:
     """What units are tied to, and what decides about jobs for them, by name.
 
-    The order of their jobs is told once, by the later one, and only between units that can have jobs (`UNITS`).
+    The order of their jobs is told once, by the later one, and only between units that can have jobs
+    (`UNITS`).
     """
     told = {name: {**_related(node), **node.flags} for name, node in nodes.items()}
     return {name: data for name, data in sorted(told.items()) if data}
 
 
 def _related(node: UnitNode) -> dict[str, list[str]]:
-    related = {relation: names - EVERYBODY for relation, names in node.relations.items() if relation != "Before"}
+    related = {
+        relation: names - EVERYBODY for relation, names in node.relations.items() if relation != "Before"
+    }
     if "After" in related:
         related["After"] = frozenset(name for name in related["After"] if name.endswith(UNITS))
     return {relation: sorted(names) for relation, names in related.items() if names}
@@ -160,8 +171,14 @@ class _Taker:
         """Addresses of which the ledger's document is not told, and whether it is what is on the host."""
 
     def started(self, known: Mapping[str, Started]) -> dict[str, Any]:
-        """What is remembered of processes, as far as it may be told: of each file whether it is the same. Its digest stays here."""
-        now = {content_marks.settings_key(address): self._settings(address, document) for address, document in self._documents.items()}
+        """What is remembered of processes, as far as it may be told: of each file whether it is the same.
+
+        Its digest stays here.
+        """
+        now = {
+            content_marks.settings_key(address): self._settings(address, document)
+            for address, document in self._documents.items()
+        }
         written, secret = self._written(), self._paths(secret=True)
 
         def verdict(path: str, remembered: str) -> str:
@@ -173,7 +190,11 @@ class _Taker:
                 if path not in secret and remembered.startswith((content_marks.PLAIN, content_marks.ABSENT))
                 else written.get(path, "")
             )
-            return f"{content_marks.OTHER}:{told}" if told and content_marks.compared(remembered, told, self._key) else content_marks.OTHER
+            return (
+                f"{content_marks.OTHER}:{told}"
+                if told and content_marks.compared(remembered, told, self._key)
+                else content_marks.OTHER
+            )
 
         for one in known.values():
             for path in (*one.marks, *one.stamps):
@@ -192,8 +213,16 @@ class _Taker:
         """Plain digests of files that we wrote, by path, as far as the ledger may tell them."""
         found: dict[str, str] = {}
         for address, row in self._rows.items():
-            content, paths = (row.document or {}).get("content"), tuple(self._kinds[address.kind].paths(address))
-            if not row.sensitive and isinstance(content, str) and content.startswith("sha256:") and len(paths) == 1:
+            content, paths = (
+                (row.document or {}).get("content"),
+                tuple(self._kinds[address.kind].paths(address)),
+            )
+            if (
+                not row.sensitive
+                and isinstance(content, str)
+                and content.startswith("sha256:")
+                and len(paths) == 1
+            ):
                 found[paths[0]] = content
         return found
 
@@ -201,7 +230,10 @@ class _Taker:
         return content_marks.settings_mark(self._kinds[address.kind], document, self._key)
 
     def note_times(self, running: Iterable[str]) -> None:
-        """Times of what may be newer than a process, and when that was started. All else is older than the oldest of them."""
+        """Times of what may be newer than a process, and when that was started.
+
+        All else is older than the oldest of them.
+        """
         links = [f"{content_marks.INVOCATIONS}{name}" for name in running if name.endswith(".service")]
         told = [*links, content_marks.RELOADED]
         for path in told:
@@ -244,17 +276,25 @@ class _Taker:
             users = passwd.parse_users(self._host.read("/etc/passwd").decode("utf-8", "replace"))
         except (HostError, FileNotFoundError):
             return {}
-        return {user.name: user.home.rstrip("/") for user in users if user.home.startswith("/") and user.home != "/"}
+        return {
+            user.name: user.home.rstrip("/")
+            for user in users
+            if user.home.startswith("/") and user.home != "/"
+        }
 
     def _ours(self, homes: Mapping[str, str]) -> None:
         """Whatever a plan asks about what is ours, the places that it names, and what is beside them."""
         for kind in sorted({address.kind for address in self._rows}):
             try:
-                seen = self._kinds[kind].observe(self.recorder, sorted(address for address in self._rows if address.kind == kind))
+                seen = self._kinds[kind].observe(
+                    self.recorder, sorted(address for address in self._rows if address.kind == kind)
+                )
             except HostError:
                 continue
             documents = [found.document for found in seen.values() if found.document is not None]
-            self._documents |= {address: found.document for address, found in seen.items() if found.document is not None}
+            self._documents |= {
+                address: found.document for address, found in seen.items() if found.document is not None
+            }
             for path in (path for document in documents for path in _mentioned(document)):
                 self.recorder.note(path)
         for address, row in self._rows.items():
@@ -269,23 +309,31 @@ class _Taker:
         """Note a path, and list the directory that it is or is in; that directory."""
         self.recorder.note(path)
         said = self.recorder.paths.get(path)
-        directory = path if said is not None and said.get("type") == FileType.DIRECTORY else path.rpartition("/")[0]
+        directory = (
+            path if said is not None and said.get("type") == FileType.DIRECTORY else path.rpartition("/")[0]
+        )
         if directory and directory.split("/")[1] not in _NOT_LISTED:
             self.recorder.list(directory, _SOME)
         return directory
 
     def _withhold(self) -> None:
-        """Of what shows by a name that it holds a secret, no text is told: its part is known only to who declares the same."""
+        """Of what shows by a name that it holds a secret, no text is told: its part is known only to who
+        declares the same.
+        """
         for address, told in list(self._rows.items()):
             # Without a policy as a version wrote it that had none: nothing is told to have changed.
             row = self._rows[address] = replace(told, policy=None) if _names_secret(told.policy) else told
             paths = tuple(self._kinds[address.kind].paths(address))
             texts = map(self._ours_at, paths)
-            if row.sensitive or not (any(map(holds_secret, texts)) or _names_secret(row.document) or _names_secret(row.pending)):
+            if row.sensitive or not (
+                any(map(holds_secret, texts)) or _names_secret(row.document) or _names_secret(row.pending)
+            ):
                 continue
             self._untold.update(paths)
             self.withheld[str(address)] = row.pending is None and self._documents.get(address) == row.document
-            self._rows[address] = replace(row, document=_withheld(row.document), pending=_withheld(row.pending))
+            self._rows[address] = replace(
+                row, document=_withheld(row.document), pending=_withheld(row.pending)
+            )
 
     def _ours_at(self, path: str) -> str:
         said = self.recorder.paths.get(path)
@@ -335,7 +383,11 @@ class _Taker:
     def _note_content(self, path: str, said: dict[str, Any], *, ours: bool) -> None:
         shorten = manifest.outline if path in self._manifests else redaction.excerpt(path)
         is_open = self._is_open(path)
-        if not (ours or shorten or (is_open and (path.startswith("/etc/") or path.rpartition("/")[0] in self._roots))):
+        if not (
+            ours
+            or shorten
+            or (is_open and (path.startswith("/etc/") or path.rpartition("/")[0] in self._roots))
+        ):
             return
         content = self._read(path, said)
         if content is None:
@@ -364,7 +416,9 @@ class _Taker:
 
     def _is_open(self, path: str) -> bool:
         """Whether every account could read it."""
-        return content_marks.readable_by_all(lambda at: str((self.recorder.paths.get(at) or {}).get("mode", "")), path)
+        return content_marks.readable_by_all(
+            lambda at: str((self.recorder.paths.get(at) or {}).get("mode", "")), path
+        )
 
 
 def _text(content: bytes) -> str | None:

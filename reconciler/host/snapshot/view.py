@@ -1,4 +1,6 @@
-"""A host as a snapshot tells of it: what was recorded is answered, what is known not to be there is absent, the rest is unknown."""
+"""A host as a snapshot tells of it: what was recorded is answered, what is known not to be there is absent,
+the rest is unknown.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +21,27 @@ UNITS = (".service", ".timer", ".socket", ".path", ".target", ".mount")
 """What a snapshot lists of systemd's units: of these, all that are loaded."""
 _NOT_LISTED = (".device", ".scope", ".slice", ".swap", ".automount")
 _UNKNOWN = object()
-_KINDS = {FileType.LINK: "a symbolic link", FileType.DIRECTORY: "a directory", FileType.OTHER: "a FIFO, socket or device"}
+_KINDS = {
+    FileType.LINK: "a symbolic link",
+    FileType.DIRECTORY: "a directory",
+    FileType.OTHER: "a FIFO, socket or device",
+}
 
 
 class SnapshotView:
     """A HostView without a host. `declared` are the contents that the spec has for files, by path.
 
-    What was asked for in vain is kept in `unknown`, by path or unit: whoever swallows the error has still made the plan incomplete.
+    What was asked for in vain is kept in `unknown`, by path or unit: whoever swallows the error has still
+    made the plan incomplete.
     """
 
     def __init__(self, data: Mapping[str, Any], declared: Mapping[str, bytes]) -> None:
         self.running: bool = data["running"]
         self.taken: str = data["taken"]
         self.machine: str = data["host"].get("machine", "")
-        self.started: Mapping[str, Started] = {unit: Started(**said) for unit, said in data.get("started", {}).items()}
+        self.started: Mapping[str, Started] = {
+            unit: Started(**said) for unit, said in data.get("started", {}).items()
+        }
         self.unknown: dict[str, str] = {}
         self._paths: Mapping[str, Any] = data["paths"]
         self._units: Mapping[str, Any] | None = data["units"]
@@ -95,7 +104,9 @@ class SnapshotView:
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units. Raises NotInSnapshot."""
-        strange = [name for name in names if self.running and (self._units is None or name.endswith(_NOT_LISTED))]
+        strange = [
+            name for name in names if self.running and (self._units is None or name.endswith(_NOT_LISTED))
+        ]
         if strange:
             raise self._not_known(strange[0], f"the state of {strange[0]}")
         known = self._units or {}
@@ -108,7 +119,9 @@ class SnapshotView:
         except (FileNotFoundError, UnsafePath, NotInSnapshot):
             return None
         if elsewhere:
-            raise self._not_known(f"nss:{name}", f"the {'group' if group else 'account'} {name} of a directory service")
+            raise self._not_known(
+                f"nss:{name}", f"the {'group' if group else 'account'} {name} of a directory service"
+            )
         return None
 
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
@@ -132,7 +145,9 @@ class SnapshotView:
             if name in self._before:
                 relations["Before"] = frozenset(self._before[name])
             flags = {key: value for key, value in told.items() if isinstance(value, str)}
-            nodes[name] = UnitNode(state.get("load", "not-found"), state.get("active", "inactive"), relations, flags)
+            nodes[name] = UnitNode(
+                state.get("load", "not-found"), state.get("active", "inactive"), relations, flags
+            )
         return nodes
 
     @functools.cached_property
@@ -199,7 +214,9 @@ class SnapshotView:
         raise missing
 
     def _unveiled(self, path: str, said: Mapping[str, Any]) -> bytes | None:
-        """The content of somebody else's file in the values that the spec declares for it; None where that cannot be told."""
+        """The content of somebody else's file in the values that the spec declares for it; None where that
+        cannot be told.
+        """
         if not {"values", "digest"} <= said.keys() or path not in self._declared:
             return None
         from reconciler.formats.veiled import unveiled  # only where something of somebody else's is declared

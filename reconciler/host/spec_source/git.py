@@ -1,7 +1,8 @@
 """A spec at a Git commit, read by the system's git without a checkout, and the order of commits.
 
-The repository is not trusted: its hooks, file-system monitor, replacement objects and remotes are switched off, nothing is fetched, links
-and submodules are refused, and no filter runs (cat-file gives the bytes as committed).
+The repository is not trusted: its hooks, file-system monitor, replacement objects and remotes are switched
+off, nothing is fetched, links and submodules are refused, and no filter runs (cat-file gives the bytes as
+committed).
 """
 
 from __future__ import annotations
@@ -23,7 +24,16 @@ MAX_BYTES = 32 * 1024 * 1024
 _TIMEOUT = 60
 """Seconds that git may be silent."""
 _PATH = "/usr/local/bin:/usr/bin:/bin"
-_SAFE = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*", "-c", "protocol.allow=never"]
+_SAFE = [
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "safe.directory=*",
+    "-c",
+    "protocol.allow=never",
+]
 _ENVIRONMENT = {
     "PATH": _PATH,
     "LC_ALL": "C",
@@ -43,8 +53,9 @@ _REFUSED = {"120000": "a symbolic link", "160000": "a submodule", "40000": "a di
 class GitReader:
     """Reads a spec and what it names from the tree of one commit. Use it as a context manager, or close it.
 
-    `revision` is anything git understands; it is resolved once, to a full commit id. `path` is that of the spec from the top of the
-    repository. Raises SourceError when there is no git, no repository or no such commit.
+    `revision` is anything git understands; it is resolved once, to a full commit id. `path` is that of the
+    spec from the top of the repository. Raises SourceError when there is no git, no repository or no such
+    commit.
     """
 
     def __init__(self, repo: str | os.PathLike[str], revision: str, path: str) -> None:
@@ -73,7 +84,9 @@ class GitReader:
             raise SourceError(f"{name} does not exist in commit {self.commit[:12]}")
         mode, found = entry
         if mode in _REFUSED:
-            raise SourceError(f"{name} is {_REFUSED[mode]} in commit {self.commit[:12]}; a spec reads regular files only")
+            raise SourceError(
+                f"{name} is {_REFUSED[mode]} in commit {self.commit[:12]}; a spec reads regular files only"
+            )
         return self._objects.get(found, name)
 
     def display(self, name: str) -> str:
@@ -99,33 +112,48 @@ class _Tree:
         return mode, found
 
     def has(self, name: str, content: bytes) -> bool:
-        """Whether it has a regular file of this name with these bytes; the file itself is not read. Raises SourceError."""
+        """Whether it has a regular file of this name with these bytes; the file itself is not read.
+
+        Raises SourceError.
+        """
         mode, found = self.entry(name) or ("", "")
         return mode.startswith("100") and found == _blob_id(content, len(self._commit))
 
     def _entries(self, name: str) -> dict[bytes, tuple[str, str]]:
-        """Mode and id of each entry of a tree object (git-mktree(1) has the modes; the form is `MODE NAME NUL ID`)."""
+        """Mode and id of each entry of a tree object (git-mktree(1) has the modes; the form is `MODE NAME NUL
+        ID`).
+        """
         if name not in self._read:
             data, width = self._objects.get(name, "a directory"), len(self._commit) // 2
             entries, at = {}, 0
             while at < len(data):
                 space = data.index(b" ", at)
                 end = data.index(b"\0", space)
-                entries[data[space + 1 : end]] = data[at:space].decode(), data[end + 1 : end + 1 + width].hex()
+                entries[data[space + 1 : end]] = (
+                    data[at:space].decode(),
+                    data[end + 1 : end + 1 + width].hex(),
+                )
                 at = end + 1 + width
             self._read[name] = entries
         return self._read[name]
 
 
 def _blob_id(content: bytes, length: int) -> str:
-    """The id that Git gives a file of these bytes where ids have this length (gitformat-hash-function-transition(7))."""
-    digest = hashlib.new("sha256" if length == 64 else "sha1", b"blob %d\0" % len(content), usedforsecurity=False)
+    """The id that Git gives a file of these bytes where ids have this length
+    (gitformat-hash-function-transition(7)).
+    """
+    digest = hashlib.new(
+        "sha256" if length == 64 else "sha1", b"blob %d\0" % len(content), usedforsecurity=False
+    )
     digest.update(content)
     return digest.hexdigest()
 
 
 def is_committed(repo: str | os.PathLike[str], commit: str, contents: Mapping[str, bytes]) -> bool | None:
-    """Whether a commit, given by its full id, has all these files as they are; None when git cannot tell. One process is started."""
+    """Whether a commit, given by its full id, has all these files as they are; None when git cannot tell.
+
+    One process is started.
+    """
     objects = _Objects(repo)
     try:
         tree = _Tree(objects, commit)
@@ -152,7 +180,10 @@ class _Objects:
             process.stdin.write(name.encode() + b"\n")
             answer = self._line().split()
             if len(answer) != 3:  # id, type and size
-                raise SourceError(f"{shown} cannot be read: the repository lacks object {name}. Fetch it: the clone is not complete")
+                raise SourceError(
+                    f"{shown} cannot be read: the repository lacks object {name}. Fetch it: the clone is not"
+                    " complete"
+                )
             size = int(answer[2])
             if size > MAX_BYTES:
                 self.close()
@@ -174,7 +205,13 @@ class _Objects:
 
             command = [_git(), *_SAFE, "-C", self._repo, "cat-file", "--batch"]
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_ENVIRONMENT, cwd="/", bufsize=0
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=_ENVIRONMENT,
+                cwd="/",
+                bufsize=0,
             )
             weakref.finalize(self, _end, self._process)
         return self._process
@@ -226,7 +263,9 @@ class Order(Enum):
 
 
 def order(repo: str | os.PathLike[str], candidate: str, than: str) -> Order | None:
-    """How commit `candidate` stands to commit `than`, both full ids; None when git or a shallow history cannot tell."""
+    """How commit `candidate` stands to commit `than`, both full ids; None when git or a shallow history
+    cannot tell.
+    """
     if not _ID.fullmatch(candidate) or not _ID.fullmatch(than):
         return None
     try:
@@ -237,7 +276,9 @@ def order(repo: str | os.PathLike[str], candidate: str, than: str) -> Order | No
         if older:
             return Order.OLDER
         whole = _ask(repo, "rev-parse", "--is-shallow-repository") == (0, "false")
-        return Order.APART if whole and _ask(repo, "cat-file", "-e", f"{candidate}^{{commit}}")[0] == 0 else None
+        return (
+            Order.APART if whole and _ask(repo, "cat-file", "-e", f"{candidate}^{{commit}}")[0] == 0 else None
+        )
     except SourceError:
         return None
 
@@ -252,7 +293,9 @@ def _commit(repo: str | os.PathLike[str], revision: str) -> str:
     code, _ = _ask(repo, "rev-parse", "--git-dir")
     if code != 0:
         raise SourceError(f"{os.fspath(repo)} is not a Git repository")
-    raise SourceError(f"{revision!r} is not a commit of {os.fspath(repo)}; fetch it, or name another revision")
+    raise SourceError(
+        f"{revision!r} is not a commit of {os.fspath(repo)}; fetch it, or name another revision"
+    )
 
 
 def _ask(repo: str | os.PathLike[str], *arguments: str) -> tuple[int, str]:

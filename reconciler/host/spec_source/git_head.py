@@ -1,4 +1,6 @@
-"""The commit that a work tree stands on, by reading files: no process, no configuration of the repository is looked at."""
+"""The commit that a work tree stands on, by reading files: no process, no configuration of the repository is
+looked at.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ _DEPTH = 5
 
 
 def commit_of(root: str) -> str:
-    """The full id of HEAD; empty when there is no repository, no commit yet, or refs are not in files (gitrepository-layout(5))."""
+    """The full id of HEAD; empty when there is no repository, no commit yet, or refs are not in files
+    (gitrepository-layout(5)).
+    """
     try:
         folder = _git_directory(os.path.join(root, ".git"))
         common = _common_directory(folder)

@@ -9,7 +9,9 @@ from reconciler.host.state.notes import recall, remember
 
 
 def last_spec(state: str) -> str:
-    """The path, absolute; empty when nothing was applied, when it came from standard input, or when we may not know."""
+    """The path, absolute; empty when nothing was applied, when it came from standard input, or when we may
+    not know.
+    """
     return os.fsdecode(recall(state, SPEC) or b"")
 
 

@@ -10,7 +10,10 @@ from reconciler.host.spec_source.source import DirectoryReader, StdinReader
 
 
 def open_reader(path: str, commit: str, stdin: Callable[[], bytes]) -> SourceReader:
-    """`-` is standard input; with a commit the file is taken from that commit of the repository it lies in. Raises SourceError."""
+    """`-` is standard input; with a commit the file is taken from that commit of the repository it lies in.
+
+    Raises SourceError.
+    """
     if path == "-":
         if commit:
             raise SourceError("--commit reads a file of a Git repository; standard input has no commits")
@@ -24,7 +27,10 @@ def open_reader(path: str, commit: str, stdin: Callable[[], bytes]) -> SourceRea
 
 
 def _work_tree(folder: str) -> str:
-    """The nearest directory above with `.git` in it. The file itself, and its folder, need not exist any more."""
+    """The nearest directory above with `.git` in it.
+
+    The file itself, and its folder, need not exist any more.
+    """
     here = folder
     while not os.path.lexists(os.path.join(here, ".git")):
         parent = os.path.dirname(here)

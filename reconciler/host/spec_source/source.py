@@ -21,7 +21,9 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _WHY = {
     errno.ENOENT: "{name} does not exist; check the path",
     errno.ENOTDIR: "{name} does not exist: a part of its path is not a directory",
-    errno.EACCES: "{name} cannot be read: permission denied. Check its mode, or run as a user who may read it",
+    errno.EACCES: (
+        "{name} cannot be read: permission denied. Check its mode, or run as a user who may read it"
+    ),
     errno.ELOOP: "{name} is a symbolic link; a spec reads regular files only. Name the file itself",
     errno.ENXIO: "{name} is not a regular file",
     errno.ENAMETOOLONG: "{name} is too long for a file name",
@@ -31,9 +33,10 @@ _WHY = {
 class DirectoryReader:
     """Reads a spec and what it names from a directory tree.
 
-    The root is `root`, or the nearest directory above the spec that has a `.git`, or the spec's own directory. Nothing outside the root is
-    read, not through a link either; a file that is itself a link, a FIFO or a device is refused. `commit` is what HEAD names; the files may
-    differ from it: `contents` has what was read of each. Raises SourceError when the spec is not below `root`.
+    The root is `root`, or the nearest directory above the spec that has a `.git`, or the spec's own
+    directory. Nothing outside the root is read, not through a link either; a file that is itself a link, a
+    FIFO or a device is refused. `commit` is what HEAD names; the files may differ from it: `contents` has
+    what was read of each. Raises SourceError when the spec is not below `root`.
     """
 
     def __init__(self, spec_path: str | os.PathLike[str], root: str | os.PathLike[str] | None = None) -> None:
@@ -57,7 +60,9 @@ class DirectoryReader:
         try:
             real = os.path.realpath(os.path.join(self._root, folder))
             if not _inside(real, self._root):
-                raise SourceError(f"{shown} leads outside {self._root} through a link; keep the files of a spec in one tree")
+                raise SourceError(
+                    f"{shown} leads outside {self._root} through a link; keep the files of a spec in one tree"
+                )
             below = os.path.relpath(real, self._root)
             with _directory(self._root, below) as parent:
                 content = _content(parent, base, shown)
@@ -98,7 +103,10 @@ def _inside(path: str, root: str) -> bool:
 
 @contextmanager
 def _directory(root: str, below: str) -> Iterator[int]:
-    """A descriptor of a directory below the root. No component may be a link: `below` was resolved already, so a link now is a race."""
+    """A descriptor of a directory below the root.
+
+    No component may be a link: `below` was resolved already, so a link now is a race.
+    """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     current = os.open(root, flags)
     try:
@@ -144,7 +152,8 @@ class StdinReader:
         """The bytes that were given. Raises SourceError for every other name."""
         if name != self.entry:
             raise SourceError(
-                f"{name} cannot be read: a spec on standard input names no other files. Give the path of the spec instead of `-`"
+                f"{name} cannot be read: a spec on standard input names no other files. Give the path of the"
+                " spec instead of `-`"
             )
         if len(self._data) > MAX_BYTES:
             raise SourceError(f"the spec on standard input has more than {MAX_BYTES >> 20} MiB")

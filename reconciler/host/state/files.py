@@ -1,4 +1,6 @@
-"""The state directory and its small files: opened without following links, replaced atomically, private to their owner."""
+"""The state directory and its small files: opened without following links, replaced atomically, private to
+their owner.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +27,22 @@ _NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class StateError(HostError):
-    """Our own state could not be read or written. What was asked for was not recorded, so it must not be done."""
+    """Our own state could not be read or written.
+
+    What was asked for was not recorded, so it must not be done.
+    """
 
 
 class StateDamaged(StateError):
-    """The state does not verify: it is kept as it is until the administrator says that a new one may be started."""
+    """The state does not verify: it is kept as it is until the administrator says that a new one may be
+    started.
+    """
 
 
 def make_state_directory(path: str) -> None:
-    """Make the state directory, 0700 whatever the umask, with missing parents 0755. One that is there must be ours, and is made 0700.
+    """Make the state directory, 0700 whatever the umask, with missing parents 0755.
+
+    One that is there must be ours, and is made 0700.
 
     Raises StateError.
     """
@@ -45,12 +54,16 @@ def make_state_directory(path: str) -> None:
             _make(path, _PRIVATE)
         directory = open_directory(path)
     except OSError as problem:
-        raise StateError("The state directory cannot be used", f"{path}: {problem.strerror}. Run as root, or name another.") from problem
+        raise StateError(
+            "The state directory cannot be used", f"{path}: {problem.strerror}. Run as root, or name another."
+        ) from problem
     try:
         if stat.S_IMODE(os.fstat(directory).st_mode) != _PRIVATE:
             os.fchmod(directory, _PRIVATE)
     except OSError as problem:
-        raise StateError("The state directory cannot be made private", f"{path}: {problem.strerror}. Run as its owner.") from problem
+        raise StateError(
+            "The state directory cannot be made private", f"{path}: {problem.strerror}. Run as its owner."
+        ) from problem
     finally:
         os.close(directory)
 
@@ -79,19 +92,28 @@ def _make(path: str, mode: int) -> None:
 
 
 def open_directory(path: str) -> int:
-    """A descriptor of the state directory. Raises StateError when it is a link or can be changed by others, and OSError."""
+    """A descriptor of the state directory.
+
+    Raises StateError when it is a link or can be changed by others, and OSError.
+    """
     path = os.path.abspath(path)
     try:
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _NO_LINK)
     except OSError as problem:
         if problem.errno in (errno.ENOTDIR, errno.ELOOP):
-            raise StateError("The state directory is not safe", f"{path} is a link or no directory. Name the real directory.") from problem
+            raise StateError(
+                "The state directory is not safe",
+                f"{path} is a link or no directory. Name the real directory.",
+            ) from problem
         raise
     facts = os.fstat(directory)
     trouble = _foreign(facts) or ("others may write to it" if facts.st_mode & 0o022 else "")
     if trouble:
         os.close(directory)
-        raise StateError("The state directory is not safe", f"{path}: {trouble}. It must belong to root or to you, with mode 0700.")
+        raise StateError(
+            "The state directory is not safe",
+            f"{path}: {trouble}. It must belong to root or to you, with mode 0700.",
+        )
     return directory
 
 
@@ -100,7 +122,10 @@ def _foreign(facts: os.stat_result) -> str:
 
 
 def file_facts(directory: int, name: str) -> os.stat_result | None:
-    """What the file is; None when it is not there. Raises StateError when it is not a plain file of ours, and OSError."""
+    """What the file is; None when it is not there.
+
+    Raises StateError when it is not a plain file of ours, and OSError.
+    """
     try:
         facts = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
@@ -108,12 +133,18 @@ def file_facts(directory: int, name: str) -> os.stat_result | None:
     trouble = "it is a link or no regular file" if not stat.S_ISREG(facts.st_mode) else _foreign(facts)
     trouble = trouble or ("it has a second name (hard link)" if facts.st_nlink > 1 else "")
     if trouble:
-        raise StateError("A file of the state is not safe", f"{name}: {trouble}. Find out who did this and restore the file.")
+        raise StateError(
+            "A file of the state is not safe",
+            f"{name}: {trouble}. Find out who did this and restore the file.",
+        )
     return facts
 
 
 def read_small(directory: int, name: str, most: int = _SMALL) -> bytes | None:
-    """The content of a small file of the state, as far as `most` bytes go; None when it is not there. Raises StateError and OSError."""
+    """The content of a small file of the state, as far as `most` bytes go; None when it is not there.
+
+    Raises StateError and OSError.
+    """
     if file_facts(directory, name) is None:
         return None
     try:
@@ -127,7 +158,10 @@ def read_small(directory: int, name: str, most: int = _SMALL) -> bytes | None:
 
 
 def replace_small(directory: int, name: str, content: bytes) -> None:
-    """Put `content` in place of the file, 0600, durably and at once: a reader sees the old or the new. Raises OSError."""
+    """Put `content` in place of the file, 0600, durably and at once: a reader sees the old or the new.
+
+    Raises OSError.
+    """
     temporary = f".{name}.new"
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_LINK, 0o600, dir_fd=directory)
     try:
@@ -148,7 +182,10 @@ def _write_all(file: int, content: bytes) -> None:
 
 
 def make_private(directory: int, name: str) -> None:
-    """Make an empty file, 0600 whatever the umask, unless it is there. SQLite's journal inherits the mode. Raises OSError."""
+    """Make an empty file, 0600 whatever the umask, unless it is there.
+
+    SQLite's journal inherits the mode. Raises OSError.
+    """
     try:
         file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o600, dir_fd=directory)
     except FileExistsError:
@@ -163,13 +200,19 @@ def make_private(directory: int, name: str) -> None:
 def move_aside(directory: int) -> str:
     """Take a damaged state out of the way, all of it kept, and return the database's new name.
 
-    The witness goes first and the database last: a crash in between leaves what is still seen as damaged. A journal must never
-    stay behind, SQLite would play it into the next database. Raises OSError.
+    The witness goes first and the database last: a crash in between leaves what is still seen as damaged. A
+    journal must never stay behind, SQLite would play it into the next database. Raises OSError.
     """
     names = set(os.listdir(directory))
-    number = next(number for number in range(1, len(names) + 2) if f"{DATABASE}.damaged-{number}" not in names)
+    number = next(
+        number for number in range(1, len(names) + 2) if f"{DATABASE}.damaged-{number}" not in names
+    )
     aside = f"{DATABASE}.damaged-{number}"
-    for name, target in ((WITNESS, f"{WITNESS}.damaged-{number}"), (JOURNAL, f"{aside}-journal"), (DATABASE, aside)):
+    for name, target in (
+        (WITNESS, f"{WITNESS}.damaged-{number}"),
+        (JOURNAL, f"{aside}-journal"),
+        (DATABASE, aside),
+    ):
         if name in names:
             os.rename(name, target, src_dir_fd=directory, dst_dir_fd=directory)
             os.fsync(directory)

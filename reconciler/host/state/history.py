@@ -29,7 +29,8 @@ class History:
     def run(self, number: int) -> Row | None:
         """One run: run, status, spec_digest, commit, host, tool, started, ended, summary.
 
-        The status is running, applied, failed, partial or interrupted; `started` and `ended` are seconds since the epoch.
+        The status is running, applied, failed, partial or interrupted; `started` and `ended` are seconds
+        since the epoch.
         """
         return next(iter(self._rows("runs", "WHERE run = ?", (number,))), None)
 
@@ -42,7 +43,9 @@ class History:
         return next((row for row in self.runs(-1 if status else 1) if status in ("", row["status"])), None)
 
     def steps(self, number: int) -> list[Row]:
-        """The steps of a run in order: run, step, action (data), state (planned, started, done, failed, skipped), detail."""
+        """The steps of a run in order: run, step, action (data), state (planned, started, done, failed,
+        skipped), detail.
+        """
         return self._rows("steps", "WHERE run = ? ORDER BY step", (number,))
 
     def past(self, number: int) -> PastRun | None:
@@ -64,16 +67,23 @@ class History:
         )
 
     def last_standing(self) -> tuple[int, tuple[tuple[int, int], ...]]:
-        """The newest run that somebody made, that did anything or may have, and that is not undone as a whole; 0 when there is none.
+        """The newest run that somebody made, that did anything or may have, and that is not undone as a
+        whole; 0 when there is none.
 
-        With it the newer runs that are undone already, each with the run that undid it. An apply that puts back a service by itself makes
-        a run that nobody made: to undo that would bring back the version that does not run.
+        With it the newer runs that are undone already, each with the run that undid it. An apply that puts
+        back a service by itself makes a run that nobody made: to undo that would bring back the version that
+        does not run.
         """
         undoing: dict[int, list[Row]] = {}
         passed: list[tuple[int, int]] = []
         for row in self.runs(-1):
             number = int(row["run"])
-            touched = {address for step in self.steps(number) if _did(step) for address in step["action"].get("for", ())}
+            touched = {
+                address
+                for step in self.steps(number)
+                if _did(step)
+                for address in step["action"].get("for", ())
+            }
             by = [one for one in undoing.get(number, ()) if one["status"] == "applied"]
             undone = {str(Address(*key)) for one in by for *key, _ in one.get("ledger", ())}
             if touched and touched <= undone:
@@ -91,7 +101,10 @@ class History:
 
     def undo_of_step(self, number: int, step: int) -> list[PreImage]:
         """What one step replaced or removed."""
-        return [self._saved(row) for row in self._rows("undo", "WHERE run = ? AND step = ? ORDER BY rowid", (number, step))]
+        return [
+            self._saved(row)
+            for row in self._rows("undo", "WHERE run = ? AND step = ? ORDER BY rowid", (number, step))
+        ]
 
     def tombstones(self) -> dict[tuple[str, str], str]:
         """Kind and name to the id (a uid, a gid) that must not be given to another."""
@@ -112,7 +125,9 @@ class History:
             records = self._connection.execute(f"SELECT row, sum FROM {table} {which}", values).fetchall()  # noqa: S608  # constants of this class
         except BROKEN as problem:
             raise trouble("read", problem) from problem
-        if any(not isinstance(text, bytes) or schema.checksum(table, text) != stored for text, stored in records):
+        if any(
+            not isinstance(text, bytes) or schema.checksum(table, text) != stored for text, stored in records
+        ):
             raise StateDamaged("The journal is damaged", f"a row of {table} fails its checksum")
         return [json.loads(text) for text, _ in records]
 
@@ -148,11 +163,15 @@ def open_history(directory: str) -> History | None:
     except FileNotFoundError:
         return None
     except OSError as problem:
-        raise StateError("The state cannot be read", f"{directory}: {problem.strerror}. Run as root.") from problem
+        raise StateError(
+            "The state cannot be read", f"{directory}: {problem.strerror}. Run as root."
+        ) from problem
     try:
         facts = file_facts(opened, DATABASE)
     except OSError as problem:
-        raise StateError("The state cannot be read", f"{directory}: {problem.strerror}. Run as root.") from problem
+        raise StateError(
+            "The state cannot be read", f"{directory}: {problem.strerror}. Run as root."
+        ) from problem
     finally:
         os.close(opened)
     if facts is None or facts.st_size == 0:
@@ -167,7 +186,9 @@ def _readable(path: str) -> History:
     try:
         return History(_connected(path, "mode=ro"))
     except BROKEN:
-        with suppress(*BROKEN):  # the journal of a killed apply is beside it: read what stands there, each row proves itself
+        with suppress(
+            *BROKEN
+        ):  # the journal of a killed apply is beside it: read what stands there, each row proves itself
             return History(_connected(path, "mode=ro&immutable=1"))
         raise
 

@@ -1,9 +1,10 @@
 """When a hold ends. To be imported where there is one: not every plan needs the boot's id.
 
-While the boot lasts in which it was made, its span is measured on the clock that never jumps, suspended time included: whoever sets the
-wall clock, forth or back, neither ends a hold nor makes it longer. After another boot only the wall clock is left. It is believed as far
-as it can be true: a hold is older than that boot, so it has ended when the host has been up for its whole span, even if the wall clock has
-fallen back behind the day on which it was made.
+While the boot lasts in which it was made, its span is measured on the clock that never jumps, suspended time
+included: whoever sets the wall clock, forth or back, neither ends a hold nor makes it longer. After another
+boot only the wall clock is left. It is believed as far as it can be true: a hold is older than that boot, so
+it has ended when the host has been up for its whole span, even if the wall clock has fallen back behind the
+day on which it was made.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ from reconciler.core.state import Hold
 
 _BOOT = "/proc/sys/kernel/random/boot_id"
 _APART = 60
-"""Seconds by which the wall clock may have been set since, before another end is shown than the one that was told."""
+"""Seconds by which the wall clock may have been set since, before another end is shown than the one that was
+told.
+"""
 
 
 @frozen
 class Clock:
-    """Both clocks at one moment, in seconds: since the epoch, and since the boot with this id (empty: not known)."""
+    """Both clocks at one moment, in seconds: since the epoch, and since the boot with this id (empty: not
+    known).
+    """
 
     now: int
     boot: str
@@ -56,7 +61,9 @@ def left(hold: Hold, at: Clock) -> int:
 def sort_out(holds: Iterable[Hold], at: Clock) -> tuple[tuple[Hold, ...], tuple[Hold, ...]]:
     """Those in force, by address and with their end by today's clock, and those that have ended."""
     rows = sorted(holds, key=lambda hold: hold.address)
-    return tuple(_told(hold, at) for hold in rows if left(hold, at) > 0), tuple(hold for hold in rows if left(hold, at) <= 0)
+    return tuple(_told(hold, at) for hold in rows if left(hold, at) > 0), tuple(
+        hold for hold in rows if left(hold, at) <= 0
+    )
 
 
 def _told(hold: Hold, at: Clock) -> Hold:

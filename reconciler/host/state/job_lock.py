@@ -1,4 +1,7 @@
-"""One lock per job, so that a run by hand and one by the clock do not meet. The kernel holds it: it is free when its holder is dead."""
+"""One lock per job, so that a run by hand and one by the clock do not meet.
+
+The kernel holds it: it is free when its holder is dead.
+"""
 
 from __future__ import annotations
 

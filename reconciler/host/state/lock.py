@@ -1,4 +1,7 @@
-"""The one lock: at most one apply on a host. The kernel holds it, so it is free the moment its holder dies, however it dies."""
+"""The one lock: at most one apply on a host.
+
+The kernel holds it, so it is free the moment its holder dies, however it dies.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from reconciler.host.process.failpoints import hit
 from reconciler.host.state.files import LOCK, StateError, file_facts, make_state_directory, open_directory
 
 _PATIENCE = 0.03
-"""Seconds for which even an impatient caller tries: `holder()` takes a shared lock for an instant, which is not an apply."""
+"""Seconds for which even an impatient caller tries: `holder()` takes a shared lock for an instant, which is
+not an apply.
+"""
 _PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 _FLAGS = os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -26,7 +31,9 @@ _descriptors: set[int] = set()
 
 
 def _forget_in_child() -> None:
-    """O_CLOEXEC covers programs we start; this covers a plain fork, whose copy would keep the lock after our death."""
+    """O_CLOEXEC covers programs we start; this covers a plain fork, whose copy would keep the lock after our
+    death.
+    """
     for descriptor in _descriptors:
         os.close(descriptor)
     _descriptors.clear()
@@ -37,7 +44,10 @@ os.register_at_fork(after_in_child=_forget_in_child)
 
 @frozen
 class Holder:
-    """Who has the lock, for display. `start` is the process's start in clock ticks, `since` seconds on CLOCK_BOOTTIME."""
+    """Who has the lock, for display.
+
+    `start` is the process's start in clock ticks, `since` seconds on CLOCK_BOOTTIME.
+    """
 
     pid: int
     start: int
@@ -46,7 +56,10 @@ class Holder:
 
 
 class LockBusy(HostError):
-    """Another apply is running. `holder` is None when it cannot be told who; `age_seconds` is how long it has had the lock."""
+    """Another apply is running.
+
+    `holder` is None when it cannot be told who; `age_seconds` is how long it has had the lock.
+    """
 
     def __init__(self, holder: Holder | None, age_seconds: float) -> None:
         who = "Another process holds the lock"
@@ -58,12 +71,17 @@ class LockBusy(HostError):
 
 
 class Lock:
-    """`<state directory>/lock`, exclusive. `with Lock(directory, timeout_seconds=30): ...` or `with Lock(directory).acquire(30): ...`.
+    """`<state directory>/lock`, exclusive.
 
-    The file is never removed: removing a locked file lets two processes each hold "the" lock. What stands in it is for display only.
+    `with Lock(directory, timeout_seconds=30): ...` or `with Lock(directory).acquire(30): ...`.
+
+    The file is never removed: removing a locked file lets two processes each hold "the" lock. What stands in
+    it is for display only.
     """
 
-    def __init__(self, directory: str, *, command: str = "reconciler apply", timeout_seconds: float = 0) -> None:
+    def __init__(
+        self, directory: str, *, command: str = "reconciler apply", timeout_seconds: float = 0
+    ) -> None:
         self._directory = directory
         self._command = command
         self._timeout = timeout_seconds
@@ -75,7 +93,10 @@ class Lock:
         return self._descriptor >= 0
 
     def acquire(self, timeout_seconds: float = 0) -> Self:
-        """Take the lock, making the state directory if it is missing. Raises LockBusy after `timeout_seconds`, and StateError."""
+        """Take the lock, making the state directory if it is missing.
+
+        Raises LockBusy after `timeout_seconds`, and StateError.
+        """
         if self.held:
             return self
         make_state_directory(self._directory)
@@ -85,7 +106,9 @@ class Lock:
             self._wait(descriptor, timeout_seconds)
         except OSError as problem:
             _close(descriptor)
-            raise StateError("The lock cannot be taken", f"{self._directory}/{LOCK}: {problem.strerror}") from problem
+            raise StateError(
+                "The lock cannot be taken", f"{self._directory}/{LOCK}: {problem.strerror}"
+            ) from problem
         except BaseException:
             _close(descriptor)
             raise
@@ -107,7 +130,10 @@ class Lock:
         hit("lock.held")
 
     def release(self, *, interrupted: bool = False) -> None:
-        """Give it back. Harmless when it is not held. `interrupted`: what programs of ours have started ends with us."""
+        """Give it back.
+
+        Harmless when it is not held. `interrupted`: what programs of ours have started ends with us.
+        """
         if not self.held:
             return
         reaper.disarm(interrupted=interrupted)
@@ -119,15 +145,20 @@ class Lock:
     def __enter__(self) -> Self:
         return self.acquire(self._timeout)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         # A Ctrl-C may come while a program is being started: nobody else knows that program then.
         self.release(interrupted=kind is not None and not issubclass(kind, Exception))
 
 
 def is_held_by_other(directory: str) -> bool:
-    """Whether another process has the lock right now. Writes nothing; False when there is no lock file or we may not read it.
+    """Whether another process has the lock right now.
 
-    The lock is only tried where a living process claims to hold it: a look takes it for a moment, and many must not keep an apply out.
+    Writes nothing; False when there is no lock file or we may not read it.
+
+    The lock is only tried where a living process claims to hold it: a look takes it for a moment, and many
+    must not keep an apply out.
     """
     try:
         descriptor = _open(directory, os.O_RDONLY)
@@ -178,7 +209,9 @@ def _write(descriptor: int, holder: Holder | None) -> None:
 
 
 def _believed(descriptor: int) -> Holder | None:
-    """The holder that is written down, if that very process lives: a new holder may not have written itself down yet."""
+    """The holder that is written down, if that very process lives: a new holder may not have written itself
+    down yet.
+    """
     try:
         found = Holder(**json.loads(os.pread(descriptor, 4096, 0)))
         return found if _start_of(found.pid) == found.start else None

@@ -1,4 +1,7 @@
-"""Small files beside the ledger: what an apply notes for the commands after it. None of them decides what is done."""
+"""Small files beside the ledger: what an apply notes for the commands after it.
+
+None of them decides what is done.
+"""
 
 from __future__ import annotations
 

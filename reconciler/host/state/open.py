@@ -26,19 +26,38 @@ from reconciler.host.state.files import (
     open_directory,
     replace_small,
 )
-from reconciler.host.state.read import BROKEN, NEWER, Beside, connect, distrust, load, read_beside, read_memory, trouble
+from reconciler.host.state.read import (
+    BROKEN,
+    NEWER,
+    Beside,
+    connect,
+    distrust,
+    load,
+    read_beside,
+    read_memory,
+    trouble,
+)
 from reconciler.host.state.schema import Meta
 from reconciler.host.state.write import Transaction, write_meta, write_witness
 
 _PATIENCE = 30.0
 """Seconds that a commit waits for readers."""
-_PRAGMAS = ("journal_mode = DELETE", "synchronous = FULL", "cache_spill = OFF", "secure_delete = ON", "trusted_schema = OFF")
+_PRAGMAS = (
+    "journal_mode = DELETE",
+    "synchronous = FULL",
+    "cache_spill = OFF",
+    "secure_delete = ON",
+    "trusted_schema = OFF",
+)
 """Without spilling, no page of the database is written before COMMIT: see `commit`."""
 
 
 @frozen
 class Opened:
-    """A verified database and its directory. `moved_aside` names the damaged one that it replaces, if it does."""
+    """A verified database and its directory.
+
+    `moved_aside` names the damaged one that it replaces, if it does.
+    """
 
     directory: int
     connection: sqlite3.Connection
@@ -48,7 +67,8 @@ class Opened:
 def recover(directory: str) -> bool:
     """Play back the journal of an apply that was killed in the middle of a commit. True if there was one.
 
-    Call it under the lock, before `read_memory`. Writes nothing otherwise, and never creates anything. Raises StateError.
+    Call it under the lock, before `read_memory`. Writes nothing otherwise, and never creates anything. Raises
+    StateError.
     """
     if not os.path.lexists(directory):
         return False
@@ -93,7 +113,9 @@ def at(directory: str) -> Iterator[int]:
         opened = open_directory(directory)
         yield opened
     except OSError as problem:
-        raise StateError("The state cannot be opened", f"{directory}: {problem.strerror}. Run as root.") from problem
+        raise StateError(
+            "The state cannot be opened", f"{directory}: {problem.strerror}. Run as root."
+        ) from problem
     finally:
         if opened >= 0:
             os.close(opened)
@@ -105,7 +127,10 @@ def _open(directory: str, machine_id: str, holds: Iterable[Hold] = ()) -> Opened
         beside = read_beside(opened)
         new = facts is None or facts.st_size == 0
         if new and beside.witness_there:
-            raise StateDamaged("The state is damaged", f"{directory}/{DATABASE} is gone, but the witness file beside it is there")
+            raise StateDamaged(
+                "The state is damaged",
+                f"{directory}/{DATABASE} is gone, but the witness file beside it is there",
+            )
         if new:
             beside = Beside(key=beside.key if len(beside.key) == KEY_BYTES else _make_key(opened))
             make_private(opened, DATABASE)
@@ -114,7 +139,12 @@ def _open(directory: str, machine_id: str, holds: Iterable[Hold] = ()) -> Opened
     try:
         connection = _connect(directory)
         if new:
-            _lay_out(connection, kept, Meta(lineage=_uuid(), machine_id=machine_id, key_id=schema.key_id(beside.key)), holds)
+            _lay_out(
+                connection,
+                kept,
+                Meta(lineage=_uuid(), machine_id=machine_id, key_id=schema.key_id(beside.key)),
+                holds,
+            )
         meta = _verified(connection, beside, machine_id)
         _upgrade(connection, kept)
         if beside.witness is None or beside.witness.serial < meta.serial:
@@ -130,11 +160,14 @@ def _open(directory: str, machine_id: str, holds: Iterable[Hold] = ()) -> Opened
 
 
 def commit(connection: sqlite3.Connection, directory: int) -> None:
-    """COMMIT, with our own fsync of the directory before and after it, which counts. Raises StateError, and what SQLite raises.
+    """COMMIT, with our own fsync of the directory before and after it, which counts.
 
-    SQLite has one after it has made its journal, and passes over its error (os_unix.c, unixSync: "Many systems are unable to fsync a
-    directory, so ignore errors"); of the one after it has removed it, which `synchronous=EXTRA` adds, it passes over a directory that it
-    cannot open. A journal without a name on the disk recovers nothing, and one that comes back takes the commit with it.
+    Raises StateError, and what SQLite raises.
+
+    SQLite has one after it has made its journal, and passes over its error (os_unix.c, unixSync: "Many
+    systems are unable to fsync a directory, so ignore errors"); of the one after it has removed it, which
+    `synchronous=EXTRA` adds, it passes over a directory that it cannot open. A journal without a name on the
+    disk recovers nothing, and one that comes back takes the commit with it.
     """
     _sync(directory)
     connection.execute("COMMIT")
@@ -145,7 +178,9 @@ def _sync(directory: int) -> None:
     try:
         os.fsync(directory)
     except OSError as problem:
-        raise StateError("The state cannot be written", f"the directory of {DATABASE}: {problem.strerror}") from problem
+        raise StateError(
+            "The state cannot be written", f"the directory of {DATABASE}: {problem.strerror}"
+        ) from problem
 
 
 def _close(directory: int, connection: sqlite3.Connection | None) -> None:
@@ -203,9 +238,11 @@ def _verified(connection: sqlite3.Connection, beside: Beside, machine_id: str) -
 
 
 def _broken(connection: sqlite3.Connection) -> str:
-    """What SQLite finds wrong with the structure: of every table, index and free page, for each is written to or taken sooner or later.
+    """What SQLite finds wrong with the structure: of every table, index and free page, for each is written to
+    or taken sooner or later.
 
-    A damaged one would fail the writing, at every apply anew. What is in a blob is not looked at: it proves itself.
+    A damaged one would fail the writing, at every apply anew. What is in a blob is not looked at: it proves
+    itself.
     """
     said = [row[0].decode(errors="replace") for row in connection.execute("PRAGMA integrity_check(3)")]
     return "" if said == ["ok"] else "; ".join(" ".join(one.split()) for one in said)

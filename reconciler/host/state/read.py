@@ -34,10 +34,14 @@ from reconciler.host.state.schema import Meta, Witness
 T = TypeVar("T")
 
 BROKEN = (sqlite3.Error, MemoryError, OverflowError, UnicodeDecodeError)
-"""What reading a damaged file raises: a flipped length asks for a gigabyte, and SQLite quotes bad bytes in its message."""
+"""What reading a damaged file raises: a flipped length asks for a gigabyte, and SQLite quotes bad bytes in
+its message.
+"""
 
 _AT_ONCE = 256
-"""Rows parsed in one go: one call of the JSON parser for many is fast, and fresh memory for all of them is slow."""
+"""Rows parsed in one go: one call of the JSON parser for many is fast, and fresh memory for all of them is
+slow.
+"""
 _ATTEMPTS = 5
 _PAUSE = 0.02
 _READER_PATIENCE = 5.0
@@ -47,7 +51,9 @@ _BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED"}
 _ADVICE = {
     "SQLITE_FULL": "The disk is full: make room, then run again.",
     "SQLITE_BUSY": "Another process is reading or writing it: try again.",
-    "SQLITE_READONLY": "It cannot be written: run as root, and look whether the file system is mounted read-only.",
+    "SQLITE_READONLY": (
+        "It cannot be written: run as root, and look whether the file system is mounted read-only."
+    ),
     "SQLITE_CANTOPEN": "It cannot be opened: run as root.",
     "SQLITE_IOERR": "The disk reports errors: look at the kernel's log.",
 }
@@ -72,7 +78,10 @@ class Loaded:
 
 @frozen
 class Beside:
-    """The small files beside the database. `witness` None: missing or not valid, `witness_there` tells which."""
+    """The small files beside the database.
+
+    `witness` None: missing or not valid, `witness_there` tells which.
+    """
 
     key: bytes = b""
     witness: Witness | None = None
@@ -80,9 +89,12 @@ class Beside:
 
 
 def read_memory(directory: str, machine_id: str) -> Memory:
-    """What we remember, read without changing a byte, a time or a name in the directory. Never raises for what it finds there.
+    """What we remember, read without changing a byte, a time or a name in the directory.
 
-    A missing directory is an empty Memory. A run that is still open counts as interrupted unless another process holds the lock.
+    Never raises for what it finds there.
+
+    A missing directory is an empty Memory. A run that is still open counts as interrupted unless another
+    process holds the lock.
     """
     memory = Memory()
     for _ in range(_ATTEMPTS):
@@ -90,7 +102,9 @@ def read_memory(directory: str, machine_id: str) -> Memory:
         memory = _read_once(directory, machine_id)
         if not memory.damaged or _marks(directory) == before:
             break
-        time.sleep(_PAUSE)  # an apply wrote in between: what looked damaged may have been half of the old and half of the new
+        time.sleep(
+            _PAUSE
+        )  # an apply wrote in between: what looked damaged may have been half of the old and half of the new
     return memory
 
 
@@ -115,7 +129,9 @@ def _read_once(directory: str, machine_id: str) -> Memory:
     except FileNotFoundError:
         return Memory()
     except PermissionError as problem:
-        return Memory(unreadable=f"{directory}: {problem.strerror}; run as root to see what was applied before")
+        return Memory(
+            unreadable=f"{directory}: {problem.strerror}; run as root to see what was applied before"
+        )
     except OSError as problem:
         return Memory(damaged=f"{directory}: {problem.strerror}")
     except StateError as problem:
@@ -124,7 +140,11 @@ def _read_once(directory: str, machine_id: str) -> Memory:
         if opened >= 0:
             os.close(opened)
     if facts is None or facts.st_size == 0:
-        lost = f"{directory}/{DATABASE} is gone, but the witness file beside it says that there was one" if beside.witness_there else ""
+        lost = (
+            f"{directory}/{DATABASE} is gone, but the witness file beside it says that there was one"
+            if beside.witness_there
+            else ""
+        )
         return Memory(key=beside.key, damaged=lost)
     return _from_database(os.path.join(os.path.abspath(directory), DATABASE), beside, machine_id)
 
@@ -137,7 +157,10 @@ def _from_database(path: str, beside: Beside, machine_id: str) -> Memory:
     except TimeoutError:
         return Memory(unreadable=f"{path}: a running apply is writing it; try again")
     except StateError as problem:
-        return Memory(damaged=INTERRUPTED if problem.detail == INTERRUPTED else f"{path}: {problem.detail}", key=beside.key)
+        return Memory(
+            damaged=INTERRUPTED if problem.detail == INTERRUPTED else f"{path}: {problem.detail}",
+            key=beside.key,
+        )
     memory = to_memory(loaded, beside, machine_id)
     if memory.damaged and interrupted:
         return replace(memory, damaged=INTERRUPTED)
@@ -149,7 +172,10 @@ def _from_database(path: str, beside: Beside, machine_id: str) -> Memory:
 
 
 def read_beside(directory: int) -> Beside:
-    """The key and the witness. Read before the database: the witness may lag behind it, never be ahead. Raises OSError, StateError."""
+    """The key and the witness.
+
+    Read before the database: the witness may lag behind it, never be ahead. Raises OSError, StateError.
+    """
     witness = read_small(directory, WITNESS)
     return Beside(
         key=read_small(directory, KEY) or b"",
@@ -161,7 +187,9 @@ def read_beside(directory: int) -> Beside:
 def to_memory(loaded: Loaded, beside: Beside, machine_id: str) -> Memory:
     """The loaded rows as Memory, with the reason not to trust them if there is one."""
     meta = loaded.meta
-    memory = Memory(rows=loaded.rows, owed=loaded.owed, key=beside.key, damaged=distrust(loaded, beside, machine_id))
+    memory = Memory(
+        rows=loaded.rows, owed=loaded.owed, key=beside.key, damaged=distrust(loaded, beside, machine_id)
+    )
     if loaded.holds:
         from reconciler.host.state.hold_clock import clock, sort_out  # rarely needed
 
@@ -186,7 +214,10 @@ def distrust(loaded: Loaded, beside: Beside, machine_id: str) -> str:
     if loaded.problem or meta is None:
         return loaded.problem or UNSEALED
     if meta.machine_id != machine_id:
-        return "it belongs to another machine (machine-id differs): was this host cloned, or the directory copied?"
+        return (
+            "it belongs to another machine (machine-id differs): was this host cloned, or the directory"
+            " copied?"
+        )
     if len(beside.key) != KEY_BYTES or schema.key_id(beside.key) != meta.key_id:
         return "the file `key` is missing or is another one: keyed digests cannot be compared"
     if beside.witness is None:
@@ -197,21 +228,28 @@ def distrust(loaded: Loaded, beside: Beside, machine_id: str) -> str:
 def _without_witness(meta: Meta, beside: Beside) -> str:
     if beside.witness_there:
         return "the witness file does not verify"
-    return "the witness file is missing" if meta.serial else ""  # serial 0: killed between making the database and the witness
+    return (
+        "the witness file is missing" if meta.serial else ""
+    )  # serial 0: killed between making the database and the witness
 
 
 def _against_witness(meta: Meta, witness: Witness) -> str:
     if witness.lineage != meta.lineage:
         return "the witness file belongs to another state (lineage differs)"
     if witness.serial > meta.serial:
-        return f"it is older than its witness file (serial {meta.serial}, witness {witness.serial}): was it put back from a backup?"
+        return (
+            f"it is older than its witness file (serial {meta.serial}, witness {witness.serial}): was it put"
+            " back from a backup?"
+        )
     if witness.serial == meta.serial and witness.digest != meta.digest:
         return f"it differs from what its witness file saw at serial {meta.serial}"
     return ""
 
 
 def connect(path: str, mode: str, patience: float = _READER_PATIENCE) -> sqlite3.Connection:
-    """A connection in autocommit mode that returns text as bytes. `mode` is a query of a SQLite URI: `mode=ro`, `mode=rw`.
+    """A connection in autocommit mode that returns text as bytes.
+
+    `mode` is a query of a SQLite URI: `mode=ro`, `mode=rw`.
 
     Nothing is read yet. Raises sqlite3.Error.
     """
@@ -223,10 +261,13 @@ def connect(path: str, mode: str, patience: float = _READER_PATIENCE) -> sqlite3
 
 
 def reading(path: str, ask: Callable[[sqlite3.Connection], T]) -> tuple[T, bool]:
-    """Ask a database that may be in use, inside one read transaction. True beside the answer: it comes from a half-written file.
+    """Ask a database that may be in use, inside one read transaction.
 
-    A journal left by a killed writer cannot be played back without writing: then the file is read as it stands, and must only be
-    believed if all its digests verify. Raises PermissionError, TimeoutError (busy), StateError (no database, damaged).
+    True beside the answer: it comes from a half-written file.
+
+    A journal left by a killed writer cannot be played back without writing: then the file is read as it
+    stands, and must only be believed if all its digests verify. Raises PermissionError, TimeoutError (busy),
+    StateError (no database, damaged).
     """
     try:
         return _ask(path, "mode=ro", ask), False
@@ -260,7 +301,9 @@ def _said(problem: BaseException) -> str:
 
 
 def trouble(what: str, problem: BaseException) -> StateError:
-    """What SQLite raised as one of ours: StateError for a trouble of the host, StateDamaged for one of the file."""
+    """What SQLite raised as one of ours: StateError for a trouble of the host, StateDamaged for one of the
+    file.
+    """
     name = getattr(problem, "sqlite_errorname", "")
     advice = next((said for code, said in _ADVICE.items() if name.startswith(code)), "")
     if what == "written" and isinstance(problem, sqlite3.DataError | MemoryError | OverflowError):
@@ -273,7 +316,8 @@ def trouble(what: str, problem: BaseException) -> StateError:
 def load(connection: sqlite3.Connection) -> Loaded:
     """Everything of the past that a plan needs, each row verified. Never raises for content."""
     collecting = gc.isenabled()
-    gc.disable()  # tens of thousands of new containers, none of them garbage: collecting costs a third of the time
+    # tens of thousands of new containers, none of them garbage: collecting costs a third of the time
+    gc.disable()
     try:
         return _load(connection)
     finally:
@@ -286,8 +330,19 @@ def _load(connection: sqlite3.Connection) -> Loaded:
     ledger = _table(connection, "ledger", schema.ledger_row)
     owed = _table(connection, "owed", schema.owed_row)
     tombstones = _table(connection, "tombstones", dict)
-    holds = _table(connection, "holds", schema.hold_row) if _version(connection) >= schema.HOLDS else _Table[Hold]()
-    problem = problem or ledger.problem or owed.problem or tombstones.problem or holds.problem or _other_layout(connection)
+    holds = (
+        _table(connection, "holds", schema.hold_row)
+        if _version(connection) >= schema.HOLDS
+        else _Table[Hold]()
+    )
+    problem = (
+        problem
+        or ledger.problem
+        or owed.problem
+        or tombstones.problem
+        or holds.problem
+        or _other_layout(connection)
+    )
     total = (ledger.total + owed.total + tombstones.total + holds.total) % schema.MODULUS
     if meta and not problem and f"{total:064x}" != meta.digest:
         problem = "rows are missing or were changed (the digest over all rows differs)"
@@ -296,9 +351,14 @@ def _load(connection: sqlite3.Connection) -> Loaded:
 
 
 def _other_layout(connection: sqlite3.Connection) -> str:
-    """What is wrong with the tables themselves. Those that reading does not use are written to: at every apply anew that would fail."""
+    """What is wrong with the tables themselves.
+
+    Those that reading does not use are written to: at every apply anew that would fail.
+    """
     try:
-        found = {(table.decode(), name.decode(), key) for table, name, key in connection.execute(schema.COLUMNS)}
+        found = {
+            (table.decode(), name.decode(), key) for table, name, key in connection.execute(schema.COLUMNS)
+        }
     except BROKEN as problem:
         return _said(problem)
     lost = schema.layout(_version(connection)) - found

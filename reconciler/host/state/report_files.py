@@ -1,4 +1,6 @@
-"""The files of reporting: what was told to whom and the figures so far, the record of the drift check, and the file for Prometheus."""
+"""The files of reporting: what was told to whom and the figures so far, the record of the drift check, and
+the file for Prometheus.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def report_lock(directory: str) -> Iterator[None]:
 
 
 def read_report(directory: str) -> dict[str, Any]:
-    """What the last report left; empty when there is none that can be used: then everything is told afresh."""
+    """What the last report left; empty when there is none that can be used: then
+    everything is told afresh.
+    """
     return _read(directory, _REPORT) or {}
 
 
@@ -58,11 +62,15 @@ def write_report(directory: str, data: Mapping[str, Any]) -> None:
         finally:
             os.close(at)
     except OSError as problem:
-        raise HostError("the report cannot be kept", f"{directory}/{_REPORT}: {problem.strerror}") from problem
+        raise HostError(
+            "the report cannot be kept", f"{directory}/{_REPORT}: {problem.strerror}"
+        ) from problem
 
 
 def read_drift(directory: str) -> tuple[dict[str, Any] | None, int]:
-    """What the drift check printed last, None when it printed nothing of use; and when, in seconds since the epoch."""
+    """What the drift check printed last, None when it printed nothing of use; and when, in seconds since the
+    epoch.
+    """
     found = _read(directory, _DRIFT)
     try:
         return found, int(os.stat(f"{directory}/{_DRIFT}", follow_symlinks=False).st_mtime)
@@ -89,7 +97,8 @@ def _read(directory: str, name: str) -> dict[str, Any] | None:
 def publish(path: str, content: bytes, mode: int = 0o644) -> None:
     """Put a whole file in place, for others to read: they see the old or the new one. Raises HostError.
 
-    The directory may be somebody else's (the exporter's): nothing in it is followed or opened but the temporary file that we make.
+    The directory may be somebody else's (the exporter's): nothing in it is followed or opened but the
+    temporary file that we make.
     """
     directory, _, name = path.rpartition("/")
     temporary = f".{name}.{os.urandom(8).hex()}.tmp"
@@ -114,7 +123,9 @@ def _kind(at: int, name: str) -> int | None:
 
 
 def _publish(at: int, temporary: str, name: str, content: bytes, mode: int) -> None:
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=at)
+    fd = os.open(
+        temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=at
+    )
     try:
         with open(fd, "wb") as file:
             file.write(content)

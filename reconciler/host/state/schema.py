@@ -1,8 +1,8 @@
 """The layout of state.db, and how values become rows that can prove themselves.
 
-Every row of `TABLES` is canonical JSON in the column `row` beside its checksum in `sum`; the other columns are the key, repeated
-for SQL. The checksums of the `COUNTED` tables add up (mod 2**256) to
-`Meta.digest`, so that one write touches one row and the sum, and a row that is lost, doubled or taken from an older file shows.
+Every row of `TABLES` is canonical JSON in the column `row` beside its checksum in `sum`; the other columns
+are the key, repeated for SQL. The checksums of the `COUNTED` tables add up (mod 2**256) to `Meta.digest`, so
+that one write touches one row and the sum, and a row that is lost, doubled or taken from an older file shows.
 `meta` proves itself by the checksum in its row `seal`. A blob proves itself by its name.
 """
 
@@ -21,7 +21,9 @@ from reconciler.core.host import FileType, PreImage
 from reconciler.core.state import Hold, LedgerRow, OwedRow
 
 SCHEMA = 3
-"""SQLite's user_version. 1: without holds. 2: rows of the ledger without policy; a program of then takes longer ones for damage."""
+"""SQLite's user_version. 1: without holds. 2: rows of the ledger without policy; a program of then takes
+longer ones for damage.
+"""
 HOLDS = 2
 """Since which version there is a table of holds."""
 APPLICATION_ID = 0x5245434F
@@ -52,17 +54,25 @@ def tables(version: int) -> tuple[str, ...]:
 
 
 def layout(version: int) -> frozenset[tuple[str, str, int]]:
-    """The columns of a database of this version: table, name, and place in the primary key from 1 on, 0 when it is not in it."""
+    """The columns of a database of this version: table, name, and place in the primary key from 1 on, 0 when
+    it is not in it.
+    """
     found = {("meta", "key", 1), ("meta", "value", 0), ("blobs", "hash", 1), ("blobs", "content", 0)}
     for table in tables(version):
-        found |= {(table, name, n) for n, name in enumerate(TABLES[table], 1)} | {(table, "row", 0), (table, "sum", 0)}
+        found |= {(table, name, n) for n, name in enumerate(TABLES[table], 1)} | {
+            (table, "row", 0),
+            (table, "sum", 0),
+        }
     return frozenset(found)
 
 
 def _create(table: str) -> str:
     columns = ", ".join(f"{name} {kind} NOT NULL" for name, kind in TABLES[table].items())
     keys = ", ".join(TABLES[table])
-    return f"CREATE TABLE IF NOT EXISTS {table} ({columns}, row TEXT NOT NULL, sum BLOB NOT NULL, PRIMARY KEY ({keys}))"
+    return (
+        f"CREATE TABLE IF NOT EXISTS {table} ({columns}, row TEXT NOT NULL, sum BLOB NOT NULL, PRIMARY KEY"
+        f" ({keys}))"
+    )
 
 
 def _upsert(table: str) -> str:
@@ -83,11 +93,15 @@ CREATE = (
     f"PRAGMA user_version = {SCHEMA}",
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
-COLUMNS = """SELECT tables.name, columns.name, columns.pk FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns
+COLUMNS = """SELECT tables.name, columns.name, columns.pk
+FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns
 WHERE tables.type = 'table'"""
 """Asks for what `layout` gives."""
 UPGRADE = (_create("holds"), f"PRAGMA user_version = {SCHEMA}")
-"""From versions 1 and 2. IF NOT EXISTS: whoever turns the number of a newer file back must not make it unusable."""
+"""From versions 1 and 2.
+
+IF NOT EXISTS: whoever turns the number of a newer file back must not make it unusable.
+"""
 UPSERT = {table: _upsert(table) for table in TABLES}
 SELECT = {table: f"SELECT row, sum FROM {table} WHERE {_where(table)}" for table in TABLES}  # noqa: S608  # names from TABLES
 DELETE = {table: f"DELETE FROM {table} WHERE {_where(table)}" for table in TABLES}  # noqa: S608  # names from TABLES
@@ -97,7 +111,9 @@ _PERSON = {table: table.encode() for table in (*TABLES, "meta", "witness")}
 
 
 def encode(data: Any) -> bytes:
-    """Canonical JSON in plain ASCII: it also holds names that are not UTF-8 (surrogates), which core.digest.canonical refuses."""
+    """Canonical JSON in plain ASCII: it also holds names that are not UTF-8 (surrogates), which
+    core.digest.canonical refuses.
+    """
     return json.dumps(data, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
@@ -112,9 +128,14 @@ def number(checksum_bytes: bytes) -> int:
 
 
 def key_of(table: str, row: Row | list[Any]) -> tuple[str | int, ...]:
-    """The key columns of a row: an array begins with them. Text is escaped as in JSON: SQLite takes no surrogates."""
+    """The key columns of a row: an array begins with them.
+
+    Text is escaped as in JSON: SQLite takes no surrogates.
+    """
     names = TABLES[table]
-    return tuple(map(_column, row[: len(names)] if isinstance(row, list) else (row.get(name, "") for name in names)))
+    return tuple(
+        map(_column, row[: len(names)] if isinstance(row, list) else (row.get(name, "") for name in names))
+    )
 
 
 def _column(value: Any) -> str | int:
@@ -141,7 +162,9 @@ class Meta:
     def rows(self) -> dict[str, str]:
         """Key and value, the seal included."""
         plain = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {name: encode(value).decode() for name, value in plain.items()} | {"seal": checksum("meta", encode(plain)).hex()}
+        return {name: encode(value).decode() for name, value in plain.items()} | {
+            "seal": checksum("meta", encode(plain)).hex()
+        }
 
     @classmethod
     def from_rows(cls, rows: Mapping[str, str]) -> Meta | None:
@@ -155,7 +178,9 @@ class Meta:
 
 @frozen
 class Witness:
-    """What the witness file repeats, written after the commit: a database that is older was put back from a copy."""
+    """What the witness file repeats, written after the commit: a database that is older was put back from a
+    copy.
+    """
 
     lineage: str
     serial: int

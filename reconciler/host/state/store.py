@@ -1,7 +1,10 @@
-"""The state of a host: ledger, owed actions, holds, journal of runs and steps, undo store. DESIGN §3; the layout is in `state_schema`.
+"""The state of a host: ledger, owed actions, holds, journal of runs and steps, undo store.
 
-`read_memory` is for everybody and never writes. `Store` is for the one who holds the lock. What a Store method was asked to
-record is on disk when it returns; when it raises StateError it was not recorded, and the effect must not be carried out.
+DESIGN §3; the layout is in `state_schema`.
+
+`read_memory` is for everybody and never writes. `Store` is for the one who holds the lock. What a Store
+method was asked to record is on disk when it returns; when it raises StateError it was not recorded, and the
+effect must not be carried out.
 """
 
 from __future__ import annotations
@@ -27,13 +30,25 @@ from reconciler.host.state.read import BROKEN, load, read_beside, read_memory, t
 from reconciler.host.state.schema import Row
 from reconciler.host.state.write import Transaction, write_witness
 
-__all__ = ["History", "StateDamaged", "StateError", "Store", "make_state_directory", "open_history", "read_memory", "recover"]
+__all__ = [
+    "History",
+    "StateDamaged",
+    "StateError",
+    "Store",
+    "make_state_directory",
+    "open_history",
+    "read_memory",
+    "recover",
+]
 
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 class Store(History):
-    """The state, open for writing. Make it with `Store.open`, under the lock; close it, or use it as a context manager."""
+    """The state, open for writing.
+
+    Make it with `Store.open`, under the lock; close it, or use it as a context manager.
+    """
 
     def __init__(self, opened: Opened, machine_id: str, now: Callable[[], int]) -> None:
         super().__init__(opened.connection)
@@ -45,12 +60,21 @@ class Store(History):
         """The name under which a damaged database was kept, if this open replaced one."""
 
     @classmethod
-    def open(cls, directory: str, machine_id: str, *, now: Callable[[], int], replace_damaged: bool = False, bury: bool = True) -> Self:
+    def open(
+        cls,
+        directory: str,
+        machine_id: str,
+        *,
+        now: Callable[[], int],
+        replace_damaged: bool = False,
+        bury: bool = True,
+    ) -> Self:
         """Open, recovering what a killed apply left, or create. Runs of the dead are closed as interrupted.
 
-        `now` gives seconds since the epoch. Raises StateDamaged when the state does not verify and `replace_damaged` is false;
-        otherwise the damaged one is kept under another name and a new one is begun. Without `bury` a run that was killed stays open:
-        for who does not clean up behind it. Raises StateError.
+        `now` gives seconds since the epoch. Raises StateDamaged when the state does not verify and
+        `replace_damaged` is false; otherwise the damaged one is kept under another name and a new one is
+        begun. Without `bury` a run that was killed stays open: for who does not clean up behind it. Raises
+        StateError.
         """
         store = cls(open_state(directory, machine_id, replace_damaged=replace_damaged), machine_id, now)
         try:
@@ -99,27 +123,45 @@ class Store(History):
         rows: Mapping[Address, LedgerRow | None] = _NOTHING,
         about: Mapping[str, Any] = _NOTHING,
     ) -> int:
-        """Open a run with all its steps planned, and return its number. Steps are numbered from 0, as in `steps`.
+        """Open a run with all its steps planned, and return its number.
+
+        Steps are numbered from 0, as in `steps`.
 
         `rows` are the ledger's rows of what the run is about, as they are now; `about` says more of the run.
         """
         with self._transaction("begin") as change:
             if change.meta.open_run:
-                raise StateError("A run is open", f"run {change.meta.open_run} must end before another begins")
+                raise StateError(
+                    "A run is open", f"run {change.meta.open_run} must end before another begins"
+                )
             number = change.meta.last_run + 1
             change.meta = replace(change.meta, last_run=number, open_run=number)
-            run = {"run": number, "status": "running", "spec_digest": spec_digest, "commit": commit, "host": host, "tool": tool}
-            known = [[*schema.address_key(address), row and schema.ledger_data(row)] for address, row in rows.items()]
+            run = {
+                "run": number,
+                "status": "running",
+                "spec_digest": spec_digest,
+                "commit": commit,
+                "host": host,
+                "tool": tool,
+            }
+            known = [
+                [*schema.address_key(address), row and schema.ledger_data(row)]
+                for address, row in rows.items()
+            ]
             extra = {**about, **({"ledger": known} if known else {})}
             change.put("runs", extra | run | {"started": self._now(), "ended": 0, "summary": {}})
             for index, action in enumerate(steps):
-                change.put("steps", {"run": number, "step": index, "action": action, "state": "planned", "detail": ""})
+                change.put(
+                    "steps",
+                    {"run": number, "step": index, "action": action, "state": "planned", "detail": ""},
+                )
         return number
 
     def unfinished(self, run: int) -> list[Row]:
         """The actions of the steps of the runs before this one, back to one that ended well; of 50 at most.
 
-        A journal that does not verify tells nothing: what it says is only used to tidy up, and must not stop an apply.
+        A journal that does not verify tells nothing: what it says is only used to tidy up, and must not stop
+        an apply.
         """
         try:
             before = self._rows("runs", "WHERE run < ? ORDER BY run DESC LIMIT 50", (run,))
@@ -129,9 +171,18 @@ class Store(History):
             return []
 
     def intend(
-        self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, PreImage]]
+        self,
+        run: int,
+        steps: Sequence[int],
+        rows: Sequence[LedgerRow],
+        owed: Sequence[OwedRow],
+        saved: Sequence[tuple[int, PreImage]],
     ) -> None:
-        """Before the effects of `steps`: what will be ours, what will be owed, and what is about to be replaced. All of it or nothing."""
+        """Before the effects of `steps`: what will be ours, what will be owed, and what is about to be
+        replaced.
+
+        All of it or nothing.
+        """
         with self._transaction("intend") as change:
             for step, content in saved:
                 change.save(run, step, content)
@@ -182,24 +233,36 @@ class Store(History):
         """An effect that is owed already stays owed since then, and under the run that first owed it."""
         before = change.get("owed", schema.owed_data(row)) or {}
         since = row.since or before.get("since") or self._now()
-        change.put("owed", schema.owed_data(replace(row, run=row.run or before.get("run") or run, since=since)))
+        change.put(
+            "owed", schema.owed_data(replace(row, run=row.run or before.get("run") or run, since=since))
+        )
 
     def arm(self, rows: Sequence[OwedRow]) -> None:
-        """Note for owed rows which process lacks the effect (`invocation`). Rows that are no longer owed are passed over."""
+        """Note for owed rows which process lacks the effect (`invocation`).
+
+        Rows that are no longer owed are passed over.
+        """
         with self._transaction("arm") as change:
             for row in rows:
                 before = change.get("owed", schema.owed_data(row))
                 if before is not None:
-                    change.put("owed", schema.owed_data(replace(schema.owed_row(before), invocation=row.invocation)))
+                    change.put(
+                        "owed", schema.owed_data(replace(schema.owed_row(before), invocation=row.invocation))
+                    )
 
     def end(self, run: int, status: str, summary: Row) -> None:
-        """Close a run: applied, failed or partial. An applied one becomes the last applied commit and spec host."""
+        """Close a run: applied, failed or partial.
+
+        An applied one becomes the last applied commit and spec host.
+        """
         with self._transaction("end") as change:
             row = change.get("runs", {"run": run})
             if row is None:
                 raise StateError("There is no such run", f"run {run}")
             change.put("runs", row | {"status": status, "ended": self._now(), "summary": summary})
-            change.meta = replace(change.meta, open_run=0 if change.meta.open_run == run else change.meta.open_run)
+            change.meta = replace(
+                change.meta, open_run=0 if change.meta.open_run == run else change.meta.open_run
+            )
             if status == "applied":
                 change.meta = replace(change.meta, commit=row["commit"], spec_host=row["host"])
 
@@ -230,11 +293,17 @@ class Store(History):
         """Forget what runs before the newest `keep_runs` replaced. The runs themselves stay."""
         with self._transaction("prune") as change:
             change.execute("DELETE FROM undo WHERE run <= ?", (change.meta.last_run - keep_runs,))
-            change.execute("DELETE FROM blobs WHERE hash NOT IN (SELECT coalesce(json_extract(row, '$.blob'), '') FROM undo)")
+            change.execute(
+                "DELETE FROM blobs WHERE hash NOT IN (SELECT coalesce(json_extract(row, '$.blob'), '') FROM"
+                " undo)"
+            )
 
     @contextmanager
     def _transaction(self, name: str) -> Iterator[Transaction]:
-        """All of it or nothing; then the witness, if the serial moved. A transaction without a difference leaves the file untouched."""
+        """All of it or nothing; then the witness, if the serial moved.
+
+        A transaction without a difference leaves the file untouched.
+        """
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             hit(f"state.{name}.begun")

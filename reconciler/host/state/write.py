@@ -19,12 +19,17 @@ _HEAVIEST_ROW = 1 << 24
 """Bytes of one row's JSON. More is a mistake: content belongs into the undo store."""
 
 
-_SAVE = "INSERT INTO blobs (hash, content) VALUES (?, ?) ON CONFLICT (hash) DO UPDATE SET content = excluded.content"
+_SAVE = (
+    "INSERT INTO blobs (hash, content) VALUES (?, ?) ON CONFLICT (hash) DO UPDATE SET content ="
+    " excluded.content"
+)
 _NOTE = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
 class Transaction:
-    """Writes inside a BEGIN IMMEDIATE that the caller has made and will commit after `finish`, or roll back."""
+    """Writes inside a BEGIN IMMEDIATE that the caller has made and will commit after
+    `finish`, or roll back.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         meta, problem = load_meta(connection)
@@ -49,7 +54,9 @@ class Transaction:
         """Insert or replace; nothing happens when the same row is there."""
         key, text = schema.key_of(table, row), schema.encode(row)
         if len(text) > _HEAVIEST_ROW:
-            raise StateError("A row of the state is too large", f"{table} {', '.join(map(str, key))}: {len(text)} bytes")
+            raise StateError(
+                "A row of the state is too large", f"{table} {', '.join(map(str, key))}: {len(text)} bytes"
+            )
         stored = self._stored(table, key)
         if stored and stored[0] == text:
             return
@@ -92,7 +99,9 @@ class Transaction:
     def _stored(self, table: str, columns: tuple[str | int, ...]) -> tuple[bytes, bytes] | None:
         found: tuple[Any, Any] | None = self._connection.execute(schema.SELECT[table], columns).fetchone()
         if found and (not isinstance(found[0], bytes) or schema.checksum(table, found[0]) != found[1]):
-            raise StateDamaged("The state is damaged", f"{table} {', '.join(map(str, columns))} fails its checksum")
+            raise StateDamaged(
+                "The state is damaged", f"{table} {', '.join(map(str, columns))} fails its checksum"
+            )
         return found
 
     def _count(self, table: str, old: bytes | None, new: bytes | None) -> None:

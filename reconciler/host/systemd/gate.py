@@ -1,7 +1,8 @@
 """Waiting until a service that was started is well, or is seen not to become so.
 
-A process that ends is no verdict as long as systemd starts it again by itself (Restart=) within the window: a database may not be ready.
-The last process has to make up for those before it: it must have lasted longer than all of them together.
+A process that ends is no verdict as long as systemd starts it again by itself (Restart=) within the window: a
+database may not be ready. The last process has to make up for those before it: it must have lasted longer
+than all of them together.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _AWAITING = 0.25
 
 @dataclass(slots=True)
 class _Processes:
-    """The processes of one unit since its start: the present one, since when it is there, the last that ended, and how long these lived."""
+    """The processes of one unit since its start: the present one, since when it is there, the last that
+    ended, and how long these lived.
+    """
 
     invocation: str
     since: float
@@ -48,9 +51,11 @@ class _Processes:
 
 
 def pass_gate(systemd: Systemd, gate: Gate) -> Receipt:
-    """Wait; a unit that does not pass is in `failed`, with systemd's result, the probe's last words and the journal of that process.
+    """Wait; a unit that does not pass is in `failed`, with systemd's result, the probe's last words and the
+    journal of that process.
 
-    The probe is asked at least once, also when the window is over: it began with the start, and gates of other units may have taken it.
+    The probe is asked at least once, also when the window is over: it began with the start, and gates of
+    other units may have taken it.
     """
     began = systemd.started_at(gate.unit)
     deadline = began + gate.window
@@ -58,7 +63,11 @@ def pass_gate(systemd: Systemd, gate: Gate) -> Receipt:
     processes = _Processes(first, began, replaced=not first)
     while True:
         failpoints.hit("gate.waiting")
-        reason = probe(gate.probe, gate.user, max(deadline - time.monotonic(), 1.0)) if processes.invocation else "it does not run"
+        reason = (
+            probe(gate.probe, gate.user, max(deadline - time.monotonic(), 1.0))
+            if processes.invocation
+            else "it does not run"
+        )
         now, invocation = time.monotonic(), systemd.invocation(gate.unit)
         if invocation != processes.invocation:
             processes.change(invocation, now)
@@ -71,7 +80,9 @@ def pass_gate(systemd: Systemd, gate: Gate) -> Receipt:
             return Receipt(f"healthy {now - began:.1f} s after its start")
         if now >= deadline and (reason or processes.replaced):
             return _overdue(systemd, gate, processes, reason)
-        systemd.watch(gate.unit, processes.invocation, _next_look(gate, processes, reason, now, max(deadline, enough)))
+        systemd.watch(
+            gate.unit, processes.invocation, _next_look(gate, processes, reason, now, max(deadline, enough))
+        )
 
 
 def _enough(gate: Gate, processes: _Processes, deadline: float) -> float:

@@ -1,4 +1,6 @@
-"""Entries with fields of our own in systemd's journal, in its native protocol (https://systemd.io/JOURNAL_NATIVE_PROTOCOL/)."""
+"""Entries with fields of our own in systemd's journal, in its native protocol
+(https://systemd.io/JOURNAL_NATIVE_PROTOCOL/).
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,17 @@ from collections.abc import Iterable, Mapping
 
 SOCKET = "/run/systemd/journal/socket"
 _LONGEST = 16 * 1024
-"""Bytes of one value: an entry has to fit into one datagram, or a file would have to be handed over instead."""
+"""Bytes of one value: an entry has to fit into one datagram, or a file would have to
+be handed over instead.
+"""
 
 
 def send(entries: Iterable[Mapping[str, str]], path: str = SOCKET) -> None:
-    """Write them. A journal that is not there, or takes nothing, is no reason to fail: what happened is in our own journal too."""
+    """Write them.
+
+    A journal that is not there, or takes nothing, is no reason to fail: what happened is in our own journal
+    too.
+    """
     import socket
 
     try:
@@ -24,8 +32,13 @@ def send(entries: Iterable[Mapping[str, str]], path: str = SOCKET) -> None:
 
 
 def serialised(entry: Mapping[str, str]) -> bytes:
-    """One entry. A value with a line end in it is sent with its length in front, so that it can add no field of its own."""
-    return b"".join(_field(name, value.encode("utf-8", "replace")[:_LONGEST]) for name, value in entry.items())
+    """One entry.
+
+    A value with a line end in it is sent with its length in front, so that it can add no field of its own.
+    """
+    return b"".join(
+        _field(name, value.encode("utf-8", "replace")[:_LONGEST]) for name, value in entry.items()
+    )
 
 
 def _field(name: str, value: bytes) -> bytes:

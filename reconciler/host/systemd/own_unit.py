@@ -11,11 +11,16 @@ from reconciler.host.process.environment import own_units
 
 _ASK_TIMEOUT = 30.0
 _TIES = ("Requires", "Requisite", "BindsTo", "PartOf", "StopPropagatedFrom")
-"""The units named there take the one that names them along when they are stopped or restarted (systemd.unit(5))."""
+"""The units named there take the one that names them along when they are stopped or restarted
+(systemd.unit(5)).
+"""
 
 
 def bond(unit: str) -> UnitRelation:
-    """What stopping this unit means to this process. What systemd does not tell of a unit that we are in is taken for its end."""
+    """What stopping this unit means to this process.
+
+    What systemd does not tell of a unit that we are in is taken for its end.
+    """
     own = own_units()
     if unit in own:
         return UnitRelation.PART if _ends_us(unit) else UnitRelation.NONE
@@ -24,7 +29,9 @@ def bond(unit: str) -> UnitRelation:
 
 @cache
 def _ends_us(unit: str) -> bool:
-    """Whether stopping this unit that we are in ends us: those of cron and sshd spare what they have started."""
+    """Whether stopping this unit that we are in ends us: those of cron and sshd
+    spare what they have started.
+    """
     said = _shown([unit], "KillMode,MainPID,ControlPID")
     spares = bool(said) and said[0].get("KillMode") in ("process", "none")
     return not spares or str(os.getpid()) in (said[0].get("MainPID"), said[0].get("ControlPID"))

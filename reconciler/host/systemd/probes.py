@@ -18,11 +18,16 @@ _LONGEST_LINE = 4096
 
 
 def probe(asked: Sequence[str], user: str = "", limit: float = _RUN) -> str:
-    """Why a service is not well, empty if it is. `asked` and `user` as in Gate; nothing to ask is well. `limit` is in seconds."""
+    """Why a service is not well, empty if it is.
+
+    `asked` and `user` as in Gate; nothing to ask is well. `limit` is in seconds.
+    """
     reason = _PROBES[asked[0]](asked[1:], user, max(limit, 0.1)) if asked else ""
     if not reason:
         return ""
-    from reconciler.core.secrets.masking import masked  # only where something is wrong: it goes to the journal, too
+    from reconciler.core.secrets.masking import (
+        masked,
+    )  # only where something is wrong: it goes to the journal, too
 
     return masked(reason)
 
@@ -41,11 +46,13 @@ def _http(asked: Sequence[str], _user: str, limit: float) -> str:
 def _answer(asked: Endpoint, deadline: float) -> tuple[int, str]:
     """The status of the answer, and its line. Raises TimeoutError, OSError, ValueError.
 
-    http.client has a time limit for each read only, so that a service which answers byte by byte could keep an apply for ever.
+    http.client has a time limit for each read only, so that a service which answers byte by byte could keep
+    an apply for ever.
     """
     name = f"[{asked.host}]" if ":" in asked.host else asked.host
     request = (
-        f"GET {asked.path} HTTP/1.1\r\nHost: {name}:{asked.port}\r\nUser-Agent: reconciler\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+        f"GET {asked.path} HTTP/1.1\r\nHost: {name}:{asked.port}\r\nUser-Agent: reconciler\r\nAccept:"
+        " */*\r\nConnection: close\r\n\r\n"
     )
     with closing(_connected(asked, deadline)) as connection:
         connection.sendall(request.encode("ascii"))
@@ -91,7 +98,13 @@ def _line(connection: socket.socket, deadline: float) -> str:
 def _status(line: str) -> int:
     version, _, rest = line.partition(" ")
     status = rest.partition(" ")[0]
-    if not version.startswith("HTTP/") or len(status) != 3 or not status.isdecimal() or not status.isascii() or status < "100":
+    if (
+        not version.startswith("HTTP/")
+        or len(status) != 3
+        or not status.isdecimal()
+        or not status.isascii()
+        or status < "100"
+    ):
         raise ValueError("what it says is not HTTP")
     return int(status)
 
@@ -113,7 +126,11 @@ def _tcp(asked: Sequence[str], _user: str, limit: float) -> str:
 
 
 def _words(problem: Exception) -> str:
-    words = os.strerror(problem.errno) if isinstance(problem, OSError) and problem.errno and problem.errno > 0 else str(problem)
+    words = (
+        os.strerror(problem.errno)
+        if isinstance(problem, OSError) and problem.errno and problem.errno > 0
+        else str(problem)
+    )
     return words or type(problem).__name__
 
 
@@ -143,7 +160,15 @@ def _as(user: str) -> list[str]:
         account = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
     except KeyError:
         raise HostError("no such user", user) from None
-    rights = ["--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--init-groups", "--inh-caps=-all", "--no-new-privs"]
+    rights = [
+        "--reuid",
+        str(account.pw_uid),
+        "--regid",
+        str(account.pw_gid),
+        "--init-groups",
+        "--inh-caps=-all",
+        "--no-new-privs",
+    ]
     return ["setpriv", *rights, "--"]
 
 

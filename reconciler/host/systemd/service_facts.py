@@ -1,4 +1,6 @@
-"""Services as systemd and the journal tell of them, for people: all that `reconciler service` asks and does."""
+"""Services as systemd and the journal tell of them, for people: all that `reconciler
+service` asks and does.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +25,21 @@ _PROPERTIES = (
     "InvocationID,ConditionResult,ConditionTimestampMonotonic,StartLimitIntervalUSec,StartLimitBurst"
 )
 UNKNOWN = "unknown"
-"""The load state of a unit of which systemd has told nothing: it has no such word, and it is not `not-found`."""
+"""The load state of a unit of which systemd has told nothing: it has no such word,
+and it is not `not-found`.
+"""
 _NO_NUMBER = ("", "[not set]", "18446744073709551615")
 """How systemd writes a number that it does not have."""
 
 
 @frozen
 class Facts:
-    """One service, in systemctl's words. `memory` is bytes, `since` seconds since the epoch of the last change; 0 where there is none.
+    """One service, in systemctl's words.
 
-    systemd starts it at most `limit` times in `limit_seconds`; 0: as often as it likes. `invocation` is the id of its last process.
-    `refusal` is why systemd does not load its unit file, where it does not.
+    `memory` is bytes, `since` seconds since the epoch of the last change; 0 where there is none.
+
+    systemd starts it at most `limit` times in `limit_seconds`; 0: as often as it likes. `invocation` is the
+    id of its last process. `refusal` is why systemd does not load its unit file, where it does not.
     """
 
     unit: str
@@ -77,7 +83,11 @@ class Facts:
 
 
 def ask(units: Sequence[str]) -> dict[str, Facts]:
-    """These units by the name that was asked for, in one question; one that is not in the answer is `UNKNOWN`. Raises HostError."""
+    """These units by the name that was asked for, in one question; one that is not in the answer is
+    `UNKNOWN`.
+
+    Raises HostError.
+    """
     if not units:
         return {}
     argv = ["systemctl", "show", "--no-pager", "--timestamp=unix", f"--property={_PROPERTIES}", "--", *units]
@@ -85,8 +95,12 @@ def ask(units: Sequence[str]) -> dict[str, Facts]:
     found = blocks(result.out)
     if len(found) < 1:
         raise HostError("systemd cannot be asked", result.message)
-    by_name = {name: block for block in found for name in (block.get("Id", ""), *block.get("Names", "").split())}
-    return {unit: _facts(unit, by_name[unit]) if unit in by_name else Facts(unit, load=UNKNOWN) for unit in units}
+    by_name = {
+        name: block for block in found for name in (block.get("Id", ""), *block.get("Names", "").split())
+    }
+    return {
+        unit: _facts(unit, by_name[unit]) if unit in by_name else Facts(unit, load=UNKNOWN) for unit in units
+    }
 
 
 def all_services() -> list[str]:
@@ -97,7 +111,11 @@ def all_services() -> list[str]:
         result = run(_checked(argv), timeout=_ASK_TIMEOUT, cap=_LIST_CAP)
         if result.rc:
             raise HostError("systemd cannot be asked", result.message)
-        names.update(line.split()[column] for line in result.out.decode("utf-8", "replace").splitlines() if line.split())
+        names.update(
+            line.split()[column]
+            for line in result.out.decode("utf-8", "replace").splitlines()
+            if line.split()
+        )
     return sorted(name for name in names if name.endswith(".service") and not name.endswith("@.service"))
 
 
@@ -115,7 +133,10 @@ def change(verb: UnitVerb, units: Sequence[str]) -> Receipt:
 
 
 def revive(units: Sequence[str], watched: Sequence[str], seconds: float) -> dict[str, str]:
-    """Start some, and watch these and others for so long; those that are not up all the time, with the reason. Raises HostError.
+    """Start some, and watch these and others for so long; those that are not up all the time, with the
+    reason.
+
+    Raises HostError.
 
     Nothing is reset: the starts count towards the limit of each unit, and beyond it systemd itself refuses.
     """
@@ -133,13 +154,18 @@ def wait(seconds: float) -> None:
 
 
 def recent(invocation: str, lines: int) -> list[str]:
-    """The end of what one process of a unit, and systemd about it, wrote to the journal, in local time. Empty if we may not read it."""
+    """The end of what one process of a unit, and systemd about it, wrote to the journal, in local time.
+
+    Empty if we may not read it.
+    """
     if not invocation:
         return []
     argv = ["journalctl", "--no-pager", "--quiet", "--output=short-iso", "--no-hostname", f"--lines={lines}"]
     try:
         result = run(
-            [*argv, f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}"], timeout=_ASK_TIMEOUT, variables=_zone()
+            [*argv, f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}"],
+            timeout=_ASK_TIMEOUT,
+            variables=_zone(),
         )
     except HostError:
         return []
@@ -147,15 +173,23 @@ def recent(invocation: str, lines: int) -> list[str]:
 
 
 def set_enabled(units: Sequence[str], *, enabled: bool) -> None:
-    """`systemctl enable` or `disable`. That of a unit without [Install] does nothing and succeeds. Raises ActionFailed."""
+    """`systemctl enable` or `disable`.
+
+    That of a unit without [Install] does nothing and succeeds. Raises ActionFailed.
+    """
     verb = "enable" if enabled else "disable"
-    result = run(_checked(["systemctl", "--no-ask-password", "--no-pager", verb, "--", *units]), timeout=_VERB_TIMEOUT)
+    result = run(
+        _checked(["systemctl", "--no-ask-password", "--no-pager", verb, "--", *units]), timeout=_VERB_TIMEOUT
+    )
     if result.rc:
         raise ActionFailed(f"systemctl {verb} failed", result.message)
 
 
 def logs(units: Sequence[str], *, follow: bool, lines: int | None, since: str, as_json: bool = False) -> int:
-    """Hand our output over to journalctl; its exit status. Ends with it, or with the keyboard. `units` may have `*`. Raises HostError."""
+    """Hand our output over to journalctl; its exit status.
+
+    Ends with it, or with the keyboard. `units` may have `*`. Raises HostError.
+    """
     import subprocess
 
     from reconciler.host.process.run import ENVIRONMENT, find_program, not_run
@@ -169,7 +203,10 @@ def logs(units: Sequence[str], *, follow: bool, lines: int | None, since: str, a
     argv += [f"--lines={lines}"] if lines is not None else []
     argv += [f"--since={since}"] if since else []
     argv += ["--output=json"] if as_json else []
-    environment: Mapping[str, str] = {**{name: value for name, value in ENVIRONMENT.items() if name != "TZ"}, **_zone()}
+    environment: Mapping[str, str] = {
+        **{name: value for name, value in ENVIRONMENT.items() if name != "TZ"},
+        **_zone(),
+    }
     try:
         started = subprocess.Popen(argv, stdin=subprocess.DEVNULL, env=environment, cwd="/")
     except OSError as error:

@@ -1,7 +1,7 @@
 """Asking systemd and telling it what to do, through systemctl: one process for any number of units.
 
-systemctl's exit code says little: it is 0 for a service that dies at once, and not 0 for a unit that is stopped because it is unknown.
-So after every verb systemd's own state decides, unit by unit.
+systemctl's exit code says little: it is 0 for a service that dies at once, and not 0 for a unit that is
+stopped because it is unknown. So after every verb systemd's own state decides, unit by unit.
 """
 
 from __future__ import annotations
@@ -35,9 +35,15 @@ _UNITS = "/etc/systemd/system"
 _NOT_FOUND = Late(r"Unit (\S+) not found\.$")
 _INVOCATIONS = "/run/systemd/units"
 _VERB_TIMEOUT = 900.0
-"""Seconds. Above any sensible TimeoutStartSec (systemd's default is 90); a unit without a limit of its own is given up on."""
+"""Seconds.
+
+Above any sensible TimeoutStartSec (systemd's default is 90); a unit without a limit of its own is given up
+on.
+"""
 _RELOAD_TIMEOUT = 200.0
-"""Seconds for a daemon-reload. systemd ends its generators after 90, and systemctl itself gives up after 180."""
+"""Seconds for a daemon-reload. systemd ends its generators after 90, and systemctl
+itself gives up after 180.
+"""
 
 _LIST = ["systemctl", "list-units", "--all", "--output=json", "--no-pager"]
 _WITH_PROCESS = frozenset({"running", "start-pre", "start", "start-post", "reload"})
@@ -52,7 +58,9 @@ class Systemd:
 
     def __init__(self) -> None:
         self.patience = 0.0
-        """How many seconds old a process must be to be believed to keep running: a younger one is watched until then."""
+        """How many seconds old a process must be to be believed to keep running: a younger one is watched
+        until then.
+        """
         self._steady: dict[str, str] = {}
         self._listed: Mapping[str, UnitState] | None = None
         self._last: Mapping[str, UnitState] | None = None
@@ -94,14 +102,21 @@ class Systemd:
         return found | self._looked_at_again(found) if self.patience else found
 
     def _looked_at_again(self, found: Mapping[str, UnitState]) -> dict[str, UnitState]:
-        """Those of the running services that were too young, and have fallen since. What loops is active between two crashes as well.
+        """Those of the running services that were too young, and have fallen since.
 
-        A look that found one active again, with another process, has seen it being restarted: that is told, and not the lucky moment.
+        What loops is active between two crashes as well.
+
+        A look that found one active again, with another process, has seen it being restarted: that is told,
+        and not the lucky moment.
         """
         running = {
-            name: state for name, state in found.items() if name.endswith(".service") and state.active in _UP and state.sub != RESTARTING
+            name: state
+            for name, state in found.items()
+            if name.endswith(".service") and state.active in _UP and state.sub != RESTARTING
         }
-        young = {name: age for name, state in running.items() if (age := self._age(name, state)) < self.patience}
+        young = {
+            name: age for name, state in running.items() if (age := self._age(name, state)) < self.patience
+        }
         if not young or not os.path.isdir(_INVOCATIONS):
             return {}
         watched = {name: running[name].invocation for name in young}
@@ -119,8 +134,12 @@ class Systemd:
         return now | looping
 
     def _age(self, name: str, state: UnitState) -> float:
-        """How many seconds old a unit's process is, if that is not known to be enough; 0 of one that has gone since it was listed."""
-        if self._steady.get(name) == state.invocation or (not state.invocation and state.sub not in _WITH_PROCESS):
+        """How many seconds old a unit's process is, if that is not known to be enough; 0 of one that has gone
+        since it was listed.
+        """
+        if self._steady.get(name) == state.invocation or (
+            not state.invocation and state.sub not in _WITH_PROCESS
+        ):
             return _OLD
         try:
             return time.time() - os.lstat(f"{_INVOCATIONS}/invocation:{name}").st_mtime
@@ -128,8 +147,14 @@ class Systemd:
             return 0.0
 
     def relations(self, names: Sequence[str]) -> dict[str, UnitNode]:
-        """These units, and those that they may take along. Nothing leads to a unit that is not listed. Raises Unreadable."""
-        from reconciler.host.systemd.unit_relations import ask, closure  # only where something is done to units
+        """These units, and those that they may take along.
+
+        Nothing leads to a unit that is not listed. Raises Unreadable.
+        """
+        from reconciler.host.systemd.unit_relations import (
+            ask,
+            closure,
+        )  # only where something is done to units
 
         self._listed = self._list()
         listed = self._listed
@@ -152,9 +177,11 @@ class Systemd:
             self.forget()
 
     def settle(self, names: Sequence[str], seconds: float) -> dict[str, str]:
-        """Watch started units until so long after the last start; those that stopped, or whose process was replaced, with the reason.
+        """Watch started units until so long after the last start; those that stopped, or whose process was
+        replaced, with the reason.
 
-        One look is not enough: between two crashes a looping service is active as well. The first look was when `start` had finished.
+        One look is not enough: between two crashes a looping service is active as well. The first look was
+        when `start` had finished.
         """
         first = self._started
         if not first.keys() >= set(names):
@@ -164,13 +191,22 @@ class Systemd:
         _watch(watched, self._since + seconds)
         self.forget()
         now = self.units(names)
-        replaced = frozenset(name for name in names if now[name].active in RUNNING and now[name].invocation != first[name].invocation)
-        doubtful = {name: first[name].invocation for name in names if now[name].active not in RUNNING or name in replaced}
+        replaced = frozenset(
+            name
+            for name in names
+            if now[name].active in RUNNING and now[name].invocation != first[name].invocation
+        )
+        doubtful = {
+            name: first[name].invocation
+            for name in names
+            if now[name].active not in RUNNING or name in replaced
+        }
         return verdicts(doubtful, replaced=replaced)[0]
 
     def start(self, verb: UnitVerb, names: Sequence[str]) -> Receipt:
         """`start` or `restart`; blocks until systemd has finished with each."""
-        # What systemd had not even loaded when it was last asked has not failed: of new units nothing is asked before they start.
+        # What systemd had not even loaded when it was last asked has not failed: of new units nothing is
+        # asked before they start.
         known = [name for name in names if self._latest is None or name in self._latest]
         before = self.units(known)
         self._reset_failed(name for name, state in before.items() if state.active == "failed")
@@ -189,17 +225,23 @@ class Systemd:
     def stop(self, names: Sequence[str]) -> Receipt:
         """`stop`. A unit that is not loaded is stopped.
 
-        One that has failed since it was looked at, or fails while it stops, is reset: its trace would outlive its unit file.
+        One that has failed since it was looked at, or fails while it stops, is reset: its trace would outlive
+        its unit file.
         """
         result = _systemctl(UnitVerb.STOP, names)
         self.forget()
         states = self.units(names)
         self._reset_failed(name for name, state in states.items() if state.active == "failed")
         left = {name: state for name, state in states.items() if state.active not in _STOPPED}
-        return _receipt({name: f"still {state.active} ({state.sub}): {result.message}" for name, state in left.items()})
+        return _receipt(
+            {name: f"still {state.active} ({state.sub}): {result.message}" for name, state in left.items()}
+        )
 
     def reload(self, names: Sequence[str]) -> Receipt:
-        """`reload`: the process stays. A unit without ExecReload=, or one that is not running, is a failure."""
+        """`reload`: the process stays.
+
+        A unit without ExecReload=, or one that is not running, is a failure.
+        """
         result = _systemctl(UnitVerb.RELOAD, names)
         self._moments |= dict.fromkeys(names, time.monotonic())
         if result.rc == 0:
@@ -238,13 +280,22 @@ class Systemd:
     def passed(self, name: str) -> None:
         """A unit was found well: whether it stays up is watched from the process on that it has now."""
         if name in self._started:
-            self._started = {**self._started, name: replace(self._started[name], active="active", invocation=self.invocation(name))}
+            self._started = {
+                **self._started,
+                name: replace(self._started[name], active="active", invocation=self.invocation(name)),
+            }
         self.forget()
 
     def fallen(self, name: str, invocation: str) -> Receipt:
-        """What is to be said of a unit whose process, that of this invocation, is there no more; empty: there was none."""
+        """What is to be said of a unit whose process, that of this invocation, is there no more; empty: there
+        was none.
+        """
         self.forget()
-        replaced = frozenset([name]) if invocation and self.units([name])[name].active in RUNNING else frozenset[str]()
+        replaced = (
+            frozenset([name])
+            if invocation and self.units([name])[name].active in RUNNING
+            else frozenset[str]()
+        )
         return _judged(*verdicts({name: invocation}, replaced=replaced))
 
     def last_words(self, invocation: str) -> str:
@@ -255,7 +306,9 @@ class Systemd:
         """`reset-failed`. A unit that is unknown has nothing to reset."""
         result = _systemctl(UnitVerb.RESET_FAILED, names)
         self.forget()
-        return _receipt({name: result.message for name, state in self.units(names).items() if state.active == "failed"})
+        return _receipt(
+            {name: result.message for name, state in self.units(names).items() if state.active == "failed"}
+        )
 
     def daemon_reload(self, _names: Sequence[str]) -> Receipt:
         """`daemon-reload`. Raises ActionFailed."""
@@ -265,7 +318,10 @@ class Systemd:
         return Receipt()
 
     def _reset_failed(self, names: Iterable[str]) -> None:
-        """So that the start-rate limit does not refuse a unit that was repaired. That it fails is seen when the unit is started."""
+        """So that the start-rate limit does not refuse a unit that was repaired.
+
+        That it fails is seen when the unit is started.
+        """
         some = tuple(names)
         if some:
             _systemctl(UnitVerb.RESET_FAILED, some)
@@ -296,11 +352,15 @@ def _list_units(asked: Begun | None = None) -> dict[str, UnitState]:
     try:
         return parse_units(result.out)
     except (ValueError, KeyError, TypeError) as error:
-        raise Unreadable("systemd cannot be understood", "systemctl list-units --output=json printed no list of units") from error
+        raise Unreadable(
+            "systemd cannot be understood", "systemctl list-units --output=json printed no list of units"
+        ) from error
 
 
 def _with_invocations(units: dict[str, UnitState]) -> dict[str, UnitState]:
-    """The units with their InvocationID, from the links that systemd keeps for whoever reads the journal; else from `show`."""
+    """The units with their InvocationID, from the links that systemd keeps for whoever reads the journal;
+    else from `show`.
+    """
     running = [name for name, state in units.items() if state.active not in _STOPPED]
     known = {name: _invocation(name) for name in running}
     if running and not os.path.isdir(_INVOCATIONS):
@@ -323,11 +383,15 @@ def _invocation(name: str) -> str | None:
 
 
 def _watch(units: Mapping[str, str], deadline: float) -> frozenset[str]:
-    """Wait until then, on the monotonic clock, or until none of these invocations is its unit's any more; whose is not."""
+    """Wait until then, on the monotonic clock, or until none of these invocations is its unit's any more;
+    whose is not.
+    """
     left = dict(units)
     while left and (rest := deadline - time.monotonic()) > 0:
         time.sleep(min(POLL, rest))
-        left = {name: invocation for name, invocation in left.items() if _invocation(name) in (invocation, None)}
+        left = {
+            name: invocation for name, invocation in left.items() if _invocation(name) in (invocation, None)
+        }
     return frozenset(units.keys() - left.keys())
 
 
@@ -335,7 +399,9 @@ def _systemctl(verb: UnitVerb, names: Sequence[str]) -> Result:
     """The call, however it ends. When it takes too long only the waiting ends, systemd's jobs go on."""
     timeout = _RELOAD_TIMEOUT if verb is UnitVerb.DAEMON_RELOAD else _VERB_TIMEOUT
     try:
-        return run(["systemctl", "--no-ask-password", "--no-pager", verb.value, "--", *names], timeout=timeout)
+        return run(
+            ["systemctl", "--no-ask-password", "--no-pager", verb.value, "--", *names], timeout=timeout
+        )
     except TimedOut:
         return Result(GAVE_UP, b"", f"systemd was still at it after {timeout:g} s".encode())
 
@@ -343,8 +409,9 @@ def _systemctl(verb: UnitVerb, names: Sequence[str]) -> Result:
 def _start(verb: UnitVerb, names: Sequence[str]) -> Result:
     """`start` or `restart`, of units too that systemd has not noticed yet.
 
-    It looks for new files when the time of their directory is another one than at its last look, and that time is counted in ticks of some
-    milliseconds: what comes within the tick of a look is not found. A reload looks anew.
+    It looks for new files when the time of their directory is another one than at its last look, and that
+    time is counted in ticks of some milliseconds: what comes within the tick of a look is not found. A reload
+    looks anew.
     """
     result = _systemctl(verb, names)
     unseen = [name for name in names if _lacks_unseen(name, result)]
@@ -354,7 +421,9 @@ def _start(verb: UnitVerb, names: Sequence[str]) -> Result:
     again = _systemctl(verb, unseen)
     lines = result.err.decode("utf-8", "replace").splitlines()
     of_others = "\n".join(line for line in lines if not any(is_about(name, line) for name in unseen))
-    return Result(again.rc or (result.rc if of_others.strip() else 0), b"", again.err + b"\n" + of_others.encode())
+    return Result(
+        again.rc or (result.rc if of_others.strip() else 0), b"", again.err + b"\n" + of_others.encode()
+    )
 
 
 def _lacks_unseen(name: str, said: Result) -> bool:
@@ -364,7 +433,9 @@ def _lacks_unseen(name: str, said: Result) -> bool:
 
 
 def _judged(failed: Mapping[str, str], notes: Mapping[str, str]) -> Receipt:
-    return Receipt("; ".join(f"{name}: {words}" for name, words in notes.items()), failed or None, notes or None)
+    return Receipt(
+        "; ".join(f"{name}: {words}" for name, words in notes.items()), failed or None, notes or None
+    )
 
 
 def _coming(doubtful: Iterable[str], states: Mapping[str, UnitState]) -> frozenset[str]:

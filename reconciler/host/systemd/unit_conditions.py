@@ -1,4 +1,6 @@
-"""Asking systemd whether conditions hold now, without starting anything: `systemd-analyze condition` (since 250)."""
+"""Asking systemd whether conditions hold now, without starting anything: `systemd-analyze condition` (since
+250).
+"""
 
 from __future__ import annotations
 
@@ -9,19 +11,44 @@ from reconciler.host.process.run import run
 
 _OF_THE_MACHINE = frozenset(
     {
-        *("ACPower", "Architecture", "CPUFeature", "CPUs", "FirstBoot", "Firmware", "Host", "KernelCommandLine", "KernelVersion"),
-        *("Memory", "NeedsUpdate", "OSRelease", "PathIsMountPoint", "PathIsReadWrite", "Security", "Virtualization"),
+        *(
+            "ACPower",
+            "Architecture",
+            "CPUFeature",
+            "CPUs",
+            "FirstBoot",
+            "Firmware",
+            "Host",
+            "KernelCommandLine",
+            "KernelVersion",
+        ),
+        *(
+            "Memory",
+            "NeedsUpdate",
+            "OSRelease",
+            "PathIsMountPoint",
+            "PathIsReadWrite",
+            "Security",
+            "Virtualization",
+        ),
     }
 )
-"""Conditions that are about the machine. Others are about PID 1's own process (its environment, its capabilities), or about the unit's
-user and control group: another process would get another answer."""
+"""Conditions that are about the machine.
+
+Others are about PID 1's own process (its environment, its capabilities), or about the unit's user and control
+group: another process would get another answer.
+"""
 _TIMEOUT = 10.0
 _FAILED = b"Conditions failed"
 
 
 def judged(texts: Sequence[str]) -> dict[str, bool]:
     """Those of the conditions of which systemd's tool can tell, and whether they hold."""
-    answers = {text: _ask(text) for text in texts if text.partition("=")[0].removeprefix("Condition") in _OF_THE_MACHINE}
+    answers = {
+        text: _ask(text)
+        for text in texts
+        if text.partition("=")[0].removeprefix("Condition") in _OF_THE_MACHINE
+    }
     return {text: holds for text, holds in answers.items() if holds is not None}
 
 

@@ -8,7 +8,17 @@ from reconciler.core.host import HostError, UnitNode, Unreadable
 from reconciler.host.process.run import run
 from reconciler.host.systemd.unit_results import blocks
 
-FORWARD = ("Requires", "Requisite", "Wants", "BindsTo", "PartOf", "Upholds", "Conflicts", "OnFailure", "OnSuccess")
+FORWARD = (
+    "Requires",
+    "Requisite",
+    "Wants",
+    "BindsTo",
+    "PartOf",
+    "Upholds",
+    "Conflicts",
+    "OnFailure",
+    "OnSuccess",
+)
 """What a unit names itself (systemd.unit(5))."""
 INVERSE = (
     "RequiredBy",
@@ -47,14 +57,27 @@ RELATIONS = (*FORWARD, *INVERSE, *BACK, *ORDER)
 _TIMEOUT = 30.0
 _CAP = 64 << 20
 _MOST_ROUNDS = 20
-EVERYBODY = frozenset({"sysinit.target", "basic.target", "shutdown.target", "umount.target", "-.mount", "system.slice", "-.slice"})
+EVERYBODY = frozenset(
+    {
+        "sysinit.target",
+        "basic.target",
+        "shutdown.target",
+        "umount.target",
+        "-.mount",
+        "system.slice",
+        "-.slice",
+    }
+)
 """What nearly every unit is tied to by default, and no verb of ours is ever about."""
 
 Ask = Callable[[Sequence[str]], Mapping[str, UnitNode]]
 
 
 def closure(names: Iterable[str], ask: Ask) -> dict[str, UnitNode]:
-    """These units and all that they lead to. An active target is an end: what it once started has been started."""
+    """These units and all that they lead to.
+
+    An active target is an end: what it once started has been started.
+    """
     nodes: dict[str, UnitNode] = {}
     asked: set[str] = set()
     due = set(names)
@@ -67,7 +90,9 @@ def closure(names: Iterable[str], ask: Ask) -> dict[str, UnitNode]:
         ended = _named(nodes.values(), ("Conflicts", "ConflictedBy"))
         followed = (node for name, node in answers.items() if not _is_up(name, node) or name in ended)
         leads = _named(followed, (*FORWARD, *INVERSE))
-        due = {name for name in leads if name not in EVERYBODY and not name.endswith((".slice", ".device"))} - asked
+        due = {
+            name for name in leads if name not in EVERYBODY and not name.endswith((".slice", ".device"))
+        } - asked
     return nodes
 
 
@@ -80,7 +105,10 @@ def _named(nodes: Iterable[UnitNode], relations: Sequence[str]) -> set[str]:
 
 
 def ask(names: Sequence[str]) -> dict[str, UnitNode]:
-    """Units as systemd has them loaded, by every name that was asked for; in one question. Raises Unreadable."""
+    """Units as systemd has them loaded, by every name that was asked for; in one question.
+
+    Raises Unreadable.
+    """
     properties = ",".join(("Id", "Names", "LoadState", "ActiveState", *RELATIONS, *FLAGS))
     argv = ["systemctl", "show", "--no-pager", f"--property={properties}", "--", *names]
     try:
@@ -100,6 +128,10 @@ def parse(text: bytes) -> dict[str, UnitNode]:
 
 
 def _node(block: Mapping[str, str]) -> UnitNode:
-    relations = {relation: frozenset(block[relation].split()) for relation in RELATIONS if block.get(relation)}
+    relations = {
+        relation: frozenset(block[relation].split()) for relation in RELATIONS if block.get(relation)
+    }
     flags = {name: block[name] for name, default in FLAGS.items() if block.get(name, default) != default}
-    return UnitNode(block.get("LoadState", "not-found"), block.get("ActiveState", "inactive"), relations, flags)
+    return UnitNode(
+        block.get("LoadState", "not-found"), block.get("ActiveState", "inactive"), relations, flags
+    )

@@ -1,4 +1,6 @@
-"""Which units that were started do not run, and why: `systemctl show` and the journal are asked about each."""
+"""Which units that were started do not run, and why: `systemctl show` and the
+journal are asked about each.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,15 @@ from dataclasses import replace
 
 from reconciler.core.host import HostError
 from reconciler.host.process.run import Result, run
-from reconciler.host.systemd.unit_results import RUNNING, Properties, blocks, last_words, load_error, said_of, verdict
+from reconciler.host.systemd.unit_results import (
+    RUNNING,
+    Properties,
+    blocks,
+    last_words,
+    load_error,
+    said_of,
+    verdict,
+)
 
 ASK_TIMEOUT = 30.0
 MOST_OUTPUT = 64 << 20
@@ -40,17 +50,25 @@ def show(names: Sequence[str]) -> dict[str, Properties]:
 
 
 def _show_settled(names: Sequence[str]) -> dict[str, Properties]:
-    """Of one that systemd is starting again already nothing tells any more why it ended: that is told as soon as it ends once more."""
+    """Of one that systemd is starting again already nothing tells any more why it ended: that is told as soon
+    as it ends once more.
+    """
     found = show(names)
     deadline = time.monotonic() + _SETTLING
-    while (starting := [name for name, said in found.items() if _is_starting_again(said)]) and time.monotonic() < deadline:
+    while (
+        starting := [name for name, said in found.items() if _is_starting_again(said)]
+    ) and time.monotonic() < deadline:
         time.sleep(POLL)
         found |= show(starting)
     return found
 
 
 def _is_starting_again(said: Properties) -> bool:
-    return said.get("ActiveState") == "activating" and said.get("SubState") != RESTARTING and said.get("NRestarts", "0") != "0"
+    return (
+        said.get("ActiveState") == "activating"
+        and said.get("SubState") != RESTARTING
+        and said.get("NRestarts", "0") != "0"
+    )
 
 
 def verdicts(
@@ -66,24 +84,38 @@ def verdicts(
     for name, invocation in doubtful.items():
         known = properties.get(name, {})
         # Since it was found not to run it may have been started again.
-        another = known.get("InvocationID") != invocation if invocation else known.get("NRestarts", "0") != "0"
+        another = (
+            known.get("InvocationID") != invocation if invocation else known.get("NRestarts", "0") != "0"
+        )
         again = another and known.get("ActiveState") in RUNNING
-        found = verdict(known, said_of(name, said) if said and said.rc else "", replaced=name in replaced or again)
+        found = verdict(
+            known, said_of(name, said) if said and said.rc else "", replaced=name in replaced or again
+        )
         if known.get("LoadState") in ("bad-setting", "error") and (reason := why_refused(name)):
             found = replace(found, words=f"{found.words.rstrip('.')}: {reason}")
         if found.failed and _was_passed_over(name, known):
             found = verdict({**known, "ConditionTimestampMonotonic": "1"})
         if found.failed:
             asked = len(failed) < MOST_JOURNALS
-            failed[name] = found.words + (journal(invocation or known.get("InvocationID", ""), found.words) if asked else "")
+            failed[name] = found.words + (
+                journal(invocation or known.get("InvocationID", ""), found.words) if asked else ""
+            )
         elif found.words:
             notes[name] = found.words
     return failed, notes
 
 
 def _was_passed_over(name: str, known: Properties) -> bool:
-    """Whether the last that systemd did with a unit that it has unloaded since was to find its condition not to hold."""
-    said = (known.get("LoadState"), known.get("ActiveState"), known.get("Result"), known.get("ConditionResult"), known.get("InvocationID"))
+    """Whether the last that systemd did with a unit that it has unloaded since was to find its condition not
+    to hold.
+    """
+    said = (
+        known.get("LoadState"),
+        known.get("ActiveState"),
+        known.get("Result"),
+        known.get("ConditionResult"),
+        known.get("InvocationID"),
+    )
     if said != ("loaded", "inactive", "success", "no", ""):
         return False
     argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=1", "_PID=1", f"UNIT={name}"]
@@ -94,12 +126,17 @@ def _was_passed_over(name: str, known: Properties) -> bool:
 
 
 def journal(invocation: str, said: str = "") -> str:
-    """The end of what the unit and systemd wrote about this one invocation, beside what is `said` already; best effort."""
+    """The end of what the unit and systemd wrote about this one invocation, beside what is `said` already;
+    best effort.
+    """
     if not invocation:
         return ""
     argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=30"]
     try:
-        result = run([*argv, f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}"], timeout=ASK_TIMEOUT)
+        result = run(
+            [*argv, f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}"],
+            timeout=ASK_TIMEOUT,
+        )
     except HostError:
         return ""
     return last_words(result.out, said)
@@ -107,7 +144,17 @@ def journal(invocation: str, said: str = "") -> str:
 
 def why_refused(name: str) -> str:
     """What PID 1 wrote when it last refused the unit file of a unit; empty if it cannot be had."""
-    argv = ["journalctl", "--no-pager", "--quiet", "--boot", "--output=cat", "--lines=30", "--priority=err", "_PID=1", f"UNIT={name}"]
+    argv = [
+        "journalctl",
+        "--no-pager",
+        "--quiet",
+        "--boot",
+        "--output=cat",
+        "--lines=30",
+        "--priority=err",
+        "_PID=1",
+        f"UNIT={name}",
+    ]
     try:
         return load_error(name, run(argv, timeout=ASK_TIMEOUT).out)
     except HostError:

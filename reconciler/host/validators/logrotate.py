@@ -1,7 +1,8 @@
-"""logrotate's own judgement of a policy file, before it is put in place: `logrotate -d` over the whole tree with it.
+"""logrotate's own judgement of a policy file, before it is put in place: `logrotate -d` over the whole tree
+with it.
 
-Its exit code says little in either direction (a missing log is 1, an ignored line is 0): lines that begin with `error:` decide, and that
-the policy is seen at all.
+Its exit code says little in either direction (a missing log is 1, an ignored line is 0): lines that begin
+with `error:` decide, and that the policy is seen at all.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def judge(action: WriteFile) -> None:
         words = [line for line in found if not _SKIPPED.match(line)] or found
         raise ActionFailed("logrotate does not accept the policy", "; ".join(words[:_NAMED]))
     if unseen := _unseen(action.content, seen):
-        raise ActionFailed("logrotate does not see the policy", f"{unseen} is not among the patterns that it would rotate")
+        raise ActionFailed(
+            "logrotate does not see the policy", f"{unseen} is not among the patterns that it would rotate"
+        )
 
 
 def accepted(actions: Sequence[WriteFile]) -> frozenset[WriteFile]:
@@ -57,7 +60,9 @@ def accepted(actions: Sequence[WriteFile]) -> frozenset[WriteFile]:
     if len(actions) < 2 or len(directories) != 1:
         return frozenset()
     try:
-        found, seen = _errors(directories.pop(), {action.path.rpartition("/")[2]: action.content for action in actions})
+        found, seen = _errors(
+            directories.pop(), {action.path.rpartition("/")[2]: action.content for action in actions}
+        )
     except ActionFailed:
         return frozenset()
     clean = not found and not any(_unseen(action.content, seen) for action in actions)
@@ -71,13 +76,23 @@ def _unseen(content: bytes, seen: Sequence[str]) -> str:
     return next((pattern for pattern in patterns if not any(line.startswith(pattern) for line in seen)), "")
 
 
-def _errors(directory: str, new: Mapping[str, bytes], without: Collection[str] = ()) -> tuple[list[str], list[str]]:
-    """What logrotate calls an error with these files in the directory, but for logs that are not there; and the patterns that it sees."""
+def _errors(
+    directory: str, new: Mapping[str, bytes], without: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
+    """What logrotate calls an error with these files in the directory, but for logs that are not there; and
+    the patterns that it sees.
+    """
     with _stage(directory, new, without) as stage:
         try:
-            result = run(["logrotate", "-d", "-s", f"{stage}/state", f"{stage}/logrotate.conf"], timeout=_TIMEOUT, cap=_CAP)
+            result = run(
+                ["logrotate", "-d", "-s", f"{stage}/state", f"{stage}/logrotate.conf"],
+                timeout=_TIMEOUT,
+                cap=_CAP,
+            )
         except HostError as error:
-            raise ActionFailed("logrotate cannot be asked", f"{error.detail}; install it: apt-get install logrotate") from error
+            raise ActionFailed(
+                "logrotate cannot be asked", f"{error.detail}; install it: apt-get install logrotate"
+            ) from error
         text = (result.out + b"\n" + result.err).decode("utf-8", "replace").replace(f"{stage}/d", directory)
     lines = text.replace(f"{stage}/logrotate.conf", _MAIN).splitlines()
     found = [escape(line) for line in lines if line.startswith("error:")]
@@ -87,9 +102,11 @@ def _errors(directory: str, new: Mapping[str, bytes], without: Collection[str] =
 
 @contextmanager
 def _stage(directory: str, new: Mapping[str, bytes], without: Collection[str]) -> Iterator[str]:
-    """A directory that only we can enter: the main file including a twin of `directory`, in which the new files are as they shall be.
+    """A directory that only we can enter: the main file including a twin of `directory`, in which the new
+    files are as they shall be.
 
-    The others are links, so that logrotate judges their own mode and owner as well, in the order of their names.
+    The others are links, so that logrotate judges their own mode and owner as well, in the order of their
+    names.
     """
     stage = tempfile.mkdtemp(prefix="reconciler-logrotate-", dir="/run")
     try:
@@ -110,11 +127,17 @@ def _including(directory: str, instead: str) -> bytes:
         with open(_MAIN, "rb") as file:
             main = file.read()
     except OSError as error:
-        raise ActionFailed("logrotate has no configuration", f"{_MAIN}: {error.strerror}; reinstall logrotate") from error
-    pattern = re.compile(rb"^([ \t]*include[ \t=]+)" + re.escape(directory.encode()) + rb"/?[ \t]*$", re.MULTILINE)
+        raise ActionFailed(
+            "logrotate has no configuration", f"{_MAIN}: {error.strerror}; reinstall logrotate"
+        ) from error
+    pattern = re.compile(
+        rb"^([ \t]*include[ \t=]+)" + re.escape(directory.encode()) + rb"/?[ \t]*$", re.MULTILINE
+    )
     text, count = pattern.subn(rb"\g<1>" + instead.encode(), main)
     if not count:
-        raise ActionFailed("policies are not read", f"{_MAIN} does not have `include {directory}`; add the line")
+        raise ActionFailed(
+            "policies are not read", f"{_MAIN} does not have `include {directory}`; add the line"
+        )
     return text
 
 

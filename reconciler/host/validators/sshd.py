@@ -1,7 +1,7 @@
 """sshd as the judge of a configuration that is not in place yet.
 
-The files are given to it in memory (memfd_create(2)): it reads them as /proc/PID/fd/N of ours, and nothing is written anywhere, for a
-plan never writes. Each Include names the files in memory that it would find.
+The files are given to it in memory (memfd_create(2)): it reads them as /proc/PID/fd/N of ours, and nothing is
+written anywhere, for a plan never writes. Each Include names the files in memory that it would find.
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ from reconciler.host.process.run import Result, escape, run
 _TIMEOUT = 10.0
 
 Staged = Mapping[str, tuple[bytes, Mapping[int, tuple[str, ...]]]]
-"""Content of each file of a configuration by path, the main one first, and for its Include lines by number the paths that they find."""
+"""Content of each file of a configuration by path, the main one first, and for its Include lines by number
+the paths that they find.
+"""
 
 
 def complaint(before: Staged, after: Staged) -> str | None:
-    """Why sshd would not start with a configuration; empty if it would. None: it cannot be asked, or says the same of the present one."""
+    """Why sshd would not start with a configuration; empty if it would.
+
+    None: it cannot be asked, or says the same of the present one.
+    """
     try:
         said = _ask(after)
         if said.rc and before and _ask(before).err == said.err:
@@ -36,22 +41,32 @@ def complaint(before: Staged, after: Staged) -> str | None:
 
 
 def refuses_its_files() -> str:
-    """Why the sshd of this host would not start with the files that are on disk; empty if it would. Raises HostError."""
+    """Why the sshd of this host would not start with the files that are on disk; empty if it would.
+
+    Raises HostError.
+    """
     said = run(["sshd", "-t"], timeout=_TIMEOUT)
     lines = [line.strip() for line in said.err.decode("utf-8", "replace").splitlines() if line.strip()]
     return escape("; ".join(lines) or said.message) if said.rc else ""
 
 
 def last_read(units: Sequence[str]) -> tuple[str, int]:
-    """The unit that runs sshd, and when systemd last started or reloaded it, in nanoseconds since the epoch; ("", 0): none runs.
+    """The unit that runs sshd, and when systemd last started or reloaded it, in nanoseconds since the epoch;
+    ("", 0): none runs.
 
     A reload that somebody sends past systemd (`kill -HUP`) is not seen. Raises HostError.
     """
-    said = run(["systemctl", "show", "--property=Id,ActiveState,StateChangeTimestampMonotonic", "--", *units], timeout=_TIMEOUT)
+    said = run(
+        ["systemctl", "show", "--property=Id,ActiveState,StateChangeTimestampMonotonic", "--", *units],
+        timeout=_TIMEOUT,
+    )
     for block in said.out.decode("utf-8", "replace").split("\n\n"):
         fields = dict(line.partition("=")[::2] for line in block.splitlines())
         if fields.get("ActiveState") == "active":
-            ago = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - int(fields["StateChangeTimestampMonotonic"]) * 1000
+            ago = (
+                time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+                - int(fields["StateChangeTimestampMonotonic"]) * 1000
+            )
             return fields["Id"], time.time_ns() - ago
     return "", 0
 

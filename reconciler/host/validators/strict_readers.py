@@ -1,6 +1,8 @@
-"""The host's own readers of strict directories as judges of files that are to come: visudo, logrotate, systemd-tmpfiles.
+"""The host's own readers of strict directories as judges of files that are to come: visudo, logrotate,
+systemd-tmpfiles.
 
-Nothing is written anywhere, so that a plan can ask too: they read what is in memory (memfd_create(2)) or on their standard input.
+Nothing is written anywhere, so that a plan can ask too: they read what is in memory (memfd_create(2)) or on
+their standard input.
 """
 
 from __future__ import annotations
@@ -34,14 +36,22 @@ class _Coming:
 
 
 def refusals(actions: Sequence[Action]) -> dict[WriteFile, str]:
-    """For each file among these that a strict reader judges, why its program does not take it; empty: it does, or cannot be asked."""
-    asked = {action: judge for action in actions if isinstance(action, WriteFile) and (judge := _JUDGES.get(action.check))}
+    """For each file among these that a strict reader judges, why its program does not take it; empty: it
+    does, or cannot be asked.
+    """
+    asked = {
+        action: judge
+        for action in actions
+        if isinstance(action, WriteFile) and (judge := _JUDGES.get(action.check))
+    }
     if not asked:
         return {}
     coming = _Coming(
         {action.path: action.content for action in asked if action.check is Check.SUDOERS},
         frozenset(action.path for action in actions if isinstance(action, RemovePath)),
-        frozenset(action.name for action in actions if isinstance(action, Account) and action.op in _NOBODY_MADE),
+        frozenset(
+            action.name for action in actions if isinstance(action, Account) and action.op in _NOBODY_MADE
+        ),
     )
     return {action: _asked(action, judge, coming) for action, judge in asked.items()}
 
@@ -67,7 +77,11 @@ def _asked(action: WriteFile, judge: Callable[[WriteFile, _Coming], list[str]], 
         lines = judge(action, coming)
     except (HostError, OSError):
         return ""
-    strange = [line for line in lines if not any(re.search(rf"\b{re.escape(name)}\b", line) for name in coming.accounts)]
+    strange = [
+        line
+        for line in lines
+        if not any(re.search(rf"\b{re.escape(name)}\b", line) for name in coming.accounts)
+    ]
     if action.sensitive:  # the complaint may quote a word of it
         strange = [found[0] if (found := re.match(r"line \d+", line)) else "a line" for line in strange]
     return escape("; ".join(strange[:_NAMED]))
@@ -79,7 +93,8 @@ def _asked(action: WriteFile, judge: Callable[[WriteFile, _Coming], list[str]], 
 def _sudo(action: WriteFile, coming: _Coming) -> list[str]:
     """What visudo says of a file by itself beside the host's rules, else beside those that come with it.
 
-    A file with a wrong line must not hide what is wrong in another: visudo looks at meanings only where every line can be read.
+    A file with a wrong line must not hide what is wrong in another: visudo looks at meanings only where every
+    line can be read.
     """
     others = {path: content for path, content in coming.written.items() if path != action.path}
     host = _rules(_SUDOERS, frozenset((action.path, *others, *coming.removed)), 0)
@@ -98,7 +113,9 @@ def _is_unreadable(line: str) -> bool:
 
 
 def _new(rest: bytes, content: bytes) -> list[str]:
-    """What visudo says of rules with this file as the last one, and does not say without it, with lines of the file."""
+    """What visudo says of rules with this file as the last one, and does not say without it, with lines of
+    the file.
+    """
     lines = _visudo(rest + _ended(content))
     known = _visudo(rest) if lines else []
     return [_place(line, rest.count(b"\n")) for line in lines if line not in known]
@@ -123,7 +140,10 @@ def _place(line: str, before: int) -> str:
 
 
 def _rules(path: str, without: Collection[str], depth: int) -> bytes:
-    """A file of rules with what it includes in its place, but for these paths. Nothing of what sudo does not trust."""
+    """A file of rules with what it includes in its place, but for these paths.
+
+    Nothing of what sudo does not trust.
+    """
     if depth > _MOST_INCLUDES or path in without or not _is_trusted(path):
         return b""
     with open(path, "rb") as file:
@@ -135,7 +155,10 @@ def _rules(path: str, without: Collection[str], depth: int) -> bytes:
             found.append(f"{line}\n".encode("utf-8", "surrogateescape"))
             continue
         how, place = included
-        found += [_rules(path, without, depth + 1) for path in _files(how, place.replace("%h", os.uname().nodename.partition(".")[0]))]
+        found += [
+            _rules(path, without, depth + 1)
+            for path in _files(how, place.replace("%h", os.uname().nodename.partition(".")[0]))
+        ]
     return b"".join(found)
 
 
@@ -161,11 +184,13 @@ def _ended(content: bytes) -> bytes:
     return content if content.endswith(b"\n") else content + b"\n"
 
 
-# ---------------------------------------------------------------------------------------------------- logrotate, tmpfiles
+# ---------------------------------------------------------------------------------------- logrotate, tmpfiles
 
 
 def _logrotate(action: WriteFile, _: _Coming) -> list[str]:
-    """The errors that `logrotate -d` says about the file; beside the host's other policies where it is a new one."""
+    """The errors that `logrotate -d` says about the file; beside the host's other policies where it is a new
+    one.
+    """
     fd = os.memfd_create("policy", os.MFD_CLOEXEC)
     try:
         os.fchmod(fd, 0o644)
@@ -177,18 +202,36 @@ def _logrotate(action: WriteFile, _: _Coming) -> list[str]:
         os.close(fd)
     lines = (result.out + b"\n" + result.err).decode("utf-8", "replace").splitlines()
     # An unknown word is an error in 3.21 and a warning since 3.22.
-    about = [line.partition(": ")[2] for line in lines if line.startswith(("error: ", "warning: ")) and place in line]
+    about = [
+        line.partition(": ")[2]
+        for line in lines
+        if line.startswith(("error: ", "warning: ")) and place in line
+    ]
     reasons = [line for line in about if not line.startswith("found error in ")] or about
-    return [re.sub(rf"{re.escape(place)}:(\d+)", r"line \1:", line).replace(place, action.path) for line in reasons]
+    return [
+        re.sub(rf"{re.escape(place)}:(\d+)", r"line \1:", line).replace(place, action.path)
+        for line in reasons
+    ]
 
 
 def _tmpfiles(action: WriteFile, _: _Coming) -> list[str]:
-    """What systemd-tmpfiles calls an error. Releases before 256 have no --dry-run: with a prefix that no line has they do nothing."""
+    """What systemd-tmpfiles calls an error.
+
+    Releases before 256 have no --dry-run: with a prefix that no line has they do nothing.
+    """
     result = run(["systemd-tmpfiles", "--create", "--dry-run", "-"], timeout=_TIMEOUT, input=action.content)
     if b"unrecognized option" in result.err:
-        result = run(["systemd-tmpfiles", "--create", "--prefix=/.no-line-has-this", "-"], timeout=_TIMEOUT, input=action.content)
+        result = run(
+            ["systemd-tmpfiles", "--create", "--prefix=/.no-line-has-this", "-"],
+            timeout=_TIMEOUT,
+            input=action.content,
+        )
     lines = result.err.decode("utf-8", "replace").splitlines()
-    return [re.sub(r"^<stdin>:(\d+): ", r"line \1: ", line).rstrip(".") for line in lines if line.startswith("<stdin>:")]
+    return [
+        re.sub(r"^<stdin>:(\d+): ", r"line \1: ", line).rstrip(".")
+        for line in lines
+        if line.startswith("<stdin>:")
+    ]
 
 
 _JUDGES: Mapping[Check, Callable[[WriteFile, _Coming], list[str]]] = {

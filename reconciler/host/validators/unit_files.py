@@ -1,8 +1,10 @@
-"""systemd's own judgement of unit files and drop-ins before they are put in place: `systemd-analyze verify`, on a stage before its paths.
+"""systemd's own judgement of unit files and drop-ins before they are put in place: `systemd-analyze verify`,
+on a stage before its paths.
 
-Only what PID 1 would refuse to load counts: `verify` also fails for a program that is not there, and warns of what is ignored. With
-`--recursive-errors=no` (since 250) it loads no unit that another one only refers to. It runs systemd's environment generators, as PID 1
-does, and reads what PID 1 would read, nothing else. It is a net: where it cannot be asked, systemd says so after the reload.
+Only what PID 1 would refuse to load counts: `verify` also fails for a program that is not there, and warns of
+what is ignored. With `--recursive-errors=no` (since 250) it loads no unit that another one only refers to. It
+runs systemd's environment generators, as PID 1 does, and reads what PID 1 would read, nothing else. It is a
+net: where it cannot be asked, systemd says so after the reload.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ def judge(action: WriteFile) -> None:
 
 
 def judged(actions: Sequence[WriteFile]) -> dict[WriteFile, ActionFailed | None]:
-    """What is to be raised for each of several, asked once about all of them, each beside the others; None: systemd would load it."""
+    """What is to be raised for each of several, asked once about all of them, each beside the others; None:
+    systemd would load it.
+    """
     refused = _refusals(actions) if actions else {}
     return {action: _failure(action, refused.get(_unit(action))) for action in actions}
 
@@ -63,9 +67,14 @@ def _refusals(actions: Sequence[WriteFile]) -> dict[str, str]:
 
 
 def _reason(name: str, lines: Sequence[str]) -> str:
-    about = [line for line in lines if line.startswith((f"{name}: ", f"{_PLACE}/{name}:", f"{_PLACE}/{name}.d/"))]
+    about = [
+        line for line in lines if line.startswith((f"{name}: ", f"{_PLACE}/{name}:", f"{_PLACE}/{name}.d/"))
+    ]
     told = [line.removeprefix(f"{name}: ") for line in about if not any(word in line for word in _NO_NEWS)]
-    return escape("; ".join(told[:_NAMED]) or next((line for line in lines if f" {name} " in line), "it would not be loaded"))
+    return escape(
+        "; ".join(told[:_NAMED])
+        or next((line for line in lines if f" {name} " in line), "it would not be loaded")
+    )
 
 
 @contextmanager

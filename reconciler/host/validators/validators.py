@@ -1,4 +1,7 @@
-"""The host's own programs as judges of a file that is about to be put in place. Imported when there is something to judge."""
+"""The host's own programs as judges of a file that is about to be put in place.
+
+Imported when there is something to judge.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,11 @@ JUDGES: Mapping[Check, Callable[[WriteFile], None]] = {
 }
 
 
-def judged(actions: Sequence[WriteFile], batch: Sequence[Action] = ()) -> dict[WriteFile, ActionFailed | None]:
-    """Those of several files that need not be judged one by one any more, because their program was asked once about all of them.
+def judged(
+    actions: Sequence[WriteFile], batch: Sequence[Action] = ()
+) -> dict[WriteFile, ActionFailed | None]:
+    """Those of several files that need not be judged one by one any more, because their program was asked
+    once about all of them.
 
     Each with what is to be raised; None: it is accepted. `batch` is all that is done together.
     """

@@ -1,4 +1,6 @@
-"""What a change of a backup job means for the archives that are there: which of them would go, and which nobody looks after any more."""
+"""What a change of a backup job means for the archives that are there: which of them would go, and which
+nobody looks after any more.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,12 @@ class _There:
     good: bool
 
 
-def consequences(view: HostView, declared: Declared, before: Document | None, after: Mapping[str, Any]) -> Iterator[Diagnostic]:
-    """In words what becomes of archives when the job file of `before` (None: there is none) is that of `after`."""
+def consequences(
+    view: HostView, declared: Declared, before: Document | None, after: Mapping[str, Any]
+) -> Iterator[Diagnostic]:
+    """In words what becomes of archives when the job file of `before` (None: there is none) is that of
+    `after`.
+    """
     name = declared.address.name
     new, old = _job(after, name), _job(before or {}, name)
     if new is None:
@@ -40,7 +46,9 @@ def consequences(view: HostView, declared: Declared, before: Document | None, af
         if there is None:
             yield _cannot_tell(declared, place)
             continue
-        yield from _of_keep(declared, place, there, new, old if old is not None and place in old.destinations else None)
+        yield from _of_keep(
+            declared, place, there, new, old if old is not None and place in old.destinations else None
+        )
         yield from _of_sources(declared, place, there, new, old)
     for place in old.destinations if old is not None else ():
         if place not in new.destinations:
@@ -73,7 +81,13 @@ def _archive(view: HostView, place: str, name: str, ident: str) -> _There | None
     except (NotAManifest, FileNotFoundError):
         return None
     entry = view.entry(f"{place}/{found.archive}")
-    return _There(found, entry is not None and entry.type is FileType.FILE and entry.size == found.bytes and found.verified is True)
+    return _There(
+        found,
+        entry is not None
+        and entry.type is FileType.FILE
+        and entry.size == found.bytes
+        and found.verified is True,
+    )
 
 
 def _going(there: Sequence[_There], job: Job | None) -> tuple[str, ...]:
@@ -81,42 +95,66 @@ def _going(there: Sequence[_There], job: Job | None) -> tuple[str, ...]:
     if job is None or job.keep == Keep():
         return ()
     doubtful = doubts(one.manifest for one in there if one.good)
-    archives = [Archive(m.id, m.started, one.good, m.parents, m.id in doubtful) for one in there for m in (one.manifest,)]
-    return decide(archives, job.keep, max((item.started for item in archives), default=0), job.clock_jump).delete
+    archives = [
+        Archive(m.id, m.started, one.good, m.parents, m.id in doubtful)
+        for one in there
+        for m in (one.manifest,)
+    ]
+    return decide(
+        archives, job.keep, max((item.started for item in archives), default=0), job.clock_jump
+    ).delete
 
 
-def _of_keep(declared: Declared, place: str, there: Sequence[_There], new: Job, old: Job | None) -> Iterator[Diagnostic]:
+def _of_keep(
+    declared: Declared, place: str, there: Sequence[_There], new: Job, old: Job | None
+) -> Iterator[Diagnostic]:
     already = _going(there, old)
     going = [ident for ident in _going(there, new) if ident not in already]
     if not going:
         return
     detail = (
-        f"{len(going)} of the {len(there)} archives in {place} go with the next run, and with `reconciler backup prune "
-        f"{declared.address.name}`: {_listed(going)}. What is in no other archive is lost with them."
+        f"{len(going)} of the {len(there)} archives in {place} go with the next run, and with `reconciler"
+        f" backup prune {declared.address.name}`: {_listed(going)}. What is in no other archive is lost with"
+        " them."
     )
     yield _told(declared, f"{_count(going)} would be deleted", detail, "archives-go")
 
 
-def _of_sources(declared: Declared, place: str, there: Sequence[_There], new: Job, old: Job | None) -> Iterator[Diagnostic]:
+def _of_sources(
+    declared: Declared, place: str, there: Sequence[_There], new: Job, old: Job | None
+) -> Iterator[Diagnostic]:
     """Archives that alone have what is no longer backed up."""
     gone = [source for source in (old.sources if old is not None else ()) if source not in new.sources]
     having = [one.manifest.id for one in there if set(gone) & set(one.manifest.sources)]
     if not having:
         return
-    fate = "they go one after the other, as `keep` says" if new.keep != Keep() else "they stay, for the job has no `keep`"
-    detail = f"No new archive has {' or '.join(gone)}. {_count(having)} in {place} have, and {fate}: {_listed(having)}."
+    fate = (
+        "they go one after the other, as `keep` says"
+        if new.keep != Keep()
+        else "they stay, for the job has no `keep`"
+    )
+    detail = (
+        f"No new archive has {' or '.join(gone)}. {_count(having)} in {place} have, and {fate}:"
+        f" {_listed(having)}."
+    )
     yield _told(declared, f"{' and '.join(gone)} will be in no new archive", detail, "archives-go")
 
 
 def _of_destination(declared: Declared, place: str, there: Sequence[_There]) -> Iterator[Diagnostic]:
     if there:
         idents = [one.manifest.id for one in there]
-        detail = f"{_count(idents)} in {place} stay there, and nothing lists, verifies or lets go of them any more: {_listed(idents)}."
+        detail = (
+            f"{_count(idents)} in {place} stay there, and nothing lists, verifies or lets go of them any"
+            f" more: {_listed(idents)}."
+        )
         yield _told(declared, f"{place} is left to itself", detail, "archives-left")
 
 
 def _cannot_tell(declared: Declared, place: str) -> Diagnostic:
-    detail = f"The archives in {place} cannot be looked at. With other rules some may go: plan as root on the host to see which."
+    detail = (
+        f"The archives in {place} cannot be looked at. With other rules some may go: plan as root on the host"
+        " to see which."
+    )
     return _told(declared, "archives that may be deleted are not known", detail, "archives-go")
 
 

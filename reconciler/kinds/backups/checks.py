@@ -1,4 +1,6 @@
-"""What a host says against a backup job: places that a run would refuse, disks that are not there, what a run would leave out."""
+"""What a host says against a backup job: places that a run would refuse, disks that are not there, what a run
+would leave out.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class Trouble:
 
     def told(self, declared: Declared) -> Diagnostic:
         """The same, about this job."""
-        return Diagnostic(self.severity, self.summary, self.detail, declared.address, declared.source, rule=self.rule)
+        return Diagnostic(
+            self.severity, self.summary, self.detail, declared.address, declared.source, rule=self.rule
+        )
 
 
 def _warning(rule: str, summary: str, detail: str) -> Trouble:
@@ -46,12 +50,19 @@ def _error(rule: str, summary: str, detail: str) -> Trouble:
 
 
 class BackupHost:
-    """The answers of one host, each asked for at most once. What cannot be looked at is given the benefit of the doubt."""
+    """The answers of one host, each asked for at most once.
+
+    What cannot be looked at is given the benefit of the doubt.
+    """
 
     def __init__(self, view: HostView, spec: Spec | None = None) -> None:
         self._view = view
         self._disks = Disks(view)
-        self._declared = {one.address.name: one for one in spec.resources if one.address.kind == "directories"} if spec else {}
+        self._declared = (
+            {one.address.name: one for one in spec.resources if one.address.kind == "directories"}
+            if spec
+            else {}
+        )
         homes = [place for one in spec.resources for place in _places_of(one)] if spec else []
         self._made = {path for name in (*self._declared, *homes) for path in (name, *fstab.parents(name))}
 
@@ -86,33 +97,62 @@ class BackupHost:
         """Whether the same spec makes it."""
         return path in self._made
 
-    # ------------------------------------------------------------------------------------------------ destinations
+    # ------------------------------------------------------------------------------------------- destinations
 
     def _of_destination(self, path: str) -> Iterator[Trouble]:
         for parent in reversed([*fstab.parents(path)]):
             wrong = self._wrong_with(parent, sticky=True)
             if wrong:
-                yield _error("backup-destination", f"destination {path} cannot be used", f"{wrong} Every run would be refused.")
+                yield _error(
+                    "backup-destination",
+                    f"destination {path} cannot be used",
+                    f"{wrong} Every run would be refused.",
+                )
                 return
         wrong = self._wrong_with(path, sticky=False)
         if wrong:
-            yield _error("backup-destination", f"destination {path} cannot be used", f"{wrong} Every run would be refused.")
+            yield _error(
+                "backup-destination",
+                f"destination {path} cannot be used",
+                f"{wrong} Every run would be refused.",
+            )
             return
         parent = path.rpartition("/")[0]
-        if parent and self._view.running and self._entry(path) is None and self._entry(parent) is None and not self._comes(parent):
-            detail = f"{parent} is not there, and a run makes only {path}. Declare it under `directories:`, or mount what is missing."
+        if (
+            parent
+            and self._view.running
+            and self._entry(path) is None
+            and self._entry(parent) is None
+            and not self._comes(parent)
+        ):
+            detail = (
+                f"{parent} is not there, and a run makes only {path}. Declare it under `directories:`, or"
+                " mount what is missing."
+            )
             yield _warning("backup-destination", f"destination {path} has no directory above it", detail)
 
     def opened(self, change: Change, job: Declared) -> Iterator[Diagnostic]:
-        """A directory at or above a destination of a job, as a change leaves it, in which archives cannot lie."""
+        """A directory at or above a destination of a job, as a change leaves it, in which archives cannot
+        lie.
+        """
         path, destinations = change.address.name, getattr(job.resource, "destinations", ())
         below = [place for place in destinations if place == path or place.startswith(f"{path}/")]
-        wrong = self._wrong(path, Entry(FileType.DIRECTORY, "0000", "root", "root"), sticky=path not in below) if below else ""
+        wrong = (
+            self._wrong(path, Entry(FileType.DIRECTORY, "0000", "root", "root"), sticky=path not in below)
+            if below
+            else ""
+        )
         if wrong:
             what = "others could take its archives away, and every run would be refused"
             detail = f"{wrong} {below[0]} is a destination of {job.address}: {what}."
             source = change.part.declared.source if change.part is not None else None
-            yield error("archives cannot lie there", detail, address=change.address, source=source, rule="backup-destination")
+            yield error(
+                "archives cannot lie there",
+                detail,
+                address=change.address,
+                source=source,
+                rule="backup-destination",
+            )
 
     def _entry(self, path: str) -> Entry | None:
         try:
@@ -121,7 +161,9 @@ class BackupHost:
             return Entry(FileType.OTHER, "0000", "", "")
 
     def _wrong_with(self, path: str, *, sticky: bool) -> str:
-        """Why archives cannot lie there, in a sentence; empty if they can, it is not there yet, or nobody can tell."""
+        """Why archives cannot lie there, in a sentence; empty if they can, it is not there yet, or nobody can
+        tell.
+        """
         try:
             entry = self._view.entry(path)
         except Unreadable:
@@ -132,12 +174,21 @@ class BackupHost:
 
     def _wrong(self, path: str, entry: Entry, *, sticky: bool) -> str:
         declared = getattr(self._declared.get(path), "resource", None)
-        owner, mode = getattr(declared, "owner", None) or entry.owner, int(getattr(declared, "mode", None) or entry.mode, 8)
+        owner, mode = (
+            getattr(declared, "owner", None) or entry.owner,
+            int(getattr(declared, "mode", None) or entry.mode, 8),
+        )
         open_to_others = bool(mode & _OTHERS_WRITE) and not (sticky and mode & _STICKY)
         rules = (
-            (entry.type is FileType.LINK, f"{path} is a link to {entry.target}: write the directory that it leads to."),
+            (
+                entry.type is FileType.LINK,
+                f"{path} is a link to {entry.target}: write the directory that it leads to.",
+            ),
             (entry.type is not FileType.DIRECTORY, f"{path} is not a directory."),
-            (owner != "root" and self._view.running, f"{path} belongs to {owner}; archives lie in directories of root's only."),
+            (
+                owner != "root" and self._view.running,
+                f"{path} belongs to {owner}; archives lie in directories of root's only.",
+            ),
             (open_to_others, f"Others can write to {path}: chmod go-w {path}."),
         )
         return next((words for holds, words in rules if holds), "")
@@ -153,17 +204,24 @@ class BackupHost:
             mounted = self._disks.mounted
         except Unreadable:
             return
-        below = backup_job.apart(backup.sources, backup.exclude, backup.destinations, {*self._disks.named, *mounted})
+        below = backup_job.apart(
+            backup.sources, backup.exclude, backup.destinations, {*self._disks.named, *mounted}
+        )
         if backup.one_file_system and "one_file_system" not in backup.model_fields_set:
             yield from map(_left_out, below[:_NAMED])
             if below[_NAMED:]:
                 yield _more_left_out(below[_NAMED:])
         for place in below if not backup.one_file_system else ():
             if self._disks.not_mounted(place):
-                yield not_mounted(Absent(place, self._disks.named[place], (place,)), required=place in backup.require_mount)
+                yield not_mounted(
+                    Absent(place, self._disks.named[place], (place,)), required=place in backup.require_mount
+                )
         for place in backup.require_mount:
             if self._view.running and place not in mounted and all(place != disk.place for disk in gone):
-                detail = f"`require_mount` names {place}, and nothing is mounted there now. As long as that is so every run is refused."
+                detail = (
+                    f"`require_mount` names {place}, and nothing is mounted there now. As long as that is so"
+                    " every run is refused."
+                )
                 yield _warning("backup-mount", f"nothing is mounted at {place}", detail)
 
 
@@ -171,14 +229,18 @@ def not_mounted(disk: Absent, *, required: bool) -> Trouble:
     """A disk that fstab, a unit or autofs names and that is not there."""
     place, on = disk.place, " and ".join(disk.paths)
     line = "" if required else f" Write `require_mount: [{place}]` to have systemd mount it before each run."
-    detail = f"{disk.file} names {place}, and nothing is mounted there now; {on} would be on the bare directory. Every run is refused."
+    detail = (
+        f"{disk.file} names {place}, and nothing is mounted there now; {on} would be on the bare directory."
+        " Every run is refused."
+    )
     return _warning("backup-mount", f"nothing is mounted at {place}", f"{detail}{line}")
 
 
 def _left_out(place: str) -> Trouble:
     detail = (
-        f"{place} is a file system or subvolume of its own below a source: what is on it is not in the archives. To take it in, write "
-        f"`one_file_system: false`, or name {place} as a source; if it is to be left out, write `one_file_system: true` or `exclude` it."
+        f"{place} is a file system or subvolume of its own below a source: what is on it is not in the"
+        f" archives. To take it in, write `one_file_system: false`, or name {place} as a source; if it is to"
+        " be left out, write `one_file_system: true` or `exclude` it."
     )
     return _warning("backup-left-out", f"{place} is left out of the backup", detail)
 
@@ -186,12 +248,19 @@ def _left_out(place: str) -> Trouble:
 def _more_left_out(places: Sequence[str]) -> Trouble:
     count = f"{len(places)} more file system{'' if len(places) == 1 else 's'} below a source"
     verb = "is" if len(places) == 1 else "are"
-    detail = f"{places[0]} and the like: `one_file_system` and `exclude` say what is meant. Each run names them all."
+    detail = (
+        f"{places[0]} and the like: `one_file_system` and `exclude` say what is meant. Each run names them"
+        " all."
+    )
     return _warning("backup-left-out", f"{count} {verb} left out of the backup", detail)
 
 
 def _instead(path: str, problem: UnsafePath) -> str:
-    return f"write {problem.instead}/{path.rpartition('/')[2]}" if problem.instead else "write the path without a link"
+    return (
+        f"write {problem.instead}/{path.rpartition('/')[2]}"
+        if problem.instead
+        else "write the path without a link"
+    )
 
 
 def _places_of(users: Declared) -> Iterator[str]:

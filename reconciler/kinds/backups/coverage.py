@@ -1,4 +1,6 @@
-"""What is in no backup any more once a plan is applied: told of the plan that makes it so, whether archives are there or not."""
+"""What is in no backup any more once a plan is applied: told of the plan that makes it so, whether archives
+are there or not.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,11 @@ class _Turn:
     change: Change | None = None
 
 
-def uncovered(view: HostView, spec: Spec, changes: Sequence[Change], config: Mapping[str, Mapping[str, Any]]) -> Iterator[Diagnostic]:
-    """A warning for each place that a job had and no job has any more, and for each name that one leaves out from now on.
+def uncovered(
+    view: HostView, spec: Spec, changes: Sequence[Change], config: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Diagnostic]:
+    """A warning for each place that a job had and no job has any more, and for each name that one leaves out
+    from now on.
 
     `config` are the documents of the declared jobs, by name.
     """
@@ -39,17 +44,32 @@ def uncovered(view: HostView, spec: Spec, changes: Sequence[Change], config: Map
     if not any(turn.change is not None and turn.before is not None for turn in turns):
         return
     mounted = _mounted(view)
-    before, after = ([job for turn in turns if (job := getattr(turn, side)) is not None] for side in ("before", "after"))
-    gone = [path for path in _candidates(spec, turns, mounted) if _has(before, path, mounted) and not _has(after, path, mounted)]
+    before, after = (
+        [job for turn in turns if (job := getattr(turn, side)) is not None] for side in ("before", "after")
+    )
+    gone = [
+        path
+        for path in _candidates(spec, turns, mounted)
+        if _has(before, path, mounted) and not _has(after, path, mounted)
+    ]
     for path in gone:
         if not any(path.startswith(f"{other}/") for other in gone):
-            yield _told(path, [one for one in gone if one.startswith(f"{path}/")], _dropping(turns, path, mounted), after)
+            yield _told(
+                path,
+                [one for one in gone if one.startswith(f"{path}/")],
+                _dropping(turns, path, mounted),
+                after,
+            )
     for turn in turns:
         yield from _by_name(turn, after)
 
 
 def _turns(changes: Sequence[Change], config: Mapping[str, Mapping[str, Any]]) -> Iterator[_Turn]:
-    changing = {change.address.name: change for change in changes if change.address.kind == "backups" and change.address.part == "config"}
+    changing = {
+        change.address.name: change
+        for change in changes
+        if change.address.kind == "backups" and change.address.part == "config"
+    }
     for name in dict.fromkeys((*config, *changing)):
         change = changing.get(name)
         after = _job(config.get(name), name)
@@ -74,11 +94,21 @@ def _mounted(view: HostView) -> frozenset[str]:
 
 
 def _candidates(spec: Spec, turns: Sequence[_Turn], mounted: frozenset[str]) -> list[str]:
-    """The places that may have lost their backup: what was a source, what is left out now, and what the spec names below."""
+    """The places that may have lost their backup: what was a source, what is left out now, and what the spec
+    names below.
+    """
     old = [source for turn in turns if turn.before is not None for source in turn.before.sources]
-    left_out = [pattern for turn in turns if turn.after is not None for pattern in turn.after.exclude if _is_place(pattern)]
+    left_out = [
+        pattern
+        for turn in turns
+        if turn.after is not None
+        for pattern in turn.after.exclude
+        if _is_place(pattern)
+    ]
     named = [path for declared in spec.resources for path in _named(declared)]
-    return sorted({*old, *left_out, *named, *(place for source in old for place in fstab.below(source, mounted))})
+    return sorted(
+        {*old, *left_out, *named, *(place for source in old for place in fstab.below(source, mounted))}
+    )
 
 
 def _named(declared: Declared) -> Iterator[str]:
@@ -104,20 +134,34 @@ def _takes(job: Job, path: str, mounted: frozenset[str]) -> bool:
         return False
     if any(path == place or path.startswith(f"{place}/") for place in job.destinations):
         return False
-    return not (job.one_file_system and any(place in mounted and place.startswith(f"{above}/") for place in (path, *fstab.parents(path))))
+    return not (
+        job.one_file_system
+        and any(place in mounted and place.startswith(f"{above}/") for place in (path, *fstab.parents(path)))
+    )
 
 
 def _dropping(turns: Sequence[_Turn], path: str, mounted: frozenset[str]) -> Change:
     """The change that takes it out of the backups."""
-    return next(turn.change for turn in turns if turn.change is not None and turn.before is not None and _takes(turn.before, path, mounted))
+    return next(
+        turn.change
+        for turn in turns
+        if turn.change is not None and turn.before is not None and _takes(turn.before, path, mounted)
+    )
 
 
 def _told(path: str, below: Sequence[str], change: Change, after: Sequence[Job]) -> Diagnostic:
     kept = [source for job in after for source in job.sources if source.startswith(f"{path}/")]
     but = f", but for {_listed(sorted({*kept}))}" if kept else ""
     among = f" Among it: {_listed(below)}." if below else ""
-    gone = f"{change.address.resource} is no more" if change.part is None else f"{change.address.resource} has it no more"
-    detail = f"{gone}, and no other job of the spec has it.{among} Archives that are there stay as they are; no new one has it."
+    gone = (
+        f"{change.address.resource} is no more"
+        if change.part is None
+        else f"{change.address.resource} has it no more"
+    )
+    detail = (
+        f"{gone}, and no other job of the spec has it.{among} Archives that are there stay as they are; no"
+        " new one has it."
+    )
     return _warning(f"{path} is in no backup any more{but}", detail, change)
 
 
@@ -126,13 +170,21 @@ def _by_name(turn: _Turn, after: Sequence[Job]) -> Iterator[Diagnostic]:
     if turn.change is None or turn.before is None or turn.after is None:
         return
     for pattern in turn.after.exclude:
-        others = [job for job in after if pattern not in job.exclude and {*turn.after.sources} <= {*job.sources}]
+        others = [
+            job for job in after if pattern not in job.exclude and {*turn.after.sources} <= {*job.sources}
+        ]
         if pattern not in turn.before.exclude and not _is_place(pattern) and not others:
             detail = (
-                f"{turn.change.address.resource} left out nothing by this name so far. What matches it is in no new archive of the job."
+                f"{turn.change.address.resource} left out nothing by this name so far. What matches it is in"
+                " no new archive of the job."
             )
-            where = _listed([source for source in turn.after.sources if source in turn.before.sources] or turn.after.sources)
-            yield _warning(f"what `{pattern}` matches below {where} is left out of the backup", detail, turn.change)
+            where = _listed(
+                [source for source in turn.after.sources if source in turn.before.sources]
+                or turn.after.sources
+            )
+            yield _warning(
+                f"what `{pattern}` matches below {where} is left out of the backup", detail, turn.change
+            )
 
 
 def _warning(summary: str, detail: str, change: Change) -> Diagnostic:

@@ -1,4 +1,8 @@
-"""backups: a job file in /etc/reconciler/backups, from which `backup run` works, and the schedule that runs it. Never touches archives."""
+"""backups: a job file in /etc/reconciler/backups, from which `backup run` works, and the schedule that runs
+it.
+
+Never touches archives.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,9 @@ _FILE = {"type": "file", "mode": "0600", "owner": "root", "group": "root"}
 _COMMAND = "/usr/local/bin/reconciler"
 _COMPRESSORS = {Compress.GZIP: "/usr/bin/gzip", Compress.ZSTD: "/usr/bin/zstd"}
 _BUSY = "75"
-"""What `backup run` ends with when the job runs already, or a command of its own said not now: no reason to mark the unit as failed."""
+"""What `backup run` ends with when the job runs already, or a command of its own said not now: no reason to
+mark the unit as failed.
+"""
 
 
 def _backup(declared: Declared) -> Backup:
@@ -74,7 +80,9 @@ def _job(declared: Declared) -> schedule.Job:
 
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
     """The job file, and what runs it, each after what it has no sense without."""
-    address, service = (Address(declared.address.kind, declared.address.name, part) for part in (_CONFIG, "service"))
+    address, service = (
+        Address(declared.address.kind, declared.address.name, part) for part in (_CONFIG, "service")
+    )
     config = _config(declared)
     yield Part(address, {**_FILE, "job": config}, declared, job.render(config).encode())
     for part in schedule.expand(_job(declared), running):
@@ -86,17 +94,24 @@ def actions(change: Change) -> Iterator[Step]:
     if is_scheduled(change.address):
         yield from schedule.actions(change, unit_of)
         return
-    path, cause, expects = job.path_of(change.address.name), (Cause(change.address),), ownership.expected(change.observed)
+    path, cause, expects = (
+        job.path_of(change.address.name),
+        (Cause(change.address),),
+        ownership.expected(change.observed),
+    )
     if change.verb is Verb.DELETE:
         yield Step(RemovePath(path, expects), cause)
         return
     assert change.part is not None and change.part.content is not None
     if change.before is not None and change.before["type"] not in ("file", "link"):
-        raise Impossible(f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it")
+        raise Impossible(
+            f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it"
+        )
     content, where = change.part.content, ownership.access_of(change.part.document)
     if change.verb is Verb.CREATE or change.touches("job") or change.touches("type"):
         yield from (
-            Step(MakeDirectory(directory, "0755", "root", "root"), cause) for directory in change.observed.private.get("missing", ())
+            Step(MakeDirectory(directory, "0755", "root", "root"), cause)
+            for directory in change.observed.private.get("missing", ())
         )
         yield Step(WriteFile(path, content, digest(content), **where, expects=expects), cause)
     else:
@@ -114,7 +129,9 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """What the host's time zone does to it, what would refuse its runs, and which archives would go because of a change."""
+    """What the host's time zone does to it, what would refuse its runs, and which archives would go because
+    of a change.
+    """
     from reconciler.kinds.backups.archives import consequences  # not where nothing changes
     from reconciler.kinds.backups.checks import BackupHost
     from reconciler.kinds.backups.coverage import uncovered
@@ -125,10 +142,17 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     yield from uncovered(view, spec, changes, jobs)
     for change in changes:
         part = change.part
-        if part is not None and change.verb is not Verb.NONE and change.address.kind == "backups" and change.address.part == _CONFIG:
+        if (
+            part is not None
+            and change.verb is not Verb.NONE
+            and change.address.kind == "backups"
+            and change.address.part == _CONFIG
+        ):
             yield from (trouble.told(part.declared) for trouble in host.troubles(_backup(part.declared)))
             if change.touches("job") or change.verb is Verb.CREATE:
-                yield from consequences(view, part.declared, (change.before or {}).get("job"), part.document["job"])
+                yield from consequences(
+                    view, part.declared, (change.before or {}).get("job"), part.document["job"]
+                )
 
 
 def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
@@ -149,9 +173,14 @@ def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
 
 
 def references(declared: Declared) -> Iterator[Address]:
-    """What the schedule part needs first, the places it reads and writes, and its commands. Which of its parts is first, `expand` says."""
+    """What the schedule part needs first, the places it reads and writes, and its commands.
+
+    Which of its parts is first, `expand` says.
+    """
     backup = _backup(declared)
-    yield from (address for address in schedule.references(_job(declared)) if address.resource != declared.address)
+    yield from (
+        address for address in schedule.references(_job(declared)) if address.resource != declared.address
+    )
     for path in (job.path_of(declared.address.name), *backup.sources, *backup.destinations):
         yield Address("directories", path)
         yield from ownership.above(path)
@@ -161,7 +190,11 @@ def references(declared: Declared) -> Iterator[Address]:
 def requires(declared: Declared) -> Iterable[Requirement]:
     """A job whose program is missing fails when its time comes, and says so."""
     backup = _backup(declared)
-    programs = ["/usr/bin/tar", *filter(None, [_COMPRESSORS.get(backup.compress)]), *(argv[0] for argv in backup.before)]
+    programs = [
+        "/usr/bin/tar",
+        *filter(None, [_COMPRESSORS.get(backup.compress)]),
+        *(argv[0] for argv in backup.before),
+    ]
     return [
         *schedule.requires(_job(declared)),
         *(Requirement(RequirementType.PROGRAM, program, fatal=False) for program in dict.fromkeys(programs)),

@@ -44,7 +44,10 @@ def _only(known: str, later: tuple[str, ...], what: str) -> BeforeValidator:
 
 def _local(value: Any) -> Any:
     if isinstance(value, dict) or (isinstance(value, str) and "://" in value):
-        raise ValueError("destinations on other machines are not there yet: write the absolute path of a directory of this host")
+        raise ValueError(
+            "destinations on other machines are not there yet: write the absolute path of a directory of this"
+            " host"
+        )
     return value
 
 
@@ -81,7 +84,10 @@ def _finite(span: str) -> str:
 
 def _a_day(span: str) -> str:
     if timespan.seconds(span) < _DAY:
-        raise ValueError(f"{span} is less than a day (m are minutes, M are months): write 1d at least; `last` keeps a number of archives")
+        raise ValueError(
+            f"{span} is less than a day (m are minutes, M are months): write 1d at least; `last` keeps a"
+            " number of archives"
+        )
     return span
 
 
@@ -95,19 +101,27 @@ Pattern = Annotated[Text, Field(min_length=1, max_length=4096), AfterValidator(_
 Hook = Annotated[list[Text], Field(min_length=1), AfterValidator(_program)]
 Name = Annotated[
     str,
-    Field(pattern=job.NAME, description="The name of the job: its units are backup-NAME.service and backup-NAME.timer."),
+    Field(
+        pattern=job.NAME,
+        description="The name of the job: its units are backup-NAME.service and backup-NAME.timer.",
+    ),
 ]
 
 
 class Keep(BaseModel):
-    """Which archives stay when a new one is in place. The rules add up; the newest good archive stays in any case."""
+    """Which archives stay when a new one is in place.
+
+    The rules add up; the newest good archive stays in any case.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     last: Count | None = None
     """The newest ones."""
     daily: Count | None = None
-    """The newest one of each of the last days that have one; days, weeks, months and years are those of UTC."""
+    """The newest one of each of the last days that have one; days, weeks, months and
+    years are those of UTC.
+    """
     weekly: Count | None = None
     """The newest one of each of the last weeks."""
     monthly: Count | None = None
@@ -115,12 +129,17 @@ class Keep(BaseModel):
     yearly: Count | None = None
     """The newest one of each of the last years."""
     within: Annotated[Finite, AfterValidator(_a_day)] | None = None
-    """All that are not older than this (30d), counted back from the newest good one: a job that stopped loses nothing."""
+    """All that are not older than this (30d), counted back from the newest good one: a job that stopped loses
+    nothing.
+    """
 
     @model_validator(mode="after")
     def _some(self) -> Self:
         if all(count is None for _, count in self):
-            raise ValueError("write at least one of last, daily, weekly, monthly, yearly and within; to keep everything, leave `keep` out")
+            raise ValueError(
+                "write at least one of last, daily, weekly, monthly, yearly and within; to keep everything,"
+                " leave `keep` out"
+            )
         return self
 
 
@@ -128,11 +147,20 @@ class Backup(Resource):
     """A backup job. When its block is removed, it runs no more; its archives stay where they are."""
 
     sources: Annotated[list[Source], Field(min_length=1), AfterValidator(_distinct)]
-    """What is backed up. A source that is missing, or a link, stops the run: half a backup is not taken for a whole one."""
+    """What is backed up.
+
+    A source that is missing, or a link, stops the run: half a backup is not taken for a whole one.
+    """
     exclude: list[Pattern] = []
-    """What is left out, as are the destinations. With a `/` in front it is a place, else a name at any depth; `*` does not cross a `/`."""
+    """What is left out, as are the destinations.
+
+    With a `/` in front it is a place, else a name at any depth; `*` does not cross a `/`.
+    """
     destinations: Annotated[list[Destination], Field(min_length=1), AfterValidator(_distinct)]
-    """Where archives go: directories of root's. A missing one is made, 0700, if the directory above it is there."""
+    """Where archives go: directories of root's.
+
+    A missing one is made, 0700, if the directory above it is there.
+    """
     engine: Annotated[Literal["tar"], _only("tar", ("restic", "borg"), "engine")] = "tar"
     """What makes them."""
     type: Annotated[Literal["full"], _only("full", ("incremental", "differential"), "type")] = "full"
@@ -148,21 +176,36 @@ class Backup(Resource):
     keep: Keep | None = None
     """Which archives stay; all of them when left out."""
     verify: Verify = Verify.ALWAYS
-    """Read each archive again, from end to end, before it counts. With never, `keep` deletes nothing until a `backup verify`."""
+    """Read each archive again, from end to end, before it counts.
+
+    With never, `keep` deletes nothing until a `backup verify`.
+    """
     max_age: Finite | None = None
-    """A newest good archive that is older than this is unhealthy: `backup list`, `service health`, `status` and `doctor` say so."""
+    """A newest good archive that is older than this is unhealthy: `backup list`, `service health`, `status`
+    and `doctor` say so.
+    """
     require_mount: list[Mount] = []
-    """Mount points that must be mounted, or the run is refused; so must those that fstab, units or autofs name for its places."""
+    """Mount points that must be mounted, or the run is refused; so must those that fstab, units or autofs
+    name for its places.
+    """
     before: list[Hook] = []
-    """Commands that root runs first, each as exact argv. One that fails stops the run; exit status 75 means not now, and is no failure."""
+    """Commands that root runs first, each as exact argv.
+
+    One that fails stops the run; exit status 75 means not now, and is no failure.
+    """
     before_timeout: Finite = "1h"
     """How long each of them may take."""
     compress: Compress = Compress.GZIP
     """What archives are compressed with."""
     one_file_system: Flag = True
-    """Leave out other file systems and subvolumes below a source. The run names them, and a plan does unless this is written."""
+    """Leave out other file systems and subvolumes below a source.
+
+    The run names them, and a plan does unless this is written.
+    """
     clock_jump: Span = "60d"
-    """After a gap of more than this the clock may have jumped: what is older stays until there are three newer ones. infinity: never."""
+    """After a gap of more than this the clock may have jumped: what is older stays until there are three
+    newer ones. infinity: never.
+    """
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -172,7 +215,10 @@ class Backup(Resource):
         for source in self.sources:
             around = next((place for place in self.destinations if source.startswith(f"{place}/")), None)
             if around is not None:
-                raise ValueError(f"the source {source} is inside the destination {around}, which is left out: write another destination")
+                raise ValueError(
+                    f"the source {source} is inside the destination {around}, which is left out: write"
+                    " another destination"
+                )
         return self
 
     @model_validator(mode="after")
@@ -180,5 +226,8 @@ class Backup(Resource):
         for source in self.sources:
             for pattern in self.exclude:
                 if job.leaves_out(pattern, source):
-                    raise ValueError(f"the pattern {pattern} leaves out the whole of {source}: write the place it means, {source}/...")
+                    raise ValueError(
+                        f"the pattern {pattern} leaves out the whole of {source}: write the place it means,"
+                        f" {source}/..."
+                    )
         return self

@@ -28,7 +28,9 @@ def is_scheduled(address: Address) -> bool:
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
     """Units and cron files at once; one read of each job file."""
-    found = schedule_observe.observe(view, [address for address in addresses if is_scheduled(address)], unit_of)
+    found = schedule_observe.observe(
+        view, [address for address in addresses if is_scheduled(address)], unit_of
+    )
     configs = [address for address in addresses if not is_scheduled(address)]
     if not configs:
         return found
@@ -55,7 +57,11 @@ def _observe(view: HostView, path: str, missing: Sequence[str], disks: Disks) ->
     if entry.type is FileType.FILE:
         document["job"] = _parsed(content)
     gone = absent(disks, document.get("job", {}))
-    return Observed(document, {"expects": ownership.expects_of(entry, content), "absent": gone}, others=tuple(disk.place for disk in gone))
+    return Observed(
+        document,
+        {"expects": ownership.expects_of(entry, content), "absent": gone},
+        others=tuple(disk.place for disk in gone),
+    )
 
 
 def _parsed(content: bytes) -> Document:

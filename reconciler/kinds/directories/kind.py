@@ -26,7 +26,10 @@ class Directory(Resource):
     """A directory. When its block is removed, the directory goes only if we made it and it is empty."""
 
     mode: Mode
-    """Permissions, as four octal digits in quotes. Required: there is no mode that is right for everything."""
+    """Permissions, as four octal digits in quotes.
+
+    Required: there is no mode that is right for everything.
+    """
     owner: Annotated[KnownName, RefersTo("users")] = "root"
     """The user who owns it."""
     group: Annotated[KnownName, RefersTo("groups")] = "root"
@@ -37,7 +40,12 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
     """One part: the directory."""
     directory = declared.resource
     assert isinstance(directory, Directory)
-    document = {"type": "directory", "mode": directory.mode, "owner": directory.owner, "group": directory.group}
+    document = {
+        "type": "directory",
+        "mode": directory.mode,
+        "owner": directory.owner,
+        "group": directory.group,
+    }
     yield Part(declared.address, document, declared)
 
 
@@ -47,7 +55,11 @@ def reason_to_keep(view: HostView, address: Address, vanishing: AbstractSet[str]
         left = [name for name in view.names(address.name) if f"{address.name}/{name}" not in vanishing]
     except Unreadable as error:
         return str(error)
-    return f"not empty ({len(left)} {'entry' if len(left) == 1 else 'entries'}, such as {left[0]!r})" if left else ""
+    return (
+        f"not empty ({len(left)} {'entry' if len(left) == 1 else 'entries'}, such as {left[0]!r})"
+        if left
+        else ""
+    )
 
 
 def actions(change: Change) -> Iterator[Step]:
@@ -60,7 +72,10 @@ def actions(change: Change) -> Iterator[Step]:
     if change.verb is Verb.CREATE:
         yield Step(MakeDirectory(path, **ownership.access_of(change.after)), cause)
     elif change.touches("type"):
-        raise Impossible(f"{path} is a {(change.before or {}).get('type')}, not a directory; move it away by hand, nothing here deletes it")
+        raise Impossible(
+            f"{path} is a {(change.before or {}).get('type')}, not a directory; move it away by hand, nothing"
+            " here deletes it"
+        )
     else:
         yield Step(SetAccess(path, **ownership.access_of(change.after)), cause)
 
@@ -76,13 +91,20 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     """Its owners and the directory above it."""
     directory = declared.resource
     assert isinstance(directory, Directory)
-    return (*ownership.owner_requirements(directory.owner, directory.group), *ownership.parent_requirement(declared.address.name))
+    return (
+        *ownership.owner_requirements(directory.owner, directory.group),
+        *ownership.parent_requirement(declared.address.name),
+    )
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """A mode or an owner with which no backup would run any more, and with which others could take its archives away."""
+    """A mode or an owner with which no backup would run any more, and with which others could take its
+    archives away.
+    """
     jobs = [one for one in spec.resources if one.address.kind == "backups"]
-    changing = [change for change in changes if change.address.kind == "directories" and change.part is not None]
+    changing = [
+        change for change in changes if change.address.kind == "directories" and change.part is not None
+    ]
     if not jobs or not changing:
         return
     from reconciler.kinds.backups.checks import BackupHost  # few plans ask

@@ -1,4 +1,7 @@
-"""files: one regular file with its content, mode and owner. Written by rename, so that a reader sees the old or the new one."""
+"""files: one regular file with its content, mode and owner.
+
+Written by rename, so that a reader sees the old or the new one.
+"""
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
@@ -22,14 +25,20 @@ from reconciler.kinds.shared import ownership, strict_readers, units
 
 
 class File(Resource):
-    """A regular file. When its block is removed, the file is removed too, unless somebody changed it by hand."""
+    """A regular file.
+
+    When its block is removed, the file is removed too, unless somebody changed it by hand.
+    """
 
     content: TextBlock | None = None
     """The text of the file, byte for byte."""
     source: Annotated[str | None, Field(min_length=1, max_length=4096), SourcePath()] = None
     """A file in the spec's own tree, relative to the file this is written in; any bytes."""
     mode: Mode
-    """Permissions, as four octal digits in quotes. Required: there is no mode that is right for everything."""
+    """Permissions, as four octal digits in quotes.
+
+    Required: there is no mode that is right for everything.
+    """
     owner: Annotated[KnownName, RefersTo("users")] = "root"
     """The user who owns it."""
     group: Annotated[KnownName, RefersTo("groups")] = "root"
@@ -56,19 +65,32 @@ def _file(declared: Declared) -> File:
 
 def _content(declared: Declared) -> bytes:
     file = _file(declared)
-    return file.content.encode() if file.source is None and file.content is not None else declared.sources[file.source or ""]
+    return (
+        file.content.encode()
+        if file.source is None and file.content is not None
+        else declared.sources[file.source or ""]
+    )
 
 
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
     """One part: the file."""
     file = _file(declared)
     content = _content(declared)
-    document = {"type": "file", "content": digest(content), "mode": file.mode, "owner": file.owner, "group": file.group}
+    document = {
+        "type": "file",
+        "content": digest(content),
+        "mode": file.mode,
+        "owner": file.owner,
+        "group": file.group,
+    }
     yield Part(declared.address, document, declared, content, file.sensitive)
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """Write it, set its access, or remove it. What systemd reads is followed by its reload, and a timer by a restart: it has its times."""
+    """Write it, set its access, or remove it.
+
+    What systemd reads is followed by its reload, and a timer by a restart: it has its times.
+    """
     yield from _on_the_file(change)
     if change.address.name.startswith(_UNITS) and _in_force(change):
         yield units.daemon_reload(change.address, f"{change.address.name} changes")
@@ -88,13 +110,20 @@ def _on_the_file(change: Change) -> Iterator[Step]:
         return
     assert change.part is not None
     if change.before is not None and change.before["type"] not in ("file", "link"):
-        raise Impossible(f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it")
+        raise Impossible(
+            f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it"
+        )
     if change.verb is Verb.CREATE or change.touches("content") or change.touches("type"):
         assert change.part.content is not None
         where = ownership.access_of(change.part.document)
         content, sensitive = change.part.content, change.part.sensitive
         check = strict_readers.check_of(path)
-        yield Step(WriteFile(path, content, digest(content), **where, expects=expects, sensitive=sensitive, check=check), cause)
+        yield Step(
+            WriteFile(
+                path, content, digest(content), **where, expects=expects, sensitive=sensitive, check=check
+            ),
+            cause,
+        )
     else:
         yield Step(SetAccess(path, **ownership.access_of(change.part.document)), cause)
 
@@ -110,7 +139,11 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     """Its owners, the accounts that jobs in it run as, and its directory."""
     file = _file(declared)
     jobs = (Requirement(RequirementType.USER, user) for user in _cron_users(declared))
-    return (*ownership.owner_requirements(file.owner, file.group), *jobs, *ownership.parent_requirement(declared.address.name))
+    return (
+        *ownership.owner_requirements(file.owner, file.group),
+        *jobs,
+        *ownership.parent_requirement(declared.address.name),
+    )
 
 
 def _cron_users(declared: Declared) -> tuple[str, ...]:
@@ -126,19 +159,38 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
     """What the reader of a directory such as /etc/sudoers.d would refuse or pass over."""
     path = declared.address.name
     if _file(declared).sensitive and int(_file(declared).mode, 8) & _OTHERS_READ:
-        why = f"{path} is marked sensitive, and its mode {_file(declared).mode} lets everybody on the host read it. Write 0640 or 0600."
-        yield warning("everybody can read a secret", why, address=declared.address, source=declared.source, rule="open-secret")
+        why = (
+            f"{path} is marked sensitive, and its mode {_file(declared).mode} lets everybody on the host read"
+            " it. Write 0640 or 0600."
+        )
+        yield warning(
+            "everybody can read a secret",
+            why,
+            address=declared.address,
+            source=declared.source,
+            rule="open-secret",
+        )
     reader = strict_readers.reader_of(path) if path.startswith("/etc/") else None
     if reader is None:
         if why := strict_readers.hidden_from(path):
             yield warning(
-                "its reader passes over the file", f"{path}: {why}", address=declared.address, source=declared.source, rule="reader"
+                "its reader passes over the file",
+                f"{path}: {why}",
+                address=declared.address,
+                source=declared.source,
+                rule="reader",
             )
         return
     file, content, say = _file(declared), _content(declared), error if reader.sure else warning
     access_of = {"mode": file.mode, "owner": file.owner, "group": file.group}
     for why in strict_readers.complaints(path, content, **access_of, sensitive=file.sensitive):
-        yield say("its reader would not take the file", f"{path}: {why}", address=declared.address, source=declared.source, rule="reader")
+        yield say(
+            "its reader would not take the file",
+            f"{path}: {why}",
+            address=declared.address,
+            source=declared.source,
+            rule="reader",
+        )
 
 
 KIND = Kind(

@@ -15,9 +15,14 @@ _TIMER_DROP_IN = Late(r"/etc/systemd/system/(?P<timer>[^/]+\.timer)\.d/[^/]+\.co
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """One look at each path, and one read. `timer`, of a drop-in: the timer that it changes, if that is active."""
+    """One look at each path, and one read.
+
+    `timer`, of a drop-in: the timer that it changes, if that is active.
+    """
     found = {address: _observe(view, address.name) for address in addresses}
-    timers = {address: timer for address in addresses if (timer := timer_of(address.name))} if view.running else {}
+    timers = (
+        {address: timer for address in addresses if (timer := timer_of(address.name))} if view.running else {}
+    )
     states = view.units(sorted(set(timers.values()))) if timers else {}
     for address, timer in timers.items():
         if states[timer].active == "active":

@@ -1,4 +1,7 @@
-"""groups: a local group in /etc/group. Its number is never changed, and a group that was there before us is never removed."""
+"""groups: a local group in /etc/group.
+
+Its number is never changed, and a group that was there before us is never removed.
+"""
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
@@ -26,7 +29,10 @@ class Group(Resource):
     """A group. When its block is removed, the group goes only if we made it."""
 
     gid: Annotated[int | None, Field(ge=1, le=4_294_967_294, strict=True)] = None
-    """Its number; the next free one when left out. Cannot be changed later: files on disk carry the number."""
+    """Its number; the next free one when left out.
+
+    Cannot be changed later: files on disk carry the number.
+    """
     system: Flag = False
     """Take the number from the range for system groups."""
 
@@ -54,12 +60,15 @@ def actions(change: Change) -> Iterator[Step]:
     assert change.part is not None
     if change.verb is Verb.UPDATE and change.touches("gid"):
         raise Impossible(
-            f"group {name} has gid {(change.before or {}).get('gid')}, the spec says {change.part.document.get('gid')}. Files on disk "
-            "carry the number, so it is not changed here: write the number it has, or move the files and change it by hand"
+            f"group {name} has gid {(change.before or {}).get('gid')}, the spec says"
+            f" {change.part.document.get('gid')}. Files on disk carry the number, so it is not changed here:"
+            " write the number it has, or move the files and change it by hand"
         )
     group = _group(change.part.declared)
     fields = (("gid", str(group.gid)),) if group.gid is not None else ()
-    yield Step(Account(AccountOp.GROUPADD, name, (*fields, *((("system", "yes"),) if group.system else ()))), cause)
+    yield Step(
+        Account(AccountOp.GROUPADD, name, (*fields, *((("system", "yes"),) if group.system else ()))), cause
+    )
 
 
 def reason_to_keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
@@ -70,7 +79,9 @@ def reason_to_keep(view: HostView, address: Address, vanishing: AbstractSet[str]
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """A number that a group would take over from one that goes with the same plan, and who is in a group that goes."""
+    """A number that a group would take over from one that goes with the same plan, and who is in a group that
+    goes.
+    """
     yield from account_numbers.taken_over(view, "groups", "gid", changes)
     yield from account_numbers.losing(view, changes)
     for change in changes:

@@ -28,7 +28,9 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
 
 
 def _shadowed(view: HostView) -> frozenset[str] | None:
-    """The groups that have a line in /etc/gshadow; None where there is no such file, or none that we may read."""
+    """The groups that have a line in /etc/gshadow; None where there is no such file, or none that we may
+    read.
+    """
     try:
         text = view.read("/etc/gshadow").decode("utf-8", "replace")
     except (FileNotFoundError, Unreadable, UnsafePath):
@@ -39,4 +41,6 @@ def _shadowed(view: HostView) -> frozenset[str] | None:
 def _observed(group: passwd.Group | None, whole: frozenset[str] | None) -> Observed:
     if group is None:
         return Observed(None)
-    return Observed({"type": "group" if whole is None or group.name in whole else HALF_MADE, "gid": group.gid})
+    return Observed(
+        {"type": "group" if whole is None or group.name in whole else HALF_MADE, "gid": group.gid}
+    )

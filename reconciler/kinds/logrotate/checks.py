@@ -1,4 +1,6 @@
-"""What must not be done with logs: two files for one log, root's hands in a directory of somebody else, policies that never take effect."""
+"""What must not be done with logs: two files for one log, root's hands in a directory of somebody else,
+policies that never take effect.
+"""
 
 from __future__ import annotations
 
@@ -20,36 +22,61 @@ _PROGRAM = "/usr/sbin/logrotate"
 
 
 def _policies(spec: Spec) -> list[tuple[Declared, Policy]]:
-    return [(declared, declared.resource) for declared in spec.resources if isinstance(declared.resource, Policy)]
+    return [
+        (declared, declared.resource) for declared in spec.resources if isinstance(declared.resource, Policy)
+    ]
 
 
-# ------------------------------------------------------------------------------------------------ without a host
+# --------------------------------------------------------------------------------------------- without a host
 
 
 def lint(spec: Spec) -> Iterator[Diagnostic]:
     """Two policies of one log; reloads that cannot work."""
     policies = _policies(spec)
     yield from _twice(policies)
-    services = {declared.address.name: declared for declared in spec.resources if declared.address.kind == "services"}
+    services = {
+        declared.address.name: declared for declared in spec.resources if declared.address.kind == "services"
+    }
     for declared, policy in policies:
         for script in (policy.firstaction, policy.prerotate, policy.postrotate, policy.lastaction):
             service = services.get(script.reload or "") if script else None
             if service is not None and not _can_reload(service):
-                detail = f"{declared.address} reloads {service.address}, which has no `exec_reload`: every rotation would fail."
-                yield warning("service cannot be reloaded", detail, address=declared.address, source=declared.source, rule="reload")
+                detail = (
+                    f"{declared.address} reloads {service.address}, which has no `exec_reload`: every"
+                    " rotation would fail."
+                )
+                yield warning(
+                    "service cannot be reloaded",
+                    detail,
+                    address=declared.address,
+                    source=declared.source,
+                    rule="reload",
+                )
         for path in policy.paths:
             if path.endswith("/*") and policy.olddir is None:
                 detail = (
-                    f"{path} also stands for the old logs, which are rotated again: {path[:-1]}a.log.1.1, and `rotate` holds for none of "
-                    "them. Write the end of the names (`*.log`), or `olddir`."
+                    f"{path} also stands for the old logs, which are rotated again: {path[:-1]}a.log.1.1, and"
+                    " `rotate` holds for none of them. Write the end of the names (`*.log`), or `olddir`."
                 )
-                yield warning("old logs are rotated again", detail, address=declared.address, source=declared.source, rule="old-logs")
+                yield warning(
+                    "old logs are rotated again",
+                    detail,
+                    address=declared.address,
+                    source=declared.source,
+                    rule="old-logs",
+                )
         if _names_collide(policy):
             detail = (
-                f"{declared.address} names old logs by date, and may rotate more than once a day: the second time fails, because the name "
-                "is taken. Write `dateformat: -%Y%m%d-%s`."
+                f"{declared.address} names old logs by date, and may rotate more than once a day: the second"
+                " time fails, because the name is taken. Write `dateformat: -%Y%m%d-%s`."
             )
-            yield warning("old logs get the same name", detail, address=declared.address, source=declared.source, rule="dateformat")
+            yield warning(
+                "old logs get the same name",
+                detail,
+                address=declared.address,
+                source=declared.source,
+                rule="dateformat",
+            )
 
 
 def _twice(policies: Sequence[tuple[Declared, Policy]]) -> Iterator[Diagnostic]:
@@ -72,15 +99,22 @@ def _twice(policies: Sequence[tuple[Declared, Policy]]) -> Iterator[Diagnostic]:
 
 def _overlapping(declared: Declared, one: str, other: str, log: str) -> Diagnostic:
     detail = (
-        f"{one} and {other} both stand for {log}. As soon as there is such a log, logrotate refuses the file, and rotates none of these "
-        "logs any more. Take one of the two out."
+        f"{one} and {other} both stand for {log}. As soon as there is such a log, logrotate refuses the file,"
+        " and rotates none of these logs any more. Take one of the two out."
     )
-    return error("a log is named twice", detail, address=declared.address, source=declared.source, rule="one-policy")
+    return error(
+        "a log is named twice", detail, address=declared.address, source=declared.source, rule="one-policy"
+    )
 
 
 def _both(first: Declared, second: Declared, log: str) -> Diagnostic:
-    detail = f"{first.address} and {second.address} both rotate {log}. logrotate then ignores one of the two files. Remove one."
-    return error("a log has two policies", detail, address=second.address, source=second.source, rule="one-policy")
+    detail = (
+        f"{first.address} and {second.address} both rotate {log}. logrotate then ignores one of the two"
+        " files. Remove one."
+    )
+    return error(
+        "a log has two policies", detail, address=second.address, source=second.source, rule="one-policy"
+    )
 
 
 def _can_reload(service: Declared) -> bool:
@@ -95,7 +129,9 @@ def _names_collide(policy: Policy) -> bool:
         return False
     # By itself, hourly makes names with the hour.
     hours = "%H" in (policy.dateformat or ("%H" if policy.frequency is Frequency.HOURLY else ""))
-    return not hours and (policy.frequency is Frequency.HOURLY or policy.size is not None or policy.maxsize is not None)
+    return not hours and (
+        policy.frequency is Frequency.HOURLY or policy.size is not None or policy.maxsize is not None
+    )
 
 
 # ------------------------------------------------------------------------------------------------ with a host
@@ -118,7 +154,11 @@ class _Case:
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
     """What the host's own facts say against policies that change."""
     going = {f"{DIRECTORY}/{change.address.name}" for change in changes if change.address.kind == "logrotate"}
-    going |= {change.address.name for change in changes if change.address.kind == "files" and change.verb is Verb.DELETE}
+    going |= {
+        change.address.name
+        for change in changes
+        if change.address.kind == "files" and change.verb is Verb.DELETE
+    }
     staying = {f"{DIRECTORY}/{declared.address.name}" for declared, _ in _policies(spec)}
     host = LogrotateHost(view, frozenset(going | staying))
     declared = [one for one in spec.resources if one.address.kind == "directories"]
@@ -133,11 +173,16 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
 
 
 def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
-    """What another file does with the logs of a policy that stays as it is; of one that changes `check` says it."""
+    """What another file does with the logs of a policy that stays as it is; of one that changes `check` says
+    it.
+    """
     if any((observed.document or {}).get(key) != value for key, value in part.document.items()):
         return
     for clash in observed.others:
-        detail = f"{clash}: logrotate ignores one of the two files, whichever it reads later. Take the log out of one of them."
+        detail = (
+            f"{clash}: logrotate ignores one of the two files, whichever it reads later. Take the log out of"
+            " one of them."
+        )
         where = {"address": part.address, "source": part.declared.source, "rule": "one-policy"}
         yield warning("the log has another policy on the host", detail, **where)
 
@@ -145,10 +190,16 @@ def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
 def _programs(case: _Case) -> Iterator[Diagnostic]:
     if not case.host.is_program(_PROGRAM):
         severity = Severity.ERROR if case.view.running else Severity.WARNING
-        detail = f"{_PROGRAM} does not exist: nothing would rotate these logs. Install it: apt-get install logrotate."
+        detail = (
+            f"{_PROGRAM} does not exist: nothing would rotate these logs. Install it: apt-get install"
+            " logrotate."
+        )
         yield case.say(severity, "missing-program", "logrotate is not installed", detail)
     elif not case.host.includes_directory and case.view.running:
-        detail = f"{MAIN} does not have `include {DIRECTORY}`: the policy would have no effect. Add the line, or reinstall logrotate."
+        detail = (
+            f"{MAIN} does not have `include {DIRECTORY}`: the policy would have no effect. Add the line, or"
+            " reinstall logrotate."
+        )
         yield case.say(Severity.ERROR, "include", "policies are not read", detail)
 
 
@@ -156,19 +207,25 @@ def _duplicates(case: _Case) -> Iterator[Diagnostic]:
     own = f"{DIRECTORY}/{case.part.address.name}"
     for path, config in case.host.files.items():
         theirs = [pattern for stanza in config.stanzas for pattern in stanza.patterns]
-        pairs = [(mine, other, log) for mine in case.policy.paths for other in theirs if (log := globs.common(mine, other))]
+        pairs = [
+            (mine, other, log)
+            for mine in case.policy.paths
+            for other in theirs
+            if (log := globs.common(mine, other))
+        ]
         there = next((log for mine, other, _ in pairs if (log := case.host.overlap(mine, other))), "")
         if there:
             detail = (
-                f"{there} is rotated by {path} already, and would be by {own}. logrotate then ignores one of the two files, whichever it "
-                f"reads later. Take it out of the paths here, or remove {path}."
+                f"{there} is rotated by {path} already, and would be by {own}. logrotate then ignores one of"
+                f" the two files, whichever it reads later. Take it out of the paths here, or remove {path}."
             )
             yield case.say(Severity.ERROR, "one-policy", "the log has another policy on the host", detail)
         elif pairs:
             mine, other, log = pairs[0]
             detail = (
-                f"{mine} and {other} of {path} both stand for {log}. There is no such log yet; as soon as there is, logrotate ignores "
-                "one of the two files, whichever it reads later. Name the logs more closely."
+                f"{mine} and {other} of {path} both stand for {log}. There is no such log yet; as soon as"
+                " there is, logrotate ignores one of the two files, whichever it reads later. Name the logs"
+                " more closely."
             )
             yield case.say(Severity.WARNING, "one-policy", "a log would have two policies", detail)
 
@@ -178,16 +235,31 @@ def _directories(case: _Case) -> Iterator[Diagnostic]:
     for pattern, directory in [(path, place) for path in case.policy.paths for place in _places(case, path)]:
         if globs.is_pattern(directory):
             if not _has_su(case):
-                yield case.say(Severity.ERROR, "su", "`su` is required", _NOTHING_YET.format(pattern=pattern, directory=directory))
+                yield case.say(
+                    Severity.ERROR,
+                    "su",
+                    "`su` is required",
+                    _NOTHING_YET.format(pattern=pattern, directory=directory),
+                )
             continue
         try:
             insecure = _insecure(case, directory)
             there = _access(case, directory) is not None
         except Unreadable as problem:
-            yield case.say(Severity.WARNING, "su", "cannot be checked", f"Who owns the directory of {pattern} is not known: {problem}.")
+            yield case.say(
+                Severity.WARNING,
+                "su",
+                "cannot be checked",
+                f"Who owns the directory of {pattern} is not known: {problem}.",
+            )
             return
         except UnsafePath as problem:
-            yield case.say(Severity.ERROR, "su", "the way to the log is a link", f"{problem}. Write the path without links.")
+            yield case.say(
+                Severity.ERROR,
+                "su",
+                "the way to the log is a link",
+                f"{problem}. Write the path without links.",
+            )
             return
         if insecure:
             yield case.say(Severity.ERROR, "su", "`su` is required", f"{pattern}: {insecure}")
@@ -197,18 +269,26 @@ def _directories(case: _Case) -> Iterator[Diagnostic]:
         elif above := _movable(case, directory):
             yield case.say(Severity.WARNING, "su", "others can replace the directory of the log", above)
     for directory in missing:
-        detail = f"{directory} does not exist and is not under `directories:`; until it does, nothing is rotated there."
-        yield case.say(Severity.WARNING, "missing-directory", "the directory of the log does not exist", detail)
+        detail = (
+            f"{directory} does not exist and is not under `directories:`; until it does, nothing is rotated"
+            " there."
+        )
+        yield case.say(
+            Severity.WARNING, "missing-directory", "the directory of the log does not exist", detail
+        )
 
 
 _NOTHING_YET = (
-    "{pattern}: nothing matches {directory} yet. Who makes such a directory could make root rotate any file of the host by putting a "
-    "link there. Write `su: {{user: ..., group: ...}}` with the account whose logs these are, or name the directories."
+    "{pattern}: nothing matches {directory} yet. Who makes such a directory could make root rotate any file"
+    " of the host by putting a link there. Write `su: {{user: ..., group: ...}}` with the account whose logs"
+    " these are, or name the directories."
 )
 
 
 def _places(case: _Case, pattern: str) -> list[str]:
-    """The directories in which logs of a pattern are, or will be; the pattern of them where there is none yet."""
+    """The directories in which logs of a pattern are, or will be; the pattern of them where there is none
+    yet.
+    """
     directory = pattern.rpartition("/")[0] or "/"
     return sorted(case.host.expand(directory)) or [directory]
 
@@ -219,32 +299,40 @@ def _has_su(case: _Case) -> bool:
 
 
 def _insecure(case: _Case, directory: str) -> str:
-    """Why root must not rotate here with its own rights; empty if it may, or if it is said with whose rights instead."""
+    """Why root must not rotate here with its own rights; empty if it may, or if it is said with whose rights
+    instead.
+    """
     su = case.policy.su
     user = su.user if su is not None else (case.host.su.split() or [""])[0]
     for place in (directory, *parents(directory)):
         access = _access(case, place)
         if access is not None and access["owner"] != "root" and user in ("", "root"):
             return (
-                f"{place} belongs to {access['owner']}, who could make root rotate any file of the host by putting a link there. "
-                f"Write `su: {{user: {access['owner']}, group: {access['group']}}}`."
+                f"{place} belongs to {access['owner']}, who could make root rotate any file of the host by"
+                f" putting a link there. Write `su: {{user: {access['owner']}, group: {access['group']}}}`."
             )
     access = _access(case, directory)
     if access is None or _has_su(case) or not (shared := _shared_with(access)):
         return ""
     advice = f"Write `su: {{user: ..., group: {access['group']}}}`."
-    return f"{directory} can be written by {shared} (mode {access['mode']}), so logrotate skips the log. {advice}"
+    return (
+        f"{directory} can be written by {shared} (mode {access['mode']}), so logrotate skips the log."
+        f" {advice}"
+    )
 
 
 def _movable(case: _Case, directory: str) -> str:
-    """Who else can put another directory in the place of this one, which logrotate does not look at; empty: nobody, or it does no harm."""
+    """Who else can put another directory in the place of this one, which logrotate does not look at; empty:
+    nobody, or it does no harm.
+    """
     for place in () if _has_su(case) else parents(directory):
         access = _access(case, place)
         # Where others may write but only remove what is theirs, what is deeper down is safe.
         if access is not None and (shared := _shared_with(access)) and not int(access["mode"], 8) & 0o1000:
             return (
-                f"{place} can be written by {shared} (mode {access['mode']}), who could put another directory, or a link, in the place of "
-                f"{directory}: root would then rotate what is there. Write `su:`, or take the right away."
+                f"{place} can be written by {shared} (mode {access['mode']}), who could put another"
+                f" directory, or a link, in the place of {directory}: root would then rotate what is there."
+                " Write `su:`, or take the right away."
             )
     return ""
 
@@ -252,7 +340,13 @@ def _movable(case: _Case, directory: str) -> str:
 def _shared_with(access: Access) -> str:
     """Who besides the owner may write in a directory."""
     mode = int(access["mode"], 8)
-    return "everybody" if mode & 0o002 else f"group {access['group']}" if mode & 0o020 and access["group"] != "root" else ""
+    return (
+        "everybody"
+        if mode & 0o002
+        else f"group {access['group']}"
+        if mode & 0o020 and access["group"] != "root"
+        else ""
+    )
 
 
 def _access(case: _Case, path: str) -> Access | None:
@@ -272,7 +366,11 @@ def _declared_access(declared: Declared) -> Access:
 def _links(case: _Case) -> Iterator[Diagnostic]:
     for log in (log for pattern in case.policy.paths for log in sorted(case.host.expand(pattern))):
         entry = case.host.entry(log)
-        if entry is not None and (entry.type is FileType.LINK or entry.nlink > 1) and entry.type is not FileType.DIRECTORY:
+        if (
+            entry is not None
+            and (entry.type is FileType.LINK or entry.nlink > 1)
+            and entry.type is not FileType.DIRECTORY
+        ):
             what = "a link" if entry.type is FileType.LINK else "a file with several names"
             detail = f"{log} is {what}; logrotate passes over it without a word. Name the file itself."
             yield case.say(Severity.WARNING, "link", "the log is never rotated", detail)
@@ -281,11 +379,18 @@ def _links(case: _Case) -> Iterator[Diagnostic]:
 def _hourly(case: _Case) -> Iterator[Diagnostic]:
     if case.policy.frequency is Frequency.HOURLY and case.view.running and not case.host.is_hourly:
         detail = (
-            "logrotate runs once a day here, so `hourly` means daily. Give logrotate.timer a drop-in: under `directories` "
-            '/etc/systemd/system/logrotate.timer.d with mode "0755", and under `files` hourly.conf in it with mode "0644" and '
-            "the lines `[Timer]`, `OnCalendar=`, `OnCalendar=hourly`, `AccuracySec=1min`."
+            "logrotate runs once a day here, so `hourly` means daily. Give logrotate.timer a drop-in: under"
+            ' `directories` /etc/systemd/system/logrotate.timer.d with mode "0755", and under `files`'
+            ' hourly.conf in it with mode "0644" and the lines `[Timer]`, `OnCalendar=`, `OnCalendar=hourly`,'
+            " `AccuracySec=1min`."
         )
         yield case.say(Severity.WARNING, "hourly", "logrotate does not run every hour", detail)
 
 
-RULES: tuple[Callable[[_Case], Iterator[Diagnostic]], ...] = (_programs, _duplicates, _directories, _links, _hourly)
+RULES: tuple[Callable[[_Case], Iterator[Diagnostic]], ...] = (
+    _programs,
+    _duplicates,
+    _directories,
+    _links,
+    _hourly,
+)

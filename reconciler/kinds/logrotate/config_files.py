@@ -1,4 +1,6 @@
-"""What a host says about the rotation of its logs: all files that logrotate reads, in its order, and what patterns stand for there."""
+"""What a host says about the rotation of its logs: all files that logrotate reads, in its order, and what
+patterns stand for there.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,22 @@ from reconciler.kinds.logrotate.observe import DIRECTORY
 
 MAIN = "/etc/logrotate.conf"
 _TIMER = "logrotate.timer"
-_TIMER_PLACES = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+_TIMER_PLACES = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
 _OFTEN = Late(r"OnCalendar=\s*(?:hourly|minutely|\S*\s*\*:)|OnUnit(?:In)?ActiveSec=")
 _MOST = 100_000
 """Paths that one pattern is expanded to at most; of more, the rest is not looked at."""
 
 
 class LogrotateHost:
-    """The answers of one host, each asked for at most once. The files in `skip` are left out: of them the spec says what they will be."""
+    """The answers of one host, each asked for at most once.
+
+    The files in `skip` are left out: of them the spec says what they will be.
+    """
 
     def __init__(self, view: HostView, skip: frozenset[str]) -> None:
         self._view = view
@@ -38,7 +48,9 @@ class LogrotateHost:
     def includes_directory(self) -> bool:
         """Whether files in DIRECTORY are read at all."""
         main = self.files.get(MAIN)
-        return main is not None and any(name == "include" and value.rstrip("/") == DIRECTORY for name, value, _ in main.directives)
+        return main is not None and any(
+            name == "include" and value.rstrip("/") == DIRECTORY for name, value, _ in main.directives
+        )
 
     def _read(self, path: str, found: dict[str, form.Config]) -> None:
         if path in found or path in self._skip:
@@ -103,16 +115,26 @@ class LogrotateHost:
         return min(self.expand(one) & self.expand(other), default="") if one != other else one
 
     def clashes(self, patterns: Sequence[str]) -> Iterator[str]:
-        """Each file that rotates one of these logs as well, with the log, in words: logrotate ignores whichever file it reads later."""
+        """Each file that rotates one of these logs as well, with the log, in words: logrotate ignores
+        whichever file it reads later.
+        """
         for path, theirs in self._patterns.items():
-            both = ((mine, other) for mine in patterns for other in theirs if mine == other or globs.common(mine, other))
+            both = (
+                (mine, other)
+                for mine in patterns
+                for other in theirs
+                if mine == other or globs.common(mine, other)
+            )
             log = next((log for mine, other in both if (log := self.overlap(mine, other))), "")
             if log:
                 yield f"{log} is rotated by {path} as well"
 
     @cached_property
     def _patterns(self) -> dict[str, list[str]]:
-        found = {path: [pattern for stanza in config.stanzas for pattern in stanza.patterns] for path, config in self.files.items()}
+        found = {
+            path: [pattern for stanza in config.stanzas for pattern in stanza.patterns]
+            for path, config in self.files.items()
+        }
         return {path: patterns for path, patterns in found.items() if patterns}
 
     @cached_property
@@ -120,7 +142,14 @@ class LogrotateHost:
         """With whose rights logs are rotated where a policy says nothing; empty: root's."""
         main = self.files.get(MAIN)
         values = [value for name, value, _ in main.directives if name == "su"] if main is not None else []
-        return next((value for value in reversed(values) if value.split()[:1] != ["root"] or value.split()[1:] != ["root"]), "")
+        return next(
+            (
+                value
+                for value in reversed(values)
+                if value.split()[:1] != ["root"] or value.split()[1:] != ["root"]
+            ),
+            "",
+        )
 
     @cached_property
     def is_hourly(self) -> bool:
@@ -129,7 +158,12 @@ class LogrotateHost:
             return True
         texts = [self._text(f"{place}/{_TIMER}") for place in _TIMER_PLACES]
         drop_ins = (f"{place}/{_TIMER}.d" for place in _TIMER_PLACES)
-        texts += [self._text(f"{place}/{name}") for place in drop_ins for name in self._names(place) if name.endswith(".conf")]
+        texts += [
+            self._text(f"{place}/{name}")
+            for place in drop_ins
+            for name in self._names(place)
+            if name.endswith(".conf")
+        ]
         return any(_OFTEN.search(line) for text in texts for line in text.splitlines())
 
     def _text(self, path: str) -> str:

@@ -28,7 +28,9 @@ def policies(view: HostView, packaged: Collection[str]) -> Iterator[Found]:
         if path in packaged or form.ignored(name) or entry is None or entry.type is not FileType.FILE:
             continue
         try:
-            yield Found("logrotate", name, dict(_fields(form.parse(view.read(path).decode("utf-8", "replace")))))
+            yield Found(
+                "logrotate", name, dict(_fields(form.parse(view.read(path).decode("utf-8", "replace"))))
+            )
         except (_CannotSay, Unreadable, UnsafePath) as problem:
             yield Found("logrotate", name, why=str(problem))
 
@@ -40,7 +42,11 @@ def _fields(config: form.Config) -> Iterator[tuple[str, Any]]:
         raise _CannotSay("a policy is one block and nothing beside it; split the file")
     stanza = config.stanzas[0]
     yield "paths", list(stanza.patterns)
-    by_flag = {word: (name, said) for name, opposite in FLAGS.items() for word, said in ((name, True), (opposite, False))}
+    by_flag = {
+        word: (name, said)
+        for name, opposite in FLAGS.items()
+        for word, said in ((name, True), (opposite, False))
+    }
     for name, value in stanza.directives:
         if name in form.FREQUENCIES:
             yield "frequency", name

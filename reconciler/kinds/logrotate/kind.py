@@ -1,4 +1,7 @@
-"""logrotate: how logs are rotated. One policy is one file in /etc/logrotate.d, and the whole tree is judged before it is put there."""
+"""logrotate: how logs are rotated.
+
+One policy is one file in /etc/logrotate.d, and the whole tree is judged before it is put there.
+"""
 
 from __future__ import annotations
 
@@ -64,16 +67,21 @@ def _directives(policy: Policy) -> Iterator[tuple[str, str]]:
 def _lines(script: Script) -> tuple[str, ...]:
     if script.reload is None:
         return (shlex.join(script.run or ()),)
-    # A stopped service needs no reload and is no error. A reload that fails is one: the service goes on writing to the old log.
+    # A stopped service needs no reload and is no error. A reload that fails is one: the service goes on
+    # writing to the old log.
     unit = shlex.quote(f"{script.reload}.service")
-    return (f"if {_SYSTEMCTL} --quiet is-active {unit}; then {_SYSTEMCTL} --no-ask-password reload {unit}; fi",)
+    return (
+        f"if {_SYSTEMCTL} --quiet is-active {unit}; then {_SYSTEMCTL} --no-ask-password reload {unit}; fi",
+    )
 
 
 def stanza(policy: Policy) -> form.Stanza:
     """The one block of the policy's file."""
     scripts = ((name, getattr(policy, name)) for name in SCRIPTS)
     return form.Stanza(
-        tuple(policy.paths), tuple(_directives(policy)), tuple((name, _lines(script)) for name, script in scripts if script is not None)
+        tuple(policy.paths),
+        tuple(_directives(policy)),
+        tuple((name, _lines(script)) for name, script in scripts if script is not None),
     )
 
 
@@ -86,19 +94,28 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 def actions(change: Change) -> Iterator[Step]:
     """Write it once logrotate agrees, set its access, or remove it."""
-    path, cause, expects = path_of(change.address), (Cause(change.address),), ownership.expected(change.observed)
+    path, cause, expects = (
+        path_of(change.address),
+        (Cause(change.address),),
+        ownership.expected(change.observed),
+    )
     if change.verb is Verb.DELETE:
         yield Step(RemovePath(path, expects), cause)
         return
     part = change.part
     assert part is not None and part.content is not None
     if change.before is not None and change.before["type"] not in ("file", "link"):
-        raise Impossible(f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it")
+        raise Impossible(
+            f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it"
+        )
     if change.fields and {item.path[0] for item in change.fields} <= set(ownership.ACCESS):
         yield Step(SetAccess(path, **ownership.access_of(part.document)), cause)
         return
     where = ownership.access_of(part.document)
-    yield Step(WriteFile(path, part.content, digest(part.content), **where, expects=expects, check=Check.LOGROTATE), cause)
+    yield Step(
+        WriteFile(path, part.content, digest(part.content), **where, expects=expects, check=Check.LOGROTATE),
+        cause,
+    )
 
 
 def _accounts(policy: Policy) -> Iterator[tuple[str, str]]:
@@ -109,7 +126,9 @@ def _accounts(policy: Policy) -> Iterator[tuple[str, str]]:
 
 
 def references(declared: Declared) -> Iterable[Address]:
-    """The accounts, and the directories of the logs: logrotate refuses a policy that names what is not there."""
+    """The accounts, and the directories of the logs: logrotate refuses a policy that
+    names what is not there.
+    """
     policy = _policy(declared)
     named = (address for owner, group in _accounts(policy) for address in ownership.owners(owner, group))
     olddir = (f"{policy.olddir}/x",) if policy.olddir else ()
@@ -119,7 +138,9 @@ def references(declared: Declared) -> Iterable[Address]:
 def requires(declared: Declared) -> Iterable[Requirement]:
     """The accounts and where old logs go."""
     policy = _policy(declared)
-    yield from (need for owner, group in _accounts(policy) for need in ownership.owner_requirements(owner, group))
+    yield from (
+        need for owner, group in _accounts(policy) for need in ownership.owner_requirements(owner, group)
+    )
     yield Requirement(RequirementType.DIRECTORY, DIRECTORY)
     if policy.olddir:
         yield Requirement(RequirementType.DIRECTORY, policy.olddir)

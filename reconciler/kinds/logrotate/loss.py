@@ -12,9 +12,14 @@ from reconciler.kinds.logrotate.config_files import MAIN, LogrotateHost
 RULE = "logs-go"
 _GONE = {
     True: "The next rotation deletes what is more.",
-    False: "Each rotation deletes what is more; old logs with a higher number that are there now stay, and nothing ever removes them.",
+    False: (
+        "Each rotation deletes what is more; old logs with a higher number that are there now stay, and"
+        " nothing ever removes them."
+    ),
 }
-"""By whether old logs have a date in their names: logrotate counts those, of numbers it knows only the next."""
+"""By whether old logs have a date in their names: logrotate counts those, of numbers
+it knows only the next.
+"""
 
 
 def old_logs(host: LogrotateHost, change: Change) -> Iterator[Diagnostic]:
@@ -26,15 +31,26 @@ def old_logs(host: LogrotateHost, change: Change) -> Iterator[Diagnostic]:
     where: dict[str, Any] = {"address": change.address, "source": change.part.declared.source, "rule": RULE}
     if new < old:
         kept = f"old logs are kept {new} times, not {old}" if new else "no old log is kept"
-        yield warning(kept, f"`rotate` was {old} and becomes {new}. {_GONE[_is_dated(host, after)]} Nothing brings them back.", **where)
+        yield warning(
+            kept,
+            f"`rotate` was {old} and becomes {new}. {_GONE[_is_dated(host, after)]} Nothing brings them"
+            " back.",
+            **where,
+        )
     age, older = (_number(found, "maxage", 0) for found in (after, before))
     if age and (not older or age < older):
         was = f"{older} days" if older else "no limit"
-        yield warning(f"old logs are kept {age} days", f"`maxage` was {was} and becomes {age}. What is older is deleted.", **where)
+        yield warning(
+            f"old logs are kept {age} days",
+            f"`maxage` was {was} and becomes {age}. What is older is deleted.",
+            **where,
+        )
 
 
 def _default(host: LogrotateHost) -> int:
-    """What holds for a policy that says nothing: what logrotate.conf says, else nothing is kept (logrotate(8))."""
+    """What holds for a policy that says nothing: what logrotate.conf says, else nothing is kept
+    (logrotate(8)).
+    """
     main = host.files.get(MAIN)
     said = [value for name, value, _ in main.directives if name == "rotate"] if main is not None else []
     return int(said[-1]) if said and said[-1].isdecimal() else 0
@@ -48,5 +64,9 @@ def _number(directives: Mapping[str, Any], name: str, default: int) -> int:
 def _is_dated(host: LogrotateHost, directives: Mapping[str, Any]) -> bool:
     """Whether old logs have a date in their names, by the policy or by logrotate.conf."""
     main = host.files.get(MAIN)
-    said = [name for name, _, _ in main.directives if name in ("dateext", "nodateext")] if main is not None else []
+    said = (
+        [name for name, _, _ in main.directives if name in ("dateext", "nodateext")]
+        if main is not None
+        else []
+    )
     return "dateext" in directives or ("nodateext" not in directives and said[-1:] == ["dateext"])

@@ -50,7 +50,10 @@ PolicyName = Annotated[
     str,
     Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\z",
-        description="The name of the policy's file in /etc/logrotate.d. Without dots: names with some endings are silently ignored there.",
+        description=(
+            "The name of the policy's file in /etc/logrotate.d. Without dots: names with some endings are"
+            " silently ignored there."
+        ),
     ),
 ]
 
@@ -83,9 +86,17 @@ class Script(_Block):
     """What is done: one of the two."""
 
     reload: ServiceName | None = None
-    """Reload this service, if it is active. Fails, and logrotate with it, if the service has no ExecReload=."""
-    run: Annotated[list[Text], Field(min_length=1, max_length=256), AfterValidator(_plain_program)] | None = None
-    """Run this program: exact argv, no shell expands anything. If it fails, logrotate reports it and goes on with other logs."""
+    """Reload this service, if it is active.
+
+    Fails, and logrotate with it, if the service has no ExecReload=.
+    """
+    run: Annotated[list[Text], Field(min_length=1, max_length=256), AfterValidator(_plain_program)] | None = (
+        None
+    )
+    """Run this program: exact argv, no shell expands anything.
+
+    If it fails, logrotate reports it and goes on with other logs.
+    """
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -95,14 +106,20 @@ class Script(_Block):
 
 
 class Policy(Resource):
-    """How some logs are rotated: one file in /etc/logrotate.d. What is left out is as /etc/logrotate.conf has it."""
+    """How some logs are rotated: one file in /etc/logrotate.d.
+
+    What is left out is as /etc/logrotate.conf has it.
+    """
 
     paths: Annotated[list[LogPath], Field(min_length=1, max_length=256), AfterValidator(_distinct)]
     """The logs: absolute paths, `*`, `?` and `[...]` match names. No log may be matched by two files."""
     frequency: Frequency | None = None
     """hourly, daily, weekly, monthly or yearly. Hourly needs a logrotate that is run every hour."""
     size: Size | None = None
-    """Rotate when larger than this, whatever the time: bytes, or with k, M or G. Not together with `frequency`."""
+    """Rotate when larger than this, whatever the time: bytes, or with k, M or G.
+
+    Not together with `frequency`.
+    """
     minsize: Size | None = None
     """Do not rotate before it is larger than this, even if it is time."""
     maxsize: Size | None = None
@@ -124,7 +141,10 @@ class Policy(Resource):
     nocreate: Flag = False
     """Make no new log; the program does."""
     copytruncate: Flag | None = None
-    """Copy the log and cut it to nothing, for programs that cannot reopen it. What is written in between is lost."""
+    """Copy the log and cut it to nothing, for programs that cannot reopen it.
+
+    What is written in between is lost.
+    """
     dateext: Flag | None = None
     """Name old logs by date instead of by number."""
     dateformat: DateFormat | None = None
@@ -132,7 +152,10 @@ class Policy(Resource):
     sharedscripts: Flag | None = None
     """Run the scripts once for all logs of this policy, not once for each."""
     su: SwitchUser | None = None
-    """Rotate with this user's rights. Required where the directory of a log belongs to somebody other than root."""
+    """Rotate with this user's rights.
+
+    Required where the directory of a log belongs to somebody other than root.
+    """
     olddir: LogPath | None = None
     """Where old logs go; on the same file system."""
     firstaction: Script | None = None
@@ -158,11 +181,29 @@ class Policy(Resource):
         return (
             (
                 self.size is not None and self.frequency is not None,
-                "`size` and `frequency` exclude each other, the last one wins: with a frequency, say `minsize` or `maxsize`",
+                (
+                    "`size` and `frequency` exclude each other, the last one wins: with a frequency, say"
+                    " `minsize` or `maxsize`"
+                ),
             ),
             (create is not None and self.nocreate, "`create` and `nocreate` exclude each other"),
-            (create is not None and bool(self.copytruncate), "`copytruncate` leaves the log where it is: `create` has no effect"),
-            (bool(self.delaycompress) and self.compress is False, "`delaycompress` has no effect with `compress: false`"),
-            (self.dateformat is not None and self.dateext is not True, "`dateformat` has no effect without `dateext: true`"),
-            (foreign, "with `su`, a new log belongs to that user and group, whatever `create` says: write the same there"),
+            (
+                create is not None and bool(self.copytruncate),
+                "`copytruncate` leaves the log where it is: `create` has no effect",
+            ),
+            (
+                bool(self.delaycompress) and self.compress is False,
+                "`delaycompress` has no effect with `compress: false`",
+            ),
+            (
+                self.dateformat is not None and self.dateext is not True,
+                "`dateformat` has no effect without `dateext: true`",
+            ),
+            (
+                foreign,
+                (
+                    "with `su`, a new log belongs to that user and group, whatever `create` says: write the"
+                    " same there"
+                ),
+            ),
         )

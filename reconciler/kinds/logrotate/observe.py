@@ -20,9 +20,13 @@ def path_of(address: Address) -> str:
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """One read per file of ours, and of each other that logrotate reads: it may rotate one of our logs, and then ours is ignored."""
+    """One read per file of ours, and of each other that logrotate reads: it may rotate one of our logs, and
+    then ours is ignored.
+    """
     seen = {address: _observe(view, address) for address in addresses}
-    documents = {address: observed.document for address, observed in seen.items() if observed.document is not None}
+    documents = {
+        address: observed.document for address, observed in seen.items() if observed.document is not None
+    }
     if not documents:
         return seen
     from reconciler.kinds.logrotate.config_files import LogrotateHost  # which knows this module

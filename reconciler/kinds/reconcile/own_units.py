@@ -1,7 +1,7 @@
 """Our own units: what applies from the clock, what looks for drift in a sandbox, and what tells somebody.
 
-Not a kind that a spec can declare: `install` makes the declarations, and their ledger is another one, so that no apply of a spec, not even
-one of an empty spec, can take away what applies.
+Not a kind that a spec can declare: `install` makes the declarations, and their ledger is another one, so that
+no apply of a spec, not even one of an empty spec, can take away what applies.
 """
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
@@ -36,12 +36,17 @@ Directives = Mapping[str, Mapping[str, str | Sequence[str]]]
 _FAILURE = f"{reconcile.FAILURE}.service"
 _APPLY: Directives = {
     "Unit": {"OnFailure": _FAILURE},
-    # 75: another apply is at it, which is no failure. An apply that hangs is ended, and told of; the next one takes up what it left.
+    # 75: another apply is at it, which is no failure. An apply that hangs is ended, and told of; the next one
+    # takes up what it left.
     "Service": {"TimeoutStartSec": "1h", "SuccessExitStatus": "75", "Nice": "10"},
 }
 _DRIFT: Directives = {
     # After: while an apply runs, what it has half done would look like drift.
-    "Unit": {"After": f"{reconcile.APPLY}.service", "OnFailure": _FAILURE, "OnSuccess": f"{reconcile.NOTIFY}.service"},
+    "Unit": {
+        "After": f"{reconcile.APPLY}.service",
+        "OnFailure": _FAILURE,
+        "OnSuccess": f"{reconcile.NOTIFY}.service",
+    },
     "Service": {
         "TimeoutStartSec": "15min",
         "SuccessExitStatus": "2",  # there is drift
@@ -50,7 +55,8 @@ _DRIFT: Directives = {
         "StandardOutput": f"truncate:{reconcile.DRIFT_RECORD}",
         "StandardError": "journal",
         "UMask": "0077",
-        # Of root's rights the one to read. As root it could ask systemd for anything over the bus, in whatever sandbox.
+        # Of root's rights the one to read. As root it could ask systemd for anything over the bus, in
+        # whatever sandbox.
         "AmbientCapabilities": "CAP_DAC_READ_SEARCH",
         "CapabilityBoundingSet": "CAP_DAC_READ_SEARCH",
         "NoNewPrivileges": "yes",
@@ -158,7 +164,9 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
     """Units and cron files at once, and the file of settings."""
-    found = schedule_observe.observe(view, [address for address in addresses if address.part != _CONFIG], _unit)
+    found = schedule_observe.observe(
+        view, [address for address in addresses if address.part != _CONFIG], _unit
+    )
     return found | {address: _observe(view) for address in addresses if address.part == _CONFIG}
 
 
@@ -194,7 +202,10 @@ def actions(change: Change) -> Iterator[Step]:
         return
     assert change.part is not None and change.part.content is not None
     if change.before is not None and change.before["type"] not in ("file", "link"):
-        raise Impossible(f"{reconcile.PATH} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it")
+        raise Impossible(
+            f"{reconcile.PATH} is a {change.before['type']}, not a file; move it away by hand, nothing here"
+            " deletes it"
+        )
     content, where = change.part.content, ownership.access_of(change.part.document)
     if change.verb is Verb.CREATE or change.touches("settings") or change.touches("type"):
         if change.observed.private.get("missing"):
@@ -206,7 +217,9 @@ def actions(change: Change) -> Iterator[Step]:
 
 def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
     """What the schedule part still owes."""
-    return schedule.resume_owed(part, observed, row) if part.address.part in schedule_observe.PARTS else iter(())
+    return (
+        schedule.resume_owed(part, observed, row) if part.address.part in schedule_observe.PARTS else iter(())
+    )
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
@@ -237,7 +250,9 @@ def references(declared: Declared) -> Iterator[Address]:
 
 def requires(declared: Declared) -> Iterator[Requirement]:
     """Our program, and cron where that is to run it."""
-    yield from schedule.requires(_job(declared)) if declared.address.name == "apply" else ()  # told once, not for each
+    yield from (
+        schedule.requires(_job(declared)) if declared.address.name == "apply" else ()
+    )  # told once, not for each
 
 
 def paths(address: Address) -> Iterator[str]:

@@ -1,6 +1,8 @@
-"""What starts a service besides an administrator and the links that enable it: read from the files, for `import` alone.
+"""What starts a service besides an administrator and the links that enable it: read from the files, for
+`import` alone.
 
-A service that something else starts is not simply running or stopped: a spec that said so would end a job of a timer in its midst.
+A service that something else starts is not simply running or stopped: a spec that said so would end a job of
+a timer in its midst.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ _NAMED_BY: Mapping[str, tuple[str, str]] = {
     ".path": ("Path", "Unit"),
     ".socket": ("Socket", "Service"),
 }
-"""Units that start a service, by suffix, and where they name it; without that it is the service of the same name (systemd.timer(5))."""
+"""Units that start a service, by suffix, and where they name it; without that it is the service of the same
+name (systemd.timer(5)).
+"""
 _PULLS = ("Wants", "Requires", "BindsTo", "Upholds", "OnFailure", "OnSuccess")
 """Directives of [Unit] that start what they name."""
 _TYPES = (".service", ".target", ".mount", ".automount", ".swap", ".slice", ".device", *_NAMED_BY)
@@ -30,7 +34,9 @@ _RULE = re.compile(r'SYSTEMD_WANTS\}\s*\+?=\s*"([^"]*)"')
 
 @frozen
 class Starters:
-    """By the name of a service: `triggers` start it when something happens, `pulls` start it along with another unit."""
+    """By the name of a service: `triggers` start it when something happens, `pulls` start it along with
+    another unit.
+    """
 
     triggers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pulls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -56,7 +62,10 @@ def starters(view: HostView) -> Starters:
         triggers.setdefault(service, []).append(why)
     for service, why in _static_links(view):
         pulls.setdefault(service, []).append(why)
-    return Starters({name: tuple(found) for name, found in triggers.items()}, {name: tuple(found) for name, found in pulls.items()})
+    return Starters(
+        {name: tuple(found) for name, found in triggers.items()},
+        {name: tuple(found) for name, found in pulls.items()},
+    )
 
 
 def _unit_files(view: HostView) -> dict[str, str]:
@@ -81,9 +90,15 @@ def _text(view: HostView, place: str) -> str:
     try:
         entry = view.entry(place)
         if entry is not None and entry.type is FileType.LINK:
-            place = entry.target if entry.target.startswith("/") else f"{place.rpartition('/')[0]}/{entry.target}"
+            place = (
+                entry.target if entry.target.startswith("/") else f"{place.rpartition('/')[0]}/{entry.target}"
+            )
             entry = view.entry(place)
-        return view.read(place).decode("utf-8", "replace") if entry is not None and entry.type is FileType.FILE else ""
+        return (
+            view.read(place).decode("utf-8", "replace")
+            if entry is not None and entry.type is FileType.FILE
+            else ""
+        )
     except (HostError, FileNotFoundError):
         return ""
 
@@ -97,7 +112,9 @@ def _bus_names(view: HostView) -> Iterator[tuple[str, str]]:
     for directory in _BUS:
         for file in view.names(directory):
             if file.endswith(".service"):
-                for service in _words(unit.parse(_text(view, f"{directory}/{file}")), "D-BUS Service", "SystemdService"):
+                for service in _words(
+                    unit.parse(_text(view, f"{directory}/{file}")), "D-BUS Service", "SystemdService"
+                ):
                     yield service, f"the bus name {file.removesuffix('.service')}"
 
 
@@ -115,4 +132,6 @@ def _static_links(view: HostView) -> Iterator[tuple[str, str]]:
             continue
         for directory in view.names(base):
             if directory.endswith(units.DEPENDENCIES):
-                yield from ((name, f"the link in {base}/{directory}") for name in view.names(f"{base}/{directory}"))
+                yield from (
+                    (name, f"the link in {base}/{directory}") for name in view.names(f"{base}/{directory}")
+                )

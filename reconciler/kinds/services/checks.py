@@ -1,4 +1,6 @@
-"""What the host's own facts say against a service that is about to change: its systemd is older, or others can write what root runs."""
+"""What the host's own facts say against a service that is about to change: its systemd is older, or others
+can write what root runs.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,12 @@ def conditions(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic
     """Conditions in what is about to be written that do not hold: systemd will pass over the start."""
     for change in changes if view.running else ():
         after = change.after or {}
-        if change.observed.excused or change.part is None or after.get("state") != "running" or "Unit" not in after.get("unit", {}):
+        if (
+            change.observed.excused
+            or change.part is None
+            or after.get("state") != "running"
+            or "Unit" not in after.get("unit", {})
+        ):
             continue
         from reconciler.kinds.shared.unit_conditions import unmet
 
@@ -35,14 +42,22 @@ def conditions(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic
         except (Unreadable, UnsafePath):
             continue
         if words:
-            detail = "The first apply that finds it to hold starts it. If this plan makes it hold, it is started now."
+            detail = (
+                "The first apply that finds it to hold starts it. If this plan makes it hold, it is started"
+                " now."
+            )
             where = {"address": change.address, "source": change.part.declared.source, "rule": "condition"}
             yield warning(f"{words} does not hold: systemd will not start it", detail, **where)
 
 
 def too_new(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
     """Directives and values that the host's systemd would ignore, and those of which it cannot be told."""
-    suspects = [(change, line) for change in changes if change.verb is not Verb.NONE for line in _newer((change.after or {}).get("unit"))]
+    suspects = [
+        (change, line)
+        for change in changes
+        if change.verb is not Verb.NONE
+        for line in _newer((change.after or {}).get("unit"))
+    ]
     if not suspects:
         return
     from reconciler.formats.systemd.directives import NEWEST, OLDEST
@@ -53,11 +68,29 @@ def too_new(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
     for change, line in suspects:
         source = change.part.declared.source if change.part else None
         if host <= OLDEST:
-            detail = f"The host has systemd {host}, which would ignore {line}; systemd {NEWEST} has it. Leave it out here."
-            yield error("newer than the host's systemd", detail, address=change.address, source=source, rule="systemd-release")
+            detail = (
+                f"The host has systemd {host}, which would ignore {line}; systemd {NEWEST} has it. Leave it"
+                " out here."
+            )
+            yield error(
+                "newer than the host's systemd",
+                detail,
+                address=change.address,
+                source=source,
+                rule="systemd-release",
+            )
         else:
-            detail = f"{line} came after systemd {OLDEST}, and the host has {host}: look into its man page whether that has it already."
-            yield warning("perhaps newer than the host's systemd", detail, address=change.address, source=source, rule="systemd-release")
+            detail = (
+                f"{line} came after systemd {OLDEST}, and the host has {host}: look into its man page whether"
+                " that has it already."
+            )
+            yield warning(
+                "perhaps newer than the host's systemd",
+                detail,
+                address=change.address,
+                source=source,
+                rule="systemd-release",
+            )
 
 
 def _newer(sections: Sections | None) -> Iterator[str]:
@@ -70,11 +103,17 @@ def _newer(sections: Sections | None) -> Iterator[str]:
             if is_newer(section, name, ""):
                 yield name
                 continue
-            yield from (f"{name}={one}" for one in (value if isinstance(value, list) else [value]) if is_newer(section, name, one))
+            yield from (
+                f"{name}={one}"
+                for one in (value if isinstance(value, list) else [value])
+                if is_newer(section, name, one)
+            )
 
 
 def other_definitions(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Another unit file of the same name: one that counts more than ours, and one that ours puts out of force."""
+    """Another unit file of the same name: one that counts more than ours, and one that ours puts out of
+    force.
+    """
     for change in changes:
         if change.part is None or change.address.part or change.verb not in (Verb.CREATE, Verb.UPDATE):
             continue
@@ -84,10 +123,16 @@ def other_definitions(view: HostView, changes: Sequence[Change]) -> Iterator[Dia
         )
         before, after = DIRECTORIES[: DIRECTORIES.index(PLACE)], DIRECTORIES[DIRECTORIES.index(PLACE) + 1 :]
         for place in _there(view, name, before):
-            detail = f"{place} counts more than {PLACE}/{name}. Stop the unit if it is transient, or remove that file, and plan again."
+            detail = (
+                f"{place} counts more than {PLACE}/{name}. Stop the unit if it is transient, or remove that"
+                " file, and plan again."
+            )
             yield error(f"another {name} is in force", detail, **where)
         for place in _there(view, name, after) if "type" not in (change.before or {}) else ():
-            detail = f"{place} is no longer in force once {PLACE}/{name} is there. To change only some of it, write `unit: vendor`."
+            detail = (
+                f"{place} is no longer in force once {PLACE}/{name} is there. To change only some of it,"
+                " write `unit: vendor`."
+            )
             yield warning(f"a package has a {name} too", detail, **where)
 
 
@@ -101,22 +146,35 @@ def _there(view: HostView, name: str, directories: Sequence[str]) -> Iterator[st
 
 
 def still_activated(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Units that start a service which shall not run: at the next connection, or when their time comes, it runs again."""
+    """Units that start a service which shall not run: at the next connection, or when their time comes, it
+    runs again.
+    """
     for change in changes:
         gone = change.verb is Verb.DELETE
-        if not view.running or not (gone or (change.touches("state") and (change.after or {}).get("state") == "stopped")):
+        if not view.running or not (
+            gone or (change.touches("state") and (change.after or {}).get("state") == "stopped")
+        ):
             continue
         stem, source = change.address.name, change.part.declared.source if change.part else None
         states = view.units([f"{stem}.{suffix}" for suffix in _ACTIVATING])
         for name in [name for name, state in states.items() if state.active == "active"]:
             detail = f"{name} is active and starts {stem}.service again when it is asked to. " + (
-                f"Afterwards it would fail: `systemctl disable --now {name}`." if gone else f"`systemctl stop {name}` ends that too."
+                f"Afterwards it would fail: `systemctl disable --now {name}`."
+                if gone
+                else f"`systemctl stop {name}` ends that too."
             )
-            yield warning(f"{name} starts it again", detail, address=change.address, source=source, rule="activated")
+            yield warning(
+                f"{name} starts it again", detail, address=change.address, source=source, rule="activated"
+            )
 
 
-def replaceable_programs(view: HostView, spec: Spec, change: Change, programs: Sequence[str]) -> Iterator[Diagnostic]:
-    """What root would run and somebody else can write. What the spec declares itself is looked at elsewhere."""
+def replaceable_programs(
+    view: HostView, spec: Spec, change: Change, programs: Sequence[str]
+) -> Iterator[Diagnostic]:
+    """What root would run and somebody else can write.
+
+    What the spec declares itself is looked at elsewhere.
+    """
     assert change.part is not None
     ours = {declared.address for declared in spec.resources}
     for program in programs:
@@ -128,12 +186,16 @@ def replaceable_programs(view: HostView, spec: Spec, change: Change, programs: S
             problem = writable(entry.owner, entry.group, entry.mode)
             if problem and entry.type is not FileType.LINK:
                 detail = replaceable(program, place, problem)
-                found = warning("root runs what a user can replace", detail, address=change.address, rule="root-program")
+                found = warning(
+                    "root runs what a user can replace", detail, address=change.address, rule="root-program"
+                )
                 yield replace(found, source=change.part.declared.source)
                 break
 
 
-def readable_credentials(view: HostView, spec: Spec, change: Change, paths: Sequence[str]) -> Iterator[Diagnostic]:
+def readable_credentials(
+    view: HostView, spec: Spec, change: Change, paths: Sequence[str]
+) -> Iterator[Diagnostic]:
     """Sources of credentials in /etc that everybody can read, which the spec does not declare."""
     assert change.part is not None
     ours = {declared.address for declared in spec.resources}
@@ -146,13 +208,18 @@ def readable_credentials(view: HostView, spec: Spec, change: Change, paths: Sequ
             continue
         if entry is not None and entry.type is FileType.FILE and readable(entry.mode):
             found = warning(
-                "credential that every user can read", readable_credential(path), address=change.address, rule="readable-credential"
+                "credential that every user can read",
+                readable_credential(path),
+                address=change.address,
+                rule="readable-credential",
             )
             yield replace(found, source=change.part.declared.source)
 
 
 def _chain(view: HostView, path: str) -> Iterator[tuple[str, Entry]]:
-    """The thing at a path and each directory above it, through links; nothing of what is not there or cannot be looked at."""
+    """The thing at a path and each directory above it, through links; nothing of what is not there or cannot
+    be looked at.
+    """
     for _ in range(_MOST_LINKS):
         try:
             entry = view.entry(path)

@@ -1,8 +1,10 @@
-"""The sandboxing sets that `hardening:` stands for: plain lists of directives of systemd.exec(5), none of which changes a file.
+"""The sandboxing sets that `hardening:` stands for: plain lists of directives of systemd.exec(5), none of
+which changes a file.
 
-`basic` breaks no ordinary service: it takes away what a service has no business with. `strict` also makes the file system read-only
-except for the directories that systemd manages for the service (`StateDirectory=` and the like) and what `ReadWritePaths=` names,
-hides the homes, and leaves only the usual system calls. Neither forbids writable and executable memory: CUDA and JITs need it.
+`basic` breaks no ordinary service: it takes away what a service has no business with. `strict` also makes the
+file system read-only except for the directories that systemd manages for the service (`StateDirectory=` and
+the like) and what `ReadWritePaths=` names, hides the homes, and leaves only the usual system calls. Neither
+forbids writable and executable memory: CUDA and JITs need it.
 """
 
 from __future__ import annotations

@@ -46,7 +46,10 @@ Argv = Annotated[list[Text], Field(min_length=1), AfterValidator(_program)]
 
 
 class Health(BaseModel):
-    """When the service counts as well after a start, a restart or a reload. Without `http`, `tcp` and `command`: if it stays up."""
+    """When the service counts as well after a start, a restart or a reload.
+
+    Without `http`, `tcp` and `command`: if it stays up.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -64,13 +67,17 @@ class Health(BaseModel):
     interval: Span = "1s"
     """How long to wait between two tries."""
     then: Then = Then.ROLLBACK
-    """What follows if it does not: rollback (what this apply did to it is undone), fail (it is left so) or warn (it counts as applied)."""
+    """What follows if it does not: rollback (what this apply did to it is undone), fail (it is left so) or
+    warn (it counts as applied).
+    """
 
     @model_validator(mode="after")
     def _one_probe(self) -> Self:
         said = [name for name in ("http", "tcp", "command") if getattr(self, name) is not None]
         if len(said) > 1:
-            raise ValueError(f"write one of {' and '.join(said)}, not both: a command can look at more than one thing")
+            raise ValueError(
+                f"write one of {' and '.join(said)}, not both: a command can look at more than one thing"
+            )
         return self
 
     @property
@@ -78,17 +85,34 @@ class Health(BaseModel):
         """As in Gate."""
         if self.command is not None:
             return ("command", *self.command)
-        return ("http", self.http) if self.http is not None else ("tcp", self.tcp) if self.tcp is not None else ()
+        return (
+            ("http", self.http)
+            if self.http is not None
+            else ("tcp", self.tcp)
+            if self.tcp is not None
+            else ()
+        )
 
     @property
     def elsewhere(self) -> str:
         """The host that is asked, if it is another one."""
         if self.http is None and self.tcp is None:
             return ""
-        asked = endpoint.parse_url(self.http) if self.http is not None else endpoint.parse_address(self.tcp or "")
+        asked = (
+            endpoint.parse_url(self.http) if self.http is not None else endpoint.parse_address(self.tcp or "")
+        )
         return "" if asked.loopback else asked.host
 
     def gate(self, unit: str, user: str) -> Gate:
         """What a start of the unit has to pass; a command runs as this user."""
-        window = timespan.seconds(self.within) if self.within is not None else _WINDOW if self.probe else _WATCH
-        return Gate(unit, window, self.probe, self.then, timespan.seconds(self.interval), user if self.command is not None else "")
+        window = (
+            timespan.seconds(self.within) if self.within is not None else _WINDOW if self.probe else _WATCH
+        )
+        return Gate(
+            unit,
+            window,
+            self.probe,
+            self.then,
+            timespan.seconds(self.interval),
+            user if self.command is not None else "",
+        )

@@ -1,4 +1,6 @@
-"""Unit files of a host's administrator as a spec would declare them: the way back from directives to fields."""
+"""Unit files of a host's administrator as a spec would declare them: the way back
+from directives to fields.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,16 @@ from reconciler.kinds.shared.importing import Found
 
 _HEADER = re.compile(rf"# {units.MARK}(\w+)[.\[]")
 _OTHERS = (".timer", ".socket", ".path", ".mount", ".automount", ".target", ".slice", ".swap")
-_WORDS = ("after", "before", "wants", "requires", "wanted_by", "required_by", "documentation", "supplementary_groups")
+_WORDS = (
+    "after",
+    "before",
+    "wants",
+    "requires",
+    "wanted_by",
+    "required_by",
+    "documentation",
+    "supplementary_groups",
+)
 _LISTS = ("exec_start_pre", "exec_start_post", "exec_stop", "environment_file", "device_allow")
 _NEEDED: Mapping[str, Any] = {"type": None, "restart": None, "wanted_by": []}
 """What stands for something when it is left out, and what says that the file has nothing of it."""
@@ -29,15 +40,27 @@ class _CannotSay(Exception):
 def services(view: HostView, packaged: Collection[str]) -> Iterator[Found]:
     """Regular files in /etc/systemd/system that no package brought. Raises Unreadable, UnsafePath."""
     names = [name for name in view.names(units.PLACE) if name.endswith((".service", *_OTHERS))]
-    files = {name: entry for name in names if (entry := view.entry(units.path(name))) and entry.type is FileType.FILE and entry.size}
-    states = view.units([name for name in files if name.endswith(".service") and "@." not in name]) if view.running else {}
+    files = {
+        name: entry
+        for name in names
+        if (entry := view.entry(units.path(name))) and entry.type is FileType.FILE and entry.size
+    }
+    states = (
+        view.units([name for name in files if name.endswith(".service") and "@." not in name])
+        if view.running
+        else {}
+    )
     started_by = starters(view)
     for name in files:
         if units.path(name) in packaged:
             continue
         if not name.endswith(".service"):
             kind = name.rpartition(".")[2]
-            yield Found("services", name, why=f"{kind} units are not imported; a job by the clock is declared under `timers:`")
+            yield Found(
+                "services",
+                name,
+                why=f"{kind} units are not imported; a job by the clock is declared under `timers:`",
+            )
             continue
         if "@" in name:
             yield Found("services", name, why="templates and their instances cannot be declared yet")
@@ -59,7 +82,9 @@ def _service(view: HostView, name: str, state: str, started_by: Starters) -> Fou
         return Found("services", short, why="it is the tool's own: `reconciler install` writes it")
     sections = unit_spelling.canonical(unit.parse(text))
     links = units.enabled_by(view, name)
-    why = _not_ours_to_say(sections, {name, *_other_names(sections, links)}, started_by, state, enabled=bool(links))
+    why = _not_ours_to_say(
+        sections, {name, *_other_names(sections, links)}, started_by, state, enabled=bool(links)
+    )
     if why:
         return Found("services", short, why=why)
     try:
@@ -71,7 +96,9 @@ def _service(view: HostView, name: str, state: str, started_by: Starters) -> Fou
     fields["enabled"] = bool(links)
     if not _is_job(sections) and (state == "stopped" or not (state or links)):
         fields["state"] = "stopped"
-    return Found("services", short, {field: fields[field] for field in Service.model_fields if field in fields})
+    return Found(
+        "services", short, {field: fields[field] for field in Service.model_fields if field in fields}
+    )
 
 
 def _is_job(sections: unit.Sections) -> bool:
@@ -88,8 +115,12 @@ def _other_names(sections: unit.Sections, links: Iterable[str]) -> set[str]:
     return written | {link.rpartition("/")[2] for link in links}
 
 
-def _not_ours_to_say(sections: unit.Sections, names: set[str], started_by: Starters, state: str, *, enabled: bool) -> str:
-    """Why neither `state: running` nor `state: stopped` would be true of it for long; empty if one of them is."""
+def _not_ours_to_say(
+    sections: unit.Sections, names: set[str], started_by: Starters, state: str, *, enabled: bool
+) -> str:
+    """Why neither `state: running` nor `state: stopped` would be true of it for long; empty if one of them
+    is.
+    """
     triggers = sorted({one for name in names for one in started_by.triggers.get(name, ())})
     sockets = sections.get("Service", {}).get("Sockets")
     if sockets:
@@ -99,12 +130,18 @@ def _not_ours_to_say(sections: unit.Sections, names: set[str], started_by: Start
     pulls = sorted({one for name in names for one in started_by.pulls.get(name, ())})
     if _is_job(sections):
         by = f", {_some(pulls)} starts it" if pulls else ""
-        return "" if enabled else f"it is a job that nothing starts with the host{by}: a change of it would run it"
+        return (
+            ""
+            if enabled
+            else f"it is a job that nothing starts with the host{by}: a change of it would run it"
+        )
     if state == "stopped" and pulls:
         return f"it does not run now, and {_some(pulls)} starts it: an apply would stop it then"
     conditions = [name for name in sections.get("Unit", {}) if name.startswith(("Condition", "Assert"))]
     if enabled and not state and conditions:
-        return f"whether it runs hangs on {_some(conditions)}, which only the running host knows: import there"
+        return (
+            f"whether it runs hangs on {_some(conditions)}, which only the running host knows: import there"
+        )
     if state == "stopped" and enabled:
         because = f" ({_some(conditions)} may not hold now)" if conditions else ""
         return f"it starts with the host but does not run now{because}: start or disable it, and import again"
@@ -169,7 +206,11 @@ def _number(value: str) -> int | str:
 
 
 _AS_IS = ("memory_max", "memory_high", "cpu_quota")
-_CONVERT: Mapping[str, Callable[[str], Any]] = {"remain_after_exit": _flag, "nice": _number, **dict.fromkeys(_AS_IS, str)}
+_CONVERT: Mapping[str, Callable[[str], Any]] = {
+    "remain_after_exit": _flag,
+    "nice": _number,
+    **dict.fromkeys(_AS_IS, str),
+}
 
 
 def _plain(directive: str, value: str) -> str:

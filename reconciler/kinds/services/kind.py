@@ -1,6 +1,8 @@
-"""services: a systemd service with a unit file of our own in /etc/systemd/system, its enablement and whether it runs.
+"""services: a systemd service with a unit file of our own in /etc/systemd/system, its enablement and whether
+it runs.
 
-Those whose unit file is a package's (`unit: vendor`) are in `vendor.py`: their parts have names, which those of ours have not.
+Those whose unit file is a package's (`unit: vendor`) are in `vendor.py`: their parts have names, which those
+of ours have not.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ def _ends_by_itself(service: Service) -> bool:
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """STOP what has to stop, write, tell systemd once, then start, restart or reload as `on_change` allows."""
+    """STOP what has to stop, write, tell systemd once, then start, restart or reload
+    as `on_change` allows.
+    """
     name = unit_of(change.address)
     if change.address.part:
         from reconciler.kinds.services.vendor import parts
@@ -74,7 +78,12 @@ def actions(change: Change) -> Iterator[Step]:
 def _stop(change: Change) -> Iterator[Step]:
     if change.touches("state") and (change.after or {}).get("state") == "stopped":
         if (change.before or {}).get("state") == "failed":
-            yield units.step(change.address, UnitVerb.RESET_FAILED, unit_of(change.address), "it failed and shall be stopped")
+            yield units.step(
+                change.address,
+                UnitVerb.RESET_FAILED,
+                unit_of(change.address),
+                "it failed and shall be stopped",
+            )
         elif change.before is not None:
             yield units.step(change.address, UnitVerb.STOP, unit_of(change.address), "state: stopped")
 
@@ -95,20 +104,28 @@ def _run(change: Change) -> Iterator[Step]:
         cost, directive = unit_file.effect(change.fields)
         if state in units.ALIVE:
             yield from _catch_up(change.address, service, cost, f"{directive} changed")
-            if change.touches("state"):  # it is still starting: waited for, unless a restart takes the place of that (engine.order)
+            if change.touches(
+                "state"
+            ):  # it is still starting: waited for, unless a restart takes the place of that (engine.order)
                 yield units.step(change.address, UnitVerb.START, name, units.why_start(state))
         elif cost is Effect.RESTART and service.on_change is OnChange.RESTART:
             yield units.step(change.address, UnitVerb.START, name, f"{directive} changed", once=True)
 
 
 def _catch_up(address: Address, service: Service, cost: Effect, why: str) -> Iterator[Step]:
-    """Bring a running process to its configuration as far as `on_change` allows; what it forbids stays owed."""
+    """Bring a running process to its configuration as far as `on_change` allows;
+    what it forbids stays owed.
+    """
     verb = {Effect.NONE: None, Effect.RELOAD: UnitVerb.RELOAD, Effect.RESTART: UnitVerb.RESTART}[cost]
     if verb is None:
         return
     if verb is UnitVerb.RELOAD and service.exec_reload is None:
         return
-    yield Step(Unit(verb, (unit_of(address),)), (Cause(address, why, unit_of(address)),), held=verb not in _MAY[service.on_change])
+    yield Step(
+        Unit(verb, (unit_of(address),)),
+        (Cause(address, why, unit_of(address)),),
+        held=verb not in _MAY[service.on_change],
+    )
 
 
 def config_paths(declared: Declared) -> Iterator[str]:
@@ -122,11 +139,18 @@ def _read_at_start(service: Service) -> Iterator[str]:
     yield from (path.removeprefix("-") for path in service.environment_file)
     yield from service.load_credential.values()
     if service.directives:
-        yield from (path.replace("%%", "%") for path in unit_file.encrypted_credentials(service) if not unit_file.has_specifier(path))
+        yield from (
+            path.replace("%%", "%")
+            for path in unit_file.encrypted_credentials(service)
+            if not unit_file.has_specifier(path)
+        )
 
 
 def on_config_change(part: Part, observed: Observed, paths: Sequence[str]) -> Iterator[Step]:
-    """Restart or reload it, if it runs. Environment files and credentials are read at the start only: a reload is not enough."""
+    """Restart or reload it, if it runs.
+
+    Environment files and credentials are read at the start only: a reload is not enough.
+    """
     service = _service(part.declared)
     costs = list(_costs(service, paths))
     if part.address.part:
@@ -150,7 +174,9 @@ def runs(part: Part) -> Runs | None:
     if not speaks:
         return None
     return Runs(
-        name, tuple(dict.fromkeys(config_paths(part.declared))), tuple(dict.fromkeys((defined, units.drop_in(name).rpartition("/")[0])))
+        name,
+        tuple(dict.fromkeys(config_paths(part.declared))),
+        tuple(dict.fromkeys((defined, units.drop_in(name).rpartition("/")[0]))),
     )
 
 
@@ -199,7 +225,10 @@ def _costs(service: Service, paths: Sequence[str]) -> Iterator[tuple[Effect, str
         (Effect.RESTART, [path for path in paths if path in at_start]),
     ):
         if some:
-            yield cost, f"{some[0]} changed" if len(some) == 1 else f"{some[0]} and {len(some) - 1} more changed"
+            yield (
+                cost,
+                f"{some[0]} changed" if len(some) == 1 else f"{some[0]} and {len(some) - 1} more changed",
+            )
 
 
 def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
@@ -211,7 +240,9 @@ def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
         return
     if row.verb == UnitVerb.START:
         if _ends_by_itself(_service(part.declared)) and part.document["type"] == "file":
-            yield Step(Unit(UnitVerb.START, (row.unit,)), (Cause(part.address, row.why, row.unit, once=True),))
+            yield Step(
+                Unit(UnitVerb.START, (row.unit,)), (Cause(part.address, row.why, row.unit, once=True),)
+            )
         return
     if (observed.document or {}).get("state") in units.ALIVE and part.document.get("state") == "running":
         cost = Effect.RELOAD if row.verb == UnitVerb.RELOAD else Effect.RESTART
@@ -286,18 +317,28 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     if of_packages:
         from reconciler.kinds.services.vendor import parts
 
-        made = [change for change in changes if change.address.kind == "files" and change.verb in (Verb.CREATE, Verb.UPDATE)]
+        made = [
+            change
+            for change in changes
+            if change.address.kind == "files" and change.verb in (Verb.CREATE, Verb.UPDATE)
+        ]
         yield from parts.check(view, of_packages, [change.address.name for change in made])
     from reconciler.kinds.services import checks  # only where something changes
 
-    yield from units.check_together(change for change in ours if not change.address.part and change.verb is not Verb.NONE)
+    yield from units.check_together(
+        change for change in ours if not change.address.part and change.verb is not Verb.NONE
+    )
     from reconciler.kinds.services import relations  # as above
 
-    yield from relations.check(view, spec, [change for change in changes if change.address.kind == "services"])
+    yield from relations.check(
+        view, spec, [change for change in changes if change.address.kind == "services"]
+    )
     yield from checks.conditions(view, ours)
     yield from checks.too_new(view, ours)
     yield from checks.other_definitions(view, ours)
-    yield from checks.still_activated(view, [change for change in changes if change.address.kind == "services"])
+    yield from checks.still_activated(
+        view, [change for change in changes if change.address.kind == "services"]
+    )
     for change in ours if view.running else ():
         if change.part is not None and change.verb is not Verb.NONE and "unit" in change.part.document:
             service = _service(change.part.declared)
@@ -307,14 +348,22 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
 
 def _commands(service: Service) -> list[str | list[str]]:
     single = [command for command in (service.exec_start, service.exec_reload) if command]
-    asked: list[str | list[str]] = [service.health.command] if service.health is not None and service.health.command else []
+    asked: list[str | list[str]] = (
+        [service.health.command] if service.health is not None and service.health.command else []
+    )
     return [*single, *service.exec_start_pre, *service.exec_start_post, *service.exec_stop, *asked]
 
 
 def _run_by_root(service: Service) -> list[str]:
-    if service.vendor or service.enabled == "masked" or not unit_lint.runs_as_root(service.user, service.directives):
+    if (
+        service.vendor
+        or service.enabled == "masked"
+        or not unit_lint.runs_as_root(service.user, service.directives)
+    ):
         return []
-    return list(dict.fromkeys(program for command in _commands(service) for program in unit_lint.programs(command)))
+    return list(
+        dict.fromkeys(program for command in _commands(service) for program in unit_lint.programs(command))
+    )
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
@@ -326,12 +375,24 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
     yield from unit_lint.lint(declared, service.directives, _commands(service), user)
     for path in unit_file.encrypted_credentials(service) if service.directives else ():
         if unit_file.has_specifier(path):
-            detail = f"Only systemd knows what the specifier in {path} stands for: write the path out, or name the file under `watch` too."
+            detail = (
+                f"Only systemd knows what the specifier in {path} stands for: write the path out, or name the"
+                " file under `watch` too."
+            )
             where = {"address": declared.address, "source": declared.source, "rule": "unseen-changes"}
             yield warning(f"changes of {path} are not seen", detail, **where)
     if service.health is not None and (host := service.health.elsewhere):
-        detail = f"`health` asks {host}, and says nothing about the process on this host: name 127.0.0.1, [::1] or localhost."
-        yield warning("another host is asked", detail, address=declared.address, source=declared.source, rule="health-elsewhere")
+        detail = (
+            f"`health` asks {host}, and says nothing about the process on this host: name 127.0.0.1, [::1] or"
+            " localhost."
+        )
+        yield warning(
+            "another host is asked",
+            detail,
+            address=declared.address,
+            source=declared.source,
+            rule="health-elsewhere",
+        )
 
 
 def _lint_name(declared: Declared, service: Service) -> Iterator[Diagnostic]:
@@ -340,20 +401,28 @@ def _lint_name(declared: Declared, service: Service) -> Iterator[Diagnostic]:
         return
     where = {"address": declared.address, "source": declared.source, "rule": "template"}
     if not instance:
-        detail = f"A template runs nothing itself. Declare its instances: `{template}@INSTANCE: {{unit: vendor}}`; see systemd-escape(1)."
+        detail = (
+            f"A template runs nothing itself. Declare its instances: `{template}@INSTANCE: {{unit: vendor}}`;"
+            " see systemd-escape(1)."
+        )
         yield error(f"{declared.address.name}.service is a template", detail, **where)
     elif not service.vendor:
         detail = (
-            f"Units of ours are whole: declare `{template}-{instance}` as a service of its own (a YAML anchor carries what they share), "
-            "or write `unit: vendor` if a package brings the template."
+            f"Units of ours are whole: declare `{template}-{instance}` as a service of its own (a YAML anchor"
+            " carries what they share), or write `unit: vendor` if a package brings the template."
         )
         yield error(f"{declared.address.name}.service is an instance of a template", detail, **where)
 
 
 def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
     """What cannot work, or is probably a mistake, beside what else is declared."""
-    found = [(declared, _service(declared)) for declared in spec.resources if declared.address.kind == "services"]
-    if any(service.after or service.before or service.requires or "Unit" in service.directives for _, service in found):
+    found = [
+        (declared, _service(declared)) for declared in spec.resources if declared.address.kind == "services"
+    ]
+    if any(
+        service.after or service.before or service.requires or "Unit" in service.directives
+        for _, service in found
+    ):
         from reconciler.kinds.services import relations  # most services stand alone
 
         yield from relations.lint(spec)

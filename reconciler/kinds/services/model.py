@@ -1,4 +1,7 @@
-"""What a spec can say about a service. A field carries the directive it stands for and what changing it costs."""
+"""What a spec can say about a service.
+
+A field carries the directive it stands for and what changing it costs.
+"""
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
@@ -78,13 +81,23 @@ _UNIT_NAME = Late(SUFFIXED)
 YES = ("yes", "true", "on", "1", "y", "t")
 _ON_CHANGE = "what a change may do is said by `on_change: restart`, `reload` or `none`, and by `watch`"
 _NOT_HERE = {
-    ("Install", "Also"): "nothing here runs `systemctl enable`; declare the other unit beside this one, with `enabled: true`",
+    (
+        "Install",
+        "Also",
+    ): "nothing here runs `systemctl enable`; declare the other unit beside this one, with `enabled: true`",
     ("Install", "DefaultInstance"): "only a template has one, and a unit of ours is none",
-    **{("Unit", f"X-{name}"): _ON_CHANGE for name in ("RestartIfChanged", "ReloadIfChanged", "StopIfChanged")},
+    **{
+        ("Unit", f"X-{name}"): _ON_CHANGE for name in ("RestartIfChanged", "ReloadIfChanged", "StopIfChanged")
+    },
     **{("Unit", f"X-{name}"): _ON_CHANGE for name in ("Restart-Triggers", "Reload-Triggers")},
-    **{("Service", f"X-{name}"): _ON_CHANGE for name in ("RestartIfChanged", "ReloadIfChanged", "StopIfChanged")},
+    **{
+        ("Service", f"X-{name}"): _ON_CHANGE
+        for name in ("RestartIfChanged", "ReloadIfChanged", "StopIfChanged")
+    },
 }
-"""Why a directive is refused that systemd would take: [Install] is followed here, and the words of NixOS are other ones."""
+"""Why a directive is refused that systemd would take: [Install] is followed here, and the words of NixOS are
+other ones.
+"""
 
 
 _OF_A_SERVICE = "Unit, Service or Install"
@@ -121,10 +134,11 @@ _PLAIN_TEXT = (
 class Service(Resource):
     """A systemd service. Typed fields carry systemd's own names in snake_case: its man pages explain them.
 
-    By default its unit file is ours. With `unit: vendor` it is a package's and stays as it is: what is declared goes into one drop-in,
-    /etc/systemd/system/NAME.service.d/50-reconciler.conf, and no default of ours applies. There commands replace the package's; variables,
-    dependencies and other lists are added to them. Whether it runs and whether it starts with the host are left alone unless `state` and
-    `enabled` say so; removing the block takes away the drop-in only.
+    By default its unit file is ours. With `unit: vendor` it is a package's and stays as it is: what is
+    declared goes into one drop-in, /etc/systemd/system/NAME.service.d/50-reconciler.conf, and no default of
+    ours applies. There commands replace the package's; variables, dependencies and other lists are added to
+    them. Whether it runs and whether it starts with the host are left alone unless `state` and `enabled` say
+    so; removing the block takes away the drop-in only.
     """
 
     model_config = ConfigDict(
@@ -150,16 +164,28 @@ class Service(Resource):
     """Units without which this one cannot run."""
 
     type: Annotated[
-        Annotated[str, Field(pattern=r"^(?:simple|exec|forking|oneshot|notify|notify-reload|dbus|idle)\z")] | None,
+        Annotated[str, Field(pattern=r"^(?:simple|exec|forking|oneshot|notify|notify-reload|dbus|idle)\z")]
+        | None,
         Directive("Service", "Type"),
     ] = "exec"
-    """When it counts as started. `exec` notices a missing program or user, which `simple` does not. null leaves it to systemd."""
+    """When it counts as started.
+
+    `exec` notices a missing program or user, which `simple` does not. null leaves it to systemd.
+    """
     remain_after_exit: Annotated[Flag | None, Directive("Service", "RemainAfterExit")] = None
     """Whether a oneshot service counts as running after its command ended."""
     exec_start_pre: Annotated[list[Command], Directive("Service", "ExecStartPre")] = []
     """Commands before the start."""
-    exec_start: Annotated[Command | None, Field(validate_default=True), AfterValidator(_required), Directive("Service", "ExecStart")] = None
-    """The program; needed unless `unit: vendor`. A list is the exact argv; a string is systemd's own syntax."""
+    exec_start: Annotated[
+        Command | None,
+        Field(validate_default=True),
+        AfterValidator(_required),
+        Directive("Service", "ExecStart"),
+    ] = None
+    """The program; needed unless `unit: vendor`.
+
+    A list is the exact argv; a string is systemd's own syntax.
+    """
     exec_start_post: Annotated[list[Command], Directive("Service", "ExecStartPost")] = []
     """Commands after the start."""
     exec_reload: Annotated[Command | None, Directive("Service", "ExecReload", Effect.RELOAD)] = None
@@ -179,7 +205,10 @@ class Service(Resource):
     load_credential: Annotated[dict[CredentialName, HandedPath], Directive("Service", "LoadCredential")] = {}
     """Secrets, by name, from files only root can read."""
     restart: Annotated[
-        Annotated[str, Field(pattern=r"^(?:no|always|on-success|on-failure|on-abnormal|on-abort|on-watchdog)\z")] | None,
+        Annotated[
+            str, Field(pattern=r"^(?:no|always|on-success|on-failure|on-abnormal|on-abort|on-watchdog)\z")
+        ]
+        | None,
         Directive("Service", "Restart", Effect.NONE),
     ] = "on-failure"
     """When systemd starts it again by itself. null leaves it to systemd."""
@@ -213,8 +242,12 @@ class Service(Resource):
     """Memory that others take from it last."""
     memory_swap_max: Annotated[Size | None, Directive("Service", "MemorySwapMax")] = None
     """Swap it may use; 0 for none."""
-    oom_policy: Annotated[Annotated[str, Field(pattern=r"^(?:continue|stop|kill)\z")] | None, Directive("Service", "OOMPolicy")] = None
-    """What happens to the service when the kernel kills a process of it for want of memory: continue, stop or kill."""
+    oom_policy: Annotated[
+        Annotated[str, Field(pattern=r"^(?:continue|stop|kill)\z")] | None, Directive("Service", "OOMPolicy")
+    ] = None
+    """What happens to the service when the kernel kills a process of it for want of memory: continue, stop or
+    kill.
+    """
     cpu_quota: Annotated[Percentage | None, Directive("Service", "CPUQuota")] = None
     """CPU time: 200% is two CPUs."""
     cpu_weight: Annotated[CpuWeight | None, Directive("Service", "CPUWeight")] = None
@@ -222,24 +255,34 @@ class Service(Resource):
     allowed_cpus: Annotated[Numbers | None, Directive("Service", "AllowedCPUs")] = None
     """The CPUs it may run on: 0-7,16."""
     numa_policy: Annotated[
-        Annotated[str, Field(pattern=r"^(?:default|preferred|bind|interleave|local)\z")] | None, Directive("Service", "NUMAPolicy")
+        Annotated[str, Field(pattern=r"^(?:default|preferred|bind|interleave|local)\z")] | None,
+        Directive("Service", "NUMAPolicy"),
     ] = None
     """From which NUMA nodes its memory comes: default, preferred, bind, interleave or local."""
     numa_mask: Annotated[Nodes | None, Directive("Service", "NUMAMask")] = None
     """The NUMA nodes that are meant: 0-1, all."""
     tasks_max: Annotated[Tasks | None, Directive("Service", "TasksMax")] = None
     """Processes and threads it may have: a number, a share (10%) or infinity."""
-    io_weight: Annotated[int | None, Field(ge=1, le=10_000, strict=True), Directive("Service", "IOWeight")] = None
+    io_weight: Annotated[
+        int | None, Field(ge=1, le=10_000, strict=True), Directive("Service", "IOWeight")
+    ] = None
     """Its share of the disks beside others, 1 to 10000; 100 is everybody's."""
-    supplementary_groups: Annotated[list[KnownName], RefersTo("groups"), Directive("Service", "SupplementaryGroups")] = []
+    supplementary_groups: Annotated[
+        list[KnownName], RefersTo("groups"), Directive("Service", "SupplementaryGroups")
+    ] = []
     """Groups that it is in besides its own, such as video and render for GPUs."""
-    device_policy: Annotated[Annotated[str, Field(pattern=r"^(?:auto|closed|strict)\z")] | None, Directive("Service", "DevicePolicy")] = (
-        None
-    )
-    """Devices besides those of `device_allow`: auto (all, if none is there), closed (/dev/null and the like) or strict (none)."""
+    device_policy: Annotated[
+        Annotated[str, Field(pattern=r"^(?:auto|closed|strict)\z")] | None,
+        Directive("Service", "DevicePolicy"),
+    ] = None
+    """Devices besides those of `device_allow`: auto (all, if none is there), closed (/dev/null and the like)
+    or strict (none).
+    """
     device_allow: Annotated[list[Device], Directive("Service", "DeviceAllow")] = []
     """Devices it may use, such as /dev/nvidia0 rw."""
-    wanted_by: Annotated[list[UnitName], Directive("Install", "WantedBy", Effect.NONE)] = ["multi-user.target"]
+    wanted_by: Annotated[list[UnitName], Directive("Install", "WantedBy", Effect.NONE)] = [
+        "multi-user.target"
+    ]
     """Which targets start it when it is enabled."""
     required_by: Annotated[list[UnitName], Directive("Install", "RequiredBy", Effect.NONE)] = []
     """Which units cannot start without it when it is enabled."""
@@ -249,14 +292,20 @@ class Service(Resource):
     directives: dict[DirectiveName, dict[DirectiveName, Text | list[Text]]] = {}
     """Any other directive, by section and name, in systemd's own syntax. Linted; wins over `hardening`."""
     watch: Annotated[list[ReadPath], Policy()] = []
-    """Ours: files, directories and patterns of names that count as its configuration, besides its environment files and credentials."""
+    """Ours: files, directories and patterns of names that count as its configuration, besides its environment
+    files and credentials.
+    """
     on_change: Annotated[OnChange, Policy()] = OnChange.RESTART
     """Ours: what a change may do to the running service."""
     health: Annotated[Health | None, Policy()] = None
-    """Ours: when it counts as well after a start, and what follows otherwise: `{http: "http://127.0.0.1:8000/healthz", within: 60s}`."""
+    """Ours: when it counts as well after a start, and what follows otherwise: `{http:
+    "http://127.0.0.1:8000/healthz", within: 60s}`.
+    """
     state: State = State.RUNNING
     """Ours: running or stopped."""
-    enabled: Annotated[bool | str, BeforeValidator(_enabled), Field(json_schema_extra={"enum": [True, False, "masked"]})] = True
+    enabled: Annotated[
+        bool | str, BeforeValidator(_enabled), Field(json_schema_extra={"enum": [True, False, "masked"]})
+    ] = True
     """Whether it starts with the host: true, false or masked."""
 
     @property
@@ -285,11 +334,18 @@ class Service(Resource):
             return self
         for name in ("wanted_by", "required_by"):
             if name in self.model_fields_set:
-                raise ValueError(f"leave `{name}` out: the [Install] section of the package's unit says what starts it")
+                raise ValueError(
+                    f"leave `{name}` out: the [Install] section of the package's unit says what starts it"
+                )
         if "Install" in self.directives:
-            raise ValueError("leave [Install] out of `directives`: that of the package's unit says what starts it")
+            raise ValueError(
+                "leave [Install] out of `directives`: that of the package's unit says what starts it"
+            )
         if not self.model_fields_set - {"unit", "adopt", "drift", "protect", "on_change", "watch", "health"}:
-            raise ValueError("nothing is said about the package's unit: write a directive, `state` or `enabled`, or leave the block out")
+            raise ValueError(
+                "nothing is said about the package's unit: write a directive, `state` or `enabled`, or leave"
+                " the block out"
+            )
         return self
 
     @model_validator(mode="after")
@@ -297,15 +353,28 @@ class Service(Resource):
         if self.enabled == "masked" and self.state is State.RUNNING and "state" in self.model_fields_set:
             raise ValueError("a masked service cannot run: write `state: stopped` or leave `state` out")
         if self.on_change is OnChange.RELOAD and self.exec_reload is None and not self.vendor:
-            raise ValueError("`on_change: reload` needs `exec_reload`, the command that makes it read its configuration again")
+            raise ValueError(
+                "`on_change: reload` needs `exec_reload`, the command that makes it read its configuration"
+                " again"
+            )
         if self.enabled is True and not any(self.install.values()):
-            raise ValueError("nothing would start it: `enabled: true` needs an entry in `wanted_by` or `required_by`")
+            raise ValueError(
+                "nothing would start it: `enabled: true` needs an entry in `wanted_by` or `required_by`"
+            )
         return self
 
     @model_validator(mode="after")
     def _something_to_ask(self) -> Self:
-        if self.health is not None and self.type == "oneshot" and not self.remain_after_exit and not self.vendor:
-            raise ValueError("a oneshot service runs and ends, and nothing of it is left that `health` could ask: leave `health` out")
+        if (
+            self.health is not None
+            and self.type == "oneshot"
+            and not self.remain_after_exit
+            and not self.vendor
+        ):
+            raise ValueError(
+                "a oneshot service runs and ends, and nothing of it is left that `health` could ask: leave"
+                " `health` out"
+            )
         return self
 
     @model_validator(mode="after")
@@ -323,8 +392,13 @@ class Service(Resource):
         for kind in ("aliases", "upheld_by"):
             for name in self.install[kind]:
                 if _UNIT_NAME.fullmatch(name) is None:
-                    raise ValueError(f"{name!r} is no unit's name to make a link for: write it whole, without specifiers")
-        wrong = next((alias for alias in self.install["aliases"] if not alias.endswith(".service") or "@" in alias), None)
+                    raise ValueError(
+                        f"{name!r} is no unit's name to make a link for: write it whole, without specifiers"
+                    )
+        wrong = next(
+            (alias for alias in self.install["aliases"] if not alias.endswith(".service") or "@" in alias),
+            None,
+        )
         if wrong is not None:
             raise ValueError(f"Alias={wrong}: another name of a service ends with .service and has no @")
         return self
@@ -333,11 +407,19 @@ class Service(Resource):
     def _limits_that_are_none(self) -> Self:
         for name in ("memory_max", "memory_high"):
             value = getattr(self, name)
-            if value is not None and re.fullmatch("0+[KMGTPE%]?|.*%", value) and not 0 < int(value.rstrip("KMGTPE%")) <= 100:
-                raise ValueError(f"`{name}` takes a size above 0 or a share from 1% to 100%, not {value}: systemd would ignore it")
+            if (
+                value is not None
+                and re.fullmatch("0+[KMGTPE%]?|.*%", value)
+                and not 0 < int(value.rstrip("KMGTPE%")) <= 100
+            ):
+                raise ValueError(
+                    f"`{name}` takes a size above 0 or a share from 1% to 100%, not {value}: systemd would"
+                    " ignore it"
+                )
         if self.numa_policy in ("bind", "interleave") and self.numa_mask is None and not self.vendor:
             raise ValueError(
-                f"`numa_policy: {self.numa_policy}` needs `numa_mask`, the nodes: without it systemd does not start the service"
+                f"`numa_policy: {self.numa_policy}` needs `numa_mask`, the nodes: without it systemd does not"
+                " start the service"
             )
         return self
 
@@ -346,11 +428,18 @@ class Service(Resource):
         plain = {name: getattr(self, name) for name in _PLAIN_TEXT if name in self.model_fields_set}
         plain |= {name: value for names in self.directives.values() for name, value in names.items()}
         for name, value in plain.items():
-            texts = [value] if isinstance(value, str) else value.values() if isinstance(value, dict) else value or ()
+            texts = (
+                [value]
+                if isinstance(value, str)
+                else value.values()
+                if isinstance(value, dict)
+                else value or ()
+            )
             for text in texts:
                 if text != text.strip() or text.endswith("\\"):
                     raise ValueError(
-                        f"`{name}` must not begin or end with a blank or end with a backslash: it would not come out of the unit file so"
+                        f"`{name}` must not begin or end with a blank or end with a backslash: it would not"
+                        " come out of the unit file so"
                     )
         return self
 
@@ -369,7 +458,9 @@ class Service(Resource):
         problems: list[str] = []
         for section, names in self.directives.items():
             if section in _SECTIONS_OF_OTHERS:
-                problems.append(f"[{section}] has no place in a service, where systemd ignores it: write {_OF_A_SERVICE}")
+                problems.append(
+                    f"[{section}] has no place in a service, where systemd ignores it: write {_OF_A_SERVICE}"
+                )
                 continue
             for name, value in names.items():
                 if (section, name) in typed:

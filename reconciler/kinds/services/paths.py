@@ -1,4 +1,6 @@
-"""The files and directories that a service names, and without which systemd does not start it (systemd.exec(5))."""
+"""The files and directories that a service names, and without which systemd does not start it
+(systemd.exec(5)).
+"""
 
 from __future__ import annotations
 
@@ -9,23 +11,42 @@ from reconciler.core.model.places import Place, Use
 from reconciler.kinds.services.model import Hardening, Service
 
 _COMES_LATER = ("/run/", "/proc/", "/sys/", "/dev/", "/tmp/", "/var/tmp/")  # noqa: S108  # not looked for
-_OF_SYSTEMD = {"StateDirectory": "/var/lib", "CacheDirectory": "/var/cache", "LogsDirectory": "/var/log", "ConfigurationDirectory": "/etc"}
+_OF_SYSTEMD = {
+    "StateDirectory": "/var/lib",
+    "CacheDirectory": "/var/cache",
+    "LogsDirectory": "/var/log",
+    "ConfigurationDirectory": "/etc",
+}
 """Directories that systemd makes at the start of a service (systemd.exec(5))."""
 _OWNED = {**{name: top for name, top in _OF_SYSTEMD.items() if top != "/etc"}, "RuntimeDirectory": "/run"}
-"""Those that it gives to the service's account with all that is in them; a service's configuration stays root's."""
+"""Those that it gives to the service's account with all that is in them; a service's configuration stays
+root's.
+"""
 _NO = ("", "no", "false", "0", "off")
 _OUTPUTS = ("file:", "append:", "truncate:")
 _NAMESPACE = (
-    *("ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths", "BindPaths", "BindReadOnlyPaths"),
+    *(
+        "ReadWritePaths",
+        "ReadOnlyPaths",
+        "InaccessiblePaths",
+        "ExecPaths",
+        "NoExecPaths",
+        "BindPaths",
+        "BindReadOnlyPaths",
+    ),
     *("ReadWriteDirectories", "ReadOnlyDirectories", "InaccessibleDirectories"),
 )
 """Directives whose paths must be there, but for those with `-` before them."""
 
 
 def needed(service: Service) -> Iterator[tuple[RequirementType, str | None]]:
-    """Files and directories without which it does not start; nothing of what is there only once the host runs."""
+    """Files and directories without which it does not start; nothing of what is there only once the host
+    runs.
+    """
     said = service.directives.get("Service", {})
-    files = [path for path in service.environment_file if not path.startswith("-") and not set("*?[") & set(path)]
+    files = [
+        path for path in service.environment_file if not path.startswith("-") and not set("*?[") & set(path)
+    ]
     files += [*service.load_credential.values(), str(said.get("StandardInput", "")).removeprefix("file:")]
     yield from ((RequirementType.FILE, path) for path in files if _is_looked_for(path))
     root = str(said.get("RootDirectory", ""))
@@ -35,13 +56,23 @@ def needed(service: Service) -> Iterator[tuple[RequirementType, str | None]]:
     made = [f"{top}/{word}" for name, top in _OF_SYSTEMD.items() for word in str(said.get(name, "")).split()]
     work = service.working_directory or ""
     directories = (*_directories_of_outputs(service), "" if work in made else work)
-    yield from ((RequirementType.DIRECTORY, path.rstrip("/")) for path in dict.fromkeys(directories) if _is_looked_for(path))
+    yield from (
+        (RequirementType.DIRECTORY, path.rstrip("/"))
+        for path in dict.fromkeys(directories)
+        if _is_looked_for(path)
+    )
     named = (word.partition(":")[0] for name in _NAMESPACE for word in _words(said.get(name, "")))
-    yield from ((RequirementType.PATH, path.rstrip("/")) for path in named if _is_looked_for(path) and path not in made)
+    yield from (
+        (RequirementType.PATH, path.rstrip("/"))
+        for path in named
+        if _is_looked_for(path) and path not in made
+    )
 
 
 def places(service: Service, name: str) -> Iterator[Place]:
-    """What the account of a service is given, and what its processes see something else at; nothing of a package's unit without `user`."""
+    """What the account of a service is given, and what its processes see something else at; nothing of a
+    package's unit without `user`.
+    """
     said = service.directives.get("Service", {})
     dynamic = str(said.get("DynamicUser", "no")) not in _NO
     account = service.user or (name if dynamic else "")
@@ -50,10 +81,16 @@ def places(service: Service, name: str) -> Iterator[Place]:
     for directive, top in _OWNED.items():
         for word in _words(said.get(directive, "")):
             yield from (
-                Place(f"{top}/{part}", Use.OWNED, account, account, named=True) for part in word.split(":") if part and part != "ro"
+                Place(f"{top}/{part}", Use.OWNED, account, account, named=True)
+                for part in word.split(":")
+                if part and part != "ro"
             )
     hardened = "yes" if service.hardening is not Hardening.NONE or dynamic else "no"
-    if str(said.get("NoNewPrivileges", hardened)) not in _NO or "RootDirectory" in said or "RootImage" in said:
+    if (
+        str(said.get("NoNewPrivileges", hardened)) not in _NO
+        or "RootDirectory" in said
+        or "RootImage" in said
+    ):
         return  # su and sudo have no power there, or are not there
     for directive in ("BindPaths", "BindReadOnlyPaths"):
         for word in _words(said.get(directive, "")):
@@ -64,7 +101,9 @@ def places(service: Service, name: str) -> Iterator[Place]:
 
 
 def _directories_of_outputs(service: Service) -> Iterator[str]:
-    """Where systemd makes the files that a service writes to: before it makes the directories of LogsDirectory= and the like."""
+    """Where systemd makes the files that a service writes to: before it makes the directories of
+    LogsDirectory= and the like.
+    """
     for output in (service.standard_output or "", service.standard_error or ""):
         path = output.partition(":")[2] if output.startswith(_OUTPUTS) else ""
         yield path.rpartition("/")[0]

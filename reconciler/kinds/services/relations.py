@@ -1,4 +1,6 @@
-"""Other units that a service hangs on: order that cannot be kept, and what is required and not there or masked (systemd.unit(5))."""
+"""Other units that a service hangs on: order that cannot be kept, and what is required and not there or
+masked (systemd.unit(5)).
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,42 @@ _MADE_BY_SYSTEMD = (".device", ".slice", ".scope", ".swap", ".mount", ".automoun
 _ITS_OWN = frozenset(
     f"{name}.target"
     for name in (
-        *("basic", "cryptsetup", "default", "emergency", "final", "getty", "graphical", "halt", "kexec", "local-fs", "local-fs-pre"),
-        *("multi-user", "network", "network-online", "network-pre", "nss-lookup", "nss-user-lookup", "paths", "poweroff", "reboot"),
-        *("remote-fs", "remote-fs-pre", "rescue", "shutdown", "sleep", "slices", "sockets", "swap", "sysinit", "system-update"),
+        *(
+            "basic",
+            "cryptsetup",
+            "default",
+            "emergency",
+            "final",
+            "getty",
+            "graphical",
+            "halt",
+            "kexec",
+            "local-fs",
+            "local-fs-pre",
+        ),
+        *(
+            "multi-user",
+            "network",
+            "network-online",
+            "network-pre",
+            "nss-lookup",
+            "nss-user-lookup",
+            "paths",
+            "poweroff",
+            "reboot",
+        ),
+        *(
+            "remote-fs",
+            "remote-fs-pre",
+            "rescue",
+            "shutdown",
+            "sleep",
+            "slices",
+            "sockets",
+            "swap",
+            "sysinit",
+            "system-update",
+        ),
         *("time-set", "time-sync", "timers", "umount"),
     )
 )
@@ -30,11 +65,13 @@ _ITS_OWN = frozenset(
 _UNITS: Mapping[str, tuple[str, ...]] = {"services": (".service",), "timers": (".service", ".timer")}
 
 
-# ---------------------------------------------------------------------------------------------------- by the spec alone
+# ------------------------------------------------------------------------------------------ by the spec alone
 
 
 def lint(spec: Spec) -> Iterator[Diagnostic]:
-    """Order that goes round in a circle, requirements of what is masked or stopped, conflicts of what runs; each with both places."""
+    """Order that goes round in a circle, requirements of what is masked or stopped, conflicts of what runs;
+    each with both places.
+    """
     declared = _declared(spec)
     related = {name: unit for name, unit in declared.items() if _hangs_on_others(unit.resource)}
     if not related:
@@ -48,11 +85,19 @@ def _contradicted(name: str, unit: Declared, declared: Mapping[str, Declared]) -
     """What a unit says of others, and what is declared of these does not go with."""
 
     def said(directive: str) -> list[Declared]:
-        return [declared[other] for other in _words(unit.resource, directive) if other in declared and other != name]
+        return [
+            declared[other]
+            for other in _words(unit.resource, directive)
+            if other in declared and other != name
+        ]
 
     for directive in _NEEDED:
         needed = said(directive)
-        yield from (_masked_here(unit, other, directive) for other in needed if _is_masked(other) and not _is_masked(unit))
+        yield from (
+            _masked_here(unit, other, directive)
+            for other in needed
+            if _is_masked(other) and not _is_masked(unit)
+        )
         stopped = (other for other in needed if _is_stopped(other) and not _is_masked(other))
         yield from (_stopped_here(unit, other, directive) for other in stopped if _runs(unit))
     if _runs(unit):
@@ -61,7 +106,11 @@ def _contradicted(name: str, unit: Declared, declared: Mapping[str, Declared]) -
 
 
 def _declared(spec: Spec) -> dict[str, Declared]:
-    return {f"{unit.address.name}{suffix}": unit for unit in spec.resources for suffix in _UNITS.get(unit.address.kind, ())}
+    return {
+        f"{unit.address.name}{suffix}": unit
+        for unit in spec.resources
+        for suffix in _UNITS.get(unit.address.kind, ())
+    }
 
 
 def _cycles(declared: Mapping[str, Declared], related: Mapping[str, Declared]) -> Iterator[Diagnostic]:
@@ -71,14 +120,18 @@ def _cycles(declared: Mapping[str, Declared], related: Mapping[str, Declared]) -
             before.setdefault(name, set()).add(other)
         for other in _words(unit.resource, "Before"):
             before.setdefault(other, set()).add(name)
-    graph = {name: sorted(others & declared.keys() - {name}) for name, others in before.items() if name in declared}
+    graph = {
+        name: sorted(others & declared.keys() - {name}) for name, others in before.items() if name in declared
+    }
     while (circle := _circle(graph)) is not None:
         yield _cycle([declared[name] for name in circle])
         del graph[circle[0]]
 
 
 def _circle(graph: Mapping[str, Sequence[str]]) -> list[str] | None:
-    """Units of which each is ordered before the next, and the last before the first; None if there is no such."""
+    """Units of which each is ordered before the next, and the last before the first; None if there is no
+    such.
+    """
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as found:
@@ -91,42 +144,51 @@ def _circle(graph: Mapping[str, Sequence[str]]) -> list[str] | None:
 def _cycle(circle: Sequence[Declared]) -> Diagnostic:
     names = [f"{unit.address} ({unit.source})" for unit in circle]
     detail = (
-        f"{', which is to start before '.join([*names, str(circle[0].address)])}. systemd cannot keep such an order: it refuses to start "
-        "them, or leaves one of them out. Take one `after` or `before` away."
+        f"{', which is to start before '.join([*names, str(circle[0].address)])}. systemd cannot keep such an"
+        " order: it refuses to start them, or leaves one of them out. Take one `after` or `before` away."
     )
-    return error("ordering cycle", detail, address=circle[0].address, source=circle[0].source, rule="ordering-cycle")
+    return error(
+        "ordering cycle", detail, address=circle[0].address, source=circle[0].source, rule="ordering-cycle"
+    )
 
 
 def _masked_here(unit: Declared, needed: Declared, directive: str) -> Diagnostic:
     detail = (
-        f"{unit.address} ({unit.source}) {_NEEDED[directive]} {needed.address}, and {needed.source} says `enabled: masked`: "
-        "systemd would refuse to start it. Take one of the two away."
+        f"{unit.address} ({unit.source}) {_NEEDED[directive]} {needed.address}, and {needed.source} says"
+        " `enabled: masked`: systemd would refuse to start it. Take one of the two away."
     )
-    return error("a required unit is masked", detail, address=unit.address, source=unit.source, rule="masked-unit")
+    return error(
+        "a required unit is masked", detail, address=unit.address, source=unit.source, rule="masked-unit"
+    )
 
 
 def _stopped_here(unit: Declared, needed: Declared, directive: str) -> Diagnostic:
     detail = (
-        f"{unit.address} ({unit.source}) is to run and {_NEEDED[directive]} {needed.address}, and {needed.source} says `state: stopped`: "
-        "systemd would stop both, or start both. Take one of the two away."
+        f"{unit.address} ({unit.source}) is to run and {_NEEDED[directive]} {needed.address}, and"
+        f" {needed.source} says `state: stopped`: systemd would stop both, or start both. Take one of the two"
+        " away."
     )
-    return error("a required unit is stopped", detail, address=unit.address, source=unit.source, rule="required")
+    return error(
+        "a required unit is stopped", detail, address=unit.address, source=unit.source, rule="required"
+    )
 
 
 def _upheld_here(unit: Declared, other: Declared) -> Diagnostic:
     detail = (
-        f"{unit.address} ({unit.source}) is to run and upholds {other.address}, and {other.source} says `state: stopped`: "
-        "systemd would start it again after each stop. Take one of the two away."
+        f"{unit.address} ({unit.source}) is to run and upholds {other.address}, and {other.source} says"
+        " `state: stopped`: systemd would start it again after each stop. Take one of the two away."
     )
     return error("a stopped unit is upheld", detail, address=unit.address, source=unit.source, rule="upheld")
 
 
 def _not_together(unit: Declared, other: Declared) -> Diagnostic:
     detail = (
-        f"{unit.address} ({unit.source}) conflicts with {other.address} ({other.source}), and both are to run: "
-        "systemd stops one when it starts the other. Stop one of them."
+        f"{unit.address} ({unit.source}) conflicts with {other.address} ({other.source}), and both are to"
+        " run: systemd stops one when it starts the other. Stop one of them."
     )
-    return error("two services cannot run together", detail, address=unit.address, source=unit.source, rule="conflict")
+    return error(
+        "two services cannot run together", detail, address=unit.address, source=unit.source, rule="conflict"
+    )
 
 
 def _is_stopped(unit: Declared) -> bool:
@@ -137,7 +199,11 @@ def _runs(unit: Declared) -> bool:
     """Whether it is to run all the time; nothing is said of that of a package's unit without `state`."""
     resource = unit.resource
     says = getattr(resource, "says", None)
-    running = unit.address.kind == "services" and str(getattr(resource, "state", "")) == "running" and not _is_masked(unit)
+    running = (
+        unit.address.kind == "services"
+        and str(getattr(resource, "state", "")) == "running"
+        and not _is_masked(unit)
+    )
     return running and (says is None or bool(says("state")))
 
 
@@ -155,19 +221,32 @@ def _words(resource: Any, directive: str) -> list[str]:
     """The units of a dependency, from its field and from `directives`."""
     said = (getattr(resource, "directives", None) or {}).get("Unit", {}).get(directive, ())
     texts = [said] if isinstance(said, str) else said
-    return [*(getattr(resource, directive.lower(), None) or ()), *(word for text in texts for word in text.split())]
+    return [
+        *(getattr(resource, directive.lower(), None) or ()),
+        *(word for text in texts for word in text.split()),
+    ]
 
 
-# ---------------------------------------------------------------------------------------------------- on this host
+# ----------------------------------------------------------------------------------------------- on this host
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Units that a changed service cannot do without, and targets that are to start it, which neither the spec nor the host has."""
+    """Units that a changed service cannot do without, and targets that are to start it, which neither the
+    spec nor the host has.
+    """
     there = _declared(spec)
-    going = {f"{change.address.name}.service" for change in changes if change.verb is Verb.DELETE and not change.address.part}
+    going = {
+        f"{change.address.name}.service"
+        for change in changes
+        if change.verb is Verb.DELETE and not change.address.part
+    }
     told: set[tuple[Address, str]] = set()
     for change in changes:
-        if change.part is None or change.verb in (Verb.NONE, Verb.DELETE) or "unit" not in change.part.document:
+        if (
+            change.part is None
+            or change.verb in (Verb.NONE, Verb.DELETE)
+            or "unit" not in change.part.document
+        ):
             continue
         for found in _of(view, change, there.keys(), going):
             if (change.address.resource, found.detail) not in told:
@@ -183,17 +262,30 @@ def _of(view: HostView, change: Change, declared: Iterable[str], going: set[str]
     say = warning if str(getattr(resource, "state", "")) == "stopped" or not view.running else error
     for directive in (name for name in _NEEDED if name in unit):
         for name in dict.fromkeys(_split(unit[directive])):
-            problem = "" if name in declared else "is removed by this plan" if name in going else missing(view, name)
+            problem = (
+                ""
+                if name in declared
+                else "is removed by this plan"
+                if name in going
+                else missing(view, name)
+            )
             if problem:
                 detail = (
-                    f"{change.address} {_NEEDED[directive]} {name}, which {problem}: systemd would refuse to start it. {_advice(problem)}"
+                    f"{change.address} {_NEEDED[directive]} {name}, which {problem}: systemd would refuse to"
+                    f" start it. {_advice(problem)}"
                 )
                 yield say(f"a required unit {problem}", detail, **where, rule="missing-unit")
     install = change.part.document["unit"].get("Install", {})
-    for directive in (name for name in ("WantedBy", "RequiredBy", "UpheldBy") if name in install and change.part.document.get("enabled")):
+    for directive in (
+        name
+        for name in ("WantedBy", "RequiredBy", "UpheldBy")
+        if name in install and change.part.document.get("enabled")
+    ):
         for name in dict.fromkeys(_split(install[directive])):
             if name not in declared and (problem := missing(view, name)):
-                detail = f"{name} is to start {change.address}, and {problem}: with it nothing starts at boot."
+                detail = (
+                    f"{name} is to start {change.address}, and {problem}: with it nothing starts at boot."
+                )
                 yield warning("what is to start it is missing", detail, **where, rule="missing-unit")
 
 

@@ -41,15 +41,21 @@ _FORMS: Mapping[str, Callable[[Any], Value]] = {
     "exec_start_pre": lambda commands: [_command(one) for one in commands],
     "exec_start_post": lambda commands: [_command(one) for one in commands],
     "exec_stop": lambda commands: [_command(one) for one in commands],
-    "environment": lambda variables: [unit.environment_value(name, value) for name, value in variables.items()],
+    "environment": lambda variables: [
+        unit.environment_value(name, value) for name, value in variables.items()
+    ],
     "environment_file": _texts,
     "device_allow": _texts,
-    "load_credential": lambda found: [f"{unit.escape_specifiers(name)}:{unit.escape_specifiers(path)}" for name, path in found.items()],
+    "load_credential": lambda found: [
+        f"{unit.escape_specifiers(name)}:{unit.escape_specifiers(path)}" for name, path in found.items()
+    ],
     "remain_after_exit": lambda value: "yes" if value else "no",
     "nice": str,
     "io_weight": str,
     "cpu_quota": str,
-    **dict.fromkeys(("memory_max", "memory_high", "memory_low", "memory_swap_max", "tasks_max", "limit_memlock"), str),
+    **dict.fromkeys(
+        ("memory_max", "memory_high", "memory_low", "memory_swap_max", "tasks_max", "limit_memlock"), str
+    ),
     "supplementary_groups": _words,
 }
 
@@ -67,14 +73,33 @@ def _table() -> tuple[tuple[str, Directive, Callable[[Any], Value]], ...]:
 @cache
 def _with_default() -> frozenset[str]:
     """Fields that stand for something even when nobody wrote them."""
-    return frozenset(name for name, info in Service.model_fields.items() if info.is_required() or info.default)
+    return frozenset(
+        name for name, info in Service.model_fields.items() if info.is_required() or info.default
+    )
 
 
 _FOR_SYSTEMD_ALONE = (
-    *("Description", "Documentation", "OnFailure", "OnSuccess", "OnFailureJobMode", "OnSuccessJobMode", "IgnoreOnIsolate"),
-    *("StopWhenUnneeded", "RefuseManualStart", "RefuseManualStop", "AllowIsolate", "CollectMode", "SourcePath"),
+    *(
+        "Description",
+        "Documentation",
+        "OnFailure",
+        "OnSuccess",
+        "OnFailureJobMode",
+        "OnSuccessJobMode",
+        "IgnoreOnIsolate",
+    ),
+    *(
+        "StopWhenUnneeded",
+        "RefuseManualStart",
+        "RefuseManualStop",
+        "AllowIsolate",
+        "CollectMode",
+        "SourcePath",
+    ),
 )
-"""Of [Unit]: what systemd looks at anew each time, and the process never sees (what NixOS restarts nothing for, and one of its kind)."""
+"""Of [Unit]: what systemd looks at anew each time, and the process never sees (what NixOS restarts nothing
+for, and one of its kind).
+"""
 
 
 @cache
@@ -91,7 +116,10 @@ def _plain(value: Value) -> Value | None:
 
 
 def sections(service: Service) -> unit.Sections:
-    """The unit file as sections. Directives stand in the order of the model, `hardening` after them, `directives` last."""
+    """The unit file as sections.
+
+    Directives stand in the order of the model, `hardening` after them, `directives` last.
+    """
     result: unit.Sections = {"Unit": {}, "Service": {}, "Install": {}}
     said = service.model_fields_set
     for name, mark, form in _table():
@@ -113,12 +141,19 @@ def sections(service: Service) -> unit.Sections:
 
 
 def drop_in(service: Service) -> unit.Sections:
-    """What is declared about a package's unit, as sections of a drop-in. Commands replace the package's: an empty one comes first."""
+    """What is declared about a package's unit, as sections of a drop-in.
+
+    Commands replace the package's: an empty one comes first.
+    """
     result: unit.Sections = {"Unit": {}, "Service": {}}
     for name, mark, form in _table():
         declared = getattr(service, name)
         replaces = name.startswith("exec_")
-        if name not in service.model_fields_set or declared is None or (declared in ([], {}) and not replaces):
+        if (
+            name not in service.model_fields_set
+            or declared is None
+            or (declared in ([], {}) and not replaces)
+        ):
             continue
         value = form(declared)
         values = [value] if isinstance(value, str) else value
@@ -138,7 +173,11 @@ def drop_in(service: Service) -> unit.Sections:
 def at_start(found: unit.Sections) -> unit.Sections:
     """Those directives of a unit file whose change costs a restart."""
     told = {
-        section: {name: value for name, value in names.items() if not name.startswith("X-") and _cost(section, name) is Effect.RESTART}
+        section: {
+            name: value
+            for name, value in names.items()
+            if not name.startswith("X-") and _cost(section, name) is Effect.RESTART
+        }
         for section, names in found.items()
         if section != "Install" and not section.startswith("X-")
     }
@@ -150,7 +189,9 @@ def _cost(section: str, name: str) -> Effect:
 
 
 def effect(differences: Iterable[FieldChange]) -> tuple[Effect, str]:
-    """The greatest cost of these differences below `unit`, and the directive that makes it: (Effect.RESTART, "Service.ExecStart")."""
+    """The greatest cost of these differences below `unit`, and the directive that makes it: (Effect.RESTART,
+    "Service.ExecStart").
+    """
     worst, why = Effect.NONE, ""
     for change in differences:
         if change.path[0] != "unit" or len(change.path) < 3:

@@ -1,4 +1,6 @@
-"""Groups that go, and numbers: who is in a group, whose primary one it is, a number that an account would take over from another."""
+"""Groups that go, and numbers: who is in a group, whose primary one it is, a number that an account would
+take over from another.
+"""
 
 from __future__ import annotations
 
@@ -41,34 +43,58 @@ def _primary(passwd: str, group: str) -> Mapping[str, list[str]]:
 
 def losing(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
     """Who is in a group that goes: whoever put them there, they lose what it let them do."""
-    going = [change.address for change in changes if change.address.kind == "groups" and change.verb is Verb.DELETE]
-    listed = {one.name: one.members for one in accounts.parse_groups(_text(view, "/etc/group"))} if going else {}
+    going = [
+        change.address for change in changes if change.address.kind == "groups" and change.verb is Verb.DELETE
+    ]
+    listed = (
+        {one.name: one.members for one in accounts.parse_groups(_text(view, "/etc/group"))} if going else {}
+    )
     for address in going:
         if names := listed.get(address.name):
-            detail = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} in {address.name}, and no longer after the apply."
+            detail = (
+                f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} in {address.name}, and no longer"
+                " after the apply."
+            )
             yield warning("a group with members goes", detail, address=address, rule="group-members")
 
 
 def taken_over(view: HostView, kind: str, field: str, changes: Sequence[Change]) -> Iterator[Diagnostic]:
     """A new account with the number of one that leaves in the same plan: most likely it is a new name for it.
 
-    The old one would be disabled or deleted, and the new one could not be made: its number is taken. Nothing is done of either.
+    The old one would be disabled or deleted, and the new one could not be made: its number is taken. Nothing
+    is done of either.
     """
-    going = {_number(change, field): change for change in changes if change.address.kind == kind and _leaves(change)}
+    going = {
+        _number(change, field): change
+        for change in changes
+        if change.address.kind == kind and _leaves(change)
+    }
     for change in changes if going else ():
-        wanted = change.part.document.get(field) if change.part and change.verb is Verb.CREATE and change.address.kind == kind else None
+        wanted = (
+            change.part.document.get(field)
+            if change.part and change.verb is Verb.CREATE and change.address.kind == kind
+            else None
+        )
         leaver = None if wanted is None else going.get(wanted)
         if leaver is None or change.part is None:
             continue
         old, new = leaver.address.name, change.address.name
         advice = _rename(kind, old, new, change, leaver)
         detail = (
-            f"{change.address} takes {field} {wanted}, which {leaver.address} has, and {leaver.address} goes in the same plan. "
-            f"If {old} is called {new} from now on, rename it by hand and apply again with --adopt: {advice}. "
-            f"If they are two, write another {field}."
+            f"{change.address} takes {field} {wanted}, which {leaver.address} has, and {leaver.address} goes"
+            f" in the same plan. If {old} is called {new} from now on, rename it by hand and apply again with"
+            f" --adopt: {advice}. If they are two, write another {field}."
         )
         where = change.part.declared.source
-        yield Diagnostic(Severity.ERROR, "one number for two accounts", detail, change.address, where, rule="taken-over", refusal=True)
+        yield Diagnostic(
+            Severity.ERROR,
+            "one number for two accounts",
+            detail,
+            change.address,
+            where,
+            rule="taken-over",
+            refusal=True,
+        )
 
 
 def _number(change: Change, field: str) -> object:

@@ -1,4 +1,6 @@
-"""Drop-ins of a unit: where systemd looks for them, which count, and what those of others say that we say too (systemd.unit(5))."""
+"""Drop-ins of a unit: where systemd looks for them, which count, and what those of others say that we say too
+(systemd.unit(5)).
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,19 @@ from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats.systemd import unit
 
 DIRECTORIES = (
-    *("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient", "/run/systemd/generator.early"),
+    *(
+        "/etc/systemd/system.control",
+        "/run/systemd/system.control",
+        "/run/systemd/transient",
+        "/run/systemd/generator.early",
+    ),
     *("/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator"),
     *("/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/run/systemd/generator.late"),
 )
-"""Of two drop-ins with one name the first directory's counts. What `systemctl set-property` and `edit --runtime` leave is among them."""
+"""Of two drop-ins with one name the first directory's counts.
+
+What `systemctl set-property` and `edit --runtime` leave is among them.
+"""
 
 Listed = Mapping[str, tuple[str, ...]]
 """Which of these directories have a drop-in directory of a name."""
@@ -43,10 +53,16 @@ def listed(view: HostView) -> Listed:
 
 
 def kinds_of(name: str) -> list[str]:
-    """The names of a unit's drop-in directories, the most general first: service.d, a-.service.d, a@.service.d, a@b.service.d."""
+    """The names of a unit's drop-in directories, the most general first: service.d, a-.service.d,
+    a@.service.d, a@b.service.d.
+    """
     stem, _, suffix = name.rpartition(".")
     template, at, instance = stem.partition("@")
-    dashes = [index for index, letter in enumerate(template) if letter == "-" and index < len(template) - 1 + bool(at)]
+    dashes = [
+        index
+        for index, letter in enumerate(template)
+        if letter == "-" and index < len(template) - 1 + bool(at)
+    ]
     found = [f"{suffix}.d", *(f"{template[: index + 1]}.{suffix}.d" for index in dashes if index)]
     if at:
         found.append(f"{template}@.{suffix}.d")
@@ -54,7 +70,10 @@ def kinds_of(name: str) -> list[str]:
 
 
 def of(view: HostView, name: str, where: Listed) -> Iterator[DropIn]:
-    """All drop-ins of a unit in the order in which they count: by file name. Raises Unreadable, UnsafePath."""
+    """All drop-ins of a unit in the order in which they count: by file name.
+
+    Raises Unreadable, UnsafePath.
+    """
     found: dict[str, str] = {}
     for kind in kinds_of(name):
         # What is for this unit wins over what is for more of them.
@@ -77,7 +96,12 @@ def of_others(view: HostView, name: str, ours: str, where: Listed) -> tuple[Drop
 
 def both_say(ours: unit.Sections, theirs: unit.Sections) -> list[str]:
     """Directives that stand in both: `Service.ExecStart`."""
-    return sorted(f"{section}.{name}" for section, names in theirs.items() for name in names if name in ours.get(section, {}))
+    return sorted(
+        f"{section}.{name}"
+        for section, names in theirs.items()
+        for name in names
+        if name in ours.get(section, {})
+    )
 
 
 def _named(view: HostView, kind: str, directories: tuple[str, ...]) -> Iterator[tuple[str, str]]:

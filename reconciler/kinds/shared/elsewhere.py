@@ -23,16 +23,30 @@ def taken(view: HostView, change: Change, *, group: bool) -> Iterator[Diagnostic
     section, numbered = ("groups", "gid") if group else ("users", "uid")
     if number in nsswitch.TRANSIENT:
         detail = (
-            f"{name} ({numbered} {number}) is there while a unit with DynamicUser= runs, and {program} makes no other of its name. "
-            f"Take it out of `{section}:`: systemd makes it for the unit. Or take `DynamicUser` out of the unit, and stop it first."
+            f"{name} ({numbered} {number}) is there while a unit with DynamicUser= runs, and {program} makes"
+            f" no other of its name. Take it out of `{section}:`: systemd makes it for the unit. Or take"
+            " `DynamicUser` out of the unit, and stop it first."
         )
-        yield error(f"the {what} is that of a running unit", detail, address=change.address, source=source, rule="dynamic-user")
+        yield error(
+            f"the {what} is that of a running unit",
+            detail,
+            address=change.address,
+            source=source,
+            rule="dynamic-user",
+        )
         return
     detail = (
-        f"{name} ({numbered} {number}) exists in {_who(view)}, not on this host (getent {database} {name}), and {program} makes no other "
-        f"of its name. Take it out of `{section}:`; files, directories and services may name it all the same."
+        f"{name} ({numbered} {number}) exists in {_who(view)}, not on this host (getent {database} {name}),"
+        f" and {program} makes no other of its name. Take it out of `{section}:`; files, directories and"
+        " services may name it all the same."
     )
-    yield error(f"the {what} is not of this host", detail, address=change.address, source=source, rule="directory-service")
+    yield error(
+        f"the {what} is not of this host",
+        detail,
+        address=change.address,
+        source=source,
+        rule="directory-service",
+    )
 
 
 def _who(view: HostView) -> str:

@@ -1,4 +1,6 @@
-"""What `import` finds on a host: resources as a spec would declare them. What is found need not be right: a plan is made of it.
+"""What `import` finds on a host: resources as a spec would declare them.
+
+What is found need not be right: a plan is made of it.
 
 Each finder is a pure function over a HostView. What it cannot say in a spec it tells, and leaves it out.
 """
@@ -14,7 +16,10 @@ from reconciler.core.basics.frozen import frozen
 
 @frozen
 class Found:
-    """One object: `fields` as under its name in a spec; empty with `why` when it cannot be said. `partly` is what is left out of it."""
+    """One object: `fields` as under its name in a spec; empty with `why` when it cannot be said.
+
+    `partly` is what is left out of it.
+    """
 
     kind: str
     name: str

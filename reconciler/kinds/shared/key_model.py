@@ -12,7 +12,15 @@ from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.basics.scalars import CONTROL
 from reconciler.core.model.fields import Flag, Text
 from reconciler.formats.ssh import authorized_keys
-from reconciler.formats.ssh.authorized_keys import FLAGS, BadKey, Key, Option, canonical, check_option, check_options
+from reconciler.formats.ssh.authorized_keys import (
+    FLAGS,
+    BadKey,
+    Key,
+    Option,
+    canonical,
+    check_option,
+    check_options,
+)
 
 _SEPARATED = Late(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?(Z)?)?")
 
@@ -20,14 +28,19 @@ _SEPARATED = Late(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?(Z
 def _public(text: str) -> str:
     authorized_keys.parse(text)
     if (bad := re.search(f"[{CONTROL}]", text)) is not None:
-        raise BadKey(f"write the key on one line, without control characters (there is a U+{ord(bad[0]):04X})")
+        raise BadKey(
+            f"write the key on one line, without control characters (there is a U+{ord(bad[0]):04X})"
+        )
     return text
 
 
 def _expiry(text: str) -> str:
     found = _SEPARATED.fullmatch(text)
     if found is None:
-        raise ValueError("write a date as 2027-01-31, or with the host's time as 2027-01-31T18:00; a Z at the end makes it UTC")
+        raise ValueError(
+            "write a date as 2027-01-31, or with the host's time as 2027-01-31T18:00; a Z at the end makes"
+            " it UTC"
+        )
     check_option("expiry-time", "".join(part or "" for part in found.groups()))
     return text
 
@@ -58,7 +71,9 @@ class RestrictedKey(BaseModel):
     key: PublicKey
     """The public key: TYPE BASE64 COMMENT, as in a .pub file, without options."""
     from_: Annotated[list[Source] | None, Field(alias="from", min_length=1)] = None
-    """Addresses, networks or names of hosts from which it may be used; `*` and `?` are wildcards, `!` in front forbids."""
+    """Addresses, networks or names of hosts from which it may be used; `*` and `?` are wildcards, `!` in
+    front forbids.
+    """
     command: Text | None = None
     """The one command that it runs, whatever is asked for. Run by the user's shell."""
     expires: Expiry | None = None
@@ -99,15 +114,27 @@ class RestrictedKey(BaseModel):
             raise ValueError("write the options either before the key or as keys of their own, not both")
         if self.principals is not None and not self.cert_authority:
             raise ValueError("`principals` is for the key of an authority: add `cert_authority: true`")
-        if (not self.touch_required or self.verify_required) and not key.type.startswith("sk-") and not self.cert_authority:
-            raise ValueError("`touch_required` and `verify_required` are for keys in hardware tokens (sk-...)")
+        if (
+            (not self.touch_required or self.verify_required)
+            and not key.type.startswith("sk-")
+            and not self.cert_authority
+        ):
+            raise ValueError(
+                "`touch_required` and `verify_required` are for keys in hardware tokens (sk-...)"
+            )
         check_options(tuple(self.options()))
         return self
 
     def options(self) -> Iterator[Option]:
         """The options of authorized_keys(5) that this stands for."""
-        bare = {"restrict": self.restrict, "cert-authority": self.cert_authority, "no-touch-required": not self.touch_required}
-        yield from ((name, None) for name, on in {**bare, "verify-required": self.verify_required}.items() if on)
+        bare = {
+            "restrict": self.restrict,
+            "cert-authority": self.cert_authority,
+            "no-touch-required": not self.touch_required,
+        }
+        yield from (
+            (name, None) for name, on in {**bare, "verify-required": self.verify_required}.items() if on
+        )
         for name in FLAGS:
             said = getattr(self, name.replace("-", "_"))
             if said is not None:
@@ -149,7 +176,10 @@ class ExactKeys(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     exactly: KeyList
-    """The keys. Every other line that lets somebody in is removed from authorized_keys and authorized_keys2."""
+    """The keys.
+
+    Every other line that lets somebody in is removed from authorized_keys and authorized_keys2.
+    """
 
 
 Keys = KeyList | ExactKeys

@@ -1,17 +1,22 @@
-"""Keys in a user's ~/.ssh/authorized_keys, one part per key: what is granted or withdrawn is one line of a plan.
+"""Keys in a user's ~/.ssh/authorized_keys, one part per key: what is granted or withdrawn is one line of a
+plan.
 
-For ssh_keys, and for the short form inside a user. `prefix` is empty for the first, `ssh_keys` for the second; an address is ours if
-`is_ours(address, prefix)`. The main part (`prefix` itself) is the file with its directory and, with `exactly`, that nothing else is in it.
+For ssh_keys, and for the short form inside a user. `prefix` is empty for the first, `ssh_keys` for the
+second; an address is ours if `is_ours(address, prefix)`. The main part (`prefix` itself) is the file with its
+directory and, with `exactly`, that nothing else is in it.
 
     parts(declared, user, keys, exactly=..., prefix=...) -> Iterator[Part]
-    observe(view, {address: user}) -> {address: Observed}        all addresses of the kind at once: what is asked for is not foreign
-    actions(change, user, home="") -> Iterator[Step]             `home`: where the account will be made, should it not be there yet
+    observe(view, {address: user}) -> {address: Observed}        all addresses of the kind at once: what is
+        asked for is not foreign
+    actions(change, user, home="") -> Iterator[Step]             `home`: where the account will be made,
+        should it not be there yet
     keep(address) -> str                                         for Kind.keep: the file stays
     references(user, home=""), requires(user), paths(user, home)  as Kind has them
 
-Kind: `whole=False`, `carries` none of ours (a key whose options were changed by hand is withdrawn all the same).
-The home of an account that exists is that of /etc/passwd; of one that does not, what `actions` is told, or /home/NAME. Nothing is ever
-written through a link, and nothing is read that the user could not have read himself: a plan would show it to him.
+Kind: `whole=False`, `carries` none of ours (a key whose options were changed by hand is withdrawn all the
+same). The home of an account that exists is that of /etc/passwd; of one that does not, what `actions` is
+told, or /home/NAME. Nothing is ever written through a link, and nothing is read that the user could not have
+read himself: a plan would show it to him.
 """
 
 from __future__ import annotations
@@ -72,10 +77,15 @@ def fingerprint_of(address: Address) -> str:
     return address.part[at:] if at >= 0 else ""
 
 
-def parts(declared: Declared, user: str, keys: Iterable[Key], *, exactly: bool, prefix: str = "") -> Iterator[Part]:
+def parts(
+    declared: Declared, user: str, keys: Iterable[Key], *, exactly: bool, prefix: str = ""
+) -> Iterator[Part]:
     """The file and its directory, then each key."""
     kind, name = declared.address.kind, declared.address.name
-    document: Document = {"file": {"mode": "0600", "owner": user}, "directory": {"mode": "0700", "owner": user}}
+    document: Document = {
+        "file": {"mode": "0600", "owner": user},
+        "directory": {"mode": "0700", "owner": user},
+    }
     if exactly:
         document["others"] = []
     main = Address(kind, name, prefix)
@@ -92,7 +102,11 @@ def _options(key: Key) -> list[str]:
 
 def references(user: str, home: str = "") -> Iterable[Address]:
     """The user and the home, should they be declared."""
-    return (Address("users", user), Address("users", user, "home"), *ownership.above(f"{home or f'/home/{user}'}/.ssh"))
+    return (
+        Address("users", user),
+        Address("users", user, "home"),
+        *ownership.above(f"{home or f'/home/{user}'}/.ssh"),
+    )
 
 
 def requires(user: str) -> Iterator[Requirement]:
@@ -147,15 +161,25 @@ def is_roots_directory(view: HostView, path: str) -> bool:
     return entry is not None and entry.type is FileType.DIRECTORY and entry.owner == "root"
 
 
-def observe(view: HostView, users: Mapping[Address, str], new: Mapping[str, str] = MappingProxyType({})) -> Mapping[Address, Observed]:
-    """One read of /etc/passwd, and one of each file of each user. `new` has the homes that accounts will have that are not there yet."""
+def observe(
+    view: HostView, users: Mapping[Address, str], new: Mapping[str, str] = MappingProxyType({})
+) -> Mapping[Address, Observed]:
+    """One read of /etc/passwd, and one of each file of each user.
+
+    `new` has the homes that accounts will have that are not there yet.
+    """
     try:
-        homes = {user.name: user.home for user in passwd.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))}
+        homes = {
+            user.name: user.home
+            for user in passwd.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))
+        }
     except FileNotFoundError:
         homes = {}
     except (Unreadable, UnsafePath) as error:
         return {address: ownership.unreadable(error) for address in users}
-    seen = {user: _look(view, user, homes.get(user), new.get(user, "")) for user in dict.fromkeys(users.values())}
+    seen = {
+        user: _look(view, user, homes.get(user), new.get(user, "")) for user in dict.fromkeys(users.values())
+    }
     asked: dict[str, set[str]] = {}
     for address, user in users.items():
         asked.setdefault(user, set()).add(fingerprint_of(address))
@@ -187,7 +211,10 @@ def _read(view: HostView, user: str, seen: _Seen, name: str) -> None:
         detail = f"{path} is root's, with mode {entry.mode}; if it is meant to be {user}'s, chown it"
         raise UnsafePath("root's own file is in the way", detail)
     if entry.size > _LARGEST:
-        raise UnsafePath("the file is too large", f"{path} has {entry.size} bytes, {_LARGEST} are the most; look what is in it")
+        raise UnsafePath(
+            "the file is too large",
+            f"{path} has {entry.size} bytes, {_LARGEST} are the most; look what is in it",
+        )
     content, seen.expects[name] = view.excerpt(path)
     for raw in content.split(b"\n"):
         line = raw.removesuffix(b"\r")
@@ -197,19 +224,33 @@ def _read(view: HostView, user: str, seen: _Seen, name: str) -> None:
 
 
 def _his(view: HostView, path: str, user: str, wanted: FileType) -> Entry | None:
-    """What is at a path; None when nothing is. Raises UnsafePath for what may not be in that place of a home."""
+    """What is at a path; None when nothing is.
+
+    Raises UnsafePath for what may not be in that place of a home.
+    """
     entry = view.entry(path)
     if entry is None:
         return None
     if entry.type is FileType.LINK:
-        raise UnsafePath("a symbolic link is in the way", f"{path} is a link; it is not followed and not replaced")
+        raise UnsafePath(
+            "a symbolic link is in the way", f"{path} is a link; it is not followed and not replaced"
+        )
     if entry.type is not wanted:
         what = "a FIFO, socket or device" if entry.type is FileType.OTHER else f"a {entry.type}"
-        raise UnsafePath(f"not a {'regular file' if wanted is FileType.FILE else wanted}", f"{path} is {what}; move it away by hand")
+        raise UnsafePath(
+            f"not a {'regular file' if wanted is FileType.FILE else wanted}",
+            f"{path} is {what}; move it away by hand",
+        )
     if entry.owner not in (user, "root"):
-        raise UnsafePath("somebody else's file is in the way", f"{path} belongs to {entry.owner}, not to {user}; chown or remove it")
+        raise UnsafePath(
+            "somebody else's file is in the way",
+            f"{path} belongs to {entry.owner}, not to {user}; chown or remove it",
+        )
     if wanted is FileType.FILE and entry.nlink > 1:
-        raise UnsafePath("the file has other names", f"{path} is one of {entry.nlink} hard links; remove it, it could be another file")
+        raise UnsafePath(
+            "the file has other names",
+            f"{path} is one of {entry.nlink} hard links; remove it, it could be another file",
+        )
     return entry
 
 
@@ -237,7 +278,11 @@ def _observed(address: Address, seen: _Seen, asked: set[str]) -> Observed:
     others = [line for line in seen.lines if line.key is None or line.key.fingerprint not in asked]
     if seen.file is None or seen.directory is None:
         return Observed(None, _private(seen, others))
-    document: Document = {"file": _access(seen.file), "directory": _access(seen.directory), "others": sorted(line.shown for line in others)}
+    document: Document = {
+        "file": _access(seen.file),
+        "directory": _access(seen.directory),
+        "others": sorted(line.shown for line in others),
+    }
     return Observed(document, _private(seen, others))
 
 
@@ -252,7 +297,10 @@ def _key_document(lines: Sequence[_Line]) -> Document | None:
         return None
     if len(keys) == 1 and keys[0][0] == _FILES[0]:
         return {"type": keys[0][1].type, "options": _shown_options(keys[0][1])}
-    return {"type": keys[0][1].type, "options": [f"{file}: {','.join(_shown_options(key))}" for file, key in keys]}
+    return {
+        "type": keys[0][1].type,
+        "options": [f"{file}: {','.join(_shown_options(key))}" for file, key in keys],
+    }
 
 
 def _shown_options(key: Key) -> list[str]:
@@ -264,9 +312,16 @@ def _clean_option(text: str) -> str:
 
 
 def _private(seen: _Seen, lines: Sequence[_Line]) -> Mapping[str, Any]:
-    by_file = {name: tuple(dict.fromkeys(line.text for line in lines if line.file == name)) for name in _FILES}
+    by_file = {
+        name: tuple(dict.fromkeys(line.text for line in lines if line.file == name)) for name in _FILES
+    }
     directory = None if seen.directory is None else _access(seen.directory)
-    return {"home": seen.home if seen.account else None, "directory": directory, "expects": seen.expects, "lines": by_file}
+    return {
+        "home": seen.home if seen.account else None,
+        "directory": directory,
+        "expects": seen.expects,
+        "lines": by_file,
+    }
 
 
 # ---------------------------------------------------------------------------------------------------- actions
@@ -282,7 +337,9 @@ def actions(change: Change, user: str, home: str = "") -> Iterator[Step]:
     mine: dict[str, Any] = {"owner": user, "group": "", "as_user": user}
 
     def edit(name: str, add: tuple[str, ...] = ()) -> Step:
-        action = EditLines(f"{place}/{name}", add, lines.get(name, ()), "0600", expects=expects.get(name, ABSENT), **mine)
+        action = EditLines(
+            f"{place}/{name}", add, lines.get(name, ()), "0600", expects=expects.get(name, ABSENT), **mine
+        )
         return Step(action, cause)
 
     if change.verb is Verb.DELETE:
@@ -303,4 +360,9 @@ def actions(change: Change, user: str, home: str = "") -> Iterator[Step]:
         yield from (edit(name) for name in _FILES[1:] if lines.get(name))
     if change.before is None or change.touches("file") or (exactly and lines.get(_FILES[0])):
         removed = lines.get(_FILES[0], ()) if exactly else ()
-        yield Step(EditLines(f"{place}/{_FILES[0]}", (), removed, "0600", expects=expects.get(_FILES[0], ABSENT), **mine), cause)
+        yield Step(
+            EditLines(
+                f"{place}/{_FILES[0]}", (), removed, "0600", expects=expects.get(_FILES[0], ABSENT), **mine
+            ),
+            cause,
+        )

@@ -1,4 +1,6 @@
-"""Disks that fstab(5), a unit or autofs names for what a backup job reads and writes, and that are not there."""
+"""Disks that fstab(5), a unit or autofs names for what a backup job reads and
+writes, and that are not there.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ class Absent:
 
 
 def absent(disks: Disks, job: Mapping[str, object]) -> list[Absent]:
-    """The disks that are not there, of those on which the sources and destinations in a job's document lie."""
+    """The disks that are not there, of those on which the sources and destinations
+    in a job's document lie.
+    """
     found: dict[str, list[str]] = {}
     for path in (path for key in ("sources", "destinations") for path in _texts(job.get(key))):
         place = disks.not_mounted(path)

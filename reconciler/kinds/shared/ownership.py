@@ -1,4 +1,6 @@
-"""What files, directories and unit files have in common: paths, owners, modes, and how to read and refer to them."""
+"""What files, directories and unit files have in common: paths, owners, modes, and how to read and refer to
+them.
+"""
 
 from __future__ import annotations
 

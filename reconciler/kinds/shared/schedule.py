@@ -1,15 +1,20 @@
-"""The schedule part: whatever runs by the clock, as a systemd service and timer, or as one file in /etc/cron.d.
+"""The schedule part: whatever runs by the clock, as a systemd service and timer, or as one file in
+/etc/cron.d.
 
-A kind that schedules something (timers, backups) makes a Job of its declaration and passes its parts on. `unit_of` names the unit of an
-address without a suffix, from the address alone (a removed part has nothing else): `lambda address: f"backup-{address.name}"`.
+A kind that schedules something (timers, backups) makes a Job of its declaration and passes its parts on.
+`unit_of` names the unit of an address without a suffix, from the address alone (a removed part has nothing
+else): `lambda address: f"backup-{address.name}"`.
 
-    PARTS                                           {"service", "timer", "cron"}: an address with such a part is ours
+    PARTS                                           {"service", "timer", "cron"}: an address with such a part
+        is ours
     CARRIES                                         for Kind.carries
     schedule_text.ScheduleText                      the type of a field `schedule`
-    scheduler_of(declared, own), timezone_of(declared, own)     the resource's own word (None: that of `settings`)
+    scheduler_of(declared, own), timezone_of(declared, own)     the resource's own word (None: that of
+        `settings`)
     Job(declared, unit, schedule, command, ...)     what runs, when, as whom
     lint(job) -> Iterator[Diagnostic]               for Kind.lint: what cannot be scheduled so
-    check(view, jobs(changes, kind, job_of)) -> Iterator[Diagnostic]    for Kind.check: what summer time does in the host's own zone
+    check(view, jobs(changes, kind, job_of)) -> Iterator[Diagnostic]    for Kind.check: what summer time does
+        in the host's own zone
     overdue(changes, job_of, now) -> Iterator[Diagnostic]   for Kind.overdue: schedules that are over
     expand(job, running) -> Iterator[Part]          `/service` and `/timer`, or `/cron`
     schedule_observed.observe(view, addresses, unit_of) -> {address: Observed}
@@ -50,7 +55,9 @@ _WANTED_BY = "timers.target"
 _OFTEN = 2
 _LONG = timedelta(days=400)
 """Until a first run: more than yearly jobs wait."""
-"""Seconds between two runs from which on systemd's default limit, five starts in ten seconds, would refuse some."""
+"""Seconds between two runs from which on systemd's default limit, five starts in ten seconds, would refuse
+some.
+"""
 _YEARS = range(2027, 2037)
 """In which days without some hour are looked for: a day of the week does not meet one every year."""
 
@@ -59,10 +66,12 @@ _YEARS = range(2027, 2037)
 class Job:
     """What runs by the clock.
 
-    `unit` is the unit's name without a suffix, `schedule` a ScheduleText. `command` is an exact argv, or a line in systemd's own syntax,
-    which cron cannot run. Empty `user`: root. `persistent`: make up for a run that was missed (None: with a timer, which can). `mounts`
-    are paths whose file systems must be mounted. `sections` are more directives for the service, by section; cron has none of them, nor
-    `mounts`: there the command itself must see to it. `enabled`: starts with the host; `started`: runs now; cron knows only both or none.
+    `unit` is the unit's name without a suffix, `schedule` a ScheduleText. `command` is an exact argv, or a
+    line in systemd's own syntax, which cron cannot run. Empty `user`: root. `persistent`: make up for a run
+    that was missed (None: with a timer, which can). `mounts` are paths whose file systems must be mounted.
+    `sections` are more directives for the service, by section; cron has none of them, nor `mounts`: there the
+    command itself must see to it. `enabled`: starts with the host; `started`: runs now; cron knows only both
+    or none.
     """
 
     declared: Declared
@@ -94,11 +103,13 @@ def timezone_of(declared: Declared, own: str | None) -> str:
     return str(own or declared.settings.get("timezone", "host"))
 
 
-# ---------------------------------------------------------------------------------------------------- what cannot be
+# --------------------------------------------------------------------------------------------- what cannot be
 
 
 def lint(job: Job) -> Iterator[Diagnostic]:
-    """Errors for what its scheduler cannot do; a warning for runs that summer time leaves out in the zone that is named."""
+    """Errors for what its scheduler cannot do; a warning for runs that summer time leaves out in the zone
+    that is named.
+    """
     where = {"address": job.declared.address, "source": job.declared.source}
     found = calendar.parse(job.schedule)
     if job.scheduler == Scheduler.CRON:
@@ -108,7 +119,10 @@ def lint(job: Job) -> Iterator[Diagnostic]:
     yield from units.lint(job.declared, lambda: expand(job, running=False))
     named = found.timezone or job.timezone
     if named != "host" and dst.unknown(named):
-        detail = f"{named!r} is no time zone, and the timer would never run: write a name such as Europe/Berlin, UTC or host"
+        detail = (
+            f"{named!r} is no time zone, and the timer would never run: write a name such as Europe/Berlin,"
+            " UTC or host"
+        )
         yield error("no such time zone", detail, rule="time-zone", **where)
     yield from _summer_time(job, job.timezone)
 
@@ -123,7 +137,11 @@ def check(view: HostView, jobs: Iterable[Job]) -> Iterator[Diagnostic]:
 
 def jobs(changes: Iterable[Change], kind: str, job_of: Callable[[Declared], Job]) -> Iterator[Job]:
     """The jobs of this kind whose timer or file of cron's changes."""
-    return (job_of(change.part.declared) for change in changes if change.address.kind == kind and change.part and _schedules(change))
+    return (
+        job_of(change.part.declared)
+        for change in changes
+        if change.address.kind == kind and change.part and _schedules(change)
+    )
 
 
 def _schedules(change: Change) -> bool:
@@ -151,21 +169,50 @@ def overdue(changes: Iterable[Change], job_of: Callable[[Declared], Job], now: i
         zone = dst.zone(found.timezone or job.timezone) or UTC
         moment = datetime.fromtimestamp(now, zone)
         if next_runs.ends([found], moment):
-            detail = f"{job.schedule!r} is over, it has no run left: write a time that is still to come, or remove the block"
-            yield error("the schedule never comes", detail, address=change.address, source=job.declared.source, rule="never")
-        elif first := next((run for run in next_runs.next_runs([found], moment, 1) if run - moment > _LONG), None):
-            detail = f"{job.schedule!r} runs for the first time on {first:%Y-%m-%d}, and nothing is done until then. Is it meant?"
-            yield warning("the schedule comes rarely", detail, address=change.address, source=job.declared.source, rule="rarely")
+            detail = (
+                f"{job.schedule!r} is over, it has no run left: write a time that is still to come, or remove"
+                " the block"
+            )
+            yield error(
+                "the schedule never comes",
+                detail,
+                address=change.address,
+                source=job.declared.source,
+                rule="never",
+            )
+        elif first := next(
+            (run for run in next_runs.next_runs([found], moment, 1) if run - moment > _LONG), None
+        ):
+            detail = (
+                f"{job.schedule!r} runs for the first time on {first:%Y-%m-%d}, and nothing is done until"
+                " then. Is it meant?"
+            )
+            yield warning(
+                "the schedule comes rarely",
+                detail,
+                address=change.address,
+                source=job.declared.source,
+                rule="rarely",
+            )
 
 
 def _not_for_cron(job: Job, found: calendar.Schedule) -> Iterator[str]:
     otherwise = "leave it out, or write `scheduler: timer`"
     for wrong, what in (
-        (job.timezone != "host", f"cron runs in the host's time zone, not in {job.timezone}: write `timezone: host`, or use a timer"),
+        (
+            job.timezone != "host",
+            (
+                f"cron runs in the host's time zone, not in {job.timezone}: write `timezone: host`, or use a"
+                " timer"
+            ),
+        ),
         (job.persistent, f"cron does not make up for a missed run (`persistent`): {otherwise}"),
         (job.randomized_delay_sec, f"cron has no random delay (`randomized_delay_sec`): {otherwise}"),
         (job.group, f"cron runs a job with its user's own group, not with {job.group}: {otherwise}"),
-        (job.enabled != job.started, "cron cannot keep a job from running only now, or only after the next boot: say the same of both"),
+        (
+            job.enabled != job.started,
+            "cron cannot keep a job from running only now, or only after the next boot: say the same of both",
+        ),
     ):
         if wrong:
             yield what
@@ -224,11 +271,19 @@ def service(job: Job) -> Part:
     for section, directives in job.sections.items():
         more = {name: value if isinstance(value, str) else list(value) for name, value in directives.items()}
         sections[section] = {**sections.get(section, {}), **more}
-    return _unit_part(job, "service", {name: {key: value for key, value in found.items() if value} for name, found in sections.items()}, [])
+    return _unit_part(
+        job,
+        "service",
+        {name: {key: value for key, value in found.items() if value} for name, found in sections.items()},
+        [],
+    )
 
 
 def _timer(job: Job, running: bool) -> Part:
-    """Enabled alone it schedules nothing before it is started. `@reboot` comes with the next boot, as in cron: it is not started now."""
+    """Enabled alone it schedules nothing before it is started.
+
+    `@reboot` comes with the next boot, as in cron: it is not started now.
+    """
     found = calendar.parse(job.schedule)
     timer: dict[str, str | list[str]]
     if found.reboot:
@@ -238,18 +293,24 @@ def _timer(job: Job, running: bool) -> Part:
         timer = {"OnCalendar": times, "Persistent": "no" if job.persistent is False else "yes"}
     timer["AccuracySec"] = _accuracy(found)
     if job.randomized_delay_sec:
-        # Without FixedRandomDelay every daemon-reload rolls the dice again, and can skip a day (systemd issue 18678).
+        # Without FixedRandomDelay every daemon-reload rolls the dice again, and can skip a day (systemd issue
+        # 18678).
         timer |= {"RandomizedDelaySec": job.randomized_delay_sec, "FixedRandomDelay": "yes"}
     about: dict[str, str | list[str]] = {"Description": f"When to run {job.unit}.service"}
     sections: unit.Sections = {"Unit": about, "Timer": timer, "Install": {"WantedBy": _WANTED_BY}}
-    part = _unit_part(job, "timer", sections, units.links(f"{job.unit}.timer", [_WANTED_BY]) if job.enabled else [])
+    part = _unit_part(
+        job, "timer", sections, units.links(f"{job.unit}.timer", [_WANTED_BY]) if job.enabled else []
+    )
     if running and not found.reboot:
         part.document["state"] = "running" if job.started else "stopped"
     return part
 
 
 def _accuracy(schedule: calendar.Schedule) -> str:
-    """How late systemd may be (systemd.timer(5)). It leaves out what has come by then, so it must be less than the shortest gap."""
+    """How late systemd may be (systemd.timer(5)).
+
+    It leaves out what has come by then, so it must be less than the shortest gap.
+    """
     gap = _shortest_gap(schedule)
     return "1min" if gap >= 60 else "1us" if gap == 1 else "1s"
 
@@ -274,7 +335,12 @@ def _cron(job: Job) -> Part:
     crontab = _crontab(job, calendar.to_cron(calendar.parse(job.schedule)))
     header = units.header(address)
     described = [job.description] if job.description.isprintable() and job.description else []
-    return Part(address, {**units.FILE, "cron": crontab}, job.declared, cron.render(crontab, (*header, *described)).encode())
+    return Part(
+        address,
+        {**units.FILE, "cron": crontab},
+        job.declared,
+        cron.render(crontab, (*header, *described)).encode(),
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- steps
@@ -304,13 +370,20 @@ def _run_timer(change: Change, name: str) -> Iterator[Step]:
         verb = UnitVerb.RESET_FAILED if state == "failed" else UnitVerb.STOP
         yield units.step(change.address, verb, name, "state: stopped")
     elif wanted == "running" and state != "running":
-        yield units.step(change.address, UnitVerb.START, name, "it is new" if change.verb is Verb.CREATE else f"it is {state}")
+        yield units.step(
+            change.address,
+            UnitVerb.START,
+            name,
+            "it is new" if change.verb is Verb.CREATE else f"it is {state}",
+        )
     elif wanted == "running" and other:
         yield units.step(change.address, UnitVerb.RESTART, name, "its schedule changed")
 
 
 def _forget_last_run(address: Address, observed: Observed) -> Iterator[Step]:
-    """A timer that is new, or has another schedule, must not make up for runs that it would have had before: it would run at once."""
+    """A timer that is new, or has another schedule, must not make up for runs that it would have had before:
+    it would run at once.
+    """
     stamp = observed.private.get("stamp")
     if stamp:
         yield Step(RemovePath(stamp, digest(b"")), (Cause(address),))
@@ -318,7 +391,9 @@ def _forget_last_run(address: Address, observed: Observed) -> Iterator[Step]:
 
 def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
     """A timer that a killed apply left with its old schedule."""
-    if row.unit.endswith(".timer") and part.document.get("state") == "running" == (observed.document or {}).get("state"):
+    if row.unit.endswith(".timer") and part.document.get("state") == "running" == (
+        observed.document or {}
+    ).get("state"):
         yield from _forget_last_run(part.address, observed)
         yield Step(Unit(UnitVerb.RESTART, (row.unit,)), (Cause(part.address, row.why, row.unit),))
 
@@ -328,7 +403,9 @@ def declared_unit(part: Part, unit_of: UnitOf) -> DeclaredUnit | None:
     if part.address.part not in ("service", "timer"):
         return None
     state = part.document.get("state")
-    return DeclaredUnit(f"{unit_of(part.address)}.{part.address.part}", None if state is None else state == "running")
+    return DeclaredUnit(
+        f"{unit_of(part.address)}.{part.address.part}", None if state is None else state == "running"
+    )
 
 
 def _write_cron(change: Change, path: str) -> Iterator[Step]:
@@ -338,7 +415,9 @@ def _write_cron(change: Change, path: str) -> Iterator[Step]:
         return
     assert change.part is not None and change.part.content is not None
     if change.before is not None and change.before["type"] not in ("file", "link"):
-        raise Impossible(f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it")
+        raise Impossible(
+            f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it"
+        )
     content, where = change.part.content, ownership.access_of(change.part.document)
     if change.verb is Verb.CREATE or change.touches("cron") or change.touches("type"):
         yield Step(WriteFile(path, content, digest(content), **where, expects=expects), cause)
@@ -346,7 +425,7 @@ def _write_cron(change: Change, path: str) -> Iterator[Step]:
         yield Step(SetAccess(path, **where), cause)
 
 
-# ---------------------------------------------------------------------------------------------------- what it needs
+# ---------------------------------------------------------------------------------------------- what it needs
 
 
 def paths(address: Address, unit_of: UnitOf) -> Iterator[str]:
@@ -372,9 +451,14 @@ def references(job: Job) -> Iterator[Address]:
 
 
 def requires(job: Job) -> Iterable[Requirement]:
-    """A job whose user is missing fails when its time comes; cron passes over the whole file without a word."""
+    """A job whose user is missing fails when its time comes; cron passes over the
+    whole file without a word.
+    """
     fatal = job.scheduler == Scheduler.CRON
-    found = [Requirement(RequirementType.USER, job.user, fatal), Requirement(RequirementType.GROUP, job.group, fatal)]
+    found = [
+        Requirement(RequirementType.USER, job.user, fatal),
+        Requirement(RequirementType.GROUP, job.group, fatal),
+    ]
     found.append(Requirement(RequirementType.PROGRAM, _program(job), fatal=False))
     if fatal:
         found.append(Requirement(RequirementType.DIRECTORY, CRON_D))

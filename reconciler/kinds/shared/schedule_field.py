@@ -15,5 +15,7 @@ def _readable(text: str) -> str:
     return text
 
 
-ScheduleText = Annotated[str, Field(pattern=rf"^[^{CONTROL}]*\z", min_length=1, max_length=256), AfterValidator(_readable)]
+ScheduleText = Annotated[
+    str, Field(pattern=rf"^[^{CONTROL}]*\z", min_length=1, max_length=256), AfterValidator(_readable)
+]
 """A cron expression ("0 2 * * *", "@daily") or a systemd calendar ("Mon..Fri 02:00", "daily")."""

@@ -37,7 +37,9 @@ def observe(view: HostView, addresses: Sequence[Address], unit_of: UnitOf) -> di
 def _users(view: HostView) -> frozenset[str] | None:
     """The host's accounts; None where they cannot be read."""
     try:
-        return frozenset(user.name for user in passwd.parse_users(view.read("/etc/passwd").decode("utf-8", "replace")))
+        return frozenset(
+            user.name for user in passwd.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))
+        )
     except (FileNotFoundError, Unreadable, UnsafePath):
         return None
 
@@ -69,8 +71,13 @@ def _observe_cron(view: HostView, path: str, users: frozenset[str] | None) -> Ob
 
 
 def _as_cron_reads(crontab: cron.Crontab, users: frozenset[str] | None) -> cron.Crontab:
-    """With what is wrong about a job of an account that is gone: cron passes over its whole file without a word."""
+    """With what is wrong about a job of an account that is gone: cron passes over its whole file without a
+    word.
+    """
     user = crontab.get("user", "root")
     if users is None or user == "root" or user in users:
         return crontab
-    return {**crontab, cron.STRAY: [*crontab.get(cron.STRAY, ()), f"no account {user}: cron passes over the whole file"]}
+    return {
+        **crontab,
+        cron.STRAY: [*crontab.get(cron.STRAY, ()), f"no account {user}: cron passes over the whole file"],
+    }

@@ -1,6 +1,8 @@
-"""Directories whose reader is strict: it passes over a file, or refuses it, for its name, mode, owner or one wrong line, mostly in silence.
+"""Directories whose reader is strict: it passes over a file, or refuses it, for its name, mode, owner or one
+wrong line, mostly in silence.
 
-Here is what can be told without a host. The reader's own program judges the content before a file is put in place (`Check`).
+Here is what can be told without a host. The reader's own program judges the content before a file is put in
+place (`Check`).
 """
 
 from __future__ import annotations
@@ -21,12 +23,17 @@ _READS_ALL = "/etc/logrotate.d"
 _PLACEHOLDER = ".placeholder"
 """What packages keep directories with."""
 Trust = Literal["root", "visudo", "executable", ""]
-"""How a file has to be for the reader to take it: root's and nobody else's to write, as visudo wants it, a program; or it does not look."""
+"""How a file has to be for the reader to take it: root's and nobody else's to write, as visudo wants it, a
+program; or it does not look.
+"""
 
 
 @frozen
 class Reader:
-    """Who reads a directory. `misnamed` says why it does not read a file of a name, `flaws` what it does not accept in one."""
+    """Who reads a directory.
+
+    `misnamed` says why it does not read a file of a name, `flaws` what it does not accept in one.
+    """
 
     program: str
     check: Check
@@ -54,7 +61,9 @@ def _tmpfiles_flaws(text: str) -> Iterator[Flaw]:
 
 
 def _sudo_name(name: str) -> str:
-    return "a name with a dot, or with ~ at its end, is passed over" if "." in name or name.endswith("~") else ""
+    return (
+        "a name with a dot, or with ~ at its end, is passed over" if "." in name or name.endswith("~") else ""
+    )
 
 
 def _cron_name(name: str) -> str:
@@ -83,7 +92,10 @@ READERS = {
         Reader("run-parts", Check.NONE, _cron_name, "executable", _nothing),
     ),
     **dict.fromkeys(
-        (f"/etc/{name}.d" for name in ("sysctl", "modprobe", "modules-load", "sysusers", "binfmt", "security/limits")),
+        (
+            f"/etc/{name}.d"
+            for name in ("sysctl", "modprobe", "modules-load", "sysusers", "binfmt", "security/limits")
+        ),
         Reader("its reader", Check.NONE, _conf_name, "", _nothing, sure=False),
     ),
     "/etc/ssh/sshd_config.d": Reader("sshd", Check.NONE, _conf_name, "", _nothing, sure=False),
@@ -91,13 +103,18 @@ READERS = {
 
 
 def reader_of(path: str) -> Reader | None:
-    """Who reads a file at this path. A name that begins with a dot is meant to be passed over: nobody, but logrotate reads those too."""
+    """Who reads a file at this path.
+
+    A name that begins with a dot is meant to be passed over: nobody, but logrotate reads those too.
+    """
     directory, _, name = path.rpartition("/")
     return READERS.get(directory) if not name.startswith(".") or directory == _READS_ALL else None
 
 
 def hidden_from(path: str) -> str:
-    """Who passes over a file because its name begins with a dot, in a sentence; empty where it is read, or where nobody strict reads."""
+    """Who passes over a file because its name begins with a dot, in a sentence; empty where it is read, or
+    where nobody strict reads.
+    """
     directory, _, name = path.rpartition("/")
     reader = READERS.get(directory)
     if reader is None or directory == _READS_ALL or not name.startswith(".") or name == _PLACEHOLDER:
@@ -111,8 +128,11 @@ def check_of(path: str) -> Check:
     return reader.check if reader is not None else Check.NONE
 
 
-def complaints(path: str, content: bytes, *, mode: str, owner: str, group: str, sensitive: bool) -> Iterator[str]:
-    """Why the reader would not take the file, in sentences with what to do; none where nobody strict reads it.
+def complaints(
+    path: str, content: bytes, *, mode: str, owner: str, group: str, sensitive: bool
+) -> Iterator[str]:
+    """Why the reader would not take the file, in sentences with what to do; none where nobody strict reads
+    it.
 
     What is wrong with a line of a sensitive file would quote it: only its number is told.
     """
@@ -133,13 +153,22 @@ def _untrusted(reader: Reader, mode: str, owner: str, group: str) -> Iterator[st
     bits = int(mode, 8)
     if reader.trust == "visudo":
         if (mode, owner, group) != ("0440", "root", "root"):
-            yield f'visudo asks for mode 0440 and root:root, and this would be {mode} {owner}:{group}. Write `mode: "0440"`, and no owner.'
+            yield (
+                f"visudo asks for mode 0440 and root:root, and this would be {mode} {owner}:{group}. Write"
+                ' `mode: "0440"`, and no owner.'
+            )
         return
     if reader.trust == "executable" and not bits & _EXECUTABLE:
-        yield f'{reader.program} runs only what may be run, and this would have mode {mode}. Write `mode: "0755"`.'
+        yield (
+            f"{reader.program} runs only what may be run, and this would have mode {mode}. Write `mode:"
+            ' "0755"`.'
+        )
     if reader.trust != "root":
         return
     if owner != "root":
         yield f"{reader.program} takes only files of root's, and this would be {owner}'s. Leave `owner` out."
     if bits & _WRITABLE:
-        yield f'{reader.program} takes no file that others can write, and this would have mode {mode}. Write `mode: "0644"`.'
+        yield (
+            f"{reader.program} takes no file that others can write, and this would have mode {mode}. Write"
+            ' `mode: "0644"`.'
+        )

@@ -9,7 +9,10 @@ _DATA = "/usr/share/zoneinfo/"
 
 
 def host_zone(view: HostView) -> str:
-    """The name of the host's zone; empty where it cannot be told. Without /etc/localtime it is UTC (localtime(5))."""
+    """The name of the host's zone; empty where it cannot be told.
+
+    Without /etc/localtime it is UTC (localtime(5)).
+    """
     try:
         entry = view.entry(_LOCALTIME)
     except (Unreadable, UnsafePath):

@@ -1,4 +1,5 @@
-"""Conditions of a unit (systemd.unit(5)): one that does not hold, and systemd passes over a start with success.
+"""Conditions of a unit (systemd.unit(5)): one that does not hold, and systemd passes over a start with
+success.
 
 Those about paths are looked at here, as what a plan writes may make them hold; of others systemd is asked.
 """
@@ -15,7 +16,9 @@ _MOST_LINKS = 40
 
 
 def unmet(view: HostView, sections: Sections, *, ask: bool = False) -> str:
-    """The condition because of which systemd would not start a unit now; empty where none is known. Raises Unreadable.
+    """The condition because of which systemd would not start a unit now; empty where none is known.
+
+    Raises Unreadable.
 
     `ask`: of what is not about paths systemd is asked.
     """
@@ -23,14 +26,18 @@ def unmet(view: HostView, sections: Sections, *, ask: bool = False) -> str:
     if ask and not _verdict(told):
         doubtful = {words: _plain_line(words) for words, holds in told if holds is None and "%" not in words}
         answers = view.conditions(sorted(set(doubtful.values()))) if doubtful else {}
-        told = [(words, answers.get(doubtful[words]) if words in doubtful else holds) for words, holds in told]
+        told = [
+            (words, answers.get(doubtful[words]) if words in doubtful else holds) for words, holds in told
+        ]
     return _verdict(told)
 
 
 def _lines(sections: Sections) -> list[str]:
     """The conditions of a unit, each as its line."""
     said = ((name, value) for name, value in sections.get("Unit", {}).items() if name.startswith("Condition"))
-    return [f"{name}={text}" for name, value in said for text in ([value] if isinstance(value, str) else value)]
+    return [
+        f"{name}={text}" for name, value in said for text in ([value] if isinstance(value, str) else value)
+    ]
 
 
 def _plain_line(words: str) -> str:
@@ -79,9 +86,13 @@ def _holds(view: HostView, kind: str, path: str) -> bool | None:
 _TESTS: Mapping[str, Callable[[HostView, str, Entry], bool]] = {
     "PathExists": lambda _view, _real, _entry: True,
     "PathIsDirectory": lambda _view, _real, entry: entry.type is FileType.DIRECTORY,
-    "DirectoryNotEmpty": lambda view, real, entry: entry.type is FileType.DIRECTORY and bool(view.names(real)),
+    "DirectoryNotEmpty": lambda view, real, entry: (
+        entry.type is FileType.DIRECTORY and bool(view.names(real))
+    ),
     "FileNotEmpty": lambda _view, _real, entry: entry.type is FileType.FILE and entry.size > 0,
-    "FileIsExecutable": lambda _view, _real, entry: entry.type is FileType.FILE and bool(int(entry.mode or "0", 8) & 0o111),
+    "FileIsExecutable": lambda _view, _real, entry: (
+        entry.type is FileType.FILE and bool(int(entry.mode or "0", 8) & 0o111)
+    ),
 }
 
 
@@ -93,7 +104,10 @@ def _is_link(view: HostView, path: str) -> bool:
 
 
 def _reached(view: HostView, path: str) -> tuple[Entry | None, str]:
-    """What is at the end of a path, through links, and its real path. Only looked at: nothing there is opened."""
+    """What is at the end of a path, through links, and its real path.
+
+    Only looked at: nothing there is opened.
+    """
     for _ in range(_MOST_LINKS):
         try:
             entry = view.entry(path)

@@ -13,8 +13,8 @@ _OTHER_TYPES = ("timer", "socket", "path", "target", "mount", "automount", "swap
 
 
 _BY_HAND = (
-    "leave it out; `systemctl enable`, `disable` and `mask` by hand stay in force, and its settings go in a drop-in under `files:`, "
-    "`/etc/systemd/system/{name}.d/local.conf`, its directory under `directories:`"
+    "leave it out; `systemctl enable`, `disable` and `mask` by hand stay in force, and its settings go in a"
+    " drop-in under `files:`, `/etc/systemd/system/{name}.d/local.conf`, its directory under `directories:`"
 )
 
 
@@ -50,7 +50,8 @@ def _without_suffix(name: str) -> str:
     stem, _, suffix = name.rpartition(".")
     if suffix in _OTHER_TYPES and stem:
         raise ValueError(
-            f"{name} is a {suffix}, and only services are declared here: {_INSTEAD.get(suffix, _BY_HAND).format(name=name, stem=stem)}"
+            f"{name} is a {suffix}, and only services are declared here:"
+            f" {_INSTEAD.get(suffix, _BY_HAND).format(name=name, stem=stem)}"
         )
     return name
 
@@ -62,10 +63,15 @@ RawCommand = Annotated[str, Field(min_length=1, max_length=65_536), AfterValidat
 
 
 Command = Argv | RawCommand
-"""A list is the exact argv, nothing is expanded (but the one word $MAINPID). A string is systemd's own syntax and is linted."""
+"""A list is the exact argv, nothing is expanded (but the one word $MAINPID).
+
+A string is systemd's own syntax and is linted.
+"""
 
 
-SUFFIXED = r"[A-Za-z0-9:_.\\@-]{1,240}\.(?:service|target|socket|timer|mount|automount|path|slice|device|swap|scope)"
+SUFFIXED = (
+    r"[A-Za-z0-9:_.\\@-]{1,240}\.(?:service|target|socket|timer|mount|automount|path|slice|device|swap|scope)"
+)
 
 
 UnitName = Annotated[str, Field(pattern=rf"^{SUFFIXED}\z")]
@@ -80,14 +86,20 @@ ReadPath = Annotated[AbsolutePath, NamesPath(Use.READS)]
 DirectiveName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*\z")]
 
 
-OptionalPath = Annotated[str, Field(pattern=r"^-?/[^\x00-\x1f\x7f]*\z", max_length=4096), NamesPath(Use.HANDS_ON)]
+OptionalPath = Annotated[
+    str, Field(pattern=r"^-?/[^\x00-\x1f\x7f]*\z", max_length=4096), NamesPath(Use.HANDS_ON)
+]
 
 
-WorkingDirectory = Annotated[str, Field(pattern=r"^(?:-?/[^\x00-\x1f\x7f]*|-?~)\z", max_length=4096), NamesPath(Use.READS)]
+WorkingDirectory = Annotated[
+    str, Field(pattern=r"^(?:-?/[^\x00-\x1f\x7f]*|-?~)\z", max_length=4096), NamesPath(Use.READS)
+]
 
 
 Output = Annotated[Text, NamesPath(Use.WRITES_INTO)]
-"""systemd itself opens the file of `file:`, `append:` and `truncate:`, with root's rights (systemd.exec(5))."""
+"""systemd itself opens the file of `file:`, `append:` and `truncate:`, with root's
+rights (systemd.exec(5)).
+"""
 
 
 _SIZE = r"^(?:[0-9]+[KMGT]?|[0-9]{1,3}%|infinity)\z"
@@ -97,12 +109,19 @@ _LIMIT = r"^(?:[0-9]+|infinity)(?::(?:[0-9]+|infinity))?\z"
 
 
 def _or_number(pattern: str, low: int = 0, high: int | None = None) -> tuple[Any, ...]:
-    """Text of this pattern, or a whole number that counts by its own spelling; `low` and `high` are what the pattern says of numbers.
+    """Text of this pattern, or a whole number that counts by its own spelling; `low` and `high` are what the
+    pattern says of numbers.
 
     The schema is written out: what stands before a validator pydantic does not put into it.
     """
-    schema = {"type": ["string", "integer"], "pattern": pattern, "minimum": low} | ({} if high is None else {"maximum": high})
-    return Field(pattern=pattern), BeforeValidator(lambda value: str(value) if type(value) is int else value), WithJsonSchema(schema)
+    schema = {"type": ["string", "integer"], "pattern": pattern, "minimum": low} | (
+        {} if high is None else {"maximum": high}
+    )
+    return (
+        Field(pattern=pattern),
+        BeforeValidator(lambda value: str(value) if type(value) is int else value),
+        WithJsonSchema(schema),
+    )
 
 
 Size = Annotated[str, *_or_number(_SIZE)]
@@ -120,16 +139,25 @@ Tasks = Annotated[str, *_or_number(r"^(?:[1-9][0-9]{0,9}|[1-9][0-9]?%|100%|infin
 CpuWeight = Annotated[str, *_or_number(r"^(?:[1-9][0-9]{0,3}|10000|idle)\z", 1, 10_000)]
 
 
-Numbers = Annotated[str, *_or_number(r"^[0-9]{1,4}(?:-[0-9]{1,4})?(?:[, ][0-9]{1,4}(?:-[0-9]{1,4})?)*\z", 0, 9_999)]
+Numbers = Annotated[
+    str, *_or_number(r"^[0-9]{1,4}(?:-[0-9]{1,4})?(?:[, ][0-9]{1,4}(?:-[0-9]{1,4})?)*\z", 0, 9_999)
+]
 
 
-Nodes = Annotated[str, *_or_number(r"^(?:all|[0-9]{1,4}(?:-[0-9]{1,4})?(?:[, ][0-9]{1,4}(?:-[0-9]{1,4})?)*)\z", 0, 9_999)]
+Nodes = Annotated[
+    str, *_or_number(r"^(?:all|[0-9]{1,4}(?:-[0-9]{1,4})?(?:[, ][0-9]{1,4}(?:-[0-9]{1,4})?)*)\z", 0, 9_999)
+]
 
 
 SliceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.\\@-]{1,240}\.slice\z")]
 
 
-Device = Annotated[str, Field(pattern=r"^(?:/dev/[^\x00-\x20\x7f]+|char-[A-Za-z0-9_*-]+|block-[A-Za-z0-9_*-]+)(?: [rwm]{1,3})?\z")]
+Device = Annotated[
+    str,
+    Field(
+        pattern=r"^(?:/dev/[^\x00-\x20\x7f]+|char-[A-Za-z0-9_*-]+|block-[A-Za-z0-9_*-]+)(?: [rwm]{1,3})?\z"
+    ),
+]
 
 
 CredentialName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,254}\z")]
@@ -141,7 +169,9 @@ ServiceName = Annotated[
     Field(
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9:_.-]{0,200}(?:@[A-Za-z0-9:_.\\-]*)?\z",
         max_length=247,
-        description="The unit's name without `.service`; of an instance of a package's template NAME@INSTANCE.",
+        description=(
+            "The unit's name without `.service`; of an instance of a package's template NAME@INSTANCE."
+        ),
     ),
     AfterValidator(_without_suffix),
 ]

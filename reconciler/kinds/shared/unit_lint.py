@@ -16,23 +16,40 @@ _INTERPRETERS = ("sh", "bash", "dash", "python", "python3", "perl", "ruby", "nod
 _OTHERS_READ, _OTHERS_WRITE = 0o004, 0o022
 
 
-def lint(declared: Declared, directives: Directives, commands: Sequence[str | list[str]], user: str | None) -> Iterator[Diagnostic]:
-    """Directives of yesterday, secrets in what everybody can read, and programs of root that others can replace."""
+def lint(
+    declared: Declared, directives: Directives, commands: Sequence[str | list[str]], user: str | None
+) -> Iterator[Diagnostic]:
+    """Directives of yesterday, secrets in what everybody can read, and programs of root that others can
+    replace.
+    """
     where = {"address": declared.address, "source": declared.source}
     for text in _deprecated(directives):
-        yield warning("deprecated directive", f"{text}. systemd still takes it today.", rule="deprecated-directive", **where)
+        yield warning(
+            "deprecated directive",
+            f"{text}. systemd still takes it today.",
+            rule="deprecated-directive",
+            **where,
+        )
     for text in _told_to_everybody(directives, commands):
         yield warning("secret where every user can read it", text, rule="secret-command", **where)
     if runs_as_root(user, directives):
         for path in dict.fromkeys(program for command in commands for program in programs(command)):
             if path.startswith(_ANYBODYS):
-                detail = f"{path} is where ordinary users write, and {declared.address} runs it as root: move it to /opt or /usr/local."
+                detail = (
+                    f"{path} is where ordinary users write, and {declared.address} runs it as root: move it"
+                    " to /opt or /usr/local."
+                )
                 yield warning("root runs what a user can replace", detail, rule="root-program", **where)
 
 
 def runs_as_root(user: str | None, directives: Directives) -> bool:
     """Whether nothing says otherwise."""
-    return user in (None, "", "root", "0") and directives.get("Service", {}).get("DynamicUser", "no") in ("no", "false", "0", "off")
+    return user in (None, "", "root", "0") and directives.get("Service", {}).get("DynamicUser", "no") in (
+        "no",
+        "false",
+        "0",
+        "off",
+    )
 
 
 def programs(command: str | list[str]) -> Iterator[str]:
@@ -62,44 +79,72 @@ def _told_to_everybody(directives: Directives, commands: Iterable[str | list[str
     for command in commands:
         text = command if isinstance(command, str) else " ".join(command)
         if _looks_secret(text):
-            yield "A command seems to have a secret in it, which any user can read with ps: use `load_credential` or `environment_file`."
+            yield (
+                "A command seems to have a secret in it, which any user can read with ps: use"
+                " `load_credential` or `environment_file`."
+            )
             break
     if "SetCredential" in directives.get("Service", {}):
-        yield "SetCredential is in the unit file, which any user can read. Use `load_credential` or SetCredentialEncrypted."
+        yield (
+            "SetCredential is in the unit file, which any user can read. Use `load_credential` or"
+            " SetCredentialEncrypted."
+        )
 
 
 def _looks_secret(text: str) -> bool:
     if "=" not in text and "://" not in text and "--" not in text:
         return False
     low = text.lower()
-    if "://" not in text and not any(word in low for word in ("passw", "passphrase", "secret", "token", "key")):
+    if "://" not in text and not any(
+        word in low for word in ("passw", "passphrase", "secret", "token", "key")
+    ):
         return False
     from reconciler.core.secrets.masking import holds_secret  # only for what may be one
 
     return holds_secret(text)
 
 
-# ---------------------------------------------------------------------------------------------------- across resources
+# ------------------------------------------------------------------------------------------- across resources
 
 
-def lint_spec(spec: Spec, services: Iterable[tuple[Declared, Sequence[str], Sequence[str], Sequence[str]]]) -> Iterator[Diagnostic]:
-    """Beside what else is declared. Of each service: the programs that root runs, its credentials, its environment files."""
+def lint_spec(
+    spec: Spec, services: Iterable[tuple[Declared, Sequence[str], Sequence[str], Sequence[str]]]
+) -> Iterator[Diagnostic]:
+    """Beside what else is declared.
+
+    Of each service: the programs that root runs, its credentials, its environment files.
+    """
     declared = {one.address: one for one in spec.resources}
     for service, run, credentials, environments in services:
         where = {"address": service.address, "source": service.source}
         for path in credentials:
             if _readable(declared.get(Address("files", path))):
-                yield warning("credential that every user can read", readable_credential(path), rule="readable-credential", **where)
+                yield warning(
+                    "credential that every user can read",
+                    readable_credential(path),
+                    rule="readable-credential",
+                    **where,
+                )
         for path in environments:
             file = declared.get(Address("files", path))
             if _readable(file) and file is not None and _holds_secret(file):
-                detail = f'{path} has what looks like a secret in it, and its mode lets every user read it: write `mode: "0600"`.'
+                detail = (
+                    f"{path} has what looks like a secret in it, and its mode lets every user read it: write"
+                    ' `mode: "0600"`.'
+                )
                 yield warning("secret that every user can read", detail, rule="readable-secret", **where)
         for path in run:
             for place in (path, *ownership.parents(path)):
-                problem = _writable(declared.get(Address("files", place)) or declared.get(Address("directories", place)))
+                problem = _writable(
+                    declared.get(Address("files", place)) or declared.get(Address("directories", place))
+                )
                 if problem:
-                    yield warning("root runs what a user can replace", replaceable(path, place, problem), rule="root-program", **where)
+                    yield warning(
+                        "root runs what a user can replace",
+                        replaceable(path, place, problem),
+                        rule="root-program",
+                        **where,
+                    )
                     break
 
 
@@ -111,11 +156,16 @@ def readable_credential(path: str) -> str:
 def replaceable(program: str, place: str, problem: str) -> str:
     """What is said of a program of root's in a place of somebody else's."""
     about = "it" if place == program else place
-    return f"Root runs {program}, and {about} {problem}: whoever that is becomes root. It should be root's, and writable by root only."
+    return (
+        f"Root runs {program}, and {about} {problem}: whoever that is becomes root. It should be root's, and"
+        " writable by root only."
+    )
 
 
 def writable(owner: str, group: str, mode: str) -> str:
-    """Who besides root can write to a thing of this owner, group and mode (octal digits); empty for nobody."""
+    """Who besides root can write to a thing of this owner, group and mode (octal
+    digits); empty for nobody.
+    """
     bits = int(mode or "0", 8)
     if owner != "root":
         return f"belongs to {owner}"
@@ -139,7 +189,9 @@ def _writable(place: Declared | None) -> str:
     if place is None:
         return ""
     found = place.resource
-    return writable(getattr(found, "owner", "root"), getattr(found, "group", "root"), getattr(found, "mode", ""))
+    return writable(
+        getattr(found, "owner", "root"), getattr(found, "group", "root"), getattr(found, "mode", "")
+    )
 
 
 def _holds_secret(file: Declared) -> bool:

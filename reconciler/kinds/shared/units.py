@@ -1,7 +1,9 @@
-"""Units with a unit file of our own in /etc/systemd/system: what services, timers and all that is scheduled have in common.
+"""Units with a unit file of our own in /etc/systemd/system: what services, timers and all that is scheduled
+have in common.
 
-Enablement is the links that [Install] asks for (systemd.unit(5)), made and removed one by one: `systemctl enable` reloads systemd at
-every call, and a link is something a plan can show. A unit is meant by its whole name, `ml-api.service`.
+Enablement is the links that [Install] asks for (systemd.unit(5)), made and removed one by one: `systemctl
+enable` reloads systemd at every call, and a link is something a plan can show. A unit is meant by its whole
+name, `ml-api.service`.
 """
 
 from __future__ import annotations
@@ -9,7 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from reconciler.core.actions import ABSENT, Cause, Check, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
+from reconciler.core.actions import (
+    ABSENT,
+    Cause,
+    Check,
+    MakeLink,
+    RemovePath,
+    SetAccess,
+    Step,
+    Unit,
+    UnitVerb,
+    WriteFile,
+)
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import LOAD, Change, Document, Observed, Part
@@ -37,8 +50,17 @@ _OURS = (f"# {MARK}".encode(), f"# {INSTALLED}".encode())
 MASK: Document = {"type": "link", "target": "/dev/null"}
 # systemd's ActiveState in our words; activating is looked at more closely in state_of.
 ALIVE = ("running", "starting")
-"""What has read a configuration already. What is starting may yet fail: a start waits for systemd's job, and says what became of it."""
-_STATES = {"active": "running", "reloading": "running", "inactive": "stopped", "deactivating": "stopping", "failed": "failed"}
+"""What has read a configuration already.
+
+What is starting may yet fail: a start waits for systemd's job, and says what became of it.
+"""
+_STATES = {
+    "active": "running",
+    "reloading": "running",
+    "inactive": "stopped",
+    "deactivating": "stopping",
+    "failed": "failed",
+}
 
 
 def path(name: str) -> str:
@@ -70,24 +92,44 @@ def text(address: Address, sections: unit.Sections) -> bytes:
 
 
 def header(address: Address) -> tuple[str, str]:
-    """The comment on top of a file of ours: whose it is, and where to change it. Our own units come from no spec."""
+    """The comment on top of a file of ours: whose it is, and where to change it.
+
+    Our own units come from no spec.
+    """
     if address.kind == "reconcile":
         return INSTALLED, "Run that again instead of changing anything here."
     return f"{MARK}{address}.", "Change the spec instead: what is changed here is put back."
 
 
 def would_refuse(part: Part, sections: unit.Sections) -> Iterator[Diagnostic]:
-    """An error for each reason for which systemd would not load a service of these sections. It is the same on every host."""
+    """An error for each reason for which systemd would not load a service of these sections.
+
+    It is the same on every host.
+    """
     for reason in refusals(sections):
-        yield error("systemd would not load it", f"{reason}.", address=part.address, source=part.declared.source, rule="unit-refused")
+        yield error(
+            "systemd would not load it",
+            f"{reason}.",
+            address=part.address,
+            source=part.declared.source,
+            rule="unit-refused",
+        )
 
 
 def would_refuse_together(part: Part, texts: Iterable[str], others: Sequence[str]) -> Iterator[Diagnostic]:
-    """An error for each reason for which systemd would not load the unit that a file and its drop-ins, in this order, make together."""
+    """An error for each reason for which systemd would not load the unit that a file and its drop-ins, in
+    this order, make together.
+    """
     for reason in refusals(unit.merge(texts)):
         beside = f" (with {', '.join(others)})" if others else ""
         detail = f"{reason}{beside}."
-        yield error("systemd would not load it", detail, address=part.address, source=part.declared.source, rule="unit-refused")
+        yield error(
+            "systemd would not load it",
+            detail,
+            address=part.address,
+            source=part.declared.source,
+            rule="unit-refused",
+        )
 
 
 def check_together(changes: Iterable[Change]) -> Iterator[Diagnostic]:
@@ -95,12 +137,17 @@ def check_together(changes: Iterable[Change]) -> Iterator[Diagnostic]:
     for change in changes:
         others: tuple[drop_ins.DropIn, ...] = change.observed.private.get("drop_ins", ())
         if others and change.part is not None and "unit" in change.part.document:
-            texts = [text(change.address, change.part.document["unit"]).decode(), *(one.text for one in others)]
+            texts = [
+                text(change.address, change.part.document["unit"]).decode(),
+                *(one.text for one in others),
+            ]
             yield from would_refuse_together(change.part, texts, [one.path for one in others])
 
 
 def lint(declared: Declared, parts: Callable[[], Iterable[Part]]) -> Iterator[Diagnostic]:
-    """What no unit file can hold (a description that ends with a backslash, for one), and units that systemd would not load."""
+    """What no unit file can hold (a description that ends with a backslash, for one), and units that systemd
+    would not load.
+    """
     try:
         for part in parts():
             if "unit" in part.document:
@@ -108,7 +155,13 @@ def lint(declared: Declared, parts: Callable[[], Iterable[Part]]) -> Iterator[Di
                 if "Service" in part.document["unit"] and part.address.part != _DROP_IN:
                     yield from would_refuse(part, part.document["unit"])
     except ValueError as problem:
-        yield error("systemd cannot do this", str(problem), address=declared.address, source=declared.source, rule="unit")
+        yield error(
+            "systemd cannot do this",
+            str(problem),
+            address=declared.address,
+            source=declared.source,
+            rule="unit",
+        )
 
 
 # ---------------------------------------------------------------------------------------------------- observe
@@ -120,7 +173,9 @@ def observe(view: HostView, names: Mapping[Address, str]) -> dict[Address, Obser
     states = view.units(list(names.values())) if view.running and names else {}
     where = _drop_in_directories(view) if names else {}
     return {
-        address: _beside(view, name, _observe(view, name, found.get(name, []), states.get(name, UnitState())), where)
+        address: _beside(
+            view, name, _observe(view, name, found.get(name, []), states.get(name, UnitState())), where
+        )
         for address, name in names.items()
     }
 
@@ -133,14 +188,22 @@ def _drop_in_directories(view: HostView) -> drop_ins.Listed:
 
 
 def _beside(view: HostView, name: str, seen: Observed, where: drop_ins.Listed) -> Observed:
-    """With the drop-ins of others: those for this very unit, and of those for more units the ones that contradict it or came by hand."""
+    """With the drop-ins of others: those for this very unit, and of those for more units the ones that
+    contradict it or came by hand.
+    """
     found = drop_ins.of_others(view, name, drop_in(name), where)
     if not found or seen.unreadable:
         return seen
     said = (seen.document or {}).get("unit", {})
     own = f"/{name}.d/"
-    telling = tuple(one for one in found if own in one.path or not one.path.startswith("/usr/") or drop_ins.both_say(said, one.sections))
-    return replace(seen, private={**seen.private, "drop_ins": telling}, others=tuple(one.path for one in telling))
+    telling = tuple(
+        one
+        for one in found
+        if own in one.path or not one.path.startswith("/usr/") or drop_ins.both_say(said, one.sections)
+    )
+    return replace(
+        seen, private={**seen.private, "drop_ins": telling}, others=tuple(one.path for one in telling)
+    )
 
 
 def _enablement(view: HostView, names: Collection[str]) -> dict[str, list[str]]:
@@ -185,7 +248,10 @@ def _observe(view: HostView, name: str, enabled: list[str], systemd: UnitState) 
     if entry is not None and entry.type is FileType.FILE:
         document["unit"] = _sections(content)
     document["enabled"] = sorted(enabled)
-    private: dict[str, object] = {"name": name, "expects": ABSENT if entry is None else ownership.expects_of(entry, content)}
+    private: dict[str, object] = {
+        "name": name,
+        "expects": ABSENT if entry is None else ownership.expects_of(entry, content),
+    }
     private["targets"] = {link: _target(view, link) for link in document["enabled"]}
     if view.running:
         document["state"] = state
@@ -194,7 +260,9 @@ def _observe(view: HostView, name: str, enabled: list[str], systemd: UnitState) 
 
 
 def excused(view: HostView, seen: Observed, sections: unit.Sections) -> Observed:
-    """With the condition that keeps a stopped unit from running, if its sections have any that does not hold."""
+    """With the condition that keeps a stopped unit from running, if its sections
+    have any that does not hold.
+    """
     asked = any(name.startswith("Condition") for name in sections.get("Unit", {}))
     if not asked or (seen.document or {}).get("state") != "stopped":
         return seen
@@ -221,16 +289,24 @@ def with_refusal(seen: Observed, systemd: UnitState, *, there: bool) -> Observed
     vanished = there and systemd.load == "not-found" and systemd.active not in ("inactive", "failed")
     if not (systemd.refused or vanished) or seen.document is None:
         return seen
-    return replace(seen, document={**seen.document, LOAD: systemd.load}, refusal=systemd.refusal or systemd.load)
+    return replace(
+        seen, document={**seen.document, LOAD: systemd.load}, refusal=systemd.refusal or systemd.load
+    )
 
 
 def _target(view: HostView, link: str) -> str:
     entry = view.entry(link)
-    return ownership.expects_of(entry, b"") if entry is not None and entry.type is FileType.LINK else "something else"
+    return (
+        ownership.expects_of(entry, b"")
+        if entry is not None and entry.type is FileType.LINK
+        else "something else"
+    )
 
 
 def state_of(state: UnitState) -> str:
-    """systemd's ActiveState in our words; one that is not there yet, and one that is started again and again, have their own."""
+    """systemd's ActiveState in our words; one that is not there yet, and one that is started again and again,
+    have their own.
+    """
     if state.active == "activating":
         return "restarting" if state.sub.startswith("auto-restart") else "starting"
     return _STATES.get(state.active, state.active)
@@ -242,23 +318,38 @@ def why_start(state: str | None) -> str:
 
 
 def refused(part: Part, observed: Observed, name: str) -> Iterator[Diagnostic]:
-    """A unit that systemd has not loaded: what runs of it runs on, and nothing starts it, not even the next boot."""
+    """A unit that systemd has not loaded: what runs of it runs on, and nothing starts it, not even the next
+    boot.
+    """
     if observed.refusal:
-        detail = f"{observed.refusal} Until it is mended nothing can start it, and after the next boot it does not run."
+        detail = (
+            f"{observed.refusal} Until it is mended nothing can start it, and after the next boot it does not"
+            " run."
+        )
         where = {"address": part.address, "source": part.declared.source, "rule": "refused-unit"}
         yield warning(f"systemd does not load {name}", detail, **where)
 
 
 def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
-    """Drop-ins of others for a unit whose file is ours: they stay, and what they say counts more than the file."""
+    """Drop-ins of others for a unit whose file is ours: they stay, and what they say counts more than the
+    file.
+    """
     yield from refused(part, observed, observed.private.get("name", str(part.address)))
     for one in observed.private.get("drop_ins", ()):
         same = drop_ins.both_say(part.document.get("unit", {}), one.sections)
         said = sorted(f"{section}.{name}" for section, names in one.sections.items() for name in names)
         detail = f"{one.path} is not ours and stays. "
-        detail += f"It says {', '.join(same)} as well, and wins over the spec." if same else f"It says {', '.join(said) or 'nothing'}."
+        detail += (
+            f"It says {', '.join(same)} as well, and wins over the spec."
+            if same
+            else f"It says {', '.join(said) or 'nothing'}."
+        )
         yield warning(
-            f"another drop-in for {part.address}", detail, address=part.address, source=part.declared.source, rule="other-drop-in"
+            f"another drop-in for {part.address}",
+            detail,
+            address=part.address,
+            source=part.declared.source,
+            rule="other-drop-in",
         )
 
 
@@ -276,7 +367,9 @@ def daemon_reload(address: Address, why: str) -> Step:
 
 
 def put(change: Change, name: str) -> Iterator[Step]:
-    """Write the unit file or the mask, make and remove links, and tell systemd if anything of that was to be done."""
+    """Write the unit file or the mask, make and remove links, and tell systemd if anything of that was to be
+    done.
+    """
     if (change.before or {}).get("type") == "directory":
         raise Impossible(f"{path(name)} is a directory; move it away by hand, nothing here deletes it")
     written = list(_write(change, name))
@@ -296,7 +389,14 @@ def _write(change: Change, name: str) -> Iterator[Step]:
     elif absent or change.touches("unit") or change.touches("type"):
         content = text(change.address, change.after["unit"])
         yield Step(
-            WriteFile(path(name), content, digest(content), **ownership.access_of(change.after), expects=expects, check=Check.SYSTEMD),
+            WriteFile(
+                path(name),
+                content,
+                digest(content),
+                **ownership.access_of(change.after),
+                expects=expects,
+                check=Check.SYSTEMD,
+            ),
             cause,
         )
         yield daemon_reload(change.address, "its unit file is new" if absent else "its unit file changed")
@@ -309,7 +409,11 @@ def _enable(change: Change, name: str, *, reloads: bool) -> Iterator[Step]:
     if not change.touches("enabled"):
         return
     assert change.after is not None
-    cause, before, after = (Cause(change.address),), set((change.before or {}).get("enabled", [])), set(change.after["enabled"])
+    cause, before, after = (
+        (Cause(change.address),),
+        set((change.before or {}).get("enabled", [])),
+        set(change.after["enabled"]),
+    )
     for link in sorted(after - before):
         yield Step(MakeLink(link, path(name)), cause)
     for link in sorted(before - after):
@@ -321,13 +425,18 @@ def _enable(change: Change, name: str, *, reloads: bool) -> Iterator[Step]:
 def load_again(change: Change) -> Iterator[Step]:
     """Have systemd read a unit file once more that it has not loaded."""
     if change.touches(LOAD):
-        yield daemon_reload(change.address, f"systemd has not loaded its unit file ({(change.before or {})[LOAD]})")
+        yield daemon_reload(
+            change.address, f"systemd has not loaded its unit file ({(change.before or {})[LOAD]})"
+        )
 
 
 def _unlink(change: Change, link: str) -> Step:
     """Remove one link, and the dependency directory with its last one."""
     in_directory = link.rpartition("/")[0].endswith(DEPENDENCIES)
-    return Step(RemovePath(link, change.observed.private["targets"][link], prune_parent=in_directory), (Cause(change.address),))
+    return Step(
+        RemovePath(link, change.observed.private["targets"][link], prune_parent=in_directory),
+        (Cause(change.address),),
+    )
 
 
 def remove(change: Change, name: str) -> Iterator[Step]:

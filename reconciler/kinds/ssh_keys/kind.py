@@ -1,4 +1,7 @@
-"""ssh_keys: the keys with which a user can log in, in ~/.ssh/authorized_keys. Written with the user's own rights."""
+"""ssh_keys: the keys with which a user can log in, in ~/.ssh/authorized_keys.
+
+Written with the user's own rights.
+"""
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
@@ -24,9 +27,12 @@ from reconciler.kinds.ssh_keys.observe import observe
 
 
 class SshKeys(Resource):
-    """The keys of one user, who may be declared under `users` or exist already. Only a list: the user has at least these keys.
+    """The keys of one user, who may be declared under `users` or exist already.
 
-    A key that is taken out of the list can no longer log in. The file itself stays, with what the user put there.
+    Only a list: the user has at least these keys.
+
+    A key that is taken out of the list can no longer log in. The file itself stays, with what the user put
+    there.
     """
 
     LIST_FORM: ClassVar[str] = "keys"
@@ -35,7 +41,10 @@ class SshKeys(Resource):
     keys: KeyList | None = None
     """At least these keys: what else is in the file is left alone. The same as only a list."""
     exactly: KeyList | None = None
-    """These keys and no others: every other line that lets somebody in is removed, from authorized_keys2 too. Comments stay."""
+    """These keys and no others: every other line that lets somebody in is removed, from authorized_keys2 too.
+
+    Comments stay.
+    """
 
     @model_validator(mode="before")
     @classmethod
@@ -45,7 +54,9 @@ class SshKeys(Resource):
     @model_validator(mode="after")
     def _one_form(self) -> Self:
         if (self.keys is None) == (self.exactly is None):
-            raise ValueError("say either `keys` (at least these) or `exactly` (no others), exactly one of them")
+            raise ValueError(
+                "say either `keys` (at least these) or `exactly` (no others), exactly one of them"
+            )
         return self
 
     @classmethod
@@ -69,7 +80,9 @@ def _resource(declared: Declared) -> SshKeys:
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
     """The file, then each key."""
     resource = _resource(declared)
-    return keys.parts(declared, declared.address.name, resource.declared_keys(), exactly=resource.exactly is not None)
+    return keys.parts(
+        declared, declared.address.name, resource.declared_keys(), exactly=resource.exactly is not None
+    )
 
 
 def actions(change: Change) -> Iterator[Step]:
@@ -87,7 +100,10 @@ def _home(declared: Declared) -> str:
 def places(declared: Declared) -> Iterator[Place]:
     """The files in the home that is declared, or in the usual one."""
     name = declared.address.name
-    yield from (Place(path, Use.MANAGES, name, name, shared=keys.shared(name)) for path in keys.paths(name, _home(declared)))
+    yield from (
+        Place(path, Use.MANAGES, name, name, shared=keys.shared(name))
+        for path in keys.paths(name, _home(declared))
+    )
 
 
 def references(declared: Declared) -> Iterable[Address]:
@@ -104,8 +120,13 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
     """Keys that are accepted, but short."""
     for key in _resource(declared).declared_keys():
         if key.type == "ssh-rsa" and key.bits < RSA_GOOD:
-            detail = f"{key.fingerprint} ({key.comment or 'no comment'}) has {key.bits} bits; {RSA_GOOD} are recommended, or ed25519."
-            yield warning("short RSA key", detail, address=declared.address, source=declared.source, rule="rsa-bits")
+            detail = (
+                f"{key.fingerprint} ({key.comment or 'no comment'}) has {key.bits} bits; {RSA_GOOD} are"
+                " recommended, or ed25519."
+            )
+            yield warning(
+                "short RSA key", detail, address=declared.address, source=declared.source, rule="rsa-bits"
+            )
 
 
 def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
@@ -117,15 +138,41 @@ def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
         if declared.address.kind != "ssh_keys" and not short:
             continue
         name = declared.address.name
-        if declared.address.kind == "ssh_keys" and name in users and getattr(users[name].resource, "ssh_keys", None) is not None:
-            detail = f"users.{name} has `ssh_keys` too; two lists for one file would undo each other. Keep one of them."
-            yield error("keys declared twice", detail, address=declared.address, source=declared.source, rule="keys-twice")
-        listed = _resource(declared).declared_keys() if declared.address.kind == "ssh_keys" else keys_of(getattr(short, "exactly", short))
+        if (
+            declared.address.kind == "ssh_keys"
+            and name in users
+            and getattr(users[name].resource, "ssh_keys", None) is not None
+        ):
+            detail = (
+                f"users.{name} has `ssh_keys` too; two lists for one file would undo each other. Keep one of"
+                " them."
+            )
+            yield error(
+                "keys declared twice",
+                detail,
+                address=declared.address,
+                source=declared.source,
+                rule="keys-twice",
+            )
+        listed = (
+            _resource(declared).declared_keys()
+            if declared.address.kind == "ssh_keys"
+            else keys_of(getattr(short, "exactly", short))
+        )
         for key in listed:
             other = owners.setdefault(key.blob, name)
             if other != name:
-                detail = f"{key.fingerprint} ({key.comment or 'no comment'}) lets its owner in as {other} and as {name}."
-                yield warning("one key for two users", detail, address=declared.address, source=declared.source, rule="shared-key")
+                detail = (
+                    f"{key.fingerprint} ({key.comment or 'no comment'}) lets its owner in as {other} and as"
+                    f" {name}."
+                )
+                yield warning(
+                    "one key for two users",
+                    detail,
+                    address=declared.address,
+                    source=declared.source,
+                    rule="shared-key",
+                )
 
 
 KIND = Kind(

@@ -19,7 +19,13 @@ from reconciler.core.model.resource import RefersTo, Resource
 from reconciler.core.spec import Declared, Spec
 from reconciler.kinds.shared import schedule, unit_lint, units
 from reconciler.kinds.shared.schedule_field import ScheduleText
-from reconciler.kinds.shared.unit_fields import Command, DirectiveName, EnvironmentName, State, WorkingDirectory
+from reconciler.kinds.shared.unit_fields import (
+    Command,
+    DirectiveName,
+    EnvironmentName,
+    State,
+    WorkingDirectory,
+)
 from reconciler.kinds.timers import ORDER
 from reconciler.kinds.timers.observe import observe, unit_of
 
@@ -33,7 +39,10 @@ def _without_suffix(name: str) -> str:
 
 TimerName = Annotated[
     str,
-    Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9:_.-]{0,200}\z", description="The name of the job: its units are NAME.timer and NAME.service."),
+    Field(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9:_.-]{0,200}\z",
+        description="The name of the job: its units are NAME.timer and NAME.service.",
+    ),
     AfterValidator(_without_suffix),
 ]
 
@@ -56,17 +65,28 @@ class Timer(Resource):
     environment: dict[EnvironmentName, Text] = {}
     """Variables; any user of the host can read them, so no secrets here."""
     persistent: Flag | None = None
-    """Make up for a run that was missed while the host was off. A timer does unless told not to; cron cannot."""
+    """Make up for a run that was missed while the host was off.
+
+    A timer does unless told not to; cron cannot.
+    """
     randomized_delay_sec: Duration | None = None
     """Start up to this much later, always by the same delay on the same host. Not with cron."""
     timezone: TimeZone | None = None
-    """The time zone of the schedule: `host`, UTC, or a name such as Europe/Berlin; that of `settings` when left out. cron: only `host`."""
+    """The time zone of the schedule: `host`, UTC, or a name such as Europe/Berlin; that of `settings` when
+    left out. cron: only `host`.
+    """
     scheduler: Scheduler | None = None
     """Ours: what runs it, timer or cron; that of `settings` when left out."""
     directives: dict[DirectiveName, dict[DirectiveName, Text | list[Text]]] = {}
-    """Any other directive of its service, by section and name, in systemd's own syntax. Linted. Not with cron."""
+    """Any other directive of its service, by section and name, in systemd's own syntax.
+
+    Linted. Not with cron.
+    """
     state: State = State.RUNNING
-    """Ours: running or stopped: whether its time comes at all now. The job itself is never started or stopped by a change."""
+    """Ours: running or stopped: whether its time comes at all now.
+
+    The job itself is never started or stopped by a change.
+    """
     enabled: Flag = True
     """Whether the timer starts with the host."""
 
@@ -79,11 +99,16 @@ class Timer(Resource):
         for section, names in self.directives.items():
             for name, value in names.items():
                 if section not in ("Unit", "Service") and not section.startswith("X-"):
-                    problems.append(f"[{section}] has no place in the service of a timer: write Unit or Service")
+                    problems.append(
+                        f"[{section}] has no place in the service of a timer: write Unit or Service"
+                    )
                 elif name in typed:
                     problems.append(f"{name} has a field of its own here, or is ours to say")
                 else:
-                    found = (directives.lint(section, name, one) for one in (value if isinstance(value, list) else [value]))
+                    found = (
+                        directives.lint(section, name, one)
+                        for one in (value if isinstance(value, list) else [value])
+                    )
                     problems += filter(None, found)
         if problems:
             raise ValueError("; ".join(dict.fromkeys(problems)))
@@ -134,18 +159,36 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
     yield from unit_lint.lint(declared, timer.directives, [timer.exec_start], timer.user)
     if job.scheduler == Scheduler.CRON and timer.directives:
         detail = "cron has no directives: leave them out, or write `scheduler: timer`"
-        yield error("cron cannot do this", detail, address=declared.address, source=declared.source, rule="cron")
+        yield error(
+            "cron cannot do this", detail, address=declared.address, source=declared.source, rule="cron"
+        )
 
 
 def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
     """Jobs of cron's for accounts that it runs nothing for."""
-    states = {one.address.name: str(getattr(one.resource, "state", "")) for one in spec.resources if one.address.kind == "users"}
+    states = {
+        one.address.name: str(getattr(one.resource, "state", ""))
+        for one in spec.resources
+        if one.address.kind == "users"
+    }
     for declared in spec.resources:
-        if declared.address.kind == "timers" and schedule.scheduler_of(declared, _timer(declared).scheduler) == Scheduler.CRON:
+        if (
+            declared.address.kind == "timers"
+            and schedule.scheduler_of(declared, _timer(declared).scheduler) == Scheduler.CRON
+        ):
             user = _timer(declared).user or "root"
             if states.get(user) == "disabled":
-                detail = f"{user} is disabled, and cron runs nothing for an account that has expired: name another user"
-                yield warning("cron will not run this", detail, address=declared.address, source=declared.source, rule="cron-user")
+                detail = (
+                    f"{user} is disabled, and cron runs nothing for an account that has expired: name another"
+                    " user"
+                )
+                yield warning(
+                    "cron will not run this",
+                    detail,
+                    address=declared.address,
+                    source=declared.source,
+                    rule="cron-user",
+                )
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:

@@ -1,4 +1,6 @@
-"""What the host's own facts forbid: a shell that cannot be run, sudo rules without sudo, a number that is taken."""
+"""What the host's own facts forbid: a shell that cannot be run, sudo rules without sudo, a number that is
+taken.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _NO_SHELLS = (NOLOGIN, "/sbin/nologin", "/bin/false", "/usr/bin/false")
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """A shell that cannot be run locks its user out, sudo rules without sudo do nothing, and a number is one account's."""
+    """A shell that cannot be run locks its user out, sudo rules without sudo do nothing, and a number is one
+    account's.
+    """
     yield from account_numbers.taken_over(view, "users", "uid", changes)
     yield from remainders.remainders(view, changes)
     declared = {one.address for one in spec.resources}
@@ -33,7 +37,10 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
             yield from _unreachable_home(view, disks, change)
         if not change.address.part and (change.verb is Verb.CREATE or change.touches("shell")):
             yield from _shell_problems(view, change, _shell(change), declared)
-        elif change.address.part == root_files.SUDO and Address("directories", root_files.SUDOERS) not in declared:
+        elif (
+            change.address.part == root_files.SUDO
+            and Address("directories", root_files.SUDOERS) not in declared
+        ):
             yield from _sudo_problems(view, change)
 
 
@@ -55,16 +62,23 @@ def _unreachable_home(view: HostView, disks: Disks, change: Change) -> Iterator[
         yield error("the home cannot be made", f"{problem.detail}, in `home`.", **where)
 
 
-def _shell_problems(view: HostView, change: Change, shell: str, declared: set[Address]) -> Iterator[Diagnostic]:
+def _shell_problems(
+    view: HostView, change: Change, shell: str, declared: set[Address]
+) -> Iterator[Diagnostic]:
     source = change.part.declared.source if change.part else None
     if Address("files", shell) in declared or shell in _NO_SHELLS:
         return
     if not _executable(view, shell):
-        detail = f"{shell} is not there or cannot be run: nobody could log in as {change.address.name}. Install it, or write another shell."
+        detail = (
+            f"{shell} is not there or cannot be run: nobody could log in as {change.address.name}. Install"
+            " it, or write another shell."
+        )
         yield error("the shell cannot be run", detail, address=change.address, source=source, rule="shell")
     elif shell not in _listed_shells(view, shell):
         detail = f"{shell} is not in /etc/shells: some programs take its users for restricted ones."
-        yield warning("the shell is not in /etc/shells", detail, address=change.address, source=source, rule="shell")
+        yield warning(
+            "the shell is not in /etc/shells", detail, address=change.address, source=source, rule="shell"
+        )
 
 
 def _listed_shells(view: HostView, shell: str) -> Sequence[str]:
@@ -75,7 +89,9 @@ def _listed_shells(view: HostView, shell: str) -> Sequence[str]:
 
 
 def _executable(view: HostView, path: str) -> bool:
-    """Whether something that can be run is at a path; what cannot be looked at is given the benefit of the doubt."""
+    """Whether something that can be run is at a path; what cannot be looked at is given the benefit of the
+    doubt.
+    """
     for _ in range(_MOST_LINKS):
         try:
             entry: Entry | None = view.entry(path)

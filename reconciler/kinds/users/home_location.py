@@ -1,4 +1,6 @@
-"""Where the home of an account is that is not there yet: only the declaration says it, and what is there now counts."""
+"""Where the home of an account is that is not there yet: only the declaration says it, and what is there now
+counts.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,25 @@ from reconciler.kinds.users.model import User, home_of
 from reconciler.kinds.users.observe import DIRECTORIES, KEYS, directory_at, home_at
 
 
-def locate(view: HostView, parts: Mapping[Address, Part], observed: Mapping[Address, Observed]) -> Mapping[Address, Observed]:
+def locate(
+    view: HostView, parts: Mapping[Address, Part], observed: Mapping[Address, Observed]
+) -> Mapping[Address, Observed]:
     """What there is of the homes of accounts that are still to be made."""
-    new = {address.name for address, seen in observed.items() if not address.part and seen.document is None and not seen.unreadable}
+    new = {
+        address.name
+        for address, seen in observed.items()
+        if not address.part and seen.document is None and not seen.unreadable
+    }
     if not new:
         return {}
     found: dict[Address, Observed] = {}
     for address, part in parts.items():
-        if address.kind == "users" and address.name in new and address in observed and isinstance(part.declared.resource, User):
+        if (
+            address.kind == "users"
+            and address.name in new
+            and address in observed
+            and isinstance(part.declared.resource, User)
+        ):
             found.update(_located(view, address, home_of(part.declared.resource, address.name)))
     return {**found, **_keys(view, parts, observed, new)}
 
@@ -34,12 +47,25 @@ def _located(view: HostView, address: Address, home: str) -> Iterator[tuple[Addr
         yield address, ownership.unreadable(failed)
 
 
-def _keys(view: HostView, parts: Mapping[Address, Part], observed: Mapping[Address, Observed], new: set[str]) -> Mapping[Address, Observed]:
-    """Keys in a home that root prepared. What is in another's belongs to nobody yet, or to a number that the account may get."""
-    wanted = [address for address in observed if address.name in new and key_parts.is_ours(address, KEYS) and address in parts]
+def _keys(
+    view: HostView, parts: Mapping[Address, Part], observed: Mapping[Address, Observed], new: set[str]
+) -> Mapping[Address, Observed]:
+    """Keys in a home that root prepared.
+
+    What is in another's belongs to nobody yet, or to a number that the account may get.
+    """
+    wanted = [
+        address
+        for address in observed
+        if address.name in new and key_parts.is_ours(address, KEYS) and address in parts
+    ]
     homes: dict[str, str] = {}
     for address in wanted:
         user = parts[address].declared.resource
         if isinstance(user, User) and key_parts.is_roots_directory(view, home_of(user, address.name)):
             homes[address.name] = home_of(user, address.name)
-    return key_parts.observe(view, {address: address.name for address in wanted if address.name in homes}, homes) if homes else {}
+    return (
+        key_parts.observe(view, {address: address.name for address in wanted if address.name in homes}, homes)
+        if homes
+        else {}
+    )

@@ -1,4 +1,6 @@
-"""What becomes of the home of an account that shall be absent: kept, archived or deleted, and which homes nothing here takes away."""
+"""What becomes of the home of an account that shall be absent: kept, archived or deleted, and which homes
+nothing here takes away.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,15 @@ from collections.abc import Iterator, Mapping
 from itertools import islice, takewhile
 from typing import Any
 
-from reconciler.core.actions import Account, AccountOp, Action, ArchiveTree, EndSessions, RemoveTree, SetAccess
+from reconciler.core.actions import (
+    Account,
+    AccountOp,
+    Action,
+    ArchiveTree,
+    EndSessions,
+    RemoveTree,
+    SetAccess,
+)
 from reconciler.core.changes import Change, Document
 from reconciler.core.host import FileType
 from reconciler.core.kind import Impossible
@@ -21,14 +31,27 @@ CLOSED = "0700"
 CLOSED_FILE = "0600"
 _SYSTEM = frozenset("bin boot dev etc lib lib32 lib64 libx32 proc root run sbin sys usr".split())  # noqa: SIM905
 """Trees of the system: no home in them is taken away, whatever an account says."""
-_ITS_OWN = frozenset(("/var/lib/reconciler", "/var/lib/dpkg", "/var/lib/apt", "/var/lib/systemd", "/var/lib/private", "/var/cache/private"))
+_ITS_OWN = frozenset(
+    (
+        "/var/lib/reconciler",
+        "/var/lib/dpkg",
+        "/var/lib/apt",
+        "/var/lib/systemd",
+        "/var/lib/private",
+        "/var/cache/private",
+    )
+)
 _SHALLOW = 2
 _VAR_SHALLOW = 3
 
 
 def fate_of(declared: Declared | None) -> str:
     """`keep`, unless the block that the spec still has says otherwise."""
-    said = getattr(declared.resource, "home", None) if declared and getattr(declared.resource, "state", None) is State.ABSENT else None
+    said = (
+        getattr(declared.resource, "home", None)
+        if declared and getattr(declared.resource, "state", None) is State.ABSENT
+        else None
+    )
     return said if said in FATES else "keep"
 
 
@@ -70,7 +93,9 @@ def why_not(home: str, name: str, private: Mapping[str, Any], applied_home: str)
 
 
 def _shut(change: Change, name: str) -> Iterator[Action]:
-    """Nobody gets in any more, and nobody is in: userdel refuses an account that still runs something, and then it is shut at least."""
+    """Nobody gets in any more, and nobody is in: userdel refuses an account that still runs something, and
+    then it is shut at least.
+    """
     if (change.before or {}).get("state") != State.DISABLED:
         yield Account(AccountOp.USERMOD, name, (("expiredate", str(DISABLED)), ("lock", "yes")))
     yield EndSessions(name)
@@ -84,7 +109,9 @@ def _closed(change: Change) -> Iterator[Action]:
 
 
 def remains(change: Change, name: str) -> Iterator[tuple[str, Document]]:
-    """The home that was kept and closed, by its path: it is ours to take away, should the spec say so later."""
+    """The home that was kept and closed, by its path: it is ours to take away,
+    should the spec say so later.
+    """
     private = change.observed.private
     if fate_of(change.declared) == "keep" and private.get("home", "") == name:
         yield (change.before or {})["home"], {"kept": True}
@@ -96,7 +123,9 @@ def kept_steps(change: Change, name: str, home: str) -> Iterator[Action]:
     reason = why_not(home, name, change.observed.private, "")
     if reason or (owner, mode) != ("root", CLOSED):
         why = reason or f"{home} was closed when the account went, and now has mode {mode} and owner {owner}"
-        raise Impossible(f"the home that {name} had stays: {why}. Write `home: keep`, and look after it by hand")
+        raise Impossible(
+            f"the home that {name} had stays: {why}. Write `home: keep`, and look after it by hand"
+        )
     archive = f"{name}-kept.tar.gz" if fate_of(change.declared) == "archive" else ""
     if archive:
         yield ArchiveTree(home, archive)
@@ -114,7 +143,9 @@ def steps(change: Change, name: str) -> Iterator[Action]:
             yield SetAccess(home, CLOSED, "root", "root")
         return
     if private.get("not_a_home"):
-        raise Impossible(f"the home of {name} stays: {private['not_a_home']}. Write `home: keep`, and move it away by hand")
+        raise Impossible(
+            f"the home of {name} stays: {private['not_a_home']}. Write `home: keep`, and move it away by hand"
+        )
     if not owner and not private.get("remnant"):
         yield from _shut(change, name)
         return

@@ -90,12 +90,19 @@ def _is_own(view: HostView, user: User) -> bool:
 
 
 def keys(view: HostView, *, system: bool) -> Iterator[Found]:
-    """The keys of these accounts and of root: at least these, in the order of the file. Raises Unreadable, UnsafePath."""
+    """The keys of these accounts and of root: at least these, in the order of the file.
+
+    Raises Unreadable, UnsafePath.
+    """
     accounts = accounts_of(view)
     root = [user for user in accounts.users.values() if user.uid == 0]
     for user in (*root, *chosen(accounts, system=system)):
         try:
-            lines = view.read(f"{user.home.rstrip('/')}/.ssh/authorized_keys").decode("utf-8", "replace").split("\n")
+            lines = (
+                view.read(f"{user.home.rstrip('/')}/.ssh/authorized_keys")
+                .decode("utf-8", "replace")
+                .split("\n")
+            )
         except FileNotFoundError:
             continue
         except (Unreadable, UnsafePath) as problem:

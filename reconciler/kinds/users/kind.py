@@ -1,7 +1,9 @@
-"""users: a person's or a service's account with its home, environment, aliases and sudo rules, each a part of its own.
+"""users: a person's or a service's account with its home, environment, aliases and sudo rules, each a part of
+its own.
 
-An account is several lines in several files, and a useradd that is killed writes only some of them: what is missing is observed and
-completed. Passwords are not handled: a new account has none that works. Nothing here touches root.
+An account is several lines in several files, and a useradd that is killed writes only some of them: what is
+missing is observed and completed. Passwords are not handled: a new account has none that works. Nothing here
+touches root.
 """
 
 from __future__ import annotations
@@ -11,7 +13,16 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from posixpath import normpath
 
-from reconciler.core.actions import Account, AccountOp, Cause, EndSessions, MakeDirectory, RemovePath, SetAccess, Step
+from reconciler.core.actions import (
+    Account,
+    AccountOp,
+    Cause,
+    EndSessions,
+    MakeDirectory,
+    RemovePath,
+    SetAccess,
+    Step,
+)
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Part, Verb
 from reconciler.core.diagnostic import Source
@@ -31,7 +42,9 @@ from reconciler.kinds.users.observe import DIRECTORIES, ELSEWHERE, KEPT, KEYS, S
 HOME_MODE = "0700"
 DIRECTORY_MODE = "0750"
 _NOBODY_IN = {"lingers": False, "sessions": False}
-"""What holds besides of an account that nobody can use: none of its processes waits for the next login, and nobody is logged in."""
+"""What holds besides of an account that nobody can use: none of its processes waits for the next login, and
+nobody is logged in.
+"""
 _GONE = "no longer in the spec: disabled, data kept"
 
 
@@ -44,11 +57,14 @@ def _group(user: User, name: str) -> str:
     return user.group or name
 
 
-# ---------------------------------------------------------------------------------------------------- what is wanted
+# --------------------------------------------------------------------------------------------- what is wanted
 
 
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
-    """The account, the home, its directories, the profile file, the sudo rules. Of an account that shall be absent nothing is wanted."""
+    """The account, the home, its directories, the profile file, the sudo rules.
+
+    Of an account that shall be absent nothing is wanted.
+    """
     user, name = _user(declared), declared.address.name
     if user.state is State.ABSENT:
         return
@@ -68,7 +84,9 @@ def _account_document(user: User, name: str) -> Document:
         "home": home_of(user, name),
         "system": user.system if user.uid is None else user.uid < SYSTEM_BELOW,
     }
-    document |= {key: value for key in ("uid", "comment", "shell") if (value := getattr(user, key)) is not None}
+    document |= {
+        key: value for key in ("uid", "comment", "shell") if (value := getattr(user, key)) is not None
+    }
     document |= _NOBODY_IN if user.state is State.DISABLED else {}
     document["expires"] = day(DISABLED) if user.state is State.DISABLED else user.expires or NEVER
     if isinstance(user.groups, ExactGroups):
@@ -83,11 +101,18 @@ def _home_parts(declared: Declared, user: User, name: str) -> Iterator[Part]:
     document: Document = {"type": "directory", "owner": name, "group": _group(user, name)}
     yield Part(home, document | ({"mode": user.home_mode} if user.home_mode else {}), declared)
     # What is in between is made too: a directory in a home has no mode that anybody else depends on.
-    wanted = {"/".join(path.split("/")[:n]) for path in user.directories for n in range(1, path.count("/") + 2)}
+    wanted = {
+        "/".join(path.split("/")[:n]) for path in user.directories for n in range(1, path.count("/") + 2)
+    }
     for path in sorted(wanted):
         above = path.rpartition("/")[0]
         needs = (home, Address("users", name, f"{DIRECTORIES}{above}")) if above else (home,)
-        yield Part(Address("users", name, f"{DIRECTORIES}{path}"), {"type": "directory", "owner": name}, declared, needs=needs)
+        yield Part(
+            Address("users", name, f"{DIRECTORIES}{path}"),
+            {"type": "directory", "owner": name},
+            declared,
+            needs=needs,
+        )
 
 
 def _key_parts(declared: Declared, user: User) -> Iterator[Part]:
@@ -99,28 +124,44 @@ def _key_parts(declared: Declared, user: User) -> Iterator[Part]:
 
 
 def absent(declared: Declared) -> Iterator[Address]:
-    """What shall not be there of an account that shall be absent, whoever made it: the account, and what would wait for its name."""
+    """What shall not be there of an account that shall be absent, whoever made it: the account, and what
+    would wait for its name.
+    """
     if _user(declared).state is State.ABSENT:
         name = declared.address.name
         mail = (traces.MAIL,) if home_removal.fate_of(declared) == "delete" else ()
-        yield from (Address("users", name, part) for part in ("", ELSEWHERE, root_files.SUDO, *traces.TRACES, *mail))
+        yield from (
+            Address("users", name, part) for part in ("", ELSEWHERE, root_files.SUDO, *traces.TRACES, *mail)
+        )
 
 
 def remains(change: Change) -> Iterator[tuple[Address, Document]]:
     """The home of an account that went, where it is kept: a later `home: delete` has to know it."""
     if not change.address.part and change.verb is Verb.DELETE:
         name = change.address.name
-        yield from ((Address("users", name, f"{KEPT}{path}"), document) for path, document in home_removal.remains(change, name))
+        yield from (
+            (Address("users", name, f"{KEPT}{path}"), document)
+            for path, document in home_removal.remains(change, name)
+        )
 
 
 def retire(address: Address, row: LedgerRow, block: Declared | None) -> Part | None:
-    """An account that left the spec is disabled; its parts go as parts do. A system account that was there before us is left alone.
+    """An account that left the spec is disabled; its parts go as parts do.
 
-    A home that was kept when its account went stays so until the spec says otherwise, or has the account again.
+    A system account that was there before us is left alone.
+
+    A home that was kept when its account went stays so until the spec says otherwise, or has the account
+    again.
     """
     if address.part.startswith(KEPT):
-        stays = block is None or (_user(block).state is State.ABSENT and home_removal.fate_of(block) == "keep")
-        return Part(address, {"kept": True}, block or _leaver(address, row, system=False), retired="kept") if stays else None
+        stays = block is None or (
+            _user(block).state is State.ABSENT and home_removal.fate_of(block) == "keep"
+        )
+        return (
+            Part(address, {"kept": True}, block or _leaver(address, row, system=False), retired="kept")
+            if stays
+            else None
+        )
     if address.part or block is not None:
         return None
     said = row.document or row.pending or {}
@@ -140,7 +181,7 @@ def _leaver(address: Address, row: LedgerRow, *, system: bool) -> Declared:
     return Declared(address.resource, User(state=State.DISABLED, system=system), source)
 
 
-# ---------------------------------------------------------------------------------------------------- what is to be done
+# ----------------------------------------------------------------------------------------- what is to be done
 
 
 def actions(change: Change) -> Iterator[Step]:
@@ -185,7 +226,9 @@ def _account_steps(change: Change) -> Iterator[Step]:
         yield Step(Account(AccountOp.USERMOD, name, fields), cause)
     if change.touches("lingers"):
         yield Step(RemovePath(traces.path_of(traces.LINGER, name), traces.EMPTY), cause)
-    if (change.after or {}).get("state") == State.DISABLED and any(map(change.touches, ("state", "sessions", "lingers"))):
+    if (change.after or {}).get("state") == State.DISABLED and any(
+        map(change.touches, ("state", "sessions", "lingers"))
+    ):
         yield Step(EndSessions(name, services=False), cause)
 
 
@@ -215,7 +258,10 @@ def _supplementary(user: User) -> Sequence[str]:
 
 _FIXED = {
     "uid": "Files on disk carry the number, so it is not changed here: write the number it has",
-    "home": "Homes are not moved here yet: write the path it has, or move it by hand (usermod --home PATH --move-home)",
+    "home": (
+        "Homes are not moved here yet: write the path it has, or move it by hand (usermod --home PATH"
+        " --move-home)"
+    ),
 }
 
 
@@ -225,11 +271,19 @@ def _refuse(change: Change) -> None:
         raise Impossible(f"user {name} has uid 0: it is root by another name, which is not managed here")
     if change.touches("system"):
         if before.get("system"):
-            raise Impossible(f"user {name} has uid {before['uid']}, that of a system account; if it is meant: `system: true`")
-        raise Impossible(f"user {name} has uid {before.get('uid')}, that of a person; without `system: true` it can be managed")
+            raise Impossible(
+                f"user {name} has uid {before['uid']}, that of a system account; if it is meant: `system:"
+                " true`"
+            )
+        raise Impossible(
+            f"user {name} has uid {before.get('uid')}, that of a person; without `system: true` it can be"
+            " managed"
+        )
     for key, why in _FIXED.items():
         if change.touches(key):
-            raise Impossible(f"user {name} has {key} {before.get(key)}, the spec says {after.get(key)}. {why}")
+            raise Impossible(
+                f"user {name} has {key} {before.get(key)}, the spec says {after.get(key)}. {why}"
+            )
 
 
 def _changed(change: Change) -> Iterator[tuple[str, str]]:
@@ -238,7 +292,9 @@ def _changed(change: Change) -> Iterator[tuple[str, str]]:
         yield "complete", ",".join(before.get("missing", []))
     for key, option in (("group", "gid"), ("comment", "comment"), ("shell", "shell")):
         # The group that is missing is the one that the account has by number.
-        if change.touches(key) and not (key == "group" and "group" in before.get("missing", []) and after[key] == change.address.name):
+        if change.touches(key) and not (
+            key == "group" and "group" in before.get("missing", []) and after[key] == change.address.name
+        ):
             yield option, after[key]
     if change.touches("state") or change.touches("expires"):
         yield from _login(change)
@@ -268,17 +324,26 @@ def _memberships(change: Change) -> tuple[list[str], list[str]]:
         wanted = set(after["exact_groups"])
         return sorted(group for group in wanted if not there.get(group)), sorted(there.keys() - wanted)
     items = [item for item in change.fields if item.path[0] == "groups"]
-    return sorted(item.path[1] for item in items if item.after), sorted(item.path[1] for item in items if item.after is None)
+    return sorted(item.path[1] for item in items if item.after), sorted(
+        item.path[1] for item in items if item.after is None
+    )
 
 
 def _remove_account(change: Change) -> Iterator[Step]:
-    """The account goes, after what becomes of its home. One that stays is closed: its number must open nothing."""
+    """The account goes, after what becomes of its home.
+
+    One that stays is closed: its number must open nothing.
+    """
     name, before, cause = change.address.name, change.before or {}, (Cause(change.address),)
     if before.get("uid") == 0:
         raise Impossible(f"user {name} has uid 0: it is root by another name, which is not managed here")
-    meant = (change.applied or {}).get("system") or (change.declared is not None and _user(change.declared).system)
+    meant = (change.applied or {}).get("system") or (
+        change.declared is not None and _user(change.declared).system
+    )
     if before.get("uid", 0) < SYSTEM_BELOW and not meant:
-        raise Impossible(f"user {name} is a system account that was not declared as one; remove it by hand (userdel)")
+        raise Impossible(
+            f"user {name} is a system account that was not declared as one; remove it by hand (userdel)"
+        )
     for action in home_removal.steps(change, name):
         yield Step(action, cause)
     yield Step(Account(AccountOp.USERDEL, name), cause)
@@ -301,7 +366,11 @@ def _home_steps(change: Change) -> Iterator[Step]:
 def _no_home(home: str, name: str, there: Document) -> str:
     if there["type"] != "link":
         return f"{home} is a {there['type']}, not a directory; move it away by hand, nothing here deletes it"
-    path = normpath(f"{home.rpartition('/')[0]}/{there['target']}" if not there["target"].startswith("/") else there["target"])
+    path = normpath(
+        f"{home.rpartition('/')[0]}/{there['target']}"
+        if not there["target"].startswith("/")
+        else there["target"]
+    )
     advice = f"write `home: {path}`; for an account that is there: usermod --home {path} {name}"
     return f"{home} is a link to {path}, and nothing is made for a user through a link; {advice}"
 
@@ -313,24 +382,34 @@ def _directory_steps(change: Change) -> Iterator[Step]:
     if before is None:
         yield Step(MakeDirectory(path, DIRECTORY_MODE, name, _group(user, name), as_user=name), cause)
     elif before["type"] != "directory":
-        raise Impossible(f"{path} is a {before['type']}, not a directory; move it away by hand, nothing here deletes it")
+        raise Impossible(
+            f"{path} is a {before['type']}, not a directory; move it away by hand, nothing here deletes it"
+        )
     else:
         yield Step(SetAccess(path, before["mode"], name, _group(user, name), as_user=name), cause)
 
 
-# ---------------------------------------------------------------------------------------------------- what it takes
+# ---------------------------------------------------------------------------------------------- what it takes
 
 
 def reason_to_keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
     """Data stays."""
     if key_parts.is_ours(address, KEYS):
         return key_parts.reason_to_keep(address)
-    return "data kept" if address.part == "home" or address.part.startswith(KEPT) or address.part.startswith(DIRECTORIES) else ""
+    return (
+        "data kept"
+        if address.part == "home" or address.part.startswith(KEPT) or address.part.startswith(DIRECTORIES)
+        else ""
+    )
 
 
 def wants_removal(declared: Declared, address: Address) -> bool:
     """What is in a home goes with it, if it is not kept."""
-    inside = address.part == "home" or address.part.startswith((DIRECTORIES, KEPT)) or key_parts.is_ours(address, KEYS)
+    inside = (
+        address.part == "home"
+        or address.part.startswith((DIRECTORIES, KEPT))
+        or key_parts.is_ours(address, KEYS)
+    )
     return inside and home_removal.fate_of(declared) != "keep"
 
 
@@ -345,7 +424,9 @@ def identity(address: Address) -> Iterable[str]:
 
 
 def references(declared: Declared) -> Iterator[Address]:
-    """The account comes before its parts; its groups, its shell and the directories above its home come before it."""
+    """The account comes before its parts; its groups, its shell and the directories above its home come
+    before it.
+    """
     user, name = _user(declared), declared.address.name
     yield Address("users", name)
     yield from (Address("groups", group) for group in (_group(user, name), *_supplementary(user)))

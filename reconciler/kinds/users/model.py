@@ -19,13 +19,17 @@ from reconciler.kinds.users.home_removal import FATES
 
 def _not_root(name: str) -> str:
     if name == "root":
-        raise ValueError("leave root out: that account is not managed here, a mistake would shut everybody out")
+        raise ValueError(
+            "leave root out: that account is not managed here, a mistake would shut everybody out"
+        )
     return name
 
 
 def _relative(path: str) -> str:
     if any(part in ("", ".", "..") for part in path.split("/")):
-        raise ValueError("write the path below the home in its plain form: no '/' at either end, no '..', no '.', no '//'")
+        raise ValueError(
+            "write the path below the home in its plain form: no '/' at either end, no '..', no '.', no '//'"
+        )
     return path
 
 
@@ -71,7 +75,9 @@ Shell = Annotated[AbsolutePath, AfterValidator(_no_colon), NamesPath(Use.READS)]
 HomePath = Annotated[AbsolutePath, Field(pattern=r"^/[^:]+\z"), NamesPath(Use.GIVES)]
 HomeFate = Literal["keep", "archive", "delete"]
 Below = Annotated[Text, Field(min_length=1, max_length=1024), AfterValidator(_relative)]
-Expiry = Annotated[str, Field(pattern=r"^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])\z"), AfterValidator(_day)]
+Expiry = Annotated[
+    str, Field(pattern=r"^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])\z"), AfterValidator(_day)
+]
 GroupName = Annotated[KnownName, RefersTo("groups")]
 
 
@@ -94,7 +100,9 @@ class ExactKeys(_Block):
 
 
 class ForeignHome(_Block):
-    """A home that belongs to somebody else by design: /var/www of www-data, the top of an sftp chroot, /usr/sbin of daemon."""
+    """A home that belongs to somebody else by design: /var/www of www-data, the top of an sftp chroot,
+    /usr/sbin of daemon.
+    """
 
     path: Annotated[AbsolutePath, Field(pattern=r"^/[^:]*\z"), NamesPath(Use.READS)]
     """What the account says where its home is. Nothing is made there, and nobody is given anything."""
@@ -106,12 +114,16 @@ class ForeignHome(_Block):
 
 
 class Environment(_Block):
-    """Variables for login shells and interactive shells (sh and bash), in a file that only root can change."""
+    """Variables for login shells and interactive shells (sh and bash), in a file
+    that only root can change.
+    """
 
     set: dict[VariableName, Text] = {}
     """Variables and their values; nothing in a value is expanded."""
     prepend: dict[VariableName, list[Entry]] = {}
-    """Directories to put in front of what a variable of the kind of PATH holds, unless they are in it already."""
+    """Directories to put in front of what a variable of the kind of PATH holds, unless they are in it
+    already.
+    """
 
     @model_validator(mode="after")
     def _once(self) -> Self:
@@ -133,7 +145,10 @@ class SudoRule(_Block):
 
 
 class User(Resource):
-    """A person's or a service's account. When its block is removed, the account is disabled; its data, its number and its groups stay."""
+    """A person's or a service's account.
+
+    When its block is removed, the account is disabled; its data, its number and its groups stay.
+    """
 
     comment: Comment | None = None
     """Who or what it is (GECOS). When left out, it is the user's own business (chfn)."""
@@ -142,28 +157,50 @@ class User(Resource):
     group: GroupName | None = None
     """The primary group; when left out one of the user's own name, which is made."""
     shell: Shell | None = None
-    """The login shell. When left out, a new account gets /bin/bash (nologin if `system`); later it is the user's own business (chsh)."""
+    """The login shell.
+
+    When left out, a new account gets /bin/bash (nologin if `system`); later it is the user's own business
+    (chsh).
+    """
     home: HomePath | HomeFate | ForeignHome | None = None
-    """The home; /home/NAME when left out, none if `system`; `{path: ..., manage: false}` where it is not the user's own. With
-    `state: absent` what becomes of it: keep, archive or delete."""
+    """The home; /home/NAME when left out, none if `system`; `{path: ..., manage: false}` where it is not the
+    user's own.
+
+    With `state: absent` what becomes of it: keep, archive or delete.
+    """
     home_mode: Mode | None = None
-    """Permissions of the home. When left out, it is made with 0700, and later it is the user's own business."""
+    """Permissions of the home.
+
+    When left out, it is made with 0700, and later it is the user's own business.
+    """
     uid: Annotated[int | None, Field(ge=1, le=4_294_967_294, strict=True)] = None
-    """Its number; the next free one when left out. Cannot be changed later: files on disk carry the number."""
+    """Its number; the next free one when left out.
+
+    Cannot be changed later: files on disk carry the number.
+    """
     directories: list[Below] = []
     """Directories below the home, made with the user's own rights. They are never removed."""
     expires: Expiry | None = None
     """The first day, as YYYY-MM-DD, on which the account cannot be used any more; never when left out."""
     system: Flag = False
-    """An account of a service: a number from the range for system accounts, no home, no shell, unless they are given."""
+    """An account of a service: a number from the range for system accounts, no home, no shell, unless they
+    are given.
+    """
     state: State = State.PRESENT
-    """present, disabled (nobody can log in; home, number and groups are kept) or absent (with `home: keep`, `archive` or `delete`)."""
-    environment: Environment = Environment.model_construct()  # not made by its validator, which would be built at every start
+    """present, disabled (nobody can log in; home, number and groups are kept) or absent (with `home: keep`,
+    `archive` or `delete`).
+    """
+    environment: Environment = (
+        Environment.model_construct()
+    )  # not made by its validator, which would be built at every start
     """Variables for login shells and interactive shells."""
     aliases: dict[AliasName, Text] = {}
     """Aliases for interactive shells."""
     ssh_keys: KeyList | ExactKeys | None = None
-    """Keys to log in with, as under `ssh_keys:`. A list means at least these; `{exactly: [...]}` means no others."""
+    """Keys to log in with, as under `ssh_keys:`.
+
+    A list means at least these; `{exactly: [...]}` means no others.
+    """
     sudo: list[SudoRule] = []
     """What the user may do with sudo."""
 
@@ -171,13 +208,22 @@ class User(Resource):
     def _consistent(self) -> Self:
         fate = self.home in FATES
         if self.state is State.ABSENT and not fate:
-            raise ValueError("say what becomes of the home: `state: absent` needs `home: keep`, `home: archive` or `home: delete`")
+            raise ValueError(
+                "say what becomes of the home: `state: absent` needs `home: keep`, `home: archive` or `home:"
+                " delete`"
+            )
         if self.state is not State.ABSENT and fate:
             raise ValueError(f"`home: {self.home}` belongs to `state: absent`; otherwise `home` is a path")
         if isinstance(self.home, ForeignHome) and (self.directories or self.home_mode):
-            raise ValueError("`directories` and `home_mode` belong to a home that is managed; declare such places under `directories:`")
+            raise ValueError(
+                "`directories` and `home_mode` belong to a home that is managed; declare such places under"
+                " `directories:`"
+            )
         if (self.directories or self.ssh_keys is not None) and self.system and self.home is None:
-            raise ValueError("`directories` and `ssh_keys` are below the home, and a system account has none: give `home` a path")
+            raise ValueError(
+                "`directories` and `ssh_keys` are below the home, and a system account has none: give `home`"
+                " a path"
+            )
         return self
 
 

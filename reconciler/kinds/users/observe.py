@@ -47,7 +47,12 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
 
 def _accounts(view: HostView) -> Accounts:
     optional = {name: _text(view, name) for name in ("subuid", "subgid")}
-    return Accounts(_text(view, "passwd") or "", _text(view, "group") or "", **optional, login_defs=_text(view, "login.defs") or "")
+    return Accounts(
+        _text(view, "passwd") or "",
+        _text(view, "group") or "",
+        **optional,
+        login_defs=_text(view, "login.defs") or "",
+    )
 
 
 def _text(view: HostView, name: str) -> str | None:
@@ -58,7 +63,10 @@ def _text(view: HostView, name: str) -> str | None:
 
 
 class _Observer:
-    """Looks at the parts of users. The shadow files, which an ordinary user cannot read, are read for accounts only."""
+    """Looks at the parts of users.
+
+    The shadow files, which an ordinary user cannot read, are read for accounts only.
+    """
 
     def __init__(self, view: HostView, accounts: Accounts, leaving: frozenset[str]) -> None:
         self._view = view
@@ -97,7 +105,13 @@ class _Observer:
         groups = {group: whole for group, whole in groups.items() if group != accounts.group_of(user)}
         expired = shadow is not None and shadow.expires == DISABLED
         document: Document = {
-            "state": "present" if shadow is None or not expired else "disabled" if shadow.locked else "expired, but not locked",
+            "state": (
+                "present"
+                if shadow is None or not expired
+                else "disabled"
+                if shadow.locked
+                else "expired, but not locked"
+            ),
             "missing": list(accounts.missing(name)),
             "uid": user.uid,
             "group": accounts.group_of(user),
@@ -109,7 +123,9 @@ class _Observer:
             "lingers": name in self._names(user_traces.LINGERING),
             "sessions": self._has_sessions(user.uid),
             "groups": dict(sorted(groups.items())),
-            "exact_groups": sorted(group if whole else f"{group} (incomplete)" for group, whole in groups.items()),
+            "exact_groups": sorted(
+                group if whole else f"{group} (incomplete)" for group, whole in groups.items()
+            ),
         }
         private = {"hidden": shadow is not None and shadow.hidden, "own_group": name in accounts.groups}
         return Observed(document, {**private, **self._about_home(user)})
@@ -117,7 +133,9 @@ class _Observer:
     def _with_shadow(self) -> Accounts:
         if self._whole is None:
             try:
-                self._whole = replace(self._accounts, shadow=_text(self._view, "shadow"), gshadow=_text(self._view, "gshadow"))
+                self._whole = replace(
+                    self._accounts, shadow=_text(self._view, "shadow"), gshadow=_text(self._view, "gshadow")
+                )
             except (Unreadable, UnsafePath) as failed:
                 self._whole = failed
         if not isinstance(self._whole, Accounts):
@@ -136,7 +154,9 @@ class _Observer:
         return user_traces.Traces(self._view, self._accounts.users)
 
     def _names(self, directory: str) -> frozenset[str]:
-        """What is in a directory of the system, listed once for all accounts; nothing where it may not be looked at."""
+        """What is in a directory of the system, listed once for all accounts; nothing where it may not be
+        looked at.
+        """
         if directory not in self._listed:
             try:
                 self._listed[directory] = frozenset(self._view.names(directory))
@@ -145,7 +165,10 @@ class _Observer:
         return self._listed[directory]
 
     def _has_sessions(self, uid: int) -> bool:
-        """Whether logind knows somebody as logged in. Its record stays for some seconds after the last session, as `closing`."""
+        """Whether logind knows somebody as logged in.
+
+        Its record stays for some seconds after the last session, as `closing`.
+        """
         if str(uid) not in self._names(_LOGGED_IN):
             return False
         try:
@@ -155,9 +178,11 @@ class _Observer:
         return not any(line in ("STATE=closing", "STATE=offline") for line in lines)
 
     def _about_home(self, user: User) -> dict[str, Any]:
-        """What has to be known before the account goes: who owns its home, if it is a directory, and who else lives there.
+        """What has to be known before the account goes: who owns its home, if it is a directory, and who else
+        lives there.
 
-        `remnant`: a home that was being removed is still there in part. `not_a_home`: why what the account names is none.
+        `remnant`: a home that was being removed is still there in part. `not_a_home`: why what the account
+        names is none.
         """
         path = user.home
         if not path.startswith("/"):
@@ -167,7 +192,11 @@ class _Observer:
         except (Unreadable, UnsafePath) as problem:
             return {"home": "", "not_a_home": str(problem)}
         mail = self._traces.mail_of(user.name) if user.name in self._leaving else ("", "")
-        found = {"remnant": rest is not None, "others": self._homes.shared_with(path, user.name), "mail": mail}
+        found = {
+            "remnant": rest is not None,
+            "others": self._homes.shared_with(path, user.name),
+            "mail": mail,
+        }
         if entry is None or entry.type is not FileType.DIRECTORY:
             return {**found, "home": "", "not_a_home": "" if entry is None else f"{path} is a {entry.type}"}
         return {**found, "home": entry.owner, "home_mode": entry.mode}
@@ -192,10 +221,17 @@ class _Observer:
 
 
 def home_at(view: HostView, path: str) -> Observed:
-    """A home by its path. `unfinished`: it is one that a killed run was making. Raises Unreadable, UnsafePath."""
+    """A home by its path.
+
+    `unfinished`: it is one that a killed run was making. Raises Unreadable, UnsafePath.
+    """
     found = directory_at(view, path)
     unfinished = False
-    if found.document is not None and found.document["type"] == "directory" and found.document["owner"] == "root":
+    if (
+        found.document is not None
+        and found.document["type"] == "directory"
+        and found.document["owner"] == "root"
+    ):
         closed = int(found.document["mode"], 8) & 0o077 == 0
         unfinished = closed and set(view.names(path)) <= set(view.names(SKELETON))
     return replace(found, private={"unfinished": unfinished, "at": path})

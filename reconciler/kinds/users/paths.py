@@ -1,4 +1,6 @@
-"""The paths that a declared user stands for: the home, what is below it, and the files of root's that are about the user."""
+"""The paths that a declared user stands for: the home, what is below it, and the files of root's that are
+about the user.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ def places(declared: Declared) -> Iterator[Place]:
     if has_home(user, name):
         yield from _in_home(user, name, home)
     if user.ssh_keys is not None and user.state is State.PRESENT:
-        yield from (Place(path, Use.MANAGES, name, name, shared=key_parts.shared(name)) for path in key_parts.paths(name, home))
+        yield from (
+            Place(path, Use.MANAGES, name, name, shared=key_parts.shared(name))
+            for path in key_parts.paths(name, home)
+        )
     for part in root_files.wanted(user):
         yield Place(root_files.path_of(Address("users", name, part)), Use.MANAGES)
         if part == root_files.PROFILE:

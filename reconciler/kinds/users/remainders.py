@@ -1,7 +1,9 @@
-"""What stays of an account that goes and that is nobody's to take away: told, for whoever gets the name or the number has it next.
+"""What stays of an account that goes and that is nobody's to take away: told, for whoever gets the name or
+the number has it next.
 
-Lines of files that name the account, and files of its own where everybody may write. Sources: crontab(1), at(1), sshd_config(5),
-sudoers(5), cron(8), polkit(8), dbus-daemon(1), udev(7), shm_overview(7), mq_overview(7).
+Lines of files that name the account, and files of its own where everybody may write. Sources: crontab(1),
+at(1), sshd_config(5), sudoers(5), cron(8), polkit(8), dbus-daemon(1), udev(7), shm_overview(7),
+mq_overview(7).
 """
 
 from __future__ import annotations
@@ -15,9 +17,23 @@ from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.kinds.users import root_files
 from reconciler.kinds.users.home_removal import fate_of
 
-_FILES = ("/etc/cron.allow", "/etc/cron.deny", "/etc/at.allow", "/etc/at.deny", "/etc/crontab", "/etc/sudoers", "/etc/ssh/sshd_config")
+_FILES = (
+    "/etc/cron.allow",
+    "/etc/cron.deny",
+    "/etc/at.allow",
+    "/etc/at.deny",
+    "/etc/crontab",
+    "/etc/sudoers",
+    "/etc/ssh/sshd_config",
+)
 _DIRECTORIES = (
-    *("/etc/sudoers.d", "/etc/ssh/sshd_config.d", "/etc/cron.d", "/etc/security/limits.d", "/etc/polkit-1/rules.d"),
+    *(
+        "/etc/sudoers.d",
+        "/etc/ssh/sshd_config.d",
+        "/etc/cron.d",
+        "/etc/security/limits.d",
+        "/etc/polkit-1/rules.d",
+    ),
     *("/etc/dbus-1/system.d", "/etc/udev/rules.d", "/etc/tmpfiles.d"),
 )
 _SHARED = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue")  # noqa: S108  # looked at, never written
@@ -47,23 +63,42 @@ def _deleted(change: Change) -> Iterator[Diagnostic]:
     home = (change.before or {}).get("home", "")
     if fate_of(change.declared) == "delete" and change.observed.private.get("home"):
         source = change.declared.source if change.declared is not None else None
-        detail = f"All that is in {home} is removed, and no rollback brings it back. `home: archive` keeps it."
-        yield warning(f"{home} is deleted with all that is in it", detail, address=change.address, source=source, rule="home-goes")
+        detail = (
+            f"All that is in {home} is removed, and no rollback brings it back. `home: archive` keeps it."
+        )
+        yield warning(
+            f"{home} is deleted with all that is in it",
+            detail,
+            address=change.address,
+            source=source,
+            rule="home-goes",
+        )
 
 
 def _told(change: Change, named: Sequence[str], owned: Sequence[str]) -> Iterator[Diagnostic]:
     name, uid = change.address.name, (change.before or {}).get("uid")
-    lines = (
-        [f"{', '.join(_shown(named))} {'names' if len(named) == 1 else 'name'} {name}: whoever is called so next has that"] if named else []
-    )
+    lines = []
+    if named:
+        verb = "names" if len(named) == 1 else "name"
+        lines.append(f"{', '.join(_shown(named))} {verb} {name}: whoever is called so next has that")
     if owned:
         lines.append(
-            f"{', '.join(_shown(owned))} {'belongs' if len(owned) == 1 else 'belong'} to uid {uid}: whoever gets that number next has it"
+            f"{', '.join(_shown(owned))} {'belongs' if len(owned) == 1 else 'belong'} to uid {uid}: whoever"
+            " gets that number next has it"
         )
     if lines:
-        detail = f"{'. '.join(lines)}. Nothing here takes it away; find / -xdev -uid {uid} lists what else carries the number."
+        detail = (
+            f"{'. '.join(lines)}. Nothing here takes it away; find / -xdev -uid {uid} lists what else carries"
+            " the number."
+        )
         source = change.declared.source if change.declared is not None else None
-        yield warning("something stays of an account that goes", detail, address=change.address, source=source, rule="left-behind")
+        yield warning(
+            "something stays of an account that goes",
+            detail,
+            address=change.address,
+            source=source,
+            rule="left-behind",
+        )
 
 
 def _shown(paths: Sequence[str]) -> list[str]:
@@ -74,7 +109,10 @@ def _shown(paths: Sequence[str]) -> list[str]:
 def _named(view: HostView, names: set[str]) -> Mapping[str, list[str]]:
     """By name the files of the system that name an account; the one that goes with it (sudo) is left out."""
     found: dict[str, list[str]] = {}
-    for path in (*_FILES, *(f"{directory}/{name}" for directory in _DIRECTORIES for name in _names(view, directory))):
+    for path in (
+        *_FILES,
+        *(f"{directory}/{name}" for directory in _DIRECTORIES for name in _names(view, directory)),
+    ):
         for name in sorted(names & {*_WORD.findall(_COMMENT.sub("", _text(view, path)))}):
             if path != f"{root_files.SUDOERS}/{name}":
                 found.setdefault(name, []).append(path)

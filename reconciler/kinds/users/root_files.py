@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import ABSENT, Cause, Check, EditLines, MakeDirectory, RemovePath, SetAccess, Step, WriteFile
+from reconciler.core.actions import (
+    ABSENT,
+    Cause,
+    Check,
+    EditLines,
+    MakeDirectory,
+    RemovePath,
+    SetAccess,
+    Step,
+    WriteFile,
+)
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Observed, Part, Verb
@@ -55,7 +65,10 @@ def parts(declared: Declared, user: User) -> Iterator[Part]:
         text = profile.render(environment.set, environment.prepend, user.aliases, str(declared.address))
         yield _part(declared, PROFILE, text, sourced=True)
     if SUDO in files:
-        rules = [user_rules.Rule(None if rule.run == user_rules.ALL else tuple(rule.run), rule.as_, rule.password) for rule in user.sudo]
+        rules = [
+            user_rules.Rule(None if rule.run == user_rules.ALL else tuple(rule.run), rule.as_, rule.password)
+            for rule in user.sudo
+        ]
         yield _part(declared, SUDO, user_rules.render(name, rules, str(declared.address)))
 
 
@@ -81,12 +94,18 @@ def observe(view: HostView, address: Address) -> Observed:
 
 
 def _hooks(view: HostView) -> dict[str, object]:
-    """What is missing for shells to read profile files: directories, hooks with the `expects` of what is there, the line in bash.bashrc."""
+    """What is missing for shells to read profile files: directories, hooks with the `expects` of what is
+    there, the line in bash.bashrc.
+    """
     directories = [path for path in (_OURS, profile.DIRECTORY) if view.entry(path) is None]
     unhooked: dict[str, str] = {}
     for path, text in _HOOKS.items():
         entry, content, whole = _shared(view, path)
-        right = entry is not None and content == text.encode() and (entry.mode, entry.owner, entry.group) == ("0644", "root", "root")
+        right = (
+            entry is not None
+            and content == text.encode()
+            and (entry.mode, entry.owner, entry.group) == ("0644", "root", "root")
+        )
         if not right:
             unhooked[path] = ABSENT if entry is None else ownership.expects_with(entry, whole)
     return {"directories": directories, "unhooked": unhooked, "bashrc": _bashrc(view)}
@@ -95,7 +114,11 @@ def _hooks(view: HostView) -> dict[str, object]:
 def _shared(view: HostView, path: str) -> tuple[Entry | None, bytes, str]:
     """What is at the path of a file that we share, and of a regular file the content and its digest."""
     entry = view.entry(path)
-    return (entry, *view.excerpt(path)) if entry is not None and entry.type is FileType.FILE else (entry, b"", "")
+    return (
+        (entry, *view.excerpt(path))
+        if entry is not None and entry.type is FileType.FILE
+        else (entry, b"", "")
+    )
 
 
 def _bashrc(view: HostView) -> dict[str, str]:
@@ -103,25 +126,45 @@ def _bashrc(view: HostView) -> dict[str, str]:
     entry, content, whole = _shared(view, profile.BASHRC)
     if entry is None or profile.BASHRC_LINE.encode() in content.splitlines():
         return {}
-    return {"mode": entry.mode, "owner": entry.owner, "group": entry.group, "expects": ownership.expects_with(entry, whole)}
+    return {
+        "mode": entry.mode,
+        "owner": entry.owner,
+        "group": entry.group,
+        "expects": ownership.expects_with(entry, whole),
+    }
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """Write it, set its access, or remove it. The hooks stay when the last file goes: they do nothing without one."""
-    path, cause, expects = path_of(change.address), (Cause(change.address),), ownership.expected(change.observed)
+    """Write it, set its access, or remove it.
+
+    The hooks stay when the last file goes: they do nothing without one.
+    """
+    path, cause, expects = (
+        path_of(change.address),
+        (Cause(change.address),),
+        ownership.expected(change.observed),
+    )
     if change.verb is Verb.DELETE:
         yield Step(RemovePath(path, expects), cause)
         return
     assert change.part is not None
     document, before = change.part.document, change.before
     if before is not None and before["type"] not in ("file", "link"):
-        raise Impossible(f"{path} is a {before['type']}, not a file; move it away by hand, nothing here deletes it")
+        raise Impossible(
+            f"{path} is a {before['type']}, not a file; move it away by hand, nothing here deletes it"
+        )
     if change.address.part == PROFILE:
         yield from _hook_steps(change, cause)
     if before is None or change.touches("content") or change.touches("type"):
         assert change.part.content is not None
-        content, mode, check = change.part.content, document["mode"], Check.VISUDO if change.address.part == SUDO else Check.NONE
-        yield Step(WriteFile(path, content, digest(content), mode, "root", "root", expects, check=check), cause)
+        content, mode, check = (
+            change.part.content,
+            document["mode"],
+            Check.VISUDO if change.address.part == SUDO else Check.NONE,
+        )
+        yield Step(
+            WriteFile(path, content, digest(content), mode, "root", "root", expects, check=check), cause
+        )
     elif any(change.touches(name) for name in ownership.ACCESS):
         yield Step(SetAccess(path, **ownership.access_of(document)), cause)
 

@@ -1,7 +1,8 @@
-"""What an account leaves behind outside of its home: crontab, at jobs, lingering manager, mail, keys at other places, tickets of sudo.
+"""What an account leaves behind outside of its home: crontab, at jobs, lingering manager, mail, keys at other
+places, tickets of sudo.
 
-userdel removes none of it (Debian), and whoever gets the name next would have it. Looked for only where the spec says that an account
-shall be absent. Sources: crontab(1), at(1), loginctl(1), sshd_config(5).
+userdel removes none of it (Debian), and whoever gets the name next would have it. Looked for only where the
+spec says that an account shall be absent. Sources: crontab(1), at(1), loginctl(1), sshd_config(5).
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats.accounts.passwd import User
 from reconciler.kinds.shared import ownership
 
-CRONTAB, AT_JOBS, KEY_FILES, LINGER, MAIL, TICKETS = "crontab", "at_jobs", "key_files", "linger", "mail", "sudo_tickets"
+CRONTAB, AT_JOBS, KEY_FILES, LINGER, MAIL, TICKETS = (
+    "crontab",
+    "at_jobs",
+    "key_files",
+    "linger",
+    "mail",
+    "sudo_tickets",
+)
 TRACES = (CRONTAB, AT_JOBS, KEY_FILES, LINGER, TICKETS)
 """What goes in any case; mail is data, and goes with the home."""
 LINGERING = "/var/lib/systemd/linger"
@@ -27,7 +35,9 @@ MAILBOXES = "/var/mail"
 EMPTY = digest(b"")
 """The `expects` of the file that says that an account lingers."""
 _TICKETS = "/run/sudo/ts"
-"""One file for each account that sudo has asked for its password, named by it, or by its uid (sudo 1.9.15)."""
+"""One file for each account that sudo has asked for its password, named by it, or by
+its uid (sudo 1.9.15).
+"""
 _PLACES = {CRONTAB: "/var/spool/cron/crontabs", LINGER: LINGERING, MAIL: MAILBOXES}
 _AT_SPOOLS = ("/var/spool/cron/atjobs", "/var/spool/at")
 _MOST_LINKS = 8
@@ -41,7 +51,9 @@ def path_of(part: str, name: str) -> str:
 
 
 class Traces:
-    """What is there of accounts that go; each directory of the system is read at most once for all of them."""
+    """What is there of accounts that go; each directory of the system is read at
+    most once for all of them.
+    """
 
     def __init__(self, view: HostView, users: Mapping[str, User]) -> None:
         self._view = view
@@ -49,11 +61,17 @@ class Traces:
 
     def observe(self, address: Address) -> Observed:
         """One part. Raises Unreadable, UnsafePath."""
-        seen = {path: expects for path in self._paths(address.part, address.name) if (expects := self._expects(path, address.part))}
+        seen = {
+            path: expects
+            for path in self._paths(address.part, address.name)
+            if (expects := self._expects(path, address.part))
+        }
         return Observed({"paths": sorted(seen)} if seen else None, {"expects": seen})
 
     def mail_of(self, name: str) -> tuple[str, str]:
-        """The mailbox of an account that goes, a file or a directory (Maildir), and which, where it is not closed yet."""
+        """The mailbox of an account that goes, a file or a directory (Maildir), and which, where it is not
+        closed yet.
+        """
         path = path_of(MAIL, name)
         try:
             kind = self._expects(path, MAIL)
@@ -70,12 +88,17 @@ class Traces:
         return self._key_files(name) if part == KEY_FILES else (path_of(part, name),)
 
     def _expects(self, path: str, part: str) -> str:
-        """The `expects` of what goes; empty where nothing is to go. A mailbox can be large, and is not read."""
+        """The `expects` of what goes; empty where nothing is to go.
+
+        A mailbox can be large, and is not read.
+        """
         if part != MAIL:
             entry, content = ownership.digest_entry(self._view, path)
             return "" if entry is None else ownership.expects_with(entry, content)
         entry = self._view.entry(path)
-        closed = entry is None or (entry.owner == "root" and entry.type in (FileType.FILE, FileType.DIRECTORY))
+        closed = entry is None or (
+            entry.owner == "root" and entry.type in (FileType.FILE, FileType.DIRECTORY)
+        )
         return "" if closed or entry is None else str(entry.type)
 
     @cached_property
@@ -104,9 +127,14 @@ class Traces:
     def _patterns(self) -> list[str]:
         """All absolute paths that any line of sshd's configuration names for keys, whomever it is about."""
         main, directory = _SSHD
-        files = [main, *(f"{directory}/{name}" for name in self._view.names(directory) if name.endswith(".conf"))]
+        files = [
+            main,
+            *(f"{directory}/{name}" for name in self._view.names(directory) if name.endswith(".conf")),
+        ]
         lines = [line for path in files for line in self._text(path).splitlines()]
-        words = [word.strip('"') for line in lines if (match := _KEYS.match(line)) for word in match[1].split()]
+        words = [
+            word.strip('"') for line in lines if (match := _KEYS.match(line)) for word in match[1].split()
+        ]
         return list(dict.fromkeys(word for word in words if word.startswith("/")))
 
     def _text(self, path: str) -> str:
@@ -115,7 +143,11 @@ class Traces:
             entry = self._view.entry(path)
             if entry is None or entry.type is not FileType.LINK:
                 break
-            path = normpath(f"{path.rpartition('/')[0]}/{entry.target}" if not entry.target.startswith("/") else entry.target)
+            path = normpath(
+                f"{path.rpartition('/')[0]}/{entry.target}"
+                if not entry.target.startswith("/")
+                else entry.target
+            )
         try:
             return self._view.excerpt(path)[0].decode("utf-8", "replace")
         except FileNotFoundError:

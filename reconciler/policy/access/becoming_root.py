@@ -1,7 +1,9 @@
-"""By what an account of one host becomes root: its number, sudo, its groups, an empty password, another account that it can be.
+"""By what an account of one host becomes root: its number, sudo, its groups, an empty password, another
+account that it can be.
 
-Effective state only: of all rules of sudo the last one about a program decides, a password that nobody has is none, and an account that
-PAM refuses becomes nothing. What root reads or runs is asked in `policy.root_reach.reach`.
+Effective state only: of all rules of sudo the last one about a program decides, a password that nobody has is
+none, and an account that PAM refuses becomes nothing. What root reads or runs is asked in
+`policy.root_reach.reach`.
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ class BecomingRoot:
         self._today = now // _SECONDS_A_DAY
         self._allowed: dict[tuple[str, str], list[Program]] = {}
         self.masked: dict[tuple[str, str], None] = {}
-        """Accounts with the programs of which a snapshot does not tell the arguments that sudo allows, and that could be root with some."""
+        """Accounts with the programs of which a snapshot does not tell the arguments that sudo allows, and
+        that could be root with some.
+        """
         self.unread: dict[str, str] = {}
         """What could not be read, by the account whose ways hang on it; of EVERYBODY too."""
         self._behind: dict[str, tuple[tuple[Way, bool], ...]] = {}
@@ -69,7 +73,9 @@ class BecomingRoot:
         return self._found(user, asking=True)
 
     def free(self, user: User) -> tuple[Way, ...]:
-        """Those for which nobody has to know a password: they are open to whoever can be the account in any way."""
+        """Those for which nobody has to know a password: they are open to whoever can be the account in any
+        way.
+        """
         return self._found(user, asking=False)
 
     def _found(self, user: User, *, asking: bool) -> tuple[Way, ...]:
@@ -87,8 +93,13 @@ class BecomingRoot:
             self.unread.setdefault(account, str(problem))
 
     def _by_others(self, user: User, *, asking: bool) -> Iterator[Way]:
-        """Through accounts that somebody can be, one after the other; a password is only known of the first."""
-        seen, todo = {user.name}, [(step, "", Rank.UID) for step, asks in self._steps(user) if asking or not asks]
+        """Through accounts that somebody can be, one after the other; a password is
+        only known of the first.
+        """
+        seen, todo = (
+            {user.name},
+            [(step, "", Rank.UID) for step, asks in self._steps(user) if asking or not asks],
+        )
         for step, before, rank in todo:
             other = self._people.users.get(step.account)
             if other is None or other.name in seen:
@@ -109,14 +120,25 @@ class BecomingRoot:
 
     def _with_password(self, user: User) -> Iterator[tuple[Way, bool]]:
         """The ways by sudo of who has set the password of the account."""
-        for program in self._programs(user, _ROOT) if not self._sudo.why_broken(user) and not self.is_closed(user) else ():
+        for program in (
+            self._programs(user, _ROOT)
+            if not self._sudo.why_broken(user) and not self.is_closed(user)
+            else ()
+        ):
             reason = self._root_by(user, program, None)
             if program.password == user.name and reason is not None:
                 rank = Rank.LIKELY if reason.likely else Rank.SUDO_PROGRAM
-                yield Way(user.name, f"sudo: {program.path} with that password", rank=rank, likely=reason.likely), False
+                yield (
+                    Way(
+                        user.name, f"sudo: {program.path} with that password", rank=rank, likely=reason.likely
+                    ),
+                    False,
+                )
 
     def latent(self, user: User) -> tuple[Way, ...]:
-        """What sudo allows and nobody can use, since the password that it asks for is none: one to come makes the account root."""
+        """What sudo allows and nobody can use, since the password that it asks for is none: one to come makes
+        the account root.
+        """
         if user.uid == 0 or self.is_closed(user) or self._sudo.why_broken(user):
             return ()
         found: list[Way] = []
@@ -126,7 +148,10 @@ class BecomingRoot:
                 reason = self._root_by(user, program, None)
                 if reason is not None:
                     path = "" if program.run == ALL else program.path
-                    words = f"as soon as {asked} has a password, by sudo: {program.path}{reason.why and f', {reason.why}'}"
+                    words = (
+                        f"as soon as {asked} has a password, by sudo:"
+                        f" {program.path}{reason.why and f', {reason.why}'}"
+                    )
                     found.append(Way(user.name, words, path=path, likely=True))
         return _sorted(found)[:1]
 
@@ -136,7 +161,9 @@ class BecomingRoot:
 
     @cached_property
     def everybody(self) -> tuple[Way, ...]:
-        """What is open to every account: one with an empty password that becomes root, a directory where sudo looks for programs."""
+        """What is open to every account: one with an empty password that becomes root, a directory where sudo
+        looks for programs.
+        """
         searched = self._readable(EVERYBODY, lambda: self._by_search.get(EVERYBODY, ()))
         return (*searched, *self._readable(EVERYBODY, self._opened))
 
@@ -150,7 +177,9 @@ class BecomingRoot:
 
     def is_open(self, user: User) -> bool:
         """Whether su(1) makes anybody this account without asking for a password."""
-        return self._people.password_is_empty(user.name) and not self._people.why_not(user, pam=True, today=self._today)
+        return self._people.password_is_empty(user.name) and not self._people.why_not(
+            user, pam=True, today=self._today
+        )
 
     def programs(self, user: User) -> list[Program]:
         """All that sudo lets an account run as root, whether or not it has the password that is asked for."""
@@ -165,39 +194,54 @@ class BecomingRoot:
         key = user.name, target.name
         if key not in self._allowed:
             policy = self._sudo.policy
-            self._allowed[key] = [] if policy is None else sudo_programs.programs(policy, self._sudo.who(user), target)
+            self._allowed[key] = (
+                [] if policy is None else sudo_programs.programs(policy, self._sudo.who(user), target)
+            )
         return self._allowed[key]
 
     # ------------------------------------------------------------------------------------------------ ways
 
     @cached_property
     def _by_search(self) -> Mapping[str, list[Way]]:
-        """Who can put something where sudo itself looks, for programs, variables, plug-ins or rules, by account."""
+        """Who can put something where sudo itself looks, for programs, variables, plug-ins or rules, by
+        account.
+        """
         found: dict[str, list[Way]] = {}
-        for way in ways_by_settings(self._sudo.policy, self._writers) if self._sudo.policy is not None else ():
+        for way in (
+            ways_by_settings(self._sudo.policy, self._writers) if self._sudo.policy is not None else ()
+        ):
             found.setdefault(way.account, []).append(way)
         return found
 
     def _direct(self, user: User) -> tuple[tuple[Way, bool], ...]:
         """The ways of the account itself, and whether its password has to be known for them."""
         if user.name not in self._own:
-            self._own[user.name] = tuple(self._readable(user.name, lambda: () if self.is_closed(user) else self._ways(user)))
+            self._own[user.name] = tuple(
+                self._readable(user.name, lambda: () if self.is_closed(user) else self._ways(user))
+            )
         return self._own[user.name]
 
     def _inside(self, user: User) -> tuple[tuple[Way, bool], ...]:
         """The ways of who is the account by sudo already, which asks PAM about the one who types it only.
 
-        Then an account that has expired has its number and its groups left, and one with a password that is too old what needs none.
+        Then an account that has expired has its number and its groups left, and one with a password that is
+        too old what needs none.
         """
         if not self.is_closed(user):
             return self._direct(user)
         if user.name not in self._behind:
-            self._behind[user.name] = tuple(self._ways(user, sudo=not self._people.why_expired(user.name, today=self._today)))
+            self._behind[user.name] = tuple(
+                self._ways(user, sudo=not self._people.why_expired(user.name, today=self._today))
+            )
         return self._behind[user.name]
 
     def _further(self, user: User) -> Iterator[tuple[_Step, bool]]:
         """The accounts that who is this one by sudo already can be in turn."""
-        return iter(()) if self._people.why_expired(user.name, today=self._today) else self._steps(user, inside=True)
+        return (
+            iter(())
+            if self._people.why_expired(user.name, today=self._today)
+            else self._steps(user, inside=True)
+        )
 
     def _ways(self, user: User, *, sudo: bool = True) -> Iterator[tuple[Way, bool]]:
         if user.uid == 0:
@@ -207,9 +251,15 @@ class BecomingRoot:
         if sudo:
             yield from self._readable(user.name, lambda: self._by_sudo(user, _ROOT))
             yield from self._readable(user.name, lambda: self._by_sudo_group(user))
-        yield from ((way, False) for way in self._readable(user.name, lambda: self._by_search.get(user.name, ())))
+        yield from (
+            (way, False) for way in self._readable(user.name, lambda: self._by_search.get(user.name, ()))
+        )
         groups = self._people.groups_of(user)
-        yield from ((Way(user.name, words, rank=Rank.GROUP), False) for group, words in ROOT_GROUPS.items() if group in groups)
+        yield from (
+            (Way(user.name, words, rank=Rank.GROUP), False)
+            for group, words in ROOT_GROUPS.items()
+            if group in groups
+        )
         likely = (words for group, words in LIKELY_GROUPS.items() if group in groups)
         yield from ((Way(user.name, words, rank=Rank.LIKELY, likely=True), False) for words in likely)
 
@@ -222,13 +272,16 @@ class BecomingRoot:
                 self.masked[user.name, program.path] = None
             if reason is not None:
                 rank = Rank.LIKELY if reason.likely else Rank.SUDO_PROGRAM if reason.why else Rank.SUDO_ALL
-                # Of the arguments paths and accounts at most: the rule may stand in a file whose content is a secret.
+                # Of the arguments paths and accounts at most: the rule may stand in a file whose content is a
+                # secret.
                 path = "" if program.run == ALL else program.path
                 words = f"sudo: {program.path} {asked}{f', {reason.why}' if reason.why else ''}"
                 yield Way(user.name, words, path=path, rank=rank, likely=reason.likely), knows
 
     def _by_sudo_group(self, user: User) -> Iterator[tuple[Way, bool]]:
-        """The ways by a group that sudo lends, and by a root that sudo changes to and that is the account's own."""
+        """The ways by a group that sudo lends, and by a root that sudo changes to and that is the account's
+        own.
+        """
         policy, who = self._sudo.policy, self._sudo.who(user)
         if policy is None:
             return
@@ -241,9 +294,21 @@ class BecomingRoot:
                 likely = named not in ROOT_GROUPS or (reason is not None and reason.likely)
                 yield Way(user.name, by, rank=Rank.LIKELY if likely else Rank.GROUP, likely=likely), knows
         for root, program in sudo_programs.below(policy, who, _ROOT):
-            how = "any directory may be its root" if root == "*" else self._writers.why(user.name, f"{root.rstrip('/')}/x")
+            how = (
+                "any directory may be its root"
+                if root == "*"
+                else self._writers.why(user.name, f"{root.rstrip('/')}/x")
+            )
             for _, asked, knows in self._asked([program], user) if how else ():
-                yield Way(user.name, f"sudo: {program.path} {asked}, below {root}; {how}", path=root, rank=Rank.SUDO_PROGRAM), knows
+                yield (
+                    Way(
+                        user.name,
+                        f"sudo: {program.path} {asked}, below {root}; {how}",
+                        path=root,
+                        rank=Rank.SUDO_PROGRAM,
+                    ),
+                    knows,
+                )
 
     def _root_by(self, user: User, program: Program, target: User | None) -> Reason | None:
         if program.run == ALL:
@@ -264,7 +329,10 @@ class BecomingRoot:
         return None if reason.why == WITH_ANY and self._sudo.ignores_arguments(path) else reason
 
     def _steps(self, user: User, *, inside: bool = False) -> Iterator[tuple[_Step, bool]]:
-        """The accounts that sudo lets somebody be, and whether only with a password. `inside`: PAM is asked no more."""
+        """The accounts that sudo lets somebody be, and whether only with a password.
+
+        `inside`: PAM is asked no more.
+        """
         policy = self._sudo.policy
         if policy is None or (not inside and self.is_closed(user)):
             return
@@ -273,14 +341,19 @@ class BecomingRoot:
             ways = list(self._by_sudo(user, self._sudo.who(other))) if other is not None else []
             if ways:
                 likely = all(way.likely for way, _ in ways)
-                yield _Step(name, f"sudo as {name}", Rank.SUDO_PROGRAM, likely), all(asks for way, asks in ways if likely or not way.likely)
+                yield (
+                    _Step(name, f"sudo as {name}", Rank.SUDO_PROGRAM, likely),
+                    all(asks for way, asks in ways if likely or not way.likely),
+                )
         for program, _, knows in self._usable(user, _ROOT):
             words = program.arguments if program.run != ALL and program.arguments != _MASKED else None
             for name, how, known in people_by((program.path, *words)) if words else ():
                 yield _Step(name, f"sudo: {program.path} {how}", Rank.SUDO_PROGRAM, knows=known), knows
 
     def _usable(self, user: User, target: Who) -> Iterator[tuple[Program, str, bool]]:
-        """What sudo lets an account run, as far as the password that it asks for is one that can be given: in words, and whether one is."""
+        """What sudo lets an account run, as far as the password that it asks for is one that can be given: in
+        words, and whether one is.
+        """
         return self._asked(self._programs(user, target) if not self._sudo.why_broken(user) else (), user)
 
     def _asked(self, programs: Iterable[Program], user: User) -> Iterator[tuple[Program, str, bool]]:
@@ -290,7 +363,8 @@ class BecomingRoot:
             elif self._people.password_is_empty(program.password):
                 yield program, "with a password that is empty", False
             elif self._people.password_works(program.password):
-                yield program, f"with {'a password' if program.password == user.name else f'the password of {program.password}'}", True
+                own = program.password == user.name
+                yield program, "with a password" if own else f"with the password of {program.password}", True
 
 
 def _sorted(ways: Iterable[Way]) -> tuple[Way, ...]:

@@ -1,7 +1,9 @@
-"""Who gains or loses access by a plan: accounts, keys, groups that amount to root, sudo rules. What a reviewer must not overlook.
+"""Who gains or loses access by a plan: accounts, keys, groups that amount to root, sudo rules.
 
-Two answers in one list. First what the whole host says before and after, of everybody whom the plan concerns: who becomes root, who can
-log in (`policy.access.host_access`). Then what the plan does, change by change.
+What a reviewer must not overlook.
+
+Two answers in one list. First what the whole host says before and after, of everybody whom the plan concerns:
+who becomes root, who can log in (`policy.access.host_access`). Then what the plan does, change by change.
 """
 
 from __future__ import annotations
@@ -33,10 +35,11 @@ Texts = Mapping[Address, tuple[str | None, str | None]]
 class Access:
     """One thing that somebody can do after the plan and could not before, or the other way round.
 
-    `account` is empty where it is everybody, or where a file decides for anybody. `effect` is gains, loses or changes. `what` is `root`
-    (with the way to it), `login` (by what, or why no longer), `way to root` (one of several that is lost), or what the plan does: account,
-    group, shell, ssh key, sudo rule, file, home. `drift`: it is put back as it was approved before. `likely`: as of a Way. `holder`: it is
-    not the account itself, but whoever holds this key of it.
+    `account` is empty where it is everybody, or where a file decides for anybody. `effect` is gains, loses or
+    changes. `what` is `root` (with the way to it), `login` (by what, or why no longer), `way to root` (one of
+    several that is lost), or what the plan does: account, group, shell, ssh key, sudo rule, file, home.
+    `drift`: it is put back as it was approved before. `likely`: as of a Way. `holder`: it is not the account
+    itself, but whoever holds this key of it.
     """
 
     account: str
@@ -73,17 +76,26 @@ class Sides:
 
 
 def access_diff(plan: Plan, texts: Texts, sides: Sides | None = None) -> list[Access]:
-    """Everything that the plan changes about access, the most dangerous first; what is blocked or held does not happen.
+    """Everything that the plan changes about access, the most dangerous first; what is blocked or held does
+    not happen.
 
-    `texts` as in the document of the plan. Without `sides` only what the plan does is told. Raises HostError for what cannot be read.
+    `texts` as in the document of the plan. Without `sides` only what the plan does is told. Raises HostError
+    for what cannot be read.
     """
     changes = [change for change in plan.changes if _happens(change, plan)]
     known = list(_answers(sides, _Causes(changes))) if sides is not None else []
-    return [*sorted(known, key=lambda one: _DANGER.index((one.effect, one.what))), *_done(changes, texts, sides)]
+    return [
+        *sorted(known, key=lambda one: _DANGER.index((one.effect, one.what))),
+        *_done(changes, texts, sides),
+    ]
 
 
 def _happens(change: Change, plan: Plan) -> bool:
-    return change.verb not in (Verb.NONE, Verb.FORGET) and change.address not in plan.blocked and change.address not in plan.held
+    return (
+        change.verb not in (Verb.NONE, Verb.FORGET)
+        and change.address not in plan.blocked
+        and change.address not in plan.held
+    )
 
 
 def _done(changes: Iterable[Change], texts: Texts, sides: Sides | None) -> Iterator[Access]:
@@ -98,7 +110,7 @@ def _done(changes: Iterable[Change], texts: Texts, sides: Sides | None) -> Itera
             yield Access("" if what == "open" else account, told[0], what, told[1], change.address, drift)
 
 
-# ---------------------------------------------------------------------------------------------------- before and after
+# ------------------------------------------------------------------------------------------- before and after
 
 
 class _Causes:
@@ -113,11 +125,28 @@ class _Causes:
             elif change.address.kind != "groups":
                 self._other = self._other or change
 
-    def row(self, account: str, effect: str, what: str, detail: str, address: Address | None = None, *, likely: bool = False) -> Access:
+    def row(
+        self,
+        account: str,
+        effect: str,
+        what: str,
+        detail: str,
+        address: Address | None = None,
+        *,
+        likely: bool = False,
+    ) -> Access:
         """With the address of its change, and whether that is a repair."""
         cause = self._of.get(account) or self._other
         drift = cause is not None and cause.origin is Origin.DRIFT and address is None
-        return Access(account, effect, what, detail, address or (cause.address if cause is not None else None), drift, likely)
+        return Access(
+            account,
+            effect,
+            what,
+            detail,
+            address or (cause.address if cause is not None else None),
+            drift,
+            likely,
+        )
 
 
 def _answers(sides: Sides, causes: _Causes) -> Iterator[Access]:
@@ -126,12 +155,19 @@ def _answers(sides: Sides, causes: _Causes) -> Iterator[Access]:
         was, will = sides.before.of(name), sides.after.of(name)
         known, later = {way.by for way in was.root}, {way.by for way in will.root}
         new = [way for way in will.root if way.by not in known]
-        ways += [(way.rank, name, causes.row(name, "gains", ROOT, way.by, way.address, likely=way.likely)) for way in new]
+        ways += [
+            (way.rank, name, causes.row(name, "gains", ROOT, way.by, way.address, likely=way.likely))
+            for way in new
+        ]
         latent = _latent(sides.before, name), _latent(sides.after, name)
         if latent[1] and not latent[0] and not was.root and not will.root:
             yield causes.row(name, "gains", ROOT, latent[1], likely=True)
         lost = WAY if will.root else ROOT
-        yield from (causes.row(name, "loses", lost, way.by) for way in was.root if way.by not in later and not will.root_unread)
+        yield from (
+            causes.row(name, "loses", lost, way.by)
+            for way in was.root
+            if way.by not in later and not will.root_unread
+        )
         if was.login_unread or will.login_unread:
             continue
         if will.login.can and not was.login.can:
@@ -205,7 +241,11 @@ def _account(change: Change) -> Found:
         yield from _home(change)
         return
     if before is None:
-        yield ("gains", "account", "created") if after.get("state") == "present" else ("changes", "account", "created, disabled")
+        yield (
+            ("gains", "account", "created")
+            if after.get("state") == "present"
+            else ("changes", "account", "created, disabled")
+        )
     elif change.touches("state"):
         gone = after.get("state") != "present"
         yield ("loses", "account", "disabled") if gone else ("gains", "account", "enabled")
@@ -248,7 +288,11 @@ def _left(change: Change, old: set[str], new: set[str]) -> set[str]:
     """Without an exact list only what is taken away is left; other groups are left alone."""
     if "exact_groups" in (change.after or {}):
         return old - new
-    named = {item.path[1] for item in change.fields if item.path[0] == "groups" and item.after is None and len(item.path) > 1}
+    named = {
+        item.path[1]
+        for item in change.fields
+        if item.path[0] == "groups" and item.after is None and len(item.path) > 1
+    }
     return named | ({str((change.before or {}).get("group"))} - new if change.touches("group") else set())
 
 
@@ -285,7 +329,7 @@ def _comment(change: Change) -> str:
     return next((key.comment for key in keys if key is not None and key.comment), "")
 
 
-# ---------------------------------------------------------------------------------------------------- sudo rules and files
+# --------------------------------------------------------------------------------------- sudo rules and files
 
 
 def _rules(change: Change, texts: tuple[str | None, str | None]) -> Found:
@@ -296,7 +340,10 @@ def _rules(change: Change, texts: tuple[str | None, str | None]) -> Found:
     if change.verb is Verb.UPDATE and not (change.touches("content") or change.touches("type")):
         return
     content = change.part.content if change.part else None
-    old, new = _rule_lines(texts[0]), _rule_lines(content.decode("utf-8", "replace") if content is not None else None)
+    old, new = (
+        _rule_lines(texts[0]),
+        _rule_lines(content.decode("utf-8", "replace") if content is not None else None),
+    )
     yield from (("gains", "sudo rule", line) for line in new if line not in old)
     yield from (("loses", "sudo rule", line) for line in old if line not in new)
     if change.before is not None and texts[0] is None:
@@ -308,7 +355,9 @@ def _rule_lines(text: str | None) -> list[str]:
 
 
 def _file(change: Change, texts: tuple[str | None, str | None]) -> Found:
-    """A file that decides who comes in, or that root reads or runs; where only remarks differ, nothing is told."""
+    """A file that decides who comes in, or that root reads or runs; where only remarks differ, nothing is
+    told.
+    """
     path = change.address.name
     place = place_of(path)
     verb = "is created" if change.before is None else "is removed" if change.after is None else "changes"
@@ -318,11 +367,15 @@ def _file(change: Change, texts: tuple[str | None, str | None]) -> Found:
         yield "changes", "file", f"root {place.use} {path}, which {verb}"
     elif path.endswith(_KEY_FILES):
         yield "changes", "file", f"{path}, by whose keys somebody logs in, {verb}"
-    yield from _opened(change, {"read": (_OTHERS_READ, _OTHERS_READ), "write": (_OTHERS_WRITE, _OTHERS_WRITE)})
+    yield from _opened(
+        change, {"read": (_OTHERS_READ, _OTHERS_READ), "write": (_OTHERS_WRITE, _OTHERS_WRITE)}
+    )
 
 
 def _directory(change: Change, texts: tuple[str | None, str | None]) -> Found:
-    yield from _opened(change, {"look into": (_OTHERS_LIST, _OTHERS_LIST), "write in": (_OTHERS_MAKE, _OTHERS_MAKE)})
+    yield from _opened(
+        change, {"look into": (_OTHERS_LIST, _OTHERS_LIST), "write in": (_OTHERS_MAKE, _OTHERS_MAKE)}
+    )
 
 
 def _opened(change: Change, powers: Mapping[str, tuple[int, int]]) -> Found:
@@ -343,7 +396,10 @@ _OTHERS_READ, _OTHERS_WRITE, _OTHERS_LIST, _OTHERS_MAKE = 0o004, 0o002, 0o005, 0
 
 
 def _only_remarks(change: Change, texts: tuple[str | None, str | None]) -> bool:
-    """Whether nothing but remarks and blank lines differ. A script may write what looks like a remark (<<)."""
+    """Whether nothing but remarks and blank lines differ.
+
+    A script may write what looks like a remark (<<).
+    """
     if change.verb is not Verb.UPDATE or {item.path[0] for item in change.fields} != {"content"}:
         return False
     content = change.part.content if change.part is not None else None
@@ -355,7 +411,9 @@ def _only_remarks(change: Change, texts: tuple[str | None, str | None]) -> bool:
 
 def _said(text: str) -> list[str]:
     lines = (line.strip() for line in text.split("\n"))
-    return [line for line in lines if line and (not line.startswith("#") or line.startswith(("#!", "#include")))]
+    return [
+        line for line in lines if line and (not line.startswith("#") or line.startswith(("#!", "#include")))
+    ]
 
 
 _TELLERS: Mapping[str, Callable[[Change, tuple[str | None, str | None]], Found]] = {

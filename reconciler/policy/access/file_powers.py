@@ -1,4 +1,6 @@
-"""Programs of a host that run with root's rights for whoever starts them: setuid bits, and capabilities of a file (capabilities(7))."""
+"""Programs of a host that run with root's rights for whoever starts them: setuid bits, and capabilities of a
+file (capabilities(7)).
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,18 @@ _POWERS: Mapping[int, str] = {
 }
 """Capabilities from which root is one step, by their bits (linux/capability.h)."""
 _ASK = frozenset(
-    "at bwrap chage chfn chsh crontab doas exim4 expiry firejail fusermount fusermount3 gpasswd ksu mount mount.cifs "  # noqa: SIM905
-    "mount.nfs mount.ntfs newgidmap newgrp newuidmap ntfs-3g passwd ping pkexec pppd sendmail sg su sudo sudoedit umount".split()
+    "at bwrap chage chfn chsh crontab doas exim4 expiry firejail fusermount fusermount3 "  # noqa: SIM905
+    "gpasswd ksu mount mount.cifs "
+    "mount.nfs mount.ntfs newgidmap newgrp newuidmap ntfs-3g passwd ping pkexec pppd sendmail sg su sudo"
+    " sudoedit umount".split()
 )
 """Programs of Debian that have such rights and ask who starts them."""
 
 
 def powers(path: str, entry: Entry, attributes: Attributes) -> Iterator[tuple[str, bool]]:
-    """What makes whoever starts a program root, in words, and whether it is only likely: the program may know what it does."""
+    """What makes whoever starts a program root, in words, and whether it is only likely: the program may know
+    what it does.
+    """
     if path.rpartition("/")[2] in _ASK:
         return
     why = shell_from(path, None)

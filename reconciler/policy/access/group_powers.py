@@ -1,4 +1,6 @@
-"""Groups that Debian gives a meaning: those whose members are root, those that are a likely way to it, and what others reach."""
+"""Groups that Debian gives a meaning: those whose members are root, those that are a likely way to it, and
+what others reach.
+"""
 
 from __future__ import annotations
 

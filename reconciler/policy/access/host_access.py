@@ -1,4 +1,5 @@
-"""Who can log in to a host and who becomes root on it, by what: the answer for one host, asked before a plan and of what it leaves behind.
+"""Who can log in to a host and who becomes root on it, by what: the answer for one host, asked before a plan
+and of what it leaves behind.
 
 Pure: reads a view. An account is asked when somebody wants to know, and once.
 """
@@ -21,9 +22,12 @@ from reconciler.policy.lockout.guard import Doors
 
 @frozen
 class AccountAccess:
-    """What one account can do. `login` says by what it logs in, or why it does not; `root` are its ways to root, the worst first.
+    """What one account can do.
 
-    `login_unread` and `root_unread` say what could not be read of it, or are empty: then `root` has the ways that are known all the same.
+    `login` says by what it logs in, or why it does not; `root` are its ways to root, the worst first.
+
+    `login_unread` and `root_unread` say what could not be read of it, or are empty: then `root` has the ways
+    that are known all the same.
     """
 
     account: str
@@ -41,7 +45,8 @@ _Answer = TypeVar("_Answer")
 class HostAccess:
     """The answer for one host. `further` are ways that other rules have found.
 
-    What cannot be read of one account is said in its answer. Raises HostError only where nobody's answer can be had (/etc/passwd).
+    What cannot be read of one account is said in its answer. Raises HostError only where nobody's answer can
+    be had (/etc/passwd).
     """
 
     def __init__(self, doors: Doors, now: int, further: Iterable[Way] = ()) -> None:
@@ -85,7 +90,12 @@ class HostAccess:
         further = self._further.get(name, [])
         if name == EVERYBODY:
             ways = _by_danger((*self.becoming.everybody, *further))
-            return AccountAccess(EVERYBODY, Verdict("no account of its own"), ways, root_unread=self.becoming.unread.get(EVERYBODY, ""))
+            return AccountAccess(
+                EVERYBODY,
+                Verdict("no account of its own"),
+                ways,
+                root_unread=self.becoming.unread.get(EVERYBODY, ""),
+            )
         user = self.people.users.get(name)
         if user is None:
             return AccountAccess(name, _NOBODY, _by_danger(further))
@@ -95,11 +105,15 @@ class HostAccess:
         return AccountAccess(name, login, ways, unread, self.becoming.unread.get(name, ""))
 
     def keys(self, user: User) -> dict[str, str]:
-        """Every key that sshd takes for the account, with its file; none where that cannot be read, as `of` says."""
+        """Every key that sshd takes for the account, with its file; none where that cannot be read, as `of`
+        says.
+        """
         return _asked(lambda: self.ssh.keys(user), otherwise=dict[str, str]())[0]
 
     def why_no_key(self, user: User, fingerprint: str) -> str:
-        """Why sshd does not take this key for the account; empty if it does, and where that cannot be read, as `of` says."""
+        """Why sshd does not take this key for the account; empty if it does, and where that cannot be read,
+        as `of` says.
+        """
         return _asked(lambda: self.ssh.why_not(user, fingerprint), otherwise="")[0]
 
     def words(self, user: User) -> list[str]:

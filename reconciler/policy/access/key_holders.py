@@ -1,7 +1,8 @@
 """Who becomes root by a key: whoever holds it logs in as an account that is root.
 
-The account itself gains nothing by a further key, so its own ways say nothing of that. Both hosts are asked which keys give a shell of an
-account that is root; a key that gave one before, for whatever account, is nobody's gain.
+The account itself gains nothing by a further key, so its own ways say nothing of that. Both hosts are asked
+which keys give a shell of an account that is root; a key that gave one before, for whatever account, is
+nobody's gain.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ _FEW = 3
 
 @frozen
 class _Door:
-    """A key that gives a shell of an account that is root. `likely`: the account then has to know its password, or may become root only."""
+    """A key that gives a shell of an account that is root.
+
+    `likely`: the account then has to know its password, or may become root only.
+    """
 
     user: User
     key: Key
@@ -31,7 +35,9 @@ class _Door:
 
 
 def key_holders(sides: Sides) -> list[Access]:
-    """Rows of those who become root by a key that comes, that loses its fixed command, or that sshd takes from now on."""
+    """Rows of those who become root by a key that comes, that loses its fixed command, or that sshd takes
+    from now on.
+    """
     return [*_authorities(sides), *_holders(sides)]
 
 
@@ -40,12 +46,22 @@ def _authorities(sides: Sides) -> Iterator[Access]:
     known = {key.fingerprint for key in _signing(sides.before)}
     new = [key for key in _signing(sides.after) if key.fingerprint not in known]
     people = sides.after.people.users.values() if new else ()
-    user = next((user for user in people if _way(sides.after, user) is not None and sides.after.of(user.name).login.can), None)
+    user = next(
+        (
+            user
+            for user in people
+            if _way(sides.after, user) is not None and sides.after.of(user.name).login.can
+        ),
+        None,
+    )
     if user is None:
         return
     for key in new:
         said = key.fingerprint + (f" (comment {quoted(key.comment)})" if key.comment else "")
-        how = f"signs certificates with which anybody logs in as any account, as {user.name} too (TrustedUserCAKeys)"
+        how = (
+            f"signs certificates with which anybody logs in as any account, as {user.name} too"
+            " (TrustedUserCAKeys)"
+        )
         owners = _owners(key, sides, "")
         if owners:
             yield from (Access(owner, "gains", ROOT, f"{owner}'s key {said} {how}", None) for owner in owners)
@@ -56,7 +72,11 @@ def _authorities(sides: Sides) -> Iterator[Access]:
 def _signing(host: HostAccess) -> list[Key]:
     """The keys of which sshd takes certificates."""
     root = host.people.users.get("root")
-    path = host.doors.ssh.settings(root, Origin()).word("trustedusercakeys", "none") if host.has_sshd and root is not None else ""
+    path = (
+        host.doors.ssh.settings(root, Origin()).word("trustedusercakeys", "none")
+        if host.has_sshd and root is not None
+        else ""
+    )
     text = host.doors.files.text(path) if path.startswith("/") else None
     return [key for key in map(authorized_keys.read, (text or "").split("\n")) if key is not None]
 
@@ -90,23 +110,32 @@ def _way(host: HostAccess, user: User) -> tuple[str, bool] | None:
 
 def _is_new(door: _Door, before: HostAccess) -> bool:
     known = before.people.users.get(door.user.name)
-    return known is None or door.key.fingerprint not in before.ssh.shells(known) or _way(before, known) is None
+    return (
+        known is None or door.key.fingerprint not in before.ssh.shells(known) or _way(before, known) is None
+    )
 
 
 def _row(door: _Door, sides: Sides) -> Access | None:
-    """None where the account is told as becoming root by the same plan, and the key is one that it has had, or its first and its own."""
+    """None where the account is told as becoming root by the same plan, and the key is one that it has had,
+    or its first and its own.
+    """
     name, key = door.user.name, door.key
     owners = _owners(key, sides, name)
     known = sides.before.people.users.get(name)
     is_told = known is None or _way(sides.before, known) is None
     if is_told and not owners and (known is None or key.fingerprint in sides.before.ssh.listed(known)):
         return None
-    how = f"logs in as {name}" + (f", who {'may become' if door.likely else 'is'} root by {door.by}" if door.by else "")
+    how = f"logs in as {name}" + (
+        f", who {'may become' if door.likely else 'is'} root by {door.by}" if door.by else ""
+    )
     said = key.fingerprint + (f" (comment {quoted(key.comment)})" if key.comment else "")
     if len(owners) == 1:
         return Access(owners[0], "gains", ROOT, f"{owners[0]}'s key {said} {how}", None, likely=door.likely)
     others = (
-        f"; the key of {', '.join(owners[:_FEW])}{f' and {len(owners) - _FEW} more' if len(owners) > _FEW else ''} too" if owners else ""
+        "; the key of"
+        f" {', '.join(owners[:_FEW])}{f' and {len(owners) - _FEW} more' if len(owners) > _FEW else ''} too"
+        if owners
+        else ""
     )
     return Access(name, "gains", ROOT, how + others, None, likely=door.likely, holder=f"the key {said}")
 

@@ -1,6 +1,8 @@
-"""Doors that somebody who leaves, or whose key is withdrawn, still has: another account with the key, or with the number, and units.
+"""Doors that somebody who leaves, or whose key is withdrawn, still has: another account with the key, or with
+the number, and units.
 
-Asked of the host that the plan leaves behind. What files name a leaver, and what is his own in /tmp, is told by `kinds.users.remainders`.
+Asked of the host that the plan leaves behind. What files name a leaver, and what is his own in /tmp, is told
+by `kinds.users.remainders`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,12 @@ from reconciler.policy.access.changes import Sides
 from reconciler.policy.symlinks import Followed
 
 _FINGERPRINT = "SHA256:"
-_UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
+_UNITS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+)
 _USER = re.compile(r"(?m)^[ \t]*User[ \t]*=[ \t]*\"?([^\s\"]+)")
 _RUNS = ("active", "activating", "reloading")
 
@@ -41,9 +48,15 @@ class _Gone:
     leaves: bool
 
 
-def doors_left(plan: Plan, sides: Sides, parts: Mapping[Address, Part], view: HostView) -> Iterator[Diagnostic]:
+def doors_left(
+    plan: Plan, sides: Sides, parts: Mapping[Address, Part], view: HostView
+) -> Iterator[Diagnostic]:
     """One warning for each way. Raises HostError for what cannot be read."""
-    changes = [change for change in plan.changes if change.address not in plan.blocked and change.address not in plan.held]
+    changes = [
+        change
+        for change in plan.changes
+        if change.address not in plan.blocked and change.address not in plan.held
+    ]
     leavers = [_Leaver(user, change) for change in changes if (user := _leaves(change, sides)) is not None]
     yield from _by_key(leavers, changes, sides, parts)
     for leaver in leavers:
@@ -67,24 +80,39 @@ def _warned(change: Change, summary: str, detail: str, rule: str) -> Diagnostic:
 # ---------------------------------------------------------------------------------------------------- keys
 
 
-def _by_key(leavers: Sequence[_Leaver], changes: Sequence[Change], sides: Sides, parts: Mapping[Address, Part]) -> Iterator[Diagnostic]:
-    """Keys of leavers and keys that are withdrawn, which sshd takes for another account; one that the spec has there leaves nobody."""
+def _by_key(
+    leavers: Sequence[_Leaver], changes: Sequence[Change], sides: Sides, parts: Mapping[Address, Part]
+) -> Iterator[Diagnostic]:
+    """Keys of leavers and keys that are withdrawn, which sshd takes for another account; one that the spec
+    has there leaves nobody.
+    """
     gone: dict[str, _Gone] = {}
     for change in changes:
         at = change.address.part.find(_FINGERPRINT)
         if change.verb is Verb.DELETE and at >= 0:
             gone[change.address.part[at:]] = _Gone(change.address.name, change, leaves=False)
     for leaver in leavers:
-        gone |= dict.fromkeys(sides.before.ssh.listed(leaver.user), _Gone(leaver.user.name, leaver.change, leaves=True))
+        gone |= dict.fromkeys(
+            sides.before.ssh.listed(leaver.user), _Gone(leaver.user.name, leaver.change, leaves=True)
+        )
     if not gone:
         return
-    meant = {(address.name, address.part[at:]) for address in parts if (at := address.part.find(_FINGERPRINT)) >= 0}
+    meant = {
+        (address.name, address.part[at:]) for address in parts if (at := address.part.find(_FINGERPRINT)) >= 0
+    }
     for user in sides.after.people.users.values():
         for fingerprint, path in sides.after.ssh.keys(user).items():
             key = gone.get(fingerprint)
-            if key is not None and key.owner != user.name and (key.leaves or (user.name, fingerprint) not in meant):
+            if (
+                key is not None
+                and key.owner != user.name
+                and (key.leaves or (user.name, fingerprint) not in meant)
+            ):
                 root = ", who becomes root" if user.uid and sides.after.of(user.name).root else ""
-                detail = f"{fingerprint} of {key.owner} still lets in as {user.name}{root}, from {path}. Take it out of there as well."
+                detail = (
+                    f"{fingerprint} of {key.owner} still lets in as {user.name}{root}, from {path}. Take it"
+                    " out of there as well."
+                )
                 yield _warned(key.change, "a key still lets in elsewhere", detail, "key-elsewhere")
 
 
@@ -96,9 +124,13 @@ def _by_number(leaver: _Leaver, sides: Sides) -> Iterator[Diagnostic]:
     name, uid = leaver.user.name, leaver.user.uid
     for other in sides.after.people.users.values():
         if other.uid == uid and other.name != name:
-            detail = f"{other.name} has the number {uid} too: whoever is {other.name} owns all that is {name}'s. "
+            detail = (
+                f"{other.name} has the number {uid} too: whoever is {other.name} owns all that is {name}'s. "
+            )
             detail += f"Lock it, or take it away: userdel {other.name}."
-            yield _warned(leaver.change, "another account has the number of one that goes", detail, "same-number")
+            yield _warned(
+                leaver.change, "another account has the number of one that goes", detail, "same-number"
+            )
 
 
 # ---------------------------------------------------------------------------------------------------- units
@@ -112,13 +144,25 @@ def _by_unit(leavers: Sequence[_Leaver], sides: Sides, view: HostView) -> Iterat
     for leaver in leavers:
         name = leaver.user.name
         units = sorted(unit for unit, user in found if user in (name, str(leaver.user.uid)))
-        running = [unit for unit, state in view.units(units).items() if state.active in _RUNS] if units else []
+        running = (
+            [unit for unit, state in view.units(units).items() if state.active in _RUNS] if units else []
+        )
         if running:
-            then = f"{name} cannot go while it runs, and the apply will fail" if leaver.change.verb is Verb.DELETE else "it goes on"
-            detail = f"{', '.join(running)} runs as {name}: {then}. End it first: systemctl disable --now {' '.join(running)}."
+            then = (
+                f"{name} cannot go while it runs, and the apply will fail"
+                if leaver.change.verb is Verb.DELETE
+                else "it goes on"
+            )
+            detail = (
+                f"{', '.join(running)} runs as {name}: {then}. End it first: systemctl disable --now"
+                f" {' '.join(running)}."
+            )
             yield _warned(leaver.change, "a unit runs as an account that goes", detail, "runs-as-leaver")
         elif units:
-            detail = f"{', '.join(units)} {'names' if len(units) == 1 else 'name'} {name} as its user: whoever is called so next runs it."
+            detail = (
+                f"{', '.join(units)} {'names' if len(units) == 1 else 'name'} {name} as its user: whoever is"
+                " called so next runs it."
+            )
             yield _warned(leaver.change, "a unit names an account that goes", detail, "runs-as-leaver")
 
 
@@ -130,6 +174,9 @@ def _users_of_units(files: Followed) -> list[tuple[str, str]]:
             if name.endswith(".service"):
                 found += [(name, user) for user in _USER.findall(files.text(f"{directory}/{name}") or "")]
             elif name.endswith(".service.d"):
-                texts = (files.text(f"{directory}/{name}/{part}") or "" for part in files.names(f"{directory}/{name}"))
+                texts = (
+                    files.text(f"{directory}/{name}/{part}") or ""
+                    for part in files.names(f"{directory}/{name}")
+                )
                 found += [(name.removesuffix(".d"), user) for text in texts for user in _USER.findall(text)]
     return list(dict.fromkeys(found))

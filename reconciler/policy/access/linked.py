@@ -1,6 +1,8 @@
-"""Directories of the system that are links to other places: what is said at such a place counts as said of the directory.
+"""Directories of the system that are links to other places: what is said at such a place counts as said of
+the directory.
 
-A spec names the place itself, for nothing is written through a link (but /home); the rules know directories by their usual names.
+A spec names the place itself, for nothing is written through a link (but /home); the rules know directories
+by their usual names.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ def _usual() -> list[str]:
 
 
 class Linked:
-    """Of one host, which is looked at when the first path is asked about. What cannot be read is taken to be no link."""
+    """Of one host, which is looked at when the first path is asked about.
+
+    What cannot be read is taken to be no link.
+    """
 
     def __init__(self, view: HostView) -> None:
         self._view = view
@@ -50,7 +55,9 @@ class Linked:
 
 def _by_parent(usual: str, elsewhere: list[tuple[str, str]]) -> str:
     """Where a directory is because one above it is a link."""
-    return next((f"{real}{usual[len(name) :]}" for real, name in elsewhere if usual.startswith(f"{name}/")), "")
+    return next(
+        (f"{real}{usual[len(name) :]}" for real, name in elsewhere if usual.startswith(f"{name}/")), ""
+    )
 
 
 def _real(files: Followed, path: str) -> str:

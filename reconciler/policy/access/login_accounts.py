@@ -1,4 +1,6 @@
-"""The accounts of a host as sshd, PAM and sudo see them: who may log in at all, and whose password can be used."""
+"""The accounts of a host as sshd, PAM and sudo see them: who may log in at all, and whose password can be
+used.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.formats.accounts.passwd import Group, User, parse_groups, parse_users
 from reconciler.policy.symlinks import Followed
 
-_NO_SHELLS = frozenset(("nologin", "false", "true", "sync", "halt", "shutdown", "reboot", "git-shell", "rssh"))
+_NO_SHELLS = frozenset(
+    ("nologin", "false", "true", "sync", "halt", "shutdown", "reboot", "git-shell", "rssh")
+)
 """Names of shells in which nobody can work."""
 _DEFAULT_SHELL = "/bin/sh"
 _NOLOGIN = ("/etc/nologin", "/run/nologin")
@@ -21,7 +25,10 @@ _ELSEWHERE = "x"
 
 @frozen
 class Shadow:
-    """A line of /etc/shadow: about the password only what kind it is. Numbers are days since 1970, or days; None: not said."""
+    """A line of /etc/shadow: about the password only what kind it is.
+
+    Numbers are days since 1970, or days; None: not said.
+    """
 
     locked: bool
     usable: bool
@@ -55,7 +62,10 @@ class People:
     @cached_property
     def _listed_shells(self) -> frozenset[str] | None:
         """The shells that pam_shells(8) accepts, if sshd asks it."""
-        if not any(_asks(self._files.text(f"/etc/pam.d/{name}"), "pam_shells.so") for name in ("sshd", "common-account", "common-auth")):
+        if not any(
+            _asks(self._files.text(f"/etc/pam.d/{name}"), "pam_shells.so")
+            for name in ("sshd", "common-account", "common-auth")
+        ):
             return None
         return frozenset(line.strip() for line in (self._files.text("/etc/shells") or "").split("\n"))
 
@@ -86,7 +96,9 @@ class People:
 
     def groups_of(self, user: User) -> frozenset[str]:
         """All groups by name."""
-        return frozenset(group.name for group in (*self._groups_by_gid.get(user.gid, ()), *self._memberships(user)))
+        return frozenset(
+            group.name for group in (*self._groups_by_gid.get(user.gid, ()), *self._memberships(user))
+        )
 
     def gids_of(self, user: User) -> frozenset[int]:
         """All groups by number."""
@@ -97,7 +109,9 @@ class People:
         return next((user.name for user in self.users.values() if user.uid == uid), str(uid))
 
     def members_of(self, group: str) -> tuple[str, ...]:
-        """Who is in a group, which an Entry names by name or number, by the primary group or another one; sorted, without uid 0."""
+        """Who is in a group, which an Entry names by name or number, by the primary group or another one;
+        sorted, without uid 0.
+        """
         if self._members is None:
             self._members = self._all_members()
         return self._members.get(group, ())
@@ -109,7 +123,9 @@ class People:
         ordinary = {name for name, user in self.users.items() if user.uid}
         named = {}
         for group in reversed(self._groups):
-            named[group.name] = named[str(group.gid)] = tuple(sorted(ordinary.intersection((*primary.get(group.gid, ()), *group.members))))
+            named[group.name] = named[str(group.gid)] = tuple(
+                sorted(ordinary.intersection((*primary.get(group.gid, ()), *group.members)))
+            )
         return named
 
     def is_private(self, group: str, user: User) -> bool:
@@ -123,7 +139,9 @@ class People:
         return bool(primary or found.members)
 
     def password_works(self, name: str) -> bool:
-        """Whether the account has a password that can be given: not a locked one, and none that nobody can know."""
+        """Whether the account has a password that can be given: not a locked one, and none that nobody can
+        know.
+        """
         shadow = self._shadows.get(name)
         return shadow is not None and shadow.usable
 
@@ -135,15 +153,24 @@ class People:
     @cached_property
     def _passwords(self) -> Mapping[str, str]:
         """What stands in /etc/passwd in place of a password."""
-        rows = (line.split(":", 2) for line in (self._files.text("/etc/passwd") or "").split("\n") if line.count(":") > 1)
+        rows = (
+            line.split(":", 2)
+            for line in (self._files.text("/etc/passwd") or "").split("\n")
+            if line.count(":") > 1
+        )
         return {row[0]: row[1] for row in reversed(list(rows))}
 
     def why_closed(self, user: User, *, today: int) -> str:
-        """Why PAM lets nobody use the account, root included, by su and sudo; empty if it does. `today` counts days since 1970."""
+        """Why PAM lets nobody use the account, root included, by su and sudo; empty if it does.
+
+        `today` counts days since 1970.
+        """
         return self._expired(user, pam=True, today=today)
 
     def ages_out(self, name: str) -> int | None:
-        """The day, counted since 1970, after which PAM asks for another password before anything else; None: never."""
+        """The day, counted since 1970, after which PAM asks for another password before anything else; None:
+        never.
+        """
         shadow = self._shadows.get(name)
         if shadow is None or shadow.changed is None or shadow.most is None:
             return None
@@ -155,8 +182,15 @@ class People:
         return None if shadow is None else shadow.expires
 
     def why_not(self, user: User, *, pam: bool, today: int) -> str:
-        """Why nobody can log in to this account by any way; empty if somebody can. `today` counts days since 1970."""
-        return self._closed(user) or self.why_no_shell(user, pam=pam) or self._expired(user, pam=pam, today=today)
+        """Why nobody can log in to this account by any way; empty if somebody can.
+
+        `today` counts days since 1970.
+        """
+        return (
+            self._closed(user)
+            or self.why_no_shell(user, pam=pam)
+            or self._expired(user, pam=pam, today=today)
+        )
 
     def _closed(self, user: User) -> str:
         closed = next((path for path in _NOLOGIN if user.uid and self._files.entry(path) is not None), "")
@@ -177,26 +211,45 @@ class People:
     def _expired(self, user: User, *, pam: bool, today: int) -> str:
         shadow = self._shadows.get(user.name)
         if shadow is None:
-            return "the account has no line in /etc/shadow" if self._files.entry("/etc/shadow") is not None else ""
+            return (
+                "the account has no line in /etc/shadow"
+                if self._files.entry("/etc/shadow") is not None
+                else ""
+            )
         if pam and (expired := self.why_expired(user.name, today=today)):
             return expired
         if not pam and shadow.expires is not None and today > shadow.expires:
             return f"the account expired on {as_date(shadow.expires)}"
         if not pam:
-            return "the password is locked, which sshd without PAM takes for a locked account" if shadow.locked else ""
+            return (
+                "the password is locked, which sshd without PAM takes for a locked account"
+                if shadow.locked
+                else ""
+            )
         return self.why_aged(user.name, today=today)
 
     def why_expired(self, name: str, *, today: int) -> str:
-        """Why PAM lets nobody use the account, whatever it is asked for; empty if it does. `today` counts days since 1970."""
+        """Why PAM lets nobody use the account, whatever it is asked for; empty if it does.
+
+        `today` counts days since 1970.
+        """
         day = self.expires(name)
         return f"the account expired on {as_date(day)}" if day is not None and today >= day else ""
 
     def why_aged(self, name: str, *, today: int) -> str:
-        """Why a password has to be changed before anything else; empty if it has not. `today` counts days since 1970."""
+        """Why a password has to be changed before anything else; empty if it has not.
+
+        `today` counts days since 1970.
+        """
         shadow = self._shadows.get(name)
         if shadow is not None and shadow.changed == 0:
             return "the password must be changed at the next login"
-        if shadow is not None and shadow.changed is not None and shadow.most is not None and shadow.changed + shadow.most < today:
+        if (
+            shadow is not None
+            and shadow.changed is not None
+            and shadow.most is not None
+            and shadow.changed + shadow.most < today
+        ):
             return "the password is too old and must be changed at the next login"
         return ""
 

@@ -13,7 +13,10 @@ from reconciler.policy.access.ways import EVERYBODY
 
 @frozen
 class Line:
-    """One way of one account. `to` is `root` or `login`; `now` and `after` say whether it is open before and after the plan."""
+    """One way of one account.
+
+    `to` is `root` or `login`; `now` and `after` say whether it is open before and after the plan.
+    """
 
     account: str
     to: str
@@ -35,7 +38,9 @@ class Closed:
 
 @frozen
 class Matrix:
-    """All lines, root first and each by its danger; why the others do not log in; and what could not be read, in words."""
+    """All lines, root first and each by its danger; why the others do not log in; and what could not be read,
+    in words.
+    """
 
     lines: tuple[Line, ...]
     closed: tuple[Closed, ...]

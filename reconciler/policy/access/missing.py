@@ -1,4 +1,6 @@
-"""What an answer about access is built on and a snapshot does not have, in words: only what could decide it."""
+"""What an answer about access is built on and a snapshot does not have, in words:
+only what could decide it.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,17 @@ _WORDS = {"content": "what root reads or runs in", "ACL": "whom an ACL lets writ
 
 
 def missing_of(hosts: Sequence[HostAccess], names: Collection[str] = ()) -> Iterator[str]:
-    """Of whole hosts: the rules about these accounts, or about all, the texts that root reads or runs, and ACLs."""
+    """Of whole hosts: the rules about these accounts, or about all, the texts that root reads or runs, and
+    ACLs.
+    """
     yield from (words for host in hosts for words in _rules(host, names))
     yield from _files(dict.fromkeys(key for host in hosts for key in host.doors.files.missing))
 
 
 def missing_of_change(before: HostAccess, after: HostAccess) -> Iterator[str]:
-    """Of what a plan changes: rules that count only after it, and what is missing of the paths that it looks at."""
+    """Of what a plan changes: rules that count only after it, and what is missing of the paths that it looks
+    at.
+    """
     known = dict.fromkeys(_rules(before, ()))
     yield from (words for words in _rules(after, ()) if words not in known)
     yield from _files(after.doors.files.missing)

@@ -1,6 +1,8 @@
-"""Files that are one account's and that its own processes read or run: its crontab, what its shells read, its user units, its git.
+"""Files that are one account's and that its own processes read or run: its crontab, what its shells read, its
+user units, its git.
 
-Whoever has a hand in them is that account, and root if that account becomes root (bash(1), zsh(1), crontab(1), sshd(8), systemd.unit(5)).
+Whoever has a hand in them is that account, and root if that account becomes root (bash(1), zsh(1),
+crontab(1), sshd(8), systemd.unit(5)).
 """
 
 from __future__ import annotations
@@ -12,8 +14,30 @@ from reconciler.core.basics.lazy_regex import Late
 
 CRONTABS = "/var/spool/cron/crontabs"
 _SHELL_FILES = (
-    *("bashrc", "bash_profile", "bash_login", "bash_logout", "bash_aliases", "profile", "xprofile", "xsessionrc", "xinitrc"),
-    *("zshrc", "zshenv", "zprofile", "zlogin", "zlogout", "kshrc", "mkshrc", "cshrc", "tcshrc", "login", "logout"),
+    *(
+        "bashrc",
+        "bash_profile",
+        "bash_login",
+        "bash_logout",
+        "bash_aliases",
+        "profile",
+        "xprofile",
+        "xsessionrc",
+        "xinitrc",
+    ),
+    *(
+        "zshrc",
+        "zshenv",
+        "zprofile",
+        "zlogin",
+        "zlogout",
+        "kshrc",
+        "mkshrc",
+        "cshrc",
+        "tcshrc",
+        "login",
+        "logout",
+    ),
 )
 _READERS: Mapping[str, str] = {
     **{rf"\.{name}": "shell" for name in _SHELL_FILES},
@@ -27,7 +51,9 @@ _READERS: Mapping[str, str] = {
     r"\.gitconfig": "gitconfig",
     r"\.config/git/config": "gitconfig",
     r"(?:\.local/bin|bin)/[^/]+": "shell",
-    r"\.(?:vim|exrc|nanorc|tmux|screenrc|inputrc|selected_editor|my\.cnf|psqlrc|pythonrc|perltidyrc)[^/]*": "",
+    r"\.(?:vim|exrc|nanorc|tmux|screenrc|inputrc|selected_editor|my\.cnf|psqlrc|pythonrc|perltidyrc)[^/]*": (
+        ""
+    ),
     r"\.config/(?:autostart|nvim|tmux|git)/.+": "",
 }
 """What is in a home, by the reader of its text; empty: nobody reads it, and only who can write it counts."""
@@ -38,7 +64,10 @@ _NAMES = tuple(_READERS.values())
 
 @frozen
 class OwnFile:
-    """`home` is the directory above it, or `account` the name that the path has in it. `reader` as in a Place."""
+    """`home` is the directory above it, or `account` the name that the path has in it.
+
+    `reader` as in a Place.
+    """
 
     reader: str
     home: str = ""
@@ -46,7 +75,9 @@ class OwnFile:
 
 
 def own_file(path: str) -> OwnFile | None:
-    """What a path is to the account that it would belong to; None for a path that no account's programs read by themselves."""
+    """What a path is to the account that it would belong to; None for a path that no account's programs read
+    by themselves.
+    """
     if path.startswith(f"{CRONTABS}/"):
         return OwnFile("crontab", account=path.rpartition("/")[2])
     dotted = _DOTTED.fullmatch(path)

@@ -1,8 +1,10 @@
-"""Who can log in with a key, and why somebody cannot: what sshd does with its configuration, an account, and files of keys.
+"""Who can log in with a key, and why somebody cannot: what sshd does with its configuration, an account, and
+files of keys.
 
-Sources: sshd(8), auth.c, auth2-pubkey.c and misc.c of OpenSSH 9.2 with Debian's patch for group-writable files, tried with a live sshd.
-Not seen: keys that a program gives (AuthorizedKeysCommand), whether somebody holds a certificate for a key of an authority, and PAM
-modules other than pam_unix, pam_nologin, pam_shells, pam_limits and pam_access.
+Sources: sshd(8), auth.c, auth2-pubkey.c and misc.c of OpenSSH 9.2 with Debian's patch for group-writable
+files, tried with a live sshd. Not seen: keys that a program gives (AuthorizedKeysCommand), whether somebody
+holds a certificate for a key of an authority, and PAM modules other than pam_unix, pam_nologin, pam_shells,
+pam_limits and pam_access.
 """
 
 from __future__ import annotations
@@ -71,7 +73,9 @@ class _Included:
 
 
 def configuration(files: Followed) -> dict[str, tuple[bytes, dict[int, tuple[str, ...]]]]:
-    """The files that sshd reads, the main one first: content, and for Include lines by number the paths of what they find."""
+    """The files that sshd reads, the main one first: content, and for Include lines by number the paths of
+    what they find.
+    """
     found: dict[str, tuple[bytes, dict[int, tuple[str, ...]]]] = {}
     include, todo = _Included(files), [CONFIG]
     for path in todo:
@@ -111,10 +115,13 @@ class SshLogin:
         why = self.closed(user)
         if why:
             return Verdict(why)
-        found = [self._from(user, one) for one in (sshd_config.origins(self.config) if origin is None else [origin])]
+        found = [
+            self._from(user, one)
+            for one in (sshd_config.origins(self.config) if origin is None else [origin])
+        ]
         return next((one for one in found if one.can), found[0])
 
-    # ------------------------------------------------------------------------------------------------ configuration
+    # ------------------------------------------------------------------------------------------ configuration
 
     def settings(self, user: User, origin: Origin) -> Settings:
         """What is in force for a login; there must be a configuration."""
@@ -126,12 +133,17 @@ class SshLogin:
             self._same = found
         return found
 
-    # ------------------------------------------------------------------------------------------------ one login
+    # ---------------------------------------------------------------------------------------------- one login
 
     def _from(self, user: User, origin: Origin) -> Verdict:
         settings = self.settings(user, origin)
         login = Login(user.name, self._people.groups_of(user), origin)
-        why = not_listed(settings, login) or not_root(settings, user) or self.no_method(settings, user) or no_shell(settings)
+        why = (
+            not_listed(settings, login)
+            or not_root(settings, user)
+            or self.no_method(settings, user)
+            or no_shell(settings)
+        )
         return Verdict(why) if why else self._keys(settings, user, origin)
 
     def no_method(self, settings: Settings, user: User) -> str:
@@ -151,12 +163,18 @@ class SshLogin:
         asked = {"password": "passwordauthentication", "keyboard-interactive": "kbdinteractiveauthentication"}
         rest = [method for method in methods if method != "publickey"]
         allowed = all(method in asked and settings.choice(asked[method], "yes") == "yes" for method in rest)
-        return methods.count("publickey") == 1 and allowed and (not rest or self._people.password_works(user.name))
+        return (
+            methods.count("publickey") == 1
+            and allowed
+            and (not rest or self._people.password_works(user.name))
+        )
 
     def _keys(self, settings: Settings, user: User, origin: Origin) -> Verdict:
         """The first key that lets somebody in, else what is wrong with the files and the keys in them."""
         reasons: list[str] = []
-        if settings.choice("trustedusercakeys", "none") != "none" and self._authority(settings.word("trustedusercakeys", "none")):
+        if settings.choice("trustedusercakeys", "none") != "none" and self._authority(
+            settings.word("trustedusercakeys", "none")
+        ):
             return Verdict(how=settings.said("trustedusercakeys"))
         revoked = settings.word("revokedkeys", "none")
         if revoked.lower() != "none" and not self._files.is_file(revoked):
@@ -185,7 +203,9 @@ class SshLogin:
         return self._people.why_not(user, pam=pam, today=self._now // _SECONDS_A_DAY)
 
     def aged(self, user: User) -> str:
-        """Why a login with a password only lets the account change it; without PAM sshd looks at the age itself (auth-passwd.c)."""
+        """Why a login with a password only lets the account change it; without PAM sshd looks at the age
+        itself (auth-passwd.c).
+        """
         return self._people.why_aged(user.name, today=self._now // _SECONDS_A_DAY)
 
     def _authority(self, path: str) -> bool:
@@ -208,7 +228,9 @@ class SshLogin:
             return f"{path}{_MISSING}", ()
         if entry.type is not FileType.FILE:
             return f"{path} is no regular file", ()
-        why = self._unreachable(real, user) or (self._insecure(real, user) if settings.choice("strictmodes", "yes") == "yes" else "")
+        why = self._unreachable(real, user) or (
+            self._insecure(real, user) if settings.choice("strictmodes", "yes") == "yes" else ""
+        )
         if why or entry.size > _LARGEST_KEYS:
             return why or f"{path} is too large", ()
         lines = (self._files.text(path) or "").split("\n")
@@ -235,12 +257,17 @@ class SshLogin:
         return bool((mode >> 3 if entry.group in self._people.groups_of(user) else mode) & bit)
 
     def _insecure(self, real: str, user: User) -> str:
-        """StrictModes: the file and every directory up to the home, or to the top, belong to him or to root, and nobody else may write."""
+        """StrictModes: the file and every directory up to the home, or to the top, belong to him or to root,
+        and nobody else may write.
+        """
         home = self._files.real(user.home)
         for at in (real, *_above(real)):
             entry = self._files.entry(at)
             if entry is not None and not self._is_secure(entry, user):
-                return f"{at} has mode {entry.mode} and owner {entry.owner}, which sshd does not trust (StrictModes)"
+                return (
+                    f"{at} has mode {entry.mode} and owner {entry.owner}, which sshd does not trust"
+                    " (StrictModes)"
+                )
             if at == home:
                 break
         return ""
@@ -261,12 +288,15 @@ def _above(path: str) -> Iterator[str]:
         yield path
 
 
-# ---------------------------------------------------------------------------------------------------- settings
+# --------------------------------------------------------------------------------------------------- settings
 
 
 def not_listed(settings: Settings, login: Login) -> str:
     """Why the lists of users and groups keep a login out; empty if they do not."""
-    denied = next((word for word in settings.words("denyusers") if sshd_config.user_pattern(login, word, allows=False)), "")
+    denied = next(
+        (word for word in settings.words("denyusers") if sshd_config.user_pattern(login, word, allows=False)),
+        "",
+    )
     if denied:
         return settings.said("denyusers")
     if settings.words("allowusers") and not any(
@@ -275,7 +305,9 @@ def not_listed(settings: Settings, login: Login) -> str:
         return f"not in {settings.said('allowusers')}"
     if any(_in_group(login, word) for word in settings.words("denygroups")):
         return settings.said("denygroups")
-    if settings.words("allowgroups") and not any(_in_group(login, word) for word in settings.words("allowgroups")):
+    if settings.words("allowgroups") and not any(
+        _in_group(login, word) for word in settings.words("allowgroups")
+    ):
         return f"in no group of {settings.said('allowgroups')}"
     return settings.said("refuseconnection") if settings.choice("refuseconnection", "no") == "yes" else ""
 
@@ -303,7 +335,12 @@ def no_shell(settings: Settings) -> str:
 def _no_session(settings: Settings) -> str:
     """The limits of sshd with which nobody gets as far as a session."""
     none = next(
-        (keyword for keyword in ("maxsessions", "maxauthtries", "persourcemaxstartups") if settings.choice(keyword, "1") == "0"), ""
+        (
+            keyword
+            for keyword in ("maxsessions", "maxauthtries", "persourcemaxstartups")
+            if settings.choice(keyword, "1") == "0"
+        ),
+        "",
     )
     grace = settings.choice("logingracetime", "120")
     if not none and grace.rstrip("s").isdecimal() and 0 < int(grace.rstrip("s")) < _LEAST_GRACE:
@@ -326,7 +363,12 @@ class KeyJudge:
 
     def flaw(self, key: Key) -> str:
         """Why nobody gets a shell with it; empty if somebody does."""
-        return self._broken(key) or self._type(key) or self._options(key) or ("it is revoked" if key.blob in self.revoked else "")
+        return (
+            self._broken(key)
+            or self._type(key)
+            or self._options(key)
+            or ("it is revoked" if key.blob in self.revoked else "")
+        )
 
     def refusal(self, key: Key) -> str:
         """Why sshd does not take it at all: one that only runs a command is taken."""
@@ -343,7 +385,10 @@ class KeyJudge:
         return self._unknown_port(key)
 
     def _unknown_port(self, key: Key) -> str:
-        """The first port by a name that the host does not know: sshd skips the key. Most have none, and then nothing is read."""
+        """The first port by a name that the host does not know: sshd skips the key.
+
+        Most have none, and then nothing is read.
+        """
         named = list(authorized_keys.named_ports(key.options))
         known = tcp_services(self.files.text(SERVICES) or "") if named else frozenset()
         option, port = next(((option, port) for option, port in named if port not in known), ("", ""))
@@ -352,7 +397,11 @@ class KeyJudge:
     def _type(self, key: Key) -> str:
         algorithms = accepted(",".join(self.settings.words("pubkeyacceptedalgorithms")))
         if ("cert-authority", None) in key.options:
-            return "" if any("-cert-" in name for name in algorithms) else self.settings.said("pubkeyacceptedalgorithms")
+            return (
+                ""
+                if any("-cert-" in name for name in algorithms)
+                else self.settings.said("pubkeyacceptedalgorithms")
+            )
         if not algorithms.intersection(_RSA if key.type == "ssh-rsa" else (key.type,)):
             return f"{key.type} is not in {self.settings.said('pubkeyacceptedalgorithms')}"
         least = self.settings.word("requiredrsasize", str(_LEAST_RSA))
@@ -365,7 +414,11 @@ class KeyJudge:
                 return ONE_COMMAND
             if name == "expiry-time" and self._is_over(value or ""):
                 return f"it expired ({value})"
-            if name == "from" and self.origin.address and not sshd_config.origin_listed(self.origin.address, value or ""):
+            if (
+                name == "from"
+                and self.origin.address
+                and not sshd_config.origin_listed(self.origin.address, value or "")
+            ):
                 return f"it is not accepted from {self.origin.address}"
             if name == "from" and self.settings.choice("usedns", "no") == "no" and _only_by_name(value or ""):
                 return "it is only accepted from hosts by name, and sshd looks no names up (UseDNS no)"
@@ -375,14 +428,18 @@ class KeyJudge:
         plain = value.removesuffix("Z")
         end = datetime.strptime(plain, _STARTS[len(plain)])  # noqa: DTZ007  # without a Z it is the host's time, as sshd reads it
         try:
-            return self.now >= (end.replace(tzinfo=UTC) if value.endswith("Z") else end.astimezone()).timestamp()
+            return (
+                self.now >= (end.replace(tzinfo=UTC) if value.endswith("Z") else end.astimezone()).timestamp()
+            )
         except (OverflowError, OSError):  # at the ends of the calendar
             return end.year < _EPOCH
 
 
 def _only_by_name(patterns: str) -> bool:
     """Whether no address can match a list of `from`."""
-    return not any(_ADDRESS.fullmatch(pattern) for pattern in patterns.split(",") if not pattern.startswith("!"))
+    return not any(
+        _ADDRESS.fullmatch(pattern) for pattern in patterns.split(",") if not pattern.startswith("!")
+    )
 
 
 def _blobs(content: bytes) -> frozenset[bytes]:

@@ -1,4 +1,6 @@
-"""By what an account logs in: which keys sshd takes for it and from which file, or why not, and whether a password is enough."""
+"""By what an account logs in: which keys sshd takes for it and from which file, or why not, and whether a
+password is enough.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from reconciler.formats.ssh.sshd_config import Login, Origin, Settings
 from reconciler.policy.access.login_accounts import People
 from reconciler.policy.access.ssh_login import SshLogin, Verdict, no_shell, not_listed, not_root
 
-_PASSWORDS = (("password", "passwordauthentication"), ("keyboard-interactive", "kbdinteractiveauthentication"))
+_PASSWORDS = (
+    ("password", "passwordauthentication"),
+    ("keyboard-interactive", "kbdinteractiveauthentication"),
+)
 _SFTP = "internal-sftp"
 
 
@@ -24,14 +29,22 @@ class SshWays:
         self._shells: dict[str, Mapping[str, Key]] = {}
 
     def keys(self, user: User) -> dict[str, str]:
-        """Every key that sshd takes for the account from anywhere: its fingerprint, and the file that has it."""
+        """Every key that sshd takes for the account from anywhere: its fingerprint,
+        and the file that has it.
+        """
         return {key.fingerprint: path for key, path, why in self._tried(user) if key is not None and not why}
 
     def shells(self, user: User) -> Mapping[str, Key]:
-        """The keys that sshd takes for the account and that run more than one command, by fingerprint; none where it gives no shell."""
+        """The keys that sshd takes for the account and that run more than one command, by fingerprint; none
+        where it gives no shell.
+        """
         if user.name not in self._shells:
             found = self._tried(user) if self._ssh.verdict(user).can else ()
-            self._shells[user.name] = {key.fingerprint: key for key, _, why in found if key is not None and not why and not _forced(key)}
+            self._shells[user.name] = {
+                key.fingerprint: key
+                for key, _, why in found
+                if key is not None and not why and not _forced(key)
+            }
         return self._shells[user.name]
 
     def listed(self, user: User) -> frozenset[str]:
@@ -39,11 +52,18 @@ class SshWays:
         if self._ssh.config is None:
             return frozenset()
         settings = self._ssh.settings(user, Origin())
-        lines = (line for path in self._ssh.paths(settings, user) for line in self._ssh.lines(path, settings, user)[1])
+        lines = (
+            line
+            for path in self._ssh.paths(settings, user)
+            for line in self._ssh.lines(path, settings, user)[1]
+        )
         return frozenset(key.fingerprint for key in map(authorized_keys.read, lines) if key is not None)
 
     def words(self, user: User) -> list[str]:
-        """Every way in, in words: keys with their file, and a password. Of a key that gives no shell that is said."""
+        """Every way in, in words: keys with their file, and a password.
+
+        Of a key that gives no shell that is said.
+        """
         by_key = self._ssh.verdict(user)
         keys = [(key, path) for key, path, why in self._tried(user) if key is not None and not why]
         told = [f"key {key.fingerprint} in {path}{_limit(key, shell=by_key.can)}" for key, path in keys]
@@ -62,11 +82,17 @@ class SshWays:
             if key is None or key.fingerprint == fingerprint:
                 reasons.append(f"{path}: {why}" if key is not None else why)
         settings = self._ssh.settings(user, Origin())
-        return next(iter(reasons), "") or f"it is in no file that sshd reads: {settings.said('authorizedkeysfile')}"
+        return (
+            next(iter(reasons), "")
+            or f"it is in no file that sshd reads: {settings.said('authorizedkeysfile')}"
+        )
 
     def asks_pam(self, user: User) -> bool:
         """Whether sshd lets PAM decide about the account, with the age of its password."""
-        return self._ssh.config is not None and self._ssh.settings(user, Origin()).choice("usepam", "no") == "yes"
+        return (
+            self._ssh.config is not None
+            and self._ssh.settings(user, Origin()).choice("usepam", "no") == "yes"
+        )
 
     def by_password(self, user: User) -> Verdict:
         """Whether the account logs in with a password alone, from anywhere."""
@@ -79,12 +105,18 @@ class SshWays:
         return next((one for one in found if one.can), found[0])
 
     def _tried(self, user: User) -> Iterator[tuple[Key | None, str, str]]:
-        """Every key in every file, with why it is not taken; without a key why nothing in a file, or nobody, is."""
+        """Every key in every file, with why it is not taken; without a key why nothing in a file, or nobody,
+        is.
+        """
         if self._ssh.config is None:
             return
         for origin in sshd_config.origins(self._ssh.config):
             settings = self._ssh.settings(user, origin)
-            why = self._closed(user, settings, origin) or not_root(settings, user) or self._ssh.no_method(settings, user)
+            why = (
+                self._closed(user, settings, origin)
+                or not_root(settings, user)
+                or self._ssh.no_method(settings, user)
+            )
             if why:
                 yield None, "", why
                 continue
@@ -104,7 +136,9 @@ class SshWays:
 
     def _password_from(self, user: User, origin: Origin) -> Verdict:
         settings = self._ssh.settings(user, origin)
-        why = not_listed(settings, Login(user.name, self._people.groups_of(user), origin)) or no_shell(settings)
+        why = not_listed(settings, Login(user.name, self._people.groups_of(user), origin)) or no_shell(
+            settings
+        )
         if not why and user.uid == 0 and settings.choice("permitrootlogin", "prohibit-password") != "yes":
             why = settings.said("permitrootlogin")
         is_empty = self._people.password_is_empty(user.name)
@@ -112,7 +146,11 @@ class SshWays:
             return Verdict(why or "sshd takes no password alone")
         if is_empty:
             is_taken = settings.choice("permitemptypasswords", "no") == "yes"
-            return Verdict(how="a password that is empty") if is_taken else Verdict("the password is empty, which sshd does not take")
+            return (
+                Verdict(how="a password that is empty")
+                if is_taken
+                else Verdict("the password is empty, which sshd does not take")
+            )
         works = self._people.password_works(user.name)
         return Verdict(how="password") if works else Verdict("the account has no password that works")
 
@@ -130,7 +168,8 @@ def _forced(key: Key) -> bool:
 def _takes_passwords(settings: Settings, *, is_empty: bool) -> bool:
     """Whether one method that asks for a password is allowed, and enough.
 
-    Where empty passwords are tried first, sshd 9.2 drops who then answers PAM's questions: pam_setcred(3) remembers the first failure.
+    Where empty passwords are tried first, sshd 9.2 drops who then answers PAM's questions: pam_setcred(3)
+    remembers the first failure.
     """
     pam = settings.choice("usepam", "no") == "yes"
     questions = pam and (is_empty or settings.choice("permitemptypasswords", "no") != "yes")

@@ -1,4 +1,6 @@
-"""By what of its caller's environment a program under sudo becomes a shell: a PATH of his own, a variable that is kept, any variable."""
+"""By what of its caller's environment a program under sudo becomes a shell: a PATH of his own, a variable
+that is kept, any variable.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +18,26 @@ from reconciler.policy.symlinks import Followed
 _LARGEST = 1 << 18
 """Bytes of a script that is read: what is larger is a program."""
 _BUILTINS = frozenset(
-    ". : [ alias bg break cd command continue declare echo eval exec exit export false fg getopts hash help jobs kill let local printf "  # noqa: SIM905
-    "pwd read readonly return set shift source test time times trap true type typeset ulimit umask unalias unset wait fi done esac "
-    "function mapfile readarray pushd popd dirs shopt builtin [[ ]] { } ! if then else elif while until for do case in select".split()
+    ". : [ alias bg break cd command continue declare echo eval exec exit export false fg "  # noqa: SIM905
+    "getopts hash help jobs kill let local printf "
+    "pwd read readonly return set shift source test time times trap true type typeset ulimit umask unalias"
+    " unset wait fi done esac "
+    "function mapfile readarray pushd popd dirs shopt builtin [[ ]] { } ! if then else elif while until for"
+    " do case in select".split()
 )
 _PATTERN = "*?[^"
 _SHELL_ARGUMENTS = Late(r"\$\{?[@*#1-9!]|\b(?:shift|getopts?|read|BASH_ARGV|stdin|xargs)\b")
-_PYTHON_ARGUMENTS = Late(r"argv|argparse|getopt|optparse|click|typer|fire|docopt|input\(|stdin|absl|\bcli\b|main\b.*import|import\b.*main")
+_PYTHON_ARGUMENTS = Late(
+    r"argv|argparse|getopt|optparse|click|typer|fire|docopt|input\(|stdin|absl|\bcli\b|main\b.*import|import\b.*main"
+)
 """Texts with any of these do something with what they are given."""
 
 
 def shell_by(policy: Policy, who: Who, program: Program, files: Followed) -> str:
-    """Why a program that sudo lets somebody run starts what he wants; empty if it does not. Raises HostError for what cannot be read."""
+    """Why a program that sudo lets somebody run starts what he wants; empty if it does not.
+
+    Raises HostError for what cannot be read.
+    """
     path = program.path
     if environment.sets_any(policy, who, path, program.sets):
         return "SETENV has it load any library"
@@ -35,17 +45,23 @@ def shell_by(policy: Policy, who: Who, program: Program, files: Followed) -> str
         return ""
     own = environment.own_path(policy, who, path)
     kept = environment.kept(policy, who, path)
-    if preloads := next((name for name in sorted(environment.LOADERS) if any(fnmatchcase(name, one) for one in kept)), ""):
+    if preloads := next(
+        (name for name in sorted(environment.LOADERS) if any(fnmatchcase(name, one) for one in kept)), ""
+    ):
         return f"{preloads}, which is kept, has it load any library"
     if not own and not kept:
         return ""
     arguments = tuple(word for word in program.arguments or () if word.startswith("/"))
-    scripts = dict.fromkeys(run_files((path, *(arguments if path.rpartition("/")[2] in (*SHELLS, *WRAPPERS) else ()))))
+    scripts = dict.fromkeys(
+        run_files((path, *(arguments if path.rpartition("/")[2] in (*SHELLS, *WRAPPERS) else ())))
+    )
     return next(filter(None, (_by_script(script, files, who, own=own, kept=kept) for script in scripts)), "")
 
 
 def ignores_arguments(path: str, files: Followed) -> bool:
-    """Whether a program is a script that does nothing with its arguments, and reads nothing from a terminal."""
+    """Whether a program is a script that does nothing with its arguments, and reads
+    nothing from a terminal.
+    """
     text = files.known_text(path)
     words = text.split("\n", 1)[0][2:].split() if text.startswith("#!") else []
     if not words:
@@ -66,8 +82,17 @@ def _by_script(path: str, files: Followed, who: Who, *, own: bool, kept: frozens
         return f"{path} looks for {interpreter} on the PATH of {who.name}"
     if own and interpreter in SHELLS and (name := next(_looked_for(text), "")):
         return f"{path} looks for {name} on the PATH of {who.name}"
-    variables = next((names for pattern, names in environment.INTERPRETERS if pattern.fullmatch(interpreter)), frozenset())
-    found = next((name for name in sorted(variables) if any(fnmatchcase(name, one) for one in kept) and name != "PATH"), "")
+    variables = next(
+        (names for pattern, names in environment.INTERPRETERS if pattern.fullmatch(interpreter)), frozenset()
+    )
+    found = next(
+        (
+            name
+            for name in sorted(variables)
+            if any(fnmatchcase(name, one) for one in kept) and name != "PATH"
+        ),
+        "",
+    )
     return f"{interpreter} takes {found} of {who.name}" if found else ""
 
 
@@ -83,7 +108,9 @@ def _script(path: str, files: Followed) -> str:
 def _interpreter(words: list[str]) -> tuple[str, bool]:
     """The interpreter of a script, and whether env(1) looks for it on the PATH."""
     name = words[0].rpartition("/")[2]
-    rest = [word for word in words[1:] if not word.startswith("-") and "=" not in word] if name == "env" else []
+    rest = (
+        [word for word in words[1:] if not word.startswith("-") and "=" not in word] if name == "env" else []
+    )
     return (rest[0].rpartition("/")[2], "/" not in rest[0]) if rest else (name, False)
 
 
@@ -93,5 +120,11 @@ def _looked_for(text: str) -> Iterator[str]:
         if "PATH" in (command.variables or {}):
             return
         name = command.words[0] if command.words else ""
-        if name and "/" not in name and "$" not in name and name not in _BUILTINS and name.replace("-", "").replace("_", "").isalnum():
+        if (
+            name
+            and "/" not in name
+            and "$" not in name
+            and name not in _BUILTINS
+            and name.replace("-", "").replace("_", "").isalnum()
+        ):
             yield name

@@ -44,12 +44,20 @@ class SudoRoot:
 
     @cached_property
     def search_path(self) -> tuple[str, ...]:
-        """The directories in which sudo looks for programs (secure_path); those of Defaults for certain people too."""
+        """The directories in which sudo looks for programs (secure_path); those of Defaults for certain
+        people too.
+        """
         return () if self._policy is None else tuple(dict.fromkeys(environment.directories(self._policy)))
 
     def shell_by(self, user: User, program: Program) -> str:
-        """Why what sudo leaves of the environment makes a program start what the account wants; empty if it does not."""
-        return "" if self._policy is None else of_programs.shell_by(self._policy, self.who(user), program, self._files)
+        """Why what sudo leaves of the environment makes a program start what the account wants; empty if it
+        does not.
+        """
+        return (
+            ""
+            if self._policy is None
+            else of_programs.shell_by(self._policy, self.who(user), program, self._files)
+        )
 
     def ignores_arguments(self, path: str) -> bool:
         """Whether a program is a script that does nothing with its arguments."""
@@ -71,7 +79,9 @@ class SudoRoot:
             return Verdict("no rule of sudo lets him become root")
         if grant.password and not self._people.password_works(grant.password):
             whose = "the account" if grant.password == user.name else grant.password
-            return Verdict(f"the sudo rule `{grant.rule}` asks for a password, and {whose} has none that works")
+            return Verdict(
+                f"the sudo rule `{grant.rule}` asks for a password, and {whose} has none that works"
+            )
         broken = self.why_broken(user)
         return Verdict(broken, how="" if broken else grant.rule)
 

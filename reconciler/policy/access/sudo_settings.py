@@ -1,4 +1,6 @@
-"""Files and directories that sudo itself uses as root, by its settings: whoever can write them becomes root, or may."""
+"""Files and directories that sudo itself uses as root, by its settings: whoever can write them becomes root,
+or may.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from reconciler.policy.access.writers import Writers
 
 
 def ways_by_settings(policy: Policy, writers: Writers) -> Iterator[Way]:
-    """Through the directories of secure_path, the files that Defaults name, and places of included rules, which must be root's."""
+    """Through the directories of secure_path, the files that Defaults name, and places of included rules,
+    which must be root's.
+    """
     for path in dict.fromkeys(environment.directories(policy)):
         yield from _ways(f"sudo looks for programs in {path}", path, writers)
     for words, path, likely in dict.fromkeys(environment.files(policy)):
@@ -20,6 +24,14 @@ def ways_by_settings(policy: Policy, writers: Writers) -> Iterator[Way]:
         yield from _ways(f"sudo takes the rules in {path}", path, writers, only_above=True, likely=True)
 
 
-def _ways(words: str, path: str, writers: Writers, *, only_above: bool = False, likely: bool = False) -> Iterator[Way]:
+def _ways(
+    words: str, path: str, writers: Writers, *, only_above: bool = False, likely: bool = False
+) -> Iterator[Way]:
     for writer in writers.of(path, only_above=only_above).values() if path.startswith("/") else ():
-        yield Way(writer.account, f"{words}; {writer.how}", writer.place, Rank.LIKELY if likely else Rank.WRITES, likely=likely)
+        yield Way(
+            writer.account,
+            f"{words}; {writer.how}",
+            writer.place,
+            Rank.LIKELY if likely else Rank.WRITES,
+            likely=likely,
+        )

@@ -1,8 +1,10 @@
-"""What is wrong with the access that a plan leaves behind: asked of the host before and after it, for the accounts that it concerns.
+"""What is wrong with the access that a plan leaves behind: asked of the host before and after it, for the
+accounts that it concerns.
 
-Each rule is about something that is applied without a complaint and then is not what was meant: a key that sshd does not take, one that
-leaves the spec and still lets in, a rule of sudo that a later one overrules or that nobody has the password for, and an account that
-anybody can be. The age of accounts is asked beside these, of settled hosts too (`policy.access.ageing`).
+Each rule is about something that is applied without a complaint and then is not what was meant: a key that
+sshd does not take, one that leaves the spec and still lets in, a rule of sudo that a later one overrules or
+that nobody has the password for, and an account that anybody can be. The age of accounts is asked beside
+these, of settled hosts too (`policy.access.ageing`).
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ _OF_ACCOUNTS = ("users", "ssh_keys")
 
 
 class Subject:
-    """What the rules look at: a plan, both hosts, and what is declared. There may be thousands of accounts."""
+    """What the rules look at: a plan, both hosts, and what is declared.
+
+    There may be thousands of accounts.
+    """
 
     def __init__(self, plan: Plan, sides: Sides, parts: Mapping[Address, Part]) -> None:
         self.sides = sides
@@ -58,7 +63,11 @@ class Subject:
 
 
 def _happens(change: Change, plan: Plan) -> bool:
-    idle = change.verb in (Verb.NONE, Verb.FORGET) or change.address in plan.blocked or change.address in plan.held
+    idle = (
+        change.verb in (Verb.NONE, Verb.FORGET)
+        or change.address in plan.blocked
+        or change.address in plan.held
+    )
     return not idle and change.address.kind in _OF_ACCOUNTS
 
 
@@ -69,13 +78,24 @@ def access_warnings(subject: Subject, allowed: Collection[str]) -> list[Diagnost
     """All of them, but for the refusals that were allowed."""
     told: list[Diagnostic] = []
     for rule in _RULES:
-        with suppress(HostError):  # the answers about the accounts say what could not be read; the other rules stand
+        with suppress(
+            HostError
+        ):  # the answers about the accounts say what could not be read; the other rules stand
             told += [found for found in rule(subject) if not (found.refusal and found.rule in allowed)]
     return told
 
 
-def _warning(rule: str, summary: str, detail: str, part: Part | None, address: Address | None = None) -> Diagnostic:
-    return Diagnostic(Severity.WARNING, summary, detail, address or (part.address if part else None), _source(part), rule=rule)
+def _warning(
+    rule: str, summary: str, detail: str, part: Part | None, address: Address | None = None
+) -> Diagnostic:
+    return Diagnostic(
+        Severity.WARNING,
+        summary,
+        detail,
+        address or (part.address if part else None),
+        _source(part),
+        rule=rule,
+    )
 
 
 def _refusal(rule: str, summary: str, detail: str, address: Address, part: Part | None) -> Diagnostic:
@@ -98,32 +118,57 @@ def refused_keys(subject: Subject) -> Iterator[Diagnostic]:
             found.setdefault((change.address.name, why), []).append(change)
     for (name, why), changes in found.items():
         keys = ", ".join(_fingerprint(change.address) for change in changes)
-        yield _warning("refused-key", "sshd does not take a key", f"{name} does not log in with {keys}: {why}.", changes[0].part)
+        yield _warning(
+            "refused-key",
+            "sshd does not take a key",
+            f"{name} does not log in with {keys}: {why}.",
+            changes[0].part,
+        )
 
 
 def staying_keys(subject: Subject) -> Iterator[Diagnostic]:
-    """Keys that leave the spec, or are none of an exact list, and still let somebody in: they stand in another file that sshd reads."""
+    """Keys that leave the spec, or are none of an exact list, and still let somebody in: they stand in
+    another file that sshd reads.
+    """
     gone: dict[str, dict[str, Change]] = {}
     for change in subject.changes:
         for fingerprint in _leaving(change):
             gone.setdefault(change.address.name, {})[fingerprint] = change
     for name in dict.fromkeys((*gone, *subject.sides.names)):
         user, exact = subject.sides.after.people.users.get(name), _exact(subject, name)
-        taken = subject.sides.after.keys(user) if user is not None and (name in gone or exact is not None) else {}
+        taken = (
+            subject.sides.after.keys(user) if user is not None and (name in gone or exact is not None) else {}
+        )
         for fingerprint, path in taken.items():
             left = gone.get(name, {}).get(fingerprint)
             if left is not None:
-                yield _stays(f"{fingerprint} leaves the spec", name, path, left.address, exact.part if exact is not None else None)
+                yield _stays(
+                    f"{fingerprint} leaves the spec",
+                    name,
+                    path,
+                    left.address,
+                    exact.part if exact is not None else None,
+                )
             elif exact is not None and fingerprint not in exact.keys:
-                yield _stays(f"{fingerprint} is none of those that may log in", name, path, exact.part.address, exact.part)
+                yield _stays(
+                    f"{fingerprint} is none of those that may log in",
+                    name,
+                    path,
+                    exact.part.address,
+                    exact.part,
+                )
 
 
 def unreached(plan: Plan, parts: Mapping[Address, Part]) -> dict[str, str]:
-    """The accounts with an exact list of keys whose file cannot be looked at, and why; a link in the way is enough."""
+    """The accounts with an exact list of keys whose file cannot be looked at, and why; a link in the way is
+    enough.
+    """
     return {
         address.name: why
         for address, why in plan.unreadable.items()
-        if address.kind in _OF_ACCOUNTS and (part := parts.get(address)) is not None and "others" in part.document
+        if address.kind in _OF_ACCOUNTS
+        and (part := parts.get(address)) is not None
+        and "others" in part.document
     }
 
 
@@ -138,7 +183,8 @@ def unreached_keys(subject: Subject, names: Mapping[str, str]) -> Iterator[Diagn
         for fingerprint, path in taken.items():
             if exact is not None and fingerprint not in exact.keys:
                 detail = (
-                    f"{fingerprint} is none of those that may log in, sshd takes it for {name} from {path}, and no apply takes it away: "
+                    f"{fingerprint} is none of those that may log in, sshd takes it for {name} from {path},"
+                    " and no apply takes it away: "
                 )
                 yield _warning(KEY_STAYS, "a key still lets in", f"{detail}{why}.", exact.part)
 
@@ -157,7 +203,10 @@ class _Exact:
 
 
 def _exact(subject: Subject, name: str) -> _Exact | None:
-    mains = (subject.parts.get(address) for address in (Address("ssh_keys", name), Address("users", name, "ssh_keys")))
+    mains = (
+        subject.parts.get(address)
+        for address in (Address("ssh_keys", name), Address("users", name, "ssh_keys"))
+    )
     main = next((part for part in mains if part is not None and "others" in part.document), None)
     if main is None:
         return None
@@ -187,10 +236,22 @@ def overruled_rules(subject: Subject) -> Iterator[Diagnostic]:
         known = () if address in subject.changed else _overruled(subject.sides.before, user.name)
         for rule in _overruled(subject.sides.after, user.name):
             if rule.path == ours and rule not in known:
-                where = "a later rule of the same list" if rule.by == ours else f"a rule in {rule.by}, which sudo reads later,"
+                where = (
+                    "a later rule of the same list"
+                    if rule.by == ours
+                    else f"a rule in {rule.by}, which sudo reads later,"
+                )
                 free, does = ("", "denies it") if rule.denied else (" without a password", "asks for one")
-                detail = f"{user.name} may run {rule.run}{free} by one rule, but {where} {does}: the last one counts."
-                yield _warning("overruled-rule", "a rule of sudo is overruled", f"{detail} {_advice(rule.by == ours)}", part)
+                detail = (
+                    f"{user.name} may run {rule.run}{free} by one rule, but {where} {does}: the last one"
+                    " counts."
+                )
+                yield _warning(
+                    "overruled-rule",
+                    "a rule of sudo is overruled",
+                    f"{detail} {_advice(rule.by == ours)}",
+                    part,
+                )
 
 
 def _overruled(host: HostAccess, name: str) -> Collection[Overruled]:
@@ -212,15 +273,24 @@ def unusable_rules(subject: Subject) -> Iterator[Diagnostic]:
         if people.password_works(name) or people.password_is_empty(name):
             continue
         overruled = {rule.run for rule in subject.sides.after.becoming.overruled(user)}
-        ours = (program for program in subject.sides.after.becoming.programs(user) if program.file == f"{_SUDOERS_D}/{name}")
-        asking = [program.text for program in ours if program.password == name and program.text not in overruled]
+        ours = (
+            program
+            for program in subject.sides.after.becoming.programs(user)
+            if program.file == f"{_SUDOERS_D}/{name}"
+        )
+        asking = [
+            program.text for program in ours if program.password == name and program.text not in overruled
+        ]
         if asking:
-            detail = f"The rule for {', '.join(asking)} asks for the password of {name}, and the account has none that works. "
+            detail = (
+                f"The rule for {', '.join(asking)} asks for the password of {name}, and the account has none"
+                " that works. "
+            )
             detail += "Write `password: false`, or give the account a password with passwd(1)."
             yield _warning("unusable-rule", "a rule of sudo that nobody can use", detail, change.part)
 
 
-# ---------------------------------------------------------------------------------------------------- passwords
+# -------------------------------------------------------------------------------------------------- passwords
 
 
 def empty_passwords(subject: Subject) -> Iterator[Diagnostic]:
@@ -232,7 +302,10 @@ def empty_passwords(subject: Subject) -> Iterator[Diagnostic]:
         known = before.people.users.get(user.name)
         was_root = known is not None and before.becoming.is_open(known) and bool(before.of(user.name).root)
         if after.of(user.name).root and not was_root:
-            detail = f"The password of {user.name} is empty: everybody on the host can be {user.name} (su), and root by this plan. "
+            detail = (
+                f"The password of {user.name} is empty: everybody on the host can be {user.name} (su), and"
+                " root by this plan. "
+            )
             detail += _lock(user.name)
             yield _refusal(EMPTY_PASSWORD, "everybody would become root", detail, part.address, part)
         else:
@@ -249,36 +322,63 @@ def _lock(name: str) -> str:
     return f"Lock it: passwd --lock {name}. Keys go on to log in."
 
 
-# ---------------------------------------------------------------------------------------------------- the last administrator
+# ------------------------------------------------------------------------------------- the last administrator
 
 
 def last_administrators(subject: Subject) -> Iterator[Diagnostic]:
     """An end of accounts that comes soon, after which nobody can log in with a key and become root."""
-    ending = [change for change in subject.changes if not change.address.part and change.after and change.touches("expires")]
+    ending = [
+        change
+        for change in subject.changes
+        if not change.address.part and change.after and change.touches("expires")
+    ]
     host = subject.sides.after
     if not ending or not any(host.doors.everybody()):
         return
     later = SshLogin(host.doors.files, host.people, host.now + _SOON)
-    if not any(host.doors.sudo.verdict(user).can and later.verdict(user).can for user in host.people.users.values()):
+    if not any(
+        host.doors.sudo.verdict(user).can and later.verdict(user).can for user in host.people.users.values()
+    ):
         change = ending[0]
-        summary = f"{change.address.name} expires {(change.after or {})['expires']}, and nobody else can log in with a key and become root"
+        summary = (
+            f"{change.address.name} expires {(change.after or {})['expires']}, and nobody else can log in"
+            " with a key and become root"
+        )
         yield _warning(
-            "last-administrator", summary, "Give another account keys and sudo first, or a later date.", change.part, change.address
+            "last-administrator",
+            summary,
+            "Give another account keys and sudo first, or a later date.",
+            change.part,
+            change.address,
         )
 
 
 _SOON = 14 * 86_400
 """Seconds within which an end of the account is told, as of others that expire."""
 
-_RULES: tuple[Rule, ...] = (last_administrators, staying_keys, refused_keys, overruled_rules, unusable_rules, empty_passwords)
+_RULES: tuple[Rule, ...] = (
+    last_administrators,
+    staying_keys,
+    refused_keys,
+    overruled_rules,
+    unusable_rules,
+    empty_passwords,
+)
 
 
-# ---------------------------------------------------------------------------------------------------- taken over
+# ------------------------------------------------------------------------------------------------- taken over
 
 
 def taken_over(plan: Plan, people: People, told: Collection[str]) -> Iterator[Diagnostic]:
-    """Accounts that become ours without a change, and that anybody can be; those that are `told` of anyhow are left out."""
+    """Accounts that become ours without a change, and that anybody can be; those that are `told` of anyhow
+    are left out.
+    """
     for part in plan.converged:
         name = part.address.name
-        if part.address.kind == "users" and not part.address.part and name not in told and people.password_is_empty(name):
+        if (
+            part.address.kind == "users"
+            and not part.address.part
+            and name not in told
+            and people.password_is_empty(name)
+        ):
             yield open_account(name, part)

@@ -13,10 +13,11 @@ EVERYBODY = ""
 class Way:
     """One way in which an account becomes root.
 
-    `account` is the name of an account, or EVERYBODY. `by` are the words for "alice becomes root (BY)". `path` is the file or directory
-    that it hangs on, empty where there is none. `rank` orders ways by danger: the lower, the more dangerous. `address` is what the spec
-    says of it, as far as it says anything. `likely`: it hangs on a text that no rule can read to its end (a script that names the account),
-    or on a program of which nothing is known; then the account "may become root", with these words.
+    `account` is the name of an account, or EVERYBODY. `by` are the words for "alice becomes root (BY)".
+    `path` is the file or directory that it hangs on, empty where there is none. `rank` orders ways by danger:
+    the lower, the more dangerous. `address` is what the spec says of it, as far as it says anything.
+    `likely`: it hangs on a text that no rule can read to its end (a script that names the account), or on a
+    program of which nothing is known; then the account "may become root", with these words.
     """
 
     account: str
@@ -33,7 +34,9 @@ class Way:
 
 
 class Rank:
-    """The ranks: what needs nobody else first, then what root must do first, then what a text only makes likely."""
+    """The ranks: what needs nobody else first, then what root must do first, then what a text only makes
+    likely.
+    """
 
     UID = 0
     """The account is root by its number, or has no password and a rule."""

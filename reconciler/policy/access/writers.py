@@ -1,7 +1,9 @@
-"""Who besides root can write or replace what is at a path: owners, groups with their members, everybody, ACLs, in every directory above.
+"""Who besides root can write or replace what is at a path: owners, groups with their members, everybody,
+ACLs, in every directory above.
 
-As the kernel decides (path_resolution(7), inode(7), acl(5)): what is in a directory can be replaced by whoever may write to the directory;
-in a sticky one only by the owner of the thing or of the directory. Who cannot get there cannot write there.
+As the kernel decides (path_resolution(7), inode(7), acl(5)): what is in a directory can be replaced by
+whoever may write to the directory; in a sticky one only by the owner of the thing or of the directory. Who
+cannot get there cannot write there.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ _ACL_HEADER = 4
 class Writer:
     """An account that can write or replace something. `how` are words with a subject: `alice owns /srv/app`.
 
-    `account` is EVERYBODY for all accounts. `place` is the file or directory that is open to it. `likely`: nobody has looked at its owner.
+    `account` is EVERYBODY for all accounts. `place` is the file or directory that is open to it. `likely`:
+    nobody has looked at its owner.
     """
 
     account: str
@@ -46,7 +49,8 @@ class Writers:
         self._closed: dict[str, bool] = {"": True}
 
     def of(self, path: str, *, only_above: bool = False) -> Mapping[str, Writer]:
-        """Who can write what is at an absolute path, or put something else there, by account; what is nearest to the path is told.
+        """Who can write what is at an absolute path, or put something else there, by account; what is nearest
+        to the path is told.
 
         `only_above`: only who can replace it, where a program that reads it passes over a file of others.
         """
@@ -82,7 +86,10 @@ class Writers:
                 return
             if entry.type is FileType.DIRECTORY:
                 if following is None and self._files.is_missing(path):
-                    yield from self._reaching(self._owner(place, entry) if self._is_sticky(entry) else self._writable(place, entry), above)
+                    yield from self._reaching(
+                        self._owner(place, entry) if self._is_sticky(entry) else self._writable(place, entry),
+                        above,
+                    )
                     yield from self._whose_home(path, place)
                     return
                 then = following[1] if following is not None else None
@@ -105,13 +112,24 @@ class Writers:
         """Whose home a path is in of which a snapshot does not have the way: perhaps he can write it."""
         for user in self._people.users.values():
             home = user.home.rstrip("/")
-            if user.uid and home.count("/") > 1 and path.startswith(f"{home}/") and not f"{known}/".startswith(f"{home}/"):
+            if (
+                user.uid
+                and home.count("/") > 1
+                and path.startswith(f"{home}/")
+                and not f"{known}/".startswith(f"{home}/")
+            ):
                 yield Writer(user.name, f"{home} is the home of {user.name}", home, likely=True)
 
     def _is_closed(self, directory: str) -> bool:
-        """Whether a directory and all above it are root's alone, without a link: then only the thing in it counts. Most are so."""
+        """Whether a directory and all above it are root's alone, without a link: then only the thing in it
+        counts.
+
+        Most are so.
+        """
         if directory not in self._closed:
-            self._closed[directory] = self._is_closed(directory.rpartition("/")[0]) and self._is_roots(self._files.plain_entry(directory))
+            self._closed[directory] = self._is_closed(directory.rpartition("/")[0]) and self._is_roots(
+                self._files.plain_entry(directory)
+            )
         return self._closed[directory]
 
     def _is_roots(self, entry: Entry | None) -> bool:
@@ -121,13 +139,17 @@ class Writers:
         return not int(entry.mode, 8) & (_GROUP_WRITES | _OTHERS_WRITE)
 
     def _directory(self, place: str, entry: Entry, then: Entry | None) -> Iterator[Writer]:
-        """Who can replace what is in a directory: `then` is the next thing on the way, None if there is none or all of it counts."""
+        """Who can replace what is in a directory: `then` is the next thing on the way, None if there is none
+        or all of it counts.
+        """
         if then is None or not self._is_sticky(entry):
             yield from self._writable(place, entry)
             return
         yield from self._owner(place, entry)
         for writer in self._writable(place, entry):
-            if writer.account == then.owner or (writer.account == EVERYBODY and self._people.uid(then.owner) != 0):
+            if writer.account == then.owner or (
+                writer.account == EVERYBODY and self._people.uid(then.owner) != 0
+            ):
                 yield Writer(then.owner, f"{then.owner} owns what is in {place}", place)
 
     def _is_sticky(self, entry: Entry) -> bool:
@@ -157,7 +179,9 @@ class Writers:
             if not permissions & _WRITE:
                 continue
             if tag == _ACL_USER and number:
-                yield Writer(self._people.name(number), f"an ACL lets {self._people.name(number)} write {place}", place)
+                yield Writer(
+                    self._people.name(number), f"an ACL lets {self._people.name(number)} write {place}", place
+                )
             elif tag == _ACL_GROUP:
                 for name in self._people.members_of(str(number)):
                     yield Writer(name, f"an ACL lets a group of {name} write {place}", place)
@@ -178,8 +202,12 @@ class Writers:
 
 
 def acl_entries(attribute: bytes) -> Iterator[tuple[int, int, int]]:
-    """(tag, permissions, number) of an ACL in the kernel's form (linux/posix_acl_xattr.h), as far as the mask lets it."""
+    """(tag, permissions, number) of an ACL in the kernel's form (linux/posix_acl_xattr.h), as far as the mask
+    lets it.
+    """
     body = attribute[_ACL_HEADER:]
-    rows = [_ACL_ENTRY.unpack_from(body, at) for at in range(0, len(body) - _ACL_ENTRY.size + 1, _ACL_ENTRY.size)]
+    rows = [
+        _ACL_ENTRY.unpack_from(body, at) for at in range(0, len(body) - _ACL_ENTRY.size + 1, _ACL_ENTRY.size)
+    ]
     mask = next((permissions for tag, permissions, _ in rows if tag == _ACL_MASK), 7)
     yield from ((tag, permissions & mask, number) for tag, permissions, number in rows)

@@ -1,6 +1,8 @@
-"""The lock-out guard: whether anybody is left who can log in with a key and become root, and whether who applies still can.
+"""The lock-out guard: whether anybody is left who can log in with a key and become root, and whether who
+applies still can.
 
-Two hosts are compared, the one that is and the one that the plan leaves behind in memory; both are asked in the same way.
+Two hosts are compared, the one that is and the one that the plan leaves behind in memory; both are asked in
+the same way.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ _NAMED = 10
 
 @frozen
 class Applicant:
-    """The account behind this process, by number, and where it has logged in from, as far as that is known."""
+    """The account behind this process, by number, and where it has logged in from,
+    as far as that is known.
+    """
 
     uid: int
     origin: Origin | None = None
@@ -42,7 +46,9 @@ class Applicant:
 
 @frozen
 class Question:
-    """What is asked of two hosts. `now` is in seconds since the epoch, `host` the host's name; `allowed` are accounts that may lose it.
+    """What is asked of two hosts.
+
+    `now` is in seconds since the epoch, `host` the host's name; `allowed` are accounts that may lose it.
 
     `steps` are what the plan does: what it does not touch need not be looked at.
     """
@@ -83,22 +89,35 @@ class Doors:
         return self._known[name]
 
     def limited(self, user: User) -> str:
-        """Why the account gets no session, though it is let in; empty if it does, and where the plan changes nothing about that."""
+        """Why the account gets no session, though it is let in; empty if it does, and where the plan changes
+        nothing about that.
+        """
         return self._limits.why_not(user) if self._limits is not None else ""
 
     def everybody(self) -> Iterator[str]:
-        """All who can do both, in the order of their names. Who cannot become root is not asked for his keys."""
+        """All who can do both, in the order of their names.
+
+        Who cannot become root is not asked for his keys.
+        """
         for name, user in sorted(self.people.users.items()):
             if self.sudo.verdict(user).can and self.of(name)[0].can:
                 yield name
 
 
 def lockout(
-    before: HostView, after: HostView, question: Question, complaint: str | None = None, doors: tuple[Doors, Doors] | None = None
+    before: HostView,
+    after: HostView,
+    question: Question,
+    complaint: str | None = None,
+    doors: tuple[Doors, Doors] | None = None,
 ) -> list[Diagnostic]:
-    """Refusals. `complaint` is what sshd itself says about its configuration after the plan, empty if it would start with it.
+    """Refusals.
 
-    `doors` are those of the two hosts, where somebody else asks them too. Raises HostError for what cannot be read: then nothing is known.
+    `complaint` is what sshd itself says about its configuration after the plan, empty if it would start with
+    it.
+
+    `doors` are those of the two hosts, where somebody else asks them too. Raises HostError for what cannot be
+    read: then nothing is known.
     """
     now, then = doors or (Doors(before, question), Doors(after, question))
     if now.ssh.config is None:
@@ -110,7 +129,9 @@ def lockout(
     broken = broken or closed_by(now.files, then.files, question.touched)
     in_now = list(now.everybody()) if broken or not any(then.everybody()) else []
     if in_now and broken:
-        return found + _refuse(question, in_now, f"{_now(in_now)}, and after this plan perhaps nobody: {broken}.", {})
+        return found + _refuse(
+            question, in_now, f"{_now(in_now)}, and after this plan perhaps nobody: {broken}.", {}
+        )
     if broken and (name := _came_by_ssh(now, question)):
         what = f"{name} is the account that applies this, over SSH, and it may lose its access: {broken}."
         return found + _refuse(question, [name], what, {})
@@ -139,7 +160,9 @@ def _limits(files: Followed, people: People) -> SessionLimits:
 
 
 def _came_by_ssh(now: Doors, question: Question) -> str:
-    """The account that applies and becomes root, if it has logged in over SSH: with a password, where nobody has a key."""
+    """The account that applies and becomes root, if it has logged in over SSH: with a password, where nobody
+    has a key.
+    """
     applicant = question.applicant
     if applicant is None or applicant.origin is None:
         return ""
@@ -148,12 +171,19 @@ def _came_by_ssh(now: Doors, question: Question) -> str:
 
 
 def _listens_elsewhere(now: Doors, then: Doors) -> Iterator[Diagnostic]:
-    """A warning where sshd would listen elsewhere than now: whether anybody reaches it there, only the network knows."""
+    """A warning where sshd would listen elsewhere than now: whether anybody reaches it there, only the
+    network knows.
+    """
     for keyword in ("port", "listenaddress") if then.ssh.config is not None else ():
         was, will = (all_said(doors.ssh.config or (), keyword) for doors in (now, then))
         if was != will:
-            detail = f"{keyword} is {' '.join(was) or 'the default'} now and would be {' '.join(will) or 'the default'}. "
-            detail += "Keep a session open, and see with a second one that clients and firewalls let you in there."
+            detail = (
+                f"{keyword} is {' '.join(was) or 'the default'} now and would be"
+                f" {' '.join(will) or 'the default'}. "
+            )
+            detail += (
+                "Keep a session open, and see with a second one that clients and firewalls let you in there."
+            )
             yield Diagnostic(Severity.WARNING, "sshd would listen elsewhere", detail, rule="sshd-listens")
 
 
@@ -164,7 +194,9 @@ def _ends_shells(now: Doors, then: Doors, question: Question) -> Iterator[Diagno
         yield Diagnostic(Severity.WARNING, "login shells may end", detail, rule="login-shells")
 
 
-def _refuse(question: Question, names: Collection[str], what: str, reasons: Mapping[str, str]) -> list[Diagnostic]:
+def _refuse(
+    question: Question, names: Collection[str], what: str, reasons: Mapping[str, str]
+) -> list[Diagnostic]:
     """A refusal, unless all these accounts are allowed to lose it."""
     if names and all(name in question.allowed for name in names):
         return []
@@ -184,7 +216,9 @@ def _broken(now: Doors, then: Doors) -> str:
     if then.ssh.config is None:
         return "there is none"
     known = {problem for _, problem in problems(now.ssh.config or ())}
-    return next((f"{place}: {problem}" for place, problem in problems(then.ssh.config) if problem not in known), "")
+    return next(
+        (f"{place}: {problem}" for place, problem in problems(then.ssh.config) if problem not in known), ""
+    )
 
 
 def _lost(now: Doors, then: Doors, question: Question) -> tuple[str, str] | None:
@@ -193,9 +227,15 @@ def _lost(now: Doors, then: Doors, question: Question) -> tuple[str, str] | None
     user = next((user for user in now.people.users.values() if applicant and user.uid == applicant.uid), None)
     if applicant is None or user is None:
         return None
-    later = next((one for one in then.people.users.values() if one.uid == user.uid and one.name == user.name), None)
+    later = next(
+        (one for one in then.people.users.values() if one.uid == user.uid and one.name == user.name), None
+    )
     if later is None:
-        return (user.name, "the account is gone") if now.of(user.name)[0].can or now.sudo.verdict(user).can else None
+        return (
+            (user.name, "the account is gone")
+            if now.of(user.name)[0].can or now.sudo.verdict(user).can
+            else None
+        )
     for origin in dict.fromkeys((applicant.origin, None)):
         login = then.ssh.verdict(later, origin)
         if now.ssh.verdict(user, origin).can and not login.can:
@@ -203,7 +243,11 @@ def _lost(now: Doors, then: Doors, question: Question) -> tuple[str, str] | None
     if not now.limited(user) and (limited := then.limited(later)):
         return user.name, f"it would get no session: {limited}"
     root = then.sudo.verdict(later)
-    return (user.name, f"it could no longer become root: {root.why}") if now.sudo.verdict(user).can and not root.can else None
+    return (
+        (user.name, f"it could no longer become root: {root.why}")
+        if now.sudo.verdict(user).can and not root.can
+        else None
+    )
 
 
 def _from(origin: Origin | None) -> str:
@@ -224,7 +268,8 @@ def _runs(view: HostView) -> bool:
 def _starts(view: HostView) -> bool:
     """Whether a unit of it is enabled and not masked."""
     return any(
-        _is_link(view, f"{_UNITS}/{target}.target.wants/{unit}") and not _is_link(view, f"{_UNITS}/{unit}", "/dev/null")
+        _is_link(view, f"{_UNITS}/{target}.target.wants/{unit}")
+        and not _is_link(view, f"{_UNITS}/{unit}", "/dev/null")
         for unit in SSHD
         for target in ("multi-user", "sockets", "ssh")
     )
@@ -250,4 +295,6 @@ def _named(names: Collection[str]) -> str:
 
 def allowed_accounts(allow: Collection[str]) -> frozenset[str]:
     """The accounts that --allow names."""
-    return frozenset(name for rule, _, name in (text.partition(":") for text in allow) if rule == LOCK_OUT and name)
+    return frozenset(
+        name for rule, _, name in (text.partition(":") for text in allow) if rule == LOCK_OUT and name
+    )

@@ -1,4 +1,7 @@
-"""Whether a plan can change who gets in at all. Small, for every plan that does something imports it, and few have to do with that."""
+"""Whether a plan can change who gets in at all.
+
+Small, for every plan that does something imports it, and few have to do with that.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ _PLACES = Late(
     r"|/(?:usr/)?lib(?:64|/[^/]+-linux-gnu)?/(?:security/pam_|libnss_|libpam)[^/]+"
 )
 _ELSEWHERE = re.compile(
-    rb"^[ \t]*(?:include|authorizedkeysfile|revokedkeys|trustedusercakeys)[ \t=]+(.*)|^[@#]include(?:dir)?[ \t]+(.*)",
+    rb"^[ \t]*(?:include|authorizedkeysfile|revokedkeys|trustedusercakeys)[ \t=]+(.*)|^[@#]include(?:dir)?["
+    rb" \t]+(.*)",
     re.IGNORECASE | re.MULTILINE,
 )
 _FILES = ("/etc/ssh/sshd_config", "/etc/sudoers")
@@ -32,7 +36,10 @@ _NAMES_SSHD = re.compile(rb"\bsshd?@?\.(?:service|socket)")
 
 
 def may_change_access(steps: Iterable[Step], view: HostView) -> bool:
-    """Whether any step could let somebody in or keep somebody out. Reads the names of homes, and where sshd and sudo look besides /etc."""
+    """Whether any step could let somebody in or keep somebody out.
+
+    Reads the names of homes, and where sshd and sudo look besides /etc.
+    """
     paths: list[str] = []
     for step in steps:
         if step.held:
@@ -56,24 +63,37 @@ def may_change_access(steps: Iterable[Step], view: HostView) -> bool:
 
 
 def changes_what_runs_sshd(steps: Iterable[Step]) -> bool:
-    """Whether any step is about a unit of sshd, what holds for all units, or a unit that names one of sshd's."""
-    return any(_is_of_sshd(step.action, path) for step in steps if not step.held and (path := path_of(step.action)) is not None)
+    """Whether any step is about a unit of sshd, what holds for all units, or a unit
+    that names one of sshd's.
+    """
+    return any(
+        _is_of_sshd(step.action, path)
+        for step in steps
+        if not step.held and (path := path_of(step.action)) is not None
+    )
 
 
 def _is_of_sshd(action: Action, path: str) -> bool:
     if "/systemd/" not in path:
         return False
-    return bool(_UNIT_FILE.fullmatch(path) or (isinstance(action, WriteFile) and _NAMES_SSHD.search(action.content)))
+    return bool(
+        _UNIT_FILE.fullmatch(path) or (isinstance(action, WriteFile) and _NAMES_SSHD.search(action.content))
+    )
 
 
 def _meets(paths: Iterable[str], places: tuple[str, ...]) -> bool:
     """Whether one of the paths is one of the places, above one, or in one."""
     below = tuple(f"{place}/" for place in places)
-    return any(path in places or path.startswith(below) or any(place.startswith(f"{path}/") for place in places) for path in paths)
+    return any(
+        path in places or path.startswith(below) or any(place.startswith(f"{path}/") for place in places)
+        for path in paths
+    )
 
 
 def _others(view: HostView) -> Iterator[str]:
-    """Homes with what sshd reads in them, shells, and what the configuration names elsewhere, up to its first wildcard or token."""
+    """Homes with what sshd reads in them, shells, and what the configuration names elsewhere, up to its first
+    wildcard or token.
+    """
     for user in parse_users(_read(view, "/etc/passwd").decode("utf-8", "surrogateescape")):
         if user.home.strip("/"):
             yield f"{user.home.rstrip('/')}/.ssh"
@@ -106,7 +126,8 @@ def _names(view: HostView, path: str) -> tuple[str, ...]:
 def concerned(steps: Iterable[Step], view: HostView) -> frozenset[str] | None:
     """The accounts about whose access these steps can change anything; None: everybody's.
 
-    What is said of one account (its home, its keys, its own rules for sudo) concerns nobody else, however many others there are.
+    What is said of one account (its home, its keys, its own rules for sudo) concerns nobody else, however
+    many others there are.
     """
     names: set[str] = set()
     others: list[Step] = []

@@ -1,8 +1,9 @@
-"""Files beside sshd's and sudo's own that decide whether there is a session, and root in it: who is known, from where, with which limits.
+"""Files beside sshd's and sudo's own that decide whether there is a session, and root in it: who is known,
+from where, with which limits.
 
-Each is judged only where the plan touches it, and only what is new is refused: what a host bears already it may keep.
-Sources: nsswitch.conf(5), sudo.conf(5), hosts_access(5), limits.conf(5), access.conf(5), bash(1); tried with live logins
-on Debian 12 and 13.
+Each is judged only where the plan touches it, and only what is new is refused: what a host bears already it
+may keep. Sources: nsswitch.conf(5), sudo.conf(5), hosts_access(5), limits.conf(5), access.conf(5), bash(1);
+tried with live logins on Debian 12 and 13.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 _DATABASES = ("passwd", "group", "shadow", "initgroups", "sudoers")
 _LOCAL = ("files", "compat")
-_RETURNS = Late(r"\[[^\]]*\b(?:NOTFOUND|UNAVAIL|TRYAGAIN)\s*=\s*return[^\]]*\]|\[[^\]]*!\s*SUCCESS\s*=\s*return[^\]]*\]", re.IGNORECASE)
+_RETURNS = Late(
+    r"\[[^\]]*\b(?:NOTFOUND|UNAVAIL|TRYAGAIN)\s*=\s*return[^\]]*\]|\[[^\]]*!\s*SUCCESS\s*=\s*return[^\]]*\]",
+    re.IGNORECASE,
+)
 _GOES_ON = Late(r"\[[^\]]*\bSUCCESS\s*=\s*continue[^\]]*\]", re.IGNORECASE)
 _OPTIONS = Late(r"-4|-6|-e|-u\d*|-oLogLevel=\w+")
 """Options with which sshd lets in whom it lets in without."""
@@ -35,9 +39,13 @@ _EXECUTABLE, _SETUID = 0o111, 0o4000
 
 
 def closed_by(now: Followed, then: Followed, touched: Collection[str]) -> str:
-    """Why nobody may get in, or become root, once the files are as the plan leaves them; empty where nothing says so."""
+    """Why nobody may get in, or become root, once the files are as the plan leaves them; empty where nothing
+    says so.
+    """
     for path in touched:
-        judge = _JUDGES.get(path) or (_program if _PROGRAMS.fullmatch(path) else _shell if _SHELL_FILES.fullmatch(path) else None)
+        judge = _JUDGES.get(path) or (
+            _program if _PROGRAMS.fullmatch(path) else _shell if _SHELL_FILES.fullmatch(path) else None
+        )
         why = judge(now, then, path) if judge is not None else ""
         if why:
             return f"{path}: {why}"
@@ -62,7 +70,7 @@ def _new(now: Followed, then: Followed, path: str) -> list[str]:
     return [line for line in _lines(then, path) if line not in known]
 
 
-# ---------------------------------------------------------------------------------------------------- who is known
+# ----------------------------------------------------------------------------------------------- who is known
 
 
 def _nsswitch(now: Followed, then: Followed, path: str) -> str:
@@ -80,7 +88,11 @@ def _hides_files(sources: str) -> str:
         return "local accounts and rules are only found where it names `files`"
     if _RETURNS.search(sources[: found.start()]):
         return "it ends the search before `files`"
-    return "it goes on after `files`, and what it finds last counts" if _GOES_ON.match(sources[found.end() :].lstrip()) else ""
+    return (
+        "it goes on after `files`, and what it finds last counts"
+        if _GOES_ON.match(sources[found.end() :].lstrip())
+        else ""
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- sudo
@@ -102,7 +114,9 @@ def _sudo_conf(now: Followed, then: Followed, path: str) -> str:
 
 
 def _program(now: Followed, then: Followed, path: str) -> str:
-    """What runs sessions and makes root: another content is another program, another mode may make it useless."""
+    """What runs sessions and makes root: another content is another program, another mode may make it
+    useless.
+    """
     old, new = now.entry(path), then.entry(path)
     if old is None or old.type is not FileType.FILE or not _is_asked_for(now, then, path):
         return ""
@@ -110,7 +124,10 @@ def _program(now: Followed, then: Followed, path: str) -> str:
         return "the program would be gone"
     mode, was = int(new.mode, 8), int(old.mode, 8)
     if was & _SETUID and (not mode & _SETUID or new.owner != "root"):
-        return f"with mode {new.mode} and owner {new.owner} it cannot make anybody root: it must be setuid and root's"
+        return (
+            f"with mode {new.mode} and owner {new.owner} it cannot make anybody root: it must be setuid and"
+            " root's"
+        )
     if was & _EXECUTABLE and not mode & _EXECUTABLE:
         return f"with mode {new.mode} nobody can run it"
     if now.digest(path) != then.digest(path):
@@ -126,7 +143,12 @@ def _is_asked_for(now: Followed, then: Followed, path: str) -> bool:
     if library["source"]:
         lines = [line for files in (now, then) for line in _lines(files, "/etc/nsswitch.conf")]
         return any(re.search(rf"\b{re.escape(library['source'])}\b", line) for line in lines)
-    rules = (line for files in (now, then) for name in files.names("/etc/pam.d") for line in _lines(files, f"/etc/pam.d/{name}"))
+    rules = (
+        line
+        for files in (now, then)
+        for name in files.names("/etc/pam.d")
+        for line in _lines(files, f"/etc/pam.d/{name}")
+    )
     return any(library["module"] in line for line in rules)
 
 
@@ -134,7 +156,9 @@ def _is_asked_for(now: Followed, then: Followed, path: str) -> bool:
 
 
 def _shell(now: Followed, then: Followed, path: str) -> str:
-    """A command that ends the shell which reads the file: `return`, a mistake, and a command that fails do not."""
+    """A command that ends the shell which reads the file: `return`, a mistake, and a command that fails do
+    not.
+    """
     ending = next((ending for ending in _new_endings(now, then, path) if ending.certain), None)
     return f"`{ending.command}` ends every shell that reads it" if ending is not None else ""
 
@@ -146,7 +170,7 @@ def _new_endings(now: Followed, then: Followed, path: str) -> list[Ending]:
     return [ending for ending in endings(then.text(path) or "") if ending not in known]
 
 
-# ---------------------------------------------------------------------------------------------------- sshd's surroundings
+# ---------------------------------------------------------------------------------------- sshd's surroundings
 
 
 def _default_ssh(now: Followed, then: Followed, path: str) -> str:
@@ -163,16 +187,23 @@ def _default_ssh(now: Followed, then: Followed, path: str) -> str:
 
 
 def _hosts(now: Followed, then: Followed, path: str) -> str:
-    """sshd of Debian asks libwrap: the first line of hosts.allow, then of hosts.deny, that is about it decides."""
+    """sshd of Debian asks libwrap: the first line of hosts.allow, then of hosts.deny, that is about it
+    decides.
+    """
     refused = list(_about_sshd(then, _DENY))
-    allowed = [line for line in _about_sshd(then, _ALLOW) if not re.search(r":\s*deny\b", line, re.IGNORECASE)]
+    allowed = [
+        line for line in _about_sshd(then, _ALLOW) if not re.search(r":\s*deny\b", line, re.IGNORECASE)
+    ]
     refused += [line for line in _about_sshd(then, _ALLOW) if line not in allowed]
     before = [*_about_sshd(now, _DENY), *_about_sshd(now, _ALLOW)]
     changed = [line for line in refused if line not in before]
     lost = [line for line in _about_sshd(now, _ALLOW) if line not in allowed]
     if any(_is_for_all(line) for line in allowed[:1]) or not refused or not (changed or lost):
         return ""
-    return f"`{(changed or refused)[0]}` keeps sshd's clients out{' that `' + lost[0] + '` let in' if lost and not changed else ''}"
+    return (
+        f"`{(changed or refused)[0]}` keeps sshd's clients"
+        f" out{' that `' + lost[0] + '` let in' if lost and not changed else ''}"
+    )
 
 
 def _about_sshd(files: Followed, path: str) -> Iterator[str]:
@@ -199,7 +230,11 @@ def _pam(now: Followed, then: Followed, path: str) -> str:
 
 def _not_to_be_run(now: Followed, then: Followed, path: str) -> str:
     """Debian's unit has `ConditionPathExists=!` of it."""
-    return "while it is there sshd does not start" if now.entry(path) is None and then.entry(path) is not None else ""
+    return (
+        "while it is there sshd does not start"
+        if now.entry(path) is None and then.entry(path) is not None
+        else ""
+    )
 
 
 _JUDGES: Mapping[str, Callable[[Followed, Followed, str], str]] = {

@@ -1,6 +1,8 @@
-"""Limits and access lists of PAM that refuse an account its session: limits.conf(5) of pam_limits, access.conf(5) of pam_access.
+"""Limits and access lists of PAM that refuse an account its session: limits.conf(5) of pam_limits,
+access.conf(5) of pam_access.
 
-They are asked only where the plan touches them. Sources: the manual pages, tried with live logins on Debian 12 and 13.
+They are asked only where the plan touches them. Sources: the manual pages, tried with live logins on Debian
+12 and 13.
 """
 
 from __future__ import annotations
@@ -47,15 +49,23 @@ class SessionLimits:
     @cached_property
     def _asked(self) -> frozenset[str]:
         """The modules that sshd's PAM files name."""
-        texts = [self._files.text(f"/etc/pam.d/{name}") or "" for name in ("sshd", "common-account", "common-session")]
+        texts = [
+            self._files.text(f"/etc/pam.d/{name}") or ""
+            for name in ("sshd", "common-account", "common-session")
+        ]
         lines = [line for text in texts for line in text.split("\n") if not line.lstrip().startswith("#")]
-        return frozenset(found[0] for line in lines if (found := re.search(r"pam_(?:limits|access)\.so", line)))
+        return frozenset(
+            found[0] for line in lines if (found := re.search(r"pam_(?:limits|access)\.so", line))
+        )
 
     @cached_property
     def _lines(self) -> Sequence[tuple[str, str, str, str]]:
         """Domain, type, item and value of every line that pam_limits reads."""
         names = [name for name in self._files.names(_DIRECTORY) if name.endswith(".conf")]
-        texts = [self._files.text(path) or "" for path in (_LIMITS, *(f"{_DIRECTORY}/{name}" for name in sorted(names)))]
+        texts = [
+            self._files.text(path) or ""
+            for path in (_LIMITS, *(f"{_DIRECTORY}/{name}" for name in sorted(names)))
+        ]
         words = [line.partition("#")[0].split() for text in texts for line in text.split("\n")]
         return [(line[0], line[1], line[2].lower(), line[3]) for line in words if len(line) == 4]
 
@@ -74,7 +84,10 @@ class SessionLimits:
         return ""
 
     def _rank(self, domain: str, user: User) -> int | None:
-        """How closely a domain means an account; None: not at all. What is for all or for a group is not for root."""
+        """How closely a domain means an account; None: not at all.
+
+        What is for all or for a group is not for root.
+        """
         if domain == user.name:
             return _PRECISE
         if user.uid == 0:
@@ -89,18 +102,27 @@ class SessionLimits:
         if found is None:
             return False
         numbers = self._people.gids_of(user) if found[1] else frozenset((user.uid,))
-        least, most = int(found[2] or found[3] or 0), int(found[3] or (1 << 32) if found[2] else found[3] or 0)
+        least, most = (
+            int(found[2] or found[3] or 0),
+            int(found[3] or (1 << 32) if found[2] else found[3] or 0),
+        )
         return any(least <= number <= most for number in numbers)
 
     def _not_listed(self, user: User) -> str:
-        """The first line that is about the account decides; where from is not known, so a line for some places may let in."""
+        """The first line that is about the account decides; where from is not known, so a line for some
+        places may let in.
+        """
         if "pam_access.so" not in self._asked:
             return ""
         for line in self._access_lines():
             permission, names, _ = line
             meant, _, spared = names.partition("EXCEPT")
             if self._is_any(meant, user) and not self._is_any(spared, user):
-                return f"`{' : '.join(line)}` in {ACCESS} refuses the session" if permission == "-" and self._everywhere(line[2]) else ""
+                return (
+                    f"`{' : '.join(line)}` in {ACCESS} refuses the session"
+                    if permission == "-" and self._everywhere(line[2])
+                    else ""
+                )
         return ""
 
     def _access_lines(self) -> Iterator[tuple[str, str, str]]:

@@ -1,7 +1,8 @@
-"""What runs sshd: whether a plan changes its units, or lets another unit stop them, in a way that sessions may not bear.
+"""What runs sshd: whether a plan changes its units, or lets another unit stop them, in a way that sessions
+may not bear.
 
-Sessions inherit what systemd gives sshd: a sandbox, limits, NoNewPrivileges. So what is not known to leave them alone is refused.
-Back to what the package's unit says is always allowed.
+Sessions inherit what systemd gives sshd: a sandbox, limits, NoNewPrivileges. So what is not known to leave
+them alone is refused. Back to what the package's unit says is always allowed.
 """
 
 from __future__ import annotations
@@ -55,12 +56,28 @@ def _only_language(values: Sequence[str]) -> bool:
 
 
 def _only_targets(values: Sequence[str]) -> bool:
-    harmless = ("network.target", "network-online.target", "nss-user-lookup.target", "time-sync.target", "sshd-keygen.service")
+    harmless = (
+        "network.target",
+        "network-online.target",
+        "nss-user-lookup.target",
+        "time-sync.target",
+        "sshd-keygen.service",
+    )
     return all(word in harmless for value in values for word in value.split())
 
 
 _HARMLESS: Mapping[str, Callable[[Sequence[str]], bool]] = {
-    **dict.fromkeys(("Unit.Description", "Unit.Documentation", "Unit.After", "Unit.Before", "Unit.OnFailure", "Unit.OnSuccess"), _any),
+    **dict.fromkeys(
+        (
+            "Unit.Description",
+            "Unit.Documentation",
+            "Unit.After",
+            "Unit.Before",
+            "Unit.OnFailure",
+            "Unit.OnSuccess",
+        ),
+        _any,
+    ),
     **dict.fromkeys(("Unit.StartLimitIntervalSec", "Unit.StartLimitInterval", "Unit.SourcePath"), _any),
     "Unit.StartLimitBurst": _at_least(1),
     "Unit.Wants": _only_targets,
@@ -68,11 +85,50 @@ _HARMLESS: Mapping[str, Callable[[Sequence[str]], bool]] = {
         (
             f"Service.{name}"
             for name in (
-                *("Restart", "RestartSec", "RestartSteps", "RestartMaxDelaySec", "RestartForceExitStatus", "SuccessExitStatus"),
-                *("TimeoutStopSec", "Nice", "OOMScoreAdjust", "OOMPolicy", "CPUWeight", "StartupCPUWeight", "IOWeight", "StartupIOWeight"),
-                *("CPUAccounting", "MemoryAccounting", "TasksAccounting", "IOAccounting", "IPAccounting", "MemoryLow", "MemoryMin"),
-                *("LogLevelMax", "LogRateLimitIntervalSec", "LogRateLimitBurst", "SyslogIdentifier", "SyslogFacility", "SyslogLevel"),
-                *("IOSchedulingClass", "IOSchedulingPriority", "LimitCORE", "LimitMEMLOCK", "LimitMSGQUEUE", "LimitNICE", "LimitRTPRIO"),
+                *(
+                    "Restart",
+                    "RestartSec",
+                    "RestartSteps",
+                    "RestartMaxDelaySec",
+                    "RestartForceExitStatus",
+                    "SuccessExitStatus",
+                ),
+                *(
+                    "TimeoutStopSec",
+                    "Nice",
+                    "OOMScoreAdjust",
+                    "OOMPolicy",
+                    "CPUWeight",
+                    "StartupCPUWeight",
+                    "IOWeight",
+                    "StartupIOWeight",
+                ),
+                *(
+                    "CPUAccounting",
+                    "MemoryAccounting",
+                    "TasksAccounting",
+                    "IOAccounting",
+                    "IPAccounting",
+                    "MemoryLow",
+                    "MemoryMin",
+                ),
+                *(
+                    "LogLevelMax",
+                    "LogRateLimitIntervalSec",
+                    "LogRateLimitBurst",
+                    "SyslogIdentifier",
+                    "SyslogFacility",
+                    "SyslogLevel",
+                ),
+                *(
+                    "IOSchedulingClass",
+                    "IOSchedulingPriority",
+                    "LimitCORE",
+                    "LimitMEMLOCK",
+                    "LimitMSGQUEUE",
+                    "LimitNICE",
+                    "LimitRTPRIO",
+                ),
                 "LimitSIGPENDING",
             )
         ),
@@ -88,10 +144,37 @@ _HARMLESS: Mapping[str, Callable[[Sequence[str]], bool]] = {
         (
             f"Manager.{name}"
             for name in (
-                *("LogLevel", "LogTarget", "LogColor", "LogLocation", "LogTime", "ShowStatus", "StatusUnitFormat", "DumpCore"),
-                *("DefaultTimeoutStopSec", "DefaultRestartSec", "DefaultStartLimitIntervalSec", "DefaultLimitCORE", "DefaultLimitMEMLOCK"),
-                *("DefaultCPUAccounting", "DefaultMemoryAccounting", "DefaultTasksAccounting", "DefaultIOAccounting", "DefaultOOMPolicy"),
-                *("RuntimeWatchdogSec", "RebootWatchdogSec", "KExecWatchdogSec", "WatchdogDevice", "TimerSlackNSec"),
+                *(
+                    "LogLevel",
+                    "LogTarget",
+                    "LogColor",
+                    "LogLocation",
+                    "LogTime",
+                    "ShowStatus",
+                    "StatusUnitFormat",
+                    "DumpCore",
+                ),
+                *(
+                    "DefaultTimeoutStopSec",
+                    "DefaultRestartSec",
+                    "DefaultStartLimitIntervalSec",
+                    "DefaultLimitCORE",
+                    "DefaultLimitMEMLOCK",
+                ),
+                *(
+                    "DefaultCPUAccounting",
+                    "DefaultMemoryAccounting",
+                    "DefaultTasksAccounting",
+                    "DefaultIOAccounting",
+                    "DefaultOOMPolicy",
+                ),
+                *(
+                    "RuntimeWatchdogSec",
+                    "RebootWatchdogSec",
+                    "KExecWatchdogSec",
+                    "WatchdogDevice",
+                    "TimerSlackNSec",
+                ),
             )
         ),
         _any,
@@ -119,7 +202,9 @@ _WHY = {
 
 
 def changed_service(before: HostView, after: HostView, steps: Sequence[Step]) -> str:
-    """Why nobody may get in, or become root there, once the units are as the plan leaves them; empty where nothing says so."""
+    """Why nobody may get in, or become root there, once the units are as the plan leaves them; empty where
+    nothing says so.
+    """
     written = [step.action for step in steps if isinstance(step.action, WriteFile) and not step.held]
     conflict = next(filter(None, (_conflict(before, action) for action in written)), "")
     if conflict:
@@ -161,7 +246,9 @@ def _packaged(view: HostView, name: str) -> unit.Sections:
 
 def _manager(view: HostView) -> unit.Sections:
     directory = f"{_MANAGER}.d"
-    names = [name for name in view.names(directory) if name.endswith(".conf")] if view.entry(directory) else []
+    names = (
+        [name for name in view.names(directory) if name.endswith(".conf")] if view.entry(directory) else []
+    )
     paths = [_MANAGER, *(f"{directory}/{name}" for name in sorted(names))]
     return unit.merge([_text(view, path) for path in paths if _entry(view, path)])
 
@@ -181,7 +268,9 @@ def _text(view: HostView, path: str) -> str:
 
 
 def _harm(before: unit.Sections, after: unit.Sections, packaged: unit.Sections) -> list[str]:
-    """Directives that are neither as they were nor as the package has them, and not known to be harmless; those known for harm first."""
+    """Directives that are neither as they were nor as the package has them, and not known to be harmless;
+    those known for harm first.
+    """
     found = []
     for section in dict.fromkeys((*before, *after)):
         if section == "Install" or section.startswith("X-"):
@@ -189,7 +278,11 @@ def _harm(before: unit.Sections, after: unit.Sections, packaged: unit.Sections) 
         was, now, theirs = before.get(section, {}), after.get(section, {}), packaged.get(section, {})
         for name in dict.fromkeys((*was, *now)):
             value = now.get(name)
-            if value in (was.get(name), theirs.get(name)) or name.startswith("X-") or _is_harmless(f"{section}.{name}", value):
+            if (
+                value in (was.get(name), theirs.get(name))
+                or name.startswith("X-")
+                or _is_harmless(f"{section}.{name}", value)
+            ):
                 continue
             found.append(_worded(name, value))
     return sorted(found, key=lambda text: not text.endswith(")"))
@@ -216,13 +309,24 @@ def _conflict(before: HostView, action: WriteFile) -> str:
     """Whether another unit is going to take sshd down when it starts or stops, and did not so far."""
     if "/systemd/" not in action.path or b"ssh" not in action.content:
         return ""
-    old = set(_taken_down(unit.as_written(_text(before, action.path)))) if _entry(before, action.path) else set()
-    new = [pair for pair in _taken_down(unit.as_written(action.content.decode("utf-8", "replace"))) if pair not in old]
+    old = (
+        set(_taken_down(unit.as_written(_text(before, action.path))))
+        if _entry(before, action.path)
+        else set()
+    )
+    new = [
+        pair
+        for pair in _taken_down(unit.as_written(action.content.decode("utf-8", "replace")))
+        if pair not in old
+    ]
     owner = re.sub(r"\.d/[^/]*$", "", action.path).rpartition("/")[2]
     if not new or owner in _UNITS:
         return ""
     directive, name = new[0]
-    return f"{owner} would have {directive}={name}, with which systemd stops {name} when it {_VERBS[directive]} {owner}"
+    return (
+        f"{owner} would have {directive}={name}, with which systemd stops {name} when it {_VERBS[directive]}"
+        f" {owner}"
+    )
 
 
 def _taken_down(sections: unit.Sections) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,7 @@
-"""Defaults of sudoers(5) with which sudo runs nothing any more, whatever the rules allow. Tried with sudo 1.9.13 and 1.9.16."""
+"""Defaults of sudoers(5) with which sudo runs nothing any more, whatever the rules allow.
+
+Tried with sudo 1.9.13 and 1.9.16.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +37,22 @@ def _logs(settings: Settings, files: Followed) -> str:
     if any(settings.get(flag) is True for flag in LOGGING):
         place = _text(settings, "iolog_dir") or _LOGS
         if not _can_be_made(files, place.partition("%")[0]):
-            return f"sudo is to write each session down in {place} (Defaults iolog_dir), and that directory cannot be made"
+            return (
+                f"sudo is to write each session down in {place} (Defaults iolog_dir), and that directory"
+                " cannot be made"
+            )
     if settings.get("ignore_logfile_errors") is not False:
         return ""
     if servers := _text(settings, "log_servers"):
-        return f"sudo is to stop where {servers} does not answer (Defaults log_servers, !ignore_logfile_errors)"
+        return (
+            f"sudo is to stop where {servers} does not answer (Defaults log_servers, !ignore_logfile_errors)"
+        )
     log = _text(settings, "logfile")
     if log and not _is_directory(files, log.rpartition("/")[0] or "/"):
-        return f"sudo is to stop where it cannot write {log} (Defaults logfile, !ignore_logfile_errors), and its directory is not there"
+        return (
+            f"sudo is to stop where it cannot write {log} (Defaults logfile, !ignore_logfile_errors), and its"
+            " directory is not there"
+        )
     return ""
 
 

@@ -1,6 +1,8 @@
-"""By which fixed arguments a program that sudo runs hands root over: what it copies, unpacks, gives away, shows, mounts, and whose.
+"""By which fixed arguments a program that sudo runs hands root over: what it copies, unpacks, gives away,
+shows, mounts, and whose.
 
-The answer is a reason. It is likely only, where root merely handles what somebody can write, and what comes of it is not known.
+The answer is a reason. It is likely only, where root merely handles what somebody can write, and what comes
+of it is not known.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ class Reason:
 
 @frozen
 class Asker:
-    """Who runs something by sudo, as whom, and in which directory: empty where that is the asker's own choice."""
+    """Who runs something by sudo, as whom, and in which directory: empty where that is the asker's own
+    choice.
+    """
 
     account: str
     groups: frozenset[str]
@@ -68,10 +72,15 @@ class Asker:
         return posixpath.normpath(posixpath.join(self.directory or _HERE, path)).replace("//", "/")
 
 
-def by_program(program: str, arguments: Sequence[str] | None, asker: Asker, *, fixed: bool = False) -> Reason | None:
-    """Why a program that sudo runs makes the asker root: by itself, as the asker's own, or by its arguments. None: it does not.
+def by_program(
+    program: str, arguments: Sequence[str] | None, asker: Asker, *, fixed: bool = False
+) -> Reason | None:
+    """Why a program that sudo runs makes the asker root: by itself, as the asker's own, or by its arguments.
 
-    `program` and `arguments` are those of a rule, as for `shell_from`. `fixed`: a digest says what the program is.
+    None: it does not.
+
+    `program` and `arguments` are those of a rule, as for `shell_from`. `fixed`: a digest says what the
+    program is.
     """
     if why := shell_from(program, arguments) if not asker.home or not program.startswith("sudoedit") else "":
         return Reason("" if name_of(program) in SHELLS else why)
@@ -99,7 +108,11 @@ def _matching(pattern: str, asker: Asker) -> str:
     if pattern.endswith("/"):
         return asker.theirs(pattern)
     directory = "" if pattern.startswith("^") else pattern.rpartition("/")[0]
-    return next(filter(None, (asker.theirs(f"{path}/x") for path in asker.writers.matching(directory))), "") if directory else ""
+    return (
+        next(filter(None, (asker.theirs(f"{path}/x") for path in asker.writers.matching(directory))), "")
+        if directory
+        else ""
+    )
 
 
 def by_arguments(words: Sequence[str], asker: Asker) -> Reason | None:
@@ -115,16 +128,22 @@ def by_arguments(words: Sequence[str], asker: Asker) -> Reason | None:
 
 
 def people_by(words: Sequence[str]) -> Iterator[tuple[str, str, bool]]:
-    """The accounts that somebody can be by an argv that root runs, how, and whether by then a password of theirs is known."""
+    """The accounts that somebody can be by an argv that root runs, how, and whether by then a password of
+    theirs is known.
+    """
     name, rest = name_of(words[0]), list(words[1:])
     plain = [word for word in rest if not word.startswith("-")]
-    if name == "passwd" and len(plain) == 1 and all(word in ("-d", "--delete") for word in rest if word.startswith("-")):
+    if (
+        name == "passwd"
+        and len(plain) == 1
+        and all(word in ("-d", "--delete") for word in rest if word.startswith("-"))
+    ):
         yield plain[0], f"sets the password of {plain[0]}", True
     elif (name in ("su", "runuser") and len(plain) == 1) or (name == "login" and "-f" in rest and plain):
         yield plain[0], f"is a shell of {plain[0]}'s", False
 
 
-# ---------------------------------------------------------------------------------------------------- what programs do
+# ------------------------------------------------------------------------------------------- what programs do
 
 _ALSO_SHOW = frozenset(("sed", "awk", "gawk", "mawk", "sort", "jq", "uniq", "split", "xxd", "openssl"))
 """Programs that show a file, among other things."""
@@ -160,7 +179,14 @@ def _copied(name: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
         sources, to = ["-"], next(iter(sorted(_operands(rest), key=lambda path: not asker.decides(path))), "")
     elif name in ("curl", "wget"):
         sources = [word.removeprefix("file://") for word in _operands(rest) if word.startswith("file:///")]
-        to = next((rest[at + 1] for at, word in enumerate(rest[:-1]) if word in ("-o", "-O", "--output", "--output-document")), "")
+        to = next(
+            (
+                rest[at + 1]
+                for at, word in enumerate(rest[:-1])
+                if word in ("-o", "-O", "--output", "--output-document")
+            ),
+            "",
+        )
     if not to:
         return
     why = next(filter(None, (asker.theirs(source) for source in sources)), "")
@@ -187,9 +213,17 @@ def _unpacked(name: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
 def _archive(name: str, rest: list[str]) -> str:
     """What is unpacked, `-` for standard input; empty where nothing is."""
     if name in ("tar", "bsdtar"):
-        short = [word for at, word in enumerate(rest) if re.fullmatch(r"-[a-zA-Z]+", word) or (not at and word.isalpha())]
+        short = [
+            word
+            for at, word in enumerate(rest)
+            if re.fullmatch(r"-[a-zA-Z]+", word) or (not at and word.isalpha())
+        ]
         takes = any("x" in word for word in short) or "--extract" in rest or "--get" in rest
-        named = (rest[at + 1] for at, word in enumerate(rest[:-1]) if word == "--file" or (word in short and word.endswith("f")))
+        named = (
+            rest[at + 1]
+            for at, word in enumerate(rest[:-1])
+            if word == "--file" or (word in short and word.endswith("f"))
+        )
         joined = (word.partition("=")[2] for word in rest if word.startswith("--file="))
         return next(iter((*named, *joined)), "-") if takes else ""
     if name == "cpio":
@@ -198,17 +232,26 @@ def _archive(name: str, rest: list[str]) -> str:
 
 
 def _given(name: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
-    """A file that is given to the asker, or opened to everybody: one that root uses, or one that can be a link to such a one."""
+    """A file that is given to the asker, or opened to everybody: one that root uses, or one that can be a
+    link to such a one.
+    """
     what, *paths = _operands(rest) or [""]
     if name == "setfacl":
-        what, paths = _value(rest, ("-m", "--modify")), [word for word in _operands(rest) if word != _value(rest, ("-m", "--modify"))]
+        what, paths = (
+            _value(rest, ("-m", "--modify")),
+            [word for word in _operands(rest) if word != _value(rest, ("-m", "--modify"))],
+        )
     if not any(_is_for(asker, name, what)):
         return
     deep = any(re.fullmatch(r"--recursive|-\w*R\w*", word) for word in rest)
     for path in paths:
         if asker.decides(path):
             yield Reason(f"it gives {path} away")
-        elif (why := asker.theirs(path)) and not asker.home and not (name in ("chown", "chgrp") and deep and not path.endswith("/")):
+        elif (
+            (why := asker.theirs(path))
+            and not asker.home
+            and not (name in ("chown", "chgrp") and deep and not path.endswith("/"))
+        ):
             yield Reason(f"it gives away what {path} leads to; {why}")
 
 
@@ -216,11 +259,17 @@ def _is_for(asker: Asker, name: str, what: str) -> Iterator[bool]:
     """Whether an owner, a mode or an entry of an ACL is for the asker."""
     if name == "chmod":
         yield (
-            re.fullmatch(r"0?[0-7]?[0-7]{2}[2367]|0?[4-7][0-7]{3}|(?:\w*[oa]\w*)?\+\w*w\w*|\w*u?\+\w*s\w*|[oa]\w*=\w*w\w*", what)
+            re.fullmatch(
+                r"0?[0-7]?[0-7]{2}[2367]|0?[4-7][0-7]{3}|(?:\w*[oa]\w*)?\+\w*w\w*|\w*u?\+\w*s\w*|[oa]\w*=\w*w\w*",
+                what,
+            )
             is not None
         )
     elif name == "setfacl":
-        yield any(re.match(rf"u(?:ser)?:{re.escape(asker.account)}:\w*w|o(?:ther)?::?\w*w", entry) for entry in what.split(","))
+        yield any(
+            re.match(rf"u(?:ser)?:{re.escape(asker.account)}:\w*w|o(?:ther)?::?\w*w", entry)
+            for entry in what.split(",")
+        )
         yield any(re.match(rf"g(?:roup)?:{re.escape(group)}:\w*w", what) for group in asker.groups)
     elif name == "chgrp":
         yield False
@@ -230,7 +279,11 @@ def _is_for(asker: Asker, name: str, what: str) -> Iterator[bool]:
 
 def _mounted(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
     """Something of the asker's is put over what root uses, or has setuid files."""
-    options = ",".join(word for at, word in enumerate(rest) if (at and rest[at - 1] in ("-o", "--options")) or word.startswith("-o"))
+    options = ",".join(
+        word
+        for at, word in enumerate(rest)
+        if (at and rest[at - 1] in ("-o", "--options")) or word.startswith("-o")
+    )
     source = next(iter(_operands(rest, ("-o", "--options", "-t", "--types"))), "")
     bound = any(word in ("--bind", "-B", "--rbind", "-R") for word in rest) or "bind" in options
     if not source.startswith("/dev/") and "/" in source and (why := asker.theirs(source)):
@@ -257,8 +310,14 @@ def _configured(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
 
 def _here(name: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
     """What is in the directory in which it runs."""
-    place = _value(rest, ("-C", "--directory", "--git-dir", "--prefix", "--chdir", "-f", "--file", "--work-tree"))
-    if not place and (rest or name in ("make", "gmake", "ninja", "rake", "vagrant")) and (why := asker.theirs("./x")):
+    place = _value(
+        rest, ("-C", "--directory", "--git-dir", "--prefix", "--chdir", "-f", "--file", "--work-tree")
+    )
+    if (
+        not place
+        and (rest or name in ("make", "gmake", "ninja", "rake", "vagrant"))
+        and (why := asker.theirs("./x"))
+    ):
         yield Reason(f"it runs what is in the directory; {why}")
     elif place and (why := asker.theirs(place)):
         yield Reason(f"it goes by {place}; {why}")
@@ -271,29 +330,81 @@ def _applied(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
 
 
 _HANDS: Mapping[str, Callable[[str, list[str], Asker], Iterator[Reason]]] = {
-    **dict.fromkeys(("cp", "mv", "install", "rsync", "scp", "ln", "dd", "tee", "sponge", "curl", "wget"), _copied),
+    **dict.fromkeys(
+        ("cp", "mv", "install", "rsync", "scp", "ln", "dd", "tee", "sponge", "curl", "wget"), _copied
+    ),
     **dict.fromkeys(("tar", "bsdtar", "unzip", "cpio", "7z"), _unpacked),
     **dict.fromkeys(("chown", "chmod", "chgrp", "setfacl"), _given),
     **dict.fromkeys(("chroot", "systemd-nspawn", "proot"), _rooted),
-    **dict.fromkeys(("make", "gmake", "ninja", "rake", "git", "npm", "yarn", "docker-compose", "vagrant", "cargo", "bundle"), _here),
-    **dict.fromkeys(("dpkg", "apt", "apt-get", "rpm", "pip", "gem", "update-alternatives", "systemctl", "insmod"), _configured),
     **dict.fromkeys(
-        ("nginx", "sshd", "apache2", "httpd", "haproxy", "dnsmasq", "rsyslogd", "openvpn", "wg-quick", "logrotate"), _configured
+        (
+            "make",
+            "gmake",
+            "ninja",
+            "rake",
+            "git",
+            "npm",
+            "yarn",
+            "docker-compose",
+            "vagrant",
+            "cargo",
+            "bundle",
+        ),
+        _here,
+    ),
+    **dict.fromkeys(
+        ("dpkg", "apt", "apt-get", "rpm", "pip", "gem", "update-alternatives", "systemctl", "insmod"),
+        _configured,
+    ),
+    **dict.fromkeys(
+        (
+            "nginx",
+            "sshd",
+            "apache2",
+            "httpd",
+            "haproxy",
+            "dnsmasq",
+            "rsyslogd",
+            "openvpn",
+            "wg-quick",
+            "logrotate",
+        ),
+        _configured,
     ),
     "mount": _mounted,
     "reconciler": _applied,
 }
 
 
-# ---------------------------------------------------------------------------------------------------- words of an argv
+# ------------------------------------------------------------------------------------------- words of an argv
 
 
 def _operands(rest: Sequence[str], valued: Sequence[str] = ()) -> list[str]:
     """The words that are no options, nor values of these options."""
-    return [word for at, word in enumerate(rest) if (word == "-" or not word.startswith("-")) and not (at and rest[at - 1] in valued)]
+    return [
+        word
+        for at, word in enumerate(rest)
+        if (word == "-" or not word.startswith("-")) and not (at and rest[at - 1] in valued)
+    ]
 
 
-_COPY_VALUES = ("-t", "-m", "-o", "-g", "-S", "-e", "--rsh", "--mode", "--owner", "--group", "--exclude", "--include", "-i", "-P", "-l")
+_COPY_VALUES = (
+    "-t",
+    "-m",
+    "-o",
+    "-g",
+    "-S",
+    "-e",
+    "--rsh",
+    "--mode",
+    "--owner",
+    "--group",
+    "--exclude",
+    "--include",
+    "-i",
+    "-P",
+    "-l",
+)
 
 
 def _from_to(rest: Sequence[str]) -> tuple[list[str], str]:

@@ -1,4 +1,6 @@
-"""What a plan lets an account read though the file itself would not: root reads it, and hands it on to a service of that account."""
+"""What a plan lets an account read though the file itself would not: root reads it, and hands it on to a
+service of that account.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,15 @@ _OTHERS_READ = 0o004
 
 
 def handed(plan: Plan, files: Followed) -> Iterator[Access]:
-    """A row for each file that is there, that the account could not read by itself, and that was not handed to it before."""
+    """A row for each file that is there, that the account could not read by itself, and that was not handed
+    to it before.
+    """
     for change in plan.changes:
-        idle = change.verb in (Verb.NONE, Verb.FORGET, Verb.DELETE) or change.address in plan.blocked or change.address in plan.held
+        idle = (
+            change.verb in (Verb.NONE, Verb.FORGET, Verb.DELETE)
+            or change.address in plan.blocked
+            or change.address in plan.held
+        )
         if idle or change.part is None or change.address.part:
             continue
         resource = change.part.declared.resource
@@ -29,7 +37,11 @@ def handed(plan: Plan, files: Followed) -> Iterator[Access]:
 
 
 def _is_new(change: Change, path: str) -> bool:
-    return change.before is None or path not in canonical(change.before).decode() or any("User" in item.path for item in change.fields)
+    return (
+        change.before is None
+        or path not in canonical(change.before).decode()
+        or any("User" in item.path for item in change.fields)
+    )
 
 
 def _is_closed(files: Followed, path: str, account: str) -> bool:
@@ -40,4 +52,6 @@ def _is_closed(files: Followed, path: str, account: str) -> bool:
         return True
     if entry is None:
         return False
-    return entry.owner != account and (entry.type is FileType.DIRECTORY or not int(entry.mode, 8) & _OTHERS_READ)
+    return entry.owner != account and (
+        entry.type is FileType.DIRECTORY or not int(entry.mode, 8) & _OTHERS_READ
+    )

@@ -1,7 +1,9 @@
-"""The places of a host that root reads or runs from, whatever a spec says of them: what root does with each, and how its text is read.
+"""The places of a host that root reads or runs from, whatever a spec says of them: what root does with each,
+and how its text is read.
 
-The table follows hier(7), the manual pages of the programs that read there, and what root opened on Debian 12 and 13 while it booted,
-logged in, installed packages, rotated logs and ran its timers (strace). Of two places the longer one counts.
+The table follows hier(7), the manual pages of the programs that read there, and what root opened on Debian 12
+and 13 while it booted, logged in, installed packages, rotated logs and ran its timers (strace). Of two places
+the longer one counts.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ from reconciler.core.basics.globs import is_pattern, segment_matches
 class Place:
     """Files that root reads or runs.
 
-    `base` is the path of a file, or with `/` at its end of a directory with everything below it. `use` are the words for "root USE PATH".
-    `reader` names what reads the text (`policy.root_reach.texts`); empty: the text names nobody. `strict`: the reader passes over a file that
-    is not root's, or that others can write. `trusted` are accounts of the reader itself: root takes their word anyway.
+    `base` is the path of a file, or with `/` at its end of a directory with everything below it. `use` are
+    the words for "root USE PATH". `reader` names what reads the text (`policy.root_reach.texts`); empty: the
+    text names nobody. `strict`: the reader passes over a file that is not root's, or that others can write.
+    `trusted` are accounts of the reader itself: root takes their word anyway.
     """
 
     base: str
@@ -33,44 +36,143 @@ class Place:
         return self.base.rstrip("/")
 
 
-_CRON_SCRIPTS = tuple(Place(f"/etc/cron.{often}/", "runs what is in", "shell") for often in ("hourly", "daily", "weekly", "monthly"))
+_CRON_SCRIPTS = tuple(
+    Place(f"/etc/cron.{often}/", "runs what is in", "shell")
+    for often in ("hourly", "daily", "weekly", "monthly")
+)
 _SCRIPTS = tuple(
     Place(base, "runs", "shell")
     for base in (
-        *("/etc/rc.local", "/etc/init.d/", "/etc/update-motd.d/", "/etc/network/if-up.d/", "/etc/network/if-pre-up.d/"),
-        *("/etc/network/if-down.d/", "/etc/network/if-post-down.d/", "/etc/NetworkManager/dispatcher.d/", "/etc/ppp/ip-up.d/"),
-        *("/etc/dhcp/dhclient-enter-hooks.d/", "/etc/dhcp/dhclient-exit-hooks.d/", "/etc/networkd-dispatcher/", "/etc/kernel/"),
-        *("/etc/initramfs-tools/", "/etc/grub.d/", "/etc/acpi/", "/etc/apm/", "/etc/smartmontools/run.d/", "/etc/needrestart/"),
-        *("/etc/letsencrypt/renewal-hooks/", "/etc/resolvconf/update.d/", "/etc/X11/Xsession.d/", "/etc/security/namespace.init"),
-        *("/usr/lib/systemd/system-sleep/", "/usr/lib/systemd/system-shutdown/", "/usr/share/initramfs-tools/"),
-        *("/etc/systemd/system-sleep/", "/etc/systemd/system-shutdown/", "/etc/default/grub", "/root/bin/", "/root/.local/bin/"),
-        *("/etc/dracut.conf", "/etc/dracut.conf.d/", "/etc/dhcpcd.enter-hook", "/etc/dhcpcd.exit-hook", "/etc/dhcp/dhclient.conf"),
-        *("/etc/ca-certificates/update.d/", "/var/lib/cloud/scripts/", "/etc/ssh/sshrc", "/root/.ssh/rc", "/usr/share/debconf/"),
+        *(
+            "/etc/rc.local",
+            "/etc/init.d/",
+            "/etc/update-motd.d/",
+            "/etc/network/if-up.d/",
+            "/etc/network/if-pre-up.d/",
+        ),
+        *(
+            "/etc/network/if-down.d/",
+            "/etc/network/if-post-down.d/",
+            "/etc/NetworkManager/dispatcher.d/",
+            "/etc/ppp/ip-up.d/",
+        ),
+        *(
+            "/etc/dhcp/dhclient-enter-hooks.d/",
+            "/etc/dhcp/dhclient-exit-hooks.d/",
+            "/etc/networkd-dispatcher/",
+            "/etc/kernel/",
+        ),
+        *(
+            "/etc/initramfs-tools/",
+            "/etc/grub.d/",
+            "/etc/acpi/",
+            "/etc/apm/",
+            "/etc/smartmontools/run.d/",
+            "/etc/needrestart/",
+        ),
+        *(
+            "/etc/letsencrypt/renewal-hooks/",
+            "/etc/resolvconf/update.d/",
+            "/etc/X11/Xsession.d/",
+            "/etc/security/namespace.init",
+        ),
+        *(
+            "/usr/lib/systemd/system-sleep/",
+            "/usr/lib/systemd/system-shutdown/",
+            "/usr/share/initramfs-tools/",
+        ),
+        *(
+            "/etc/systemd/system-sleep/",
+            "/etc/systemd/system-shutdown/",
+            "/etc/default/grub",
+            "/root/bin/",
+            "/root/.local/bin/",
+        ),
+        *(
+            "/etc/dracut.conf",
+            "/etc/dracut.conf.d/",
+            "/etc/dhcpcd.enter-hook",
+            "/etc/dhcpcd.exit-hook",
+            "/etc/dhcp/dhclient.conf",
+        ),
+        *(
+            "/etc/ca-certificates/update.d/",
+            "/var/lib/cloud/scripts/",
+            "/etc/ssh/sshrc",
+            "/root/.ssh/rc",
+            "/usr/share/debconf/",
+        ),
         *(f"/etc/rc{level}.d/" for level in "0123456S"),
         *(
             f"{base}/systemd/{sort}/"
             for base in ("/etc", "/run", "/usr/local/lib", "/usr/lib")
-            for sort in ("system-generators", "system-environment-generators", "user-generators", "user-environment-generators")
+            for sort in (
+                "system-generators",
+                "system-environment-generators",
+                "user-generators",
+                "user-environment-generators",
+            )
         ),
     )
 )
 _SHELL_FILES = tuple(
     Place(base, "runs what is in", "shell")
     for base in (
-        *("/etc/profile", "/etc/profile.d/", "/etc/bash.bashrc", "/etc/bash_completion", "/etc/bash_completion.d/", "/etc/zsh/"),
-        *("/etc/csh.cshrc", "/etc/csh.login", "/etc/fish/", "/root/.bashrc", "/root/.profile", "/root/.bash_profile", "/root/.bash_login"),
-        *("/root/.bash_logout", "/root/.bash_aliases", "/root/.zshrc", "/root/.zshenv", "/root/.kshrc", "/usr/share/bash-completion/"),
+        *(
+            "/etc/profile",
+            "/etc/profile.d/",
+            "/etc/bash.bashrc",
+            "/etc/bash_completion",
+            "/etc/bash_completion.d/",
+            "/etc/zsh/",
+        ),
+        *(
+            "/etc/csh.cshrc",
+            "/etc/csh.login",
+            "/etc/fish/",
+            "/root/.bashrc",
+            "/root/.profile",
+            "/root/.bash_profile",
+            "/root/.bash_login",
+        ),
+        *(
+            "/root/.bash_logout",
+            "/root/.bash_aliases",
+            "/root/.zshrc",
+            "/root/.zshenv",
+            "/root/.kshrc",
+            "/usr/share/bash-completion/",
+        ),
     )
 )
 UNIT_DIRECTORIES = (
-    *("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient", "/run/systemd/generator.early"),
-    *("/etc/systemd/system", "/etc/systemd/system.attached", "/run/systemd/system", "/run/systemd/system.attached"),
-    *("/run/systemd/generator", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/run/systemd/generator.late"),
+    *(
+        "/etc/systemd/system.control",
+        "/run/systemd/system.control",
+        "/run/systemd/transient",
+        "/run/systemd/generator.early",
+    ),
+    *(
+        "/etc/systemd/system",
+        "/etc/systemd/system.attached",
+        "/run/systemd/system",
+        "/run/systemd/system.attached",
+    ),
+    *(
+        "/run/systemd/generator",
+        "/usr/local/lib/systemd/system",
+        "/usr/lib/systemd/system",
+        "/run/systemd/generator.late",
+    ),
 )
-"""Where the manager of the system looks for units: of two of a name the first one counts (systemd.unit(5))."""
+"""Where the manager of the system looks for units: of two of a name the first one
+counts (systemd.unit(5)).
+"""
 _UNITS = tuple(Place(f"{base}/", "runs the units in", "unit") for base in UNIT_DIRECTORIES)
 _FOUR = ("/etc", "/run", "/usr/local/lib", "/usr/lib")
-"""Where programs of systemd's and their like look for drop-ins (tmpfiles.d(5), sysctl.d(5), udev(7), modprobe.d(5))."""
+"""Where programs of systemd's and their like look for drop-ins (tmpfiles.d(5), sysctl.d(5), udev(7),
+modprobe.d(5)).
+"""
 _DROP_INS = tuple(
     Place(f"{base}/{name}/", use, reader)
     for name, use, reader in (
@@ -95,7 +197,9 @@ _CREDENTIALS = tuple(
         Place(f"{base}/credstore/tmpfiles.extra", "makes files by what is in", "tmpfiles"),
         Place(f"{base}/credstore/sysusers.extra", "makes accounts by what is in", "sysusers"),
         Place(f"{base}/credstore/sysctl.extra", "reads", "sysctl"),
-        Place(f"{base}/credstore/ssh.authorized_keys.root", "is logged in to by the keys in", "credential_keys"),
+        Place(
+            f"{base}/credstore/ssh.authorized_keys.root", "is logged in to by the keys in", "credential_keys"
+        ),
     )
 )
 """Credentials that services of systemd's own take from there at boot (systemd.system-credentials(7))."""
@@ -115,7 +219,14 @@ _POLKIT = tuple(
 _MODULES = tuple(
     Place(base, "loads what is in")
     for base in (
-        *("/etc/perl/", "/usr/local/share/perl/", "/usr/share/perl/", "/usr/share/perl5/", "/etc/python3/", "/usr/share/python3/"),
+        *(
+            "/etc/perl/",
+            "/usr/local/share/perl/",
+            "/usr/share/perl/",
+            "/usr/share/perl5/",
+            "/etc/python3/",
+            "/usr/share/python3/",
+        ),
         *(f"/etc/python3.{minor}/" for minor in range(9, 15)),
     )
 )
@@ -134,9 +245,13 @@ _DAEMONS = (
     Place("/etc/systemd/nspawn/", "starts containers by what is in"),
 )
 """Daemons that read their configuration as root, and run commands or write files by it."""
-_PROGRAMS = tuple(Place(base, "runs what is in") for base in ("/usr/local/bin/", "/usr/local/sbin/", "/usr/bin/", "/usr/sbin/"))
+_PROGRAMS = tuple(
+    Place(base, "runs what is in")
+    for base in ("/usr/local/bin/", "/usr/local/sbin/", "/usr/bin/", "/usr/sbin/")
+)
 _LIBRARIES = tuple(
-    Place(base, "loads what is in") for base in ("/usr/lib/", "/usr/local/lib/", "/usr/libexec/", "/usr/lib64/", "/usr/lib32/")
+    Place(base, "loads what is in")
+    for base in ("/usr/lib/", "/usr/local/lib/", "/usr/libexec/", "/usr/lib64/", "/usr/lib32/")
 )
 
 PLACES: tuple[Place, ...] = (
@@ -166,7 +281,9 @@ PLACES: tuple[Place, ...] = (
     Place("/root/.", "reads"),
     Place("/root/.ssh/authorized_keys", "is logged in to by the keys in", "authorized_keys", strict=True),
     Place("/root/.ssh/authorized_keys2", "is logged in to by the keys in", "authorized_keys", strict=True),
-    Place("/etc/ssh/authorized_keys.d/root", "is logged in to by the keys in", "authorized_keys", strict=True),
+    Place(
+        "/etc/ssh/authorized_keys.d/root", "is logged in to by the keys in", "authorized_keys", strict=True
+    ),
     Place("/etc/passwd", "reads", "passwd"),
     Place("/etc/shadow", "reads"),
     Place("/etc/group", "reads"),
@@ -252,7 +369,9 @@ def is_relevant(path: str) -> bool:
 
 
 def meant_by(pattern: str) -> str:
-    """A path that matters and that a pattern stands for; the pattern itself where it stands for none, or is none."""
+    """A path that matters and that a pattern stands for; the pattern itself where it stands for none, or is
+    none.
+    """
     plain = _plain(pattern)
     if not is_pattern(plain) or is_relevant(plain):
         return pattern
@@ -265,7 +384,11 @@ def meant_by(pattern: str) -> str:
     return pattern
 
 
-_ABOVE = frozenset("/".join(steps[:depth]) for steps in (place.path.split("/") for place in PLACES) for depth in range(1, len(steps)))
+_ABOVE = frozenset(
+    "/".join(steps[:depth])
+    for steps in (place.path.split("/") for place in PLACES)
+    for depth in range(1, len(steps))
+)
 """Every directory above a place."""
 
 

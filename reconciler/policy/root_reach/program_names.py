@@ -1,7 +1,8 @@
-"""Programs by name: those from which root is one step, those that show any file, and those that report or act on fixed things only.
+"""Programs by name: those from which root is one step, those that show any file, and those that report or act
+on fixed things only.
 
-The tables follow what the programs' own manuals offer, and public lists of programs that keep root under sudo. A name in none of them is
-a program of which nothing is known.
+The tables follow what the programs' own manuals offer, and public lists of programs that keep root under
+sudo. A name in none of them is a program of which nothing is known.
 """
 
 from __future__ import annotations
@@ -10,21 +11,25 @@ from collections.abc import Mapping
 
 from reconciler.formats import shell_commands
 
-SHELLS = shell_commands.SHELLS | frozenset(("csh", "tcsh", "yash", "posh", "sash", "rc", "elvish", "lksh", "rksh", "pwsh", "xonsh", "nu"))
+SHELLS = shell_commands.SHELLS | frozenset(
+    ("csh", "tcsh", "yash", "posh", "sash", "rc", "elvish", "lksh", "rksh", "pwsh", "xonsh", "nu")
+)
 
 ALWAYS: Mapping[str, str] = {
     "an editor starts a shell": (
         "vi vim vimdiff view rview rvim nvim ex ed nano pico emacs joe jed mcedit mc micro ne kak hx visudo "
         "vipw vigr ranger vifm nnn lf ncdu"
     ),
-    "a pager starts a shell": ("less more most pg man info zless zmore bzless bzmore xzless xzmore lesspipe yelp"),
+    "a pager starts a shell": (
+        "less more most pg man info zless zmore bzless bzmore xzless xzmore lesspipe yelp"
+    ),
     "it is a shell in itself": (
         "screen tmux tmate byobu script expect gdb lldb ftp sftp lftp tftp telnet tclsh irb pry ghci octave "
         "R ipython bpython slsh rlogin smbclient minicom iftop"
     ),
-    "it starts a shell": ("newgrp sg openvt ksu"),
-    "it runs what it is given": ("at batch parallel pkexec capsh run0 run-mailcap"),
-    "its prompt starts a shell": ("mysql mariadb psql sqlite3 mutt lynx w3m links aptitude tasksh ginsh"),
+    "it starts a shell": "newgrp sg openvt ksu",
+    "it runs what it is given": "at batch parallel pkexec capsh run0 run-mailcap",
+    "its prompt starts a shell": "mysql mariadb psql sqlite3 mutt lynx w3m links aptitude tasksh ginsh",
 }
 """Whatever the arguments: they wait for commands at a terminal, or take them from standard input."""
 OPEN: Mapping[str, str] = {
@@ -50,7 +55,8 @@ OPEN: Mapping[str, str] = {
         "unsquashfs bconsole msfconsole"
     ),
     "it runs a command for each file": (
-        "find fd locate rename split sort tar zip rsync cpio ar unzip 7z 7za zstd xz pax zipinfo star bsdtar exiftool dos2unix msgfilter"
+        "find fd locate rename split sort tar zip rsync cpio ar unzip 7z 7za zstd xz pax zipinfo star bsdtar"
+        " exiftool dos2unix msgfilter"
     ),
     "it writes any file": (
         "tee cp mv install ln dd sponge truncate patch xxd openssl curl wget scp uudecode mkfifo mknod "
@@ -59,10 +65,13 @@ OPEN: Mapping[str, str] = {
         "dmidecode zic debugfs e2image partclone nbdkit"
     ),
     "its containers have the host's files": (
-        "docker podman nerdctl ctr crictl lxc lxd incus kubectl k3s virsh docker-compose buildah singularity apptainer"
+        "docker podman nerdctl ctr crictl lxc lxd incus kubectl k3s virsh docker-compose buildah singularity"
+        " apptainer"
     ),
-    "it starts any unit and edits it": ("systemctl service initctl supervisorctl monit busctl dbus-send gdbus invoke-rc.d sv s6-svc"),
-    "its pager starts a shell": ("git hg svn bzr dmesg aws"),
+    "it starts any unit and edits it": (
+        "systemctl service initctl supervisorctl monit busctl dbus-send gdbus invoke-rc.d sv s6-svc"
+    ),
+    "its pager starts a shell": "git hg svn bzr dmesg aws",
     "it runs scripts of packages, and commands of its options": (
         "apt apt-get dpkg dpkg-reconfigure dpkg-deb pip pipx npm npx yarn gem cargo snap flatpak dnf yum "
         "rpm zypper pacman easy_install cpan composer debi dpkg-source update-alternatives bundle bundler "
@@ -82,16 +91,17 @@ OPEN: Mapping[str, str] = {
         "supervisord snmpd smbd slapd mysqld mariadbd keepalived collectd telegraf zabbix_agentd ettercap "
         "bettercap hping3 tcpick dosbox snort dpkg-preconfigure ntpdate"
     ),
-    "it becomes any account": ("su sudo login"),
-    "it applies any specification": ("reconciler"),
+    "it becomes any account": "su sudo login",
+    "it applies any specification": "reconciler",
 }
 """Only where the arguments are left open, or have a wildcard."""
 _READS = (
-    "cat head tail cut diff diff3 sdiff base64 base32 basenc tac nl od hexdump hd strings paste pr fold fmt expand unexpand comm join rev "
-    "column colrm look grep egrep fgrep zgrep rg ag ack ul wc date file arp ss wall aspell bridge dig gzip gunzip zcat bzip2 bzcat "
-    "lz4 lz4cat zstdcat xzcat unxz bunzip2 cmp highlight jo yq xmllint ptx readelf objdump nm redcarpet pandoc tic msgcat msgconv msguniq "
-    "ssh-keyscan whois finger mtr fping clamscan cupsfilter enscript a2ps lp lpr bat batcat ascii-xfr espeak mosquitto_pub "
-    "zsoelim sum bzgrep xzgrep uuencode restore getent du"
+    "cat head tail cut diff diff3 sdiff base64 base32 basenc tac nl od hexdump hd strings paste pr fold fmt"
+    " expand unexpand comm join rev column colrm look grep egrep fgrep zgrep rg ag ack ul wc date file arp ss"
+    " wall aspell bridge dig gzip gunzip zcat bzip2 bzcat lz4 lz4cat zstdcat xzcat unxz bunzip2 cmp highlight"
+    " jo yq xmllint ptx readelf objdump nm redcarpet pandoc tic msgcat msgconv msguniq ssh-keyscan whois"
+    " finger mtr fping clamscan cupsfilter enscript a2ps lp lpr bat batcat ascii-xfr espeak mosquitto_pub"
+    " zsoelim sum bzgrep xzgrep uuencode restore getent du"
 )
 READERS = frozenset(_READS.split())
 """Programs that show a file, as a whole or in messages about it."""

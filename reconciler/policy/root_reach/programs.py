@@ -1,7 +1,9 @@
-"""Programs that amount to root for whoever may run them as root: from each of them a shell of root's is one step.
+"""Programs that amount to root for whoever may run them as root: from each of them a shell of root's is one
+step.
 
-The tables follow what the programs' own manuals offer: a shell escape, a command that they run, a file that they write anywhere. A rule of
-sudo may fix the arguments; then only what those arguments leave open counts (docs/decisions/2026-11-30-root-reads-or-runs.md).
+The tables follow what the programs' own manuals offer: a shell escape, a command that they run, a file that
+they write anywhere. A rule of sudo may fix the arguments; then only what those arguments leave open counts
+(docs/decisions/2026-11-30-root-reads-or-runs.md).
 """
 
 from __future__ import annotations
@@ -14,18 +16,34 @@ from reconciler.core.basics.lazy_regex import Late
 from reconciler.formats.shell_commands import WRAPPERS, wrapped
 from reconciler.policy.root_reach.program_names import ALWAYS, HARMLESS, OPEN, READERS, SHELLS, by_name
 
-_STARTS_CONTAINER = r"(?:run|create)\b.*\s(?:--privileged|--pid[= ]host|--cap-add|-v|--volume|--mount|--device)\b.*"
+_STARTS_CONTAINER = (
+    r"(?:run|create)\b.*\s(?:--privileged|--pid[= ]host|--cap-add|-v|--volume|--mount|--device)\b.*"
+)
 _POWERFUL = r".*\b(?:sudo|docker|root|wheel|disk|lxd|incus-admin|shadow)\b.*"
 _FIXED: Mapping[str, tuple[tuple[str, str], ...]] = {
     **dict.fromkeys(
-        ("apt", "apt-get"), ((r"(?:.*\s)?-o\b.*", "its options run commands"), (r"(?:.*\s)?changelog\b.*", "its pager starts a shell"))
+        ("apt", "apt-get"),
+        (
+            (r"(?:.*\s)?-o\b.*", "its options run commands"),
+            (r"(?:.*\s)?changelog\b.*", "its pager starts a shell"),
+        ),
     ),
     "chroot": ((r"\S+", "it is a shell of root's"),),
-    "crontab": ((r"(?:.*\s)?-e\b.*", "it starts an editor"), (r"(?:-u root)?(?:\s*-)?", "it takes root's jobs from standard input")),
+    "crontab": (
+        (r"(?:.*\s)?-e\b.*", "it starts an editor"),
+        (r"(?:-u root)?(?:\s*-)?", "it takes root's jobs from standard input"),
+    ),
     "dmesg": ((r"(?:.*\s)?(?:-\w*H\w*|--human)\b.*", "its pager starts a shell"),),
     "docker": ((_STARTS_CONTAINER, "the container has the host's files"),),
-    "find": ((r".*\s-(?:exec|execdir|ok|okdir)\s+(?:\S*/)?(?:ba|da|z|k)?sh\s*(?:;|\\;)?", "it runs a shell"),),
-    "git": ((r"(?!.*--no-pager)(?:.*\s)?(?:log|diff|show|help|commit|rebase|blame|-p|--paginate)\b.*", "it starts a pager or an editor"),),
+    "find": (
+        (r".*\s-(?:exec|execdir|ok|okdir)\s+(?:\S*/)?(?:ba|da|z|k)?sh\s*(?:;|\\;)?", "it runs a shell"),
+    ),
+    "git": (
+        (
+            r"(?!.*--no-pager)(?:.*\s)?(?:log|diff|show|help|commit|rebase|blame|-p|--paginate)\b.*",
+            "it starts a pager or an editor",
+        ),
+    ),
     "gpasswd": ((_POWERFUL, "it makes members of a group that amounts to root"),),
     "machinectl": ((r"(?:shell|login)\b.*", "it is a shell of root's"),),
     "login": ((r"(?:.*\s)?-f\s*root\b.*", "it is a shell of root's"),),
@@ -68,12 +86,15 @@ def name_of(program: str) -> str:
 def shell_from(program: str, arguments: Sequence[str] | None = None) -> str:
     """Why a program that an account may run as root makes it root; empty where it does not by itself.
 
-    `program` is a path or a pattern of sudoers(5): a directory ends with `/`. `arguments` are those that the rule fixes, in which a
-    wildcard matches everything; None leaves them open, an empty sequence allows none.
+    `program` is a path or a pattern of sudoers(5): a directory ends with `/`. `arguments` are those that the
+    rule fixes, in which a wildcard matches everything; None leaves them open, an empty sequence allows none.
     """
     if is_pattern(program):
         return _of_pattern(program)
-    name, fixed = name_of(program), None if arguments is None else " ".join(arguments).strip().replace(_NOTHING, "")
+    name, fixed = (
+        name_of(program),
+        None if arguments is None else " ".join(arguments).strip().replace(_NOTHING, ""),
+    )
     if name in _APPLETS and fixed and not _has_wildcard(fixed):
         applet, *rest = fixed.split()
         return shell_from(f"/bin/{applet}", rest)
@@ -85,7 +106,9 @@ def shell_from(program: str, arguments: Sequence[str] | None = None) -> str:
 
 
 def may_be_root(program: str, arguments: Sequence[str] | None) -> str:
-    """Why a program that is no shell by the tables may make root who runs it with arguments of his own; empty if it does not."""
+    """Why a program that is no shell by the tables may make root who runs it with arguments of his own; empty
+    if it does not.
+    """
     if program.endswith("/"):
         return "any program of that directory"
     if any(char in program for char in "*?["):
@@ -116,7 +139,15 @@ def _of_pattern(pattern: str) -> str:
     names = (*_ALWAYS_WHY, *_OPEN_WHY)
     if pattern.startswith("^"):
         matches = _expression(pattern)
-        fitting = next((name for name in names for directory in _PROGRAMS if matches and matches.search(f"{directory}/{name}")), "")
+        fitting = next(
+            (
+                name
+                for name in names
+                for directory in _PROGRAMS
+                if matches and matches.search(f"{directory}/{name}")
+            ),
+            "",
+        )
     else:
         fitting = next((name for name in names if fnmatchcase(name, pattern.rpartition("/")[2])), "")
     return f"{fitting} is among the programs" if fitting else ""
@@ -131,7 +162,9 @@ def _expression(pattern: str) -> re.Pattern[str] | None:
 
 
 def _bare(name: str, fixed: str) -> str:
-    """The reason for a shell or an interpreter that is started with nothing to run, so that it waits for commands."""
+    """The reason for a shell or an interpreter that is started with nothing to run, so that it waits for
+    commands.
+    """
     if name in SHELLS:
         return _SHELL if all(re.fullmatch(r"-[^-c]*|--login", word) for word in fixed.split()) else ""
     return "it is an interpreter that waits for commands" if not fixed and _REPL.fullmatch(name) else ""

@@ -1,7 +1,9 @@
-"""Root reads or runs what somebody else can write, or what somebody else has a say in: one rule over everything that is declared.
+"""Root reads or runs what somebody else can write, or what somebody else has a say in: one rule over
+everything that is declared.
 
-For one host, before a plan and of what the plan leaves behind, and only for the paths that the plan touches or the spec declares: what root
-does with each of them (`root_places`), whom its text makes root (`root_texts`), who can write it or replace it (`writers`).
+For one host, before a plan and of what the plan leaves behind, and only for the paths that the plan touches
+or the spec declares: what root does with each of them (`root_places`), whom its text makes root
+(`root_texts`), who can write it or replace it (`writers`).
 """
 
 from __future__ import annotations
@@ -22,12 +24,25 @@ from reconciler.policy.access.ways import EVERYBODY, Rank, Way
 from reconciler.policy.access.writers import Writers
 from reconciler.policy.root_reach.places import UNIT_DIRECTORIES, Place, place_of, places_below
 from reconciler.policy.root_reach.relevance import Look
-from reconciler.policy.root_reach.texts.values import SPECIFICATIONS, Grant, Mention, Reading, Use, as_account, of_words
+from reconciler.policy.root_reach.texts.values import (
+    SPECIFICATIONS,
+    Grant,
+    Mention,
+    Reading,
+    Use,
+    as_account,
+    of_words,
+)
 from reconciler.policy.symlinks import Followed
 
 _SETUID, _OTHERS_RUN, _GROUP_RUNS = 0o4000, 0o001, 0o010
-_UNIT = Late(r"(?P<directory>.*/systemd/[^/]+)/(?P<unit>[^/]+\.(?:service|socket|mount|timer|path|swap))(?:\.d/[^/]+\.conf)?")
-_FOR_ITS_USER = Late(r"^[ \t]*(?:AmbientCapabilities|SupplementaryGroups|Group|LoadCredential|OpenFile|StandardInput)[ \t]*=", re.MULTILINE)
+_UNIT = Late(
+    r"(?P<directory>.*/systemd/[^/]+)/(?P<unit>[^/]+\.(?:service|socket|mount|timer|path|swap))(?:\.d/[^/]+\.conf)?"
+)
+_FOR_ITS_USER = Late(
+    r"^[ \t]*(?:AmbientCapabilities|SupplementaryGroups|Group|LoadCredential|OpenFile|StandardInput)[ \t]*=",
+    re.MULTILINE,
+)
 _PROGRAMS = ("/usr/bin/", "/usr/sbin/", "/usr/local/bin/", "/usr/local/sbin/")
 _OF_ALL = Late(r".*/systemd/[^/]+/(?P<type>service|socket|mount|timer|path|swap)\.d/[^/]+\.conf")
 """A drop-in for every unit of a type (systemd.unit(5))."""
@@ -45,7 +60,8 @@ _PERSON = 1000
 class RootReach:
     """What root reads and runs on one host, and who has a hand in it.
 
-    `becomes_root` says of an account whether it becomes root by something else: then what makes others this account makes them root.
+    `becomes_root` says of an account whether it becomes root by something else: then what makes others this
+    account makes them root.
     """
 
     def __init__(self, files: Followed, people: People, becomes_root: Callable[[str], bool]) -> None:
@@ -57,7 +73,10 @@ class RootReach:
         self._scripts: dict[str, tuple[Reading, ...]] = {}
 
     def ways(self, looks: Iterable[Look]) -> list[Way]:
-        """All ways to root that hang on these paths, each once, in the order of the paths. What cannot be read is left out."""
+        """All ways to root that hang on these paths, each once, in the order of the paths.
+
+        What cannot be read is left out.
+        """
         found: dict[tuple[str, str], Way] = {}
         for look in looks:
             try:
@@ -83,8 +102,12 @@ class RootReach:
         if own is not None and (place is None or not place.reader):
             yield from self._by_own(look, own, entry)
         for account in self._homes.get(look.path, ()):
-            yield from self._by_reading(look, Use(look.path, "reads what is in the home", account=account), ())
-        for below in places_below(look.path) if entry is not None and entry.type is FileType.DIRECTORY else ():
+            yield from self._by_reading(
+                look, Use(look.path, "reads what is in the home", account=account), ()
+            )
+        for below in (
+            places_below(look.path) if entry is not None and entry.type is FileType.DIRECTORY else ()
+        ):
             ways = self._written(look, below.path, f"root {below.use} {below.path}", only_above=True)
             yield from (way for way in ways if way.account not in below.trusted)
         if entry is not None and entry.type is FileType.FILE:
@@ -99,12 +122,16 @@ class RootReach:
             yield from self._profile(look)
             return
         is_file = entry is not None and entry.type is FileType.FILE
-        ways = self._written(look, look.path, f"root {place.use} {look.path}", only_above=place.strict and is_file)
+        ways = self._written(
+            look, look.path, f"root {place.use} {look.path}", only_above=place.strict and is_file
+        )
         yield from (way for way in ways if way.account not in place.trusted)
         if is_file and place.reader and entry is not None and entry.size <= _LARGEST:
             packaged = look.address is None and look.path.startswith("/usr/")
             for reading in self._readings(look.path, place.reader):
-                if isinstance(reading, Use) or not packaged:  # a package's accounts and units that nobody has enabled make nobody root
+                if (
+                    isinstance(reading, Use) or not packaged
+                ):  # a package's accounts and units that nobody has enabled make nobody root
                     yield from self._by_reading(look, reading, ())
 
     def _by_name(self, look: Look, reader: str | None, entry: Entry) -> Iterator[Way]:
@@ -134,8 +161,14 @@ class RootReach:
             self._files.missing.setdefault(f"content {path}", path)
 
     def _by_own(self, look: Look, own: OwnFile, entry: Entry | None) -> Iterator[Way]:
-        """A file of one account's: who can write it is that account, and so is who has a hand in what its text runs."""
-        text = self._files.known_text(look.path) if own.reader and entry is not None and entry.type is FileType.FILE else None
+        """A file of one account's: who can write it is that account, and so is who has a hand in what its
+        text runs.
+        """
+        text = (
+            self._files.known_text(look.path)
+            if own.reader and entry is not None and entry.type is FileType.FILE
+            else None
+        )
         for account in [own.account] if own.account else self._homes.get(own.home, ()):
             if account != "root":
                 yield from self._by_reading(look, Use(look.path, "goes by", account=account), ())
@@ -152,20 +185,41 @@ class RootReach:
             case Use() if _is_place(reading.path):
                 return  # whoever can write there is told of the place itself
             case Use():
-                yield from self._by_use(look, reading, "" if look.path in (reading.path, reading.by.partition(",")[0]) else where)
+                yield from self._by_use(
+                    look, reading, "" if look.path in (reading.path, reading.by.partition(",")[0]) else where
+                )
                 yield from self._inside(look, reading, scripts)
             case Grant():
                 told = f": {where}" if where and where not in reading.by else ""
                 for account in self._accounts(reading.who):
-                    yield Way(account, f"{reading.by}{told}", look.path, reading.rank, look.address, likely=reading.likely)
+                    yield Way(
+                        account,
+                        f"{reading.by}{told}",
+                        look.path,
+                        reading.rank,
+                        look.address,
+                        likely=reading.likely,
+                    )
             case Mention():
                 path = where or look.path
                 for account in self._named(reading.text):
-                    yield Way(account, f"root runs {path}, which names {account}", path, Rank.LIKELY, look.address, likely=True)
+                    yield Way(
+                        account,
+                        f"root runs {path}, which names {account}",
+                        path,
+                        Rank.LIKELY,
+                        look.address,
+                        likely=True,
+                    )
 
     def _by_use(self, look: Look, use: Use, where: str) -> Iterator[Way]:
         because = f" because of {where}" if where else ""
-        if use.named and not use.runs and (entry := self._files.entry(use.path)) is not None and entry.type is FileType.DIRECTORY:
+        if (
+            use.named
+            and not use.runs
+            and (entry := self._files.entry(use.path)) is not None
+            and entry.type is FileType.DIRECTORY
+        ):
             return  # a program that is told of a directory keeps its data there
         for person in self._persons(use):
             by = f"{person}, who becomes root," if use.account else use.by
@@ -176,18 +230,24 @@ class RootReach:
                     yield way
 
     def _is_persons(self, way: Way) -> bool:
-        """Whether it is a person who writes there: accounts of services write what their programs read, everybody in /tmp."""
+        """Whether it is a person who writes there: accounts of services write what their programs read,
+        everybody in /tmp.
+        """
         user = self._people.users.get(way.account)
         return not way.path.startswith(_SCRATCH) if user is None else user.uid >= _PERSON
 
     def _resolved(self, path: str) -> Iterator[str]:
-        """What a path with `~alice`, `{a,b}` or `*` stands for: where the last step may be any, the directory."""
+        """What a path with `~alice`, `{a,b}` or `*` stands for: where the last step may be any, the
+        directory.
+        """
         for plain in braced(path):
             name, _, rest = plain[1:].partition("/") if plain.startswith("~") else ("", "", "")
             user = self._people.users.get(name)
             full = plain if not plain.startswith("~") else f"{user.home}/{rest}" if user is not None else ""
             above, _, last = full.rpartition("/")
-            directories = list(islice(self._files.matching(above), _MOST_MATCHES)) if is_pattern(above) else [above]
+            directories = (
+                list(islice(self._files.matching(above), _MOST_MATCHES)) if is_pattern(above) else [above]
+            )
             for directory in directories if full else ():
                 yield directory if is_pattern(last) else f"{directory}/{last}"
 
@@ -200,7 +260,11 @@ class RootReach:
         if use.verb not in ("runs", "applies") or use.path in scripts or len(scripts) >= _MOST_NESTED:
             return
         for reading in self._script(use.path):
-            yield from (way for inner in as_account((reading,), use.account) for way in self._by_reading(look, inner, (use.path, *scripts)))
+            yield from (
+                way
+                for inner in as_account((reading,), use.account)
+                for way in self._by_reading(look, inner, (use.path, *scripts))
+            )
 
     def _script(self, path: str) -> Collection[Reading]:
         if path not in self._scripts:
@@ -223,11 +287,15 @@ class RootReach:
         elif text and "\0" not in text and (text.startswith("#!") or path.endswith((".sh", ".bash"))):
             yield from reader_of("shell")(text)
 
-    def _written(self, look: Look, path: str, words: str, *, only_above: bool = False, likely: bool = False) -> Iterator[Way]:
+    def _written(
+        self, look: Look, path: str, words: str, *, only_above: bool = False, likely: bool = False
+    ) -> Iterator[Way]:
         for writer in self._writers.of(path, only_above=only_above).values():
             perhaps = likely or writer.likely
             rank = Rank.LIKELY if perhaps else Rank.WRITES
-            yield Way(writer.account, f"{words}; {writer.how}", writer.place, rank, look.address, likely=perhaps)
+            yield Way(
+                writer.account, f"{words}; {writer.how}", writer.place, rank, look.address, likely=perhaps
+            )
 
     def _setuid(self, look: Look, entry: Entry) -> Iterator[Way]:
         if look.address is None:
@@ -246,9 +314,16 @@ class RootReach:
             yield Way(EVERYBODY, words, look.path, rank, look.address, likely=likely)
         elif mode & _GROUP_RUNS:
             for name in self._people.members_of(entry.group):
-                yield Way(name, f"{words}, and the group {entry.group} may", look.path, rank, look.address, likely=likely)
+                yield Way(
+                    name,
+                    f"{words}, and the group {entry.group} may",
+                    look.path,
+                    rank,
+                    look.address,
+                    likely=likely,
+                )
 
-    # ------------------------------------------------------------------------------------------------ accounts
+    # ----------------------------------------------------------------------------------------------- accounts
 
     def _accounts(self, who: str) -> Iterable[str]:
         """The accounts of a grant; a group without members is told as the group."""
@@ -266,7 +341,9 @@ class RootReach:
                 yield name
 
     def _profile(self, look: Look) -> Iterator[Way]:
-        """A file that one account's shells read: whoever has a hand in what it runs is that account, and root if that account is."""
+        """A file that one account's shells read: whoever has a hand in what it runs is that account, and root
+        if that account is.
+        """
         from reconciler.formats.shell_commands import text_files
 
         text, account = self._files.noted_text(look.path), look.path.rpartition("/")[2].removesuffix(".sh")
@@ -301,11 +378,18 @@ class RootReach:
         for place in reversed(UNIT_DIRECTORIES):
             directory = f"{place}/{name}.d"
             if f"{name}.d" in self._names(place):
-                drop_ins |= {file: f"{directory}/{file}" for file in self._names(directory) if file.endswith(".conf")}
+                drop_ins |= {
+                    file: f"{directory}/{file}" for file in self._names(directory) if file.endswith(".conf")
+                }
         paths = ([fragment] if fragment else []) + [drop_ins[file] for file in sorted(drop_ins)]
         texts = [text for text in map(self._files.noted_text, paths) if text is not None]
-        whole = [text for part in paths if self._files.is_whole(part) and (text := self._files.noted_text(part)) is not None]
-        # What a drop-in adds for root is told whatever the rest says; only what goes to the unit's user hangs on who that is.
+        whole = [
+            text
+            for part in paths
+            if self._files.is_whole(part) and (text := self._files.noted_text(part)) is not None
+        ]
+        # What a drop-in adds for root is told whatever the rest says; only what goes to the unit's user hangs
+        # on who that is.
         if not whole or any(_FOR_ITS_USER.search(text) for text in whole):
             for part in paths:
                 self._look_for(part)
@@ -332,7 +416,9 @@ def _is_place(path: str) -> bool:
 
 
 def _is_ours(look: Look) -> bool:
-    """Whether the spec says it by a field of its own, so that its address says enough; a shell is said with its account."""
+    """Whether the spec says it by a field of its own, so that its address says enough; a shell is said with
+    its account.
+    """
     return look.path == "/etc/passwd" or (look.address is not None and look.address.kind != "files")
 
 

@@ -1,4 +1,7 @@
-"""Which paths of a plan have to do with what root reads or runs. Small, for every plan that does something imports it."""
+"""Which paths of a plan have to do with what root reads or runs.
+
+Small, for every plan that does something imports it.
+"""
 
 from __future__ import annotations
 
@@ -43,11 +46,14 @@ class Look:
     user: str = ""
 
 
-def looked_at(steps: Iterable[Step], spec: Spec, kinds: Kinds, usual: Callable[[str], Iterable[str]] = lambda _: ()) -> list[Look]:
-    """The paths that the steps touch and root reads or runs; where they give anything away, those of everything declared too.
+def looked_at(
+    steps: Iterable[Step], spec: Spec, kinds: Kinds, usual: Callable[[str], Iterable[str]] = lambda _: ()
+) -> list[Look]:
+    """The paths that the steps touch and root reads or runs; where they give anything away, those of
+    everything declared too.
 
-    A plan that only restarts, or writes what is root's where root reads nothing, has none. `usual` has the usual names of a path to which
-    a directory of the system leads by a link.
+    A plan that only restarts, or writes what is root's where root reads nothing, has none. `usual` has the
+    usual names of a path to which a directory of the system leads by a link.
     """
     looks: dict[str, Look] = {}
     widely = False
@@ -93,7 +99,11 @@ def declared_looks(spec: Spec, kinds: Kinds) -> Iterator[Look]:
 
 def _content(declared: Declared) -> bytes:
     content = getattr(declared.resource, "content", None)
-    return content.encode() if isinstance(content, str) else declared.sources.get(getattr(declared.resource, "source", None) or "", b"")
+    return (
+        content.encode()
+        if isinstance(content, str)
+        else declared.sources.get(getattr(declared.resource, "source", None) or "", b"")
+    )
 
 
 def _names(path: str, content: bytes) -> bool:
@@ -106,7 +116,8 @@ def _names(path: str, content: bytes) -> bool:
 
 
 def host_looks(files: Followed) -> Iterator[Look]:
-    """Everything that root reads or runs on a host, whoever has put it there: all places, and what is in them.
+    """Everything that root reads or runs on a host, whoever has put it there: all places, and what is in
+    them.
 
     A place that cannot be read is left out.
     """
@@ -131,12 +142,16 @@ def _is_script(path: str, step: Step) -> bool:
     """Whether a step writes what root may run by another declared text."""
     action = step.action
     return isinstance(action, WriteFile) and (
-        path.endswith(_SCRIPTS) or action.content.startswith(b"#!") or bool(action.mode and int(action.mode, 8) & _RUNS)
+        path.endswith(_SCRIPTS)
+        or action.content.startswith(b"#!")
+        or bool(action.mode and int(action.mode, 8) & _RUNS)
     )
 
 
 def _gives(step: Step) -> bool:
-    """Whether a step can put something into other hands than root's: an owner, a mode, a membership; or take away what was in the way."""
+    """Whether a step can put something into other hands than root's: an owner, a mode, a membership; or take
+    away what was in the way.
+    """
     action = step.action
     if isinstance(action, Account):
         return action.op in _MEMBERSHIPS
@@ -144,7 +159,11 @@ def _gives(step: Step) -> bool:
         return True
     owner, group = getattr(action, "owner", "root"), getattr(action, "group", "root")
     bits = int(getattr(action, "mode", "") or "0", 8)
-    return owner not in ("", "root") or bool(bits & _OTHERS_WRITE) or (bool(bits & _GROUP_WRITES) and group != "root")
+    return (
+        owner not in ("", "root")
+        or bool(bits & _OTHERS_WRITE)
+        or (bool(bits & _GROUP_WRITES) and group != "root")
+    )
 
 
 def _is_setuid(step: Step) -> bool:

@@ -1,4 +1,7 @@
-"""Files with which whoever reads them becomes somebody else: passwords, private keys, our own state. No service is handed one of them."""
+"""Files with which whoever reads them becomes somebody else: passwords, private keys, our own state.
+
+No service is handed one of them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ _OPEN = re.compile(r"(?:.*\.pub|authorized_keys2?|known_hosts2?|config|rc|enviro
 
 
 def secret(path: str, account: str) -> str:
-    """Why what is at a path must not get to an account; empty if it may. A directory counts with all in it, a pattern with its matches."""
+    """Why what is at a path must not get to an account; empty if it may.
+
+    A directory counts with all in it, a pattern with its matches.
+    """
     plain = path.rstrip("/") or "/"
     for known, why in _REASONS.items():
         if plain == known or plain.startswith(f"{known}/") or globs.common(plain, known):

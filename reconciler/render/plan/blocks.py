@@ -5,9 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.render.plan.fields import INDENT, OUTSIDE, created, diff_lines, field_lines, held_lines, unchanged
+from reconciler.render.plan.fields import (
+    INDENT,
+    OUTSIDE,
+    created,
+    diff_lines,
+    field_lines,
+    held_lines,
+    unchanged,
+)
 from reconciler.render.plan.phrases import action_words, gate_words
-from reconciler.render.terminal import SYMBOL_COLOURS, WIDTH, Look, Paint, columns, count, pad, paragraphs, symbol, visible
+from reconciler.render.terminal import (
+    SYMBOL_COLOURS,
+    WIDTH,
+    Look,
+    Paint,
+    columns,
+    count,
+    pad,
+    paragraphs,
+    symbol,
+    visible,
+)
 
 Data = Mapping[str, Any]
 
@@ -20,19 +39,33 @@ _ORIGINS = {
     ("drift", "no-op"): "changed on the host; only reported (drift: report)",
     ("failed", "update"): "failed; apply starts it",
     ("failed", "no-op"): "failed; only reported (drift: report)",
-    ("conflict", "create"): "gone from the host, and changed in the spec; apply creates it as the spec has it now",
+    (
+        "conflict",
+        "create",
+    ): "gone from the host, and changed in the spec; apply creates it as the spec has it now",
     ("conflict", "update"): "changed on the host and in the spec; apply makes it as the spec has it now",
     ("conflict", "delete"): "changed on the host and gone from the spec; apply removes it",
     ("adopt", "update"): "exists already and differs; apply takes it over and keeps the old content",
     ("adopt", "delete"): "exists already and is not ours; apply takes it away, as the spec says",
-    ("unknown", "delete"): "shall not be there; whether it is ours is not known, because the ledger cannot be read",
+    (
+        "unknown",
+        "delete",
+    ): "shall not be there; whether it is ours is not known, because the ledger cannot be read",
     ("adopt", "no-op"): "exists already and differs; apply leaves it alone",
-    ("unknown", "update"): "exists already and differs; whether it is ours is not known, because the ledger cannot be read",
+    (
+        "unknown",
+        "update",
+    ): "exists already and differs; whether it is ours is not known, because the ledger cannot be read",
     ("tool_upgrade", "update"): "this version of reconciler writes it differently, the spec has not changed",
     ("delete_because_not_in_spec", "delete"): "no longer in the spec",
-    ("delete_because_not_in_spec", "forget"): "no longer in the spec; stays on the host and is no longer managed",
+    (
+        "delete_because_not_in_spec",
+        "forget",
+    ): "no longer in the spec; stays on the host and is no longer managed",
 }
-_ADOPT_HINT = "To take it over, write `adopt: true` in its block or run with --adopt; the old content is kept."
+_ADOPT_HINT = (
+    "To take it over, write `adopt: true` in its block or run with --adopt; the old content is kept."
+)
 
 
 def action_of(entry: Data) -> str:
@@ -57,14 +90,28 @@ def heading_symbol(entry: Data) -> str:
 
 
 def block(entry: Data, removals: Sequence[Data], look: Look, *, sign: str = "") -> list[str]:
-    """All lines of one resource. `removals` are its steps that take something away, `sign` stands in the place of its symbol."""
+    """All lines of one resource.
+
+    `removals` are its steps that take something away, `sign` stands in the place of its symbol.
+    """
     lines = [_heading(entry, sign or heading_symbol(entry), look.paint), *_why(entry, look.paint)]
-    lines += _removed(entry, removals, look) if action_of(entry) in ("delete", "forget") else _differences(entry, look)
-    return [*lines, *effect_lines(entry["effects"], look.paint), *_blocked(entry, look.paint), *_held(entry, look.paint)]
+    lines += (
+        _removed(entry, removals, look)
+        if action_of(entry) in ("delete", "forget")
+        else _differences(entry, look)
+    )
+    return [
+        *lines,
+        *effect_lines(entry["effects"], look.paint),
+        *_blocked(entry, look.paint),
+        *_held(entry, look.paint),
+    ]
 
 
 def removals(steps: Sequence[Data]) -> dict[str, list[Data]]:
-    """The steps of a plan that are shown of what goes, by the address that asked for it: all but those that happen to units."""
+    """The steps of a plan that are shown of what goes, by the address that asked for it: all but those that
+    happen to units.
+    """
     found: dict[str, list[Data]] = {}
     for step in steps:
         if step["action"] not in ("Unit", "Gate"):
@@ -74,11 +121,17 @@ def removals(steps: Sequence[Data]) -> dict[str, list[Data]]:
 
 
 def _takes_away(step: Data) -> bool:
-    return step["action"] in ("RemovePath", "RemoveTree", "EditLines") or step.get("op") in ("groupdel", "userdel")
+    return step["action"] in ("RemovePath", "RemoveTree", "EditLines") or step.get("op") in (
+        "groupdel",
+        "userdel",
+    )
 
 
 def effect_lines(effects: Sequence[Data], paint: Paint, *, indent: str = INDENT) -> list[str]:
-    """What happens to units, with the reasons in one column; the reason of what is long stands below it. One string for each."""
+    """What happens to units, with the reasons in one column; the reason of what is long stands below it.
+
+    One string for each.
+    """
     told = [(_effect_words(effect), visible(effect["why"])) for effect in effects]
     width = max((columns(words) for words, why in told if why and columns(words) <= WIDTH // 2), default=0)
     lead = f"{indent}{symbol('>', paint)} "
@@ -95,18 +148,35 @@ def effect_lines(effects: Sequence[Data], paint: Paint, *, indent: str = INDENT)
 
 def _effect_words(effect: Data) -> str:
     if effect["kind"] == "gate":
-        return f"then {gate_words(effect['gate'])}" if effect.get("gate") else f"see whether {visible(effect['unit'])} is healthy"
+        return (
+            f"then {gate_words(effect['gate'])}"
+            if effect.get("gate")
+            else f"see whether {visible(effect['unit'])} is healthy"
+        )
     words = f"{visible(effect['kind'])} {visible(effect['unit'])}".rstrip()
     if effect.get("along_with"):
         foreign = "" if effect["declared"] else ", not in the spec"
-        return f"{words} (along with {visible(effect['along_with'])}{foreign}{', stays down' if effect['stays_down'] else ''})"
-    why = " (it is on hold)" if effect.get("on_hold") else "" if effect.get("kept") else " (on_change forbids it)"
+        return (
+            f"{words} (along with"
+            f" {visible(effect['along_with'])}{foreign}{', stays down' if effect['stays_down'] else ''})"
+        )
+    why = (
+        " (it is on hold)"
+        if effect.get("on_hold")
+        else ""
+        if effect.get("kept")
+        else " (on_change forbids it)"
+    )
     return f"owed: {words}{why}: runs with older configuration" if effect["held"] else words
 
 
 def _heading(entry: Data, sign: str, paint: Paint) -> str:
     place = entry["source"]
-    gone = "was " if action_of(entry) in ("delete", "forget") and entry["action_reason"] not in ("adopt", "unknown") else ""
+    gone = (
+        "was "
+        if action_of(entry) in ("delete", "forget") and entry["action_reason"] not in ("adopt", "unknown")
+        else ""
+    )
     note = paint(f"  # {gone}{visible(place['file'])}:{place['line']}", "dim") if place else ""
     return f"  {paint(sign, SYMBOL_COLOURS.get(sign, ''))} {paint(visible(entry['address']), 'bold')}{note}"
 
@@ -152,8 +222,15 @@ def _differences(entry: Data, look: Look) -> list[str]:
 
 def _removed(entry: Data, gone: Sequence[Data], look: Look) -> list[str]:
     """What goes: the paths and accounts that the steps take away; in full also what they were."""
-    lines = [f"{INDENT}{symbol('-' if _takes_away(step) else '>', look.paint)} {action_words(step)}" for step in gone]
+    lines = [
+        f"{INDENT}{symbol('-' if _takes_away(step) else '>', look.paint)} {action_words(step)}"
+        for step in gone
+    ]
     if not look.verbose:
         return lines
     change = entry["change"]
-    return [*lines, *held_lines(change["before"], change["before_sensitive"], look), *diff_lines(change.get("diff") or [], look)]
+    return [
+        *lines,
+        *held_lines(change["before"], change["before_sensitive"], look),
+        *diff_lines(change.get("diff") or [], look),
+    ]

@@ -1,4 +1,6 @@
-"""What a plan does to each object, in its public form: an entry with before and after, the fields, and what happens to units."""
+"""What a plan does to each object, in its public form: an entry with before and after, the fields, and what
+happens to units.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,11 @@ def _is_failure(item: FieldChange) -> bool:
 
 def origin_of(change: Change) -> str:
     """Whose doing it is, in the words of the plan's document."""
-    return FAILED if change.origin is Origin.DRIFT and failed(change) and not drifted(change) else change.origin.value
+    return (
+        FAILED
+        if change.origin is Origin.DRIFT and failed(change) and not drifted(change)
+        else change.origin.value
+    )
 
 
 def _held(plan: Plan, address: Address) -> str | None:
@@ -93,17 +99,25 @@ def idle(plan: Plan, address: Address) -> bool:
 
 
 def entries_of(plan: Plan, sight: Redaction) -> list[dict[str, Any]]:
-    """An entry for each change, then one without action for each part that is not changed but affected, blocked or held."""
+    """An entry for each change, then one without action for each part that is not changed but affected,
+    blocked or held.
+    """
     effects = _effects(plan)
     changed = [_entry(change, plan, sight, effects.pop(change.address, [])) for change in plan.changes]
-    touched = {change.address for change in plan.changes} | {change.address.resource for change in plan.changes}
+    touched = {change.address for change in plan.changes} | {
+        change.address.resource for change in plan.changes
+    }
     idle = dict.fromkeys((*plan.blocked, *plan.held))
-    others = list(effects) + [address for address in idle if address not in touched and address not in effects]
+    others = list(effects) + [
+        address for address in idle if address not in touched and address not in effects
+    ]
     same = {part.address: part for part in plan.converged}
     for address in others:
         part = same.get(address)
         document = mask(_seen(part.document if part else None, hidden=sight.hides(address)))
-        entry = _named(address, sight.place(part.declared.source) if part else _remembered_place(plan, address))
+        entry = _named(
+            address, sight.place(part.declared.source) if part else _remembered_place(plan, address)
+        )
         entry["change"] = _change_data(["no-op"], document, document)
         entry |= {"action_reason": None, "reason": "", "paths": [], "effects": effects.get(address, [])}
         changed.append(entry | {"blocked": blocked(plan, address), "held": _held(plan, address)})
@@ -131,7 +145,11 @@ def _effects(plan: Plan) -> dict[Address, list[dict[str, Any]]]:
             }
             effect |= {"kept": cause.kept} if cause.kept else {}
             effect |= {"on_hold": True} if step.held and cause.address in plan.held else {}
-            effect |= {"gate": {name: as_data(action)[name] for name in ("probe", "window", "then")}} if isinstance(action, Gate) else {}
+            effect |= (
+                {"gate": {name: as_data(action)[name] for name in ("probe", "window", "then")}}
+                if isinstance(action, Gate)
+                else {}
+            )
             effect = mask(effect)
             rows = found.setdefault(home, [])
             if effect not in rows:
@@ -169,7 +187,13 @@ def _named(address: Address, place: dict[str, Any] | None) -> dict[str, Any]:
 
 def _entry(change: Change, plan: Plan, sight: Redaction, effects: list[dict[str, Any]]) -> dict[str, Any]:
     hidden = sight.hides(change.address)
-    block = change.part.declared if change.part else change.declared if change.address not in plan.memory.rows else None
+    block = (
+        change.part.declared
+        if change.part
+        else change.declared
+        if change.address not in plan.memory.rows
+        else None
+    )
     place = sight.place(block.source) if block else _remembered_place(plan, change.address)
     entry = _named(change.address, place)
     theirs = _theirs(change, plan)
@@ -184,14 +208,23 @@ def _entry(change: Change, plan: Plan, sight: Redaction, effects: list[dict[str,
         data["before_sensitive"], data["after_sensitive"] = _marks(change.before), _marks(change.after)
     else:
         # What was changed by hand and is only reported is told by an entry of its own.
-        told_apart = change.verb is not Verb.NONE and change.address in sight.reported and not change.touches("content")
+        told_apart = (
+            change.verb is not Verb.NONE
+            and change.address in sight.reported
+            and not change.touches("content")
+        )
         data |= _content(change, None if told_apart else sight.texts.get(change.address))
     entry["change"] = data
     entry |= {"action_reason": origin_of(change), "reason": mask(change.reason)}
     entry["paths"] = [_path(item, hidden=hidden, theirs=theirs) for item in change.fields]
     entry["paths"] += [_path(item, hidden=False) | {"policy": True} for item in change.policy]
-    # Only what is blocked itself: a right is taken back, and a key withdrawn, also where the account cannot be changed.
-    return entry | {"effects": effects, "blocked": plan.blocked.get(change.address), "held": _held(plan, change.address)}
+    # Only what is blocked itself: a right is taken back, and a key withdrawn, also where the account cannot
+    # be changed.
+    return entry | {
+        "effects": effects,
+        "blocked": plan.blocked.get(change.address),
+        "held": _held(plan, change.address),
+    }
 
 
 def _change_data(actions: list[str], before: Document | None, after: Document | None) -> dict[str, Any]:
@@ -216,17 +249,24 @@ def _content(change: Change, texts: tuple[str | None, str | None] | None) -> dic
 
 
 def _theirs(change: Change, plan: Plan) -> tuple[str, ...]:
-    """The keys under which an object that is not ours holds text: whoever can write a spec must not read the host with it."""
+    """The keys under which an object that is not ours holds text: whoever can write a spec must not read the
+    host with it.
+    """
     row = plan.memory.rows.get(change.address)
     begun = row is not None and row.document is None  # a creation that failed, or an adoption that was killed
     if change.ours and not begun:
         return ()
     wrote = row.pending or {} if row is not None and begun else {}
-    return tuple(key for key, value in (change.before or {}).items() if is_text(key, value) and value != wrote.get(key))
+    return tuple(
+        key for key, value in (change.before or {}).items() if is_text(key, value) and value != wrote.get(key)
+    )
 
 
 def is_text(key: str, value: Any) -> bool:
-    """Whether this is what somebody wrote into a file, and not a fact about it. A digest is one to guess from."""
+    """Whether this is what somebody wrote into a file, and not a fact about it.
+
+    A digest is one to guess from.
+    """
     is_digest = isinstance(value, str) and value.startswith("sha256:")
     return isinstance(value, dict) or is_digest or (key == "unexpected" and bool(value))
 
@@ -239,7 +279,12 @@ def _path(item: FieldChange, *, hidden: bool, theirs: tuple[str, ...] = ()) -> d
         before, after = _cover(item.before), _cover(item.after)
     else:
         before, after = mask(item.before, None, item.path), mask(item.after, item.before, item.path)
-    data = {"path": list(item.path), "before": before, "after": after, "origin": FAILED if _is_failure(item) else item.origin.value}
+    data = {
+        "path": list(item.path),
+        "before": before,
+        "after": after,
+        "origin": FAILED if _is_failure(item) else item.origin.value,
+    }
     if before is not None and item.path[:1] and item.path[0] in theirs:
         data |= {"before": {}, "before_hidden": True}
     return data | {"sensitive": True} if secret else data
@@ -266,13 +311,25 @@ def _remembered_place(plan: Plan, address: Address) -> dict[str, Any] | None:
     """Where the ledger says a part was declared, for what the spec no longer has."""
     row = plan.memory.rows.get(address)
     found = _LEDGER_SOURCE.fullmatch(row.source) if row else None
-    return {"file": found["file"], "line": int(found["line"]), "column": int(found["column"] or 1)} if found else None
+    return (
+        {"file": found["file"], "line": int(found["line"]), "column": int(found["column"] or 1)}
+        if found
+        else None
+    )
 
 
 def drift_entry(change: Change, sight: Redaction) -> dict[str, Any]:
-    """What happened on the host, as OpenTofu has it: before is what we last applied, after is what is there now."""
+    """What happened on the host, as OpenTofu has it: before is what we last applied, after is what is there
+    now.
+    """
     hidden = sight.hides(change.address)
-    actions = ["delete"] if change.before is None else ["create"] if change.applied is None and change.after is None else ["update"]
+    actions = (
+        ["delete"]
+        if change.before is None
+        else ["create"]
+        if change.applied is None and change.after is None
+        else ["update"]
+    )
     entry = _named(change.address, sight.place(change.part.declared.source) if change.part else None)
     applied, seen = _seen(change.applied, hidden=hidden), _seen(change.before, hidden=hidden)
     entry["change"] = _change_data(actions, mask(applied), mask(seen, applied))

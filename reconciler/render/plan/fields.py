@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.render.plan.values import NOT_SHOWN, SENSITIVE, dotted, element_changes, elements, is_digest, leaves, pair, scalar
+from reconciler.render.plan.values import (
+    NOT_SHOWN,
+    SENSITIVE,
+    dotted,
+    element_changes,
+    elements,
+    is_digest,
+    leaves,
+    pair,
+    scalar,
+)
 from reconciler.render.terminal import SYMBOL_COLOURS, WIDTH, Look, columns, count, pad, symbol, visible
 
 Data = Mapping[str, Any]
@@ -22,13 +32,24 @@ _DIFF_COLOURS = {"@": "cyan", "+": "green", "-": "red", "\\": "dim"}
 
 
 def created(document: Data | None, sensitive: Data, look: Look) -> list[dict[str, Any]]:
-    """All leaves of something new, in the form of differences. Empty lists and maps, and a type that goes without saying, only in full."""
+    """All leaves of something new, in the form of differences.
+
+    Empty lists and maps, and a type that goes without saying, only in full.
+    """
     secret = [((key,), None) for key in document or {} if key in sensitive]
     open_ = {key: value for key, value in (document or {}).items() if key not in sensitive}
     return [
-        {"path": list(path), "before": None, "after": value, "origin": "", "sensitive": path[0] in sensitive, "new": True}
+        {
+            "path": list(path),
+            "before": None,
+            "after": value,
+            "origin": "",
+            "sensitive": path[0] in sensitive,
+            "new": True,
+        }
         for path, value in [*secret, *leaves(open_)]
-        if look.verbose or (value not in ([], {}) and not (path == ("type",) and value in ("file", "directory", "group")))
+        if look.verbose
+        or (value not in ([], {}) and not (path == ("type",) and value in ("file", "directory", "group")))
     ]
 
 
@@ -36,7 +57,10 @@ def unchanged(change: Data) -> int:
     """How many attributes are the same before and after, as far as that can be told."""
     there = dict(leaves(change["before"] or {}))
     secret = change["after_sensitive"]
-    return sum(path[0] not in secret and path in there and there[path] == value for path, value in leaves(change["after"] or {}))
+    return sum(
+        path[0] not in secret and path in there and there[path] == value
+        for path, value in leaves(change["after"] or {})
+    )
 
 
 def field_lines(paths: Sequence[Data], change: Data, look: Look, *, told: bool = False) -> list[str]:
@@ -67,17 +91,27 @@ def field_name(path: Sequence[str]) -> str:
 
 
 def diff_lines(diff: Sequence[str], look: Look) -> list[str]:
-    """A unified diff, indented; a long one is cut and says so. Where one side is empty the head tells nothing and is left out."""
+    """A unified diff, indented; a long one is cut and says so.
+
+    Where one side is empty the head tells nothing and is left out.
+    """
     whole = diff[1:] if diff and (" -0,0 " in diff[0] or " +0,0 " in diff[0]) else diff
     shown = whole if look.verbose else whole[:_FOLD_LINES]
-    lines = [f"{_DEEP}{look.paint(visible(line), _DIFF_COLOURS.get(line[:1], ''))}".rstrip() for line in shown]
+    lines = [
+        f"{_DEEP}{look.paint(visible(line), _DIFF_COLOURS.get(line[:1], ''))}".rstrip() for line in shown
+    ]
     rest = len(whole) - len(shown)
-    return lines + ([_DEEP + look.paint(f"({count(rest, 'more line')}; --verbose shows all)", "dim")] if rest else [])
+    return lines + (
+        [_DEEP + look.paint(f"({count(rest, 'more line')}; --verbose shows all)", "dim")] if rest else []
+    )
 
 
 def held_lines(document: Data | None, sensitive: Data, look: Look) -> list[str]:
     """What something that goes was like."""
-    rows = [(field_name(path), SENSITIVE if path[0] in sensitive else scalar(value, whole_digest=True)) for path, value in leaves(document)]
+    rows = [
+        (field_name(path), SENSITIVE if path[0] in sensitive else scalar(value, whole_digest=True))
+        for path, value in leaves(document)
+    ]
     return [INDENT + look.paint(f"  {name}: {text}", "dim") for name, text in rows]
 
 
@@ -108,7 +142,9 @@ def _field(head: str, path: Data, look: Look, size: int | None) -> tuple[str, li
 def _added(head: str, after: Any) -> tuple[list[tuple[str, Any]], int] | None:
     """The elements of something new, if they do not fit on a line."""
     parts = elements(after)
-    if parts is None or (isinstance(after, list) and len(INDENT) + 3 + columns(head + scalar(after)) <= WIDTH):
+    if parts is None or (
+        isinstance(after, list) and len(INDENT) + 3 + columns(head + scalar(after)) <= WIDTH
+    ):
         return None
     return [("+", item) for item in parts], 0
 
@@ -118,11 +154,17 @@ def _elementwise(before: Any, after: Any) -> tuple[list[tuple[str, Any]], int] |
     old, now = elements(before), elements(after)
     if old is None and now is None:
         return None
-    known = [[] if value is None else [value] if parts is None else parts for value, parts in ((before, old), (after, now))]
+    known = [
+        [] if value is None else [value] if parts is None else parts
+        for value, parts in ((before, old), (after, now))
+    ]
     changed, kept = element_changes(*known)
     return (changed, kept) if changed else None
 
 
 def _element_lines(changed: Sequence[tuple[str, Any]], kept: int, look: Look) -> list[str]:
-    lines = [f"{_DEEP}{look.paint(f'{sign} {scalar(value, whole_digest=look.verbose)}', SYMBOL_COLOURS[sign])}" for sign, value in changed]
+    lines = [
+        f"{_DEEP}{look.paint(f'{sign} {scalar(value, whole_digest=look.verbose)}', SYMBOL_COLOURS[sign])}"
+        for sign, value in changed
+    ]
     return lines + ([_DEEP + look.paint(f"  ({count(kept, 'unchanged element')})", "dim")] if kept else [])

@@ -1,6 +1,7 @@
 """The public JSON form of a plan: the only thing that the views for people see.
 
-Names are OpenTofu's where it has one. Consumers ignore keys they do not know; additions raise the minor number of `format_version`.
+Names are OpenTofu's where it has one. Consumers ignore keys they do not know; additions raise the minor
+number of `format_version`.
 """
 
 from __future__ import annotations
@@ -42,10 +43,11 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
 ) -> dict[str, Any]:
     """The plan document.
 
-    `basis` says what was looked at (`kind`: live or offline). `now` is a UTC time stamp as RFC 3339 has it, `tool` our version. For
-    addresses in `texts` a unified diff is made. Of those in `sensitive`, and those that say so themselves, only that they change is told.
-    `source_root` is cut from file names. `access` says who gains or loses what, `exposure`
-    how open services are before and after, `schedule` when jobs come next.
+    `basis` says what was looked at (`kind`: live or offline). `now` is a UTC time stamp as RFC 3339 has it,
+    `tool` our version. For addresses in `texts` a unified diff is made. Of those in `sensitive`, and those
+    that say so themselves, only that they change is told. `source_root` is cut from file names. `access` says
+    who gains or loses what, `exposure` how open services are before and after, `schedule` when jobs come
+    next.
     """
     reported = frozenset(change.address for change in plan.changes if change.verb is Verb.NONE)
     sight = Redaction(texts or {}, sensitive | _known_secrets(plan), source_root, reported)
@@ -60,13 +62,19 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
         "timestamp": now,
         "host": {"name": plan.host},
         "spec": {**revision.as_data(plan.spec_commit), "digest": plan.spec_digest},
-        "basis": {"state_serial": plan.memory.serial, "state_lineage": plan.memory.lineage} | dict(basis) | _past(plan),
+        "basis": (
+            {"state_serial": plan.memory.serial, "state_lineage": plan.memory.lineage}
+            | dict(basis)
+            | _past(plan)
+        ),
         "applyable": not refused and (pending or any(not step.held for step in plan.steps)),
         "complete": plan.complete,
         "partial": {"targets": list(plan.targets), "excludes": list(plan.excludes)} if plan.partial else None,
         "errored": bool(wrong),
         "resource_changes": entries,
-        "resource_drift": [drift_entry(change, sight) for change in plan.changes if drifted(change) or failed(change)],
+        "resource_drift": [
+            drift_entry(change, sight) for change in plan.changes if drifted(change) or failed(change)
+        ],
         "access": [mask(dict(row)) for row in access],
         "exposure": [dict(row) for row in exposure],
         "schedule": [dict(row) for row in schedule],
@@ -86,25 +94,37 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
     return data | {SEAL: seal(data)} if plan.approval is not None else data
 
 
-def _shareable(data: dict[str, Any], plan: Plan, basis: Mapping[str, Any], sight: Redaction) -> dict[str, Any]:
+def _shareable(
+    data: dict[str, Any], plan: Plan, basis: Mapping[str, Any], sight: Redaction
+) -> dict[str, Any]:
     """The document without the digests that mean nothing elsewhere."""
     if not sight.sensitive:
         return data  # no digest was made with a key
-    # Without a ledger the host has no key of its own yet, and what a throw-away key makes means nothing to anybody.
+    # Without a ledger the host has no key of its own yet, and what a throw-away key makes means nothing to
+    # anybody.
     if not plan.memory.lineage:
         return dict(_without_digests(data))
     return dict(_without_digests(data, _ours(plan))) if basis.get("kind") == "snapshot" else data
 
 
 def dump(data: Mapping[str, Any]) -> str:
-    """The document as indented JSON with a line end. Only ASCII, so that no terminal acts on what the host says."""
+    """The document as indented JSON with a line end.
+
+    Only ASCII, so that no terminal acts on what the host says.
+    """
     return json.dumps(data, indent=2) + "\n"
 
 
 def hold_data(row: Hold) -> dict[str, Any]:
     """A hold as JSON; the times are seconds since the epoch."""
     said: dict[str, Any] = mask({"why": row.why})
-    return {"address": str(row.address), "by": row.by, "why": said["why"], "since": row.since, "until": row.until}
+    return {
+        "address": str(row.address),
+        "by": row.by,
+        "why": said["why"],
+        "since": row.since,
+        "until": row.until,
+    }
 
 
 def step_data(step: Step, sensitive: frozenset[Address] = frozenset()) -> dict[str, Any]:
@@ -112,13 +132,19 @@ def step_data(step: Step, sensitive: frozenset[Address] = frozenset()) -> dict[s
     data: dict[str, Any] = mask(told(as_data(step.action)))
     if any(cause.address in sensitive or cause.address.resource in sensitive for cause in step.causes):
         data.pop("expects", None)
-    causes = [{"address": str(cause.address), "why": cause.reason, "unit": cause.unit} for cause in step.causes]
+    causes = [
+        {"address": str(cause.address), "why": cause.reason, "unit": cause.unit} for cause in step.causes
+    ]
     return data | {"phase": step.phase.name.lower(), "held": step.held, "causes": causes}
 
 
 def _known_secrets(plan: Plan) -> frozenset[Address]:
     remembered = {row.address for row in plan.memory.rows.values() if row.sensitive}
-    changed = {change.address for change in plan.changes if change.sensitive or (change.part and change.part.sensitive)}
+    changed = {
+        change.address
+        for change in plan.changes
+        if change.sensitive or (change.part and change.part.sensitive)
+    }
     same = {part.address for part in plan.converged if part.sensitive}
     return frozenset(remembered | changed | same)
 

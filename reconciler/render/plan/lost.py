@@ -1,4 +1,6 @@
-"""What is lost for good, or may be lost later, by a plan: the last administrator, homes, archives, logs, what is in no backup any more."""
+"""What is lost for good, or may be lost later, by a plan: the last administrator, homes, archives, logs, what
+is in no backup any more.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def lost_words(diagnostics: Sequence[Row]) -> list[str]:
     told: list[str] = []
     for rule, heading in _HEADINGS.items():
         lines = [f"{visible(row['summary'])} ({visible(row['address'])})." for row in _of(rule, diagnostics)]
-        told += lines[:_MOST] + ([f"{heading}: {len(lines) - _MOST} more, told among the warnings."] if lines[_MOST:] else [])
+        told += lines[:_MOST] + (
+            [f"{heading}: {len(lines) - _MOST} more, told among the warnings."] if lines[_MOST:] else []
+        )
     return told
 
 
@@ -36,7 +40,10 @@ def markdown_lost(diagnostics: Sequence[Row]) -> list[str]:
     """The same as headings, with every text from outside in code."""
     lines: list[str] = []
     for rule, heading in _HEADINGS.items():
-        rows = [f"* {code(str(row['address']))}: {code(row['summary'])}. {code(row['detail'], _LINE)}" for row in _of(rule, diagnostics)]
+        rows = [
+            f"* {code(str(row['address']))}: {code(row['summary'])}. {code(row['detail'], _LINE)}"
+            for row in _of(rule, diagnostics)
+        ]
         if rows:
             more = [f"* … and {len(rows) - _MOST} more"] if rows[_MOST:] else []
             lines += ["", f"### :warning: {heading}", "", *rows[:_MOST], *more]

@@ -1,4 +1,6 @@
-"""A plan as a comment on a pull request, from its public JSON form: deletions first, who gains access, what restarts; the diff folded."""
+"""A plan as a comment on a pull request, from its public JSON form: deletions first, who gains access, what
+restarts; the diff folded.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,14 @@ from reconciler.render.diagnostics import diagnostic_blocks
 from reconciler.render.markdown_text import capped, code, cut, fenced, folded, host_name, link, marker, size
 from reconciler.render.plan.blocks import action_of, block, is_drift, removals
 from reconciler.render.plan.lost import markdown_lost
-from reconciler.render.plan.phrases import exposure_words, hold_words, policy_words, timetable_words, unreadable_words, zone_words
+from reconciler.render.plan.phrases import (
+    exposure_words,
+    hold_words,
+    policy_words,
+    timetable_words,
+    unreadable_words,
+    zone_words,
+)
 from reconciler.render.plan.text import final_line, partial_words
 from reconciler.render.terminal import SYMBOL_COLOURS, Look, count, painter
 
@@ -64,12 +73,21 @@ def plan_markdown(data: Data, *, ci: str = "") -> str:
     gone = removals(data["steps"])
     drift, drift_left_out = _blocks(repaired, gone, min(left, max(left // 4, left - _likely(meant))))
     left -= size("\n".join(drift))
-    changes, left_out = _blocks(sorted((entry for entry in meant if _has_block(entry)), key=_deletions_first), gone, left)
+    changes, left_out = _blocks(
+        sorted((entry for entry in meant if _has_block(entry)), key=_deletions_first), gone, left
+    )
     sections = [
         [top],
         folded("Change Result (Click me)", fenced(changes, "diff")) if changes else [],
         _left_out(left_out, "change"),
-        folded(f":information_source: {_objects(len(repaired))} changed outside of Git", fenced(drift, "diff")) if drift else [],
+        (
+            folded(
+                f":information_source: {_objects(len(repaired))} changed outside of Git",
+                fenced(drift, "diff"),
+            )
+            if drift
+            else []
+        ),
         _left_out(drift_left_out, "repair"),
         [end] if end else [],
     ]
@@ -79,11 +97,16 @@ def plan_markdown(data: Data, *, ci: str = "") -> str:
 def failure_markdown(host: str, diagnostics: Sequence[Data], *, ci: str = "") -> str:
     """The comment where there is no plan, with the reasons."""
     where = f" ({host_name(host)})" if host else ""
-    sections = [[marker("plan", host, "")], [f"## :x: Plan Failed{where}"], [link("CI run", ci)] if ci else [], *_diagnostics(diagnostics)]
+    sections = [
+        [marker("plan", host, "")],
+        [f"## :x: Plan Failed{where}"],
+        [link("CI run", ci)] if ci else [],
+        *_diagnostics(diagnostics),
+    ]
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
-# ---------------------------------------------------------------------------------------------------- the summary
+# ------------------------------------------------------------------------------------------------ the summary
 
 
 def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
@@ -95,7 +118,11 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         markdown_root(data.get("access", ())),
         [f"## {title} ({host_name(data['host']['name'])})"],
         [" · ".join(_basis(data, ci))],
-        [f"### :warning: Partial plan: {code(partial_words(data))}; it is no approval"] if data.get("partial") else [],
+        (
+            [f"### :warning: Partial plan: {code(partial_words(data))}; it is no approval"]
+            if data.get("partial")
+            else []
+        ),
         [heading, "", *_rows(deleted)] if deleted else [],
         markdown_lost(data["diagnostics"]),
         [f"<pre><code>{final_line(data)}</code></pre>"],
@@ -125,7 +152,9 @@ def _lacking(data: Data) -> str:
 
 def _basis(data: Data, ci: str) -> list[str]:
     basis, spec = data["basis"], data["spec"]
-    kind = {"live": "live host", "offline": "offline tree", "snapshot": "snapshot"}.get(basis["kind"]) or code(str(basis["kind"]))
+    kind = {"live": "live host", "offline": "offline tree", "snapshot": "snapshot"}.get(
+        basis["kind"]
+    ) or code(str(basis["kind"]))
     taken = f" of {code(str(basis['taken']))}" if basis.get("taken") else ""
     taken += f", {int(basis['age_seconds']) // 60} min old" if "age_seconds" in basis else ""
     name = short_of(spec)
@@ -135,7 +164,9 @@ def _basis(data: Data, ci: str) -> list[str]:
 
 def _rows(entries: Iterable[Data], notes: Callable[[Data], str] = lambda _: "") -> list[str]:
     """A list of resources, each with its place in the spec."""
-    return capped([f"* {code(entry['address'])}{_place(entry)}{notes(entry)}" for entry in entries], _LIST, _MORE)
+    return capped(
+        [f"* {code(entry['address'])}{_place(entry)}{notes(entry)}" for entry in entries], _LIST, _MORE
+    )
 
 
 def _place(entry: Data) -> str:
@@ -175,7 +206,10 @@ def _notes(entry: Data) -> str:
 
 
 def _access(data: Data) -> list[str]:
-    """One row for each account: what it gains, what it loses, what else changes. Who becomes root and who logs in is never cut."""
+    """One row for each account: what it gains, what it loses, what else changes.
+
+    Who becomes root and who logs in is never cut.
+    """
     rows = data.get("access", ())
     if not rows:
         seen = "no account gains or loses root, login, a key, a group or a sudo rule, as far as is seen"
@@ -187,7 +221,11 @@ def _access(data: Data) -> list[str]:
 def _exposure(rows: Sequence[Data]) -> list[str]:
     """How open services are, before and after, as systemd-analyze security has it."""
     told = [f"* {code(address)} {words}" for address, words in exposure_words(rows).items()]
-    return ["**Exposure** (systemd-analyze security, 0 is best)", "", *capped(told, _LIST, _MORE)] if told else []
+    return (
+        ["**Exposure** (systemd-analyze security, 0 is best)", "", *capped(told, _LIST, _MORE)]
+        if told
+        else []
+    )
 
 
 def _schedule(rows: Sequence[Data]) -> list[str]:
@@ -197,7 +235,11 @@ def _schedule(rows: Sequence[Data]) -> list[str]:
 
 
 def _sides(row: Data) -> str:
-    return " → ".join(code(": ".join(timetable_words(side)), 300) for side in (row["before"], row["after"]) if side is not None)
+    return " → ".join(
+        code(": ".join(timetable_words(side)), 300)
+        for side in (row["before"], row["after"])
+        if side is not None
+    )
 
 
 def _restarts(data: Data) -> list[str]:
@@ -224,7 +266,11 @@ def _along(effect: Data) -> str:
 def _verdict(data: Data) -> str:
     refusals = [item for item in data["diagnostics"] if item["refusal"]]
     rules = dict.fromkeys(item["rule"] or "unnamed" for item in refusals)
-    return f"**Policy** :x: refused by {', '.join(code(rule, 40) for rule in rules)}" if rules else _PASS[data["complete"]]
+    return (
+        f"**Policy** :x: refused by {', '.join(code(rule, 40) for rule in rules)}"
+        if rules
+        else _PASS[data["complete"]]
+    )
 
 
 def _holds(data: Data) -> list[str]:
@@ -243,7 +289,11 @@ def _held(data: Data) -> list[str]:
     told = dict.fromkeys(_effect(row) for row in (*effects, *(row for row in data["owed"] if row["held"])))
     if not told:
         return [] if data.get("holds") else ["**Holds** none"]
-    return ["**Holds**: only a person does this, until then it runs with older configuration", "", *capped(list(told), _LIST // 2, _MORE)]
+    return [
+        "**Holds**: only a person does this, until then it runs with older configuration",
+        "",
+        *capped(list(told), _LIST // 2, _MORE),
+    ]
 
 
 def _blocked(entries: Iterable[Data]) -> list[str]:
@@ -270,7 +320,7 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(map(code, names[:_NAMES])) + more
 
 
-# ---------------------------------------------------------------------------------------------------- the diff
+# --------------------------------------------------------------------------------------------------- the diff
 
 
 def _only_repairs(entry: Data) -> bool:
@@ -299,7 +349,11 @@ def _blocks(entries: Sequence[Data], gone: Mapping[str, list[Data]], room: int) 
     for entry in entries:
         if room < _LINE:
             break
-        own = [_to_column_0(line) for text in block(entry, gone.get(entry["address"], []), look) for line in text.split("\n")]
+        own = [
+            _to_column_0(line)
+            for text in block(entry, gone.get(entry["address"], []), look)
+            for line in text.split("\n")
+        ]
         needed = size("\n".join(own)) + 2
         if needed <= room:
             lines += ([""] if lines else []) + own
@@ -309,7 +363,9 @@ def _blocks(entries: Sequence[Data], gone: Mapping[str, list[Data]], room: int) 
 
 
 def _marked(text: str, colour: str) -> str:
-    """A Paint that marks symbols, and the space before a line of a file that stays, instead of colouring them."""
+    """A Paint that marks symbols, and the space before a line of a file that stays, instead of colouring
+    them.
+    """
     sign = text[:1]
     moves = sign in _MOVED and SYMBOL_COLOURS.get(sign, "") == colour
     return _SIGN + text if moves else text
@@ -330,7 +386,7 @@ def _left_out(number: int, what: str) -> list[str]:
     return [f"**{left} left out above**: a comment can only be so long. {where}"]
 
 
-# ---------------------------------------------------------------------------------------------------- what is wrong
+# ---------------------------------------------------------------------------------------------- what is wrong
 
 
 def _end(data: Data) -> list[list[str]]:

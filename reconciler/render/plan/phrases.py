@@ -32,7 +32,11 @@ _ACCOUNT_VERBS = {
     "usermod": "change user",
     "userdel": "delete user",
 }
-_ATTRIBUTES = {"system.posix_acl_access": "ACL", "system.posix_acl_default": "default ACL", "security.capability": "file capability"}
+_ATTRIBUTES = {
+    "system.posix_acl_access": "ACL",
+    "system.posix_acl_default": "default ACL",
+    "security.capability": "file capability",
+}
 _KEPT = {
     "shadow": "password and aging",
     "gshadow": "group password",
@@ -43,11 +47,17 @@ _KEPT = {
 
 
 def action_words(action: Mapping[str, Any], *, all_units: bool = False) -> str:
-    """`write /etc/x`, `restart a.service, b.service`. A type of action that this version does not know is named as it is."""
+    """`write /etc/x`, `restart a.service, b.service`.
+
+    A type of action that this version does not know is named as it is.
+    """
     kind = action["action"]
     if kind in _PATH_VERBS:
         target = f" -> {visible(action['target'])}" if kind == "MakeLink" else ""
-        return f"{_PATH_VERBS[kind]} {visible(action['path'])}{target}{attribute_words(action.get('attributes') or ())}"
+        return (
+            f"{_PATH_VERBS[kind]}"
+            f" {visible(action['path'])}{target}{attribute_words(action.get('attributes') or ())}"
+        )
     if kind in _OTHER_WORDS:
         return _OTHER_WORDS[kind](action)
     if kind == "Gate":
@@ -62,7 +72,11 @@ def gate_words(gate: Mapping[str, Any]) -> str:
     what, *rest = gate["probe"] or ("",)
     asked = visible(" ".join(rest))
     window = f"{gate['window']:g}s"
-    waits = f"wait until {_PROBES[what].format(asked)}, at most {window}" if what in _PROBES else f"watch for {window} whether it stays up"
+    waits = (
+        f"wait until {_PROBES[what].format(asked)}, at most {window}"
+        if what in _PROBES
+        else f"watch for {window} whether it stays up"
+    )
     return f"{waits}; otherwise {_OTHERWISE.get(gate['then'], visible(gate['then']))}"
 
 
@@ -78,9 +92,13 @@ def _tree_words(action: Mapping[str, Any]) -> str:
         case "ArchiveTree":
             return f"archive {path} as {archive}"
         case "RestoreTree":
-            return f"restore {path} from the archive {archive}{attribute_words(action.get('attributes') or ())}"
+            return (
+                f"restore {path} from the archive {archive}{attribute_words(action.get('attributes') or ())}"
+            )
         case _:
-            return f"remove {path} and everything in it" + (f", kept as {archive}" if archive else ": irreversible")
+            return f"remove {path} and everything in it" + (
+                f", kept as {archive}" if archive else ": irreversible"
+            )
 
 
 def _restore_words(action: Mapping[str, Any]) -> str:
@@ -94,7 +112,10 @@ def _restore_words(action: Mapping[str, Any]) -> str:
 def _account_words(action: Mapping[str, Any]) -> str:
     if action["op"] == "restore":
         return _restore_words(action)
-    return f"{_ACCOUNT_VERBS.get(action['op'], visible(action['op']))} {visible(action['name'])}{_account_fields(action)}"
+    return (
+        f"{_ACCOUNT_VERBS.get(action['op'], visible(action['op']))}"
+        f" {visible(action['name'])}{_account_fields(action)}"
+    )
 
 
 def _session_words(action: Mapping[str, Any]) -> str:
@@ -115,9 +136,15 @@ def _account_fields(action: Mapping[str, Any]) -> str:
     fields: Mapping[str, str] = action.get("fields") or {}
     if action["op"] != "usermod" or not fields:
         return ""
-    words = {name: f"{name} {value}" if name in ("append", "remove", "complete") else name for name, value in fields.items()}
+    words = {
+        name: f"{name} {value}" if name in ("append", "remove", "complete") else name
+        for name, value in fields.items()
+    }
     if "lock" in words:
-        words = {"lock": "disable", **{name: word for name, word in words.items() if name not in ("lock", "expiredate")}}
+        words = {
+            "lock": "disable",
+            **{name: word for name, word in words.items() if name not in ("lock", "expiredate")},
+        }
     return f" ({visible(', '.join(words.values()))})"
 
 
@@ -129,7 +156,9 @@ def units_words(units: list[str], *, all_units: bool = False) -> str:
 
 
 def timetable_words(side: Mapping[str, Any]) -> tuple[str, str]:
-    """One side of a schedule: `*-*-* 02:00:00, up to 10min later`, and `Sun 2026-11-29 02:00, Mon 2026-11-30 02:00`."""
+    """One side of a schedule: `*-*-* 02:00:00, up to 10min later`, and `Sun 2026-11-29 02:00, Mon 2026-11-30
+    02:00`.
+    """
     what = " and ".join(visible(line) for line in side["schedule"])
     if side["stopped"]:
         return what, "none, it is not started"
@@ -137,7 +166,10 @@ def timetable_words(side: Mapping[str, Any]) -> tuple[str, str]:
     if side["runs"] is None:
         return what, "not known here"
     boot = any(line == "@reboot" or line.startswith("OnBootSec=") for line in side["schedule"])
-    return what, ", ".join([*(["at each boot"] if boot else []), *map(run_words, side["runs"])]) or "none is left"
+    return (
+        what,
+        ", ".join([*(["at each boot"] if boot else []), *map(run_words, side["runs"])]) or "none is left",
+    )
 
 
 def run_words(text: str) -> str:
@@ -182,11 +214,16 @@ def ago(seconds: int) -> str:
 
 
 def exposure_words(rows: Iterable[Mapping[str, Any]], *, every: bool = False) -> dict[str, str]:
-    """`9.6 UNSAFE -> 5.1 MEDIUM` by address. Left out unless `every`: what stays as it is, and new services that are as open as any."""
+    """`9.6 UNSAFE -> 5.1 MEDIUM` by address.
+
+    Left out unless `every`: what stays as it is, and new services that are as open as any.
+    """
     told = {}
     for row in rows:
         before, after = row["before"], row["after"]
-        if not every and (before == after or (before is None and after is not None and after["score"] >= _AS_ANY)):
+        if not every and (
+            before == after or (before is None and after is not None and after["score"] >= _AS_ANY)
+        ):
             continue
         told[visible(row["address"])] = " -> ".join(
             f"{one['score']:.1f} {visible(one['level'])}" for one in (before, after) if one is not None

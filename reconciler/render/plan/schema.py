@@ -1,4 +1,7 @@
-"""JSON Schema (2020-12) of the plan document. Unknown keys are allowed everywhere: additions must not break who reads it."""
+"""JSON Schema (2020-12) of the plan document.
+
+Unknown keys are allowed everywhere: additions must not break who reads it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,16 @@ _NUMBER: Schema = {"type": "integer", "minimum": 0}
 _PLACE_NUMBER: Schema = {"type": "integer", "minimum": 1}
 _DOCUMENT: Schema = {"type": ["object", "null"]}
 _ANY: Schema = {}
-_ORIGINS = ["spec_changed", "drift", "conflict", "adopt", "unknown", "tool_upgrade", "delete_because_not_in_spec", "failed"]
+_ORIGINS = [
+    "spec_changed",
+    "drift",
+    "conflict",
+    "adopt",
+    "unknown",
+    "tool_upgrade",
+    "delete_because_not_in_spec",
+    "failed",
+]
 
 
 def _ref(name: str) -> Schema:
@@ -29,12 +41,21 @@ def _object(required: dict[str, Schema], optional: dict[str, Schema] | None = No
 
 
 _WAIT: dict[str, Schema] = {
-    "probe": _list(_TEXT)
-    | {"description": "`http` and a URL, `tcp` and HOST:PORT, `command` and an argv; empty: only whether it stays up."},
+    "probe": (
+        _list(_TEXT)
+        | {
+            "description": (
+                "`http` and a URL, `tcp` and HOST:PORT, `command` and an argv; empty: only whether it"
+                " stays up."
+            )
+        }
+    ),
     "window": {"type": "number", "description": "Seconds from the start of the unit."},
     "then": {"enum": ["rollback", "fail", "warn"]},
 }
-_KEPT = _TEXT | {"description": "What keeps it from being done, where that is not on_change; it stands in `why`, too."}
+_KEPT = _TEXT | {
+    "description": "What keeps it from being done, where that is not on_change; it stands in `why`, too."
+}
 _DIRTY = "Whether the commit does not hold the bytes that were read: the work tree was changed since."
 _GATE = _object(_WAIT)
 _NAMED = {
@@ -43,7 +64,9 @@ _NAMED = {
     "type": _TEXT,
     "name": _TEXT,
     "part": _TEXT_OR_NULL,
-    "source": {"anyOf": [_object({"file": _TEXT, "line": _PLACE_NUMBER, "column": _PLACE_NUMBER}), {"type": "null"}]},
+    "source": {
+        "anyOf": [_object({"file": _TEXT, "line": _PLACE_NUMBER, "column": _PLACE_NUMBER}), {"type": "null"}]
+    },
     "change": _ref("change"),
     "paths": _list(_ref("path")),
 }
@@ -61,7 +84,10 @@ _DEFINITIONS: dict[str, Schema] = {
             "importing": {"anyOf": [_object({"id": _TEXT}), {"type": "null"}]},
         },
         {
-            "diff": _list(_TEXT) | {"description": "Lines of a unified diff of the content, where it may be shown."},
+            "diff": (
+                _list(_TEXT)
+                | {"description": "Lines of a unified diff of the content, where it may be shown."}
+            ),
             "after_size": _NUMBER | {"description": "Bytes of the content that will be written."},
         },
     ),
@@ -70,7 +96,10 @@ _DEFINITIONS: dict[str, Schema] = {
         {
             "sensitive": _FLAG,
             "before_hidden": _FLAG,
-            "policy": _FLAG | {"description": "It is on no host: what later applies do or refuse is declared otherwise."},
+            "policy": (
+                _FLAG
+                | {"description": "It is on no host: what later applies do or refuse is declared otherwise."}
+            ),
         },
     ),
     "effect": _object(
@@ -79,8 +108,18 @@ _DEFINITIONS: dict[str, Schema] = {
             "kept": _KEPT,
             "on_hold": _FLAG,
             "gate": _GATE,
-            "along_with": _TEXT | {"description": "The unit of which something is asked; systemd does this one along with it."},
-            "declared": _TEXT_OR_NULL | {"description": "The address that speaks for the unit; null: it is not in the spec."},
+            "along_with": (
+                _TEXT
+                | {
+                    "description": (
+                        "The unit of which something is asked; systemd does this one along with it."
+                    )
+                }
+            ),
+            "declared": (
+                _TEXT_OR_NULL
+                | {"description": "The address that speaks for the unit; null: it is not in the spec."}
+            ),
             "stays_down": _FLAG | {"description": "It runs now, and will not run after the apply."},
         },
     ),
@@ -92,31 +131,67 @@ _DEFINITIONS: dict[str, Schema] = {
             "effects": _list(_ref("effect")),
             "blocked": _TEXT_OR_NULL,
         },
-        {"held": _TEXT_OR_NULL | {"description": "Who holds it, until when and why, or what held thing it needs: nothing is done here."}},
+        {
+            "held": (
+                _TEXT_OR_NULL
+                | {
+                    "description": (
+                        "Who holds it, until when and why, or what held thing it needs: nothing is done here."
+                    )
+                }
+            )
+        },
     ),
     "resource_drift": _object({**_NAMED, "policy": {"enum": ["enforce", "report"]}}),
     "access": _object(
         {
-            "account": _TEXT | {"description": "Empty where it is everybody, or a file that decides for anybody."},
+            "account": (
+                _TEXT | {"description": "Empty where it is everybody, or a file that decides for anybody."}
+            ),
             "effect": {"enum": ["gains", "loses", "changes"]},
-            "what": _TEXT
-            | {
-                "description": "`root` or `login`: what the whole host lets the account do before and after; `way to root`: one of several "
-                "that is lost; else what the plan does: account, group, shell, ssh key, sudo rule, file, home, reads, open."
-            },
-            "detail": _TEXT | {"description": "By what, or why no longer; else which key, rule, group or file."},
+            "what": (
+                _TEXT
+                | {
+                    "description": (
+                        "`root` or `login`: what the whole host lets the account do before and after; `way to"
+                        " root`: one of several that is lost; else what the plan does: account, group, shell,"
+                        " ssh key, sudo rule, file, home, reads, open."
+                    )
+                }
+            ),
+            "detail": (
+                _TEXT | {"description": "By what, or why no longer; else which key, rule, group or file."}
+            ),
             "address": _TEXT | {"description": "The change behind it; empty where it is not a single one."},
         },
         {
             "drift": _FLAG | {"description": "It is put back as it was before somebody changed it by hand."},
-            "likely": _FLAG | {"description": "The account may become root: whether it does hangs on what no rule can read to its end."},
-            "holder": _TEXT | {"description": "The key whose holder it is, and not the account itself: he logs in as the account."},
+            "likely": (
+                _FLAG
+                | {
+                    "description": (
+                        "The account may become root: whether it does hangs on what no rule can read to its"
+                        " end."
+                    )
+                }
+            ),
+            "holder": (
+                _TEXT
+                | {
+                    "description": (
+                        "The key whose holder it is, and not the account itself: he logs in as the account."
+                    )
+                }
+            ),
         },
     ),
     "exposure": _object(
         {
             "address": _TEXT,
-            "release": _NUMBER | {"description": "The systemd as which it is reckoned: that of the host where it is known."},
+            "release": (
+                _NUMBER
+                | {"description": "The systemd as which it is reckoned: that of the host where it is known."}
+            ),
             "before": {"anyOf": [_ref("score"), {"type": "null"}]},
             "after": {"anyOf": [_ref("score"), {"type": "null"}]},
         }
@@ -124,17 +199,34 @@ _DEFINITIONS: dict[str, Schema] = {
     "schedule": _object(
         {
             "address": _TEXT,
-            "timezone": _TEXT | {"description": "The time zone of the host, in which a schedule counts that names none."},
-            "assumed": _FLAG | {"description": "The time zone of the host is not known, and UTC taken for it."},
+            "timezone": (
+                _TEXT
+                | {"description": "The time zone of the host, in which a schedule counts that names none."}
+            ),
+            "assumed": (
+                _FLAG | {"description": "The time zone of the host is not known, and UTC taken for it."}
+            ),
             "before": {"anyOf": [_ref("timetable"), {"type": "null"}]},
             "after": {"anyOf": [_ref("timetable"), {"type": "null"}]},
         }
     ),
     "timetable": _object(
         {
-            "schedule": _list(_TEXT) | {"description": "The lines of OnCalendar=, or the five fields of cron."},
-            "runs": {"anyOf": [_list(_TEXT), {"type": "null"}], "description": "The next three, as RFC 3339 has it; null: not known."},
-            "delay": _TEXT | {"description": "How much later than that at most, by RandomizedDelaySec=; empty: not at all."},
+            "schedule": (
+                _list(_TEXT) | {"description": "The lines of OnCalendar=, or the five fields of cron."}
+            ),
+            "runs": {
+                "anyOf": [_list(_TEXT), {"type": "null"}],
+                "description": "The next three, as RFC 3339 has it; null: not known.",
+            },
+            "delay": (
+                _TEXT
+                | {
+                    "description": (
+                        "How much later than that at most, by RandomizedDelaySec=; empty: not at all."
+                    )
+                }
+            ),
             "stopped": _FLAG | {"description": "None of these comes before somebody starts the timer."},
         }
     ),
@@ -146,7 +238,10 @@ _DEFINITIONS: dict[str, Schema] = {
             "address": _TEXT,
             "why": _TEXT,
             "held": _FLAG,
-            "derived": _FLAG | {"description": "No run has left it: a file has changed since the process was started."},
+            "derived": (
+                _FLAG
+                | {"description": "No run has left it: a file has changed since the process was started."}
+            ),
             "now": _FLAG | {"description": "Whether this plan carries it out."},
             "run": _NUMBER,
             "since": _NUMBER | {"description": "Seconds since the epoch."},
@@ -181,9 +276,18 @@ _DEFINITIONS: dict[str, Schema] = {
             "user": _TEXT,
             **_WAIT,
             "interval": {"type": "number", "description": "Seconds between two tries."},
-            "archive": _TEXT | {"description": "The name of the archive that a removed directory is kept in; empty: it is not kept."},
+            "archive": (
+                _TEXT
+                | {
+                    "description": (
+                        "The name of the archive that a removed directory is kept in; empty: it is not kept."
+                    )
+                }
+            ),
             "irreversible": _FLAG | {"description": "Whether nothing brings back what this step takes away."},
-            "attributes": _list(_TEXT) | {"description": "Names of the extended attributes and ACLs that it gets."},
+            "attributes": (
+                _list(_TEXT) | {"description": "Names of the extended attributes and ACLs that it gets."}
+            ),
         },
     ),
     "position": _object({"line": _PLACE_NUMBER, "column": _PLACE_NUMBER}),
@@ -217,10 +321,27 @@ _APPROVAL = _object(
         "host": _TEXT,
         "machine": _TEXT | {"description": "Stands for the machine; empty where it has no machine-id yet."},
         "tool": _TEXT,
-        "inputs": _DIGESTS | {"description": "A digest of each declared resource with the files it names, and of the settings."},
-        "changes": {"type": "object", "additionalProperties": _object({"verb": _TEXT, "actions": _TEXT, "found": _TEXT})},
+        "inputs": (
+            _DIGESTS
+            | {
+                "description": (
+                    "A digest of each declared resource with the files it names, and of the settings."
+                )
+            }
+        ),
+        "changes": {
+            "type": "object",
+            "additionalProperties": _object({"verb": _TEXT, "actions": _TEXT, "found": _TEXT}),
+        },
         "blocked": _list(_TEXT),
-        "uncovered": _list(_TEXT) | {"description": "Changes of secrets that cannot be compared here; with any, nothing can be approved."},
+        "uncovered": (
+            _list(_TEXT)
+            | {
+                "description": (
+                    "Changes of secrets that cannot be compared here; with any, nothing can be approved."
+                )
+            }
+        ),
     }
 ) | {"description": "What `approval_digest` is the digest of: what must be the same for `apply --approved`."}
 
@@ -235,12 +356,21 @@ def plan_schema() -> Schema:
             "tool_version": _TEXT,
             "timestamp": {"type": "string", "format": "date-time"},
             "host": _object({"name": _TEXT}),
-            "spec": _object({"commit": _TEXT_OR_NULL, "digest": _TEXT}, {"dirty": _FLAG | {"description": _DIRTY}}),
+            "spec": _object(
+                {"commit": _TEXT_OR_NULL, "digest": _TEXT}, {"dirty": _FLAG | {"description": _DIRTY}}
+            ),
             "basis": _object(
-                {"kind": {"enum": ["live", "offline", "snapshot"]}, "state_serial": _NUMBER, "state_lineage": _TEXT},
+                {
+                    "kind": {"enum": ["live", "offline", "snapshot"]},
+                    "state_serial": _NUMBER,
+                    "state_lineage": _TEXT,
+                },
                 {
                     "taken": _TEXT | {"description": "When the snapshot was taken."},
-                    "age_seconds": {"type": "integer", "description": "How old the snapshot was; negative if the clocks disagree."},
+                    "age_seconds": {
+                        "type": "integer",
+                        "description": "How old the snapshot was; negative if the clocks disagree.",
+                    },
                     "interrupted_run": {"type": ["integer", "null"]},
                     "state_damaged": _TEXT_OR_NULL,
                 },
@@ -253,25 +383,68 @@ def plan_schema() -> Schema:
             "owed": _list(_ref("owed")),
             "unreadable": _list(_object({"address": _TEXT_OR_NULL, "reason": _TEXT})),
             "diagnostics": _list(_ref("diagnostic")),
-            "recorded": _list(_TEXT) | {"description": "Parts that are as declared already and not yet in the ledger."},
-            "steps": _list(_ref("step")) | {"description": "Every action in the order of execution, held ones included."},
+            "recorded": (
+                _list(_TEXT)
+                | {"description": "Parts that are as declared already and not yet in the ledger."}
+            ),
+            "steps": (
+                _list(_ref("step"))
+                | {"description": "Every action in the order of execution, held ones included."}
+            ),
             "summary": _object(dict.fromkeys(_SUMMARY, _NUMBER), {"held": _NUMBER}),
             "approval_digest": _TEXT,
         },
         {
-            "document_digest": _TEXT | {"description": "Of an approval, the digest of this whole document but for this field."},
-            "access": _list(_ref("access")) | {"description": "The most dangerous first: who becomes root, who can log in."},
-            "holds": _list(_ref("hold")) | {"description": "What nobody's apply touches until it ends, whether it differs or not."},
-            "exposure": _list(_ref("exposure"))
-            | {"description": "What `systemd-analyze security --offline` says of services whose unit is new or changes: 0 is best."},
-            "schedule": _list(_ref("schedule"))
-            | {"description": "When a job comes next whose schedule is new or changes, from the time of the plan on."},
+            "document_digest": (
+                _TEXT
+                | {"description": "Of an approval, the digest of this whole document but for this field."}
+            ),
+            "access": (
+                _list(_ref("access"))
+                | {"description": "The most dangerous first: who becomes root, who can log in."}
+            ),
+            "holds": (
+                _list(_ref("hold"))
+                | {"description": "What nobody's apply touches until it ends, whether it differs or not."}
+            ),
+            "exposure": (
+                _list(_ref("exposure"))
+                | {
+                    "description": (
+                        "What `systemd-analyze security --offline` says of services whose unit is new or"
+                        " changes: 0 is best."
+                    )
+                }
+            ),
+            "schedule": (
+                _list(_ref("schedule"))
+                | {
+                    "description": (
+                        "When a job comes next whose schedule is new or changes, from the time of the"
+                        " plan on."
+                    )
+                }
+            ),
             "approval": _APPROVAL,
-            "partial": _object({"targets": _list(_TEXT), "excludes": _list(_TEXT)})
-            | {"type": ["object", "null"]}
-            | {"description": "What `--target` and `--exclude` name: the rest was not looked at, and the plan is no approval. Or null."},
-            "unknown": _list(_TEXT)
-            | {"description": "What else could not be found out, in a snapshot or by an ordinary user; then the plan is incomplete."},
+            "partial": (
+                _object({"targets": _list(_TEXT), "excludes": _list(_TEXT)})
+                | {"type": ["object", "null"]}
+                | {
+                    "description": (
+                        "What `--target` and `--exclude` name: the rest was not looked at, and the plan is no"
+                        " approval. Or null."
+                    )
+                }
+            ),
+            "unknown": (
+                _list(_TEXT)
+                | {
+                    "description": (
+                        "What else could not be found out, in a snapshot or by an ordinary user; then the"
+                        " plan is incomplete."
+                    )
+                }
+            ),
         },
     )
     head = {

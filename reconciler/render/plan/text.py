@@ -8,7 +8,15 @@ from typing import Any
 from reconciler.core.revision import short_of
 from reconciler.render.access import access_words, root_words
 from reconciler.render.diagnostics import diagnostics_from_data
-from reconciler.render.plan.blocks import action_of, block, effect_lines, heading_symbol, is_drift, is_failure, removals
+from reconciler.render.plan.blocks import (
+    action_of,
+    block,
+    effect_lines,
+    heading_symbol,
+    is_drift,
+    is_failure,
+    removals,
+)
 from reconciler.render.plan.fields import OUTSIDE
 from reconciler.render.plan.lost import lost_words
 from reconciler.render.plan.phrases import (
@@ -42,17 +50,26 @@ _CLOCKS = 120
 """Seconds: from which age on it is said in colour, and how far two clocks may be apart."""
 _PARTLY_CONVERGED = "No changes to what was chosen."
 _BLIND = "  Without the ledger drift and removals are not known, nor whether what exists is ours."
-_BUT_SECRETS = "Nothing to do, as far as a snapshot can tell: the content of secrets only the host can compare."
+_BUT_SECRETS = (
+    "Nothing to do, as far as a snapshot can tell: the content of secrets only the host can compare."
+)
 _INCOMPLETE = "Nothing to do in what could be read; the plan is incomplete."
 
 
 def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str:
-    """What `plan` and `show PLANFILE` print. `verbose`: all lines of files, whole digests, what removals hold, and the steps in order."""
+    """What `plan` and `show PLANFILE` print.
+
+    `verbose`: all lines of files, whole digests, what removals hold, and the steps in order.
+    """
     paint = painter(colour=colour)
     entries, gone = _told(data), removals(data["steps"])
     sections = [
         _root(data.get("access", ()), paint),
-        [paint(line, "red") for words in lost_words(data["diagnostics"]) for line in paragraphs(words, "", "  ")],
+        [
+            paint(line, "red")
+            for words in lost_words(data["diagnostics"])
+            for line in paragraphs(words, "", "  ")
+        ],
         _age(data, paint),
         _introduction(data, entries, paint),
         *(block(entry, gone.get(entry["address"], []), Look(paint, verbose)) for entry in entries),
@@ -78,25 +95,43 @@ def drift_text(data: Data, *, colour: bool = False, verbose: bool = False) -> st
     changed = sum(is_drift(entry) for entry in data["resource_changes"])
     broken = sum(is_failure(entry) for entry in data["resource_changes"])
     host = paint(visible(data["host"]["name"]), "bold")
-    introduction = [f"Changed on {host} outside of the spec. Shown as: on the host -> in the spec."] if changed else []
+    introduction = (
+        [f"Changed on {host} outside of the spec. Shown as: on the host -> in the spec."] if changed else []
+    )
     return _joined(
         [
             _age(data, paint),
             introduction,
-            *(block(entry, [], Look(paint, verbose), sign="!" if is_drift(entry) else "") for entry in entries),
+            *(
+                block(entry, [], Look(paint, verbose), sign="!" if is_drift(entry) else "")
+                for entry in entries
+            ),
             _holds(data, paint),
             _unreadable(data, paint),
             *_trouble(data, paint),
             _partial(data, paint),
             [paint(_drift_line(data, changed), "bold")] if changed or not broken else [],
-            [paint(f"{count(broken, 'service has', 'services have')} failed, which is nobody's change.", "bold")] if broken else [],
+            (
+                [
+                    paint(
+                        f"{count(broken, 'service has', 'services have')} failed, which is nobody's change.",
+                        "bold",
+                    )
+                ]
+                if broken
+                else []
+            ),
         ]
     )
 
 
 def final_line(data: Data) -> str:
     """The last line of a plan: the counts, or that there is nothing to do."""
-    if not any(_counts(entry) for entry in data["resource_changes"]) and not data["applyable"] and not data["errored"]:
+    if (
+        not any(_counts(entry) for entry in data["resource_changes"])
+        and not data["applyable"]
+        and not data["errored"]
+    ):
         return (
             (_BUT_SECRETS if only_secrets(data) else _INCOMPLETE)
             if not data["complete"]
@@ -113,8 +148,13 @@ def final_line(data: Data) -> str:
 
 
 def _outside(entry: Data) -> Data:
-    """Only what is not as we left it: no effects, no intended differences, and of what is gone only that it is."""
-    change, paths = dict(entry["change"]), [path for path in entry["paths"] if path["origin"] in (*OUTSIDE, "failed")]
+    """Only what is not as we left it: no effects, no intended differences, and of what is gone only that it
+    is.
+    """
+    change, paths = (
+        dict(entry["change"]),
+        [path for path in entry["paths"] if path["origin"] in (*OUTSIDE, "failed")],
+    )
     if not any(is_digest(path["after"]) for path in paths):
         change.pop("diff", None)
     if action_of(entry) == "create":
@@ -134,18 +174,27 @@ def _joined(sections: Sequence[Sequence[str]]) -> str:
 
 
 def _told(data: Data) -> list[Data]:
-    """The entries that get a block: those that the section on owed effects does not tell already are left out."""
+    """The entries that get a block: those that the section on owed effects does not tell already are left
+    out.
+    """
     due = {(row["kind"], row["unit"]) for row in data["owed"]}
 
     def known(entry: Data) -> bool:
-        return all((effect["kind"], effect["unit"]) in due for effect in entry["effects"] if effect["kind"] != "gate")
+        return all(
+            (effect["kind"], effect["unit"]) in due for effect in entry["effects"] if effect["kind"] != "gate"
+        )
 
     return [entry for entry in data["resource_changes"] if _counts(entry) or not known(entry)]
 
 
 def _counts(entry: Data) -> bool:
     """Whether the object itself is not as it should be; otherwise it is only affected by others."""
-    return action_of(entry) != "no-op" or bool(entry["blocked"] or entry.get("held")) or is_drift(entry) or is_failure(entry)
+    return (
+        action_of(entry) != "no-op"
+        or bool(entry["blocked"] or entry.get("held"))
+        or is_drift(entry)
+        or is_failure(entry)
+    )
 
 
 def _introduction(data: Data, entries: Sequence[Data], paint: Paint) -> list[str]:
@@ -162,7 +211,11 @@ def _introduction(data: Data, entries: Sequence[Data], paint: Paint) -> list[str
     used |= {"x"} if any(entry["blocked"] for entry in entries) else set()
     used |= {"="} if any(entry.get("held") for entry in entries) else set()
     legend = [f"  {symbol(sign, paint)} {words}" for sign, words in _LEGEND.items() if sign in used]
-    then = "Nothing is done yet; apply will do this:" if data["applyable"] else "Apply would do nothing about this:"
+    then = (
+        "Nothing is done yet; apply will do this:"
+        if data["applyable"]
+        else "Apply would do nothing about this:"
+    )
     return [f"Plan for {paint(visible(data['host']['name']), 'bold')}{about}. {then}", *legend]
 
 
@@ -174,7 +227,11 @@ def _root(rows: Sequence[Data], paint: Paint) -> list[str]:
 def _access(rows: Sequence[Data], paint: Paint) -> list[str]:
     """Who gains or loses what, in one paragraph."""
     told = [f"{who} {'; '.join(words)}".rstrip() for who, words in access_words(rows).items()]
-    return [paint(line, "yellow") for line in paragraphs("Access: " + ". ".join(told) + ".", "", "  ")] if told else []
+    return (
+        [paint(line, "yellow") for line in paragraphs("Access: " + ". ".join(told) + ".", "", "  ")]
+        if told
+        else []
+    )
 
 
 def _exposure(rows: Sequence[Data], *, verbose: bool) -> list[str]:
@@ -200,10 +257,15 @@ def _schedule(rows: Sequence[Data], paint: Paint) -> list[str]:
 
 
 def _owed(rows: Sequence[Data], paint: Paint) -> list[str]:
-    """Effects that earlier runs left due, and what is due because somebody changed a file since a process was started."""
+    """Effects that earlier runs left due, and what is due because somebody changed a file since a process was
+    started.
+    """
     derived = [row for row in rows if row.get("derived")]
     recorded = [row for row in rows if not row.get("derived")]
-    told = [_due(recorded, "Owed from earlier runs:", paint), _due(derived, "Running with older configuration:", paint)]
+    told = [
+        _due(recorded, "Owed from earlier runs:", paint),
+        _due(derived, "Running with older configuration:", paint),
+    ]
     return "\n\n".join("\n".join(lines) for lines in told if lines).splitlines()
 
 
@@ -211,14 +273,22 @@ def _due(rows: Sequence[Data], title: str, paint: Paint) -> list[str]:
     if not rows:
         return []
     lines = effect_lines([dict(row, why=_since(row)) for row in rows], paint, indent="  ")
-    undone = [paint("  (not in this plan)", "yellow") if not row["held"] and not row["now"] else "" for row in rows]
+    undone = [
+        paint("  (not in this plan)", "yellow") if not row["held"] and not row["now"] else "" for row in rows
+    ]
     return [title, *(line + note for line, note in zip(lines, undone, strict=True))]
 
 
 def _holds(data: Data, paint: Paint) -> list[str]:
-    """What is left alone, whether anything would be done there or not: nobody has to find out why nothing happens."""
+    """What is left alone, whether anything would be done there or not: nobody has to find out why nothing
+    happens.
+    """
     rows = data.get("holds", ())
-    lines = [line for row in rows for line in paragraphs(f"{row['address']}  {hold_words(row)}", f"  {symbol('=', paint)} ", "    ")]
+    lines = [
+        line
+        for row in rows
+        for line in paragraphs(f"{row['address']}  {hold_words(row)}", f"  {symbol('=', paint)} ", "    ")
+    ]
     return ["On hold:", *lines] if lines else []
 
 
@@ -233,9 +303,12 @@ def _steps(steps: Sequence[Data], paint: Paint) -> list[str]:
     if not steps:
         return []
     width = len(str(len(steps)))
-    lines = [f"{number:>{width + 4}}. {action_words(step, all_units=True)}" for number, step in enumerate(steps, 1)]
+    lines = [
+        f"{number:>{width + 4}}. {action_words(step, all_units=True)}" for number, step in enumerate(steps, 1)
+    ]
     return ["Steps, in this order:"] + [
-        line + (paint("  (owed, not done)", "dim") if step["held"] else "") for line, step in zip(lines, steps, strict=True)
+        line + (paint("  (owed, not done)", "dim") if step["held"] else "")
+        for line, step in zip(lines, steps, strict=True)
     ]
 
 
@@ -268,8 +341,15 @@ def _partial(data: Data, paint: Paint) -> list[str]:
 
 def partial_words(data: Data) -> str:
     """The options that chose a part of the spec: `only --target services.x, without --exclude files`."""
-    chosen = [("only", "--target", data["partial"]["targets"]), ("without", "--exclude", data["partial"]["excludes"])]
-    return ", ".join(f"{how} {' '.join(f'{option} {visible(name)}' for name in names)}" for how, option, names in chosen if names)
+    chosen = [
+        ("only", "--target", data["partial"]["targets"]),
+        ("without", "--exclude", data["partial"]["excludes"]),
+    ]
+    return ", ".join(
+        f"{how} {' '.join(f'{option} {visible(name)}' for name in names)}"
+        for how, option, names in chosen
+        if names
+    )
 
 
 def _from_snapshot(data: Data) -> bool:
@@ -295,7 +375,9 @@ def _trouble(data: Data, paint: Paint) -> list[list[str]]:
     if basis.get("interrupted_run"):
         lines += paragraphs(f"Run {basis['interrupted_run']} was interrupted; apply will recover it.", "", "")
     if basis.get("state_damaged"):
-        lines += paragraphs(f"The state is damaged, so nothing is removed: {basis['state_damaged']}", "", "  ")
+        lines += paragraphs(
+            f"The state is damaged, so nothing is removed: {basis['state_damaged']}", "", "  "
+        )
     return [[found] if found else [], [paint(line, "yellow") for line in lines]]
 
 
@@ -309,12 +391,35 @@ def _notes(data: Data, paint: Paint) -> list[str]:
     now, held = sum(row["now"] for row in data["owed"] if not row.get("derived")), told.get("held", 0)
     notes = [
         (refused, "Refused: apply does nothing until this is resolved.", "red"),
-        (failed, count(failed, "error") + ": what is blocked is left out" + ("." if refused else ", the rest is done."), "red"),
-        (told["drifted"], count(told["drifted"], "object has", "objects have") + " changed outside of the spec, marked !.", "magenta"),
-        (len(data["recorded"]), count(len(data["recorded"]), "object is", "objects are") + " as declared already; apply records this.", ""),
+        (
+            failed,
+            count(failed, "error")
+            + ": what is blocked is left out"
+            + ("." if refused else ", the rest is done."),
+            "red",
+        ),
+        (
+            told["drifted"],
+            count(told["drifted"], "object has", "objects have") + " changed outside of the spec, marked !.",
+            "magenta",
+        ),
+        (
+            len(data["recorded"]),
+            count(len(data["recorded"]), "object is", "objects are")
+            + " as declared already; apply records this.",
+            "",
+        ),
         (along, count(along, "running unit is", "running units are") + " taken along by systemd.", "yellow"),
         (now, count(now, "owed effect") + " of earlier runs will be made good.", ""),
-        (held, count(held, "change is", "changes are") + " held and will not be made until the hold ends.", "yellow"),
-        (told["blocked"], count(told["blocked"], "change is", "changes are") + " blocked and will not be made.", "red"),
+        (
+            held,
+            count(held, "change is", "changes are") + " held and will not be made until the hold ends.",
+            "yellow",
+        ),
+        (
+            told["blocked"],
+            count(told["blocked"], "change is", "changes are") + " blocked and will not be made.",
+            "red",
+        ),
     ]
     return [paint(text, colour) for number, text, colour in notes if number]

@@ -9,7 +9,8 @@ _OPEN_END = "\n\\ No newline at end of file"
 
 
 def unified(before: str | None, after: str | None) -> list[str] | None:
-    r"""The lines of a unified diff with three lines of context, without file names; None when too long or nothing differs.
+    r"""The lines of a unified diff with three lines of context, without file names; None when too long or
+    nothing differs.
 
     Only `\n` ends a line, so that what other line separators hide is seen.
     """

@@ -39,7 +39,9 @@ def quoted(value: Any) -> str:
 
 
 def scalar(value: Any, *, whole_digest: bool = False) -> str:
-    """The value in the fewest signs that cannot be misread: text is quoted only where needed, digests are shortened."""
+    """The value in the fewest signs that cannot be misread: text is quoted only where needed, digests are
+    shortened.
+    """
     if value is None:
         return UNSET
     if not isinstance(value, str):
@@ -47,14 +49,22 @@ def scalar(value: Any, *, whole_digest: bool = False) -> str:
     found = _DIGEST.fullmatch(value)
     if found and not whole_digest:
         return f"{found[1]}:{found[2]}"
-    misread = not value or value != value.strip() or value[0] in "\"'([{" or " -> " in value or value != visible(value)
+    misread = (
+        not value
+        or value != value.strip()
+        or value[0] in "\"'([{"
+        or " -> " in value
+        or value != visible(value)
+    )
     return quoted(value) if misread else value
 
 
 def listed(values: Sequence[Any]) -> str:
     """`[a, b]`; JSON when an element has a comma or is itself a collection."""
     texts = [scalar(value) for value in values]
-    simple = not any("," in text or isinstance(value, list | dict) for text, value in zip(texts, values, strict=True))
+    simple = not any(
+        "," in text or isinstance(value, list | dict) for text, value in zip(texts, values, strict=True)
+    )
     return f"[{', '.join(texts)}]" if simple else quoted(list(values))
 
 
@@ -70,7 +80,10 @@ def is_digest(value: Any) -> bool:
 
 
 def elements(value: Any) -> list[Any] | None:
-    """The elements of what is compared element by element: lists, and text of several lines. None for anything else."""
+    """The elements of what is compared element by element: lists, and text of several lines.
+
+    None for anything else.
+    """
     if isinstance(value, list):
         return value
     return value.split("\n") if isinstance(value, str) and "\n" in value else None

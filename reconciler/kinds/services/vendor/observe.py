@@ -1,6 +1,8 @@
-"""What the host says about units that packages brought: their files, what [Install] asks for, masks, drop-ins of others.
+"""What the host says about units that packages brought: their files, what [Install] asks for, masks, drop-ins
+of others.
 
-systemd looks for units in several directories, the first one wins; a link to /dev/null, or an empty file, is a mask (systemd.unit(5)).
+systemd looks for units in several directories, the first one wins; a link to /dev/null, or an empty file, is
+a mask (systemd.unit(5)).
 """
 
 from __future__ import annotations
@@ -37,11 +39,12 @@ _OF_EVERYBODY = ("dbus.service", "dbus-broker.service", "systemd-logind.service"
 class VendorUnit:
     """One unit as it is on the host, without ours.
 
-    `file` is its unit file, empty if there is none. `masks` are the paths that mask it, with what an action must find there;
-    `occupied`: the administrator has put a unit where a mask would be; `ours`: it is one that we wrote. `alias_of` is the unit whose
-    other name this is. `sections` are of the file (`text`) and all drop-ins; `foreign` are drop-ins of others, in systemd's order.
-    `wanted` are the links that enabling makes, with their targets; `links` are those that are there, with what an action must find.
-    `unclear` says why [Install] cannot be followed, `broken` why its file cannot be read.
+    `file` is its unit file, empty if there is none. `masks` are the paths that mask it, with what an action
+    must find there; `occupied`: the administrator has put a unit where a mask would be; `ours`: it is one
+    that we wrote. `alias_of` is the unit whose other name this is. `sections` are of the file (`text`) and
+    all drop-ins; `foreign` are drop-ins of others, in systemd's order. `wanted` are the links that enabling
+    makes, with their targets; `links` are those that are there, with what an action must find. `unclear` says
+    why [Install] cannot be followed, `broken` why its file cannot be read.
     """
 
     name: str
@@ -97,12 +100,19 @@ class VendorUnit:
     def ends_by_itself(self) -> bool:
         """Whether it is a job: it runs, ends, and is well."""
         service = self.sections.get("Service", {})
-        return service.get("Type") == "oneshot" and str(service.get("RemainAfterExit", "no")).lower() not in _YES
+        return (
+            service.get("Type") == "oneshot" and str(service.get("RemainAfterExit", "no")).lower() not in _YES
+        )
 
     def with_ours(self, text: str) -> list[str]:
         """The texts of its file and its drop-ins, with this one as ours, in the order in which they count."""
         ours = units.drop_in(self.name)
-        found = sorted([*((one.path.rpartition("/")[2], one.text) for one in self.foreign), (ours.rpartition("/")[2], text)])
+        found = sorted(
+            [
+                *((one.path.rpartition("/")[2], one.text) for one in self.foreign),
+                (ours.rpartition("/")[2], text),
+            ]
+        )
         return [self.text, *(text for _, text in found)]
 
     def after_ours(self) -> list[drop_ins.DropIn]:
@@ -140,7 +150,10 @@ def observe(view: HostView, addresses: Sequence[Address]) -> dict[Address, Obser
             found[short] = look(view, name, linked, where)
         except (Unreadable, UnsafePath) as error:
             found[short] = ownership.unreadable(error)
-    return {address: _part(view, address, found[address.name], states.get(names[address.name], UnitState())) for address in addresses}
+    return {
+        address: _part(view, address, found[address.name], states.get(names[address.name], UnitState()))
+        for address in addresses
+    }
 
 
 def _part(view: HostView, address: Address, found: VendorUnit | Observed, systemd: UnitState) -> Observed:
@@ -152,7 +165,9 @@ def _part(view: HostView, address: Address, found: VendorUnit | Observed, system
         return units.with_refusal(_drop_in(view, found, private), systemd, there=bool(found.file))
     # A unit that is not there is disabled and stopped; a process that has outlived its unit file is not.
     document: Document = {"enabled": found.enabled()} if address.part == ENABLED else {"state": state}
-    return units.excused(view, Observed(None if found.ours or found.alias_of else document, private), found.sections)
+    return units.excused(
+        view, Observed(None if found.ours or found.alias_of else document, private), found.sections
+    )
 
 
 def _drop_in(view: HostView, found: VendorUnit, private: dict[str, Any]) -> Observed:
@@ -167,11 +182,15 @@ def _drop_in(view: HostView, found: VendorUnit, private: dict[str, Any]) -> Obse
     document = ownership.path_document(entry)
     if entry.type is FileType.FILE:
         document["unit"] = unit.as_written(content.decode("utf-8", "replace"))
-    winning = tuple(one.path for one in found.after_ours() if drop_ins.both_say(document.get("unit", {}), one.sections))
+    winning = tuple(
+        one.path for one in found.after_ours() if drop_ins.both_say(document.get("unit", {}), one.sections)
+    )
     return Observed(document, {**private, "expects": ownership.expects_of(entry, content)}, others=winning)
 
 
-def look(view: HostView, name: str, linked: Mapping[str, Mapping[str, str]], where: drop_ins.Listed) -> VendorUnit:
+def look(
+    view: HostView, name: str, linked: Mapping[str, Mapping[str, str]], where: drop_ins.Listed
+) -> VendorUnit:
     """One unit. `linked` has all enabling links of the host by unit. Raises Unreadable, UnsafePath."""
     file, alias_of, masks = find(view, name)
     if file and view.entry(file) is None:
@@ -183,14 +202,34 @@ def look(view: HostView, name: str, linked: Mapping[str, Mapping[str, str]], whe
     wanted, unclear = _install(view, name, file, sections, where) if file else ({}, "")
     concerned = {name, *(link.rpartition("/")[2] for link in wanted)}
     links = {link: state for one in concerned for link, state in linked.get(one, {}).items()}
-    links |= {link: expects for link in wanted if link not in links and (expects := _alias(view, link, wanted[link]))}
+    links |= {
+        link: expects
+        for link in wanted
+        if link not in links and (expects := _alias(view, link, wanted[link]))
+    }
     occupied = units.path(name) not in masks and view.entry(units.path(name)) is not None
     ours = file == units.path(name) and texts[0].startswith(f"# {units.MARK}")
-    return VendorUnit(name, file, alias_of, masks, occupied, ours, sections, others, wanted, links, unclear, text="".join(texts[:1]))
+    return VendorUnit(
+        name,
+        file,
+        alias_of,
+        masks,
+        occupied,
+        ours,
+        sections,
+        others,
+        wanted,
+        links,
+        unclear,
+        text="".join(texts[:1]),
+    )
 
 
 def find(view: HostView, name: str) -> tuple[str, str, dict[str, str]]:
-    """Its unit file, the unit whose alias it is, and what masks it. An instance without a file of its own has its template's."""
+    """Its unit file, the unit whose alias it is, and what masks it.
+
+    An instance without a file of its own has its template's.
+    """
     file, alias_of, masks = _find_itself(view, name)
     template, instance = _template_of(name)
     if file or alias_of or not instance:
@@ -236,7 +275,9 @@ def _text(view: HostView, place: str) -> str:
         return ""
 
 
-def _install(view: HostView, name: str, file: str, sections: unit.Sections, where: drop_ins.Listed) -> tuple[dict[str, str], str]:
+def _install(
+    view: HostView, name: str, file: str, sections: unit.Sections, where: drop_ins.Listed
+) -> tuple[dict[str, str], str]:
     """The links that `systemctl enable` makes, those of `Also=` included, and why they cannot be told."""
     wanted: dict[str, str] = {}
     todo, done = [(name, file, sections)], {name}
@@ -257,7 +298,15 @@ def _install(view: HostView, name: str, file: str, sections: unit.Sections, wher
             other = find(view, also)[0] if "@." not in also else ""
             if not other:
                 return wanted, f"[Install] of {one} says Also={also}, which cannot be followed here"
-            todo.append((also, other, unit.merge([_text(view, other), *(found.text for found in drop_ins.of(view, also, where))])))
+            todo.append(
+                (
+                    also,
+                    other,
+                    unit.merge(
+                        [_text(view, other), *(found.text for found in drop_ins.of(view, also, where))]
+                    ),
+                )
+            )
     return wanted, ""
 
 
@@ -278,19 +327,29 @@ def _specified(words: Iterable[str], name: str) -> list[str]:
 def _alias(view: HostView, link: str, file: str) -> str:
     """What an action must find at an alias that is there; empty if it is not."""
     entry = view.entry(link)
-    leads_there = entry is not None and entry.type is FileType.LINK and entry.target.rpartition("/")[2] == file.rpartition("/")[2]
+    leads_there = (
+        entry is not None
+        and entry.type is FileType.LINK
+        and entry.target.rpartition("/")[2] == file.rpartition("/")[2]
+    )
     return ownership.expects_of(entry, b"") if entry is not None and leads_there else ""
 
 
 def _links(view: HostView) -> dict[str, dict[str, str]]:
-    """All links in .wants, .requires and .upholds directories of the administrator, by the unit they enable."""
+    """All links in .wants, .requires and .upholds directories of the administrator,
+    by the unit they enable.
+    """
     found: dict[str, dict[str, str]] = {}
     for base in _ADMINISTRATED:
         for directory in view.names(base):
             if directory.endswith(units.DEPENDENCIES):
                 for name in view.names(f"{base}/{directory}"):
                     link = f"{base}/{directory}/{name}"
-                    entry = view.entry(link) if name.endswith((".service", ".socket", ".timer", ".path", ".target", ".mount")) else None
+                    entry = (
+                        view.entry(link)
+                        if name.endswith((".service", ".socket", ".timer", ".path", ".target", ".mount"))
+                        else None
+                    )
                     if entry is not None:
                         found.setdefault(name, {})[link] = ownership.expects_of(entry, b"")
     return found

@@ -1,7 +1,8 @@
-"""Services whose unit file is a package's: one drop-in with what is declared, enablement and state only where they are declared.
+"""Services whose unit file is a package's: one drop-in with what is declared, enablement and state only where
+they are declared.
 
-A package's unit is shared: it is there before us and stays after us. So each of the three is a part of its own, and of these only the
-drop-in is ours to remove.
+A package's unit is shared: it is there before us and stays after us. So each of the three is a part of its
+own, and of these only the drop-in is ours to remove.
 """
 
 from __future__ import annotations
@@ -9,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from reconciler.core.actions import Cause, Check, MakeDirectory, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
+from reconciler.core.actions import (
+    Cause,
+    Check,
+    MakeDirectory,
+    MakeLink,
+    RemovePath,
+    SetAccess,
+    Step,
+    Unit,
+    UnitVerb,
+    WriteFile,
+)
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Observed, Part, Verb
@@ -57,7 +69,8 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
     sections = unit_file.drop_in(service)
     if sections:
         yield Part(at[DROP_IN], {**units.FILE, "unit": sections}, declared)
-    # `unit: vendor` says that it exists and is not ours: that it is not as declared yet is no reason to ask again.
+    # `unit: vendor` says that it exists and is not ours: that it is not as declared yet is no reason to ask
+    # again.
     taken = replace(declared, resource=service.model_copy(update={"adopt": True}))
     masked = service.enabled == _MASKED
     if service.says("enabled"):
@@ -104,13 +117,23 @@ def _put(change: Change) -> Iterator[Step]:
         content = units.text(change.address, change.after["unit"])
         expects = ownership.expected(change.observed)
         yield Step(
-            WriteFile(place, content, digest(content), **ownership.access_of(change.after), expects=expects, check=Check.SYSTEMD), cause
+            WriteFile(
+                place,
+                content,
+                digest(content),
+                **ownership.access_of(change.after),
+                expects=expects,
+                check=Check.SYSTEMD,
+            ),
+            cause,
         )
         yield units.daemon_reload(change.address, "its drop-in changed" if before else "its drop-in is new")
         service = _service(change.part)
         if change.observed.private["state"] in units.ALIVE and _wanted_state(service) != State.STOPPED:
             cost, directive = unit_file.effect(change.fields)
-            yield from _catch_up(change.address, service, _found(change.observed), cost, f"{directive} changed")
+            yield from _catch_up(
+                change.address, service, _found(change.observed), cost, f"{directive} changed"
+            )
         return
     yield from units.load_again(change)
     if any(change.touches(key) for key in ownership.ACCESS):
@@ -120,9 +143,14 @@ def _put(change: Change) -> Iterator[Step]:
 def _remove(change: Change) -> Iterator[Step]:
     """What runs is the package's again, and is left running."""
     yield Step(
-        RemovePath(units.drop_in(_unit(change.address)), ownership.expected(change.observed), prune_parent=True), (Cause(change.address),)
+        RemovePath(
+            units.drop_in(_unit(change.address)), ownership.expected(change.observed), prune_parent=True
+        ),
+        (Cause(change.address),),
     )
-    yield units.daemon_reload(change.address, "its drop-in is removed; what runs keeps the old settings until it is restarted")
+    yield units.daemon_reload(
+        change.address, "its drop-in is removed; what runs keeps the old settings until it is restarted"
+    )
 
 
 def _enable(change: Change) -> Iterator[Step]:
@@ -141,14 +169,17 @@ def _enable(change: Change) -> Iterator[Step]:
             yield Step(MakeLink(link, found.wanted[link]), cause)
     else:
         for link, expects in sorted(found.links.items()):
-            yield Step(RemovePath(link, expects, prune_parent=link.count("/") > units.PLACE.count("/") + 1), cause)
+            yield Step(
+                RemovePath(link, expects, prune_parent=link.count("/") > units.PLACE.count("/") + 1), cause
+            )
     yield units.daemon_reload(change.address, "its enablement changed")
 
 
 def _refuse_to_change(found: VendorUnit) -> None:
     if found.lasting_masks:
         raise Impossible(
-            f"{found.lasting_masks[0]} masks {found.name}, and is a package's; leave `enabled` out, or write `enabled: masked`"
+            f"{found.lasting_masks[0]} masks {found.name}, and is a package's; leave `enabled` out, or write"
+            " `enabled: masked`"
         )
     if found.generated:
         raise Impossible(
@@ -159,17 +190,27 @@ def _refuse_to_change(found: VendorUnit) -> None:
 
 def _refuse_to_enable(found: VendorUnit) -> None:
     if found.transient:
-        raise Impossible(f"{found.file} is transient: it is gone when it ends, and nothing can start it with the host; leave `enabled` out")
+        raise Impossible(
+            f"{found.file} is transient: it is gone when it ends, and nothing can start it with the host;"
+            " leave `enabled` out"
+        )
     if found.unclear:
-        raise Impossible(f"{found.unclear}; run `systemctl enable {found.name}` by hand and leave `enabled` out")
+        raise Impossible(
+            f"{found.unclear}; run `systemctl enable {found.name}` by hand and leave `enabled` out"
+        )
     if not found.wanted:
-        raise Impossible(f"{found.name} has no [Install] section that says what starts it; leave `enabled` out, or write `enabled: false`")
+        raise Impossible(
+            f"{found.name} has no [Install] section that says what starts it; leave `enabled` out, or write"
+            " `enabled: false`"
+        )
 
 
 def _mask(change: Change, found: VendorUnit) -> Iterator[Step]:
     place = units.path(found.name)
     if found.occupied:
-        raise Impossible(f"{place} is a unit of somebody else, and a mask would have to replace it; move it away by hand")
+        raise Impossible(
+            f"{place} is a unit of somebody else, and a mask would have to replace it; move it away by hand"
+        )
     yield Step(MakeLink(place, "/dev/null"), (Cause(change.address),))
     yield units.daemon_reload(change.address, "it is masked")
 
@@ -190,12 +231,20 @@ def _run(change: Change) -> Iterator[Step]:
         yield units.step(change.address, UnitVerb.START, name, units.why_start(before))
 
 
-def _catch_up(address: Address, service: Service, found: VendorUnit, cost: Effect, why: str) -> Iterator[Step]:
-    """Bring a running process to its configuration as far as `on_change` allows; what it forbids stays owed."""
+def _catch_up(
+    address: Address, service: Service, found: VendorUnit, cost: Effect, why: str
+) -> Iterator[Step]:
+    """Bring a running process to its configuration as far as `on_change` allows;
+    what it forbids stays owed.
+    """
     if cost is Effect.NONE or (cost is Effect.RELOAD and not (found.reloads or service.exec_reload)):
         return
     verb = UnitVerb.RELOAD if cost is Effect.RELOAD else UnitVerb.RESTART
-    allowed = {OnChange.RESTART: (UnitVerb.RELOAD, UnitVerb.RESTART), OnChange.RELOAD: (UnitVerb.RELOAD,), OnChange.NONE: ()}
+    allowed = {
+        OnChange.RESTART: (UnitVerb.RELOAD, UnitVerb.RESTART),
+        OnChange.RELOAD: (UnitVerb.RELOAD,),
+        OnChange.NONE: (),
+    }
     never = found.never_restarted if verb is UnitVerb.RESTART else ""
     held = bool(never) or verb not in allowed[service.on_change]
     yield Step(Unit(verb, (_unit(address),)), (Cause(address, why, _unit(address), kept=never),), held=held)
@@ -218,7 +267,9 @@ def on_config_change(part: Part, observed: Observed, costs: Sequence[tuple[Effec
 
 
 def keeps_running(part: Part) -> bool:
-    """Whether this part speaks for a process that may run; whether it does is the package's affair where nothing is said of it."""
+    """Whether this part speaks for a process that may run; whether it does is the package's affair where
+    nothing is said of it.
+    """
     service = _service(part)
     return part.address.part == _speaker(service) and _wanted_state(service) != State.STOPPED
 
@@ -233,38 +284,64 @@ def _speaker(service: Service) -> str:
 def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
     """What an earlier run still owes, as far as today's `on_change` allows."""
     service = _service(part)
-    if row.verb != UnitVerb.START and observed.private.get("state") in units.ALIVE and _wanted_state(service) != State.STOPPED:
+    if (
+        row.verb != UnitVerb.START
+        and observed.private.get("state") in units.ALIVE
+        and _wanted_state(service) != State.STOPPED
+    ):
         cost = Effect.RELOAD if row.verb == UnitVerb.RELOAD else Effect.RESTART
         yield from _catch_up(part.address, service, _found(observed), cost, row.why)
 
 
-# ---------------------------------------------------------------------------------------------------- what the host forbids
+# -------------------------------------------------------------------------------------- what the host forbids
 
 
 def check(view: HostView, changes: Sequence[Change], written: Collection[str]) -> Iterator[Diagnostic]:
-    """No such unit, another unit's name, a job that shall run; and what drop-ins of others say too. `written`: paths of this plan."""
+    """No such unit, another unit's name, a job that shall run; and what drop-ins of others say too.
+
+    `written`: paths of this plan.
+    """
     for change in changes:
         if change.part is None or "unit" not in change.observed.private:
             continue
         service, unit_found = _service(change.part), _found(change.observed)
-        source = _made_of(view, unit_found.name, service, written) if unit_found.absent and not _is_absence(change) else ""
+        source = (
+            _made_of(view, unit_found.name, service, written)
+            if unit_found.absent and not _is_absence(change)
+            else ""
+        )
         problems = [_coming(unit_found, source)] if source else _problems(change, service, unit_found)
         for found in problems:
             yield replace(found, address=change.address, source=change.part.declared.source)
 
 
 def _made_of(view: HostView, name: str, service: Service, written: Collection[str]) -> str:
-    """The file of which a generator may make a unit that is not there: written by this plan, or since systemd read its units.
+    """The file of which a generator may make a unit that is not there: written by this plan, or since systemd
+    read its units.
 
-    It is one that the service watches, or bears the name that quadlet makes this unit of (podman-systemd.unit(5)).
+    It is one that the service watches, or bears the name that quadlet makes this unit of
+    (podman-systemd.unit(5)).
     """
-    watched = [path for path in written if any(f"{path}/".startswith(f"{one.rstrip('/')}/") for one in service.watch)]
-    quadlets = [path for path in written if path.startswith(_QUADLETS) and _quadlet_unit(path.rpartition("/")[2]) == name]
+    watched = [
+        path for path in written if any(f"{path}/".startswith(f"{one.rstrip('/')}/") for one in service.watch)
+    ]
+    quadlets = [
+        path
+        for path in written
+        if path.startswith(_QUADLETS) and _quadlet_unit(path.rpartition("/")[2]) == name
+    ]
     if watched or quadlets:
         return [*watched, *quadlets][0]
     read = entry_of(view, RELOADED)
     entries = ((path, entry_of(view, path)) for path in service.watch) if read is not None else ()
-    return next((path for path, entry in entries if entry is not None and read is not None and changed_ns(entry) > read.mtime_ns), "")
+    return next(
+        (
+            path
+            for path, entry in entries
+            if entry is not None and read is not None and changed_ns(entry) > read.mtime_ns
+        ),
+        "",
+    )
 
 
 def _quadlet_unit(name: str) -> str:
@@ -276,7 +353,10 @@ def _quadlet_unit(name: str) -> str:
 
 
 def _coming(found: VendorUnit, source: str) -> Diagnostic:
-    detail = f"A generator is to make it of {source}. Whether it does is seen after the daemon-reload; until then nothing is known of it."
+    detail = (
+        f"A generator is to make it of {source}. Whether it does is seen after the daemon-reload; until then"
+        " nothing is known of it."
+    )
     return warning(f"unit {found.name} is not known before the apply", detail, rule="generated-unit")
 
 
@@ -286,27 +366,35 @@ def _problems(change: Change, service: Service, found: VendorUnit) -> Iterator[D
         yield error(f"{found.name} is an alias of {found.alias_of}", detail, rule="vendor-unit")
     elif found.ours:
         detail = (
-            f"{found.file} is a unit file that we wrote. If this plan removes it, apply, and plan again; otherwise remove it by hand. "
-            "Until then the package's unit is not in force."
+            f"{found.file} is a unit file that we wrote. If this plan removes it, apply, and plan again;"
+            " otherwise remove it by hand. Until then the package's unit is not in force."
         )
         yield error(f"{found.name} is still a unit of our own", detail, rule="vendor-unit")
     elif found.broken:
         yield error(
-            f"unit {found.name} cannot be loaded", f"{found.broken}. Remove the link, or put there what it leads to.", rule="vendor-unit"
+            f"unit {found.name} cannot be loaded",
+            f"{found.broken}. Remove the link, or put there what it leads to.",
+            rule="vendor-unit",
         )
     elif found.absent and not _is_absence(change):
         detail = (
-            f"Install the package that brings it, often `apt-get install {change.address.name}` (`apt-file search {found.name}` tells), "
-            "or leave `unit: vendor` out and declare it whole."
+            f"Install the package that brings it, often `apt-get install {change.address.name}` (`apt-file"
+            f" search {found.name}` tells), or leave `unit: vendor` out and declare it whole."
         )
         yield error(f"unit {found.name} does not exist", detail, rule="vendor-unit")
-    elif change.address.part == STATE and found.ends_by_itself and (change.after or {}).get("state") == State.RUNNING:
+    elif (
+        change.address.part == STATE
+        and found.ends_by_itself
+        and (change.after or {}).get("state") == State.RUNNING
+    ):
         detail = "It is a job: systemd starts it, it runs and ends. Leave `state` out."
         yield error(f"{found.name} does not keep running", detail, rule="vendor-unit")
     elif change.address.part == DROP_IN:
         yield from _refused(change, found)
         if service.on_change is OnChange.RELOAD and not (found.reloads or service.exec_reload):
-            detail = "Its unit has no ExecReload: declare `exec_reload`, or write `on_change: restart` or `none`."
+            detail = (
+                "Its unit has no ExecReload: declare `exec_reload`, or write `on_change: restart` or `none`."
+            )
             yield error(f"{found.name} cannot reload", detail, rule="vendor-unit")
         yield from _others(found, (change.after or {}).get("unit", {}))
 
@@ -314,7 +402,9 @@ def _problems(change: Change, service: Service, found: VendorUnit) -> Iterator[D
 def _refused(change: Change, found: VendorUnit) -> Iterator[Diagnostic]:
     """What systemd would not load of the package's unit and our drop-in together."""
     ours = (change.after or {}).get("unit")
-    if change.part is not None and ours is not None and "Exec" in found.text:  # an old snapshot does not have its commands
+    if (
+        change.part is not None and ours is not None and "Exec" in found.text
+    ):  # an old snapshot does not have its commands
         texts = found.with_ours(units.text(change.address, ours).decode())
         yield from units.would_refuse_together(change.part, texts, [found.file])
 
@@ -339,10 +429,16 @@ def _other(found: VendorUnit, one: drop_ins.DropIn, ours: unit.Sections) -> Diag
 
 
 def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
-    """Those of them that win over what is declared, told also when nothing is to be done; otherwise `check` tells of all."""
+    """Those of them that win over what is declared, told also when nothing is to be done; otherwise `check`
+    tells of all.
+    """
     found = _found(observed)
     yield from units.refused(part, observed, found.name)
     if observed.document == part.document:
         for one in found.foreign:
             if one.path in observed.others:
-                yield replace(_other(found, one, part.document["unit"]), address=part.address, source=part.declared.source)
+                yield replace(
+                    _other(found, one, part.document["unit"]),
+                    address=part.address,
+                    source=part.declared.source,
+                )

@@ -1,6 +1,8 @@
-"""Commands of root's that put what others can write where root runs or reads it, give such places away, or run what is served elsewhere.
+"""Commands of root's that put what others can write where root runs or reads it, give such places away, or
+run what is served elsewhere.
 
-Also commands of which nothing is known: what they are told to read may be what they run, so that a person who can write it may become root.
+Also commands of which nothing is known: what they are told to read may be what they run, so that a person who
+can write it may become root.
 """
 
 from __future__ import annotations
@@ -64,14 +66,22 @@ def _put(name: str, rest: list[str], directory: str) -> Iterator[Use]:
     """What is copied, moved, linked, unpacked or mounted where root runs or reads it."""
     paths = [found[1] for word in rest if (found := _PATH_IN.search(_from(word, directory))) is not None]
     if name == "tar":
-        if not any(_EXTRACTS.fullmatch(word) for word in rest[:1] + [word for word in rest if word.startswith("-")]):
+        if not any(
+            _EXTRACTS.fullmatch(word) for word in rest[:1] + [word for word in rest if word.startswith("-")]
+        ):
             return
         into = _value(rest, "-C", "--directory") or directory
     else:
-        into = _value(rest, "-t", "--target-directory") or next((word[3:] for word in rest if word.startswith("of=")), "")
+        into = _value(rest, "-t", "--target-directory") or next(
+            (word[3:] for word in rest if word.startswith("of=")), ""
+        )
         into = into or (_from(rest[-1], directory) if rest else "")
     if into == "/" or (into.startswith("/") and is_relevant(into.rstrip("/"))):
-        yield from (Use(path, f"puts into {into} what is at") for path in paths if path.rstrip("/") != into.rstrip("/"))
+        yield from (
+            Use(path, f"puts into {into} what is at")
+            for path in paths
+            if path.rstrip("/") != into.rstrip("/")
+        )
 
 
 def _from(word: str, directory: str) -> str:
@@ -93,7 +103,11 @@ def _value(rest: Sequence[str], *options: str) -> str:
 def _given(name: str, rest: list[str], directory: str) -> Iterator[Grant]:
     """Places that root gives away: an owner, a mode, an ACL."""
     plain = [word for word in rest if not word.startswith("-")]
-    places = [path for word in plain[1:] if (path := _from(word, directory)).startswith("/") and is_relevant(path.rstrip("/") or "/etc")]
+    places = [
+        path
+        for word in plain[1:]
+        if (path := _from(word, directory)).startswith("/") and is_relevant(path.rstrip("/") or "/etc")
+    ]
     for place in places:
         if name == "chown" and (who := re.split(r"[:.]", plain[0], maxsplit=1)[0]) not in ("", "root", "0"):
             yield Grant(who, f"root gives them {place}", Rank.WRITES)
@@ -112,6 +126,8 @@ def served(text: str) -> Iterator[Grant]:
         for line in text.split("\n"):
             if not line.lstrip().startswith("#"):
                 for found in filter(None, (form.search(line) for form in _SERVED)):
-                    yield Grant(f"whoever serves {found[1]}{found[2]}", "root runs what comes from there", Rank.LIKELY)
+                    yield Grant(
+                        f"whoever serves {found[1]}{found[2]}", "root runs what comes from there", Rank.LIKELY
+                    )
     if "chpasswd" in text and _ROOT_PASSWORD.search(text):
         yield Grant("whoever knows the password in it", "root's password is set by chpasswd", Rank.UID)

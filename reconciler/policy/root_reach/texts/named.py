@@ -9,26 +9,86 @@ from reconciler.core.host import Entry
 from reconciler.formats.named_paths import named_paths
 from reconciler.policy.root_reach.texts.values import Use
 
-_BELOW = ("/etc/", "/run/", "/usr/lib/", "/usr/local/lib/", "/usr/local/etc/", "/usr/share/", "/usr/local/share/", "/lib/")
+_BELOW = (
+    "/etc/",
+    "/run/",
+    "/usr/lib/",
+    "/usr/local/lib/",
+    "/usr/local/etc/",
+    "/usr/share/",
+    "/usr/local/share/",
+    "/lib/",
+)
 _READ_TO_THE_END = frozenset(
     (
-        *("unit", "user_unit", "cron", "crontab", "anacron", "logrotate", "backup", "profile", "passwd", "fstab", "tmpfiles", "sysusers"),
-        *("authorized_keys", "sshd", "docker", "dbus", "dbus_service", "sysctl", "binfmt", "ld_so", "sudo_conf", "doas", "login_defs"),
+        *(
+            "unit",
+            "user_unit",
+            "cron",
+            "crontab",
+            "anacron",
+            "logrotate",
+            "backup",
+            "profile",
+            "passwd",
+            "fstab",
+            "tmpfiles",
+            "sysusers",
+        ),
+        *(
+            "authorized_keys",
+            "sshd",
+            "docker",
+            "dbus",
+            "dbus_service",
+            "sysctl",
+            "binfmt",
+            "ld_so",
+            "sudo_conf",
+            "doas",
+            "login_defs",
+        ),
         *("manager", "crypttab", "hosts_access", "modprobe"),
     )
 )
 """Readers of texts that know every line which makes root run or load something: the other paths are data."""
 _DATA = (
-    *("/etc/exports", "/etc/updatedb.conf", "/etc/hosts", "/etc/motd", "/etc/issue", "/etc/skel/", "/etc/shells", "/etc/subuid"),
-    *("/etc/subgid", "/etc/reconciler/", "/etc/ssl/", "/etc/sudoers", "/etc/apt/sources", "/etc/apt/preferences", "/etc/services"),
-    *("/etc/quotatab", "/etc/projects", "/etc/projid", "/etc/gai.conf", "/etc/magic", "/etc/mime.types", "/etc/xdg/user-dirs"),
+    *(
+        "/etc/exports",
+        "/etc/updatedb.conf",
+        "/etc/hosts",
+        "/etc/motd",
+        "/etc/issue",
+        "/etc/skel/",
+        "/etc/shells",
+        "/etc/subuid",
+    ),
+    *(
+        "/etc/subgid",
+        "/etc/reconciler/",
+        "/etc/ssl/",
+        "/etc/sudoers",
+        "/etc/apt/sources",
+        "/etc/apt/preferences",
+        "/etc/services",
+    ),
+    *(
+        "/etc/quotatab",
+        "/etc/projects",
+        "/etc/projid",
+        "/etc/gai.conf",
+        "/etc/magic",
+        "/etc/mime.types",
+        "/etc/xdg/user-dirs",
+    ),
 )
 """Texts whose paths are shown, exported, searched or counted, or judged elsewhere (the rules of sudo)."""
 _SHELL = Late(r"#!\s*\S*?(?:env\s+(?:-S\s+)?)?(?:\S*/)?(?:ba|da|k|z|a|mk)?sh\d*(?:\s.*)?")
 
 
 def is_read_loosely(path: str, reader: str | None, entry: Entry) -> bool:
-    """Whether a program of root's may go by what a text names: `reader` is that of its place, None outside of every place.
+    """Whether a program of root's may go by what a text names: `reader` is that of its place, None outside of
+    every place.
 
     A file that only a group reads is read by that group's program.
     """

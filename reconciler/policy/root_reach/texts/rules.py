@@ -1,4 +1,6 @@
-"""Texts that say who may do what: PAM, polkit, doas, sysusers, tmpfiles, devices, mounts, sockets, sshd, docker."""
+"""Texts that say who may do what: PAM, polkit, doas, sysusers, tmpfiles, devices, mounts, sockets, sshd,
+docker.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,11 @@ def _pam_rule(sort: str, control: str, module: str, arguments: list[str]) -> Ite
         yield Use(module, "loads")
     if name in ("pam_exec.so", "pam_script.so", "pam_python.so"):
         yield from (Use(word) for word in arguments if word.startswith("/"))
-    yield from (Use(word.partition("=")[2], "reads") for word in arguments if re.match(r"(?:file|conffile|envfile|dir)=/", word))
+    yield from (
+        Use(word.partition("=")[2], "reads")
+        for word in arguments
+        if re.match(r"(?:file|conffile|envfile|dir)=/", word)
+    )
     lets_in = control == "sufficient" or re.match(r"\[.*success=(?:done|ok|\d)", control) is not None
     if sort != "auth" or not lets_in:
         return
@@ -68,19 +74,35 @@ def _pam_rule(sort: str, control: str, module: str, arguments: list[str]) -> Ite
         yield Grant(f"%{group}", f"PAM trusts the group {group}", Rank.SUDO_ALL)
     elif name == "pam_succeed_if.so":
         said = " ".join(arguments)
-        yield from (Grant(who, "PAM lets them in without a password", Rank.UID) for who in re.findall(r"user = (\S+)", said))
-        yield from (Grant(f"%{group}", "PAM lets them in without a password", Rank.UID) for group in re.findall(r"ingroup (\S+)", said))
+        yield from (
+            Grant(who, "PAM lets them in without a password", Rank.UID)
+            for who in re.findall(r"user = (\S+)", said)
+        )
+        yield from (
+            Grant(f"%{group}", "PAM lets them in without a password", Rank.UID)
+            for group in re.findall(r"ingroup (\S+)", said)
+        )
 
 
 def security(text: str) -> Iterator[Reading]:
-    """Groups, capabilities and variables that PAM gives at login (group.conf(5), capability.conf(5), pam_env.conf(5))."""
+    """Groups, capabilities and variables that PAM gives at login (group.conf(5), capability.conf(5),
+    pam_env.conf(5)).
+    """
     for line in lines_of(text):
         fields = [field.strip() for field in line.split(";")]
         words = line.split()
         if len(fields) == 5:
             groups = sorted(POWERFUL.intersection(re.split(r"[,\s]+", fields[4])))
-            who = [EVERYBODY if name == "*" else name for name in re.split(r"[|&\s]+", fields[2]) if not name.startswith("!")]
-            yield from (Grant(name, f"PAM puts them into the group {groups[0]} at login", Rank.GROUP) for name in who if groups)
+            who = [
+                EVERYBODY if name == "*" else name
+                for name in re.split(r"[|&\s]+", fields[2])
+                if not name.startswith("!")
+            ]
+            yield from (
+                Grant(name, f"PAM puts them into the group {groups[0]} at login", Rank.GROUP)
+                for name in who
+                if groups
+            )
         elif words[0].lower().lstrip("^!").split(",")[0] in CAPABILITIES | {"all"}:
             named = (EVERYBODY if name == "*" else name.replace("@", "%") for name in words[1:])
             yield from (Grant(name, f"PAM gives them {words[0]} at login", Rank.CAPABILITY) for name in named)
@@ -90,21 +112,38 @@ def security(text: str) -> Iterator[Reading]:
 
 
 def polkit(text: str) -> Iterator[Reading]:
-    """Rules in JavaScript and the older keyed files (polkit(8)): whom they let do something without asking."""
-    # polkitd has an account of its own since Debian 12: what it runs is not root, but root does what it allows.
-    yield from (Use(path, by="polkitd", likely=True) for path in re.findall(r"polkit\.spawn\(\s*\[\s*[\"'](/[^\"']*)", text))
+    """Rules in JavaScript and the older keyed files (polkit(8)): whom they let do
+    something without asking.
+    """
+    # polkitd has an account of its own since Debian 12: what it runs is not root, but root does what it
+    # allows.
+    yield from (
+        Use(path, by="polkitd", likely=True)
+        for path in re.findall(r"polkit\.spawn\(\s*\[\s*[\"'](/[^\"']*)", text)
+    )
     lets = re.search(r"Result\.YES|[\"']yes[\"']|Result(?:Any|Active|Inactive)\s*=\s*yes", text)
     admins = re.search(r"addAdminRule|AdminIdentities", text)
     if lets is None and admins is None:
         return
-    actions = re.findall(r"action\.id\.?\w*\(?\s*(?:={2,3}\s*)?[\"']([^\"']+)|^Action\s*=\s*(\S+)", text, re.MULTILINE)
+    actions = re.findall(
+        r"action\.id\.?\w*\(?\s*(?:={2,3}\s*)?[\"']([^\"']+)|^Action\s*=\s*(\S+)", text, re.MULTILINE
+    )
     named = [first or second for first, second in actions]
-    if lets is not None and admins is None and named and not any(_ROOT_ACTIONS.search(action) for action in named):
+    if (
+        lets is not None
+        and admins is None
+        and named
+        and not any(_ROOT_ACTIONS.search(action) for action in named)
+    ):
         return
     users = re.findall(r"\.user\s*={2,3}\s*[\"']([^\"']+)|unix-user:([\w.-]+)", text)
     groups = re.findall(r"isInGroup\(\s*[\"']([^\"']+)|unix-group:([\w.-]+)", text)
     names = [first or second for first, second in users] + [f"%{first or second}" for first, second in groups]
-    words = "polkit lets them do without asking what root does" if lets else "polkit takes them for an administrator"
+    words = (
+        "polkit lets them do without asking what root does"
+        if lets
+        else "polkit takes them for an administrator"
+    )
     yield from (Grant(name, words, Rank.GROUP) for name in names or [EVERYBODY])
 
 
@@ -117,7 +156,9 @@ def polkit_actions(text: str) -> Iterator[Reading]:
         if re.search(r"<allow_(?:any|inactive|active)>\s*yes\s*<", body) is None:
             continue
         if program is not None and shell_from(program[1], None):
-            yield Grant(EVERYBODY, f"polkit lets them run {program[1]} as root without a password", Rank.SETUID)
+            yield Grant(
+                EVERYBODY, f"polkit lets them run {program[1]} as root without a password", Rank.SETUID
+            )
         elif program is None and _ROOT_ACTIONS.search(name):
             yield Grant(EVERYBODY, f"polkit lets them do {name} without a password", Rank.GROUP)
 
@@ -125,7 +166,9 @@ def polkit_actions(text: str) -> Iterator[Reading]:
 def doas(text: str) -> Iterator[Reading]:
     """Who is permitted to be root by doas.conf(5)."""
     for line in lines_of(text):
-        found = re.fullmatch(r"permit\s+((?:(?:nopass|persist|keepenv|nolog|setenv\s*\{[^}]*\})\s+)*)(\S+)\s*(.*)", line)
+        found = re.fullmatch(
+            r"permit\s+((?:(?:nopass|persist|keepenv|nolog|setenv\s*\{[^}]*\})\s+)*)(\S+)\s*(.*)", line
+        )
         if found is None:
             continue
         target = re.search(r"\bas\s+(\S+)", found[3])
@@ -150,7 +193,16 @@ def sysusers(text: str) -> Iterator[Reading]:
 
 
 _SPECIFIER = Late(r"%(.)")
-_SPECIFIERS = {"%": "%", "t": "/run", "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "T": "/tmp", "V": "/var/tmp", "h": "/root"}  # noqa: S108
+_SPECIFIERS = {
+    "%": "%",
+    "t": "/run",
+    "S": "/var/lib",
+    "C": "/var/cache",
+    "L": "/var/log",
+    "T": "/tmp",  # noqa: S108  # a specifier of tmpfiles.d
+    "V": "/var/tmp",  # noqa: S108  # likewise
+    "h": "/root",
+}
 """Those that stand for directories (tmpfiles.d(5)); others stand for a name."""
 
 
@@ -173,7 +225,10 @@ def tmpfiles(text: str) -> Iterator[Reading]:
             yield from [Use(argument.split()[0])] if argument.startswith("/") else []
         elif sort[0] in "aA" and is_relevant(path):
             acl = re.findall(r"\b([ug]):([\w.-]+):r?w", argument)
-            yield from (Grant(f"%{name}" if kind == "g" else name, f"tmpfiles lets them write {path}", Rank.WRITES) for kind, name in acl)
+            yield from (
+                Grant(f"%{name}" if kind == "g" else name, f"tmpfiles lets them write {path}", Rank.WRITES)
+                for kind, name in acl
+            )
         elif sort[0] in "fw" and is_relevant(path):
             yield Mention(f"{argument} sudoers")
         yield from _given(path, mode.lstrip("~:"), owner.lstrip(":"), group.lstrip(":"))
@@ -196,37 +251,53 @@ def _given(path: str, mode: str, owner: str, group: str) -> Iterator[Grant]:
 def devices(line: str) -> Iterator[Grant]:
     """A rule of udev about disks or memory that gives them to somebody."""
     kernel = _KERNEL.search(line)
-    if _DISK_SYSTEMS.search(line) is None if kernel is None else not any(map(_DISK_NAMES.fullmatch, kernel[1].split("|"))):
+    if (
+        _DISK_SYSTEMS.search(line) is None
+        if kernel is None
+        else not any(map(_DISK_NAMES.fullmatch, kernel[1].split("|")))
+    ):
         return
     said = {found[1]: found[2] for found in _DEVICE.finditer(line)}
     if said.get("OWNER", "root") not in _ROOT_NAMES:
         yield Grant(said["OWNER"], f"udev gives {said['OWNER']} the disks of the host", Rank.GROUP)
     if said.get("GROUP", "disk") not in (*_ROOT_NAMES, "disk", "cdrom", "floppy"):
-        yield Grant(f"%{said['GROUP']}", f"udev gives the group {said['GROUP']} the disks of the host", Rank.GROUP)
+        yield Grant(
+            f"%{said['GROUP']}", f"udev gives the group {said['GROUP']} the disks of the host", Rank.GROUP
+        )
     if re.fullmatch(r"0?[0-7]{2}[2367]", said.get("MODE", "")):
         yield Grant(EVERYBODY, "udev gives everybody the disks of the host", Rank.GROUP)
 
 
 def fstab(text: str) -> Iterator[Reading]:
-    """Directories that are put over those that root runs from, and file systems that bring setuid programs along (fstab(5))."""
+    """Directories that are put over those that root runs from, and file systems that bring setuid programs
+    along (fstab(5)).
+    """
     for line in lines_of(text):
         words = [*line.split(), "", "", "", ""]
         source, place, options = words[0], words[1], words[3].split(",")
-        if source.startswith("/") and "bind" in options and (place_of(place) is not None or is_relevant(place)):
+        if (
+            source.startswith("/")
+            and "bind" in options
+            and (place_of(place) is not None or is_relevant(place))
+        ):
             yield Use(source, f"mounts over {place}")
         if {"user", "users"}.intersection(options) and "suid" in options:
             yield Grant(EVERYBODY, f"everybody mounts {source} with its setuid programs", Rank.SETUID)
 
 
 def sshd(text: str) -> Iterator[Reading]:
-    """Further files that sshd and root's ssh read, commands that they run and for whom, and what everybody is shown.
+    """Further files that sshd and root's ssh read, commands that they run and for whom, and what everybody is
+    shown.
 
-    Sources: sshd_config(5), ssh_config(5). Whose keys sign for everybody is asked of sshd (`policy.access.key_holders`).
+    Sources: sshd_config(5), ssh_config(5). Whose keys sign for everybody is asked of sshd
+    (`policy.access.key_holders`).
     """
     whom: list[str] = [""]
     lax = re.search(r"(?im)^[ \t]*strictmodes[ \t=]+no\b", text) is not None
     for line in lines_of(text):
-        for command in re.findall(r"(?i)^(?:match\s.*\bexec|proxycommand|localcommand|knownhostscommand)[\s=]+\"?(/[^\"]*)", line):
+        for command in re.findall(
+            r"(?i)^(?:match\s.*\bexec|proxycommand|localcommand|knownhostscommand)[\s=]+\"?(/[^\"]*)", line
+        ):
             yield from of_text(command)
         key, _, said = re.sub(r"[\s=]+", " ", line, count=1).partition(" ")
         if key.lower() == "match":
@@ -248,7 +319,9 @@ def _of_sshd(key: str, said: str, *, lax: bool) -> Iterator[Reading]:
     values = [value.strip('"') for value in said.split()]
     match key:
         case "include" | "trustedusercakeys":
-            yield from (Use(value.partition("*")[0].rstrip("/"), "reads") for value in values if value.startswith("/"))
+            yield from (
+                Use(value.partition("*")[0].rstrip("/"), "reads") for value in values if value.startswith("/")
+            )
         case "forcecommand":
             yield from of_text(said)
         case "subsystem":
@@ -256,15 +329,23 @@ def _of_sshd(key: str, said: str, *, lax: bool) -> Iterator[Reading]:
         case "authorizedkeyscommand" | "authorizedprincipalscommand" if said.startswith("/"):
             yield Use(values[0])  # what it prints decides who is root
         case "authorizedkeysfile" if lax:
-            yield from (Use(value.partition("%")[0].rstrip("/"), "is logged in to by the keys in") for value in values if value[0] == "/")
+            yield from (
+                Use(value.partition("%")[0].rstrip("/"), "is logged in to by the keys in")
+                for value in values
+                if value[0] == "/"
+            )
         case "setenv":
-            yield from of_variables({name: value for name, _, value in (word.partition("=") for word in values)})
+            yield from of_variables(
+                {name: value for name, _, value in (word.partition("=") for word in values)}
+            )
         case "banner" if secret(said, ""):
             yield Grant(EVERYBODY, f"sshd shows whoever connects what is in {said}", Rank.GROUP)
 
 
 def authorized_keys(text: str) -> Iterator[Reading]:
-    """The commands to which keys of root's are confined; who holds the others is asked of sshd (`policy.access.key_holders`)."""
+    """The commands to which keys of root's are confined; who holds the others is asked of sshd
+    (`policy.access.key_holders`).
+    """
     from reconciler.formats.ssh.authorized_keys import read
 
     for key in filter(None, map(read, lines_of(text))):
@@ -294,7 +375,11 @@ def docker(text: str) -> Iterator[Reading]:
     if isinstance(group, str) and group not in ("root", "docker"):
         yield Grant(f"%{group}", f"the group {group} reaches docker by /etc/docker/daemon.json", Rank.GROUP)
     hosts = said.get("hosts")
-    if isinstance(hosts, list) and any(str(host).startswith("tcp:") for host in hosts) and not said.get("tlsverify"):
+    if (
+        isinstance(hosts, list)
+        and any(str(host).startswith("tcp:") for host in hosts)
+        and not said.get("tlsverify")
+    ):
         yield Grant(EVERYBODY, "docker listens on the network without a certificate", Rank.GROUP)
     runtimes = said.get("runtimes")
     for runtime in runtimes.values() if isinstance(runtimes, dict) else ():
@@ -306,8 +391,12 @@ def docker(text: str) -> Iterator[Reading]:
 
 def dbus(text: str) -> Iterator[Reading]:
     """Whom D-Bus lets speak for or with the manager of the system (dbus-daemon(1))."""
-    for sort, name, body in re.findall(r"<policy\s+(user|group)=\"([^\"]+)\"[^>]*>(.*?)</policy>", text, re.DOTALL):
+    for sort, name, body in re.findall(
+        r"<policy\s+(user|group)=\"([^\"]+)\"[^>]*>(.*?)</policy>", text, re.DOTALL
+    ):
         if name not in ("root", "0") and re.search(
             r"<allow\s+(?:own|send_destination)=\"org\.freedesktop\.(?:systemd1|PolicyKit1|login1)", body
         ):
-            yield Grant(name if sort == "user" else f"%{name}", "D-Bus lets them speak for the system's own services")
+            yield Grant(
+                name if sort == "user" else f"%{name}", "D-Bus lets them speak for the system's own services"
+            )

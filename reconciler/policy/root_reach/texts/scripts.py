@@ -1,4 +1,6 @@
-"""Texts with commands that root runs: cron, shells, logrotate, hooks of apt, dpkg, backups, rules of udev, modprobe and the kernel."""
+"""Texts with commands that root runs: cron, shells, logrotate, hooks of apt, dpkg, backups, rules of udev,
+modprobe and the kernel.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ from collections.abc import Iterator
 
 from reconciler.core.basics.lazy_regex import Late
 from reconciler.formats.shell_commands import specification_places
-from reconciler.policy.root_reach.texts.values import Reading, Use, as_account, of_text, of_variables, of_words
+from reconciler.policy.root_reach.texts.values import (
+    Reading,
+    Use,
+    as_account,
+    of_text,
+    of_variables,
+    of_words,
+)
 
 _ASSIGNMENT = Late(r"[ \t]*([A-Za-z_]\w*)[ \t]*=[ \t]*(.*)")
 _JOB = Late(r"[ \t]*(?:@[a-z]+|\S+(?:[ \t]+\S+){4})[ \t]+(\S.*)")
@@ -35,7 +44,9 @@ def lines_of(text: str, comment: str = "#") -> Iterator[str]:
 
 
 def cron(text: str) -> Iterator[Reading]:
-    """The jobs in /etc/crontab and /etc/cron.d, each as its account, with the variables that they get (crontab(5))."""
+    """The jobs in /etc/crontab and /etc/cron.d, each as its account, with the variables that they get
+    (crontab(5)).
+    """
     yield from _jobs(text, with_user=True)
 
 
@@ -66,7 +77,9 @@ def anacron(text: str) -> Iterator[Reading]:
 
 
 def shell(text: str) -> Iterator[Reading]:
-    """A script of the shell, or a file that a shell reads; of another language the interpreter in its first line."""
+    """A script of the shell, or a file that a shell reads; of another language the interpreter in its first
+    line.
+    """
     first = text.split("\n", 1)[0]
     if first.startswith("#!"):
         words = first[2:].split()
@@ -81,12 +94,20 @@ def logrotate(text: str) -> Iterator[Reading]:
     from reconciler.formats.logrotate import parse
 
     config = parse(text)
-    yield from (Use(value, "reads") for name, value, _ in config.directives if name == "include" and value.startswith("/"))
+    yield from (
+        Use(value, "reads")
+        for name, value, _ in config.directives
+        if name == "include" and value.startswith("/")
+    )
     for stanza in config.stanzas:
         directives = dict(stanza.directives)
         if directives.get("su", "root").split()[:1] not in (["root"], []):
             continue
-        yield from (Use(value) for name, value in stanza.directives if name in _LOGROTATE_COMMANDS and value.startswith("/"))
+        yield from (
+            Use(value)
+            for name, value in stanza.directives
+            if name in _LOGROTATE_COMMANDS and value.startswith("/")
+        )
         for _, lines in stanza.scripts:
             yield from of_text("\n".join(lines))
 
@@ -111,16 +132,23 @@ def applied(text: str) -> Iterator[Reading]:
     except reconcile.NotSettings:
         return
     if settings.spec:
-        yield from (Use(path, "applies") for path in specification_places(settings.spec, commit=bool(settings.commit)))
+        yield from (
+            Use(path, "applies") for path in specification_places(settings.spec, commit=bool(settings.commit))
+        )
 
 
 def specification(text: str, path: str) -> Iterator[Reading]:
-    """Files beside a specification of ours that it takes in. A word that is no such file is one of a directory that counts already."""
+    """Files beside a specification of ours that it takes in.
+
+    A word that is no such file is one of a directory that counts already.
+    """
     for found in _BESIDE.finditer(text):
         yield Use(f"{path.rpartition('/')[0]}/{found[1] or found[2]}", "applies")
 
 
-_BESIDE = Late(r"\b(?:source|include)[\"']?\s*:\s*[\"']?([\w@.][\w./@-]*)|[-,\[]\s*[\"']?([\w@.][\w./@-]*\.ya?ml)\b")
+_BESIDE = Late(
+    r"\b(?:source|include)[\"']?\s*:\s*[\"']?([\w@.][\w./@-]*)|[-,\[]\s*[\"']?([\w@.][\w./@-]*\.ya?ml)\b"
+)
 
 
 def apt(text: str) -> Iterator[Reading]:
@@ -182,7 +210,9 @@ def rsyslog(text: str) -> Iterator[Reading]:
     """Programs to which rsyslogd gives messages, and modules (rsyslog.conf(5))."""
     for line in lines_of(text):
         yield from (Use(path) for path in re.findall(r"(?:binary\s*=\s*\"|\s\^)(/[^\s\";]+)", line))
-        yield from (Use(path, "loads") for path in re.findall(r"(?:\bload\s*=\s*\"|^\$ModLoad\s+)(/[^\s\"]+)", line))
+        yield from (
+            Use(path, "loads") for path in re.findall(r"(?:\bload\s*=\s*\"|^\$ModLoad\s+)(/[^\s\"]+)", line)
+        )
 
 
 def openssl(text: str) -> Iterator[Reading]:
@@ -263,7 +293,9 @@ def passwd(text: str) -> Iterator[Reading]:
     for line in text.split("\n"):
         fields = line.split(":")
         if len(fields) > 6 and fields[6].startswith("/"):
-            yield from as_account((Use(fields[6], "logs in with"),), "root" if fields[2] == "0" else fields[0])
+            yield from as_account(
+                (Use(fields[6], "logs in with"),), "root" if fields[2] == "0" else fields[0]
+            )
 
 
 _RUN_BY_GIT = Late(
@@ -288,4 +320,8 @@ def ld_so(text: str) -> Iterator[Reading]:
     """Directories and libraries that every program of root's loads from (ld.so(8))."""
     for line in lines_of(text):
         words = re.split(r"[\s:,]+", line.removeprefix("include "))
-        yield from (Use(word.partition("*")[0].rstrip("/"), "loads libraries from") for word in words if word.startswith("/"))
+        yield from (
+            Use(word.partition("*")[0].rstrip("/"), "loads libraries from")
+            for word in words
+            if word.startswith("/")
+        )

@@ -12,12 +12,44 @@ from reconciler.core.basics.lazy_regex import Late
 from reconciler.formats.shell_commands import commands, run_files, text_files, variable_files
 from reconciler.policy.access.ways import EVERYBODY, Rank
 
-POWERFUL = frozenset(("adm", "disk", "docker", "incus-admin", "kmem", "libvirt", "lxd", "podman", "root", "shadow", "sudo", "wheel"))
+POWERFUL = frozenset(
+    (
+        "adm",
+        "disk",
+        "docker",
+        "incus-admin",
+        "kmem",
+        "libvirt",
+        "lxd",
+        "podman",
+        "root",
+        "shadow",
+        "sudo",
+        "wheel",
+    )
+)
 """Groups whose members are root, or one step from it."""
 CAPABILITIES = frozenset(
     (
-        *("cap_sys_admin", "cap_sys_module", "cap_sys_ptrace", "cap_sys_rawio", "cap_dac_override", "cap_dac_read_search"),
-        *("cap_setuid", "cap_setgid", "cap_setfcap", "cap_setpcap", "cap_chown", "cap_fowner", "cap_mknod", "cap_bpf", "cap_sys_boot"),
+        *(
+            "cap_sys_admin",
+            "cap_sys_module",
+            "cap_sys_ptrace",
+            "cap_sys_rawio",
+            "cap_dac_override",
+            "cap_dac_read_search",
+        ),
+        *(
+            "cap_setuid",
+            "cap_setgid",
+            "cap_setfcap",
+            "cap_setpcap",
+            "cap_chown",
+            "cap_fowner",
+            "cap_mknod",
+            "cap_bpf",
+            "cap_sys_boot",
+        ),
     )
 )
 """Capabilities from which root is one step (capabilities(7))."""
@@ -25,7 +57,9 @@ CAPABILITIES = frozenset(
 
 @frozen
 class Use:
-    """Root runs or loads what is at a path: whoever can write it becomes root. `verb` is runs, reads, loads or mounts.
+    """Root runs or loads what is at a path: whoever can write it becomes root.
+
+    `verb` is runs, reads, loads or mounts.
 
     `likely`: not root itself does it but `by`, whose word root takes.
     """
@@ -33,11 +67,16 @@ class Use:
     path: str
     verb: str = "runs"
     only: str = ""
-    """The one account that gains by it, where what is read goes to that account; empty: whoever can write it."""
+    """The one account that gains by it, where what is read goes to that account;
+    empty: whoever can write it.
+    """
     by: str = "root"
     likely: bool = False
     account: str = ""
-    """Whose process does it, where it is not root's: an account or `%GROUP`. It counts if that account becomes root."""
+    """Whose process does it, where it is not root's: an account or `%GROUP`.
+
+    It counts if that account becomes root.
+    """
     named: bool = False
     """The text only names the path, for a program of which nothing is known: people count, and files."""
     runs: bool = False
@@ -65,7 +104,9 @@ Reading = Use | Grant | Mention
 
 
 def as_account(readings: Iterable[Reading], account: str) -> Iterator[Reading]:
-    """The same done by another account's process: it hands out nothing, but whoever has a hand in what it runs is that account."""
+    """The same done by another account's process: it hands out nothing, but whoever has a hand in what it
+    runs is that account.
+    """
     for reading in readings:
         if account in ("", "root", "0"):
             yield reading
@@ -75,14 +116,19 @@ def as_account(readings: Iterable[Reading], account: str) -> Iterator[Reading]:
 
 SPECIFICATIONS = (".yaml", ".yml")
 
-_HANDS_OUT = Late(r"sudoers|NOPASSWD|authorized_keys|/etc/(?:passwd|shadow|group|doas)|visudo|chpasswd|polkit|docker\.sock")
+_HANDS_OUT = Late(
+    r"sudoers|NOPASSWD|authorized_keys|/etc/(?:passwd|shadow|group|doas)|visudo|chpasswd|polkit|docker\.sock"
+)
 _SETUID = Late(r"(?:u|a|ug)?\+[rwx]*s|0?[2467][0-7]{3}")
 _MEMBER_OPTION = Late(r"-\w*G|--groups|-a|--add|-aG|-G")
 
 
 def of_text(text: str, directory: str = "", variables: Mapping[str, str] | None = None) -> Iterator[Reading]:
     """A text of the shell that root runs."""
-    from reconciler.policy.root_reach.texts.handing import handed, served  # it needs the values of this module
+    from reconciler.policy.root_reach.texts.handing import (
+        handed,
+        served,
+    )  # it needs the values of this module
 
     yield from (Use(path) for path in text_files(text, directory, variables=variables))
     for command in commands(text, directory, variables):
@@ -97,7 +143,10 @@ def of_words(words: Sequence[str], directory: str = "") -> Iterator[Reading]:
     """One argv that root runs."""
     from reconciler.policy.root_reach.texts.handing import handed
 
-    yield from (Use(path, "applies" if path.endswith(SPECIFICATIONS) else "runs") for path in run_files(words, directory))
+    yield from (
+        Use(path, "applies" if path.endswith(SPECIFICATIONS) else "runs")
+        for path in run_files(words, directory)
+    )
     text = next((words[at + 1] for at, word in enumerate(words[:-1]) if re.fullmatch(r"-[a-z]*c", word)), "")
     yield from of_command(words)
     yield from handed(words, directory)
@@ -113,7 +162,9 @@ def of_variables(variables: Mapping[str, str]) -> Iterator[Reading]:
 
 
 def of_command(words: Sequence[str]) -> Iterator[Grant]:
-    """A command of root's that hands root over: memberships, setuid bits, accounts with the number 0, open shells."""
+    """A command of root's that hands root over: memberships, setuid bits, accounts with the number 0, open
+    shells.
+    """
     if not words:
         return
     name, rest = words[0].rpartition("/")[2], list(words[1:])
@@ -129,7 +180,11 @@ def _member(rest: list[str]) -> Iterator[Grant]:
     for who in (word for word in plain if groups and not groups.intersection(word.split(","))):
         yield Grant(who, f"root makes them a member of {', '.join(sorted(groups))}", Rank.GROUP)
     zero = "--uid=0" in rest or any(
-        word == "-u0" or (following.strip("'\"") == "0" and (word == "--uid" or re.fullmatch(r"-[a-zA-Z]*u", word) is not None))
+        word == "-u0"
+        or (
+            following.strip("'\"") == "0"
+            and (word == "--uid" or re.fullmatch(r"-[a-zA-Z]*u", word) is not None)
+        )
         for word, following in zip(["", *rest], [*rest, ""], strict=True)
     )
     yield from [Grant(plain[-1], "root gives them the number 0", Rank.UID)] if zero and plain else []
@@ -142,7 +197,9 @@ def _chmod(rest: list[str]) -> Iterator[Grant]:
 
 def _setcap(rest: list[str]) -> Iterator[Grant]:
     names = {name for word in rest[:-1] for name in re.findall(r"cap_\w+", word)} & CAPABILITIES
-    yield from [Grant(EVERYBODY, f"root gives {rest[-1]} {', '.join(sorted(names))}", Rank.SETUID)] if names else []
+    yield from (
+        [Grant(EVERYBODY, f"root gives {rest[-1]} {', '.join(sorted(names))}", Rank.SETUID)] if names else []
+    )
 
 
 def _passwd(rest: list[str]) -> Iterator[Grant]:
@@ -151,7 +208,10 @@ def _passwd(rest: list[str]) -> Iterator[Grant]:
 
 
 def _getty(rest: list[str]) -> Iterator[Grant]:
-    if any(rest[at : at + 2] in (["--autologin", "root"], ["-a", "root"]) for at in range(len(rest))) or "--autologin=root" in rest:
+    if (
+        any(rest[at : at + 2] in (["--autologin", "root"], ["-a", "root"]) for at in range(len(rest)))
+        or "--autologin=root" in rest
+    ):
         yield Grant(EVERYBODY, "a terminal logs root in without a password", Rank.UID)
 
 
