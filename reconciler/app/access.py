@@ -142,7 +142,10 @@ def warnings(
 def _doors_left(
     plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: Sides | None
 ) -> list[Diagnostic]:
-    """What leavers still have, and keys that nobody here can take away. What cannot be read tells nothing."""
+    """Warnings about the access that leavers still have, and about keys that nobody here can take away.
+
+    Nothing is told of what cannot be read.
+    """
     from reconciler.policy.access.leavers import doors_left
     from reconciler.policy.access.warnings import Subject, unreached, unreached_keys
 

@@ -1,10 +1,8 @@
 """Apply to one host: under the lock, plan, ask, apply.
 
-What was planned before the lock was held is planned again.
-
-Only the plan of a host on which nothing was ever applied is kept, if that is still so under the lock: there
-is no memory that another apply could have changed, and what anybody else changes on the host meanwhile is
-found by the steps' `expects`.
+A plan that was made before the lock was held is made again. Only the plan of a host on which nothing was ever
+applied is kept, if that is still so under the lock: there is no memory that another apply could have changed,
+and the steps' `expects` find what anybody else changes on the host meanwhile.
 """
 
 from __future__ import annotations
@@ -46,7 +44,7 @@ Approved = Mapping[str, Any]
 
 @frozen
 class Applied:
-    """What became of an apply.
+    """The outcome of an apply.
 
     `result` is None when nothing was begun; `declined` when the question was answered with no.
     """
@@ -59,7 +57,7 @@ class Applied:
 
 @frozen
 class _Task:
-    """What is to be applied, and what says that it may be."""
+    """The task of an apply: what is to be applied, and what says that it may be."""
 
     loaded: Loaded
     options: PlanOptions
@@ -120,8 +118,9 @@ def apply_host(
 
 @contextmanager
 def _looking_twice(host: Host) -> Iterator[None]:
-    """What an apply finds as declared it calls so with its exit code: a plan may have a lucky look at what
-    keeps crashing, an apply not.
+    """Let the host look twice: an apply's exit code says whether all is as declared.
+
+    A plan may have a lucky look at what keeps crashing, an apply not.
     """
     if not isinstance(host, LiveHost):
         yield
@@ -141,7 +140,7 @@ def _locked(directory: str, timeout: float) -> Iterator[None]:
 
 
 def _merged(remembered: Memory, memory: Memory) -> Memory:
-    """What a ledger that was begun again is to go on with: its own key, and of the damaged one the rows that
+    """The memory that a ledger begun again goes on with: its own key, and the rows of the damaged one that
     still proved themselves.
     """
     return (
@@ -152,7 +151,7 @@ def _merged(remembered: Memory, memory: Memory) -> Memory:
 
 
 def _kept_of_damaged(planned: Planned) -> tuple[list[LedgerRow], list[OwedRow]]:
-    """What a ledger that is begun again must know of what is held: nothing about it changes, so no run will
+    """The rows of what is held that a ledger begun again must know: nothing about it changes, so no run will
     write it down.
     """
     plan, situation = planned.plan, planned.situation

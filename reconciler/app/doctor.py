@@ -39,7 +39,7 @@ _PROGRAMS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "timers": (("systemctl", "systemd"),),
     "ssh_keys": (("sshd", "openssh-server"),),
 }
-"""What a kind calls, and the Debian package that has it."""
+"""The programs that a kind calls, each with the Debian package that has it."""
 _SUDO = (("visudo", "sudo"),)
 _FINGERPRINT = "SHA256:"
 _NAMED = 3
@@ -60,7 +60,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Patient:
-    """What the questions are about; each fact is looked up once."""
+    """The host and the spec that the questions are about; each fact is looked up once."""
 
     root: str | None
     spec: str
@@ -77,7 +77,10 @@ class Patient:
 
     @cached_property
     def memory(self) -> Memory:
-        """What is remembered. Raises HostError."""
+        """The memory of the host.
+
+        Raises HostError.
+        """
         return read_memory(self.directory, machine_id(self.host))
 
     @cached_property
@@ -384,8 +387,8 @@ def administrators(host: HostView, names: Collection[str]) -> Iterator[Finding]:
 
 
 def _disks(patient: Patient) -> Iterator[Finding]:
-    """What is ours on a disk that is not there, by disk: what a look at the bare directory finds, or misses,
-    is not it.
+    """Yield a finding for each disk that is not there and has something of ours: what a look at the bare
+    directory finds, or misses, is not it.
     """
     disks, kinds = Disks(patient.host), discover()
     lost: dict[str, list[str]] = {}
@@ -455,8 +458,8 @@ QUESTIONS: Mapping[str, Question] = {
 def examine(root: str | None, spec: str) -> dict[str, Any]:
     """The answers.
 
-    What cannot be looked at is a finding of its own, not the end. Raises HostError when there is no host at
-    all.
+    Anything that cannot be looked at is a finding of its own, not the end. Raises HostError when there is no
+    host at all.
     """
     patient = Patient(root, spec)
     view: HostView = patient.host

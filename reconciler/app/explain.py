@@ -82,14 +82,17 @@ def _part(planned: Planned, address: Address) -> dict[str, Any]:
 
 
 def _of_others(document: Document | None) -> Document | None:
-    """What is not ours, without what somebody wrote into it: whoever can write a spec must not read the host
-    with it.
+    """The document of what is not ours, without what somebody wrote into it.
+
+    Whoever can write a spec must not read the host with it.
     """
     return document and {key: NOT_SHOWN if is_text(key, value) else value for key, value in document.items()}
 
 
 def _applied(row: LedgerRow, observed: Document | None) -> Document | None:
-    """What was applied last; of an apply that did not get through, what it wrote and is there."""
+    """The document that was applied last; after an apply that did not get through, what it wrote and is
+    there.
+    """
     if row.pending is None or observed is None:
         return row.document
     return _in_force(row.document or {}, row.pending, observed) or row.document

@@ -1,4 +1,4 @@
-"""What refers to what: the order that the spec itself asks for."""
+"""The references between resources: the order that the spec itself asks for."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from reconciler.kinds import discover
 MOST_DAYS = 30
 """A hold is for the time of a piece of work.
 
-What is to be left alone for good is not declared, or has `drift: ignore`.
+A thing that is to be left alone for good is not declared, or has `drift: ignore`.
 """
 _LONGEST_WHY = 500
 
@@ -39,7 +39,10 @@ class Wanted:
 
 @frozen
 class Answer:
-    """What became of it. `before` is what was in force for the same address. `busy`: an apply is running."""
+    """The outcome of the request.
+
+    `before` is the hold that was in force for the same address. `busy`: an apply is running.
+    """
 
     hold: Hold | None = None
     before: Hold | None = None
@@ -48,7 +51,7 @@ class Answer:
 
 
 def wanted(address: str, span: str, why: str) -> tuple[Wanted | None, list[Diagnostic]]:
-    """What is asked for, or everything that is wrong with it."""
+    """The hold that is asked for, or everything that is wrong with it."""
     found: list[Diagnostic] = []
     parsed, length = None, 0
     try:
@@ -120,7 +123,10 @@ def remove(text: str, root: str | None, lock_timeout: float) -> Answer:
 
 
 def held(root: str | None) -> Memory:
-    """What is remembered; its holds are those in force. Raises HostError."""
+    """The memory of the host; its holds are those in force.
+
+    Raises HostError.
+    """
     return read_memory(state_directory(root), machine_id(open_host(root)))
 
 
@@ -170,9 +176,9 @@ def _unusable(memory: Memory) -> Diagnostic | None:
 
 
 def _known(loaded: Loaded, memory: Memory, *, running: bool) -> Iterator[Address]:
-    """Everything that is declared or ours, and what it belongs to.
+    """Yield everything that is declared or ours, and what it belongs to.
 
-    Of a spec that cannot be read nothing is declared.
+    A spec that cannot be read declares nothing.
     """
     kinds = discover()
     for declared in loaded.spec.resources if loaded.spec is not None else ():

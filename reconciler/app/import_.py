@@ -38,7 +38,7 @@ _PLACES = ("/etc/systemd/system", "/etc/logrotate.d")
 _MOST_ROUNDS = 8
 _WIDE = 100
 _AMBIGUOUS = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|none|~|[-+.]?[0-9][0-9a-z_.:+-]*")
-"""What is not text to every reader of YAML."""
+"""The words that are not text to every reader of YAML."""
 _INDICATORS = frozenset(":?")
 """Characters inside a flow scalar that older readers take for its end."""
 _NO_FOLDING = 1 << 24
@@ -55,7 +55,7 @@ class Imported:
     count: int = 0
     left_out: Mapping[Address, str] = field(default_factory=dict)
     not_looked_at: tuple[str, ...] = ()
-    """What there is beside that, and kinds that could not be read: a line each."""
+    """The rest of what there is, and kinds that could not be read: a line each."""
     problems: tuple[Diagnostic, ...] = ()
 
 
@@ -81,7 +81,7 @@ def import_host(kinds: Iterable[str], *, system: bool, root: str | None) -> Impo
 
 
 def _find(host: HostView, kinds: Iterable[str], *, system: bool) -> tuple[list[Found], dict[str, HostError]]:
-    """What there is of each kind, and why a kind cannot be read."""
+    """The objects of each kind, and the reasons why a kind cannot be read."""
     found: list[Found] = []
     unread: dict[str, HostError] = {}
     for kind in kinds:
@@ -128,7 +128,10 @@ def _at_fault(name: str, kept: Mapping[Address, Any], root: str | None) -> dict[
 
 
 def _without_secrets(one: Found) -> Found:
-    """What has a secret in the open is left out: a spec lies in Git. Nor do the reasons show one."""
+    """The object, left out if a secret stands in it in the open: a spec lies in Git.
+
+    The reasons do not show one either.
+    """
     why, partly = masked(one.why), tuple(map(masked, one.partly))
     if not one.why and _has_secret(one.fields):
         why = (
@@ -207,8 +210,8 @@ def _judge(text: str, root: str | None) -> tuple[dict[Address, str], list[Diagno
 
 
 def _done_without_a_difference(steps: Iterable[Step]) -> Iterator[tuple[Address, str]]:
-    """What an apply would do though all is as declared: a process that is older than its unit file would be
-    restarted.
+    """Yield what an apply would do though all is as declared: a process that is older than its unit file
+    would be restarted.
     """
     for step in steps:
         if isinstance(step.action, Unit):
@@ -221,7 +224,7 @@ def _done_without_a_difference(steps: Iterable[Step]) -> Iterator[tuple[Address,
 
 
 def _difference(change: Change) -> str:
-    """What a plan would change, in one line."""
+    """The change that a plan would make, in one line."""
     if change.before is None:
         return f"{change.address.part or change.address} is not there, and would be made"
     first = change.fields[0]

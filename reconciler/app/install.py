@@ -44,7 +44,7 @@ _HIDDEN = ("/tmp", "/var/tmp")  # noqa: S108  # not to put something there, but 
 
 @frozen
 class InstallOptions:
-    """What `install` is asked for.
+    """The options of `install`.
 
     `delay` is empty where the scheduler knows none; `notify` are targets as written.
     """
@@ -88,7 +88,10 @@ def install(
 def uninstall(
     root: str | None, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float
 ) -> Applied:
-    """Take our own units away. What they applied stays, and so does its ledger."""
+    """Take our own units away.
+
+    Everything that they applied stays, and so does its ledger.
+    """
     try:
         name = static_hostname(open_host(root))
     except HostError as problem:
@@ -183,7 +186,7 @@ def _wrong_options(wanted: InstallOptions) -> Iterator[Diagnostic | None]:
 
 
 def _problem(summary: str, option: str, read: Callable[[str], object], text: str) -> Diagnostic | None:
-    """What is wrong with an option's value, in the words of what reads it."""
+    """The fault in an option's value, in the words of what reads it."""
     try:
         read(text)
     except ValueError as problem:

@@ -1,4 +1,4 @@
-"""What a run has to say to systemd's journal: always, whoever else is told (`app.report`)."""
+"""The messages of a run to systemd's journal: always, whoever else is told (`app.report`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a host `import` does not look at, named so that nobody takes its silence for absence."""
+"""The parts of a host that `import` does not look at, named so that nobody takes its silence for absence."""
 
 from __future__ import annotations
 

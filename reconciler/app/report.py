@@ -1,4 +1,4 @@
-"""What a run has to report to metrics and to people, as `install` set it up (`--report`)."""
+"""The reports of a run to metrics and to people, as `install` set them up (`--report`)."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def report_drift(data: Mapping[str, Any] | None, problem: str = "") -> list[str]
 
 
 def report_units() -> list[str]:
-    """What our units left: the record of the drift check, and whether one of them failed without a word
-    (killed, out of time).
+    """Report what our units left: the record of the drift check, and whether one of them failed without a
+    word (killed, out of time).
     """
     directory = state_directory(None)
     states = _unit_states()

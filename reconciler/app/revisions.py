@@ -1,4 +1,4 @@
-"""What a spec's bytes are called, and how their commit stands to the one that was applied last.
+"""The revision of a spec's bytes, and how their commit stands to the one that was applied last.
 
 Git is only asked where it must be.
 """

@@ -37,9 +37,10 @@ from reconciler.render.plan.text_diff import unified
 
 @frozen
 class RollbackOptions:
-    """What the command line says. `run` 0 is the last one that somebody made and that is not undone.
+    """The options of a rollback on the command line.
 
-    `overwrite` are addresses whose later changes are given up.
+    `run` 0 is the last one that somebody made and that is not undone. `overwrite` are addresses whose later
+    changes are given up.
     """
 
     run: int = 0
@@ -53,7 +54,7 @@ class RollbackOptions:
 
 @frozen
 class RolledBack:
-    """What became of it.
+    """The outcome of a rollback.
 
     `planned` and its public form are None when there was nothing to plan from; `result` when nothing was
     begun.
@@ -159,7 +160,7 @@ def _planned(options: RollbackOptions, past: PastRun, memory: Memory, host: Host
 
 
 def _declared(root: str | None) -> tuple[Part, ...]:
-    """What the spec that was applied last declares: some of it must not be taken along.
+    """The parts that the spec that was applied last declares: some of it must not be taken along.
 
     A spec that cannot be read declares nothing.
     """

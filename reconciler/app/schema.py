@@ -13,7 +13,7 @@ FILES = {
     "plan.schema.json": ("plan", "2020-12"),
     "snapshot.schema.json": ("snapshot", "2020-12"),
 }
-"""What is in `schemas/`: file name to document and draft.
+"""The files in `schemas/`: file name to document and draft.
 
 Editors know draft-07, so that one has the plain name.
 """

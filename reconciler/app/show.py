@@ -18,14 +18,14 @@ from reconciler.render.masking import mask
 
 _BY_ALL = 0o004
 _LATER = 100
-"""Of so many of the newest runs it is known which run they undid."""
+"""The number of newest runs of which it is known which run they undid."""
 Found = tuple[dict[str, Any] | None, str]
 
 
 def load_plan(path: str) -> Found:
     """A plan that `plan --out` wrote, or the reason why it is not one.
 
-    What comes from outside passes the published schema.
+    A document from outside passes the published schema.
     """
     content, problem = read_document(path)
     if problem:

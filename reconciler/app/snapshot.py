@@ -67,7 +67,10 @@ def take_snapshot(root: str | None, now: str) -> dict[str, Any]:
 
 
 def load_snapshot(path: str, spec: Spec, allow: Collection[str]) -> Loaded:
-    """Read and check a snapshot. What comes from outside passes the published schema."""
+    """Read and check a snapshot.
+
+    A document from outside passes the published schema.
+    """
     content, problem = read_document(path)
     if problem:
         return _no(problem)
@@ -147,7 +150,9 @@ def _with_seen(memory: Memory, withheld: Mapping[str, bool], view: SnapshotView)
 
 
 def _declared_contents(spec: Spec, *, running: bool) -> dict[str, bytes]:
-    """What the spec says is in files, by path: where the host has the same, its content is known."""
+    """The contents of files as the spec declares them, by path: where the host has the same, its content is
+    known.
+    """
     from reconciler.host.simulation.host import EmptyView
 
     kinds, nowhere = discover(), EmptyView(running=running)

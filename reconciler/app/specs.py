@@ -94,7 +94,9 @@ def _unnamed(choice: SpecChoice, path: str) -> str:
 
 
 def _why_this(diagnostic: Diagnostic, choice: SpecChoice, path: str) -> Diagnostic:
-    """What has no place in a file is about the spec as a whole: then it is said why it is this one."""
+    """The diagnostic; one without a place in a file is about the spec as a whole, and says why it is this
+    one.
+    """
     if choice.path or diagnostic.source is not None or diagnostic.address is not None:
         return diagnostic
     return replace(diagnostic, detail=f"{diagnostic.detail.removesuffix('.')}{_unnamed(choice, path)}.")

@@ -128,7 +128,7 @@ def _history(plan: Plan | None, root: str | None) -> History | None:
 def last_apply(history: History) -> dict[str, Any] | None:
     """The last run that somebody made.
 
-    What it had put back is said of it: `put_back_by` is the run that did.
+    If it was put back, `put_back_by` is the run that did that.
     """
     last = history.last_run()
     if last is None or not last.get("put_back"):

@@ -16,7 +16,7 @@ from reconciler.cli.shared.exits import ExitCode
 
 
 class To(StrEnum):
-    """What is asked."""
+    """The access that is asked about."""
 
     ROOT = "root"
     LOGIN = "login"

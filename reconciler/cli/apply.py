@@ -61,7 +61,7 @@ def apply(  # a command has as many parameters as it has options
 ) -> int:
     """Plan, ask for a yes, and do it.
 
-    What fails is reported with what depended on it; everything else converges.
+    A part that fails is reported with what depended on it; everything else converges.
     """
     from reconciler.app.apply import apply_host
     from reconciler.app.plan.plan import PlanOptions, check_options

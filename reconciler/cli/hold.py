@@ -46,10 +46,8 @@ def add(
 ) -> int:
     """Put a resource on hold: no apply changes, removes or restarts it until then.
 
-    One that is on hold already gets this end and reason.
-
-    What is due meanwhile is shown by every plan and done by the first apply after the end. What needs such a
-    change waits too.
+    One that is on hold already gets this end and reason. Every plan shows what is due meanwhile, and the
+    first apply after the end does it. Anything that needs such a change waits too.
     """
     from reconciler.app import hold as holding
     from reconciler.render.hold import added_text

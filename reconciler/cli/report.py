@@ -25,7 +25,7 @@ def report() -> int:
 
 
 def tell(problems: list[str]) -> int:
-    """What did not work, on standard error; the exit code of a command that does nothing else."""
+    """Write what did not work to standard error; return the exit code of a command that does nothing else."""
     for line in problems:
         sys.stderr.write(f"reconciler: report: {line}\n")
     return ExitCode.ERROR if problems else ExitCode.OK

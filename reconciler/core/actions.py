@@ -26,7 +26,10 @@ class Phase(IntEnum):
 
 
 class UnitVerb(StrEnum):
-    """What can be asked of systemd. The verbs are systemctl's."""
+    """The verbs that systemd can be asked for.
+
+    They are systemctl's.
+    """
 
     STOP = "stop"
     DAEMON_RELOAD = "daemon-reload"
@@ -269,7 +272,7 @@ class Unit:
 
 
 class Then(StrEnum):
-    """What follows when a gate does not open."""
+    """The consequence when a gate does not open."""
 
     ROLLBACK = "rollback"
     FAIL = "fail"
@@ -361,9 +364,10 @@ def path_of(action: Action) -> str | None:
 
 
 def as_data(action: Action) -> dict[str, Any]:
-    """The action as JSON-able data, without file content. The form of plans, journal and fingerprint.
+    """The action as JSON-able data, without file content.
 
-    Of attributes only their names, and nothing where none are asked for.
+    The form of plans, journal and fingerprint. Attributes are given by their names only, and not at all where
+    none are asked for.
     """
     hidden = {"content", "digest", "expects"} if getattr(action, "sensitive", False) else {"content"}
     data: dict[str, Any] = {"action": type(action).__name__}

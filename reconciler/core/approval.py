@@ -1,4 +1,6 @@
-"""What was approved: the digests that a plan must still have for a saved one to count as its approval."""
+"""The approval that was given: the digests that a plan must still have for a saved one to count as its
+approval.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ class ApprovedChange:
 
 @frozen
 class Approval:
-    """What an approval covers, apart, so that it can be said what is different.
+    """The things that an approval covers, apart, so that it can be said what is different.
 
     `machine` stands for the machine, empty where that is not known; where both are known they must be the
     same. `inputs` has a digest for every declared resource, with the files of the spec's own tree that it

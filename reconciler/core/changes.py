@@ -26,7 +26,10 @@ file says.
 
 
 class Verb(StrEnum):
-    """What happens to a part. The value is the symbol."""
+    """The verb of a change of a part.
+
+    The value is the symbol.
+    """
 
     CREATE = "+"
     UPDATE = "~"
@@ -51,7 +54,7 @@ class Origin(StrEnum):
 
 @frozen
 class Part:
-    """What the spec says about one object on the host.
+    """One object on the host, as the spec declares it.
 
     `content` is the bytes that a digest in `document` stands for. `sensitive`: no content and no plain digest
     leaves the process. `needs` are other parts that come first, besides what the resource refers to.
@@ -71,7 +74,7 @@ class Part:
 
 @frozen
 class Observed:
-    """What the host says about one object.
+    """One object, as the host shows it.
 
     `document` has only what the host states, never our defaults. `private` is for the kind's own `actions`
     (process states, which links exist); it is not compared. `unreadable` says why nothing is known. `others`

@@ -24,7 +24,7 @@ _STICKY, _GROUP_WRITES, _OTHERS_WRITE = 0o1000, 0o020, 0o002
 
 @dataclass(slots=True)
 class ConfigFiles:
-    """What a path stands for now.
+    """The files that a path stands for now.
 
     `files` are regular files by the name under which they are reached, each with its real path and what is
     there. `entries` are all links, files and directories that decide it. `single`: it can only be one file.
@@ -62,7 +62,10 @@ class _Blind(Exception):
 
 
 def config_files(view: HostView, path: str) -> ConfigFiles:
-    """What a path or pattern stands for. Raises Unreadable."""
+    """The files that a path or pattern stands for.
+
+    Raises Unreadable.
+    """
     found = ConfigFiles(path)
     if not is_pattern(path):
         try:
@@ -91,7 +94,10 @@ class _Walk:
         self._looked = 0
 
     def everything(self, steps: list[str]) -> None:
-        """What these components lead to. Raises _Blind, Unreadable."""
+        """Collect everything that these components lead to.
+
+        Raises _Blind, Unreadable.
+        """
         self._matching("", "", steps)
 
     def _matching(self, at: str, name: str, steps: list[str]) -> None:

@@ -1,4 +1,6 @@
-"""What stands for the files and settings that a process was started with, and for when they were written."""
+"""The marks that stand for the files and settings that a process was started with, and for when they were
+written.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What can be asked of a host, and what can be done to it: two different types, so that an observer cannot
-write.
+"""The questions that a host answers, and the actions that it takes: two different types, so that an observer
+cannot write.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ takes away.
 
 
 class UnitRelation(Enum):
-    """What a unit of systemd's is to this run.
+    """The relation of a systemd unit to this run.
 
     PART: the run ends when it is stopped. TIED: its stop is handed on to a unit of which that is so.
     """
@@ -29,7 +29,7 @@ class UnitRelation(Enum):
 
 
 class FileType(StrEnum):
-    """What is at a path."""
+    """The type of the object at a path."""
 
     FILE = "file"
     DIRECTORY = "directory"
@@ -111,7 +111,7 @@ class TakenAlong:
     unit: str
     """The unit, with its suffix."""
     verb: UnitVerb
-    """What happens to it: start, stop, restart or reload."""
+    """The verb that happens to it: start, stop, restart or reload."""
     relation: str
     """The property of `via`, in systemctl's words, that names the unit: `RequiredBy`, `Conflicts`."""
     via: str
@@ -149,12 +149,10 @@ class UnitNode:
 
 @frozen
 class PreImage:
-    """What was at a path before an action, bit for bit: a row of the undo store.
+    """The object at a path before an action, bit for bit: a row of the undo store.
 
-    `type` None: nothing was there.
-
-    Of an account that goes, `path` is `user:NAME` or `group:NAME`, `type` is OTHER and `content` are its
-    lines (`formats.belongings`).
+    `type` None: nothing was there. For an account that goes, `path` is `user:NAME` or `group:NAME`, `type` is
+    OTHER and `content` are its lines (`formats.belongings`).
     """
 
     path: str
@@ -169,13 +167,13 @@ class PreImage:
 
 @frozen
 class Receipt:
-    """What an executed action says: `failed` maps units that could not be brought to the asked state to the
-    reason.
+    """The outcome of an executed action.
 
-    `noted` has what is to be said of units that did not fail and yet may not run: a condition that does not
-    hold. `along` are the other units to which something happens; only a simulated host knows them beforehand.
-    `coming` are those of the failed that systemd starts again by itself. `order` are the units of the action
-    as they are best named in one call, what others need first; only a simulated host tells.
+    `failed` maps units that could not be brought to the asked state to the reason. `noted` has what is to be
+    said of units that did not fail and yet may not run: a condition that does not hold. `along` are the other
+    units to which something happens; only a simulated host knows them beforehand. `coming` are those of the
+    failed that systemd starts again by itself. `order` are the units of the action as they are best named in
+    one call, what others need first; only a simulated host tells.
     """
 
     note: str = ""
@@ -218,7 +216,10 @@ class UnsafePath(HostError):
 
 
 class ActionFailed(HostError):
-    """An action could not be done, or its `expects` no longer held. What it touches is as before."""
+    """An action could not be done, or its `expects` no longer held.
+
+    Everything that it touches is as before.
+    """
 
 
 class HostView(Protocol):
@@ -293,8 +294,8 @@ class Executor(HostView, Protocol):
     """A host that can be changed."""
 
     def capture(self, action: Action) -> PreImage | None:
-        """What the action is about to replace or remove, for the undo store; None for actions that take
-        nothing away.
+        """The object that the action is about to replace or remove, for the undo store; None for actions that
+        take nothing away.
 
         Raises HostError.
         """
@@ -307,9 +308,10 @@ class Executor(HostView, Protocol):
         """
 
     def finish(self) -> Mapping[str, str]:
-        """What was executed since `prepare` is durable now, but for these paths, each with the reason.
+        """Make durable what was executed since `prepare`; return the paths for which that failed, each with
+        the reason.
 
-        Without `prepare`, what `execute` did is durable when it returns.
+        Without `prepare`, everything that `execute` did is durable when it returns.
         """
 
     def execute(self, action: Action) -> Receipt:

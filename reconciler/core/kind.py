@@ -1,4 +1,4 @@
-"""What a kind of resource is: a model and pure functions.
+"""A kind of resource: a model and pure functions.
 
 A kind never diffs, never reads a file and never runs anything.
 """
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 
 class RequirementType(StrEnum):
-    """What must be on the host, or declared in the same spec, for a resource to make sense there."""
+    """The things that must be on the host, or declared in the same spec, for a
+    resource to make sense there.
+    """
 
     USER = "user"
     GROUP = "group"
@@ -50,7 +52,7 @@ class Runs:
     """A process that a part is to keep running: its unit, the files that are its configuration, and the paths
     that define the unit.
 
-    Of a directory among `defined` everything that is in it counts.
+    Everything that is in a directory among `defined` counts.
     """
 
     unit: str
@@ -67,7 +69,7 @@ class DeclaredUnit:
     runs: bool | None = None
     """Whether it is to run all the time; None: nothing is said of that, or it is a job that ends."""
     may: tuple[UnitVerb, ...] = (UnitVerb.RELOAD, UnitVerb.RESTART)
-    """What a change of configuration may do to its process (`on_change`)."""
+    """The verbs that a change of configuration may use on its process (`on_change`)."""
 
 
 class Impossible(Exception):

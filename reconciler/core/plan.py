@@ -24,7 +24,7 @@ class UnitEffect:
     address: Address
     """On whose behalf the step is done."""
     declared: Address | None = None
-    """What the spec says of the unit, if it does."""
+    """The unit's declaration in the spec, if there is one."""
     stays_down: bool = False
     """Whether it ran before the plan and does not after it."""
 
@@ -36,7 +36,7 @@ class UnitEffect:
 
 @frozen
 class Plan:
-    """What would be done to one host, and why.
+    """The plan for one host: what would be done, and why.
 
     `changes` are all differences; those in `blocked` (with the reason) have no steps. `steps` are in the
     order of execution, held ones included. `owed` are effects still due from earlier runs, held ones
@@ -83,8 +83,8 @@ class Plan:
         return not self.unreadable and not self.unknown and not self.memory.unreadable
 
     def keeps(self, row: OwedRow) -> str:
-        """What keeps an owed effect from being done now, where that is not `on_change`: the step that would
-        do it says so.
+        """The reason that keeps an owed effect from being done now, where that is not `on_change`: the step
+        that would do it says so.
         """
         actions = ((step.causes, step.action) for step in self.steps if step.held)
         asked = (

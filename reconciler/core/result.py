@@ -1,4 +1,4 @@
-"""What an apply did: the plan it ran, and how each part fared."""
+"""The result of an apply: the plan it ran, and how each part fared."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def commit_of(revision: str) -> str:
 
 
 def short(revision: str) -> str:
-    """What people are shown: the beginning of the id, and the mark."""
+    """The form of a revision that people are shown: the beginning of the id, and the mark."""
     return commit_of(revision)[:_SHORT] + (UNCOMMITTED if is_marked(revision) else "")
 
 
@@ -38,7 +38,7 @@ def as_data(revision: str) -> dict[str, Any]:
 
 
 def short_of(data: Mapping[str, Any]) -> str:
-    """What people are shown of the public form, also of one that an older version wrote; empty where there
-    was no commit.
+    """The form that people are shown, from the public form, also from one that an older version wrote; empty
+    where there was no commit.
     """
     return short(marked(data["commit"] or "", uncommitted=bool(data.get("dirty"))))

@@ -1,4 +1,4 @@
-"""What we remember about a host: values, no storage (that is `host/state/store.py`)."""
+"""Our memory of a host: values, no storage (that is `host/state/store.py`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.core.changes import Document
 from reconciler.core.host import PreImage
 
 GOING: Document = {}
-"""What is pending while a run takes a part away: nothing of it."""
+"""The pending document while a run takes a part away: nothing of it."""
 
 
 @frozen
@@ -62,11 +62,11 @@ class OwedRow:
 
 @frozen
 class Started:
-    """What the process of a unit was started with, as far as an apply has seen it.
+    """The files and settings that a unit's process was started with, as far as an apply has seen it.
 
     `invocation` is empty where none ran. `marks` stand for the content of its files by path, and for its
     settings by address (`engine.units.stale_processes`). `stamps` say when its unit files were written, in
-    nanoseconds since the epoch: of those systemd has been told.
+    nanoseconds since the epoch: those of which systemd has been told.
     """
 
     invocation: str = ""
@@ -76,12 +76,12 @@ class Started:
 
 @frozen
 class Hold:
-    """What no apply touches until it ends, whoever runs it: a resource with all its parts, or one part of it
-    with what is below that.
+    """A hold on a resource with all its parts, or on one part with what is below that: no apply touches it
+    until the end, whoever runs it.
 
     `since` and `until` are seconds since the epoch. `boot` is the kernel's id of the boot in which it was
-    made, and `ends` when it ends on that boot's clock (CLOCK_BOOTTIME, in seconds): which of the two counts
-    is decided in `host.state.hold_clock`.
+    made, and `ends` when it ends on that boot's clock (CLOCK_BOOTTIME, in seconds): `host.state.hold_clock`
+    decides which of the two counts.
     """
 
     address: Address
@@ -162,7 +162,10 @@ class PastRun:
 
 
 class Journal(Protocol):
-    """What apply needs from the state store. Every method is one durable transaction."""
+    """The methods of the state store that apply needs.
+
+    Every method is one durable transaction.
+    """
 
     def begin(
         self,

@@ -75,13 +75,13 @@ def _meant(change: Change, plan: Plan) -> bool:
 
 
 def ending(result: ApplyResult) -> tuple[str, dict[str, Any]]:
-    """What the journal says at the end of a run: its status, and how each part fared."""
+    """The journal's entry for the end of a run: its status, and how each part fared."""
     status = "partial" if result.failed and result.changed else "failed" if result.failed else "applied"
     return status, {str(address): _in_a_word(outcome) for address, outcome in result.outcomes.items()}
 
 
 def _in_a_word(outcome: Outcome) -> str:
-    """What went wrong; of what did not go wrong its status."""
+    """The reason why a part went wrong; its status if it did not."""
     return str(outcome.status) if outcome.status is Status.HELD else outcome.reason or str(outcome.status)
 
 
@@ -105,7 +105,7 @@ def _pending(changes: Mapping[Address, Change], situation: Situation) -> dict[Ad
 def going(row: LedgerRow) -> LedgerRow:
     """The row while its part is taken away.
 
-    What a killed apply was about to write, and may have written, stays known as ours.
+    A document that a killed apply was about to write, and may have written, stays known as ours.
     """
     return replace(row, pending=GOING) if row.document is not None and row.pending is None else row
 
@@ -181,7 +181,7 @@ def _reads(
 
 
 def warnings(run: Run) -> tuple[Diagnostic, ...]:
-    """What is not well and counts as applied."""
+    """Warnings about what is not well and counts as applied."""
     unwell = tuple(
         warning("not healthy", reason, address=address, rule="health")
         for address, reason in run.warned.items()
@@ -223,7 +223,7 @@ def _row(run: Run, address: Address) -> LedgerRow:
 def _remaining(
     changes: Iterable[Change], situation: Situation, request: Request
 ) -> dict[Address, list[LedgerRow]]:
-    """What stays ours of that which is taken away, by what is: written down before it goes."""
+    """The rows of what stays ours of a part that is taken away, by that part: written down before it goes."""
     rows: dict[Address, list[LedgerRow]] = {}
     for change in changes:
         for address, document in request.kinds[change.address.kind].remains(change):
@@ -257,7 +257,7 @@ def _restored(run: Run) -> Iterable[Address]:
 def still_owed(
     run: Run, restored: set[Address], dropped: set[Address]
 ) -> tuple[list[OwedRow], list[OwedRow]]:
-    """What is due after this run, and which rows go."""
+    """The rows that are due after this run, and the rows that go."""
     known: dict[Key, OwedRow] = {key(row): row for row in run.plan.memory.owed} | run.owing
     void = {
         one
@@ -290,7 +290,7 @@ def still_owed(
 def _for_nothing(run: Run, row: OwedRow) -> bool:
     """Whether a row was written for changes none of which was made: the process has what is on disk.
 
-    What was owed before stays.
+    A row that was owed before stays.
     """
     touched = run.plan.needs.get(row.address, frozenset()) | {row.address}
     before = {key(known) for known in run.plan.memory.owed}
@@ -298,8 +298,8 @@ def _for_nothing(run: Run, row: OwedRow) -> bool:
 
 
 def left_undone(plan: Plan) -> dict[Address, Outcome]:
-    """What no apply of this plan brings about: what is held or blocked, and what could not even be looked at
-    (a link in the way).
+    """The parts that no apply of this plan brings about: those held or blocked, and those that could not even
+    be looked at (a link in the way).
     """
 
     def outcome(reason: str) -> Outcome:

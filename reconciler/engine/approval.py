@@ -1,5 +1,5 @@
-"""What an approval of a plan covers (DESIGN §2): the resolved spec, the actions of intended changes, and the
-objects they touch.
+"""The things that an approval of a plan covers (DESIGN §2): the resolved spec, the actions of intended
+changes, and the objects they touch.
 
 Commit, time, process ids, the ledger's serial, untouched objects and steps that only repair drift are not in
 it.
@@ -28,7 +28,7 @@ from reconciler.formats import redaction
 
 _FINGERPRINT = Late(r"SHA256:[A-Za-z0-9+/]+")
 SETTINGS = "settings"
-"""What stands for the spec's settings among the addresses of its resources."""
+"""The name that stands for the spec's settings among the addresses of its resources."""
 
 
 def with_fingerprint(plan: Plan, request: Request, situation: Situation, machine: str = "") -> Plan:
@@ -59,9 +59,9 @@ def with_fingerprint(plan: Plan, request: Request, situation: Situation, machine
 
 
 def _intended(change: Change, plan: Plan) -> bool:
-    """Whether it is what the plan would do.
+    """Whether the change is what the plan would do.
 
-    What is held is not: whoever approves the plan has not approved what comes after the hold.
+    A held one is not: whoever approves the plan has not approved what comes after the hold.
     """
     return (
         change.origin is not Origin.DRIFT and change.verb is not Verb.NONE and change.address not in plan.held
@@ -142,7 +142,7 @@ def _steps(steps: Iterable[Step], intended: Mapping[Address, Change]) -> dict[Ad
 
 
 def _along(effects: Iterable[UnitEffect]) -> dict[Address, list[dict[str, str]]]:
-    """What running units systemd stops, restarts or reloads along with the steps, by the address on whose
+    """The running units that systemd stops, restarts or reloads along with the steps, by the address on whose
     behalf.
     """
     found: dict[Address, list[dict[str, str]]] = {}

@@ -18,7 +18,7 @@ from reconciler.engine.inputs import Situation
 def inputs(part: Part) -> str:
     """The digest of what was declared for a part, defaults left out: equal for two versions of the tool.
 
-    Of what is sensitive it is that of the document, in which digests are keyed: a short secret could be
+    For a sensitive part it is that of the document, in which digests are keyed: a short secret could be
     guessed from the other.
     """
     if part.sensitive:
@@ -27,7 +27,10 @@ def inputs(part: Part) -> str:
 
 
 def applied(row: LedgerRow | None, observed: Document | None) -> Document | None:
-    """What we last applied. A killed apply may have got as far as its pending document."""
+    """The document that we last applied.
+
+    A killed apply may have got as far as its pending document.
+    """
     if row is None:
         return None
     if row.pending is not None and (row.document is None or row.pending == observed):
@@ -48,7 +51,7 @@ def changes(situation: Situation, kinds: Kinds, tool: str) -> Iterator[Change]:
 
 
 def policy(part: Part) -> Document:
-    """What is declared about later applies of a part; nothing for what has left the spec."""
+    """The declared policy for later applies of a part; nothing for a part that has left the spec."""
     from reconciler.core.model.resource import policy_of
 
     return {} if part.retired else policy_of(part.declared.resource)
@@ -63,8 +66,8 @@ def _speakers(situation: Situation) -> frozenset[Address]:
 
 
 def _policy_changes(part: Part, row: LedgerRow | None) -> tuple[FieldChange, ...]:
-    """What is declared about later applies otherwise than it was; an older version of the tool did not write
-    that down.
+    """The changes of the declared policy for later applies; an older version of the tool did not write that
+    down.
     """
     if row is None or row.document is None or part.retired:
         return ()
@@ -151,8 +154,8 @@ def _change(
 
 
 def leaving(change: Change, kinds: Kinds) -> Iterator[str]:
-    """What a change takes away, as `Kind.keep` is told it: an object with its paths, or the old values of
-    fields, as ADDRESS.FIELD.
+    """Yield what a change takes away, as `Kind.keep` is told it: an object with its paths, or the old values
+    of fields, as ADDRESS.FIELD.
     """
     if change.verb is Verb.DELETE:
         yield str(change.address)
@@ -203,12 +206,12 @@ def removals(
 
 
 def absences(situation: Situation, rows: Collection[Address], reserved: Collection[str]) -> Iterator[Change]:
-    """One Change for everything that is there, that is not in the ledger, and of which the spec says that it
-    shall not be there.
+    """One Change for everything that is there, that is not in the ledger, and that the spec says shall not be
+    there.
 
-    What belongs to something of ours goes with it; so does what is left of it. `reserved` are the names of
-    accounts of ours that went. Anything else is not ours, and is taken away by whoever adopts it. `rows` is
-    the whole ledger.
+    Anything that belongs to something of ours goes with it; so does what is left of it. `reserved` are the
+    names of accounts of ours that went. Anything else is not ours, and is taken away by whoever adopts it.
+    `rows` is the whole ledger.
     """
     for address, declared in situation.unwanted.items():
         observed = situation.observed[address]

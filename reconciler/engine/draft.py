@@ -53,13 +53,13 @@ class Draft:
 
     @property
     def idle(self) -> frozenset[Address]:
-        """What nothing is done about."""
+        """The parts that nothing is done about."""
         return frozenset(self.blocked.keys() | self.held.keys() | self.untried.keys())
 
     def note(self, found: Diagnostic) -> None:
         """Tell it; an error blocks what it is about.
 
-        What is wrong with something held does no harm before the hold ends.
+        An error about something held does no harm before the hold ends.
         """
         if found.severity is Severity.ERROR and found.address in self.held:
             return
@@ -68,7 +68,7 @@ class Draft:
             self.block(found.address, found.summary)
 
     def block_dependants(self) -> None:
-        """What needs something blocked is blocked too, and says by what."""
+        """Block what needs something blocked, and say by what."""
         for address, needed in _by_need(self.needs) if self.blocked else ():
             culprit = next((need for need in sorted(needed) if need in self.blocked), None)
             if culprit is not None:
@@ -99,10 +99,10 @@ class Draft:
         return self.held.get(address) or holds.reason(self.request.memory.holds, address)
 
     def hold_dependants(self) -> None:
-        """What changes and needs something held waits with it, as a whole: an old key does not go before the
-        new one comes.
+        """Hold what changes and needs something held, as a whole: an old key does not go before the new one
+        comes.
 
-        What does not change is as good as it was.
+        A part that does not change is as good as it was.
         """
         changing = {change.address for change in self.changes if change.verb is not Verb.NONE}
         waiting: dict[Address, Address] = {}

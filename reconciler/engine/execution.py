@@ -138,7 +138,7 @@ class Run:
 
     @property
     def out(self) -> frozenset[Address]:
-        """What is no longer worked on."""
+        """The parts that are no longer worked on."""
         return frozenset(self.failed.keys() | self.skipped.keys())
 
     def left_of(self, step: Step) -> Step | None:
@@ -232,8 +232,8 @@ def _execute(run: Run, batch: Sequence[tuple[int, Step]]) -> None:
 def _lost(unsynced: Mapping[str, str], batch: Sequence[tuple[int, Step]]) -> dict[int, str]:
     """The steps that a power cut may undo, by the paths whose names were not made durable, with the reason.
 
-    A step may make or remove a directory above its own path, and fill or empty one below it. What no step has
-    to do with condemns all.
+    A step may make or remove a directory above its own path, and fill or empty one below it. A path that no
+    step has to do with condemns all.
     """
     paths = {n: path_of(step.action) or "" for n, step in batch}
     found: dict[int, str] = {}
@@ -259,9 +259,9 @@ def _skip(run: Run, n: int, step: Step) -> None:
 def _save(
     run: Run, batch: Sequence[tuple[int, Step]]
 ) -> tuple[list[tuple[int, Step]], list[tuple[int, PreImage]]]:
-    """What the batch is about to replace.
+    """Save what the batch is about to replace.
 
-    A step for which that cannot be had (a FIFO came in the way since the plan) fails alone.
+    A step for which that cannot be done (a FIFO came in the way since the plan) fails alone.
     """
     ready: list[tuple[int, Step]] = []
     saved: list[tuple[int, PreImage]] = []
@@ -361,7 +361,7 @@ def _as_executed(run: Run, action: Action) -> Action:
 
 
 def key(row: OwedRow) -> Key:
-    """What tells owed rows apart."""
+    """The key that tells owed rows apart."""
     return (row.verb, row.unit, row.address)
 
 
@@ -409,7 +409,7 @@ def _one(run: Run, n: int, step: Step, results: dict[int, str]) -> None:
 
 
 def _awaited(run: Run, step: Step, receipt: Receipt) -> Receipt:
-    """What was said, but for units that systemd starts again by itself and that have a gate: their window
+    """The receipt, but for units that systemd starts again by itself and that have a gate: their window
     tells.
     """
     if not receipt.coming or not receipt.failed:
@@ -427,9 +427,9 @@ _ON_PROCESSES = (UnitVerb.STOP, UnitVerb.START, UnitVerb.RESTART, UnitVerb.RELOA
 
 
 def _changed(run: Run, step: Step, failed_units: set[str]) -> set[Address]:
-    """On whose behalf something is not as it was: a path, an account, a process.
+    """The addresses on whose behalf something is not as it was: a path, an account, a process.
 
-    What failed to start did not run before either.
+    A unit that failed to start did not run before either.
     """
     if not isinstance(step.action, Unit):
         return set() if isinstance(step.action, Gate) else {cause.address for cause in step.causes}

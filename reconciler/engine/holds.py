@@ -1,5 +1,7 @@
-"""What a hold means for a plan: what is held is left alone, what needs it waits, and what others cause there
-is owed until it ends.
+"""The meaning of a hold for a plan.
+
+A held resource is left alone, whatever needs it waits, and what others cause there is owed until the hold
+ends.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ def reason(holds: Iterable[Hold], address: Address) -> str:
 def held(holds: Iterable[Hold], changes: Iterable[Change], owed: Iterable[OwedRow]) -> dict[Address, str]:
     """The parts with something due that is not done, each with the reason.
 
-    What is only told (`drift: report`) is told as ever.
+    A part that is only told (`drift: report`) is told as ever.
     """
     due = (
         *(change.address for change in changes if change.verb is not Verb.NONE),

@@ -21,7 +21,7 @@ _KEYED = "hmac:"
 
 @frozen
 class Request:
-    """What a plan is asked for.
+    """The request for a plan.
 
     `targets` and `excludes` are addresses, or names of kinds, as text; empty targets mean everything. `adopt`
     takes over existing objects that differ. `unprotect` are addresses whose protection is lifted for this
@@ -57,13 +57,13 @@ class Request:
 
 @frozen
 class Situation:
-    """Everything known, before any difference is looked for. Sensitive digests are keyed already.
+    """Everything known, before any difference is looked for.
 
-    What was sensitive when it was applied stays so in all three until the next apply: its old content is no
-    less secret for a spec that says otherwise. `revealed` has such parts as they are declared now. `siblings`
-    are all parts of these resources, chosen or not. `known` are all that are declared or ours, whatever was
-    chosen; None where that is not asked for. `unwanted` are addresses of which the spec says that nothing
-    shall be there, each with the block that says so.
+    Sensitive digests are keyed already. A part that was sensitive when it was applied stays so in all three
+    until the next apply: its old content is no less secret for a spec that says otherwise. `revealed` has
+    such parts as they are declared now. `siblings` are all parts of these resources, chosen or not. `known`
+    are all that are declared or ours, whatever was chosen; None where that is not asked for. `unwanted` are
+    addresses of which the spec says that nothing shall be there, each with the block that says so.
     """
 
     parts: Mapping[Address, Part]
@@ -146,14 +146,16 @@ def _by_kind(addresses: Iterable[Address], kinds: Kinds) -> Iterator[tuple[str, 
 def _looked_at(
     kind: Kind, view: HostView, wanted: Sequence[Address], parts: Mapping[Address, Part]
 ) -> Mapping[Address, Observed]:
-    """What the host says, each thing at the place where the spec means it."""
+    """The host's answer, each thing at the place where the spec means it."""
     seen = kind.observe(view, wanted)
     return seen if kind.locate is None else {**seen, **kind.locate(view, parts, seen)}
 
 
 def _as_far_as_it_goes(seen: Observed, part: Part | None) -> Observed:
-    """What its own condition keeps from running counts as running where that is declared: systemd calls the
-    start a success.
+    """The observed state, in which a unit that its own condition keeps from running counts as running where
+    that is declared.
+
+    systemd calls such a start a success.
     """
     if not seen.excused or seen.document is None:
         return seen
@@ -168,8 +170,8 @@ def _retired(
     parts: Mapping[Address, Part],
     observed: Mapping[Address, Observed],
 ) -> dict[Address, Part]:
-    """What is wanted of things of ours whose resource has left the spec; nothing while the ledger cannot be
-    trusted.
+    """The parts wanted for things of ours whose resource has left the spec; nothing while the ledger cannot
+    be trusted.
     """
     if request.memory.damaged or request.memory.unreadable:
         return {}
@@ -238,7 +240,7 @@ def _concealed_row(row: LedgerRow, key: bytes) -> LedgerRow:
 
 
 def concealed(observed: Observed, row: LedgerRow, key: bytes) -> Document | None:
-    """What is observed, in the form in which the ledger has it."""
+    """The observed document, in the form in which the ledger has it."""
     return (_concealed_observed(observed, key) if row.sensitive else observed).document
 
 
@@ -260,7 +262,7 @@ def _is_keyed(document: Document | None) -> bool:
 
 
 def _as_wanted(observed: Observed, part: Part | None, key: bytes) -> Observed:
-    """What is observed of a secret.
+    """The observed state of a secret.
 
     Where only the host can compare the content, it is taken to be as declared; all else is as it is.
     """

@@ -1,4 +1,4 @@
-"""What a killed run has left half-written: temporary files, and directories that it
+"""The half-written remains of a killed run: temporary files, and directories that it
 would have removed next.
 """
 
@@ -55,7 +55,7 @@ def _is_empty(host: Executor, directory: str) -> bool:
 
 
 def _is(found: PreImage) -> str:
-    """What was found, in the words of `expects`."""
+    """The state that was found, in the words of `expects`."""
     if found.type is FileType.DIRECTORY:
         return FileType.DIRECTORY
     return f"link:{found.target}" if found.content is None else digest(found.content)

@@ -32,7 +32,7 @@ _NUMBERS = {AccountOp.GROUPADD: "gid", AccountOp.USERADD: "uid"}
 
 
 def sequence(needs: Mapping[Address, frozenset[Address]]) -> list[Address]:
-    """What is needed before what needs it; otherwise as they come in `needs`.
+    """The addresses, each after all that it needs; otherwise in the order of `needs`.
 
     A set has another order in each process, a plan must not.
     """

@@ -28,7 +28,7 @@ _ADOPTING = {
     False: "differs from the spec. --adopt or `adopt: true` takes it over; the old content is kept.",
     True: "shall not be there. --adopt or `adopt: true` takes it away as the spec says.",
 }
-"""What adopting comes to: of what is declared, and of what is declared absent."""
+"""The meaning of adopting, for what is declared and for what is declared absent."""
 
 
 def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
@@ -112,8 +112,9 @@ def _draft(request: Request, situation: Situation) -> Draft:
 
 
 def _not_again(draft: Draft, refused: Mapping[Address, OwedRow]) -> None:
-    """What did not become healthy and was put back is left so, until it is another version or somebody asks
-    for it.
+    """Block the parts that did not become healthy and were put back.
+
+    Each is left so until it is another version or somebody asks for it.
     """
     for change in draft.changes:
         row = refused.get(change.address)
@@ -122,7 +123,7 @@ def _not_again(draft: Draft, refused: Mapping[Address, OwedRow]) -> None:
 
 
 def _of_others(request: Request, situation: Situation) -> list[Diagnostic]:
-    """What others have put beside what is declared, whether or not anything is to be done."""
+    """The things that others have put beside what is declared, whether or not anything is to be done."""
     asked = [
         address
         for address, seen in situation.observed.items()
@@ -138,7 +139,7 @@ def _of_others(request: Request, situation: Situation) -> list[Diagnostic]:
 
 
 def _excused(situation: Situation) -> Iterable[Diagnostic]:
-    """What does not run because its own condition does not hold: told in every plan."""
+    """The units that do not run because their own condition does not hold: told in every plan."""
     for address, seen in situation.observed.items():
         if seen.excused and address in situation.parts:
             detail = (
@@ -156,8 +157,9 @@ def _derived(
     changes: Iterable[Change],
     pending: Iterable[OwedRow],
 ) -> list[OwedRow]:
-    """What is due though nobody wrote it down; what somebody did write down is said once, with what it is
-    owed since.
+    """The rows that are due though nobody wrote them down.
+
+    A row that somebody did write down is said once, with what it is owed since.
     """
     changing = {change.address for change in changes if change.moves}
     known = {(row.verb, row.unit, row.address) for row in pending}
@@ -172,7 +174,7 @@ def _selected_rows(request: Request) -> list[OwedRow]:
 def _needs(
     situation: Situation, changes: Iterable[Change], request: Request
 ) -> dict[Address, frozenset[Address]]:
-    """What each changed part, and each watcher of one, needs first, among the parts that change."""
+    """The parts that each changed part, and each watcher of one, needs first, among the parts that change."""
     moving = {change.address for change in changes if change.moves}
     if not moving:
         return {}
@@ -386,7 +388,7 @@ def _finish(draft: Draft, steps: tuple[Step, ...], trial: Trial | None) -> Plan:
 
 
 def _effects(draft: Draft, steps: tuple[Step, ...], trial: Trial) -> tuple[UnitEffect, ...]:
-    """What systemd does along with the steps; a warning for each running unit of others."""
+    """The effects that systemd adds to the steps; a warning for each running unit of others."""
     from reconciler.engine.units import dependents
 
     units = dependents.declared_units(draft.situation.parts.values(), draft.request.kinds)
@@ -396,7 +398,10 @@ def _effects(draft: Draft, steps: tuple[Step, ...], trial: Trial) -> tuple[UnitE
 
 
 def _unrecorded(draft: Draft, changed: set[Address]) -> Iterable[Part]:
-    """What the ledger does not know so yet; of what is held it learns nothing, unless it is begun again."""
+    """Yield the parts that the ledger does not know so yet.
+
+    The ledger learns nothing of a held part, unless it is begun again.
+    """
     memory = draft.request.memory
     for part in compare.unrecorded(draft.situation, changed, anew=bool(memory.damaged)):
         if memory.damaged or not memory.holds or not draft.why_held(part.address):

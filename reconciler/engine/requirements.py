@@ -1,4 +1,4 @@
-"""What a resource needs on the host, or in the same spec: told in the plan instead of failing halfway."""
+"""The needs of a resource on the host, or in the same spec: told in the plan instead of failing halfway."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Host:
     def has(self, need: Requirement) -> bool:
         """Whether the host has it or the spec declares it.
 
-        What cannot be looked at is given the benefit of the doubt.
+        A thing that cannot be looked at is given the benefit of the doubt.
         """
         if any(Address(kind, need.name) in self._declared for kind in _DECLARED_AS[need.type]):
             return True
@@ -91,7 +91,7 @@ class Host:
         return number is not None and number not in TRANSIENT
 
     def advice(self, need: Requirement) -> str:
-        """What to do about something that the host does not have."""
+        """The advice about something that the host does not have."""
         group = need.type is RequirementType.GROUP
         if (group or need.type is RequirementType.USER) and self._view.named(
             need.name, group=group
@@ -127,8 +127,8 @@ def _upwards(path: str) -> Iterator[str]:
 
 
 def _said(user: Declared) -> object:
-    """What the spec says of the home: nothing, a path, or that it is somebody else's, who has to see that it
-    is there.
+    """The home as the spec declares it: nothing, a path, or that it is somebody else's, who has to see that
+    it is there.
     """
     return getattr(user.resource, "home", None)
 
@@ -138,7 +138,10 @@ def _home(user: Declared) -> str:
 
 
 def missing(change: Change, kinds: Kinds, host: Host) -> Iterator[Diagnostic]:
-    """What a change cannot do without. Errors block the resource, warnings do not."""
+    """Yield the missing things that a change cannot do without.
+
+    Errors block the resource, warnings do not.
+    """
     if change.part is None:
         return
     declared = change.part.declared

@@ -41,9 +41,9 @@ def of_unknown_owner(change: Change) -> Change:
 
 
 def closed(trial: Trial, request: Request) -> dict[Address, str]:
-    """What gets no steps.
+    """The addresses that get no steps, each with the reason.
 
-    Who may apply does nothing of which nobody could see what came of it; who only looks is shown all of it.
+    A caller who may apply does nothing whose result nobody could see; one who only looks is shown all of it.
     """
     return dict(trial.unreadable) if request.onlooker else {**trial.unseen, **trial.unreadable}
 
@@ -64,7 +64,7 @@ def with_dependants(
 
 
 def unknown_kinds(request: Request) -> Iterator[Diagnostic]:
-    """What another version of the tool wrote into the ledger."""
+    """Yield a warning for each kind that another version of the tool wrote into the ledger."""
     for name in sorted({address.kind for address in request.memory.rows} - request.kinds.keys()):
         yield warning(
             "unknown kind in the ledger",

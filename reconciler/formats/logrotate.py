@@ -92,7 +92,7 @@ read.
 _UNSAFE = Late(r"[\x00-\x1f\x7f-\x9f\"'\\{}#]")
 _KEYWORD = Late(r"[A-Za-z]+")
 _WHITE = " \t\n\r\v\f"
-"""What isspace(3) says in the C locale, in which logrotate runs."""
+"""The characters of isspace(3) in the C locale, in which logrotate runs."""
 _END = Late(r"\s*endscript\s*\Z", re.ASCII)
 _SPACE = Late(r"[ \t\n]*")
 """Between directives logrotate knows no other white space: a carriage return or a form feed makes it refuse
@@ -110,7 +110,10 @@ class Stanza:
     line: int = 0
 
     def data(self) -> dict[str, Any]:
-        """As JSON-able data. What stands twice is a list."""
+        """As JSON-able data.
+
+        A directive that stands twice is a list.
+        """
         found: dict[str, Any] = {}
         for name, value in self.directives:
             said: Any = value or (True if name in FLAGS or name in FREQUENCIES else "")
@@ -128,7 +131,7 @@ def _listed(value: Any) -> list[Any]:
 
 @frozen
 class Problem:
-    """What is wrong at a line."""
+    """The problem at a line."""
 
     line: int
     text: str
@@ -218,7 +221,10 @@ class _Reader:
 
 
 def parse(text: str) -> Config:
-    """Read one file. What cannot be understood becomes problems, never an exception."""
+    """Read one file.
+
+    Anything that cannot be understood becomes a problem, never an exception.
+    """
     reader = _Reader(text)
     stanzas: list[Stanza] = []
     outside: list[tuple[str, str, int]] = []

@@ -1,8 +1,8 @@
-"""Who says that a place is to have a file system mounted: fstab(5), mount and automount units
-(systemd.mount(5)), autofs (auto.master(5)).
+"""The files that say that a place is to have a file system mounted.
 
-What a package ships below /usr/lib does not count: those are file systems of the kernel, and images that may
-or may not be there.
+These are fstab(5), mount and automount units (systemd.mount(5)), and autofs (auto.master(5)). Files that a
+package ships below /usr/lib do not count: those are file systems of the kernel, and images that may or may
+not be there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _DIRECT = "/-"
 Names = Callable[[str], Sequence[str]]
 """The names in a directory; none if it is not there or cannot be read."""
 Text = Callable[[str], str | None]
-"""What is in a file, empty for a link to /dev/null; None if it is not there or cannot be read."""
+"""The text of a file, empty for a link to /dev/null; None if it is not there or cannot be read."""
 
 
 def named(names: Names, text: Text) -> dict[str, str]:
@@ -41,7 +41,7 @@ def named(names: Names, text: Text) -> dict[str, str]:
 
 
 def advice(file: str) -> str:
-    """What is to be done so that a file names the place no more."""
+    """The advice that makes a file name the place no more."""
     if file == fstab.PATH:
         return f"take its line out of {file}"
     return (

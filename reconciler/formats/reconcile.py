@@ -1,6 +1,6 @@
-"""What `install` writes down for the runs by the clock: where figures go and who is told.
+"""The settings that `install` writes down for the runs by the clock: where figures go and who is told.
 
-Root's file, and the names of our own units.
+The file is root's. The names of our own units are here too.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What a snapshot keeps of files that are not ours: the facts that a plan asks for, and nothing else that is
-in them.
+"""The part that a snapshot keeps of files that are not ours: the facts that a plan asks for, and nothing else
+that is in them.
 
 Each function takes the text of a file and gives a text that the rest of the program reads the same facts
 from. None: nothing can be kept.
@@ -59,7 +59,7 @@ _TOLD = DECIDING | {
         "Wants",
     ),
 }
-"""What a unit is tied to, and what decides about its jobs: unit names and closed words."""
+"""The directives that tie a unit to others or decide about its jobs: unit names and closed words."""
 _NOTED = DECIDING | NAMED | {"ExecReload"}
 _PLAIN = re.compile(r"[A-Za-z0-9_.@:/~ -]*")
 """A closed word, the name of a unit, or a path."""
@@ -116,12 +116,12 @@ def hostname(text: str) -> str:
 
 
 def only(*lines: str) -> Callable[[str], str]:
-    """Of a shared file, these lines of ours if it has them."""
+    """Keep only these lines of ours from a shared file, if it has them."""
     return lambda text: "".join(f"{line}\n" for line in lines if line in text.splitlines())
 
 
 def same(ours: str) -> Callable[[str], str]:
-    """Of a file that is always the same, all or nothing."""
+    """Keep all or nothing of a file that is always the same."""
     return lambda text: text if text == ours else ""
 
 
@@ -256,5 +256,5 @@ _EXCERPTS: tuple[tuple[re.Pattern[str], Callable[[str], str | None]], ...] = (
 
 
 def excerpt(path: str) -> Callable[[str], str | None] | None:
-    """What is kept of a file for HostView.excerpt; None for a file that nobody shares with us."""
+    """The outline of a file for HostView.excerpt; None for a file that nobody shares with us."""
     return next((outline for pattern, outline in _EXCERPTS if pattern.fullmatch(path)), None)

@@ -131,7 +131,7 @@ class Command:
     directory: str = ""
     variables: Mapping[str, str] | None = None
     fed: tuple[str, ...] = ()
-    """What its standard input is made of: the words of the commands before a `|`, the file behind a `<`."""
+    """The sources of its standard input: the words of the commands before a `|`, the file behind a `<`."""
 
 
 def commands(text: str, directory: str = "", variables: Mapping[str, str] | None = None) -> Iterator[Command]:
@@ -288,7 +288,7 @@ def _wrapper(name: str, rest: list[str], directory: str, depth: int) -> Iterator
 
 
 def _found(rest: list[str], directory: str, depth: int) -> Iterator[str]:
-    """What find runs; if that is what it finds, the directories where it looks."""
+    """Yield the files that find runs; if it runs what it finds, the directories where it looks."""
     for at in (at for at, word in enumerate(rest) if word in ("-exec", "-execdir", "-ok", "-okdir")):
         argv = rest[at + 1 :]
         yield from run_files(argv, directory, depth + 1)
@@ -412,7 +412,9 @@ def _as_somebody(name: str, rest: list[str], directory: str, depth: int) -> Iter
 
 
 def _specification(rest: Sequence[str], directory: str) -> Iterator[str]:
-    """What an apply of ours applies: nothing else of ours changes a host by a file that is named."""
+    """Yield the paths of what an apply of ours applies: nothing else of ours changes a host by a file that is
+    named.
+    """
     if rest[:1] != ["apply"]:
         return
     for before, word in pairwise(rest):
@@ -427,8 +429,9 @@ _GIT = ("HEAD", "config", "objects", "packed-refs", "refs", "refs/heads")
 
 
 def specification_places(path: str, *, commit: bool) -> Iterator[str]:
-    """What decides about what is applied: the file, or where it is taken from a commit, the repository that
-    it may be in.
+    """Yield the places that decide about what is applied.
+
+    That is the file, or where it is taken from a commit, the repository that it may be in.
     """
     if not commit:
         yield path

@@ -131,7 +131,7 @@ def systemd_says() -> tuple[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Of what we are made of."""
+    """The versions of what we are made of."""
     return {
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,

@@ -1,4 +1,4 @@
-"""What is mounted here."""
+"""The file systems mounted here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs on the host between applies.
+"""Jobs that run on the host between applies.
 
-Works from what apply wrote to /etc/reconciler: the spec is not needed.
+They work from what apply wrote to /etc/reconciler: the spec is not needed.
 """

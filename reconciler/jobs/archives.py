@@ -1,4 +1,4 @@
-"""What a job has: listing its archives over all destinations, verifying them, and giving files back."""
+"""The archives of a job: listing them over all destinations, verifying them, and giving files back."""
 
 from __future__ import annotations
 
@@ -48,11 +48,10 @@ class Listing:
 
 @frozen
 class Judgement:
-    """What a verification of one copy told.
+    """The result of verifying one copy.
 
-    `differences`: files that are not as in the archive, which is no fault of it.
-
-    `sidecar`: what is wrong with the file that has its sum, which is none either.
+    `differences`: files that are not as in the archive, which is no fault of it. `sidecar`: what is wrong
+    with the file that has its sum, which is none either.
     """
 
     destination: str
@@ -72,7 +71,7 @@ class Verified:
 
 @frozen
 class Restored:
-    """What was given back, from where, and what tar complained about.
+    """The archive that was given back, from where, and what tar complained about.
 
     `passed` are newer archives that were no good, with the reason.
     """

@@ -40,11 +40,10 @@ class NotNow(HostError):
 
 @frozen
 class Done:
-    """What a run did.
+    """The result of a run.
 
-    `made` are the destinations that have the new archive, `failed` the others with the reason.
-
-    `doubts` says by destination why the new archive is in doubt there.
+    `made` are the destinations that have the new archive, `failed` the others with the reason. `doubts` says
+    by destination why the new archive is in doubt there.
     """
 
     manifest: Manifest

@@ -22,8 +22,9 @@ _MADE = 1_767_225_600
 
 @frozen
 class Pruned:
-    """What was (or, in a dry run, would be) removed from one destination, the oldest first, and what is to be
-    said about it.
+    """The archives that were (or, in a dry run, would be) removed from one destination, and notes about it.
+
+    The oldest comes first.
     """
 
     removed: tuple[str, ...] = ()
@@ -31,7 +32,10 @@ class Pruned:
 
 
 def decision(found: store.Found, job: Job, now: int, protect: Collection[str] = ()) -> Decision:
-    """What retention says about these archives. A job without any rule keeps everything."""
+    """The decision of retention about these archives.
+
+    A job without any rule keeps everything.
+    """
     doubtful = found.doubts
     archives = [
         Archive(

@@ -53,7 +53,7 @@ class Standing:
 
 @frozen
 class News:
-    """What one run found out.
+    """The findings of one run.
 
     `figures` replace those of before (seconds since the epoch, seconds, numbers); `changes` are added.
     """
@@ -65,9 +65,9 @@ class News:
 
 
 def settings(path: str = reconcile.PATH) -> Settings:
-    """What `install` wrote down.
+    """The settings that `install` wrote down.
 
-    It says what runs as root, so nobody else may be able to write it. Raises HostError.
+    They say what runs as root, so nobody else may be able to write them. Raises HostError.
     """
     directory, _, name = path.rpartition("/")
     try:

@@ -1,9 +1,9 @@
-"""The archives of one job in one directory: finding them, finishing one, removing one, and tidying up after a
-run that was killed.
+"""The archives of one job in one directory: finding, finishing and removing one, and tidying up after a
+killed run.
 
 `NAME-ID.tar.gz`, its sum `NAME-ID.tar.gz.sha256` and its manifest `NAME-ID.json`, which comes last: without
-it there is no archive. What is not finished has names that begin with `.partial-`, what is being removed one
-that begins with `.removing-`.
+it there is no archive. Unfinished files have names that begin with `.partial-`, one that is being removed has
+a name that begins with `.removing-`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Entry:
 
 @frozen
 class Strange:
-    """What looks like an archive and is none: its id, and what is wrong with it."""
+    """Something that looks like an archive and is none: its id, and what is wrong with it."""
 
     id: str
     problem: str
@@ -64,7 +64,10 @@ class Found:
 
 
 def scan(directory: Directory, job: str) -> Found:
-    """What is there. Other jobs' archives are not seen, whatever their names."""
+    """The archives that are there.
+
+    Other jobs' archives are not seen, whatever their names.
+    """
     names = set(directory.names())
     entries, strange = [], []
     for name in sorted(names):
@@ -102,7 +105,7 @@ def _entry(directory: Directory, found: Manifest) -> Entry:
 
 
 def partial_name(job: str, ident: str, suffix: str) -> str:
-    """What an archive is called until it is finished."""
+    """The name of an archive until it is finished."""
     return f"{PARTIAL}{manifests.stem(job, ident)}{suffix}"
 
 
@@ -134,7 +137,7 @@ def record(directory: Directory, found: Manifest) -> None:
 
 
 def sum_problem(directory: Directory, found: Manifest) -> str:
-    """What is wrong with the file that sha256sum(1) would check an archive by; empty if nothing is."""
+    """The fault of the file that sha256sum(1) would check an archive by; empty if there is none."""
     name = found.archive + _SUM
     try:
         text = directory.read(name)

@@ -118,7 +118,7 @@ def is_edited(saved: Mapping[str, Any]) -> bool:
 
 
 def _but_held(approved: Mapping[str, Any], plan: Plan) -> Mapping[str, Any]:
-    """What was approved, without what is held by now: less is done than was approved, and nothing else."""
+    """The approval without what is held by now: less is done than was approved, and nothing else."""
     held = {str(address) for address in plan.held}
     if not held:
         return approved
@@ -159,7 +159,7 @@ def _another_machine(approved: Mapping[str, Any], now: Approval) -> bool:
 
 
 def _declared(approved: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
-    """What the spec says otherwise, its included files and the files that it names among it."""
+    """Yield what the spec says otherwise, its included files and the files that it names among it."""
     changed = [name for name, digest in now.items() if name in approved and approved[name] != digest]
     yield from _told("Declared otherwise than approved", changed)
     yield from _told("Declared now, but not when it was approved", now.keys() - approved.keys())
@@ -167,7 +167,7 @@ def _declared(approved: Mapping[str, str], now: Mapping[str, str]) -> Iterator[s
 
 
 def _changes(approved: Mapping[str, Any], now: Approval) -> Iterator[str]:
-    """What would be done otherwise, and what is not as it was seen."""
+    """Yield what would be done otherwise, and what is not as it was seen."""
     old = approved["changes"]
     both = {name: change for name, change in now.changes.items() if name in old}
     seen = [name for name, change in both.items() if old[name]["found"] != change.found]

@@ -1,5 +1,6 @@
-"""What else of a spec would remove, or give away, the archives of a backup job: logrotate, systemd-tmpfiles,
-directories of services.
+"""The other things in a spec that would remove, or give away, the archives of a backup job.
+
+These are logrotate, systemd-tmpfiles and directories of services.
 """
 
 from __future__ import annotations
@@ -61,10 +62,10 @@ def removed_by_tmpfiles(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
 
 
 def removed_by_commands(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
-    """Commands that remove the whole destination, or put an empty file system over it: told, for what they do
-    is theirs.
+    """Commands that remove the whole destination, or put an empty file system over it.
 
-    Of a command only its program is named: an argument may be a secret.
+    They are told, for what they do is theirs. Only the program of a command is named: an argument may be a
+    secret.
     """
     jobs = {
         place: one.address.name

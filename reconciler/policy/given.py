@@ -1,8 +1,8 @@
 """Nobody but root is given a directory of the system, our program, another account's home, or what any of
 these lies in.
 
-Who owns a directory can put anything in the place of what is in it. What the spec shows is refused by
-`validate`, the rest by the plan.
+Whoever owns a directory can put anything in the place of what is in it. `validate` refuses what the spec
+shows, the plan refuses the rest.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Gift:
 
     @property
     def advice(self) -> str:
-        """What to write instead of a directory of the system."""
+        """The advice on what to write instead of a directory of the system."""
         if self.home:
             return (
                 f"{_INSTEAD} If it is to stay as it is and only the account names it: `home: {{path:"
@@ -111,7 +111,7 @@ def _who(place: Place) -> str:
 
 
 def in_spec(spec: Spec, named: Table) -> Iterator[Diagnostic]:
-    """What the spec alone shows."""
+    """The refusals that the spec alone shows."""
     command = str(spec.settings.get("command", ""))
     gifts = [gift for gift in _gifts(named) if not reason(gift.path, command)]
     homes = _Homes(_declared_homes(named) if gifts else iter(()))
@@ -219,8 +219,9 @@ def on_host(
     program: Collection[str],
     linked: Linked | None = None,
 ) -> Iterator[Diagnostic]:
-    """What only the host shows, of what a plan changes: its accounts, what its root has on PATH, where our
-    program is (`program`).
+    """The refusals that only the host shows, about what a plan changes.
+
+    The host shows its accounts, what its root has on PATH, and where our program is (`program`).
     """
     changing = {change.address.resource for change in changes}
     gifts = list(
@@ -321,7 +322,7 @@ def _owner(view: HostView, path: str) -> str:
 
 
 def _specification(view: HostView) -> Iterator[str]:
-    """What `install` has set up to be applied."""
+    """The spec that `install` has set up to be applied."""
     try:
         settings = reconcile.parse(view.read(reconcile.PATH).decode("utf-8", "replace"))
     except (HostError, FileNotFoundError, reconcile.NotSettings):

@@ -26,7 +26,7 @@ ALL_OF = 3
 
 @frozen
 class Context:
-    """What the guards need to know beside the plan.
+    """The facts that the guards need beside the plan.
 
     `hostname` is the static hostname of the host, empty when it has none. `declared` are the resources of the
     spec. `older` says that the spec's commit is an ancestor of the one last applied (None: not known),
@@ -80,7 +80,7 @@ def empty_spec(plan: Plan, context: Context) -> Iterator[Diagnostic]:
 def many_destroyed(plan: Plan, context: Context) -> Iterator[Diagnostic]:
     """A large removal is more often a mistake than a decision.
 
-    What is counted is resources, not the parts that each of them has.
+    Resources are counted, not the parts that each of them has.
     """
     gone = {
         change.address.resource

@@ -1,6 +1,6 @@
-"""What is valid but probably not meant, seen across resources.
+"""Warnings about what is valid but probably not meant, seen across resources.
 
-Needs no host; run by `validate` and by `plan`.
+They need no host; `validate` and `plan` run them.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def _of_its_kind(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
-    """What each kind has to say about its own."""
+    """Yield what each kind has to say about its own."""
     for declared in spec.resources:
         yield from kinds[declared.address.kind].lint(declared)
     for kind in (kinds[name] for name in dict.fromkeys(declared.address.kind for declared in spec.resources)):
@@ -94,7 +94,10 @@ def _of_its_kind(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
 
 
 def _needs_a_leaver(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
-    """What needs an account that the same spec lets go: it would be gone, or fail, from the next apply on."""
+    """Yield errors for what needs an account that the same spec lets go.
+
+    It would be gone, or fail, from the next apply on.
+    """
     leavers = {
         one.address.name: one
         for one in spec.resources

@@ -51,7 +51,7 @@ _BELOW = {
     STATE: _OURS,
 }
 _DEVICE = Late(r"/dev/(?:null|full|console|kmsg|tty\w*|pts/\d+)")
-"""What a service may write to."""
+"""The devices that a service may write to."""
 _PREFIXES = {"/etc/ssh/ssh_host_": _IDENTITY}
 _DROP_IN = Late(r"/etc/systemd/system/[^/]+\.d(?:/[^/]+)?")
 """Drop-ins of vendor units, and the directories they are in, are ordinary files; the units themselves are
@@ -173,7 +173,9 @@ def forbidden(spec: Spec, named: Table) -> Iterator[Diagnostic]:
 def forbidden_by_link(
     declared: Declared, found: Iterable[Place], linked: Linked, command: str
 ) -> Iterator[Diagnostic]:
-    """What is on the deny list by another name, for a directory of the system is a link to where it is."""
+    """Yield paths that are on the deny list by another name, for a directory of the system is a link to where
+    it is.
+    """
     for place in found:
         if place.named and place.use is not Use.READS:
             for name in linked.usual(place.path):

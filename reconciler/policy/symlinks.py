@@ -27,7 +27,9 @@ class Followed:
         self._view = view
         self._entries: dict[str, Entry | None] = {"/": Entry(FileType.DIRECTORY, "0755", "root", "root")}
         self.missing: dict[str, str] = {}
-        """What a snapshot does not have and might decide, by `content`, `ACL` or `entry` with the path."""
+        """The things that a snapshot does not have and might decide, by `content`, `ACL` or `entry` with the
+        path.
+        """
         self._straight: set[str] = set()
         """Directories that are reached without a link: of what is in them only the last step is looked at."""
 
@@ -99,7 +101,7 @@ class Followed:
         return f"entry {path}" in self.missing
 
     def noted_entry(self, path: str) -> Entry | None:
-        """What a path leads to; None, and a note, where a snapshot does not have it."""
+        """The entry that a path leads to; None, and a note, where a snapshot does not have it."""
         try:
             return self.entry(path)
         except NotInSnapshot:
@@ -123,7 +125,7 @@ class Followed:
             return ()
 
     def plain_entry(self, path: str) -> Entry | None:
-        """What is at a path itself, which has no link above it."""
+        """The entry at a path itself, which has no link above it."""
         return self._entry(path)
 
     def attributes(self, path: str, *, note: bool = True) -> Attributes:
@@ -143,7 +145,7 @@ class Followed:
         return ()
 
     def entry(self, path: str) -> Entry | None:
-        """What a path leads to."""
+        """The entry that a path leads to."""
         found = self.real(path)
         return None if found is None else self._entry(found)
 
@@ -153,7 +155,7 @@ class Followed:
         return entry is not None and entry.type is FileType.FILE
 
     def read(self, path: str) -> bytes | None:
-        """What decides in a regular file: in a snapshot an excerpt. None when there is none."""
+        """The content that decides in a regular file: in a snapshot an excerpt. None when there is none."""
         found = self.real(path)
         entry = None if found is None else self._entry(found)
         if found is None or entry is None or entry.type is not FileType.FILE:
@@ -226,7 +228,7 @@ class Followed:
                 yield from self._matching(f"{at}/{name}", rest)
 
     def _entry(self, path: str) -> Entry | None:
-        """Of a path without links above it."""
+        """The entry at a path without links above it."""
         if path not in self._entries:
             try:
                 self._entries[path] = self._view.entry(path)

@@ -1,8 +1,7 @@
-"""What root runs and nobody who reads the plan sees: a secret text, one that is no text, one too long to be
-read or shown whole.
+"""The texts that root runs and nobody who reads the plan sees.
 
-Only what the plan writes is told: who reads it is asked to look at that, and no settled host is warned again
-and again.
+These are a secret text, one that is no text, one too long to be read or shown whole. Only what the plan
+writes is told: whoever reads it is asked to look at that, and no settled host is warned again and again.
 """
 
 from __future__ import annotations

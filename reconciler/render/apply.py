@@ -1,4 +1,4 @@
-"""What an apply did, for people."""
+"""The result of an apply, for people."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def counts(result: ApplyResult) -> dict[str, int]:
 
 
 def apply_text(result: ApplyResult, *, colour: bool = False) -> str:
-    """What failed and why, what was skipped because of it, what is still owed, and the final line."""
+    """The text about what failed and why, what was skipped because of it, what is still owed, and the final
+    line.
+    """
     paint = painter(colour=colour)
     sections = [
         _blocked(result, paint),
@@ -75,7 +77,7 @@ def final_line(result: ApplyResult) -> str:
 
 
 def _put_back(result: ApplyResult, paint: Paint) -> list[str]:
-    """What is as it was before, the reason first, and what to do about it."""
+    """The lines of what is as it was before, the reason first, and of what to do about it."""
     first = sorted(result.put_back, key=lambda address: (address not in result.fallen, address))
     if not first:
         return []
@@ -98,7 +100,7 @@ def _bad(result: ApplyResult, having: Iterable[Address], title: str, sign: str, 
 
 
 def _blocked(result: ApplyResult, paint: Paint) -> list[str]:
-    """What the plan said could not be done, unless its outcome tells it."""
+    """The lines of what the plan said could not be done, unless its outcome tells it."""
     rows = [
         (address, reason) for address, reason in result.plan.blocked.items() if address not in result.outcomes
     ]

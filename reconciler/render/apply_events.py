@@ -155,7 +155,7 @@ def outcomes(result: ApplyResult, entries: Sequence[Mapping[str, Any]], *, now: 
 
 
 def _unplanned(address: Address) -> dict[str, Any]:
-    """What stands for an entry of a part that the plan has none for: it could not be looked at."""
+    """The stand-in for an entry of a part that the plan has none for: the part could not be looked at."""
     named = {
         "address": str(address),
         "type": address.kind,

@@ -95,8 +95,9 @@ def _grouped(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, An
 
 
 def _likeness(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """What two warnings have in common that say the same of two resources of one kind; empty for what is told
-    by itself.
+    """The likeness of two warnings that say the same of two resources of one kind.
+
+    It is empty for a warning that is told by itself.
     """
     address = row.get("address") or ""
     kind, _, name = address.partition(".")
@@ -134,7 +135,7 @@ def one_line(item: Diagnostic) -> str:
 def github_annotation(item: Diagnostic) -> str:
     """A workflow command that GitHub shows beside the line.
 
-    What comes from the spec cannot start a command of its own.
+    Text from the spec cannot start a command of its own.
     """
     properties = {"title": item.summary}
     if item.source:

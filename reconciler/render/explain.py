@@ -1,4 +1,4 @@
-"""What is known about one resource, for people."""
+"""The explanation of one resource, for people."""
 
 from __future__ import annotations
 

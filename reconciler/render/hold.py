@@ -10,7 +10,7 @@ from reconciler.render.terminal import paragraphs, visible
 
 
 def holds_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What `hold list` prints."""
+    """The output of `hold list`."""
     if not rows:
         return "Nothing is on hold.\n"
     return (
@@ -24,7 +24,7 @@ def holds_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def added_text(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
-    """What `hold add` prints."""
+    """The output of `hold add`."""
     instead = f"It was {hold_words(before)}.\n" if before else ""
     return (
         f"{visible(row['address'])} is {hold_words(row)}.\n{instead}No apply touches it until then, whoever"
@@ -33,5 +33,5 @@ def added_text(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
 
 
 def removed_text(row: Mapping[str, Any]) -> str:
-    """What `hold remove` prints."""
+    """The output of `hold remove`."""
     return f"{visible(row['address'])} is not on hold any more. The next apply does what is due.\n"

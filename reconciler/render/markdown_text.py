@@ -1,7 +1,7 @@
 """Text from outside in Markdown (CommonMark, as GitHub and GitLab extend it).
 
 It only ever stands in code: in a code span or in a fenced block, where nothing is a link, an element, a
-mention or a heading. What could end the code, a run of backticks, is always shorter than the run that does.
+mention or a heading. A run of backticks, which could end the code, is always shorter than the run that does.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ _WIDTH = 200
 
 
 def size(text: str) -> int:
-    """What a text counts towards the limit of a comment: bytes, of which there are never fewer than of
-    whatever the forge counts.
+    """The size that a text counts towards the limit of a comment.
+
+    It is in bytes, of which there are never fewer than of whatever the forge counts.
     """
     return len(text.encode("utf-8", "replace"))
 
@@ -91,5 +92,5 @@ def capped(rows: Sequence[str], budget: int, more: str) -> list[str]:
 
 
 def folded(title: str, body: Sequence[str]) -> list[str]:
-    """What is shown when the title, a text of ours, is clicked at."""
+    """The lines that are shown when the title, a text of ours, is clicked at."""
     return ["<details>", f"<summary>{title}</summary>", "", *body, "", "</details>"]

@@ -138,7 +138,9 @@ def _hidden(text: str, key: str, instead: str) -> str:
 
 
 def _counterpart(item: Any, others: Sequence[Any], key: str) -> Any:
-    """What an element of a list is compared with: itself, or what differs from it in a secret only."""
+    """The counterpart that an element of a list is compared with: itself, or what differs from it in a secret
+    only.
+    """
     if item in others or not isinstance(item, str):
         return item
     hidden = _hidden(item, key, HIDDEN)

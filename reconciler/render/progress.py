@@ -1,4 +1,4 @@
-"""What a terminal shows while an apply runs."""
+"""The display on a terminal while an apply runs."""
 
 from __future__ import annotations
 

@@ -12,8 +12,9 @@ from reconciler.render.terminal import count, painter, visible
 
 
 def rollback_text(data: Mapping[str, Any]) -> str:
-    """What it would do, object by object and then step by step; what does not come back, and what was changed
-    since.
+    """The text about what a rollback would do, object by object and then step by step.
+
+    It also tells what does not come back, and what was changed since.
     """
     past = data["undoes"]
     which = f"run {past['run']} ({past['status']}, {time_text(past['started'])})"
@@ -57,7 +58,7 @@ def _note(step: Mapping[str, Any]) -> str:
 
 
 def rollback_result(data: Mapping[str, Any]) -> str:
-    """What came of it, and what to do about the spec."""
+    """The text about what came of a rollback, and what to do about the spec."""
     result, run = data["result"], data["undoes"]["run"]
     failed = {
         address: one["reason"] for address, one in result["outcomes"].items() if one["status"] == "failed"

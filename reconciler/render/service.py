@@ -121,8 +121,9 @@ def _drift(row: Mapping[str, Any]) -> str:
 def health_text(
     rows: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]] = (), *, colour: bool
 ) -> str:
-    """What was healed, what is not well and what was done about it, or that all is well; the same of jobs, if
-    there are any.
+    """The text about what was healed, what is not well and what was done about it, or that all is well.
+
+    It tells the same of jobs, if there are any.
     """
     paint = painter(colour=colour)
     lines = [line for row in rows for line in _health_lines(row, paint)]

@@ -61,7 +61,7 @@ def _reasons(detail: str) -> list[str]:
 
 
 def _replaced_words(one: Mapping[str, Any]) -> str:
-    """What a rollback would put back, without what was in it; nothing where nothing was."""
+    """The thing that a rollback would put back, without what was in it; nothing where nothing was."""
     if one["type"] is None:
         return ""
     if one["type"] == "other":

@@ -103,7 +103,7 @@ _JOURNAL = "; journal: "
 
 
 def _failures(data: Mapping[str, Any]) -> list[str]:
-    """What failed in the last apply, each with its reason; the journal is in `show`."""
+    """The lines of what failed in the last apply, each with its reason; the journal is in `show`."""
     summary = (data["last_run"] or {}).get("summary", {})
     lines: list[str] = []
     for address, reason in summary.items():
@@ -128,7 +128,7 @@ def _next(data: Mapping[str, Any]) -> str:
 
 
 def _after_the_last(data: Mapping[str, Any]) -> str:
-    """What follows from how the last run ended, and from what has failed since."""
+    """The next step that follows from how the last run ended, and from what has failed since."""
     last = data["last_run"] or {}
     if data["problems"]:
         return "Next: reconciler plan, which tells what is wrong and where."

@@ -1,4 +1,6 @@
-"""What every text view needs: making strings from outside harmless to a terminal, colours, columns."""
+"""The functions that every text view needs: making strings from outside harmless to a terminal, colours,
+columns.
+"""
 
 from __future__ import annotations
 

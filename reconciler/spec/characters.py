@@ -24,7 +24,7 @@ _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\
 
 
 def name(character: str) -> str:
-    """What to call a forbidden character in a message."""
+    """The name of a forbidden character in a message."""
     if character in _NAMES:
         return _NAMES[character]
     kind = (

@@ -38,7 +38,7 @@ def explain(
 ) -> list[Diagnostic]:
     """A diagnostic for every mistake, in the order of the files.
 
-    What lies on a line whose text is broken is left out.
+    A mistake on a line whose text is broken is left out.
     """
     start = root.marks[0] if root.marks else 0
     found = list(collapse(locate(item, root, start) for item in errors))
@@ -215,7 +215,7 @@ def _pattern(case: _Case) -> tuple[str, str]:
 
 
 def _infos(case: _Case) -> list[FieldInfo]:
-    """What the kind says about its names, or the model about this field."""
+    """The infos of what the kind says about its names, or of what the model says about this field."""
     path = case.at.path
     if case.at.on_key:
         metadata = (

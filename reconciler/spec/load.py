@@ -28,7 +28,7 @@ UNKNOWN_KEY = "Unknown key"
 
 @frozen
 class _Row:
-    """What is kept of a resource's YAML: the place of its key and the files it names."""
+    """The data that is kept of a resource's YAML: the place of its key and the files it names."""
 
     mark: Mark
     sources: Mapping[str, bytes]

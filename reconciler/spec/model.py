@@ -13,14 +13,14 @@ from reconciler.spec.phrases import HOSTNAME, VERSION, unsupported
 
 
 class Settings(BaseModel):
-    """What holds for the host as a whole."""
+    """The settings of the host as a whole."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     command: AbsolutePath = "/usr/local/bin/reconciler"
     """Where this program is on the host: the one path that generated units call."""
     scheduler: Scheduler = Scheduler.TIMER
-    """What runs scheduled jobs: systemd timers or cron. A job can say otherwise for itself."""
+    """The scheduler that runs scheduled jobs: systemd timers or cron. A job can say otherwise for itself."""
     timezone: TimeZone = "host"
     """The time zone of schedules: `host`, UTC, or a name such as Europe/Berlin.
 

@@ -1,4 +1,4 @@
-"""What is said about values: plain words, what was found, what is wanted and how to write it."""
+"""The words about values: plain words, what was found, what is wanted and how to write it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NO = frozenset(["no", "off", "n", "false"])
 
 
 def unsupported(value: Any) -> str:
-    """What to say about another `version`."""
+    """The advice about another `version`."""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"Version {value} is not supported: this release reads `version: {VERSION}`."
     return f"Write the version as a plain number: `version: {VERSION}`."
@@ -71,7 +71,9 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 
 def found(value: Any, hide: bool) -> str:
-    """What stands there, named by its type, with the value itself when it is short and not to be hidden."""
+    """The thing that stands there, named by its type, with the value itself when it is short and not to be
+    hidden.
+    """
     if value is None:
         return "nothing"
     if isinstance(value, dict):
@@ -109,7 +111,7 @@ _WANTED = {
 
 
 def wanted(kind: str, context: dict[str, Any]) -> str:
-    """What a pydantic error type asks for."""
+    """The words for what a pydantic error type asks for."""
     if kind in ("literal_error", "enum"):
         expected = str(context.get("expected", "another value"))
         return f"one of {expected}" if " or " in expected else expected
@@ -181,8 +183,9 @@ _RANGES = (
 
 
 def pattern(expected: str, value: Any, infos: Iterable[FieldInfo] = ()) -> str:
-    """What to say about text that does not match: the bad character, the choices, or the form in words; then
-    what the model says.
+    """The advice on text that does not match.
+
+    It names the bad character, the choices, or the form in words; then it says what the model says.
     """
     if CONTROL in expected and (bad := re.search(f"[{CONTROL}]", str(value))) is not None:
         return f"Write text without control characters: this has a {_character(bad[0])}."

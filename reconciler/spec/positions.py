@@ -30,7 +30,7 @@ def pack(file: int, line: int, column: int) -> Mark:
 
 
 def unpack(mark: Mark) -> Position:
-    """What `pack` packed."""
+    """The position that `pack` packed."""
     return Position(mark >> (_LINE_BITS + _COLUMN_BITS), mark >> _COLUMN_BITS & _MASK, mark & _MASK)
 
 

@@ -88,7 +88,10 @@ class PureParser(Reader, Scanner, Parser):
         return name
 
     def scan_plain(self) -> ScalarToken:
-        """Unquoted text of one or more lines. What is between its words may hold tabs."""
+        """Unquoted text of one or more lines.
+
+        The space between its words may hold tabs.
+        """
         start = end = self.get_mark()
         indent, text, blanks, broken = self.indent + 1, "", "", False
         while not self._at_document_indicator() and self.peek() != "#":
@@ -121,7 +124,9 @@ class PureParser(Reader, Scanner, Parser):
         return word
 
     def _between_words(self, indent: int, start: Mark) -> tuple[str, bool]:
-        """What blanks and line breaks come to in unquoted text, and whether there is a break among them."""
+        """The text that blanks and line breaks come to in unquoted text, and whether there is a break among
+        them.
+        """
         blanks, breaks = "", ""
         while (character := self.peek()) in _BLANKS + _BREAKS:
             if character in _BREAKS:

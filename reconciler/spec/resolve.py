@@ -1,5 +1,6 @@
-"""What an unquoted scalar is: YAML 1.2 core values where all YAML readers agree,
-`Plain` where they do not.
+"""The value of an unquoted scalar.
+
+It is a YAML 1.2 core value where all YAML readers agree, `Plain` where they do not.
 """
 
 from __future__ import annotations

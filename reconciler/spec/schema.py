@@ -38,11 +38,12 @@ _NAMED = frozenset(["properties", "patternProperties", "$defs", "definitions"])
 
 
 def host_schema(kinds: Kinds, draft: Draft = "2020-12") -> dict[str, Any]:
-    """The schema of a whole spec. draft-07 is for editors (yaml-language-server reads nothing newer).
+    """The schema of a whole spec.
 
-    It accepts all that the loader accepts. What a schema cannot see, and so lets through: the rules of
-    validators (absolute paths in plain form, one of two keys, references), unquoted scalars such as `0644`,
-    which only the loader tells from quoted ones, and missing files.
+    draft-07 is for editors (yaml-language-server reads nothing newer). It accepts all that the loader
+    accepts. A schema cannot see, and so lets through, the rules of validators (absolute paths in plain form,
+    one of two keys, references), unquoted scalars such as `0644`, which only the loader tells from quoted
+    ones, and missing files.
     """
     model = host_model(kinds)
     document([model])
@@ -90,8 +91,8 @@ def _walk(node: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
 
 
 def _common(node: dict[str, Any]) -> dict[str, Any]:
-    """What every draft needs: readable patterns, map keys under propertyNames, no
-    titles made of field names.
+    """The node as every draft needs it: readable patterns, map keys under propertyNames, no titles made of
+    field names.
     """
     node.pop("discriminator", None)
     if "properties" in node:

@@ -29,7 +29,7 @@ class File:
 
 @dataclass(slots=True)
 class Tree:
-    """What has been read through one SourceReader, and how to point at it."""
+    """The files that have been read through one SourceReader, and how to point at them."""
 
     reader: SourceReader
     files: list[File] = field(default_factory=list)

@@ -63,7 +63,7 @@ def _on_host(view: HostView, names: Mapping[str, str], name: str) -> list[Aged]:
 
 
 def _once(view: HostView, name: str) -> Callable[[], HostAccess]:
-    """What asks the host when somebody is to be told of, and once for all."""
+    """The function that asks the host when somebody is to be told of, and once for all."""
     asked: list[HostAccess] = []
 
     def ask() -> HostAccess:
@@ -79,7 +79,10 @@ def _once(view: HostView, name: str) -> Callable[[], HostAccess]:
 
 
 def _places(parts: Mapping[Address, Part]) -> Callable[[str], tuple[Address, Source | None]]:
-    """What has the account's own block, or that of its keys. There may be thousands of accounts."""
+    """The function that finds the account's own block, or that of its keys.
+
+    There may be thousands of accounts.
+    """
     known: dict[str, tuple[Address, Source | None]] = {}
     for address, part in parts.items():
         if address.kind == "users" and not address.part:

@@ -41,7 +41,7 @@ def exposures(planned: Planned) -> list[dict[str, Any]]:
 
 
 def score(document: Any, view: HostView) -> dict[str, Any] | None:
-    """Of one unit file as observed on this host; None without one."""
+    """The exposure of one unit file as observed on this host; None without one."""
     if not document or "unit" not in document:
         return None
     from reconciler.formats.systemd.directives import OLDEST
@@ -57,7 +57,7 @@ def _counts(change: Change) -> bool:
 
 
 def _before(change: Change) -> Any:
-    """Of what is not ours nothing is told."""
+    """The value before a change of ours; nothing is told of what is not ours."""
     return change.before if change.ours else None
 
 

@@ -38,7 +38,7 @@ class TrialHost:
     def after(self, steps: Sequence[Step], view: HostView) -> SimulatedHost:
         """The host after these steps.
 
-        What fails in memory is not done: the plan has blocked it. Raises NotInSnapshot.
+        A step that fails in memory is not done: the plan has blocked it. Raises NotInSnapshot.
         """
         wanted = [step.action for step in steps if not step.held]
         if self.host is not None and self.host.done == wanted:
@@ -63,7 +63,7 @@ def _simulated(view: HostView) -> SimulatedHost:
 def lockout(
     steps: Sequence[Step], view: HostView, name: str, tried: TrialHost, allow: Collection[str]
 ) -> Found:
-    """What the guard says to a plan with these steps.
+    """The guard's findings on a plan with these steps.
 
     `name` is the host's. Who applies, and sshd, are asked on the running host only.
     """
@@ -103,7 +103,7 @@ def _applicant() -> Applicant | None:
 
 
 def _complaint(before: HostView, after: HostView) -> str | None:
-    """What sshd itself says about a configuration that changes; None where it cannot be asked."""
+    """The complaint of sshd itself about a configuration that changes; None where it cannot be asked."""
     from reconciler.policy.access.ssh_login import configuration
     from reconciler.policy.symlinks import Followed
 

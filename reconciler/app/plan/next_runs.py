@@ -21,10 +21,8 @@ _PARTS = ("timer", "cron")
 def upcoming(planned: Planned, now: str) -> list[dict[str, Any]]:
     """A row for each job whose schedule is new or changes, as the plan document has it.
 
-    `now` is a time stamp as in RFC 3339.
-
-    A job that goes from one scheduler to the other is one row. Of what is not ours the schedule before is not
-    told.
+    `now` is a time stamp as in RFC 3339. A job that goes from one scheduler to the other is one row. The
+    schedule before is not told for what is not ours.
     """
     if planned.plan is None or planned.request is None:
         return []

@@ -1,11 +1,11 @@
-"""The short way to "No changes": what a host is asked every half hour is answered without reading the spec's
-meaning again.
+"""The short way to "No changes": a host's half-hourly question is answered without reading the spec's meaning
+again.
 
-What a spec means is a function of its bytes, of this program and of whether a systemd runs. Where the ledger
-is all that it means, and nothing more, an apply writes down of which bytes that is so. A plan of the same
-bytes, with the same ledger and program, then has one question left, whether the host shows what the ledger
-says, and needs no model of a spec for it. Any other answer than yes, and anything that is not as it was, is
-answered the long way: nothing is ever told from here but that there is nothing to do.
+The meaning of a spec is a function of its bytes, of this program and of whether a systemd runs. Where the
+ledger is all that it means, and nothing more, an apply writes down of which bytes that is so. A plan of the
+same bytes, with the same ledger and program, then has one question left, whether the host shows what the
+ledger says, and needs no model of a spec for it. Any other answer than yes, and anything that is not as it
+was, is answered the long way: nothing is ever told from here but that there is nothing to do.
 """
 
 from __future__ import annotations

@@ -48,12 +48,11 @@ Texts = Mapping[Address, tuple[str | None, str | None]]
 
 @frozen
 class PlanOptions:
-    """What the command line says about a plan.
+    """The options of a plan on the command line.
 
-    `root` is a tree and `snapshot` a file instead of the running host.
-
-    `kinds` and `state` are other than a spec's for our own units (`install`): what there is to declare, and
-    where it is remembered. `retry`: also what did not become healthy before.
+    `root` is a tree and `snapshot` a file instead of the running host. `kinds` and `state` are other than a
+    spec's for our own units (`install`): what there is to declare, and where it is remembered. `retry`: also
+    what did not become healthy before.
     """
 
     root: str | None = None
@@ -143,7 +142,7 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
 
 
 def inside_of(host: HostView) -> Inside:
-    """What a host's units are to this run: nothing, if it is not the machine that we run on."""
+    """The relation of a host's units to this run: none, if it is not the machine that we run on."""
     return bond if isinstance(host, LiveHost) and host.running else nowhere
 
 
@@ -234,7 +233,7 @@ def _unseen(plan: Plan, host: HostView) -> list[Diagnostic]:
 def _sides(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides | None:
     """Who can do what, before and after.
 
-    What cannot be read is told by the guard against lock-outs, which asks the same.
+    The guard against lock-outs, which asks the same, tells what cannot be read.
     """
     if plan.empty:
         return None
@@ -275,7 +274,7 @@ def _look_twice_after_a_failure(host: HostView, memory: Memory) -> None:
 
 
 def _started(host: HostView, options: PlanOptions, memory: Memory) -> Mapping[str, Started]:
-    """What is remembered of processes, on the host or in its snapshot."""
+    """The memory of processes, on the host or in its snapshot."""
     if hasattr(host, "taken"):
         view = cast("SnapshotView", host)
         return view.started
@@ -295,7 +294,9 @@ def _fingerprinted(plan: Plan, request: Request, situation: Situation) -> Plan:
 
 
 def _snapshot(request: Request | None) -> SnapshotView | None:
-    """What was planned from, if it is a snapshot: its module is only imported by who opens one."""
+    """The snapshot that was planned from, if there is one: its module is only
+    imported by whoever opens one.
+    """
     return (
         cast("SnapshotView", request.view) if request is not None and hasattr(request.view, "taken") else None
     )
@@ -376,7 +377,7 @@ def _lost(request: Request) -> list[Diagnostic]:
 
 
 def basis(planned: Planned, now: str = "") -> Mapping[str, Any]:
-    """What the plan was made from.
+    """The basis that the plan was made from.
 
     `now` is a UTC time stamp as RFC 3339 has it: with it the age of a snapshot is told.
     """

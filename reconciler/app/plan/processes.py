@@ -1,8 +1,7 @@
-"""What an apply remembers of the processes that it saw run: from it is derived what runs with older
-configuration (`engine.units.stale_processes`).
+"""The memory that an apply keeps of the processes that it saw run.
 
-It stands in a file beside the ledger, and not in it: without it less is known, and nothing that is known is
-wrong.
+It tells which of them run with older configuration (`engine.units.stale_processes`). It stands in a file
+beside the ledger, and not in it: without it less is known, and nothing that is known is wrong.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Remembered:
 
 
 def read_started(directory: str, key: bytes) -> Remembered | None:
-    """What is remembered; None without it, or if it was made with another key: then nothing in it can be
+    """The memory of processes; None without it, or if it was made with another key: then nothing in it can be
     compared.
     """
     try:
@@ -64,8 +63,8 @@ def runs_as_started(directory: str, memory: Memory, host: HostView) -> bool:
 
 
 def known_before(planned: Planned) -> Mapping[str, Started]:
-    """What is known of processes before anything is done: what an apply changes without a restart makes
-    nobody older.
+    """The processes as known before anything is done: what an apply changes without a restart makes nobody
+    older.
     """
     request, situation = planned.request, planned.situation
     assert request is not None and situation is not None

@@ -63,7 +63,10 @@ def refused_when_back(steps: Sequence[Step], view: HostView) -> list[Diagnostic]
 
 
 def _with_its_check(step: Step) -> Step:
-    """What was there before us may be what its reader never took: it is judged as what a spec declares."""
+    """The step with the check of its path: it is judged as what a spec declares.
+
+    A file that was there before us may be one that its reader never took.
+    """
     action = step.action
     if not isinstance(action, WriteFile) or action.check is not Check.NONE:
         return step

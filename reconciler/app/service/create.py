@@ -25,7 +25,7 @@ from reconciler.spec.load import load
 
 @frozen
 class NewService:
-    """What the command line says of a new service."""
+    """The options of a new service on the command line."""
 
     name: str
     exec_start: str

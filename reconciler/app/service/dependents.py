@@ -1,4 +1,6 @@
-"""What systemd takes along when a person starts, stops or restarts a service, told before it is done."""
+"""The units that systemd takes along when a person starts, stops or restarts a service, told before it is
+done.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ class Dependent:
     declared: bool
     """Whether the spec has it as a service."""
     note: str = ""
-    """What the spec or a hold says against it."""
+    """The objection of the spec or a hold."""
 
     @property
     def words(self) -> str:
@@ -52,7 +54,10 @@ class Dependent:
 
 
 def dependents(verb: UnitVerb, chosen: Chosen, memory: Memory) -> Sequence[Dependent]:
-    """What would happen to other units. Raises HostError."""
+    """The other units to which something would happen.
+
+    Raises HostError.
+    """
     host = open_host(None)
     if not host.running:
         return ()

@@ -1,7 +1,7 @@
 """`service health --heal`: start what has failed, see whether it stays up, and tell. Nothing else is changed.
 
 A failure is nobody's decision, so mending it is no change: `on_change: none` and `drift: report` do not keep
-a failed service down. What somebody decided does: a hold, a mask, `state: stopped`.
+a failed service down. A decision that somebody made does: a hold, a mask, `state: stopped`.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ HEALING = "7d0b8f0c7d564f5a9b9b7f4e5a1c2d36"
 
 @frozen
 class Healing:
-    """What was done about one service.
+    """The healing of one service.
 
-    `outcome` is healed, failed or left; `why` of what was left, or is still not well.
+    `outcome` is healed, failed or left; `why` is the reason for a service that was left, or is still not
+    well.
     """
 
     outcome: str
@@ -56,7 +57,7 @@ class Healing:
 
 @frozen
 class Healed:
-    """Of every service that was not well, what was done; or why nothing could be.
+    """The healing of every service that was not well; or why nothing could be done.
 
     `busy`: an apply is running.
     """

@@ -1,5 +1,5 @@
-"""What a plan knows of the services of a spec besides what systemd says: drift, what is owed, what the next
-apply does, exposure.
+"""The facts that a plan knows of a spec's services besides what systemd says: drift, what is owed, what the
+next apply does, exposure.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def memory_of(planned: Planned | None) -> Memory | None:
 
 
 def standing(name: str, planned: Planned | None) -> dict[str, Any]:
-    """Of one service: whether it is as declared, and what the next apply makes of it.
+    """Whether one service is as declared, and what the next apply makes of it.
 
-    `drifted`, `pending` (it is not as declared), `older` (why it runs with older configuration), `blocked`
-    (why the next apply does not change it), `put_back` (an apply did, and put it back), `exposure`,
-    `ledger_unreadable` (why, if it is so). What cannot be known, as of one that is not in the spec or cannot
-    be read, is None.
+    The keys are `drifted`, `pending` (it is not as declared), `older` (why it runs with older configuration),
+    `blocked` (why the next apply does not change it), `put_back` (an apply did, and put it back), `exposure`,
+    `ledger_unreadable` (why, if it is so). Anything that cannot be known, as of a service that is not in the
+    spec or cannot be read, is None.
     """
     plan = planned.plan if planned is not None else None
     address = address_of(name)
@@ -81,7 +81,7 @@ def _pending(change: Change) -> bool:
 
 
 def _exposure(address: Address, planned: Planned) -> dict[str, Any] | None:
-    """Of the unit file that is there, if it is ours."""
+    """The exposure of the unit file that is there, if it is ours."""
     assert planned.situation is not None and planned.request is not None
     observed = planned.situation.observed.get(address)
     return score(observed.document if observed is not None else None, planned.request.view)
@@ -93,7 +93,7 @@ def journal_tail(row: Mapping[str, Any]) -> list[str]:
 
 
 def next_steps(row: Mapping[str, Any], chosen: Chosen) -> list[str]:
-    """What to type next, each with what for."""
+    """The commands to type next, each with what for."""
     name, address = row["name"], f"services.{row['name']}"
     declaration = chosen.declaration(name)
     ours = declaration is not None and not declaration.vendor

@@ -1,5 +1,5 @@
-"""What the services say themselves when they are asked: the `health` of the spec, beside what systemd says of
-them.
+"""The services' own answers when they are asked: the `health` of the spec, beside
+what systemd says of them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _ONLY_ROOT = "its health command is run as root or as the service's user: only r
 def asked(
     rows: Sequence[Mapping[str, Any]], chosen: Chosen, healed: Collection[str] = ()
 ) -> list[dict[str, Any]]:
-    """The rows, with what those say that run, and that the spec says how to ask.
+    """The rows, with the answers of those services that run, and that the spec says how to ask.
 
-    What was just healed is given the time that its `within` says.
+    A service that was just healed is given the time that its `within` says.
     """
     gates = {row["name"]: gate for row in rows if (gate := _gate(row, chosen)) is not None}
     if not gates:
@@ -46,7 +46,7 @@ def _gate(row: Mapping[str, Any], chosen: Chosen) -> Gate | None:
 
 
 def _answer(row: Mapping[str, Any], gate: Gate | None, *, patient: bool) -> dict[str, Any]:
-    """What of the row the answer changes."""
+    """The fields of the row that the answer changes."""
     if gate is None:
         return {}
     if gate.probe[0] == "command" and not is_root():
@@ -59,8 +59,8 @@ def _answer(row: Mapping[str, Any], gate: Gate | None, *, patient: bool) -> dict
 
 
 def left_running(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What `--heal` says of a service that runs and does not answer: only a person knows what a restart would
-    cost.
+    """The outcome that `--heal` gives for a service that runs and does not answer: only a person knows what a
+    restart would cost.
     """
     why = (
         "it runs, and a restart would end what it is doing; to do that: reconciler service restart"

@@ -38,22 +38,25 @@ class Chosen:
         return tuple(f"{name}.service" for name in self.names)
 
     def declaration(self, name: str) -> Service | None:
-        """What the spec says of one."""
+        """The spec's declaration of one service."""
         return (self.declared or {}).get(name)
 
 
 def address_of(name: str) -> Address:
-    """What a service is called in the spec, in holds and in plans."""
+    """The address of a service in the spec, in holds and in plans."""
     return Address("services", name)
 
 
 def hold_of(name: str, memory: Memory) -> Hold | None:
-    """What leaves this service alone, or a part of it."""
+    """The hold that leaves this service alone, or a part of it."""
     return next((hold for hold in memory.holds if hold.address.resource == address_of(name)), None)
 
 
 def remembered() -> Memory:
-    """What is remembered of this host. Raises HostError."""
+    """The memory of this host.
+
+    Raises HostError.
+    """
     from reconciler.app.hold import held
 
     return held(None)
@@ -212,7 +215,7 @@ def is_job(facts: Facts) -> bool:
 
 @frozen
 class Acted:
-    """What became of one service that a person started, stopped, enabled or disabled.
+    """The outcome for one service that a person started, stopped, enabled or disabled.
 
     `failed` says why it was not done. `note` says what the next apply makes of it, `back` that it puts it
     back while nothing holds it.

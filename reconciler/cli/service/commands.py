@@ -475,7 +475,10 @@ def _with(
 
 
 def _rows(chosen: Chosen, loaded: Loaded) -> list[dict[str, Any]]:
-    """What systemd and a plan know of these. Raises HostError."""
+    """The rows of what systemd and a plan know of these.
+
+    Raises HostError.
+    """
     from reconciler.app.service.plan import memory_of, plan_services, standing
     from reconciler.app.service.service import look, remembered
 

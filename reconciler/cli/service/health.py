@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @frozen
 class HealthOptions:
-    """What the command line says."""
+    """The options on the command line."""
 
     names: tuple[str, ...]
     spec: str
@@ -97,7 +97,7 @@ def _print(wanted: HealthOptions, rows: Sequence[dict[str, Any]], jobs: Sequence
 
 
 def _code(rows: Sequence[dict[str, Any]]) -> int:
-    """What is unwell counts for more than what is not known."""
+    """The exit code: an unwell service counts for more than one that is not known."""
     if any(row["healthy"] is False for row in rows):
         return ExitCode.CHANGES
     return ExitCode.INCOMPLETE if any(row["healthy"] is None for row in rows) else ExitCode.OK

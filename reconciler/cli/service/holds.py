@@ -20,7 +20,7 @@ _NO = ("", "no", "n")
 
 
 def check(hold: tuple[str, str]) -> list[Diagnostic]:
-    """What is wrong with --hold and --why."""
+    """The faults of --hold and --why."""
     from reconciler.app import hold as holding
     from reconciler.core.diagnostic import error
 

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the command's number means."""
+    """The meaning of the command's exit code."""
 
     OK = 0
     ERROR = 1

@@ -49,8 +49,8 @@ def complain(found: Iterable[Diagnostic], no_color: bool = False) -> None:
 
 
 def read_stdin() -> bytes:
-    """What is on standard input, as far as one file of a spec may go (the reader refuses more); nothing when
-    it is closed.
+    """The bytes on standard input, as far as one file of a spec may go (the reader refuses more); nothing
+    when it is closed.
     """
     from reconciler.host.spec_source.source import MAX_BYTES
 

@@ -1,9 +1,10 @@
-"""Values: what `dataclass(frozen=True, slots=True)` makes, of which nothing is compiled before it is needed.
+"""Values: the classes that `dataclass(frozen=True, slots=True)` makes, with nothing compiled before it is
+needed.
 
 dataclass writes six functions for each class, compiles and runs them when the module is imported, whether
-anybody calls them or not. Of the hundred classes that a command imports that is a sixth of its start
+anybody calls them or not. That is a sixth of the start of a command, which imports a hundred classes
 (docs/decisions/2026-11-28-values.md). Here dataclass still finds the fields and makes the slots; `__init__`
-is written when the first value is made, and what else there is needs no code of its own.
+is written when the first value is made, and the rest needs no code of its own.
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ T = TypeVar("T")
 def frozen(cls: type[T]) -> type[T]:
     """The class as a frozen dataclass with slots, for `fields`, `replace` and `asdict` too.
 
-    It has no base class with fields.
-
-    What the class says itself (a `__repr__` that withholds a secret) stays.
+    It has no base class with fields. Anything that the class says itself (a `__repr__` that withholds a
+    secret) stays.
     """
     own = frozenset(cls.__dict__)
     cls.__doc__ = (
@@ -46,7 +46,7 @@ def frozen(cls: type[T]) -> type[T]:
 
 
 def _content(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
-    """What gives the values of the fields."""
+    """The function that gives the values of the fields."""
     if len(names) > 1:
         return attrgetter(*names)
     return lambda self: tuple(getattr(self, name) for name in names)

@@ -1,8 +1,8 @@
 """Regular expressions that are compiled when they are first asked: a command uses few of those in the modules
 that it imports.
 
-`re.compile` costs a fifth of a millisecond each. What every command uses, and what is asked many thousand
-times, is better compiled by it.
+`re.compile` costs a fifth of a millisecond each. It is better used for those that every command uses, and for
+those that are asked many thousand times.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator
 
 
 class Late:
-    """What `re.compile` makes of a text, later. Raises re.error when it is first used."""
+    """The pattern that `re.compile` makes of a text, later.
+
+    Raises re.error when it is first used.
+    """
 
     __slots__ = ("_compiled", "_flags", "_text")
 

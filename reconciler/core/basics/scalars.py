@@ -1,4 +1,4 @@
-"""What values of a spec are made of, for those who need no model of it."""
+"""The types that values of a spec are made of, for those who need no model of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Plain(str):
 
 
 class Scheduler(StrEnum):
-    """What runs scheduled jobs."""
+    """The program that runs scheduled jobs."""
 
     TIMER = "timer"
     CRON = "cron"

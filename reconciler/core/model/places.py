@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Use(StrEnum):
-    """What becomes of the thing at a path."""
+    """The use of the thing at a path."""
 
     MANAGES = "manages"
     """We write it, or set its mode and owner."""
@@ -71,7 +71,7 @@ class Place:
 
 Texts = Callable[[Any], Iterator[str]]
 _PREFIXES = ("-", "file:", "append:", "truncate:")
-"""What systemd takes in front of a path."""
+"""The prefixes that systemd takes in front of a path."""
 
 
 def places(kind: Kind, declared: Declared, *, reads: bool = True) -> Iterator[Place]:
@@ -135,7 +135,7 @@ def fields(model: type[Resource]) -> tuple[tuple[str, Use, Texts], ...]:
 
 
 def _below(annotation: Any, metadata: tuple[Any, ...]) -> Iterator[tuple[Use, Texts]]:
-    """What of a value of this type is a path: all texts in it, or those of some fields."""
+    """Yield the parts of a value of this type that are paths: all texts in it, or those of some fields."""
     if get_origin(annotation) is Annotated:
         yield from _below(annotation.__origin__, (*metadata, *annotation.__metadata__))
         return

@@ -14,7 +14,7 @@ from reconciler.core.basics.frozen import frozen
 
 
 class DriftPolicy(StrEnum):
-    """What is done about a change made on the host by hand."""
+    """The policy for a change made on the host by hand."""
 
     ENFORCE = "enforce"
     REPORT = "report"
@@ -22,7 +22,10 @@ class DriftPolicy(StrEnum):
 
 
 class Effect(IntEnum):
-    """What a change of a field costs a running service. The greatest of all changed fields counts."""
+    """The cost of a change of a field for a running service.
+
+    The greatest of all changed fields counts.
+    """
 
     NONE = 0
     RELOAD = 1
@@ -62,7 +65,7 @@ class Policy:
 
 
 class Resource(BaseModel):
-    """What every resource can say, whatever its kind."""
+    """The fields that every resource has, whatever its kind."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -93,7 +96,7 @@ def policy_fields(model: type[Resource]) -> frozenset[str]:
 
 
 def policy_of(resource: Resource) -> dict[str, Any]:
-    """What a resource declares in its fields of policy, defaults left out.
+    """The fields of policy that a resource declares, defaults left out.
 
     `protect` is apart: it outlives its block.
     """

@@ -84,7 +84,9 @@ _NO_VALUE = Late(
     r"""|(?:(?:files|compat|systemd|sss|db)(?:[ \t]+|$))+""",
     re.IGNORECASE,
 )
-"""What is no secret whatever the name: a switch, or the sources in nsswitch.conf (`passwd: files`)."""
+"""The values that are no secret whatever the name: a switch, or the sources in nsswitch.conf (`passwd:
+files`).
+"""
 _PLACE = r"/(?:dev|etc|home|media|mnt|opt|proc|root|run|srv|sys|tmp|usr|var)(?:/[\w.@%+:-]+)+/?"
 _BELOW = r"(?:/[\w.@+-]+)+"
 _VARIABLE = r"\$(?:[A-Z_][A-Z0-9_]+|\{[A-Za-z_]\w*\})"
@@ -374,7 +376,7 @@ def _last_word(name: str) -> str:
 
 
 def _value(text: str, lead: Late, match: re.Match[str]) -> Late:
-    """What a value looks like after this lead."""
+    """The pattern of a value after this lead."""
     if lead in (_HEADER, _BEARER):
         return _UNTIL_QUOTE if lead is _HEADER else _ONE_WORD
     if lead is not _OPTION:

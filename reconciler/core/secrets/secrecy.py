@@ -1,4 +1,4 @@
-"""What looks like a secret by its name.
+"""The names that look like a secret.
 
 A secret has no business in a spec; where one is all the same, it is not printed.
 """
@@ -20,4 +20,4 @@ HIDDEN = "(sensitive value)"
 CHANGED = "(sensitive value, changed)"
 
 SECRET_CONTENT = "unknown: its content is secret, and only the host itself can compare it"  # noqa: S105  # words
-"""Of a part of which a snapshot says all but that."""
+"""The words for a part of which a snapshot says all but that."""

@@ -145,7 +145,7 @@ OPEN_KEYS = frozenset(
 KEY = Late(
     r"""["']?(?!/|(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-|SHA256:|sha256:)(?=\D{0,60}[0-9])(?=[^A-Za-z]{0,60}[A-Za-z])[^\s"',;]{12,}"""
 )
-"""What a value looks like that is a key."""
+"""The shape of a value that is a key."""
 METHODS = Late(
     r"""["']?(?:anonymous|basic|bearer|cert(?:ificate)?|clear|digest|exop|external|file|gssapi|internal|jwt|kerberos|key|krb5|ldap|local"""
     r"""|login|md5|none|ntlm|oauth2?|oidc|open|optional|pam|passw(?:or)?d|peer|plain|psk"""

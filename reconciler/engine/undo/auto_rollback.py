@@ -36,14 +36,14 @@ _TOLD = 600
 
 
 _KEPT = 50
-"""Of so many runs before this one it is known what they replaced."""
+"""The number of runs before this one of which it is known what they replaced."""
 
 
 class Past(Journal, Protocol):
     """The journal, with what was written in it."""
 
     def memory(self) -> Memory:
-        """What is remembered now."""
+        """The memory as it is now."""
 
     def past(self, number: int) -> PastRun | None:
         """A run with everything that it takes to undo it."""
@@ -61,9 +61,9 @@ class UndoTools:
     settle: Settle
     about: Mapping[str, Any]
     judge: Callable[[Rollback], Iterable[Diagnostic]]
-    """What the guards say to an undo.
+    """The answer of the guards to an undo.
 
-    What they refuse is not put back: the new stays, the gate stays owed, and the result says why.
+    A part that they refuse is not put back: the new stays, the gate stays owed, and the result says why.
     """
 
 
@@ -181,7 +181,7 @@ def _past(last: int, unit: str, memory: Memory, journal: Past) -> PastRun:
     """The run, with those before it that were killed before the unit was seen healthy, as if they had been
     one.
 
-    What undid is no part.
+    A run that undid another is no part of it.
     """
     owed = (row.run for row in memory.owed if gates.is_open(row) and row.unit == unit)
     runs = [
@@ -222,7 +222,7 @@ def _asked(planned: Rollback, gate: Gate) -> Rollback:
 def _told(result: ApplyResult, addresses: Iterable[Address], words: str) -> ApplyResult:
     """The result with these words.
 
-    What only an earlier run did, one that was killed, has no outcome in this one yet.
+    A thing that only an earlier, killed run did has no outcome in this one yet.
     """
     outcomes = dict(result.outcomes)
     for address in addresses:

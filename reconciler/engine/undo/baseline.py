@@ -1,6 +1,6 @@
-"""What is so before a run, of what leaves no file behind that could be kept: units and accounts.
+"""The state before a run of what leaves no file behind that could be kept: units and accounts.
 
-Written down for `rollback`.
+It is written down for `rollback`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def state_of(
     """`units`, `users` and `groups` by name: what the steps are about, and what systemd takes along with
     them.
 
-    Of a password only whether it is locked.
+    A password is told only as locked or not.
     """
     accounts = [step.action for step in steps if isinstance(step.action, Account)]
     users, groups = (

@@ -1,5 +1,5 @@
-"""What is at a path, as far as a rollback has to tell things apart: what was there, what a run left, what is
-there now.
+"""The thing at a path, as far as a rollback has to tell things apart: what was there, what a run left, what
+is there now.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def in_a_home(attributes: Attributes) -> Attributes:
 
 
 def seen(view: HostView, path: str) -> PathState | None:
-    """What is there now. Raises Unreadable, UnsafePath."""
+    """The thing that is there now. Raises Unreadable, UnsafePath."""
     entry = view.entry(path)
     if entry is None:
         return None
@@ -67,7 +67,7 @@ def seen(view: HostView, path: str) -> PathState | None:
 
 
 def was(saved: PreImage) -> PathState | None:
-    """What the undo store has."""
+    """The thing that the undo store has."""
     if saved.type is None:
         return None
     content = saved.content
@@ -78,7 +78,7 @@ def was(saved: PreImage) -> PathState | None:
 
 
 def after(thing: PathState | None, action: Mapping[str, Any], edited: Edited) -> PathState | None:
-    """What an action, in its public form, makes of a thing."""
+    """The thing that an action, in its public form, makes of a thing."""
     access = (action.get("mode", ""), action.get("owner", ""), action.get("group", ""))
     match action["action"]:
         case "WriteFile":

@@ -219,10 +219,10 @@ def _simulate(found: Reversal, wish: UndoRequest, host: Executor) -> Trial:
 def _left(
     found: Reversal, wish: UndoRequest, host: HostView, started: Collection[str] = ()
 ) -> dict[Address, str]:
-    """What is still not as it was before the run.
+    """The addresses that are still not as they were before the run.
 
-    `started` are units that only a trial took along, as ssh.service does sshd-keygen.service: whether they
-    run then, their conditions say.
+    `started` are units that only a trial took along, as ssh.service does sshd-keygen.service: their
+    conditions say whether they run then.
     """
     again = reversal(replace(wish, memory=replace(wish.memory, owed=())), host)
     again = replace(again, steps=tuple(step for step in again.steps if not _stops(step, started)))
@@ -340,7 +340,10 @@ def _rows(
 
 
 def _observe(addresses: Collection[Address], kinds: Kinds, view: HostView) -> dict[Address, Observed]:
-    """What is there of these. A kind is asked once."""
+    """The observed state of these addresses.
+
+    A kind is asked once.
+    """
     found: dict[Address, Observed] = {}
     for name in sorted({address.kind for address in addresses}):
         found.update(

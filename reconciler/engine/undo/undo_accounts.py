@@ -27,7 +27,7 @@ _OPTIONS = (("gid", "gid"), ("comment", "comment"), ("shell", "shell"))
 
 @frozen
 class Accounting:
-    """What was before the run, what is now, and where to say what cannot be.
+    """The accounts before the run and now, and where to say what cannot be done.
 
     `groups` are there once groups are back.
     """
@@ -139,7 +139,9 @@ def _made_again(
 
 
 def _kept(steps: Collection[PastStep], key: str) -> dict[str, list[str]]:
-    """What the undo store has of an account that was deleted, by file; nothing of one that was not."""
+    """The lines that the undo store has of a deleted account, by file; nothing for
+    one that was not deleted.
+    """
     content = next(
         (saved.content for step in steps for saved in step.saved if saved.path == key and saved.content),
         b"{}",
@@ -149,7 +151,10 @@ def _kept(steps: Collection[PastStep], key: str) -> dict[str, list[str]]:
 
 
 def _given_back(what: str, name: str, steps: Collection[PastStep], known: Accounting) -> Iterator[Step]:
-    """What neither useradd nor groupadd can say: password, aging, subordinate ids, what gshadow had."""
+    """Yield the steps for what neither useradd nor groupadd can say.
+
+    These are the password, aging, subordinate ids, and what gshadow had.
+    """
     gone = AccountOp.USERDEL if what == "user" else AccountOp.GROUPDEL
     if not any(step.action["op"] == gone for step in steps):
         return
@@ -213,7 +218,9 @@ def _lines(text: str | None, name: str) -> list[str]:
 
 
 def _said(steps: Collection[PastStep]) -> dict[str, str]:
-    """What the run asked for, of several commands the last one; lists of groups together."""
+    """The fields that the run asked for; the last of several commands counts, lists of groups are put
+    together.
+    """
     said: dict[str, str] = {}
     for step in steps:
         for key, value in step.action["fields"].items():

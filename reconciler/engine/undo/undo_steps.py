@@ -1,8 +1,8 @@
-"""What it takes to undo a run: a comparison of what was there before it, what it left, and what is there now.
+"""The undoing of a run: a comparison of what was there before it, what it left, and what is there now.
 
-Like a plan it looks at states, not at events: what is as it was before needs no step, so that a rollback
-which was killed is finished by the same rollback. What is neither as it was nor as the run left it was
-changed since: it is refused, unless that is to be overwritten.
+Like a plan it looks at states, not at events: a thing that is as it was before needs no step, so that a
+rollback which was killed is finished by the same rollback. A thing that is neither as it was nor as the run
+left it was changed since: it is refused, unless that is to be overwritten.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Reversal:
 
 @frozen
 class UndoRequest:
-    """What is to be undone of which run.
+    """The wish to undo a run, or a part of it.
 
     `overwrite` are addresses whose changes since are given up, `unprotect` those whose protection is lifted;
     `selects` as in Request.
@@ -186,7 +186,7 @@ def _paths(draft: _Draft, steps: Collection[PastStep]) -> Iterator[Step]:
 
 
 _FIRST = (MakeDirectory, RestoreTree)
-"""What other things are in."""
+"""The actions that make what other things are in."""
 
 
 def _removed_tree(steps: Iterable[PastStep]) -> str | None:
@@ -223,7 +223,7 @@ def _path(draft: _Draft, path: str, steps: list[PastStep], trees: Mapping[str, s
 
 @frozen
 class _Found:
-    """What was at a path and what is there now.
+    """The thing that was at a path and the one that is there now.
 
     `trees` are the directories that went as a whole, `within` the one that the path was in.
     """
@@ -237,7 +237,7 @@ class _Found:
 def _undoing(
     draft: _Draft, path: str, actions: list[Mapping[str, Any]], found: _Found, addresses: tuple[Address, ...]
 ) -> Action | None:
-    """What makes the path what it was, if anything is to be done and may be done."""
+    """The action that makes the path what it was, if anything is to be done and may be done."""
     key, edited, now = draft.wish.memory.key, draft.wish.edited, found.now
     before = _named(draft, path_state.was(found.saved))
     as_user = next((action["as_user"] for action in actions if action.get("as_user")), "")
@@ -295,8 +295,8 @@ def _named(draft: _Draft, thing: PathState | None) -> PathState | None:
 
 
 def _left(thing: PathState | None, action: Mapping[str, Any], path: str, edited: Edited) -> PathState | None:
-    """What the action left at the path, which may be the directory that it made or removed beside its own
-    path.
+    """The thing that the action left at the path, which may be the directory that it made or removed beside
+    its own path.
     """
     if action["path"] == path:
         return path_state.after(thing, action, edited)
@@ -407,7 +407,9 @@ def _settable(attributes: Attributes | None) -> Attributes | None:
 def _access_only(
     draft: _Draft, path: str, before: PathState | None, now: PathState | None, addresses: tuple[Address, ...]
 ) -> PathState | None:
-    """Of what only its mode and owner were changed: whatever is in it by now is as it should be."""
+    """The thing to bring back where only its mode and owner were changed: whatever is in it by now is as it
+    should be.
+    """
     if before is None or now is None or not _lost_capability(before, now):
         return before and replace(before, digest="", content=None)
     if before.digest == now.digest:

@@ -37,7 +37,7 @@ _NEITHER = (
     "/etc/ssh",
     "/etc/sudoers.d",
 )
-"""What nothing that is started can hang on in the eyes of systemd."""
+"""The directories on which nothing that is started can depend in the eyes of systemd."""
 
 _GENERATED_FROM = (
     *(
@@ -54,8 +54,9 @@ _GENERATED_FROM = (
         "/usr/lib/systemd/system-generators",
     ),
 )
-"""What generators of systemd and of packages make units of, and the generators: podman's quadlet, fstab,
-sysv-init, and others.
+"""The sources from which generators of systemd and of packages make units, and the generators.
+
+Among them are podman's quadlet, fstab and sysv-init.
 """
 
 

@@ -1,4 +1,5 @@
-"""What systemd does to other units along with the steps of a plan, and what follows from that for the plan.
+"""The effects that systemd has on other units along with the steps of a plan, and what follows from them for
+the plan.
 
 The trial of a plan on a simulated host tells what is taken along (`core.host.TakenAlong`). Each turn of
 `judge` finds what must be otherwise: a verb that stays owed because of whom it would take along, a start of
@@ -21,7 +22,7 @@ from reconciler.core.kind import DeclaredUnit, Kinds
 from reconciler.core.plan import UnitEffect
 
 REQUIRING = frozenset({"Requires", "Requisite", "BindsTo"})
-"""What these name must run for the unit to run (systemd.unit(5))."""
+"""The properties that name what must run for the unit to run (systemd.unit(5))."""
 REQUIRED = frozenset({"RequiredBy", "RequisiteOf", "BoundBy"})
 """The same from the other side."""
 _STRONG = REQUIRING | {"Upholds"}
@@ -70,9 +71,9 @@ class Trial:
     host: HostView
     """The host after the steps."""
     failures: Mapping[Address, str] = field(default_factory=dict)
-    """What would not be as declared, and why."""
+    """The parts that would not be as declared, each with the reason."""
     along: tuple[tuple[Address, TakenAlong], ...] = ()
-    """What is taken along, each with the address on whose behalf, in the order of the steps."""
+    """The units that are taken along, each with the address on whose behalf, in the order of the steps."""
     unreadable: Mapping[Address, str] = field(default_factory=dict)
     """The addresses whose steps could not be tried, because who plans may not read what the steps change, and
     why.
@@ -85,10 +86,10 @@ class Trial:
 
 @frozen
 class Context:
-    """What a plan is judged by."""
+    """The facts that a plan is judged by."""
 
     units: Mapping[str, Declared]
-    """What the spec says of units."""
+    """The declarations of units in the spec."""
     steps: Sequence[Step]
     """The steps that were tried."""
     removed: Mapping[str, Address]
@@ -96,14 +97,14 @@ class Context:
     why_held: Callable[[Address], str]
     """Who holds an address; empty if nobody does."""
     idle: frozenset[Address]
-    """What nothing is done about."""
+    """The parts that nothing is done about."""
     places: Callable[[Address], str]
     """Where in the spec an address is declared, or was."""
 
 
 @frozen
 class Judgement:
-    """What the plan has to be made otherwise for."""
+    """The reasons for which the plan has to be made otherwise."""
 
     kept: Mapping[str, str] = field(default_factory=dict)
     """Units that must not be restarted or reloaded now, each with the reason."""
@@ -112,7 +113,7 @@ class Judgement:
     again: Mapping[str, Step] = field(default_factory=dict)
     """Starts of units that would be left down, by unit."""
     wrong: tuple[Diagnostic, ...] = ()
-    """What cannot be: each blocks its address."""
+    """The errors: each blocks its address."""
 
     @property
     def empty(self) -> bool:
@@ -140,7 +141,10 @@ def removed_units(steps: Iterable[Step]) -> dict[str, Address]:
 
 
 def judge(trial: Trial, context: Context, again: Mapping[str, Step]) -> Judgement:
-    """What must be otherwise. `again` are the starts that the plan has got by earlier turns."""
+    """The judgement of what must be otherwise.
+
+    `again` are the starts that the plan has got by earlier turns.
+    """
     if wrong := (*_requires_what_goes(trial, context), *_comes_back(trial, context)):
         return Judgement(wrong=wrong)
     kept: dict[str, str] = {}
@@ -276,8 +280,9 @@ def _of_ends(trial: Trial, context: Context, again: Mapping[str, Step]) -> Judge
 
 
 def _started(unit: Declared, address: Address, taken: TakenAlong, context: Context) -> Iterator[Diagnostic]:
-    """What is to be stopped and would be started along; where it is only wanted, the next apply stops it, and
-    that is the end of it.
+    """Yield an error for a unit that is to be stopped and would be started along.
+
+    Where it is only wanted, the next apply stops it, and that is the end of it.
     """
     if taken.verb is not UnitVerb.START or taken.relation not in _STRONG:
         return
@@ -343,7 +348,7 @@ def effects(
     steps: Sequence[Step],
     managed: Mapping[str, Address] = NOTHING,
 ) -> tuple[UnitEffect, ...]:
-    """What systemd does along with the steps; what a step does to the same unit anyway is told by the step.
+    """The effects that systemd has along with the steps; the step tells what it does to the same unit anyway.
 
     `managed` are units that the spec at hand does not know, and the ledger does.
     """
@@ -367,7 +372,7 @@ def effects(
 
 
 def warnings(effects: Iterable[UnitEffect]) -> Iterator[Diagnostic]:
-    """What happens to running units that the spec does not know."""
+    """Yield warnings about what happens to running units that the spec does not know."""
     for effect in effects:
         taken = effect.taken
         if effect.declared is None and taken.ran and taken.verb is not UnitVerb.START:

@@ -21,7 +21,7 @@ from reconciler.core.state import OwedRow
 from reconciler.engine.inputs import Situation
 
 VERB = "gate"
-"""What an owed row of a gate has for a verb."""
+"""The verb of a gate's owed row."""
 NOT_SEEN = "it has not been seen healthy since its start"
 _ASKED = "asked"
 STARTING = (UnitVerb.START, UnitVerb.RESTART, UnitVerb.RELOAD)
@@ -51,9 +51,9 @@ def _step(address: Address, unit: str, why: str, situation: Situation, kinds: Ki
 
 
 def incurred(step: Step) -> Iterator[OwedRow]:
-    """What is owed from before the first effect until the gate was seen open.
+    """Yield what is owed from before the first effect until the gate was seen open.
 
-    Who only wants a warning is not asked twice.
+    A gate that only warns (`Then.WARN`) is not asked twice.
     """
     if isinstance(step.action, Gate) and step.action.then is not Then.WARN:
         for cause in step.causes:
@@ -86,9 +86,9 @@ def is_refusal(row: OwedRow) -> bool:
 
 
 def refused(rows: Iterable[OwedRow], situation: Situation) -> dict[Address, OwedRow]:
-    """What is not tried again: what changed together and is all still the same.
+    """The rows that are not tried again: the parts that changed together and are all still the same.
 
-    A part that was not chosen is what it was.
+    A part that was not chosen counts as unchanged.
     """
     held = [row for row in rows if is_refusal(row)]
     other = {
@@ -102,7 +102,7 @@ def refused(rows: Iterable[OwedRow], situation: Situation) -> dict[Address, Owed
 def meant(rows: Collection[OwedRow], situation: Situation, kinds: Kinds) -> Collection[OwedRow]:
     """The rows of gates that count under today's spec.
 
-    What it no longer has at all, and what is as declared by now, is settled.
+    A row is settled if the spec no longer has its part at all, or if the part is as declared by now.
     """
     kept = refused(rows, situation)
     differing = {row.unit for address, row in kept.items() if _differs(address, situation)}

@@ -65,7 +65,7 @@ def _meant(row: OwedRow, situation: Situation, kinds: Kinds) -> bool:
 
 
 def steps(rows: Iterable[OwedRow], situation: Situation, kinds: Kinds) -> Iterator[Step]:
-    """What has to be done about effects still due, under today's declaration."""
+    """The steps for effects still due, under today's declaration."""
     for row in rows:
         if not row.unit:
             yield Step(Unit(UnitVerb.DAEMON_RELOAD), (Cause(row.address, _why(row, row.why)),))

@@ -1,9 +1,8 @@
-"""Units that this very run is a part of, or would end with: to stop or restart one would end the run in the
-middle of what it does.
+"""Units that this very run is a part of, or would end with.
 
-What such a unit needs stays owed, and the next apply that is no part of it does it. A start and a reload of a
-unit that we are a part of are among it: of a job that is still running systemd would wait for its end, and so
-for ours.
+To stop or restart one would end the run in the middle of its work. Whatever such a unit needs stays owed, and
+the next apply that is no part of it does it. This includes a start and a reload of a unit that we are a part
+of: systemd would wait for the end of a job that is still running, and so for ours.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from reconciler.core.actions import Step, Unit, UnitVerb
 from reconciler.core.host import UnitRelation
 
 Inside = Callable[[str], UnitRelation]
-"""What a unit is to this run."""
+"""The relation of a unit to this run."""
 
 _TOUCHING = {
     UnitRelation.NONE: (),

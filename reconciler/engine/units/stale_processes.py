@@ -1,11 +1,11 @@
-"""What runs with older configuration, derived from what is there: whoever changed a file, and whether or not
-anybody wrote it down.
+"""Processes that run with older configuration, derived from what is there.
 
-Of each process an apply remembers which invocation it was and what its files were (`Started`). As long as it
-is that invocation, contents are compared, and no clock counts. Of another one (somebody restarted it, it
-crashed, the host was booted) it is only known when it was started: then a file counts as changed since if it
-was written later, and is not what it was when the last apply looked. What was written in the future proves
-that a clock was wrong, and nothing else.
+It does not matter who changed a file, or whether anybody wrote it down. An apply remembers of each process
+which invocation it was and what its files were (`Started`). As long as it is that invocation, contents are
+compared, and no clock counts. If it is another one (somebody restarted it, it crashed, the host was booted),
+it is only known when it was started: then a file counts as changed since if it was written later, and is not
+what it was when the last apply looked. A file that was written in the future proves that a clock was wrong,
+and nothing else.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _process(request: Request, situation: Situation, part: Part, runs: Runs, inv
 
 @frozen
 class _Times:
-    """What clocks tell of one process: nothing, if it is not known when it was started."""
+    """The times that clocks tell of one process: nothing, if it is not known when it was started."""
 
     view: HostView
     start: int
@@ -189,9 +189,9 @@ def _was_started_with(request: Request, path: str, known: str | None, content: b
 def derive(
     request: Request, situation: Situation, found: Collection[Process], changing: Collection[Address]
 ) -> list[OwedRow]:
-    """What is due though nobody wrote it down.
+    """The rows that are due though nobody wrote them down.
 
-    What this plan changes anyway (`changing`) is left to the change.
+    A thing that this plan changes anyway (`changing`) is left to the change.
     """
     touched = {path for address in changing for path in request.kinds[address.kind].paths(address)}
     rows: dict[tuple[str, str, Address], OwedRow] = {}
@@ -278,9 +278,10 @@ def unseen(found: Iterable[Process]) -> Iterator[Diagnostic]:
 def seen(
     request: Request, situation: Situation, found: Iterable[Process], reloaded: Collection[str] = ()
 ) -> dict[str, Started]:
-    """What is to be remembered now.
+    """The files of each process that are to be remembered now.
 
-    Of what a process has older, what was remembered stays. `reloaded` have read what a reload reads.
+    For a file that a process has in an older version, what was remembered stays. `reloaded` have read what a
+    reload reads.
     """
     secret = _secret_paths(request, situation)
     return {one.runs.unit: _seen(request, one, one.runs.unit in reloaded, secret) for one in found}

@@ -1,4 +1,6 @@
-"""What goes with an account when it is deleted, besides its line in passwd, and how it is given back."""
+"""The belongings that go with an account when it is deleted, besides its line in passwd, and how they are
+given back.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,10 @@ from reconciler.formats.accounts.users import Accounts, parse_range, parse_range
 
 
 def belongings(accounts: Accounts, name: str) -> dict[str, list[str]]:
-    """What userdel takes away of an account besides its line in passwd, whole lines by file, passwords among
-    them.
+    """The lines that userdel takes away with an account besides its line in passwd, by file.
 
-    `shadow`, `subuid`, `subgid`; `gshadow`: the line of the group of its name; `administers`: the groups that
-    it may administer.
+    They are whole lines, passwords among them. `shadow`, `subuid`, `subgid`; `gshadow`: the line of the group
+    of its name; `administers`: the groups that it may administer.
     """
     found = {
         file: lines_of(getattr(accounts, file), name) for file in ("shadow", "gshadow", "subuid", "subgid")

@@ -1,4 +1,5 @@
-"""What useradd, usermod, userdel, groupadd and groupdel do to the account files, as edits of their tables.
+"""The effects of useradd, usermod, userdel, groupadd and groupdel on the account files, as edits of their
+tables.
 
 Sources: passwd(5), shadow(5), subuid(5), login.defs(5), and what shadow-utils 4.13 writes (the tests compare
 them). Passwords are not handled: a new account has none that works.
@@ -19,10 +20,11 @@ from reconciler.formats.accounts.users import NO_PASSWORD, SHADOW_WIDTH, Range
 
 @frozen
 class Wanted:
-    """What an account command asks for, None and empty: nothing. `expires` is in days since 1970, -1: never.
+    """The properties that an account command asks for, None and empty: nothing.
 
-    `groups` are added to those that the account has, `leave` are taken away. An empty `group` is one of the
-    user's own name. `avoid` are numbers that a new account does not get, free as they may be.
+    `expires` is in days since 1970, -1: never. `groups` are added to those that the account has, `leave` are
+    taken away. An empty `group` is one of the user's own name. `avoid` are numbers that a new account does
+    not get, free as they may be.
     """
 
     uid: int | None = None

@@ -1,7 +1,8 @@
 """User accounts in /etc/passwd, shadow, group, gshadow, subuid and subgid: what is there, and what is
 missing.
 
-Sources: passwd(5), shadow(5), subuid(5), login.defs(5). Of a password only whether it is locked is told.
+Sources: passwd(5), shadow(5), subuid(5), login.defs(5). Nothing is told of a password but whether it is
+locked.
 """
 
 from __future__ import annotations

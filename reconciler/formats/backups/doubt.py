@@ -37,8 +37,8 @@ def doubts(archives: Iterable[Manifest]) -> dict[str, str]:
 
 
 def most_with(archives: Iterable[Manifest], archive: Manifest) -> Most:
-    """What a new archive is to be compared with from now on: the most there was in all before it, and in
-    itself.
+    """The figures that a new archive is to be compared with from now on: the most there was in all before it,
+    and in itself.
     """
     *_, (_, most) = _in_turn([*archives, replace(archive, most={})])
     return most
@@ -103,7 +103,7 @@ def _measures(archive: Manifest) -> Mapping[str, int]:
 
 
 def _told(name: str, now: int, before: int, ident: str) -> str:
-    """What is to be said of one measure, in words; empty if it is as it may be."""
+    """The doubt about one measure, in words; empty if it is as it may be."""
     what, source = name.partition(" ")[0], _source(name)
     if what == "entries":
         if before and not now:

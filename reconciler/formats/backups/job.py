@@ -20,7 +20,7 @@ _NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
 NAME = rf"^{_NAME}\z"
 """The pattern of a job's name, as pydantic writes it."""
 COMPRESSORS: Mapping[str, str] = {"gzip": ".gz", "zstd": ".zst", "none": ""}
-"""What an archive can be compressed with, and what that adds to its name."""
+"""The programs that an archive can be compressed with, and what each adds to its name."""
 
 
 class NotAJob(Exception):
@@ -61,7 +61,7 @@ class Job:
 
     @property
     def suffix(self) -> str:
-        """What follows the id in the name of an archive."""
+        """The suffix that follows the id in the name of an archive."""
         return ".tar" + COMPRESSORS[self.compress]
 
 

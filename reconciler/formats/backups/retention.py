@@ -1,10 +1,11 @@
-"""Which archives of one job in one destination are kept. Pure: values in, a decision out.
+"""The choice of which archives of one job in one destination are kept.
 
-Only good archives (finished, verified, of the recorded size) take a place. What is not good takes none, so
-that it never pushes a good one out, and goes by the same calendar once a newer good one exists. Nor does one
-that is in doubt (`backup_doubt`) take a place; of those that are newer than the newest good one as many stay
-as the rule says, in places of their own. Spans are counted back from the newest good archive and not from the
-clock: when a job stops working, nothing is deleted, however much time goes by.
+It is pure: values in, a decision out. Only good archives (finished, verified, of the recorded size) take a
+place. An archive that is not good takes none, so that it never pushes a good one out, and goes by the same
+calendar once a newer good one exists. Nor does one that is in doubt (`backup_doubt`) take a place; of those
+that are newer than the newest good one as many stay as the rule says, in places of their own. Spans are
+counted back from the newest good archive and not from the clock: when a job stops working, nothing is
+deleted, however much time goes by.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Decision:
 def decide(
     archives: Iterable[Archive], keep: Keep, now: int, clock_jump: float, protect: Collection[str] = ()
 ) -> Decision:
-    """What to keep and what to delete, the oldest first.
+    """The decision which archives to keep and which to delete, the oldest first.
 
     Nothing is deleted while the clock (`now`) is before the newest archive, or while no archive is good.
     Archives on the far side of a gap of more than `clock_jump` seconds stay until there are a few good ones
@@ -116,8 +117,9 @@ def _refusal(ordered: Sequence[Archive], good: Sequence[Archive], now: int) -> s
 
 
 def _chosen(ordered: Sequence[Archive], keep: Keep) -> dict[str, str]:
-    """What the rule keeps of these, newest first: the newest of each of the last N periods that have one (as
-    restic and borg do).
+    """The archives that the rule keeps of these, newest first.
+
+    It keeps the newest of each of the last N periods that have one (as restic and borg do).
     """
     reasons: dict[str, str] = {}
     if keep.within and ordered:

@@ -1,8 +1,8 @@
 """Schedules: a cron expression or a systemd calendar, and each as the other (crontab(5), systemd.time(7)).
 
-Both are read into the same sets of numbers. What one of the two schedulers would take in another way than the
-other, or would never run, is refused. Of systemd's calendars only the plain forms are read: `~` (days from
-the month's end) and fractions of a second are not.
+Both are read into the same sets of numbers. A schedule that one of the two schedulers would take in another
+way than the other, or would never run, is refused. Only the plain forms of systemd's calendars are read: `~`
+(days from the month's end) and fractions of a second are not.
 """
 
 from __future__ import annotations

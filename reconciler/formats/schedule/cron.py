@@ -1,8 +1,8 @@
-"""Files in /etc/cron.d: one job per file, since one error makes Debian's cron pass over the whole file
-without a word (crontab(5)).
+"""Files in /etc/cron.d: one job per file.
 
-What cron does with a line is not what a shell does: `%` ends the command, a backslash before `%` or another
-backslash is dropped, a line is cut off when it is too long, and nothing is expanded in a variable.
+One error makes Debian's cron pass over the whole file without a word (crontab(5)). cron does not treat a line
+as a shell does: `%` ends the command, a backslash before `%` or another backslash is dropped, a line is cut
+off when it is too long, and nothing is expanded in a variable.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STRAY = "?"
 """The key of what cron would not read, or not as one job of ours."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT: Mapping[str, str] = {"SHELL": "/bin/sh", "PATH": PATH}
-"""What a job gets if it says nothing else: cron's own PATH is /usr/bin:/bin."""
+"""The environment that a job gets if it says nothing else: cron's own PATH is /usr/bin:/bin."""
 
 _FILE_NAME = Late(r"[A-Za-z0-9_-]+", re.ASCII)
 _VARIABLE = Late(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(?P<value>.*)")

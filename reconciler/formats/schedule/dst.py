@@ -29,13 +29,12 @@ def unknown(name: str) -> bool:
 
 
 def gap_warning(schedule: Schedule, timezone: str, year: int, *, cron: bool = False) -> str:
-    """What to tell about runs in the hour that summer time leaves out, or that comes twice when it ends;
-    empty if that changes nothing.
+    """The warning about runs in the hour that summer time leaves out, or that comes twice when it ends.
 
-    A timer skips a run in the one (systemd issue 5595), and runs once in the other. cron makes up for the one
-    and does not repeat the other, but for minutes or hours that begin with `*`. What runs in every hour of
-    the day is not told of. `timezone` is a name: for `host`, UTC and unknown ones nothing is said. `cron`: as
-    cron takes it.
+    It is empty if that changes nothing. A timer skips a run in the one (systemd issue 5595), and runs once in
+    the other. cron makes up for the one and does not repeat the other, but for minutes or hours that begin
+    with `*`. Runs in every hour of the day are not told of. `timezone` is a name: for `host`, UTC and unknown
+    ones nothing is said. `cron`: as cron takes it.
     """
     name = schedule.timezone or timezone
     quiet = schedule.reboot or len(schedule.hours) == 24 or (cron and not _by_the_clock(schedule))

@@ -31,11 +31,9 @@ def spoken(document: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 
 def timetable(document: Mapping[str, Any] | None, zone: str, now: datetime) -> dict[str, Any] | None:
-    """What a plan shows of one side: `schedule`, `runs` (RFC 3339, null: not known), `delay` at most and
-    `stopped`.
+    """The timetable that a plan shows of one side.
 
-    None: there is none.
-
+    It has `schedule`, `runs` (RFC 3339, null: not known), `delay` at most and `stopped`. None: there is none.
     `zone` is the name of the host's time zone, `now` any aware time.
     """
     words = spoken(document)

@@ -26,7 +26,7 @@ RSA_GOOD = 3072
 """Bits of an RSA key: fewer than the first are refused, fewer than the second are told."""
 
 FLAGS = ("agent-forwarding", "port-forwarding", "pty", "user-rc", "x11-forwarding")
-"""What `restrict` and `no-NAME` forbid, and NAME allows again."""
+"""The flags that `restrict` and `no-NAME` forbid, and NAME allows again."""
 _BARE = frozenset(
     (
         *FLAGS,
@@ -59,7 +59,7 @@ _PRIVATE = Late(r"PRIVATE\s+KEY|PuTTY-User-Key-File", re.IGNORECASE)
 
 
 class BadKey(ValueError):
-    """What is wrong with a key or an option, and what to do; never the key itself."""
+    """The fault in a key or an option, and what to do; never the key itself."""
 
 
 @frozen
@@ -219,9 +219,9 @@ def render_option(option: Option) -> str:
 
 
 def canonical(options: Iterable[Option]) -> tuple[Option, ...]:
-    """Equal for options that mean the same: `restrict`, then by name.
+    """The options in an order that is equal for options that mean the same: `restrict`, then by name.
 
-    What stands before a `restrict` is forbidden by it: there the order stays.
+    An option before a `restrict` is forbidden by it: there the order stays.
     """
     given = tuple(dict.fromkeys(options))
     rest = [option for option in given if option[0] != "restrict"]

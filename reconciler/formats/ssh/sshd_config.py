@@ -38,7 +38,7 @@ Include = Callable[[str], Sequence[tuple[str, str]]]
 
 
 class _Bad(ValueError):
-    """What sshd would not start with."""
+    """A fault with which sshd would not start."""
 
 
 @frozen
@@ -86,7 +86,7 @@ class Login:
 
 @frozen
 class Settings:
-    """What is in force for a login: arguments by keyword, with the line that says so."""
+    """The settings in force for a login: arguments by keyword, with the line that says so."""
 
     values: Mapping[str, tuple[str, ...]]
     places: Mapping[str, str]
@@ -159,7 +159,7 @@ def _lines(path: str, text: str, include: Include, depth: int) -> Iterator[Line]
 
 
 def patterns(line: Line) -> list[str]:
-    """What an Include line names, as absolute patterns."""
+    """The absolute patterns that an Include line names."""
     return [word if word.startswith(("/", "~")) else f"/etc/ssh/{word}" for word in line.arguments]
 
 
@@ -255,7 +255,7 @@ def _criteria(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def in_force(lines: Sequence[Line], login: Login) -> Settings:
-    """What holds for a login."""
+    """The settings that hold for a login."""
     general, special = _Taken({}, {}), _Taken({}, {})
     _walk(lines, general, None, active=True)
     _walk(lines, special, login, active=False, outside=True)
@@ -372,7 +372,7 @@ def _any_listed(texts: Sequence[str] | frozenset[str], patterns: str) -> bool:
 def user_pattern(login: Login, pattern: str, *, allows: bool) -> bool:
     """Whether one word of AllowUsers or DenyUsers is about this login.
 
-    Of an unknown origin: `allows` may hold from somewhere, else not.
+    For an unknown origin, `allows` may hold from somewhere, else not.
     """
     user, at, host = pattern.rpartition("@")
     if not at:

@@ -1,7 +1,7 @@
-"""What the rules of sudoers(5) say about somebody: what may be run as whom, whose password is asked for,
-which Defaults are in force.
+"""The answers of the rules of sudoers(5) about somebody.
 
-The tests compare with `sudo -l -U` and `sudo -n` on a booted host.
+They say what may be run as whom, whose password is asked for, which Defaults are in force. The tests compare
+with `sudo -l -U` and `sudo -n` on a booted host.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ def become_root(policy: Policy, who: Who) -> Grant:
 
 
 def _grant(policy: Policy, who: Who, command: str) -> Grant | None:
-    """What the last rule that is about it says. None: it does not allow it."""
+    """The grant of the last rule that is about the command.
+
+    None: it is not allowed.
+    """
     last: tuple[Rule, Command] | None = None
     for rule, one in commands_of(policy, who):
         if (
@@ -116,7 +119,7 @@ def _decided(items: Sequence[str], is_it: Callable[[str], bool]) -> bool:
 
 
 def alias(policy: Policy, kind: str, item: str) -> tuple[str, ...] | None:
-    """What an alias of a kind (user, runas, host, command) stands for; None for what is none."""
+    """The members of an alias of a kind (user, runas, host, command); None for an item that is none."""
     return policy.aliases.get((kind, item)) if ALIAS.fullmatch(item) else None
 
 

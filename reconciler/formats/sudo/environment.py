@@ -1,5 +1,5 @@
-"""What sudo leaves of the environment of who asks: where it looks for programs, and which variables a program
-gets (sudoers(5)).
+"""The environment that sudo leaves of the caller's: where it looks for programs, and which variables a
+program gets (sudoers(5)).
 
 Tried with sudo 1.9.13 and 1.9.16: `secure_path` counts before `env_keep`, not for `exempt_group`, and not
 where a command line sets PATH.
@@ -125,7 +125,7 @@ _DELETED = LOADERS | frozenset(
         *("PYTHONHOME", "PYTHONPATH", "PYTHONINSPECT", "PYTHONUSERBASE"),
     )
 )
-"""What sudo takes away even without env_reset (`sudo -V`), as far as it is of use here."""
+"""The variables that sudo takes away even without env_reset (`sudo -V`), as far as that is of use here."""
 _FILES = {
     "env_file": ("sets the variables in", False),
     "group_plugin": ("loads", False),

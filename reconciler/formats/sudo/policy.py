@@ -108,7 +108,7 @@ class Policy:
     defaults: list[Default] = field(default_factory=list)
     aliases: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     about: dict[Who, tuple[tuple[Rule, Command], ...]] = field(default_factory=dict)
-    """What has been found for somebody: he is asked for again and again."""
+    """The rules found for somebody, who is asked for again and again."""
     includes: list[str] = field(default_factory=list)
     """The files and directories that are included."""
     by_name: dict[str, list[int]] = field(default_factory=dict)
@@ -369,8 +369,9 @@ def _cut(text: str, separator: str) -> tuple[str, str, str]:
 
 
 def without_secrets(text: str) -> str:
-    """What decides in a file of rules: no comments, no arguments, no Defaults about something else, nothing
-    that cannot be read.
+    """The lines of a file of rules that decide.
+
+    No comments, no arguments, no Defaults about something else, nothing that cannot be read.
     """
     kept = []
     for line in logical_lines(text):

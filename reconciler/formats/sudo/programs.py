@@ -1,8 +1,7 @@
-"""What sudo lets somebody run as another account, program by program: of all rules about a program the last
-one decides (sudoers(5)).
+"""The programs that sudo lets somebody run as another account, program by program.
 
-Sources: sudoers(5), "the last match is used", and match.c of sudo 1.9.13; the tests compare with `sudo -n` on
-a booted host.
+The last of all rules about a program decides (sudoers(5)). Sources: sudoers(5), "the last match is used", and
+match.c of sudo 1.9.13; the tests compare with `sudo -n` on a booted host.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Program:
     password: str
     file: str
     sets: bool | None = None
-    """What the rule says about variables (SETENV)."""
+    """The rule's setting for variables (SETENV)."""
     cwd: str = ""
     digest: bool = False
     """As of a Command."""
@@ -124,7 +123,9 @@ def below(policy: Policy, who: Who, target: Who) -> Iterator[tuple[str, Program]
 
 
 def overruled(policy: Policy, who: Who, target: Who) -> Iterator[Overruled]:
-    """What a later rule makes worse for the one who asks: denied, or only with a password."""
+    """Yield the programs that a later rule makes worse for the one who asks: denied,
+    or only with a password.
+    """
     items = list(_items(policy, who, target))
     for at, item in enumerate(items[:-1]):
         last = _last(items, at)

@@ -1,8 +1,8 @@
 """Rules of sudo for one user: a strict part of sudoers(5), rendered and read back.
 
-What sudo cannot tell apart is refused rather than approximated: it compares the arguments of a command as one
-line of text, so an argument with a space in it would also allow two arguments. Wildcards, backslashes and
-regular expressions never mean anything but themselves here.
+Commands that sudo cannot tell apart are refused rather than approximated: it compares the arguments of a
+command as one line of text, so an argument with a space in it would also allow two arguments. Wildcards,
+backslashes and regular expressions never mean anything but themselves here.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _HEADER = (
 
 @frozen
 class Rule:
-    """What a user may run: exactly this argv, or with None everything.
+    """The command that a user may run: exactly this argv, or with None everything.
 
-    `runas` is a user or ALL; `password`: his own is asked for.
+    `runas` is a user or ALL; `password`: the user's own is asked for.
     """
 
     run: tuple[str, ...] | None

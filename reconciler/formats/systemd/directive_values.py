@@ -1,5 +1,5 @@
-"""What a value of a directive must look like: where systemd logs one line and goes on without it, and where
-it says nothing at all.
+"""The rules for values of directives: where systemd logs one line and goes on without it, or says nothing at
+all.
 
 Each rule is a test and the words for what passes it. A rule may let through what systemd refuses (it cannot
 know this kernel's system calls); it never refuses what systemd 252 or 257 takes, but for words that are only
@@ -658,7 +658,7 @@ DEPRECATED: Mapping[str, str] = {
     "PermissionsStartOnly": "the prefix + of a command",
     "OnFailureIsolate": "OnFailureJobMode",
 }
-"""What still works, and what is to be written instead."""
+"""The directives that still work, and what is to be written instead of each."""
 _DEPRECATED_VALUES: Mapping[tuple[str, str], str] = {
     (
         "KillMode",
@@ -698,7 +698,7 @@ def wrong_specifier(name: str, value: str, *, oldest: bool) -> str:
 
 
 def deprecated(name: str, value: str) -> str:
-    """What is said of an assignment that still works but should not be written any more; empty for all
+    """The words about an assignment that still works but should not be written any more; empty for all
     others.
     """
     if name in DEPRECATED:

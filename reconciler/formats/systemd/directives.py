@@ -61,7 +61,7 @@ def accumulates(directive: str) -> bool:
 
 
 def lint(section_name: str, name: str, value: str, version: int | None = None) -> str | None:
-    """What is wrong with an assignment, and what to do; None if nothing is seen to be.
+    """The fault in an assignment, and what to do; None if nothing is seen to be wrong.
 
     Names beginning with X- are nobody's business. `version` is the host's systemd: without it, what either
     release accepts passes.
@@ -134,7 +134,7 @@ def _wrong_value(section_name: str, name: str, value: str, version: int | None) 
 
 
 def deprecated(name: str, value: str) -> str:
-    """What is said of an assignment that still works but should not be written any more; empty for all
+    """The words about an assignment that still works but should not be written any more; empty for all
     others.
     """
     from reconciler.formats.systemd import directive_values

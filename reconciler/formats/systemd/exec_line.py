@@ -13,7 +13,7 @@ VARIABLE = "$MAINPID"
 """The one word of an argv that systemd shall expand."""
 
 BLANK = " \t\n\r"
-"""What systemd takes for blank."""
+"""The characters that systemd takes for blank."""
 
 _PLAIN = Late(r"[A-Za-z0-9_@%+=:,./-]+")
 _ENVIRONMENT_NAME = Late(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -90,7 +90,7 @@ def split_exec(line: str) -> list[str]:
 
 
 def lint_exec(line: str, *, several: bool = False) -> list[str]:
-    """What silently goes wrong, or fails, in a command written in systemd's own syntax; each text says what
+    """The faults of a command in systemd's own syntax that silently goes wrong, or fails; each text says what
     to do.
 
     `several`: more than one command is allowed (Type=oneshot, ExecStartPre=...).

@@ -1,4 +1,4 @@
-"""What silently goes wrong in command lines that people write in systemd's own syntax.
+"""The silent faults of command lines that people write in systemd's own syntax.
 
 Reached through `unit.lint_exec`.
 """

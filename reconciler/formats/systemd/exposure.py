@@ -131,7 +131,7 @@ def exposure(sections: Sections, release: int) -> int:
 
 
 class _Service:
-    """What a [Section] says, with what one directive implies for others."""
+    """The directives of a [Section], with what one directive implies for others."""
 
     def __init__(self, said: Mapping[str, str | list[str]]) -> None:
         self._said = said

@@ -83,7 +83,7 @@ ACCUMULATING = _NEVER_RESET | _names("""
     """)
 """Directives whose assignments add up; Condition* and Assert* do too.
 
-Of every other one that systemd knows, the last counts.
+For every other one that systemd knows, the last assignment counts.
 """
 
 _CONDITIONS = ("Condition", "Assert")
@@ -122,10 +122,10 @@ def parse(text: str) -> Sections:
     """A unit file as systemd reads it: comments, continuation lines, repeated sections and resets are
     resolved.
 
-    Never raises. What systemd passes over is kept below STRAY: lines in a section that are no assignment, and
-    in the section STRAY whatever precedes the first section or follows a broken section header (there systemd
-    stops reading). Unknown sections and directives are kept, repeated unknown ones as lists. Resets leave no
-    trace: for drop-ins use `merge`.
+    Never raises. Lines that systemd passes over are kept below STRAY: lines in a section that are no
+    assignment, and in the section STRAY whatever precedes the first section or follows a broken section
+    header (there systemd stops reading). Unknown sections and directives are kept, repeated unknown ones as
+    lists. Resets leave no trace: for drop-ins use `merge`.
     """
     return merge([text])
 
@@ -150,8 +150,9 @@ def as_written(text: str) -> Sections:
 
 
 def normalise(sections: Mapping[str, Mapping[str, str | Sequence[str]]]) -> Sections:
-    """What `parse` returns after `render`: resets resolved, the last value of a scalar, lists of one as str,
-    nothing empty.
+    """The sections as `parse` returns them after `render`.
+
+    Resets are resolved; there is the last value of a scalar, lists of one as str, and nothing empty.
     """
     found: Sections = {}
     for section, directives in sections.items():

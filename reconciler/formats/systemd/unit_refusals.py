@@ -1,8 +1,8 @@
-"""What systemd refuses about a unit as a whole, though each line of it is right: `service_verify` and its
-like in systemd's source.
+"""The faults for which systemd refuses a unit as a whole, though each line of it is right.
 
-Such a unit has LoadState=bad-setting: what runs of it runs on, and nothing can start it. What one of systemd
-252 and 257 refuses is refused for both, so that a spec is as good on one host as on the other.
+They are those of `service_verify` and its like in systemd's source. Such a unit has LoadState=bad-setting:
+what runs of it runs on, and nothing can start it. A unit that one of systemd 252 and 257 refuses is refused
+for both, so that a spec is as good on one host as on the other.
 """
 
 from __future__ import annotations

@@ -17,10 +17,8 @@ _Value = str | list[str]
 def canonical(sections: unit.Sections) -> unit.Sections:
     """The same sections, in the spelling of `unit.render` for the directives that fields stand for.
 
-    Never raises.
-
-    What cannot be said in that spelling (a specifier in a variable, a quote that is never closed) stays as it
-    is written.
+    Never raises. A value that cannot be said in that spelling (a specifier in a variable, a quote that is
+    never closed) stays as it is written.
     """
     found = dict(sections)
     for (section, name), spell in _SPELLINGS.items():

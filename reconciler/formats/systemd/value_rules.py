@@ -1,4 +1,4 @@
-"""What rules for values are made of: patterns, words, numbers, and lists of these."""
+"""The parts of rules for values: patterns, words, numbers, and lists of these."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def named(words: str) -> frozenset[str]:
 
 
 def pattern(regex: str, text: str) -> Rule:
-    """What matches as a whole. Compiled when it is first asked: a spec uses a few of them."""
+    """The rule that a value matches the pattern as a whole.
+
+    The pattern is compiled when it is first asked: a spec uses a few of them.
+    """
     return Rule(Late(regex).fullmatch, text)
 
 
@@ -74,7 +77,7 @@ def number(low: int, high: int, text: str = "") -> Rule:
 
 
 def either(text: str, *rules: Rule) -> Rule:
-    """What one of these rules lets pass."""
+    """The rule that lets pass what one of these rules lets pass."""
     newer = frozenset().union(*(rule.newer for rule in rules))
     return Rule(lambda value: any(rule.test(value) for rule in rules), text, newer)
 

@@ -8,7 +8,7 @@ from enum import Enum, StrEnum
 from reconciler.core.host import UnitNode
 
 UP = frozenset({"active", "reloading", "refreshing"})
-"""What systemd takes for active when it decides about a job."""
+"""The states that systemd takes for active when it decides about a job."""
 DOWN = frozenset({"inactive", "failed"})
 MISSING = UnitNode("not-found", "inactive", {}, {})
 """A unit of which nobody has heard."""

@@ -115,7 +115,7 @@ class Manager:
     # ------------------------------------------------------------------------------------------------ jobs
 
     def _refuse(self, type_: JobType, name: str) -> None:
-        """What may not be asked for by name. Raises Refused."""
+        """Refuse what may not be asked for by name. Raises Refused."""
         node = self.node(name)
         if (
             type_ == JobType.STOP
@@ -242,7 +242,7 @@ class Manager:
                 self._become(unit, "active")
 
     def _expect(self, unit: str, state: str) -> None:
-        """What had begun before the request comes to its end as well."""
+        """Let a change that had begun before the request come to its end as well."""
         if unit not in self.states:
             self.states[unit] = self.state(unit)
             self._coming[unit] = state
@@ -274,7 +274,7 @@ class Manager:
                     self._run(other)
 
     def _hand_on(self, unit: str, job: Installed, result: str, hand_on: bool) -> None:
-        """What waits for a job that has failed fails with it."""
+        """Let the jobs that wait for a job that has failed fail with it."""
         node = self.node(unit)
         if result not in ("done", "canceled") and job.because is None:
             self.failed[unit] = (_INVALID if result == "invalid" else _DEPENDENCY).format(unit)
@@ -298,9 +298,9 @@ class Manager:
     # ------------------------------------------------------------------------------------------------ states
 
     def _go_on(self) -> bool:
-        """What has begun comes to its end: a program has ended, or is ready.
+        """Bring something that has begun to its end: a program has ended, or is ready.
 
-        Of those that began together each may be the first.
+        Each of those that began together may be the first.
         """
         if not self._ending:
             self._ending.extend((unit, self._coming[unit]) for unit in self.order(self._coming))

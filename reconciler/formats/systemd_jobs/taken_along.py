@@ -25,23 +25,23 @@ class Effect:
     """Something that happens to a unit that nobody asked for."""
 
     verb: UnitVerb
-    """What happens."""
+    """The verb for what happens."""
     because: Reason
     """The property in systemctl's words that names the unit, and the unit whose property it is."""
 
 
 @frozen
 class Outcome:
-    """What comes of one call of systemctl."""
+    """The outcome of one call of systemctl."""
 
     effects: Mapping[str, Effect]
-    """What happens to units that were not named, or happens otherwise than it was asked."""
+    """The effects on units that were not named, or that happen otherwise than was asked."""
     refused: Mapping[str, str]
-    """Of the named units those whose job systemd refuses, or does not carry out, with its reason."""
+    """The named units whose job systemd refuses, or does not carry out, with systemd's reason."""
     active: Mapping[str, bool]
     """The units that run afterwards and did not, or the other way round."""
     done: Mapping[str, UnitVerb]
-    """What happens to each unit, the named ones included."""
+    """The verb for what happens to each unit, the named ones included."""
     restless: frozenset[str] = frozenset()
     """Units that systemd would start or stop by itself again and again, and those whose job would wait for
     ever.
@@ -57,9 +57,9 @@ def take_along(
     order: Order = sorted,
     pace: Pace = Pace.DONE,
 ) -> Outcome:
-    """What one call of systemctl comes to: a transaction for each of the names, in their order.
+    """The outcome of one call of systemctl: a transaction for each of the names, in their order.
 
-    To a unit that `units` lacks nothing happens; one that is known not to exist has the load state not-found.
+    Nothing happens to a unit that `units` lacks; one that is known not to exist has the load state not-found.
     `release` is systemd's version. The others are for tests: `order` is that in which units are looked at
     where systemd has none, `pace` is how far systemd is with one name when it comes to the next.
     """
@@ -81,7 +81,7 @@ def take_along(
 
 
 def _happened(manager: Manager, name: str) -> UnitVerb | None:
-    """What has happened to a unit, from before the call to its end."""
+    """The verb for what has happened to a unit, from before the call to its end."""
     steps = manager.done[name]
     was, now = manager.node(name).active not in DOWN, manager.state(name) not in DOWN
     if was and not now:
@@ -94,8 +94,8 @@ def _happened(manager: Manager, name: str) -> UnitVerb | None:
 
 
 def _beyond(verb: UnitVerb, happened: UnitVerb) -> UnitVerb:
-    """What happens to a named unit beside what was asked: one that is stopped and does not stay so is started
-    again.
+    """The verb for what happens to a named unit beside what was asked: one that is stopped and does not stay
+    so is started again.
     """
     return UnitVerb.START if verb is UnitVerb.STOP and happened is UnitVerb.RESTART else happened
 

@@ -173,7 +173,10 @@ class Transaction:
     def _asked(
         self, job: Job, type_: JobType, relation: str, other: str, *, matters: bool = True, **flags: bool
     ) -> Step:
-        """What the job asks of another unit. What does not matter may fail."""
+        """Add the job that the job asks of another unit.
+
+        A job that does not matter may fail.
+        """
         if not self.units.known(other):
             return
         try:
@@ -222,9 +225,9 @@ class Transaction:
         return job is self.anchor or state not in _REDUNDANT[job.type] or self._contradicts_installed(job)
 
     def _collect(self) -> None:
-        """Drop what no other job asks for any more.
+        """Drop the jobs that no other job asks for any more.
 
-        Of several jobs for a unit systemd looks only at the one that came last: the others stay until that
+        systemd looks only at the one of several jobs for a unit that came last: the others stay until that
         one goes, and then it hangs on the order of the units which of the contradictions that they are part
         of is solved first.
         """
@@ -238,7 +241,7 @@ class Transaction:
             waiting += [last for unit in sorted(asked) if (last := self._last(unit)) is not None]
 
     def _last(self, unit: str) -> Job | None:
-        """Of the jobs for a unit the one that came last."""
+        """The job for a unit that came last."""
         jobs = self.jobs.get(unit)
         return jobs[0] if jobs else None
 
@@ -300,7 +303,7 @@ class Transaction:
         return later
 
     def _type(self, unit: str) -> JobType | None:
-        """Of several jobs systemd looks at the one that came last."""
+        """The type of the job that came last: systemd looks at that one of several."""
         jobs = self.jobs.get(unit)
         return jobs[0].type if jobs else self.units.job(unit)
 

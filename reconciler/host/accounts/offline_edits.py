@@ -109,7 +109,7 @@ def accounts_of(view: _Reader) -> Accounts:
 
 
 def kept_of(action: Account) -> dict[str, list[str]]:
-    """What a RESTORE gives back (`formats.belongings`). Raises ActionFailed."""
+    """The lines that a RESTORE gives back (`formats.belongings`). Raises ActionFailed."""
     _said(action)
     try:
         said = json.loads(action.content)
@@ -119,7 +119,7 @@ def kept_of(action: Account) -> dict[str, list[str]]:
 
 
 def captured(view: _Reader, action: Account, *, simulated: bool = False) -> PreImage | None:
-    """What goes with an account or a group, passwords among it, for the undo store alone.
+    """The belongings of an account or a group, passwords among them, for the undo store alone.
 
     Raises HostError.
     """

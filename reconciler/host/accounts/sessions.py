@@ -113,7 +113,7 @@ def _read(path: str) -> str:
 
 
 def _tell(argv: list[str]) -> None:
-    """What it says does not matter: whether processes are left does."""
+    """Run a command whose answer does not matter: whether processes are left does."""
     try:
         run(argv, timeout=_COMMAND_SECONDS)
     except HostError:

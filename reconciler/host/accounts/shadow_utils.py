@@ -50,7 +50,7 @@ def check(result: Result, program: str, done: bool) -> None:
 
 
 def options_of(prefix: str) -> list[str]:
-    """What makes a command work on the tree below `prefix` (`/`: the system itself)."""
+    """The options that make a command work on the tree below `prefix` (`/`: the system itself)."""
     return [] if prefix == "/" else ["--prefix", prefix]
 
 

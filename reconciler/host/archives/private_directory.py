@@ -168,7 +168,7 @@ def _words(error: OSError) -> str:
 
 
 def look(path: str) -> os.stat_result | None:
-    """What is at a path that no link leads to or through; None when nothing is.
+    """The status of the thing at a path that no link leads to or through; None when nothing is there.
 
     Raises UnsafePath, Unreadable.
     """

@@ -1,8 +1,8 @@
-"""GNU tar: making, checking, comparing and unpacking archives. Knows no jobs and no retention.
+"""GNU tar: making, checking, comparing and unpacking archives.
 
-What its exit status means (measured, GNU tar 1.34): 0 done, sockets are left out; 1 a file changed or
-vanished while it was read, the archive is usable; 2 something could not be read, or the disk is full. `tar
--t` is blind to flipped bits: the sum is what finds them.
+It knows no jobs and no retention. The exit status of tar means (measured, GNU tar 1.34): 0 done, sockets are
+left out; 1 a file changed or vanished while it was read, the archive is usable; 2 something could not be
+read, or the disk is full. `tar -t` is blind to flipped bits: the sum is what finds them.
 """
 
 from __future__ import annotations
@@ -47,10 +47,9 @@ class TargetError(ArchiveError):
 
 @frozen
 class Contents:
-    """What goes into an archive.
+    """The contents of an archive.
 
     Paths are absolute. A pattern with a leading `/` is anchored, any other matches names at every depth.
-
     `literal` are paths that are left out as they are written, without patterns. `above` are directories that
     are recorded themselves, with nothing of what is in them.
     """
@@ -80,7 +79,7 @@ class Written:
 
 @frozen
 class Checked:
-    """What reading an archive told: what is wrong with it, if anything, and what there is of each source.
+    """The result of reading an archive: its fault, if there is one, and what there is of each source.
 
     `entries` are its members, itself counted; `data` are the bytes in its files.
     """
@@ -137,7 +136,7 @@ def create_of(fd: int, directory: int) -> Written:
 
 
 def compare_with(fd: int, directory: int) -> tuple[str, ...]:
-    """What differs between an archive that `create_of` made and an open directory. Raises ArchiveError.
+    """The differences between an archive that `create_of` made and an open directory. Raises ArchiveError.
 
     tar compares what is in the archive and passes over what else is there: so both are counted. Sockets are
     in no archive.
@@ -237,7 +236,7 @@ def unescaped(name: bytes) -> bytes:
 
 
 def compare(fd: int, compress: str, sources: Sequence[str]) -> tuple[str, ...]:
-    """What differs between the sources in the archive and the files as they are (tar --compare).
+    """The differences between the sources in the archive and the files as they are (tar --compare).
 
     Raises ArchiveError.
     """

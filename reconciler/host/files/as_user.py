@@ -67,7 +67,10 @@ class _Errand:
 
     @property
     def rights(self) -> _Rights:
-        """The user's own. Of all his groups only that of the action, and only if he is in it."""
+        """The user's own rights.
+
+        Only the group of the action is taken from all the user's groups, and only if the user is in it.
+        """
         home = self.walk.home
         return home.uid, home.gid, (self.gid,) if self.gid in home.groups else ()
 
@@ -113,8 +116,9 @@ def _complete(action: HomeAction, home: Home, ownership: Ownership) -> HomeActio
 def _following(
     first: _Errand, following: Sequence[HomeAction], ownership: Ownership, ids: Ids, open_homes: ExitStack
 ) -> Iterator[_Errand]:
-    """Of the actions that come next those that the same child can do: up to one that is root's to do, or
-    whose home is not there yet.
+    """Yield the next actions that the same child can do.
+
+    They end before one that is root's to do, or whose home is not there yet.
     """
     before = first
     for asked in following:

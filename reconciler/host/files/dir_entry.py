@@ -62,14 +62,14 @@ class Place:
         return _MADE.fullmatch(name) is not None
 
     def stat(self, name: str = "") -> os.stat_result | None:
-        """What `lstat` says of a name in the directory; None when nothing is there."""
+        """The status by `lstat` of a name in the directory; None when nothing is there."""
         try:
             return os.stat(name or self.name, dir_fd=self.fd, follow_symlinks=False)
         except FileNotFoundError:
             return None
 
     def look(self, name: str = "") -> str:
-        """What is there now, in the words of `expects`."""
+        """The state that is there now, in the words of `expects`."""
         try:
             return self._look(name or self.name)
         except FileNotFoundError:
@@ -92,7 +92,7 @@ class Place:
         return mismatch(self.path, expects, found)
 
     def kind(self) -> str:
-        """What is there, for people."""
+        """The type of the thing that is there, for people."""
         found = self.stat()
         return kind_of(found.st_mode) if found else "gone"
 

@@ -43,7 +43,7 @@ def nothing_to_do(action: EditLines, content: bytes | None) -> bool:
 
 
 def _content(place: Place, expects: str) -> bytes | None:
-    """What is there, which must be what is expected; None when nothing is."""
+    """The content that is there, which must be what is expected; None when nothing is."""
     try:
         content = read_at(place.fd, place.name, place.path)
     except FileNotFoundError:

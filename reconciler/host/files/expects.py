@@ -1,4 +1,4 @@
-"""What is at a path, as one word that can be compared: the language of `expects` in actions."""
+"""The thing at a path, as one word that can be compared: the language of `expects` in actions."""
 
 from __future__ import annotations
 

@@ -87,12 +87,12 @@ class Files:
     def names(self, path: str) -> tuple[str, ...]:
         """As HostView.names.
 
-        What a killed run of ours left is not there: it is removed before anything is done.
+        A file that a killed run of ours left counts as not there: it is removed before anything is done.
         """
         return tuple(name for name in self._root.names(path) if not Place.is_temporary(name))
 
     def capture(self, path: str) -> PreImage:
-        """What is at a path, bit for bit. Raises Unreadable, UnsafePath."""
+        """The thing at a path, bit for bit. Raises Unreadable, UnsafePath."""
         entry = self.entry(path)
         if entry is None:
             return PreImage(path, None)
@@ -210,7 +210,7 @@ class Files:
         )
 
     def _after(self, action: HomeAction) -> Iterator[HomeAction]:
-        """What comes next, as far as it is done in homes."""
+        """Yield the actions that come next, as far as they are done in homes."""
         at = self._coming.index(action) + 1 if action in self._coming else len(self._coming)
         for one in self._coming[at:]:
             if not isinstance(one, WriteFile | EditLines | MakeDirectory | SetAccess) or not one.as_user:

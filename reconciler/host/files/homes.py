@@ -144,7 +144,7 @@ class HomeRoot(SafeRoot):
         return self._walk(self.home.path)
 
     def check_target(self, path: str, *, directory: bool) -> os.stat_result | None:
-        """What is at a path; None when nothing is.
+        """The status of the thing at a path; None when nothing is there.
 
         Raises UnsafePath when it is nothing to be changed in a home.
         """

@@ -99,7 +99,8 @@ class Ids:
 class _Names:
     """Both directions.
 
-    Of several names with one number, and several lines with one name, the first counts, as in the C library.
+    The first of several names with one number, and of several lines with one name, counts, as in the C
+    library.
     """
 
     def __init__(self, pairs: Iterable[tuple[str, int]]) -> None:
@@ -215,13 +216,13 @@ class _Row:
 
 
 class RecordedOwnership:
-    """As an ordinary user, for a tree that is ours: owners, and modes that we could not work with, live in a
-    file beside the tree.
+    """The ownership for an ordinary user, in a tree that is ours.
 
-    What is not recorded and belongs to us counts as root's. The file is a log of JSON lines, the last one for
-    a path counts and a torn last line (power cut) is ignored; it is compacted atomically when it has grown to
-    twice its content. A path's line is written after the path itself, so that a crash between the two shows
-    as drift and never as a change that did not happen.
+    Owners, and modes that we could not work with, live in a file beside the tree. A path that is not recorded
+    and belongs to us counts as root's. The file is a log of JSON lines, the last one for a path counts and a
+    torn last line (power cut) is ignored; it is compacted atomically when it has grown to twice its content.
+    A path's line is written after the path itself, so that a crash between the two shows as drift and never
+    as a change that did not happen.
     """
 
     def __init__(self, ids: Ids, root: SafeRoot, file: str) -> None:

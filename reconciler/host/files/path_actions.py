@@ -125,7 +125,10 @@ def make_link(root: SafeRoot, ownership: Ownership, action: MakeLink) -> None:
 
 
 def remove_path(root: SafeRoot, ownership: Ownership, action: RemovePath) -> None:
-    """RemovePath. What is gone already is success. Raises ActionFailed, UnsafePath, OSError."""
+    """RemovePath.
+
+    A path that is gone already is success. Raises ActionFailed, UnsafePath, OSError.
+    """
     try:
         root.parent(action.path)
     except FileNotFoundError:
@@ -211,9 +214,9 @@ def _try_open(place: Place) -> int | None:
 
 
 def _publish_owned(place: Place, temporary: str, ownership: Ownership, action: WriteFile) -> None:
-    """Publish.
+    """Publish; the owner of a new file is recorded before.
 
-    Of a new file its owner is recorded before: killed in between, one that is not recorded would be root's.
+    After a kill in between, a file that is not recorded would be root's.
     """
     new = action.expects == ABSENT
     if new:

@@ -21,7 +21,7 @@ from reconciler.host.process import failpoints
 
 @frozen
 class _Ours:
-    """What we are about to put in place: inode, and content in the words of `expects`.
+    """The file that we are about to put in place: inode, and content in the words of `expects`.
 
     Times tell less: they are milliseconds coarse.
     """
@@ -82,8 +82,9 @@ def _replace(place: Place, temporary: str, expects: str, ours: _Ours) -> None:
 
 
 def _put_back(place: Place, temporary: str, ours: _Ours) -> None:
-    """What came out of the exchange is somebody's new file: it gets its name back, unless that somebody was
-    at it again meanwhile.
+    """The file that came out of the exchange is somebody's new one.
+
+    It gets its name back, unless that somebody was at it again meanwhile.
     """
     try:
         exchange(place.fd, temporary, place.name)

@@ -98,7 +98,10 @@ class SafeRoot:
         return (self._walk(head) if fd is None else fd), name or "."
 
     def stat(self, path: str) -> os.stat_result | None:
-        """What `lstat` says; None when nothing is there. Raises UnsafePath, Unreadable."""
+        """The answer of `lstat`; None when nothing is there.
+
+        Raises UnsafePath, Unreadable.
+        """
         try:
             directory, name = self.parent(path)
             return os.stat(name, dir_fd=directory, follow_symlinks=False)

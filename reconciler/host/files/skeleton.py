@@ -23,13 +23,11 @@ _MOST = 10_000
 
 
 def fill(root: SafeRoot, ownership: Ownership, action: MakeDirectory) -> None:
-    """Copy the skeleton into the directory, which is empty or what a killed run of this left.
+    """Copy the skeleton into the directory, which is empty or as a killed run of this left it.
 
-    Raises ActionFailed, UnsafePath, OSError.
-
-    What it left is removed and copied again: the last file may be half a file. A directory that anybody else
-    could have been in, or in which something else is, is not touched. Links are copied as links; what is no
-    file, directory or link is left out.
+    Raises ActionFailed, UnsafePath, OSError. Anything that such a run left is removed and copied again: the
+    last file may be half a file. A directory that anybody else could have been in, or in which something else
+    is, is not touched. Links are copied as links; what is no file, directory or link is left out.
     """
     root.forget()
     found = root.stat(action.path)

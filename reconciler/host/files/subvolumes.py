@@ -42,7 +42,7 @@ def subvolumes() -> frozenset[str]:
 
 
 def _mounts() -> Iterator[tuple[str, str]]:
-    """What is mounted of each btrfs, as a path from its top, and where."""
+    """Yield each mount of a btrfs: the path that is mounted, from its top, and where."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             fields, _, kind = line.partition(" - ")

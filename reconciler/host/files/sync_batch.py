@@ -10,7 +10,10 @@ from reconciler.host.process import failpoints
 
 
 class Unsynced:
-    """A batch. What was renamed in it may not survive a power cut before `sync` has said so."""
+    """A batch.
+
+    A file renamed in it may not survive a power cut before `sync` has said so.
+    """
 
     def __init__(self) -> None:
         self._open: dict[tuple[int, int], int] = {}

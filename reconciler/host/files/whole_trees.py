@@ -1,8 +1,8 @@
 """Whole directories on disk, the homes of accounts that go: kept as an archive, taken apart, and put back.
 
 Everything is reached by descriptors, so that a link which somebody puts in the way is an entry like any other
-and never a way out. What an archive holds is compared with the directory before it gets its name; what is
-removed vanishes by one rename before the first file goes.
+and never a way out. The content of an archive is compared with the directory before the archive gets its
+name; a tree that is removed vanishes by one rename before the first file goes.
 """
 
 from __future__ import annotations
@@ -148,7 +148,10 @@ def _archives(path: str) -> Iterator[int]:
 
 
 def remove_tree(root: SafeRoot, ownership: Ownership, archives: str, action: RemoveTree) -> str:
-    """RemoveTree. What a killed one left is finished. Raises ActionFailed, UnsafePath, OSError."""
+    """RemoveTree.
+
+    A removal that was killed is finished. Raises ActionFailed, UnsafePath, OSError.
+    """
     try:
         root.parent(action.path)
     except FileNotFoundError:

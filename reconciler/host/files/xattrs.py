@@ -97,7 +97,9 @@ def set_capability(fd: int, wanted: tuple[tuple[str, bytes], ...]) -> None:
 
 
 def without_capability(attributes: tuple[tuple[str, bytes], ...]) -> tuple[tuple[str, bytes], ...]:
-    """What may be set on a file whose content is not known to be the one that the capability belongs to."""
+    """The attributes that may be set on a file whose content is not known to be the one that the capability
+    belongs to.
+    """
     return tuple((name, value) for name, value in attributes if name != _CAPABILITY)
 
 

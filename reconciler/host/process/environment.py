@@ -1,4 +1,4 @@
-"""What the process was started with, and the clock."""
+"""The environment that the process was started with, and the clock."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 
 class _Environment:
-    """What the environment asks for: a name with the hits left until it kills, a
-    file for the names, or both.
+    """The settings from the environment: a name with the hits left until it kills, a file for the names, or
+    both.
     """
 
     def __init__(self, name: str, left: int, log: str) -> None:
@@ -75,7 +75,7 @@ def watch(what: Callable[[str], None] | None) -> None:
 
 
 def told() -> object:
-    """What a child of ours says to its parent about its hits; None when nobody asks."""
+    """The message of a child of ours to its parent about its hits; None when nobody asks."""
     return [_watch.left, _watch.told()] if isinstance(_watch, _Environment) else None
 
 

@@ -1,16 +1,13 @@
 """No program that an apply has started outlives it, however it dies.
 
-Who dies of SIGKILL cannot clean up. So the first program that is started under the lock is preceded by a
-keeper: a fork of ours that waits for our end at a pipe. When that comes without a word, it kills every
-process that carries the mark of this apply in its environment, again and again until there is none. The mark
-is inherited: a daemon that has left its process group and its session has it too. What systemd starts for us
-has not, and lives on.
-
-There is no moment at which a program could slip through. Until its exec it holds our end of the pipe; after
-that it has the mark.
-
-Not covered: a program that clears its environment for a child of its own. In a unit of `reconciler install`
-the control group covers that as well: systemd kills what is left in it when the apply has died.
+A process that dies of SIGKILL cannot clean up. So the first program that is started under the lock is
+preceded by a keeper: a fork of ours that waits for our end at a pipe. When that comes without a word, it
+kills every process that carries the mark of this apply in its environment, again and again until there is
+none. The mark is inherited: a daemon that has left its process group and its session has it too. A process
+that systemd starts for us has not, and lives on. There is no moment at which a program could slip through.
+Until its exec it holds our end of the pipe; after that it has the mark. Not covered: a program that clears
+its environment for a child of its own. In a unit of `reconciler install` the control group covers that as
+well: systemd kills what is left in it when the apply has died.
 """
 
 from __future__ import annotations
@@ -46,7 +43,7 @@ def arm() -> None:
 
 
 def disarm(*, interrupted: bool = False) -> None:
-    """What runs may go on, unless we were interrupted: then it ends.
+    """Let the programs that run go on, unless we were interrupted: then they end.
 
     Ends the keeper when nobody wants it any more.
     """
@@ -64,7 +61,7 @@ def disarm(*, interrupted: bool = False) -> None:
 
 
 def mark() -> Mapping[str, str]:
-    """What a program is to have in its environment; nothing when it may outlive us.
+    """The variables that a program is to have in its environment; nothing when it may outlive us.
 
     The first call starts the keeper.
     """

@@ -118,13 +118,12 @@ def begin(  # as `run`
 ) -> Begun:
     """Start a program.
 
-    `timeout` is in seconds, `cap` bytes are kept of each output stream, `variables` join its environment.
-
-    The program gets no descriptor of ours, no terminal, no environment, umask 022 and `/` as its directory.
-    When its time is up, its process group is killed. Under the lock of an apply more is promised: what it has
+    `timeout` is in seconds, `cap` bytes are kept of each output stream, `variables` join its environment. The
+    program gets no descriptor of ours, no terminal, no environment, umask 022 and `/` as its directory. When
+    its time is up, its process group is killed. Under the lock of an apply more is promised: what it has
     started is killed too when its time is up, wherever it has gone, and if we are killed it dies with all of
-    that (`keeper`). Half an account is then left at worst, and the next apply completes it. What it leaves
-    running when it ends in time lives on. Raises ProgramMissing, NotRun.
+    that (`keeper`). Half an account is then left at worst, and the next apply completes it. A process that it
+    leaves running when it ends in time lives on. Raises ProgramMissing, NotRun.
     """
     program = find_program(argv[0])
     try:
@@ -144,7 +143,7 @@ def begin(  # as `run`
 
 
 def not_run(program: str, error: OSError) -> NotRun:
-    """What the kernel said when it was to be run, to be raised."""
+    """The error to raise with the kernel's answer when the program was to be run."""
     return NotRun("a program cannot be run", f"{program}: {error.strerror}")
 
 

@@ -193,7 +193,7 @@ class SimulatedHost:
         return {}
 
     def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:  # as LiveHost has it
-        """What was started here stays up."""
+        """Units that were started here stay up."""
         return {}
 
     def leftovers(self, directories: Sequence[str]) -> tuple[str, ...]:  # as LiveHost has it
@@ -201,7 +201,10 @@ class SimulatedHost:
         return ()
 
     def forget(self) -> None:
-        """As LiveHost.forget. What is simulated is nowhere else."""
+        """As LiveHost.forget.
+
+        A simulated host is nowhere else.
+        """
 
     @property
     def _tables(self) -> AccountTables:

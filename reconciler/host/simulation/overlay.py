@@ -37,7 +37,10 @@ from reconciler.host.files.safe_path import check_plain
 
 @frozen
 class Node:
-    """What is at a path now. `content` None of a file, and `attributes` None: as in the tree below."""
+    """The thing at a path now.
+
+    `content` None of a file, and `attributes` None: as in the tree below.
+    """
 
     entry: Entry
     content: bytes | None = None
@@ -240,7 +243,7 @@ class Overlay:
             self._copy(_join(action.skeleton, name), _join(action.path, name), action.owner, action.group)
 
     def _copy(self, source: str, path: str, owner: str, group: str) -> None:
-        """What a skeleton has, given to somebody."""
+        """Copy what a skeleton has, and give it to somebody."""
         entry = self.entry(source)
         if entry is None or self.entry(path) is not None:
             return

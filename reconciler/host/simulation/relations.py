@@ -1,5 +1,6 @@
-"""What units are tied to on a simulated host: as systemd has them loaded below, and as written here since it
-has read that.
+"""The relations of units on a simulated host.
+
+They are as systemd has them loaded below, and as written here since it has read that.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ Related = dict[str, frozenset[str]]
 
 
 def own_relations(name: str, sections: unit.Sections, linked: Mapping[str, Iterable[str]]) -> Related:
-    """What a unit's text says that it is tied to.
+    """The relations that a unit's text states.
 
     `linked` are the names in its `.wants` directories and the like, by relation.
     """
@@ -167,7 +168,7 @@ class Relations:
         )
 
     def _changed(self, name: str) -> Iterator[tuple[str, str, bool]]:
-        """What has come to a unit's relations here and what has gone, the goings first."""
+        """Yield what has gone from a unit's relations here, then what has come to them."""
         for which in (0, 1):
             if name in self._read:
                 yield from (
@@ -181,7 +182,7 @@ class Relations:
 
 
 def _stated(relations: Mapping[str, frozenset[str]]) -> Related:
-    """Of the relations that systemd has loaded, those that a unit's own text or links state."""
+    """The relations, among those that systemd has loaded, that a unit's own text or links state."""
     return {name: relations[name] - EVERYBODY for name in {*_OWN.values()} - {*ORDER} if name in relations}
 
 

@@ -34,7 +34,10 @@ _ONESHOT = Late(r"^\s*Type\s*=\s*oneshot\s*$", re.MULTILINE)
 _REMAINS = Late(r"^\s*RemainAfterExit\s*=\s*(?:yes|true|on|1)\s*$", re.MULTILINE | re.IGNORECASE)
 _NOT_FOUND = UnitState()
 _WITH_FILES = (".service", ".target", ".timer", ".socket", ".path")
-"""Units that exist only where they have a file. Of others (mounts, devices) systemd makes some itself."""
+"""Suffixes of units that exist only where they have a file.
+
+systemd makes some of the others (mounts, devices) itself.
+"""
 _UP = ("active", "activating", "reloading", "refreshing")
 Readable = HostView | Overlay
 
@@ -172,7 +175,7 @@ class SimulatedUnits:
         self._relations.reread(names, {name: path for name in names if (path := _path(self._files, name))})
 
     def daemon_reload(self, _names: Sequence[str]) -> dict[str, str]:
-        """What is on disk becomes what is loaded; a running unit whose file is gone runs on."""
+        """Load what is on disk; a running unit whose file is gone runs on."""
         self._reread = True
         touched = list(self._files.touched())
         self._read(sorted(touched_units(touched, UNIT_DIRECTORIES) | self._relations.late))
@@ -230,8 +233,9 @@ class SimulatedUnits:
         return ""
 
     def _in_memory(self, name: str) -> tuple[str, bytes | None]:
-        """What systemd works with: of a unit that it had loaded before we changed anything, the old
-        definition.
+        """The definition that systemd works with.
+
+        For a unit that it had loaded before we changed anything, this is the old one.
         """
         if self.units([name])[name].load == "loaded":
             before = _definition(self._base, name)

@@ -1,7 +1,6 @@
-"""What is at paths of a host, as it goes into a snapshot: types, modes, owners, and which directories are
-known whole.
+"""The things at paths of a host, as they go into a snapshot.
 
-No content.
+These are types, modes, owners, and which directories are known whole. No content.
 """
 
 from __future__ import annotations
@@ -129,8 +128,9 @@ class Recorder:
                 ]
 
     def known(self) -> dict[str, dict[str, Any] | None]:
-        """What is worth writing down: not that nothing is in a directory that is listed, or is not there
-        itself.
+        """The facts worth writing down.
+
+        That nothing is at a path is left out where its directory is listed, or is not there itself.
         """
         return {
             path: said
@@ -154,7 +154,7 @@ class Recorder:
 
 
 def _data(entry: Entry) -> dict[str, Any]:
-    """What is left out: a file, root's."""
+    """The data of an entry; fields that are left out mean: a file, root's."""
     data: dict[str, Any] = {} if entry.type is FileType.FILE else {"type": str(entry.type)}
     if entry.type is FileType.LINK:
         data["target"] = entry.target

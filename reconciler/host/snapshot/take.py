@@ -130,7 +130,7 @@ def take(
 
 
 def _relations(nodes: Mapping[str, UnitNode]) -> dict[str, Any]:
-    """What units are tied to, and what decides about jobs for them, by name.
+    """The relations of units, and what decides about jobs for them, by name.
 
     The order of their jobs is told once, by the later one, and only between units that can have jobs
     (`UNITS`).
@@ -171,9 +171,9 @@ class _Taker:
         """Addresses of which the ledger's document is not told, and whether it is what is on the host."""
 
     def started(self, known: Mapping[str, Started]) -> dict[str, Any]:
-        """What is remembered of processes, as far as it may be told: of each file whether it is the same.
+        """The memory of processes, as far as it may be told: whether each file is the same.
 
-        Its digest stays here.
+        A file's digest stays here.
         """
         now = {
             content_marks.settings_key(address): self._settings(address, document)
@@ -317,8 +317,9 @@ class _Taker:
         return directory
 
     def _withhold(self) -> None:
-        """Of what shows by a name that it holds a secret, no text is told: its part is known only to who
-        declares the same.
+        """Withhold all text of a part that shows by a name that it holds a secret.
+
+        Such a part is known only to those who declare the same.
         """
         for address, told in list(self._rows.items()):
             # Without a policy as a version wrote it that had none: nothing is told to have changed.

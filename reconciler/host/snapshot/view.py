@@ -18,7 +18,7 @@ from reconciler.host.files.safe_path import check_plain, through_link
 from reconciler.host.systemd.unit_relations import closure
 
 UNITS = (".service", ".timer", ".socket", ".path", ".target", ".mount")
-"""What a snapshot lists of systemd's units: of these, all that are loaded."""
+"""The types of systemd's units that a snapshot lists: all units of these that are loaded."""
 _NOT_LISTED = (".device", ".scope", ".slice", ".swap", ".automount")
 _UNKNOWN = object()
 _KINDS = {
@@ -29,10 +29,10 @@ _KINDS = {
 
 
 class SnapshotView:
-    """A HostView without a host. `declared` are the contents that the spec has for files, by path.
+    """A HostView without a host.
 
-    What was asked for in vain is kept in `unknown`, by path or unit: whoever swallows the error has still
-    made the plan incomplete.
+    `declared` are the contents that the spec has for files, by path. Everything asked for in vain is kept in
+    `unknown`, by path or unit: whoever swallows the error has still made the plan incomplete.
     """
 
     def __init__(self, data: Mapping[str, Any], declared: Mapping[str, bytes]) -> None:
@@ -160,7 +160,10 @@ class SnapshotView:
         return before
 
     def _said(self, path: str) -> Mapping[str, Any] | None:
-        """What was recorded of a path; None when nothing was there. Raises UnsafePath, NotInSnapshot."""
+        """The record of a path; None when nothing was there.
+
+        Raises UnsafePath, NotInSnapshot.
+        """
         check_plain(path)
         steps = path.split("/")
         for depth in range(2, len(steps)):

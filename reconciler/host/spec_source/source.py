@@ -15,7 +15,7 @@ from reconciler.host.spec_source.git import GitReader
 __all__ = ["DirectoryReader", "GitReader", "StdinReader"]
 
 MAX_BYTES = 32 * 1024 * 1024
-"""What one file of a spec may have."""
+"""The most bytes that one file of a spec may have."""
 
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _WHY = {

@@ -29,7 +29,7 @@ _NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
 class StateError(HostError):
     """Our own state could not be read or written.
 
-    What was asked for was not recorded, so it must not be done.
+    The thing that was asked for was not recorded, so it must not be done.
     """
 
 
@@ -122,7 +122,7 @@ def _foreign(facts: os.stat_result) -> str:
 
 
 def file_facts(directory: int, name: str) -> os.stat_result | None:
-    """What the file is; None when it is not there.
+    """The facts of the file; None when it is not there.
 
     Raises StateError when it is not a plain file of ours, and OSError.
     """

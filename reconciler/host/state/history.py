@@ -21,7 +21,10 @@ from reconciler.host.state.schema import Row
 
 
 class History:
-    """What the journal says. Every method raises StateError, StateDamaged for a row that does not verify."""
+    """The entries of the journal.
+
+    Every method raises StateError, StateDamaged for a row that does not verify.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -96,11 +99,11 @@ class History:
         return 0, tuple(passed)
 
     def undo(self, number: int) -> list[PreImage]:
-        """What a run replaced or removed, in the order in which it was saved."""
+        """The things that a run replaced or removed, in the order in which they were saved."""
         return [self._saved(row) for row in self._rows("undo", "WHERE run = ? ORDER BY rowid", (number,))]
 
     def undo_of_step(self, number: int, step: int) -> list[PreImage]:
-        """What one step replaced or removed."""
+        """The things that one step replaced or removed."""
         return [
             self._saved(row)
             for row in self._rows("undo", "WHERE run = ? AND step = ? ORDER BY rowid", (number, step))

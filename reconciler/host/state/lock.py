@@ -73,10 +73,9 @@ class LockBusy(HostError):
 class Lock:
     """`<state directory>/lock`, exclusive.
 
-    `with Lock(directory, timeout_seconds=30): ...` or `with Lock(directory).acquire(30): ...`.
-
-    The file is never removed: removing a locked file lets two processes each hold "the" lock. What stands in
-    it is for display only.
+    `with Lock(directory, timeout_seconds=30): ...` or `with Lock(directory).acquire(30): ...`. The file is
+    never removed: removing a locked file lets two processes each hold "the" lock. Its text is for display
+    only.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ _MOST = 1024 * 1024
 
 
 def recall(state: str, name: str) -> bytes | None:
-    """What was noted; None when nothing was, or when we may not know."""
+    """The bytes that were noted; None when nothing was, or when we may not know."""
     try:
         directory = open_directory(state)
         try:

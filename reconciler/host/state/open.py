@@ -85,9 +85,10 @@ def recover(directory: str) -> bool:
 
 
 def open_state(directory: str, machine_id: str, *, replace_damaged: bool) -> Opened:
-    """Open or create the state. Raises StateDamaged and StateError; see `Store.open`.
+    """Open or create the state.
 
-    What was asked for by a person goes over from a damaged one: the holds that still prove themselves.
+    Raises StateDamaged and StateError; see `Store.open`. Requests by a person go over from a damaged one: the
+    holds that still prove themselves.
     """
     make_state_directory(directory)
     hit("state.open.begun")
@@ -107,7 +108,10 @@ def open_state(directory: str, machine_id: str, *, replace_damaged: bool) -> Ope
 
 @contextmanager
 def at(directory: str) -> Iterator[int]:
-    """A descriptor of the state directory. What the kernel refuses meanwhile becomes StateError."""
+    """A descriptor of the state directory.
+
+    A refusal by the kernel meanwhile becomes StateError.
+    """
     opened = -1
     try:
         opened = open_directory(directory)
@@ -238,11 +242,10 @@ def _verified(connection: sqlite3.Connection, beside: Beside, machine_id: str) -
 
 
 def _broken(connection: sqlite3.Connection) -> str:
-    """What SQLite finds wrong with the structure: of every table, index and free page, for each is written to
-    or taken sooner or later.
+    """The faults that SQLite finds in the structure of all tables, indexes and free pages.
 
-    A damaged one would fail the writing, at every apply anew. What is in a blob is not looked at: it proves
-    itself.
+    Each of these is written to or taken sooner or later. A damaged one would fail the writing, at every apply
+    anew. The content of a blob is not looked at: it proves itself.
     """
     said = [row[0].decode(errors="replace") for row in connection.execute("PRAGMA integrity_check(3)")]
     return "" if said == ["ok"] else "; ".join(" ".join(one.split()) for one in said)

@@ -34,8 +34,9 @@ from reconciler.host.state.schema import Meta, Witness
 T = TypeVar("T")
 
 BROKEN = (sqlite3.Error, MemoryError, OverflowError, UnicodeDecodeError)
-"""What reading a damaged file raises: a flipped length asks for a gigabyte, and SQLite quotes bad bytes in
-its message.
+"""The errors that reading a damaged file raises.
+
+A flipped length asks for a gigabyte, and SQLite quotes bad bytes in its message.
 """
 
 _AT_ONCE = 256
@@ -66,7 +67,7 @@ NEWER = "it was written by a newer version of this tool; update the tool"
 
 @frozen
 class Loaded:
-    """What the database holds: the rows that verify, and in `problem` why that is not all of them."""
+    """The content of the database: the rows that verify, and in `problem` why that is not all of them."""
 
     meta: Meta | None = None
     rows: Mapping[Address, LedgerRow] = field(default_factory=dict)
@@ -89,12 +90,10 @@ class Beside:
 
 
 def read_memory(directory: str, machine_id: str) -> Memory:
-    """What we remember, read without changing a byte, a time or a name in the directory.
+    """Our memory, read without changing a byte, a time or a name in the directory.
 
-    Never raises for what it finds there.
-
-    A missing directory is an empty Memory. A run that is still open counts as interrupted unless another
-    process holds the lock.
+    Never raises for what it finds there. A missing directory is an empty Memory. A run that is still open
+    counts as interrupted unless another process holds the lock.
     """
     memory = Memory()
     for _ in range(_ATTEMPTS):
@@ -301,7 +300,7 @@ def _said(problem: BaseException) -> str:
 
 
 def trouble(what: str, problem: BaseException) -> StateError:
-    """What SQLite raised as one of ours: StateError for a trouble of the host, StateDamaged for one of the
+    """The error of SQLite as one of ours: StateError for a trouble of the host, StateDamaged for one of the
     file.
     """
     name = getattr(problem, "sqlite_errorname", "")
@@ -351,9 +350,9 @@ def _load(connection: sqlite3.Connection) -> Loaded:
 
 
 def _other_layout(connection: sqlite3.Connection) -> str:
-    """What is wrong with the tables themselves.
+    """The fault of the tables themselves.
 
-    Those that reading does not use are written to: at every apply anew that would fail.
+    Tables that reading does not use are written to: at every apply anew that would fail.
     """
     try:
         found = {

@@ -47,8 +47,8 @@ def report_lock(directory: str) -> Iterator[None]:
 
 
 def read_report(directory: str) -> dict[str, Any]:
-    """What the last report left; empty when there is none that can be used: then
-    everything is told afresh.
+    """The data that the last report left; empty when there is none that can be used: then everything is told
+    afresh.
     """
     return _read(directory, _REPORT) or {}
 
@@ -68,7 +68,7 @@ def write_report(directory: str, data: Mapping[str, Any]) -> None:
 
 
 def read_drift(directory: str) -> tuple[dict[str, Any] | None, int]:
-    """What the drift check printed last, None when it printed nothing of use; and when, in seconds since the
+    """The last output of the drift check, None when it printed nothing of use; and when, in seconds since the
     epoch.
     """
     found = _read(directory, _DRIFT)

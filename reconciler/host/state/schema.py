@@ -178,8 +178,9 @@ class Meta:
 
 @frozen
 class Witness:
-    """What the witness file repeats, written after the commit: a database that is older was put back from a
-    copy.
+    """The facts that the witness file repeats, written after the commit.
+
+    A database that is older was put back from a copy.
     """
 
     lineage: str

@@ -1,10 +1,8 @@
 """The state of a host: ledger, owed actions, holds, journal of runs and steps, undo store.
 
-DESIGN §3; the layout is in `state_schema`.
-
-`read_memory` is for everybody and never writes. `Store` is for the one who holds the lock. What a Store
-method was asked to record is on disk when it returns; when it raises StateError it was not recorded, and the
-effect must not be carried out.
+DESIGN §3; the layout is in `state_schema`. `read_memory` is for everybody and never writes. `Store` is for
+the one who holds the lock. Anything that a Store method was asked to record is on disk when it returns; when
+it raises StateError it was not recorded, and the effect must not be carried out.
 """
 
 from __future__ import annotations
@@ -97,14 +95,20 @@ class Store(History):
             change.meta = replace(change.meta, open_run=0)
 
     def close(self) -> None:
-        """Close the database. What was not committed is forgotten."""
+        """Close the database.
+
+        Changes that were not committed are forgotten.
+        """
         super().close()
         if self._directory >= 0:
             os.close(self._directory)
             self._directory = -1
 
     def memory(self) -> Memory:
-        """What is remembered now. `interrupted` is the run that `open` found open. Raises StateError."""
+        """Everything remembered now.
+
+        `interrupted` is the run that `open` found open. Raises StateError.
+        """
         with self._transaction("memory"):
             loaded = load(self._connection)
         try:

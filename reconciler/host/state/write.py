@@ -73,7 +73,10 @@ class Transaction:
             self._count(table, stored[1], None)
 
     def save(self, run: int, step: int, saved: PreImage) -> None:
-        """Add to the undo store. Of two for the same path and step the first stays: it is the original."""
+        """Add to the undo store.
+
+        The first of two for the same path and step stays: it is the original.
+        """
         blob = "" if saved.content is None else digest(saved.content)
         row = schema.saved_data(run, step, saved, blob)
         if self.get("undo", row) is not None:

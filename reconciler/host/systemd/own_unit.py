@@ -17,9 +17,10 @@ _TIES = ("Requires", "Requisite", "BindsTo", "PartOf", "StopPropagatedFrom")
 
 
 def bond(unit: str) -> UnitRelation:
-    """What stopping this unit means to this process.
+    """The meaning of stopping this unit for this process.
 
-    What systemd does not tell of a unit that we are in is taken for its end.
+    If systemd does not tell it of a unit that we are in, stopping that unit is taken for the end of this
+    process.
     """
     own = own_units()
     if unit in own:
@@ -39,9 +40,9 @@ def _ends_us(unit: str) -> bool:
 
 @cache
 def _above(own: tuple[str, ...]) -> frozenset[str]:
-    """What the units that we end with are tied to, and what that is tied to.
+    """The units that those that we end with are tied to, and those that these are tied to.
 
-    Not of scopes: they are made for sessions, not declared, and hang on nothing that a spec could stop.
+    Scopes are left out: they are made for sessions, not declared, and hang on nothing that a spec could stop.
     """
     found: set[str] = set()
     left = {unit for unit in own if unit.endswith(".service") and _ends_us(unit)}

@@ -151,7 +151,7 @@ def _command(argv: Sequence[str], user: str, limit: float) -> str:
 
 
 def _as(user: str) -> list[str]:
-    """What is put before a command so that it has this user's rights and no more. Raises HostError."""
+    """The words put before a command so that it has this user's rights and no more. Raises HostError."""
     if user in ("", "root", "0"):
         return []
     import pwd

@@ -50,11 +50,14 @@ _WITH_PROCESS = frozenset({"running", "start-pre", "start", "start-post", "reloa
 _OLD = float("inf")
 _STOPPED = frozenset({"inactive", "failed"})
 _UP = RUNNING | {"activating"}
-"""What is taken for running, unless it is seen waiting for its restart."""
+"""The states taken for running, unless the unit is seen waiting for its restart."""
 
 
 class Systemd:
-    """The system's systemd. What it lists is kept until `forget`."""
+    """The system's systemd.
+
+    Its lists are kept until `forget`.
+    """
 
     def __init__(self) -> None:
         self.patience = 0.0
@@ -102,12 +105,10 @@ class Systemd:
         return found | self._looked_at_again(found) if self.patience else found
 
     def _looked_at_again(self, found: Mapping[str, UnitState]) -> dict[str, UnitState]:
-        """Those of the running services that were too young, and have fallen since.
+        """The running services that were too young, and have fallen since.
 
-        What loops is active between two crashes as well.
-
-        A look that found one active again, with another process, has seen it being restarted: that is told,
-        and not the lucky moment.
+        A service that loops is active between two crashes as well. A look that found one active again, with
+        another process, has seen it being restarted: that is told, and not the lucky moment.
         """
         running = {
             name: state
@@ -287,8 +288,8 @@ class Systemd:
         self.forget()
 
     def fallen(self, name: str, invocation: str) -> Receipt:
-        """What is to be said of a unit whose process, that of this invocation, is there no more; empty: there
-        was none.
+        """The message about a unit whose process, that of this invocation, is there no more; empty: there was
+        none.
         """
         self.forget()
         replaced = (
@@ -338,7 +339,10 @@ _EXECUTE: dict[UnitVerb, Callable[[Systemd, Sequence[str]], Receipt]] = {
 
 
 def parse_units(text: bytes) -> dict[str, UnitState]:
-    """What `systemctl list-units --all --output=json` prints. Raises ValueError."""
+    """The units that `systemctl list-units --all --output=json` prints.
+
+    Raises ValueError.
+    """
     return {row["unit"]: UnitState(row["load"], row["active"], row["sub"]) for row in json.loads(text)}
 
 

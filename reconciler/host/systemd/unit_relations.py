@@ -19,7 +19,7 @@ FORWARD = (
     "OnFailure",
     "OnSuccess",
 )
-"""What a unit names itself (systemd.unit(5))."""
+"""The relations that a unit names itself (systemd.unit(5))."""
 INVERSE = (
     "RequiredBy",
     "RequisiteOf",
@@ -34,7 +34,7 @@ INVERSE = (
     "Triggers",
     "TriggeredBy",
 )
-"""What systemd derives from other units, and what goes both ways."""
+"""The relations that systemd derives from other units, and those that go both ways."""
 ORDER = ("Before", "After")
 """Not followed: only the units that are related otherwise matter."""
 BACK = ("WantedBy",)
@@ -68,7 +68,7 @@ EVERYBODY = frozenset(
         "-.slice",
     }
 )
-"""What nearly every unit is tied to by default, and no verb of ours is ever about."""
+"""The units that nearly every unit is tied to by default, and no verb of ours is ever about."""
 
 Ask = Callable[[Sequence[str]], Mapping[str, UnitNode]]
 
@@ -118,7 +118,7 @@ def ask(names: Sequence[str]) -> dict[str, UnitNode]:
 
 
 def parse(text: bytes) -> dict[str, UnitNode]:
-    """What `systemctl show` prints of these properties, by the units' names, other names included."""
+    """The units that `systemctl show` prints with these properties, by their names, other names included."""
     nodes: dict[str, UnitNode] = {}
     for block in blocks(text):
         node = _node(block)

@@ -1,4 +1,7 @@
-"""What `systemctl show` and the journal say about a unit that is not running, in words. No I/O."""
+"""The account that `systemctl show` and the journal give of a unit that is not running, in words.
+
+No I/O.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ _KNOWN = Late(
     r"(?:Starting|Started|Stopping|Stopped|Failed to start) \S+\.service(?: - .*)?(?:\.\.\.|\.)$"
     r"|\S+\.service: (?:Failed with result '|Scheduled restart job, |Deactivated successfully\.|Consumed \d)"
 )
-"""What systemd says of every start and end, beside the result that stands in front of the journal."""
+"""The lines that systemd writes at every start and end, beside the result that stands in front of the
+journal.
+"""
 _EXITED = Late(r"\S+\.service: Main process exited, code=")
 _REFUSING = Late(r"[Rr]efusing(?: to load| operation)?\.$")
 _PARSED = Late(r"/\S+:\d+: ")

@@ -25,7 +25,7 @@ MOST_OUTPUT = 64 << 20
 POLL = 0.05
 RESTARTING = "auto-restart"
 MOST_JOURNALS = 5
-"""Of how many failed units of one action the journal is asked: each is a process of its own."""
+"""The most failed units of one action that the journal is asked about: each is a process of its own."""
 _SKIPPED = b" was skipped because of an unmet condition check "
 """How systemd says that it has passed over a start; with the MESSAGE_ID of every start."""
 _SETTLING = 1.0
@@ -50,8 +50,9 @@ def show(names: Sequence[str]) -> dict[str, Properties]:
 
 
 def _show_settled(names: Sequence[str]) -> dict[str, Properties]:
-    """Of one that systemd is starting again already nothing tells any more why it ended: that is told as soon
-    as it ends once more.
+    """Nothing tells any more why a unit ended that systemd is starting again already.
+
+    That is told as soon as it ends once more.
     """
     found = show(names)
     deadline = time.monotonic() + _SETTLING
@@ -143,7 +144,7 @@ def journal(invocation: str, said: str = "") -> str:
 
 
 def why_refused(name: str) -> str:
-    """What PID 1 wrote when it last refused the unit file of a unit; empty if it cannot be had."""
+    """The message of PID 1 when it last refused the unit file of a unit; empty if it cannot be had."""
     argv = [
         "journalctl",
         "--no-pager",

@@ -79,8 +79,9 @@ def _unseen(content: bytes, seen: Sequence[str]) -> str:
 def _errors(
     directory: str, new: Mapping[str, bytes], without: Collection[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """What logrotate calls an error with these files in the directory, but for logs that are not there; and
-    the patterns that it sees.
+    """The errors that logrotate finds with these files in the directory, and the patterns that it sees.
+
+    Errors about logs that are not there are left out.
     """
     with _stage(directory, new, without) as stage:
         try:

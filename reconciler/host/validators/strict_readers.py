@@ -28,7 +28,9 @@ _NOBODY_MADE = (AccountOp.USERADD, AccountOp.GROUPADD, AccountOp.RESTORE)
 
 @frozen
 class _Coming:
-    """What else the same plan does: files that it writes, paths that it removes, accounts that it makes."""
+    """The other effects of the same plan: files that it writes, paths that it removes, accounts that it
+    makes.
+    """
 
     written: Mapping[str, bytes]
     removed: Collection[str]
@@ -91,7 +93,8 @@ def _asked(action: WriteFile, judge: Callable[[WriteFile, _Coming], list[str]], 
 
 
 def _sudo(action: WriteFile, coming: _Coming) -> list[str]:
-    """What visudo says of a file by itself beside the host's rules, else beside those that come with it.
+    """The complaints of visudo about a file by itself beside the host's rules, else beside those that come
+    with it.
 
     A file with a wrong line must not hide what is wrong in another: visudo looks at meanings only where every
     line can be read.
@@ -113,9 +116,7 @@ def _is_unreadable(line: str) -> bool:
 
 
 def _new(rest: bytes, content: bytes) -> list[str]:
-    """What visudo says of rules with this file as the last one, and does not say without it, with lines of
-    the file.
-    """
+    """The complaints of visudo that rules get only with this file as the last one, with lines of the file."""
     lines = _visudo(rest + _ended(content))
     known = _visudo(rest) if lines else []
     return [_place(line, rest.count(b"\n")) for line in lines if line not in known]
@@ -215,7 +216,7 @@ def _logrotate(action: WriteFile, _: _Coming) -> list[str]:
 
 
 def _tmpfiles(action: WriteFile, _: _Coming) -> list[str]:
-    """What systemd-tmpfiles calls an error.
+    """The lines that systemd-tmpfiles calls an error.
 
     Releases before 256 have no --dry-run: with a prefix that no line has they do nothing.
     """

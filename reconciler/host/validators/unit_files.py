@@ -37,8 +37,9 @@ def judge(action: WriteFile) -> None:
 
 
 def judged(actions: Sequence[WriteFile]) -> dict[WriteFile, ActionFailed | None]:
-    """What is to be raised for each of several, asked once about all of them, each beside the others; None:
-    systemd would load it.
+    """The error to raise for each of several, asked once about all of them; None: systemd would load it.
+
+    Each is judged beside the others.
     """
     refused = _refusals(actions) if actions else {}
     return {action: _failure(action, refused.get(_unit(action))) for action in actions}

@@ -1,5 +1,6 @@
-"""What a change of a backup job means for the archives that are there: which of them would go, and which
-nobody looks after any more.
+"""The consequences of a changed backup job for the archives that are there.
+
+It tells which of them would go, and which nobody looks after any more.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def _archive(view: HostView, place: str, name: str, ident: str) -> _There | None
 
 
 def _going(there: Sequence[_There], job: Job | None) -> tuple[str, ...]:
-    """What a job would delete of them as they are, the oldest first."""
+    """The archives of these that a job would delete as they are, the oldest first."""
     if job is None or job.keep == Keep():
         return ()
     doubtful = doubts(one.manifest for one in there if one.good)

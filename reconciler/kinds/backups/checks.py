@@ -1,5 +1,6 @@
-"""What a host says against a backup job: places that a run would refuse, disks that are not there, what a run
-would leave out.
+"""The objections of a host to a backup job.
+
+These are places that a run would refuse, disks that are not there, and what a run would leave out.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def _error(rule: str, summary: str, detail: str) -> Trouble:
 class BackupHost:
     """The answers of one host, each asked for at most once.
 
-    What cannot be looked at is given the benefit of the doubt.
+    A thing that cannot be looked at is given the benefit of the doubt.
     """
 
     def __init__(self, view: HostView, spec: Spec | None = None) -> None:

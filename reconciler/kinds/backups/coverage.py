@@ -1,5 +1,6 @@
-"""What is in no backup any more once a plan is applied: told of the plan that makes it so, whether archives
-are there or not.
+"""The paths that are in no backup any more once a plan is applied.
+
+The plan that makes it so tells it, whether archives are there or not.
 """
 
 from __future__ import annotations

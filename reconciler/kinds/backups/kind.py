@@ -29,8 +29,9 @@ _FILE = {"type": "file", "mode": "0600", "owner": "root", "group": "root"}
 _COMMAND = "/usr/local/bin/reconciler"
 _COMPRESSORS = {Compress.GZIP: "/usr/bin/gzip", Compress.ZSTD: "/usr/bin/zstd"}
 _BUSY = "75"
-"""What `backup run` ends with when the job runs already, or a command of its own said not now: no reason to
-mark the unit as failed.
+"""The exit status of `backup run` when the job runs already, or a command of its own said not now.
+
+It is no reason to mark the unit as failed.
 """
 
 
@@ -119,18 +120,18 @@ def actions(change: Change) -> Iterator[Step]:
 
 
 def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
-    """What the schedule part still owes."""
+    """Yield what the schedule part still owes."""
     return schedule.resume_owed(part, observed, row) if is_scheduled(part.address) else iter(())
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
-    """What its scheduler cannot do."""
+    """Yield what its scheduler cannot do."""
     return schedule.lint(_job(declared))
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """What the host's time zone does to it, what would refuse its runs, and which archives would go because
-    of a change.
+    """Yield what the host's time zone does to it, what would refuse its runs, and which archives would go
+    because of a change.
     """
     from reconciler.kinds.backups.archives import consequences  # not where nothing changes
     from reconciler.kinds.backups.checks import BackupHost
@@ -173,9 +174,9 @@ def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
 
 
 def references(declared: Declared) -> Iterator[Address]:
-    """What the schedule part needs first, the places it reads and writes, and its commands.
+    """Yield what the schedule part needs first, the places it reads and writes, and its commands.
 
-    Which of its parts is first, `expand` says.
+    `expand` says which of its parts is first.
     """
     backup = _backup(declared)
     yield from (

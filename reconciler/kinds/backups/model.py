@@ -1,4 +1,4 @@
-"""What a spec can say about a backup job."""
+"""The fields of a backup job in a spec."""
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
@@ -26,7 +26,7 @@ class Verify(StrEnum):
 
 
 class Compress(StrEnum):
-    """What makes archives smaller."""
+    """The compression of archives."""
 
     GZIP = "gzip"
     ZSTD = "zstd"
@@ -147,12 +147,12 @@ class Backup(Resource):
     """A backup job. When its block is removed, it runs no more; its archives stay where they are."""
 
     sources: Annotated[list[Source], Field(min_length=1), AfterValidator(_distinct)]
-    """What is backed up.
+    """The paths that are backed up.
 
     A source that is missing, or a link, stops the run: half a backup is not taken for a whole one.
     """
     exclude: list[Pattern] = []
-    """What is left out, as are the destinations.
+    """The paths that are left out, as are the destinations.
 
     With a `/` in front it is a place, else a name at any depth; `*` does not cross a `/`.
     """
@@ -162,13 +162,13 @@ class Backup(Resource):
     A missing one is made, 0700, if the directory above it is there.
     """
     engine: Annotated[Literal["tar"], _only("tar", ("restic", "borg"), "engine")] = "tar"
-    """What makes them."""
+    """The program that makes the archives."""
     type: Annotated[Literal["full"], _only("full", ("incremental", "differential"), "type")] = "full"
     """Whether each archive has everything."""
     schedule: ScheduleText
     """When: a cron expression ("0 2 * * *", "@daily") or a systemd calendar ("Mon..Fri 02:00", "daily")."""
     scheduler: Scheduler | None = None
-    """What runs it, timer or cron; that of `settings` when left out."""
+    """The scheduler that runs it, timer or cron; that of `settings` when left out."""
     timezone: TimeZone | None = None
     """The time zone of the schedule; that of `settings` when left out. cron: only `host`."""
     randomized_delay_sec: Duration | None = None
@@ -196,7 +196,7 @@ class Backup(Resource):
     before_timeout: Finite = "1h"
     """How long each of them may take."""
     compress: Compress = Compress.GZIP
-    """What archives are compressed with."""
+    """The compression of the archives."""
     one_file_system: Flag = True
     """Leave out other file systems and subvolumes below a source.
 

@@ -1,4 +1,4 @@
-"""What a host says about backups: the job files and what runs them."""
+"""The state of backups on a host: the job files and what runs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""directories: one directory with its mode and owner. What is inside it is not ours and is never deleted."""
+"""directories: one directory with its mode and owner.
+
+The content of a directory is not ours and is never deleted.
+"""
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 

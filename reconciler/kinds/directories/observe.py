@@ -1,4 +1,4 @@
-"""What a host says about directories."""
+"""The state of directories on a host."""
 
 from __future__ import annotations
 

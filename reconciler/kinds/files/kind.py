@@ -89,7 +89,7 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 def actions(change: Change) -> Iterator[Step]:
     """Write it, set its access, or remove it.
 
-    What systemd reads is followed by its reload, and a timer by a restart: it has its times.
+    A reload of systemd follows a file that it reads, and a restart follows a timer: it has its times.
     """
     yield from _on_the_file(change)
     if change.address.name.startswith(_UNITS) and _in_force(change):
@@ -156,7 +156,7 @@ def _cron_users(declared: Declared) -> tuple[str, ...]:
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
-    """What the reader of a directory such as /etc/sudoers.d would refuse or pass over."""
+    """Yield what the reader of a directory such as /etc/sudoers.d would refuse or pass over."""
     path = declared.address.name
     if _file(declared).sensitive and int(_file(declared).mode, 8) & _OTHERS_READ:
         why = (

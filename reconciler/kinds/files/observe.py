@@ -1,4 +1,4 @@
-"""What a host says about files."""
+"""The state of files on a host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a host says about groups."""
+"""The state of groups on a host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.formats.accounts import passwd
 from reconciler.kinds.shared import ownership
 
 HALF_MADE = "group without its line in /etc/gshadow"
-"""What a groupadd leaves that is killed between its two files."""
+"""The remains of a groupadd that is killed between its two files."""
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:

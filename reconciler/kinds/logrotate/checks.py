@@ -1,5 +1,7 @@
-"""What must not be done with logs: two files for one log, root's hands in a directory of somebody else,
-policies that never take effect.
+"""Things that must not be done with logs.
+
+These are two files for one log, root's hands in a directory of somebody else, and policies that never take
+effect.
 """
 
 from __future__ import annotations
@@ -152,7 +154,7 @@ class _Case:
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """What the host's own facts say against policies that change."""
+    """Yield the objections of the host's own facts to policies that change."""
     going = {f"{DIRECTORY}/{change.address.name}" for change in changes if change.address.kind == "logrotate"}
     going |= {
         change.address.name
@@ -173,8 +175,9 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
 
 
 def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
-    """What another file does with the logs of a policy that stays as it is; of one that changes `check` says
-    it.
+    """Yield what another file does with the logs of a policy that stays as it is.
+
+    `check` says it of one that changes.
     """
     if any((observed.document or {}).get(key) != value for key, value in part.document.items()):
         return

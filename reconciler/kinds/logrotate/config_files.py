@@ -1,5 +1,5 @@
-"""What a host says about the rotation of its logs: all files that logrotate reads, in its order, and what
-patterns stand for there.
+"""The rotation of logs on a host: all files that logrotate reads, in its order, and what patterns stand for
+there.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class LogrotateHost:
                 yield f"{path}/{name}"
 
     def entry(self, path: str) -> Entry | None:
-        """What is at a path; None also for what cannot be looked at."""
+        """The entry at a path; None also for what cannot be looked at."""
         try:
             return self._view.entry(path)
         except (Unreadable, UnsafePath):

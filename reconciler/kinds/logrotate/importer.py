@@ -17,7 +17,7 @@ _WITH_THREE, _WITH_TWO = 3, 2
 
 
 class _CannotSay(Exception):
-    """What no field can say as it stands in the file."""
+    """Something that no field can say as it stands in the file."""
 
 
 def policies(view: HostView, packaged: Collection[str]) -> Iterator[Found]:

@@ -48,7 +48,7 @@ def old_logs(host: LogrotateHost, change: Change) -> Iterator[Diagnostic]:
 
 
 def _default(host: LogrotateHost) -> int:
-    """What holds for a policy that says nothing: what logrotate.conf says, else nothing is kept
+    """The number of old logs that a policy keeps if it says nothing: that of logrotate.conf, else none
     (logrotate(8)).
     """
     main = host.files.get(MAIN)

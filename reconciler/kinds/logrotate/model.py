@@ -1,4 +1,4 @@
-"""What a spec can say about the rotation of logs, in logrotate's own words."""
+"""The fields of a spec about the rotation of logs, in logrotate's own words."""
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
@@ -63,7 +63,7 @@ class _Block(BaseModel):
 
 
 class Create(_Block):
-    """What the new, empty log is like."""
+    """The properties of the new, empty log."""
 
     mode: Mode
     """Its permissions, as four octal digits in quotes."""
@@ -83,7 +83,7 @@ class SwitchUser(_Block):
 
 
 class Script(_Block):
-    """What is done: one of the two."""
+    """The action to take: one of the two."""
 
     reload: ServiceName | None = None
     """Reload this service, if it is active.
@@ -108,7 +108,7 @@ class Script(_Block):
 class Policy(Resource):
     """How some logs are rotated: one file in /etc/logrotate.d.
 
-    What is left out is as /etc/logrotate.conf has it.
+    A field that is left out is as /etc/logrotate.conf has it.
     """
 
     paths: Annotated[list[LogPath], Field(min_length=1, max_length=256), AfterValidator(_distinct)]
@@ -143,7 +143,7 @@ class Policy(Resource):
     copytruncate: Flag | None = None
     """Copy the log and cut it to nothing, for programs that cannot reopen it.
 
-    What is written in between is lost.
+    Anything written in between is lost.
     """
     dateext: Flag | None = None
     """Name old logs by date instead of by number."""

@@ -1,4 +1,4 @@
-"""What a host says about policies of rotation."""
+"""The state of rotation policies on a host."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class Own(Resource):
     randomized_delay_sec: str = ""
     """Start up to this much later, always as much on the same host."""
     settings: dict[str, Any] = {}
-    """What is in the file."""
+    """The content of the file."""
 
 
 def _own(declared: Declared) -> Own:
@@ -147,7 +147,9 @@ def _job(declared: Declared) -> schedule.Job:
 
 
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
-    """What runs by the clock has a timer or a file of cron's; the others have only a service."""
+    """Yield the parts: a unit that runs by the clock has a timer or a file of cron's; the others have only a
+    service.
+    """
     if declared.address.name == "settings":
         own = _own(declared)
         yield Part(
@@ -216,19 +218,19 @@ def actions(change: Change) -> Iterator[Step]:
 
 
 def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
-    """What the schedule part still owes."""
+    """Yield what the schedule part still owes."""
     return (
         schedule.resume_owed(part, observed, row) if part.address.part in schedule_observe.PARTS else iter(())
     )
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
-    """What its scheduler cannot do."""
+    """Yield what its scheduler cannot do."""
     return schedule.lint(_job(declared)) if _scheduled(declared) else iter(())
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """What the host's time zone does to it."""
+    """Yield what the host's time zone does to it."""
     return schedule.check(view, schedule.jobs(changes, NAME, _job))
 
 

@@ -1,8 +1,7 @@
-"""What starts a service besides an administrator and the links that enable it: read from the files, for
-`import` alone.
+"""The things that start a service besides an administrator and the links that enable it.
 
-A service that something else starts is not simply running or stopped: a spec that said so would end a job of
-a timer in its midst.
+They are read from the files, for `import` alone. A service that something else starts is not simply running
+or stopped: a spec that said so would end a job of a timer in its midst.
 """
 
 from __future__ import annotations
@@ -43,7 +42,10 @@ class Starters:
 
 
 def starters(view: HostView) -> Starters:
-    """One look at every unit file, bus name and udev rule of the host. What cannot be read is passed over."""
+    """One look at every unit file, bus name and udev rule of the host.
+
+    A file that cannot be read is passed over.
+    """
     triggers: dict[str, list[str]] = {}
     pulls: dict[str, list[str]] = {}
     where = drop_ins.listed(view)

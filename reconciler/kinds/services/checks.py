@@ -1,5 +1,6 @@
-"""What the host's own facts say against a service that is about to change: its systemd is older, or others
-can write what root runs.
+"""The objections of the host's own facts to a service that is about to change.
+
+Its systemd is older, or others can write what root runs.
 """
 
 from __future__ import annotations
@@ -171,9 +172,9 @@ def still_activated(view: HostView, changes: Sequence[Change]) -> Iterator[Diagn
 def replaceable_programs(
     view: HostView, spec: Spec, change: Change, programs: Sequence[str]
 ) -> Iterator[Diagnostic]:
-    """What root would run and somebody else can write.
+    """Warn about programs that root would run and somebody else can write.
 
-    What the spec declares itself is looked at elsewhere.
+    The spec's own are looked at elsewhere.
     """
     assert change.part is not None
     ours = {declared.address for declared in spec.resources}

@@ -1,4 +1,4 @@
-"""What a spec can say about when a service is well, and what follows if it is not."""
+"""The fields of a spec about when a service is well, and what follows if it is not."""
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
@@ -67,7 +67,7 @@ class Health(BaseModel):
     interval: Span = "1s"
     """How long to wait between two tries."""
     then: Then = Then.ROLLBACK
-    """What follows if it does not: rollback (what this apply did to it is undone), fail (it is left so) or
+    """The consequence if it does not: rollback (what this apply did to it is undone), fail (it is left so) or
     warn (it counts as applied).
     """
 
@@ -104,7 +104,7 @@ class Health(BaseModel):
         return "" if asked.loopback else asked.host
 
     def gate(self, unit: str, user: str) -> Gate:
-        """What a start of the unit has to pass; a command runs as this user."""
+        """The gate that a start of the unit has to pass; a command runs as this user."""
         window = (
             timespan.seconds(self.within) if self.within is not None else _WINDOW if self.probe else _WATCH
         )

@@ -30,7 +30,7 @@ _WORDS = (
 )
 _LISTS = ("exec_start_pre", "exec_start_post", "exec_stop", "environment_file", "device_allow")
 _NEEDED: Mapping[str, Any] = {"type": None, "restart": None, "wanted_by": []}
-"""What stands for something when it is left out, and what says that the file has nothing of it."""
+"""The fields whose omission stands for something, each with the value for a file that has nothing of it."""
 
 
 class _CannotSay(Exception):

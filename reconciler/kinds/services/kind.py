@@ -185,11 +185,14 @@ _MAY = {
     OnChange.RELOAD: (UnitVerb.RELOAD,),
     OnChange.NONE: (),
 }
-"""What a change may do to a running process, by `on_change`."""
+"""The verbs that a change may use on a running process, by `on_change`."""
 
 
 def unit(part: Part) -> DeclaredUnit:
-    """Its unit. What each part of a package's unit says holds for the unit."""
+    """Its unit.
+
+    The words of each part of a package's unit hold for the unit.
+    """
     service = _service(part.declared)
     state = part.document.get("state") or (State.STOPPED if service.enabled == "masked" else None)
     runs = None if state is None or _ends_by_itself(service) else state == State.RUNNING
@@ -197,7 +200,7 @@ def unit(part: Part) -> DeclaredUnit:
 
 
 def gate(part: Part) -> Gate | None:
-    """What its unit has to pass after each start."""
+    """The gate that its unit has to pass after each start."""
     service = _service(part.declared)
     if service.health is None or service.enabled == "masked" or service.state is State.STOPPED:
         return None
@@ -205,7 +208,7 @@ def gate(part: Part) -> Gate | None:
 
 
 def others(part: Part, observed: Observed) -> Iterable[Diagnostic]:
-    """What drop-ins of others say."""
+    """Yield what drop-ins of others say."""
     if part.address.part:
         from reconciler.kinds.services.vendor import parts
 
@@ -214,7 +217,7 @@ def others(part: Part, observed: Observed) -> Iterable[Diagnostic]:
 
 
 def settings(document: Document) -> object:
-    """What of a unit file only a start puts into force."""
+    """The settings of a unit file that only a start puts into force."""
     return unit_file.at_start(document["unit"]) if isinstance(document.get("unit"), dict) else None
 
 
@@ -232,7 +235,7 @@ def _costs(service: Service, paths: Sequence[str]) -> Iterator[tuple[Effect, str
 
 
 def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
-    """What an earlier run still owes, as far as today's `on_change` allows."""
+    """Yield what an earlier run still owes, as far as today's `on_change` allows."""
     if part.address.part:
         from reconciler.kinds.services.vendor import parts
 
@@ -311,7 +314,7 @@ def reason_to_keep(_view: HostView, address: Address, _vanishing: AbstractSet[st
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """What the host forbids: its packages, its systemd, and who can write what root would run."""
+    """Yield what the host forbids: its packages, its systemd, and who can write what root would run."""
     ours = [change for change in changes if change.address.kind == "services" and change.part is not None]
     of_packages = [change for change in ours if change.address.part]
     if of_packages:
@@ -367,7 +370,7 @@ def _run_by_root(service: Service) -> list[str]:
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
-    """What no unit file can hold, and what is probably a mistake."""
+    """Yield what no unit file can hold, and what is probably a mistake."""
     service = _service(declared)
     yield from _lint_name(declared, service)
     yield from units.lint(declared, lambda: expand(declared, running=False))
@@ -415,7 +418,7 @@ def _lint_name(declared: Declared, service: Service) -> Iterator[Diagnostic]:
 
 
 def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
-    """What cannot work, or is probably a mistake, beside what else is declared."""
+    """Yield what cannot work, or is probably a mistake, beside what else is declared."""
     found = [
         (declared, _service(declared)) for declared in spec.resources if declared.address.kind == "services"
     ]

@@ -1,4 +1,4 @@
-"""What a spec can say about a service.
+"""The fields of a service in a spec.
 
 A field carries the directive it stands for and what changing it costs.
 """
@@ -42,7 +42,7 @@ from reconciler.kinds.shared.unit_fields import (
 
 
 class OnChange(StrEnum):
-    """What a change may do to a running service."""
+    """The most that a change may do to a running service."""
 
     RESTART = "restart"
     RELOAD = "reload"
@@ -151,7 +151,7 @@ class Service(Resource):
     unit: UnitOf = UnitOf.OWN
     """Ours: own (we write the unit file) or vendor (a package's unit: we write a drop-in)."""
     description: Annotated[Text | None, Directive("Unit", "Description", Effect.NONE)] = None
-    """What it is, for people."""
+    """Its description, for people."""
     documentation: Annotated[list[Text], Directive("Unit", "Documentation", Effect.NONE)] = []
     """Where more is written."""
     after: Annotated[list[UnitName], Directive("Unit", "After")] = []
@@ -245,7 +245,7 @@ class Service(Resource):
     oom_policy: Annotated[
         Annotated[str, Field(pattern=r"^(?:continue|stop|kill)\z")] | None, Directive("Service", "OOMPolicy")
     ] = None
-    """What happens to the service when the kernel kills a process of it for want of memory: continue, stop or
+    """The fate of the service when the kernel kills a process of it for want of memory: continue, stop or
     kill.
     """
     cpu_quota: Annotated[Percentage | None, Directive("Service", "CPUQuota")] = None
@@ -315,7 +315,7 @@ class Service(Resource):
 
     @property
     def install(self) -> dict[str, list[str]]:
-        """What enabling it makes links for, by the words of `units.links`."""
+        """The names that enabling it makes links for, by the words of `units.links`."""
         said = self.directives.get("Install", {})
         return {
             "wanted_by": self.wanted_by,

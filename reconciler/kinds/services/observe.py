@@ -1,4 +1,4 @@
-"""What a host says about services."""
+"""The state of services on a host."""
 
 from __future__ import annotations
 

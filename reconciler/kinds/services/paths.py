@@ -70,8 +70,10 @@ def needed(service: Service) -> Iterator[tuple[RequirementType, str | None]]:
 
 
 def places(service: Service, name: str) -> Iterator[Place]:
-    """What the account of a service is given, and what its processes see something else at; nothing of a
-    package's unit without `user`.
+    """Yield the places given to the account of a service, and those covered by something else for its
+    processes.
+
+    Yields none for a package's unit without `user`.
     """
     said = service.directives.get("Service", {})
     dynamic = str(said.get("DynamicUser", "no")) not in _NO

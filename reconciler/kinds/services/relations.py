@@ -82,7 +82,7 @@ def lint(spec: Spec) -> Iterator[Diagnostic]:
 
 
 def _contradicted(name: str, unit: Declared, declared: Mapping[str, Declared]) -> Iterator[Diagnostic]:
-    """What a unit says of others, and what is declared of these does not go with."""
+    """Yield the statements of a unit about others that do not go with what is declared of these."""
 
     def said(directive: str) -> list[Declared]:
         return [

@@ -97,8 +97,9 @@ _FOR_SYSTEMD_ALONE = (
         "SourcePath",
     ),
 )
-"""Of [Unit]: what systemd looks at anew each time, and the process never sees (what NixOS restarts nothing
-for, and one of its kind).
+"""The directives of [Unit] that systemd looks at anew each time, and the process never sees.
+
+These are what NixOS restarts nothing for, and one of its kind.
 """
 
 
@@ -141,7 +142,7 @@ def sections(service: Service) -> unit.Sections:
 
 
 def drop_in(service: Service) -> unit.Sections:
-    """What is declared about a package's unit, as sections of a drop-in.
+    """The sections of a drop-in for what is declared about a package's unit.
 
     Commands replace the package's: an empty one comes first.
     """

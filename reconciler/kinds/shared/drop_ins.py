@@ -20,9 +20,9 @@ DIRECTORIES = (
     *("/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator"),
     *("/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/run/systemd/generator.late"),
 )
-"""Of two drop-ins with one name the first directory's counts.
+"""The first directory's drop-in counts where two have one name.
 
-What `systemctl set-property` and `edit --runtime` leave is among them.
+The drop-ins that `systemctl set-property` and `edit --runtime` leave are among them.
 """
 
 Listed = Mapping[str, tuple[str, ...]]

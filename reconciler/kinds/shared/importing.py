@@ -1,8 +1,7 @@
-"""What `import` finds on a host: resources as a spec would declare them.
+"""The findings of `import` on a host: resources as a spec would declare them.
 
-What is found need not be right: a plan is made of it.
-
-Each finder is a pure function over a HostView. What it cannot say in a spec it tells, and leaves it out.
+A finding need not be right: a plan is made of it. Each finder is a pure function over a HostView. It tells
+what it cannot say in a spec, and leaves it out.
 """
 
 from __future__ import annotations

@@ -40,7 +40,10 @@ from reconciler.kinds.shared import ownership
 
 _FINGERPRINT = "SHA256:"
 _FILES = ("authorized_keys", "authorized_keys2")
-"""What Debian's sshd reads. Declared keys belong in the first; with `exactly` neither has others."""
+"""The files that Debian's sshd reads.
+
+Declared keys belong in the first; with `exactly` neither has others.
+"""
 _LARGEST = 1 << 20
 """Bytes. The user can make his file as large as the disk."""
 _LONGEST = 2048
@@ -48,7 +51,7 @@ _LONGEST = 2048
 
 
 def paths(user: str, home: str = "") -> Iterator[str]:
-    """What is written, for a user with this home; /home/NAME when it is empty."""
+    """Yield the paths that are written, for a user with this home; /home/NAME when it is empty."""
     place = f"{home or f'/home/{user}'}/.ssh"
     yield place
     for name in _FILES:
@@ -141,7 +144,10 @@ class _Line:
 
 @dataclass(slots=True)
 class _Seen:
-    """What was found for one user. `expects` by file name, `lines` in the order of sshd."""
+    """The findings for one user.
+
+    `expects` by file name, `lines` in the order of sshd.
+    """
 
     home: str
     account: bool = False
@@ -153,7 +159,10 @@ class _Seen:
 
 
 def is_roots_directory(view: HostView, path: str) -> bool:
-    """Whether a directory of root's is at a path. What cannot be looked at is none."""
+    """Whether a directory of root's is at a path.
+
+    A path that cannot be looked at has none.
+    """
     try:
         entry = view.entry(path)
     except (Unreadable, UnsafePath):
@@ -224,7 +233,7 @@ def _read(view: HostView, user: str, seen: _Seen, name: str) -> None:
 
 
 def _his(view: HostView, path: str, user: str, wanted: FileType) -> Entry | None:
-    """What is at a path; None when nothing is.
+    """The entry at a path; None when nothing is there.
 
     Raises UnsafePath for what may not be in that place of a home.
     """

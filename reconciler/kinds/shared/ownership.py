@@ -1,4 +1,4 @@
-"""What files, directories and unit files have in common: paths, owners, modes, and how to read and refer to
+"""The common ground of files, directories and unit files: paths, owners, modes, and how to read and refer to
 them.
 """
 
@@ -18,7 +18,7 @@ ACCESS = ("mode", "owner", "group")
 
 
 class Access(TypedDict):
-    """What a path's access consists of."""
+    """The parts of a path's access."""
 
     mode: str
     owner: str
@@ -65,13 +65,19 @@ def expected(observed: Observed) -> str:
 
 
 def read_entry(view: HostView, path: str) -> tuple[Entry | None, bytes]:
-    """What is at a path, with the content of a regular file. Raises Unreadable, UnsafePath."""
+    """The entry at a path, with the content of a regular file.
+
+    Raises Unreadable, UnsafePath.
+    """
     entry = view.entry(path)
     return entry, view.read(path) if entry is not None and entry.type is FileType.FILE else b""
 
 
 def digest_entry(view: HostView, path: str) -> tuple[Entry | None, str]:
-    """What is at a path, with the digest of a regular file's content. Raises Unreadable, UnsafePath."""
+    """The entry at a path, with the digest of a regular file's content.
+
+    Raises Unreadable, UnsafePath.
+    """
     entry = view.entry(path)
     return entry, view.digest(path) if entry is not None and entry.type is FileType.FILE else ""
 
@@ -84,7 +90,7 @@ def path_document(entry: Entry) -> Document:
 
 
 def expects_of(entry: Entry, content: bytes) -> str:
-    """What a later action must still find there."""
+    """The state that a later action must still find there."""
     return expects_with(entry, (entry.digest or digest(content)) if entry.type is FileType.FILE else "")
 
 

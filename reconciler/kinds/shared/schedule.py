@@ -64,7 +64,7 @@ _YEARS = range(2027, 2037)
 
 @frozen
 class Job:
-    """What runs by the clock.
+    """A job that runs by the clock.
 
     `unit` is the unit's name without a suffix, `schedule` a ScheduleText. `command` is an exact argv, or a
     line in systemd's own syntax, which cron cannot run. Empty `user`: root. `persistent`: make up for a run
@@ -231,7 +231,10 @@ def _not_for_cron(job: Job, found: calendar.Schedule) -> Iterator[str]:
 
 
 def expand(job: Job, running: bool) -> Iterator[Part]:
-    """A service and its timer, or one file of cron's. What cron shall not run has no file."""
+    """A service and its timer, or one file of cron's.
+
+    A job that cron shall not run has no file.
+    """
     if job.scheduler != Scheduler.CRON:
         first = service(job)
         yield first

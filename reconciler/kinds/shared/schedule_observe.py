@@ -1,4 +1,4 @@
-"""What a host says about what runs by the clock."""
+"""The state of jobs that run by the clock, on a host."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _CRON_NAME = Late(r"[A-Za-z0-9_-]+")
 _WRITABLE, _EXECUTABLE = 0o022, 0o111
 _READS_ALL = "/etc/logrotate.d"
 _PLACEHOLDER = ".placeholder"
-"""What packages keep directories with."""
+"""The name of the file that packages keep directories with."""
 Trust = Literal["root", "visudo", "executable", ""]
 """How a file has to be for the reader to take it: root's and nobody else's to write, as visudo wants it, a
 program; or it does not look.
@@ -134,7 +134,7 @@ def complaints(
     """Why the reader would not take the file, in sentences with what to do; none where nobody strict reads
     it.
 
-    What is wrong with a line of a sensitive file would quote it: only its number is told.
+    A complaint about a line of a sensitive file would quote it: only its number is told.
     """
     reader = reader_of(path)
     if reader is None:

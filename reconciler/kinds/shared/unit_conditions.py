@@ -47,7 +47,10 @@ def _plain_line(words: str) -> str:
 
 
 def _verdict(told: Iterable[tuple[str, bool | None]]) -> str:
-    """What does not hold of these conditions; of the triggering ones it is enough that one may hold."""
+    """The conditions of these that do not hold.
+
+    It is enough that one of the triggering ones may hold.
+    """
     triggers: list[tuple[str, bool | None]] = []
     for words, holds in told:
         if "=|" in words[: words.index("=") + 2]:
@@ -104,9 +107,9 @@ def _is_link(view: HostView, path: str) -> bool:
 
 
 def _reached(view: HostView, path: str) -> tuple[Entry | None, str]:
-    """What is at the end of a path, through links, and its real path.
+    """The entry at the end of a path, through links, and its real path.
 
-    Only looked at: nothing there is opened.
+    It is only looked at: nothing there is opened.
     """
     for _ in range(_MOST_LINKS):
         try:

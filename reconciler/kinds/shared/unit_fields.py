@@ -22,7 +22,7 @@ _INSTEAD = {
     "timer": f"a job of your own goes under `timers:` as `{{stem}}`. A package's timer: {_BY_HAND}",
     "mount": f"{_BY_HAND}, and so does a line in /etc/fstab",
 }
-"""What to do about units that are no services, by their type."""
+"""The advice about units that are no services, by their type."""
 
 
 class State(StrEnum):

@@ -1,4 +1,7 @@
-"""What is valid in a service, works, and is probably a mistake: told by the spec alone, with a warning."""
+"""Probable mistakes in a service that is valid and works.
+
+They are told by the spec alone, with a warning.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,7 @@ def _deprecated(directives: Directives) -> Iterator[str]:
 
 
 def _told_to_everybody(directives: Directives, commands: Iterable[str | list[str]]) -> Iterator[str]:
-    """What stands in a unit file shows in `systemctl show`, what stands in a command line in `ps`."""
+    """Text in a unit file shows in `systemctl show`, text in a command line in `ps`."""
     for command in commands:
         text = command if isinstance(command, str) else " ".join(command)
         if _looks_secret(text):
@@ -110,9 +113,9 @@ def _looks_secret(text: str) -> bool:
 def lint_spec(
     spec: Spec, services: Iterable[tuple[Declared, Sequence[str], Sequence[str], Sequence[str]]]
 ) -> Iterator[Diagnostic]:
-    """Beside what else is declared.
+    """Lint services beside what else is declared.
 
-    Of each service: the programs that root runs, its credentials, its environment files.
+    Each service comes with the programs that root runs, its credentials and its environment files.
     """
     declared = {one.address: one for one in spec.resources}
     for service, run, credentials, environments in services:
@@ -149,12 +152,12 @@ def lint_spec(
 
 
 def readable_credential(path: str) -> str:
-    """What is said of a credential's source that others may read."""
+    """The warning about a credential's source that others may read."""
     return f"{path} can be read by every user, so it is no secret to anybody: its mode should be 0600."
 
 
 def replaceable(program: str, place: str, problem: str) -> str:
-    """What is said of a program of root's in a place of somebody else's."""
+    """The warning about a program of root's in a place of somebody else's."""
     about = "it" if place == program else place
     return (
         f"Root runs {program}, and {about} {problem}: whoever that is becomes root. It should be root's, and"

@@ -50,9 +50,9 @@ _OURS = (f"# {MARK}".encode(), f"# {INSTALLED}".encode())
 MASK: Document = {"type": "link", "target": "/dev/null"}
 # systemd's ActiveState in our words; activating is looked at more closely in state_of.
 ALIVE = ("running", "starting")
-"""What has read a configuration already.
+"""The states in which a unit has read a configuration already.
 
-What is starting may yet fail: a start waits for systemd's job, and says what became of it.
+A unit that is starting may yet fail: a start waits for systemd's job, and says what became of it.
 """
 _STATES = {
     "active": "running",
@@ -145,8 +145,9 @@ def check_together(changes: Iterable[Change]) -> Iterator[Diagnostic]:
 
 
 def lint(declared: Declared, parts: Callable[[], Iterable[Part]]) -> Iterator[Diagnostic]:
-    """What no unit file can hold (a description that ends with a backslash, for one), and units that systemd
-    would not load.
+    """Yield errors for what no unit file can hold, and for units that systemd would not load.
+
+    A description that ends with a backslash cannot be held, for one.
     """
     try:
         for part in parts():
@@ -275,7 +276,7 @@ def excused(view: HostView, seen: Observed, sections: unit.Sections) -> Observed
 
 
 def _sections(content: bytes) -> unit.Sections:
-    """What a unit file says; one that is not ours may spell it otherwise than we do."""
+    """The sections of a unit file; one that is not ours may spell them otherwise than we do."""
     sections = unit.parse(content.decode("utf-8", "replace"))
     if content.startswith(_OURS):
         return sections

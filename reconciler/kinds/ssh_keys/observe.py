@@ -1,4 +1,4 @@
-"""What a host says about the keys of its users."""
+"""The state of the keys of a host's users."""
 
 from __future__ import annotations
 

@@ -53,9 +53,9 @@ class Timer(Resource):
     schedule: ScheduleText
     """When: a cron expression ("0 2 * * *", "@daily") or a systemd calendar ("Mon..Fri 02:00", "daily")."""
     exec_start: Command
-    """What runs. A list is the exact argv; a string is systemd's own syntax."""
+    """The command that runs. A list is the exact argv; a string is systemd's own syntax."""
     description: Text | None = None
-    """What it is, for people."""
+    """Its description, for people."""
     user: Annotated[KnownName | None, RefersTo("users")] = None
     """The user it runs as; root when left out."""
     group: Annotated[KnownName | None, RefersTo("groups")] = None
@@ -148,12 +148,12 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """What the schedule part does."""
+    """Yield the steps of the schedule part."""
     return schedule.actions(change, unit_of)
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
-    """What its scheduler cannot do."""
+    """Yield what its scheduler cannot do."""
     job, timer = _job(declared), _timer(declared)
     yield from schedule.lint(job)
     yield from unit_lint.lint(declared, timer.directives, [timer.exec_start], timer.user)
@@ -192,7 +192,7 @@ def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """What the host's time zone does to it."""
+    """Yield what the host's time zone does to it."""
     return schedule.check(view, schedule.jobs(changes, "timers", _job))
 
 
@@ -202,12 +202,12 @@ def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
 
 
 def references(declared: Declared) -> Iterator[Address]:
-    """What the schedule part needs first."""
+    """Yield the addresses that the schedule part needs first."""
     return schedule.references(_job(declared))
 
 
 def requires(declared: Declared) -> Iterable[Requirement]:
-    """What the schedule part needs."""
+    """The requirements of the schedule part."""
     return schedule.requires(_job(declared))
 
 

@@ -1,4 +1,4 @@
-"""What a host says about timers."""
+"""Timers as the host has them."""
 
 from __future__ import annotations
 

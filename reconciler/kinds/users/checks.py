@@ -1,5 +1,6 @@
-"""What the host's own facts forbid: a shell that cannot be run, sudo rules without sudo, a number that is
-taken.
+"""Checks against the host's own facts.
+
+These are a shell that cannot be run, sudo rules without sudo, a number that is taken.
 """
 
 from __future__ import annotations

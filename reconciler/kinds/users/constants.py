@@ -14,7 +14,7 @@ SYSTEM_BELOW = 1000
 
 
 class State(StrEnum):
-    """What becomes of the account."""
+    """The state that the account shall have."""
 
     PRESENT = "present"
     DISABLED = "disabled"

@@ -17,7 +17,7 @@ from reconciler.kinds.users.observe import DIRECTORIES, KEYS, directory_at, home
 def locate(
     view: HostView, parts: Mapping[Address, Part], observed: Mapping[Address, Observed]
 ) -> Mapping[Address, Observed]:
-    """What there is of the homes of accounts that are still to be made."""
+    """The homes of accounts that are still to be made, as far as they are there."""
     new = {
         address.name
         for address, seen in observed.items()
@@ -50,9 +50,9 @@ def _located(view: HostView, address: Address, home: str) -> Iterator[tuple[Addr
 def _keys(
     view: HostView, parts: Mapping[Address, Part], observed: Mapping[Address, Observed], new: set[str]
 ) -> Mapping[Address, Observed]:
-    """Keys in a home that root prepared.
+    """The keys in a home that root prepared.
 
-    What is in another's belongs to nobody yet, or to a number that the account may get.
+    The keys in another's home belong to nobody yet, or to a number that the account may get.
     """
     wanted = [
         address

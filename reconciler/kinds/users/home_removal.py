@@ -1,5 +1,6 @@
-"""What becomes of the home of an account that shall be absent: kept, archived or deleted, and which homes
-nothing here takes away.
+"""The fate of the home of an account that shall be absent: kept, archived or deleted.
+
+This module also says which homes nothing here takes away.
 """
 
 from __future__ import annotations

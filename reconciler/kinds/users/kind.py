@@ -42,8 +42,9 @@ from reconciler.kinds.users.observe import DIRECTORIES, ELSEWHERE, KEPT, KEYS, S
 HOME_MODE = "0700"
 DIRECTORY_MODE = "0750"
 _NOBODY_IN = {"lingers": False, "sessions": False}
-"""What holds besides of an account that nobody can use: none of its processes waits for the next login, and
-nobody is logged in.
+"""The fields that also hold for an account that nobody can use.
+
+None of its processes waits for the next login, and nobody is logged in.
 """
 _GONE = "no longer in the spec: disabled, data kept"
 
@@ -61,9 +62,9 @@ def _group(user: User, name: str) -> str:
 
 
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
-    """The account, the home, its directories, the profile file, the sudo rules.
+    """Yield the account, the home, its directories, the profile file and the sudo rules.
 
-    Of an account that shall be absent nothing is wanted.
+    Nothing is wanted of an account that shall be absent.
     """
     user, name = _user(declared), declared.address.name
     if user.state is State.ABSENT:
@@ -124,8 +125,9 @@ def _key_parts(declared: Declared, user: User) -> Iterator[Part]:
 
 
 def absent(declared: Declared) -> Iterator[Address]:
-    """What shall not be there of an account that shall be absent, whoever made it: the account, and what
-    would wait for its name.
+    """The addresses that shall not be there for an account that shall be absent, whoever made them.
+
+    These are the account, and what would wait for its name.
     """
     if _user(declared).state is State.ABSENT:
         name = declared.address.name
@@ -175,7 +177,7 @@ def retire(address: Address, row: LedgerRow, block: Declared | None) -> Part | N
 
 
 def _leaver(address: Address, row: LedgerRow, *, system: bool) -> Declared:
-    """What stands for a block that the spec no longer has."""
+    """The user that stands for a block that the spec no longer has."""
     file, _, line = row.source.rpartition(":")
     source = Source(file or row.source, int(line) if line.isdecimal() else 1)
     return Declared(address.resource, User(state=State.DISABLED, system=system), source)
@@ -185,7 +187,7 @@ def _leaver(address: Address, row: LedgerRow, *, system: bool) -> Declared:
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """What to do about one part."""
+    """The steps for one part."""
     part = change.address.part
     with_home = change.verb is Verb.DELETE and not part.startswith(KEPT)
     if with_home and change.declared is not None and wants_removal(change.declared, change.address):
@@ -404,7 +406,7 @@ def reason_to_keep(view: HostView, address: Address, vanishing: AbstractSet[str]
 
 
 def wants_removal(declared: Declared, address: Address) -> bool:
-    """What is in a home goes with it, if it is not kept."""
+    """Whether a part is in a home and goes with it: it does if the home is not kept."""
     inside = (
         address.part == "home"
         or address.part.startswith((DIRECTORIES, KEPT))
@@ -414,7 +416,7 @@ def wants_removal(declared: Declared, address: Address) -> bool:
 
 
 def paths(address: Address) -> Iterable[str]:
-    """What is written for a part."""
+    """The paths that are written for a part."""
     return key_parts.paths(address.name) if key_parts.is_ours(address, KEYS) else root_files.paths(address)
 
 

@@ -1,4 +1,4 @@
-"""What a spec can say about a user."""
+"""The model of a user in the spec."""
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
@@ -105,7 +105,7 @@ class ForeignHome(_Block):
     """
 
     path: Annotated[AbsolutePath, Field(pattern=r"^/[^:]*\z"), NamesPath(Use.READS)]
-    """What the account says where its home is. Nothing is made there, and nobody is given anything."""
+    """The path that the account names as its home. Nothing is made there, and nobody is given anything."""
     manage: Literal[False]
     """Always false: a home that is managed is written as its path alone."""
 
@@ -202,7 +202,7 @@ class User(Resource):
     A list means at least these; `{exactly: [...]}` means no others.
     """
     sudo: list[SudoRule] = []
-    """What the user may do with sudo."""
+    """The rules for what the user may do with sudo."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,4 +1,4 @@
-"""What a host says about users: each line of an account, each home and file by itself."""
+"""Users as the host has them: each line of an account, each home and file by itself."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class _Observer:
         return user_traces.Traces(self._view, self._accounts.users)
 
     def _names(self, directory: str) -> frozenset[str]:
-        """What is in a directory of the system, listed once for all accounts; nothing where it may not be
+        """The names in a directory of the system, listed once for all accounts; none where it may not be
         looked at.
         """
         if directory not in self._listed:
@@ -178,11 +178,10 @@ class _Observer:
         return not any(line in ("STATE=closing", "STATE=offline") for line in lines)
 
     def _about_home(self, user: User) -> dict[str, Any]:
-        """What has to be known before the account goes: who owns its home, if it is a directory, and who else
-        lives there.
+        """The facts that must be known before the account goes.
 
-        `remnant`: a home that was being removed is still there in part. `not_a_home`: why what the account
-        names is none.
+        These are who owns its home, if it is a directory, and who else lives there. `remnant`: a home that
+        was being removed is still there in part. `not_a_home`: why what the account names is none.
         """
         path = user.home
         if not path.startswith("/"):

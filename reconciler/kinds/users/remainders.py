@@ -1,9 +1,8 @@
-"""What stays of an account that goes and that is nobody's to take away: told, for whoever gets the name or
-the number has it next.
+"""The remainders of an account that goes which are nobody's to take away.
 
-Lines of files that name the account, and files of its own where everybody may write. Sources: crontab(1),
-at(1), sshd_config(5), sudoers(5), cron(8), polkit(8), dbus-daemon(1), udev(7), shm_overview(7),
-mq_overview(7).
+They are told, for whoever gets the name or the number has them next: lines of files that name the account,
+and files of its own where everybody may write. Sources: crontab(1), at(1), sshd_config(5), sudoers(5),
+cron(8), polkit(8), dbus-daemon(1), udev(7), shm_overview(7), mq_overview(7).
 """
 
 from __future__ import annotations

@@ -94,8 +94,9 @@ def observe(view: HostView, address: Address) -> Observed:
 
 
 def _hooks(view: HostView) -> dict[str, object]:
-    """What is missing for shells to read profile files: directories, hooks with the `expects` of what is
-    there, the line in bash.bashrc.
+    """The directories, hooks and line in bash.bashrc that are missing for shells to read profile files.
+
+    Hooks come with the `expects` of what is there.
     """
     directories = [path for path in (_OURS, profile.DIRECTORY) if view.entry(path) is None]
     unhooked: dict[str, str] = {}
@@ -112,7 +113,7 @@ def _hooks(view: HostView) -> dict[str, object]:
 
 
 def _shared(view: HostView, path: str) -> tuple[Entry | None, bytes, str]:
-    """What is at the path of a file that we share, and of a regular file the content and its digest."""
+    """The entry at the path of a file that we share, and the content and digest if it is a regular file."""
     entry = view.entry(path)
     return (
         (entry, *view.excerpt(path))

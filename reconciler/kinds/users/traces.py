@@ -1,8 +1,8 @@
-"""What an account leaves behind outside of its home: crontab, at jobs, lingering manager, mail, keys at other
-places, tickets of sudo.
+"""The traces that an account leaves outside of its home.
 
-userdel removes none of it (Debian), and whoever gets the name next would have it. Looked for only where the
-spec says that an account shall be absent. Sources: crontab(1), at(1), loginctl(1), sshd_config(5).
+These are its crontab, at jobs, lingering manager, mail, keys at other places and tickets of sudo. userdel
+removes none of them (Debian), and whoever gets the name next would have them. They are looked for only where
+the spec says that an account shall be absent. Sources: crontab(1), at(1), loginctl(1), sshd_config(5).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CRONTAB, AT_JOBS, KEY_FILES, LINGER, MAIL, TICKETS = (
     "sudo_tickets",
 )
 TRACES = (CRONTAB, AT_JOBS, KEY_FILES, LINGER, TICKETS)
-"""What goes in any case; mail is data, and goes with the home."""
+"""The traces that go in any case; mail is data, and goes with the home."""
 LINGERING = "/var/lib/systemd/linger"
 MAILBOXES = "/var/mail"
 EMPTY = digest(b"")
@@ -51,9 +51,7 @@ def path_of(part: str, name: str) -> str:
 
 
 class Traces:
-    """What is there of accounts that go; each directory of the system is read at
-    most once for all of them.
-    """
+    """The traces of accounts that go; each directory of the system is read at most once for all of them."""
 
     def __init__(self, view: HostView, users: Mapping[str, User]) -> None:
         self._view = view

@@ -135,9 +135,9 @@ def _ageing(user: User, day: int, today: int, host: HostAccess) -> Iterator[Aged
 
 
 def _shut(user: User, host: HostAccess, *, expired: bool) -> str:
-    """What is refused, in words; empty for nothing.
+    """The things that are refused, in words; empty for nothing.
 
-    To sudo that asks for no password the age of one is no matter.
+    The age of a password is no matter to sudo that asks for none.
     """
     login = host.has_sshd and not host.of(user.name).login.can
     sudo = expired or all(program.password for program in host.becoming.programs(user))

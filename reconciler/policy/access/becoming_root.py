@@ -1,9 +1,8 @@
-"""By what an account of one host becomes root: its number, sudo, its groups, an empty password, another
-account that it can be.
+"""The ways by which an account of one host becomes root.
 
-Effective state only: of all rules of sudo the last one about a program decides, a password that nobody has is
-none, and an account that PAM refuses becomes nothing. What root reads or runs is asked in
-`policy.root_reach.reach`.
+These are its number, sudo, its groups, an empty password, another account that it can be. Only the effective
+state counts: the last of all rules of sudo about a program decides, a password that nobody has is none, and
+an account that PAM refuses becomes nothing. `policy.root_reach.reach` asks what root reads or runs.
 """
 
 from __future__ import annotations
@@ -63,7 +62,9 @@ class BecomingRoot:
         that could be root with some.
         """
         self.unread: dict[str, str] = {}
-        """What could not be read, by the account whose ways hang on it; of EVERYBODY too."""
+        """The reasons why something could not be read, by the account whose ways hang on it; of EVERYBODY
+        too.
+        """
         self._behind: dict[str, tuple[tuple[Way, bool], ...]] = {}
         self._own: dict[str, tuple[tuple[Way, bool], ...]] = {}
         self._known: dict[tuple[str, bool], tuple[Way, ...]] = {}
@@ -136,8 +137,9 @@ class BecomingRoot:
                 )
 
     def latent(self, user: User) -> tuple[Way, ...]:
-        """What sudo allows and nobody can use, since the password that it asks for is none: one to come makes
-        the account root.
+        """The ways that sudo allows and nobody can use, since the password that it asks for is none.
+
+        One to come makes the account root.
         """
         if user.uid == 0 or self.is_closed(user) or self._sudo.why_broken(user):
             return ()
@@ -161,8 +163,10 @@ class BecomingRoot:
 
     @cached_property
     def everybody(self) -> tuple[Way, ...]:
-        """What is open to every account: one with an empty password that becomes root, a directory where sudo
-        looks for programs.
+        """The ways that are open to every account.
+
+        These are an account with an empty password that becomes root, and a directory where sudo looks for
+        programs.
         """
         searched = self._readable(EVERYBODY, lambda: self._by_search.get(EVERYBODY, ()))
         return (*searched, *self._readable(EVERYBODY, self._opened))
@@ -351,8 +355,10 @@ class BecomingRoot:
                 yield _Step(name, f"sudo: {program.path} {how}", Rank.SUDO_PROGRAM, knows=known), knows
 
     def _usable(self, user: User, target: Who) -> Iterator[tuple[Program, str, bool]]:
-        """What sudo lets an account run, as far as the password that it asks for is one that can be given: in
-        words, and whether one is.
+        """Yield the programs that sudo lets an account run, how, in words, and whether a password is given
+        for it.
+
+        A password that is asked for must be one that can be given.
         """
         return self._asked(self._programs(user, target) if not self._sudo.why_broken(user) else (), user)
 

@@ -1,9 +1,8 @@
 """Who gains or loses access by a plan: accounts, keys, groups that amount to root, sudo rules.
 
-What a reviewer must not overlook.
-
-Two answers in one list. First what the whole host says before and after, of everybody whom the plan concerns:
-who becomes root, who can log in (`policy.access.host_access`). Then what the plan does, change by change.
+A reviewer must not overlook these. Two answers are in one list. The first is what the whole host says before
+and after, of everybody whom the plan concerns: who becomes root, who can log in
+(`policy.access.host_access`). The second is what the plan does, change by change.
 """
 
 from __future__ import annotations
@@ -263,7 +262,7 @@ def _account(change: Change) -> Found:
 
 
 def _home(change: Change) -> Found:
-    """What is lost for good is said where nobody overlooks it."""
+    """Yield the loss of a home, said where nobody overlooks it."""
     fate, home = fate_of(change.declared), (before := change.before or {}).get("home", "")
     if fate != "keep" and before and change.observed.private.get("home"):
         yield "loses", "home", f"{home}, {'irreversible' if fate == 'delete' else 'archived'}"
@@ -379,7 +378,7 @@ def _directory(change: Change, texts: tuple[str | None, str | None]) -> Found:
 
 
 def _opened(change: Change, powers: Mapping[str, tuple[int, int]]) -> Found:
-    """What everybody can do with a path from now on, and whose it is: told of paths that were there."""
+    """Yield what everybody can do with a path from now on, and whose it is: told of paths that were there."""
     before, after = change.before or {}, change.after or {}
     was, will = str(before.get("mode", "")), str(after.get("mode", ""))
     path = f"the home of {change.address.name}" if change.address.kind == "users" else change.address.name

@@ -40,8 +40,9 @@ _ASK = frozenset(
 
 
 def powers(path: str, entry: Entry, attributes: Attributes) -> Iterator[tuple[str, bool]]:
-    """What makes whoever starts a program root, in words, and whether it is only likely: the program may know
-    what it does.
+    """Yield what makes whoever starts a program root, in words, and whether it is only likely.
+
+    It is only likely where the program may know what it does.
     """
     if path.rpartition("/")[2] in _ASK:
         return

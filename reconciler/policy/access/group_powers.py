@@ -39,7 +39,7 @@ REACHES: Mapping[str, str] = {
     "tty": "writes on terminals",
     "video": "sees the screen",
 }
-"""What the other groups of the system reach."""
+"""The things that the other groups of the system reach."""
 
 
 def group_words(name: str) -> str:

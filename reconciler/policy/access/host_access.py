@@ -22,10 +22,9 @@ from reconciler.policy.lockout.guard import Doors
 
 @frozen
 class AccountAccess:
-    """What one account can do.
+    """The access of one account.
 
     `login` says by what it logs in, or why it does not; `root` are its ways to root, the worst first.
-
     `login_unread` and `root_unread` say what could not be read of it, or are empty: then `root` has the ways
     that are known all the same.
     """
@@ -43,10 +42,10 @@ _Answer = TypeVar("_Answer")
 
 
 class HostAccess:
-    """The answer for one host. `further` are ways that other rules have found.
+    """The answer for one host.
 
-    What cannot be read of one account is said in its answer. Raises HostError only where nobody's answer can
-    be had (/etc/passwd).
+    `further` are ways that other rules have found. An account's answer says what cannot be read of the
+    account. Raises HostError only where nobody's answer can be had (/etc/passwd).
     """
 
     def __init__(self, doors: Doors, now: int, further: Iterable[Way] = ()) -> None:
@@ -81,7 +80,7 @@ class HostAccess:
         return [*everybody, *self.people.users]
 
     def of(self, name: str) -> AccountAccess:
-        """What an account can do; nothing, if there is none of that name."""
+        """The access of an account; none, if there is no account of that name."""
         if name not in self._known:
             self._known[name] = self._of(name)
         return self._known[name]

@@ -1,8 +1,7 @@
-"""Doors that somebody who leaves, or whose key is withdrawn, still has: another account with the key, or with
-the number, and units.
+"""Doors that somebody who leaves, or whose key is withdrawn, still has.
 
-Asked of the host that the plan leaves behind. What files name a leaver, and what is his own in /tmp, is told
-by `kinds.users.remainders`.
+These are another account with the key, or with the number, and units. The host that the plan leaves behind is
+asked. `kinds.users.remainders` tells what files name a leaver, and what is their own in /tmp.
 """
 
 from __future__ import annotations

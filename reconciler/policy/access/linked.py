@@ -23,9 +23,9 @@ def _usual() -> list[str]:
 
 
 class Linked:
-    """Of one host, which is looked at when the first path is asked about.
+    """The links of one host, which is looked at when the first path is asked about.
 
-    What cannot be read is taken to be no link.
+    A path that cannot be read is taken to be no link.
     """
 
     def __init__(self, view: HostView) -> None:

@@ -152,7 +152,7 @@ class People:
 
     @cached_property
     def _passwords(self) -> Mapping[str, str]:
-        """What stands in /etc/passwd in place of a password."""
+        """The text that stands in /etc/passwd in place of a password, by account."""
         rows = (
             line.split(":", 2)
             for line in (self._files.text("/etc/passwd") or "").split("\n")

@@ -48,7 +48,7 @@ class Matrix:
 
 
 def matrix(sides: Sides, who: Collection[str] = (), to: str = "") -> Matrix:
-    """Of these accounts, or of all; only ways to `root` or to `login`, or both."""
+    """The matrix of these accounts, or of all; only ways to `root` or to `login`, or both."""
     names = dict.fromkeys((EVERYBODY, *sides.before.people.users, *sides.after.people.users))
     lines: list[Line] = []
     closed: list[Closed] = []

@@ -1,5 +1,6 @@
-"""What an answer about access is built on and a snapshot does not have, in words:
-only what could decide it.
+"""The things that an answer about access is built on and that a snapshot does not have, in words.
+
+Only what could decide the answer is told.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ _WORDS = {"content": "what root reads or runs in", "ACL": "whom an ACL lets writ
 
 
 def missing_of(hosts: Sequence[HostAccess], names: Collection[str] = ()) -> Iterator[str]:
-    """Of whole hosts: the rules about these accounts, or about all, the texts that root reads or runs, and
-    ACLs.
+    """Yield what is missing of whole hosts.
+
+    These are the rules about these accounts, or about all, the texts that root reads or runs, and ACLs.
     """
     yield from (words for host in hosts for words in _rules(host, names))
     yield from _files(dict.fromkeys(key for host in hosts for key in host.doors.files.missing))
 
 
 def missing_of_change(before: HostAccess, after: HostAccess) -> Iterator[str]:
-    """Of what a plan changes: rules that count only after it, and what is missing of the paths that it looks
-    at.
+    """Yield what is missing of what a plan changes.
+
+    These are rules that count only after it, and what is missing of the paths that it looks at.
     """
     known = dict.fromkeys(_rules(before, ()))
     yield from (words for words in _rules(after, ()) if words not in known)
@@ -33,7 +36,7 @@ def missing_of_change(before: HostAccess, after: HostAccess) -> Iterator[str]:
 
 
 def unread(hosts: Sequence[HostAccess], names: Iterable[str], to: str = "") -> Iterator[str]:
-    """What could not be read about these accounts, each reason once; `to` root, to login or both."""
+    """Yield what could not be read about these accounts, each reason once; `to` root, to login or both."""
     found: dict[tuple[str, str], dict[str, None]] = {}
     for name in names:
         for answer in (host.of(name) for host in hosts):

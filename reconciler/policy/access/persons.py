@@ -56,7 +56,10 @@ _READERS: Mapping[str, str] = {
     ),
     r"\.config/(?:autostart|nvim|tmux|git)/.+": "",
 }
-"""What is in a home, by the reader of its text; empty: nobody reads it, and only who can write it counts."""
+"""The files in a home, by the reader of their text.
+
+Empty: nobody reads it, and only who can write it counts.
+"""
 _IN_HOME = Late("|".join(f"(?P<r{at}>{pattern})" for at, pattern in enumerate(_READERS)))
 _DOTTED = Late(r"(?P<home>/(?:[^/.][^/]*/)*?)(?P<rest>(?:\.[^/]|bin/).*)")
 _NAMES = tuple(_READERS.values())
@@ -75,8 +78,9 @@ class OwnFile:
 
 
 def own_file(path: str) -> OwnFile | None:
-    """What a path is to the account that it would belong to; None for a path that no account's programs read
-    by themselves.
+    """The meaning of a path to the account that it would belong to.
+
+    None for a path that no account's programs read by themselves.
     """
     if path.startswith(f"{CRONTABS}/"):
         return OwnFile("crontab", account=path.rpartition("/")[2])

@@ -104,7 +104,7 @@ class SshLogin:
 
     @cached_property
     def config(self) -> tuple[Line, ...] | None:
-        """What sshd reads; None where it has nothing to read, and does not run."""
+        """The configuration that sshd reads; None where it has nothing to read, and does not run."""
         text = self._files.text(CONFIG)
         return None if text is None else sshd_config.parse(CONFIG, text, _Included(self._files))
 
@@ -124,7 +124,7 @@ class SshLogin:
     # ------------------------------------------------------------------------------------------ configuration
 
     def settings(self, user: User, origin: Origin) -> Settings:
-        """What is in force for a login; there must be a configuration."""
+        """The settings in force for a login; there must be a configuration."""
         assert self.config is not None
         if self._same is not None:
             return self._same
@@ -325,7 +325,7 @@ def not_root(settings: Settings, user: User) -> str:
 
 
 def no_shell(settings: Settings) -> str:
-    """What takes the place of a shell, or of the file system that it would work in."""
+    """The setting that takes the place of a shell, or of the file system that it would work in."""
     for keyword in ("forcecommand", "chrootdirectory"):
         if settings.choice(keyword, "none") != "none":
             return settings.said(keyword)
@@ -353,7 +353,7 @@ def _no_session(settings: Settings) -> str:
 
 @frozen
 class KeyJudge:
-    """What sshd accepts of a key for one login."""
+    """The judge of what sshd accepts of a key for one login."""
 
     settings: Settings
     origin: Origin

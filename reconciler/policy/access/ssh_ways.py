@@ -62,7 +62,7 @@ class SshWays:
     def words(self, user: User) -> list[str]:
         """Every way in, in words: keys with their file, and a password.
 
-        Of a key that gives no shell that is said.
+        A key that gives no shell is told as such.
         """
         by_key = self._ssh.verdict(user)
         keys = [(key, path) for key, path, why in self._tried(user) if key is not None and not why]
@@ -129,7 +129,10 @@ class SshWays:
                     yield key, path, judge.refusal(key)
 
     def _closed(self, user: User, settings: Settings, origin: Origin) -> str:
-        """Why nobody gets in at all. What sshd does by itself (internal-sftp) needs no shell."""
+        """Why nobody gets in at all.
+
+        Anything that sshd does by itself (internal-sftp) needs no shell.
+        """
         sftp = settings.word("forcecommand", "none").startswith(_SFTP)
         closed = "" if sftp else self._ssh.closed(user)
         return closed or not_listed(settings, Login(user.name, self._people.groups_of(user), origin))

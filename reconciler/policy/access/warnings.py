@@ -1,10 +1,10 @@
-"""What is wrong with the access that a plan leaves behind: asked of the host before and after it, for the
-accounts that it concerns.
+"""Warnings about the access that a plan leaves behind.
 
-Each rule is about something that is applied without a complaint and then is not what was meant: a key that
-sshd does not take, one that leaves the spec and still lets in, a rule of sudo that a later one overrules or
-that nobody has the password for, and an account that anybody can be. The age of accounts is asked beside
-these, of settled hosts too (`policy.access.ageing`).
+The host is asked before and after the plan, for the accounts that it concerns. Each rule is about something
+that is applied without a complaint and then is not what was meant: a key that sshd does not take, one that
+leaves the spec and still lets in, a rule of sudo that a later one overrules or that nobody has the password
+for, and an account that anybody can be. The age of accounts is asked beside these, of settled hosts too
+(`policy.access.ageing`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OF_ACCOUNTS = ("users", "ssh_keys")
 
 
 class Subject:
-    """What the rules look at: a plan, both hosts, and what is declared.
+    """The subject of the rules: a plan, both hosts, and what is declared.
 
     There may be thousands of accounts.
     """
@@ -42,7 +42,7 @@ class Subject:
         self.sides = sides
         self.parts = parts
         self.changes = tuple(change for change in plan.changes if _happens(change, plan))
-        """What happens about accounts and keys."""
+        """The addresses of accounts and keys to which something happens."""
         self.changed = frozenset(change.address for change in self.changes)
 
     def users(self) -> Iterator[tuple[User, Part]]:

@@ -66,7 +66,7 @@ class Writers:
         return writer.how if writer is not None else ""
 
     def matching(self, pattern: str) -> Iterator[str]:
-        """What is there that a pattern matches."""
+        """The paths that are there and that a pattern matches."""
         return self._files.matching(pattern)
 
     def real(self, path: str) -> str:

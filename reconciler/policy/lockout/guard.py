@@ -46,10 +46,9 @@ class Applicant:
 
 @frozen
 class Question:
-    """What is asked of two hosts.
+    """The question that is asked of two hosts.
 
-    `now` is in seconds since the epoch, `host` the host's name; `allowed` are accounts that may lose it.
-
+    `now` is in seconds since the epoch, `host` the host's name; `allowed` are accounts that may lose access.
     `steps` are what the plan does: what it does not touch need not be looked at.
     """
 
@@ -212,7 +211,7 @@ def _reason(verdicts: tuple[Verdict, Verdict]) -> str:
 
 
 def _broken(now: Doors, then: Doors) -> str:
-    """What sshd would not start with, and does not have to bear already."""
+    """The problem that sshd would not start with, and does not have to bear already."""
     if then.ssh.config is None:
         return "there is none"
     known = {problem for _, problem in problems(now.ssh.config or ())}

@@ -27,7 +27,7 @@ _ELSEWHERE = re.compile(
 _FILES = ("/etc/ssh/sshd_config", "/etc/sudoers")
 _DIRECTORIES = ("/etc/ssh/sshd_config.d", "/etc/sudoers.d")
 SSHD = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
-"""What sshd runs as: Debian's names and everybody else's."""
+"""The units that sshd runs as: Debian's names and everybody else's."""
 _UNIT_FILE = Late(
     r"/(?:etc|run|usr/lib|usr/local/lib)/systemd/.*/(?:sshd?(?:@[^/]*)?\.(?:service|socket)(?:\.d/.*)?|(?:service|socket)\.d/.*)"
     r"|/etc/systemd/system\.conf(?:\.d/.*)?"
@@ -109,7 +109,7 @@ def _others(view: HostView) -> Iterator[str]:
 
 
 def _read(view: HostView, path: str) -> bytes:
-    """What is there; nothing where it cannot be read: then what reads it next says so."""
+    """The content that is there; nothing where it cannot be read: then what reads it next says so."""
     try:
         return view.excerpt(path)[0]
     except (HostError, FileNotFoundError):
@@ -126,7 +126,7 @@ def _names(view: HostView, path: str) -> tuple[str, ...]:
 def concerned(steps: Iterable[Step], view: HostView) -> frozenset[str] | None:
     """The accounts about whose access these steps can change anything; None: everybody's.
 
-    What is said of one account (its home, its keys, its own rules for sudo) concerns nobody else, however
+    Anything said of one account (its home, its keys, its own rules for sudo) concerns nobody else, however
     many others there are.
     """
     names: set[str] = set()

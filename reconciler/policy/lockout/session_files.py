@@ -114,8 +114,9 @@ def _sudo_conf(now: Followed, then: Followed, path: str) -> str:
 
 
 def _program(now: Followed, then: Followed, path: str) -> str:
-    """What runs sessions and makes root: another content is another program, another mode may make it
-    useless.
+    """The damage to a program that runs sessions and makes root.
+
+    Another content is another program, another mode may make it useless.
     """
     old, new = now.entry(path), then.entry(path)
     if old is None or old.type is not FileType.FILE or not _is_asked_for(now, then, path):

@@ -86,7 +86,7 @@ class SessionLimits:
     def _rank(self, domain: str, user: User) -> int | None:
         """How closely a domain means an account; None: not at all.
 
-        What is for all or for a group is not for root.
+        A domain that is for all or for a group is not for root.
         """
         if domain == user.name:
             return _PRECISE

@@ -1,8 +1,8 @@
-"""What runs sshd: whether a plan changes its units, or lets another unit stop them, in a way that sessions
-may not bear.
+"""The units of sshd: whether a plan changes them, or lets another unit stop them, in a way that sessions may
+not bear.
 
-Sessions inherit what systemd gives sshd: a sandbox, limits, NoNewPrivileges. So what is not known to leave
-them alone is refused. Back to what the package's unit says is always allowed.
+Sessions inherit what systemd gives sshd: a sandbox, limits, NoNewPrivileges. So anything that is not known to
+leave them alone is refused. A change back to what the package's unit says is always allowed.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ _HARMLESS: Mapping[str, Callable[[Sequence[str]], bool]] = {
     "Manager.DefaultTasksMax": _at_least(_LEAST_TASKS),
     "Manager.DefaultStartLimitBurst": _at_least(1),
 }
-"""What leaves sessions alone, with the values for which that is known."""
+"""The directives that leave sessions alone, with the values for which that is known."""
 _WHY = {
     "NoNewPrivileges": "every session inherits it, and sudo no longer works in one",
     "RestrictSUIDSGID": "every session inherits it",

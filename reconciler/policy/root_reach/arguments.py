@@ -116,7 +116,9 @@ def _matching(pattern: str, asker: Asker) -> str:
 
 
 def by_arguments(words: Sequence[str], asker: Asker) -> Reason | None:
-    """What these words do, as one argv that somebody else runs; None where they hand nothing over."""
+    """The reason that these words give, as one argv that somebody else runs; None where they hand nothing
+    over.
+    """
     name, rest = name_of(words[0]), list(words[1:])
     if name in WRAPPERS and name != "chroot" and (inner := wrapped(name, rest)):
         return by_arguments(inner, asker)
@@ -150,7 +152,7 @@ _ALSO_SHOW = frozenset(("sed", "awk", "gawk", "mawk", "sort", "jq", "uniq", "spl
 
 
 def _handled(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
-    """What a program of which nothing is known is given."""
+    """Yield what a program of which nothing is known is given."""
     for word in rest:
         path = word.partition("=")[2] if word.startswith("-") else word
         if "/" in path and (why := asker.theirs(path)):
@@ -211,7 +213,7 @@ def _unpacked(name: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
 
 
 def _archive(name: str, rest: list[str]) -> str:
-    """What is unpacked, `-` for standard input; empty where nothing is."""
+    """The archive that is unpacked, `-` for standard input; empty where nothing is."""
     if name in ("tar", "bsdtar"):
         short = [
             word
@@ -309,7 +311,7 @@ def _configured(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
 
 
 def _here(name: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
-    """What is in the directory in which it runs."""
+    """Yield what is in the directory in which it runs."""
     place = _value(
         rest, ("-C", "--directory", "--git-dir", "--prefix", "--chdir", "-f", "--file", "--work-tree")
     )

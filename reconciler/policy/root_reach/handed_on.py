@@ -1,5 +1,6 @@
-"""What a plan lets an account read though the file itself would not: root reads it, and hands it on to a
-service of that account.
+"""The files that a plan lets an account read though the file itself would not.
+
+Root reads such a file, and hands it on to a service of that account.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""The places of a host that root reads or runs from, whatever a spec says of them: what root does with each,
-and how its text is read.
+"""The places of a host that root reads or runs from, whatever a spec says of them.
 
-The table follows hier(7), the manual pages of the programs that read there, and what root opened on Debian 12
-and 13 while it booted, logged in, installed packages, rotated logs and ran its timers (strace). Of two places
-the longer one counts.
+The table says what root does with each, and how its text is read. It follows hier(7), the manual pages of the
+programs that read there, and what root opened on Debian 12 and 13 while it booted, logged in, installed
+packages, rotated logs and ran its timers (strace). The longer of two places counts.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ _PERSON = 1000
 
 
 class RootReach:
-    """What root reads and runs on one host, and who has a hand in it.
+    """The texts that root reads and runs on one host, and who has a hand in them.
 
     `becomes_root` says of an account whether it becomes root by something else: then what makes others this
     account makes them root.
@@ -75,7 +75,7 @@ class RootReach:
     def ways(self, looks: Iterable[Look]) -> list[Way]:
         """All ways to root that hang on these paths, each once, in the order of the paths.
 
-        What cannot be read is left out.
+        A path that cannot be read is left out.
         """
         found: dict[tuple[str, str], Way] = {}
         for look in looks:
@@ -135,7 +135,7 @@ class RootReach:
                     yield from self._by_reading(look, reading, ())
 
     def _by_name(self, look: Look, reader: str | None, entry: Entry) -> Iterator[Way]:
-        """What a declared text names for a program of root's that no reader here knows."""
+        """Yield what a declared text names for a program of root's that no reader here knows."""
         from reconciler.policy.root_reach.texts.named import is_read_loosely, named
 
         if entry.size > _LARGEST or not is_read_loosely(look.path, reader, entry):
@@ -237,8 +237,9 @@ class RootReach:
         return not way.path.startswith(_SCRATCH) if user is None else user.uid >= _PERSON
 
     def _resolved(self, path: str) -> Iterator[str]:
-        """What a path with `~alice`, `{a,b}` or `*` stands for: where the last step may be any, the
-        directory.
+        """The paths that a path with `~alice`, `{a,b}` or `*` stands for.
+
+        Where the last step may be any, it is the directory.
         """
         for plain in braced(path):
             name, _, rest = plain[1:].partition("/") if plain.startswith("~") else ("", "", "")
@@ -256,7 +257,7 @@ class RootReach:
         return self._people.members_of(use.account[1:]) if use.account.startswith("%") else (use.account,)
 
     def _inside(self, look: Look, use: Use, scripts: tuple[str, ...]) -> Iterator[Way]:
-        """What a script runs in turn, where it is not a package's."""
+        """Yield what a script runs in turn, where it is not a package's."""
         if use.verb not in ("runs", "applies") or use.path in scripts or len(scripts) >= _MOST_NESTED:
             return
         for reading in self._script(use.path):

@@ -18,7 +18,7 @@ _REASONS = {
     STATE: "it is Reconciler's own state",
 }
 _OPEN = re.compile(r"(?:.*\.pub|authorized_keys2?|known_hosts2?|config|rc|environment)")
-"""What in a `.ssh` is no secret."""
+"""The files in a `.ssh` that are no secret."""
 
 
 def secret(path: str, account: str) -> str:

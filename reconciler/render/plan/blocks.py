@@ -128,9 +128,9 @@ def _takes_away(step: Data) -> bool:
 
 
 def effect_lines(effects: Sequence[Data], paint: Paint, *, indent: str = INDENT) -> list[str]:
-    """What happens to units, with the reasons in one column; the reason of what is long stands below it.
+    """The effects on units, with the reasons in one column; one string for each.
 
-    One string for each.
+    The reason of a long effect stands below it.
     """
     told = [(_effect_words(effect), visible(effect["why"])) for effect in effects]
     width = max((columns(words) for words, why in told if why and columns(words) <= WIDTH // 2), default=0)
@@ -210,7 +210,7 @@ def _held(entry: Data, paint: Paint) -> list[str]:
 
 
 def _differences(entry: Data, look: Look) -> list[str]:
-    """What is, or would be, different."""
+    """The lines of what is, or would be, different."""
     change, paths = entry["change"], entry["paths"]
     new = action_of(entry) == "create"
     shown = created(change["after"], change["after_sensitive"], look) if new else paths
@@ -221,7 +221,9 @@ def _differences(entry: Data, look: Look) -> list[str]:
 
 
 def _removed(entry: Data, gone: Sequence[Data], look: Look) -> list[str]:
-    """What goes: the paths and accounts that the steps take away; in full also what they were."""
+    """The lines of what goes: the paths and accounts that the steps take away; in
+    full also what they were.
+    """
     lines = [
         f"{INDENT}{symbol('-' if _takes_away(step) else '>', look.paint)} {action_words(step)}"
         for step in gone

@@ -1,5 +1,6 @@
-"""What a plan does to each object, in its public form: an entry with before and after, the fields, and what
-happens to units.
+"""The effect of a plan on each object, in its public form.
+
+This is an entry with before and after, the fields, and what happens to units.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _LEDGER_SOURCE = Late(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
 
 @frozen
 class Redaction:
-    """What must not be seen, and how places are named."""
+    """The parts that must not be seen, and how places are named."""
 
     texts: Texts
     sensitive: frozenset[Address]
@@ -125,7 +126,7 @@ def entries_of(plan: Plan, sight: Redaction) -> list[dict[str, Any]]:
 
 
 def _effects(plan: Plan) -> dict[Address, list[dict[str, Any]]]:
-    """What happens to units, by the changed part that asked for it, else by the part itself."""
+    """The effects on units, by the changed part that asked for each, else by the part itself."""
     parts = {change.address: change.address for change in reversed(plan.changes)}
     wholes = {change.address.resource: change.address for change in reversed(plan.changes)}
     found: dict[Address, list[dict[str, Any]]] = {}
@@ -291,7 +292,7 @@ def _path(item: FieldChange, *, hidden: bool, theirs: tuple[str, ...] = ()) -> d
 
 
 def _cover(value: Any) -> dict[str, str] | None:
-    """What stands for a secret: its keyed digest if there is one, otherwise only that it is there."""
+    """The stand-in for a secret: its keyed digest if there is one, otherwise only that it is there."""
     if value is None:
         return None
     return {"digest": value} if isinstance(value, str) and value.startswith("hmac:") else {}
@@ -319,8 +320,8 @@ def _remembered_place(plan: Plan, address: Address) -> dict[str, Any] | None:
 
 
 def drift_entry(change: Change, sight: Redaction) -> dict[str, Any]:
-    """What happened on the host, as OpenTofu has it: before is what we last applied, after is what is there
-    now.
+    """The drift on the host, as OpenTofu has it: before is what we last applied,
+    after is what is there now.
     """
     hidden = sight.hides(change.address)
     actions = (

@@ -1,4 +1,4 @@
-"""What differs in one object, as lines: attributes, elements of lists, lines of files."""
+"""The differences in one object, as lines: attributes, elements of lists, lines of files."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def diff_lines(diff: Sequence[str], look: Look) -> list[str]:
 
 
 def held_lines(document: Data | None, sensitive: Data, look: Look) -> list[str]:
-    """What something that goes was like."""
+    """The lines of what something that goes was like."""
     rows = [
         (field_name(path), SENSITIVE if path[0] in sensitive else scalar(value, whole_digest=True))
         for path, value in leaves(document)

@@ -44,10 +44,10 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
     """The plan document.
 
     `basis` says what was looked at (`kind`: live or offline). `now` is a UTC time stamp as RFC 3339 has it,
-    `tool` our version. For addresses in `texts` a unified diff is made. Of those in `sensitive`, and those
-    that say so themselves, only that they change is told. `source_root` is cut from file names. `access` says
-    who gains or loses what, `exposure` how open services are before and after, `schedule` when jobs come
-    next.
+    `tool` our version. A unified diff is made for addresses in `texts`. Only that they change is told of
+    addresses in `sensitive`, and of those that say so themselves. `source_root` is cut from file names.
+    `access` says who gains or loses what, `exposure` how open services are before and after, `schedule` when
+    jobs come next.
     """
     reported = frozenset(change.address for change in plan.changes if change.verb is Verb.NONE)
     sight = Redaction(texts or {}, sensitive | _known_secrets(plan), source_root, reported)
@@ -128,7 +128,10 @@ def hold_data(row: Hold) -> dict[str, Any]:
 
 
 def step_data(step: Step, sensitive: frozenset[Address] = frozenset()) -> dict[str, Any]:
-    """One step as JSON. Of sensitive content is not even told that something is expected there."""
+    """One step as JSON.
+
+    A step with sensitive content does not even tell that something is expected there.
+    """
     data: dict[str, Any] = mask(told(as_data(step.action)))
     if any(cause.address in sensitive or cause.address.resource in sensitive for cause in step.causes):
         data.pop("expects", None)
@@ -150,12 +153,12 @@ def _known_secrets(plan: Plan) -> frozenset[Address]:
 
 
 def _past(plan: Plan) -> dict[str, Any]:
-    """What a plan has to say about the state it was made from."""
+    """The notes of a plan about the state it was made from."""
     return {"interrupted_run": plan.memory.interrupted or None, "state_damaged": plan.memory.damaged or None}
 
 
 def _summary(plan: Plan) -> dict[str, int]:
-    """What apply would do: blocked and held changes are counted apart."""
+    """The counts of what apply would do: blocked and held changes are counted apart."""
     counts = dict.fromkeys(("import", "add", "change", "destroy", "forget", "drifted", "blocked", "held"), 0)
     counts["taken_along"] = len({effect.taken.unit for effect in plan.effects if effect.disruptive})
     for change in plan.changes:

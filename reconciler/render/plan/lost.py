@@ -1,5 +1,6 @@
-"""What is lost for good, or may be lost later, by a plan: the last administrator, homes, archives, logs, what
-is in no backup any more.
+"""The things that a plan loses for good, or that may be lost later.
+
+These are the last administrator, homes, archives, logs, and what is in no backup any more.
 """
 
 from __future__ import annotations

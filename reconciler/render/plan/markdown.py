@@ -60,9 +60,10 @@ _NOTES = {
 
 
 def plan_markdown(data: Data, *, ci: str = "") -> str:
-    """The comment, of at most LIMIT bytes. `ci` is the address of the run that made it.
+    """The comment, of at most LIMIT bytes.
 
-    What is cut is cut between resources, and said; the counts, and that something is deleted, always stand.
+    `ci` is the address of the run that made it. Cuts are made between resources, and said; the counts, and
+    that something is deleted, always stand.
     """
     entries = data["resource_changes"]
     meant = [entry for entry in entries if not _only_repairs(entry)]
@@ -175,7 +176,7 @@ def _place(entry: Data) -> str:
 
 
 def _policy(meant: Sequence[Data]) -> list[str]:
-    """What later applies do otherwise from now on: nothing of it is seen on the host."""
+    """The lines of what later applies do otherwise from now on: nothing of it is seen on the host."""
     told = [
         f"* {code(entry['address'])}{_place(entry)}: {policy_words(path)}"
         for entry in meant
@@ -274,7 +275,7 @@ def _verdict(data: Data) -> str:
 
 
 def _holds(data: Data) -> list[str]:
-    """What nobody touches until it ends, and what is therefore not done."""
+    """The lines of what nobody touches until it ends, and of what is therefore not done."""
     told = [f"* {code(row['address'])}: {code(hold_words(row))}" for row in data.get("holds", ())]
     if not told:
         return []

@@ -102,7 +102,7 @@ def _tree_words(action: Mapping[str, Any]) -> str:
 
 
 def _restore_words(action: Mapping[str, Any]) -> str:
-    """What an account that came back is given; never what that is."""
+    """The words for the fields that an account that came back is given; never their values."""
     fields: Mapping[str, str] = action.get("fields") or {}
     what = next(iter(fields), "user")
     names = [_KEPT.get(name, name) for name in fields.get(what, "").split(",") if name]
@@ -132,7 +132,7 @@ _OTHER_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def _account_fields(action: Mapping[str, Any]) -> str:
-    """What a usermod changes; a useradd says it in the fields of its resource."""
+    """The fields that a usermod changes; a useradd says it in the fields of its resource."""
     fields: Mapping[str, str] = action.get("fields") or {}
     if action["op"] != "usermod" or not fields:
         return ""
@@ -238,7 +238,7 @@ _LIFTED = {
     "on_change": "may now be restarted by configuration changes",
     "sensitive": "its content may be shown by plans from now on",
 }
-"""What it means that a field of policy is gone."""
+"""The words for what it means that a field of policy is gone."""
 _SET = {
     ("drift", "report"): "changes by hand are told from now on and no longer put back",
     ("drift", "ignore"): "changes by hand are neither told nor put back from now on",
@@ -249,7 +249,7 @@ _SET = {
     ("protect", True): "protected from now on",
     ("sensitive", True): "its content is a secret from now on",
 }
-"""What a value of a field of policy means; None: that of the default."""
+"""The words for what a value of a field of policy means; None: the default value."""
 
 
 def policy_words(path: Mapping[str, Any]) -> str:

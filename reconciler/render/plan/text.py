@@ -57,7 +57,7 @@ _INCOMPLETE = "Nothing to do in what could be read; the plan is incomplete."
 
 
 def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str:
-    """What `plan` and `show PLANFILE` print.
+    """The output of `plan` and `show PLANFILE`.
 
     `verbose`: all lines of files, whole digests, what removals hold, and the steps in order.
     """
@@ -89,7 +89,7 @@ def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str
 
 
 def drift_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str:
-    """What `drift` prints: the same, only what was changed outside of the spec."""
+    """The output of `drift`: the same, only what was changed outside of the spec."""
     paint = painter(colour=colour)
     entries = [_outside(entry) for entry in data["resource_changes"] if is_drift(entry) or is_failure(entry)]
     changed = sum(is_drift(entry) for entry in data["resource_changes"])
@@ -280,8 +280,9 @@ def _due(rows: Sequence[Data], title: str, paint: Paint) -> list[str]:
 
 
 def _holds(data: Data, paint: Paint) -> list[str]:
-    """What is left alone, whether anything would be done there or not: nobody has to find out why nothing
-    happens.
+    """The lines of what is left alone, whether anything would be done there or not.
+
+    Nobody has to find out why nothing happens.
     """
     rows = data.get("holds", ())
     lines = [
@@ -382,7 +383,7 @@ def _trouble(data: Data, paint: Paint) -> list[list[str]]:
 
 
 def _notes(data: Data, paint: Paint) -> list[str]:
-    """What the counts of the final line do not tell."""
+    """The notes on what the counts of the final line do not tell."""
     told = data["summary"]
     wrong = [item for item in data["diagnostics"] if item["severity"] == "error"]
     refused = sum(item["refusal"] for item in wrong)

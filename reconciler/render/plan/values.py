@@ -12,7 +12,7 @@ from reconciler.render.terminal import visible
 UNSET = "(unset)"
 SENSITIVE = "(sensitive value)"
 NOT_SHOWN = "(not shown)"
-"""What is there, but is not ours."""
+"""The words for what is there, but is not ours."""
 
 _DIGEST = Late(r"(sha256|hmac):([0-9a-f]{12})[0-9a-f]{52}")
 _PLAIN_KEY = Late(r"[A-Za-z0-9_@:-]+")

@@ -1,8 +1,7 @@
-"""What the host says about units that packages brought: their files, what [Install] asks for, masks, drop-ins
-of others.
+"""The host's facts about units that packages brought.
 
-systemd looks for units in several directories, the first one wins; a link to /dev/null, or an empty file, is
-a mask (systemd.unit(5)).
+These are their files, what [Install] asks for, masks, and drop-ins of others. systemd looks for units in
+several directories, the first one wins; a link to /dev/null, or an empty file, is a mask (systemd.unit(5)).
 """
 
 from __future__ import annotations
@@ -325,7 +324,7 @@ def _specified(words: Iterable[str], name: str) -> list[str]:
 
 
 def _alias(view: HostView, link: str, file: str) -> str:
-    """What an action must find at an alias that is there; empty if it is not."""
+    """The state that an action must find at an alias that is there; empty if it is not."""
     entry = view.entry(link)
     leads_there = (
         entry is not None

@@ -81,7 +81,7 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 
 def _wanted_state(service: Service) -> str:
-    """What is masked cannot run, so it does not run on either."""
+    """The state that is wanted; a masked service cannot run, so it does not run on either."""
     if service.enabled == _MASKED:
         return State.STOPPED.value
     return service.state.value if service.says("state") else ""
@@ -96,7 +96,7 @@ def reason_to_keep(address: Address) -> str:
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """What one of the parts takes."""
+    """The steps for one of the parts."""
     if change.address.part == DROP_IN:
         yield from _remove(change) if change.verb is Verb.DELETE else _put(change)
     elif change.address.part == ENABLED:
@@ -141,7 +141,7 @@ def _put(change: Change) -> Iterator[Step]:
 
 
 def _remove(change: Change) -> Iterator[Step]:
-    """What runs is the package's again, and is left running."""
+    """Remove our drop-in: the running service is the package's again, and is left running."""
     yield Step(
         RemovePath(
             units.drop_in(_unit(change.address)), ownership.expected(change.observed), prune_parent=True
@@ -251,7 +251,7 @@ def _catch_up(
 
 
 def on_config_change(part: Part, observed: Observed, costs: Sequence[tuple[Effect, str]]) -> Iterator[Step]:
-    """What changed files mean for it, if it runs: told by one of its parts."""
+    """The steps that changed files cause for it, if it runs: told by one of its parts."""
     service = _service(part)
     if (
         part.address.part != _speaker(service)
@@ -282,7 +282,7 @@ def _speaker(service: Service) -> str:
 
 
 def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
-    """What an earlier run still owes, as far as today's `on_change` allows."""
+    """Yield what an earlier run still owes, as far as today's `on_change` allows."""
     service = _service(part)
     if (
         row.verb != UnitVerb.START
@@ -400,7 +400,7 @@ def _problems(change: Change, service: Service, found: VendorUnit) -> Iterator[D
 
 
 def _refused(change: Change, found: VendorUnit) -> Iterator[Diagnostic]:
-    """What systemd would not load of the package's unit and our drop-in together."""
+    """Yield what systemd would not load of the package's unit and our drop-in together."""
     ours = (change.after or {}).get("unit")
     if (
         change.part is not None and ours is not None and "Exec" in found.text

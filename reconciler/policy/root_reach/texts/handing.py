@@ -63,7 +63,7 @@ def handed(words: Sequence[str], directory: str = "") -> Iterator[Reading]:
 
 
 def _put(name: str, rest: list[str], directory: str) -> Iterator[Use]:
-    """What is copied, moved, linked, unpacked or mounted where root runs or reads it."""
+    """Yield what is copied, moved, linked, unpacked or mounted where root runs or reads it."""
     paths = [found[1] for word in rest if (found := _PATH_IN.search(_from(word, directory))) is not None]
     if name == "tar":
         if not any(

@@ -98,7 +98,7 @@ def is_read_loosely(path: str, reader: str | None, entry: Entry) -> bool:
 
 
 def named(path: str, text: str, *, is_script: bool = False) -> Iterator[Use]:
-    """What a text names; a script of the shell has readers of its own."""
+    """Yield what a text names; a script of the shell has readers of its own."""
     first = text.split("\n", 1)[0]
     if is_script and (not first.startswith("#!") or _SHELL.fullmatch(first)):
         return

@@ -144,8 +144,9 @@ def _expanded(word: str, variables: Mapping[str, str]) -> str:
 
 
 def _surroundings(said: Mapping[str, list[str]]) -> Iterator[Reading]:
-    """What decides beside the command line about what runs: variables, files of variables, another root,
-    mounts.
+    """Yield what decides beside the command line about what runs.
+
+    These are variables, files of variables, another root, mounts.
     """
     for value in said.get("EnvironmentFile", ()):
         path = value.lstrip("-").partition("*")[0]
@@ -218,7 +219,7 @@ def _owned(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Gran
 
 
 def _covered(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Reading]:
-    """What a user's processes see in place of files that su and sudo trust, which they may start."""
+    """Yield what a user's processes see in place of files that su and sudo trust, which they may start."""
     if _last(said, "NoNewPrivileges") in _YES or said.get("RootDirectory") or said.get("RootImage"):
         return
     pairs = [
@@ -238,8 +239,9 @@ def _covered(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Re
 
 
 def _handed_on(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Reading]:
-    """What systemd reads as root and gives to a user's processes: a secret, or whatever a link of that user's
-    leads to.
+    """Yield what systemd reads as root and gives to a user's processes.
+
+    This is a secret, or whatever a link of that user's leads to.
     """
     variables = [value.lstrip("-") for value in said.get("EnvironmentFile", ())]
     standard = _last(said, "StandardInput").removeprefix("file:")

@@ -80,7 +80,7 @@ class Use:
     named: bool = False
     """The text only names the path, for a program of which nothing is known: people count, and files."""
     runs: bool = False
-    """Of what is only named: a directory counts as well."""
+    """A directory counts as well, for a path that is only named."""
 
 
 @frozen
