@@ -26,6 +26,9 @@ OTHER = "(not in the snapshot)"
 _UNIT = re.compile(r"/etc/systemd/system/[^/]+\.(?:service|timer)")
 _DROP_IN = re.compile(r"/etc/systemd/system/[^/]+\.(?:service|timer)\.d/[^/]+\.conf")
 _POLICY = re.compile(r"/etc/logrotate\.d/[^/]+")
+_COUNTS = ("rotate", "maxage")
+_MOST_COUNTED = 1000
+"""Numbers of directives of logrotate are no secret, and are found by trying; a greater one stays unknown."""
 _SECRET = ("Environment", "SetCredential")
 """How directives begin whose values say nothing by their names."""
 _DECISIVE = ("Condition", "Assert")
@@ -58,12 +61,20 @@ def unveiled(path: str, digests: Leaves, known: Sequence[str]) -> str:
     leaves = (leaf for text in known for leaf in (*_each(_leaves(path, text) or {}), *_patterns(path, text)))
     values = {_digest(path, section, name, value): value for section, name, value in leaves}
     values |= {_digest(path, section, name, ""): "" for section, names in digests.items() for name in names}
+    values |= {_digest(path, "directives", name, number): number for name, number in _counts(path, digests)}
     found: Leaves = {}
     for section, name, told in _each(digests):
         if not told or (name.startswith(_DECISIVE) and told not in values):
             raise ValueError(f"{name} of {path} is left out")
         found.setdefault(section, {}).setdefault(name, []).append(values.get(told, OTHER))
     return _policy(found) if _POLICY.fullmatch(path) else _sections(found)
+
+
+def _counts(path: str, digests: Leaves) -> Iterator[tuple[str, str]]:
+    """The numbers that a policy may have: a plan that keeps fewer old logs says how many it were."""
+    if _POLICY.fullmatch(path):
+        counted = [name for name in _COUNTS if name in digests.get("directives", {})]
+        yield from ((name, str(number)) for name in counted for number in range(_MOST_COUNTED + 1))
 
 
 def _digest(path: str, section: str, name: str, value: str) -> str:
