@@ -244,3 +244,22 @@ def test_where_nothing_may_be_left_out_a_skip_fails(tmp_path: Path, workers: str
     assert skipped.returncode == 1
     assert "nothing may be left out, so this run has failed" in skipped.stdout
     assert (whole.returncode, "Nothing." in whole.stdout) == (0, True)
+
+
+_NAMED = re.compile(r"`([a-z_.]+(?:/[A-Za-z_.]+)*/?)`")
+_MADE_UP = ("NAME",)
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_files_that_the_pages_for_contributors_name_are_there(page: str) -> None:
+    """Every path in backticks exists, from the top of the repository or from `reconciler/`."""
+    names = [name for name in _NAMED.findall((REPOSITORY / page).read_text()) if "/" in name]
+    missing = [
+        name
+        for name in names
+        if not any(word in name for word in _MADE_UP)
+        and not any((REPOSITORY / base / name).exists() for base in ("", "reconciler"))
+    ]
+
+    assert len(names) > 5
+    assert [] == missing
