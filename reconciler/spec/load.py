@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.diagnostic import Diagnostic
+from reconciler.core.diagnostic import Diagnostic, error
 from reconciler.core.kind import Kind, Kinds
 from reconciler.core.model.resource import Resource
 from reconciler.core.spec import Declared, SourceError, SourceReader, Spec, nothing
@@ -51,20 +52,24 @@ def load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnost
 
 
 def _unless_no_spec(found: list[Diagnostic], reader: SourceReader, kinds: Kinds) -> list[Diagnostic]:
-    """What is wrong.
+    """The diagnostics, and for a file that is no spec none that quotes a line or a key of it.
 
-    Of a file that is no spec no line is quoted: root may be made to look at one that nobody else can read.
+    Root may be made to look at a file that nobody else can read. A spec has a key of a spec at the beginning
+    of a line; JSON is a spec too.
     """
     if not found:
         return found
     try:
-        lines = reader.read(reader.entry).splitlines()
+        text = reader.read(reader.entry)
     except SourceError:
         return found
-    keys = tuple(f"{key}:".encode() for key in ("version", "host", "include", "settings", *kinds))
-    if any(line.startswith(keys) for line in lines):
+    keys = "|".join(("version", "host", "include", "settings", *kinds))
+    if re.search(rf"""^[\s{{]*["']?(?:{keys})["']?\s*:""".encode(), text, re.MULTILINE):
         return found
-    return [replace(item, snippet=None) for item in found if item.summary != UNKNOWN_KEY]
+    told = [replace(item, snippet=None) for item in found if item.summary != UNKNOWN_KEY]
+    return told or [
+        error("Not a specification", f"{reader.entry} has no key of one: `version`, `host`, a kind.")
+    ]
 
 
 def _load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnostic]]:

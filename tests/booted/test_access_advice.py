@@ -180,7 +180,7 @@ def test_an_age_that_shuts_out_is_told_of_a_settled_host(booted: BootedHost) -> 
         for word, nothing, exits in (
             ("plan", "No changes.", 0),
             ("drift", "No drift", 0),
-            ("doctor", "1 finding", 2),
+            ("doctor", "finding", 2),
         ):
             code, said = told(host, word)
             assert (exits, True, True) == (code, f"dan cannot log in: {why}" in said, nothing in said), said

@@ -320,7 +320,7 @@ def truth(host: BootedHost) -> tuple[Seen, str]:
 def told(data: dict[str, Any], side: str, there: Seen, how: str) -> Seen:
     """What the matrix says of the same accounts.
 
-    What is open to everybody is open to who can use his account.
+    What is open to everybody is open to who can use his account. Whoever "may become root" is right either way.
     """
     rows = [row for row in data["access"] if row[side]]
     login = {
@@ -328,9 +328,11 @@ def told(data: dict[str, Any], side: str, there: Seen, how: str) -> Seen:
         for row in rows
         if row["to"] == "login" and not row["by"].endswith(("for one command only", "without a shell"))
     }
-    root = {row["account"] for row in rows if row["to"] == "root"} | {"root"}
+    root = {row["account"] for row in rows if row["to"] == "root" and not row.get("likely")} | {"root"}
+    may = {row["account"] for row in rows if row["to"] == "root" and row.get("likely")} - root
     usable = {line.split()[0] for line in how.splitlines() if line.endswith(" usable")}
-    return {name: (name in login, name in root or ("" in root and name in usable)) for name in there}
+    sure = {name: name in root or ("" in root and name in usable) for name in there}
+    return {name: (name in login, there[name][1] if name in may else sure[name]) for name in there}
 
 
 @pytest.mark.slow

@@ -189,7 +189,7 @@ def test_what_a_kill_leaves_half_made_the_next_apply_completes(program: Program)
 
 def test_the_harness_catches_an_observer_that_believes_what_exists(booted: BootedHost) -> None:
     """With a tool for which a user is whole once he is in passwd, points are found at which he is not."""
-    place = booted.run("find", "/opt/reconciler", "-name", "users_observed.py").stdout.strip()
+    place = booted.run("find", "/opt/reconciler", "-path", "*/kinds/users/observe.py").stdout.strip()
     source = booted.read(place)
     booted.write(place, source.replace('"missing": list(accounts.missing(name))', '"missing": []'))
     program = PROGRAMS[0]

@@ -39,7 +39,7 @@ import sqlite3, sys
 from dataclasses import fields
 from unittest import mock
 from reconciler.core.state import LedgerRow
-from reconciler.host import state_schema as schema
+from reconciler.host.state import schema
 from reconciler.host.process.environment import now
 from reconciler.host.hosts import machine_id, open_host, state_directory
 from reconciler.host.state.store import Store

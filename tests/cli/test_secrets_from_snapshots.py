@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.cli.command import Tree, run
 from tests.cli.test_snapshot import plan, snapshot
 
@@ -98,3 +100,12 @@ def test_a_file_that_is_no_spec_is_not_quoted(tree: Tree) -> None:
     assert not [done.said for done in told if "CANARY" in done.said]
     assert "Write `version: 1` first." in told[0].said
     assert "`colour` is not a key" in spec.said
+
+
+@pytest.mark.parametrize("start", ["", "  ", "\n"])
+def test_a_spec_as_json_is_judged_whole(tree: Tree, start: str) -> None:
+    """A spec in one line of JSON is a spec: a key too much in it is an error that names the key."""
+    text = '{"version": 1, "host": "h1", "groups": {"g": {"colour": "red"}}}\n'
+    done = run("validate", tree.spec(f"{start}{text}".encode(), "host.json"))
+
+    assert (1, True) == (done.code, "`colour` is not a key" in done.said)

@@ -127,8 +127,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "owed rows not written",
         "engine/execution.py",
-        "rows, [replace(row, run=row.run or run.number) for row in owing.values()], saved\n",
-        "rows, [], saved\n",
+        "            [replace(row, run=row.run or run.number) for row in owing.values()],\n",
+        "            [],\n",
         # a restart is also derived from when a process was started: killed at every moment, nothing is lost
         # by it any more
         *ORDER,
@@ -195,8 +195,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "the rights of the user before stay for the next one",
         "host/files/as_user.py",
-        "if n == 0 or errand.rights != errands[n - 1].rights}",
-        "if n == 0}",
+        "if n == 0 or errand.rights != errands[n - 1].rights\n",
+        "if n == 0\n",
         "acting as the user",
         "tests/host/test_batches.py",
     ),
@@ -346,15 +346,15 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "a hidden value in the words of a plan",
         "render/masking.py",
-        "    hidden = _hidden(value, key, HIDDEN)\n    if hidden == value or",
-        "    hidden = value\n    if hidden == value or",
+        "    hidden = _hidden(value, key, HIDDEN)\n    if (\n",
+        "    hidden = value\n    if (\n",
         "canaries",
         "tests/cli/test_canaries.py",
     ),
     _mutant(
         "a file is written in a way of its own",
         "host/files/edit_lines.py",
-        "    writes.write_file(root, ownership, whole)\n",
+        "    path_actions.write_file(root, ownership, whole)\n",
         '    with open(root.root + action.path, "wb") as file:\n        file.write(new)\n',
         "no other way to write",
         "tests/faults/test_writing.py",

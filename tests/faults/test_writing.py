@@ -11,77 +11,77 @@ from tests.faults.writing import Effect, effects, effects_of
 BENEATH = {
     # What a spec asks for. The walk to the directory is safe_path's: each component by openat(O_NOFOLLOW), as
     # HomeRoot also by its owner.
-    "host.writes": (
+    "host.files.path_actions": (
         "_write_temporary _mkdir make_directory _make_whole _make_link _change _change_all _open_for_access"
         " _remove_parent _prune_parent"
     ),
-    "host.publish": "_replace take_out",
-    "host.rename": "rename_new",
-    "host.place": "Place.unlink",
-    "host.skeleton": "_Copy._one _Copy._clear _Copy._file",
-    "host.owners": (
+    "host.files.publish": "_replace take_out",
+    "host.files.renameat2": "rename_new",
+    "host.files.dir_entry": "Place.unlink",
+    "host.files.skeleton": "_Copy._one _Copy._clear _Copy._file",
+    "host.files.ownership": (
         "KernelOwnership.hold KernelOwnership.change KernelOwnership.own_link RecordedOwnership.hold"
     ),
-    "host.attributes": "copy_attributes",
+    "host.files.xattrs": "copy_attributes",
     # Our own state, in a directory that is opened without following and must belong to us, 0700.
-    "host.state_files": "make_state_directory _make replace_small make_private move_aside",
-    "host.lock": "_open _write",
-    "host.job_lock": "job_lock",
-    "host.report_files": "report_lock _publish",
+    "host.state.files": "make_state_directory _make replace_small make_private move_aside",
+    "host.state.lock": "_open _write",
+    "host.state.job_lock": "job_lock",
+    "host.state.report_files": "report_lock _publish",
     # Homes that go: taken apart from their own descriptor downwards; their archives are in a directory of
     # ours, 0700.
-    "host.trees": "remove_tree _write _archives _take_apart _lift restore_tree",
+    "host.files.whole_trees": "remove_tree _write _archives _take_apart _lift restore_tree",
     # Archives: the destination is walked by safe_path, and refused when others may write to it.
-    "host.destination": "Directory.create Directory.replace Directory.remove _open",
-    "host.restore_target": "restore_target _make as_on_the_host",
+    "host.archives.private_directory": "Directory.create Directory.replace Directory.remove _open",
+    "host.archives.restore_target": "restore_target _make as_on_the_host",
     # Reads: its flags are O_RDONLY, put together by the function.
-    "host.source": "_directory",
+    "host.spec_source.source": "_directory",
     # By path in BY_PATH; here what they do to the file they have open.
     "host.documents": "save_private",
-    "host.spec_file": "rewrite",
-    "host.logrotate": "_put",
-    "host.unit_verify": "_stage",
+    "host.spec_source.spec_file": "rewrite",
+    "host.validators.logrotate": "_put",
+    "host.validators.unit_files": "_stage",
     # A file without a name, in memory.
-    "host.strict_readers": "_logrotate",
+    "host.validators.strict_readers": "_logrotate",
 }
 """Functions that change a file beneath a directory that is open, or one that is open itself."""
 
 BY_PATH = {
-    ("host.attributes", "copy_attributes"): "setxattr on an open file: the name is a number",
-    ("host.attributes", "_try_to_set"): "likewise",
-    ("host.attributes", "set_attributes"): "likewise",
-    ("host.attributes", "set_capability"): "likewise",
+    ("host.files.xattrs", "copy_attributes"): "setxattr on an open file: the name is a number",
+    ("host.files.xattrs", "_try_to_set"): "likewise",
+    ("host.files.xattrs", "set_attributes"): "likewise",
+    ("host.files.xattrs", "set_capability"): "likewise",
     (
-        "host.account_locks",
+        "host.accounts.locks",
         "remove_stale_locks",
     ): "/etc/NAME.lock of the account tools, where only root can put anything",
-    ("host.account_locks", "_pwd_lock"): "/etc/.pwd.lock, as lckpwdf(3) takes it",
+    ("host.accounts.locks", "_pwd_lock"): "/etc/.pwd.lock, as lckpwdf(3) takes it",
     (
-        "host.failpoints",
+        "host.process.failpoints",
         "_Environment.note",
     ): "the log that a test names, and only under RECONCILER_TESTING=1",
-    ("host.trees", "_unpack"): "syncfs, of a directory that is open",
-    ("host.as_user", "_Child._become"): "prctl: nothing is written",
-    ("host.as_user", "_close_all_but"): "/dev/null",
-    ("host.rename", "_function"): "renameat2, which is only called with a directory's descriptor",
-    ("host.streams", "Output._give_up"): "/dev/null",
-    ("host.streams", "_open_missing"): "/dev/null",
+    ("host.files.whole_trees", "_unpack"): "syncfs, of a directory that is open",
+    ("host.files.as_user", "_Child._become"): "prctl: nothing is written",
+    ("host.files.as_user", "_close_all_but"): "/dev/null",
+    ("host.files.renameat2", "_function"): "renameat2, which is only called with a directory's descriptor",
+    ("host.process.streams", "Output._give_up"): "/dev/null",
+    ("host.process.streams", "_open_missing"): "/dev/null",
     (
-        "host.state_files",
+        "host.state.files",
         "_make",
     ): "the state directory itself, and its parents if missing: fixed, below /var/lib",
-    ("host.source", "_directory"): "O_RDONLY: where a spec's relative path begins",
+    ("host.spec_source.source", "_directory"): "O_RDONLY: where a spec's relative path begins",
     (
-        "host.owners",
+        "host.files.ownership",
         "RecordedOwnership._write",
     ): "an ordinary user's own record, beside his tree: never as root",
-    ("host.owners", "RecordedOwnership._compact"): "likewise",
+    ("host.files.ownership", "RecordedOwnership._compact"): "likewise",
     ("host.documents", "save_private"): "a plan that somebody saves, where he says, O_EXCL",
     ("host.documents", "save_new"): "a spec that somebody imports, where he says, O_EXCL",
-    ("host.spec_file", "rewrite"): "the spec that `service create` is told to extend",
-    ("host.logrotate", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
-    ("host.logrotate", "_put"): "in that directory",
-    ("host.unit_verify", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
+    ("host.spec_source.spec_file", "rewrite"): "the spec that `service create` is told to extend",
+    ("host.validators.logrotate", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
+    ("host.validators.logrotate", "_put"): "in that directory",
+    ("host.validators.unit_files", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
 }
 """Functions that name what they change by its path, with the reason why no user can
 put anything in its way.
@@ -149,7 +149,7 @@ def test_a_planted_write_is_found(planted: str) -> None:
         "import os\n_MORE = os.O_CREAT\n_NEW = os.O_WRONLY | _MORE\nclass A:\n    def write_file(self):\n   "
         f"     {planted}\n"
     )
-    found = effects_of(source, "host.writes")
+    found = effects_of(source, "host.files.path_actions")
 
     assert found
     assert not any(_allowed(effect) for effect in found)
@@ -163,13 +163,15 @@ def test_looking_is_no_writing() -> None:
         " os.O_NOFOLLOW)\nos.stat(p)\nos.listdir(p)\nre.sub(a, b, c)\n"
     )
 
-    assert [] == effects_of(source, "host.files")
+    assert [] == effects_of(source, "host.files.files")
 
 
 def test_holding_is_seen() -> None:
     """By path and beneath an open directory are told apart: what may do the one may not do the other."""
-    beneath = effects_of("def take_out(place):\n    os.rmdir(place.name, dir_fd=place.fd)", "host.publish")
-    by_path = effects_of("def take_out(place):\n    os.rmdir(place.path)", "host.publish")
+    beneath = effects_of(
+        "def take_out(place):\n    os.rmdir(place.name, dir_fd=place.fd)", "host.files.publish"
+    )
+    by_path = effects_of("def take_out(place):\n    os.rmdir(place.path)", "host.files.publish")
 
     assert [True] == [_allowed(effect) for effect in beneath]
     assert [False] == [_allowed(effect) for effect in by_path]
