@@ -13,7 +13,7 @@ from reconciler.core.model.resource import Directive
 from reconciler.formats.systemd import unit, unit_spelling
 from reconciler.kinds.services.activation import Starters, starters
 from reconciler.kinds.services.model import Service
-from reconciler.kinds.shared import units
+from reconciler.kinds.shared import unit_observe, units
 from reconciler.kinds.shared.importing import Found
 
 _HEADER = re.compile(rf"# {units.MARK}(\w+)[.\[]")
@@ -65,7 +65,7 @@ def services(view: HostView, packaged: Collection[str]) -> Iterator[Found]:
         if "@" in name:
             yield Found("services", name, why="templates and their instances cannot be declared yet")
             continue
-        yield _service(view, name, units.state_of(states[name]) if name in states else "", started_by)
+        yield _service(view, name, unit_observe.state_of(states[name]) if name in states else "", started_by)
 
 
 def _service(view: HostView, name: str, state: str, started_by: Starters) -> Found:
@@ -81,7 +81,7 @@ def _service(view: HostView, name: str, state: str, started_by: Starters) -> Fou
     if text.startswith(f"# {units.INSTALLED}"):
         return Found("services", short, why="it is the tool's own: `reconciler install` writes it")
     sections = unit_spelling.canonical(unit.parse(text))
-    links = units.enabled_by(view, name)
+    links = unit_observe.enabled_by(view, name)
     why = _not_ours_to_say(
         sections, {name, *_other_names(sections, links)}, started_by, state, enabled=bool(links)
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed
 from reconciler.core.host import HostView
-from reconciler.kinds.shared import units
+from reconciler.kinds.shared import unit_observe
 
 
 def unit_of(address: Address) -> str:
@@ -17,7 +17,9 @@ def unit_of(address: Address) -> str:
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
     """All unit files, links and states at once; parts with names are those of packages' units."""
-    found = units.observe(view, {address: unit_of(address) for address in addresses if not address.part})
+    found = unit_observe.observe(
+        view, {address: unit_of(address) for address in addresses if not address.part}
+    )
     others = [address for address in addresses if address.part]
     if others:
         from reconciler.kinds.services.vendor import observe as vendor_host

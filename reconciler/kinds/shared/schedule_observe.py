@@ -10,7 +10,7 @@ from reconciler.core.changes import Observed
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats.accounts import passwd
 from reconciler.formats.schedule import cron
-from reconciler.kinds.shared import ownership, units
+from reconciler.kinds.shared import ownership, unit_observe
 
 PARTS = frozenset({"service", "timer", "cron"})
 UnitOf = Callable[[Address], str]
@@ -22,7 +22,7 @@ _STAMPS = "/var/lib/systemd/timers"
 def observe(view: HostView, addresses: Sequence[Address], unit_of: UnitOf) -> dict[Address, Observed]:
     """All unit files, links and states in one go; each file of cron's with one look."""
     names = {address: f"{unit_of(address)}.{address.part}" for address in addresses if address.part != "cron"}
-    observed = units.observe(view, names)
+    observed = unit_observe.observe(view, names)
     stamps = _stamps(view) if names else frozenset()
     for address, name in names.items():
         stamp = f"{_STAMPS}/stamp-{name}"

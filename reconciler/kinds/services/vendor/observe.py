@@ -16,7 +16,7 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Document, Observed
 from reconciler.core.host import FileType, HostView, UnitState, Unreadable, UnsafePath
 from reconciler.formats.systemd import unit
-from reconciler.kinds.shared import drop_ins, ownership, units
+from reconciler.kinds.shared import drop_ins, ownership, unit_observe, units
 
 DROP_IN, ENABLED, STATE = "drop-in", "enabled", "state"
 PARTS = (DROP_IN, ENABLED, STATE)
@@ -158,13 +158,13 @@ def observe(view: HostView, addresses: Sequence[Address]) -> dict[Address, Obser
 def _part(view: HostView, address: Address, found: VendorUnit | Observed, systemd: UnitState) -> Observed:
     if isinstance(found, Observed):
         return found
-    state = units.state_of(systemd) if view.running else "stopped"
+    state = unit_observe.state_of(systemd) if view.running else "stopped"
     private: dict[str, Any] = {"unit": found, "state": state}
     if address.part == DROP_IN:
-        return units.with_refusal(_drop_in(view, found, private), systemd, there=bool(found.file))
+        return unit_observe.with_refusal(_drop_in(view, found, private), systemd, there=bool(found.file))
     # A unit that is not there is disabled and stopped; a process that has outlived its unit file is not.
     document: Document = {"enabled": found.enabled()} if address.part == ENABLED else {"state": state}
-    return units.excused(
+    return unit_observe.excused(
         view, Observed(None if found.ours or found.alias_of else document, private), found.sections
     )
 
