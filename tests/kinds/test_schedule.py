@@ -12,7 +12,7 @@ from reconciler.core.diagnostic import Source
 from reconciler.core.model.resource import Resource
 from reconciler.core.spec import Declared
 from reconciler.host.simulation.host import SimulatedHost
-from reconciler.kinds.shared import schedule, schedule_observe, units
+from reconciler.kinds.shared import schedule, schedule_checks, schedule_observe, units
 from reconciler.kinds.timers import kind as timers
 from tests.case import Reader, document
 
@@ -203,7 +203,7 @@ def test_the_boot() -> None:
 )
 def test_what_cron_cannot_do(said: dict[str, Any], why: str) -> None:
     """Each is an error at the resource's place; a timer can do all of it but the last two."""
-    (found,) = schedule.lint(job(scheduler="cron", **said))
+    (found,) = schedule_checks.lint(job(scheduler="cron", **said))
 
     assert why in found.detail
     assert (ADDRESS, "host.yaml:3", "cron") == (found.address, str(found.source), found.rule)
@@ -212,22 +212,22 @@ def test_what_cron_cannot_do(said: dict[str, Any], why: str) -> None:
 def test_what_can_be_scheduled_is_not_complained_about() -> None:
     """Nothing is said about ordinary jobs."""
     assert [] == [
-        *schedule.lint(job()),
-        *schedule.lint(job(scheduler="cron")),
-        *schedule.lint(job(timezone="UTC")),
+        *schedule_checks.lint(job()),
+        *schedule_checks.lint(job(scheduler="cron")),
+        *schedule_checks.lint(job(timezone="UTC")),
     ]
 
 
 def test_what_systemd_cannot_do() -> None:
     """Text that no unit file can hold is an error, not a crash."""
-    (found,) = schedule.lint(job(description="ends with a backslash\\"))
+    (found,) = schedule_checks.lint(job(description="ends with a backslash\\"))
 
     assert "backslash" in found.detail
 
 
 def test_summer_time_is_a_warning() -> None:
     """A run in the hour that is left out is told."""
-    (found,) = schedule.lint(job(schedule="30 2 * * sun", timezone="Europe/Berlin"))
+    (found,) = schedule_checks.lint(job(schedule="30 2 * * sun", timezone="Europe/Berlin"))
 
     assert "warning" == found.severity
     assert "02:30" in found.detail

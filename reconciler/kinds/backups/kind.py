@@ -22,7 +22,7 @@ from reconciler.formats.backups import job
 from reconciler.kinds.backups import ORDER
 from reconciler.kinds.backups.model import Backup, Compress, Name
 from reconciler.kinds.backups.observe import is_scheduled, observe, unit_of
-from reconciler.kinds.shared import ownership, schedule, units
+from reconciler.kinds.shared import ownership, schedule, schedule_checks, units
 
 _CONFIG = "config"
 _FILE = {"type": "file", "mode": "0600", "owner": "root", "group": "root"}
@@ -126,7 +126,7 @@ def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
     """Yield what its scheduler cannot do."""
-    return schedule.lint(_job(declared))
+    return schedule_checks.lint(_job(declared))
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
@@ -137,7 +137,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     from reconciler.kinds.backups.checks import BackupHost
     from reconciler.kinds.backups.coverage import uncovered
 
-    yield from schedule.check(view, schedule.jobs(changes, "backups", _job))
+    yield from schedule_checks.check(view, schedule_checks.jobs(changes, "backups", _job))
     host = BackupHost(view, spec)
     jobs = {one.address.name: _config(one) for one in spec.resources if one.address.kind == "backups"}
     yield from uncovered(view, spec, changes, jobs)
@@ -170,7 +170,7 @@ def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
 
 def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
     """Schedules that are over."""
-    return schedule.overdue(changes, _job, now)
+    return schedule_checks.overdue(changes, _job, now)
 
 
 def references(declared: Declared) -> Iterator[Address]:

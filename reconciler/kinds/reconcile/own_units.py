@@ -23,7 +23,7 @@ from reconciler.core.model.resource import Resource
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
 from reconciler.formats import reconcile
-from reconciler.kinds.shared import ownership, schedule, schedule_observe, units
+from reconciler.kinds.shared import ownership, schedule, schedule_checks, schedule_observe, units
 from reconciler.kinds.shared.schedule_field import ScheduleText
 
 NAME = "reconcile"
@@ -226,17 +226,17 @@ def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
     """Yield what its scheduler cannot do."""
-    return schedule.lint(_job(declared)) if _scheduled(declared) else iter(())
+    return schedule_checks.lint(_job(declared)) if _scheduled(declared) else iter(())
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
     """Yield what the host's time zone does to it."""
-    return schedule.check(view, schedule.jobs(changes, NAME, _job))
+    return schedule_checks.check(view, schedule_checks.jobs(changes, NAME, _job))
 
 
 def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
     """Schedules that are over."""
-    return schedule.overdue(changes, _job, now)
+    return schedule_checks.overdue(changes, _job, now)
 
 
 def references(declared: Declared) -> Iterator[Address]:

@@ -28,9 +28,8 @@ else): `lambda address: f"backup-{address.name}"`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from datetime import UTC, datetime, timedelta
 
 from reconciler.core.actions import Cause, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
@@ -38,28 +37,21 @@ from reconciler.core.basics.digest import digest
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.scalars import Scheduler
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
-from reconciler.core.diagnostic import Diagnostic, error, warning
-from reconciler.core.host import HostView
 from reconciler.core.kind import DeclaredUnit, Impossible, Requirement, RequirementType
 from reconciler.core.spec import Declared, nothing
 from reconciler.core.state import OwedRow
-from reconciler.formats.schedule import calendar, cron, dst, next_runs
+from reconciler.formats.schedule import calendar, cron
 from reconciler.formats.systemd import unit
 from reconciler.kinds.shared import ownership, units
 from reconciler.kinds.shared.schedule_observe import CRON_D, PARTS, UnitOf, cron_file
-from reconciler.kinds.shared.timezone import host_zone
 
 CARRIES = ("type", "unit", "cron")
 
 _WANTED_BY = "timers.target"
 _OFTEN = 2
-_LONG = timedelta(days=400)
-"""Until a first run: more than yearly jobs wait."""
 """Seconds between two runs from which on systemd's default limit, five starts in ten seconds, would refuse
 some.
 """
-_YEARS = range(2027, 2037)
-"""In which days without some hour are looked for: a day of the week does not meet one every year."""
 
 
 @frozen
@@ -101,130 +93,6 @@ def scheduler_of(declared: Declared, own: str | None) -> str:
 def timezone_of(declared: Declared, own: str | None) -> str:
     """`host` or the name of a zone: what the resource says, else the settings."""
     return str(own or declared.settings.get("timezone", "host"))
-
-
-# --------------------------------------------------------------------------------------------- what cannot be
-
-
-def lint(job: Job) -> Iterator[Diagnostic]:
-    """Errors for what its scheduler cannot do; a warning for runs that summer time leaves out in the zone
-    that is named.
-    """
-    where = {"address": job.declared.address, "source": job.declared.source}
-    found = calendar.parse(job.schedule)
-    if job.scheduler == Scheduler.CRON:
-        for problem in _not_for_cron(job, found):
-            yield error("cron cannot do this", problem, rule="cron", **where)
-        return
-    yield from units.lint(job.declared, lambda: expand(job, running=False))
-    named = found.timezone or job.timezone
-    if named != "host" and dst.unknown(named):
-        detail = (
-            f"{named!r} is no time zone, and the timer would never run: write a name such as Europe/Berlin,"
-            " UTC or host"
-        )
-        yield error("no such time zone", detail, rule="time-zone", **where)
-    yield from _summer_time(job, job.timezone)
-
-
-def check(view: HostView, jobs: Iterable[Job]) -> Iterator[Diagnostic]:
-    """A warning for runs that summer time leaves out, or brings twice, in the host's own time zone."""
-    name = host_zone(view)
-    for job in {job.declared.address: job for job in jobs}.values():
-        if job.timezone == "host" and not calendar.parse(job.schedule).timezone:
-            yield from _summer_time(job, name)
-
-
-def jobs(changes: Iterable[Change], kind: str, job_of: Callable[[Declared], Job]) -> Iterator[Job]:
-    """The jobs of this kind whose timer or file of cron's changes."""
-    return (
-        job_of(change.part.declared)
-        for change in changes
-        if change.address.kind == kind and change.part and _schedules(change)
-    )
-
-
-def _schedules(change: Change) -> bool:
-    return change.address.part in ("timer", "cron") and change.verb in (Verb.CREATE, Verb.UPDATE)
-
-
-def _summer_time(job: Job, timezone: str) -> Iterator[Diagnostic]:
-    found, cron_runs_it = calendar.parse(job.schedule), job.scheduler == Scheduler.CRON
-    told = (dst.gap_warning(found, timezone, year, cron=cron_runs_it) for year in _YEARS) if timezone else ()
-    gap = next(filter(None, told), "")
-    if gap:
-        where = {"address": job.declared.address, "source": job.declared.source}
-        yield warning("summer time moves a run", gap, rule="summer-time", **where)
-
-
-def overdue(changes: Iterable[Change], job_of: Callable[[Declared], Job], now: int) -> Iterator[Diagnostic]:
-    """An error for a schedule that is new and has no run left. `now` is in seconds since the epoch."""
-    for change in changes:
-        if change.part is None or not _schedules(change):
-            continue
-        if change.verb is Verb.UPDATE and not change.touches("unit", "Timer") and not change.touches("cron"):
-            continue
-        job = job_of(change.part.declared)
-        found = calendar.parse(job.schedule)
-        zone = dst.zone(found.timezone or job.timezone) or UTC
-        moment = datetime.fromtimestamp(now, zone)
-        if next_runs.ends([found], moment):
-            detail = (
-                f"{job.schedule!r} is over, it has no run left: write a time that is still to come, or remove"
-                " the block"
-            )
-            yield error(
-                "the schedule never comes",
-                detail,
-                address=change.address,
-                source=job.declared.source,
-                rule="never",
-            )
-        elif first := next(
-            (run for run in next_runs.next_runs([found], moment, 1) if run - moment > _LONG), None
-        ):
-            detail = (
-                f"{job.schedule!r} runs for the first time on {first:%Y-%m-%d}, and nothing is done until"
-                " then. Is it meant?"
-            )
-            yield warning(
-                "the schedule comes rarely",
-                detail,
-                address=change.address,
-                source=job.declared.source,
-                rule="rarely",
-            )
-
-
-def _not_for_cron(job: Job, found: calendar.Schedule) -> Iterator[str]:
-    otherwise = "leave it out, or write `scheduler: timer`"
-    for wrong, what in (
-        (
-            job.timezone != "host",
-            (
-                f"cron runs in the host's time zone, not in {job.timezone}: write `timezone: host`, or use a"
-                " timer"
-            ),
-        ),
-        (job.persistent, f"cron does not make up for a missed run (`persistent`): {otherwise}"),
-        (job.randomized_delay_sec, f"cron has no random delay (`randomized_delay_sec`): {otherwise}"),
-        (job.group, f"cron runs a job with its user's own group, not with {job.group}: {otherwise}"),
-        (
-            job.enabled != job.started,
-            "cron cannot keep a job from running only now, or only after the next boot: say the same of both",
-        ),
-    ):
-        if wrong:
-            yield what
-    if isinstance(job.command, str):
-        yield "a command in systemd's own syntax means nothing to cron: write it as a list of words"
-        return
-    try:
-        cron.check_name(job.unit)
-        calendar.to_cron(found)
-        cron.render(_crontab(job, "@reboot"))
-    except ValueError as problem:
-        yield str(problem)
 
 
 # ---------------------------------------------------------------------------------------------------- parts
@@ -326,7 +194,8 @@ def _shortest_gap(schedule: calendar.Schedule) -> int:
     return min(after - before for before, after in zip(schedule.seconds, later, strict=True))
 
 
-def _crontab(job: Job, when: str) -> cron.Crontab:
+def crontab_of(job: Job, when: str) -> cron.Crontab:
+    """The file of cron's for a job that runs when these words say."""
     assert not isinstance(job.command, str)
     command = cron.shell_line(job.command, job.working_directory)
     environment = {**cron.ENVIRONMENT, **job.environment}
@@ -335,7 +204,7 @@ def _crontab(job: Job, when: str) -> cron.Crontab:
 
 def _cron(job: Job) -> Part:
     address = _address(job, "cron")
-    crontab = _crontab(job, calendar.to_cron(calendar.parse(job.schedule)))
+    crontab = crontab_of(job, calendar.to_cron(calendar.parse(job.schedule)))
     header = units.header(address)
     described = [job.description] if job.description.isprintable() and job.description else []
     return Part(

@@ -17,7 +17,7 @@ from reconciler.core.kind import Kind, Requirement
 from reconciler.core.model.fields import Duration, Flag, KnownName, Text, TimeZone
 from reconciler.core.model.resource import RefersTo, Resource
 from reconciler.core.spec import Declared, Spec
-from reconciler.kinds.shared import schedule, unit_lint, units
+from reconciler.kinds.shared import schedule, schedule_checks, unit_lint, units
 from reconciler.kinds.shared.schedule_field import ScheduleText
 from reconciler.kinds.shared.unit_fields import (
     Command,
@@ -155,7 +155,7 @@ def actions(change: Change) -> Iterator[Step]:
 def lint(declared: Declared) -> Iterator[Diagnostic]:
     """Yield what its scheduler cannot do."""
     job, timer = _job(declared), _timer(declared)
-    yield from schedule.lint(job)
+    yield from schedule_checks.lint(job)
     yield from unit_lint.lint(declared, timer.directives, [timer.exec_start], timer.user)
     if job.scheduler == Scheduler.CRON and timer.directives:
         detail = "cron has no directives: leave them out, or write `scheduler: timer`"
@@ -193,12 +193,12 @@ def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
     """Yield what the host's time zone does to it."""
-    return schedule.check(view, schedule.jobs(changes, "timers", _job))
+    return schedule_checks.check(view, schedule_checks.jobs(changes, "timers", _job))
 
 
 def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
     """Schedules that are over."""
-    return schedule.overdue(changes, _job, now)
+    return schedule_checks.overdue(changes, _job, now)
 
 
 def references(declared: Declared) -> Iterator[Address]:
