@@ -210,9 +210,9 @@ def gate(part: Part) -> Gate | None:
 def others(part: Part, observed: Observed) -> Iterable[Diagnostic]:
     """Yield what drop-ins of others say."""
     if part.address.part:
-        from reconciler.kinds.services.vendor import parts
+        from reconciler.kinds.services.vendor import checks as vendor_checks
 
-        return parts.others(part, observed)
+        return vendor_checks.others(part, observed)
     return units.others(part, observed)
 
 
@@ -318,14 +318,14 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     ours = [change for change in changes if change.address.kind == "services" and change.part is not None]
     of_packages = [change for change in ours if change.address.part]
     if of_packages:
-        from reconciler.kinds.services.vendor import parts
+        from reconciler.kinds.services.vendor import checks as vendor_checks
 
         made = [
             change
             for change in changes
             if change.address.kind == "files" and change.verb in (Verb.CREATE, Verb.UPDATE)
         ]
-        yield from parts.check(view, of_packages, [change.address.name for change in made])
+        yield from vendor_checks.check(view, of_packages, [change.address.name for change in made])
     from reconciler.kinds.services import checks  # only where something changes
 
     yield from units.check_together(

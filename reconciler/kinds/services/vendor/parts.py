@@ -7,7 +7,7 @@ own, and of these only the drop-in is ours to remove.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from reconciler.core.actions import (
@@ -25,26 +25,22 @@ from reconciler.core.actions import (
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Observed, Part, Verb
-from reconciler.core.content_marks import RELOADED, changed_ns, entry_of
-from reconciler.core.diagnostic import Diagnostic, error, warning
-from reconciler.core.host import HostView
 from reconciler.core.kind import Impossible
 from reconciler.core.model.resource import Effect
 from reconciler.core.spec import Declared
 from reconciler.core.state import OwedRow
-from reconciler.formats.systemd import unit
 from reconciler.kinds.services import unit_file
 from reconciler.kinds.services.model import OnChange, Service
 from reconciler.kinds.services.vendor import observe
 from reconciler.kinds.services.vendor.observe import DROP_IN, ENABLED, STATE, VendorUnit
-from reconciler.kinds.shared import drop_ins, ownership, units
+from reconciler.kinds.shared import ownership, units
 from reconciler.kinds.shared.unit_fields import State
 
-_MASKED = "masked"
-_QUADLETS = ("/etc/containers/systemd/", "/usr/share/containers/systemd/", "/run/containers/systemd/")
+MASKED = "masked"
 
 
-def _service(part: Part) -> Service:
+def service_of(part: Part) -> Service:
+    """The declared service of a part."""
     assert isinstance(part.declared.resource, Service)
     return part.declared.resource
 
@@ -53,7 +49,8 @@ def _unit(address: Address) -> str:
     return f"{address.name}.service"
 
 
-def _found(observed: Observed) -> VendorUnit:
+def found_in(observed: Observed) -> VendorUnit:
+    """The package's unit as it was observed."""
     found: VendorUnit = observed.private["unit"]
     return found
 
@@ -72,7 +69,7 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
     # `unit: vendor` says that it exists and is not ours: that it is not as declared yet is no reason to ask
     # again.
     taken = replace(declared, resource=service.model_copy(update={"adopt": True}))
-    masked = service.enabled == _MASKED
+    masked = service.enabled == MASKED
     if service.says("enabled"):
         yield Part(at[ENABLED], {"enabled": service.enabled}, taken, needs=(at[STATE],) if masked else ())
     if running and (service.says("state") or masked):
@@ -82,7 +79,7 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 def _wanted_state(service: Service) -> str:
     """The state that is wanted; a masked service cannot run, so it does not run on either."""
-    if service.enabled == _MASKED:
+    if service.enabled == MASKED:
         return State.STOPPED.value
     return service.state.value if service.says("state") else ""
 
@@ -128,11 +125,11 @@ def _put(change: Change) -> Iterator[Step]:
             cause,
         )
         yield units.daemon_reload(change.address, "its drop-in changed" if before else "its drop-in is new")
-        service = _service(change.part)
+        service = service_of(change.part)
         if change.observed.private["state"] in units.ALIVE and _wanted_state(service) != State.STOPPED:
             cost, directive = unit_file.effect(change.fields)
             yield from _catch_up(
-                change.address, service, _found(change.observed), cost, f"{directive} changed"
+                change.address, service, found_in(change.observed), cost, f"{directive} changed"
             )
         return
     yield from units.load_again(change)
@@ -156,8 +153,8 @@ def _remove(change: Change) -> Iterator[Step]:
 def _enable(change: Change) -> Iterator[Step]:
     """Links as `systemctl enable`, `disable`, `mask` and `unmask` make and remove them."""
     assert change.part is not None and change.after is not None
-    wanted, found, cause = change.after["enabled"], _found(change.observed), (Cause(change.address),)
-    if wanted == _MASKED:
+    wanted, found, cause = change.after["enabled"], found_in(change.observed), (Cause(change.address),)
+    if wanted == MASKED:
         yield from _mask(change, found)
         return
     _refuse_to_change(found)
@@ -226,7 +223,7 @@ def _run(change: Change) -> Iterator[Step]:
     elif before == "restarting":
         yield units.step(change.address, UnitVerb.RESTART, name, "it keeps failing and being restarted")
     else:
-        if _found(change.observed).absent:
+        if found_in(change.observed).absent:
             yield units.daemon_reload(change.address, f"systemd does not know {name} yet")
         yield units.step(change.address, UnitVerb.START, name, units.why_start(before))
 
@@ -252,14 +249,14 @@ def _catch_up(
 
 def on_config_change(part: Part, observed: Observed, costs: Sequence[tuple[Effect, str]]) -> Iterator[Step]:
     """The steps that changed files cause for it, if it runs: told by one of its parts."""
-    service = _service(part)
+    service = service_of(part)
     if (
         part.address.part != _speaker(service)
         or observed.private.get("state") not in units.ALIVE
         or _wanted_state(service) == State.STOPPED
     ):
         return
-    found = _found(observed)
+    found = found_in(observed)
     steps = [step for cost, why in costs for step in _catch_up(part.address, service, found, cost, why)]
     if found.generated and any(not step.held for step in steps):
         yield units.daemon_reload(part.address, f"a generator makes {found.name}")
@@ -270,7 +267,7 @@ def keeps_running(part: Part) -> bool:
     """Whether this part speaks for a process that may run; whether it does is the package's affair where
     nothing is said of it.
     """
-    service = _service(part)
+    service = service_of(part)
     return part.address.part == _speaker(service) and _wanted_state(service) != State.STOPPED
 
 
@@ -283,162 +280,11 @@ def _speaker(service: Service) -> str:
 
 def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
     """Yield what an earlier run still owes, as far as today's `on_change` allows."""
-    service = _service(part)
+    service = service_of(part)
     if (
         row.verb != UnitVerb.START
         and observed.private.get("state") in units.ALIVE
         and _wanted_state(service) != State.STOPPED
     ):
         cost = Effect.RELOAD if row.verb == UnitVerb.RELOAD else Effect.RESTART
-        yield from _catch_up(part.address, service, _found(observed), cost, row.why)
-
-
-# -------------------------------------------------------------------------------------- what the host forbids
-
-
-def check(view: HostView, changes: Sequence[Change], written: Collection[str]) -> Iterator[Diagnostic]:
-    """No such unit, another unit's name, a job that shall run; and what drop-ins of others say too.
-
-    `written`: paths of this plan.
-    """
-    for change in changes:
-        if change.part is None or "unit" not in change.observed.private:
-            continue
-        service, unit_found = _service(change.part), _found(change.observed)
-        source = (
-            _made_of(view, unit_found.name, service, written)
-            if unit_found.absent and not _is_absence(change)
-            else ""
-        )
-        problems = [_coming(unit_found, source)] if source else _problems(change, service, unit_found)
-        for found in problems:
-            yield replace(found, address=change.address, source=change.part.declared.source)
-
-
-def _made_of(view: HostView, name: str, service: Service, written: Collection[str]) -> str:
-    """The file of which a generator may make a unit that is not there: written by this plan, or since systemd
-    read its units.
-
-    It is one that the service watches, or bears the name that quadlet makes this unit of
-    (podman-systemd.unit(5)).
-    """
-    watched = [
-        path for path in written if any(f"{path}/".startswith(f"{one.rstrip('/')}/") for one in service.watch)
-    ]
-    quadlets = [
-        path
-        for path in written
-        if path.startswith(_QUADLETS) and _quadlet_unit(path.rpartition("/")[2]) == name
-    ]
-    if watched or quadlets:
-        return [*watched, *quadlets][0]
-    read = entry_of(view, RELOADED)
-    entries = ((path, entry_of(view, path)) for path in service.watch) if read is not None else ()
-    return next(
-        (
-            path
-            for path, entry in entries
-            if entry is not None and read is not None and changed_ns(entry) > read.mtime_ns
-        ),
-        "",
-    )
-
-
-def _quadlet_unit(name: str) -> str:
-    """The unit that quadlet makes of a file of this name."""
-    stem, _, suffix = name.rpartition(".")
-    if suffix in ("container", "kube"):
-        return f"{stem}.service"
-    return f"{stem}-{suffix}.service" if suffix in ("volume", "network", "pod", "image", "build") else ""
-
-
-def _coming(found: VendorUnit, source: str) -> Diagnostic:
-    detail = (
-        f"A generator is to make it of {source}. Whether it does is seen after the daemon-reload; until then"
-        " nothing is known of it."
-    )
-    return warning(f"unit {found.name} is not known before the apply", detail, rule="generated-unit")
-
-
-def _problems(change: Change, service: Service, found: VendorUnit) -> Iterator[Diagnostic]:
-    if found.alias_of:
-        detail = f"Declare `{found.alias_of.removesuffix('.service')}` instead: it is that unit's other name."
-        yield error(f"{found.name} is an alias of {found.alias_of}", detail, rule="vendor-unit")
-    elif found.ours:
-        detail = (
-            f"{found.file} is a unit file that we wrote. If this plan removes it, apply, and plan again;"
-            " otherwise remove it by hand. Until then the package's unit is not in force."
-        )
-        yield error(f"{found.name} is still a unit of our own", detail, rule="vendor-unit")
-    elif found.broken:
-        yield error(
-            f"unit {found.name} cannot be loaded",
-            f"{found.broken}. Remove the link, or put there what it leads to.",
-            rule="vendor-unit",
-        )
-    elif found.absent and not _is_absence(change):
-        detail = (
-            f"Install the package that brings it, often `apt-get install {change.address.name}` (`apt-file"
-            f" search {found.name}` tells), or leave `unit: vendor` out and declare it whole."
-        )
-        yield error(f"unit {found.name} does not exist", detail, rule="vendor-unit")
-    elif (
-        change.address.part == STATE
-        and found.ends_by_itself
-        and (change.after or {}).get("state") == State.RUNNING
-    ):
-        detail = "It is a job: systemd starts it, it runs and ends. Leave `state` out."
-        yield error(f"{found.name} does not keep running", detail, rule="vendor-unit")
-    elif change.address.part == DROP_IN:
-        yield from _refused(change, found)
-        if service.on_change is OnChange.RELOAD and not (found.reloads or service.exec_reload):
-            detail = (
-                "Its unit has no ExecReload: declare `exec_reload`, or write `on_change: restart` or `none`."
-            )
-            yield error(f"{found.name} cannot reload", detail, rule="vendor-unit")
-        yield from _others(found, (change.after or {}).get("unit", {}))
-
-
-def _refused(change: Change, found: VendorUnit) -> Iterator[Diagnostic]:
-    """Yield what systemd would not load of the package's unit and our drop-in together."""
-    ours = (change.after or {}).get("unit")
-    if (
-        change.part is not None and ours is not None and "Exec" in found.text
-    ):  # an old snapshot does not have its commands
-        texts = found.with_ours(units.text(change.address, ours).decode())
-        yield from units.would_refuse_together(change.part, texts, [found.file])
-
-
-def _is_absence(change: Change) -> bool:
-    """Whether a unit that is not there can be as declared: stopped, disabled or masked."""
-    return (change.after or {}) in ({"state": State.STOPPED.value}, {"enabled": False}, {"enabled": _MASKED})
-
-
-def _others(found: VendorUnit, ours: unit.Sections) -> Iterator[Diagnostic]:
-    """Drop-ins that we did not write stay. Those that come after ours win."""
-    yield from (_other(found, one, ours) for one in found.foreign)
-
-
-def _other(found: VendorUnit, one: drop_ins.DropIn, ours: unit.Sections) -> Diagnostic:
-    same = drop_ins.both_say(ours, one.sections)
-    detail = f"{one.path} is not ours and stays."
-    if same:
-        wins = "it comes after ours and wins" if one in found.after_ours() else "ours comes after it"
-        detail += f" It says {', '.join(same)} as well; {wins}."
-    return warning(f"another drop-in for {found.name}", detail, rule="other-drop-in")
-
-
-def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
-    """Those of them that win over what is declared, told also when nothing is to be done; otherwise `check`
-    tells of all.
-    """
-    found = _found(observed)
-    yield from units.refused(part, observed, found.name)
-    if observed.document == part.document:
-        for one in found.foreign:
-            if one.path in observed.others:
-                yield replace(
-                    _other(found, one, part.document["unit"]),
-                    address=part.address,
-                    source=part.declared.source,
-                )
+        yield from _catch_up(part.address, service, found_in(observed), cost, row.why)
