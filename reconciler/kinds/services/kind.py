@@ -10,31 +10,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
-from reconciler.core.actions import Cause, Gate, Step, Unit, UnitVerb
+from reconciler.core.actions import Gate
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import HostView
 from reconciler.core.kind import DeclaredUnit, Kind, Requirement, RequirementType, Runs
 from reconciler.core.model.places import Place, Use
-from reconciler.core.model.resource import Effect
 from reconciler.core.spec import Declared, Spec
-from reconciler.core.state import OwedRow
 from reconciler.kinds.services import ORDER, unit_file
-from reconciler.kinds.services.model import YES, OnChange, Service
+from reconciler.kinds.services.model import YES, Service
 from reconciler.kinds.services.observe import observe, unit_of
+from reconciler.kinds.services.steps import (
+    MAY,
+    actions,
+    config_paths,
+    ends_by_itself,
+    on_config_change,
+    paths,
+    resume_owed,
+    service_of,
+)
 from reconciler.kinds.shared import ownership, unit_lint, units
 from reconciler.kinds.shared.unit_fields import ServiceName, State
 
 
-def _service(declared: Declared) -> Service:
-    assert isinstance(declared.resource, Service)
-    return declared.resource
-
-
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
     """One part: unit file, links and state together, because they change together."""
-    service = _service(declared)
+    service = service_of(declared)
     if service.vendor:
         from reconciler.kinds.services.vendor import parts
 
@@ -47,119 +50,9 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
         install = service.install
         links = units.links(unit_of(declared.address), **install) if service.enabled else []
         document = {**units.FILE, "unit": sections, "enabled": links}
-    if running and not _ends_by_itself(service):
+    if running and not ends_by_itself(service):
         document["state"] = "stopped" if service.enabled == "masked" else str(service.state)
     yield Part(declared.address, document, declared)
-
-
-def _ends_by_itself(service: Service) -> bool:
-    """A oneshot that ran is healthy and not running: its state cannot be converged to."""
-    return service.type == "oneshot" and not service.remain_after_exit and service.state is State.RUNNING
-
-
-def actions(change: Change) -> Iterator[Step]:
-    """STOP what has to stop, write, tell systemd once, then start, restart or reload
-    as `on_change` allows.
-    """
-    name = unit_of(change.address)
-    if change.address.part:
-        from reconciler.kinds.services.vendor import parts
-
-        yield from parts.actions(change)
-        return
-    if change.verb is Verb.DELETE:
-        yield from units.remove(change, name)
-        return
-    yield from _stop(change)
-    yield from units.put(change, name)
-    yield from _run(change)
-
-
-def _stop(change: Change) -> Iterator[Step]:
-    if change.touches("state") and (change.after or {}).get("state") == "stopped":
-        if (change.before or {}).get("state") == "failed":
-            yield units.step(
-                change.address,
-                UnitVerb.RESET_FAILED,
-                unit_of(change.address),
-                "it failed and shall be stopped",
-            )
-        elif change.before is not None:
-            yield units.step(change.address, UnitVerb.STOP, unit_of(change.address), "state: stopped")
-
-
-def _run(change: Change) -> Iterator[Step]:
-    assert change.part is not None and change.after is not None
-    service, state = _service(change.part.declared), (change.before or {}).get("state")
-    if service.state is State.STOPPED or service.enabled == "masked":
-        return
-    job, name = _ends_by_itself(service), unit_of(change.address)
-    if change.verb is Verb.CREATE:
-        yield units.step(change.address, UnitVerb.START, name, "it is new", once=job)
-    elif state == "restarting":
-        yield units.step(change.address, UnitVerb.RESTART, name, "it keeps failing and being restarted")
-    elif change.touches("state") and state not in units.ALIVE:
-        yield units.step(change.address, UnitVerb.START, name, units.why_start(state))
-    elif state in units.ALIVE or job:
-        cost, directive = unit_file.effect(change.fields)
-        if state in units.ALIVE:
-            yield from _catch_up(change.address, service, cost, f"{directive} changed")
-            if change.touches(
-                "state"
-            ):  # it is still starting: waited for, unless a restart takes the place of that (engine.order)
-                yield units.step(change.address, UnitVerb.START, name, units.why_start(state))
-        elif cost is Effect.RESTART and service.on_change is OnChange.RESTART:
-            yield units.step(change.address, UnitVerb.START, name, f"{directive} changed", once=True)
-
-
-def _catch_up(address: Address, service: Service, cost: Effect, why: str) -> Iterator[Step]:
-    """Bring a running process to its configuration as far as `on_change` allows;
-    what it forbids stays owed.
-    """
-    verb = {Effect.NONE: None, Effect.RELOAD: UnitVerb.RELOAD, Effect.RESTART: UnitVerb.RESTART}[cost]
-    if verb is None:
-        return
-    if verb is UnitVerb.RELOAD and service.exec_reload is None:
-        return
-    yield Step(
-        Unit(verb, (unit_of(address),)),
-        (Cause(address, why, unit_of(address)),),
-        held=verb not in _MAY[service.on_change],
-    )
-
-
-def config_paths(declared: Declared) -> Iterator[str]:
-    """Files that are its configuration."""
-    service = _service(declared)
-    yield from service.watch
-    yield from _read_at_start(service)
-
-
-def _read_at_start(service: Service) -> Iterator[str]:
-    yield from (path.removeprefix("-") for path in service.environment_file)
-    yield from service.load_credential.values()
-    if service.directives:
-        yield from (
-            path.replace("%%", "%")
-            for path in unit_file.encrypted_credentials(service)
-            if not unit_file.has_specifier(path)
-        )
-
-
-def on_config_change(part: Part, observed: Observed, paths: Sequence[str]) -> Iterator[Step]:
-    """Restart or reload it, if it runs.
-
-    Environment files and credentials are read at the start only: a reload is not enough.
-    """
-    service = _service(part.declared)
-    costs = list(_costs(service, paths))
-    if part.address.part:
-        from reconciler.kinds.services.vendor import parts
-
-        yield from parts.on_config_change(part, observed, costs)
-    elif (observed.document or {}).get("state") in units.ALIVE and part.document.get("state") == "running":
-        for cost, why in costs:
-            yield from _catch_up(part.address, service, cost, why)
 
 
 def runs(part: Part) -> Runs | None:
@@ -180,28 +73,20 @@ def runs(part: Part) -> Runs | None:
     )
 
 
-_MAY = {
-    OnChange.RESTART: (UnitVerb.RELOAD, UnitVerb.RESTART),
-    OnChange.RELOAD: (UnitVerb.RELOAD,),
-    OnChange.NONE: (),
-}
-"""The verbs that a change may use on a running process, by `on_change`."""
-
-
 def unit(part: Part) -> DeclaredUnit:
     """Its unit.
 
     The words of each part of a package's unit hold for the unit.
     """
-    service = _service(part.declared)
+    service = service_of(part.declared)
     state = part.document.get("state") or (State.STOPPED if service.enabled == "masked" else None)
-    runs = None if state is None or _ends_by_itself(service) else state == State.RUNNING
-    return DeclaredUnit(unit_of(part.address), runs, _MAY[service.on_change])
+    runs = None if state is None or ends_by_itself(service) else state == State.RUNNING
+    return DeclaredUnit(unit_of(part.address), runs, MAY[service.on_change])
 
 
 def gate(part: Part) -> Gate | None:
     """The gate that its unit has to pass after each start."""
-    service = _service(part.declared)
+    service = service_of(part.declared)
     if service.health is None or service.enabled == "masked" or service.state is State.STOPPED:
         return None
     return service.health.gate(unit_of(part.address), service.user or "")
@@ -221,37 +106,6 @@ def settings(document: Document) -> object:
     return unit_file.at_start(document["unit"]) if isinstance(document.get("unit"), dict) else None
 
 
-def _costs(service: Service, paths: Sequence[str]) -> Iterator[tuple[Effect, str]]:
-    at_start = set(_read_at_start(service)) if service.on_change is OnChange.RELOAD else set(paths)
-    for cost, some in (
-        (Effect.RELOAD, [path for path in paths if path not in at_start]),
-        (Effect.RESTART, [path for path in paths if path in at_start]),
-    ):
-        if some:
-            yield (
-                cost,
-                f"{some[0]} changed" if len(some) == 1 else f"{some[0]} and {len(some) - 1} more changed",
-            )
-
-
-def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
-    """Yield what an earlier run still owes, as far as today's `on_change` allows."""
-    if part.address.part:
-        from reconciler.kinds.services.vendor import parts
-
-        yield from parts.resume_owed(part, observed, row)
-        return
-    if row.verb == UnitVerb.START:
-        if _ends_by_itself(_service(part.declared)) and part.document["type"] == "file":
-            yield Step(
-                Unit(UnitVerb.START, (row.unit,)), (Cause(part.address, row.why, row.unit, once=True),)
-            )
-        return
-    if (observed.document or {}).get("state") in units.ALIVE and part.document.get("state") == "running":
-        cost = Effect.RELOAD if row.verb == UnitVerb.RELOAD else Effect.RESTART
-        yield from _catch_up(part.address, _service(part.declared), cost, row.why)
-
-
 def _program(service: Service) -> str:
     command = service.exec_start or []
     words = command if isinstance(command, list) else command.lstrip("-@:+!|").split()
@@ -260,7 +114,7 @@ def _program(service: Service) -> str:
 
 def references(declared: Declared) -> Iterator[Address]:
     """Its accounts, its files, and the directories above them."""
-    service = _service(declared)
+    service = service_of(declared)
     yield from ownership.owners(service.user or "root", service.group or "root")
     yield from (Address("groups", group) for group in service.supplementary_groups)
     files = tuple(filter(None, (*config_paths(declared), _program(service))))
@@ -274,7 +128,7 @@ def references(declared: Declared) -> Iterator[Address]:
 
 def requires(declared: Declared) -> Iterable[Requirement]:
     """A service that cannot start is a failed service, not a refused plan: these are warnings."""
-    service = _service(declared)
+    service = service_of(declared)
     dynamic = str(service.directives.get("Service", {}).get("DynamicUser", "no")).lower() in YES
     # systemd makes the user and the group for as long as the unit runs.
     needed = [] if dynamic else [(RequirementType.USER, service.user), (RequirementType.GROUP, service.group)]
@@ -287,16 +141,9 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     return [Requirement(what, name, fatal=False) for what, name in needed if name]
 
 
-def paths(address: Address) -> tuple[str, ...]:
-    """Its unit file, or a mask in its place; and our drop-in for a package's unit."""
-    name = unit_of(address)
-    by_part = {"drop-in": (units.drop_in(name),), "enabled": (units.path(name),), "state": ()}
-    return by_part.get(address.part, (units.path(name), units.drop_in(name)))
-
-
 def places(declared: Declared) -> Iterator[Place]:
     """Its own files, and the places that its directives name."""
-    service = _service(declared)
+    service = service_of(declared)
     yield from (Place(path, Use.MANAGES) for path in paths(declared.address))
     if service.directives:
         from reconciler.kinds.services import paths as service_places
@@ -344,7 +191,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     )
     for change in ours if view.running else ():
         if change.part is not None and change.verb is not Verb.NONE and "unit" in change.part.document:
-            service = _service(change.part.declared)
+            service = service_of(change.part.declared)
             yield from checks.replaceable_programs(view, spec, change, _run_by_root(service))
             yield from checks.readable_credentials(view, spec, change, list(service.load_credential.values()))
 
@@ -371,7 +218,7 @@ def _run_by_root(service: Service) -> list[str]:
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
     """Yield what no unit file can hold, and what is probably a mistake."""
-    service = _service(declared)
+    service = service_of(declared)
     yield from _lint_name(declared, service)
     yield from units.lint(declared, lambda: expand(declared, running=False))
     user = service.user if not service.vendor or service.user else "of the package"
@@ -420,7 +267,7 @@ def _lint_name(declared: Declared, service: Service) -> Iterator[Diagnostic]:
 def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
     """Yield what cannot work, or is probably a mistake, beside what else is declared."""
     found = [
-        (declared, _service(declared)) for declared in spec.resources if declared.address.kind == "services"
+        (declared, service_of(declared)) for declared in spec.resources if declared.address.kind == "services"
     ]
     if any(
         service.after or service.before or service.requires or "Unit" in service.directives
