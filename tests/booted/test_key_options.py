@@ -12,7 +12,7 @@ import pytest
 from reconciler.formats.ssh.authorized_keys import BadKey, check_options, parse_options, read
 from reconciler.formats.ssh.sshd_config import Login, Origin, in_force
 from reconciler.host.tree import TreeHost
-from reconciler.policy.access.ssh_login import KeyJudge
+from reconciler.policy.access.key_judge import KeyJudge
 from reconciler.policy.symlinks import Followed
 from tests.booted.booted import BootedHost
 
