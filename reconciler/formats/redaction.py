@@ -15,7 +15,7 @@ from reconciler.core.secrets.masking import holds_secret
 from reconciler.formats import fstab, logrotate
 from reconciler.formats.accounts import nsswitch, profile
 from reconciler.formats.accounts.users import parse_ranges
-from reconciler.formats.ssh import authorized_keys, sshd_config
+from reconciler.formats.ssh import authorized_keys, key_options, sshd_config
 from reconciler.formats.sudo import policy
 from reconciler.formats.systemd import unit
 from reconciler.formats.systemd.unit_refusals import COMMANDS, DECIDING, NAMED, commands
@@ -170,7 +170,7 @@ def keys(text: str, ours: Collection[str]) -> tuple[str, bool] | None:
 def _is_harmless(option: str) -> bool:
     return (
         option in _HARMLESS
-        or option.removeprefix("no-") in authorized_keys.FLAGS
+        or option.removeprefix("no-") in key_options.FLAGS
         or option in ("no-touch-required", "verify-required")
     )
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from reconciler.formats.ssh.authorized_keys import BadKey, check_options, parse_options, read
+from reconciler.formats.ssh.authorized_keys import read
+from reconciler.formats.ssh.key_options import BadKey, check_options, parse_options
 from reconciler.formats.ssh.sshd_config import Login, Origin, in_force
 from reconciler.host.tree import TreeHost
 from reconciler.policy.access.key_judge import KeyJudge

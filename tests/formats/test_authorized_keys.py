@@ -11,18 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.formats.ssh import authorized_keys
-from reconciler.formats.ssh.authorized_keys import (
-    BadKey,
-    Key,
-    canonical,
-    check_option,
-    is_idle,
-    parse,
-    parse_options,
-    read,
-    render_option,
-)
+from reconciler.formats.ssh import key_options
+from reconciler.formats.ssh.authorized_keys import Key, is_idle, parse, read
+from reconciler.formats.ssh.key_options import BadKey, canonical, check_option, parse_options, render_option
 
 needs_keygen = pytest.mark.skipif(
     shutil.which("ssh-keygen") is None, reason="needs: apt-get install openssh-client"
@@ -276,4 +267,4 @@ def test_every_option_of_the_manual_is_known() -> None:
     user-rc
     x11-forwarding"""
 
-    assert set(manual.split()) == authorized_keys._BARE | authorized_keys._VALUED
+    assert set(manual.split()) == key_options._BARE | key_options._VALUED

@@ -11,16 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.basics.scalars import CONTROL
 from reconciler.core.model.fields import Flag, Text
-from reconciler.formats.ssh import authorized_keys
-from reconciler.formats.ssh.authorized_keys import (
-    FLAGS,
-    BadKey,
-    Key,
-    Option,
-    canonical,
-    check_option,
-    check_options,
-)
+from reconciler.formats.ssh import authorized_keys, key_options
+from reconciler.formats.ssh.authorized_keys import Key
+from reconciler.formats.ssh.key_options import FLAGS, BadKey, Option, canonical, check_option, check_options
 
 _SEPARATED = Late(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?(Z)?)?")
 
@@ -57,9 +50,9 @@ PublicKey = Annotated[str, Field(min_length=1, max_length=16_384), AfterValidato
 """A public key as in a .pub file: TYPE BASE64 COMMENT."""
 Source = Annotated[str, Field(pattern=r'^!?[^\s",!]+\z', max_length=255)]
 Expiry = Annotated[Text, AfterValidator(_expiry)]
-Opened = Annotated[Text, _checked(authorized_keys.check_permit_open)]
-Listened = Annotated[Text, _checked(authorized_keys.check_permit_listen)]
-Tunnel = Annotated[Text, _checked(authorized_keys.check_tunnel)]
+Opened = Annotated[Text, _checked(key_options.check_permit_open)]
+Listened = Annotated[Text, _checked(key_options.check_permit_listen)]
+Tunnel = Annotated[Text, _checked(key_options.check_tunnel)]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+\z")]
 
 

@@ -35,7 +35,8 @@ from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePa
 from reconciler.core.kind import Requirement, RequirementType
 from reconciler.core.spec import Declared
 from reconciler.formats.accounts import passwd
-from reconciler.formats.ssh.authorized_keys import Key, canonical, is_idle, read, render_option
+from reconciler.formats.ssh.authorized_keys import Key, is_idle, read
+from reconciler.formats.ssh.key_options import canonical, render_option
 from reconciler.kinds.shared import ownership
 
 _FINGERPRINT = "SHA256:"

@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats.accounts.passwd import User
 from reconciler.formats.accounts.users import DISABLED, Accounts
-from reconciler.formats.ssh import authorized_keys
+from reconciler.formats.ssh import authorized_keys, key_options
 from reconciler.kinds.shared.importing import Found
 from reconciler.kinds.users.constants import NO_HOME, SYSTEM_BELOW, day
 
@@ -129,7 +129,7 @@ def _keys(name: str, lines: list[str]) -> Found | None:
             try:
                 authorized_keys.parse(key.render())
                 listed[key.fingerprint] = key.render()
-            except authorized_keys.BadKey as problem:
+            except key_options.BadKey as problem:
                 partly.append(f"{key.fingerprint}: {problem}")
     if not listed:
         return Found("ssh_keys", name, why="; ".join(partly)) if partly else None

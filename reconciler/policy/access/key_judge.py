@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.lazy_regex import Late
-from reconciler.formats.ssh import authorized_keys, sshd_config
-from reconciler.formats.ssh.authorized_keys import BadKey, Key
+from reconciler.formats.ssh import authorized_keys, key_options, sshd_config
+from reconciler.formats.ssh.authorized_keys import Key
+from reconciler.formats.ssh.key_options import BadKey
 from reconciler.formats.ssh.services_file import tcp_services
 from reconciler.formats.ssh.sshd_config import Origin, Settings
 from reconciler.formats.ssh.sshd_keywords import accepted
@@ -49,7 +50,7 @@ class KeyJudge:
 
     def _broken(self, key: Key) -> str:
         try:
-            authorized_keys.check_options(key.options)
+            key_options.check_options(key.options)
             if key.type != "ssh-rsa":
                 authorized_keys.check_blob(key.type, key.blob)
         except BadKey as bad:
@@ -61,7 +62,7 @@ class KeyJudge:
 
         Most have none, and then nothing is read.
         """
-        named = list(authorized_keys.named_ports(key.options))
+        named = list(key_options.named_ports(key.options))
         known = tcp_services(self.files.text(SERVICES) or "") if named else frozenset()
         option, port = next(((option, port) for option, port in named if port not in known), ("", ""))
         return f"`{option}` has the port {port}, and {SERVICES} names no such TCP service" if port else ""
