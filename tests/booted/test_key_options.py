@@ -11,7 +11,8 @@ import pytest
 
 from reconciler.formats.ssh.authorized_keys import read
 from reconciler.formats.ssh.key_options import BadKey, check_options, parse_options
-from reconciler.formats.ssh.sshd_config import Login, Origin, in_force
+from reconciler.formats.ssh.sshd_config import in_force
+from reconciler.formats.ssh.sshd_match import Login, Origin
 from reconciler.host.tree import TreeHost
 from reconciler.policy.access.key_judge import KeyJudge
 from reconciler.policy.symlinks import Followed

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import pytest
 
 from reconciler.formats.ssh import sshd_config
-from reconciler.formats.ssh.sshd_config import Login, Origin
 from reconciler.formats.ssh.sshd_keywords import accepted
+from reconciler.formats.ssh.sshd_match import Login, Origin
 from reconciler.formats.sudo import answers as sudo_answers
 from reconciler.formats.sudo import policy
 from tests.booted.booted import BootedHost

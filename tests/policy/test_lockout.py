@@ -26,7 +26,8 @@ from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import Unreadable
 from reconciler.formats.accounts.passwd import parse_users
 from reconciler.formats.ssh import sshd_config
-from reconciler.formats.ssh.sshd_config import Origin, Settings
+from reconciler.formats.ssh.sshd_config import Settings
+from reconciler.formats.ssh.sshd_match import Origin
 from reconciler.formats.sudo import policy
 from reconciler.policy.access import ssh_login
 from reconciler.policy.access.key_judge import KeyJudge

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.formats.ssh import sshd_config
-from reconciler.formats.ssh.sshd_config import Login, Origin
 from reconciler.formats.ssh.sshd_keywords import DECISIVE, accepted
+from reconciler.formats.ssh.sshd_match import Login, Origin
 from reconciler.formats.sudo import answers, policy
 from reconciler.host.simulation.host import SimulatedHost
 from reconciler.policy.symlinks import Followed

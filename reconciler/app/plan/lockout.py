@@ -91,7 +91,7 @@ def lockout(
 
 
 def _applicant() -> Applicant | None:
-    from reconciler.formats.ssh.sshd_config import Origin
+    from reconciler.formats.ssh.sshd_match import Origin
     from reconciler.host.accounts.applicant import applying_uid, ssh_connection
     from reconciler.policy.lockout.guard import Applicant
 

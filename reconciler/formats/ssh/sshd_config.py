@@ -9,10 +9,9 @@ included, nor begin one that outlives it.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import replace
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.lazy_regex import Late
@@ -25,6 +24,7 @@ from reconciler.formats.ssh.sshd_keywords import (
     ONE_VALUE,
     OUTSIDE_ONLY,
 )
+from reconciler.formats.ssh.sshd_match import Login, Origin, any_listed, is_network, listed, origin_listed
 
 _MOST_INCLUDES = 16
 """How deep files may include each other (servconf.c)."""
@@ -61,27 +61,6 @@ class Line:
     def place(self) -> str:
         """Where it stands."""
         return f"{self.path} line {self.number}"
-
-
-@frozen
-class Origin:
-    """Where a login comes from: an address; or, without one, anywhere, where what the Match line at `block`
-    says of addresses holds.
-    """
-
-    address: str = ""
-    local_address: str = ""
-    local_port: str = ""
-    block: str = ""
-
-
-@frozen
-class Login:
-    """Who logs in from where. `groups` are all groups by name, the primary one among them."""
-
-    user: str
-    groups: frozenset[str]
-    origin: Origin = field(default_factory=Origin)
 
 
 @frozen
@@ -206,7 +185,7 @@ def _check_match(words: Sequence[str]) -> None:
         if name not in _ALONE and not value:
             raise _Bad(f"Match {name} has no value")
         for pattern in value.split(",") if name in ("address", "localaddress") else ():
-            if "/" in pattern and not _is_network(pattern.removeprefix("!")):
+            if "/" in pattern and not is_network(pattern.removeprefix("!")):
                 raise _Bad(f"{pattern} is no network")
 
 
@@ -336,7 +315,7 @@ def _criterion(name: str, value: str, login: Login, place: str) -> bool:
     tests: Mapping[str, Callable[[], bool]] = {
         "all": lambda: True,
         "user": lambda: listed(login.user, value),
-        "group": lambda: _any_listed(login.groups, value),
+        "group": lambda: any_listed(login.groups, value),
         "host": lambda: listed(origin.address.lower(), value.lower()),
         "address": lambda: origin_listed(origin.address, value),
         "localaddress": lambda: origin_listed(origin.local_address, value),
@@ -346,72 +325,6 @@ def _criterion(name: str, value: str, login: Login, place: str) -> bool:
 
 
 # --------------------------------------------------------------------------------------------------- patterns
-
-
-def matches(text: str, pattern: str) -> bool:
-    """A pattern of ssh_config(5) PATTERNS: `*` and `?`, everything else is itself."""
-    wanted = "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern)
-    return re.fullmatch(wanted, text, re.DOTALL) is not None
-
-
-def listed(text: str, patterns: str) -> bool:
-    """A pattern list: one matches, and none that begins with `!`."""
-    return _any_listed((text,), patterns)
-
-
-def _any_listed(texts: Sequence[str] | frozenset[str], patterns: str) -> bool:
-    found = False
-    for pattern in patterns.split(","):
-        if any(matches(text, pattern.removeprefix("!")) for text in texts):
-            if pattern.startswith("!"):
-                return False
-            found = True
-    return found
-
-
-def user_pattern(login: Login, pattern: str, *, allows: bool) -> bool:
-    """Whether one word of AllowUsers or DenyUsers is about this login.
-
-    For an unknown origin, `allows` may hold from somewhere, else not.
-    """
-    user, at, host = pattern.rpartition("@")
-    if not at:
-        return matches(login.user, pattern)
-    if not matches(login.user, user):
-        return False
-    return _from_address(login.origin.address, host) if login.origin.address else allows
-
-
-def origin_listed(address: str, patterns: str) -> bool:
-    """Whether an address is in a list of patterns and networks (Match Address, `from=` of a key); one with
-    `!` that matches forbids.
-    """
-    found = False
-    for pattern in patterns.split(","):
-        if _from_address(address, pattern.removeprefix("!")):
-            if pattern.startswith("!"):
-                return False
-            found = True
-    return found
-
-
-def _from_address(address: str, pattern: str) -> bool:
-    return matches(address.lower(), pattern.lower()) or _in_network(address, pattern)
-
-
-def _in_network(address: str, pattern: str) -> bool:
-    try:
-        return ipaddress.ip_address(address) in ipaddress.ip_network(pattern)
-    except (ValueError, TypeError):
-        return False
-
-
-def _is_network(pattern: str) -> bool:
-    try:
-        ipaddress.ip_network(pattern)
-    except ValueError:
-        return False
-    return True
 
 
 def decisive(text: str) -> str:

@@ -13,7 +13,7 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.formats.accounts.passwd import User
 from reconciler.formats.ssh import authorized_keys
 from reconciler.formats.ssh.authorized_keys import Key
-from reconciler.formats.ssh.sshd_config import Origin
+from reconciler.formats.ssh.sshd_match import Origin
 from reconciler.policy.access.changes import ROOT, Access, Sides, quoted
 from reconciler.policy.access.host_access import HostAccess
 

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.lazy_regex import Late
-from reconciler.formats.ssh import authorized_keys, key_options, sshd_config
+from reconciler.formats.ssh import authorized_keys, key_options, sshd_match
 from reconciler.formats.ssh.authorized_keys import Key
 from reconciler.formats.ssh.key_options import BadKey
 from reconciler.formats.ssh.services_file import tcp_services
-from reconciler.formats.ssh.sshd_config import Origin, Settings
+from reconciler.formats.ssh.sshd_config import Settings
 from reconciler.formats.ssh.sshd_keywords import accepted
+from reconciler.formats.ssh.sshd_match import Origin
 from reconciler.policy.symlinks import Followed
 
 SERVICES = "/etc/services"
@@ -90,7 +91,7 @@ class KeyJudge:
             if (
                 name == "from"
                 and self.origin.address
-                and not sshd_config.origin_listed(self.origin.address, value or "")
+                and not sshd_match.origin_listed(self.origin.address, value or "")
             ):
                 return f"it is not accepted from {self.origin.address}"
             if name == "from" and self.settings.choice("usedns", "no") == "no" and _only_by_name(value or ""):

@@ -16,8 +16,9 @@ from functools import cached_property
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import Entry, FileType
 from reconciler.formats.accounts.passwd import User
-from reconciler.formats.ssh import authorized_keys, sshd_config
-from reconciler.formats.ssh.sshd_config import Line, Login, Origin, Settings
+from reconciler.formats.ssh import authorized_keys, sshd_config, sshd_match
+from reconciler.formats.ssh.sshd_config import Line, Settings
+from reconciler.formats.ssh.sshd_match import Login, Origin
 from reconciler.policy.access.key_judge import KeyJudge
 from reconciler.policy.access.login_accounts import People
 from reconciler.policy.symlinks import Followed
@@ -282,13 +283,13 @@ def _above(path: str) -> Iterator[str]:
 def not_listed(settings: Settings, login: Login) -> str:
     """Why the lists of users and groups keep a login out; empty if they do not."""
     denied = next(
-        (word for word in settings.words("denyusers") if sshd_config.user_pattern(login, word, allows=False)),
+        (word for word in settings.words("denyusers") if sshd_match.user_pattern(login, word, allows=False)),
         "",
     )
     if denied:
         return settings.said("denyusers")
     if settings.words("allowusers") and not any(
-        sshd_config.user_pattern(login, word, allows=True) for word in settings.words("allowusers")
+        sshd_match.user_pattern(login, word, allows=True) for word in settings.words("allowusers")
     ):
         return f"not in {settings.said('allowusers')}"
     if any(_in_group(login, word) for word in settings.words("denygroups")):
@@ -301,7 +302,7 @@ def not_listed(settings: Settings, login: Login) -> str:
 
 
 def _in_group(login: Login, pattern: str) -> bool:
-    return any(sshd_config.matches(group, pattern) for group in login.groups)
+    return any(sshd_match.matches(group, pattern) for group in login.groups)
 
 
 def not_root(settings: Settings, user: User) -> str:

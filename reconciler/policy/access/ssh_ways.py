@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from reconciler.formats.accounts.passwd import User
 from reconciler.formats.ssh import authorized_keys, sshd_config
 from reconciler.formats.ssh.authorized_keys import Key
-from reconciler.formats.ssh.sshd_config import Login, Origin, Settings
+from reconciler.formats.ssh.sshd_config import Settings
+from reconciler.formats.ssh.sshd_match import Login, Origin
 from reconciler.policy.access.login_accounts import People
 from reconciler.policy.access.ssh_login import SshLogin, Verdict, no_shell, not_listed, not_root
 

@@ -15,7 +15,8 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.diagnostic import Diagnostic, Severity, errors
 from reconciler.core.host import FileType, HostView
 from reconciler.formats.accounts.passwd import User
-from reconciler.formats.ssh.sshd_config import Origin, all_said, problems
+from reconciler.formats.ssh.sshd_config import all_said, problems
+from reconciler.formats.ssh.sshd_match import Origin
 from reconciler.policy.access.login_accounts import People
 from reconciler.policy.access.ssh_login import SshLogin, Verdict
 from reconciler.policy.access.sudo_root import SudoRoot

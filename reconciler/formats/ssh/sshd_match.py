@@ -1,0 +1,99 @@
+"""Match criteria and lists of names of sshd_config(5)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import field
+
+from reconciler.core.basics.frozen import frozen
+
+
+@frozen
+class Origin:
+    """Where a login comes from: an address; or, without one, anywhere, where what the Match line at `block`
+    says of addresses holds.
+    """
+
+    address: str = ""
+    local_address: str = ""
+    local_port: str = ""
+    block: str = ""
+
+
+@frozen
+class Login:
+    """Who logs in from where. `groups` are all groups by name, the primary one among them."""
+
+    user: str
+    groups: frozenset[str]
+    origin: Origin = field(default_factory=Origin)
+
+
+def matches(text: str, pattern: str) -> bool:
+    """A pattern of ssh_config(5) PATTERNS: `*` and `?`, everything else is itself."""
+    wanted = "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern)
+    return re.fullmatch(wanted, text, re.DOTALL) is not None
+
+
+def listed(text: str, patterns: str) -> bool:
+    """A pattern list: one matches, and none that begins with `!`."""
+    return any_listed((text,), patterns)
+
+
+def any_listed(texts: Sequence[str] | frozenset[str], patterns: str) -> bool:
+    """Whether one of the texts is in a pattern list."""
+    found = False
+    for pattern in patterns.split(","):
+        if any(matches(text, pattern.removeprefix("!")) for text in texts):
+            if pattern.startswith("!"):
+                return False
+            found = True
+    return found
+
+
+def user_pattern(login: Login, pattern: str, *, allows: bool) -> bool:
+    """Whether one word of AllowUsers or DenyUsers is about this login.
+
+    For an unknown origin, `allows` may hold from somewhere, else not.
+    """
+    user, at, host = pattern.rpartition("@")
+    if not at:
+        return matches(login.user, pattern)
+    if not matches(login.user, user):
+        return False
+    return _from_address(login.origin.address, host) if login.origin.address else allows
+
+
+def origin_listed(address: str, patterns: str) -> bool:
+    """Whether an address is in a list of patterns and networks (Match Address, `from=` of a key); one with
+    `!` that matches forbids.
+    """
+    found = False
+    for pattern in patterns.split(","):
+        if _from_address(address, pattern.removeprefix("!")):
+            if pattern.startswith("!"):
+                return False
+            found = True
+    return found
+
+
+def _from_address(address: str, pattern: str) -> bool:
+    return matches(address.lower(), pattern.lower()) or _in_network(address, pattern)
+
+
+def _in_network(address: str, pattern: str) -> bool:
+    try:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(pattern)
+    except (ValueError, TypeError):
+        return False
+
+
+def is_network(pattern: str) -> bool:
+    """Whether a pattern is an address or a network, with its length."""
+    try:
+        ipaddress.ip_network(pattern)
+    except ValueError:
+        return False
+    return True
