@@ -27,10 +27,11 @@ from reconciler.host.hosts import machine_id, open_host, static_hostname
 from reconciler.host.live import LiveHost
 from reconciler.host.process.environment import is_root, monotonic, now, started_by
 from reconciler.host.spec_source.last_spec import remember_spec
+from reconciler.host.state.connection import INTERRUPTED, NEWER
 from reconciler.host.state.files import StateDamaged, make_state_directory
 from reconciler.host.state.lock import Lock, LockBusy
 from reconciler.host.state.open import recover
-from reconciler.host.state.read import INTERRUPTED, NEWER, read_memory
+from reconciler.host.state.read import read_memory
 from reconciler.host.state.store import Store
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.state import Memory
-from reconciler.host.state.read import INTERRUPTED, NEWER, read_memory
+from reconciler.host.state.connection import INTERRUPTED, NEWER
+from reconciler.host.state.read import read_memory
 from reconciler.host.state.store import StateError, recover
 from tests.cli.command import make_tree
 from tests.faults.figures import full, note, seeded

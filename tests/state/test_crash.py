@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.state import Memory
-from reconciler.host.state.read import INTERRUPTED
+from reconciler.host.state.connection import INTERRUPTED
 from reconciler.host.state.store import open_history, read_memory, recover
 from tests.state.samples import (
     ACTIONS,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.host.state import read, schema
+from reconciler.host.state import connection, read, schema
 from reconciler.host.state.lock import Lock
 from reconciler.host.state.schema import Witness
 from reconciler.host.state.store import StateDamaged, read_memory
@@ -208,7 +208,7 @@ def test_reading_in_the_middle_of_a_transaction(directory: Path) -> None:
 def test_reading_while_a_commit_is_written(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that meets a commit which does not end says that an apply is running."""
     monkeypatch.setattr(read, "_READER_PATIENCE", 0.01)
-    monkeypatch.setattr(read.connect, "__defaults__", (0.01,))
+    monkeypatch.setattr(connection.connect, "__defaults__", (0.01,))
     with sqlite3.connect(directory / "state.db") as raw:
         raw.execute("BEGIN EXCLUSIVE")
         memory = read_memory(str(directory), MACHINE)

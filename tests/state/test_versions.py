@@ -11,7 +11,8 @@ import pytest
 
 from reconciler.core.state import LedgerRow, Memory
 from reconciler.host.state import schema
-from reconciler.host.state.read import NEWER, read_memory
+from reconciler.host.state.connection import NEWER
+from reconciler.host.state.read import read_memory
 from tests.state.samples import MACHINE, ON_HOLD, SERVICE, fill, store
 
 OLDER = tuple(item.name for item in fields(LedgerRow))[1:-1]

@@ -15,8 +15,8 @@ from reconciler.core.basics.digest import digest
 from reconciler.core.host import PreImage
 from reconciler.core.state import PastRun, PastStep
 from reconciler.host.state import schema
+from reconciler.host.state.connection import BROKEN, connect, trouble
 from reconciler.host.state.files import DATABASE, StateDamaged, StateError, file_facts, open_directory
-from reconciler.host.state.read import BROKEN, connect, trouble
 from reconciler.host.state.schema import Row
 
 

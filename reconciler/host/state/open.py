@@ -12,6 +12,7 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.state import Hold
 from reconciler.host.process.failpoints import hit
 from reconciler.host.state import schema
+from reconciler.host.state.connection import BROKEN, NEWER, connect, trouble
 from reconciler.host.state.files import (
     DATABASE,
     JOURNAL,
@@ -26,17 +27,7 @@ from reconciler.host.state.files import (
     open_directory,
     replace_small,
 )
-from reconciler.host.state.read import (
-    BROKEN,
-    NEWER,
-    Beside,
-    connect,
-    distrust,
-    load,
-    read_beside,
-    read_memory,
-    trouble,
-)
+from reconciler.host.state.read import Beside, distrust, load, read_beside, read_memory
 from reconciler.host.state.schema import Meta
 from reconciler.host.state.write import Transaction, write_meta, write_witness
 

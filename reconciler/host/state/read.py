@@ -8,22 +8,21 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.state import Hold, LedgerRow, Memory, OwedRow
 from reconciler.host.state import schema
+from reconciler.host.state.connection import BROKEN, INTERRUPTED, T, reading, words_of
 from reconciler.host.state.files import (
     DATABASE,
     JOURNAL,
     KEY,
     KEY_BYTES,
     WITNESS,
-    StateDamaged,
     StateError,
     file_facts,
     open_directory,
@@ -31,38 +30,13 @@ from reconciler.host.state.files import (
 )
 from reconciler.host.state.schema import Meta, Witness
 
-T = TypeVar("T")
-
-BROKEN = (sqlite3.Error, MemoryError, OverflowError, UnicodeDecodeError)
-"""The errors that reading a damaged file raises.
-
-A flipped length asks for a gigabyte, and SQLite quotes bad bytes in its message.
-"""
-
 _AT_ONCE = 256
 """Rows parsed in one go: one call of the JSON parser for many is fast, and fresh memory for all of them is
 slow.
 """
 _ATTEMPTS = 5
 _PAUSE = 0.02
-_READER_PATIENCE = 5.0
-"""Seconds that a reader waits while a commit is being written."""
-_LONGEST_ROW = 1 << 28
-_BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED"}
-_ADVICE = {
-    "SQLITE_FULL": "The disk is full: make room, then run again.",
-    "SQLITE_BUSY": "Another process is reading or writing it: try again.",
-    "SQLITE_READONLY": (
-        "It cannot be written: run as root, and look whether the file system is mounted read-only."
-    ),
-    "SQLITE_CANTOPEN": "It cannot be opened: run as root.",
-    "SQLITE_IOERR": "The disk reports errors: look at the kernel's log.",
-}
-"""By SQLite's result code: troubles of the host, not of the file."""
-_HOT = {"SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY", "SQLITE_READONLY_CANTLOCK", "SQLITE_CANTOPEN"}
-INTERRUPTED = "an apply was killed in the middle of writing it; the next apply will recover it"
 UNSEALED = "its description (table meta) does not verify"
-NEWER = "it was written by a newer version of this tool; update the tool"
 
 
 @frozen
@@ -245,73 +219,6 @@ def _against_witness(meta: Meta, witness: Witness) -> str:
     return ""
 
 
-def connect(path: str, mode: str, patience: float = _READER_PATIENCE) -> sqlite3.Connection:
-    """A connection in autocommit mode that returns text as bytes.
-
-    `mode` is a query of a SQLite URI: `mode=ro`, `mode=rw`.
-
-    Nothing is read yet. Raises sqlite3.Error.
-    """
-    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    connection = sqlite3.connect(f"file:{quoted}?{mode}", uri=True, timeout=patience, isolation_level=None)
-    connection.text_factory = bytes
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_ROW)
-    return connection
-
-
-def reading(path: str, ask: Callable[[sqlite3.Connection], T]) -> tuple[T, bool]:
-    """Ask a database that may be in use, inside one read transaction.
-
-    True beside the answer: it comes from a half-written file.
-
-    A journal left by a killed writer cannot be played back without writing: then the file is read as it
-    stands, and must only be believed if all its digests verify. Raises PermissionError, TimeoutError (busy),
-    StateError (no database, damaged).
-    """
-    try:
-        return _ask(path, "mode=ro", ask), False
-    except sqlite3.Error as problem:
-        name = getattr(problem, "sqlite_errorname", "")
-        if name in _BUSY:
-            raise TimeoutError from problem
-        if name in _HOT and not os.access(path, os.R_OK, effective_ids=True):
-            raise PermissionError from problem
-        if name not in _HOT:
-            raise StateError("The state cannot be read", _said(problem)) from problem
-    except BROKEN as problem:
-        raise StateError("The state cannot be read", _said(problem)) from problem
-    try:
-        return _ask(path, "mode=ro&immutable=1", ask), True
-    except BROKEN as problem:
-        raise StateError("The state cannot be read", INTERRUPTED) from problem
-
-
-def _ask(path: str, mode: str, ask: Callable[[sqlite3.Connection], T]) -> T:
-    with closing(connect(path, mode)) as connection:
-        connection.execute("BEGIN")
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version > schema.SCHEMA:
-            raise StateError("The state cannot be read", NEWER)
-        return ask(connection)
-
-
-def _said(problem: BaseException) -> str:
-    return f"it is damaged or no database of ours ({str(problem) or type(problem).__name__})"
-
-
-def trouble(what: str, problem: BaseException) -> StateError:
-    """The error of SQLite as one of ours: StateError for a trouble of the host, StateDamaged for one of the
-    file.
-    """
-    name = getattr(problem, "sqlite_errorname", "")
-    advice = next((said for code, said in _ADVICE.items() if name.startswith(code)), "")
-    if what == "written" and isinstance(problem, sqlite3.DataError | MemoryError | OverflowError):
-        advice = "Memory is short, or a single item is too large to be kept."
-    if name == "SQLITE_IOERR_SHORT_READ" or not advice:
-        return StateDamaged("The state is damaged", _said(problem))
-    return StateError(f"The state cannot be {what}", f"{problem}. {advice}")
-
-
 def load(connection: sqlite3.Connection) -> Loaded:
     """Everything of the past that a plan needs, each row verified. Never raises for content."""
     collecting = gc.isenabled()
@@ -359,7 +266,7 @@ def _other_layout(connection: sqlite3.Connection) -> str:
             (table.decode(), name.decode(), key) for table, name, key in connection.execute(schema.COLUMNS)
         }
     except BROKEN as problem:
-        return _said(problem)
+        return words_of(problem)
     lost = schema.layout(_version(connection)) - found
     return f"its table {min(lost)[0]} is not as it was made" if lost else ""
 
@@ -377,7 +284,7 @@ def load_meta(connection: sqlite3.Connection) -> tuple[Meta | None, str]:
         pairs = connection.execute("SELECT key, value FROM meta").fetchall()
         meta = Meta.from_rows({key.decode(): value.decode() for key, value in pairs})
     except BROKEN as problem:
-        return None, _said(problem)
+        return None, words_of(problem)
     except (AttributeError, ValueError):
         meta = None
     return meta, "" if meta else UNSEALED
@@ -397,7 +304,7 @@ def _table(connection: sqlite3.Connection, table: str, make: Callable[[Any], T])
     try:
         cursor = connection.execute(schema.SCAN[table])
     except BROKEN as error:
-        found.problem = _said(error)
+        found.problem = words_of(error)
         return found
     more = True
     while more and not found.problem:
@@ -405,7 +312,7 @@ def _table(connection: sqlite3.Connection, table: str, make: Callable[[Any], T])
         try:
             records.extend(islice(cursor, _AT_ONCE))  # what came before an error stays
         except BROKEN as error:
-            found.problem = _said(error)
+            found.problem = words_of(error)
         _add(found, table, records, make)
         more = len(records) == _AT_ONCE
     return found

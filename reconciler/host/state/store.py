@@ -21,10 +21,11 @@ from reconciler.core.host import PreImage
 from reconciler.core.state import Hold, LedgerRow, Memory, OwedRow
 from reconciler.host.process.failpoints import hit
 from reconciler.host.state import schema
+from reconciler.host.state.connection import BROKEN, trouble
 from reconciler.host.state.files import StateDamaged, StateError, make_state_directory
 from reconciler.host.state.history import History, open_history
 from reconciler.host.state.open import Opened, commit, open_state, recover
-from reconciler.host.state.read import BROKEN, load, read_beside, read_memory, to_memory, trouble
+from reconciler.host.state.read import load, read_beside, read_memory, to_memory
 from reconciler.host.state.schema import Row
 from reconciler.host.state.write import Transaction, write_witness
 
