@@ -15,8 +15,9 @@ from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import ActionFailed, UnitState, Unreadable
 from reconciler.host.process import run as programs
 from reconciler.host.process.run import ProgramMissing, Result, TimedOut
-from reconciler.host.systemd import systemctl, unit_verdicts
-from reconciler.host.systemd.systemctl import Systemd, parse_units
+from reconciler.host.systemd import systemctl, unit_list, unit_verdicts
+from reconciler.host.systemd.systemctl import Systemd
+from reconciler.host.systemd.unit_list import parse_units
 from reconciler.host.systemd.unit_results import (
     Verdict,
     blocks,
@@ -451,7 +452,7 @@ def _meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -
         watched.append(units)
         happens()
         return frozenset(
-            name for name, invocation in units.items() if systemctl._invocation(name) != invocation
+            name for name, invocation in units.items() if unit_list.invocation_of(name) != invocation
         )
 
     monkeypatch.setattr(systemctl, "_watch", watch)

@@ -89,7 +89,7 @@ def _ask(path: str, mode: str, ask: Callable[[sqlite3.Connection], T]) -> T:
 
 
 def words_of(problem: BaseException) -> str:
-    """The words of an error of SQLite."""
+    """The words for a database that cannot be read."""
     return f"it is damaged or no database of ours ({str(problem) or type(problem).__name__})"
 
 

@@ -6,8 +6,6 @@ stopped because it is unknown. So after every verb systemd's own state decides, 
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,24 +14,29 @@ from dataclasses import replace
 
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.basics.lazy_regex import Late
-from reconciler.core.host import ActionFailed, HostError, Receipt, UnitNode, UnitState, Unreadable
+from reconciler.core.host import ActionFailed, HostError, Receipt, UnitNode, UnitState
 from reconciler.host.process.run import Begun, Result, TimedOut, begin, run
+from reconciler.host.systemd.unit_list import (
+    INVOCATIONS,
+    LIST,
+    STOPPED,
+    invocation_of,
+    list_units,
+    with_invocations,
+    with_reasons,
+)
 from reconciler.host.systemd.unit_results import GAVE_UP, RUNNING, is_about, refused, said_of
 from reconciler.host.systemd.unit_verdicts import (
     ASK_TIMEOUT,
-    MOST_JOURNALS,
     MOST_OUTPUT,
     POLL,
     RESTARTING,
     journal,
-    show,
     verdicts,
-    why_refused,
 )
 
 _UNITS = "/etc/systemd/system"
 _NOT_FOUND = Late(r"Unit (\S+) not found\.$")
-_INVOCATIONS = "/run/systemd/units"
 _VERB_TIMEOUT = 900.0
 """Seconds.
 
@@ -45,10 +48,8 @@ _RELOAD_TIMEOUT = 200.0
 itself gives up after 180.
 """
 
-_LIST = ["systemctl", "list-units", "--all", "--output=json", "--no-pager"]
 _WITH_PROCESS = frozenset({"running", "start-pre", "start", "start-post", "reload"})
 _OLD = float("inf")
-_STOPPED = frozenset({"inactive", "failed"})
 _UP = RUNNING | {"activating"}
 """The states taken for running, unless the unit is seen waiting for its restart."""
 
@@ -89,11 +90,11 @@ class Systemd:
         """Ask already, while something else is done: the answer is read when it is wanted."""
         if self._listed is None and self._asked is None:
             with suppress(HostError):  # who wants the answer asks again, and is told
-                self._asked = begin(_LIST, timeout=ASK_TIMEOUT, cap=MOST_OUTPUT)
+                self._asked = begin(LIST, timeout=ASK_TIMEOUT, cap=MOST_OUTPUT)
 
     def _list(self) -> Mapping[str, UnitState]:
         asked, self._asked = self._asked, None
-        return _list_units(asked) if self._listed is None else self._listed
+        return list_units(asked) if self._listed is None else self._listed
 
     def units(self, names: Sequence[str]) -> dict[str, UnitState]:
         """The state of these units. Raises Unreadable."""
@@ -101,7 +102,7 @@ class Systemd:
             return {}
         self._listed = self._list()
         known = {name: self._listed.get(name, UnitState()) for name in names}
-        found = _with_reasons(_with_invocations(known))
+        found = with_reasons(with_invocations(known))
         return found | self._looked_at_again(found) if self.patience else found
 
     def _looked_at_again(self, found: Mapping[str, UnitState]) -> dict[str, UnitState]:
@@ -118,7 +119,7 @@ class Systemd:
         young = {
             name: age for name, state in running.items() if (age := self._age(name, state)) < self.patience
         }
-        if not young or not os.path.isdir(_INVOCATIONS):
+        if not young or not os.path.isdir(INVOCATIONS):
             return {}
         watched = {name: running[name].invocation for name in young}
         replaced = _watch(watched, time.monotonic() + self.patience - max(0.0, min(young.values())))
@@ -127,8 +128,8 @@ class Systemd:
         if not doubtful:
             return {}
         self.forget()
-        self._listed = _list_units()
-        now = _with_invocations({name: self._listed.get(name, UnitState()) for name in doubtful})
+        self._listed = list_units()
+        now = with_invocations({name: self._listed.get(name, UnitState()) for name in doubtful})
         again = (name for name, state in now.items() if name in replaced and state.active in _UP)
         looping = {name: replace(now[name], active="activating", sub=RESTARTING) for name in again}
         self._listed = {**self._listed, **looping}
@@ -143,7 +144,7 @@ class Systemd:
         ):
             return _OLD
         try:
-            return time.time() - os.lstat(f"{_INVOCATIONS}/invocation:{name}").st_mtime
+            return time.time() - os.lstat(f"{INVOCATIONS}/invocation:{name}").st_mtime
         except FileNotFoundError:
             return 0.0
 
@@ -233,7 +234,7 @@ class Systemd:
         self.forget()
         states = self.units(names)
         self._reset_failed(name for name, state in states.items() if state.active == "failed")
-        left = {name: state for name, state in states.items() if state.active not in _STOPPED}
+        left = {name: state for name, state in states.items() if state.active not in STOPPED}
         return _receipt(
             {name: f"still {state.active} ({state.sub}): {result.message}" for name, state in left.items()}
         )
@@ -258,7 +259,7 @@ class Systemd:
 
     def invocation(self, name: str) -> str:
         """The InvocationID of a unit's process; empty when it has none. Raises Unreadable."""
-        known = _invocation(name)
+        known = invocation_of(name)
         if known is None:
             self.forget()
             return self.units([name])[name].invocation
@@ -338,54 +339,6 @@ _EXECUTE: dict[UnitVerb, Callable[[Systemd, Sequence[str]], Receipt]] = {
 }
 
 
-def parse_units(text: bytes) -> dict[str, UnitState]:
-    """The units that `systemctl list-units --all --output=json` prints.
-
-    Raises ValueError.
-    """
-    return {row["unit"]: UnitState(row["load"], row["active"], row["sub"]) for row in json.loads(text)}
-
-
-def _list_units(asked: Begun | None = None) -> dict[str, UnitState]:
-    try:
-        result = asked.result() if asked else run(_LIST, timeout=ASK_TIMEOUT, cap=MOST_OUTPUT)
-    except HostError as error:
-        raise Unreadable("systemd cannot be asked", error.detail) from error
-    if result.rc:
-        raise Unreadable("systemd cannot be asked", f"systemctl list-units: {result.message}")
-    try:
-        return parse_units(result.out)
-    except (ValueError, KeyError, TypeError) as error:
-        raise Unreadable(
-            "systemd cannot be understood", "systemctl list-units --output=json printed no list of units"
-        ) from error
-
-
-def _with_invocations(units: dict[str, UnitState]) -> dict[str, UnitState]:
-    """The units with their InvocationID, from the links that systemd keeps for whoever reads the journal;
-    else from `show`.
-    """
-    running = [name for name, state in units.items() if state.active not in _STOPPED]
-    known = {name: _invocation(name) for name in running}
-    if running and not os.path.isdir(_INVOCATIONS):
-        known = {name: found.get("InvocationID", "") for name, found in show(running).items()}
-    return {name: replace(state, invocation=known.get(name) or "") for name, state in units.items()}
-
-
-def _with_reasons(units: dict[str, UnitState]) -> dict[str, UnitState]:
-    """The units with systemd's reason where it refuses a unit file: it is in the journal only."""
-    refused = [name for name, state in units.items() if state.refused][:MOST_JOURNALS]
-    return units | {name: replace(units[name], refusal=why_refused(name)) for name in refused}
-
-
-def _invocation(name: str) -> str | None:
-    """The InvocationID of a unit's process, empty without one; None when systemd keeps no links."""
-    try:
-        return os.readlink(f"{_INVOCATIONS}/invocation:{name}")
-    except OSError as error:
-        return "" if error.errno == errno.ENOENT and os.path.isdir(_INVOCATIONS) else None
-
-
 def _watch(units: Mapping[str, str], deadline: float) -> frozenset[str]:
     """Wait until then, on the monotonic clock, or until none of these invocations is its unit's any more;
     whose is not.
@@ -394,7 +347,7 @@ def _watch(units: Mapping[str, str], deadline: float) -> frozenset[str]:
     while left and (rest := deadline - time.monotonic()) > 0:
         time.sleep(min(POLL, rest))
         left = {
-            name: invocation for name, invocation in left.items() if _invocation(name) in (invocation, None)
+            name: invocation for name, invocation in left.items() if invocation_of(name) in (invocation, None)
         }
     return frozenset(units.keys() - left.keys())
 
