@@ -15,7 +15,7 @@ from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import ActionFailed, UnitState, Unreadable
 from reconciler.host.process import run as programs
 from reconciler.host.process.run import ProgramMissing, Result, TimedOut
-from reconciler.host.systemd import systemctl, unit_list, unit_verdicts
+from reconciler.host.systemd import systemctl, unit_list, unit_verdicts, verb_calls
 from reconciler.host.systemd.systemctl import Systemd
 from reconciler.host.systemd.unit_list import parse_units
 from reconciler.host.systemd.unit_results import (
@@ -31,7 +31,7 @@ from reconciler.host.systemd.unit_results import (
 
 def _answering(monkeypatch: pytest.MonkeyPatch, answer: Callable[..., Result]) -> None:
     """Every program that is called answers so."""
-    for module in (systemctl, unit_verdicts):
+    for module in (unit_list, unit_verdicts, verb_calls):
         monkeypatch.setattr(module, "run", answer)
 
 
@@ -217,7 +217,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         )
 
     _answering(monkeypatch, answer)
-    monkeypatch.setattr(systemctl, "_INVOCATIONS", "/nonexistent")
+    monkeypatch.setattr(unit_list, "INVOCATIONS", "/nonexistent")
     return calls
 
 
@@ -321,8 +321,8 @@ def test_a_unit_that_systemd_has_not_noticed_is_started_after_a_reload(
         return Result(5, b"", first) if words[0] == "start" and len(begun) == 1 else Result(0, b"", b"")
 
     _answering(monkeypatch, answer)
-    monkeypatch.setattr(systemctl, "_UNITS", str(tmp_path))
-    monkeypatch.setattr(systemctl, "_INVOCATIONS", str(tmp_path))
+    monkeypatch.setattr(verb_calls, "_UNITS", str(tmp_path))
+    monkeypatch.setattr(unit_list, "INVOCATIONS", str(tmp_path))
     (tmp_path / "new.service").write_text("")
     found = Systemd().execute(Unit(UnitVerb.START, ("new.service", "none.service", "user.service")))
 
@@ -439,7 +439,7 @@ def test_a_unit_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
 def links(asked: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The links of systemd's invocations, in a directory; `a.service` has just been started."""
     assert asked == []
-    monkeypatch.setattr(systemctl, "_INVOCATIONS", str(tmp_path))
+    monkeypatch.setattr(unit_list, "INVOCATIONS", str(tmp_path))
     (tmp_path / "invocation:a.service").symlink_to("first")
     return tmp_path
 
@@ -599,7 +599,7 @@ def test_a_daemon_reload_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch,
     fake.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec /bin/sleep 60\n")
     fake.chmod(0o755)
     monkeypatch.setattr(programs, "_PATH", str(tmp_path))
-    monkeypatch.setattr(systemctl, "_RELOAD_TIMEOUT", 0.3)
+    monkeypatch.setattr(verb_calls, "_RELOAD_TIMEOUT", 0.3)
     began = time.monotonic()
     with pytest.raises(ActionFailed) as caught:
         Systemd().execute(Unit(UnitVerb.DAEMON_RELOAD, ()))

@@ -207,7 +207,7 @@ def test_reading_in_the_middle_of_a_transaction(directory: Path) -> None:
 
 def test_reading_while_a_commit_is_written(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that meets a commit which does not end says that an apply is running."""
-    monkeypatch.setattr(read, "_READER_PATIENCE", 0.01)
+    monkeypatch.setattr(connection, "_READER_PATIENCE", 0.01)
     monkeypatch.setattr(connection.connect, "__defaults__", (0.01,))
     with sqlite3.connect(directory / "state.db") as raw:
         raw.execute("BEGIN EXCLUSIVE")

@@ -13,11 +13,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from reconciler.core.actions import Unit, UnitVerb
-from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.host import ActionFailed, HostError, Receipt, UnitNode, UnitState
-from reconciler.host.process.run import Begun, Result, TimedOut, begin, run
+from reconciler.host.process.run import Begun, begin
+from reconciler.host.systemd import unit_list
 from reconciler.host.systemd.unit_list import (
-    INVOCATIONS,
     LIST,
     STOPPED,
     invocation_of,
@@ -25,7 +24,7 @@ from reconciler.host.systemd.unit_list import (
     with_invocations,
     with_reasons,
 )
-from reconciler.host.systemd.unit_results import GAVE_UP, RUNNING, is_about, refused, said_of
+from reconciler.host.systemd.unit_results import RUNNING, refused, said_of
 from reconciler.host.systemd.unit_verdicts import (
     ASK_TIMEOUT,
     MOST_OUTPUT,
@@ -34,19 +33,7 @@ from reconciler.host.systemd.unit_verdicts import (
     journal,
     verdicts,
 )
-
-_UNITS = "/etc/systemd/system"
-_NOT_FOUND = Late(r"Unit (\S+) not found\.$")
-_VERB_TIMEOUT = 900.0
-"""Seconds.
-
-Above any sensible TimeoutStartSec (systemd's default is 90); a unit without a limit of its own is given up
-on.
-"""
-_RELOAD_TIMEOUT = 200.0
-"""Seconds for a daemon-reload. systemd ends its generators after 90, and systemctl
-itself gives up after 180.
-"""
+from reconciler.host.systemd.verb_calls import call_systemctl, receipt, start_units
 
 _WITH_PROCESS = frozenset({"running", "start-pre", "start", "start-post", "reload"})
 _OLD = float("inf")
@@ -119,7 +106,7 @@ class Systemd:
         young = {
             name: age for name, state in running.items() if (age := self._age(name, state)) < self.patience
         }
-        if not young or not os.path.isdir(INVOCATIONS):
+        if not young or not os.path.isdir(unit_list.INVOCATIONS):
             return {}
         watched = {name: running[name].invocation for name in young}
         replaced = _watch(watched, time.monotonic() + self.patience - max(0.0, min(young.values())))
@@ -144,7 +131,7 @@ class Systemd:
         ):
             return _OLD
         try:
-            return time.time() - os.lstat(f"{INVOCATIONS}/invocation:{name}").st_mtime
+            return time.time() - os.lstat(f"{unit_list.INVOCATIONS}/invocation:{name}").st_mtime
         except FileNotFoundError:
             return 0.0
 
@@ -212,7 +199,7 @@ class Systemd:
         known = [name for name in names if self._latest is None or name in self._latest]
         before = self.units(known)
         self._reset_failed(name for name, state in before.items() if state.active == "failed")
-        result = _start(verb, names)
+        result = start_units(verb, names)
         self._since = time.monotonic()
         self.forget()
         states = self.units(names)
@@ -230,12 +217,12 @@ class Systemd:
         One that has failed since it was looked at, or fails while it stops, is reset: its trace would outlive
         its unit file.
         """
-        result = _systemctl(UnitVerb.STOP, names)
+        result = call_systemctl(UnitVerb.STOP, names)
         self.forget()
         states = self.units(names)
         self._reset_failed(name for name, state in states.items() if state.active == "failed")
         left = {name: state for name, state in states.items() if state.active not in STOPPED}
-        return _receipt(
+        return receipt(
             {name: f"still {state.active} ({state.sub}): {result.message}" for name, state in left.items()}
         )
 
@@ -244,14 +231,14 @@ class Systemd:
 
         A unit without ExecReload=, or one that is not running, is a failure.
         """
-        result = _systemctl(UnitVerb.RELOAD, names)
+        result = call_systemctl(UnitVerb.RELOAD, names)
         self._moments |= dict.fromkeys(names, time.monotonic())
         if result.rc == 0:
             return Receipt()
         said = {name: said_of(name, result) for name in names}
         if not any(said.values()):
-            return _receipt(dict.fromkeys(names, result.message))
-        return _receipt({name: words for name, words in said.items() if words})
+            return receipt(dict.fromkeys(names, result.message))
+        return receipt({name: words for name, words in said.items() if words})
 
     def started_at(self, name: str) -> float:
         """When we started a unit, on the monotonic clock; of one that somebody else did, now."""
@@ -306,15 +293,15 @@ class Systemd:
 
     def reset_failed(self, names: Sequence[str]) -> Receipt:
         """`reset-failed`. A unit that is unknown has nothing to reset."""
-        result = _systemctl(UnitVerb.RESET_FAILED, names)
+        result = call_systemctl(UnitVerb.RESET_FAILED, names)
         self.forget()
-        return _receipt(
+        return receipt(
             {name: result.message for name, state in self.units(names).items() if state.active == "failed"}
         )
 
     def daemon_reload(self, _names: Sequence[str]) -> Receipt:
         """`daemon-reload`. Raises ActionFailed."""
-        result = _systemctl(UnitVerb.DAEMON_RELOAD, ())
+        result = call_systemctl(UnitVerb.DAEMON_RELOAD, ())
         if result.rc:
             raise ActionFailed("systemd did not reload its configuration", result.message)
         return Receipt()
@@ -326,7 +313,7 @@ class Systemd:
         """
         some = tuple(names)
         if some:
-            _systemctl(UnitVerb.RESET_FAILED, some)
+            call_systemctl(UnitVerb.RESET_FAILED, some)
 
 
 _EXECUTE: dict[UnitVerb, Callable[[Systemd, Sequence[str]], Receipt]] = {
@@ -352,43 +339,6 @@ def _watch(units: Mapping[str, str], deadline: float) -> frozenset[str]:
     return frozenset(units.keys() - left.keys())
 
 
-def _systemctl(verb: UnitVerb, names: Sequence[str]) -> Result:
-    """The call, however it ends. When it takes too long only the waiting ends, systemd's jobs go on."""
-    timeout = _RELOAD_TIMEOUT if verb is UnitVerb.DAEMON_RELOAD else _VERB_TIMEOUT
-    try:
-        return run(
-            ["systemctl", "--no-ask-password", "--no-pager", verb.value, "--", *names], timeout=timeout
-        )
-    except TimedOut:
-        return Result(GAVE_UP, b"", f"systemd was still at it after {timeout:g} s".encode())
-
-
-def _start(verb: UnitVerb, names: Sequence[str]) -> Result:
-    """`start` or `restart`, of units too that systemd has not noticed yet.
-
-    It looks for new files when the time of their directory is another one than at its last look, and that
-    time is counted in ticks of some milliseconds: what comes within the tick of a look is not found. A reload
-    looks anew.
-    """
-    result = _systemctl(verb, names)
-    unseen = [name for name in names if _lacks_unseen(name, result)]
-    if not unseen:
-        return result
-    _systemctl(UnitVerb.DAEMON_RELOAD, ())
-    again = _systemctl(verb, unseen)
-    lines = result.err.decode("utf-8", "replace").splitlines()
-    of_others = "\n".join(line for line in lines if not any(is_about(name, line) for name in unseen))
-    return Result(
-        again.rc or (result.rc if of_others.strip() else 0), b"", again.err + b"\n" + of_others.encode()
-    )
-
-
-def _lacks_unseen(name: str, said: Result) -> bool:
-    """Whether what was not found, the unit or one that it requires, has its file there."""
-    missing = _NOT_FOUND.search(said_of(name, said)) if said.rc else None
-    return missing is not None and os.path.lexists(f"{_UNITS}/{missing[1]}")
-
-
 def _judged(failed: Mapping[str, str], notes: Mapping[str, str]) -> Receipt:
     return Receipt(
         "; ".join(f"{name}: {words}" for name, words in notes.items()), failed or None, notes or None
@@ -398,7 +348,3 @@ def _judged(failed: Mapping[str, str], notes: Mapping[str, str]) -> Receipt:
 def _coming(doubtful: Iterable[str], states: Mapping[str, UnitState]) -> frozenset[str]:
     """Those that have ended and are started again by systemd (Restart=)."""
     return frozenset(name for name in doubtful if states[name].active == "activating")
-
-
-def _receipt(failed: Mapping[str, str]) -> Receipt:
-    return Receipt(failed=failed or None)
