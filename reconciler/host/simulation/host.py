@@ -34,7 +34,8 @@ from reconciler.formats.accounts.tables import FILES, AccountTables
 from reconciler.host.accounts.offline_edits import captured, edit_tables, tables_of
 from reconciler.host.files.homes import HomeAction, check_below, check_entry, home_from, is_a_directory
 from reconciler.host.files.safe_path import check_plain
-from reconciler.host.simulation.overlay import Node, Overlay
+from reconciler.host.simulation.nodes import Node
+from reconciler.host.simulation.overlay import Overlay
 from reconciler.host.simulation.units import SimulatedUnits
 
 Said = str | bytes | Mapping[str, str] | None

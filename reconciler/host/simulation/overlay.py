@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -21,7 +20,6 @@ from reconciler.core.actions import (
     remnant,
 )
 from reconciler.core.basics.digest import digest
-from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import ActionFailed, Entry, FileType, HostView, PreImage, UnsafePath
 from reconciler.host.files.expects import (
     DIRECTORY,
@@ -33,18 +31,7 @@ from reconciler.host.files.expects import (
 )
 from reconciler.host.files.lines import edited
 from reconciler.host.files.safe_path import check_plain
-
-
-@frozen
-class Node:
-    """The thing at a path now.
-
-    `content` None of a file, and `attributes` None: as in the tree below.
-    """
-
-    entry: Entry
-    content: bytes | None = None
-    attributes: Attributes | None = ()
+from reconciler.host.simulation.nodes import Node, join, new_directory, new_file, new_link, parent_of
 
 
 class Overlay:
@@ -115,7 +102,7 @@ class Overlay:
         below = (
             [name for name in self._base.names(path) if name not in here] if not self._is_new(path) else []
         )
-        return tuple(sorted([*below, *(name for name in here if self._nodes[_join(path, name)] is not None)]))
+        return tuple(sorted([*below, *(name for name in here if self._nodes[join(path, name)] is not None)]))
 
     def touched(self) -> Iterator[str]:
         """Every path that was written or removed."""
@@ -196,9 +183,7 @@ class Overlay:
     def _write(self, action: WriteFile) -> None:
         self._need_parent(action.path)
         self._expect(action.path, action.expects)
-        entry = Entry(
-            FileType.FILE, action.mode, action.owner, action.group, len(action.content), time.time_ns()
-        )
+        entry = new_file(action.mode, action.owner, action.group, action.content)
         kept = self._kept(action.path) if action.attributes is None else action.attributes
         self.put(action.path, Node(entry, action.content, kept))
 
@@ -216,7 +201,7 @@ class Overlay:
             and (entry.mode, entry.owner, entry.group) == (action.mode, action.owner, action.group)
         ):
             return
-        whole = Entry(FileType.FILE, action.mode, action.owner, action.group, len(new), time.time_ns())
+        whole = new_file(action.mode, action.owner, action.group, new)
         self.put(action.path, Node(whole, new, self._kept(action.path)))
 
     def _kept(self, path: str) -> Attributes | None:
@@ -237,10 +222,10 @@ class Overlay:
             raise mismatch(action.path, ABSENT, found)
         self.put(
             action.path,
-            Node(_directory(action.mode, action.owner, action.group), attributes=action.attributes or ()),
+            Node(new_directory(action.mode, action.owner, action.group), attributes=action.attributes or ()),
         )
         for name in sorted(allowed):
-            self._copy(_join(action.skeleton, name), _join(action.path, name), action.owner, action.group)
+            self._copy(join(action.skeleton, name), join(action.path, name), action.owner, action.group)
 
     def _copy(self, source: str, path: str, owner: str, group: str) -> None:
         """Copy what a skeleton has, and give it to somebody."""
@@ -256,7 +241,7 @@ class Overlay:
             ),
         )
         for name in self.names(source) if entry.type is FileType.DIRECTORY else ():
-            self._copy(_join(source, name), _join(path, name), owner, group)
+            self._copy(join(source, name), join(path, name), owner, group)
 
     def _set_access(self, action: SetAccess) -> None:
         entry = self.entry(action.path)
@@ -278,25 +263,21 @@ class Overlay:
         self.put(action.path, Node(changed, node.content if node else None, kept))
 
     def _link(self, action: MakeLink) -> None:
-        parent = _parent(action.path)
+        parent = parent_of(action.path)
         missing = self.entry(parent) is None
         if missing:
             self._need_parent(parent, action.path)
         self._expect(action.path, action.expects)
         if missing:
-            self.put(parent, Node(_directory("0755", "root", "root")))
+            self.put(parent, Node(new_directory("0755", "root", "root")))
         self._need_parent(action.path)
-        owner = (action.owner or "root", action.group or "root")
-        entry = Entry(
-            FileType.LINK, "0777", *owner, len(action.target.encode()), time.time_ns(), target=action.target
-        )
-        self.put(action.path, Node(entry))
+        self.put(action.path, Node(new_link(action.target, action.owner or "root", action.group or "root")))
 
     def _remove(self, action: RemovePath) -> None:
         found = self._state(action.path)
         if found != ABSENT:
             self._remove_found(action, found)
-        parent = _parent(action.path)
+        parent = parent_of(action.path)
         if (
             action.prune_parent
             and parent != "/"
@@ -339,7 +320,7 @@ class Overlay:
         self._expect(action.path, ABSENT)
         for path, node in sorted(self._archives.get(action.archive, {}).items()):
             self.put(path, node)
-        top = _directory(action.mode, action.owner, action.group)
+        top = new_directory(action.mode, action.owner, action.group)
         self.put(action.path, Node(top, attributes=action.attributes or ()))
 
     def _need_directory(self, path: str) -> None:
@@ -365,7 +346,7 @@ class Overlay:
         return found
 
     def _need_parent(self, path: str, wanted: str = "") -> None:
-        parent = _parent(path)
+        parent = parent_of(path)
         entry = self.entry(parent)
         if entry is None:
             raise missing_directory(wanted or path, parent)
@@ -389,7 +370,7 @@ class Overlay:
 
     def _reachable(self, path: str) -> bool:
         """Whether every directory on the way that was changed here is one. Raises UnsafePath for a link."""
-        parent = _parent(path)
+        parent = parent_of(path)
         while parent != "/":
             if parent in self._nodes:
                 node = self._nodes[parent]
@@ -401,7 +382,7 @@ class Overlay:
                     )
                 if node.entry.type is not FileType.DIRECTORY:
                     return False
-            parent = _parent(parent)
+            parent = parent_of(parent)
         return True
 
     def _is_new(self, path: str) -> bool:
@@ -414,15 +395,3 @@ class Overlay:
         except UnsafePath:
             return None
         return entry.type if entry else None
-
-
-def _directory(mode: str, owner: str, group: str) -> Entry:
-    return Entry(FileType.DIRECTORY, mode, owner, group, mtime_ns=time.time_ns(), nlink=2)
-
-
-def _parent(path: str) -> str:
-    return path.rpartition("/")[0] or "/"
-
-
-def _join(directory: str, name: str) -> str:
-    return f"{directory.rstrip('/')}/{name}"
