@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.actions import Step
 from reconciler.core.address import Address
 from reconciler.core.changes import Part
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import HostError, HostView
 from reconciler.core.model.places import handed_on
 from reconciler.core.plan import Plan
+from reconciler.core.steps import Step
 from reconciler.engine.inputs import Request
 
 if TYPE_CHECKING:

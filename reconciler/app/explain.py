@@ -9,10 +9,11 @@ from typing import Any
 
 from reconciler.app.graph import references
 from reconciler.app.plan.plan import Planned
-from reconciler.core.actions import Cause, Step, as_data, told
+from reconciler.core.actions import as_data, told
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Origin, Verb
 from reconciler.core.state import LedgerRow
+from reconciler.core.steps import Cause, Step
 from reconciler.render.masking import mask
 from reconciler.render.plan.entries import FAILED, is_text, origin_of
 from reconciler.render.plan.json import hold_data

@@ -15,7 +15,7 @@ from typing import Any
 from reconciler.app.not_looked_at import PLACES, not_looked_at
 from reconciler.app.plan.plan import PlanOptions, plan_host
 from reconciler.app.specs import Loaded
-from reconciler.core.actions import Step, Unit
+from reconciler.core.actions import Unit
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Change
@@ -23,6 +23,7 @@ from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.host import HostError, HostView
 from reconciler.core.secrets.masking import masked
 from reconciler.core.state import Memory
+from reconciler.core.steps import Step
 from reconciler.host.hosts import open_host, static_hostname
 from reconciler.host.packages import packaged
 from reconciler.host.spec_source.source import StdinReader

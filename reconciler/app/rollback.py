@@ -10,7 +10,7 @@ from reconciler._version import __version__
 from reconciler.app.plan.lockout import TrialHost, lockout
 from reconciler.app.plan.plan import inside_of
 from reconciler.app.plan.strict_readers import refused_when_back
-from reconciler.core.actions import Step, WriteFile, as_data, told
+from reconciler.core.actions import WriteFile, as_data, told
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Part
@@ -19,6 +19,7 @@ from reconciler.core.host import HostError, HostView
 from reconciler.core.result import ApplyResult, Progress
 from reconciler.core.secrets.masking import holds_private_key
 from reconciler.core.state import Memory, PastRun
+from reconciler.core.steps import Step
 from reconciler.engine.undo.rollback import Rollback, carry_out, plan_rollback
 from reconciler.engine.undo.undo_steps import UndoRequest
 from reconciler.host.files.lines import edited

@@ -6,11 +6,10 @@ Another member needs a decision record. No callable, no shell string.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from enum import IntEnum, StrEnum
 from typing import Any, assert_never
 
-from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.basics.frozen import frozen
 
@@ -398,56 +397,3 @@ def told(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_digest(value: Any) -> bool:
     return isinstance(value, str) and value.startswith(("sha256:", "hmac:"))
-
-
-@frozen
-class Cause:
-    """Why a step is there: on whose behalf, in words, and for unit verbs for which unit.
-
-    `once`: nothing on the host tells afterwards whether it was done (a job that ran and ended), so it is owed
-    until it was. `kept`: what keeps a held one from being done, where that is not `on_change`. `passing`:
-    another run may find that this keeps it no longer.
-    """
-
-    address: Address
-    why: str = ""
-    unit: str = ""
-    once: bool = False
-    kept: str = ""
-    passing: bool = False
-
-    @property
-    def reason(self) -> str:
-        """Why it is there, and what keeps it from being done."""
-        return "; ".join(filter(None, (self.why, self.kept)))
-
-
-@frozen
-class Step:
-    """One action and everything that asked for it.
-
-    `held`: it is owed but must not be done now (`on_change: none`); it is recorded and shown, never executed.
-    """
-
-    action: Action
-    causes: tuple[Cause, ...]
-    held: bool = False
-
-    @property
-    def phase(self) -> Phase:
-        """The phase of the action."""
-        return phase(self.action)
-
-    def without(self, addresses: frozenset[Address]) -> Step | None:
-        """This step for those causes only that are not in `addresses`; None when nothing is left to do."""
-        causes = tuple(cause for cause in self.causes if cause.address not in addresses)
-        if len(causes) == len(self.causes):
-            return self
-        if not causes:
-            return None
-        if not isinstance(self.action, Unit) or not self.action.units:
-            return replace(self, causes=causes)
-        dropped = {cause.unit for cause in self.causes if cause.address in addresses}
-        units = tuple(unit for unit in self.action.units if unit not in dropped)
-        kept = tuple(cause for cause in causes if cause.unit in units)
-        return replace(self, action=replace(self.action, units=units), causes=kept) if units else None

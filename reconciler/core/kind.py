@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.actions import Gate, Step, UnitVerb
+from reconciler.core.actions import Gate, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Change, Document, Observed, Part
@@ -19,6 +19,7 @@ from reconciler.core.host import HostView
 from reconciler.core.model.places import Place
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import LedgerRow, OwedRow
+from reconciler.core.steps import Step
 
 if TYPE_CHECKING:
     from reconciler.core.model.resource import Resource

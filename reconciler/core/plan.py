@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
-from reconciler.core.actions import Step, Unit, UnitVerb
+from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.approval import Approval
 from reconciler.core.basics.frozen import frozen
@@ -13,6 +13,7 @@ from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import TakenAlong
 from reconciler.core.state import Memory, OwedRow
+from reconciler.core.steps import Step
 
 
 @frozen

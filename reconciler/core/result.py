@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
-from reconciler.core.actions import Step
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.plan import Plan
 from reconciler.core.state import OwedRow
+from reconciler.core.steps import Step
 
 
 class Status(StrEnum):

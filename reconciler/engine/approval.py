@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.core import content_marks
-from reconciler.core.actions import Action, EditLines, Step, Unit, as_data, path_of
+from reconciler.core.actions import Action, EditLines, Unit, as_data, path_of
 from reconciler.core.address import Address
 from reconciler.core.approval import Approval, ApprovedChange, fingerprint
 from reconciler.core.basics.digest import canonical, data_digest, digest, keyed_digest
@@ -23,6 +23,7 @@ from reconciler.core.model.resource import Resource
 from reconciler.core.plan import Plan, UnitEffect
 from reconciler.core.spec import Declared
 from reconciler.core.state import Memory
+from reconciler.core.steps import Step
 from reconciler.engine.inputs import Request, Situation
 from reconciler.formats import redaction
 

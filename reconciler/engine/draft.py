@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import Step
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.state import OwedRow
+from reconciler.core.steps import Step
 from reconciler.engine import ordering
 from reconciler.engine.inputs import Request, Situation
 from reconciler.formats.disks import Disks

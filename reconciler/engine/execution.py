@@ -19,7 +19,6 @@ from reconciler.core.actions import (
     MakeLink,
     Phase,
     RemovePath,
-    Step,
     Then,
     Unit,
     UnitVerb,
@@ -42,6 +41,7 @@ from reconciler.core.host import (
 from reconciler.core.plan import Plan
 from reconciler.core.result import Progress, Stage
 from reconciler.core.state import Journal, LedgerRow, OwedRow
+from reconciler.core.steps import Step
 from reconciler.engine.inputs import Request, Situation
 from reconciler.engine.leftovers import sweep
 from reconciler.engine.simulate import unit_failures

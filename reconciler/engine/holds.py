@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from reconciler.core.actions import Step, Unit
+from reconciler.core.actions import Unit
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.state import Hold, OwedRow
+from reconciler.core.steps import Step
 from reconciler.engine import compare
 from reconciler.engine.inputs import Request
 

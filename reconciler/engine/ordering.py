@@ -12,7 +12,6 @@ from reconciler.core.actions import (
     EditLines,
     Gate,
     Phase,
-    Step,
     Unit,
     UnitVerb,
     path_of,
@@ -20,6 +19,7 @@ from reconciler.core.actions import (
     removes,
 )
 from reconciler.core.address import Address
+from reconciler.core.steps import Step
 
 # Within a phase: systemd must know the new text before anything is started with it.
 _VERB_ORDER = list(UnitVerb)

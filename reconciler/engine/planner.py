@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import MakeLink, RemovePath, Step, Unit, WriteFile, path_of, removes
+from reconciler.core.actions import MakeLink, RemovePath, Unit, WriteFile, path_of, removes
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Origin, Part, Verb
 from reconciler.core.content_marks import concerned
@@ -14,6 +14,7 @@ from reconciler.core.host import Executor, HostView
 from reconciler.core.kind import Impossible
 from reconciler.core.plan import Plan, UnitEffect
 from reconciler.core.state import OwedRow
+from reconciler.core.steps import Step
 from reconciler.engine import compare, ordering, unread
 from reconciler.engine.draft import Draft
 from reconciler.engine.inputs import Request, Situation, survey

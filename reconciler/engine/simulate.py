@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from reconciler.core.actions import Step
 from reconciler.core.address import Address
 from reconciler.core.host import Executor, HostError, NotInSnapshot, Receipt, TakenAlong, Unreadable
+from reconciler.core.steps import Step
 from reconciler.engine.compare import only_reported
 from reconciler.engine.diff import differences
 from reconciler.engine.inputs import Request, Situation, look_again

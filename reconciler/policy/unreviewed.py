@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from reconciler.core.actions import ABSENT, Step, WriteFile
+from reconciler.core.actions import ABSENT, WriteFile
 from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import HostError, HostView
+from reconciler.core.steps import Step
 from reconciler.policy.root_reach.places import place_of
 
 _RUN = frozenset(

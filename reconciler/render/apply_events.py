@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.core.actions import Step
 from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.result import ApplyResult, Status
+from reconciler.core.steps import Step
 from reconciler.render.apply import counts, final_line
 from reconciler.render.diagnostics import diagnostic_data
 from reconciler.render.plan.json import step_data

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from reconciler.core.actions import Step, as_data
+from reconciler.core.actions import as_data
+from reconciler.core.steps import Step
 from reconciler.render.plan.phrases import action_words
 
 

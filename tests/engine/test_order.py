@@ -11,15 +11,14 @@ from reconciler.core.actions import (
     Account,
     AccountOp,
     Action,
-    Cause,
     MakeDirectory,
     RemovePath,
-    Step,
     Unit,
     UnitVerb,
     WriteFile,
 )
 from reconciler.core.address import Address
+from reconciler.core.steps import Cause, Step
 from reconciler.engine.ordering import in_order
 
 API, DB, FILE, DIRECTORY = (

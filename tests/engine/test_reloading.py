@@ -6,19 +6,10 @@ from unittest import mock
 
 import pytest
 
-from reconciler.core.actions import (
-    ABSENT,
-    Cause,
-    MakeLink,
-    RemovePath,
-    SetAccess,
-    Step,
-    Unit,
-    UnitVerb,
-    WriteFile,
-)
+from reconciler.core.actions import ABSENT, MakeLink, RemovePath, SetAccess, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.host import UnitState
+from reconciler.core.steps import Cause, Step
 from reconciler.engine.units.daemon_reload import placed
 
 API, DB, OTHER = (Address("services", name) for name in ("api", "db", "other"))

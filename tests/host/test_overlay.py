@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.host import Entry, FileType
-from reconciler.host.simulation.overlay import Node, Overlay
+from reconciler.host.simulation.nodes import Node
+from reconciler.host.simulation.overlay import Overlay
 
 _HERE = Node(Entry(FileType.FILE, "0644", "root", "root"))
 _PATHS = st.lists(st.sampled_from("ab"), min_size=1, max_size=4).map(lambda names: "/" + "/".join(names))

@@ -21,9 +21,10 @@ from reconciler.app.plan.lockout import TrialHost
 from reconciler.app.plan.lockout import lockout as guard_of
 from reconciler.app.plan.plan import Planned, PlanOptions, check_options, plan_host
 from reconciler.app.snapshot import open_snapshot
-from reconciler.core.actions import SetAccess, Step
+from reconciler.core.actions import SetAccess
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import Unreadable
+from reconciler.core.steps import Step
 from reconciler.formats.accounts.passwd import parse_users
 from reconciler.formats.ssh import sshd_config
 from reconciler.formats.ssh.sshd_config import Settings

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.core.actions import (
-    Cause,
-    MakeDirectory,
-    MakeLink,
-    RemovePath,
-    SetAccess,
-    Step,
-    Unit,
-    UnitVerb,
-    WriteFile,
-)
+from reconciler.core.actions import MakeDirectory, MakeLink, RemovePath, SetAccess, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Document, FieldChange, Observed, Origin, Part, Verb
@@ -23,6 +13,7 @@ from reconciler.core.model.resource import Resource
 from reconciler.core.plan import Plan
 from reconciler.core.spec import Declared
 from reconciler.core.state import LedgerRow, Memory, OwedRow
+from reconciler.core.steps import Cause, Step
 from reconciler.render.plan.json import plan_to_json
 
 NOW = "2026-01-01T00:00:00Z"

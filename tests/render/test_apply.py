@@ -11,12 +11,10 @@ import pytest
 from reconciler.core.actions import (
     Account,
     AccountOp,
-    Cause,
     MakeDirectory,
     MakeLink,
     RemovePath,
     SetAccess,
-    Step,
     Unit,
     UnitVerb,
     WriteFile,
@@ -26,6 +24,7 @@ from reconciler.core.diagnostic import warning
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.state import OwedRow
+from reconciler.core.steps import Cause, Step
 from reconciler.render import apply_events
 from reconciler.render.apply import apply_text
 from reconciler.render.progress import progress_line

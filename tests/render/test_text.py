@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.actions import Cause, Step, Unit, UnitVerb
+from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Observed, Origin, Verb
 from reconciler.core.host import UnitRelation
 from reconciler.core.plan import Plan
 from reconciler.core.state import Memory, OwedRow
+from reconciler.core.steps import Cause, Step
 from reconciler.engine.units import own_unit_guard
 from reconciler.render.plan.text import drift_text, final_line, plan_text
 from reconciler.render.plan.text_diff import unified

@@ -8,9 +8,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import Step
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import Executor, HostError, HostView, NotInSnapshot
+from reconciler.core.steps import Step
 from reconciler.host.live import LiveHost
 from reconciler.host.process.environment import is_root, now
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.core.actions import Step, Unit, UnitVerb, path_of
+from reconciler.core.actions import Unit, UnitVerb, path_of
 from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import HostError, HostView
 from reconciler.core.plan import Plan
+from reconciler.core.steps import Step
 
 _CONFIG = "/etc/ssh/sshd_config"
 UNITS = ("ssh.service", "sshd.service")

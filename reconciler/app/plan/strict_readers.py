@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reconciler.core.actions import Check, Step, WriteFile
+from reconciler.core.actions import Check, WriteFile
 from reconciler.core.diagnostic import Diagnostic, error, errors, warning
 from reconciler.core.host import HostView
+from reconciler.core.steps import Step
 from reconciler.host.live import LiveHost
 from reconciler.host.process.environment import is_root
 from reconciler.kinds.shared.strict_readers import check_of

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from reconciler.core.actions import Cause, Gate, Step, Then, Unit
+from reconciler.core.actions import Gate, Then, Unit
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Part
@@ -22,6 +22,7 @@ from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.state import Journal, Memory, PastRun
+from reconciler.core.steps import Cause, Step
 from reconciler.engine import ordering
 from reconciler.engine.execution import Settle, Tell
 from reconciler.engine.inputs import Request, Situation

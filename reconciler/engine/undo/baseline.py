@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from reconciler.core.actions import Account, AccountOp, Step, Unit
+from reconciler.core.actions import Account, AccountOp, Unit
 from reconciler.core.address import Address
 from reconciler.core.host import HostView, UnitState, Unreadable, UnsafePath
 from reconciler.core.plan import UnitEffect
+from reconciler.core.steps import Step
 from reconciler.formats.accounts.users import Accounts
 
 _TEXT = ("utf-8", "surrogateescape")

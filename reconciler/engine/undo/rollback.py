@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.core.actions import Step, Unit, UnitVerb
+from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Document, Observed, Part
@@ -21,6 +21,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.spec import Spec
 from reconciler.core.state import Journal, LedgerRow, OwedRow
+from reconciler.core.steps import Step
 from reconciler.engine import holds, ordering
 from reconciler.engine.applier import ending, going, still_owed, unsettled, warnings
 from reconciler.engine.execution import Run, Settle, Tell, arm, unarmed

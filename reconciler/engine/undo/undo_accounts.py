@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 from typing import Any
 
-from reconciler.core.actions import Account, AccountOp, Cause, Step
+from reconciler.core.actions import Account, AccountOp
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.state import PastStep
+from reconciler.core.steps import Cause, Step
 from reconciler.engine.undo.baseline import group_facts, of_group, user_facts
 from reconciler.formats.accounts.belongings import give_back, overlapping
 from reconciler.formats.accounts.users import DISABLED, NO_PASSWORD, Accounts

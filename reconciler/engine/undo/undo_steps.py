@@ -14,14 +14,12 @@ from typing import Any
 from reconciler.core.actions import (
     Action,
     Attributes,
-    Cause,
     EditLines,
     MakeDirectory,
     MakeLink,
     RemovePath,
     RestoreTree,
     SetAccess,
-    Step,
     WriteFile,
     path_of,
 )
@@ -29,6 +27,7 @@ from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import FileType, HostError, HostView, PreImage
 from reconciler.core.state import Memory, OwedRow, PastRun, PastStep
+from reconciler.core.steps import Cause, Step
 from reconciler.engine import ordering
 from reconciler.engine.undo import path_state
 from reconciler.engine.undo.baseline import accounts_of

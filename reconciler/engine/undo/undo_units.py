@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.core.actions import Cause, RemovePath, Step, Unit, UnitVerb, path_of
+from reconciler.core.actions import RemovePath, Unit, UnitVerb, path_of
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.content_marks import concerned
 from reconciler.core.host import HostView, UnitState
 from reconciler.core.state import OwedRow, PastRun
+from reconciler.core.steps import Cause, Step
 
 _MASK = "link:/dev/null"
 _UNITS = "/etc/systemd/system/"

@@ -11,19 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.core.actions import (
-    ABSENT,
-    Action,
-    Cause,
-    MakeLink,
-    RemovePath,
-    Step,
-    Unit,
-    UnitVerb,
-    WriteFile,
-    path_of,
-)
+from reconciler.core.actions import ABSENT, Action, MakeLink, RemovePath, Unit, UnitVerb, WriteFile, path_of
 from reconciler.core.host import HostView
+from reconciler.core.steps import Cause, Step
 
 _UNITS = "/etc/systemd/system"
 _LINKS = (".wants", ".requires")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from types import MappingProxyType
 
-from reconciler.core.actions import Cause, MakeLink, RemovePath, Step, Unit, UnitVerb
+from reconciler.core.actions import MakeLink, RemovePath, Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Part
@@ -20,6 +20,7 @@ from reconciler.core.diagnostic import Diagnostic, Source, error, warning
 from reconciler.core.host import HostView, Receipt, TakenAlong
 from reconciler.core.kind import DeclaredUnit, Kinds
 from reconciler.core.plan import UnitEffect
+from reconciler.core.steps import Cause, Step
 
 REQUIRING = frozenset({"Requires", "Requisite", "BindsTo"})
 """The properties that name what must run for the unit to run (systemd.unit(5))."""

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from reconciler.core.actions import Cause, Gate, Step, Then, Unit, UnitVerb
+from reconciler.core.actions import Gate, Then, Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import data_digest
 from reconciler.core.changes import Part
 from reconciler.core.kind import Kinds
 from reconciler.core.state import OwedRow
+from reconciler.core.steps import Cause, Step
 from reconciler.engine.inputs import Situation
 
 VERB = "gate"

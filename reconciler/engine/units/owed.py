@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from reconciler.core.actions import Cause, Step, Unit, UnitVerb
+from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.host import HostView, UnitState
 from reconciler.core.kind import Kinds
 from reconciler.core.state import OwedRow
+from reconciler.core.steps import Cause, Step
 from reconciler.engine.inputs import Situation
 from reconciler.engine.units import gates
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from reconciler.core.actions import Step, Unit, UnitVerb
+from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import UnitRelation
+from reconciler.core.steps import Step
 
 Inside = Callable[[str], UnitRelation]
 """The relation of a unit to this run."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from reconciler.core.actions import Cause, MakeDirectory, RemovePath, SetAccess, Step, WriteFile
+from reconciler.core.actions import MakeDirectory, RemovePath, SetAccess, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
@@ -18,6 +18,7 @@ from reconciler.core.host import HostView
 from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
+from reconciler.core.steps import Cause, Step
 from reconciler.formats.backups import job
 from reconciler.kinds.backups import ORDER
 from reconciler.kinds.backups.model import Backup, Compress, Name

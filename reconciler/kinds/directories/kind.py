@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reconciler.core.actions import Cause, MakeDirectory, RemovePath, SetAccess, Step
+from reconciler.core.actions import MakeDirectory, RemovePath, SetAccess
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.diagnostic import Diagnostic
@@ -20,6 +20,7 @@ from reconciler.core.kind import Impossible, Kind, Requirement
 from reconciler.core.model.fields import AbsolutePath, KnownName, Mode
 from reconciler.core.model.resource import RefersTo, Resource
 from reconciler.core.spec import Declared, Spec
+from reconciler.core.steps import Cause, Step
 from reconciler.kinds.directories import ORDER
 from reconciler.kinds.directories.observe import observe
 from reconciler.kinds.shared import ownership

@@ -10,7 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from reconciler.core.actions import Cause, RemovePath, SetAccess, Step, UnitVerb, WriteFile
+from reconciler.core.actions import RemovePath, SetAccess, UnitVerb, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Part, Verb
@@ -19,6 +19,7 @@ from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
 from reconciler.core.model.fields import AbsolutePath, Flag, KnownName, Mode, TextBlock
 from reconciler.core.model.resource import Policy, RefersTo, Resource, SourcePath
 from reconciler.core.spec import Declared
+from reconciler.core.steps import Cause, Step
 from reconciler.kinds.files import ORDER
 from reconciler.kinds.files.observe import observe
 from reconciler.kinds.shared import ownership, strict_readers, units

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reconciler.core.actions import Account, AccountOp, Cause, Step
+from reconciler.core.actions import Account, AccountOp
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Part, Verb
 from reconciler.core.diagnostic import Diagnostic
@@ -20,6 +20,7 @@ from reconciler.core.kind import Impossible, Kind
 from reconciler.core.model.fields import AccountName, Flag
 from reconciler.core.model.resource import Resource
 from reconciler.core.spec import Declared, Spec
+from reconciler.core.steps import Cause, Step
 from reconciler.kinds.groups import ORDER
 from reconciler.kinds.groups.observe import observe
 from reconciler.kinds.shared import account_numbers, elsewhere

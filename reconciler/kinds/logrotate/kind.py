@@ -8,12 +8,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator
 
-from reconciler.core.actions import Cause, Check, RemovePath, SetAccess, Step, WriteFile
+from reconciler.core.actions import Check, RemovePath, SetAccess, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
 from reconciler.core.spec import Declared
+from reconciler.core.steps import Cause, Step
 from reconciler.formats import logrotate as form
 from reconciler.kinds.logrotate import ORDER, checks
 from reconciler.kinds.logrotate.model import Policy, PolicyName, Script

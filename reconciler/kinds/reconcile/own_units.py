@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from reconciler.core.actions import Cause, MakeDirectory, RemovePath, SetAccess, Step, WriteFile
+from reconciler.core.actions import MakeDirectory, RemovePath, SetAccess, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.basics.scalars import Scheduler
@@ -22,6 +22,7 @@ from reconciler.core.kind import Impossible, Kind, Requirement
 from reconciler.core.model.resource import Resource
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
+from reconciler.core.steps import Cause, Step
 from reconciler.formats import reconcile
 from reconciler.kinds.shared import ownership, schedule, schedule_checks, schedule_observe, units
 from reconciler.kinds.shared.schedule_field import ScheduleText

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.core.actions import Cause, Step, Unit, UnitVerb
+from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Observed, Part, Verb
 from reconciler.core.model.resource import Effect
 from reconciler.core.spec import Declared
 from reconciler.core.state import OwedRow
+from reconciler.core.steps import Cause, Step
 from reconciler.kinds.services import unit_file
 from reconciler.kinds.services.model import OnChange, Service
 from reconciler.kinds.services.observe import unit_of

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.core.actions import ABSENT, Cause, EditLines, MakeDirectory, SetAccess, Step
+from reconciler.core.actions import ABSENT, EditLines, MakeDirectory, SetAccess
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.basics.frozen import frozen
@@ -34,6 +34,7 @@ from reconciler.core.changes import Change, Document, Observed, Part, Verb
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.kind import Requirement, RequirementType
 from reconciler.core.spec import Declared
+from reconciler.core.steps import Cause, Step
 from reconciler.formats.accounts import passwd
 from reconciler.formats.ssh.authorized_keys import Key, is_idle, read
 from reconciler.formats.ssh.key_options import canonical, render_option

@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 
-from reconciler.core.actions import Cause, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
+from reconciler.core.actions import RemovePath, SetAccess, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.basics.frozen import frozen
@@ -40,6 +40,7 @@ from reconciler.core.changes import Change, Document, Observed, Part, Verb
 from reconciler.core.kind import DeclaredUnit, Impossible, Requirement, RequirementType
 from reconciler.core.spec import Declared, nothing
 from reconciler.core.state import OwedRow
+from reconciler.core.steps import Cause, Step
 from reconciler.formats.schedule import calendar, cron
 from reconciler.formats.systemd import unit
 from reconciler.kinds.shared import ownership, units

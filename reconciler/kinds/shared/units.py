@@ -10,23 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from reconciler.core.actions import (
-    Cause,
-    Check,
-    MakeLink,
-    RemovePath,
-    SetAccess,
-    Step,
-    Unit,
-    UnitVerb,
-    WriteFile,
-)
+from reconciler.core.actions import Check, MakeLink, RemovePath, SetAccess, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import LOAD, Change, Document, Observed, Part
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.kind import Impossible
 from reconciler.core.spec import Declared
+from reconciler.core.steps import Cause, Step
 from reconciler.formats.systemd import unit
 from reconciler.formats.systemd.unit_refusals import refusals
 from reconciler.kinds.shared import drop_ins, ownership

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 
 from pydantic import GetJsonSchemaHandler, model_validator
 
-from reconciler.core.actions import Step
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part
 from reconciler.core.diagnostic import Diagnostic, error, warning
@@ -19,6 +18,7 @@ from reconciler.core.model.fields import KnownName
 from reconciler.core.model.places import Place, Use
 from reconciler.core.model.resource import Resource
 from reconciler.core.spec import Declared, Spec
+from reconciler.core.steps import Step
 from reconciler.formats.ssh.authorized_keys import RSA_GOOD, Key
 from reconciler.kinds.shared import key_parts as keys
 from reconciler.kinds.shared.key_model import KeyList, keys_of

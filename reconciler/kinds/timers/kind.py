@@ -7,7 +7,6 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from reconciler.core.actions import Step
 from reconciler.core.address import Address
 from reconciler.core.basics.scalars import Scheduler
 from reconciler.core.changes import Change, Part
@@ -17,6 +16,7 @@ from reconciler.core.kind import Kind, Requirement
 from reconciler.core.model.fields import Duration, Flag, KnownName, Text, TimeZone
 from reconciler.core.model.resource import RefersTo, Resource
 from reconciler.core.spec import Declared, Spec
+from reconciler.core.steps import Step
 from reconciler.kinds.shared import schedule, schedule_checks, unit_lint, units
 from reconciler.kinds.shared.schedule_field import ScheduleText
 from reconciler.kinds.shared.unit_fields import (

@@ -5,23 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import (
-    ABSENT,
-    Cause,
-    Check,
-    EditLines,
-    MakeDirectory,
-    RemovePath,
-    SetAccess,
-    Step,
-    WriteFile,
-)
+from reconciler.core.actions import ABSENT, Check, EditLines, MakeDirectory, RemovePath, SetAccess, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Observed, Part, Verb
 from reconciler.core.host import Entry, FileType, HostView
 from reconciler.core.kind import Impossible
 from reconciler.core.spec import Declared
+from reconciler.core.steps import Cause, Step
 from reconciler.formats.accounts import profile
 from reconciler.formats.sudo import user_rules
 from reconciler.kinds.shared import ownership

@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from posixpath import normpath
 
-from reconciler.core.actions import (
-    Account,
-    AccountOp,
-    Cause,
-    EndSessions,
-    MakeDirectory,
-    RemovePath,
-    SetAccess,
-    Step,
-)
+from reconciler.core.actions import Account, AccountOp, EndSessions, MakeDirectory, RemovePath, SetAccess
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Verb
 from reconciler.core.kind import Impossible
 from reconciler.core.spec import Declared
+from reconciler.core.steps import Cause, Step
 from reconciler.formats.accounts.users import DISABLED
 from reconciler.kinds.shared import key_parts
 from reconciler.kinds.users import home_removal, root_files, traces

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from posixpath import normpath
 
-from reconciler.core.actions import Cause, RemovePath, RemoveTree, Step
+from reconciler.core.actions import RemovePath, RemoveTree
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Observed
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.steps import Cause, Step
 from reconciler.formats.accounts.passwd import User
 from reconciler.kinds.shared import ownership
 

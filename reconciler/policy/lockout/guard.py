@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import Step, path_of
+from reconciler.core.actions import path_of
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.diagnostic import Diagnostic, Severity, errors
 from reconciler.core.host import FileType, HostView
+from reconciler.core.steps import Step
 from reconciler.formats.accounts.passwd import User
 from reconciler.formats.ssh.sshd_config import all_said, problems
 from reconciler.formats.ssh.sshd_match import Origin

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from reconciler.core.actions import Account, AccountOp, Action, Step, Unit, UnitVerb, WriteFile, path_of
+from reconciler.core.actions import Account, AccountOp, Action, Unit, UnitVerb, WriteFile, path_of
 from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.host import HostError, HostView
+from reconciler.core.steps import Step
 from reconciler.formats.accounts.passwd import parse_users
 
 _PLACES = Late(

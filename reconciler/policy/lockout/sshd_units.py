@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from reconciler.core.actions import Step, WriteFile
+from reconciler.core.actions import WriteFile
 from reconciler.core.host import FileType, HostView
+from reconciler.core.steps import Step
 from reconciler.formats.systemd import unit
 from reconciler.kinds.services.vendor import observe
 from reconciler.kinds.shared import drop_ins

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import Account, AccountOp, Gate, MakeLink, RemovePath, Step, WriteFile, path_of
+from reconciler.core.actions import Account, AccountOp, Gate, MakeLink, RemovePath, WriteFile, path_of
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.host import FileType, HostError
 from reconciler.core.kind import Kinds
 from reconciler.core.spec import Declared, Spec
+from reconciler.core.steps import Step
 from reconciler.formats import reconcile
 from reconciler.formats.accounts import profile
 from reconciler.policy.access.persons import own_file

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.core import revision
-from reconciler.core.actions import Gate, Step, Unit, as_data, told
+from reconciler.core.actions import Gate, Unit, as_data, told
 from reconciler.core.address import Address
 from reconciler.core.approval import SEAL, seal
 from reconciler.core.changes import Origin, Verb
 from reconciler.core.diagnostic import errors
 from reconciler.core.plan import Plan
 from reconciler.core.state import Hold, OwedRow
+from reconciler.core.steps import Step
 from reconciler.render.diagnostics import diagnostic_data
 from reconciler.render.masking import mask
 from reconciler.render.plan.entries import Redaction, Texts, drift_entry, drifted, entries_of, failed, idle

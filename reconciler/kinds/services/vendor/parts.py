@@ -11,13 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from reconciler.core.actions import (
-    Cause,
     Check,
     MakeDirectory,
     MakeLink,
     RemovePath,
     SetAccess,
-    Step,
     Unit,
     UnitVerb,
     WriteFile,
@@ -29,6 +27,7 @@ from reconciler.core.kind import Impossible
 from reconciler.core.model.resource import Effect
 from reconciler.core.spec import Declared
 from reconciler.core.state import OwedRow
+from reconciler.core.steps import Cause, Step
 from reconciler.kinds.services import unit_file
 from reconciler.kinds.services.model import OnChange, Service
 from reconciler.kinds.services.vendor import observe
