@@ -28,7 +28,7 @@ def drift(  # a command has as many parameters as it has options
     from reconciler.app.plan.plan import Planned, PlanOptions, check_options, plan_host
     from reconciler.app.specs import SpecChoice
     from reconciler.core.diagnostic import errors
-    from reconciler.render.plan.text import drift_text
+    from reconciler.render.plan.drift_text import drift_text
 
     wanted = PlanOptions(root, tuple(target), tuple(exclude), fingerprint=as_json, snapshot=snapshot)
     wrong = check_options(wanted)

@@ -19,7 +19,8 @@ from reconciler.core.plan import Plan
 from reconciler.core.state import Memory, OwedRow
 from reconciler.core.steps import Cause, Step
 from reconciler.engine.units import own_unit_guard
-from reconciler.render.plan.text import drift_text, final_line, plan_text
+from reconciler.render.plan.drift_text import drift_text
+from reconciler.render.plan.text import final_line, plan_text
 from reconciler.render.plan.text_diff import unified
 from reconciler.render.plan.values import dotted, element_changes, pair, scalar
 from reconciler.render.terminal import visible

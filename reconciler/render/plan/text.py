@@ -17,7 +17,6 @@ from reconciler.render.plan.blocks import (
     is_failure,
     removals,
 )
-from reconciler.render.plan.fields import OUTSIDE
 from reconciler.render.plan.lost import lost_words
 from reconciler.render.plan.phrases import (
     action_words,
@@ -29,7 +28,6 @@ from reconciler.render.plan.phrases import (
     unreadable_words,
     zone_words,
 )
-from reconciler.render.plan.values import is_digest
 from reconciler.render.terminal import Look, Paint, columns, count, pad, painter, paragraphs, symbol, visible
 
 Data = Mapping[str, Any]
@@ -70,59 +68,22 @@ def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str
             for words in lost_words(data["diagnostics"])
             for line in paragraphs(words, "", "  ")
         ],
-        _age(data, paint),
+        age_lines(data, paint),
         _introduction(data, entries, paint),
         *(block(entry, gone.get(entry["address"], []), Look(paint, verbose)) for entry in entries),
         _owed(data["owed"], paint),
-        _holds(data, paint),
+        hold_lines(data, paint),
         _steps(data["steps"], paint) if verbose else [],
-        _unreadable(data, paint),
-        *_trouble(data, paint),
+        unreadable_lines(data, paint),
+        *trouble(data, paint),
         _access(data.get("access", ()), paint),
         _exposure(data.get("exposure", ()), verbose=verbose),
         _schedule(data.get("schedule", ()), paint),
         _notes(data, paint),
-        _partial(data, paint),
+        partial_lines(data, paint),
         [paint(final_line(data), "bold")],
     ]
-    return _joined(sections)
-
-
-def drift_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str:
-    """The output of `drift`: the same, only what was changed outside of the spec."""
-    paint = painter(colour=colour)
-    entries = [_outside(entry) for entry in data["resource_changes"] if is_drift(entry) or is_failure(entry)]
-    changed = sum(is_drift(entry) for entry in data["resource_changes"])
-    broken = sum(is_failure(entry) for entry in data["resource_changes"])
-    host = paint(visible(data["host"]["name"]), "bold")
-    introduction = (
-        [f"Changed on {host} outside of the spec. Shown as: on the host -> in the spec."] if changed else []
-    )
-    return _joined(
-        [
-            _age(data, paint),
-            introduction,
-            *(
-                block(entry, [], Look(paint, verbose), sign="!" if is_drift(entry) else "")
-                for entry in entries
-            ),
-            _holds(data, paint),
-            _unreadable(data, paint),
-            *_trouble(data, paint),
-            _partial(data, paint),
-            [paint(_drift_line(data, changed), "bold")] if changed or not broken else [],
-            (
-                [
-                    paint(
-                        f"{count(broken, 'service has', 'services have')} failed, which is nobody's change.",
-                        "bold",
-                    )
-                ]
-                if broken
-                else []
-            ),
-        ]
-    )
+    return joined(sections)
 
 
 def final_line(data: Data) -> str:
@@ -147,28 +108,7 @@ def final_line(data: Data) -> str:
     return line + (f", {told['held']} held." if told.get("held") else ".")
 
 
-def _outside(entry: Data) -> Data:
-    """Only what is not as we left it: no effects, no intended differences, and of what is gone only that it
-    is.
-    """
-    change, paths = (
-        dict(entry["change"]),
-        [path for path in entry["paths"] if path["origin"] in (*OUTSIDE, "failed")],
-    )
-    if not any(is_digest(path["after"]) for path in paths):
-        change.pop("diff", None)
-    if action_of(entry) == "create":
-        change["after"] = None
-    return dict(entry, change=change, paths=paths, effects=[])
-
-
-def _drift_line(data: Data, number: int) -> str:
-    if number:
-        return f"{count(number, 'object has', 'objects have')} changed outside of the spec."
-    return "No drift." if data["complete"] else "No drift in what could be read; not everything could."
-
-
-def _joined(sections: Sequence[Sequence[str]]) -> str:
+def joined(sections: Sequence[Sequence[str]]) -> str:
     """Sections with a blank line between; ends with a line end."""
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
@@ -279,7 +219,7 @@ def _due(rows: Sequence[Data], title: str, paint: Paint) -> list[str]:
     return [title, *(line + note for line, note in zip(lines, undone, strict=True))]
 
 
-def _holds(data: Data, paint: Paint) -> list[str]:
+def hold_lines(data: Data, paint: Paint) -> list[str]:
     """The lines of what is left alone, whether anything would be done there or not.
 
     Nobody has to find out why nothing happens.
@@ -313,7 +253,8 @@ def _steps(steps: Sequence[Data], paint: Paint) -> list[str]:
     ]
 
 
-def _unreadable(data: Data, paint: Paint) -> list[str]:
+def unreadable_lines(data: Data, paint: Paint) -> list[str]:
+    """The lines of what could not be read."""
     told = {visible(why): names for why, names in unreadable_words(data["unreadable"]).items()}
     lacks = "the snapshot does not have " if _from_snapshot(data) else ""
     also = [f"  {symbol('?', paint)} {lacks}{visible(what)}" for what in data.get("unknown", [])]
@@ -333,7 +274,8 @@ def _unreadable(data: Data, paint: Paint) -> list[str]:
     return [*lines, *also, *([_BLIND] if blind else [])]
 
 
-def _partial(data: Data, paint: Paint) -> list[str]:
+def partial_lines(data: Data, paint: Paint) -> list[str]:
+    """The line of the options that chose a part of the spec."""
     if not data.get("partial"):
         return []
     words = f"Partial: {partial_words(data)}. The rest of the spec was not looked at; this is no approval."
@@ -357,7 +299,7 @@ def _from_snapshot(data: Data) -> bool:
     return bool(data["basis"].get("kind") == "snapshot")
 
 
-def _age(data: Data, paint: Paint) -> list[str]:
+def age_lines(data: Data, paint: Paint) -> list[str]:
     """From when the facts are, if they are not the host's own of this moment."""
     if not _from_snapshot(data):
         return []
@@ -369,7 +311,7 @@ def _age(data: Data, paint: Paint) -> list[str]:
     return [paint(words, "yellow") if old else words]
 
 
-def _trouble(data: Data, paint: Paint) -> list[list[str]]:
+def trouble(data: Data, paint: Paint) -> list[list[str]]:
     """Diagnostics, then what is the matter with the state."""
     found = diagnostics_from_data(data["diagnostics"], paint).rstrip("\n")
     basis, lines = data["basis"], []
