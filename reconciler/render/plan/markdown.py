@@ -4,16 +4,16 @@ restarts; the diff folded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from reconciler.core.revision import short_of
 from reconciler.core.secrets.secrecy import SECRET_CONTENT
 from reconciler.render.access import markdown_root, markdown_rows
 from reconciler.render.diagnostics import diagnostic_blocks
 from reconciler.render.markdown_text import capped, code, cut, fenced, folded, host_name, link, marker, size
-from reconciler.render.plan.blocks import action_of, block, is_drift, removals
+from reconciler.render.plan.blocks import action_of, is_drift, removals
 from reconciler.render.plan.lost import markdown_lost
+from reconciler.render.plan.markdown_blocks import Data, diff_lines, left_out_line, likely
 from reconciler.render.plan.phrases import (
     exposure_words,
     hold_words,
@@ -23,9 +23,7 @@ from reconciler.render.plan.phrases import (
     zone_words,
 )
 from reconciler.render.plan.text import final_line, partial_words
-from reconciler.render.terminal import SYMBOL_COLOURS, Look, count, painter
-
-Data = Mapping[str, Any]
+from reconciler.render.terminal import count, painter
 
 LIMIT = 60_000
 """Bytes of a comment. GitHub takes 65,536 characters."""
@@ -37,14 +35,8 @@ _DIAGNOSTIC = 1_500
 """Characters of one complaint."""
 _RESERVE = 1_500
 """Bytes for fences, headings and the sentence on what was left out."""
-_LINE = 500
-"""Characters of one line of a diff."""
 _MORE = "* … and {} more"
 
-_SIGN = "\x01"
-"""Before a symbol that goes to column 0. Text from outside cannot hold it: it is spelled out."""
-_MOVED = frozenset("+-~!. ")
-_FENCE_SIGNS = {"~": "!"}
 
 _PASS = {True: "**Policy** pass", False: "**Policy** nothing is refused by what could be looked at"}
 
@@ -72,15 +64,15 @@ def plan_markdown(data: Data, *, ci: str = "") -> str:
     end = "\n\n".join("\n".join(section) for section in _end(data) if section)
     left = LIMIT - size(top) - size(end) - _RESERVE
     gone = removals(data["steps"])
-    drift, drift_left_out = _blocks(repaired, gone, min(left, max(left // 4, left - _likely(meant))))
+    drift, drift_left_out = diff_lines(repaired, gone, min(left, max(left // 4, left - likely(meant))))
     left -= size("\n".join(drift))
-    changes, left_out = _blocks(
+    changes, left_out = diff_lines(
         sorted((entry for entry in meant if _has_block(entry)), key=_deletions_first), gone, left
     )
     sections = [
         [top],
         folded("Change Result (Click me)", fenced(changes, "diff")) if changes else [],
-        _left_out(left_out, "change"),
+        left_out_line(left_out, "change"),
         (
             folded(
                 f":information_source: {_objects(len(repaired))} changed outside of Git",
@@ -89,7 +81,7 @@ def plan_markdown(data: Data, *, ci: str = "") -> str:
             if drift
             else []
         ),
-        _left_out(drift_left_out, "repair"),
+        left_out_line(drift_left_out, "repair"),
         [end] if end else [],
     ]
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
@@ -335,56 +327,6 @@ def _has_block(entry: Data) -> bool:
 
 def _deletions_first(entry: Data) -> bool:
     return action_of(entry) != "delete"
-
-
-def _likely(entries: Sequence[Data]) -> int:
-    """A guess at how much room these take."""
-    return 600 * len(entries)
-
-
-def _blocks(entries: Sequence[Data], gone: Mapping[str, list[Data]], room: int) -> tuple[list[str], int]:
-    """The lines of as many resources as there is room for, and how many are left out."""
-    lines: list[str] = []
-    shown = 0
-    look = Look(_marked)
-    for entry in entries:
-        if room < _LINE:
-            break
-        own = [
-            _to_column_0(line)
-            for text in block(entry, gone.get(entry["address"], []), look)
-            for line in text.split("\n")
-        ]
-        needed = size("\n".join(own)) + 2
-        if needed <= room:
-            lines += ([""] if lines else []) + own
-            room -= needed
-            shown += 1
-    return lines, len(entries) - shown
-
-
-def _marked(text: str, colour: str) -> str:
-    """A Paint that marks symbols, and the space before a line of a file that stays, instead of colouring
-    them.
-    """
-    sign = text[:1]
-    moves = sign in _MOVED and SYMBOL_COLOURS.get(sign, "") == colour
-    return _SIGN + text if moves else text
-
-
-def _to_column_0(line: str) -> str:
-    """The line as a ```diff block colours it: the symbol first, `!` for what is changed."""
-    indent, found, rest = line.partition(_SIGN)
-    plain = cut(line if not found else indent + rest[1:].replace(_SIGN, ""), _LINE).rstrip()
-    return f"{_FENCE_SIGNS.get(rest[0], rest[0])}{plain}" if found else f" {plain}".rstrip()
-
-
-def _left_out(number: int, what: str) -> list[str]:
-    if not number:
-        return []
-    left = f"{number:,} {what} is" if number == 1 else f"{number:,} {what}s are"
-    where = "The plan's text, or `reconciler show PLANFILE`, has all of them."
-    return [f"**{left} left out above**: a comment can only be so long. {where}"]
 
 
 # ---------------------------------------------------------------------------------------------- what is wrong
