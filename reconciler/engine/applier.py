@@ -20,8 +20,9 @@ from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.state import GOING, Journal, LedgerRow, OwedRow, Started
 from reconciler.engine import compare
-from reconciler.engine.execution import Key, Run, Settle, Tell, arm, key, unarmed
+from reconciler.engine.execution import arm, perform, unarmed
 from reconciler.engine.inputs import Request, Situation, look_again
+from reconciler.engine.run_state import Key, Run, Settle, Tell, key
 from reconciler.engine.simulate import not_converged
 from reconciler.engine.units import gates, left_down, owed
 
@@ -49,7 +50,7 @@ def apply(
     touched = [*changes, *(row.address for rows in run.remaining.values() for row in rows)]
     run.begin(touched, request.about, functools.partial(_reads, situation, request))
     ran = left_down.running(host, plan)
-    run.perform()
+    perform(run)
     result = replace(_conclude(run, settle), ran=ran)
     if not awaits_put_back(result):
         result = left_down.bring_back(result, host, settle)

@@ -12,7 +12,7 @@ from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, Executor, FileType, PreImage, Unreadable, UnsafePath
 
 if TYPE_CHECKING:
-    from reconciler.engine.execution import Run
+    from reconciler.engine.run_state import Run
 
 _ACCOUNTS = "/etc/passwd"
 

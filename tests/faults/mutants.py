@@ -332,8 +332,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "nothing is swept",
         "engine/execution.py",
-        "            sweep(self, left)\n",
-        "            del left\n",
+        "        sweep(run, left)\n",
+        "        del left\n",
         *LEFT,
     ),
     _mutant(

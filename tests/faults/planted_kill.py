@@ -14,7 +14,7 @@ from typing import Any
 from reconciler.app import apply
 from reconciler.core import result
 from reconciler.core.state import LedgerRow, OwedRow
-from reconciler.engine import applier, execution
+from reconciler.engine import applier, execution, run_state
 from reconciler.engine.units import gates
 from reconciler.host.files import dir_entry, files, path_actions
 from reconciler.host.files import ownership as owners
@@ -202,13 +202,13 @@ def a_failed_run_says_it_was_applied() -> None:
 
 def somebody_else_is_blamed() -> None:
     """What fails is told of another resource of the same plan."""
-    fail = execution.Run.fail
+    fail = run_state.Run.fail
 
-    def other(self: execution.Run, address: Any, reason: str) -> None:
+    def other(self: run_state.Run, address: Any, reason: str) -> None:
         everybody = sorted({cause.address for step in self.plan.steps for cause in step.causes})
         fail(self, everybody[everybody.index(address) - 1] if address in everybody else address, reason)
 
-    _plant(execution.Run, "fail", other)
+    _plant(run_state.Run, "fail", other)
 
 
 KILLED: Mapping[str, Callable[[], None]] = {

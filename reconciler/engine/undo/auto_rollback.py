@@ -24,9 +24,9 @@ from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.state import Journal, Memory, PastRun
 from reconciler.core.steps import Cause, Step
 from reconciler.engine import ordering
-from reconciler.engine.execution import Settle, Tell
 from reconciler.engine.inputs import Request, Situation
 from reconciler.engine.planner import Simulator
+from reconciler.engine.run_state import Settle, Tell
 from reconciler.engine.undo.path_state import Edited
 from reconciler.engine.undo.rollback import Rollback, carry_out, plan_rollback
 from reconciler.engine.undo.undo_steps import UndoRequest

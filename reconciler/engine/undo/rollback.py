@@ -24,9 +24,10 @@ from reconciler.core.state import Journal, LedgerRow, OwedRow
 from reconciler.core.steps import Step
 from reconciler.engine import holds, ordering
 from reconciler.engine.applier import ending, going, still_owed, unsettled, warnings
-from reconciler.engine.execution import Run, Settle, Tell, arm, unarmed
+from reconciler.engine.execution import arm, perform, unarmed
 from reconciler.engine.inputs import Request, Situation
 from reconciler.engine.planner import Simulator
+from reconciler.engine.run_state import Run, Settle, Tell
 from reconciler.engine.simulate import asked_by, unit_failures
 from reconciler.engine.undo.undo_steps import Reversal, UndoRequest, reversal
 from reconciler.engine.units import dependents, gates, left_down, own_unit_guard
@@ -261,7 +262,7 @@ def carry_out(  # all that an apply takes, too
         lambda unit, _: units.get(unit, {}).get("reads"),
     )
     ran = left_down.running(host, planned.plan)
-    run.perform()
+    perform(run)
     result = left_down.bring_back(replace(_conclude(run, planned, settle, owe), ran=ran), host, settle)
     journal.end(run.number, *ending(result))
     return result

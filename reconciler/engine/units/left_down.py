@@ -15,7 +15,7 @@ from reconciler.core.diagnostic import Diagnostic, error
 from reconciler.core.host import Executor, HostError
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
-from reconciler.engine.execution import Settle
+from reconciler.engine.run_state import Settle
 from reconciler.engine.units.dependents import RUNNING
 
 

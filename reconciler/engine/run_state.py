@@ -1,0 +1,162 @@
+"""The state of a run under way: what failed, what is owed, and what it said before it began."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reconciler.core.actions import Account, AccountOp, Unit, UnitVerb, WriteFile, as_data
+from reconciler.core.address import Address
+from reconciler.core.basics.digest import keyed_digest
+from reconciler.core.changes import Change
+from reconciler.core.host import Executor
+from reconciler.core.plan import Plan
+from reconciler.core.result import Progress
+from reconciler.core.state import Journal, LedgerRow, OwedRow
+from reconciler.core.steps import Step
+from reconciler.engine.inputs import Request, Situation
+from reconciler.engine.undo import baseline as before
+from reconciler.engine.undo.baseline import Reads
+from reconciler.engine.units import gates, owed
+
+Tell = Callable[[Progress], None]
+
+
+Settle = Callable[[Sequence[str]], Mapping[str, str]]
+
+
+Key = tuple[str, str, Address]
+
+
+@dataclass(slots=True)
+class Run:
+    """One run under way.
+
+    `owing` are the rows this run has written, `effected` those whose effect was carried out.
+
+    `reserved` are the numbers of accounts that went, `going` of those that go with this run. `pending` are
+    the ledger's rows while their parts are being changed, `remaining` those of what stays ours of parts that
+    go; `changes` are those that an apply makes. `unwritten` failed or were skipped before everything was
+    written; `fallen` are those of the failed that failed when they were started or asked whether they are
+    well; `warned` are not well, and count as applied. `noted` is what was said of those that did not fail and
+    yet may not run; `touched` are those for which something was changed on the host, whatever became of them.
+    `before` are the processes that ran before, by unit.
+    """
+
+    plan: Plan
+    situation: Situation
+    request: Request
+    host: Executor
+    journal: Journal
+    tell: Tell
+    number: int = 0
+    changes: Mapping[Address, Change] = field(default_factory=dict)
+    pending: Mapping[Address, LedgerRow] = field(default_factory=dict)
+    remaining: Mapping[Address, Sequence[LedgerRow]] = field(default_factory=dict)
+    failed: dict[Address, str] = field(default_factory=dict)
+    skipped: dict[Address, str] = field(default_factory=dict)
+    unwritten: frozenset[Address] = frozenset()
+    fallen: set[Address] = field(default_factory=set)
+    warned: dict[Address, str] = field(default_factory=dict)
+    noted: dict[Address, str] = field(default_factory=dict)
+    touched: set[Address] = field(default_factory=set)
+    before: Mapping[str, str] = field(default_factory=dict)
+    owing: dict[Key, OwedRow] = field(default_factory=dict)
+    effected: set[Key] = field(default_factory=set)
+    started: set[str] = field(default_factory=set)
+    incurs: Mapping[Address, Sequence[OwedRow]] = field(default_factory=dict)
+    reserved: dict[tuple[str, str], str] = field(default_factory=dict)
+    going: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def begin(self, touched: Iterable[Address], about: Mapping[str, Any], reads: Reads) -> None:
+        """Open the run in the journal, with all its steps and with what is so before it.
+
+        `about` says more about the run.
+        """
+        plan = self.plan
+        steps = [_noted(step, self.request.memory.key) for step in plan.steps]
+        rows = {address: plan.memory.rows.get(address) for address in touched}
+        known = before.state_of(self.host, plan.steps, plan.effects, reads)
+        said = {**about, "before": known}
+        self.reserved = {**plan.memory.tombstones}
+        self.before = {unit: facts["invocation"] for unit, facts in known.get("units", {}).items()}
+        self.going = dict(_numbers(known, plan.steps))
+        self.number = self.journal.begin(
+            plan.spec_digest, plan.spec_commit, plan.host, self.request.tool, steps, rows, said
+        )
+        derived = {(key(row), row.why) for row in plan.owed if row.derived}
+        incurred = owed.incurred(plan.steps).items()
+        # What is derived is so anew each time: written down, it would outlive the reason for it.
+        gated = {key(row): row.run for row in plan.memory.owed if gates.is_open(row)}
+        self.incurs = {
+            address: [
+                replace(row, run=gated.get(key(row), 0)) for row in rows if (key(row), row.why) not in derived
+            ]
+            for address, rows in incurred
+        }
+
+    @property
+    def out(self) -> frozenset[Address]:
+        """The parts that are no longer worked on."""
+        return frozenset(self.failed.keys() | self.skipped.keys())
+
+    def left_of(self, step: Step) -> Step | None:
+        """The step for what is still worked on. systemd reads what was written, whether or not that has come
+        up when it was started.
+        """
+        read = isinstance(step.action, Unit) and step.action.verb is UnitVerb.DAEMON_RELOAD
+        return step.without(self.unwritten if read else self.out)
+
+    def fail(self, address: Address, reason: str) -> None:
+        """Mark a failure, and skip what depends on it."""
+        self.failed.setdefault(address, reason)
+        for dependant, needed in self.plan.needs.items():
+            if needed & self.out and dependant not in self.out:
+                self.skipped[dependant] = f"needs {min(needed & self.out)}, which failed"
+                self.fail_dependants(dependant)
+
+    def fail_dependants(self, address: Address) -> None:
+        """Skip what depends on it, and what depends on that."""
+        for dependant, needed in self.plan.needs.items():
+            if address in needed and dependant not in self.out:
+                self.skipped[dependant] = f"needs {address}, which was skipped"
+                self.fail_dependants(dependant)
+
+
+def _noted(step: Step, key: bytes) -> dict[str, Any]:
+    """A step as the journal has it.
+
+    The digest of a secret is made with the key of the host: it tells later whether that is still there.
+    """
+    action = step.action
+    left = (
+        {"left": keyed_digest(action.content, key)}
+        if isinstance(action, WriteFile) and action.sensitive
+        else {}
+    )
+    return {
+        **as_data(action),
+        **left,
+        "held": step.held,
+        "for": sorted({str(cause.address) for cause in step.causes}),
+    }
+
+
+def _numbers(known: Mapping[str, Any], steps: Sequence[Step]) -> Iterator[tuple[tuple[str, str], str]]:
+    """The numbers of the accounts that a run takes away; that of the group of a user's own name too, which
+    goes with him.
+    """
+    for action in (step.action for step in steps):
+        if isinstance(action, Account) and action.op in (AccountOp.USERDEL, AccountOp.GROUPDEL):
+            kind = "users" if action.op is AccountOp.USERDEL else "groups"
+            facts = known.get(kind, {}).get(action.name)
+            if facts:
+                yield (kind, action.name), str(facts["uid" if kind == "users" else "gid"])
+            if facts and kind == "users" and facts["gid"] == action.name:
+                yield ("groups", action.name), str(facts["gid_number"])
+
+
+def key(row: OwedRow) -> Key:
+    """The key that tells owed rows apart."""
+    return (row.verb, row.unit, row.address)
