@@ -21,7 +21,7 @@ from reconciler.core.secrets.masking import holds_private_key
 from reconciler.core.state import Memory, PastRun
 from reconciler.core.steps import Step
 from reconciler.engine.undo.rollback import Rollback, carry_out, plan_rollback
-from reconciler.engine.undo.undo_steps import UndoRequest
+from reconciler.engine.undo.undo_paths import UndoRequest
 from reconciler.host.files.lines import edited
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.process.environment import is_root, monotonic, now, started_by

@@ -29,7 +29,7 @@ from reconciler.engine.planner import Simulator
 from reconciler.engine.run_state import Settle, Tell
 from reconciler.engine.undo.path_state import Edited
 from reconciler.engine.undo.rollback import Rollback, carry_out, plan_rollback
-from reconciler.engine.undo.undo_steps import UndoRequest
+from reconciler.engine.undo.undo_paths import UndoRequest
 from reconciler.engine.units import gates, left_down
 
 _TOLD = 600

@@ -29,7 +29,8 @@ from reconciler.engine.inputs import Request, Situation
 from reconciler.engine.planner import Simulator
 from reconciler.engine.run_state import Run, Settle, Tell
 from reconciler.engine.simulate import asked_by, unit_failures
-from reconciler.engine.undo.undo_steps import Reversal, UndoRequest, reversal
+from reconciler.engine.undo.undo_paths import UndoRequest
+from reconciler.engine.undo.undo_steps import Reversal, reversal
 from reconciler.engine.units import dependents, gates, left_down, own_unit_guard
 from reconciler.engine.units.dependents import Trial
 

@@ -8,31 +8,19 @@ left it was changed since: it is refused, unless that is to be overwritten.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import field
 
-from reconciler.core.actions import (
-    Action,
-    Attributes,
-    EditLines,
-    MakeDirectory,
-    MakeLink,
-    RemovePath,
-    RestoreTree,
-    SetAccess,
-    WriteFile,
-    path_of,
-)
+from reconciler.core.actions import MakeDirectory, RemovePath, RestoreTree, path_of
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.host import FileType, HostError, HostView, PreImage
-from reconciler.core.state import Memory, OwedRow, PastRun, PastStep
+from reconciler.core.host import HostError, HostView
+from reconciler.core.state import OwedRow, PastRun, PastStep
 from reconciler.core.steps import Cause, Step
 from reconciler.engine import ordering
 from reconciler.engine.undo import path_state
 from reconciler.engine.undo.baseline import accounts_of
-from reconciler.engine.undo.path_state import Edited, PathState
 from reconciler.engine.undo.undo_accounts import Accounting, account_steps
+from reconciler.engine.undo.undo_paths import Draft, Found, UndoRequest, undoing
 from reconciler.engine.undo.undo_units import unit_steps
 
 _PATHS = (
@@ -70,55 +58,12 @@ class Reversal:
         return tuple(address for address in self.addresses if address in doing)
 
 
-@frozen
-class UndoRequest:
-    """The wish to undo a run, or a part of it.
-
-    `overwrite` are addresses whose changes since are given up, `unprotect` those whose protection is lifted;
-    `selects` as in Request.
-    """
-
-    past: PastRun
-    memory: Memory
-    edited: Edited
-    overwrite: Collection[str] = ()
-    targets: Collection[str] = ()
-    excludes: Collection[str] = ()
-    unprotect: Collection[str] = ()
-
-    def selects(self, address: Address) -> bool:
-        """Whether this part is to be undone."""
-        names = {str(address), str(address.resource), address.kind}
-        return not names & set(self.excludes) and (not self.targets or bool(names & set(self.targets)))
-
-    def overwrites(self, addresses: Iterable[Address]) -> bool:
-        """Whether what was changed since on behalf of these is given up."""
-        names = {name for address in addresses for name in (str(address), str(address.resource))}
-        return bool(names & set(self.overwrite))
-
-
-@dataclass(slots=True)
-class _Draft:
-    wish: UndoRequest
-    view: HostView
-    refused: dict[Address, str] = field(default_factory=dict)
-    kept: dict[Address, list[str]] = field(default_factory=dict)
-
-    def refuse(self, addresses: Iterable[Address], why: str) -> None:
-        for address in addresses:
-            self.refused.setdefault(address, why)
-
-    def keep(self, addresses: Iterable[Address], why: str) -> None:
-        for address in addresses:
-            self.kept.setdefault(address, []).append(why)
-
-
 def reversal(wish: UndoRequest, view: HostView) -> Reversal:
     """Compare, and say what is to be done. Reads the host and changes nothing."""
     past = wish.past
     touched = {*past.rows, *(address for step in past.steps for address in step.addresses)}
     addresses = tuple(sorted(address for address in touched if wish.selects(address)))
-    draft = _Draft(wish, view)
+    draft = Draft(wish, view)
     steps = [step for step in past.steps if step.state in ("done", "started") and not step.held]
     chosen = [step for step in steps if any(address in addresses for address in step.addresses)]
     accounts = _accounts(draft, chosen)
@@ -149,7 +94,7 @@ def reversal(wish: UndoRequest, view: HostView) -> Reversal:
     )
 
 
-def _accounts(draft: _Draft, steps: Collection[PastStep]) -> list[Step]:
+def _accounts(draft: Draft, steps: Collection[PastStep]) -> list[Step]:
     mine = [step for step in steps if step.action["action"] == "Account"]
     if not mine:
         return []
@@ -168,7 +113,7 @@ def _accounts(draft: _Draft, steps: Collection[PastStep]) -> list[Step]:
 # ---------------------------------------------------------------------------------------------------- paths
 
 
-def _paths(draft: _Draft, steps: Collection[PastStep]) -> Iterator[Step]:
+def _paths(draft: Draft, steps: Collection[PastStep]) -> Iterator[Step]:
     """One step for each path that is not as it was: restored ones first, the directories before what is in
     them.
     """
@@ -197,7 +142,7 @@ def _removed_tree(steps: Iterable[PastStep]) -> str | None:
     )
 
 
-def _path(draft: _Draft, path: str, steps: list[PastStep], trees: Mapping[str, str]) -> Iterator[Step]:
+def _path(draft: Draft, path: str, steps: list[PastStep], trees: Mapping[str, str]) -> Iterator[Step]:
     addresses = tuple(dict.fromkeys(address for step in steps for address in step.addresses))
     others = [address for address in addresses if not draft.wish.selects(address)]
     if others:
@@ -214,264 +159,13 @@ def _path(draft: _Draft, path: str, steps: list[PastStep], trees: Mapping[str, s
     except HostError as problem:
         draft.refuse(addresses, str(problem))
         return
-    found = _Found(saved, now, trees, next((top for top in trees if path.startswith(f"{top}/")), ""))
-    action = _undoing(draft, path, [step.action for step in steps], found, addresses)
+    found = Found(saved, now, trees, next((top for top in trees if path.startswith(f"{top}/")), ""))
+    action = undoing(draft, path, [step.action for step in steps], found, addresses)
     if action is not None:
         yield Step(action, tuple(Cause(address) for address in addresses))
 
 
-@frozen
-class _Found:
-    """The thing that was at a path and the one that is there now.
-
-    `trees` are the directories that went as a whole, `within` the one that the path was in.
-    """
-
-    saved: PreImage
-    now: PathState | None
-    trees: Mapping[str, str]
-    within: str
-
-
-def _undoing(
-    draft: _Draft, path: str, actions: list[Mapping[str, Any]], found: _Found, addresses: tuple[Address, ...]
-) -> Action | None:
-    """The action that makes the path what it was, if anything is to be done and may be done."""
-    key, edited, now = draft.wish.memory.key, draft.wish.edited, found.now
-    before = _named(draft, path_state.was(found.saved))
-    as_user = next((action["as_user"] for action in actions if action.get("as_user")), "")
-    if as_user and before is not None and before.attributes:
-        before = _of_a_home(draft, path, before, addresses)
-    elif as_user and before is not None and now is not None and now.attributes:
-        now = replace(now, attributes=path_state.in_a_home(now.attributes))
-    if all(action["action"] == "SetAccess" for action in actions) and not (
-        before and before.content and actions[0].get("as_user")
-    ):
-        before = _access_only(draft, path, before, now, addresses)
-    if path_state.same(before, now, key):
-        return None
-    chain = [before]
-    for action in actions:
-        chain.append(_left(chain[-1], action, path, edited))
-    if found.within and now is None:
-        if not found.trees[found.within]:
-            return None  # it went for good with the directory that it was in, which says so
-        draft.keep(addresses, f"{path} comes back with {found.within}, as the run had left it by then")
-        return None
-    rows = [draft.wish.past.rows.get(address) for address in addresses]
-    secret = any(action.get("sensitive") for action in actions) or any(row.sensitive for row in rows if row)
-    if any(path_state.same(one, now, key) for one in chain[1:]) or draft.wish.overwrites(addresses):
-        return _put_back(
-            draft, path, before, now, _How(as_user, secret, addresses, _lines(actions), found.trees.get(path))
-        )
-    left = chain[-1]
-    if (
-        now
-        and left
-        and now.content is not None
-        and left.content is not None
-        and actions[-1]["action"] == "EditLines"
-    ):
-        return _lines_back(path, before, left, now, as_user, edited)
-    draft.refuse(
-        addresses,
-        f"{path} was changed since: {path_state.words(now)}"
-        + ("" if now is None or chain[-1] else ", and was removed then"),
-    )
-    return None
-
-
-def _named(draft: _Draft, thing: PathState | None) -> PathState | None:
-    """With the names that numbers have by now: the run may have given the owner his account."""
-    if thing is None or not (thing.owner.isdecimal() or thing.group.isdecimal()):
-        return thing
-    accounts = accounts_of(draft.view)
-    users = {str(user.uid): user.name for user in accounts.users.values()}
-    groups = {str(gid): name for gid, name in accounts.group_names.items()}
-    return replace(
-        thing, owner=users.get(thing.owner, thing.owner), group=groups.get(thing.group, thing.group)
-    )
-
-
-def _left(thing: PathState | None, action: Mapping[str, Any], path: str, edited: Edited) -> PathState | None:
-    """The thing that the action left at the path, which may be the directory that it made or removed beside
-    its own path.
-    """
-    if action["path"] == path:
-        return path_state.after(thing, action, edited)
-    return PathState(FileType.DIRECTORY, "0755", "root", "root") if action["action"] == "MakeLink" else None
-
-
-def _lines(actions: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(line for action in actions if action["action"] == "EditLines" for line in action["add"])
-
-
-@frozen
-class _How:
-    """`added` are the lines that the run added to a file that was not there.
-
-    `archive` is that of a directory that went as a whole: empty when none was made, None when nothing of that
-    kind happened.
-    """
-
-    as_user: str
-    secret: bool
-    addresses: tuple[Address, ...]
-    added: tuple[str, ...]
-    archive: str | None = None
-
-
-def _put_back(
-    draft: _Draft, path: str, before: PathState | None, now: PathState | None, how: _How
-) -> Action | None:
-    if before is None:
-        return _remove(draft, path, now, how)
-    if how.archive is not None and now is None:
-        return _tree_back(draft, path, before, how)
-    if _only_access(before, now, how):
-        attributes = (
-            None if now is None or before.attributes == now.attributes else _settable(before.attributes)
-        )
-        return SetAccess(path, before.mode, before.owner, before.group, how.as_user, attributes)
-    if before.type is FileType.DIRECTORY and now is None:
-        return MakeDirectory(
-            path, before.mode, before.owner, before.group, how.as_user, attributes=before.attributes
-        )
-    if FileType.DIRECTORY in (before.type, now.type if now else None):
-        draft.refuse(
-            how.addresses, f"{path} was changed since: {path_state.words(now)}; it was a {before.type}"
-        )
-        return None
-    return _anew(path, before, path_state.expected(now), how)
-
-
-def _only_access(before: PathState, now: PathState | None, how: _How) -> bool:
-    """Whether mode, owner and attributes are all that has to come back.
-
-    A capability comes with its content, in a new file.
-    """
-    in_home = bool(how.as_user) and before.type is FileType.FILE and before.content is not None
-    if now is None or in_home or before.type is not now.type or before.type is FileType.LINK:
-        return False
-    return before.digest in ("", now.digest) and not _lost_capability(before, now)
-
-
-def _anew(path: str, before: PathState, expects: str, how: _How) -> Action:
-    """A file or link in place of what is there."""
-    if before.type is FileType.LINK:
-        plain = {before.owner, before.group} <= {"", "root"}
-        return MakeLink(path, before.target, expects, *(("", "") if plain else (before.owner, before.group)))
-    assert before.content is not None
-    access = (before.mode, before.owner, before.group)
-    return WriteFile(
-        path,
-        before.content,
-        before.digest,
-        *access,
-        expects,
-        how.secret,
-        how.as_user,
-        attributes=before.attributes,
-    )
-
-
-def _tree_back(draft: _Draft, path: str, before: PathState, how: _How) -> Action | None:
-    """A home that went as a whole: from its archive, where there is one."""
-    if how.archive:
-        return RestoreTree(path, how.archive, before.mode, before.owner, before.group, before.attributes)
-    draft.keep(how.addresses, f"{path} does not come back: `home: delete` is irreversible")
-    return None
-
-
-def _lost_capability(before: PathState, now: PathState) -> bool:
-    """Whether a file capability has to come back: then with its content, in a new file, so that it is never
-    on another one.
-    """
-    value = dict(before.attributes or ()).get(path_state.CAPABILITY)
-    return (
-        before.content is not None
-        and value is not None
-        and dict(now.attributes or ()).get(path_state.CAPABILITY) != value
-    )
-
-
-def _settable(attributes: Attributes | None) -> Attributes | None:
-    return (
-        None
-        if attributes is None
-        else tuple((name, value) for name, value in attributes if name != path_state.CAPABILITY)
-    )
-
-
-def _access_only(
-    draft: _Draft, path: str, before: PathState | None, now: PathState | None, addresses: tuple[Address, ...]
-) -> PathState | None:
-    """The thing to bring back where only its mode and owner were changed: whatever is in it by now is as it
-    should be.
-    """
-    if before is None or now is None or not _lost_capability(before, now):
-        return before and replace(before, digest="", content=None)
-    if before.digest == now.digest:
-        return before
-    draft.keep(
-        addresses, f"{path} comes back without its file capability: that belongs to the content that it had"
-    )
-    return replace(before, digest="", content=None, attributes=_settable(before.attributes))
-
-
-def _of_a_home(draft: _Draft, path: str, before: PathState, addresses: tuple[Address, ...]) -> PathState:
-    """As much of a thing as its owner can bring back."""
-    own = path_state.in_a_home(before.attributes or ())
-    lost = [name for name, _ in before.attributes or () if name not in dict(own)]
-    if lost:
-        draft.keep(
-            addresses,
-            f"{path} comes back without {', '.join(lost)}: in a home only the user's own rights are used",
-        )
-    return replace(before, attributes=own)
-
-
-def _remove(draft: _Draft, path: str, now: PathState | None, how: _How) -> Action | None:
-    """Away with what was not there. In a home nothing is deleted, and data nowhere."""
-    assert now is not None
-    if not how.as_user:
-        return RemovePath(path, path_state.expected(now), sensitive=how.secret)
-    left = draft.wish.edited(now.content or b"", (), how.added) if now.type is FileType.FILE else b""
-    if now.type is FileType.FILE and how.added and left != now.content:
-        return EditLines(
-            path, (), how.added, now.mode, now.owner, now.group, path_state.expected(now), how.as_user
-        )
-    draft.keep(how.addresses, f"{path} stays: nothing in a home is deleted")
-    return None
-
-
-def _lines_back(
-    path: str, before: PathState | None, left: PathState, now: PathState, as_user: str, edited: Edited
-) -> Action | None:
-    """In a file that others have changed too: the lines that the run added go, those it took out are added
-    again at the end.
-    """
-    old, new = _text_lines(before), _text_lines(left)
-    added, taken = (
-        tuple(line for line in new if line not in old),
-        tuple(line for line in old if line not in new),
-    )
-    assert now.content is not None
-    if edited(now.content, taken, added) == now.content:
-        return None
-    return EditLines(path, taken, added, now.mode, now.owner, now.group, path_state.expected(now), as_user)
-
-
-def _text_lines(thing: PathState | None) -> tuple[str, ...]:
-    content = thing.content if thing and thing.content else b""
-    return tuple(
-        dict.fromkeys(
-            line.removesuffix("\r") for line in content.decode("utf-8", "surrogateescape").split("\n") if line
-        )
-    )
-
-
-def _emptying(draft: _Draft, steps: list[Step]) -> list[Step]:
+def _emptying(draft: Draft, steps: list[Step]) -> list[Step]:
     """Without the removal of directories that would not be empty then: what others have put in them is
     theirs.
     """
