@@ -7,80 +7,43 @@ host could read: a short secret could be guessed from any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from reconciler.core import content_marks
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest, keyed_digest
-from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.changes import Document
 from reconciler.core.host import FileType, HostError, HostView, UnitNode, UnitState
 from reconciler.core.kind import Kinds
-from reconciler.core.secrets.masking import holds_secret, secret_arguments
-from reconciler.core.secrets.secrecy import HIDDEN
+from reconciler.core.secrets.masking import holds_secret
 from reconciler.core.state import LedgerRow, Memory, Started
 from reconciler.formats import redaction
 from reconciler.formats.accounts import passwd
 from reconciler.formats.backups import manifest
 from reconciler.formats.veiled import veiled
 from reconciler.host.snapshot.archives import manifests
+from reconciler.host.snapshot.contents import (
+    KEYS,
+    is_of_keys,
+    mentioned_paths,
+    names_secret,
+    text_of,
+    without_values,
+)
 from reconciler.host.snapshot.ledger import memory_data
-from reconciler.host.snapshot.recorder import MOST_NAMES, Recorder
+from reconciler.host.snapshot.recorder import Recorder
+from reconciler.host.snapshot.scans import NOT_LISTED, SCANS, SKIP, SOME
 from reconciler.host.snapshot.view import UNITS
 from reconciler.host.systemd.unit_relations import EVERYBODY
 from reconciler.kinds.shared.key_parts import fingerprint_of
-from reconciler.kinds.shared.systemd_release import LIBRARIES
 
 FORMAT_VERSION = "1.0"
-_EVERYTHING, _SOME = MOST_NAMES, 200
-_PROGRAMS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
-_UNIT_FILES = (
-    *("/usr/lib/systemd/system", "/usr/local/lib/systemd/system", "/run/systemd/system"),
-    *("/run/systemd/system.control", "/run/systemd/transient", "/run/systemd/generator.early"),
-    *("/run/systemd/generator", "/run/systemd/generator.late"),
-)
-_PLACES = (
-    "/home",
-    "/run",
-    "/run/systemd",
-    "/usr/lib/systemd",
-    "/usr/local/lib",
-    "/usr/lib",
-    "/usr",
-    "/usr/local",
-    "/var",
-    "/var/lib",
-    "/var/lib/reconciler",
-    "/var/lib/systemd/timers",
-    *LIBRARIES,
-)
-_SCANS: tuple[tuple[str, int, int], ...] = (
-    ("/", 1, _EVERYTHING),
-    ("/etc", 12, _EVERYTHING),
-    *((path, 1, _EVERYTHING) for path in (*_PROGRAMS, *_PLACES)),
-    *((path, 2, _EVERYTHING) for path in _UNIT_FILES),
-    ("/var/log", 4, _SOME),
-    ("/var/spool", 1, _SOME),
-    ("/var/spool/cron", 2, _SOME),
-    ("/var/mail", 1, _SOME),
-    ("/var/lib/systemd/linger", 1, _SOME),
-    ("/run/systemd/users", 1, _SOME),
-    *((path, 3, _SOME) for path in ("/opt", "/srv", "/data", "/backup")),
-    *((path, 2, _SOME) for path in ("/mnt", "/media", "/var/backups")),
-)
-"""Directories that are listed, how deep, and how many names one of them may have."""
-_NOT_LISTED = ("dev", "proc", "sys", "tmp")
-"""Directories at the top in which nothing is ours, and names say a lot about others."""
-_SKIP = (".git", ".bzr", ".hg")
-"""A repository in /etc has thousands of files, and all that was ever in it."""
 _LARGEST_TEXT = 64 << 10
 _LARGEST = 1 << 20
 _MOST_BYTES = 256 << 20
 _OF_THE_KERNEL = ("/proc/", "/sys/", "/dev/", "/run/")
-_PATH = Late(r"/[^\s\"'=:;,]+")
-_KEYS = ("authorized_keys", "authorized_keys2")
 
 
 def take(
@@ -249,15 +212,15 @@ class _Taker:
         """Places first, then what may be said of their content."""
         homes = self._homes()
         for home in homes.values():
-            for path in (f"{home}/.ssh", *(f"{home}/.ssh/{name}" for name in _KEYS)):
+            for path in (f"{home}/.ssh", *(f"{home}/.ssh/{name}" for name in KEYS)):
                 self.recorder.note(path)
         self._ours(homes)
         self._manifests = manifests(self.recorder, self._rows)
-        for path, depth, most in _SCANS:
-            self.recorder.scan(path, depth, most, _SKIP)
+        for path, depth, most in SCANS:
+            self.recorder.scan(path, depth, most, SKIP)
         self._withhold()
         secret, ours = self._paths(secret=True), self._paths(secret=False)
-        keys = {f"{home}/.ssh/{name}": user for user, home in homes.items() for name in _KEYS}
+        keys = {f"{home}/.ssh/{name}": user for user, home in homes.items() for name in KEYS}
         for path, said in self.recorder.paths.items():
             if said is not None and "type" not in said:
                 if path in self._untold:
@@ -295,15 +258,15 @@ class _Taker:
             self._documents |= {
                 address: found.document for address, found in seen.items() if found.document is not None
             }
-            for path in (path for document in documents for path in _mentioned(document)):
+            for path in (path for document in documents for path in mentioned_paths(document)):
                 self.recorder.note(path)
         for address, row in self._rows.items():
             for path in self._kinds[address.kind].paths(address):
                 self._roots.add(self._beside(path))
-            for path in (*_mentioned(row.document or {}), *_mentioned(row.pending or {})):
+            for path in (*mentioned_paths(row.document or {}), *mentioned_paths(row.pending or {})):
                 self._beside(path)
             if address.kind == "users" and address.name in homes:
-                self.recorder.list(homes[address.name], _SOME)
+                self.recorder.list(homes[address.name], SOME)
 
     def _beside(self, path: str) -> str:
         """Note a path, and list the directory that it is or is in; that directory."""
@@ -312,8 +275,8 @@ class _Taker:
         directory = (
             path if said is not None and said.get("type") == FileType.DIRECTORY else path.rpartition("/")[0]
         )
-        if directory and directory.split("/")[1] not in _NOT_LISTED:
-            self.recorder.list(directory, _SOME)
+        if directory and directory.split("/")[1] not in NOT_LISTED:
+            self.recorder.list(directory, SOME)
         return directory
 
     def _withhold(self) -> None:
@@ -323,17 +286,17 @@ class _Taker:
         """
         for address, told in list(self._rows.items()):
             # Without a policy as a version wrote it that had none: nothing is told to have changed.
-            row = self._rows[address] = replace(told, policy=None) if _names_secret(told.policy) else told
+            row = self._rows[address] = replace(told, policy=None) if names_secret(told.policy) else told
             paths = tuple(self._kinds[address.kind].paths(address))
             texts = map(self._ours_at, paths)
             if row.sensitive or not (
-                any(map(holds_secret, texts)) or _names_secret(row.document) or _names_secret(row.pending)
+                any(map(holds_secret, texts)) or names_secret(row.document) or names_secret(row.pending)
             ):
                 continue
             self._untold.update(paths)
             self.withheld[str(address)] = row.pending is None and self._documents.get(address) == row.document
             self._rows[address] = replace(
-                row, document=_withheld(row.document), pending=_withheld(row.pending)
+                row, document=without_values(row.document), pending=without_values(row.pending)
             )
 
     def _ours_at(self, path: str) -> str:
@@ -372,10 +335,10 @@ class _Taker:
     def _note_keys(self, path: str, said: dict[str, Any], user: str) -> None:
         """The lines, of whoever can log in: a plan shows those that it would remove, with their comments."""
         content = self._read(path, said)
-        text = None if content is None else _text(content)
+        text = None if content is None else text_of(content)
         if content is None or text is None:
             return
-        ours = [address for address in self._rows if address.name == user and _is_of_keys(address)]
+        ours = [address for address in self._rows if address.name == user and is_of_keys(address)]
         kept = redaction.keys(text, {fingerprint_of(address) for address in ours})
         if kept is not None:
             # With all but a comment known, the comment could be guessed from the digest.
@@ -397,7 +360,7 @@ class _Taker:
             said["digest"] = digest(content)
         if is_open and not ours and (values := veiled(path, content.decode("utf-8", "surrogateescape"))):
             said["values"] = values
-        text = _text(content) if ours else None
+        text = text_of(content) if ours else None
         if ours and text is None:
             said["binary"] = True
         elif text is not None and len(content) <= _LARGEST_TEXT:
@@ -420,54 +383,3 @@ class _Taker:
         return content_marks.readable_by_all(
             lambda at: str((self.recorder.paths.get(at) or {}).get("mode", "")), path
         )
-
-
-def _text(content: bytes) -> str | None:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-
-
-def _names_secret(data: Any, name: str = "") -> bool:
-    """Whether a document has a secret in the open, told by the name before it."""
-    if isinstance(data, Mapping):
-        return any(_names_secret(below, str(key)) for key, below in data.items())
-    if isinstance(data, list):
-        words = [below if isinstance(below, str) else "" for below in data]
-        return any(True for _ in secret_arguments(words)) or any(_names_secret(below, name) for below in data)
-    return isinstance(data, str) and holds_secret(f"{name}={data}")
-
-
-def _withheld(data: Any) -> Any:
-    """A document of the same shape that says nothing."""
-    if isinstance(data, Mapping):
-        return {name: _withheld(below) for name, below in data.items()}
-    if isinstance(data, list):
-        return [_withheld(below) for below in data]
-    return HIDDEN if isinstance(data, str) else data
-
-
-def _mentioned(document: Document) -> Iterator[str]:
-    """Every path that a document names: programs, directories, files that are read."""
-    for value in _values(document):
-        for found in _PATH.findall(value):
-            path = found.rstrip("/")
-            if path:
-                yield path
-
-
-def _values(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for name, below in value.items():
-            yield str(name)
-            yield from _values(below)
-    elif isinstance(value, list):
-        for below in value:
-            yield from _values(below)
-
-
-def _is_of_keys(address: Address) -> bool:
-    return address.kind == "ssh_keys" or (address.kind == "users" and address.part.startswith("ssh_keys"))
