@@ -6,12 +6,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from enum import StrEnum
 from math import isnan
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from reconciler.cli.service.options import (
+    All,
+    AutoApprove,
+    Follow,
+    Heal,
+    HealthForm,
+    HealthFormat,
+    Hold,
+    Lines,
+    LockTimeout,
+    MaybeNames,
+    Names,
+    Since,
+    SpecOption,
+    Why,
+)
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
 
@@ -25,85 +40,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-SpecOption = Annotated[
-    str,
-    typer.Option(
-        "--spec",
-        metavar="SPEC",
-        help="The spec. Default: the one last applied here, else /etc/reconciler/host.yaml.",
-        show_default=False,
-    ),
-]
-_ALL = "Any service of the host, also those that are not in the spec."
-All = Annotated[bool, typer.Option("--all", help=_ALL)]
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Services, with or without `.service`.")]
-MaybeNames = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[NAME]...", help="Services; all of the spec when left out.", show_default=False),
-]
-Follow = Annotated[
-    bool, typer.Option("--follow", "-f", help="Go on showing what is written, until interrupted.")
-]
-Lines = Annotated[
-    int | None,
-    typer.Option("--lines", "-n", min=0, metavar="N", help="Only the last N lines.", show_default=False),
-]
-_SINCE = "Only from this time on, as journalctl takes it: 2026-11-23 02:00, yesterday, -1h."
-Since = Annotated[str, typer.Option("--since", metavar="TIME", help=_SINCE, show_default=False)]
-
-
-Hold = Annotated[
-    str,
-    typer.Option(
-        "--hold",
-        metavar="SPAN",
-        help="Keep the next applies from putting it back for so long: 8h, 2d.",
-        show_default=False,
-    ),
-]
-Why = Annotated[
-    str,
-    typer.Option(
-        "--why",
-        metavar="TEXT",
-        help="What the hold is for. Everybody reads it in each plan.",
-        show_default=False,
-    ),
-]
-AutoApprove = Annotated[
-    bool, typer.Option("--auto-approve", help="Do not ask when systemd takes other services along.")
-]
-Heal = Annotated[
-    bool, typer.Option("--heal", help="Start what has failed, see whether it stays up, and tell. Needs root.")
-]
-LockTimeout = Annotated[
-    float,
-    typer.Option(
-        "--lock-timeout", metavar="SECONDS", min=0, help="With --heal: wait so long for an apply to end."
-    ),
-]
-
-
-class HealthForm(StrEnum):
-    """How the health of services is printed."""
-
-    TEXT = "text"
-    JSON = "json"
-    NAGIOS = "nagios"
-    PROMETHEUS = "prometheus"
-
-
-HealthFormat = Annotated[
-    HealthForm | None,
-    typer.Option(
-        "--format",
-        help=(
-            "nagios is one line with figures, and exits 0, 1 (only held ones are unwell), 2 or 3 (unknown) as"
-            " a plugin does; prometheus is for the textfile collector. --json is the same as json."
-        ),
-    ),
-]
 
 
 def list_(
