@@ -29,6 +29,7 @@ from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
 
 if TYPE_CHECKING:
+    from reconciler.app.plan.plan import Planned
     from reconciler.app.service.service import Chosen
     from reconciler.app.specs import Loaded
 
@@ -203,7 +204,6 @@ def create(
     from reconciler.app.service.create import NewService
     from reconciler.app.service.create import create as add
     from reconciler.core.address import Address
-    from reconciler.render.plan.text import plan_text
 
     loaded = output.load(spec, "", root)
     if not loaded.ok:
@@ -215,15 +215,23 @@ def create(
     if created.loaded is None:
         return output.without_plan(created.problems, as_json, no_color)
     planned = plan_host(created.loaded, PlanOptions(root, targets=(address,)))
+    _show_created(address, created.path, planned, as_json=as_json, no_color=no_color)
+    return ExitCode.OK
+
+
+def _show_created(address: str, path: str, planned: Planned, *, as_json: bool, no_color: bool) -> None:
+    """Print what apply would do with a new service, and where it was written."""
+    from reconciler.render.plan.text import plan_text
+
     if as_json:
         output.print_json(
             {
                 "address": address,
-                "file": created.path,
+                "file": path,
                 "plan": output.plan_data(planned) if planned.plan else None,
             }
         )
-        return ExitCode.OK
+        return
     if planned.plan is None:
         output.complain(planned.diagnostics, no_color)
     else:
@@ -231,10 +239,9 @@ def create(
             plan_text(output.plan_data(planned), colour=output.colour(sys.stdout, no_color), verbose=False)
         )
     sys.stdout.write(
-        f"\nAdded {address} to {created.path}. Nothing was done on the host. Next: review the file, commit"
+        f"\nAdded {address} to {path}. Nothing was done on the host. Next: review the file, commit"
         " it, apply.\n"
     )
-    return ExitCode.OK
 
 
 _COMMANDS = (
