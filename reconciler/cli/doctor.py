@@ -18,7 +18,7 @@ def doctor(
 
     Changes nothing; exits 2 when there are findings.
     """
-    from reconciler.app.doctor import examine
+    from reconciler.app.doctor.doctor import examine
     from reconciler.core.host import HostError
     from reconciler.render.status import doctor_text
 

@@ -9,7 +9,9 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app import doctor, show
+from reconciler.app import show
+from reconciler.app.doctor import doctor
+from reconciler.app.doctor import findings as doctor_findings
 from reconciler.app.plan.plan import PlanOptions
 from reconciler.core.state import Memory
 from reconciler.host import installation
@@ -281,9 +283,9 @@ def test_doctor_names_the_package_of_a_missing_program(tmp_path: Path) -> None:
     """
     spec = tmp_path / "host.yaml"
     spec.write_text("version: 1\nhost: h1\nusers:\n  alice: {sudo: [{run: [/usr/bin/true]}]}\n")
-    patient = doctor.Patient(None, str(spec))
+    patient = doctor_findings.Patient(None, str(spec))
     with (
-        mock.patch.object(doctor, "read_memory", return_value=Memory()),
+        mock.patch.object(doctor_findings, "read_memory", return_value=Memory()),
         mock.patch.object(
             installation, "find_program", lambda name: "" if name == "visudo" else f"/usr/sbin/{name}"
         ),

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.app.doctor import administrators
+from reconciler.app.doctor.doctor import administrators
 from reconciler.app.plan.plan import Planned, PlanOptions
 from reconciler.cli.shared.output import plan_data
 from reconciler.core.diagnostic import Diagnostic

@@ -5,30 +5,20 @@ One small function for each question; none of them writes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from reconciler._version import __version__
-from reconciler.app.specs import Loaded, SpecChoice, load_spec
-from reconciler.app.status import last_apply
-from reconciler.core.actions import UnitVerb
-from reconciler.core.basics.frozen import frozen
+from reconciler.app.doctor.findings import FINDING, FINE, LEFT_OUT, Finding, Patient, Question
+from reconciler.app.doctor.state_questions import ask_ledger, ask_leftovers, ask_owed, ask_runs, ask_state
 from reconciler.core.diagnostic import errors
 from reconciler.core.host import HostError, HostView
-from reconciler.core.state import Memory
-from reconciler.engine.units import gates, owed
 from reconciler.formats.disks import Disks
 from reconciler.formats.named_mounts import advice
 from reconciler.host import installation
-from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
+from reconciler.host.hosts import static_hostname
 from reconciler.host.process.environment import is_root, now
-from reconciler.host.state.history import open_history
-from reconciler.host.state.read import read_memory
 from reconciler.kinds import discover
-
-FINE, FINDING, LEFT_OUT = "fine", "finding", "left out"
 
 _PROGRAMS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "users": (("useradd", "passwd"), ("usermod", "passwd")),
@@ -46,168 +36,6 @@ _NAMED = 3
 """Objects that a finding names; of more, the rest is counted."""
 _SKEW = 300
 """Seconds by which the clock may have gone back since the last run before it is told."""
-
-
-@frozen
-class Finding:
-    """The answer to one question: what is so, and what to type if it should not be."""
-
-    check: str
-    status: str
-    what: str
-    next: str = ""
-
-
-@dataclass(frozen=True)
-class Patient:
-    """The host and the spec that the questions are about; each fact is looked up once."""
-
-    root: str | None
-    spec: str
-
-    @cached_property
-    def directory(self) -> str:
-        """Our state."""
-        return state_directory(self.root)
-
-    @cached_property
-    def host(self) -> Any:
-        """The host. Raises HostError."""
-        return open_host(self.root)
-
-    @cached_property
-    def memory(self) -> Memory:
-        """The memory of the host.
-
-        Raises HostError.
-        """
-        return read_memory(self.directory, machine_id(self.host))
-
-    @cached_property
-    def loaded(self) -> Loaded:
-        """The spec."""
-        return load_spec(SpecChoice(self.spec, "", self.root), lambda: b"")
-
-    @cached_property
-    def last_run(self) -> Mapping[str, Any] | None:
-        """The newest run. Raises HostError."""
-        history = open_history(self.directory)
-        if history is None:
-            return None
-        with history:
-            return last_apply(history)
-
-
-Question = Callable[[Patient], Iterator[Finding]]
-
-
-def _state(patient: Patient) -> Iterator[Finding]:
-    facts = installation.state_facts(patient.directory)
-    if not facts.exists:
-        yield Finding("state", FINE, f"{patient.directory} is not there yet: nothing was applied")
-        return
-    for wrong in facts.wrong:
-        where, what = wrong.partition(" ")[::2]
-        remedy = f"chmod go-rwx {where}" if " mode " in wrong else f"ls -l {where}, and find out who did this"
-        yield Finding("state", FINDING, f"{where} {what}", remedy)
-    for name in facts.damaged:
-        remedy = f"look at it, then rm {patient.directory}/{name}"
-        yield Finding("state", FINDING, f"a damaged ledger was put aside as {name}", remedy)
-    if not facts.wrong and facts.readable:
-        yield Finding("state", FINE, f"{patient.directory} is private")
-
-
-def _ledger(patient: Patient) -> Iterator[Finding]:
-    memory = patient.memory
-    if memory.unreadable:
-        yield Finding("ledger", FINDING, f"it cannot be read: {memory.unreadable}", "sudo reconciler doctor")
-    elif memory.damaged:
-        remedy = (
-            "reconciler plan, then reconciler apply: it begins a new ledger, keeps the damaged one, and"
-            " removes nothing"
-        )
-        yield Finding("ledger", FINDING, f"it is damaged: {memory.damaged}", remedy)
-    elif memory.lineage:
-        yield Finding("ledger", FINE, f"{len(memory.rows)} objects, every checksum is right")
-    else:
-        yield Finding("ledger", FINE, "empty: nothing was applied yet")
-
-
-def _runs(patient: Patient) -> Iterator[Finding]:
-    holder = installation.lock_holder(patient.directory)
-    if holder:
-        yield Finding("lock", FINE, f"an apply is running now: {holder}")
-    if patient.memory.interrupted:
-        yield Finding(
-            "last run",
-            FINDING,
-            f"run {patient.memory.interrupted} was interrupted",
-            "reconciler apply: it goes on from there",
-        )
-        return
-    last = patient.last_run
-    if last and last["status"] in ("failed", "partial", "interrupted"):
-        yield Finding(
-            "last run",
-            FINDING,
-            f"run {last['run']}: {last['status']}",
-            f"reconciler show {last['run']}, which tells what failed",
-        )
-    elif last:
-        yield Finding("last run", FINE, f"run {last['run']}: {last['status']}")
-
-
-def _owed(patient: Patient) -> Iterator[Finding]:
-    units = sorted({row.unit for row in patient.memory.owed if row.unit})
-    states = patient.host.units(units) if units and patient.host.running else {}
-    for row in patient.memory.owed:
-        if row.unit in states and not owed.due(row, states[row.unit]):
-            continue  # done since, by whomever
-        what = f"{row.verb} {row.unit}".strip()
-        if gates.is_refusal(row):
-            yield Finding(
-                "not healthy",
-                FINDING,
-                f"{row.address}: {gates.words(row)}",
-                "change the spec, or reconciler apply --retry",
-            )
-            continue
-        kept = "" if row.held or not row.unit else _kept(row.verb, row.unit, patient)
-        remedy = f"systemctl {row.verb} {row.unit}, when it suits" if row.held or kept else "reconciler apply"
-        yield Finding(
-            "owed", FINDING, "; ".join(filter(None, (f"{what} since run {row.run}: {row.why}", kept))), remedy
-        )
-
-
-def _kept(verb: str, unit: str, patient: Patient) -> str:
-    """Whom systemd would take along, and what is said against that: no apply does it then."""
-    if not patient.host.running or patient.loaded.spec is None:
-        return ""
-    from reconciler.app.service.dependents import dependents
-    from reconciler.app.service.service import choose
-
-    chosen = choose(patient.loaded.spec, [unit], everything=True)
-    return next((one.words for one in dependents(UnitVerb(verb), chosen, patient.memory) if one.note), "")
-
-
-def _leftovers(patient: Patient) -> Iterator[Finding]:
-    kinds = discover()
-    rows = (address for address in patient.memory.rows if address.kind in kinds)
-    directories = sorted(
-        {path.rpartition("/")[0] or "/" for address in rows for path in kinds[address.kind].paths(address)}
-    )
-    for directory in directories:
-        try:
-            found = patient.host.leftovers([directory])
-        except HostError:
-            continue
-        for path in found:
-            remedy = (
-                "reconciler apply removes it, and keeps a copy"
-                if patient.memory.interrupted
-                else f"look at it, then rm {path}"
-            )
-            yield Finding("leftovers", FINDING, f"{path} was left by a run that was killed", remedy)
 
 
 def _spec(patient: Patient) -> Iterator[Finding]:
@@ -437,11 +265,11 @@ def _sshd(patient: Patient) -> Iterator[Finding]:
 
 
 QUESTIONS: Mapping[str, Question] = {
-    "state": _state,
-    "ledger": _ledger,
-    "last run": _runs,
-    "owed": _owed,
-    "leftovers": _leftovers,
+    "state": ask_state,
+    "ledger": ask_ledger,
+    "last run": ask_runs,
+    "owed": ask_owed,
+    "leftovers": ask_leftovers,
     "spec": _spec,
     "spec place": _spec_place,
     "systemd": _systemd,
