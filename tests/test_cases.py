@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.app.plan.plan import Planned, PlanOptions, basis, texts
+from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.planned import Planned, basis, texts
 from reconciler.core.actions import as_data
 from reconciler.core.basics.digest import data_digest
 from reconciler.core.changes import Change

@@ -16,7 +16,8 @@ from reconciler.app import apply as applying
 from reconciler.app.apply import Applied
 from reconciler.app.plan import noop_fast_path
 from reconciler.app.plan import plan as planning
-from reconciler.app.plan.plan import Planned, PlanOptions
+from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.planned import Planned
 from reconciler.app.specs import Loaded, SpecChoice
 from reconciler.core.actions import (
     ABSENT,

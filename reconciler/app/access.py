@@ -19,7 +19,7 @@ from reconciler.engine.inputs import Request
 
 if TYPE_CHECKING:
     from reconciler.app.plan.lockout import TrialHost
-    from reconciler.app.plan.plan import Planned, Texts
+    from reconciler.app.plan.planned import Planned, Texts
     from reconciler.policy.access.changes import Access, Sides
     from reconciler.policy.access.host_access import HostAccess
     from reconciler.policy.lockout.guard import Doors
@@ -162,7 +162,7 @@ def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str,
     """Who logs in and who becomes root, now and after the plan, as JSON: of these accounts, or of all; `to`
     root, to login or both.
     """
-    from reconciler.app.plan.plan import basis
+    from reconciler.app.plan.planned import basis
     from reconciler.policy.access.matrix import matrix
     from reconciler.render.access_matrix import FORMAT_VERSION
     from reconciler.render.masking import mask

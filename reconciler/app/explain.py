@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconciler.app.graph import references
-from reconciler.app.plan.plan import Planned
+from reconciler.app.plan.planned import Planned
 from reconciler.core.actions import as_data, told
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Origin, Verb

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.app.plan.plan import Planned
+from reconciler.app.plan.planned import Planned
 from reconciler.app.show import public_run
 from reconciler.core.actions import Unit
 from reconciler.core.changes import Verb

@@ -15,7 +15,7 @@ from reconciler.cli.shared.exits import ExitCode
 
 if TYPE_CHECKING:
     from reconciler.app.apply import Applied
-    from reconciler.app.plan.plan import Planned
+    from reconciler.app.plan.planned import Planned
     from reconciler.app.specs import Loaded
     from reconciler.core.diagnostic import Diagnostic
     from reconciler.core.result import Progress

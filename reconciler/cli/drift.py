@@ -25,7 +25,8 @@ def drift(  # a command has as many parameters as it has options
 ) -> int:
     """Show only what was changed on the host by hand since the last apply. Changes nothing."""
     from reconciler.app.plan.noop_fast_path import settled_plan
-    from reconciler.app.plan.plan import Planned, PlanOptions, check_options, plan_host
+    from reconciler.app.plan.plan import PlanOptions, check_options, plan_host
+    from reconciler.app.plan.planned import Planned
     from reconciler.app.specs import SpecChoice
     from reconciler.core.diagnostic import errors
     from reconciler.render.plan.drift_text import drift_text

@@ -42,7 +42,8 @@ def plan(  # a command has as many parameters as it has options
     Changes nothing.
     """
     from reconciler.app.plan.noop_fast_path import settled_plan
-    from reconciler.app.plan.plan import Planned, PlanOptions, check_options, plan_host
+    from reconciler.app.plan.plan import PlanOptions, check_options, plan_host
+    from reconciler.app.plan.planned import Planned
     from reconciler.app.specs import SpecChoice
 
     shape = options.chosen(form, as_json)

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler.app import hold as holding
 from reconciler.app.hold import Answer, Wanted
-from reconciler.app.plan.plan import Planned
+from reconciler.app.plan.planned import Planned
 from reconciler.app.service import heal as healing
 from reconciler.app.service import plan as service_standing
 from reconciler.app.service import probe as probing

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.app.plan.plan import PlanOptions, basis
+from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.planned import basis
 from reconciler.core.actions import Action, EditLines, WriteFile, as_data, path_of
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import PreImage, UnsafePath

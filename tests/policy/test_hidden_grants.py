@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from reconciler.app.plan.plan import Planned, PlanOptions
+from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.planned import Planned
 from reconciler.core.diagnostic import errors
 from tests import worlds
 from tests.case import Case, Expected, Host

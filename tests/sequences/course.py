@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reconciler.app.plan.plan import Planned, PlanOptions
+from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.planned import Planned
 from reconciler.core.actions import as_data
 from reconciler.core.changes import Verb
 from reconciler.core.diagnostic import errors

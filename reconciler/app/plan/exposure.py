@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.app.plan.plan import Planned
+from reconciler.app.plan.planned import Planned
 from reconciler.core.changes import Change, Verb
 from reconciler.core.host import HostView
 

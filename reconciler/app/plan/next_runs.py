@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from reconciler.app.plan.plan import Planned
+from reconciler.app.plan.planned import Planned
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Verb
 from reconciler.core.state import Memory

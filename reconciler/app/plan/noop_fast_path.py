@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from reconciler.app.plan.plan import Planned, PlanOptions
+from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.planned import Planned
 from reconciler.app.plan.processes import runs_as_started
 from reconciler.app.revisions import order_of, revision
 from reconciler.app.specs import Loaded, SpecChoice, default_spec

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from reconciler._version import __version__
 from reconciler.app.plan.given_away import given_away
 from reconciler.app.plan.lockout import TrialHost, lockout
+from reconciler.app.plan.planned import Planned, access, snapshot_of, texts
 from reconciler.app.plan.processes import read_started
 from reconciler.app.plan.sshd_in_force import not_in_force
 from reconciler.app.plan.strict_readers import refused_files
@@ -18,9 +19,8 @@ from reconciler.core.actions import WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import machine_digest
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.changes import Change, Verb
 from reconciler.core.content_marks import OTHER
-from reconciler.core.diagnostic import Diagnostic, error, errors
+from reconciler.core.diagnostic import Diagnostic, error
 from reconciler.core.host import HostError, HostView
 from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from reconciler.policy.access.changes import Sides
 
     Host = LiveHost | TreeHost
-
-Texts = Mapping[Address, tuple[str | None, str | None]]
-"""Old and new text by address, where they may be shown."""
 
 
 @frozen
@@ -71,32 +68,6 @@ class PlanOptions:
     def state_directory(self) -> str:
         """Where is remembered what was applied."""
         return self.state or state_directory(self.root)
-
-
-@frozen
-class Planned:
-    """A plan with everything that was needed for it.
-
-    `plan` is None when the host could not be read at all, `host` of a snapshot.
-    """
-
-    diagnostics: tuple[Diagnostic, ...]
-    plan: Plan | None = None
-    situation: Situation | None = None
-    request: Request | None = None
-    host: Host | None = None
-    sides: Sides | None = None
-    """Who can do what before and after the plan, where it concerns anybody's access."""
-
-    @property
-    def plan_is_empty(self) -> bool:
-        """Whether there is a plan and apply would do nothing."""
-        return self.plan is not None and self.plan.empty
-
-    @property
-    def refused(self) -> bool:
-        """Whether a guard says no."""
-        return any(found.refusal for found in errors(self.diagnostics))
 
 
 def check_options(options: PlanOptions) -> list[Diagnostic]:
@@ -215,7 +186,7 @@ def plan_host(
     told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out, *refused, *warned)
     plan = replace(plan, diagnostics=told, unknown=unknown)
     plan = _fingerprinted(plan, request, situation) if options.fingerprint and not plan.partial else plan
-    snapshot = _snapshot(request)
+    snapshot = snapshot_of(request)
     itself = cast("Host", host) if snapshot is None else None
     planned = Planned(told, plan, situation, request, itself, sides)
     return planned if snapshot is None else _with_unknown(planned, snapshot)
@@ -286,20 +257,11 @@ def _fingerprinted(plan: Plan, request: Request, situation: Situation) -> Plan:
     from reconciler.engine.approval import with_fingerprint  # a plan that is only looked at is no approval
 
     try:
-        snapshot = _snapshot(request)
+        snapshot = snapshot_of(request)
         machine = machine_digest(machine_id(request.view)) if snapshot is None else snapshot.machine
     except HostError:
         machine = ""
     return with_fingerprint(plan, request, situation, machine)
-
-
-def _snapshot(request: Request | None) -> SnapshotView | None:
-    """The snapshot that was planned from, if there is one: its module is only
-    imported by whoever opens one.
-    """
-    return (
-        cast("SnapshotView", request.view) if request is not None and hasattr(request.view, "taken") else None
-    )
 
 
 def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
@@ -374,79 +336,3 @@ def _lost(request: Request) -> list[Diagnostic]:
         'The address of a file is written files["/etc/x"], with quotes that the shell must not take.'
     )
     return [error("no such resource", detail.format(text)) for text in chosen if text not in known]
-
-
-def basis(planned: Planned, now: str = "") -> Mapping[str, Any]:
-    """The basis that the plan was made from.
-
-    `now` is a UTC time stamp as RFC 3339 has it: with it the age of a snapshot is told.
-    """
-    snapshot = _snapshot(planned.request)
-    if snapshot is not None:
-        from reconciler.app.snapshot import age
-
-        taken = snapshot.taken
-        return {"kind": "snapshot", "taken": taken} | ({"age_seconds": age(taken, now)} if now else {})
-    return {"kind": "live" if isinstance(planned.host, LiveHost) else "offline"}
-
-
-def texts(planned: Planned) -> Texts:
-    """Old and new text of changed files, where they may be shown.
-
-    A plan is a way to read: the old content is shown only of what the ledger says is ours (somebody may have
-    declared `/etc/shadow`), and nothing of what is sensitive.
-    """
-    if planned.plan is None or planned.request is None:
-        return {}
-    found = {}
-    for change in planned.plan.changes:
-        if not change.sensitive and (change.touches("content") or change.verb is Verb.DELETE):
-            before, after = _before(change, planned), _after(change)
-            if (before is not None or after is not None) and not _private((before, after)):
-                found[change.address] = (before, after)
-    return found
-
-
-def _private(both: tuple[str | None, str | None]) -> bool:
-    """Whether there is a private key in it, marked sensitive or not."""
-    from reconciler.core.secrets.masking import holds_private_key  # only where something changes
-
-    return any(text and holds_private_key(text) for text in both)
-
-
-def _after(change: Change) -> str | None:
-    content = change.part.content if change.part and "content" in change.part.document else None
-    return _text(content)
-
-
-def _before(change: Change, planned: Planned) -> str | None:
-    assert planned.plan is not None and planned.request is not None
-    row = planned.plan.memory.rows.get(change.address)
-    paths = tuple(planned.request.kinds[change.address.kind].paths(change.address))
-    if row is None or row.document is None or "content" not in (change.before or {}) or len(paths) != 1:
-        return None
-    try:
-        return _text(planned.request.view.read(paths[0]))
-    except (HostError, FileNotFoundError):
-        return None
-
-
-def access(planned: Planned, shown: Texts) -> list[dict[str, Any]]:
-    """Who gains or loses access, as the plan document has it, the most dangerous first.
-
-    `shown` are the `texts` of the same plan.
-    """
-    if planned.plan is None or planned.plan.empty:
-        return []
-    from reconciler.app.access import rows  # only where something changes
-
-    return rows(
-        planned.plan, shown, planned.sides, planned.request.view if planned.request is not None else None
-    )
-
-
-def _text(content: bytes | None) -> str | None:
-    try:
-        return None if content is None else content.decode("utf-8")
-    except UnicodeDecodeError:
-        return None

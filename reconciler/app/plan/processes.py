@@ -24,7 +24,7 @@ from reconciler.host.state.files import PROCESSES
 from reconciler.host.state.notes import recall, remember
 
 if TYPE_CHECKING:
-    from reconciler.app.plan.plan import Planned
+    from reconciler.app.plan.planned import Planned
 
 _FORMAT = 2
 

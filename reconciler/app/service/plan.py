@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.app.plan.exposure import score
-from reconciler.app.plan.plan import Planned, PlanOptions, plan_host
+from reconciler.app.plan.plan import PlanOptions, plan_host
+from reconciler.app.plan.planned import Planned
 from reconciler.app.service.service import Chosen, address_of
 from reconciler.app.specs import Loaded
 from reconciler.core.address import Address

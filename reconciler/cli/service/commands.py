@@ -29,7 +29,7 @@ from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
 
 if TYPE_CHECKING:
-    from reconciler.app.plan.plan import Planned
+    from reconciler.app.plan.planned import Planned
     from reconciler.app.service.service import Chosen
     from reconciler.app.specs import Loaded
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from reconciler.cli.shared.exits import ExitCode
 
 if TYPE_CHECKING:
-    from reconciler.app.plan.plan import Planned
+    from reconciler.app.plan.planned import Planned
     from reconciler.app.specs import Loaded
     from reconciler.core.diagnostic import Diagnostic
 
@@ -120,7 +120,7 @@ def stop_code(found: Sequence[Diagnostic]) -> int:
 def plan_data(planned: Planned) -> Mapping[str, Any]:
     """The public form of a plan, which everything that is shown of it is made from."""
     from reconciler._version import __version__
-    from reconciler.app.plan.plan import access, basis, texts
+    from reconciler.app.plan.planned import access, basis, texts
     from reconciler.render.plan.json import plan_to_json
 
     assert planned.plan is not None

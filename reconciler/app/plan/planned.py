@@ -1,0 +1,136 @@
+"""A plan that was made, and what its document says beside it: the basis, texts, who gains access."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.changes import Change, Verb
+from reconciler.core.diagnostic import Diagnostic, errors
+from reconciler.core.host import HostError
+from reconciler.core.plan import Plan
+from reconciler.engine.inputs import Request, Situation
+from reconciler.host.live import LiveHost
+
+if TYPE_CHECKING:
+    from reconciler.host.snapshot.view import SnapshotView
+    from reconciler.host.tree import TreeHost
+    from reconciler.policy.access.changes import Sides
+
+    Host = LiveHost | TreeHost
+
+Texts = Mapping[Address, tuple[str | None, str | None]]
+"""Old and new text by address, where they may be shown."""
+
+
+@frozen
+class Planned:
+    """A plan with everything that was needed for it.
+
+    `plan` is None when the host could not be read at all, `host` of a snapshot.
+    """
+
+    diagnostics: tuple[Diagnostic, ...]
+    plan: Plan | None = None
+    situation: Situation | None = None
+    request: Request | None = None
+    host: Host | None = None
+    sides: Sides | None = None
+    """Who can do what before and after the plan, where it concerns anybody's access."""
+
+    @property
+    def plan_is_empty(self) -> bool:
+        """Whether there is a plan and apply would do nothing."""
+        return self.plan is not None and self.plan.empty
+
+    @property
+    def refused(self) -> bool:
+        """Whether a guard says no."""
+        return any(found.refusal for found in errors(self.diagnostics))
+
+
+def snapshot_of(request: Request | None) -> SnapshotView | None:
+    """The snapshot that was planned from, if there is one: its module is only
+    imported by whoever opens one.
+    """
+    return (
+        cast("SnapshotView", request.view) if request is not None and hasattr(request.view, "taken") else None
+    )
+
+
+def basis(planned: Planned, now: str = "") -> Mapping[str, Any]:
+    """The basis that the plan was made from.
+
+    `now` is a UTC time stamp as RFC 3339 has it: with it the age of a snapshot is told.
+    """
+    snapshot = snapshot_of(planned.request)
+    if snapshot is not None:
+        from reconciler.app.snapshot import age
+
+        taken = snapshot.taken
+        return {"kind": "snapshot", "taken": taken} | ({"age_seconds": age(taken, now)} if now else {})
+    return {"kind": "live" if isinstance(planned.host, LiveHost) else "offline"}
+
+
+def texts(planned: Planned) -> Texts:
+    """Old and new text of changed files, where they may be shown.
+
+    A plan is a way to read: the old content is shown only of what the ledger says is ours (somebody may have
+    declared `/etc/shadow`), and nothing of what is sensitive.
+    """
+    if planned.plan is None or planned.request is None:
+        return {}
+    found = {}
+    for change in planned.plan.changes:
+        if not change.sensitive and (change.touches("content") or change.verb is Verb.DELETE):
+            before, after = _before(change, planned), _after(change)
+            if (before is not None or after is not None) and not _private((before, after)):
+                found[change.address] = (before, after)
+    return found
+
+
+def _private(both: tuple[str | None, str | None]) -> bool:
+    """Whether there is a private key in it, marked sensitive or not."""
+    from reconciler.core.secrets.masking import holds_private_key  # only where something changes
+
+    return any(text and holds_private_key(text) for text in both)
+
+
+def _after(change: Change) -> str | None:
+    content = change.part.content if change.part and "content" in change.part.document else None
+    return _text_of(content)
+
+
+def _before(change: Change, planned: Planned) -> str | None:
+    assert planned.plan is not None and planned.request is not None
+    row = planned.plan.memory.rows.get(change.address)
+    paths = tuple(planned.request.kinds[change.address.kind].paths(change.address))
+    if row is None or row.document is None or "content" not in (change.before or {}) or len(paths) != 1:
+        return None
+    try:
+        return _text_of(planned.request.view.read(paths[0]))
+    except (HostError, FileNotFoundError):
+        return None
+
+
+def access(planned: Planned, shown: Texts) -> list[dict[str, Any]]:
+    """Who gains or loses access, as the plan document has it, the most dangerous first.
+
+    `shown` are the `texts` of the same plan.
+    """
+    if planned.plan is None or planned.plan.empty:
+        return []
+    from reconciler.app.access import rows  # only where something changes
+
+    return rows(
+        planned.plan, shown, planned.sides, planned.request.view if planned.request is not None else None
+    )
+
+
+def _text_of(content: bytes | None) -> str | None:
+    try:
+        return None if content is None else content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
