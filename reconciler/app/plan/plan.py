@@ -139,23 +139,7 @@ def plan_host(
         host = host or open_host(options.root)
         memory = memory or read_memory(options.state_directory, machine_id(host))
         memory = memory if memory.key else replace(memory, key=throwaway_key())
-        request = Request(
-            replace(loaded.spec, commit=revision(loaded.reader)),
-            options.kinds or discover(),
-            host,
-            memory,
-            __version__,
-            options.targets,
-            options.excludes,
-            options.adopt,
-            options.unprotect,
-            started=_started(host, options, memory),
-            now_ns=nanoseconds() if host.running and not hasattr(host, "taken") else 0,
-            clock=now(),
-            retry=options.retry,
-            inside=inside_of(host),
-            onlooker=isinstance(host, LiveHost) and not is_root(),
-        )
+        request = _request(loaded, options, host, memory)
         lost = _lost(request)
         if lost:
             return Planned((*loaded.diagnostics, *lost))
@@ -190,6 +174,27 @@ def plan_host(
     itself = cast("Host", host) if snapshot is None else None
     planned = Planned(told, plan, situation, request, itself, sides)
     return planned if snapshot is None else _with_unknown(planned, snapshot)
+
+
+def _request(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView, memory: Memory) -> Request:
+    assert loaded.spec is not None
+    return Request(
+        replace(loaded.spec, commit=revision(loaded.reader)),
+        options.kinds or discover(),
+        host,
+        memory,
+        __version__,
+        options.targets,
+        options.excludes,
+        options.adopt,
+        options.unprotect,
+        started=_started(host, options, memory),
+        now_ns=nanoseconds() if host.running and not hasattr(host, "taken") else 0,
+        clock=now(),
+        retry=options.retry,
+        inside=inside_of(host),
+        onlooker=isinstance(host, LiveHost) and not is_root(),
+    )
 
 
 def _unseen(plan: Plan, host: HostView) -> list[Diagnostic]:
