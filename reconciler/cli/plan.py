@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -72,17 +73,22 @@ def plan(  # a command has as many parameters as it has options
             planned.diagnostics, shape == "json", no_color, markdown=shape == "markdown", host=host
         )
     data = output.plan_data(planned)
-    if out is not None:
-        from reconciler.host.documents import save_private
-
-        problem = save_private(out, (json.dumps(data, indent=2) + "\n").encode())
-        if problem:
-            sys.stderr.write(f"reconciler: cannot save the plan: {problem}\n")
-            return ExitCode.ERROR
-        if planned.plan.partial:
-            sys.stderr.write(
-                f"reconciler: {out} is of a part of the spec: no approval, and `apply --approved` refuses"
-                " it\n"
-            )
+    if out is not None and not _save(out, data, partial=planned.plan.partial):
+        return ExitCode.ERROR
     output.print_plan(data, shape, no_color, verbose=verbose)
     return output.plan_exit(planned, not planned.plan.empty, detailed_exitcode)
+
+
+def _save(out: str, data: Mapping[str, Any], *, partial: bool) -> bool:
+    """Whether the plan could be saved; says what is the matter with it."""
+    from reconciler.host.documents import save_private
+
+    problem = save_private(out, (json.dumps(data, indent=2) + "\n").encode())
+    if problem:
+        sys.stderr.write(f"reconciler: cannot save the plan: {problem}\n")
+        return False
+    if partial:
+        sys.stderr.write(
+            f"reconciler: {out} is of a part of the spec: no approval, and `apply --approved` refuses it\n"
+        )
+    return True
