@@ -7,7 +7,7 @@ from typing import Any
 from reconciler.app.plan.planned import Planned
 from reconciler.app.show import public_run
 from reconciler.core.actions import Unit
-from reconciler.core.changes import Verb
+from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import errors
 from reconciler.core.host import HostError
 from reconciler.core.plan import Plan
@@ -32,15 +32,7 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         with history:
             last = last_apply(history)
             good = last if last and last["status"] == "applied" else public_run(history.last_run("applied"))
-    changes = (
-        [
-            change
-            for change in plan.changes
-            if change.verb is not Verb.NONE and change.address not in plan.held
-        ]
-        if plan
-        else []
-    )
+    changes = _pending(plan) if plan else []
     drift = [str(change.address) for change in plan.changes if drifted(change)] if plan else []
     problems = [found.summary for found in errors(planned.diagnostics)]
     failing = _failing_jobs(plan) if root is None else []
@@ -58,15 +50,11 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
             {"address": str(change.address), "change": change.verb.name.lower(), "origin": str(change.origin)}
             for change in changes
         ],
-        "blocked": (
-            {
-                str(change.address): plan.blocked[change.address]
-                for change in changes
-                if change.address in plan.blocked
-            }
-            if plan
-            else {}
-        ),
+        "blocked": {
+            str(change.address): plan.blocked[change.address]
+            for change in changes
+            if plan and change.address in plan.blocked
+        },
         "refused": {
             str(found.address): found.detail for found in planned.diagnostics if found.rule == "refused-unit"
         },
@@ -76,18 +64,7 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         "holds": [hold_data(row) for row in plan.memory.holds] if plan else [],
         "held": {str(address): why for address, why in plan.held.items()} if plan else {},
         "owed": [_owed(row, plan) for row in plan.owed] if plan else [],
-        "restarts": (
-            sorted(
-                {
-                    unit
-                    for step in plan.steps
-                    if isinstance(step.action, Unit) and not step.held
-                    for unit in step.action.units
-                }
-            )
-            if plan
-            else []
-        ),
+        "restarts": _units_of(plan) if plan else [],
         "problems": problems,
         "complete": plan.complete if plan else False,
         "healthy": bool(
@@ -99,6 +76,19 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
             and (last is None or last["status"] == "applied")
         ),
     }
+
+
+def _pending(plan: Plan) -> list[Change]:
+    """The changes that an apply makes, or would if it could."""
+    return [
+        change for change in plan.changes if change.verb is not Verb.NONE and change.address not in plan.held
+    ]
+
+
+def _units_of(plan: Plan) -> list[str]:
+    """The units that an apply has systemd do something with."""
+    units = (step.action.units for step in plan.steps if isinstance(step.action, Unit) and not step.held)
+    return sorted({unit for names in units for unit in names})
 
 
 def _failing_jobs(plan: Plan | None) -> list[dict[str, Any]]:
