@@ -53,10 +53,6 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
     reported = frozenset(change.address for change in plan.changes if change.verb is Verb.NONE)
     sight = Redaction(texts or {}, sensitive | _known_secrets(plan), source_root, reported)
     entries = entries_of(plan, sight)
-    counts = _summary(plan)
-    wrong = errors(plan.diagnostics)
-    refused = any(item.refusal for item in wrong)
-    pending = any(change.verb is not Verb.NONE and not idle(plan, change.address) for change in plan.changes)
     data = {
         "format_version": FORMAT_VERSION,
         "tool_version": tool,
@@ -68,10 +64,10 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
             | dict(basis)
             | _past(plan)
         ),
-        "applyable": not refused and (pending or any(not step.held for step in plan.steps)),
+        "applyable": _is_applyable(plan),
         "complete": plan.complete,
         "partial": {"targets": list(plan.targets), "excludes": list(plan.excludes)} if plan.partial else None,
-        "errored": bool(wrong),
+        "errored": bool(errors(plan.diagnostics)),
         "resource_changes": entries,
         "resource_drift": [
             drift_entry(change, sight) for change in plan.changes if drifted(change) or failed(change)
@@ -86,13 +82,20 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
         "diagnostics": [diagnostic_data(item) for item in plan.diagnostics],
         "recorded": [str(part.address) for part in plan.converged],
         "steps": [step_data(step, sight.sensitive) for step in plan.steps],
-        "summary": counts,
+        "summary": _summary(plan),
         "approval_digest": plan.fingerprint,
     }
     if plan.approval is not None:
         data["approval"] = plan.approval.as_data()
     data = _shareable(data, plan, basis, sight)
     return data | {SEAL: seal(data)} if plan.approval is not None else data
+
+
+def _is_applyable(plan: Plan) -> bool:
+    """Whether nobody refuses the plan, and there is something to do."""
+    refused = any(item.refusal for item in errors(plan.diagnostics))
+    pending = any(change.verb is not Verb.NONE and not idle(plan, change.address) for change in plan.changes)
+    return not refused and (pending or any(not step.held for step in plan.steps))
 
 
 def _shareable(
