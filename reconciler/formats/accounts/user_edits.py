@@ -14,7 +14,8 @@ from itertools import chain
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.formats.accounts.passwd import AccountConflict, Group, GroupShadow, User
-from reconciler.formats.accounts.tables import AccountTables, Numbers, Table
+from reconciler.formats.accounts.table import Numbers, Table
+from reconciler.formats.accounts.tables import AccountTables
 from reconciler.formats.accounts.users import NO_PASSWORD, SHADOW_WIDTH, Range
 
 
