@@ -180,7 +180,7 @@ class Files:
             from reconciler.host.files import whole_trees  # starts programs, and only where a home goes
 
             return whole_trees.execute(self._root, self._ownership, self._archives, action)
-        from reconciler.host.files import edit_lines, path_actions  # a plan never writes
+        from reconciler.host.files import edit_lines, path_actions, remove_path  # a plan never writes
 
         match action:
             case WriteFile():
@@ -194,7 +194,7 @@ class Files:
             case MakeLink():
                 path_actions.make_link(self._root, self._ownership, action)
             case RemovePath():
-                path_actions.remove_path(self._root, self._ownership, action)
+                remove_path.remove_path(self._root, self._ownership, action)
         return ""
 
     def _execute_as_user(self, action: HomeAction) -> None:

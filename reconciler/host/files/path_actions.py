@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable
 
-from reconciler.core.actions import (
-    ABSENT,
-    Attributes,
-    MakeDirectory,
-    MakeLink,
-    RemovePath,
-    SetAccess,
-    WriteFile,
-)
+from reconciler.core.actions import ABSENT, Attributes, MakeDirectory, MakeLink, SetAccess, WriteFile
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, UnsafePath
 from reconciler.host.files import skeleton
 from reconciler.host.files.dir_entry import Place
 from reconciler.host.files.expects import DIRECTORY, not_replaceable
 from reconciler.host.files.ownership import Ownership, write_all
-from reconciler.host.files.publish import publish, take_out
+from reconciler.host.files.publish import publish
 from reconciler.host.files.renameat2 import rename_directory
 from reconciler.host.files.safe_path import SafeRoot, kind_of
 from reconciler.host.files.xattrs import (
@@ -36,8 +27,6 @@ from reconciler.host.files.xattrs import (
 from reconciler.host.process import failpoints
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_STAYS = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EBUSY, errno.EPERM})
-"""Why a directory that we are done with is left there: it is in use, a mount point, or marked immutable."""
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -122,29 +111,6 @@ def make_link(root: SafeRoot, ownership: Ownership, action: MakeLink) -> None:
             _remove_parent(root, action.path)
         raise
     failpoints.hit("link.done")
-
-
-def remove_path(root: SafeRoot, ownership: Ownership, action: RemovePath) -> None:
-    """RemovePath.
-
-    A path that is gone already is success. Raises ActionFailed, UnsafePath, OSError.
-    """
-    try:
-        root.parent(action.path)
-    except FileNotFoundError:
-        return
-    with Place(root, action.path) as place:
-        if place.stat() is not None:
-            place.expect(action.expects)
-            failpoints.hit("remove.checked")
-            take_out(place, action.expects)
-            failpoints.hit("remove.removed")
-            place.sync()
-        ownership.drop(action.path)
-    if action.prune_parent:
-        root.forget()
-        _prune_parent(root, ownership, action.path)
-    failpoints.hit("remove.done")
 
 
 def _expect_replaceable(place: Place, expects: str) -> None:
@@ -374,22 +340,6 @@ def _make_link(root: SafeRoot, ownership: Ownership, action: MakeLink) -> None:
         failpoints.hit("link.renamed")
         place.sync()
         ownership.drop(action.path)
-
-
-def _prune_parent(root: SafeRoot, ownership: Ownership, path: str) -> None:
-    parent = path.rpartition("/")[0]
-    if not parent or root.stat(parent) is None:
-        return
-    with Place(root, parent) as place:
-        try:
-            os.rmdir(place.name, dir_fd=place.fd)
-        except OSError as error:
-            if error.errno in _STAYS:
-                return
-            raise
-        failpoints.hit("remove.pruned")
-        place.sync()
-        ownership.drop(parent)
 
 
 def record(place: Place, ownership: Ownership, mode: int, owner: str, group: str, name: str = "") -> None:
