@@ -8,8 +8,7 @@ refuses the request as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
 
 from reconciler.core.host import UnitNode
 from reconciler.formats.systemd_jobs.job import (
@@ -24,25 +23,17 @@ from reconciler.formats.systemd_jobs.job import (
     Refused,
     merged,
 )
+from reconciler.formats.systemd_jobs.job_rules import (
+    Step,
+    Units,
+    can_do_without,
+    exhaust,
+    is_applicable,
+    next_unit,
+)
 
 GRACEFUL = 255
 """The first release in which PropagatesStopTo= is looked at last, and restarts with what restarts."""
-
-
-class Units(Protocol):
-    """The units as they are at the moment."""
-
-    def node(self, name: str) -> UnitNode:
-        """One unit; MISSING when there is none of that name."""
-
-    def known(self, name: str) -> bool:
-        """Whether anything is known of a unit; of another one it is taken that nothing happens to it."""
-
-    def state(self, name: str) -> str:
-        """Its ActiveState."""
-
-    def job(self, name: str) -> JobType | None:
-        """The job that it has already."""
 
 
 _REDUNDANT = {
@@ -54,16 +45,12 @@ _REDUNDANT = {
 }
 """The states in which a job has nothing to do."""
 
-_PERPETUAL = frozenset({"-.slice", "system.slice", "-.mount", "init.scope"})
 _LOAD_WORDS = {
     "not-found": "Unit {} not found.",
     "masked": "Unit {} is masked.",
     "bad-setting": "Unit {} has a bad unit file setting.",
     "error": "Unit {} failed to load properly, please adjust/correct and reload service manager.",
 }
-
-
-Step = Generator["Step", None, None]
 
 
 class Transaction:
@@ -78,7 +65,7 @@ class Transaction:
 
     def request(self, type_: JobType, unit: str, reason: Reason | None) -> list[Job]:
         """The jobs that the request comes to, one for each unit. Raises Refused."""
-        _exhaust(self._add(type_, unit, None, reason))
+        exhaust(self._add(type_, unit, None, reason))
         self._mark()
         if self.spare:
             self._minimize()
@@ -110,7 +97,7 @@ class Transaction:
         node = self.units.node(unit)
         if type_ != JobType.STOP and node.load != "loaded":
             raise Refused(_LOAD_WORDS.get(node.load, "Unit {} not found.").format(unit))
-        if not _applicable(type_, unit, node):
+        if not is_applicable(type_, unit, node):
             raise NotApplicable(f"Job type {type_.value} is not applicable for unit {unit}.")
         jobs = self.jobs.setdefault(unit, [])
         job = next((job for job in jobs if job.type == type_), None)
@@ -285,7 +272,7 @@ class Transaction:
                 if unit not in done:
                     path.append(unit)
                     on_path[unit] = iter(self._later(unit))
-                unit = _next(path, on_path, done)
+                unit = next_unit(path, on_path, done)
         return None
 
     def _later(self, unit: str) -> list[str]:
@@ -332,7 +319,7 @@ class Transaction:
         for place, first in enumerate(jobs):
             for second in jobs[place + 1 :]:
                 if merged(first.type, second.type, self.units.state(unit)) is None:
-                    dropped = _less(first, second)
+                    dropped = can_do_without(first, second)
                     if dropped is not None:
                         self._delete([dropped])
                         return
@@ -351,64 +338,3 @@ class Transaction:
                 first.type = type_
                 first.matters |= job.matters
             self.jobs[unit] = [first]
-
-
-def _less(first: Job, second: Job) -> Job | None:
-    """Which of two jobs that contradict each other can be done without; rather the stop, unless it is for a
-    Conflicts=.
-    """
-    if first.matters and second.matters:
-        return None
-    if first.matters != second.matters:
-        return second if first.matters else first
-    stop, other = (first, second) if first.type == JobType.STOP else (second, first)
-    if stop.type != JobType.STOP:
-        return first
-    return other if stop.conflicted else stop
-
-
-def _applicable(type_: JobType, unit: str, node: UnitNode) -> bool:
-    if type_ == JobType.STOP:
-        return not _perpetual(unit, node)
-    if type_ == JobType.RESTART:
-        return not _perpetual(unit, node) and not unit.endswith((".device", ".scope"))
-    if type_ == JobType.RELOAD:
-        return node.flags.get("CanReload") == "yes"
-    return True
-
-
-def _next(path: list[str], on_path: dict[str, Iterable[str]], done: set[str]) -> str | None:
-    """The unit to go on with; what has nothing more behind it leaves the path."""
-    while path:
-        unit = next(iter(on_path[path[-1]]), None)
-        if unit is not None:
-            return unit
-        done.add(path[-1])
-        del on_path[path.pop()]
-    return None
-
-
-def _exhaust(first: Step) -> None:
-    """Run steps that yield steps, without a call in a call: chains of ten thousand units are not deeper than
-    one.
-    """
-    stack = [first]
-    problem: Refused | None = None
-    while stack:
-        try:
-            step = stack[-1].throw(problem) if problem else next(stack[-1])
-            problem = None
-            stack.append(step)
-        except StopIteration:
-            stack.pop()
-            problem = None
-        except Refused as error:
-            stack.pop()
-            problem = error
-    if problem:
-        raise problem
-
-
-def _perpetual(unit: str, node: UnitNode) -> bool:
-    """Never stopped."""
-    return unit in _PERPETUAL or node.flags.get("Perpetual") == "yes"
