@@ -237,13 +237,15 @@ def test_what_a_unit_makes_of_root(text: str, expected: list[str]) -> None:
 def test_every_reader_of_the_table_is_there() -> None:
     """A place whose reader is misspelt would be read by nobody."""
     from reconciler.policy.root_reach.places import PLACES
-    from reconciler.policy.root_reach.texts import rules, scripts, units
+    from reconciler.policy.root_reach.texts import made_at_boot, rules, scripts, units
 
     known = {"", "unit", "profile"}
     named = {place.reader for place in PLACES}
 
     assert set() == {
-        name for name in named - known if not any(hasattr(module, name) for module in (rules, scripts, units))
+        name
+        for name in named - known
+        if not any(hasattr(module, name) for module in (rules, made_at_boot, scripts, units))
     }
 
 

@@ -425,9 +425,9 @@ def _is_ours(look: Look) -> bool:
 
 def reader_of(name: str) -> Callable[[str], Iterator[Reading]]:
     """The reader of a name: its module is imported when the first such text is there."""
-    from reconciler.policy.root_reach.texts import rules, scripts, units
+    from reconciler.policy.root_reach.texts import made_at_boot, rules, scripts, units
 
-    for module in (scripts, rules, units):
+    for module in (scripts, rules, made_at_boot, units):
         reader: Callable[[str], Iterator[Reading]] | None = getattr(module, name, None)
         if reader is not None:
             return reader
