@@ -19,6 +19,7 @@ from reconciler.policy.root_reach.places import is_relevant
 from reconciler.policy.root_reach.program_names import READERS, SHELLS
 from reconciler.policy.root_reach.programs import is_known, is_pattern, may_be_root, name_of, shell_from
 from reconciler.policy.root_reach.secrets_of_host import secret
+from reconciler.policy.root_reach.words import from_to, operands_of, value_of
 
 _HERE = "/.where-sudo-is-typed"
 """Stands for the directory in which somebody types sudo: it is that person's choice."""
@@ -163,7 +164,7 @@ def _shown(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
     """A secret that is shown, or a path that can be made a link to one."""
     if rest[:1] in (["shadow"], ["gshadow"]):
         yield Reason(f"it shows /etc/{rest[0]}", likely=True)
-    for path in (word for word in _operands(rest) if "/" in word):
+    for path in (word for word in operands_of(rest) if "/" in word):
         place = asker.placed(path)
         if place.startswith("/") and secret(place, asker.account) and not asker.home:
             yield Reason(f"it shows {path}", likely=True)
@@ -173,14 +174,17 @@ def _shown(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
 
 def _copied(name: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
     """From a place of the asker's to one that root uses, or to one of the asker's, which can be a link."""
-    sources, to = _from_to(rest)
+    sources, to = from_to(rest)
     if name == "dd":
         values = dict(word.partition("=")[::2] for word in rest)
         sources, to = [values.get("if", "-")], values.get("of", "")
     elif name in ("tee", "sponge"):
-        sources, to = ["-"], next(iter(sorted(_operands(rest), key=lambda path: not asker.decides(path))), "")
+        sources, to = (
+            ["-"],
+            next(iter(sorted(operands_of(rest), key=lambda path: not asker.decides(path))), ""),
+        )
     elif name in ("curl", "wget"):
-        sources = [word.removeprefix("file://") for word in _operands(rest) if word.startswith("file:///")]
+        sources = [word.removeprefix("file://") for word in operands_of(rest) if word.startswith("file:///")]
         to = next(
             (
                 rest[at + 1]
@@ -206,7 +210,7 @@ def _unpacked(name: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
     archive = _archive(name, rest)
     if not archive or not (why := asker.theirs(archive)):
         return
-    to = _value(rest, ("-C", "--directory", "-d", "-D")) or "."
+    to = value_of(rest, ("-C", "--directory", "-d", "-D")) or "."
     keeps_owners = name in ("tar", "bsdtar", "cpio") and "--no-same-owner" not in rest
     if keeps_owners or asker.decides(to) or asker.theirs(to):
         yield Reason(f"it unpacks {'what comes in' if archive == '-' else archive}; {why}")
@@ -230,18 +234,18 @@ def _archive(name: str, rest: list[str]) -> str:
         return next(iter((*named, *joined)), "-") if takes else ""
     if name == "cpio":
         return "-" if any(re.fullmatch(r"--extract|-[a-z]*i[a-z]*", word) for word in rest) else ""
-    return "" if "-l" in rest else next(iter(_operands(rest)), "")
+    return "" if "-l" in rest else next(iter(operands_of(rest)), "")
 
 
 def _given(name: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
     """A file that is given to the asker, or opened to everybody: one that root uses, or one that can be a
     link to such a one.
     """
-    what, *paths = _operands(rest) or [""]
+    what, *paths = operands_of(rest) or [""]
     if name == "setfacl":
         what, paths = (
-            _value(rest, ("-m", "--modify")),
-            [word for word in _operands(rest) if word != _value(rest, ("-m", "--modify"))],
+            value_of(rest, ("-m", "--modify")),
+            [word for word in operands_of(rest) if word != value_of(rest, ("-m", "--modify"))],
         )
     if not any(_is_for(asker, name, what)):
         return
@@ -286,18 +290,18 @@ def _mounted(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
         for at, word in enumerate(rest)
         if (at and rest[at - 1] in ("-o", "--options")) or word.startswith("-o")
     )
-    source = next(iter(_operands(rest, ("-o", "--options", "-t", "--types"))), "")
+    source = next(iter(operands_of(rest, ("-o", "--options", "-t", "--types"))), "")
     bound = any(word in ("--bind", "-B", "--rbind", "-R") for word in rest) or "bind" in options
     if not source.startswith("/dev/") and "/" in source and (why := asker.theirs(source)):
         if not bound and "nosuid" not in options:
             yield Reason(f"it mounts {source}; {why}")
-        elif bound and asker.decides(_operands(rest, ("-o", "--options", "-t", "--types"))[-1]):
+        elif bound and asker.decides(operands_of(rest, ("-o", "--options", "-t", "--types"))[-1]):
             yield Reason(f"it puts {source} over what root uses; {why}")
 
 
 def _rooted(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
     """A program that is looked for below a directory of the asker's."""
-    place = _value(rest, ("-D", "--directory")) or next(iter(_operands(rest)), "")
+    place = value_of(rest, ("-D", "--directory")) or next(iter(operands_of(rest)), "")
     if why := asker.theirs(place) if place else "":
         yield Reason(f"it runs what is below {place}; {why}")
 
@@ -312,7 +316,7 @@ def _configured(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
 
 def _here(name: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
     """Yield what is in the directory in which it runs."""
-    place = _value(
+    place = value_of(
         rest, ("-C", "--directory", "--git-dir", "--prefix", "--chdir", "-f", "--file", "--work-tree")
     )
     if (
@@ -376,48 +380,3 @@ _HANDS: Mapping[str, Callable[[str, list[str], Asker], Iterator[Reason]]] = {
     "mount": _mounted,
     "reconciler": _applied,
 }
-
-
-# ------------------------------------------------------------------------------------------- words of an argv
-
-
-def _operands(rest: Sequence[str], valued: Sequence[str] = ()) -> list[str]:
-    """The words that are no options, nor values of these options."""
-    return [
-        word
-        for at, word in enumerate(rest)
-        if (word == "-" or not word.startswith("-")) and not (at and rest[at - 1] in valued)
-    ]
-
-
-_COPY_VALUES = (
-    "-t",
-    "-m",
-    "-o",
-    "-g",
-    "-S",
-    "-e",
-    "--rsh",
-    "--mode",
-    "--owner",
-    "--group",
-    "--exclude",
-    "--include",
-    "-i",
-    "-P",
-    "-l",
-)
-
-
-def _from_to(rest: Sequence[str]) -> tuple[list[str], str]:
-    """The sources and the destination of cp(1) and its like."""
-    target = _value(rest, ("-t", "--target-directory"))
-    operands = _operands(rest, _COPY_VALUES)
-    return (operands, target) if target else (operands[:-1], operands[-1] if operands else "")
-
-
-def _value(rest: Sequence[str], options: Sequence[str]) -> str:
-    """The value of one of these options; empty where none is given."""
-    following = next((rest[at + 1] for at, word in enumerate(rest[:-1]) if word in options), "")
-    joined = (word.partition("=")[2] for word in rest if "=" in word and word.partition("=")[0] in options)
-    return following or next(joined, "")
