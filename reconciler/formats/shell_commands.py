@@ -13,86 +13,18 @@ from itertools import pairwise
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.lazy_regex import Late
+from reconciler.formats.shell_programs import (
+    ARGUMENTS_RUN,
+    AS_SOMEBODY,
+    INTERPRETERS,
+    LOADED,
+    MODULES,
+    OPTIONS_RUN,
+    RUN,
+    SHELLS,
+    WRAPPERS,
+)
 
-SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "fish", "rbash"))
-_MODULES = Late(r"python[\d.]*|pypy[\d.]*")
-"""Interpreters that import modules from the working directory with `-m`."""
-_INTERPRETERS = Late(
-    r"python[\d.]*|pypy[\d.]*|perl|ruby|node|nodejs|php[\d.]*|lua[\d.]*|tclsh|wish|Rscript|expect|guile|deno|bun"
-)
-_ARGUMENTS_RUN = frozenset(
-    "ansible-playbook apt apt-get at batch composer crontab depmod dpkg dpkg-deb gdb insmod "  # noqa: SIM905
-    "java kexec ld.so logrotate make "
-    "modprobe pip pip3 rpm run-parts source supervisord systemd-nspawn systemd-sysusers systemd-tmpfiles"
-    " update-alternatives "
-    "visudo .".split()
-)
-"""Programs for which a file that an argument names is as good as a program: a script, a package, a module, a
-configuration that runs.
-"""
-_OPTIONS_RUN: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("awk", "gawk", "mawk", "nawk", "sed"), ("-f", "--file")),
-    **dict.fromkeys(("docker", "docker-compose", "podman"), ("-f", "--file", "--env-file")),
-    "git": ("-C", "--git-dir", "--exec-path", "-c"),
-    "npm": ("--prefix", "-C"),
-    **dict.fromkeys(
-        ("gunicorn", "uvicorn", "uv"),
-        ("--chdir", "--pythonpath", "-c", "--config", "--app-dir", "--project", "--directory"),
-    ),
-    **dict.fromkeys(("vim", "vi", "nvim", "ex"), ("-S", "-u", "-s")),
-    **dict.fromkeys(
-        ("nginx", "apache2", "httpd", "sshd", "dnsmasq", "rsyslogd", "exim4", "haproxy"),
-        ("-c", "-C", "-f", "-conf-file"),
-    ),
-    "rsync": ("-e", "--rsh"),
-    "start-stop-daemon": ("-x", "--exec", "-a", "--startas"),
-    "tar": (
-        "-I",
-        "--use-compress-program",
-        "--to-command",
-        "--checkpoint-action",
-        "--rsh-command",
-        "-F",
-        "--info-script",
-    ),
-}
-"""Programs of which only the value of such an option is run."""
-WRAPPERS: Mapping[str, tuple[str, int]] = {
-    "busybox": ("", 0),
-    "chronic": ("", 0),
-    "chroot": ("", 1),
-    "chrt": ("TDP", 1),
-    "command": ("", 0),
-    "dumb-init": ("", 0),
-    "env": ("uCS", 0),
-    "exec": ("a", 0),
-    "flock": ("wE", 1),
-    "ionice": ("cnpPu", 0),
-    "nice": ("n", 0),
-    "nohup": ("", 0),
-    "nsenter": ("tSG", 0),
-    "screen": ("cehprsStT", 0),
-    "setpriv": ("", 0),
-    "setsid": ("", 0),
-    "stdbuf": ("ioe", 0),
-    "strace": ("eopsuE", 0),
-    "systemd-cat": ("tp", 0),
-    "systemd-inhibit": ("", 0),
-    "systemd-run": ("pMutG", 0),
-    "taskset": ("", 1),
-    "time": ("fo", 0),
-    "timeout": ("ks", 1),
-    "tini": ("", 0),
-    "unshare": ("SGR", 0),
-    "watch": ("n", 0),
-    "xargs": ("adEILnPs", 0),
-}
-"""Programs that run the program that follows: their short options that take a value, and how many words stand
-before the program.
-"""
-AS_SOMEBODY = frozenset(
-    ("sudo", "doas", "su", "runuser", "gosu", "setuidgid", "chpst", "s6-setuidgid", "start-as")
-)
 _KEYWORDS = frozenset(
     (
         "if",
@@ -245,16 +177,16 @@ def _run_in_turn(name: str, rest: list[str], directory: str, depth: int) -> Iter
         yield from _wrapper(name, rest, directory, depth)
     elif name in SHELLS:
         yield from _shell(rest, directory, depth)
-    elif _INTERPRETERS.fullmatch(name):
+    elif INTERPRETERS.fullmatch(name):
         yield from _interpreted(name, rest, directory)
     elif name == "find":
         yield from _found(rest, directory, depth)
     elif name == "reconciler":
         yield from _specification(rest, directory)
-    elif name in _ARGUMENTS_RUN:
+    elif name in ARGUMENTS_RUN:
         yield from _paths([*rest, directory] if name == "make" else rest, directory)
-    elif name in _OPTIONS_RUN:
-        yield from _paths(_values(rest, _OPTIONS_RUN[name]), directory)
+    elif name in OPTIONS_RUN:
+        yield from _paths(_values(rest, OPTIONS_RUN[name]), directory)
 
 
 _SUBSTITUTED = Late(
@@ -270,7 +202,7 @@ def _reads_commands(words: Sequence[str]) -> bool:
         return True
     if name in AS_SOMEBODY or name in WRAPPERS:
         return name in WRAPPERS and _reads_commands(wrapped(name, list(words[1:])))
-    is_shell = name in SHELLS or _INTERPRETERS.fullmatch(name) is not None
+    is_shell = name in SHELLS or INTERPRETERS.fullmatch(name) is not None
     return is_shell and all(
         word.startswith("-") and not word.endswith("c") for word in words[1:] if word != "-"
     )
@@ -294,7 +226,7 @@ def _found(rest: list[str], directory: str, depth: int) -> Iterator[str]:
         yield from run_files(argv, directory, depth + 1)
         program = argv[0].rpartition("/")[2] if argv else ""
         if program == "{}" or (
-            argv[1:2] == ["{}"] and (program in SHELLS or _INTERPRETERS.fullmatch(program))
+            argv[1:2] == ["{}"] and (program in SHELLS or INTERPRETERS.fullmatch(program))
         ):
             yield from _paths([word for word in rest[:at] if word.startswith(("/", "~"))], directory)
 
@@ -321,37 +253,9 @@ def text_files(
     yield from (found[1] for found in _SUBSTITUTED.finditer(text) if depth == 0)
 
 
-_LOADED = (
-    "LD_PRELOAD",
-    "LD_LIBRARY_PATH",
-    "LD_AUDIT",
-    "PATH",
-    "PYTHONPATH",
-    "PERL5LIB",
-    "PERLLIB",
-    "RUBYLIB",
-    "NODE_PATH",
-    "GCONV_PATH",
-)
-_RUN = (
-    "BASH_ENV",
-    "ENV",
-    "SHELL",
-    "PYTHONSTARTUP",
-    "EDITOR",
-    "VISUAL",
-    "PAGER",
-    "SUDO_ASKPASS",
-    "GIT_SSH",
-    "GIT_SSH_COMMAND",
-    "NODE_OPTIONS",
-    "PERL5OPT",
-)
-
-
 def variable_files(variables: Mapping[str, str]) -> Iterator[str]:
     """The files and directories that programs load from because of variables of these names."""
-    for name in (*_LOADED, *_RUN):
+    for name in (*LOADED, *RUN):
         for piece in re.split(r"[:\s]", variables.get(name, "")) if name in variables else ():
             if piece.startswith("/") and piece.strip("/"):
                 yield piece.rstrip("/")
@@ -458,7 +362,7 @@ def _shell(rest: list[str], directory: str, depth: int) -> Iterator[str]:
 
 def _interpreted(name: str, rest: list[str], directory: str) -> Iterator[str]:
     for at, word in enumerate(rest):
-        if word == "-m" and _MODULES.fullmatch(name):
+        if word == "-m" and MODULES.fullmatch(name):
             yield from [directory] if directory else ()
             return
         if word in ("-c", "-e", "-E", "-r"):

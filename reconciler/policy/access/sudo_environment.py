@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 
 from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.host import FileType
-from reconciler.formats.shell_commands import SHELLS, WRAPPERS, commands, run_files
+from reconciler.formats.shell_commands import commands, run_files
+from reconciler.formats.shell_programs import SHELLS, WRAPPERS
 from reconciler.formats.sudo import environment
 from reconciler.formats.sudo.policy import Policy, Who
 from reconciler.formats.sudo.programs import Program

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.lazy_regex import Late
-from reconciler.formats.shell_commands import WRAPPERS, run_files, wrapped
+from reconciler.formats.shell_commands import run_files, wrapped
+from reconciler.formats.shell_programs import WRAPPERS
 from reconciler.policy.access.writers import Writers
 from reconciler.policy.root_reach.places import is_relevant
 from reconciler.policy.root_reach.program_names import READERS, SHELLS

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reconciler.formats import shell_commands
+from reconciler.formats import shell_programs
 
-SHELLS = shell_commands.SHELLS | frozenset(
+SHELLS = shell_programs.SHELLS | frozenset(
     ("csh", "tcsh", "yash", "posh", "sash", "rc", "elvish", "lksh", "rksh", "pwsh", "xonsh", "nu")
 )
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from reconciler.core.basics.lazy_regex import Late
-from reconciler.formats.shell_commands import WRAPPERS, wrapped
+from reconciler.formats.shell_commands import wrapped
+from reconciler.formats.shell_programs import WRAPPERS
 from reconciler.policy.root_reach.program_names import ALWAYS, HARMLESS, OPEN, READERS, SHELLS, by_name
 
 _STARTS_CONTAINER = (

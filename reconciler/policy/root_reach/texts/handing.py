@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from reconciler.core.basics.lazy_regex import Late
 from reconciler.formats.data_programs import COPIES, KEEPS_TO_DATA, STARRED
 from reconciler.formats.named_paths import named_paths
-from reconciler.formats.shell_commands import AS_SOMEBODY, SHELLS, WRAPPERS, wrapped
+from reconciler.formats.shell_commands import wrapped
+from reconciler.formats.shell_programs import AS_SOMEBODY, SHELLS, WRAPPERS
 from reconciler.policy.access.ways import EVERYBODY, Rank
 from reconciler.policy.root_reach.places import is_relevant
 from reconciler.policy.root_reach.texts.values import Grant, Reading, Use

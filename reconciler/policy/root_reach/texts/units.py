@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.core.basics.lazy_regex import Late
-from reconciler.formats.shell_commands import SHELLS
+from reconciler.formats.shell_programs import SHELLS
 from reconciler.policy.access.group_powers import LIKELY_IN_UNITS, ROOT_GROUPS
 from reconciler.policy.access.ways import EVERYBODY, Rank
 from reconciler.policy.root_reach.places import is_relevant
