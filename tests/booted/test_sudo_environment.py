@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from reconciler.formats.sudo.policy import logical_lines
+from reconciler.formats.sudo.sudoers_text import logical_lines
 from tests.booted.booted import BootedHost
 from tests.policy.sudo_environments import HERS, ROWS, SCRIPTS
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.lazy_regex import Late
+from reconciler.formats.sudo.sudoers_text import INCLUDE, cut, is_ignored, logical_lines, split
 
 Include = Callable[[str], str | None]
 """The text of an included file; None for one that is not there or that sudo does not trust."""
@@ -29,13 +30,8 @@ _ALIAS_KINDS = {
     "Cmd_Alias": "command",
 }
 ALIAS = Late(r"[A-Z][A-Z0-9_]*")
-_INCLUDE = Late(r"[#@](include|includedir)[ \t]+(?:\"([^\"]+)\"|(\S+))\s*")
 _DEFAULTS = Late(r"Defaults([@:!>]?)(.*)", re.DOTALL)
 _TAG = Late(r"(NO)?(PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT):\s*")
-_IN_COMMAND = Late(
-    r"(?:NO)?(?:PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT):|sha(?:224|256|384|512):"
-)
-"""A word whose colon is no separator: a tag, or the beginning of a digest."""
 _OPTION = Late(
     r"(ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(\"[^\"]*\"|[^\s,]+)\s*"
 )
@@ -137,7 +133,7 @@ class _Reader:
 
 def _read(text: str, policy: Policy, reader: _Reader, depth: int) -> None:
     for line in logical_lines(text):
-        found = _INCLUDE.fullmatch(line)
+        found = INCLUDE.fullmatch(line)
         if found is None:
             _take(line, policy, reader.path)
         elif depth < _MOST_INCLUDES:
@@ -158,15 +154,6 @@ def _included(how: str, path: str, reader: _Reader) -> Iterator[str]:
     yield from (f"{path.rstrip('/')}/{name}" for name in reader.names(path) if not is_ignored(name))
 
 
-def include_of(line: str) -> tuple[str, str] | None:
-    """`include` or `includedir` and the path, of a line that includes; a relative path is below /etc."""
-    found = _INCLUDE.fullmatch(line.strip())
-    if found is None:
-        return None
-    path = found[2] or found[3]
-    return found[1], path if path.startswith("/") else f"/etc/{path}"
-
-
 def unreadable(text: str) -> list[int]:
     """The numbers of the lines that are no rule, alias, Defaults or include, or not to their end; of a
     continued one the first.
@@ -184,37 +171,11 @@ def unreadable(text: str) -> list[int]:
 
 
 def _is_readable(line: str) -> bool:
-    if _INCLUDE.fullmatch(line):
+    if INCLUDE.fullmatch(line):
         return True
     policy = Policy()
     _take(line, policy)
     return bool(policy.defaults or policy.aliases or any(rule.text for rule in policy.rules))
-
-
-def is_ignored(name: str) -> bool:
-    """Whether sudo passes over a file of this name in an included directory, without a word."""
-    return "." in name or name.endswith("~")
-
-
-def logical_lines(text: str) -> Iterator[str]:
-    """Lines with those that they are continued on, without comments and without the empty ones."""
-    for line in re.sub(r"\\\r?\n[ \t]*", " ", text).split("\n"):
-        said = line if _INCLUDE.fullmatch(line.strip()) else _without_comment(line)
-        if said.strip():
-            yield said.strip()
-
-
-def _without_comment(line: str) -> str:
-    """Up to a `#` that begins a comment: not one in quotes, behind a backslash, or in front of a number,
-    which is a uid.
-    """
-    quoted = False
-    for at, char in enumerate(line):
-        if char == '"' and line[at - 1 : at] != "\\":
-            quoted = not quoted
-        elif char == "#" and not quoted and line[at - 1 : at] != "\\" and not re.match(r"#\d", line[at:]):
-            return line[:at]
-    return line
 
 
 def _take(line: str, policy: Policy, path: str = "") -> None:
@@ -244,7 +205,7 @@ def _rules(line: str) -> list[Rule]:
 
     The text is for people, so it has no secrets; of a line that cannot be read to its end there is none.
     """
-    head, equals, rest = _cut(line, "=")
+    head, equals, rest = cut(line, "=")
     users, hosts = _users_and_hosts(head)
     if not equals or not users or not hosts:
         return []
@@ -253,7 +214,7 @@ def _rules(line: str) -> list[Rule]:
     for number, part in enumerate(parts):
         said = part
         if number:
-            head, equals, said = _cut(part, "=")
+            head, equals, said = cut(part, "=")
             hosts = tuple(split(head, ","))
             if not equals or not hosts:
                 break
@@ -334,40 +295,6 @@ def _masked(line: str, runs: Sequence[str]) -> str:
     return line
 
 
-def split(text: str, separator: str, *, tags: bool = False) -> list[str]:
-    """Pieces between separators that are not in quotes, in parentheses or behind a backslash; empty ones are
-    left out.
-
-    `tags`: a colon at the end of a word of capital letters belongs to a tag (`NOPASSWD:`).
-    """
-    pieces, piece, quoted, depth, at = [], "", False, 0, 0
-    while at < len(text):
-        char = text[at]
-        if char == "\\" and at + 1 < len(text):
-            piece, at = piece + text[at : at + 2], at + 2
-            continue
-        quoted = not quoted if char == '"' else quoted
-        depth += 0 if quoted else (char == "(") - (char == ")")
-        if (
-            char == separator
-            and not quoted
-            and not depth
-            and not (tags and _IN_COMMAND.match(re.split(r"[\s,)]", piece)[-1] + ":"))
-        ):
-            pieces.append(piece.strip())
-            piece = ""
-        else:
-            piece += char
-        at += 1
-    return [found for found in (*pieces, piece.strip()) if found]
-
-
-def _cut(text: str, separator: str) -> tuple[str, str, str]:
-    """As str.partition, at a separator that is not behind a backslash."""
-    found = re.match(rf"((?:\\.|[^\\{separator}])*){separator}", text)
-    return (found[1], separator, text[found.end() :]) if found else (text, "", "")
-
-
 def without_secrets(text: str) -> str:
     """The lines of a file of rules that decide.
 
@@ -377,7 +304,7 @@ def without_secrets(text: str) -> str:
     for line in logical_lines(text):
         found = _DEFAULTS.fullmatch(line)
         if found is None:
-            kept += [line] if _INCLUDE.fullmatch(line) else _decisive(line)
+            kept += [line] if INCLUDE.fullmatch(line) else _decisive(line)
             continue
         default = _default(found[1], found[2])
         about = [

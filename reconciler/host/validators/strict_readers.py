@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from reconciler.core.actions import Account, AccountOp, Action, Check, RemovePath, WriteFile
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import ActionFailed, HostError
-from reconciler.formats.sudo import policy
+from reconciler.formats.sudo import sudoers_text
 from reconciler.host.process.run import escape, run
 
 _TIMEOUT = 30.0
@@ -151,7 +151,7 @@ def _rules(path: str, without: Collection[str], depth: int) -> bytes:
         text = file.read().decode("utf-8", "surrogateescape")
     found = []
     for line in text.split("\n"):
-        included = policy.include_of(line)
+        included = sudoers_text.include_of(line)
         if included is None:
             found.append(f"{line}\n".encode("utf-8", "surrogateescape"))
             continue
@@ -170,7 +170,7 @@ def _files(how: str, path: str) -> list[str]:
         names = sorted(os.listdir(path))
     except OSError:
         return []
-    return [f"{path.rstrip('/')}/{name}" for name in names if not policy.is_ignored(name)]
+    return [f"{path.rstrip('/')}/{name}" for name in names if not sudoers_text.is_ignored(name)]
 
 
 def _is_trusted(path: str) -> bool:
