@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import MakeLink, RemovePath, Unit, WriteFile, path_of, removes
+from reconciler.core.actions import MakeLink, RemovePath, Unit, WriteFile
 from reconciler.core.address import Address
-from reconciler.core.changes import Change, Origin, Part, Verb
+from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.content_marks import concerned
 from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
 from reconciler.core.host import Executor, HostView
@@ -17,6 +17,7 @@ from reconciler.core.state import OwedRow
 from reconciler.core.steps import Step
 from reconciler.engine import compare, ordering, unread
 from reconciler.engine.draft import Draft
+from reconciler.engine.feasible import refuse_adoption, source_of, steps_of
 from reconciler.engine.inputs import Request, Situation, survey
 from reconciler.engine.makers import above, makers
 from reconciler.engine.units import daemon_reload, gates, owed, own_unit_guard, stale_processes
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
     from reconciler.engine.units.dependents import Trial
 
 Simulator = Callable[[HostView], Executor]
-_ADOPTING = {
-    False: "differs from the spec. --adopt or `adopt: true` takes it over; the old content is kept.",
-    True: "shall not be there. --adopt or `adopt: true` takes it away as the spec says.",
-}
-"""The meaning of adopting, for what is declared and for what is declared absent."""
 
 
 def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
@@ -47,7 +43,9 @@ def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
     for address, reason in trial.failures.items():
         draft.block(address, reason)
         draft.diagnostics.append(
-            error("would not converge", reason, address=address, source=_source(situation.parts.get(address)))
+            error(
+                "would not converge", reason, address=address, source=source_of(situation.parts.get(address))
+            )
         )
     if trial.failures:
         steps, trial = _tried(draft, simulator)
@@ -102,7 +100,7 @@ def _draft(request: Request, situation: Situation) -> Draft:
     if refused and not request.retry:
         _not_again(draft, refused)
     if found:
-        _refuse_adoption(draft)
+        refuse_adoption(draft)
         _require(draft)
     draft.diagnostics += [
         *_of_others(request, situation),
@@ -147,7 +145,7 @@ def _excused(situation: Situation) -> Iterable[Diagnostic]:
                 "It is started by the first apply that finds it to hold. Until then this is as declared, and"
                 " no failure."
             )
-            where = {"address": address, "source": _source(situation.parts[address]), "rule": "condition"}
+            where = {"address": address, "source": source_of(situation.parts[address]), "rule": "condition"}
             yield warning(f"{seen.excused} does not hold: systemd will not start it", detail, **where)
 
 
@@ -192,76 +190,6 @@ def _needs(
     return needs
 
 
-def _impossible(draft: Draft, change: Change) -> bool:
-    """Whether no action can make this change, whoever owns the object; then it is blocked, with the kind's
-    reason.
-    """
-    try:
-        _actions(draft, change)
-    except Impossible as reason:
-        draft.block(change.address, str(reason))
-        draft.diagnostics.append(
-            error("cannot be changed", str(reason), address=change.address, source=_source(change.part))
-        )
-        return True
-    return False
-
-
-def _actions(draft: Draft, change: Change) -> list[Step]:
-    """Raises Impossible."""
-    steps = list(draft.request.kinds[change.address.kind].actions(change))
-    if why := own_unit_guard.refusal(steps, draft.request.inside) or draft.disks.bare(_made(steps)):
-        raise Impossible(why)
-    return steps
-
-
-def _made(steps: Iterable[Step]) -> Iterator[str]:
-    """The paths at which something would be made or written; what is taken away hides nothing."""
-    for step in steps:
-        path = None if removes(step.action) else path_of(step.action)
-        if path is not None:
-            yield path
-
-
-def _refuse_adoption(draft: Draft) -> None:
-    for change in draft.changes:
-        block = change.part.declared if change.part else change.declared
-        if change.address in draft.held:
-            continue
-        if change.origin is Origin.ADOPTION and block and not (block.resource.adopt or draft.request.adopt):
-            if _impossible(draft, change):
-                continue
-            if (
-                change.verb is Verb.DELETE
-                and change.address.resource in draft.blocked
-                and change.address.part
-            ):
-                draft.block(change.address, f"goes with {change.address.resource}, which is blocked")
-                continue
-            detail = (
-                f"{change.address}{_at(change)} exists on the host, is not ours and"
-                f" {_ADOPTING[change.verb is Verb.DELETE]}"
-            )
-            refusal = Diagnostic(
-                Severity.ERROR,
-                "exists and is not ours",
-                detail,
-                change.address,
-                block.source,
-                rule="adoption",
-                refusal=True,
-            )
-            draft.diagnostics.append(refusal)
-            does = "takes it away" if change.verb is Verb.DELETE else "takes it over"
-            draft.block(change.address, f"exists and is not ours; --adopt {does}")
-
-
-def _at(change: Change) -> str:
-    """The path of what is there, in brackets, where the address does not tell it."""
-    at = change.observed.private.get("at", "")
-    return f" ({at})" if at else ""
-
-
 def _require(draft: Draft) -> None:
     from reconciler.engine.requirements import Host, missing  # not where there is nothing to do
 
@@ -299,12 +227,15 @@ def _steps(draft: Draft) -> tuple[Step, ...]:
     for change in draft.changes:
         if change.address not in draft.idle and change.moves and change.verb is not Verb.FORGET:
             try:
-                steps += _actions(draft, change)
+                steps += steps_of(draft, change)
             except Impossible as reason:
                 draft.block(change.address, str(reason))
                 draft.diagnostics.append(
                     error(
-                        "cannot be changed", str(reason), address=change.address, source=_source(change.part)
+                        "cannot be changed",
+                        str(reason),
+                        address=change.address,
+                        source=source_of(change.part),
                     )
                 )
     draft.block_dependants()
@@ -356,10 +287,6 @@ def _watchers(draft: Draft, steps: Iterable[Step]) -> list[Step]:
         paths = stale_processes.unlike(draft.request, part, paths, written) if paths else paths
         found += kind.on_config_change(part, observed, paths)
     return found
-
-
-def _source(part: Part | None) -> object:
-    return part.declared.source if part else None
 
 
 def _finish(draft: Draft, steps: tuple[Step, ...], trial: Trial | None) -> Plan:
