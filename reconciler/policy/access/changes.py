@@ -20,12 +20,11 @@ from reconciler.kinds.users.home_removal import fate_of
 from reconciler.policy.access.group_powers import group_words
 from reconciler.policy.access.host_access import HostAccess
 from reconciler.policy.access.ways import EVERYBODY
-from reconciler.policy.root_reach.places import place_of
+from reconciler.policy.file_changes import Found, of_directory, of_file
 
 _NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
 _FINGERPRINT = "SHA256:"
 KEY = "ssh key"
-_KEY_FILES = ("/.ssh/authorized_keys", "/.ssh/authorized_keys2")
 
 Texts = Mapping[Address, tuple[str | None, str | None]]
 
@@ -54,9 +53,6 @@ class Access:
 ROOT, LOGIN, WAY = "root", "login", "way to root"
 _DANGER = (("gains", ROOT), ("gains", LOGIN), ("loses", ROOT), ("loses", WAY), ("loses", LOGIN))
 """The most dangerous first; everything else follows in the order of the plan."""
-
-Found = Iterator[tuple[str, str, str]]
-"""(effect, what, detail)"""
 
 
 _Ranked = tuple[int, str, Access]
@@ -226,7 +222,7 @@ def _user(change: Change, texts: tuple[str | None, str | None]) -> Found:
     if not part:
         yield from _account(change)
     elif part == "home":
-        yield from _directory(change, texts)
+        yield from of_directory(change, texts)
     elif part == "sudo":
         yield from _rules(change, texts)
     elif part == "ssh_keys" or _FINGERPRINT in part:
@@ -353,71 +349,9 @@ def _rule_lines(text: str | None) -> list[str]:
     return [line for line in (text or "").split("\n") if line.strip() and not line.startswith("#")]
 
 
-def _file(change: Change, texts: tuple[str | None, str | None]) -> Found:
-    """A file that decides who comes in, or that root reads or runs; where only remarks differ, nothing is
-    told.
-    """
-    path = change.address.name
-    place = place_of(path)
-    verb = "is created" if change.before is None else "is removed" if change.after is None else "changes"
-    if _only_remarks(change, texts):
-        return
-    if place is not None:
-        yield "changes", "file", f"root {place.use} {path}, which {verb}"
-    elif path.endswith(_KEY_FILES):
-        yield "changes", "file", f"{path}, by whose keys somebody logs in, {verb}"
-    yield from _opened(
-        change, {"read": (_OTHERS_READ, _OTHERS_READ), "write": (_OTHERS_WRITE, _OTHERS_WRITE)}
-    )
-
-
-def _directory(change: Change, texts: tuple[str | None, str | None]) -> Found:
-    yield from _opened(
-        change, {"look into": (_OTHERS_LIST, _OTHERS_LIST), "write in": (_OTHERS_MAKE, _OTHERS_MAKE)}
-    )
-
-
-def _opened(change: Change, powers: Mapping[str, tuple[int, int]]) -> Found:
-    """Yield what everybody can do with a path from now on, and whose it is: told of paths that were there."""
-    before, after = change.before or {}, change.after or {}
-    was, will = str(before.get("mode", "")), str(after.get("mode", ""))
-    path = f"the home of {change.address.name}" if change.address.kind == "users" else change.address.name
-    if was and will:
-        for power, (bits, wanted) in powers.items():
-            if int(was, 8) & bits != wanted and int(will, 8) & bits == wanted:
-                yield "gains", "open", f"everybody can {power} {path} (mode {was} -> {will})"
-    owner = str(after.get("owner", ""))
-    if before.get("owner") and owner not in ("", "root", before["owner"]):
-        yield "gains", "open", f"{owner} owns {path}, which was {before['owner']}'s"
-
-
-_OTHERS_READ, _OTHERS_WRITE, _OTHERS_LIST, _OTHERS_MAKE = 0o004, 0o002, 0o005, 0o003
-
-
-def _only_remarks(change: Change, texts: tuple[str | None, str | None]) -> bool:
-    """Whether nothing but remarks and blank lines differ.
-
-    A script may write what looks like a remark (<<).
-    """
-    if change.verb is not Verb.UPDATE or {item.path[0] for item in change.fields} != {"content"}:
-        return False
-    content = change.part.content if change.part is not None else None
-    if texts[0] is None or content is None:
-        return False
-    old, new = texts[0], content.decode("utf-8", "replace")
-    return "<<" not in old + new and _said(old) == _said(new)
-
-
-def _said(text: str) -> list[str]:
-    lines = (line.strip() for line in text.split("\n"))
-    return [
-        line for line in lines if line and (not line.startswith("#") or line.startswith(("#!", "#include")))
-    ]
-
-
 _TELLERS: Mapping[str, Callable[[Change, tuple[str | None, str | None]], Found]] = {
     "users": _user,
     "ssh_keys": _keys,
-    "files": _file,
-    "directories": _directory,
+    "files": of_file,
+    "directories": of_directory,
 }

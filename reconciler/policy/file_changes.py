@@ -1,0 +1,77 @@
+"""What a changed file or directory means for access: who can read or write it, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from reconciler.core.changes import Change, Verb
+from reconciler.policy.root_reach.places import place_of
+
+_KEY_FILES = ("/.ssh/authorized_keys", "/.ssh/authorized_keys2")
+
+
+Found = Iterator[tuple[str, str, str]]
+"""(effect, what, detail)"""
+
+
+def of_file(change: Change, texts: tuple[str | None, str | None]) -> Found:
+    """A file that decides who comes in, or that root reads or runs; where only remarks differ, nothing is
+    told.
+    """
+    path = change.address.name
+    place = place_of(path)
+    verb = "is created" if change.before is None else "is removed" if change.after is None else "changes"
+    if _only_remarks(change, texts):
+        return
+    if place is not None:
+        yield "changes", "file", f"root {place.use} {path}, which {verb}"
+    elif path.endswith(_KEY_FILES):
+        yield "changes", "file", f"{path}, by whose keys somebody logs in, {verb}"
+    yield from _opened(
+        change, {"read": (_OTHERS_READ, _OTHERS_READ), "write": (_OTHERS_WRITE, _OTHERS_WRITE)}
+    )
+
+
+def of_directory(change: Change, texts: tuple[str | None, str | None]) -> Found:
+    """What everybody can do with a directory from now on."""
+    yield from _opened(
+        change, {"look into": (_OTHERS_LIST, _OTHERS_LIST), "write in": (_OTHERS_MAKE, _OTHERS_MAKE)}
+    )
+
+
+def _opened(change: Change, powers: Mapping[str, tuple[int, int]]) -> Found:
+    """Yield what everybody can do with a path from now on, and whose it is: told of paths that were there."""
+    before, after = change.before or {}, change.after or {}
+    was, will = str(before.get("mode", "")), str(after.get("mode", ""))
+    path = f"the home of {change.address.name}" if change.address.kind == "users" else change.address.name
+    if was and will:
+        for power, (bits, wanted) in powers.items():
+            if int(was, 8) & bits != wanted and int(will, 8) & bits == wanted:
+                yield "gains", "open", f"everybody can {power} {path} (mode {was} -> {will})"
+    owner = str(after.get("owner", ""))
+    if before.get("owner") and owner not in ("", "root", before["owner"]):
+        yield "gains", "open", f"{owner} owns {path}, which was {before['owner']}'s"
+
+
+_OTHERS_READ, _OTHERS_WRITE, _OTHERS_LIST, _OTHERS_MAKE = 0o004, 0o002, 0o005, 0o003
+
+
+def _only_remarks(change: Change, texts: tuple[str | None, str | None]) -> bool:
+    """Whether nothing but remarks and blank lines differ.
+
+    A script may write what looks like a remark (<<).
+    """
+    if change.verb is not Verb.UPDATE or {item.path[0] for item in change.fields} != {"content"}:
+        return False
+    content = change.part.content if change.part is not None else None
+    if texts[0] is None or content is None:
+        return False
+    old, new = texts[0], content.decode("utf-8", "replace")
+    return "<<" not in old + new and _said(old) == _said(new)
+
+
+def _said(text: str) -> list[str]:
+    lines = (line.strip() for line in text.split("\n"))
+    return [
+        line for line in lines if line and (not line.startswith("#") or line.startswith(("#!", "#include")))
+    ]
