@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.policy.root_reach.reach import reader_of
+from reconciler.policy.root_reach.readers import reader_of
 from reconciler.policy.root_reach.texts.units import unit
 from reconciler.policy.root_reach.texts.values import Grant, Mention, Reading, Use
 

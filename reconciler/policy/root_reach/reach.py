@@ -23,6 +23,15 @@ from reconciler.policy.access.persons import OwnFile, own_file
 from reconciler.policy.access.ways import EVERYBODY, Rank, Way
 from reconciler.policy.access.writers import Writers
 from reconciler.policy.root_reach.places import UNIT_DIRECTORIES, Place, place_of, places_below
+from reconciler.policy.root_reach.readers import (
+    DROP_IN_OF_ALL,
+    PACKAGED,
+    UNIT_PATH,
+    is_ours,
+    is_place,
+    prepended,
+    reader_of,
+)
 from reconciler.policy.root_reach.relevance import Look
 from reconciler.policy.root_reach.texts.values import (
     SPECIFICATIONS,
@@ -36,19 +45,13 @@ from reconciler.policy.root_reach.texts.values import (
 from reconciler.policy.symlinks import Followed
 
 _SETUID, _OTHERS_RUN, _GROUP_RUNS = 0o4000, 0o001, 0o010
-_UNIT = Late(
-    r"(?P<directory>.*/systemd/[^/]+)/(?P<unit>[^/]+\.(?:service|socket|mount|timer|path|swap))(?:\.d/[^/]+\.conf)?"
-)
 _FOR_ITS_USER = Late(
     r"^[ \t]*(?:AmbientCapabilities|SupplementaryGroups|Group|LoadCredential|OpenFile|StandardInput)[ \t]*=",
     re.MULTILINE,
 )
 _PROGRAMS = ("/usr/bin/", "/usr/sbin/", "/usr/local/bin/", "/usr/local/sbin/")
-_OF_ALL = Late(r".*/systemd/[^/]+/(?P<type>service|socket|mount|timer|path|swap)\.d/[^/]+\.conf")
-"""A drop-in for every unit of a type (systemd.unit(5))."""
 _LARGEST = 1 << 22
 """Bytes of a text that is read: what root runs and is larger is a program."""
-_PACKAGED = Late(r"/(?:usr/)?(?:bin|sbin|lib\w*)/")
 _MOST_NESTED = 4
 """Scripts that run one another."""
 _MOST_MATCHES = 1000
@@ -177,12 +180,12 @@ class RootReach:
 
     def _by_reading(self, look: Look, reading: Reading, scripts: tuple[str, ...]) -> Iterator[Way]:
         """`scripts` are those that run it, the last one first."""
-        where = scripts[0] if scripts else "" if _is_ours(look) else look.path
+        where = scripts[0] if scripts else "" if is_ours(look) else look.path
         match reading:
             case Use() if is_shorthand(reading.path):
                 for path in self._resolved(reading.path):
                     yield from self._by_reading(look, replace(reading, path=path), scripts)
-            case Use() if _is_place(reading.path):
+            case Use() if is_place(reading.path):
                 return  # whoever can write there is told of the place itself
             case Use():
                 yield from self._by_use(
@@ -273,7 +276,7 @@ class RootReach:
         return self._scripts[path]
 
     def _read_script(self, path: str) -> Iterator[Reading]:
-        if _PACKAGED.match(path):
+        if PACKAGED.match(path):
             return
         from reconciler.policy.root_reach.texts.scripts import specification
 
@@ -350,7 +353,7 @@ class RootReach:
         text, account = self._files.noted_text(look.path), look.path.rpartition("/")[2].removesuffix(".sh")
         if text is None:
             return
-        for path in dict.fromkeys(text_files(_prepended(text))):
+        for path in dict.fromkeys(text_files(prepended(text))):
             yield from self._by_use(look, Use(path, "runs what is in", account=account), "")
 
     @cached_property
@@ -367,10 +370,12 @@ class RootReach:
         """A unit with its drop-ins, by the path of any of them."""
         from reconciler.policy.root_reach.texts.units import unit
 
-        if (every := _OF_ALL.fullmatch(path)) is not None:
+        if (every := DROP_IN_OF_ALL.fullmatch(path)) is not None:
             yield from unit(f"every {every['type']}", [self._files.noted_text(path) or ""])
             return
-        found = _UNIT.fullmatch(path.replace("/lib/", "/usr/lib/", 1) if path.startswith("/lib/") else path)
+        found = UNIT_PATH.fullmatch(
+            path.replace("/lib/", "/usr/lib/", 1) if path.startswith("/lib/") else path
+        )
         if found is None:
             return
         name = found["unit"]
@@ -403,32 +408,3 @@ class RootReach:
 
 
 _WORD = Late(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_PREPENDED = Late(r"case .*? in .*?\) ;; \*\) (\w+=[^$\s]+)\S* ;; esac")
-
-
-def _prepended(text: str) -> str:
-    """The lines of a profile file of ours with the assignments that are made once only."""
-    return _PREPENDED.sub(r"export \1", text)
-
-
-def _is_place(path: str) -> bool:
-    place = place_of(path)
-    return place is not None and place.path == path
-
-
-def _is_ours(look: Look) -> bool:
-    """Whether the spec says it by a field of its own, so that its address says enough; a shell is said with
-    its account.
-    """
-    return look.path == "/etc/passwd" or (look.address is not None and look.address.kind != "files")
-
-
-def reader_of(name: str) -> Callable[[str], Iterator[Reading]]:
-    """The reader of a name: its module is imported when the first such text is there."""
-    from reconciler.policy.root_reach.texts import made_at_boot, rules, scripts, units
-
-    for module in (scripts, rules, made_at_boot, units):
-        reader: Callable[[str], Iterator[Reading]] | None = getattr(module, name, None)
-        if reader is not None:
-            return reader
-    return lambda _: iter(())
