@@ -23,15 +23,7 @@ from reconciler.policy.access.persons import OwnFile, own_file
 from reconciler.policy.access.ways import EVERYBODY, Rank, Way
 from reconciler.policy.access.writers import Writers
 from reconciler.policy.root_reach.places import UNIT_DIRECTORIES, Place, place_of, places_below
-from reconciler.policy.root_reach.readers import (
-    DROP_IN_OF_ALL,
-    PACKAGED,
-    UNIT_PATH,
-    is_ours,
-    is_place,
-    prepended,
-    reader_of,
-)
+from reconciler.policy.root_reach.readers import FOR_ALL, UNIT, is_ours, is_place, prepended, reader_of
 from reconciler.policy.root_reach.relevance import Look
 from reconciler.policy.root_reach.texts.values import (
     SPECIFICATIONS,
@@ -52,6 +44,8 @@ _FOR_ITS_USER = Late(
 _PROGRAMS = ("/usr/bin/", "/usr/sbin/", "/usr/local/bin/", "/usr/local/sbin/")
 _LARGEST = 1 << 22
 """Bytes of a text that is read: what root runs and is larger is a program."""
+_PACKAGED = Late(r"/(?:usr/)?(?:bin|sbin|lib\w*)/")
+_WORD = Late(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _MOST_NESTED = 4
 """Scripts that run one another."""
 _MOST_MATCHES = 1000
@@ -276,7 +270,7 @@ class RootReach:
         return self._scripts[path]
 
     def _read_script(self, path: str) -> Iterator[Reading]:
-        if PACKAGED.match(path):
+        if _PACKAGED.match(path):
             return
         from reconciler.policy.root_reach.texts.scripts import specification
 
@@ -370,12 +364,10 @@ class RootReach:
         """A unit with its drop-ins, by the path of any of them."""
         from reconciler.policy.root_reach.texts.units import unit
 
-        if (every := DROP_IN_OF_ALL.fullmatch(path)) is not None:
+        if (every := FOR_ALL.fullmatch(path)) is not None:
             yield from unit(f"every {every['type']}", [self._files.noted_text(path) or ""])
             return
-        found = UNIT_PATH.fullmatch(
-            path.replace("/lib/", "/usr/lib/", 1) if path.startswith("/lib/") else path
-        )
+        found = UNIT.fullmatch(path.replace("/lib/", "/usr/lib/", 1) if path.startswith("/lib/") else path)
         if found is None:
             return
         name = found["unit"]
@@ -405,6 +397,3 @@ class RootReach:
         if directory not in self._listed:
             self._listed[directory] = frozenset(self._files.noted_names(directory))
         return self._listed[directory]
-
-
-_WORD = Late(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")

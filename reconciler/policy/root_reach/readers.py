@@ -9,12 +9,11 @@ from reconciler.policy.root_reach.places import place_of
 from reconciler.policy.root_reach.relevance import Look
 from reconciler.policy.root_reach.texts.values import Reading
 
-UNIT_PATH = Late(
+UNIT = Late(
     r"(?P<directory>.*/systemd/[^/]+)/(?P<unit>[^/]+\.(?:service|socket|mount|timer|path|swap))(?:\.d/[^/]+\.conf)?"
 )
-DROP_IN_OF_ALL = Late(r".*/systemd/[^/]+/(?P<type>service|socket|mount|timer|path|swap)\.d/[^/]+\.conf")
+FOR_ALL = Late(r".*/systemd/[^/]+/(?P<type>service|socket|mount|timer|path|swap)\.d/[^/]+\.conf")
 """A drop-in for every unit of a type (systemd.unit(5))."""
-PACKAGED = Late(r"/(?:usr/)?(?:bin|sbin|lib\w*)/")
 _PREPENDED = Late(r"case .*? in .*?\) ;; \*\) (\w+=[^$\s]+)\S* ;; esac")
 
 
