@@ -1,7 +1,7 @@
 """services: a systemd service with a unit file of our own in /etc/systemd/system, its enablement and whether
 it runs.
 
-Those whose unit file is a package's (`unit: vendor`) are in `vendor.py`: their parts have names, which those
+Those whose unit file is a package's (`unit: vendor`) are in `vendor`: their parts have names, which those
 of ours have not.
 """
 
