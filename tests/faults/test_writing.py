@@ -13,8 +13,9 @@ BENEATH = {
     # HomeRoot also by its owner.
     "host.files.path_actions": (
         "_write_temporary _mkdir make_directory _make_whole _make_link _change _change_all _open_for_access"
-        " _remove_parent _prune_parent"
+        " _remove_parent"
     ),
+    "host.files.remove_path": "_prune_parent",
     "host.files.publish": "_replace take_out",
     "host.files.renameat2": "rename_new",
     "host.files.dir_entry": "Place.unlink",
