@@ -141,12 +141,12 @@ def test_a_plan_with_changes_is_what_needs_them(settled: tuple[str, str], tmp_pa
 
 def test_the_journal_needs_no_reporting() -> None:
     """What an apply says to systemd's journal does not bring in what figures, mails and webhooks need."""
-    program = "import reconciler.app.apply, reconciler.app.journal, sys; print(*sys.modules)"
+    program = "import reconciler.app.apply, reconciler.app.journald, sys; print(*sys.modules)"
     said = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout.split()
 
-    assert "reconciler.app.journal" in said
+    assert "reconciler.app.journald" in said
     assert set() == {
         "reconciler.app.report",
         "reconciler.jobs.report",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.app.apply import Applied
-from reconciler.app.journal import drifting
+from reconciler.app.journald import drifting
 from reconciler.app.service.job_health import jobs, unwell
 from reconciler.core.changes import Change
 from reconciler.core.diagnostic import Diagnostic, errors

@@ -100,7 +100,7 @@ def _tell_others(applied: Applied, code: int, loaded: Loaded, *, report: bool) -
     """The journal, and with `--report` whoever is to be told. Nothing of it changes how the apply ended."""
     if not report and (applied.result is None or not applied.result.run):
         return
-    from reconciler.app.journal import journal_apply
+    from reconciler.app.journald import journal_apply
 
     journal_apply(applied)
     if report:

@@ -60,7 +60,7 @@ def _tell_others(data: Mapping[str, Any], *, report: bool) -> None:
     if data["resource_drift"] and variable(
         "INVOCATION_ID"
     ):  # systemd runs us: somebody will read it in the journal
-        from reconciler.app.journal import journal_drift
+        from reconciler.app.journald import journal_drift
 
         journal_drift(data)
     if report:

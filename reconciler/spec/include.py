@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from reconciler.core.diagnostic import Diagnostic, error
 from reconciler.core.spec import SourceError, SourceReader
-from reconciler.spec.events import parse
 from reconciler.spec.phrases import VERSION, ended, unsupported
 from reconciler.spec.positions import Map, Mark, Seq, marks_of, new_map, put, unpack, without
 from reconciler.spec.source_files import Tree, locate
+from reconciler.spec.yaml_events import parse
 
 MAX_FILES = 256
 SHARED = "x-"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from reconciler.spec.events import parse
+from reconciler.spec.yaml_events import parse
 
 _PLAIN = re.compile(
     r"(?:-{1,2}[A-Za-z]|[A-Za-z/])[A-Za-z0-9_./+-]*(?: [A-Za-z0-9_./+-]+)*|[0-9]+(?:ms|s|min|h)"

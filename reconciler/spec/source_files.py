@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic, Severity, Source
 from reconciler.core.spec import SourceError, SourceReader
-from reconciler.spec.builder import Problem
 from reconciler.spec.characters import FORBIDDEN, clean
 from reconciler.spec.positions import Mark, unpack
 from reconciler.spec.secrecy import Lines
+from reconciler.spec.yaml_data import Problem
 
 MAX_SOURCE = 8 * 1024 * 1024
 MAX_SOURCES = 128 * 1024 * 1024

@@ -10,8 +10,8 @@ from collections import Counter
 
 import pytest
 
-from reconciler.formats.systemd import directive_values, directives
-from reconciler.formats.systemd.value_rules import Rule
+from reconciler.formats.systemd import directives, value_rules
+from reconciler.formats.systemd.rule_words import Rule
 from tests.formats import asked
 from tests.formats.battery import VALUES
 
@@ -91,7 +91,7 @@ def test_values_are_judged_as_systemd_judges_them(release: int) -> None:
 
     assert [] == wrong
     assert unseen - BLIND - TAKEN_WITH_A_WARNING == set()
-    assert all(directive_values.deprecated(name, "") for name in TAKEN_WITH_A_WARNING)
+    assert all(value_rules.deprecated(name, "") for name in TAKEN_WITH_A_WARNING)
     assert sum(missed.values()) * 25 < sum(complaints.values())
 
 
@@ -100,7 +100,7 @@ def test_a_wrong_rule_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [("Service", "NoNewPrivileges"), ("Service", "OOMPolicy")]
     strict = Rule(lambda value: value == "yes", "yes")
     rules = {"NoNewPrivileges": strict, "OOMPolicy": Rule(lambda _value: True, "anything")}
-    monkeypatch.setattr(directive_values, "rule_for", lambda name, _kind: rules[name])
+    monkeypatch.setattr(value_rules, "rule_for", lambda name, _kind: rules[name])
     wrong, complaints, missed = _asked(directives.OLDEST, names)
 
     assert {name for _, name, _ in wrong} == {"NoNewPrivileges"}
@@ -117,11 +117,11 @@ def test_names_in_lists_are_known_to_systemd(release: int) -> None:
     )
     newer = {"KSM"} if release == directives.OLDEST else set()
     every = [
-        *(("Service", "SuccessExitStatus", name) for name in directive_values.EXIT_STATUS - newer),
-        *(("Service", "KillSignal", name) for name in directive_values.SIGNALS),
+        *(("Service", "SuccessExitStatus", name) for name in value_rules.EXIT_STATUS - newer),
+        *(("Service", "KillSignal", name) for name in value_rules.SIGNALS),
         *(("Service", "SystemCallFilter", name) for name in sets),
     ]
     capabilities = asked.run(release, "systemd-analyze", "capability", "--no-pager")
 
     assert set() == asked.refused(release, every)
-    assert {name for name in directive_values.CAPABILITIES if f"cap_{name} " not in capabilities} == set()
+    assert {name for name in value_rules.CAPABILITIES if f"cap_{name} " not in capabilities} == set()

@@ -8,9 +8,9 @@ import pytest
 
 from reconciler.formats.systemd import directives, exposure, unit
 from reconciler.formats.systemd._syscalls_data import SETS
-from reconciler.formats.systemd.directive_values import CAPABILITIES
 from reconciler.formats.systemd.exposure import exposure as reckoned
 from reconciler.formats.systemd.exposure import level
+from reconciler.formats.systemd.value_rules import CAPABILITIES
 from reconciler.kinds.services.hardening import BASIC, STRICT
 from tests.formats import asked
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from reconciler.core.basics.scalars import Plain
-from reconciler.spec import events
-from reconciler.spec.events import parse
+from reconciler.spec import yaml_events
 from reconciler.spec.positions import Map, Seq, unpack
+from reconciler.spec.yaml_events import parse
 
 
 def value_of(text: str) -> Any:
@@ -168,7 +168,7 @@ def test_a_byte_order_mark_at_the_beginning_is_no_character() -> None:
 
 def test_files_beyond_the_bound_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file larger than MAX_BYTES is not parsed."""
-    monkeypatch.setattr(events, "MAX_BYTES", 100)
+    monkeypatch.setattr(yaml_events, "MAX_BYTES", 100)
 
     assert ["File too large"] == [problem.summary for problem in parse(b"a: " + b"x" * 98).problems]
     assert () == parse(b"a: " + b"x" * 97).problems
@@ -181,7 +181,7 @@ def test_the_pure_parser_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None
         b" |\n  block\n"
     )
     fast = parse(text)
-    monkeypatch.setattr(events, "_events", events.pure_events)
+    monkeypatch.setattr(yaml_events, "_events", yaml_events.pure_events)
     slow = parse(text)
 
     assert fast.problems == slow.problems
@@ -265,12 +265,12 @@ MEANT = (
 )
 
 
-@pytest.mark.parametrize("source", [events._events, events.pure_events])
+@pytest.mark.parametrize("source", [yaml_events._events, yaml_events.pure_events])
 def test_text_of_a_file_is_not_folded_in_silence(source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines that YAML joins are told at their place, with what to write; blocks, and escapes that say their
     line ends, are meant.
     """
-    monkeypatch.setattr(events, "_events", source)
+    monkeypatch.setattr(yaml_events, "_events", source)
     for text in FOLDED:
         (problem,) = parse(f"f:\n  content: {text}\n".encode()).problems
         assert "Lines are folded" == problem.summary, text

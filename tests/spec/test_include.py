@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.spec.events import parse
 from reconciler.spec.include import merge
 from reconciler.spec.load import load
 from reconciler.spec.positions import Map, unpack
+from reconciler.spec.yaml_events import parse
 from tests.spec.fakes import KINDS, DictReader, text_of
 
 BASE = """teams:

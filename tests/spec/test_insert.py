@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.spec.events import parse
 from reconciler.spec.insert import CannotInsert, insert
+from reconciler.spec.yaml_events import parse
 
 FIELDS: list[tuple[str, Any, str]] = [("exec_start", ["/bin/a", "%1", "yes"], "what runs"), ("nice", 5, "")]
 VALUE = {"exec_start": ["/bin/a", "%1", "yes"], "nice": 5}

@@ -13,9 +13,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from yaml._yaml import CParser
 
-from reconciler.spec import events
-from reconciler.spec.events import Parsed, parse
+from reconciler.spec import yaml_events
 from reconciler.spec.positions import Map, Seq
+from reconciler.spec.yaml_events import Parsed, parse
 
 FLOW: dict[str, Any] = {
     "[--bind, 0.0.0.0:8000]": ["--bind", "0.0.0.0:8000"],
@@ -123,7 +123,7 @@ PIECES = (*_WORDS.split(), *_SIGNS, *_LAYOUT, *_BLOCKS, "%YAML 1.2\n---\n")
 def without_c(data: bytes) -> Parsed:
     """What a machine without the C module makes of it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(events, "_events", events.pure_events)
+        patch.setattr(yaml_events, "_events", yaml_events.pure_events)
         return parse(data)
 
 

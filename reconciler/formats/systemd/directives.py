@@ -84,9 +84,9 @@ def is_newer(section_name: str, name: str, value: str) -> bool:
     """Whether NEWEST knows this assignment and OLDEST does not."""
     if name in _added():
         return True
-    from reconciler.formats.systemd import directive_values
+    from reconciler.formats.systemd import value_rules
 
-    rule = directive_values.rule_for(name, _table().get(section_name, {}).get(name, ""))
+    rule = value_rules.rule_for(name, _table().get(section_name, {}).get(name, ""))
     return rule is not None and value in rule.newer
 
 
@@ -116,7 +116,7 @@ def _closest(name: str, candidates: dict[str, str] | dict[str, dict[str, str]]) 
 
 
 def _wrong_value(section_name: str, name: str, value: str, version: int | None) -> str | None:
-    from reconciler.formats.systemd import directive_values as values
+    from reconciler.formats.systemd import value_rules as values
 
     old = version is not None and version < NEWEST
     specifier = values.wrong_specifier(name, value, oldest=old)
@@ -137,6 +137,6 @@ def deprecated(name: str, value: str) -> str:
     """The words about an assignment that still works but should not be written any more; empty for all
     others.
     """
-    from reconciler.formats.systemd import directive_values
+    from reconciler.formats.systemd import value_rules
 
-    return directive_values.deprecated(name, value)
+    return value_rules.deprecated(name, value)

@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.formats.systemd import syscalls
-from reconciler.formats.systemd.directive_values import CAPABILITIES
+from reconciler.formats.systemd.rule_words import is_boolean, named
 from reconciler.formats.systemd.unit import Sections
-from reconciler.formats.systemd.value_rules import is_boolean, named
+from reconciler.formats.systemd.value_rules import CAPABILITIES
 
 _WORDS = (
     (100, "DANGEROUS"),
