@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -317,10 +317,14 @@ def truth(host: BootedHost) -> tuple[Seen, str]:
     return {name: (name in login, name in root) for name in there}, said
 
 
+_PERSON = ", who becomes root, "
+"""In the words of a way by files of another person."""
+
+
 def told(data: dict[str, Any], side: str, there: Seen, how: str) -> Seen:
     """What the matrix says of the same accounts.
 
-    What is open to everybody is open to who can use his account. Whoever "may become root" is right either way.
+    What is open to everybody is open to who can use his account. A way that waits is right either way.
     """
     rows = [row for row in data["access"] if row[side]]
     login = {
@@ -328,11 +332,20 @@ def told(data: dict[str, Any], side: str, there: Seen, how: str) -> Seen:
         for row in rows
         if row["to"] == "login" and not row["by"].endswith(("for one command only", "without a shell"))
     }
-    root = {row["account"] for row in rows if row["to"] == "root" and not row.get("likely")} | {"root"}
-    may = {row["account"] for row in rows if row["to"] == "root" and row.get("likely")} - root
+    ways = [row for row in rows if row["to"] == "root"]
     usable = {line.split()[0] for line in how.splitlines() if line.endswith(" usable")}
-    sure = {name: name in root or ("" in root and name in usable) for name in there}
-    return {name: (name in login, there[name][1] if name in may else sure[name]) for name in there}
+    root = _with_everybody({row["account"] for row in ways if not _waits(row)}, usable) | {"root"}
+    may = _with_everybody({row["account"] for row in ways if _waits(row)}, usable) - root
+    return {name: (name in login, there[name][1] if name in may else name in root) for name in there}
+
+
+def _waits(row: Mapping[str, Any]) -> bool:
+    """Whether a way hangs on a program that is not known, or on what another person does next, who is root."""
+    return bool(row.get("likely")) or _PERSON in row["by"]
+
+
+def _with_everybody(accounts: set[str], usable: set[str]) -> set[str]:
+    return accounts | usable if "" in accounts else accounts
 
 
 @pytest.mark.slow
