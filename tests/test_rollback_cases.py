@@ -145,7 +145,7 @@ def test_a_rollback_brings_everything_back(case: Case, running: bool, place: Pat
     ("where", "what"),
     [
         pytest.param(
-            "reconciler.engine.undo.undo_steps.SetAccess",
+            "reconciler.engine.undo.undo_paths.SetAccess",
             lambda path, _, *rest: SetAccess(path, "0777", *rest),
             id="another mode",
         ),
