@@ -99,6 +99,8 @@ SLOW = (
         "tests/bench/",
         "tests/engine/test_properties",
         "tests/test_examples",
+        "tests/test_people_mixes",
+        "tests/cli/test_shapes_everywhere",
         "tests/test_imports",
     ),
 )
@@ -106,6 +108,12 @@ SLOW = (
 
 `make test` has them.
 """
+
+BOOTS = tuple(
+    f"tests/booted/test_{name}"
+    for name in ("backup_clock", "backup_copies", "backup_mounts", "refusals", "root_reach")
+)
+"""Modules whose hosts have fixtures of their own: of another release, or with more packages."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -117,7 +125,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
-        if "booted" in getattr(item, "fixturenames", ()):
+        if "booted" in getattr(item, "fixturenames", ()) or item.nodeid.startswith(BOOTS):
             item.add_marker(pytest.mark.booted)
         if reason and item.get_closest_marker("booted"):
             item.add_marker(pytest.mark.skip(reason=f"a booted host {reason}"))
