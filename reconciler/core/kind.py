@@ -152,7 +152,7 @@ class Kind:
     references: Callable[[Declared], Iterable[Address]] = _none
     """Addresses that come first if they are declared."""
     requires: Callable[[Declared], Iterable[Requirement]] = _none
-    """What must be on the host, or in the same spec."""
+    """The things that must be on the host, or in the same spec."""
     config_paths: Callable[[Declared], Iterable[str]] = _none
     """Paths whose content is this resource's configuration."""
     on_config_change: Callable[[Part, Observed, Sequence[str]], Iterable[Step]] = _none
@@ -164,16 +164,16 @@ class Kind:
     start_settings: Callable[[Document], Any] = _no_part
     """The settings of an observed document that only a start puts into force."""
     lint: Callable[[Declared], Iterable[Diagnostic]] = _none
-    """What is wrong with a declaration as the whole spec shows it, its settings for one. It needs no host."""
+    """Mistakes of a declaration as the whole spec shows it, its settings for one. It needs no host."""
     lint_spec: Callable[[Spec], Iterable[Diagnostic]] = _none
-    """What is wrong across resources. Asked once."""
+    """Mistakes across resources. Asked once."""
     check: Callable[[HostView, Spec, Sequence[Change]], Iterable[Diagnostic]] = _none
-    """What the host's own facts forbid. Errors block their addresses.
+    """Objections of the host to changes. Errors block their addresses.
 
     Asked once with all changes, if anything of the kind changes.
     """
     overdue: Callable[[Sequence[Change], int], Iterable[Diagnostic]] = _none
-    """What the time has passed for (seconds since the epoch), of the kind's own changes.
+    """Warnings of times that have passed (seconds since the epoch), of the kind's own changes.
 
     Not asked where no clock is known.
     """
@@ -200,13 +200,13 @@ class Kind:
     since.
     """
     gate: Callable[[Part], Gate | None] = _no_part
-    """What a part's unit has to pass after each start. None too where it is not to run."""
+    """The gate that a part's unit has to pass after each start. None too where it is not to run."""
     unit: Callable[[Part], DeclaredUnit | None] = _no_part
     """The unit that a part speaks for."""
     absent: Callable[[Declared], Iterable[Address]] = _none
     """Addresses where a declaration says that nothing shall be, whoever put it there."""
     remains: Callable[[Change], Iterable[tuple[Address, Document]]] = _none
-    """What stays ours of what was taken away: a home that was kept, and that the spec may yet let go."""
+    """Documents of removed objects that stay ours: a home that was kept, and that the spec may yet let go."""
 
 
 Kinds = Mapping[str, Kind]
