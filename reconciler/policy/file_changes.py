@@ -1,4 +1,4 @@
-"""What a changed file or directory means for access: who can read or write it, and what it says."""
+"""Meaning of a changed file or directory for access: who can read or write it, and what it says."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def of_file(change: Change, texts: tuple[str | None, str | None]) -> Found:
 
 
 def of_directory(change: Change, texts: tuple[str | None, str | None]) -> Found:
-    """What everybody can do with a directory from now on."""
+    """The things that everybody can do with a directory from now on."""
     yield from _opened(
         change, {"look into": (_OTHERS_LIST, _OTHERS_LIST), "write in": (_OTHERS_MAKE, _OTHERS_MAKE)}
     )

@@ -106,7 +106,7 @@ def _kept(verb: str, unit: str, patient: Patient) -> str:
 
 
 def ask_leftovers(patient: Patient) -> Iterator[Finding]:
-    """What killed runs have left on the host."""
+    """Temporary files that killed runs have left on the host."""
     kinds = discover()
     rows = (address for address in patient.memory.rows if address.kind in kinds)
     directories = sorted(

@@ -328,7 +328,7 @@ def _criterion(name: str, value: str, login: Login, place: str) -> bool:
 
 
 def decisive(text: str) -> str:
-    """What decides about logins in a file, and nothing else of it: of a command only the program, for an
+    """The lines of a file that decide about logins, and nothing else: of a command only the program, for an
     argument may be a secret.
     """
     kept = []

@@ -1,1 +1,1 @@
-"""What several kinds are made of. Knows no kind."""
+"""Modules that several kinds are made of. They know no kind."""

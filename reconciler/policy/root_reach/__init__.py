@@ -1,1 +1,1 @@
-"""What root reads or runs that somebody else can write."""
+"""Files that root reads or runs and that somebody else can write."""
