@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reconciler.cli.shared import options, output
+from reconciler.cli.shared import output
 from reconciler.cli.shared.asking import ask, tell
 from reconciler.cli.shared.exits import ExitCode
+from reconciler.cli.shared.option_sets import Output, Scope, Source, plan_options, spread_without
 
 if TYPE_CHECKING:
     from reconciler.app.apply import Applied
@@ -40,49 +41,38 @@ LockTimeout = Annotated[
 ]
 
 
-def apply(  # a command has as many parameters as it has options
-    spec: options.Spec = "",
-    root: options.Root = None,
-    commit: options.Commit = "",
-    target: options.Target = [],  # noqa: B006  # typer copies it
-    exclude: options.Exclude = [],  # noqa: B006  # typer copies it
-    adopt: options.Adopt = False,
-    unprotect: options.Unprotect = [],  # noqa: B006  # typer copies it
-    allow: options.Allow = [],  # noqa: B006  # typer copies it
-    retry: options.Retry = False,
+@spread_without("snapshot")
+def apply(
+    *,
+    source: Source,
+    scope: Scope,
     auto_approve: AutoApprove = False,
     approved: Approved = None,
     lock_timeout: LockTimeout = 0,
-    as_json: options.Json = False,
-    detailed_exitcode: options.Detailed = False,
-    report: options.Report = False,
-    verbose: options.Verbose = False,
-    no_color: options.NoColor = False,
+    shown: Output,
 ) -> int:
     """Plan, ask for a yes, and do it.
 
     A part that fails is reported with what depended on it; everything else converges.
     """
     from reconciler.app.apply import apply_host
-    from reconciler.app.plan.plan import PlanOptions, check_options
+    from reconciler.app.plan.plan import check_options
     from reconciler.core.diagnostic import error
 
-    wanted = PlanOptions(
-        root, tuple(target), tuple(exclude), adopt, tuple(unprotect), tuple(allow), retry=retry
-    )
+    wanted = plan_options(source, scope)
     wrong = check_options(wanted)
     if isnan(lock_timeout):
         wrong = [*wrong, error("not a time", "--lock-timeout: write a number of seconds")]
     if wrong:
-        output.complain(wrong, no_color)
+        output.complain(wrong, shown.no_color)
         return ExitCode.USAGE
-    loaded = output.load(spec, commit, root)
-    talk = _Json() if as_json else _Text(no_color, verbose)
+    loaded = output.load(source.spec, source.commit, source.root)
+    talk = _Json() if shown.as_json else _Text(shown.no_color, shown.verbose)
     saved, refused = _saved(approved)
     if refused or not loaded.ok:
         found = refused if loaded.ok else loaded.diagnostics
         code = talk.without_plan(found)
-        if report and root is None:
+        if shown.report and source.root is None:
             from reconciler.app.report import report_unusable
 
             _reported(report_unusable(found))
@@ -90,9 +80,9 @@ def apply(  # a command has as many parameters as it has options
     applied = apply_host(
         loaded, wanted, talk.approver(auto_approve or saved is not None), talk.tell, lock_timeout, saved
     )
-    code = finish(applied, talk, detailed=detailed_exitcode)
-    if root is None:
-        _tell_others(applied, code, loaded, report=report)
+    code = finish(applied, talk, detailed=shown.detailed_exitcode)
+    if source.root is None:
+        _tell_others(applied, code, loaded, report=shown.report)
     return code
 
 

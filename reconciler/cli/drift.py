@@ -6,52 +6,49 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.cli.shared import options, output
+from reconciler.cli.shared import output
 from reconciler.cli.shared.exits import ExitCode
+from reconciler.cli.shared.option_sets import Output, Scope, Source, plan_options, spread_without
 
 
-def drift(  # a command has as many parameters as it has options
-    spec: options.Spec = "",
-    root: options.Root = None,
-    snapshot: options.Snapshot = None,
-    commit: options.Commit = "",
-    target: options.Target = [],  # noqa: B006  # typer copies it
-    exclude: options.Exclude = [],  # noqa: B006  # typer copies it
-    as_json: options.Json = False,
-    detailed_exitcode: options.Detailed = False,
-    report: options.Report = False,
-    verbose: options.Verbose = False,
-    no_color: options.NoColor = False,
+@spread_without("adopt", "unprotect", "allow", "retry")
+def drift(
+    *,
+    source: Source,
+    scope: Scope,
+    shown: Output,
 ) -> int:
     """Show only what was changed on the host by hand since the last apply. Changes nothing."""
     from reconciler.app.plan.noop_fast_path import settled_plan
-    from reconciler.app.plan.plan import PlanOptions, check_options, plan_host
+    from reconciler.app.plan.plan import check_options, plan_host
     from reconciler.app.plan.planned import Planned
     from reconciler.app.specs import SpecChoice
     from reconciler.core.diagnostic import errors
     from reconciler.render.plan.drift_text import drift_text
 
-    wanted = PlanOptions(root, tuple(target), tuple(exclude), fingerprint=as_json, snapshot=snapshot)
+    wanted = plan_options(source, scope, fingerprint=shown.as_json)
     wrong = check_options(wanted)
     if wrong:
-        output.complain(wrong, no_color)
+        output.complain(wrong, shown.no_color)
         return ExitCode.USAGE
-    planned = settled_plan(SpecChoice(spec, commit, root), wanted)
+    planned = settled_plan(SpecChoice(source.spec, source.commit, source.root), wanted)
     if planned is None:
-        loaded = output.load(spec, commit, root)
+        loaded = output.load(source.spec, source.commit, source.root)
         planned = plan_host(loaded, wanted) if loaded.ok else Planned(loaded.diagnostics)
     if planned.plan is None:
-        if report and root is None:
+        if shown.report and source.root is None:
             _report(None, "; ".join(dict.fromkeys(item.summary for item in errors(planned.diagnostics))))
-        return output.without_plan(planned.diagnostics, as_json, no_color)
+        return output.without_plan(planned.diagnostics, shown.as_json, shown.no_color)
     data = dict(output.plan_data(planned))
-    if as_json:
+    if shown.as_json:
         output.print_json(data)
     else:
-        sys.stdout.write(drift_text(data, colour=output.colour(sys.stdout, no_color), verbose=verbose))
-    if root is None:
-        _tell_others(data, report=report)
-    return output.plan_exit(planned, bool(data["resource_drift"]), detailed_exitcode)
+        sys.stdout.write(
+            drift_text(data, colour=output.colour(sys.stdout, shown.no_color), verbose=shown.verbose)
+        )
+    if source.root is None:
+        _tell_others(data, report=shown.report)
+    return output.plan_exit(planned, bool(data["resource_drift"]), shown.detailed_exitcode)
 
 
 def _tell_others(data: Mapping[str, Any], *, report: bool) -> None:

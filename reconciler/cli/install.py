@@ -9,6 +9,7 @@ import typer
 from reconciler.cli.apply import AutoApprove, LockTimeout, _Json, _Text, finish
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
+from reconciler.cli.shared.option_sets import Output, Source, spread_without
 
 Schedule = Annotated[
     str,
@@ -60,10 +61,10 @@ Notify = Annotated[
 Remove = Annotated[bool, typer.Option("--remove", help="Take it away again. What was applied stays.")]
 
 
+@spread_without("snapshot", "detailed_exitcode", "report")
 def install(  # a command has as many parameters as it has options
-    spec: options.Spec = "",
-    root: options.Root = None,
-    commit: options.Commit = "",
+    *,
+    source: Source,
     schedule: Schedule = "*:00/30",
     drift_schedule: DriftSchedule = "*:25/30",
     scheduler: Scheduler = None,
@@ -75,9 +76,7 @@ def install(  # a command has as many parameters as it has options
     adopt: options.Adopt = False,
     auto_approve: AutoApprove = False,
     lock_timeout: LockTimeout = 0,
-    as_json: options.Json = False,
-    verbose: options.Verbose = False,
-    no_color: options.NoColor = False,
+    shown: Output,
 ) -> int:
     """Apply a spec from a timer or from cron, and look for drift in between.
 
@@ -87,18 +86,27 @@ def install(  # a command has as many parameters as it has options
     from reconciler.app.install import install as install_host
     from reconciler.core.diagnostic import error
 
-    talk = _Json() if as_json else _Text(no_color, verbose)
+    talk = _Json() if shown.as_json else _Text(shown.no_color, shown.verbose)
     if scheduler not in (None, "timer", "cron"):
         output.complain(
-            [error("not a scheduler", f"--scheduler {scheduler!r}: choose timer or cron")], no_color
+            [error("not a scheduler", f"--scheduler {scheduler!r}: choose timer or cron")], shown.no_color
         )
         return ExitCode.USAGE
     if remove:
-        return finish(uninstall(root, talk.approver(auto_approve), talk.tell, lock_timeout), talk)
-    loaded = output.load(spec, commit, root)
+        return finish(uninstall(source.root, talk.approver(auto_approve), talk.tell, lock_timeout), talk)
+    loaded = output.load(source.spec, source.commit, source.root)
     if not loaded.ok:
         return talk.without_plan(loaded.diagnostics)
     wanted = InstallOptions(
-        root, commit, schedule, drift_schedule, scheduler, delay, metrics, publish, notify, adopt
+        source.root,
+        source.commit,
+        schedule,
+        drift_schedule,
+        scheduler,
+        delay,
+        metrics,
+        publish,
+        notify,
+        adopt,
     )
     return finish(install_host(loaded, wanted, talk.approver(auto_approve), talk.tell, lock_timeout), talk)

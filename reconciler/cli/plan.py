@@ -11,6 +11,7 @@ import typer
 
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
+from reconciler.cli.shared.option_sets import Output, Scope, Source, plan_options, spread_without
 
 Out = Annotated[
     str | None,
@@ -20,63 +21,44 @@ Out = Annotated[
 ]
 
 
-def plan(  # a command has as many parameters as it has options
-    spec: options.Spec = "",
-    root: options.Root = None,
-    snapshot: options.Snapshot = None,
-    commit: options.Commit = "",
-    target: options.Target = [],  # noqa: B006  # typer copies it
-    exclude: options.Exclude = [],  # noqa: B006  # typer copies it
-    adopt: options.Adopt = False,
-    unprotect: options.Unprotect = [],  # noqa: B006  # typer copies it
-    allow: options.Allow = [],  # noqa: B006  # typer copies it
-    retry: options.Retry = False,
+@spread_without("report")
+def plan(
+    *,
+    source: Source,
+    scope: Scope,
     out: Out = None,
     form: options.Format = None,
-    as_json: options.Json = False,
-    detailed_exitcode: options.Detailed = False,
-    verbose: options.Verbose = False,
-    no_color: options.NoColor = False,
+    shown: Output,
 ) -> int:
     """Show exactly what apply would do: changes, restarts, and what was changed on the host by hand.
 
     Changes nothing.
     """
     from reconciler.app.plan.noop_fast_path import settled_plan
-    from reconciler.app.plan.plan import PlanOptions, check_options, plan_host
+    from reconciler.app.plan.plan import check_options, plan_host
     from reconciler.app.plan.planned import Planned
     from reconciler.app.specs import SpecChoice
 
-    shape = options.chosen(form, as_json)
-    wanted = PlanOptions(
-        root,
-        tuple(target),
-        tuple(exclude),
-        adopt,
-        tuple(unprotect),
-        tuple(allow),
-        fingerprint=shape != "text" or out is not None,
-        snapshot=snapshot,
-        retry=retry,
-    )
+    shape = options.chosen(form, shown.as_json)
+    wanted = plan_options(source, scope, fingerprint=shape != "text" or out is not None)
     wrong = check_options(wanted)
     if wrong:
-        output.complain(wrong, no_color)
+        output.complain(wrong, shown.no_color)
         return ExitCode.USAGE
-    planned, host = settled_plan(SpecChoice(spec, commit, root), wanted), ""
+    planned, host = settled_plan(SpecChoice(source.spec, source.commit, source.root), wanted), ""
     if planned is None:
-        loaded = output.load(spec, commit, root)
+        loaded = output.load(source.spec, source.commit, source.root)
         host = loaded.spec.host if loaded.spec else ""
         planned = plan_host(loaded, wanted) if loaded.ok else Planned(loaded.diagnostics)
     if planned.plan is None:
         return output.without_plan(
-            planned.diagnostics, shape == "json", no_color, markdown=shape == "markdown", host=host
+            planned.diagnostics, shape == "json", shown.no_color, markdown=shape == "markdown", host=host
         )
     data = output.plan_data(planned)
     if out is not None and not _save(out, data, partial=planned.plan.partial):
         return ExitCode.ERROR
-    output.print_plan(data, shape, no_color, verbose=verbose)
-    return output.plan_exit(planned, not planned.plan.empty, detailed_exitcode)
+    output.print_plan(data, shape, shown.no_color, verbose=shown.verbose)
+    return output.plan_exit(planned, not planned.plan.empty, shown.detailed_exitcode)
 
 
 def _save(out: str, data: Mapping[str, Any], *, partial: bool) -> bool:

@@ -5,11 +5,13 @@ anger.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from math import isnan
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from reconciler.cli.service import verbs
 from reconciler.cli.service.choosing import with_services
 from reconciler.cli.service.options import (
     All,
@@ -24,7 +26,6 @@ from reconciler.cli.service.options import (
     Since,
     SpecOption,
 )
-from reconciler.cli.service.verbs import disable, enable, restart, start, stop
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
 
@@ -244,14 +245,10 @@ def _show_created(address: str, path: str, planned: Planned, *, as_json: bool, n
     )
 
 
-_COMMANDS = (
+_COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("list", list_),
     ("status", status),
-    ("start", start),
-    ("stop", stop),
-    ("restart", restart),
-    ("enable", enable),
-    ("disable", disable),
+    *verbs.COMMANDS,
     ("logs", logs),
     ("health", health),
     ("create", create),

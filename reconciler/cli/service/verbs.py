@@ -1,226 +1,171 @@
-"""Verbs on services: start, stop, restart, enable, disable."""
+"""Verbs on services: start, stop, restart, enable, disable, as one table."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from reconciler.cli.service.choosing import with_services
 from reconciler.cli.service.options import All, AutoApprove, Hold, Names, SpecOption, Why
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
+from reconciler.cli.shared.option_sets import spread
+from reconciler.core.basics.frozen import frozen
 
 if TYPE_CHECKING:
     from reconciler.app.service.service import Acted, Chosen
     from reconciler.app.specs import Loaded
+
+
+@frozen
+class Options:
+    """The options of a verb."""
+
+    names: Names
+    spec: SpecOption = ""
+    everything: All = False
+    hold: Hold = ""
+    why: Why = ""
+    auto_approve: AutoApprove = False
+    as_json: options.Json = False
+    no_color: options.NoColor = False
+
+
+@frozen
+class _Verb:
+    """What a person can have done to services."""
+
+    name: str
+    help: str
+    act: Callable[[str, Chosen], list[Acted]]
+    approve: Callable[[str, Chosen, Options], bool]
+    without: Collection[str] = ()
+    """The options that it does not take."""
+
+
+def _unit_verb(name: str, chosen: Chosen) -> list[Acted]:
+    from reconciler.app.service.service import act
     from reconciler.core.actions import UnitVerb
 
-
-def start(
-    names: Names,
-    spec: SpecOption = "",
-    everything: All = False,
-    hold: Hold = "",
-    why: Why = "",
-    auto_approve: AutoApprove = False,
-    as_json: options.Json = False,
-    no_color: options.NoColor = False,
-) -> int:
-    """Start services now.
-
-    Asks if systemd takes others along. Says so if the next apply will stop them again, and offers a hold.
-    """
-    from reconciler.core.actions import UnitVerb
-
-    approve = _approval(UnitVerb.START, auto_approve=auto_approve, quiet=as_json)
-    return _change(
-        _doing(UnitVerb.START),
-        names,
-        spec,
-        (hold, why),
-        approve,
-        everything=everything,
-        as_json=as_json,
-        no_color=no_color,
-    )
+    return act(UnitVerb(name), chosen)
 
 
-def stop(
-    names: Names,
-    spec: SpecOption = "",
-    everything: All = False,
-    hold: Hold = "",
-    why: Why = "",
-    auto_approve: AutoApprove = False,
-    as_json: options.Json = False,
-    no_color: options.NoColor = False,
-) -> int:
-    """Stop services now.
+def _enable(name: str, chosen: Chosen) -> list[Acted]:
+    from reconciler.app.service.service import enable
 
-    Asks if systemd takes others along. Says so if the next apply will start them again, and offers a hold.
-    """
-    from reconciler.core.actions import UnitVerb
-
-    approve = _approval(UnitVerb.STOP, auto_approve=auto_approve, quiet=as_json)
-    return _change(
-        _doing(UnitVerb.STOP),
-        names,
-        spec,
-        (hold, why),
-        approve,
-        everything=everything,
-        as_json=as_json,
-        no_color=no_color,
-    )
+    return enable(chosen, enabled=name == "enable")
 
 
-def restart(
-    names: Names,
-    spec: SpecOption = "",
-    everything: All = False,
-    auto_approve: AutoApprove = False,
-    as_json: options.Json = False,
-    no_color: options.NoColor = False,
-) -> int:
-    """Restart services now.
-
-    Asks if systemd takes others along. A restart that is owed for an older configuration is settled by it.
-    """
-    from reconciler.core.actions import UnitVerb
-
-    approve = _approval(UnitVerb.RESTART, auto_approve=auto_approve, quiet=as_json)
-    return _change(
-        _doing(UnitVerb.RESTART),
-        names,
-        spec,
-        ("", ""),
-        approve,
-        everything=everything,
-        as_json=as_json,
-        no_color=no_color,
-    )
-
-
-def enable(
-    names: Names,
-    spec: SpecOption = "",
-    everything: All = False,
-    hold: Hold = "",
-    why: Why = "",
-    as_json: options.Json = False,
-    no_color: options.NoColor = False,
-) -> int:
-    """Have services started at boot. Says so if the next apply will put it back, and offers a hold."""
-    return _change(
-        _enabling(enabled=True),
-        names,
-        spec,
-        (hold, why),
-        _agreed,
-        everything=everything,
-        as_json=as_json,
-        no_color=no_color,
-    )
-
-
-def disable(
-    names: Names,
-    spec: SpecOption = "",
-    everything: All = False,
-    hold: Hold = "",
-    why: Why = "",
-    as_json: options.Json = False,
-    no_color: options.NoColor = False,
-) -> int:
-    """Have services not started at boot. Says so if the next apply will put it back, and offers a hold."""
-    return _change(
-        _enabling(enabled=False),
-        names,
-        spec,
-        (hold, why),
-        _agreed,
-        everything=everything,
-        as_json=as_json,
-        no_color=no_color,
-    )
-
-
-def _doing(verb: UnitVerb) -> Callable[[Chosen], list[Acted]]:
-    def do(chosen: Chosen) -> list[Acted]:
-        from reconciler.app.service.service import act
-
-        return act(verb, chosen)
-
-    return do
-
-
-def _approval(verb: UnitVerb, *, auto_approve: bool, quiet: bool) -> Callable[[Chosen], bool]:
+def _ask_first(name: str, chosen: Chosen, given: Options) -> bool:
     """Tells what else would happen, and asks where it is more than was named."""
+    from reconciler.app.service.dependents import asks, dependents
+    from reconciler.app.service.service import remembered
+    from reconciler.cli.shared.asking import ask
+    from reconciler.core.actions import UnitVerb
 
-    def approve(chosen: Chosen) -> bool:
-        from reconciler.app.service.dependents import asks, dependents
-        from reconciler.app.service.service import remembered
-        from reconciler.cli.shared.asking import ask
-
-        found = dependents(verb, chosen, remembered())
-        if not quiet or not auto_approve:
-            _tell([one.words for one in found])
-        return auto_approve or not asks(found) or ask(f"{verb} them")
-
-    return approve
+    entries = dependents(UnitVerb(name), chosen, remembered())
+    if not given.as_json or not given.auto_approve:
+        _tell([entry.words for entry in entries])
+    return given.auto_approve or not asks(entries) or ask(f"{name} them")
 
 
-def _agreed(_chosen: Chosen) -> bool:
+def _no_question(_name: str, _chosen: Chosen, _given: Options) -> bool:
     return True
 
 
-def _enabling(*, enabled: bool) -> Callable[[Chosen], list[Acted]]:
-    def do(chosen: Chosen) -> list[Acted]:
-        from reconciler.app.service.service import enable as set_enabled
+_VERBS = (
+    _Verb(
+        "start",
+        """Start services now.
 
-        return set_enabled(chosen, enabled=enabled)
+        Asks if systemd takes others along. Says so if the next apply will stop them again, and offers a hold.
+        """,
+        _unit_verb,
+        _ask_first,
+    ),
+    _Verb(
+        "stop",
+        """Stop services now.
 
-    return do
+        Asks if systemd takes others along. Says so if the next apply will start them again, and offers a
+        hold.
+        """,
+        _unit_verb,
+        _ask_first,
+    ),
+    _Verb(
+        "restart",
+        """Restart services now.
+
+        Asks if systemd takes others along. A restart that is owed for an older configuration is settled by
+        it.
+        """,
+        _unit_verb,
+        _ask_first,
+        without=("hold", "why"),
+    ),
+    _Verb(
+        "enable",
+        "Have services started at boot. Says so if the next apply will put it back, and offers a hold.",
+        _enable,
+        _no_question,
+        without=("auto_approve",),
+    ),
+    _Verb(
+        "disable",
+        "Have services not started at boot. Says so if the next apply will put it back, and offers a hold.",
+        _enable,
+        _no_question,
+        without=("auto_approve",),
+    ),
+)
 
 
-def _change(
-    do: Callable[[Chosen], list[Acted]],
-    names: list[str],
-    spec: str,
-    hold: tuple[str, str],
-    approve: Callable[[Chosen], bool],
-    *,
-    everything: bool,
-    as_json: bool,
-    no_color: bool,
-) -> int:
+def _command(verb: _Verb) -> Callable[..., int]:
+    """The command of a verb, as typer reads it."""
+
+    def command(*, given: Options) -> int:
+        return _change(verb, given)
+
+    command.__name__, command.__doc__ = verb.name, verb.help
+    return spread(command, verb.without)
+
+
+COMMANDS = tuple((verb.name, _command(verb)) for verb in _VERBS)
+"""The verbs with their commands, in the order of the help."""
+
+
+def _change(verb: _Verb, given: Options) -> int:
     """Ask first, where others are taken along.
 
     Then hold, if that is asked for: nothing is done that the next apply would undo at once.
     """
     from reconciler.cli.service import holds
 
+    hold = (given.hold, given.why)
     wrong = holds.check(hold)
     if wrong:
-        output.complain(wrong, no_color)
+        output.complain(wrong, given.no_color)
         return ExitCode.USAGE
 
     def change(chosen: Chosen, loaded: Loaded) -> int:
-        if not approve(chosen):
+        if not verb.approve(verb.name, chosen, given):
             return ExitCode.REFUSED
-        stopped = holds.put(chosen, hold, loaded, quiet=as_json) if hold[0] else None
+        stopped = holds.put(chosen, hold, loaded, quiet=given.as_json) if given.hold else None
         if stopped is not None:
             return stopped
-        acted = do(chosen)
-        if as_json:
+        acted = verb.act(verb.name, chosen)
+        if given.as_json:
             output.print_json({"services": [one.data for one in acted]})
         else:
             _tell([f"{one.name}: {words}" for one in acted if (words := one.failed or one.note)])
-            holds.offer([one.name for one in acted if one.back], loaded, spec)
+            holds.offer([one.name for one in acted if one.back], loaded, given.spec)
         return ExitCode.ERROR if any(one.failed for one in acted) else ExitCode.OK
 
-    return with_services(spec, names, change, everything=everything, no_color=no_color)
+    return with_services(
+        given.spec, given.names, change, everything=given.everything, no_color=given.no_color
+    )
 
 
 def _tell(lines: list[str]) -> None:
