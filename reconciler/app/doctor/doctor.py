@@ -265,8 +265,8 @@ def _sshd(patient: Patient) -> Iterator[Finding]:
 
 
 def changed_after(read: int, mtime: int, second: int) -> bool:
-    """Whether a file of this mtime was changed after `read` (both in nanoseconds), seen within this second of the
-    clock.
+    """Whether a file of this mtime was changed after `read` (both in nanoseconds), seen within this second of
+    the clock.
 
     A time in the future tells nothing: the clock was set, or `touch` wrote it.
     """
