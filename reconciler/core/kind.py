@@ -172,6 +172,12 @@ class Kind:
 
     Asked once with all changes, if anything of the kind changes.
     """
+    objections: Callable[[HostView, Spec, Sequence[Change]], Iterable[Diagnostic]] = _none
+    """Objections of declared resources to changes of other kinds: of a backup job to a directory that others
+    may write to. Errors block their addresses.
+
+    Asked once with all changes, where the spec has the kind, whether anything of it changes or not.
+    """
     overdue: Callable[[Sequence[Change], int], Iterable[Diagnostic]] = _none
     """Warnings of times that have passed (seconds since the epoch), of the kind's own changes.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from reconciler.core.actions import MakeLink, RemovePath, Unit, WriteFile
@@ -205,18 +205,22 @@ def _require(draft: Draft) -> None:
             if found.severity is Severity.ERROR or told not in known:
                 draft.note(found)
             known.add(told)
-    request, changes = (
-        draft.request,
-        tuple(change for change in draft.changes if change.moves and change.address not in draft.held),
-    )
+    for found in _objections(draft):
+        draft.note(found)
+
+
+def _objections(draft: Draft) -> Iterator[Diagnostic]:
+    """Yield what the kinds of the changes, and those of the spec, have against them."""
+    request = draft.request
+    changes = tuple(change for change in draft.changes if change.moves and change.address not in draft.held)
     for name in sorted({change.address.kind for change in changes if change.verb is not Verb.FORGET}):
-        for found in request.kinds[name].check(request.view, request.spec, changes):
-            draft.note(found)
+        yield from request.kinds[name].check(request.view, request.spec, changes)
         if request.clock:
-            for found in request.kinds[name].overdue(
-                [change for change in changes if change.address.kind == name], request.clock
-            ):
-                draft.note(found)
+            own = [change for change in changes if change.address.kind == name]
+            yield from request.kinds[name].overdue(own, request.clock)
+    if changes:
+        for name in sorted({declared.address.kind for declared in request.spec.resources}):
+            yield from request.kinds[name].objections(request.view, request.spec, changes)
 
 
 def _steps(draft: Draft) -> tuple[Step, ...]:

@@ -84,6 +84,10 @@ class Resource(BaseModel):
         ),
     )
 
+    def home_and_below(self, name: str) -> tuple[str, ...]:
+        """The home that is made for the account of this name, then the directories that are made in it."""
+        return ()
+
 
 @cache
 def policy_fields(model: type[Resource]) -> frozenset[str]:

@@ -18,7 +18,6 @@ from reconciler.formats.backups import job as backup_job
 from reconciler.formats.disks import Disks
 from reconciler.kinds.backups.model import Backup
 from reconciler.kinds.shared.named_disks import Absent, absent
-from reconciler.kinds.users.model import User, has_home, home_of
 
 _PATTERN = " A `*` is not expanded: name the directory, and leave out with `exclude` what is not wanted."
 _NAMED = 5
@@ -64,7 +63,11 @@ class BackupHost:
             if spec
             else {}
         )
-        homes = [place for one in spec.resources for place in _places_of(one)] if spec else []
+        homes = (
+            [path for one in spec.resources for path in one.resource.home_and_below(one.address.name)]
+            if spec
+            else []
+        )
         self._made = {path for name in (*self._declared, *homes) for path in (name, *fstab.parents(name))}
 
     def troubles(self, backup: Backup) -> Iterator[Trouble]:
@@ -262,11 +265,3 @@ def _instead(path: str, problem: UnsafePath) -> str:
         if problem.instead
         else "write the path without a link"
     )
-
-
-def _places_of(users: Declared) -> Iterator[str]:
-    """The home that is made for a user, and what is made in it."""
-    user = users.resource
-    if isinstance(user, User) and has_home(user, users.address.name):
-        home = home_of(user, users.address.name)
-        yield from (home, *(f"{home}/{path}" for path in user.directories))

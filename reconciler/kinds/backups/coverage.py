@@ -17,7 +17,6 @@ from reconciler.core.spec import Declared, Spec
 from reconciler.formats import fstab
 from reconciler.formats.backups import job as backup_job
 from reconciler.formats.backups.job import Job, NotAJob
-from reconciler.kinds.users.model import User, has_home, home_of
 
 RULE = "not-backed-up"
 _NAMED = 10
@@ -113,10 +112,9 @@ def _candidates(spec: Spec, turns: Sequence[_Turn], mounted: frozenset[str]) -> 
 
 
 def _named(declared: Declared) -> Iterator[str]:
-    resource, name = declared.resource, declared.address.name
-    if isinstance(resource, User) and has_home(resource, name):
-        yield home_of(resource, name)
-    elif declared.address.kind in ("directories", "files"):
+    name = declared.address.name
+    yield from declared.resource.home_and_below(name)[:1]
+    if declared.address.kind in ("directories", "files"):
         yield name
 
 

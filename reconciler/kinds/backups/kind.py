@@ -157,6 +157,26 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
                 )
 
 
+def objections(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """A mode or an owner of a directory with which no job would run any more, and with which others could
+    take its archives away.
+    """
+    directories = [
+        change
+        for change in changes
+        if change.address.kind == "directories" and change.part is not None and change.verb is not Verb.NONE
+    ]
+    if not directories:
+        return
+    from reconciler.kinds.backups.checks import BackupHost  # few plans ask
+
+    host = BackupHost(view, spec)
+    for change in directories:
+        for declared in spec.resources:
+            if declared.address.kind == "backups":
+                yield from host.opened(change, declared)
+
+
 def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
     """A job that does not change and whose disk is not there now; drop-ins of others for its units."""
     if part.address.part != _CONFIG:
@@ -228,6 +248,7 @@ KIND = Kind(
     identity=paths,
     lint=lint,
     check=check,
+    objections=objections,
     overdue=overdue,
     unit=lambda part: schedule.declared_unit(part, unit_of),
 )

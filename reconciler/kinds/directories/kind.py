@@ -5,7 +5,7 @@ The content of a directory is not ours and is never deleted.
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Annotated
 
@@ -14,12 +14,11 @@ from pydantic import Field
 from reconciler.core.actions import MakeDirectory, RemovePath, SetAccess
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part, Verb
-from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import FileType, HostView, Unreadable
 from reconciler.core.kind import Impossible, Kind, Requirement
 from reconciler.core.model.fields import AbsolutePath, KnownName, Mode
 from reconciler.core.model.resource import RefersTo, Resource
-from reconciler.core.spec import Declared, Spec
+from reconciler.core.spec import Declared
 from reconciler.core.steps import Cause, Step
 from reconciler.kinds.directories import ORDER
 from reconciler.kinds.directories.observe import observe
@@ -101,24 +100,6 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     )
 
 
-def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """A mode or an owner with which no backup would run any more, and with which others could take its
-    archives away.
-    """
-    jobs = [one for one in spec.resources if one.address.kind == "backups"]
-    changing = [
-        change for change in changes if change.address.kind == "directories" and change.part is not None
-    ]
-    if not jobs or not changing:
-        return
-    from reconciler.kinds.backups.checks import BackupHost  # few plans ask
-
-    host = BackupHost(view, spec)
-    for change in changing:
-        for job in jobs if change.verb is not Verb.NONE else ():
-            yield from host.opened(change, job)
-
-
 KIND = Kind(
     name="directories",
     model=Directory,
@@ -133,5 +114,4 @@ KIND = Kind(
     references=references,
     requires=requires,
     paths=lambda address: (address.name,),
-    check=check,
 )

@@ -226,6 +226,11 @@ class User(Resource):
             )
         return self
 
+    def home_and_below(self, name: str) -> tuple[str, ...]:
+        """As Resource.home_and_below."""
+        home = home_of(self, name)
+        return (home, *(f"{home}/{path}" for path in self.directories)) if has_home(self, name) else ()
+
 
 def home_of(user: User, name: str) -> str:
     """The path of the home."""
