@@ -19,6 +19,16 @@ Out = Annotated[
         "--out", metavar="FILE", help="Save the plan, as JSON, mode 0600. It is an approval, not a script."
     ),
 ]
+Exposure = Annotated[
+    bool,
+    typer.Option(
+        "--exposure",
+        help=(
+            "Show what `systemd-analyze security` says of new and changed services, before and after: on the"
+            " live host, with systemd 250 or newer. It reads their unit files in a directory below /run."
+        ),
+    ),
+]
 
 
 @spread_without("report")
@@ -27,6 +37,7 @@ def plan(
     source: Source,
     scope: Scope,
     out: Out = None,
+    exposure: Exposure = False,
     form: options.Format = None,
     shown: Output,
 ) -> int:
@@ -54,7 +65,7 @@ def plan(
         return output.without_plan(
             planned.diagnostics, shape == "json", shown.no_color, markdown=shape == "markdown", host=host
         )
-    data = output.plan_data(planned)
+    data = output.plan_data(planned, exposure=exposure)
     if out is not None and not _save(out, data, partial=planned.plan.partial):
         return ExitCode.ERROR
     output.print_plan(data, shape, shown.no_color, verbose=shown.verbose)

@@ -286,7 +286,7 @@ def test_stopped_and_held(booted: BootedHost) -> None:
 
 def test_what_the_list_marks_and_the_status_shows(booted: BootedHost) -> None:
     """Drift, a mask, older configuration, somebody's drop-in, the journal of this process and its exposure,
-    beside what systemd says.
+    which is systemd's.
     """
     ready(booted)
     booted.run("systemctl", "mask", "--runtime", "cron")
@@ -295,6 +295,7 @@ def test_what_the_list_marks_and_the_status_shows(booted: BootedHost) -> None:
     booted.run("systemctl", "daemon-reload")
     found = rows(booted, "--all")
     told = service(booted, "status", "talks")
+    (good,) = json.loads(service(booted, "status", "good", "--json"))
     exact = booted.run(
         "systemd-analyze", "security", "--offline=true", "/etc/systemd/system/good.service", check=False
     ).stdout
@@ -304,7 +305,7 @@ def test_what_the_list_marks_and_the_status_shows(booted: BootedHost) -> None:
     assert "drifted" in next(line for line in service(booted, "list").splitlines() if line.startswith("good"))
     assert "/etc/systemd/system/talks.service.d/mine.conf (not ours)" in told
     assert "second" in told.partition("    journal\n")[2]
-    assert f"{found['good']['exposure']['score']} " in exact.splitlines()[-1]
+    assert f"{good['exposure']['score']} " in exact.splitlines()[-1]
 
 
 def test_what_cannot_be_seen_is_incomplete(booted: BootedHost) -> None:

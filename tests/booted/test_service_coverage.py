@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
+
+import pytest
 
 from tests.booted.booted import BootedHost
 from tests.booted.test_spine import SPEC, apply, plan
@@ -80,28 +83,51 @@ def test_limits_of_a_gpu_host_are_in_force(booted: BootedHost) -> None:
 
 
 def test_exposure_in_a_plan_is_what_systemd_analyze_says(booted: BootedHost) -> None:
-    """Before and after a change of `hardening`, and from a snapshot the same."""
+    """Before and after a change of `hardening`, only where it is asked for and the host is a live one."""
+    check_exposure(booted)
+
+
+@pytest.mark.booted
+def test_exposure_on_debian_13() -> None:
+    """The same words of a newer systemd."""
+    with BootedHost(suite="trixie") as host:
+        check_exposure(host)
+
+
+def check_exposure(host: BootedHost) -> None:
+    """What the plan says of a service is what systemd-analyze says once it is in place."""
     service = "  api: {exec_start: [/usr/bin/sleep, infinity], user: daemon, hardening: %s}\n"
-    booted.write(SPEC, HEAD + service % "none")
-    apply(booted)
-    booted.write(SPEC, HEAD + service % "strict")
-    (row,) = json.loads(booted.reconciler("plan", SPEC, "--json").stdout)["exposure"]
-    text = booted.reconciler("plan", SPEC).stdout
-    booted.run("sh", "-c", "reconciler snapshot > /tmp/snapshot.json")
-    (elsewhere,) = json.loads(
-        booted.reconciler("plan", SPEC, "--snapshot", "/tmp/snapshot.json", "--json").stdout
-    )["exposure"]
+    host.write(SPEC, HEAD + service % "none")
+    new = _exposure(host, "--exposure")
+    apply(host)
+    host.write(SPEC, HEAD + service % "strict")
+    (row,) = _exposure(host, "--exposure")
+    text = host.reconciler("plan", SPEC, "--exposure").stdout
+    host.run("sh", "-c", "reconciler snapshot > /tmp/snapshot.json")
+    silent = [_exposure(host), _exposure(host, "--exposure", "--snapshot", "/tmp/snapshot.json")]
     judged = []
     for _ in range(2):
-        said = booted.run(
+        said = host.run(
             "systemd-analyze", "security", "--offline=true", "--no-pager", "/etc/systemd/system/api.service"
         ).stdout
         judged.append(said.splitlines()[-1].split(": ")[1].split()[:2])
-        apply(booted)
+        apply(host)
+    status = host.reconciler("service", "status", "api").stdout
 
+    assert judged[0] != judged[1]
     assert judged == [[str(row[when]["score"]), row[when]["level"]] for when in ("before", "after")]
+    assert [{"address": "services.api", "before": None, "after": row["before"]}] == new
     assert f"services.api  {' '.join(judged[0])} -> {' '.join(judged[1])}" in text
-    assert (252, row) == (row["release"], elsewhere)
+    assert f"exposure  {' '.join(judged[1])}" in status
+    assert [[], []] == silent
+    assert "reconciler-exposure" not in host.run("ls", "/run", "/tmp").stdout
+
+
+def _exposure(host: BootedHost, *options: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(host.reconciler("plan", SPEC, "--json", *options).stdout)[
+        "exposure"
+    ]
+    return rows
 
 
 def test_what_systemd_252_would_ignore_is_refused_there(booted: BootedHost) -> None:

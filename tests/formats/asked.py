@@ -126,17 +126,3 @@ def refused(release: int, assignments: Sequence[Assignment]) -> set[Assignment]:
 
 def _text(section: str, name: str, values: Iterable[str]) -> str:
     return f"[{section}]\n" + "".join(f"{name}={value}\n" for value in values) + "NoSuchDirective=1\n"
-
-
-def exposures(release: int, texts: Sequence[str]) -> list[str]:
-    """What `systemd-analyze security --offline` says of each unit file: `9.6 UNSAFE`."""
-    files = {f"u{number}.service": text for number, text in enumerate(texts)}
-    said = run(
-        release,
-        "sh",
-        "-c",
-        "SYSTEMD_EMOJI=0 exec systemd-analyze security --offline=true --no-pager /mnt/*.service",
-        files=files,
-    )
-    found = dict(re.findall(r"Overall exposure level for u(\d+)\.service: ([\d.]+ [A-Z]+)", said))
-    return [found.get(str(number), "nothing") for number in range(len(texts))]

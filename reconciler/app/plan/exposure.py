@@ -1,53 +1,43 @@
-"""How exposed the services of a plan are, before and after it.
+"""How exposed the services of a plan are, before and after it, as systemd says.
 
-Shown beside the plan; nothing depends on it.
+Asked where it was asked for, and on a live host; nothing depends on it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from reconciler.app.plan.planned import Planned
 from reconciler.core.changes import Change, Verb
-from reconciler.core.host import HostView
+from reconciler.host.live import LiveHost
+from reconciler.host.systemd.unit_exposure import Exposure, of_files, of_texts
+from reconciler.kinds.services.observe import unit_of
 
 
 def exposures(planned: Planned) -> list[dict[str, Any]]:
     """A row for each service with a unit file of ours that is new or whose unit changes, as the plan document
-    has it.
+    has it; none where systemd does not say.
     """
-    if planned.plan is None or planned.request is None:
+    if planned.plan is None or planned.request is None or not isinstance(planned.host, LiveHost):
         return []
     changes = [
         change
         for change in planned.plan.changes
         if _counts(change) and change.address not in planned.plan.blocked
     ]
-    if not changes:
-        return []
-    from reconciler.formats.systemd.directives import OLDEST
-    from reconciler.kinds.shared.systemd_release import release
-
-    found = release(planned.request.view) or OLDEST
+    before = of_files(_present(planned, changes))
+    after = of_texts({unit_of(change.address): _text(change) for change in changes})
     return [
-        {
-            "address": str(change.address),
-            "release": found,
-            "before": _score(_before(change), found),
-            "after": _score(change.after, found),
-        }
+        {"address": str(change.address), "before": _data(before.get(unit)), "after": _data(after[unit])}
         for change in changes
+        if (unit := unit_of(change.address)) in after
     ]
 
 
-def score(document: Any, view: HostView) -> dict[str, Any] | None:
-    """The exposure of one unit file as observed on this host; None without one."""
-    if not document or "unit" not in document:
-        return None
-    from reconciler.formats.systemd.directives import OLDEST
-    from reconciler.kinds.shared.systemd_release import release
-
-    return _score(document, release(view) or OLDEST)
+def present_exposures(paths: Sequence[str]) -> dict[str, dict[str, Any] | None]:
+    """The exposure by unit name for unit files on disk, of which systemd says it."""
+    return {unit: _data(exposure) for unit, exposure in of_files(paths).items()}
 
 
 def _counts(change: Change) -> bool:
@@ -56,15 +46,22 @@ def _counts(change: Change) -> bool:
     return change.verb is Verb.CREATE or (change.verb is Verb.UPDATE and change.touches("unit"))
 
 
-def _before(change: Change) -> Any:
-    """The value before a change of ours; nothing is told of what is not ours."""
-    return change.before if change.ours else None
+def _present(planned: Planned, changes: Sequence[Change]) -> list[str]:
+    """The unit files on disk that are ours; nothing is told of what is not."""
+    assert planned.request is not None
+    return [
+        path
+        for change in changes
+        if change.ours and "unit" in (change.before or {})
+        for path in planned.request.kinds[change.address.kind].paths(change.address)
+    ]
 
 
-def _score(document: Any, release: int) -> dict[str, Any] | None:
-    if not document or "unit" not in document:
-        return None
-    from reconciler.formats.systemd.exposure import exposure, level
+def _text(change: Change) -> str:
+    from reconciler.formats.systemd.unit import render
 
-    tenths = exposure(document["unit"], release)
-    return {"score": tenths / 10, "level": level(tenths)}
+    return render((change.after or {})["unit"])
+
+
+def _data(exposure: Exposure | None) -> dict[str, Any] | None:
+    return None if exposure is None else {"score": exposure[0], "level": exposure[1]}

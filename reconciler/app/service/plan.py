@@ -1,5 +1,5 @@
 """The facts that a plan knows of a spec's services besides what systemd says: drift, what is owed, what the
-next apply does, exposure.
+next apply does.
 """
 
 from __future__ import annotations
@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.app.plan.exposure import score
 from reconciler.app.plan.plan import PlanOptions, plan_host
 from reconciler.app.plan.planned import Planned
 from reconciler.app.service.service import Chosen, address_of
@@ -26,7 +25,6 @@ _UNSEEN: Mapping[str, Any] = {
     "older": [],
     "blocked": "",
     "put_back": False,
-    "exposure": None,
     "ledger_unreadable": None,
 }
 
@@ -45,7 +43,7 @@ def standing(name: str, planned: Planned | None) -> dict[str, Any]:
     """Whether one service is as declared, and what the next apply makes of it.
 
     The keys are `drifted`, `pending` (it is not as declared), `older` (why it runs with older configuration),
-    `blocked` (why the next apply does not change it), `put_back` (an apply did, and put it back), `exposure`,
+    `blocked` (why the next apply does not change it), `put_back` (an apply did, and put it back),
     `ledger_unreadable` (why, if it is so). Anything that cannot be known, as of a service that is not in the
     spec or cannot be read, is None.
     """
@@ -64,7 +62,6 @@ def standing(name: str, planned: Planned | None) -> dict[str, Any]:
         "put_back": any(
             gates.is_refusal(row) and row.address.resource == address for row in plan.memory.owed
         ),
-        "exposure": _exposure(address, planned),
         "ledger_unreadable": plan.memory.unreadable or None,
     }
 
@@ -79,13 +76,6 @@ def _declared(address: Address, planned: Planned) -> bool:
 
 def _pending(change: Change) -> bool:
     return change.verb is not Verb.NONE
-
-
-def _exposure(address: Address, planned: Planned) -> dict[str, Any] | None:
-    """The exposure of the unit file that is there, if it is ours."""
-    assert planned.situation is not None and planned.request is not None
-    observed = planned.situation.observed.get(address)
-    return score(observed.document if observed is not None else None, planned.request.view)
 
 
 def journal_tail(row: Mapping[str, Any]) -> list[str]:

@@ -79,11 +79,21 @@ def status(
     """
 
     def show(chosen: Chosen, loaded: Loaded) -> int:
+        from reconciler.app.plan.exposure import present_exposures
         from reconciler.app.service.plan import journal_tail, next_steps
         from reconciler.render.service import service_text
 
         rows = _rows(chosen, loaded)
-        rows = [{**row, "journal": journal_tail(row), "next": next_steps(row, chosen)} for row in rows]
+        exposures = present_exposures([row["path"] for row in rows if row["declared"] and row["path"]])
+        rows = [
+            {
+                **row,
+                "exposure": exposures.get(row["unit"]),
+                "journal": journal_tail(row),
+                "next": next_steps(row, chosen),
+            }
+            for row in rows
+        ]
         if as_json:
             output.print_json(rows)
         else:

@@ -117,8 +117,11 @@ def stop_code(found: Sequence[Diagnostic]) -> int:
     return ExitCode.REFUSED if stopping and all(item.refusal for item in stopping) else ExitCode.ERROR
 
 
-def plan_data(planned: Planned) -> Mapping[str, Any]:
-    """The public form of a plan, which everything that is shown of it is made from."""
+def plan_data(planned: Planned, *, exposure: bool = False) -> Mapping[str, Any]:
+    """The public form of a plan, which everything that is shown of it is made from.
+
+    With `exposure` systemd is asked how exposed its services are.
+    """
     from reconciler._version import __version__
     from reconciler.app.plan.planned import access, basis, texts
     from reconciler.render.plan.json import plan_to_json
@@ -132,7 +135,7 @@ def plan_data(planned: Planned) -> Mapping[str, Any]:
         tool=__version__,
         texts=shown,
         access=access(planned, shown),
-        exposure=_exposures(planned),
+        exposure=_exposures(planned) if exposure else (),
         schedule=_upcoming(planned, now),
     )
 

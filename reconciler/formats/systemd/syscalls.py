@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
 
 from reconciler.formats.systemd import _syscalls_data as data
@@ -20,8 +19,3 @@ def expand(name: str) -> frozenset[str]:
 def known(name: str) -> bool:
     """Whether there is a set, or on any architecture a system call, of this name."""
     return name in data.SETS if name.startswith("@") else name in expand("@known")
-
-
-def union(names: Iterable[str]) -> frozenset[str]:
-    """All that these names stand for."""
-    return frozenset[str]().union(*map(expand, names))

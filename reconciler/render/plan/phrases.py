@@ -12,8 +12,6 @@ from reconciler.render.terminal import count, visible
 
 _NAMED = 4
 """Units named in one line; of more, the rest is counted."""
-_AS_ANY = 9.0
-"""A service about which nothing is said is as exposed as this, or more."""
 
 _PATH_VERBS = {
     "WriteFile": "write",
@@ -213,22 +211,16 @@ def ago(seconds: int) -> str:
     return f"{number} {name}{'' if number == 1 else 's'} ago"
 
 
-def exposure_words(rows: Iterable[Mapping[str, Any]], *, every: bool = False) -> dict[str, str]:
-    """`9.6 UNSAFE -> 5.1 MEDIUM` by address.
-
-    Left out unless `every`: what stays as it is, and new services that are as open as any.
-    """
-    told = {}
-    for row in rows:
-        before, after = row["before"], row["after"]
-        if not every and (
-            before == after or (before is None and after is not None and after["score"] >= _AS_ANY)
-        ):
-            continue
-        told[visible(row["address"])] = " -> ".join(
-            f"{one['score']:.1f} {visible(one['level'])}" for one in (before, after) if one is not None
+def exposure_words(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """`9.6 UNSAFE -> 5.1 MEDIUM` by address."""
+    return {
+        visible(row["address"]): " -> ".join(
+            f"{score['score']:.1f} {visible(score['level'])}"
+            for score in (row["before"], row["after"])
+            if score is not None
         )
-    return told
+        for row in rows
+    }
 
 
 _LIFTED = {

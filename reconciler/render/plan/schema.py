@@ -188,10 +188,6 @@ _DEFINITIONS: dict[str, Schema] = {
     "exposure": _object(
         {
             "address": _TEXT,
-            "release": (
-                _NUMBER
-                | {"description": "The systemd as which it is reckoned: that of the host where it is known."}
-            ),
             "before": {"anyOf": [_ref("score"), {"type": "null"}]},
             "after": {"anyOf": [_ref("score"), {"type": "null"}]},
         }
@@ -411,8 +407,8 @@ def plan_schema() -> Schema:
                 _list(_ref("exposure"))
                 | {
                     "description": (
-                        "What `systemd-analyze security --offline` says of services whose unit is new or"
-                        " changes: 0 is best."
+                        "With --exposure: what `systemd-analyze security --offline` of the live host says of"
+                        " services whose unit is new or changes: 0 is best."
                     )
                 }
             ),

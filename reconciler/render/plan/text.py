@@ -77,7 +77,7 @@ def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str
         unreadable_lines(data, paint),
         *trouble(data, paint),
         _access(data.get("access", ()), paint),
-        _exposure(data.get("exposure", ()), verbose=verbose),
+        _exposure(data.get("exposure", ())),
         _schedule(data.get("schedule", ()), paint),
         _notes(data, paint),
         partial_lines(data, paint),
@@ -174,9 +174,9 @@ def _access(rows: Sequence[Data], paint: Paint) -> list[str]:
     )
 
 
-def _exposure(rows: Sequence[Data], *, verbose: bool) -> list[str]:
+def _exposure(rows: Sequence[Data]) -> list[str]:
     """How open services are, before and after."""
-    told = exposure_words(rows, every=verbose)
+    told = exposure_words(rows)
     width = max(map(columns, told), default=0)
     lines = [f"  {pad(address, width)}  {words}" for address, words in told.items()]
     return ["Exposure as systemd-analyze security has it, from 0 (best) to 10:", *lines] if told else []
