@@ -9,21 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from reconciler.core.actions import MakeDirectory, RemovePath, SetAccess, WriteFile
 from reconciler.core.address import Address
-from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import HostView
-from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
+from reconciler.core.kind import Kind, Requirement, RequirementType
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
-from reconciler.core.steps import Cause, Step
+from reconciler.core.steps import Step
 from reconciler.formats.backups import job
 from reconciler.kinds.backups import ORDER
 from reconciler.kinds.backups.model import Backup, Compress, Name
 from reconciler.kinds.backups.observe import is_scheduled, observe, unit_of
-from reconciler.kinds.shared import ownership, schedule, schedule_checks, units
+from reconciler.kinds.shared import file_part, ownership, schedule, schedule_checks, units
 
 _CONFIG = "config"
 _FILE = {"type": "file", "mode": "0600", "owner": "root", "group": "root"}
@@ -96,28 +94,8 @@ def actions(change: Change) -> Iterator[Step]:
     if is_scheduled(change.address):
         yield from schedule.actions(change, unit_of)
         return
-    path, cause, expects = (
-        job.path_of(change.address.name),
-        (Cause(change.address),),
-        ownership.expected(change.observed),
-    )
-    if change.verb is Verb.DELETE:
-        yield Step(RemovePath(path, expects), cause)
-        return
-    assert change.part is not None and change.part.content is not None
-    if change.before is not None and change.before["type"] not in ("file", "link"):
-        raise Impossible(
-            f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it"
-        )
-    content, where = change.part.content, ownership.access_of(change.part.document)
-    if change.verb is Verb.CREATE or change.touches("job") or change.touches("type"):
-        yield from (
-            Step(MakeDirectory(directory, "0755", "root", "root"), cause)
-            for directory in change.observed.private.get("missing", ())
-        )
-        yield Step(WriteFile(path, content, digest(content), **where, expects=expects), cause)
-    else:
-        yield Step(SetAccess(path, **where), cause)
+    missing = change.observed.private.get("missing", ())
+    yield from file_part.steps(change, job.path_of(change.address.name), ("job",), directories=missing)
 
 
 def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:

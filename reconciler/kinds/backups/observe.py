@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Document, Observed
-from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.formats.backups import job
 from reconciler.formats.disks import Disks
-from reconciler.kinds.shared import ownership, schedule_observe
+from reconciler.kinds.shared import file_part, schedule_observe
 from reconciler.kinds.shared.named_disks import absent
 
 _DIRECTORIES = (job.DIRECTORY.rpartition("/")[0], job.DIRECTORY)
@@ -47,25 +48,17 @@ def _missing(view: HostView) -> list[str]:
 
 
 def _observe(view: HostView, path: str, missing: Sequence[str], disks: Disks) -> Observed:
-    try:
-        entry, content = ownership.read_entry(view, path)
-    except (Unreadable, UnsafePath) as problem:
-        return ownership.unreadable(problem)
-    if entry is None:
-        return Observed(None, {"missing": missing})
-    document = ownership.path_document(entry)
-    if entry.type is FileType.FILE:
-        document["job"] = _parsed(content)
-    gone = absent(disks, document.get("job", {}))
-    return Observed(
-        document,
-        {"expects": ownership.expects_of(entry, content), "absent": gone},
-        others=tuple(disk.place for disk in gone),
+    observed = file_part.observe(view, path, _parsed)
+    if observed.document is None:
+        return observed if observed.unreadable else Observed(None, {"missing": missing})
+    gone = absent(disks, observed.document.get("job", {}))
+    return replace(
+        observed, private={**observed.private, "absent": gone}, others=tuple(disk.place for disk in gone)
     )
 
 
 def _parsed(content: bytes) -> Document:
     try:
-        return job.parse(content.decode("utf-8"))
+        return {"job": job.parse(content.decode("utf-8"))}
     except (job.NotAJob, UnicodeDecodeError):
-        return {"content": digest(content)}
+        return {"job": {"content": digest(content)}}

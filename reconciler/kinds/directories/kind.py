@@ -15,14 +15,14 @@ from reconciler.core.actions import MakeDirectory, RemovePath, SetAccess
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.host import FileType, HostView, Unreadable
-from reconciler.core.kind import Impossible, Kind, Requirement
+from reconciler.core.kind import Kind, Requirement
 from reconciler.core.model.fields import AbsolutePath, KnownName, Mode
 from reconciler.core.model.resource import RefersTo, Resource
 from reconciler.core.spec import Declared
 from reconciler.core.steps import Cause, Step
 from reconciler.kinds.directories import ORDER
 from reconciler.kinds.directories.observe import observe
-from reconciler.kinds.shared import ownership
+from reconciler.kinds.shared import file_part, ownership
 
 
 class Directory(Resource):
@@ -75,10 +75,7 @@ def actions(change: Change) -> Iterator[Step]:
     if change.verb is Verb.CREATE:
         yield Step(MakeDirectory(path, **ownership.access_of(change.after)), cause)
     elif change.touches("type"):
-        raise Impossible(
-            f"{path} is a {(change.before or {}).get('type')}, not a directory; move it away by hand, nothing"
-            " here deletes it"
-        )
+        raise file_part.in_the_way(path, (change.before or {})["type"], "directory")
     else:
         yield Step(SetAccess(path, **ownership.access_of(change.after)), cause)
 

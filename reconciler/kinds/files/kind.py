@@ -10,19 +10,19 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from reconciler.core.actions import RemovePath, SetAccess, UnitVerb, WriteFile
+from reconciler.core.actions import UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
-from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
+from reconciler.core.kind import Kind, Requirement, RequirementType
 from reconciler.core.model.fields import AbsolutePath, Flag, KnownName, Mode, TextBlock
 from reconciler.core.model.resource import Policy, RefersTo, Resource, SourcePath
 from reconciler.core.spec import Declared
-from reconciler.core.steps import Cause, Step
+from reconciler.core.steps import Step
 from reconciler.kinds.files import ORDER
 from reconciler.kinds.files.observe import observe
-from reconciler.kinds.shared import ownership, strict_readers, units
+from reconciler.kinds.shared import file_part, ownership, strict_readers, units
 
 
 class File(Resource):
@@ -92,9 +92,10 @@ def actions(change: Change) -> Iterator[Step]:
 
     A reload of systemd follows a file that it reads, and a restart follows a timer: it has its times.
     """
-    yield from _on_the_file(change)
-    if change.address.name.startswith(_UNITS) and _in_force(change):
-        yield units.daemon_reload(change.address, f"{change.address.name} changes")
+    path = change.address.name
+    yield from file_part.steps(change, path, ("content",), check=strict_readers.check_of(path))
+    if path.startswith(_UNITS) and _in_force(change):
+        yield units.daemon_reload(change.address, f"{path} changes")
         if timer := change.observed.private.get("timer"):
             yield units.step(change.address, UnitVerb.RESTART, timer, "its drop-in changes")
 
@@ -102,31 +103,6 @@ def actions(change: Change) -> Iterator[Step]:
 def _in_force(change: Change) -> bool:
     """Whether something else is in force afterwards, not only another mode or owner."""
     return change.verb is not Verb.UPDATE or change.touches("content") or change.touches("type")
-
-
-def _on_the_file(change: Change) -> Iterator[Step]:
-    path, cause, expects = change.address.name, (Cause(change.address),), ownership.expected(change.observed)
-    if change.verb is Verb.DELETE:
-        yield Step(RemovePath(path, expects, sensitive=change.sensitive), cause)
-        return
-    assert change.part is not None
-    if change.before is not None and change.before["type"] not in ("file", "link"):
-        raise Impossible(
-            f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it"
-        )
-    if change.verb is Verb.CREATE or change.touches("content") or change.touches("type"):
-        assert change.part.content is not None
-        where = ownership.access_of(change.part.document)
-        content, sensitive = change.part.content, change.part.sensitive
-        check = strict_readers.check_of(path)
-        yield Step(
-            WriteFile(
-                path, content, digest(content), **where, expects=expects, sensitive=sensitive, check=check
-            ),
-            cause,
-        )
-    else:
-        yield Step(SetAccess(path, **ownership.access_of(change.part.document)), cause)
 
 
 def references(declared: Declared) -> Iterable[Address]:

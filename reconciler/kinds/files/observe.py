@@ -8,8 +8,8 @@ from dataclasses import replace
 from reconciler.core.address import Address
 from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.changes import Observed
-from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
-from reconciler.kinds.shared import ownership
+from reconciler.core.host import HostView
+from reconciler.kinds.shared import file_part
 
 _TIMER_DROP_IN = Late(r"/etc/systemd/system/(?P<timer>[^/]+\.timer)\.d/[^/]+\.conf")
 
@@ -19,7 +19,7 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
 
     `timer`, of a drop-in: the timer that it changes, if that is active.
     """
-    found = {address: _observe(view, address.name) for address in addresses}
+    found = {address: file_part.observe(view, address.name) for address in addresses}
     timers = (
         {address: timer for address in addresses if (timer := timer_of(address.name))} if view.running else {}
     )
@@ -34,16 +34,3 @@ def timer_of(path: str) -> str:
     """The timer whose drop-in a path is; empty if it is none."""
     match = _TIMER_DROP_IN.fullmatch(path)
     return match["timer"] if match is not None else ""
-
-
-def _observe(view: HostView, path: str) -> Observed:
-    try:
-        entry, content = ownership.digest_entry(view, path)
-    except (Unreadable, UnsafePath) as error:
-        return ownership.unreadable(error)
-    if entry is None:
-        return Observed(None)
-    document = ownership.path_document(entry)
-    if entry.type is FileType.FILE:
-        document["content"] = content
-    return Observed(document, {"expects": ownership.expects_with(entry, content)})

@@ -8,20 +8,20 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator
 
-from reconciler.core.actions import Check, RemovePath, SetAccess, WriteFile
+from reconciler.core.actions import Check
 from reconciler.core.address import Address
-from reconciler.core.basics.digest import digest
-from reconciler.core.changes import Change, Part, Verb
-from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
+from reconciler.core.changes import Change, Part
+from reconciler.core.kind import Kind, Requirement, RequirementType
 from reconciler.core.spec import Declared
-from reconciler.core.steps import Cause, Step
+from reconciler.core.steps import Step
 from reconciler.formats import logrotate as form
 from reconciler.kinds.logrotate import ORDER, checks
 from reconciler.kinds.logrotate.model import Policy, PolicyName, Script
 from reconciler.kinds.logrotate.observe import DIRECTORY, observe, path_of
-from reconciler.kinds.shared import ownership
+from reconciler.kinds.shared import file_part, ownership
 
 _FILE = {"type": "file", "mode": "0644", "owner": "root", "group": "root"}
+_CONTENT = ("paths", "directives", "scripts", "unexpected")
 VALUES = ("size", "minsize", "maxsize", "rotate", "maxage", "dateformat", "olddir")
 FLAGS = {
     "compress": "nocompress",
@@ -95,28 +95,7 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 def actions(change: Change) -> Iterator[Step]:
     """Write it once logrotate agrees, set its access, or remove it."""
-    path, cause, expects = (
-        path_of(change.address),
-        (Cause(change.address),),
-        ownership.expected(change.observed),
-    )
-    if change.verb is Verb.DELETE:
-        yield Step(RemovePath(path, expects), cause)
-        return
-    part = change.part
-    assert part is not None and part.content is not None
-    if change.before is not None and change.before["type"] not in ("file", "link"):
-        raise Impossible(
-            f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it"
-        )
-    if change.fields and {item.path[0] for item in change.fields} <= set(ownership.ACCESS):
-        yield Step(SetAccess(path, **ownership.access_of(part.document)), cause)
-        return
-    where = ownership.access_of(part.document)
-    yield Step(
-        WriteFile(path, part.content, digest(part.content), **where, expects=expects, check=Check.LOGROTATE),
-        cause,
-    )
+    return file_part.steps(change, path_of(change.address), _CONTENT, check=Check.LOGROTATE)
 
 
 def _accounts(policy: Policy) -> Iterator[tuple[str, str]]:
@@ -154,7 +133,7 @@ KIND = Kind(
     expand=expand,
     observe=observe,
     actions=actions,
-    ownership_keys=("type", "paths", "directives", "scripts", "unexpected"),
+    ownership_keys=("type", *_CONTENT),
     order=ORDER,
     references=references,
     requires=requires,

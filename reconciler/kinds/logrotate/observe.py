@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Document, Observed
-from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.host import HostView
 from reconciler.formats import logrotate as form
-from reconciler.kinds.shared import ownership
+from reconciler.kinds.shared import file_part
 
 DIRECTORY = "/etc/logrotate.d"
 
@@ -23,7 +23,7 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
     """One read per file of ours, and of each other that logrotate reads: it may rotate one of our logs, and
     then ours is ignored.
     """
-    seen = {address: _observe(view, address) for address in addresses}
+    seen = {address: file_part.observe(view, path_of(address), _parsed) for address in addresses}
     documents = {
         address: observed.document for address, observed in seen.items() if observed.document is not None
     }
@@ -38,14 +38,5 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
     return seen
 
 
-def _observe(view: HostView, address: Address) -> Observed:
-    try:
-        entry, content = ownership.read_entry(view, path_of(address))
-    except (Unreadable, UnsafePath) as error:
-        return ownership.unreadable(error)
-    if entry is None:
-        return Observed(None)
-    document: Document = ownership.path_document(entry)
-    if entry.type is FileType.FILE:
-        document |= form.parse(content.decode("utf-8", "replace")).data()
-    return Observed(document, {"expects": ownership.expects_of(entry, content)})
+def _parsed(content: bytes) -> Document:
+    return form.parse(content.decode("utf-8", "replace")).data()

@@ -11,20 +11,19 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from reconciler.core.actions import MakeDirectory, RemovePath, SetAccess, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.basics.scalars import Scheduler
-from reconciler.core.changes import Change, Document, Observed, Part, Verb
+from reconciler.core.changes import Change, Document, Observed, Part
 from reconciler.core.diagnostic import Diagnostic
-from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
-from reconciler.core.kind import Impossible, Kind, Requirement
+from reconciler.core.host import HostView, Unreadable, UnsafePath
+from reconciler.core.kind import Kind, Requirement
 from reconciler.core.model.resource import Resource
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
-from reconciler.core.steps import Cause, Step
+from reconciler.core.steps import Step
 from reconciler.formats import reconcile
-from reconciler.kinds.shared import ownership, schedule, schedule_checks, schedule_observe, units
+from reconciler.kinds.shared import file_part, ownership, schedule, schedule_checks, schedule_observe, units
 from reconciler.kinds.shared.schedule_field import ScheduleText
 
 NAME = "reconcile"
@@ -175,23 +174,18 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
 
 def _observe(view: HostView) -> Observed:
     try:
-        entry, content = ownership.read_entry(view, reconcile.PATH)
         missing = view.entry(_DIRECTORY) is None
     except (Unreadable, UnsafePath) as problem:
         return ownership.unreadable(problem)
-    if entry is None:
-        return Observed(None, {"missing": missing})
-    found = ownership.path_document(entry)
-    if entry.type is FileType.FILE:
-        found["settings"] = _parsed(content)
-    return Observed(found, {"expects": ownership.expects_of(entry, content)})
+    observed = file_part.observe(view, reconcile.PATH, _parsed)
+    return observed if observed.document or observed.unreadable else Observed(None, {"missing": missing})
 
 
 def _parsed(content: bytes) -> Document:
     try:
-        return reconcile.document(reconcile.parse(content.decode("utf-8")))
+        return {"settings": reconcile.document(reconcile.parse(content.decode("utf-8")))}
     except (reconcile.NotSettings, UnicodeDecodeError):
-        return {"content": digest(content)}
+        return {"settings": {"content": digest(content)}}
 
 
 def actions(change: Change) -> Iterator[Step]:
@@ -199,23 +193,8 @@ def actions(change: Change) -> Iterator[Step]:
     if change.address.part != _CONFIG:
         yield from schedule.actions(change, _unit)
         return
-    cause, expects = (Cause(change.address),), ownership.expected(change.observed)
-    if change.verb is Verb.DELETE:
-        yield Step(RemovePath(reconcile.PATH, expects), cause)
-        return
-    assert change.part is not None and change.part.content is not None
-    if change.before is not None and change.before["type"] not in ("file", "link"):
-        raise Impossible(
-            f"{reconcile.PATH} is a {change.before['type']}, not a file; move it away by hand, nothing here"
-            " deletes it"
-        )
-    content, where = change.part.content, ownership.access_of(change.part.document)
-    if change.verb is Verb.CREATE or change.touches("settings") or change.touches("type"):
-        if change.observed.private.get("missing"):
-            yield Step(MakeDirectory(_DIRECTORY, "0755", "root", "root"), cause)
-        yield Step(WriteFile(reconcile.PATH, content, digest(content), **where, expects=expects), cause)
-    else:
-        yield Step(SetAccess(reconcile.PATH, **where), cause)
+    missing = (_DIRECTORY,) if change.observed.private.get("missing") else ()
+    yield from file_part.steps(change, reconcile.PATH, ("settings",), directories=missing)
 
 
 def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:

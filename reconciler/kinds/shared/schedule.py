@@ -31,19 +31,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 
-from reconciler.core.actions import RemovePath, SetAccess, Unit, UnitVerb, WriteFile
+from reconciler.core.actions import RemovePath, Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.scalars import Scheduler
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
-from reconciler.core.kind import DeclaredUnit, Impossible, Requirement, RequirementType
+from reconciler.core.kind import DeclaredUnit, Requirement, RequirementType
 from reconciler.core.spec import Declared, nothing
 from reconciler.core.state import OwedRow
 from reconciler.core.steps import Cause, Step
 from reconciler.formats.schedule import calendar, cron
 from reconciler.formats.systemd import unit
-from reconciler.kinds.shared import ownership, units
+from reconciler.kinds.shared import file_part, ownership, units
 from reconciler.kinds.shared.schedule_observe import CRON_D, PARTS, UnitOf, cron_file
 
 CARRIES = ("type", "unit", "cron")
@@ -222,7 +222,7 @@ def _cron(job: Job) -> Part:
 def actions(change: Change, unit_of: UnitOf) -> Iterator[Step]:
     """A changed timer is restarted, and nothing else: the service runs when its time comes."""
     if change.address.part == "cron":
-        yield from _write_cron(change, cron_file(change.address, unit_of))
+        yield from file_part.steps(change, cron_file(change.address, unit_of), ("cron",))
         return
     name = f"{unit_of(change.address)}.{change.address.part}"
     if change.verb is Verb.DELETE:
@@ -279,23 +279,6 @@ def declared_unit(part: Part, unit_of: UnitOf) -> DeclaredUnit | None:
     return DeclaredUnit(
         f"{unit_of(part.address)}.{part.address.part}", None if state is None else state == "running"
     )
-
-
-def _write_cron(change: Change, path: str) -> Iterator[Step]:
-    cause, expects = (Cause(change.address),), ownership.expected(change.observed)
-    if change.verb is Verb.DELETE:
-        yield Step(RemovePath(path, expects), cause)
-        return
-    assert change.part is not None and change.part.content is not None
-    if change.before is not None and change.before["type"] not in ("file", "link"):
-        raise Impossible(
-            f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it"
-        )
-    content, where = change.part.content, ownership.access_of(change.part.document)
-    if change.verb is Verb.CREATE or change.touches("cron") or change.touches("type"):
-        yield Step(WriteFile(path, content, digest(content), **where, expects=expects), cause)
-    else:
-        yield Step(SetAccess(path, **where), cause)
 
 
 # ---------------------------------------------------------------------------------------------- what it needs

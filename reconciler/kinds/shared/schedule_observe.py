@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed
-from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.formats.accounts import passwd
 from reconciler.formats.schedule import cron
-from reconciler.kinds.shared import ownership, unit_observe
+from reconciler.kinds.shared import file_part, unit_observe
 
 PARTS = frozenset({"service", "timer", "cron"})
 UnitOf = Callable[[Address], str]
@@ -58,16 +58,13 @@ def cron_file(address: Address, unit_of: UnitOf) -> str:
 
 
 def _observe_cron(view: HostView, path: str, users: frozenset[str] | None) -> Observed:
-    try:
-        entry, content = ownership.read_entry(view, path)
-    except (Unreadable, UnsafePath) as problem:
-        return ownership.unreadable(problem)
-    if entry is None:
-        return Observed(None)
-    document = ownership.path_document(entry)
-    if entry.type is FileType.FILE:
-        document["cron"] = _as_cron_reads(cron.parse(content.decode("utf-8", "surrogateescape")), users)
-    return Observed(document, {"expects": ownership.expects_of(entry, content)})
+    return file_part.observe(
+        view,
+        path,
+        lambda content: {
+            "cron": _as_cron_reads(cron.parse(content.decode("utf-8", "surrogateescape")), users)
+        },
+    )
 
 
 def _as_cron_reads(crontab: cron.Crontab, users: frozenset[str] | None) -> cron.Crontab:

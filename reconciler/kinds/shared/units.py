@@ -15,12 +15,11 @@ from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import LOAD, Change, Document, Observed, Part
 from reconciler.core.diagnostic import Diagnostic, error, warning
-from reconciler.core.kind import Impossible
 from reconciler.core.spec import Declared
 from reconciler.core.steps import Cause, Step
 from reconciler.formats.systemd import unit
 from reconciler.formats.systemd.unit_refusals import refusals
-from reconciler.kinds.shared import drop_ins, ownership
+from reconciler.kinds.shared import drop_ins, file_part, ownership
 
 PLACE = "/etc/systemd/system"
 _DROP_IN = "drop-in"
@@ -201,7 +200,7 @@ def put(change: Change, name: str) -> Iterator[Step]:
     done.
     """
     if (change.before or {}).get("type") == "directory":
-        raise Impossible(f"{path(name)} is a directory; move it away by hand, nothing here deletes it")
+        raise file_part.in_the_way(path(name), "directory")
     written = list(_write(change, name))
     yield from written
     yield from _enable(change, name, reloads=any(isinstance(step.action, Unit) for step in written))

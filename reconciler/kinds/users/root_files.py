@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import ABSENT, Check, EditLines, MakeDirectory, RemovePath, SetAccess, WriteFile
+from reconciler.core.actions import ABSENT, Check, EditLines, MakeDirectory, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Observed, Part, Verb
 from reconciler.core.host import Entry, FileType, HostView
-from reconciler.core.kind import Impossible
 from reconciler.core.spec import Declared
 from reconciler.core.steps import Cause, Step
 from reconciler.formats.accounts import profile
 from reconciler.formats.sudo import user_rules
-from reconciler.kinds.shared import ownership
+from reconciler.kinds.shared import file_part, ownership
 from reconciler.kinds.users.constants import State
 
 if TYPE_CHECKING:
@@ -71,17 +71,15 @@ def _part(declared: Declared, part: str, text: str, **more: bool) -> Part:
 
 def observe(view: HostView, address: Address) -> Observed:
     """One look at the file. Raises Unreadable, UnsafePath."""
-    entry, content = ownership.digest_entry(view, path_of(address))
-    if entry is None:
-        return Observed(None, _hooks(view) if address.part == PROFILE else {})
-    document = ownership.path_document(entry)
-    if entry.type is FileType.FILE:
-        document["content"] = content
-    private: dict[str, object] = {"expects": ownership.expects_with(entry, content)}
-    if address.part == PROFILE:
-        private |= _hooks(view)
-        document["sourced"] = not private["unhooked"] and not private["bashrc"]
-    return Observed(document, private)
+    observed = file_part.look(view, path_of(address))
+    if address.part != PROFILE:
+        return observed
+    hooks = _hooks(view)
+    private = {**observed.private, **hooks}
+    if observed.document is None:
+        return replace(observed, private=private)
+    sourced = not hooks["unhooked"] and not hooks["bashrc"]
+    return replace(observed, document={**observed.document, "sourced": sourced}, private=private)
 
 
 def _hooks(view: HostView) -> dict[str, object]:
@@ -131,34 +129,11 @@ def actions(change: Change) -> Iterator[Step]:
 
     The hooks stay when the last file goes: they do nothing without one.
     """
-    path, cause, expects = (
-        path_of(change.address),
-        (Cause(change.address),),
-        ownership.expected(change.observed),
-    )
-    if change.verb is Verb.DELETE:
-        yield Step(RemovePath(path, expects), cause)
-        return
-    assert change.part is not None
-    document, before = change.part.document, change.before
-    if before is not None and before["type"] not in ("file", "link"):
-        raise Impossible(
-            f"{path} is a {before['type']}, not a file; move it away by hand, nothing here deletes it"
-        )
-    if change.address.part == PROFILE:
-        yield from _hook_steps(change, cause)
-    if before is None or change.touches("content") or change.touches("type"):
-        assert change.part.content is not None
-        content, mode, check = (
-            change.part.content,
-            document["mode"],
-            Check.VISUDO if change.address.part == SUDO else Check.NONE,
-        )
-        yield Step(
-            WriteFile(path, content, digest(content), mode, "root", "root", expects, check=check), cause
-        )
-    elif any(change.touches(name) for name in ownership.ACCESS):
-        yield Step(SetAccess(path, **ownership.access_of(document)), cause)
+    check = Check.VISUDO if change.address.part == SUDO else Check.NONE
+    steps = [*file_part.steps(change, path_of(change.address), ("content",), check=check)]
+    if change.address.part == PROFILE and change.verb is not Verb.DELETE:
+        yield from _hook_steps(change, (Cause(change.address),))
+    yield from steps
 
 
 def _hook_steps(change: Change, cause: tuple[Cause, ...]) -> Iterator[Step]:

@@ -12,7 +12,7 @@ from reconciler.core.kind import Impossible
 from reconciler.core.spec import Declared
 from reconciler.core.steps import Cause, Step
 from reconciler.formats.accounts.users import DISABLED
-from reconciler.kinds.shared import key_parts
+from reconciler.kinds.shared import file_part, key_parts
 from reconciler.kinds.users import home_removal, root_files, traces
 from reconciler.kinds.users.constants import NEVER, SYSTEM_BELOW, State, days
 from reconciler.kinds.users.model import ExactGroups, User, home_of, shell_of
@@ -205,7 +205,7 @@ def _home_steps(change: Change) -> Iterator[Step]:
     user, name = user_of(change.part.declared), change.address.name
     home, mode, owner, group = home_of(user, name), document.get("mode"), document["owner"], document["group"]
     if before is not None and before["type"] != "directory":
-        raise Impossible(_no_home(home, name, before))
+        raise _no_home(home, name, before)
     if before is None or change.observed.private.get("unfinished"):
         skeleton = "" if user.system else SKELETON
         yield Step(MakeDirectory(home, mode or HOME_MODE, owner, group, skeleton=skeleton), cause)
@@ -213,16 +213,16 @@ def _home_steps(change: Change) -> Iterator[Step]:
         yield Step(SetAccess(home, mode or before["mode"], owner, group), cause)
 
 
-def _no_home(home: str, name: str, there: Document) -> str:
+def _no_home(home: str, name: str, there: Document) -> Impossible:
     if there["type"] != "link":
-        return f"{home} is a {there['type']}, not a directory; move it away by hand, nothing here deletes it"
+        return file_part.in_the_way(home, there["type"], "directory")
     path = normpath(
         f"{home.rpartition('/')[0]}/{there['target']}"
         if not there["target"].startswith("/")
         else there["target"]
     )
     advice = f"write `home: {path}`; for an account that is there: usermod --home {path} {name}"
-    return f"{home} is a link to {path}, and nothing is made for a user through a link; {advice}"
+    return Impossible(f"{home} is a link to {path}, and nothing is made for a user through a link; {advice}")
 
 
 def _directory_steps(change: Change) -> Iterator[Step]:
@@ -232,9 +232,7 @@ def _directory_steps(change: Change) -> Iterator[Step]:
     if before is None:
         yield Step(MakeDirectory(path, DIRECTORY_MODE, name, group_of(user, name), as_user=name), cause)
     elif before["type"] != "directory":
-        raise Impossible(
-            f"{path} is a {before['type']}, not a directory; move it away by hand, nothing here deletes it"
-        )
+        raise file_part.in_the_way(path, before["type"], "directory")
     else:
         yield Step(SetAccess(path, before["mode"], name, group_of(user, name), as_user=name), cause)
 

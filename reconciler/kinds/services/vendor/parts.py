@@ -32,7 +32,7 @@ from reconciler.kinds.services import unit_file
 from reconciler.kinds.services.model import OnChange, Service
 from reconciler.kinds.services.vendor import observe
 from reconciler.kinds.services.vendor.observe import DROP_IN, ENABLED, STATE, VendorUnit
-from reconciler.kinds.shared import ownership, units
+from reconciler.kinds.shared import file_part, ownership, units
 from reconciler.kinds.shared.unit_fields import State
 
 MASKED = "masked"
@@ -106,7 +106,7 @@ def _put(change: Change) -> Iterator[Step]:
     name, cause, before = _unit(change.address), (Cause(change.address),), change.before or {}
     place = units.drop_in(name)
     if before.get("type") == "directory":
-        raise Impossible(f"{place} is a directory; move it away by hand, nothing here deletes it")
+        raise file_part.in_the_way(place, "directory")
     if not before or change.touches("unit") or change.touches("type"):
         if not change.observed.private["directory"]:
             yield Step(MakeDirectory(place.rpartition("/")[0], "0755", "root", "root"), cause)

@@ -1,0 +1,89 @@
+"""One regular file as a part: its state on the host, and the steps that write, change or remove it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from reconciler.core.actions import Check, MakeDirectory, RemovePath, SetAccess, WriteFile
+from reconciler.core.basics.digest import digest
+from reconciler.core.changes import Change, Document, Observed, Verb
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.kind import Impossible
+from reconciler.core.steps import Cause, Step
+from reconciler.kinds.shared import ownership
+
+Parse = Callable[[bytes], Document]
+
+
+def observe(view: HostView, path: str, parse: Parse | None = None) -> Observed:
+    """One look at the path.
+
+    The document has what `parse` makes of a file's content, else the digest of it.
+    """
+    try:
+        return look(view, path, parse)
+    except (Unreadable, UnsafePath) as error:
+        return ownership.unreadable(error)
+
+
+def look(view: HostView, path: str, parse: Parse | None = None) -> Observed:
+    """As observe. Raises Unreadable, UnsafePath."""
+    entry = view.entry(path)
+    if entry is None:
+        return Observed(None)
+    document = ownership.path_document(entry)
+    if entry.type is not FileType.FILE:
+        return Observed(document, {"expects": ownership.expects_with(entry, "")})
+    if parse is None:
+        whole = view.digest(path)
+        return Observed({**document, "content": whole}, {"expects": whole})
+    content = view.read(path)
+    return Observed({**document, **parse(content)}, {"expects": ownership.expects_of(entry, content)})
+
+
+def steps(
+    change: Change,
+    path: str,
+    keys: Collection[str],
+    *,
+    check: Check = Check.NONE,
+    directories: Collection[str] = (),
+) -> Iterator[Step]:
+    """Write the file, set its access, or remove it.
+
+    It is written where it is absent or one of the `keys` of its document differs; the missing `directories`
+    above it are made before. Raises Impossible.
+    """
+    cause, expects = (Cause(change.address),), ownership.expected(change.observed)
+    if change.verb is Verb.DELETE:
+        yield Step(RemovePath(path, expects, sensitive=change.sensitive), cause)
+        return
+    part, before = change.part, change.before
+    assert part is not None and part.content is not None
+    if before is not None and before["type"] not in ("file", "link"):
+        raise in_the_way(path, before["type"], "file")
+    access = ownership.access_of(part.document)
+    if before is None or any(change.touches(key) for key in ("type", *keys)):
+        for directory in directories:
+            yield Step(MakeDirectory(directory, "0755", "root", "root"), cause)
+        write = WriteFile(
+            path,
+            part.content,
+            digest(part.content),
+            **access,
+            expects=expects,
+            sensitive=part.sensitive,
+            check=check,
+        )
+        yield Step(write, cause)
+    elif any(change.touches(key) for key in ownership.ACCESS):
+        yield Step(SetAccess(path, **access), cause)
+
+
+def in_the_way(path: str, type_: str, wanted: str = "") -> Impossible:
+    """The reason why nothing is put at a path: something of this type is there, not the `wanted`."""
+    other = f", not a {wanted}" if wanted else ""
+    return Impossible(f"{path} is a {type_}{other}; {BY_HAND}")
+
+
+BY_HAND = "move it away by hand, nothing here deletes it"
