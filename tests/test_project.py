@@ -9,10 +9,13 @@ import re
 import shutil
 import subprocess
 import sys
+import typing
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from reconciler.core.actions import Action
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
@@ -196,6 +199,8 @@ def test_the_import_contract_catches(violation: str, tmp_path: Path) -> None:
 MODULE = """
 import pytest
 
+from reconciler.core.actions import Action
+
 def test_runs():
     pass
 
@@ -263,3 +268,48 @@ def test_files_that_the_pages_for_contributors_name_are_there(page: str) -> None
 
     assert len(names) > 5
     assert [] == missing
+
+
+def _section(start: str, end: str) -> str:
+    """The text of the page on the architecture between these two."""
+    page = (REPOSITORY / "docs/architecture.md").read_text()
+    return page[page.index(start) : page.index(end)]
+
+
+def test_the_chart_names_the_values_as_the_code_does() -> None:
+    """Each box of the chart is a class of the code."""
+    boxes = set(re.findall(r"\b[A-Z][A-Za-z]+\b", _section(" spec YAML ──", "- **load**"))) - {
+        "YAML",
+        "JSON",
+        "Markdown",
+    }
+    code = "\n".join(file.read_text() for file in (REPOSITORY / "reconciler").rglob("*.py"))
+    missing = [
+        box for box in boxes if not re.search(rf"^class {box.removesuffix('s')}\b", code, re.MULTILINE)
+    ]
+
+    assert len(boxes) > 7
+    assert [] == missing
+
+
+def test_the_page_names_all_actions_and_all_packages() -> None:
+    """An action or a package that is added is added to the page on the architecture."""
+    flow, layers = _section("## The flow", "## The layers"), _section("## The layers", "## The words")
+    actions = {action.__name__ for action in typing.get_args(Action)}
+    packages = {file.parent.name for file in (REPOSITORY / "reconciler").glob("*/__init__.py")}
+
+    assert [] == [name for name in sorted(actions) if f"`{name}`" not in flow]
+    assert [] == [name for name in sorted(packages) if not re.search(rf"\b{name}\b", layers)]
+
+
+def test_the_glossary_has_only_words_that_the_code_uses() -> None:
+    """Each word of the glossary stands in the code, so that one that was given up leaves the page."""
+    rows = re.findall(r"^\| ([a-z, -]+) \|", _section("| word | meaning |", "## From the YAML"), re.MULTILINE)
+    words = [word for row in rows if row != "word" for word in row.split(", ")]
+    code = " ".join(file.read_text().lower() for file in (REPOSITORY / "reconciler").rglob("*.py")).replace(
+        "_", " "
+    )
+    flat = " ".join(code.split())
+
+    assert len(words) > 30
+    assert [] == [word for word in words if word not in flat and word.replace("-", "") not in flat]
