@@ -99,7 +99,7 @@ def _tell_others(applied: Applied, code: int, loaded: Loaded, *, report: bool) -
         if applied.result is not None and applied.result.failed and not sys.stderr.isatty():
             # cron mails only what is said here.
             sys.stderr.write(
-                f"reconciler: the apply left something undone; see: reconciler show {applied.result.run}\n"
+                f"reconciler: not everything was done; see: reconciler show {applied.result.run}\n"
             )
         _reported(report_apply(applied, code))
 

@@ -43,7 +43,7 @@ def explain(
         return output.without_plan(planned.diagnostics, as_json=as_json, no_color=no_color)
     data = facts(planned, wanted)
     if data is None:
-        sys.stderr.write(f"reconciler: neither the spec nor the ledger knows {address}\n")
+        sys.stderr.write(f"reconciler: no such resource, neither in the spec nor in the ledger: {address}\n")
         return ExitCode.ERROR
     if as_json:
         output.print_json(data)

@@ -150,7 +150,7 @@ def _pending(data: Mapping[str, Any]) -> str:
     if not data["pending"]:
         return ""
     if len(data["pending"]) == len(data["blocked"]):
-        return "Next: an apply does none of it as it stands; reconciler plan shows what is blocked, and why."
+        return "Next: reconciler plan shows what blocks it; an apply would do none of it as it stands."
     return "Next: reconciler plan to see it, reconciler apply to do it. ! was changed outside of the spec."
 
 

@@ -214,7 +214,7 @@ def _shape(expected: str, value: str, more: bool) -> str:
         )
     if len(shape) <= _SHORT and not (more and "(?" in shape):
         return f"Write text of the form `{shape}`."
-    return "This does not have the right form."
+    return "The value has another form than this key takes."
 
 
 def _class(characters: str, last: str) -> str:

@@ -271,7 +271,7 @@ def test_a_version_that_does_not_answer_is_put_back(booted: BootedHost) -> None:
     apply(booted, serving("500", then="warn", within="1s"))
     unwell = booted.reconciler("service", "health", "--spec", SPEC, check=False)
     assert 2 == unwell.returncode
-    assert f"web: it runs, and is not well: {URL} answered 500" in unwell.stdout
+    assert f"web: it runs, but its health check fails: {URL} answered 500" in unwell.stdout
 
 
 def test_a_reload_after_which_it_does_not_answer_is_undone(booted: BootedHost) -> None:

@@ -133,7 +133,7 @@ def test_drop_ins_of_others(booted: BootedHost) -> None:
     for place in effective["DropInPaths"].split():
         assert f"{place} is not ours and stays." in told, place
     assert 5 == len(effective["DropInPaths"].split())
-    assert 4 == told.count("It says Service.LimitNOFILE as well, and wins over the spec.")
+    assert 4 == told.count("It says Service.LimitNOFILE as well, and overrides the spec.")
     assert "It says Service.MemoryMax." in told
     apply(booted)
 

@@ -253,7 +253,7 @@ def test_explain_as_data(tree: Tree) -> None:
 @pytest.mark.parametrize(
     ("address", "code", "words"),
     [
-        ("services.nothing", 1, "neither the spec nor the ledger knows services.nothing"),
+        ("services.nothing", 1, "no such resource, neither in the spec nor in the ledger: services.nothing"),
         ("nothing", 64, "'nothing' is not an address; write services.NAME or files[\"/path\"]"),
         ("files./srv/x", 64, "is not an address"),
     ],

@@ -25,7 +25,7 @@ def _declared(**fields: object) -> Service:
         ({}, {"enabled": "masked"}, ""),
         ({}, None, ""),
         ({**RUNNING, "load": "bad-setting", "active": "inactive"}, {}, "cannot be loaded (bad-setting)"),
-        ({**RUNNING, "active": "inactive", "sub": "dead"}, {}, "inactive (dead), and is to run"),
+        ({**RUNNING, "active": "inactive", "sub": "dead"}, {}, "inactive (dead), but should be running"),
         ({**RUNNING, "active": "inactive", "sub": "dead"}, {"state": "stopped"}, ""),
         ({**RUNNING, "active": "inactive", "sub": "dead"}, None, ""),
         (

@@ -392,7 +392,7 @@ def test_what_the_next_apply_undoes_is_said_with_the_way_out(host: Played, spec:
 
     assert 0 == told.code
     assert [
-        f'reconciler: to keep it so for a while: reconciler hold add services.web {spec} --for 8h --why "..."'
+        f'reconciler: to keep the next apply from that: reconciler hold add services.web {spec} --for 8h --why "..."'
     ] == [line for line in told.err.splitlines() if "hold add" in line]
     assert "the next apply starts it again" in told.err
     assert "leaves it so" in told.err
@@ -539,7 +539,7 @@ def test_what_the_spec_says_to_ask_is_asked(host: Played, tmp_path: Path) -> Non
         untold = health(spec, "api", "--json")
 
     assert (2, 2, 3) == (done.code, failed.code, untold.code)
-    assert "web: it runs, and is not well: answered 500" in done.out
+    assert "web: it runs, but its health check fails: answered 500" in done.out
     assert "2 of 3 healthy." in done.out
     assert "failed (exit-code" in failed.out
     assert [("command", "/usr/bin/check", "me"), ("http", "http://127.0.0.1:1/")] == sorted(asked[:2])

@@ -58,7 +58,7 @@ def _on_terminal(
                 os.write(ours, sent if sent == b"\x03" else b"")
                 continue
             screen += os.read(ours, 65_536)
-            if answer is not None and not sent and screen.rstrip().endswith(b"Only 'yes' is a yes:"):
+            if answer is not None and not sent and screen.rstrip().endswith(b"Type 'yes' to go ahead:"):
                 sent = answer
                 os.write(ours, answer)
     os.close(ours)

@@ -55,7 +55,7 @@ def _answer(row: Mapping[str, Any], gate: Gate | None, *, patient: bool) -> dict
     while reason and patient and now() < (row["since"] or 0) + gate.window:
         service_facts.wait(gate.interval)
         reason = probe(gate.probe, gate.user)
-    return {"healthy": False, "reason": f"it runs, and is not well: {reason}"} if reason else {}
+    return {"healthy": False, "reason": f"it runs, but its health check fails: {reason}"} if reason else {}
 
 
 def left_running(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def unhealthy(facts: Facts, declared: Service | None) -> str:
     Without a declaration, only what systemd itself calls a failure counts.
     """
     ended = facts.exit or facts.result
-    idle = f"{facts.active} ({facts.sub}), and is to run"
+    idle = f"{facts.active} ({facts.sub}), but should be running"
     rules = (
         (not facts.known, "systemd told nothing of it"),
         (not facts.installed, _absent(facts, declared)),

@@ -143,7 +143,7 @@ def health(
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Exit 0 if all services are well, 2 if one is not, 3 if that cannot be told of one, 1 on an error.
+    """Check the health of services: exit 0 if all are well, 2 if one is not, 3 if one cannot be judged, 1 on an error.
 
     Changes nothing without --heal.
 

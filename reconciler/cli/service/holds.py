@@ -58,7 +58,7 @@ def offer(names: list[str], loaded: Loaded, spec: str) -> None:
         return
     if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
         for name in names:
-            _say(f"to keep it so for a while: {_command(name, spec)}")
+            _say(f"to keep the next apply from that: {_command(name, spec)}")
         return
     for name in names:
         _ask(name, loaded, spec)

@@ -16,7 +16,7 @@ def ask(what: str) -> bool:
             f"reconciler: there is no terminal to ask on; give --auto-approve to {what} without a question\n"
         )
         return False
-    sys.stdout.write("\nDo this? Only 'yes' is a yes: ")
+    sys.stdout.write("\nDo this? Type 'yes' to go ahead: ")
     sys.stdout.flush()
     try:
         return sys.stdin.readline().strip() == "yes"

@@ -169,7 +169,7 @@ def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
         said = sorted(f"{section}.{name}" for section, names in one.sections.items() for name in names)
         detail = f"{one.path} is not ours and stays. "
         detail += (
-            f"It says {', '.join(same)} as well, and wins over the spec."
+            f"It says {', '.join(same)} as well, and overrides the spec."
             if same
             else f"It says {', '.join(said) or 'nothing'}."
         )

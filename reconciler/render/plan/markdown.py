@@ -281,9 +281,9 @@ def _held(data: Data) -> list[str]:
     effects = [effect for entry in data["resource_changes"] for effect in entry["effects"] if effect["held"]]
     told = dict.fromkeys(_effect(row) for row in (*effects, *(row for row in data["owed"] if row["held"])))
     if not told:
-        return [] if data.get("holds") else ["**Holds** none"]
+        return [] if data.get("holds") else ["**Pending restarts** none"]
     return [
-        "**Holds**: only a person does this, until then it runs with older configuration",
+        "**Pending restarts**: apply leaves them to you; until then the old configuration runs",
         "",
         *capped(list(told), _LIST // 2, _MORE),
     ]

@@ -154,7 +154,7 @@ def _introduction(data: Data, entries: Sequence[Data], paint: Paint) -> list[str
     then = (
         "Nothing is done yet; apply will do this:"
         if data["applyable"]
-        else "Apply would do nothing about this:"
+        else "Apply would do none of this as it stands:"
     )
     return [f"Plan for {paint(visible(data['host']['name']), 'bold')}{about}. {then}", *legend]
 
