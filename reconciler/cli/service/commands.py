@@ -143,9 +143,10 @@ def health(
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Check the health of services: exit 0 if all are well, 2 if one is not, 3 if one cannot be judged, 1 on an error.
+    """Check the health of services.
 
-    Changes nothing without --heal.
+    Exit 0 if all are well, 2 if one is not, 3 if one cannot be judged, 1 on an error. Changes nothing without
+    --heal.
 
     A service that runs is asked what its `health` in the spec says, too. --heal starts those that have failed
     or are not running though they are to, three times at most with growing pauses, within their start limit,
