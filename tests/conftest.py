@@ -111,7 +111,14 @@ SLOW = (
 
 BOOTS = tuple(
     f"tests/booted/test_{name}"
-    for name in ("backup_clock", "backup_copies", "backup_mounts", "refusals", "root_reach")
+    for name in (
+        "backup_clock",
+        "backup_copies",
+        "backup_machines",
+        "backup_mounts",
+        "refusals",
+        "root_reach",
+    )
 )
 """Modules whose hosts have fixtures of their own: of another release, or with more packages."""
 

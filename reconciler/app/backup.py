@@ -8,11 +8,12 @@ from typing import Any
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError, UnsafePath
+from reconciler.formats.backups import machine_mark
 from reconciler.formats.backups.manifest import timestamp
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import JobBusy
-from reconciler.jobs import accepting, archives, backup, job_health, jobfile, pruning
+from reconciler.jobs import accepting, archives, backup, job_health, jobfile, machine_marks, pruning
 
 
 class End(Enum):
@@ -103,7 +104,7 @@ def _verify(name: str, at: str, everything: bool, compare: bool) -> Report:
     problems += [f"{one.destination}: {one.sidecar}" for one in judged if one.sidecar and not one.problem]
     problems += [f"differs: {line}" for one in judged for line in one.differences]
     problems += [f"not verified: {problem}" for problem in done.problems]
-    return Report(End.FINDINGS if problems else End.GOOD, lines, tuple(problems))
+    return Report(End.FINDINGS if problems else End.GOOD, lines, (*problems, *done.foreign))
 
 
 def restore_files(name: str, at: str, to: str, paths: Sequence[str]) -> Report:
@@ -141,6 +142,20 @@ def _accept(name: str) -> Report:
     done = accepting.accept(jobfile.load(name), by)
     lines = [f"{one.destination}: {one.id} is accepted, though {one.why}" for one in done]
     return Report(End.GOOD, tuple(lines or [f"nothing to agree to: no archive of {name} is in doubt"]))
+
+
+def take_archives_over(name: str) -> Report:
+    """`backup accept --take-over`."""
+    return _guarded(lambda: _take_over(name))
+
+
+def _take_over(name: str) -> Report:
+    lines = [
+        f"{taken.destination}: its {taken.archives} archives are this machine's from now on, and `keep`"
+        f" counts them; {machine_mark.name_of(name)} said that it {taken.before}"
+        for taken in machine_marks.take_over(jobfile.load(name))
+    ]
+    return Report(End.GOOD, tuple(lines or [f"nothing to take over: no archives of {name} are another's"]))
 
 
 def prune_archives(name: str, *, dry_run: bool) -> Report:

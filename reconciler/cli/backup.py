@@ -31,6 +31,8 @@ _PATHS = "Only these, written as they were on the host; all when left out."
 Paths = Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help=_PATHS, show_default=False)]
 All = Annotated[bool, typer.Option("--all", help="Every archive, not only one.")]
 Compare = Annotated[bool, typer.Option("--compare", help="Also compare with the files as they are now.")]
+_TAKE_OVER = "Agree to nothing but this: archives of another machine are this one's from now on."
+TakeOver = Annotated[bool, typer.Option("--take-over", help=_TAKE_OVER)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")]
 
 
@@ -83,7 +85,7 @@ def restore(name: Name, to: To, paths: Paths = None, at: At = "") -> int:
     return _finish(restore_files(name, at, to, paths or []))
 
 
-def accept(name: Name) -> int:
+def accept(name: Name, take_over: TakeOver = False) -> int:
     """Agree to archives that have less than half of what there was, or lack what a source had.
 
     From then on older ones may go for them.
@@ -91,9 +93,9 @@ def accept(name: Name) -> int:
     Until then each run says so, and no older archive goes. Who agreed, and when, is written beside the
     archives.
     """
-    from reconciler.app.backup import accept_archives
+    from reconciler.app.backup import accept_archives, take_archives_over
 
-    return _finish(accept_archives(name))
+    return _finish(take_archives_over(name) if take_over else accept_archives(name))
 
 
 def prune(name: Name, dry_run: DryRun = False) -> int:

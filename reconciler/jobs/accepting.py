@@ -10,7 +10,7 @@ from reconciler.formats.backups.job import Job
 from reconciler.host.archives.private_directory import Directory
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN, job_lock
-from reconciler.jobs import store
+from reconciler.jobs import machine_marks, store
 
 
 @frozen
@@ -23,9 +23,13 @@ class Accepted:
 
 
 def accept(job: Job, by: str, lock_directory: str = RUN) -> list[Accepted]:
-    """Write down in the manifest of each archive in doubt who agreed, and when. Raises JobBusy, HostError."""
+    """Write down in the manifest of each archive in doubt who agreed, and when.
+
+    Raises JobBusy, Refused where archives are another machine's (then nothing was written), HostError.
+    """
     done: list[Accepted] = []
     with job_lock(f"backup-{job.name}", lock_directory):
+        machine_marks.all_must_be_ours(job)
         for path in job.destinations:
             with Directory(path) as directory:
                 found = store.scan(directory, job.name)

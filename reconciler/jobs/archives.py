@@ -19,7 +19,7 @@ from reconciler.host.archives.tar import ArchiveError, TargetError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN, job_lock
-from reconciler.jobs import store
+from reconciler.jobs import machine_marks, store
 from reconciler.jobs.backup import look_into
 from reconciler.jobs.store import Entry, Strange
 
@@ -32,18 +32,20 @@ class Listing:
     """The archives of a job, the oldest first, each with its copies.
 
     `strange` is what looks like an archive and is none, by destination; `problems` are destinations that
-    could not be read. `doubts` says by destination and id why an archive is in doubt.
+    could not be read. `doubts` says by destination and id why an archive is in doubt. `foreign` says of
+    destinations that their archives are another machine's.
     """
 
     archives: tuple[Copies, ...]
     problems: tuple[str, ...] = ()
     strange: tuple[tuple[str, Strange], ...] = ()
     doubts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    foreign: tuple[str, ...] = ()
 
     @property
     def complaints(self) -> tuple[str, ...]:
         """Everything that is wrong with it, for people."""
-        return (*self.problems, *(strange.problem for _, strange in self.strange))
+        return (*self.problems, *self.foreign, *(strange.problem for _, strange in self.strange))
 
 
 @frozen
@@ -63,10 +65,11 @@ class Judgement:
 
 @frozen
 class Verified:
-    """The judgements, and which destinations could not be read."""
+    """The judgements, which destinations could not be read, and whose archives are another machine's."""
 
     judgements: tuple[Judgement, ...]
     problems: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
 
 @frozen
@@ -89,19 +92,22 @@ def listing(job: Job) -> Listing:
     problems: list[str] = []
     strange: list[tuple[str, Strange]] = []
     doubts: dict[str, Mapping[str, str]] = {}
+    foreign: list[str] = []
     for path in job.destinations:
         try:
             with Directory(path) as directory:
                 found = store.scan(directory, job.name)
+                why = machine_marks.foreign(directory, job.name)
         except HostError as problem:
             problems.append(str(problem))
             continue
+        foreign += [why] if why else []
         strange += [(path, item) for item in found.strange]
         doubts[path] = found.doubts
         for entry in found.entries:
             archives.setdefault(entry.manifest.id, {})[path] = entry
     ordered = sorted(archives.values(), key=lambda copies: (_manifest(copies).started, _manifest(copies).id))
-    return Listing(tuple(ordered), tuple(problems), tuple(strange), doubts)
+    return Listing(tuple(ordered), tuple(problems), tuple(strange), doubts, tuple(foreign))
 
 
 def _manifest(copies: Copies) -> Manifest:
@@ -191,7 +197,7 @@ def verify(job: Job, at: str, *, everything: bool, compare: bool, lock_directory
             for path, strange in found.strange
             if strange.id in chosen
         ]
-        return Verified(tuple(judged), found.problems)
+        return Verified(tuple(judged), found.problems, found.foreign)
 
 
 def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
@@ -231,7 +237,7 @@ def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
         raise Refused("no archive can be read", "; ".join(found.problems))
     for path in paths:
         _must_be_plain(path)
-    ids, problems = _ids(found, at), list(found.problems)
+    ids, problems = _ids(found, at), [*found.problems, *found.foreign]
     by_id = {_manifest(copies).id: copies for copies in found.archives}
     passed: list[tuple[str, str]] = []
     for ident in ids:

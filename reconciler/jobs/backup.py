@@ -23,7 +23,7 @@ from reconciler.host.files.descriptors import descriptor
 from reconciler.host.mounts import mount_points, named_places, of_its_own
 from reconciler.host.process import environment, failpoints
 from reconciler.host.state.job_lock import RUN, job_lock
-from reconciler.jobs import store
+from reconciler.jobs import machine_marks, store
 from reconciler.jobs.pruning import Pruned, prune_directory
 
 _SOFT = 75
@@ -168,6 +168,7 @@ def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Man
         try:
             _must_be_mounted(path)
             with Directory(path, make=True) as directory:
+                machine_marks.claim(directory, job.name)
                 for line in store.tidy(directory, job.name):
                     tell(f"{path}: {line}")
                 made[path] = _make_in(directory, job, ident, started, next(iter(made.items()), None))

@@ -13,7 +13,7 @@ from reconciler.formats.backups.job import Job, path_of
 from reconciler.formats.systemd import timespan
 from reconciler.host.archives.private_directory import Directory, look
 from reconciler.host.process import environment
-from reconciler.jobs import store
+from reconciler.jobs import machine_marks, store
 from reconciler.jobs.store import Found
 
 _SKEW = 86_400
@@ -43,10 +43,11 @@ def condition(job: Job, now: int) -> Condition:
         try:
             with Directory(path) as directory:
                 found = store.scan(directory, job.name)
+                foreign = machine_marks.foreign(directory, job.name)
         except HostError as problem:
             if not environment.is_root():
                 return Condition(known=False, reasons=(str(problem),))
-            found = Found()
+            found, foreign = Found(), ""
             reasons += [str(problem)] if _is_there(path) else []
         usable = [
             entry.manifest.started
@@ -54,6 +55,7 @@ def condition(job: Job, now: int) -> Condition:
             if not entry.problem and entry.manifest.verified is not False
         ]
         newest += usable[-1:]
+        reasons += [foreign] if foreign else []
         reasons += _of_destination(job, path, found, usable[-1] if usable else None, now)
     return Condition(known=True, reasons=tuple(dict.fromkeys(reasons)), newest=min(newest, default=None))
 

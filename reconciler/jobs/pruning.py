@@ -14,7 +14,7 @@ from reconciler.host.archives.private_directory import Directory
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN, job_lock
-from reconciler.jobs import store
+from reconciler.jobs import machine_marks, store
 
 _MADE = 1_767_225_600
 """2026-01-01, in seconds since the epoch: this program is younger."""
@@ -84,10 +84,11 @@ def prune(job: Job, *, dry_run: bool, lock_directory: str = RUN) -> Mapping[str,
 
     The newest good archive is read first: nothing is deleted on the word of one that has rotted since.
 
-    Raises JobBusy, HostError.
+    Raises JobBusy, Refused where archives are another machine's (then nothing was deleted), HostError.
     """
     result: dict[str, Pruned] = {}
     with job_lock(f"backup-{job.name}", lock_directory):
+        machine_marks.all_must_be_ours(job)
         for path in job.destinations:
             with Directory(path) as directory:
                 if not dry_run:

@@ -66,7 +66,7 @@ class BootedHost(Truth):
     """A context manager: boots on entry, leaves nothing on exit.
 
     `limit` is the number of seconds after which the host is ended whatever it is doing. `tool` says whether
-    the reconciler is installed in it. `binds` maps places outside to places inside, read-only. `network` adds
+    the reconciler is installed in it. `binds` maps places outside to places inside, read-only; `shared` likewise, to be written by all. `network` adds
     a veth pair (the outer end is `ve-NAME`). `hostname` is what hostnamectl says. `suite` is the Debian,
     `packages` what is installed in it besides.
     """
@@ -77,6 +77,7 @@ class BootedHost(Truth):
         tool: bool = True,
         limit: float = 280,
         binds: Mapping[Path, str] | None = None,
+        shared: Mapping[Path, str] | None = None,
         network: bool = False,
         hostname: str = rootfs.HOSTNAME,
         suite: str = rootfs.SUITE,
@@ -90,6 +91,7 @@ class BootedHost(Truth):
         self._options = [
             f"--hostname={hostname}",
             *(f"--bind-ro={outside}:{inside}" for outside, inside in (binds or {}).items()),
+            *(f"--bind={outside}:{inside}" for outside, inside in (shared or {}).items()),
         ]
         if network:
             self._options.append("--network-veth")

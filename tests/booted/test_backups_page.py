@@ -28,7 +28,7 @@ def test_the_page_about_backups(booted: BootedHost) -> None:
     before.
     """
     (spec,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    declare, make, look, unpack, copy, everything, by_tar, agree, prune = re.findall(
+    declare, make, look, unpack, copy, everything, by_tar, take_over, agree, prune = re.findall(
         r"```sh\n(.*?)```", PAGE, re.DOTALL
     )
 
@@ -54,6 +54,9 @@ def test_the_page_about_backups(booted: BootedHost) -> None:
         "cd /; find srv -printf '%m %u %g %T@ %p\\n'"
     )
 
+    paste("systemd-id128 new > /etc/machine-id")
+    assert 3 == booted.reconciler("backup", "run", "app", check=False).returncode
+    assert "this machine's from now on" in paste(take_over)
     paste("rm /srv/app/noise")
     assert "reconciler backup accept app" in booted.reconciler("backup", "run", "app").stderr
     assert "is accepted" in paste(agree)

@@ -68,9 +68,9 @@ class Place:
         )
 
     def names(self, destination: Path | None = None) -> list[str]:
-        """Everything in a destination."""
+        """Everything in a destination but the mark of the machine."""
         at = destination or self.destination
-        return listed(at) if at.exists() else []
+        return [name for name in listed(at) if name != f"{self.job.name}.machine"] if at.exists() else []
 
     def archives(self) -> list[str]:
         """Names of archives."""

@@ -99,7 +99,7 @@ def test_a_disk_that_is_full_at_any_page(place: Place, pages: int) -> None:
 
 
 @root_only
-@pytest.mark.parametrize("inodes", range(4, 9))
+@pytest.mark.parametrize("inodes", range(5, 10))
 def test_a_disk_without_a_place_for_another_file(place: Place, inodes: int) -> None:
     """Inodes are used up, at whichever file: likewise, and an archive that cannot be finished is told."""
     with mounted("tmpfs", f"nr_inodes={inodes},mode=0700", place.top / "disk") as disk:

@@ -1,0 +1,134 @@
+"""Whose the archives of a job in a destination are: this machine's, or another's that writes there too.
+
+Names of archives have no host in them. Two machines with a job of one name and one directory (NFS, a clone of
+a disk) would let each other's archives go, if the first run of either did not leave its mark.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from reconciler.core.basics.digest import machine_digest
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.host import HostError
+from reconciler.formats.backups import machine_mark
+from reconciler.formats.backups.job import Job
+from reconciler.formats.backups.machine_mark import Mark, NotAMark
+from reconciler.formats.backups.manifest import timestamp
+from reconciler.host.archives.private_directory import Directory, Refused
+from reconciler.host.archives.tar import TargetError
+from reconciler.host.hosts import machine_id, open_host, static_hostname
+from reconciler.host.process import environment, failpoints
+from reconciler.host.state.job_lock import RUN, job_lock
+from reconciler.jobs import store
+
+
+@frozen
+class Taken:
+    """A destination that is this machine's from now on: what its mark said, and how many archives it has."""
+
+    destination: str
+    before: str
+    archives: int
+
+
+def foreign(directory: Directory, job: str) -> str:
+    """Why the archives of a job there are not this machine's, in words; empty if they are, or nobody has left
+    a mark yet.
+    """
+    mark = _read(directory, job)
+    if mark is None or (isinstance(mark, Mark) and mark.machine == _here()):
+        return ""
+    said = mark if isinstance(mark, str) else _words(mark)
+    return (
+        f"{directory.path}/{machine_mark.name_of(job)} {said}. Each machine needs a directory of its own; if"
+        f" these archives are to be this machine's: reconciler backup accept {job} --take-over"
+    )
+
+
+def must_be_ours(directory: Directory, job: str) -> None:
+    """Raises Refused."""
+    why = foreign(directory, job)
+    if why:
+        raise Refused("the archives are another machine's", why)
+
+
+def all_must_be_ours(job: Job) -> None:
+    """Raises Refused, HostError."""
+    for path in job.destinations:
+        with Directory(path) as directory:
+            must_be_ours(directory, job.name)
+
+
+def claim(directory: Directory, job: str) -> None:
+    """Leave this machine's mark where there is none. Raises Refused where it is another's; TargetError.
+
+    Of two machines that begin at once one comes second, and sees the mark of the first.
+    """
+    must_be_ours(directory, job)
+    if _read(directory, job) is None and _here():
+        partial = _written(directory, job)
+        failpoints.hit("backup.mark")
+        try:
+            directory.rename(partial, machine_mark.name_of(job))
+        except TargetError:
+            directory.remove(partial)
+            if _read(directory, job) is None:
+                raise
+            must_be_ours(directory, job)
+        directory.sync()
+    failpoints.hit("backup.marked")
+
+
+def take_over(job: Job, lock_directory: str = RUN) -> list[Taken]:
+    """Make every destination whose archives are another machine's this one's. Raises JobBusy, HostError."""
+    done: list[Taken] = []
+    with job_lock(f"backup-{job.name}", lock_directory), ExitStack() as opened:
+        for directory in [opened.enter_context(Directory(path)) for path in job.destinations]:
+            mark = _read(directory, job.name)
+            if mark is None or not foreign(directory, job.name):
+                continue
+            if not _here():
+                raise Refused(
+                    "this machine has no id", "/etc/machine-id is empty: run systemd-machine-id-setup"
+                )
+            directory.replace(_written(directory, job.name), machine_mark.name_of(job.name))
+            directory.sync()
+            said = mark if isinstance(mark, str) else _words(mark)
+            done.append(Taken(directory.path, said, len(store.scan(directory, job.name).entries)))
+    return done
+
+
+def _here() -> str:
+    return machine_digest(machine_id(open_host(None)))
+
+
+def _read(directory: Directory, job: str) -> Mark | str | None:
+    """The mark, or why it cannot be used as the end of a sentence on its path; None where there is none."""
+    name = machine_mark.name_of(job)
+    if name not in directory.names():
+        return None
+    try:
+        return machine_mark.load(directory.read(name))
+    except NotAMark as problem:
+        return f"cannot be used: {problem}"
+    except HostError as problem:
+        return f"cannot be used: {problem.summary}"
+
+
+def _words(mark: Mark) -> str:
+    who = f"{mark.host}, which has another machine-id" if mark.host else "a machine with another id"
+    return f"is of {who}, since {timestamp(mark.since)}"
+
+
+def _written(directory: Directory, job: str) -> str:
+    """The name of a file that has this machine's mark, durable and under no name that counts.
+
+    The name has the machine in it: another one may be at the same moment.
+    """
+    host = open_host(None)
+    mark = Mark(_here(), static_hostname(host), environment.now())
+    partial = f"{store.PARTIAL}{machine_mark.name_of(job)}-{mark.machine.rpartition(':')[2][:16]}"
+    directory.remove(partial)
+    directory.write(partial, machine_mark.dump(mark))
+    return partial
