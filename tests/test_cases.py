@@ -18,7 +18,7 @@ import pytest
 
 from reconciler.app.plan.plan import PlanOptions
 from reconciler.app.plan.planned import Planned, basis, texts
-from reconciler.core.actions import as_data
+from reconciler.core.action_data import as_data
 from reconciler.core.basics.digest import data_digest
 from reconciler.core.changes import Change
 from reconciler.core.diagnostic import errors

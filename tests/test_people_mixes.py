@@ -12,7 +12,8 @@ import pytest
 
 from reconciler.app.plan.plan import PlanOptions
 from reconciler.app.specs import Loaded
-from reconciler.core.actions import Action, as_data
+from reconciler.core.action_data import as_data
+from reconciler.core.actions import Action
 from reconciler.core.host import Receipt
 from reconciler.engine import ordering
 from reconciler.host.simulation.host import SimulatedHost

@@ -15,8 +15,9 @@ import pytest
 
 from reconciler.app import rollback
 from reconciler.app.rollback import RollbackOptions, RolledBack, roll_back
-from reconciler.core.actions import SetAccess, Unit
+from reconciler.core.actions import Action, SetAccess, Unit
 from reconciler.core.basics.digest import digest
+from reconciler.engine.undo import undo_paths
 from reconciler.engine.undo.undo_units import Units
 from reconciler.host.state.history import open_history
 from reconciler.host.state.store import Store
@@ -140,13 +141,19 @@ def test_a_rollback_brings_everything_back(case: Case, running: bool, place: Pat
 
 # -------------------------------------------------------------------------------------------- the test itself
 
+_PUT_BACK = undo_paths._put_back
+
+
+def _with_another_mode(action: Action | None) -> Action | None:
+    return replace(action, mode="0777") if isinstance(action, SetAccess) else action
+
 
 @pytest.mark.parametrize(
     ("where", "what"),
     [
         pytest.param(
-            "reconciler.engine.undo.undo_paths.SetAccess",
-            lambda path, _, *rest: SetAccess(path, "0777", *rest),
+            "reconciler.engine.undo.undo_paths._put_back",
+            lambda *given: _with_another_mode(_PUT_BACK(*given)),
             id="another mode",
         ),
         pytest.param("reconciler.engine.undo.rollback._rows", lambda *_: ([], []), id="the ledger is left"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.app.graph import references
 from reconciler.app.plan.planned import Planned
-from reconciler.core.actions import as_data, told
+from reconciler.core.action_data import as_data, told
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Origin, Verb
 from reconciler.core.state import LedgerRow

@@ -10,7 +10,8 @@ from reconciler._version import __version__
 from reconciler.app.plan.lockout import TrialHost, lockout
 from reconciler.app.plan.plan import inside_of
 from reconciler.app.plan.strict_readers import refused_when_back
-from reconciler.core.actions import WriteFile, as_data, told
+from reconciler.core.action_data import as_data, told
+from reconciler.core.actions import WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Part

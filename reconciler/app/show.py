@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.core.actions import Unit, told
+from reconciler.core.action_data import told
+from reconciler.core.actions import Unit
 from reconciler.core.host import FileType, HostError, PreImage
 from reconciler.core.revision import as_data, commit_of, is_marked
 from reconciler.host.documents import read_document

@@ -5,10 +5,8 @@ Another member needs a decision record. No callable, no shell string.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
 from enum import IntEnum, StrEnum
-from typing import Any, assert_never
+from typing import assert_never
 
 from reconciler.core.basics.digest import digest
 from reconciler.core.basics.frozen import frozen
@@ -65,7 +63,6 @@ class Check(StrEnum):
 
 
 ABSENT = "absent"
-_NOT_SHOWN = "(not shown)"
 """`expects` of a path at which nothing was seen."""
 
 Attributes = tuple[tuple[str, bytes], ...]
@@ -298,19 +295,9 @@ class Gate:
 
 
 Tree = ArchiveTree | RemoveTree | RestoreTree
-Action = (
-    WriteFile
-    | EditLines
-    | MakeDirectory
-    | SetAccess
-    | MakeLink
-    | RemovePath
-    | Tree
-    | EndSessions
-    | Account
-    | Unit
-    | Gate
-)
+PathAction = WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath | Tree
+"""The actions that change what is at one path, their `path`."""
+Action = PathAction | EndSessions | Account | Unit | Gate
 
 _UNIT_PHASE = {
     UnitVerb.STOP: Phase.STOP,
@@ -360,40 +347,3 @@ def path_of(action: Action) -> str | None:
             return None
         case _:
             assert_never(action)
-
-
-def as_data(action: Action) -> dict[str, Any]:
-    """The action as JSON-able data, without file content.
-
-    The form of plans, journal and fingerprint. Attributes are given by their names only, and not at all where
-    none are asked for.
-    """
-    hidden = {"content", "digest", "expects"} if getattr(action, "sensitive", False) else {"content"}
-    data: dict[str, Any] = {"action": type(action).__name__}
-    attributes: Attributes | None = getattr(action, "attributes", None)
-    hidden |= {"attributes"} | (
-        {"owner", "group"} if isinstance(action, MakeLink) and not action.owner else set()
-    )
-    for name in (field.name for field in fields(action) if field.name not in hidden):
-        value = getattr(action, name)
-        data[name] = dict(value) if name == "fields" else list(value) if isinstance(value, tuple) else value
-    data |= {} if attributes is None else {"attributes": [name for name, _ in attributes]}
-    return data | ({"irreversible": irreversible(action)} if isinstance(action, RemoveTree) else {})
-
-
-def told(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The data of an action as outputs have it: without digests of what is there, which need not be ours, and
-    may be guessed from.
-    """
-    kept = {
-        key: value
-        for key, value in data.items()
-        if key != "digest" and not (key == "expects" and _is_digest(value))
-    }
-    if isinstance(kept.get("remove"), list):
-        kept["remove"] = [_NOT_SHOWN if _is_digest(line) else line for line in kept["remove"]]
-    return kept
-
-
-def _is_digest(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(("sha256:", "hmac:"))

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, Protocol
 
+from reconciler.core.action_data import PastAction, UnknownAction
+from reconciler.core.actions import path_of
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Document
@@ -128,14 +130,24 @@ class Memory:
 
 @frozen
 class PastStep:
-    """A step of a run as the journal has it. `action` is in its public form; `saved` is what it replaced."""
+    """A step of a run as the journal has it. `action` is without content; `saved` is what it replaced."""
 
     n: int
-    action: Mapping[str, Any]
+    action: PastAction
     addresses: tuple[Address, ...] = ()
     held: bool = False
     state: str = "done"
     saved: tuple[PreImage, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The one path that its action changes, empty when there is none."""
+        return past_path(self.action)
+
+
+def past_path(action: PastAction) -> str:
+    """The one path that an action of the journal changes, empty when there is none."""
+    return action.path if isinstance(action, UnknownAction) else path_of(action) or ""
 
 
 @frozen
@@ -182,9 +194,9 @@ class Journal(Protocol):
         `rows` are the ledger's rows of what it is about, as they were before.
         """
 
-    def unfinished(self, run: int) -> Sequence[Mapping[str, Any]]:
-        """The actions, as data, of the runs before this one that were killed or failed: what they left may be
-        lying about.
+    def unfinished(self, run: int) -> Sequence[PastAction]:
+        """The actions of the runs before this one that were killed or failed: what they left may be lying
+        about.
         """
 
     def intend(

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.core import content_marks
-from reconciler.core.actions import Action, EditLines, Unit, as_data, path_of
+from reconciler.core.action_data import as_data
+from reconciler.core.actions import Action, EditLines, Unit, path_of
 from reconciler.core.address import Address
 from reconciler.core.approval import Approval, ApprovedChange, fingerprint
 from reconciler.core.basics.digest import canonical, data_digest, digest, keyed_digest

@@ -4,12 +4,14 @@ would have removed next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from reconciler.core.action_data import PastAction
 from reconciler.core.actions import ABSENT, Account, RemovePath
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, Executor, FileType, PreImage, Unreadable, UnsafePath
+from reconciler.core.state import past_path
 
 if TYPE_CHECKING:
     from reconciler.engine.run_state import Run
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 _ACCOUNTS = "/etc/passwd"
 
 
-def sweep(run: Run, left: Iterable[Mapping[str, Any]] = ()) -> None:
+def sweep(run: Run, left: Iterable[PastAction] = ()) -> None:
     """Remove what a killed run left half-written; `left` are its actions.
 
     One of these files may hold what stood at its target a moment before: it is kept.
@@ -30,7 +32,8 @@ def sweep(run: Run, left: Iterable[Mapping[str, Any]] = ()) -> None:
     directories = {path.rpartition("/")[0] or "/" for path in paths}
     for path in (path for directory in sorted(directories) for path in _leftovers(run.host, directory)):
         _tidy(run, path)
-    for path in sorted({str(action["path"]) for action in left if action.get("prune_parent")}):
+    pruned = {action.path for action in left if isinstance(action, RemovePath) and action.prune_parent}
+    for path in sorted(pruned):
         if _is_empty(run.host, path.rpartition("/")[0]):
             _tidy(run, path.rpartition("/")[0])
 
@@ -61,11 +64,11 @@ def _is(found: PreImage) -> str:
     return f"link:{found.target}" if found.content is None else digest(found.content)
 
 
-def _touched(action: Mapping[str, Any]) -> Iterable[str]:
+def _touched(action: PastAction) -> Iterable[str]:
     """The path of an action as the journal has it. In a tree an account is edited in its files."""
-    if action.get("action") == Account.__name__:
+    if isinstance(action, Account):
         return (_ACCOUNTS,)
-    return (str(action["path"]),) if "path" in action else ()
+    return (path,) if (path := past_path(action)) else ()
 
 
 def _leftovers(host: Executor, directory: str) -> tuple[str, ...]:

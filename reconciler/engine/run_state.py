@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.core.actions import Account, AccountOp, Unit, UnitVerb, WriteFile, as_data
+from reconciler.core.action_data import as_data
+from reconciler.core.actions import Account, AccountOp, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import keyed_digest
 from reconciler.core.changes import Change

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.core.actions import as_data
+from reconciler.core.action_data import as_data
 from reconciler.core.steps import Step
 from reconciler.render.plan.phrases import action_words
 

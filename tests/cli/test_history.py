@@ -13,6 +13,7 @@ from reconciler.app import show
 from reconciler.app.doctor import doctor
 from reconciler.app.doctor import findings as doctor_findings
 from reconciler.app.plan.plan import PlanOptions
+from reconciler.core import action_data
 from reconciler.core.state import Memory
 from reconciler.host import installation
 from reconciler.host.files.dir_entry import _TEMPORARY
@@ -165,6 +166,18 @@ def test_what_was_changed_since_is_refused_as_a_whole(twice: Tree) -> None:
     assert "one\n" == twice.path("/srv/a.conf").read_text()
     assert 0 == rollback(twice).code
     assert "by hand\n" == twice.path("/srv/a.conf").read_text()
+
+
+def test_an_action_of_a_later_version_is_not_undone(twice: Tree) -> None:
+    """A step that this version does not know stops the rollback of its part, and nothing else is done."""
+    before = twice.manifest_but("lock")
+    with mock.patch.dict(action_data._MEMBERS):
+        action_data._MEMBERS.pop("WriteFile")
+        refused = rollback(twice)
+
+    assert 3 == refused.code
+    assert "its run did WriteFile, which this version does not know: update the tool" in refused.said
+    assert before == twice.manifest_but("lock")
 
 
 def test_only_a_target_is_undone(twice: Tree) -> None:

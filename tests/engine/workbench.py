@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from reconciler.core.action_data import PastAction
 from reconciler.core.address import Address
 from reconciler.core.host import Executor, PreImage
 from reconciler.core.plan import Plan
@@ -82,7 +83,7 @@ class Notes:
         self.story.append("begin")
         return self.run
 
-    def unfinished(self, run: int) -> list[dict[str, Any]]:
+    def unfinished(self, run: int) -> list[PastAction]:
         """As Journal.unfinished: nothing ever failed."""
         return []
 

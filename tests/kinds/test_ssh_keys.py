@@ -13,7 +13,8 @@ import pytest
 
 from reconciler.app.plan.plan import PlanOptions
 from reconciler.app.plan.planned import basis
-from reconciler.core.actions import Action, EditLines, WriteFile, as_data, path_of
+from reconciler.core.action_data import as_data
+from reconciler.core.actions import Action, EditLines, WriteFile, path_of
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import PreImage, UnsafePath
 from reconciler.core.result import Status

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.app.plan.plan import PlanOptions
 from reconciler.app.plan.planned import Planned
-from reconciler.core.actions import as_data
+from reconciler.core.action_data import as_data
 from reconciler.core.changes import Verb
 from reconciler.core.diagnostic import errors
 from reconciler.core.plan import Plan

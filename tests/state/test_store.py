@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.core.action_data import as_data
+from reconciler.core.actions import ABSENT, RemovePath
 from reconciler.core.address import Address
 from reconciler.core.host import FileType, PreImage
-from reconciler.core.state import LedgerRow, Memory
+from reconciler.core.state import LedgerRow, Memory, past_path
 from reconciler.host.state.store import (
     StateDamaged,
     StateError,
@@ -236,13 +238,13 @@ def test_what_killed_runs_had_in_hand(directory: Path) -> None:
     told = []
     for path in ("/etc/one", "/etc/two", "/etc/three"):
         with store(directory) as state:
-            run = state.begin("", "", "", "", [{"action": "RemovePath", "path": path}])
-            told.append([action["path"] for action in state.unfinished(run)])
+            run = state.begin("", "", "", "", [as_data(RemovePath(path, ABSENT))])
+            told.append([past_path(action) for action in state.unfinished(run)])
             if path == "/etc/two":
                 state.end(run, "failed", {})
     with store(directory) as state:
         state.end(state.begin("", "", "", "", []), "applied", {})
-        told.append(state.unfinished(state.begin("", "", "", "", [])))
+        told.append([past_path(action) for action in state.unfinished(state.begin("", "", "", "", []))])
 
     assert [[], ["/etc/one"], ["/etc/two", "/etc/one"], []] == told
 

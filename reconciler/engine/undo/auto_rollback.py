@@ -108,12 +108,7 @@ class _Fall:
         mine = {address.resource for address in self.addresses}
         touched = {*past.rows, *(address for step in past.steps for address in step.addresses)}
         found = {address for address in touched if address.resource in mine}
-        found |= {
-            address
-            for step in past.steps
-            if step.action.get("path") in self.watched
-            for address in step.addresses
-        }
+        found |= {address for step in past.steps if step.path in self.watched for address in step.addresses}
         needing = [
             (part.address, {*kinds[part.address.kind].references(part.declared), *part.needs})
             for part in parts

@@ -4,11 +4,24 @@ is there now.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import assert_never
 
-from reconciler.core.actions import ABSENT, Attributes
+from reconciler.core.actions import (
+    ABSENT,
+    ArchiveTree,
+    Attributes,
+    EditLines,
+    MakeDirectory,
+    MakeLink,
+    PathAction,
+    RemovePath,
+    RemoveTree,
+    RestoreTree,
+    SetAccess,
+    WriteFile,
+)
 from reconciler.core.basics.digest import digest, keyed_digest
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import FileType, HostView, PreImage
@@ -77,41 +90,39 @@ def was(saved: PreImage) -> PathState | None:
     )
 
 
-def after(thing: PathState | None, action: Mapping[str, Any], edited: Edited) -> PathState | None:
-    """The thing that an action, in its public form, makes of a thing."""
-    access = (action.get("mode", ""), action.get("owner", ""), action.get("group", ""))
-    match action["action"]:
-        case "WriteFile":
-            return PathState(FileType.FILE, *access, digest=action.get("digest") or action.get("left", ""))
-        case "EditLines":
-            return _edited(thing, action, access, edited)
-        case "MakeDirectory" | "RestoreTree":
-            return PathState(FileType.DIRECTORY, *access)
-        case "MakeLink":
-            return PathState(FileType.LINK, target=action["target"])
-        case "SetAccess" | "ArchiveTree":
-            return _with_access(thing, action, access)
-        case _:
+def after(thing: PathState | None, action: PathAction, edited: Edited) -> PathState | None:
+    """The thing that an action of the journal makes of a thing."""
+    match action:
+        case WriteFile(digest=name):
+            return PathState(FileType.FILE, action.mode, action.owner, action.group, name)
+        case EditLines():
+            return _edited(thing, action, edited)
+        case MakeDirectory() | RestoreTree():
+            return PathState(FileType.DIRECTORY, action.mode, action.owner, action.group)
+        case MakeLink():
+            return PathState(FileType.LINK, target=action.target)
+        case SetAccess() | ArchiveTree():
+            return _with_access(thing, action)
+        case RemovePath() | RemoveTree():
             return None
+        case _:
+            assert_never(action)
 
 
-def _with_access(
-    thing: PathState | None, action: Mapping[str, Any], access: tuple[str, str, str]
-) -> PathState | None:
-    if thing is None or action["action"] == "ArchiveTree":
+def _with_access(thing: PathState | None, action: SetAccess | ArchiveTree) -> PathState | None:
+    if thing is None or isinstance(action, ArchiveTree):
         return thing
     # A change of owner takes a capability away, and a change of mode bends an ACL.
-    return replace(thing, mode=access[0], owner=access[1], group=access[2], attributes=None)
+    return replace(thing, mode=action.mode, owner=action.owner, group=action.group, attributes=None)
 
 
-def _edited(
-    thing: PathState | None, action: Mapping[str, Any], access: tuple[str, str, str], edited: Edited
-) -> PathState | None:
-    if thing is None and action["remove"] and not action["add"]:
+def _edited(thing: PathState | None, action: EditLines, edited: Edited) -> PathState | None:
+    if thing is None and action.remove and not action.add:
         return None
+    access = (action.mode, action.owner, action.group)
     if thing is not None and thing.content is None:
         return PathState(FileType.FILE, *access)
-    content = edited(thing.content or b"" if thing else b"", action["add"], action["remove"])
+    content = edited(thing.content or b"" if thing else b"", action.add, action.remove)
     return PathState(FileType.FILE, *access, digest=digest(content), content=content)
 
 

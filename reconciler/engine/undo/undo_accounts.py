@@ -13,7 +13,7 @@ from typing import Any
 from reconciler.core.actions import Account, AccountOp
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.state import PastStep
+from reconciler.core.host import PreImage
 from reconciler.core.steps import Cause, Step
 from reconciler.engine.undo.baseline import group_facts, of_group, user_facts
 from reconciler.formats.accounts.belongings import give_back, overlapping
@@ -24,6 +24,15 @@ Say = Callable[[Iterable[Address], str], None]
 _EXPIRES = 7
 """The field of shadow(5)."""
 _OPTIONS = (("gid", "gid"), ("comment", "comment"), ("shell", "shell"))
+
+
+@frozen
+class AccountStep:
+    """An account command of the run that is undone. `saved` are the lines that went with the account."""
+
+    action: Account
+    addresses: tuple[Address, ...]
+    saved: tuple[PreImage, ...]
 
 
 @frozen
@@ -41,7 +50,7 @@ class Accounting:
     groups: frozenset[str]
 
 
-def account_steps(steps: Collection[PastStep], known: Accounting) -> Iterator[Step]:
+def account_steps(steps: Collection[AccountStep], known: Accounting) -> Iterator[Step]:
     """Groups that were removed, then users, then the groups that go (`order` puts them last)."""
     users, groups = _by_name(steps, groups=False), _by_name(steps, groups=True)
     returning = [step for name, mine in groups.items() for step in _group_back(name, mine, known)]
@@ -69,15 +78,15 @@ def _fields(step: Step) -> dict[str, str]:
     return dict(step.action.fields) if isinstance(step.action, Account) else {}
 
 
-def _by_name(steps: Collection[PastStep], *, groups: bool) -> dict[str, list[PastStep]]:
-    found: dict[str, list[PastStep]] = {}
+def _by_name(steps: Collection[AccountStep], *, groups: bool) -> dict[str, list[AccountStep]]:
+    found: dict[str, list[AccountStep]] = {}
     for step in steps:
-        if of_group(step.action["op"], step.action["fields"]) is groups:
-            found.setdefault(step.action["name"], []).append(step)
+        if of_group(step.action.op, step.action.fields) is groups:
+            found.setdefault(step.action.name, []).append(step)
     return found
 
 
-def _addresses(steps: Collection[PastStep]) -> tuple[Address, ...]:
+def _addresses(steps: Collection[AccountStep]) -> tuple[Address, ...]:
     return tuple(dict.fromkeys(address for step in steps for address in step.addresses))
 
 
@@ -88,7 +97,7 @@ def _step(op: AccountOp, name: str, fields: Iterable[tuple[str, str]], addresses
 # ---------------------------------------------------------------------------------------------------- users
 
 
-def _user(name: str, steps: list[PastStep], known: Accounting) -> Iterator[Step]:
+def _user(name: str, steps: list[AccountStep], known: Accounting) -> Iterator[Step]:
     before: Facts | None = known.before.get("users", {}).get(name)
     now, addresses = user_facts(known.now, name), _addresses(steps)
     if before is None:
@@ -139,7 +148,7 @@ def _made_again(
     yield _step(AccountOp.USERADD, name, ((key, value) for key, value in fields if value), addresses)
 
 
-def _kept(steps: Collection[PastStep], key: str) -> dict[str, list[str]]:
+def _kept(steps: Collection[AccountStep], key: str) -> dict[str, list[str]]:
     """The lines that the undo store has of a deleted account, by file; nothing for
     one that was not deleted.
     """
@@ -151,13 +160,13 @@ def _kept(steps: Collection[PastStep], key: str) -> dict[str, list[str]]:
     return found
 
 
-def _given_back(what: str, name: str, steps: Collection[PastStep], known: Accounting) -> Iterator[Step]:
+def _given_back(what: str, name: str, steps: Collection[AccountStep], known: Accounting) -> Iterator[Step]:
     """Yield the steps for what neither useradd nor groupadd can say.
 
     These are the password, aging, subordinate ids, and what gshadow had.
     """
     gone = AccountOp.USERDEL if what == "user" else AccountOp.GROUPDEL
-    if not any(step.action["op"] == gone for step in steps):
+    if not any(step.action.op is gone for step in steps):
         return
     addresses, kept = _addresses(steps), _kept(steps, f"{what}:{name}")
     if what == "user":
@@ -218,13 +227,13 @@ def _lines(text: str | None, name: str) -> list[str]:
     return [line for line in (text or "").split("\n") if line.startswith(f"{name}:")]
 
 
-def _said(steps: Collection[PastStep]) -> dict[str, str]:
+def _said(steps: Collection[AccountStep]) -> dict[str, str]:
     """The fields that the run asked for; the last of several commands counts, lists of groups are put
     together.
     """
     said: dict[str, str] = {}
     for step in steps:
-        for key, value in step.action["fields"].items():
+        for key, value in step.action.fields:
             said[key] = f"{said[key]},{value}" if key in ("append", "remove") and key in said else value
     return said
 
@@ -292,7 +301,7 @@ def _groups_back(
 # ---------------------------------------------------------------------------------------------------- groups
 
 
-def _group_back(name: str, steps: list[PastStep], known: Accounting) -> Iterator[Step]:
+def _group_back(name: str, steps: list[AccountStep], known: Accounting) -> Iterator[Step]:
     before: Facts | None = known.before.get("groups", {}).get(name)
     now, addresses = group_facts(known.now, name), _addresses(steps)
     if before is None:
@@ -317,7 +326,7 @@ def _group_back(name: str, steps: list[PastStep], known: Accounting) -> Iterator
 
 def _group_gone(
     name: str,
-    steps: list[PastStep],
+    steps: list[AccountStep],
     known: Accounting,
     leaving: Mapping[str, set[str]],
     moving: Collection[str],
@@ -328,7 +337,7 @@ def _group_gone(
     """
     now, addresses = group_facts(known.now, name), _addresses(steps)
     if known.before.get("groups", {}).get(name) is not None:
-        if now is not None and any(step.action["op"] == AccountOp.GROUPADD for step in steps):
+        if now is not None and any(step.action.op is AccountOp.GROUPADD for step in steps):
             known.keep(
                 addresses, f"group {name} stays complete: the run made the line that was missing in gshadow"
             )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import assert_never
 
 from reconciler.core.actions import (
     Action,
+    ArchiveTree,
     Attributes,
     EditLines,
     MakeDirectory,
     MakeLink,
+    PathAction,
     RemovePath,
+    RemoveTree,
     RestoreTree,
     SetAccess,
     WriteFile,
@@ -74,6 +77,15 @@ class Draft:
 
 
 @frozen
+class PathStep:
+    """A step on a path of the run that is undone. `saved` is what it replaced, there or beside it."""
+
+    action: PathAction
+    addresses: tuple[Address, ...]
+    saved: tuple[PreImage, ...]
+
+
+@frozen
 class Found:
     """The thing that was at a path and the one that is there now.
 
@@ -87,18 +99,18 @@ class Found:
 
 
 def undoing(
-    draft: Draft, path: str, actions: list[Mapping[str, Any]], found: Found, addresses: tuple[Address, ...]
+    draft: Draft, path: str, actions: Sequence[PathAction], found: Found, addresses: tuple[Address, ...]
 ) -> Action | None:
     """The action that makes the path what it was, if anything is to be done and may be done."""
     key, edited, now = draft.wish.memory.key, draft.wish.edited, found.now
     before = _named(draft, path_state.was(found.saved))
-    as_user = next((action["as_user"] for action in actions if action.get("as_user")), "")
+    as_user = next((user for action in actions if (user := _as_user(action))), "")
     if as_user and before is not None and before.attributes:
         before = _of_a_home(draft, path, before, addresses)
     elif as_user and before is not None and now is not None and now.attributes:
         now = replace(now, attributes=path_state.in_a_home(now.attributes))
-    if all(action["action"] == "SetAccess" for action in actions) and not (
-        before and before.content and actions[0].get("as_user")
+    if all(isinstance(action, SetAccess) for action in actions) and not (
+        before and before.content and _as_user(actions[0])
     ):
         before = _access_only(draft, path, before, now, addresses)
     if path_state.same(before, now, key):
@@ -112,7 +124,7 @@ def undoing(
         draft.keep(addresses, f"{path} comes back with {found.within}, as the run had left it by then")
         return None
     rows = [draft.wish.past.rows.get(address) for address in addresses]
-    secret = any(action.get("sensitive") for action in actions) or any(row.sensitive for row in rows if row)
+    secret = any(map(_is_sensitive, actions)) or any(row.sensitive for row in rows if row)
     if any(path_state.same(one, now, key) for one in chain[1:]) or draft.wish.overwrites(addresses):
         return _put_back(
             draft, path, before, now, _How(as_user, secret, addresses, _lines(actions), found.trees.get(path))
@@ -123,7 +135,7 @@ def undoing(
         and left
         and now.content is not None
         and left.content is not None
-        and actions[-1]["action"] == "EditLines"
+        and isinstance(actions[-1], EditLines)
     ):
         return _lines_back(path, before, left, now, as_user, edited)
     draft.refuse(
@@ -146,17 +158,32 @@ def _named(draft: Draft, thing: PathState | None) -> PathState | None:
     )
 
 
-def _left(thing: PathState | None, action: Mapping[str, Any], path: str, edited: Edited) -> PathState | None:
+def _as_user(action: PathAction) -> str:
+    """The user with whose rights an action was done, empty for root."""
+    match action:
+        case WriteFile() | EditLines() | MakeDirectory() | SetAccess():
+            return action.as_user
+        case MakeLink() | RemovePath() | ArchiveTree() | RemoveTree() | RestoreTree():
+            return ""
+        case _:
+            assert_never(action)
+
+
+def _is_sensitive(action: PathAction) -> bool:
+    return isinstance(action, WriteFile | RemovePath) and action.sensitive
+
+
+def _left(thing: PathState | None, action: PathAction, path: str, edited: Edited) -> PathState | None:
     """The thing that the action left at the path, which may be the directory that it made or removed beside
     its own path.
     """
-    if action["path"] == path:
+    if action.path == path:
         return path_state.after(thing, action, edited)
-    return PathState(FileType.DIRECTORY, "0755", "root", "root") if action["action"] == "MakeLink" else None
+    return PathState(FileType.DIRECTORY, "0755", "root", "root") if isinstance(action, MakeLink) else None
 
 
-def _lines(actions: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(line for action in actions if action["action"] == "EditLines" for line in action["add"])
+def _lines(actions: Iterable[PathAction]) -> tuple[str, ...]:
+    return tuple(line for action in actions if isinstance(action, EditLines) for line in action.add)
 
 
 @frozen

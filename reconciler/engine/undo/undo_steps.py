@@ -7,10 +7,27 @@ left it was changed since: it is refused, unless that is to be overwritten.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
+from typing import assert_never
 
-from reconciler.core.actions import MakeDirectory, RemovePath, RestoreTree, path_of
+from reconciler.core.action_data import UnknownAction
+from reconciler.core.actions import (
+    Account,
+    ArchiveTree,
+    EditLines,
+    EndSessions,
+    Gate,
+    MakeDirectory,
+    MakeLink,
+    RemovePath,
+    RemoveTree,
+    RestoreTree,
+    SetAccess,
+    Unit,
+    WriteFile,
+    path_of,
+)
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError, HostView
@@ -19,21 +36,9 @@ from reconciler.core.steps import Cause, Step
 from reconciler.engine import ordering
 from reconciler.engine.undo import path_state
 from reconciler.engine.undo.baseline import accounts_of
-from reconciler.engine.undo.undo_accounts import Accounting, account_steps
-from reconciler.engine.undo.undo_paths import Draft, Found, UndoRequest, undoing
+from reconciler.engine.undo.undo_accounts import Accounting, AccountStep, account_steps
+from reconciler.engine.undo.undo_paths import Draft, Found, PathStep, UndoRequest, undoing
 from reconciler.engine.undo.undo_units import unit_steps
-
-_PATHS = (
-    "WriteFile",
-    "EditLines",
-    "MakeDirectory",
-    "SetAccess",
-    "MakeLink",
-    "RemovePath",
-    "ArchiveTree",
-    "RemoveTree",
-    "RestoreTree",
-)
 
 
 @frozen
@@ -66,8 +71,11 @@ def reversal(wish: UndoRequest, view: HostView) -> Reversal:
     draft = Draft(wish, view)
     steps = [step for step in past.steps if step.state in ("done", "started") and not step.held]
     chosen = [step for step in steps if any(address in addresses for address in step.addresses)]
-    accounts = _accounts(draft, chosen)
-    paths = [*_paths(draft, chosen)]
+    done = _sorted_out(chosen)
+    for action, owners in done.unknown:
+        draft.refuse(owners, f"its run did {action.name}, which this version does not know: update the tool")
+    accounts = _accounts(draft, done.accounts)
+    paths = [*_paths(draft, done.paths)]
     good = [
         step
         for step in (*accounts, *paths)
@@ -94,34 +102,60 @@ def reversal(wish: UndoRequest, view: HostView) -> Reversal:
     )
 
 
-def _accounts(draft: Draft, steps: Collection[PastStep]) -> list[Step]:
-    mine = [step for step in steps if step.action["action"] == "Account"]
-    if not mine:
+@frozen
+class _Done:
+    """The steps of the run by what it takes to undo them. Units are told by what was so of them before."""
+
+    accounts: list[AccountStep]
+    paths: list[PathStep]
+    unknown: list[tuple[UnknownAction, tuple[Address, ...]]]
+
+
+def _sorted_out(steps: Iterable[PastStep]) -> _Done:
+    done = _Done([], [], [])
+    for step in steps:
+        match step.action:
+            case Account() as action:
+                done.accounts.append(AccountStep(action, step.addresses, step.saved))
+            case WriteFile() | EditLines() | MakeLink() | RemovePath() as action:
+                done.paths.append(PathStep(action, step.addresses, step.saved))
+            case MakeDirectory() | SetAccess() | ArchiveTree() | RemoveTree() | RestoreTree() as action:
+                done.paths.append(PathStep(action, step.addresses, step.saved))
+            case UnknownAction() as action:
+                done.unknown.append((action, step.addresses))
+            case Unit() | EndSessions() | Gate():
+                pass
+            case _:
+                assert_never(step.action)
+    return done
+
+
+def _accounts(draft: Draft, steps: Collection[AccountStep]) -> list[Step]:
+    if not steps:
         return []
     before = draft.wish.past.before
     if before is None:
         draft.refuse(
-            (a for step in mine for a in step.addresses),
+            (address for step in steps for address in step.addresses),
             "its run was made by a version that did not write down accounts",
         )
         return []
     now, wish = accounts_of(draft.view), draft.wish
     known = Accounting(before, now, wish.overwrites, draft.refuse, draft.keep, frozenset(now.groups))
-    return list(account_steps(mine, known))
+    return list(account_steps(steps, known))
 
 
 # ---------------------------------------------------------------------------------------------------- paths
 
 
-def _paths(draft: Draft, steps: Collection[PastStep]) -> Iterator[Step]:
+def _paths(draft: Draft, steps: Iterable[PathStep]) -> Iterator[Step]:
     """One step for each path that is not as it was: restored ones first, the directories before what is in
     them.
     """
-    by_path: dict[str, list[PastStep]] = {}
+    by_path: dict[str, list[PathStep]] = {}
     for step in steps:
-        if step.action["action"] in _PATHS:
-            for path in dict.fromkeys((step.action["path"], *(saved.path for saved in step.saved))):
-                by_path.setdefault(path, []).append(step)
+        for path in dict.fromkeys((step.action.path, *(saved.path for saved in step.saved))):
+            by_path.setdefault(path, []).append(step)
     trees = {path: kept for path, mine in by_path.items() if (kept := _removed_tree(mine)) is not None}
     found = [step for path, mine in by_path.items() for step in _path(draft, path, mine, trees)]
     yield from sorted(
@@ -133,16 +167,14 @@ _FIRST = (MakeDirectory, RestoreTree)
 """The actions that make what other things are in."""
 
 
-def _removed_tree(steps: Iterable[PastStep]) -> str | None:
+def _removed_tree(steps: Iterable[PathStep]) -> str | None:
     """The archive of a directory that was removed with everything in it, empty when none was made; None when
     it was not.
     """
-    return next(
-        (str(step.action.get("archive", "")) for step in steps if step.action["action"] == "RemoveTree"), None
-    )
+    return next((step.action.archive for step in steps if isinstance(step.action, RemoveTree)), None)
 
 
-def _path(draft: Draft, path: str, steps: list[PastStep], trees: Mapping[str, str]) -> Iterator[Step]:
+def _path(draft: Draft, path: str, steps: Sequence[PathStep], trees: Mapping[str, str]) -> Iterator[Step]:
     addresses = tuple(dict.fromkeys(address for step in steps for address in step.addresses))
     others = [address for address in addresses if not draft.wish.selects(address)]
     if others:

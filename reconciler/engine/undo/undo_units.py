@@ -67,7 +67,9 @@ def unit_steps(
     reloads = [
         step
         for step in past.steps
-        if step.action.get("verb") == UnitVerb.DAEMON_RELOAD and step.state in ("done", "started")
+        if isinstance(step.action, Unit)
+        and step.action.verb is UnitVerb.DAEMON_RELOAD
+        and step.state in ("done", "started")
     ]
     due = [row for row in owed if row.verb == UnitVerb.DAEMON_RELOAD and row.address in addresses]
     if (reloads and restored) or due:
@@ -155,5 +157,5 @@ def _step(verb: UnitVerb, unit: str, addresses: Sequence[Address]) -> Step:
 def _verbs(past: PastRun, unit: str) -> Iterator[tuple[UnitVerb, bool]]:
     for step in past.steps:
         begun = step.held or step.state in ("done", "started", "failed")
-        if begun and step.action["action"] == "Unit" and unit in step.action["units"]:
-            yield UnitVerb(step.action["verb"]), step.held
+        if begun and isinstance(step.action, Unit) and unit in step.action.units:
+            yield step.action.verb, step.held

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Self
 
+from reconciler.core.action_data import from_data
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import PreImage
@@ -156,7 +157,9 @@ def _did(step: Row) -> bool:
 def _past_step(row: Row, saved: Sequence[PreImage]) -> PastStep:
     action = row["action"]
     addresses = tuple(Address.parse(text) for text in action.get("for", ()))
-    return PastStep(row["step"], action, addresses, bool(action.get("held")), row["state"], tuple(saved))
+    return PastStep(
+        row["step"], from_data(action), addresses, bool(action.get("held")), row["state"], tuple(saved)
+    )
 
 
 def open_history(directory: str) -> History | None:

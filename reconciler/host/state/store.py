@@ -16,6 +16,7 @@ from itertools import takewhile
 from types import MappingProxyType
 from typing import Any, Self
 
+from reconciler.core.action_data import PastAction, from_data
 from reconciler.core.address import Address
 from reconciler.core.host import PreImage
 from reconciler.core.state import Hold, LedgerRow, Memory, OwedRow
@@ -162,7 +163,7 @@ class Store(History):
                 )
         return number
 
-    def unfinished(self, run: int) -> list[Row]:
+    def unfinished(self, run: int) -> list[PastAction]:
         """The actions of the steps of the runs before this one, back to one that ended well; of 50 at most.
 
         A journal that does not verify tells nothing: what it says is only used to tidy up, and must not stop
@@ -171,7 +172,7 @@ class Store(History):
         try:
             before = self._rows("runs", "WHERE run < ? ORDER BY run DESC LIMIT 50", (run,))
             failed = [row["run"] for row in takewhile(lambda row: row["status"] != "applied", before)]
-            return [step["action"] for number in failed for step in self.steps(number)]
+            return [from_data(step["action"]) for number in failed for step in self.steps(number)]
         except StateDamaged:
             return []
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.core.actions import Gate, Unit, UnitVerb, as_data
+from reconciler.core.action_data import as_data
+from reconciler.core.actions import Gate, Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.lazy_regex import Late

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.core import revision
-from reconciler.core.actions import Gate, Unit, as_data, told
+from reconciler.core.action_data import as_data, told
+from reconciler.core.actions import Gate, Unit
 from reconciler.core.address import Address
 from reconciler.core.approval import SEAL, seal
 from reconciler.core.changes import Origin, Verb
