@@ -101,8 +101,10 @@ def _by_reach(
         for doors, side in zip(both, sides, strict=True):
             is_before = side is not sides[-1]
             asked = [look for look in looks if not (is_before and look.argv)]
-            ways = RootReach(doors.files, doors.people, side.becomes_root).ways(asked)
+            reach = RootReach(doors.files, doors.people, side.becomes_root)
+            ways = reach.ways(asked)
             side.add(ways)
+            side.hands.update(reach.hands)
             names += [way.account for way in ways if way.account]
     return names
 
@@ -276,5 +278,6 @@ def rows(plan: Plan, shown: Texts, sides: Sides | None, view: HostView | None) -
         | ({"drift": True} if one.drift else {})
         | ({"likely": True} if one.likely else {})
         | ({"holder": one.holder} if one.holder else {})
+        | ({"person": one.person} if one.person else {})
         for one in found
     ]

@@ -124,6 +124,11 @@ class Followed:
             self.missing.setdefault(f"content {path}", path)
             return ()
 
+    def look_for_text(self, path: str) -> None:
+        """Note a text that is not there as a whole: only a snapshot has such."""
+        if not self.is_whole(path):
+            self.missing.setdefault(f"content {path}", path)
+
     def plain_entry(self, path: str) -> Entry | None:
         """The entry at a path itself, which has no link above it."""
         return self._entry(path)

@@ -13,9 +13,20 @@ from reconciler.render.terminal import visible
 
 Row = Mapping[str, Any]
 
-_EFFECTS = ("becomes root", "may become root", "can log in", "reads", "gains", "loses", "changes")
+_EFFECTS = (
+    "becomes root",
+    "may become root",
+    "becomes",
+    "may become",
+    "can log in",
+    "reads",
+    "gains",
+    "loses",
+    "changes",
+)
 _SAID: Mapping[tuple[str, str], tuple[str, str]] = {
     ("gains", "root"): ("becomes root", "({})"),
+    ("gains", "person"): ("becomes", "({})"),
     ("gains", "login"): ("can log in", "({})"),
     ("gains", "reads"): ("reads", "{}"),
     ("loses", "root"): ("loses", "root ({})"),
@@ -24,7 +35,8 @@ _SAID: Mapping[tuple[str, str], tuple[str, str]] = {
 }
 """The verb and the words of a row that tells of the whole host; all others are told as they are."""
 _ROOT = ("becomes root", "may become root")
-_DANGER = (*_ROOT, "can log in")
+_MAY = {"becomes root": "may become root", "becomes": "may become"}
+_DANGER = (*_ROOT, "becomes", "may become", "can log in")
 _ROOM = 12_000
 """Bytes of Markdown up to which it is told by what each of them does so."""
 _LONGEST = 10_000
@@ -131,15 +143,18 @@ def _words(row: Row) -> tuple[str, str]:
     said = _SAID.get((row["effect"], row["what"]))
     if said is None:
         return row["effect"], f"{visible(row['what'])} {visible(row['detail'])}"
-    return _verb(row), said[1].format(visible(row["detail"]))
+    person = f"{visible(row['person'])} " if row.get("person") else ""
+    return _verb(row), person + said[1].format(visible(row["detail"]))
 
 
 def _verb(row: Row) -> str:
-    """`becomes root`, `may become root` or `can log in` of a row that says so; else its effect."""
+    """`becomes root`, `becomes` another account, or that it may, or `can log in` of a row that says so; else
+    its effect.
+    """
     said = _SAID.get((row["effect"], row["what"]))
-    if said is not None and said[0] == _ROOT[0] and row.get("likely"):
-        return _ROOT[1]
-    return said[0] if said is not None else str(row["effect"])
+    if said is None:
+        return str(row["effect"])
+    return _MAY.get(said[0], said[0]) if row.get("likely") else said[0]
 
 
 def _who(row: Row) -> str:

@@ -15,7 +15,10 @@ from ruamel.yaml import YAML
 
 from reconciler.app.plan.plan import PlanOptions
 from reconciler.app.plan.planned import Planned
+from reconciler.cli.shared.output import plan_data
 from reconciler.core.diagnostic import errors
+from reconciler.render.plan.markdown import plan_markdown
+from reconciler.render.plan.text import plan_text
 from tests import worlds
 from tests.case import Case, Expected, Host
 from tests.policy.test_lockout import DEBIAN
@@ -139,6 +142,9 @@ def test_a_hidden_grant_of_root_is_the_first_thing_that_is_told(row: Row, tmp_pa
     text, markdown, access = told(plan)
 
     who = row["who"]
+    if row.get("becomes"):
+        _is_told_below(row, plan)
+        return
     assert access, text
     assert ("gains", "root") == (access[0]["effect"], access[0]["what"])
     assert who == (access[0]["account"] or "everybody")
@@ -151,6 +157,21 @@ def test_a_hidden_grant_of_root_is_the_first_thing_that_is_told(row: Row, tmp_pa
         assert row["path"] in line
 
 
+def _is_told_below(row: Row, plan: Planned) -> None:
+    """Who becomes a person that is not root stands in Access, with the way to it, and not above the plan."""
+    who, person, data = row["who"], row["becomes"], plan_data(plan)
+    text, markdown = " ".join(plan_text(data).split()), plan_markdown(data)
+    gained = [entry for entry in data["access"] if entry["what"] == "person"]
+    assert [(who, person)] == [(entry["account"] or "everybody", entry["person"]) for entry in gained]
+    assert row["path"] in gained[0]["detail"]
+    assert "root" not in {entry["what"] for entry in data["access"]}
+    assert f"becomes {person} (" in text.partition("Access:")[2]
+    assert "**becomes** " in markdown
+    for first in (text.partition("Plan for")[0], markdown.partition("## ")[0]):
+        assert "become" not in first
+    assert "no account gains or loses" not in markdown
+
+
 @pytest.mark.parametrize("row", rows("harmless_specs.yaml"), ids=lambda row: row["name"])
 def test_what_only_looks_like_a_grant_of_root_is_not_told_as_one(row: Row, tmp_path: Path) -> None:
     """A reviewer who is alarmed for nothing reads no alarm: what an ordinary administrator writes makes
@@ -160,5 +181,5 @@ def test_what_only_looks_like_a_grant_of_root_is_not_told_as_one(row: Row, tmp_p
     assert [] == [f"{problem.summary}: {problem.detail}" for problem in errors(plan.diagnostics)]
     text, markdown, access = told(plan)
 
-    assert [] == [entry for entry in access if entry["what"] == "root"]
+    assert [] == [entry for entry in access if entry["what"] in ("root", "person")]
     assert "become" not in text + markdown

@@ -20,6 +20,7 @@ from reconciler.kinds.users.home_removal import fate_of
 from reconciler.policy.access.group_powers import group_words
 from reconciler.policy.access.host_access import HostAccess
 from reconciler.policy.access.ways import EVERYBODY
+from reconciler.policy.access.writers import Writer
 from reconciler.policy.file_changes import Found, of_directory, of_file
 
 _NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
@@ -35,9 +36,10 @@ class Access:
 
     `account` is empty where it is everybody, or where a file decides for anybody. `effect` is gains, loses or
     changes. `what` is `root` (with the way to it), `login` (by what, or why no longer), `way to root` (one of
-    several that is lost), or what the plan does: account, group, shell, ssh key, sudo rule, file, home.
-    `drift`: it is put back as it was approved before. `likely`: as of a Way. `holder`: it is not the account
-    itself, but whoever holds this key of it.
+    several that is lost), person (another account that it becomes), or what the plan does: account, group,
+    shell, ssh key, sudo rule, file, home. `drift`: it is put back as it was approved before. `likely`: as of
+    a Way. `holder`: it is not the account itself, but whoever holds this key of it. `person`: the account
+    that it becomes, which is not root.
     """
 
     account: str
@@ -48,10 +50,18 @@ class Access:
     drift: bool = False
     likely: bool = False
     holder: str = ""
+    person: str = ""
 
 
-ROOT, LOGIN, WAY = "root", "login", "way to root"
-_DANGER = (("gains", ROOT), ("gains", LOGIN), ("loses", ROOT), ("loses", WAY), ("loses", LOGIN))
+ROOT, LOGIN, WAY, PERSON = "root", "login", "way to root", "person"
+_DANGER = (
+    ("gains", ROOT),
+    ("gains", PERSON),
+    ("gains", LOGIN),
+    ("loses", ROOT),
+    ("loses", WAY),
+    ("loses", LOGIN),
+)
 """The most dangerous first; everything else follows in the order of the plan."""
 
 
@@ -170,6 +180,34 @@ def _answers(sides: Sides, causes: _Causes) -> Iterator[Access]:
         if was.login.can and not will.login.can:
             yield causes.row(name, "loses", LOGIN, will.login.why)
     yield from (row for _, _, row in sorted(_summed_up(ways, sides), key=lambda item: item[:2]))
+    yield from _persons(sides, causes)
+
+
+def _persons(sides: Sides, causes: _Causes) -> Iterator[Access]:
+    """Yield who becomes another account that is not root, by what that account runs or reads.
+
+    Who is root already is not told, and of a group with several members the group.
+    """
+    for hand in sides.after.hands.values():
+        known = sides.before.hands[hand.by].writers if hand.by in sides.before.hands else {}
+        new = {
+            name: writer
+            for name, writer in hand.writers.items()
+            if name not in known and EVERYBODY not in known
+        }
+        if EVERYBODY in new:
+            new = {EVERYBODY: new[EVERYBODY]}
+        members = Counter(writer.group for writer in new.values() if writer.group)
+        told: dict[str, Writer] = {}
+        for name, writer in new.items():
+            if members[writer.group] > _FEW:
+                told.setdefault(f"members of {writer.group}", writer)
+            elif name != hand.person and not sides.after.becomes_root(name):
+                told[name] = writer
+        for name, writer in told.items():
+            likely = hand.likely or writer.likely
+            row = causes.row(name, "gains", PERSON, f"{hand.by}; {writer.how}", hand.address, likely=likely)
+            yield replace(row, person=hand.person)
 
 
 def _latent(host: HostAccess, name: str) -> str:

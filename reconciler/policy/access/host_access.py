@@ -15,7 +15,7 @@ from reconciler.formats.accounts.passwd import User
 from reconciler.policy.access.becoming_root import BecomingRoot
 from reconciler.policy.access.ssh_login import Verdict
 from reconciler.policy.access.ssh_ways import SshWays
-from reconciler.policy.access.ways import EVERYBODY, Way
+from reconciler.policy.access.ways import EVERYBODY, Hand, Way
 from reconciler.policy.access.writers import Writers
 from reconciler.policy.lockout.guard import Doors
 
@@ -60,6 +60,8 @@ class HostAccess:
         for way in further:
             self._further.setdefault(way.account, []).append(way)
         self._known: dict[str, AccountAccess] = {}
+        self.hands: dict[str, Hand] = {}
+        """By their words: who has a hand in what an account runs or reads that is not root."""
 
     def add(self, ways: Iterable[Way]) -> None:
         """Ways that other rules have found, before anybody has asked."""

@@ -196,10 +196,14 @@ class People:
         closed = next((path for path in _NOLOGIN if user.uid and self._files.entry(path) is not None), "")
         return f"{closed} is there: only root may log in" if closed else ""
 
+    def has_shell(self, user: User) -> bool:
+        """Whether the name of the account's shell is one in which somebody can work."""
+        return (user.shell or _DEFAULT_SHELL).rpartition("/")[2] not in _NO_SHELLS
+
     def why_no_shell(self, user: User, *, pam: bool) -> str:
         """Why nobody can work in the account's shell; empty if somebody can."""
         shell = user.shell or _DEFAULT_SHELL
-        if shell.rpartition("/")[2] in _NO_SHELLS:
+        if not self.has_shell(user):
             return f"the shell is {shell}"
         entry = self._files.entry(shell) if shell.startswith("/") else None
         if entry is None or entry.type != "file" or not int(entry.mode, 8) & 0o111:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
+
+if TYPE_CHECKING:
+    from reconciler.policy.access.writers import Writer
 
 EVERYBODY = ""
 """The account of a way that is open to every account of the host."""
@@ -31,6 +37,22 @@ class Way:
     def who(self) -> str:
         """The account, in words."""
         return self.account or "everybody"
+
+
+@frozen
+class Hand:
+    """Others have a hand in what the processes of one account run or read, which is not root: they are that
+    account.
+
+    `by` are the words for "bob becomes alice (BY; how bob can)". `writers` are those who can, the account
+    itself among them where it can.
+    """
+
+    person: str
+    by: str
+    writers: Mapping[str, Writer]
+    address: Address | None = None
+    likely: bool = False
 
 
 class Rank:

@@ -37,6 +37,8 @@ class Writer:
     how: str
     place: str
     likely: bool = False
+    group: str = ""
+    """The group by whose membership it can, where it can by one."""
 
 
 class Writers:
@@ -170,7 +172,7 @@ class Writers:
 
     def _group(self, place: str, group: str) -> Iterator[Writer]:
         for name in self._people.members_of(group):
-            yield Writer(name, f"the group {group} may write {place}", place)
+            yield Writer(name, f"the group {group} may write {place}", place, group=group)
 
     def _by_acl(self, place: str) -> Iterator[Writer]:
         """Named users and groups; where there are any, the mode shows their mask as the group's bits."""

@@ -8,7 +8,6 @@ or the spec declares: what root does with each of them (`root_places`), whom its
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -20,10 +19,11 @@ from reconciler.core.host import Entry, FileType, HostError
 from reconciler.formats.named_paths import braced, is_shorthand
 from reconciler.policy.access.login_accounts import People
 from reconciler.policy.access.persons import OwnFile, own_file
-from reconciler.policy.access.ways import EVERYBODY, Rank, Way
+from reconciler.policy.access.ways import EVERYBODY, Hand, Rank, Way
 from reconciler.policy.access.writers import Writers
-from reconciler.policy.root_reach.places import UNIT_DIRECTORIES, Place, place_of, places_below
-from reconciler.policy.root_reach.readers import FOR_ALL, UNIT, is_ours, is_place, prepended, reader_of
+from reconciler.policy.root_reach.host_units import HostUnits
+from reconciler.policy.root_reach.places import Place, place_of, places_below
+from reconciler.policy.root_reach.readers import is_ours, is_place, prepended, reader_of
 from reconciler.policy.root_reach.relevance import Look
 from reconciler.policy.root_reach.texts.values import (
     SPECIFICATIONS,
@@ -37,10 +37,6 @@ from reconciler.policy.root_reach.texts.values import (
 from reconciler.policy.symlinks import Followed
 
 _SETUID, _OTHERS_RUN, _GROUP_RUNS = 0o4000, 0o001, 0o010
-_FOR_ITS_USER = Late(
-    r"^[ \t]*(?:AmbientCapabilities|SupplementaryGroups|Group|LoadCredential|OpenFile|StandardInput)[ \t]*=",
-    re.MULTILINE,
-)
 _PROGRAMS = ("/usr/bin/", "/usr/sbin/", "/usr/local/bin/", "/usr/local/sbin/")
 _LARGEST = 1 << 22
 """Bytes of a text that is read: what root runs and is larger is a program."""
@@ -66,8 +62,12 @@ class RootReach:
         self._people = people
         self._writers = Writers(files, people)
         self._becomes_root = becomes_root
-        self._listed: dict[str, frozenset[str]] = {}
+        self._units = HostUnits(files)
         self._scripts: dict[str, tuple[Reading, ...]] = {}
+        self.hands: dict[str, Hand] = {}
+        """By their words: who has a hand in what an account runs or reads that is not root; as far as ways
+        were asked for.
+        """
 
     def ways(self, looks: Iterable[Look]) -> list[Way]:
         """All ways to root that hang on these paths, each once, in the order of the paths.
@@ -99,9 +99,8 @@ class RootReach:
         if own is not None and (place is None or not place.reader):
             yield from self._by_own(look, own, entry)
         for account in self._homes.get(look.path, ()):
-            yield from self._by_reading(
-                look, Use(look.path, "reads what is in the home", account=account), ()
-            )
+            use = Use(look.path, "reads what is in the home", account=account, at_login=True)
+            yield from self._by_reading(look, use, ())
         for below in (
             places_below(look.path) if entry is not None and entry.type is FileType.DIRECTORY else ()
         ):
@@ -144,18 +143,13 @@ class RootReach:
 
     def _readings(self, path: str, reader: str) -> Iterator[Reading]:
         if reader == "unit":
-            return self._unit(path)
+            return self._units.readings(path)
         if reader in ("passwd", "applied"):  # a snapshot has the lines of the one, and no memory of ours
             text = self._files.known_text(path)
         else:
-            self._look_for(path)
+            self._files.look_for_text(path)
             text = self._files.noted_text(path) or ""
         return iter(()) if not text or "\0" in text else reader_of(reader)(text)
-
-    def _look_for(self, path: str) -> None:
-        """Note a text that is not there as a whole: only a snapshot has such."""
-        if not self._files.is_whole(path):
-            self._files.missing.setdefault(f"content {path}", path)
 
     def _by_own(self, look: Look, own: OwnFile, entry: Entry | None) -> Iterator[Way]:
         """A file of one account's: who can write it is that account, and so is who has a hand in what its
@@ -168,7 +162,8 @@ class RootReach:
         )
         for account in [own.account] if own.account else self._homes.get(own.home, ()):
             if account != "root":
-                yield from self._by_reading(look, Use(look.path, "goes by", account=account), ())
+                use = Use(look.path, "goes by", account=account, at_login=bool(own.home))
+                yield from self._by_reading(look, use, ())
             for reading in as_account(reader_of(own.reader)(text), account) if text else ():
                 yield from self._by_reading(look, reading, ())
 
@@ -219,19 +214,47 @@ class RootReach:
         ):
             return  # a program that is told of a directory keeps its data there
         for person in self._persons(use):
-            by = f"{person}, who becomes root," if use.account else use.by
+            if person and self._is_alone(person, use.path):
+                continue
+            if person and not self._becomes_root(person):
+                self._note_hand(look, use, person, because)
+                continue
+            by = f"{person}, who becomes root," if person else use.by
             ways = self._written(look, use.path, f"{by} {use.verb} {use.path}{because}", likely=use.likely)
-            for way in filter(self._is_persons, ways) if use.named else ways:
+            for way in ways:
                 is_meant = use.only in ("", way.account) or not way.account
-                if is_meant and (not use.account or (way.account != person and self._becomes_root(person))):
+                if (
+                    is_meant
+                    and way.account != (person or None)
+                    and (not use.named or self._is_persons(way.account, way.path))
+                ):
                     yield way
 
-    def _is_persons(self, way: Way) -> bool:
+    def _is_alone(self, person: str, path: str) -> bool:
+        """Whether nobody but root and this account can write what is at a path."""
+        writers = self._writers.of(path)
+        return len(writers) <= (person in writers)
+
+    def _note_hand(self, look: Look, use: Use, person: str, because: str) -> None:
+        user = self._people.users.get(person)
+        if user is None or (use.at_login and not self._people.has_shell(user)):
+            return
+        writers = self._writers.of(use.path)
+        if use.named:
+            writers = {
+                name: writer for name, writer in writers.items() if self._is_persons(name, writer.place)
+            }
+        where = f" in {look.address}" if look.address is not None and is_ours(look) else ""
+        by = f"{person} {use.verb} {use.path}{because or where}"
+        if writers:
+            self.hands.setdefault(by, Hand(person, by, writers, look.address, use.likely))
+
+    def _is_persons(self, account: str, place: str) -> bool:
         """Whether it is a person who writes there: accounts of services write what their programs read,
         everybody in /tmp.
         """
-        user = self._people.users.get(way.account)
-        return not way.path.startswith(_SCRATCH) if user is None else user.uid >= _PERSON
+        user = self._people.users.get(account)
+        return not place.startswith(_SCRATCH) if user is None else user.uid >= _PERSON
 
     def _resolved(self, path: str) -> Iterator[str]:
         """The paths that a path with `~alice`, `{a,b}` or `*` stands for.
@@ -357,43 +380,3 @@ class RootReach:
         for user in self._people.users.values():
             found.setdefault(user.home.rstrip("/"), []).append(user.name)
         return found
-
-    # ------------------------------------------------------------------------------------------------ units
-
-    def _unit(self, path: str) -> Iterator[Reading]:
-        """A unit with its drop-ins, by the path of any of them."""
-        from reconciler.policy.root_reach.texts.units import unit
-
-        if (every := FOR_ALL.fullmatch(path)) is not None:
-            yield from unit(f"every {every['type']}", [self._files.noted_text(path) or ""])
-            return
-        found = UNIT.fullmatch(path.replace("/lib/", "/usr/lib/", 1) if path.startswith("/lib/") else path)
-        if found is None:
-            return
-        name = found["unit"]
-        fragment = next((f"{place}/{name}" for place in UNIT_DIRECTORIES if name in self._names(place)), "")
-        drop_ins: dict[str, str] = {}
-        for place in reversed(UNIT_DIRECTORIES):
-            directory = f"{place}/{name}.d"
-            if f"{name}.d" in self._names(place):
-                drop_ins |= {
-                    file: f"{directory}/{file}" for file in self._names(directory) if file.endswith(".conf")
-                }
-        paths = ([fragment] if fragment else []) + [drop_ins[file] for file in sorted(drop_ins)]
-        texts = [text for text in map(self._files.noted_text, paths) if text is not None]
-        whole = [
-            text
-            for part in paths
-            if self._files.is_whole(part) and (text := self._files.noted_text(part)) is not None
-        ]
-        # What a drop-in adds for root is told whatever the rest says; only what goes to the unit's user hangs
-        # on who that is.
-        if not whole or any(_FOR_ITS_USER.search(text) for text in whole):
-            for part in paths:
-                self._look_for(part)
-        yield from unit(name, texts)
-
-    def _names(self, directory: str) -> frozenset[str]:
-        if directory not in self._listed:
-            self._listed[directory] = frozenset(self._files.noted_names(directory))
-        return self._listed[directory]

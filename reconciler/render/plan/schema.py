@@ -154,7 +154,8 @@ _DEFINITIONS: dict[str, Schema] = {
                 | {
                     "description": (
                         "`root` or `login`: what the whole host lets the account do before and after; `way to"
-                        " root`: one of several that is lost; else what the plan does: account, group, shell,"
+                        " root`: one of several that is lost; `person`: it becomes another account, by what"
+                        " that account runs or reads; else what the plan does: account, group, shell,"
                         " ssh key, sudo rule, file, home, reads, open."
                     )
                 }
@@ -175,6 +176,7 @@ _DEFINITIONS: dict[str, Schema] = {
                     )
                 }
             ),
+            "person": _TEXT | {"description": "The account that it becomes, which is not root."},
             "holder": (
                 _TEXT
                 | {

@@ -90,7 +90,7 @@ def shell(text: str) -> Iterator[Reading]:
 
 
 def logrotate(text: str) -> Iterator[Reading]:
-    """Scripts, commands for compressing, and further files, but of stanzas that another user rotates."""
+    """Scripts and commands for compressing, each as the user who rotates, and further files."""
     from reconciler.formats.logrotate import parse
 
     config = parse(text)
@@ -100,16 +100,15 @@ def logrotate(text: str) -> Iterator[Reading]:
         if name == "include" and value.startswith("/")
     )
     for stanza in config.stanzas:
-        directives = dict(stanza.directives)
-        if directives.get("su", "root").split()[:1] not in (["root"], []):
-            continue
-        yield from (
+        user = (dict(stanza.directives).get("su", "").split() or ["root"])[0]
+        commands = [
             Use(value)
             for name, value in stanza.directives
             if name in _LOGROTATE_COMMANDS and value.startswith("/")
-        )
+        ]
+        yield from as_account(commands, user)
         for _, lines in stanza.scripts:
-            yield from of_text("\n".join(lines))
+            yield from as_account(of_text("\n".join(lines)), user)
 
 
 def backup(text: str) -> Iterator[Reading]:

@@ -81,6 +81,8 @@ class Use:
     """The text only names the path, for a program of which nothing is known: people count, and files."""
     runs: bool = False
     """A directory counts as well, for a path that is only named."""
+    at_login: bool = False
+    """Only a shell that the account logs in to does it: an account without one never does."""
 
 
 @frozen
