@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
+from reconciler.core import link_walk
 from reconciler.core.address import Address
 from reconciler.core.changes import Change
 from reconciler.core.diagnostic import Diagnostic, Severity
@@ -14,7 +15,6 @@ from reconciler.core.spec import Declared, Spec
 from reconciler.formats.accounts import passwd
 from reconciler.formats.accounts.nsswitch import TRANSIENT
 
-_MOST_LINKS = 8
 _DECLARED_AS = {
     RequirementType.USER: ("users",),
     # A user comes with a group of the same name.
@@ -103,20 +103,23 @@ class Host:
         return _ADVICE[need.type]
 
     def _is(self, path: str, types: tuple[FileType, ...] | None) -> bool:
-        for _ in range(_MOST_LINKS):
-            try:
-                entry = self._view.entry(path)
-            except Unreadable:
-                return True
-            except UnsafePath as through:
-                # Programs are reached through links (/bin is one); a managed path through a link fails later,
-                # with its reason.
-                if not through.instead or types is not None:
-                    return True
-                path = f"{through.instead}/{path.rpartition('/')[2]}"
-            else:
-                return entry is not None and (types is None or entry.type in (*types, FileType.LINK))
-        return True
+        try:
+            entry = self._view.entry(path)
+        except Unreadable:
+            return True
+        except UnsafePath:
+            # Programs are reached through links (/bin is one); a managed path through a link fails later,
+            # with its reason.
+            return types is not None or self._is_behind_links(path)
+        return entry is not None and (types is None or entry.type in (*types, FileType.LINK))
+
+    def _is_behind_links(self, path: str) -> bool:
+        above, _, name = path.rpartition("/")
+        try:
+            entry, real = link_walk.reached(self._view, above)
+            return entry is not None and self._view.entry(f"{real}/{name}") is not None
+        except (Unreadable, UnsafePath):
+            return True
 
 
 def _upwards(path: str) -> Iterator[str]:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from reconciler.core import link_walk
 from reconciler.core.actions import Attributes
 from reconciler.core.basics.digest import digest
 from reconciler.core.basics.globs import is_pattern, segment_matches
 from reconciler.core.host import Entry, FileType, HostError, HostView, NotInSnapshot, UnsafePath
 
-_MOST_LINKS = 40
-"""As many as the kernel follows."""
 _NO_NAMES = ("", ".", "..")
 
 
@@ -40,30 +39,10 @@ class Followed:
             entry = self._entry(path)
             if entry is None or entry.type is not FileType.LINK:
                 return None if entry is None else path
-        found = self._walked(path)
+        found = link_walk.real_path(self._entry, path)
         if found == path and above:
             self._straight.add(above)
         return found
-
-    def _walked(self, path: str) -> str | None:
-        rest, at, links = [step for step in reversed(path.split("/")) if step], "", 0
-        while rest:
-            step = rest.pop()
-            if step in (".", ".."):
-                at = at.rpartition("/")[0] if step == ".." else at
-                continue
-            entry = self._entry(f"{at}/{step}")
-            if entry is None or (rest and entry.type not in (FileType.DIRECTORY, FileType.LINK)):
-                return None
-            if entry.type is not FileType.LINK:
-                at = f"{at}/{step}"
-                continue
-            links += 1
-            if links > _MOST_LINKS:
-                return None
-            at = "" if entry.target.startswith("/") else at
-            rest += [one for one in reversed(entry.target.split("/")) if one]
-        return at or "/"
 
     def trail(self, path: str) -> Iterator[tuple[str, Entry | None]]:
         """Everything on the way to a path in order, through links: directories, links, and last what is
@@ -72,29 +51,11 @@ class Followed:
         No path has a link above it. A chain of links that does not end ends here, as it does for the kernel;
         and so does what a snapshot does not have, which is noted.
         """
-        rest, at, links = [step for step in reversed(path.split("/")) if step], "", 0
         yield "/", self._entry("/")
-        while rest:
-            step = rest.pop()
-            if step in (".", ".."):
-                at = at.rpartition("/")[0] if step == ".." else at
-                continue
-            try:
-                entry = self._entry(f"{at}/{step}")
-            except NotInSnapshot:
-                self.missing.setdefault(f"entry {path}", path)
-                return
-            yield f"{at}/{step}", entry
-            if entry is None or (rest and entry.type not in (FileType.DIRECTORY, FileType.LINK)):
-                return
-            if entry.type is not FileType.LINK:
-                at = f"{at}/{step}"
-                continue
-            links += 1
-            if links > _MOST_LINKS:
-                return
-            at = "" if entry.target.startswith("/") else at
-            rest += [part for part in reversed(entry.target.split("/")) if part]
+        try:
+            yield from link_walk.trail(self._entry, path)
+        except NotInSnapshot:
+            self.missing.setdefault(f"entry {path}", path)
 
     def is_missing(self, path: str) -> bool:
         """Whether the way to a path was found to leave what a snapshot has."""

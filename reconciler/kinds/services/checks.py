@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from reconciler.core import link_walk
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
@@ -21,7 +22,6 @@ from reconciler.kinds.shared.systemd_release import release
 from reconciler.kinds.shared.unit_lint import readable, readable_credential, replaceable, writable
 from reconciler.kinds.shared.units import PLACE
 
-_MOST_LINKS = 8
 _ACTIVATING = ("socket", "path", "timer")
 
 
@@ -221,25 +221,13 @@ def _chain(view: HostView, path: str) -> Iterator[tuple[str, Entry]]:
     """The thing at a path and each directory above it, through links; nothing of what is not there or cannot
     be looked at.
     """
-    for _ in range(_MOST_LINKS):
-        try:
-            entry = view.entry(path)
-        except UnsafePath as through:
-            if not through.instead:
-                return
-            path = f"{through.instead}/{path.rpartition('/')[2]}"
-            continue
-        except Unreadable:
-            return
-        if entry is None:
-            return
-        if entry.type is not FileType.LINK:
-            yield path, entry
-            yield from _above(view, path)
-            return
-        path = entry.target if entry.target.startswith("/") else f"{path.rpartition('/')[0]}/{entry.target}"
-        if ".." in path.split("/"):
-            return
+    try:
+        entry, real = link_walk.reached(view, path)
+    except Unreadable:
+        return
+    if entry is not None:
+        yield real, entry
+        yield from _above(view, real)
 
 
 def _above(view: HostView, path: str) -> Iterator[tuple[str, Entry]]:

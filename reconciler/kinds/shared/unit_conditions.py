@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from reconciler.core import link_walk
 from reconciler.core.basics.globs import is_pattern, segment_matches
-from reconciler.core.host import Entry, FileType, HostView, UnsafePath
+from reconciler.core.host import Entry, FileType, HostView
 from reconciler.formats.systemd.unit import Sections
-
-_MOST_LINKS = 40
 
 
 def unmet(view: HostView, sections: Sections, *, ask: bool = False) -> str:
@@ -79,7 +78,7 @@ def _holds(view: HostView, kind: str, path: str) -> bool | None:
     plain = path.rstrip("/") or "/"
     if kind == "PathIsSymbolicLink":
         return _is_link(view, plain)
-    entry, real = _reached(view, plain)
+    entry, real = link_walk.reached(view, plain)
     if entry is None:
         return False if kind in _TESTS else None
     test = _TESTS.get(kind)
@@ -101,39 +100,9 @@ _TESTS: Mapping[str, Callable[[HostView, str, Entry], bool]] = {
 
 def _is_link(view: HostView, path: str) -> bool:
     parent, _, name = path.rpartition("/")
-    entry, real = _reached(view, parent or "/")
+    entry, real = link_walk.reached(view, parent or "/")
     found = view.entry(f"{real.rstrip('/')}/{name}") if entry is not None else None
     return found is not None and found.type is FileType.LINK
-
-
-def _reached(view: HostView, path: str) -> tuple[Entry | None, str]:
-    """The entry at the end of a path, through links, and its real path.
-
-    It is only looked at: nothing there is opened.
-    """
-    for _ in range(_MOST_LINKS):
-        try:
-            entry = view.entry(path)
-        except UnsafePath as through:
-            if not through.instead:
-                return None, path
-            path = f"{through.instead.rstrip('/')}/{path.rpartition('/')[2]}"
-            continue
-        if entry is None or entry.type is not FileType.LINK:
-            return entry, path
-        above = path.rpartition("/")[0]
-        path = _plain(entry.target if entry.target.startswith("/") else f"{above}/{entry.target}")
-    return None, path
-
-
-def _plain(path: str) -> str:
-    done: list[str] = []
-    for step in path.split("/"):
-        if step == "..":
-            del done[-1:]
-        elif step not in ("", "."):
-            done.append(step)
-    return "/" + "/".join(done)
 
 
 def _matching(view: HostView, at: str, steps: list[str]) -> Iterator[str]:
@@ -142,9 +111,9 @@ def _matching(view: HostView, at: str, steps: list[str]) -> Iterator[str]:
         return
     names = [steps[0]]
     if is_pattern(steps[0]):
-        entry, real = _reached(view, at or "/")
+        entry, real = link_walk.reached(view, at or "/")
         found = view.names(real) if entry is not None and entry.type is FileType.DIRECTORY else ()
         names = [name for name in found if segment_matches(steps[0], name)]
     for name in names:
-        if _reached(view, f"{at}/{name}")[0] is not None:
+        if link_walk.reached(view, f"{at}/{name}")[0] is not None:
             yield from _matching(view, f"{at}/{name}", steps[1:])

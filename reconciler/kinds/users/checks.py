@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from reconciler.core import link_walk
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
-from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Spec
 from reconciler.formats.disks import Disks
 from reconciler.kinds.shared import account_numbers, elsewhere
@@ -18,7 +19,6 @@ from reconciler.kinds.users import remainders, root_files
 from reconciler.kinds.users.constants import NOLOGIN
 from reconciler.kinds.users.model import User, has_home, home_of, shell_of
 
-_MOST_LINKS = 8
 _NO_SHELLS = (NOLOGIN, "/sbin/nologin", "/bin/false", "/usr/bin/false")
 
 
@@ -93,20 +93,11 @@ def _executable(view: HostView, path: str) -> bool:
     """Whether something that can be run is at a path; what cannot be looked at is given the benefit of the
     doubt.
     """
-    for _ in range(_MOST_LINKS):
-        try:
-            entry: Entry | None = view.entry(path)
-        except Unreadable:
-            return True
-        except UnsafePath as through:
-            if not through.instead:
-                return True
-            path = f"{through.instead}/{path.rpartition('/')[2]}"
-            continue
-        if entry is None or entry.type is not FileType.LINK:
-            return entry is not None and entry.type is FileType.FILE and int(entry.mode, 8) & 0o111 != 0
-        path = entry.target if entry.target.startswith("/") else f"{path.rpartition('/')[0]}/{entry.target}"
-    return True
+    try:
+        entry, _ = link_walk.reached(view, path)
+    except Unreadable:
+        return True
+    return entry is not None and entry.type is FileType.FILE and int(entry.mode, 8) & 0o111 != 0
 
 
 def _sudo_problems(view: HostView, change: Change) -> Iterator[Diagnostic]:

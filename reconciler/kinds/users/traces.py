@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from posixpath import normpath
 
+from reconciler.core import link_walk
 from reconciler.core.actions import RemovePath, RemoveTree
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
@@ -41,7 +41,7 @@ its uid (sudo 1.9.15).
 """
 _PLACES = {CRONTAB: "/var/spool/cron/crontabs", LINGER: LINGERING, MAIL: MAILBOXES}
 _AT_SPOOLS = ("/var/spool/cron/atjobs", "/var/spool/at")
-_MOST_LINKS = 8
+
 _SSHD = ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d")
 _KEYS = re.compile(r"[ \t]*authorizedkeysfile[ \t=]+(.+)", re.IGNORECASE)
 
@@ -138,17 +138,11 @@ class Traces:
 
     def _text(self, path: str) -> str:
         """A file of sshd's, which may be a link, as systemd-userdbd brings one: sshd follows it."""
-        for _ in range(_MOST_LINKS):
-            entry = self._view.entry(path)
-            if entry is None or entry.type is not FileType.LINK:
-                break
-            path = normpath(
-                f"{path.rpartition('/')[0]}/{entry.target}"
-                if not entry.target.startswith("/")
-                else entry.target
-            )
+        entry, real = link_walk.reached(self._view, path)
+        if entry is None:
+            return ""
         try:
-            return self._view.excerpt(path)[0].decode("utf-8", "replace")
+            return self._view.excerpt(real)[0].decode("utf-8", "replace")
         except FileNotFoundError:
             return ""
 
