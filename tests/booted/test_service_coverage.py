@@ -144,14 +144,17 @@ def test_what_systemd_252_would_ignore_is_refused_there(booted: BootedHost) -> N
         HEAD
         + "  a: {exec_start: [/usr/bin/sleep, 1], directives: {Service: {KillSignal: SIGFOO, Nce: 5}}}\n",
     )
-    wrong = booted.reconciler("validate", "/tmp/wrong.yaml", check=False)
+    warned = booted.reconciler("validate", "/tmp/wrong.yaml")
+    wrong = booted.reconciler("plan", "/tmp/wrong.yaml", check=False)
 
     assert 0 == booted.run("systemd-analyze", "verify", "--man=no", "/tmp/a.service").returncode
     assert (1, 4) == (planned.returncode, refused.returncode)
     assert "The host has systemd 252" in planned.stdout
     assert 0 != booted.run("test", "-e", "/etc/systemd/system/a.service", check=False).returncode
     assert 1 == wrong.returncode
-    assert "name or number of a signal" in wrong.stderr
+    assert "warning: systemd 257 does not take it" in warned.stdout + warned.stderr
+    assert "error: systemd 257 does not take it" in wrong.stdout + wrong.stderr
+    assert 1 == (wrong.stdout + wrong.stderr).count("name or number of a signal")
 
 
 def test_programs_of_root_in_places_of_others_are_told(booted: BootedHost) -> None:

@@ -281,7 +281,6 @@ def _expanded(spec: dict[str, Any]) -> list[Part]:
         ({"scheduler": "at"}, "'timer' or 'cron'"),
         ({"directives": {"Service": {"User": "x"}}}, "field of its own"),
         ({"directives": {"Timer": {"OnBootSec": "1"}}}, "no place"),
-        ({"directives": {"Service": {"Nicee": "1"}}}, "Nice"),
     ],
 )
 def test_what_is_no_timer(said: dict[str, Any], why: str) -> None:

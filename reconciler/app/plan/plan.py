@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -20,7 +20,7 @@ from reconciler.core.address import Address
 from reconciler.core.basics.digest import machine_digest
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.content_marks import OTHER
-from reconciler.core.diagnostic import Diagnostic, error
+from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.host import HostError, HostView
 from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
@@ -167,13 +167,24 @@ def plan_host(
         *_unseen(plan, host),
     )
     warned = _access_warnings(plan, situation, host, sides, options)
-    told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out, *refused, *warned)
+    judged = (*plan.diagnostics, *guard(plan, context), *locked_out, *refused, *warned)
+    told = (*_not_repeated(loaded.diagnostics, judged), *judged)
     plan = replace(plan, diagnostics=told, unknown=unknown)
     plan = _fingerprinted(plan, request, situation) if options.fingerprint and not plan.partial else plan
     snapshot = snapshot_of(request)
     itself = cast("Host", host) if snapshot is None else None
     planned = Planned(told, plan, situation, request, itself, sides)
     return planned if snapshot is None else _with_unknown(planned, snapshot)
+
+
+def _not_repeated(linted: Iterable[Diagnostic], judged: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The diagnostics of the spec but for the warnings of which the host makes errors, in the same words."""
+    refused = {(problem.address.resource, problem.detail) for problem in errors(judged) if problem.address}
+    return [
+        problem
+        for problem in linted
+        if problem.address is None or (problem.address.resource, problem.detail) not in refused
+    ]
 
 
 def _request(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView, memory: Memory) -> Request:

@@ -2,9 +2,9 @@
 all.
 
 Each rule is a test and the words for what passes it. A rule may let through what systemd refuses (it cannot
-know this kernel's system calls); it never refuses what systemd 252 or 257 takes, but for words that are only
-taken with a warning. Both are held to the two releases by tests that ask `systemd-analyze verify` about every
-directive.
+know this kernel's system calls); it never objects to what systemd 252 or 257 takes, but for words that are
+only taken with a warning. Both are held to the two releases by tests that ask `systemd-analyze verify` about
+every directive.
 """
 
 from __future__ import annotations

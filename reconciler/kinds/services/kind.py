@@ -31,7 +31,7 @@ from reconciler.kinds.services.steps import (
     resume_owed,
     service_of,
 )
-from reconciler.kinds.shared import ownership, unit_lint, units
+from reconciler.kinds.shared import directive_checks, ownership, unit_lint, units
 from reconciler.kinds.shared.unit_fields import ServiceName, State
 
 
@@ -185,6 +185,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     )
     yield from checks.conditions(view, ours)
     yield from checks.too_new(view, ours)
+    yield from directive_checks.check(view, ours, lambda declared: service_of(declared).directives)
     yield from checks.other_definitions(view, ours)
     yield from checks.still_activated(
         view, [change for change in changes if change.address.kind == "services"]
@@ -223,6 +224,7 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
     yield from units.lint(declared, lambda: expand(declared, running=False))
     user = service.user if not service.vendor or service.user else "of the package"
     yield from unit_lint.lint(declared, service.directives, _commands(service), user)
+    yield from directive_checks.lint(declared, service.directives)
     for path in unit_file.encrypted_credentials(service) if service.directives else ():
         if unit_file.has_specifier(path):
             detail = (

@@ -17,7 +17,7 @@ from reconciler.core.model.fields import Duration, Flag, KnownName, Text, TimeZo
 from reconciler.core.model.resource import RefersTo, Resource
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.steps import Step
-from reconciler.kinds.shared import schedule, schedule_checks, unit_lint, units
+from reconciler.kinds.shared import directive_checks, schedule, schedule_checks, unit_lint, units
 from reconciler.kinds.shared.schedule_field import ScheduleText
 from reconciler.kinds.shared.unit_fields import (
     Command,
@@ -91,25 +91,17 @@ class Timer(Resource):
     """Whether the timer starts with the host."""
 
     @model_validator(mode="after")
-    def _known_directives(self) -> Self:
-        from reconciler.formats.systemd import directives
-
+    def _directives_of_jobs(self) -> Self:
         typed = {"Description", "User", "Group", "WorkingDirectory", "Environment", "ExecStart", "Type"}
         problems: list[str] = []
         for section, names in self.directives.items():
-            for name, value in names.items():
+            for name in names:
                 if section not in ("Unit", "Service") and not section.startswith("X-"):
                     problems.append(
                         f"[{section}] has no place in the service of a timer: write Unit or Service"
                     )
                 elif name in typed:
                     problems.append(f"{name} has a field of its own here, or is ours to say")
-                else:
-                    found = (
-                        directives.lint(section, name, one)
-                        for one in (value if isinstance(value, list) else [value])
-                    )
-                    problems += filter(None, found)
         if problems:
             raise ValueError("; ".join(dict.fromkeys(problems)))
         return self
@@ -157,6 +149,7 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
     job, timer = _job(declared), _timer(declared)
     yield from schedule_checks.lint(job)
     yield from unit_lint.lint(declared, timer.directives, [timer.exec_start], timer.user)
+    yield from directive_checks.lint(declared, timer.directives)
     if job.scheduler == Scheduler.CRON and timer.directives:
         detail = "cron has no directives: leave them out, or write `scheduler: timer`"
         yield error(
@@ -192,8 +185,10 @@ def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Yield what the host's time zone does to it."""
-    return schedule_checks.check(view, schedule_checks.jobs(changes, "timers", _job))
+    """Yield what the host's time zone does to it, and what its systemd does not take."""
+    yield from schedule_checks.check(view, schedule_checks.jobs(changes, "timers", _job))
+    ours = [change for change in changes if change.address.kind == "timers"]
+    yield from directive_checks.check(view, ours, lambda declared: _timer(declared).directives)
 
 
 def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
