@@ -87,8 +87,8 @@ def restart(host: BootedHost) -> None:
     host.run("sh", "-c", "systemctl reset-failed ssh.service; systemctl restart ssh.service", check=False)
 
 
-def becomes_root(host: BootedHost, name: str) -> bool:
-    """Whether a real login with the account's key becomes root; root's key is alice's."""
+def becomes_root(host: BootedHost, name: str, *more: str) -> bool:
+    """Whether a real login with the account's key becomes root; root's key is alice's. `more` is for ssh."""
     options = (
         "BatchMode=yes",
         "StrictHostKeyChecking=no",
@@ -100,7 +100,7 @@ def becomes_root(host: BootedHost, name: str) -> bool:
     key, command = ("alice", ("id", "-u")) if name == "root" else (name, ("sudo", "-n", "id", "-u"))
     return (
         host.run(
-            "ssh", *words, "-i", f"/root/key-{key}", f"{name}@127.0.0.1", *command, check=False
+            "ssh", *words, *more, "-i", f"/root/key-{key}", f"{name}@127.0.0.1", *command, check=False
         ).stdout.strip()
         == "0"
     )

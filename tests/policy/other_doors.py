@@ -10,23 +10,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.policy.lockout_plans import ADMINS, BASE, DROP_IN, Data, with_file, with_user
+from tests.policy.lockout_plans import ADMINS, BASE, DROP_IN, Data, sshd, with_file, with_user
 
 _RULES = with_file(ADMINS, "alice ALL=(ALL:ALL) NOPASSWD: ALL\n", "0440", with_user(sudo=None))
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One plan. `why` is part of what the refusal says. `both`: on Debian 13 too; `live`: only on Debian 12.
+    """One plan. `why` is part of what the refusal says.
 
-    `at_once`: the apply itself shuts it, and a restart of sshd would open it again.
+    `at_once`: the apply itself shuts it, and a restart of sshd would open it again. `from_boot`: only PID 1
+    that begins anew has it, and nothing takes it from that one again.
     """
 
     spec: Data
     why: str
-    both: bool = False
-    live: bool = True
     at_once: bool = False
+    from_boot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """One plan that is only warned of, by `rule`, for who is where sshd listens gets in. `words`: of it."""
+
+    spec: Data
+    rule: str
+    words: str
+    port: int = 22
 
 
 def _ssh(**said: Any) -> Data:
@@ -45,7 +55,15 @@ def _defaults(text: str) -> Data:
     return with_file("/etc/sudoers.d/site", f"Defaults {text}\n", "0440")
 
 
+def _names_by(sources: str) -> Data:
+    lines = "".join(f"{database}: {sources}\n" for database in ("passwd", "group", "shadow"))
+    return _file("/etc/nsswitch.conf", lines)
+
+
 _LIBRARIES = "/usr/lib/x86_64-linux-gnu"
+_COMPAT = f"{_LIBRARIES}/libnss_compat.so.2"
+HALF = "half of it\n"
+"""The beginning of what is there; on a booted host it is made from that."""
 _GOES_ON = {
     f"/etc/profile.d/{name}": {"content": content, "mode": "0644"}
     for name, content in (
@@ -58,32 +76,32 @@ _GOES_ON = {
     )
 }
 _SUDO = {"/usr/bin/sudo": {"source": "sudo", "mode": "0755", "adopt": True}}
-SHUT: Mapping[str, Door] = {
-    # ----------------------------------------------------------------------------------------- what runs sshd
-    "hardening basic": Door(
-        _ssh(hardening="basic"), "NoNewPrivileges=yes (every session inherits it", both=True
-    ),
-    "hardening strict": Door(_ssh(hardening="strict"), "NoNewPrivileges=yes"),
-    "ProtectHome": Door(
+REPORTED: Mapping[str, Door] = {
+    "hardening: basic": Door(_ssh(hardening="basic"), "NoNewPrivileges=yes (every session inherits it"),
+    "hardening: strict": Door(_ssh(hardening="strict"), "NoNewPrivileges=yes"),
+    "ProtectHome: yes": Door(
         _directive("Service", ProtectHome="yes"),
         "ProtectHome=yes (sshd then does not see the keys",
-        live=False,
     ),
-    "InaccessiblePaths": Door(_directive("Service", InaccessiblePaths="/home"), "InaccessiblePaths=/home"),
-    "CapabilityBoundingSet": Door(
+    "InaccessiblePaths: /home": Door(
+        _directive("Service", InaccessiblePaths="/home"), "InaccessiblePaths=/home"
+    ),
+    "CapabilityBoundingSet: CAP_NET_BIND_SERVICE": Door(
         _directive("Service", CapabilityBoundingSet="CAP_NET_BIND_SERVICE"), "without its capabilities"
     ),
-    "another program": Door(
+    "exec_start: [/usr/bin/sleep, inf], type: simple": Door(
         _ssh(exec_start=["/usr/bin/sleep", "inf"], type="simple"), "another program than sshd"
     ),
-    "own unit": Door(
+    "own unit ssh": Door(
         {**BASE, "services": {"ssh": {"exec_start": ["/usr/bin/sleep", "inf"], "adopt": True}}},
         "ssh.service would have",
     ),
-    "another user": Door(_ssh(user="nobody"), "only root can become another user", live=False),
-    "environment file": Door(_ssh(environment_file=["/etc/nope"]), "EnvironmentFile=/etc/nope", both=True),
-    "condition": Door(_directive("Unit", ConditionPathExists="/nope"), "ConditionPathExists=/nope"),
-    "conflict": Door(
+    "user: nobody": Door(_ssh(user="nobody"), "only root can become another user"),
+    "environment_file: [/etc/nope]": Door(_ssh(environment_file=["/etc/nope"]), "EnvironmentFile=/etc/nope"),
+    "ConditionPathExists: /nope": Door(
+        _directive("Unit", ConditionPathExists="/nope"), "ConditionPathExists=/nope"
+    ),
+    "another service with Conflicts: ssh.service": Door(
         {
             **BASE,
             "services": {
@@ -94,85 +112,82 @@ SHUT: Mapping[str, Door] = {
             },
         },
         "web.service would have Conflicts=ssh.service",
-        both=True,
         at_once=True,
     ),
+    "SSHD_OPTS='-o AllowUsers=nobody'": Door(
+        _file("/etc/default/ssh", "SSHD_OPTS='-o AllowUsers=nobody'\n"),
+        "/etc/default/ssh: `SSHD_OPTS",
+    ),
+    "MaxSessions 0": Door(with_file(DROP_IN, "MaxSessions 0\n"), "maxsessions 0"),
+    "MaxAuthTries 0": Door(with_file(DROP_IN, "MaxAuthTries 0\n"), "maxauthtries 0"),
+    "PerSourceMaxStartups 0": Door(with_file(DROP_IN, "PerSourceMaxStartups 0\n"), "persourcemaxstartups 0"),
+    "iolog_dir that cannot be made": Door(
+        _defaults("log_output, !ignore_iolog_errors, iolog_dir=/etc/passwd/x"),
+        "that directory cannot be made",
+    ),
+    "runcwd that does not exist": Door(_defaults("runcwd=/nope"), "/nope (Defaults runcwd)"),
+    "runchroot that does not exist": Door(_defaults("runchroot=/nope"), "below /nope (Defaults runchroot)"),
+    "nsswitch.conf": Door(
+        _file("/etc/nsswitch.conf", "passwd: sss\ngroup: files\nshadow: files\n"), "`passwd: sss`"
+    ),
+    "sudo.conf": Door(
+        _file("/etc/sudo.conf", "Plugin sudoers_policy nothing.so\n"), "whether sudo works with that"
+    ),
+    "/usr/bin/sudo 0755": Door({**BASE, "files": _SUDO}, "it cannot make anybody root"),
+    "hosts.deny": Door(_file("/etc/hosts.deny", "ALL: ALL\n"), "/etc/hosts.deny: `ALL: ALL` keeps"),
+    "limits.d": Door(
+        with_file("/etc/security/limits.d/x.conf", "* hard maxlogins 0\n"), "`* hard maxlogins 0`"
+    ),
+}
+"""Rows of one report, by its words: each was applied with exit code 0 and closed the host."""
+
+OWN: Mapping[str, Door] = {
     "drop-in for all services": Door(
         {**_file("/etc/systemd/system/service.d/x.conf", "[Service]\nPrivateUsers=yes\n")}
         | {"directories": {"/etc/systemd/system/service.d": {"mode": "0755"}}},
         "ssh.service would have PrivateUsers=yes",
-        live=False,
     ),
     "system.conf": Door(
         {**_file("/etc/systemd/system.conf.d/x.conf", "[Manager]\nNoNewPrivileges=yes\n")}
         | {"directories": {"/etc/systemd/system.conf.d": {"mode": "0755"}}},
-        "/etc/systemd/system.conf would say for every service NoNewPrivileges=yes",
-        live=False,
+        "would say for every service, from the next boot on, NoNewPrivileges=yes",
+        from_boot=True,
     ),
-    "limit of processes": Door(_ssh(limit_nproc=0), "LimitNPROC=0", live=False),
-    # ---------------------------------------------------------------------------------------- what sshd reads
-    "SSHD_OPTS": Door(
-        _file("/etc/default/ssh", "SSHD_OPTS='-o AllowUsers=nobody'\n"),
-        "/etc/default/ssh: `SSHD_OPTS",
-        both=True,
-    ),
-    "MaxSessions": Door(with_file(DROP_IN, "MaxSessions 0\n"), "maxsessions 0"),
-    "MaxAuthTries": Door(with_file(DROP_IN, "MaxAuthTries 0\n"), "maxauthtries 0", live=False),
-    "LoginGraceTime": Door(with_file(DROP_IN, "LoginGraceTime 1\n"), "logingracetime 1", live=False),
-    "PerSourceMaxStartups": Door(with_file(DROP_IN, "PerSourceMaxStartups 0\n"), "persourcemaxstartups 0"),
-    "hosts.deny": Door(_file("/etc/hosts.deny", "ALL: ALL\n"), "/etc/hosts.deny: `ALL: ALL` keeps"),
+    "limit of processes": Door(_ssh(limit_nproc=0), "LimitNPROC=0"),
     "sshd_not_to_be_run": Door(with_file("/etc/ssh/sshd_not_to_be_run", "\n"), "sshd does not start"),
-    # ------------------------------------------------------------------------ who is known, with which limits
-    "nsswitch": Door(
-        _file("/etc/nsswitch.conf", "passwd: sss\ngroup: files\nshadow: files\n"), "`passwd: sss`", both=True
-    ),
     "nsswitch that ends": Door(
         _file("/etc/nsswitch.conf", "passwd: sss [UNAVAIL=return] files\ngroup: files\nshadow: files\n"),
         "ends the search before `files`",
-        live=False,
     ),
-    "maxlogins": Door(
-        with_file("/etc/security/limits.d/x.conf", "* hard maxlogins 0\n"), "`* hard maxlogins 0`", both=True
-    ),
-    "nproc": Door(
-        with_file("/etc/security/limits.d/x.conf", "alice - nproc 0\n"), "`alice - nproc 0`", live=False
-    ),
-    # ------------------------------------------------------------------------------------------------ sudo
-    "sudo.conf": Door(
-        _file("/etc/sudo.conf", "Plugin sudoers_policy nothing.so\n"), "whether sudo works with that"
-    ),
-    "iolog_dir": Door(
-        _defaults("log_output, !ignore_iolog_errors, iolog_dir=/etc/passwd/x"),
-        "that directory cannot be made",
-        both=True,
-    ),
-    "runcwd": Door(_defaults("runcwd=/nope"), "/nope (Defaults runcwd)"),
-    "runchroot": Door(_defaults("runchroot=/nope"), "below /nope (Defaults runchroot)"),
-    "logfile": Door(_defaults("logfile=/nope/x, !ignore_logfile_errors"), "cannot write /nope/x", live=False),
-    "closefrom": Door(_defaults("closefrom=1"), "close the output", live=False),
-    # -------------------------------------------------------------------------- libraries of PAM and of names
+    "nproc": Door(with_file("/etc/security/limits.d/x.conf", "alice - nproc 0\n"), "`alice - nproc 0`"),
+    "logfile": Door(_defaults("logfile=/nope/x, !ignore_logfile_errors"), "cannot write /nope/x"),
+    "closefrom": Door(_defaults("closefrom=1"), "close the output"),
     "pam_unix is something else": Door(
-        _file(f"{_LIBRARIES}/security/pam_unix.so", "garbage\n"), "it would be another program", both=True
+        _file(f"{_LIBRARIES}/security/pam_unix.so", "garbage\n"), "it would be another program"
     ),
     "pam_permit is empty": Door(
         _file(f"{_LIBRARIES}/security/pam_permit.so", ""), "it would be another program"
     ),
     "libpam is something else": Door(
-        _file(f"{_LIBRARIES}/libpam.so.0", "garbage\n"), "it would be another program", live=False
+        _file(f"{_LIBRARIES}/libpam.so.0", "garbage\n"), "it would be another program"
     ),
-    "a library for names is something else": Door(
-        _file(f"{_LIBRARIES}/libnss_files.so.2", "garbage\n"), "it would be another program", live=False
+    "the only library for names is something else": Door(
+        with_file(_COMPAT, "garbage\n", adopt=True, base=_names_by("compat")), "it would be another program"
     ),
-    # --------------------------------------------------------------------------------- what every shell reads
+    "a library for names is cut off": Door(
+        with_file(_COMPAT, HALF, adopt=True, base=_names_by("files compat")), "it would be another program"
+    ),
     "exit in bash.bashrc": Door(
-        _file("/etc/bash.bashrc", "exit 1\n"), "/etc/bash.bashrc: `exit 1` ends every shell", both=True
+        _file("/etc/bash.bashrc", "exit 1\n"), "/etc/bash.bashrc: `exit 1` ends every shell"
     ),
     "exec in bash.bashrc": Door(
         _file("/etc/bash.bashrc", "umask 022\nexec false\n"),
         "/etc/bash.bashrc: `exec false` ends every shell",
     ),
-    "sudo is not setuid": Door({**BASE, "files": _SUDO}, "it cannot make anybody root", both=True),
 }
+"""Others of the same kinds."""
+
+SHUT: Mapping[str, Door] = {**REPORTED, **OWN}
 """Each is refused; with the flag it is done, and nobody gets in and becomes root any more."""
 
 OPEN: Mapping[str, Data] = {
@@ -207,6 +222,12 @@ OPEN: Mapping[str, Data] = {
         "bob hard maxlogins 0\n@staff - nproc 0\n* soft core 0\n* - nofile 65536\nalice - maxlogins -1\n",
     ),
     "a library that nobody names": _file(f"{_LIBRARIES}/security/pam_time.so", "garbage\n"),
+    "libraries that the C library does without": with_file(
+        f"{_LIBRARIES}/libnss_files.so.2",
+        "garbage\n",
+        adopt=True,
+        base=_file(f"{_LIBRARIES}/libnss_dns.so.2", "garbage\n"),
+    ),
     "another library that nobody names": _file(f"{_LIBRARIES}/libnss_hesiod.so.2", "garbage\n"),
     "shells that go on": _file(
         "/etc/bash.bashrc",
@@ -233,6 +254,13 @@ OPEN: Mapping[str, Data] = {
     },
 }
 """Applied without a flag, and alice gets in and becomes root; on a booted host all at once."""
+
+WARNED: Mapping[str, Warned] = {
+    "Port": Warned(sshd("Port 2222\n"), "sshd-listens", "port is the default now", port=2222),
+    "ListenAddress": Warned(sshd("ListenAddress 127.0.0.1\n"), "sshd-listens", "be 127.0.0.1."),
+    "LoginGraceTime": Warned(sshd("LoginGraceTime 1\n"), "sshd-grace", "after 1 s is turned away"),
+}
+"""Applied without a flag, and whether somebody gets in is a question of the network."""
 
 
 def all_open() -> Data:

@@ -54,7 +54,7 @@ from tests.policy.lockout_plans import (
     with_user,
     without_user,
 )
-from tests.policy.other_doors import OPEN, SHUT, all_open
+from tests.policy.other_doors import OPEN, SHUT, WARNED, all_open
 from tests.test_snapshots import taken
 from tests.worlds import World, prepared
 
@@ -96,7 +96,8 @@ DEBIAN: dict[str, dict[str, str]] = {
     **{f"{_LIBRARIES}/security/pam_{name}.so": {"content": name} for name in ("unix", "permit", "time")},
     f"{_LIBRARIES}/libpam.so.0.85.1": {"content": "libpam"},
     f"{_LIBRARIES}/libpam.so.0": {"target": "libpam.so.0.85.1"},
-    f"{_LIBRARIES}/libnss_files.so.2": {"content": "files"},
+    f"{_LIBRARIES}/libc.so.6": {"content": "libc"},
+    **{f"{_LIBRARIES}/libnss_{name}.so.2": {"content": name} for name in ("files", "dns", "compat")},
     f"{_LIBRARIES}/libnss_hesiod.so.2": {"content": "hesiod"},
     "/etc/profile.d": {},
     "/etc/bash.bashrc": {"content": '[ -z "$PS1" ] && return\n'},
@@ -111,7 +112,7 @@ DEBIAN: dict[str, dict[str, str]] = {
             "KillMode=process\nRestart=on-failure\nType=notify\n\n[Install]\nWantedBy=multi-user.target\nAlias=sshd.service\n"
         )
     },
-    "/etc/nsswitch.conf": {"content": "passwd: files\ngroup: files\nshadow: files\n"},
+    "/etc/nsswitch.conf": {"content": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"},
     "/etc/default/ssh": {"content": "# Options to pass to sshd\nSSHD_OPTS=\n"},
     "/etc/sudo.conf": {"content": "# no plug-ins\n"},
     "/etc/security/limits.d": {},
@@ -202,7 +203,7 @@ def test_a_plan_that_locks_out_is_refused(
     assert len(refusals(planned(plan, world, "lock-out:bob", *flags[1:]))) == 1
 
 
-@pytest.mark.parametrize("name", [name for name in SHUT if name != "sudo is not setuid"])
+@pytest.mark.parametrize("name", [name for name in SHUT if name != "/usr/bin/sudo 0755"])
 def test_other_doors_are_refused(name: str, world_of: Callable[..., World]) -> None:
     """What shuts a host by what runs sshd, or decides about sessions, is refused with its reason, also on a
     tree; the flag overrides it.
@@ -217,20 +218,74 @@ def test_other_doors_are_refused(name: str, world_of: Callable[..., World]) -> N
     assert [] == refusals(planned(plan, world, "lock-out:alice"))
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [("Port 2222\n", "port is the default now"), ("ListenAddress 127.0.0.1\n", "be 127.0.0.1.")],
-)
-def test_another_place_to_listen_is_warned_of(text: str, words: str, world_of: Callable[..., World]) -> None:
-    """Whether anybody reaches sshd there cannot be known: that is said, and nothing is refused."""
-    plan = LockPlan("listens", sshd(text))
-    told = [
-        item
-        for item in planned(plan, world_of(plan, running=True)).diagnostics
-        if item.rule == "sshd-listens"
-    ]
+_MANAGERS: dict[str, tuple[str, ...]] = {
+    "/etc/systemd": (),
+    "/usr/local/lib/systemd": ("/usr/local/lib", "/usr/local/lib/systemd"),
+    "/usr/lib/systemd": (),
+}
+"""Where PID 1 reads its settings (/run is closed to specs), with the directories that the host here has not."""
 
-    assert [("warning", True)] == [(item.severity, words in item.detail) for item in told]
+
+@pytest.mark.parametrize("place", _MANAGERS)
+def test_systemds_own_settings_count_wherever_it_reads_them(
+    place: str, world_of: Callable[..., World]
+) -> None:
+    """Drop-ins of system.conf are refused in each directory of systemd's, but not under a name that /etc has
+    already: then PID 1 does not read them.
+    """
+    directory = f"{place}/system.conf.d"
+    spec = with_file(f"{directory}/x.conf", "[Manager]\nNoNewPrivileges=yes\n")
+    made = {path: {"mode": "0755"} for path in (*_MANAGERS[place], directory)}
+    hidden = {
+        "/etc/systemd/system.conf.d": {"mode": "0755"},
+        "/etc/systemd/system.conf.d/x.conf": {"content": "[Manager]\n", "mode": "0644"},
+    }
+    plan = LockPlan("place", spec, meanwhile=made)
+    (refusal,) = refusals(planned(plan, world_of(plan, running=True)))
+    assert "NoNewPrivileges=yes" in refusal.detail
+
+    if place != "/etc/systemd":
+        other = LockPlan("hidden", spec, meanwhile={**made, **hidden})
+        assert [] == refusals(planned(other, world_of(other, running=True)))
+
+
+@pytest.mark.parametrize("name", WARNED)
+def test_what_the_network_decides_is_warned_of(name: str, world_of: Callable[..., World]) -> None:
+    """Whether anybody reaches sshd there, and soon enough, cannot be known: that is said, and nothing is
+    refused.
+    """
+    door = WARNED[name]
+    plan = LockPlan(name, door.spec)
+    found = planned(plan, world_of(plan, running=True))
+    told = [item for item in found.diagnostics if item.rule == door.rule]
+
+    assert [("warning", True)] == [(item.severity, door.words in item.detail) for item in told]
+    assert [] == refusals(found)
+
+
+@pytest.mark.parametrize("grace", ["5", "120", "0", "1m", "2S"])
+def test_time_enough_is_not_warned_of(grace: str, world_of: Callable[..., World]) -> None:
+    """A grace of five seconds, of a minute, or without an end is time enough; two seconds are not, however
+    they are written.
+    """
+    plan = LockPlan("grace", sshd(f"LoginGraceTime {grace}\n"))
+    found = planned(plan, world_of(plan, running=True))
+
+    assert (grace == "2S") == any(item.rule == "sshd-grace" for item in found.diagnostics)
+
+
+def test_an_old_c_library_loads_what_it_looks_up_with(world_of: Callable[..., World]) -> None:
+    """Where the C library is older than 2.34, its library for files is one like others."""
+    libc = f"{_LIBRARIES}/libc.so.6"
+    old = {"/usr/lib/libc-2.31.so": {"content": "libc"}, libc: {"target": "../libc-2.31.so"}}
+    spec = OPEN["libraries that the C library does without"]
+    plan = LockPlan("old libc", spec)
+    case = replace(case_of(plan), given=Host(paths={**DEBIAN, **old}, groups=GROUPS))
+    with tempfile.TemporaryDirectory() as directory:
+        world = prepared(worlds.simulated(Path(directory) / "world"), case)
+        (refusal,) = refusals(planned(plan, world))
+
+    assert "libnss_" in refusal.detail
 
 
 def test_an_end_under_a_condition_is_warned_of(world_of: Callable[..., World]) -> None:
@@ -248,10 +303,20 @@ def test_an_end_under_a_condition_is_warned_of(world_of: Callable[..., World]) -
 
 
 _MISTAKES: dict[str, tuple[Any, str, Any, str]] = {
-    "every directive is harmless": (sshd_units, "_is_harmless", lambda *_: True, "hardening basic"),
-    "conflicts are not looked at": (sshd_units, "_taken_down", lambda _: (), "conflict"),
-    "the order of sources is ignored": (session_files, "_hides_files", lambda _: "", "nsswitch"),
-    "what sudo has to do first is ignored": (sudo_defaults, "why_broken", lambda *_: "", "runcwd"),
+    "every directive is harmless": (sshd_units, "_is_harmless", lambda *_: True, "hardening: basic"),
+    "conflicts are not looked at": (
+        sshd_units,
+        "_taken_down",
+        lambda _: (),
+        "another service with Conflicts: ssh.service",
+    ),
+    "the order of sources is ignored": (session_files, "_hides_files", lambda _: "", "nsswitch.conf"),
+    "what sudo has to do first is ignored": (
+        sudo_defaults,
+        "why_broken",
+        lambda *_: "",
+        "runcwd that does not exist",
+    ),
     "every end of a shell is under a condition": (
         session_files,
         "_shell",
@@ -264,8 +329,8 @@ _MISTAKES: dict[str, tuple[Any, str, Any, str]] = {
         lambda *_: False,
         "pam_unix is something else",
     ),
-    "limits are ignored": (SessionLimits, "_limited", lambda *_: "", "maxlogins"),
-    "limits of sshd are ignored": (ssh_login, "_no_session", lambda _: "", "MaxSessions"),
+    "limits are ignored": (SessionLimits, "_limited", lambda *_: "", "limits.d"),
+    "limits of sshd are ignored": (ssh_login, "_no_session", lambda _: "", "MaxSessions 0"),
 }
 
 
@@ -406,7 +471,7 @@ def test_who_came_by_ssh_with_a_password_is_not_shut_out(world_of: Callable[...,
     """Nobody has a key, and root applies: over SSH the session's own door is kept open, on a console there is
     another one.
     """
-    plan = LockPlan("applying", {**SHUT["hardening basic"].spec, "users": {}}, base={"users": {}})
+    plan = LockPlan("applying", {**SHUT["hardening: basic"].spec, "users": {}}, base={"users": {}})
     world = world_of(plan, running=True)
     said = asked(plan, world, Applicant(0, HOME_NET))
 
@@ -512,7 +577,7 @@ def test_a_plan_from_a_snapshot_says_the_same_or_that_it_does_not_know(
         assert not refusals(found) or plan.why
 
 
-@pytest.mark.parametrize("name", [name for name in SHUT if name != "sudo is not setuid"])
+@pytest.mark.parametrize("name", [name for name in SHUT if name != "/usr/bin/sudo 0755"])
 def test_other_doors_from_a_snapshot(name: str, world_of: Callable[..., World]) -> None:
     """What is refused on the host is refused from a snapshot, or the plan is incomplete."""
     plan = LockPlan(name, SHUT[name].spec)

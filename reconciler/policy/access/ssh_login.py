@@ -31,8 +31,6 @@ _DEBIAN = "/etc/debian_version"
 _WRITABLE_BY_OTHERS, _WRITABLE_BY_GROUP = 0o002, 0o020
 _SECONDS_A_DAY = 86_400
 _MISSING = " is not there"
-_LEAST_GRACE = 5
-"""Seconds in which a slow host has somebody logged in."""
 
 
 @frozen
@@ -323,18 +321,10 @@ def no_shell(settings: Settings) -> str:
 
 def _no_session(settings: Settings) -> str:
     """The limits of sshd with which nobody gets as far as a session."""
-    none = next(
-        (
-            keyword
-            for keyword in ("maxsessions", "maxauthtries", "persourcemaxstartups")
-            if settings.choice(keyword, "1") == "0"
-        ),
-        "",
-    )
-    grace = settings.choice("logingracetime", "120")
-    if not none and grace.rstrip("s").isdecimal() and 0 < int(grace.rstrip("s")) < _LEAST_GRACE:
-        none = "logingracetime"
-    return settings.said(none) if none else ""
+    for keyword in ("maxsessions", "maxauthtries", "persourcemaxstartups"):
+        if settings.choice(keyword, "1") == "0":
+            return settings.said(keyword)
+    return ""
 
 
 # ---------------------------------------------------------------------------------------------------- keys

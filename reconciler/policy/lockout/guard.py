@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.core.actions import path_of
 from reconciler.core.basics.frozen import frozen
+from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.diagnostic import Diagnostic, Severity, errors
 from reconciler.core.host import FileType, HostView
 from reconciler.core.steps import Step
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 _SUMMARY = "would lock out"
 _UNITS = "/etc/systemd/system"
 _SECURITY = "/etc/security"
+_SECONDS = Late(r"\d+[sS]?")
+_LEAST_GRACE = 5
+"""Seconds in which a login over a slow network is through."""
 _NAMED = 10
 """Accounts that are named in one sentence; of more, the rest is counted."""
 
@@ -123,7 +127,7 @@ def lockout(
     now, then = doors or (Doors(before, question), Doors(after, question))
     if now.ssh.config is None:
         return []
-    found = [*_listens_elsewhere(now, then), *_ends_shells(now, then, question)]
+    found = [*_listens_elsewhere(now, then), *_hurries(now, then), *_ends_shells(now, then, question)]
     broken = _broken(now, then) if complaint is None else complaint
     broken = f"sshd would not start again with its configuration: {broken}" if broken else ""
     broken = broken or _changed_service(before, after, question.steps) or _no_longer_served(before, after)
@@ -186,6 +190,20 @@ def _listens_elsewhere(now: Doors, then: Doors) -> Iterator[Diagnostic]:
                 "Keep a session open, and see with a second one that clients and firewalls let you in there."
             )
             yield Diagnostic(Severity.WARNING, "sshd would listen elsewhere", detail, rule="sshd-listens")
+
+
+def _hurries(now: Doors, then: Doors) -> Iterator[Diagnostic]:
+    """A warning where sshd would give clients less time than a login over a slow network takes: who is near
+    gets in.
+    """
+    was, will = (all_said(doors.ssh.config or (), "logingracetime")[:1] for doors in (now, then))
+    seconds = int(will[0].lower().rstrip("s")) if will and _SECONDS.fullmatch(will[0]) else 0
+    if was != will and 0 < seconds < _LEAST_GRACE:
+        detail = (
+            f"logingracetime would be {will[0]}: who has not logged in after {seconds} s is turned away. "
+        )
+        detail += "Keep a session open, and log in with a second one from where you usually do."
+        yield Diagnostic(Severity.WARNING, "sshd would hardly wait", detail, rule="sshd-grace")
 
 
 def _ends_shells(now: Doors, then: Doors, question: Question) -> Iterator[Diagnostic]:

@@ -31,7 +31,7 @@ SSHD = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
 """The units that sshd runs as: Debian's names and everybody else's."""
 _UNIT_FILE = Late(
     r"/(?:etc|run|usr/lib|usr/local/lib)/systemd/.*/(?:sshd?(?:@[^/]*)?\.(?:service|socket)(?:\.d/.*)?|(?:service|socket)\.d/.*)"
-    r"|/etc/systemd/system\.conf(?:\.d/.*)?"
+    r"|/(?:etc|run|usr/local/lib|usr/lib)/systemd/system\.conf(?:\.d/.*)?"
 )
 _NAMES_SSHD = re.compile(rb"\bsshd?@?\.(?:service|socket)")
 

@@ -33,6 +33,9 @@ _PROGRAMS = Late(
     r"|/(?:usr/)?lib(?:64|/[^/]+-linux-gnu)?/(?:security/pam_|libnss_|libpam)[^/]+"
 )
 _LIBRARY = Late(r".*/(?:security/(?P<module>[^/]+)|libnss_(?P<source>[^/.]+)\.[^/]+)")
+_BUILT_IN = ("files", "dns")
+"""Sources for which nothing loads a library any more."""
+_VERSIONED = Late(r".*/libc-2\.\d+\.so")
 _SHELL_FILES = Late(r"/etc/(?:profile|bash\.bashrc|profile\.d/[^/.][^/]*\.sh)")
 """Every login shell reads them, and Debian's bash the second one for commands over SSH, too."""
 _EXECUTABLE, _SETUID = 0o111, 0o4000
@@ -142,6 +145,8 @@ def _is_asked_for(now: Followed, then: Followed, path: str) -> bool:
     if library is None:
         return True
     if library["source"]:
+        if library["source"] in _BUILT_IN and _libc_looks_up(then, path):
+            return False
         lines = [line for files in (now, then) for line in _lines(files, "/etc/nsswitch.conf")]
         return any(re.search(rf"\b{re.escape(library['source'])}\b", line) for line in lines)
     rules = (
@@ -151,6 +156,14 @@ def _is_asked_for(now: Followed, then: Followed, path: str) -> bool:
         for line in _lines(files, f"/etc/pam.d/{name}")
     )
     return any(library["module"] in line for line in rules)
+
+
+def _libc_looks_up(files: Followed, library: str) -> bool:
+    """Whether the C library beside a library for names looks in files itself, as it does from 2.34 on; until
+    then its own name was a link to one with the version.
+    """
+    libc = files.real(f"{library.rpartition('/')[0]}/libc.so.6")
+    return libc is not None and not _VERSIONED.fullmatch(libc)
 
 
 # ---------------------------------------------------------------------------------------------------- shells

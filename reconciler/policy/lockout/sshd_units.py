@@ -20,7 +20,9 @@ from reconciler.policy.lockout.relevance import SSHD
 
 _UNITS = (*SSHD, "ssh@.service", "sshd@.service")
 _PACKAGED = ("/usr/lib/systemd/system", "/lib/systemd/system")
-_MANAGER = "/etc/systemd/system.conf"
+_MANAGER = "system.conf"
+_MANAGER_PLACES = ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd")
+"""Where PID 1 looks for its configuration and its drop-ins; a name in the first hides that in the others."""
 _NAMED = 3
 """Directives that are named in one sentence."""
 _ENDLESS = float("inf")
@@ -215,7 +217,9 @@ def changed_service(before: HostView, after: HostView, steps: Sequence[Step]) ->
         if why:
             return why
     harm = _harm(_manager(before), _manager(after), {})
-    return f"{_MANAGER} would say for every service {_named(harm)}" if harm else ""
+    if not harm:
+        return ""
+    return f"{_MANAGER} of systemd would say for every service, from the next boot on, {_named(harm)}"
 
 
 def _unit_changes(before: HostView, after: HostView, name: str) -> str:
@@ -246,11 +250,14 @@ def _packaged(view: HostView, name: str) -> unit.Sections:
 
 
 def _manager(view: HostView) -> unit.Sections:
-    directory = f"{_MANAGER}.d"
-    names = (
-        [name for name in view.names(directory) if name.endswith(".conf")] if view.entry(directory) else []
-    )
-    paths = [_MANAGER, *(f"{directory}/{name}" for name in sorted(names))]
+    mains = [f"{place}/{_MANAGER}" for place in _MANAGER_PLACES]
+    main = next((path for path in mains if view.entry(path)), mains[0])
+    drop_ins_by_name: dict[str, str] = {}
+    for directory in (f"{path}.d" for path in mains):
+        for name in view.names(directory) if view.entry(directory) else ():
+            if name.endswith(".conf"):
+                drop_ins_by_name.setdefault(name, f"{directory}/{name}")
+    paths = [main, *(path for _, path in sorted(drop_ins_by_name.items()))]
     return unit.merge([_text(view, path) for path in paths if _entry(view, path)])
 
 
