@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from reconciler.core.host import FileType, HostError, HostView
+from reconciler.formats.accounts import account_files
 from reconciler.kinds.shared import drop_ins, units
-from reconciler.kinds.users.importer import accounts_of
 
 _HOURS = tuple(f"/etc/cron.{name}" for name in ("hourly", "daily", "weekly", "monthly"))
 _QUADLETS = "/etc/containers/systemd"
@@ -46,7 +46,7 @@ def _crontabs(view: HostView, _: Collection[str]) -> Sequence[str]:
 
 
 def _groups(view: HostView, _: Collection[str]) -> Sequence[str]:
-    accounts = accounts_of(view)
+    accounts = account_files.accounts(view)
     least = accounts.numbers.get("GID_MIN", 1000)
     return sorted(
         group.name

@@ -12,7 +12,7 @@ from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.kind import Kinds, Requirement, RequirementType
 from reconciler.core.spec import Declared, Spec
-from reconciler.formats.accounts import passwd
+from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.nsswitch import TRANSIENT
 
 _DECLARED_AS = {
@@ -53,17 +53,11 @@ class Host:
 
     @cached_property
     def _users(self) -> set[str]:
-        return {"root", *(user.name for user in passwd.parse_users(self._text("/etc/passwd")))}
+        return {"root", *(user.name for user in account_files.users(self._view))}
 
     @cached_property
     def _groups(self) -> set[str]:
-        return {"root", *(group.name for group in passwd.parse_groups(self._text("/etc/group")))}
-
-    def _text(self, path: str) -> str:
-        try:
-            return self._view.read(path).decode("utf-8", "replace")
-        except FileNotFoundError:
-            return ""
+        return {"root", *(group.name for group in account_files.groups(self._view))}
 
     def has(self, need: Requirement) -> bool:
         """Whether the host has it or the spec declares it.

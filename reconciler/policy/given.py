@@ -18,7 +18,7 @@ from reconciler.core.kind import Kinds
 from reconciler.core.model.places import Place, Use
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats import reconcile
-from reconciler.formats.accounts import passwd
+from reconciler.formats.accounts import account_files
 from reconciler.policy.access.linked import Linked
 from reconciler.policy.paths import Table, reason, table
 from reconciler.policy.system_trees import AS_SHIPPED, PROGRAM, TOPS, root_runs, system_tree
@@ -298,7 +298,7 @@ def _homes_elsewhere(view: HostView) -> Callable[[str], str]:
 def _homes_of_host(view: HostView, gifts: Collection[_Gift], led: Callable[[str], str]) -> Iterator[_Home]:
     """Those of persons; of a service's account only one that it really owns (daemon's is /usr/sbin)."""
     try:
-        users = passwd.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))
+        users = account_files.users(view)
     except (HostError, FileNotFoundError):
         return
     paths = {gift.real for gift in gifts} | {parent for gift in gifts for parent in _above(gift.real)}

@@ -16,7 +16,7 @@ from reconciler.core.host import HostError, HostView
 from reconciler.core.kind import Kinds
 from reconciler.core.model.places import Place, Use, places
 from reconciler.core.spec import Declared, Spec
-from reconciler.formats.accounts import passwd
+from reconciler.formats.accounts import account_files
 from reconciler.formats.reconcile import PATH, UNITS, USER
 from reconciler.policy.access.linked import Linked
 from reconciler.policy.root_reach.secrets_of_host import secret
@@ -240,7 +240,7 @@ def claimed_on_host(spec: Spec, view: HostView) -> Iterator[Diagnostic]:
     from reconciler.kinds.shared import key_parts  # brings what only keys need
 
     try:
-        users = passwd.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))
+        users = account_files.users(view)
     except (HostError, FileNotFoundError):
         return
     homes = {user.name: user.home for user in users}

@@ -4,6 +4,8 @@ is not under `files`.
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.cli.command import Tree
@@ -68,3 +70,22 @@ def test_what_was_written_into_a_file_of_a_user(host: Tree, path: str, line: str
     assert f"          -{line}\n" in said
     assert "           # Managed by Reconciler as users.alice.\n" in said
     assert "          +" not in said
+
+
+def test_a_home_whose_name_is_no_utf8(host: Tree) -> None:
+    """The keys of an account are looked for in the home that the host has, byte for byte, and what is shown of
+    it is spelled out.
+    """
+    line, home = b"jorg:x:1000:1000::/home/j\xe4rg:/bin/sh\n", b"home/j\xe4rg/.ssh"
+    host.path("/etc/passwd").write_bytes(host.path("/etc/passwd").read_bytes() + line)
+    place = os.path.join(os.fsencode(host.root), home)  # noqa: PTH118  # bytes
+    os.makedirs(place, 0o700)  # noqa: PTH103  # bytes
+    fd = os.open(os.path.join(place, b"authorized_keys"), os.O_WRONLY | os.O_CREAT, 0o600)  # noqa: PTH118
+    os.write(fd, f"{KEY} jorg@laptop\n".encode())
+    os.close(fd)
+    spec = host.spec(f"ssh_keys:\n  jorg: {{keys: [{KEY} jorg@laptop]}}\n")
+    for arguments in ((), ("--json",)):
+        plan = host.plan(spec, *arguments)
+        assert "is not there" not in plan.said
+        assert "\udce4" not in plan.out + plan.err
+    assert "+ ssh_keys" not in host.plan(spec).out

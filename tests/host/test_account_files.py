@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.formats.accounts.account_files import FILES
 from reconciler.formats.accounts.passwd import (
     AccountConflict,
     Group,
@@ -15,7 +16,7 @@ from reconciler.formats.accounts.passwd import (
     parse_groups,
     parse_users,
 )
-from reconciler.formats.accounts.tables import FILES, AccountTables
+from reconciler.formats.accounts.tables import AccountTables
 from reconciler.formats.accounts.user_edits import Wanted, add_user, gid_of, remove_user
 from reconciler.formats.accounts.user_edits import add_group as add_group_to
 from reconciler.formats.accounts.user_edits import remove_group as remove_group_from

@@ -10,7 +10,8 @@ import pytest
 from reconciler.core.actions import Account, AccountOp, MakeDirectory
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed
-from reconciler.host.accounts.offline_edits import accounts_of, today
+from reconciler.formats.accounts.account_files import accounts
+from reconciler.host.accounts.offline_edits import today
 from tests.host.hosts_under_test import LOGIN_DEFS, MAKERS, Host, write
 
 every_host = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
@@ -125,7 +126,7 @@ def test_a_half_made_user_is_completed(make: Callable[[Path], Host], lost: str, 
     for op, fields in ((AccountOp.USERMOD, {"complete": lost}), (AccountOp.USERADD, ALICE)):
         rest = b"".join(line for line in text.splitlines(keepends=True) if not line.startswith(b"alice:"))
         host.execute(write(f"/etc/{lost}", rest, digest(host.read(f"/etc/{lost}")), mode="0640"))
-        assert lost in accounts_of(host).missing("alice")
+        assert lost in accounts(host).missing("alice")
         do(host, op, "alice", **fields)
 
         assert before == texts(host)

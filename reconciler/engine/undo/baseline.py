@@ -10,12 +10,12 @@ from typing import Any
 
 from reconciler.core.actions import Account, AccountOp, Unit
 from reconciler.core.address import Address
-from reconciler.core.host import HostView, UnitState, Unreadable, UnsafePath
+from reconciler.core.host import HostView, UnitState
 from reconciler.core.plan import UnitEffect
 from reconciler.core.steps import Step
+from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.users import Accounts
 
-_TEXT = ("utf-8", "surrogateescape")
 GROUP_OPS = (AccountOp.GROUPADD, AccountOp.GROUPDEL)
 
 
@@ -35,7 +35,7 @@ def state_of(
     users, groups = (
         [one.name for one in accounts if of_group(one.op, one.fields) is which] for which in (False, True)
     )
-    found = accounts_of(view) if accounts else Accounts()
+    found = account_files.known_accounts(view) if accounts else Accounts()
     said: dict[str, Any] = {
         "units": _units(view, steps, effects, reads) if view.running else {},
         "users": {name: user_facts(found, name) for name in users},
@@ -48,15 +48,6 @@ def of_group(op: str, said: Collection[Any]) -> bool:
     """Whether an account action is about a group. `said` are its fields, or their names."""
     return op in GROUP_OPS or (
         op == AccountOp.RESTORE and "group" in {one[0] if isinstance(one, tuple) else one for one in said}
-    )
-
-
-def accounts_of(view: HostView) -> Accounts:
-    """The account files as far as they can be read."""
-    shadow, gshadow = _text(view, "/etc/shadow"), _text(view, "/etc/gshadow")
-    subuid, subgid = _text(view, "/etc/subuid"), _text(view, "/etc/subgid")
-    return Accounts(
-        _text(view, "/etc/passwd") or "", _text(view, "/etc/group") or "", shadow, gshadow, subuid, subgid
     )
 
 
@@ -112,10 +103,3 @@ def _standing(state: UnitState, addresses: Iterable[Address]) -> dict[str, Any]:
 
 def _files(paths: Collection[str] | None) -> dict[str, list[str]]:
     return {} if paths is None else {"reads": sorted(paths)}
-
-
-def _text(view: HostView, path: str) -> str | None:
-    try:
-        return view.read(path).decode(*_TEXT)
-    except (FileNotFoundError, Unreadable, UnsafePath):
-        return None

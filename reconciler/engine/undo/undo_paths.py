@@ -25,8 +25,8 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import FileType, HostView, PreImage
 from reconciler.core.state import Memory, PastRun
 from reconciler.engine.undo import path_state
-from reconciler.engine.undo.baseline import accounts_of
 from reconciler.engine.undo.path_state import Edited, PathState
+from reconciler.formats.accounts import account_files
 
 
 @frozen
@@ -150,7 +150,7 @@ def _named(draft: Draft, thing: PathState | None) -> PathState | None:
     """With the names that numbers have by now: the run may have given the owner his account."""
     if thing is None or not (thing.owner.isdecimal() or thing.group.isdecimal()):
         return thing
-    accounts = accounts_of(draft.view)
+    accounts = account_files.known_accounts(draft.view)
     users = {str(user.uid): user.name for user in accounts.users.values()}
     groups = {str(gid): name for gid, name in accounts.group_names.items()}
     return replace(

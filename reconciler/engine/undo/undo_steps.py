@@ -35,10 +35,10 @@ from reconciler.core.state import OwedRow, PastRun, PastStep
 from reconciler.core.steps import Cause, Step
 from reconciler.engine import ordering
 from reconciler.engine.undo import path_state
-from reconciler.engine.undo.baseline import accounts_of
 from reconciler.engine.undo.undo_accounts import Accounting, AccountStep, account_steps
 from reconciler.engine.undo.undo_paths import Draft, Found, PathStep, UndoRequest, undoing
 from reconciler.engine.undo.undo_units import unit_steps
+from reconciler.formats.accounts import account_files
 
 
 @frozen
@@ -140,7 +140,7 @@ def _accounts(draft: Draft, steps: Collection[AccountStep]) -> list[Step]:
             "its run was made by a version that did not write down accounts",
         )
         return []
-    now, wish = accounts_of(draft.view), draft.wish
+    now, wish = account_files.known_accounts(draft.view), draft.wish
     known = Accounting(before, now, wish.overwrites, draft.refuse, draft.keep, frozenset(now.groups))
     return list(account_steps(steps, known))
 

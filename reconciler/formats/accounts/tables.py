@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Self
 
+from reconciler.formats.accounts.account_files import FILES
 from reconciler.formats.accounts.passwd import (
     Group,
     GroupShadow,
@@ -22,13 +23,6 @@ from reconciler.formats.accounts.passwd import (
 )
 from reconciler.formats.accounts.table import Keys, Row, Table
 from reconciler.formats.accounts.users import Accounts, Range, Shadow, numbers_of, parse_range, parse_shadow
-
-FILES = ("subuid", "subgid", "shadow", "gshadow", "group", "passwd")
-"""In the order in which they are written.
-
-The last one says that the account is there, or gone: killed before, it is done again.
-"""
-
 
 _USERS: Keys[User] = Keys(("uid", "gid"))
 _GROUPS: Keys[Group] = Keys(("gid",), lambda group: group.members)

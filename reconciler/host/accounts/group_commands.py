@@ -10,12 +10,11 @@ from collections.abc import Callable
 
 from reconciler.core.actions import Account
 from reconciler.core.host import ActionFailed, HostView, Receipt
-from reconciler.formats.accounts.passwd import AccountConflict, Group, parse_group_shadows, parse_groups
+from reconciler.formats.accounts import account_files
+from reconciler.formats.accounts.passwd import AccountConflict, Group, parse_group_shadows
 from reconciler.formats.accounts.users import NO_PASSWORD
 from reconciler.host.accounts.offline_edits import AVOID, fields_of, new_gid
 from reconciler.host.accounts.shadow_utils import check, options_of, run_unlocked
-
-_TEXT = ("utf-8", "surrogateescape")
 
 
 def groupadd(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
@@ -63,18 +62,11 @@ def groupdel(view: HostView, prefix: str, action: Account, changed: Callable[[],
 
 
 def _group(view: HostView, name: str) -> Group | None:
-    found = parse_groups(_text(view, "/etc/group") or "")
+    found = account_files.groups(view)
     return next((group for group in found if group.name == name), None)
 
 
 def _shadow_is_complete(view: HostView, name: str) -> bool:
     """Whether /etc/gshadow, if the system has one, knows the group."""
-    text = _text(view, "/etc/gshadow")
+    text = account_files.text(view, "gshadow")
     return text is None or any(row.name == name for row in parse_group_shadows(text))
-
-
-def _text(view: HostView, path: str) -> str | None:
-    try:
-        return view.read(path).decode(*_TEXT)
-    except FileNotFoundError:
-        return None

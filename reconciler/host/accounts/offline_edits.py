@@ -7,13 +7,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
 
 from reconciler.core.actions import Account, AccountOp
 from reconciler.core.host import ActionFailed, FileType, PreImage, Unreadable
+from reconciler.formats.accounts import account_files
+from reconciler.formats.accounts.account_files import FILES
 from reconciler.formats.accounts.belongings import belongings, give_back, group_belongings
 from reconciler.formats.accounts.passwd import AccountConflict
-from reconciler.formats.accounts.tables import FILES, AccountTables
+from reconciler.formats.accounts.tables import AccountTables
 from reconciler.formats.accounts.user_edits import (
     Wanted,
     add_group,
@@ -26,7 +27,6 @@ from reconciler.formats.accounts.user_edits import (
 )
 from reconciler.formats.accounts.users import Accounts
 
-_TEXT = ("utf-8", "surrogateescape")
 _YES = frozenset({"", "true", "yes"})
 _MOST_ID = 2**32 - 2
 AVOID = "avoid"
@@ -96,18 +96,6 @@ def wanted_of(action: Account) -> Wanted:
     )
 
 
-def accounts_of(view: _Reader) -> Accounts:
-    """The account files of a host, as text. Raises HostError."""
-    texts = {name: _text(view, f"/etc/{name}") for name in FILES}
-    optional = {name: texts[name] for name in ("shadow", "gshadow", "subuid", "subgid")}
-    return Accounts(
-        texts["passwd"] or "",
-        texts["group"] or "",
-        **optional,
-        login_defs=_text(view, "/etc/login.defs") or "",
-    )
-
-
 def kept_of(action: Account) -> dict[str, list[str]]:
     """The lines that a RESTORE gives back (`formats.belongings`). Raises ActionFailed."""
     _said(action)
@@ -118,14 +106,14 @@ def kept_of(action: Account) -> dict[str, list[str]]:
         raise ActionFailed("not what the undo store holds", f"{action.op.value} {action.name}") from error
 
 
-def captured(view: _Reader, action: Account, *, simulated: bool = False) -> PreImage | None:
+def captured(view: account_files.Reader, action: Account, *, simulated: bool = False) -> PreImage | None:
     """The belongings of an account or a group, passwords among them, for the undo store alone.
 
     Raises HostError.
     """
     if action.op not in (AccountOp.USERDEL, AccountOp.GROUPDEL):
         return None
-    accounts = accounts_of(_Lenient(view) if simulated else view)
+    accounts = account_files.accounts(_Lenient(view) if simulated else view)
     if action.op is AccountOp.USERDEL:
         return _saved(f"user:{action.name}", belongings(accounts, action.name))
     return _saved(f"group:{action.name}", group_belongings(accounts, action.name))
@@ -153,15 +141,15 @@ def edit_tables(tables: AccountTables, action: Account) -> None:
         raise ActionFailed(f"{action.op.value} failed", str(error)) from error
 
 
-def tables_of(view: _Reader, *, simulated: bool = False) -> AccountTables:
+def tables_of(view: account_files.Reader, *, simulated: bool = False) -> AccountTables:
     """The tables of a host.
 
     `simulated`: shadow and gshadow, which an ordinary user's plan cannot read, may be left out.
     """
     if not simulated:
-        return AccountTables(lambda name: _text(view, f"/etc/{name}"))
+        return AccountTables(lambda name: account_files.text(view, name))
     reader = _Lenient(view)
-    return AccountTables(lambda name: _text(reader, f"/etc/{name}"), reader.hidden)
+    return AccountTables(lambda name: account_files.text(reader, name), reader.hidden)
 
 
 class AccountEdits:
@@ -169,7 +157,7 @@ class AccountEdits:
     not as they were left.
     """
 
-    def __init__(self, view: _Reader) -> None:
+    def __init__(self, view: account_files.Reader) -> None:
         self._view = view
         self._texts: dict[str, str | None] = {}
         self._before: dict[str, str | None] | None = None
@@ -181,7 +169,7 @@ class AccountEdits:
         Raises ActionFailed, HostError. `unwritten` has what is to be written then.
         """
         if self._before is None:
-            self._before = {name: _text(self._view, f"/etc/{name}") for name in (*FILES, "login.defs")}
+            self._before = {name: account_files.text(self._view, name) for name in (*FILES, "login.defs")}
             if self._tables is None or self._before != self._texts:
                 self._tables = AccountTables(self._before.get)
             self._texts = {}
@@ -201,7 +189,7 @@ class AccountEdits:
         for name in FILES:
             old, new = before[name], after[name]
             if new is not None and new != (old or ""):
-                yield f"/etc/{name}", (old or "").encode(*_TEXT), new.encode(*_TEXT)
+                yield f"/etc/{name}", (old or "").encode(*account_files.TEXT), new.encode(*account_files.TEXT)
         self._texts = {
             **before,
             **{name: text for name, text in after.items() if text or before[name] is not None},
@@ -267,7 +255,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name)
 
 
-def new_gid(view: _Reader, action: Account) -> int:
+def new_gid(view: account_files.Reader, action: Account) -> int:
     """The number that groupadd gives. Raises AccountConflict, ActionFailed."""
     asked, system = fields_of(action)
     return (
@@ -277,24 +265,10 @@ def new_gid(view: _Reader, action: Account) -> int:
     )
 
 
-def _text(view: _Reader, path: str) -> str | None:
-    try:
-        return view.read(path).decode(*_TEXT)
-    except FileNotFoundError:
-        return None
-
-
-class _Reader(Protocol):
-    """As much of a HostView as is needed here."""
-
-    def read(self, path: str) -> bytes:
-        """As HostView.read."""
-
-
 class _Lenient:
     """A view in which a secret file that may not be read is not there."""
 
-    def __init__(self, view: _Reader) -> None:
+    def __init__(self, view: account_files.Reader) -> None:
         self._view = view
         self.hidden: set[str] = set()
         """The names of the files that were asked for and may not be read."""

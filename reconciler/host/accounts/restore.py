@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from reconciler.core.actions import Account
 from reconciler.core.host import ActionFailed, HostView, Receipt
+from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.belongings import give_back
 from reconciler.formats.accounts.users import Accounts, parse_ranges
-from reconciler.host.accounts.offline_edits import accounts_of, kept_of
+from reconciler.host.accounts.offline_edits import kept_of
 from reconciler.host.accounts.shadow_utils import check, run_unlocked
 
 _AGING = (
@@ -38,7 +39,7 @@ def restore(view: HostView, prefix: str, action: Account, changed: Callable[[], 
         raise ActionFailed(
             "cannot be done here", f"restore {action.name}: chpasswd works on the running system only"
         )
-    kept, now = kept_of(action), accounts_of(view)
+    kept, now = kept_of(action), account_files.accounts(view)
     wanted = give_back(now, action.name, kept)
     if wanted == now:
         return Receipt("was so already")
@@ -46,11 +47,11 @@ def restore(view: HostView, prefix: str, action: Account, changed: Callable[[], 
         result = run_unlocked(list(argv), feed)
         changed()
         check(result, argv[0], done=True)
-    left = give_back(accounts_of(view), action.name, kept)
+    left = give_back(account_files.accounts(view), action.name, kept)
     differing = [
         file
         for file in ("shadow", "gshadow", "subuid", "subgid")
-        if getattr(left, file) != getattr(accounts_of(view), file)
+        if getattr(left, file) != getattr(account_files.accounts(view), file)
     ]
     if differing:
         raise ActionFailed(

@@ -14,11 +14,12 @@ from functools import partial
 
 from reconciler.core.actions import Account
 from reconciler.core.host import ActionFailed, HostView, Receipt
+from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.passwd import AccountConflict
 from reconciler.formats.accounts.tables import AccountTables
 from reconciler.formats.accounts.user_edits import Wanted, free_range, uid_of
 from reconciler.formats.accounts.users import NO_PASSWORD, Accounts
-from reconciler.host.accounts.offline_edits import accounts_of, wanted_of
+from reconciler.host.accounts.offline_edits import wanted_of
 from reconciler.host.accounts.shadow_utils import check, options_of, run_unlocked
 
 
@@ -30,13 +31,13 @@ class _Command:
         self._prefix = prefix
         self._changed = changed
         self.name = name
-        self.now = accounts_of(view)
+        self.now = account_files.accounts(view)
 
     def run(self, program: str, *options: str, done: Callable[[Accounts], bool]) -> None:
         """Run a program on the name, and look whether it did what it said."""
         result = run_unlocked([program, *options_of(self._prefix), *options, "--", self.name])
         self._changed()
-        self.now = accounts_of(self._view)
+        self.now = account_files.accounts(self._view)
         check(result, program, done(self.now))
 
     def missing(self, file: str) -> bool:

@@ -13,7 +13,8 @@ from typing import Protocol
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import ActionFailed, HostError
-from reconciler.formats.accounts.passwd import Group, User, parse_groups, parse_users
+from reconciler.formats.accounts import account_files
+from reconciler.formats.accounts.passwd import Group, User
 from reconciler.host.accounts.name_service import NameService
 from reconciler.host.files.safe_path import SafeRoot
 from reconciler.host.process import failpoints
@@ -76,7 +77,7 @@ class Ids:
     def accounts(self) -> tuple[tuple[User, ...], tuple[Group, ...]]:
         """All users and all groups."""
         if self._accounts is None:
-            self._accounts = parse_users(self._text("/etc/passwd")), parse_groups(self._text("/etc/group"))
+            self._accounts = account_files.users(self._root), account_files.groups(self._root)
         return self._accounts
 
     def _user_names(self) -> _Names:
@@ -88,12 +89,6 @@ class Ids:
         if self._groups is None:
             self._groups = _Names((group.name, group.gid) for group in self.accounts()[1])
         return self._groups
-
-    def _text(self, path: str) -> str:
-        try:
-            return self._root.read(path).decode(*_TEXT)
-        except FileNotFoundError:
-            return ""
 
 
 class _Names:

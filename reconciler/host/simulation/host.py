@@ -30,7 +30,8 @@ from reconciler.core.host import (
     UnitNode,
     UnitState,
 )
-from reconciler.formats.accounts.tables import FILES, AccountTables
+from reconciler.formats.accounts.account_files import FILES
+from reconciler.formats.accounts.tables import AccountTables
 from reconciler.host.accounts.offline_edits import captured, edit_tables, tables_of
 from reconciler.host.files.homes import HomeAction, check_below, check_entry, home_from, is_a_directory
 from reconciler.host.files.safe_path import check_plain

@@ -20,7 +20,7 @@ from reconciler.core.kind import Kinds
 from reconciler.core.secrets.masking import holds_secret
 from reconciler.core.state import LedgerRow, Memory, Started
 from reconciler.formats import redaction
-from reconciler.formats.accounts import passwd
+from reconciler.formats.accounts import account_files
 from reconciler.formats.backups import manifest
 from reconciler.formats.veiled import veiled
 from reconciler.host.snapshot.archives import manifests
@@ -236,7 +236,7 @@ class _Taker:
 
     def _homes(self) -> dict[str, str]:
         try:
-            users = passwd.parse_users(self._host.read("/etc/passwd").decode("utf-8", "replace"))
+            users = account_files.users(self._host)
         except (HostError, FileNotFoundError):
             return {}
         return {

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed
 from reconciler.core.host import HostView, Unreadable, UnsafePath
-from reconciler.formats.accounts import passwd
+from reconciler.formats.accounts import account_files, passwd
 from reconciler.kinds.shared import ownership
 
 HALF_MADE = "group without its line in /etc/gshadow"
@@ -17,12 +17,9 @@ HALF_MADE = "group without its line in /etc/gshadow"
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
     """One read of /etc/group and of /etc/gshadow for all."""
     try:
-        text = view.read("/etc/group").decode("utf-8", "replace")
-    except FileNotFoundError:
-        text = ""
+        found = {group.name: group for group in account_files.groups(view)}
     except (Unreadable, UnsafePath) as error:
         return {address: ownership.unreadable(error) for address in addresses}
-    found = {group.name: group for group in passwd.parse_groups(text)}
     whole = _shadowed(view) if any(address.name in found for address in addresses) else None
     return {address: _observed(found.get(address.name), whole) for address in addresses}
 
@@ -31,11 +28,8 @@ def _shadowed(view: HostView) -> frozenset[str] | None:
     """The groups that have a line in /etc/gshadow; None where there is no such file, or none that we may
     read.
     """
-    try:
-        text = view.read("/etc/gshadow").decode("utf-8", "replace")
-    except (FileNotFoundError, Unreadable, UnsafePath):
-        return None
-    return frozenset(row.name for row in passwd.parse_group_shadows(text))
+    text = account_files.known_text(view, "gshadow")
+    return None if text is None else frozenset(row.name for row in passwd.parse_group_shadows(text))
 
 
 def _observed(group: passwd.Group | None, whole: frozenset[str] | None) -> Observed:

@@ -9,7 +9,8 @@ from functools import lru_cache
 
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, warning
-from reconciler.core.host import HostView, Unreadable, UnsafePath
+from reconciler.core.host import HostView
+from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts import passwd as accounts
 
 _ADVICE = {
@@ -18,16 +19,13 @@ _ADVICE = {
 }
 
 
-def _text(view: HostView, path: str) -> str:
-    try:
-        return view.read(path).decode("utf-8", "surrogateescape")
-    except (FileNotFoundError, Unreadable, UnsafePath):
-        return ""
-
-
 def members(view: HostView, group: str) -> list[str]:
     """The accounts whose primary group it is."""
-    return _primary(_text(view, "/etc/passwd"), _text(view, "/etc/group")).get(group, [])
+    return _primary(_text(view, "passwd"), _text(view, "group")).get(group, [])
+
+
+def _text(view: HostView, name: str) -> str:
+    return account_files.known_text(view, name) or ""
 
 
 @lru_cache(maxsize=2)
@@ -46,9 +44,7 @@ def losing(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
     going = [
         change.address for change in changes if change.address.kind == "groups" and change.verb is Verb.DELETE
     ]
-    listed = (
-        {one.name: one.members for one in accounts.parse_groups(_text(view, "/etc/group"))} if going else {}
-    )
+    listed = {one.name: one.members for one in accounts.parse_groups(_text(view, "group"))} if going else {}
     for address in going:
         if names := listed.get(address.name):
             detail = (

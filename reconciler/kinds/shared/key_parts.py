@@ -35,7 +35,7 @@ from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePa
 from reconciler.core.kind import Requirement, RequirementType
 from reconciler.core.spec import Declared
 from reconciler.core.steps import Cause, Step
-from reconciler.formats.accounts import passwd
+from reconciler.formats.accounts import account_files
 from reconciler.formats.ssh.authorized_keys import Key, is_idle, read
 from reconciler.formats.ssh.key_options import canonical, render_option
 from reconciler.kinds.shared import ownership
@@ -180,12 +180,7 @@ def observe(
     `new` has the homes that accounts will have that are not there yet.
     """
     try:
-        homes = {
-            user.name: user.home
-            for user in passwd.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))
-        }
-    except FileNotFoundError:
-        homes = {}
+        homes = {user.name: user.home for user in account_files.users(view)}
     except (Unreadable, UnsafePath) as error:
         return {address: ownership.unreadable(error) for address in users}
     seen = {

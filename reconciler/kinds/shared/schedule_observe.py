@@ -8,7 +8,8 @@ from dataclasses import replace
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed
 from reconciler.core.host import HostView, Unreadable, UnsafePath
-from reconciler.formats.accounts import passwd
+from reconciler.formats.accounts import account_files
+from reconciler.formats.accounts.passwd import parse_users
 from reconciler.formats.schedule import cron
 from reconciler.kinds.shared import file_part, unit_observe
 
@@ -36,12 +37,8 @@ def observe(view: HostView, addresses: Sequence[Address], unit_of: UnitOf) -> di
 
 def _users(view: HostView) -> frozenset[str] | None:
     """The host's accounts; None where they cannot be read."""
-    try:
-        return frozenset(
-            user.name for user in passwd.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))
-        )
-    except (FileNotFoundError, Unreadable, UnsafePath):
-        return None
+    text = account_files.known_text(view, "passwd")
+    return None if text is None else frozenset(user.name for user in parse_users(text))
 
 
 def _stamps(view: HostView) -> frozenset[str]:

@@ -6,36 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.passwd import User
 from reconciler.formats.accounts.users import DISABLED, Accounts
 from reconciler.formats.ssh import authorized_keys, key_options
 from reconciler.kinds.shared.importing import Found
 from reconciler.kinds.users.constants import NO_HOME, SYSTEM_BELOW, day
 
-_FILES = ("passwd", "group", "shadow", "gshadow", "subuid", "subgid", "login.defs")
-
 _EMPTY = "its password is empty, so everybody on the host can be {0}; passwd --lock {0} locks it"
-
-
-def accounts_of(view: HostView) -> Accounts:
-    """The account files. Raises Unreadable, UnsafePath."""
-    texts = {name: _text(view, name) for name in _FILES}
-    return Accounts(
-        texts["passwd"] or "",
-        texts["group"] or "",
-        texts["shadow"],
-        texts["gshadow"],
-        texts["subuid"],
-        texts["subgid"],
-        texts["login.defs"] or "",
-    )
-
-
-def _text(view: HostView, name: str) -> str | None:
-    try:
-        return view.read(f"/etc/{name}").decode("utf-8", "surrogateescape")
-    except FileNotFoundError:
-        return None
 
 
 def chosen(accounts: Accounts, *, system: bool) -> list[User]:
@@ -47,8 +25,8 @@ def chosen(accounts: Accounts, *, system: bool) -> list[User]:
 
 def users(view: HostView, *, system: bool) -> Iterator[Found]:
     """One account each, with its number. Raises Unreadable, UnsafePath."""
-    accounts = accounts_of(view)
-    rows = (line.split(":") for line in (_text(view, "shadow") or "").split("\n"))
+    accounts = account_files.accounts(view)
+    rows = (line.split(":") for line in (account_files.text(view, "shadow") or "").split("\n"))
     open_ = {row[0] for row in rows if row[1:2] == [""]}
     for user in chosen(accounts, system=system):
         empty = (_EMPTY.format(user.name),) if user.name in open_ else ()
@@ -94,7 +72,7 @@ def keys(view: HostView, *, system: bool) -> Iterator[Found]:
 
     Raises Unreadable, UnsafePath.
     """
-    accounts = accounts_of(view)
+    accounts = account_files.accounts(view)
     root = [user for user in accounts.users.values() if user.uid == 0]
     for user in (*root, *chosen(accounts, system=system)):
         try:

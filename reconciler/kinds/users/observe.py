@@ -11,6 +11,7 @@ from reconciler.core.actions import remnant
 from reconciler.core.address import Address
 from reconciler.core.changes import Document, Observed
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.nsswitch import TRANSIENT
 from reconciler.formats.accounts.passwd import User
 from reconciler.formats.accounts.users import DISABLED, Accounts
@@ -35,7 +36,7 @@ _LOGGED_IN = "/run/systemd/users"
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
     """One read of each account file for all; one look at each home and file."""
     try:
-        accounts = _accounts(view)
+        accounts = account_files.accounts(view, account_files.PUBLIC)
     except (Unreadable, UnsafePath) as failed:
         return {address: ownership.unreadable(failed) for address in addresses}
     leaving = frozenset(address.name for address in addresses if address.part == user_traces.LINGER)
@@ -43,23 +44,6 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
     of_keys = {address: address.name for address in addresses if key_parts.is_ours(address, KEYS)}
     found = {address: observer.observe(address) for address in addresses if address not in of_keys}
     return {**found, **(key_parts.observe(view, of_keys) if of_keys else {})}
-
-
-def _accounts(view: HostView) -> Accounts:
-    optional = {name: _text(view, name) for name in ("subuid", "subgid")}
-    return Accounts(
-        _text(view, "passwd") or "",
-        _text(view, "group") or "",
-        **optional,
-        login_defs=_text(view, "login.defs") or "",
-    )
-
-
-def _text(view: HostView, name: str) -> str | None:
-    try:
-        return view.read(f"/etc/{name}").decode("utf-8", "surrogateescape")
-    except FileNotFoundError:
-        return None
 
 
 class _Observer:
@@ -134,7 +118,9 @@ class _Observer:
         if self._whole is None:
             try:
                 self._whole = replace(
-                    self._accounts, shadow=_text(self._view, "shadow"), gshadow=_text(self._view, "gshadow")
+                    self._accounts,
+                    shadow=account_files.text(self._view, "shadow"),
+                    gshadow=account_files.text(self._view, "gshadow"),
                 )
             except (Unreadable, UnsafePath) as failed:
                 self._whole = failed
