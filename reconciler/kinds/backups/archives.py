@@ -6,6 +6,7 @@ It tells which of them would go, and which nobody looks after any more.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from reconciler.core.basics.frozen import frozen
@@ -19,6 +20,7 @@ from reconciler.formats.backups.doubt import doubts
 from reconciler.formats.backups.job import Job, Keep, NotAJob
 from reconciler.formats.backups.manifest import Manifest, NotAManifest
 from reconciler.formats.backups.retention import Archive, decide
+from reconciler.formats.systemd import timespan
 
 _NAMED = 10
 """Archives that are named; of more, the rest is counted."""
@@ -42,15 +44,17 @@ def consequences(
     new, old = _job(after, name), _job(before or {}, name)
     if new is None:
         return
+    going: list[Diagnostic] = []
     for place in new.destinations:
         there = _archives(view, place, name)
         if there is None:
             yield _cannot_tell(declared, place)
             continue
-        yield from _of_keep(
+        going += _of_keep(
             declared, place, there, new, old if old is not None and place in old.destinations else None
         )
         yield from _of_sources(declared, place, there, new, old)
+    yield from going or _of_less(declared, new.keep, old.keep if old is not None else new.keep)
     for place in old.destinations if old is not None else ():
         if place not in new.destinations:
             yield from _of_destination(declared, place, _archives(view, place, name) or [])
@@ -119,6 +123,26 @@ def _of_keep(
         " them."
     )
     yield _told(declared, f"{_count(going)} would be deleted", detail, "archives-go")
+
+
+def _of_less(declared: Declared, new: Keep, old: Keep) -> Iterator[Diagnostic]:
+    """A smaller `keep` where no archive is seen that goes by it: archives may be elsewhere (a snapshot has
+    none), or are still to be made.
+    """
+    before, after = asdict(old), asdict(new)
+    less = [name for name in before if after[name] < before[name]]
+    if (less or old == Keep()) and new not in (old, Keep()):
+        detail = (
+            f"`keep` was {_words(before)} and becomes {_words(after)}. No archive that is seen from here goes"
+            " by that now; there may be others, and those to come go sooner."
+        )
+        yield _told(declared, f"fewer archives are kept: {_words(after)}", detail, "keeps-less")
+
+
+def _words(keep: Mapping[str, float]) -> str:
+    counts = [f"{name} {count:g}" for name, count in keep.items() if count and name != "within"]
+    span = [f"within {timespan.words(keep['within'])}"] if keep["within"] else []
+    return ", ".join([*counts, *span]) or "everything"
 
 
 def _of_sources(

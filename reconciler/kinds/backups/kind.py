@@ -22,6 +22,7 @@ from reconciler.kinds.backups import ORDER
 from reconciler.kinds.backups.model import Backup, Compress, Name
 from reconciler.kinds.backups.observe import is_scheduled, observe, unit_of
 from reconciler.kinds.shared import file_part, ownership, schedule, schedule_checks, units
+from reconciler.kinds.shared.schedule_rarer import rarer
 
 _CONFIG = "config"
 _FILE = {"type": "file", "mode": "0600", "owner": "root", "group": "root"}
@@ -117,6 +118,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     from reconciler.kinds.backups.coverage import uncovered
 
     yield from schedule_checks.check(view, schedule_checks.jobs(changes, "backups", _job))
+    yield from rarer(changes, "backups")
     host = BackupHost(view, spec)
     jobs = {one.address.name: _config(one) for one in spec.resources if one.address.kind == "backups"}
     yield from uncovered(view, spec, changes, jobs)

@@ -10,6 +10,8 @@ from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.kinds.logrotate.config_files import MAIN, LogrotateHost
 
 RULE = "logs-go"
+RARER = "comes-rarely"
+_FREQUENCIES = ("hourly", "daily", "weekly", "monthly", "yearly")
 _GONE = {
     True: "The next rotation deletes what is more.",
     False: (
@@ -23,7 +25,7 @@ it knows only the next.
 
 
 def old_logs(host: LogrotateHost, change: Change) -> Iterator[Diagnostic]:
-    """A warning where `rotate` or `maxage` becomes smaller."""
+    """A warning where `rotate` or `maxage` becomes smaller, or the rotation comes more rarely."""
     if change.verb is not Verb.UPDATE or change.part is None or change.before is None:
         return
     before, after = (document.get("directives") or {} for document in (change.before, change.part.document))
@@ -45,6 +47,22 @@ def old_logs(host: LogrotateHost, change: Change) -> Iterator[Diagnostic]:
             f"`maxage` was {was} and becomes {age}. What is older is deleted.",
             **where,
         )
+
+    often, rarely = (_frequency(host, found) for found in (before, after))
+    if often and rarely and _FREQUENCIES.index(rarely) > _FREQUENCIES.index(often):
+        detail = f"`frequency` was {often} and becomes {rarely}: each log grows for that long."
+        yield warning(f"logs are rotated {rarely}, not {often}", detail, **{**where, "rule": RARER})
+
+
+def _frequency(host: LogrotateHost, directives: Mapping[str, Any]) -> str:
+    """How often, by the policy, by logrotate.conf, or weekly as logrotate(8) has it; empty where a size says
+    when.
+    """
+    if "size" in directives:
+        return ""
+    main = host.files.get(MAIN)
+    default = [name for name, _, _ in main.directives if name in _FREQUENCIES] if main is not None else []
+    return next((name for name in _FREQUENCIES if name in directives), (default or ["weekly"])[-1])
 
 
 def _default(host: LogrotateHost) -> int:

@@ -25,6 +25,7 @@ from reconciler.core.steps import Step
 from reconciler.formats import reconcile
 from reconciler.kinds.shared import file_part, ownership, schedule, schedule_checks, schedule_observe, units
 from reconciler.kinds.shared.schedule_field import ScheduleText
+from reconciler.kinds.shared.schedule_rarer import rarer
 
 NAME = "reconcile"
 _CONFIG = "config"
@@ -210,8 +211,9 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Yield what the host's time zone does to it."""
-    return schedule_checks.check(view, schedule_checks.jobs(changes, NAME, _job))
+    """Yield what the host's time zone does to it, and what comes more rarely."""
+    yield from schedule_checks.check(view, schedule_checks.jobs(changes, NAME, _job))
+    yield from rarer(changes, NAME)
 
 
 def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:

@@ -19,6 +19,7 @@ from reconciler.core.spec import Declared, Spec
 from reconciler.core.steps import Step
 from reconciler.kinds.shared import directive_checks, schedule, schedule_checks, unit_lint, units
 from reconciler.kinds.shared.schedule_field import ScheduleText
+from reconciler.kinds.shared.schedule_rarer import rarer
 from reconciler.kinds.shared.unit_fields import (
     Command,
     DirectiveName,
@@ -185,8 +186,9 @@ def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Yield what the host's time zone does to it, and what its systemd does not take."""
+    """Yield what the time zone does to it, what comes more rarely, and what its systemd does not take."""
     yield from schedule_checks.check(view, schedule_checks.jobs(changes, "timers", _job))
+    yield from rarer(changes, "timers")
     ours = [change for change in changes if change.address.kind == "timers"]
     yield from directive_checks.check(view, ours, lambda declared: _timer(declared).directives)
 

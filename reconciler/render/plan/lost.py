@@ -1,6 +1,7 @@
 """The things that a plan loses for good, or that may be lost later.
 
-These are the last administrator, homes, archives, logs, and what is in no backup any more.
+These are the last administrator, homes, archives, logs, what is in no backup any more, and jobs that keep
+less or come more rarely.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ _HEADINGS: Mapping[str, str] = {
     "archives-go": "Archives will be let go",
     "logs-go": "Logs will be let go",
     "not-backed-up": "In no backup any more",
+    "keeps-less": "Less is kept",
+    "comes-rarely": "It comes more rarely",
 }
 """By the rule of the diagnostic, in the order of the headings."""
 _LINE = 500

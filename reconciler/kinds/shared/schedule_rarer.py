@@ -1,0 +1,58 @@
+"""Jobs whose schedule comes more rarely than before: in the lists of a plan that is one more changed line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Verb
+from reconciler.core.diagnostic import Diagnostic, warning
+from reconciler.formats.schedule.how_often import NEVER, seconds_between
+from reconciler.formats.schedule.timetable import spoken
+from reconciler.formats.systemd import timespan
+from reconciler.kinds.shared import schedule_observe
+
+RULE = "comes-rarely"
+_DAY, _HOUR = 86_400, 3600
+_MORE = 1.05
+"""So many times as long is longer: months and years are not all alike."""
+
+
+def rarer(changes: Sequence[Change], kind: str) -> Iterator[Diagnostic]:
+    """A warning for each job of a kind; one that goes from one scheduler to the other is compared as well."""
+    sides: dict[Address, list[Change]] = {}
+    for change in changes:
+        if change.address.kind == kind and change.address.part in schedule_observe.PARTS:
+            sides.setdefault(change.address.resource, []).append(change)
+    for address, parts in sides.items():
+        before = next((words for one in parts if (words := spoken(one.before))), ())
+        new = next((one for one in parts if one.verb is not Verb.DELETE and spoken(one.after)), None)
+        if new is not None and before and before != spoken(new.after):
+            yield from _told(address, new, before, spoken(new.after))
+
+
+def _told(
+    address: Address, change: Change, before: tuple[str, ...], after: tuple[str, ...]
+) -> Iterator[Diagnostic]:
+    old, new = seconds_between(before), seconds_between(after)
+    if old is None or new is None or new <= old * _MORE:
+        return
+    detail = (
+        f"The schedule was {' and '.join(before)} and becomes {' and '.join(after)}: what the job is there"
+        " for is done that much later."
+    )
+    yield warning(
+        f"it comes {_every(new)}, and came {_every(old)}",
+        detail,
+        address=address,
+        source=change.part.declared.source if change.part is not None else None,
+        rule=RULE,
+    )
+
+
+def _every(seconds: float) -> str:
+    if seconds == NEVER:
+        return "once, or with the boot only"
+    unit = _DAY if seconds >= 10 * _DAY else _HOUR if seconds >= _DAY else 1
+    rounded = round(seconds / unit) * unit
+    return f"every {timespan.words(rounded)}"
