@@ -7,12 +7,16 @@ from typing import NamedTuple
 
 _PLAIN = re.compile(r"[A-Za-z0-9_:@-]+")
 _ADDRESS = re.compile(
-    r'(?P<kind>[a-z_]+)(?:\.(?P<plain>[A-Za-z0-9_:@-]+)|\["(?P<quoted>[^"]+)"\])(?:/(?P<part>.+))?'
+    r'(?P<kind>[a-z_]+)(?:\.(?P<plain>[A-Za-z0-9_:@-]+)|\["(?P<quoted>(?:[^"\\]|\\.)+)"\])(?:/(?P<part>.+))?',
+    re.DOTALL,
 )
+_ESCAPED, _UNESCAPED = re.compile(r'["\\]'), re.compile(r"\\(.)", re.DOTALL)
 
 
 class Address(NamedTuple):
     """`services.ml-api`, `files["/etc/x"]`, `users.alice/sudo`: the path in the YAML, then the part.
+
+    In quotes a quote and a backslash have a backslash before them, so that no name ends its own quotes.
 
     A tuple, for a plan looks each of its addresses up some hundred times: a hash, a comparison and a sort
     without a call of Python.
@@ -23,7 +27,8 @@ class Address(NamedTuple):
     part: str = ""
 
     def __str__(self) -> str:
-        base = f"{self.kind}.{self.name}" if _PLAIN.fullmatch(self.name) else f'{self.kind}["{self.name}"]'
+        is_plain = _PLAIN.fullmatch(self.name) is not None
+        base = f"{self.kind}.{self.name}" if is_plain else f'{self.kind}["{_escaped(self.name)}"]'
         return f"{base}/{self.part}" if self.part else base
 
     @property
@@ -37,4 +42,9 @@ class Address(NamedTuple):
         found = _ADDRESS.fullmatch(text)
         if found is None:
             raise ValueError(f'{text!r} is not an address; write services.NAME or files["/path"]')
-        return cls(found["kind"], found["plain"] or found["quoted"], found["part"] or "")
+        name = found["plain"] or _UNESCAPED.sub(r"\1", found["quoted"])
+        return cls(found["kind"], name, found["part"] or "")
+
+
+def _escaped(name: str) -> str:
+    return name if '"' not in name and "\\" not in name else _ESCAPED.sub(r"\\\g<0>", name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from reconciler.core.changes import Change, Verb
+from reconciler.policy.file_meaning import meaning
 from reconciler.policy.root_reach.places import place_of
 
 _KEY_FILES = ("/.ssh/authorized_keys", "/.ssh/authorized_keys2")
@@ -15,13 +16,13 @@ Found = Iterator[tuple[str, str, str]]
 
 
 def of_file(change: Change, texts: tuple[str | None, str | None]) -> Found:
-    """A file that decides who comes in, or that root reads or runs; where only remarks differ, nothing is
-    told.
+    """A file that decides who comes in, or that root reads or runs; where its meaning for access is the same,
+    nothing is told.
     """
     path = change.address.name
     place = place_of(path)
     verb = "is created" if change.before is None else "is removed" if change.after is None else "changes"
-    if _only_remarks(change, texts):
+    if _means_the_same(change, texts, place.reader if place is not None else ""):
         return
     if place is not None:
         yield "changes", "file", f"root {place.use} {path}, which {verb}"
@@ -56,8 +57,8 @@ def _opened(change: Change, powers: Mapping[str, tuple[int, int]]) -> Found:
 _OTHERS_READ, _OTHERS_WRITE, _OTHERS_LIST, _OTHERS_MAKE = 0o004, 0o002, 0o005, 0o003
 
 
-def _only_remarks(change: Change, texts: tuple[str | None, str | None]) -> bool:
-    """Whether nothing but remarks and blank lines differ.
+def _means_the_same(change: Change, texts: tuple[str | None, str | None], reader: str) -> bool:
+    """Whether nothing differs but what is no matter for access: remarks, the order of a set, a schedule.
 
     A script may write what looks like a remark (<<).
     """
@@ -67,11 +68,4 @@ def _only_remarks(change: Change, texts: tuple[str | None, str | None]) -> bool:
     if texts[0] is None or content is None:
         return False
     old, new = texts[0], content.decode("utf-8", "replace")
-    return "<<" not in old + new and _said(old) == _said(new)
-
-
-def _said(text: str) -> list[str]:
-    lines = (line.strip() for line in text.split("\n"))
-    return [
-        line for line in lines if line and (not line.startswith("#") or line.startswith(("#!", "#include")))
-    ]
+    return "<<" not in old + new and meaning(old, reader) == meaning(new, reader)

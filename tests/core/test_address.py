@@ -31,3 +31,17 @@ def test_an_address_does_not_change() -> None:
     """It is a key of every mapping that a plan is made with."""
     with pytest.raises(AttributeError):
         Address("users", "alice").name = "bob"  # type: ignore[misc]  # what is refused
+
+
+@pytest.mark.parametrize(
+    "name",
+    ['/srv/a"]  # x.yaml:3 (no change)', "/srv/a  # x.yaml:1", 'a\\"]', "\\", '"', "/srv/a\\b", "\n\\\n"],
+)
+def test_no_name_ends_its_own_quotes(name: str) -> None:
+    """A name with a quote in it stands between its quotes, and is read back as it is."""
+    text = str(Address("files", name, "part"))
+    inside = text.removeprefix('files["').removesuffix('"]/part')
+
+    assert text == f'files["{inside}"]/part'
+    assert '"' not in inside.replace("\\\\", "").replace('\\"', "")
+    assert Address("files", name, "part") == Address.parse(text)

@@ -31,6 +31,8 @@ def access(
     shells = {
         "/bin/bash": {"content": "", "mode": "0755"},
         "/usr/sbin/nologin": {"content": "", "mode": "0755"},
+        "/etc/cron.d": {"mode": "0755"},
+        "/etc/ssh/sshd_config.d": {"mode": "0755"},
     }
     host, notes = host_of(shells), Notes()
     if before is not None:
@@ -166,6 +168,140 @@ ALICE: dict[str, tuple[dict[str, Any] | None, dict[str, Any], Told]] = {
         {"files": {"/etc/sudoers.d/x": {"content": "# one\nx ALL=(ALL) ALL\n", "mode": "0440"}}},
         {"files": {"/etc/sudoers.d/x": {"content": "# two\n\nx ALL=(ALL) ALL\n", "mode": "0440"}}},
         [],
+    ),
+    "users of sshd in another order": (
+        {
+            "files": {
+                "/etc/ssh/sshd_config.d/x.conf": {
+                    "content": "AllowUsers root bob alice  # all\n",
+                    "mode": "0644",
+                }
+            }
+        },
+        {
+            "files": {
+                "/etc/ssh/sshd_config.d/x.conf": {"content": "allowusers alice bob root\n", "mode": "0644"}
+            }
+        },
+        [],
+    ),
+    "one user more of sshd": (
+        {"files": {"/etc/ssh/sshd_config.d/x.conf": {"content": "AllowUsers root bob\n", "mode": "0644"}}},
+        {
+            "files": {
+                "/etc/ssh/sshd_config.d/x.conf": {"content": "AllowUsers alice bob root\n", "mode": "0644"}
+            }
+        },
+        [
+            (
+                "",
+                "changes",
+                "file",
+                "root runs sshd by what is in /etc/ssh/sshd_config.d/x.conf, which changes",
+            )
+        ],
+    ),
+    "lines of sshd in another order": (
+        {
+            "files": {
+                "/etc/ssh/sshd_config.d/x.conf": {
+                    "content": "PermitRootLogin no\nPermitRootLogin yes\n",
+                    "mode": "0644",
+                }
+            }
+        },
+        {
+            "files": {
+                "/etc/ssh/sshd_config.d/x.conf": {
+                    "content": "PermitRootLogin yes\nPermitRootLogin no\n",
+                    "mode": "0644",
+                }
+            }
+        },
+        [
+            (
+                "",
+                "changes",
+                "file",
+                "root runs sshd by what is in /etc/ssh/sshd_config.d/x.conf, which changes",
+            )
+        ],
+    ),
+    "another minute of a job": (
+        {
+            "files": {
+                "/etc/cron.d/x": {"content": "MAILTO=root\n30 2 * * * root /usr/bin/true\n", "mode": "0644"}
+            }
+        },
+        {
+            "files": {
+                "/etc/cron.d/x": {
+                    "content": "MAILTO=root\n45 */3 1-5 * mon root /usr/bin/true\n",
+                    "mode": "0644",
+                }
+            }
+        },
+        [],
+    ),
+    "another user of a job": (
+        {"files": {"/etc/cron.d/x": {"content": "30 2 * * * nobody /usr/bin/true\n", "mode": "0644"}}},
+        {"files": {"/etc/cron.d/x": {"content": "30 2 * * * root /usr/bin/true\n", "mode": "0644"}}},
+        [("", "changes", "file", "root runs the jobs in /etc/cron.d/x, which changes")],
+    ),
+    "another variable of a job": (
+        {"files": {"/etc/cron.d/x": {"content": "PATH=/bin\n30 2 * * * root true\n", "mode": "0644"}}},
+        {"files": {"/etc/cron.d/x": {"content": "PATH=/sbin\n30 2 * * * root true\n", "mode": "0644"}}},
+        [("", "changes", "file", "root runs the jobs in /etc/cron.d/x, which changes")],
+    ),
+    "another time of a timer": (
+        {
+            "files": {
+                "/etc/systemd/system/x.timer": {
+                    "content": "; one\n[Timer]\nOnCalendar=daily\n",
+                    "mode": "0644",
+                }
+            }
+        },
+        {
+            "files": {
+                "/etc/systemd/system/x.timer": {
+                    "content": "; two\n[Timer]\nOnCalendar=weekly\n",
+                    "mode": "0644",
+                }
+            }
+        },
+        [],
+    ),
+    "another program of a unit": (
+        {
+            "files": {
+                "/etc/systemd/system/x.service": {
+                    "content": "[Service]\nExecStart=/bin/true\n",
+                    "mode": "0644",
+                }
+            }
+        },
+        {
+            "files": {
+                "/etc/systemd/system/x.service": {
+                    "content": "[Service]\nExecStart=/bin/false\n",
+                    "mode": "0644",
+                }
+            }
+        },
+        [("", "changes", "file", "root runs the units in /etc/systemd/system/x.service, which changes")],
+    ),
+    "a number in a file of sudo": (
+        {"files": {"/etc/sudoers.d/x": {"content": "x ALL=(ALL) ALL\n", "mode": "0440"}}},
+        {
+            "files": {
+                "/etc/sudoers.d/x": {
+                    "content": "x ALL=(ALL) ALL\n#1001 ALL=(root) /usr/bin/id\n",
+                    "mode": "0440",
+                }
+            }
+        },
+        [("", "changes", "file", "root reads the sudo rules in /etc/sudoers.d/x, which changes")],
     ),
     "an include in a file of sudo": (
         {"files": {"/etc/sudoers.d/x": {"content": "x ALL=(ALL) ALL\n", "mode": "0440"}}},

@@ -4,6 +4,7 @@ itself.
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
+from collections.abc import Callable, Mapping
 from enum import IntEnum, StrEnum
 from functools import cache
 from typing import Annotated, Any
@@ -61,7 +62,12 @@ class SourcePath:
 class Policy:
     """The field says what later applies do or refuse, and no document on the host has it: the ledger
     remembers it beside the document.
+
+    `rule` is for a field of which only the form is such a rule: its name, and whether a value states it.
     """
+
+    rule: str = ""
+    states: Callable[[Any], bool] = bool
 
 
 class Resource(BaseModel):
@@ -91,12 +97,18 @@ class Resource(BaseModel):
 
 @cache
 def policy_fields(model: type[Resource]) -> frozenset[str]:
-    """The names of the fields that bear `Policy`."""
-    return frozenset(
-        name
+    """The names of the fields whose values are policy."""
+    return frozenset(name for name, mark in _marks(model).items() if not mark.rule)
+
+
+@cache
+def _marks(model: type[Resource]) -> Mapping[str, Policy]:
+    return {
+        name: mark
         for name, field in model.model_fields.items()
-        if any(isinstance(mark, Policy) for mark in field.metadata)
-    )
+        for mark in field.metadata
+        if isinstance(mark, Policy)
+    }
 
 
 def policy_of(resource: Resource) -> dict[str, Any]:
@@ -105,4 +117,8 @@ def policy_of(resource: Resource) -> dict[str, Any]:
     `protect` is apart: it outlives its block.
     """
     names = policy_fields(type(resource)) & resource.model_fields_set
-    return resource.model_dump(mode="json", include=set(names), exclude_defaults=True) if names else {}
+    values = resource.model_dump(mode="json", include=set(names), exclude_defaults=True) if names else {}
+    for name, mark in _marks(type(resource)).items():
+        if mark.rule and mark.states(getattr(resource, name)):
+            values[mark.rule] = True
+    return values

@@ -6,7 +6,7 @@ Written with the user's own rights.
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import GetJsonSchemaHandler, model_validator
 
@@ -16,7 +16,7 @@ from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.kind import Kind, Requirement
 from reconciler.core.model.fields import KnownName
 from reconciler.core.model.places import Place, Use
-from reconciler.core.model.resource import Resource
+from reconciler.core.model.resource import Policy, Resource
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.steps import Step
 from reconciler.formats.ssh.authorized_keys import RSA_GOOD, Key
@@ -40,7 +40,7 @@ class SshKeys(Resource):
 
     keys: KeyList | None = None
     """At least these keys: what else is in the file is left alone. The same as only a list."""
-    exactly: KeyList | None = None
+    exactly: Annotated[KeyList | None, Policy("exactly", lambda keys: keys is not None)] = None
     """These keys and no others: every other line that lets somebody in is removed, from authorized_keys2 too.
 
     Comments stay.

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from reconciler.core.model.fields import AbsolutePath, AccountName, Flag, KnownName, Mode, Text
 from reconciler.core.model.places import NamesPath, Use
-from reconciler.core.model.resource import RefersTo, Resource
+from reconciler.core.model.resource import Policy, RefersTo, Resource
 from reconciler.formats.accounts import profile
 from reconciler.formats.sudo import user_rules
 from reconciler.kinds.shared.key_model import KeyList
@@ -196,7 +196,9 @@ class User(Resource):
     """Variables for login shells and interactive shells."""
     aliases: dict[AliasName, Text] = {}
     """Aliases for interactive shells."""
-    ssh_keys: KeyList | ExactKeys | None = None
+    ssh_keys: Annotated[
+        KeyList | ExactKeys | None, Policy("exactly", lambda keys: isinstance(keys, ExactKeys))
+    ] = None
     """Keys to log in with, as under `ssh_keys:`.
 
     A list means at least these; `{exactly: [...]}` means no others.

@@ -228,6 +228,7 @@ _LIFTED = {
     "health": "no longer asked after a start whether it is healthy",
     "watch": "no longer restarted when a file changes that it watched",
     "on_change": "may now be restarted by configuration changes",
+    "exactly": "keys of others are no longer removed",
     "sensitive": "its content may be shown by plans from now on",
 }
 """The words for what it means that a field of policy is gone."""
@@ -238,6 +239,7 @@ _SET = {
     ("on_change", "restart"): "may now be restarted by configuration changes",
     ("on_change", "reload"): "may now be reloaded by configuration changes",
     ("on_change", "none"): "no longer restarted by configuration changes",
+    ("exactly", True): "keys of others are removed from now on",
     ("protect", True): "protected from now on",
     ("sensitive", True): "its content is a secret from now on",
 }
