@@ -50,7 +50,7 @@ def aged_of(documents: Mapping[Address, Document | None], view: HostView, name: 
 
 
 def _on_host(view: HostView, names: Mapping[str, str], name: str) -> list[Aged]:
-    from reconciler.app.access import in_vain
+    from reconciler.app.plan.access import in_vain
     from reconciler.host.process.environment import now
     from reconciler.policy.access.ageing import shut_out
     from reconciler.policy.access.login_accounts import People

@@ -23,7 +23,7 @@ def given_away(plan: Plan, request: Request) -> Iterator[Diagnostic]:
     ]
     if not changes:
         return
-    from reconciler.app.access import in_vain
+    from reconciler.app.plan.access import in_vain
     from reconciler.host.process.program_digest import program_places
     from reconciler.policy.access.linked import Linked
     from reconciler.policy.given import on_host

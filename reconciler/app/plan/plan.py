@@ -224,7 +224,7 @@ def _sides(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides |
     """
     if plan.empty:
         return None
-    from reconciler.app.access import sides_of
+    from reconciler.app.plan.access import sides_of
 
     try:
         return sides_of(plan, request, tried, name)
@@ -247,7 +247,7 @@ def _access_warnings(
         and not any(part.address.kind == "users" for part in plan.converged)
     ):
         return aged
-    from reconciler.app.access import warnings
+    from reconciler.app.plan.access import warnings
 
     return [*warnings(plan, situation.parts, host, sides, options.allow), *aged]
 

@@ -122,7 +122,7 @@ def access(planned: Planned, shown: Texts) -> list[dict[str, Any]]:
     """
     if planned.plan is None or planned.plan.empty:
         return []
-    from reconciler.app.access import rows  # only where something changes
+    from reconciler.app.plan.access import rows  # only where something changes
 
     return rows(
         planned.plan, shown, planned.sides, planned.request.view if planned.request is not None else None
