@@ -126,11 +126,6 @@ def open_snapshot(data: Any, spec: Spec, path: str, allow: Collection[str] = ())
     return Loaded(SnapshotView(data, declared), memory)
 
 
-def age(taken: str, now: str) -> int:
-    """Seconds between two time stamps; negative if the clocks disagree."""
-    return round((datetime.fromisoformat(now) - datetime.fromisoformat(taken)).total_seconds())
-
-
 def _with_seen(memory: Memory, withheld: Mapping[str, bool], view: SnapshotView) -> Memory:
     """The ledger with documents that were left out of it, where they are what is on the host and that is what
     the spec declares.

@@ -47,7 +47,7 @@ def access(  # a command has as many parameters as it has options
 
     The whole host is asked; nothing is changed.
     """
-    from reconciler.app.plan.access import answer
+    from reconciler.app.access import answer
     from reconciler.app.plan.plan import PlanOptions, check_options, plan_host
 
     shape = options.chosen(form, as_json)

@@ -14,6 +14,7 @@ from typing import Any
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.lazy_regex import Late
 
+DIRECTORY = "/etc/logrotate.d"
 MARK = "# Managed by Reconciler as logrotate."
 """How the first line of every policy file of ours begins."""
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.formats.systemd import unit
-from reconciler.formats.systemd.exec_line import not_utf8
+from reconciler.formats.systemd.unit_syntax import not_utf8
 from tests.booted.booted import BootedHost
 from tests.formats import nasty
 

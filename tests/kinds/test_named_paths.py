@@ -10,9 +10,10 @@ from typing import Annotated, Any, get_args, get_origin
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
+from reconciler.core.declared_places import places
 from reconciler.core.kind import Kind
 from reconciler.core.model.fields import AbsolutePath
-from reconciler.core.model.places import NamesPath, Use, fields, places
+from reconciler.core.model.places import NamesPath, Use, fields
 from reconciler.core.model.resource import Resource, SourcePath
 from reconciler.core.spec import Declared
 from reconciler.kinds import discover

@@ -1,5 +1,5 @@
-"""Who can log in and who becomes root, before and after a plan: put together for the plan's document and for
-`access`.
+"""Who can log in and who becomes root, before and after a plan: the warnings of the plan, and the rows of its
+document.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from reconciler.engine.inputs import Request
 
 if TYPE_CHECKING:
     from reconciler.app.plan.lockout import TrialHost
-    from reconciler.app.plan.planned import Planned, Texts
-    from reconciler.policy.access.changes import Access, Sides
+    from reconciler.policy.access.changes import Access, Sides, Texts
     from reconciler.policy.access.host_access import HostAccess
     from reconciler.policy.lockout.guard import Doors
     from reconciler.policy.root_reach.relevance import Look
@@ -58,7 +57,7 @@ def sides_of(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides
     return Sides(
         before,
         after,
-        tuple(dict.fromkeys((*everybody, *_by_reach(both, (before, after), looks, request.view)))),
+        tuple(dict.fromkeys((*everybody, *by_reach(both, (before, after), looks, request.view)))),
     )
 
 
@@ -86,7 +85,7 @@ def _doors(steps: Sequence[Step], view: HostView, tried: TrialHost, name: str) -
     return Doors(view, question), Doors(tried.after(steps, view), question)
 
 
-def _by_reach(
+def by_reach(
     both: Sequence[Doors], sides: Sequence[HostAccess], looks: Sequence[Look], view: HostView
 ) -> list[str]:
     """The accounts that become root by what root reads or runs, before or after; the sides know their ways
@@ -154,53 +153,13 @@ def _doors_left(
     found: list[Diagnostic] = []
     with in_vain(view), suppress(HostError):
         if names := unreached(plan, parts):
-            found += unreached_keys(Subject(plan, sides or _unchanged(view, plan.host), parts), names)
+            found += unreached_keys(Subject(plan, sides or unchanged(view, plan.host), parts), names)
         if sides is not None:
             found += doors_left(plan, sides, parts, view)
     return found
 
 
-def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str, Any]:
-    """Who logs in and who becomes root, now and after the plan, as JSON: of these accounts, or of all; `to`
-    root, to login or both.
-    """
-    from reconciler.app.plan.planned import basis
-    from reconciler.policy.access.matrix import matrix
-    from reconciler.render.access_matrix import FORMAT_VERSION
-    from reconciler.render.masking import mask
-
-    assert planned.plan is not None and planned.request is not None
-    sides = _of_everything(
-        planned.sides or _unchanged(planned.request.view, planned.plan.host), planned.request
-    )
-    found = matrix(sides, who, to)
-    told = {line.account for line in found.lines}
-    missing = tuple(getattr(planned.request.view, "unknown", {}).values())
-    if hasattr(planned.request.view, "taken") and to != "login":
-        from reconciler.policy.access.missing import missing_of
-
-        missing += tuple(missing_of((sides.before, sides.after), who))
-    unknown = tuple(dict.fromkeys((*found.unknown, *planned.plan.unknown, *missing)))
-    return {
-        "format_version": FORMAT_VERSION,
-        "host": {"name": planned.plan.host},
-        "basis": dict(basis(planned)),
-        "complete": not unknown,
-        "asked": list(who),
-        "access": [
-            mask(
-                {"account": line.account, "to": line.to, "by": line.by, "now": line.now, "after": line.after}
-                | ({"likely": True} if line.likely else {})
-            )
-            for line in found.lines
-        ],
-        "no_login": [{"account": one.account, "now": one.now, "after": one.after} for one in found.closed],
-        "others": sum(one.account not in told and one.account != "root" for one in found.closed),
-        "unknown": list(unknown),
-    }
-
-
-def _unchanged(view: HostView, name: str) -> Sides:
+def unchanged(view: HostView, name: str) -> Sides:
     """Both sides at once, where a plan concerns nobody's access."""
     from reconciler.host.process.environment import now
     from reconciler.policy.access.changes import Sides
@@ -210,20 +169,6 @@ def _unchanged(view: HostView, name: str) -> Sides:
     moment = now()
     host = HostAccess(Doors(view, Question(name, moment)), moment)
     return Sides(host, host, tuple(host.people.users))
-
-
-def _of_everything(sides: Sides, request: Request) -> Sides:
-    """The sides with all that root reads or runs, declared or not, where the plan has only asked about what
-    it touches.
-    """
-    from reconciler.policy.root_reach.relevance import declared_looks, host_looks
-
-    hosts = (sides.before,) if sides.before is sides.after else (sides.before, sides.after)
-    with in_vain(request.view):
-        looks = {look.path: look for host in hosts for look in host_looks(host.doors.files)}
-    looks |= {look.path: look for look in declared_looks(request.spec, request.kinds)}
-    _by_reach([host.doors for host in hosts], hosts, list(looks.values()), request.view)
-    return sides
 
 
 def _hands_on(part: Part) -> bool:

@@ -67,11 +67,16 @@ def basis(planned: Planned, now: str = "") -> Mapping[str, Any]:
     """
     snapshot = snapshot_of(planned.request)
     if snapshot is not None:
-        from reconciler.app.snapshot import age
-
         taken = snapshot.taken
-        return {"kind": "snapshot", "taken": taken} | ({"age_seconds": age(taken, now)} if now else {})
+        return {"kind": "snapshot", "taken": taken} | ({"age_seconds": _seconds(taken, now)} if now else {})
     return {"kind": "live" if isinstance(planned.host, LiveHost) else "offline"}
+
+
+def _seconds(earlier: str, later: str) -> int:
+    """Seconds between two time stamps; negative if the clocks disagree."""
+    from datetime import datetime  # only where a snapshot is
+
+    return round((datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds())
 
 
 def texts(planned: Planned) -> Texts:

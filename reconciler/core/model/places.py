@@ -1,7 +1,6 @@
 """Paths that a spec names: what each means for what is there, and by which resource it is named.
 
-A field says it on its own line, with `NamesPath`. Rules over paths (`policy.paths`, `policy.given`) know no
-kind: they read this table.
+A field says it on its own line, with `NamesPath`.
 """
 
 from __future__ import annotations
@@ -15,9 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 from reconciler.core.basics.frozen import frozen
 
 if TYPE_CHECKING:
-    from reconciler.core.kind import Kind
     from reconciler.core.model.resource import Resource
-    from reconciler.core.spec import Declared
 
 
 class Use(StrEnum):
@@ -74,33 +71,6 @@ _PREFIXES = ("-", "file:", "append:", "truncate:")
 """The prefixes that systemd takes in front of a path."""
 
 
-def places(kind: Kind, declared: Declared, *, reads: bool = True) -> Iterator[Place]:
-    """Every path that a resource stands for or names; `reads`: also what it only reads."""
-    seen: set[tuple[str, Use]] = set()
-    for place in _places(kind, declared, reads):
-        if (place.path, place.use) not in seen:  # what a field names, a kind may know more of
-            seen.add((place.path, place.use))
-            yield place
-
-
-def _places(kind: Kind, declared: Declared, reads: bool) -> Iterator[Place]:
-    name, resource = declared.address.name, declared.resource
-    if name.startswith("/"):
-        owner, group, mode = (getattr(resource, field, default) for field, default in _ACCESS)
-        yield Place(name, Use.MANAGES, owner, group, mode, named=True)
-    if kind.places is not None:
-        yield from kind.places(declared)
-    else:
-        yield from (Place(path, Use.MANAGES) for path in kind.paths(declared.address) if path != name)
-    for field, use, texts in fields(type(resource)):
-        if use is Use.READS and not reads:
-            continue
-        for text in texts(getattr(resource, field)):
-            if path := _path(text):
-                owner = name if use is Use.GIVES else account_of(resource) if use is Use.HANDS_ON else "root"
-                yield Place(path, use, owner, name if use is Use.GIVES else "root", named=True)
-
-
 def account_of(resource: Resource) -> str:
     """The account that a resource runs as: root where it says nothing."""
     return getattr(resource, "user", None) or "root"
@@ -110,13 +80,10 @@ def handed_on(resource: Resource) -> Iterator[tuple[str, str]]:
     """Each path that is handed on, with the field that names it."""
     for name, use, texts in fields(type(resource)):
         if use is Use.HANDS_ON:
-            yield from ((name, path) for text in texts(getattr(resource, name)) if (path := _path(text)))
+            yield from ((name, path) for text in texts(getattr(resource, name)) if (path := path_in(text)))
 
 
-_ACCESS = (("owner", "root"), ("group", "root"), ("mode", ""))
-
-
-def _path(text: str) -> str:
+def path_in(text: str) -> str:
     """The path in a text; empty where it has none, as in `~` or `keep`."""
     for prefix in _PREFIXES:
         text = text.removeprefix(prefix)

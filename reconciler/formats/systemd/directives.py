@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 
 from reconciler.formats.systemd import _directives_data as data
-from reconciler.formats.systemd.unit import ACCUMULATING
+from reconciler.formats.systemd.list_directives import ACCUMULATING
 
 OLDEST, NEWEST = data.OLD, data.NEW
 """The releases of systemd that the table tells apart: those of Debian 12 and Debian 13."""

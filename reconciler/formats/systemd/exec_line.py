@@ -5,15 +5,9 @@ systemd.syntax(7) "QUOTING").
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 from reconciler.core.basics.lazy_regex import Late
-
-VARIABLE = "$MAINPID"
-"""The one word of an argv that systemd shall expand."""
-
-BLANK = " \t\n\r"
-"""The characters that systemd takes for blank."""
+from reconciler.formats.systemd.unit_syntax import VARIABLE, not_utf8
 
 _PLAIN = Late(r"[A-Za-z0-9_@%+=:,./-]+")
 _ENVIRONMENT_NAME = Late(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -72,13 +66,6 @@ def environment_value(name: str, value: str) -> str:
     return _quoted(escape_specifiers(f"{name}={value}"))
 
 
-def not_utf8(text: str) -> bool:
-    """Whether systemd takes the text for no UTF-8, and would not load a unit with it: Unicode's noncharacters
-    count, too.
-    """
-    return not text.isascii() and _non_characters().search(text) is not None
-
-
 def split_exec(line: str) -> list[str]:
     """The argv of a line made by `exec_line`.
 
@@ -124,9 +111,3 @@ def _quoted(word: str) -> str:
 
 def _escaped(text: str) -> str:
     return _NEEDS_ESCAPE.sub(lambda found: _ESCAPES.get(found[0]) or f"\\u{ord(found[0]):04x}", text)
-
-
-@cache
-def _non_characters() -> Late:
-    last_two = "".join(chr(plane + 0xFFFE) + chr(plane + 0xFFFF) for plane in range(0, 0x110000, 0x10000))
-    return Late(f"[\ud800-\udfff\ufdd0-\ufdef{last_two}]")

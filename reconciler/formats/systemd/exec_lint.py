@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 
 from reconciler.core.basics.lazy_regex import Late
-from reconciler.formats.systemd.exec_line import BLANK, not_utf8
 from reconciler.formats.systemd.exec_words import Word, words
+from reconciler.formats.systemd.unit_syntax import BLANK, not_utf8
 
 SPECIFIERS = frozenset("aAbBcCdEfgGhHiIjJlLmMnNopPqrRsStTuUvVwWyY%")
 """The specifiers of systemd 252 (systemd.unit(5))."""
@@ -30,7 +30,7 @@ _SHELLS = frozenset({"sh", "bash", "dash", "ksh", "zsh", "busybox"})
 
 
 def lint(line: str, *, several: bool) -> list[str]:
-    """See `unit_exec.lint_exec`."""
+    """See `exec_line.lint_exec`."""
     found = list(_lint_line(line))
     if found:
         return found

@@ -1,6 +1,6 @@
 """Command lines taken apart, as systemd's extract_first_word() does it.
 
-An implementation of its own: it proves what `unit_exec` writes.
+An implementation of its own: it proves what `exec_line` writes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple
 
 from reconciler.core.basics.lazy_regex import Late
-from reconciler.formats.systemd.exec_line import BLANK, VARIABLE
+from reconciler.formats.systemd.unit_syntax import BLANK, VARIABLE
 
 _GAP = Late(f"[{BLANK}]+")
 _ESCAPED_SEMICOLON = Late(rf"\\;(?=[{BLANK}]|\Z)")

@@ -1,6 +1,6 @@
 """Unit files: text and sections, both ways, with systemd's own rules (systemd.syntax(7), systemd.unit(5)).
 
-Command lines and environment assignments are in `unit_exec.py`; everything of it that others need can be had
+Command lines and environment assignments are in `exec_line.py`; everything of it that others need can be had
 from here.
 """
 
@@ -11,17 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from reconciler.formats.systemd.exec_line import (
-    BLANK,
     environment_value,
     escape_specifiers,
     exec_line,
     lint_exec,
-    not_utf8,
     split_exec,
 )
+from reconciler.formats.systemd.list_directives import ACCUMULATING, NEVER_RESET
+from reconciler.formats.systemd.unit_syntax import BLANK, not_utf8
 
 __all__ = [
-    "ACCUMULATING",
     "EMPTY_MEANS",
     "STRAY",
     "Sections",
@@ -48,43 +47,6 @@ STRAY = "?"
 read at all.
 """
 
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_NEVER_RESET = _names("""
-    Requires Requisite Wants BindsTo BindTo Upholds Conflicts Before After OnSuccess OnFailure
-    PropagatesReloadTo PropagateReloadTo ReloadPropagatedFrom PropagateReloadFrom PropagatesStopTo
-    StopPropagatedFrom PartOf JoinsNamespaceOf RequiresOverridable RequisiteOverridable RequiresMountsFor
-    WantsMountsFor Sockets Also
-    """)
-"""Dependencies can only be added: for them systemd reads an empty assignment as nothing (systemd.unit(5))."""
-
-ACCUMULATING = _NEVER_RESET | _names("""
-    Documentation Alias WantedBy RequiredBy UpheldBy ExecCondition ExecStartPre ExecStart ExecStartPost
-    ExecReload ExecStop ExecStopPre ExecStopPost RestartPreventExitStatus RestartForceExitStatus
-    SuccessExitStatus OpenFile ListenStream ListenDatagram ListenSequentialPacket ListenFIFO ListenNetlink
-    ListenSpecial ListenMessageQueue ListenUSBFunction Symlinks OnCalendar OnActiveSec OnBootSec OnStartupSec
-    OnUnitActiveSec OnUnitInactiveSec PathExists PathExistsGlob PathChanged PathModified DirectoryNotEmpty
-    Environment EnvironmentFile PassEnvironment UnsetEnvironment LoadCredential LoadCredentialEncrypted
-    SetCredential SetCredentialEncrypted ImportCredential SupplementaryGroups RuntimeDirectory StateDirectory
-    CacheDirectory LogsDirectory ConfigurationDirectory ReadWritePaths ReadOnlyPaths InaccessiblePaths
-    ReadWriteDirectories ReadOnlyDirectories InaccessibleDirectories ExecPaths NoExecPaths ExecSearchPath
-    BindPaths BindReadOnlyPaths TemporaryFileSystem RootImageOptions ExtensionDirectories ExtensionImages
-    MountImages SystemCallFilter SystemCallArchitectures SystemCallLog RestrictNamespaces
-    RestrictAddressFamilies RestrictFileSystems CapabilityBoundingSet AmbientCapabilities CPUAffinity NUMAMask
-    CoredumpFilter StandardInputText StandardInputData LogExtraFields LogFilterPatterns DeviceAllow
-    IODeviceWeight IOReadBandwidthMax IOWriteBandwidthMax IOReadIOPSMax IOWriteIOPSMax
-    IODeviceLatencyTargetSec BlockIODeviceWeight BlockIOReadBandwidth BlockIOWriteBandwidth AllowedCPUs
-    StartupAllowedCPUs AllowedMemoryNodes StartupAllowedMemoryNodes Delegate DisableControllers IPAddressAllow
-    IPAddressDeny IPIngressFilterPath IPEgressFilterPath BPFProgram SocketBindAllow SocketBindDeny
-    RestrictNetworkInterfaces NFTSet
-    """)
-"""Directives whose assignments add up; Condition* and Assert* do too.
-
-For every other one that systemd knows, the last assignment counts.
-"""
 
 _CONDITIONS = ("Condition", "Assert")
 EMPTY_MEANS = frozenset({"CapabilityBoundingSet", "Delegate"})
@@ -274,7 +236,7 @@ def _assign(bucket: dict[str, str | list[str]], section: str, name: str, value: 
 
 
 def _reset(bucket: dict[str, str | list[str]], name: str) -> None:
-    if name in _NEVER_RESET:
+    if name in NEVER_RESET:
         return
     if name in EMPTY_MEANS:
         bucket[name] = ""

@@ -14,10 +14,10 @@ from reconciler.core.changes import Change, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Declared, Spec
+from reconciler.formats.logrotate import DIRECTORY
 from reconciler.kinds.logrotate.config_files import MAIN, LogrotateHost
 from reconciler.kinds.logrotate.loss import old_logs
 from reconciler.kinds.logrotate.model import Frequency, Policy
-from reconciler.kinds.logrotate.observe import DIRECTORY
 from reconciler.kinds.shared.ownership import ACCESS, Access, access_of, parents
 
 _PROGRAM = "/usr/sbin/logrotate"

@@ -11,7 +11,6 @@ from reconciler.core.basics import globs
 from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats import logrotate as form
-from reconciler.kinds.logrotate.observe import DIRECTORY
 
 MAIN = "/etc/logrotate.conf"
 _TIMER = "logrotate.timer"
@@ -46,10 +45,10 @@ class LogrotateHost:
 
     @cached_property
     def includes_directory(self) -> bool:
-        """Whether files in DIRECTORY are read at all."""
+        """Whether files in /etc/logrotate.d are read at all."""
         main = self.files.get(MAIN)
         return main is not None and any(
-            name == "include" and value.rstrip("/") == DIRECTORY for name, value, _ in main.directives
+            name == "include" and value.rstrip("/") == form.DIRECTORY for name, value, _ in main.directives
         )
 
     def _read(self, path: str, found: dict[str, form.Config]) -> None:

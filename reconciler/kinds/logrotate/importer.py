@@ -9,7 +9,6 @@ from typing import Any
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats import logrotate as form
 from reconciler.kinds.logrotate.kind import FLAGS, SCRIPTS, VALUES
-from reconciler.kinds.logrotate.observe import DIRECTORY
 from reconciler.kinds.shared.importing import Found
 
 _NUMBERS = ("rotate", "maxage")
@@ -22,8 +21,8 @@ class _CannotSay(Exception):
 
 def policies(view: HostView, packaged: Collection[str]) -> Iterator[Found]:
     """Regular files that no package brought and that logrotate reads. Raises Unreadable, UnsafePath."""
-    for name in view.names(DIRECTORY):
-        path = f"{DIRECTORY}/{name}"
+    for name in view.names(form.DIRECTORY):
+        path = f"{form.DIRECTORY}/{name}"
         entry = view.entry(path)
         if path in packaged or form.ignored(name) or entry is None or entry.type is not FileType.FILE:
             continue

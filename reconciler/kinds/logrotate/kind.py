@@ -17,7 +17,7 @@ from reconciler.core.steps import Step
 from reconciler.formats import logrotate as form
 from reconciler.kinds.logrotate import ORDER, checks
 from reconciler.kinds.logrotate.model import Policy, PolicyName, Script
-from reconciler.kinds.logrotate.observe import DIRECTORY, observe, path_of
+from reconciler.kinds.logrotate.observe import observe, path_of
 from reconciler.kinds.shared import file_part, ownership
 
 _FILE = {"type": "file", "mode": "0644", "owner": "root", "group": "root"}
@@ -121,7 +121,7 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     yield from (
         need for owner, group in _accounts(policy) for need in ownership.owner_requirements(owner, group)
     )
-    yield Requirement(RequirementType.DIRECTORY, DIRECTORY)
+    yield Requirement(RequirementType.DIRECTORY, form.DIRECTORY)
     if policy.olddir:
         yield Requirement(RequirementType.DIRECTORY, policy.olddir)
 

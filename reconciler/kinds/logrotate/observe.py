@@ -11,12 +11,10 @@ from reconciler.core.host import HostView
 from reconciler.formats import logrotate as form
 from reconciler.kinds.shared import file_part
 
-DIRECTORY = "/etc/logrotate.d"
-
 
 def path_of(address: Address) -> str:
     """The file of a policy."""
-    return f"{DIRECTORY}/{address.name}"
+    return f"{form.DIRECTORY}/{address.name}"
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
@@ -29,7 +27,7 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
     }
     if not documents:
         return seen
-    from reconciler.kinds.logrotate.config_files import LogrotateHost  # which knows this module
+    from reconciler.kinds.logrotate.config_files import LogrotateHost  # not where nothing is there
 
     host = LogrotateHost(view, frozenset(map(path_of, addresses)))
     for address, document in documents.items():

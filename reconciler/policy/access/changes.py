@@ -19,8 +19,7 @@ from reconciler.formats.ssh.authorized_keys import read
 from reconciler.kinds.users.home_removal import fate_of
 from reconciler.policy.access.group_powers import group_words
 from reconciler.policy.access.host_access import HostAccess
-from reconciler.policy.access.ways import EVERYBODY
-from reconciler.policy.access.writers import Writer
+from reconciler.policy.access.ways import EVERYBODY, Writer
 from reconciler.policy.file_changes import Found, of_directory, of_file
 
 _NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")

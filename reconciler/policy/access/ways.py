@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
-
-if TYPE_CHECKING:
-    from reconciler.policy.access.writers import Writer
 
 EVERYBODY = ""
 """The account of a way that is open to every account of the host."""
@@ -37,6 +33,22 @@ class Way:
     def who(self) -> str:
         """The account, in words."""
         return self.account or "everybody"
+
+
+@frozen
+class Writer:
+    """An account that can write or replace something. `how` are words with a subject: `alice owns /srv/app`.
+
+    `account` is EVERYBODY for all accounts. `place` is the file or directory that is open to it. `likely`:
+    nobody has looked at its owner.
+    """
+
+    account: str
+    how: str
+    place: str
+    likely: bool = False
+    group: str = ""
+    """The group by whose membership it can, where it can by one."""
 
 
 @frozen

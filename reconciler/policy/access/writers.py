@@ -11,10 +11,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 
-from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import Entry, FileType, HostError, NotInSnapshot
 from reconciler.policy.access.login_accounts import People
-from reconciler.policy.access.ways import EVERYBODY
+from reconciler.policy.access.ways import EVERYBODY, Writer
 from reconciler.policy.symlinks import Followed
 
 _STICKY, _GROUP_WRITES, _OTHERS_WRITE, _OTHERS_PASS = 0o1000, 0o020, 0o002, 0o001
@@ -23,22 +22,6 @@ _ACL = "system.posix_acl_access"
 _ACL_USER, _ACL_GROUP, _ACL_MASK = 0x02, 0x08, 0x10
 _ACL_ENTRY = struct.Struct("<HHI")
 _ACL_HEADER = 4
-
-
-@frozen
-class Writer:
-    """An account that can write or replace something. `how` are words with a subject: `alice owns /srv/app`.
-
-    `account` is EVERYBODY for all accounts. `place` is the file or directory that is open to it. `likely`:
-    nobody has looked at its owner.
-    """
-
-    account: str
-    how: str
-    place: str
-    likely: bool = False
-    group: str = ""
-    """The group by whose membership it can, where it can by one."""
 
 
 class Writers:

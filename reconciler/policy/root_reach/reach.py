@@ -25,15 +25,8 @@ from reconciler.policy.root_reach.host_units import HostUnits
 from reconciler.policy.root_reach.places import Place, place_of, places_below
 from reconciler.policy.root_reach.readers import is_ours, is_place, prepended, reader_of
 from reconciler.policy.root_reach.relevance import Look
-from reconciler.policy.root_reach.texts.values import (
-    SPECIFICATIONS,
-    Grant,
-    Mention,
-    Reading,
-    Use,
-    as_account,
-    of_words,
-)
+from reconciler.policy.root_reach.texts.commands import SPECIFICATIONS, of_words
+from reconciler.policy.root_reach.texts.values import Grant, Mention, Reading, Use, as_account
 from reconciler.policy.symlinks import Followed
 
 _SETUID, _OTHERS_RUN, _GROUP_RUNS = 0o4000, 0o001, 0o010

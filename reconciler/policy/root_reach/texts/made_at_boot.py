@@ -10,8 +10,8 @@ from posixpath import normpath
 from reconciler.core.basics.lazy_regex import Late
 from reconciler.policy.access.ways import EVERYBODY, Rank
 from reconciler.policy.root_reach.places import is_relevant, meant_by
+from reconciler.policy.root_reach.texts.lines import lines_of
 from reconciler.policy.root_reach.texts.rules import ROOT_NAMES
-from reconciler.policy.root_reach.texts.scripts import lines_of
 from reconciler.policy.root_reach.texts.values import POWERFUL, Grant, Mention, Reading, Use
 
 

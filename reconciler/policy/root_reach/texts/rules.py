@@ -12,18 +12,9 @@ from reconciler.policy.access.ways import EVERYBODY, Rank
 from reconciler.policy.root_reach.places import is_relevant, place_of
 from reconciler.policy.root_reach.programs import shell_from
 from reconciler.policy.root_reach.secrets_of_host import secret
-from reconciler.policy.root_reach.texts.scripts import lines_of
-from reconciler.policy.root_reach.texts.values import (
-    CAPABILITIES,
-    POWERFUL,
-    Grant,
-    Reading,
-    Use,
-    as_account,
-    of_text,
-    of_variables,
-    of_words,
-)
+from reconciler.policy.root_reach.texts.commands import of_text, of_variables, of_words
+from reconciler.policy.root_reach.texts.lines import lines_of
+from reconciler.policy.root_reach.texts.values import CAPABILITIES, POWERFUL, Grant, Reading, Use, as_account
 
 _PAM_TYPES = ("auth", "account", "session", "password")
 _PAM_LIBRARIES = Late(r"/(?:usr/)?lib(?:/[^/]+)?/security/.*")

@@ -11,14 +11,10 @@ from collections.abc import Iterator
 
 from reconciler.core.basics.lazy_regex import Late
 from reconciler.formats.shell_commands import specification_places
-from reconciler.policy.root_reach.texts.values import (
-    Reading,
-    Use,
-    as_account,
-    of_text,
-    of_variables,
-    of_words,
-)
+from reconciler.policy.root_reach.texts.commands import of_text, of_variables, of_words
+from reconciler.policy.root_reach.texts.lines import lines_of
+from reconciler.policy.root_reach.texts.rules import devices
+from reconciler.policy.root_reach.texts.values import Reading, Use, as_account
 
 _ASSIGNMENT = Late(r"[ \t]*([A-Za-z_]\w*)[ \t]*=[ \t]*(.*)")
 _JOB = Late(r"[ \t]*(?:@[a-z]+|\S+(?:[ \t]+\S+){4})[ \t]+(\S.*)")
@@ -34,13 +30,6 @@ _OPENVPN = Late(
 )
 _OPENSSL = Late(r"\s*(?:module|dynamic_path|SO_PATH|MODULE_PATH|\.include|engines?dir)\s*=?\s*(/\S+)")
 _KERNEL = Late(r"\s*-?(?:kernel[./](?:core_pattern|modprobe|hotplug|poweroff_cmd))\s*=\s*\|?\s*(/.*)")
-
-
-def lines_of(text: str, comment: str = "#") -> Iterator[str]:
-    """Lines that are neither empty nor a comment."""
-    for line in text.split("\n"):
-        if line.strip() and not line.lstrip().startswith(comment):
-            yield line.strip()
 
 
 def cron(text: str) -> Iterator[Reading]:
@@ -168,8 +157,6 @@ def dpkg(text: str) -> Iterator[Reading]:
 
 def udev(text: str) -> Iterator[Reading]:
     """Programs that udev runs, and who gets devices from which every file can be read."""
-    from reconciler.policy.root_reach.texts.rules import devices
-
     for line in lines_of(text.replace("\\\n", " ")):
         for found in _UDEV.finditer(line):
             if found[1].startswith("/"):

@@ -14,16 +14,8 @@ from reconciler.policy.access.ways import EVERYBODY, Rank
 from reconciler.policy.root_reach.places import is_relevant
 from reconciler.policy.root_reach.secrets_of_host import secret
 from reconciler.policy.root_reach.setuid_trust import trusted
-from reconciler.policy.root_reach.texts.values import (
-    CAPABILITIES,
-    POWERFUL,
-    Grant,
-    Reading,
-    Use,
-    as_account,
-    of_variables,
-    of_words,
-)
+from reconciler.policy.root_reach.texts.commands import of_variables, of_words
+from reconciler.policy.root_reach.texts.values import CAPABILITIES, POWERFUL, Grant, Reading, Use, as_account
 from reconciler.policy.system_trees import root_runs, system_tree
 
 _NO_COMMANDS = ("Exec", "ExecPaths", "ExecSearchPath")

@@ -1,16 +1,12 @@
-"""The answers of a reader of texts, and the commands among them that hand root over by themselves."""
+"""The answers of a reader of texts: what root uses, and what makes somebody root."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import pairwise
 
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.basics.lazy_regex import Late
-from reconciler.formats.shell_commands import commands, run_files, text_files, variable_files
-from reconciler.policy.access.ways import EVERYBODY, Rank
+from reconciler.policy.access.ways import Rank
 
 POWERFUL = frozenset(
     (
@@ -114,145 +110,3 @@ def as_account(readings: Iterable[Reading], account: str) -> Iterator[Reading]:
             yield reading
         elif isinstance(reading, Use) and not reading.account:
             yield replace(reading, account=account)
-
-
-SPECIFICATIONS = (".yaml", ".yml")
-
-_HANDS_OUT = Late(
-    r"sudoers|NOPASSWD|authorized_keys|/etc/(?:passwd|shadow|group|doas)|visudo|chpasswd|polkit|docker\.sock"
-)
-_SETUID = Late(r"(?:u|a|ug)?\+[rwx]*s|0?[2467][0-7]{3}")
-_MEMBER_OPTION = Late(r"-\w*G|--groups|-a|--add|-aG|-G")
-
-
-def of_text(text: str, directory: str = "", variables: Mapping[str, str] | None = None) -> Iterator[Reading]:
-    """A text of the shell that root runs."""
-    from reconciler.policy.root_reach.texts.handing import (
-        handed,
-        served,
-    )  # it needs the values of this module
-
-    yield from (Use(path) for path in text_files(text, directory, variables=variables))
-    for command in commands(text, directory, variables):
-        yield from of_command(command.words)
-        yield from handed(command.words, command.directory)
-    yield from served(text)
-    if _HANDS_OUT.search(text):
-        yield Mention(text)
-
-
-def of_words(words: Sequence[str], directory: str = "") -> Iterator[Reading]:
-    """One argv that root runs."""
-    from reconciler.policy.root_reach.texts.handing import handed
-
-    yield from (
-        Use(path, "applies" if path.endswith(SPECIFICATIONS) else "runs")
-        for path in run_files(words, directory)
-    )
-    text = next((words[at + 1] for at, word in enumerate(words[:-1]) if re.fullmatch(r"-[a-z]*c", word)), "")
-    yield from of_command(words)
-    yield from handed(words, directory)
-    if text:
-        yield from (reading for reading in of_text(text, directory) if not isinstance(reading, Use))
-    elif _HANDS_OUT.search(" ".join(words)):
-        yield Mention(" ".join(words))
-
-
-def of_variables(variables: Mapping[str, str]) -> Iterator[Reading]:
-    """Variables in the environment of root's processes."""
-    yield from (Use(path, "loads what is in") for path in variable_files(variables))
-
-
-def of_command(words: Sequence[str]) -> Iterator[Grant]:
-    """A command of root's that hands root over: memberships, setuid bits, accounts with the number 0, open
-    shells.
-    """
-    if not words:
-        return
-    name, rest = words[0].rpartition("/")[2], list(words[1:])
-    hand = _COMMANDS.get(name)
-    if hand is not None:
-        yield from hand(rest)
-
-
-def _member(rest: list[str]) -> Iterator[Grant]:
-    """usermod -aG sudo eve, gpasswd -a eve docker, adduser eve sudo."""
-    plain = [word for word in rest if not word.startswith("-")]
-    groups = {group for word in plain for group in word.split(",") if group in POWERFUL}
-    for who in (word for word in plain if groups and not groups.intersection(word.split(","))):
-        yield Grant(who, f"root makes them a member of {', '.join(sorted(groups))}", Rank.GROUP)
-    zero = "--uid=0" in rest or any(
-        word == "-u0"
-        or (
-            following.strip("'\"") == "0"
-            and (word == "--uid" or re.fullmatch(r"-[a-zA-Z]*u", word) is not None)
-        )
-        for word, following in zip(["", *rest], [*rest, ""], strict=True)
-    )
-    yield from [Grant(plain[-1], "root gives them the number 0", Rank.UID)] if zero and plain else []
-
-
-def _chmod(rest: list[str]) -> Iterator[Grant]:
-    if len(rest) > 1 and _SETUID.fullmatch(next((word for word in rest if not word.startswith("-")), "")):
-        yield Grant(EVERYBODY, f"root sets the setuid bit of {rest[-1]}", Rank.SETUID)
-
-
-def _setcap(rest: list[str]) -> Iterator[Grant]:
-    names = {name for word in rest[:-1] for name in re.findall(r"cap_\w+", word)} & CAPABILITIES
-    yield from (
-        [Grant(EVERYBODY, f"root gives {rest[-1]} {', '.join(sorted(names))}", Rank.SETUID)] if names else []
-    )
-
-
-def _passwd(rest: list[str]) -> Iterator[Grant]:
-    if rest[-1:] == ["root"] and any(word in ("-d", "--delete") for word in rest):
-        yield Grant(EVERYBODY, "root's password is emptied", Rank.UID)
-
-
-def _getty(rest: list[str]) -> Iterator[Grant]:
-    if (
-        any(rest[at : at + 2] in (["--autologin", "root"], ["-a", "root"]) for at in range(len(rest)))
-        or "--autologin=root" in rest
-    ):
-        yield Grant(EVERYBODY, "a terminal logs root in without a password", Rank.UID)
-
-
-def _netcat(rest: list[str]) -> Iterator[Grant]:
-    if any(word in ("-e", "-c", "--exec", "--sh-exec") for word in rest):
-        yield Grant(EVERYBODY, "root hands a command to whoever connects", Rank.UID)
-
-
-def _socat(rest: list[str]) -> Iterator[Grant]:
-    if any(re.match(r"(?:EXEC|SYSTEM|SHELL):", word, re.IGNORECASE) for word in rest):
-        yield Grant(EVERYBODY, "root hands a command to whoever connects", Rank.UID)
-
-
-def _install(rest: list[str]) -> Iterator[Grant]:
-    modes = [after for word, after in pairwise(rest) if word in ("-m", "--mode")] + [
-        word[7:] for word in rest if word.startswith("--mode=")
-    ]
-    yield from _chmod([modes[-1], rest[-1]]) if modes else ()
-
-
-def _shared(rest: list[str]) -> Iterator[Grant]:
-    if rest and not {"-c", "--credential", "-A", "--ssl-ca"}.intersection(rest):
-        yield Grant(EVERYBODY, "root hands a terminal to whoever connects", Rank.UID)
-
-
-def _dockerd(rest: list[str]) -> Iterator[Grant]:
-    if "tcp://" in " ".join(rest) and not any(word.startswith("--tlsverify") for word in rest):
-        yield Grant(EVERYBODY, "docker listens on the network without a certificate", Rank.GROUP)
-
-
-_COMMANDS = {
-    **dict.fromkeys(("usermod", "gpasswd", "adduser", "useradd", "addgroup", "groupmems"), _member),
-    **dict.fromkeys(("agetty", "getty", "mingetty"), _getty),
-    **dict.fromkeys(("nc", "ncat", "netcat", "nc.traditional"), _netcat),
-    "chmod": _chmod,
-    "dockerd": _dockerd,
-    "install": _install,
-    "ttyd": _shared,
-    "setcap": _setcap,
-    "passwd": _passwd,
-    "socat": _socat,
-}

@@ -1,0 +1,66 @@
+"""`access`: who can log in and who becomes root, by what, now and after the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from reconciler.app.plan.access import by_reach, in_vain, unchanged
+from reconciler.app.plan.planned import Planned, basis
+from reconciler.engine.inputs import Request
+
+if TYPE_CHECKING:
+    from reconciler.policy.access.changes import Sides
+
+
+def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str, Any]:
+    """Who logs in and who becomes root, now and after the plan, as JSON: of these accounts, or of all; `to`
+    root, to login or both.
+    """
+    from reconciler.policy.access.matrix import matrix
+    from reconciler.render.access_matrix import FORMAT_VERSION
+    from reconciler.render.masking import mask
+
+    assert planned.plan is not None and planned.request is not None
+    sides = _of_everything(
+        planned.sides or unchanged(planned.request.view, planned.plan.host), planned.request
+    )
+    found = matrix(sides, who, to)
+    told = {line.account for line in found.lines}
+    missing = tuple(getattr(planned.request.view, "unknown", {}).values())
+    if hasattr(planned.request.view, "taken") and to != "login":
+        from reconciler.policy.access.missing import missing_of
+
+        missing += tuple(missing_of((sides.before, sides.after), who))
+    unknown = tuple(dict.fromkeys((*found.unknown, *planned.plan.unknown, *missing)))
+    return {
+        "format_version": FORMAT_VERSION,
+        "host": {"name": planned.plan.host},
+        "basis": dict(basis(planned)),
+        "complete": not unknown,
+        "asked": list(who),
+        "access": [
+            mask(
+                {"account": line.account, "to": line.to, "by": line.by, "now": line.now, "after": line.after}
+                | ({"likely": True} if line.likely else {})
+            )
+            for line in found.lines
+        ],
+        "no_login": [{"account": one.account, "now": one.now, "after": one.after} for one in found.closed],
+        "others": sum(one.account not in told and one.account != "root" for one in found.closed),
+        "unknown": list(unknown),
+    }
+
+
+def _of_everything(sides: Sides, request: Request) -> Sides:
+    """The sides with all that root reads or runs, declared or not, where the plan has only asked about what
+    it touches.
+    """
+    from reconciler.policy.root_reach.relevance import declared_looks, host_looks
+
+    hosts = (sides.before,) if sides.before is sides.after else (sides.before, sides.after)
+    with in_vain(request.view):
+        looks = {look.path: look for host in hosts for look in host_looks(host.doors.files)}
+    looks |= {look.path: look for look in declared_looks(request.spec, request.kinds)}
+    by_reach([host.doors for host in hosts], hosts, list(looks.values()), request.view)
+    return sides
