@@ -96,6 +96,7 @@ class BootedHost(Truth):
         if network:
             self._options.append("--network-veth")
         self._place = Path()
+        self._argv: list[str] = []
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._children: list[subprocess.Popen[Any]] = []
         self._cleanup = contextlib.ExitStack()
@@ -126,7 +127,7 @@ class BootedHost(Truth):
         groups = self._cleanup.enter_context(cgroup.private(self.name))
         overlay = f"lowerdir={rootfs.lowerdir(self._layers)},upperdir={self._place}/upper,workdir={self._place}/work"
         wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _BOOT, "boot"]
-        argv = [
+        self._argv = [
             *wrapper,
             self.name,
             str(self._place / "merged"),
@@ -134,17 +135,29 @@ class BootedHost(Truth):
             " ".join(map(str, groups)),
             *self._options,
         ]
-        with (self._place / "console").open("wb") as console:
-            nothing, both = subprocess.DEVNULL, subprocess.STDOUT
-            self._nspawn = subprocess.Popen(
-                argv, stdin=nothing, stdout=console, stderr=both, start_new_session=True
-            )
         self._cleanup.callback(self._end)
         watchdog = threading.Timer(self._limit, self._out_of_time)
         watchdog.daemon = True
         watchdog.start()
         self._cleanup.callback(watchdog.cancel)
+        self._start()
+
+    def _start(self) -> None:
+        with (self._place / "console").open("wb") as console:
+            nothing, both = subprocess.DEVNULL, subprocess.STDOUT
+            self._nspawn = subprocess.Popen(
+                self._argv, stdin=nothing, stdout=console, stderr=both, start_new_session=True
+            )
         self._wait_until_up(self._nspawn)
+
+    def reboot(self) -> None:
+        """Shut it down in order and boot it again: it keeps its files, and nothing of what runs."""
+        assert self._nspawn is not None
+        self.run("systemctl", "reboot", check=False)
+        self._nspawn.wait(_BOOT_SECONDS)
+        _forget_propagation(self.name)
+        self.leader = 0
+        self._start()
 
     def _wait_until_up(self, nspawn: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + _BOOT_SECONDS

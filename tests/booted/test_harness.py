@@ -272,6 +272,27 @@ def test_a_host_ends_with_the_process_that_booted_it() -> None:
     assert left == NO_TRACES
 
 
+def test_a_reboot_keeps_files_and_nothing_that_runs(booted: BootedHost) -> None:
+    """After a reboot what was written is there, what was in /run or ran is not, and the host still leaves
+    nothing behind.
+    """
+    leader = booted.leader
+    booted.write("/root/kept", "kept\n")
+    booted.write("/run/gone", "gone\n")
+    booted.write("/run/systemd/system/sleeper.service", UNIT)
+    booted.run("systemctl", "start", "sleeper.service")
+    booted.reboot()
+
+    assert "kept\n" == booted.read("/root/kept")
+    assert not booted.exists("/run/gone")
+    assert "inactive" == booted.active("sleeper.service")
+    assert leader != booted.leader
+    booted.__exit__(None, None, None)
+    assert {"mounts": [], "processes": []} == {
+        key: _traces(booted.name)[key] for key in ("mounts", "processes")
+    }
+
+
 def test_copying_a_directory_in(booted: BootedHost, tmp_path: Path) -> None:
     """A copied directory has the same content and modes, and belongs to root."""
     (tmp_path / "sub").mkdir()

@@ -71,6 +71,14 @@ IN_PLAN: Mapping[str, tuple[dict[str, Any], str]] = {
         {"content": "/var/log/a.log {\n garbage here\n}\n", "mode": "0644"},
         "line 2",
     ),
+    "/etc/logrotate.d/unended": (
+        {"content": "/var/log/e.log {\n missingok\n postrotate\n  true\n}\n", "mode": "0644"},
+        "without endscript",
+    ),
+    "/etc/logrotate.d/unopened": (
+        {"content": "/var/log/o.log\n missingok\n}\n", "mode": "0644"},
+        "line 1: unexpected }",
+    ),
     "/etc/logrotate.d/count": ({"content": "/var/log/b.log {\n rotate many\n}\n", "mode": "0644"}, "line 2"),
     "/etc/logrotate.d/twice": (
         {"content": "/var/log/wtmp {\n missingok\n}\n", "mode": "0644"},
@@ -103,6 +111,7 @@ GOOD: Mapping[str, dict[str, Any]] = {
         "content": "/var/log/ml.log {\n missingok\n create 0640 ann ops\n}\n",
         "mode": "0644",
     },
+    "/etc/logrotate.d/unclosed": {"content": "/var/log/unclosed.log {\n missingok\n", "mode": "0644"},
     "/etc/tmpfiles.d/ml.conf": {
         "content": "# ours\nd /run/ml 0750 ann ops 10d\nL+ /run/x - - - - /etc/motd\n",
         "mode": "0644",
@@ -208,7 +217,7 @@ def test_what_readers_refuse_is_refused(host: BootedHost) -> None:
     assert "a.job" not in cron
     assert [] == [
         name
-        for name in ("shared", "garbage", "count", "twice", "stranger")
+        for name in ("shared", "garbage", "unended", "unopened", "count", "twice", "stranger")
         if f"/etc/logrotate.d/{name}" not in logrotate and name not in logrotate
     ]
     assert "/var/log/z " not in logrotate
@@ -234,7 +243,8 @@ def test_what_readers_take_is_applied(host: BootedHost) -> None:
     assert host.run("visudo", "--check").returncode == 0
     assert "/usr/bin/id" in host.run("sudo", "-l", "-U", "ann").stdout
     assert "rror" not in cron
-    assert "error" not in host.run("logrotate", "-d", "/etc/logrotate.conf").stderr
+    logrotate = host.run("logrotate", "-d", "/etc/logrotate.conf").stderr
+    assert ("error" in logrotate, "rotating pattern: /var/log/unclosed.log" in logrotate) == (False, True)
     host.run("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/ml.conf")
     assert host.run("stat", "--format=%U:%G %a", "/run/ml").stdout == "ann:ops 750\n"
 

@@ -19,8 +19,8 @@ _RULES = with_file(ADMINS, "alice ALL=(ALL:ALL) NOPASSWD: ALL\n", "0440", with_u
 class Door:
     """One plan. `why` is part of what the refusal says.
 
-    `at_once`: the apply itself shuts it, and a restart of sshd would open it again. `from_boot`: only PID 1
-    that begins anew has it, and nothing takes it from that one again.
+    `at_once`: the apply itself shuts it, and a restart of sshd would open it again. `from_boot`: it is shut
+    from the next boot on, and opens again with another.
     """
 
     spec: Data
