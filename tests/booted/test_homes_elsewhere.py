@@ -94,6 +94,43 @@ def test_nothing_is_made_anew_while_its_disk_is_away(booted: BootedHost) -> None
     assert "No changes" in plan(booted)
 
 
+def test_nothing_is_put_back_while_its_disk_is_away(booted: BootedHost) -> None:
+    """A rollback is refused for what its run did on the disk, written, changed or removed, whatever is to be
+    overwritten; the rest can be undone, and with the disk all of it.
+    """
+    booted.run("sh", "-ec", "mkdir /disk; echo '/disk /srv none bind,noauto 0 0' >> /etc/fstab; mount /srv")
+
+    def spec(**content: str) -> str:
+        paths = {"x": "/etc/x"}
+        rows = (
+            f"{paths.get(name, f'/srv/{name}')}: {{content: {text}, mode: '0600'}}"
+            for name, text in content.items()
+        )
+        return f"files: {{{', '.join(rows)}}}\n"
+
+    apply(booted, spec(a="old", x="old", gone="gone"))
+    apply(booted, spec(a="new", x="new", made="made"))
+    booted.run("umount", "/srv")
+    refused = booted.reconciler("rollback", "--auto-approve", check=False)
+    names = [f'files["/srv/{name}"]' for name in ("a", "gone", "made")]
+    over = [option for name in names for option in ("--overwrite", name)]
+    again = booted.reconciler("rollback", "--auto-approve", *over, check=False)
+
+    for done in (refused, again):
+        assert 3 == done.returncode, done.stdout + done.stderr
+        told = " ".join((done.stdout + done.stderr).split())
+        assert 3 == told.count("/srv is a mount by /etc/fstab, and nothing is mounted there")
+        assert "--overwrite" not in told
+    assert not booted.run("ls", "-A", "/srv").stdout
+    left_out = [option for name in names for option in ("--exclude", name)]
+    booted.reconciler("rollback", "--auto-approve", *left_out)
+    assert "old" == booted.read("/etc/x")
+    booted.run("mount", "/srv")
+    booted.reconciler("rollback", "--auto-approve", "2")
+    assert ("old", "gone") == (booted.read("/srv/a"), booted.read("/srv/gone"))
+    assert not booted.exists("/srv/made")
+
+
 @pytest.mark.parametrize(
     ("before", "users"),
     [

@@ -33,6 +33,7 @@ from reconciler.engine.undo.undo_paths import UndoRequest
 from reconciler.engine.undo.undo_steps import Reversal, reversal
 from reconciler.engine.units import dependents, gates, left_down, own_unit_guard
 from reconciler.engine.units.dependents import Trial
+from reconciler.formats.disks import Disks
 
 
 @frozen
@@ -69,7 +70,11 @@ def plan_rollback(
     found = replace(found, steps=tuple(own_unit_guard.spared(found.steps, ours)))
     memory = wish.memory
     request = Request(Spec(memory.spec_host), kinds, view, memory, tool)
-    refusals = [_refusal(address, why) for address, why in sorted(found.refused.items())]
+    away = _away(wish, found, Disks(view))
+    refusals = [_bare(address, why) for address, why in sorted(away.items())]
+    refusals += [
+        _refusal(address, why) for address, why in sorted(found.refused.items()) if address not in away
+    ]
     refusals += [
         _held(address, why) for address in found.moving if (why := holds.reason(memory.holds, address))
     ]
@@ -146,6 +151,29 @@ def _refusal(address: Address, why: str) -> Diagnostic:
     )
     return Diagnostic(
         Severity.ERROR, "not as the run left it", detail, address, rule="changed-since", refusal=True
+    )
+
+
+def _away(wish: UndoRequest, found: Reversal, disks: Disks) -> dict[Address, str]:
+    """The parts whose run did something on a disk that is not there now, with the reason.
+
+    The bare directory tells nothing of what is on the disk: neither that there is nothing to put back, nor
+    that it was changed since.
+    """
+    mine = {*found.addresses, *found.refused}
+    done = [step for step in wish.past.steps if step.state in ("done", "started") and step.path]
+    return {
+        address: why
+        for step in done
+        for address in mine.intersection(step.addresses)
+        if (why := disks.bare((step.path,)))
+    }
+
+
+def _bare(address: Address, why: str) -> Diagnostic:
+    detail = f"{why}. --exclude '{address}' leaves that as it is."
+    return Diagnostic(
+        Severity.ERROR, "its disk is not there", detail, address, rule="not-mounted", refusal=True
     )
 
 
