@@ -127,6 +127,13 @@ class Kind:
         | None
     ) = None
     """Observes again where only the declaration tells the place. Asked after `observe`."""
+    programs: tuple[tuple[str, str], ...] = ()
+    """The host's own programs that its steps or checks call, each with the Debian package that has it.
+
+    None: it is made of files alone, and needs no booted host to be seen at work.
+    """
+    tells_access: bool = False
+    """A change of it is told beside the plan although it changes nobody's answer about access."""
     order: int = 50
     """The place of the kind in specs, plans and reference pages: kinds that others build on come first."""
     whole: bool = True

@@ -70,3 +70,14 @@ def discover() -> Kinds:
             )
         )
     )
+
+
+@cache
+def of_accounts() -> frozenset[str]:
+    """The kinds whose names are accounts: a change of one concerns nobody else's account.
+
+    Their folders say so, for the plan of a settled host imports no kind.
+    """
+    return frozenset(
+        name for name in discover() if getattr(import_module(f"{__name__}.{name}"), "OF_ACCOUNTS", False)
+    )

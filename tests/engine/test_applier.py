@@ -11,7 +11,7 @@ from reconciler.core.actions import Action, Unit, UnitVerb, WriteFile
 from reconciler.core.host import ActionFailed, HostError, Receipt
 from reconciler.core.result import Status
 from reconciler.core.state import Memory, OwedRow
-from reconciler.engine.applier import apply
+from reconciler.engine.applier import apply, awaits_put_back
 from reconciler.host.simulation.host import SimulatedHost
 from tests.breaking import Crash, Wrapped
 from tests.engine.test_planner import X, Y, file, files, host_with
@@ -213,6 +213,22 @@ def test_a_unit_that_does_not_stay_up_is_a_failure() -> None:
     assert "api.service: exit 1" == result.outcomes[address("services.api")].reason
     assert Status.APPLIED == result.outcomes[address("services.db")].status
     assert 6 == result.exit_code()
+
+
+@pytest.mark.parametrize("name", ["api", "db"])
+def test_a_unit_that_does_not_settle_is_put_back(name: str) -> None:
+    """A service with a gate that falls within `settle` awaits the automatic rollback; a fallen one without a
+    gate does not.
+    """
+    service = {"exec_start": ["/usr/bin/sleep", "1"]}
+    spec = {"services": {"api": {**service, "health": {"within": "1s"}}, "db": service}}
+    host, notes = host_of(), Notes()
+    plan, situation, request = planned(spec, host, notes.memory())
+    fallen = {f"{name}.service": "exit 1"}
+    result = apply(plan, situation, request, host, notes, lambda _: None, lambda _: fallen)
+
+    assert frozenset({address(f"services.{name}")}) == result.fallen
+    assert (name == "api") == awaits_put_back(result)
 
 
 def test_a_failed_unit_of_a_merged_call_fails_alone() -> None:

@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from pkgutil import iter_modules
 
 import reconciler.kinds
-from reconciler.kinds import discover, observer
+from reconciler.kinds import discover, observer, of_accounts
+from reconciler.policy.access.changes import TELLERS
 
 
 def test_every_folder_with_a_kind_is_discovered() -> None:
@@ -40,3 +41,11 @@ def test_a_host_is_asked_without_a_model() -> None:
 
     assert [discover()[name].observe for name in names] == [observer(name) for name in names]
     assert set() == {"pydantic", *(f"reconciler.kinds.{name}.kind" for name in names)} & set(modules)
+
+
+def test_what_is_said_of_kinds_is_asked_of_the_kind() -> None:
+    """A kind that tells of access has a teller and no other has; keys and users are of one account."""
+    kinds = discover().values()
+
+    assert set(TELLERS) == {kind.name for kind in kinds if kind.tells_access}
+    assert {"users", "ssh_keys"} == of_accounts()

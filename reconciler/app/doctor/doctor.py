@@ -18,18 +18,8 @@ from reconciler.formats.named_mounts import advice
 from reconciler.host import installation
 from reconciler.host.hosts import static_hostname
 from reconciler.host.process.environment import is_root, now
-from reconciler.kinds import discover
+from reconciler.kinds import discover, of_accounts
 
-_PROGRAMS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "users": (("useradd", "passwd"), ("usermod", "passwd")),
-    "groups": (("groupadd", "passwd"),),
-    "logrotate": (("logrotate", "logrotate"),),
-    "backups": (("tar", "tar"),),
-    "services": (("systemctl", "systemd"),),
-    "timers": (("systemctl", "systemd"),),
-    "ssh_keys": (("sshd", "openssh-server"),),
-}
-"""The programs that a kind calls, each with the Debian package that has it."""
 _SUDO = (("visudo", "sudo"),)
 _FINGERPRINT = "SHA256:"
 _NAMED = 3
@@ -105,8 +95,8 @@ def _programs(patient: Patient) -> Iterator[Finding]:
     kinds = {declared.address.kind for declared in resources} | {
         address.kind for address in patient.memory.rows
     }
-    for kind in sorted(kinds):
-        wanted |= dict(_PROGRAMS.get(kind, ()))
+    for kind in sorted(kinds & discover().keys()):
+        wanted |= dict(discover()[kind].programs)
     if any(getattr(declared.resource, "sudo", None) for declared in resources):
         wanted |= dict(_SUDO)
     missing = {name: package for name, package in wanted.items() if not installation.find_program(name)}
@@ -180,9 +170,7 @@ def _accounts(patient: Patient) -> Iterator[Finding]:
     from reconciler.app.plan.ageing import aged_of
 
     documents = {
-        address: row.document
-        for address, row in patient.memory.rows.items()
-        if address.kind in ("users", "ssh_keys")
+        address: row.document for address, row in patient.memory.rows.items() if address.kind in of_accounts()
     }
     for one in aged_of(documents, patient.host, static_hostname(patient.host)) if documents else ():
         yield Finding("accounts", FINDING, one.what, one.remedy)

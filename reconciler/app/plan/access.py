@@ -16,6 +16,7 @@ from reconciler.core.model.places import handed_on
 from reconciler.core.plan import Plan
 from reconciler.core.steps import Step
 from reconciler.engine.inputs import Request
+from reconciler.kinds import discover
 
 if TYPE_CHECKING:
     from reconciler.app.plan.lockout import TrialHost
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from reconciler.policy.access.host_access import HostAccess
     from reconciler.policy.lockout.guard import Doors
     from reconciler.policy.root_reach.relevance import Look
-
-_KINDS = frozenset(("users", "ssh_keys", "files", "directories"))
-"""Kinds of which a change is told though it changes nobody's answer."""
 
 
 def sides_of(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides | None:
@@ -198,9 +196,13 @@ def _with_holders(found: Sequence[Access], sides: Sides, view: HostView) -> list
     return [*found[:at], *holders, *found[at:]]
 
 
+def _tells(kind: str) -> bool:
+    return kind in discover() and discover()[kind].tells_access
+
+
 def rows(plan: Plan, shown: Texts, sides: Sides | None, view: HostView | None) -> list[dict[str, Any]]:
     """Who gains or loses access, as the plan document has it."""
-    told = sides is not None or any(change.address.kind in _KINDS for change in plan.changes)
+    told = sides is not None or any(_tells(change.address.kind) for change in plan.changes)
     found = _of_people(plan, shown, sides) if told else []
     if view is not None and sides is not None:
         found = _with_holders(found, sides, view)

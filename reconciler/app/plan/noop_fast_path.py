@@ -36,7 +36,7 @@ from reconciler.host.spec_source.readers import open_reader
 from reconciler.host.state.files import SETTLED
 from reconciler.host.state.notes import recall, remember
 from reconciler.host.state.read import read_memory
-from reconciler.kinds import observer
+from reconciler.kinds import observer, of_accounts
 
 if TYPE_CHECKING:
     from reconciler.engine.inputs import Situation
@@ -138,7 +138,7 @@ def _aged(record: Mapping[str, Any], memory: Memory, host: HostView) -> list[Dia
     spec for one.
     """
     documents = {
-        address: row.document for address, row in memory.rows.items() if address.kind in ("users", "ssh_keys")
+        address: row.document for address, row in memory.rows.items() if address.kind in of_accounts()
     }
     if not documents:
         return []

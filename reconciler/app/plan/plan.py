@@ -33,7 +33,7 @@ from reconciler.host.process.environment import is_root, nanoseconds, now, throw
 from reconciler.host.spec_source.git import Order
 from reconciler.host.state.read import read_memory
 from reconciler.host.systemd.own_unit import bond
-from reconciler.kinds import discover
+from reconciler.kinds import discover, of_accounts
 
 if TYPE_CHECKING:
     from reconciler.host.snapshot.view import SnapshotView
@@ -236,7 +236,7 @@ def _access_warnings(
     plan: Plan, situation: Situation, host: HostView, sides: Sides | None, options: PlanOptions
 ) -> list[Diagnostic]:
     """Faults of the access that the plan leaves behind, or takes over."""
-    if not any(address.kind in ("users", "ssh_keys") for address in situation.parts) and sides is None:
+    if not any(address.kind in of_accounts() for address in situation.parts) and sides is None:
         return []
     from reconciler.app.plan.ageing import aged_accounts
 

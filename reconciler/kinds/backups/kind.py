@@ -220,6 +220,7 @@ KIND = Kind(
     actions=actions,
     ownership_keys=(*schedule.CARRIES, "job"),
     order=ORDER,
+    programs=(("tar", "tar"),),
     references=references,
     requires=requires,
     resume_owed=resume_owed,

@@ -105,6 +105,7 @@ KIND = Kind(
     observe=observe,
     actions=actions,
     order=ORDER,
+    tells_access=True,
     ownership_keys=("type",),
     prunes_adopted=False,
     reason_to_keep=reason_to_keep,

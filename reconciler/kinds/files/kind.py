@@ -178,6 +178,7 @@ KIND = Kind(
     observe=observe,
     actions=actions,
     order=ORDER,
+    tells_access=True,
     ownership_keys=("type", "content"),
     references=references,
     requires=requires,

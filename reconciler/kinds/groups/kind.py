@@ -98,6 +98,7 @@ KIND = Kind(
     observe=observe,
     actions=actions,
     order=ORDER,
+    programs=(("groupadd", "passwd"),),
     ownership_keys=("gid",),
     whole=False,
     prunes_adopted=False,

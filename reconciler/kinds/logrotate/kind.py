@@ -135,6 +135,7 @@ KIND = Kind(
     actions=actions,
     ownership_keys=("type", *_CONTENT),
     order=ORDER,
+    programs=(("logrotate", "logrotate"),),
     references=references,
     requires=requires,
     paths=lambda address: (path_of(address),),

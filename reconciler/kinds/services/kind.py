@@ -295,6 +295,7 @@ def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
 KIND = Kind(
     name="services",
     order=ORDER,
+    programs=(("systemctl", "systemd"),),
     model=Service,
     name_type=ServiceName,
     expand=expand,

@@ -217,6 +217,7 @@ KIND = Kind(
     actions=actions,
     ownership_keys=schedule.CARRIES,
     order=ORDER,
+    programs=(("systemctl", "systemd"),),
     references=references,
     requires=requires,
     resume_owed=schedule.resume_owed,

@@ -16,6 +16,7 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Change, Document, Origin, Verb
 from reconciler.core.plan import Plan
 from reconciler.formats.ssh.authorized_keys import read
+from reconciler.kinds import of_accounts
 from reconciler.kinds.users.home_removal import fate_of
 from reconciler.policy.access.group_powers import group_words
 from reconciler.policy.access.host_access import HostAccess
@@ -104,7 +105,7 @@ def _happens(change: Change, plan: Plan) -> bool:
 
 def _done(changes: Iterable[Change], texts: Texts, sides: Sides | None) -> Iterator[Access]:
     for change in changes:
-        tell = _TELLERS.get(change.address.kind)
+        tell = TELLERS.get(change.address.kind)
         if tell is None:
             continue
         account = "" if change.address.kind in ("files", "directories") else change.address.name
@@ -124,7 +125,7 @@ class _Causes:
         self._of: dict[str, Change] = {}
         self._other: Change | None = None
         for change in changes:
-            if change.address.kind in ("users", "ssh_keys"):
+            if change.address.kind in of_accounts():
                 self._of.setdefault(change.address.name, change)
             elif change.address.kind != "groups":
                 self._other = self._other or change
@@ -386,9 +387,10 @@ def _rule_lines(text: str | None) -> list[str]:
     return [line for line in (text or "").split("\n") if line.strip() and not line.startswith("#")]
 
 
-_TELLERS: Mapping[str, Callable[[Change, tuple[str | None, str | None]], Found]] = {
+TELLERS: Mapping[str, Callable[[Change, tuple[str | None, str | None]], Found]] = {
     "users": _user,
     "ssh_keys": _keys,
     "files": of_file,
     "directories": of_directory,
 }
+"""A function for each kind with `tells_access`."""

@@ -21,6 +21,7 @@ from reconciler.core.host import HostError
 from reconciler.core.plan import Plan
 from reconciler.formats.accounts.passwd import User
 from reconciler.formats.sudo.programs import Overruled
+from reconciler.kinds import of_accounts
 from reconciler.policy.access.changes import Sides, refused_key
 from reconciler.policy.access.host_access import HostAccess
 from reconciler.policy.access.login_accounts import People
@@ -29,7 +30,6 @@ from reconciler.policy.guards import EMPTY_PASSWORD, KEY_STAYS
 
 _FINGERPRINT = "SHA256:"
 _SUDOERS_D = "/etc/sudoers.d"
-_OF_ACCOUNTS = ("users", "ssh_keys")
 
 
 class Subject:
@@ -57,7 +57,7 @@ class Subject:
         """The fingerprints of all keys that are declared for an account, in whatever section."""
         found: dict[str, set[str]] = {}
         for address in self.parts:
-            if address.kind in _OF_ACCOUNTS and (fingerprint := _fingerprint(address)):
+            if address.kind in of_accounts() and (fingerprint := _fingerprint(address)):
                 found.setdefault(address.name, set()).add(fingerprint)
         return {name: frozenset(keys) for name, keys in found.items()}
 
@@ -68,7 +68,7 @@ def _happens(change: Change, plan: Plan) -> bool:
         or change.address in plan.blocked
         or change.address in plan.held
     )
-    return not idle and change.address.kind in _OF_ACCOUNTS
+    return not idle and change.address.kind in of_accounts()
 
 
 Rule = Callable[[Subject], Iterator[Diagnostic]]
@@ -166,7 +166,7 @@ def unreached(plan: Plan, parts: Mapping[Address, Part]) -> dict[str, str]:
     return {
         address.name: why
         for address, why in plan.unreadable.items()
-        if address.kind in _OF_ACCOUNTS
+        if address.kind in of_accounts()
         and (part := parts.get(address)) is not None
         and "others" in part.document
     }

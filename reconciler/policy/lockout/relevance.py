@@ -13,6 +13,7 @@ from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.host import HostError, HostView
 from reconciler.core.steps import Step
 from reconciler.formats.accounts.passwd import parse_users
+from reconciler.kinds import of_accounts
 
 _PLACES = Late(
     r"/etc/(?:ssh|sudoers|sudoers\.d|pam\.d|pam\.conf|security|shells|nologin|passwd|shadow|group|debian_version)(?:/.*)?"
@@ -134,12 +135,8 @@ def concerned(steps: Iterable[Step], view: HostView) -> frozenset[str] | None:
     others: list[Step] = []
     for step in steps:
         kinds = {cause.address.kind for cause in step.causes}
-        if step.held or not kinds <= _OF_ONE:
+        if step.held or not kinds <= of_accounts():
             others.append(step)
         else:
             names.update(cause.address.name for cause in step.causes)
     return None if may_change_access(others, view) else frozenset(names)
-
-
-_OF_ONE = frozenset(("users", "ssh_keys"))
-"""Kinds whose names are accounts."""
