@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from reconciler.app.plan.access import by_reach, in_vain, unchanged
-from reconciler.app.plan.planned import Planned, basis
+from reconciler.app.plan.access import by_reach, unchanged
+from reconciler.app.plan.planned import Planned, basis, snapshot_of
+from reconciler.core.basis import in_vain
 from reconciler.engine.inputs import Request
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str,
     )
     found = matrix(sides, who, to)
     told = {line.account for line in found.lines}
-    missing = tuple(getattr(planned.request.view, "unknown", {}).values())
-    if hasattr(planned.request.view, "taken") and to != "login":
+    snapshot = snapshot_of(planned.request)
+    missing = tuple(snapshot.unknown.values()) if snapshot is not None else ()
+    if snapshot is not None and to != "login":
         from reconciler.policy.access.missing import missing_of
 
         missing += tuple(missing_of((sides.before, sides.after), who))
@@ -59,7 +61,7 @@ def _of_everything(sides: Sides, request: Request) -> Sides:
     from reconciler.policy.root_reach.relevance import declared_looks, host_looks
 
     hosts = (sides.before,) if sides.before is sides.after else (sides.before, sides.after)
-    with in_vain(request.view):
+    with in_vain(request.view.basis):
         looks = {look.path: look for host in hosts for look in host_looks(host.doors.files)}
     looks |= {look.path: look for look in declared_looks(request.spec, request.kinds)}
     by_reach([host.doors for host in hosts], hosts, list(looks.values()), request.view)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from reconciler.core.actions import Action, Attributes, UnitVerb
 from reconciler.core.basics.frozen import frozen
+from reconciler.core.basis import Basis
 
 ACCOUNT_FILES = "account files"
 """In place of a path of what `Executor.finish` names: the accounts that a batch of steps makes, changes or
@@ -226,9 +227,14 @@ class HostView(Protocol):
     """Reading a host.
 
     `running` says whether a systemd answers for it: without one no unit state is known and none is wanted.
+    `basis` says what is looked at; a simulated host has that of the host under it.
     """
 
     running: bool
+
+    @property
+    def basis(self) -> Basis:
+        """What is looked at: the running host, a tree or a snapshot."""
 
     def entry(self, path: str) -> Entry | None:
         """Facts about a path; None when nothing is there. Raises Unreadable, UnsafePath."""

@@ -63,20 +63,6 @@ class OwedRow:
 
 
 @frozen
-class Started:
-    """The files and settings that a unit's process was started with, as far as an apply has seen it.
-
-    `invocation` is empty where none ran. `marks` stand for the content of its files by path, and for its
-    settings by address (`engine.units.stale_processes`). `stamps` say when its unit files were written, in
-    nanoseconds since the epoch: those of which systemd has been told.
-    """
-
-    invocation: str = ""
-    marks: Mapping[str, str] = field(default_factory=dict)
-    stamps: Mapping[str, int] = field(default_factory=dict)
-
-
-@frozen
 class Hold:
     """A hold on a resource with all its parts, or on one part with what is below that: no apply touches it
     until the end, whoever runs it.

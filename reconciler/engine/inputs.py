@@ -9,11 +9,12 @@ from typing import Any
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import keyed_digest
 from reconciler.core.basics.frozen import frozen
+from reconciler.core.basis import Started
 from reconciler.core.changes import Document, Observed, Part
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Kinds
 from reconciler.core.spec import Declared, Spec, nothing
-from reconciler.core.state import LedgerRow, Memory, Started
+from reconciler.core.state import LedgerRow, Memory
 from reconciler.engine.units.own_unit_guard import Inside, nowhere
 
 _KEYED = "hmac:"

@@ -18,6 +18,7 @@ from reconciler.core.actions import (
     path_of,
 )
 from reconciler.core.basics.digest import digest
+from reconciler.core.basis import LiveBasis
 from reconciler.core.host import ActionFailed, Entry, PreImage, Receipt, UnitNode, UnitState
 from reconciler.host.accounts.name_service import NameService
 from reconciler.host.files.files import Files
@@ -41,6 +42,7 @@ class LiveHost:
     others may have changed them.
     """
 
+    basis = LiveBasis()
     running: bool
 
     def __init__(self, root: str = "/") -> None:

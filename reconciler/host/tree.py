@@ -19,6 +19,7 @@ from reconciler.core.actions import (
     path_of,
 )
 from reconciler.core.basics.digest import digest
+from reconciler.core.basis import TreeBasis
 from reconciler.core.host import (
     ACCOUNT_FILES,
     ActionFailed,
@@ -51,6 +52,7 @@ class TreeHost:
     `state`.
     """
 
+    basis = TreeBasis()
     running = False
 
     def __init__(self, root: str, state: str) -> None:

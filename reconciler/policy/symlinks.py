@@ -11,6 +11,7 @@ from reconciler.core import link_walk
 from reconciler.core.actions import Attributes
 from reconciler.core.basics.digest import digest
 from reconciler.core.basics.globs import is_pattern, segment_matches
+from reconciler.core.basis import in_vain
 from reconciler.core.host import Entry, FileType, HostError, HostView, NotInSnapshot, UnsafePath
 
 _NO_NAMES = ("", ".", "..")
@@ -155,15 +156,11 @@ class Followed:
         """The same where it is known, as a snapshot does not know all; empty otherwise, and that makes no
         plan incomplete.
         """
-        told = getattr(self._view, "unknown", None)
-        before = dict(told) if isinstance(told, dict) else {}
-        try:
-            return self.text(path) or ""
-        except HostError:
-            if isinstance(told, dict):
-                told.clear()
-                told.update(before)
-            return ""
+        with in_vain(self._view.basis):
+            try:
+                return self.text(path) or ""
+            except HostError:
+                return ""
 
     def names(self, path: str) -> Sequence[str]:
         """The names in a directory, sorted; none when it is none."""

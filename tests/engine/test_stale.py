@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
+from reconciler.core.basis import Started
 from reconciler.core.content_marks import (
     INVOCATIONS,
     LARGEST,
@@ -22,7 +23,7 @@ from reconciler.core.content_marks import (
     to_remember,
 )
 from reconciler.core.host import Entry, FileType, UnitState
-from reconciler.core.state import LedgerRow, Memory, Started
+from reconciler.core.state import LedgerRow, Memory
 from reconciler.engine.inputs import Request, survey
 from reconciler.engine.units import stale_processes
 from reconciler.host.simulation.host import Said, SimulatedHost

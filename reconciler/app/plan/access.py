@@ -4,11 +4,12 @@ document.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.address import Address
+from reconciler.core.basis import in_vain
 from reconciler.core.changes import Part
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import HostError, HostView
@@ -36,7 +37,7 @@ def sides_of(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides
     from reconciler.policy.access.linked import Linked
     from reconciler.policy.root_reach.relevance import looked_at
 
-    with in_vain(request.view):
+    with in_vain(request.view.basis):
         looks = looked_at(plan.steps, request.spec, request.kinds, Linked(request.view).usual)
     if tried.doors is None and not (
         looks and _is_in_reach(looks, request.view, tried.after(plan.steps, request.view))
@@ -67,7 +68,7 @@ def _is_in_reach(looks: Sequence[Look], *hosts: HostView) -> bool:
     from reconciler.policy.root_reach.reach import RootReach
     from reconciler.policy.symlinks import Followed
 
-    with in_vain(hosts[0]):
+    with in_vain(hosts[0].basis):
         for host in hosts:
             files = Followed(host)
             if RootReach(files, People(files), lambda _: True).ways(looks) or files.missing:
@@ -94,7 +95,7 @@ def by_reach(
     from reconciler.policy.root_reach.reach import RootReach
 
     names: list[str] = []
-    with in_vain(view):
+    with in_vain(view.basis):
         for doors, side in zip(both, sides, strict=True):
             is_before = side is not sides[-1]
             asked = [look for look in looks if not (is_before and look.argv)]
@@ -104,19 +105,6 @@ def by_reach(
             side.hands.update(reach.hands)
             names += [way.account for way in ways if way.account]
     return names
-
-
-@contextmanager
-def in_vain(view: HostView) -> Iterator[None]:
-    """A snapshot has no content of files that are not ours: what is asked of it in vain here makes no plan
-    incomplete.
-    """
-    told = getattr(view, "unknown", None)
-    known = dict(told) if isinstance(told, dict) else {}
-    yield
-    if isinstance(told, dict):
-        told.clear()
-        told.update(known)
 
 
 def warnings(
@@ -149,7 +137,7 @@ def _doors_left(
     from reconciler.policy.access.warnings import Subject, unreached, unreached_keys
 
     found: list[Diagnostic] = []
-    with in_vain(view), suppress(HostError):
+    with in_vain(view.basis), suppress(HostError):
         if names := unreached(plan, parts):
             found += unreached_keys(Subject(plan, sides or unchanged(view, plan.host), parts), names)
         if sides is not None:
@@ -187,7 +175,7 @@ def _with_holders(found: Sequence[Access], sides: Sides, view: HostView) -> list
     from reconciler.policy.access.changes import ROOT
     from reconciler.policy.access.key_holders import key_holders
 
-    with in_vain(view):
+    with in_vain(view.basis):
         try:
             holders = key_holders(sides)
         except HostError:  # the guard against lock-outs asks the same and says so
@@ -212,7 +200,7 @@ def rows(plan: Plan, shown: Texts, sides: Sides | None, view: HostView | None) -
         from reconciler.policy.root_reach.handed_on import handed
         from reconciler.policy.symlinks import Followed
 
-        with in_vain(view):
+        with in_vain(view.basis):
             found += handed(plan, Followed(view))
     return [
         {

@@ -50,7 +50,7 @@ def aged_of(documents: Mapping[Address, Document | None], view: HostView, name: 
 
 
 def _on_host(view: HostView, names: Mapping[str, str], name: str) -> list[Aged]:
-    from reconciler.app.plan.access import in_vain
+    from reconciler.core.basis import in_vain
     from reconciler.host.process.environment import now
     from reconciler.policy.access.ageing import shut_out
     from reconciler.policy.access.login_accounts import People
@@ -58,7 +58,7 @@ def _on_host(view: HostView, names: Mapping[str, str], name: str) -> list[Aged]:
 
     if not names:
         return []
-    with in_vain(view):
+    with in_vain(view.basis):
         return list(shut_out(People(Followed(view)), names, now() // _SECONDS_A_DAY, _once(view, name)))
 
 

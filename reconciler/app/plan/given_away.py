@@ -23,7 +23,7 @@ def given_away(plan: Plan, request: Request) -> Iterator[Diagnostic]:
     ]
     if not changes:
         return
-    from reconciler.app.plan.access import in_vain
+    from reconciler.core.basis import in_vain
     from reconciler.host.process.program_digest import program_places
     from reconciler.policy.access.linked import Linked
     from reconciler.policy.given import on_host
@@ -35,7 +35,7 @@ def given_away(plan: Plan, request: Request) -> Iterator[Diagnostic]:
     changing = {change.address.resource for change in changes}
     declared = table((one for one in request.spec.resources if one.address in changing), request.kinds)
     linked, command = Linked(request.view), str(request.spec.settings.get("command", ""))
-    with in_vain(request.view):
+    with in_vain(request.view.basis):
         yield from [
             found for one, named in declared for found in forbidden_by_link(one, named, linked, command)
         ]

@@ -19,12 +19,13 @@ from reconciler.core.actions import WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import machine_digest
 from reconciler.core.basics.frozen import frozen
+from reconciler.core.basis import SnapshotBasis, Started
 from reconciler.core.content_marks import OTHER
 from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.host import HostError, HostView
 from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
-from reconciler.core.state import Memory, Started
+from reconciler.core.state import Memory
 from reconciler.engine.inputs import Request, Situation
 from reconciler.engine.units.own_unit_guard import Inside, nowhere
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
@@ -200,7 +201,7 @@ def _request(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView, me
         options.adopt,
         options.unprotect,
         started=_started(host, options, memory),
-        now_ns=nanoseconds() if host.running and not hasattr(host, "taken") else 0,
+        now_ns=nanoseconds() if host.running and not isinstance(host.basis, SnapshotBasis) else 0,
         clock=now(),
         retry=options.retry,
         inside=inside_of(host),
@@ -262,9 +263,8 @@ def _look_twice_after_a_failure(host: HostView, memory: Memory) -> None:
 
 def _started(host: HostView, options: PlanOptions, memory: Memory) -> Mapping[str, Started]:
     """The memory of processes, on the host or in its snapshot."""
-    if hasattr(host, "taken"):
-        view = cast("SnapshotView", host)
-        return view.started
+    if isinstance(host.basis, SnapshotBasis):
+        return host.basis.started
     found = read_started(options.state_directory, memory.key) if host.running else None
     return found.started if found is not None else {}
 
@@ -280,14 +280,16 @@ def _fingerprinted(plan: Plan, request: Request, situation: Situation) -> Plan:
     return with_fingerprint(plan, request, situation, machine)
 
 
-def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
+def _with_unknown(planned: Planned, snapshot: SnapshotBasis) -> Planned:
     """With what a snapshot was asked for in vain, but for what a part that could not be read says itself."""
     plan = planned.plan
-    assert plan is not None
+    assert plan is not None and planned.request is not None
     access(planned, texts(planned))  # what will be asked for to show the plan
     told = set(plan.unreadable.values())
     missing = [
-        what for what in view.unknown.values() if f"unknown: the snapshot does not have {what}" not in told
+        what
+        for what in snapshot.unknown.values()
+        if f"unknown: the snapshot does not have {what}" not in told
     ]
     # An approval covers the keyed digest of a secret, once there is a ledger; and the key never leaves the
     # host. That is so of each secret that is declared, for an approval covers all that the spec says.
@@ -316,16 +318,16 @@ def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
             for words in missing_of_change(sides.before, sides.after)
             if words.removeprefix("who can write ") not in missing
         )
-    unknown = (*plan.unknown, *missing, *keys, *_unknown_starts(plan, view))
+    unknown = (*plan.unknown, *missing, *keys, *_unknown_starts(plan, snapshot, planned.request.view))
     return replace(planned, plan=replace(plan, unknown=unknown))
 
 
-def _unknown_starts(plan: Plan, view: SnapshotView) -> Iterator[str]:
+def _unknown_starts(plan: Plan, snapshot: SnapshotBasis, view: HostView) -> Iterator[str]:
     """Files to be written of which a process has neither what is there, nor is it known whether it has what
     will be there.
     """
     written = [step.action.path for step in plan.steps if isinstance(step.action, WriteFile)]
-    for unit, started in view.started.items() if written else ():
+    for unit, started in snapshot.started.items() if written else ():
         other = [path for path in written if started.marks.get(path) == OTHER]
         if other and view.units([unit])[unit].invocation == started.invocation:
             yield from (f"what {path} was when {unit} was started" for path in other)

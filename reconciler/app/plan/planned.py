@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
+from reconciler.core.basis import SnapshotBasis
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, errors
 from reconciler.core.host import HostError
@@ -15,7 +16,6 @@ from reconciler.engine.inputs import Request, Situation
 from reconciler.host.live import LiveHost
 
 if TYPE_CHECKING:
-    from reconciler.host.snapshot.view import SnapshotView
     from reconciler.host.tree import TreeHost
     from reconciler.policy.access.changes import Sides
 
@@ -51,13 +51,10 @@ class Planned:
         return any(found.refusal for found in errors(self.diagnostics))
 
 
-def snapshot_of(request: Request | None) -> SnapshotView | None:
-    """The snapshot that was planned from, if there is one: its module is only
-    imported by whoever opens one.
-    """
-    return (
-        cast("SnapshotView", request.view) if request is not None and hasattr(request.view, "taken") else None
-    )
+def snapshot_of(request: Request | None) -> SnapshotBasis | None:
+    """The snapshot that was planned from, if there is one."""
+    made_from = request.view.basis if request is not None else None
+    return made_from if isinstance(made_from, SnapshotBasis) else None
 
 
 def basis(planned: Planned, now: str = "") -> Mapping[str, Any]:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.basics.digest import keyed_digest
 from reconciler.core.basics.frozen import frozen
+from reconciler.core.basis import Started
 from reconciler.core.host import HostView
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Status
-from reconciler.core.state import Memory, Started
+from reconciler.core.state import Memory
 from reconciler.engine.inputs import look_again
 from reconciler.engine.units import stale_processes
 from reconciler.host.state.files import PROCESSES

@@ -18,6 +18,7 @@ from reconciler.core.actions import UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.basics.frozen import frozen
+from reconciler.core.basis import Started
 from reconciler.core.changes import Observed, Part
 from reconciler.core.content_marks import (
     INVOCATIONS,
@@ -41,7 +42,7 @@ from reconciler.core.content_marks import (
 from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import HostView
 from reconciler.core.kind import Runs
-from reconciler.core.state import OwedRow, Started
+from reconciler.core.state import OwedRow
 from reconciler.engine.inputs import Request, Situation
 from reconciler.engine.units import owed
 

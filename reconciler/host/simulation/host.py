@@ -20,6 +20,7 @@ from reconciler.core.actions import (
     path_of,
 )
 from reconciler.core.basics.digest import digest
+from reconciler.core.basis import TreeBasis
 from reconciler.core.host import (
     ActionFailed,
     Entry,
@@ -69,7 +70,7 @@ class SimulatedHost:
     running: bool
 
     def __init__(self, base: HostView) -> None:
-        self.running = base.running
+        self.running, self.basis = base.running, base.basis
         self.done: list[Action] = []
         self._mounts = base.mounts
         self._base = base
@@ -304,6 +305,8 @@ class SimulatedHost:
 
 class EmptyView:
     """A host on which there is nothing but `/`, and the given units."""
+
+    basis = TreeBasis()
 
     def __init__(self, *, running: bool = True, units: Mapping[str, UnitState] | None = None) -> None:
         self.running = running

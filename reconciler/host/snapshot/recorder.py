@@ -25,7 +25,7 @@ class Recorder:
     """
 
     def __init__(self, host: HostView) -> None:
-        self.running = host.running
+        self.running, self.basis = host.running, host.basis
         self.paths: dict[str, dict[str, Any] | None] = {}
         self.times: dict[str, tuple[int, int]] = {}
         self.unlisted: set[str] = set()

@@ -14,11 +14,12 @@ from typing import Any
 from reconciler.core import content_marks
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest, keyed_digest
+from reconciler.core.basis import Started
 from reconciler.core.changes import Document
 from reconciler.core.host import FileType, HostError, HostView, UnitNode, UnitState
 from reconciler.core.kind import Kinds
 from reconciler.core.secrets.masking import holds_secret
-from reconciler.core.state import LedgerRow, Memory, Started
+from reconciler.core.state import LedgerRow, Memory
 from reconciler.formats import redaction
 from reconciler.formats.accounts import account_files
 from reconciler.formats.backups import manifest

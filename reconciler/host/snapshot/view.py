@@ -10,8 +10,8 @@ from typing import Any
 
 from reconciler.core.actions import Attributes
 from reconciler.core.basics.digest import digest
+from reconciler.core.basis import SnapshotBasis, Started
 from reconciler.core.host import Entry, FileType, NotInSnapshot, UnitNode, UnitState, UnsafePath
-from reconciler.core.state import Started
 from reconciler.formats.accounts.nsswitch import PATH as NSSWITCH
 from reconciler.formats.accounts.nsswitch import asks_elsewhere
 from reconciler.host.files.safe_path import check_plain, through_link
@@ -32,17 +32,16 @@ class SnapshotView:
     """A HostView without a host.
 
     `declared` are the contents that the spec has for files, by path. Everything asked for in vain is kept in
-    `unknown`, by path or unit: whoever swallows the error has still made the plan incomplete.
+    `basis.unknown`.
     """
 
     def __init__(self, data: Mapping[str, Any], declared: Mapping[str, bytes]) -> None:
         self.running: bool = data["running"]
-        self.taken: str = data["taken"]
-        self.machine: str = data["host"].get("machine", "")
-        self.started: Mapping[str, Started] = {
-            unit: Started(**said) for unit, said in data.get("started", {}).items()
-        }
-        self.unknown: dict[str, str] = {}
+        self.basis = SnapshotBasis(
+            data["taken"],
+            data["host"].get("machine", ""),
+            {unit: Started(**said) for unit, said in data.get("started", {}).items()},
+        )
         self._paths: Mapping[str, Any] = data["paths"]
         self._units: Mapping[str, Any] | None = data["units"]
         self._mounts = frozenset(data["mounts"]) if "mounts" in data else None
@@ -69,7 +68,7 @@ class SnapshotView:
         said = self._file(path)
         content = self._content(path, said, ("text", "excerpt"))
         if said.get("shortened"):
-            self.unknown.setdefault(path, f"the comments of the keys in {path}")
+            self.basis.unknown.setdefault(path, f"the comments of the keys in {path}")
         return content, str(said.get("digest", ""))
 
     def digest(self, path: str) -> str:
@@ -213,7 +212,7 @@ class SnapshotView:
             return unveiled
         missing = self._not_known(path, f"the content of {path}")
         if said.get("binary"):  # nobody can show it: only who cannot do without makes the plan incomplete
-            self.unknown.pop(path)
+            self.basis.unknown.pop(path)
         raise missing
 
     def _unveiled(self, path: str, said: Mapping[str, Any]) -> bytes | None:
@@ -231,7 +230,7 @@ class SnapshotView:
             return None
 
     def _not_known(self, key: str, what: str) -> NotInSnapshot:
-        self.unknown.setdefault(key, what)
+        self.basis.unknown.setdefault(key, what)
         return NotInSnapshot("unknown", f"the snapshot does not have {what}")
 
 
