@@ -98,10 +98,6 @@ def _failing_jobs(plan: Plan | None) -> list[dict[str, Any]]:
     return unwell(jobs(plan.memory if plan else None))
 
 
-def _ended_well(last: dict[str, Any] | None) -> bool:
-    return last is None or last["status"] == "applied"
-
-
 def _history(plan: Plan | None, root: str | None) -> History | None:
     """The journal; None where the plan says already that nothing of the state can be read.
 

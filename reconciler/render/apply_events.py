@@ -95,17 +95,6 @@ def change_summary(plan: Mapping[str, Any], *, now: str) -> Event:
     return _event("change_summary", plan_line(plan), now, changes=changes)
 
 
-def apply_start(entry: Mapping[str, Any], *, now: str) -> Event:
-    """Work on one entry of `resource_changes` begins."""
-    action = entry["change"]["actions"][0]
-    return _event(
-        "apply_start",
-        f"{entry['address']}: {action} begins",
-        now,
-        hook={"resource": _resource(entry), "action": action},
-    )
-
-
 def apply_progress(
     number: int, total: int, step: Step, *, now: str, sensitive: frozenset[Any] = frozenset()
 ) -> Event:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.diagnostic import Diagnostic, Severity
-from reconciler.render.terminal import Paint, columns, count, painter, paragraphs, visible
+from reconciler.render.terminal import Paint, columns, painter, paragraphs, visible
 
 FORMAT_VERSION = "1.0"
 
@@ -115,21 +115,6 @@ def _same(others: Sequence[Mapping[str, Any]], row: Mapping[str, Any], paint: Pa
     rest = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
     kind = visible(str(row["address"])).partition(".")[0]
     return _note(f"The same on {len(others)} other {kind}: {named}{rest}.", gutter, paint)
-
-
-def diagnostics_count(found: Iterable[Diagnostic]) -> str:
-    """`2 errors, 1 warning`; empty when there is nothing."""
-    severities = [item.severity for item in found]
-    numbers = [(severities.count(severity), severity.value) for severity in Severity]
-    return ", ".join(count(number, name) for number, name in numbers if number)
-
-
-def one_line(item: Diagnostic) -> str:
-    """`F:L:C: error: summary: detail` for editors and grep."""
-    place = f"{item.source.file}:{item.source.line}:{item.source.column}: " if item.source else ""
-    who = f"{item.address}: " if item.address and not item.source else ""
-    detail = f": {item.detail}" if item.detail else ""
-    return visible(f"{place}{item.severity.value}: {who}{item.summary}{detail}".replace("\n", " "))
 
 
 def github_annotation(item: Diagnostic) -> str:

@@ -29,7 +29,7 @@ LATER = (
 )
 EVENTS = {
     *("version", "log", "diagnostic", "resource_drift", "planned_change", "change_summary"),
-    *("apply_start", "apply_progress", "apply_complete", "apply_errored"),
+    *("apply_progress", "apply_complete", "apply_errored"),
 }
 
 

@@ -110,7 +110,6 @@ def test_event_stream_reads_as_stored(golden: Golden) -> None:
         *apply_events.planned_changes(data, now=plans.NOW),
     ]
     stream.append(apply_events.diagnostic(warning("Odd"), now=plans.NOW))
-    stream.append(apply_events.apply_start(data["resource_changes"][0], now=plans.NOW))
     stream += [
         apply_events.apply_progress(number, len(plan.steps), step, now=plans.NOW)
         for number, step in enumerate(plan.steps, 1)

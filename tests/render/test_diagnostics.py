@@ -7,11 +7,9 @@ from collections.abc import Callable
 from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic, Severity, Source, error, warning
 from reconciler.render.diagnostics import (
-    diagnostics_count,
     diagnostics_json,
     diagnostics_text,
     github_annotation,
-    one_line,
 )
 
 Golden = Callable[[str, str], None]
@@ -57,24 +55,6 @@ def test_caret_stands_below_the_place() -> None:
 def test_no_diagnostics_no_text() -> None:
     """Nothing to complain about prints nothing."""
     assert diagnostics_text([], colour=True) == ""
-    assert diagnostics_count([]) == ""
-
-
-def test_count_names_both_severities() -> None:
-    """Errors first."""
-    assert diagnostics_count([UNKNOWN, NOWHERE, GUARD, LONG]) == "3 errors, 1 warning"
-
-
-def test_one_line_form_is_what_editors_expect() -> None:
-    """File, line, column, severity, and no line ends."""
-    expected = (
-        "hosts/gpu-01.yaml:12:5: error: Unknown key `exec_strat`: It is not a field of a service. Did you"
-        " mean `exec_start`?"
-    )
-
-    assert expected == one_line(UNKNOWN)
-    assert "\n" not in one_line(GUARD)
-    assert one_line(NOWHERE) == 'warning: files["/etc/x"]: State is old'
 
 
 def test_json_has_terraforms_fields() -> None:

@@ -50,11 +50,6 @@ class Shadow:
     hidden: bool
     expires: int | None
 
-    @property
-    def disabled(self) -> bool:
-        """Whether nobody can log in by password or key."""
-        return self.locked and self.expires == DISABLED
-
 
 _Named = TypeVar("_Named", User, Group, GroupShadow, Shadow)
 
