@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity
+from reconciler.core.kind import Impossible
 from reconciler.core.state import OwedRow
 from reconciler.core.steps import Step
 from reconciler.engine import ordering
@@ -28,6 +29,9 @@ class Draft:
     changes: tuple[Change, ...]
     needs: dict[Address, frozenset[Address]]
     pending: list[OwedRow]
+    """What is owed and due."""
+    settled: list[OwedRow]
+    """What was owed, and is not any more."""
     held: dict[Address, str]
     blocked: dict[Address, str] = field(default_factory=dict)
     untried: dict[Address, str] = field(default_factory=dict)
@@ -40,6 +44,8 @@ class Draft:
     impossible: set[Address] = field(default_factory=set)
     """Addresses of which what is owed is not done either: what systemd would do along cannot be."""
 
+    steps: dict[Address, tuple[Step, ...] | Impossible] = field(default_factory=dict)
+    """The steps of each change that were worked out, or why there are none (see `feasible.steps_of`)."""
     disks: Disks = field(init=False)
     """Which disks are not there: nothing is made or written where they would be."""
 

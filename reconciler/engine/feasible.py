@@ -19,7 +19,7 @@ _ADOPTING = {
 """The meaning of adopting, for what is declared and for what is declared absent."""
 
 
-def _impossible(draft: Draft, change: Change) -> bool:
+def is_impossible(draft: Draft, change: Change) -> bool:
     """Whether no action can make this change, whoever owns the object; then it is blocked, with the kind's
     reason.
     """
@@ -34,12 +34,23 @@ def _impossible(draft: Draft, change: Change) -> bool:
     return False
 
 
-def steps_of(draft: Draft, change: Change) -> list[Step]:
-    """The steps that a change takes. Raises Impossible."""
-    steps = list(draft.request.kinds[change.address.kind].actions(change))
-    if why := own_unit_guard.refusal(steps, draft.request.inside) or draft.disks.bare(_made(steps)):
-        raise Impossible(why)
+def steps_of(draft: Draft, change: Change) -> tuple[Step, ...]:
+    """The steps that a change takes, worked out once for a plan. Raises Impossible."""
+    if change.address not in draft.steps:
+        draft.steps[change.address] = _worked_out(draft, change)
+    steps = draft.steps[change.address]
+    if isinstance(steps, Impossible):
+        raise steps
     return steps
+
+
+def _worked_out(draft: Draft, change: Change) -> tuple[Step, ...] | Impossible:
+    try:
+        steps = tuple(draft.request.kinds[change.address.kind].actions(change))
+    except Impossible as reason:
+        return reason
+    why = own_unit_guard.refusal(steps, draft.request.inside) or draft.disks.bare(_made(steps))
+    return Impossible(why) if why else steps
 
 
 def _made(steps: Iterable[Step]) -> Iterator[str]:
@@ -57,7 +68,7 @@ def refuse_adoption(draft: Draft) -> None:
         if change.address in draft.held:
             continue
         if change.origin is Origin.ADOPTION and block and not (block.resource.adopt or draft.request.adopt):
-            if _impossible(draft, change):
+            if is_impossible(draft, change):
                 continue
             if (
                 change.verb is Verb.DELETE

@@ -11,13 +11,12 @@ from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.content_marks import concerned
 from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
 from reconciler.core.host import Executor, HostView
-from reconciler.core.kind import Impossible
 from reconciler.core.plan import Plan, UnitEffect
 from reconciler.core.state import OwedRow
 from reconciler.core.steps import Step
 from reconciler.engine import compare, ordering, unread
 from reconciler.engine.draft import Draft
-from reconciler.engine.feasible import refuse_adoption, source_of, steps_of
+from reconciler.engine.feasible import is_impossible, refuse_adoption, source_of, steps_of
 from reconciler.engine.inputs import Request, Situation, survey
 from reconciler.engine.makers import above, makers
 from reconciler.engine.units import daemon_reload, gates, owed, own_unit_guard, stale_processes
@@ -85,12 +84,12 @@ def _draft(request: Request, situation: Situation) -> Draft:
         found += compare.removals(situation, request.kinds, request.view, request.spec, found)
     if memory.unreadable:
         found = [unread.of_unknown_owner(change) for change in found]
-    pending, _ = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
+    pending, settled = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
     refused = gates.refused(pending, situation)
     pending = [row for row in pending if not gates.is_refusal(row)]
     processes = stale_processes.processes(request, situation)
     pending += _derived(request, situation, processes, found, pending)
-    draft = Draft(request, situation, tuple(found), _needs(situation, found, request), pending, {})
+    draft = Draft(request, situation, tuple(found), _needs(situation, found, request), pending, settled, {})
     if memory.holds:
         from reconciler.engine import holds  # rarely needed
 
@@ -229,19 +228,9 @@ def _steps(draft: Draft) -> tuple[Step, ...]:
     draft.block_dependants()
     steps: list[Step] = []
     for change in draft.changes:
-        if change.address not in draft.idle and change.moves and change.verb is not Verb.FORGET:
-            try:
-                steps += steps_of(draft, change)
-            except Impossible as reason:
-                draft.block(change.address, str(reason))
-                draft.diagnostics.append(
-                    error(
-                        "cannot be changed",
-                        str(reason),
-                        address=change.address,
-                        source=source_of(change.part),
-                    )
-                )
+        stays = change.address in draft.idle or not change.moves or change.verb is Verb.FORGET
+        if not stays and not is_impossible(draft, change):
+            steps += steps_of(draft, change)
     draft.block_dependants()
     steps = [
         step for step in steps if step.causes[0].address not in draft.blocked.keys() | draft.untried.keys()
@@ -296,7 +285,6 @@ def _watchers(draft: Draft, steps: Iterable[Step]) -> list[Step]:
 def _finish(draft: Draft, steps: tuple[Step, ...], trial: Trial | None) -> Plan:
     request, situation, memory = draft.request, draft.situation, draft.request.memory
     changed = {change.address for change in draft.changes}
-    _, settled = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
     effects = _effects(draft, steps, trial) if trial is not None and trial.along else ()
     return Plan(
         host=request.spec.host,
@@ -306,7 +294,7 @@ def _finish(draft: Draft, steps: tuple[Step, ...], trial: Trial | None) -> Plan:
         steps=steps,
         effects=effects,
         owed=tuple(draft.pending),
-        settled=tuple(settled),
+        settled=tuple(draft.settled),
         converged=tuple(_unrecorded(draft, changed)) if not memory.unreadable else (),
         needs=draft.needs,
         blocked=draft.blocked,

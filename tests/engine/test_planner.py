@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +10,13 @@ import pytest
 
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.basics.digest import digest
+from reconciler.core.changes import Change
 from reconciler.core.host import Entry, Unreadable
 from reconciler.core.state import Memory
+from reconciler.core.steps import Step
 from reconciler.engine.applier import apply
 from reconciler.engine.planner import make_plan
+from reconciler.engine.units import owed
 from reconciler.host.simulation.host import SimulatedHost
 from tests.engine.workbench import Notes, address, applied, changes, host_of, plan_of, planned, request_of
 from tests.worlds import BASE, DIRECTORIES
@@ -432,3 +435,39 @@ def test_a_file_that_becomes_a_directory() -> None:
     assert ['directories["/srv/x"]'] == [str(where) for where in plan.blocked]
     assert (4 + 2, 0) == (first.exit_code(), second.exit_code())
     assert {} == changes(plan_of(spec, host, notes.memory()))
+
+
+# ------------------------------------------------------------------------------------------ worked out once
+
+
+def test_a_plan_works_out_each_change_and_what_is_owed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the steps are put together, a kind is asked for the actions of a change once; and once it
+    is asked what is still owed.
+    """
+    host, _ = host_with(files(x="old\n"))
+    request = request_of(files(x="new\n", y="y\n"), host)
+    asked: list[str] = []
+    kind, sort_out = request.kinds["files"], owed.sort_out
+
+    def actions(change: Change) -> Iterator[Step]:
+        asked.append(str(change.address))
+        return iter(kind.actions(change))
+
+    def counted(*given: Any) -> Any:
+        asked.append("owed")
+        return sort_out(*given)
+
+    monkeypatch.setattr(owed, "sort_out", counted)
+    counting = replace(request, kinds={**request.kinds, "files": replace(kind, actions=actions)}, adopt=True)
+    plan, _ = make_plan(counting, SimulatedHost)
+    assert {str(change.address) for change in plan.changes} >= {X, Y}
+    assert sorted(asked) == sorted([X, Y, "owed"])
+
+
+def test_what_cannot_be_changed_is_said_once() -> None:
+    """A directory in the way of a file is one error, whoever asks for the steps first."""
+    host = host_of({"/etc/x": {"type": "directory", "mode": "0755"}})
+    for adopt in (False, True):
+        plan = plan_of(files(x="a\n"), host, adopt=adopt)
+        assert [found.summary for found in plan.diagnostics] == ["cannot be changed"]
+        assert list(map(str, plan.blocked)) == [X]
