@@ -30,7 +30,7 @@ from reconciler.host.state.files import make_state_directory
 from reconciler.host.state.lock import Lock, LockBusy
 from reconciler.kinds import discover
 from reconciler.kinds.reconcile.own_units import NAME, OWN, Own
-from reconciler.kinds.shared.schedule import scheduler_of
+from reconciler.kinds.shared.schedule.part import scheduler_of
 from reconciler.kinds.users.model import User
 from reconciler.policy.lint import lint
 

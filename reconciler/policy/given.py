@@ -333,7 +333,7 @@ def _specification(view: HostView) -> Iterator[str]:
 def _sudos_path(view: HostView) -> Iterator[str]:
     """The directories of secure_path (sudoers(5)), in which sudo looks for what it is to run as root."""
     from reconciler.policy.access.login_accounts import People
-    from reconciler.policy.access.sudo_root import SudoRoot
+    from reconciler.policy.access.sudo.root import SudoRoot
     from reconciler.policy.symlinks import Followed
 
     files = Followed(view)

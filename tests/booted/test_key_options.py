@@ -14,7 +14,7 @@ from reconciler.formats.ssh.key_options import BadKey, check_options, parse_opti
 from reconciler.formats.ssh.sshd_config import in_force
 from reconciler.formats.ssh.sshd_match import Login, Origin
 from reconciler.host.tree import TreeHost
-from reconciler.policy.access.key_judge import KeyJudge
+from reconciler.policy.access.ssh.key_judge import KeyJudge
 from reconciler.policy.symlinks import Followed
 from tests.booted.booted import BootedHost
 

@@ -12,7 +12,10 @@ from reconciler.core.diagnostic import Source
 from reconciler.core.model.resource import Resource
 from reconciler.core.spec import Declared
 from reconciler.host.simulation.host import SimulatedHost
-from reconciler.kinds.shared import schedule, schedule_checks, schedule_observe, units
+from reconciler.kinds.shared import units
+from reconciler.kinds.shared.schedule import checks as schedule_checks
+from reconciler.kinds.shared.schedule import observe as schedule_observe
+from reconciler.kinds.shared.schedule import part as schedule
 from reconciler.kinds.timers import kind as timers
 from tests.case import Reader, document
 

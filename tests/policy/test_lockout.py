@@ -31,11 +31,11 @@ from reconciler.formats.ssh import sshd_config
 from reconciler.formats.ssh.sshd_config import Settings
 from reconciler.formats.ssh.sshd_match import Origin
 from reconciler.formats.sudo import policy
-from reconciler.policy.access import ssh_login
-from reconciler.policy.access.key_judge import KeyJudge
 from reconciler.policy.access.login_accounts import People
-from reconciler.policy.access.ssh_login import SshLogin
-from reconciler.policy.access.sudo_root import SudoRoot
+from reconciler.policy.access.ssh import login as ssh_login
+from reconciler.policy.access.ssh.key_judge import KeyJudge
+from reconciler.policy.access.ssh.login import SshLogin
+from reconciler.policy.access.sudo.root import SudoRoot
 from reconciler.policy.lockout import session_files, sshd_units, sudo_defaults
 from reconciler.policy.lockout.guard import Applicant, Question, allowed_accounts, lockout
 from reconciler.policy.lockout.relevance import may_change_access

@@ -22,10 +22,11 @@ from reconciler.cli.shared.output import plan_data
 from reconciler.formats.ssh.authorized_keys import read
 from reconciler.formats.sudo import answers
 from reconciler.formats.sudo import programs as sudo_programs
-from reconciler.policy.access import becoming_root, ssh_ways
+from reconciler.policy.access import becoming_root
 from reconciler.policy.access.becoming_root import BecomingRoot
 from reconciler.policy.access.login_accounts import People
-from reconciler.policy.access.ssh_ways import SshWays
+from reconciler.policy.access.ssh import login_ways as ssh_ways
+from reconciler.policy.access.ssh.login_ways import SshWays
 from reconciler.policy.root_reach import programs as root_programs
 from reconciler.render.plan.markdown import plan_markdown
 from reconciler.render.plan.text import plan_text

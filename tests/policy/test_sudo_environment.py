@@ -12,7 +12,7 @@ import pytest
 from reconciler.formats.sudo import policy
 from reconciler.policy.access.becoming_root import BecomingRoot
 from reconciler.policy.access.login_accounts import People
-from reconciler.policy.access.sudo_root import SudoRoot
+from reconciler.policy.access.sudo.root import SudoRoot
 from reconciler.policy.access.writers import Writers
 from reconciler.policy.symlinks import Followed
 from tests.engine.workbench import host_of

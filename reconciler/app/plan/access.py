@@ -173,7 +173,7 @@ def _of_people(plan: Plan, shown: Texts, sides: Sides | None) -> list[Access]:
 def _with_holders(found: Sequence[Access], sides: Sides, view: HostView) -> list[Access]:
     """Who becomes root by a key stands behind those who do by themselves, and before all else."""
     from reconciler.policy.access.changes import ROOT
-    from reconciler.policy.access.key_holders import key_holders
+    from reconciler.policy.access.ssh.key_holders import key_holders
 
     with in_vain(view.basis):
         try:

@@ -104,7 +104,7 @@ def _applicant() -> Applicant | None:
 
 def _complaint(before: HostView, after: HostView) -> str | None:
     """The complaint of sshd itself about a configuration that changes; None where it cannot be asked."""
-    from reconciler.policy.access.ssh_login import configuration
+    from reconciler.policy.access.ssh.login import configuration
     from reconciler.policy.symlinks import Followed
 
     old, new = configuration(Followed(before)), configuration(Followed(after))

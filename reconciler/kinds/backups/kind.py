@@ -21,8 +21,10 @@ from reconciler.formats.backups import job
 from reconciler.kinds.backups import ORDER
 from reconciler.kinds.backups.model import Backup, Compress, Name
 from reconciler.kinds.backups.observe import is_scheduled, observe, unit_of
-from reconciler.kinds.shared import file_part, ownership, schedule, schedule_checks, units
-from reconciler.kinds.shared.schedule_rarer import rarer
+from reconciler.kinds.shared import file_part, ownership, units
+from reconciler.kinds.shared.schedule import checks as schedule_checks
+from reconciler.kinds.shared.schedule import part as schedule
+from reconciler.kinds.shared.schedule.rarer import rarer
 
 _CONFIG = "config"
 _FILE = {"type": "file", "mode": "0600", "owner": "root", "group": "root"}

@@ -13,7 +13,7 @@ from reconciler.core.model.places import NamesPath, Use
 from reconciler.core.model.resource import Resource
 from reconciler.formats.backups import job
 from reconciler.formats.systemd import timespan
-from reconciler.kinds.shared.schedule_field import ScheduleText
+from reconciler.kinds.shared.schedule.field import ScheduleText
 
 _DAY = 86_400
 

@@ -11,8 +11,9 @@ from reconciler.core.changes import Document, Observed
 from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.formats.backups import job
 from reconciler.formats.disks import Disks
-from reconciler.kinds.shared import file_part, schedule_observe
+from reconciler.kinds.shared import file_part
 from reconciler.kinds.shared.named_disks import absent
+from reconciler.kinds.shared.schedule import observe as schedule_observe
 
 _DIRECTORIES = (job.DIRECTORY.rpartition("/")[0], job.DIRECTORY)
 

@@ -23,9 +23,12 @@ from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
 from reconciler.core.steps import Step
 from reconciler.formats import reconcile
-from reconciler.kinds.shared import file_part, ownership, schedule, schedule_checks, schedule_observe, units
-from reconciler.kinds.shared.schedule_field import ScheduleText
-from reconciler.kinds.shared.schedule_rarer import rarer
+from reconciler.kinds.shared import file_part, ownership, units
+from reconciler.kinds.shared.schedule import checks as schedule_checks
+from reconciler.kinds.shared.schedule import observe as schedule_observe
+from reconciler.kinds.shared.schedule import part as schedule
+from reconciler.kinds.shared.schedule.field import ScheduleText
+from reconciler.kinds.shared.schedule.rarer import rarer
 
 NAME = "reconcile"
 _CONFIG = "config"

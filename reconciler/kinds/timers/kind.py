@@ -17,9 +17,11 @@ from reconciler.core.model.fields import Duration, Flag, KnownName, Text, TimeZo
 from reconciler.core.model.resource import RefersTo, Resource
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.steps import Step
-from reconciler.kinds.shared import directive_checks, schedule, schedule_checks, unit_lint, units
-from reconciler.kinds.shared.schedule_field import ScheduleText
-from reconciler.kinds.shared.schedule_rarer import rarer
+from reconciler.kinds.shared import directive_checks, unit_lint, units
+from reconciler.kinds.shared.schedule import checks as schedule_checks
+from reconciler.kinds.shared.schedule import part as schedule
+from reconciler.kinds.shared.schedule.field import ScheduleText
+from reconciler.kinds.shared.schedule.rarer import rarer
 from reconciler.kinds.shared.unit_fields import (
     Command,
     DirectiveName,

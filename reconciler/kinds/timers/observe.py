@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed
 from reconciler.core.host import HostView
-from reconciler.kinds.shared import schedule_observe
+from reconciler.kinds.shared.schedule import observe as schedule_observe
 
 
 def unit_of(address: Address) -> str:

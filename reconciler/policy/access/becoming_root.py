@@ -20,8 +20,8 @@ from reconciler.formats.sudo.policy import Who
 from reconciler.formats.sudo.programs import ALL, Overruled, Program
 from reconciler.policy.access.group_powers import LIKELY_GROUPS, ROOT_GROUPS
 from reconciler.policy.access.login_accounts import People
-from reconciler.policy.access.sudo_root import SudoRoot
-from reconciler.policy.access.sudo_settings import ways_by_settings
+from reconciler.policy.access.sudo.root import SudoRoot
+from reconciler.policy.access.sudo.settings import ways_by_settings
 from reconciler.policy.access.ways import EVERYBODY, Rank, Way
 from reconciler.policy.access.writers import Writers
 from reconciler.policy.root_reach.arguments import Asker, Reason, by_program, people_by

@@ -13,8 +13,8 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.formats.accounts.passwd import User
 from reconciler.policy.access.becoming_root import BecomingRoot
-from reconciler.policy.access.ssh_login import Verdict
-from reconciler.policy.access.ssh_ways import SshWays
+from reconciler.policy.access.ssh.login import Verdict
+from reconciler.policy.access.ssh.login_ways import SshWays
 from reconciler.policy.access.ways import EVERYBODY, Hand, Way
 from reconciler.policy.access.writers import Writers
 from reconciler.policy.lockout.guard import Doors

@@ -25,7 +25,7 @@ from reconciler.kinds import of_accounts
 from reconciler.policy.access.changes import Sides, refused_key
 from reconciler.policy.access.host_access import HostAccess
 from reconciler.policy.access.login_accounts import People
-from reconciler.policy.access.ssh_login import SshLogin
+from reconciler.policy.access.ssh.login import SshLogin
 from reconciler.policy.guards import EMPTY_PASSWORD, KEY_STAYS
 
 _FINGERPRINT = "SHA256:"

@@ -20,8 +20,8 @@ from reconciler.formats.accounts.passwd import User
 from reconciler.formats.ssh.sshd_config import all_said, problems
 from reconciler.formats.ssh.sshd_match import Origin
 from reconciler.policy.access.login_accounts import People
-from reconciler.policy.access.ssh_login import SshLogin, Verdict
-from reconciler.policy.access.sudo_root import SudoRoot
+from reconciler.policy.access.ssh.login import SshLogin, Verdict
+from reconciler.policy.access.sudo.root import SudoRoot
 from reconciler.policy.guards import LOCK_OUT
 from reconciler.policy.lockout.relevance import SSHD, changes_what_runs_sshd
 from reconciler.policy.lockout.session_files import closed_by, perhaps_closed_by

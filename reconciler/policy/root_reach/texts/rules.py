@@ -210,7 +210,7 @@ def sshd(text: str) -> Iterator[Reading]:
     shown.
 
     Sources: sshd_config(5), ssh_config(5). Whose keys sign for everybody is asked of sshd
-    (`policy.access.key_holders`).
+    (`policy.access.ssh.key_holders`).
     """
     whom: list[str] = [""]
     lax = re.search(r"(?im)^[ \t]*strictmodes[ \t=]+no\b", text) is not None
@@ -264,7 +264,7 @@ def _of_sshd(key: str, said: str, *, lax: bool) -> Iterator[Reading]:
 
 def authorized_keys(text: str) -> Iterator[Reading]:
     """The commands to which keys of root's are confined; who holds the others is asked of sshd
-    (`policy.access.key_holders`).
+    (`policy.access.ssh.key_holders`).
     """
     from reconciler.formats.ssh.authorized_keys import read
 

@@ -10,7 +10,7 @@ from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.formats.schedule.how_often import NEVER, seconds_between
 from reconciler.formats.schedule.timetable import spoken
 from reconciler.formats.systemd import timespan
-from reconciler.kinds.shared import schedule_observe
+from reconciler.kinds.shared.schedule import observe as schedule_observe
 
 RULE = "comes-rarely"
 _DAY, _HOUR = 86_400, 3600

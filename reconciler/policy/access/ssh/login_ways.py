@@ -12,7 +12,7 @@ from reconciler.formats.ssh.authorized_keys import Key
 from reconciler.formats.ssh.sshd_config import Settings
 from reconciler.formats.ssh.sshd_match import Login, Origin
 from reconciler.policy.access.login_accounts import People
-from reconciler.policy.access.ssh_login import SshLogin, Verdict, no_shell, not_listed, not_root
+from reconciler.policy.access.ssh.login import SshLogin, Verdict, no_shell, not_listed, not_root
 
 _PASSWORDS = (
     ("password", "passwordauthentication"),

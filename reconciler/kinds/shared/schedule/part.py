@@ -44,7 +44,7 @@ from reconciler.core.steps import Cause, Step
 from reconciler.formats.schedule import calendar, cron
 from reconciler.formats.systemd import unit
 from reconciler.kinds.shared import file_part, ownership, units
-from reconciler.kinds.shared.schedule_observe import CRON_D, PARTS, UnitOf, cron_file
+from reconciler.kinds.shared.schedule.observe import CRON_D, PARTS, UnitOf, cron_file
 
 CARRIES = ("type", "unit", "cron")
 

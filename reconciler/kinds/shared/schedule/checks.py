@@ -12,7 +12,7 @@ from reconciler.core.host import HostView
 from reconciler.core.spec import Declared
 from reconciler.formats.schedule import calendar, cron, dst, next_runs
 from reconciler.kinds.shared import units
-from reconciler.kinds.shared.schedule import Job, crontab_of, expand
+from reconciler.kinds.shared.schedule.part import Job, crontab_of, expand
 from reconciler.kinds.shared.timezone import host_zone
 
 _LONG = timedelta(days=400)

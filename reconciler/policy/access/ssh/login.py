@@ -19,8 +19,8 @@ from reconciler.formats.accounts.passwd import User
 from reconciler.formats.ssh import authorized_keys, sshd_config, sshd_match
 from reconciler.formats.ssh.sshd_config import Line, Settings
 from reconciler.formats.ssh.sshd_match import Login, Origin
-from reconciler.policy.access.key_judge import KeyJudge
 from reconciler.policy.access.login_accounts import People
+from reconciler.policy.access.ssh.key_judge import KeyJudge
 from reconciler.policy.symlinks import Followed
 
 CONFIG = "/etc/ssh/sshd_config"

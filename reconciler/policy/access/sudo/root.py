@@ -11,9 +11,9 @@ from reconciler.formats.sudo import answers, environment
 from reconciler.formats.sudo import policy as sudo_policy
 from reconciler.formats.sudo.policy import Policy, Who
 from reconciler.formats.sudo.programs import Program
-from reconciler.policy.access import sudo_environment as of_programs
 from reconciler.policy.access.login_accounts import People
-from reconciler.policy.access.ssh_login import Verdict
+from reconciler.policy.access.ssh.login import Verdict
+from reconciler.policy.access.sudo import environment as of_programs
 from reconciler.policy.lockout import sudo_defaults
 from reconciler.policy.symlinks import Followed
 

@@ -1,0 +1,1 @@
+"""Who logs in by sshd, with which key, and who becomes root by a key."""
