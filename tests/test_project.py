@@ -4,6 +4,7 @@ silence.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -313,3 +314,30 @@ def test_the_glossary_has_only_words_that_the_code_uses() -> None:
 
     assert len(words) > 30
     assert [] == [word for word in words if word not in flat and word.replace("-", "") not in flat]
+
+
+# ------------------------------------------------------------------------------------------------ fields
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("core/kind.py", "Kind"),
+        ("core/plan.py", "Plan"),
+        ("engine/inputs.py", "Request"),
+        ("engine/run_state.py", "Run"),
+        ("kinds/shared/schedule.py", "Job"),
+    ],
+)
+def test_every_field_says_what_it_is(file: str, name: str) -> None:
+    """Under each field of the values that go through the whole house there is a docstring."""
+    tree = ast.parse((REPOSITORY / "reconciler" / file).read_text())
+    (body,) = [node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+    behind = zip(body, [*body[1:], None], strict=True)
+
+    assert [] == [
+        ast.unparse(node.target)
+        for node, after in behind
+        if isinstance(node, ast.AnnAssign)
+        and not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant))
+    ]

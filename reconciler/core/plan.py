@@ -37,41 +37,50 @@ class UnitEffect:
 
 @frozen
 class Plan:
-    """The plan for one host: what would be done, and why.
-
-    `changes` are all differences; those in `blocked` (with the reason) have no steps. `steps` are in the
-    order of execution, held ones included. `owed` are effects still due from earlier runs, held ones
-    included; `settled` are owed rows that turn out to be satisfied. `converged` are parts that already are as
-    declared and that the ledger does not know so yet. `needs` orders the changed parts. `held` are those
-    parts with something due that is not done because somebody said so (`Memory.holds`), and what needs them,
-    with the reason: no steps either, but no failure. `effects` are what systemd does along with the steps, in
-    their order. `unreadable` parts make the plan incomplete, and so do `unknown` facts: what else a snapshot
-    was asked for in vain, in words. `approval` is what an approval covers, `fingerprint` its digest; both
-    only where asked for.
-    """
+    """The plan for one host: what would be done, and why. The planner sets all but what is said otherwise."""
 
     host: str
+    """The name of the host in the specification."""
     spec_digest: str = ""
+    """The digest of the specification as it was read; the loader sets it."""
     spec_commit: str = ""
+    """The commit that it was read on, marked where that does not hold what was read; empty without git."""
     changes: tuple[Change, ...] = ()
+    """All differences. Those in `blocked` and `held` have no steps."""
     steps: tuple[Step, ...] = ()
+    """Everything to be done, in the order of execution, held steps included."""
     effects: tuple[UnitEffect, ...] = ()
+    """What systemd does along with the steps, in their order; the trial on a simulated host tells."""
     owed: tuple[OwedRow, ...] = ()
+    """Effects still due from earlier runs, held ones included."""
     settled: tuple[OwedRow, ...] = ()
+    """Owed rows that turn out to be satisfied."""
     converged: tuple[Part, ...] = ()
+    """Parts that already are as declared and that the ledger does not know so yet."""
     needs: Mapping[Address, frozenset[Address]] = field(default_factory=dict)
+    """The changed parts that come before a changed part."""
     blocked: Mapping[Address, str] = field(default_factory=dict)
+    """Parts with a difference that cannot be removed, each with the reason."""
     held: Mapping[Address, str] = field(default_factory=dict)
+    """Parts with something due that is not done because somebody said so (`Memory.holds`), and those that
+    need them, each with the reason: no failure.
+    """
     unreadable: Mapping[Address, str] = field(default_factory=dict)
+    """Parts of which nothing is known, each with the reason: they make the plan incomplete."""
     unknown: tuple[str, ...] = ()
+    """Other facts, in words, that a snapshot was asked for in vain: they make the plan incomplete."""
     diagnostics: tuple[Diagnostic, ...] = ()
+    """Errors and warnings of the loader, the planner, the kinds and the guards."""
     memory: Memory = field(default_factory=Memory)
+    """The state that the plan was made from: ledger, owed effects, holds."""
     targets: tuple[str, ...] = ()
     """Addresses and kinds that `--target` names; empty: everything."""
     excludes: tuple[str, ...] = ()
     """Addresses and kinds that `--exclude` names."""
     fingerprint: str = ""
+    """The digest of `approval`; empty where none was asked for."""
     approval: Approval | None = None
+    """All that an approval covers; None where none was asked for."""
 
     @property
     def partial(self) -> bool:

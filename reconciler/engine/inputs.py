@@ -22,31 +22,38 @@ _KEYED = "hmac:"
 
 @frozen
 class Request:
-    """The request for a plan.
-
-    `targets` and `excludes` are addresses, or names of kinds, as text; empty targets mean everything. `adopt`
-    takes over existing objects that differ. `unprotect` are addresses whose protection is lifted for this
-    run. `tool` is our version. `about` is what the journal says of the run besides: who began it. `started`
-    is what is remembered of processes, by unit; `now_ns` is the time in nanoseconds since the epoch, 0 where
-    there is none. `clock` is when the plan is made, on whatever machine, in seconds; 0: not told. `retry`:
-    also what did not pass its gate before. `inside` says what a unit is to this run.
-    """
+    """The request for a plan: one host, what is declared for it, and how to look. The command sets it."""
 
     spec: Spec
+    """The specification of the host, valid and with its commit."""
     kinds: Kinds
+    """Every kind, by name."""
     view: HostView
+    """The host, or what stands for it."""
     memory: Memory
+    """The state as it was read: ledger, owed effects, holds, key."""
     tool: str
+    """Our version."""
     targets: Collection[str] = ()
+    """Addresses, or names of kinds, as text (`--target`); empty: everything."""
     excludes: Collection[str] = ()
+    """Addresses, or names of kinds, as text (`--exclude`)."""
     adopt: bool = False
+    """Whether existing objects that differ are taken over (`--adopt`)."""
     unprotect: Collection[str] = ()
+    """Addresses whose protection is lifted for this run (`--unprotect`)."""
     about: Mapping[str, Any] = field(default_factory=nothing)
+    """What the journal says of the run besides: who began it. Apply sets it."""
     started: Mapping[str, Started] = field(default_factory=dict)
+    """What is remembered of processes, by unit."""
     now_ns: int = 0
+    """The time on the host in nanoseconds since the epoch; 0 where there is none."""
     clock: int = 0
+    """When the plan is made, on whatever machine, in seconds since the epoch; 0: not told."""
     retry: bool = False
+    """Whether what did not pass its gate before is tried again (`--retry`)."""
     inside: Inside = nowhere
+    """A function that says what a unit is to this run."""
     onlooker: bool = False
     """Whether who plans can never apply: an ordinary user on the running host."""
 

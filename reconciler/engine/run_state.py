@@ -32,43 +32,56 @@ Key = tuple[str, str, Address]
 
 @dataclass(slots=True)
 class Run:
-    """One run under way.
-
-    `owing` are the rows this run has written, `effected` those whose effect was carried out.
-
-    `reserved` are the numbers of accounts that went, `going` of those that go with this run. `pending` are
-    the ledger's rows while their parts are being changed, `remaining` those of what stays ours of parts that
-    go; `changes` are those that an apply makes. `unwritten` failed or were skipped before everything was
-    written; `fallen` are those of the failed that failed when they were started or asked whether they are
-    well; `warned` are not well, and count as applied. `noted` is what was said of those that did not fail and
-    yet may not run; `touched` are those for which something was changed on the host, whatever became of them.
-    `before` are the processes that ran before, by unit.
-    """
+    """One run under way. The applier changes it step by step."""
 
     plan: Plan
+    """The plan that is carried out."""
     situation: Situation
+    """Everything that the plan was made from."""
     request: Request
+    """The request that the plan was made for."""
     host: Executor
+    """The host that is changed."""
     journal: Journal
+    """Where each step is written down, before it and after it."""
     tell: Tell
+    """The function that is told of each step as it goes."""
     number: int = 0
+    """The number of the run in the journal; `begin` sets it."""
     changes: Mapping[Address, Change] = field(default_factory=dict)
+    """The changes that an apply makes, by address; a rollback has none."""
     pending: Mapping[Address, LedgerRow] = field(default_factory=dict)
+    """The ledger's rows while their parts are being changed."""
     remaining: Mapping[Address, Sequence[LedgerRow]] = field(default_factory=dict)
+    """The ledger's rows of what stays ours of parts that go."""
     failed: dict[Address, str] = field(default_factory=dict)
+    """Parts that failed, each with the reason."""
     skipped: dict[Address, str] = field(default_factory=dict)
+    """Parts that were left out because of one that failed, each with the reason."""
     unwritten: frozenset[Address] = frozenset()
+    """Parts that failed or were skipped before everything was written."""
     fallen: set[Address] = field(default_factory=set)
+    """Parts among the failed that failed when they were started or asked whether they are well."""
     warned: dict[Address, str] = field(default_factory=dict)
+    """Parts that are not well and count as applied, each with the reason."""
     noted: dict[Address, str] = field(default_factory=dict)
+    """What was said of parts that did not fail and yet may not run."""
     touched: set[Address] = field(default_factory=set)
+    """Parts for which something was changed on the host, whatever became of them."""
     before: Mapping[str, str] = field(default_factory=dict)
+    """The processes that ran before, as systemd's invocation id by unit; `begin` sets it."""
     owing: dict[Key, OwedRow] = field(default_factory=dict)
+    """The owed rows that this run has written."""
     effected: set[Key] = field(default_factory=set)
+    """The keys of owed rows whose effect was carried out."""
     started: set[str] = field(default_factory=set)
+    """The units that this run started and that systemd does not call failed."""
     incurs: Mapping[Address, Sequence[OwedRow]] = field(default_factory=dict)
+    """The owed rows that a part incurs once it is changed; `begin` sets it."""
     reserved: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The numbers of accounts that went, by kind and name: nobody else gets them."""
     going: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """The numbers of accounts that go with this run, by kind and name; `begin` sets it."""
 
     def begin(self, touched: Iterable[Address], about: Mapping[str, Any], reads: Reads) -> None:
         """Open the run in the journal, with all its steps and with what is so before it.

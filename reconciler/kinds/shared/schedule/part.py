@@ -57,33 +57,42 @@ some.
 
 @frozen
 class Job:
-    """A job that runs by the clock.
-
-    `unit` is the unit's name without a suffix, `schedule` a ScheduleText. `command` is an exact argv, or a
-    line in systemd's own syntax, which cron cannot run. Empty `user`: root. `persistent`: make up for a run
-    that was missed (None: with a timer, which can). `mounts` are paths whose file systems must be mounted.
-    `sections` are more directives for the service, by section; cron has none of them, nor `mounts`: there the
-    command itself must see to it. `enabled`: starts with the host; `started`: runs now; cron knows only both
-    or none.
-    """
+    """A job that runs by the clock. The kind that declares it sets all of it."""
 
     declared: Declared
+    """The resource that the job is of."""
     unit: str
+    """The name of the unit, without a suffix."""
     schedule: str
+    """When it runs, a ScheduleText."""
     command: Sequence[str] | str
+    """An exact argv, or a line in systemd's own syntax, which cron cannot run."""
     scheduler: str = Scheduler.TIMER
+    """`timer` or `cron`."""
     timezone: str = "host"
+    """The zone that `schedule` is in: `host`, or the name of one."""
     user: str = ""
+    """The user as whom the command runs; empty: root."""
     group: str = ""
+    """The group as which it runs; empty: the user's own."""
     description: str = ""
+    """The text that the unit bears; empty: none."""
     working_directory: str = ""
+    """The directory in which the command runs, behind a `-` where it may be missing; empty: none is set."""
     environment: Mapping[str, str] = field(default_factory=nothing)
+    """Variables of the command, by name."""
     persistent: bool | None = None
+    """Whether a run that was missed is made up for; None: with a timer, which can."""
     randomized_delay_sec: str = ""
+    """The longest random delay of a run, in systemd's notation; empty: none."""
     mounts: Sequence[str] = ()
+    """Paths whose file systems must be mounted; with cron the command itself must see to it."""
     sections: Mapping[str, Mapping[str, str | Sequence[str]]] = field(default_factory=nothing)
+    """More directives for the service, by section; cron has none of them."""
     enabled: bool = True
+    """Whether it starts with the host; cron knows only this and `started` together, or none."""
     started: bool = True
+    """Whether it runs now."""
 
 
 def scheduler_of(declared: Declared, own: str | None) -> str:
