@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from re import MULTILINE
 
+from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats import fstab, named_mounts
 
 _NOWHERE = "/dev/null"
+_EMPTIED = ("/run", "/tmp", "/dev", "/proc", "/sys", "/var/run", "/var/lock")  # noqa: S108  # nothing is put there
+"""Places that every boot begins anew with, or that are no disk (file-hierarchy(7))."""
+_MEDIA = "/run/media"
+"""Where disks are mounted that somebody plugs in."""
+_TYPE = Late(rf"^\s*Type\s*=\s*(?:{'|'.join(sorted(fstab.IN_MEMORY))})\s*$", MULTILINE)
 
 
 class Disks:
@@ -52,6 +59,24 @@ class Disks:
             return fstab.not_mounted(path, self.named, self.mounted) if self.named else ""
         except Unreadable:
             return ""
+
+    def gone_at_boot(self, path: str) -> str:
+        """The place at or above `path` of which nothing is left after the next boot; empty if there is none,
+        or nobody can tell.
+        """
+        around = (path, *fstab.parents(path))
+        nearest = next((place for place in around if place in self.named), "")
+        if nearest and self._is_in_memory(nearest):
+            return nearest
+        emptied = next((place for place in around if place in _EMPTIED and _MEDIA not in around), "")
+        return "" if len(nearest) > len(emptied) else emptied
+
+    def _is_in_memory(self, place: str) -> bool:
+        file = self.named[place]
+        text = self._text(file) or ""
+        if file == fstab.PATH:
+            return place in fstab.in_memory(text)
+        return bool(_TYPE.search(text))
 
     def bare(self, paths: Iterable[str]) -> str:
         """Why nothing is to be made at these paths, and what to do: the first on a disk that is not there;

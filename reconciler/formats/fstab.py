@@ -9,6 +9,8 @@ from reconciler.core.basics.lazy_regex import Late
 PATH = "/etc/fstab"
 _ESCAPE = Late(r"\\([0-7]{3})")
 _NOT_PLACES = ("", "/", "none", "swap")
+IN_MEMORY = frozenset(("tmpfs", "ramfs", "devtmpfs"))
+"""Types of file systems of which nothing is left after a boot."""
 
 
 def unescaped(text: str) -> str:
@@ -25,10 +27,17 @@ def mount_points(text: str) -> frozenset[str]:
     return frozenset(place for place in (plain(name) for name in named) if place not in _NOT_PLACES)
 
 
+def in_memory(text: str) -> frozenset[str]:
+    """Those of the places that have a file system in memory."""
+    rows = (line.split() for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return frozenset(plain(unescaped(row[1])) for row in rows if len(row) >= 3 and row[2] in IN_MEMORY)
+
+
 def outline(text: str) -> str:
     """The same places and nothing else: no devices, and no options, in which passwords may stand."""
     rows = (line.split() for line in text.splitlines() if not line.lstrip().startswith("#"))
-    return "".join(f"- {row[1]} {'swap' if row[2] == 'swap' else '-'}\n" for row in rows if len(row) >= 3)
+    told = {"swap", *IN_MEMORY}
+    return "".join(f"- {row[1]} {row[2] if row[2] in told else '-'}\n" for row in rows if len(row) >= 3)
 
 
 def plain(path: str) -> str:

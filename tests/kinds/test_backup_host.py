@@ -11,6 +11,7 @@ import pytest
 
 from reconciler.core.diagnostic import errors
 from reconciler.core.spec import Declared, Spec
+from reconciler.formats import fstab
 from reconciler.formats.backups.manifest import Manifest, dump, new_id, stem
 from reconciler.host.simulation.host import SimulatedHost
 from reconciler.kinds import discover
@@ -260,7 +261,9 @@ def test_archives_in_doubt_let_nothing_go() -> None:
     paths = {**HERE, **archives("/backup/d", 5, size=1000)}
     small = {name: value for name, value in archives("/backup/d", 7, size=10).items() if name not in paths}
 
-    assert [] == told(host_of({**paths, **small}), {"keep": {"last": 7}}, {"keep": {"last": 5}})
+    (only,) = told(host_of({**paths, **small}), {"keep": {"last": 7}}, {"keep": {"last": 5}})
+
+    assert "No archive that is seen from here goes by that now" in only
 
 
 def test_a_source_that_leaves() -> None:
@@ -336,3 +339,51 @@ def test_a_source_that_nothing_makes_is_told(user: dict[str, Any], told: bool) -
     )
 
     assert told == any("source /srv/app/data does not exist" in text for _, text in found)
+
+
+@pytest.mark.parametrize(
+    ("destination", "place"),
+    [
+        ("/run/d", "/run"),
+        ("/run/user/0/d", "/run"),
+        ("/tmp/d", "/tmp"),  # nothing is put there
+        ("/dev/shm/d", "/dev"),  # likewise
+        ("/ram/d", "/ram"),
+        ("/ram/deep/d", "/ram"),
+        ("/old/d", "/old"),
+        ("/unit/d", "/unit"),
+        ("/ram/disk/d", ""),
+        ("/run/disk/d", ""),
+        ("/run/media/root/usb/d", ""),
+        ("/disk/d", ""),
+        ("/backup/d", ""),
+        ("/runs/d", ""),
+    ],
+)
+def test_a_destination_that_does_not_last(destination: str, place: str) -> None:
+    """Places that a boot empties, and file systems in memory of fstab and units, unless a disk is nearer."""
+    table = (
+        "tmpfs /ram tmpfs size=1g 0 0\n/dev/a /ram/disk ext4\nnone /old ramfs\n/dev/b /disk ext4\n"
+        "/dev/c /run/disk xfs\n"
+    )
+    unit = {"/etc/systemd/system/unit.mount": "[Mount]\nWhat=x\nWhere=/unit\nType = tmpfs\n"}
+    host = host_of({**HERE, **unit}, table=table)
+    told = [text for _, text in said(host, spec_of(destinations=[destination])) if "next boot" in text]
+
+    assert bool(place) == bool(told)
+    assert all(f"{place} is emptied by every boot" in text for text in told)
+
+
+def test_a_destination_that_is_cleaned_by_age() -> None:
+    """systemd-tmpfiles removes from /var/tmp what is older than thirty days."""
+    told = said(host_of(HERE), spec_of(destinations=["/var/tmp/d"]))  # nothing is put there
+
+    assert any("removed by age" in text for _, text in told)
+
+
+def test_a_snapshot_tells_file_systems_in_memory() -> None:
+    """Its outline of fstab has no devices and no options, and the types that count here."""
+    text = "tmpfs /ram tmpfs size=1g 0 0\n//nas/x /x cifs password=S 0 0\n/dev/a none swap sw 0 0\n"
+
+    assert "- /ram tmpfs\n- /x -\n- none swap\n" == fstab.outline(text)
+    assert {"/ram"} == fstab.in_memory(fstab.outline(text)) == fstab.in_memory(text)

@@ -22,6 +22,7 @@ from reconciler.kinds.shared.named_disks import Absent, absent
 _PATTERN = " A `*` is not expanded: name the directory, and leave out with `exclude` what is not wanted."
 _NAMED = 5
 """File systems that are left out and named; of more, the rest is counted."""
+_AGED = "/var/tmp/"  # noqa: S108  # nothing is put there
 _OTHERS_WRITE, _STICKY = 0o022, 0o1000
 
 
@@ -104,6 +105,15 @@ class BackupHost:
     # ------------------------------------------------------------------------------------------- destinations
 
     def _of_destination(self, path: str) -> Iterator[Trouble]:
+        if place := self._disks.gone_at_boot(path):
+            detail = (
+                f"{place} is emptied by every boot, and the archives in {path} with it. Write a directory on"
+                " a disk."
+            )
+            yield _warning("gone-at-boot", f"archives in {path} are gone at the next boot", detail)
+        elif path.startswith(_AGED):
+            detail = f"systemd-tmpfiles removes what is older than 30 days from {_AGED}. Write another place."
+            yield _warning("gone-at-boot", f"archives in {path} are removed by age", detail)
         for parent in reversed([*fstab.parents(path)]):
             wrong = self._wrong_with(parent, sticky=True)
             if wrong:
