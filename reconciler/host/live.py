@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING
 from reconciler.core.actions import (
     Account,
     Action,
-    Attributes,
     Check,
     EndSessions,
     Gate,
     Unit,
     WriteFile,
-    path_of,
 )
-from reconciler.core.basics.digest import digest
 from reconciler.core.basis import LiveBasis
-from reconciler.core.host import ActionFailed, Entry, PreImage, Receipt, UnitNode, UnitState
+from reconciler.core.host import ActionFailed, Receipt, UnitNode, UnitState
 from reconciler.host.accounts.name_service import NameService
 from reconciler.host.files.files import Files
+from reconciler.host.files.host_files import HostFiles
 from reconciler.host.files.ownership import Ids, KernelOwnership
 from reconciler.host.files.safe_path import SafeRoot
 from reconciler.host.process import failpoints
@@ -35,7 +33,7 @@ _ARCHIVES = "/var/lib/reconciler/archive"
 """Where the homes of accounts that went are kept: in our own state, which is root's alone."""
 
 
-class LiveHost:
+class LiveHost(HostFiles):
     """The machine itself; another root than `/` only for tests: there systemd is never asked.
 
     Paths, account names and the list of units are read once and kept: make a new object, or `forget`, after
@@ -56,31 +54,6 @@ class LiveHost:
         )
         self._asked: Systemd | None = None
         self._judged: dict[WriteFile, ActionFailed | None] = {}
-
-    def entry(self, path: str) -> Entry | None:
-        """As HostView.entry."""
-        return self._files.entry(path)
-
-    def read(self, path: str) -> bytes:
-        """As HostView.read."""
-        return self._files.read(path)
-
-    def excerpt(self, path: str) -> tuple[bytes, str]:
-        """As HostView.excerpt."""
-        content = self._files.read(path)
-        return content, digest(content)
-
-    def digest(self, path: str) -> str:
-        """As HostView.digest."""
-        return digest(self._files.read(path))
-
-    def names(self, path: str) -> tuple[str, ...]:
-        """As HostView.names."""
-        return self._files.names(path)
-
-    def attributes(self, path: str) -> Attributes:
-        """As HostView.attributes."""
-        return self._files.attributes(path)
 
     def mounts(self) -> frozenset[str]:
         """As HostView.mounts."""
@@ -117,15 +90,6 @@ class LiveHost:
     def loaded_units(self) -> tuple[str, ...]:
         """The names of all units that systemd has loaded. Raises Unreadable."""
         return self._systemd().loaded() if self.running else ()
-
-    def capture(self, action: Action) -> PreImage | None:
-        """As Executor.capture. Raises Unreadable, UnsafePath."""
-        if isinstance(action, Account):
-            from reconciler.host.accounts.offline_edits import captured  # a plan keeps nothing
-
-            return captured(self, action)
-        path = path_of(action)
-        return None if path is None else self._files.capture(path)
 
     def prepare(self, actions: Sequence[Action]) -> None:
         """As Executor.prepare."""
@@ -246,9 +210,8 @@ class LiveHost:
         if self._asked:
             self._asked.forget()
 
-    def close(self) -> None:
-        """Give back descriptors."""
-        self._paths.close()
+    def _settled(self) -> Files:
+        return self._files
 
     def _systemd(self) -> Systemd:
         from reconciler.host.systemd.systemctl import Systemd  # a plan without units starts no program

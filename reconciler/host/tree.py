@@ -11,27 +11,24 @@ from reconciler.core.actions import (
     ABSENT,
     Account,
     Action,
-    Attributes,
     EndSessions,
     Gate,
     Unit,
     WriteFile,
-    path_of,
 )
 from reconciler.core.basics.digest import digest
 from reconciler.core.basis import TreeBasis
 from reconciler.core.host import (
     ACCOUNT_FILES,
     ActionFailed,
-    Entry,
     HostError,
-    PreImage,
     Receipt,
     UnitNode,
     UnitState,
 )
-from reconciler.host.accounts.offline_edits import AccountEdits, captured
+from reconciler.host.accounts.offline_edits import AccountEdits
 from reconciler.host.files.files import Files
+from reconciler.host.files.host_files import HostFiles
 from reconciler.host.files.ownership import Ids, KernelOwnership, Ownership, RecordedOwnership
 from reconciler.host.files.safe_path import SafeRoot
 
@@ -43,7 +40,7 @@ ARCHIVES = "archive"
 _NEW_MODES = {"/etc/group": "0644", "/etc/gshadow": "0640"}
 
 
-class TreeHost:
+class TreeHost(HostFiles):
     """The tree at `root`, its paths seen from there.
 
     `state` is the directory beside it for what the tree cannot hold.
@@ -70,31 +67,6 @@ class TreeHost:
         self._batched = False
         self._unwritten = ""
 
-    def entry(self, path: str) -> Entry | None:
-        """As HostView.entry."""
-        return self._settled().entry(path)
-
-    def read(self, path: str) -> bytes:
-        """As HostView.read."""
-        return self._settled().read(path)
-
-    def excerpt(self, path: str) -> tuple[bytes, str]:
-        """As HostView.excerpt."""
-        content = self.read(path)
-        return content, digest(content)
-
-    def digest(self, path: str) -> str:
-        """As HostView.digest."""
-        return digest(self.read(path))
-
-    def names(self, path: str) -> tuple[str, ...]:
-        """As HostView.names."""
-        return self._settled().names(path)
-
-    def attributes(self, path: str) -> Attributes:
-        """As HostView.attributes."""
-        return self._settled().attributes(path)
-
     def mounts(self) -> frozenset[str]:
         """Nothing is mounted here."""
         return frozenset()
@@ -118,13 +90,6 @@ class TreeHost:
     def loaded_units(self) -> tuple[str, ...]:
         """Nothing runs here."""
         return ()
-
-    def capture(self, action: Action) -> PreImage | None:
-        """As Executor.capture. Raises Unreadable, UnsafePath."""
-        if isinstance(action, Account):
-            return captured(self, action)
-        path = path_of(action)
-        return None if path is None else self._settled().capture(path)
 
     def execute(self, action: Action) -> Receipt:
         """As Executor.execute. A Unit action never belongs here."""
@@ -166,10 +131,6 @@ class TreeHost:
         """Look at everything afresh."""
         self._paths.forget()
         self._ids.forget()
-
-    def close(self) -> None:
-        """Give back descriptors."""
-        self._paths.close()
 
     def _settled(self) -> Files:
         """The files, with all accounts that were made so far: before anything else is looked at or done."""
