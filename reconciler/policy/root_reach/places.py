@@ -312,6 +312,8 @@ PLACES: tuple[Place, ...] = (
     Place("/etc/alternatives/", "runs the programs that are named in"),
     Place("/etc/modules", "loads the modules in"),
     Place("/etc/sysctl.conf", "reads", "sysctl"),
+    Place("/etc/exports", "exports by NFS what is in", "exports"),
+    Place("/etc/exports.d/", "exports by NFS what is in", "exports"),
     Place("/etc/fstab", "mounts what is in", "fstab"),
     Place("/etc/fstab.d/", "mounts what is in", "fstab"),
     Place("/etc/crypttab", "runs the key scripts in", "crypttab"),

@@ -128,6 +128,18 @@ def _shared(rest: list[str]) -> Iterator[Grant]:
         yield Grant(EVERYBODY, "root hands a terminal to whoever connects", Rank.UID)
 
 
+def _notebooks(rest: list[str]) -> Iterator[Grant]:
+    if "--allow-root" in rest:
+        by = "notebooks run as root for whoever has their token or password, or needs none"
+        yield Grant(EVERYBODY, by, likely=True)
+
+
+def _python(rest: list[str]) -> Iterator[Grant]:
+    """python -m jupyterlab --allow-root."""
+    module = next((after for word, after in pairwise(rest) if word == "-m"), "")
+    yield from _notebooks(rest) if module.startswith(("jupyter", "notebook")) else ()
+
+
 def _dockerd(rest: list[str]) -> Iterator[Grant]:
     if "tcp://" in " ".join(rest) and not any(word.startswith("--tlsverify") for word in rest):
         yield Grant(EVERYBODY, "docker listens on the network without a certificate", Rank.GROUP)
@@ -137,6 +149,10 @@ _COMMANDS = {
     **dict.fromkeys(("usermod", "gpasswd", "adduser", "useradd", "addgroup", "groupmems"), _member),
     **dict.fromkeys(("agetty", "getty", "mingetty"), _getty),
     **dict.fromkeys(("nc", "ncat", "netcat", "nc.traditional"), _netcat),
+    **dict.fromkeys(
+        ("jupyter", "jupyter-lab", "jupyter-notebook", "jupyter-server", "jupyter-nbclassic"), _notebooks
+    ),
+    **dict.fromkeys(("python", "python3"), _python),
     "chmod": _chmod,
     "dockerd": _dockerd,
     "install": _install,

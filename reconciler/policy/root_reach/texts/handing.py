@@ -17,6 +17,7 @@ from reconciler.formats.shell_commands import wrapped
 from reconciler.formats.shell_programs import AS_SOMEBODY, SHELLS, WRAPPERS
 from reconciler.policy.access.ways import EVERYBODY, Rank
 from reconciler.policy.root_reach.places import is_relevant
+from reconciler.policy.root_reach.texts.shown import shown
 from reconciler.policy.root_reach.texts.values import Grant, Reading, Use
 
 _MOST_WRAPPED = 6
@@ -54,6 +55,7 @@ def handed(words: Sequence[str], directory: str = "") -> Iterator[Reading]:
         yield from _given(name, rest, directory)
     if name == "systemctl" and not {"enable", "link", "reenable"}.isdisjoint(rest):
         yield from (Use(word, "makes a unit of") for word in rest if word.startswith(("/", "~")))
+    yield from shown(name, rest)
     if name in COPIES:
         yield from _put(name, rest, directory)
     if name in STARRED and directory and any(word.startswith("*") for word in rest):

@@ -48,13 +48,12 @@ _READ_TO_THE_END = frozenset(
             "doas",
             "login_defs",
         ),
-        *("manager", "crypttab", "hosts_access", "modprobe"),
+        *("manager", "crypttab", "hosts_access", "modprobe", "exports"),
     )
 )
 """Readers of texts that know every line which makes root run or load something: the other paths are data."""
 _DATA = (
     *(
-        "/etc/exports",
         "/etc/updatedb.conf",
         "/etc/hosts",
         "/etc/motd",

@@ -14,7 +14,7 @@ from reconciler.formats.shell_commands import specification_places
 from reconciler.policy.root_reach.texts.commands import of_text, of_variables, of_words
 from reconciler.policy.root_reach.texts.lines import lines_of
 from reconciler.policy.root_reach.texts.rules import devices
-from reconciler.policy.root_reach.texts.values import Reading, Use, as_account
+from reconciler.policy.root_reach.texts.values import Grant, Reading, Use, as_account
 
 _ASSIGNMENT = Late(r"[ \t]*([A-Za-z_]\w*)[ \t]*=[ \t]*(.*)")
 _JOB = Late(r"[ \t]*(?:@[a-z]+|\S+(?:[ \t]+\S+){4})[ \t]+(\S.*)")
@@ -109,6 +109,21 @@ def backup(text: str) -> Iterator[Reading]:
     for argv in hooks if isinstance(hooks, list) else ():
         if isinstance(argv, list) and all(isinstance(word, str) for word in argv):
             yield from of_words(argv)
+
+
+def exports(text: str) -> Iterator[Reading]:
+    """Directories that others mount by NFS as their root (exports(5)): a program with the setuid bit that is
+    put there is root's here too.
+    """
+    for line in lines_of(text.replace("\\\n", " ")):
+        path, *clients = line.split()
+        for client in clients:
+            host, _, options = client.partition("(")
+            said = options.rstrip(")").split(",")
+            if "no_root_squash" in said and host not in ("localhost", "127.0.0.1", "::1"):
+                verb = "write" if "rw" in said else "read"
+                by = f"NFS lets the root of its clients {verb} what is root's in {path}: no_root_squash"
+                yield Grant(f"whoever is root on {host or 'any host'}", by, likely=True)
 
 
 def applied(text: str) -> Iterator[Reading]:
