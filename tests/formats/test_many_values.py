@@ -14,6 +14,7 @@ import pytest
 
 from reconciler.formats.schedule import cron
 from reconciler.formats.systemd import unit
+from tests.formats.exec_argv import split_exec
 
 VALUES = 100_000 if os.environ.get("RECONCILER_FAULTS") else 4_000
 _NASTY = [
@@ -70,7 +71,7 @@ def _unlike(seed: int, number: int) -> list[str]:
             "Service": {"ExecStart": line, "Environment": unit.environment_value("A", _printable(chance))}
         }
         read = unit.parse(unit.render(sections))
-        if read != sections or unit.split_exec(str(read["Service"]["ExecStart"])) != ["/bin/x", *argv]:
+        if read != sections or split_exec(str(read["Service"]["ExecStart"])) != ["/bin/x", *argv]:
             found += argv
     return found
 

@@ -289,12 +289,12 @@ def test_what_accumulates_is_decided_for_every_directive() -> None:
     for section, kinds in directives._table().items():
         for name, kind in kinds.items():
             if kind not in mixed:
-                assert (section, name, kind in LISTS) == (section, name, directives.accumulates(name))
+                assert (section, name, kind in LISTS) == (section, name, unit._accumulates(section, name))
     decided = {
         name
-        for kinds in directives._table().values()
+        for section, kinds in directives._table().items()
         for name, kind in kinds.items()
-        if kind in mixed and not directives.accumulates(name)
+        if kind in mixed and not unit._accumulates(section, name)
     }
     assert decided == SINGLE
     assert {name for name in ACCUMULATING if not directives.where(name)} == set()

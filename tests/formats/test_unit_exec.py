@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from reconciler.formats.systemd import unit
 from reconciler.formats.systemd.exec_words import words
 from tests.formats import nasty
+from tests.formats.exec_argv import split_exec
 
 WORD = st.text(st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from("\\\"'$%; #{}n"), max_size=20)
 
@@ -20,7 +21,7 @@ def test_an_argv_survives(argv: list[str]) -> None:
     """What is quoted for systemd unquotes to the same words, and fits into a unit file."""
     line = unit.exec_line(["/bin/x", *argv])
 
-    assert ["/bin/x", *argv] == unit.split_exec(line)
+    assert ["/bin/x", *argv] == split_exec(line)
     assert {"Service": {"ExecStart": line}} == unit.parse(unit.render({"Service": {"ExecStart": line}}, []))
 
 
@@ -29,7 +30,7 @@ def test_nasty_words_survive(argv: list[str]) -> None:
     """The cases that a booted systemd confirms."""
     line = unit.exec_line(["/bin/x", *argv])
 
-    assert ["/bin/x", *argv] == unit.split_exec(line)
+    assert ["/bin/x", *argv] == split_exec(line)
     assert unit.parse(unit.render({"Service": {"ExecStart": line}}, [])) == {"Service": {"ExecStart": line}}
 
 
@@ -53,7 +54,7 @@ def test_the_line_is_as_plain_as_it_can_be(argv: list[str], line: str) -> None:
 @pytest.mark.parametrize("program", nasty.PROGRAMS)
 def test_odd_programs_can_be_run(program: str) -> None:
     """The cases that a booted systemd confirms."""
-    assert [program, "$MAINPID"] == unit.split_exec(unit.exec_line([program, "$MAINPID"]))
+    assert [program, "$MAINPID"] == split_exec(unit.exec_line([program, "$MAINPID"]))
 
 
 @pytest.mark.parametrize("program", nasty.REFUSED_PROGRAMS)
@@ -85,7 +86,7 @@ def test_an_empty_command_is_refused() -> None:
 def test_only_literal_commands_are_split(line: str) -> None:
     """Anything that systemd would expand, or take for two commands, is no argv."""
     with pytest.raises(ValueError, match=r".+"):
-        unit.split_exec(line)
+        split_exec(line)
 
 
 @pytest.mark.parametrize(

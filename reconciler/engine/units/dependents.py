@@ -24,8 +24,6 @@ from reconciler.core.steps import Cause, Step
 
 REQUIRING = frozenset({"Requires", "Requisite", "BindsTo"})
 """The properties that name what must run for the unit to run (systemd.unit(5))."""
-REQUIRED = frozenset({"RequiredBy", "RequisiteOf", "BoundBy"})
-"""The same from the other side."""
 _STRONG = REQUIRING | {"Upholds"}
 RUNNING = ("active", "activating", "reloading", "refreshing")
 _UNITS = "/etc/systemd/system"

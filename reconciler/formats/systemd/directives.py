@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import cache
 
 from reconciler.formats.systemd import _directives_data as data
-from reconciler.formats.systemd.list_directives import ACCUMULATING
 
 OLDEST, NEWEST = data.OLD, data.NEW
 """The releases of systemd that the table tells apart: those of Debian 12 and Debian 13."""
@@ -53,11 +52,6 @@ def where(directive: str) -> list[str]:
 def nearest(section_name: str, directive: str) -> str | None:
     """The directive of this section whose name is most like it, if any is."""
     return _closest(directive, _table().get(section_name, {}))
-
-
-def accumulates(directive: str) -> bool:
-    """Whether assignments add up: known lists, and whatever is unknown."""
-    return directive in ACCUMULATING or directive.startswith(("Condition", "Assert")) or not where(directive)
 
 
 def lint(section_name: str, name: str, value: str, version: int | None = None) -> str | None:

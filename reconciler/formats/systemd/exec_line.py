@@ -66,16 +66,6 @@ def environment_value(name: str, value: str) -> str:
     return _quoted(escape_specifiers(f"{name}={value}"))
 
 
-def split_exec(line: str) -> list[str]:
-    """The argv of a line made by `exec_line`.
-
-    Raises ValueError for one that runs anything else than one literal argv.
-    """
-    from reconciler.formats.systemd.exec_words import split_exec as split
-
-    return split(line)
-
-
 def lint_exec(line: str, *, several: bool = False) -> list[str]:
     """The faults of a command in systemd's own syntax that silently goes wrong, or fails; each text says what
     to do.

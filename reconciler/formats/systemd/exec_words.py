@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple
 
 from reconciler.core.basics.lazy_regex import Late
-from reconciler.formats.systemd.unit_syntax import BLANK, VARIABLE
+from reconciler.formats.systemd.unit_syntax import BLANK
 
 _GAP = Late(f"[{BLANK}]+")
 _ESCAPED_SEMICOLON = Late(rf"\\;(?=[{BLANK}]|\Z)")
@@ -54,23 +54,6 @@ def words(line: str) -> list[Word]:
     return found
 
 
-def split_exec(line: str) -> list[str]:
-    """The argv of a line made by `exec_line`.
-
-    Raises ValueError for one that runs anything else than one literal argv.
-    """
-    first, *rest = words(line)
-    found = [_without_specifiers(first.text)]
-    for word in rest:
-        if word.raw == ";":
-            raise ValueError("a second command begins with the lone ;")
-        text = _without_specifiers(word.text)
-        if text != VARIABLE and "$" in text.replace("$$", ""):
-            raise ValueError(f"{word.raw} holds a variable")
-        found.append(text if text == VARIABLE else text.replace("$$", "$"))
-    return found
-
-
 def _word(line: str, start: int) -> tuple[str, str]:
     """The word that begins at `start`, raw and unquoted."""
     if _ESCAPED_SEMICOLON.match(line, start):
@@ -112,9 +95,3 @@ def _code(escape: re.Match[str]) -> bytes:
     if code not in _CODE_POINTS or code in _SURROGATES:
         raise ValueError(f"{escape[0]} is no escape that systemd knows: write \\\\ for a backslash")
     return chr(code).encode()
-
-
-def _without_specifiers(text: str) -> str:
-    if "%" in text.replace("%%", ""):
-        raise ValueError(f"{text} holds a specifier")
-    return text.replace("%%", "%")

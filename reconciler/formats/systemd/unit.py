@@ -15,7 +15,6 @@ from reconciler.formats.systemd.exec_line import (
     escape_specifiers,
     exec_line,
     lint_exec,
-    split_exec,
 )
 from reconciler.formats.systemd.list_directives import ACCUMULATING, NEVER_RESET
 from reconciler.formats.systemd.unit_syntax import BLANK, not_utf8
@@ -33,7 +32,6 @@ __all__ = [
     "normalise",
     "parse",
     "render",
-    "split_exec",
 ]
 
 Sections = dict[str, dict[str, str | list[str]]]
