@@ -14,6 +14,7 @@ from reconciler.formats.systemd import timespan
 from reconciler.host.archives.private_directory import Directory, look
 from reconciler.host.process import environment
 from reconciler.jobs import machine_marks, store
+from reconciler.jobs.due_runs import due
 from reconciler.jobs.store import Found
 
 _SKEW = 86_400
@@ -83,7 +84,10 @@ def _of_destination(job: Job, path: str, found: Found, newest: int | None, now: 
         yield (
             f"{path}: the newest archive shrank: {why}; if that is meant: reconciler backup accept {job.name}"
         )
-    if newest is None:
+    missed = _missed(job, newest, now)
+    if missed:
+        yield f"{path}: {missed}: journalctl -u backup-{job.name}"
+    elif newest is None:
         if _is_overdue(job, now):
             yield f"{path}: there is no good archive, and max_age is {timespan.words(job.max_age)}"
     elif newest > now + _SKEW:
@@ -96,6 +100,12 @@ def _of_destination(job: Job, path: str, found: Found, newest: int | None, now: 
             f"{path}: the newest good archive is {timespan.words(now - newest)} old, and max_age is"
             f" {timespan.words(job.max_age)}"
         )
+
+
+def _missed(job: Job, newest: int | None, now: int) -> str:
+    """Why it is too long ago by the job's own schedule; with `max_age` it is for that to say."""
+    schedule = due(job.name) if not job.max_age else None
+    return schedule.missed(newest, now) if schedule is not None else ""
 
 
 def _is_overdue(job: Job, now: int) -> bool:

@@ -133,3 +133,32 @@ def test_figures_and_news_of_jobs(booted: BootedHost) -> None:
     assert 'reconciler_job_healthy{job="backups.d"} 1' in booted.read(metrics)
     assert 1 == booted.read("/root/told").count('"job_failing"')
     assert 1 == booted.read("/root/told").count('"job_recovered"')
+
+
+def test_a_job_that_is_always_skipped(booted: BootedHost) -> None:
+    """Without `max_age` too: 75 is no failure, and a job of which each run says so is told all the same."""
+    skipping = HOST.replace(", max_age: 26h", ', before: [[/bin/sh, -c, "exit 75"]]')
+    booted.run("/bin/sh", "-euc", "mkdir /data; echo x > /data/x; touch /ok")
+    booted.write(SPEC, skipping)
+    booted.reconciler("apply", SPEC, "--auto-approve")
+    booted.run("systemctl", "start", "backup-d.service", "t.service")
+    fresh = told(booted, "status", "doctor", "health")
+    assert {0} == {code for code, _ in fresh.values()}, fresh
+
+    booted.run("touch", "--date", "-10 days", "/etc/systemd/system/backup-d.timer")
+    never = told(booted)
+    booted.write(SPEC, skipping.replace("exit 75", "exit 0"))
+    booted.reconciler("apply", SPEC, "--auto-approve")
+    booted.reconciler("backup", "run", "d")
+    assert "2 of 2 jobs healthy." in told(booted, "health")["health"][1]
+    booted.write(SPEC, skipping)
+    booted.reconciler("apply", SPEC, "--auto-approve")
+    booted.run("python3", "-c", OLDER)
+    booted.run("touch", "--date", "-10 days", "/etc/systemd/system/backup-d.timer")
+    booted.run("systemctl", "start", "backup-d.service")
+    old = told(booted)
+
+    for name in ("status", "doctor", "health", "nagios", "json", "list"):
+        assert "its first run was due" in " ".join(never[name][1].split()), (name, never[name])
+        assert "the third run since was due" in " ".join(old[name][1].split()), (name, old[name])
+    assert [2, 2] == [never["health"][0], old["doctor"][0]]

@@ -182,7 +182,7 @@ class Backup(Resource):
     """
     max_age: Finite | None = None
     """A newest good archive that is older than this is unhealthy: `backup list`, `service health`, `status`
-    and `doctor` say so.
+    and `doctor` say so. When left out, one that three due runs have not followed is.
     """
     require_mount: list[Mount] = []
     """Mount points that must be mounted, or the run is refused; so must those that fstab, units or autofs
