@@ -62,6 +62,14 @@ class Draft:
         """The parts that nothing is done about."""
         return frozenset(self.blocked.keys() | self.held.keys() | self.untried.keys())
 
+    def is_idle(self, address: Address) -> bool:
+        """Whether nothing is done about it: `idle`, which is made anew each time, is not for loops."""
+        return address in self.held or self.is_left_out(address)
+
+    def is_left_out(self, address: Address) -> bool:
+        """Whether it is blocked, or not tried."""
+        return address in self.blocked or address in self.untried
+
     def note(self, found: Diagnostic) -> None:
         """Tell it; an error blocks what it is about.
 

@@ -161,7 +161,7 @@ def _above(run: Run, step: Step) -> Iterable[PreImage]:
 def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[int, PreImage]]) -> bool:
     """Write down what is about to happen. If that cannot be done, it does not happen."""
     addresses = {cause.address for _, step in batch for cause in step.causes}
-    affected = addresses | {address for address, needed in run.plan.needs.items() if needed & addresses}
+    affected = addresses.union(*(run.dependants.get(address, ()) for address in addresses))
     owing = {
         key(row): row
         for address in sorted(affected)

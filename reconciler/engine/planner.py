@@ -228,18 +228,16 @@ def _steps(draft: Draft) -> tuple[Step, ...]:
     draft.block_dependants()
     steps: list[Step] = []
     for change in draft.changes:
-        stays = change.address in draft.idle or not change.moves or change.verb is Verb.FORGET
+        stays = draft.is_idle(change.address) or not change.moves or change.verb is Verb.FORGET
         if not stays and not is_impossible(draft, change):
             steps += steps_of(draft, change)
     draft.block_dependants()
-    steps = [
-        step for step in steps if step.causes[0].address not in draft.blocked.keys() | draft.untried.keys()
-    ]
+    steps = [step for step in steps if not draft.is_left_out(step.causes[0].address)]
     steps += [*_watchers(draft, steps), *daemon_reload.of_generators(steps)]
     steps += owed.steps(
         [row for row in draft.pending if row.address not in draft.impossible], situation, request.kinds
     )
-    steps += [step for step in draft.again.values() if step.causes[0].address not in draft.idle]
+    steps += [step for step in draft.again.values() if not draft.is_idle(step.causes[0].address)]
     steps = list(own_unit_guard.spared(steps, request.inside))
     if draft.kept:
         from reconciler.engine.units import dependents  # rarely needed
@@ -253,7 +251,7 @@ def _steps(draft: Draft) -> tuple[Step, ...]:
         draft.held |= {address: why for address in sorted(owing) if (why := draft.why_held(address))}
     if not request.view.running:
         steps = [step for step in steps if not isinstance(step.action, Unit)]
-    due = [row for row in draft.pending if row.address not in draft.idle and not draft.why_held(row.address)]
+    due = [row for row in draft.pending if not draft.is_idle(row.address) and not draft.why_held(row.address)]
     asked = [*gates.steps(steps, due, situation, request.kinds)]
     return daemon_reload.placed(ordering.in_order([*steps, *asked], draft.needs), request.view)
 

@@ -82,6 +82,14 @@ class Run:
     """The numbers of accounts that went, by kind and name: nobody else gets them."""
     going: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """The numbers of accounts that go with this run, by kind and name; `begin` sets it."""
+    dependants: dict[Address, list[Address]] = field(init=False)
+    """By address, what needs it: to look at all needs for each step takes the square of their number."""
+
+    def __post_init__(self) -> None:
+        self.dependants = {}
+        for address, needed in self.plan.needs.items():
+            for need in needed:
+                self.dependants.setdefault(need, []).append(address)
 
     def begin(self, touched: Iterable[Address], about: Mapping[str, Any], reads: Reads) -> None:
         """Open the run in the journal, with all its steps and with what is so before it.

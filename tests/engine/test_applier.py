@@ -430,3 +430,28 @@ def test_the_host_is_looked_at_while_services_show_whether_they_stay_up() -> Non
     assert {"services.api": "api.service: it ended"} == {
         str(where): o.reason for where, o in result.outcomes.items() if o.reason
     }
+
+
+class Counted(dict[Any, Any]):
+    """A mapping that counts how often all of it is looked at."""
+
+    looks = 0
+
+    def items(self) -> Any:
+        """As of any mapping, counted."""
+        self.looks += 1
+        return super().items()
+
+
+@pytest.mark.parametrize("many", [3, 300])
+def test_the_needs_are_gone_through_once_however_many_steps_there_are(many: int) -> None:
+    """Three hundred removals, in several batches, look at all needs as often as three."""
+    host, notes = host_of(), Notes()
+    applied(files(**{f"f{n}": "1" for n in range(many)}), host, notes)
+    plan, situation, request = planned({}, host, notes.memory())
+    needs = Counted(plan.needs)
+    result = apply(replace(plan, needs=needs), situation, request, host, notes, lambda _: None, lambda _: {})
+
+    assert many == len(plan.steps)
+    assert {Status.APPLIED} == {outcome.status for outcome in result.outcomes.values()}
+    assert 1 == needs.looks

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from reconciler.core.actions import Unit, UnitVerb
+from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change
 from reconciler.core.host import Entry, Unreadable
 from reconciler.core.state import Memory
 from reconciler.core.steps import Step
 from reconciler.engine.applier import apply
+from reconciler.engine.draft import Draft
 from reconciler.engine.planner import make_plan
 from reconciler.engine.units import owed
 from reconciler.host.simulation.host import SimulatedHost
@@ -471,3 +473,26 @@ def test_what_cannot_be_changed_is_said_once() -> None:
         plan = plan_of(files(x="a\n"), host, adopt=adopt)
         assert [found.summary for found in plan.diagnostics] == ["cannot be changed"]
         assert list(map(str, plan.blocked)) == [X]
+
+
+def test_what_nothing_is_done_about_is_not_gathered_for_each_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan with forty changes that are blocked gathers them as often as one with four."""
+    counts = []
+    for many in (4, 40):
+        gathered: list[int] = []
+        idle = vars(Draft)["idle"].fget
+
+        def noted(draft: Draft, idle: Any = idle, gathered: list[int] = gathered) -> frozenset[Address]:
+            gathered.append(1)
+            return frozenset(idle(draft))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Draft, "idle", property(noted))
+            plan = plan_of(
+                files(**{f"f{n}": "1" for n in range(many)}),
+                host_of({f"/etc/f{n}": "2" for n in range(many)}),
+            )
+        assert many == len(plan.blocked)
+        counts.append(len(gathered))
+
+    assert counts[0] == counts[1]

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.formats.accounts import belongings as belongings_module
 from reconciler.formats.accounts.account_files import FILES
+from reconciler.formats.accounts.belongings import belongings
 from reconciler.formats.accounts.passwd import (
     AccountConflict,
     Group,
@@ -265,3 +267,34 @@ def test_an_administrator_who_is_no_member_any_more_is_still_listed() -> None:
     remove_user(tables, "a")
 
     assert ("ml:x:7:b\n", "ml:!::b\n") == (tables.group.text, getattr(tables.gshadow, "text", ""))
+
+
+def test_what_goes_with_an_account_is_found_without_parsing_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As many lines of gshadow are parsed for one who leaves among a thousand groups as among ten."""
+    counts = []
+    for many in (10, 1_000):
+        parsed: list[str] = []
+
+        def noted(text: str, parsed: list[str] = parsed) -> tuple[GroupShadow, ...]:
+            parsed += text.splitlines()
+            return parse_group_shadows(text)
+
+        monkeypatch.setattr(belongings_module, "parse_group_shadows", noted)
+        accounts = Accounts("", "", gshadow="".join(f"u{n:04}:!::\n" for n in range(many)) + "all:!::u0001\n")
+        assert {"gshadow": ["u0001:!::"]} == belongings(accounts, "u0001")
+        assert "group_shadows" not in accounts.__dict__
+        counts.append(len(parsed))
+
+    assert [2, 2] == counts
+
+
+def test_an_administrator_is_found_by_the_line_that_counts() -> None:
+    """The first line of a group says who administers it, whatever a later one of its name says."""
+    accounts = Accounts(
+        "", "", gshadow="ml:!:bob:\nml:!:ann:\nops:!:ann,bob:\nann:!:ann:\njoanna:!:joanna:\n"
+    )
+
+    assert ["ops"] == belongings(accounts, "ann")["administers"]
+    assert ["ml", "ops"] == belongings(accounts, "bob")["administers"]

@@ -98,6 +98,7 @@ _ELSEWHERE = Late(
 what a file has in it.
 """
 _MEASURE = Late(r"[0-9]{1,10}(?:\.[0-9]{1,3})?[ ]?(?:[a-z]{1,7})?", re.IGNORECASE)
+_LEAD = Late("|".join(map(re.escape, LEADS)))
 _NAME_OF_VARIABLE = Late(r"[A-Z_][A-Z0-9_]*")
 _TAG = Late(r"(?:NO)?PASSWD:[ ]*")
 """sudoers has these."""
@@ -169,7 +170,7 @@ def is_plain(text: str) -> bool:
     led = led or ("key" in low and ("api" in low or "access" in low or "private" in low))
     led = (
         led
-        or any(lead in low for lead in LEADS)
+        or _LEAD.search(low) is not None
         or ("key" in low and ("=" in low or ":" in low))
         or low.count(":") > 3
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.formats.accounts.lines import lines_of, with_administrators, without
-from reconciler.formats.accounts.passwd import append_line
+from reconciler.formats.accounts.passwd import append_line, parse_group_shadows
 from reconciler.formats.accounts.users import Accounts, parse_range, parse_ranges
 
 
@@ -21,12 +21,23 @@ def belongings(accounts: Accounts, name: str) -> dict[str, list[str]]:
     found = {
         file: lines_of(getattr(accounts, file), name) for file in ("shadow", "gshadow", "subuid", "subgid")
     }
-    found["administers"] = [
+    found["administers"] = _administered(accounts, name)
+    return {file: lines for file, lines in found.items() if lines}
+
+
+def _administered(accounts: Accounts, name: str) -> list[str]:
+    """The groups that an account may administer, besides its own.
+
+    Nearly nobody does: only lines with the name are parsed, and all of them only for an administrator.
+    """
+    lines = [line for line in (accounts.gshadow or "").split("\n") if name in line]
+    if not any(name in group.administrators for group in parse_group_shadows("\n".join(lines))):
+        return []
+    return [
         group.name
         for group in accounts.group_shadows.values()
         if name in group.administrators and group.name != name
     ]
-    return {file: lines for file, lines in found.items() if lines}
 
 
 def group_belongings(accounts: Accounts, name: str) -> dict[str, list[str]]:
