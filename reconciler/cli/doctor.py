@@ -27,8 +27,6 @@ def doctor(
     except HostError as problem:
         sys.stderr.write(f"reconciler: {problem}\n")
         return ExitCode.ERROR
-    if as_json:
-        output.print_json(data)
-    else:
-        sys.stdout.write(doctor_text(data, colour=output.colour(sys.stdout, no_color)))
+    colour = output.colour(sys.stdout, no_color)
+    output.print_data(data, lambda rows: doctor_text(rows, colour=colour), as_json=as_json)
     return ExitCode.OK if data["healthy"] else ExitCode.CHANGES

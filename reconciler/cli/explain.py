@@ -45,8 +45,5 @@ def explain(
     if data is None:
         sys.stderr.write(f"reconciler: no such resource, neither in the spec nor in the ledger: {address}\n")
         return ExitCode.ERROR
-    if as_json:
-        output.print_json(data)
-    else:
-        sys.stdout.write(explanation(data))
+    output.print_data(data, explanation, as_json=as_json)
     return ExitCode.OK

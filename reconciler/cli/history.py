@@ -25,8 +25,5 @@ def history(limit: Limit = 20, root: options.Root = None, as_json: options.Json 
     if problem:
         sys.stderr.write(f"reconciler: {problem}\n")
         return ExitCode.ERROR
-    if as_json:
-        output.print_json(runs)
-    else:
-        sys.stdout.write(history_text(runs))
+    output.print_data(runs, history_text, as_json=as_json)
     return ExitCode.OK

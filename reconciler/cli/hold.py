@@ -81,10 +81,7 @@ def list_(root: options.Root = None, as_json: options.Json = False) -> int:
         sys.stderr.write(f"reconciler: {problem}\n")
         return ExitCode.ERROR
     rows = [hold_data(hold) for hold in memory.holds]
-    if as_json:
-        output.print_json(rows)
-    else:
-        sys.stdout.write(holds_text(rows))
+    output.print_data(rows, holds_text, as_json=as_json)
     trouble = memory.unreadable or memory.damaged
     if trouble:
         sys.stderr.write(f"reconciler: there may be more: {trouble}\n")
@@ -103,10 +100,7 @@ def remove(
     if done.before is None:
         return _stopped(done)
     row = hold_data(done.before)
-    if as_json:
-        output.print_json(row)
-    else:
-        sys.stdout.write(removed_text(row))
+    output.print_data(row, removed_text, as_json=as_json)
     return ExitCode.OK
 
 

@@ -35,8 +35,5 @@ def status(
     except HostError as problem:
         sys.stderr.write(f"reconciler: {problem}\n")
         return ExitCode.ERROR
-    if as_json:
-        output.print_json(data)
-    else:
-        sys.stdout.write(standing_text(data))
+    output.print_data(data, standing_text, as_json=as_json)
     return ExitCode.CHANGES if detailed_exitcode and not data["healthy"] else ExitCode.OK

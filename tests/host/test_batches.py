@@ -22,6 +22,7 @@ from reconciler.core.actions import (
     EditLines,
     MakeDirectory,
     MakeLink,
+    PathAction,
     RemovePath,
     SetAccess,
     WriteFile,
@@ -29,7 +30,7 @@ from reconciler.core.actions import (
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import ACCOUNT_FILES, ActionFailed, Unreadable, UnsafePath
 from reconciler.host.files import as_user
-from reconciler.host.files.files import Files, PathAction
+from reconciler.host.files.files import Files
 from reconciler.host.files.homes import HomeAction, HomeRoot
 from reconciler.host.live import LiveHost
 from reconciler.host.process import failpoints

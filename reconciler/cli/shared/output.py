@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -37,6 +37,14 @@ def colour(stream: TextIO, no_color: bool) -> bool:
 def print_json(data: Any) -> None:
     """One JSON document. Only ASCII, so that no terminal acts on what the host says."""
     sys.stdout.write(json.dumps(data, indent=2) + "\n")
+
+
+def print_data(data: Any, text: Callable[[Any], str], *, as_json: bool) -> None:
+    """Data as one JSON document, or as the text that is made of it."""
+    if as_json:
+        print_json(data)
+    else:
+        sys.stdout.write(text(data))
 
 
 def complain(found: Iterable[Diagnostic], no_color: bool = False) -> None:

@@ -17,6 +17,7 @@ from reconciler.core.actions import (
     EditLines,
     MakeDirectory,
     MakeLink,
+    PathAction,
     RemovePath,
     RemoveTree,
     RestoreTree,
@@ -32,18 +33,6 @@ from reconciler.host.files.xattrs import read_attributes
 
 if TYPE_CHECKING:
     from reconciler.host.files.homes import HomeAction
-
-PathAction = (
-    WriteFile
-    | EditLines
-    | MakeDirectory
-    | SetAccess
-    | MakeLink
-    | RemovePath
-    | ArchiveTree
-    | RemoveTree
-    | RestoreTree
-)
 
 _TYPES = {stat.S_IFREG: FileType.FILE, stat.S_IFDIR: FileType.DIRECTORY, stat.S_IFLNK: FileType.LINK}
 

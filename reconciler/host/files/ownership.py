@@ -225,7 +225,6 @@ class RecordedOwnership:
         self._root = root
         self._file = file
         self._euid = os.geteuid()
-        self._egid = os.getegid()
         self._rows: dict[str, _Row] | None = None
         self._lines = 0
         self._pruned = False

@@ -12,6 +12,7 @@ from reconciler.core.actions import (
     EditLines,
     MakeDirectory,
     MakeLink,
+    PathAction,
     RemovePath,
     RemoveTree,
     RestoreTree,
@@ -144,20 +145,7 @@ class Overlay:
             yield inner
             yield from self._below(inner)
 
-    def execute(
-        self,
-        action: (
-            WriteFile
-            | EditLines
-            | MakeDirectory
-            | SetAccess
-            | MakeLink
-            | RemovePath
-            | ArchiveTree
-            | RemoveTree
-            | RestoreTree
-        ),
-    ) -> None:
+    def execute(self, action: PathAction) -> None:
         """Do a path action. Raises ActionFailed, UnsafePath."""
         check_plain(action.path)
         match action:
