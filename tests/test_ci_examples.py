@@ -152,6 +152,71 @@ def test_the_comment_is_replaced(found: str, call: str, code: str, tmp_path: Pat
     assert "--field body=@plan.md" in calls.read_text()
 
 
+PROPOSED = """
+set -e
+git init -q -b main origin
+cd origin
+git config user.email a@b
+git config user.name a
+mkdir facts
+echo base > facts/gpu-01.json
+git add .
+git commit -qm base
+git switch -qc change
+echo 'of the change' > facts/gpu-01.json
+git commit -qam change
+git switch -q main
+echo later > facts/gpu-01.json
+git commit -qam later
+git switch -qc merged
+git merge -q --no-ff -X theirs -m merge change
+git switch -q main
+cd ..
+"""
+LATER = "later\n"
+
+
+def proposed(place: Path, branch: str) -> Path:
+    """A checkout of a change that brings facts of its own, as a CI makes it: not deeper than it asks."""
+    depth = data_of(FOLDER / "github.yml")["jobs"]["plan"]["steps"][0]["with"]["fetch-depth"]
+    script = f"{PROPOSED}git clone -q --depth {depth} --branch {branch} file://$PWD/origin checkout"
+    subprocess.run(["bash", "-c", script], cwd=place, check=True, capture_output=True)
+    assert "of the change\n" == (place / "checkout/facts/gpu-01.json").read_text()
+    return place / "checkout"
+
+
+def test_a_pull_request_brings_no_facts(tmp_path: Path) -> None:
+    """The plan is made from those of the base branch, as it is when the pull request is merged."""
+    steps = {step.get("name"): step for step in data_of(FOLDER / "github.yml")["jobs"]["plan"]["steps"]}
+    env = {"PATH": "/usr/bin:/bin", "HOST": "gpu-01", "RUNNER_TEMP": str(tmp_path)}
+    subprocess.run(
+        ["bash", "-e", "-c", steps["Facts"]["run"]], cwd=proposed(tmp_path, "merged"), env=env, check=True
+    )
+
+    assert LATER == (tmp_path / "facts.json").read_text()
+    assert '--snapshot "$RUNNER_TEMP/facts.json"' in steps["Plan"]["run"]
+    assert [*steps].index("Facts") < [*steps].index("Plan")
+
+
+def test_a_merge_request_brings_no_facts(tmp_path: Path) -> None:
+    """Likewise on GitLab, where the checkout is of the source branch alone."""
+    lines = data_of(FOLDER / "gitlab.yml")["plan"]["script"]
+    until = next(number for number, line in enumerate(lines) if "reconciler plan" in line)
+    script = "\n".join(line for line in lines[:until] if not line.startswith("reconciler "))
+    env = {"PATH": "/usr/bin:/bin", "HOST": "gpu-01", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}
+    done = subprocess.run(
+        ["bash", "-e", "-c", f'{script}\ncat "$facts"'],
+        cwd=proposed(tmp_path, "change"),
+        env=env,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert LATER == done.stdout
+    assert '--snapshot "$facts"' in lines[until]
+
+
 def test_the_workflow_trusts_nobody() -> None:
     """Actions are pinned, forks get no token, and what GitHub fills in reaches a
     script only as a variable.
