@@ -74,13 +74,7 @@ def _secret_environment(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
 
 def _is_secret(name: str, value: str) -> bool:
     """By its name, unless that is of a place (TOKEN_FILE); or by its value: a key, a login in an address."""
-    if (
-        not any(word in name.upper() for word in ("PASS", "SECRET", "TOKEN", "KEY"))
-        and "://" not in value
-        and "PRIVATE KEY" not in value
-    ):
-        return False
-    from reconciler.core.secrets.masking import holds_secret, is_secret  # only for what may be one
+    from reconciler.core.secrets.masking import holds_secret, is_secret  # only where there is a variable
 
     return is_secret(name, value) or holds_secret(f"{name}={value}")
 

@@ -208,6 +208,10 @@ def test_directives_of_yesterday_are_told() -> None:
         ({"exec_start": ["/opt/x", "--password", "hunter2"]}, "secret-command"),
         ({"exec_start": "/opt/x --db postgres://u:hunter2@h/d"}, "secret-command"),
         ({"exec_start_pre": [["/opt/x", "API_TOKEN=hunter2"]]}, "secret-command"),
+        ({"exec_start_pre": [["/usr/bin/mysqldump", "-phunter2", "db"]]}, "secret-command"),
+        ({"exec_start": ["/usr/bin/curl", "-u", "a:hunter2", "localhost"]}, "secret-command"),
+        ({"exec_start": "/opt/x --auth hunter2"}, "secret-command"),
+        ({"environment": {"GITHUB_PAT": "hunter2"}}, "secret-environment"),
         ({"environment": {"DATABASE_URL": "postgres://u:hunter2@h/d"}}, "secret-environment"),
         ({"environment": {"DB_PASSPHRASE": "hunter2"}}, "secret-environment"),
         ({"directives": {"Service": {"SetCredential": "a:hunter2"}}}, "secret-command"),
@@ -247,7 +251,7 @@ def test_files_of_secrets_have_a_mode() -> None:
         "/etc/api.env": {"content": "API_TOKEN=hunter2\n", "mode": "0644"},
         "/etc/other.env": {"content": "LANG=C\n", "mode": "0644"},
     }
-    closed = {path: {**file, "mode": "0600"} for path, file in open_to_all.items()}
+    closed = {path: {**file, "mode": "0600", "sensitive": True} for path, file in open_to_all.items()}
     told = _told(service, files=open_to_all)
 
     assert ["readable-credential", "readable-secret"] == [rule for rule, _ in told]

@@ -57,6 +57,8 @@ class File(Resource):
 _UNITS = "/etc/systemd/system/"
 _JOBS = "/etc/cron.d/"
 _OTHERS_READ = 0o004
+_LARGEST = 1 << 18
+"""Bytes of a text that is looked through for a secret."""
 
 
 def _file(declared: Declared) -> File:
@@ -135,18 +137,7 @@ def _cron_users(declared: Declared) -> tuple[str, ...]:
 def lint(declared: Declared) -> Iterator[Diagnostic]:
     """Yield what the reader of a directory such as /etc/sudoers.d would refuse or pass over."""
     path = declared.address.name
-    if _file(declared).sensitive and int(_file(declared).mode, 8) & _OTHERS_READ:
-        why = (
-            f"{path} is marked sensitive, and its mode {_file(declared).mode} lets everybody on the host read"
-            " it. Write 0640 or 0600."
-        )
-        yield warning(
-            "everybody can read a secret",
-            why,
-            address=declared.address,
-            source=declared.source,
-            rule="open-secret",
-        )
+    yield from _of_secrets(declared)
     reader = strict_readers.reader_of(path) if path.startswith("/etc/") else None
     if reader is None:
         if why := strict_readers.hidden_from(path):
@@ -168,6 +159,36 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
             source=declared.source,
             rule="reader",
         )
+
+
+def _of_secrets(declared: Declared) -> Iterator[Diagnostic]:
+    """Yield what keeps a secret from being one."""
+    path, file = declared.address.name, _file(declared)
+    where = {"address": declared.address, "source": declared.source}
+    if file.sensitive and int(file.mode, 8) & _OTHERS_READ:
+        why = (
+            f"{path} is marked sensitive, and its mode {file.mode} lets everybody on the host read it. Write"
+            " 0640 or 0600."
+        )
+        yield warning("everybody can read a secret", why, rule="open-secret", **where)
+    if _is_unmarked_secret(declared):
+        why = (
+            f"{path} seems to have a secret in it, and plans and snapshots show its text but for what its"
+            " shape tells. Write `sensitive: true`, or keep the secret in a file of its own."
+        )
+        yield warning("a secret that is not marked", why, rule="unmarked-secret", **where)
+
+
+def _is_unmarked_secret(declared: Declared) -> bool:
+    """Whether a file that others may not read has a secret by its shape, and is not said to have one."""
+    file = _file(declared)
+    if file.sensitive or int(file.mode, 8) & _OTHERS_READ:
+        return False
+    from reconciler.core.secrets.masking import holds_secret  # few files are closed
+
+    content = _content(declared)
+    lines = content.decode("utf-8", "replace").split("\n") if len(content) <= _LARGEST else []
+    return holds_secret("\n".join(line for line in lines if not line.lstrip().startswith(("#", ";"))))
 
 
 KIND = Kind(
