@@ -152,6 +152,7 @@ def test_a_case_says_nothing_twice(tmp_path: Path) -> None:
         read(file)
 
 
+@pytest.mark.slow
 @every
 def test_the_published_schema_accepts_it(case: Case) -> None:
     """An editor with our schema shows no error in the spec of a case."""
@@ -189,6 +190,7 @@ def test_the_plan_is_exactly_this(case: Case, running: bool, place: Path) -> Non
     assert plan.complete == (not case.unreadable)
 
 
+@pytest.mark.slow
 @every
 @everywhere
 def test_a_plan_changes_nothing(case: Case, running: bool, place: Path) -> None:
@@ -200,6 +202,7 @@ def test_a_plan_changes_nothing(case: Case, running: bool, place: Path) -> None:
     assert before == picture(world)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in all_cases() if case.secret], ids=lambda case: case.name)
 def test_a_secret_is_not_shown(case: Case, place: Path) -> None:
     """What is sensitive is in no plan, in no form in which it could be guessed, and not in our memory of what
@@ -241,6 +244,7 @@ def _digests(case: Case) -> Iterator[str]:
 # ---------------------------------------------------------------------------------------------------- apply
 
 
+@pytest.mark.slow
 @applying
 @everywhere
 def test_apply_converges(case: Case, running: bool, place: Path) -> None:
@@ -269,6 +273,7 @@ def test_apply_converges(case: Case, running: bool, place: Path) -> None:
     assert not again.result.changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", some(_APPLIED, 0), ids=lambda case: case.name)
 @everywhere
 def test_the_short_way_says_what_the_long_way_says(case: Case, running: bool, place: Path) -> None:
@@ -307,6 +312,7 @@ def test_the_short_way_says_what_the_long_way_says(case: Case, running: bool, pl
         assert world.short(replace(loaded.reader, text=loaded.reader.text + "\n")) is None
 
 
+@pytest.mark.slow
 @converging
 def test_what_runs_has_what_is_on_disk(case: Case, place: Path) -> None:
     """After an apply systemd knows every unit as it is on disk, and every process has read its files as they
@@ -364,6 +370,7 @@ def _state_files(world: World) -> dict[str, tuple[int, int, bytes]]:
     return {path.name: (facts.st_ino, facts.st_mtime_ns, path.read_bytes()) for path, facts in files.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in all_cases() if case.refused], ids=lambda case: case.name)
 def test_what_is_refused_has_no_effect(case: Case, place: Path) -> None:
     """An apply that a guard refuses changes neither the host nor our state."""
@@ -382,6 +389,7 @@ def test_what_is_refused_has_no_effect(case: Case, place: Path) -> None:
 # --------------------------------------------------------------------------------------- crashes and failures
 
 
+@pytest.mark.slow
 @applying
 def test_a_crash_anywhere_loses_nothing(case: Case, place: Path) -> None:
     """Killed before or after any effect or note in the journal, and applied again: all is as after one
@@ -402,6 +410,7 @@ def test_a_crash_anywhere_loses_nothing(case: Case, place: Path) -> None:
         assert plan_of(world, case).empty or case.blocked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", some(_REVOCABLE, 2), ids=lambda case: case.name)
 def test_a_crash_and_then_the_old_spec_again(case: Case, place: Path) -> None:
     """Killed anywhere, and then the earlier spec again: it converges, each path as it was before or as
@@ -447,6 +456,7 @@ def test_a_crash_and_then_the_old_spec_again(case: Case, place: Path) -> None:
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", some(_APPLIED, 1), ids=lambda case: case.name)
 @pytest.mark.parametrize("receipt", [False, True], ids=["raised", "told"])
 def test_a_failure_of_any_step_fails_only_what_depends_on_it(case: Case, receipt: bool, place: Path) -> None:

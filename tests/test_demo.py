@@ -11,6 +11,8 @@ import pytest
 from tests.booted.booted import BootedHost
 from tests.ordinary import REPOSITORY, Ordinary, ordinary
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = REPOSITORY / "examples"
 WIDTH = 105
 """Columns that what a demo prints may take: what the tool itself keeps to, and a little for commands."""

@@ -16,6 +16,8 @@ from reconciler.cli.main import run
 from reconciler.kinds import discover
 from tests.ordinary import REPOSITORY, minimal_tree, ordinary
 
+pytestmark = pytest.mark.slow
+
 FOLDER = REPOSITORY / "examples"
 SPECS = sorted(
     path.relative_to(FOLDER).as_posix()

@@ -29,6 +29,8 @@ from tests.pictures import Picture, picture
 from tests.test_cases import place as place  # noqa: PLC0414  # a fixture
 from tests.worlds import World, make, simulated
 
+pytestmark = pytest.mark.slow
+
 UNIT = "/etc/systemd/system/ml-api.service"
 CONF, OTHER = "/etc/ml/api.conf", "/etc/ml/other.conf"
 GOOD, BAD, FIXED = "1000001", "1000666", "1000002"

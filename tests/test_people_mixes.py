@@ -25,6 +25,8 @@ from tests.test_cases import place as place  # noqa: PLC0414  # a fixture
 from tests.test_cases import steps_of
 from tests.test_rollback_cases import rolled_back
 
+pytestmark = pytest.mark.slow
+
 _ALLOW = PlanOptions(allow=ALLOWED)
 _BATCH = 20
 

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import typing
 import zipfile
 from pathlib import Path
@@ -232,6 +233,7 @@ def _session(place: Path, *, skip: bool, insist: str, workers: str = "0") -> sub
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_what_is_left_out_is_said(tmp_path: Path, workers: str) -> None:
     """A run that skipped something passes, and its last section says what and why."""
@@ -241,6 +243,7 @@ def test_what_is_left_out_is_said(tmp_path: Path, workers: str) -> None:
     assert "1 test in test_it.py: needs: apt-get install something" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_where_nothing_may_be_left_out_a_skip_fails(tmp_path: Path, workers: str) -> None:
     """With RECONCILER_TEST_ALL=1 a skip fails the run, and a run without one still passes."""
@@ -341,3 +344,18 @@ def test_every_field_says_what_it_is(file: str, name: str) -> None:
         if isinstance(node, ast.AnnAssign)
         and not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant))
     ]
+
+
+def test_every_marker_of_a_test_is_declared() -> None:
+    """A misspelt `slow` would put a test among the fast ones."""
+    options = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    declared = {marker.partition(":")[0] for marker in options["markers"]}
+    used = {
+        name
+        for path in (REPOSITORY / "tests").rglob("*.py")
+        for name in re.findall(r"pytest\.mark\.(\w+)", path.read_text())
+    }
+
+    assert "--strict-markers" in options["addopts"]
+    assert {"booted", "slow"} <= used
+    assert used <= declared | {"parametrize", "skip", "skipif", "usefixtures", "xfail", "timeout"}

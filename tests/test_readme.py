@@ -38,6 +38,7 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["README.md", WALK, "docs/snapshots.md"])
 def test_transcripts_are_real(page: str, booted: BootedHost) -> None:
     """What the page shows after each `$` is what the tool prints on a host where the

@@ -28,6 +28,8 @@ from tests.test_cases import place as place  # noqa: PLC0414  # a fixture
 from tests.test_cases import plan_of, world_of
 from tests.worlds import World, swapped
 
+pytestmark = pytest.mark.slow
+
 _FREE = [case for case in all_cases() if not case.refused]
 
 

@@ -33,6 +33,8 @@ from tests.test_examples import FOLDER as EXAMPLES
 from tests.test_examples import SPECS
 from tests.worlds import World
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["place"]
 
 _NOT_FOR_ALL = ("files/adoption", "files/adoption-of-mode", "services/adoption", "services/adoption-mode-of-the-unit-file",

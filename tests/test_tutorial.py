@@ -9,6 +9,8 @@ import pytest
 from tests.ordinary import Ordinary, ordinary
 from tests.tutorial import PAGE, commands, execute, plain
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def reader() -> Iterator[Ordinary]:

@@ -14,6 +14,8 @@ from tests.bench import fleet, report, specs
 from tests.bench.__main__ import DRIVER, main, offline, people
 from tests.booted.support import HarnessError
 
+pytestmark = pytest.mark.slow
+
 STUB = """#!{python} -IS
 import sys
 verb, spec, *rest = sys.argv[1:]

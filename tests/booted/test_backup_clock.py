@@ -15,6 +15,8 @@ import pytest
 from tests.booted.booted import BootedHost
 from tests.booted.test_backup_loss import HOST, SPEC, rows, sh
 
+pytestmark = pytest.mark.booted
+
 KEEP = "keep: {last: 2}"
 FILL = """
 mkdir -p /data/deep /root/real

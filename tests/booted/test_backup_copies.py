@@ -13,6 +13,8 @@ import pytest
 from tests.booted.booted import BootedHost
 from tests.booted.test_backup_loss import HOST, SPEC, sh
 
+pytestmark = pytest.mark.booted
+
 FILL = """
 mkdir -p /srv/deep/app/shared /srv/deep/app/empty '/srv/deep/app/odd name'
 chown 4711:daemon /srv/deep; chmod 2751 /srv/deep

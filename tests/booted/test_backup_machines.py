@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.booted.booted import BootedHost
 from tests.booted.test_backup_loss import SPEC, content, rows, sh
+
+pytestmark = pytest.mark.booted
 
 HOST = """\
 version: 1

@@ -15,6 +15,8 @@ from tests.booted.booted import BootedHost
 from tests.booted.test_backup_loss import HOST, SPEC, rows
 from tests.booted.test_backup_plans import warnings
 
+pytestmark = pytest.mark.booted
+
 MOUNT = "[Mount]\nWhat=tmpfs\nWhere={}\nType=tmpfs\nOptions=mode=0700\n"
 
 

@@ -8,10 +8,14 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 from tests.booted.booted import BootedHost
 from tests.booted.test_spine import MUTATING, changes_something
 from tests.case import document
 from tests.sequences import draw
+
+pytestmark = pytest.mark.slow
 
 SPEC = "/root/host.yaml"
 PLAN = ("/usr/local/bin/reconciler", "plan", SPEC, "--json", "--adopt", "--allow", "many-destroyed")

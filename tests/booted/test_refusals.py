@@ -16,6 +16,8 @@ from tests.booted.test_spine import SPEC
 from tests.booted.test_unit_states import ETC, HEAD, VENDOR
 from tests.unit_refusals import ALL, BY_252, BY_257, REFUSED
 
+pytestmark = pytest.mark.booted
+
 SLEEPING = "exec_start: [/usr/bin/sleep, infinity]"
 
 # What a service hangs on, and what systemctl says of its restart when that has gone or is masked.

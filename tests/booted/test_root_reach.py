@@ -13,6 +13,8 @@ import pytest
 
 from tests.booted.booted import BootedHost
 
+pytestmark = pytest.mark.booted
+
 SPEC = "/root/host.yaml"
 PEOPLE = ("alice", "eve", "mallory", "carol")
 PROOF = "/run/proof"

@@ -32,6 +32,8 @@ from tests.sequences.observer import Fact, Seen, complaints, look
 from tests.sequences.test_sequences import FAULTS, SEED, a_place
 from tests.worlds import make as make_simulated
 
+pytestmark = pytest.mark.slow
+
 SPEC = "/root/host.yaml"
 STAMPS = "/var/lib/systemd/timers"
 SEEDS = [int(SEED)] if SEED else range(int(os.environ.get("RECONCILER_SEEDS", "9" if FAULTS else "1")))

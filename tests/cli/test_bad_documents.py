@@ -11,6 +11,8 @@ import pytest
 
 from tests.cli.command import Tree, everywhere, fresh, run
 
+pytestmark = pytest.mark.slow
+
 HEAD = "version: 1\nhost: h1\n"
 FILE = HEAD + "files:\n  /etc/f:\n    content: x\n"
 GROUP = HEAD + "groups:\n  g: {gid: "

@@ -19,6 +19,8 @@ from tests.breaking import some
 from tests.cli.command import Tree, everywhere, run
 from tests.cli.samples import BASES, Place, fields, is_valid, places, spec_with
 
+pytestmark = pytest.mark.slow
+
 FORBIDDEN = {
     "carriage return": "\r",
     "NUL": "\0",

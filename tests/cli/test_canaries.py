@@ -10,6 +10,8 @@ import pytest
 from tests.cli.command import Done, Tree, run
 from tests.cli.test_secrets import canary, leaks
 
+pytestmark = pytest.mark.slow
+
 PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n"
 NAMES = (
     "marked",

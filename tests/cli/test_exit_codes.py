@@ -8,6 +8,8 @@ import pytest
 
 from tests.cli.command import Done, Tree
 
+pytestmark = pytest.mark.slow
+
 D = "--detailed-exitcode"
 TWO = 'files:\n  /etc/a: {content: "a\\n", mode: "0644"}\n  /etc/b: {content: "b\\n", mode: "0644"}\n'
 BLOCKED = TWO + '  /nowhere/c: {content: c, mode: "0644"}\n'

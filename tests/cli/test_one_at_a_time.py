@@ -17,6 +17,8 @@ import pytest
 from reconciler.host.state.read import read_memory
 from tests.cli.command import ENVIRONMENT, Tree, argv, run
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 100 if os.environ.get("RECONCILER_FAULTS") else 3
 APPLIES = 12
 

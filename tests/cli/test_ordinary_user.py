@@ -21,6 +21,8 @@ import reconciler
 from tests.cli.command import Done, Tree, everywhere, make_tree, run
 from tests.cli.test_bad_documents import CASES
 
+pytestmark = pytest.mark.slow
+
 NOBODY = 65534
 D = "--detailed-exitcode"
 SPEC = """\

@@ -25,6 +25,8 @@ from reconciler.policy import guards
 from tests import worlds
 from tests.case import HOST, document
 
+pytestmark = pytest.mark.slow
+
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuGsnP/NPzhnWuATv9aP1dHraTqoi8dScAeUt23h1tL"
 FIVE = tuple("abcde")
 

@@ -16,6 +16,8 @@ import pytest
 from reconciler.host.state.store import Store
 from tests.cli.command import Done, Tree, run
 
+pytestmark = pytest.mark.slow
+
 
 def canary(name: str) -> str:
     """A secret that no compressor can shorten and that changes when it is quoted."""

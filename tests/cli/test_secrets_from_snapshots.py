@@ -11,6 +11,8 @@ import pytest
 from tests.cli.command import Tree, run
 from tests.cli.test_snapshot import plan, snapshot
 
+pytestmark = pytest.mark.slow
+
 BEFORE = """\
 groups: {g: {}}
 files:

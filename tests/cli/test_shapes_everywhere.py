@@ -14,6 +14,8 @@ from tests.cli.test_canaries import ACCOUNTS, KEY, views
 from tests.cli.test_secrets import leaks
 from tests.core.secret_shapes import HIDES
 
+pytestmark = pytest.mark.slow
+
 PLACES = (
     *(
         "pat",

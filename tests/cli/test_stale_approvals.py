@@ -16,6 +16,8 @@ import pytest
 from reconciler.core.approval import SEAL, seal
 from tests.cli.command import Done, Tree, make_tree, run
 
+pytestmark = pytest.mark.slow
+
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE{} u"
 RESOURCES: dict[str, tuple[str, str]] = {
     "files": ("/etc/a", '{content: "WORD\\n", mode: "0644"}'),

@@ -20,6 +20,8 @@ import pytest
 from reconciler.host.state.lock import Lock
 from tests.cli.command import ENVIRONMENT, Tree, argv, fresh, run
 
+pytestmark = pytest.mark.slow
+
 TWO = 'files:\n  /etc/a: {content: "a\\n", mode: "0644"}\n  /etc/b: {content: "b\\n", mode: "0644"}\n'
 GREEN = "\x1b[32m"
 

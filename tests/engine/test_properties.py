@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from tests.breaking import Crash, Moments, Wrapped
 from tests.engine.workbench import Notes, applied, host_of, plan_of
 from tests.pictures import walk
 from tests.worlds import Processes
+
+pytestmark = pytest.mark.slow
 
 Spec = dict[str, dict[str, Any]]
 GROUPS = {"ml-a": 2000, "ml-b": 2001}

@@ -29,6 +29,8 @@ from tests.state.samples import MACHINE, fill
 from tests.state.test_crash import _half_written
 from tests.state.test_damage import _verdict
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = 150
 COMMANDS = {True: 400, False: 6}
 PARTS = 4 if full() else 1

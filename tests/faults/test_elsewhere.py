@@ -15,7 +15,10 @@ from reconciler.host.process import failpoints
 from reconciler.host.tree import TreeHost
 from tests.host.hosts_under_test import base_tree, place_for_everybody
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, and giving up rights")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, and giving up rights"),
+    pytest.mark.slow,
+]
 
 
 def _killed(point: str, act: Callable[[], object], uid: int = 0) -> int:

@@ -13,6 +13,8 @@ from tests.breaking import Crash, Moments, Wrapped
 from tests.engine.test_properties import Journalled, Spec, everything, then
 from tests.engine.workbench import applied, plan_of
 
+pytestmark = pytest.mark.slow
+
 
 def _spec(text: str) -> Spec:
     service = {

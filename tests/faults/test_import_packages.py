@@ -24,7 +24,7 @@ from tests.booted.booted import BootedHost
 from tests.cli.command import run
 from tests.faults import figures
 
-pytestmark = pytest.mark.skipif(shutil.which("apt-get") is None, reason="needs apt-get")
+pytestmark = [pytest.mark.skipif(shutil.which("apt-get") is None, reason="needs apt-get"), pytest.mark.slow]
 
 NAMES = Path(__file__).with_name("packages_with_units.txt")
 SUFFIXES = (".service", ".timer", ".socket", ".path", ".target", ".mount", ".automount", ".slice")

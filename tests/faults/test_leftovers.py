@@ -11,9 +11,13 @@ import pytest
 from reconciler.host.files.dir_entry import Place
 from tests.cli.command import Tree, fresh, make_tree
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0, reason="needs root: the command in a fresh process applies to a tree with real owners"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        os.geteuid() != 0,
+        reason="needs root: the command in a fresh process applies to a tree with real owners",
+    ),
+    pytest.mark.slow,
+]
 WEB = "services:\n  web: {exec_start: [/usr/bin/true], state: stopped}\n"
 WITHOUT = 'directories:\n  /srv/x: {mode: "0755"}\n'
 

@@ -12,6 +12,8 @@ from tests.faults import mutants
 from tests.faults.figures import full, note
 from tests.faults.mutants import IN_SHORT, MUTANTS, Mutant
 
+pytestmark = pytest.mark.slow
+
 CHOSEN = [mutant for mutant in MUTANTS if full() or mutant.name in IN_SHORT]
 
 

@@ -16,6 +16,8 @@ from tests.faults.disk import FILE_SYSTEMS, apart, disk, need
 from tests.faults.figures import full, note, seeded
 from tests.faults.power import Bench
 
+pytestmark = pytest.mark.slow
+
 CUTS = {True: 510, False: 12}
 """On each file system, in the full and in the short form."""
 PLANTED = 60

@@ -31,6 +31,8 @@ from tests.faults.figures import full, note, seeded
 from tests.host.hosts_under_test import snapshot, tree, write
 from tests.host.test_homes import MINE, UID, Stage, edit
 
+pytestmark = pytest.mark.slow
+
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, and giving up rights")
 SWAPS = {True: 10_000, False: 200}
 FLIPS = {True: 1_000, False: 25}

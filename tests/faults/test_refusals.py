@@ -10,6 +10,8 @@ import pytest
 
 from tests.cli.command import Manifest, Tree, make_tree
 
+pytestmark = pytest.mark.slow
+
 FILES = "".join(f'  /etc/f{number}: {{content: "", mode: "0644"}}\n' for number in range(8))
 REFUSED = {
     "what is not ours": (

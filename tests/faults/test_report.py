@@ -10,6 +10,8 @@ import pytest
 from tests.faults.mutants import planted_table
 from tests.faults.report import PAGE, REPOSITORY, put, read, table
 
+pytestmark = pytest.mark.slow
+
 
 def test_figures_are_added_up_and_put_in_place(tmp_path: Path) -> None:
     """Parts of one harness are one line; what stood between the marks goes, all else stays."""

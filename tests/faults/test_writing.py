@@ -8,6 +8,8 @@ import pytest
 
 from tests.faults.writing import Effect, effects, effects_of
 
+pytestmark = pytest.mark.slow
+
 BENEATH = {
     # What a spec asks for. The walk to the directory is safe_path's: each component by openat(O_NOFOLLOW), as
     # HomeRoot also by its owner.

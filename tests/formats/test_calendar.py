@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from reconciler.formats.schedule import calendar, dst, next_runs
 
+pytestmark = pytest.mark.slow
+
 systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="needs systemd-analyze, the judge of calendars"
 )

@@ -10,6 +10,8 @@ from reconciler.core.basics import globs
 from reconciler.formats import logrotate
 from reconciler.formats.logrotate import Config, Problem, Stanza
 
+pytestmark = pytest.mark.slow
+
 WHOLE = """\
 # see "man logrotate" for details
 weekly

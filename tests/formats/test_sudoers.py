@@ -12,6 +12,8 @@ from reconciler.formats.sudo import answers
 from reconciler.formats.sudo import policy as sudo_policy
 from reconciler.formats.sudo.user_rules import Rule, parse, problem, render
 
+pytestmark = pytest.mark.slow
+
 WORDS = st.text(st.characters(min_codepoint=1, max_codepoint=0x2FF), max_size=12)
 
 

@@ -9,6 +9,8 @@ from reconciler.formats.systemd.exec_words import words
 from tests.formats import nasty
 from tests.formats.exec_argv import split_exec
 
+pytestmark = pytest.mark.slow
+
 WORD = st.text(st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from("\\\"'$%; #{}n"), max_size=20)
 
 

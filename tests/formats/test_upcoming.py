@@ -16,6 +16,8 @@ from reconciler.formats.schedule import calendar, dst, next_runs
 from reconciler.formats.schedule.timetable import timetable
 from tests.formats.test_calendar import BASE, EXPRESSIONS, FULL, judged, systemd
 
+pytestmark = pytest.mark.slow
+
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = (
     "UTC",

@@ -24,6 +24,8 @@ from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, Entry, FileType, HostError, PreImage, UnitState
 from tests.host.hosts_under_test import MAKERS, Host, snapshot, write
 
+pytestmark = pytest.mark.slow
+
 NEW, OLD = b"new\n", b"old\n"
 D = MakeDirectory("/srv", "0755", "root", "root")
 

@@ -23,6 +23,8 @@ from tests.host.hosts_under_test import (
 )
 from tests.host.test_contract import outcome
 
+pytestmark = pytest.mark.slow
+
 USERS = (
     PASSWD
     + "alice:x:41500:41501::/home/alice:/bin/bash\nbob:x:41502:41502::/home/bob:/bin/bash\nlost:x:41503:41503::/:/bin/sh\n"

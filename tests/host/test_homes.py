@@ -29,7 +29,10 @@ from reconciler.host.live import LiveHost
 from reconciler.host.process import failpoints
 from tests.host.hosts_under_test import base_tree, snapshot
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, and giving up rights")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, and giving up rights"),
+    pytest.mark.slow,
+]
 
 UID, GID = 41500, 41501
 SECRET = b"root's own\n"

@@ -204,6 +204,7 @@ def test_a_very_deep_tree_goes(host: TreeHost) -> None:
     assert not home_of(host).exists()
 
 
+@pytest.mark.slow
 @root_only
 def test_a_full_disk_removes_nothing(tmp_path: Path) -> None:
     """If the archive does not fit, it is thrown away, the home stays, and the message says why; with space it

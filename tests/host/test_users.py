@@ -14,6 +14,8 @@ from reconciler.formats.accounts.account_files import accounts
 from reconciler.host.accounts.offline_edits import today
 from tests.host.hosts_under_test import LOGIN_DEFS, MAKERS, Host, write
 
+pytestmark = pytest.mark.slow
+
 every_host = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 FILES = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
 ALICE = {"home_dir": "/home/alice", "shell": "/bin/bash"}

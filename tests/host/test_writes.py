@@ -32,6 +32,8 @@ from tests.host.hosts_under_test import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, owners")
 OLD, NEW, FOREIGN = b"old\n", b"new\n", b"foreign\n"
 Racer = Callable[[Path], None]

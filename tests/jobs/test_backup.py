@@ -19,6 +19,8 @@ from tests.host.hosts_under_test import as_ordinary_user, place_for_everybody
 from tests.jobs.places import Place, listed, make_place
 from tests.jobs.places import manifest as tree
 
+pytestmark = pytest.mark.slow
+
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, owners")
 
 

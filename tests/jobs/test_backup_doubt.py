@@ -15,6 +15,8 @@ from reconciler.host.process import environment
 from reconciler.jobs import accepting, archives, backup, jobfile, pruning
 from tests.jobs.places import Place
 
+pytestmark = pytest.mark.slow
+
 DAY = 86_400
 
 

@@ -18,6 +18,8 @@ from reconciler.jobs import archives, backup, pruning
 from tests.host.hosts_under_test import as_ordinary_user, mounted, place_for_everybody
 from tests.jobs.places import Place, make_place
 
+pytestmark = pytest.mark.slow
+
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, owners")
 
 

@@ -16,6 +16,8 @@ from tests.host.hosts_under_test import mounted
 from tests.jobs.places import Place
 from tests.jobs.test_backup import archives_names
 
+pytestmark = pytest.mark.slow
+
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts")
 
 

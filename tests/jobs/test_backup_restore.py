@@ -18,6 +18,8 @@ from reconciler.jobs import archives, jobfile
 from tests.jobs.places import Place
 from tests.jobs.test_backup_faults import cut, flip
 
+pytestmark = pytest.mark.slow
+
 
 def modes(top: Path) -> dict[str, tuple[int, int, int]]:
     """Mode and owner of everything in a tree, itself included."""

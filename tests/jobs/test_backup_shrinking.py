@@ -23,6 +23,8 @@ from reconciler.jobs import accepting, archives
 from tests.jobs.places import Place
 from tests.jobs.test_backup_doubt import DAY, at, ids
 
+pytestmark = pytest.mark.slow
+
 START = 1_780_000_000
 FILES = 40
 TEXT = b"a line of a text that compresses well, as most that people write does\n" * 500

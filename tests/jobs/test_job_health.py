@@ -16,6 +16,8 @@ from tests.jobs.places import Place
 from tests.jobs.test_backup_doubt import at, empty
 from tests.jobs.test_backup_faults import cut, flip
 
+pytestmark = pytest.mark.slow
+
 DAY = 86_400
 TODAY = 1_780_000_000
 

@@ -15,6 +15,8 @@ from reconciler.host.archives.private_directory import Directory, Refused
 from reconciler.jobs import accepting, archives, backup, job_health, machine_marks, pruning
 from tests.jobs.places import Place, listed
 
+pytestmark = pytest.mark.slow
+
 COMMAND = "reconciler backup accept datasets --take-over"
 Machine = Callable[[str], None]
 

@@ -22,6 +22,8 @@ from reconciler.host.systemd.journal import serialised
 from reconciler.jobs import report
 from reconciler.jobs.report import News, Standing
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_800_000_000
 BAD = Standing(bad=True, summary="apply failed: 1 failed", addresses=["services.a"])
 GOOD = Standing(bad=False, summary="apply works")

@@ -13,6 +13,8 @@ from reconciler.formats.reconcile import Settings
 from reconciler.host.state.report_files import read_report
 from reconciler.jobs import report
 
+pytestmark = pytest.mark.slow
+
 DRIFT = {"resource_drift": [{"address": "services.a"}, {"address": "services.b"}], "diagnostics": []}
 NONE: dict[str, Any] = {"resource_drift": [], "diagnostics": []}
 ERROR = {

@@ -10,6 +10,8 @@ from reconciler.kinds.backups.coverage import RULE
 from reconciler.render.plan.lost import lost_words, markdown_lost
 from tests.engine.workbench import Notes, applied, host_of, plan_of
 
+pytestmark = pytest.mark.slow
+
 JOB: dict[str, Any] = {"sources": ["/home", "/data/db"], "destinations": ["/backup/d"], "schedule": "daily"}
 USERS = {name: {"shell": "/usr/sbin/nologin"} for name in ("bob", "carol")}
 

@@ -21,6 +21,8 @@ from reconciler.kinds.backups.kind import KIND
 from reconciler.spec.load import load
 from tests.case import Reader, document
 
+pytestmark = pytest.mark.slow
+
 JOB = {"sources": ["/data"], "destinations": ["/backup/d"], "schedule": "daily"}
 DAY = 86_400
 Paths = Mapping[str, Any]

@@ -20,6 +20,8 @@ from reconciler.policy.lint import lint
 from reconciler.spec.load import load
 from tests.case import Reader, document
 
+pytestmark = pytest.mark.slow
+
 JOB = {"sources": ["/data/x"], "destinations": ["/backup/x"], "schedule": "0 2 * * *"}
 
 

@@ -9,6 +9,8 @@ import pytest
 from reconciler.host.simulation.host import SimulatedHost
 from reconciler.kinds.shared.unit_conditions import unmet
 
+pytestmark = pytest.mark.slow
+
 ANSWERS = {
     "ConditionVirtualization=container": False,
     "ConditionVirtualization=!container": True,

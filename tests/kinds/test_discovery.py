@@ -8,9 +8,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
 
+import pytest
+
 import reconciler.kinds
 from reconciler.kinds import discover, observer, of_accounts
 from reconciler.policy.access.changes import TELLERS
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_folder_with_a_kind_is_discovered() -> None:

@@ -22,6 +22,8 @@ from reconciler.spec.load import load
 from tests.cli import samples
 from tests.spec.fakes import DictReader
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = (1, 2, 7, 1500)
 TEXTS = (
     *(

@@ -14,6 +14,8 @@ from reconciler.core.model.resource import Resource
 from reconciler.core.spec import Declared
 from reconciler.kinds.shared import file_part
 
+pytestmark = pytest.mark.slow
+
 ADDRESS, PATH = Address("files", "/etc/a"), "/etc/a"
 WANTED: Document = {
     "type": "file",

@@ -16,6 +16,8 @@ from reconciler.spec.load import load
 from tests.case import Reader, document
 from tests.engine.workbench import spec_of
 
+pytestmark = pytest.mark.slow
+
 SLEEP = ["/usr/bin/sleep", "1"]
 URL = "http://127.0.0.1:8000/healthz"
 

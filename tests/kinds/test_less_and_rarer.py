@@ -9,6 +9,8 @@ import pytest
 from reconciler.render.plan.lost import lost_words, markdown_lost
 from tests.engine.workbench import Notes, applied, host_of, plan_of
 
+pytestmark = pytest.mark.slow
+
 JOB: dict[str, Any] = {"sources": ["/data"], "destinations": ["/backup/d"], "schedule": "daily"}
 
 

@@ -21,6 +21,8 @@ from reconciler.spec.load import load
 from tests.case import Reader, document
 from tests.engine.workbench import Notes, applied, host_of, plan_of
 
+pytestmark = pytest.mark.slow
+
 READY = {
     "/usr/sbin/logrotate": "",
     "/etc/logrotate.conf": "include /etc/logrotate.d\n",

@@ -20,6 +20,8 @@ from reconciler.kinds import discover
 from reconciler.spec.annotations import fields_of, is_model
 from tests.engine.workbench import address, spec_of
 
+pytestmark = pytest.mark.slow
+
 NO_PATHS = ("x", "@/srv/x y")
 """A name, and a command in systemd's own syntax."""
 

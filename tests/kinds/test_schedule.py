@@ -19,6 +19,8 @@ from reconciler.kinds.shared.schedule import part as schedule
 from reconciler.kinds.timers import kind as timers
 from tests.case import Reader, document
 
+pytestmark = pytest.mark.slow
+
 ADDRESS = Address("backups", "data")
 
 

@@ -22,6 +22,8 @@ from tests import worlds
 from tests.case import Case, Expected, Host
 from tests.engine.workbench import host_of, plan_of, spec_of
 
+pytestmark = pytest.mark.slow
+
 SLEEP = ["/usr/bin/sleep", "1"]
 OLD = {"/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so": {"content": ""}}
 NEW = {"/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-257.so": {"content": ""}}

@@ -11,6 +11,8 @@ from reconciler.kinds import discover
 from reconciler.policy.lint import lint
 from tests.engine.workbench import spec_of
 
+pytestmark = pytest.mark.slow
+
 SLEEP = ["/usr/bin/sleep", "infinity"]
 
 

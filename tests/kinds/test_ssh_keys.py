@@ -29,6 +29,8 @@ from tests.breaking import Wrapped, crashing
 from tests.case import Reader, document, full, parse
 from tests.worlds import prepared
 
+pytestmark = pytest.mark.slow
+
 
 def key(number: int) -> str:
     """An ed25519 key that nobody has the other half of."""

@@ -17,6 +17,8 @@ from reconciler.kinds.services.model import Service
 from reconciler.kinds.shared import drop_ins, units
 from reconciler.kinds.shared.unit_fields import ServiceName
 
+pytestmark = pytest.mark.slow
+
 NOTHING, RELOAD, RESTART = Effect.NONE, Effect.RELOAD, Effect.RESTART
 # conventions of NixOS's switch-to-configuration, which is the table of record; [Service] as the typed fields
 # say.

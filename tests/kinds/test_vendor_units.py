@@ -17,6 +17,8 @@ from reconciler.kinds.services.model import Service
 from reconciler.kinds.services.vendor import observe
 from reconciler.kinds.shared import drop_ins
 
+pytestmark = pytest.mark.slow
+
 VENDOR = "/usr/lib/systemd/system"
 WANTS = "/etc/systemd/system/multi-user.target.wants"
 

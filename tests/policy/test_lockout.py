@@ -183,6 +183,7 @@ def test_there_are_enough_plans() -> None:
     assert len({plan.name for plan in (*REFUSED, *LET_THROUGH)}) == len(REFUSED) + len(LET_THROUGH)
 
 
+@pytest.mark.slow
 @everywhere
 @pytest.mark.parametrize("plan", REFUSED, ids=lambda plan: plan.name)
 def test_a_plan_that_locks_out_is_refused(
@@ -351,6 +352,7 @@ def test_other_doors_that_stay_open(name: str, world_of: Callable[..., World]) -
     assert [] == refusals(planned(plan, world_of(plan, running=True)))
 
 
+@pytest.mark.slow
 @everywhere
 @pytest.mark.parametrize("plan", LET_THROUGH, ids=lambda plan: plan.name)
 def test_a_plan_that_only_looks_like_it_is_not_refused(
@@ -504,6 +506,7 @@ class _Closed:
         return found
 
 
+@pytest.mark.slow
 def test_a_plan_that_has_nothing_to_do_with_it_does_not_pay(world_of: Callable[..., World]) -> None:
     """Of a plan that writes a file elsewhere no key, no shadow file and no home is looked at, and no
     simulated host is made.
@@ -520,6 +523,7 @@ def test_a_plan_that_has_nothing_to_do_with_it_does_not_pay(world_of: Callable[.
     assert set(closed.read) <= {"/etc/passwd", "/etc/ssh/sshd_config", "/etc/sudoers", "/etc/sudoers.d/alice"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [

@@ -249,6 +249,7 @@ def large(number: int, width: int = 8) -> dict[str, Any]:
     return plans.data_of(Plan("gpu-01", changes=(*new, *gone, *back)), access=access)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [8, 200, 4000])
 def test_ten_thousand_changes(width: int) -> None:
     """The comment stays below the limit, is well-formed, keeps the counts, and says
@@ -271,11 +272,13 @@ def test_ten_thousand_changes(width: int) -> None:
     assert {"fence", "bullet_list_open"} <= {kind for kind, _, _ in shape(said)}
 
 
+@pytest.mark.slow
 def test_what_fits_is_used() -> None:
     """A comment that is cut is no shorter than it has to be: most of the room is used."""
     assert len(plan_markdown(large(10_000)).encode()) > LIMIT * 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line", ["x" * 5_000_000 + "\n", "line\n" * 15_000, "`" * 100_000 + "\n", "é" * 200_000 + "\n"]
 )
@@ -308,6 +311,7 @@ def test_one_resource_that_does_not_fit_is_left_out_alone() -> None:
     assert "V1=" not in said
 
 
+@pytest.mark.slow
 def test_many_complaints_and_restarts_fit() -> None:
     """Every list of a plan is long at once: it still fits."""
     data = large(3_000, 300)
@@ -420,6 +424,7 @@ for _name, _data in SAMPLES.items():
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(text=TEXTS, name=st.sampled_from(sorted(SAMPLES)))
 @example("```", "update")

@@ -16,6 +16,8 @@ from tests.sequences.course import Course
 from tests.sequences.draw import DECOYS, Hand, Spec, Step, by_hand
 from tests.sequences.test_sequences import a_place
 
+pytestmark = pytest.mark.slow
+
 POLICY: Spec = {
     "logrotate": {
         "rt-app": {"paths": ["/var/log/rt-app.log"], "frequency": "daily", "rotate": 3, "missingok": True}

@@ -25,6 +25,8 @@ from tests.sequences.course import Course, addresses, difference
 from tests.sequences.draw import BEFORE, OF_DIRECTORIES, OF_FILES, OF_UNITS, UNITS, Spec, Step
 from tests.sequences.observer import Seen
 
+pytestmark = pytest.mark.slow
+
 FAULTS = os.environ.get("RECONCILER_FAULTS") == "1"
 LENGTH = 8
 SEED = os.environ.get("RECONCILER_SEED", "")

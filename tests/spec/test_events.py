@@ -14,6 +14,8 @@ from reconciler.spec import yaml_events
 from reconciler.spec.positions import Map, Seq, unpack
 from reconciler.spec.yaml_events import parse
 
+pytestmark = pytest.mark.slow
+
 
 def value_of(text: str) -> Any:
     """The value of `v: TEXT`."""

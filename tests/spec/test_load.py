@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from unicodedata import category
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -232,6 +233,7 @@ fragments = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(st.lists(fragments, max_size=25).map("".join) | st.text(max_size=60))
 @example("a: &a\n b: *a\n")
@@ -249,6 +251,7 @@ def test_no_text_raises(text: str) -> None:
     assert all(item.source.line >= 1 and item.source.column >= 1 for item in found if item.source)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=80), st.sampled_from(sorted(CASES)), st.integers(0, 300))
 def test_no_bytes_raise(noise: bytes, name: str, at: int) -> None:

@@ -18,6 +18,8 @@ from reconciler.spec.model import host_model
 from reconciler.spec.schema import Draft, dumps, host_schema
 from tests.spec.fakes import KINDS
 
+pytestmark = pytest.mark.slow
+
 VALIDATORS: dict[Draft, Any] = {"2020-12": Draft202012Validator, "draft-07": Draft7Validator}
 DRAFTS = pytest.mark.parametrize("draft", VALIDATORS)
 

@@ -26,6 +26,8 @@ from tests.state.samples import (
     store,
 )
 
+pytestmark = pytest.mark.slow
+
 PREPARE = (
     "import sys; from dataclasses import replace; from tests.state.samples import *\ns = store(sys.argv[1])\n"
 )

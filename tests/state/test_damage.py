@@ -14,6 +14,8 @@ from reconciler.core.state import Memory
 from reconciler.host.state.store import StateError, open_history, read_memory
 from tests.state.samples import MACHINE, SAVED, fill, store
 
+pytestmark = pytest.mark.slow
+
 FLIPS = 700
 SEED = 20240229
 

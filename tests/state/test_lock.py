@@ -16,6 +16,8 @@ from reconciler.host.state.lock import Lock, LockBusy, is_held_by_other
 from reconciler.host.state.store import StateError
 from tests.state.samples import child, manifest
 
+pytestmark = pytest.mark.slow
+
 HOLD = (
     "import sys, time\nfrom reconciler.host.state.lock import Lock\nlock = Lock(sys.argv[1],"
     " command='reconciler apply test').acquire(9)\n"

@@ -13,6 +13,8 @@ from reconciler.core.state import LedgerRow
 from reconciler.host.state.store import read_memory
 from tests.state.samples import MACHINE, store
 
+pytestmark = pytest.mark.slow
+
 COUNT = 10_000
 
 
