@@ -13,6 +13,8 @@ from reconciler.jobs.job_health import condition
 from tests.jobs.places import Place
 from tests.jobs.test_backup_doubt import at
 
+pytestmark = pytest.mark.slow
+
 HOUR, DAY = 3600, 86_400
 TODAY = int(datetime(2026, 6, 1, 12).timestamp())  # noqa: DTZ001  # by the clock at the wall, as the timer has it
 
