@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
+from reconciler.core.actions import ABSENT
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.spec import Declared, nothing
+from reconciler.core.spec import Declared
 
 Document = dict[str, Any]
 """JSON-able data of one shape for desired, observed and last applied.
@@ -72,19 +72,33 @@ class Part:
     note: str = ""
 
 
+class Facts:
+    """The facts that a kind's `observe` has for its own `actions` beside the document (which links exist).
+
+    Each kind has a frozen dataclass of its own for them, in which every field has a default.
+    """
+
+    __slots__ = ()
+
+
+NO_FACTS = Facts()
+F = TypeVar("F", bound=Facts)
+
+
 @frozen
 class Observed:
     """One object, as the host shows it.
 
-    `document` has only what the host states, never our defaults. `private` is for the kind's own `actions`
-    (process states, which links exist); it is not compared. `unreadable` says why nothing is known. `others`
-    are files of others that have a say in what the object does, and that no action of ours changes: they are
-    told in every plan (`Kind.others`). `refusal` says in whose words and why the host does not take what is
-    there: systemd's, of a unit file.
+    `document` has only what the host states, never our defaults. `private` is for the kind's own `actions`,
+    which narrow it by `facts`; it is not compared. `unreadable` says why nothing is known. `others` are files
+    of others that have a say in what the object does, and that no action of ours changes: they are told in
+    every plan (`Kind.foreign_overrides`). `refusal` says in whose words and why the host does not take what
+    is there: systemd's, of a unit file. `expects` is what an action has to find there: a digest,
+    `link:TARGET` or a type. `at` is the path that was looked at, where only the declaration tells it.
     """
 
     document: Document | None
-    private: Mapping[str, Any] = field(default_factory=nothing)
+    private: Facts = NO_FACTS
     unreadable: str = ""
     others: tuple[str, ...] = ()
     excused: str = ""
@@ -94,6 +108,12 @@ class Observed:
     """Whether who asks may not read what is `unreadable`: there is no link in the
     way, and nothing is broken.
     """
+    expects: str = ABSENT
+    at: str = ""
+
+    def facts(self, form: type[F]) -> F:
+        """The facts of this form; those of nothing where the kind has told none."""
+        return self.private if isinstance(self.private, form) else form()
 
 
 @frozen

@@ -97,7 +97,7 @@ def refuse_adoption(draft: Draft) -> None:
 
 def _at(change: Change) -> str:
     """The path of what is there, in brackets, where the address does not tell it."""
-    at = change.observed.private.get("at", "")
+    at = change.observed.at
     return f" ({at})" if at else ""
 
 

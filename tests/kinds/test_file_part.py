@@ -29,7 +29,7 @@ WANTED: Document = {
 def _change(before: Document | None, verb: Verb, *differ: str) -> Change:
     fields = tuple(FieldChange((name,), None, None, Origin.INTENT) for name in differ)
     part = Part(ADDRESS, WANTED, Declared(ADDRESS, Resource(), Source("host.yaml", 1)), b"new")
-    observed = Observed(before, {"expects": "seen"})
+    observed = Observed(before, expects="seen")
     return Change(ADDRESS, verb, Origin.INTENT, fields, None if verb is Verb.DELETE else part, observed)
 
 

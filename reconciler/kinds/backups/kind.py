@@ -20,7 +20,7 @@ from reconciler.core.steps import Step
 from reconciler.formats.backups import job
 from reconciler.kinds.backups import ORDER
 from reconciler.kinds.backups.model import Backup, Compress, Name
-from reconciler.kinds.backups.observe import is_scheduled, observe, unit_of
+from reconciler.kinds.backups.observe import BackupFacts, is_scheduled, observe, unit_of
 from reconciler.kinds.shared import file_part, ownership, units
 from reconciler.kinds.shared.schedule import checks as schedule_checks
 from reconciler.kinds.shared.schedule import part as schedule
@@ -97,7 +97,7 @@ def actions(change: Change) -> Iterator[Step]:
     if is_scheduled(change.address):
         yield from schedule.actions(change, unit_of)
         return
-    missing = change.observed.private.get("missing", ())
+    missing = change.observed.facts(BackupFacts).missing
     yield from file_part.steps(change, job.path_of(change.address.name), ("job",), directories=missing)
 
 
@@ -167,7 +167,7 @@ def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
         from reconciler.kinds.backups.checks import not_mounted
 
         required = _backup(part.declared).require_mount
-        for disk in observed.private.get("absent", ()):
+        for disk in observed.facts(BackupFacts).absent:
             yield not_mounted(disk, required=disk.place in required).told(part.declared)
 
 

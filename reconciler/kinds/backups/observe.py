@@ -7,15 +7,26 @@ from dataclasses import replace
 
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
-from reconciler.core.changes import Document, Observed
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.changes import Document, Facts, Observed
 from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.formats.backups import job
 from reconciler.formats.disks import Disks
 from reconciler.kinds.shared import file_part
-from reconciler.kinds.shared.named_disks import absent
+from reconciler.kinds.shared.named_disks import Absent, absent
 from reconciler.kinds.shared.schedule import observe as schedule_observe
 
 _DIRECTORIES = (job.DIRECTORY.rpartition("/")[0], job.DIRECTORY)
+
+
+@frozen
+class BackupFacts(Facts):
+    """The file of a job."""
+
+    missing: tuple[str, ...] = ()
+    """The directories above that have to be made, where it is not there."""
+    absent: tuple[Absent, ...] = ()
+    """The disks among its destinations that are not mounted."""
 
 
 def unit_of(address: Address) -> str:
@@ -51,10 +62,10 @@ def _missing(view: HostView) -> list[str]:
 def _observe(view: HostView, path: str, missing: Sequence[str], disks: Disks) -> Observed:
     observed = file_part.observe(view, path, _parsed)
     if observed.document is None:
-        return observed if observed.unreadable else Observed(None, {"missing": missing})
+        return observed if observed.unreadable else Observed(None, BackupFacts(missing=tuple(missing)))
     gone = absent(disks, observed.document.get("job", {}))
     return replace(
-        observed, private={**observed.private, "absent": gone}, others=tuple(disk.place for disk in gone)
+        observed, private=BackupFacts(absent=tuple(gone)), others=tuple(disk.place for disk in gone)
     )
 
 

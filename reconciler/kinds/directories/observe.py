@@ -22,4 +22,4 @@ def _observe(view: HostView, path: str) -> Observed:
         return ownership.unreadable(error)
     if entry is None:
         return Observed(None)
-    return Observed(ownership.path_document(entry), {"expects": str(entry.type)})
+    return Observed(ownership.path_document(entry), expects=str(entry.type))

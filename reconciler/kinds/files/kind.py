@@ -21,7 +21,7 @@ from reconciler.core.model.resource import Policy, RefersTo, Resource, SourcePat
 from reconciler.core.spec import Declared
 from reconciler.core.steps import Step
 from reconciler.kinds.files import ORDER
-from reconciler.kinds.files.observe import observe
+from reconciler.kinds.files.observe import FileFacts, observe
 from reconciler.kinds.shared import file_part, ownership, strict_readers, units
 
 
@@ -98,7 +98,7 @@ def actions(change: Change) -> Iterator[Step]:
     yield from file_part.steps(change, path, ("content",), check=strict_readers.check_of(path))
     if path.startswith(_UNITS) and _in_force(change):
         yield units.daemon_reload(change.address, f"{path} changes")
-        if timer := change.observed.private.get("timer"):
+        if timer := change.observed.facts(FileFacts).timer:
             yield units.step(change.address, UnitVerb.RESTART, timer, "its drop-in changes")
 
 

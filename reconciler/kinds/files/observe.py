@@ -6,19 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.lazy_regex import Late
-from reconciler.core.changes import Observed
+from reconciler.core.changes import Facts, Observed
 from reconciler.core.host import HostView
 from reconciler.kinds.shared import file_part
 
 _TIMER_DROP_IN = Late(r"/etc/systemd/system/(?P<timer>[^/]+\.timer)\.d/[^/]+\.conf")
 
 
-def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """One look at each path, and one read.
+@frozen
+class FileFacts(Facts):
+    """A file that systemd reads."""
 
-    `timer`, of a drop-in: the timer that it changes, if that is active.
-    """
+    timer: str = ""
+    """The timer that a drop-in changes, if that is active."""
+
+
+def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
+    """One look at each path, and one read."""
     found = {address: file_part.observe(view, address.name) for address in addresses}
     timers = (
         {address: timer for address in addresses if (timer := timer_of(address.name))} if view.running else {}
@@ -26,7 +32,7 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
     states = view.units(sorted(set(timers.values()))) if timers else {}
     for address, timer in timers.items():
         if states[timer].active == "active":
-            found[address] = replace(found[address], private={**found[address].private, "timer": timer})
+            found[address] = replace(found[address], private=FileFacts(timer))
     return found
 
 

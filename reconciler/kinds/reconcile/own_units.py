@@ -13,8 +13,9 @@ from pydantic import Field
 
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.scalars import Scheduler
-from reconciler.core.changes import Change, Document, Observed, Part
+from reconciler.core.changes import Change, Document, Facts, Observed, Part
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.core.kind import Kind, Requirement
@@ -168,6 +169,14 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
         yield schedule.service(_job(declared))
 
 
+@frozen
+class SettingsFacts(Facts):
+    """The file of settings that is not there."""
+
+    missing: bool = False
+    """Whether its directory is missing as well."""
+
+
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
     """Units and cron files at once, and the file of settings."""
     found = schedule_observe.observe(
@@ -182,7 +191,11 @@ def _observe(view: HostView) -> Observed:
     except (Unreadable, UnsafePath) as problem:
         return ownership.unreadable(problem)
     observed = file_part.observe(view, reconcile.PATH, _parsed)
-    return observed if observed.document or observed.unreadable else Observed(None, {"missing": missing})
+    return (
+        observed
+        if observed.document or observed.unreadable
+        else Observed(None, SettingsFacts(missing=missing))
+    )
 
 
 def _parsed(content: bytes) -> Document:
@@ -197,7 +210,7 @@ def actions(change: Change) -> Iterator[Step]:
     if change.address.part != _CONFIG:
         yield from schedule.actions(change, _unit)
         return
-    missing = (_DIRECTORY,) if change.observed.private.get("missing") else ()
+    missing = (_DIRECTORY,) if change.observed.facts(SettingsFacts).missing else ()
     yield from file_part.steps(change, reconcile.PATH, ("settings",), directories=missing)
 
 

@@ -33,12 +33,12 @@ def look(view: HostView, path: str, parse: Parse | None = None) -> Observed:
         return Observed(None)
     document = ownership.path_document(entry)
     if entry.type is not FileType.FILE:
-        return Observed(document, {"expects": ownership.expects_with(entry, "")})
+        return Observed(document, expects=ownership.expects_with(entry, ""))
     if parse is None:
         whole = view.digest(path)
-        return Observed({**document, "content": whole}, {"expects": whole})
+        return Observed({**document, "content": whole}, expects=whole)
     content = view.read(path)
-    return Observed({**document, **parse(content)}, {"expects": ownership.expects_of(entry, content)})
+    return Observed({**document, **parse(content)}, expects=ownership.expects_of(entry, content))
 
 
 def steps(

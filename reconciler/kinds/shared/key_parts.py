@@ -30,7 +30,7 @@ from reconciler.core.actions import ABSENT, EditLines, MakeDirectory, SetAccess
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.changes import Change, Document, Observed, Part, Verb
+from reconciler.core.changes import Change, Document, Facts, Observed, Part, Verb
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.kind import Requirement, RequirementType
 from reconciler.core.spec import Declared
@@ -280,16 +280,16 @@ def _observed(address: Address, seen: _Seen, asked: set[str]) -> Observed:
     wanted = fingerprint_of(address)
     if wanted:
         mine = [line for line in seen.lines if line.key is not None and line.key.fingerprint == wanted]
-        return Observed(_key_document(mine), _private(seen, mine))
+        return Observed(_key_document(mine), _facts(seen, mine))
     others = [line for line in seen.lines if line.key is None or line.key.fingerprint not in asked]
     if seen.file is None or seen.directory is None:
-        return Observed(None, _private(seen, others))
+        return Observed(None, _facts(seen, others))
     document: Document = {
         "file": _access(seen.file),
         "directory": _access(seen.directory),
         "others": sorted(line.shown for line in others),
     }
-    return Observed(document, _private(seen, others))
+    return Observed(document, _facts(seen, others))
 
 
 def _access(entry: Entry) -> Document:
@@ -317,29 +317,36 @@ def _clean_option(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def _private(seen: _Seen, lines: Sequence[_Line]) -> Mapping[str, Any]:
+def _facts(seen: _Seen, lines: Sequence[_Line]) -> KeyFacts:
     by_file = {
         name: tuple(dict.fromkeys(line.text for line in lines if line.file == name)) for name in _FILES
     }
     directory = None if seen.directory is None else _access(seen.directory)
-    return {
-        "home": seen.home if seen.account else None,
-        "directory": directory,
-        "expects": seen.expects,
-        "lines": by_file,
-    }
+    return KeyFacts(seen.home if seen.account else None, directory, seen.expects, by_file)
 
 
 # ---------------------------------------------------------------------------------------------------- actions
 
 
+@frozen
+class KeyFacts(Facts):
+    """The files of keys of an account."""
+
+    home: str | None = None
+    """None: the account is not there."""
+    directory: Document | None = None
+    """Mode and owner of its .ssh; None: it is not there."""
+    expects: Mapping[str, str] = field(default_factory=dict)
+    """The `expects` of an edit, by name of the file."""
+    lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The lines of the key that is asked for, or of all that are not declared, by name of the file."""
+
+
 def actions(change: Change, user: str, home: str = "") -> Iterator[Step]:
     """Make the directory, edit the files. Edits of one file become one (`engine.ordering`)."""
-    private, cause = change.observed.private, (Cause(change.address),)
-    known = private.get("home")
-    place = f"{home or f'/home/{user}' if known is None else known}/.ssh"
-    lines: Mapping[str, tuple[str, ...]] = private.get("lines", {})
-    expects: Mapping[str, str] = private.get("expects", {})
+    facts, cause = change.observed.facts(KeyFacts), (Cause(change.address),)
+    place = f"{home or f'/home/{user}' if facts.home is None else facts.home}/.ssh"
+    lines, expects = facts.lines, facts.expects
     mine: dict[str, Any] = {"owner": user, "group": "", "as_user": user}
 
     def edit(name: str, add: tuple[str, ...] = ()) -> Step:
@@ -357,9 +364,9 @@ def actions(change: Change, user: str, home: str = "") -> Iterator[Step]:
         yield edit(_FILES[0], (change.part.content.decode(),))
         yield from (edit(name) for name in _FILES[1:] if lines.get(name))
         return
-    if private.get("directory") is None:
+    if facts.directory is None:
         yield Step(MakeDirectory(place, "0700", **mine), cause)
-    elif private["directory"] != change.part.document["directory"]:
+    elif facts.directory != change.part.document["directory"]:
         yield Step(SetAccess(place, "0700", **mine), cause)
     exactly = "others" in change.part.document
     if exactly:

@@ -61,7 +61,7 @@ def parent_requirement(path: str) -> Iterator[Requirement]:
 
 def expected(observed: Observed) -> str:
     """The `expects` of an action on what was observed: a digest, `link:TARGET`, the type, or ABSENT."""
-    return str(observed.private.get("expects", ABSENT)) if observed.document is not None else ABSENT
+    return observed.expects if observed.document is not None else ABSENT
 
 
 def read_entry(view: HostView, path: str) -> tuple[Entry | None, bytes]:

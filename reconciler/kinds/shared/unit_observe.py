@@ -13,6 +13,7 @@ from reconciler.core.changes import LOAD, Document, Observed
 from reconciler.core.host import FileType, HostView, UnitState, Unreadable, UnsafePath
 from reconciler.formats.systemd import unit
 from reconciler.kinds.shared import drop_ins, ownership
+from reconciler.kinds.shared.unit_facts import UnitFacts
 from reconciler.kinds.shared.units import DEPENDENCIES, OURS, PLACE, drop_in, path
 
 _RUNTIME = "/run/systemd/system"
@@ -63,7 +64,9 @@ def _beside(view: HostView, name: str, seen: Observed, where: drop_ins.Listed) -
         if own in one.path or not one.path.startswith("/usr/") or drop_ins.both_say(said, one.sections)
     )
     return replace(
-        seen, private={**seen.private, "drop_ins": telling}, others=tuple(one.path for one in telling)
+        seen,
+        private=replace(seen.facts(UnitFacts), drop_ins=telling),
+        others=tuple(one.path for one in telling),
     )
 
 
@@ -109,14 +112,11 @@ def _observe(view: HostView, name: str, enabled: list[str], systemd: UnitState) 
     if entry is not None and entry.type is FileType.FILE:
         document["unit"] = _sections(content)
     document["enabled"] = sorted(enabled)
-    private: dict[str, object] = {
-        "name": name,
-        "expects": ABSENT if entry is None else ownership.expects_of(entry, content),
-    }
-    private["targets"] = {link: _target(view, link) for link in document["enabled"]}
+    facts = UnitFacts(name, {link: _target(view, link) for link in document["enabled"]})
+    expects = ABSENT if entry is None else ownership.expects_of(entry, content)
     if view.running:
         document["state"] = state
-    seen = excused(view, Observed(document, private), document.get("unit", {}))
+    seen = excused(view, Observed(document, facts, expects=expects), document.get("unit", {}))
     return with_refusal(seen, systemd, there=entry is not None)
 
 

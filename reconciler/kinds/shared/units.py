@@ -20,6 +20,7 @@ from reconciler.core.steps import Cause, Step
 from reconciler.formats.systemd import unit
 from reconciler.formats.systemd.unit_refusals import refusals
 from reconciler.kinds.shared import drop_ins, file_part, ownership
+from reconciler.kinds.shared.unit_facts import UnitFacts
 
 PLACE = "/etc/systemd/system"
 _DROP_IN = "drop-in"
@@ -111,7 +112,7 @@ def would_refuse_together(part: Part, texts: Iterable[str], others: Sequence[str
 def check_together(changes: Iterable[Change]) -> Iterator[Diagnostic]:
     """Units of ours that systemd would load, were there not a drop-in of somebody's."""
     for change in changes:
-        others: tuple[drop_ins.DropIn, ...] = change.observed.private.get("drop_ins", ())
+        others: tuple[drop_ins.DropIn, ...] = change.observed.facts(UnitFacts).drop_ins
         if others and change.part is not None and "unit" in change.part.document:
             texts = [
                 text(change.address, change.part.document["unit"]).decode(),
@@ -163,8 +164,9 @@ def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
     """Drop-ins of others for a unit whose file is ours: they stay, and what they say counts more than the
     file.
     """
-    yield from refused(part, observed, observed.private.get("name", str(part.address)))
-    for one in observed.private.get("drop_ins", ()):
+    facts = observed.facts(UnitFacts)
+    yield from refused(part, observed, facts.name or str(part.address))
+    for one in facts.drop_ins:
         same = drop_ins.both_say(part.document.get("unit", {}), one.sections)
         said = sorted(f"{section}.{name}" for section, names in one.sections.items() for name in names)
         detail = f"{one.path} is not ours and stays. "
@@ -263,7 +265,7 @@ def _unlink(change: Change, link: str) -> Step:
     """Remove one link, and the dependency directory with its last one."""
     in_directory = link.rpartition("/")[0].endswith(DEPENDENCIES)
     return Step(
-        RemovePath(link, change.observed.private["targets"][link], prune_parent=in_directory),
+        RemovePath(link, change.observed.facts(UnitFacts).targets[link], prune_parent=in_directory),
         (Cause(change.address),),
     )
 

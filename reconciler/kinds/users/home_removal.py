@@ -8,7 +8,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from itertools import islice, takewhile
-from typing import Any
 
 from reconciler.core.actions import (
     Account,
@@ -26,6 +25,7 @@ from reconciler.core.spec import Declared
 from reconciler.formats.accounts.passwd import User as Line
 from reconciler.formats.accounts.users import DISABLED
 from reconciler.kinds.users.constants import NO_HOME, State
+from reconciler.kinds.users.facts import AccountFacts
 
 FATES = ("keep", "archive", "delete")
 CLOSED = "0700"
@@ -76,7 +76,7 @@ class Homes:
         return sorted(other for there in homes for other in self._names.get(there, ()) if other != name)
 
 
-def why_not(home: str, name: str, private: Mapping[str, Any], applied_home: str) -> str:
+def why_not(home: str, name: str, facts: AccountFacts, applied_home: str) -> str:
     """Why this directory is not taken away; empty if it may be."""
     if applied_home and applied_home != home:
         return f"the home of {name} is {home} by now, and was {applied_home} when it was applied"
@@ -84,10 +84,9 @@ def why_not(home: str, name: str, private: Mapping[str, Any], applied_home: str)
     deep = _VAR_SHALLOW if parts[0] == "var" else _SHALLOW
     if len(parts) < deep or parts[0] in _SYSTEM or any(f"{home}/".startswith(f"{own}/") for own in _ITS_OWN):
         return f"{home} is a directory of the system"
-    others = private.get("others", ())
-    if others:
-        return f"{home} is also where {', '.join(others)} live"
-    owner, mode = private.get("home", ""), private.get("home_mode", "")
+    if facts.others:
+        return f"{home} is also where {', '.join(facts.others)} live"
+    owner, mode = facts.home, facts.home_mode
     if owner and owner != name and (owner, mode) != ("root", CLOSED):
         return f"{home} belongs to {owner}"
     return ""
@@ -104,7 +103,7 @@ def _shut(change: Change, name: str) -> Iterator[Action]:
 
 def _closed(change: Change) -> Iterator[Action]:
     """Mail that stays, as the home or its archive does: the number that it carries opens it to nobody."""
-    mail, kind = change.observed.private.get("mail", ("", ""))
+    mail, kind = change.observed.facts(AccountFacts).mail
     if mail:
         yield SetAccess(mail, CLOSED if kind == FileType.DIRECTORY else CLOSED_FILE, "root", "root")
 
@@ -113,15 +112,15 @@ def remains(change: Change, name: str) -> Iterator[tuple[str, Document]]:
     """The home that was kept and closed, by its path: it is ours to take away,
     should the spec say so later.
     """
-    private = change.observed.private
-    if fate_of(change.declared) == "keep" and private.get("home", "") == name:
+    if fate_of(change.declared) == "keep" and change.observed.facts(AccountFacts).home == name:
         yield (change.before or {})["home"], {"kept": True}
 
 
 def kept_steps(change: Change, name: str, home: str) -> Iterator[Action]:
     """The home that an account left behind, and that the spec now lets go. Raises Impossible."""
-    owner, mode = change.observed.private["home"], change.observed.private["home_mode"]
-    reason = why_not(home, name, change.observed.private, "")
+    facts = change.observed.facts(AccountFacts)
+    owner, mode = facts.home, facts.home_mode
+    reason = why_not(home, name, facts, "")
     if reason or (owner, mode) != ("root", CLOSED):
         why = reason or f"{home} was closed when the account went, and now has mode {mode} and owner {owner}"
         raise Impossible(
@@ -135,22 +134,22 @@ def kept_steps(change: Change, name: str, home: str) -> Iterator[Action]:
 
 def steps(change: Change, name: str) -> Iterator[Action]:
     """Everything until the account itself can go. Raises Impossible."""
-    before, private, fate = change.before or {}, change.observed.private, fate_of(change.declared)
-    home, owner = before.get("home", NO_HOME), private.get("home", "")
+    before, facts, fate = change.before or {}, change.observed.facts(AccountFacts), fate_of(change.declared)
+    home, owner = before.get("home", NO_HOME), facts.home
     if fate == "keep":
         yield from _shut(change, name)
         yield from _closed(change)
         if owner == name:
             yield SetAccess(home, CLOSED, "root", "root")
         return
-    if private.get("not_a_home"):
+    if facts.not_a_home:
         raise Impossible(
-            f"the home of {name} stays: {private['not_a_home']}. Write `home: keep`, and move it away by hand"
+            f"the home of {name} stays: {facts.not_a_home}. Write `home: keep`, and move it away by hand"
         )
-    if not owner and not private.get("remnant"):
+    if not owner and not facts.remnant:
         yield from _shut(change, name)
         return
-    reason = why_not(home, name, private, (change.applied or {}).get("home", ""))
+    reason = why_not(home, name, facts, (change.applied or {}).get("home", ""))
     if reason:
         raise Impossible(f"the home of {name} stays: {reason}. Write `home: keep`, and look after it by hand")
     archive = f"{name}-{before['uid']}.tar.gz" if fate == "archive" else ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 from reconciler.core.actions import remnant
 from reconciler.core.address import Address
@@ -19,6 +18,7 @@ from reconciler.kinds.shared import key_parts, ownership
 from reconciler.kinds.users import root_files
 from reconciler.kinds.users import traces as user_traces
 from reconciler.kinds.users.constants import SYSTEM_BELOW, day
+from reconciler.kinds.users.facts import AccountFacts, HomeFacts
 from reconciler.kinds.users.home_removal import Homes
 
 DIRECTORIES = "directories:"
@@ -111,8 +111,9 @@ class _Observer:
                 group if whole else f"{group} (incomplete)" for group, whole in groups.items()
             ),
         }
-        private = {"hidden": shadow is not None and shadow.hidden, "own_group": name in accounts.groups}
-        return Observed(document, {**private, **self._about_home(user)})
+        hidden = shadow is not None and shadow.hidden
+        facts = replace(self._about_home(user), hidden=hidden, own_group=name in accounts.groups)
+        return Observed(document, facts)
 
     def _with_shadow(self) -> Accounts:
         if self._whole is None:
@@ -163,28 +164,21 @@ class _Observer:
             return False
         return not any(line in ("STATE=closing", "STATE=offline") for line in lines)
 
-    def _about_home(self, user: User) -> dict[str, Any]:
-        """The facts that must be known before the account goes.
-
-        These are who owns its home, if it is a directory, and who else lives there. `remnant`: a home that
-        was being removed is still there in part. `not_a_home`: why what the account names is none.
-        """
+    def _about_home(self, user: User) -> AccountFacts:
+        """The facts about its home that must be known before the account goes."""
         path = user.home
         if not path.startswith("/"):
-            return {"home": "", "not_a_home": f"{path!r} is no absolute path"}
+            return AccountFacts(not_a_home=f"{path!r} is no absolute path")
         try:
             entry, rest = self._view.entry(path), self._view.entry(remnant(path))
         except (Unreadable, UnsafePath) as problem:
-            return {"home": "", "not_a_home": str(problem)}
+            return AccountFacts(not_a_home=str(problem))
         mail = self._traces.mail_of(user.name) if user.name in self._leaving else ("", "")
-        found = {
-            "remnant": rest is not None,
-            "others": self._homes.shared_with(path, user.name),
-            "mail": mail,
-        }
+        others = tuple(self._homes.shared_with(path, user.name))
+        facts = AccountFacts(remnant=rest is not None, others=others, mail=mail)
         if entry is None or entry.type is not FileType.DIRECTORY:
-            return {**found, "home": "", "not_a_home": "" if entry is None else f"{path} is a {entry.type}"}
-        return {**found, "home": entry.owner, "home_mode": entry.mode}
+            return replace(facts, not_a_home="" if entry is None else f"{path} is a {entry.type}")
+        return replace(facts, home=entry.owner, home_mode=entry.mode)
 
     def _home_path(self, name: str) -> str:
         user = self._accounts.users.get(name)
@@ -198,18 +192,15 @@ class _Observer:
         entry = self._view.entry(path)
         if entry is None:
             return Observed(None)
-        about = {"home": entry.owner, "home_mode": entry.mode, "others": self._homes.shared_with(path, name)}
-        return Observed({"kept": True}, about)
+        others = tuple(self._homes.shared_with(path, name))
+        return Observed({"kept": True}, AccountFacts(home=entry.owner, home_mode=entry.mode, others=others))
 
     def _directory(self, path: str) -> Observed:
         return directory_at(self._view, path)
 
 
 def home_at(view: HostView, path: str) -> Observed:
-    """A home by its path.
-
-    `unfinished`: it is one that a killed run was making. Raises Unreadable, UnsafePath.
-    """
+    """A home by its path. Raises Unreadable, UnsafePath."""
     found = directory_at(view, path)
     unfinished = False
     if (
@@ -219,7 +210,7 @@ def home_at(view: HostView, path: str) -> Observed:
     ):
         closed = int(found.document["mode"], 8) & 0o077 == 0
         unfinished = closed and set(view.names(path)) <= set(view.names(SKELETON))
-    return replace(found, private={"unfinished": unfinished, "at": path})
+    return replace(found, private=HomeFacts(unfinished), at=path)
 
 
 def directory_at(view: HostView, path: str) -> Observed:

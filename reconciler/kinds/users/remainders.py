@@ -14,6 +14,7 @@ from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.kinds.users import root_files
+from reconciler.kinds.users.facts import AccountFacts
 from reconciler.kinds.users.home_removal import fate_of
 
 _FILES = (
@@ -60,7 +61,7 @@ def _goes(change: Change) -> bool:
 def _deleted(change: Change) -> Iterator[Diagnostic]:
     """Data that is removed for ever is told before all else."""
     home = (change.before or {}).get("home", "")
-    if fate_of(change.declared) == "delete" and change.observed.private.get("home"):
+    if fate_of(change.declared) == "delete" and change.observed.facts(AccountFacts).home:
         source = change.declared.source if change.declared is not None else None
         detail = (
             f"All that is in {home} is removed, and no rollback brings it back. `home: archive` keeps it."

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.actions import ABSENT, Check, EditLines, MakeDirectory, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
-from reconciler.core.changes import Change, Observed, Part, Verb
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.changes import Change, Facts, Observed, Part, Verb
 from reconciler.core.host import Entry, FileType, HostView
 from reconciler.core.spec import Declared
 from reconciler.core.steps import Cause, Step
@@ -69,20 +70,30 @@ def _part(declared: Declared, part: str, text: str, **more: bool) -> Part:
     return Part(Address("users", declared.address.name, part), document, declared, content)
 
 
+@frozen
+class HookFacts(Facts):
+    """What is missing for shells to read profile files."""
+
+    directories: tuple[str, ...] = ()
+    unhooked: Mapping[str, str] = field(default_factory=dict)
+    """The paths of hooks, each with the `expects` of what is there."""
+    bashrc: EditLines | None = None
+    """The edit that adds the line to bash.bashrc."""
+
+
 def observe(view: HostView, address: Address) -> Observed:
     """One look at the file. Raises Unreadable, UnsafePath."""
     observed = file_part.look(view, path_of(address))
     if address.part != PROFILE:
         return observed
     hooks = _hooks(view)
-    private = {**observed.private, **hooks}
     if observed.document is None:
-        return replace(observed, private=private)
-    sourced = not hooks["unhooked"] and not hooks["bashrc"]
-    return replace(observed, document={**observed.document, "sourced": sourced}, private=private)
+        return replace(observed, private=hooks)
+    sourced = not hooks.unhooked and hooks.bashrc is None
+    return replace(observed, document={**observed.document, "sourced": sourced}, private=hooks)
 
 
-def _hooks(view: HostView) -> dict[str, object]:
+def _hooks(view: HostView) -> HookFacts:
     """The directories, hooks and line in bash.bashrc that are missing for shells to read profile files.
 
     Hooks come with the `expects` of what is there.
@@ -98,7 +109,7 @@ def _hooks(view: HostView) -> dict[str, object]:
         )
         if not right:
             unhooked[path] = ABSENT if entry is None else ownership.expects_with(entry, whole)
-    return {"directories": directories, "unhooked": unhooked, "bashrc": _bashrc(view)}
+    return HookFacts(tuple(directories), unhooked, _bashrc(view))
 
 
 def _shared(view: HostView, path: str) -> tuple[Entry | None, bytes, str]:
@@ -111,17 +122,14 @@ def _shared(view: HostView, path: str) -> tuple[Entry | None, bytes, str]:
     )
 
 
-def _bashrc(view: HostView) -> dict[str, str]:
-    """How bash.bashrc is there, if it lacks the line. Where it is not there, no bash reads it."""
+def _bashrc(view: HostView) -> EditLines | None:
+    """The line for bash.bashrc, if it lacks it. Where it is not there, no bash reads it."""
     entry, content, whole = _shared(view, profile.BASHRC)
     if entry is None or profile.BASHRC_LINE.encode() in content.splitlines():
-        return {}
-    return {
-        "mode": entry.mode,
-        "owner": entry.owner,
-        "group": entry.group,
-        "expects": ownership.expects_with(entry, whole),
-    }
+        return None
+    expects = ownership.expects_with(entry, whole)
+    line = (profile.BASHRC_LINE,)
+    return EditLines(profile.BASHRC, line, (), entry.mode, entry.owner, entry.group, expects)
 
 
 def actions(change: Change) -> Iterator[Step]:
@@ -137,11 +145,11 @@ def actions(change: Change) -> Iterator[Step]:
 
 
 def _hook_steps(change: Change, cause: tuple[Cause, ...]) -> Iterator[Step]:
-    private = change.observed.private
-    for path in private["directories"]:
+    hooks = change.observed.facts(HookFacts)
+    for path in hooks.directories:
         yield Step(MakeDirectory(path, "0755", "root", "root"), cause)
-    for path, expects in private["unhooked"].items():
+    for path, expects in hooks.unhooked.items():
         content = _HOOKS[path].encode()
         yield Step(WriteFile(path, content, digest(content), "0644", "root", "root", expects), cause)
-    if private["bashrc"]:
-        yield Step(EditLines(profile.BASHRC, (profile.BASHRC_LINE,), (), **private["bashrc"]), cause)
+    if hooks.bashrc is not None:
+        yield Step(hooks.bashrc, cause)

@@ -15,6 +15,7 @@ from reconciler.formats.accounts.users import DISABLED
 from reconciler.kinds.shared import file_part, key_parts
 from reconciler.kinds.users import home_removal, root_files, traces
 from reconciler.kinds.users.constants import NEVER, SYSTEM_BELOW, State, days
+from reconciler.kinds.users.facts import AccountFacts, HomeFacts
 from reconciler.kinds.users.model import ExactGroups, User, home_of, shell_of
 from reconciler.kinds.users.observe import DIRECTORIES, ELSEWHERE, KEPT, KEYS, SKELETON
 
@@ -69,7 +70,11 @@ def _account_steps(change: Change) -> Iterator[Step]:
         return
     _refuse(change)
     fields = tuple(_changed(change))
-    if dict(fields).get("gid") == name and not user.group and not change.observed.private.get("own_group"):
+    if (
+        dict(fields).get("gid") == name
+        and not user.group
+        and not change.observed.facts(AccountFacts).own_group
+    ):
         yield Step(Account(AccountOp.GROUPADD, name, (("system", "yes"),) if user.system else ()), cause)
     if fields:
         yield Step(Account(AccountOp.USERMOD, name, fields), cause)
@@ -162,7 +167,7 @@ def _login(change: Change) -> Iterator[tuple[str, str]]:
         yield "lock", "yes"
         return
     yield "expiredate", "" if after["expires"] == NEVER else str(days(after["expires"]))
-    if change.touches("state") and change.observed.private.get("hidden"):
+    if change.touches("state") and change.observed.facts(AccountFacts).hidden:
         yield "unlock", "yes"
 
 
@@ -206,7 +211,7 @@ def _home_steps(change: Change) -> Iterator[Step]:
     home, mode, owner, group = home_of(user, name), document.get("mode"), document["owner"], document["group"]
     if before is not None and before["type"] != "directory":
         raise _no_home(home, name, before)
-    if before is None or change.observed.private.get("unfinished"):
+    if before is None or change.observed.facts(HomeFacts).unfinished:
         skeleton = "" if user.system else SKELETON
         yield Step(MakeDirectory(home, mode or HOME_MODE, owner, group, skeleton=skeleton), cause)
     else:

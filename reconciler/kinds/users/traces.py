@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
 from functools import cached_property
 
 from reconciler.core import link_walk
 from reconciler.core.actions import RemovePath, RemoveTree
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
-from reconciler.core.changes import Change, Observed
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.changes import Change, Facts, Observed
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.steps import Cause, Step
 from reconciler.formats.accounts.passwd import User
@@ -51,6 +53,13 @@ def path_of(part: str, name: str) -> str:
     return f"{_PLACES[part]}/{name}"
 
 
+@frozen
+class TraceFacts(Facts):
+    """The traces of an account: each path with the `expects` of its removal."""
+
+    expects: Mapping[str, str] = field(default_factory=dict)
+
+
 class Traces:
     """The traces of accounts that go; each directory of the system is read at most once for all of them."""
 
@@ -65,7 +74,7 @@ class Traces:
             for path in self._paths(address.part, address.name)
             if (expects := self._expects(path, address.part))
         }
-        return Observed({"paths": sorted(seen)} if seen else None, {"expects": seen})
+        return Observed({"paths": sorted(seen)} if seen else None, TraceFacts(seen))
 
     def mail_of(self, name: str) -> tuple[str, str]:
         """The mailbox of an account that goes, a file or a directory (Maildir), and which, where it is not
@@ -150,6 +159,5 @@ class Traces:
 def actions(change: Change) -> Iterator[Step]:
     """Each file goes. A mailbox goes as a tree does: nothing keeps it, and nothing brings it back."""
     cause = (Cause(change.address),)
-    expects: Mapping[str, str] = change.observed.private.get("expects", {})
-    for path, seen in sorted(expects.items()):
+    for path, seen in sorted(change.observed.facts(TraceFacts).expects.items()):
         yield Step(RemoveTree(path) if change.address.part == MAIL else RemovePath(path, seen), cause)

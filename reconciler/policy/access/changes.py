@@ -17,6 +17,8 @@ from reconciler.core.changes import Change, Document, Origin, Verb
 from reconciler.core.plan import Plan
 from reconciler.formats.ssh.authorized_keys import read
 from reconciler.kinds import of_accounts
+from reconciler.kinds.shared.key_parts import KeyFacts
+from reconciler.kinds.users.facts import AccountFacts
 from reconciler.kinds.users.home_removal import fate_of
 from reconciler.policy.access.group_powers import group_words
 from reconciler.policy.access.host_access import HostAccess
@@ -298,7 +300,7 @@ def _account(change: Change) -> Found:
 def _home(change: Change) -> Found:
     """Yield the loss of a home, said where nobody overlooks it."""
     fate, home = fate_of(change.declared), (before := change.before or {}).get("home", "")
-    if fate != "keep" and before and change.observed.private.get("home"):
+    if fate != "keep" and before and change.observed.facts(AccountFacts).home:
         yield "loses", "home", f"{home}, {'irreversible' if fate == 'delete' else 'archived'}"
 
 
@@ -357,7 +359,7 @@ def quoted(text: str) -> str:
 def _comment(change: Change) -> str:
     """The comment of a key: from the spec, else from the line that goes."""
     lines = [change.part.content.decode()] if change.part and change.part.content else []
-    lines += [line for found in change.observed.private.get("lines", {}).values() for line in found]
+    lines += [line for found in change.observed.facts(KeyFacts).lines.values() for line in found]
     keys = (read(line) for line in lines)
     return next((key.comment for key in keys if key is not None and key.comment), "")
 

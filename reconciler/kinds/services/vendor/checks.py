@@ -11,7 +11,7 @@ from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import HostView
 from reconciler.formats.systemd import unit
 from reconciler.kinds.services.model import OnChange, Service
-from reconciler.kinds.services.vendor.observe import DROP_IN, STATE, VendorUnit
+from reconciler.kinds.services.vendor.observe import DROP_IN, STATE, VendorFacts, VendorUnit
 from reconciler.kinds.services.vendor.parts import MASKED, found_in, service_of
 from reconciler.kinds.shared import drop_ins, units
 from reconciler.kinds.shared.unit_fields import State
@@ -25,7 +25,7 @@ def check(view: HostView, changes: Sequence[Change], written: Collection[str]) -
     `written`: paths of this plan.
     """
     for change in changes:
-        if change.part is None or "unit" not in change.observed.private:
+        if change.part is None or change.observed.facts(VendorFacts).unit is None:
             continue
         service, unit_found = service_of(change.part), found_in(change.observed)
         source = (

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
-from typing import Any
+from dataclasses import field, replace
 
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.changes import Document, Observed
+from reconciler.core.changes import Document, Facts, Observed
 from reconciler.core.host import FileType, HostView, UnitState, Unreadable, UnsafePath
 from reconciler.formats.systemd import unit
 from reconciler.kinds.shared import drop_ins, ownership, unit_observe, units
@@ -135,6 +134,18 @@ class VendorUnit:
         return True if self.wanted.keys() <= self.links.keys() else "in part"
 
 
+@frozen
+class VendorFacts(Facts):
+    """A package's unit."""
+
+    unit: VendorUnit | None = None
+    """None: it could not be looked at."""
+    state: str = ""
+    """The state of its process, as `unit_observe.state_of` has it."""
+    directory: bool = False
+    """Whether the directory of its drop-ins is there."""
+
+
 def observe(view: HostView, addresses: Sequence[Address]) -> dict[Address, Observed]:
     """All parts of all these units; one question to systemd for all states."""
     names = {address.name: f"{address.name}.service" for address in addresses}
@@ -159,32 +170,33 @@ def _part(view: HostView, address: Address, found: VendorUnit | Observed, system
     if isinstance(found, Observed):
         return found
     state = unit_observe.state_of(systemd) if view.running else "stopped"
-    private: dict[str, Any] = {"unit": found, "state": state}
+    facts = VendorFacts(found, state)
     if address.part == DROP_IN:
-        return unit_observe.with_refusal(_drop_in(view, found, private), systemd, there=bool(found.file))
+        return unit_observe.with_refusal(_drop_in(view, found, facts), systemd, there=bool(found.file))
     # A unit that is not there is disabled and stopped; a process that has outlived its unit file is not.
     document: Document = {"enabled": found.enabled()} if address.part == ENABLED else {"state": state}
     return unit_observe.excused(
-        view, Observed(None if found.ours or found.alias_of else document, private), found.sections
+        view, Observed(None if found.ours or found.alias_of else document, facts), found.sections
     )
 
 
-def _drop_in(view: HostView, found: VendorUnit, private: dict[str, Any]) -> Observed:
+def _drop_in(view: HostView, found: VendorUnit, facts: VendorFacts) -> Observed:
     name = found.name
     try:
         entry, content = ownership.read_entry(view, units.drop_in(name))
-        private["directory"] = view.entry(units.drop_in(name).rpartition("/")[0]) is not None
+        there = view.entry(units.drop_in(name).rpartition("/")[0]) is not None
     except (Unreadable, UnsafePath) as error:
         return ownership.unreadable(error)
+    facts = replace(facts, directory=there)
     if entry is None:
-        return Observed(None, private)
+        return Observed(None, facts)
     document = ownership.path_document(entry)
     if entry.type is FileType.FILE:
         document["unit"] = unit.as_written(content.decode("utf-8", "replace"))
     winning = tuple(
         one.path for one in found.after_ours() if drop_ins.both_say(document.get("unit", {}), one.sections)
     )
-    return Observed(document, {**private, "expects": ownership.expects_of(entry, content)}, others=winning)
+    return Observed(document, facts, others=winning, expects=ownership.expects_of(entry, content))
 
 
 def look(

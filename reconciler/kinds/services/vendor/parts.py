@@ -31,7 +31,7 @@ from reconciler.core.steps import Cause, Step
 from reconciler.kinds.services import unit_file
 from reconciler.kinds.services.model import OnChange, Service
 from reconciler.kinds.services.vendor import observe
-from reconciler.kinds.services.vendor.observe import DROP_IN, ENABLED, STATE, VendorUnit
+from reconciler.kinds.services.vendor.observe import DROP_IN, ENABLED, STATE, VendorFacts, VendorUnit
 from reconciler.kinds.shared import file_part, ownership, units
 from reconciler.kinds.shared.unit_fields import State
 
@@ -50,7 +50,8 @@ def _unit(address: Address) -> str:
 
 def found_in(observed: Observed) -> VendorUnit:
     """The package's unit as it was observed."""
-    found: VendorUnit = observed.private["unit"]
+    found = observed.facts(VendorFacts).unit
+    assert found is not None
     return found
 
 
@@ -108,7 +109,7 @@ def _put(change: Change) -> Iterator[Step]:
     if before.get("type") == "directory":
         raise file_part.in_the_way(place, "directory")
     if not before or change.touches("unit") or change.touches("type"):
-        if not change.observed.private["directory"]:
+        if not change.observed.facts(VendorFacts).directory:
             yield Step(MakeDirectory(place.rpartition("/")[0], "0755", "root", "root"), cause)
         content = units.text(change.address, change.after["unit"])
         expects = ownership.expected(change.observed)
@@ -125,7 +126,10 @@ def _put(change: Change) -> Iterator[Step]:
         )
         yield units.daemon_reload(change.address, "its drop-in changed" if before else "its drop-in is new")
         service = service_of(change.part)
-        if change.observed.private["state"] in units.ALIVE and _wanted_state(service) != State.STOPPED:
+        if (
+            change.observed.facts(VendorFacts).state in units.ALIVE
+            and _wanted_state(service) != State.STOPPED
+        ):
             cost, directive = unit_file.effect(change.fields)
             yield from _catch_up(
                 change.address, service, found_in(change.observed), cost, f"{directive} changed"
@@ -251,7 +255,7 @@ def on_config_change(part: Part, observed: Observed, costs: Sequence[tuple[Effec
     service = service_of(part)
     if (
         part.address.part != _speaker(service)
-        or observed.private.get("state") not in units.ALIVE
+        or observed.facts(VendorFacts).state not in units.ALIVE
         or _wanted_state(service) == State.STOPPED
     ):
         return
@@ -282,7 +286,7 @@ def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
     service = service_of(part)
     if (
         row.verb != UnitVerb.START
-        and observed.private.get("state") in units.ALIVE
+        and observed.facts(VendorFacts).state in units.ALIVE
         and _wanted_state(service) != State.STOPPED
     ):
         cost = Effect.RELOAD if row.verb == UnitVerb.RELOAD else Effect.RESTART

@@ -12,6 +12,7 @@ from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.passwd import parse_users
 from reconciler.formats.schedule import cron
 from reconciler.kinds.shared import file_part, unit_observe
+from reconciler.kinds.shared.unit_facts import UnitFacts
 
 PARTS = frozenset({"service", "timer", "cron"})
 UnitOf = Callable[[Address], str]
@@ -29,7 +30,7 @@ def observe(view: HostView, addresses: Sequence[Address], unit_of: UnitOf) -> di
         stamp = f"{_STAMPS}/stamp-{name}"
         if stamp in stamps:
             seen = observed[address]
-            observed[address] = replace(seen, private={**seen.private, "stamp": stamp})
+            observed[address] = replace(seen, private=replace(seen.facts(UnitFacts), stamp=stamp))
     files = {address: cron_file(address, unit_of) for address in addresses if address.part == "cron"}
     users = _users(view) if files else None
     return observed | {address: _observe_cron(view, path, users) for address, path in files.items()}

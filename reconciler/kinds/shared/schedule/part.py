@@ -45,6 +45,7 @@ from reconciler.formats.schedule import calendar, cron
 from reconciler.formats.systemd import unit
 from reconciler.kinds.shared import file_part, ownership, units
 from reconciler.kinds.shared.schedule.observe import CRON_D, PARTS, UnitOf, cron_file
+from reconciler.kinds.shared.unit_facts import UnitFacts
 
 CARRIES = ("type", "unit", "cron")
 
@@ -266,7 +267,7 @@ def _forget_last_run(address: Address, observed: Observed) -> Iterator[Step]:
     """A timer that is new, or has another schedule, must not make up for runs that it would have had before:
     it would run at once.
     """
-    stamp = observed.private.get("stamp")
+    stamp = observed.facts(UnitFacts).stamp
     if stamp:
         yield Step(RemovePath(stamp, digest(b"")), (Cause(address),))
 
