@@ -329,7 +329,7 @@ def test_the_glossary_has_only_words_that_the_code_uses() -> None:
         ("core/plan.py", "Plan"),
         ("engine/inputs.py", "Request"),
         ("engine/run_state.py", "Run"),
-        ("kinds/shared/schedule.py", "Job"),
+        ("kinds/shared/schedule/part.py", "Job"),
     ],
 )
 def test_every_field_says_what_it_is(file: str, name: str) -> None:
