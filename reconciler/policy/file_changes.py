@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from reconciler.core.changes import Change, Verb
+from reconciler.policy.access.ways import named
 from reconciler.policy.file_meaning import meaning
 from reconciler.policy.root_reach.places import place_of
 
@@ -25,9 +26,9 @@ def of_file(change: Change, texts: tuple[str | None, str | None]) -> Found:
     if _means_the_same(change, texts, place.reader if place is not None else ""):
         return
     if place is not None:
-        yield "changes", "file", f"root {place.use} {path}, which {verb}"
+        yield "changes", "file", f"root {place.use} {named(path)}, which {verb}"
     elif path.endswith(_KEY_FILES):
-        yield "changes", "file", f"{path}, by whose keys somebody logs in, {verb}"
+        yield "changes", "file", f"{named(path)}, by whose keys somebody logs in, {verb}"
     yield from _opened(
         change, {"read": (_OTHERS_READ, _OTHERS_READ), "write": (_OTHERS_WRITE, _OTHERS_WRITE)}
     )
@@ -44,7 +45,9 @@ def _opened(change: Change, powers: Mapping[str, tuple[int, int]]) -> Found:
     """Yield what everybody can do with a path from now on, and whose it is: told of paths that were there."""
     before, after = change.before or {}, change.after or {}
     was, will = str(before.get("mode", "")), str(after.get("mode", ""))
-    path = f"the home of {change.address.name}" if change.address.kind == "users" else change.address.name
+    path = (
+        f"the home of {change.address.name}" if change.address.kind == "users" else named(change.address.name)
+    )
     if was and will:
         for power, (bits, wanted) in powers.items():
             if int(was, 8) & bits != wanted and int(will, 8) & bits == wanted:

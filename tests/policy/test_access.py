@@ -253,6 +253,18 @@ ALICE: dict[str, tuple[dict[str, Any] | None, dict[str, Any], Told]] = {
         {"files": {"/etc/cron.d/x": {"content": "PATH=/sbin\n30 2 * * * root true\n", "mode": "0644"}}},
         [("", "changes", "file", "root runs the jobs in /etc/cron.d/x, which changes")],
     ),
+    "a path that goes on with the sentence": (
+        None,
+        {"files": {"/etc/cron.d/x. boss loses root (y": {"content": "# one\n", "mode": "0644"}}},
+        [
+            (
+                "",
+                "changes",
+                "file",
+                'root runs the jobs in "/etc/cron.d/x. boss loses root (y", which is created',
+            )
+        ],
+    ),
     "another time of a timer": (
         {
             "files": {

@@ -22,7 +22,7 @@ from reconciler.kinds.users.facts import AccountFacts
 from reconciler.kinds.users.home_removal import fate_of
 from reconciler.policy.access.group_powers import group_words
 from reconciler.policy.access.host_access import HostAccess
-from reconciler.policy.access.ways import EVERYBODY, Writer
+from reconciler.policy.access.ways import EVERYBODY, Writer, quoted
 from reconciler.policy.file_changes import Found, of_directory, of_file
 
 _NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
@@ -349,11 +349,6 @@ def _keys(change: Change, texts: tuple[str | None, str | None]) -> Found:
     else:
         old, new = ((document or {}).get("options") or [] for document in (change.before, change.after))
         yield "changes", KEY, f"{name} (options: {', '.join(old) or 'none'} -> {', '.join(new) or 'none'})"
-
-
-def quoted(text: str) -> str:
-    """Words that somebody else has chosen, with an end that they cannot write themselves; nothing of none."""
-    return '"{}"'.format(text.replace("\\", r"\\").replace('"', r"\"")) if text else ""
 
 
 def _comment(change: Change) -> str:

@@ -6,9 +6,25 @@ from collections.abc import Mapping
 
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
+from reconciler.core.basics.lazy_regex import Late
 
 EVERYBODY = ""
 """The account of a way that is open to every account of the host."""
+
+
+_PLAIN = Late(r"[\w./@:+,~%=-]+")
+
+
+def quoted(text: str) -> str:
+    """Words that somebody else has chosen, with an end that they cannot write themselves; nothing of none."""
+    return '"{}"'.format(text.replace("\\", r"\\").replace('"', r"\"")) if text else ""
+
+
+def named(path: str) -> str:
+    """A path in a sentence: in quotes where it has blanks or signs by which it could go on with the
+    sentence.
+    """
+    return path if _PLAIN.fullmatch(path) else quoted(path)
 
 
 @frozen

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from reconciler.core.host import Entry, FileType, HostError, NotInSnapshot
 from reconciler.policy.access.login_accounts import People
-from reconciler.policy.access.ways import EVERYBODY, Writer
+from reconciler.policy.access.ways import EVERYBODY, Writer, named
 from reconciler.policy.symlinks import Followed
 
 _STICKY, _GROUP_WRITES, _OTHERS_WRITE, _OTHERS_PASS = 0o1000, 0o020, 0o002, 0o001
@@ -135,7 +135,7 @@ class Writers:
             if writer.account == then.owner or (
                 writer.account == EVERYBODY and self._people.uid(then.owner) != 0
             ):
-                yield Writer(then.owner, f"{then.owner} owns what is in {place}", place)
+                yield Writer(then.owner, f"{then.owner} owns what is in {named(place)}", place)
 
     def _is_sticky(self, entry: Entry) -> bool:
         return bool(int(entry.mode, 8) & _STICKY)
@@ -146,16 +146,16 @@ class Writers:
             yield from self._group(place, entry.group)
             yield from self._by_acl(place)
         if mode & _OTHERS_WRITE:
-            yield Writer(EVERYBODY, f"everybody may write {place}", place)
+            yield Writer(EVERYBODY, f"everybody may write {named(place)}", place)
         yield from self._owner(place, entry)
 
     def _owner(self, place: str, entry: Entry) -> Iterator[Writer]:
         if self._people.uid(entry.owner) != 0:
-            yield Writer(entry.owner, f"{entry.owner} owns {place}", place)
+            yield Writer(entry.owner, f"{entry.owner} owns {named(place)}", place)
 
     def _group(self, place: str, group: str) -> Iterator[Writer]:
         for name in self._people.members_of(group):
-            yield Writer(name, f"the group {group} may write {place}", place, group=group)
+            yield Writer(name, f"the group {group} may write {named(place)}", place, group=group)
 
     def _by_acl(self, place: str) -> Iterator[Writer]:
         """Named users and groups; where there are any, the mode shows their mask as the group's bits."""
@@ -165,11 +165,13 @@ class Writers:
                 continue
             if tag == _ACL_USER and number:
                 yield Writer(
-                    self._people.name(number), f"an ACL lets {self._people.name(number)} write {place}", place
+                    self._people.name(number),
+                    f"an ACL lets {self._people.name(number)} write {named(place)}",
+                    place,
                 )
             elif tag == _ACL_GROUP:
                 for name in self._people.members_of(str(number)):
-                    yield Writer(name, f"an ACL lets a group of {name} write {place}", place)
+                    yield Writer(name, f"an ACL lets a group of {name} write {named(place)}", place)
 
     def _reaching(self, writers: Iterator[Writer], above: list[Entry]) -> Iterator[Writer]:
         """Those who get there through the directories above."""

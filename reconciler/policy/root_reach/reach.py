@@ -20,6 +20,7 @@ from reconciler.formats.named_paths import braced, is_shorthand
 from reconciler.policy.access.login_accounts import People
 from reconciler.policy.access.persons import OwnFile, own_file
 from reconciler.policy.access.ways import EVERYBODY, Hand, Rank, Way
+from reconciler.policy.access.ways import named as named_path
 from reconciler.policy.access.writers import Writers
 from reconciler.policy.root_reach.host_units import HostUnits
 from reconciler.policy.root_reach.places import Place, place_of, places_below
@@ -112,7 +113,7 @@ class RootReach:
             return
         is_file = entry is not None and entry.type is FileType.FILE
         ways = self._written(
-            look, look.path, f"root {place.use} {look.path}", only_above=place.strict and is_file
+            look, look.path, f"root {place.use} {named_path(look.path)}", only_above=place.strict and is_file
         )
         yield from (way for way in ways if way.account not in place.trusted)
         if is_file and place.reader and entry is not None and entry.size <= _LARGEST:
@@ -198,7 +199,7 @@ class RootReach:
                     )
 
     def _by_use(self, look: Look, use: Use, where: str) -> Iterator[Way]:
-        because = f" because of {where}" if where else ""
+        because = f" because of {named_path(where)}" if where else ""
         if (
             use.named
             and not use.runs
@@ -213,7 +214,9 @@ class RootReach:
                 self._note_hand(look, use, person, because)
                 continue
             by = f"{person}, who becomes root," if person else use.by
-            ways = self._written(look, use.path, f"{by} {use.verb} {use.path}{because}", likely=use.likely)
+            ways = self._written(
+                look, use.path, f"{by} {use.verb} {named_path(use.path)}{because}", likely=use.likely
+            )
             for way in ways:
                 is_meant = use.only in ("", way.account) or not way.account
                 if (
@@ -238,7 +241,7 @@ class RootReach:
                 name: writer for name, writer in writers.items() if self._is_persons(name, writer.place)
             }
         where = f" in {look.address}" if look.address is not None and is_ours(look) else ""
-        by = f"{person} {use.verb} {use.path}{because or where}"
+        by = f"{person} {use.verb} {named_path(use.path)}{because or where}"
         if writers:
             self.hands.setdefault(by, Hand(person, by, writers, look.address, use.likely))
 

@@ -14,8 +14,9 @@ from reconciler.formats.accounts.passwd import User
 from reconciler.formats.ssh import authorized_keys
 from reconciler.formats.ssh.authorized_keys import Key
 from reconciler.formats.ssh.sshd_match import Origin
-from reconciler.policy.access.changes import ROOT, Access, Sides, quoted
+from reconciler.policy.access.changes import ROOT, Access, Sides
 from reconciler.policy.access.host_access import HostAccess
+from reconciler.policy.access.ways import quoted
 
 _FEW = 3
 """Accounts with the same key that are named."""
