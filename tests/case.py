@@ -22,8 +22,8 @@ owed: [(held) restart ml-api.service]   # what is still due afterwards
 effects: [restart web.service along with db.service]    # what systemd does of its own accord
 secret: a text that nobody may see
 offline: {changes: {...}, steps: [...]} # where a tree differs: there no unit runs
-booted: true                            # also on a booted Debian; groups and services are anyway, for they
-    are more than files
+booted: true                            # also on a booted Debian; kinds that call the host's own programs
+    (`Kind.programs`) are anyway
 ```
 """
 
@@ -168,7 +168,7 @@ def parse(name: str, data: Mapping[str, Any]) -> Case:
         rest[key] = Host(**rest.get(key, {}))
     for key in ("refused", "owed", "effects"):
         rest[key] = tuple(rest.get(key, ()))
-    rest["booted"] = rest.get("booted", name.startswith(("groups/", "services/")))
+    rest["booted"] = rest.get("booted", bool(discover()[name.partition("/")[0]].programs))
     return Case(
         name=name,
         running=running,

@@ -48,7 +48,7 @@ for path, said in sorted(wanted["paths"].items(), key=lambda item: (item[1] is N
 for path in sorted((path for path, said in wanted["paths"].items() if said is None), reverse=True):
     os.rmdir(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
 for unit, verb in wanted["units"].items():
-    run("systemctl", verb, unit)
+    run("systemctl", verb, *([] if verb == "daemon-reload" else [unit]))
 """
 
 # Facts in the words of the kernel, of getent and of systemctl.

@@ -13,6 +13,7 @@ import pytest
 import reconciler.kinds
 from reconciler.kinds import discover, observer, of_accounts
 from reconciler.policy.access.changes import TELLERS
+from tests.case import all_cases
 
 pytestmark = pytest.mark.slow
 
@@ -48,8 +49,12 @@ def test_a_host_is_asked_without_a_model() -> None:
 
 
 def test_what_is_said_of_kinds_is_asked_of_the_kind() -> None:
-    """A kind that tells of access has a teller and no other has; keys and users are of one account."""
+    """A kind that tells of access has a teller and no other has; keys and users are of one account; a
+    kind that runs programs has cases on a booted host.
+    """
     kinds = discover().values()
+    booted = {case.kind for case in all_cases() if case.booted}
 
     assert set(TELLERS) == {kind.name for kind in kinds if kind.tells_access}
     assert {"users", "ssh_keys"} == of_accounts()
+    assert {kind.name for kind in kinds if kind.programs} <= booted
