@@ -29,7 +29,11 @@ TEXTS: tuple[tuple[str, str, list[str]], ...] = (
     ("shell", "#!/bin/sh\necho 'x' >> /etc/sudoers.d/x\n", ["/bin/sh", "?"]),
     ("shell", "nc -l -p 99 -e /bin/sh\n", ["everybody"]),
     ("shell", "setcap cap_setuid+ep /usr/bin/x\n", ["everybody"]),
-    ("logrotate", "/var/log/x {\n su alice alice\n postrotate\n /a/x\n endscript\n}\n", ["alice: /a/x"]),
+    (
+        "logrotate",
+        "/var/log/x {\n su alice alice\n compresscmd /a/zip\n postrotate\n /a/x\n endscript\n}\n",
+        ["alice: /a/zip", "/a/x"],
+    ),
     ("logrotate", "include /a/d\n/var/log/x {\n compresscmd /a/zip\n}\n", ["/a/d", "/a/zip"]),
     ("backup", '{"before": [["/a/x"], ["/bin/sh", "-c", "/a/y"]]}', ["/a/x", "/bin/sh", "/a/y"]),
     ("backup", "no JSON", []),

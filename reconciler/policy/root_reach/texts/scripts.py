@@ -79,7 +79,7 @@ def shell(text: str) -> Iterator[Reading]:
 
 
 def logrotate(text: str) -> Iterator[Reading]:
-    """Scripts and commands for compressing, each as the user who rotates, and further files."""
+    """Scripts, which run as root whoever rotates; commands for compressing, as who rotates; further files."""
     from reconciler.formats.logrotate import parse
 
     config = parse(text)
@@ -97,7 +97,7 @@ def logrotate(text: str) -> Iterator[Reading]:
         ]
         yield from as_account(commands, user)
         for _, lines in stanza.scripts:
-            yield from as_account(of_text("\n".join(lines)), user)
+            yield from of_text("\n".join(lines))
 
 
 def backup(text: str) -> Iterator[Reading]:
