@@ -144,7 +144,7 @@ def test_a_service_that_dies_is_told(booted: BootedHost) -> None:
     assert ["good"] == [row["name"] for row in said["services"] if not row["healthy"]]
     assert "1 of 1 healthy." in service(booted, "health", "talks")
     booted.run("systemctl", "stop", "talks")
-    assert "is to run" in service(booted, "health", "talks", code=2)
+    assert "should be running" in service(booted, "health", "talks", code=2)
 
 
 def test_what_is_wrong_with_the_tool_is_no_health(booted: BootedHost) -> None:
