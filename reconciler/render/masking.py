@@ -13,6 +13,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
+from reconciler.core.secrets.plain import is_plain
 from reconciler.core.secrets.secrecy import CHANGED, HIDDEN
 
 _VARIABLE = r'"?(?P<name>[A-Za-z_][A-Za-z0-9_]*)='
@@ -91,7 +92,7 @@ def _without_items(lines: Sequence[str]) -> list[str]:
 
 
 def _mask_text(value: str, other: Any, key: str) -> str:
-    if _is_open(key) and _rules().is_plain(value):
+    if _is_open(key) and is_plain(value):
         return value
     hidden = _hidden(value, key, HIDDEN)
     if (

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.secrets import masking
-from reconciler.core.secrets.masking import holds_private_key, is_plain, masked
+from reconciler.core.secrets.masking import holds_private_key, masked
+from reconciler.core.secrets.plain import is_plain
 from reconciler.core.secrets.secrecy import HIDDEN
 from reconciler.render.masking import mask, mask_diff
 

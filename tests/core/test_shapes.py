@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.secrets import masking
-from reconciler.core.secrets.masking import is_plain, masked
+from reconciler.core.secrets.masking import masked
+from reconciler.core.secrets.plain import is_plain
 from reconciler.core.secrets.secrecy import HIDDEN
 from reconciler.core.secrets.shapes import PROGRAMS
 from reconciler.render.masking import mask, mask_diff

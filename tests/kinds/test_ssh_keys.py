@@ -210,7 +210,8 @@ def _world(place: Path, content: bytes) -> worlds.World:
         for path in ("/home/alice", "/home/alice/.ssh")
     }
     world = prepared(
-        worlds.simulated(place), parse("x", {"about": "", "given": {"paths": {**paths, **homes}}, "spec": {}})
+        worlds.simulated(place),
+        parse("ssh_keys/x", {"about": "", "given": {"paths": {**paths, **homes}}, "spec": {}}),
     )
     host = world.host()
     simulated: SimulatedHost = getattr(host, "host", host)
@@ -239,7 +240,7 @@ def test_strange_lines_of_a_user_harm_nobody(tmp_path: Path) -> None:
     them is in the plan.
     """
     world = _world(tmp_path, STRANGE)
-    case = parse("x", {"about": "", "spec": {"ssh_keys": {"alice": {"exactly": [ONE]}}}})
+    case = parse("ssh_keys/x", {"about": "", "spec": {"ssh_keys": {"alice": {"exactly": [ONE]}}}})
     planned = world.plan(case.loaded(), PlanOptions(adopt=True))
     assert planned.plan is not None
     shown = json.dumps(plan_to_json(planned.plan, basis=basis(planned), now="2026-01-01T00:00:00Z", tool="0"))
@@ -285,7 +286,7 @@ def test_what_a_user_does_during_an_apply_stops_only_his_part(interrupted: bool,
     }
     homes = {f"/home/{user}": {"owner": user, "group": user, "mode": "0700"} for user in ("alice", "bob")}
     case = parse(
-        "x",
+        "ssh_keys/x",
         {
             "about": "",
             "given": {"paths": {**accounts, **homes}},

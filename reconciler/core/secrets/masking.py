@@ -11,11 +11,11 @@ from functools import lru_cache
 from itertools import pairwise
 
 from reconciler.core.basics.lazy_regex import Late
+from reconciler.core.secrets.plain import TOKEN, is_plain
 from reconciler.core.secrets.secrecy import HIDDEN
 from reconciler.core.secrets.shapes import (
     KEY,
     LAST_WORDS,
-    LEADS,
     METHODS,
     NOT_NAMES,
     OPEN_KEYS,
@@ -63,16 +63,6 @@ _HEADER = Late(
 )
 _BEARER = Late(r"(?P<name>(?<![A-Za-z])Bearer)[ \t]++", re.IGNORECASE)
 _UNTIL_QUOTE = Late(r"""[^"'\n]++""")
-_SHAPE = Late(
-    r"(?<![A-Za-z0-9_-])(?:gh[opsur]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|hf_[A-Za-z0-9]{30,}|nvapi-[\w-]{40,}"
-    r"|sk-(?=[\w-]*[0-9])[\w-]{24,}(?!@)|xox[abeoprs]-[\w-]{20,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{35}|npm_[A-Za-z0-9]{36}"
-    r"|pypi-[\w-]{40,}|dop_v1_[0-9a-f]{60,}|glsa_\w{30,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
-)
-"""Tokens that are known by their own form: of GitHub, GitLab, Hugging Face, NVIDIA, OpenAI, AWS and Google,
-and JSON web tokens.
-"""
-_SHORTEST = 20
-"""The shortest of these, AKIA and sixteen characters."""
 _CREDENTIAL = Late(r"""(?<![A-Za-z])SetCredential(?:Encrypted)?=["']?(?P<name>[^:\s"']++):""")
 """systemd's own way to give a secret to a service: whatever its name."""
 _REST = Late(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(][^\n]*+""")
@@ -98,7 +88,6 @@ _ELSEWHERE = Late(
 what a file has in it.
 """
 _MEASURE = Late(r"[0-9]{1,10}(?:\.[0-9]{1,3})?[ ]?(?:[a-z]{1,7})?", re.IGNORECASE)
-_LEAD = Late("|".join(map(re.escape, LEADS)))
 _NAME_OF_VARIABLE = Late(r"[A-Z_][A-Z0-9_]*")
 _TAG = Late(r"(?:NO)?PASSWD:[ ]*")
 """sudoers has these."""
@@ -147,35 +136,6 @@ def masked(text: str, instead: str = HIDDEN) -> str:
     `SetCredential=n:x`.
     """
     return text if is_plain(text) else _masked(text, instead)
-
-
-def is_plain(text: str) -> bool:
-    """Whether a text has nothing of what leads to a secret: no word, no scheme, no known form.
-
-    Nearly all texts have not. The expressions take a digest letter by letter, which costs as much as all else
-    that a plan does with it.
-    """
-    if not text.isascii():
-        return False  # letters of other scripts count as ours where case does not matter
-    low = text.lower()
-    led = (
-        "passw" in low
-        or "passphrase" in low
-        or "secret" in low
-        or "token" in low
-        or "bearer" in low
-        or "setcredential" in low
-    )
-    led = led or "uthorization" in low or "ookie" in low or "//" in low or "/\\/" in low
-    led = led or ("key" in low and ("api" in low or "access" in low or "private" in low))
-    led = (
-        led
-        or _LEAD.search(low) is not None
-        or ("key" in low and ("=" in low or ":" in low))
-        or low.count(":") > 3
-    )
-    led = led or ("=" in low and ("?" in low or "&" in low)) or ("user" in low and ">" in low)
-    return not led and (len(text) < _SHORTEST or _SHAPE.search(text) is None)
 
 
 def hidden_arguments(words: Sequence[str], glued: Collection[int] = ()) -> Iterator[tuple[int, int]]:
@@ -290,7 +250,7 @@ def _masked(text: str, instead: str) -> str:
     if "SetCredential" in text:
         text = _without(text, _CREDENTIAL, instead)
     text = _without(text, _LOGIN, instead) if "//" in text or "/\\/" in text else text
-    return _SHAPE.sub(instead, text) if _SHAPE.search(text) else text
+    return TOKEN.sub(instead, text) if TOKEN.search(text) else text
 
 
 def _without(text: str, lead: Late, instead: str) -> str:

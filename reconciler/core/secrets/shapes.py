@@ -253,4 +253,4 @@ LEADS = (
     ),
     *("community", "identified", "akia", "asia"),
 )
-"""A text with a secret in a shape has one of these, or is one of the few others of `masking.is_plain`."""
+"""A text with a secret in a shape has one of these, or is one of the few others of `plain.is_plain`."""

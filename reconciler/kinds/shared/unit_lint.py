@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic, warning
+from reconciler.core.secrets.plain import is_plain, may_hide_arguments
 from reconciler.core.spec import Declared, Spec
 from reconciler.kinds.shared import ownership
 
@@ -95,11 +96,15 @@ def _told_to_everybody(directives: Directives, commands: Iterable[str | list[str
 
 def _looks_secret(command: str | list[str]) -> bool:
     """By the shapes in which every view hides secrets; a list is judged word by word, too."""
+    words = command.split() if isinstance(command, str) else command
+    text = " ".join(words)
+    if is_plain(text) and not may_hide_arguments(words):
+        return False
     from reconciler.core.secrets.masking import holds_secret, secret_arguments
 
     if isinstance(command, str):
         return holds_secret(command)
-    return holds_secret(" ".join(command)) or any(True for _ in secret_arguments(command))
+    return holds_secret(text) or any(True for _ in secret_arguments(command))
 
 
 # ------------------------------------------------------------------------------------------- across resources

@@ -1,0 +1,65 @@
+"""Whether a text may hold a secret at all.
+
+Apart from `masking`: validation and a plan with nothing to do ask only this, and hardly any text leads on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from reconciler.core.basics.lazy_regex import Late
+from reconciler.core.secrets.shapes import LAST_WORDS, LEADS, PROGRAMS
+
+TOKEN = Late(
+    r"(?<![A-Za-z0-9_-])(?:gh[opsur]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|hf_[A-Za-z0-9]{30,}|nvapi-[\w-]{40,}"
+    r"|sk-(?=[\w-]*[0-9])[\w-]{24,}(?!@)|xox[abeoprs]-[\w-]{20,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{35}|npm_[A-Za-z0-9]{36}"
+    r"|pypi-[\w-]{40,}|dop_v1_[0-9a-f]{60,}|glsa_\w{30,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
+)
+"""Tokens that are known by their own form: of GitHub, GitLab, Hugging Face, NVIDIA, OpenAI, AWS and Google,
+and JSON web tokens.
+"""
+_SHORTEST = 20
+"""The shortest of these, AKIA and sixteen characters."""
+_ENDS = (*LAST_WORDS, "key")
+_LEAD = Late("|".join(map(re.escape, LEADS)))
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text has nothing of what leads to a secret: no word, no scheme, no known form.
+
+    Nearly all texts have not. The expressions take a digest letter by letter, which costs as much as all else
+    that a plan does with it.
+    """
+    if not text.isascii():
+        return False  # letters of other scripts count as ours where case does not matter
+    low = text.lower()
+    led = (
+        "passw" in low
+        or "passphrase" in low
+        or "secret" in low
+        or "token" in low
+        or "bearer" in low
+        or "setcredential" in low
+    )
+    led = led or "uthorization" in low or "ookie" in low or "//" in low or "/\\/" in low
+    led = led or ("key" in low and ("api" in low or "access" in low or "private" in low))
+    led = (
+        led
+        or _LEAD.search(low) is not None
+        or ("key" in low and ("=" in low or ":" in low))
+        or low.count(":") > 3
+    )
+    led = led or ("=" in low and ("?" in low or "&" in low)) or ("user" in low and ">" in low)
+    return not led and (len(text) < _SHORTEST or TOKEN.search(text) is None)
+
+
+def may_hide_arguments(words: Sequence[str]) -> bool:
+    """Whether a command line has a program whose options are known to take a secret, or an option that ends
+    like the name of one.
+    """
+    return any(
+        word.rpartition("/")[2].strip("(`$[],") in PROGRAMS
+        or (word.startswith("-") and word.lower().endswith(_ENDS))
+        for word in words
+    )
