@@ -95,6 +95,19 @@ def ordinary() -> Iterator[Ordinary]:
         yield user
 
 
+OF_EVERY_DEBIAN = (
+    "/etc/apt/apt.conf.d",
+    "/etc/default",
+    "/etc/modprobe.d",
+    "/etc/modules-load.d",
+    "/etc/security/limits.d",
+    "/etc/sysctl.d",
+    "/etc/tmpfiles.d",
+    "/etc/udev/rules.d",
+)
+"""Directories of drop-ins that a bare Debian has, whether a kind writes there yet or not."""
+
+
 def minimal_tree(root: Path, hostname: str = "gpu-01") -> Path:
     """The base that any Linux system has, as far as a spec meets it."""
     for directory in (
@@ -109,6 +122,7 @@ def minimal_tree(root: Path, hostname: str = "gpu-01") -> Path:
         "etc/sudoers.d",
         "etc/profile.d",
         "usr/lib/systemd/system",
+        *(path.removeprefix("/") for path in OF_EVERY_DEBIAN),
     ):
         (root / directory).mkdir(parents=True)
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")

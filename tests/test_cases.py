@@ -180,6 +180,10 @@ def test_the_plan_is_exactly_this(case: Case, running: bool, place: Path) -> Non
     assert plan is not None
 
     assert dict(wanted.changes) == changes_of(plan, case, running=running)
+    unforeseen = {
+        str(address): why for address, why in plan.blocked.items() if str(address) not in case.blocked
+    }
+    assert {} == unforeseen  # before the steps: it says why they are not there
     assert list(wanted.steps) == steps_of(plan)
     assert list(case.effects if running else ()) == effects_of(plan)
     assert sorted(case.refused) == sorted({item.rule for item in errors(found.diagnostics) if item.refusal})

@@ -95,7 +95,7 @@ def test_it_is_valid_and_converges(spec: str, tmp_path: Path, capsys: pytest.Cap
 
     assert 0 == run(["validate", path])
     assert "" == capsys.readouterr().err
-    assert 2 == run(["plan", path, "--root", root, "--detailed-exitcode"])
+    assert 2 == run(["plan", path, "--root", root, "--detailed-exitcode"]), capsys.readouterr().err
     assert 0 == run(["apply", path, "--root", root, "--auto-approve"])
     assert "Apply complete!" in capsys.readouterr().out
     assert 0 == run(["plan", path, "--root", root, "--detailed-exitcode"])

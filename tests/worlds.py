@@ -38,6 +38,7 @@ from reconciler.host.simulation.host import SimulatedHost
 from reconciler.host.state.store import Store
 from reconciler.host.tree import TreeHost
 from tests.case import HOST, Case, Host
+from tests.ordinary import OF_EVERY_DEBIAN
 
 ACCOUNTS = {
     "/etc/passwd": (
@@ -75,6 +76,7 @@ DIRECTORIES = (
     "/home",
     "/etc/sudoers.d",
     "/etc/profile.d",
+    *OF_EVERY_DEBIAN,
 )
 
 

@@ -17,10 +17,11 @@ from reconciler.kinds import discover
 from reconciler.spec.annotations import fields_of, is_model, members
 from reconciler.spec.load import load
 from reconciler.spec.model import host_model
+from tests.case import FOLDER, read
 from tests.spec.fakes import DictReader
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEy u"
-BASES: dict[str, tuple[str, dict[str, Any]]] = {
+_NAMED: dict[str, tuple[str, dict[str, Any]]] = {
     "backups": ("b", {"sources": ["/data/x"], "destinations": ["/backup/x"], "schedule": "daily"}),
     "directories": ("/srv/d", {"mode": "0755"}),
     "files": ("/etc/f", {"content": "x", "mode": "0644"}),
@@ -31,7 +32,21 @@ BASES: dict[str, tuple[str, dict[str, Any]]] = {
     "timers": ("t", {"schedule": "daily", "exec_start": ["/usr/bin/true"]}),
     "users": ("u", {}),
 }
-"""The least that each kind needs: name and resource."""
+"""The least that a kind needs, where the names and values that tests go by are these: name and resource."""
+
+
+def _of_case(kind: str) -> tuple[str, dict[str, Any]]:
+    """The first resource of the kind in `tests/cases/KIND/create.yaml`, which is therefore there."""
+    name, resource = next(iter(read(FOLDER / kind / "create.yaml")["spec"][kind].items()))
+    if not isinstance(resource, dict):
+        raise TypeError(
+            f"write the fields of {kind}.{name} in tests/cases/{kind}/create.yaml, not their short form"
+        )
+    return name, resource
+
+
+BASES = {kind: _NAMED.get(kind) or _of_case(kind) for kind in discover()}
+"""Name and resource of each kind, the least or that of its first case: a new kind is covered by itself."""
 
 CANDIDATES = (
     *("x", "/x", "x.service", "10s", "5", "0644", "no", "exec", "/dev/null rw", "50%", "masked"),

@@ -21,9 +21,11 @@ from reconciler.cli.main import run
 from reconciler.core.state import Memory
 from reconciler.engine import compare
 from reconciler.host.state.read import read_memory
+from reconciler.kinds import discover
 from reconciler.policy import guards
 from tests import worlds
 from tests.case import HOST, document
+from tests.cli.samples import BASES
 
 pytestmark = pytest.mark.slow
 
@@ -44,9 +46,15 @@ OF: dict[str, Callable[[str], tuple[str, dict[str, Any]]]] = {
         {"sources": ["/srv"], "destinations": [f"/var/lib/{one}"], "schedule": "daily", "keep": {"daily": 7}},
     ),
 }
-"""Of each kind a name and a declaration."""
+"""Of a kind a name and a declaration, where those of its sample with a letter behind the name do not do."""
 
-of_each_kind = pytest.mark.parametrize("kind", OF)
+of_each_kind = pytest.mark.parametrize("kind", discover())
+
+
+def of(kind: str, one: str) -> tuple[str, dict[str, Any]]:
+    """A name and a declaration of the kind, another for each letter."""
+    name, fields = BASES[kind]
+    return OF[kind](one) if kind in OF else (f"{name}{one}", fields)
 
 
 def spec(kind: str, names: tuple[str, ...] = FIVE) -> dict[str, Any]:
@@ -57,7 +65,7 @@ def spec(kind: str, names: tuple[str, ...] = FIVE) -> dict[str, Any]:
         if kind != "directories"
         else {"/etc/always": {"content": "", "mode": "0644"}}
     )
-    return {**found, kind: {**found.get(kind, {}), **dict(map(OF[kind], names))}}
+    return {**found, kind: {**found.get(kind, {}), **dict(of(kind, one) for one in names)}}
 
 
 class Site:
@@ -144,7 +152,7 @@ BAD: dict[str, Callable[[str], str]] = {
     "comments only": lambda text: "".join(f"# {line}\n" for line in text.splitlines()),
     "an empty mapping": lambda _: "{}\n",
     "nothing declared": lambda _: document({}),
-    "empty sections": lambda _: document({kind: {} for kind in OF}),
+    "empty sections": lambda _: document({kind: {} for kind in discover()}),
     "another host": lambda text: text.replace(f'"{HOST}"', '"elsewhere"'),
     "an include that fails": lambda text: text.replace(
         '"version": 1', '"version": 1, "include": ["missing.yaml"]'
@@ -190,7 +198,7 @@ def test_a_truncated_spec_removes_no_more_than_the_brake_lets_through(
         assert site.apply("".join(f"{line}\n" for line in lines)) == 0
         before, text = site.manifest(), "".join(f"{line}\n" for line in lines[:cut])
         code = site.apply(text)
-        gone = len(FIVE) - sum(f"  {OF[kind](one)[0]}: " in text for one in FIVE)
+        gone = len(FIVE) - sum(f"  {of(kind, one)[0]}: " in text for one in FIVE)
 
         assert (code in (1, 3) and before == site.manifest()) or (code == 0 and gone <= guards.NUMBER), (
             f"cut at line {cut}: {gone} are gone"
