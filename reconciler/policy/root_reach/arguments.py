@@ -1,8 +1,8 @@
-"""By which fixed arguments a program that sudo runs hands root over: what it copies, unpacks, gives away,
-shows, mounts, and whose.
+"""The fixed arguments by which a program that sudo runs hands root over: what it copies, unpacks, gives away,
+shows or mounts.
 
-The answer is a reason. It is likely only, where root merely handles what somebody can write, and what comes
-of it is not known.
+The answer is a reason. It is only likely where root merely handles what somebody can write, and nobody knows
+what comes of that.
 """
 
 from __future__ import annotations
@@ -25,9 +25,15 @@ from reconciler.policy.root_reach.words import from_to, operands_of, value_of
 _HERE = "/.where-sudo-is-typed"
 """Stands for the directory in which somebody types sudo: it is that person's choice."""
 _CONFIGURED = Late(r"\.(?:deb|rpm|whl|gem|service|ya?ml|ko|conf)\Z")
-"""The end of a file's name by which these programs know it, without a directory in front."""
+"""Ends of names that these programs take for a file even without a directory in front."""
 _REMOTE = Late(r"[\w.@-]+:")
 """A path on another host, or a URL."""
+_OPENING_MODE = Late(
+    r"0?[0-7]?[0-7]{2}[2367]|0?[4-7][0-7]{3}|(?:\w*[oa]\w*)?\+\w*w\w*|\w*u?\+\w*s\w*|[oa]\w*=\w*w\w*"
+)
+"""A mode of chmod(1) that lets everybody write, or sets the setuid bit."""
+_RUN_BARE = ("make", "gmake", "ninja", "rake", "vagrant")
+"""Programs that run what is in the directory without any argument."""
 
 
 @frozen
@@ -40,9 +46,7 @@ class Reason:
 
 @frozen
 class Asker:
-    """Who runs something by sudo, as whom, and in which directory: empty where that is the asker's own
-    choice.
-    """
+    """Somebody who runs something by sudo, the one as whom it runs, and the directory."""
 
     account: str
     groups: frozenset[str]
@@ -50,25 +54,26 @@ class Asker:
     """The home of the one as whom it runs; empty for root."""
     writers: Writers
     directory: str = ""
+    """Where it runs; empty where that is the asker's own choice."""
 
-    def theirs(self, path: str) -> str:
+    def why_own(self, path: str) -> str:
         """Why what is at a path is the asker's, in words; empty if it is not."""
         if path == "-":
             return f"{self.account} types it"
-        place = self.placed(path)
-        if f"{place}/".startswith(f"{_HERE}/"):
+        resolved = self.resolved(path)
+        if f"{resolved}/".startswith(f"{_HERE}/"):
             return f"{self.account} chooses the directory"
-        return self.writers.why(self.account, place) if place.startswith("/") else ""
+        return self.writers.why(self.account, resolved) if resolved.startswith("/") else ""
 
-    def decides(self, path: str) -> bool:
-        """Whether something at a path is one that root, or the one as whom it runs, reads or runs."""
-        place = self.placed(path)
+    def matters(self, path: str) -> bool:
+        """Whether root, or the one as whom it runs, reads or runs what is at a path."""
+        resolved = self.resolved(path)
         if self.home:
-            return place.startswith(f"{self.home}/") or place == self.home
-        return place.startswith("/") and (is_relevant(place) or place == "/")
+            return resolved.startswith(f"{self.home}/") or resolved == self.home
+        return resolved.startswith("/") and (is_relevant(resolved) or resolved == "/")
 
-    def placed(self, path: str) -> str:
-        """The path as seen from the directory; unchanged for what is none."""
+    def resolved(self, path: str) -> str:
+        """The path as seen from the directory; a word that is no path comes back unchanged."""
         if _REMOTE.match(path) or path.startswith(("-", "...")):
             return path
         return posixpath.normpath(posixpath.join(self.directory or _HERE, path)).replace("//", "/")
@@ -77,24 +82,25 @@ class Asker:
 def by_program(
     program: str, arguments: Sequence[str] | None, asker: Asker, *, fixed: bool = False
 ) -> Reason | None:
-    """Why a program that sudo runs makes the asker root: by itself, as the asker's own, or by its arguments.
+    """The reason why a program that sudo runs makes the asker root; None where it does not.
 
-    None: it does not.
+    It may do so by itself, as the asker's own, or by its arguments.
 
     `program` and `arguments` are those of a rule, as for `shell_from`. `fixed`: a digest says what the
     program is.
     """
-    if why := shell_from(program, arguments) if not asker.home or not program.startswith("sudoedit") else "":
+    edits_as_another = bool(asker.home) and program.startswith("sudoedit")
+    if why := "" if edits_as_another else shell_from(program, arguments):
         return Reason("" if name_of(program) in SHELLS else why)
     if is_pattern(program):
         return Reason(why) if (why := _matching(program, asker)) else _may(program, arguments)
     if program == "sudoedit":
-        return next((Reason(f"it edits {path}") for path in arguments or () if asker.decides(path)), None)
+        return next((Reason(f"it edits {path}") for path in arguments or () if asker.matters(path)), None)
     if not program.startswith("/"):
         return None
     files = list(run_files((program, *(arguments or ())), asker.directory or _HERE))
     files = files[:1] if name_of(program) == "reconciler" else files  # what it applies is named below
-    own = (asker.theirs(path) for path in (files[1:] if fixed else files))
+    own = (asker.why_own(path) for path in (files[1:] if fixed else files))
     if why := next(filter(None, own), ""):
         return Reason(why)
     return (by_arguments((program, *arguments), asker) if arguments else None) or _may(program, arguments)
@@ -108,42 +114,42 @@ def _may(program: str, arguments: Sequence[str] | None) -> Reason | None:
 def _matching(pattern: str, asker: Asker) -> str:
     """Why a directory in which the programs of a pattern lie is the asker's."""
     if pattern.endswith("/"):
-        return asker.theirs(pattern)
+        return asker.why_own(pattern)
     directory = "" if pattern.startswith("^") else pattern.rpartition("/")[0]
     return (
-        next(filter(None, (asker.theirs(f"{path}/x") for path in asker.writers.matching(directory))), "")
+        next(filter(None, (asker.why_own(f"{path}/x") for path in asker.writers.matching(directory))), "")
         if directory
         else ""
     )
 
 
 def by_arguments(words: Sequence[str], asker: Asker) -> Reason | None:
-    """The reason that these words give, as one argv that somebody else runs; None where they hand nothing
+    """The reason that one argv gives which the asker has somebody else run; None where it hands nothing
     over.
     """
-    name, rest = name_of(words[0]), list(words[1:])
-    if name in WRAPPERS and name != "chroot" and (inner := wrapped(name, rest)):
+    name, arguments = name_of(words[0]), list(words[1:])
+    if name in WRAPPERS and name != "chroot" and (inner := wrapped(name, arguments)):
         return by_arguments(inner, asker)
     if name in _HANDS:
-        return next(_HANDS[name](name, rest, asker), None)
+        return next(_HANDS[name](name, arguments, asker), None)
     if name in READERS or name in _ALSO_SHOW:
-        return next(_shown(name, rest, asker), None)
-    return None if is_known(words[0]) else next(_handled(name, rest, asker), None)
+        return next(_shown(name, arguments, asker), None)
+    return None if is_known(words[0]) else next(_handled(name, arguments, asker), None)
 
 
 def people_by(words: Sequence[str]) -> Iterator[tuple[str, str, bool]]:
-    """The accounts that somebody can be by an argv that root runs, how, and whether by then a password of
-    theirs is known.
+    """Yield the accounts that somebody can be by an argv that root runs: the name, how, and whether their
+    password is known by then.
     """
-    name, rest = name_of(words[0]), list(words[1:])
-    plain = [word for word in rest if not word.startswith("-")]
+    name, arguments = name_of(words[0]), list(words[1:])
+    plain = [word for word in arguments if not word.startswith("-")]
     if (
         name == "passwd"
         and len(plain) == 1
-        and all(word in ("-d", "--delete") for word in rest if word.startswith("-"))
+        and all(word in ("-d", "--delete") for word in arguments if word.startswith("-"))
     ):
         yield plain[0], f"sets the password of {plain[0]}", True
-    elif (name in ("su", "runuser") and len(plain) == 1) or (name == "login" and "-f" in rest and plain):
+    elif (name in ("su", "runuser") and len(plain) == 1) or (name == "login" and "-f" in arguments and plain):
         yield plain[0], f"is a shell of {plain[0]}'s", False
 
 
@@ -153,187 +159,180 @@ _ALSO_SHOW = frozenset(("sed", "awk", "gawk", "mawk", "sort", "jq", "uniq", "spl
 """Programs that show a file, among other things."""
 
 
-def _handled(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
-    """Yield what a program of which nothing is known is given."""
-    for word in rest:
+def _handled(_: str, arguments: list[str], asker: Asker) -> Iterator[Reason]:
+    """A file of the asker's that is given to a program of which nothing is known."""
+    for word in arguments:
         path = word.partition("=")[2] if word.startswith("-") else word
-        if "/" in path and (why := asker.theirs(path)):
+        if "/" in path and (why := asker.why_own(path)):
             yield Reason(f"it is given {path}; {why}", likely=True)
 
 
-def _shown(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
+def _shown(_: str, arguments: list[str], asker: Asker) -> Iterator[Reason]:
     """A secret that is shown, or a path that can be made a link to one."""
-    if rest[:1] in (["shadow"], ["gshadow"]):
-        yield Reason(f"it shows /etc/{rest[0]}", likely=True)
-    for path in (word for word in operands_of(rest) if "/" in word):
-        place = asker.placed(path)
-        if place.startswith("/") and secret(place, asker.account) and not asker.home:
+    if arguments[:1] in (["shadow"], ["gshadow"]):
+        yield Reason(f"it shows /etc/{arguments[0]}", likely=True)
+    for path in (word for word in operands_of(arguments) if "/" in word):
+        resolved = asker.resolved(path)
+        if resolved.startswith("/") and secret(resolved, asker.account) and not asker.home:
             yield Reason(f"it shows {path}", likely=True)
-        elif not asker.home and (why := asker.theirs(path)):
+        elif not asker.home and (why := asker.why_own(path)):
             yield Reason(f"it shows what {path} leads to; {why}", likely=True)
 
 
-def _copied(name: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
-    """From a place of the asker's to one that root uses, or to one of the asker's, which can be a link."""
-    sources, to = from_to(rest)
+def _copied(name: str, arguments: list[str], asker: Asker) -> Iterator[Reason]:
+    """A copy from a path of the asker's to one that root uses, or to one of the asker's, which can be a
+    link.
+    """
+    sources, to = _sources_and_target(name, arguments, asker)
+    if not to:
+        return
+    why = next(filter(None, (asker.why_own(source) for source in sources)), "")
+    if why and asker.matters(to):
+        yield Reason(f"it writes {to} from what is not root's: {why}")
+    elif why and not asker.home and asker.why_own(to) and name not in ("mv", "ln"):
+        yield Reason(f"it writes what {to} leads to: {asker.why_own(to)}")
+    for source in sources:
+        if not asker.home and secret(asker.resolved(source), asker.account) and asker.why_own(to):
+            yield Reason(f"it hands {source} on", likely=True)
+
+
+def _sources_and_target(name: str, arguments: list[str], asker: Asker) -> tuple[list[str], str]:
+    """The paths that a program copies from, `-` for standard input, and the one it writes; empty for none."""
     if name == "dd":
-        values = dict(word.partition("=")[::2] for word in rest)
-        sources, to = [values.get("if", "-")], values.get("of", "")
-    elif name in ("tee", "sponge"):
-        sources, to = (
-            ["-"],
-            next(iter(sorted(operands_of(rest), key=lambda path: not asker.decides(path))), ""),
-        )
-    elif name in ("curl", "wget"):
-        sources = [word.removeprefix("file://") for word in operands_of(rest) if word.startswith("file:///")]
+        values = dict(word.partition("=")[::2] for word in arguments)
+        return [values.get("if", "-")], values.get("of", "")
+    if name in ("tee", "sponge"):
+        return ["-"], next(iter(sorted(operands_of(arguments), key=lambda path: not asker.matters(path))), "")
+    if name in ("curl", "wget"):
+        sources = [
+            word.removeprefix("file://") for word in operands_of(arguments) if word.startswith("file:///")
+        ]
         to = next(
             (
-                rest[at + 1]
-                for at, word in enumerate(rest[:-1])
+                arguments[at + 1]
+                for at, word in enumerate(arguments[:-1])
                 if word in ("-o", "-O", "--output", "--output-document")
             ),
             "",
         )
-    if not to:
-        return
-    why = next(filter(None, (asker.theirs(source) for source in sources)), "")
-    if why and asker.decides(to):
-        yield Reason(f"it writes {to} from what is not root's: {why}")
-    elif why and not asker.home and asker.theirs(to) and name not in ("mv", "ln"):
-        yield Reason(f"it writes what {to} leads to: {asker.theirs(to)}")
-    for source in sources:
-        if not asker.home and secret(asker.placed(source), asker.account) and asker.theirs(to):
-            yield Reason(f"it hands {source} on", likely=True)
+        return sources, to
+    return from_to(arguments)
 
 
-def _unpacked(name: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
-    """An archive of the asker's: setuid files and links that are in it are root's."""
-    archive = _archive(name, rest)
-    if not archive or not (why := asker.theirs(archive)):
+def _unpacked(name: str, arguments: list[str], asker: Asker) -> Iterator[Reason]:
+    """An archive of the asker's: the setuid files and links in it become root's."""
+    archive = _archive(name, arguments)
+    if not archive or not (why := asker.why_own(archive)):
         return
-    to = value_of(rest, ("-C", "--directory", "-d", "-D")) or "."
-    keeps_owners = name in ("tar", "bsdtar", "cpio") and "--no-same-owner" not in rest
-    if keeps_owners or asker.decides(to) or asker.theirs(to):
+    to = value_of(arguments, ("-C", "--directory", "-d", "-D")) or "."
+    keeps_owners = name in ("tar", "bsdtar", "cpio") and "--no-same-owner" not in arguments
+    if keeps_owners or asker.matters(to) or asker.why_own(to):
         yield Reason(f"it unpacks {'what comes in' if archive == '-' else archive}; {why}")
 
 
-def _archive(name: str, rest: list[str]) -> str:
+def _archive(name: str, arguments: list[str]) -> str:
     """The archive that is unpacked, `-` for standard input; empty where nothing is."""
     if name in ("tar", "bsdtar"):
         short = [
             word
-            for at, word in enumerate(rest)
+            for at, word in enumerate(arguments)
             if re.fullmatch(r"-[a-zA-Z]+", word) or (not at and word.isalpha())
         ]
-        takes = any("x" in word for word in short) or "--extract" in rest or "--get" in rest
+        takes = any("x" in word for word in short) or "--extract" in arguments or "--get" in arguments
         named = (
-            rest[at + 1]
-            for at, word in enumerate(rest[:-1])
+            arguments[at + 1]
+            for at, word in enumerate(arguments[:-1])
             if word == "--file" or (word in short and word.endswith("f"))
         )
-        joined = (word.partition("=")[2] for word in rest if word.startswith("--file="))
+        joined = (word.partition("=")[2] for word in arguments if word.startswith("--file="))
         return next(iter((*named, *joined)), "-") if takes else ""
     if name == "cpio":
-        return "-" if any(re.fullmatch(r"--extract|-[a-z]*i[a-z]*", word) for word in rest) else ""
-    return "" if "-l" in rest else next(iter(operands_of(rest)), "")
+        return "-" if any(re.fullmatch(r"--extract|-[a-z]*i[a-z]*", word) for word in arguments) else ""
+    return "" if "-l" in arguments else next(iter(operands_of(arguments)), "")
 
 
-def _given(name: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
+def _given_away(name: str, arguments: list[str], asker: Asker) -> Iterator[Reason]:
     """A file that is given to the asker, or opened to everybody: one that root uses, or one that can be a
     link to such a one.
     """
-    what, *paths = operands_of(rest) or [""]
+    grant, *paths = operands_of(arguments) or [""]
     if name == "setfacl":
-        what, paths = (
-            value_of(rest, ("-m", "--modify")),
-            [word for word in operands_of(rest) if word != value_of(rest, ("-m", "--modify"))],
+        grant, paths = (
+            value_of(arguments, ("-m", "--modify")),
+            [word for word in operands_of(arguments) if word != value_of(arguments, ("-m", "--modify"))],
         )
-    if not any(_is_for(asker, name, what)):
+    if not _is_for(asker, name, grant):
         return
-    deep = any(re.fullmatch(r"--recursive|-\w*R\w*", word) for word in rest)
+    recursive = any(re.fullmatch(r"--recursive|-\w*R\w*", word) for word in arguments)
     for path in paths:
-        if asker.decides(path):
+        if asker.matters(path):
             yield Reason(f"it gives {path} away")
-        elif (
-            (why := asker.theirs(path))
-            and not asker.home
-            and not (name in ("chown", "chgrp") and deep and not path.endswith("/"))
-        ):
+            continue
+        passes_over_link = name in ("chown", "chgrp") and recursive and not path.endswith("/")
+        if (why := asker.why_own(path)) and not asker.home and not passes_over_link:
             yield Reason(f"it gives away what {path} leads to; {why}")
 
 
-def _is_for(asker: Asker, name: str, what: str) -> Iterator[bool]:
+def _is_for(asker: Asker, name: str, grant: str) -> bool:
     """Whether an owner, a mode or an entry of an ACL is for the asker."""
     if name == "chmod":
-        yield (
-            re.fullmatch(
-                r"0?[0-7]?[0-7]{2}[2367]|0?[4-7][0-7]{3}|(?:\w*[oa]\w*)?\+\w*w\w*|\w*u?\+\w*s\w*|[oa]\w*=\w*w\w*",
-                what,
-            )
-            is not None
-        )
-    elif name == "setfacl":
-        yield any(
+        return _OPENING_MODE.fullmatch(grant) is not None
+    if name == "setfacl":
+        to_user = any(
             re.match(rf"u(?:ser)?:{re.escape(asker.account)}:\w*w|o(?:ther)?::?\w*w", entry)
-            for entry in what.split(",")
+            for entry in grant.split(",")
         )
-        yield any(re.match(rf"g(?:roup)?:{re.escape(group)}:\w*w", what) for group in asker.groups)
-    elif name == "chgrp":
-        yield False
-    else:
-        yield re.split(r"[:.]", what)[0] == asker.account
+        to_group = any(re.match(rf"g(?:roup)?:{re.escape(group)}:\w*w", grant) for group in asker.groups)
+        return to_user or to_group
+    return name != "chgrp" and re.split(r"[:.]", grant)[0] == asker.account
 
 
-def _mounted(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
-    """Something of the asker's is put over what root uses, or has setuid files."""
+def _mounted(_: str, arguments: list[str], asker: Asker) -> Iterator[Reason]:
+    """A mount of the asker's that covers what root uses, or brings setuid files."""
     options = ",".join(
         word
-        for at, word in enumerate(rest)
-        if (at and rest[at - 1] in ("-o", "--options")) or word.startswith("-o")
+        for at, word in enumerate(arguments)
+        if (at and arguments[at - 1] in ("-o", "--options")) or word.startswith("-o")
     )
-    source = next(iter(operands_of(rest, ("-o", "--options", "-t", "--types"))), "")
-    bound = any(word in ("--bind", "-B", "--rbind", "-R") for word in rest) or "bind" in options
-    if not source.startswith("/dev/") and "/" in source and (why := asker.theirs(source)):
+    source = next(iter(operands_of(arguments, ("-o", "--options", "-t", "--types"))), "")
+    bound = any(word in ("--bind", "-B", "--rbind", "-R") for word in arguments) or "bind" in options
+    if not source.startswith("/dev/") and "/" in source and (why := asker.why_own(source)):
         if not bound and "nosuid" not in options:
             yield Reason(f"it mounts {source}; {why}")
-        elif bound and asker.decides(operands_of(rest, ("-o", "--options", "-t", "--types"))[-1]):
+        elif bound and asker.matters(operands_of(arguments, ("-o", "--options", "-t", "--types"))[-1]):
             yield Reason(f"it puts {source} over what root uses; {why}")
 
 
-def _rooted(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
-    """A program that is looked for below a directory of the asker's."""
-    place = value_of(rest, ("-D", "--directory")) or next(iter(operands_of(rest)), "")
-    if why := asker.theirs(place) if place else "":
-        yield Reason(f"it runs what is below {place}; {why}")
+def _rooted(_: str, arguments: list[str], asker: Asker) -> Iterator[Reason]:
+    """A directory of the asker's below which the program is looked for."""
+    root = value_of(arguments, ("-D", "--directory")) or next(iter(operands_of(arguments)), "")
+    if why := asker.why_own(root) if root else "":
+        yield Reason(f"it runs what is below {root}; {why}")
 
 
-def _configured(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
+def _configured(_: str, arguments: list[str], asker: Asker) -> Iterator[Reason]:
     """A unit, a package, a configuration or a program that an argument names, and that is the asker's."""
-    for word in rest:
+    for word in arguments:
         path = word.partition("=")[2] if word.startswith("-") else word
-        if ("/" in path or _CONFIGURED.search(path)) and (why := asker.theirs(path)):
+        if ("/" in path or _CONFIGURED.search(path)) and (why := asker.why_own(path)):
             yield Reason(f"it goes by {path}; {why}")
 
 
-def _here(name: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
-    """Yield what is in the directory in which it runs."""
-    place = value_of(
-        rest, ("-C", "--directory", "--git-dir", "--prefix", "--chdir", "-f", "--file", "--work-tree")
+def _here(name: str, arguments: list[str], asker: Asker) -> Iterator[Reason]:
+    """A file of the asker's in the directory in which it runs, or that it is told to go by."""
+    path = value_of(
+        arguments, ("-C", "--directory", "--git-dir", "--prefix", "--chdir", "-f", "--file", "--work-tree")
     )
-    if (
-        not place
-        and (rest or name in ("make", "gmake", "ninja", "rake", "vagrant"))
-        and (why := asker.theirs("./x"))
-    ):
+    if not path and (arguments or name in _RUN_BARE) and (why := asker.why_own("./x")):
         yield Reason(f"it runs what is in the directory; {why}")
-    elif place and (why := asker.theirs(place)):
-        yield Reason(f"it goes by {place}; {why}")
+    elif path and (why := asker.why_own(path)):
+        yield Reason(f"it goes by {path}; {why}")
 
 
-def _applied(_: str, rest: list[str], asker: Asker) -> Iterator[Reason]:
+def _applied(_: str, arguments: list[str], asker: Asker) -> Iterator[Reason]:
     """A specification of the asker's."""
-    if rest[:1] == ["apply"]:
-        yield from _configured("", rest[1:], asker)
+    if arguments[:1] == ["apply"]:
+        yield from _configured("", arguments[1:], asker)
 
 
 _HANDS: Mapping[str, Callable[[str, list[str], Asker], Iterator[Reason]]] = {
@@ -341,7 +340,7 @@ _HANDS: Mapping[str, Callable[[str, list[str], Asker], Iterator[Reason]]] = {
         ("cp", "mv", "install", "rsync", "scp", "ln", "dd", "tee", "sponge", "curl", "wget"), _copied
     ),
     **dict.fromkeys(("tar", "bsdtar", "unzip", "cpio", "7z"), _unpacked),
-    **dict.fromkeys(("chown", "chmod", "chgrp", "setfacl"), _given),
+    **dict.fromkeys(("chown", "chmod", "chgrp", "setfacl"), _given_away),
     **dict.fromkeys(("chroot", "systemd-nspawn", "proot"), _rooted),
     **dict.fromkeys(
         (

@@ -46,7 +46,7 @@ def _is_new(change: Change, path: str) -> bool:
 
 
 def _is_closed(files: Followed, path: str, account: str) -> bool:
-    """Whether the account cannot read it, as far as owner and mode say."""
+    """Whether owner and mode keep the account from reading a file that is there."""
     try:
         entry = files.entry(path)
     except HostError:

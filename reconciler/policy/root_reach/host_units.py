@@ -25,37 +25,41 @@ class HostUnits:
         self._listed: dict[str, frozenset[str]] = {}
 
     def readings(self, path: str) -> Iterator[Reading]:
-        """A unit with its drop-ins, by the path of any of them."""
+        """Yield what a unit with its drop-ins says, by the path of any of them."""
         from reconciler.policy.root_reach.texts.units import unit
 
         if (every := FOR_ALL.fullmatch(path)) is not None:
             yield from unit(f"every {every['type']}", [self._files.noted_text(path) or ""])
             return
-        found = UNIT.fullmatch(path.replace("/lib/", "/usr/lib/", 1) if path.startswith("/lib/") else path)
-        if found is None:
+        match = UNIT.fullmatch(path.replace("/lib/", "/usr/lib/", 1) if path.startswith("/lib/") else path)
+        if match is None:
             return
-        name = found["unit"]
-        fragment = next((f"{place}/{name}" for place in UNIT_DIRECTORIES if name in self._names(place)), "")
+        name = match["unit"]
+        paths = self._paths(name)
+        texts = [text for text in map(self._files.noted_text, paths) if text is not None]
+        whole_texts = [
+            text
+            for file in paths
+            if self._files.is_whole(file) and (text := self._files.noted_text(file)) is not None
+        ]
+        # A drop-in hands root over whatever the other files say; only what goes to the unit's user hangs on
+        # who that is.
+        if not whole_texts or any(_FOR_ITS_USER.search(text) for text in whole_texts):
+            for file in paths:
+                self._files.look_for_text(file)
+        yield from unit(name, texts)
+
+    def _paths(self, name: str) -> list[str]:
+        """The file of a unit, where it has one, and its drop-ins in the order in which systemd reads them."""
+        fragment = next((f"{base}/{name}" for base in UNIT_DIRECTORIES if name in self._names(base)), "")
         drop_ins: dict[str, str] = {}
-        for place in reversed(UNIT_DIRECTORIES):
-            directory = f"{place}/{name}.d"
-            if f"{name}.d" in self._names(place):
+        for base in reversed(UNIT_DIRECTORIES):
+            directory = f"{base}/{name}.d"
+            if f"{name}.d" in self._names(base):
                 drop_ins |= {
                     file: f"{directory}/{file}" for file in self._names(directory) if file.endswith(".conf")
                 }
-        paths = ([fragment] if fragment else []) + [drop_ins[file] for file in sorted(drop_ins)]
-        texts = [text for text in map(self._files.noted_text, paths) if text is not None]
-        whole = [
-            text
-            for part in paths
-            if self._files.is_whole(part) and (text := self._files.noted_text(part)) is not None
-        ]
-        # What a drop-in adds for root is told whatever the rest says; only what goes to the unit's user hangs
-        # on who that is.
-        if not whole or any(_FOR_ITS_USER.search(text) for text in whole):
-            for part in paths:
-                self._files.look_for_text(part)
-        yield from unit(name, texts)
+        return ([fragment] if fragment else []) + [drop_ins[file] for file in sorted(drop_ins)]
 
     def _names(self, directory: str) -> frozenset[str]:
         if directory not in self._listed:

@@ -164,11 +164,9 @@ UNIT_DIRECTORIES = (
         "/run/systemd/generator.late",
     ),
 )
-"""Where the manager of the system looks for units: of two of a name the first one
-counts (systemd.unit(5)).
-"""
+"""Where the manager of the system looks for units; the first of one name counts (systemd.unit(5))."""
 _UNITS = tuple(Place(f"{base}/", "runs the units in", "unit") for base in UNIT_DIRECTORIES)
-_FOUR = ("/etc", "/run", "/usr/local/lib", "/usr/lib")
+_DROP_IN_BASES = ("/etc", "/run", "/usr/local/lib", "/usr/lib")
 """Where programs of systemd's and their like look for drop-ins (tmpfiles.d(5), sysctl.d(5), udev(7),
 modprobe.d(5)).
 """
@@ -185,7 +183,7 @@ _DROP_INS = tuple(
         ("binfmt.d", "reads what is in", "binfmt"),
         ("environment.d", "reads the variables in", "environment"),
     )
-    for base in _FOUR
+    for base in _DROP_IN_BASES
 )
 _CREDENTIALS = tuple(
     place
@@ -376,12 +374,14 @@ def meant_by(pattern: str) -> str:
     plain = _plain(pattern)
     if not is_pattern(plain) or is_relevant(plain):
         return pattern
-    wanted = plain.split("/")
+    segments = plain.split("/")
     for place in PLACES:
         steps = place.path.split("/")
-        inside = len(wanted) <= len(steps) or place.base.endswith("/")
-        if inside and all(segment_matches(one, step) for one, step in zip(wanted, steps, strict=False)):
-            return "/".join((*steps[: len(wanted)], *wanted[len(steps) :]))
+        inside = len(segments) <= len(steps) or place.base.endswith("/")
+        if inside and all(
+            segment_matches(segment, step) for segment, step in zip(segments, steps, strict=False)
+        ):
+            return "/".join((*steps[: len(segments)], *segments[len(steps) :]))
     return pattern
 
 
@@ -394,6 +394,6 @@ _ABOVE = frozenset(
 
 
 def _plain(path: str) -> str:
-    head, _, rest = path[1:].partition("/")
+    head, _, below = path[1:].partition("/")
     linked = _LINKS.get(f"/{head}")
-    return path if linked is None else f"{linked}/{rest}" if rest else linked
+    return path if linked is None else f"{linked}/{below}" if below else linked

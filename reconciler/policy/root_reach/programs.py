@@ -59,7 +59,7 @@ _FIXED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "unshare": ((r"(?:-\S+\s*)*", "it is a shell of root's"),),
     "usermod": ((_POWERFUL, "it makes members of a group that amounts to root"),),
 }
-"""With the arguments as a rule fixes them, in one text."""
+"""By program: patterns of the arguments that a rule fixes, joined by blanks, and the reason."""
 _REPL = Late(r"python|perl|ruby|node|nodejs|php|lua|guile|scheme|deno|bun|jshell")
 _VERSION = Late(r"[-.]?\d[\d.]*\Z|\.(?:tiny|basic|nox|gtk3|athena|openbsd|traditional|nftables|legacy)\Z")
 WITH_ANY = "with any arguments"
@@ -107,8 +107,8 @@ def shell_from(program: str, arguments: Sequence[str] | None = None) -> str:
 
 
 def may_be_root(program: str, arguments: Sequence[str] | None) -> str:
-    """Why a program that is no shell by the tables may make root who runs it with arguments of his own; empty
-    if it does not.
+    """Why a program that is no shell by the tables may make whoever chooses its arguments root; empty if it
+    does not.
     """
     if program.endswith("/"):
         return "any program of that directory"
@@ -172,7 +172,7 @@ def _bare(name: str, fixed: str) -> str:
 
 
 def _of_wrapped(name: str, fixed: str) -> str:
-    """The same of the program that a wrapper runs."""
+    """The reason for the program that a wrapper runs."""
     inner = wrapped(name, fixed.split()) if name in WRAPPERS else []
     return shell_from(inner[0], inner[1:]) if inner else ""
 

@@ -1,9 +1,9 @@
-"""Root reads or runs what somebody else can write, or what somebody else has a say in: one rule over
-everything that is declared.
+"""Who becomes root because root reads or runs what they can write or have a say in: one rule over everything
+that is declared.
 
-For one host, before a plan and of what the plan leaves behind, and only for the paths that the plan touches
-or the spec declares: what root does with each of them (`root_places`), whom its text makes root
-(`root_texts`), who can write it or replace it (`writers`).
+It judges one host, as it is or as a plan leaves it, and only the paths that the plan touches or the spec
+declares: what root does with each (`places`), whom its text makes root (`texts`), and who can write or
+replace it (`policy.access.writers`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from reconciler.policy.access.ways import named as named_path
 from reconciler.policy.access.writers import Writers
 from reconciler.policy.root_reach.host_units import HostUnits
 from reconciler.policy.root_reach.places import Place, place_of, places_below
-from reconciler.policy.root_reach.readers import is_ours, is_place, prepended, reader_of
+from reconciler.policy.root_reach.readers import is_own_field, is_place, prepended, reader_of
 from reconciler.policy.root_reach.relevance import Look
 from reconciler.policy.root_reach.texts.commands import SPECIFICATIONS, of_words
 from reconciler.policy.root_reach.texts.values import Grant, Mention, Reading, Use, as_account
@@ -47,8 +47,8 @@ _PERSON = 1000
 class RootReach:
     """The texts that root reads and runs on one host, and who has a hand in them.
 
-    `becomes_root` says of an account whether it becomes root by something else: then what makes others this
-    account makes them root.
+    `becomes_root` says whether an account becomes root by other means: whoever can be that account is then
+    root too.
     """
 
     def __init__(self, files: Followed, people: People, becomes_root: Callable[[str], bool]) -> None:
@@ -59,8 +59,8 @@ class RootReach:
         self._units = HostUnits(files)
         self._scripts: dict[str, tuple[Reading, ...]] = {}
         self.hands: dict[str, Hand] = {}
-        """By their words: who has a hand in what an account runs or reads that is not root; as far as ways
-        were asked for.
+        """Who has a hand in what another account than root runs or reads, by the words for it; `ways` fills
+        it.
         """
 
     def ways(self, looks: Iterable[Look]) -> list[Way]:
@@ -68,14 +68,14 @@ class RootReach:
 
         A path that cannot be read is left out.
         """
-        found: dict[tuple[str, str], Way] = {}
+        ways_by_words: dict[tuple[str, str], Way] = {}
         for look in looks:
             try:
                 for way in self._ways(look):
-                    found.setdefault((way.account, way.by), way)
+                    ways_by_words.setdefault((way.account, way.by), way)
             except HostError:
                 continue  # who asks for the plan is told by the kind, which reads the same
-        return list(found.values())
+        return list(ways_by_words.values())
 
     def of_uses(self, look: Look, uses: Iterable[Use]) -> Iterator[Way]:
         """The ways that hang on these uses of paths, as a text at the path of the look would have them."""
@@ -119,13 +119,12 @@ class RootReach:
         if is_file and place.reader and entry is not None and entry.size <= _LARGEST:
             packaged = look.address is None and look.path.startswith("/usr/")
             for reading in self._readings(look.path, place.reader):
-                if (
-                    isinstance(reading, Use) or not packaged
-                ):  # a package's accounts and units that nobody has enabled make nobody root
+                # a package's accounts, and its units that nobody has enabled, make nobody root
+                if isinstance(reading, Use) or not packaged:
                     yield from self._by_reading(look, reading, ())
 
     def _by_name(self, look: Look, reader: str | None, entry: Entry) -> Iterator[Way]:
-        """Yield what a declared text names for a program of root's that no reader here knows."""
+        """Yield the ways by paths that a declared text names which no reader here knows to its end."""
         from reconciler.policy.root_reach.texts.named import is_read_loosely, named
 
         if entry.size > _LARGEST or not is_read_loosely(look.path, reader, entry):
@@ -162,8 +161,8 @@ class RootReach:
                 yield from self._by_reading(look, reading, ())
 
     def _by_reading(self, look: Look, reading: Reading, scripts: tuple[str, ...]) -> Iterator[Way]:
-        """`scripts` are those that run it, the last one first."""
-        where = scripts[0] if scripts else "" if is_ours(look) else look.path
+        """Yield the ways by one reading; `scripts` are those that run it, the last one first."""
+        where = scripts[0] if scripts else "" if is_own_field(look) else look.path
         match reading:
             case Use() if is_shorthand(reading.path):
                 for path in self._resolved(reading.path):
@@ -176,11 +175,11 @@ class RootReach:
                 )
                 yield from self._inside(look, reading, scripts)
             case Grant():
-                told = f": {where}" if where and where not in reading.by else ""
+                suffix = f": {where}" if where and where not in reading.by else ""
                 for account in self._accounts(reading.who):
                     yield Way(
                         account,
-                        f"{reading.by}{told}",
+                        f"{reading.by}{suffix}",
                         look.path,
                         reading.rank,
                         look.address,
@@ -207,32 +206,31 @@ class RootReach:
             and entry.type is FileType.DIRECTORY
         ):
             return  # a program that is told of a directory keeps its data there
-        for person in self._persons(use):
-            if person and self._is_alone(person, use.path):
+        for runner in self._runners(use):
+            if runner and self._is_alone(runner, use.path):
                 continue
-            if person and not self._becomes_root(person):
-                self._note_hand(look, use, person, because)
+            if runner and not self._becomes_root(runner):
+                self._note_hand(look, use, runner, because)
                 continue
-            by = f"{person}, who becomes root," if person else use.by
+            by = f"{runner}, who becomes root," if runner else use.by
             ways = self._written(
                 look, use.path, f"{by} {use.verb} {named_path(use.path)}{because}", likely=use.likely
             )
-            for way in ways:
-                is_meant = use.only in ("", way.account) or not way.account
-                if (
-                    is_meant
-                    and way.account != (person or None)
-                    and (not use.named or self._is_persons(way.account, way.path))
-                ):
-                    yield way
+            yield from (way for way in ways if self._gains(way, use, runner))
 
-    def _is_alone(self, person: str, path: str) -> bool:
+    def _gains(self, way: Way, use: Use, runner: str) -> bool:
+        """Whether a way leads somebody to root by this use who is neither its runner nor left out by it."""
+        is_runner = bool(runner) and way.account == runner
+        is_for_them = way.account in (EVERYBODY, use.only) or not use.only
+        return is_for_them and not is_runner and (not use.named or self._is_persons(way.account, way.path))
+
+    def _is_alone(self, account: str, path: str) -> bool:
         """Whether nobody but root and this account can write what is at a path."""
         writers = self._writers.of(path)
-        return len(writers) <= (person in writers)
+        return len(writers) <= (account in writers)
 
-    def _note_hand(self, look: Look, use: Use, person: str, because: str) -> None:
-        user = self._people.users.get(person)
+    def _note_hand(self, look: Look, use: Use, runner: str, because: str) -> None:
+        user = self._people.users.get(runner)
         if user is None or (use.at_login and not self._people.has_shell(user)):
             return
         writers = self._writers.of(use.path)
@@ -240,27 +238,26 @@ class RootReach:
             writers = {
                 name: writer for name, writer in writers.items() if self._is_persons(name, writer.place)
             }
-        where = f" in {look.address}" if look.address is not None and is_ours(look) else ""
-        by = f"{person} {use.verb} {named_path(use.path)}{because or where}"
+        where = f" in {look.address}" if look.address is not None and is_own_field(look) else ""
+        by = f"{runner} {use.verb} {named_path(use.path)}{because or where}"
         if writers:
-            self.hands.setdefault(by, Hand(person, by, writers, look.address, use.likely))
+            self.hands.setdefault(by, Hand(runner, by, writers, look.address, use.likely))
 
-    def _is_persons(self, account: str, place: str) -> bool:
-        """Whether it is a person who writes there: accounts of services write what their programs read,
-        everybody in /tmp.
+    def _is_persons(self, account: str, path: str) -> bool:
+        """Whether a person writes there: an account of a service writes what its own programs read, and
+        everybody writes in /tmp.
         """
         user = self._people.users.get(account)
-        return not place.startswith(_SCRATCH) if user is None else user.uid >= _PERSON
+        return not path.startswith(_SCRATCH) if user is None else user.uid >= _PERSON
 
     def _resolved(self, path: str) -> Iterator[str]:
-        """The paths that a path with `~alice`, `{a,b}` or `*` stands for.
-
-        Where the last step may be any, it is the directory.
+        """Yield the paths that a path with `~alice`, `{a,b}` or `*` stands for; the directory, where the last
+        step is a pattern.
         """
         for plain in braced(path):
-            name, _, rest = plain[1:].partition("/") if plain.startswith("~") else ("", "", "")
+            name, _, below = plain[1:].partition("/") if plain.startswith("~") else ("", "", "")
             user = self._people.users.get(name)
-            full = plain if not plain.startswith("~") else f"{user.home}/{rest}" if user is not None else ""
+            full = plain if not plain.startswith("~") else f"{user.home}/{below}" if user is not None else ""
             above, _, last = full.rpartition("/")
             directories = (
                 list(islice(self._files.matching(above), _MOST_MATCHES)) if is_pattern(above) else [above]
@@ -268,12 +265,12 @@ class RootReach:
             for directory in directories if full else ():
                 yield directory if is_pattern(last) else f"{directory}/{last}"
 
-    def _persons(self, use: Use) -> Iterable[str]:
-        """Whose process it is: root's, or that of an account, or of each member of a group."""
+    def _runners(self, use: Use) -> Iterable[str]:
+        """The accounts whose processes do it: one, or each member of a group; empty for root."""
         return self._people.members_of(use.account[1:]) if use.account.startswith("%") else (use.account,)
 
     def _inside(self, look: Look, use: Use, scripts: tuple[str, ...]) -> Iterator[Way]:
-        """Yield what a script runs in turn, where it is not a package's."""
+        """Yield the ways by what a script runs in turn, where it is not a package's."""
         if use.verb not in ("runs", "applies") or use.path in scripts or len(scripts) >= _MOST_NESTED:
             return
         for reading in self._script(use.path):
@@ -343,7 +340,7 @@ class RootReach:
     # ----------------------------------------------------------------------------------------------- accounts
 
     def _accounts(self, who: str) -> Iterable[str]:
-        """The accounts of a grant; a group without members is told as the group."""
+        """The accounts of a grant; a group without members is named as the group."""
         if who.startswith("%"):
             return self._people.members_of(who[1:]) or (f"members of {who[1:]}",)
         who = self._people.name(int(who)) if who.isascii() and who.isdigit() else who
@@ -372,7 +369,7 @@ class RootReach:
     @cached_property
     def _homes(self) -> Mapping[str, list[str]]:
         """The accounts by their homes."""
-        found: dict[str, list[str]] = {}
+        names_by_home: dict[str, list[str]] = {}
         for user in self._people.users.values():
-            found.setdefault(user.home.rstrip("/"), []).append(user.name)
-        return found
+            names_by_home.setdefault(user.home.rstrip("/"), []).append(user.name)
+        return names_by_home

@@ -18,7 +18,7 @@ _PREPENDED = Late(r"case .*? in .*?\) ;; \*\) (\w+=[^$\s]+)\S* ;; esac")
 
 
 def prepended(text: str) -> str:
-    """The lines of a profile file of ours with the assignments that are made once only."""
+    """The text of a profile file of ours, with those assignments in plain form that it makes only once."""
     return _PREPENDED.sub(r"export \1", text)
 
 
@@ -28,9 +28,9 @@ def is_place(path: str) -> bool:
     return place is not None and place.path == path
 
 
-def is_ours(look: Look) -> bool:
-    """Whether the spec says it by a field of its own, so that its address says enough; a shell is said with
-    its account.
+def is_own_field(look: Look) -> bool:
+    """Whether a field of the spec's own declares it: its address then says enough. A shell is named with its
+    account.
     """
     return look.path == "/etc/passwd" or (look.address is not None and look.address.kind != "files")
 

@@ -1,4 +1,4 @@
-"""Files with which whoever reads them becomes somebody else: passwords, private keys, our own state.
+"""Files that make whoever reads them somebody else: passwords, private keys, our own state.
 
 No service is handed one of them.
 """
@@ -27,12 +27,12 @@ def secret(path: str, account: str) -> str:
     A directory counts with all in it, a pattern with its matches.
     """
     plain = path.rstrip("/") or "/"
-    for known, why in _REASONS.items():
-        if plain == known or plain.startswith(f"{known}/") or globs.common(plain, known):
+    for secret_path, why in _REASONS.items():
+        if plain == secret_path or plain.startswith(f"{secret_path}/") or globs.common(plain, secret_path):
             return why
-        if known.startswith(f"{plain.rstrip('/')}/"):
-            return f"{known} is in it, and {why}"
-    home, found, name = plain.partition("/.ssh")
-    if not found or (name and not name.startswith("/")) or home == f"/home/{account}":
+        if secret_path.startswith(f"{plain.rstrip('/')}/"):
+            return f"{secret_path} is in it, and {why}"
+    home, separator, name = plain.partition("/.ssh")
+    if not separator or (name and not name.startswith("/")) or home == f"/home/{account}":
         return ""
     return "" if name and _OPEN.fullmatch(name.rpartition("/")[2]) else "it can be somebody's private key"

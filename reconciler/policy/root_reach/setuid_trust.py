@@ -1,6 +1,4 @@
-"""Files that su, sudo and their like trust: who decides what is in them for a process that may start such a
-program is root.
-"""
+"""Files that su, sudo and their like trust: whoever decides what such a program finds in them is root."""
 
 from __future__ import annotations
 
@@ -38,14 +36,14 @@ _FILES = (
 
 
 def trusted(path: str) -> str:
-    """Why nothing else may be at a path for a process of somebody who is not root; empty if it may.
+    """Why nothing else may be put at a path for a process that is not root's; empty if it may.
 
     A directory counts with all in it.
     """
     plain = path.rstrip("/")
-    for known in _FILES:
-        if plain == known or plain.startswith(f"{known}/"):
+    for trusted_path in _FILES:
+        if plain == trusted_path or plain.startswith(f"{trusted_path}/"):
             return "su and sudo trust what is there"
-        if known.startswith(f"{plain}/"):
-            return f"{known} is in it, and su and sudo trust that"
+        if trusted_path.startswith(f"{plain}/"):
+            return f"{trusted_path} is in it, and su and sudo trust that"
     return ""

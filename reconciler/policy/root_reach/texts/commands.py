@@ -22,7 +22,7 @@ _MEMBER_OPTION = Late(r"-\w*G|--groups|-a|--add|-aG|-G")
 
 
 def of_text(text: str, directory: str = "", variables: Mapping[str, str] | None = None) -> Iterator[Reading]:
-    """A text of the shell that root runs."""
+    """Yield what root uses by a text of the shell that it runs, and whom the text makes root."""
     yield from (Use(path) for path in text_files(text, directory, variables=variables))
     for command in commands(text, directory, variables):
         yield from of_command(command.words)
@@ -33,7 +33,7 @@ def of_text(text: str, directory: str = "", variables: Mapping[str, str] | None 
 
 
 def of_words(words: Sequence[str], directory: str = "") -> Iterator[Reading]:
-    """One argv that root runs."""
+    """Yield what root uses by an argv that it runs, and whom the argv makes root."""
     yield from (
         Use(path, "applies" if path.endswith(SPECIFICATIONS) else "runs")
         for path in run_files(words, directory)
@@ -48,100 +48,107 @@ def of_words(words: Sequence[str], directory: str = "") -> Iterator[Reading]:
 
 
 def of_variables(variables: Mapping[str, str]) -> Iterator[Reading]:
-    """Variables in the environment of root's processes."""
+    """Yield what root loads by variables in the environment of its processes."""
     yield from (Use(path, "loads what is in") for path in variable_files(variables))
 
 
 def of_command(words: Sequence[str]) -> Iterator[Grant]:
-    """A command of root's that hands root over: memberships, setuid bits, accounts with the number 0, open
-    shells.
+    """Yield whom a command of root's makes root: by a membership, a setuid bit, the number 0, an open
+    shell.
     """
     if not words:
         return
-    name, rest = words[0].rpartition("/")[2], list(words[1:])
-    hand = _COMMANDS.get(name)
-    if hand is not None:
-        yield from hand(rest)
+    name, arguments = words[0].rpartition("/")[2], list(words[1:])
+    reader = _COMMANDS.get(name)
+    if reader is not None:
+        yield from reader(arguments)
 
 
-def _member(rest: list[str]) -> Iterator[Grant]:
+def _member(arguments: list[str]) -> Iterator[Grant]:
     """usermod -aG sudo eve, gpasswd -a eve docker, adduser eve sudo."""
-    plain = [word for word in rest if not word.startswith("-")]
+    plain = [word for word in arguments if not word.startswith("-")]
     groups = {group for word in plain for group in word.split(",") if group in POWERFUL}
     for who in (word for word in plain if groups and not groups.intersection(word.split(","))):
         yield Grant(who, f"root makes them a member of {', '.join(sorted(groups))}", Rank.GROUP)
-    zero = "--uid=0" in rest or any(
-        word == "-u0"
-        or (
-            following.strip("'\"") == "0"
-            and (word == "--uid" or re.fullmatch(r"-[a-zA-Z]*u", word) is not None)
-        )
-        for word, following in zip(["", *rest], [*rest, ""], strict=True)
+    if plain and _sets_uid_0(arguments):
+        yield Grant(plain[-1], "root gives them the number 0", Rank.UID)
+
+
+def _sets_uid_0(arguments: list[str]) -> bool:
+    return not {"--uid=0", "-u0"}.isdisjoint(arguments) or any(
+        following.strip("'\"") == "0" and (word == "--uid" or re.fullmatch(r"-[a-zA-Z]*u", word))
+        for word, following in pairwise(arguments)
     )
-    yield from [Grant(plain[-1], "root gives them the number 0", Rank.UID)] if zero and plain else []
 
 
-def _chmod(rest: list[str]) -> Iterator[Grant]:
-    if len(rest) > 1 and _SETUID.fullmatch(next((word for word in rest if not word.startswith("-")), "")):
-        yield Grant(EVERYBODY, f"root sets the setuid bit of {rest[-1]}", Rank.SETUID)
+def _chmod(arguments: list[str]) -> Iterator[Grant]:
+    if len(arguments) > 1 and _SETUID.fullmatch(
+        next((word for word in arguments if not word.startswith("-")), "")
+    ):
+        yield Grant(EVERYBODY, f"root sets the setuid bit of {arguments[-1]}", Rank.SETUID)
 
 
-def _setcap(rest: list[str]) -> Iterator[Grant]:
-    names = {name for word in rest[:-1] for name in re.findall(r"cap_\w+", word)} & CAPABILITIES
+def _setcap(arguments: list[str]) -> Iterator[Grant]:
+    names = {name for word in arguments[:-1] for name in re.findall(r"cap_\w+", word)} & CAPABILITIES
     yield from (
-        [Grant(EVERYBODY, f"root gives {rest[-1]} {', '.join(sorted(names))}", Rank.SETUID)] if names else []
+        [Grant(EVERYBODY, f"root gives {arguments[-1]} {', '.join(sorted(names))}", Rank.SETUID)]
+        if names
+        else []
     )
 
 
-def _passwd(rest: list[str]) -> Iterator[Grant]:
-    if rest[-1:] == ["root"] and any(word in ("-d", "--delete") for word in rest):
+def _passwd(arguments: list[str]) -> Iterator[Grant]:
+    if arguments[-1:] == ["root"] and any(word in ("-d", "--delete") for word in arguments):
         yield Grant(EVERYBODY, "root's password is emptied", Rank.UID)
 
 
-def _getty(rest: list[str]) -> Iterator[Grant]:
+def _getty(arguments: list[str]) -> Iterator[Grant]:
     if (
-        any(rest[at : at + 2] in (["--autologin", "root"], ["-a", "root"]) for at in range(len(rest)))
-        or "--autologin=root" in rest
+        any(
+            arguments[at : at + 2] in (["--autologin", "root"], ["-a", "root"])
+            for at in range(len(arguments))
+        )
+        or "--autologin=root" in arguments
     ):
         yield Grant(EVERYBODY, "a terminal logs root in without a password", Rank.UID)
 
 
-def _netcat(rest: list[str]) -> Iterator[Grant]:
-    if any(word in ("-e", "-c", "--exec", "--sh-exec") for word in rest):
+def _netcat(arguments: list[str]) -> Iterator[Grant]:
+    if any(word in ("-e", "-c", "--exec", "--sh-exec") for word in arguments):
         yield Grant(EVERYBODY, "root hands a command to whoever connects", Rank.UID)
 
 
-def _socat(rest: list[str]) -> Iterator[Grant]:
-    if any(re.match(r"(?:EXEC|SYSTEM|SHELL):", word, re.IGNORECASE) for word in rest):
+def _socat(arguments: list[str]) -> Iterator[Grant]:
+    if any(re.match(r"(?:EXEC|SYSTEM|SHELL):", word, re.IGNORECASE) for word in arguments):
         yield Grant(EVERYBODY, "root hands a command to whoever connects", Rank.UID)
 
 
-def _install(rest: list[str]) -> Iterator[Grant]:
-    modes = [after for word, after in pairwise(rest) if word in ("-m", "--mode")] + [
-        word[7:] for word in rest if word.startswith("--mode=")
+def _install(arguments: list[str]) -> Iterator[Grant]:
+    modes = [after for word, after in pairwise(arguments) if word in ("-m", "--mode")] + [
+        word[7:] for word in arguments if word.startswith("--mode=")
     ]
-    yield from _chmod([modes[-1], rest[-1]]) if modes else ()
+    yield from _chmod([modes[-1], arguments[-1]]) if modes else ()
 
 
-def _shared(rest: list[str]) -> Iterator[Grant]:
-    if rest and not {"-c", "--credential", "-A", "--ssl-ca"}.intersection(rest):
+def _shared(arguments: list[str]) -> Iterator[Grant]:
+    if arguments and not {"-c", "--credential", "-A", "--ssl-ca"}.intersection(arguments):
         yield Grant(EVERYBODY, "root hands a terminal to whoever connects", Rank.UID)
 
 
-def _notebooks(rest: list[str]) -> Iterator[Grant]:
-    if "--allow-root" in rest:
+def _notebooks(arguments: list[str]) -> Iterator[Grant]:
+    if "--allow-root" in arguments:
         by = "notebooks run as root for whoever has their token or password, or needs none"
         yield Grant(EVERYBODY, by, likely=True)
 
 
-def _python(rest: list[str]) -> Iterator[Grant]:
+def _python(arguments: list[str]) -> Iterator[Grant]:
     """python -m jupyterlab --allow-root."""
-    module = next((after for word, after in pairwise(rest) if word == "-m"), "")
-    yield from _notebooks(rest) if module.startswith(("jupyter", "notebook")) else ()
+    module = next((after for word, after in pairwise(arguments) if word == "-m"), "")
+    yield from _notebooks(arguments) if module.startswith(("jupyter", "notebook")) else ()
 
 
-def _dockerd(rest: list[str]) -> Iterator[Grant]:
-    if "tcp://" in " ".join(rest) and not any(word.startswith("--tlsverify") for word in rest):
+def _dockerd(arguments: list[str]) -> Iterator[Grant]:
+    if "tcp://" in " ".join(arguments) and not any(word.startswith("--tlsverify") for word in arguments):
         yield Grant(EVERYBODY, "docker listens on the network without a certificate", Rank.GROUP)
 
 

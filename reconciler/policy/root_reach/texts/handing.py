@@ -1,8 +1,8 @@
 """Commands of root's that put what others can write where root runs or reads it, give such places away, or
 run what is served elsewhere.
 
-Also commands of which nothing is known: what they are told to read may be what they run, so that a person who
-can write it may become root.
+A command of which nothing is known counts too: it may run the files that it is told to read, and a person who
+can write one may become root.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ROOT_PASSWORD = Late(
 
 
 def handed(words: Sequence[str], directory: str = "") -> Iterator[Reading]:
-    """All of one argv; `directory` is where it runs."""
+    """Yield everything that one argv of root's hands over; `directory` is where it runs."""
     argv = list(words)
     for _ in range(_MOST_WRAPPED):
         name = argv[0].rpartition("/")[2] if argv else ""
@@ -50,35 +50,34 @@ def handed(words: Sequence[str], directory: str = "") -> Iterator[Reading]:
         argv = wrapped(name, argv[1:])
     if not argv or name in AS_SOMEBODY or name in SHELLS:
         return
-    rest = argv[1:]
+    arguments = argv[1:]
     if name in ("chown", "chmod", "chgrp", "setfacl"):
-        yield from _given(name, rest, directory)
-    if name == "systemctl" and not {"enable", "link", "reenable"}.isdisjoint(rest):
-        yield from (Use(word, "makes a unit of") for word in rest if word.startswith(("/", "~")))
-    yield from shown(name, rest)
+        yield from _given_away(name, arguments, directory)
+    if name == "systemctl" and not {"enable", "link", "reenable"}.isdisjoint(arguments):
+        yield from (Use(word, "makes a unit of") for word in arguments if word.startswith(("/", "~")))
+    yield from shown(name, arguments)
     if name in COPIES:
-        yield from _put(name, rest, directory)
-    if name in STARRED and directory and any(word.startswith("*") for word in rest):
+        yield from _put(name, arguments, directory)
+    if name in STARRED and directory and any(word.startswith("*") for word in arguments):
         yield Use(directory, f"gives {name} as options the names of what is in", likely=True)
     if name not in KEEPS_TO_DATA and name not in COPIES:
-        for found in named_paths(" ".join(rest)):
-            yield Use(found.path, f"runs {name} with", likely=True, named=True, runs=found.runs)
+        for named_path in named_paths(" ".join(arguments)):
+            yield Use(named_path.path, f"runs {name} with", likely=True, named=True, runs=named_path.runs)
 
 
-def _put(name: str, rest: list[str], directory: str) -> Iterator[Use]:
+def _put(name: str, arguments: list[str], directory: str) -> Iterator[Use]:
     """Yield what is copied, moved, linked, unpacked or mounted where root runs or reads it."""
-    paths = [found[1] for word in rest if (found := _PATH_IN.search(_from(word, directory))) is not None]
+    paths = [match[1] for word in arguments if (match := _PATH_IN.search(_from(word, directory))) is not None]
     if name == "tar":
-        if not any(
-            _EXTRACTS.fullmatch(word) for word in rest[:1] + [word for word in rest if word.startswith("-")]
-        ):
+        options = [*arguments[:1], *(word for word in arguments if word.startswith("-"))]
+        if not any(map(_EXTRACTS.fullmatch, options)):
             return
-        into = _value(rest, "-C", "--directory") or directory
+        into = _value(arguments, "-C", "--directory") or directory
     else:
-        into = _value(rest, "-t", "--target-directory") or next(
-            (word[3:] for word in rest if word.startswith("of=")), ""
+        into = _value(arguments, "-t", "--target-directory") or next(
+            (word[3:] for word in arguments if word.startswith("of=")), ""
         )
-        into = into or (_from(rest[-1], directory) if rest else "")
+        into = into or (_from(arguments[-1], directory) if arguments else "")
     if into == "/" or (into.startswith("/") and is_relevant(into.rstrip("/"))):
         yield from (
             Use(path, f"puts into {into} what is at")
@@ -94,43 +93,40 @@ def _from(word: str, directory: str) -> str:
     return f"{directory.rstrip('/')}/{word}"
 
 
-def _value(rest: Sequence[str], *options: str) -> str:
-    for at, word in enumerate(rest):
-        if word in options and at + 1 < len(rest):
-            return rest[at + 1]
+def _value(arguments: Sequence[str], *options: str) -> str:
+    for at, word in enumerate(arguments):
+        if word in options and at + 1 < len(arguments):
+            return arguments[at + 1]
         if any(word.startswith(f"{option}=") for option in options):
             return word.partition("=")[2]
     return ""
 
 
-def _given(name: str, rest: list[str], directory: str) -> Iterator[Grant]:
-    """Places that root gives away: an owner, a mode, an ACL."""
-    plain = [word for word in rest if not word.startswith("-")]
-    places = [
-        path
-        for word in plain[1:]
-        if (path := _from(word, directory)).startswith("/") and is_relevant(path.rstrip("/") or "/etc")
-    ]
-    for place in places:
+def _given_away(name: str, arguments: list[str], directory: str) -> Iterator[Grant]:
+    """Yield to whom root gives a path that it reads or runs: by an owner, a mode, an ACL."""
+    plain = [word for word in arguments if not word.startswith("-")]
+    for path in (_from(word, directory) for word in plain[1:]):
+        if not path.startswith("/") or not is_relevant(path.rstrip("/") or "/etc"):
+            continue
         if name == "chown" and (who := re.split(r"[:.]", plain[0], maxsplit=1)[0]) not in ("", "root", "0"):
-            yield Grant(who, f"root gives them {place}", Rank.WRITES)
+            yield Grant(who, f"root gives them {path}", Rank.WRITES)
         elif name == "chmod" and any(_FOR_OTHERS.fullmatch(part) for part in plain[0].split(",")):
-            yield Grant(EVERYBODY, f"root lets everybody write {place}", Rank.WRITES)
+            yield Grant(EVERYBODY, f"root lets everybody write {path}", Rank.WRITES)
         elif name == "setfacl":
-            for found in (_ACL.fullmatch(part) for word in plain for part in word.split(",")):
-                if found is not None:
-                    who = EVERYBODY if found[3] else f"%{found[2]}" if found[1].startswith("g") else found[2]
-                    yield Grant(who, f"root lets them write {place} by an ACL", Rank.WRITES)
+            for match in (_ACL.fullmatch(part) for word in plain for part in word.split(",")):
+                if match is not None:
+                    who = EVERYBODY if match[3] else f"%{match[2]}" if match[1].startswith("g") else match[2]
+                    yield Grant(who, f"root lets them write {path} by an ACL", Rank.WRITES)
 
 
 def served(text: str) -> Iterator[Grant]:
-    """Scripts that root fetches and runs, and a password of root's that stands in the text."""
+    """Yield who becomes root by a script that root fetches and runs, or by a password in the text."""
     if "://" in text:
         for line in text.split("\n"):
             if not line.lstrip().startswith("#"):
-                for found in filter(None, (form.search(line) for form in _SERVED)):
+                for match in filter(None, (form.search(line) for form in _SERVED)):
                     yield Grant(
-                        f"whoever serves {found[1]}{found[2]}", "root runs what comes from there", Rank.LIKELY
+                        f"whoever serves {match[1]}{match[2]}", "root runs what comes from there", Rank.LIKELY
                     )
     if "chpasswd" in text and _ROOT_PASSWORD.search(text):
         yield Grant("whoever knows the password in it", "root's password is set by chpasswd", Rank.UID)

@@ -51,7 +51,7 @@ def tmpfiles(text: str) -> Iterator[Reading]:
     for line in lines_of(text):
         words = line.split(None, 6) if '"' not in line and "'" not in line else _unquoted(line)
         sort, path, mode, owner, group, _, argument = [*words, *[""] * 7][:7]
-        path = meant_by(normpath(_SPECIFIER.sub(lambda found: _SPECIFIERS.get(found[1], "x"), path)))
+        path = meant_by(normpath(_SPECIFIER.sub(lambda match: _SPECIFIERS.get(match[1], "x"), path)))
         if not path.startswith("/"):
             continue
         if sort[0] in "LC" and is_relevant(path):
@@ -64,10 +64,10 @@ def tmpfiles(text: str) -> Iterator[Reading]:
             )
         elif sort[0] in "fw" and is_relevant(path):
             yield Mention(f"{argument} sudoers")
-        yield from _given(path, mode.lstrip("~:"), owner.lstrip(":"), group.lstrip(":"))
+        yield from _given_away(path, mode.lstrip("~:"), owner.lstrip(":"), group.lstrip(":"))
 
 
-def _given(path: str, mode: str, owner: str, group: str) -> Iterator[Grant]:
+def _given_away(path: str, mode: str, owner: str, group: str) -> Iterator[Grant]:
     bits = int(mode, 8) if re.fullmatch(r"[0-7]{3,4}", mode) else 0
     if bits & 0o4000:
         yield Grant(EVERYBODY, f"tmpfiles sets the setuid bit of {path}", Rank.SETUID)

@@ -1,4 +1,4 @@
-"""Texts of which no reader here knows all: which of them a program of root's reads, and what they name."""
+"""Texts that no reader here knows to the end: whether root's programs read one, and the paths it names."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _READ_TO_THE_END = frozenset(
         *("manager", "crypttab", "hosts_access", "modprobe", "exports"),
     )
 )
-"""Readers of texts that know every line which makes root run or load something: the other paths are data."""
+"""Readers that know every line by which a text makes root run or load something: other paths are data."""
 _DATA = (
     *(
         "/etc/updatedb.conf",
@@ -86,7 +86,7 @@ _SHELL = Late(r"#!\s*\S*?(?:env\s+(?:-S\s+)?)?(?:\S*/)?(?:ba|da|k|z|a|mk)?sh\d*(
 
 
 def is_read_loosely(path: str, reader: str | None, entry: Entry) -> bool:
-    """Whether a program of root's may go by what a text names: `reader` is that of its place, None outside of
+    """Whether a program of root's may go by what a text names; `reader` is that of its place, None outside
     every place.
 
     A file that only a group reads is read by that group's program.
@@ -97,10 +97,10 @@ def is_read_loosely(path: str, reader: str | None, entry: Entry) -> bool:
 
 
 def named(path: str, text: str, *, is_script: bool = False) -> Iterator[Use]:
-    """Yield what a text names; a script of the shell has readers of its own."""
+    """Yield the paths that a text names; none of a script of the shell, which has readers of its own."""
     first = text.split("\n", 1)[0]
     if is_script and (not first.startswith("#!") or _SHELL.fullmatch(first)):
         return
-    for found in named_paths(text.removeprefix(first) if first.startswith("#!") else text):
+    for named_path in named_paths(text.removeprefix(first) if first.startswith("#!") else text):
         by = f"{path}, which root {'runs' if is_script else 'reads'},"
-        yield Use(found.path, "names", by=by, likely=True, named=True, runs=found.runs)
+        yield Use(named_path.path, "names", by=by, likely=True, named=True, runs=named_path.runs)

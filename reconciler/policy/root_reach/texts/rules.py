@@ -32,7 +32,7 @@ ROOT_NAMES = ("", "-", "root", "0")
 def pam(text: str) -> Iterator[Reading]:
     """Modules that let in without asking, modules and programs from elsewhere (pam.conf(5))."""
     for line in lines_of(text.replace("\\\n", " ")):
-        words = re.sub(r"\[[^\]]*\]", lambda found: found[0].replace(" ", "_"), line).split()
+        words = re.sub(r"\[[^\]]*\]", lambda match: match[0].replace(" ", "_"), line).split()
         if words and words[0].lstrip("-") not in _PAM_TYPES:
             words = words[1:]  # pam.conf has the service in front
         if len(words) > 2:
@@ -59,14 +59,14 @@ def _pam_rule(sort: str, control: str, module: str, arguments: list[str]) -> Ite
         group = next((word.partition("=")[2] for word in arguments if word.startswith("group=")), "root")
         yield Grant(f"%{group}", f"PAM trusts the group {group}", Rank.SUDO_ALL)
     elif name == "pam_succeed_if.so":
-        said = " ".join(arguments)
+        conditions = " ".join(arguments)
         yield from (
             Grant(who, "PAM lets them in without a password", Rank.UID)
-            for who in re.findall(r"user = (\S+)", said)
+            for who in re.findall(r"user = (\S+)", conditions)
         )
         yield from (
             Grant(f"%{group}", "PAM lets them in without a password", Rank.UID)
-            for group in re.findall(r"ingroup (\S+)", said)
+            for group in re.findall(r"ingroup (\S+)", conditions)
         )
 
 
@@ -98,9 +98,7 @@ def security(text: str) -> Iterator[Reading]:
 
 
 def polkit(text: str) -> Iterator[Reading]:
-    """Rules in JavaScript and the older keyed files (polkit(8)): whom they let do
-    something without asking.
-    """
+    """Yield whom rules in JavaScript and older keyed files let do something without asking (polkit(8))."""
     # polkitd has an account of its own since Debian 12: what it runs is not root, but root does what it
     # allows.
     yield from (
@@ -115,12 +113,8 @@ def polkit(text: str) -> Iterator[Reading]:
         r"action\.id\.?\w*\(?\s*(?:={2,3}\s*)?[\"']([^\"']+)|^Action\s*=\s*(\S+)", text, re.MULTILINE
     )
     named = [first or second for first, second in actions]
-    if (
-        lets is not None
-        and admins is None
-        and named
-        and not any(_ROOT_ACTIONS.search(action) for action in named)
-    ):
+    is_harmless = bool(named) and not any(_ROOT_ACTIONS.search(action) for action in named)
+    if admins is None and is_harmless:
         return
     users = re.findall(r"\.user\s*={2,3}\s*[\"']([^\"']+)|unix-user:([\w.-]+)", text)
     groups = re.findall(r"isInGroup\(\s*[\"']([^\"']+)|unix-group:([\w.-]+)", text)
@@ -134,7 +128,9 @@ def polkit(text: str) -> Iterator[Reading]:
 
 
 def polkit_actions(text: str) -> Iterator[Reading]:
-    """Actions that anybody may take without a password: what pkexec then runs as root (pkexec(1))."""
+    """Yield the programs that pkexec runs as root, and the actions that anybody may take without a password
+    (pkexec(1)).
+    """
     for name, body in re.findall(r"<action\s+id=\"([^\"]+)\"[^>]*>(.*?)</action>", text, re.DOTALL):
         program = re.search(r"policykit\.exec\.path\"[^>]*>\s*(/[^<\s]+)", body)
         if program is not None:
@@ -150,26 +146,26 @@ def polkit_actions(text: str) -> Iterator[Reading]:
 
 
 def doas(text: str) -> Iterator[Reading]:
-    """Who is permitted to be root by doas.conf(5)."""
+    """Yield who is permitted to be root by doas.conf(5)."""
     for line in lines_of(text):
-        found = re.fullmatch(
+        match = re.fullmatch(
             r"permit\s+((?:(?:nopass|persist|keepenv|nolog|setenv\s*\{[^}]*\})\s+)*)(\S+)\s*(.*)", line
         )
-        if found is None:
+        if match is None:
             continue
-        target = re.search(r"\bas\s+(\S+)", found[3])
-        program = re.search(r"\bcmd\s+(\S+)(?:\s+args\s*(.*))?", found[3])
+        target = re.search(r"\bas\s+(\S+)", match[3])
+        program = re.search(r"\bcmd\s+(\S+)(?:\s+args\s*(.*))?", match[3])
         if target is not None and target[1] != "root":
             continue
-        who = f"%{found[2][1:]}" if found[2].startswith(":") else found[2]
-        asked = "without a password" if "nopass" in found[1] else "with a password"
+        who = f"%{match[2][1:]}" if match[2].startswith(":") else match[2]
+        how = "without a password" if "nopass" in match[1] else "with a password"
         arguments = None if program is None or program[2] is None else program[2].split()
         if program is None or shell_from(program[1], arguments):
-            yield Grant(who, f"doas: {program[1] if program else 'anything'} {asked}", Rank.SUDO_ALL)
+            yield Grant(who, f"doas: {program[1] if program else 'anything'} {how}", Rank.SUDO_ALL)
 
 
 def devices(line: str) -> Iterator[Grant]:
-    """A rule of udev about disks or memory that gives them to somebody."""
+    """Yield to whom a rule of udev gives disks or memory."""
     kernel = _KERNEL.search(line)
     if (
         _DISK_SYSTEMS.search(line) is None
@@ -177,14 +173,18 @@ def devices(line: str) -> Iterator[Grant]:
         else not any(map(_DISK_NAMES.fullmatch, kernel[1].split("|")))
     ):
         return
-    said = {found[1]: found[2] for found in _DEVICE.finditer(line)}
-    if said.get("OWNER", "root") not in ROOT_NAMES:
-        yield Grant(said["OWNER"], f"udev gives {said['OWNER']} the disks of the host", Rank.GROUP)
-    if said.get("GROUP", "disk") not in (*ROOT_NAMES, "disk", "cdrom", "floppy"):
+    assignments = {match[1]: match[2] for match in _DEVICE.finditer(line)}
+    if assignments.get("OWNER", "root") not in ROOT_NAMES:
         yield Grant(
-            f"%{said['GROUP']}", f"udev gives the group {said['GROUP']} the disks of the host", Rank.GROUP
+            assignments["OWNER"], f"udev gives {assignments['OWNER']} the disks of the host", Rank.GROUP
         )
-    if re.fullmatch(r"0?[0-7]{2}[2367]", said.get("MODE", "")):
+    if assignments.get("GROUP", "disk") not in (*ROOT_NAMES, "disk", "cdrom", "floppy"):
+        yield Grant(
+            f"%{assignments['GROUP']}",
+            f"udev gives the group {assignments['GROUP']} the disks of the host",
+            Rank.GROUP,
+        )
+    if re.fullmatch(r"0?[0-7]{2}[2367]", assignments.get("MODE", "")):
         yield Grant(EVERYBODY, "udev gives everybody the disks of the host", Rank.GROUP)
 
 
@@ -194,13 +194,13 @@ def fstab(text: str) -> Iterator[Reading]:
     """
     for line in lines_of(text):
         words = [*line.split(), "", "", "", ""]
-        source, place, options = words[0], words[1], words[3].split(",")
+        source, mount_point, options = words[0], words[1], words[3].split(",")
         if (
             source.startswith("/")
             and "bind" in options
-            and (place_of(place) is not None or is_relevant(place))
+            and (place_of(mount_point) is not None or is_relevant(mount_point))
         ):
-            yield Use(source, f"mounts over {place}")
+            yield Use(source, f"mounts over {mount_point}")
         if {"user", "users"}.intersection(options) and "suid" in options:
             yield Grant(EVERYBODY, f"everybody mounts {source} with its setuid programs", Rank.SETUID)
 
@@ -209,44 +209,47 @@ def sshd(text: str) -> Iterator[Reading]:
     """Further files that sshd and root's ssh read, commands that they run and for whom, and what everybody is
     shown.
 
-    Sources: sshd_config(5), ssh_config(5). Whose keys sign for everybody is asked of sshd
-    (`policy.access.ssh.key_holders`).
+    Sources: sshd_config(5), ssh_config(5). `policy.access.ssh.key_holders` asks whose keys sign for
+    everybody.
     """
-    whom: list[str] = [""]
+    accounts = [""]
     lax = re.search(r"(?im)^[ \t]*strictmodes[ \t=]+no\b", text) is not None
     for line in lines_of(text):
         for command in re.findall(
             r"(?i)^(?:match\s.*\bexec|proxycommand|localcommand|knownhostscommand)[\s=]+\"?(/[^\"]*)", line
         ):
             yield from of_text(command)
-        key, _, said = re.sub(r"[\s=]+", " ", line, count=1).partition(" ")
-        if key.lower() == "match":
-            whom = _matched(said)
-        for reading in _of_sshd(key.lower(), said.strip().strip('"'), lax=lax):
-            yield from (one for account in whom for one in as_account((reading,), account))
+        keyword, _, argument = re.sub(r"[\s=]+", " ", line, count=1).partition(" ")
+        if keyword.lower() == "match":
+            accounts = _matched(argument)
+        for reading in _of_sshd(keyword.lower(), argument.strip().strip('"'), lax=lax):
+            for account in accounts:
+                yield from as_account((reading,), account)
 
 
-def _matched(said: str) -> list[str]:
-    """Whom a block is about: accounts and groups by their names, or anybody, root included."""
-    found = re.search(r"(?i)\b(user|group)\s+(\S+)", said)
-    names = found[2].strip('"').split(",") if found is not None else []
-    if found is None or any(re.search(r"[*?!]", name) for name in names):
+def _matched(criteria: str) -> list[str]:
+    """The accounts and groups (`%GROUP`) of a Match block; an empty name where it may be anybody, root
+    included.
+    """
+    match = re.search(r"(?i)\b(user|group)\s+(\S+)", criteria)
+    names = match[2].strip('"').split(",") if match is not None else []
+    if match is None or any(re.search(r"[*?!]", name) for name in names):
         return [""]
-    return [f"%{name}" if found[1].lower() == "group" else name for name in names]
+    return [f"%{name}" if match[1].lower() == "group" else name for name in names]
 
 
-def _of_sshd(key: str, said: str, *, lax: bool) -> Iterator[Reading]:
-    values = [value.strip('"') for value in said.split()]
-    match key:
+def _of_sshd(keyword: str, argument: str, *, lax: bool) -> Iterator[Reading]:
+    values = [value.strip('"') for value in argument.split()]
+    match keyword:
         case "include" | "trustedusercakeys":
             yield from (
                 Use(value.partition("*")[0].rstrip("/"), "reads") for value in values if value.startswith("/")
             )
         case "forcecommand":
-            yield from of_text(said)
+            yield from of_text(argument)
         case "subsystem":
             yield from of_words(values[1:])
-        case "authorizedkeyscommand" | "authorizedprincipalscommand" if said.startswith("/"):
+        case "authorizedkeyscommand" | "authorizedprincipalscommand" if argument.startswith("/"):
             yield Use(values[0])  # what it prints decides who is root
         case "authorizedkeysfile" if lax:
             yield from (
@@ -258,13 +261,13 @@ def _of_sshd(key: str, said: str, *, lax: bool) -> Iterator[Reading]:
             yield from of_variables(
                 {name: value for name, _, value in (word.partition("=") for word in values)}
             )
-        case "banner" if secret(said, ""):
-            yield Grant(EVERYBODY, f"sshd shows whoever connects what is in {said}", Rank.GROUP)
+        case "banner" if secret(argument, ""):
+            yield Grant(EVERYBODY, f"sshd shows whoever connects what is in {argument}", Rank.GROUP)
 
 
 def authorized_keys(text: str) -> Iterator[Reading]:
-    """The commands to which keys of root's are confined; who holds the others is asked of sshd
-    (`policy.access.ssh.key_holders`).
+    """Yield the commands to which keys of root's are confined; `policy.access.ssh.key_holders` asks who holds
+    the others.
     """
     from reconciler.formats.ssh.authorized_keys import read
 
@@ -284,33 +287,33 @@ def credential_keys(text: str) -> Iterator[Reading]:
 
 
 def docker(text: str) -> Iterator[Reading]:
-    """Who reaches the socket of docker, and from where it runs (dockerd(8))."""
+    """Yield who reaches the socket of docker, and the paths from which it runs containers (dockerd(8))."""
     try:
-        said = json.loads(text)
+        settings = json.loads(text)
     except (ValueError, RecursionError):
         return
-    if not isinstance(said, dict):
+    if not isinstance(settings, dict):
         return
-    group = said.get("group")
+    group = settings.get("group")
     if isinstance(group, str) and group not in ("root", "docker"):
         yield Grant(f"%{group}", f"the group {group} reaches docker by /etc/docker/daemon.json", Rank.GROUP)
-    hosts = said.get("hosts")
+    hosts = settings.get("hosts")
     if (
         isinstance(hosts, list)
         and any(str(host).startswith("tcp:") for host in hosts)
-        and not said.get("tlsverify")
+        and not settings.get("tlsverify")
     ):
         yield Grant(EVERYBODY, "docker listens on the network without a certificate", Rank.GROUP)
-    runtimes = said.get("runtimes")
+    runtimes = settings.get("runtimes")
     for runtime in runtimes.values() if isinstance(runtimes, dict) else ():
         path = runtime.get("path") if isinstance(runtime, dict) else None
         yield from [Use(path)] if isinstance(path, str) and path.startswith("/") else []
-    root = said.get("data-root")
+    root = settings.get("data-root")
     yield from [Use(root, "runs containers from")] if isinstance(root, str) and root.startswith("/") else []
 
 
 def dbus(text: str) -> Iterator[Reading]:
-    """Whom D-Bus lets speak for or with the manager of the system (dbus-daemon(1))."""
+    """Yield whom D-Bus lets speak for or with the manager of the system (dbus-daemon(1))."""
     for sort, name, body in re.findall(
         r"<policy\s+(user|group)=\"([^\"]+)\"[^>]*>(.*?)</policy>", text, re.DOTALL
     ):

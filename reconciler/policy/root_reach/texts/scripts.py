@@ -66,8 +66,8 @@ def anacron(text: str) -> Iterator[Reading]:
 
 
 def shell(text: str) -> Iterator[Reading]:
-    """A script of the shell, or a file that a shell reads; of another language the interpreter in its first
-    line.
+    """A script of the shell, or a file that a shell reads; only the interpreter of a script in another
+    language.
     """
     first = text.split("\n", 1)[0]
     if first.startswith("#!"):
@@ -118,10 +118,10 @@ def exports(text: str) -> Iterator[Reading]:
     for line in lines_of(text.replace("\\\n", " ")):
         path, *clients = line.split()
         for client in clients:
-            host, _, options = client.partition("(")
-            said = options.rstrip(")").split(",")
-            if "no_root_squash" in said and host not in ("localhost", "127.0.0.1", "::1"):
-                verb = "write" if "rw" in said else "read"
+            host, _, bracketed = client.partition("(")
+            options = bracketed.rstrip(")").split(",")
+            if "no_root_squash" in options and host not in ("localhost", "127.0.0.1", "::1"):
+                verb = "write" if "rw" in options else "read"
                 by = f"NFS lets the root of its clients {verb} what is root's in {path}: no_root_squash"
                 yield Grant(f"whoever is root on {host or 'any host'}", by, likely=True)
 
@@ -145,8 +145,8 @@ def specification(text: str, path: str) -> Iterator[Reading]:
 
     A word that is no such file is one of a directory that counts already.
     """
-    for found in _BESIDE.finditer(text):
-        yield Use(f"{path.rpartition('/')[0]}/{found[1] or found[2]}", "applies")
+    for match in _BESIDE.finditer(text):
+        yield Use(f"{path.rpartition('/')[0]}/{match[1] or match[2]}", "applies")
 
 
 _BESIDE = Late(
@@ -158,24 +158,24 @@ def apt(text: str) -> Iterator[Reading]:
     """Hooks and programs that apt runs."""
     plain = "\n".join(line for line in text.split("\n") if not line.lstrip().startswith(("//", "#")))
     if _HOOKS.search(plain):
-        for found in _QUOTED.finditer(plain):
-            yield from of_text(found[1].replace('\\"', '"'))
+        for match in _QUOTED.finditer(plain):
+            yield from of_text(match[1].replace('\\"', '"'))
 
 
 def dpkg(text: str) -> Iterator[Reading]:
     """Commands around each run of dpkg."""
     for line in lines_of(text):
-        found = re.fullmatch(r"(?:--)?(?:pre-invoke|post-invoke|status-logger)[ =]+(.*)", line)
-        if found is not None:
-            yield from of_text(found[1].strip().strip("\"'"))
+        match = re.fullmatch(r"(?:--)?(?:pre-invoke|post-invoke|status-logger)[ =]+(.*)", line)
+        if match is not None:
+            yield from of_text(match[1].strip().strip("\"'"))
 
 
 def udev(text: str) -> Iterator[Reading]:
-    """Programs that udev runs, and who gets devices from which every file can be read."""
+    """Programs that udev runs, and who gets a device from which every file can be read."""
     for line in lines_of(text.replace("\\\n", " ")):
-        for found in _UDEV.finditer(line):
-            if found[1].startswith("/"):
-                yield from of_text(found[1])
+        for match in _UDEV.finditer(line):
+            if match[1].startswith("/"):
+                yield from of_text(match[1])
         yield from devices(line)
 
 
@@ -190,21 +190,21 @@ def modprobe(text: str) -> Iterator[Reading]:
 def sysctl(text: str) -> Iterator[Reading]:
     """Programs that the kernel runs (core(5))."""
     for line in lines_of(text):
-        found = _KERNEL.fullmatch(line)
-        if found is not None:
-            yield from of_words(found[1].split())
+        match = _KERNEL.fullmatch(line)
+        if match is not None:
+            yield from of_words(match[1].split())
 
 
 def wireguard(text: str) -> Iterator[Reading]:
     """Commands of wg-quick(8)."""
-    for found in filter(None, map(_WIREGUARD.fullmatch, lines_of(text))):
-        yield from of_text(found[1])
+    for match in filter(None, map(_WIREGUARD.fullmatch, lines_of(text))):
+        yield from of_text(match[1])
 
 
 def openvpn(text: str) -> Iterator[Reading]:
     """Scripts and plug-ins of a tunnel."""
-    for found in filter(None, map(_OPENVPN.fullmatch, lines_of(text))):
-        yield from of_words(found[1].split())
+    for match in filter(None, map(_OPENVPN.fullmatch, lines_of(text))):
+        yield from of_words(match[1].split())
 
 
 def rsyslog(text: str) -> Iterator[Reading]:
@@ -218,8 +218,8 @@ def rsyslog(text: str) -> Iterator[Reading]:
 
 def openssl(text: str) -> Iterator[Reading]:
     """Providers and engines that every program of OpenSSL's loads (config(5))."""
-    for found in filter(None, map(_OPENSSL.fullmatch, lines_of(text))):
-        yield Use(found[1], "loads")
+    for match in filter(None, map(_OPENSSL.fullmatch, lines_of(text))):
+        yield Use(match[1], "loads")
 
 
 def hosts_access(text: str) -> Iterator[Reading]:
@@ -245,9 +245,9 @@ def binfmt(text: str) -> Iterator[Reading]:
 def interfaces(text: str) -> Iterator[Reading]:
     """Commands that ifup and ifdown run."""
     for line in lines_of(text):
-        found = _INTERFACE.fullmatch(line)
-        if found is not None:
-            yield from of_text(found[1])
+        match = _INTERFACE.fullmatch(line)
+        if match is not None:
+            yield from of_text(match[1])
 
 
 def environment(text: str) -> Iterator[Reading]:
@@ -282,7 +282,7 @@ def login_defs(text: str) -> Iterator[Reading]:
 
 
 def sudo_conf(text: str) -> Iterator[Reading]:
-    """Plug-ins and programs of sudo.conf(5); what asks for a password runs as who starts sudo."""
+    """Plug-ins and programs of sudo.conf(5); the one that asks for a password runs as its caller."""
     for line in lines_of(text):
         words = line.split()
         if words[0] == "Plugin" or (words[0] == "Path" and words[1:2] != ["askpass"]):
@@ -310,9 +310,9 @@ def gitconfig(text: str) -> Iterator[Reading]:
     """Programs, hooks and further files of git's (git-config(1))."""
     section = ""
     for line in lines_of(text):
-        head, _, rest = line[1:].partition("]") if line.startswith("[") else ("", "", line)
+        head, _, assignment = line[1:].partition("]") if line.startswith("[") else ("", "", line)
         section = head.split(maxsplit=1)[0].lower() if head.strip() else section
-        name, _, value = (word.strip() for word in rest.partition("="))
+        name, _, value = (word.strip() for word in assignment.partition("="))
         if value and (_RUN_BY_GIT.fullmatch(name) or section == "alias"):
             yield from of_text(value.strip('"').removeprefix("!"))
 

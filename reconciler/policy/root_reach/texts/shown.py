@@ -19,24 +19,28 @@ _ACL = Late(r"(?:d:|default:)?(u|user|g|group):([\w.-]+):r[w-]?[x-]?|(?:d:|defau
 _ROOT = ("", "root", "0")
 
 
-def shown(name: str, rest: Sequence[str]) -> Iterator[Grant]:
-    """Who may read a secret by this command, of which `rest` are the arguments."""
-    named = [path for word in rest if (path := word.removeprefix("if=")).startswith("/") and secret(path, "")]
-    plain = [word for word in rest if not word.startswith("-")]
+def shown(name: str, arguments: Sequence[str]) -> Iterator[Grant]:
+    """Yield who may read a secret by this command of root's; `name` is the program's."""
+    named = [
+        path for word in arguments if (path := word.removeprefix("if=")).startswith("/") and secret(path, "")
+    ]
+    plain = [word for word in arguments if not word.startswith("-")]
     for path in named:
-        for who, how in _readers(name, rest, plain, path):
+        for who, how in _readers(name, arguments, plain, path):
             by = f"root lets them read {path}{how}: {secret(path, '')}"
             yield Grant(who, by, likely=True)
 
 
-def _readers(name: str, rest: Sequence[str], plain: Sequence[str], path: str) -> Iterator[tuple[str, str]]:
-    """The accounts, and in words by which copy."""
+def _readers(
+    name: str, arguments: Sequence[str], plain: Sequence[str], path: str
+) -> Iterator[tuple[str, str]]:
+    """Yield the accounts that may then read the secret, and by which copy, in words."""
     first, last = (plain[0], plain[-1]) if plain else ("", "")
     match name:
-        case "install" if last != path and _is_open(_mode(rest)):
+        case "install" if last != path and _is_open(_mode(arguments)):
             yield EVERYBODY, f" at {last}"
         case "dd":
-            copy = next((word[3:] for word in rest if word.startswith("of=")), "")
+            copy = next((word[3:] for word in arguments if word.startswith("of=")), "")
             yield from [(EVERYBODY, f" at {copy}")] if copy.startswith("/") else []
         case "chmod" if any(_is_open(part) for part in first.split(",")):
             yield EVERYBODY, ""
@@ -47,10 +51,10 @@ def _readers(name: str, rest: Sequence[str], plain: Sequence[str], path: str) ->
         case "chgrp" if first not in (*_ROOT, "shadow"):
             yield f"%{first}", ""
         case "setfacl":
-            for found in (_ACL.fullmatch(part) for word in plain for part in word.split(",")):
-                if found is not None:
-                    is_group = (found[1] or "").startswith("g")
-                    yield EVERYBODY if found[3] else f"%{found[2]}" if is_group else str(found[2]), ""
+            for match in (_ACL.fullmatch(part) for word in plain for part in word.split(",")):
+                if match is not None:
+                    is_group = (match[1] or "").startswith("g")
+                    yield EVERYBODY if match[3] else f"%{match[2]}" if is_group else str(match[2]), ""
         case _:
             return
 
@@ -59,8 +63,10 @@ def _is_open(mode: str) -> bool:
     return bool(_READ.fullmatch(mode))
 
 
-def _mode(rest: Sequence[str]) -> str:
+def _mode(arguments: Sequence[str]) -> str:
     """The mode that install(1) gives: 0755 where it is not said."""
-    modes = [after for word, after in pairwise(rest) if word in ("-m", "--mode")]
-    modes += [found[1] for word in rest if (found := re.fullmatch(r"(?:--mode=|-m)(.+)", word)) is not None]
+    modes = [after for word, after in pairwise(arguments) if word in ("-m", "--mode")]
+    modes += [
+        match[1] for word in arguments if (match := re.fullmatch(r"(?:--mode=|-m)(.+)", word)) is not None
+    ]
     return modes[-1] if modes else "0755"

@@ -1,6 +1,4 @@
-"""Units of systemd: what they run as root, whatever user they name, and what they give to a user who is not
-(systemd.exec(5)).
-"""
+"""Units of systemd: what they run as root, and what they give to a user who is not root (systemd.exec(5))."""
 
 from __future__ import annotations
 
@@ -25,7 +23,6 @@ _OWNED = {
     "LogsDirectory": "/var/log",
     "RuntimeDirectory": "/run",
 }
-_PRIVILEGED = "+!"
 _POWERFUL_SOCKETS = Late(r"(?:docker|podman|containerd|lxd|incus|libvirtd|crio|virtqemud)[\w-]*\.socket")
 _ROOT = ("", "root", "0")
 _YES = ("yes", "true", "on", "1", "y", "t")
@@ -41,50 +38,53 @@ _LINE = Late(
 
 
 def directives(texts: Sequence[str]) -> Mapping[str, list[str]]:
-    """Every value of the directives that count here, of a unit and its drop-ins in order; an empty one takes
-    back those before it.
+    """The values of the directives that count here, from a unit and its drop-ins in order; an empty value
+    takes back those before it.
     """
-    found: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for text in texts:
         for line in _LINE.finditer(_CONTINUED.sub(" ", text) if "\\\n" in text else text):
             name, value = line[1], line[2].strip()
             if value:
-                found.setdefault(name, []).append(value)
+                values.setdefault(name, []).append(value)
             else:
-                found.pop(name, None)
-    return found
+                values.pop(name, None)
+    return values
 
 
 def unit(name: str, texts: Sequence[str]) -> Iterator[Reading]:
-    """All that a unit makes of root.
+    """Yield what root uses by a unit, and whom the unit makes root.
 
     `name` has its suffix; `texts` are those of its file and drop-ins, in the order that counts.
     """
-    said = directives(texts)
-    user = _last(said, "User")
-    is_root = user in _ROOT and _last(said, "DynamicUser") not in ("yes", "true", "on", "1")
-    directory = _last(said, "WorkingDirectory").lstrip("-").replace("~", "/root")
+    settings = directives(texts)
+    user = _last(settings, "User")
+    is_root = user in _ROOT and _last(settings, "DynamicUser") not in ("yes", "true", "on", "1")
+    directory = _last(settings, "WorkingDirectory").lstrip("-").replace("~", "/root")
     commands = [
-        command for key in said if key.startswith("Exec") and key not in _NO_COMMANDS for command in said[key]
+        command
+        for key in settings
+        if key.startswith("Exec") and key not in _NO_COMMANDS
+        for command in settings[key]
     ]
     of_root = [command for command in commands if is_root or _is_privileged(command)]
     account = "root" if is_root else user or name.partition(".")[0].partition("@")[0]
-    variables = dict(_pairs(said, "Environment"))
+    variables = dict(_pairs(settings, "Environment"))
     for command in commands:
         words = [_expanded(word, variables) for word in _argv(command)]
         yield from as_account(of_words(words, directory), "root" if command in of_root else account)
     if of_root:
-        yield from _surroundings(said)
-        yield from _open_shell(name, said, of_root)
+        yield from _surroundings(settings)
+        yield from _open_shell(name, settings, of_root)
     elif commands:
-        yield from as_account(_surroundings(said), account)
+        yield from as_account(_surroundings(settings), account)
     if not is_root:
-        yield from _given(name, account, said)
-        yield from _owned(name, account, said)
-        yield from _covered(name, account, said)
-        yield from _handed_on(name, account, said)
-    yield from _mount(said)
-    yield from _socket(name, said)
+        yield from _privileges(name, account, settings)
+        yield from _owned(name, account, settings)
+        yield from _covered(name, account, settings)
+        yield from _handed_on(name, account, settings)
+    yield from _mount(settings)
+    yield from _socket(name, settings)
 
 
 def user_unit(text: str) -> Iterator[Reading]:
@@ -92,8 +92,8 @@ def user_unit(text: str) -> Iterator[Reading]:
     yield from unit("a user unit", [text])
 
 
-def _last(said: Mapping[str, list[str]], name: str) -> str:
-    values = said.get(name)
+def _last(settings: Mapping[str, list[str]], name: str) -> str:
+    values = settings.get(name)
     return values[-1] if values else ""
 
 
@@ -120,8 +120,8 @@ def _quoted(plain: str) -> list[str]:
         return plain.split()
 
 
-def _pairs(said: Mapping[str, list[str]], *keys: str) -> Iterator[tuple[str, str]]:
-    for word in (word for key in keys for value in said.get(key, ()) for word in _quoted(value)):
+def _pairs(settings: Mapping[str, list[str]], *keys: str) -> Iterator[tuple[str, str]]:
+    for word in (word for key in keys for value in settings.get(key, ()) for word in _quoted(value)):
         name, _, value = word.partition("=")
         yield name, value
 
@@ -129,42 +129,41 @@ def _pairs(said: Mapping[str, list[str]], *keys: str) -> Iterator[tuple[str, str
 def _expanded(word: str, variables: Mapping[str, str]) -> str:
     """A word with the variables of the unit itself, which systemd or a shell puts in their place."""
     return (
-        re.sub(r"\$\{?(\w+)\}?", lambda found: variables.get(found[1], found[0]), word)
+        re.sub(r"\$\{?(\w+)\}?", lambda match: variables.get(match[1], match[0]), word)
         if "$" in word
         else word
     )
 
 
-def _surroundings(said: Mapping[str, list[str]]) -> Iterator[Reading]:
-    """Yield what decides beside the command line about what runs.
-
-    These are variables, files of variables, another root, mounts.
+def _surroundings(settings: Mapping[str, list[str]]) -> Iterator[Reading]:
+    """Yield what decides, beside the command line, what runs: variables, files of them, another root,
+    mounts.
     """
-    for value in said.get("EnvironmentFile", ()):
+    for value in settings.get("EnvironmentFile", ()):
         path = value.lstrip("-").partition("*")[0]
         yield from [Use(path.rstrip("/"), "reads the variables in")] if path.startswith("/") else []
-    yield from of_variables(dict(_pairs(said, "Environment")))
+    yield from of_variables(dict(_pairs(settings, "Environment")))
     for key, verb in (
         ("RootDirectory", "runs from"),
         ("RootImage", "runs from"),
         ("ExecSearchPath", "runs programs from"),
     ):
-        for value in said.get(key, ()):
+        for value in settings.get(key, ()):
             yield from (Use(path, verb) for path in value.lstrip("-").split(":") if path.startswith("/"))
     for path in (
-        word.lstrip("-") for value in said.get("ExtensionDirectories", ()) for word in value.split()
+        word.lstrip("-") for value in settings.get("ExtensionDirectories", ()) for word in value.split()
     ):
         yield Use(path, "runs programs from")
     for key in ("BindPaths", "BindReadOnlyPaths"):
-        for pair in (word for value in said.get(key, ()) for word in value.split()):
-            source, _, place = pair.lstrip("-").partition(":")
-            if place and is_relevant(place.partition(":")[0]):
-                yield Use(source, f"mounts over {place.partition(':')[0]}")
+        for pair in (word for value in settings.get(key, ()) for word in value.split()):
+            source, _, destination = pair.lstrip("-").partition(":")
+            if destination and is_relevant(destination.partition(":")[0]):
+                yield Use(source, f"mounts over {destination.partition(':')[0]}")
 
 
-def _open_shell(name: str, said: Mapping[str, list[str]], commands: Sequence[str]) -> Iterator[Grant]:
-    """A shell of root's that waits at a socket or a terminal."""
-    where = _last(said, "StandardInput")
+def _open_shell(name: str, settings: Mapping[str, list[str]], commands: Sequence[str]) -> Iterator[Grant]:
+    """Yield everybody where a shell of root's waits at a socket or a terminal."""
+    where = _last(settings, "StandardInput")
     if where not in ("socket", "tty", "tty-force", "tty-fail"):
         return
     for words in map(_argv, commands):
@@ -178,20 +177,24 @@ def _open_shell(name: str, said: Mapping[str, list[str]], commands: Sequence[str
             )
 
 
-def _given(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Grant]:
+def _privileges(name: str, user: str, settings: Mapping[str, list[str]]) -> Iterator[Grant]:
     """Capabilities and groups that a user's processes get from the unit."""
     names = {
-        word.lower() for value in said.get("AmbientCapabilities", ()) for word in value.lstrip("~").split()
+        word.lower()
+        for value in settings.get("AmbientCapabilities", ())
+        for word in value.lstrip("~").split()
     }
-    inverted = any(value.startswith("~") for value in said.get("AmbientCapabilities", ()))
+    inverted = any(value.startswith("~") for value in settings.get("AmbientCapabilities", ()))
     powerful = sorted((CAPABILITIES - names) if inverted else names & CAPABILITIES)
     if powerful:
-        told = ", ".join(word.upper() for word in powerful[:3]) + (" and more" if len(powerful) > 3 else "")
-        yield Grant(user, f"{name} runs as {user} with {told}", Rank.CAPABILITY)
+        capabilities = ", ".join(word.upper() for word in powerful[:3]) + (
+            " and more" if len(powerful) > 3 else ""
+        )
+        yield Grant(user, f"{name} runs as {user} with {capabilities}", Rank.CAPABILITY)
     groups = {
         word
         for key in ("SupplementaryGroups", "Group")
-        for value in said.get(key, ())
+        for value in settings.get(key, ())
         for word in value.split()
     }
     for group in sorted(groups):
@@ -201,44 +204,48 @@ def _given(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Gran
             yield Grant(user, f"{name} runs as {user} in the {LIKELY_IN_UNITS[group]}", likely=True)
 
 
-def _owned(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Grant]:
+def _owned(name: str, user: str, settings: Mapping[str, list[str]]) -> Iterator[Grant]:
     """Directories of the system that systemd gives to a user with all that is in them (systemd.exec(5))."""
     for directive, top in _OWNED.items():
-        for word in (word for value in said.get(directive, ()) for word in value.split()):
+        for word in (word for value in settings.get(directive, ()) for word in value.split()):
             path = f"{top}/{word.partition(':')[0]}"
             if system_tree(path) or root_runs(path) or is_relevant(path):
                 yield Grant(user, f"{name} makes {path} {user}'s own", Rank.WRITES)
 
 
-def _covered(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Reading]:
-    """Yield what a user's processes see in place of files that su and sudo trust, which they may start."""
-    if _last(said, "NoNewPrivileges") in _YES or said.get("RootDirectory") or said.get("RootImage"):
+def _covered(name: str, user: str, settings: Mapping[str, list[str]]) -> Iterator[Reading]:
+    """Yield what a user's processes, which may start su and sudo, see in place of files that these trust."""
+    if (
+        _last(settings, "NoNewPrivileges") in _YES
+        or settings.get("RootDirectory")
+        or settings.get("RootImage")
+    ):
         return
     pairs = [
         pair
         for key in ("BindPaths", "BindReadOnlyPaths")
-        for value in said.get(key, ())
+        for value in settings.get(key, ())
         for pair in value.split()
     ]
-    pairs += [f"{path}:/usr" for value in said.get("ExtensionDirectories", ()) for path in value.split()]
-    for source, _, rest in (pair.lstrip("-").partition(":") for pair in pairs):
-        place = rest.partition(":")[0]
-        if place and place != source and trusted(place):
-            yield Use(source, f"trusts for {name} at {place} what is in", likely=True)
+    pairs += [f"{path}:/usr" for value in settings.get("ExtensionDirectories", ()) for path in value.split()]
+    for source, _, mounted in (pair.lstrip("-").partition(":") for pair in pairs):
+        destination = mounted.partition(":")[0]
+        if destination and destination != source and trusted(destination):
+            yield Use(source, f"trusts for {name} at {destination} what is in", likely=True)
             yield Grant(
-                user, f"{name} runs as {user} with {source} in place of {place}, which su and sudo trust"
+                user,
+                f"{name} runs as {user} with {source} in place of {destination}, which su and sudo trust",
             )
 
 
-def _handed_on(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Reading]:
-    """Yield what systemd reads as root and gives to a user's processes.
-
-    This is a secret, or whatever a link of that user's leads to.
+def _handed_on(name: str, user: str, settings: Mapping[str, list[str]]) -> Iterator[Reading]:
+    """Yield what systemd reads as root and gives to a user's processes: a secret, or whatever a link of that
+    user's leads to.
     """
-    variables = [value.lstrip("-") for value in said.get("EnvironmentFile", ())]
-    standard = _last(said, "StandardInput").removeprefix("file:")
-    opened = [value.partition(":")[2].partition(":")[0] for value in said.get("LoadCredential", ())]
-    opened += [value.partition(":")[0] for value in said.get("OpenFile", ())] + [standard]
+    variables = [value.lstrip("-") for value in settings.get("EnvironmentFile", ())]
+    standard = _last(settings, "StandardInput").removeprefix("file:")
+    opened = [value.partition(":")[2].partition(":")[0] for value in settings.get("LoadCredential", ())]
+    opened += [value.partition(":")[0] for value in settings.get("OpenFile", ())] + [standard]
     for path in dict.fromkeys(path for path in (*variables, *opened) if path.startswith("/")):
         if secret(path, user):
             yield Grant(user, f"{name} hands {user} what is in {path}", Rank.GROUP)
@@ -246,25 +253,28 @@ def _handed_on(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[
         yield Use(path, f"reads for {user} what is at", only=user)
 
 
-def _mount(said: Mapping[str, list[str]]) -> Iterator[Use]:
-    source, place = _last(said, "What"), _last(said, "Where")
+def _mount(settings: Mapping[str, list[str]]) -> Iterator[Use]:
+    source, mount_point = _last(settings, "What"), _last(settings, "Where")
     if (
         source.startswith("/")
-        and place
-        and "bind" in _last(said, "Options").split(",")
-        and is_relevant(place)
+        and mount_point
+        and "bind" in _last(settings, "Options").split(",")
+        and is_relevant(mount_point)
     ):
-        yield Use(source, f"mounts over {place}")
+        yield Use(source, f"mounts over {mount_point}")
 
 
-def _socket(name: str, said: Mapping[str, list[str]]) -> Iterator[Grant]:
+def _socket(name: str, settings: Mapping[str, list[str]]) -> Iterator[Grant]:
     """The socket of a daemon that does root's work for whoever reaches it."""
-    if not _POWERFUL_SOCKETS.fullmatch(name) or not {"SocketMode", "SocketGroup", "SocketUser"} & said.keys():
+    if (
+        not _POWERFUL_SOCKETS.fullmatch(name)
+        or not {"SocketMode", "SocketGroup", "SocketUser"} & settings.keys()
+    ):
         return
-    mode = _last(said, "SocketMode") or "0666"
+    mode = _last(settings, "SocketMode") or "0666"
     if re.fullmatch(r"[0-7]{3,4}", mode) and int(mode, 8) & 0o002:
         yield Grant(EVERYBODY, f"{name} is open to everybody", Rank.GROUP)
-    group, user = _last(said, "SocketGroup"), _last(said, "SocketUser")
+    group, user = _last(settings, "SocketGroup"), _last(settings, "SocketUser")
     if group and group not in POWERFUL:
         yield Grant(f"%{group}", f"{name} is open to the group {group}", Rank.GROUP)
     if user not in _ROOT:
@@ -273,12 +283,12 @@ def _socket(name: str, said: Mapping[str, list[str]]) -> Iterator[Grant]:
 
 def manager(text: str) -> Iterator[Reading]:
     """The variables that systemd gives to every service (systemd-system.conf(5))."""
-    said = directives([text])
-    yield from of_variables(dict(_pairs(said, "DefaultEnvironment", "ManagerEnvironment")))
+    settings = directives([text])
+    yield from of_variables(dict(_pairs(settings, "DefaultEnvironment", "ManagerEnvironment")))
 
 
 def dbus_service(text: str) -> Iterator[Reading]:
     """A service that D-Bus starts, as root if it says so."""
-    said = directives([text])
-    if _last(said, "User") in _ROOT:
-        yield from (reading for value in said.get("Exec", ()) for reading in of_words(_argv(value)))
+    settings = directives([text])
+    if _last(settings, "User") in _ROOT:
+        yield from (reading for value in settings.get("Exec", ()) for reading in of_words(_argv(value)))

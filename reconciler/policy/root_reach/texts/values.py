@@ -53,26 +53,21 @@ CAPABILITIES = frozenset(
 
 @frozen
 class Use:
-    """Root runs or loads what is at a path: whoever can write it becomes root.
-
-    `verb` is runs, reads, loads or mounts.
-
-    `likely`: not root itself does it but `by`, whose word root takes.
-    """
+    """Root runs or loads what is at a path: whoever can write it becomes root."""
 
     path: str
     verb: str = "runs"
+    """What is done with it, in words between the account and the path: `runs`, `loads what is in`."""
     only: str = ""
-    """The one account that gains by it, where what is read goes to that account;
-    empty: whoever can write it.
+    """The one account that gains by it, where what is read goes to that account; empty: any that can write
+    it.
     """
     by: str = "root"
+    """Who does it, in words: root, or a program whose word root takes."""
     likely: bool = False
+    """Whoever can write it only may become root."""
     account: str = ""
-    """Whose process does it, where it is not root's: an account or `%GROUP`.
-
-    It counts if that account becomes root.
-    """
+    """The account or `%GROUP` whose process does it, empty for root; it counts if that one becomes root."""
     named: bool = False
     """The text only names the path, for a program of which nothing is known: people count, and files."""
     runs: bool = False
@@ -102,8 +97,8 @@ Reading = Use | Grant | Mention
 
 
 def as_account(readings: Iterable[Reading], account: str) -> Iterator[Reading]:
-    """The same done by another account's process: it hands out nothing, but whoever has a hand in what it
-    runs is that account.
+    """Yield the same as done by another account's process: it grants nothing, but whoever has a hand in what
+    it runs is that account.
     """
     for reading in readings:
         if account in ("", "root", "0"):
