@@ -44,7 +44,7 @@ def _group(declared: Declared) -> Group:
 
 
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
-    """One part: the group. Which range its number came from is no state to converge to."""
+    """One part: the group. The range that its number came from is no state to converge to."""
     document: Document = {"type": "group"}
     gid = _group(declared).gid
     if gid is not None:
@@ -53,7 +53,7 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """groupadd, which also completes a group that is half made, or groupdel; a number is not changed."""
+    """groupdel, or groupadd, which also completes a half-made group. Raises Impossible for a new number."""
     name, cause = change.address.name, (Cause(change.address),)
     if change.verb is Verb.DELETE:
         yield Step(Account(AccountOp.GROUPDEL, name), cause)
@@ -73,16 +73,14 @@ def actions(change: Change) -> Iterator[Step]:
 
 
 def reason_to_keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
-    """A group stays as long as it is the primary group of an account that stays."""
+    """Why a group that left the spec stays: it is the primary group of an account that stays."""
     users = account_numbers.members(view, address.name)
     names = [name for name in users if not vanishing & {f"users.{name}", f"users.{name}.group"}]
     return f"left alone: still the primary group of {', '.join(names)}" if names else ""
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """A number that a group would take over from one that goes with the same plan, and who is in a group that
-    goes.
-    """
+    """Warn where a group takes over the number of one that goes, or goes while accounts are in it."""
     yield from account_numbers.taken_over(view, "groups", "gid", changes)
     yield from account_numbers.losing(view, changes)
     for change in changes:

@@ -15,26 +15,23 @@ HALF_MADE = "group without its line in /etc/gshadow"
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """One read of /etc/group and of /etc/gshadow for all."""
+    """The state of each group, from one read of /etc/group and of /etc/gshadow."""
     try:
-        found = {group.name: group for group in account_files.groups(view)}
+        groups = {group.name: group for group in account_files.groups(view)}
     except (Unreadable, UnsafePath) as error:
         return {address: ownership.unreadable(error) for address in addresses}
-    whole = _shadowed(view) if any(address.name in found for address in addresses) else None
-    return {address: _observed(found.get(address.name), whole) for address in addresses}
+    shadowed = _shadowed(view) if any(address.name in groups for address in addresses) else None
+    return {address: _observed(groups.get(address.name), shadowed) for address in addresses}
 
 
 def _shadowed(view: HostView) -> frozenset[str] | None:
-    """The groups that have a line in /etc/gshadow; None where there is no such file, or none that we may
-    read.
-    """
+    """The names of groups with a line in /etc/gshadow; None where that file is missing or may not be read."""
     text = account_files.known_text(view, "gshadow")
     return None if text is None else frozenset(row.name for row in passwd.parse_group_shadows(text))
 
 
-def _observed(group: passwd.Group | None, whole: frozenset[str] | None) -> Observed:
+def _observed(group: passwd.Group | None, shadowed: frozenset[str] | None) -> Observed:
     if group is None:
         return Observed(None)
-    return Observed(
-        {"type": "group" if whole is None or group.name in whole else HALF_MADE, "gid": group.gid}
-    )
+    complete = shadowed is None or group.name in shadowed
+    return Observed({"type": "group" if complete else HALF_MADE, "gid": group.gid})

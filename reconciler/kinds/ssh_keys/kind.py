@@ -1,6 +1,6 @@
 """ssh_keys: the keys with which a user can log in, in ~/.ssh/authorized_keys.
 
-Written with the user's own rights.
+The file is written with the user's own rights.
 """
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
@@ -39,7 +39,7 @@ class SshKeys(Resource):
     """The field that a list stands for."""
 
     keys: KeyList | None = None
-    """At least these keys: what else is in the file is left alone. The same as only a list."""
+    """At least these keys: other lines of the file are left alone. The same as only a list."""
     exactly: Annotated[KeyList | None, Policy("exactly", lambda keys: keys is not None)] = None
     """These keys and no others: every other line that lets somebody in is removed, from authorized_keys2 too.
 
@@ -86,19 +86,19 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """As `keys` does. An account that is not there yet will have the home that is declared for it."""
+    """The steps for the file or a key. An account that is still to be made will have its declared home."""
     return keys.actions(change, change.address.name, _home(change.part.declared) if change.part else "")
 
 
 def _home(declared: Declared) -> str:
-    """Where the home of the user will be, if the spec says so; empty: the usual place."""
+    """The path of the home that the spec declares for the user; empty for the usual one."""
     home = getattr(declared.beside.get("users"), "home", None)
-    said = str(getattr(home, "path", home) or "")  # one that is not managed is a block
-    return said if said.startswith("/") else ""
+    path = str(getattr(home, "path", home) or "")  # a home that is not managed is a block with a `path`
+    return path if path.startswith("/") else ""
 
 
 def places(declared: Declared) -> Iterator[Place]:
-    """The files in the home that is declared, or in the usual one."""
+    """The paths of the files with keys, in the declared home or in the usual one."""
     name = declared.address.name
     yield from (
         Place(path, Use.MANAGES, name, name, shared=keys.shared(name))
@@ -130,19 +130,12 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
 
 
 def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
-    """Keys that are declared in two places."""
-    users = {found.address.name: found for found in spec.resources if found.address.kind == "users"}
+    """Yield lists of keys that are declared twice for a user, and keys that two users have."""
+    users = {block.address.name: block for block in spec.resources if block.address.kind == "users"}
     owners: dict[bytes, str] = {}
     for declared in spec.resources:
-        short = getattr(declared.resource, "ssh_keys", None) if declared.address.kind == "users" else None
-        if declared.address.kind != "ssh_keys" and not short:
-            continue
         name = declared.address.name
-        if (
-            declared.address.kind == "ssh_keys"
-            and name in users
-            and getattr(users[name].resource, "ssh_keys", None) is not None
-        ):
+        if declared.address.kind == "ssh_keys" and name in users and _in_user(users[name]) is not None:
             detail = (
                 f"users.{name} has `ssh_keys` too; two lists for one file would undo each other. Keep one of"
                 " them."
@@ -154,12 +147,7 @@ def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
                 source=declared.source,
                 rule="keys-twice",
             )
-        listed = (
-            _resource(declared).declared_keys()
-            if declared.address.kind == "ssh_keys"
-            else keys_of(getattr(short, "exactly", short))
-        )
-        for key in listed:
+        for key in _listed(declared):
             other = owners.setdefault(key.blob, name)
             if other != name:
                 detail = (
@@ -173,6 +161,19 @@ def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
                     source=declared.source,
                     rule="shared-key",
                 )
+
+
+def _in_user(declared: Declared) -> Any:
+    """The keys within a block of `users`; None for a block without them, or of another kind."""
+    return getattr(declared.resource, "ssh_keys", None) if declared.address.kind == "users" else None
+
+
+def _listed(declared: Declared) -> tuple[Key, ...]:
+    """The keys that a block declares, under `ssh_keys` or within `users`."""
+    if declared.address.kind == "ssh_keys":
+        return _resource(declared).declared_keys()
+    keys_in_user = _in_user(declared)
+    return keys_of(getattr(keys_in_user, "exactly", keys_in_user)) if keys_in_user else ()
 
 
 KIND = Kind(

@@ -11,5 +11,5 @@ from reconciler.kinds.shared import key_parts
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """As `keys` does."""
+    """The state of the file and of each key, as `key_parts.observe` has it."""
     return key_parts.observe(view, {address: address.name for address in addresses})

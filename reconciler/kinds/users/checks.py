@@ -1,7 +1,4 @@
-"""Checks against the host's own facts.
-
-These are a shell that cannot be run, sudo rules without sudo, a number that is taken.
-"""
+"""Checks of accounts against the host: a shell that cannot be run, no sudo, a number taken."""
 
 from __future__ import annotations
 
@@ -23,12 +20,10 @@ _NO_SHELLS = (NOLOGIN, "/sbin/nologin", "/bin/false", "/usr/bin/false")
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """A shell that cannot be run locks its user out, sudo rules without sudo do nothing, and a number is one
-    account's.
-    """
+    """Yield the problems that accounts have with what is on the host."""
     yield from account_numbers.taken_over(view, "users", "uid", changes)
     yield from remainders.remainders(view, changes)
-    declared = {one.address for one in spec.resources}
+    declared = {block.address for block in spec.resources}
     disks = Disks(view)
     for change in changes:
         if change.address.kind != "users" or change.part is None or change.verb is Verb.NONE:
@@ -46,7 +41,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
 
 
 def _unreachable_home(view: HostView, disks: Disks, change: Change) -> Iterator[Diagnostic]:
-    """An account is not made before its home can be."""
+    """Yield why the home cannot be made: no account is made before its home can be."""
     assert change.part is not None and isinstance(change.part.declared.resource, User)
     user, name = change.part.declared.resource, change.address.name
     if not has_home(user, name):
@@ -90,9 +85,7 @@ def _listed_shells(view: HostView, shell: str) -> Sequence[str]:
 
 
 def _executable(view: HostView, path: str) -> bool:
-    """Whether something that can be run is at a path; what cannot be looked at is given the benefit of the
-    doubt.
-    """
+    """Whether a file that can be run is at a path; also true where that cannot be looked at."""
     try:
         entry, _ = link_walk.reached(view, path)
     except Unreadable:
@@ -102,10 +95,10 @@ def _executable(view: HostView, path: str) -> bool:
 
 def _sudo_problems(view: HostView, change: Change) -> Iterator[Diagnostic]:
     try:
-        there = view.entry(root_files.SUDOERS) is not None
+        installed = view.entry(root_files.SUDOERS) is not None
     except (Unreadable, UnsafePath):
-        there = True
-    if not there:
+        installed = True
+    if not installed:
         source = change.part.declared.source if change.part else None
         detail = f"{root_files.SUDOERS} does not exist: sudo is not installed (apt-get install sudo)."
         yield error("sudo is not installed", detail, address=change.address, source=source, rule="sudo")

@@ -22,12 +22,12 @@ class State(StrEnum):
 
 
 def days(text: str) -> int:
-    """Days since 1970 of a date. Integers, because what usermod makes of a date depends on the time zone."""
+    """The days from 1970 to a date. usermod takes it: how it reads a date depends on the time zone."""
     return (date.fromisoformat(text) - EPOCH).days
 
 
 def day(number: int | None) -> str:
-    """The date of a number of days since 1970; None is `never`."""
+    """The date so many days after 1970; None is `never`."""
     if number is None:
         return NEVER
     try:

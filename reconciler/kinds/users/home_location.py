@@ -1,6 +1,4 @@
-"""Where the home of an account is that is not there yet: only the declaration says it, and what is there now
-counts.
-"""
+"""The homes of accounts that are still to be made: the spec says where, and what is there already counts."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from reconciler.kinds.users.observe import DIRECTORIES, KEYS, directory_at, home
 def locate(
     view: HostView, parts: Mapping[Address, Part], observed: Mapping[Address, Observed]
 ) -> Mapping[Address, Observed]:
-    """The homes of accounts that are still to be made, as far as they are there."""
+    """The state of the homes, and of parts in them, whose accounts are still to be made."""
     new = {
         address.name
         for address, seen in observed.items()
@@ -25,7 +23,7 @@ def locate(
     }
     if not new:
         return {}
-    found: dict[Address, Observed] = {}
+    located: dict[Address, Observed] = {}
     for address, part in parts.items():
         if (
             address.kind == "users"
@@ -33,8 +31,8 @@ def locate(
             and address in observed
             and isinstance(part.declared.resource, User)
         ):
-            found.update(_located(view, address, home_of(part.declared.resource, address.name)))
-    return {**found, **_keys(view, parts, observed, new)}
+            located.update(_located(view, address, home_of(part.declared.resource, address.name)))
+    return {**located, **_keys(view, parts, observed, new)}
 
 
 def _located(view: HostView, address: Address, home: str) -> Iterator[tuple[Address, Observed]]:
@@ -50,22 +48,22 @@ def _located(view: HostView, address: Address, home: str) -> Iterator[tuple[Addr
 def _keys(
     view: HostView, parts: Mapping[Address, Part], observed: Mapping[Address, Observed], new: set[str]
 ) -> Mapping[Address, Observed]:
-    """The keys in a home that root prepared.
+    """The state of the keys in homes that root prepared.
 
-    The keys in another's home belong to nobody yet, or to a number that the account may get.
+    Keys in any other home belong to nobody yet, or to a number that the account may get.
     """
-    wanted = [
+    keys = [
         address
         for address in observed
         if address.name in new and key_parts.is_ours(address, KEYS) and address in parts
     ]
     homes: dict[str, str] = {}
-    for address in wanted:
+    for address in keys:
         user = parts[address].declared.resource
         if isinstance(user, User) and key_parts.is_roots_directory(view, home_of(user, address.name)):
             homes[address.name] = home_of(user, address.name)
     return (
-        key_parts.observe(view, {address: address.name for address in wanted if address.name in homes}, homes)
+        key_parts.observe(view, {address: address.name for address in keys if address.name in homes}, homes)
         if homes
         else {}
     )

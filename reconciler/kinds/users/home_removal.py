@@ -1,6 +1,6 @@
 """The fate of the home of an account that shall be absent: kept, archived or deleted.
 
-This module also says which homes nothing here takes away.
+Some homes are never removed: this module also says which.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ FATES = ("keep", "archive", "delete")
 CLOSED = "0700"
 CLOSED_FILE = "0600"
 _SYSTEM = frozenset("bin boot dev etc lib lib32 lib64 libx32 proc root run sbin sys usr".split())  # noqa: SIM905
-"""Trees of the system: no home in them is taken away, whatever an account says."""
-_ITS_OWN = frozenset(
+"""Trees of the system: no home in them is removed, whatever an account says."""
+_STATE_TREES = frozenset(
     (
         "/var/lib/reconciler",
         "/var/lib/dpkg",
@@ -42,22 +42,22 @@ _ITS_OWN = frozenset(
         "/var/cache/private",
     )
 )
+"""Trees with the state of Reconciler, of packages and of systemd: no home in them is removed either."""
 _SHALLOW = 2
 _VAR_SHALLOW = 3
+"""The least number of names in the path of a home that may be removed, and of one below /var."""
 
 
 def fate_of(declared: Declared | None) -> str:
-    """`keep`, unless the block that the spec still has says otherwise."""
-    said = (
-        getattr(declared.resource, "home", None)
-        if declared and getattr(declared.resource, "state", None) is State.ABSENT
-        else None
-    )
-    return said if said in FATES else "keep"
+    """The fate that the block of an absent account gives its home; `keep` in all other cases."""
+    if declared is None or getattr(declared.resource, "state", None) is not State.ABSENT:
+        return "keep"
+    home = getattr(declared.resource, "home", None)
+    return home if home in FATES else "keep"
 
 
 class Homes:
-    """Where the accounts of a host live."""
+    """The homes of the accounts of a host, sorted by path."""
 
     def __init__(self, users: Mapping[str, Line]) -> None:
         self._names: dict[str, list[str]] = {}
@@ -76,51 +76,51 @@ class Homes:
         return sorted(other for there in homes for other in self._names.get(there, ()) if other != name)
 
 
-def why_not(home: str, name: str, facts: AccountFacts, applied_home: str) -> str:
-    """Why this directory is not taken away; empty if it may be."""
+def _reason_to_stay(home: str, name: str, facts: AccountFacts, applied_home: str) -> str:
+    """Why this directory is not removed; empty if it may be."""
     if applied_home and applied_home != home:
         return f"the home of {name} is {home} by now, and was {applied_home} when it was applied"
     parts = home.split("/")[1:]
-    deep = _VAR_SHALLOW if parts[0] == "var" else _SHALLOW
-    if len(parts) < deep or parts[0] in _SYSTEM or any(f"{home}/".startswith(f"{own}/") for own in _ITS_OWN):
+    least = _VAR_SHALLOW if parts[0] == "var" else _SHALLOW
+    of_system = parts[0] in _SYSTEM or any(f"{home}/".startswith(f"{tree}/") for tree in _STATE_TREES)
+    if len(parts) < least or of_system:
         return f"{home} is a directory of the system"
     if facts.others:
         return f"{home} is also where {', '.join(facts.others)} live"
-    owner, mode = facts.home, facts.home_mode
+    owner, mode = facts.home_owner, facts.home_mode
     if owner and owner != name and (owner, mode) != ("root", CLOSED):
         return f"{home} belongs to {owner}"
     return ""
 
 
-def _shut(change: Change, name: str) -> Iterator[Action]:
-    """Nobody gets in any more, and nobody is in: userdel refuses an account that still runs something, and
-    then it is shut at least.
+def _lock_out(change: Change, name: str) -> Iterator[Action]:
+    """Disable the account and end its sessions.
+
+    userdel refuses an account that still runs something; then it is disabled at least.
     """
     if (change.before or {}).get("state") != State.DISABLED:
         yield Account(AccountOp.USERMOD, name, (("expiredate", str(DISABLED)), ("lock", "yes")))
     yield EndSessions(name)
 
 
-def _closed(change: Change) -> Iterator[Action]:
-    """Mail that stays, as the home or its archive does: the number that it carries opens it to nobody."""
-    mail, kind = change.observed.facts(AccountFacts).mail
-    if mail:
-        yield SetAccess(mail, CLOSED if kind == FileType.DIRECTORY else CLOSED_FILE, "root", "root")
+def _close_mail(change: Change) -> Iterator[Action]:
+    """Give the mail that stays to root: whoever gets the account's number next cannot read it."""
+    path, file_type = change.observed.facts(AccountFacts).mail
+    if path:
+        yield SetAccess(path, CLOSED if file_type == FileType.DIRECTORY else CLOSED_FILE, "root", "root")
 
 
 def remains(change: Change, name: str) -> Iterator[tuple[str, Document]]:
-    """The home that was kept and closed, by its path: it is ours to take away,
-    should the spec say so later.
-    """
-    if fate_of(change.declared) == "keep" and change.observed.facts(AccountFacts).home == name:
+    """The path of the home that is kept and closed, with its document: a later spec may have it removed."""
+    if fate_of(change.declared) == "keep" and change.observed.facts(AccountFacts).home_owner == name:
         yield (change.before or {})["home"], {"kept": True}
 
 
 def kept_steps(change: Change, name: str, home: str) -> Iterator[Action]:
-    """The home that an account left behind, and that the spec now lets go. Raises Impossible."""
+    """The actions that remove the home that an account left behind. Raises Impossible."""
     facts = change.observed.facts(AccountFacts)
-    owner, mode = facts.home, facts.home_mode
-    reason = why_not(home, name, facts, "")
+    owner, mode = facts.home_owner, facts.home_mode
+    reason = _reason_to_stay(home, name, facts, "")
     if reason or (owner, mode) != ("root", CLOSED):
         why = reason or f"{home} was closed when the account went, and now has mode {mode} and owner {owner}"
         raise Impossible(
@@ -133,12 +133,12 @@ def kept_steps(change: Change, name: str, home: str) -> Iterator[Action]:
 
 
 def steps(change: Change, name: str) -> Iterator[Action]:
-    """Everything until the account itself can go. Raises Impossible."""
+    """The actions before the account itself can be removed. Raises Impossible."""
     before, facts, fate = change.before or {}, change.observed.facts(AccountFacts), fate_of(change.declared)
-    home, owner = before.get("home", NO_HOME), facts.home
+    home, owner = before.get("home", NO_HOME), facts.home_owner
     if fate == "keep":
-        yield from _shut(change, name)
-        yield from _closed(change)
+        yield from _lock_out(change, name)
+        yield from _close_mail(change)
         if owner == name:
             yield SetAccess(home, CLOSED, "root", "root")
         return
@@ -147,17 +147,17 @@ def steps(change: Change, name: str) -> Iterator[Action]:
             f"the home of {name} stays: {facts.not_a_home}. Write `home: keep`, and move it away by hand"
         )
     if not owner and not facts.remnant:
-        yield from _shut(change, name)
+        yield from _lock_out(change, name)
         return
-    reason = why_not(home, name, facts, (change.applied or {}).get("home", ""))
+    reason = _reason_to_stay(home, name, facts, (change.applied or {}).get("home", ""))
     if reason:
         raise Impossible(f"the home of {name} stays: {reason}. Write `home: keep`, and look after it by hand")
     archive = f"{name}-{before['uid']}.tar.gz" if fate == "archive" else ""
-    yield from _shut(change, name)
+    yield from _lock_out(change, name)
     if fate == "archive":
-        yield from _closed(change)
+        yield from _close_mail(change)
     if owner:
-        # Nobody gets in any more, also not a service that starts as him meanwhile.
+        # Closed first: a service that starts as the account meanwhile cannot write to it either.
         yield SetAccess(home, CLOSED, "root", "root")
         if archive:
             yield ArchiveTree(home, archive)

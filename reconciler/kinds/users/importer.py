@@ -17,7 +17,7 @@ _EMPTY = "its password is empty, so everybody on the host can be {0}; passwd --l
 
 
 def chosen(accounts: Accounts, *, system: bool) -> list[User]:
-    """The accounts of people, or all but root's, by number."""
+    """The accounts of people, or with `system` all but root's, sorted by number."""
     least, most = accounts.numbers.get("UID_MIN", 1000), accounts.numbers.get("UID_MAX", 60_000)
     people = [user for user in accounts.users.values() if user.uid and (system or least <= user.uid <= most)]
     return sorted(people, key=lambda user: user.uid)
@@ -27,9 +27,9 @@ def users(view: HostView, *, system: bool) -> Iterator[Found]:
     """One account each, with its number. Raises Unreadable, UnsafePath."""
     accounts = account_files.accounts(view)
     rows = (line.split(":") for line in (account_files.text(view, "shadow") or "").split("\n"))
-    open_ = {row[0] for row in rows if row[1:2] == [""]}
+    passwordless = {row[0] for row in rows if row[1:2] == [""]}
     for user in chosen(accounts, system=system):
-        empty = (_EMPTY.format(user.name),) if user.name in open_ else ()
+        empty = (_EMPTY.format(user.name),) if user.name in passwordless else ()
         yield Found("users", user.name, dict(_fields(view, accounts, user)), partly=empty)
 
 
@@ -59,7 +59,7 @@ def _fields(view: HostView, accounts: Accounts, user: User) -> Iterator[tuple[st
 
 
 def _is_own(view: HostView, user: User) -> bool:
-    """Whether the home is a directory of the user's own; what cannot be looked at is taken for it."""
+    """Whether the home is a directory of the user's own; also true where that cannot be looked at."""
     try:
         entry = view.entry(user.home)
     except (Unreadable, UnsafePath):
@@ -86,9 +86,8 @@ def keys(view: HostView, *, system: bool) -> Iterator[Found]:
         except (Unreadable, UnsafePath) as problem:
             yield Found("ssh_keys", user.name, why=str(problem))
             continue
-        found = _keys(user.name, lines)
-        if found is not None:
-            yield found
+        if (keys_of_user := _keys(user.name, lines)) is not None:
+            yield keys_of_user
 
 
 def _keys(name: str, lines: list[str]) -> Found | None:

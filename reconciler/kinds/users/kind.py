@@ -37,13 +37,13 @@ None of its processes waits for the next login, and nobody is logged in.
 _GONE = "no longer in the spec: disabled, data kept"
 
 
-# --------------------------------------------------------------------------------------------- what is wanted
+# ------------------------------------------------------------------------------------------ the desired parts
 
 
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
     """Yield the account, the home, its directories, the profile file and the sudo rules.
 
-    Nothing is wanted of an account that shall be absent.
+    An account that shall be absent has no parts.
     """
     user, name = user_of(declared), declared.address.name
     if user.state is State.ABSENT:
@@ -80,11 +80,11 @@ def _home_parts(declared: Declared, user: User, name: str) -> Iterator[Part]:
     home = Address("users", name, "home")
     document: Document = {"type": "directory", "owner": name, "group": group_of(user, name)}
     yield Part(home, document | ({"mode": user.home_mode} if user.home_mode else {}), declared)
-    # What is in between is made too: a directory in a home has no mode that anybody else depends on.
-    wanted = {
+    # Directories in between are made too: one in a home has no mode that anybody else depends on.
+    directories = {
         "/".join(path.split("/")[:n]) for path in user.directories for n in range(1, path.count("/") + 2)
     }
-    for path in sorted(wanted):
+    for path in sorted(directories):
         above = path.rpartition("/")[0]
         needs = (home, Address("users", name, f"{DIRECTORIES}{above}")) if above else (home,)
         yield Part(
@@ -104,9 +104,9 @@ def _key_parts(declared: Declared, user: User) -> Iterator[Part]:
 
 
 def absent(declared: Declared) -> Iterator[Address]:
-    """The addresses that shall not be there for an account that shall be absent, whoever made them.
+    """The addresses of an account that shall be absent, whoever made them.
 
-    These are the account, and what would wait for its name.
+    These are the account and the traces that would wait for its name.
     """
     if user_of(declared).state is State.ABSENT:
         name = declared.address.name
@@ -117,7 +117,7 @@ def absent(declared: Declared) -> Iterator[Address]:
 
 
 def remains(change: Change) -> Iterator[tuple[Address, Document]]:
-    """The home of an account that went, where it is kept: a later `home: delete` has to know it."""
+    """The kept home of an account that went: a later `home: delete` has to know it."""
     if not change.address.part and change.verb is Verb.DELETE:
         name = change.address.name
         yield from (
@@ -127,12 +127,10 @@ def remains(change: Change) -> Iterator[tuple[Address, Document]]:
 
 
 def retire(address: Address, row: LedgerRow, block: Declared | None) -> Part | None:
-    """An account that left the spec is disabled; its parts go as parts do.
+    """The part that stands for an account that left the spec: disabled, while its own parts go.
 
-    A system account that was there before us is left alone.
-
-    A home that was kept when its account went stays so until the spec says otherwise, or has the account
-    again.
+    A system account that was there before us is left alone. A home that was kept when its account went stays
+    so until the spec says otherwise, or has the account again.
     """
     if address.part.startswith(KEPT):
         stays = block is None or (
@@ -145,28 +143,28 @@ def retire(address: Address, row: LedgerRow, block: Declared | None) -> Part | N
         )
     if address.part or block is not None:
         return None
-    said = row.document or row.pending or {}
-    system = bool(said.get("system"))
-    kept = system and not row.created
+    applied = row.document or row.pending or {}
+    system = bool(applied.get("system"))
+    left_alone = system and not row.created
     document: Document = {"system": system}
-    if not kept:
+    if not left_alone:
         document |= {"state": str(State.DISABLED), "missing": [], "expires": day(DISABLED), **_NOBODY_IN}
-    why = "no longer in the spec: a system account that was there before us" if kept else _GONE
+    why = "no longer in the spec: a system account that was there before us" if left_alone else _GONE
     return Part(address, document, _leaver(address, row, system=system), retired=why)
 
 
 def _leaver(address: Address, row: LedgerRow, *, system: bool) -> Declared:
-    """The user that stands for a block that the spec no longer has."""
+    """A declaration in place of the block that the spec no longer has."""
     file, _, line = row.source.rpartition(":")
     source = Source(file or row.source, int(line) if line.isdecimal() else 1)
     return Declared(address.resource, User(state=State.DISABLED, system=system), source)
 
 
-# ---------------------------------------------------------------------------------------------- what it takes
+# --------------------------------------------------------------------------------------------- the relations
 
 
 def reason_to_keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
-    """Data stays."""
+    """Why a part that left the spec stays: a home and its directories are data."""
     if key_parts.is_ours(address, KEYS):
         return key_parts.reason_to_keep(address)
     return (
@@ -177,19 +175,17 @@ def reason_to_keep(view: HostView, address: Address, vanishing: AbstractSet[str]
 
 
 def paths(address: Address) -> Iterable[str]:
-    """The paths that are written for a part."""
+    """The paths that a part writes."""
     return key_parts.paths(address.name) if key_parts.is_ours(address, KEYS) else root_files.paths(address)
 
 
 def identity(address: Address) -> Iterable[str]:
-    """A key, or a file that could be declared as one."""
+    """The key, or the path of a file that `files` could declare as well."""
     return key_parts.identity(address) if key_parts.is_ours(address, KEYS) else root_files.paths(address)
 
 
 def references(declared: Declared) -> Iterator[Address]:
-    """The account comes before its parts; its groups, its shell and the directories above its home come
-    before it.
-    """
+    """The account, which its parts come after; its groups, its shell, the directories above its home."""
     user, name = user_of(declared), declared.address.name
     yield Address("users", name)
     yield from (Address("groups", group) for group in (group_of(user, name), *supplementary(user)))
@@ -199,7 +195,7 @@ def references(declared: Declared) -> Iterator[Address]:
 
 
 def requires(declared: Declared) -> Iterable[Requirement]:
-    """Its groups, and the directory that its home is in."""
+    """The groups of the account, and the directory that its home is in."""
     user, name = user_of(declared), declared.address.name
     groups = (*([user.group] if user.group else []), *supplementary(user))
     yield from (Requirement(RequirementType.GROUP, group) for group in groups)

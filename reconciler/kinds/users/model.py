@@ -70,11 +70,11 @@ UserName = Annotated[AccountName, Field(description="The name of the account."),
 Comment = Annotated[Text, Field(pattern=r"^[^:]*\z", max_length=255)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\z"), AfterValidator(_settable)]
 AliasName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}\z"), AfterValidator(_aliasable)]
-Entry = Annotated[AbsolutePath, AfterValidator(_no_colon), NamesPath(Use.READS)]
+PathEntry = Annotated[AbsolutePath, AfterValidator(_no_colon), NamesPath(Use.READS)]
 Shell = Annotated[AbsolutePath, AfterValidator(_no_colon), NamesPath(Use.READS)]
 HomePath = Annotated[AbsolutePath, Field(pattern=r"^/[^:]+\z"), NamesPath(Use.GIVES)]
 HomeFate = Literal["keep", "archive", "delete"]
-Below = Annotated[Text, Field(min_length=1, max_length=1024), AfterValidator(_relative)]
+PathInHome = Annotated[Text, Field(min_length=1, max_length=1024), AfterValidator(_relative)]
 Expiry = Annotated[
     str, Field(pattern=r"^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])\z"), AfterValidator(_day)
 ]
@@ -120,10 +120,8 @@ class Environment(_Block):
 
     set: dict[VariableName, Text] = {}
     """Variables and their values; nothing in a value is expanded."""
-    prepend: dict[VariableName, list[Entry]] = {}
-    """Directories to put in front of what a variable of the kind of PATH holds, unless they are in it
-    already.
-    """
+    prepend: dict[VariableName, list[PathEntry]] = {}
+    """Directories to put in front of the value of a variable like PATH, unless they are in it already."""
 
     @model_validator(mode="after")
     def _once(self) -> Self:
@@ -134,14 +132,14 @@ class Environment(_Block):
 
 
 class SudoRule(_Block):
-    """One thing that the user may do with sudo."""
+    """One command that the user may run with sudo."""
 
     run: Literal["ALL"] | Annotated[list[Text], Field(min_length=1), AfterValidator(_command)]
     """The exact command with its exact arguments, as a list; or ALL: everything. No wildcards."""
     as_: Annotated[AccountName | Literal["ALL"], Field(alias="as")] = "root"
     """As whom: a user, or ALL."""
     password: Flag = True
-    """Whether the user is asked for the own password. An account without one needs `false`."""
+    """Whether sudo asks for the user's password. An account without one needs `false`."""
 
 
 class User(Resource):
@@ -166,7 +164,7 @@ class User(Resource):
     """The home; /home/NAME when left out, none if `system`; `{path: ..., manage: false}` where it is not the
     user's own.
 
-    With `state: absent` what becomes of it: keep, archive or delete.
+    With `state: absent`, its fate: keep, archive or delete.
     """
     home_mode: Mode | None = None
     """Permissions of the home.
@@ -178,7 +176,7 @@ class User(Resource):
 
     Cannot be changed later: files on disk carry the number.
     """
-    directories: list[Below] = []
+    directories: list[PathInHome] = []
     """Directories below the home, made with the user's own rights. They are never removed."""
     expires: Expiry | None = None
     """The first day, as YYYY-MM-DD, on which the account cannot be used any more; never when left out."""

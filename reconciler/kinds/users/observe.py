@@ -1,4 +1,4 @@
-"""Users as the host has them: each line of an account, each home and file by itself."""
+"""The state of users on a host: accounts, homes, root's files about them, and traces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.nsswitch import TRANSIENT
 from reconciler.formats.accounts.passwd import User
-from reconciler.formats.accounts.users import DISABLED, Accounts
+from reconciler.formats.accounts.users import DISABLED, Accounts, Shadow
 from reconciler.kinds.shared import key_parts, ownership
 from reconciler.kinds.users import root_files
 from reconciler.kinds.users import traces as user_traces
@@ -22,13 +22,13 @@ from reconciler.kinds.users.facts import AccountFacts, HomeFacts
 from reconciler.kinds.users.home_removal import Homes
 
 DIRECTORIES = "directories:"
-"""How the part of a directory below a home begins."""
+"""The prefix of the part of a directory below a home; its path follows."""
 KEYS = "ssh_keys"
 SKELETON = "/etc/skel"
 ELSEWHERE = "directory_service"
-"""The part that stands for an account which shall be absent, and which is not of this host."""
+"""The part of an account that shall be absent, and comes from a directory service or from systemd."""
 KEPT = "kept:"
-"""How the part of a home begins that was kept when its account went; its path follows."""
+"""The prefix of the part of a home that was kept when its account went; its path follows."""
 _LOGGED_IN = "/run/systemd/users"
 """One file for each account that logind knows as logged in or lingering, named by its uid."""
 
@@ -42,8 +42,8 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
     leaving = frozenset(address.name for address in addresses if address.part == user_traces.LINGER)
     observer = _Observer(view, accounts, leaving)
     of_keys = {address: address.name for address in addresses if key_parts.is_ours(address, KEYS)}
-    found = {address: observer.observe(address) for address in addresses if address not in of_keys}
-    return {**found, **(key_parts.observe(view, of_keys) if of_keys else {})}
+    observed = {address: observer.observe(address) for address in addresses if address not in of_keys}
+    return {**observed, **(key_parts.observe(view, of_keys) if of_keys else {})}
 
 
 class _Observer:
@@ -55,7 +55,7 @@ class _Observer:
     def __init__(self, view: HostView, accounts: Accounts, leaving: frozenset[str]) -> None:
         self._view = view
         self._accounts = accounts
-        self._whole: Accounts | Unreadable | UnsafePath | None = None
+        self._shadowed: Accounts | Unreadable | UnsafePath | None = None
         self._listed: dict[str, frozenset[str]] = {}
         self._leaving = leaving
         traces = dict.fromkeys((*user_traces.TRACES, user_traces.MAIL), self._trace)
@@ -86,16 +86,9 @@ class _Observer:
             return Observed(None)
         accounts = self._with_shadow()
         shadow, groups = accounts.shadows.get(name), accounts.memberships.get(name, {})
-        groups = {group: whole for group, whole in groups.items() if group != accounts.group_of(user)}
-        expired = shadow is not None and shadow.expires == DISABLED
+        groups = {group: complete for group, complete in groups.items() if group != accounts.group_of(user)}
         document: Document = {
-            "state": (
-                "present"
-                if shadow is None or not expired
-                else "disabled"
-                if shadow.locked
-                else "expired, but not locked"
-            ),
+            "state": _state(shadow),
             "missing": list(accounts.missing(name)),
             "uid": user.uid,
             "group": accounts.group_of(user),
@@ -108,7 +101,7 @@ class _Observer:
             "sessions": self._has_sessions(user.uid),
             "groups": dict(sorted(groups.items())),
             "exact_groups": sorted(
-                group if whole else f"{group} (incomplete)" for group, whole in groups.items()
+                group if complete else f"{group} (incomplete)" for group, complete in groups.items()
             ),
         }
         hidden = shadow is not None and shadow.hidden
@@ -116,22 +109,23 @@ class _Observer:
         return Observed(document, facts)
 
     def _with_shadow(self) -> Accounts:
-        if self._whole is None:
+        """The accounts with the shadow files, which are read once. Raises Unreadable, UnsafePath."""
+        if self._shadowed is None:
             try:
-                self._whole = replace(
+                self._shadowed = replace(
                     self._accounts,
                     shadow=account_files.text(self._view, "shadow"),
                     gshadow=account_files.text(self._view, "gshadow"),
                 )
             except (Unreadable, UnsafePath) as failed:
-                self._whole = failed
-        if not isinstance(self._whole, Accounts):
-            raise self._whole
-        return self._whole
+                self._shadowed = failed
+        if not isinstance(self._shadowed, Accounts):
+            raise self._shadowed
+        return self._shadowed
 
     def _elsewhere(self, address: Address) -> Observed:
-        number = None if address.name in self._accounts.users else self._view.named(address.name)
-        return Observed(None if number is None or number in TRANSIENT else {"uid": number})
+        uid = None if address.name in self._accounts.users else self._view.named(address.name)
+        return Observed(None if uid is None or uid in TRANSIENT else {"uid": uid})
 
     def _trace(self, address: Address) -> Observed:
         return self._traces.observe(address)
@@ -152,9 +146,9 @@ class _Observer:
         return self._listed[directory]
 
     def _has_sessions(self, uid: int) -> bool:
-        """Whether logind knows somebody as logged in.
+        """Whether logind knows the account as logged in.
 
-        Its record stays for some seconds after the last session, as `closing`.
+        The record stays for some seconds after the last session, as `closing`.
         """
         if str(uid) not in self._names(_LOGGED_IN):
             return False
@@ -170,15 +164,15 @@ class _Observer:
         if not path.startswith("/"):
             return AccountFacts(not_a_home=f"{path!r} is no absolute path")
         try:
-            entry, rest = self._view.entry(path), self._view.entry(remnant(path))
+            entry, half_removed = self._view.entry(path), self._view.entry(remnant(path))
         except (Unreadable, UnsafePath) as problem:
             return AccountFacts(not_a_home=str(problem))
         mail = self._traces.mail_of(user.name) if user.name in self._leaving else ("", "")
         others = tuple(self._homes.shared_with(path, user.name))
-        facts = AccountFacts(remnant=rest is not None, others=others, mail=mail)
+        facts = AccountFacts(remnant=half_removed is not None, others=others, mail=mail)
         if entry is None or entry.type is not FileType.DIRECTORY:
             return replace(facts, not_a_home="" if entry is None else f"{path} is a {entry.type}")
-        return replace(facts, home=entry.owner, home_mode=entry.mode)
+        return replace(facts, home_owner=entry.owner, home_mode=entry.mode)
 
     def _home_path(self, name: str) -> str:
         user = self._accounts.users.get(name)
@@ -188,32 +182,41 @@ class _Observer:
         return home_at(self._view, self._home_path(address.name))
 
     def _kept(self, name: str, path: str) -> Observed:
-        """A home without an account: it is as it shall be as long as anything is there."""
+        """A home without an account: it is as the spec wants it as long as anything is there."""
         entry = self._view.entry(path)
         if entry is None:
             return Observed(None)
         others = tuple(self._homes.shared_with(path, name))
-        return Observed({"kept": True}, AccountFacts(home=entry.owner, home_mode=entry.mode, others=others))
+        return Observed(
+            {"kept": True}, AccountFacts(home_owner=entry.owner, home_mode=entry.mode, others=others)
+        )
 
     def _directory(self, path: str) -> Observed:
         return directory_at(self._view, path)
 
 
+def _state(shadow: Shadow | None) -> str:
+    """The state of an account; a disabled one is expired and locked."""
+    if shadow is None or shadow.expires != DISABLED:
+        return "present"
+    return "disabled" if shadow.locked else "expired, but not locked"
+
+
 def home_at(view: HostView, path: str) -> Observed:
-    """A home by its path. Raises Unreadable, UnsafePath."""
-    found = directory_at(view, path)
+    """The state of a home by its path. Raises Unreadable, UnsafePath."""
+    observed = directory_at(view, path)
     unfinished = False
     if (
-        found.document is not None
-        and found.document["type"] == "directory"
-        and found.document["owner"] == "root"
+        observed.document is not None
+        and observed.document["type"] == "directory"
+        and observed.document["owner"] == "root"
     ):
-        closed = int(found.document["mode"], 8) & 0o077 == 0
+        closed = int(observed.document["mode"], 8) & 0o077 == 0
         unfinished = closed and set(view.names(path)) <= set(view.names(SKELETON))
-    return replace(found, private=HomeFacts(unfinished), at=path)
+    return replace(observed, private=HomeFacts(unfinished), at=path)
 
 
 def directory_at(view: HostView, path: str) -> Observed:
-    """A directory by its path. Raises Unreadable, UnsafePath."""
+    """The state of a directory by its path. Raises Unreadable, UnsafePath."""
     entry = view.entry(path)
     return Observed(None) if entry is None else Observed(ownership.path_document(entry))

@@ -20,7 +20,7 @@ _HOOKS = (profile.HOOK, profile.LOGIN_HOOK, profile.BASHRC)
 
 
 def places(declared: Declared) -> Iterator[Place]:
-    """Those of an account that shall be there."""
+    """The paths of a user; none for an account that shall be absent."""
     user, name = declared.resource, declared.address.name
     assert isinstance(user, User)
     if user.state is State.ABSENT:
@@ -33,7 +33,7 @@ def places(declared: Declared) -> Iterator[Place]:
             Place(path, Use.MANAGES, name, name, shared=key_parts.shared(name))
             for path in key_parts.paths(name, home)
         )
-    for part in root_files.wanted(user):
+    for part in root_files.part_names(user):
         yield Place(root_files.path_of(Address("users", name, part)), Use.MANAGES)
         if part == root_files.PROFILE:
             yield from (Place(path, Use.MANAGES, shared=root_files.PROFILE) for path in _HOOKS)

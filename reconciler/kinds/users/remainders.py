@@ -1,8 +1,8 @@
-"""The remainders of an account that goes which are nobody's to take away.
+"""The remainders of an account that goes: nothing here removes them.
 
-They are told, for whoever gets the name or the number has them next: lines of files that name the account,
-and files of its own where everybody may write. Sources: crontab(1), at(1), sshd_config(5), sudoers(5),
-cron(8), polkit(8), dbus-daemon(1), udev(7), shm_overview(7), mq_overview(7).
+Warnings name them, because whoever gets the name or the number next has them: lines of files that name the
+account, and files of its own where everybody may write. Sources: crontab(1), at(1), sshd_config(5),
+sudoers(5), cron(8), polkit(8), dbus-daemon(1), udev(7), shm_overview(7), mq_overview(7).
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _FILES = (
     "/etc/ssh/sshd_config",
 )
 _DIRECTORIES = (
-    *(
-        "/etc/sudoers.d",
-        "/etc/ssh/sshd_config.d",
-        "/etc/cron.d",
-        "/etc/security/limits.d",
-        "/etc/polkit-1/rules.d",
-    ),
-    *("/etc/dbus-1/system.d", "/etc/udev/rules.d", "/etc/tmpfiles.d"),
+    "/etc/sudoers.d",
+    "/etc/ssh/sshd_config.d",
+    "/etc/cron.d",
+    "/etc/security/limits.d",
+    "/etc/polkit-1/rules.d",
+    "/etc/dbus-1/system.d",
+    "/etc/udev/rules.d",
+    "/etc/tmpfiles.d",
 )
 _SHARED = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue")  # noqa: S108  # looked at, never written
 _COMMENT = re.compile(r"(?m)^[ \t]*(?:#(?!include)|//).*$")
@@ -43,7 +43,7 @@ _SHOWN = 5
 
 
 def remainders(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """One warning for each account that goes and of which something stays."""
+    """Yield a warning for each account that goes and leaves something behind, or whose home is deleted."""
     going = [change for change in changes if _goes(change)]
     if not going:
         return
@@ -51,7 +51,9 @@ def remainders(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic
     owned = _owned(view, {change.address.name for change in going})
     for change in going:
         yield from _deleted(change)
-        yield from _told(change, named.get(change.address.name, []), owned.get(change.address.name, []))
+        yield from _left_behind(
+            change, named.get(change.address.name, []), owned.get(change.address.name, [])
+        )
 
 
 def _goes(change: Change) -> bool:
@@ -59,9 +61,9 @@ def _goes(change: Change) -> bool:
 
 
 def _deleted(change: Change) -> Iterator[Diagnostic]:
-    """Data that is removed for ever is told before all else."""
+    """Warn first of data that is removed for ever."""
     home = (change.before or {}).get("home", "")
-    if fate_of(change.declared) == "delete" and change.observed.facts(AccountFacts).home:
+    if fate_of(change.declared) == "delete" and change.observed.facts(AccountFacts).home_owner:
         source = change.declared.source if change.declared is not None else None
         detail = (
             f"All that is in {home} is removed, and no rollback brings it back. `home: archive` keeps it."
@@ -75,15 +77,15 @@ def _deleted(change: Change) -> Iterator[Diagnostic]:
         )
 
 
-def _told(change: Change, named: Sequence[str], owned: Sequence[str]) -> Iterator[Diagnostic]:
+def _left_behind(change: Change, named: Sequence[str], owned: Sequence[str]) -> Iterator[Diagnostic]:
     name, uid = change.address.name, (change.before or {}).get("uid")
     lines = []
     if named:
         verb = "names" if len(named) == 1 else "name"
-        lines.append(f"{', '.join(_shown(named))} {verb} {name}: whoever is called so next has that")
+        lines.append(f"{', '.join(_first(named))} {verb} {name}: whoever is called so next has that")
     if owned:
         lines.append(
-            f"{', '.join(_shown(owned))} {'belongs' if len(owned) == 1 else 'belong'} to uid {uid}: whoever"
+            f"{', '.join(_first(owned))} {'belongs' if len(owned) == 1 else 'belong'} to uid {uid}: whoever"
             " gets that number next has it"
         )
     if lines:
@@ -101,35 +103,39 @@ def _told(change: Change, named: Sequence[str], owned: Sequence[str]) -> Iterato
         )
 
 
-def _shown(paths: Sequence[str]) -> list[str]:
+def _first(paths: Sequence[str]) -> list[str]:
+    """The first few paths, and how many more there are."""
     more = len(paths) - _SHOWN
     return [*paths[:_SHOWN], *([f"{more} more"] if more > 0 else [])]
 
 
 def _named(view: HostView, names: set[str]) -> Mapping[str, list[str]]:
-    """By name the files of the system that name an account; the one that goes with it (sudo) is left out."""
-    found: dict[str, list[str]] = {}
+    """The paths of the system's files that name an account, by the name of the account.
+
+    Its own file in sudoers.d is left out: that goes with the account.
+    """
+    paths: dict[str, list[str]] = {}
     for path in (
         *_FILES,
         *(f"{directory}/{name}" for directory in _DIRECTORIES for name in _names(view, directory)),
     ):
         for name in sorted(names & {*_WORD.findall(_COMMENT.sub("", _text(view, path)))}):
             if path != f"{root_files.SUDOERS}/{name}":
-                found.setdefault(name, []).append(path)
-    return found
+                paths.setdefault(name, []).append(path)
+    return paths
 
 
 def _owned(view: HostView, names: set[str]) -> Mapping[str, list[str]]:
-    """By owner the things where everybody may write."""
-    found: dict[str, list[str]] = {}
+    """The paths in directories where everybody may write, by their owner."""
+    paths: dict[str, list[str]] = {}
     for path in (f"{directory}/{name}" for directory in _SHARED for name in _names(view, directory)):
         try:
             entry = view.entry(path)
         except (Unreadable, UnsafePath):
             continue
         if entry is not None and entry.owner in names:
-            found.setdefault(entry.owner, []).append(path)
-    return found
+            paths.setdefault(entry.owner, []).append(path)
+    return paths
 
 
 def _names(view: HostView, directory: str) -> Sequence[str]:

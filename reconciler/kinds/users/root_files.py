@@ -32,7 +32,7 @@ _HOOKS = {profile.HOOK: profile.HOOK_TEXT, profile.LOGIN_HOOK: profile.LOGIN_HOO
 
 
 def path_of(address: Address) -> str:
-    """Where a part's file is. sudo ignores names with a dot; names of accounts have none."""
+    """The path of a part's file. sudo ignores names with a dot; names of accounts have none."""
     return f"{SUDOERS}/{address.name}" if address.part == SUDO else f"{profile.DIRECTORY}/{address.name}.sh"
 
 
@@ -42,8 +42,8 @@ def paths(address: Address) -> Iterator[str]:
         yield path_of(address)
 
 
-def wanted(user: User) -> Iterator[str]:
-    """The parts that are files. A disabled account has no sudo rules."""
+def part_names(user: User) -> Iterator[str]:
+    """The names of the parts that a user has as files. A disabled account has no sudo rules."""
     if user.environment.set or user.environment.prepend or user.aliases:
         yield PROFILE
     if user.sudo and user.state is State.PRESENT:
@@ -51,12 +51,12 @@ def wanted(user: User) -> Iterator[str]:
 
 
 def parts(declared: Declared, user: User) -> Iterator[Part]:
-    """The files that are wanted."""
-    name, environment, files = declared.address.name, user.environment, tuple(wanted(user))
-    if PROFILE in files:
+    """The parts of a user that are files of root's."""
+    name, environment, names = declared.address.name, user.environment, tuple(part_names(user))
+    if PROFILE in names:
         text = profile.render(environment.set, environment.prepend, user.aliases, str(declared.address))
         yield _part(declared, PROFILE, text, sourced=True)
-    if SUDO in files:
+    if SUDO in names:
         rules = [
             user_rules.Rule(None if rule.run == user_rules.ALL else tuple(rule.run), rule.as_, rule.password)
             for rule in user.sudo
@@ -72,17 +72,18 @@ def _part(declared: Declared, part: str, text: str, **more: bool) -> Part:
 
 @frozen
 class HookFacts(Facts):
-    """What is missing for shells to read profile files."""
+    """The pieces that are missing for shells to read profile files."""
 
     directories: tuple[str, ...] = ()
+    """The directories to make, from the top."""
     unhooked: Mapping[str, str] = field(default_factory=dict)
-    """The paths of hooks, each with the `expects` of what is there."""
+    """The paths of hooks to write, each with the `expects` of what is there."""
     bashrc: EditLines | None = None
     """The edit that adds the line to bash.bashrc."""
 
 
 def observe(view: HostView, address: Address) -> Observed:
-    """One look at the file. Raises Unreadable, UnsafePath."""
+    """The state of the file, from one look at it. Raises Unreadable, UnsafePath."""
     observed = file_part.look(view, path_of(address))
     if address.part != PROFILE:
         return observed
@@ -94,26 +95,23 @@ def observe(view: HostView, address: Address) -> Observed:
 
 
 def _hooks(view: HostView) -> HookFacts:
-    """The directories, hooks and line in bash.bashrc that are missing for shells to read profile files.
-
-    Hooks come with the `expects` of what is there.
-    """
+    """Look for the directories, the hooks and the line in bash.bashrc. Raises Unreadable, UnsafePath."""
     directories = [path for path in (_OURS, profile.DIRECTORY) if view.entry(path) is None]
     unhooked: dict[str, str] = {}
     for path, text in _HOOKS.items():
-        entry, content, whole = _shared(view, path)
+        entry, content, content_digest = _shared(view, path)
         right = (
             entry is not None
             and content == text.encode()
             and (entry.mode, entry.owner, entry.group) == ("0644", "root", "root")
         )
         if not right:
-            unhooked[path] = ABSENT if entry is None else ownership.expects_with(entry, whole)
+            unhooked[path] = ABSENT if entry is None else ownership.expects_with(entry, content_digest)
     return HookFacts(tuple(directories), unhooked, _bashrc(view))
 
 
 def _shared(view: HostView, path: str) -> tuple[Entry | None, bytes, str]:
-    """The entry at the path of a file that we share, and the content and digest if it is a regular file."""
+    """The entry of a file that is not ours alone, with its content and digest if it is a regular file."""
     entry = view.entry(path)
     return (
         (entry, *view.excerpt(path))
@@ -123,17 +121,17 @@ def _shared(view: HostView, path: str) -> tuple[Entry | None, bytes, str]:
 
 
 def _bashrc(view: HostView) -> EditLines | None:
-    """The line for bash.bashrc, if it lacks it. Where it is not there, no bash reads it."""
-    entry, content, whole = _shared(view, profile.BASHRC)
+    """The edit that adds the line to bash.bashrc; None where it has the line, or does not exist."""
+    entry, content, content_digest = _shared(view, profile.BASHRC)
     if entry is None or profile.BASHRC_LINE.encode() in content.splitlines():
         return None
-    expects = ownership.expects_with(entry, whole)
+    expects = ownership.expects_with(entry, content_digest)
     line = (profile.BASHRC_LINE,)
     return EditLines(profile.BASHRC, line, (), entry.mode, entry.owner, entry.group, expects)
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """Write it, set its access, or remove it.
+    """Write the file, set its access, or remove it.
 
     The hooks stay when the last file goes: they do nothing without one.
     """

@@ -1,4 +1,4 @@
-"""Steps for an account and its parts: made, changed, disabled and removed."""
+"""The steps that make, change, disable and remove an account and its parts."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def group_of(user: User, name: str) -> str:
 def actions(change: Change) -> Iterator[Step]:
     """The steps for one part."""
     part = change.address.part
-    with_home = change.verb is Verb.DELETE and not part.startswith(KEPT)
-    if with_home and change.declared is not None and wants_removal(change.declared, change.address):
-        return  # with the home, which the account has a step for
+    deleted = change.verb is Verb.DELETE and not part.startswith(KEPT)
+    if deleted and change.declared is not None and wants_removal(change.declared, change.address):
+        return  # The account's own steps remove the home with all that is in it.
     if not part:
         yield from _remove_account(change) if change.verb is Verb.DELETE else _account_steps(change)
     elif part == ELSEWHERE:
@@ -153,11 +153,11 @@ def _changed(change: Change) -> Iterator[tuple[str, str]]:
             yield option, after[key]
     if change.touches("state") or change.touches("expires"):
         yield from _login(change)
-    joined, left = _memberships(change)
-    if joined:
-        yield "append", ",".join(joined)
-    if left:
-        yield "remove", ",".join(left)
+    joining, leaving = _memberships(change)
+    if joining:
+        yield "append", ",".join(joining)
+    if leaving:
+        yield "remove", ",".join(leaving)
 
 
 def _login(change: Change) -> Iterator[tuple[str, str]]:
@@ -174,28 +174,28 @@ def _login(change: Change) -> Iterator[tuple[str, str]]:
 def _memberships(change: Change) -> tuple[list[str], list[str]]:
     """The groups to join and to leave."""
     before, after = change.before or {}, change.after or {}
-    there: dict[str, bool] = before.get("groups", {})
+    current: dict[str, bool] = before.get("groups", {})
     if change.touches("exact_groups"):
-        wanted = set(after["exact_groups"])
-        return sorted(group for group in wanted if not there.get(group)), sorted(there.keys() - wanted)
+        exact = set(after["exact_groups"])
+        return sorted(group for group in exact if not current.get(group)), sorted(current.keys() - exact)
     items = [item for item in change.fields if item.path[0] == "groups"]
-    return sorted(item.path[1] for item in items if item.after), sorted(
-        item.path[1] for item in items if item.after is None
-    )
+    joining = (item.path[1] for item in items if item.after)
+    leaving = (item.path[1] for item in items if item.after is None)
+    return sorted(joining), sorted(leaving)
 
 
 def _remove_account(change: Change) -> Iterator[Step]:
-    """The account goes, after what becomes of its home.
+    """Remove the account, after its home is kept, archived or deleted. Raises Impossible.
 
-    One that stays is closed: its number must open nothing.
+    A home that stays is closed: the account's number must open nothing.
     """
     name, before, cause = change.address.name, change.before or {}, (Cause(change.address),)
     if before.get("uid") == 0:
         raise Impossible(f"user {name} has uid 0: it is root by another name, which is not managed here")
-    meant = (change.applied or {}).get("system") or (
+    declared_system = (change.applied or {}).get("system") or (
         change.declared is not None and user_of(change.declared).system
     )
-    if before.get("uid", 0) < SYSTEM_BELOW and not meant:
+    if before.get("uid", 0) < SYSTEM_BELOW and not declared_system:
         raise Impossible(
             f"user {name} is a system account that was not declared as one; remove it by hand (userdel)"
         )
@@ -218,14 +218,11 @@ def _home_steps(change: Change) -> Iterator[Step]:
         yield Step(SetAccess(home, mode or before["mode"], owner, group), cause)
 
 
-def _no_home(home: str, name: str, there: Document) -> Impossible:
-    if there["type"] != "link":
-        return file_part.in_the_way(home, there["type"], "directory")
-    path = normpath(
-        f"{home.rpartition('/')[0]}/{there['target']}"
-        if not there["target"].startswith("/")
-        else there["target"]
-    )
+def _no_home(home: str, name: str, before: Document) -> Impossible:
+    if before["type"] != "link":
+        return file_part.in_the_way(home, before["type"], "directory")
+    target = before["target"]
+    path = normpath(target if target.startswith("/") else f"{home.rpartition('/')[0]}/{target}")
     advice = f"write `home: {path}`; for an account that is there: usermod --home {path} {name}"
     return Impossible(f"{home} is a link to {path}, and nothing is made for a user through a link; {advice}")
 
@@ -243,7 +240,7 @@ def _directory_steps(change: Change) -> Iterator[Step]:
 
 
 def wants_removal(declared: Declared, address: Address) -> bool:
-    """Whether a part is in a home and goes with it: it does if the home is not kept."""
+    """Whether a part is in a home that is not kept, and so is removed with it."""
     inside = (
         address.part == "home"
         or address.part.startswith((DIRECTORIES, KEPT))

@@ -1,8 +1,8 @@
-"""The traces that an account leaves outside of its home.
+"""The traces that an account leaves outside its home.
 
-These are its crontab, at jobs, lingering manager, mail, keys at other places and tickets of sudo. userdel
-removes none of them (Debian), and whoever gets the name next would have them. They are looked for only where
-the spec says that an account shall be absent. Sources: crontab(1), at(1), loginctl(1), sshd_config(5).
+These are its crontab, at jobs, lingering manager, mail, keys elsewhere and sudo tickets. userdel removes none
+of them (Debian), and whoever gets the name next would have them. They are looked for only where the spec says
+that an account shall be absent. Sources: crontab(1), at(1), loginctl(1), sshd_config(5).
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ CRONTAB, AT_JOBS, KEY_FILES, LINGER, MAIL, TICKETS = (
     "sudo_tickets",
 )
 TRACES = (CRONTAB, AT_JOBS, KEY_FILES, LINGER, TICKETS)
-"""The traces that go in any case; mail is data, and goes with the home."""
+"""The traces that are always removed; mail is data, and is removed only with the home."""
 LINGERING = "/var/lib/systemd/linger"
 MAILBOXES = "/var/mail"
 EMPTY = digest(b"")
-"""The `expects` of the file that says that an account lingers."""
+"""The `expects` of the file that makes an account linger."""
 _TICKETS = "/run/sudo/ts"
-"""One file for each account that sudo has asked for its password, named by it, or by
-its uid (sudo 1.9.15).
+"""One file for each account that sudo has asked for its password; its name is the account's name, or its uid
+(sudo 1.9.15).
 """
 _PLACES = {CRONTAB: "/var/spool/cron/crontabs", LINGER: LINGERING, MAIL: MAILBOXES}
 _AT_SPOOLS = ("/var/spool/cron/atjobs", "/var/spool/at")
@@ -49,7 +49,7 @@ _KEYS = re.compile(r"[ \t]*authorizedkeysfile[ \t=]+(.+)", re.IGNORECASE)
 
 
 def path_of(part: str, name: str) -> str:
-    """Where the one file of a part is."""
+    """The path of the one file of a part."""
     return f"{_PLACES[part]}/{name}"
 
 
@@ -68,24 +68,25 @@ class Traces:
         self._users = users
 
     def observe(self, address: Address) -> Observed:
-        """One part. Raises Unreadable, UnsafePath."""
-        seen = {
+        """The state of one part. Raises Unreadable, UnsafePath."""
+        expected = {
             path: expects
             for path in self._paths(address.part, address.name)
             if (expects := self._expects(path, address.part))
         }
-        return Observed({"paths": sorted(seen)} if seen else None, TraceFacts(seen))
+        return Observed({"paths": sorted(expected)} if expected else None, TraceFacts(expected))
 
     def mail_of(self, name: str) -> tuple[str, str]:
-        """The mailbox of an account that goes, a file or a directory (Maildir), and which, where it is not
-        closed yet.
+        """The path and the file type of a mailbox that is not closed yet; both empty otherwise.
+
+        A mailbox is a file or a directory (Maildir).
         """
         path = path_of(MAIL, name)
         try:
-            kind = self._expects(path, MAIL)
+            file_type = self._expects(path, MAIL)
         except (Unreadable, UnsafePath):
-            kind = ""
-        return (path, kind) if kind in (FileType.FILE, FileType.DIRECTORY) else ("", "")
+            file_type = ""
+        return (path, file_type) if file_type in (FileType.FILE, FileType.DIRECTORY) else ("", "")
 
     def _paths(self, part: str, name: str) -> Sequence[str]:
         if part == AT_JOBS:
@@ -96,7 +97,7 @@ class Traces:
         return self._key_files(name) if part == KEY_FILES else (path_of(part, name),)
 
     def _expects(self, path: str, part: str) -> str:
-        """The `expects` of what goes; empty where nothing is to go.
+        """The `expects` of a path that is to be removed; empty where nothing is.
 
         A mailbox can be large, and is not read.
         """
@@ -111,7 +112,7 @@ class Traces:
 
     @cached_property
     def _jobs(self) -> Mapping[str, list[str]]:
-        """The jobs of at by their owner, who is the one in whose name they run."""
+        """The paths of at jobs by their owner, as whom they run."""
         jobs: dict[str, list[str]] = {}
         for spool in _AT_SPOOLS:
             for name in self._view.names(spool):
@@ -121,19 +122,19 @@ class Traces:
         return jobs
 
     def _key_files(self, name: str) -> list[str]:
-        """Where sshd looks for the keys of this account and of no other, outside of its home."""
+        """The paths outside the home where sshd looks for the keys of this account and of no other."""
         user = self._users.get(name)
         tokens = {"%%": "%", "%u": name, **({"%U": str(user.uid)} if user else {})}
-        found = []
+        paths = []
         for pattern in self._patterns:
             path = re.sub("%.", lambda token: tokens.get(token[0], token[0]), pattern)
             if path != pattern and "%" not in path and "/.." not in path:
-                found.append(path)
-        return found
+                paths.append(path)
+        return paths
 
     @cached_property
     def _patterns(self) -> list[str]:
-        """All absolute paths that any line of sshd's configuration names for keys, whomever it is about."""
+        """The absolute paths that sshd's configuration names for keys, for whichever user."""
         main, directory = _SSHD
         files = [
             main,
@@ -146,7 +147,7 @@ class Traces:
         return list(dict.fromkeys(word for word in words if word.startswith("/")))
 
     def _text(self, path: str) -> str:
-        """A file of sshd's, which may be a link, as systemd-userdbd brings one: sshd follows it."""
+        """The text of a file of sshd's; a link is followed as sshd does (systemd-userdbd brings one)."""
         entry, real = link_walk.reached(self._view, path)
         if entry is None:
             return ""
@@ -157,7 +158,7 @@ class Traces:
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """Each file goes. A mailbox goes as a tree does: nothing keeps it, and nothing brings it back."""
+    """Remove each path. A mailbox goes as a tree does: nothing keeps it, and nothing brings it back."""
     cause = (Cause(change.address),)
-    for path, seen in sorted(change.observed.facts(TraceFacts).expects.items()):
-        yield Step(RemoveTree(path) if change.address.part == MAIL else RemovePath(path, seen), cause)
+    for path, expects in sorted(change.observed.facts(TraceFacts).expects.items()):
+        yield Step(RemoveTree(path) if change.address.part == MAIL else RemovePath(path, expects), cause)

@@ -300,7 +300,7 @@ def _account(change: Change) -> Found:
 def _home(change: Change) -> Found:
     """Yield the loss of a home, said where nobody overlooks it."""
     fate, home = fate_of(change.declared), (before := change.before or {}).get("home", "")
-    if fate != "keep" and before and change.observed.facts(AccountFacts).home:
+    if fate != "keep" and before and change.observed.facts(AccountFacts).home_owner:
         yield "loses", "home", f"{home}, {'irreversible' if fate == 'delete' else 'archived'}"
 
 
