@@ -1,5 +1,6 @@
-"""The archives of backup jobs in a snapshot: whether a plan lets some of them go is worked out from their
-manifests.
+"""The manifests of backup jobs in a snapshot.
+
+A plan works out from them whether it lets some archives go.
 """
 
 from __future__ import annotations
@@ -13,26 +14,26 @@ from reconciler.host.snapshot.recorder import MOST_NAMES, Recorder
 
 
 def manifests(recorder: Recorder, rows: Mapping[Address, LedgerRow]) -> frozenset[str]:
-    """The manifests in the destinations of the jobs that are ours; the destinations are listed.
+    """The paths of the manifests in the destinations of our jobs; notes the destinations as listed.
 
     Raises HostError.
     """
     return frozenset(
-        f"{place}/{name}"
+        f"{destination}/{name}"
         for address, row in rows.items()
         if address.kind == "backups"
-        for place in _destinations(row)
-        if recorder.list(place, MOST_NAMES)
-        for name in recorder.names(place)
+        for destination in _destinations(row)
+        if recorder.list_directory(destination, MOST_NAMES)
+        for name in recorder.names(destination)
         if manifest.id_in(name, address.name, r"\.json")
     )
 
 
 def _destinations(row: LedgerRow) -> list[str]:
     job = (row.document or {}).get("job")
-    places = job.get("destinations") if isinstance(job, Mapping) else None
+    destinations = job.get("destinations") if isinstance(job, Mapping) else None
     return (
-        [place for place in places if isinstance(place, str) and place.startswith("/")]
-        if isinstance(places, list)
+        [path for path in destinations if isinstance(path, str) and path.startswith("/")]
+        if isinstance(destinations, list)
         else []
     )

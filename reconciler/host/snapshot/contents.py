@@ -1,4 +1,4 @@
-"""Contents that a snapshot may tell: texts, documents without their secrets, and paths that they name."""
+"""Content that a snapshot may have: texts, documents without their secrets, and the paths that they name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEYS = ("authorized_keys", "authorized_keys2")
 
 
 def text_of(content: bytes) -> str | None:
-    """The text of a content; None if it is none."""
+    """The content as text; None if it is not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -24,7 +24,7 @@ def text_of(content: bytes) -> str | None:
 
 
 def names_secret(data: Any, name: str = "") -> bool:
-    """Whether a document has a secret in the open, told by the name before it."""
+    """Whether a document has a secret in the open, as the name before a value shows."""
     if isinstance(data, Mapping):
         return any(names_secret(below, str(key)) for key, below in data.items())
     if isinstance(data, list):
@@ -34,7 +34,7 @@ def names_secret(data: Any, name: str = "") -> bool:
 
 
 def without_values(data: Any) -> Any:
-    """A document of the same shape that says nothing."""
+    """A document of the same shape whose texts are hidden."""
     if isinstance(data, Mapping):
         return {name: without_values(below) for name, below in data.items()}
     if isinstance(data, list):
@@ -44,25 +44,25 @@ def without_values(data: Any) -> Any:
 
 def mentioned_paths(document: Document) -> Iterator[str]:
     """Every path that a document names: programs, directories, files that are read."""
-    for value in _all_values(document):
-        for found in _PATH.findall(value):
-            path = found.rstrip("/")
+    for text in _all_texts(document):
+        for word in _PATH.findall(text):
+            path = word.rstrip("/")
             if path:
                 yield path
 
 
-def _all_values(value: Any) -> Iterator[str]:
+def _all_texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for name, below in value.items():
             yield str(name)
-            yield from _all_values(below)
+            yield from _all_texts(below)
     elif isinstance(value, list):
         for below in value:
-            yield from _all_values(below)
+            yield from _all_texts(below)
 
 
 def is_of_keys(address: Address) -> bool:
-    """Whether a part is about keys of SSH."""
+    """Whether an address is that of SSH keys."""
     return address.kind == "ssh_keys" or (address.kind == "users" and address.part.startswith("ssh_keys"))

@@ -1,4 +1,4 @@
-"""Facts of the running host for a snapshot that no plan asks for yet: the versions of programs."""
+"""Facts of the running host that a snapshot has and no plan asks for yet: the versions of programs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ _TIMEOUT = 5.0
 
 def versions() -> dict[str, str]:
     """The version of each program that we call and the host has."""
-    found = {name: _version(name) for name in _PROGRAMS}
-    return {name: version for name, version in found.items() if version}
+    return {name: version for name in _PROGRAMS if (version := _version(name))}
 
 
 def _version(program: str) -> str:

@@ -1,6 +1,6 @@
-"""The things at paths of a host, as they go into a snapshot.
+"""The records of a host's paths, as they go into a snapshot.
 
-These are types, modes, owners, and which directories are known whole. No content.
+A record has type, mode and owner, and whether a directory is known whole. It has no content.
 """
 
 from __future__ import annotations
@@ -13,23 +13,24 @@ from reconciler.core.host import Entry, FileType, HostError, HostView, UnitNode,
 from reconciler.formats.accounts import nsswitch
 
 MOST_NAMES = 2000
-"""A directory with more is not listed: what is in it is then unknown."""
+"""A directory with more names is not listed: its content is then unknown."""
 MOST_PATHS = 8_000
-"""Paths in one snapshot; from there on directories are not listed."""
+"""A snapshot that has so many paths lists no further directory."""
 
 
 class Recorder:
-    """A HostView that notes what it was asked for. `paths` is None for what is known not to be there.
-
-    `times` are when something was written and changed, in nanoseconds since the epoch.
-    """
+    """A HostView that notes what it was asked for."""
 
     def __init__(self, host: HostView) -> None:
         self.running, self.basis = host.running, host.basis
         self.paths: dict[str, dict[str, Any] | None] = {}
+        """The record of each path; None where nothing is."""
         self.times: dict[str, tuple[int, int]] = {}
+        """When each path was written (mtime) and changed (ctime), in nanoseconds since the epoch."""
         self.unlisted: set[str] = set()
+        """Directories with too many names to be listed."""
         self.conditions_asked: dict[str, bool | None] = {}
+        """The answer to each condition; None where the host has none."""
         self._host = host
 
     def entry(self, path: str) -> Entry | None:
@@ -54,7 +55,7 @@ class Recorder:
 
     def names(self, path: str) -> tuple[str, ...]:
         """As HostView.names."""
-        self.list(path)
+        self.list_directory(path)
         return self._host.names(path)
 
     def attributes(self, path: str) -> Attributes:
@@ -85,22 +86,23 @@ class Recorder:
         return answers
 
     def note(self, path: str) -> None:
-        """A path and every directory above it, as far as they can be looked at."""
+        """Note a path and every directory above it, as far as they can be looked at."""
         steps = path.split("/")
         for depth in range(1, len(steps) + 1):
-            at = "/".join(steps[:depth]) or "/"
-            if at not in self.paths and not self._note(at):
+            ancestor = "/".join(steps[:depth]) or "/"
+            if ancestor not in self.paths and not self._note(ancestor):
                 return
-            said = self.paths.get(at)
-            if said is None or said.get("type") != FileType.DIRECTORY:
+            if not self._is_directory(ancestor):
                 return
 
-    def list(self, path: str, most: int = MOST_NAMES) -> bool:
-        """Everything that is in a directory; whether it is known whole now."""
+    def list_directory(self, path: str, most: int = MOST_NAMES) -> bool:
+        """Note everything that is in a directory. Whether the directory is known whole now."""
         self.note(path)
-        said = self.paths.get(path)
-        if said is None or said.get("type") != FileType.DIRECTORY or said.get("listed"):
-            return said is not None and bool(said.get("listed"))
+        record = self.paths.get(path)
+        if record is None or record.get("type") != FileType.DIRECTORY:
+            return False
+        if record.get("listed"):
+            return True
         try:
             names = self._host.names(path)
         except HostError:
@@ -108,53 +110,55 @@ class Recorder:
         if len(names) > most or len(self.paths) + len(names) > MOST_PATHS:
             self.unlisted.add(path)
             return False
-        below = [f"{path.rstrip('/')}/{name}" for name in names]
-        unknown = [at for at in below if at not in self.paths and not self._note(at)]
+        children = [f"{path.rstrip('/')}/{name}" for name in names]
+        unknown = [child for child in children if child not in self.paths and not self._note(child)]
         if not unknown:
-            said["listed"] = True
+            record["listed"] = True
             self.unlisted.discard(path)
         return not unknown
 
     def scan(self, path: str, depth: int, most: int, skip: Sequence[str] = ()) -> None:
-        """A directory with those below it, so many levels deep; those of a name in `skip` are not entered."""
+        """List a directory and those below it, `depth` levels deep; none with a name in `skip` is entered."""
         todo = [(path, depth)]
-        for at, left in todo:
-            if self.list(at, most) and left > 1:
-                below = [f"{at.rstrip('/')}/{name}" for name in self._host.names(at) if name not in skip]
-                todo += [
-                    (one, left - 1)
-                    for one in below
-                    if (self.paths.get(one) or {}).get("type") == FileType.DIRECTORY
-                ]
+        for directory, levels in todo:
+            if self.list_directory(directory, most) and levels > 1:
+                names = [name for name in self._host.names(directory) if name not in skip]
+                children = [f"{directory.rstrip('/')}/{name}" for name in names]
+                todo += [(child, levels - 1) for child in children if self._is_directory(child)]
 
-    def known(self) -> dict[str, dict[str, Any] | None]:
-        """The facts worth writing down.
+    def records(self) -> dict[str, dict[str, Any] | None]:
+        """The records that a snapshot needs, by path.
 
-        That nothing is at a path is left out where its directory is listed, or is not there itself.
+        None is left out where the directory above is listed or is not there itself: both tell the same.
         """
         return {
-            path: said
-            for path, said in self.paths.items()
-            if said is not None or self._tells(path.rpartition("/")[0] or "/")
+            path: record
+            for path, record in self.paths.items()
+            if record is not None or self._is_unlisted(path.rpartition("/")[0] or "/")
         }
 
-    def _tells(self, parent: str) -> bool:
-        above = self.paths.get(parent)
-        return above is not None and "listed" not in above
+    def _is_directory(self, path: str) -> bool:
+        record = self.paths.get(path)
+        return record is not None and record.get("type") == FileType.DIRECTORY
+
+    def _is_unlisted(self, parent: str) -> bool:
+        record = self.paths.get(parent)
+        return record is not None and "listed" not in record
 
     def _note(self, path: str) -> bool:
+        """Record a path alone. Whether it could be looked at."""
         try:
             entry = self._host.entry(path)
         except HostError:
             return False
-        self.paths[path] = None if entry is None else _data(entry)
+        self.paths[path] = None if entry is None else _entry_record(entry)
         if entry is not None:
             self.times[path] = (entry.mtime_ns, entry.ctime_ns)
         return True
 
 
-def _data(entry: Entry) -> dict[str, Any]:
-    """The data of an entry; fields that are left out mean: a file, root's."""
+def _entry_record(entry: Entry) -> dict[str, Any]:
+    """The record of an entry; a field that is left out means: a file, root's."""
     data: dict[str, Any] = {} if entry.type is FileType.FILE else {"type": str(entry.type)}
     if entry.type is FileType.LINK:
         data["target"] = entry.target

@@ -12,7 +12,7 @@ _UNIT_FILES = (
     *("/run/systemd/system.control", "/run/systemd/transient", "/run/systemd/generator.early"),
     *("/run/systemd/generator", "/run/systemd/generator.late"),
 )
-_PLACES = (
+_DIRECTORIES = (
     "/home",
     "/run",
     "/run/systemd",
@@ -30,7 +30,7 @@ _PLACES = (
 SCANS: tuple[tuple[str, int, int], ...] = (
     ("/", 1, _EVERYTHING),
     ("/etc", 12, _EVERYTHING),
-    *((path, 1, _EVERYTHING) for path in (*_PROGRAMS, *_PLACES)),
+    *((path, 1, _EVERYTHING) for path in (*_PROGRAMS, *_DIRECTORIES)),
     *((path, 2, _EVERYTHING) for path in _UNIT_FILES),
     ("/var/log", 4, SOME),
     ("/var/spool", 1, SOME),
@@ -41,8 +41,8 @@ SCANS: tuple[tuple[str, int, int], ...] = (
     *((path, 3, SOME) for path in ("/opt", "/srv", "/data", "/backup")),
     *((path, 2, SOME) for path in ("/mnt", "/media", "/var/backups")),
 )
-"""Directories that are listed, how deep, and how many names one of them may have."""
+"""The directories that a snapshot lists, how deep, and how many names one of them may have."""
 NOT_LISTED = ("dev", "proc", "sys", "tmp")
-"""Directories at the top in which nothing is ours, and names say a lot about others."""
+"""Top-level directories in which nothing is ours, and whose names say a lot about others."""
 SKIP = (".git", ".bzr", ".hg")
-"""A repository in /etc has thousands of files, and all that was ever in it."""
+"""Names below which nothing is listed: a repository in /etc has thousands of files with their history."""

@@ -1,5 +1,5 @@
-"""A host as a snapshot tells of it: what was recorded is answered, what is known not to be there is absent,
-the rest is unknown.
+"""A host as a snapshot has it: a recorded path is there, one that is known not to be there is absent, and all
+else is unknown.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _KINDS = {
 class SnapshotView:
     """A HostView without a host.
 
-    `declared` are the contents that the spec has for files, by path. Everything asked for in vain is kept in
-    `basis.unknown`.
+    `declared` are the contents that the spec has for files, by path. `basis.unknown` has everything that was
+    asked for in vain.
     """
 
     def __init__(self, data: Mapping[str, Any], declared: Mapping[str, bytes]) -> None:
@@ -40,7 +40,7 @@ class SnapshotView:
         self.basis = SnapshotBasis(
             data["taken"],
             data["host"].get("machine", ""),
-            {unit: Started(**said) for unit, said in data.get("started", {}).items()},
+            {unit: Started(**record) for unit, record in data.get("started", {}).items()},
         )
         self._paths: Mapping[str, Any] = data["paths"]
         self._units: Mapping[str, Any] | None = data["units"]
@@ -50,55 +50,55 @@ class SnapshotView:
         self._declared = declared
         self._contents = {digest(content): content for content in declared.values()}
         self._children: dict[str, list[str]] = {}
-        for path, said in self._paths.items():
-            if said is not None and path != "/":
+        for path, record in self._paths.items():
+            if record is not None and path != "/":
                 self._children.setdefault(path.rpartition("/")[0] or "/", []).append(path.rpartition("/")[2])
 
     def entry(self, path: str) -> Entry | None:
         """As HostView.entry. Raises NotInSnapshot."""
-        said = self._said(path)
-        return None if said is None else _entry(said)
+        record = self._record(path)
+        return None if record is None else _entry(record)
 
     def read(self, path: str) -> bytes:
         """As HostView.read. Raises NotInSnapshot."""
-        return self._content(path, self._file(path), ("text",))
+        return self._content(path, self._file_record(path), ("text",))
 
     def excerpt(self, path: str) -> tuple[bytes, str]:
         """As HostView.excerpt. Raises NotInSnapshot."""
-        said = self._file(path)
-        content = self._content(path, said, ("text", "excerpt"))
-        if said.get("shortened"):
+        record = self._file_record(path)
+        content = self._content(path, record, ("text", "excerpt"))
+        if record.get("shortened"):
             self.basis.unknown.setdefault(path, f"the comments of the keys in {path}")
-        return content, str(said.get("digest", ""))
+        return content, str(record.get("digest", ""))
 
     def digest(self, path: str) -> str:
         """As HostView.digest. Raises NotInSnapshot."""
-        said = self._file(path)
-        if "digest" in said:
-            return str(said["digest"])
-        if said.get("size") == 0:
+        record = self._file_record(path)
+        if "digest" in record:
+            return str(record["digest"])
+        if record.get("size") == 0:
             return digest(b"")
-        raise self._not_known(path, f"the content of {path}")
+        raise self._missing(path, f"the content of {path}")
 
     def names(self, path: str) -> tuple[str, ...]:
         """As HostView.names. Raises NotInSnapshot."""
-        said = self._said(path)
-        if said is None or said.get("type") != FileType.DIRECTORY:
-            if said is not None and said.get("type") == FileType.LINK:
-                raise through_link(path, path, self._target)
+        record = self._record(path)
+        if record is None or record.get("type") != FileType.DIRECTORY:
+            if record is not None and record.get("type") == FileType.LINK:
+                raise through_link(path, path, self._link_target)
             return ()
-        if not said.get("listed"):
-            raise self._not_known(f"{path}/", f"what is in {path}")
+        if not record.get("listed"):
+            raise self._missing(f"{path}/", f"what is in {path}")
         return tuple(sorted(self._children.get(path, ())))
 
     def attributes(self, path: str) -> Attributes:
         """As HostView.attributes: none is in a snapshot. Raises NotInSnapshot."""
-        raise self._not_known(path, f"the attributes of {path}")
+        raise self._missing(path, f"the attributes of {path}")
 
     def mounts(self) -> frozenset[str]:
         """As HostView.mounts. Raises NotInSnapshot."""
         if self.running and self._mounts is None:
-            raise self._not_known("mounts", "what is mounted")
+            raise self._missing("mounts", "what is mounted")
         return self._mounts or frozenset()
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
@@ -107,9 +107,9 @@ class SnapshotView:
             name for name in names if self.running and (self._units is None or name.endswith(_NOT_LISTED))
         ]
         if strange:
-            raise self._not_known(strange[0], f"the state of {strange[0]}")
-        known = self._units or {}
-        return {name: UnitState(**known[name]) if name in known else UnitState() for name in names}
+            raise self._missing(strange[0], f"the state of {strange[0]}")
+        states = self._units or {}
+        return {name: UnitState(**states[name]) if name in states else UnitState() for name in names}
 
     def named(self, name: str, *, group: bool = False) -> int | None:
         """As HostView.named. Raises NotInSnapshot where a directory service would have to be asked."""
@@ -118,7 +118,7 @@ class SnapshotView:
         except (FileNotFoundError, UnsafePath, NotInSnapshot):
             return None
         if elsewhere:
-            raise self._not_known(
+            raise self._missing(
                 f"nss:{name}", f"the {'group' if group else 'account'} {name} of a directory service"
             )
         return None
@@ -126,24 +126,24 @@ class SnapshotView:
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
         """As HostView.relations. Raises NotInSnapshot."""
         if self.running and self._relations is None:
-            raise self._not_known("relations", "what units are tied to")
+            raise self._missing("relations", "what units are tied to")
         return closure((name for name in names if name in (self._units or {})), self._nodes)
 
     def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:
         """As HostView.conditions. Raises NotInSnapshot."""
         strange = next((text for text in texts if text not in self._conditions), None)
         if strange is not None:
-            raise self._not_known(strange, f"whether {strange} holds")
+            raise self._missing(strange, f"whether {strange} holds")
         return {text: holds for text in texts if (holds := self._conditions[text]) is not None}
 
     def _nodes(self, names: Sequence[str]) -> dict[str, UnitNode]:
         nodes: dict[str, UnitNode] = {}
         for name in names:
-            state, told = (self._units or {}).get(name, {}), (self._relations or {}).get(name, {})
-            relations = {key: frozenset(value) for key, value in told.items() if isinstance(value, list)}
+            state, related = (self._units or {}).get(name, {}), (self._relations or {}).get(name, {})
+            relations = {key: frozenset(value) for key, value in related.items() if isinstance(value, list)}
             if name in self._before:
                 relations["Before"] = frozenset(self._before[name])
-            flags = {key: value for key, value in told.items() if isinstance(value, str)}
+            flags = {key: value for key, value in related.items() if isinstance(value, str)}
             nodes[name] = UnitNode(
                 state.get("load", "not-found"), state.get("active", "inactive"), relations, flags
             )
@@ -151,14 +151,14 @@ class SnapshotView:
 
     @functools.cached_property
     def _before(self) -> Mapping[str, Sequence[str]]:
-        """The units that are ordered behind each unit: a snapshot has an order only from the other side."""
+        """The units that each unit is ordered before; a snapshot has only the `After` of those."""
         before: dict[str, list[str]] = {}
-        for name, told in (self._relations or {}).items():
-            for other in told.get("After", ()):
+        for name, relations in (self._relations or {}).items():
+            for other in relations.get("After", ()):
                 before.setdefault(other, []).append(name)
         return before
 
-    def _said(self, path: str) -> Mapping[str, Any] | None:
+    def _record(self, path: str) -> Mapping[str, Any] | None:
         """The record of a path; None when nothing was there.
 
         Raises UnsafePath, NotInSnapshot.
@@ -166,86 +166,92 @@ class SnapshotView:
         check_plain(path)
         steps = path.split("/")
         for depth in range(2, len(steps)):
-            at = "/".join(steps[:depth])
-            said = self._known(at)
-            if said is None:
+            ancestor = "/".join(steps[:depth])
+            record = self._record_or_unknown(ancestor)
+            if record is None:
                 return None
-            if said is _UNKNOWN:
-                raise self._not_known(path, path)
-            if said.get("type") == FileType.LINK:
-                raise through_link(at, path.rpartition("/")[0], self._target)
-            if said.get("type") != FileType.DIRECTORY:
+            if record is _UNKNOWN:
+                raise self._missing(path, path)
+            if record.get("type") == FileType.LINK:
+                raise through_link(ancestor, path.rpartition("/")[0], self._link_target)
+            if record.get("type") != FileType.DIRECTORY:
                 return None
-        said = self._known(path)
-        if said is _UNKNOWN:
-            raise self._not_known(path, path)
-        return said  # type: ignore[no-any-return]  # from JSON that the schema has accepted
+        record = self._record_or_unknown(path)
+        if record is _UNKNOWN:
+            raise self._missing(path, path)
+        return record  # type: ignore[no-any-return]  # from JSON that the schema has accepted
 
-    def _known(self, path: str) -> Any:
+    def _record_or_unknown(self, path: str) -> Any:
+        """The record of a path, None when nothing was there, or _UNKNOWN."""
         if path in self._paths:
             return self._paths[path]
         parent = self._paths.get(path.rpartition("/")[0] or "/")
         return None if parent is not None and parent.get("listed") else _UNKNOWN
 
-    def _target(self, path: str) -> str | None:
-        said = self._known(path)
-        return said["target"] if isinstance(said, dict) and said.get("type") == FileType.LINK else None
+    def _link_target(self, path: str) -> str | None:
+        """The target of a symbolic link; None for anything else."""
+        record = self._record_or_unknown(path)
+        return record["target"] if isinstance(record, dict) and record.get("type") == FileType.LINK else None
 
-    def _file(self, path: str) -> Mapping[str, Any]:
-        said = self._said(path)
-        if said is None:
+    def _file_record(self, path: str) -> Mapping[str, Any]:
+        """The record of a regular file. Raises FileNotFoundError, UnsafePath, NotInSnapshot."""
+        record = self._record(path)
+        if record is None:
             raise FileNotFoundError(2, "No such file or directory", path)
-        kind = FileType(said.get("type", FileType.FILE))
+        kind = FileType(record.get("type", FileType.FILE))
         if kind is not FileType.FILE:
             raise UnsafePath("not a regular file", f"{path} is {_KINDS[kind]}")
-        return said
+        return record
 
-    def _content(self, path: str, said: Mapping[str, Any], keys: Sequence[str]) -> bytes:
-        text = next((said[key] for key in keys if key in said), None)
+    def _content(self, path: str, record: Mapping[str, Any], keys: Sequence[str]) -> bytes:
+        text = next((record[key] for key in keys if key in record), None)
         if text is not None:
             return str(text).encode("utf-8", "surrogateescape")
-        if said.get("size") == 0:
+        if record.get("size") == 0:
             return b""
-        if said.get("digest") in self._contents:
-            return self._contents[said["digest"]]
-        if (unveiled := self._unveiled(path, said)) is not None:
+        if record.get("digest") in self._contents:
+            return self._contents[record["digest"]]
+        if (unveiled := self._unveiled(path, record)) is not None:
             return unveiled
-        missing = self._not_known(path, f"the content of {path}")
-        if said.get("binary"):  # nobody can show it: only who cannot do without makes the plan incomplete
+        error = self._missing(path, f"the content of {path}")
+        if record.get("binary"):
+            # No snapshot can have it: the plan is incomplete only where the caller cannot do without.
             self.basis.unknown.pop(path)
-        raise missing
+        raise error
 
-    def _unveiled(self, path: str, said: Mapping[str, Any]) -> bytes | None:
-        """The content of somebody else's file in the values that the spec declares for it; None where that
-        cannot be told.
+    def _unveiled(self, path: str, record: Mapping[str, Any]) -> bytes | None:
+        """The content of somebody else's file, from the values that the spec declares for it.
+
+        None where that cannot be told.
         """
-        if not {"values", "digest"} <= said.keys() or path not in self._declared:
+        if not {"values", "digest"} <= record.keys() or path not in self._declared:
             return None
         from reconciler.formats.veiled import unveiled  # only where something of somebody else's is declared
 
         try:
-            texts = (self._declared[path].decode("utf-8", "replace"), said.get("excerpt", ""))
-            return unveiled(path, said["values"], texts).encode("utf-8", "surrogateescape")
+            texts = (self._declared[path].decode("utf-8", "replace"), record.get("excerpt", ""))
+            return unveiled(path, record["values"], texts).encode("utf-8", "surrogateescape")
         except ValueError:
             return None
 
-    def _not_known(self, key: str, what: str) -> NotInSnapshot:
-        self.basis.unknown.setdefault(key, what)
-        return NotInSnapshot("unknown", f"the snapshot does not have {what}")
+    def _missing(self, key: str, fact: str) -> NotInSnapshot:
+        """Note a fact as unknown. Returns the error to raise."""
+        self.basis.unknown.setdefault(key, fact)
+        return NotInSnapshot("unknown", f"the snapshot does not have {fact}")
 
 
-def _entry(said: Mapping[str, Any]) -> Entry:
-    kind = FileType(said.get("type", FileType.FILE))
-    mode = said.get("mode", "0777" if kind is FileType.LINK else "")
+def _entry(record: Mapping[str, Any]) -> Entry:
+    kind = FileType(record.get("type", FileType.FILE))
+    mode = record.get("mode", "0777" if kind is FileType.LINK else "")
     return Entry(
         kind,
         mode,
-        said.get("owner", "root"),
-        said.get("group", "root"),
-        said.get("size", 0),
-        said.get("mtime", 0),
-        said.get("links", 1),
-        said.get("target", ""),
-        said.get("ctime", 0),
-        said["digest"] if said.get("digest", "").startswith("sha256:") else "",
+        record.get("owner", "root"),
+        record.get("group", "root"),
+        record.get("size", 0),
+        record.get("mtime", 0),
+        record.get("links", 1),
+        record.get("target", ""),
+        record.get("ctime", 0),
+        record["digest"] if record.get("digest", "").startswith("sha256:") else "",
     )
