@@ -203,8 +203,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "a hard link is changed through",
         "host/files/path_actions.py",
-        "    if found.st_nlink > 1:\n        detail",
-        "    if found.st_nlink > 99:\n        detail",
+        "    if status.st_nlink > 1:\n        detail",
+        "    if status.st_nlink > 99:\n        detail",
         "paths through links",
         "tests/host/test_safe_paths.py",
     ),

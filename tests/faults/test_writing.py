@@ -21,7 +21,7 @@ BENEATH = {
     "host.files.publish": "_replace take_out",
     "host.files.renameat2": "rename_new",
     "host.files.dir_entry": "Place.unlink",
-    "host.files.skeleton": "_Copy._one _Copy._clear _Copy._file",
+    "host.files.skeleton": "_Copy._copy_entry _Copy._clear _Copy._file",
     "host.files.ownership": (
         "KernelOwnership.hold KernelOwnership.change KernelOwnership.own_link RecordedOwnership.hold"
     ),
@@ -33,7 +33,7 @@ BENEATH = {
     "host.state.report_files": "report_lock _publish",
     # Homes that go: taken apart from their own descriptor downwards; their archives are in a directory of
     # ours, 0700.
-    "host.files.whole_trees": "remove_tree _write _archives _take_apart _lift restore_tree",
+    "host.files.whole_trees": "remove_tree _write _archives _take_apart _move_up restore_tree",
     # Archives: the destination is walked by safe_path, and refused when others may write to it.
     "host.archives.private_directory": "Directory.create Directory.replace Directory.remove _open",
     "host.archives.restore_target": "restore_target _make as_on_the_host",
@@ -77,10 +77,10 @@ BY_PATH = {
     (
         "host.files.ownership",
         "RecordedOwnership._write",
-    ): "an ordinary user's own record, beside his tree: never as root",
+    ): "an ordinary user's own record, beside their tree: never as root",
     ("host.files.ownership", "RecordedOwnership._compact"): "likewise",
-    ("host.documents", "save_private"): "a plan that somebody saves, where he says, O_EXCL",
-    ("host.documents", "save_new"): "a spec that somebody imports, where he says, O_EXCL",
+    ("host.documents", "save_private"): "a plan that somebody saves, where they say, O_EXCL",
+    ("host.documents", "save_new"): "a spec that somebody imports, where they say, O_EXCL",
     ("host.spec_source.spec_file", "rewrite"): "the spec that `service create` is told to extend",
     ("host.validators.logrotate", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
     ("host.validators.logrotate", "_put"): "in that directory",

@@ -1,11 +1,11 @@
 """Changing files in a user's home with that user's rights, and with nobody else's.
 
-A forked child gives up everything but those rights, and then does what `writes` does, from the open home
-downwards: whatever the user puts in the way of the walk, he can only hit what he could have changed himself.
-The child needs no program and no file; the content is in its memory. One child does what comes next for other
-users too, each with his own rights: a fork costs more than what is written
-(docs/decisions/2026-11-28-one-child-for-homes.md). To be imported by what is about to write: it needs
-`writes`.
+A forked child gives up everything but those rights, and then does what `path_actions` does, from the open
+home downwards: whatever a user puts in the way of the walk, they can only hit what they could have changed
+themselves. The child needs no program and no file; the content is in its memory. One child does what comes
+next for other users too, each with their own rights: a fork costs more than what is written
+(docs/decisions/2026-11-28-one-child-for-homes.md). Imported only by what is about to write: it needs
+`path_actions`.
 """
 
 from __future__ import annotations
@@ -31,22 +31,21 @@ from reconciler.core.host import ActionFailed, HostError, Unreadable, UnsafePath
 from reconciler.host.files import edit_lines, path_actions
 from reconciler.host.files.dir_entry import explain
 from reconciler.host.files.expects import missing_directory
-from reconciler.host.files.homes import Home, HomeAction, HomeRoot, check_below, home_of, may_become_his
+from reconciler.host.files.homes import Home, HomeAction, HomeRoot, check_below, home_of, may_be_given_to_user
 from reconciler.host.files.ownership import Ids, KernelOwnership, Ownership, write_all
 from reconciler.host.files.safe_path import SafeRoot
 from reconciler.host.process import failpoints
 
 _SECONDS = 30.0
-"""For each action. The last user can stop the child, and a file system can hang; then it is killed."""
-_MOST = 1 << 16
-"""Bytes of what a child says about one action."""
+"""Time for each action. The user can stop the child, and a file system can hang; then it is killed."""
+_ANSWER_BYTES = 1 << 16
+"""Bytes that a child may answer about one action."""
 _ERRORS = {error.__name__: error for error in (ActionFailed, HostError, Unreadable, UnsafePath)}
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 
-
 Done = Mapping[HomeAction, HostError | None]
-"""Actions that were carried out, each with what it is to be failed with."""
+"""Actions that were carried out, each with the error that it ended with, if it did."""
 
 _Rights = tuple[int, int, tuple[int, ...]]
 """uid, gid, and the supplementary groups."""
@@ -54,9 +53,9 @@ _Rights = tuple[int, int, tuple[int, ...]]
 
 @frozen
 class _Errand:
-    """An action as it was `asked` for and as it is done, and the open `home` below which that is.
+    """An action for a child: as it was `asked` for, as it is done, and the open `home` that it is done below.
 
-    `gid` is the group of what it makes.
+    `gid` is the group of the file or directory that it makes.
     """
 
     asked: HomeAction
@@ -67,10 +66,7 @@ class _Errand:
 
     @property
     def rights(self) -> _Rights:
-        """The user's own rights.
-
-        Only the group of the action is taken from all the user's groups, and only if the user is in it.
-        """
+        """The user's own rights: of all the user's groups only that of the action, if the user is in it."""
         home = self.walk.home
         return home.uid, home.gid, (self.gid,) if self.gid in home.groups else ()
 
@@ -78,12 +74,10 @@ class _Errand:
 def execute(
     root: SafeRoot, ownership: Ownership, ids: Ids, action: HomeAction, following: Sequence[HomeAction] = ()
 ) -> Done:
-    """Do an action below the home of `action.as_user`.
-
-    Raises ActionFailed, UnsafePath; then what is at the path is as it was.
+    """Do an action below the home of `action.as_user`, and return what was done besides.
 
     `following` are the actions that come next: those that the same child can do are done too, up to the first
-    that fails.
+    that fails. Raises ActionFailed, UnsafePath; then the path of `action` is as it was.
     """
     home = home_of(action.as_user, *ids.accounts())
     asked, action = action, _complete(action, home, ownership)
@@ -96,8 +90,8 @@ def execute(
                 asked, action, walk, _open_home(walk, action.path, open_homes), ids.gid(action.group)
             )
             errands = [first, *_following(first, following, ownership, ids, open_homes)]
-            said = _Child(ownership).run(errands)
-            done = {errand.asked: answer for errand, answer in zip(errands, said, strict=False)}
+            outcomes = _Child(ownership).run(errands)
+            done = {errand.asked: outcome for errand, outcome in zip(errands, outcomes, strict=False)}
             failed = done.pop(asked)
             if failed is not None:
                 raise failed
@@ -106,7 +100,7 @@ def execute(
 
 
 def _complete(action: HomeAction, home: Home, ownership: Ownership) -> HomeAction:
-    """The action with its group. Raises ActionFailed, UnsafePath when it is none for this home."""
+    """The action with its group. Raises ActionFailed, UnsafePath when it does not belong into this home."""
     check_below(action.path, home)
     action = replace(action, group=action.group or home.group)
     ownership.check(action.owner, action.group)
@@ -120,7 +114,7 @@ def _following(
 
     They end before one that is root's to do, or whose home is not there yet.
     """
-    before = first
+    previous = first
     for asked in following:
         if isinstance(asked, SetAccess):
             return  # an access may be root's to change
@@ -129,18 +123,18 @@ def _following(
             action = _complete(asked, home, ownership)
             if home.uid == 0:
                 return
-            walk, fd = before.walk, before.home
+            walk, fd = previous.walk, previous.home
             if home != walk.home:
                 walk = open_homes.enter_context(HomeRoot(walk.root, home, _owner_by(ownership, ids, home)))
                 fd = _open_home(walk, action.path, open_homes)
-            before = _Errand(asked, action, walk, fd, ids.gid(action.group))
+            previous = _Errand(asked, action, walk, fd, ids.gid(action.group))
         except (HostError, OSError):
-            return  # told in its own turn
-        yield before
+            return  # its own turn raises it
+        yield previous
 
 
 def _open_home(walk: HomeRoot, path: str, open_homes: ExitStack) -> int:
-    """The home as a descriptor, given back at the end. Raises HostError."""
+    """The home as a descriptor that `open_homes` closes. Raises HostError."""
     try:
         fd = os.dup(walk.open_home())
     except FileNotFoundError as error:
@@ -150,11 +144,12 @@ def _open_home(walk: HomeRoot, path: str, open_homes: ExitStack) -> int:
 
 
 def _owner_by(ownership: Ownership, ids: Ids, home: Home) -> Callable[[str, os.stat_result], str]:
+    """A function that names the owner of a path with this status."""
     if not isinstance(ownership, KernelOwnership):
-        return lambda path, found: ownership.describe(path, found)[1]
-    # By number: two names may share it.
-    ours = {0: "root", home.uid: home.user}
-    return lambda _path, found: ours.get(found.st_uid) or ids.user(found.st_uid)
+        return lambda path, status: ownership.describe(path, status)[1]
+    # By number: two accounts may share one.
+    names = {0: "root", home.uid: home.user}
+    return lambda _path, status: names.get(status.st_uid) or ids.user(status.st_uid)
 
 
 def _perform(walk: HomeRoot, ownership: Ownership, action: HomeAction) -> None:
@@ -169,29 +164,29 @@ def _perform(walk: HomeRoot, ownership: Ownership, action: HomeAction) -> None:
         case MakeDirectory():
             path_actions.make_directory(walk, ownership, action)
         case SetAccess():
-            found = walk.stat(action.path)
-            walk.check_target(action.path, directory=found is not None and stat.S_ISDIR(found.st_mode))
+            status = walk.stat(action.path)
+            walk.check_target(action.path, directory=status is not None and stat.S_ISDIR(status.st_mode))
             path_actions.set_access(walk, ownership, action)
 
 
 def _take_over(walk: HomeRoot, ownership: Ownership, action: SetAccess) -> bool:
     """Give root's directory to the user, by its descriptor.
 
-    False when it is not root's: then it is his to change.
+    False when it is not root's: then the user may change it. Raises UnsafePath when it must stay root's.
     """
-    found = walk.check_target(action.path, directory=True)
-    if found is None or found.st_uid != 0:
+    status = walk.check_target(action.path, directory=True)
+    if status is None or status.st_uid != 0:
         return False
     directory, name = walk.parent(action.path)
     fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
-        found = os.fstat(fd)
-        if found.st_uid != 0:
+        status = os.fstat(fd)
+        if status.st_uid != 0:
             return False
-        if not may_become_his(found):
+        if not may_be_given_to_user(status):
             user = walk.home.user
             detail = (
-                f"{action.path} is root's, with mode {stat.S_IMODE(found.st_mode):04o}; if it is meant to be"
+                f"{action.path} is root's, with mode {stat.S_IMODE(status.st_mode):04o}; if it is meant to be"
                 f" {user}'s: chown {user}"
             )
             raise UnsafePath("root's own directory is in the way", f"{detail} {action.path}")
@@ -204,14 +199,14 @@ def _take_over(walk: HomeRoot, ownership: Ownership, action: SetAccess) -> bool:
 
 
 class _Child:
-    """One forked child that does some actions, up to the first that fails."""
+    """A forked child that does some actions, up to the first that fails."""
 
     def __init__(self, ownership: Ownership) -> None:
         self._ownership = ownership
         self._parent = 0
 
     def run(self, errands: Sequence[_Errand]) -> list[HostError | None]:
-        """Fork, wait, and tell of each errand that was begun what the child said: None, or what to raise."""
+        """Fork and wait. Each errand that was begun with its outcome: None, or the error to raise."""
         receiver, sender = os.pipe()
         deadline = time.monotonic() + _SECONDS * len(errands)
         self._parent = os.getpid()
@@ -220,23 +215,25 @@ class _Child:
             self._live(sender, errands)
         os.close(sender)
         try:
-            said = _listen(receiver, deadline, _MOST * len(errands))
+            answers = _listen(receiver, deadline, _ANSWER_BYTES * len(errands))
         finally:
             os.close(receiver)
-            status = _reap(pid, deadline)
-        for answer in said or [{}]:
-            failpoints.follow(-os.waitstatus_to_exitcode(status), answer.get("failpoint"))
+            wait_status = _reap(pid, deadline)
+        # A child that was killed before its first answer still ended by a signal.
+        for answer in answers or [{}]:
+            failpoints.follow(-os.waitstatus_to_exitcode(wait_status), answer.get("failpoint"))
         failpoints.hit("user.ended")
-        found = [_judged(errand, answer) for errand, answer in zip(errands, said, strict=False)]
-        if len(found) < len(errands) and not any(found):
-            found.append(_judged(errands[len(found)], {}))  # it was at this one when it was killed
-        return found
+        outcomes = [_outcome(errand, answer) for errand, answer in zip(errands, answers, strict=False)]
+        if len(outcomes) < len(errands) and not any(outcomes):
+            outcomes.append(_outcome(errands[len(outcomes)], {}))  # the one at which the child was killed
+        return outcomes
 
     def _live(self, sender: int, errands: Sequence[_Errand]) -> NoReturn:
-        """The life of the child. Nothing of ours may run after it: no handlers, no buffers, no finalizers."""
+        """All that the child does. Nothing of ours may run after it: no handlers, buffers, finalizers."""
         try:
             gc.disable()
-            sender, homes = _high(sender), {errand.home: _high(errand.home) for errand in errands}
+            sender = _above_streams(sender)
+            homes = {errand.home: _above_streams(errand.home) for errand in errands}
             _close_all_but(sender, *homes.values())
             os.umask(0o077)
             os.chdir("/")
@@ -255,13 +252,13 @@ class _Child:
             os._exit(0)
 
     def _answer(self, errand: _Errand, rights: _Rights | None, *, last: bool) -> dict[str, object]:
-        """Do one errand, with other rights than before if they are given; what to say about it."""
+        """Do one errand, with other rights than before if they are given, and return the answer about it."""
         answer: dict[str, object] = {}
         action = errand.action
         try:
             if rights is not None:
                 self._become(rights, for_good=last)
-            # Each walks afresh from the home: what the one before it made is not known yet.
+            # Each errand walks afresh from the home: the one before it may have made directories.
             _perform(errand.walk.starting_at(os.dup(errand.home)), self._ownership, action)
             answer["done"] = True
         except HostError as error:
@@ -269,7 +266,7 @@ class _Child:
         except OSError as error:
             failed = _explain(errand, error)
             answer["error"] = [type(failed).__name__, failed.summary, failed.detail]
-        except BaseException as error:  # noqa: BLE001  # whatever it is, it must not leave the child
+        except BaseException as error:  # noqa: BLE001  # no exception may leave the child
             answer["error"] = [
                 "ActionFailed",
                 "the change could not be made",
@@ -281,9 +278,9 @@ class _Child:
     def _become(self, rights: _Rights, *, for_good: bool) -> None:
         """Give up all rights but the user's. Raises OSError, HostError.
 
-        For good, if nobody else's turn comes after his. Otherwise root stays what this process may go back
-        to, and between two users does: what the kernel asks for at a file is the effective id alone, and that
-        is never root's while there is a path to walk.
+        For good, if no other user's turn comes after. Otherwise the process may go back to root, and does so
+        between two users: at a file the kernel asks for the effective id alone, and that is never root's
+        while there is a path to walk.
         """
         uid, gid, groups = rights
         if os.geteuid() != 0:
@@ -292,12 +289,12 @@ class _Child:
         os.setresgid(gid, gid, gid)
         back = uid if for_good else 0
         os.setresuid(back, uid, back)
-        # Nor may it outlive us. Not before the rights are given up, for the kernel forgets it then; and our
-        # end may have come before it.
+        # The child must not outlive us. The kernel forgets this setting when rights are given up, so it comes
+        # after them; by then we may have ended already.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != self._parent:
             os._exit(1)
-        # What we know must stay closed to the user whose process this now is: no tracing, no /proc/PID/mem.
+        # The memory must stay closed to the user whose process this now is: no tracing, no /proc/PID/mem.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         if (
             os.getresuid() != (back, uid, back)
@@ -307,12 +304,13 @@ class _Child:
             raise ActionFailed("rights could not be given up", f"for uid {uid}")
 
 
-def _judged(errand: _Errand, said: dict[str, object]) -> HostError | None:
-    error = said.get("error")
+def _outcome(errand: _Errand, answer: dict[str, object]) -> HostError | None:
+    """The error to raise for an errand, by the child's answer; None when it was done."""
+    error = answer.get("error")
     if isinstance(error, list) and len(error) == 3:
         kind, summary, detail = map(str, error)
         return _ERRORS.get(kind, ActionFailed)(summary, detail)
-    if said.get("done") is True:
+    if answer.get("done") is True:
         return None
     whose = f"the process with the rights of {errand.walk.home.user}"
     detail = f"{errand.action.path}: {whose} did not finish within {_SECONDS:g} s, or was killed"
@@ -320,6 +318,7 @@ def _judged(errand: _Errand, said: dict[str, object]) -> HostError | None:
 
 
 def _explain(errand: _Errand, error: OSError) -> ActionFailed:
+    """As `explain`, but where a right is missing, with the user who lacks it."""
     if error.errno in (errno.EACCES, errno.EPERM):
         whose = f"{error.strerror} for {errand.walk.home.user}"
         return ActionFailed(
@@ -328,47 +327,48 @@ def _explain(errand: _Errand, error: OSError) -> ActionFailed:
     return explain(errand.action.path, error)
 
 
-def _high(fd: int) -> int:
-    """The descriptor above those of the standard streams."""
+def _above_streams(fd: int) -> int:
+    """The descriptor, or a copy of it, with a number above those of the standard streams."""
     return fd if fd > 2 else fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
-def _close_all_but(*kept: int) -> None:
+def _close_all_but(*descriptors: int) -> None:
+    """Close every other descriptor; the standard streams lead to /dev/null."""
     nothing = os.open("/dev/null", os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
     previous = 2
-    for fd in sorted(kept):
+    for fd in sorted(descriptors):
         os.closerange(previous + 1, fd)
         previous = fd
     os.closerange(previous + 1, os.sysconf("SC_OPEN_MAX"))
 
 
 def _listen(receiver: int, deadline: float, most: int) -> list[dict[str, object]]:
-    """The answers that came in time, each a line."""
+    """The answers that came in time, one from each line."""
     heard = b""
     poll = select.poll()
     poll.register(receiver, select.POLLIN)
     while len(heard) <= most:
         ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
-        chunk = os.read(receiver, _MOST) if ready else b""
+        chunk = os.read(receiver, _ANSWER_BYTES) if ready else b""
         if not chunk:
             break
         heard += chunk
-    return [_said(line) for line in heard.split(b"\n")[:-1]]
+    return [_parse_answer(line) for line in heard.split(b"\n")[:-1]]
 
 
-def _said(line: bytes) -> dict[str, object]:
+def _parse_answer(line: bytes) -> dict[str, object]:
     try:
-        said = json.loads(line)
+        answer = json.loads(line)
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def _reap(pid: int, deadline: float) -> int:
-    """How the child ended; killed if it has not said what it had to say in time."""
-    # It is done when the pipe is closed; a user who stops it right then is dealt with too.
+    """The wait status of the child, which is killed if it does not end in time."""
+    # The pipe is closed already, but a user can still stop the child before it ends.
     while time.monotonic() < deadline:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:

@@ -1,4 +1,4 @@
-"""Descriptors with an end."""
+"""Descriptors that are closed at the end of a block."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def descriptor(fd: int) -> Iterator[int]:
-    """Close it at the end, whatever happens."""
+    """The descriptor; it is closed at the end of the block, whatever happens."""
     try:
         yield fd
     finally:

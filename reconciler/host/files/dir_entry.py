@@ -19,9 +19,9 @@ from reconciler.host.files.safe_path import SafeRoot, kind_of, read_at
 
 _TEMPORARY = (".reconciler.", ".tmp")
 _READS_DOTFILES = ("/etc/logrotate.d",)
+"""Directories whose program reads files with a dot in front: logrotate skips names that end in `~` only."""
 _TEMPORARY_THERE = ("reconciler.", ".tmp~")
 _MADE = re.compile(r"\.reconciler\.[0-9a-f]{16}\.tmp|reconciler\.[0-9a-f]{16}\.tmp~")
-"""logrotate skips names that end in `~`, but not if they begin with a dot."""
 
 
 class Place:
@@ -37,7 +37,7 @@ class Place:
             directory, self.name = root.parent(path)
         except FileNotFoundError as error:
             raise missing_directory(path, str(error.filename), str(error.strerror)) from error
-        # Opened before anything is changed: that it cannot be made durable must be known by then.
+        # Opened before anything is changed: a directory that cannot be made durable must show before that.
         self.fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
 
     def __enter__(self) -> Self:
@@ -57,7 +57,7 @@ class Place:
     def is_temporary(name: str) -> bool:
         """Whether `temporary` may have made this name.
 
-        Exactly that: what somebody calls `.reconciler.tmp` is his.
+        Only its exact form counts: a file that somebody calls `.reconciler.tmp` is their own.
         """
         return _MADE.fullmatch(name) is not None
 
@@ -69,32 +69,30 @@ class Place:
             return None
 
     def look(self, name: str = "") -> str:
-        """The state that is there now, in the words of `expects`."""
+        """The present state of a name in the directory, in the words of `expects`."""
         try:
             return self._look(name or self.name)
         except FileNotFoundError:
             return ABSENT
 
     def expect(self, expects: str) -> None:
-        """Raise ActionFailed unless this is what is there now, UnsafePath when it is nothing that may be
-        touched.
-        """
-        found = self.look()
-        if found == OTHER:
+        """Raise ActionFailed unless this is the present state, UnsafePath when nobody may touch the entry."""
+        state = self.look()
+        if state == OTHER:
             raise UnsafePath(
                 "not a file, directory or link", f"{self.path} is {self.kind()}; it is left alone"
             )
-        if found != expects:
-            raise self.changed(expects, found)
+        if state != expects:
+            raise self.changed(expects, state)
 
-    def changed(self, expects: str, found: str) -> ActionFailed:
+    def changed(self, expects: str, state: str) -> ActionFailed:
         """The error for an `expects` that does not hold."""
-        return mismatch(self.path, expects, found)
+        return mismatch(self.path, expects, state)
 
     def kind(self) -> str:
-        """The type of the thing that is there, for people."""
-        found = self.stat()
-        return kind_of(found.st_mode) if found else "gone"
+        """The type of the entry in words, for messages."""
+        status = self.stat()
+        return kind_of(status.st_mode) if status else "gone"
 
     def unlink(self, name: str) -> None:
         """Remove a name of ours; fine if it is gone."""
@@ -106,7 +104,7 @@ class Place:
     def sync(self) -> None:
         """Make the directory durable, at once or with its batch.
 
-        Raises ActionFailed: what was renamed may not survive a power cut.
+        Raises ActionFailed when that fails: a renamed entry may not survive a power cut.
         """
         try:
             if self._unsynced is not None:

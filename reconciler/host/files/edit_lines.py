@@ -15,7 +15,7 @@ from reconciler.host.process import failpoints
 
 
 def edit_lines(root: SafeRoot, ownership: Ownership, action: EditLines) -> None:
-    """EditLines.
+    """Carry out EditLines.
 
     A file that already is as it should be stays the same file. Raises ActionFailed, UnsafePath, OSError.
     """
@@ -26,11 +26,11 @@ def edit_lines(root: SafeRoot, ownership: Ownership, action: EditLines) -> None:
         if nothing_to_do(action, content):
             return
         new = edited(content or b"", action.add, action.remove)
-        found = place.stat()
+        status = place.stat()
         if (
-            found is not None
+            status is not None
             and new == content
-            and ownership.describe(action.path, found) == (action.mode, action.owner, action.group)
+            and ownership.describe(action.path, status) == (action.mode, action.owner, action.group)
         ):
             return
     whole = WriteFile(action.path, new, digest(new), action.mode, action.owner, action.group, action.expects)
@@ -43,7 +43,7 @@ def nothing_to_do(action: EditLines, content: bytes | None) -> bool:
 
 
 def _content(place: Place, expects: str) -> bytes | None:
-    """The content that is there, which must be what is expected; None when nothing is."""
+    """The present content, None when there is no file. Raises ActionFailed unless it is the expected one."""
     try:
         content = read_at(place.fd, place.name, place.path)
     except FileNotFoundError:
@@ -51,12 +51,12 @@ def _content(place: Place, expects: str) -> bytes | None:
             raise place.changed(expects, ABSENT) from None
         return None
     except UnsafePath:
-        found = place.look()
-        if found == expects == DIRECTORY:
+        state = place.look()
+        if state == expects == DIRECTORY:
             raise not_replaceable(place.path) from None
-        if found in (OTHER, expects):
+        if state in (OTHER, expects):
             raise
-        raise place.changed(expects, found) from None
+        raise place.changed(expects, state) from None
     if digest(content) != expects:
         raise place.changed(expects, digest(content))
     return content

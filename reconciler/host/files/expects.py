@@ -1,4 +1,4 @@
-"""The thing at a path, as one word that can be compared: the language of `expects` in actions."""
+"""The state of a path as one word that can be compared: the words of `expects` in actions."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def state_of(entry: Entry | None, digest: Callable[[], str]) -> str:
     return DIRECTORY if entry.type is FileType.DIRECTORY else OTHER
 
 
-def mismatch(path: str, expects: str, found: str) -> ActionFailed:
+def mismatch(path: str, expects: str, state: str) -> ActionFailed:
     """The error for an `expects` that no longer holds."""
     return ActionFailed(
         "changed since the plan was made",
-        f"{path}: found {_words(found)}, expected {_words(expects)}; plan again",
+        f"{path}: found {_words(state)}, expected {_words(expects)}; plan again",
     )
 
 

@@ -20,17 +20,19 @@ _OPEN_TO_OTHERS = stat.S_IROTH | stat.S_IXOTH
 
 @frozen
 class Home:
-    """An account, as far as files in its home are concerned.
-
-    `groups` are the gids that it may give a file to.
-    """
+    """An account, as far as files in its home are concerned."""
 
     user: str
+    """The name of the account."""
     uid: int
     gid: int
+    """The primary group."""
     group: str
+    """The name of the primary group, its number as text when it has none."""
     path: str
+    """The home directory."""
     groups: frozenset[int]
+    """The gids that the account may give a file to."""
 
 
 def home_of(name: str, users: tuple[User, ...], groups: tuple[Group, ...]) -> Home:
@@ -48,7 +50,7 @@ def home_of(name: str, users: tuple[User, ...], groups: tuple[Group, ...]) -> Ho
 def home_from(name: str, user: User | None, group: Group | None, joined: Iterable[Group]) -> Home:
     """The home of a user with its primary group and the groups that list the user.
 
-    Raises ActionFailed when there is no such thing.
+    Raises ActionFailed when there is no such user, or no home.
     """
     if user is None:
         raise ActionFailed(
@@ -96,13 +98,14 @@ def linked(path: str, names: int) -> UnsafePath:
 
 
 def is_a_directory(entry: Entry | None) -> bool:
-    """Whether that is what was seen."""
+    """Whether an entry is there and is a directory."""
     return entry is not None and entry.type is FileType.DIRECTORY
 
 
 def check_entry(path: str, entry: Entry | None, user: str, *, directory: bool) -> None:
-    """Raise UnsafePath unless it is missing, or is what may be changed in a home: the form of the check for
-    Entries.
+    """Raise UnsafePath when an entry is there that must not be changed in a home.
+
+    `HomeRoot.check_target` checks the same by a status.
     """
     if entry is None:
         return
@@ -125,7 +128,7 @@ def check_entry(path: str, entry: Entry | None, user: str, *, directory: bool) -
 class HomeRoot(SafeRoot):
     """A SafeRoot that goes into a home, and on below it, only through directories of root or of that user.
 
-    `owner` names who has what was found at a path.
+    `owner` names the owner of a path with this status.
     """
 
     def __init__(self, root: str, home: Home, owner: Callable[[str, os.stat_result], str]) -> None:
@@ -134,9 +137,9 @@ class HomeRoot(SafeRoot):
         self._owner = owner
 
     def starting_at(self, fd: int) -> HomeRoot:
-        """The same, with this descriptor for the home, to walk from there."""
+        """A HomeRoot that walks from this descriptor of the home."""
         other = HomeRoot(self.root, self.home, self._owner)
-        other._known[self.home.path] = fd
+        other._descriptors[self.home.path] = fd
         return other
 
     def open_home(self) -> int:
@@ -144,27 +147,27 @@ class HomeRoot(SafeRoot):
         return self._walk(self.home.path)
 
     def check_target(self, path: str, *, directory: bool) -> os.stat_result | None:
-        """The status of the thing at a path; None when nothing is there.
+        """The status of a path; None when nothing is there.
 
         Raises UnsafePath when it is nothing to be changed in a home.
         """
-        found = self.stat(path)
-        if found is None:
+        status = self.stat(path)
+        if status is None:
             return None
-        owner, user = self._owner(path, found), self.home.user
-        if stat.S_ISLNK(found.st_mode):
+        owner, user = self._owner(path, status), self.home.user
+        if stat.S_ISLNK(status.st_mode):
             raise UnsafePath(
                 "a symbolic link is in the way", f"{path} is a link; it is not followed and not replaced"
             )
         if owner not in ("root", user):
             raise foreign(path, owner, user)
-        right = stat.S_ISDIR(found.st_mode) if directory else stat.S_ISREG(found.st_mode)
-        if not right:
+        as_asked = stat.S_ISDIR(status.st_mode) if directory else stat.S_ISREG(status.st_mode)
+        if not as_asked:
             summary = f"not a {'directory' if directory else 'regular file'}"
-            raise UnsafePath(summary, f"{path} is {kind_of(found.st_mode)}; move it away by hand")
-        if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
-            raise linked(path, found.st_nlink)
-        return found
+            raise UnsafePath(summary, f"{path} is {kind_of(status.st_mode)}; move it away by hand")
+        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+            raise linked(path, status.st_nlink)
+        return status
 
     def _step(self, directory: int, component: str, at: str, head: str) -> int:
         fd = super()._step(directory, component, at, head)
@@ -177,9 +180,9 @@ class HomeRoot(SafeRoot):
         raise foreign(at, owner, self.home.user)
 
 
-def may_become_his(found: os.stat_result) -> bool:
-    """Whether root's directory in a user's home may be given to him: only if he can read it already.
+def may_be_given_to_user(directory: os.stat_result) -> bool:
+    """Whether root's directory in a user's home may be given to the user: only if they can read it already.
 
-    He could have given any directory of root's in his home this name.
+    The user could have moved any of root's directories in the home to this name.
     """
-    return stat.S_ISDIR(found.st_mode) and found.st_mode & _OPEN_TO_OTHERS == _OPEN_TO_OTHERS
+    return stat.S_ISDIR(directory.st_mode) and directory.st_mode & _OPEN_TO_OTHERS == _OPEN_TO_OTHERS

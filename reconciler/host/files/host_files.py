@@ -12,13 +12,13 @@ from reconciler.host.files.safe_path import SafeRoot
 
 
 class HostFiles(ABC):
-    """As HostView and Executor look at files, and at what an action would replace."""
+    """The methods of HostView and Executor that look at files, and at what an action would replace."""
 
     _paths: SafeRoot
 
     @abstractmethod
     def _settled(self) -> Files:
-        """The files, with all that was done so far."""
+        """The files, with every action so far carried out."""
 
     def entry(self, path: str) -> Entry | None:
         """As HostView.entry."""

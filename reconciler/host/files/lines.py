@@ -12,22 +12,22 @@ _TEXT = ("utf-8", "surrogateescape")
 
 
 def edited(content: bytes, add: Sequence[str], remove: Sequence[str]) -> bytes:
-    r"""The content without the lines in `remove`, and with those in `add` at its end that it does not have by
-    then.
+    r"""The content without the lines in `remove`; those in `add` that it then lacks are at its end.
 
     Lines are compared whole, without `\n` or `\r\n`; `remove` may also name one by its digest
-    (`core.basics.digest`). Only a line that is added makes a missing last line end appear.
+    (`core.basics.digest`). A missing end of the last line is added only together with a line.
     """
     unwanted = {line.encode(*_TEXT) for line in remove}
     digests = {line for line in remove if line.startswith("sha256:")}
 
-    def goes(line: bytes) -> bool:
+    def is_unwanted(line: bytes) -> bool:
         return line in unwanted or (bool(digests) and digest(line) in digests)
 
     # Not splitlines: that would also end a line at a lone carriage return.
-    result = b"".join(line for line in _LINE.findall(content) if not goes(_text(line))) if remove else content
-    there = {_text(line) for line in _LINE.findall(result)}
-    new = [line for line in (text.encode(*_TEXT) for text in dict.fromkeys(add)) if line not in there]
+    lines = _LINE.findall(content)
+    result = b"".join(line for line in lines if not is_unwanted(_text(line))) if remove else content
+    present = {_text(line) for line in _LINE.findall(result)}
+    new = [line for line in (text.encode(*_TEXT) for text in dict.fromkeys(add)) if line not in present]
     if not new:
         return result
     return b"".join(

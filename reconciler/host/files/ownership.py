@@ -1,5 +1,5 @@
-"""Who owns a file: names for ids, ids for names, and a record beside the tree where the kernel will not hold
-them for us.
+"""Owners of files: names for ids, ids for names, and a record beside the tree where the kernel does not let
+us set them.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _TEXT = ("utf-8", "surrogateescape")
 class Ids:
     """Names and numbers of the accounts in a tree's own /etc/passwd and /etc/group.
 
-    The name service of this machine is asked only for what is in neither, and only where `service` is given:
-    of the running host itself. An id without a name is its number as text. Read once; `forget` after the
-    files changed.
+    The name service of this machine is asked only for an account that is in neither, and only where `service`
+    is given: on the running host. An id without a name is its number as text. The files are read once; call
+    `forget` after they changed.
     """
 
     def __init__(self, root: SafeRoot, service: NameService | None = None) -> None:
@@ -58,21 +58,21 @@ class Ids:
         return self._number(self._group_names(), name, "group", "/etc/group")
 
     def elsewhere(self, name: str, *, group: bool) -> int | None:
-        """The number of a name that is in no file of this host."""
+        """The number of a name that only the name service has; None when it has none."""
         return None if self._service is None else self._service.number(name, group=group)
 
-    def _named(self, known: str | None, number: int, *, group: bool) -> str:
-        return known or (self._service and self._service.name(number, group=group)) or str(number)
+    def _named(self, name: str | None, number: int, *, group: bool) -> str:
+        return name or (self._service and self._service.name(number, group=group)) or str(number)
 
-    def _number(self, known: _Names, name: str, what: str, file: str) -> int:
-        """Raises ActionFailed."""
-        found = known.number(name)
-        found = self.elsewhere(name, group=what == "group") if found is None else found
-        if found is None:
+    def _number(self, names: _Names, name: str, kind: str, file: str) -> int:
+        """The number of a name. Raises ActionFailed when there is no such `kind` of account."""
+        number = names.number(name)
+        number = self.elsewhere(name, group=kind == "group") if number is None else number
+        if number is None:
             raise ActionFailed(
-                f"no such {what}", f"{what} '{name}' is not in {file}; declare it or create it first"
+                f"no such {kind}", f"{kind} '{name}' is not in {file}; declare it or create it first"
             )
-        return found
+        return number
 
     def accounts(self) -> tuple[tuple[User, ...], tuple[Group, ...]]:
         """All users and all groups."""
@@ -92,10 +92,9 @@ class Ids:
 
 
 class _Names:
-    """Both directions.
+    """Names and their numbers, in both directions.
 
-    The first of several names with one number, and of several lines with one name, counts, as in the C
-    library.
+    The first name with a number and the first line with a name count, as in the C library.
     """
 
     def __init__(self, pairs: Iterable[tuple[str, int]]) -> None:
@@ -109,16 +108,16 @@ class _Names:
         return self._by_number.get(number)
 
     def number(self, name: str) -> int | None:
-        found = self._by_name.get(name)
-        if found is None and name.isascii() and name.isdecimal() and int(name) < 2**32 - 1:
+        number = self._by_name.get(name)
+        if number is None and name.isascii() and name.isdecimal() and int(name) < 2**32 - 1:
             return int(name)
-        return found
+        return number
 
 
 class Ownership(Protocol):
     """How mode and owner of files in a tree are held."""
 
-    def describe(self, path: str, found: os.stat_result) -> tuple[str, str, str]:
+    def describe(self, path: str, status: os.stat_result) -> tuple[str, str, str]:
         """Mode (four octal digits), owner and group."""
 
     def check(self, owner: str, group: str) -> None:
@@ -128,22 +127,22 @@ class Ownership(Protocol):
         """Set them on a new file or directory that nobody else can open yet. Raises ActionFailed, OSError."""
 
     def change(self, fd: int, mode: int, owner: str, group: str) -> None:
-        """Set them on one that is in use: at no moment are more allowed than before or after.
+        """Set them on one that is in use; at no moment may anybody do more than before or after.
 
         Raises ActionFailed, OSError.
         """
 
-    def record(self, path: str, found: os.stat_result, mode: int, owner: str, group: str) -> None:
+    def record(self, path: str, status: os.stat_result, mode: int, owner: str, group: str) -> None:
         """Remember what the kernel could not hold for what is now at `path`."""
 
     def own_link(self, directory: int, name: str, owner: str, group: str) -> None:
-        """Give a new symbolic link to somebody. Raises ActionFailed, OSError."""
+        """Set owner and group of a new symbolic link. Raises ActionFailed, OSError."""
 
     def drop(self, path: str) -> None:
-        """Forget what was remembered of a path that is gone."""
+        """Forget the record of a path that is gone."""
 
     def drop_below(self, path: str) -> None:
-        """Forget what was remembered of a directory that is gone, and of everything in it."""
+        """Forget the records of a directory that is gone, and of everything in it."""
 
 
 class KernelOwnership:
@@ -152,12 +151,12 @@ class KernelOwnership:
     def __init__(self, ids: Ids) -> None:
         self._ids = ids
 
-    def describe(self, path: str, found: os.stat_result) -> tuple[str, str, str]:  # the kernel knows by inode
+    def describe(self, path: str, status: os.stat_result) -> tuple[str, str, str]:
         """As Ownership.describe."""
         return (
-            f"{stat.S_IMODE(found.st_mode):04o}",
-            self._ids.user(found.st_uid),
-            self._ids.group(found.st_gid),
+            f"{stat.S_IMODE(status.st_mode):04o}",
+            self._ids.user(status.st_uid),
+            self._ids.group(status.st_gid),
         )
 
     def check(self, owner: str, group: str) -> None:
@@ -182,7 +181,7 @@ class KernelOwnership:
             failpoints.hit("owner.changed")
         os.fchmod(fd, mode)
 
-    def record(self, path: str, found: os.stat_result, mode: int, owner: str, group: str) -> None:
+    def record(self, path: str, status: os.stat_result, mode: int, owner: str, group: str) -> None:
         """Nothing to remember."""
 
     def own_link(self, directory: int, name: str, owner: str, group: str) -> None:
@@ -200,8 +199,10 @@ class KernelOwnership:
 
 @frozen
 class _Row:
-    """`held` is the mode on disk when this was recorded: if it is another one now, somebody changed it and
-    the disk is right.
+    """A recorded owner, group and mode.
+
+    `held` is the mode on disk when this was recorded: where the disk has another one now, somebody changed
+    it and the disk counts.
     """
 
     owner: str
@@ -213,11 +214,11 @@ class _Row:
 class RecordedOwnership:
     """The ownership for an ordinary user, in a tree that is ours.
 
-    Owners, and modes that we could not work with, live in a file beside the tree. A path that is not recorded
-    and belongs to us counts as root's. The file is a log of JSON lines, the last one for a path counts and a
-    torn last line (power cut) is ignored; it is compacted atomically when it has grown to twice its content.
-    A path's line is written after the path itself, so that a crash between the two shows as drift and never
-    as a change that did not happen.
+    Owners, and modes that we could not work with, are in a file beside the tree. A path that is not recorded
+    and belongs to us counts as root's. The file is a log of JSON lines: the last one for a path counts, a
+    torn last line (power cut) is ignored. It is compacted atomically when it has grown to twice its content.
+    A path's line is written after the path itself: a crash between the two shows as drift, never as a change
+    that did not happen.
     """
 
     def __init__(self, ids: Ids, root: SafeRoot, file: str) -> None:
@@ -229,14 +230,14 @@ class RecordedOwnership:
         self._lines = 0
         self._pruned = False
 
-    def describe(self, path: str, found: os.stat_result) -> tuple[str, str, str]:
+    def describe(self, path: str, status: os.stat_result) -> tuple[str, str, str]:
         """As Ownership.describe."""
-        disk = f"{stat.S_IMODE(found.st_mode):04o}"
+        disk = f"{stat.S_IMODE(status.st_mode):04o}"
         row = self._load().get(path)
         if row is not None:
             return row.mode if row.held == disk else disk, row.owner, row.group
-        owner = "root" if found.st_uid == self._euid else self._ids.user(found.st_uid)
-        group = "root" if found.st_uid == self._euid else self._ids.group(found.st_gid)
+        owner = "root" if status.st_uid == self._euid else self._ids.user(status.st_uid)
+        group = "root" if status.st_uid == self._euid else self._ids.group(status.st_gid)
         return disk, owner, group
 
     def check(self, owner: str, group: str) -> None:
@@ -250,25 +251,25 @@ class RecordedOwnership:
         We stay able to read and change what we own, whatever its mode will be on the host.
         """
         self.check(owner, group)
-        own = 0o700 if stat.S_ISDIR(os.fstat(fd).st_mode) else 0o600
-        os.fchmod(fd, mode | own)
+        ours = 0o700 if stat.S_ISDIR(os.fstat(fd).st_mode) else 0o600
+        os.fchmod(fd, mode | ours)
 
     def change(self, fd: int, mode: int, owner: str, group: str) -> None:
         """As Ownership.change."""
         self.hold(fd, mode, owner, group)
 
-    def record(self, path: str, found: os.stat_result, mode: int, owner: str, group: str) -> None:
+    def record(self, path: str, status: os.stat_result, mode: int, owner: str, group: str) -> None:
         """As Ownership.record."""
-        row = _Row(owner, group, f"{mode:04o}", f"{stat.S_IMODE(found.st_mode):04o}")
+        row = _Row(owner, group, f"{mode:04o}", f"{stat.S_IMODE(status.st_mode):04o}")
         rows = self._load()
-        plain = found.st_uid == self._euid and (owner, group) == ("root", "root") and row.mode == row.held
-        if plain and path not in rows:
+        is_default = status.st_uid == self._euid and (owner, group) == ("root", "root")
+        if is_default and row.mode == row.held and path not in rows:
             return
         rows[path] = row
         self._append({"path": path, **asdict(row)})
 
     def own_link(self, directory: int, name: str, owner: str, group: str) -> None:
-        """Who owns a link is not recorded: it says nothing."""
+        """Nothing to record: the owner of a link decides nothing."""
 
     def drop(self, path: str) -> None:
         """As Ownership.drop."""
@@ -277,8 +278,9 @@ class RecordedOwnership:
 
     def drop_below(self, path: str) -> None:
         """As Ownership.drop_below."""
-        for known in [known for known in self._load() if known == path or known.startswith(f"{path}/")]:
-            self.drop(known)
+        below = [other for other in self._load() if other == path or other.startswith(f"{path}/")]
+        for other in below:
+            self.drop(other)
 
     def _load(self) -> dict[str, _Row]:
         if self._rows is None:
@@ -298,15 +300,16 @@ class RecordedOwnership:
         rows: dict[str, _Row] = {}
         for line in lines:
             self._lines += 1
-            self._take(line, rows)
+            self._apply_line(line, rows)
         return rows
 
     @staticmethod
-    def _take(line: str, rows: dict[str, _Row]) -> None:
+    def _apply_line(line: str, rows: dict[str, _Row]) -> None:
+        """Put the row of a line of the log among the rows, or take it out."""
         try:
-            said = json.loads(line)
-            path = said["path"]
-            row = None if said.get("gone") else _Row(said["owner"], said["group"], said["mode"], said["held"])
+            data = json.loads(line)
+            path = data["path"]
+            row = None if data.get("gone") else _Row(data["owner"], data["group"], data["mode"], data["held"])
         except (ValueError, KeyError, TypeError):
             return
         if row is None:
@@ -326,7 +329,7 @@ class RecordedOwnership:
         failpoints.hit("owners.appended")
 
     def _prune(self) -> None:
-        """Once per run that writes: drop rows of paths that are gone from the tree."""
+        """Drop the rows of paths that are gone from the tree: once in a run that writes."""
         self._pruned = True
         rows = self._load()
         gone = [path for path in rows if self._is_gone(path)]
@@ -360,7 +363,7 @@ class RecordedOwnership:
 
 
 def write_all(fd: int, content: bytes) -> None:
-    """Write every byte: one write may take fewer. Raises OSError."""
+    """Write every byte; a single write(2) may take fewer. Raises OSError."""
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(fd, rest) :]

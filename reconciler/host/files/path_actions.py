@@ -1,4 +1,4 @@
-"""The path actions on disk. Each either is done and durable, or raises and leaves what was there."""
+"""The path actions on disk. Each is done and durable, or raises and leaves the path as it was."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def write_file(root: SafeRoot, ownership: Ownership, action: WriteFile) -> None:
-    """WriteFile. Raises ActionFailed, UnsafePath, OSError."""
+    """Carry out WriteFile. Raises ActionFailed, UnsafePath, OSError."""
     mode = int(action.mode, 8)
     ownership.check(action.owner, action.group)
     with Place(root, action.path) as place:
@@ -47,11 +47,11 @@ def write_file(root: SafeRoot, ownership: Ownership, action: WriteFile) -> None:
 
 
 def make_directory(root: SafeRoot, ownership: Ownership, action: MakeDirectory) -> None:
-    """MakeDirectory.
+    """Carry out MakeDirectory. Raises ActionFailed, UnsafePath, OSError.
 
-    An empty directory that is there already (an interrupted run) is brought to the asked mode and owner.
-
-    It comes into being with its mode and owner; but a home, which is closed until it is full.
+    The directory gets its name when it has its mode and owner, except a home: that is there from the
+    beginning, and closed until the skeleton is in it. An empty directory of this name, which an interrupted
+    run may have left, is brought to the mode and owner.
     """
     mode = int(action.mode, 8)
     ownership.check(action.owner, action.group)
@@ -75,17 +75,17 @@ def make_directory(root: SafeRoot, ownership: Ownership, action: MakeDirectory) 
 
 
 def set_access(root: SafeRoot, ownership: Ownership, action: SetAccess) -> None:
-    """SetAccess, on a regular file with one name or on a directory.
+    """Carry out SetAccess on a regular file with one name or on a directory.
 
     Raises ActionFailed, UnsafePath, OSError.
     """
     mode = int(action.mode, 8)
     ownership.check(action.owner, action.group)
     with Place(root, action.path) as place:
-        found = place.stat()
-        if found is None:
+        status = place.stat()
+        if status is None:
             raise ActionFailed("nothing is there", f"{action.path} is gone; plan again")
-        _must_be_plain(place, found)
+        _must_be_plain(place, status)
         fd = _open_for_access(place)
         try:
             _must_be_plain(place, os.fstat(fd))
@@ -98,10 +98,10 @@ def set_access(root: SafeRoot, ownership: Ownership, action: SetAccess) -> None:
 
 
 def make_link(root: SafeRoot, ownership: Ownership, action: MakeLink) -> None:
-    """MakeLink.
+    """Carry out MakeLink.
 
-    The containing directory is made (0755, root) if only it is missing. Raises ActionFailed, UnsafePath,
-    OSError.
+    The containing directory is made (0755, root) if nothing above it is missing. Raises ActionFailed,
+    UnsafePath, OSError.
     """
     made = _make_parent(root, ownership, action.path)
     try:
@@ -120,7 +120,7 @@ def _expect_replaceable(place: Place, expects: str) -> None:
 
 
 def _write_temporary(place: Place, temporary: str, ownership: Ownership, action: WriteFile) -> None:
-    """The finished, durable file under its temporary name; nothing when this raises."""
+    """Write the whole, durable file under its temporary name; that is gone again when this raises."""
     fd = os.open(temporary, _NEW, 0o600 & int(action.mode, 8), dir_fd=place.fd)
     try:
         failpoints.hit("write.temporary")
@@ -146,21 +146,23 @@ def _write_temporary(place: Place, temporary: str, ownership: Ownership, action:
 def hold_with(
     fd: int, ownership: Ownership, action: WriteFile | MakeDirectory, attributes: Attributes
 ) -> None:
-    """Mode and owner of something new that has exactly these attributes; at no moment is it open to more than
-    it will be.
+    """Set mode, owner and exactly these attributes of a new file or directory.
+
+    At no moment is it open to more people than at the end. Raises ActionFailed, OSError.
     """
     mode = int(action.mode, 8)
     ownership.hold(fd, narrowed(attributes, mode), action.owner, action.group)
     failpoints.hit("write.access")
     set_attributes(fd, attributes)
-    # With its ACL the bits of the group are the mask, and set-user-id is back after everything that takes it
+    # Again: with an ACL the bits of the group are its mask, and a change of attributes may take set-user-id
     # away.
     ownership.hold(fd, mode, action.owner, action.group)
 
 
 def _keep_attributes(place: Place, fd: int) -> None:
-    found = place.stat()
-    if found is None or not stat.S_ISREG(found.st_mode):
+    """Give the new file the attributes of the regular file that it replaces, if there is one."""
+    status = place.stat()
+    if status is None or not stat.S_ISREG(status.st_mode):
         return
     old = _try_open(place)
     if old is None:
@@ -180,9 +182,9 @@ def _try_open(place: Place) -> int | None:
 
 
 def _publish_owned(place: Place, temporary: str, ownership: Ownership, action: WriteFile) -> None:
-    """Publish; the owner of a new file is recorded before.
+    """Publish the temporary file; the owner of a new file is recorded before.
 
-    After a kill in between, a file that is not recorded would be root's.
+    After a kill in between, a file without a record would count as root's.
     """
     new = action.expects == ABSENT
     if new:
@@ -196,9 +198,9 @@ def _publish_owned(place: Place, temporary: str, ownership: Ownership, action: W
 
 
 def _make_whole(place: Place, ownership: Ownership, action: MakeDirectory) -> bool:
-    """Make the directory under a temporary name and give it its own when it is as it shall be.
+    """Make the directory under a temporary name, and rename it when it has its mode and owner.
 
-    False where that cannot be done.
+    False where the file system cannot do that, or the name is taken.
     """
     mode, temporary = int(action.mode, 8), place.temporary()
     os.mkdir(temporary, 0o700, dir_fd=place.fd)
@@ -249,18 +251,18 @@ def _own_directory(
         os.close(fd)
 
 
-def _must_be_plain(place: Place, found: os.stat_result) -> None:
-    if stat.S_ISDIR(found.st_mode):
+def _must_be_plain(place: Place, status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
         return
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise UnsafePath(
             "not a file or directory",
-            f"{place.path} is {kind_of(found.st_mode)}; its mode and owner are left alone",
+            f"{place.path} is {kind_of(status.st_mode)}; its mode and owner are left alone",
         )
-    if found.st_nlink > 1:
+    if status.st_nlink > 1:
         detail = (
-            f"{place.path} is one of {found.st_nlink} hard links, a change would hit all; find them with find"
-            f" -inum {found.st_ino}"
+            f"{place.path} is one of {status.st_nlink} hard links, a change would hit all; find them with"
+            f" find -inum {status.st_ino}"
         )
         raise UnsafePath("the file has other names", detail)
 
@@ -268,7 +270,7 @@ def _must_be_plain(place: Place, found: os.stat_result) -> None:
 def _open_for_access(place: Place) -> int:
     """An fd for fchown and fchmod.
 
-    An ordinary user's own file that even he may not read is first opened to him, and to nobody else.
+    A file that its owner, an ordinary user, may not read is first opened to the owner and to nobody else.
     """
     try:
         return os.open(place.name, _OPEN, dir_fd=place.fd)
@@ -283,12 +285,12 @@ def _open_for_access(place: Place) -> int:
 
 
 def _change(ownership: Ownership, fd: int, mode: int, action: SetAccess) -> None:
-    before, known = os.fstat(fd), () if action.attributes is None else read_attributes(fd)
+    before, attributes = os.fstat(fd), () if action.attributes is None else read_attributes(fd)
     try:
         _change_all(ownership, fd, mode, action)
     except BaseException:
         if action.attributes is not None:
-            _attempt(lambda: set_attributes(fd, known))
+            _attempt(lambda: set_attributes(fd, attributes))
         _attempt(lambda: os.fchown(fd, before.st_uid, before.st_gid))
         _attempt(lambda: os.fchmod(fd, stat.S_IMODE(before.st_mode)))
         raise
@@ -300,7 +302,7 @@ def _change_all(ownership: Ownership, fd: int, mode: int, action: SetAccess) -> 
     if action.attributes is None:
         ownership.change(fd, mode, action.owner, action.group)
         return
-    # Only its owner may use it while neither the old ACL nor the new one says who may.
+    # Neither the old ACL nor the new one holds for a moment: until then only the owner may use it.
     os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) & 0o700)
     ownership.change(fd, mode & ~0o077, action.owner, action.group)
     set_attributes(fd, without_capability(action.attributes))
@@ -343,9 +345,10 @@ def _make_link(root: SafeRoot, ownership: Ownership, action: MakeLink) -> None:
 
 
 def record(place: Place, ownership: Ownership, mode: int, owner: str, group: str, name: str = "") -> None:
-    """Remember mode and owner of what is in place now, or will be (now it has another name there), where the
-    kernel does not hold them.
+    """Remember mode and owner where the kernel does not hold them.
+
+    `name` is the temporary name of an entry that has not got its own yet.
     """
-    found = place.stat(name)
-    if found is not None:
-        ownership.record(place.path, found, mode, owner, group)
+    status = place.stat(name)
+    if status is not None:
+        ownership.record(place.path, status, mode, owner, group)

@@ -1,9 +1,8 @@
-"""Putting a finished file in place, and taking one out, so that nothing that somebody else wrote meanwhile is
-lost.
+"""Putting a finished file in place and taking one out, without losing what somebody else wrote meanwhile.
 
 Between the last look and the rename somebody can still change the file. So the new file is *exchanged* with
-what is there, what came out is looked at, and if it is not what was expected it goes back. Where the file
-system cannot exchange (NFS), a plain rename must do.
+the one in place, and the displaced one is looked at: if it is not the expected one, it goes back. Where the
+file system cannot exchange (NFS), a plain rename must do.
 """
 
 from __future__ import annotations
@@ -21,23 +20,24 @@ from reconciler.host.process import failpoints
 
 @frozen
 class _Ours:
-    """The file that we are about to put in place: inode, and content in the words of `expects`.
+    """The file that we are about to put in place: its inode, and its state in the words of `expects`.
 
-    Times tell less: they are milliseconds coarse.
+    Its times would prove less: they are milliseconds apart at best.
     """
 
     inode: int
     state: str
 
     def is_at(self, place: Place, name: str) -> bool:
-        found = place.stat(name)
-        return found is not None and found.st_ino == self.inode and place.look(name) == self.state
+        status = place.stat(name)
+        return status is not None and status.st_ino == self.inode and place.look(name) == self.state
 
 
 def publish(place: Place, temporary: str, expects: str, state: str) -> None:
-    """Put the finished temporary file or link in place of what is expected there.
+    """Put the finished temporary file or link in place of what `expects` names.
 
-    Afterwards the temporary name is gone.
+    Raises ActionFailed, UnsafePath, OSError; then the file in place is the one that was there. The temporary
+    name is gone in both cases.
     """
     ours = _Ours(os.stat(temporary, dir_fd=place.fd, follow_symlinks=False).st_ino, state)
     try:
@@ -82,9 +82,9 @@ def _replace(place: Place, temporary: str, expects: str, ours: _Ours) -> None:
 
 
 def _put_back(place: Place, temporary: str, ours: _Ours) -> None:
-    """The file that came out of the exchange is somebody's new one.
+    """Give the displaced file, which is somebody's new one, its name back.
 
-    It gets its name back, unless that somebody was at it again meanwhile.
+    Raises ActionFailed when somebody wrote yet another one meanwhile: that one stays.
     """
     try:
         exchange(place.fd, temporary, place.name)
@@ -93,37 +93,35 @@ def _put_back(place: Place, temporary: str, ours: _Ours) -> None:
         return
     if ours.is_at(place, temporary):
         return
-    # A third version took our file's place in between: that is the newest. The one before it is kept under a
-    # name of its own.
+    # A third version took the place of our file in between: that is the newest.
     exchange(place.fd, temporary, place.name)
-    kept = f".reconciler.{os.urandom(8).hex()}.kept"
-    rename_new(place.fd, temporary, kept)
-    raise _changed_twice(place, kept)
+    raise _keep_beside(place, temporary)
 
 
 def take_out(place: Place, expects: str) -> None:
-    """Remove what is expected there. Raises ActionFailed when it turns out to be something else, OSError."""
+    """Remove the entry, which `expects` names. Raises ActionFailed when it is another one, OSError."""
     if expects == DIRECTORY:
         os.rmdir(place.name, dir_fd=place.fd)
         return
     temporary = place.temporary()
     rename_new(place.fd, place.name, temporary)
     failpoints.hit("remove.renamed")
-    found = place.look(temporary)
-    if found == expects:
+    state = place.look(temporary)
+    if state == expects:
         place.unlink(temporary)
         return
     try:
         rename_new(place.fd, temporary, place.name)
     except FileExistsError:
-        kept = f".reconciler.{os.urandom(8).hex()}.kept"
-        rename_new(place.fd, temporary, kept)
-        raise _changed_twice(place, kept) from None
-    raise place.changed(expects, found)
+        raise _keep_beside(place, temporary) from None
+    raise place.changed(expects, state)
 
 
-def _changed_twice(place: Place, kept: str) -> ActionFailed:
+def _keep_beside(place: Place, temporary: str) -> ActionFailed:
+    """Keep a version that a newer one has overtaken under a name of its own; the error that says so."""
+    name = f".reconciler.{os.urandom(8).hex()}.kept"
+    rename_new(place.fd, temporary, name)
     return ActionFailed(
         "changed twice meanwhile",
-        f"{place.path}: the newest version is in place, the one before is {kept} beside it",
+        f"{place.path}: the newest version is in place, the one before is {name} beside it",
     )

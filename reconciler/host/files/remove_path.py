@@ -1,4 +1,4 @@
-"""RemovePath on disk: done and durable, or what was there is left."""
+"""RemovePath on disk: done and durable, or the path stays as it was."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from reconciler.host.files.safe_path import SafeRoot
 from reconciler.host.process import failpoints
 
 _STAYS = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EBUSY, errno.EPERM})
-"""Why a directory that we are done with is left there: it is in use, a mount point, or marked immutable."""
+"""Reasons to leave an emptied directory there: it is in use, a mount point, gone, or marked immutable."""
 
 
 def remove_path(root: SafeRoot, ownership: Ownership, action: RemovePath) -> None:
-    """RemovePath.
+    """Carry out RemovePath.
 
     A path that is gone already is success. Raises ActionFailed, UnsafePath, OSError.
     """
@@ -40,6 +40,7 @@ def remove_path(root: SafeRoot, ownership: Ownership, action: RemovePath) -> Non
 
 
 def _prune_parent(root: SafeRoot, ownership: Ownership, path: str) -> None:
+    """Remove the directory that contained the path, if it is empty now."""
     parent = path.rpartition("/")[0]
     if not parent or root.stat(parent) is None:
         return

@@ -1,6 +1,6 @@
 """renameat2(2), which Python does not have: exchange two names, or rename only if the new name is free.
 
-To be imported by what is about to write and not before: ctypes costs milliseconds.
+Imported only by what is about to write: ctypes costs milliseconds.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _EXCHANGE = 2
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
-def exchange(directory: int, one: str, other: str) -> bool:
-    """Swap two names in one directory.
+def exchange(directory: int, name: str, other: str) -> bool:
+    """Exchange two names in a directory.
 
     False when this file system cannot; then nothing happened. Raises OSError.
     """
-    return _rename(directory, one, other, _EXCHANGE)
+    return _rename(directory, name, other, _EXCHANGE)
 
 
 def rename_new(directory: int, old: str, new: str) -> None:
-    """Rename, but never over something. Raises FileExistsError, OSError."""
+    """Rename to a free name. Raises FileExistsError, OSError."""
     if _rename(directory, old, new, _NOREPLACE):
         return
     os.link(old, new, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
@@ -41,6 +41,7 @@ def rename_directory(directory: int, old: str, new: str) -> bool:
 
 
 def _rename(directory: int, old: str, new: str, flags: int) -> bool:
+    """Whether the rename was made; False when this file system or C library cannot. Raises OSError."""
     if _function() is None:
         return False
     if _function()(directory, os.fsencode(old), directory, os.fsencode(new), flags) == 0:

@@ -1,8 +1,8 @@
 """Reaching a path beneath a root directory without ever walking through a symbolic link.
 
-Every other module of this package names files by (directory fd, last name), which it gets here. Nothing may
-be relied upon about who owns the directories on the way: a local user can swap them at any moment, so a path
-is never opened by its full name.
+Every other module of this package names a file by a directory's descriptor and the last name, which it gets
+here. The directories on the way may be anybody's, and a local user can swap them at any moment: so a path is
+never opened by its full name.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _PLAIN = re.compile(r"/|(?:/(?!\.{1,2}(?:/|\Z))[^/\x00-\x1f\x7f-\x9f]+)+")
 _CACHED = 256
+"""Descriptors of directories that are kept open."""
 HOMES = "/home"
-"""The one name that may be a link on the way: many a host has its homes on another disk."""
+"""The only path that may be a link on the way: many hosts have their homes on another disk."""
 _MOST_LINKS = 40
-"""As many links as the kernel itself follows before it says ELOOP."""
+"""The kernel follows as many links before it says ELOOP."""
 
 
 def check_plain(path: str) -> None:
@@ -41,31 +42,32 @@ def check_plain(path: str) -> None:
 
 
 def unreadable(path: str, error: OSError) -> Unreadable:
-    """The error to raise when the kernel refuses to tell about a path."""
+    """The error for a path that the kernel does not let us read."""
     hint = " (run as root)" if isinstance(error, PermissionError) and os.geteuid() != 0 else ""
     return Unreadable("cannot be read", f"{path}: {error.strerror}{hint}")
 
 
 class SafeRoot:
-    """A directory tree in which paths are absolute and links are never followed on the way, but for HOMES
-    where that is root's alone.
+    """A directory tree in which paths are absolute and links on the way are never followed.
 
-    Keeps descriptors of directories that were walked (at most 256, plus one walk), so that reading many files
-    costs one step each. They go stale when a directory is renamed: call `forget` before and after every
+    HOMES is the exception, where it is root's link and only root can change where it leads.
+
+    Descriptors of the directories on the way are kept (256 at most, plus those of one walk): reading many
+    files costs one step each. They go stale when a directory is renamed: call `forget` before and after every
     change. Not for several threads. With `unsynced` set, changed names become durable with its `sync` only.
     """
 
     def __init__(self, root: str) -> None:
         self.unsynced: Unsynced | None = None
         self._top: int | None = None
-        self._known: dict[str, int] = {}
+        self._descriptors: dict[str, int] = {}
         self.root = root.rstrip("/")
 
     def __enter__(self) -> Self:
         return self
 
     def __del__(self) -> None:
-        # Whoever forgets to close it does not run out of descriptors.
+        # A caller that forgets to close it must not run out of descriptors.
         self.close()
 
     def __exit__(
@@ -82,23 +84,24 @@ class SafeRoot:
 
     def forget(self) -> None:
         """Drop the cached directories: the next access walks afresh."""
-        for fd in self._known.values():
+        for fd in self._descriptors.values():
             os.close(fd)
-        self._known.clear()
+        self._descriptors.clear()
 
     def parent(self, path: str) -> tuple[int, str]:
-        """The directory that contains `path` (an O_PATH fd that stays ours) and the last name; for `/` the
-        root itself and `.`.
+        """The descriptor (O_PATH) of the directory that contains `path`, and the last name; for `/` the root
+        itself and `.`.
 
-        Raises FileNotFoundError naming the component that is missing or no directory, UnsafePath, Unreadable.
+        The descriptor stays ours. Raises FileNotFoundError naming the component that is missing or no
+        directory, UnsafePath, Unreadable.
         """
         check_plain(path)
         head, _, name = path.rpartition("/")
-        fd = self._known.get(head)
+        fd = self._descriptors.get(head)
         return (self._walk(head) if fd is None else fd), name or "."
 
     def stat(self, path: str) -> os.stat_result | None:
-        """The answer of `lstat`; None when nothing is there.
+        """The status of a path by lstat(2); None when nothing is there.
 
         Raises UnsafePath, Unreadable.
         """
@@ -142,22 +145,23 @@ class SafeRoot:
             os.close(fd)
 
     def _names_of_no_directory(self, path: str) -> list[str]:
-        found = self.stat(path)
-        if found is not None and stat.S_ISLNK(found.st_mode):
+        """No names. Raises UnsafePath when the path is a link."""
+        status = self.stat(path)
+        if status is not None and stat.S_ISLNK(status.st_mode):
             raise self._through_link(path, path)
         return []
 
     def _walk(self, head: str) -> int:
-        """An fd of the directory `head` (empty: the root), from the nearest ancestor that is known."""
-        while len(self._known) > _CACHED:
-            os.close(self._known.pop(next(iter(self._known))))
+        """The descriptor of the directory `head` (empty: the root), walked to from the nearest one kept."""
+        while len(self._descriptors) > _CACHED:
+            os.close(self._descriptors.pop(next(iter(self._descriptors))))
         at = head
-        while at and at not in self._known:
+        while at and at not in self._descriptors:
             at = at.rpartition("/")[0]
-        fd = self._known[at] if at else self._open_top()
+        fd = self._descriptors[at] if at else self._open_top()
         for component in head[len(at) + 1 :].split("/") if head != at else ():
             at = f"{at}/{component}"
-            fd = self._known[at] = self._step(fd, component, at, head)
+            fd = self._descriptors[at] = self._step(fd, component, at, head)
         return fd
 
     def _open_top(self) -> int:
@@ -176,35 +180,34 @@ class SafeRoot:
         except FileNotFoundError as error:
             raise FileNotFoundError(error.errno, "does not exist", at) from error
         except NotADirectoryError as error:
-            found = os.stat(component, dir_fd=directory, follow_symlinks=False)
-            if stat.S_ISLNK(found.st_mode):
-                led = self._led(directory, found, at)
-                if led is not None:
-                    return led
+            status = os.stat(component, dir_fd=directory, follow_symlinks=False)
+            if stat.S_ISLNK(status.st_mode):
+                fd = self._open_linked_homes(directory, status, at)
+                if fd is not None:
+                    return fd
                 raise self._through_link(at, head) from error
             raise FileNotFoundError(error.errno, "is not a directory", at) from error
         except OSError as error:
             raise unreadable(at, error) from error
 
-    def _led(self, directory: int, link: os.stat_result, at: str) -> int | None:
-        """An fd of where HOMES leads, if only root decides that: it is root's link, and so is every directory
-        on the way.
+    def _open_linked_homes(self, directory: int, link: os.stat_result, at: str) -> int | None:
+        """A descriptor of the directory that HOMES leads to, if only root decides where that is.
 
-        None if not.
+        None when the link or a directory on the way is not root's alone.
         """
-        if at != HOMES or not _roots(link) or not _closed(os.fstat(directory)):
+        if at != HOMES or not _owned_by_root(link) or not _only_root_writes(os.fstat(directory)):
             return None
         target = f"/{os.readlink(HOMES[1:], dir_fd=directory).lstrip('/')}"
         if not _PLAIN.fullmatch(target) or target == "/":
             return None
-        place = ""
+        path = ""
         for name in target[1:].split("/"):
-            place = f"{place}/{name}"
+            path = f"{path}/{name}"
             try:
-                fd = self._known[place] if place in self._known else self._walk(place)
+                fd = self._descriptors[path] if path in self._descriptors else self._walk(path)
             except (FileNotFoundError, UnsafePath):
                 return None
-            if not _closed(os.fstat(fd)):
+            if not _only_root_writes(os.fstat(fd)):
                 return None
         return os.dup(fd)
 
@@ -218,19 +221,22 @@ class SafeRoot:
             return None
 
 
-def _roots(found: os.stat_result) -> bool:
-    """Whether it is root's, or in a tree of one's own one's own."""
-    return found.st_uid in (0, os.geteuid())
+def _owned_by_root(status: os.stat_result) -> bool:
+    """Whether it is root's, or ours: an ordinary user's tree is their own."""
+    return status.st_uid in (0, os.geteuid())
 
 
-def _closed(found: os.stat_result) -> bool:
-    """Whether nobody but root can put something else into this directory."""
-    shared = found.st_mode & (stat.S_IWOTH | (0 if found.st_gid in (0, os.getegid()) else stat.S_IWGRP))
-    return stat.S_ISDIR(found.st_mode) and _roots(found) and not shared
+def _only_root_writes(status: os.stat_result) -> bool:
+    """Whether this is a directory in which nobody but root can replace a name."""
+    shared = status.st_mode & (stat.S_IWOTH | (0 if status.st_gid in (0, os.getegid()) else stat.S_IWGRP))
+    return stat.S_ISDIR(status.st_mode) and _owned_by_root(status) and not shared
 
 
 def through_link(link: str, path: str, readlink: Callable[[str], str | None]) -> UnsafePath:
-    """The error for a `path` on which there is a `link`. `readlink` gives the target of what is one."""
+    """The error for a `path` with a `link` on the way.
+
+    `readlink` gives the target of a link, None for any other path.
+    """
     real = _resolve(path, readlink)
     advice = f"write {real} instead of {path}" if real else "it leads nowhere"
     error = UnsafePath("the path leads through a symbolic link", f"{link} is a link; {advice}")
@@ -239,9 +245,9 @@ def through_link(link: str, path: str, readlink: Callable[[str], str | None]) ->
 
 
 def _resolve(path: str, readlink: Callable[[str], str | None]) -> str:
-    """Where a path leads inside the root, for a message only: it may be different a moment later.
+    """The path without links inside the root, empty when it leads nowhere.
 
-    Empty when nowhere.
+    For messages only: it may be another one a moment later.
     """
     done, todo, links = "", path.split("/")[::-1], 0
     while todo:
@@ -268,13 +274,13 @@ def read_at(directory: int, name: str, path: str) -> bytes:
 
     Raises UnsafePath for anything else, OSError as the kernel says.
 
-    Looks before it opens, since opening a device or FIFO can have effects, and makes sure that what it opened
-    is what it saw.
+    The name is looked at first, since opening a device or FIFO can have effects; the opened file must be the
+    same one.
     """
     for _ in range(8):
-        seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        if not stat.S_ISREG(seen.st_mode):
-            raise UnsafePath("not a regular file", f"{path} is {kind_of(seen.st_mode)}")
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnsafePath("not a regular file", f"{path} is {kind_of(status.st_mode)}")
         try:
             fd = os.open(name, _REGULAR, dir_fd=directory)
         except OSError as error:
@@ -282,23 +288,22 @@ def read_at(directory: int, name: str, path: str) -> bytes:
                 continue
             raise
         try:
-            found = os.fstat(fd)
-            if (found.st_dev, found.st_ino) == (seen.st_dev, seen.st_ino):
-                return _read_all(fd, found.st_size)
+            opened = os.fstat(fd)
+            if (opened.st_dev, opened.st_ino) == (status.st_dev, status.st_ino):
+                return _read_all(fd, opened.st_size)
         finally:
             os.close(fd)
     return _gone_or_changing(directory, name, path)
 
 
 def _gone_or_changing(directory: int, name: str, path: str) -> bytes:
+    """Raises FileNotFoundError when the name is gone, otherwise UnsafePath."""
     os.stat(name, dir_fd=directory, follow_symlinks=False)
     raise UnsafePath("changes while it is read", f"{path} was replaced again and again; stop what writes it")
 
 
 def _read_all(fd: int, size: int) -> bytes:
-    """Everything: a read that returns less than was asked for ends a regular file, but files below /proc and
-    /sys have no size.
-    """
+    """The whole content. A short read ends a regular file, but files below /proc and /sys have no size."""
     first = os.read(fd, size + 1)
     if len(first) == size and size:
         return first

@@ -1,8 +1,7 @@
-"""Subvolumes of btrfs that lie in a mounted one: each is a device of its own (st_dev), of which mountinfo
-says nothing.
+"""Subvolumes of btrfs in a mounted one: each is a device of its own (st_dev), and mountinfo does not list it.
 
-The kernel tells where they are (linux/btrfs.h, btrfs_tree.h): a ROOT_REF in the tree of roots names each in a
-directory of its parent.
+The kernel tells where they are (linux/btrfs.h, btrfs_tree.h): in the tree of roots a ROOT_REF names each of
+them in a directory of its parent.
 """
 
 from __future__ import annotations
@@ -30,19 +29,19 @@ _Ref = tuple[int, int, str]
 
 
 def subvolumes() -> frozenset[str]:
-    """The paths of all that are seen below a mount point. Nothing where the kernel does not tell us."""
-    found: set[str] = set()
+    """The paths of all subvolumes that are visible below a mount point; none if the kernel does not say."""
+    visible: set[str] = set()
     for top, point in _mounts():
         try:
             paths = _paths(point)
         except OSError:
             continue
-        found.update(point.rstrip("/") + path[len(top) :] for path in paths if path.startswith(f"{top}/"))
-    return frozenset(found)
+        visible.update(point.rstrip("/") + path[len(top) :] for path in paths if path.startswith(f"{top}/"))
+    return frozenset(visible)
 
 
 def _mounts() -> Iterator[tuple[str, str]]:
-    """Yield each mount of a btrfs: the path that is mounted, from its top, and where."""
+    """Yield the mounts of btrfs: the mounted path, from the top of its file system, and the mount point."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             fields, _, kind = line.partition(" - ")
@@ -62,7 +61,7 @@ def _paths(point: str) -> list[str]:
 
 
 def _refs(fd: int) -> Iterator[tuple[int, _Ref]]:
-    """Each subvolume, and where it hangs."""
+    """Yield each subvolume by its number, with its parent, directory and name."""
     parent, child = 0, 0
     while True:
         key = _KEY.pack(
@@ -85,7 +84,7 @@ def _refs(fd: int) -> Iterator[tuple[int, _Ref]]:
 
 
 def _path(fd: int, child: int, refs: Mapping[int, _Ref]) -> str:
-    """From the top of the file system; empty if it hangs nowhere any more."""
+    """The path of a subvolume from the top of the file system; empty if it is in none any more."""
     path = ""
     for _ in range(len(refs)):
         if child == _TOP or child not in refs:

@@ -1,5 +1,6 @@
-"""Directories in which names were changed and are not durable yet: one fsync for all that a batch of actions
-did in each.
+"""Directories in which names were changed and are not durable yet.
+
+A batch of actions costs one fsync for each directory.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from reconciler.host.process import failpoints
 
 
 class Unsynced:
-    """A batch.
+    """The directories of a batch of actions.
 
-    A file renamed in it may not survive a power cut before `sync` has said so.
+    A file that is renamed in one of them may not survive a power cut before `sync` has returned.
     """
 
     def __init__(self) -> None:
@@ -21,18 +22,18 @@ class Unsynced:
         self._failed: dict[str, str] = {}
 
     def add(self, fd: int, path: str) -> None:
-        """A name of the directory `fd`, that of `path`, was changed.
+        """Note that a name in the directory `fd` was changed, the last one of `path`.
 
-        Raises OSError when that cannot be kept in mind.
+        Raises OSError when the descriptor cannot be kept.
         """
-        found = os.fstat(fd)
-        key = (found.st_dev, found.st_ino)
+        status = os.fstat(fd)
+        key = (status.st_dev, status.st_ino)
         if key not in self._open:
             self._open[key] = os.dup(fd)
         self._paths.setdefault(key, []).append(path)
 
     def sync(self) -> None:
-        """Make all of it durable."""
+        """Make the names in all directories durable; a failure is told by `end`."""
         for key, fd in self._open.items():
             try:
                 failpoints.hit("batch.unsynced")
@@ -45,7 +46,7 @@ class Unsynced:
         self._paths.clear()
 
     def end(self) -> dict[str, str]:
-        """Make the rest durable. The paths for which that did not work at any time, each with the reason."""
+        """Make the rest durable. The paths for which any `sync` failed, each with the reason."""
         self.sync()
         return self._failed
 

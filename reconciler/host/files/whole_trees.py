@@ -1,8 +1,8 @@
-"""Whole directories on disk, the homes of accounts that go: kept as an archive, taken apart, and put back.
+"""Whole directories on disk, the homes of accounts that are removed: archived, removed and put back.
 
-Everything is reached by descriptors, so that a link which somebody puts in the way is an entry like any other
-and never a way out. The content of an archive is compared with the directory before the archive gets its
-name; a tree that is removed vanishes by one rename before the first file goes.
+Everything is reached by descriptors: a link that somebody puts in the way is an entry like any other and
+never a way out. An archive is compared with the directory before it gets its name; a tree that is removed
+gets another name before its first file is.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SHALLOWEST = 2
-"""Components of a path that may go as a whole: nothing that lies directly below the root."""
+"""Components of the shortest path that may be removed: never a directory directly below the root."""
 
 
 def execute(
     root: SafeRoot, ownership: Ownership, archives: str, action: ArchiveTree | RemoveTree | RestoreTree
 ) -> str:
-    """Do it; what there is to say of it.
+    """Carry out an action on a whole directory, and return the detail to print with it, often empty.
 
     `archives` is the directory of the archives. Raises ActionFailed, UnsafePath, OSError.
     """
@@ -56,14 +56,15 @@ def execute(
 
 
 def archive_tree(root: SafeRoot, archives: str, action: ArchiveTree) -> str:
-    """ArchiveTree.
+    """Carry out ArchiveTree, and return the archive's path with its size.
 
-    One that is there already and holds the very same is it. Raises ActionFailed, UnsafePath, OSError.
+    An archive of that name with the same content stays as it is; one with another content is kept under
+    another name. Raises ActionFailed, UnsafePath, OSError.
     """
     with Place(root, action.path) as place, _directory(place.fd, place.name, action.path) as top:
         _refuse_mounts(root, action.path)
         with _archives(archives) as store:
-            if _is_there(store, action.archive):
+            if _exists(store, action.archive):
                 if not _differences(store, action.archive, top):
                     return f"was kept already: {archives}/{action.archive}"
                 _move_aside(store, action.archive)
@@ -72,7 +73,7 @@ def archive_tree(root: SafeRoot, archives: str, action: ArchiveTree) -> str:
 
 
 def _write(store: int, name: str, top: int) -> int:
-    """The archive under its name, whole and compared; its size. Nothing of that name when this raises."""
+    """Write the archive and return its size. It gets its name when it is complete and compared."""
     temporary = f".{name}.new"
     with suppress(FileNotFoundError):
         os.unlink(temporary, dir_fd=store)
@@ -95,13 +96,14 @@ def _write(store: int, name: str, top: int) -> int:
     return written.bytes
 
 
-def _refuse_differences(found: Sequence[str]) -> None:
-    if found:
-        detail = f"{found[0]} (changed while it was read?); it was thrown away, and nothing is removed"
+def _refuse_differences(differences: Sequence[str]) -> None:
+    if differences:
+        detail = f"{differences[0]} (changed while it was read?); it was thrown away, and nothing is removed"
         raise ActionFailed("the archive is not what is there", detail)
 
 
 def _differences(store: int, name: str, top: int) -> Sequence[str]:
+    """The differences between an archive and the directory, or the reason why it cannot be read."""
     fd = os.open(name, _FILE, dir_fd=store)
     try:
         return tar.compare_with(fd, top)
@@ -112,17 +114,18 @@ def _differences(store: int, name: str, top: int) -> Sequence[str]:
 
 
 def _move_aside(store: int, name: str) -> None:
-    n = 1
-    while _is_there(store, f"{name}.{n}"):
-        n += 1
-    rename_new(store, name, f"{name}.{n}")
+    """Keep an older archive as NAME.1, or the next free number."""
+    number = 1
+    while _exists(store, f"{name}.{number}"):
+        number += 1
+    rename_new(store, name, f"{name}.{number}")
 
 
 @contextmanager
 def _archives(path: str) -> Iterator[int]:
-    """The directory of the archives, open; made 0700 if it is missing.
+    """A descriptor of the directory of the archives, which is made, 0700, if it is missing.
 
-    Raises UnsafePath when it is somebody else's.
+    Raises UnsafePath when others can use it, OSError.
     """
     parent, _, name = path.rpartition("/")
     above = os.open(parent or "/", _DIRECTORY)
@@ -134,8 +137,8 @@ def _archives(path: str) -> Iterator[int]:
     finally:
         os.close(above)
     try:
-        found = os.fstat(fd)
-        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        status = os.fstat(fd)
+        if status.st_uid != os.geteuid() or status.st_mode & 0o077:
             raise UnsafePath(
                 "the directory of the archives is open to others", f"{path}: chown root, chmod 0700"
             )
@@ -148,7 +151,7 @@ def _archives(path: str) -> Iterator[int]:
 
 
 def remove_tree(root: SafeRoot, ownership: Ownership, archives: str, action: RemoveTree) -> str:
-    """RemoveTree.
+    """Carry out RemoveTree, and return "was gone already" or nothing.
 
     A removal that was killed is finished. Raises ActionFailed, UnsafePath, OSError.
     """
@@ -160,9 +163,9 @@ def remove_tree(root: SafeRoot, ownership: Ownership, archives: str, action: Rem
         remains = remnant(action.path).rpartition("/")[2]
         if place.stat(remains) is not None:
             _take_apart(place.fd, remains, action.path)
-        if (found := place.stat()) is None:
+        if (status := place.stat()) is None:
             return "was gone already"
-        if stat.S_ISREG(found.st_mode) and not action.archive:
+        if stat.S_ISREG(status.st_mode) and not action.archive:
             os.unlink(place.name, dir_fd=place.fd)
             os.fsync(place.fd)
             ownership.drop(action.path)
@@ -175,16 +178,16 @@ def remove_tree(root: SafeRoot, ownership: Ownership, archives: str, action: Rem
         _take_apart(place.fd, remains, action.path)
         os.fsync(place.fd)
     if not action.archive:
-        ownership.drop_below(action.path)  # what is kept comes back with the owners that are recorded for it
+        ownership.drop_below(action.path)  # a tree that comes back from its archive needs the recorded owners
     failpoints.hit("tree.done")
     return ""
 
 
-def _take_away(place: Place, remains: str, seen: os.stat_result) -> None:
-    """From here on nobody finds it any more. If it is another one than was looked at, it goes back."""
+def _take_away(place: Place, remains: str, expected: os.stat_result) -> None:
+    """Rename the tree: from here on nobody finds it. One that is not the expected one is renamed back."""
     rename_new(place.fd, place.name, remains)
-    found = place.stat(remains)
-    if found is None or (found.st_dev, found.st_ino) != (seen.st_dev, seen.st_ino):
+    status = place.stat(remains)
+    if status is None or (status.st_dev, status.st_ino) != (expected.st_dev, expected.st_ino):
         rename_new(place.fd, remains, place.name)
         raise ActionFailed(
             "changed since the plan was made", f"{place.path} was replaced meanwhile; plan again"
@@ -203,32 +206,31 @@ def _refuse_unkept(archives: str, action: RemoveTree) -> None:
 def _take_apart(parent: int, name: str, path: str) -> None:
     """Remove a directory with everything below it.
 
-    No deeper than two levels at any time: each subdirectory is first moved to the top.
-
-    A mount point cannot be moved, so that none is ever entered, and a link is a name to unlink.
+    Each subdirectory is moved to the top before it is entered: no path is ever deeper than two levels. A
+    mount point cannot be moved, so none is entered; a link is a name to unlink. Raises UnsafePath, OSError.
     """
     with _directory(parent, name, path) as top:
         device = os.fstat(top).st_dev
-        moved = _lift(top, top, [])
+        moved = _move_up(top, top, [])
         while moved:
             inner = moved.pop()
             with _directory(top, inner, path) as fd:
                 if os.fstat(fd).st_dev != device:
                     raise UnsafePath("another file system is in the way", f"below {path}; unmount it first")
-                _lift(fd, top, moved)
+                _move_up(fd, top, moved)
             os.rmdir(inner, dir_fd=top)
             failpoints.hit("tree.step")
     os.rmdir(name, dir_fd=parent)
 
 
-def _lift(fd: int, top: int, moved: list[str]) -> list[str]:
-    """Unlink what is no directory; directories go to the top under new names, which are added to `moved`."""
+def _move_up(fd: int, top: int, moved: list[str]) -> list[str]:
+    """Unlink files and move directories to the top under new names, which are added to `moved`."""
     while names := os.listdir(fd):
         for name in names:
             if fd == top and name in moved:
                 continue
-            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            if stat.S_ISDIR(found.st_mode):
+            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
                 new = os.urandom(12).hex()
                 os.rename(name, new, src_dir_fd=fd, dst_dir_fd=top)
                 moved.append(new)
@@ -243,7 +245,7 @@ def _lift(fd: int, top: int, moved: list[str]) -> list[str]:
 
 
 def restore_tree(root: SafeRoot, ownership: Ownership, archives: str, action: RestoreTree) -> str:
-    """RestoreTree. Raises ActionFailed, UnsafePath, OSError."""
+    """Carry out RestoreTree, and return where it came from. Raises ActionFailed, UnsafePath, OSError."""
     ownership.check(action.owner, action.group)
     with Place(root, action.path) as place:
         if place.stat() is not None:
@@ -267,6 +269,7 @@ def restore_tree(root: SafeRoot, ownership: Ownership, archives: str, action: Re
 
 
 def _unpack(parent: int, temporary: str, archives: str, ownership: Ownership, action: RestoreTree) -> None:
+    """Unpack the archive into the temporary directory, compare the two and make it durable."""
     with _directory(parent, temporary, action.path) as top, _archives(archives) as store:
         try:
             fd = os.open(action.archive, _FILE, dir_fd=store)
@@ -289,18 +292,18 @@ def _unpack(parent: int, temporary: str, archives: str, ownership: Ownership, ac
 
 @contextmanager
 def _directory(parent: int, name: str, path: str) -> Iterator[int]:
-    """A directory by its descriptor.
+    """A descriptor of a directory.
 
-    Raises UnsafePath for a link or anything else, ActionFailed when it is gone.
+    Raises UnsafePath when it is a link or another thing, ActionFailed when it is gone.
     """
     try:
         fd = os.open(name, _DIRECTORY, dir_fd=parent)
     except FileNotFoundError as error:
         raise ActionFailed("nothing is there", f"{path} is gone; plan again") from error
     except NotADirectoryError as error:
-        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         raise UnsafePath(
-            "not a directory", f"{path} is {kind_of(found.st_mode)}; it is left alone"
+            "not a directory", f"{path} is {kind_of(status.st_mode)}; it is left alone"
         ) from error
     try:
         yield fd
@@ -309,17 +312,17 @@ def _directory(parent: int, name: str, path: str) -> Iterator[int]:
 
 
 def _refuse_mounts(root: SafeRoot, path: str) -> None:
-    """Nothing may be mounted there or below: what is on another file system is not ours to take away."""
+    """Raise UnsafePath when something is mounted on the directory or below it: that is not ours to remove."""
     real = f"{root.root}{path}"
-    found = sorted(point for point in mount_points() if point == real or point.startswith(f"{real}/"))
-    if found:
+    mounted = sorted(point for point in mount_points() if point == real or point.startswith(f"{real}/"))
+    if mounted:
         raise UnsafePath(
             "another file system is in the way",
-            f"{found[0]} is a mount point; unmount it first, nothing is removed",
+            f"{mounted[0]} is a mount point; unmount it first, nothing is removed",
         )
 
 
-def _is_there(store: int, name: str) -> bool:
+def _exists(store: int, name: str) -> bool:
     try:
         os.stat(name, dir_fd=store, follow_symlinks=False)
     except FileNotFoundError:

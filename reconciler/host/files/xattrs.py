@@ -11,16 +11,13 @@ _ACL = "system.posix_acl_access"
 _DEFAULT_ACL = "system.posix_acl_default"
 _CAPABILITY = "security.capability"
 _KEPT = ("user.", "trusted.")
+"""Namespaces that are copied. File capabilities and signatures are not: they belong to the content."""
 _BEST_EFFORT = ("security.selinux", "security.SMACK64")
-"""Labels: a policy may refuse to set them, and sets its own.
-
-Never copied: file capabilities and signatures, they belong to the content.
-"""
+"""Labels: a policy may refuse to set them, and sets its own."""
 
 _ACL_HEADER = struct.Struct("<I")
 _ACL_ENTRY = struct.Struct("<HHI")
 _USER_OBJECT, _GROUP_OBJECT, _MASK, _OTHER = 0x01, 0x04, 0x10, 0x20
-
 
 _NONE_HERE = (errno.ENOTSUP, errno.ENODATA)
 
@@ -30,11 +27,11 @@ def read_attributes(fd: int) -> tuple[tuple[str, bytes], ...]:
 
     Raises OSError.
     """
-    found = []
+    attributes = []
     for name in _names(fd):
         with suppress(_Gone):
-            found.append((name, _value(fd, name)))
-    return tuple(found)
+            attributes.append((name, _value(fd, name)))
+    return tuple(attributes)
 
 
 class _Gone(Exception):
@@ -60,70 +57,63 @@ def _value(fd: int, name: str) -> bytes:
 
 
 def restorable(name: str, *, as_user: bool = False) -> bool:
-    """Whether an attribute can be put back: by root, or with a user's own rights in his home.
+    """Whether an attribute can be put back: by root, or with a user's own rights in their home.
 
-    The others a policy sets anew.
+    The others are labels, which a security policy sets anew.
     """
     if as_user:
         return name.startswith("user.") or name in (_ACL, _DEFAULT_ACL)
     return name.startswith(_KEPT) or name in (_ACL, _DEFAULT_ACL, _CAPABILITY)
 
 
-def set_attributes(fd: int, wanted: tuple[tuple[str, bytes], ...]) -> None:
-    """Give an open file or directory exactly these attributes, but for capabilities (`set_capability`).
+def set_attributes(fd: int, attributes: tuple[tuple[str, bytes], ...]) -> None:
+    """Give an open file or directory exactly these attributes, except capabilities (`set_capability`).
 
+    Labels of a security policy stay as they are. An ACL sets the mode of the group and of the others too.
     Raises OSError.
-
-    Labels of a security policy stay as they are. An ACL brings the mode of the group and of the others with
-    it.
     """
-    asked = {name: value for name, value in wanted if restorable(name) and name != _CAPABILITY}
-    there = dict(read_attributes(fd))
-    for name in there:
-        if restorable(name) and name not in asked and name != _CAPABILITY:
+    settable = {name: value for name, value in attributes if restorable(name) and name != _CAPABILITY}
+    present = dict(read_attributes(fd))
+    for name in present:
+        if restorable(name) and name not in settable and name != _CAPABILITY:
             os.removexattr(fd, name)
-    for name, value in asked.items():
-        if there.get(name) != value:
+    for name, value in settable.items():
+        if present.get(name) != value:
             os.setxattr(fd, name, value)
 
 
-def set_capability(fd: int, wanted: tuple[tuple[str, bytes], ...]) -> None:
-    """Give an open file the capability that is among these: last of all, for each change of owner and content
-    takes it away.
+def set_capability(fd: int, attributes: tuple[tuple[str, bytes], ...]) -> None:
+    """Give an open file the capability among these attributes, if there is one. Raises OSError.
+
+    It comes last: each change of owner or content takes it away.
     """
-    value = dict(wanted).get(_CAPABILITY)
+    value = dict(attributes).get(_CAPABILITY)
     if value is not None:
         os.setxattr(fd, _CAPABILITY, value)
 
 
 def without_capability(attributes: tuple[tuple[str, bytes], ...]) -> tuple[tuple[str, bytes], ...]:
-    """The attributes that may be set on a file whose content is not known to be the one that the capability
-    belongs to.
-    """
+    """The attributes for a file whose content may be another one than that which the capability was given."""
     return tuple((name, value) for name, value in attributes if name != _CAPABILITY)
 
 
 def narrowed(attributes: tuple[tuple[str, bytes], ...], mode: int) -> int:
-    """The mode that a new file may have until its ACL is set: with one, what the mode says of the group is
-    the mask.
-    """
+    """The mode that a new file may have until its ACL is set: with one, the group's bits are the mask."""
     return mode & ~0o077 if any(name == _ACL for name, _ in attributes) else mode
 
 
 def copy_attributes(source: int, target: int, mode: int) -> None:
     """Give the open file `target`, which has this mode already, the attributes and the ACL of `source`.
 
-    Raises OSError.
-
-    The ACL is bent to the mode first, as chmod would do it, so that the file is at no moment open to more
-    than it will be. An ACL that `target` got from its directory is dropped: the file that it replaces is the
-    model.
+    The ACL is bent to the mode first, as chmod(1) would do it: at no moment is the file open to more people
+    than at the end. An ACL that `target` got from its directory is dropped: the file that it replaces is the
+    model. Raises OSError.
     """
-    wanted = dict(read_attributes(source))
-    if _ACL not in wanted and _ACL in dict(read_attributes(target)):
+    attributes = dict(read_attributes(source))
+    if _ACL not in attributes and _ACL in dict(read_attributes(target)):
         os.removexattr(target, _ACL)
         os.fchmod(target, mode)
-    for name, value in wanted.items():
+    for name, value in attributes.items():
         if name == _ACL:
             os.setxattr(target, name, bend_acl(value, mode))
         elif name.startswith(_KEPT):
@@ -136,8 +126,8 @@ def bend_acl(acl: bytes, mode: int) -> bytes:
     """An access ACL in the kernel's form (version 2, see acl(5)) with the permissions of `mode`."""
     entries = list(_ACL_ENTRY.iter_unpack(acl[_ACL_HEADER.size :]))
     group = _MASK if any(tag == _MASK for tag, _, _ in entries) else _GROUP_OBJECT
-    said = {_USER_OBJECT: mode >> 6 & 7, group: mode >> 3 & 7, _OTHER: mode & 7}
-    bent = (_ACL_ENTRY.pack(tag, said.get(tag, allowed), who) for tag, allowed, who in entries)
+    permissions = {_USER_OBJECT: mode >> 6 & 7, group: mode >> 3 & 7, _OTHER: mode & 7}
+    bent = (_ACL_ENTRY.pack(tag, permissions.get(tag, old), number) for tag, old, number in entries)
     return acl[: _ACL_HEADER.size] + b"".join(bent)
 
 
