@@ -72,8 +72,10 @@ def awaits_put_back(result: ApplyResult) -> bool:
 
 
 def _meant(change: Change, plan: Plan) -> bool:
-    left = change.address in plan.blocked or change.address in plan.held or change.address in plan.unreadable
-    return change.verb is not Verb.NONE and not left
+    undone = (
+        change.address in plan.blocked or change.address in plan.held or change.address in plan.unreadable
+    )
+    return change.verb is not Verb.NONE and not undone
 
 
 def ending(result: ApplyResult) -> tuple[str, dict[str, Any]]:
@@ -91,16 +93,16 @@ def _pending(changes: Mapping[Address, Change], situation: Situation) -> dict[Ad
     """The ledger's rows while the parts are being changed."""
     rows = {}
     for address, change in changes.items():
-        known = situation.rows.get(address)
+        ledger_row = situation.rows.get(address)
         if change.part is not None:
-            row = known or LedgerRow(
+            row = ledger_row or LedgerRow(
                 address, None, created=change.verb is Verb.CREATE, sensitive=change.sensitive
             )
             rows[address] = replace(
                 row, pending=change.part.document, sensitive=row.sensitive or change.sensitive
             )
-        elif change.verb is Verb.DELETE and known is not None:
-            rows[address] = going(known)
+        elif change.verb is Verb.DELETE and ledger_row is not None:
+            rows[address] = going(ledger_row)
     return rows
 
 
@@ -122,11 +124,11 @@ def unsettled(run: Run, settle: Settle) -> dict[Address, str]:
 
 
 def _conclude(run: Run, settle: Settle) -> ApplyResult:
-    """Look at the host once more; what is as it should be goes into the ledger."""
+    """Observe the host once more, and write what converged into the ledger."""
     if run.host.running and (rows := unarmed(run)):
         arm(run, rows)
     moving = {address for address, change in run.changes.items() if change.verb is not Verb.FORGET}
-    # Looked at while what was started shows whether it stays up; why it did not tells more.
+    # Compare while freshly started units settle; if one fell, its reason replaces "not converged".
     differing = not_converged(moving - run.out, run.situation, run.request, run.host)
     passed_over = {
         address
@@ -153,12 +155,12 @@ def _conclude(run: Run, settle: Settle) -> ApplyResult:
     put += [run.plan.memory.rows[address] for address in restored if address in run.plan.memory.rows]
     drop += [address for address in restored if address not in run.plan.memory.rows]
     drop += [row.address for address in restored for row in run.remaining.get(address, ())]
-    left, clear = still_owed(run, restored, set(drop))
+    owed_rows, clear = still_owed(run, restored, set(drop))
     run.journal.settle(run.number, put, drop, clear)
     return ApplyResult(
         run.plan,
         _outcomes(run),
-        tuple(left),
+        tuple(owed_rows),
         warnings(run),
         run=run.number,
         fallen=frozenset(run.fallen),
@@ -183,7 +185,7 @@ def _reads(
 
 
 def warnings(run: Run) -> tuple[Diagnostic, ...]:
-    """Warnings about what is not well and counts as applied."""
+    """Warnings about parts that count as applied although something is not well."""
     unwell = tuple(
         warning("not healthy", reason, address=address, rule="health")
         for address, reason in run.warned.items()
@@ -205,8 +207,8 @@ def _row(run: Run, address: Address) -> LedgerRow:
         run.changes.get(address),
     )
     protect = part.declared.resource.protect
-    # What was disabled in spite of its protection is not protected any more: declared again, it says for
-    # itself whether it is.
+    # An account that was disabled in spite of its protection is not protected any more: declared again, it
+    # says for itself whether it is.
     lifted = bool(part.retired) and str(address) in run.request.unprotect
     return LedgerRow(
         address=address,
@@ -225,7 +227,7 @@ def _row(run: Run, address: Address) -> LedgerRow:
 def _remaining(
     changes: Iterable[Change], situation: Situation, request: Request
 ) -> dict[Address, list[LedgerRow]]:
-    """The rows of what stays ours of a part that is taken away, by that part: written down before it goes."""
+    """The rows that stay ours when a part is taken away, by that part: written down before it goes."""
     rows: dict[Address, list[LedgerRow]] = {}
     for change in changes:
         for address, document in request.kinds[change.address.kind].remains(change):
@@ -260,42 +262,45 @@ def still_owed(
     run: Run, restored: set[Address], dropped: set[Address]
 ) -> tuple[list[OwedRow], list[OwedRow]]:
     """The rows that are due after this run, and the rows that go."""
-    known: dict[Key, OwedRow] = {key(row): row for row in run.plan.memory.owed} | run.owing
+    rows: dict[Key, OwedRow] = {key(row): row for row in run.plan.memory.owed} | run.owing
     void = {
-        one
-        for one, row in run.owing.items()
+        row_key
+        for row_key, row in run.owing.items()
         if row.address in restored and row.address not in {r.address for r in run.plan.owed if not r.derived}
     }
-    void |= {one for one, row in run.owing.items() if _for_nothing(run, row)}
+    void |= {row_key for row_key, row in run.owing.items() if _for_nothing(run, row)}
     settled = {
         key(row) for row in run.plan.settled
     } - run.owing.keys()  # a start since then makes nothing of it due again
     gone = (
         settled
         | run.effected
-        | gates.passed(run.effected, known)
+        | gates.passed(run.effected, rows)
         | void
-        | {one for one, row in known.items() if row.address in dropped}
+        | {row_key for row_key, row in rows.items() if row.address in dropped}
     )
     pending, _ = owed.sort_out(
-        [row for one, row in known.items() if one not in gone], run.host, run.situation, run.request.kinds
+        [row for row_key, row in rows.items() if row_key not in gone],
+        run.host,
+        run.situation,
+        run.request.kinds,
     )
     derived = [
-        row for row in run.plan.owed if row.derived and key(row) not in known and key(row) not in run.effected
+        row for row in run.plan.owed if row.derived and key(row) not in rows and key(row) not in run.effected
     ]
-    left, _ = owed.sort_out(derived, run.host, run.situation, run.request.kinds)
-    return [row for row in (*pending, *left) if not gates.is_refusal(row)], [
-        row for row in known.values() if row not in pending
+    derived_rows, _ = owed.sort_out(derived, run.host, run.situation, run.request.kinds)
+    return [row for row in (*pending, *derived_rows) if not gates.is_refusal(row)], [
+        row for row in rows.values() if row not in pending
     ]
 
 
 def _for_nothing(run: Run, row: OwedRow) -> bool:
-    """Whether a row was written for changes none of which was made: the process has what is on disk.
+    """Whether a row was written for changes none of which was made: then the process has what is on disk.
 
-    A row that was owed before stays.
+    A row that was owed before the run stays.
     """
     touched = run.plan.needs.get(row.address, frozenset()) | {row.address}
-    before = {key(known) for known in run.plan.memory.owed}
+    before = {key(row_before) for row_before in run.plan.memory.owed}
     return row.address in run.out and key(row) not in before and not touched & run.touched
 
 
@@ -311,8 +316,8 @@ def left_undone(plan: Plan) -> dict[Address, Outcome]:
         address: Outcome(Status.FAILED, f"could not be read: {reason}")
         for address, reason in plan.unreadable.items()
     }
-    left = {address: Outcome(Status.HELD, reason) for address, reason in plan.held.items()}
-    return unseen | {address: outcome(reason) for address, reason in plan.blocked.items()} | left
+    held = {address: Outcome(Status.HELD, reason) for address, reason in plan.held.items()}
+    return unseen | {address: outcome(reason) for address, reason in plan.blocked.items()} | held
 
 
 def _outcomes(run: Run) -> dict[Address, Outcome]:

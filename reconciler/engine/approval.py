@@ -1,5 +1,5 @@
-"""The things that an approval of a plan covers (DESIGN §2): the resolved spec, the actions of intended
-changes, and the objects they touch.
+"""The things that an approval of a plan covers: the resolved spec, the actions of intended changes, and the
+objects they touch.
 
 Commit, time, process ids, the ledger's serial, untouched objects and steps that only repair drift are not in
 it.
@@ -39,13 +39,13 @@ def with_fingerprint(plan: Plan, request: Request, situation: Situation, machine
     `machine` says which machine it is, as a digest.
     """
     intended = {change.address: change for change in plan.changes if _intended(change, plan)}
-    known = bool(plan.memory.lineage)
+    has_key = bool(plan.memory.lineage)
     steps, along = _steps(plan.steps, intended), _along(plan.effects)
     approval = Approval(
         host=plan.host,
         machine=machine,
         tool=request.tool,
-        inputs=dict(sorted(_inputs(request, situation, known=known))),
+        inputs=dict(sorted(_inputs(request, situation, has_key=has_key))),
         changes={
             str(address): _approved(change, steps.get(address, ()), along.get(address, ()), request)
             for address, change in sorted(intended.items())
@@ -53,7 +53,7 @@ def with_fingerprint(plan: Plan, request: Request, situation: Situation, machine
         blocked=tuple(sorted(map(str, plan.blocked))),
         uncovered=(
             ()
-            if known
+            if has_key
             else tuple(sorted(str(address) for address, change in intended.items() if change.sensitive))
         ),
     )
@@ -61,9 +61,8 @@ def with_fingerprint(plan: Plan, request: Request, situation: Situation, machine
 
 
 def _intended(change: Change, plan: Plan) -> bool:
-    """Whether the change is what the plan would do.
-
-    A held one is not: whoever approves the plan has not approved what comes after the hold.
+    """Whether the plan would make the change. A held one is not covered: an approval says nothing about the
+    time after the hold.
     """
     return (
         change.origin is not Origin.DRIFT and change.verb is not Verb.NONE and change.address not in plan.held
@@ -73,7 +72,7 @@ def _intended(change: Change, plan: Plan) -> bool:
 # ------------------------------------------------------------------------------------------- what is declared
 
 
-def _inputs(request: Request, situation: Situation, *, known: bool) -> Iterator[tuple[str, str]]:
+def _inputs(request: Request, situation: Situation, *, has_key: bool) -> Iterator[tuple[str, str]]:
     secret: dict[Address, list[Part]] = {}
     for part in situation.parts.values():
         if part.sensitive:
@@ -83,24 +82,24 @@ def _inputs(request: Request, situation: Situation, *, known: bool) -> Iterator[
         parts = secret.get(declared.address)
         yield (
             str(declared.address),
-            _declared(declared) if parts is None else _secretly(declared, parts, known=known),
+            _declared(declared) if parts is None else _secretly(declared, parts, has_key=has_key),
         )
 
 
 def _declared(declared: Declared) -> str:
-    """The declaration, defaults left out: equal for two versions of the tool.
+    """The digest of the declaration and of the source files it names.
 
-    With the content of the files that it names.
+    Defaults are left out, so that it is equal for two versions of the tool.
     """
-    said = declared.resource.model_dump(mode="json", exclude_defaults=True)
+    fields = declared.resource.model_dump(mode="json", exclude_defaults=True)
     return data_digest(
-        {"declared": said, "sources": {name: digest(content) for name, content in declared.sources.items()}}
+        {"declared": fields, "sources": {name: digest(content) for name, content in declared.sources.items()}}
     )
 
 
-def _secretly(declared: Declared, parts: Iterable[Part], *, known: bool) -> str:
-    """The same of what is secret, from documents in which digests are keyed: a short secret could be guessed
-    from another one.
+def _secretly(declared: Declared, parts: Iterable[Part], *, has_key: bool) -> str:
+    """The digest of a secret declaration, from documents in which digests are keyed: from a plain digest a
+    short secret could be guessed.
     """
     common = declared.resource.model_dump(
         mode="json", include=set(Resource.model_fields), exclude_defaults=True
@@ -108,16 +107,16 @@ def _secretly(declared: Declared, parts: Iterable[Part], *, known: bool) -> str:
     return data_digest(
         {
             "declared": common,
-            "documents": {str(part.address): _document(part.document, known=known) for part in parts},
+            "documents": {str(part.address): _document(part.document, has_key=has_key) for part in parts},
         }
     )
 
 
-def _document(document: Document | None, *, known: bool) -> Document | None:
-    """A document; where the host has no key of its own, without what another key would make otherwise each
-    time.
+def _document(document: Document | None, *, has_key: bool) -> Document | None:
+    """The document as an approval covers it. Where the host has no key of its own, keyed digests are left
+    out: another key would change them each time.
     """
-    if document is None or known:
+    if document is None or has_key:
         return document
     return {
         key: value
@@ -130,36 +129,36 @@ def _document(document: Document | None, *, known: bool) -> Document | None:
 
 
 def _steps(steps: Iterable[Step], intended: Mapping[Address, Change]) -> dict[Address, list[Step]]:
-    """Every step by the intended changes that it is for: what shares a call with something else is in it, the
-    other is not.
+    """Every step by the intended changes that it is for. A step that serves several changes is cut down to
+    the one.
     """
-    found: dict[Address, list[Step]] = {}
+    by_address: dict[Address, list[Step]] = {}
     for step in steps:
         causes = frozenset(cause.address for cause in step.causes)
         for address in causes & intended.keys():
             own = step.without(causes - {address})
             if own is not None:
-                found.setdefault(address, []).append(own)
-    return found
+                by_address.setdefault(address, []).append(own)
+    return by_address
 
 
 def _along(effects: Iterable[UnitEffect]) -> dict[Address, list[dict[str, str]]]:
-    """The running units that systemd stops, restarts or reloads along with the steps, by the address on whose
-    behalf.
+    """The running units that systemd stops, restarts or reloads along with the steps, by the address that
+    causes it.
     """
-    found: dict[Address, list[dict[str, str]]] = {}
+    along: dict[Address, list[dict[str, str]]] = {}
     for effect in effects:
         taken = effect.taken
         if taken.ran:
             data = {"action": "TakenAlong", "verb": taken.verb.value, "unit": taken.unit, "root": taken.root}
-            found.setdefault(effect.address, []).append(data)
-    return found
+            along.setdefault(effect.address, []).append(data)
+    return along
 
 
 def _approved(
     change: Change, steps: Sequence[Step], along: Iterable[dict[str, str]], request: Request
 ) -> ApprovedChange:
-    known, closed = (
+    has_key, closed = (
         bool(request.memory.lineage),
         any(_is_closed(step.action, change, request) for step in steps),
     )
@@ -167,40 +166,39 @@ def _approved(
     expects = [(action.get("path"), action.pop("expects", None)) for action in actions]
     before = change.before
     if before is not None and change.after is not None:
-        # What is not declared is not touched either: a comment that useradd wrote, the groups of somebody
-        # else's making. The values of what is not ours nobody sees in a plan; `expects` tells whether the
-        # file is still the same.
+        # Undeclared fields are not touched either: a comment that useradd wrote, groups of somebody else's
+        # making. A plan does not show the values of foreign objects; `expects` tells whether the file is
+        # still the same.
         before = {
             key: value
             for key, value in before.items()
             if key in change.after and (change.ours or not isinstance(value, dict))
         }
-    found = {"before": _document(before, known=known), "expects": expects}
+    observed = {"before": _document(before, has_key=has_key), "expects": expects}
     return ApprovedChange(
-        change.verb.name.lower(), data_digest(actions), _found_digest(found, request.memory, closed=closed)
+        change.verb.name.lower(), data_digest(actions), _found_digest(observed, request.memory, closed=closed)
     )
 
 
-def _found_digest(found: dict[str, Any], memory: Memory, *, closed: bool) -> str:
-    """The digest of what was found.
+def _found_digest(observed: dict[str, Any], memory: Memory, *, closed: bool) -> str:
+    """The digest of what is on the host.
 
-    Where it is closed, with the host's own key: all else is known, and the content could be guessed.
-
-    As long as the host has no key, that it is there, with its mode and owner, is all that an approval can
-    cover.
+    Closed content goes in with the host's own key, because all else about it is known and it could be
+    guessed. While the host has no key, an approval covers only that the object is there, with its mode and
+    owner.
     """
     if not closed:
-        return data_digest(found)
+        return data_digest(observed)
     if memory.lineage:
-        return keyed_digest(canonical(found), memory.key)
-    before = {key: value for key, value in (found["before"] or {}).items() if not _is_plain_digest(value)}
-    return data_digest({"before": before, "expects": [path for path, _ in found["expects"]]})
+        return keyed_digest(canonical(observed), memory.key)
+    before = {key: value for key, value in (observed["before"] or {}).items() if not _is_plain_digest(value)}
+    return data_digest({"before": before, "expects": [path for path, _ in observed["expects"]]})
 
 
 def _is_closed(action: Action, change: Change, request: Request) -> bool:
-    """Whether it replaces content that is not ours, or not all of it, and that not everybody may read.
+    """Whether the action replaces content that is not (all) ours and that not everybody may read.
 
-    A file of keys is open where there is nothing in it but keys, as for a snapshot.
+    A file of keys is open where it holds nothing but keys, as for a snapshot.
     """
     expects = getattr(action, "expects", "")
     path = path_of(action)
@@ -215,13 +213,13 @@ def _is_closed(action: Action, change: Change, request: Request) -> bool:
         if not isinstance(action, EditLines):
             return True
         rows = [address for address in request.memory.rows if address.name == change.address.name]
-        fingerprints = {found[0] for address in rows if (found := _FINGERPRINT.search(address.part or ""))}
-        kept = redaction.keys(view.excerpt(path)[0].decode("utf-8", "replace"), fingerprints)
+        fingerprints = {match[0] for address in rows if (match := _FINGERPRINT.search(address.part or ""))}
+        keys = redaction.keys(view.excerpt(path)[0].decode("utf-8", "replace"), fingerprints)
     except NotInSnapshot:
         return False  # of what is closed, a snapshot has no digest
     except (HostError, FileNotFoundError):
         return True
-    return kept is None or kept[1]
+    return keys is None or keys[1]
 
 
 def _is_plain_digest(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""From a Situation to Changes: what differs, whose doing it was, and what has left the spec."""
+"""From a Situation to Changes: the differences, their origin, and the objects that have left the spec."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from reconciler.engine.inputs import Situation
 
 
 def inputs(part: Part) -> str:
-    """The digest of what was declared for a part, defaults left out: equal for two versions of the tool.
+    """The digest of a part's declaration, defaults left out: equal for two versions of the tool.
 
-    For a sensitive part it is that of the document, in which digests are keyed: a short secret could be
-    guessed from the other.
+    For a sensitive part it is the digest of the document, in which digests are keyed: a short secret could be
+    guessed from a plain one.
     """
     if part.sensitive:
         return data_digest(part.document)
@@ -58,7 +58,7 @@ def policy(part: Part) -> Document:
 
 
 def _speakers(situation: Situation) -> frozenset[Address]:
-    """The first part of each resource: what is declared about all of them is told once."""
+    """The first part of each resource. A change of the whole declaration is told there, once."""
     first: dict[Address, Address] = {}
     for address in situation.parts:
         first.setdefault(address.resource, address)
@@ -107,10 +107,10 @@ def only_reported(
     part = situation.parts[address]
     if part.declared.resource.drift is DriftPolicy.ENFORCE:
         return frozenset()
-    found = _classified(
+    fields = _classified(
         part, situation.observed[address], situation.rows.get(address), kinds[address.kind].whole, tool
     )
-    return frozenset(item.path for item in found if item.origin is Origin.DRIFT)
+    return frozenset(item.path for item in fields if item.origin is Origin.DRIFT)
 
 
 def _compare(
@@ -123,17 +123,17 @@ def _compare(
 ) -> Iterator[Change]:
     from reconciler.core.model.resource import DriftPolicy
 
-    before, found = applied(row, observed.document), _classified(part, observed, row, whole, tool)
+    before, fields = applied(row, observed.document), _classified(part, observed, row, whole, tool)
     policy = part.declared.resource.drift
     if policy is not DriftPolicy.ENFORCE:
-        by_hand = tuple(item for item in found if item.origin is Origin.DRIFT)
-        found = tuple(item for item in found if item.origin is not Origin.DRIFT)
+        by_hand = tuple(item for item in fields if item.origin is Origin.DRIFT)
+        fields = tuple(item for item in fields if item.origin is not Origin.DRIFT)
         if by_hand and policy is DriftPolicy.REPORT:
             yield _change(part, observed, by_hand, Verb.NONE, before, "drift: report")
-    if found or otherwise:
-        verb = Verb.CREATE if found and observed.document is None else Verb.UPDATE
+    if fields or otherwise:
+        verb = Verb.CREATE if fields and observed.document is None else Verb.UPDATE
         change = _change(
-            part, observed, found, verb, before, part.note if verb is Verb.CREATE else part.retired
+            part, observed, fields, verb, before, part.note if verb is Verb.CREATE else part.retired
         )
         meant = otherwise and change.origin is Origin.DRIFT
         yield replace(change, policy=otherwise, origin=Origin.INTENT if meant else change.origin)
@@ -154,8 +154,8 @@ def _change(
 
 
 def leaving(change: Change, kinds: Kinds) -> Iterator[str]:
-    """Yield what a change takes away, as `Kind.keep` is told it: an object with its paths, or the old values
-    of fields, as ADDRESS.FIELD.
+    """Yield what a change takes away, as `Kind.reason_to_keep` is told it: an object with its paths, or the
+    old values of fields, as ADDRESS.FIELD.
     """
     if change.verb is Verb.DELETE:
         yield str(change.address)
@@ -174,9 +174,9 @@ def removals(
     """
     gone = [(address, row) for address, row in situation.rows.items() if address not in situation.parts]
     gone = [(address, row) for address, row in gone if not situation.observed[address].unreadable]
-    # The deepest first, so that a directory is asked after what is in it; and parts before the whole.
+    # The deepest first, so that a directory is asked after its content; and parts before the whole.
     gone.sort(key=lambda item: (item[0].name, item[0].part), reverse=True)
-    declared = {one.address: one for one in spec.resources}
+    declared = {declaration.address: declaration for declaration in spec.resources}
     vanishing = {name for change in changing for name in leaving(change, kinds)} if gone else set()
     elsewhere = (
         {thing: address for address in situation.parts for thing in kinds[address.kind].identity(address)}
@@ -184,7 +184,7 @@ def removals(
         else {}
     )
     result: dict[Address, Change] = {}
-    # What others build on is asked last: a group after the accounts whose primary group it is.
+    # An object that others build on is asked last: a group after accounts whose primary group it is.
     for address, row in sorted(gone, key=lambda item: -kinds[item[0].kind].order):
         observed = situation.observed[address]
         kind, block = kinds[address.kind], declared.get(address.resource)
@@ -206,12 +206,11 @@ def removals(
 
 
 def absences(situation: Situation, rows: Collection[Address], reserved: Collection[str]) -> Iterator[Change]:
-    """One Change for everything that is there, that is not in the ledger, and that the spec says shall not be
-    there.
+    """One Change for every object that is on the host, is not in the ledger, and is declared absent.
 
-    Anything that belongs to something of ours goes with it; so does what is left of it. `reserved` are the
-    names of accounts of ours that went. Anything else is not ours, and is taken away by whoever adopts it.
-    `rows` is the whole ledger.
+    An object that belongs to something of ours goes with it; so does what is left of it. Any other is not
+    ours: it goes when somebody adopts it. `reserved` are the names of accounts of ours that went, `rows` the
+    whole ledger.
     """
     for address, declared in situation.unwanted.items():
         observed = situation.observed[address]
@@ -241,13 +240,13 @@ def _stays(address: Address, row: LedgerRow, observed: Observed, kind: Kind) -> 
 
 
 def _is_ours(row: LedgerRow, key: str, value: object) -> bool:
-    """Whether it is what we wrote, or a killed apply was about to: that may have got as far as one field and
-    not as far as another.
+    """Whether the value is the one that we wrote, or that a killed apply was about to write: it may have done
+    one field and not another.
     """
-    known = [
+    values = [
         document[key] for document in (row.document, row.pending) if document is not None and key in document
     ]
-    return not known or value in known
+    return not values or value in values
 
 
 def unrecorded(situation: Situation, changed: set[Address], *, anew: bool) -> Iterator[Part]:

@@ -1,4 +1,4 @@
-"""The difference between two documents, and which row of the truth table (DESIGN §2) each leaf is."""
+"""The difference between two documents, and the origin of each leaf that differs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def differences(
         return refused
     if not any(isinstance(value, dict) for value in after.values()):
         return [*((key,) for key in after if seen.get(key) != after[key]), *refused]
-    told = [
+    paths = [
         path
         for path in _deep(seen, after)
         if whole or _at(after, path) is not None or _at(ours, path) is not None
     ]
-    return [*told, *refused]
+    return [*paths, *refused]
 
 
 def _deep(before: Document, after: Document) -> list[tuple[str, ...]]:
@@ -50,27 +50,28 @@ def _deep(before: Document, after: Document) -> list[tuple[str, ...]]:
 
 
 def _unequal(before: Document, after: Document) -> tuple[Document, Document]:
-    """Both without what is equal in them: DeepDiff takes milliseconds for what `==` knows in microseconds.
+    """Both documents without the keys that are equal: DeepDiff takes milliseconds for what `==` knows in
+    microseconds.
 
-    Lists become text: leaves.
+    Lists become text, so that each is a leaf.
     """
-    left: Document = {}
-    right: Document = {}
+    old_rest: Document = {}
+    new_rest: Document = {}
     for key in before.keys() | after.keys():
         old, new = before.get(key), after.get(key)
         if old == new:
             continue
         if isinstance(old, dict) and isinstance(new, dict):
-            left[key], right[key] = _unequal(old, new)
+            old_rest[key], new_rest[key] = _unequal(old, new)
             continue
-        for side, value in ((left, old), (right, new)):
+        for side, value in ((old_rest, old), (new_rest, new)):
             if value is not None:
                 side[key] = repr(value) if isinstance(value, list) else value
-    return left, right
+    return old_rest, new_rest
 
 
 def _keys(path: list[Any]) -> tuple[str, ...]:
-    """The path as far as it leads through dicts: a list is one leaf."""
+    """The path as far as it leads through dicts. A list is one leaf."""
     names: list[str] = []
     for key in path:
         if not isinstance(key, str):
@@ -91,14 +92,14 @@ def _leaves(path: tuple[str, ...], before: Document, after: Document) -> Iterato
 
 
 def _position(document: Document, path: tuple[str, ...]) -> tuple[int, ...]:
-    """Where a path stands in a document; what it does not have comes last."""
-    found: list[int] = []
+    """The place of a path in a document. A key that the document does not have comes last."""
+    positions: list[int] = []
     node: Any = document
     for key in path:
         keys = list(node) if isinstance(node, dict) else []
-        found.append(keys.index(key) if key in keys else len(keys))
+        positions.append(keys.index(key) if key in keys else len(keys))
         node = node.get(key) if isinstance(node, dict) else None
-    return tuple(found)
+    return tuple(positions)
 
 
 def _at(document: Document | None, path: tuple[str, ...]) -> Any:
@@ -146,12 +147,12 @@ def _origin(
 ) -> Origin:
     if applied is None:
         return Origin.INTENT if observed is None else Origin.ADOPTION
-    was, wanted = _at(applied, path), _at(desired, path)
+    was, desired_value = _at(applied, path), _at(desired, path)
     if path == (LOAD,):  # whoever broke it: no policy about drift leaves a unit that cannot be started
         return Origin.INTENT
-    if was == wanted:
-        # What we were interrupted in is nobody else's doing, whatever the policy about drift. Of a removal
-        # that is every step of the way: it began with what we had left there.
+    if was == desired_value:
+        # A change that we were interrupted in is nobody else's doing, whatever the policy about drift. In a
+        # removal each step is ours: it began with what we had left there.
         ours = pending is not None and (
             applied is pending or pending == GOING or _at(observed, path) == _at(pending, path)
         )
@@ -170,6 +171,6 @@ _RANK = (Origin.ADOPTION, Origin.UNKNOWN, Origin.CONFLICT, Origin.INTENT, Origin
 
 
 def strongest(fields: tuple[FieldChange, ...]) -> Origin:
-    """The origin of a change as a whole: what a reviewer must know first."""
-    found = {item.origin for item in fields}
-    return next(origin for origin in _RANK if origin in found)
+    """The origin of a change as a whole: the one that a reviewer must know first."""
+    origins = {item.origin for item in fields}
+    return next(origin for origin in _RANK if origin in origins)

@@ -1,4 +1,4 @@
-"""A plan in the making: what is blocked or held grows while it is made."""
+"""A plan in the making: more and more of it is blocked or held."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Draft:
-    """A plan in the making: what is blocked grows while it is made."""
+    """A plan in the making: more and more of it is blocked."""
 
     request: Request
     situation: Situation
@@ -59,37 +59,36 @@ class Draft:
 
     @property
     def idle(self) -> frozenset[Address]:
-        """The parts that nothing is done about."""
+        """The parts that get no steps."""
         return frozenset(self.blocked.keys() | self.held.keys() | self.untried.keys())
 
     def is_idle(self, address: Address) -> bool:
-        """Whether nothing is done about it: `idle`, which is made anew each time, is not for loops."""
+        """Whether a part gets no steps. Loops ask this: the set `idle` is made anew each time."""
         return address in self.held or self.is_left_out(address)
 
     def is_left_out(self, address: Address) -> bool:
         """Whether it is blocked, or not tried."""
         return address in self.blocked or address in self.untried
 
-    def note(self, found: Diagnostic) -> None:
-        """Tell it; an error blocks what it is about.
-
-        An error about something held does no harm before the hold ends.
+    def note(self, diagnostic: Diagnostic) -> None:
+        """Add a diagnostic. An error blocks its address; an error about something held does no harm before
+        the hold ends.
         """
-        if found.severity is Severity.ERROR and found.address in self.held:
+        if diagnostic.severity is Severity.ERROR and diagnostic.address in self.held:
             return
-        self.diagnostics.append(found)
-        if found.severity is Severity.ERROR and found.address is not None:
-            self.block(found.address, found.summary)
+        self.diagnostics.append(diagnostic)
+        if diagnostic.severity is Severity.ERROR and diagnostic.address is not None:
+            self.block(diagnostic.address, diagnostic.summary)
 
     def block_dependants(self) -> None:
-        """Block what needs something blocked, and say by what."""
+        """Block each part that needs a blocked one, and say which."""
         for address, needed in _by_need(self.needs) if self.blocked else ():
             culprit = next((need for need in sorted(needed) if need in self.blocked), None)
             if culprit is not None:
                 self.block(address, f"needs {culprit}, which is blocked")
 
     def take(self, judgement: Judgement) -> None:
-        """Make it otherwise, as far as it takes units along that must not be."""
+        """Follow a judgement: leave out the steps that would take units along that must not be."""
         if not judgement.again or judgement.wrong:
             self.again.clear()  # what took these down may be left out now: the next turn tells
         else:
@@ -113,8 +112,8 @@ class Draft:
         return self.held.get(address) or holds.reason(self.request.memory.holds, address)
 
     def hold_dependants(self) -> None:
-        """Hold what changes and needs something held, as a whole: an old key does not go before the new one
-        comes.
+        """Hold each resource that changes and needs a held one, as a whole: an old key does not go before the
+        new one comes.
 
         A part that does not change is as good as it was.
         """

@@ -1,7 +1,7 @@
-"""Doing what a plan says, step by step: journal, act, note. Whatever the plan is for.
+"""Carry out a plan step by step: journal, act, note.
 
-Before an effect: what will be written (pending rows), what it will owe, what it replaces. A kill in between
-leaves rows from which the next plan is not empty.
+Before an effect the journal gets the pending rows, the owed rows and the pre-images. After a kill in between,
+these rows make the next plan not empty.
 """
 
 from __future__ import annotations
@@ -38,9 +38,7 @@ BATCH = 128
 
 
 def perform(run: Run) -> None:
-    """Everything the plan says, after cleaning up behind runs that were killed, or could not even clean
-    up.
-    """
+    """Carry out the plan, after cleaning up behind runs that were killed or could not clean up."""
     left = run.journal.unfinished(run.number)
     if run.plan.memory.interrupted or left:
         sweep(run, left)
@@ -68,7 +66,7 @@ def _batches(steps: Sequence[Step]) -> Iterator[list[tuple[int, Step]]]:
 
 
 def _execute(run: Run, batch: Sequence[tuple[int, Step]]) -> None:
-    """One transaction of intentions, the effects, one transaction of results."""
+    """One batch: a transaction with the intents, the effects, a transaction with the results."""
     ready: list[tuple[int, Step]] = []
     for n, step in batch:
         left = run.left_of(step)
@@ -88,7 +86,7 @@ def _execute(run: Run, batch: Sequence[tuple[int, Step]]) -> None:
         elif not left.held:
             _arm_before(run, left)
             _one(run, n, left, results)
-    # Not before what was done will survive a power cut is it written down as done.
+    # Sync to disk first; only then record the steps as done.
     for n, reason in _lost(run.host.finish(), ready).items():
         if n in results:
             del results[n]
@@ -97,10 +95,10 @@ def _execute(run: Run, batch: Sequence[tuple[int, Step]]) -> None:
 
 
 def _lost(unsynced: Mapping[str, str], batch: Sequence[tuple[int, Step]]) -> dict[int, str]:
-    """The steps that a power cut may undo, by the paths whose names were not made durable, with the reason.
+    """The steps that a power cut may undo, with the reason, by the paths whose names were not made durable.
 
-    A step may make or remove a directory above its own path, and fill or empty one below it. A path that no
-    step has to do with condemns all.
+    A step may make or remove a directory above its own path, and fill or empty one below it. A path that
+    belongs to no step condemns all of them.
     """
     paths = {n: path_of(step.action) or "" for n, step in batch}
     found: dict[int, str] = {}
@@ -126,9 +124,8 @@ def _skip(run: Run, n: int, step: Step) -> None:
 def _save(
     run: Run, batch: Sequence[tuple[int, Step]]
 ) -> tuple[list[tuple[int, Step]], list[tuple[int, PreImage]]]:
-    """Save what the batch is about to replace.
-
-    A step for which that cannot be done (a FIFO came in the way since the plan) fails alone.
+    """Save the pre-images of a batch. A step whose pre-image cannot be saved (a FIFO came in the way since
+    the plan) fails alone.
     """
     ready: list[tuple[int, Step]] = []
     saved: list[tuple[int, PreImage]] = []
@@ -159,7 +156,7 @@ def _above(run: Run, step: Step) -> Iterable[PreImage]:
 
 
 def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[int, PreImage]]) -> bool:
-    """Write down what is about to happen. If that cannot be done, it does not happen."""
+    """Write the intents of a batch. Where that fails, the batch is not done."""
     addresses = {cause.address for _, step in batch for cause in step.causes}
     affected = addresses.union(*(run.dependants.get(address, ()) for address in addresses))
     owing = {
@@ -188,7 +185,7 @@ def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[i
 
 
 def _bury(run: Run, actions: Sequence[Action]) -> None:
-    """Before an account goes: its number is nobody's from now on. Raises HostError."""
+    """Write the numbers of accounts down as tombstones before the accounts go. Raises HostError."""
     names = {
         action.name
         for action in actions
@@ -201,7 +198,7 @@ def _bury(run: Run, actions: Sequence[Action]) -> None:
 
 
 def _as_executed(run: Run, action: Action) -> Action:
-    """The action with what only this host knows: which free numbers a new account must not get."""
+    """The action with what only this host knows: the free numbers that a new account must not get."""
     if not isinstance(action, Account) or action.op not in (AccountOp.USERADD, AccountOp.GROUPADD):
         return action
     kind, number = ("users", "uid") if action.op is AccountOp.USERADD else ("groups", "gid")
@@ -257,8 +254,8 @@ def _one(run: Run, n: int, step: Step, results: dict[int, str]) -> None:
 
 
 def _awaited(run: Run, step: Step, receipt: Receipt) -> Receipt:
-    """The receipt, but for units that systemd starts again by itself and that have a gate: their window
-    tells.
+    """The receipt without failures of units that systemd starts again by itself and that have a gate: their
+    window tells.
     """
     if not receipt.coming or not receipt.failed:
         return receipt
@@ -275,9 +272,8 @@ _ON_PROCESSES = (UnitVerb.STOP, UnitVerb.START, UnitVerb.RESTART, UnitVerb.RELOA
 
 
 def _changed(run: Run, step: Step, failed_units: set[str]) -> set[Address]:
-    """The addresses on whose behalf something is not as it was: a path, an account, a process.
-
-    A unit that failed to start did not run before either.
+    """The addresses for which a path, an account or a process is not as it was. A unit that failed to start
+    did not run before either.
     """
     if not isinstance(step.action, Unit):
         return set() if isinstance(step.action, Gate) else {cause.address for cause in step.causes}
@@ -314,9 +310,8 @@ def _note_effect(run: Run, step: Step, failed_units: set[str]) -> None:
 
 
 def _arm_before(run: Run, step: Step) -> None:
-    """Before the first process is touched, note which process each owed effect is about.
-
-    An unarmed row is always due.
+    """Note which process each owed effect is about, before the first process is touched. An unarmed row is
+    always due.
     """
     if step.phase is Phase.START and (rows := unarmed(run)):
         arm(run, rows)

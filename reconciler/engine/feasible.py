@@ -1,4 +1,4 @@
-"""Changes that cannot be made, and things that are not ours to change."""
+"""Changes that no action can make, and objects that are not ours to change."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _made(steps: Iterable[Step]) -> Iterator[str]:
 
 
 def refuse_adoption(draft: Draft) -> None:
-    """Block what is there already and nobody asked to adopt."""
+    """Block each object that exists and that nobody asked to adopt."""
     for change in draft.changes:
         block = change.part.declared if change.part else change.declared
         if change.address in draft.held:

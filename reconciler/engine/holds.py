@@ -1,7 +1,7 @@
-"""The meaning of a hold for a plan.
+"""The effect of holds on a plan.
 
-A held resource is left alone, whatever needs it waits, and what others cause there is owed until the hold
-ends.
+A held resource is left alone, what needs it waits, and effects that others cause there are owed until the
+hold ends.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ def reason(holds: Iterable[Hold], address: Address) -> str:
 
 
 def held(holds: Iterable[Hold], changes: Iterable[Change], owed: Iterable[OwedRow]) -> dict[Address, str]:
-    """The parts with something due that is not done, each with the reason.
-
-    A part that is only told (`drift: report`) is told as ever.
+    """The parts that are left alone although something is due, each with the reason. Parts that only report
+    drift are told as ever.
     """
     due = (
         *(change.address for change in changes if change.verb is not Verb.NONE),
@@ -44,21 +43,25 @@ def held(holds: Iterable[Hold], changes: Iterable[Change], owed: Iterable[OwedRo
 
 
 def waiting(changes: Iterable[Change], out: Mapping[Address, str], request: Request) -> dict[Address, str]:
-    """Removals that wait for a removal that is held: a directory goes when what is in it has gone."""
+    """Removals that wait for a held removal: a directory goes after its content."""
     if not any(change.verb is Verb.DELETE and change.address in out for change in changes):
         return {}
     going = {change.address: change for change in changes if change.verb is Verb.DELETE}
     others = frozenset(
         name for change in changes if change.address not in out for name in _fields_of(change, request)
     )
-    found: dict[Address, str] = {}
+    reasons: dict[Address, str] = {}
     for address in going:
         kind = request.kinds[address.kind]
-        left = (change for one, change in going.items() if one not in out and one not in found)
-        vanishing = frozenset(name for change in left for name in compare.leaving(change, request.kinds))
+        remaining = (
+            change
+            for waiting_address, change in going.items()
+            if waiting_address not in out and waiting_address not in reasons
+        )
+        vanishing = frozenset(name for change in remaining for name in compare.leaving(change, request.kinds))
         if address not in out and kind.reason_to_keep(request.view, address, vanishing | others):
-            found[address] = "waits for what is held in it"
-    return found
+            reasons[address] = "waits for what is held in it"
+    return reasons
 
 
 def _fields_of(change: Change, request: Request) -> Iterable[str]:
@@ -66,8 +69,8 @@ def _fields_of(change: Change, request: Request) -> Iterable[str]:
 
 
 def owing(steps: Iterable[Step], why_held: Callable[[Address], str]) -> Iterator[Step]:
-    """The steps, with what others would do to the process of something held as an effect that stays owed,
-    like `on_change: none`.
+    """The steps, with effects on the process of a held resource turned into owed ones, like `on_change:
+    none`.
     """
     for step in steps:
         every = frozenset(cause.address for cause in step.causes)

@@ -1,4 +1,4 @@
-"""Desired, observed and remembered, side by side: what a plan is made from."""
+"""The inputs of a plan: desired, observed and remembered, side by side."""
 
 from __future__ import annotations
 
@@ -95,30 +95,33 @@ def survey(request: Request) -> Situation:
     declared = request.spec.resources
     every = {
         part.address: part
-        for one in declared
-        for part in kinds[one.address.kind].expand(one, request.view.running)
+        for resource in declared
+        for part in kinds[resource.address.kind].expand(resource, request.view.running)
     }
-    known = {address: row for address, row in request.memory.rows.items() if address.kind in kinds}
+    rows_before = {address: row for address, row in request.memory.rows.items() if address.kind in kinds}
     unwanted = {
-        address: one
-        for one in declared
-        for address in kinds[one.address.kind].absent(one)
+        address: resource
+        for resource in declared
+        for address in kinds[resource.address.kind].absent(resource)
         if request.selects(address)
     }
-    parts, rows, siblings = every, known, {*every, *known, *unwanted}
+    parts, rows, siblings = every, rows_before, {*every, *rows_before, *unwanted}
     if request.targets or request.excludes:
         parts = {address: part for address, part in every.items() if request.selects(address)}
-        rows = {address: row for address, row in known.items() if request.selects(address)}
-        # What one part is may depend on which others there are: a kind is asked for whole resources.
+        rows = {address: row for address, row in rows_before.items() if request.selects(address)}
+        # One part may depend on the others: a kind is asked for whole resources.
         chosen = {address.resource for address in (*parts, *rows, *unwanted)}
         siblings = {address for address in siblings if address.resource in chosen}
     observed: dict[Address, Observed] = {}
-    for name, wanted in _by_kind(siblings, kinds):
-        seen = _looked_at(kinds[name], request.view, wanted, parts)
-        seen = {address: _as_far_as_it_goes(found, parts.get(address)) for address, found in seen.items()}
+    for name, addresses in _by_kind(siblings, kinds):
+        seen = _looked_at(kinds[name], request.view, addresses, parts)
+        seen = {
+            address: _as_far_as_it_goes(observed_part, parts.get(address))
+            for address, observed_part in seen.items()
+        }
         observed.update(
-            (address, found)
-            for address, found in seen.items()
+            (address, observed_part)
+            for address, observed_part in seen.items()
             if address in parts or address in rows or address in unwanted
         )
     parts |= _retired(request, rows, parts, observed)
@@ -137,7 +140,7 @@ def survey(request: Request) -> Situation:
         },
         {address: parts[address] for address in secret if address in parts and not parts[address].sensitive},
         siblings,
-        every.keys() | known.keys(),
+        every.keys() | rows_before.keys(),
         unwanted,
         closed,
     )
@@ -145,25 +148,23 @@ def survey(request: Request) -> Situation:
 
 def _by_kind(addresses: Iterable[Address], kinds: Kinds) -> Iterator[tuple[str, list[Address]]]:
     """The addresses of each kind, in order; in the order of the kinds."""
-    found: dict[str, list[Address]] = {}
+    by_kind: dict[str, list[Address]] = {}
     for address in sorted(addresses):
-        found.setdefault(address.kind, []).append(address)
-    return ((name, found[name]) for name in kinds if name in found)
+        by_kind.setdefault(address.kind, []).append(address)
+    return ((name, by_kind[name]) for name in kinds if name in by_kind)
 
 
 def _looked_at(
-    kind: Kind, view: HostView, wanted: Sequence[Address], parts: Mapping[Address, Part]
+    kind: Kind, view: HostView, addresses: Sequence[Address], parts: Mapping[Address, Part]
 ) -> Mapping[Address, Observed]:
-    """The host's answer, each thing at the place where the spec means it."""
-    seen = kind.observe(view, wanted)
+    """The observed objects of a kind, each looked for at the place where the spec means it."""
+    seen = kind.observe(view, addresses)
     return seen if kind.locate is None else {**seen, **kind.locate(view, parts, seen)}
 
 
 def _as_far_as_it_goes(seen: Observed, part: Part | None) -> Observed:
     """The observed state, in which a unit that its own condition keeps from running counts as running where
-    that is declared.
-
-    systemd calls such a start a success.
+    that is declared: systemd calls such a start a success.
     """
     if not seen.excused or seen.document is None:
         return seen
@@ -178,18 +179,18 @@ def _retired(
     parts: Mapping[Address, Part],
     observed: Mapping[Address, Observed],
 ) -> dict[Address, Part]:
-    """The parts wanted for things of ours whose resource has left the spec; nothing while the ledger cannot
-    be trusted.
+    """The parts to keep in a lesser form though their resource has left the spec; none while the ledger
+    cannot be trusted.
     """
     if request.memory.damaged or request.memory.unreadable:
         return {}
     gone = [address for address in rows if address not in parts and observed[address].document is not None]
-    blocks = {one.address: one for one in request.spec.resources} if gone else {}
-    found = (
+    blocks = {block.address: block for block in request.spec.resources} if gone else {}
+    retired = (
         request.kinds[address.kind].retire(address, rows[address], blocks.get(address.resource))
         for address in gone
     )
-    return {part.address: part for part in found if part is not None}
+    return {part.address: part for part in retired if part is not None}
 
 
 def look_again(
@@ -202,13 +203,13 @@ def look_again(
     asked, resources = frozenset(addresses), {address.resource for address in addresses}
     parts = situation.parts
     observed: dict[Address, Observed] = {}
-    for name, wanted in _by_kind(
+    for name, candidates in _by_kind(
         (address for address in {*asked, *situation.siblings} if address.resource in resources), kinds
     ):
-        seen = _looked_at(kinds[name], view, wanted, parts)
+        seen = _looked_at(kinds[name], view, candidates, parts)
         observed.update(
             (address, _as_far_as_it_goes(seen[address], parts.get(address)))
-            for address in wanted
+            for address in candidates
             if address in asked
         )
     return {
@@ -243,7 +244,9 @@ def _concealed_part(part: Part, key: bytes) -> Part:
 
 def _concealed_row(row: LedgerRow, key: bytes) -> LedgerRow:
     """Both documents; a row of when it was no secret has plain digests."""
-    document, pending = (None if one is None else _concealed(one, key) for one in (row.document, row.pending))
+    document, pending = (
+        None if data is None else _concealed(data, key) for data in (row.document, row.pending)
+    )
     return replace(row, document=document, pending=pending)
 
 
@@ -263,37 +266,34 @@ def with_rows(situation: Situation, memory: Memory) -> Situation:
 
 
 def _is_keyed(document: Document | None) -> bool:
-    """Whether a snapshot has it: what it says of a secret is keyed already, with a key that only the host
-    has.
-    """
+    """Whether a digest in the document was keyed by a snapshot, with a key that only the host has."""
     return any(isinstance(value, str) and value.startswith(_KEYED) for value in (document or {}).values())
 
 
 def _as_wanted(observed: Observed, part: Part | None, key: bytes) -> Observed:
-    """The observed state of a secret.
-
-    Where only the host can compare the content, it is taken to be as declared; all else is as it is.
+    """The observed state of a secret. Where only the host can compare the content, it is taken to be as
+    declared; all else is as observed.
     """
     if part is None or observed.document is None or not _is_keyed(observed.document):
         return _concealed_observed(observed, key)
     return replace(observed, document=_with_wanted(observed.document, _concealed(part.document, key)))
 
 
-def _with_wanted(document: Document, wanted: Document) -> Document:
+def _with_wanted(document: Document, desired: Document) -> Document:
     return {
-        name: wanted.get(name, value) if _is_keyed({name: value}) else value
+        name: desired.get(name, value) if _is_keyed({name: value}) else value
         for name, value in document.items()
     }
 
 
 def _row_as_wanted(row: LedgerRow, observed: Observed, part: Part | None, key: bytes) -> LedgerRow:
-    """The row in the form in which the other two are."""
+    """The ledger's row in the same form as the other two documents."""
     if part is None or not _is_keyed(observed.document):
         return _concealed_row(row, key)
-    wanted = _concealed(part.document, key)
+    desired = _concealed(part.document, key)
     document, pending = (
-        None if one is None else _with_wanted(_concealed(one, key), wanted)
-        for one in (row.document, row.pending)
+        None if before is None else _with_wanted(_concealed(before, key), desired)
+        for before in (row.document, row.pending)
     )
     return replace(row, document=document, pending=pending)
 

@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 _ACCOUNTS = "/etc/passwd"
 
 
-def sweep(run: Run, left: Iterable[PastAction] = ()) -> None:
-    """Remove what a killed run left half-written; `left` are its actions.
+def sweep(run: Run, unfinished: Iterable[PastAction] = ()) -> None:
+    """Remove what a killed run left half-written; `unfinished` are its actions.
 
-    One of these files may hold what stood at its target a moment before: it is kept.
+    One of these files may hold what stood at its target a moment before: that one is kept.
     """
     kinds, addresses = run.request.kinds, run.situation.observed
     paths = {path for address in addresses for path in kinds[address.kind].paths(address)}
-    # Of what was done in whose name the kinds do not say it all: links, parents, and what is no longer
-    # declared.
-    paths |= {path for action in left for path in _touched(action)}
+    # The kinds' `paths` do not cover everything a run wrote: links, parents and pruned paths come from
+    # the journal.
+    paths |= {path for action in unfinished for path in _touched(action)}
     directories = {path.rpartition("/")[0] or "/" for path in paths}
     for path in (path for directory in sorted(directories) for path in _leftovers(run.host, directory)):
         _tidy(run, path)
-    pruned = {action.path for action in left if isinstance(action, RemovePath) and action.prune_parent}
+    pruned = {action.path for action in unfinished if isinstance(action, RemovePath) and action.prune_parent}
     for path in sorted(pruned):
         if _is_empty(run.host, path.rpartition("/")[0]):
             _tidy(run, path.rpartition("/")[0])
@@ -40,10 +40,10 @@ def sweep(run: Run, left: Iterable[PastAction] = ()) -> None:
 
 def _tidy(run: Run, path: str) -> None:
     try:
-        found = run.host.capture(RemovePath(path, ABSENT))
-        if found is not None:
-            run.journal.intend(run.number, [], [], [], [(-1, found)])
-            run.host.execute(RemovePath(path, _is(found)))
+        pre_image = run.host.capture(RemovePath(path, ABSENT))
+        if pre_image is not None:
+            run.journal.intend(run.number, [], [], [], [(-1, pre_image)])
+            run.host.execute(RemovePath(path, _is(pre_image)))
     except (ActionFailed, Unreadable, UnsafePath):
         return  # in a user's directory anything may have such a name; it is his
 
@@ -57,15 +57,15 @@ def _is_empty(host: Executor, directory: str) -> bool:
         return False
 
 
-def _is(found: PreImage) -> str:
+def _is(pre_image: PreImage) -> str:
     """The state that was found, in the words of `expects`."""
-    if found.type is FileType.DIRECTORY:
+    if pre_image.type is FileType.DIRECTORY:
         return FileType.DIRECTORY
-    return f"link:{found.target}" if found.content is None else digest(found.content)
+    return f"link:{pre_image.target}" if pre_image.content is None else digest(pre_image.content)
 
 
 def _touched(action: PastAction) -> Iterable[str]:
-    """The path of an action as the journal has it. In a tree an account is edited in its files."""
+    """The path of an action in the journal. In a tree an account is edited in its files."""
     if isinstance(action, Account):
         return (_ACCOUNTS,)
     return (path,) if (path := past_path(action)) else ()

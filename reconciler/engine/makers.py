@@ -1,6 +1,4 @@
-"""Who makes the directory that something is put into, where that is a part of a resource of another name: the
-home of a user.
-"""
+"""The resources that make the directory into which another one puts something: the home of a user."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from reconciler.core.kind import Kinds
 
 
 def makers(parts: Mapping[Address, Part], moving: Collection[Address], kinds: Kinds) -> Mapping[str, Address]:
-    """The directories that parts make which change, each with its part."""
+    """The directories that changing parts make, each with its part."""
     resources = {
         address.resource: parts[address].declared
         for address in moving
@@ -30,8 +28,8 @@ def makers(parts: Mapping[Address, Part], moving: Collection[Address], kinds: Ki
 def above(
     address: Address, made: Mapping[str, Address], parts: Mapping[Address, Part], kinds: Kinds
 ) -> Iterator[Address]:
-    """Who makes the directories that a path is in, but for who needs that path first (a shell in the user's
-    own home).
+    """The parts that make the directories above a path, without the part that needs the path first (a shell
+    in the user's own home).
     """
     path = address.name
     while path.startswith("/"):

@@ -43,22 +43,19 @@ def sequence(needs: Mapping[Address, frozenset[Address]]) -> list[Address]:
 
 
 def in_order(steps: Iterable[Step], needs: Mapping[Address, frozenset[Address]]) -> tuple[Step, ...]:
-    """Sort by phase; in it what is needed before what needs it, and removals last, the deepest first.
-
-    Equal actions merge.
-    """
-    place = {address: n for n, address in enumerate(sequence(needs))}
+    """Sort by phase, within it by need; removals last, the deepest first. Equal actions merge."""
+    position = {address: n for n, address in enumerate(sequence(needs))}
     merged = _merge(_without_weaker(list(steps)))
-    ordered = sorted(merged, key=lambda step: _key(step, place))
+    ordered = sorted(merged, key=lambda step: _key(step, position))
     for op, number in _NUMBERS.items():
         ordered = _numbered_first(ordered, op, number)
     return tuple(ordered)
 
 
 def _numbered_first(steps: list[Step], op: AccountOp, number: str) -> list[Step]:
-    """Accounts that take the next free number come after those that say theirs: it may be the next free one.
+    """Sort accounts with a declared number before those that take the next free one, which may be the same.
 
-    An account needs nothing to be made but groups, and those come before accounts.
+    An account only needs groups, and those come before accounts.
     """
     adding = {
         at: step.action.fields
@@ -72,19 +69,19 @@ def _numbered_first(steps: list[Step], op: AccountOp, number: str) -> list[Step]
     return [*steps[:free], *late, *rest] if late else steps
 
 
-def _key(step: Step, place: Mapping[Address, int]) -> tuple[int | str, ...]:
+def _key(step: Step, position: Mapping[Address, int]) -> tuple[int | str, ...]:
     action = step.action
     if isinstance(action, Unit):
         return (phase(action), 0, _VERB_ORDER.index(action.verb), step.held)
     if isinstance(action, Gate):
-        return (Phase.GATE, 0, min(place.get(cause.address, 0) for cause in step.causes))
+        return (Phase.GATE, 0, min(position.get(cause.address, 0) for cause in step.causes))
     if removes(action):
         # Accounts go when no file needs them any more, groups when no account does; of the paths the longest
         # first.
         path = path_of(action) or ""
         last = 0 if not isinstance(action, Account) else 2 if action.op is AccountOp.GROUPDEL else 1
         return (Phase.WRITE, 1, last, -path.count("/"), path)
-    return (Phase.WRITE, 0, min(place.get(cause.address, 0) for cause in step.causes))
+    return (Phase.WRITE, 0, min(position.get(cause.address, 0) for cause in step.causes))
 
 
 def _merge(steps: list[Step]) -> list[Step]:
@@ -93,28 +90,27 @@ def _merge(steps: list[Step]) -> list[Step]:
         action = step.action
         key: object = (action.verb, step.held) if isinstance(action, Unit) else action
         if isinstance(action, EditLines):
-            # Several parts may have lines in one file. What differs in anything else is no edit of the same
-            # file.
+            # Several parts may have lines in one file; steps that differ in anything else edit another file.
             key = replace(action, add=(), remove=())
-        known = merged.get(key)
-        merged[key] = step if known is None else _both(known, step)
+        same_step = merged.get(key)
+        merged[key] = step if same_step is None else _both(same_step, step)
     return list(merged.values())
 
 
-def _both(one: Step, other: Step) -> Step:
-    causes = (*one.causes, *(cause for cause in other.causes if cause not in one.causes))
-    if isinstance(one.action, Unit) and isinstance(other.action, Unit):
-        units = tuple(dict.fromkeys((*one.action.units, *other.action.units)))
-        return Step(Unit(one.action.verb, units), causes, one.held)
-    if isinstance(one.action, EditLines) and isinstance(other.action, EditLines):
-        add = tuple(dict.fromkeys((*one.action.add, *other.action.add)))
-        remove = tuple(dict.fromkeys((*one.action.remove, *other.action.remove)))
-        return Step(replace(one.action, add=add, remove=remove), causes, one.held)
-    return Step(one.action, causes, one.held)
+def _both(step: Step, other: Step) -> Step:
+    causes = (*step.causes, *(cause for cause in other.causes if cause not in step.causes))
+    if isinstance(step.action, Unit) and isinstance(other.action, Unit):
+        units = tuple(dict.fromkeys((*step.action.units, *other.action.units)))
+        return Step(Unit(step.action.verb, units), causes, step.held)
+    if isinstance(step.action, EditLines) and isinstance(other.action, EditLines):
+        add = tuple(dict.fromkeys((*step.action.add, *other.action.add)))
+        remove = tuple(dict.fromkeys((*step.action.remove, *other.action.remove)))
+        return Step(replace(step.action, add=add, remove=remove), causes, step.held)
+    return Step(step.action, causes, step.held)
 
 
 def _without_weaker(steps: list[Step]) -> list[Step]:
-    """A unit that is restarted need not also be reloaded or started, and what is done now is not owed."""
+    """Drop reloads and starts of a unit that is restarted, and owed effects that are carried out now."""
     done = {
         (step.action.verb, unit)
         for step in steps

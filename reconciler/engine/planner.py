@@ -28,7 +28,7 @@ Simulator = Callable[[HostView], Executor]
 
 
 def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
-    """Plan, and try the plan on a simulated host: what would not converge there is blocked, with its
+    """Plan, and try the plan on a simulated host. A change that would not converge there is blocked, with its
     dependants.
     """
     situation = survey(request)
@@ -52,8 +52,8 @@ def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
 
 
 def _tried(draft: Draft, simulator: Simulator) -> tuple[tuple[Step, ...], Trial]:
-    """The steps, and what they come to on a simulated host: made again until they take nothing along that
-    they must not.
+    """The steps and their outcome on a simulated host, made again until they take nothing along that they
+    must not.
     """
     from reconciler.engine.simulate import simulate  # not where there is nothing to do
     from reconciler.engine.units import dependents
@@ -78,27 +78,29 @@ def _tried(draft: Draft, simulator: Simulator) -> tuple[tuple[Step, ...], Trial]
 
 def _draft(request: Request, situation: Situation) -> Draft:
     memory = request.memory
-    found = list(compare.changes(situation, request.kinds, request.tool))
-    found += compare.absences(situation, memory.rows, {name for _, name in memory.tombstones})
+    changes = list(compare.changes(situation, request.kinds, request.tool))
+    changes += compare.absences(situation, memory.rows, {name for _, name in memory.tombstones})
     if not memory.damaged and not memory.unreadable:
-        found += compare.removals(situation, request.kinds, request.view, request.spec, found)
+        changes += compare.removals(situation, request.kinds, request.view, request.spec, changes)
     if memory.unreadable:
-        found = [unread.of_unknown_owner(change) for change in found]
+        changes = [unread.of_unknown_owner(change) for change in changes]
     pending, settled = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
     refused = gates.refused(pending, situation)
     pending = [row for row in pending if not gates.is_refusal(row)]
     processes = stale_processes.processes(request, situation)
-    pending += _derived(request, situation, processes, found, pending)
-    draft = Draft(request, situation, tuple(found), _needs(situation, found, request), pending, settled, {})
+    pending += _derived(request, situation, processes, changes, pending)
+    draft = Draft(
+        request, situation, tuple(changes), _needs(situation, changes, request), pending, settled, {}
+    )
     if memory.holds:
         from reconciler.engine import holds  # rarely needed
 
-        draft.held = holds.held(memory.holds, found, pending)
+        draft.held = holds.held(memory.holds, changes, pending)
         draft.hold_dependants()
-        draft.held |= holds.waiting(found, draft.held, request)
+        draft.held |= holds.waiting(changes, draft.held, request)
     if refused and not request.retry:
         _not_again(draft, refused)
-    if found:
+    if changes:
         refuse_adoption(draft)
         _require(draft)
     draft.diagnostics += [
@@ -110,9 +112,8 @@ def _draft(request: Request, situation: Situation) -> Draft:
 
 
 def _not_again(draft: Draft, refused: Mapping[Address, OwedRow]) -> None:
-    """Block the parts that did not become healthy and were put back.
-
-    Each is left so until it is another version or somebody asks for it.
+    """Block the parts that did not become healthy and were put back, until the spec has another version or
+    somebody asks for it.
     """
     for change in draft.changes:
         row = refused.get(change.address)
@@ -121,23 +122,25 @@ def _not_again(draft: Draft, refused: Mapping[Address, OwedRow]) -> None:
 
 
 def _of_others(request: Request, situation: Situation) -> list[Diagnostic]:
-    """The things that others have put beside what is declared, whether or not anything is to be done."""
+    """Diagnostics about what others have put beside the declared objects, whether or not anything is to be
+    done.
+    """
     asked = [
         address
         for address, seen in situation.observed.items()
         if (seen.others or seen.refusal) and address in situation.parts
     ]
     return [
-        found
+        diagnostic
         for address in asked
-        for found in request.kinds[address.kind].foreign_overrides(
+        for diagnostic in request.kinds[address.kind].foreign_overrides(
             situation.parts[address], situation.observed[address]
         )
     ]
 
 
 def _excused(situation: Situation) -> Iterable[Diagnostic]:
-    """The units that do not run because their own condition does not hold: told in every plan."""
+    """A diagnostic for each unit that does not run because its own condition does not hold."""
     for address, seen in situation.observed.items():
         if seen.excused and address in situation.parts:
             detail = (
@@ -155,14 +158,13 @@ def _derived(
     changes: Iterable[Change],
     pending: Iterable[OwedRow],
 ) -> list[OwedRow]:
-    """The rows that are due though nobody wrote them down.
-
-    A row that somebody did write down is said once, with what it is owed since.
+    """The rows that are due though nobody wrote them down. A row that is written down already is told once,
+    with its own time.
     """
     changing = {change.address for change in changes if change.moves}
-    known = {(row.verb, row.unit, row.address) for row in pending}
+    written = {(row.verb, row.unit, row.address) for row in pending}
     rows = stale_processes.derive(request, situation, processes, changing)
-    return [row for row in rows if (row.verb, row.unit, row.address) not in known]
+    return [row for row in rows if (row.verb, row.unit, row.address) not in written]
 
 
 def _selected_rows(request: Request) -> list[OwedRow]:
@@ -193,23 +195,23 @@ def _require(draft: Draft) -> None:
     from reconciler.engine.requirements import Host, missing  # not where there is nothing to do
 
     host = Host(draft.request.view, draft.request.spec)
-    known: set[tuple[Address, str]] = set()
+    seen: set[tuple[Address, str]] = set()
     for change in draft.changes:
         if not change.moves or change.address in draft.held:
             continue
-        for found in missing(change, draft.request.kinds, host):
+        for diagnostic in missing(change, draft.request.kinds, host):
             # A warning is about the resource: once is enough, whichever of its parts change. An error blocks
             # each of them.
-            told = (change.address.resource, found.summary)
-            if found.severity is Severity.ERROR or told not in known:
-                draft.note(found)
-            known.add(told)
-    for found in _objections(draft):
-        draft.note(found)
+            seen_as = (change.address.resource, diagnostic.summary)
+            if diagnostic.severity is Severity.ERROR or seen_as not in seen:
+                draft.note(diagnostic)
+            seen.add(seen_as)
+    for diagnostic in _objections(draft):
+        draft.note(diagnostic)
 
 
 def _objections(draft: Draft) -> Iterator[Diagnostic]:
-    """Yield what the kinds of the changes, and those of the spec, have against them."""
+    """Yield the diagnostics of the kinds about the changes."""
     request = draft.request
     changes = tuple(change for change in draft.changes if change.moves and change.address not in draft.held)
     for name in sorted({change.address.kind for change in changes if change.verb is not Verb.FORGET}):
@@ -223,7 +225,7 @@ def _objections(draft: Draft) -> Iterator[Diagnostic]:
 
 
 def _steps(draft: Draft) -> tuple[Step, ...]:
-    """All steps of all changes that are not blocked, of their watchers, and of what is owed; in order."""
+    """All steps in order: of the changes that are not blocked, of their watchers, and of owed effects."""
     request, situation = draft.request, draft.situation
     draft.block_dependants()
     steps: list[Step] = []
@@ -260,7 +262,7 @@ def _watchers(draft: Draft, steps: Iterable[Step]) -> list[Step]:
     actions = [step.action for step in steps if isinstance(step.action, WriteFile | MakeLink | RemovePath)]
     touched = {action.path for action in actions}
     written = {action.path: action.content for action in actions if isinstance(action, WriteFile)}
-    found: list[Step] = []
+    config_steps: list[Step] = []
     for address, part in draft.situation.parts.items() if touched else ():
         kind = draft.request.kinds[address.kind]
         watched, observed = (
@@ -276,8 +278,8 @@ def _watchers(draft: Draft, steps: Iterable[Step]) -> list[Step]:
             continue
         paths = [path for path in watched if concerned(draft.request.view, path, touched)]
         paths = stale_processes.unlike(draft.request, part, paths, written) if paths else paths
-        found += kind.on_config_change(part, observed, paths)
-    return found
+        config_steps += kind.on_config_change(part, observed, paths)
+    return config_steps
 
 
 def _finish(draft: Draft, steps: tuple[Step, ...], trial: Trial | None) -> Plan:
@@ -306,7 +308,9 @@ def _finish(draft: Draft, steps: tuple[Step, ...], trial: Trial | None) -> Plan:
 
 
 def _effects(draft: Draft, steps: tuple[Step, ...], trial: Trial) -> tuple[UnitEffect, ...]:
-    """The effects that systemd adds to the steps; a warning for each running unit of others."""
+    """The effects that systemd adds to the steps, and a warning for each running unit that is not in the
+    spec.
+    """
     from reconciler.engine.units import dependents
 
     units = dependents.declared_units(draft.situation.parts.values(), draft.request.kinds)
@@ -316,9 +320,8 @@ def _effects(draft: Draft, steps: tuple[Step, ...], trial: Trial) -> tuple[UnitE
 
 
 def _unrecorded(draft: Draft, changed: set[Address]) -> Iterable[Part]:
-    """Yield the parts that the ledger does not know so yet.
-
-    The ledger learns nothing of a held part, unless it is begun again.
+    """Yield the parts that the ledger does not know so yet. A held part is not recorded, unless the ledger is
+    begun again.
     """
     memory = draft.request.memory
     for part in compare.unrecorded(draft.situation, changed, anew=bool(memory.damaged)):

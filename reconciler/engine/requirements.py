@@ -60,17 +60,14 @@ class Host:
         return {"root", *(group.name for group in account_files.groups(self._view))}
 
     def has(self, need: Requirement) -> bool:
-        """Whether the host has it or the spec declares it.
-
-        A thing that cannot be looked at is given the benefit of the doubt.
-        """
+        """Whether the host has it or the spec declares it. An object that cannot be seen counts as there."""
         if any(Address(kind, need.name) in self._declared for kind in _DECLARED_AS[need.type]):
             return True
         if need.type is RequirementType.USER:
             return need.name in self._users or self._elsewhere(need.name, group=False)
         if need.type is RequirementType.GROUP:
             return need.name in self._groups or self._elsewhere(need.name, group=True)
-        if need.type in _MAY_BE_HOME and any(place in self._homes for place in _upwards(need.name)):
+        if need.type in _MAY_BE_HOME and any(directory in self._homes for directory in _upwards(need.name)):
             return True
         if need.name not in self._places:
             types = (FileType.DIRECTORY,) if need.type is RequirementType.DIRECTORY else None

@@ -1,4 +1,4 @@
-"""The state of a run under way: what failed, what is owed, and what it said before it began."""
+"""The state of a run under way: failures, owed effects, and what was so before it began."""
 
 from __future__ import annotations
 
@@ -92,9 +92,8 @@ class Run:
                 self.dependants.setdefault(need, []).append(address)
 
     def begin(self, touched: Iterable[Address], about: Mapping[str, Any], reads: Reads) -> None:
-        """Open the run in the journal, with all its steps and with what is so before it.
-
-        `about` says more about the run.
+        """Open the run in the journal, with its steps and the state before it. `about` says more about the
+        run.
         """
         plan = self.plan
         steps = [_noted(step, self.request.memory.key) for step in plan.steps]
@@ -109,7 +108,7 @@ class Run:
         )
         derived = {(key(row), row.why) for row in plan.owed if row.derived}
         incurred = owed.incurred(plan.steps).items()
-        # What is derived is so anew each time: written down, it would outlive the reason for it.
+        # Derived rows are worked out at each look: written down, they would outlive their reason.
         gated = {key(row): row.run for row in plan.memory.owed if gates.is_open(row)}
         self.incurs = {
             address: [
@@ -124,8 +123,8 @@ class Run:
         return frozenset(self.failed.keys() | self.skipped.keys())
 
     def left_of(self, step: Step) -> Step | None:
-        """The step for what is still worked on. systemd reads what was written, whether or not that has come
-        up when it was started.
+        """The step for the parts that are still worked on. A reload stays whole: systemd reads all that was
+        written, whether or not it came up.
         """
         read = isinstance(step.action, Unit) and step.action.verb is UnitVerb.DAEMON_RELOAD
         return step.without(self.unwritten if read else self.out)
@@ -139,7 +138,7 @@ class Run:
                 self.fail_dependants(dependant)
 
     def fail_dependants(self, address: Address) -> None:
-        """Skip what depends on it, and what depends on that."""
+        """Skip the parts that need this one, directly or not."""
         for dependant, needed in self.plan.needs.items():
             if address in needed and dependant not in self.out:
                 self.skipped[dependant] = f"needs {address}, which was skipped"
@@ -166,8 +165,8 @@ def _noted(step: Step, key: bytes) -> dict[str, Any]:
 
 
 def _numbers(known: Mapping[str, Any], steps: Sequence[Step]) -> Iterator[tuple[tuple[str, str], str]]:
-    """The numbers of the accounts that a run takes away; that of the group of a user's own name too, which
-    goes with him.
+    """The numbers of the accounts that a run takes away, and of the group of the same name that goes with
+    each.
     """
     for action in (step.action for step in steps):
         if isinstance(action, Account) and action.op in (AccountOp.USERDEL, AccountOp.GROUPDEL):

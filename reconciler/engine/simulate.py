@@ -20,8 +20,8 @@ def simulate(
     request: Request,
     host: Executor,
 ) -> Trial:
-    """The plan tried: which of these addresses would not be as declared after the steps, and what systemd
-    takes along with them.
+    """Carry the plan out on a simulated host: which of these addresses would not converge, and what systemd
+    takes along.
     """
     failures: dict[Address, str] = {}
     along: list[tuple[Address, TakenAlong]] = []
@@ -48,20 +48,20 @@ def simulate(
             failures.update(unit_failures(step, receipt))
             along += [(asked_by(step, taken), taken) for taken in receipt.along]
             tried[-1] = as_tried(step, receipt)
-    known = [address for address in addresses if address not in unknown and address not in unreadable]
+    readable = [address for address in addresses if address not in unknown and address not in unreadable]
     unseen: dict[Address, str] = {}
-    for address, (reason, closed) in _differing(known, situation, request, host).items():
+    for address, (reason, closed) in _differing(readable, situation, request, host).items():
         (unseen if closed else failures).setdefault(address, reason)
     return Trial(host, failures, tuple(along), unreadable, unseen, tuple(tried))
 
 
 def asked_by(step: Step, taken: TakenAlong) -> Address:
-    """On whose behalf the unit was asked for that took another one along."""
+    """The addresses for which the unit was asked for that took another one along."""
     return next((cause.address for cause in step.causes if cause.unit == taken.root), step.causes[0].address)
 
 
 def unit_failures(step: Step, receipt: Receipt) -> dict[Address, str]:
-    """On whose behalf the failed units of a step were asked for."""
+    """The addresses for which the failed units of a step were asked for."""
     failed = receipt.failed or {}
     return {
         cause.address: f"{cause.unit}: {failed[cause.unit]}" for cause in step.causes if cause.unit in failed
@@ -71,7 +71,7 @@ def unit_failures(step: Step, receipt: Receipt) -> dict[Address, str]:
 def not_converged(
     addresses: Collection[Address], situation: Situation, request: Request, host: Executor
 ) -> dict[Address, str]:
-    """Look again, diff again: which addresses still differ, and in what."""
+    """Observe and compare again: the addresses that still differ, and in what."""
     return {
         address: reason for address, (reason, _) in _differing(addresses, situation, request, host).items()
     }
@@ -89,20 +89,20 @@ def _differing(
                 result[address] = ("is still there", False)
             continue
         row = situation.rows.get(address)
-        left = differences(
+        paths = differences(
             seen.document,
             part.document,
             whole=request.kinds[address.kind].whole,
             ours=row.document if row else None,
         )
-        if left:
+        if paths:
             by_hand = only_reported(address, situation, request.kinds, request.tool)
-            left = [path for path in left if path not in by_hand]
-        if seen.unreadable or left:
-            result[address] = (seen.unreadable or _why(left, seen.refusal), seen.hidden)
+            paths = [path for path in paths if path not in by_hand]
+        if seen.unreadable or paths:
+            result[address] = (seen.unreadable or _why(paths, seen.refusal), seen.hidden)
     return result
 
 
-def _why(left: Iterable[tuple[str, ...]], refusal: str) -> str:
-    words = "did not converge: " + ", ".join(".".join(path) for path in left)
+def _why(paths: Iterable[tuple[str, ...]], refusal: str) -> str:
+    words = "did not converge: " + ", ".join(".".join(path) for path in paths)
     return f"{words}: {refusal}" if refusal else words

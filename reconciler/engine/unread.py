@@ -1,6 +1,4 @@
-"""Plans of those who may not read everything: what they cannot know is told as
-unknown, never as a failure.
-"""
+"""Plans of users who may not read everything: what they cannot know is told as unknown, never as a failure."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ def rows(situation: Situation) -> dict[Address, str]:
 
 
 def of_unknown_owner(change: Change) -> Change:
-    """The change as it is told while the ledger cannot be read: nobody knows whether
-    what is there is ours.
-    """
+    """The change as it is told while the ledger cannot be read: nobody knows whether the object is ours."""
     if change.origin is not Origin.ADOPTION:
         return change
     fields = tuple(
@@ -51,9 +47,7 @@ def closed(trial: Trial, request: Request) -> dict[Address, str]:
 def with_dependants(
     unreadable: Mapping[Address, str], needs: Mapping[Address, frozenset[Address]], changes: Iterable[Change]
 ) -> dict[Address, str]:
-    """These changes, and all that need one of them, with the reason: what comes of
-    those is not known either.
-    """
+    """These changes and all that need one of them, with the reason: their outcome is not known either."""
     moving = {change.address for change in changes if change.moves}
     result = dict(unreadable)
     for address in ordering.sequence(needs):

@@ -1,9 +1,7 @@
-"""After an apply: what did not start, or did not become healthy, is put back as it was, by undoing what was
-done to it.
+"""Automatic rollback: after an apply, put back the parts that did not start or did not become healthy.
 
-The undo is a rollback of those parts of the run, by the same code, and a run of its own. A part of a killed
-run is undone with it: a gate stays owed under the run that first owed it, so that the runs since then are
-known.
+The undo is a rollback of those parts, by the same code, and a run of its own. A part of a killed run is
+undone with it: a gate stays owed under the run that first owed it, so that the runs since then are known.
 """
 
 from __future__ import annotations
@@ -69,12 +67,12 @@ class UndoTools:
 
 
 def put_back(result: ApplyResult, situation: Situation, request: Request, means: UndoTools) -> ApplyResult:
-    """The result, with what was undone because of a gate that says `then: rollback`.
+    """The result, after each gate with `then: rollback` that did not open was followed by an undo.
 
-    Nothing is raised: that it failed is an outcome.
+    Nothing is raised: a failed undo is an outcome.
     """
-    wanted = _wanted(result)
-    for gate, addresses in wanted.items():
+    gates_to_undo = _wanted(result)
+    for gate, addresses in gates_to_undo.items():
         if any(address not in result.put_back for address in addresses):
             result = _one(
                 result,
@@ -87,12 +85,12 @@ def put_back(result: ApplyResult, situation: Situation, request: Request, means:
 
 
 def _wanted(result: ApplyResult) -> dict[Gate, list[Address]]:
-    found: dict[Gate, list[Address]] = {}
+    by_gate: dict[Gate, list[Address]] = {}
     for step in result.plan.steps:
         if isinstance(step.action, Gate) and step.action.then is Then.ROLLBACK:
             fallen = [cause.address for cause in step.causes if cause.address in result.fallen]
-            found |= {step.action: fallen} if fallen else {}
-    return found
+            by_gate |= {step.action: fallen} if fallen else {}
+    return by_gate
 
 
 @frozen
@@ -107,17 +105,19 @@ class _Fall:
         """Its resource, the configuration that this run gave it, and what depends on these."""
         mine = {address.resource for address in self.addresses}
         touched = {*past.rows, *(address for step in past.steps for address in step.addresses)}
-        found = {address for address in touched if address.resource in mine}
-        found |= {address for step in past.steps if step.path in self.watched for address in step.addresses}
+        addresses = {address for address in touched if address.resource in mine}
+        addresses |= {
+            address for step in past.steps if step.path in self.watched for address in step.addresses
+        }
         needing = [
             (part.address, {*kinds[part.address.kind].references(part.declared), *part.needs})
             for part in parts
         ]
         size = 0
-        while size != len(found):
-            size, seeds = len(found), found | {address.resource for address in found}
-            found |= {address for address, needed in needing if needed & seeds}
-        return found
+        while size != len(addresses):
+            size, seeds = len(addresses), addresses | {address.resource for address in addresses}
+            addresses |= {address for address, needed in needing if needed & seeds}
+        return addresses
 
 
 def _watched(addresses: Iterable[Address], situation: Situation, kinds: Kinds) -> frozenset[str]:
@@ -128,9 +128,8 @@ def _watched(addresses: Iterable[Address], situation: Situation, kinds: Kinds) -
 def _one(
     result: ApplyResult, fall: _Fall, situation: Situation, request: Request, means: UndoTools
 ) -> ApplyResult:
-    """The result after this one was undone.
-
-    Where nothing but a start was done, there is nothing to go back to: it is left as it is.
+    """The result after one fall was undone. Where only a start was done, there is nothing to go back to: the
+    unit is left as it is.
     """
     memory = means.journal.memory()
     past = _past(result.run, fall.gate.unit, memory, means.journal)
@@ -174,10 +173,8 @@ def _left(why: str, run: int) -> str:
 
 
 def _past(last: int, unit: str, memory: Memory, journal: Past) -> PastRun:
-    """The run, with those before it that were killed before the unit was seen healthy, as if they had been
-    one.
-
-    A run that undid another is no part of it.
+    """The run, joined with the killed runs before it that had not seen the unit healthy. A run that undid
+    another is no part of it.
     """
     owed = (row.run for row in memory.owed if gates.is_open(row) and row.unit == unit)
     runs = [
@@ -199,8 +196,8 @@ def _past(last: int, unit: str, memory: Memory, journal: Past) -> PastRun:
 
 
 def _asked(planned: Rollback, gate: Gate) -> Rollback:
-    """With a look at whether what runs again is healthy: if it is not either, it is not the new version's
-    fault, and that is told.
+    """The result after a look at whether the old version is healthy. If it is not either, the new version is
+    not to blame, and the result says so.
     """
     steps = planned.reversal.steps
     starts = [step for step in steps if isinstance(step.action, Unit) and step.action.verb in gates.STARTING]
@@ -222,7 +219,7 @@ def _told(result: ApplyResult, addresses: Iterable[Address], words: str) -> Appl
     """
     outcomes = dict(result.outcomes)
     for address in addresses:
-        known = outcomes.get(address, Outcome(Status.FAILED, ""))
-        status = known.status if known.status is Status.SKIPPED else Status.FAILED
-        outcomes[address] = Outcome(status, f"{known.reason}{words}".removeprefix("; "))
+        outcome = outcomes.get(address, Outcome(Status.FAILED, ""))
+        status = outcome.status if outcome.status is Status.SKIPPED else Status.FAILED
+        outcomes[address] = Outcome(status, f"{outcome.reason}{words}".removeprefix("; "))
     return replace(result, outcomes=outcomes)

@@ -1,7 +1,4 @@
-"""The state before a run of what leaves no file behind that could be kept: units and accounts.
-
-It is written down for `rollback`.
-"""
+"""The state of units and accounts before a run, for `rollback`: they leave no file behind that could be kept."""
 
 from __future__ import annotations
 
@@ -33,21 +30,23 @@ def state_of(
     """
     accounts = [step.action for step in steps if isinstance(step.action, Account)]
     users, groups = (
-        [one.name for one in accounts if of_group(one.op, one.fields) is which] for which in (False, True)
+        [account.name for account in accounts if of_group(account.op, account.fields) is which]
+        for which in (False, True)
     )
-    found = account_files.known_accounts(view) if accounts else Accounts()
-    said: dict[str, Any] = {
+    accounts_now = account_files.known_accounts(view) if accounts else Accounts()
+    state: dict[str, Any] = {
         "units": _units(view, steps, effects, reads) if view.running else {},
-        "users": {name: user_facts(found, name) for name in users},
-        "groups": {name: group_facts(found, name) for name in groups},
+        "users": {name: user_facts(accounts_now, name) for name in users},
+        "groups": {name: group_facts(accounts_now, name) for name in groups},
     }
-    return {name: facts for name, facts in said.items() if facts}
+    return {name: facts for name, facts in state.items() if facts}
 
 
-def of_group(op: str, said: Collection[Any]) -> bool:
-    """Whether an account action is about a group. `said` are its fields, or their names."""
+def of_group(op: str, fields: Collection[Any]) -> bool:
+    """Whether an account action is about a group. `fields` are its fields, or their names."""
     return op in GROUP_OPS or (
-        op == AccountOp.RESTORE and "group" in {one[0] if isinstance(one, tuple) else one for one in said}
+        op == AccountOp.RESTORE
+        and "group" in {entry[0] if isinstance(entry, tuple) else entry for entry in fields}
     )
 
 
@@ -79,9 +78,7 @@ def group_facts(accounts: Accounts, name: str) -> dict[str, Any] | None:
 def _units(
     view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect], reads: Reads
 ) -> dict[str, Any]:
-    """Each unit that is told to do something, or taken along: how it stands, on whose behalf, and what is its
-    configuration.
-    """
+    """Each unit that a step names or takes along: its state, its addresses, and its configuration files."""
     why: dict[str, set[Address]] = {}
     for effect in effects:
         why.setdefault(effect.taken.unit, set()).add(effect.address)

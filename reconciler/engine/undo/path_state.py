@@ -1,6 +1,4 @@
-"""The thing at a path, as far as a rollback has to tell things apart: what was there, what a run left, what
-is there now.
-"""
+"""The state of a path, as far as a rollback has to tell states apart: before a run, after it, and now."""
 
 from __future__ import annotations
 
@@ -57,17 +55,17 @@ _OF_USERS = ("user.", "system.posix_acl_")
 
 
 def told(attributes: Attributes) -> Attributes:
-    """The attributes that a thing is compared by."""
+    """The attributes by which a path is compared."""
     return tuple((name, value) for name, value in attributes if name not in LABELS)
 
 
 def in_a_home(attributes: Attributes) -> Attributes:
-    """Those that somebody can set on what is his own."""
+    """The attributes that owners can set on what is their own."""
     return tuple((name, value) for name, value in attributes if name.startswith(_OF_USERS))
 
 
 def seen(view: HostView, path: str) -> PathState | None:
-    """The thing that is there now. Raises Unreadable, UnsafePath."""
+    """The state that is there now. Raises Unreadable, UnsafePath."""
     entry = view.entry(path)
     if entry is None:
         return None
@@ -80,7 +78,7 @@ def seen(view: HostView, path: str) -> PathState | None:
 
 
 def was(saved: PreImage) -> PathState | None:
-    """The thing that the undo store has."""
+    """The state that the undo store has."""
     if saved.type is None:
         return None
     content = saved.content
@@ -91,7 +89,7 @@ def was(saved: PreImage) -> PathState | None:
 
 
 def after(thing: PathState | None, action: PathAction, edited: Edited) -> PathState | None:
-    """The thing that an action of the journal makes of a thing."""
+    """The state that an action of the journal makes of another one."""
     match action:
         case WriteFile(digest=name):
             return PathState(FileType.FILE, action.mode, action.owner, action.group, name)
@@ -126,34 +124,34 @@ def _edited(thing: PathState | None, action: EditLines, edited: Edited) -> PathS
     return PathState(FileType.FILE, *access, digest=digest(content), content=content)
 
 
-def same(wanted: PathState | None, found: PathState | None, key: bytes) -> bool:
-    """Whether what is found is what is wanted, as far as that is known."""
-    if wanted is None or found is None:
-        return wanted is found
-    if wanted.type is not found.type:
+def same(first: PathState | None, second: PathState | None, key: bytes) -> bool:
+    """Whether two states are equal, as far as both are known."""
+    if first is None or second is None:
+        return first is second
+    if first.type is not second.type:
         return False
-    if wanted.type is FileType.LINK:
-        return wanted.target == found.target and all(
-            getattr(wanted, name) in ("", getattr(found, name)) for name in ("owner", "group")
+    if first.type is FileType.LINK:
+        return first.target == second.target and all(
+            getattr(first, name) in ("", getattr(second, name)) for name in ("owner", "group")
         )
-    if None not in (wanted.attributes, found.attributes) and wanted.attributes != found.attributes:
+    if None not in (first.attributes, second.attributes) and first.attributes != second.attributes:
         return False
-    return same_access(wanted, found) and (
-        not wanted.digest or wanted.digest == _digest_like(wanted.digest, found, key)
+    return same_access(first, second) and (
+        not first.digest or first.digest == _digest_like(first.digest, second, key)
     )
 
 
-def same_access(wanted: PathState, found: PathState) -> bool:
-    """Whether mode and owner are as wanted."""
-    return all(getattr(wanted, name) in ("", getattr(found, name)) for name in ("mode", "owner", "group"))
+def same_access(first: PathState, second: PathState) -> bool:
+    """Whether mode and owner are equal."""
+    return all(getattr(first, name) in ("", getattr(second, name)) for name in ("mode", "owner", "group"))
 
 
-def _digest_like(wanted: str, found: PathState, key: bytes) -> str:
-    return keyed_digest(found.content or b"", key) if wanted.startswith("hmac:") else found.digest
+def _digest_like(digest_before: str, state: PathState, key: bytes) -> str:
+    return keyed_digest(state.content or b"", key) if digest_before.startswith("hmac:") else state.digest
 
 
 def expected(thing: PathState | None) -> str:
-    """The thing as `expects` of an action names it."""
+    """The state as `expects` of an action names it."""
     if thing is None:
         return ABSENT
     names = {
@@ -165,7 +163,7 @@ def expected(thing: PathState | None) -> str:
 
 
 def words(thing: PathState | None) -> str:
-    """For people."""
+    """The state in words for people."""
     if thing is None:
         return "nothing is there any more"
     if thing.type is FileType.LINK:

@@ -66,41 +66,41 @@ def plan_rollback(
     `ours` says what a unit is to this run. `parts` are what the spec declares now: some of it must not be
     taken along by systemd.
     """
-    found = reversal(wish, view)
-    found = replace(found, steps=tuple(own_unit_guard.spared(found.steps, ours)))
+    undoing = reversal(wish, view)
+    undoing = replace(undoing, steps=tuple(own_unit_guard.spared(undoing.steps, ours)))
     memory = wish.memory
     request = Request(Spec(memory.spec_host), kinds, view, memory, tool)
-    away = _away(wish, found, Disks(view))
+    away = _away(wish, undoing, Disks(view))
     refusals = [_bare(address, why) for address, why in sorted(away.items())]
     refusals += [
-        _refusal(address, why) for address, why in sorted(found.refused.items()) if address not in away
+        _refusal(address, why) for address, why in sorted(undoing.refused.items()) if address not in away
     ]
     refusals += [
-        _held(address, why) for address in found.moving if (why := holds.reason(memory.holds, address))
+        _held(address, why) for address in undoing.moving if (why := holds.reason(memory.holds, address))
     ]
-    refusals += [_protected(address) for address in _protected_ones(found, wish)]
-    refusals += [_ending(why, found) for why in [own_unit_guard.refusal(found.steps, ours)] if why]
-    units = _running(dependents.declared_units(parts, kinds), found, view)
+    refusals += [_protected(address) for address in _protected_ones(undoing, wish)]
+    refusals += [_ending(why, undoing) for why in [own_unit_guard.refusal(undoing.steps, ours)] if why]
+    units = _running(dependents.declared_units(parts, kinds), undoing, view)
     trial, problems = Trial(view), list[Diagnostic]()
-    if found.steps and not refusals:
-        found, trial, problems = _tried(found, wish, lambda: simulator(view), units)
+    if undoing.steps and not refusals:
+        undoing, trial, problems = _tried(undoing, wish, lambda: simulator(view), units)
         problems += [
             error("would not come back", why, address=address)
             for address, why in sorted(trial.failures.items())
         ]
     managed = dependents.managed_units(memory.rows, kinds) if trial.along else dependents.NOTHING
-    effects = dependents.effects(trial, units, found.steps, managed)
+    effects = dependents.effects(trial, units, undoing.steps, managed)
     plan = Plan(
-        memory.spec_host, spec_commit=memory.commit, steps=found.steps, effects=effects, memory=memory
+        memory.spec_host, spec_commit=memory.commit, steps=undoing.steps, effects=effects, memory=memory
     )
-    return Rollback(wish, found, plan, request, (*refusals, *problems, *dependents.warnings(effects)))
+    return Rollback(wish, undoing, plan, request, (*refusals, *problems, *dependents.warnings(effects)))
 
 
 def _running(
-    units: Mapping[str, dependents.Declared], found: Reversal, view: HostView
+    units: Mapping[str, dependents.Declared], undoing: Reversal, view: HostView
 ) -> dict[str, dependents.Declared]:
-    """Those of the declared units that run now, and are not themselves brought back to what they were."""
-    mine = {address.resource for address in found.addresses}
+    """The declared units that run now and that the rollback does not bring back itself."""
+    mine = {address.resource for address in undoing.addresses}
     rest = {name: unit for name, unit in units.items() if unit.address.resource not in mine}
     states = view.units(sorted(rest)) if rest and view.running else {}
     return {
@@ -111,33 +111,33 @@ def _running(
 
 
 def _tried(
-    found: Reversal,
+    undoing: Reversal,
     wish: UndoRequest,
     simulator: Callable[[], Executor],
     units: Mapping[str, dependents.Declared],
 ) -> tuple[Reversal, Trial, list[Diagnostic]]:
-    """The reversal, made otherwise until it takes nothing along that it must not; and what it cannot do
-    because of that.
+    """The reversal, made again until it takes nothing along that it must not; and the refusals that follow
+    from that.
     """
     memory, again, refusals = wish.memory, dict[str, Step](), list[Diagnostic]()
     while True:
-        trial = _simulate(found, wish, simulator())
-        removed = dependents.removed_units(found.steps)
+        trial = _simulate(undoing, wish, simulator())
+        removed = dependents.removed_units(undoing.steps)
         held = functools.partial(holds.reason, memory.holds)
-        context = dependents.Context(units, found.steps, removed, held, frozenset(), lambda _: "")
+        context = dependents.Context(units, undoing.steps, removed, held, frozenset(), lambda _: "")
         judgement = dependents.judge(trial, context, again)
-        refusals += [_along(address, why, found) for address, why in judgement.held.items()] + list(
+        refusals += [_along(address, why, undoing) for address, why in judgement.held.items()] + list(
             judgement.wrong
         )
         if refusals or judgement.empty:
-            return replace(found, steps=trial.steps), trial, refusals
+            return replace(undoing, steps=trial.steps), trial, refusals
         again |= judgement.again
-        steps = dependents.spared((*found.steps, *judgement.again.values()), judgement.kept)
-        found = replace(found, steps=ordering.in_order(steps, {}))
+        steps = dependents.spared((*undoing.steps, *judgement.again.values()), judgement.kept)
+        undoing = replace(undoing, steps=ordering.in_order(steps, {}))
 
 
-def _along(address: Address, why: str, found: Reversal) -> Diagnostic:
-    detail = f"Undoing run {found.past.number}: {why}. --exclude '{address}' leaves that as it is."
+def _along(address: Address, why: str, undoing: Reversal) -> Diagnostic:
+    detail = f"Undoing run {undoing.past.number}: {why}. --exclude '{address}' leaves that as it is."
     return Diagnostic(
         Severity.ERROR, "another unit would be taken along", detail, address, rule="taken-along", refusal=True
     )
@@ -154,13 +154,13 @@ def _refusal(address: Address, why: str) -> Diagnostic:
     )
 
 
-def _away(wish: UndoRequest, found: Reversal, disks: Disks) -> dict[Address, str]:
-    """The parts whose run did something on a disk that is not there now, with the reason.
+def _away(wish: UndoRequest, undoing: Reversal, disks: Disks) -> dict[Address, str]:
+    """The parts whose run wrote on a disk that is not there now, with the reason.
 
-    The bare directory tells nothing of what is on the disk: neither that there is nothing to put back, nor
-    that it was changed since.
+    The bare mount point tells nothing of the disk: neither that there is nothing to put back, nor that it was
+    changed since.
     """
-    mine = {*found.addresses, *found.refused}
+    mine = {*undoing.addresses, *undoing.refused}
     done = [step for step in wish.past.steps if step.state in ("done", "started") and step.path]
     return {
         address: why
@@ -177,11 +177,11 @@ def _bare(address: Address, why: str) -> Diagnostic:
     )
 
 
-def _ending(why: str, found: Reversal) -> Diagnostic:
+def _ending(why: str, undoing: Reversal) -> Diagnostic:
     return Diagnostic(
         Severity.ERROR,
         "this run would end itself",
-        f"Undoing run {found.past.number}: {why}.",
+        f"Undoing run {undoing.past.number}: {why}.",
         rule="inside",
         refusal=True,
     )
@@ -212,25 +212,25 @@ def _protected(address: Address) -> Diagnostic:
     )
 
 
-def _protected_ones(found: Reversal, wish: UndoRequest) -> Iterable[Address]:
-    for address in found.moving:
+def _protected_ones(undoing: Reversal, wish: UndoRequest) -> Iterable[Address]:
+    for address in undoing.moving:
         row = wish.memory.rows.get(address)
         if (
             row
             and row.protect
             and row.created
-            and address in found.past.rows
-            and found.past.rows[address] is None
+            and address in undoing.past.rows
+            and undoing.past.rows[address] is None
             and str(address) not in wish.unprotect
         ):
             yield address
 
 
-def _simulate(found: Reversal, wish: UndoRequest, host: Executor) -> Trial:
+def _simulate(undoing: Reversal, wish: UndoRequest, host: Executor) -> Trial:
     failures: dict[Address, str] = {}
     along: list[tuple[Address, TakenAlong]] = []
     tried: list[Step] = []
-    for step in found.steps:
+    for step in undoing.steps:
         tried.append(step)
         if not step.held:
             try:
@@ -244,11 +244,11 @@ def _simulate(found: Reversal, wish: UndoRequest, host: Executor) -> Trial:
                 along += [(asked_by(step, taken), taken) for taken in receipt.along]
                 tried[-1] = dependents.as_tried(step, receipt)
     started = frozenset(taken.unit for _, taken in along if taken.verb is UnitVerb.START)
-    return Trial(host, {**_left(found, wish, host, started), **failures}, tuple(along), steps=tuple(tried))
+    return Trial(host, {**_left(undoing, wish, host, started), **failures}, tuple(along), steps=tuple(tried))
 
 
 def _left(
-    found: Reversal, wish: UndoRequest, host: HostView, started: Collection[str] = ()
+    undoing: Reversal, wish: UndoRequest, host: HostView, started: Collection[str] = ()
 ) -> dict[Address, str]:
     """The addresses that are still not as they were before the run.
 
@@ -257,8 +257,10 @@ def _left(
     """
     again = reversal(replace(wish, memory=replace(wish.memory, owed=())), host)
     again = replace(again, steps=tuple(step for step in again.steps if not _stops(step, started)))
-    left = {address: "did not come back" for address in again.moving if address in found.addresses}
-    return left | {address: why for address, why in again.refused.items() if address in found.addresses}
+    outcomes_left = {address: "did not come back" for address in again.moving if address in undoing.addresses}
+    return outcomes_left | {
+        address: why for address, why in again.refused.items() if address in undoing.addresses
+    }
 
 
 def _stops(step: Step, units: Collection[str]) -> bool:
@@ -275,19 +277,21 @@ def carry_out(  # all that an apply takes, too
     about: Mapping[str, Any],
     owe: Sequence[OwedRow] = (),
 ) -> ApplyResult:
-    """Do it. Failures do not raise: they are outcomes. `owe` is written down of what came back."""
-    found, memory = planned.reversal, planned.plan.memory
+    """Carry out the rollback. Failures do not raise: they are outcomes. `owe` is written down for what came
+    back.
+    """
+    undoing, memory = planned.reversal, planned.plan.memory
     rows = {
         address: row
-        for address in found.moving
-        if (row := _pending(found, address, memory.rows.get(address))) is not None
+        for address in undoing.moving
+        if (row := _pending(undoing, address, memory.rows.get(address))) is not None
     }
-    situation = Situation({}, dict.fromkeys(found.addresses, Observed(None)), memory.rows)
+    situation = Situation({}, dict.fromkeys(undoing.addresses, Observed(None)), memory.rows)
     run = Run(planned.plan, situation, planned.request, host, journal, tell, pending=rows)
-    units = (found.past.before or {}).get("units", {})
+    units = (undoing.past.before or {}).get("units", {})
     run.begin(
-        found.addresses,
-        {**about, "undoes": found.past.number},
+        undoing.addresses,
+        {**about, "undoes": undoing.past.number},
         lambda unit, _: units.get(unit, {}).get("reads"),
     )
     ran = left_down.running(host, planned.plan)
@@ -297,11 +301,13 @@ def carry_out(  # all that an apply takes, too
     return result
 
 
-def _pending(found: Reversal, address: Address, now: LedgerRow | None) -> LedgerRow | None:
-    """The ledger's row while the part is brought back: if the host shows the old document, that is ours."""
-    if address not in found.past.rows:
+def _pending(undoing: Reversal, address: Address, now: LedgerRow | None) -> LedgerRow | None:
+    """The ledger's row while the part is brought back: the old document counts as ours where the host shows
+    it.
+    """
+    if address not in undoing.past.rows:
         return None  # the run only had an effect on it
-    before = found.past.rows[address]
+    before = undoing.past.rows[address]
     if before is None and now is not None:
         return going(now)
     if before is None or before.document is None:
@@ -311,29 +317,31 @@ def _pending(found: Reversal, address: Address, now: LedgerRow | None) -> Ledger
 
 
 def _conclude(run: Run, planned: Rollback, settle: Settle, owe: Sequence[OwedRow]) -> ApplyResult:
-    """Look at the host once more; the ledger says again what it said before the run, of what is so again."""
+    """Observe the host once more; the ledger says again what it said before the run, where the host is so
+    again.
+    """
     if run.host.running and (rows := unarmed(run)):
         arm(run, rows)
-    found = planned.reversal
-    for address, reason in {**_left(found, planned.wish, run.host), **unsettled(run, settle)}.items():
+    undoing = planned.reversal
+    for address, reason in {**_left(undoing, planned.wish, run.host), **unsettled(run, settle)}.items():
         if address not in run.out:
             run.fail(address, reason)
-    back = [address for address in found.addresses if address not in run.out]
+    back = [address for address in undoing.addresses if address not in run.out]
     put, drop = _rows(planned, back, run.host)
-    left, clear = still_owed(run, set(), set(drop))
+    owed_rows, clear = still_owed(run, set(), set(drop))
     asked = [
         row
         for row in planned.plan.memory.owed
         if row.verb == gates.VERB and not row.held and row.address in back
     ]
-    void = [*(row for row in found.clear if row.address in back), *asked]
+    void = [*(row for row in undoing.clear if row.address in back), *asked]
     run.journal.settle(run.number, put, drop, [*clear, *void], [row for row in owe if row.address in back])
-    outcomes = {address: Outcome(Status.APPLIED) for address in found.moving}
+    outcomes = {address: Outcome(Status.APPLIED) for address in undoing.moving}
     outcomes |= {address: Outcome(Status.FAILED, reason) for address, reason in run.failed.items()}
     return ApplyResult(
         planned.plan,
         outcomes,
-        tuple(row for row in left if row not in void),
+        tuple(row for row in owed_rows if row not in void),
         warnings(run),
         run=run.number,
         touched=frozenset(run.touched),
@@ -343,8 +351,8 @@ def _conclude(run: Run, planned: Rollback, settle: Settle, owe: Sequence[OwedRow
 def _rows(
     planned: Rollback, back: Collection[Address], view: HostView
 ) -> tuple[list[LedgerRow], list[Address]]:
-    """The ledger's rows as they were; of what the run made and what stays (an account, disabled), what it is
-    now.
+    """The ledger's rows as they were. An object that the run made and that stays (an account, disabled) is
+    recorded as it is now.
     """
     past, rows, kinds = planned.reversal.past, planned.plan.memory.rows, planned.request.kinds
     # What the run only had an effect on (a service that watches a file) kept its row.
@@ -371,20 +379,17 @@ def _rows(
 
 
 def _observe(addresses: Collection[Address], kinds: Kinds, view: HostView) -> dict[Address, Observed]:
-    """The observed state of these addresses.
-
-    A kind is asked once.
-    """
-    found: dict[Address, Observed] = {}
+    """The observed state of these addresses. Each kind is asked once."""
+    observed: dict[Address, Observed] = {}
     for name in sorted({address.kind for address in addresses}):
-        found.update(
+        observed.update(
             kinds[name].observe(view, sorted(address for address in addresses if address.kind == name))
         )
-    return found
+    return observed
 
 
 def _like(document: Document, shape: Document) -> Document:
-    """As much of a document as another one speaks of: what we never said anything about is not ours."""
+    """The part of a document that another one speaks of: the rest was never ours."""
 
     def cut(value: Any, like: Any) -> Any:
         if isinstance(value, dict) and isinstance(like, dict):

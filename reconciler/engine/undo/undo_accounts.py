@@ -1,4 +1,4 @@
-"""Account commands that bring back what accounts were before a run.
+"""Account commands that bring accounts back to their state before a run.
 
 An account that the run made is disabled: its data is not deleted.
 """
@@ -50,16 +50,16 @@ class Accounting:
     groups: frozenset[str]
 
 
-def account_steps(steps: Collection[AccountStep], known: Accounting) -> Iterator[Step]:
-    """Groups that were removed, then users, then the groups that go (`order` puts them last)."""
+def account_steps(steps: Collection[AccountStep], accounting: Accounting) -> Iterator[Step]:
+    """Groups that come back, then users, then the groups that go (`ordering` puts them last)."""
     users, groups = _by_name(steps, groups=False), _by_name(steps, groups=True)
-    returning = [step for name, mine in groups.items() for step in _group_back(name, mine, known)]
+    returning = [step for name, mine in groups.items() for step in _group_back(name, mine, accounting)]
     actions = (step.action for step in returning)
     back = {
         action.name for action in actions if isinstance(action, Account) and action.op is AccountOp.GROUPADD
     }
     changes = {
-        name: list(_user(name, mine, replace(known, groups=known.groups | back)))
+        name: list(_user(name, mine, replace(accounting, groups=accounting.groups | back)))
         for name, mine in users.items()
     }
     leaving = {
@@ -70,7 +70,7 @@ def account_steps(steps: Collection[AccountStep], known: Accounting) -> Iterator
     yield from returning
     yield from (step for mine in changes.values() for step in mine)
     yield from (
-        step for name, mine in groups.items() for step in _group_gone(name, mine, known, leaving, moving)
+        step for name, mine in groups.items() for step in _group_gone(name, mine, accounting, leaving, moving)
     )
 
 
@@ -79,11 +79,11 @@ def _fields(step: Step) -> dict[str, str]:
 
 
 def _by_name(steps: Collection[AccountStep], *, groups: bool) -> dict[str, list[AccountStep]]:
-    found: dict[str, list[AccountStep]] = {}
+    by_name: dict[str, list[AccountStep]] = {}
     for step in steps:
         if of_group(step.action.op, step.action.fields) is groups:
-            found.setdefault(step.action.name, []).append(step)
-    return found
+            by_name.setdefault(step.action.name, []).append(step)
+    return by_name
 
 
 def _addresses(steps: Collection[AccountStep]) -> tuple[Address, ...]:
@@ -97,41 +97,44 @@ def _step(op: AccountOp, name: str, fields: Iterable[tuple[str, str]], addresses
 # ---------------------------------------------------------------------------------------------------- users
 
 
-def _user(name: str, steps: list[AccountStep], known: Accounting) -> Iterator[Step]:
-    before: Facts | None = known.before.get("users", {}).get(name)
-    now, addresses = user_facts(known.now, name), _addresses(steps)
+def _user(name: str, steps: list[AccountStep], accounting: Accounting) -> Iterator[Step]:
+    before: Facts | None = accounting.before.get("users", {}).get(name)
+    now, addresses = user_facts(accounting.now, name), _addresses(steps)
     if before is None:
-        yield from _disabled(name, now, addresses, known)
+        yield from _disabled(name, now, addresses, accounting)
     elif now is None:
-        yield from _made_again(name, before, addresses, known)
-        yield from _given_back("user", name, steps, known)
+        yield from _made_again(name, before, addresses, accounting)
+        yield from _given_back("user", name, steps, accounting)
     else:
-        yield from _given_back("user", name, steps, known)
-        fields = list(_fields_back(name, before, now, _said(steps), addresses, known))
+        yield from _given_back("user", name, steps, accounting)
+        fields = list(_fields_back(name, before, now, _said(steps), addresses, accounting))
         if fields:
             yield _step(AccountOp.USERMOD, name, fields, addresses)
 
 
 def _disabled(
-    name: str, now: Facts | None, addresses: tuple[Address, ...], known: Accounting
+    name: str, now: Facts | None, addresses: tuple[Address, ...], accounting: Accounting
 ) -> Iterator[Step]:
     if now is None:
         return
-    known.keep(addresses, f"user {name} stays, disabled: what belongs to him is not deleted")
+    accounting.keep(addresses, f"user {name} stays, disabled: what belongs to him is not deleted")
     if not now["locked"] or now["expires"] != DISABLED:
         yield _step(AccountOp.USERMOD, name, (("expiredate", str(DISABLED)), ("lock", "yes")), addresses)
 
 
 def _made_again(
-    name: str, before: Facts, addresses: tuple[Address, ...], known: Accounting
+    name: str, before: Facts, addresses: tuple[Address, ...], accounting: Accounting
 ) -> Iterator[Step]:
-    """With the same number, so that its files are its own again."""
-    taken = next((user.name for user in known.now.users.values() if user.uid == before["uid"]), "")
+    """An account with its old number, so that its files are its own again."""
+    taken = next((user.name for user in accounting.now.users.values() if user.uid == before["uid"]), "")
     if taken:
-        known.refuse(addresses, f"user {name} had uid {before['uid']}, which belongs to {taken} now")
+        accounting.refuse(addresses, f"user {name} had uid {before['uid']}, which belongs to {taken} now")
         return
-    group, groups = before["gid"], [one for one in before["groups"] if one in known.groups]
-    if group not in known.groups and not group.isdecimal():
+    group, groups = (
+        before["gid"],
+        [group_name for group_name in before["groups"] if group_name in accounting.groups],
+    )
+    if group not in accounting.groups and not group.isdecimal():
         yield _step(AccountOp.GROUPADD, group, (("gid", str(before["gid_number"])),), addresses)
     fields = [
         ("uid", str(before["uid"])),
@@ -141,7 +144,7 @@ def _made_again(
     ]
     fields += [
         ("shell", before["shell"]),
-        *([("system", "yes")] if known.now.is_system(before["uid"]) else []),
+        *([("system", "yes")] if accounting.now.is_system(before["uid"]) else []),
     ]
     fields += [("groups", ",".join(groups))] if groups else []
     fields += [("expiredate", str(before["expires"]))] if before["expires"] is not None else []
@@ -149,18 +152,20 @@ def _made_again(
 
 
 def _kept(steps: Collection[AccountStep], key: str) -> dict[str, list[str]]:
-    """The lines that the undo store has of a deleted account, by file; nothing for
-    one that was not deleted.
+    """The lines that the undo store has of a deleted account, by file; none for an account that was not
+    deleted.
     """
     content = next(
         (saved.content for step in steps for saved in step.saved if saved.path == key and saved.content),
         b"{}",
     )
-    found: dict[str, list[str]] = json.loads(content)
-    return found
+    lines: dict[str, list[str]] = json.loads(content)
+    return lines
 
 
-def _given_back(what: str, name: str, steps: Collection[AccountStep], known: Accounting) -> Iterator[Step]:
+def _given_back(
+    what: str, name: str, steps: Collection[AccountStep], accounting: Accounting
+) -> Iterator[Step]:
     """Yield the steps for what neither useradd nor groupadd can say.
 
     These are the password, aging, subordinate ids, and what gshadow had.
@@ -168,39 +173,44 @@ def _given_back(what: str, name: str, steps: Collection[AccountStep], known: Acc
     gone = AccountOp.USERDEL if what == "user" else AccountOp.GROUPDEL
     if not any(step.action.op is gone for step in steps):
         return
-    addresses, kept = _addresses(steps), _kept(steps, f"{what}:{name}")
+    addresses, lines = _addresses(steps), _kept(steps, f"{what}:{name}")
     if what == "user":
-        kept |= (
-            {"shadow": [_as_before(line, known.before["users"][name]) for line in kept.get("shadow", ())]}
-            if kept
+        lines |= (
+            {
+                "shadow": [
+                    _as_before(line, accounting.before["users"][name]) for line in lines.get("shadow", ())
+                ]
+            }
+            if lines
             else {}
         )
-    if not kept:
-        known.keep(
+    if not lines:
+        accounting.keep(
             addresses,
             f"{what} {name} comes back without a password: the version that deleted it did not keep it",
         )
         return
     for file in ("subuid", "subgid"):
         other = next(
-            (who for line in kept.get(file, ()) if (who := overlapping(known.now, file, name, line))), ""
+            (who for line in lines.get(file, ()) if (who := overlapping(accounting.now, file, name, line))),
+            "",
         )
         if other:
-            known.keep(
+            accounting.keep(
                 addresses, f"{name} gets other {file} numbers: some of the old ones belong to {other} now"
             )
-            kept.pop(file)
-    there = (known.now.users if what == "user" else known.now.groups).get(name)
+            lines.pop(file)
+    there = (accounting.now.users if what == "user" else accounting.now.groups).get(name)
     if there is not None:
-        if give_back(known.now, name, kept) == known.now:
+        if give_back(accounting.now, name, lines) == accounting.now:
             return
-        if not _untouched(known.now, name, kept) and not known.overwrites(addresses):
-            known.refuse(addresses, f"{what} {name} was made anew since, with a password of its own")
+        if not _untouched(accounting.now, name, lines) and not accounting.overwrites(addresses):
+            accounting.refuse(addresses, f"{what} {name} was made anew since, with a password of its own")
             return
-    content = json.dumps(kept, sort_keys=True).encode("ascii")
+    content = json.dumps(lines, sort_keys=True).encode("ascii")
     yield Step(
-        Account(AccountOp.RESTORE, name, ((what, ",".join(sorted(kept))),), content),
-        tuple(Cause(one) for one in addresses),
+        Account(AccountOp.RESTORE, name, ((what, ",".join(sorted(lines))),), content),
+        tuple(Cause(address) for address in addresses),
     )
 
 
@@ -214,12 +224,12 @@ def _as_before(line: str, before: Facts) -> str:
     return ":".join(row)
 
 
-def _untouched(now: Accounts, name: str, kept: Mapping[str, Sequence[str]]) -> bool:
-    """Whether the account has no other password than a new one has, or the one that it is to have: nobody has
-    used it since.
+def _untouched(now: Accounts, name: str, lines: Mapping[str, Sequence[str]]) -> bool:
+    """Whether nobody has used the account since: its password is the one of a new account, or the one that it
+    is to have.
     """
     there = [line.split(":")[1] for line in _lines(now.shadow, name)]
-    had = [line.split(":")[1] for line in kept.get("shadow", ())]
+    had = [line.split(":")[1] for line in lines.get("shadow", ())]
     return all(password in (*had, NO_PASSWORD) for password in there)
 
 
@@ -228,69 +238,67 @@ def _lines(text: str | None, name: str) -> list[str]:
 
 
 def _said(steps: Collection[AccountStep]) -> dict[str, str]:
-    """The fields that the run asked for; the last of several commands counts, lists of groups are put
-    together.
-    """
-    said: dict[str, str] = {}
+    """The fields that the run asked for: the last of several commands counts, lists of groups are joined."""
+    fields: dict[str, str] = {}
     for step in steps:
         for key, value in step.action.fields:
-            said[key] = f"{said[key]},{value}" if key in ("append", "remove") and key in said else value
-    return said
+            fields[key] = f"{fields[key]},{value}" if key in ("append", "remove") and key in fields else value
+    return fields
 
 
 def _fields_back(
     name: str,
     before: Facts,
     now: Facts,
-    said: Mapping[str, str],
+    fields: Mapping[str, str],
     addresses: tuple[Address, ...],
-    known: Accounting,
+    accounting: Accounting,
 ) -> Iterator[tuple[str, str]]:
     for option, fact in _OPTIONS:
         if (
-            option in said
+            option in fields
             and now[fact] != before[fact]
-            and _may(name, option, now[fact] == said[option], addresses, known)
+            and _may(name, option, now[fact] == fields[option], addresses, accounting)
         ):
             yield option, before[fact]
-    if "expiredate" in said and now["expires"] != before["expires"]:
-        left = None if said["expiredate"] == "" else int(said["expiredate"])
-        if _may(name, "expiry", now["expires"] == left, addresses, known):
+    if "expiredate" in fields and now["expires"] != before["expires"]:
+        expiry = None if fields["expiredate"] == "" else int(fields["expiredate"])
+        if _may(name, "expiry", now["expires"] == expiry, addresses, accounting):
             yield "expiredate", "" if before["expires"] is None else str(before["expires"])
-    if "lock" in said and now["locked"] and not before["locked"]:
+    if "lock" in fields and now["locked"] and not before["locked"]:
         if now["hidden"]:
             yield "unlock", "yes"
         else:
-            known.keep(addresses, f"user {name} stays locked: it has no password to unlock")
-    if "unlock" in said and before["locked"] and not now["locked"]:
+            accounting.keep(addresses, f"user {name} stays locked: it has no password to unlock")
+    if "unlock" in fields and before["locked"] and not now["locked"]:
         yield "lock", "yes"
-    if "complete" in said:
-        known.keep(
+    if "complete" in fields:
+        accounting.keep(
             addresses,
-            f"user {name} stays complete: the run made the lines that were missing in {said['complete']}",
+            f"user {name} stays complete: the run made the lines that were missing in {fields['complete']}",
         )
-    yield from _groups_back(before, now, said, known)
+    yield from _groups_back(before, now, fields, accounting)
 
 
-def _may(name: str, what: str, as_left: bool, addresses: tuple[Address, ...], known: Accounting) -> bool:
-    if as_left or known.overwrites(addresses):
+def _may(name: str, what: str, as_left: bool, addresses: tuple[Address, ...], accounting: Accounting) -> bool:
+    if as_left or accounting.overwrites(addresses):
         return True
-    known.refuse(addresses, f"the {what} of user {name} was changed since")
+    accounting.refuse(addresses, f"the {what} of user {name} was changed since")
     return False
 
 
 def _groups_back(
-    before: Facts, now: Facts, said: Mapping[str, str], known: Accounting
+    before: Facts, now: Facts, fields: Mapping[str, str], accounting: Accounting
 ) -> Iterator[tuple[str, str]]:
-    joined, left = (
-        set(said.get(key, said.get(other, "")).split(",")) - {""}
+    joined, leaving = (
+        set(fields.get(key, fields.get(other, "")).split(",")) - {""}
         for key, other in (("append", "groups"), ("remove", ""))
     )
     leave = sorted(group for group in joined if group in now["groups"] and group not in before["groups"])
     join = sorted(
         group
-        for group in left
-        if group in before["groups"] and group not in now["groups"] and group in known.now.groups
+        for group in leaving
+        if group in before["groups"] and group not in now["groups"] and group in accounting.now.groups
     )
     if join:
         yield "append", ",".join(join)
@@ -301,44 +309,45 @@ def _groups_back(
 # ---------------------------------------------------------------------------------------------------- groups
 
 
-def _group_back(name: str, steps: list[AccountStep], known: Accounting) -> Iterator[Step]:
-    before: Facts | None = known.before.get("groups", {}).get(name)
-    now, addresses = group_facts(known.now, name), _addresses(steps)
+def _group_back(name: str, steps: list[AccountStep], accounting: Accounting) -> Iterator[Step]:
+    before: Facts | None = accounting.before.get("groups", {}).get(name)
+    now, addresses = group_facts(accounting.now, name), _addresses(steps)
     if before is None:
         return
     if now is None:
-        taken = known.now.group_names.get(before["gid"])
+        taken = accounting.now.group_names.get(before["gid"])
         if taken:
-            known.refuse(addresses, f"group {name} had gid {before['gid']}, which belongs to {taken} now")
+            accounting.refuse(
+                addresses, f"group {name} had gid {before['gid']}, which belongs to {taken} now"
+            )
             return
         yield _step(AccountOp.GROUPADD, name, (("gid", str(before["gid"])),), addresses)
         for member in before["members"]:
-            if member in known.now.users:
+            if member in accounting.now.users:
                 yield _step(AccountOp.USERMOD, member, (("append", name),), addresses)
-        yield from _given_back("group", name, steps, known)
+        yield from _given_back("group", name, steps, accounting)
     elif now["gid"] != before["gid"]:
-        known.refuse(
+        accounting.refuse(
             addresses, f"group {name} was made anew since, with gid {now['gid']} instead of {before['gid']}"
         )
     else:
-        yield from _given_back("group", name, steps, known)
+        yield from _given_back("group", name, steps, accounting)
 
 
 def _group_gone(
     name: str,
     steps: list[AccountStep],
-    known: Accounting,
+    accounting: Accounting,
     leaving: Mapping[str, set[str]],
     moving: Collection[str],
 ) -> Iterator[Step]:
-    """A group that the run made goes if nobody is in it then.
-
-    `moving` get another primary group by the same rollback.
+    """A group that the run made goes if it has no member then. `moving` are the users that get another
+    primary group by the same rollback.
     """
-    now, addresses = group_facts(known.now, name), _addresses(steps)
-    if known.before.get("groups", {}).get(name) is not None:
+    now, addresses = group_facts(accounting.now, name), _addresses(steps)
+    if accounting.before.get("groups", {}).get(name) is not None:
         if now is not None and any(step.action.op is AccountOp.GROUPADD for step in steps):
-            known.keep(
+            accounting.keep(
                 addresses, f"group {name} stays complete: the run made the line that was missing in gshadow"
             )
         return
@@ -346,9 +355,13 @@ def _group_gone(
         return
     members = [member for member in now["members"] if name not in leaving.get(member, ())]
     primary = [
-        user.name for user in known.now.users.values() if user.gid == now["gid"] and user.name not in moving
+        user.name
+        for user in accounting.now.users.values()
+        if user.gid == now["gid"] and user.name not in moving
     ]
     if members or primary:
-        known.keep(addresses, f"group {name} stays: {', '.join(sorted({*members, *primary}))} belong to it")
+        accounting.keep(
+            addresses, f"group {name} stays: {', '.join(sorted({*members, *primary}))} belong to it"
+        )
         return
     yield _step(AccountOp.GROUPDEL, name, (), addresses)

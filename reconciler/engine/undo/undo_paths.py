@@ -1,4 +1,4 @@
-"""The action that makes one path what it was before a run."""
+"""The action that brings one path back to its state before a run."""
 
 from __future__ import annotations
 
@@ -99,11 +99,11 @@ class Found:
 
 
 def undoing(
-    draft: Draft, path: str, actions: Sequence[PathAction], found: Found, addresses: tuple[Address, ...]
+    draft: Draft, path: str, actions: Sequence[PathAction], situation: Found, addresses: tuple[Address, ...]
 ) -> Action | None:
-    """The action that makes the path what it was, if anything is to be done and may be done."""
-    key, edited, now = draft.wish.memory.key, draft.wish.edited, found.now
-    before = _named(draft, path_state.was(found.saved))
+    """The action that brings the path back, if one is needed and allowed."""
+    key, edited, now = draft.wish.memory.key, draft.wish.edited, situation.now
+    before = _named(draft, path_state.was(situation.saved))
     as_user = next((user for action in actions if (user := _as_user(action))), "")
     if as_user and before is not None and before.attributes:
         before = _of_a_home(draft, path, before, addresses)
@@ -118,26 +118,30 @@ def undoing(
     chain = [before]
     for action in actions:
         chain.append(_left(chain[-1], action, path, edited))
-    if found.within and now is None:
-        if not found.trees[found.within]:
-            return None  # it went for good with the directory that it was in, which says so
-        draft.keep(addresses, f"{path} comes back with {found.within}, as the run had left it by then")
+    if situation.within and now is None:
+        if not situation.trees[situation.within]:
+            return None  # it went for good with its directory, which says so
+        draft.keep(addresses, f"{path} comes back with {situation.within}, as the run had left it by then")
         return None
     rows = [draft.wish.past.rows.get(address) for address in addresses]
     secret = any(map(_is_sensitive, actions)) or any(row.sensitive for row in rows if row)
-    if any(path_state.same(one, now, key) for one in chain[1:]) or draft.wish.overwrites(addresses):
+    if any(path_state.same(state, now, key) for state in chain[1:]) or draft.wish.overwrites(addresses):
         return _put_back(
-            draft, path, before, now, _How(as_user, secret, addresses, _lines(actions), found.trees.get(path))
+            draft,
+            path,
+            before,
+            now,
+            _How(as_user, secret, addresses, _lines(actions), situation.trees.get(path)),
         )
-    left = chain[-1]
+    as_left = chain[-1]
     if (
         now
-        and left
+        and as_left
         and now.content is not None
-        and left.content is not None
+        and as_left.content is not None
         and isinstance(actions[-1], EditLines)
     ):
-        return _lines_back(path, before, left, now, as_user, edited)
+        return _lines_back(path, before, as_left, now, as_user, edited)
     draft.refuse(
         addresses,
         f"{path} was changed since: {path_state.words(now)}"
@@ -147,7 +151,7 @@ def undoing(
 
 
 def _named(draft: Draft, thing: PathState | None) -> PathState | None:
-    """With the names that numbers have by now: the run may have given the owner his account."""
+    """The state with the names that numbers have by now: the run may have given the owner an account."""
     if thing is None or not (thing.owner.isdecimal() or thing.group.isdecimal()):
         return thing
     accounts = account_files.known_accounts(draft.view)
@@ -174,8 +178,8 @@ def _is_sensitive(action: PathAction) -> bool:
 
 
 def _left(thing: PathState | None, action: PathAction, path: str, edited: Edited) -> PathState | None:
-    """The thing that the action left at the path, which may be the directory that it made or removed beside
-    its own path.
+    """The state that the action left at the path, which may be a directory that it made or removed beside its
+    own path.
     """
     if action.path == path:
         return path_state.after(thing, action, edited)
@@ -226,9 +230,8 @@ def _put_back(
 
 
 def _only_access(before: PathState, now: PathState | None, how: _How) -> bool:
-    """Whether mode, owner and attributes are all that has to come back.
-
-    A capability comes with its content, in a new file.
+    """Whether only mode, owner and attributes have to come back. A capability comes with its content, in a
+    new file.
     """
     in_home = bool(how.as_user) and before.type is FileType.FILE and before.content is not None
     if now is None or in_home or before.type is not now.type or before.type is FileType.LINK:
@@ -286,9 +289,7 @@ def _settable(attributes: Attributes | None) -> Attributes | None:
 def _access_only(
     draft: Draft, path: str, before: PathState | None, now: PathState | None, addresses: tuple[Address, ...]
 ) -> PathState | None:
-    """The thing to bring back where only its mode and owner were changed: whatever is in it by now is as it
-    should be.
-    """
+    """The state to bring back where the run changed only mode and owner: the content of today stays."""
     if before is None or now is None or not _lost_capability(before, now):
         return before and replace(before, digest="", content=None)
     if before.digest == now.digest:
@@ -300,7 +301,7 @@ def _access_only(
 
 
 def _of_a_home(draft: Draft, path: str, before: PathState, addresses: tuple[Address, ...]) -> PathState:
-    """As much of a thing as its owner can bring back."""
+    """The part of a state that its owner can bring back."""
     own = path_state.in_a_home(before.attributes or ())
     lost = [name for name, _ in before.attributes or () if name not in dict(own)]
     if lost:
@@ -312,12 +313,12 @@ def _of_a_home(draft: Draft, path: str, before: PathState, addresses: tuple[Addr
 
 
 def _remove(draft: Draft, path: str, now: PathState | None, how: _How) -> Action | None:
-    """Away with what was not there. In a home nothing is deleted, and data nowhere."""
+    """Remove an object that was not there before. In a home nothing is deleted, and data nowhere."""
     assert now is not None
     if not how.as_user:
         return RemovePath(path, path_state.expected(now), sensitive=how.secret)
-    left = draft.wish.edited(now.content or b"", (), how.added) if now.type is FileType.FILE else b""
-    if now.type is FileType.FILE and how.added and left != now.content:
+    content = draft.wish.edited(now.content or b"", (), how.added) if now.type is FileType.FILE else b""
+    if now.type is FileType.FILE and how.added and content != now.content:
         return EditLines(
             path, (), how.added, now.mode, now.owner, now.group, path_state.expected(now), how.as_user
         )
@@ -326,12 +327,12 @@ def _remove(draft: Draft, path: str, now: PathState | None, how: _How) -> Action
 
 
 def _lines_back(
-    path: str, before: PathState | None, left: PathState, now: PathState, as_user: str, edited: Edited
+    path: str, before: PathState | None, as_left: PathState, now: PathState, as_user: str, edited: Edited
 ) -> Action | None:
-    """In a file that others have changed too: the lines that the run added go, those it took out are added
-    again at the end.
+    """Edit a file that others have changed too: lines that the run added go, lines that it took out are added
+    at the end.
     """
-    old, new = _text_lines(before), _text_lines(left)
+    old, new = _text_lines(before), _text_lines(as_left)
     added, taken = (
         tuple(line for line in new if line not in old),
         tuple(line for line in old if line not in new),

@@ -64,7 +64,7 @@ class Reversal:
 
 
 def reversal(wish: UndoRequest, view: HostView) -> Reversal:
-    """Compare, and say what is to be done. Reads the host and changes nothing."""
+    """Compare, and work out the steps. Reads the host and changes nothing."""
     past = wish.past
     touched = {*past.rows, *(address for step in past.steps for address in step.addresses)}
     addresses = tuple(sorted(address for address in touched if wish.selects(address)))
@@ -85,26 +85,35 @@ def reversal(wish: UndoRequest, view: HostView) -> Reversal:
     units = unit_steps(
         past, view, wish.memory.owed, addresses, restored=[step for step in good if path_of(step.action)]
     )
-    good += [step for one in units.steps if (step := one.without(frozenset(draft.refused))) is not None]
+    good += [
+        step for unit_step in units.steps if (step := unit_step.without(frozenset(draft.refused))) is not None
+    ]
     for unit, mine in units.kept.items():
         draft.keep(
             mine, f"{unit} goes on as it is: its unit file was gone before that run, and will be gone again"
         )
     ordered = ordering.in_order(good, {})
-    left = tuple(address for address in addresses if address not in draft.refused)
-    kept = {
+    undone_addresses = tuple(address for address in addresses if address not in draft.refused)
+    kept_reasons = {
         address: tuple(dict.fromkeys(why))
         for address, why in draft.kept.items()
         if address not in draft.refused
     }
     return Reversal(
-        past, left, ordered, draft.refused, kept, tuple(row for row in units.clear if row.address in left)
+        past,
+        undone_addresses,
+        ordered,
+        draft.refused,
+        kept_reasons,
+        tuple(row for row in units.clear if row.address in undone_addresses),
     )
 
 
 @frozen
 class _Done:
-    """The steps of the run by what it takes to undo them. Units are told by what was so of them before."""
+    """The steps of the run, sorted by the way in which they are undone. Units are undone by their state
+    before.
+    """
 
     accounts: list[AccountStep]
     paths: list[PathStep]
@@ -141,25 +150,24 @@ def _accounts(draft: Draft, steps: Collection[AccountStep]) -> list[Step]:
         )
         return []
     now, wish = account_files.known_accounts(draft.view), draft.wish
-    known = Accounting(before, now, wish.overwrites, draft.refuse, draft.keep, frozenset(now.groups))
-    return list(account_steps(steps, known))
+    accounting = Accounting(before, now, wish.overwrites, draft.refuse, draft.keep, frozenset(now.groups))
+    return list(account_steps(steps, accounting))
 
 
 # ---------------------------------------------------------------------------------------------------- paths
 
 
 def _paths(draft: Draft, steps: Iterable[PathStep]) -> Iterator[Step]:
-    """One step for each path that is not as it was: restored ones first, the directories before what is in
-    them.
-    """
+    """One step for each path that is not as it was: directories before their content."""
     by_path: dict[str, list[PathStep]] = {}
     for step in steps:
         for path in dict.fromkeys((step.action.path, *(saved.path for saved in step.saved))):
             by_path.setdefault(path, []).append(step)
-    trees = {path: kept for path, mine in by_path.items() if (kept := _removed_tree(mine)) is not None}
-    found = [step for path, mine in by_path.items() for step in _path(draft, path, mine, trees)]
+    trees = {path: archive for path, mine in by_path.items() if (archive := _removed_tree(mine)) is not None}
+    path_steps = [step for path, mine in by_path.items() for step in _path(draft, path, mine, trees)]
     yield from sorted(
-        found, key=lambda step: (not isinstance(step.action, _FIRST), (path_of(step.action) or "").count("/"))
+        path_steps,
+        key=lambda step: (not isinstance(step.action, _FIRST), (path_of(step.action) or "").count("/")),
     )
 
 
@@ -182,7 +190,7 @@ def _path(draft: Draft, path: str, steps: Sequence[PathStep], trees: Mapping[str
             addresses, f"{path} is also that of {others[0]}, which is left out; name both or neither"
         )
         return
-    saved = next((one for step in steps for one in step.saved if one.path == path), None)
+    saved = next((pre_image for step in steps for pre_image in step.saved if pre_image.path == path), None)
     if saved is None:
         draft.refuse(addresses, f"what stood at {path} before is not kept any more")
         return
@@ -191,29 +199,31 @@ def _path(draft: Draft, path: str, steps: Sequence[PathStep], trees: Mapping[str
     except HostError as problem:
         draft.refuse(addresses, str(problem))
         return
-    found = Found(saved, now, trees, next((top for top in trees if path.startswith(f"{top}/")), ""))
-    action = undoing(draft, path, [step.action for step in steps], found, addresses)
+    situation = Found(saved, now, trees, next((top for top in trees if path.startswith(f"{top}/")), ""))
+    action = undoing(draft, path, [step.action for step in steps], situation, addresses)
     if action is not None:
         yield Step(action, tuple(Cause(address) for address in addresses))
 
 
 def _emptying(draft: Draft, steps: list[Step]) -> list[Step]:
-    """Without the removal of directories that would not be empty then: what others have put in them is
-    theirs.
+    """The steps without the removal of directories that would not be empty then: their content is somebody
+    else's.
     """
     going = {step.action.path for step in steps if isinstance(step.action, RemovePath)}
-    kept: set[str] = set()
+    staying: set[str] = set()
     for path in sorted(going, key=lambda path: -path.count("/")):
         try:
             inside = [f"{path.rstrip('/')}/{name}" for name in draft.view.names(path)]
         except HostError:
             inside = []
-        if any(one not in going or one in kept for one in inside):
-            kept.add(path)
+        if any(path_inside not in going or path_inside in staying for path_inside in inside):
+            staying.add(path)
     for step in steps:
-        if isinstance(step.action, RemovePath) and step.action.path in kept:
+        if isinstance(step.action, RemovePath) and step.action.path in staying:
             draft.keep(
                 (cause.address for cause in step.causes),
                 f"{step.action.path} stays: there is something in it",
             )
-    return [step for step in steps if not (isinstance(step.action, RemovePath) and step.action.path in kept)]
+    return [
+        step for step in steps if not (isinstance(step.action, RemovePath) and step.action.path in staying)
+    ]

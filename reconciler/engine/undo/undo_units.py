@@ -1,4 +1,4 @@
-"""Which units are to be stopped, started or restarted so that they run as they did before a run."""
+"""The units to stop, start or restart so that they run as they did before a run."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _RUNNING = ("active", "activating", "reloading", "refreshing")
 
 @dataclass(slots=True)
 class Units:
-    """Steps; owed rows that are void once what they are about is undone; units whose process is left as it
-    is, for want of a unit file.
+    """Steps; owed rows that are void after the undo; units whose process is left as it is, for want of a unit
+    file.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -40,17 +40,17 @@ def unit_steps(
     """`restored` are the steps on paths: a process is only started afresh where something changes, or where
     it is still owed.
     """
-    found = Units()
+    result = Units()
     if not view.running:
-        return found
-    known: dict[str, dict[str, Any]] = (past.before or {}).get("units", {})
-    states = view.units(sorted(known)) if known else {}
+        return result
+    units_before: dict[str, dict[str, Any]] = (past.before or {}).get("units", {})
+    states = view.units(sorted(units_before)) if units_before else {}
     # A mask that goes brings its unit back.
     actions = (step.action for step in restored)
     gone = (action for action in actions if isinstance(action, RemovePath) and action.expects != _MASK)
     removed = {action.path.rpartition("/")[2] for action in gone}
-    for unit, facts in known.items():
-        causes = [one for one in map(Address.parse, facts["for"]) if one in addresses]
+    for unit, facts in units_before.items():
+        causes = [address for address in map(Address.parse, facts["for"]) if address in addresses]
         rows = [row for row in owed if row.unit == unit and row.verb in (UnitVerb.RESTART, UnitVerb.RELOAD)]
         if causes:
             changing = any(_is_of(step, unit, causes) or _is_read(view, step, facts) for step in restored)
@@ -63,7 +63,7 @@ def unit_steps(
                 changing,
                 unit in removed,
             )
-            _one(found, unit_now, causes)
+            _one(result, unit_now, causes)
     reloads = [
         step
         for step in past.steps
@@ -73,16 +73,17 @@ def unit_steps(
     ]
     due = [row for row in owed if row.verb == UnitVerb.DAEMON_RELOAD and row.address in addresses]
     if (reloads and restored) or due:
-        causes = [one for step in reloads for one in step.addresses if one in addresses] or [
+        causes = [address for step in reloads for address in step.addresses if address in addresses] or [
             row.address for row in due
         ]
         if causes:
-            found.steps.append(
+            result.steps.append(
                 Step(
-                    Unit(UnitVerb.DAEMON_RELOAD), tuple(Cause(one, "its unit file changes") for one in causes)
+                    Unit(UnitVerb.DAEMON_RELOAD),
+                    tuple(Cause(address, "its unit file changes") for address in causes),
                 )
             )
-    return found
+    return result
 
 
 def _is_of(step: Step, unit: str, mine: Collection[Address]) -> bool:
@@ -120,26 +121,26 @@ class _Unit:
     vanishes: bool
 
 
-def _one(found: Units, unit: _Unit, addresses: Sequence[Address]) -> None:
+def _one(result: Units, unit: _Unit, addresses: Sequence[Address]) -> None:
     was, runs = unit.facts["active"] in _RUNNING, unit.state.active in _RUNNING
     done = {verb for verb, held in unit.asked if not held}
     held = any(held for _, held in unit.asked)
     same_process = unit.state.invocation == unit.facts["invocation"]
     if was and held and same_process:
         # It never had the new configuration, so it lacks nothing once the old one is back.
-        found.clear += [row for row in unit.rows if row.held or not done]
+        result.clear += [row for row in unit.rows if row.held or not done]
     if was and unit.vanishes:
-        found.kept[unit.name] = tuple(addresses)
+        result.kept[unit.name] = tuple(addresses)
     elif not was and not runs and unit.state.active == "failed" != unit.facts["active"]:
-        found.steps.append(_step(UnitVerb.RESET_FAILED, unit.name, addresses))
+        result.steps.append(_step(UnitVerb.RESET_FAILED, unit.name, addresses))
     elif was != runs:
-        found.steps.append(_step(UnitVerb.START if was else UnitVerb.STOP, unit.name, addresses))
+        result.steps.append(_step(UnitVerb.START if was else UnitVerb.STOP, unit.name, addresses))
     elif was and done and (unit.changing or unit.rows):
-        found.steps.append(
+        result.steps.append(
             _step(UnitVerb.RELOAD if done == {UnitVerb.RELOAD} else UnitVerb.RESTART, unit.name, addresses)
         )
     elif was and held and unit.changing and not same_process:
-        found.steps.append(replace(_step(UnitVerb.RESTART, unit.name, addresses), held=True))
+        result.steps.append(replace(_step(UnitVerb.RESTART, unit.name, addresses), held=True))
 
 
 def _step(verb: UnitVerb, unit: str, addresses: Sequence[Address]) -> Step:
@@ -150,7 +151,9 @@ def _step(verb: UnitVerb, unit: str, addresses: Sequence[Address]) -> Step:
     }
     return Step(
         Unit(verb, (unit,)),
-        tuple(Cause(one, words.get(verb, "its configuration changes back"), unit) for one in addresses),
+        tuple(
+            Cause(address, words.get(verb, "its configuration changes back"), unit) for address in addresses
+        ),
     )
 
 

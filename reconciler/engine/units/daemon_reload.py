@@ -76,8 +76,8 @@ def _is(action: Action, verb: UnitVerb) -> bool:
 
 
 def _can_wait(reload: Step, steps: Sequence[Step], view: HostView) -> bool:
-    """Whether all that the reload is for are new units and their links, and all that is done to units is to
-    start some of these.
+    """Whether the reload is only for new units and their links, and the verbs are only starts of some of
+    these.
     """
     new = {name: step for step in steps if (name := _new_unit(step.action))}
     verbs = [step for step in steps if isinstance(step.action, Unit) and step is not reload]
@@ -97,7 +97,7 @@ def _can_wait(reload: Step, steps: Sequence[Step], view: HostView) -> bool:
 
 
 def _new_unit(action: Action) -> str:
-    """The name of the unit that this writes the file of, where there was none."""
+    """The name of the unit whose file this step writes, where there was none."""
     if not isinstance(action, WriteFile) or action.expects != ABSENT:
         return ""
     directory, _, name = action.path.rpartition("/")
@@ -105,8 +105,8 @@ def _new_unit(action: Action) -> str:
 
 
 def _is_read(action: Action) -> bool:
-    """Whether it changes something, other than a new unit and links to be followed at the next boot, that
-    systemd may read.
+    """Whether the step changes something that systemd may read, other than a new unit and links for the next
+    boot.
     """
     path = path_of(action)
     if path is None or _new_unit(action):

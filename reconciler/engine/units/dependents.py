@@ -40,7 +40,7 @@ _DONE: Mapping[UnitVerb, str] = {
 
 @frozen
 class Declared:
-    """A unit of which the spec says something: by which part, and what of its process."""
+    """A unit that the spec declares: by which part, and what its process is to do."""
 
     address: Address
     unit: DeclaredUnit
@@ -57,8 +57,8 @@ def declared_units(parts: Iterable[Part], kinds: Kinds) -> dict[str, Declared]:
         unit = kinds[part.address.kind].unit(part)
         if unit is None:
             continue
-        known = units.get(unit.name)
-        if known is None or known.unit.runs is None:
+        same_unit = units.get(unit.name)
+        if same_unit is None or same_unit.unit.runs is None:
             units[unit.name] = Declared(part.address, unit, part.declared.source)
     return units
 
@@ -140,24 +140,21 @@ def removed_units(steps: Iterable[Step]) -> dict[str, Address]:
 
 
 def judge(trial: Trial, context: Context, again: Mapping[str, Step]) -> Judgement:
-    """The judgement of what must be otherwise.
-
-    `again` are the starts that the plan has got by earlier turns.
-    """
+    """Judge a trial. `again` are the starts that the plan has got by earlier turns."""
     if wrong := (*_requires_what_goes(trial, context), *_comes_back(trial, context)):
         return Judgement(wrong=wrong)
-    kept: dict[str, str] = {}
+    spared_units: dict[str, str] = {}
     held: dict[Address, str] = {}
     for address, taken in trial.along:
         reason = _forbidden(taken, context)
         if not reason:
             continue
         if _verb(taken.root, context.steps) in (UnitVerb.RESTART, UnitVerb.RELOAD):
-            kept.setdefault(taken.root, reason)
+            spared_units.setdefault(taken.root, reason)
         else:
             held.setdefault(address, reason)
-    if kept or held:
-        return Judgement(kept, held)
+    if spared_units or held:
+        return Judgement(spared_units, held)
     return _of_ends(trial, context, again)
 
 
@@ -168,7 +165,7 @@ def _verb(unit: str, steps: Iterable[Step]) -> UnitVerb | None:
 
 
 def _forbidden(taken: TakenAlong, context: Context) -> str:
-    """Why this must not be done to the unit; empty if it may."""
+    """Why systemd must not do this to the unit; empty if it may."""
     dependent = context.units.get(taken.unit)
     if dependent is None:
         return ""
@@ -191,9 +188,7 @@ def _forbidden(taken: TakenAlong, context: Context) -> str:
 
 
 def _requires_what_goes(trial: Trial, context: Context) -> Iterator[Diagnostic]:
-    """Units that are to run, and require what the plan stops for good, removes or masks: neither place alone
-    is wrong.
-    """
+    """Errors for units that are to run and require one that the plan stops for good, removes or masks."""
     stopped = {name: unit.address for name, unit in context.units.items() if unit.unit.runs is False}
     going = {
         **{name: address for name, address in stopped.items() if _verb(name, context.steps) is UnitVerb.STOP},
@@ -217,9 +212,9 @@ def _needed(
     dependent: Declared, required: str, address: Address, relation: str, context: Context
 ) -> Diagnostic:
     what = "is masked or removed" if required in context.removed else "is to be stopped"
-    place, other = context.places(address), context.places(dependent.address)
+    at, other = context.places(address), context.places(dependent.address)
     detail = (
-        f"{address}{place} {what}, and {dependent.address}{other} is to run and has {relation}={required}:"
+        f"{address}{at} {what}, and {dependent.address}{other} is to run and has {relation}={required}:"
         f" systemd would stop it as well. Take {required} out of what {dependent.address} requires, or stop"
         " that one too."
     )
@@ -228,8 +223,8 @@ def _needed(
 
 
 def _comes_back(trial: Trial, context: Context) -> Iterator[Diagnostic]:
-    """Units that the plan stops for good, and that systemd starts again at once, because another one upholds
-    them.
+    """Errors for units that the plan stops for good and that systemd starts again at once, because another
+    one upholds them.
     """
     for address, taken in trial.along:
         unit = context.units.get(taken.unit)
@@ -248,9 +243,9 @@ def _started_again(
 ) -> Diagnostic:
     what = "is masked or removed" if taken.unit in context.removed else "is to be stopped"
     other = context.units.get(taken.via)
-    place = f" ({other.address}{context.places(other.address)})" if other else ", which is not in the spec"
+    at = f" ({other.address}{context.places(other.address)})" if other else ", which is not in the spec"
     detail = (
-        f"{address}{context.places(address)} {what}, and {taken.why}{place}: systemd would start it again at"
+        f"{address}{context.places(address)} {what}, and {taken.why}{at}: systemd would start it again at"
         f" once. Take {taken.unit} out of {taken.via}, or stop that one before."
     )
     source = unit.source if unit else other.source if other else None
@@ -258,7 +253,7 @@ def _started_again(
 
 
 def _of_ends(trial: Trial, context: Context, again: Mapping[str, Step]) -> Judgement:
-    """How declared units stand after the steps, as far as others had to do with it."""
+    """The judgement of how declared units stand after the steps, as far as other units had to do with it."""
     last = {taken.unit: (address, taken) for address, taken in trial.along}
     named = [name for name in last if name in context.units]
     states = trial.host.units(named) if named else {}
@@ -281,7 +276,7 @@ def _of_ends(trial: Trial, context: Context, again: Mapping[str, Step]) -> Judge
 def _started(unit: Declared, address: Address, taken: TakenAlong, context: Context) -> Iterator[Diagnostic]:
     """Yield an error for a unit that is to be stopped and would be started along.
 
-    Where it is only wanted, the next apply stops it, and that is the end of it.
+    Where it is only wanted (Wants=), the next apply stops it, and no error is told.
     """
     if taken.verb is not UnitVerb.START or taken.relation not in _STRONG:
         return
@@ -308,14 +303,14 @@ def _not_together(unit: Declared, address: Address, taken: TakenAlong, context: 
 # ------------------------------------------------------------------------------------------- the plan with it
 
 
-def spared(steps: Iterable[Step], kept: Mapping[str, str]) -> Iterator[Step]:
+def spared(steps: Iterable[Step], spared_units: Mapping[str, str]) -> Iterator[Step]:
     """The steps, with the restarts and reloads of these units as effects that stay owed until nothing keeps
     them.
     """
     for step in steps:
         action = step.action
         if (
-            not kept
+            not spared_units
             or step.held
             or not isinstance(action, Unit)
             or action.verb not in (UnitVerb.RESTART, UnitVerb.RELOAD)
@@ -323,16 +318,18 @@ def spared(steps: Iterable[Step], kept: Mapping[str, str]) -> Iterator[Step]:
             yield step
             continue
         every = frozenset(cause.address for cause in step.causes)
-        ours = frozenset(cause.address for cause in step.causes if cause.unit in kept)
+        ours = frozenset(cause.address for cause in step.causes if cause.unit in spared_units)
         if (rest := step.without(ours)) is not None:
             yield rest
         if ours and (mine := step.without(every - ours)) is not None:
-            causes = tuple(replace(cause, kept=kept[cause.unit], passing=True) for cause in mine.causes)
+            causes = tuple(
+                replace(cause, kept=spared_units[cause.unit], passing=True) for cause in mine.causes
+            )
             yield replace(mine, causes=causes, held=True)
 
 
 def managed_units(addresses: Iterable[Address], kinds: Kinds) -> dict[str, Address]:
-    """The units whose unit files these stand for."""
+    """The units of these ledger rows, by name."""
     paths = (
         (address, path.rpartition("/"))
         for address in addresses
@@ -347,9 +344,10 @@ def effects(
     steps: Sequence[Step],
     managed: Mapping[str, Address] = NOTHING,
 ) -> tuple[UnitEffect, ...]:
-    """The effects that systemd has along with the steps; the step tells what it does to the same unit anyway.
+    """The effects that systemd has along with the steps; those on a unit that a step names anyway are left
+    out.
 
-    `managed` are units that the spec at hand does not know, and the ledger does.
+    `managed` are units that this spec does not know and the ledger does.
     """
     asked = {
         (step.action.verb, name)
@@ -361,13 +359,13 @@ def effects(
     along = [(address, taken) for address, taken in trial.along if (taken.verb, taken.unit) not in asked]
     ran = {taken.unit for _, taken in trial.along if taken.ran}
     states = trial.host.units(sorted({taken.unit for _, taken in along})) if along else {}
-    told: dict[tuple[UnitVerb, str, str], UnitEffect] = {}
+    by_verb: dict[tuple[UnitVerb, str, str], UnitEffect] = {}
     for address, taken in along:
         declared = units.get(taken.unit)
         down = taken.unit in ran and taken.verb in _ENDING and states[taken.unit].active not in RUNNING
         effect = UnitEffect(taken, address, declared.address if declared else managed.get(taken.unit), down)
-        told.setdefault((taken.verb, taken.unit, taken.root), effect)
-    return tuple(told.values())
+        by_verb.setdefault((taken.verb, taken.unit, taken.root), effect)
+    return tuple(by_verb.values())
 
 
 def warnings(effects: Iterable[UnitEffect]) -> Iterator[Diagnostic]:

@@ -32,8 +32,8 @@ STARTING = (UnitVerb.START, UnitVerb.RESTART, UnitVerb.RELOAD)
 def steps(
     planned: Iterable[Step], rows: Iterable[OwedRow], situation: Situation, kinds: Kinds
 ) -> Iterator[Step]:
-    """A gate for each unit that is started, restarted or reloaded, and for those that an earlier run did not
-    get to.
+    """A gate for each unit that is started, restarted or reloaded, and for each that an earlier run could not
+    ask.
     """
     for step in planned:
         if isinstance(step.action, Unit) and step.action.verb in STARTING and not step.held:
@@ -52,7 +52,7 @@ def _step(address: Address, unit: str, why: str, situation: Situation, kinds: Ki
 
 
 def incurred(step: Step) -> Iterator[OwedRow]:
-    """Yield what is owed from before the first effect until the gate was seen open.
+    """Yield the rows that are owed from before the first effect until the gate was seen open.
 
     A gate that only warns (`Then.WARN`) is not asked twice.
     """
@@ -65,24 +65,22 @@ def incurred(step: Step) -> Iterator[OwedRow]:
 
 
 def refusal(part: Part, unit: str, why: str, run: int) -> OwedRow:
-    """That this document did not pass in that run."""
+    """The row that says that this document did not pass in that run."""
     return OwedRow(VERB, unit, part.address, why, held=True, invocation=_version(part), run=run)
 
 
 def is_open(row: OwedRow) -> bool:
-    """Whether the run that owes it was killed before it could ask, so that what it did is still on trial."""
+    """Whether the run that owes the gate was killed before it could ask: its changes are still on trial."""
     return row.verb == VERB and not row.held and row.invocation != _ASKED
 
 
 def asked(row: OwedRow) -> OwedRow:
-    """The row of a gate that did not open, and whose unit is to stay as it is: a later trial goes back to
-    this, and no further.
-    """
+    """The row of a failed gate whose unit is left as it is, so that a later rollback stops at this state."""
     return replace(row, invocation=_ASKED)
 
 
 def is_refusal(row: OwedRow) -> bool:
-    """Whether the row says what is not tried again."""
+    """Whether the row is a refusal, which says what is not tried again."""
     return row.verb == VERB and row.held
 
 
@@ -105,13 +103,13 @@ def meant(rows: Collection[OwedRow], situation: Situation, kinds: Kinds) -> Coll
 
     A row is settled if the spec no longer has its part at all, or if the part is as declared by now.
     """
-    kept = refused(rows, situation)
-    differing = {row.unit for address, row in kept.items() if _differs(address, situation)}
+    refused_rows = refused(rows, situation)
+    differing = {row.unit for address, row in refused_rows.items() if _differs(address, situation)}
     return [
         row
         for row in rows
         if _known(row.address, situation)
-        and (row.unit in differing if row.address in kept else _asked(row, situation, kinds))
+        and (row.unit in differing if row.address in refused_rows else _asked(row, situation, kinds))
     ]
 
 
@@ -134,7 +132,7 @@ def _version(part: Part) -> str:
 
 
 def words(row: OwedRow) -> str:
-    """Why it is not tried, and when it will be."""
+    """Why the document is not tried, and when it will be."""
     return (
         f"this version was put back in run {row.run}. It is tried again when it changes, or with --retry."
         f" What was wrong: {row.why}"

@@ -1,7 +1,7 @@
-"""After a run: what ran before and was taken along by systemd runs again, or the run says that it does not.
+"""After a run: units that ran before and that systemd took along run again, or the run says that they do not.
 
-A start or restart that fails takes its dependents down with it (systemd.unit(5), Requires=), and nothing of
-systemd's starts them again.
+A start or restart that fails takes its dependents down with it (systemd.unit(5), Requires=), and systemd does
+not start them again.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ def running(host: Executor, plan: Plan) -> dict[str, Address]:
 
 
 def bring_back(result: ApplyResult, host: Executor, settle: Settle) -> ApplyResult:
-    """The result, after what was left down was started again; what still does not run is told, and counts as
-    failed.
+    """The result, after units that were left down were started again. A unit that still does not run counts
+    as failed.
 
-    Nothing is started whose taker has failed and was not put back: it would only fail once more.
+    A unit is not started where the one that took it along has failed and was not put back: it would only fail
+    once more.
     """
     down = _down(result.ran, host)
     if not down:
@@ -56,7 +57,7 @@ def _down(units: Mapping[str, Address], host: Executor) -> dict[str, Address]:
 
 
 def _start(units: Sequence[str], host: Executor, settle: Settle) -> Mapping[str, str]:
-    """Start them; why some do not run."""
+    """Start these units; returns why some do not run."""
     try:
         receipt = host.execute(Unit(UnitVerb.START, tuple(units)))
     except HostError as problem:
@@ -66,7 +67,9 @@ def _start(units: Sequence[str], host: Executor, settle: Settle) -> Mapping[str,
 
 
 def _told(result: ApplyResult, still: Mapping[str, str]) -> ApplyResult:
-    """The result with what is left down: a declared unit's part has failed, of another one it is told."""
+    """The result with the units that are left down: a declared unit's part has failed, another unit is a
+    warning.
+    """
     declared = {effect.taken.unit: effect.declared for effect in result.plan.effects}
     outcomes, diagnostics = dict(result.outcomes), list(result.diagnostics)
     for unit, reason in sorted(still.items()):

@@ -54,7 +54,7 @@ def sort_out(
 
 
 def _meant(row: OwedRow, situation: Situation, kinds: Kinds) -> bool:
-    """Whether today's declaration still wants it: what was a job may be masked, or a server, by now."""
+    """Whether today's declaration still wants the effect: a job may be masked, or a server, by now."""
     if row.verb != UnitVerb.START or row.address not in situation.parts:
         return True
     return any(
@@ -85,7 +85,7 @@ def _why(row: OwedRow, why: str) -> str:
 
 def incurred(steps: Iterable[Step]) -> dict[Address, list[OwedRow]]:
     """The rows to write before anything is changed on behalf of an address."""
-    found: dict[Address, list[OwedRow]] = {}
+    by_address: dict[Address, list[OwedRow]] = {}
     for step in steps:
         if isinstance(step.action, Unit):
             for cause in step.causes:
@@ -98,7 +98,7 @@ def incurred(steps: Iterable[Step]) -> dict[Address, list[OwedRow]]:
                         cause.why.removeprefix("still owed: "),
                         held,
                     )
-                    found.setdefault(cause.address, []).append(row)
+                    by_address.setdefault(cause.address, []).append(row)
         for row in gates.incurred(step):
-            found.setdefault(row.address, []).append(row)
-    return found
+            by_address.setdefault(row.address, []).append(row)
+    return by_address

@@ -45,7 +45,7 @@ def nowhere(_unit: str) -> UnitRelation:
 
 
 def spared(steps: Iterable[Step], inside: Inside) -> Iterator[Step]:
-    """The steps, with what would end this run, or wait for its end, as effects that stay owed."""
+    """The steps, with those that would end this run, or wait for its end, turned into owed effects."""
     for step in steps:
         action = step.action
         if not isinstance(action, Unit) or action.verb not in _TOUCHING[UnitRelation.PART]:
@@ -70,9 +70,8 @@ def spared(steps: Iterable[Step], inside: Inside) -> Iterator[Step]:
 
 
 def refusal(steps: Iterable[Step], inside: Inside) -> str:
-    """Why these cannot be done from here: one of them ends what we are a part of, or waits for its end.
-
-    Empty if none does.
+    """Why these steps cannot be done from here: one ends a unit that this run is part of, or waits for its
+    end. Empty if none does.
     """
     actions = (
         step.action

@@ -68,29 +68,29 @@ class Process:
 
 
 def processes(request: Request, situation: Situation) -> list[Process]:
-    """Every process that a part is to keep running, with what it has older of.
+    """Every process that a part is to keep running, with the files that it has in an older version.
 
     One question to systemd, one read of each file.
     """
     if not request.view.running:
         return []
-    found = [
+    parts = [
         (part, runs)
         for part in situation.parts.values()
         if (runs := request.kinds[part.address.kind].process(part)) is not None
     ]
-    states = request.view.units([runs.unit for _, runs in found]) if found else {}
-    return [_process(request, situation, part, runs, states[runs.unit].invocation) for part, runs in found]
+    states = request.view.units([runs.unit for _, runs in parts]) if parts else {}
+    return [_process(request, situation, part, runs, states[runs.unit].invocation) for part, runs in parts]
 
 
 def _process(request: Request, situation: Situation, part: Part, runs: Runs, invocation: str) -> Process:
-    observed, key, known = (
+    observed, key, started = (
         situation.observed[part.address],
         request.memory.key,
         request.started.get(runs.unit),
     )
-    exact = known is not None and known.invocation == invocation
-    remembered = known.marks if known is not None else {}
+    exact = started is not None and started.invocation == invocation
+    remembered = started.marks if started is not None else {}
     times = _Times.of(request, runs.unit, invocation)
     marks: dict[str, str | None] = {}
     older = []
@@ -152,122 +152,120 @@ class _Times:
 
 
 def unlike(request: Request, part: Part, paths: Collection[str], written: Mapping[str, bytes]) -> list[str]:
-    """Those of these paths that will not be what the process was started with.
-
-    One that is put back as it was needs no restart.
+    """The paths whose content will not be what the process was started with. A path that is put back as it
+    was needs no restart.
     """
     runs = (
         request.kinds[part.address.kind].process(part) if request.started and request.view.running else None
     )
-    known = request.started.get(runs.unit) if runs is not None else None
+    started = request.started.get(runs.unit) if runs is not None else None
     if (
         runs is None
-        or known is None
-        or request.view.units([runs.unit])[runs.unit].invocation != known.invocation
+        or started is None
+        or request.view.units([runs.unit])[runs.unit].invocation != started.invocation
     ):
         return list(paths)
     return [
         path
         for path in paths
-        if path not in written or not _was_started_with(request, path, known.marks.get(path), written[path])
+        if path not in written or not _was_started_with(request, path, started.marks.get(path), written[path])
     ]
 
 
-def _was_started_with(request: Request, path: str, known: str | None, content: bytes) -> bool:
+def _was_started_with(request: Request, path: str, mark_before: str | None, content: bytes) -> bool:
     """Whether a remembered mark is that of a content.
 
-    A snapshot only tells of what is there; who plans from it says what is not known.
+    A snapshot only knows what is on the host now; a plan from it warns of what is not known.
     """
     plain = digest(content)
-    if known == SAME:
+    if mark_before == SAME:
         return request.view.entry(path) is not None and request.view.digest(path) == plain
-    return known in (plain, f"{OTHER}:{plain}", keyed(plain, request.memory.key))
+    return mark_before in (plain, f"{OTHER}:{plain}", keyed(plain, request.memory.key))
 
 
 # ----------------------------------------------------------------------------------------------- what follows
 
 
 def derive(
-    request: Request, situation: Situation, found: Collection[Process], changing: Collection[Address]
+    request: Request, situation: Situation, running: Collection[Process], changing: Collection[Address]
 ) -> list[OwedRow]:
-    """The rows that are due though nobody wrote them down.
-
-    A thing that this plan changes anyway (`changing`) is left to the change.
+    """The rows that are due though nobody wrote them down. A part that this plan changes anyway (`changing`)
+    is left to the change.
     """
     touched = {path for address in changing for path in request.kinds[address.kind].paths(address)}
     rows: dict[tuple[str, str, Address], OwedRow] = {}
-    for one in found:
-        older = [path for path in one.older if not (touched and concerned(request.view, path, touched))]
-        for row in (*_untold(request, one, changing), *_rows(request, one, older, changing)):
+    for process in running:
+        older = [path for path in process.older if not (touched and concerned(request.view, path, touched))]
+        for row in (*_untold(request, process, changing), *_rows(request, process, older, changing)):
             rows.setdefault((row.verb, row.unit, row.address), row)
     return list(rows.values())
 
 
 def _rows(
-    request: Request, one: Process, older: Iterable[str], changing: Collection[Address]
+    request: Request, process: Process, older: Iterable[str], changing: Collection[Address]
 ) -> Iterator[OwedRow]:
-    address, kind = one.part.address, request.kinds[one.part.address.kind]
+    address, kind = process.part.address, request.kinds[process.part.address.kind]
     name = settings_key(address)
     paths = [path for path in older if path != name]
-    steps = [*kind.on_config_change(one.part, one.observed, paths)] if paths else []
+    steps = [*kind.on_config_change(process.part, process.observed, paths)] if paths else []
     rows = [row for step in steps for row in owed.incurred([step]).get(address, ())]
     if name in older and address not in changing:
-        why = f"{one.runs.defined[0]} was written after it was started"
-        wanted = OwedRow(UnitVerb.RESTART.value, one.runs.unit, address, why)
+        why = f"{process.runs.defined[0]} was written after it was started"
+        restart = OwedRow(UnitVerb.RESTART.value, process.runs.unit, address, why)
         restarts = [
             row
-            for step in kind.resume_owed(one.part, one.observed, wanted)
+            for step in kind.resume_owed(process.part, process.observed, restart)
             for row in owed.incurred([step]).get(address, ())
         ]
         rows += restarts
-        # What systemd has read may be what was put back since. The run that left the restart owed has had it
-        # read all.
+        # systemd may have read what was put back since. The run that left the restart owed has made it read
+        # everything.
         recorded = any(
-            (row.verb, row.unit, row.address) == (wanted.verb, wanted.unit, address)
+            (row.verb, row.unit, row.address) == (restart.verb, restart.unit, address)
             for row in request.memory.owed
         )
-        if any(not row.held for row in restarts) and (not recorded or _written_since(request, one)):
+        if any(not row.held for row in restarts) and (not recorded or _written_since(request, process)):
             rows.append(OwedRow(UnitVerb.DAEMON_RELOAD.value, "", address, why))
-    yield from (replace(row, invocation=one.invocation if row.unit else "", derived=True) for row in rows)
+    yield from (replace(row, invocation=process.invocation if row.unit else "", derived=True) for row in rows)
 
 
-def _written_since(request: Request, one: Process) -> bool:
+def _written_since(request: Request, process: Process) -> bool:
     """Whether anything that defines the unit was written since the last apply looked."""
-    known = request.started.get(one.runs.unit, Started()).stamps
-    return any(stamp != known.get(path) for path, stamp in stamps(request.view, one.runs).items())
+    stamps_before = request.started.get(process.runs.unit, Started()).stamps
+    return any(stamp != stamps_before.get(path) for path, stamp in stamps(request.view, process.runs).items())
 
 
-def _untold(request: Request, one: Process, changing: Collection[Address]) -> Iterator[OwedRow]:
+def _untold(request: Request, process: Process, changing: Collection[Address]) -> Iterator[OwedRow]:
     """A daemon-reload, if a unit file was written since the last apply looked, and since systemd has read
     them.
     """
-    if one.part.address in changing:
+    if process.part.address in changing:
         return
     read = entry_of(request.view, RELOADED)
-    known = request.started.get(one.runs.unit, Started()).stamps
-    for path, stamp in stamps(request.view, one.runs).items() if read is not None else ():
+    stamps_before = request.started.get(process.runs.unit, Started()).stamps
+    for path, stamp in stamps(request.view, process.runs).items() if read is not None else ():
         assert read is not None
         if (
-            stamp != known.get(path)
+            stamp != stamps_before.get(path)
             and read.mtime_ns < stamp
             and (not request.now_ns or stamp <= request.now_ns)
         ):
             why = f"{path} was written since systemd read its unit files"
-            yield OwedRow(UnitVerb.DAEMON_RELOAD.value, "", one.part.address, why, derived=True)
+            yield OwedRow(UnitVerb.DAEMON_RELOAD.value, "", process.part.address, why, derived=True)
             return
 
 
-def unseen(found: Iterable[Process]) -> Iterator[Diagnostic]:
+def unseen(running: Iterable[Process]) -> Iterator[Diagnostic]:
     """Files that count as configuration and whose changes are not seen, with the reason."""
-    for one in found:
-        for path, why in one.unseen.items():
+    for process in running:
+        for path, why in process.unseen.items():
             detail = (
                 f"{why[:1].upper()}{why[1:]}. Until then a change there restarts nothing: name the file"
                 " itself, or restart by hand."
             )
             where = {
-                "address": one.part.address,
-                "source": one.part.declared.source,
+                "address": process.part.address,
+                "source": process.part.declared.source,
                 "rule": "unseen-changes",
             }
             yield warning(f"changes of {path} are not seen", detail, **where)
@@ -277,15 +275,18 @@ def unseen(found: Iterable[Process]) -> Iterator[Diagnostic]:
 
 
 def seen(
-    request: Request, situation: Situation, found: Iterable[Process], reloaded: Collection[str] = ()
+    request: Request, situation: Situation, running: Iterable[Process], reloaded: Collection[str] = ()
 ) -> dict[str, Started]:
-    """The files of each process that are to be remembered now.
+    """The marks to remember for each process.
 
-    For a file that a process has in an older version, what was remembered stays. `reloaded` have read what a
-    reload reads.
+    A file that the process has in an older version keeps its remembered mark, unless a reload has read it
+    (`reloaded`).
     """
     secret = _secret_paths(request, situation)
-    return {one.runs.unit: _seen(request, one, one.runs.unit in reloaded, secret) for one in found}
+    return {
+        process.runs.unit: _seen(request, process, process.runs.unit in reloaded, secret)
+        for process in running
+    }
 
 
 def _secret_paths(request: Request, situation: Situation) -> frozenset[str]:
@@ -299,81 +300,84 @@ def _secret_paths(request: Request, situation: Situation) -> frozenset[str]:
     return frozenset(path for address in addresses for path in request.kinds[address.kind].paths(address))
 
 
-def _seen(request: Request, one: Process, reloaded: bool, secret: Collection[str]) -> Started:
-    known, view, key = request.started.get(one.runs.unit, Started()), request.view, request.memory.key
-    before = known.marks if known.invocation == one.invocation else {}
-    done = {path for path in one.older if not _still(request, one, path, reloaded)}
-    marks = {path: mark(view, path, key) for path in one.runs.files if path not in one.marks} | dict(
-        one.marks
+def _seen(request: Request, process: Process, reloaded: bool, secret: Collection[str]) -> Started:
+    started, view, key = request.started.get(process.runs.unit, Started()), request.view, request.memory.key
+    before = started.marks if started.invocation == process.invocation else {}
+    done = {path for path in process.older if not _still(request, process, path, reloaded)}
+    marks = {path: mark(view, path, key) for path in process.runs.files if path not in process.marks} | dict(
+        process.marks
     )
     now = {
-        path: found
-        for path, found in marks.items()
-        if found is not None and (path not in one.older or path in done)
+        path: mark_now
+        for path, mark_now in marks.items()
+        if mark_now is not None and (path not in process.older or path in done)
     }
-    # What could not be told when the process read it stays so: a second look must not write it down
-    # otherwise.
+    # A file that could not be told when the process read it stays so: a second look must not change that.
     untold = {
         path
-        for path, found in now.items()
-        if before.get(path, found) != found and before[path] == keyed(found, key)
+        for path, mark_now in now.items()
+        if before.get(path, mark_now) != mark_now and before[path] == keyed(mark_now, key)
     }
     now = {
-        path: before[path] if path in untold else to_remember(view, path, found, key, secret)
-        for path, found in now.items()
+        path: before[path] if path in untold else to_remember(view, path, mark_now, key, secret)
+        for path, mark_now in now.items()
     }
-    kept = {path: before[path] for path in one.older if path not in done and path in before}
-    kept |= {path: keyed(found, key) for path, found in kept.items() if path in secret}
-    return Started(one.invocation, {**kept, **now}, stamps(view, one.runs))
+    marks_kept = {path: before[path] for path in process.older if path not in done and path in before}
+    marks_kept |= {path: keyed(mark_now, key) for path, mark_now in marks_kept.items() if path in secret}
+    return Started(process.invocation, {**marks_kept, **now}, stamps(view, process.runs))
 
 
-def _still(request: Request, one: Process, path: str, reloaded: bool) -> bool:
-    """Whether anything is left to be done about a path that the process has older."""
-    rows = list(_rows(request, one, [path], ()))
+def _still(request: Request, process: Process, path: str, reloaded: bool) -> bool:
+    """Whether anything is still to be done about a path that the process has in an older version."""
+    rows = list(_rows(request, process, [path], ()))
     return any(row.unit and not (reloaded and row.verb == UnitVerb.RELOAD) for row in rows)
 
 
-def is_open(request: Request, found: Collection[Process], reloaded: Collection[str] = ()) -> bool:
-    """Whether any of these processes has something older than what is on disk, or files whose changes are not
-    seen: both are told.
-    """
-    if any(one.unseen for one in found):
+def is_open(request: Request, running: Collection[Process], reloaded: Collection[str] = ()) -> bool:
+    """Whether any of these processes has a file in an older version, or files whose changes are not seen."""
+    if any(process.unseen for process in running):
         return True
-    return any(_still(request, one, path, one.runs.unit in reloaded) for one in found for path in one.older)
+    return any(
+        _still(request, process, path, process.runs.unit in reloaded)
+        for process in running
+        for path in process.older
+    )
 
 
 def unchanged(view: HostView, started: Mapping[str, Started], key: bytes) -> bool:
-    """Whether each of these is the process that was remembered, with the files that it was started with.
+    """Whether each of these processes is the remembered one, with the files that it was started with.
 
     Settings are not looked at.
     """
     states = view.units(sorted(started)) if started else {}
-    for unit, one in started.items():
-        if states[unit].invocation != one.invocation:
+    for unit, process in started.items():
+        if states[unit].invocation != process.invocation:
             return False
         if any(
-            not compared(known, mark(view, path, key), key)
-            for path, known in one.marks.items()
+            not compared(remembered, mark(view, path, key), key)
+            for path, remembered in process.marks.items()
             if not path.startswith("=")
         ):
             return False
-        entries = ((known, entry_of(view, path)) for path, known in one.stamps.items())
-        if any(known != (changed_ns(entry) if entry is not None else 0) for known, entry in entries):
+        entries = ((remembered, entry_of(view, path)) for path, remembered in process.stamps.items())
+        if any(
+            remembered != (changed_ns(entry) if entry is not None else 0) for remembered, entry in entries
+        ):
             return False
     return True
 
 
 def as_data(started: Mapping[str, Started]) -> dict[str, Any]:
-    """As JSON-able data."""
+    """The remembered processes as JSON-able data."""
     return {
-        unit: {"invocation": one.invocation, "marks": dict(one.marks), "stamps": dict(one.stamps)}
-        for unit, one in started.items()
+        unit: {"invocation": process.invocation, "marks": dict(process.marks), "stamps": dict(process.stamps)}
+        for unit, process in started.items()
     }
 
 
 def from_data(data: Mapping[str, Any]) -> dict[str, Started]:
     """The inverse of `as_data`. Raises KeyError, TypeError, AttributeError for something else."""
     return {
-        unit: Started(str(one["invocation"]), dict(one["marks"]), dict(one["stamps"]))
-        for unit, one in data.items()
+        unit: Started(str(facts["invocation"]), dict(facts["marks"]), dict(facts["stamps"]))
+        for unit, facts in data.items()
     }
