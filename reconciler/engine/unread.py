@@ -1,4 +1,4 @@
-"""Plans of users who may not read everything: what they cannot know is told as unknown, never as a failure."""
+"""Plans of users who may not read all: what they cannot know is told as unknown, never as a failure."""
 
 from __future__ import annotations
 

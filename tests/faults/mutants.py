@@ -339,7 +339,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "only the directories that kinds name are swept",
         "engine/leftovers.py",
-        "    paths |= {path for action in left for path in _touched(action)}\n",
+        "    paths |= {path for action in unfinished for path in _touched(action)}\n",
         "",
         *LEFT,
     ),

@@ -1,4 +1,4 @@
-"""The state of units and accounts before a run, for `rollback`: they leave no file behind that could be kept."""
+"""The state of units and accounts before a run, for `rollback`: they leave no file to keep."""
 
 from __future__ import annotations
 
