@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.app.graph import references
 from reconciler.app.plan.planned import Planned
-from reconciler.core.action_data import as_data, told
+from reconciler.core.action_data import as_data, without_digests
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Origin, Verb
 from reconciler.core.state import LedgerRow
@@ -55,7 +55,7 @@ def explain(planned: Planned, address: Address) -> dict[str, Any] | None:
 
 def _step(step: Step, causes: Sequence[Cause]) -> dict[str, Any]:
     """A step, as far as these causes are behind it: one call may start the units of others too."""
-    data = mask(told(as_data(step.action)))
+    data = mask(without_digests(as_data(step.action)))
     units = {cause.unit for cause in causes if cause.unit}
     if units and data.get("units"):
         data["units"] = [unit for unit in data["units"] if unit in units]

@@ -10,7 +10,7 @@ from reconciler._version import __version__
 from reconciler.app.plan.lockout import TrialHost, lockout
 from reconciler.app.plan.plan import inside_of
 from reconciler.app.plan.strict_readers import refused_when_back
-from reconciler.core.action_data import as_data, told
+from reconciler.core.action_data import as_data, without_digests
 from reconciler.core.actions import WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
@@ -243,7 +243,7 @@ def _object(planned: Rollback, address: Address, host: HostView) -> dict[str, An
 
 
 def _step_data(step: Step) -> dict[str, Any]:
-    data: dict[str, Any] = mask({**told(as_data(step.action)), "held": step.held})
+    data: dict[str, Any] = mask({**without_digests(as_data(step.action)), "held": step.held})
     return data
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.core.action_data import told
+from reconciler.core.action_data import without_digests
 from reconciler.core.actions import Unit
 from reconciler.core.host import FileType, HostError, PreImage
 from reconciler.core.revision import as_data, commit_of, is_marked
@@ -93,7 +93,7 @@ def _with_replaced(history: History, step: dict[str, Any]) -> dict[str, Any]:
     replaced = [_replaced(saved) for saved in history.undo_of_step(step["run"], step["step"])]
     return {
         **step,
-        "action": mask(told(step["action"])),
+        "action": mask(without_digests(step["action"])),
         "detail": mask(step["detail"]),
         "replaced": replaced,
     }

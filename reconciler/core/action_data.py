@@ -24,13 +24,12 @@ _NOT_SHOWN = "(not shown)"
 
 @frozen
 class UnknownAction:
-    """An action in a journal that this version does not know: it can be shown, and not undone.
-
-    `name` is what the journal calls it, `path` the path that it says, empty when it says none.
-    """
+    """An action in a journal that this version does not know: it can be shown, and not undone."""
 
     name: str
+    """The name that the journal has for it."""
     path: str = ""
+    """The path that it names, empty when it names none."""
 
 
 PastAction = Action | UnknownAction
@@ -75,19 +74,19 @@ _DECODED: Mapping[str, Callable[[Any], Any]] = {
 
 
 def from_data(data: Mapping[str, Any]) -> PastAction:
-    """The inverse of `as_data`, as far as it tells: without content, and attributes by their names only.
+    """The action of this data, which `as_data` made: without content, and attributes by their names only.
 
     A field that an older version did not write has its default; one that is not the action's is passed over.
-    `left`, the keyed digest by which the journal knows a secret again, stands for `digest`. An UnknownAction
-    for another name, another word in an enumeration, or a field that is missing.
+    `left`, the keyed digest by which the journal recognises a secret, stands for `digest`. Another name,
+    another word in an enumeration or a missing field makes an UnknownAction.
     """
     name = str(data.get("action", ""))
-    said = {"digest": data["left"], **data} if "left" in data else data
+    fields_by_name = {"digest": data["left"], **data} if "left" in data else data
     try:
         member = _MEMBERS[name]
-        known = {field.name for field in fields(member)}
-        values = {key: _decoded(key, said[key]) for key in known & said.keys()}
-        return member(**{key: _NO_DEFAULT[key] for key in known & _NO_DEFAULT.keys()} | values)
+        names = {field.name for field in fields(member)}
+        values = {key: _decoded(key, fields_by_name[key]) for key in names & fields_by_name.keys()}
+        return member(**{key: _NO_DEFAULT[key] for key in names & _NO_DEFAULT.keys()} | values)
     except (KeyError, ValueError, TypeError, AttributeError):
         return UnknownAction(name, str(data.get("path", "")))
 
@@ -98,18 +97,19 @@ def _decoded(key: str, value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else value
 
 
-def told(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The data of an action as outputs have it: without digests of what is there, which need not be ours, and
-    may be guessed from.
+def without_digests(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The data of an action as outputs have it: without digests of what is there.
+
+    That content need not be ours, and could be guessed from its digest.
     """
-    kept = {
+    shown = {
         key: value
         for key, value in data.items()
         if key != "digest" and not (key == "expects" and _is_digest(value))
     }
-    if isinstance(kept.get("remove"), list):
-        kept["remove"] = [_NOT_SHOWN if _is_digest(line) else line for line in kept["remove"]]
-    return kept
+    if isinstance(shown.get("remove"), list):
+        shown["remove"] = [_NOT_SHOWN if _is_digest(line) else line for line in shown["remove"]]
+    return shown
 
 
 def _is_digest(value: Any) -> bool:

@@ -23,10 +23,7 @@ class Phase(IntEnum):
 
 
 class UnitVerb(StrEnum):
-    """The verbs that systemd can be asked for.
-
-    They are systemctl's.
-    """
+    """The verbs of systemctl that a plan may use."""
 
     STOP = "stop"
     DAEMON_RELOAD = "daemon-reload"
@@ -45,8 +42,8 @@ class AccountOp(StrEnum):
     USERMOD = "usermod"
     USERDEL = "userdel"
     RESTORE = "restore"
-    """No command of its own: chpasswd, chage, usermod and gpasswd give an account that came back what no
-    other option says.
+    """No command of its own: chpasswd, chage, usermod and gpasswd restore what useradd and groupadd have no
+    option for.
     """
 
 
@@ -74,28 +71,29 @@ In plans and the journal only their names.
 
 @frozen
 class WriteFile:
-    """Replace the file at `path` atomically with these bytes.
-
-    `digest` names the content (see `core.basics.digest`); plans and the journal carry the digest, never the
-    content. `mode` is four octal digits. `expects` is the digest of what was seen there (`link:TARGET` for a
-    link), or ABSENT: it is checked at the last moment. `sensitive`: not even the digests leave the process.
-    `as_user`: below that user's home, written with that user's rights and nobody else's; an empty `group` is
-    then that user's own. `check` must agree before the file is put in place. `attributes`: exactly these
-    (what a rollback puts back); None: those of the file that is replaced, but for what belongs to its
-    content.
-    """
+    """Replace the file at `path` atomically with these bytes."""
 
     path: str
     content: bytes
     digest: str
+    """The name of the content (`core.basics.digest`): plans and the journal carry it, never the content."""
     mode: str
+    """Four octal digits."""
     owner: str
     group: str
+    """With `as_user`, empty stands for that user's own group."""
     expects: str = ABSENT
+    """The digest of what was seen there (`link:TARGET` for a link), or ABSENT: checked at the last moment."""
     sensitive: bool = False
+    """Not even the digests leave the process."""
     as_user: str = ""
+    """The user below whose home it is: written with that user's rights and nobody else's."""
     check: Check = Check.NONE
+    """The program that must agree before the file is put in place."""
     attributes: Attributes | None = None
+    """Exactly these, as a rollback puts them back; None: those of the replaced file, but for what belongs to
+    its content.
+    """
 
 
 @frozen
@@ -103,56 +101,59 @@ class EditLines:
     """Take lines out of a shared text file and append others, leaving every other line as it is (at-least key
     lists, hooks in bash.bashrc).
 
-    Lines are compared whole, without the line end; what is to be removed and is not there, or to be added and
-    is there, is success. A line in both is moved to the end; one that cannot be shown is removed by its
-    `sha256:` digest. A missing file is made with `mode`, `owner` and `group`, unless lines were only to be
-    taken out of it; those of an existing one are set to them too. `as_user` as in WriteFile.
+    Lines are compared whole, without the line end. A line in both `add` and `remove` is moved to the end. A
+    missing file is made, unless lines were only to be taken out of it.
     """
 
     path: str
     add: tuple[str, ...]
+    """Lines to append; one that is there already is success."""
     remove: tuple[str, ...]
+    """Lines to take out, by their `sha256:` digest if they cannot be shown; one that is missing is success.
+    """
     mode: str
+    """Set on an existing file too, as are `owner` and `group`."""
     owner: str
     group: str
     expects: str = ABSENT
+    """As in WriteFile."""
     as_user: str = ""
+    """As in WriteFile."""
 
 
 @frozen
 class MakeDirectory:
-    """Create one directory; its parent must be there. `as_user` as in WriteFile.
-
-    `skeleton` is a directory whose content is copied into the new one and given to its owner (/etc/skel into
-    a home); the copy that a killed run left unfinished, still root's, is finished. `attributes`: exactly
-    these; None: what it gets from its parent.
-    """
+    """Create one directory; its parent must be there."""
 
     path: str
     mode: str
     owner: str
     group: str
     as_user: str = ""
+    """As in WriteFile."""
     skeleton: str = ""
+    """A directory whose content is copied into the new one and given to its owner (/etc/skel into a home).
+
+    The copy that a killed run left unfinished, still root's, is finished.
+    """
     attributes: Attributes | None = None
+    """Exactly these; None: what it gets from its parent."""
 
 
 @frozen
 class SetAccess:
-    """Set mode and owner of what is at `path`; its content is not touched.
-
-    `as_user` as in WriteFile: then root's directory becomes his.
-
-    `attributes`: exactly these besides; never a file capability, which belongs to a content. None: they are
-    left as they are.
-    """
+    """Set mode and owner of what is at `path`; its content is not touched."""
 
     path: str
     mode: str
     owner: str
     group: str
     as_user: str = ""
+    """As in WriteFile: a directory of root's then becomes that user's."""
     attributes: Attributes | None = None
+    """Exactly these besides; never a file capability, which belongs to a content. None: they are left as they
+    are.
+    """
 
 
 @frozen
@@ -185,12 +186,12 @@ class RemovePath:
 
 @frozen
 class ArchiveTree:
-    """Keep a whole directory, a home that is about to go, as an archive of that name in our own directory of
+    """Keep a whole directory, a home that is about to go, as the archive of that name in our own directory of
     archives.
 
-    Everything below `path` on the same file system, with numeric owners, ACLs and extended attributes;
-    complete, durable and compared with what it was made from, or not there at all. Another archive of that
-    name is moved aside, never replaced. It changes nothing at `path`.
+    The archive has everything below `path` on the same file system, with numeric owners, ACLs and extended
+    attributes. It is complete, durable and compared with what it was made from, or not there at all. Another
+    archive of that name is moved aside, never replaced. Nothing changes at `path`.
     """
 
     path: str
@@ -201,27 +202,23 @@ class ArchiveTree:
 class RemoveTree:
     """Remove a directory and everything below it, or one file.
 
-    No link is followed and no mount crossed; what is gone already is success.
-
-    It vanishes from `path` as a whole and is taken apart under another name; a killed one is finished by the
-    next. `archive` names what ArchiveTree made of it before: without one this is the one action that nothing
-    undoes (`irreversible`).
+    No link is followed and no mount crossed; a tree that is gone already is success. It vanishes from `path`
+    as a whole and is taken apart under another name; the next run finishes a killed one.
     """
 
     path: str
     archive: str = ""
+    """The archive that ArchiveTree made of it before: without one nothing undoes this (`irreversible`)."""
 
 
 @frozen
 class RestoreTree:
-    """Unpack an archive that ArchiveTree made to `path`, where nothing must be: whole or not at all.
-
-    The top has this mode and owner.
-    """
+    """Unpack an archive that ArchiveTree made to `path`, where nothing must be: whole or not at all."""
 
     path: str
     archive: str
     mode: str
+    """The mode of the top; so are `owner`, `group` and `attributes`."""
     owner: str
     group: str
     attributes: Attributes | None = None
@@ -231,26 +228,26 @@ class RestoreTree:
 class EndSessions:
     """End the sessions and the user manager of an account, which does not linger any more.
 
-    `services`: fails while anything else runs in its name, a service for one, and names it; otherwise that is
-    only said. None of that is killed.
+    Anything else that runs in its name, a service for one, is named and never killed.
     """
 
     user: str
     services: bool = True
+    """Whether the action fails while anything else runs in the account's name; otherwise it is only said."""
 
 
 @frozen
 class Account:
-    """One account command; `fields` are its options by long name.
-
-    `content`, of RESTORE only, are lines of the account files as the undo store has them: passwords, which no
-    plan and no journal sees.
-    """
+    """One account command."""
 
     op: AccountOp
     name: str
     fields: tuple[tuple[str, str], ...] = ()
+    """Its options by long name."""
     content: bytes = b""
+    """Only for RESTORE: lines of the account files as the undo store has them. They hold passwords, which no
+    plan and no journal sees.
+    """
 
     def __repr__(self) -> str:
         return f"Account(op={self.op!r}, name={self.name!r}, fields={self.fields!r})"
@@ -277,21 +274,24 @@ class Then(StrEnum):
 
 @frozen
 class Gate:
-    """Wait until a unit that was started is healthy: its process stays the same one, and the probe finds it
-    well.
+    """Wait until a unit that was started is healthy: its process stays the same one, and the probe succeeds.
 
-    `window` is in seconds from its start: as long as the probe may take to succeed, or, without one, as long
-    as it is watched. `probe` is `("http", URL)`, `("tcp", "HOST:PORT")`, `("command", *argv)` or empty; a
-    command runs as `user`. `interval` is in seconds. It changes nothing; what `then` says is the engine's to
-    do.
+    It changes nothing itself.
     """
 
     unit: str
     window: float
+    """Seconds from the unit's start: within them the probe must succeed; without a probe it is watched so
+    long.
+    """
     probe: tuple[str, ...] = ()
+    """`("http", URL)`, `("tcp", "HOST:PORT")`, `("command", *argv)` or empty."""
     then: Then = Then.ROLLBACK
+    """The consequence when it fails, which the engine carries out."""
     interval: float = 1.0
+    """Seconds between two tries of the probe."""
     user: str = ""
+    """The user as whom a probe's command runs."""
 
 
 Tree = ArchiveTree | RemoveTree | RestoreTree
@@ -310,7 +310,7 @@ _UNIT_PHASE = {
 
 
 def phase(action: Action) -> Phase:
-    """In which phase an action runs."""
+    """The phase in which an action runs."""
     if isinstance(action, Gate):
         return Phase.GATE
     return _UNIT_PHASE[action.verb] if isinstance(action, Unit) else Phase.WRITE
@@ -323,12 +323,12 @@ def removes(action: Action) -> bool:
     )
 
 
-def remnant(path: str, what: str = "gone") -> str:
-    """Where RemoveTree takes a directory apart (`gone`) and RestoreTree puts one together (`back`): beside
-    it, under a name of ours.
+def remnant(path: str, suffix: str = "gone") -> str:
+    """The path beside a directory where RemoveTree takes it apart (`gone`) and RestoreTree puts it together
+    (`back`).
     """
     parent = path.rpartition("/")[0]
-    return f"{parent}/.reconciler.{digest(path.encode('utf-8', 'surrogateescape'))[-16:]}.{what}"
+    return f"{parent}/.reconciler.{digest(path.encode('utf-8', 'surrogateescape'))[-16:]}.{suffix}"
 
 
 def irreversible(action: Action) -> bool:

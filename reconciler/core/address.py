@@ -16,10 +16,10 @@ _ESCAPED, _UNESCAPED = re.compile(r'["\\]'), re.compile(r"\\(.)", re.DOTALL)
 class Address(NamedTuple):
     """`services.ml-api`, `files["/etc/x"]`, `users.alice/sudo`: the path in the YAML, then the part.
 
-    In quotes a quote and a backslash have a backslash before them, so that no name ends its own quotes.
+    Inside quotes a backslash stands before each quote and backslash: no name can end its own quotes.
 
-    A tuple, for a plan looks each of its addresses up some hundred times: a hash, a comparison and a sort
-    without a call of Python.
+    It is a tuple because a plan looks each address up some hundred times: tuples are hashed, compared and
+    sorted without a call of Python.
     """
 
     kind: str
@@ -39,11 +39,11 @@ class Address(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Address:
         """Read what `str()` prints. Raises ValueError with the expected form."""
-        found = _ADDRESS.fullmatch(text)
-        if found is None:
+        match = _ADDRESS.fullmatch(text)
+        if match is None:
             raise ValueError(f'{text!r} is not an address; write services.NAME or files["/path"]')
-        name = found["plain"] or _UNESCAPED.sub(r"\1", found["quoted"])
-        return cls(found["kind"], name, found["part"] or "")
+        name = match["plain"] or _UNESCAPED.sub(r"\1", match["quoted"])
+        return cls(match["kind"], name, match["part"] or "")
 
 
 def _escaped(name: str) -> str:

@@ -1,6 +1,4 @@
-"""The approval that was given: the digests that a plan must still have for a saved one to count as its
-approval.
-"""
+"""The approval of a plan: the digests that a new plan must have as well for a saved plan to approve it."""
 
 from __future__ import annotations
 
@@ -15,33 +13,36 @@ from reconciler.core.basics.frozen import frozen
 
 @frozen
 class ApprovedChange:
-    """One intended change: what is done, how (`actions`), and to what (`found`: the object as it was seen,
-    with every `expects`).
-    """
+    """One intended change."""
 
     verb: str
     actions: str
+    """The digest of the actions."""
     found: str
+    """The digest of the object as it was seen, with every `expects`."""
 
 
 @frozen
 class Approval:
-    """The things that an approval covers, apart, so that it can be said what is different.
-
-    `machine` stands for the machine, empty where that is not known; where both are known they must be the
-    same. `inputs` has a digest for every declared resource, with the files of the spec's own tree that it
-    names, and one for the settings. `changes` are the intended changes by address; repairs of drift are not
-    among them. `uncovered` are intended changes of secret content that cannot be compared, since the host has
-    no key for that yet: such a plan cannot be approved.
-    """
+    """Everything that an approval covers, each thing apart: a message can then name what differs."""
 
     host: str
     machine: str
+    """Stands for the machine, empty where it is not known; where both are known they must be the same."""
     tool: str
+    """The version of this program."""
     inputs: Mapping[str, str] = field(default_factory=dict)
+    """A digest for every declared resource, with the files of the spec's own tree that it names, and one for
+    the settings.
+    """
     changes: Mapping[str, ApprovedChange] = field(default_factory=dict)
+    """The intended changes by address, without repairs of drift."""
     blocked: tuple[str, ...] = ()
+    """The addresses with a difference that cannot be removed."""
     uncovered: tuple[str, ...] = ()
+    """Intended changes of secret content that cannot be compared, since the host has no key for that yet: a
+    plan with one cannot be approved.
+    """
 
     def as_data(self) -> dict[str, Any]:
         """The public form, as a saved plan has it."""
@@ -51,8 +52,8 @@ class Approval:
             "tool": self.tool,
             "inputs": dict(self.inputs),
             "changes": {
-                name: {"verb": one.verb, "actions": one.actions, "found": one.found}
-                for name, one in self.changes.items()
+                name: {"verb": change.verb, "actions": change.actions, "found": change.found}
+                for name, change in self.changes.items()
             },
             "blocked": list(self.blocked),
             "uncovered": list(self.uncovered),

@@ -11,16 +11,16 @@ from reconciler.core.basics.frozen import frozen
 
 @frozen
 class Started:
-    """The files and settings that a unit's process was started with, as far as an apply has seen it.
-
-    `invocation` is empty where none ran. `marks` stand for the content of its files by path, and for its
-    settings by address (`engine.units.stale_processes`). `stamps` say when its unit files were written, in
-    nanoseconds since the epoch: those of which systemd has been told.
-    """
+    """The files and settings that a unit's process was started with, as far as an apply has seen it."""
 
     invocation: str = ""
+    """Empty where none ran."""
     marks: Mapping[str, str] = field(default_factory=dict)
+    """Marks of the content of its files by path, and of its settings by address
+    (`engine.units.stale_processes`).
+    """
     stamps: Mapping[str, int] = field(default_factory=dict)
+    """When the unit files that systemd has read were written, in nanoseconds since the epoch."""
 
 
 @frozen
@@ -35,17 +35,17 @@ class TreeBasis:
 
 @frozen
 class SnapshotBasis:
-    """The facts of a host that somebody wrote down: what is not among them is unknown."""
+    """The facts of a host that somebody recorded; every other fact is unknown."""
 
     taken: str
-    """When, a UTC time stamp as RFC 3339 has it; the snapshot says it."""
+    """The time of the recording, as the snapshot says it: UTC in the form of RFC 3339."""
     machine: str = ""
     """The digest of the host's machine id, empty where it has none."""
     started: Mapping[str, Started] = field(default_factory=dict)
     """The memory of processes, by unit."""
     unknown: dict[str, str] = field(default_factory=dict)
-    """Everything that it was asked for in vain, in words, by path or unit. The view of the snapshot puts it
-    there: whoever swallows the error has still made the plan incomplete.
+    """Everything that it was asked for in vain, in words, by path or unit. The view of the snapshot notes it
+    here: the plan is incomplete even where somebody swallows the error.
     """
 
 
@@ -54,13 +54,13 @@ Basis = LiveBasis | TreeBasis | SnapshotBasis
 
 @contextmanager
 def in_vain(basis: Basis) -> Iterator[None]:
-    """A snapshot has no content of files that are not ours: what is asked of it in vain here makes no plan
-    incomplete.
+    """A block in which facts that a snapshot lacks make no plan incomplete: it has no content of files that
+    are not ours.
     """
     if not isinstance(basis, SnapshotBasis):
         yield
         return
-    known = dict(basis.unknown)
+    unknown = dict(basis.unknown)
     yield
     basis.unknown.clear()
-    basis.unknown.update(known)
+    basis.unknown.update(unknown)

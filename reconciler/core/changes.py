@@ -18,7 +18,7 @@ An absent object is None, never an empty Document.
 """
 
 LOAD = "load"
-"""The key of an observed document that says what systemd's LoadState is where it refuses a unit.
+"""The key of an observed document for the LoadState of a unit that systemd refuses.
 
 No desired document has it, and it always counts as a difference: the object is not as declared, whatever its
 file says.
@@ -26,10 +26,7 @@ file says.
 
 
 class Verb(StrEnum):
-    """The verb of a change of a part.
-
-    The value is the symbol.
-    """
+    """The verb of a change of a part; the value is its symbol."""
 
     CREATE = "+"
     UPDATE = "~"
@@ -54,22 +51,22 @@ class Origin(StrEnum):
 
 @frozen
 class Part:
-    """One object on the host, as the spec declares it.
-
-    `content` is the bytes that a digest in `document` stands for. `sensitive`: no content and no plain digest
-    leaves the process. `needs` are other parts that come first, besides what the resource refers to.
-    `retired` says why something is wanted that the spec no longer declares (see `Kind.retire`). `note` says
-    in a plan that creates it what its address does not (whose key it is).
-    """
+    """One object on the host, as the spec declares it."""
 
     address: Address
     document: Document
     declared: Declared
+    """The resource that it is a part of."""
     content: bytes | None = None
+    """The bytes that a digest in `document` stands for."""
     sensitive: bool = False
+    """No content and no plain digest leaves the process."""
     needs: tuple[Address, ...] = ()
+    """Other parts that come first, besides those of the resources that this one refers to."""
     retired: str = ""
+    """Why it is wanted although the spec no longer declares it (`Kind.retire`)."""
     note: str = ""
+    """Shown in a plan that creates it, because its address does not tell it (whose key it is)."""
 
 
 class Facts:
@@ -87,32 +84,33 @@ F = TypeVar("F", bound=Facts)
 
 @frozen
 class Observed:
-    """One object, as the host shows it.
-
-    `document` has only what the host states, never our defaults. `private` is for the kind's own `actions`,
-    which narrow it by `facts`; it is not compared. `unreadable` says why nothing is known. `others` are files
-    of others that have a say in what the object does, and that no action of ours changes: they are told in
-    every plan (`Kind.foreign_overrides`). `refusal` says in whose words and why the host does not take what
-    is there: systemd's, of a unit file. `expects` is what an action has to find there: a digest,
-    `link:TARGET` or a type. `at` is the path that was looked at, where only the declaration tells it.
-    """
+    """One object, as the host shows it."""
 
     document: Document | None
+    """Only what the host states, never our defaults; None where nothing is."""
     private: Facts = NO_FACTS
+    """Facts for the kind's own `actions`, which narrow them by `facts`; they are not compared."""
     unreadable: str = ""
+    """Why nothing is known."""
     others: tuple[str, ...] = ()
+    """Files of others that have a say in what the object does. No action of ours changes them; every plan
+    names them (`Kind.foreign_overrides`).
+    """
     excused: str = ""
-    """The condition because of which systemd would not start it: that it does not run is as declared then."""
+    """The condition because of which systemd would not start it: not running is as declared then."""
     refusal: str = ""
+    """Why the host refuses what is there, and in whose words: systemd's for a unit file."""
     hidden: bool = False
-    """Whether who asks may not read what is `unreadable`: there is no link in the
-    way, and nothing is broken.
+    """Whether it is `unreadable` only because the caller lacks the right: no link is in the way, and nothing
+    is broken.
     """
     expects: str = ABSENT
+    """The state in which an action must find it: a digest, `link:TARGET` or a type."""
     at: str = ""
+    """The path that was looked at, where only the declaration tells it."""
 
     def facts(self, form: type[F]) -> F:
-        """The facts of this form; those of nothing where the kind has told none."""
+        """The facts of this form; its defaults where the kind has given none."""
         return self.private if isinstance(self.private, form) else form()
 
 
@@ -128,24 +126,26 @@ class FieldChange:
 
 @frozen
 class Change:
-    """One part that is not as it should be, and what is to be done about it.
-
-    `declared`, of a part that goes, is the block of its resource that the spec still has: it may say how it
-    goes. `policy` has the leaves that differ of what is declared about later applies: no step is done for
-    them, the ledger gets them.
-    """
+    """One part that is not as it should be, and what is to be done about it."""
 
     address: Address
     verb: Verb
     origin: Origin
     fields: tuple[FieldChange, ...] = ()
+    """The leaves of the document that differ."""
     part: Part | None = None
+    """The part as declared; None for what is removed."""
     observed: Observed = field(default_factory=lambda: Observed(None))
     applied: Document | None = None
+    """The document that was last applied, as the ledger has it."""
     reason: str = ""
     sensitive: bool = False
     declared: Declared | None = None
+    """For a part that goes: the block of its resource that the spec still has, which may say how it goes."""
     policy: tuple[FieldChange, ...] = ()
+    """The leaves that differ in what is declared about later applies: they need no step, the ledger gets
+    them.
+    """
 
     @property
     def ours(self) -> bool:

@@ -14,8 +14,8 @@ from reconciler.core.basics.globs import is_pattern, segment_matches
 from reconciler.core.host import Entry, FileType, HostView, UnsafePath
 
 MOST_ENTRIES = 1000
-"""In the directories that one path stands for; with more of them their changes are not seen, and that is
-told.
+"""The limit for all directories that one path stands for; beyond it changes are not seen, and a warning says
+so.
 """
 _MOST_LINKS = 40
 """As many as the kernel follows."""
@@ -24,25 +24,25 @@ _STICKY, _GROUP_WRITES, _OTHERS_WRITE = 0o1000, 0o020, 0o002
 
 @dataclass(slots=True)
 class ConfigFiles:
-    """The files that a path stands for now.
-
-    `files` are regular files by the name under which they are reached, each with its real path and what is
-    there. `entries` are all links, files and directories that decide it. `single`: it can only be one file.
-    `gone` are real paths at which nothing is. `blind` says why changes of something are not seen, empty if
-    all are; `mark` stands for what is known of that.
-    """
+    """The files that a path stands for now."""
 
     path: str
     files: dict[str, tuple[str, Entry]] = field(default_factory=dict)
+    """Regular files by the name under which they are reached, each with its real path and entry."""
     entries: dict[str, Entry] = field(default_factory=dict)
+    """All links, files and directories that decide which files these are."""
     single: bool = True
+    """Whether it can only be one file."""
     gone: list[str] = field(default_factory=list)
+    """Real paths at which nothing is."""
     patterns: list[tuple[str, str]] = field(default_factory=list)
     """Real directories, each with the pattern of names in it that count."""
     trees: list[str] = field(default_factory=list)
     """Real directories below which everything counts."""
     blind: str = ""
+    """Why some changes are not seen; empty if all are."""
     mark: str = ""
+    """Stands for what is known of the link that was not followed."""
 
     def concerns(self, touched: Collection[str]) -> bool:
         """Whether a change at one of these paths can change what this stands for."""
@@ -54,11 +54,11 @@ class ConfigFiles:
         if any(f"{path}/".startswith(f"{top}/") for top in (*self.trees, *self.gone)):
             return True
         directory, _, name = path.rpartition("/")
-        return any(directory == at and segment_matches(wanted, name) for at, wanted in self.patterns)
+        return any(directory == at and segment_matches(pattern, name) for at, pattern in self.patterns)
 
 
 class _Blind(Exception):
-    """Something cannot be followed. The text says why."""
+    """A path cannot be followed. The text says why."""
 
 
 def config_files(view: HostView, path: str) -> ConfigFiles:
@@ -66,7 +66,7 @@ def config_files(view: HostView, path: str) -> ConfigFiles:
 
     Raises Unreadable.
     """
-    found = ConfigFiles(path)
+    files = ConfigFiles(path)
     if not is_pattern(path):
         try:
             entry = view.entry(path)
@@ -74,87 +74,86 @@ def config_files(view: HostView, path: str) -> ConfigFiles:
             pass  # a link is on the way
         else:
             if entry is not None and entry.type is FileType.FILE:
-                found.files[path], found.entries[path] = (path, entry), entry
-                return found
+                files.files[path], files.entries[path] = (path, entry), entry
+                return files
     try:
-        _Walk(view, found).everything([step for step in path.split("/") if step])
+        _Walk(view, files).everything([step for step in path.split("/") if step])
     except _Blind as reason:
-        found.blind = str(reason)
-    return found
+        files.blind = str(reason)
+    return files
 
 
 class _Walk:
-    """One look along a path, into what it stands for."""
+    """One walk along a path, which collects what it stands for."""
 
-    def __init__(self, view: HostView, found: ConfigFiles) -> None:
+    def __init__(self, view: HostView, files: ConfigFiles) -> None:
         self._view = view
-        self._found = found
+        self._files = files
         self._links = 0
         self._entered: set[str] = set()
         self._looked = 0
 
     def everything(self, steps: list[str]) -> None:
-        """Collect everything that these components lead to.
-
-        Raises _Blind, Unreadable.
-        """
+        """Collect everything that these components lead to. Raises _Blind, Unreadable."""
         self._matching("", "", steps)
 
     def _matching(self, at: str, name: str, steps: list[str]) -> None:
-        """`at` is a real directory, `name` the way to it as it is written."""
+        """Collect what matches these components below `at`, a real directory; `name` is the path to it as it
+        is written.
+        """
         for number, step in enumerate(steps):
             if not is_pattern(step):
                 continue
-            self._found.single = False
+            self._files.single = False
             directory = self._real(at, steps[:number])
             entry = self._entry(directory) if directory is not None else None
             if directory is None or entry is None or entry.type is not FileType.DIRECTORY:
                 return
-            self._found.patterns.append((directory, step))
-            self._found.entries[directory] = entry
+            self._files.patterns.append((directory, step))
+            self._files.entries[directory] = entry
             way = "/".join([name, *steps[:number]])
             for below in self._names(directory):
                 if segment_matches(step, below):
                     self._matching(directory, way, [below, *steps[number + 1 :]])
             return
-        place = self._real(at, steps)
-        if place is not None:
-            self._take("/".join([name, *steps]), place)
+        path = self._real(at, steps)
+        if path is not None:
+            self._take("/".join([name, *steps]), path)
 
-    def _take(self, name: str, place: str) -> None:
-        entry = self._entry(place)
+    def _take(self, name: str, path: str) -> None:
+        entry = self._entry(path)
         if entry is None:
-            self._found.gone.append(place)
+            self._files.gone.append(path)
         elif entry.type is FileType.FILE:
-            self._found.files[name], self._found.entries[place] = (place, entry), entry
+            self._files.files[name], self._files.entries[path] = (path, entry), entry
         elif entry.type is FileType.DIRECTORY:
-            self._found.single = False
-            self._found.trees.append(place)
-            self._enter(name, place, entry)
+            self._files.single = False
+            self._files.trees.append(path)
+            self._enter(name, path, entry)
 
-    def _enter(self, name: str, place: str, entry: Entry) -> None:
-        if place in self._entered:
+    def _enter(self, name: str, path: str, entry: Entry) -> None:
+        if path in self._entered:
             return
-        self._entered.add(place)
-        self._found.entries[place] = entry
-        for below in self._names(place):
-            real = self._real(place, [below])
+        self._entered.add(path)
+        self._files.entries[path] = entry
+        for below in self._names(path):
+            real = self._real(path, [below])
             if real is not None and self._entry(real) is not None:
                 self._take_below(f"{name}/{below}", real)
 
-    def _take_below(self, name: str, place: str) -> None:
-        entry = self._entry(place)
+    def _take_below(self, name: str, path: str) -> None:
+        entry = self._entry(path)
         if entry is not None and entry.type is FileType.FILE:
-            self._found.files[name], self._found.entries[place] = (place, entry), entry
+            self._files.files[name], self._files.entries[path] = (path, entry), entry
         elif entry is not None and entry.type is FileType.DIRECTORY:
-            self._enter(name, place, entry)
+            self._enter(name, path, entry)
 
     def _names(self, directory: str) -> tuple[str, ...]:
         names = self._view.names(directory)
         self._looked += len(names)
         if self._looked > MOST_ENTRIES:
             raise _Blind(
-                f"{self._found.path} stands for more than {MOST_ENTRIES} files; name those that count"
+                f"{self._files.path} stands for more than {MOST_ENTRIES} files; name those that count"
             )
         return names
 
@@ -166,45 +165,45 @@ class _Walk:
             if step in (".", ".."):
                 at = at.rpartition("/")[0] if step == ".." else at
                 continue
-            place = f"{at}/{step}"
-            entry = self._entry(place)
+            path = f"{at}/{step}"
+            entry = self._entry(path)
             if entry is None or (rest and entry.type not in (FileType.DIRECTORY, FileType.LINK)):
-                self._found.gone.append(place)
+                self._files.gone.append(path)
                 return None
             if entry.type is FileType.LINK:
-                self._follow(place, entry)
+                self._follow(path, entry)
                 at = "" if entry.target.startswith("/") else at
-                rest += [one for one in reversed(entry.target.split("/")) if one]
+                rest += [part for part in reversed(entry.target.split("/")) if part]
             else:
-                at = place
+                at = path
         return at or "/"
 
-    def _follow(self, place: str, entry: Entry) -> None:
+    def _follow(self, path: str, entry: Entry) -> None:
         """Note a link that is followed. Raises _Blind for one that is not."""
-        self._found.entries[place] = entry
+        self._files.entries[path] = entry
         self._links += 1
-        why = f"is {entry.owner}'s" if entry.owner != "root" else next(self._writable(place), "")
+        why = f"is {entry.owner}'s" if entry.owner != "root" else next(self._writable(path), "")
         if why:
-            self._found.mark = f"link:{place}:{entry.target}"
-            raise _Blind(f"the link {place} {why}, who could lead root anywhere by it, and is not followed")
+            self._files.mark = f"link:{path}:{entry.target}"
+            raise _Blind(f"the link {path} {why}, who could lead root anywhere by it, and is not followed")
         if self._links > _MOST_LINKS:
-            raise _Blind(f"{place} is a link in a circle, or one of too many")
+            raise _Blind(f"{path} is a link in a circle, or one of too many")
 
-    def _writable(self, place: str) -> Iterator[str]:
-        """Who besides root can put another link there."""
-        while place:
-            place = place.rpartition("/")[0]
-            entry = self._entry(place or "/")
+    def _writable(self, path: str) -> Iterator[str]:
+        """In words, where somebody besides root can put another link in the place of this one."""
+        while path:
+            path = path.rpartition("/")[0]
+            entry = self._entry(path or "/")
             if entry is None:
                 continue
             bits = int(entry.mode or "0", 8)
             if entry.owner != "root":
-                yield f"is in {place}, which belongs to {entry.owner}"
+                yield f"is in {path}, which belongs to {entry.owner}"
             elif not bits & _STICKY and (
                 bits & _OTHERS_WRITE or (bits & _GROUP_WRITES and entry.group != "root")
             ):
                 others = "everybody" if bits & _OTHERS_WRITE else f"the group {entry.group}"
-                yield f"is in {place}, writable for {others}"
+                yield f"is in {path}, writable for {others}"
 
     def _entry(self, path: str) -> Entry | None:
         try:

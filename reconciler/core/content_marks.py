@@ -14,15 +14,15 @@ from reconciler.core.host import Entry, FileType, HostError, HostView
 from reconciler.core.kind import Kind, Runs
 
 SAME, OTHER = "same", "other"
-"""In the place of a mark, where only the host can make one (a snapshot): what comparing it came to.
+"""The result of a comparison, in the place of a mark that only the host can make (in a snapshot).
 
-`other:` and a plain digest, or `absent`: it is another one now, and was that.
+`other:` and a plain digest, or `other:absent`: the content is another one now, and was that.
 """
 
 ABSENT, PLAIN = "absent", "sha256:"
 
 LARGEST = 1 << 20
-"""Bytes of a file that is read to be compared; of a larger one size and time stand for the content."""
+"""Bytes of the largest file that is read to be compared; for a larger one its size and time stand."""
 
 LARGEST_TREE = 16 << 20
 """Bytes of all files of one directory or pattern that are read; from there on as with a larger file."""
@@ -34,63 +34,63 @@ RELOADED = "/run/systemd/generator"
 
 
 def settings_key(address: Address) -> str:
-    """Under which name the settings of an address have their mark."""
+    """The name under which the settings of an address have their mark."""
     return f"={address}"
 
 
 def settings_mark(kind: Kind, document: Document | None, key: bytes) -> str:
-    """Stands for what of a unit file only a start puts into force."""
+    """The mark of the settings in a unit file that only a start puts into force."""
     return keyed_digest(canonical(kind.start_settings(document or {})), key)
 
 
 def mark(view: HostView, path: str, key: bytes) -> str | None:
-    """Stands for the content of what a path leads to: a file, all that is in a directory, what matches a
-    pattern.
+    """The mark of the content that a path leads to: of a file, of all that is in a directory, of what matches
+    a pattern. None: not known.
 
-    None: not known.
-
-    By which way a file is reached does not count. The mark of a single file is its plain digest: see
+    The links by which a file is reached do not count. The mark of a single file is its plain digest: see
     `to_remember`.
     """
     try:
-        found = config_files(view, path)
-        if found.blind:
-            return f"blind:{found.mark}"
-        if not found.files and found.single:
+        files = config_files(view, path)
+        if files.blind:
+            return f"blind:{files.mark}"
+        if not files.files and files.single:
             return ABSENT
         budget, marks = LARGEST_TREE, {}
-        for name, (real, entry) in sorted(found.files.items()):
-            compares = entry.size <= (LARGEST if found.single else min(LARGEST, budget))
+        for name, (real, entry) in sorted(files.files.items()):
+            compares = entry.size <= (LARGEST if files.single else min(LARGEST, budget))
             budget -= entry.size if compares else 0
             marks[name] = digest(view.read(real)) if compares else f"size:{entry.size}:{entry.mtime_ns}"
-        if found.single:
+        if files.single:
             return next(iter(marks.values()))
         return keyed_digest(canonical({name: keyed(plain, key) for name, plain in marks.items()}), key)
     except (HostError, FileNotFoundError):
         return None
 
 
-def keyed(known: str, key: bytes) -> str:
-    """A mark as it may be kept of any file: of content only a keyed digest, for in an environment file there
-    may be a short secret.
+def keyed(content_mark: str, key: bytes) -> str:
+    """The form of a mark that may be kept for any file: its digest is keyed, for an environment file may hold
+    a short secret.
     """
-    return keyed_digest(known.encode(), key) if known.startswith(PLAIN) else known
+    return keyed_digest(content_mark.encode(), key) if content_mark.startswith(PLAIN) else content_mark
 
 
-def to_remember(view: HostView, path: str, known: str, key: bytes, secret: Collection[str]) -> str:
-    """A mark as it is written down: the digest of a file that everybody can read stays plain, so that a
-    snapshot may tell it.
+def to_remember(view: HostView, path: str, content_mark: str, key: bytes, secret: Collection[str]) -> str:
+    """The form of a mark that is written down: the digest of a file that everybody can read stays plain, and
+    a snapshot may tell it.
 
     `secret` are paths of files that are `sensitive`.
     """
-    if not known.startswith(PLAIN):
-        return known
+    if not content_mark.startswith(PLAIN):
+        return content_mark
     try:
         real = next(iter(config_files(view, path).files.values()))[0]
-        told = real not in secret and path not in secret and readable_by_all(lambda at: _mode(view, at), real)
+        may_stay_plain = (
+            real not in secret and path not in secret and readable_by_all(lambda at: _mode(view, at), real)
+        )
     except (HostError, StopIteration):
-        told = False
-    return known if told else keyed(known, key)
+        may_stay_plain = False
+    return content_mark if may_stay_plain else keyed(content_mark, key)
 
 
 def _mode(view: HostView, path: str) -> str:
@@ -107,9 +107,9 @@ def readable_by_all(mode: Callable[[str], str], path: str) -> bool:
     return bool(bits)
 
 
-def is_verdict(known: str) -> bool:
-    """Whether a mark is from a snapshot, and says only what comparing it came to."""
-    return known in (SAME, OTHER) or known.startswith(f"{OTHER}:")
+def is_verdict(remembered: str) -> bool:
+    """Whether a mark is from a snapshot, and has only the result of a comparison."""
+    return remembered in (SAME, OTHER) or remembered.startswith(f"{OTHER}:")
 
 
 def blind(view: HostView, path: str) -> str:
@@ -129,8 +129,8 @@ def concerned(view: HostView, path: str, touched: Collection[str]) -> bool:
 
 
 def moments(view: HostView, path: str) -> list[tuple[int, int]]:
-    """When each thing that a path stands for was written, and when anything about it changed; of a directory
-    only the latter.
+    """When each entry that a path stands for was written, and when anything about it changed; 0 stands for
+    the former of a directory.
     """
     try:
         entries = config_files(view, path).entries.values()
@@ -141,30 +141,30 @@ def moments(view: HostView, path: str) -> list[tuple[int, int]]:
     ]
 
 
-def compared(known: str, now: str | None, key: bytes) -> bool | None:
-    """Whether it is what it was, by what was remembered, keyed or plain, and its mark now.
+def compared(remembered: str, now: str | None, key: bytes) -> bool | None:
+    """Whether the content is what it was, by the mark that was remembered, keyed or plain, and its mark now.
 
     None: nobody can tell.
     """
-    if is_verdict(known):
-        return known == SAME
-    return None if now is None else known == now or keyed(known, key) == keyed(now, key)
+    if is_verdict(remembered):
+        return remembered == SAME
+    return None if now is None else remembered == now or keyed(remembered, key) == keyed(now, key)
 
 
 def stamps(view: HostView, runs: Runs) -> dict[str, int]:
-    """When the files that define a unit were written, or moved there; 0 of what is not there."""
-    found: dict[str, int] = {}
+    """When the files that define a unit were written, or moved there; 0 for one that is not there."""
+    times: dict[str, int] = {}
     for path in runs.defined:
         entry = entry_of(view, path)
-        found[path] = changed_ns(entry) if entry is not None else 0
+        times[path] = changed_ns(entry) if entry is not None else 0
         if entry is not None and entry.type is FileType.DIRECTORY:
             below = (f"{path}/{name}" for name in view.names(path))
-            found |= {at: changed_ns(inner) for at in below if (inner := entry_of(view, at)) is not None}
-    return found
+            times |= {at: changed_ns(inner) for at in below if (inner := entry_of(view, at)) is not None}
+    return times
 
 
 def changed_ns(entry: Entry) -> int:
-    """When it was written, or anything else about it changed."""
+    """When an entry was written, or anything else about it changed, in nanoseconds since the epoch."""
     return max(entry.mtime_ns, entry.ctime_ns)
 
 

@@ -31,21 +31,21 @@ class Source:
 
 @frozen
 class Diagnostic:
-    """One problem.
-
-    `summary` is short and the same for the same problem; `detail` is sentences: what, why, what to do.
-    `snippet` is the source line, already free of secrets. `rule` names the guard or lint that spoke;
-    `refusal` marks what is refused by policy (exit 3) rather than wrong (exit 1).
-    """
+    """One problem."""
 
     severity: Severity
     summary: str
+    """Short, and the same for the same problem."""
     detail: str = ""
+    """Sentences: what is wrong, why, what to do."""
     address: Address | None = None
     source: Source | None = None
     snippet: str | None = None
+    """The source line, already free of secrets."""
     rule: str = ""
+    """The name of the guard or lint that speaks."""
     refusal: bool = False
+    """Whether policy refuses it (exit 3); otherwise it is wrong (exit 1)."""
 
 
 def error(summary: str, detail: str = "", **where: object) -> Diagnostic:
@@ -58,6 +58,6 @@ def warning(summary: str, detail: str = "", **where: object) -> Diagnostic:
     return Diagnostic(Severity.WARNING, summary, detail, **where)  # type: ignore[arg-type]  # keyword pass-through
 
 
-def errors(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+def errors(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Only those that stop the run."""
-    return [item for item in found if item.severity is Severity.ERROR]
+    return [item for item in diagnostics if item.severity is Severity.ERROR]

@@ -13,20 +13,19 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.basis import Basis
 
 ACCOUNT_FILES = "account files"
-"""In place of a path of what `Executor.finish` names: the accounts that a batch of steps makes, changes or
-takes away.
+"""Stands for a path in what `Executor.finish` returns: the accounts that a batch of steps makes, changes or
+removes.
 """
 
 
 class UnitRelation(Enum):
-    """The relation of a systemd unit to this run.
-
-    PART: the run ends when it is stopped. TIED: its stop is handed on to a unit of which that is so.
-    """
+    """The relation of a systemd unit to this run."""
 
     NONE = "none"
     TIED = "tied"
+    """Its stop is handed on to a unit that is PART."""
     PART = "part"
+    """The run ends when it is stopped."""
 
 
 class FileType(StrEnum):
@@ -40,22 +39,23 @@ class FileType(StrEnum):
 
 @frozen
 class Entry:
-    """Facts about a path, of the thing itself and not of what a link points to.
-
-    `mode` is four octal digits, `mtime_ns` and `ctime_ns` count from the epoch; 0: not known. `digest` is
-    that of a file's content, only where it is known without it (a snapshot).
-    """
+    """Facts about the object at a path, a link itself and not what it points to."""
 
     type: FileType
     mode: str
+    """Four octal digits."""
     owner: str
     group: str
     size: int = 0
     mtime_ns: int = 0
+    """Nanoseconds since the epoch; 0: not known."""
     nlink: int = 1
     target: str = ""
+    """The text of a link."""
     ctime_ns: int = 0
+    """Nanoseconds since the epoch; 0: not known."""
     digest: str = ""
+    """The digest of a file's content, only where it is known without the content (a snapshot)."""
 
 
 @frozen
@@ -63,21 +63,20 @@ class UnitState:
     """systemd's view of one unit, in systemctl's words.
 
     A unit that is not loaded is `not-found`/`inactive`/`dead`.
-
-    `invocation` is the InvocationID of the running process, empty when it does not run. `refusal` is why
-    systemd does not load the unit file that is there, in its own words, where it is asked for them.
     """
 
     load: str = "not-found"
     active: str = "inactive"
     sub: str = "dead"
     invocation: str = ""
+    """The InvocationID of the running process, empty when none runs."""
     refusal: str = ""
+    """Why systemd does not load the unit file that is there, in its own words, where it is asked for them."""
 
     @property
     def refused(self) -> bool:
-        """Whether systemd has read its unit file and does not take it: a process of it runs on, and none can
-        be started.
+        """Whether systemd has read its unit file and refuses it: its process runs on, and none can be
+        started.
         """
         return self.load in ("bad-setting", "error")
 
@@ -150,44 +149,43 @@ class UnitNode:
 
 @frozen
 class PreImage:
-    """The object at a path before an action, bit for bit: a row of the undo store.
-
-    `type` None: nothing was there. For an account that goes, `path` is `user:NAME` or `group:NAME`, `type` is
-    OTHER and `content` are its lines (`formats.belongings`).
-    """
+    """The object at a path before an action, bit for bit: a row of the undo store."""
 
     path: str
+    """`user:NAME` or `group:NAME` for an account that goes."""
     type: FileType | None
+    """None: nothing was there. OTHER for an account."""
     mode: str = ""
     owner: str = ""
     group: str = ""
     target: str = ""
     content: bytes | None = None
+    """The lines of an account (`formats.accounts.belongings`), the bytes of a file."""
     xattrs: Attributes = ()
 
 
 @frozen
 class Receipt:
-    """The outcome of an executed action.
-
-    `failed` maps units that could not be brought to the asked state to the reason. `noted` has what is to be
-    said of units that did not fail and yet may not run: a condition that does not hold. `along` are the other
-    units to which something happens; only a simulated host knows them beforehand. `coming` are those of the
-    failed that systemd starts again by itself. `order` are the units of the action as they are best named in
-    one call, what others need first; only a simulated host tells.
-    """
+    """The outcome of an executed action."""
 
     note: str = ""
     failed: Mapping[str, str] | None = None
+    """The units that could not be brought to the state that was asked for, each with the reason."""
     noted: Mapping[str, str] | None = None
+    """Notes about units that did not fail and yet may not run: a condition that does not hold."""
     along: tuple[TakenAlong, ...] = ()
+    """The other units to which something happens; only a simulated host knows them beforehand."""
     coming: frozenset[str] = frozenset()
+    """The failed units that systemd starts again by itself."""
     order: tuple[str, ...] = ()
+    """The units of the action in the order that suits one call, those that others need first; only a
+    simulated host tells.
+    """
 
 
 class HostError(Exception):
-    """Something about the host that the administrator must know: `summary` is constant, `detail` says what
-    and what to do.
+    """A problem of the host that the administrator must know of: `summary` is constant, `detail` says what is
+    wrong and what to do.
     """
 
     def __init__(self, summary: str, detail: str = "") -> None:
@@ -197,7 +195,9 @@ class HostError(Exception):
 
 
 class Unreadable(HostError):
-    """We may not read it (an ordinary user's plan). Never guessed at: the part is reported as unreadable."""
+    """A fact that we may not read (an ordinary user's plan). It is never guessed: the part is reported as
+    unreadable.
+    """
 
 
 class NotInSnapshot(Unreadable):
@@ -224,17 +224,14 @@ class ActionFailed(HostError):
 
 
 class HostView(Protocol):
-    """Reading a host.
-
-    `running` says whether a systemd answers for it: without one no unit state is known and none is wanted.
-    `basis` says what is looked at; a simulated host has that of the host under it.
-    """
+    """A host that can be read."""
 
     running: bool
+    """Whether a systemd answers for it: without one no unit state is known and none is wanted."""
 
     @property
     def basis(self) -> Basis:
-        """What is looked at: the running host, a tree or a snapshot."""
+        """The running host, a tree or a snapshot; a simulated host has the basis of the host under it."""
 
     def entry(self, path: str) -> Entry | None:
         """Facts about a path; None when nothing is there. Raises Unreadable, UnsafePath."""
@@ -243,7 +240,7 @@ class HostView(Protocol):
         """A regular file's content. Raises Unreadable, UnsafePath, FileNotFoundError."""
 
     def excerpt(self, path: str) -> tuple[bytes, str]:
-        """The content and its digest, of a file that we share with others. Raises as read.
+        """The content and the digest of a file that we share with others. Raises as read.
 
         A snapshot has no more of the content than `formats.redaction` keeps; the digest is of all of it, and
         empty where it has none.
@@ -266,20 +263,20 @@ class HostView(Protocol):
         """
 
     def mounts(self) -> frozenset[str]:
-        """Where something is mounted, and where a subvolume of btrfs is that nobody is to mount, which is a
-        file system of its own as well.
+        """The paths where something is mounted, and those of btrfs subvolumes that need no mount: each is a
+        file system of its own.
 
-        In a snapshot without what the kernel shows; nowhere in a tree. Raises Unreadable.
+        A snapshot has none that only the kernel shows; a tree has none at all. Raises Unreadable.
         """
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
-        """The state of all these units in one question."""
+        """The states of all these units, asked for at once."""
 
     def named(self, name: str, *, group: bool = False) -> int | None:
-        """The number of a user or group that no file of the host has, where its name service asks elsewhere
-        too (nsswitch.conf(5)).
+        """The number of a user or group that no file of the host has, where its name service has other
+        sources too (nsswitch.conf(5)).
 
-        None: there is none of that name, or nobody else is asked. Raises Unreadable.
+        None: there is none of that name, or there is no other source. Raises Unreadable.
         """
 
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
@@ -292,7 +289,7 @@ class HostView(Protocol):
         """Which of these conditions hold now, each as a line of a unit
         (`ConditionVirtualization=!container`): systemd's own answer.
 
-        Those of which only PID 1 itself could tell are left out. Raises Unreadable.
+        Those that only PID 1 itself could decide are left out. Raises Unreadable.
         """
 
 
@@ -301,14 +298,14 @@ class Executor(HostView, Protocol):
 
     def capture(self, action: Action) -> PreImage | None:
         """The object that the action is about to replace or remove, for the undo store; None for actions that
-        take nothing away.
+        remove nothing.
 
         Raises HostError.
         """
 
     def prepare(self, actions: Sequence[Action]) -> None:
-        """These are executed next, in this order, up to `finish`: what can be done for all of them at once
-        may be.
+        """Announce the actions that are executed next, in this order, up to `finish`: work for all of them at
+        once may be done together.
 
         Changes nothing.
         """
@@ -321,7 +318,7 @@ class Executor(HostView, Protocol):
         """
 
     def execute(self, action: Action) -> Receipt:
-        """Do it. Raises ActionFailed, and then nothing was changed."""
+        """Run an action. Raises ActionFailed, and then nothing was changed."""
 
     def leftovers(self, directories: Sequence[str]) -> tuple[str, ...]:
         """Temporary files of ours that a killed run left in these directories."""

@@ -41,40 +41,40 @@ class RequirementType(StrEnum):
 
 @frozen
 class Requirement:
-    """`fatal`: the resource cannot be applied without it; otherwise it is a warning in the plan."""
+    """One thing that a resource needs."""
 
     type: RequirementType
     name: str
     fatal: bool = True
+    """Whether the resource cannot be applied without it; otherwise the plan only warns."""
 
 
 @frozen
 class Runs:
-    """A process that a part is to keep running: its unit, the files that are its configuration, and the paths
-    that define the unit.
-
-    Everything that is in a directory among `defined` counts.
-    """
+    """A process that a part is to keep running."""
 
     unit: str
     files: tuple[str, ...] = ()
+    """The files that are its configuration."""
     defined: tuple[str, ...] = ()
+    """The paths that define the unit; everything in a directory among them counts."""
 
 
 @frozen
 class DeclaredUnit:
-    """The unit of systemd's that a part speaks for."""
+    """The systemd unit that a part speaks for."""
 
     name: str
     """With its suffix."""
     runs: bool | None = None
-    """Whether it is to run all the time; None: nothing is said of that, or it is a job that ends."""
+    """Whether it is to run all the time; None: the declaration leaves it open, or it is a job that ends."""
     may: tuple[UnitVerb, ...] = (UnitVerb.RELOAD, UnitVerb.RESTART)
     """The verbs that a change of configuration may use on its process (`on_change`)."""
 
 
 class Impossible(Exception):
-    """A difference that no action may remove (another thing is at the path, a number that must not change).
+    """A difference that no action may remove: another type of object is at the path, a number must not
+    change.
 
     The text says what to do.
     """
@@ -133,7 +133,7 @@ class Kind:
     None: it is made of files alone, and needs no booted host to be seen at work.
     """
     tells_access: bool = False
-    """A change of it is told beside the plan although it changes nobody's answer about access."""
+    """A change of it is shown beside the plan although it changes nobody's answer about access."""
     order: int = 50
     """The place of the kind in specs, plans and reference pages: kinds that others build on come first."""
     whole: bool = True
@@ -196,7 +196,7 @@ class Kind:
     The block of its resource that the spec may still have is the third argument. None: it is removed.
     """
     identity: Callable[[Address], Iterable[str]] = _none
-    """Names of the object that an address stands for. Two addresses with one name are one object.
+    """Names of the object that an address stands for. Two addresses with a name in common are one object.
 
     A key under `ssh_keys` and under `users` is one: moving it between sections must not remove it.
     """

@@ -13,9 +13,9 @@ Look = Callable[[str], Entry | None]
 
 
 def trail(look: Look, path: str) -> Generator[tuple[str, Entry | None], None, str | None]:
-    """Everything on the way to a path in order: directories, links, and last what is there, or None.
+    """Everything on the way to a path in order: directories, links, and last the entry there, or None.
 
-    No path has a link above it. A chain of links that does not end ends here, as it does for the kernel. The
+    No path that it yields has a link above it. It gives up on a circle of links, as the kernel does. The
     generator returns the path without links; None when nothing is there. Raises what `look` raises.
     """
     rest, at, links = [step for step in reversed(path.split("/")) if step], "", 0

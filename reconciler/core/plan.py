@@ -23,7 +23,7 @@ class UnitEffect:
     taken: TakenAlong
     """The unit, what happens to it, and what it hangs on."""
     address: Address
-    """On whose behalf the step is done."""
+    """The resource on whose behalf the step is done."""
     declared: Address | None = None
     """The unit's declaration in the spec, if there is one."""
     stays_down: bool = False
@@ -37,20 +37,24 @@ class UnitEffect:
 
 @frozen
 class Plan:
-    """The plan for one host: what would be done, and why. The planner sets all but what is said otherwise."""
+    """The plan for one host: what would be done, and why. The planner sets every field that names nobody
+    else.
+    """
 
     host: str
     """The name of the host in the specification."""
     spec_digest: str = ""
     """The digest of the specification as it was read; the loader sets it."""
     spec_commit: str = ""
-    """The commit that it was read on, marked where that does not hold what was read; empty without git."""
+    """The commit that it was read from, marked where that does not hold the bytes that were read; empty
+    without git.
+    """
     changes: tuple[Change, ...] = ()
     """All differences. Those in `blocked` and `held` have no steps."""
     steps: tuple[Step, ...] = ()
     """Everything to be done, in the order of execution, held steps included."""
     effects: tuple[UnitEffect, ...] = ()
-    """What systemd does along with the steps, in their order; the trial on a simulated host tells."""
+    """The effects that systemd adds to the steps, in their order, as the trial on a simulated host shows."""
     owed: tuple[OwedRow, ...] = ()
     """Effects still due from earlier runs, held ones included."""
     settled: tuple[OwedRow, ...] = ()
@@ -62,8 +66,8 @@ class Plan:
     blocked: Mapping[Address, str] = field(default_factory=dict)
     """Parts with a difference that cannot be removed, each with the reason."""
     held: Mapping[Address, str] = field(default_factory=dict)
-    """Parts with something due that is not done because somebody said so (`Memory.holds`), and those that
-    need them, each with the reason: no failure.
+    """Parts with something due that a hold keeps from being done (`Memory.holds`), and those that need them,
+    each with the reason: no failure.
     """
     unreadable: Mapping[Address, str] = field(default_factory=dict)
     """Parts of which nothing is known, each with the reason: they make the plan incomplete."""
@@ -93,16 +97,16 @@ class Plan:
         return not self.unreadable and not self.unknown and not self.memory.unreadable
 
     def keeps(self, row: OwedRow) -> str:
-        """The reason that keeps an owed effect from being done now, where that is not `on_change`: the step
-        that would do it says so.
+        """The reason that keeps an owed effect from being done now, as the step that would do it says; empty
+        where that is `on_change`.
         """
         actions = ((step.causes, step.action) for step in self.steps if step.held)
-        asked = (
+        held_causes = (
             causes for causes, action in actions if isinstance(action, Unit) and action.verb.value == row.verb
         )
         causes = (
             cause
-            for causes in asked
+            for causes in held_causes
             for cause in causes
             if (cause.unit, cause.address) == (row.unit, row.address)
         )

@@ -15,17 +15,15 @@ from reconciler.core.steps import Step
 
 
 class Status(StrEnum):
-    """How one part fared.
-
-    `unchanged` is for what turned out to need nothing, `held` for what is left alone because somebody said
-    so.
-    """
+    """How one part fared."""
 
     APPLIED = "applied"
     FAILED = "failed"
     SKIPPED = "skipped"
     HELD = "held"
+    """Left alone because of a hold."""
     UNCHANGED = "unchanged"
+    """It turned out to need nothing."""
 
 
 @frozen
@@ -38,30 +36,32 @@ class Outcome:
 
 @frozen
 class ApplyResult:
-    """The result of one apply.
-
-    `outcomes` has every part that had something to be done, also those without a change whose owed effect was
-    carried out. `owed` is what is still due afterwards. `run` is the number of the run in the journal (0:
-    nothing was journalled), `seconds` its duration. `fallen` are the failed ones that did not start or were
-    not well after it; `put_back` are those of the failed and skipped of which everything that the run had
-    done was undone; `touched` are parts for which something was changed on the host, whatever became of them.
-    """
+    """The result of one apply."""
 
     plan: Plan
     outcomes: Mapping[Address, Outcome] = field(default_factory=dict)
+    """The outcome of every part that had something to be done, also of those without a change whose owed
+    effect was carried out.
+    """
     owed: tuple[OwedRow, ...] = ()
+    """The effects that are still due afterwards."""
     diagnostics: tuple[Diagnostic, ...] = ()
     run: int = 0
+    """The number of the run in the journal; 0: nothing was journalled."""
     seconds: float = 0.0
+    """The duration of the run."""
     fallen: frozenset[Address] = frozenset()
+    """The failed parts whose unit did not start or was not well after it."""
     put_back: frozenset[Address] = frozenset()
+    """The failed and skipped parts for which everything that the run had done was undone."""
     touched: frozenset[Address] = frozenset()
+    """The parts for which something was changed on the host, whatever became of them."""
     ran: Mapping[str, Address] = field(default_factory=dict)
     """Units that ran before the run and that it may have taken along, each with the address that takes it
     along.
     """
     left_down: tuple[str, ...] = ()
-    """Those of them that do not run after it."""
+    """The units of `ran` that do not run after it."""
 
     def having(self, status: Status) -> tuple[Address, ...]:
         """The addresses with this status, in the order of `outcomes`."""
@@ -69,7 +69,7 @@ class ApplyResult:
 
     @property
     def changed(self) -> bool:
-        """Whether anything was changed on the host or in what we manage there, also by what failed then."""
+        """Whether anything was changed on the host or in what we manage there, also by a part that failed."""
         return bool(self.touched) or any(
             outcome.status is Status.APPLIED for outcome in self.outcomes.values()
         )
@@ -116,7 +116,7 @@ class Stage(StrEnum):
 
 @frozen
 class Progress:
-    """One step of `total`, told as it happens. `n` counts from 1; `detail` is the reason of a failure."""
+    """One step of `total`, shown as it happens. `n` counts from 1; `detail` is the reason of a failure."""
 
     stage: Stage
     n: int

@@ -1,4 +1,4 @@
-"""The name of what a spec was read from: the id of a commit, marked where that commit does not hold the bytes
+"""Revisions: the id of the commit that a spec was read from, marked where that commit does not hold the bytes
 that were read.
 """
 
@@ -13,12 +13,12 @@ _SHORT = 12
 
 
 def marked(commit: str, *, uncommitted: bool) -> str:
-    """The name of bytes that were read from the work tree of a commit; empty where there is no commit."""
+    """The revision of bytes that were read from the work tree of a commit; empty where there is no commit."""
     return f"{commit}{UNCOMMITTED}" if commit and uncommitted else commit
 
 
 def is_marked(revision: str) -> bool:
-    """Whether the commit does not hold what was read."""
+    """Whether the commit does not hold the bytes that were read."""
     return revision.endswith(UNCOMMITTED)
 
 
@@ -38,7 +38,7 @@ def as_data(revision: str) -> dict[str, Any]:
 
 
 def short_of(data: Mapping[str, Any]) -> str:
-    """The form that people are shown, from the public form, also from one that an older version wrote; empty
-    where there was no commit.
+    """The form that people are shown, from the public form of this or an older version; empty where there was
+    no commit.
     """
     return short(marked(data["commit"] or "", uncommitted=bool(data.get("dirty"))))

@@ -1,4 +1,4 @@
-"""A spec after loading: what was declared, with its place."""
+"""A spec after loading: each declared resource, with its place in the files."""
 
 from __future__ import annotations
 
@@ -24,34 +24,33 @@ def nothing() -> Mapping[str, Any]:
 
 @frozen
 class Declared:
-    """One resource of the spec.
-
-    `sources` holds the bytes of the files it names from the spec's own tree, by the path as written.
-    `settings` are those of the spec. `beside` are resources of other kinds with the same name, by kind, as
-    far as the own kind asked for them (`Kind.beside`).
-    """
+    """One resource of the spec."""
 
     address: Address
     resource: Resource
     source: Source
+    """Its place in the files."""
     sources: Mapping[str, bytes] = field(default_factory=nothing)
+    """The bytes of the files that it names from the spec's own tree, by the path as written."""
     settings: Mapping[str, Any] = field(default_factory=nothing)
+    """The settings of the spec."""
     beside: Mapping[str, Resource] = field(default_factory=nothing)
+    """Resources of the same name in the kinds that its own kind asks for, by kind (`Kind.sibling_kinds`)."""
 
 
 @frozen
 class Spec:
-    """A whole spec.
-
-    `digest` covers every byte that was read; `commit` is the Git commit it was read from, if known.
-    """
+    """A whole spec."""
 
     host: str
     resources: tuple[Declared, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=nothing)
     digest: str = ""
+    """The digest of every byte that was read."""
     commit: str = ""
+    """The Git commit that it was read from, if known (`core.revision`)."""
     files: tuple[str, ...] = field(default=())
+    """The files that it was read from."""
 
 
 class SourceError(Exception):

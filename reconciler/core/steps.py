@@ -11,19 +11,22 @@ from reconciler.core.basics.frozen import frozen
 
 @frozen
 class Cause:
-    """Why a step is there: on whose behalf, in words, and for unit verbs for which unit.
-
-    `once`: nothing on the host tells afterwards whether it was done (a job that ran and ended), so it is owed
-    until it was. `kept`: what keeps a held one from being done, where that is not `on_change`. `passing`:
-    another run may find that this keeps it no longer.
-    """
+    """Why a step is there."""
 
     address: Address
+    """The resource or part on whose behalf it is done."""
     why: str = ""
+    """In words."""
     unit: str = ""
+    """The unit, for a step with a unit verb."""
     once: bool = False
+    """Nothing on the host tells afterwards whether it was done (a job that ran and ended): it stays owed
+    until a run has done it.
+    """
     kept: str = ""
+    """The reason that keeps a held step from being done, where that is not `on_change`."""
     passing: bool = False
+    """Whether `kept` may no longer hold for another run."""
 
     @property
     def reason(self) -> str:

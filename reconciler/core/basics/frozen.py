@@ -1,10 +1,10 @@
-"""Values: the classes that `dataclass(frozen=True, slots=True)` makes, with nothing compiled before it is
-needed.
+"""Frozen dataclasses with slots, as `dataclass(frozen=True, slots=True)` makes them, that cost less at
+start-up.
 
-dataclass writes six functions for each class, compiles and runs them when the module is imported, whether
-anybody calls them or not. That is a sixth of the start of a command, which imports a hundred classes
+dataclass writes six functions for each class and compiles them when the module is imported, whether anybody
+calls them or not: a sixth of the start of a command, which imports a hundred classes
 (docs/decisions/2026-11-28-values.md). Here dataclass still finds the fields and makes the slots; `__init__`
-is written when the first value is made, and the rest needs no code of its own.
+is written when the first value is made, and the other methods need no code of their own.
 """
 
 from __future__ import annotations
@@ -21,28 +21,27 @@ T = TypeVar("T")
 def frozen(cls: type[T]) -> type[T]:
     """The class as a frozen dataclass with slots, for `fields`, `replace` and `asdict` too.
 
-    It has no base class with fields. Anything that the class says itself (a `__repr__` that withholds a
-    secret) stays.
+    It must have no base class with fields. Methods of its own stay (a `__repr__` that withholds a secret).
     """
     own = frozenset(cls.__dict__)
     cls.__doc__ = (
         cls.__doc__ or cls.__name__
     )  # without one dataclass works out the signature of a class, for tens of milliseconds
-    made: Any = dataclass(init=False, repr=False, eq=False, slots=True)(cls)
-    known = fields(made)
-    content = _content([one.name for one in known])
+    frozen_class: Any = dataclass(init=False, repr=False, eq=False, slots=True)(cls)
+    members = fields(frozen_class)
+    content = _content([member.name for member in members])
     methods = {
-        "__init__": _late(made, known),
+        "__init__": _late(frozen_class, members),
         "__repr__": _repr,
         "__eq__": _equal(content),
         "__hash__": lambda self: hash(content(self)),
         "__setattr__": _refuse_to_set,
         "__delattr__": _refuse_to_delete,
-        "__reduce__": lambda self: (made, content(self)),
+        "__reduce__": lambda self: (frozen_class, content(self)),
     }
     for name in methods.keys() - own:
-        setattr(made, name, methods[name])
-    return made  # type: ignore[no-any-return]  # what it was given, with slots
+        setattr(frozen_class, name, methods[name])
+    return frozen_class  # type: ignore[no-any-return]  # what it was given, with slots
 
 
 def _content(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -52,45 +51,46 @@ def _content(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
     return lambda self: tuple(getattr(self, name) for name in names)
 
 
-def _late(cls: Any, known: tuple[Field[Any], ...]) -> Callable[..., None]:
-    """An `__init__` that gives way, at its first call, to one that is written for the fields."""
+def _late(cls: Any, members: tuple[Field[Any], ...]) -> Callable[..., None]:
+    """An `__init__` that replaces itself, at its first call, by one that is written for the fields."""
 
     def first(self: Any, *args: Any, **named: Any) -> None:
-        cls.__init__ = _written(cls, known)
+        cls.__init__ = _written(cls, members)
         cls.__init__(self, *args, **named)
 
     return first
 
 
-def _written(cls: Any, known: tuple[Field[Any], ...]) -> Any:
-    """The `__init__` that dataclass would have written. In its text there is nothing but names of fields.
+def _written(cls: Any, members: tuple[Field[Any], ...]) -> Any:
+    """The `__init__` that dataclass would have written; its text has nothing from outside but names of
+    fields.
 
-    A slot's own descriptor puts the value there: `object.__setattr__` would look for it by name each time.
+    A slot's own descriptor sets the value: `object.__setattr__` would look it up by name each time.
     """
     names: dict[str, Any] = {"_absent": object()}
     parameters, body = ["self"], ["pass"]
-    for one in known:
-        default, given = f"_default_{one.name}", one.name
-        if one.default_factory is not MISSING:
-            names[default], default, given = (
-                one.default_factory,
+    for member in members:
+        default, value = f"_default_{member.name}", member.name
+        if member.default_factory is not MISSING:
+            names[default], default, value = (
+                member.default_factory,
                 "_absent",
-                f"{default}() if {one.name} is _absent else {one.name}",
+                f"{default}() if {member.name} is _absent else {member.name}",
             )
-        elif one.default is not MISSING:
-            names[default] = one.default
+        elif member.default is not MISSING:
+            names[default] = member.default
         else:
             default = ""
-        parameters.append(f"{one.name}={default}" if default else one.name)
-        names[f"_put_{one.name}"] = getattr(cls, one.name).__set__
-        body.append(f"_put_{one.name}(self, {given})")
+        parameters.append(f"{member.name}={default}" if default else member.name)
+        names[f"_put_{member.name}"] = getattr(cls, member.name).__set__
+        body.append(f"_put_{member.name}(self, {value})")
     exec(f"def __init__({', '.join(parameters)}):\n {'; '.join(body)}", names)  # noqa: S102  # as dataclass does
     return names["__init__"]
 
 
 def _repr(self: Any) -> str:
-    said = ", ".join(f"{one.name}={getattr(self, one.name)!r}" for one in fields(self))
-    return f"{type(self).__qualname__}({said})"
+    values = ", ".join(f"{member.name}={getattr(self, member.name)!r}" for member in fields(self))
+    return f"{type(self).__qualname__}({values})"
 
 
 def _equal(content: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any, Any], bool]:

@@ -26,62 +26,70 @@ def segment_matches(pattern: str, name: str) -> bool:
 
 def matches(pattern: str, path: str) -> bool:
     """Whether a whole path matches a whole pattern."""
-    wanted, found = pattern.split("/"), path.split("/")
-    return len(wanted) == len(found) and all(map(segment_matches, wanted, found))
+    patterns, names = pattern.split("/"), path.split("/")
+    return len(patterns) == len(names) and all(map(segment_matches, patterns, names))
 
 
-def common(one: str, other: str) -> str:
-    """A path that both match, empty if there is none: of two patterns one that could be there."""
-    left, right = one.split("/"), other.split("/")
-    if len(left) != len(right):
+def common(pattern: str, other_pattern: str) -> str:
+    """A path that both patterns match, empty if there is none; either may be a plain path."""
+    segments, other_segments = pattern.split("/"), other_pattern.split("/")
+    if len(segments) != len(other_segments):
         return ""
-    found = [_common_name(*pair) for pair in zip(left, right, strict=True)]
-    return "/".join(name for name in found if name is not None) if None not in found else ""
+    names = [_common_name(*pair) for pair in zip(segments, other_segments, strict=True)]
+    return "/".join(name for name in names if name is not None) if None not in names else ""
 
 
 _STAR = "*"
 _SAMPLES = "x0-_ABab" + "".join(map(chr, range(33, 127))) + "\u00e9"
-"""Letters that a class or a `?` may stand for, the likeliest first.
-
-No pattern of a name tells others apart.
+"""Letters that a class or a `?` may stand for, the likeliest first; they suffice, for no pattern of a name
+distinguishes between others.
 """
 
 
-def _common_name(one: str, other: str) -> str | None:
+def _common_name(name_pattern: str, other_pattern: str) -> str | None:
     """A name that both components match; None if there is none."""
-    if not is_pattern(one) or not is_pattern(other):
-        plain, pattern = (one, other) if not is_pattern(one) else (other, one)
+    if not is_pattern(name_pattern) or not is_pattern(other_pattern):
+        plain, pattern = (
+            (name_pattern, other_pattern) if not is_pattern(name_pattern) else (other_pattern, name_pattern)
+        )
         return (
             plain if plain == pattern or (is_pattern(pattern) and segment_matches(pattern, plain)) else None
         )
-    left, right = _tokens(one), _tokens(other)
-    # For each pair of places the rest that both match, worked out from the end: a pattern can be as long as a
-    # name.
+    tokens, other_tokens = _tokens(name_pattern), _tokens(other_pattern)
+    # For each pair of positions the rest that both match, from the end: a recursion would take exponential
+    # time in the length of a pattern.
     rests: dict[tuple[int, int], str | None] = {}
-    for i in range(len(left), -1, -1):
-        for j in range(len(right), -1, -1):
-            rests[i, j] = _rest(left[i:], right[j:], i, j, rests)
+    for i in range(len(tokens), -1, -1):
+        for j in range(len(other_tokens), -1, -1):
+            rests[i, j] = _rest(tokens[i:], other_tokens[j:], i, j, rests)
     name = rests[0, 0]
     if name is None or not name.startswith("."):
         return name
-    return name if one.startswith(".") and other.startswith(".") else None
+    return name if name_pattern.startswith(".") and other_pattern.startswith(".") else None
 
 
 def _rest(
-    left: list[str], right: list[str], i: int, j: int, rests: dict[tuple[int, int], str | None]
+    tokens: list[str], other_tokens: list[str], i: int, j: int, rests: dict[tuple[int, int], str | None]
 ) -> str | None:
-    if not left and not right:
+    if not tokens and not other_tokens:
         return ""
     ways = []
-    if left and left[0] == _STAR:
+    if tokens and tokens[0] == _STAR:
         ways += [
             ("", i + 1, j),
-            *([(_letter("?", right[0]), i, j + 1)] if right and right[0] != _STAR else []),
+            *(
+                [(_letter("?", other_tokens[0]), i, j + 1)]
+                if other_tokens and other_tokens[0] != _STAR
+                else []
+            ),
         ]
-    if right and right[0] == _STAR:
-        ways += [("", i, j + 1), *([(_letter(left[0], "?"), i + 1, j)] if left and left[0] != _STAR else [])]
-    if left and right and _STAR not in (left[0], right[0]):
-        ways.append((_letter(left[0], right[0]), i + 1, j + 1))
+    if other_tokens and other_tokens[0] == _STAR:
+        ways += [
+            ("", i, j + 1),
+            *([(_letter(tokens[0], "?"), i + 1, j)] if tokens and tokens[0] != _STAR else []),
+        ]
+    if tokens and other_tokens and _STAR not in (tokens[0], other_tokens[0]):
+        ways.append((_letter(tokens[0], other_tokens[0]), i + 1, j + 1))
     return next(
         (
             letter + rest
@@ -92,14 +100,15 @@ def _rest(
     )
 
 
-def _letter(one: str, other: str) -> str | None:
+def _letter(symbol: str, other_symbol: str) -> str | None:
     """A letter that two tokens have in common."""
-    if len(one) == 1 and one not in "?*":
-        return one if fnmatchcase(one, other) else None
-    if len(other) == 1 and other not in "?*":
-        return other if fnmatchcase(other, one) else None
+    if len(symbol) == 1 and symbol not in "?*":
+        return symbol if fnmatchcase(symbol, other_symbol) else None
+    if len(other_symbol) == 1 and other_symbol not in "?*":
+        return other_symbol if fnmatchcase(other_symbol, symbol) else None
     return next(
-        (letter for letter in _SAMPLES if fnmatchcase(letter, one) and fnmatchcase(letter, other)), None
+        (letter for letter in _SAMPLES if fnmatchcase(letter, symbol) and fnmatchcase(letter, other_symbol)),
+        None,
     )
 
 

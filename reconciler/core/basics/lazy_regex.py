@@ -1,8 +1,8 @@
-"""Regular expressions that are compiled when they are first asked: a command uses few of those in the modules
-that it imports.
+"""Regular expressions that are compiled at their first use: a command uses few of those in the modules that
+it imports.
 
-`re.compile` costs a fifth of a millisecond each. It is better used for those that every command uses, and for
-those that are asked many thousand times.
+`re.compile` costs a fifth of a millisecond for each. It is still better for those that every command uses,
+and for those that are used many thousand times.
 """
 
 from __future__ import annotations
@@ -12,10 +12,7 @@ from collections.abc import Callable, Iterator
 
 
 class Late:
-    """The pattern that `re.compile` makes of a text, later.
-
-    Raises re.error when it is first used.
-    """
+    """The pattern of `re.compile`, compiled at its first use, which raises re.error if the text is none."""
 
     __slots__ = ("_compiled", "_flags", "_text")
 

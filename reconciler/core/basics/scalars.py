@@ -1,4 +1,4 @@
-"""The types that values of a spec are made of, for those who need no model of it."""
+"""The scalar types of values in a spec, for modules that need no model of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Plain(str):
     """An unquoted scalar that other YAML readers take for something else: `0644`, `yes`, `22:30`, `1_000`,
     `2026-01-31`.
 
-    It is text here, by its own spelling. Fields for which the difference is dangerous (file modes, booleans)
+    Here it is text as it is spelled. Fields for which the difference is dangerous (file modes, booleans)
     refuse it with a hint.
     """
 

@@ -17,7 +17,7 @@ from weakref import WeakSet
 from pydantic import BaseModel
 
 _documented: WeakSet[type[BaseModel]] = WeakSet()
-"""Building a model again takes milliseconds, and there are dozens; their fields do not change."""
+"""The models that have their descriptions: building one again takes milliseconds, and there are dozens."""
 
 
 def document(models: Iterable[type[BaseModel]]) -> None:
@@ -70,11 +70,11 @@ def _docstrings(model: type[BaseModel]) -> dict[str, str]:
         source = textwrap.dedent(inspect.getsource(model))
     except (OSError, TypeError):
         return {}
-    (found,) = ast.parse(source).body
-    assert isinstance(found, ast.ClassDef)
+    (definition,) = ast.parse(source).body
+    assert isinstance(definition, ast.ClassDef)
     return {
         field.target.id: inspect.cleandoc(text.value.value)
-        for field, text in zip(found.body, found.body[1:], strict=False)
+        for field, text in zip(definition.body, definition.body[1:], strict=False)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if isinstance(text, ast.Expr)
         and isinstance(text.value, ast.Constant)

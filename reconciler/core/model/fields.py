@@ -1,4 +1,4 @@
-"""Types of spec fields. Each says what is allowed and how to say it right; none coerces."""
+"""Types of spec fields. Each says what is allowed and how to write it; none coerces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SPAN = Late(_SPAN_TEXT)
 
 
 def _own_spelling(value: Any) -> Any:
-    """A number where text is meant is that text; a boolean is not."""
+    """The value, but for a number its own spelling; a boolean stays one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     return repr(value)
@@ -66,9 +66,10 @@ _SPAN_PATTERN = rf"^(?:{_SPAN_TEXT})\z"
 
 
 def text_schema(pattern: str, **more: Any) -> WithJsonSchema:
-    """Text, or a number that counts by its own spelling.
+    """The schema of text, or of a number that counts as it is spelled.
 
-    A constraint on text stands before the validators: behind them pydantic checks it in Python.
+    In the types below a constraint on text stands before the validators: behind them pydantic would check it
+    in Python.
     """
     return WithJsonSchema({"type": ["string", "number"], "pattern": pattern, **more})
 
@@ -96,7 +97,7 @@ AbsolutePath = Annotated[str, Field(pattern=_ONE_LINE, max_length=4096), AfterVa
 AccountName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}\z")]
 """The name of a user or group that is made here.
 
-Debian's useradd accepts `../x` and `x;id`: this pattern is the only guard.
+This pattern is the only guard: Debian's useradd accepts `../x` and `x;id`.
 """
 
 KnownName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,30}[A-Za-z0-9_.$-]?\z")]
@@ -120,9 +121,7 @@ Span = Annotated[
     AfterValidator(_span),
     text_schema(_SPAN_PATTERN),
 ]
-"""A time span in systemd's words, each number with its unit: what is meant in days must not be taken for
-seconds.
-"""
+"""A time span in systemd's words, each number with its unit: days must not be taken for seconds."""
 
 TimeZone = Annotated[str, Field(pattern=r"^(?:host|[A-Z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2})\z")]
 """A time zone by its name in the tz database, or `host`: the host's own."""

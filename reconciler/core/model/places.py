@@ -1,6 +1,6 @@
-"""Paths that a spec names: what each means for what is there, and by which resource it is named.
+"""Paths that a spec names, each with its use: what happens to the object there.
 
-A field says it on its own line, with `NamesPath`.
+A field states the use on its own line, with `NamesPath`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Use(StrEnum):
-    """The use of the thing at a path."""
+    """The use of the object at a path."""
 
     MANAGES = "manages"
     """We write it, or set its mode and owner."""
@@ -47,23 +47,21 @@ class NamesPath:
 
 @frozen
 class Place:
-    """One path with its use.
-
-    `owner`, `group` and `mode` are what it will have; an empty `mode` is one that nobody else can write by.
-
-    `named`: the spec has the path itself, as the name or in a field. `shared`: resources with the same word
-    here agree about the path. `part` is the part of the resource that makes it, where that is not the
-    resource itself.
-    """
+    """One path with its use."""
 
     path: str
     use: Use
     owner: str = "root"
+    """The owner that it will have; so with `group` and `mode`."""
     group: str = "root"
     mode: str = ""
+    """Empty: one by which nobody else can write."""
     named: bool = False
+    """Whether the path itself is in the spec, as the name of a resource or in a field."""
     shared: str = ""
+    """Resources with the same word here agree about the path."""
     part: str = ""
+    """The part of the resource that makes it, where that is not the resource itself."""
 
 
 Texts = Callable[[Any], Iterator[str]]
@@ -84,7 +82,7 @@ def handed_on(resource: Resource) -> Iterator[tuple[str, str]]:
 
 
 def path_in(text: str) -> str:
-    """The path in a text; empty where it has none, as in `~` or `keep`."""
+    """The path in a text, without prefixes; empty where it has none, as in `~` or `keep`."""
     for prefix in _PREFIXES:
         text = text.removeprefix(prefix)
     return text if text.startswith("/") else ""
@@ -92,17 +90,17 @@ def path_in(text: str) -> str:
 
 @cache
 def fields(model: type[Resource]) -> tuple[tuple[str, Use, Texts], ...]:
-    """The fields of a model that name paths, each with its use and with what takes the texts out of its
+    """The fields of a model that name paths, each with its use and the function that takes the texts from its
     value.
     """
-    found = []
+    uses = []
     for name, field in model.model_fields.items():
-        found += [(name, use, texts) for use, texts in _below(field.annotation, tuple(field.metadata))]
-    return tuple(found)
+        uses += [(name, use, texts) for use, texts in _below(field.annotation, tuple(field.metadata))]
+    return tuple(uses)
 
 
 def _below(annotation: Any, metadata: tuple[Any, ...]) -> Iterator[tuple[Use, Texts]]:
-    """Yield the parts of a value of this type that are paths: all texts in it, or those of some fields."""
+    """For each path in a value of this type: its use, and what takes the texts from the value."""
     if get_origin(annotation) is Annotated:
         yield from _below(annotation.__origin__, (*metadata, *annotation.__metadata__))
         return

@@ -23,10 +23,7 @@ class DriftPolicy(StrEnum):
 
 
 class Effect(IntEnum):
-    """The cost of a change of a field for a running service.
-
-    The greatest of all changed fields counts.
-    """
+    """The cost of a change of a field for a running service; the greatest of all changed fields counts."""
 
     NONE = 0
     RELOAD = 1
@@ -53,21 +50,20 @@ class RefersTo:
 
 @frozen
 class SourcePath:
-    """The field is a path in the spec's own tree, relative to the file it is written
-    in; the loader reads it.
-    """
+    """The field is a path in the spec's own tree, relative to the file that names it; the loader reads it."""
 
 
 @frozen
 class Policy:
     """The field says what later applies do or refuse, and no document on the host has it: the ledger
     remembers it beside the document.
-
-    `rule` is for a field of which only the form is such a rule: its name, and whether a value states it.
     """
 
     rule: str = ""
+    """The name of the rule, for a field whose value is in a document and only by its form states a rule too.
+    """
     states: Callable[[Any], bool] = bool
+    """Whether a value of the field states that rule."""
 
 
 class Resource(BaseModel):
@@ -114,7 +110,7 @@ def _marks(model: type[Resource]) -> Mapping[str, Policy]:
 def policy_of(resource: Resource) -> dict[str, Any]:
     """The fields of policy that a resource declares, defaults left out.
 
-    `protect` is apart: it outlives its block.
+    `protect` is not among them: it outlives its block.
     """
     names = policy_fields(type(resource)) & resource.model_fields_set
     values = resource.model_dump(mode="json", include=set(names), exclude_defaults=True) if names else {}

@@ -1,4 +1,4 @@
-"""Takes what stands behind the name of a secret out of a line of text.
+"""Masking: secrets are taken out of a line of text, by the names before them and by their own forms.
 
 Apart from `secrecy`: only a plan with changes needs it.
 """
@@ -36,7 +36,7 @@ _NAMES_A_MEASURE = Late(
 )
 _NAMES_A_VARIABLE = Late(r"env|envvar|var|variable", re.IGNORECASE)
 _SWITCH = Late(r"--?(?:(?:no|ask|prompt|skip|without|disable)[_.-].*|.*[_.-](?:stdin|prompt))", re.IGNORECASE)
-"""An option that says what is not done, or how it is asked for: the word behind it is another one
+"""An option that switches something off, or says how a secret is asked for: the word behind it is no value
 (`--no-ask-password reload`).
 """
 _LAST_WORD = Late(
@@ -64,7 +64,7 @@ _HEADER = Late(
 _BEARER = Late(r"(?P<name>(?<![A-Za-z])Bearer)[ \t]++", re.IGNORECASE)
 _UNTIL_QUOTE = Late(r"""[^"'\n]++""")
 _CREDENTIAL = Late(r"""(?<![A-Za-z])SetCredential(?:Encrypted)?=["']?(?P<name>[^:\s"']++):""")
-"""systemd's own way to give a secret to a service: whatever its name."""
+"""systemd's own way to give a secret to a service, under any name."""
 _REST = Late(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(][^\n]*+""")
 _ONE_WORD = Late(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(-]\S*+""")
 _IN_QUOTES = {'"': Late(r'(?:[^"\\]|\\.)++'), "'": Late(r"[^']++")}
@@ -84,19 +84,19 @@ _ELSEWHERE = Late(
     rf"""(?:file:(?://)?|@)?{_PLACE}|{_VARIABLE}(?:{_BELOW})?|%[dhtSLECT]{_BELOW}"""
     rf"""|\$\((?:(?:/usr)?(?:/bin/)?cat[ ]|<[ ]?)["']?(?:{_PLACE}|{_VARIABLE}{_BELOW})["']?\)"""
 )
-"""Where a secret is, instead of the secret: a path below one of a Linux host's own directories, a variable,
-what a file has in it.
+"""The place of a secret instead of the secret: a path below one of a Linux host's own directories, a
+variable, a command that reads a file.
 """
 _MEASURE = Late(r"[0-9]{1,10}(?:\.[0-9]{1,3})?[ ]?(?:[a-z]{1,7})?", re.IGNORECASE)
 _NAME_OF_VARIABLE = Late(r"[A-Z_][A-Z0-9_]*")
 _TAG = Late(r"(?:NO)?PASSWD:[ ]*")
-"""sudoers has these."""
+"""Tags of sudoers(5), which look like the name of a password."""
 
 
 @lru_cache(maxsize=1024)
 def names_secret(name: str) -> bool:
-    """Whether a variable, key or option of this name holds a secret, and not only where one is: `API_TOKEN`
-    does, `TOKEN_FILE` does not.
+    """Whether a variable, key or option of this name holds a secret (`API_TOKEN`), and not only the path of
+    one (`TOKEN_FILE`).
     """
     if _WORD.search(name):
         return not _NAMES_A_PLACE.fullmatch(_last_word(name))
@@ -104,8 +104,8 @@ def names_secret(name: str) -> bool:
 
 
 def _by_last_word(name: str) -> bool:
-    """Whether it is the last word of a name that tells of a secret: `GITHUB_PAT`, `auth`, `SIGNING_KEY`, and
-    not `PATH` or `monkey`.
+    """Whether the last word of a name stands for a secret: `GITHUB_PAT`, `auth`, `SIGNING_KEY`, and not
+    `PATH` or `monkey`.
     """
     words = _WORDS.split(name.lstrip("-"))
     last = words[-1].lower()
@@ -115,8 +115,8 @@ def _by_last_word(name: str) -> bool:
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether a variable, key or option of this name has a secret as its value, and not a switch, a measure,
-    or where one is.
+    """Whether the value of a variable, key or option of this name is a secret, and not a switch, a measure or
+    the path of a secret.
     """
     return bool(value) and names_secret(name) and not _is_harmless(name, value)
 
@@ -132,16 +132,17 @@ def holds_secret(text: str) -> bool:
 
 
 def masked(text: str, instead: str = HIDDEN) -> str:
-    """One line without what stands behind the name of a secret: `TOKEN=x`, `--password x`, `://user:x@`,
+    """One line with `instead` in the place of each secret: `TOKEN=x`, `--password x`, `://user:x@`,
     `SetCredential=n:x`.
     """
     return text if is_plain(text) else _masked(text, instead)
 
 
 def hidden_arguments(words: Sequence[str], glued: Collection[int] = ()) -> Iterator[tuple[int, int]]:
-    """Which words of a command line hold a secret by what is before them, and where in the word it begins.
+    """The numbers of the words of a command line that hold a secret because of the words before them, each
+    with the position in the word where it begins.
 
-    `glued` are the numbers of words between which and the one before there is no blank, as in `-p'x'`.
+    `glued` are the numbers of words that no blank parts from the one before, as in `-p'x'`.
     """
     options: Mapping[str, str] = {}
     parts: str | None = None
@@ -167,8 +168,8 @@ def hidden_arguments(words: Sequence[str], glued: Collection[int] = ()) -> Itera
 
 
 def secret_arguments(words: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Which words of a command line that is kept word by word hold a secret, by the program or by the option
-    before.
+    """As `hidden_arguments`, for a command line that is kept word by word: options with the name of a secret
+    count too.
     """
     yield from hidden_arguments(words)
     for number, (option, word) in enumerate(pairwise(words), 1):
@@ -179,7 +180,9 @@ def secret_arguments(words: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 
 def _option(word: str, options: Mapping[str, str]) -> str | None:
-    """Which of these options a word is (`-p`, `-su`, `--user`), or has with its value (`-px`, `--user=x`)."""
+    """The one of these options that a word is (`-p`, `-su`, `--user`) or has with its value (`-px`,
+    `--user=x`); None if there is none.
+    """
     if word.startswith("--"):
         name = word.partition("=")[0]
         return name if name in options else None
@@ -205,19 +208,19 @@ def _without_arguments(text: str, instead: str) -> str:
         for number in range(1, len(words))
         if not _BLANK.search(text[words[number - 1].end() : words[number].start()])
     }
-    told: list[str] = []
+    pieces: list[str] = []
     at = 0
     for number, start in hidden_arguments([word[0] for word in words], glued):
         word = words[number]
         if word.start() >= at:
-            told += [text[at : word.start() + start], instead]
+            pieces += [text[at : word.start() + start], instead]
             closing = (
                 text.find(text[word.start() - 1], word.end())
                 if text[max(0, word.start() - 1)] in "\"'"
                 else -1
             )
             at = max(word.end(), closing)
-    return "".join((*told, text[at:])) if told else text
+    return "".join((*pieces, text[at:])) if pieces else text
 
 
 def _without_shapes(text: str, instead: str) -> str:
@@ -255,7 +258,7 @@ def _masked(text: str, instead: str) -> str:
 
 def _without(text: str, lead: Late, instead: str) -> str:
     """The text with `instead` in the place of each value that a name of a secret leads to."""
-    found: list[str] = []
+    pieces: list[str] = []
     at = 0
     for match in lead.finditer(text):
         if match.start() < at or not _leads_to_secret(lead, match):
@@ -265,9 +268,9 @@ def _without(text: str, lead: Late, instead: str) -> str:
             lead is not _CREDENTIAL
             and _is_harmless(match["name"], value[0], login=lead in (_LOGIN, _HEADER, _BEARER))
         ):
-            found += [text[at : match.end()], instead]
+            pieces += [text[at : match.end()], instead]
             at = value.end()
-    return "".join((*found, text[at:])) if found else text
+    return "".join((*pieces, text[at:])) if pieces else text
 
 
 def _leads_to_secret(lead: Late, match: re.Match[str]) -> bool:
@@ -285,7 +288,7 @@ def _leads_to_secret(lead: Late, match: re.Match[str]) -> bool:
 
 
 def _is_assigned(match: re.Match[str]) -> bool:
-    """Whether a colon behind a name makes it a key, and is none of a sentence: `second pass: sort`,
+    """Whether a colon behind a name assigns, unlike one in a sentence or an address: `second pass: sort`,
     `http://auth:8000`.
     """
     if _WORD.search(match["name"]) or not match[0].rstrip(" \t").endswith(":"):
@@ -296,14 +299,12 @@ def _is_assigned(match: re.Match[str]) -> bool:
 
 
 def _is_harmless(name: str, value: str, *, login: bool = False) -> bool:
-    """Whether a value is none that anybody could use, though it stands where a secret may: a switch, a
-    measure, the place of a secret.
-    """
+    """Whether a value that stands where a secret may is none: a switch, a measure, the place of a secret."""
     bare = value.partition(" #")[0].rstrip(" \t,;\\")
     if len(bare) > 1 and bare[0] in "'\"" and bare[-1] == bare[0]:
         bare = bare[1:-1]
     elif len(bare) > 1:
-        bare = bare.rstrip("'\"")  # of the quotes around a whole assignment
+        bare = bare.rstrip("'\"")  # they close quotes around the whole assignment
     if _ELSEWHERE.fullmatch(bare):
         return True
     if login:
@@ -320,7 +321,7 @@ def _is_harmless(name: str, value: str, *, login: bool = False) -> bool:
 
 
 def _is_open_value(name: str, value: str) -> bool:
-    """Whether a name that is one by its last word has a value that is none: a way to log in, or no key."""
+    """Whether the value of a name that is a secret's by its last word is none: a way to log in, or no key."""
     return METHODS.fullmatch(value) is not None or _is_no_key(name, value)
 
 

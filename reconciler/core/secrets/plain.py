@@ -26,37 +26,49 @@ _LEAD = Late("|".join(map(re.escape, LEADS)))
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text has nothing of what leads to a secret: no word, no scheme, no known form.
+    """Whether a text has nothing that leads to a secret: no word, no sign, no known form.
 
-    Nearly all texts have not. The expressions take a digest letter by letter, which costs as much as all else
-    that a plan does with it.
+    Nearly all texts have nothing. The expressions of `masking` take a digest letter by letter, which costs as
+    much as all else that a plan does with it.
     """
     if not text.isascii():
-        return False  # letters of other scripts count as ours where case does not matter
+        return False  # without case some letters of other scripts match ours
     low = text.lower()
-    led = (
+    if _has_word(low) or _LEAD.search(low) is not None or _has_sign(low):
+        return False
+    return len(text) < _SHORTEST or TOKEN.search(text) is None
+
+
+def _has_word(low: str) -> bool:
+    """Whether a word before secrets is in a text of small letters."""
+    return (
         "passw" in low
         or "passphrase" in low
         or "secret" in low
         or "token" in low
         or "bearer" in low
         or "setcredential" in low
+        or "uthorization" in low
+        or "ookie" in low
+        or ("key" in low and ("api" in low or "access" in low or "private" in low))
     )
-    led = led or "uthorization" in low or "ookie" in low or "//" in low or "/\\/" in low
-    led = led or ("key" in low and ("api" in low or "access" in low or "private" in low))
-    led = (
-        led
-        or _LEAD.search(low) is not None
+
+
+def _has_sign(low: str) -> bool:
+    """Whether an address, an assignment to a key, a query or the fields of a pgpass line may be in a text."""
+    return (
+        "//" in low
+        or "/\\/" in low
         or ("key" in low and ("=" in low or ":" in low))
         or low.count(":") > 3
+        or ("=" in low and ("?" in low or "&" in low))
+        or ("user" in low and ">" in low)
     )
-    led = led or ("=" in low and ("?" in low or "&" in low)) or ("user" in low and ">" in low)
-    return not led and (len(text) < _SHORTEST or TOKEN.search(text) is None)
 
 
 def may_hide_arguments(words: Sequence[str]) -> bool:
-    """Whether a command line has a program whose options are known to take a secret, or an option that ends
-    like the name of one.
+    """Whether a command line has a program whose options may take a secret, or an option that ends like the
+    name of one.
     """
     return any(
         word.rpartition("/")[2].strip("(`$[],") in PROGRAMS

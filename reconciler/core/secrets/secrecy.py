@@ -1,4 +1,4 @@
-"""The names that look like a secret.
+"""The names that look like a secret's, and the words that stand in its place.
 
 A secret has no business in a spec; where one is all the same, it is not printed.
 """
@@ -14,10 +14,10 @@ SECRET = Late(
     r" ]*KEY|PuTTY-User-Key",
     re.IGNORECASE,
 )
-"""Names, and first lines of keys, beside which nothing of a spec is quoted."""
+"""Names, and first lines of keys; no value beside one is quoted from a spec."""
 
 HIDDEN = "(sensitive value)"
 CHANGED = "(sensitive value, changed)"
 
 SECRET_CONTENT = "unknown: its content is secret, and only the host itself can compare it"  # noqa: S105  # words
-"""The words for a part of which a snapshot says all but that."""
+"""The words for a part whose content a snapshot leaves out."""

@@ -12,10 +12,10 @@ import re
 from reconciler.core.basics.lazy_regex import Late
 
 Options = dict[str, str]
-"""Options of a program whose value is a secret, with what parts it from a name before it; `+`: it follows
-without a blank only.
+"""Options of a program whose value is a secret, each with the text that parts the secret from a name before
+it.
 
-`|`: behind it stands another program, with options of its own.
+`+`: the value follows without a blank only. `|`: another program follows the value, with options of its own.
 """
 
 _PROGRAMS: tuple[tuple[str, Options], ...] = (
@@ -39,7 +39,7 @@ _PROGRAMS: tuple[tuple[str, Options], ...] = (
     ("7z 7za 7zr 7zz rar unrar", {"-p": "+", "-hp": "+"}),
     ("sshpass", {"-p": "|"}),
     ("mongo mongosh mongodump mongorestore mongoexport mongoimport cqlsh cypher-shell", {"-p": ""}),
-    ("login", {"-p": ""}),  # of docker, podman, helm and their like: the word stands alone before it
+    ("login", {"-p": ""}),  # docker, podman, helm and their like have it as a word of its own
     ("redis-cli valkey-cli", {"-a": ""}),
     ("ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami ldapcompare ldapmodrdn", {"-w": ""}),
     ("ldappasswd", {"-w": "", "-s": "", "-a": ""}),
@@ -71,7 +71,8 @@ LAST_WORDS = frozenset(
         *("cred", "creds", "credential", "credentials"),
     )
 )
-"""Last words of names of secrets that begin many another word: they count as a word of their own only."""
+"""Last words of names of secrets. Many other words begin with them: they count only as a word of their own.
+"""
 NOT_NAMES = frozenset(
     (
         "PWD",
@@ -83,7 +84,7 @@ NOT_NAMES = frozenset(
         "SetCredentialEncrypted",
     )
 )
-"""Names with such a last word that say where something is, or are judged in another way."""
+"""Names with such a last word that hold a path, or are judged in another way."""
 SECRET_KEYS = frozenset(
     (
         "signing",
@@ -101,7 +102,7 @@ SECRET_KEYS = frozenset(
         "storage",
     )
 )
-"""Words before `key` with which every value is a secret; with others the value tells."""
+"""Words before `key` that make every value a secret; with others the form of the value decides."""
 OPEN_KEYS = frozenset(
     (
         *(
@@ -141,7 +142,7 @@ OPEN_KEYS = frozenset(
         *("shift", "ctrl", "alt"),
     )
 )
-"""Words before `key` with which it is the key of a table, of a keyboard, or one for everybody."""
+"""Words before `key` that make it the key of a table or a keyboard, or a public one."""
 KEY = Late(
     r"""["']?(?!/|(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-|SHA256:|sha256:)(?=\D{0,60}[0-9])(?=[^A-Za-z]{0,60}[A-Za-z])[^\s"',;]{12,}"""
 )
@@ -154,7 +155,7 @@ METHODS = Late(
     r"""["']?[,;}\])]*[ \t]*(?:(?<=[ \t])\#.*)?""",
     re.IGNORECASE,
 )
-"""Ways in which somebody may be asked who they are, and the number of a pass."""
+"""Values of a password's name that name a way to authenticate, or count a pass."""
 
 _WORD = r"""(?P<secret>"[^"\n]++"|'[^'\n]++'|[^\s"']++)"""
 _TAIL = r"""(?P<secret>(?:[^\s"'<>\\]|\\(?!["']))++)"""
@@ -230,7 +231,8 @@ SHAPES = (
     ),
     _shape("bearer", r"""(?<![A-Za-z])bearer\\?[:=][ \t]*+(?P<secret>[^\s"']++)"""),
 )
-"""Words of which one is in each line of that shape, and the shape; its `secret` is what is not shown."""
+"""The shapes, each after the words of which every line of that shape has one; the group `secret` is hidden.
+"""
 LEADS = (
     *(
         " -",
@@ -253,4 +255,6 @@ LEADS = (
     ),
     *("community", "identified", "akia", "asia"),
 )
-"""A text with a secret in a shape has one of these, or is one of the few others of `plain.is_plain`."""
+"""Texts one of which is in every text with a secret in a shape, but for the few that `plain.is_plain` tests
+itself.
+"""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.core import revision
-from reconciler.core.action_data import as_data, told
+from reconciler.core.action_data import as_data, without_digests
 from reconciler.core.actions import Gate, Unit
 from reconciler.core.address import Address
 from reconciler.core.approval import SEAL, seal
@@ -137,7 +137,7 @@ def step_data(step: Step, sensitive: frozenset[Address] = frozenset()) -> dict[s
 
     A step with sensitive content does not even tell that something is expected there.
     """
-    data: dict[str, Any] = mask(told(as_data(step.action)))
+    data: dict[str, Any] = mask(without_digests(as_data(step.action)))
     if any(cause.address in sensitive or cause.address.resource in sensitive for cause in step.causes):
         data.pop("expects", None)
     causes = [
