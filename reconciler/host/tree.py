@@ -11,8 +11,12 @@ from reconciler.core.actions import (
     ABSENT,
     Account,
     Action,
+    ArchiveTree,
     EndSessions,
     Gate,
+    RemovePath,
+    RemoveTree,
+    SetAccess,
     Unit,
     WriteFile,
 )
@@ -37,6 +41,8 @@ OWNERS = "owners.jsonl"
 ARCHIVES = "archive"
 """The directory of archived homes, there as well."""
 
+_KEPT_FOR_ACCOUNTS = ("/var/spool/", "/var/mail/", "/var/lib/systemd/linger/")
+"""What lies below says nothing of who gets in."""
 _NEW_MODES = {"/etc/group": "0644", "/etc/gshadow": "0640"}
 
 
@@ -103,21 +109,23 @@ class TreeHost(HostFiles):
             case EndSessions() | Gate():
                 return Receipt()  # nothing runs here
             case _:
-                return Receipt(self._settled().execute(action))
+                files = self._files if _takes_leave(action) else self._settled()
+                return Receipt(files.execute(action))
         return Receipt()
 
     def prepare(self, actions: Sequence[Action]) -> None:
         """As Executor.prepare.
 
-        Accounts that come next to each other are written together, the rest is each by itself here.
+        Accounts are written together, those too between which only homes are taken away.
         """
         self._batched = True
+        self._files.prepare(actions)
 
     def finish(self) -> Mapping[str, str]:
         """As Executor.finish."""
         self._settled()
         self._batched, why, self._unwritten = False, self._unwritten, ""
-        return {ACCOUNT_FILES: why} if why else {}
+        return self._files.finish() | ({ACCOUNT_FILES: why} if why else {})
 
     def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:  # as LiveHost has it
         """Nothing runs here."""
@@ -146,11 +154,15 @@ class TreeHost(HostFiles):
             self._write_accounts()
 
     def _write_accounts(self) -> None:
+        if not self._accounts.edited:
+            return
         written = False
         try:
-            for path, old, new in self._accounts.unwritten():
-                written = True
-                self._files.execute(self._rewrite(path, old, new))
+            # Each is durable before the next, and what came before them, as an account may be shut.
+            with self._files.one_by_one():
+                for path, old, new in self._accounts.unwritten():
+                    written = True
+                    self._files.execute(self._rewrite(path, old, new))
         finally:
             if written:
                 self._ids.forget()
@@ -160,3 +172,21 @@ class TreeHost(HostFiles):
         if entry is None:
             return WriteFile(path, new, digest(new), _NEW_MODES[path], "root", "root", ABSENT)
         return WriteFile(path, new, digest(new), entry.mode, entry.owner, entry.group, digest(old))
+
+
+def _takes_leave(action: Action) -> bool:
+    """Whether an action does the same before the accounts of its batch are on disk as after: it names nobody
+    but root, and takes away what belongs to an account alone.
+
+    Killed in between, the account is still there without it, and the next apply goes on with the account.
+    """
+    match action:
+        case ArchiveTree() | RemoveTree():
+            return True
+        case RemovePath():
+            return action.path.startswith(_KEPT_FOR_ACCOUNTS)
+        case SetAccess():
+            is_roots = (action.owner, action.group, action.as_user) == ("root", "root", "")
+            return is_roots and not int(action.mode, 8) & 0o077
+        case _:
+            return False

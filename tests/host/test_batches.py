@@ -15,27 +15,22 @@ import pytest
 
 from reconciler.core.actions import (
     ABSENT,
-    Account,
-    AccountOp,
     Action,
     Check,
     EditLines,
     MakeDirectory,
     MakeLink,
-    PathAction,
     RemovePath,
     SetAccess,
     WriteFile,
 )
 from reconciler.core.basics.digest import digest
-from reconciler.core.host import ACCOUNT_FILES, ActionFailed, Unreadable, UnsafePath
+from reconciler.core.host import ActionFailed, Unreadable, UnsafePath
 from reconciler.host.files import as_user
-from reconciler.host.files.files import Files
 from reconciler.host.files.homes import HomeAction, HomeRoot
 from reconciler.host.live import LiveHost
 from reconciler.host.process import failpoints
 from reconciler.host.process.run import Result
-from reconciler.host.tree import TreeHost
 from reconciler.host.validators import logrotate, validators
 from tests.host.hosts_under_test import base_tree
 
@@ -377,76 +372,3 @@ def test_policies_are_judged_together_only_if_all_are_well(
 
     assert accepted == len(found)
     assert 1 == len(calls)
-
-
-def test_accounts_of_a_batch_are_written_once_in_a_tree(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each account file is written once for fifty accounts in a row, before what comes after them, and passwd
-    last.
-    """
-    root = bare_tree(tmp_path / "tree")
-    written: list[str] = []
-    execute = Files.execute
-
-    def noted(self: Files, action: PathAction) -> str:
-        written.append(action.path)
-        return execute(self, action)
-
-    monkeypatch.setattr(Files, "execute", noted)
-    host = TreeHost(str(root), str(tmp_path / "state"))
-    actions: list[Action] = [
-        Account(AccountOp.USERADD, f"u{number}", (("system", ""),)) for number in range(50)
-    ]
-    actions += [WriteFile("/etc/after", b"", digest(b""), "0644", "root", "root", ABSENT)]
-    host.prepare(actions)
-    for action in actions:
-        host.execute(action)
-
-    assert {} == host.finish()
-    assert len(written) == len(set(written))
-    assert ["/etc/group", "/etc/passwd", "/etc/after"] == [path for path in written if "shadow" not in path]
-    assert host.read("/etc/passwd").decode().count("\nu") == 50
-    host.close()
-
-
-def test_accounts_that_could_not_be_written_are_not_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The disk is full when the accounts of a batch are written: `finish` says so, and the next batch begins
-    with what is there.
-    """
-    root = bare_tree(tmp_path / "tree")
-    before = (root / "etc/passwd").read_bytes()
-    host = TreeHost(str(root), str(tmp_path / "state"))
-    account = Account(AccountOp.USERADD, "u1", (("system", ""),))
-    execute = Files.execute
-
-    def full(self: Files, action: PathAction) -> str:
-        if action.path == "/etc/passwd":
-            raise ActionFailed("no space left on device", action.path)
-        return execute(self, action)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Files, "execute", full)
-        host.prepare([account])
-        host.execute(account)
-        assert "no space left" in host.finish()[ACCOUNT_FILES]
-    assert before == (root / "etc/passwd").read_bytes()
-    host.execute(account)
-
-    assert b"\nu1:" in (root / "etc/passwd").read_bytes(), "without `prepare` it is written at once"
-    host.close()
-
-
-def bare_tree(root: Path) -> Path:
-    """The account files of a new system."""
-    (root / "etc").mkdir(parents=True)
-    for name, text in {
-        "passwd": "root:x:0:0::/root:/bin/sh\n",
-        "group": "root:x:0:\n",
-        "shadow": "",
-        "gshadow": "",
-    }.items():
-        (root / "etc" / name).write_text(text)
-    return root

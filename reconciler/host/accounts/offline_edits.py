@@ -163,6 +163,11 @@ class AccountEdits:
         self._before: dict[str, str | None] | None = None
         self._tables: AccountTables | None = None
 
+    @property
+    def edited(self) -> bool:
+        """Whether there were edits since the last time that `unwritten` was asked."""
+        return self._before is not None
+
     def edit(self, action: Account) -> None:
         """Edit the tables; whole, or not at all.
 

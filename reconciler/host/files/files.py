@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reconciler.core.actions import (
@@ -125,6 +126,18 @@ class Files:
         """Make durable what was done since `prepare`."""
         if self._root.unsynced is not None:
             self._root.unsynced.sync()
+
+    @contextmanager
+    def one_by_one(self) -> Iterator[None]:
+        """In here each action is durable before the next one, and what was done since `prepare` before the
+        first.
+        """
+        self.sync()
+        batch, self._root.unsynced = self._root.unsynced, None
+        try:
+            yield
+        finally:
+            self._root.unsynced = batch
 
     def finish(self) -> dict[str, str]:
         """As Executor.finish."""
