@@ -28,9 +28,9 @@ def aged_accounts(
     `name` is the host's; what cannot be read tells nothing.
     """
     from reconciler.host.process.environment import now
-    from reconciler.policy.access.ageing import shut_out, told, wanted
+    from reconciler.policy.access.ageing import ageing_warnings, shut_out, wanted_accounts
 
-    names = wanted((address, part.document) for address, part in parts.items())
+    names = wanted_accounts((address, part.document) for address, part in parts.items())
     try:
         if sides is not None:
             after = sides.after
@@ -39,14 +39,14 @@ def aged_accounts(
             found = _on_host(view, names, name)
     except HostError:
         return []
-    return told(found, _places(parts))
+    return ageing_warnings(found, _places(parts))
 
 
 def aged_of(documents: Mapping[Address, Document | None], view: HostView, name: str) -> list[Aged]:
     """The same of a host as it is, by what the ledger says. Raises HostError for what cannot be read."""
-    from reconciler.policy.access.ageing import wanted
+    from reconciler.policy.access.ageing import wanted_accounts
 
-    return _on_host(view, wanted(documents.items()), name)
+    return _on_host(view, wanted_accounts(documents.items()), name)
 
 
 def _on_host(view: HostView, names: Mapping[str, str], name: str) -> list[Aged]:

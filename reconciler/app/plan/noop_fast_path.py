@@ -149,9 +149,9 @@ def _aged(record: Mapping[str, Any], memory: Memory, host: HostView) -> list[Dia
         return None
     if not found:
         return []
-    from reconciler.policy.access.ageing import told
+    from reconciler.policy.access.ageing import ageing_warnings
 
-    return told(
+    return ageing_warnings(
         found, lambda account: (Address.parse(known[account]["address"]), _place(known[account]["source"]))
     )
 

@@ -1,8 +1,8 @@
 """Accounts that the spec wants in and that their age shuts out, now or soon: an expiry, or a password that is
 too old.
 
-Nothing else tells it: the accounts are as declared, so no plan changes anything. It is asked of the effective
-state, by every plan.
+Nothing else says so: the accounts are as declared, and no plan changes anything. Every plan therefore asks
+the effective state.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from reconciler.policy.access.host_access import HostAccess
 
 _SOON = 90
-"""Days ahead in which an age is told that nobody but root can do anything about."""
+"""Days ahead for a warning about an age that nobody but root can change."""
 _NEAR = 14
-"""The same of one that somebody has in hand: whoever knows the password can change it, and the spec has the
-date of an expiry.
+"""Days ahead where somebody else can: whoever knows the password changes it, and the spec has the date of an
+expiry.
 """
 AGEING, EXPIRING = "ageing-password", "expiring-account"
 RULES = frozenset((AGEING, EXPIRING))
@@ -33,7 +33,7 @@ _NEVER = "never"
 
 @frozen
 class Aged:
-    """An account that is shut out by its age. `what` is a sentence, `remedy` what to do about it."""
+    """An account that its age shuts out, or will: `what` is a sentence, `remedy` says how to end it."""
 
     account: str
     rule: str
@@ -42,29 +42,27 @@ class Aged:
     remedy: str
 
 
-def wanted(documents: Iterable[tuple[Address, Document | None]]) -> Mapping[str, str]:
-    """The accounts that a spec wants in, declared or by their keys only, each with the expiry that it says
-    for itself.
-    """
-    found: dict[str, str] = {}
+def wanted_accounts(documents: Iterable[tuple[Address, Document | None]]) -> Mapping[str, str]:
+    """The accounts that a spec wants in, declared or by their keys only, each with its declared expiry."""
+    expiries: dict[str, str] = {}
     unwanted: set[str] = set()
     for address, document in documents:
         if address.kind == "ssh_keys":
-            found.setdefault(address.name, _NEVER)
+            expiries.setdefault(address.name, _NEVER)
         elif address.kind == "users" and not address.part and document is not None:
-            found[address.name] = str(document.get("expires", _NEVER))
+            expiries[address.name] = str(document.get("expires", _NEVER))
             if document.get("state") != "present":
                 unwanted.add(address.name)
-    return {name: expiry for name, expiry in found.items() if name not in unwanted}
+    return {name: expiry for name, expiry in expiries.items() if name not in unwanted}
 
 
 def shut_out(
     people: People, names: Mapping[str, str], today: int, ask: Callable[[], HostAccess]
 ) -> Iterator[Aged]:
-    """Those of these accounts that are shut out or soon will be. `today` counts days since 1970.
+    """Yield those of these accounts that are shut out or soon will be. `today` counts days since 1970.
 
-    `ask` is called where one is: on most hosts nobody ages, and nobody's keys need be read. Raises HostError
-    for what cannot be read.
+    `ask` is called for the first of them only: on most hosts nobody ages, and no keys need be read. Raises
+    HostError for what cannot be read.
     """
     for name, expiry in names.items():
         user = people.users.get(name)
@@ -82,13 +80,15 @@ def shut_out(
                 yield from _ageing(user, ages_out, today, ask())
 
 
-def told(aged: Iterable[Aged], where: Callable[[str], tuple[Address, Source | None]]) -> list[Diagnostic]:
+def ageing_warnings(
+    accounts: Iterable[Aged], where: Callable[[str], tuple[Address, Source | None]]
+) -> list[Diagnostic]:
     """The warnings; `where` has the address and the line of an account."""
     return [
         Diagnostic(
-            Severity.WARNING, one.summary, f"{one.what} {one.remedy}", *where(one.account), rule=one.rule
+            Severity.WARNING, aged.summary, f"{aged.what} {aged.remedy}", *where(aged.account), rule=aged.rule
         )
-        for one in aged
+        for aged in accounts
     ]
 
 
@@ -99,14 +99,16 @@ def _expiring(user: User, expires: int, today: int, expiry: str, host: HostAcces
         else f"If it is to stay: chage --expiredate -1 {user.name}."
     )
     if expires <= today:
-        what = (
+        sentence = (
             f"{user.name} cannot {_shut(user, host, expired=True)}:"
             f" {host.people.why_closed(user, today=today)}."
         )
-        yield Aged(user.name, EXPIRING, "an account has expired", what, remedy)
+        yield Aged(user.name, EXPIRING, "an account has expired", sentence, remedy)
     elif host.of(user.name).login.can:
-        what = f"From {as_date(expires)} on {user.name} cannot log in or use sudo: the account expires then."
-        yield Aged(user.name, EXPIRING, "an account will expire", what, remedy)
+        sentence = (
+            f"From {as_date(expires)} on {user.name} cannot log in or use sudo: the account expires then."
+        )
+        yield Aged(user.name, EXPIRING, "an account will expire", sentence, remedy)
 
 
 def _ageing(user: User, day: int, today: int, host: HostAccess) -> Iterator[Aged]:
@@ -127,17 +129,17 @@ def _ageing(user: User, day: int, today: int, host: HostAccess) -> Iterator[Aged
             f"To begin its age anew: {change}. {remedy}",
         )
     elif host.of(user.name).login.can and host.ssh.asks_pam(user):
-        what = (
+        sentence = (
             f"From {as_date(day + 1)} on the password of {user.name} is too old, and PAM then ends every"
             " login, by key too, "
         )
-        yield Aged(user.name, AGEING, "logins by key will end", f"{what}that cannot change it.", remedy)
+        yield Aged(user.name, AGEING, "logins by key will end", f"{sentence}that cannot change it.", remedy)
 
 
 def _shut(user: User, host: HostAccess, *, expired: bool) -> str:
-    """The things that are refused, in words; empty for nothing.
+    """The things that the account can no longer do, in words; empty for none.
 
-    The age of a password is no matter to sudo that asks for none.
+    sudo that asks for no password does not look at its age.
     """
     login = host.has_sshd and not host.of(user.name).login.can
     sudo = expired or all(program.password for program in host.becoming.programs(user))

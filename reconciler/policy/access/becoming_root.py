@@ -1,8 +1,8 @@
-"""The ways by which an account of one host becomes root.
+"""The ways by which an account of one host becomes root: its number, sudo, its groups, an empty password,
+another account that it can be.
 
-These are its number, sudo, its groups, an empty password, another account that it can be. Only the effective
-state counts: the last of all rules of sudo about a program decides, a password that nobody has is none, and
-an account that PAM refuses becomes nothing. `policy.root_reach.reach` asks what root reads or runs.
+Only the effective state counts: the last rule of sudo about a program decides, a password that nobody has is
+none, and an account that PAM refuses becomes nothing. `policy.root_reach.reach` asks what root reads or runs.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _ROOT = Who("root", 0, frozenset({"root"}), frozenset({0}), "")
 _SECONDS_A_DAY = 86_400
 _Answer = TypeVar("_Answer")
 _MASKED = ("?",)
-"""Arguments that a snapshot does not tell."""
+"""The arguments of a rule in a snapshot, which does not have them."""
 _UNKNOWN = ("...", "...")
-"""Stands for them: words that mean nothing to any program."""
+"""Words that mean nothing to any program, in place of masked arguments."""
 
 
 @frozen
 class _Step:
-    """An account that somebody can be, and how he comes to be it."""
+    """An account that somebody can be, and how they come to be it."""
 
     account: str
     how: str
@@ -58,54 +58,48 @@ class BecomingRoot:
         self._today = now // _SECONDS_A_DAY
         self._allowed: dict[tuple[str, str], list[Program]] = {}
         self.masked: dict[tuple[str, str], None] = {}
-        """Accounts with the programs of which a snapshot does not tell the arguments that sudo allows, and
-        that could be root with some.
+        """Accounts and programs with which they could be root by some arguments, where a snapshot does not
+        have those that sudo allows.
         """
         self.unread: dict[str, str] = {}
-        """The reasons why something could not be read, by the account whose ways hang on it; of EVERYBODY
-        too.
-        """
+        """The reasons why something could not be read, by the account whose ways hang on it, or EVERYBODY."""
         self._behind: dict[str, tuple[tuple[Way, bool], ...]] = {}
         self._own: dict[str, tuple[tuple[Way, bool], ...]] = {}
-        self._known: dict[tuple[str, bool], tuple[Way, ...]] = {}
+        self._answers: dict[tuple[str, bool], tuple[Way, ...]] = {}
 
     def of(self, user: User) -> tuple[Way, ...]:
-        """The ways of an account, the most dangerous first; none of root himself."""
-        return self._found(user, asking=True)
+        """The ways of an account, the most dangerous first; none for root itself."""
+        return self._sorted_ways(user, asking=True)
 
     def free(self, user: User) -> tuple[Way, ...]:
-        """Those for which nobody has to know a password: they are open to whoever can be the account in any
-        way.
-        """
-        return self._found(user, asking=False)
+        """The ways that ask for no password: they are open to whoever can be the account by any means."""
+        return self._sorted_ways(user, asking=False)
 
-    def _found(self, user: User, *, asking: bool) -> tuple[Way, ...]:
-        if (user.name, asking) not in self._known:
+    def _sorted_ways(self, user: User, *, asking: bool) -> tuple[Way, ...]:
+        if (user.name, asking) not in self._answers:
             ways = [way for way, asks in self._direct(user) if asking or not asks]
             others = self._readable(user.name, lambda: self._by_others(user, asking=asking))
-            self._known[user.name, asking] = _sorted((*ways, *others))
-        return self._known[user.name, asking]
+            self._answers[user.name, asking] = _sorted((*ways, *others))
+        return self._answers[user.name, asking]
 
     def _readable(self, account: str, ask: Callable[[], Iterable[_Answer]]) -> Iterator[_Answer]:
-        """As much of an answer as can be read; what cannot is noted, and silences no other answer."""
+        """Yield as much of an answer as can be read; the rest is noted, and silences no other answer."""
         try:
             yield from ask()
         except HostError as problem:
             self.unread.setdefault(account, str(problem))
 
     def _by_others(self, user: User, *, asking: bool) -> Iterator[Way]:
-        """Through accounts that somebody can be, one after the other; a password is
-        only known of the first.
+        """Yield the ways through accounts that somebody can be, one after the other; only the password of the
+        first can be known.
         """
-        seen, todo = (
-            {user.name},
-            [(step, "", Rank.UID) for step, asks in self._steps(user) if asking or not asks],
-        )
+        names = {user.name}
+        todo = [(step, "", Rank.UID) for step, asks in self._steps(user) if asking or not asks]
         for step, before, rank in todo:
             other = self._people.users.get(step.account)
-            if other is None or other.name in seen:
+            if other is None or other.name in names:
                 continue
-            seen.add(other.name)
+            names.add(other.name)
             how = f"{before}{step.how}: "
             ways = (*self._inside(other), *self._with_password(other)) if step.knows else self._inside(other)
             best = next((way for way, asks in sorted(ways, key=lambda item: item[0].rank) if not asks), None)
@@ -120,7 +114,7 @@ class BecomingRoot:
             ]
 
     def _with_password(self, user: User) -> Iterator[tuple[Way, bool]]:
-        """The ways by sudo of who has set the password of the account."""
+        """Yield the ways by sudo of somebody who has set the password of the account."""
         for program in (
             self._programs(user, _ROOT)
             if not self._sudo.why_broken(user) and not self.is_closed(user)
@@ -137,25 +131,24 @@ class BecomingRoot:
                 )
 
     def latent(self, user: User) -> tuple[Way, ...]:
-        """The ways that sudo allows and nobody can use, since the password that it asks for is none.
-
-        One to come makes the account root.
+        """The ways that sudo allows and nobody can use, since the password that it asks for is none: as soon
+        as there is one, the account is root.
         """
         if user.uid == 0 or self.is_closed(user) or self._sudo.why_broken(user):
             return ()
-        found: list[Way] = []
+        ways: list[Way] = []
         for program in self._programs(user, _ROOT):
-            asked = program.password
-            if asked and not self._people.password_is_empty(asked) and not self._people.password_works(asked):
+            owner = program.password
+            if owner and not self._people.password_is_empty(owner) and not self._people.password_works(owner):
                 reason = self._root_by(user, program, None)
                 if reason is not None:
                     path = "" if program.run == ALL else program.path
                     words = (
-                        f"as soon as {asked} has a password, by sudo:"
+                        f"as soon as {owner} has a password, by sudo:"
                         f" {program.path}{reason.why and f', {reason.why}'}"
                     )
-                    found.append(Way(user.name, words, path=path, likely=True))
-        return _sorted(found)[:1]
+                    ways.append(Way(user.name, words, path=path, likely=True))
+        return _sorted(ways)[:1]
 
     def is_closed(self, user: User) -> bool:
         """Whether PAM lets nobody be this account: then it does nothing with what it owns."""
@@ -163,10 +156,8 @@ class BecomingRoot:
 
     @cached_property
     def everybody(self) -> tuple[Way, ...]:
-        """The ways that are open to every account.
-
-        These are an account with an empty password that becomes root, and a directory where sudo looks for
-        programs.
+        """The ways that are open to every account: another one with an empty password that becomes root, and
+        a path where sudo itself looks.
         """
         searched = self._readable(EVERYBODY, lambda: self._by_search.get(EVERYBODY, ()))
         return (*searched, *self._readable(EVERYBODY, self._opened))
@@ -207,18 +198,18 @@ class BecomingRoot:
 
     @cached_property
     def _by_search(self) -> Mapping[str, list[Way]]:
-        """Who can put something where sudo itself looks, for programs, variables, plug-ins or rules, by
-        account.
+        """The ways of those who can put something where sudo itself looks for programs, variables, plug-ins
+        or rules, by account.
         """
-        found: dict[str, list[Way]] = {}
+        ways: dict[str, list[Way]] = {}
         for way in (
             ways_by_settings(self._sudo.policy, self._writers) if self._sudo.policy is not None else ()
         ):
-            found.setdefault(way.account, []).append(way)
-        return found
+            ways.setdefault(way.account, []).append(way)
+        return ways
 
     def _direct(self, user: User) -> tuple[tuple[Way, bool], ...]:
-        """The ways of the account itself, and whether its password has to be known for them."""
+        """The ways of the account itself, each with whether a password has to be known for it."""
         if user.name not in self._own:
             self._own[user.name] = tuple(
                 self._readable(user.name, lambda: () if self.is_closed(user) else self._ways(user))
@@ -226,10 +217,11 @@ class BecomingRoot:
         return self._own[user.name]
 
     def _inside(self, user: User) -> tuple[tuple[Way, bool], ...]:
-        """The ways of who is the account by sudo already, which asks PAM about the one who types it only.
+        """The ways of somebody who is the account by sudo already, which asks PAM only about the one who
+        types.
 
-        Then an account that has expired has its number and its groups left, and one with a password that is
-        too old what needs none.
+        An expired account then still has its number and its groups, and one whose password is too old what
+        needs none.
         """
         if not self.is_closed(user):
             return self._direct(user)
@@ -240,7 +232,7 @@ class BecomingRoot:
         return self._behind[user.name]
 
     def _further(self, user: User) -> Iterator[tuple[_Step, bool]]:
-        """The accounts that who is this one by sudo already can be in turn."""
+        """Yield the accounts that somebody who is this one by sudo already can be in turn."""
         return (
             iter(())
             if self._people.why_expired(user.name, today=self._today)
@@ -268,34 +260,34 @@ class BecomingRoot:
         yield from ((Way(user.name, words, rank=Rank.LIKELY, likely=True), False) for words in likely)
 
     def _by_sudo(self, user: User, target: Who) -> Iterator[tuple[Way, bool]]:
-        """The ways by sudo, and whether a password has to be known for them."""
+        """Yield the ways by sudo, each with whether a password has to be known for it."""
         other = self._people.users.get(target.name) if target.uid else None
-        for program, asked, knows in self._usable(user, target):
+        for program, password, knows in self._usable(user, target):
             reason = self._root_by(user, program, other)
             if reason is None and program.arguments == _MASKED and shell_from(program.path):
                 self.masked[user.name, program.path] = None
             if reason is not None:
                 rank = Rank.LIKELY if reason.likely else Rank.SUDO_PROGRAM if reason.why else Rank.SUDO_ALL
-                # Of the arguments paths and accounts at most: the rule may stand in a file whose content is a
-                # secret.
+                # The words name paths and accounts among the arguments at most: the rule may stand in a file
+                # whose content is a secret.
                 path = "" if program.run == ALL else program.path
-                words = f"sudo: {program.path} {asked}{f', {reason.why}' if reason.why else ''}"
+                words = f"sudo: {program.path} {password}{f', {reason.why}' if reason.why else ''}"
                 yield Way(user.name, words, path=path, rank=rank, likely=reason.likely), knows
 
     def _by_sudo_group(self, user: User) -> Iterator[tuple[Way, bool]]:
-        """The ways by a group that sudo lends, and by a root that sudo changes to and that is the account's
-        own.
+        """Yield the ways by a group that sudo lends, and by a root directory that sudo changes to and the
+        account can write.
         """
         policy, who = self._sudo.policy, self._sudo.who(user)
         if policy is None:
             return
         for group, program in sudo_programs.by_group(policy, who):
-            named = "disk" if group == ALL else group
-            words = ROOT_GROUPS.get(named) or LIKELY_GROUPS.get(named, "")
+            group_name = "disk" if group == ALL else group
+            words = ROOT_GROUPS.get(group_name) or LIKELY_GROUPS.get(group_name, "")
             reason = self._root_by(user, program, None) if words else None
-            for _, asked, knows in self._asked([program], user) if reason is not None else ():
-                by = f"sudo -g {group}: {program.path} {asked}, {words}"
-                likely = named not in ROOT_GROUPS or (reason is not None and reason.likely)
+            for _, password, knows in self._with_passwords([program], user) if reason is not None else ():
+                by = f"sudo -g {group}: {program.path} {password}, {words}"
+                likely = group_name not in ROOT_GROUPS or (reason is not None and reason.likely)
                 yield Way(user.name, by, rank=Rank.LIKELY if likely else Rank.GROUP, likely=likely), knows
         for root, program in sudo_programs.below(policy, who, _ROOT):
             how = (
@@ -303,11 +295,11 @@ class BecomingRoot:
                 if root == "*"
                 else self._writers.why(user.name, f"{root.rstrip('/')}/x")
             )
-            for _, asked, knows in self._asked([program], user) if how else ():
+            for _, password, knows in self._with_passwords([program], user) if how else ():
                 yield (
                     Way(
                         user.name,
-                        f"sudo: {program.path} {asked}, below {root}; {how}",
+                        f"sudo: {program.path} {password}, below {root}; {how}",
                         path=root,
                         rank=Rank.SUDO_PROGRAM,
                     ),
@@ -315,6 +307,9 @@ class BecomingRoot:
                 )
 
     def _root_by(self, user: User, program: Program, target: User | None) -> Reason | None:
+        """The reason why a program that sudo runs as the target, None for root, makes somebody that
+        account.
+        """
         if program.run == ALL:
             return Reason("")
         home = target.home if target is not None else ""
@@ -333,9 +328,9 @@ class BecomingRoot:
         return None if reason.why == WITH_ANY and self._sudo.ignores_arguments(path) else reason
 
     def _steps(self, user: User, *, inside: bool = False) -> Iterator[tuple[_Step, bool]]:
-        """The accounts that sudo lets somebody be, and whether only with a password.
+        """Yield the accounts that sudo lets somebody be, each with whether only with a password.
 
-        `inside`: PAM is asked no more.
+        `inside`: they are the account already, and PAM is not asked again.
         """
         policy = self._sudo.policy
         if policy is None or (not inside and self.is_closed(user)):
@@ -351,18 +346,21 @@ class BecomingRoot:
                 )
         for program, _, knows in self._usable(user, _ROOT):
             words = program.arguments if program.run != ALL and program.arguments != _MASKED else None
-            for name, how, known in people_by((program.path, *words)) if words else ():
-                yield _Step(name, f"sudo: {program.path} {how}", Rank.SUDO_PROGRAM, knows=known), knows
+            for name, how, password_known in people_by((program.path, *words)) if words else ():
+                yield (
+                    _Step(name, f"sudo: {program.path} {how}", Rank.SUDO_PROGRAM, knows=password_known),
+                    knows,
+                )
 
     def _usable(self, user: User, target: Who) -> Iterator[tuple[Program, str, bool]]:
-        """Yield the programs that sudo lets an account run, how, in words, and whether a password is given
-        for it.
-
-        A password that is asked for must be one that can be given.
+        """Yield the programs that sudo lets an account run with a password that can be given, or with none:
+        the program, with which password, in words, and whether one has to be known.
         """
-        return self._asked(self._programs(user, target) if not self._sudo.why_broken(user) else (), user)
+        return self._with_passwords(
+            self._programs(user, target) if not self._sudo.why_broken(user) else (), user
+        )
 
-    def _asked(self, programs: Iterable[Program], user: User) -> Iterator[tuple[Program, str, bool]]:
+    def _with_passwords(self, programs: Iterable[Program], user: User) -> Iterator[tuple[Program, str, bool]]:
         for program in programs:
             if not program.password:
                 yield program, "without a password", False

@@ -1,7 +1,7 @@
 """Who gains or loses access by a plan: accounts, keys, groups that amount to root, sudo rules.
 
-A reviewer must not overlook these. Two answers are in one list. The first is what the whole host says before
-and after, of everybody whom the plan concerns: who becomes root, who can log in
+A reviewer must not overlook these. Two answers are in one list. The first compares the whole host before and
+after the plan, for everybody whom the plan concerns: who becomes root, who can log in
 (`policy.access.host_access`). The second is what the plan does, change by change.
 """
 
@@ -34,25 +34,27 @@ Texts = Mapping[Address, tuple[str | None, str | None]]
 
 @frozen
 class Access:
-    """One thing that somebody can do after the plan and could not before, or the other way round.
-
-    `account` is empty where it is everybody, or where a file decides for anybody. `effect` is gains, loses or
-    changes. `what` is `root` (with the way to it), `login` (by what, or why no longer), `way to root` (one of
-    several that is lost), person (another account that it becomes), or what the plan does: account, group,
-    shell, ssh key, sudo rule, file, home. `drift`: it is put back as it was approved before. `likely`: as of
-    a Way. `holder`: it is not the account itself, but whoever holds this key of it. `person`: the account
-    that it becomes, which is not root.
-    """
+    """One thing that somebody can do after the plan and could not before, or the other way round."""
 
     account: str
+    """Empty where it is everybody, or where a file decides for anybody."""
     effect: str
+    """`gains`, `loses` or `changes`."""
     what: str
+    """`root`, `login`, `way to root` (one of several that is lost), `person` (another account that it
+    becomes), or what the plan does: `account`, `group`, `shell`, `ssh key`, `sudo rule`, `file`, `home`.
+    """
     detail: str
+    """The way, the reason, or the thing itself, in words."""
     address: Address | None
     drift: bool = False
+    """It is put back as it was approved before."""
     likely: bool = False
+    """As in a Way."""
     holder: str = ""
+    """The key whose holder it is, where it is not the account itself."""
     person: str = ""
+    """The account that it becomes, which is not root."""
 
 
 ROOT, LOGIN, WAY, PERSON = "root", "login", "way to root", "person"
@@ -66,11 +68,10 @@ _DANGER = (
 )
 """The most dangerous first; everything else follows in the order of the plan."""
 
-
 _Ranked = tuple[int, str, Access]
 """A way to root, with its rank and the account."""
 _FEW = 3
-"""Fewer accounts are named."""
+"""The number of accounts from which on they are named together."""
 
 
 @frozen
@@ -86,13 +87,13 @@ def access_diff(plan: Plan, texts: Texts, sides: Sides | None = None) -> list[Ac
     """Everything that the plan changes about access, the most dangerous first; what is blocked or held does
     not happen.
 
-    `texts` as in the document of the plan. Without `sides` only what the plan does is told. Raises HostError
+    `texts` as in the document of the plan. Without `sides` there is only what the plan does. Raises HostError
     for what cannot be read.
     """
     changes = [change for change in plan.changes if _happens(change, plan)]
-    known = list(_answers(sides, _Causes(changes))) if sides is not None else []
+    answers = list(_answers(sides, _Causes(changes))) if sides is not None else []
     return [
-        *sorted(known, key=lambda one: _DANGER.index((one.effect, one.what))),
+        *sorted(answers, key=lambda row: _DANGER.index((row.effect, row.what))),
         *_done(changes, texts, sides),
     ]
 
@@ -113,15 +114,15 @@ def _done(changes: Iterable[Change], texts: Texts, sides: Sides | None) -> Itera
         account = "" if change.address.kind in ("files", "directories") else change.address.name
         drift = change.origin is Origin.DRIFT
         for effect, what, detail in tell(change, texts.get(change.address, (None, None))):
-            told = _as_taken(sides, change, effect, detail) if what == KEY else (effect, detail)
-            yield Access("" if what == "open" else account, told[0], what, told[1], change.address, drift)
+            words = _as_taken(sides, change, effect, detail) if what == KEY else (effect, detail)
+            yield Access("" if what == "open" else account, words[0], what, words[1], change.address, drift)
 
 
 # ------------------------------------------------------------------------------------------- before and after
 
 
 class _Causes:
-    """Which change of a plan stands behind what becomes of an account."""
+    """The changes of a plan that stand behind the gain or loss of an account."""
 
     def __init__(self, changes: Iterable[Change]) -> None:
         self._of: dict[str, Change] = {}
@@ -142,7 +143,7 @@ class _Causes:
         *,
         likely: bool = False,
     ) -> Access:
-        """With the address of its change, and whether that is a repair."""
+        """A row with the address of the change behind it, and whether that is a repair."""
         cause = self._of.get(account) or self._other
         drift = cause is not None and cause.origin is Origin.DRIFT and address is None
         return Access(
@@ -160,8 +161,8 @@ def _answers(sides: Sides, causes: _Causes) -> Iterator[Access]:
     ways: list[_Ranked] = []
     for name in (EVERYBODY, *sides.names):
         was, will = sides.before.of(name), sides.after.of(name)
-        known, later = {way.by for way in was.root}, {way.by for way in will.root}
-        new = [way for way in will.root if way.by not in known]
+        words_before, words_after = {way.by for way in was.root}, {way.by for way in will.root}
+        new = [way for way in will.root if way.by not in words_before]
         ways += [
             (way.rank, name, causes.row(name, "gains", ROOT, way.by, way.address, likely=way.likely))
             for way in new
@@ -173,7 +174,7 @@ def _answers(sides: Sides, causes: _Causes) -> Iterator[Access]:
         yield from (
             causes.row(name, "loses", lost, way.by)
             for way in was.root
-            if way.by not in later and not will.root_unread
+            if way.by not in words_after and not will.root_unread
         )
         if was.login_unread or will.login_unread:
             continue
@@ -188,46 +189,46 @@ def _answers(sides: Sides, causes: _Causes) -> Iterator[Access]:
 def _persons(sides: Sides, causes: _Causes) -> Iterator[Access]:
     """Yield who becomes another account that is not root, by what that account runs or reads.
 
-    Who is root already is not told, and of a group with several members the group.
+    Somebody who is root already is left out; several members of a group are one row.
     """
     for hand in sides.after.hands.values():
-        known = sides.before.hands[hand.by].writers if hand.by in sides.before.hands else {}
+        writers_before = sides.before.hands[hand.by].writers if hand.by in sides.before.hands else {}
         new = {
             name: writer
             for name, writer in hand.writers.items()
-            if name not in known and EVERYBODY not in known
+            if name not in writers_before and EVERYBODY not in writers_before
         }
         if EVERYBODY in new:
             new = {EVERYBODY: new[EVERYBODY]}
         members = Counter(writer.group for writer in new.values() if writer.group)
-        told: dict[str, Writer] = {}
+        writers: dict[str, Writer] = {}
         for name, writer in new.items():
             if members[writer.group] > _FEW:
-                told.setdefault(f"members of {writer.group}", writer)
+                writers.setdefault(f"members of {writer.group}", writer)
             elif name != hand.person and not sides.after.becomes_root(name):
-                told[name] = writer
-        for name, writer in told.items():
+                writers[name] = writer
+        for name, writer in writers.items():
             likely = hand.likely or writer.likely
             row = causes.row(name, "gains", PERSON, f"{hand.by}; {writer.how}", hand.address, likely=likely)
             yield replace(row, person=hand.person)
 
 
 def _latent(host: HostAccess, name: str) -> str:
-    """By what an account would be root if it had a password; empty where nothing is missing but that."""
+    """The way by which an account would be root if it had a password; empty where there is none."""
     user = host.people.users.get(name)
     return next((way.by for way in host.becoming.latent(user)), "") if user is not None else ""
 
 
 def _summed_up(ways: Sequence[_Ranked], sides: Sides) -> Iterator[_Ranked]:
-    """A way that every account has is everybody's: nobody reads the names of all accounts of the system."""
+    """Yield the rows, one for EVERYBODY where all accounts have the way: nobody reads all their names."""
     having = Counter(row.detail for _, name, row in ways if name)
     common = {by for by, number in having.items() if number >= _FEW and _is_common(by, sides.after)}
-    told: set[str] = set()
+    details: set[str] = set()
     for rank, name, row in ways:
         if row.detail not in common:
             yield rank, name, row
-        elif row.detail not in told:
-            told.add(row.detail)
+        elif row.detail not in details:
+            details.add(row.detail)
             yield rank, EVERYBODY, replace(row, account=EVERYBODY)
 
 
@@ -237,7 +238,7 @@ def _is_common(by: str, host: HostAccess) -> bool:
 
 
 def _as_taken(sides: Sides | None, change: Change, effect: str, detail: str) -> tuple[str, str]:
-    """A key that comes is gained where sshd will take it; else it only comes into a file."""
+    """The effect and detail of a key: one that comes is gained only where sshd will take it."""
     why = refused_key(sides, change) if effect == "gains" else ""
     return ("changes", f"{detail} is written, and sshd does not take it: {why}") if why else (effect, detail)
 
@@ -249,7 +250,7 @@ def refused_key(sides: Sides | None, change: Change) -> str:
     if sides is None or user is None or at < 0:
         return ""
     fingerprint = change.address.part[at:]
-    # The key that is found first has been judged already.
+    # the answer about the login names the first key that sshd takes: that one has been judged already
     is_known = sides.after.of(user.name).login.how.startswith(f"key {fingerprint} ")
     return "" if is_known else sides.after.why_no_key(user, fingerprint)
 
@@ -282,11 +283,11 @@ def _account(change: Change) -> Found:
             else ("changes", "account", "created, disabled")
         )
     elif change.touches("state"):
-        gone = after.get("state") != "present"
-        yield ("loses", "account", "disabled") if gone else ("gains", "account", "enabled")
+        is_disabled = after.get("state") != "present"
+        yield ("loses", "account", "disabled") if is_disabled else ("gains", "account", "enabled")
     was, will = (before or {}).get("expires", "never"), after.get("expires", "never")
     if before is not None and change.touches("state"):
-        was = "never"  # what disables an account is an expiry, too
+        was = "never"  # an account is disabled by an expiry, too
     if was != will and change.touches("expires") and after.get("state") == "present":
         yield "changes", "account", f"expires {will}" if was == "never" else f"expires {will}, not {was}"
     yield from _shell(before, after)
@@ -294,11 +295,11 @@ def _account(change: Change) -> Found:
     old, new = _groups(before), _groups(after)
     yield from (("gains", "group", group_words(name)) for name in sorted(new - old - own))
     if before is not None:
-        yield from (("loses", "group", name) for name in sorted(_left(change, old, new) - own))
+        yield from (("loses", "group", name) for name in sorted(_groups_left(change, old, new) - own))
 
 
 def _home(change: Change) -> Found:
-    """Yield the loss of a home, said where nobody overlooks it."""
+    """Yield the loss of a home: here nobody overlooks it."""
     fate, home = fate_of(change.declared), (before := change.before or {}).get("home", "")
     if fate != "keep" and before and change.observed.facts(AccountFacts).home_owner:
         yield "loses", "home", f"{home}, {'irreversible' if fate == 'delete' else 'archived'}"
@@ -313,14 +314,14 @@ def _shell(before: Document | None, after: Document) -> Found:
 
 
 def _groups(document: Document | None) -> set[str]:
-    """The groups that somebody is in, or shall at least be in, the primary one among them."""
-    said = document or {}
-    whole = {name for name, member in said.get("groups", {}).items() if member}
-    return whole | set(said.get("exact_groups", ())) | {said.get("group", "")}
+    """The groups that an account is in, or shall at least be in, the primary one among them."""
+    declared = document or {}
+    joined = {name for name, member in declared.get("groups", {}).items() if member}
+    return joined | set(declared.get("exact_groups", ())) | {declared.get("group", "")}
 
 
-def _left(change: Change, old: set[str], new: set[str]) -> set[str]:
-    """Without an exact list only what is taken away is left; other groups are left alone."""
+def _groups_left(change: Change, old: set[str], new: set[str]) -> set[str]:
+    """The groups that an account leaves; without an exact list only those that the spec takes away."""
     if "exact_groups" in (change.after or {}):
         return old - new
     named = {
@@ -337,8 +338,8 @@ def _left(change: Change, old: set[str], new: set[str]) -> set[str]:
 def _keys(change: Change, texts: tuple[str | None, str | None]) -> Found:
     at = change.address.part.find(_FINGERPRINT)
     if at < 0:
-        gone = next((item for item in change.fields if item.path == ("others",)), None)
-        yield from (("loses", KEY, str(line)) for line in (gone.before if gone else None) or ())
+        others = next((item for item in change.fields if item.path == ("others",)), None)
+        yield from (("loses", KEY, str(line)) for line in (others.before if others else None) or ())
         return
     name = " ".join(filter(None, (change.address.part[at:], quoted(_comment(change)))))
     if change.verb is Verb.DELETE:
@@ -354,7 +355,7 @@ def _keys(change: Change, texts: tuple[str | None, str | None]) -> Found:
 def _comment(change: Change) -> str:
     """The comment of a key: from the spec, else from the line that goes."""
     lines = [change.part.content.decode()] if change.part and change.part.content else []
-    lines += [line for found in change.observed.facts(KeyFacts).lines.values() for line in found]
+    lines += [line for of_key in change.observed.facts(KeyFacts).lines.values() for line in of_key]
     keys = (read(line) for line in lines)
     return next((key.comment for key in keys if key is not None and key.comment), "")
 
@@ -363,7 +364,7 @@ def _comment(change: Change) -> str:
 
 
 def _rules(change: Change, texts: tuple[str | None, str | None]) -> Found:
-    """Rules line by line; where the old ones may not be shown, that they are replaced."""
+    """Yield rules line by line; where the old ones may not be shown, only that they are replaced."""
     if change.verb is Verb.DELETE and texts[0] is None:
         yield "loses", "sudo rule", "all"
         return

@@ -1,5 +1,5 @@
 """Groups that Debian gives a meaning: those whose members are root, those that are a likely way to it, and
-what others reach.
+the things that others reach.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ LIKELY_GROUPS: Mapping[str, str] = {
     "root": "group root, to which much of root's own is open",
     "shadow": "group shadow, which reads the hashes of all passwords",
 }
-"""Groups whose members have root's secrets: whether they are root by them hangs on what these are."""
+"""Groups whose members read root's secrets: whether they are root by them hangs on what these are."""
 
 LIKELY_IN_UNITS: Mapping[str, str] = {
     **LIKELY_GROUPS,
     **{name: f"group {name}, of whom sudo asks no more than a password" for name in ("sudo", "wheel")},
 }
-"""The same of processes in them: of members sudo's own rules are asked."""
+"""Groups that are a likely way for a process of a unit; for their members sudo's own rules decide."""
 
 REACHES: Mapping[str, str] = {
     "adm": "reads the system's logs",

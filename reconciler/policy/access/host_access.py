@@ -1,7 +1,7 @@
-"""Who can log in to a host and who becomes root on it, by what: the answer for one host, asked before a plan
-and of what it leaves behind.
+"""Who can log in to a host and who becomes root on it, by what: the answer for one host, as it is or as a
+plan leaves it.
 
-Pure: reads a view. An account is asked when somebody wants to know, and once.
+Pure: reads a view. An account is looked at when somebody asks for it, and once.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _Answer = TypeVar("_Answer")
 class HostAccess:
     """The answer for one host.
 
-    `further` are ways that other rules have found. An account's answer says what cannot be read of the
-    account. Raises HostError only where nobody's answer can be had (/etc/passwd).
+    `further` are ways that other rules have found. The answer about an account says what could not be read.
+    Raises HostError only where there is no answer about anybody (/etc/passwd).
     """
 
     def __init__(self, doors: Doors, now: int, further: Iterable[Way] = ()) -> None:
@@ -59,17 +59,17 @@ class HostAccess:
         self._further: dict[str, list[Way]] = {}
         for way in further:
             self._further.setdefault(way.account, []).append(way)
-        self._known: dict[str, AccountAccess] = {}
+        self._answers: dict[str, AccountAccess] = {}
         self.hands: dict[str, Hand] = {}
-        """By their words: who has a hand in what an account runs or reads that is not root."""
+        """Who has a hand in what another account than root runs or reads, by the words for it."""
 
     def add(self, ways: Iterable[Way]) -> None:
-        """Ways that other rules have found, before anybody has asked."""
+        """Add ways that other rules have found; answers that were given already are forgotten."""
         for way in ways:
-            known = self._further.setdefault(way.account, [])
-            if all(way.by != other.by for other in known):
-                known.append(way)
-        self._known.clear()
+            account_ways = self._further.setdefault(way.account, [])
+            if all(way.by != other.by for other in account_ways):
+                account_ways.append(way)
+        self._answers.clear()
 
     def becomes_root(self, name: str) -> bool:
         """Whether an account of the host becomes root by itself, whatever root reads or runs."""
@@ -82,10 +82,10 @@ class HostAccess:
         return [*everybody, *self.people.users]
 
     def of(self, name: str) -> AccountAccess:
-        """The access of an account; none, if there is no account of that name."""
-        if name not in self._known:
-            self._known[name] = self._of(name)
-        return self._known[name]
+        """The access of an account; a refusal to log in where there is no account of that name."""
+        if name not in self._answers:
+            self._answers[name] = self._of(name)
+        return self._answers[name]
 
     def _of(self, name: str) -> AccountAccess:
         further = self._further.get(name, [])
@@ -100,8 +100,8 @@ class HostAccess:
         user = self.people.users.get(name)
         if user is None:
             return AccountAccess(name, _NOBODY, _by_danger(further))
-        closed, _ = _asked(lambda: self.becoming.is_closed(user), otherwise=False)
-        login, unread = _asked(lambda: self._login(name), otherwise=_UNREAD)
+        closed, _ = _answer(lambda: self.becoming.is_closed(user), otherwise=False)
+        login, unread = _answer(lambda: self._login(name), otherwise=_UNREAD)
         ways = _by_danger((*self.becoming.of(user), *(() if closed else further)))
         return AccountAccess(name, login, ways, unread, self.becoming.unread.get(name, ""))
 
@@ -109,20 +109,20 @@ class HostAccess:
         """Every key that sshd takes for the account, with its file; none where that cannot be read, as `of`
         says.
         """
-        return _asked(lambda: self.ssh.keys(user), otherwise=dict[str, str]())[0]
+        return _answer(lambda: self.ssh.keys(user), otherwise=dict[str, str]())[0]
 
     def why_no_key(self, user: User, fingerprint: str) -> str:
         """Why sshd does not take this key for the account; empty if it does, and where that cannot be read,
         as `of` says.
         """
-        return _asked(lambda: self.ssh.why_not(user, fingerprint), otherwise="")[0]
+        return _answer(lambda: self.ssh.why_not(user, fingerprint), otherwise="")[0]
 
     def words(self, user: User) -> list[str]:
         """Every way into the account, in words; none where that cannot be read, as `of` says."""
-        return _asked(lambda: self.ssh.words(user), otherwise=list[str]())[0]
+        return _answer(lambda: self.ssh.words(user), otherwise=list[str]())[0]
 
     def _login(self, name: str) -> Verdict:
-        """By a key, or else by a password; why not is said of the key."""
+        """Whether it logs in by a key, or else by a password; the reason against it is that of the key."""
         user = self.people.users[name]
         by_key = self.doors.ssh.verdict(user)
         if by_key.can:
@@ -131,8 +131,8 @@ class HostAccess:
         return by_password if by_password.can else by_key
 
 
-def _asked(ask: Callable[[], _Answer], *, otherwise: _Answer) -> tuple[_Answer, str]:
-    """An answer, or in place of it what could not be read."""
+def _answer(ask: Callable[[], _Answer], *, otherwise: _Answer) -> tuple[_Answer, str]:
+    """An answer, or `otherwise` with what could not be read."""
     try:
         return ask(), ""
     except HostError as problem:

@@ -1,7 +1,8 @@
-"""Doors that somebody who leaves, or whose key is withdrawn, still has.
+"""Doors that somebody who leaves, or whose key is withdrawn, still has: another account with the key or with
+the number, and units.
 
-These are another account with the key, or with the number, and units. The host that the plan leaves behind is
-asked. `kinds.users.remainders` tells what files name a leaver, and what is their own in /tmp.
+The host that the plan leaves behind is asked. `kinds.users.remainders` tells which files name a leaver, and
+which are their own in /tmp.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class _Leaver:
 
 
 @frozen
-class _Gone:
+class _LeavingKey:
     """A key that goes, or whose owner does."""
 
     owner: str
@@ -50,7 +51,7 @@ class _Gone:
 def doors_left(
     plan: Plan, sides: Sides, parts: Mapping[Address, Part], view: HostView
 ) -> Iterator[Diagnostic]:
-    """One warning for each way. Raises HostError for what cannot be read."""
+    """Yield a warning for each door. Raises HostError for what cannot be read."""
     changes = [
         change
         for change in plan.changes
@@ -64,7 +65,7 @@ def doors_left(
 
 
 def _leaves(change: Change, sides: Sides) -> User | None:
-    """The account as it was, if it goes or is shut."""
+    """The account as it was, if the change removes or disables it."""
     if change.address.kind != "users" or change.address.part:
         return None
     shut = change.touches("state") and (change.after or {}).get("state") != "present"
@@ -82,31 +83,30 @@ def _warned(change: Change, summary: str, detail: str, rule: str) -> Diagnostic:
 def _by_key(
     leavers: Sequence[_Leaver], changes: Sequence[Change], sides: Sides, parts: Mapping[Address, Part]
 ) -> Iterator[Diagnostic]:
-    """Keys of leavers and keys that are withdrawn, which sshd takes for another account; one that the spec
-    has there leaves nobody.
+    """Yield the keys of leavers, and those withdrawn, that sshd takes for another account.
+
+    A withdrawn key that the spec declares there is meant to stay.
     """
-    gone: dict[str, _Gone] = {}
+    leaving_keys: dict[str, _LeavingKey] = {}
     for change in changes:
         at = change.address.part.find(_FINGERPRINT)
         if change.verb is Verb.DELETE and at >= 0:
-            gone[change.address.part[at:]] = _Gone(change.address.name, change, leaves=False)
+            leaving_keys[change.address.part[at:]] = _LeavingKey(change.address.name, change, leaves=False)
     for leaver in leavers:
-        gone |= dict.fromkeys(
-            sides.before.ssh.listed(leaver.user), _Gone(leaver.user.name, leaver.change, leaves=True)
+        leaving_keys |= dict.fromkeys(
+            sides.before.ssh.listed(leaver.user), _LeavingKey(leaver.user.name, leaver.change, leaves=True)
         )
-    if not gone:
+    if not leaving_keys:
         return
-    meant = {
+    declared = {
         (address.name, address.part[at:]) for address in parts if (at := address.part.find(_FINGERPRINT)) >= 0
     }
     for user in sides.after.people.users.values():
         for fingerprint, path in sides.after.ssh.keys(user).items():
-            key = gone.get(fingerprint)
-            if (
-                key is not None
-                and key.owner != user.name
-                and (key.leaves or (user.name, fingerprint) not in meant)
-            ):
+            key = leaving_keys.get(fingerprint)
+            if key is None or key.owner == user.name:
+                continue
+            if key.leaves or (user.name, fingerprint) not in declared:
                 root = ", who becomes root" if user.uid and sides.after.of(user.name).root else ""
                 detail = (
                     f"{fingerprint} of {key.owner} still lets in as {user.name}{root}, from {path}. Take it"
@@ -119,7 +119,7 @@ def _by_key(
 
 
 def _by_number(leaver: _Leaver, sides: Sides) -> Iterator[Diagnostic]:
-    """Other accounts of the same number: the kernel knows no difference."""
+    """Yield other accounts of the same number: the kernel knows no difference."""
     name, uid = leaver.user.name, leaver.user.uid
     for other in sides.after.people.users.values():
         if other.uid == uid and other.name != name:
@@ -136,24 +136,24 @@ def _by_number(leaver: _Leaver, sides: Sides) -> Iterator[Diagnostic]:
 
 
 def _by_unit(leavers: Sequence[_Leaver], sides: Sides, view: HostView) -> Iterator[Diagnostic]:
-    """Units that run as a leaver when the plan is done: while one runs, the account cannot go."""
+    """Yield units that run as a leaver after the plan: while one runs, the account cannot go."""
     if not leavers:
         return
-    found = _users_of_units(sides.after.doors.files)
+    unit_users = _users_of_units(sides.after.doors.files)
     for leaver in leavers:
         name = leaver.user.name
-        units = sorted(unit for unit, user in found if user in (name, str(leaver.user.uid)))
+        units = sorted(unit for unit, user in unit_users if user in (name, str(leaver.user.uid)))
         running = (
             [unit for unit, state in view.units(units).items() if state.active in _RUNS] if units else []
         )
         if running:
-            then = (
+            consequence = (
                 f"{name} cannot go while it runs, and the apply will fail"
                 if leaver.change.verb is Verb.DELETE
                 else "it goes on"
             )
             detail = (
-                f"{', '.join(running)} runs as {name}: {then}. End it first: systemctl disable --now"
+                f"{', '.join(running)} runs as {name}: {consequence}. End it first: systemctl disable --now"
                 f" {' '.join(running)}."
             )
             yield _warned(leaver.change, "a unit runs as an account that goes", detail, "runs-as-leaver")
@@ -167,15 +167,19 @@ def _by_unit(leavers: Sequence[_Leaver], sides: Sides, view: HostView) -> Iterat
 
 def _users_of_units(files: Followed) -> list[tuple[str, str]]:
     """Services and the accounts that their files and drop-ins name."""
-    found: list[tuple[str, str]] = []
+    unit_users: list[tuple[str, str]] = []
     for directory in _UNITS:
         for name in files.names(directory):
             if name.endswith(".service"):
-                found += [(name, user) for user in _USER.findall(files.text(f"{directory}/{name}") or "")]
+                unit_users += [
+                    (name, user) for user in _USER.findall(files.text(f"{directory}/{name}") or "")
+                ]
             elif name.endswith(".service.d"):
                 texts = (
                     files.text(f"{directory}/{name}/{part}") or ""
                     for part in files.names(f"{directory}/{name}")
                 )
-                found += [(name.removesuffix(".d"), user) for text in texts for user in _USER.findall(text)]
-    return list(dict.fromkeys(found))
+                unit_users += [
+                    (name.removesuffix(".d"), user) for text in texts for user in _USER.findall(text)
+                ]
+    return list(dict.fromkeys(unit_users))

@@ -1,8 +1,8 @@
-"""Directories of the system that are links to other places: what is said at such a place counts as said of
-the directory.
+"""Directories of the system that are links to another path: a rule about the directory counts for that path
+too.
 
-A spec names the place itself, for nothing is written through a link (but /home); the rules know directories
-by their usual names.
+A spec names the other path itself, for nothing is written through a link (but /home); the rules know
+directories by their usual names.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from reconciler.policy.system_trees import ROOT_RUNS, TOPS, TREES, system_tree
 
 
 def _usual() -> list[str]:
-    """The directories that are asked for, with all above them: the shortest first."""
-    known = {*TREES, *TOPS, *(f"/var/lib/{name}" for name in ROOT_RUNS)}
-    above = {"/".join(path.split("/")[:depth]) for path in known for depth in range(2, path.count("/") + 1)}
-    return sorted((known | above) - {"/"})
+    """The directories that the rules know, with all above them, the shortest first."""
+    directories = {*TREES, *TOPS, *(f"/var/lib/{name}" for name in ROOT_RUNS)}
+    above = {
+        "/".join(path.split("/")[:depth]) for path in directories for depth in range(2, path.count("/") + 1)
+    }
+    return sorted((directories | above) - {"/"})
 
 
 class Linked:
@@ -34,13 +36,13 @@ class Linked:
     @cached_property
     def _elsewhere(self) -> list[tuple[str, str]]:
         files = Followed(self._view)
-        found: list[tuple[str, str]] = []
+        links: list[tuple[str, str]] = []
         for usual in _usual():
             real = _real(files, usual)
             # A place of the system is judged by its own name: /bin is /usr/bin on every host.
-            if real not in ("", "/", usual) and not system_tree(real) and real != _by_parent(usual, found):
-                found.append((real, usual))
-        return found
+            if real not in ("", "/", usual) and not system_tree(real) and real != _by_parent(usual, links):
+                links.append((real, usual))
+        return links
 
     def usual(self, path: str) -> Iterator[str]:
         """The usual names of a path, if it has others than its own."""
@@ -54,7 +56,7 @@ class Linked:
 
 
 def _by_parent(usual: str, elsewhere: list[tuple[str, str]]) -> str:
-    """Where a directory is because one above it is a link."""
+    """The path of a directory because one above it is a link; empty where none is."""
     return next(
         (f"{real}{usual[len(name) :]}" for real, name in elsewhere if usual.startswith(f"{name}/")), ""
     )

@@ -17,25 +17,27 @@ _NO_SHELLS = frozenset(
 """Names of shells in which nobody can work."""
 _DEFAULT_SHELL = "/bin/sh"
 _NOLOGIN = ("/etc/nologin", "/run/nologin")
-"""While one of them is there, pam_nologin(8) and sshd let in nobody but root."""
+"""Files that have pam_nologin(8) and sshd let in nobody but root."""
 _WIDTH = 9
 _ELSEWHERE = "x"
-"""A mark, and no password's hash."""
+"""The mark in /etc/passwd for a hash that stands in /etc/shadow."""
 
 
 @frozen
 class Shadow:
-    """A line of /etc/shadow: about the password only what kind it is.
-
-    Numbers are days since 1970, or days; None: not said.
-    """
+    """A line of /etc/shadow (shadow(5)); None for a number that it leaves out."""
 
     locked: bool
+    """The hash begins with `!`: sshd without PAM takes the account for locked."""
     usable: bool
+    """Somebody can give the password."""
     empty: bool
     changed: int | None
+    """The day of the last change of the password, counted since 1970."""
     most: int | None
+    """Days after which the password must be changed."""
     expires: int | None
+    """The day on which the account expires, counted since 1970."""
 
 
 class People:
@@ -77,19 +79,21 @@ class People:
 
     @cached_property
     def _groups_by_gid(self) -> Mapping[int, tuple[Group, ...]]:
-        found: dict[int, tuple[Group, ...]] = {}
+        groups: dict[int, tuple[Group, ...]] = {}
         for group in self._groups:
-            found[group.gid] = (*found.get(group.gid, ()), group)
-        return found
+            groups[group.gid] = (*groups.get(group.gid, ()), group)
+        return groups
 
     @cached_property
     def _groups_by_member(self) -> Mapping[str, list[Group]]:
-        """Asked for thousands of accounts, so the file is gone through once."""
-        found: dict[str, list[Group]] = {}
+        """The groups that list an account, by its name: thousands may be asked about, and the file is read
+        once.
+        """
+        groups: dict[str, list[Group]] = {}
         for group in self._groups:
             for name in group.members:
-                found.setdefault(name, []).append(group)
-        return found
+                groups.setdefault(name, []).append(group)
+        return groups
 
     def _memberships(self, user: User) -> list[Group]:
         return self._groups_by_member.get(user.name, [])
@@ -109,8 +113,8 @@ class People:
         return next((user.name for user in self.users.values() if user.uid == uid), str(uid))
 
     def members_of(self, group: str) -> tuple[str, ...]:
-        """Who is in a group, which an Entry names by name or number, by the primary group or another one;
-        sorted, without uid 0.
+        """The members of a group, which an Entry has by name or number: those whose primary group it is among
+        them; sorted, without uid 0.
         """
         if self._members is None:
             self._members = self._all_members()
@@ -130,18 +134,16 @@ class People:
 
     def is_private(self, group: str, user: User) -> bool:
         """Whether a group has this one user and nobody else, as Debian's sshd counts."""
-        found = next((one for one in self._groups if one.name == group), None)
-        if found is None:
+        line = next((line for line in self._groups if line.name == group), None)
+        if line is None:
             return False
-        primary = [other.uid for other in self.users.values() if other.gid == found.gid]
-        if any(uid != user.uid for uid in primary) or any(name != user.name for name in found.members):
+        primary = [other.uid for other in self.users.values() if other.gid == line.gid]
+        if any(uid != user.uid for uid in primary) or any(name != user.name for name in line.members):
             return False
-        return bool(primary or found.members)
+        return bool(primary or line.members)
 
     def password_works(self, name: str) -> bool:
-        """Whether the account has a password that can be given: not a locked one, and none that nobody can
-        know.
-        """
+        """Whether the account has a password that somebody can give: not a locked one."""
         shadow = self._shadows.get(name)
         return shadow is not None and shadow.usable
 
@@ -248,12 +250,8 @@ class People:
         shadow = self._shadows.get(name)
         if shadow is not None and shadow.changed == 0:
             return "the password must be changed at the next login"
-        if (
-            shadow is not None
-            and shadow.changed is not None
-            and shadow.most is not None
-            and shadow.changed + shadow.most < today
-        ):
+        last_day = self.ages_out(name)
+        if last_day is not None and last_day < today:
             return "the password is too old and must be changed at the next login"
         return ""
 

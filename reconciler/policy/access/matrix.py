@@ -24,7 +24,7 @@ class Line:
     now: bool
     after: bool
     likely: bool = False
-    """As of a Way: whether it is one hangs on what is not known."""
+    """As in a Way: what is not known decides whether it is one."""
 
 
 @frozen
@@ -38,8 +38,8 @@ class Closed:
 
 @frozen
 class Matrix:
-    """All lines, root first and each by its danger; why the others do not log in; and what could not be read,
-    in words.
+    """All lines, those to root first and by their danger; why the others do not log in; and what could not be
+    read, in words.
     """
 
     lines: tuple[Line, ...]
@@ -53,9 +53,9 @@ def matrix(sides: Sides, who: Collection[str] = (), to: str = "") -> Matrix:
     lines: list[Line] = []
     closed: list[Closed] = []
     for name in who or names:
-        found = [*_root(sides, name), *_login(sides, name)]
+        account_lines = [*_root(sides, name), *_login(sides, name)]
         reasons = Closed(name, *(host.of(name).login.why for host in (sides.before, sides.after)))
-        lines += [line for line in found if to in ("", line.to)]
+        lines += [line for line in account_lines if to in ("", line.to)]
         closed += [reasons] if name != EVERYBODY and (reasons.now or reasons.after) else []
     unknown = tuple(unread((sides.before, sides.after), who or names, to))
     return Matrix(tuple(sorted(lines, key=lambda line: line.to != ROOT)), tuple(closed), unknown)

@@ -1,7 +1,4 @@
-"""The things that an answer about access is built on and that a snapshot does not have, in words.
-
-Only what could decide the answer is told.
-"""
+"""The things that could decide an answer about access and that a snapshot does not have, in words."""
 
 from __future__ import annotations
 
@@ -12,54 +9,51 @@ from reconciler.policy.access.host_access import HostAccess
 _NAMED = 5
 """Paths that are named; of more, the rest is counted."""
 
-
 _WORDS = {"content": "what root reads or runs in", "ACL": "whom an ACL lets write", "entry": "who can write"}
 
 
 def missing_of(hosts: Sequence[HostAccess], names: Collection[str] = ()) -> Iterator[str]:
-    """Yield what is missing of whole hosts.
-
-    These are the rules about these accounts, or about all, the texts that root reads or runs, and ACLs.
+    """Yield what is missing of whole hosts: rules about these accounts, or about all; texts that root reads
+    or runs; ACLs.
     """
     yield from (words for host in hosts for words in _rules(host, names))
     yield from _files(dict.fromkeys(key for host in hosts for key in host.doors.files.missing))
 
 
 def missing_of_change(before: HostAccess, after: HostAccess) -> Iterator[str]:
-    """Yield what is missing of what a plan changes.
-
-    These are rules that count only after it, and what is missing of the paths that it looks at.
+    """Yield what is missing of what a plan changes: rules that count only after it, and the paths that it
+    looks at.
     """
-    known = dict.fromkeys(_rules(before, ()))
-    yield from (words for words in _rules(after, ()) if words not in known)
+    words_before = dict.fromkeys(_rules(before, ()))
+    yield from (words for words in _rules(after, ()) if words not in words_before)
     yield from _files(after.doors.files.missing)
 
 
 def unread(hosts: Sequence[HostAccess], names: Iterable[str], to: str = "") -> Iterator[str]:
     """Yield what could not be read about these accounts, each reason once; `to` root, to login or both."""
-    found: dict[tuple[str, str], dict[str, None]] = {}
+    accounts_by_reason: dict[tuple[str, str], dict[str, None]] = {}
     for name in names:
         for answer in (host.of(name) for host in hosts):
-            for what, reason in (("login", answer.login_unread), ("root", answer.root_unread)):
-                if reason and to in ("", what):
-                    found.setdefault((what, reason), {})[name or "everybody"] = None
-    for (what, reason), accounts in found.items():
-        yield f"{_QUESTIONS[what].format(_listed(list(accounts)))}: {reason}"
+            for question, reason in (("login", answer.login_unread), ("root", answer.root_unread)):
+                if reason and to in ("", question):
+                    accounts_by_reason.setdefault((question, reason), {})[name or "everybody"] = None
+    for (question, reason), accounts in accounts_by_reason.items():
+        yield f"{_QUESTIONS[question].format(_listed(list(accounts)))}: {reason}"
 
 
 _QUESTIONS = {"login": "by what {} can log in", "root": "by what {} can become root"}
 
 
 def _rules(host: HostAccess, names: Collection[str]) -> Iterator[str]:
-    """An account that is root anyway is so, whatever else it may run."""
+    """Yield masked rules, but for accounts that are root anyway: nothing else that they run counts."""
     for name, program in host.becoming.masked:
         if (not names or name in names) and not host.of(name).root:
             yield f"with which arguments sudo lets {name} run {program}"
 
 
 def _files(keys: Collection[str]) -> Iterator[str]:
-    for what, words in _WORDS.items():
-        paths = list(dict.fromkeys(key.partition(" ")[2] for key in keys if key.startswith(f"{what} ")))
+    for lack, words in _WORDS.items():
+        paths = list(dict.fromkeys(key.partition(" ")[2] for key in keys if key.startswith(f"{lack} ")))
         if paths:
             yield f"{words} {_listed(paths)}"
 

@@ -56,9 +56,8 @@ _READERS: Mapping[str, str] = {
     ),
     r"\.config/(?:autostart|nvim|tmux|git)/.+": "",
 }
-"""The files in a home, by the reader of their text.
-
-Empty: nobody reads it, and only who can write it counts.
+"""The files in a home and the readers of their texts; empty where no text is read, and only who can write it
+counts.
 """
 _IN_HOME = Late("|".join(f"(?P<r{at}>{pattern})" for at, pattern in enumerate(_READERS)))
 _DOTTED = Late(r"(?P<home>/(?:[^/.][^/]*/)*?)(?P<rest>(?:\.[^/]|bin/).*)")
@@ -67,7 +66,7 @@ _NAMES = tuple(_READERS.values())
 
 @frozen
 class OwnFile:
-    """`home` is the directory above it, or `account` the name that the path has in it.
+    """A file of one account's: either `home` is the directory above it, or `account` is in its path.
 
     `reader` as in a Place.
     """
@@ -78,14 +77,11 @@ class OwnFile:
 
 
 def own_file(path: str) -> OwnFile | None:
-    """The meaning of a path to the account that it would belong to.
-
-    None for a path that no account's programs read by themselves.
-    """
+    """A path as the file of one account's; None for one that no account's programs read by themselves."""
     if path.startswith(f"{CRONTABS}/"):
         return OwnFile("crontab", account=path.rpartition("/")[2])
     dotted = _DOTTED.fullmatch(path)
-    found = _IN_HOME.fullmatch(dotted["rest"]) if dotted is not None else None
-    if dotted is None or found is None or found.lastgroup is None:
+    match = _IN_HOME.fullmatch(dotted["rest"]) if dotted is not None else None
+    if dotted is None or match is None or match.lastgroup is None:
         return None
-    return OwnFile(_NAMES[int(found.lastgroup[1:])], home=dotted["home"].rstrip("/"))
+    return OwnFile(_NAMES[int(match.lastgroup[1:])], home=dotted["home"].rstrip("/"))

@@ -1,10 +1,10 @@
 """Warnings about the access that a plan leaves behind.
 
-The host is asked before and after the plan, for the accounts that it concerns. Each rule is about something
-that is applied without a complaint and then is not what was meant: a key that sshd does not take, one that
-leaves the spec and still lets in, a rule of sudo that a later one overrules or that nobody has the password
-for, and an account that anybody can be. The age of accounts is asked beside these, of settled hosts too
-(`policy.access.ageing`).
+The rules compare the host before and after the plan, for the accounts that the plan concerns. Each is about
+something that is applied without a complaint and then is not what was meant: a key that sshd does not take,
+one that leaves the spec and still lets in, a rule of sudo that a later one overrules or that nobody has the
+password for, and an account that anybody can be. `policy.access.ageing` asks for the age of accounts, on
+settled hosts too.
 """
 
 from __future__ import annotations
@@ -30,23 +30,24 @@ from reconciler.policy.guards import EMPTY_PASSWORD, KEY_STAYS
 
 _FINGERPRINT = "SHA256:"
 _SUDOERS_D = "/etc/sudoers.d"
+_SOON = 14 * 86_400
+"""Seconds ahead for a warning about the last administrators, as for other accounts that expire."""
 
 
 class Subject:
-    """The subject of the rules: a plan, both hosts, and what is declared.
-
-    There may be thousands of accounts.
+    """The subject of the rules: a plan, both hosts, and what is declared, with thousands of accounts
+    perhaps.
     """
 
     def __init__(self, plan: Plan, sides: Sides, parts: Mapping[Address, Part]) -> None:
         self.sides = sides
         self.parts = parts
         self.changes = tuple(change for change in plan.changes if _happens(change, plan))
-        """The addresses of accounts and keys to which something happens."""
+        """The changes of accounts and keys that the plan makes."""
         self.changed = frozenset(change.address for change in self.changes)
 
     def users(self) -> Iterator[tuple[User, Part]]:
-        """The accounts that the plan concerns and the spec declares, as they are after it."""
+        """Yield the accounts that the plan concerns and the spec declares, as they are after it."""
         for name in self.sides.names:
             user, part = self.sides.after.people.users.get(name), self.parts.get(Address("users", name))
             if user is not None and part is not None:
@@ -55,11 +56,11 @@ class Subject:
     @cached_property
     def declared_keys(self) -> Mapping[str, frozenset[str]]:
         """The fingerprints of all keys that are declared for an account, in whatever section."""
-        found: dict[str, set[str]] = {}
+        fingerprints: dict[str, set[str]] = {}
         for address in self.parts:
             if address.kind in of_accounts() and (fingerprint := _fingerprint(address)):
-                found.setdefault(address.name, set()).add(fingerprint)
-        return {name: frozenset(keys) for name, keys in found.items()}
+                fingerprints.setdefault(address.name, set()).add(fingerprint)
+        return {name: frozenset(keys) for name, keys in fingerprints.items()}
 
 
 def _happens(change: Change, plan: Plan) -> bool:
@@ -75,14 +76,17 @@ Rule = Callable[[Subject], Iterator[Diagnostic]]
 
 
 def access_warnings(subject: Subject, allowed: Collection[str]) -> list[Diagnostic]:
-    """All of them, but for the refusals that were allowed."""
-    told: list[Diagnostic] = []
+    """The diagnostics of all rules, but for the refusals that were allowed."""
+    diagnostics: list[Diagnostic] = []
     for rule in _RULES:
-        with suppress(
-            HostError
-        ):  # the answers about the accounts say what could not be read; the other rules stand
-            told += [found for found in rule(subject) if not (found.refusal and found.rule in allowed)]
-    return told
+        # the answers about the accounts say what could not be read; the other rules stand
+        with suppress(HostError):
+            diagnostics += [
+                diagnostic
+                for diagnostic in rule(subject)
+                if not (diagnostic.refusal and diagnostic.rule in allowed)
+            ]
+    return diagnostics
 
 
 def _warning(
@@ -111,12 +115,12 @@ def _source(part: Part | None) -> Source | None:
 
 
 def refused_keys(subject: Subject) -> Iterator[Diagnostic]:
-    """Keys that come or change, and that sshd will not take then: told once for each account and reason."""
-    found: dict[tuple[str, str], list[Change]] = {}
+    """Keys that come or change, and that sshd will not take: one warning for each account and reason."""
+    changes_by_reason: dict[tuple[str, str], list[Change]] = {}
     for change in subject.changes:
         if change.after is not None and (why := refused_key(subject.sides, change)):
-            found.setdefault((change.address.name, why), []).append(change)
-    for (name, why), changes in found.items():
+            changes_by_reason.setdefault((change.address.name, why), []).append(change)
+    for (name, why), changes in changes_by_reason.items():
         keys = ", ".join(_fingerprint(change.address) for change in changes)
         yield _warning(
             "refused-key",
@@ -127,26 +131,28 @@ def refused_keys(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def staying_keys(subject: Subject) -> Iterator[Diagnostic]:
-    """Keys that leave the spec, or are none of an exact list, and still let somebody in: they stand in
-    another file that sshd reads.
+    """Keys that leave the spec, or are not in an exact list, and still let somebody in: another file that
+    sshd reads has them.
     """
-    gone: dict[str, dict[str, Change]] = {}
+    leaving: dict[str, dict[str, Change]] = {}
     for change in subject.changes:
         for fingerprint in _leaving(change):
-            gone.setdefault(change.address.name, {})[fingerprint] = change
-    for name in dict.fromkeys((*gone, *subject.sides.names)):
+            leaving.setdefault(change.address.name, {})[fingerprint] = change
+    for name in dict.fromkeys((*leaving, *subject.sides.names)):
         user, exact = subject.sides.after.people.users.get(name), _exact(subject, name)
-        taken = (
-            subject.sides.after.keys(user) if user is not None and (name in gone or exact is not None) else {}
+        accepted = (
+            subject.sides.after.keys(user)
+            if user is not None and (name in leaving or exact is not None)
+            else {}
         )
-        for fingerprint, path in taken.items():
-            left = gone.get(name, {}).get(fingerprint)
-            if left is not None:
+        for fingerprint, path in accepted.items():
+            leaving_change = leaving.get(name, {}).get(fingerprint)
+            if leaving_change is not None:
                 yield _stays(
                     f"{fingerprint} leaves the spec",
                     name,
                     path,
-                    left.address,
+                    leaving_change.address,
                     exact.part if exact is not None else None,
                 )
             elif exact is not None and fingerprint not in exact.keys:
@@ -160,8 +166,8 @@ def staying_keys(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def unreached(plan: Plan, parts: Mapping[Address, Part]) -> dict[str, str]:
-    """The accounts with an exact list of keys whose file cannot be looked at, and why; a link in the way is
-    enough.
+    """The accounts with an exact list of keys whose file cannot be looked at, and why: a link in the way, for
+    one.
     """
     return {
         address.name: why
@@ -179,8 +185,8 @@ def unreached_keys(subject: Subject, names: Mapping[str, str]) -> Iterator[Diagn
     """
     for name, why in names.items():
         user, exact = subject.sides.after.people.users.get(name), _exact(subject, name)
-        taken = subject.sides.after.ssh.keys(user) if user is not None else {}
-        for fingerprint, path in taken.items():
+        accepted = subject.sides.after.ssh.keys(user) if user is not None else {}
+        for fingerprint, path in accepted.items():
             if exact is not None and fingerprint not in exact.keys:
                 detail = (
                     f"{fingerprint} is none of those that may log in, sshd takes it for {name} from {path},"
@@ -189,14 +195,14 @@ def unreached_keys(subject: Subject, names: Mapping[str, str]) -> Iterator[Diagn
                 yield _warning(KEY_STAYS, "a key still lets in", f"{detail}{why}.", exact.part)
 
 
-def _stays(what: str, name: str, path: str, address: Address, part: Part | None) -> Diagnostic:
-    detail = f"{what}, and sshd still takes it for {name} from {path}. Take it out of that file first."
+def _stays(problem: str, name: str, path: str, address: Address, part: Part | None) -> Diagnostic:
+    detail = f"{problem}, and sshd still takes it for {name} from {path}. Take it out of that file first."
     return _refusal(KEY_STAYS, "a key still lets in", detail, address, part)
 
 
 @frozen
 class _Exact:
-    """A list of keys beside which no other may let in."""
+    """An exact list of keys: no other may let in."""
 
     keys: frozenset[str]
     part: Part
@@ -227,18 +233,18 @@ def _fingerprint(address: Address) -> str:
 
 
 def overruled_rules(subject: Subject) -> Iterator[Diagnostic]:
-    """A rule that a later one overrules: sudo takes the last that is about a program."""
+    """Rules that a later one overrules: sudo takes the last one about a program."""
     for user, _ in subject.users():
         address = Address("users", user.name, "sudo")
-        part, ours = subject.parts.get(address), f"{_SUDOERS_D}/{user.name}"
+        part, own_file = subject.parts.get(address), f"{_SUDOERS_D}/{user.name}"
         if part is None:
             continue
-        known = () if address in subject.changed else _overruled(subject.sides.before, user.name)
+        rules_before = () if address in subject.changed else _overruled(subject.sides.before, user.name)
         for rule in _overruled(subject.sides.after, user.name):
-            if rule.path == ours and rule not in known:
+            if rule.path == own_file and rule not in rules_before:
                 where = (
                     "a later rule of the same list"
-                    if rule.by == ours
+                    if rule.by == own_file
                     else f"a rule in {rule.by}, which sudo reads later,"
                 )
                 free, does = ("", "denies it") if rule.denied else (" without a password", "asks for one")
@@ -249,7 +255,7 @@ def overruled_rules(subject: Subject) -> Iterator[Diagnostic]:
                 yield _warning(
                     "overruled-rule",
                     "a rule of sudo is overruled",
-                    f"{detail} {_advice(rule.by == ours)}",
+                    f"{detail} {_advice(rule.by == own_file)}",
                     part,
                 )
 
@@ -259,12 +265,12 @@ def _overruled(host: HostAccess, name: str) -> Collection[Overruled]:
     return dict.fromkeys(host.becoming.overruled(user)) if user is not None else ()
 
 
-def _advice(same: bool) -> str:
-    return "Write the rule that is to hold last." if same else "Change it there."
+def _advice(is_own_file: bool) -> str:
+    return "Write the rule that is to hold last." if is_own_file else "Change it there."
 
 
 def unusable_rules(subject: Subject) -> Iterator[Diagnostic]:
-    """A rule that asks for a password, of an account that has none: nobody can use it."""
+    """Rules that ask for the password of an account that has none: nobody can use them."""
     for change in subject.changes:
         name, people = change.address.name, subject.sides.after.people
         user = people.users.get(name)
@@ -273,13 +279,15 @@ def unusable_rules(subject: Subject) -> Iterator[Diagnostic]:
         if people.password_works(name) or people.password_is_empty(name):
             continue
         overruled = {rule.run for rule in subject.sides.after.becoming.overruled(user)}
-        ours = (
+        own_programs = (
             program
             for program in subject.sides.after.becoming.programs(user)
             if program.file == f"{_SUDOERS_D}/{name}"
         )
         asking = [
-            program.text for program in ours if program.password == name and program.text not in overruled
+            program.text
+            for program in own_programs
+            if program.password == name and program.text not in overruled
         ]
         if asking:
             detail = (
@@ -294,13 +302,17 @@ def unusable_rules(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def empty_passwords(subject: Subject) -> Iterator[Diagnostic]:
-    """An account that anybody of the host can be; refused when it becomes root by this plan."""
+    """Accounts that anybody on the host can be; refused when one becomes root by this plan."""
     before, after = subject.sides.before, subject.sides.after
     for user, part in subject.users():
         if not after.becoming.is_open(user):
             continue
-        known = before.people.users.get(user.name)
-        was_root = known is not None and before.becoming.is_open(known) and bool(before.of(user.name).root)
+        user_before = before.people.users.get(user.name)
+        was_root = (
+            user_before is not None
+            and before.becoming.is_open(user_before)
+            and bool(before.of(user.name).root)
+        )
         if after.of(user.name).root and not was_root:
             detail = (
                 f"The password of {user.name} is empty: everybody on the host can be {user.name} (su), and"
@@ -313,7 +325,7 @@ def empty_passwords(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def open_account(name: str, part: Part) -> Diagnostic:
-    """An account with an empty password."""
+    """The warning about an account with an empty password."""
     detail = f"The password of {name} is empty: everybody on the host can be {name} (su). {_lock(name)}"
     return _warning("empty-password", "an empty password", detail, part)
 
@@ -326,7 +338,7 @@ def _lock(name: str) -> str:
 
 
 def last_administrators(subject: Subject) -> Iterator[Diagnostic]:
-    """An end of accounts that comes soon, after which nobody can log in with a key and become root."""
+    """Accounts that expire soon, where nobody can then log in with a key and become root any more."""
     ending = [
         change
         for change in subject.changes
@@ -353,9 +365,6 @@ def last_administrators(subject: Subject) -> Iterator[Diagnostic]:
         )
 
 
-_SOON = 14 * 86_400
-"""Seconds within which an end of the account is told, as of others that expire."""
-
 _RULES: tuple[Rule, ...] = (
     last_administrators,
     staying_keys,
@@ -369,16 +378,16 @@ _RULES: tuple[Rule, ...] = (
 # ------------------------------------------------------------------------------------------------- taken over
 
 
-def taken_over(plan: Plan, people: People, told: Collection[str]) -> Iterator[Diagnostic]:
-    """Accounts that become ours without a change, and that anybody can be; those that are `told` of anyhow
-    are left out.
+def taken_over(plan: Plan, people: People, warned: Collection[str]) -> Iterator[Diagnostic]:
+    """Accounts that become ours without a change, and that anybody can be; those that were `warned` about
+    already are left out.
     """
     for part in plan.converged:
         name = part.address.name
         if (
             part.address.kind == "users"
             and not part.address.part
-            and name not in told
+            and name not in warned
             and people.password_is_empty(name)
         ):
             yield open_account(name, part)

@@ -11,12 +11,11 @@ from reconciler.core.basics.lazy_regex import Late
 EVERYBODY = ""
 """The account of a way that is open to every account of the host."""
 
-
 _PLAIN = Late(r"[\w./@:+,~%=-]+")
 
 
 def quoted(text: str) -> str:
-    """Words that somebody else has chosen, with an end that they cannot write themselves; nothing of none."""
+    """Words that somebody else has chosen, with an end that they cannot write themselves; empty for none."""
     return '"{}"'.format(text.replace("\\", r"\\").replace('"', r"\"")) if text else ""
 
 
@@ -29,21 +28,22 @@ def named(path: str) -> str:
 
 @frozen
 class Way:
-    """One way in which an account becomes root.
-
-    `account` is the name of an account, or EVERYBODY. `by` are the words for "alice becomes root (BY)".
-    `path` is the file or directory that it hangs on, empty where there is none. `rank` orders ways by danger:
-    the lower, the more dangerous. `address` is what the spec says of it, as far as it says anything.
-    `likely`: it hangs on a text that no rule can read to its end (a script that names the account), or on a
-    program of which nothing is known; then the account "may become root", with these words.
-    """
+    """One way in which an account becomes root."""
 
     account: str
+    """The name of an account, or EVERYBODY."""
     by: str
+    """The words for "alice becomes root (BY)"."""
     path: str = ""
+    """The file or directory that it hangs on; empty where there is none."""
     rank: int = 0
+    """The order by danger: the lower, the more dangerous."""
     address: Address | None = None
+    """The declaration that it hangs on, if there is one."""
     likely: bool = False
+    """The account "may become root": the way hangs on a text that no rule can read to its end (a script that
+    names the account), or on a program of which nothing is known.
+    """
 
     @property
     def who(self) -> str:
@@ -55,13 +55,13 @@ class Way:
 class Writer:
     """An account that can write or replace something. `how` are words with a subject: `alice owns /srv/app`.
 
-    `account` is EVERYBODY for all accounts. `place` is the file or directory that is open to it. `likely`:
+    `account` is EVERYBODY for all accounts. `path` is the file or directory that is open to it. `likely`:
     nobody has looked at its owner.
     """
 
     account: str
     how: str
-    place: str
+    path: str
     likely: bool = False
     group: str = ""
     """The group by whose membership it can, where it can by one."""
@@ -69,7 +69,7 @@ class Writer:
 
 @frozen
 class Hand:
-    """Others have a hand in what the processes of one account run or read, which is not root: they are that
+    """Others have a hand in what the processes of an account other than root run or read: they are that
     account.
 
     `by` are the words for "bob becomes alice (BY; how bob can)". `writers` are those who can, the account

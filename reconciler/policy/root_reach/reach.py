@@ -236,7 +236,7 @@ class RootReach:
         writers = self._writers.of(use.path)
         if use.named:
             writers = {
-                name: writer for name, writer in writers.items() if self._is_persons(name, writer.place)
+                name: writer for name, writer in writers.items() if self._is_persons(name, writer.path)
             }
         where = f" in {look.address}" if look.address is not None and is_own_field(look) else ""
         by = f"{runner} {use.verb} {named_path(use.path)}{because or where}"
@@ -308,7 +308,7 @@ class RootReach:
             perhaps = likely or writer.likely
             rank = Rank.LIKELY if perhaps else Rank.WRITES
             yield Way(
-                writer.account, f"{words}; {writer.how}", writer.place, rank, look.address, likely=perhaps
+                writer.account, f"{words}; {writer.how}", writer.path, rank, look.address, likely=perhaps
             )
 
     def _setuid(self, look: Look, entry: Entry) -> Iterator[Way]:

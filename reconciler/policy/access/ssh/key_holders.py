@@ -26,7 +26,7 @@ _FEW = 3
 class _Door:
     """A key that gives a shell of an account that is root.
 
-    `likely`: the account then has to know its password, or may become root only.
+    `likely`: whoever logs in then needs a password, or the account only may become root.
     """
 
     user: User
@@ -43,9 +43,9 @@ def key_holders(sides: Sides) -> list[Access]:
 
 
 def _authorities(sides: Sides) -> Iterator[Access]:
-    """Who signs logins of every account from now on (TrustedUserCAKeys), where one of them is root."""
-    known = {key.fingerprint for key in _signing(sides.before)}
-    new = [key for key in _signing(sides.after) if key.fingerprint not in known]
+    """Yield who signs logins of every account from now on (TrustedUserCAKeys), where one of them is root."""
+    old_fingerprints = {key.fingerprint for key in _signing(sides.before)}
+    new = [key for key in _signing(sides.after) if key.fingerprint not in old_fingerprints]
     people = sides.after.people.users.values() if new else ()
     user = next(
         (
@@ -58,16 +58,22 @@ def _authorities(sides: Sides) -> Iterator[Access]:
     if user is None:
         return
     for key in new:
-        said = key.fingerprint + (f" (comment {quoted(key.comment)})" if key.comment else "")
+        words = _words(key)
         how = (
             f"signs certificates with which anybody logs in as any account, as {user.name} too"
             " (TrustedUserCAKeys)"
         )
         owners = _owners(key, sides, "")
         if owners:
-            yield from (Access(owner, "gains", ROOT, f"{owner}'s key {said} {how}", None) for owner in owners)
+            yield from (
+                Access(owner, "gains", ROOT, f"{owner}'s key {words} {how}", None) for owner in owners
+            )
         else:
-            yield Access(user.name, "gains", ROOT, how, None, holder=f"the key {said}")
+            yield Access(user.name, "gains", ROOT, how, None, holder=f"the key {words}")
+
+
+def _words(key: Key) -> str:
+    return key.fingerprint + (f" (comment {quoted(key.comment)})" if key.comment else "")
 
 
 def _signing(host: HostAccess) -> list[Key]:
@@ -83,11 +89,11 @@ def _signing(host: HostAccess) -> list[Key]:
 
 
 def _holders(sides: Sides) -> list[Access]:
-    found = [door for door in _doors(sides.after, sides.names) if _is_new(door, sides.before)]
-    if not found:
+    new_doors = [door for door in _doors(sides.after, sides.names) if _is_new(door, sides.before)]
+    if not new_doors:
         return []
-    known = {door.key.fingerprint for door in _doors(sides.before, sides.before.people.users)}
-    rows = (_row(door, sides) for door in found if door.key.fingerprint not in known)
+    old_fingerprints = {door.key.fingerprint for door in _doors(sides.before, sides.before.people.users)}
+    rows = (_row(door, sides) for door in new_doors if door.key.fingerprint not in old_fingerprints)
     return [row for row in rows if row is not None]
 
 
@@ -99,7 +105,9 @@ def _doors(host: HostAccess, names: Collection[str]) -> Iterator[_Door]:
 
 
 def _way(host: HostAccess, user: User) -> tuple[str, bool] | None:
-    """By what who logs in with a key alone is root, and whether that is only likely; None: by nothing."""
+    """The way by which somebody who logs in with a key alone is root, and whether it is only likely, or
+    None.
+    """
     if user.uid == 0:
         return "", False
     ways = host.of(user.name).root
@@ -110,35 +118,39 @@ def _way(host: HostAccess, user: User) -> tuple[str, bool] | None:
 
 
 def _is_new(door: _Door, before: HostAccess) -> bool:
-    known = before.people.users.get(door.user.name)
-    return (
-        known is None or door.key.fingerprint not in before.ssh.shells(known) or _way(before, known) is None
-    )
+    user = before.people.users.get(door.user.name)
+    return user is None or door.key.fingerprint not in before.ssh.shells(user) or _way(before, user) is None
 
 
 def _row(door: _Door, sides: Sides) -> Access | None:
-    """None where the account is told as becoming root by the same plan, and the key is one that it has had,
-    or its first and its own.
+    """The row of whoever holds the key.
+
+    None where another row has the account become root by the same plan, and the key is its own: one that it
+    has had, or its first.
     """
     name, key = door.user.name, door.key
     owners = _owners(key, sides, name)
-    known = sides.before.people.users.get(name)
-    is_told = known is None or _way(sides.before, known) is None
-    if is_told and not owners and (known is None or key.fingerprint in sides.before.ssh.listed(known)):
+    user_before = sides.before.people.users.get(name)
+    is_told = user_before is None or _way(sides.before, user_before) is None
+    if (
+        is_told
+        and not owners
+        and (user_before is None or key.fingerprint in sides.before.ssh.listed(user_before))
+    ):
         return None
     how = f"logs in as {name}" + (
         f", who {'may become' if door.likely else 'is'} root by {door.by}" if door.by else ""
     )
-    said = key.fingerprint + (f" (comment {quoted(key.comment)})" if key.comment else "")
+    words = _words(key)
     if len(owners) == 1:
-        return Access(owners[0], "gains", ROOT, f"{owners[0]}'s key {said} {how}", None, likely=door.likely)
+        return Access(owners[0], "gains", ROOT, f"{owners[0]}'s key {words} {how}", None, likely=door.likely)
     others = (
         "; the key of"
         f" {', '.join(owners[:_FEW])}{f' and {len(owners) - _FEW} more' if len(owners) > _FEW else ''} too"
         if owners
         else ""
     )
-    return Access(name, "gains", ROOT, how + others, None, likely=door.likely, holder=f"the key {said}")
+    return Access(name, "gains", ROOT, how + others, None, likely=door.likely, holder=f"the key {words}")
 
 
 def _owners(key: Key, sides: Sides, name: str) -> list[str]:

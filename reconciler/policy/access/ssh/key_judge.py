@@ -1,4 +1,4 @@
-"""Which keys of one file sshd takes."""
+"""Whether sshd takes a key for one login, and why not."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class KeyJudge:
         )
 
     def refusal(self, key: Key) -> str:
-        """Why sshd does not take it at all: one that only runs a command is taken."""
+        """Why sshd does not take it at all; empty if it does, also for one command only."""
         flaw = self.flaw(key)
         return "" if flaw == ONE_COMMAND else flaw
 
@@ -59,13 +59,13 @@ class KeyJudge:
         return self._unknown_port(key)
 
     def _unknown_port(self, key: Key) -> str:
-        """The first port by a name that the host does not know: sshd skips the key.
+        """Why sshd skips a key with a port by a name that the host does not have; empty without one.
 
-        Most have none, and then nothing is read.
+        Most keys name no port, and then no services are read.
         """
-        named = list(key_options.named_ports(key.options))
-        known = tcp_services(self.files.text(SERVICES) or "") if named else frozenset()
-        option, port = next(((option, port) for option, port in named if port not in known), ("", ""))
+        ports = list(key_options.named_ports(key.options))
+        service_names = tcp_services(self.files.text(SERVICES) or "") if ports else frozenset()
+        option, port = next(((option, port) for option, port in ports if port not in service_names), ("", ""))
         return f"`{option}` has the port {port}, and {SERVICES} names no such TCP service" if port else ""
 
     def _type(self, key: Key) -> str:

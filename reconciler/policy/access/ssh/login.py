@@ -1,5 +1,5 @@
-"""Who can log in with a key, and why somebody cannot: what sshd does with its configuration, an account, and
-files of keys.
+"""Whether somebody can log in with a key, and why not: what sshd makes of its configuration, an account and
+its files of keys.
 
 Sources: sshd(8), auth.c, auth2-pubkey.c and misc.c of OpenSSH 9.2 with Debian's patch for group-writable
 files, tried with a live sshd. Not seen: keys that a program gives (AuthorizedKeysCommand), whether somebody
@@ -26,7 +26,7 @@ from reconciler.policy.symlinks import Followed
 CONFIG = "/etc/ssh/sshd_config"
 _KEY_FILES = (".ssh/authorized_keys", ".ssh/authorized_keys2")
 _LARGEST_KEYS = 1 << 20
-"""Bytes. A user can make his file as large as the disk."""
+"""Bytes of a file of keys that is read: a user can make theirs as large as the disk."""
 _DEBIAN = "/etc/debian_version"
 _WRITABLE_BY_OTHERS, _WRITABLE_BY_GROUP = 0o002, 0o020
 _SECONDS_A_DAY = 86_400
@@ -35,14 +35,14 @@ _MISSING = " is not there"
 
 @frozen
 class Verdict:
-    """Whether somebody can do it: `why` not, or empty. `how` says by what, in words, of who can."""
+    """Whether somebody can do it: `why` says why not, empty if they can; `how` says by what they can."""
 
     why: str = ""
     how: str = ""
 
     @property
     def can(self) -> bool:
-        """Whether he can."""
+        """Whether they can."""
         return not self.why
 
 
@@ -55,19 +55,19 @@ class _Included:
     def __call__(self, pattern: str) -> Sequence[tuple[str, str]]:
         if not pattern.startswith("/"):
             return ()
-        found = [(path, self._files.text(path)) for path in self._files.matching(pattern)]
-        return [(path, text) for path, text in found if text is not None]
+        texts = [(path, self._files.text(path)) for path in self._files.matching(pattern)]
+        return [(path, text) for path, text in texts if text is not None]
 
 
 def configuration(files: Followed) -> dict[str, tuple[bytes, dict[int, tuple[str, ...]]]]:
-    """The files that sshd reads, the main one first: content, and for Include lines by number the paths of
-    what they find.
+    """The files that sshd reads, the main one first: their content, and the paths that each Include line
+    finds, by its number.
     """
-    found: dict[str, tuple[bytes, dict[int, tuple[str, ...]]]] = {}
+    contents: dict[str, tuple[bytes, dict[int, tuple[str, ...]]]] = {}
     include, todo = _Included(files), [CONFIG]
     for path in todo:
         content = files.read(path)
-        if content is None or path in found:
+        if content is None or path in contents:
             continue
         lines = sshd_config.parse(path, content.decode("utf-8", "surrogateescape"), lambda _: ())
         included = {
@@ -75,9 +75,9 @@ def configuration(files: Followed) -> dict[str, tuple[bytes, dict[int, tuple[str
             for line in lines
             if line.keyword == "include"
         }
-        found[path] = (content, included)
+        contents[path] = (content, included)
         todo += [name for names in included.values() for name in names]
-    return found
+    return contents
 
 
 class SshLogin:
@@ -87,7 +87,7 @@ class SshLogin:
         self._files = files
         self._people = people
         self._now = now
-        self._same: Settings | None = None
+        self._for_all: Settings | None = None
 
     @cached_property
     def config(self) -> tuple[Line, ...] | None:
@@ -102,23 +102,21 @@ class SshLogin:
         why = self.closed(user)
         if why:
             return Verdict(why)
-        found = [
-            self._from(user, one)
-            for one in (sshd_config.origins(self.config) if origin is None else [origin])
-        ]
-        return next((one for one in found if one.can), found[0])
+        origins = sshd_config.origins(self.config) if origin is None else [origin]
+        verdicts = [self._from(user, address) for address in origins]
+        return next((verdict for verdict in verdicts if verdict.can), verdicts[0])
 
     # ------------------------------------------------------------------------------------------ configuration
 
     def settings(self, user: User, origin: Origin) -> Settings:
         """The settings in force for a login; there must be a configuration."""
         assert self.config is not None
-        if self._same is not None:
-            return self._same
-        found = sshd_config.in_force(self.config, Login(user.name, self._people.groups_of(user), origin))
+        if self._for_all is not None:
+            return self._for_all
+        settings = sshd_config.in_force(self.config, Login(user.name, self._people.groups_of(user), origin))
         if not sshd_config.has_blocks(self.config):
-            self._same = found
-        return found
+            self._for_all = settings
+        return settings
 
     # ---------------------------------------------------------------------------------------------- one login
 
@@ -147,17 +145,24 @@ class SshLogin:
         if way.lower() == "any":
             return True
         methods = [method.partition(":")[0].lower() for method in way.split(",")]
-        asked = {"password": "passwordauthentication", "keyboard-interactive": "kbdinteractiveauthentication"}
-        rest = [method for method in methods if method != "publickey"]
-        allowed = all(method in asked and settings.choice(asked[method], "yes") == "yes" for method in rest)
+        keywords = {
+            "password": "passwordauthentication",
+            "keyboard-interactive": "kbdinteractiveauthentication",
+        }
+        others = [method for method in methods if method != "publickey"]
+        allowed = all(
+            method in keywords and settings.choice(keywords[method], "yes") == "yes" for method in others
+        )
         return (
             methods.count("publickey") == 1
             and allowed
-            and (not rest or self._people.password_works(user.name))
+            and (not others or self._people.password_works(user.name))
         )
 
     def _keys(self, settings: Settings, user: User, origin: Origin) -> Verdict:
-        """The first key that lets somebody in, else what is wrong with the files and the keys in them."""
+        """Whether a key lets somebody in: the first that does, or what is wrong with the files and all their
+        keys.
+        """
         reasons: list[str] = []
         if settings.choice("trustedusercakeys", "none") != "none" and self._authority(
             settings.word("trustedusercakeys", "none")
@@ -175,11 +180,11 @@ class SshLogin:
                 if not flaw:
                     return Verdict(how=f"key {key.fingerprint} in {path}")
                 reasons.append(f"key {key.fingerprint} in {path}: {flaw}")
-        told = [reason for reason in reasons if not reason.endswith(_MISSING)] or reasons
-        return Verdict("; ".join(told) or settings.said("authorizedkeysfile"))
+        relevant = [reason for reason in reasons if not reason.endswith(_MISSING)] or reasons
+        return Verdict("; ".join(relevant) or settings.said("authorizedkeysfile"))
 
     def judge(self, settings: Settings, origin: Origin) -> KeyJudge:
-        """Who says of one key whether sshd takes it."""
+        """The judge of whether sshd takes a key for a login."""
         revoked = settings.word("revokedkeys", "none")
         withdrawn = self._files.read(revoked) or b"" if revoked.lower() != "none" else b""
         return KeyJudge(settings, origin, self._now, _blobs(withdrawn), self._files)
@@ -190,8 +195,8 @@ class SshLogin:
         return self._people.why_not(user, pam=pam, today=self._now // _SECONDS_A_DAY)
 
     def aged(self, user: User) -> str:
-        """Why a login with a password only lets the account change it; without PAM sshd looks at the age
-        itself (auth-passwd.c).
+        """Why a login with a password does no more than change it; without PAM sshd looks at the age itself
+        (auth-passwd.c).
         """
         return self._people.why_aged(user.name, today=self._now // _SECONDS_A_DAY)
 
@@ -203,12 +208,12 @@ class SshLogin:
         """Every file of keys that sshd reads for an account."""
         tokens = {"%%": "%", "%h": user.home, "%u": user.name, "%U": str(user.uid)}
         for word in settings.words("authorizedkeysfile", _KEY_FILES):
-            path = re.sub("%.", lambda found: tokens.get(found[0], found[0]), word)
+            path = re.sub("%.", lambda match: tokens.get(match[0], match[0]), word)
             if word.lower() != "none":
                 yield path if path.startswith("/") else f"{user.home.rstrip('/')}/{path}"
 
     def lines(self, path: str, settings: Settings, user: User) -> tuple[str, Sequence[str]]:
-        """Why sshd would not take keys from a file, or else its lines."""
+        """The reason why sshd takes no keys from a file, or an empty one with the lines of the file."""
         real = self._files.real(path)
         entry = None if real is None else self._files.entry(real)
         if real is None or entry is None:
@@ -225,7 +230,7 @@ class SshLogin:
         return ("", lines) if keys else (f"no key is in {path}", ())
 
     def _unreachable(self, real: str, user: User) -> str:
-        """sshd reads keys with the rights of the user."""
+        """Why the user, with whose rights sshd reads keys, cannot read the file; empty if they can."""
         for at in _above(real):
             entry = self._files.entry(at)
             if entry is not None and not self._may(entry, user, 1):
@@ -244,8 +249,8 @@ class SshLogin:
         return bool((mode >> 3 if entry.group in self._people.groups_of(user) else mode) & bit)
 
     def _insecure(self, real: str, user: User) -> str:
-        """StrictModes: the file and every directory up to the home, or to the top, belong to him or to root,
-        and nobody else may write.
+        """Why sshd does not trust the file (StrictModes): it and every directory up to the home, or to the
+        top, must be the user's or root's, and nobody else may write there.
         """
         home = self._files.real(user.home)
         for at in (real, *_above(real)):
@@ -304,7 +309,7 @@ def _in_group(login: Login, pattern: str) -> bool:
 
 
 def not_root(settings: Settings, user: User) -> str:
-    """Why root may not log in with a key; empty if he may, and for everybody else."""
+    """Why root may not log in with a key; empty if root may, and for everybody else."""
     allowed = settings.choice("permitrootlogin", "prohibit-password")
     if user.uid or allowed in ("yes", "prohibit-password", "without-password"):
         return ""
@@ -331,6 +336,6 @@ def _no_session(settings: Settings) -> str:
 
 
 def _blobs(content: bytes) -> frozenset[bytes]:
-    """The keys in a list of revoked ones. A binary one (KRL) is not read."""
+    """The keys in a list of revoked ones; none of a binary list (KRL), which is not read."""
     lines = content.decode("utf-8", "replace").split("\n") if not content.startswith(b"SSHKRL") else []
     return frozenset(key.blob for key in map(authorized_keys.read, lines) if key is not None)

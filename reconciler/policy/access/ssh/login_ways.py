@@ -1,5 +1,5 @@
-"""By what an account logs in: which keys sshd takes for it and from which file, or why not, and whether a
-password is enough.
+"""The means by which an account logs in: the keys that sshd takes for it with their files, or why not, and
+whether a password is enough.
 """
 
 from __future__ import annotations
@@ -30,20 +30,16 @@ class SshWays:
         self._shells: dict[str, Mapping[str, Key]] = {}
 
     def keys(self, user: User) -> dict[str, str]:
-        """Every key that sshd takes for the account from anywhere: its fingerprint,
-        and the file that has it.
-        """
+        """The files of all keys that sshd takes for the account from anywhere, by fingerprint."""
         return {key.fingerprint: path for key, path, why in self._tried(user) if key is not None and not why}
 
     def shells(self, user: User) -> Mapping[str, Key]:
-        """The keys that sshd takes for the account and that run more than one command, by fingerprint; none
-        where it gives no shell.
-        """
+        """The keys with which the account gets a shell, by fingerprint; none where sshd gives it no shell."""
         if user.name not in self._shells:
-            found = self._tried(user) if self._ssh.verdict(user).can else ()
+            tried = self._tried(user) if self._ssh.verdict(user).can else ()
             self._shells[user.name] = {
                 key.fingerprint: key
-                for key, _, why in found
+                for key, _, why in tried
                 if key is not None and not why and not _forced(key)
             }
         return self._shells[user.name]
@@ -67,10 +63,10 @@ class SshWays:
         """
         by_key = self._ssh.verdict(user)
         keys = [(key, path) for key, path, why in self._tried(user) if key is not None and not why]
-        told = [f"key {key.fingerprint} in {path}{_limit(key, shell=by_key.can)}" for key, path in keys]
-        told += [by_key.how] if by_key.can and not keys else []
+        words = [f"key {key.fingerprint} in {path}{_limit(key, shell=by_key.can)}" for key, path in keys]
+        words += [by_key.how] if by_key.can and not keys else []
         by_password = self.by_password(user)
-        return list(dict.fromkeys((*told, *([by_password.how] if by_password.can else []))))
+        return list(dict.fromkeys((*words, *([by_password.how] if by_password.can else []))))
 
     def why_not(self, user: User, fingerprint: str) -> str:
         """Why sshd does not take this key for the account; empty if it does, and where there is no sshd."""
@@ -102,12 +98,12 @@ class SshWays:
         why = self._ssh.closed(user) or self._ssh.aged(user)
         if why:
             return Verdict(why)
-        found = [self._password_from(user, origin) for origin in sshd_config.origins(self._ssh.config)]
-        return next((one for one in found if one.can), found[0])
+        verdicts = [self._password_from(user, origin) for origin in sshd_config.origins(self._ssh.config)]
+        return next((verdict for verdict in verdicts if verdict.can), verdicts[0])
 
     def _tried(self, user: User) -> Iterator[tuple[Key | None, str, str]]:
-        """Every key in every file, with why it is not taken; without a key why nothing in a file, or nobody,
-        is.
+        """Yield every key in every file, and why it is not taken; no key with the reason against a whole
+        file, or against everybody.
         """
         if self._ssh.config is None:
             return
@@ -130,10 +126,7 @@ class SshWays:
                     yield key, path, judge.refusal(key)
 
     def _closed(self, user: User, settings: Settings, origin: Origin) -> str:
-        """Why nobody gets in at all.
-
-        Anything that sshd does by itself (internal-sftp) needs no shell.
-        """
+        """Why nobody gets in at all; empty if somebody does. sshd's own internal-sftp needs no shell."""
         sftp = settings.word("forcecommand", "none").startswith(_SFTP)
         closed = "" if sftp else self._ssh.closed(user)
         return closed or not_listed(settings, Login(user.name, self._people.groups_of(user), origin))
@@ -172,8 +165,8 @@ def _forced(key: Key) -> bool:
 def _takes_passwords(settings: Settings, *, is_empty: bool) -> bool:
     """Whether one method that asks for a password is allowed, and enough.
 
-    Where empty passwords are tried first, sshd 9.2 drops who then answers PAM's questions: pam_setcred(3)
-    remembers the first failure.
+    Where empty passwords are tried first, sshd 9.2 drops a client that then answers PAM's questions:
+    pam_setcred(3) remembers the first failure.
     """
     pam = settings.choice("usepam", "no") == "yes"
     questions = pam and (is_empty or settings.choice("permitemptypasswords", "no") != "yes")

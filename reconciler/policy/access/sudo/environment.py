@@ -1,5 +1,5 @@
-"""By what of its caller's environment a program under sudo becomes a shell: a PATH of his own, a variable
-that is kept, any variable.
+"""The parts of its caller's environment that make a program under sudo a shell: a PATH of their own, a
+variable that is kept, any variable.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PYTHON_ARGUMENTS = Late(
 
 
 def shell_by(policy: Policy, who: Who, program: Program, files: Followed) -> str:
-    """Why a program that sudo lets somebody run starts what he wants; empty if it does not.
+    """Why a program that sudo lets somebody run starts whatever they want; empty if it does not.
 
     Raises HostError for what cannot be read.
     """
@@ -45,23 +45,24 @@ def shell_by(policy: Policy, who: Who, program: Program, files: Followed) -> str
     if any(char in path for char in _PATTERN) or path.endswith("/"):
         return ""
     own = environment.own_path(policy, who, path)
-    kept = environment.kept(policy, who, path)
-    if preloads := next(
-        (name for name in sorted(environment.LOADERS) if any(fnmatchcase(name, one) for one in kept)), ""
-    ):
+    kept_names = environment.kept(policy, who, path)
+    if preloads := next((name for name in sorted(environment.LOADERS) if _is_kept(name, kept_names)), ""):
         return f"{preloads}, which is kept, has it load any library"
-    if not own and not kept:
+    if not own and not kept_names:
         return ""
     arguments = tuple(word for word in program.arguments or () if word.startswith("/"))
     scripts = dict.fromkeys(
         run_files((path, *(arguments if path.rpartition("/")[2] in (*SHELLS, *WRAPPERS) else ())))
     )
-    return next(filter(None, (_by_script(script, files, who, own=own, kept=kept) for script in scripts)), "")
+    return next(
+        filter(None, (_by_script(script, files, who, own=own, kept_names=kept_names) for script in scripts)),
+        "",
+    )
 
 
 def ignores_arguments(path: str, files: Followed) -> bool:
-    """Whether a program is a script that does nothing with its arguments, and reads
-    nothing from a terminal.
+    """Whether a program is a script that does nothing with its arguments, and reads nothing from a
+    terminal.
     """
     text = files.known_text(path)
     words = text.split("\n", 1)[0][2:].split() if text.startswith("#!") else []
@@ -73,7 +74,7 @@ def ignores_arguments(path: str, files: Followed) -> bool:
     return interpreter.startswith("python") and _PYTHON_ARGUMENTS.search(text) is None
 
 
-def _by_script(path: str, files: Followed, who: Who, *, own: bool, kept: frozenset[str]) -> str:
+def _by_script(path: str, files: Followed, who: Who, *, own: bool, kept_names: frozenset[str]) -> str:
     text = _script(path, files)
     words = text.split("\n", 1)[0][2:].split()
     if not words:
@@ -86,15 +87,16 @@ def _by_script(path: str, files: Followed, who: Who, *, own: bool, kept: frozens
     variables = next(
         (names for pattern, names in environment.INTERPRETERS if pattern.fullmatch(interpreter)), frozenset()
     )
-    found = next(
-        (
-            name
-            for name in sorted(variables)
-            if any(fnmatchcase(name, one) for one in kept) and name != "PATH"
-        ),
+    variable = next(
+        (name for name in sorted(variables) if name != "PATH" and _is_kept(name, kept_names)),
         "",
     )
-    return f"{interpreter} takes {found} of {who.name}" if found else ""
+    return f"{interpreter} takes {variable} of {who.name}" if variable else ""
+
+
+def _is_kept(name: str, kept_names: frozenset[str]) -> bool:
+    """Whether sudo keeps a variable; the names that it keeps may have wildcards."""
+    return any(fnmatchcase(name, kept_name) for kept_name in kept_names)
 
 
 def _script(path: str, files: Followed) -> str:
@@ -109,10 +111,10 @@ def _script(path: str, files: Followed) -> str:
 def _interpreter(words: list[str]) -> tuple[str, bool]:
     """The interpreter of a script, and whether env(1) looks for it on the PATH."""
     name = words[0].rpartition("/")[2]
-    rest = (
+    operands = (
         [word for word in words[1:] if not word.startswith("-") and "=" not in word] if name == "env" else []
     )
-    return (rest[0].rpartition("/")[2], "/" not in rest[0]) if rest else (name, False)
+    return (operands[0].rpartition("/")[2], "/" not in operands[0]) if operands else (name, False)
 
 
 def _looked_for(text: str) -> Iterator[str]:

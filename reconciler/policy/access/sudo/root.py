@@ -1,4 +1,4 @@
-"""Who can become root: root himself, and whom sudo lets, with a password that somebody can give."""
+"""Who can become root: root itself, and whom sudo lets, with a password that somebody can give."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class SudoRoot:
 
     @cached_property
     def search_path(self) -> tuple[str, ...]:
-        """The directories in which sudo looks for programs (secure_path); those of Defaults for certain
-        people too.
+        """The directories in which sudo looks for programs (secure_path), also by Defaults for certain
+        people.
         """
         return () if self._policy is None else tuple(dict.fromkeys(environment.directories(self._policy)))
 
     def shell_by(self, user: User, program: Program) -> str:
-        """Why what sudo leaves of the environment makes a program start what the account wants; empty if it
-        does not.
+        """Why the environment that sudo keeps makes a program start what the account wants; empty if it does
+        not.
         """
         return (
             ""
@@ -76,7 +76,7 @@ class SudoRoot:
             return Verdict("there is no sudo that is setuid and root's, or no rules for it")
         grant = answers.become_root(self._policy, self.who(user))
         if not grant.allowed:
-            return Verdict("no rule of sudo lets him become root")
+            return Verdict("no rule of sudo lets it become root")
         if grant.password and not self._people.password_works(grant.password):
             whose = "the account" if grant.password == user.name else grant.password
             return Verdict(
@@ -107,7 +107,7 @@ class SudoRoot:
         return self._files.names(path) if entry is not None and self._trusted(entry) else ()
 
     def _trusted(self, entry: Entry) -> bool:
-        """sudo passes over what others could have written."""
+        """Whether sudo reads what is there: it passes over what others could have written."""
         mode = int(entry.mode, 8)
         if self._people.uid(entry.owner) != 0 or mode & _WRITABLE_BY_OTHERS:
             return False

@@ -1,4 +1,4 @@
-"""Files and directories that sudo itself uses as root, by its settings: whoever can write them becomes root,
+"""Files and directories that sudo itself uses as root by its settings: whoever can write them becomes root,
 or may.
 """
 
@@ -13,8 +13,8 @@ from reconciler.policy.access.writers import Writers
 
 
 def ways_by_settings(policy: Policy, writers: Writers) -> Iterator[Way]:
-    """Through the directories of secure_path, the files that Defaults name, and places of included rules,
-    which must be root's.
+    """Yield the ways through directories of secure_path, files that Defaults name, and paths of included
+    rules, which must be root's.
     """
     for path in dict.fromkeys(environment.directories(policy)):
         yield from _ways(f"sudo looks for programs in {path}", path, writers)
@@ -31,7 +31,7 @@ def _ways(
         yield Way(
             writer.account,
             f"{words}; {writer.how}",
-            writer.place,
+            writer.path,
             Rank.LIKELY if likely else Rank.WRITES,
             likely=likely,
         )
