@@ -1,14 +1,14 @@
 """`import`: what is on a host, as a spec that changes nothing there.
 
-Finders propose (`kinds/*_found.py`), and the tool itself judges: the proposal is written, loaded and planned,
-and what does not come out as "is as declared" is left out with the reason, until the plan is empty. Only
-reads.
+The kinds propose (`importer.py` in their folders), and the tool itself judges: the proposal is written,
+loaded and planned, and what does not come out as "is as declared" is left out with the reason, until the plan
+is empty. Only reads.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
@@ -27,15 +27,12 @@ from reconciler.core.steps import Step
 from reconciler.host.hosts import open_host, static_hostname
 from reconciler.host.packages import packaged
 from reconciler.host.spec_source.source import StdinReader
-from reconciler.kinds import discover
-from reconciler.kinds.shared.importing import Found
+from reconciler.kinds import discover, importable, importer
+from reconciler.kinds.shared.importing import Asked, Found
 from reconciler.policy.lint import lint
 from reconciler.render.masking import mask
 from reconciler.spec.load import load
 
-IMPORTABLE = ("users", "ssh_keys", "services", "logrotate")
-"""The kinds, in the order of the spec."""
-_PLACES = ("/etc/systemd/system", "/etc/logrotate.d")
 _MOST_ROUNDS = 8
 _WIDE = 100
 _AMBIGUOUS = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|none|~|[-+.]?[0-9][0-9a-z_.:+-]*")
@@ -66,7 +63,7 @@ def import_host(kinds: Iterable[str], *, system: bool, root: str | None) -> Impo
     `kinds`: all of them, and what no kind looks at is named, if empty.
     """
     asked = set(kinds)
-    wanted = [name for name in IMPORTABLE if name in asked] or list(IMPORTABLE)
+    wanted = [name for name in importable() if name in asked] or list(importable())
     try:
         host = open_host(root)
         name = static_hostname(host)
@@ -87,7 +84,8 @@ def _find(host: HostView, kinds: Iterable[str], *, system: bool) -> tuple[list[F
     unread: dict[str, HostError] = {}
     for kind in kinds:
         try:
-            found += _FINDERS[kind](host, system)
+            find, places = importer(kind)
+            found += find(host, Asked(system, packaged(host, places) if places else ()))
         except HostError as problem:
             unread[kind] = problem
     return found, unread
@@ -149,38 +147,6 @@ def _has_secret(value: Any) -> bool:
         words = " ".join(one for one in value if isinstance(one, str))
         return masked(words) != words or any(map(_has_secret, value))
     return isinstance(value, str) and masked(value) != value
-
-
-def _users(host: HostView, system: bool) -> Iterable[Found]:
-    from reconciler.kinds.users.importer import users
-
-    return users(host, system=system)
-
-
-def _keys(host: HostView, system: bool) -> Iterable[Found]:
-    from reconciler.kinds.users.importer import keys
-
-    return keys(host, system=system)
-
-
-def _services(host: HostView, _system: bool) -> Iterable[Found]:
-    from reconciler.kinds.services.importer import services
-
-    return services(host, packaged(host, _PLACES))
-
-
-def _logrotate(host: HostView, _system: bool) -> Iterable[Found]:
-    from reconciler.kinds.logrotate.importer import policies
-
-    return policies(host, packaged(host, _PLACES))
-
-
-_FINDERS: Mapping[str, Callable[[HostView, bool], Iterable[Found]]] = {
-    "users": _users,
-    "ssh_keys": _keys,
-    "services": _services,
-    "logrotate": _logrotate,
-}
 
 
 # ---------------------------------------------------------------------------------------------------- judging

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from reconciler.core.host import FileType, HostError, HostView
 from reconciler.formats.accounts import account_files
+from reconciler.kinds import discover, importable
 from reconciler.kinds.shared import drop_ins, units
 
 _HOURS = tuple(f"/etc/cron.{name}" for name in ("hourly", "daily", "weekly", "monthly"))
@@ -15,6 +16,8 @@ PLACES = ("/etc/sudoers.d", "/etc/cron.d", *_HOURS, _QUADLETS)
 """Directories in which what a package brought is not told."""
 _MOST_NAMES = 5
 _LAST_GROUP = 60_000
+_TOLD = {"groups", "timers", "files", "directories", "backups"}
+"""The kinds that have no importer, and of which a line of its own is told."""
 
 
 def not_looked_at(view: HostView, packaged: Collection[str]) -> Iterator[str]:
@@ -29,6 +32,9 @@ def not_looked_at(view: HostView, packaged: Collection[str]) -> Iterator[str]:
             more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
             yield f"{what}: {len(names)} ({', '.join(names[:_MOST_NAMES])}{more})"
     yield "files, directories and backups: nobody can tell from a host which of them should be declared"
+    for name in discover():
+        if name not in {*importable(), *_TOLD}:
+            yield f"{name}: import does not know this kind"
 
 
 def _in(*directories: str) -> Callable[[HostView, Collection[str]], Sequence[str]]:

@@ -48,11 +48,14 @@ def import_(
     other units, drop-ins, scripts of logrotate that are more than one program. Each is told in comments at
     the end, with the reason or with how many there are.
     """
-    from reconciler.app.import_ import IMPORTABLE, import_host, save
+    from reconciler.app.import_ import import_host, save
+    from reconciler.kinds import importable
 
-    unknown = [name for name in kinds or [] if name not in IMPORTABLE]
+    unknown = [name for name in kinds or [] if name not in importable()]
     if unknown:
-        sys.stderr.write(f"reconciler: {unknown[0]!r} is not imported; choose from {', '.join(IMPORTABLE)}\n")
+        sys.stderr.write(
+            f"reconciler: {unknown[0]!r} is not imported; choose from {', '.join(importable())}\n"
+        )
         return ExitCode.USAGE
     imported = import_host(kinds or [], system=system, root=root)
     if imported.problems:

@@ -9,15 +9,20 @@ made of and knows none of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Kinds
+
+if TYPE_CHECKING:
+    from reconciler.kinds.shared.importing import Asked, Found
 
 
 class _Kinds(Mapping[str, Kind]):
@@ -70,6 +75,18 @@ def discover() -> Kinds:
             )
         )
     )
+
+
+@cache
+def importable() -> tuple[str, ...]:
+    """The kinds that `import` reads back, in the order of the spec: their folders have an `importer.py`."""
+    return tuple(name for name in discover() if find_spec(f"{__name__}.{name}.importer"))
+
+
+def importer(name: str) -> tuple[Callable[[HostView, Asked], Iterable[Found]], tuple[str, ...]]:
+    """The `find` of an importable kind, and the `PLACES` where it must be told what a package brought."""
+    module = import_module(f"{__name__}.{name}.importer")
+    return module.find, module.PLACES
 
 
 @cache

@@ -11,9 +11,12 @@ from pkgutil import iter_modules
 import pytest
 
 import reconciler.kinds
-from reconciler.kinds import discover, observer, of_accounts
+from reconciler.app import not_looked_at
+from reconciler.host.simulation.host import SimulatedHost
+from reconciler.kinds import discover, importable, importer, observer, of_accounts
 from reconciler.policy.access.changes import TELLERS
 from tests.case import all_cases
+from tests.ordinary import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
@@ -58,3 +61,23 @@ def test_what_is_said_of_kinds_is_asked_of_the_kind() -> None:
     assert set(TELLERS) == {kind.name for kind in kinds if kind.tells_access}
     assert {"users", "ssh_keys"} == of_accounts()
     assert {kind.name for kind in kinds if kind.programs} <= booted
+
+
+def test_a_kind_is_imported_because_its_folder_has_an_importer() -> None:
+    """No list names the kinds that `import` reads back: each has an `importer.py` with `find` and `PLACES`."""
+    folders = {file.parent.name for file in (REPOSITORY / "reconciler/kinds").glob("*/importer.py")}
+
+    assert folders == set(importable())
+    for find, places in map(importer, importable()):
+        assert callable(find)
+        assert all(place.startswith("/") for place in places)
+
+
+def test_import_names_a_kind_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes the silence of `import` for absence: a kind without an importer is told."""
+    told = {*not_looked_at.not_looked_at(SimulatedHost.of({}), ())}
+    monkeypatch.setattr(not_looked_at, "discover", lambda: {**discover(), "sysctl": None})
+    more = {*not_looked_at.not_looked_at(SimulatedHost.of({}), ())}
+
+    assert {"sysctl: import does not know this kind"} == more - told
+    assert set(discover()) > not_looked_at._TOLD - set(importable()) == not_looked_at._TOLD

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats import logrotate as form
 from reconciler.kinds.logrotate.kind import FLAGS, SCRIPTS, VALUES
-from reconciler.kinds.shared.importing import Found
+from reconciler.kinds.shared.importing import Asked, Found
 
+PLACES = (form.DIRECTORY,)
 _NUMBERS = ("rotate", "maxage")
 _WITH_THREE, _WITH_TWO = 3, 2
 
@@ -19,12 +20,12 @@ class _CannotSay(Exception):
     """Something that no field can say as it stands in the file."""
 
 
-def policies(view: HostView, packaged: Collection[str]) -> Iterator[Found]:
+def find(view: HostView, asked: Asked) -> Iterator[Found]:
     """Regular files that no package brought and that logrotate reads. Raises Unreadable, UnsafePath."""
     for name in view.names(form.DIRECTORY):
         path = f"{form.DIRECTORY}/{name}"
         entry = view.entry(path)
-        if path in packaged or form.ignored(name) or entry is None or entry.type is not FileType.FILE:
+        if path in asked.packaged or form.ignored(name) or entry is None or entry.type is not FileType.FILE:
             continue
         try:
             yield Found(

@@ -5,7 +5,7 @@ from directives to fields.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
@@ -14,9 +14,10 @@ from reconciler.formats.systemd import unit, unit_spelling
 from reconciler.kinds.services.activation import Starters, starters
 from reconciler.kinds.services.model import Service
 from reconciler.kinds.shared import unit_observe, units
-from reconciler.kinds.shared.importing import Found
+from reconciler.kinds.shared.importing import Asked, Found
 
 _HEADER = re.compile(rf"# {units.MARK}(\w+)[.\[]")
+PLACES = (units.PLACE,)
 _OTHERS = (".timer", ".socket", ".path", ".mount", ".automount", ".target", ".slice", ".swap")
 _WORDS = (
     "after",
@@ -37,7 +38,7 @@ class _CannotSay(Exception):
     """A directive that no field can say as it stands in the file."""
 
 
-def services(view: HostView, packaged: Collection[str]) -> Iterator[Found]:
+def find(view: HostView, asked: Asked) -> Iterator[Found]:
     """Regular files in /etc/systemd/system that no package brought. Raises Unreadable, UnsafePath."""
     names = [name for name in view.names(units.PLACE) if name.endswith((".service", *_OTHERS))]
     files = {
@@ -52,7 +53,7 @@ def services(view: HostView, packaged: Collection[str]) -> Iterator[Found]:
     )
     started_by = starters(view)
     for name in files:
-        if units.path(name) in packaged:
+        if units.path(name) in asked.packaged:
             continue
         if not name.endswith(".service"):
             kind = name.rpartition(".")[2]

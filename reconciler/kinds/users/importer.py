@@ -1,4 +1,4 @@
-"""Accounts and keys of a host as a spec would declare them."""
+"""Accounts of a host as a spec would declare them."""
 
 from __future__ import annotations
 
@@ -9,26 +9,19 @@ from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.passwd import User
 from reconciler.formats.accounts.users import DISABLED, Accounts
-from reconciler.formats.ssh import authorized_keys, key_options
-from reconciler.kinds.shared.importing import Found
+from reconciler.kinds.shared.importing import Asked, Found, chosen
 from reconciler.kinds.users.constants import NO_HOME, SYSTEM_BELOW, day
 
+PLACES: tuple[str, ...] = ()
 _EMPTY = "its password is empty, so everybody on the host can be {0}; passwd --lock {0} locks it"
 
 
-def chosen(accounts: Accounts, *, system: bool) -> list[User]:
-    """The accounts of people, or with `system` all but root's, sorted by number."""
-    least, most = accounts.numbers.get("UID_MIN", 1000), accounts.numbers.get("UID_MAX", 60_000)
-    people = [user for user in accounts.users.values() if user.uid and (system or least <= user.uid <= most)]
-    return sorted(people, key=lambda user: user.uid)
-
-
-def users(view: HostView, *, system: bool) -> Iterator[Found]:
+def find(view: HostView, asked: Asked) -> Iterator[Found]:
     """One account each, with its number. Raises Unreadable, UnsafePath."""
     accounts = account_files.accounts(view)
     rows = (line.split(":") for line in (account_files.text(view, "shadow") or "").split("\n"))
     passwordless = {row[0] for row in rows if row[1:2] == [""]}
-    for user in chosen(accounts, system=system):
+    for user in chosen(accounts, asked):
         empty = (_EMPTY.format(user.name),) if user.name in passwordless else ()
         yield Found("users", user.name, dict(_fields(view, accounts, user)), partly=empty)
 
@@ -65,49 +58,3 @@ def _is_own(view: HostView, user: User) -> bool:
     except (Unreadable, UnsafePath):
         return True
     return entry is not None and entry.type is FileType.DIRECTORY and entry.owner == user.name
-
-
-def keys(view: HostView, *, system: bool) -> Iterator[Found]:
-    """The keys of these accounts and of root: at least these, in the order of the file.
-
-    Raises Unreadable, UnsafePath.
-    """
-    accounts = account_files.accounts(view)
-    root = [user for user in accounts.users.values() if user.uid == 0]
-    for user in (*root, *chosen(accounts, system=system)):
-        try:
-            lines = (
-                view.read(f"{user.home.rstrip('/')}/.ssh/authorized_keys")
-                .decode("utf-8", "replace")
-                .split("\n")
-            )
-        except FileNotFoundError:
-            continue
-        except (Unreadable, UnsafePath) as problem:
-            yield Found("ssh_keys", user.name, why=str(problem))
-            continue
-        if (keys_of_user := _keys(user.name, lines)) is not None:
-            yield keys_of_user
-
-
-def _keys(name: str, lines: list[str]) -> Found | None:
-    listed: dict[str, str] = {}
-    partly: list[str] = []
-    for number, line in enumerate(lines, 1):
-        if authorized_keys.is_idle(line):
-            continue
-        key = authorized_keys.read(line)
-        if key is None:
-            partly.append(f"line {number} of authorized_keys is no key that sshd understands")
-        elif key.fingerprint in listed:
-            partly.append(f"{key.fingerprint} is in the file more than once")
-            del listed[key.fingerprint]
-        else:
-            try:
-                authorized_keys.parse(key.render())
-                listed[key.fingerprint] = key.render()
-            except key_options.BadKey as problem:
-                partly.append(f"{key.fingerprint}: {problem}")
-    if not listed:
-        return Found("ssh_keys", name, why="; ".join(partly)) if partly else None
-    return Found("ssh_keys", name, list(listed.values()), partly=tuple(partly))
