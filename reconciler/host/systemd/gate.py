@@ -1,7 +1,7 @@
-"""Waiting until a service that was started is well, or is seen not to become so.
+"""Waiting until a service that was started is well, or until it is clear that it will not be.
 
 A process that ends is no verdict as long as systemd starts it again by itself (Restart=) within the window: a
-database may not be ready. The last process has to make up for those before it: it must have lasted longer
+database may not be ready. The last process has to make up for the earlier ones: it must have lasted longer
 than all of them together.
 """
 
@@ -20,22 +20,25 @@ if TYPE_CHECKING:
     from reconciler.host.systemd.systemctl import Systemd
 
 _STEADY = 0.4
-"""Seconds that a process must have lasted, whatever the probe says: what answers may be its predecessor."""
-_AWAITING = 0.25
+"""Seconds that a process must have lasted, whatever the probe says: its predecessor may have answered."""
+_RESTART_POLL = 0.25
 """Seconds between two questions to systemd whether it still starts the unit again."""
 
 
 @dataclass(slots=True)
 class _Processes:
-    """The processes of one unit since its start: the present one, since when it is there, the last that
-    ended, and how long these lived.
-    """
+    """The processes of one unit since its start."""
 
     invocation: str
+    """The InvocationID of the present process; empty while there is none."""
     since: float
+    """When the present process came, on the monotonic clock."""
     ended: str = ""
+    """The InvocationID of the last process that ended."""
     lived: float = 0.0
+    """Seconds that the ended processes lived, all together."""
     replaced: bool = False
+    """Whether the present process is not the one that the start gave."""
 
     def change(self, invocation: str, now: float) -> None:
         """Another process, or none, is there now."""
@@ -46,16 +49,16 @@ class _Processes:
 
     @property
     def steady(self) -> float:
-        """From when on the present process has lasted long enough."""
+        """When the present process has lasted long enough, on the monotonic clock."""
         return self.since + max(_STEADY, self.lived)
 
 
 def pass_gate(systemd: Systemd, gate: Gate) -> Receipt:
-    """Wait; a unit that does not pass is in `failed`, with systemd's result, the probe's last words and the
-    journal of that process.
+    """Wait until the unit passes its gate or does not.
 
-    The probe is asked at least once, also when the window is over: it began with the start, and gates of
-    other units may have taken it.
+    A unit that does not pass is in `failed`, with systemd's result, the probe's last words and the journal of
+    that process. The probe is asked at least once, also when the window is over: the window began with the
+    start, and the gates of other units may have used it up.
     """
     began = systemd.started_at(gate.unit)
     deadline = began + gate.window
@@ -94,7 +97,7 @@ def _enough(gate: Gate, processes: _Processes, deadline: float) -> float:
 
 def _next_look(gate: Gate, processes: _Processes, reason: str, now: float, last: float) -> float:
     if not processes.invocation:
-        pause = _AWAITING
+        pause = _RESTART_POLL
     elif reason:
         pause = gate.interval
     else:
@@ -103,7 +106,7 @@ def _next_look(gate: Gate, processes: _Processes, reason: str, now: float, last:
 
 
 def _overdue(systemd: Systemd, gate: Gate, processes: _Processes, reason: str) -> Receipt:
-    """The window is over, and it is not well."""
+    """The receipt of a unit that is not well at the end of its window."""
     if processes.replaced:
         return systemd.fallen(gate.unit, processes.ended)
     words = f"not healthy within {gate.window:g} s: {reason}{systemd.last_words(processes.invocation)}"

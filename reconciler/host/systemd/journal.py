@@ -8,33 +8,30 @@ from collections.abc import Iterable, Mapping
 
 SOCKET = "/run/systemd/journal/socket"
 _LONGEST = 16 * 1024
-"""Bytes of one value: an entry has to fit into one datagram, or a file would have to
-be handed over instead.
-"""
+"""The most bytes of one value: an entry has to fit into one datagram; a larger one would need a file."""
 
 
 def send(entries: Iterable[Mapping[str, str]], path: str = SOCKET) -> None:
-    """Write them.
+    """Write the entries.
 
-    A journal that is not there, or takes nothing, is no reason to fail: what happened is in our own journal
-    too.
+    A journal that is not there, or takes nothing, is no reason to fail: our own journal has the same.
     """
     import socket
 
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as to:
-            to.settimeout(2)
-            to.connect(path)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
+            connection.settimeout(2)
+            connection.connect(path)
             for entry in entries:
-                to.send(serialised(entry))
+                connection.send(serialised(entry))
     except OSError:
         return
 
 
 def serialised(entry: Mapping[str, str]) -> bytes:
-    """One entry.
+    """An entry in systemd's native form.
 
-    A value with a line end in it is sent with its length in front, so that it can add no field of its own.
+    A value with a line end has its length in front, so that it cannot add a field.
     """
     return b"".join(
         _field(name, value.encode("utf-8", "replace")[:_LONGEST]) for name, value in entry.items()

@@ -1,4 +1,4 @@
-"""Which units of systemd's this process is a part of, and whether it would survive their end."""
+"""The systemd units that this process is a part of, and whether it would survive their end."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from reconciler.core.host import HostError, UnitRelation
 from reconciler.host.process.environment import own_units
 
 _ASK_TIMEOUT = 30.0
-_TIES = ("Requires", "Requisite", "BindsTo", "PartOf", "StopPropagatedFrom")
-"""The units named there take the one that names them along when they are stopped or restarted
+_TAKING_ALONG = ("Requires", "Requisite", "BindsTo", "PartOf", "StopPropagatedFrom")
+"""The relations whose targets, when stopped or restarted, take along the unit that names them
 (systemd.unit(5)).
 """
 
 
 def bond(unit: str) -> UnitRelation:
-    """The meaning of stopping this unit for this process.
+    """The effect on this process of stopping a unit.
 
-    If systemd does not tell it of a unit that we are in, stopping that unit is taken for the end of this
-    process.
+    Where systemd does not tell about a unit that we are in, stopping it counts as the end of this process.
     """
     own = own_units()
     if unit in own:
@@ -30,31 +29,36 @@ def bond(unit: str) -> UnitRelation:
 
 @cache
 def _ends_us(unit: str) -> bool:
-    """Whether stopping this unit that we are in ends us: those of cron and sshd
-    spare what they have started.
-    """
-    said = _shown([unit], "KillMode,MainPID,ControlPID")
-    spares = bool(said) and said[0].get("KillMode") in ("process", "none")
-    return not spares or str(os.getpid()) in (said[0].get("MainPID"), said[0].get("ControlPID"))
+    """Whether stopping a unit that we are in ends us: the units of cron and sshd spare what they started."""
+    answers = _properties([unit], "KillMode,MainPID,ControlPID")
+    spares = bool(answers) and answers[0].get("KillMode") in ("process", "none")
+    return not spares or str(os.getpid()) in (answers[0].get("MainPID"), answers[0].get("ControlPID"))
 
 
 @cache
 def _above(own: tuple[str, ...]) -> frozenset[str]:
-    """The units that those that we end with are tied to, and those that these are tied to.
+    """The services whose stop ends us, with every unit that takes one of them along.
 
-    Scopes are left out: they are made for sessions, not declared, and hang on nothing that a spec could stop.
+    Scopes are left out: they are made for sessions, not declared, and depend on nothing that a spec could
+    stop.
     """
-    found: set[str] = set()
-    left = {unit for unit in own if unit.endswith(".service") and _ends_us(unit)}
-    while left:
-        shown = _shown(left, ",".join(_TIES))
-        found |= left
-        left = {name for one in shown for tie in _TIES for name in one.get(tie, "").split()} - found
-    return frozenset(found)
+    units: set[str] = set()
+    due = {unit for unit in own if unit.endswith(".service") and _ends_us(unit)}
+    while due:
+        answers = _properties(due, ",".join(_TAKING_ALONG))
+        units |= due
+        due = {
+            name
+            for answer in answers
+            for relation in _TAKING_ALONG
+            for name in answer.get(relation, "").split()
+        }
+        due -= units
+    return frozenset(units)
 
 
-def _shown(units: Collection[str], properties: str) -> list[dict[str, str]]:
-    """The properties of these units; nothing, when systemd cannot be asked."""
+def _properties(units: Collection[str], properties: str) -> list[dict[str, str]]:
+    """The properties of each unit; empty when systemd cannot be asked."""
     from reconciler.host.process.run import run  # most runs are a part of no unit that anything is done to
     from reconciler.host.systemd.unit_results import blocks
 

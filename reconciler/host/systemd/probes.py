@@ -13,48 +13,47 @@ from reconciler.core.host import HostError
 from reconciler.formats.endpoint import Endpoint, parse_address, parse_url
 
 _ASK, _RUN = 5.0, 10.0
-"""Seconds that one question may take, and one command."""
+"""Seconds that one connection may take, and one command."""
 _LONGEST_LINE = 4096
 
 
 def probe(asked: Sequence[str], user: str = "", limit: float = _RUN) -> str:
-    """Why a service is not well, empty if it is.
+    """The reason why a service is not well; empty if it is, or if there is nothing to ask.
 
-    `asked` and `user` as in Gate; nothing to ask is well. `limit` is in seconds.
+    `asked` is `Gate.probe`, `user` is `Gate.user`. `limit` is in seconds.
     """
     reason = _PROBES[asked[0]](asked[1:], user, max(limit, 0.1)) if asked else ""
     if not reason:
         return ""
-    from reconciler.core.secrets.masking import (
-        masked,
-    )  # only where something is wrong: it goes to the journal, too
+    # Imported only where something is wrong. The reason goes to the journal too.
+    from reconciler.core.secrets.masking import masked
 
     return masked(reason)
 
 
-def _http(asked: Sequence[str], _user: str, limit: float) -> str:
-    url = asked[0]
+def _http(arguments: Sequence[str], _user: str, limit: float) -> str:
+    url = arguments[0]
     try:
         status, line = _answer(parse_url(url), time.monotonic() + min(limit, _ASK))
     except TimeoutError:
         return f"{url} did not answer within {min(limit, _ASK):.3g} s"
-    except (OSError, ValueError) as problem:
-        return f"{url} does not answer: {_words(problem)}"
+    except (OSError, ValueError) as error:
+        return f"{url} does not answer: {_words(error)}"
     return "" if 200 <= status < 400 else f"{url} answered {line}"
 
 
-def _answer(asked: Endpoint, deadline: float) -> tuple[int, str]:
-    """The status of the answer, and its line. Raises TimeoutError, OSError, ValueError.
+def _answer(endpoint: Endpoint, deadline: float) -> tuple[int, str]:
+    """The status of the answer, and its status line without the version.
 
-    http.client has a time limit for each read only, so that a service which answers byte by byte could keep
-    an apply for ever.
+    http.client limits the time of each read only: a service that answers byte by byte could keep an apply for
+    ever. Raises TimeoutError, OSError, ValueError.
     """
-    name = f"[{asked.host}]" if ":" in asked.host else asked.host
+    name = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     request = (
-        f"GET {asked.path} HTTP/1.1\r\nHost: {name}:{asked.port}\r\nUser-Agent: reconciler\r\nAccept:"
+        f"GET {endpoint.path} HTTP/1.1\r\nHost: {name}:{endpoint.port}\r\nUser-Agent: reconciler\r\nAccept:"
         " */*\r\nConnection: close\r\n\r\n"
     )
-    with closing(_connected(asked, deadline)) as connection:
+    with closing(_connected(endpoint, deadline)) as connection:
         connection.sendall(request.encode("ascii"))
         while (status := _status(line := _line(connection, deadline))) < 200:
             while _line(connection, deadline):  # an interim answer, such as 103
@@ -62,30 +61,30 @@ def _answer(asked: Endpoint, deadline: float) -> tuple[int, str]:
     return status, line.partition(" ")[2]
 
 
-def _connected(asked: Endpoint, deadline: float) -> socket.socket:
-    connection = socket.create_connection((asked.host, asked.port), timeout=_left(deadline))
+def _connected(endpoint: Endpoint, deadline: float) -> socket.socket:
+    connection = socket.create_connection((endpoint.host, endpoint.port), timeout=_seconds_until(deadline))
     try:
-        return _secured(connection, asked) if asked.scheme == "https" else connection
+        return _secured(connection, endpoint) if endpoint.scheme == "https" else connection
     except BaseException:
         connection.close()
         raise
 
 
-def _secured(connection: socket.socket, asked: Endpoint) -> socket.socket:
+def _secured(connection: socket.socket, endpoint: Endpoint) -> socket.socket:
     import ssl  # costs milliseconds
 
     context = ssl.create_default_context()
-    if asked.loopback:
+    if endpoint.loopback:
         # Nobody is in between, and the certificate has the name by which others call the service.
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(connection, server_hostname=asked.host)
+    return context.wrap_socket(connection, server_hostname=endpoint.host)
 
 
 def _line(connection: socket.socket, deadline: float) -> str:
     line = bytearray()
     while not line.endswith(b"\n"):
-        connection.settimeout(_left(deadline))
+        connection.settimeout(_seconds_until(deadline))
         byte = connection.recv(1)
         if not byte:
             raise ValueError("it closed the connection")
@@ -96,42 +95,39 @@ def _line(connection: socket.socket, deadline: float) -> str:
 
 
 def _status(line: str) -> int:
+    """The status in the first line of an answer. Raises ValueError."""
     version, _, rest = line.partition(" ")
     status = rest.partition(" ")[0]
-    if (
-        not version.startswith("HTTP/")
-        or len(status) != 3
-        or not status.isdecimal()
-        or not status.isascii()
-        or status < "100"
-    ):
+    is_status = len(status) == 3 and status.isascii() and status.isdecimal() and status >= "100"
+    if not version.startswith("HTTP/") or not is_status:
         raise ValueError("what it says is not HTTP")
     return int(status)
 
 
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
+def _seconds_until(deadline: float) -> float:
+    """The seconds until a deadline. Raises TimeoutError when there are none."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
         raise TimeoutError
-    return left
+    return seconds
 
 
-def _tcp(asked: Sequence[str], _user: str, limit: float) -> str:
-    place = parse_address(asked[0])
+def _tcp(arguments: Sequence[str], _user: str, limit: float) -> str:
+    endpoint = parse_address(arguments[0])
     try:
-        socket.create_connection((place.host, place.port), timeout=min(limit, _ASK)).close()
-    except OSError as problem:
-        return f"{asked[0]} accepts no connection: {_words(problem)}"
+        socket.create_connection((endpoint.host, endpoint.port), timeout=min(limit, _ASK)).close()
+    except OSError as error:
+        return f"{arguments[0]} accepts no connection: {_words(error)}"
     return ""
 
 
-def _words(problem: Exception) -> str:
+def _words(error: Exception) -> str:
     words = (
-        os.strerror(problem.errno)
-        if isinstance(problem, OSError) and problem.errno and problem.errno > 0
-        else str(problem)
+        os.strerror(error.errno)
+        if isinstance(error, OSError) and error.errno and error.errno > 0
+        else str(error)
     )
-    return words or type(problem).__name__
+    return words or type(error).__name__
 
 
 def _command(argv: Sequence[str], user: str, limit: float) -> str:
@@ -141,17 +137,17 @@ def _command(argv: Sequence[str], user: str, limit: float) -> str:
         result = run([*_as(user), *argv], timeout=min(limit, _RUN))
     except TimedOut:
         return f"{argv[0]} did not end within {min(limit, _RUN):.3g} s"
-    except (HostError, OSError) as problem:
-        return f"{argv[0]} cannot be run: {problem}"
+    except (HostError, OSError) as error:
+        return f"{argv[0]} cannot be run: {error}"
     if result.rc == 0:
         return ""
     lines = (result.err or result.out).decode("utf-8", "replace").strip().splitlines()
-    said = f": {escape(lines[-1])[:200]}" if lines else ""
-    return f"{argv[0]} exited with {result.rc}{said}"
+    last_line = f": {escape(lines[-1])[:200]}" if lines else ""
+    return f"{argv[0]} exited with {result.rc}{last_line}"
 
 
 def _as(user: str) -> list[str]:
-    """The words put before a command so that it has this user's rights and no more. Raises HostError."""
+    """The words before a command that give it this user's rights and no more. Raises HostError."""
     if user in ("", "root", "0"):
         return []
     import pwd

@@ -1,5 +1,5 @@
-"""Services as systemd and the journal tell of them, for people: all that `reconciler
-service` asks and does.
+"""The facts of services that systemd and the journal have, and the verbs on them: the host side of
+`reconciler service`.
 """
 
 from __future__ import annotations
@@ -25,46 +25,61 @@ _PROPERTIES = (
     "InvocationID,ConditionResult,ConditionTimestampMonotonic,StartLimitIntervalUSec,StartLimitBurst"
 )
 UNKNOWN = "unknown"
-"""The load state of a unit of which systemd has told nothing: it has no such word,
-and it is not `not-found`.
-"""
+"""The load state of a unit about which systemd has not answered; systemd has no such word itself."""
 _NO_NUMBER = ("", "[not set]", "18446744073709551615")
 """How systemd writes a number that it does not have."""
 
 
 @frozen
 class Facts:
-    """One service, in systemctl's words.
-
-    `memory` is bytes, `since` seconds since the epoch of the last change; 0 where there is none.
-
-    systemd starts it at most `limit` times in `limit_seconds`; 0: as often as it likes. `invocation` is the
-    id of its last process. `refusal` is why systemd does not load its unit file, where it does not.
-    """
+    """One service, in systemctl's words. A number is 0 where systemd has none."""
 
     unit: str
+    """Its name, with the suffix."""
     description: str = ""
+    """Description=."""
     load: str = "not-found"
+    """LoadState, or UNKNOWN."""
     active: str = "inactive"
+    """ActiveState."""
     sub: str = "dead"
+    """SubState."""
     result: str = "success"
+    """Result of its last run."""
     enabled: str = ""
+    """UnitFileState: `enabled`, `disabled`, `static`, `masked`."""
     type: str = ""
+    """Type=: `simple`, `oneshot`."""
     remains: bool = False
+    """RemainAfterExit=."""
     pid: int = 0
+    """The id of its main process."""
     memory: int = 0
+    """Bytes of memory that it uses."""
     tasks: int = 0
+    """How many tasks it has."""
     restarts: int = 0
+    """How often systemd has started it again by itself (NRestarts)."""
     since: int = 0
+    """When it became active, or stopped being so; in seconds since the epoch."""
     path: str = ""
+    """The path of its unit file."""
     drop_ins: tuple[str, ...] = ()
+    """The paths of its drop-ins."""
     outdated: bool = False
+    """Whether its files changed since systemd read them (NeedDaemonReload)."""
     exit: str = ""
+    """How its last main process ended, in words; empty when that went well."""
     invocation: str = ""
+    """The InvocationID of its last process."""
     condition_failed: bool = False
+    """Whether its last start was skipped because a Condition...= did not hold."""
     limit: int = 0
+    """How many starts systemd allows in `limit_seconds`; 0: any number."""
     limit_seconds: float = 0
+    """The seconds in which starts are counted."""
     refusal: str = ""
+    """The reason why systemd does not load its unit file; empty when it does."""
 
     @property
     def installed(self) -> bool:
@@ -73,7 +88,7 @@ class Facts:
 
     @property
     def known(self) -> bool:
-        """Whether systemd has said anything of it."""
+        """Whether systemd has answered about it."""
         return self.load != UNKNOWN
 
     @property
@@ -83,20 +98,19 @@ class Facts:
 
 
 def ask(units: Sequence[str]) -> dict[str, Facts]:
-    """These units by the name that was asked for, in one question; one that is not in the answer is
-    `UNKNOWN`.
+    """The facts of these units by the name that was asked for, in one call.
 
-    Raises HostError.
+    A unit that is not in the answer is UNKNOWN. Raises HostError.
     """
     if not units:
         return {}
     argv = ["systemctl", "show", "--no-pager", "--timestamp=unix", f"--property={_PROPERTIES}", "--", *units]
     result = run(_checked(argv), timeout=_ASK_TIMEOUT, cap=_LIST_CAP)
-    found = blocks(result.out)
-    if len(found) < 1:
+    answers = blocks(result.out)
+    if not answers:
         raise HostError("systemd cannot be asked", result.message)
     by_name = {
-        name: block for block in found for name in (block.get("Id", ""), *block.get("Names", "").split())
+        name: block for block in answers for name in (block.get("Id", ""), *block.get("Names", "").split())
     }
     return {
         unit: _facts(unit, by_name[unit]) if unit in by_name else Facts(unit, load=UNKNOWN) for unit in units
@@ -104,7 +118,7 @@ def ask(units: Sequence[str]) -> dict[str, Facts]:
 
 
 def all_services() -> list[str]:
-    """Every service that systemd has loaded or knows a file of, templates left out. Raises HostError."""
+    """Every service that systemd has loaded or has a file of, templates left out. Raises HostError."""
     names: set[str] = set()
     for command, column in (("list-units", 0), ("list-unit-files", 0)):
         argv = ["systemctl", command, "--type=service", "--all", "--plain", "--no-legend", "--no-pager"]
@@ -120,7 +134,7 @@ def all_services() -> list[str]:
 
 
 def change(verb: UnitVerb, units: Sequence[str]) -> Receipt:
-    """Start, stop or restart through the action that apply uses. Raises HostError."""
+    """The receipt of a start, stop or restart, through the action that apply uses. Raises HostError."""
     from reconciler.host.systemd.systemctl import Systemd
 
     _checked([])
@@ -133,12 +147,10 @@ def change(verb: UnitVerb, units: Sequence[str]) -> Receipt:
 
 
 def revive(units: Sequence[str], watched: Sequence[str], seconds: float) -> dict[str, str]:
-    """Start some, and watch these and others for so long; those that are not up all the time, with the
-    reason.
+    """Start `units` and watch `watched` for so many seconds.
 
-    Raises HostError.
-
-    Nothing is reset: the starts count towards the limit of each unit, and beyond it systemd itself refuses.
+    Returns those that did not stay up, with the reason. No counter is reset: the starts count towards the
+    limit of each unit, beyond which systemd refuses them. Raises HostError.
     """
     from reconciler.host.systemd.systemctl import Systemd
 
@@ -154,9 +166,9 @@ def wait(seconds: float) -> None:
 
 
 def recent(invocation: str, lines: int) -> list[str]:
-    """The end of what one process of a unit, and systemd about it, wrote to the journal, in local time.
+    """The last journal lines of one invocation of a unit, with systemd's own about it, in local time.
 
-    Empty if we may not read it.
+    Empty if we may not read the journal.
     """
     if not invocation:
         return []
@@ -173,9 +185,9 @@ def recent(invocation: str, lines: int) -> list[str]:
 
 
 def set_enabled(units: Sequence[str], *, enabled: bool) -> None:
-    """`systemctl enable` or `disable`.
+    """`systemctl enable` or `disable`; on a unit without [Install] it does nothing and succeeds.
 
-    That of a unit without [Install] does nothing and succeeds. Raises ActionFailed.
+    Raises ActionFailed.
     """
     verb = "enable" if enabled else "disable"
     result = run(
@@ -186,9 +198,9 @@ def set_enabled(units: Sequence[str], *, enabled: bool) -> None:
 
 
 def logs(units: Sequence[str], *, follow: bool, lines: int | None, since: str, as_json: bool = False) -> int:
-    """Hand our output over to journalctl; its exit status.
+    """Let journalctl write to our output. Returns its exit status.
 
-    Ends with it, or with the keyboard. `units` may have `*`. Raises HostError.
+    It ends by itself or by an interrupt from the keyboard. `units` may have `*`. Raises HostError.
     """
     import subprocess
 
@@ -220,17 +232,19 @@ def logs(units: Sequence[str], *, follow: bool, lines: int | None, since: str, a
 
 
 def _zone() -> dict[str, str]:
-    """The zone of who reads it, in which journalctl writes times: theirs, else the host's."""
+    """The variable that makes journalctl write times in the reader's time zone: their TZ, else the host's."""
     return {"TZ": os.environ.get("TZ", ":/etc/localtime")}
 
 
 def _checked(argv: list[str]) -> list[str]:
+    """The command itself. Raises HostError where no systemd runs."""
     if not os.path.isdir(_BOOTED):
         raise HostError("no systemd is running", "there are no services to ask about or to change")
     return argv
 
 
 def _refusal(unit: str, load: str) -> str:
+    """The reason why systemd does not load a unit file; empty where it does."""
     if load not in ("bad-setting", "error"):
         return ""
     from reconciler.host.systemd.unit_verdicts import why_refused
@@ -238,36 +252,40 @@ def _refusal(unit: str, load: str) -> str:
     return why_refused(unit)
 
 
-def _facts(unit: str, said: Mapping[str, str]) -> Facts:
-    active = said.get("ActiveState", "inactive")
-    stamp = said.get("ActiveEnterTimestamp" if active == "active" else "InactiveEnterTimestamp", "")
+def _facts(unit: str, properties: Mapping[str, str]) -> Facts:
+    active = properties.get("ActiveState", "inactive")
+    stamp = properties.get("ActiveEnterTimestamp" if active == "active" else "InactiveEnterTimestamp", "")
     return Facts(
         unit=unit,
-        description=said.get("Description", ""),
-        load=said.get("LoadState", "not-found"),
+        description=properties.get("Description", ""),
+        load=properties.get("LoadState", "not-found"),
         active=active,
-        sub=said.get("SubState", "dead"),
-        result=said.get("Result", "success"),
-        enabled=said.get("UnitFileState", ""),
-        type=said.get("Type", ""),
-        remains=said.get("RemainAfterExit") == "yes",
-        pid=_number(said.get("MainPID", "")),
-        memory=_number(said.get("MemoryCurrent", "")),
-        tasks=_number(said.get("TasksCurrent", "")),
-        restarts=_number(said.get("NRestarts", "")),
+        sub=properties.get("SubState", "dead"),
+        result=properties.get("Result", "success"),
+        enabled=properties.get("UnitFileState", ""),
+        type=properties.get("Type", ""),
+        remains=properties.get("RemainAfterExit") == "yes",
+        pid=_number(properties.get("MainPID", "")),
+        memory=_number(properties.get("MemoryCurrent", "")),
+        tasks=_number(properties.get("TasksCurrent", "")),
+        restarts=_number(properties.get("NRestarts", "")),
         since=_number(stamp.removeprefix("@")),
-        path=said.get("FragmentPath", ""),
-        drop_ins=tuple(said.get("DropInPaths", "").split()),
-        outdated=said.get("NeedDaemonReload") == "yes",
-        exit=exit_words(said.get("ExecMainCode", ""), said.get("ExecMainStatus", "")),
-        invocation=said.get("InvocationID", ""),
-        condition_failed=active == "inactive"
-        and said.get("ConditionResult") == "no"
-        and said.get("ConditionTimestampMonotonic", "0") != "0",
-        limit=_number(said.get("StartLimitBurst", "")),
-        limit_seconds=_span(said.get("StartLimitIntervalUSec", "")),
-        refusal=_refusal(unit, said.get("LoadState", "")),
+        path=properties.get("FragmentPath", ""),
+        drop_ins=tuple(properties.get("DropInPaths", "").split()),
+        outdated=properties.get("NeedDaemonReload") == "yes",
+        exit=exit_words(properties.get("ExecMainCode", ""), properties.get("ExecMainStatus", "")),
+        invocation=properties.get("InvocationID", ""),
+        condition_failed=_condition_failed(properties),
+        limit=_number(properties.get("StartLimitBurst", "")),
+        limit_seconds=_span(properties.get("StartLimitIntervalUSec", "")),
+        refusal=_refusal(unit, properties.get("LoadState", "")),
     )
+
+
+def _condition_failed(properties: Mapping[str, str]) -> bool:
+    was_checked = properties.get("ConditionTimestampMonotonic", "0") != "0"
+    is_inactive = properties.get("ActiveState", "inactive") == "inactive"
+    return is_inactive and was_checked and properties.get("ConditionResult") == "no"
 
 
 def _span(text: str) -> float:

@@ -36,71 +36,77 @@ from reconciler.host.systemd.unit_verdicts import (
 from reconciler.host.systemd.verb_calls import call_systemctl, receipt, start_units
 
 _WITH_PROCESS = frozenset({"running", "start-pre", "start", "start-post", "reload"})
+"""The sub-states in which a service has a process."""
 _OLD = float("inf")
+"""The age of a unit whose process is known to be old enough, or that has none."""
 _UP = RUNNING | {"activating"}
 """The states taken for running, unless the unit is seen waiting for its restart."""
 
 
 class Systemd:
-    """The system's systemd.
-
-    Its lists are kept until `forget`.
-    """
+    """The system's systemd; the list of its units is kept until `forget`."""
 
     def __init__(self) -> None:
         self.patience = 0.0
-        """How many seconds old a process must be to be believed to keep running: a younger one is watched
-        until then.
+        """Seconds after which a process counts as one that keeps running; a younger one is watched until
+        then.
         """
         self._steady: dict[str, str] = {}
+        """The InvocationIDs, by unit, of processes that were watched until they were old enough."""
         self._listed: Mapping[str, UnitState] | None = None
+        """The list of units; None when systemd has to be asked again."""
         self._last: Mapping[str, UnitState] | None = None
-        self._asked: Begun | None = None
+        """The list before the last `forget`."""
+        self._query: Begun | None = None
+        """The list that was asked for and is not read yet."""
         self._started: Mapping[str, UnitState] = {}
+        """The states of the units that we started, right after their start."""
         self._since = 0.0
+        """When the last start had finished, on the monotonic clock."""
         self._moments: dict[str, float] = {}
+        """When each unit was started or reloaded, on the monotonic clock."""
 
     def forget(self) -> None:
-        """Ask again next time."""
+        """Drop the list of units: the next question goes to systemd."""
         self._last = self._latest
         self._listed = None
-        if self._asked is not None:
-            self._asked.give_up()
-            self._asked = None
+        if self._query is not None:
+            self._query.give_up()
+            self._query = None
 
     @property
     def _latest(self) -> Mapping[str, UnitState] | None:
-        """The newest list that there is, though it may be out of date."""
+        """The newest list of units that there is; it may be out of date."""
         return self._last if self._listed is None else self._listed
 
     def ask(self) -> None:
-        """Ask already, while something else is done: the answer is read when it is wanted."""
-        if self._listed is None and self._asked is None:
-            with suppress(HostError):  # who wants the answer asks again, and is told
-                self._asked = begin(LIST, timeout=ASK_TIMEOUT, cap=MOST_OUTPUT)
+        """Ask for the list of units in the background; `units` and the others read the answer."""
+        if self._listed is None and self._query is None:
+            with suppress(HostError):  # the reader asks again, and gets the error then
+                self._query = begin(LIST, timeout=ASK_TIMEOUT, cap=MOST_OUTPUT)
 
     def _list(self) -> Mapping[str, UnitState]:
-        asked, self._asked = self._asked, None
-        return list_units(asked) if self._listed is None else self._listed
+        query, self._query = self._query, None
+        return list_units(query) if self._listed is None else self._listed
 
     def units(self, names: Sequence[str]) -> dict[str, UnitState]:
         """The state of these units. Raises Unreadable."""
         if not names:
             return {}
         self._listed = self._list()
-        known = {name: self._listed.get(name, UnitState()) for name in names}
-        found = with_reasons(with_invocations(known))
-        return found | self._looked_at_again(found) if self.patience else found
+        listed = {name: self._listed.get(name, UnitState()) for name in names}
+        states = with_reasons(with_invocations(listed))
+        return states | self._states_of_fallen(states) if self.patience else states
 
-    def _looked_at_again(self, found: Mapping[str, UnitState]) -> dict[str, UnitState]:
-        """The running services that were too young, and have fallen since.
+    def _states_of_fallen(self, states: Mapping[str, UnitState]) -> dict[str, UnitState]:
+        """The new states of the running services that were too young, and have fallen since.
 
-        A service that loops is active between two crashes as well. A look that found one active again, with
-        another process, has seen it being restarted: that is told, and not the lucky moment.
+        A service that loops is active between two crashes as well. One that is active again with another
+        process counts as being restarted, although it runs at that moment.
         """
         running = {
             name: state
-            for name, state in found.items()
+            for name, state in states.items()
             if name.endswith(".service") and state.active in _UP and state.sub != RESTARTING
         }
         young = {
@@ -116,19 +122,19 @@ class Systemd:
             return {}
         self.forget()
         self._listed = list_units()
-        now = with_invocations({name: self._listed.get(name, UnitState()) for name in doubtful})
-        again = (name for name, state in now.items() if name in replaced and state.active in _UP)
-        looping = {name: replace(now[name], active="activating", sub=RESTARTING) for name in again}
+        latest = with_invocations({name: self._listed.get(name, UnitState()) for name in doubtful})
+        back_up = (name for name, state in latest.items() if name in replaced and state.active in _UP)
+        looping = {name: replace(latest[name], active="activating", sub=RESTARTING) for name in back_up}
         self._listed = {**self._listed, **looping}
-        return now | looping
+        return latest | looping
 
     def _age(self, name: str, state: UnitState) -> float:
-        """How many seconds old a unit's process is, if that is not known to be enough; 0 of one that has gone
-        since it was listed.
+        """The age of a unit's process in seconds; 0 when it has gone since it was listed.
+
+        _OLD when it was watched before, or when there is no process to watch.
         """
-        if self._steady.get(name) == state.invocation or (
-            not state.invocation and state.sub not in _WITH_PROCESS
-        ):
+        has_none = not state.invocation and state.sub not in _WITH_PROCESS
+        if has_none or self._steady.get(name) == state.invocation:
             return _OLD
         try:
             return time.time() - os.lstat(f"{unit_list.INVOCATIONS}/invocation:{name}").st_mtime
@@ -136,14 +142,12 @@ class Systemd:
             return 0.0
 
     def relations(self, names: Sequence[str]) -> dict[str, UnitNode]:
-        """These units, and those that they may take along.
+        """These units with their relations, and those that they may take along.
 
-        Nothing leads to a unit that is not listed. Raises Unreadable.
+        A unit that is not listed is left out: nothing leads to it. Raises Unreadable.
         """
-        from reconciler.host.systemd.unit_relations import (
-            ask,
-            closure,
-        )  # only where something is done to units
+        # Imported only where something is done to units.
+        from reconciler.host.systemd.unit_relations import ask, closure
 
         self._listed = self._list()
         listed = self._listed
@@ -155,7 +159,7 @@ class Systemd:
         return tuple(self._listed)
 
     def execute(self, action: Unit) -> Receipt:
-        """One systemctl call. Raises ActionFailed when nothing at all can be said or done."""
+        """The receipt of one verb for some units. Raises ActionFailed when systemctl cannot be called."""
         try:
             return _EXECUTE[action.verb](self, action.units)
         except ActionFailed:
@@ -166,11 +170,10 @@ class Systemd:
             self.forget()
 
     def settle(self, names: Sequence[str], seconds: float) -> dict[str, str]:
-        """Watch started units until so long after the last start; those that stopped, or whose process was
-        replaced, with the reason.
+        """Watch started units until so many seconds after the last start.
 
-        One look is not enough: between two crashes a looping service is active as well. The first look was
-        when `start` had finished.
+        Returns those that stopped, or whose process was replaced, with the reason. One look is not enough:
+        between two crashes a looping service is active as well. The first look was when `start` had finished.
         """
         first = self._started
         if not first.keys() >= set(names):
@@ -179,25 +182,25 @@ class Systemd:
         watched = {name: first[name].invocation for name in names if first[name].active in RUNNING}
         _watch(watched, self._since + seconds)
         self.forget()
-        now = self.units(names)
+        latest = self.units(names)
         replaced = frozenset(
             name
             for name in names
-            if now[name].active in RUNNING and now[name].invocation != first[name].invocation
+            if latest[name].active in RUNNING and latest[name].invocation != first[name].invocation
         )
         doubtful = {
             name: first[name].invocation
             for name in names
-            if now[name].active not in RUNNING or name in replaced
+            if latest[name].active not in RUNNING or name in replaced
         }
         return verdicts(doubtful, replaced=replaced)[0]
 
     def start(self, verb: UnitVerb, names: Sequence[str]) -> Receipt:
-        """`start` or `restart`; blocks until systemd has finished with each."""
-        # What systemd had not even loaded when it was last asked has not failed: of new units nothing is
-        # asked before they start.
-        known = [name for name in names if self._latest is None or name in self._latest]
-        before = self.units(known)
+        """`start` or `restart`; returns when systemd has finished with each unit."""
+        # A unit that systemd had not loaded when it was last asked cannot have failed: new units are not
+        # looked at before they start.
+        listed = [name for name in names if self._latest is None or name in self._latest]
+        before = self.units(listed)
         self._reset_failed(name for name, state in before.items() if state.active == "failed")
         result = start_units(verb, names)
         self._since = time.monotonic()
@@ -207,23 +210,22 @@ class Systemd:
         self._moments |= dict.fromkeys(names, self._since)
         held_up = refused(before if verb is UnitVerb.RESTART else {}, states, result)
         doubtful = {name: "" for name, state in states.items() if state.active not in RUNNING}
-        failed, notes = verdicts(doubtful, said=result)
+        failed, notes = verdicts(doubtful, result=result)
         judged = _judged({**held_up, **failed}, notes)
         return replace(judged, coming=_coming(doubtful.keys() - held_up.keys(), states))
 
     def stop(self, names: Sequence[str]) -> Receipt:
         """`stop`. A unit that is not loaded is stopped.
 
-        One that has failed since it was looked at, or fails while it stops, is reset: its trace would outlive
-        its unit file.
+        A unit that is failed afterwards is reset: the failed state would outlive its unit file.
         """
         result = call_systemctl(UnitVerb.STOP, names)
         self.forget()
         states = self.units(names)
         self._reset_failed(name for name, state in states.items() if state.active == "failed")
-        left = {name: state for name, state in states.items() if state.active not in STOPPED}
+        running = {name: state for name, state in states.items() if state.active not in STOPPED}
         return receipt(
-            {name: f"still {state.active} ({state.sub}): {result.message}" for name, state in left.items()}
+            {name: f"still {state.active} ({state.sub}): {result.message}" for name, state in running.items()}
         )
 
     def reload(self, names: Sequence[str]) -> Receipt:
@@ -235,25 +237,25 @@ class Systemd:
         self._moments |= dict.fromkeys(names, time.monotonic())
         if result.rc == 0:
             return Receipt()
-        said = {name: said_of(name, result) for name in names}
-        if not any(said.values()):
+        complaints = {name: said_of(name, result) for name in names}
+        if not any(complaints.values()):
             return receipt(dict.fromkeys(names, result.message))
-        return receipt({name: words for name, words in said.items() if words})
+        return receipt({name: words for name, words in complaints.items() if words})
 
     def started_at(self, name: str) -> float:
-        """When we started a unit, on the monotonic clock; of one that somebody else did, now."""
+        """When we started a unit, on the monotonic clock; now, if somebody else started it."""
         return self._moments.setdefault(name, time.monotonic())
 
     def invocation(self, name: str) -> str:
         """The InvocationID of a unit's process; empty when it has none. Raises Unreadable."""
-        known = invocation_of(name)
-        if known is None:
-            self.forget()
-            return self.units([name])[name].invocation
-        return known
+        invocation = invocation_of(name)
+        if invocation is not None:
+            return invocation
+        self.forget()
+        return self.units([name])[name].invocation
 
     def watch(self, name: str, invocation: str, deadline: float) -> None:
-        """Wait until then, on the monotonic clock, or until the unit's process is another one."""
+        """Wait until the deadline, on the monotonic clock, or until the unit's process is another one."""
         _watch({name: invocation}, deadline)
 
     def runs(self, name: str) -> bool:
@@ -267,7 +269,7 @@ class Systemd:
         return self.units([name])[name].active in _UP
 
     def passed(self, name: str) -> None:
-        """A unit was found well: whether it stays up is watched from the process on that it has now."""
+        """Note that a unit is well: `settle` watches the process that it has now."""
         if name in self._started:
             self._started = {
                 **self._started,
@@ -276,23 +278,18 @@ class Systemd:
         self.forget()
 
     def fallen(self, name: str, invocation: str) -> Receipt:
-        """The message about a unit whose process, that of this invocation, is there no more; empty: there was
-        none.
-        """
+        """The receipt of a unit whose process has gone; `invocation` is empty when it had none."""
         self.forget()
-        replaced = (
-            frozenset([name])
-            if invocation and self.units([name])[name].active in RUNNING
-            else frozenset[str]()
-        )
+        is_replaced = bool(invocation) and self.units([name])[name].active in RUNNING
+        replaced = frozenset([name] if is_replaced else [])
         return _judged(*verdicts({name: invocation}, replaced=replaced))
 
     def last_words(self, invocation: str) -> str:
-        """The end of the journal of one invocation, for the end of a sentence."""
+        """The last journal lines of one invocation, for the end of a sentence."""
         return journal(invocation)
 
     def reset_failed(self, names: Sequence[str]) -> Receipt:
-        """`reset-failed`. A unit that is unknown has nothing to reset."""
+        """`reset-failed`. A unit that systemd does not know counts as reset."""
         result = call_systemctl(UnitVerb.RESET_FAILED, names)
         self.forget()
         return receipt(
@@ -307,13 +304,13 @@ class Systemd:
         return Receipt()
 
     def _reset_failed(self, names: Iterable[str]) -> None:
-        """So that the start-rate limit does not refuse a unit that was repaired.
+        """Reset failed units: else the start-rate limit may refuse a unit that was repaired.
 
-        That it fails is seen when the unit is started.
+        A reset that does not work shows when the unit is started.
         """
-        some = tuple(names)
-        if some:
-            call_systemctl(UnitVerb.RESET_FAILED, some)
+        failed = tuple(names)
+        if failed:
+            call_systemctl(UnitVerb.RESET_FAILED, failed)
 
 
 _EXECUTE: dict[UnitVerb, Callable[[Systemd, Sequence[str]], Receipt]] = {
@@ -326,17 +323,20 @@ _EXECUTE: dict[UnitVerb, Callable[[Systemd, Sequence[str]], Receipt]] = {
 }
 
 
-def _watch(units: Mapping[str, str], deadline: float) -> frozenset[str]:
-    """Wait until then, on the monotonic clock, or until none of these invocations is its unit's any more;
-    whose is not.
+def _watch(invocations: Mapping[str, str], deadline: float) -> frozenset[str]:
+    """Wait until the deadline, on the monotonic clock, or until each unit has another invocation.
+
+    Returns the units that have another one by then.
     """
-    left = dict(units)
-    while left and (rest := deadline - time.monotonic()) > 0:
-        time.sleep(min(POLL, rest))
-        left = {
-            name: invocation for name, invocation in left.items() if invocation_of(name) in (invocation, None)
+    unchanged = dict(invocations)
+    while unchanged and (seconds := deadline - time.monotonic()) > 0:
+        time.sleep(min(POLL, seconds))
+        unchanged = {
+            name: invocation
+            for name, invocation in unchanged.items()
+            if invocation_of(name) in (invocation, None)
         }
-    return frozenset(units.keys() - left.keys())
+    return frozenset(invocations.keys() - unchanged.keys())
 
 
 def _judged(failed: Mapping[str, str], notes: Mapping[str, str]) -> Receipt:
@@ -346,5 +346,5 @@ def _judged(failed: Mapping[str, str], notes: Mapping[str, str]) -> Receipt:
 
 
 def _coming(doubtful: Iterable[str], states: Mapping[str, UnitState]) -> frozenset[str]:
-    """Those that have ended and are started again by systemd (Restart=)."""
+    """The units that have ended and are started again by systemd (Restart=)."""
     return frozenset(name for name in doubtful if states[name].active == "activating")

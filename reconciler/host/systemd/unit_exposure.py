@@ -1,6 +1,6 @@
-"""How exposed services are in the words of `systemd-analyze security --offline` (systemd 250 and newer).
+"""The exposure of services by `systemd-analyze security --offline` (systemd 250 and newer).
 
-It reads unit files and no process. Where it is missing or too old, nothing is said.
+It reads unit files and no process. Where it is missing or too old, there is no exposure.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _SECURITY = ["systemd-analyze", "security", "--offline=yes", "--no-pager"]
 _OVERALL = re.compile(r"Overall exposure level for (\S+): ([0-9.]+) ([A-Z]+)")
 
 Exposure = tuple[float, str]
-"""From 0 (best) to 10, and systemd's word for it: `9.6`, `UNSAFE`."""
+"""The score from 0 (best) to 10, and systemd's word for it: `9.6`, `UNSAFE`."""
 
 
 def of_files(paths: Sequence[str]) -> dict[str, Exposure]:
-    """The exposure by unit name for the unit files at these paths. Asked once about all of them."""
+    """The exposure by unit name for the unit files at these paths, in one call."""
     if not paths:
         return {}
     try:
@@ -39,8 +39,8 @@ def of_files(paths: Sequence[str]) -> dict[str, Exposure]:
 def of_texts(texts: Mapping[str, str]) -> dict[str, Exposure]:
     """The exposure by unit name for unit files that are not in place yet.
 
-    The program wants them under their names: they lie in a directory that only we can enter, while it reads
-    them.
+    The program wants files under the names of the units: they are written to a directory that only we can
+    enter.
     """
     if not texts:
         return {}

@@ -12,6 +12,7 @@ from reconciler.host.process.run import Begun, run
 from reconciler.host.systemd.unit_verdicts import ASK_TIMEOUT, MOST_JOURNALS, MOST_OUTPUT, show, why_refused
 
 INVOCATIONS = "/run/systemd/units"
+"""The directory in which systemd keeps a link with each running unit's InvocationID, for the journal."""
 LIST = ["systemctl", "list-units", "--all", "--output=json", "--no-pager"]
 STOPPED = frozenset({"inactive", "failed"})
 
@@ -24,10 +25,10 @@ def parse_units(text: bytes) -> dict[str, UnitState]:
     return {row["unit"]: UnitState(row["load"], row["active"], row["sub"]) for row in json.loads(text)}
 
 
-def list_units(asked: Begun | None = None) -> dict[str, UnitState]:
+def list_units(query: Begun | None = None) -> dict[str, UnitState]:
     """All units that systemd knows, by name. Raises Unreadable."""
     try:
-        result = asked.result() if asked else run(LIST, timeout=ASK_TIMEOUT, cap=MOST_OUTPUT)
+        result = query.result() if query else run(LIST, timeout=ASK_TIMEOUT, cap=MOST_OUTPUT)
     except HostError as error:
         raise Unreadable("systemd cannot be asked", error.detail) from error
     if result.rc:
@@ -41,18 +42,16 @@ def list_units(asked: Begun | None = None) -> dict[str, UnitState]:
 
 
 def with_invocations(units: dict[str, UnitState]) -> dict[str, UnitState]:
-    """The units with their InvocationID, from the links that systemd keeps for whoever reads the journal;
-    else from `show`.
-    """
+    """The units with their InvocationID, from systemd's links; where it keeps none, from `systemctl show`."""
     running = [name for name, state in units.items() if state.active not in STOPPED]
-    known = {name: invocation_of(name) for name in running}
+    invocations = {name: invocation_of(name) for name in running}
     if running and not os.path.isdir(INVOCATIONS):
-        known = {name: found.get("InvocationID", "") for name, found in show(running).items()}
-    return {name: replace(state, invocation=known.get(name) or "") for name, state in units.items()}
+        invocations = {name: properties.get("InvocationID", "") for name, properties in show(running).items()}
+    return {name: replace(state, invocation=invocations.get(name) or "") for name, state in units.items()}
 
 
 def with_reasons(units: dict[str, UnitState]) -> dict[str, UnitState]:
-    """The units with systemd's reason where it refuses a unit file: it is in the journal only."""
+    """The units with systemd's reason where it refuses their unit file; only the journal has that."""
     refused = [name for name, state in units.items() if state.refused][:MOST_JOURNALS]
     return units | {name: replace(units[name], refusal=why_refused(name)) for name in refused}
 

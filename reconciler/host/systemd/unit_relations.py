@@ -1,4 +1,4 @@
-"""Asking systemd which units it would take along with others: their relations, as far as these lead."""
+"""Asking systemd for the relations of units, and those of every unit that these lead to."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ INVERSE = (
 )
 """The relations that systemd derives from other units, and those that go both ways."""
 ORDER = ("Before", "After")
-"""Not followed: only the units that are related otherwise matter."""
+"""Orders are not followed: they matter only between units that are related otherwise."""
 BACK = ("WantedBy",)
-"""Not followed: a stop does not go that way."""
+"""Relations that are not followed: a stop does not go that way."""
 LATE = "NeedDaemonReload"
 """The flag of a unit whose files were changed since systemd read them."""
 FLAGS = {
@@ -51,7 +51,7 @@ FLAGS = {
     "Perpetual": "no",
     "Type": "",
 }
-"""Properties that decide about jobs, with what need not be told."""
+"""The properties that decide about jobs, with the value that is left out."""
 RELATIONS = (*FORWARD, *INVERSE, *BACK, *ORDER)
 
 _TIMEOUT = 30.0
@@ -68,7 +68,7 @@ EVERYBODY = frozenset(
         "-.slice",
     }
 )
-"""The units that nearly every unit is tied to by default, and no verb of ours is ever about."""
+"""The units that nearly every unit is tied to by default; no verb of ours is ever about them."""
 
 Ask = Callable[[Sequence[str]], Mapping[str, UnitNode]]
 
@@ -76,7 +76,7 @@ Ask = Callable[[Sequence[str]], Mapping[str, UnitNode]]
 def closure(names: Iterable[str], ask: Ask) -> dict[str, UnitNode]:
     """These units and all that they lead to.
 
-    An active target is an end: what it once started has been started.
+    An active target is an end, unless it would be stopped by a conflict: it has started its units already.
     """
     nodes: dict[str, UnitNode] = {}
     asked: set[str] = set()
@@ -87,25 +87,25 @@ def closure(names: Iterable[str], ask: Ask) -> dict[str, UnitNode]:
         answers = ask(sorted(due))
         asked |= due
         nodes |= answers
-        ended = _named(nodes.values(), ("Conflicts", "ConflictedBy"))
-        followed = (node for name, node in answers.items() if not _is_up(name, node) or name in ended)
-        leads = _named(followed, (*FORWARD, *INVERSE))
-        due = {
-            name for name in leads if name not in EVERYBODY and not name.endswith((".slice", ".device"))
-        } - asked
+        stopped = _related(nodes.values(), ("Conflicts", "ConflictedBy"))
+        followed = (
+            node for name, node in answers.items() if not _is_active_target(name, node) or name in stopped
+        )
+        related = _related(followed, (*FORWARD, *INVERSE)) - EVERYBODY - asked
+        due = {name for name in related if not name.endswith((".slice", ".device"))}
     return nodes
 
 
-def _is_up(name: str, node: UnitNode) -> bool:
+def _is_active_target(name: str, node: UnitNode) -> bool:
     return name.endswith(".target") and node.active == "active"
 
 
-def _named(nodes: Iterable[UnitNode], relations: Sequence[str]) -> set[str]:
+def _related(nodes: Iterable[UnitNode], relations: Sequence[str]) -> set[str]:
     return {name for node in nodes for relation in relations for name in node.relations.get(relation, ())}
 
 
 def ask(names: Sequence[str]) -> dict[str, UnitNode]:
-    """Units as systemd has them loaded, by every name that was asked for; in one question.
+    """The units as systemd has them loaded, by every name that was asked for, in one call.
 
     Raises Unreadable.
     """
@@ -118,7 +118,7 @@ def ask(names: Sequence[str]) -> dict[str, UnitNode]:
 
 
 def parse(text: bytes) -> dict[str, UnitNode]:
-    """The units that `systemctl show` prints with these properties, by their names, other names included."""
+    """The units that `systemctl show` prints with these properties, by each of their names."""
     nodes: dict[str, UnitNode] = {}
     for block in blocks(text):
         node = _node(block)

@@ -1,4 +1,4 @@
-"""The account that `systemctl show` and the journal give of a unit that is not running, in words.
+"""The words for a unit that is not running, from the output of `systemctl show` and the journal.
 
 No I/O.
 """
@@ -17,16 +17,14 @@ RUNNING = frozenset({"active", "reloading", "refreshing"})
 GAVE_UP = 124
 """The exit code of timeout(1)."""
 _NO_JOB = "Failed to "
-"""How systemctl begins to tell what systemd would not even try."""
+"""The beginning of systemctl's line about a unit that systemd did not even try."""
 _LONGEST, _LAST = 400, 8
-"""Characters kept of one journal line, and how many of the last lines."""
+"""The most characters of one journal line, and how many of the last lines are quoted."""
 _KNOWN = Late(
     r"(?:Starting|Started|Stopping|Stopped|Failed to start) \S+\.service(?: - .*)?(?:\.\.\.|\.)$"
     r"|\S+\.service: (?:Failed with result '|Scheduled restart job, |Deactivated successfully\.|Consumed \d)"
 )
-"""The lines that systemd writes at every start and end, beside the result that stands in front of the
-journal.
-"""
+"""The lines that systemd writes at every start and end; the result before the journal says the same."""
 _EXITED = Late(r"\S+\.service: Main process exited, code=")
 _REFUSING = Late(r"[Rr]efusing(?: to load| operation)?\.$")
 _PARSED = Late(r"/\S+:\d+: ")
@@ -80,7 +78,7 @@ _EXIT = {
 """systemd.exec(5), "Process Exit Codes": these say what systemd could not set up before the program ran."""
 
 _POINTS = "Job for "
-"""How systemctl's hint begins to look where we have looked."""
+"""The beginning of systemctl's hint to look at the status and the journal, where we have looked."""
 _CODES = {"1": "exited", "2": "killed", "3": "dumped"}
 """CLD_EXITED and so on, see waitid(2)."""
 
@@ -103,10 +101,10 @@ def blocks(text: bytes) -> list[dict[str, str]]:
     ]
 
 
-def verdict(properties: Properties, said: str = "", *, replaced: bool = False) -> Verdict:
+def verdict(properties: Properties, complaint: str = "", *, replaced: bool = False) -> Verdict:
     """Judge a started unit that is not active, or whose process was replaced.
 
-    `said` is what systemctl complained about it.
+    `complaint` is systemctl's line about the unit.
     """
     if replaced:
         restarts = properties.get("NRestarts", "?")
@@ -115,7 +113,7 @@ def verdict(properties: Properties, said: str = "", *, replaced: bool = False) -
         )
     if properties.get("LoadState", "loaded") != "loaded":
         return Verdict(
-            said or f"LoadState={properties['LoadState']} {properties.get('LoadError', '')}".rstrip(),
+            complaint or f"LoadState={properties['LoadState']} {properties.get('LoadError', '')}".rstrip(),
             failed=True,
         )
     if _condition_failed(properties):
@@ -123,10 +121,11 @@ def verdict(properties: Properties, said: str = "", *, replaced: bool = False) -
     if properties.get("ActiveState") != "inactive" or properties.get("Result", "success") != "success":
         how = _how(properties)
         return Verdict(
-            f"{_state(properties)}{how}{_with('' if how and said.startswith(_POINTS) else said)}", failed=True
+            f"{_state(properties)}{how}{_with('' if how and complaint.startswith(_POINTS) else complaint)}",
+            failed=True,
         )
     once = properties.get("Type", "oneshot") == "oneshot"
-    words = said or (
+    words = complaint or (
         "" if once else "it ended by itself with success; a job that is to run once needs type: oneshot"
     )
     return Verdict(words, failed=bool(words))
@@ -148,27 +147,26 @@ def is_about(name: str, line: str) -> bool:
 def refused(
     before: Mapping[str, UnitState], after: Mapping[str, UnitState], result: Result
 ) -> dict[str, str]:
-    """Units that run and that systemd would not restart or start, with its reason.
+    """The units that run and that systemd would not restart or start, with its reason.
 
-    `before` has the state of those to be restarted.
-
-    It refuses a transaction as a whole: a required unit is missing or masked, or would have to be stopped.
-    Nothing is stopped then, so the unit is active, with the process that it had.
+    `before` has the states of the units to be restarted; it is empty for a start. systemd refuses a
+    transaction as a whole: a required unit is missing or masked, or would have to be stopped. Nothing is
+    stopped then, so the unit is active, with the process that it had.
     """
     running = [name for name, state in after.items() if state.active in RUNNING]
     if before:
-        old = [
-            name
-            for name in running
-            if name in before and before[name].active in RUNNING and before[name].invocation
-        ]
-        same = [name for name in old if before[name].invocation == after[name].invocation]
         return {
             name: f"not restarted, the old process runs on: {_reason(name, after[name], result)}"
-            for name in same
+            for name in running
+            if name in before and _is_same_process(before[name], after[name])
         }
     words = {name: said_of(name, result) for name in running} if result.rc not in (0, GAVE_UP) else {}
     return {name: line for name, line in words.items() if line.startswith(_NO_JOB)}
+
+
+def _is_same_process(before: UnitState, after: UnitState) -> bool:
+    had_process = before.active in RUNNING and before.invocation != ""
+    return had_process and before.invocation == after.invocation
 
 
 def _reason(name: str, state: UnitState, result: Result) -> str:
@@ -186,31 +184,30 @@ def exit_words(code: str, status: str) -> str:
     return f"ExecMainStatus={status}/{name}" if name else f"ExecMainStatus={status}"
 
 
-def last_words(journal: bytes, said: str = "") -> str:
-    """Journal lines for the end of a sentence, control characters escaped; without those in which systemd
-    says what has been `said`.
+def last_words(journal: bytes, words: str = "") -> str:
+    """The last journal lines for the end of a sentence, escaped and masked.
+
+    `words` are the sentence: systemd's lines that say the same are left out.
     """
     lines = [
         line
         for line in journal.decode("utf-8", "replace").split("\n")
         if line.strip() and not _KNOWN.match(line)
     ]
-    lines = [line for line in lines if STATUS not in said or not _EXITED.match(line)]
-    told = [_shown(line)[:_LONGEST] for line in lines[-_LAST:]]
-    return "; journal: " + " | ".join(told) if told else ""
+    lines = [line for line in lines if STATUS not in words or not _EXITED.match(line)]
+    excerpts = [_shown(line)[:_LONGEST] for line in lines[-_LAST:]]
+    return "; journal: " + " | ".join(excerpts) if excerpts else ""
 
 
 def _shown(line: str) -> str:
-    from reconciler.core.secrets.masking import (
-        masked,
-    )  # only where something is wrong: a program may quote its own command line
+    # Imported only where something is wrong. A program may quote its own command line in the journal.
+    from reconciler.core.secrets.masking import masked
 
     return escape(masked(line))
 
 
 def load_error(name: str, journal: bytes) -> str:
-    """Why systemd last refused a unit's file, from what PID 1 wrote about the unit as errors; empty if that
-    is not there.
+    """The reason why systemd last refused a unit's file, from PID 1's errors about it; empty without one.
 
     systemd itself writes `NAME: Service has ... Refusing.`, its parser `FILE:LINE: ...`.
     """
@@ -226,8 +223,8 @@ def load_error(name: str, journal: bytes) -> str:
 
 def _state(properties: Properties) -> str:
     state, sub, result = (properties.get(name, "") for name in ("ActiveState", "SubState", "Result"))
-    place = f"{state}/{sub}" if state not in ("failed", "") else "failed"
-    return f"{place}, Result={result}" if result not in ("success", "") else place
+    words = f"{state}/{sub}" if state not in ("failed", "") else "failed"
+    return f"{words}, Result={result}" if result not in ("success", "") else words
 
 
 def _how(properties: Properties) -> str:
@@ -235,15 +232,18 @@ def _how(properties: Properties) -> str:
     return f", {words}" if words else ""
 
 
-def _with(said: str) -> str:
-    return f", {said}" if said else ""
+def _with(words: str) -> str:
+    return f", {words}" if words else ""
 
 
 def _condition_failed(properties: Properties) -> bool:
-    """A unit that was unloaded says ConditionResult=no as well, but has no time for it."""
+    """Whether the unit was not started because a condition does not hold.
+
+    A unit that was unloaded says ConditionResult=no as well, but has no time for it.
+    """
     if properties.get("ActiveState") != "inactive":
         return False
-    looked = properties.get("ConditionTimestampMonotonic", "0") != "0"
+    was_checked = properties.get("ConditionTimestampMonotonic", "0") != "0"
     return properties.get("Result") == "exec-condition" or (
-        looked and properties.get("ConditionResult") == "no"
+        was_checked and properties.get("ConditionResult") == "no"
     )

@@ -1,6 +1,4 @@
-"""Which units that were started do not run, and why: `systemctl show` and the
-journal are asked about each.
-"""
+"""The started units that do not run, and the reason for each, from `systemctl show` and the journal."""
 
 from __future__ import annotations
 
@@ -24,12 +22,13 @@ ASK_TIMEOUT = 30.0
 MOST_OUTPUT = 64 << 20
 POLL = 0.05
 RESTARTING = "auto-restart"
+"""The sub-state of a unit that waits for its restart (Restart=)."""
 MOST_JOURNALS = 5
 """The most failed units of one action that the journal is asked about: each is a process of its own."""
 _SKIPPED = b" was skipped because of an unmet condition check "
-"""How systemd says that it has passed over a start; with the MESSAGE_ID of every start."""
+"""systemd's words for a start that it has skipped; they have the MESSAGE_ID of every start."""
 _SETTLING = 1.0
-"""Seconds that one which is being started again is given to say why."""
+"""Seconds that a unit which is being started again has to end once more."""
 _PROPERTIES = (
     "Id,Names,Type,LoadState,LoadError,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ConditionResult,"
     "ConditionTimestampMonotonic,NRestarts,InvocationID"
@@ -37,87 +36,92 @@ _PROPERTIES = (
 
 
 def show(names: Sequence[str]) -> dict[str, Properties]:
-    """Properties by the name that was asked for; empty when systemd cannot be asked."""
+    """The properties of units by the name that was asked for; empty when systemd cannot be asked."""
     if not names:
         return {}
     argv = ["systemctl", "show", "--no-pager", f"--property={_PROPERTIES}", "--", *names]
     try:
-        found = blocks(run(argv, timeout=ASK_TIMEOUT, cap=MOST_OUTPUT).out)
+        answers = blocks(run(argv, timeout=ASK_TIMEOUT, cap=MOST_OUTPUT).out)
     except HostError:
         return {}
-    by_name = {name: block for block in found for name in block.get("Names", block.get("Id", "")).split()}
+    by_name = {name: block for block in answers for name in block.get("Names", block.get("Id", "")).split()}
     return {name: by_name[name] for name in names if name in by_name}
 
 
 def _show_settled(names: Sequence[str]) -> dict[str, Properties]:
-    """Nothing tells any more why a unit ended that systemd is starting again already.
+    """The properties of units, after a short wait for those that systemd is starting again already.
 
-    That is told as soon as it ends once more.
+    The reason why such a unit ended is gone; it is there again as soon as the unit ends once more.
     """
-    found = show(names)
+    properties = show(names)
     deadline = time.monotonic() + _SETTLING
     while (
-        starting := [name for name, said in found.items() if _is_starting_again(said)]
+        starting := [name for name, answer in properties.items() if _is_starting_again(answer)]
     ) and time.monotonic() < deadline:
         time.sleep(POLL)
-        found |= show(starting)
-    return found
+        properties |= show(starting)
+    return properties
 
 
-def _is_starting_again(said: Properties) -> bool:
+def _is_starting_again(properties: Properties) -> bool:
     return (
-        said.get("ActiveState") == "activating"
-        and said.get("SubState") != RESTARTING
-        and said.get("NRestarts", "0") != "0"
+        properties.get("ActiveState") == "activating"
+        and properties.get("SubState") != RESTARTING
+        and properties.get("NRestarts", "0") != "0"
     )
 
 
 def verdicts(
-    doubtful: Mapping[str, str], *, said: Result | None = None, replaced: frozenset[str] = frozenset()
+    doubtful: Mapping[str, str], *, result: Result | None = None, replaced: frozenset[str] = frozenset()
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Which of these units failed and why, and what is to be noted about the others.
+    """The units that failed, with the reason, and the notes about others that did not.
 
-    `doubtful` gives the invocation of each whose journal tells why; empty: the last one.
+    `doubtful` has the invocation of each unit whose journal tells the reason; empty: the last one. `result`
+    is that of the start. `replaced` are units whose process was replaced since.
     """
     failed: dict[str, str] = {}
     notes: dict[str, str] = {}
-    properties = _show_settled(tuple(doubtful))
+    answers = _show_settled(tuple(doubtful))
     for name, invocation in doubtful.items():
-        known = properties.get(name, {})
-        # Since it was found not to run it may have been started again.
-        another = (
-            known.get("InvocationID") != invocation if invocation else known.get("NRestarts", "0") != "0"
+        properties = answers.get(name, {})
+        # The unit may have been started again since it was seen not to run.
+        is_another = (
+            properties.get("InvocationID") != invocation
+            if invocation
+            else properties.get("NRestarts", "0") != "0"
         )
-        again = another and known.get("ActiveState") in RUNNING
-        found = verdict(
-            known, said_of(name, said) if said and said.rc else "", replaced=name in replaced or again
+        was_restarted = is_another and properties.get("ActiveState") in RUNNING
+        judgement = verdict(
+            properties,
+            said_of(name, result) if result and result.rc else "",
+            replaced=name in replaced or was_restarted,
         )
-        if known.get("LoadState") in ("bad-setting", "error") and (reason := why_refused(name)):
-            found = replace(found, words=f"{found.words.rstrip('.')}: {reason}")
-        if found.failed and _was_passed_over(name, known):
-            found = verdict({**known, "ConditionTimestampMonotonic": "1"})
-        if found.failed:
-            asked = len(failed) < MOST_JOURNALS
-            failed[name] = found.words + (
-                journal(invocation or known.get("InvocationID", ""), found.words) if asked else ""
+        if properties.get("LoadState") in ("bad-setting", "error") and (reason := why_refused(name)):
+            judgement = replace(judgement, words=f"{judgement.words.rstrip('.')}: {reason}")
+        if judgement.failed and _was_passed_over(name, properties):
+            judgement = verdict({**properties, "ConditionTimestampMonotonic": "1"})
+        if judgement.failed:
+            asks_journal = len(failed) < MOST_JOURNALS
+            failed[name] = judgement.words + (
+                journal(invocation or properties.get("InvocationID", ""), judgement.words)
+                if asks_journal
+                else ""
             )
-        elif found.words:
-            notes[name] = found.words
+        elif judgement.words:
+            notes[name] = judgement.words
     return failed, notes
 
 
-def _was_passed_over(name: str, known: Properties) -> bool:
-    """Whether the last that systemd did with a unit that it has unloaded since was to find its condition not
-    to hold.
-    """
-    said = (
-        known.get("LoadState"),
-        known.get("ActiveState"),
-        known.get("Result"),
-        known.get("ConditionResult"),
-        known.get("InvocationID"),
+def _was_passed_over(name: str, properties: Properties) -> bool:
+    """Whether systemd skipped the last start of a unit for its condition, and has unloaded it since."""
+    traces = (
+        properties.get("LoadState"),
+        properties.get("ActiveState"),
+        properties.get("Result"),
+        properties.get("ConditionResult"),
+        properties.get("InvocationID"),
     )
-    if said != ("loaded", "inactive", "success", "no", ""):
+    if traces != ("loaded", "inactive", "success", "no", ""):
         return False
     argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=1", "_PID=1", f"UNIT={name}"]
     try:
@@ -126,9 +130,10 @@ def _was_passed_over(name: str, known: Properties) -> bool:
         return False
 
 
-def journal(invocation: str, said: str = "") -> str:
-    """The end of what the unit and systemd wrote about this one invocation, beside what is `said` already;
-    best effort.
+def journal(invocation: str, words: str = "") -> str:
+    """The last journal lines about an invocation; empty where the journal cannot be read.
+
+    `words` are the sentence before: lines that say the same are left out.
     """
     if not invocation:
         return ""
@@ -140,11 +145,11 @@ def journal(invocation: str, said: str = "") -> str:
         )
     except HostError:
         return ""
-    return last_words(result.out, said)
+    return last_words(result.out, words)
 
 
 def why_refused(name: str) -> str:
-    """The message of PID 1 when it last refused the unit file of a unit; empty if it cannot be had."""
+    """PID 1's reason when it last refused the unit file of a unit; empty where there is none to read."""
     argv = [
         "journalctl",
         "--no-pager",

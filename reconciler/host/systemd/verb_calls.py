@@ -14,21 +14,16 @@ from reconciler.host.systemd.unit_results import GAVE_UP, is_about, said_of
 _UNITS = "/etc/systemd/system"
 _NOT_FOUND = Late(r"Unit (\S+) not found\.$")
 _VERB_TIMEOUT = 900.0
-"""Seconds.
+"""Seconds for any other verb: above any sensible TimeoutStartSec (systemd's default is 90).
 
-Above any sensible TimeoutStartSec (systemd's default is 90); a unit without a limit of its own is given up
-on.
+A unit without a limit of its own is not waited for any longer.
 """
-
-
 _RELOAD_TIMEOUT = 200.0
-"""Seconds for a daemon-reload. systemd ends its generators after 90, and systemctl
-itself gives up after 180.
-"""
+"""Seconds for a daemon-reload. systemd ends its generators after 90, systemctl itself gives up after 180."""
 
 
 def call_systemctl(verb: UnitVerb, names: Sequence[str]) -> Result:
-    """The call, however it ends. When it takes too long only the waiting ends, systemd's jobs go on."""
+    """The result of a call, however it ends. After the timeout only the wait ends; systemd's jobs go on."""
     timeout = _RELOAD_TIMEOUT if verb is UnitVerb.DAEMON_RELOAD else _VERB_TIMEOUT
     try:
         return run(
@@ -39,11 +34,10 @@ def call_systemctl(verb: UnitVerb, names: Sequence[str]) -> Result:
 
 
 def start_units(verb: UnitVerb, names: Sequence[str]) -> Result:
-    """`start` or `restart`, of units too that systemd has not noticed yet.
+    """The result of `start` or `restart`; a unit that systemd has not noticed yet is started after a reload.
 
-    It looks for new files when the time of their directory is another one than at its last look, and that
-    time is counted in ticks of some milliseconds: what comes within the tick of a look is not found. A reload
-    looks anew.
+    systemd looks for new files when the time of their directory differs from its last look. That time is
+    counted in ticks of some milliseconds: a file that comes within the tick of a look is not found.
     """
     result = call_systemctl(verb, names)
     unseen = [name for name in names if _lacks_unseen(name, result)]
@@ -58,9 +52,9 @@ def start_units(verb: UnitVerb, names: Sequence[str]) -> Result:
     )
 
 
-def _lacks_unseen(name: str, said: Result) -> bool:
-    """Whether what was not found, the unit or one that it requires, has its file there."""
-    missing = _NOT_FOUND.search(said_of(name, said)) if said.rc else None
+def _lacks_unseen(name: str, result: Result) -> bool:
+    """Whether systemd did not find the unit, or one that it requires, although its file is there."""
+    missing = _NOT_FOUND.search(said_of(name, result)) if result.rc else None
     return missing is not None and os.path.lexists(f"{_UNITS}/{missing[1]}")
 
 
