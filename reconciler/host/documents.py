@@ -1,10 +1,11 @@
-"""Files that a person names on the command line: saved plans, imported specs."""
+"""Files that a user names on the command line: saved plans, imported specs."""
 
 from __future__ import annotations
 
 import os
 
 LIMIT = 64 * 1024 * 1024
+"""Bytes of the largest document that is read."""
 
 
 def save_private(path: str, content: bytes) -> str:

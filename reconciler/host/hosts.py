@@ -1,4 +1,4 @@
-"""Which host a command works on, and the few facts that say which one it is."""
+"""The host that a command works on, and the few facts that identify it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_host(root: str | None) -> LiveHost | TreeHost:
 
 
 def state_directory(root: str | None) -> str:
-    """Where our state lives: for a tree in a directory beside it, so that an image carries none of it."""
+    """The directory of our state: that of a tree is beside it, since an image must not carry it."""
     return _LIVE_STATE if root is None else f"{os.path.abspath(root)}.reconciler"
 
 
@@ -34,9 +34,7 @@ def machine_id(host: HostView) -> str:
 
 
 def static_hostname(host: HostView) -> str:
-    """The name in /etc/hostname as hostname(5) has it: the first line that is no comment; empty when there is
-    none.
-    """
+    """The name in /etc/hostname, the first line that is no comment (hostname(5)); empty when none is."""
     return _first_line(host, "/etc/hostname")
 
 

@@ -1,4 +1,7 @@
-"""How our own program stands on a host: its state directory, its units, the programs it calls. Only looks."""
+"""The installation of our own program on a host: its state directory, its units, the programs that it calls.
+
+Nothing here is changed.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,9 @@ _TIMEOUT = 10.0
 
 @frozen
 class StateFacts:
-    """The state directory as it lies there.
+    """The condition of the state directory.
 
-    `wrong` says what is not as we make it; `damaged` names databases that were put aside.
+    `wrong` has a sentence for each fault in modes and owners; `damaged` names databases that were put aside.
     """
 
     exists: bool
@@ -33,23 +36,23 @@ class StateFacts:
 
 
 def state_facts(directory: str) -> StateFacts:
-    """Modes and owners in the state directory."""
+    """The condition of the state directory, with the modes and owners of its files."""
     try:
-        found = os.lstat(directory)
+        status = os.lstat(directory)
     except FileNotFoundError:
         return StateFacts(exists=False)
     except OSError as problem:
         return StateFacts(exists=True, readable=False, wrong=(f"{directory}: {problem.strerror}",))
-    if not stat.S_ISDIR(found.st_mode):
+    if not stat.S_ISDIR(status.st_mode):
         return StateFacts(exists=True, readable=False, wrong=(f"{directory} is no directory",))
-    wrong = list(_wrong(directory, found, 0o700))
+    wrong = list(_faults(directory, status, 0o700))
     try:
         names = sorted(os.listdir(directory))
     except OSError:
         return StateFacts(exists=True, readable=False, wrong=tuple(wrong))
     for name in names:
         path = f"{directory}/{name}"
-        wrong += _wrong(path, os.lstat(path), _PRIVATE[name]) if name in _PRIVATE else []
+        wrong += _faults(path, os.lstat(path), _PRIVATE[name]) if name in _PRIVATE else []
     return StateFacts(
         exists=True,
         wrong=tuple(wrong),
@@ -57,37 +60,38 @@ def state_facts(directory: str) -> StateFacts:
     )
 
 
-def _wrong(path: str, found: os.stat_result, mode: int) -> Iterable[str]:
-    if stat.S_ISLNK(found.st_mode):
+def _faults(path: str, status: os.stat_result, mode: int) -> Iterable[str]:
+    """Yield a sentence for each way in which a path is not private to us, with this mode at most."""
+    if stat.S_ISLNK(status.st_mode):
         yield f"{path} is a link"
         return
-    if stat.S_IMODE(found.st_mode) & ~mode:
-        yield f"{path} has mode {stat.S_IMODE(found.st_mode):04o}, it must be {mode:04o}"
-    if found.st_uid not in (0, os.geteuid()):
-        yield f"{path} belongs to uid {found.st_uid}"
+    if stat.S_IMODE(status.st_mode) & ~mode:
+        yield f"{path} has mode {stat.S_IMODE(status.st_mode):04o}, it must be {mode:04o}"
+    if status.st_uid not in (0, os.geteuid()):
+        yield f"{path} belongs to uid {status.st_uid}"
 
 
 def lock_holder(directory: str) -> str:
-    """Who has the lock now, in words; empty when nobody has."""
+    """The process that has the lock now, in words; empty when the lock is free."""
     from reconciler.host.state.lock import is_held_by_other
 
     if not is_held_by_other(directory):
         return ""
     try:
         with open(f"{directory}/{LOCK}", encoding="utf-8") as stream:
-            said = json.loads(stream.read(4096))
-        return f"process {int(said['pid'])}"
+            holder = json.loads(stream.read(4096))
+        return f"process {int(holder['pid'])}"
     except (OSError, ValueError, KeyError, TypeError):
         return "a process that did not say which"
 
 
 def find_program(name: str) -> str:
-    """The path of a program, empty when this host has none. The environment's PATH does not count."""
+    """The path of a program, empty when the host lacks it. The environment's PATH does not count."""
     return next((path for directory in _SEARCH if os.path.exists(path := f"{directory}/{name}")), "")
 
 
 def own_units(root: str = "/") -> tuple[str, ...]:
-    """The units that `install` has written, by name."""
+    """The names of the units that `install` has written, sorted."""
     try:
         names = os.listdir(os.path.join(root, _UNITS.lstrip("/")))
     except OSError:
@@ -100,38 +104,42 @@ def own_units(root: str = "/") -> tuple[str, ...]:
 
 
 def unit_states(names: Iterable[str]) -> dict[str, Mapping[str, str]]:
-    """ActiveState, UnitFileState, Result, and of timers when they elapse next, by unit. Raises HostError."""
+    """The properties of units by name: ActiveState, UnitFileState, Result, and a timer's next elapse.
+
+    Raises HostError.
+    """
     from reconciler.host.process.run import run
 
     names = list(names)
     if not names:
         return {}
-    wanted = "Id,ActiveState,UnitFileState,Result,NextElapseUSecRealtime,NeedDaemonReload"
-    done = run(["systemctl", "show", "--no-pager", f"--property={wanted}", "--", *names], timeout=_TIMEOUT)
-    if done.rc:
-        raise HostError("systemd cannot be asked", done.message)
+    properties = "Id,ActiveState,UnitFileState,Result,NextElapseUSecRealtime,NeedDaemonReload"
+    argv = ["systemctl", "show", "--no-pager", f"--property={properties}", "--", *names]
+    result = run(argv, timeout=_TIMEOUT)
+    if result.rc:
+        raise HostError("systemd cannot be asked", result.message)
     blocks = [
         dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-        for text in done.out.decode().split("\n\n")
+        for text in result.out.decode().split("\n\n")
     ]
     return {block["Id"]: block for block in blocks if "Id" in block}
 
 
-def systemd_says() -> tuple[str, str]:
-    """systemd's version, and why it cannot be asked, if it cannot."""
+def systemd_version() -> tuple[str, str]:
+    """The version of systemd, and the problem with asking it, empty if there is none."""
     from reconciler.host.process.run import run
 
     try:
-        done = run(["systemctl", "--version"], timeout=_TIMEOUT)
-        version = done.out.decode("utf-8", "replace").partition("\n")[0].removeprefix("systemd ")
-        asked = run(["systemctl", "show", "--property=Version"], timeout=_TIMEOUT)
+        first_line = run(["systemctl", "--version"], timeout=_TIMEOUT).out.decode("utf-8", "replace")
+        version = first_line.partition("\n")[0].removeprefix("systemd ")
+        result = run(["systemctl", "show", "--property=Version"], timeout=_TIMEOUT)
     except HostError as problem:
         return "", str(problem)
-    return version, "" if asked.rc == 0 else asked.message
+    return version, "" if result.rc == 0 else result.message
 
 
 def versions() -> dict[str, str]:
-    """The versions of what we are made of."""
+    """The versions of Python, SQLite and the kernel that we run on."""
     return {
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
@@ -140,5 +148,5 @@ def versions() -> dict[str, str]:
 
 
 def running_hostname() -> str:
-    """The name that the kernel has now."""
+    """The host name that the kernel has now."""
     return platform.node()

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 _BOOTED = "/run/systemd/system"
 """sd_booted(3): this directory exists exactly when systemd is the init system."""
 _ARCHIVES = "/var/lib/reconciler/archive"
-"""Where the homes of accounts that went are kept: in our own state, which is root's alone."""
+"""The homes of removed accounts are archived here: in our own state, which is root's alone."""
 
 
 class LiveHost(HostFiles):
-    """The machine itself; another root than `/` only for tests: there systemd is never asked.
+    """The machine itself. Only tests give another root than `/`: there systemd is never asked.
 
-    Paths, account names and the list of units are read once and kept: make a new object, or `forget`, after
-    others may have changed them.
+    Paths, account names and the list of units are read once and kept: make a new object, or call `forget`,
+    when others may have changed them.
     """
 
     basis = LiveBasis()
@@ -52,15 +52,15 @@ class LiveHost(HostFiles):
         self._files = Files(
             self._paths, KernelOwnership(self._ids), self._ids, f"{root.rstrip('/')}{_ARCHIVES}"
         )
-        self._asked: Systemd | None = None
-        self._judged: dict[WriteFile, ActionFailed | None] = {}
+        self._systemctl: Systemd | None = None
+        self._verdicts: dict[WriteFile, ActionFailed | None] = {}
 
     def mounts(self) -> frozenset[str]:
         """As HostView.mounts."""
         if not self.running:
             return frozenset()
         from reconciler.host.files.subvolumes import subvolumes
-        from reconciler.host.mounts import mount_points, named_places  # few plans ask
+        from reconciler.host.mounts import mount_points, named_places  # few plans need them
 
         return mount_points() | (subvolumes() - named_places().keys())
 
@@ -83,7 +83,7 @@ class LiveHost(HostFiles):
         return judged(texts) if self.running else {}
 
     def ask_ahead(self) -> None:
-        """Have systemd asked for its units already, while something else is done."""
+        """Begin to ask systemd for its units, and do not wait for the answer."""
         if self.running:
             self._systemd().ask()
 
@@ -94,12 +94,12 @@ class LiveHost(HostFiles):
     def prepare(self, actions: Sequence[Action]) -> None:
         """As Executor.prepare."""
         self._files.prepare(actions)
-        asked = [action for action in actions if isinstance(action, WriteFile) and self._is_judged(action)]
-        self._judged = {}
-        if len(asked) > 1 or (asked and len(actions) > 1):
+        writes = [action for action in actions if isinstance(action, WriteFile) and self._is_judged(action)]
+        self._verdicts = {}
+        if len(writes) > 1 or (writes and len(actions) > 1):
             from reconciler.host.validators.validators import judged  # starts a program
 
-            self._judged = judged(asked, actions)
+            self._verdicts = judged(writes, actions)
 
     def finish(self) -> Mapping[str, str]:
         """As Executor.finish."""
@@ -110,12 +110,12 @@ class LiveHost(HostFiles):
         try:
             return self._execute(action)
         except BaseException:
-            # A policy that was accepted was accepted together with this one; of all else each was judged by
-            # itself.
-            self._judged = {
-                written: problem
-                for written, problem in self._judged.items()
-                if written.check is not Check.LOGROTATE
+            # A logrotate policy was accepted together with the others of this apply, and one of them may be
+            # missing now. Every other file was judged by itself.
+            self._verdicts = {
+                write: problem
+                for write, problem in self._verdicts.items()
+                if write.check is not Check.LOGROTATE
             }
             raise
 
@@ -136,35 +136,33 @@ class LiveHost(HostFiles):
 
                 return pass_gate(self._systemd(), action) if self.running else Receipt()
             case Account():
-                from reconciler.host.accounts.commands import (
-                    execute_account,
-                )  # a plan runs no account command
+                from reconciler.host.accounts.commands import execute_account  # a plan runs no command
 
-                self._files.sync()  # as before a removal: an account may be shut
+                self._files.sync()  # as before a removal: an account may be locked
                 self.remove_stale_locks()
                 return execute_account(self, self.root, action, self._accounts_changed)
             case EndSessions():
                 from reconciler.host.accounts.sessions import end_sessions  # starts programs
 
-                return (
-                    end_sessions(self._ids, action, running=self.running) if self.root == "/" else Receipt()
-                )
+                if self.root != "/":
+                    return Receipt()
+                return end_sessions(self._ids, action, running=self.running)
             case _:
                 if isinstance(action, WriteFile) and self._is_judged(action):
                     self._judge(action)
                 return Receipt(self._files.execute(action))
 
     def _is_judged(self, action: WriteFile) -> bool:
-        """Whether a program of this host has to accept it first.
+        """Whether a program of this host must accept the file first.
 
-        Where no systemd runs, none has a unit to start.
+        Without a running systemd no unit is started, and none is judged.
         """
         return bool(action.check) and self.root == "/" and (self.running or action.check is not Check.SYSTEMD)
 
     def _judge(self, action: WriteFile) -> None:
         """Raise ActionFailed unless the program that `check` names accepts the file."""
-        if action in self._judged:
-            if (problem := self._judged[action]) is not None:
+        if action in self._verdicts:
+            if (problem := self._verdicts[action]) is not None:
                 raise problem
             return
         from reconciler.host.validators.validators import judge  # starts a program
@@ -173,13 +171,13 @@ class LiveHost(HostFiles):
         failpoints.hit("write.judged")
 
     def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:
-        """Watch units that were started until so long after that: those that do not stay up, with the reason.
+        """Watch units until so many seconds after their start; those that do not stay up, with the reason.
 
         Raises Unreadable.
         """
-        found = self._systemd().settle(units, seconds) if self.running else {}
+        failures = self._systemd().settle(units, seconds) if self.running else {}
         failpoints.hit("probe.seen")
-        return found
+        return failures
 
     def remove_stale_locks(self) -> None:
         """Remove locks on the account files whose owners were killed."""
@@ -188,10 +186,9 @@ class LiveHost(HostFiles):
         remove_stale_locks(self.root)
 
     def look_twice(self, seconds: float = 0.4) -> None:
-        """From now on a service whose process is younger than that is watched until it is so old, before it
-        is said to run. 0: no more.
+        """From now on watch a service until its process is so old before it counts as running; 0 ends that.
 
-        With `settle` this is why an apply does not take one lucky look at a service between two crashes for
+        Without this and `settle` an apply could take one lucky look at a service between two crashes for
         success.
         """
         if self.running:
@@ -202,13 +199,13 @@ class LiveHost(HostFiles):
         return self._files.leftovers(tuple(directories))
 
     def forget(self) -> None:
-        """Look at everything afresh."""
+        """Read everything afresh from now on."""
         self._paths.forget()
         self._ids.forget()
         if self._service:
             self._service.forget()
-        if self._asked:
-            self._asked.forget()
+        if self._systemctl:
+            self._systemctl.forget()
 
     def _settled(self) -> Files:
         return self._files
@@ -216,8 +213,8 @@ class LiveHost(HostFiles):
     def _systemd(self) -> Systemd:
         from reconciler.host.systemd.systemctl import Systemd  # a plan without units starts no program
 
-        self._asked = self._asked or Systemd()
-        return self._asked
+        self._systemctl = self._systemctl or Systemd()
+        return self._systemctl
 
     def _accounts_changed(self) -> None:
         self._paths.forget()

@@ -14,7 +14,7 @@ def mount_points() -> frozenset[str]:
 
 
 def named_places() -> dict[str, str]:
-    """The places that are to have something mounted, each with the file that says so."""
+    """The mount points that a configuration names, each with the file that does."""
     return named_mounts.named(_names, _text)
 
 
@@ -26,6 +26,7 @@ def _names(directory: str) -> list[str]:
 
 
 def _text(path: str) -> str | None:
+    """The text of a file, empty when it is masked by a link to /dev/null; None when it cannot be read."""
     try:
         if os.path.realpath(path) == os.devnull:
             return ""
@@ -35,9 +36,9 @@ def _text(path: str) -> str | None:
         return None
 
 
-def of_its_own(point: str) -> bool:
-    """Whether a mount point is another file system than the directory it is in: a bind mount may be the same
-    one.
+def is_own_file_system(point: str) -> bool:
+    """Whether a mount point has another file system than the directory above it; a bind mount may have the
+    same one.
     """
     try:
         return os.lstat(point).st_dev != os.lstat(os.path.dirname(point)).st_dev

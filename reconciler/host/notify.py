@@ -1,5 +1,5 @@
-"""Telling somebody: a POST of JSON, a mail through the host's own sendmail, or a program that gets the JSON
-on its standard input.
+"""Delivering an event: as a POST of JSON, a mail through the host's own sendmail, or the JSON on a program's
+standard input.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _SUBJECT = 120
 
 
 def deliver(target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
-    """Tell one target.
+    """Deliver an event to a target.
 
-    Raises HostError, whose text names no address of a webhook: such an address is often a secret.
+    Raises HostError. Its text never has the address of a webhook: that is often a secret.
     """
     match dict(target):
         case {"webhook": str(url)}:
@@ -36,6 +36,7 @@ def deliver(target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
 
 
 def _address_in(path: str) -> str:
+    """The address of a webhook in a file that only root can change."""
     from reconciler.host.archives.private_directory import Directory
 
     with Directory(path.rpartition("/")[0] or "/") as directory:
@@ -62,7 +63,7 @@ def _post(url: str, event: Mapping[str, Any]) -> None:
             {"Content-Type": "application/json", "User-Agent": "reconciler"},
             method="POST",
         )
-        # No proxy of the environment: a unit has none, and a shell's would make the two differ.
+        # No proxy of the environment: a unit has none, and a run from a shell must do the same.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect())
         with opener.open(request, timeout=_TIMEOUT) as answer:
             answer.read(1)

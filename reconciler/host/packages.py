@@ -1,6 +1,4 @@
-"""Which paths dpkg has installed, as its own lists tell: they are read, no program is run, so a file tree can
-be asked too.
-"""
+"""The paths that dpkg has installed, by its own lists: no program is run, so it works for a file tree too."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ def packaged(view: HostView, directories: Collection[str]) -> frozenset[str]:
 
     Raises Unreadable, UnsafePath.
     """
-    found: set[str] = set()
+    paths: set[str] = set()
     for name in view.names(_LISTS):
         if not name.endswith(".list"):
             continue
@@ -24,5 +22,5 @@ def packaged(view: HostView, directories: Collection[str]) -> frozenset[str]:
             text = view.read(f"{_LISTS}/{name}").decode("utf-8", "replace")
         except FileNotFoundError:
             continue
-        found.update(line for line in text.split("\n") if line.rpartition("/")[0] in directories)
-    return frozenset(found)
+        paths.update(line for line in text.split("\n") if line.rpartition("/")[0] in directories)
+    return frozenset(paths)

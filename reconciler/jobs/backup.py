@@ -20,7 +20,7 @@ from reconciler.host.archives import tar
 from reconciler.host.archives.private_directory import Directory, Missing, Refused, look
 from reconciler.host.archives.tar import ArchiveError, Checked, Contents, TargetError
 from reconciler.host.files.descriptors import descriptor
-from reconciler.host.mounts import mount_points, named_places, of_its_own
+from reconciler.host.mounts import is_own_file_system, mount_points, named_places
 from reconciler.host.process import environment, failpoints
 from reconciler.host.state.job_lock import RUN, job_lock
 from reconciler.jobs import machine_marks, store
@@ -259,7 +259,7 @@ def _left_out(job: Job) -> tuple[str, ...]:
     return tuple(
         place
         for place in apart(job.sources, job.exclude, job.destinations, mount_points())
-        if of_its_own(place)
+        if is_own_file_system(place)
     )
 
 

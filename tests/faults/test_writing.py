@@ -44,6 +44,7 @@ BENEATH = {
     "host.spec_source.spec_file": "rewrite",
     "host.validators.logrotate": "_put",
     "host.validators.unit_files": "_stage",
+    "host.systemd.unit_exposure": "_put",
     # A file without a name, in memory.
     "host.validators.strict_readers": "_logrotate",
 }
@@ -85,6 +86,8 @@ BY_PATH = {
     ("host.validators.logrotate", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
     ("host.validators.logrotate", "_put"): "in that directory",
     ("host.validators.unit_files", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
+    ("host.systemd.unit_exposure", "of_texts"): "likewise; of an ordinary user, below the directory for such",
+    ("host.systemd.unit_exposure", "_put"): "in that directory",
 }
 """Functions that name what they change by its path, with the reason why no user can
 put anything in its way.

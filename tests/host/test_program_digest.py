@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import reconciler
-from reconciler.host.process.program_digest import program_digest, program_places
+from reconciler.host.process.program_digest import program_digest, program_directories
 
 SOURCES = ("_version.py", "host/tree.py", "host/process/run.py", "policy/access/people/groups.py")
 """Python files of a package, from the top to the deepest folder."""
@@ -52,4 +52,4 @@ def test_compiled_files_do_not_count(package: Path) -> None:
 def test_the_program_is_the_whole_package() -> None:
     """The first directory that the program is run from is that of the package, not of a folder in it."""
     assert reconciler.__file__ is not None
-    assert program_places("")[0] == str(Path(reconciler.__file__).resolve().parent)
+    assert program_directories("")[0] == str(Path(reconciler.__file__).resolve().parent)

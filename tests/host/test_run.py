@@ -140,7 +140,8 @@ with Lock(sys.argv[1]):
 print("ended", flush=True)
 """
 UNMARKED = (
-    "import reconciler.host.process.reaper as keeper; keeper._keep = lambda *_: __import__('os')._exit(0)\n"
+    "import reconciler.host.process.reaper as keeper\n"
+    "keeper._await_end = lambda *_: __import__('os')._exit(0)\n"
 )
 """A keeper that keeps nothing: the planted bug."""
 PROGRAMS = {

@@ -75,7 +75,7 @@ def _systemd(patient: Patient) -> Iterator[Finding]:
     if not patient.host.running:
         yield Finding("systemd", FINDING, "this system was not booted with systemd", "use --root for a tree")
         return
-    version, problem = installation.systemd_says()
+    version, problem = installation.systemd_version()
     if problem:
         yield Finding("systemd", FINDING, f"it cannot be asked: {problem}", "systemctl status")
     else:

@@ -24,13 +24,13 @@ def given_away(plan: Plan, request: Request) -> Iterator[Diagnostic]:
     if not changes:
         return
     from reconciler.core.basis import in_vain
-    from reconciler.host.process.program_digest import program_places
+    from reconciler.host.process.program_digest import program_directories
     from reconciler.policy.access.linked import Linked
     from reconciler.policy.given import on_host
     from reconciler.policy.paths import claimed_on_host, forbidden_by_link, table
 
     here = isinstance(request.view, LiveHost) and request.view.root == "/"
-    program = program_places(str(request.spec.settings.get("command", ""))) if here else ()
+    program = program_directories(str(request.spec.settings.get("command", ""))) if here else ()
     yield from claimed_on_host(request.spec, request.view)
     changing = {change.address.resource for change in changes}
     declared = table((one for one in request.spec.resources if one.address in changing), request.kinds)

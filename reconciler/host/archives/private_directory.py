@@ -1,6 +1,4 @@
-"""A directory that archives lie in: reached without following links, private, and
-changed by descriptor only.
-"""
+"""A directory of archives: reached without following links, private, and changed by descriptor only."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ _SMALL = 1 << 22
 
 
 class Refused(HostError):
-    """A condition for beginning is not met; nothing was done."""
+    """Nothing was done, since a condition for it is not met."""
 
 
 class Missing(Refused):
@@ -39,10 +37,10 @@ class Directory:
         """
         self.path = path
         with SafeRoot("/") as root:
-            _ancestors_are_safe(root, path)
+            _refuse_unsafe_ancestors(root, path)
             self.fd = _open(root, path, make)
         try:
-            _is_safe(os.fstat(self.fd), path, sticky=False)
+            _refuse_unsafe(os.fstat(self.fd), path, sticky=False)
         except BaseException:
             self.close()
             raise
@@ -64,12 +62,12 @@ class Directory:
         return sorted(os.listdir(self.fd))
 
     def size(self, name: str) -> int | None:
-        """The size of a regular file of ours; None when nothing of that kind is there."""
+        """The size of a regular file of ours; None when there is none."""
         try:
-            found = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+            status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
         except FileNotFoundError:
             return None
-        return found.st_size if stat.S_ISREG(found.st_mode) and found.st_uid in (0, os.geteuid()) else None
+        return status.st_size if stat.S_ISREG(status.st_mode) and status.st_uid in (0, os.geteuid()) else None
 
     def open(self, name: str) -> int:
         """A descriptor for reading a regular file of ours. Raises Refused."""
@@ -77,12 +75,11 @@ class Directory:
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.fd)
         except OSError as error:
             raise Refused("the file cannot be opened", f"{self.path}/{name}: {_words(error)}") from error
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid not in (0, os.geteuid()):
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid not in (0, os.geteuid()):
             os.close(fd)
-            raise Refused(
-                "not a file of ours", f"{self.path}/{name} is {kind_of(found.st_mode)} of uid {found.st_uid}"
-            )
+            detail = f"{self.path}/{name} is {kind_of(status.st_mode)} of uid {status.st_uid}"
+            raise Refused("not a file of ours", detail)
         return fd
 
     def read(self, name: str) -> bytes:
@@ -103,7 +100,7 @@ class Directory:
             raise self._cannot("made", name, error) from error
 
     def write(self, name: str, content: bytes) -> None:
-        """A new small file, 0600, durable but for its name. Raises TargetError."""
+        """Write a new small file, 0600; it is durable, its name is not. Raises TargetError."""
         fd = self.create(name)
         try:
             rest = memoryview(content)
@@ -116,14 +113,14 @@ class Directory:
             os.close(fd)
 
     def rename(self, old: str, new: str) -> None:
-        """Rename, never over something. Raises TargetError."""
+        """Rename to a free name. Raises TargetError."""
         try:
             rename_new(self.fd, old, new)
         except OSError as error:
             raise self._cannot("renamed", new, error) from error
 
     def replace(self, old: str, new: str) -> None:
-        """Rename over what is there. Raises TargetError."""
+        """Rename, in place of the file that has the name. Raises TargetError."""
         try:
             os.rename(old, new, src_dir_fd=self.fd, dst_dir_fd=self.fd)
         except OSError as error:
@@ -146,20 +143,20 @@ class Directory:
             raise self._cannot("made durable", "", error) from error
 
     def read_only(self) -> bool:
-        """Whether it lies on a file system that takes nothing."""
+        """Whether its file system is mounted read-only."""
         return bool(os.fstatvfs(self.fd).f_flag & os.ST_RDONLY)
 
     def free(self) -> int:
         """Bytes that we can still write."""
-        found = os.fstatvfs(self.fd)
-        return found.f_frsize * (found.f_bfree if os.geteuid() == 0 else found.f_bavail)
+        file_system = os.fstatvfs(self.fd)
+        return file_system.f_frsize * (file_system.f_bfree if os.geteuid() == 0 else file_system.f_bavail)
 
     def is_empty(self) -> bool:
-        """Whether nothing is in it (a fresh file system's lost+found is nothing)."""
-        return not [name for name in os.listdir(self.fd) if name != "lost+found"]
+        """Whether it has no entries; lost+found of a fresh file system does not count."""
+        return all(name == "lost+found" for name in os.listdir(self.fd))
 
-    def _cannot(self, what: str, name: str, error: OSError) -> TargetError:
-        return TargetError(f"the file cannot be {what}", f"{self.path}/{name}: {error.strerror}")
+    def _cannot(self, done: str, name: str, error: OSError) -> TargetError:
+        return TargetError(f"the file cannot be {done}", f"{self.path}/{name}: {error.strerror}")
 
 
 def _words(error: OSError) -> str:
@@ -168,18 +165,19 @@ def _words(error: OSError) -> str:
 
 
 def look(path: str) -> os.stat_result | None:
-    """The status of the thing at a path that no link leads to or through; None when nothing is there.
+    """The status of a path; None when nothing is there.
 
-    Raises UnsafePath, Unreadable.
+    Raises UnsafePath when it is a link or leads through one, Unreadable.
     """
     with SafeRoot("/") as root:
-        found = root.stat(path)
-    if found is not None and stat.S_ISLNK(found.st_mode):
+        status = root.stat(path)
+    if status is not None and stat.S_ISLNK(status.st_mode):
         raise UnsafePath("the path is a symbolic link", f"{path}: name what it leads to")
-    return found
+    return status
 
 
 def _open(root: SafeRoot, path: str, make: bool) -> int:
+    """A descriptor of the directory, which `make` makes first. Raises Refused, UnsafePath, Unreadable."""
     try:
         parent, name = root.parent(path)
     except FileNotFoundError as error:
@@ -200,16 +198,20 @@ def _open(root: SafeRoot, path: str, make: bool) -> int:
         raise Refused("not a directory that can be opened", f"{path}: {_words(error)}") from error
 
 
-def _ancestors_are_safe(root: SafeRoot, path: str) -> None:
+def _refuse_unsafe_ancestors(root: SafeRoot, path: str) -> None:
     while (path := path.rpartition("/")[0]) not in ("", "/"):
-        found = root.stat(path)
-        if found is not None:
-            _is_safe(found, path, sticky=True)
+        status = root.stat(path)
+        if status is not None:
+            _refuse_unsafe(status, path, sticky=True)
 
 
-def _is_safe(found: os.stat_result, path: str, *, sticky: bool) -> None:
-    if found.st_uid not in (0, os.geteuid()):
-        detail = f"{path} belongs to uid {found.st_uid}; archives lie in directories of root's only"
+def _refuse_unsafe(status: os.stat_result, path: str, *, sticky: bool) -> None:
+    """Raise Refused when somebody else owns the directory or can write to it.
+
+    With `sticky` others may write to it if they can remove only their own entries, as in /tmp.
+    """
+    if status.st_uid not in (0, os.geteuid()):
+        detail = f"{path} belongs to uid {status.st_uid}; archives lie in directories of root's only"
         raise Refused("the directory belongs to somebody else", detail)
-    if found.st_mode & 0o022 and not (sticky and found.st_mode & stat.S_ISVTX):
+    if status.st_mode & 0o022 and not (sticky and status.st_mode & stat.S_ISVTX):
         raise Refused("others can write to the directory", f"{path}: chmod go-w {path}")

@@ -1,5 +1,6 @@
-"""The directory that a restore unpacks into: new or empty, ours, and held by descriptor, so that nobody can
-move it elsewhere meanwhile.
+"""The directory that a restore unpacks into: new or empty, ours, and held by descriptor.
+
+Nobody can put another one in its place meanwhile.
 """
 
 from __future__ import annotations
@@ -16,12 +17,10 @@ from reconciler.host.files.safe_path import SafeRoot
 
 @contextmanager
 def restore_target(path: str) -> Iterator[int]:
-    """An open, empty directory: made, 0700, if it is missing below an existing one.
+    """A descriptor of an empty directory, which is made, 0700, if only it is missing.
 
-    A relative path counts from where we are.
-
-    Raises Refused, UnsafePath, Unreadable. A directory that was made and is still empty when something is
-    raised is removed again.
+    A relative path counts from the working directory. When the block raises, a directory that was made for it
+    and is still empty is removed again. Raises Refused, UnsafePath, Unreadable.
     """
     path = os.path.normpath(os.path.join(os.getcwd(), path))
     with SafeRoot("/") as root:
@@ -48,28 +47,28 @@ def restore_target(path: str) -> Iterator[int]:
 
 
 def as_on_the_host(target: int, directories: Sequence[str]) -> None:
-    """Give directories below an open target, which stands for `/`, the mode and owner that they have on this
-    host, where they are there.
+    """Give directories below the open `target`, which stands for `/`, their mode and owner on this host.
 
-    The nearest to the root come first. For archives that have not recorded them: made by tar they would be
-    0700.
+    Those that this host lacks stay as they are. This is for archives that have not recorded them: tar makes
+    them 0700.
     """
     for path in sorted(directories):
         try:
-            facts = os.lstat(path)
+            status = os.lstat(path)
             fd = os.open(
                 f".{path}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=target
             )
         except OSError:
             continue
         with descriptor(fd):
-            if stat.S_ISDIR(facts.st_mode):
+            if stat.S_ISDIR(status.st_mode):
                 if os.geteuid() == 0:
-                    os.fchown(fd, facts.st_uid, facts.st_gid)
-                os.fchmod(fd, stat.S_IMODE(facts.st_mode))
+                    os.fchown(fd, status.st_uid, status.st_gid)
+                os.fchmod(fd, stat.S_IMODE(status.st_mode))
 
 
 def _make(parent: int, name: str) -> bool:
+    """Make the directory, 0700; False when the name is there already."""
     try:
         os.mkdir(name, 0o700, dir_fd=parent)
     except FileExistsError:
@@ -78,13 +77,13 @@ def _make(parent: int, name: str) -> bool:
 
 
 def _must_be_ours(fd: int, path: str) -> None:
-    found = os.fstat(fd)
+    status = os.fstat(fd)
     if os.listdir(fd):
         raise Refused(
             "the directory is not empty",
             f"{path}: name a new or an empty one; nothing is put over files that are there",
         )
-    if found.st_uid not in (0, os.geteuid()) or found.st_mode & 0o022:
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
         raise Refused(
             "others can change the directory", f"{path}: name one that only root can write to, or a new one"
         )

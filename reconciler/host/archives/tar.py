@@ -1,8 +1,8 @@
 """GNU tar: making, checking, comparing and unpacking archives.
 
-It knows no jobs and no retention. The exit status of tar means (measured, GNU tar 1.34): 0 done, sockets are
-left out; 1 a file changed or vanished while it was read, the archive is usable; 2 something could not be
-read, or the disk is full. `tar -t` is blind to flipped bits: the sum is what finds them.
+Jobs and retention are not its business. The exit status of tar means (measured, GNU tar 1.34): 0 done,
+sockets are left out; 1 a file changed or vanished while it was read, the archive is usable; 2 something could
+not be read, or the disk is full. `tar -t` is blind to flipped bits: only the sum finds them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 
 from reconciler.core.basics.frozen import frozen
@@ -42,29 +42,30 @@ class ArchiveError(HostError):
 
 
 class TargetError(ArchiveError):
-    """The destination would not take it: full, read-only, broken. Another one may."""
+    """The destination did not take the archive: it is full, read-only or broken. Another one may take it."""
 
 
 @frozen
 class Contents:
-    """The contents of an archive.
-
-    Paths are absolute. A pattern with a leading `/` is anchored, any other matches names at every depth.
-    `literal` are paths that are left out as they are written, without patterns. `above` are directories that
-    are recorded themselves, with nothing of what is in them.
-    """
+    """The contents of an archive. Paths are absolute."""
 
     sources: tuple[str, ...]
+    """The files and directories that are archived."""
     exclude: tuple[str, ...] = ()
+    """Patterns to leave out: with a leading `/` anchored, any other matches names at every depth."""
     literal: tuple[str, ...] = ()
+    """Paths to leave out as they are written, without patterns."""
     one_file_system: bool = True
+    """Whether directories of other file systems are left out."""
     compress: str = "gzip"
+    """A key of `PROGRAMS`."""
     above: tuple[str, ...] = ()
+    """Directories that are recorded without their content."""
 
 
 @frozen
 class Written:
-    """An archive that was written: its size, the SHA-256 of what was written, and what tar complained about.
+    """An archive that was written: its size in bytes, its SHA-256, and the warnings of tar.
 
     `content` is the size before compression, 0 if tar did not tell. `left_out` are directories of other file
     systems, subvolumes as well.
@@ -79,9 +80,9 @@ class Written:
 
 @frozen
 class Checked:
-    """The result of reading an archive: its fault, if there is one, and what there is of each source.
+    """The result of reading an archive: its problem, empty if there is none, and the share of each source.
 
-    `entries` are its members, itself counted; `data` are the bytes in its files.
+    `entries` counts the members of a source, itself included; `data` are the bytes in its files.
     """
 
     problem: str
@@ -90,7 +91,7 @@ class Checked:
 
 
 def tar_version() -> str:
-    """`1.34`. Raises ProgramMissing."""
+    """The version of tar, like `1.34`. Raises ProgramMissing, NotRun, TimedOut."""
     first = run(["tar", "--version"], timeout=20).out.decode("utf-8", "replace").partition("\n")[0]
     return first.rpartition(" ")[2]
 
@@ -107,24 +108,25 @@ def create(fd: int, contents: Contents) -> Written:
     if tar.rc not in (0, 1):
         raise ArchiveError("tar failed", _reasons(tar))
     writer.sync()
-    left_out = [place for line in tar.said if (place := _other_system(line))]
-    said = [line for line in tar.said if not _TOTAL.match(line) and not _other_system(line)]
-    content = sum(int(total[1]) for line in tar.said if (total := _TOTAL.match(line)))
-    return Written(writer.bytes, writer.sum.hexdigest(), tuple(said[:_KEPT]), content, tuple(left_out))
+    left_out = [path for line in tar.stderr if (path := _other_system(line))]
+    warnings = [line for line in tar.stderr if not _TOTAL.match(line) and not _other_system(line)]
+    content = sum(int(total[1]) for line in tar.stderr if (total := _TOTAL.match(line)))
+    return Written(writer.bytes, writer.sum.hexdigest(), tuple(warnings[:_KEPT]), content, tuple(left_out))
 
 
 def _other_system(line: str) -> str:
-    """The directory that tar says it did not enter; empty for any other line."""
-    found = _APART.fullmatch(line)
-    return (
-        f"/{unescaped(os.fsencode(found[1])).decode('utf-8', 'surrogateescape')}".rstrip("/") if found else ""
-    )
+    """The directory that tar did not enter, by its line about it; empty for any other line."""
+    match = _APART.fullmatch(line)
+    if match is None:
+        return ""
+    return f"/{unescaped(os.fsencode(match[1])).decode('utf-8', 'surrogateescape')}".rstrip("/")
 
 
 def create_of(fd: int, directory: int) -> Written:
-    """Write an archive of everything in an open directory on its file system to `fd`, and make it durable.
+    """Write an archive of everything in an open directory to `fd`, and make it durable.
 
-    Raises ArchiveError, also when something changed while it was read; TargetError.
+    Other file systems are left out. Raises ArchiveError, also when a file changed while it was read;
+    TargetError.
     """
     argv = [*_CREATE, "--one-file-system", f"--directory=/proc/self/fd/{directory}", "--", "."]
     writer = _Writer(fd)
@@ -138,44 +140,37 @@ def create_of(fd: int, directory: int) -> Written:
 def compare_with(fd: int, directory: int) -> tuple[str, ...]:
     """The differences between an archive that `create_of` made and an open directory. Raises ArchiveError.
 
-    tar compares what is in the archive and passes over what else is there: so both are counted. Sockets are
-    in no archive.
+    tar compares the members of the archive and passes over any other file: so the entries of both are counted
+    too. Sockets are in no archive.
     """
-    lines: list[bytes] = []
     argv = ["tar", "--compare", "--file=-", *_METADATA, f"--directory=/proc/self/fd/{directory}"]
-    decompressor, tar = _read(fd, "gzip", argv, lines.append, (directory,))
-    if decompressor.rc != 0 or tar.rc not in (0, 1):
-        raise ArchiveError(
-            "the archive could not be compared", decompressor.reason if decompressor.rc else _reasons(tar)
-        )
-    found = [line for line in b"".join(lines).decode("utf-8", "backslashreplace").splitlines() if line]
-    if tar.rc:
-        return (*found, *tar.said)
-    members, there = _count_members(fd), _count_below(directory)
-    return () if members == there else (f"{there} entries are there, {members} in the archive",)
+    if differences := _differences(fd, "gzip", argv, (directory,)):
+        return differences
+    members, present = _count_members(fd), _count_below(directory)
+    return () if members == present else (f"{present} entries are there, {members} in the archive",)
 
 
 def _count_members(fd: int) -> int:
-    seen: list[int] = []
+    counts: list[int] = []
     ended = _read(
         fd,
         "gzip",
         ["tar", "--list", "--quoting-style=escape", "--file=-"],
-        lambda chunk: seen.append(chunk.count(b"\n")),
+        lambda chunk: counts.append(chunk.count(b"\n")),
     )
-    wrong = _first_wrong(ended)
-    if wrong:
-        raise ArchiveError("the archive could not be listed", wrong)
-    return sum(seen)
+    failure = _first_failure(ended)
+    if failure:
+        raise ArchiveError("the archive could not be listed", failure)
+    return sum(counts)
 
 
 def _count_below(directory: int) -> int:
-    seen: list[int] = []
+    counts: list[int] = []
     argv = ["find", f"/proc/self/fd/{directory}/.", "-xdev", "!", "-type", "s", "-printf", "x"]
-    (ended,) = pipe([argv], lambda chunk: seen.append(len(chunk)), pass_fds=(directory,))
+    (ended,) = pipe([argv], lambda chunk: counts.append(len(chunk)), pass_fds=(directory,))
     if ended.rc != 0:
         raise ArchiveError("the directory could not be counted", ended.reason)
-    return sum(seen)
+    return sum(counts)
 
 
 def copy(source: int, target: int) -> Written:
@@ -187,15 +182,15 @@ def copy(source: int, target: int) -> Written:
 
 
 def sum_of(fd: int) -> str:
-    """The SHA-256 of a whole file, read from the disk as far as the kernel lets us. Raises ArchiveError."""
+    """The SHA-256 of a whole file, read from the disk where the kernel can. Raises ArchiveError."""
     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-    found = hashlib.sha256()
-    _read_all(fd, found.update)
-    return found.hexdigest()
+    total = hashlib.sha256()
+    _read_all(fd, total.update)
+    return total.hexdigest()
 
 
 def check(fd: int, compress: str, sources: Sequence[str]) -> Checked:
-    """Decompress and list the whole archive. Each source must be in it."""
+    """Decompress and list the whole archive. A source that is not in it is a problem."""
     names = {source: os.fsencode(_member(source)) for source in sources}
     entries, data = dict.fromkeys(sources, 0), dict.fromkeys(sources, 0)
     rest = bytearray()
@@ -203,35 +198,31 @@ def check(fd: int, compress: str, sources: Sequence[str]) -> Checked:
     def take(chunk: bytes) -> None:
         rest.extend(chunk)
         *lines, last = bytes(rest).split(b"\n")
-        for member, size in filter(None, map(_listed, lines)):
+        for member, size in filter(None, map(_parse_listed, lines)):
             for source, name in names.items():
-                if (
-                    member.startswith(name) and member[len(name) :].startswith((b"/", b" link to "))
-                ) or member == name:
+                if member == name or member.startswith((name + b"/", name + b" link to ")):
                     entries[source] += 1
                     data[source] += size
         rest[:] = last
 
-    wrong = _first_wrong(_read(fd, compress, _LIST, take))
+    failure = _first_failure(_read(fd, compress, _LIST, take))
     missing = sorted(source for source, count in entries.items() if not count)
-    return Checked(wrong or (f"{missing[0]} is not in it" if missing else ""), entries, data)
+    return Checked(failure or (f"{missing[0]} is not in it" if missing else ""), entries, data)
 
 
-def _listed(line: bytes) -> tuple[bytes, int] | None:
-    """A line of `tar --list --verbose`: the member, as it was named, and how many bytes are in it if it is a
-    file.
-    """
-    found = _LINE.fullmatch(line)
-    if found is None:
+def _parse_listed(line: bytes) -> tuple[bytes, int] | None:
+    """The member in a line of `tar --list --verbose`, and the bytes in it if it is a file."""
+    match = _LINE.fullmatch(line)
+    if match is None:
         return None
-    kind, size, name = found.groups()
+    kind, size, name = match.groups()
     return (unescaped(name) if b"\\" in name else name), int(size) if kind == b"-" else 0
 
 
 def unescaped(name: bytes) -> bytes:
-    """A name in tar's quoting style `escape`."""
+    """The name that tar printed in its quoting style `escape`."""
     return _ESCAPED.sub(
-        lambda found: bytes([int(found[1], 8)]) if found[1] else _CONTROLS.get(found[2], found[2]), name
+        lambda match: bytes([int(match[1], 8)]) if match[1] else _CONTROLS.get(match[2], match[2]), name
     )
 
 
@@ -240,7 +231,6 @@ def compare(fd: int, compress: str, sources: Sequence[str]) -> tuple[str, ...]:
 
     Raises ArchiveError.
     """
-    lines: list[bytes] = []
     argv = [
         "tar",
         "--compare",
@@ -251,24 +241,31 @@ def compare(fd: int, compress: str, sources: Sequence[str]) -> tuple[str, ...]:
         "--",
         *map(_member, sources),
     ]
-    decompressor, tar = _read(fd, compress, argv, lines.append)
+    return _differences(fd, compress, argv)
+
+
+def _differences(
+    fd: int, compress: str, argv: Sequence[str], pass_fds: Sequence[int] = ()
+) -> tuple[str, ...]:
+    """The differences that `tar --compare` prints. Raises ArchiveError."""
+    output: list[bytes] = []
+    decompressor, tar = _read(fd, compress, argv, output.append, pass_fds)
     if decompressor.rc != 0 or tar.rc not in (0, 1):
         raise ArchiveError(
             "the archive could not be compared", decompressor.reason if decompressor.rc else _reasons(tar)
         )
-    found = [line for line in b"".join(lines).decode("utf-8", "backslashreplace").splitlines() if line]
-    return (*found, *tar.said) if tar.rc else ()
+    lines = b"".join(output).decode("utf-8", "backslashreplace").splitlines()
+    return (*filter(None, lines), *tar.stderr) if tar.rc else ()
 
 
 def extract(
     fd: int, compress: str, directory: int, paths: Sequence[str], above: Sequence[str] = (), *, as_root: bool
 ) -> tuple[str, ...]:
-    """Unpack into the open `directory` everything, or some paths with all that is below them; what tar
-    complained about.
+    """Unpack everything, or `paths` with all below them, into the open `directory`; the warnings of tar.
 
-    `above` are directories that are unpacked by themselves, so that what leads to the paths has its owner and
-    mode. As root with the owners that are recorded, by number; as an ordinary user everything becomes theirs.
-    Raises ArchiveError.
+    `above` are directories that are unpacked without their content: those that lead to the paths get their
+    owner and mode too. Root unpacks with the recorded owners, by number; as an ordinary user everything
+    becomes theirs. Raises ArchiveError.
     """
     owners = ["--same-owner", "--xattrs-include=*"] if as_root else ["--no-same-owner"]
     argv = [
@@ -281,15 +278,14 @@ def extract(
         "--delay-directory-restore",
         "--no-wildcards",
     ]
-    argv += [f"--directory=/proc/self/fd/{directory}", *_alone(above), "--", *map(_member, paths)]
+    argv += [f"--directory=/proc/self/fd/{directory}", *_without_content(above), "--", *map(_member, paths)]
     decompressor, tar = _read(fd, compress, argv, lambda _: None, (directory,))
     if tar.rc != 0 or decompressor.rc != 0:
         reason = _reasons(tar) if tar.rc else decompressor.reason
-        hint = (
-            "; ask for the other name of this file as well" if paths and "Cannot hard link" in reason else ""
-        )
+        lacks_link = bool(paths) and "Cannot hard link" in reason
+        hint = "; ask for the other name of this file as well" if lacks_link else ""
         raise ArchiveError("the archive could not be unpacked", reason + hint)
-    return tar.said[:_KEPT]
+    return tar.stderr[:_KEPT]
 
 
 _METADATA = ("--no-unquote", "--numeric-owner", "--acls", "--xattrs")
@@ -298,30 +294,27 @@ _CREATE = ("tar", "--create", "--file=-", "--format=posix", *_METADATA, "--xattr
 
 def _create_argv(contents: Contents) -> list[str]:
     options = [*_CREATE, "--totals"]
-    # Only with --verbose does tar name what it does not enter.
-    options += (
-        ["--one-file-system", "--verbose", "--index-file=/dev/null"] if contents.one_file_system else []
-    )
-    options += ["--no-wildcards", "--anchored", *(f"--exclude={_member(path)}" for path in contents.literal)]
+    if contents.one_file_system:
+        # Only with --verbose does tar name the directories that it does not enter.
+        options += ["--one-file-system", "--verbose", "--index-file=/dev/null"]
+    anchored = [_member(pattern) for pattern in contents.exclude if pattern.startswith("/")]
+    anywhere = [pattern for pattern in contents.exclude if not pattern.startswith("/")]
+    options += ["--no-wildcards", "--anchored", *_excluding(map(_member, contents.literal))]
     options += ["--wildcards", "--no-wildcards-match-slash"]
-    options += [
-        "--anchored",
-        *(f"--exclude={_member(pattern)}" for pattern in contents.exclude if pattern.startswith("/")),
-    ]
-    options += [
-        "--no-anchored",
-        *(f"--exclude={pattern}" for pattern in contents.exclude if not pattern.startswith("/")),
-    ]
-    return [*options, "--directory=/", *_alone(contents.above), "--", *map(_member, contents.sources)]
+    options += ["--anchored", *_excluding(anchored), "--no-anchored", *_excluding(anywhere)]
+    options += ["--directory=/", *_without_content(contents.above)]
+    return [*options, "--", *map(_member, contents.sources)]
 
 
-def _alone(directories: Sequence[str]) -> list[str]:
-    """Options that name directories without what is in them; what follows is taken with all that is below."""
-    return (
-        ["--no-recursion", *(f"--add-file={_member(path)}" for path in directories), "--recursion"]
-        if directories
-        else []
-    )
+def _excluding(patterns: Iterable[str]) -> list[str]:
+    return [f"--exclude={pattern}" for pattern in patterns]
+
+
+def _without_content(directories: Sequence[str]) -> list[str]:
+    """Options that name directories without their content; names after them are taken with theirs."""
+    if not directories:
+        return []
+    return ["--no-recursion", *(f"--add-file={_member(path)}" for path in directories), "--recursion"]
 
 
 def _member(path: str) -> str:
@@ -335,15 +328,15 @@ def _read(
     return pipe([_DECOMPRESS[compress], argv], take, stdin=fd, pass_fds=pass_fds)
 
 
-def _first_wrong(ended: Sequence[Ended]) -> str:
-    return next((one.reason for one in ended if one.rc != 0), "")
+def _first_failure(ended: Sequence[Ended]) -> str:
+    return next((program.reason for program in ended if program.rc != 0), "")
 
 
 def _reasons(ended: Ended) -> str:
-    """tar's last line is always the same; the ones before it say what happened."""
-    said = [line for line in ended.said if "Exiting with failure status" not in line]
-    more = f" (and {len(said) - 3} more)" if len(said) > 3 else ""
-    return "; ".join(said[:3]) + more if said else ended.reason
+    """The first lines of tar's standard error, without the last, which is always the same."""
+    lines = [line for line in ended.stderr if "Exiting with failure status" not in line]
+    more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
+    return "; ".join(lines[:3]) + more if lines else ended.reason
 
 
 def _read_all(fd: int, take: Callable[[bytes], None]) -> None:
@@ -356,7 +349,7 @@ def _read_all(fd: int, take: Callable[[bytes], None]) -> None:
 
 
 class _Writer:
-    """Writes all of what it is given, and knows the size and the sum of it."""
+    """Writes chunks to a descriptor, and keeps their size and their sum."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -375,7 +368,7 @@ class _Writer:
         failpoints.hit("backup.chunk")
 
     def sync(self) -> None:
-        """Raises TargetError: an error here is as bad as one in writing."""
+        """Make the file durable. Raises TargetError, as a failed write does."""
         try:
             os.fsync(self._fd)
         except OSError as error:

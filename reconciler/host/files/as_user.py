@@ -272,7 +272,7 @@ class _Child:
                 "the change could not be made",
                 f"{action.path}: {type(error).__name__}",
             ]
-        answer["failpoint"] = failpoints.told()
+        answer["failpoint"] = failpoints.child_report()
         return answer
 
     def _become(self, rights: _Rights, *, for_good: bool) -> None:

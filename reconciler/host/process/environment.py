@@ -19,14 +19,12 @@ def is_root() -> bool:
 
 
 def now() -> int:
-    """Seconds since the epoch. For display only: nothing is ordered or expires by it."""
+    """Seconds since the epoch, for display only: nothing is ordered or expires by them."""
     return int(time.time())
 
 
 def throwaway_key() -> bytes:
-    """A key for keyed digests where the host has none yet: digests made with it are good for one plan and
-    tell nobody anything.
-    """
+    """A key for keyed digests where the host has none yet; its digests can be compared in one plan only."""
     return os.urandom(32)
 
 
@@ -36,7 +34,7 @@ def monotonic() -> float:
 
 
 def microseconds() -> int:
-    """Microseconds since the epoch. To tell apart what happens in one second, and for nothing else."""
+    """Microseconds since the epoch, only to tell apart events of the same second."""
     return time.time_ns() // 1000
 
 
@@ -46,13 +44,13 @@ def nanoseconds() -> int:
 
 
 def random_hex(count: int) -> str:
-    """This many random hex digits, an even number."""
+    """So many random hex digits; `count` is even."""
     return os.urandom(count // 2).hex()
 
 
 def started_by() -> dict[str, str]:
-    """Who began this process, as far as is known: `user`, the person behind sudo or the login, and `unit`,
-    the service or session.
+    """The origin of this process as far as it can be told: `user`, the person behind sudo or the login, and
+    `unit`, the service or session.
     """
     user = variable("SUDO_USER") or _login_user()
     unit = next(reversed(own_units()), "")
@@ -60,9 +58,10 @@ def started_by() -> dict[str, str]:
 
 
 def _login_user() -> str:
+    """The name of the user who logged in, or whose process this is; empty when neither has one."""
     import pwd
 
-    for number in (_small("/proc/self/loginuid"), str(os.getuid())):
+    for number in (_read_small("/proc/self/loginuid"), str(os.getuid())):
         try:
             return pwd.getpwuid(int(number)).pw_name
         except (ValueError, KeyError, OverflowError):
@@ -72,15 +71,16 @@ def _login_user() -> str:
 
 def own_units() -> tuple[str, ...]:
     """The services and scopes of systemd that we run in, the innermost last."""
-    found: list[str] = []
-    for line in _small("/proc/self/cgroup").splitlines():
+    units: list[str] = []
+    for line in _read_small("/proc/self/cgroup").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers in ("", "name=systemd"):
-            found = [part for part in path.split("/") if part.endswith((".service", ".scope"))] or found
-    return tuple(found)
+            units = [part for part in path.split("/") if part.endswith((".service", ".scope"))] or units
+    return tuple(units)
 
 
-def _small(path: str) -> str:
+def _read_small(path: str) -> str:
+    """The text of a small file, empty when it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             return stream.read(4096).strip()
@@ -89,12 +89,12 @@ def _small(path: str) -> str:
 
 
 def refuse_plugins() -> None:
-    """Keep pydantic from importing whatever installed packages register with it: not in a program of root's,
-    and it takes time.
+    """Keep pydantic from importing the plugins of installed packages: a program of root's must not, and it
+    takes time.
 
-    The variable is the documented way. The module that reads it imports `importlib.metadata` first, a tenth
-    of a short command: one that has no plugins stands in its place. Where pydantic no longer asks for it
-    there, it is not used, and the variable holds.
+    The variable is the documented way. The module that reads it first imports `importlib.metadata`, a tenth
+    of a short command: so a module without plugins takes its place. If a later pydantic does not look there,
+    the variable still holds.
     """
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     loader = ModuleType("pydantic.plugin._loader")

@@ -1,4 +1,4 @@
-"""Named places at which a test can kill the process, as a power cut or an OOM kill would.
+"""Named points at which a test can kill the process, as a power cut or an OOM kill would.
 
 `RECONCILER_FAILPOINT=NAME:N` kills with SIGKILL at the N-th hit of NAME, and `RECONCILER_FAILPOINT_LOG=FILE`
 adds a line to FILE for each hit of any name. Both are read once, at import, and only when
@@ -13,39 +13,37 @@ from collections.abc import Callable, Mapping, Sequence
 
 
 class _Environment:
-    """The settings from the environment: a name with the hits left until it kills, a file for the names, or
-    both.
-    """
+    """The settings from the environment: a name with its remaining hits until the kill, a log, or both."""
 
-    def __init__(self, name: str, left: int, log: str) -> None:
+    def __init__(self, name: str, remaining: int, log: str) -> None:
         self.name = name
-        self.left = left
+        self.remaining = remaining
         self._log = log
         self._pid = os.getpid()
-        self._unheard: list[str] = []
+        self._unreported: list[str] = []
 
     def __call__(self, name: str) -> None:
-        """One hit."""
+        """Count a hit of this name, and kill the process at the last one."""
         self.note([name])
         if name == self.name:
-            self.left -= 1
-            if self.left == 0:
+            self.remaining -= 1
+            if self.remaining == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def note(self, names: Sequence[str]) -> None:
-        """Write the names down. A child that gave up its rights cannot: it tells them to its parent."""
+        """Write the names to the log. A child that gave up its rights cannot: its parent asks for them."""
         if not self._log:
             return
         if os.getpid() != self._pid:
-            self._unheard += names
+            self._unreported += names
             return
         with open(self._log, "a", encoding="utf-8") as file:
             file.writelines(f"{name}\n" for name in names)
 
-    def told(self) -> list[str]:
-        """The names that were not told yet."""
-        told, self._unheard = self._unheard, []
-        return told
+    def take_names(self) -> list[str]:
+        """The names that a child has not reported yet; they count as reported from now on."""
+        names, self._unreported = self._unreported, []
+        return names
 
 
 def _resolve(environment: Mapping[str, str]) -> _Environment | None:
@@ -61,32 +59,34 @@ _watch: Callable[[str], None] | None = _resolve(os.environ)
 
 
 def hit(name: str) -> None:
-    """Say that the place called `name` was reached."""
+    """Note that the point called `name` was reached."""
     if _watch is not None:
         _watch(name)
 
 
-def watch(what: Callable[[str], None] | None) -> None:
-    """For tests in one process: `what` is called at each hit, also of forked children, instead of what the
-    environment asks for.
+def watch(callback: Callable[[str], None] | None) -> None:
+    """Call `callback` at each hit, also in forked children, in place of the environment's settings.
+
+    For tests that do not start another process.
     """
     global _watch  # noqa: PLW0603  # a failpoint is global by its nature
-    _watch = what
+    _watch = callback
 
 
-def told() -> object:
-    """The message of a child of ours to its parent about its hits; None when nobody asks."""
-    return [_watch.left, _watch.told()] if isinstance(_watch, _Environment) else None
+def child_report() -> object:
+    """The report of a forked child to its parent about its hits; None when nobody asks."""
+    return [_watch.remaining, _watch.take_names()] if isinstance(_watch, _Environment) else None
 
 
-def follow(signal_number: int, said: object) -> None:
-    """A child of ours has ended: a kill that a failpoint dealt it kills us too, as a power cut would; its
-    hits count as ours.
+def follow(signal_number: int, report: object) -> None:
+    """Count the hits of a forked child that has ended as ours.
+
+    A child that a failpoint killed takes us with it, as a power cut would.
     """
     if _watch is None:
         return
     if signal_number == signal.SIGKILL:
         os.kill(os.getpid(), signal.SIGKILL)
-    if isinstance(_watch, _Environment) and isinstance(said, list):
-        _watch.left = said[0]
-        _watch.note(said[1])
+    if isinstance(_watch, _Environment) and isinstance(report, list):
+        _watch.remaining = report[0]
+        _watch.note(report[1])

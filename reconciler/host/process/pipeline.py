@@ -1,6 +1,6 @@
-"""Programs one behind the other, each with its own checked status: what a shell's pipe throws away.
+"""Programs one behind the other, as in a shell's pipe, but with the exit status of each.
 
-To be imported by what is about to start them: subprocess costs milliseconds.
+Imported only by what is about to start them: subprocess costs milliseconds.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ from reconciler.host.process.run import ENVIRONMENT, escape, find_program, not_r
 
 _CHUNK = 1 << 18
 _ERRORS = 1 << 16
-"""Bytes kept of what each program says on standard error."""
+"""Bytes kept of each program's standard error."""
 
 Take = Callable[[bytes], None]
 
 
 @frozen
 class Ended:
-    """How one program ended.
+    """The end of a program.
 
-    `rc` is negative for a signal; `said` are the lines of its standard error, safe to print.
+    `rc` is its exit status, negative for a signal; `stderr` are the lines of its standard error, safe to
+    print.
     """
 
     program: str
     rc: int
-    said: tuple[str, ...]
+    stderr: tuple[str, ...]
 
     @property
     def reason(self) -> str:
-        """Its last words, or its status."""
+        """The program with its last line on standard error, or with its status when it wrote none."""
         how = f"killed by signal {-self.rc}" if self.rc < 0 else f"exit status {self.rc}"
-        return f"{self.program}: {self.said[-1]}" if self.said else f"{self.program}: {how}"
+        return f"{self.program}: {self.stderr[-1]}" if self.stderr else f"{self.program}: {how}"
 
 
 def pipe(
     stages: Sequence[Sequence[str]], take: Take, *, stdin: int | None = None, pass_fds: Sequence[int] = ()
 ) -> list[Ended]:
-    """Run all at once, each reading the output of the one before; the first reads `stdin`, and `take` gets
-    the output of the last.
+    """Run all stages at once, each reading the output of the one before, and return how each ended.
 
-    Programs get no other descriptor of ours than `pass_fds`, a fixed environment and umask 077. When anything
-    is raised, by `take` as well, they are killed and reaped first. Raises ProgramMissing, NotRun, and
-    whatever `take` raises.
+    The first reads `stdin`, and `take` gets the output of the last. Programs get a fixed environment, umask
+    077 and no other descriptor of ours than `pass_fds`. Raises ProgramMissing, NotRun, and any error of
+    `take`; the programs are killed and reaped before.
     """
     with ExitStack() as stack:
         processes: list[subprocess.Popen[bytes]] = []
@@ -57,14 +57,16 @@ def pipe(
             process = _start(argv, source, pass_fds)
             stack.callback(_end, process)
             if processes and processes[-1].stdout is not None:
-                # Its reader alone shall hold it, or a writer whose reader died waits for ever.
+                # Only the reader may hold the pipe: a writer whose reader died would wait for ever.
                 processes[-1].stdout.close()
             assert process.stdout is not None
             processes.append(process)
             source = process.stdout
-        said = _pump(processes, take)
-        ended = zip(stages, processes, said, strict=True)
-        return [Ended(os.path.basename(argv[0]), process.wait(), lines) for argv, process, lines in ended]
+        errors = _pump(processes, take)
+        return [
+            Ended(os.path.basename(argv[0]), process.wait(), lines)
+            for argv, process, lines in zip(stages, processes, errors, strict=True)
+        ]
 
 
 def _start(argv: Sequence[str], source: int | IO[bytes], pass_fds: Sequence[int]) -> subprocess.Popen[bytes]:
@@ -86,30 +88,28 @@ def _start(argv: Sequence[str], source: int | IO[bytes], pass_fds: Sequence[int]
 
 
 def _pump(processes: Sequence[subprocess.Popen[bytes]], take: Take) -> list[tuple[str, ...]]:
-    """Read the last output and all complaints until they end."""
-    errors = [bytearray() for _ in processes]
+    """Give the last output to `take`, and return the lines of each standard error, until all have ended."""
     with selectors.DefaultSelector() as selector:
-        outputs: dict[Any, bytearray] = {
-            process.stderr: kept for process, kept in zip(processes, errors, strict=True)
-        }
-        for stream in (processes[-1].stdout, *outputs):
+        errors: dict[Any, bytearray] = {process.stderr: bytearray() for process in processes}
+        for stream in (processes[-1].stdout, *errors):
             selector.register(stream, selectors.EVENT_READ)
         while selector.get_map():
             for key, _ in selector.select():
                 chunk = os.read(key.fd, _CHUNK)
                 if not chunk:
                     selector.unregister(key.fileobj)
-                elif key.fileobj in outputs:
-                    outputs[key.fileobj] += chunk[: _ERRORS - len(outputs[key.fileobj])]
+                elif key.fileobj in errors:
+                    errors[key.fileobj] += chunk[: _ERRORS - len(errors[key.fileobj])]
                 else:
                     take(chunk)
     return [
-        tuple(escape(line) for line in kept.decode("utf-8", "replace").splitlines() if line.strip())
-        for kept in errors
+        tuple(escape(line) for line in text.decode("utf-8", "replace").splitlines() if line.strip())
+        for text in errors.values()
     ]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill and reap the program if it has not ended, and close its pipes."""
     if process.poll() is None:
         process.kill()
         process.wait()

@@ -36,7 +36,7 @@ def _sources(package: str) -> Iterator[os.DirEntry[str]]:
                 folders.append(entry.path)
 
 
-def program_places(command: str) -> tuple[str, ...]:
+def program_directories(command: str) -> tuple[str, ...]:
     """The directories that this program is run from: its packages, its interpreter's tree, and the one that
     `command` leads to.
     """

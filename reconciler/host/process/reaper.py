@@ -1,13 +1,14 @@
 """No program that an apply has started outlives it, however it dies.
 
-A process that dies of SIGKILL cannot clean up. So the first program that is started under the lock is
-preceded by a keeper: a fork of ours that waits for our end at a pipe. When that comes without a word, it
-kills every process that carries the mark of this apply in its environment, again and again until there is
-none. The mark is inherited: a daemon that has left its process group and its session has it too. A process
-that systemd starts for us has not, and lives on. There is no moment at which a program could slip through.
-Until its exec it holds our end of the pipe; after that it has the mark. Not covered: a program that clears
-its environment for a child of its own. In a unit of `reconciler install` the control group covers that as
-well: systemd kills what is left in it when the apply has died.
+A process that dies of SIGKILL cannot clean up. So a keeper is forked before the first program is started
+under the lock: it waits at a pipe for our end. When we end without a word, it kills every process that
+carries the mark of this apply in its environment, again and again until there is none.
+
+The mark is inherited: a daemon that has left its process group and its session has it too. A process that
+systemd starts for us does not have it, and lives on. No program slips through: until its exec it holds our
+end of the pipe, after that it has the mark. A program that clears the environment of a child of its own is
+not covered, except in a unit of `reconciler install`: there systemd kills the rest of the control group when
+the apply has died.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _mark: list[str] = []
 
 
 def _forget_in_child() -> None:
+    """Close the pipe in a fork of ours: its copy would hide our end from the keeper."""
     if _state["writer"] >= 0:
         os.close(_state["writer"])
     _state.update(armed=0, writer=-1, keeper=0)
@@ -38,14 +40,14 @@ os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def arm() -> None:
-    """From now on programs are to die with us. Costs nothing before the first one is started."""
+    """Let programs die with us from now on. It costs nothing before the first one is started."""
     _state["armed"] += 1
 
 
 def disarm(*, interrupted: bool = False) -> None:
-    """Let the programs that run go on, unless we were interrupted: then they end.
+    """Let running programs outlive us again, unless we were interrupted: then they are killed.
 
-    Ends the keeper when nobody wants it any more.
+    The keeper ends with the last caller of `arm`.
     """
     _state["armed"] = max(0, _state["armed"] - 1)
     if _state["armed"] or _state["writer"] < 0:
@@ -61,9 +63,9 @@ def disarm(*, interrupted: bool = False) -> None:
 
 
 def mark() -> Mapping[str, str]:
-    """The variables that a program is to have in its environment; nothing when it may outlive us.
+    """The variables for a program's environment; none when it may outlive us.
 
-    The first call starts the keeper.
+    The first call starts the keeper. Raises OSError.
     """
     if not _state["armed"]:
         return {}
@@ -83,13 +85,13 @@ def _start() -> None:
         os.close(writer)
         raise
     if pid == 0:
-        _keep(reader, _mark[0])
+        _await_end(reader, _mark[0])
     os.close(reader)
     _state.update(writer=writer, keeper=pid)
 
 
-def _keep(reader: int, wanted: str) -> NoReturn:
-    """The life of the keeper. Nothing of ours may run after it."""
+def _await_end(reader: int, value: str) -> NoReturn:
+    """All that the keeper does: wait for our end, and kill. Nothing of ours may run after it."""
     try:
         os.setsid()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
@@ -97,29 +99,30 @@ def _keep(reader: int, wanted: str) -> NoReturn:
         os.closerange(0, reader)
         os.closerange(reader + 1, os.sysconf("SC_OPEN_MAX"))
         if os.read(reader, 1) != _DONE:
-            end_marked(wanted)
+            end_marked(value)
     finally:
         os._exit(0)
 
 
-def end_marked(wanted: str = "") -> None:
-    """Kill every process that carries the mark.
+def end_marked(value: str = "") -> None:
+    """Kill every process that carries the mark with this value, by default that of this apply.
 
-    None named: that of this apply; nothing, if it has started no program.
+    An apply that has started no program has no mark: then nothing is killed.
     """
-    wanted = wanted or next(iter(_mark), "")
-    for _ in range(_ROUNDS if wanted else 0):
-        with suppress(OSError):  # no descriptor left to list processes with: the next time
-            found = list(_marked(f"{MARK}={wanted}".encode()))
-            if not found:
+    value = value or next(iter(_mark), "")
+    for _ in range(_ROUNDS if value else 0):
+        with suppress(OSError):  # no descriptor is free to list processes: the next round
+            pids = list(_marked(f"{MARK}={value}".encode()))
+            if not pids:
                 return
-            for pid in found:
+            for pid in pids:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
-        time.sleep(_PAUSE)  # one that was just starting another is seen the next time
+        time.sleep(_PAUSE)  # a process that is just starting another shows in the next round
 
 
 def _marked(entry: bytes) -> Iterator[int]:
+    """Yield the processes with this entry in their environment, except our own."""
     for name in os.listdir("/proc"):
         if name.isdecimal() and int(name) != os.getpid():
             with suppress(OSError), open(f"/proc/{name}/environ", "rb") as stream:

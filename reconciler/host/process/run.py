@@ -1,7 +1,7 @@
 """Running the host's own programs: found on a fixed path, with a clean environment, bounded in time and
 output.
 
-To be imported by what is about to start a program and not before: subprocess costs milliseconds.
+Imported only by what is about to start a program: subprocess costs milliseconds.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class TimedOut(HostError):
 
 @frozen
 class Result:
-    """`rc` is the exit status, negative for a signal. Output beyond the cap was thrown away."""
+    """The exit status of a program, negative for a signal, and its output up to the cap."""
 
     rc: int
     out: bytes
@@ -54,15 +54,13 @@ class Result:
 
     @property
     def message(self) -> str:
-        """The first line of stderr that says something, with control characters
-        escaped, or the exit status.
-        """
+        """The first line of stderr that is not blank, with control characters escaped, or the exit status."""
         lines = (line.strip() for line in self.err.decode("utf-8", "replace").splitlines())
         return escape(next((line for line in lines if line), f"exit status {self.rc}"))
 
 
 class Begun:
-    """A program that runs. Whoever began it takes its result, or gives it up."""
+    """A running program. The caller that began it takes its result, or gives it up."""
 
     def __init__(self, process: subprocess.Popen[bytes], timeout: float, feed: bytes, cap: int) -> None:
         self._process = process
@@ -72,7 +70,7 @@ class Begun:
         self._cap = cap
 
     def result(self) -> Result:
-        """Wait for its end. Raises NotRun, TimedOut."""
+        """Wait for the end of the program. Raises NotRun, TimedOut."""
         process, program = self._process, str(self._process.args[0])  # type: ignore[index]  # a list, see `begin`
         try:
             out, err = _converse(process, self._feed, self._deadline, self._cap)
@@ -84,7 +82,7 @@ class Begun:
         except OSError as error:
             _abandon(process)
             raise not_run(program, error) from error
-        except BaseException:  # a Ctrl-C for one
+        except BaseException:  # a Ctrl-C, for example
             _abandon(process)
             raise
         finally:
@@ -92,7 +90,7 @@ class Begun:
         return Result(process.returncode, out, err)
 
     def give_up(self) -> None:
-        """Kill it, and forget what it has said."""
+        """Kill the program, and throw its output away."""
         _end(self._process)
 
 
@@ -119,11 +117,14 @@ def begin(  # as `run`
     """Start a program.
 
     `timeout` is in seconds, `cap` bytes are kept of each output stream, `variables` join its environment. The
-    program gets no descriptor of ours, no terminal, no environment, umask 022 and `/` as its directory. When
-    its time is up, its process group is killed. Under the lock of an apply more is promised: what it has
-    started is killed too when its time is up, wherever it has gone, and if we are killed it dies with all of
-    that (`keeper`). Half an account is then left at worst, and the next apply completes it. A process that it
-    leaves running when it ends in time lives on. Raises ProgramMissing, NotRun.
+    program gets no descriptor of ours, no terminal, a fixed environment, umask 022 and `/` as its directory.
+    When its time is up, its process group is killed.
+
+    Under the lock of an apply (`reaper`) the processes that it has started are killed too, wherever they have
+    gone, and all of them die with us if we are killed. At worst half an account is left then, which the next
+    apply completes. A process that a program leaves running when it ends in time lives on.
+
+    Raises ProgramMissing, NotRun.
     """
     program = find_program(argv[0])
     try:
@@ -143,7 +144,7 @@ def begin(  # as `run`
 
 
 def not_run(program: str, error: OSError) -> NotRun:
-    """The error to raise with the kernel's answer when the program was to be run."""
+    """The error for a program that the kernel refused to run."""
     return NotRun("a program cannot be run", f"{program}: {error.strerror}")
 
 
@@ -161,7 +162,7 @@ def find_program(name: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Text of other programs made safe for a terminal: control characters become escapes."""
+    """The text of another program made safe for a terminal: control characters become escapes."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text
     )
@@ -174,10 +175,10 @@ def _converse(
 
     Raises TimeoutError.
     """
-    kept: dict[Any, bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
+    outputs: dict[Any, bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
     rest = memoryview(feed)
     with selectors.DefaultSelector() as selector:
-        for stream in kept:
+        for stream in outputs:
             os.set_blocking(stream.fileno(), False)
             selector.register(stream, selectors.EVENT_READ)
         if process.stdin is not None:
@@ -186,27 +187,29 @@ def _converse(
         while selector.get_map():
             ended = process.poll() is not None
             ready = selector.select(0 if ended else min(_TICK, max(0.0, deadline - time.monotonic())))
-            if ended and not any(key.fileobj in kept for key, _ in ready):
+            if ended and not any(key.fileobj in outputs for key, _ in ready):
                 break
             if time.monotonic() > deadline and not ended:
                 raise TimeoutError
             for key, _ in ready:
-                if key.fileobj in kept:
-                    _take(selector, key.fileobj, kept[key.fileobj], cap)
+                if key.fileobj in outputs:
+                    _take(selector, key.fileobj, outputs[key.fileobj], cap)
                 else:
                     rest = _feed(selector, key.fileobj, rest)
     _wait(process, deadline)
-    return bytes(kept[process.stdout]), bytes(kept[process.stderr])
+    return bytes(outputs[process.stdout]), bytes(outputs[process.stderr])
 
 
-def _take(selector: selectors.BaseSelector, stream: Any, kept: bytearray, cap: int) -> None:
+def _take(selector: selectors.BaseSelector, stream: Any, output: bytearray, cap: int) -> None:
+    """Read once from a stream; bytes beyond the cap are thrown away."""
     chunk = os.read(stream.fileno(), 1 << 16)
     if not chunk:
         selector.unregister(stream)
-    kept += chunk[: cap - len(kept)]
+    output += chunk[: cap - len(output)]
 
 
 def _feed(selector: selectors.BaseSelector, stream: Any, rest: memoryview) -> memoryview:
+    """Write once to a stream, and return the bytes that are still to be written."""
     try:
         rest = rest[os.write(stream.fileno(), rest[: 1 << 16]) :]
     except BrokenPipeError:
@@ -225,6 +228,7 @@ def _wait(process: subprocess.Popen[bytes], deadline: float) -> None:
 
 
 def _abandon(process: subprocess.Popen[bytes]) -> None:
+    """Kill the program's group, and every process that carries the mark of this apply."""
     _end(process)
     reaper.end_marked()
 

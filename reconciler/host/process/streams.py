@@ -1,6 +1,4 @@
-"""The three standard streams, as a command line can meet them: closed, full, or with
-a reader who went away.
-"""
+"""The three standard streams as a command can meet them: closed, full, or with a reader that went away."""
 
 from __future__ import annotations
 
@@ -13,9 +11,9 @@ from typing import Any, NoReturn, TextIO
 
 
 class Output:
-    """Standard output or error that never raises: once it cannot be written to, what follows is dropped and
-    `problem` says why.
+    """Standard output or error that never raises.
 
+    After a failed write the rest of the output is dropped, and `problem` says why.
     An apply must not stop halfway because the reader of its output did. Everything but writing is the
     stream's own.
     """
@@ -43,7 +41,7 @@ class Output:
         return getattr(self._stream, name)
 
     def _give_up(self, error: OSError) -> None:
-        # What a reader did not want (`| head`) is nobody's error.
+        # A reader that has enough (`| head`) is nobody's error.
         if error.errno != errno.EPIPE:
             self.problem = error.strerror or str(error)
         null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
@@ -52,19 +50,19 @@ class Output:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process, after what has asked to be called at its end. The streams are flushed already.
+    """End the process after the functions that were registered for its end. The streams are flushed already.
 
-    Python would take everything apart first, object by object: a tenth of a short command.
+    Python itself would first delete every object: a tenth of a short command.
     """
     atexit._run_exitfuncs()  # noqa: SLF001  # what the interpreter itself calls at its end; there is no public name
     os._exit(code)
 
 
 def guard_streams() -> tuple[Output, Output]:
-    """Put guarded streams in place of sys.stdout and sys.stderr; both of them.
+    """Put guarded streams in place of sys.stdout and sys.stderr, and return both.
 
-    A closed one is opened on /dev/null: otherwise the next file that is opened, the ledger say, would get its
-    number. Characters that the locale cannot write, and bytes that it cannot read, are spelled out.
+    A closed one is opened on /dev/null: otherwise the next file that is opened, the ledger for example, would
+    get its number. Characters that the locale cannot write, and bytes that it cannot read, are spelled out.
     """
     _open_missing()
     for stream in (sys.stdin, sys.stdout, sys.stderr):
