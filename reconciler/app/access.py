@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str, Any]:
-    """Who logs in and who becomes root, now and after the plan, as JSON: of these accounts, or of all; `to`
-    root, to login or both.
+    """Who logs in and who becomes root, now and after the plan, as JSON.
+
+    `who` are the accounts to tell about, all if empty; `to` is `root`, `login`, or empty for both.
     """
     from reconciler.policy.access.matrix import matrix
     from reconciler.render.access_matrix import FORMAT_VERSION
@@ -26,15 +27,15 @@ def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str,
     sides = _of_everything(
         planned.sides or unchanged(planned.request.view, planned.plan.host), planned.request
     )
-    found = matrix(sides, who, to)
-    told = {line.account for line in found.lines}
+    access_matrix = matrix(sides, who, to)
+    listed = {line.account for line in access_matrix.lines}
     snapshot = snapshot_of(planned.request)
     missing = tuple(snapshot.unknown.values()) if snapshot is not None else ()
     if snapshot is not None and to != "login":
         from reconciler.policy.access.missing import missing_of
 
         missing += tuple(missing_of((sides.before, sides.after), who))
-    unknown = tuple(dict.fromkeys((*found.unknown, *planned.plan.unknown, *missing)))
+    unknown = tuple(dict.fromkeys((*access_matrix.unknown, *planned.plan.unknown, *missing)))
     return {
         "format_version": FORMAT_VERSION,
         "host": {"name": planned.plan.host},
@@ -46,17 +47,22 @@ def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str,
                 {"account": line.account, "to": line.to, "by": line.by, "now": line.now, "after": line.after}
                 | ({"likely": True} if line.likely else {})
             )
-            for line in found.lines
+            for line in access_matrix.lines
         ],
-        "no_login": [{"account": one.account, "now": one.now, "after": one.after} for one in found.closed],
-        "others": sum(one.account not in told and one.account != "root" for one in found.closed),
+        "no_login": [
+            {"account": closed.account, "now": closed.now, "after": closed.after}
+            for closed in access_matrix.closed
+        ],
+        "others": sum(
+            closed.account not in listed and closed.account != "root" for closed in access_matrix.closed
+        ),
         "unknown": list(unknown),
     }
 
 
 def _of_everything(sides: Sides, request: Request) -> Sides:
-    """The sides with all that root reads or runs, declared or not, where the plan has only asked about what
-    it touches.
+    """The sides, extended by everything that root reads or runs, declared or not: the plan has asked only
+    about what it touches.
     """
     from reconciler.policy.root_reach.relevance import declared_looks, host_looks
 

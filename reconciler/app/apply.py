@@ -1,8 +1,8 @@
 """Apply to one host: under the lock, plan, ask, apply.
 
-A plan that was made before the lock was held is made again. Only the plan of a host on which nothing was ever
-applied is kept, if that is still so under the lock: there is no memory that another apply could have changed,
-and the steps' `expects` find what anybody else changes on the host meanwhile.
+A plan that was made before the lock was held is made again, with one exception: the plan of a host on which
+nothing was ever applied, if that is still so under the lock. Another apply cannot have changed a memory that
+does not exist, and the steps' `expects` find what anybody else changes on the host meanwhile.
 """
 
 from __future__ import annotations
@@ -37,29 +37,30 @@ from reconciler.host.state.store import Store
 
 if TYPE_CHECKING:
     from reconciler.app.plan.plan import Host
+    from reconciler.core.plan import Plan
     from reconciler.engine.undo.rollback import Rollback
 
 Approve = Callable[[Planned], bool]
 Approved = Mapping[str, Any]
-"""A saved plan: only what is planned afresh is ever done, and only if it is that."""
+"""A saved plan's document. The plan is made again, and is carried out only if it is the saved one."""
 
 
 @frozen
 class Applied:
-    """The outcome of an apply.
-
-    `result` is None when nothing was begun; `declined` when the question was answered with no.
-    """
+    """The outcome of an apply."""
 
     planned: Planned
     result: ApplyResult | None = None
+    """None when nothing was begun."""
     declined: bool = False
+    """Whether the question was answered with no."""
     busy: str = ""
+    """Who holds the lock, when another apply is running."""
 
 
 @frozen
 class _Task:
-    """The task of an apply: what is to be applied, and what says that it may be."""
+    """The spec that an apply carries out, with its options and its approvals."""
 
     loaded: Loaded
     options: PlanOptions
@@ -67,7 +68,7 @@ class _Task:
     approved: Approved | None
 
     def plan(self, host: Host | None = None, memory: Memory | None = None) -> Planned:
-        """Plan; what a saved plan does not approve is refused."""
+        """The plan, made now. It is refused where it is not the one that was approved."""
         host = host or open_host(self.options.root)
         with _looking_twice(host):
             planned = plan_host(self.loaded, self.options, host, memory)
@@ -75,8 +76,11 @@ class _Task:
             return planned
         from reconciler.policy.approval import check  # only for --approved
 
-        found = (*planned.diagnostics, *check(self.approved, planned.plan, access(planned, texts(planned))))
-        return replace(planned, diagnostics=found, plan=replace(planned.plan, diagnostics=found))
+        diagnostics = (
+            *planned.diagnostics,
+            *check(self.approved, planned.plan, access(planned, texts(planned))),
+        )
+        return replace(planned, diagnostics=diagnostics, plan=replace(planned.plan, diagnostics=diagnostics))
 
 
 def apply_host(
@@ -89,7 +93,8 @@ def apply_host(
 ) -> Applied:
     """The whole of `apply`.
 
-    `approve` is shown the plan that would run and says whether it may; `approved` is a plan that was saved.
+    `approve` is shown the plan that would run and says whether it may; `approved` is a saved plan. Problems
+    of the host and of the state are diagnostics of the outcome.
     """
     task = _Task(
         loaded, replace(options, fingerprint=options.fingerprint or approved is not None), approve, approved
@@ -102,11 +107,11 @@ def apply_host(
     first: Planned | None = None
     try:
         memory = read_memory(directory, machine_id(open_host(options.root)))
-        # A state that an apply was killed in the middle of writing reads as damaged until it is recovered,
+        # A state that was being written when an apply was killed reads as damaged, until it is recovered
         # under the lock.
         if memory.damaged != INTERRUPTED and (approved is not None or not memory.lineage):
-            # The first apply: nothing is created, not even our state, before the guards have agreed. Nor for
-            # an approval that is stale.
+            # Nothing is created, not even our state, before the guards of a first apply have agreed, and none
+            # for a stale approval.
             first = task.plan()
             if first.plan is None or first.refused:
                 return Applied(first)
@@ -120,9 +125,9 @@ def apply_host(
 
 @contextmanager
 def _looking_twice(host: Host) -> Iterator[None]:
-    """Let the host look twice: an apply's exit code says whether all is as declared.
+    """Let the host look twice at each unit: one look may meet a service alive that keeps crashing.
 
-    A plan may have a lucky look at what keeps crashing, an apply not.
+    A plan may be wrong about that, but the exit code of an apply says that all is as declared.
     """
     if not isinstance(host, LiveHost):
         yield
@@ -142,8 +147,8 @@ def _locked(directory: str, timeout: float) -> Iterator[None]:
 
 
 def _merged(remembered: Memory, memory: Memory) -> Memory:
-    """The memory that a ledger begun again goes on with: its own key, and the rows of the damaged one that
-    still proved themselves.
+    """The memory with which a new ledger replaces a damaged one: its own key, with the rows of the damaged
+    one whose checksums are right.
     """
     return (
         replace(remembered, damaged=memory.damaged, rows=memory.rows, owed=memory.owed)
@@ -152,9 +157,9 @@ def _merged(remembered: Memory, memory: Memory) -> Memory:
     )
 
 
-def _kept_of_damaged(planned: Planned) -> tuple[list[LedgerRow], list[OwedRow]]:
-    """The rows of what is held that a ledger begun again must know: nothing about it changes, so no run will
-    write it down.
+def _held_rows(planned: Planned) -> tuple[list[LedgerRow], list[OwedRow]]:
+    """The rows of everything on hold, for a ledger that replaces a damaged one: no run will write them, since
+    none changes what is held.
     """
     plan, situation = planned.plan, planned.situation
     assert plan is not None and situation is not None
@@ -163,33 +168,30 @@ def _kept_of_damaged(planned: Planned) -> tuple[list[LedgerRow], list[OwedRow]]:
     return rows, [replace(row, run=0) for row in plan.memory.owed if row.address in held]
 
 
-def _kept(first: Planned | None, memory: Memory) -> Planned | None:
-    """The plan that was made before the lock was held, if nothing has been applied yet and nothing was
-    remembered then.
-    """
+def _still_first(first: Planned | None, memory: Memory) -> Planned | None:
+    """The plan that was made before the lock was held, if nothing was ever applied; else None."""
     if first is None or first.request is None or memory.lineage:
         return None
     before = first.request.memory
     return first if before == replace(memory, key=memory.key or before.key) else None
 
 
-def _under(planned: Planned, memory: Memory, remembered: Memory) -> Planned | None:
-    """The plan with what is remembered now; None when it must be made again.
+def _with_memory(planned: Planned, memory: Memory, remembered: Memory) -> Planned | None:
+    """The plan with the memory of the opened state; None when the plan must be made again.
 
-    A ledger that has just been begun brings a key, and only the digests of secrets are made with that.
+    A new ledger brings a key, with which only the digests of secrets are made.
     """
-    if (
-        memory.interrupted
-        or memory.damaged
-        or planned.plan is None
-        or planned.situation is None
-        or planned.request is None
-    ):
+    if planned.plan is None or planned.situation is None or planned.request is None:
+        return None
+    if memory.interrupted or memory.damaged:
         return None
     if remembered.key == memory.key and remembered.serial == memory.serial:
         return planned
-    secret = any(part.sensitive for part in planned.situation.parts.values()) or planned.situation.revealed
-    if memory.lineage or memory.unreadable or remembered.rows or remembered.owed or secret:
+    has_secrets = (
+        any(part.sensitive for part in planned.situation.parts.values()) or planned.situation.revealed
+    )
+    was_empty = not (memory.lineage or memory.unreadable or remembered.rows or remembered.owed)
+    if has_secrets or not was_empty:
         return None
     return replace(
         planned,
@@ -208,25 +210,28 @@ def _apply_locked(
     memory = replace(memory, damaged=memory.damaged or damaged)
     if memory.damaged.endswith(NEWER):
         return Applied(Planned((error("the state is newer than this program", f"{directory}: {NEWER}."),)))
-    planned = _kept(first, memory) or task.plan(host, memory)
+    planned = _still_first(first, memory) or task.plan(host, memory)
     if planned.plan is None or planned.refused:
         return Applied(planned)
     if not planned.plan.empty and not task.approve(planned):
         return Applied(planned, declined=True)
     plan = planned.plan
     remember_spec(directory, task.loaded.path)
-    if (
-        plan.empty
-        and not plan.converged
-        and not plan.settled
-        and not memory.interrupted
-        and not memory.damaged
-        and not memory.ended
-    ):
+    if not _changes_ledger(plan) and not _needs_clean_up(memory):
         note_settled(task.loaded, task.options, planned)
         note_started(directory, planned)
         return Applied(planned, ApplyResult(plan, left_undone(plan), plan.owed))
     return _carry_out(task, tell, directory, host, memory, planned)
+
+
+def _changes_ledger(plan: Plan) -> bool:
+    """Whether an apply of the plan does or writes anything: a change, or a row for what came to be so."""
+    return bool(not plan.empty or plan.converged or plan.settled)
+
+
+def _needs_clean_up(memory: Memory) -> bool:
+    """Whether the state itself needs an apply: a run was killed, the ledger is damaged, a hold has ended."""
+    return bool(memory.interrupted or memory.damaged or memory.ended)
 
 
 def _put_back(
@@ -245,15 +250,15 @@ def _put_back(
     assert planned.situation is not None and planned.request is not None
     host.forget()
     about = {"by": started_by(), "put_back": True}
-    tried = TrialHost()
+    trial = TrialHost()
 
     def judge(undo: Rollback) -> Iterator[Diagnostic]:
         name = static_hostname(host) or undo.plan.host
-        yield from lockout(undo.plan.steps, host, name, tried, allow)[0]
+        yield from lockout(undo.plan.steps, host, name, trial, allow)[0]
         yield from refused_when_back(undo.plan.steps, host)
 
-    means = UndoTools(host, store, tried.simulator, edited, tell, host.settle, about, judge)
-    return put_back(result, planned.situation, planned.request, means)
+    tools = UndoTools(host, store, trial.simulator, edited, tell, host.settle, about, judge)
+    return put_back(result, planned.situation, planned.request, tools)
 
 
 def _carry_out(
@@ -264,35 +269,35 @@ def _carry_out(
     memory: Memory,
     planned: Planned,
 ) -> Applied:
-    """Open the state and do what is planned."""
+    """Open the state, and carry out the plan. Raises HostError."""
     started = monotonic()
     if (
         isinstance(host, LiveHost)
         and planned.plan is not None
         and any(isinstance(step.action, Unit) for step in planned.plan.steps)
     ):
-        host.ask_ahead()  # how units stand before it is the first thing that the run writes down
+        host.ask_ahead()  # a run begins by writing down the state of the units
     try:
         store = Store.open(directory, machine_id(host), now=now, replace_damaged=bool(memory.damaged))
     except StateDamaged as problem:
         if memory.damaged:
             raise
-        # Opening verifies more than reading does, journal and undo store: nothing is done yet, so all of it
-        # once more, without removals.
+        # Opening verifies the journal and the undo store too, which reading does not. Nothing is done yet:
+        # the plan is made again, as for a damaged ledger, which removes nothing.
         return _apply_locked(task, tell, directory, None, damaged=f"{directory}: {problem.detail}")
     with store:
         remembered = store.memory()
-        planned = _under(planned, memory, remembered) or task.plan(host, _merged(remembered, memory))
+        planned = _with_memory(planned, memory, remembered) or task.plan(host, _merged(remembered, memory))
         if planned.plan is None or planned.refused:
             return Applied(planned)
         assert planned.situation is not None and planned.request is not None
         store.prune_undo()
         store.release(planned.plan.memory.ended)
         if memory.damaged:
-            rows, owed = _kept_of_damaged(planned)
+            rows, owed = _held_rows(planned)
             store.settle(0, put=rows, owe=owed)
         if memory.interrupted and isinstance(host, LiveHost):
-            host.remove_stale_locks()  # of the account commands that were killed with it
+            host.remove_stale_locks()  # the account commands that were killed with the run left them
         request = replace(planned.request, about={"by": started_by()}, started=known_before(planned))
         result = apply(planned.plan, planned.situation, request, host, store, tell, host.settle)
         if result.fallen:

@@ -1,4 +1,4 @@
-"""Backup commands: find the job that apply wrote down, do it, and say in plain data what came of it."""
+"""`backup`: find the job that an apply wrote down, carry the command out, and report it as plain data."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ class End(Enum):
 
 @frozen
 class Report:
-    """`lines` are results, `problems` complaints, both for people; `data` is for programs."""
+    """The outcome of a command."""
 
     end: End
     lines: tuple[str, ...] = ()
+    """Results, for people."""
     problems: tuple[str, ...] = ()
+    """Complaints, for people."""
     data: Any = None
+    """The result, for programs."""
 
 
 def run_job(name: str, tell: Callable[[str], None]) -> Report:
@@ -49,7 +52,8 @@ def _run(name: str, tell: Callable[[str], None]) -> Report:
     lines = [f"{path}: {manifest.archive}, {manifest.bytes} bytes, {state}" for path in done.made]
     lines += _pruned(done.pruned, "deleted")
     lines += [
-        f"left out: {place} is a file system of its own (one_file_system)" for place in manifest.left_out
+        f"left out: {mount_point} is a file system of its own (one_file_system)"
+        for mount_point in manifest.left_out
     ]
     problems = [
         *(f"warning: {line}" for line in manifest.warnings),
@@ -63,16 +67,16 @@ def _agree(name: str) -> str:
     return f"It lets no older one go until somebody agrees: reconciler backup accept {name}"
 
 
-def _pruned(found: Any, word: str) -> list[str]:
+def _pruned(pruned_by_path: Any, word: str) -> list[str]:
     lines = []
-    for path, pruned in found.items():
+    for path, pruned in pruned_by_path.items():
         lines += [f"{path}: {word} {ident}" for ident in pruned.removed]
         lines += [f"{path}: {note}" for note in pruned.notes]
     return lines
 
 
 def list_archives(name: str) -> Report:
-    """`backup list`: of one job, or of all."""
+    """`backup list`, for one job, or for all if `name` is empty."""
     return _guarded(lambda: _list([name] if name else jobfile.names()))
 
 
@@ -81,12 +85,14 @@ def _list(names: Sequence[str]) -> Report:
     problems: list[str] = []
     for name in names:
         job = jobfile.load(name)
-        found = archives.listing(job)
-        rows += [{"job": name, **archives.as_data(copies, found.doubts)} for copies in found.archives]
-        problems += found.complaints
-        seen = job_health.condition(job, environment.now())
+        listing = archives.listing(job)
+        rows += [{"job": name, **archives.as_data(copies, listing.doubts)} for copies in listing.archives]
+        problems += listing.complaints
+        condition = job_health.condition(job, environment.now())
         problems += [
-            f"{name}: {reason}" for reason in seen.reasons if seen.known and reason not in found.complaints
+            f"{name}: {reason}"
+            for reason in condition.reasons
+            if condition.known and reason not in listing.complaints
         ]
     return Report(End.FAILED if problems and not rows else End.GOOD, problems=tuple(problems), data=rows)
 
@@ -98,11 +104,23 @@ def verify_archives(name: str, at: str, *, everything: bool, compare: bool) -> R
 
 def _verify(name: str, at: str, everything: bool, compare: bool) -> Report:
     done = archives.verify(jobfile.load(name), at, everything=everything, compare=compare)
-    judged = done.judgements
-    lines = tuple(f"{one.destination}: {one.id} is good" for one in judged if not one.problem)
-    problems = [f"{one.destination}: {one.id} is BAD: {one.problem}" for one in judged if one.problem]
-    problems += [f"{one.destination}: {one.sidecar}" for one in judged if one.sidecar and not one.problem]
-    problems += [f"differs: {line}" for one in judged for line in one.differences]
+    judgements = done.judgements
+    lines = tuple(
+        f"{judgement.destination}: {judgement.id} is good"
+        for judgement in judgements
+        if not judgement.problem
+    )
+    problems = [
+        f"{judgement.destination}: {judgement.id} is BAD: {judgement.problem}"
+        for judgement in judgements
+        if judgement.problem
+    ]
+    problems += [
+        f"{judgement.destination}: {judgement.sidecar}"
+        for judgement in judgements
+        if judgement.sidecar and not judgement.problem
+    ]
+    problems += [f"differs: {line}" for judgement in judgements for line in judgement.differences]
     problems += [f"not verified: {problem}" for problem in done.problems]
     return Report(End.FINDINGS if problems else End.GOOD, lines, (*problems, *done.foreign))
 
@@ -140,7 +158,7 @@ def accept_archives(name: str) -> Report:
 def _accept(name: str) -> Report:
     by = environment.started_by().get("user", "root")
     done = accepting.accept(jobfile.load(name), by)
-    lines = [f"{one.destination}: {one.id} is accepted, though {one.why}" for one in done]
+    lines = [f"{accepted.destination}: {accepted.id} is accepted, though {accepted.why}" for accepted in done]
     return Report(End.GOOD, tuple(lines or [f"nothing to agree to: no archive of {name} is in doubt"]))
 
 

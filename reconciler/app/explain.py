@@ -1,5 +1,5 @@
-"""Everything known about one resource: what is declared, applied and there, what it needs, and what would be
-done about it.
+"""`explain`: the facts about one resource: how it is declared, was applied and is observed, what it needs,
+and the steps that an apply would take.
 """
 
 from __future__ import annotations
@@ -25,36 +25,36 @@ def explain(planned: Planned, address: Address) -> dict[str, Any] | None:
     plan, situation, request = planned.plan, planned.situation, planned.request
     if plan is None or situation is None or request is None:
         return None
-    every = sorted(found for found in situation.observed if address in (found, found.resource))
-    if not every:
+    parts = sorted(part for part in situation.observed if address in (part, part.resource))
+    if not parts:
         return None
     edges = references(request.spec, request.kinds)
-    declared = next((one for one in request.spec.resources if one.address == address.resource), None)
+    declared = next((item for item in request.spec.resources if item.address == address.resource), None)
     return {
         "address": str(address),
         "source": str(declared.source) if declared else None,
-        "needs": [str(one) for one in edges.get(address.resource, ())],
-        "needed_by": [str(one) for one, needed in edges.items() if address.resource in needed],
+        "needs": [str(name) for name in edges.get(address.resource, ())],
+        "needed_by": [str(user) for user, needed in edges.items() if address.resource in needed],
         "ledger_unreadable": plan.memory.unreadable or None,
-        "parts": [_part(planned, one) for one in every],
+        "parts": [_part(planned, part) for part in parts],
         "steps": [
             _step(step, causes)
             for step in plan.steps
-            if (causes := [one for one in step.causes if one.address in every])
+            if (causes := [cause for cause in step.causes if cause.address in parts])
         ],
         "owed": [
             {"verb": row.verb, "unit": row.unit, "why": row.why, "run": row.run}
             for row in plan.owed
-            if row.address in every
+            if row.address in parts
         ],
-        "blocked": {str(one): plan.blocked[one] for one in every if one in plan.blocked},
-        "holds": [hold_data(hold) for hold in plan.memory.holds if any(hold.covers(one) for one in every)],
-        "held": {str(one): plan.held[one] for one in every if one in plan.held},
+        "blocked": {str(part): plan.blocked[part] for part in parts if part in plan.blocked},
+        "holds": [hold_data(hold) for hold in plan.memory.holds if any(hold.covers(part) for part in parts)],
+        "held": {str(part): plan.held[part] for part in parts if part in plan.held},
     }
 
 
 def _step(step: Step, causes: Sequence[Cause]) -> dict[str, Any]:
-    """A step, as far as these causes are behind it: one call may start the units of others too."""
+    """The part of a step that these causes ask for: one call may start the units of other resources too."""
     data = mask(without_digests(as_data(step.action)))
     units = {cause.unit for cause in causes if cause.unit}
     if units and data.get("units"):
@@ -66,7 +66,7 @@ def _part(planned: Planned, address: Address) -> dict[str, Any]:
     assert planned.situation is not None and planned.plan is not None
     part, row = planned.situation.parts.get(address), planned.situation.rows.get(address)
     seen = planned.situation.observed[address]
-    change = next((one for one in planned.plan.changes if one.address == address), None)
+    change = next((change for change in planned.plan.changes if change.address == address), None)
     return {
         "address": str(address),
         "declared": mask(part.document) if part else None,
@@ -83,7 +83,7 @@ def _part(planned: Planned, address: Address) -> dict[str, Any]:
 
 
 def _of_others(document: Document | None) -> Document | None:
-    """The document of what is not ours, without what somebody wrote into it.
+    """The document of an object that is not ours, without the texts in it.
 
     Whoever can write a spec must not read the host with it.
     """
@@ -91,23 +91,21 @@ def _of_others(document: Document | None) -> Document | None:
 
 
 def _applied(row: LedgerRow, observed: Document | None) -> Document | None:
-    """The document that was applied last; after an apply that did not get through, what it wrote and is
-    there.
-    """
+    """The document that was applied last; after an apply that failed, the part of it that is on the host."""
     if row.pending is None or observed is None:
         return row.document
     return _in_force(row.document or {}, row.pending, observed) or row.document
 
 
 def _in_force(before: Document, pending: Document, observed: Document) -> Document:
-    found = {key: value for key, value in before.items() if key in pending or key in observed}
+    in_force = {key: value for key, value in before.items() if key in pending or key in observed}
     for key, value in pending.items():
         there = observed.get(key)
         if isinstance(value, dict) and isinstance(there, dict):
-            found[key] = _in_force(before.get(key) or {}, value, there)
+            in_force[key] = _in_force(before.get(key) or {}, value, there)
         elif value == there:
-            found[key] = value
-    return found
+            in_force[key] = value
+    return in_force
 
 
 _STATES = {

@@ -15,17 +15,17 @@ Edges = Mapping[Address, tuple[Address, ...]]
 def references(spec: Spec, kinds: Kinds | None = None) -> Edges:
     """Every resource of the spec with those it refers to, in the order of the spec.
 
-    References to what is not declared are left out.
+    References to resources that are not declared are left out.
     """
     kinds = kinds or discover()
-    declared = {one.address for one in spec.resources}
+    declared = {item.address for item in spec.resources}
     return {
-        one.address: tuple(
+        item.address: tuple(
             dict.fromkeys(
-                found
-                for found in kinds[one.address.kind].references(one)
-                if found in declared and found != one.address
+                target
+                for target in kinds[item.address.kind].references(item)
+                if target in declared and target != item.address
             )
         )
-        for one in spec.resources
+        for item in spec.resources
     }

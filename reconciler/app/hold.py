@@ -1,4 +1,4 @@
-"""Holds: who says that a resource is left alone, until when, and what for. DESIGN §3."""
+"""`hold`: resources that an apply leaves alone for a time, with who asked for it and why. DESIGN §3."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from reconciler.kinds import discover
 MOST_DAYS = 30
 """A hold is for the time of a piece of work.
 
-A thing that is to be left alone for good is not declared, or has `drift: ignore`.
+A resource that is to be left alone for good is not declared, or has `drift: ignore`.
 """
 _LONGEST_WHY = 500
 
 
 @frozen
-class Wanted:
+class HoldRequest:
     """A hold as the command line asks for it, checked."""
 
     address: Address
@@ -39,29 +39,29 @@ class Wanted:
 
 @frozen
 class Answer:
-    """The outcome of the request.
-
-    `before` is the hold that was in force for the same address. `busy`: an apply is running.
-    """
+    """The outcome of a request."""
 
     hold: Hold | None = None
+    """The hold that is in force now."""
     before: Hold | None = None
+    """The hold that was in force for the same address."""
     problem: Diagnostic | None = None
     busy: bool = False
+    """Whether an apply is running."""
 
 
-def wanted(address: str, span: str, why: str) -> tuple[Wanted | None, list[Diagnostic]]:
-    """The hold that is asked for, or everything that is wrong with it."""
-    found: list[Diagnostic] = []
+def hold_request(address: str, span: str, why: str) -> tuple[HoldRequest | None, list[Diagnostic]]:
+    """The hold that these texts ask for, or None with everything that is wrong with them."""
+    problems: list[Diagnostic] = []
     parsed, length = None, 0
     try:
         parsed = Address.parse(address)
     except ValueError as problem:
-        found.append(error("not an address", str(problem)))
+        problems.append(error("not an address", str(problem)))
     try:
         length = _length(span)
     except (ValueError, OverflowError):
-        found.append(
+        problems.append(
             error(
                 "not a time span",
                 f"--for {span[:40]!r}: from 1s to {MOST_DAYS}d, as systemd.time(7) has it: 8h, 2d, 1h 30min",
@@ -69,13 +69,13 @@ def wanted(address: str, span: str, why: str) -> tuple[Wanted | None, list[Diagn
         )
     reason = why.strip()
     if not reason or not reason.isprintable() or len(reason) > _LONGEST_WHY:
-        found.append(
+        problems.append(
             error(
                 "not a reason",
                 f"--why: one line of at most {_LONGEST_WHY} characters; everybody reads it in each plan",
             )
         )
-    return (None if found or parsed is None else Wanted(parsed, length, reason)), found
+    return (None if problems or parsed is None else HoldRequest(parsed, length, reason)), problems
 
 
 def _length(span: str) -> int:
@@ -85,21 +85,21 @@ def _length(span: str) -> int:
     return int(length)
 
 
-def add(wish: Wanted, loaded: Loaded, root: str | None, lock_timeout: float) -> Answer:
-    """Put it on hold from now on. One that is in force for the same address is replaced."""
+def add(request: HoldRequest, loaded: Loaded, root: str | None, lock_timeout: float) -> Answer:
+    """Put a resource on hold from now on. A hold that is in force for the same address is replaced."""
 
     def check(memory: Memory) -> Diagnostic | None:
-        known = set(_known(loaded, memory, running=open_host(root).running))
+        addresses = set(_known(loaded, memory, running=open_host(root).running))
         return (
             None
-            if any(_at(wish.address).covers(address) for address in known)
-            else _nobody(wish.address, known, loaded)
+            if any(_at(request.address).covers(address) for address in addresses)
+            else _nobody(request.address, addresses, loaded)
         )
 
     def write(store: Store, memory: Memory) -> Answer:
-        hold = begin(wish.address, wish.seconds, wish.why, started_by().get("user", ""), clock())
+        hold = begin(request.address, request.seconds, request.why, started_by().get("user", ""), clock())
         store.hold([hold])
-        return Answer(hold, _of(memory, wish.address))
+        return Answer(hold, _of(memory, request.address))
 
     return _written(root, lock_timeout, check, write)
 
@@ -136,8 +136,9 @@ def _written(
     check: Callable[[Memory], Diagnostic | None],
     write: Callable[[Store, Memory], Answer],
 ) -> Answer:
-    """Ask first, and again under the lock that every apply takes: nothing is made for an address that cannot
-    be meant.
+    """Check, and then check and write under the lock that every apply takes.
+
+    No state is made for an address that the first check refuses.
     """
     if root is None and not is_root():
         return Answer(
@@ -154,7 +155,7 @@ def _written(
             problem = _unusable(memory) or check(memory)
             if problem is not None:
                 return Answer(problem=problem)
-            # A run that was killed is the next apply's to clean up behind.
+            # The next apply cleans up after a run that was killed.
             with Store.open(directory, machine, now=now, bury=False) as store:
                 return write(store, memory)
     except LockBusy as busy:
@@ -176,7 +177,7 @@ def _unusable(memory: Memory) -> Diagnostic | None:
 
 
 def _known(loaded: Loaded, memory: Memory, *, running: bool) -> Iterator[Address]:
-    """Yield everything that is declared or ours, and what it belongs to.
+    """Yield the addresses of the spec and the ledger: resources, and their parts.
 
     A spec that cannot be read declares nothing.
     """
@@ -187,10 +188,12 @@ def _known(loaded: Loaded, memory: Memory, *, running: bool) -> Iterator[Address
     yield from memory.rows
 
 
-def _nobody(address: Address, known: Iterable[Address], loaded: Loaded) -> Diagnostic:
+def _nobody(address: Address, addresses: Iterable[Address], loaded: Loaded) -> Diagnostic:
     from reconciler.spec.phrases import suggestion
 
-    names = dict.fromkeys(str(name) for one in sorted(known) for name in (one.resource, one))
+    names = dict.fromkeys(
+        str(name) for known_address in sorted(addresses) for name in (known_address.resource, known_address)
+    )
     unread = "" if loaded.ok else " The spec could not be read, so only what was applied is known."
     detail = (
         f"{address} is neither in the spec nor among what was applied"

@@ -1,8 +1,8 @@
-"""`import`: what is on a host, as a spec that changes nothing there.
+"""`import`: a spec of the objects on a host, an apply of which changes nothing there.
 
 The kinds propose (`importer.py` in their folders), and the tool itself judges: the proposal is written,
-loaded and planned, and what does not come out as "is as declared" is left out with the reason, until the plan
-is empty. Only reads.
+loaded and planned, and an object that an apply would change is left out with the reason, until the plan is
+empty. The host is only read.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from reconciler.spec.load import load
 _MOST_ROUNDS = 8
 _WIDE = 100
 _AMBIGUOUS = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|none|~|[-+.]?[0-9][0-9a-z_.:+-]*")
-"""The words that are not text to every reader of YAML."""
+"""Words that some reader of YAML takes for something other than text."""
 _INDICATORS = frozenset(":?")
 """Characters inside a flow scalar that older readers take for its end."""
 _NO_FOLDING = 1 << 24
@@ -44,107 +44,117 @@ _NO_FOLDING = 1 << 24
 
 @frozen
 class Imported:
-    """The spec as text, or what is wrong.
-
-    `count` resources are in it, `left_out` are told with the reason.
-    """
+    """The spec of a host, or the problems because of which there is none."""
 
     text: str = ""
+    """The spec as YAML."""
     count: int = 0
+    """The number of resources in it."""
     left_out: Mapping[Address, str] = field(default_factory=dict)
+    """Objects that are not in it, with the reason."""
     not_looked_at: tuple[str, ...] = ()
-    """The rest of what there is, and kinds that could not be read: a line each."""
+    """Objects that no kind looks at, and kinds that could not be read: a line each."""
     problems: tuple[Diagnostic, ...] = ()
 
 
 def import_host(kinds: Iterable[str], *, system: bool, root: str | None) -> Imported:
-    """Find, and leave out what the plan of it would change.
+    """The spec of the host's objects, without those that an apply of it would change.
 
-    `kinds`: all of them, and what no kind looks at is named, if empty.
+    `kinds` are the kinds to look at. If it is empty, all are, and objects that no kind looks at are named.
     """
     asked = set(kinds)
-    wanted = [name for name in importable() if name in asked] or list(importable())
+    chosen = [name for name in importable() if name in asked] or list(importable())
     try:
         host = open_host(root)
         name = static_hostname(host)
     except HostError as problem:
         return Imported(problems=(error(problem.summary, problem.detail),))
-    found, unread = _find(host, wanted, system=system)
-    if len(unread) == len(wanted):
-        return Imported(problems=tuple(error(one.summary, one.detail) for one in unread.values()))
+    candidates, unread = _find(host, chosen, system=system)
+    if len(unread) == len(chosen):
+        return Imported(problems=tuple(error(problem.summary, problem.detail) for problem in unread.values()))
     beside = tuple(f"{kind}: {masked(str(problem))}" for kind, problem in unread.items())
     if not asked:
         beside += tuple(map(masked, not_looked_at(host, packaged(host, PLACES))))
-    return _without_differences(name, [_without_secrets(one) for one in found], beside, root)
+    return _without_differences(name, [_without_secrets(candidate) for candidate in candidates], beside, root)
 
 
 def _find(host: HostView, kinds: Iterable[str], *, system: bool) -> tuple[list[Found], dict[str, HostError]]:
     """The objects of each kind, and the reasons why a kind cannot be read."""
-    found: list[Found] = []
+    candidates: list[Found] = []
     unread: dict[str, HostError] = {}
     for kind in kinds:
         try:
             find, places = importer(kind)
-            found += find(host, Asked(system, packaged(host, places) if places else ()))
+            candidates += find(host, Asked(system, packaged(host, places) if places else ()))
         except HostError as problem:
             unread[kind] = problem
-    return found, unread
+    return candidates, unread
 
 
 def _without_differences(
-    name: str, found: Sequence[Found], beside: tuple[str, ...], root: str | None
+    name: str, candidates: Sequence[Found], beside: tuple[str, ...], root: str | None
 ) -> Imported:
-    """The spec of what is as declared; the rest is left out, each for itself."""
-    left_out = {Address(one.kind, one.name): one.why for one in found if one.why}
-    partly = {Address(one.kind, one.name): one.partly for one in found if one.partly}
-    kept = {Address(one.kind, one.name): one.fields for one in found if not one.why}
+    """The spec of the objects that an apply would not change; each other one is left out with its reason."""
+    left_out = {
+        Address(candidate.kind, candidate.name): candidate.why for candidate in candidates if candidate.why
+    }
+    partly = {
+        Address(candidate.kind, candidate.name): candidate.partly
+        for candidate in candidates
+        if candidate.partly
+    }
+    imported = {
+        Address(candidate.kind, candidate.name): candidate.fields
+        for candidate in candidates
+        if not candidate.why
+    }
     for _ in range(_MOST_ROUNDS):
-        text = _text(name, kept, left_out, partly, beside)
+        text = _text(name, imported, left_out, partly, beside)
         wrong, problems = _judge(text, root)
         if problems:
-            wrong = _at_fault(name, kept, root)
+            wrong = _at_fault(name, imported, root)
             if not wrong:
                 return Imported(problems=tuple(problems))
         if not wrong:
-            return Imported(text, len(kept), left_out, beside)
-        left_out |= {address: masked(why) for address, why in wrong.items() if address in kept}
-        kept = {address: fields for address, fields in kept.items() if address not in wrong}
+            return Imported(text, len(imported), left_out, beside)
+        left_out |= {address: masked(why) for address, why in wrong.items() if address in imported}
+        imported = {address: fields for address, fields in imported.items() if address not in wrong}
     return Imported(
         problems=(error("the import does not come to an end", "This is a bug; please report it."),)
     )
 
 
-def _at_fault(name: str, kept: Mapping[Address, Any], root: str | None) -> dict[Address, str]:
-    """Which resources make the spec as a whole unreadable, found by halving."""
-    _, problems = _judge(_text(name, kept, {}, {}, ()), root)
+def _at_fault(name: str, imported: Mapping[Address, Any], root: str | None) -> dict[Address, str]:
+    """The resources that make the spec as a whole unreadable, with the reason; found by halving."""
+    _, problems = _judge(_text(name, imported, {}, {}, ()), root)
     if not problems:
         return {}
-    if len(kept) <= 1:
-        return dict.fromkeys(kept, problems[0].detail or problems[0].summary)
-    items = list(kept.items())
+    if len(imported) <= 1:
+        return dict.fromkeys(imported, problems[0].detail or problems[0].summary)
+    items = list(imported.items())
     middle = len(items) // 2
     return _at_fault(name, dict(items[:middle]), root) | _at_fault(name, dict(items[middle:]), root)
 
 
-def _without_secrets(one: Found) -> Found:
-    """The object, left out if a secret stands in it in the open: a spec lies in Git.
+def _without_secrets(candidate: Found) -> Found:
+    """The object, with a reason to leave it out if it has a secret in the open: a spec lies in Git.
 
-    The reasons do not show one either.
+    The reasons do not show the secret either.
     """
-    why, partly = masked(one.why), tuple(map(masked, one.partly))
-    if not one.why and _has_secret(one.fields):
+    why, partly = masked(candidate.why), tuple(map(masked, candidate.partly))
+    if not candidate.why and _has_secret(candidate.fields):
         why = (
             "a secret stands in it; put that into a file only root can read, name it by LoadCredential= or"
             " EnvironmentFile=, import again"
         )
-    return replace(one, why=why, partly=partly)
+    return replace(candidate, why=why, partly=partly)
 
 
 def _has_secret(value: Any) -> bool:
     if isinstance(value, Mapping):
         return mask(value) != value or any(map(_has_secret, value.values()))
     if isinstance(value, list):
-        words = " ".join(one for one in value if isinstance(one, str))
+        words = " ".join(item for item in value if isinstance(item, str))
         return masked(words) != words or any(map(_has_secret, value))
     return isinstance(value, str) and masked(value) != value
 
@@ -153,19 +163,19 @@ def _has_secret(value: Any) -> bool:
 
 
 def _judge(text: str, root: str | None) -> tuple[dict[Address, str], list[Diagnostic]]:
-    """Which resources the loader refuses or the plan would change, with the reason; and what is wrong with
-    the whole.
+    """The resources that the loader refuses or the plan would change, with the reason; and the problems of
+    the spec as a whole.
     """
-    spec, found = load(StdinReader(text.encode()), discover())
-    found = [*found, *(lint(spec, discover()) if spec is not None else ())]
+    spec, diagnostics = load(StdinReader(text.encode()), discover())
+    diagnostics = [*diagnostics, *(lint(spec, discover()) if spec is not None else ())]
     wrong = {
-        one.address.resource: one.detail or one.summary
-        for one in reversed(errors(found))
-        if one.address is not None
+        diagnostic.address.resource: diagnostic.detail or diagnostic.summary
+        for diagnostic in reversed(errors(diagnostics))
+        if diagnostic.address is not None
     }
-    if wrong or spec is None or errors(found):
-        return wrong, [one for one in errors(found) if one.address is None]
-    planned = plan_host(Loaded(spec, tuple(found)), PlanOptions(root), memory=Memory())
+    if wrong or spec is None or errors(diagnostics):
+        return wrong, [diagnostic for diagnostic in errors(diagnostics) if diagnostic.address is None]
+    planned = plan_host(Loaded(spec, tuple(diagnostics)), PlanOptions(root), memory=Memory())
     if planned.plan is None:
         return {}, errors(planned.diagnostics)
     wrong = dict(_done_without_a_difference(planned.plan.steps))
@@ -177,8 +187,8 @@ def _judge(text: str, root: str | None) -> tuple[dict[Address, str], list[Diagno
 
 
 def _done_without_a_difference(steps: Iterable[Step]) -> Iterator[tuple[Address, str]]:
-    """Yield what an apply would do though all is as declared: a process that is older than its unit file
-    would be restarted.
+    """Yield the resources on which an apply would act though they are as declared, with the reason: it would
+    restart a process that is older than its unit file.
     """
     for step in steps:
         if isinstance(step.action, Unit):
@@ -191,7 +201,7 @@ def _done_without_a_difference(steps: Iterable[Step]) -> Iterator[tuple[Address,
 
 
 def _difference(change: Change) -> str:
-    """The change that a plan would make, in one line."""
+    """The change that an apply would make, in one line."""
     if change.before is None:
         return f"{change.address.part or change.address} is not there, and would be made"
     first = change.fields[0]
@@ -213,7 +223,7 @@ def _short(value: Any) -> str:
 
 def _text(
     host: str,
-    kept: Mapping[Address, Any],
+    imported: Mapping[Address, Any],
     left_out: Mapping[Address, str],
     partly: Mapping[Address, Iterable[str]],
     beside: Iterable[str],
@@ -226,7 +236,7 @@ def _text(
     document.yaml_set_start_comment(
         "What was found on this host by `reconciler import`. Applying it changes nothing there.\n"
     )
-    for address, fields in kept.items():
+    for address, fields in imported.items():
         if address.kind not in document:
             document[address.kind] = CommentedMap()
             document.yaml_set_comment_before_after_key(address.kind, before="\n")
@@ -237,22 +247,22 @@ def _text(
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.allow_unicode = True
     yaml.dump(document, out)
-    told = [f"{address}: {why}" for address, why in left_out.items()]
-    told += [
+    not_imported = [f"{address}: {why}" for address, why in left_out.items()]
+    not_imported += [
         f"{address}, in part: {why}"
         for address, reasons in partly.items()
-        if address in kept
+        if address in imported
         for why in reasons
     ]
     return (
         b"".join(out.pieces).decode()
-        + _comment("Not imported, and left alone by an apply", told)
+        + _comment("Not imported, and left alone by an apply", not_imported)
         + _comment("Not looked at", beside)
     )
 
 
 def _comment(title: str, texts: Iterable[str]) -> str:
-    lines = [f"#   {_line(one)}\n" for one in texts]
+    lines = [f"#   {_line(text)}\n" for text in texts]
     return "".join(["\n", f"# {title}:\n", *lines]) if lines else ""
 
 
@@ -267,9 +277,8 @@ class _Pieces:
 
 
 def _representer() -> Any:
-    """Nothing is written as null: a key without a value looks like a mistake.
-
-    Text that other YAML readers take for a number is quoted.
+    """The class that writes values: null as a word, since a key without a value looks like a mistake, and
+    text that other YAML readers take for a number in quotes.
     """
     from ruamel.yaml.representer import RoundTripRepresenter
 
@@ -291,28 +300,28 @@ def _representer() -> Any:
 
 
 def _line(text: str) -> str:
-    """On one line, with nothing in it that plays with a terminal or ends a comment."""
+    """The text on one line, without characters that control a terminal or end a comment."""
     return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
 
 
 def _pleasant(value: Any) -> Any:
-    """Short lists of plain values, and small maps, in one line."""
+    """The value, with short lists of plain values and small maps on one line."""
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
     if isinstance(value, Mapping):
-        made = CommentedMap({name: _pleasant(one) for name, one in value.items()})
+        made = CommentedMap({name: _pleasant(field) for name, field in value.items()})
         if (
             value
             and len(str(dict(value))) < _WIDE
-            and not any(isinstance(one, Mapping | list) for one in value.values())
+            and not any(isinstance(field, Mapping | list) for field in value.values())
         ):
             made.fa.set_flow_style()
         return made
     if isinstance(value, list):
-        found = CommentedSeq(_pleasant(one) for one in value)
-        if len(str(value)) < _WIDE and not any(isinstance(one, Mapping | list) for one in value):
-            found.fa.set_flow_style()
-        return found
+        sequence = CommentedSeq(_pleasant(item) for item in value)
+        if len(str(value)) < _WIDE and not any(isinstance(item, Mapping | list) for item in value):
+            sequence.fa.set_flow_style()
+        return sequence
     return value
 
 

@@ -1,5 +1,5 @@
-"""Install our own units: declarations made here, applied by the same engine as any spec, with a ledger of
-their own.
+"""`install`: our own units, declared here and applied by the same engine as any spec, with a ledger of their
+own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from reconciler.policy.lint import lint
 
 APPLY_SCHEDULE = "*:00/30"
 DRIFT_SCHEDULE = "*:25/30"
-"""Shortly before an apply: what somebody did by hand is told before it is put back."""
+"""Shortly before an apply, so that drift is reported before it is corrected."""
 DELAY = "2min"
 _COMMAND = "/usr/local/bin/reconciler"
 _LEDGER = "install"
@@ -45,51 +45,58 @@ _HIDDEN = ("/tmp", "/var/tmp")  # noqa: S108  # not to put something there, but 
 
 @frozen
 class InstallOptions:
-    """The options of `install`.
-
-    `delay` is empty where the scheduler knows none; `notify` are targets as written.
-    """
+    """The options of `install`."""
 
     root: str | None = None
+    """A tree instead of the running host."""
     commit: str = ""
+    """The Git revision that the spec is read from."""
     schedule: str = APPLY_SCHEDULE
+    """The times of an apply, as systemd.time(7) writes them."""
     drift_schedule: str = DRIFT_SCHEDULE
+    """The times of a check for drift."""
     scheduler: str | None = None
+    """timer or cron; None for the one of the spec."""
     delay: str | None = None
+    """The longest random delay; empty where the scheduler knows none."""
     metrics: str = ""
+    """The file for node_exporter."""
     publish: str = ""
+    """The file for the snapshot."""
     notify: Sequence[str] = ()
+    """The targets of notifications, as written."""
     adopt: bool = False
+    """Whether units of the same name that somebody else made are taken over."""
 
 
 def install(
     loaded: Loaded,
-    wanted: InstallOptions,
+    options: InstallOptions,
     approve: Approve,
     tell: Callable[[Progress], None],
     lock_timeout: float,
 ) -> Applied:
-    """Write the units that apply this spec, and what they need."""
+    """Write the units that apply this spec, and the account and settings that they need."""
     assert loaded.spec is not None
-    wrong = _wrong(loaded, wanted)
+    wrong = _wrong(loaded, options)
     if wrong:
         return Applied(Planned(tuple(wrong)))
-    spec = Spec(loaded.spec.host, tuple(_declared(loaded, wanted)), loaded.spec.settings)
-    # The rules of a spec keep our account out of reach, so they are asked about the units only.
-    found = lint(
-        replace(spec, resources=tuple(one for one in spec.resources if one.address.kind == NAME)), _kinds()
+    spec = Spec(loaded.spec.host, tuple(_declared(loaded, options)), loaded.spec.settings)
+    # The lint rules forbid our own account to a spec, so only the units are linted.
+    diagnostics = lint(
+        replace(spec, resources=tuple(item for item in spec.resources if item.address.kind == NAME)), _kinds()
     )
-    found += _open_to_others(loaded, wanted)
-    own = Loaded(spec, (*loaded.diagnostics, *found), None, "")
-    if errors(found):
-        return Applied(Planned(tuple(found)))
-    return _apply(own, PlanOptions(wanted.root, adopt=wanted.adopt), approve, tell, lock_timeout)
+    diagnostics += _open_to_others(loaded, options)
+    own = Loaded(spec, (*loaded.diagnostics, *diagnostics), None, "")
+    if errors(diagnostics):
+        return Applied(Planned(tuple(diagnostics)))
+    return _apply(own, PlanOptions(options.root, adopt=options.adopt), approve, tell, lock_timeout)
 
 
 def uninstall(
     root: str | None, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float
 ) -> Applied:
-    """Take our own units away.
+    """Remove our own units.
 
     Everything that they applied stays, and so does its ledger.
     """
@@ -127,67 +134,69 @@ def _kinds() -> Kinds:
 
 @contextmanager
 def _no_apply(directory: str, timeout: float) -> Iterator[None]:
-    """While we take away or change the unit that applies, it does not run: removing
-    it would end it half-way.
+    """Hold the lock of every apply while the unit that applies is changed or removed: removing a unit ends
+    its run half-way. Raises LockBusy, HostError.
     """
     make_state_directory(directory)
     with Lock(directory, timeout_seconds=timeout):
         yield
 
 
-def _wrong(loaded: Loaded, wanted: InstallOptions) -> list[Diagnostic]:
-    path = _path_there(loaded, wanted.root)
-    found = []
+def _wrong(loaded: Loaded, options: InstallOptions) -> list[Diagnostic]:
+    path = _path_there(loaded, options.root)
+    problems = []
     if not path:
-        found.append(
+        problems.append(
             error(
                 "install needs a file",
                 "The spec on standard input is gone when the timer comes: name a file.",
             )
         )
-    if path.startswith(tuple(f"{place}/" for place in _HIDDEN)):
-        found.append(
+    if path.startswith(tuple(f"{directory}/" for directory in _HIDDEN)):
+        problems.append(
             error(
                 "not a place for a spec",
                 f"{path}: it does not stay there. Move it, to /etc/reconciler for one.",
             )
         )
-    return [*found, *filter(None, _wrong_options(wanted))]
+    return [*problems, *filter(None, _wrong_options(options))]
 
 
-def _open_to_others(loaded: Loaded, wanted: InstallOptions) -> list[Diagnostic]:
-    """Refused: what somebody else can write would be applied by the clock, with nobody to look at it."""
+def _open_to_others(loaded: Loaded, options: InstallOptions) -> list[Diagnostic]:
+    """A refusal for each who could change the spec: a timer would apply it with nobody looking at it."""
     from reconciler.app.plan.spec_place import others
 
     try:
-        known = others(open_host(wanted.root), _path_there(loaded, wanted.root), bool(wanted.commit))
+        others_words = others(
+            open_host(options.root), _path_there(loaded, options.root), bool(options.commit)
+        )
     except HostError:
-        return []  # the plan of the units tells what cannot be read
+        return []  # the plan of the units reports what cannot be read
     advice = (
         "Give it to root alone (chown, chmod), or to people who are root already, or put it in"
         " /etc/reconciler."
     )
-    return [error("others decide what is applied", f"{words}. {advice}") for words in known]
+    return [error("others decide what is applied", f"{words}. {advice}") for words in others_words]
 
 
-def _wrong_options(wanted: InstallOptions) -> Iterator[Diagnostic | None]:
-    for name, text in (("--schedule", wanted.schedule), ("--drift-schedule", wanted.drift_schedule)):
+def _wrong_options(options: InstallOptions) -> Iterator[Diagnostic | None]:
+    for name, text in (("--schedule", options.schedule), ("--drift-schedule", options.drift_schedule)):
         yield _problem("not a schedule", f"{name} {text!r}", calendar.parse, text)
-    yield _problem("not a time span", "--delay", timespan.seconds, wanted.delay or "0")
-    for name, text in (("--metrics", wanted.metrics), ("--publish", wanted.publish)):
+    yield _problem("not a time span", "--delay", timespan.seconds, options.delay or "0")
+    for name, text in (("--metrics", options.metrics), ("--publish", options.publish)):
         if text and (not text.startswith("/") or text.endswith("/") or not text.isprintable()):
             yield error("not a file", f"{name} {text!r}: write an absolute path")
-    if wanted.metrics and not wanted.metrics.endswith(".prom"):
+    if options.metrics and not options.metrics.endswith(".prom"):
         yield error(
             "not a file for metrics",
-            f"--metrics {wanted.metrics!r}: node_exporter reads only names that end in .prom",
+            f"--metrics {options.metrics!r}: node_exporter reads only names that end in .prom",
         )
-    for text in wanted.notify:
+    for text in options.notify:
         yield _problem("cannot notify so", "--notify", reconcile.target, text)
 
 
 def _problem(summary: str, option: str, read: Callable[[str], object], text: str) -> Diagnostic | None:
-    """The fault in an option's value, in the words of what reads it."""
+    """The fault in an option's value, in the words of the function that reads it; None if it can be read."""
     try:
         read(text)
     except ValueError as problem:
@@ -196,35 +205,35 @@ def _problem(summary: str, option: str, read: Callable[[str], object], text: str
 
 
 def _path_there(loaded: Loaded, root: str | None) -> str:
-    """Where the host itself will find the spec: one that lies in a tree is found there when that has become a
-    host's root.
+    """The path at which the host itself finds the spec: without the tree's own path, for one that lies in a
+    tree.
     """
     inside = f"{absolute(root)}/" if root is not None else "/"
     return "/" + loaded.path.removeprefix(inside) if loaded.path.startswith(inside) else loaded.path
 
 
-def _declared(loaded: Loaded, wanted: InstallOptions) -> Iterator[Declared]:
+def _declared(loaded: Loaded, options: InstallOptions) -> Iterator[Declared]:
     assert loaded.spec is not None
     spec_settings = loaded.spec.settings
     command = str(spec_settings.get("command", _COMMAND))
-    path = _path_there(loaded, wanted.root)
-    revision = ("--commit", wanted.commit) if wanted.commit else ()
+    path = _path_there(loaded, options.root)
+    revision = ("--commit", options.commit) if options.commit else ()
 
     def declare(name: str, **fields: object) -> Declared:
         return Declared(
             Address(NAME, name), Own.model_validate(fields), Source("install", 1), settings=spec_settings
         )
 
-    scheduler = Scheduler(scheduler_of(declare("settings"), wanted.scheduler))
+    scheduler = Scheduler(scheduler_of(declare("settings"), options.scheduler))
     by_timer = scheduler is Scheduler.TIMER
-    delay = wanted.delay if wanted.delay is not None else DELAY if by_timer else ""
+    delay = options.delay if options.delay is not None else DELAY if by_timer else ""
     how = {"scheduler": scheduler, "randomized_delay_sec": delay}
     settings = reconcile.Settings(
         path,
-        wanted.commit,
-        wanted.metrics,
-        wanted.publish,
-        tuple(reconcile.target(text) for text in wanted.notify),
+        options.commit,
+        options.metrics,
+        options.publish,
+        tuple(reconcile.target(text) for text in options.notify),
     )
     apply = (command, "apply", path, *revision, "--auto-approve", "--report")
     drift = (command, "drift", path, *revision)
@@ -232,7 +241,7 @@ def _declared(loaded: Loaded, wanted: InstallOptions) -> Iterator[Declared]:
     if by_timer:
         yield declare("failure", command=(command, "report"))
         yield declare("notify", command=(command, "report"))
-        yield declare("apply", command=apply, when=wanted.schedule, **how)
+        yield declare("apply", command=apply, when=options.schedule, **how)
         comment = "Reconciler, looks for drift"
         yield Declared(
             Address("users", reconcile.USER), User(system=True, comment=comment), Source("install", 1)
@@ -241,14 +250,14 @@ def _declared(loaded: Loaded, wanted: InstallOptions) -> Iterator[Declared]:
             "drift",
             command=(*drift, "--json", "--detailed-exitcode"),
             user=reconcile.USER,
-            when=wanted.drift_schedule,
+            when=options.drift_schedule,
             **how,
         )
     else:
-        yield declare("apply", command=_quiet(apply), when=wanted.schedule, **how)
-        yield declare("drift", command=_quiet((*drift, "--report")), when=wanted.drift_schedule, **how)
+        yield declare("apply", command=_quiet(apply), when=options.schedule, **how)
+        yield declare("drift", command=_quiet((*drift, "--report")), when=options.drift_schedule, **how)
 
 
 def _quiet(argv: Sequence[str]) -> tuple[str, ...]:
-    """cron mails whatever is printed: only complaints shall be."""
+    """The command without its output: cron mails whatever is printed, and only complaints shall be mailed."""
     return ("/bin/sh", "-c", 'exec "$@" > /dev/null', *argv[:1], *argv)

@@ -1,4 +1,4 @@
-"""The messages of a run to systemd's journal: always, whoever else is told (`app.report`)."""
+"""The messages of a run to systemd's journal; they are sent always, beside any report (`app.report`)."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ OUTCOME, ENDED, DRIFTED = (
     "9c1de4a27b3f4c6fa5e80d2b7a6c4f13",
     "e5b0c8d1f6a74d0c9b21c7a3d84f5e60",
 )
-"""MESSAGE_ID of the entries: how a resource fared, how an apply ended, what was changed on the host outside
-of the spec.
-"""
+"""MESSAGE_ID of the entries: the outcome of a resource, the end of an apply, a change outside of the spec."""
 
 _PRIORITY = {Status.FAILED: "3", Status.SKIPPED: "4"}
 _INFO, _WARNING, _ERROR = "6", "4", "3"
 
 
 def journal_apply(applied: Applied) -> None:
-    """How each resource fared, and how it ended: `journalctl RECONCILER_RUN=12`.
+    """Send the outcome of each resource, and of the apply: `journalctl RECONCILER_RUN=12`.
 
-    Nothing, if nothing was to be done.
+    Nothing is sent if nothing was to be done.
     """
     result = applied.result
     if result is None or not result.run:
@@ -66,21 +64,21 @@ def _apply_entries(applied: Applied) -> Iterator[Mapping[str, str]]:
 
 
 def journal_drift(data: Mapping[str, Any]) -> None:
-    """Each object that was changed outside of the spec, from a plan's public form."""
+    """Send an entry for each object that was changed outside of the spec; `data` is a plan's public form."""
     common = {"SYSLOG_IDENTIFIER": "reconciler", "MESSAGE_ID": DRIFTED, "RECONCILER_RESULT": "drift"}
     send(
         {
-            "MESSAGE": f"{name}: changed outside of the spec",
+            "MESSAGE": f"{address}: changed outside of the spec",
             "PRIORITY": _WARNING,
-            "RECONCILER_ADDRESS": name,
+            "RECONCILER_ADDRESS": address,
             **common,
         }
-        for name in drifting(data)
+        for address in drifting(data)
     )
 
 
 def drifting(data: Mapping[str, Any]) -> list[str]:
-    """The addresses of what was changed outside of the spec, of a plan's public form."""
+    """The addresses of the objects that were changed outside of the spec; `data` is a plan's public form."""
     return [
         str(entry["address"])
         for entry in data.get("resource_drift", ())

@@ -13,7 +13,7 @@ _HOURS = tuple(f"/etc/cron.{name}" for name in ("hourly", "daily", "weekly", "mo
 _QUADLETS = "/etc/containers/systemd"
 _CRONTABS = "/var/spool/cron/crontabs"
 PLACES = ("/etc/sudoers.d", "/etc/cron.d", *_HOURS, _QUADLETS)
-"""Directories in which what a package brought is not told."""
+"""Directories in which the files of packages are not counted."""
 _MOST_NAMES = 5
 _LAST_GROUP = 60_000
 _TOLD = {"groups", "timers", "files", "directories", "backups"}
@@ -21,16 +21,16 @@ _TOLD = {"groups", "timers", "files", "directories", "backups"}
 
 
 def not_looked_at(view: HostView, packaged: Collection[str]) -> Iterator[str]:
-    """One line for each kind of thing that is there, with how many and which; none for what is not there."""
-    for what, look in _LOOKS:
+    """Yield a line for each subject of which the host has something: how many, and their first names."""
+    for subject, look in _LOOKS:
         try:
             names = look(view, packaged)
         except (HostError, FileNotFoundError) as problem:
-            yield f"{what}: {problem}"
+            yield f"{subject}: {problem}"
             continue
         if names:
             more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-            yield f"{what}: {len(names)} ({', '.join(names[:_MOST_NAMES])}{more})"
+            yield f"{subject}: {len(names)} ({', '.join(names[:_MOST_NAMES])}{more})"
     yield "files, directories and backups: nobody can tell from a host which of them should be declared"
     for name in discover():
         if name not in {*importable(), *_TOLD}:
@@ -62,27 +62,27 @@ def _groups(view: HostView, _: Collection[str]) -> Sequence[str]:
 
 
 def _links(view: HostView, *, masks: bool) -> Sequence[str]:
-    found = []
+    names = []
     for name in view.names(units.PLACE):
         entry = view.entry(units.path(name))
         if entry is None or entry.type is not FileType.LINK:
             continue
         inside = not entry.target.startswith("/") or entry.target.startswith(
-            tuple(f"{one}/" for one in (*drop_ins.DIRECTORIES, "/lib"))
+            tuple(f"{directory}/" for directory in (*drop_ins.DIRECTORIES, "/lib"))
         )
         if (entry.target == "/dev/null") if masks else (entry.target != "/dev/null" and not inside):
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def _drop_ins(view: HostView, packaged: Collection[str]) -> Sequence[str]:
-    found = (
+    names = (
         f"{name}/{file}"
         for name in view.names(units.PLACE)
         if name.endswith(".d")
         for file in view.names(units.path(name))
     )
-    return [name for name in found if units.path(name) not in packaged]
+    return [name for name in names if units.path(name) not in packaged]
 
 
 _LOOKS: Sequence[tuple[str, Callable[[HostView, Collection[str]], Sequence[str]]]] = (

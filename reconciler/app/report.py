@@ -26,7 +26,7 @@ _ACTIONS = {"add": "create", "change": "update", "destroy": "delete", "forget": 
 
 
 def report_apply(applied: Applied, code: int) -> list[str]:
-    """After an apply that was asked to report; what did not work."""
+    """Report an apply to metrics and to people; the problems of that, in words."""
     result, plan = applied.result, applied.planned.plan
     if applied.busy:
         return []
@@ -43,36 +43,36 @@ def report_apply(applied: Applied, code: int) -> list[str]:
         figures |= {"last_success": ended, "commit": plan.spec_commit if plan is not None else ""}
     standings = {report.APPLY: Standing(bad, *_how(applied, bad=bad))}
     if plan is not None and result is not None and not bad:
-        # What an apply could not do is no drift, and whether there was some beside it the next check tells.
-        left = [change for change in plan.changes if drifted(change) and change.address not in done]
-        figures |= {"drift": _number(left)}
-        standings |= {report.DRIFT: _drift([str(change.address) for change in left])}
+        # An apply that failed says nothing about drift; the next check does.
+        not_corrected = [change for change in plan.changes if drifted(change) and change.address not in done]
+        figures |= {"drift": _number(not_corrected)}
+        standings |= {report.DRIFT: _drift([str(change.address) for change in not_corrected])}
     return _report(News(standings, figures, changes, result.run if result else 0))
 
 
-def report_unusable(found: Sequence[Diagnostic]) -> list[str]:
-    """After an apply that had no spec to begin with."""
-    summary = "; ".join(dict.fromkeys(item.summary for item in errors(found)))
+def report_unusable(diagnostics: Sequence[Diagnostic]) -> list[str]:
+    """Report an apply that could not read its spec; the problems of that, in words."""
+    summary = "; ".join(dict.fromkeys(item.summary for item in errors(diagnostics)))
     return _report(
         News({report.APPLY: Standing(bad=True, summary=f"apply failed: {summary}")}, {"last_apply": now()})
     )
 
 
 def report_drift(data: Mapping[str, Any] | None, problem: str = "") -> list[str]:
-    """After a check for drift, from a plan's public form."""
+    """Report a check for drift; `data` is a plan's public form. The problems of that, in words."""
     return _report(_checked(data, now(), problem))
 
 
 def report_units() -> list[str]:
-    """Report what our units left: the record of the drift check, and whether one of them failed without a
-    word (killed, out of time).
+    """Report for our units: the record of the drift check, and a unit that failed without a report of its own
+    (killed, out of time). The problems of that, in words.
     """
     directory = state_directory(None)
     states = _unit_states()
     data, when = read_drift(directory)
     news = _checked(data, when, states.get(DRIFT, "")) if when or states.get(DRIFT) else News()
     if states.get(APPLY) and not read_report(directory).get("standings", {}).get(report.APPLY, {}).get("bad"):
-        # Otherwise the apply has said so itself, and better.
+        # An apply that has reported its failure itself says more.
         failed = Standing(bad=True, summary=f"apply failed: {states[APPLY]}")
         news = News({**news.standings, report.APPLY: failed}, news.figures)
     return _report(news)
@@ -87,8 +87,8 @@ def _how(applied: Applied, *, bad: bool) -> tuple[str, list[str]]:
             str(address) for status in (Status.FAILED, Status.SKIPPED) for address in result.having(status)
         ]
         return f"apply failed: {final_line(result)}", addresses
-    found = list(dict.fromkeys(item.summary for item in errors(applied.planned.diagnostics)))
-    return f"apply {'was refused' if applied.planned.refused else 'failed'}: {'; '.join(found)}", []
+    summaries = list(dict.fromkeys(item.summary for item in errors(applied.planned.diagnostics)))
+    return f"apply {'was refused' if applied.planned.refused else 'failed'}: {'; '.join(summaries)}", []
 
 
 def _number(changes: Sequence[Change]) -> int:
@@ -106,15 +106,15 @@ def _drift(addresses: Sequence[str]) -> Standing:
 
 def _checked(data: Mapping[str, Any] | None, when: int, problem: str) -> News:
     if data is None or "resource_drift" not in data:
-        found = (data or {}).get("diagnostics", ())
-        said = "; ".join(
+        items = (data or {}).get("diagnostics", ())
+        summaries = "; ".join(
             dict.fromkeys(
                 str(item.get("summary"))
-                for item in found
+                for item in items
                 if isinstance(item, dict) and item.get("severity") == "error"
             )
         )
-        why = said or problem or "it printed no result"
+        why = summaries or problem or "it printed no result"
         return News({report.CHECK: Standing(bad=True, summary=f"the check for drift failed: {why}")})
     addresses = drifting(data)
     check = Standing(
@@ -134,9 +134,9 @@ def _unit_states() -> dict[str, str]:
     except HostError:
         return {}
     return {
-        name.removesuffix(".service"): f"{name}: {one.exit or one.result}"
-        for name, one in facts.items()
-        if one.active == "failed"
+        name.removesuffix(".service"): f"{name}: {unit_facts.exit or unit_facts.result}"
+        for name, unit_facts in facts.items()
+        if unit_facts.active == "failed"
     }
 
 
@@ -155,7 +155,7 @@ def _report(news: News) -> list[str]:
 
 
 def _with_jobs(news: News) -> News:
-    """With how the jobs of the host are, where there are some, or were. Raises HostError."""
+    """The news with the health of the host's jobs, where there are some, or were. Raises HostError."""
     directory = state_directory(None)
     rows = jobs(read_memory(directory, machine_id(open_host(None))))
     if not rows and report.JOBS not in read_report(directory).get("standings", {}):
@@ -163,16 +163,19 @@ def _with_jobs(news: News) -> News:
     bad = unwell(rows)
     summary = "; ".join(f"{row['address']}: {row['reason']}" for row in bad) or "all jobs are well"
     standing = Standing(bool(bad), summary, [row["address"] for row in bad])
-    kept = [
+    job_figures = [
         {key: row[key] for key in ("address", "healthy", "newest_seconds", "max_age_seconds")} for row in rows
     ]
     return News(
-        {**news.standings, report.JOBS: standing}, {**news.figures, "jobs": kept}, news.changes, news.run
+        {**news.standings, report.JOBS: standing},
+        {**news.figures, "jobs": job_figures},
+        news.changes,
+        news.run,
     )
 
 
 def _publish(chosen: Settings) -> list[str]:
-    """Keep a snapshot of the host's facts where somebody fetches it."""
+    """Write a snapshot of the host's facts to the file from which somebody fetches it."""
     if not chosen.snapshot:
         return []
     import json

@@ -1,4 +1,4 @@
-"""The revision of a spec's bytes, and how their commit stands to the one that was applied last.
+"""The revision of a spec's bytes, and the order of its commit and the one that was applied last.
 
 Git is only asked where it must be.
 """
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def revision(reader: SourceReader | None) -> str:
-    """The commit that the reader stands on, marked where it does not hold what was
-    read from the work tree.
+    """The commit that the spec was read from, marked if the files in the work tree are not as committed;
+    empty without a repository.
     """
     contents = getattr(reader, "contents", None)
     if reader is None:
@@ -30,8 +30,8 @@ def revision(reader: SourceReader | None) -> str:
 
 
 def order_of(reader: SourceReader | None, memory: Memory) -> Order | None:
-    """How the spec's commit stands to the one that was applied last; None where that cannot be known, or it
-    is the same.
+    """The order of the spec's commit and the one that was applied last; None if unknown, or if it is the same
+    commit.
     """
     repository, commit, last = (
         getattr(reader, "root", ""),

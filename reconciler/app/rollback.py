@@ -1,4 +1,4 @@
-"""Roll one host back: under the lock, find the run, compare, ask, and undo it."""
+"""`rollback` of one host: under the lock, find the run, compare, ask, and undo it."""
 
 from __future__ import annotations
 
@@ -39,40 +39,44 @@ from reconciler.render.plan.text_diff import unified
 
 @frozen
 class RollbackOptions:
-    """The options of a rollback on the command line.
-
-    `run` 0 is the last one that somebody made and that is not undone. `overwrite` are addresses whose later
-    changes are given up.
-    """
+    """The options of a rollback on the command line."""
 
     run: int = 0
+    """The run to undo; 0 for the last one that somebody made and that is not undone."""
     root: str | None = None
+    """A tree instead of the running host."""
     targets: tuple[str, ...] = ()
+    """Only these addresses are undone; all if empty."""
     excludes: tuple[str, ...] = ()
+    """These addresses are not undone."""
     overwrite: tuple[str, ...] = ()
+    """Addresses whose later changes are given up."""
     unprotect: tuple[str, ...] = ()
+    """Addresses whose protection does not count."""
     allow: tuple[str, ...] = ()
+    """Guards that are overridden."""
 
 
 @frozen
 class RolledBack:
-    """The outcome of a rollback.
-
-    `planned` and its public form are None when there was nothing to plan from; `result` when nothing was
-    begun.
-    """
+    """The outcome of a rollback."""
 
     diagnostics: tuple[Diagnostic, ...] = ()
     planned: Rollback | None = None
+    """None when there was no run to plan from."""
     data: Mapping[str, Any] | None = None
+    """The public form of `planned`, with the result."""
     result: ApplyResult | None = None
+    """None when nothing was begun."""
     declined: bool = False
+    """Whether the question was answered with no."""
     busy: bool = False
+    """Whether an apply is running."""
 
     @property
     def refused(self) -> bool:
         """Whether it was refused, not only impossible."""
-        return any(found.refusal for found in errors(self.diagnostics))
+        return any(diagnostic.refusal for diagnostic in errors(self.diagnostics))
 
 
 Approve = Callable[[Mapping[str, Any]], bool]
@@ -83,13 +87,13 @@ _Passed = tuple[tuple[int, int], ...]
 def roll_back(
     options: RollbackOptions, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float
 ) -> RolledBack:
-    """The whole of `rollback`. `approve` is shown what would be done and says whether it may."""
+    """The whole of `rollback`. `approve` is shown the public form of the plan and says whether it may run."""
     if options.root is None and not is_root():
         return _stopped("rollback needs root", "Run it as root, or try it on a tree with --root DIR.")
     directory = state_directory(options.root)
     try:
-        known = read_memory(directory, machine_id(open_host(options.root)))
-        if not known.lineage and not known.damaged:
+        memory = read_memory(directory, machine_id(open_host(options.root)))
+        if not memory.lineage and not memory.damaged:
             return _stopped("nothing to roll back", "There was no apply here yet.")
         with Lock(directory, timeout_seconds=lock_timeout):
             return _locked(options, approve, tell, directory)
@@ -118,11 +122,11 @@ def _locked(
     if past is None:
         return _stopped("nothing to roll back", problem)
     planned = _planned(options, past, memory, host)
-    found, data = planned.diagnostics, rollback_data(planned, host, passed=passed)
-    if errors(found) or (planned.empty and not _half_done(planned)):
-        return RolledBack(found, planned, data)
+    diagnostics, data = planned.diagnostics, rollback_data(planned, host, passed=passed)
+    if errors(diagnostics) or (planned.empty and not _half_done(planned)):
+        return RolledBack(diagnostics, planned, data)
     if not approve(data):
-        return RolledBack(found, planned, data, declined=True)
+        return RolledBack(diagnostics, planned, data, declined=True)
     started = monotonic()
     with Store.open(directory, machine_id(host), now=now) as store:
         planned = _planned(options, past, store.memory(), host)
@@ -130,12 +134,15 @@ def _locked(
             return RolledBack(planned.diagnostics, planned, data)
         result = carry_out(planned, host, store, tell, host.settle, {"by": started_by()})
     return RolledBack(
-        found, planned, {**data, "result": _result(result)}, replace(result, seconds=monotonic() - started)
+        diagnostics,
+        planned,
+        {**data, "result": _result(result)},
+        replace(result, seconds=monotonic() - started),
     )
 
 
 def _half_done(planned: Rollback) -> bool:
-    """Whether the ledger still speaks of the run: a rollback that was killed at its very end."""
+    """Whether the ledger has rows of the run still: a rollback was killed before it wrote the ledger."""
     rows = planned.wish.memory.rows
     return any(
         rows.get(address) != row
@@ -145,24 +152,24 @@ def _half_done(planned: Rollback) -> bool:
 
 
 def _planned(options: RollbackOptions, past: PastRun, memory: Memory, host: HostView) -> Rollback:
-    wish = UndoRequest(
+    request = UndoRequest(
         past, memory, edited, options.overwrite, options.targets, options.excludes, options.unprotect
     )
-    tried = TrialHost()
+    trial = TrialHost()
     parts = _declared(options.root) if host.running else ()
-    planned = plan_rollback(wish, host, discover(), __version__, tried.simulator, inside_of(host), parts)
+    planned = plan_rollback(request, host, discover(), __version__, trial.simulator, inside_of(host), parts)
     name = static_hostname(host) or planned.plan.host
-    locked_out, unknown = lockout(planned.plan.steps, host, name, tried, options.allow)
-    told = (
+    locked_out, unknown = lockout(planned.plan.steps, host, name, trial, options.allow)
+    diagnostics = (
         *locked_out,
         *(warning("not known whether it locks out", what, rule="lock-out") for what in unknown),
     )
     refused = refused_when_back(planned.plan.steps, host)
-    return replace(planned, diagnostics=(*planned.diagnostics, *told, *refused))
+    return replace(planned, diagnostics=(*planned.diagnostics, *diagnostics, *refused))
 
 
 def _declared(root: str | None) -> tuple[Part, ...]:
-    """The parts that the spec that was applied last declares: some of it must not be taken along.
+    """The parts that the spec applied last declares: systemd must not take some of them along.
 
     A spec that cannot be read declares nothing.
     """
@@ -177,19 +184,22 @@ def _declared(root: str | None) -> tuple[Part, ...]:
 
 
 def _past(directory: str, number: int) -> tuple[PastRun | None, _Passed, str]:
-    """The run that is to be undone, the newer ones that are undone already, or why there is none."""
+    """The run to undo, the newer runs that are undone already, and why there is none to undo.
+
+    Raises HostError.
+    """
     history = open_history(directory)
     if history is None:
         return None, (), "There was no apply here yet."
     passed: _Passed = ()
     with history:
-        wanted = number
+        chosen = number
         if not number:
-            wanted, passed = history.last_standing()
-        past = history.past(wanted) if wanted else None
+            chosen, passed = history.last_standing()
+        past = history.past(chosen) if chosen else None
         last = history.last_run()
     if past is None:
-        known = f"; the last one is {last['run']}" if last else ""
+        last_words = f"; the last one is {last['run']}" if last else ""
         nothing = (
             "Every run that changed anything is undone already."
             if passed
@@ -198,7 +208,7 @@ def _past(directory: str, number: int) -> tuple[PastRun | None, _Passed, str]:
         return (
             None,
             passed,
-            f"There is no run {number}{known}. `reconciler history` lists them." if number else nothing,
+            f"There is no run {number}{last_words}. `reconciler history` lists them." if number else nothing,
         )
     if not past.changed:
         return None, passed, f"Run {past.number} changed nothing."
@@ -208,12 +218,12 @@ def _past(directory: str, number: int) -> tuple[PastRun | None, _Passed, str]:
 def rollback_data(
     planned: Rollback, host: HostView, result: ApplyResult | None = None, *, passed: _Passed = ()
 ) -> dict[str, Any]:
-    """The public form of a rollback, which everything that is shown of it is made from.
+    """The public form of a rollback; every output is made from it.
 
     `passed` are newer runs that are undone already.
     """
-    found, past = planned.reversal, planned.reversal.past
-    addresses = sorted({*found.addresses, *found.refused})
+    reversal, past = planned.reversal, planned.reversal.past
+    addresses = sorted({*reversal.addresses, *reversal.refused})
     objects = [_object(planned, address, host) for address in addresses]
     return {
         "host": planned.plan.host or static_hostname(host),
@@ -224,21 +234,21 @@ def rollback_data(
             "undoes": past.undoes or None,
         },
         "undone_already": [{"run": run, "undone_by": by} for run, by in passed],
-        "objects": [one for one in objects if one["steps"] or one["kept"] or one["refused"]],
-        "steps": [_step_data(step) for step in found.steps],
+        "objects": [entry for entry in objects if entry["steps"] or entry["kept"] or entry["refused"]],
+        "steps": [_step_data(step) for step in reversal.steps],
         "taken_along": [along_data(effect) for effect in planned.plan.effects],
         "result": None if result is None else _result(result),
     }
 
 
 def _object(planned: Rollback, address: Address, host: HostView) -> dict[str, Any]:
-    found = planned.reversal
-    mine = [step for step in found.steps if any(cause.address == address for cause in step.causes)]
+    reversal = planned.reversal
+    mine = [step for step in reversal.steps if any(cause.address == address for cause in step.causes)]
     return {
         "address": str(address),
         "steps": [{**_step_of(step, address), **_diff(planned, address, step, host)} for step in mine],
-        "kept": mask(list(found.kept.get(address, ()))),
-        "refused": mask(found.refused.get(address, "")),
+        "kept": mask(list(reversal.kept.get(address, ()))),
+        "refused": mask(reversal.refused.get(address, "")),
     }
 
 
@@ -258,10 +268,7 @@ def _step_of(step: Step, address: Address) -> dict[str, Any]:
 
 
 def _diff(planned: Rollback, address: Address, step: Step, host: HostView) -> dict[str, Any]:
-    """How a file's text changes back: of what was ours before that run as well, and of no secret.
-
-    Other content is nobody's to show.
-    """
+    """The diff of a file's text; empty if the file was not ours before that run too, or may hold a secret."""
     action, row = step.action, planned.reversal.past.rows.get(address)
     if (
         not isinstance(action, WriteFile)
@@ -285,8 +292,8 @@ def _result(result: ApplyResult) -> dict[str, Any]:
         "run": result.run,
         "left_down": list(result.left_down),
         "outcomes": {
-            str(address): {"status": str(one.status), "reason": one.reason}
-            for address, one in result.outcomes.items()
+            str(address): {"status": str(outcome.status), "reason": outcome.reason}
+            for address, outcome in result.outcomes.items()
         },
         "owed": [
             {"verb": row.verb, "unit": row.unit, "address": str(row.address), "held": row.held}

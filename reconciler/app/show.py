@@ -1,4 +1,4 @@
-"""Saved plans and past runs, as their public documents."""
+"""`show` and `history`: saved plans and past runs, as their public documents."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from reconciler.render.masking import mask
 
 _BY_ALL = 0o004
 _LATER = 100
-"""The number of newest runs of which it is known which run they undid."""
-Found = tuple[dict[str, Any] | None, str]
+"""The number of newest runs among which the one that undid a run is looked for."""
+Shown = tuple[dict[str, Any] | None, str]
 
 
-def load_plan(path: str) -> Found:
+def load_plan(path: str) -> Shown:
     """A plan that `plan --out` wrote, or the reason why it is not one.
 
     A document from outside passes the published schema.
@@ -43,15 +43,15 @@ def load_plan(path: str) -> Found:
 
     misfit = next(iter(Draft202012Validator(plan_schema()).iter_errors(data)), None)
     if misfit is not None:
-        place = "/".join(str(step) for step in misfit.absolute_path) or "the document"
+        field = "/".join(str(step) for step in misfit.absolute_path) or "the document"
         return (
             None,
-            f"{path} is not a saved plan: {place} is not as its schema says (see `reconciler schema plan`)",
+            f"{path} is not a saved plan: {field} is not as its schema says (see `reconciler schema plan`)",
         )
     return data, ""
 
 
-def load_run(number: int, root: str | None) -> Found:
+def load_run(number: int, root: str | None) -> Shown:
     """One run with its steps, or the reason why there is none."""
     try:
         history = open_history(state_directory(root))
@@ -64,7 +64,9 @@ def load_run(number: int, root: str | None) -> Found:
                 return None, f"there is no run {number}" + (
                     f"; the last one is {last['run']}" if last else ""
                 )
-            undone = next((one["run"] for one in history.runs(_LATER) if one.get("undoes") == number), None)
+            undone = next(
+                (later["run"] for later in history.runs(_LATER) if later.get("undoes") == number), None
+            )
             steps = [_with_replaced(history, _ended(step, run["summary"])) for step in history.steps(number)]
             run = _as_it_is(run, alive=bool(lock_holder(state_directory(root))))
             return {**(public_run(run) or {}), "undone_by": undone, "steps": steps}, ""
@@ -73,23 +75,21 @@ def load_run(number: int, root: str | None) -> Found:
 
 
 def _ended(step: dict[str, Any], summary: Mapping[str, str]) -> dict[str, Any]:
-    """A step that was done in vain as what it is: systemd was told, and a unit of it failed.
+    """The step, as failed where systemd was told and a unit of the step failed after that.
 
-    In the journal it is done, to be undone.
+    The journal has such a step as done, so that it is undone.
     """
     reasons = [summary.get(address, "") for address in step["action"].get("for", ())]
-    told = step["state"] == "done" and step["action"].get("action") == Unit.__name__
+    systemd_was_told = step["state"] == "done" and step["action"].get("action") == Unit.__name__
     return (
         {**step, "state": "failed"}
-        if told and any(why and why in step["detail"] for why in reasons)
+        if systemd_was_told and any(why and why in step["detail"] for why in reasons)
         else step
     )
 
 
 def _with_replaced(history: History, step: dict[str, Any]) -> dict[str, Any]:
-    """A step with what it replaced or removed, as far as everybody may know: what kind of thing it was, never
-    what was in it.
-    """
+    """The step with the files that it replaced or removed: their attributes, never their content."""
     replaced = [_replaced(saved) for saved in history.undo_of_step(step["run"], step["step"])]
     return {
         **step,
@@ -100,11 +100,11 @@ def _with_replaced(history: History, step: dict[str, Any]) -> dict[str, Any]:
 
 
 def _replaced(saved: PreImage) -> dict[str, Any]:
-    known = {"path": saved.path, "type": str(saved.type) if saved.type else None}
+    facts = {"path": saved.path, "type": str(saved.type) if saved.type else None}
     if saved.type is None or saved.type is FileType.OTHER:
-        return known
+        return facts
     attributes = [name for name, _ in saved.xattrs]
-    # The size of what only some may read tells something about it.
+    # The size of a file that not everybody may read says something about its content.
     size = (
         {}
         if saved.content is None or not int(saved.mode or "0", 8) & _BY_ALL
@@ -112,7 +112,7 @@ def _replaced(saved: PreImage) -> dict[str, Any]:
     )
     link = {"target": saved.target} if saved.target else {}
     return {
-        **known,
+        **facts,
         "mode": saved.mode,
         "owner": saved.owner,
         "group": saved.group,
@@ -123,10 +123,9 @@ def _replaced(saved: PreImage) -> dict[str, Any]:
 
 
 def list_runs(root: str | None, limit: int) -> tuple[list[dict[str, Any]], str]:
-    """The newest runs, newest first, and why there are none if they cannot be read.
+    """The newest runs, newest first; and the reason if they cannot be read.
 
-    `counts` says how many objects were applied, failed and so on; `seconds` is None for a run that did not
-    end.
+    `counts` has the number of objects by outcome; `seconds` is None for a run that did not end.
     """
     try:
         history = open_history(state_directory(root))
@@ -140,12 +139,14 @@ def list_runs(root: str | None, limit: int) -> tuple[list[dict[str, Any]], str]:
 
 
 def _as_it_is(run: dict[str, Any], *, alive: bool) -> dict[str, Any]:
-    """A run that has no end though no apply is at work was killed; the next apply writes that down."""
+    """The run, as interrupted if it has no end though no apply is at work: it was killed, and the next apply
+    will write that down.
+    """
     return {**run, "status": "interrupted"} if run["status"] == "running" and not alive else run
 
 
 def public_run(run: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A run without what only a rollback needs."""
+    """The run without the fields that only a rollback needs."""
     if run is None:
         return None
     shown = {name: value for name, value in run.items() if name not in ("ledger", "before")}
@@ -153,18 +154,18 @@ def public_run(run: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _summary(run: dict[str, Any]) -> dict[str, Any]:
-    # A part that did not fare well is in the summary with the reason.
-    said = Counter(
+    # The summary has the reason instead of a status for an object that failed.
+    counts = Counter(
         how if how in ("applied", "unchanged", "held") else "failed" for how in run["summary"].values()
     )
-    known = run["ended"] and run["status"] != "interrupted"
+    is_ended = run["ended"] and run["status"] != "interrupted"
     return {
         "run": run["run"],
         "status": run["status"],
         "started": run["started"],
         "ended": run["ended"] or None,
-        "seconds": max(run["ended"] - run["started"], 0) if known else None,
-        "counts": dict(sorted(said.items())),
+        "seconds": max(run["ended"] - run["started"], 0) if is_ended else None,
+        "counts": dict(sorted(counts.items())),
         "host": run["host"],
         **as_data(run["commit"]),
         "spec_digest": run["spec_digest"] or None,

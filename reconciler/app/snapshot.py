@@ -34,7 +34,7 @@ OTHER_HOST = "other-host"
 
 @frozen
 class Loaded:
-    """A snapshot to plan from, or why it is not one."""
+    """A snapshot to plan from, or the problem because of which it is not one."""
 
     view: SnapshotView | None = None
     memory: Memory | None = None
@@ -51,8 +51,8 @@ def take_snapshot(root: str | None, now: str) -> dict[str, Any]:
     memory = read_memory(state_directory(root), machine)
     more = {"versions": versions() if root is None else {}}
     who = {"name": static_hostname(host), "machine": machine_digest(machine)}
-    known = read_started(state_directory(root), memory.key) if host.running else None
-    started = known.started if known is not None else {}
+    remembered = read_started(state_directory(root), memory.key) if host.running else None
+    started = remembered.started if remembered is not None else {}
     return take(
         host,
         discover(),
@@ -67,10 +67,7 @@ def take_snapshot(root: str | None, now: str) -> dict[str, Any]:
 
 
 def load_snapshot(path: str, spec: Spec, allow: Collection[str]) -> Loaded:
-    """Read and check a snapshot.
-
-    A document from outside passes the published schema.
-    """
+    """The snapshot in a file, checked against the published schema; or the problem."""
     content, problem = read_document(path)
     if problem:
         return _no(problem)
@@ -85,7 +82,7 @@ def load_snapshot(path: str, spec: Spec, allow: Collection[str]) -> Loaded:
 
 
 def open_snapshot(data: Any, spec: Spec, path: str, allow: Collection[str] = ()) -> Loaded:
-    """A snapshot that was read from `path`, to plan this spec from."""
+    """The snapshot that was read from `path`, to plan this spec from; or the problem."""
     version = data.get("format_version") if isinstance(data, dict) else None
     if (
         isinstance(version, str)
@@ -102,9 +99,9 @@ def open_snapshot(data: Any, spec: Spec, path: str, allow: Collection[str] = ())
 
     misfit = next(iter(Draft202012Validator(snapshot_schema()).iter_errors(data)), None)
     if misfit is not None:
-        place = "/".join(str(step) for step in misfit.absolute_path) or "the document"
+        field = "/".join(str(step) for step in misfit.absolute_path) or "the document"
         return _no(
-            f"{path} is not a snapshot: {place} is not as its schema says (see `reconciler schema snapshot`)"
+            f"{path} is not a snapshot: {field} is not as its schema says (see `reconciler schema snapshot`)"
         )
     name = data["host"]["name"]
     if name and name != spec.host and OTHER_HOST not in allow:
@@ -127,10 +124,10 @@ def open_snapshot(data: Any, spec: Spec, path: str, allow: Collection[str] = ())
 
 
 def _with_seen(memory: Memory, withheld: Mapping[str, bool], view: SnapshotView) -> Memory:
-    """The ledger with documents that were left out of it, where they are what is on the host and that is what
-    the spec declares.
+    """The ledger, with the documents that the snapshot withholds, where the host is as applied and the spec
+    declares the same.
 
-    Raises ValueError for what is no address.
+    Raises ValueError for a text that is no address.
     """
     kinds, rows = discover(), dict(memory.rows)
     for address in (Address.parse(text) for text, is_applied in withheld.items() if is_applied):
@@ -145,27 +142,30 @@ def _with_seen(memory: Memory, withheld: Mapping[str, bool], view: SnapshotView)
 
 
 def _declared_contents(spec: Spec, *, running: bool) -> dict[str, bytes]:
-    """The contents of files as the spec declares them, by path: where the host has the same, its content is
-    known.
+    """The contents of files by path, as the spec declares them.
+
+    They are the host's own, where its digest is the same.
     """
     from reconciler.host.simulation.host import EmptyView
 
     kinds, nowhere = discover(), EmptyView(running=running)
-    parts = [part for one in spec.resources for part in kinds[one.address.kind].expand(one, running)]
-    found: dict[str, bytes] = {}
+    parts = [
+        part for resource in spec.resources for part in kinds[resource.address.kind].expand(resource, running)
+    ]
+    contents: dict[str, bytes] = {}
     for name in {part.address.kind for part in parts}:
-        # As if nothing were there yet: then all that is declared is written.
+        # On an empty host every declared file is written, so the actions have all contents.
         seen = kinds[name].observe(nowhere, [part.address for part in parts if part.address.kind == name])
         for part in (part for part in parts if part.address.kind == name):
             change = Change(part.address, Verb.CREATE, Origin.INTENT, part=part, observed=seen[part.address])
             with suppress(Impossible):
                 steps = kinds[name].actions(change)
-                found |= {
+                contents |= {
                     step.action.path: step.action.content
                     for step in steps
                     if isinstance(step.action, WriteFile)
                 }
-    return found
+    return contents
 
 
 def _no(problem: str) -> Loaded:

@@ -1,4 +1,4 @@
-"""Getting a spec: from a file, from a Git commit, from standard input."""
+"""The loading of a spec, from a file, a Git commit or standard input."""
 
 from __future__ import annotations
 
@@ -21,30 +21,27 @@ DEFAULT_SPEC = "/etc/reconciler/host.yaml"
 
 @frozen
 class SpecChoice:
-    """Which spec.
-
-    `path` may be `-` for standard input; `commit` reads it from that commit of the repository it lies in.
-
-    An empty `path` is the spec that was applied last to the host, or to the tree at `root`; DEFAULT_SPEC
-    where there was none.
-    """
+    """The choice of a spec on the command line."""
 
     path: str = ""
+    """A file; `-` is standard input. Empty for the spec that was applied last, or DEFAULT_SPEC before that.
+    """
     commit: str = ""
+    """The commit of the file's repository that it is read from; empty for the file itself."""
     root: str | None = None
+    """The tree to which it was applied last; None for the host."""
 
 
 @frozen
 class Loaded:
-    """A spec, or why there is none.
-
-    `reader` is what it was read through, `path` where it lies (empty: standard input).
-    """
+    """A spec with its diagnostics, which say why if there is none."""
 
     spec: Spec | None
     diagnostics: tuple[Diagnostic, ...] = ()
     reader: SourceReader | None = None
+    """The reader that the spec was read through."""
     path: str = ""
+    """The absolute path of its file; empty for standard input."""
 
     @property
     def ok(self) -> bool:
@@ -53,23 +50,23 @@ class Loaded:
 
 
 def load_spec(choice: SpecChoice, stdin: Callable[[], bytes]) -> Loaded:
-    """Read, validate and lint. Never raises for what is in the spec or where it is."""
-    from reconciler.policy.lint import lint  # these bring the models of a spec, which not every plan needs
+    """The spec, read, validated and linted. Faults of the spec and of its file are diagnostics."""
+    from reconciler.policy.lint import lint  # imports the models of a spec, which not every plan needs
     from reconciler.spec.load import load
 
     path = choice.path or default_spec(choice.root)
     try:
         reader = open_reader(path, choice.commit, stdin)
-        spec, found = load(reader, discover())
+        spec, diagnostics = load(reader, discover())
     except SourceError as problem:
         return Loaded(None, (error("cannot read the spec", f"{problem}{_unnamed(choice, path)}"),))
     if spec is not None:
-        found = [*found, *_with_snippets(lint(spec, discover()), reader)]
+        diagnostics = [*diagnostics, *_with_snippets(lint(spec, discover()), reader)]
     if isinstance(reader, GitReader):  # its git must not live as long as the apply
         reader.close()
     return Loaded(
         spec,
-        tuple(_why_this(item, choice, path) for item in found),
+        tuple(_why_this(item, choice, path) for item in diagnostics),
         reader,
         "" if path == "-" else absolute(path),
     )
@@ -94,30 +91,28 @@ def _unnamed(choice: SpecChoice, path: str) -> str:
 
 
 def _why_this(diagnostic: Diagnostic, choice: SpecChoice, path: str) -> Diagnostic:
-    """The diagnostic; one without a place in a file is about the spec as a whole, and says why it is this
-    one.
-    """
+    """The diagnostic; one about the spec as a whole says too why this spec was chosen."""
     if choice.path or diagnostic.source is not None or diagnostic.address is not None:
         return diagnostic
     return replace(diagnostic, detail=f"{diagnostic.detail.removesuffix('.')}{_unnamed(choice, path)}.")
 
 
 def _with_snippets(diagnostics: Iterable[Diagnostic], reader: SourceReader) -> list[Diagnostic]:
-    """With the source lines of diagnostics that were found after loading, unless these may hold a secret."""
+    """The diagnostics of the lint with their source lines, but for lines that may hold a secret."""
     files: dict[str, Lines | None] = {}
     return [_with_snippet(diagnostic, reader, files) for diagnostic in diagnostics]
 
 
 def _with_snippet(diagnostic: Diagnostic, reader: SourceReader, files: dict[str, Lines | None]) -> Diagnostic:
-    place = diagnostic.source
-    if place is None or diagnostic.snippet is not None:
+    source = diagnostic.source
+    if source is None or diagnostic.snippet is not None:
         return diagnostic
-    if place.file not in files:
-        files[place.file] = _lines(place.file, reader)
-    lines = files[place.file]
-    if lines is None or place.line > len(lines.lines) or lines.withheld(place.line - 1, place.line - 1):
+    if source.file not in files:
+        files[source.file] = _lines(source.file, reader)
+    lines = files[source.file]
+    if lines is None or source.line > len(lines.lines) or lines.withheld(source.line - 1, source.line - 1):
         return diagnostic
-    return replace(diagnostic, snippet=lines.line(place.line - 1))
+    return replace(diagnostic, snippet=lines.line(source.line - 1))
 
 
 def _lines(file: str, reader: SourceReader) -> Lines | None:

@@ -1,4 +1,4 @@
-"""How a host stands: the last apply, what is owed, drifted or broken, and what to type next."""
+"""`status`: the last apply, what is pending, owed, drifted or broken, and the next run."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from reconciler.render.plan.json import hold_data
 
 
 def standing(planned: Planned, root: str | None) -> dict[str, Any]:
-    """The facts of `status`.
+    """The facts of `status`, as JSON.
 
-    `healthy`: nothing is to be done and the last apply ended well. Raises HostError.
+    `healthy` is true if nothing is to be done and the last apply ended well. Raises HostError.
     """
     plan = planned.plan
     history = _history(plan, root)
@@ -34,7 +34,7 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
             good = last if last and last["status"] == "applied" else public_run(history.last_run("applied"))
     changes = _pending(plan) if plan else []
     drift = [str(change.address) for change in plan.changes if drifted(change)] if plan else []
-    problems = [found.summary for found in errors(planned.diagnostics)]
+    problems = [diagnostic.summary for diagnostic in errors(planned.diagnostics)]
     failing = _failing_jobs(plan) if root is None else []
     return {
         "host": plan.host if plan else None,
@@ -56,7 +56,9 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
             if plan and change.address in plan.blocked
         },
         "refused": {
-            str(found.address): found.detail for found in planned.diagnostics if found.rule == "refused-unit"
+            str(diagnostic.address): diagnostic.detail
+            for diagnostic in planned.diagnostics
+            if diagnostic.rule == "refused-unit"
         },
         "drift": drift,
         "failed_services": [str(change.address) for change in plan.changes if failed(change)] if plan else [],
@@ -79,30 +81,27 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
 
 
 def _pending(plan: Plan) -> list[Change]:
-    """The changes that an apply makes, or would if it could."""
+    """The changes that an apply makes, with those that are blocked."""
     return [
         change for change in plan.changes if change.verb is not Verb.NONE and change.address not in plan.held
     ]
 
 
 def _units_of(plan: Plan) -> list[str]:
-    """The units that an apply has systemd do something with."""
+    """The units that an apply starts, stops, restarts or reloads."""
     units = (step.action.units for step in plan.steps if isinstance(step.action, Unit) and not step.held)
     return sorted({unit for names in units for unit in names})
 
 
 def _failing_jobs(plan: Plan | None) -> list[dict[str, Any]]:
-    """Raises HostError when systemd cannot be asked."""
-    from reconciler.app.service.job_health import jobs, unwell  # what reads archives is not for every plan
+    """The rows of the jobs that are not well. Raises HostError when systemd cannot be asked."""
+    from reconciler.app.service.job_health import jobs, unwell  # imports the archive readers
 
     return unwell(jobs(plan.memory if plan else None))
 
 
 def _history(plan: Plan | None, root: str | None) -> History | None:
-    """The journal; None where the plan says already that nothing of the state can be read.
-
-    Raises HostError.
-    """
+    """The journal; None if the state cannot be read and the plan says so already. Raises HostError."""
     try:
         return open_history(state_directory(root))
     except HostError:
@@ -112,10 +111,7 @@ def _history(plan: Plan | None, root: str | None) -> History | None:
 
 
 def last_apply(history: History) -> dict[str, Any] | None:
-    """The last run that somebody made.
-
-    If it was put back, `put_back_by` is the run that did that.
-    """
+    """The last run that somebody made, with `put_back_by`, the run that undid it by itself, if one did."""
     last = history.last_run()
     if last is None or not last.get("put_back"):
         return public_run(last)
@@ -124,30 +120,28 @@ def last_apply(history: History) -> dict[str, Any] | None:
 
 
 def _next_run(root: str | None) -> dict[str, Any] | None:
-    """When our own timer applies next, and by which unit; None where none is
-    installed, or no systemd runs.
-    """
+    """The next time that our own timer applies, and its unit; None if none is active, or no systemd runs."""
     timers = [unit for unit in own_units() if unit.endswith(".timer")] if root is None else []
     try:
         states = unit_states(timers)
     except HostError:
         return None
-    found = [
+    next_runs = [
         (unit, state.get("NextElapseUSecRealtime", ""))
         for unit, state in states.items()
         if state.get("ActiveState") == "active"
     ]
-    return next(({"unit": unit, "at": at} for unit, at in sorted(found) if at), None)
+    return next(({"unit": unit, "at": at} for unit, at in sorted(next_runs) if at), None)
 
 
 def _owed(row: OwedRow, plan: Plan) -> dict[str, Any]:
-    """An owed effect, with what keeps an apply from doing it."""
-    kept = plan.keeps(row)
-    why = "; ".join(filter(None, (row.why, kept)))
+    """An owed effect as JSON; `why` includes the objection that keeps an apply from doing it."""
+    objection = plan.keeps(row)
+    why = "; ".join(filter(None, (row.why, objection)))
     return {
         "address": str(row.address),
         "verb": row.verb,
         "unit": row.unit,
         "why": why,
-        "held": row.held or bool(kept),
+        "held": row.held or bool(objection),
     }

@@ -53,7 +53,7 @@ def add(
     from reconciler.render.hold import added_text
     from reconciler.render.plan.json import hold_data
 
-    wish, wrong = holding.wanted(address, span, why)
+    wish, wrong = holding.hold_request(address, span, why)
     if wish is None:
         output.complain(wrong)
         return ExitCode.USAGE

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler.app import hold as holding
-from reconciler.app.hold import Answer, Wanted
+from reconciler.app.hold import Answer, HoldRequest
 from reconciler.app.plan.planned import Planned
 from reconciler.app.service import heal as healing
 from reconciler.app.service import plan as service_standing
@@ -60,7 +60,7 @@ class Played:
         self.waits: list[float] = []
         self.done: list[tuple[str, tuple[str, ...]]] = []
         self.sent: list[dict[str, str]] = []
-        self.held: list[Wanted] = []
+        self.held: list[HoldRequest] = []
 
     def ask(self, units: Sequence[str]) -> dict[str, Facts]:
         """As systemctl show."""
@@ -91,7 +91,7 @@ class Played:
         self.done.append((str(verb), tuple(units)))
         return Receipt()
 
-    def add(self, wish: Wanted, _loaded: object, _root: object, _timeout: float) -> Answer:
+    def add(self, wish: HoldRequest, _loaded: object, _root: object, _timeout: float) -> Answer:
         """A hold; of what is not declared there is none."""
         if wish.address.name not in self.units:
             return Answer(problem=error("no such resource", str(wish.address)))

@@ -1,1 +1,1 @@
-"""`doctor`: whether the installation is sound, by one module for each subject of its questions."""
+"""`doctor`: whether the installation is sound; the questions about the state have a module of their own."""

@@ -1,6 +1,6 @@
-"""`doctor`: is the installation sound, and if not, what to type next.
+"""`doctor`: whether the installation is sound, and what to type next where it is not.
 
-One small function for each question; none of them writes.
+There is one small function for each question; none of them writes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from reconciler.kinds import discover, of_accounts
 _SUDO = (("visudo", "sudo"),)
 _FINGERPRINT = "SHA256:"
 _NAMED = 3
-"""Objects that a finding names; of more, the rest is counted."""
+"""Objects that a finding names; the others are counted."""
 _SKEW = 300
-"""Seconds by which the clock may have gone back since the last run before it is told."""
+"""Seconds by which the clock may have gone back since the last run without a finding."""
 
 
 def _spec(patient: Patient) -> Iterator[Finding]:
@@ -90,22 +90,22 @@ def _programs(patient: Patient) -> Iterator[Finding]:
     if patient.root is not None:
         yield Finding("programs", LEFT_OUT, "a tree needs none until it is booted")
         return
-    wanted: dict[str, str] = {}
+    needed: dict[str, str] = {}
     resources = patient.loaded.spec.resources if patient.loaded.spec else ()
     kinds = {declared.address.kind for declared in resources} | {
         address.kind for address in patient.memory.rows
     }
     for kind in sorted(kinds & discover().keys()):
-        wanted |= dict(discover()[kind].programs)
+        needed |= dict(discover()[kind].programs)
     if any(getattr(declared.resource, "sudo", None) for declared in resources):
-        wanted |= dict(_SUDO)
-    missing = {name: package for name, package in wanted.items() if not installation.find_program(name)}
+        needed |= dict(_SUDO)
+    missing = {name: package for name, package in needed.items() if not installation.find_program(name)}
     for name, package in missing.items():
         yield Finding(
             "programs", FINDING, f"{name} is missing, and the spec needs it", f"apt-get install {package}"
         )
-    if wanted and not missing:
-        yield Finding("programs", FINE, ", ".join(sorted(wanted)))
+    if needed and not missing:
+        yield Finding("programs", FINE, ", ".join(sorted(needed)))
 
 
 def _units(patient: Patient) -> Iterator[Finding]:
@@ -151,16 +151,16 @@ def _jobs(patient: Patient) -> Iterator[Finding]:
     rows = jobs(patient.memory)
     for row in unwell(rows):
         yield Finding("jobs", FINDING, f"{row['address']}: {row['reason']}", row["next"])
-    told = {row["address"] for row in unwell(rows)}
+    addresses = {row["address"] for row in unwell(rows)}
     for address, why, remedy in refusals():
         yield Finding("jobs", FINDING, f"{address}: its next run would be refused: {why}", remedy)
-        told.add(address)
+        addresses.add(address)
     unknown = [row["address"] for row in rows if row["healthy"] is None]
     if unknown:
         yield Finding(
             "jobs", LEFT_OUT, f"only root can look at {', '.join(unknown)}", "sudo reconciler doctor"
         )
-    if rows and not told and not unknown:
+    if rows and not addresses and not unknown:
         yield Finding(
             "jobs", FINE, f"{len(rows)}: no last run failed, and the archives are as they should be"
         )
@@ -172,16 +172,16 @@ def _accounts(patient: Patient) -> Iterator[Finding]:
     documents = {
         address: row.document for address, row in patient.memory.rows.items() if address.kind in of_accounts()
     }
-    for one in aged_of(documents, patient.host, static_hostname(patient.host)) if documents else ():
-        yield Finding("accounts", FINDING, one.what, one.remedy)
+    for aged in aged_of(documents, patient.host, static_hostname(patient.host)) if documents else ():
+        yield Finding("accounts", FINDING, aged.what, aged.remedy)
     yield from administrators(
         patient.host, {address.name for address in documents if _FINGERPRINT in address.part}
     )
 
 
 def administrators(host: HostView, names: Collection[str]) -> Iterator[Finding]:
-    """Whether anybody who has keys by the ledger still logs in with one and becomes root, where somebody is
-    to.
+    """Yield a finding where nobody can log in with a key and become root any more, though the ledger has keys
+    of somebody who may become root.
     """
     from reconciler.policy.lockout.guard import Doors, Question
 
@@ -189,36 +189,39 @@ def administrators(host: HostView, names: Collection[str]) -> Iterator[Finding]:
         doors = Doors(host, Question(static_hostname(host), now()))
         if not names or doors.ssh.config is None or any(True for _ in doors.everybody()):
             return
-        meant = [
+        able_to_be_root = [
             user
             for name in sorted(names)
             if (user := doors.people.users.get(name)) and doors.sudo.verdict(user).can
         ]
-        if meant:
-            why = "; ".join(f"{user.name}: {doors.of(user.name)[0].why}" for user in meant[:_NAMED])
+        if able_to_be_root:
+            why = "; ".join(f"{user.name}: {doors.of(user.name)[0].why}" for user in able_to_be_root[:_NAMED])
             what = f"nobody can log in with a key and become root now: {why}"
-            yield Finding("accounts", FINDING, what, f"reconciler access --who {meant[0].name}")
+            yield Finding("accounts", FINDING, what, f"reconciler access --who {able_to_be_root[0].name}")
     except HostError:
         return
 
 
 def _disks(patient: Patient) -> Iterator[Finding]:
-    """Yield a finding for each disk that is not there and has something of ours: what a look at the bare
-    directory finds, or misses, is not it.
+    """Yield a finding for each disk that is not mounted and has something of ours.
+
+    The bare directory that is seen instead says nothing about it.
     """
     disks, kinds = Disks(patient.host), discover()
     lost: dict[str, list[str]] = {}
     for address, row in patient.memory.rows.items() if disks.named else ():
         paths = kinds[address.kind].paths(address) if address.kind in kinds else ()
         home = (row.document or {}).get("home", "") if address.kind == "users" and not address.part else ""
-        place = next(filter(None, map(disks.not_mounted, filter(None, (*paths, home)))), "")
-        if place:
-            lost.setdefault(place, []).append(str(address))
-    for place, ours in lost.items():
+        mount_point = next(filter(None, map(disks.not_mounted, filter(None, (*paths, home)))), "")
+        if mount_point:
+            lost.setdefault(mount_point, []).append(str(address))
+    for mount_point, ours in lost.items():
         names = ", ".join(ours[:_NAMED]) + (f" and {len(ours) - _NAMED} more" if len(ours) > _NAMED else "")
-        file = disks.named[place]
-        what = f"{place} is a mount by {file}, and nothing is mounted there; on it are {names}"
-        yield Finding("disks", FINDING, what, f"mount {place}; or, if it is one no more, {advice(file)}")
+        file = disks.named[mount_point]
+        what = f"{mount_point} is a mount by {file}, and nothing is mounted there; on it are {names}"
+        yield Finding(
+            "disks", FINDING, what, f"mount {mount_point}; or, if it is one no more, {advice(file)}"
+        )
 
 
 def _sshd(patient: Patient) -> Iterator[Finding]:
@@ -253,10 +256,9 @@ def _sshd(patient: Patient) -> Iterator[Finding]:
 
 
 def changed_after(read: int, mtime: int, second: int) -> bool:
-    """Whether a file of this mtime was changed after `read` (both in nanoseconds), seen within this second of
-    the clock.
+    """Whether a file of this mtime was changed after `read` (both in nanoseconds); `second` is the clock's.
 
-    A time in the future tells nothing: the clock was set, or `touch` wrote it.
+    A time in the future says nothing: the clock was set, or `touch` wrote it.
     """
     return read < mtime < (second + 1) * 10**9
 
@@ -281,27 +283,31 @@ QUESTIONS: Mapping[str, Question] = {
 
 
 def examine(root: str | None, spec: str) -> dict[str, Any]:
-    """The answers.
+    """The answers to all questions, as JSON.
 
-    Anything that cannot be looked at is a finding of its own, not the end. Raises HostError when there is no
-    host at all.
+    A question that cannot be answered is a finding of its own. Raises HostError when there is no host at all.
     """
     patient = Patient(root, spec)
     view: HostView = patient.host
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for name, question in QUESTIONS.items():
         try:
-            found += question(patient)
+            findings += question(patient)
         except HostError as problem:
-            found.append(
+            findings.append(
                 Finding(name, FINDING, f"it cannot be looked at: {problem}", "sudo reconciler doctor")
             )
     return {
         "host": static_hostname(view),
         "versions": {"reconciler": __version__, **installation.versions()},
         "findings": [
-            {"check": one.check, "status": one.status, "what": one.what, "next": one.next or None}
-            for one in found
+            {
+                "check": finding.check,
+                "status": finding.status,
+                "what": finding.what,
+                "next": finding.next or None,
+            }
+            for finding in findings
         ],
-        "healthy": all(one.status != FINDING for one in found),
+        "healthy": all(finding.status != FINDING for finding in findings),
     }

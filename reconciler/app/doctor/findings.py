@@ -1,4 +1,4 @@
-"""Findings of the doctor, and the host and the spec that he is asked about."""
+"""The findings of `doctor`, and the host and the spec that its questions are about."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ FINE, FINDING, LEFT_OUT = "fine", "finding", "left out"
 
 @frozen
 class Finding:
-    """The answer to one question: what is so, and what to type if it should not be."""
+    """The answer to one question."""
 
     check: str
+    """The name of the question."""
     status: str
+    """FINE, FINDING or LEFT_OUT."""
     what: str
+    """The answer in words."""
     next: str = ""
+    """The command to type if it should not be so."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Patient:
 
     @cached_property
     def directory(self) -> str:
-        """Our state."""
+        """The directory of our state."""
         return state_directory(self.root)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Questions about the state: whether it is whole, and what runs have left."""
+"""The questions of `doctor` about the state: whether it is whole, and what runs have left."""
 
 from __future__ import annotations
 
@@ -87,22 +87,38 @@ def ask_owed(patient: Patient) -> Iterator[Finding]:
                 "change the spec, or reconciler apply --retry",
             )
             continue
-        kept = "" if row.held or not row.unit else _kept(row.verb, row.unit, patient)
-        remedy = f"systemctl {row.verb} {row.unit}, when it suits" if row.held or kept else "reconciler apply"
+        objection = "" if row.held or not row.unit else _objection(row.verb, row.unit, patient)
+        remedy = (
+            f"systemctl {row.verb} {row.unit}, when it suits" if row.held or objection else "reconciler apply"
+        )
         yield Finding(
-            "owed", FINDING, "; ".join(filter(None, (f"{what} since run {row.run}: {row.why}", kept))), remedy
+            "owed",
+            FINDING,
+            "; ".join(filter(None, (f"{what} since run {row.run}: {row.why}", objection))),
+            remedy,
         )
 
 
-def _kept(verb: str, unit: str, patient: Patient) -> str:
-    """Whom systemd would take along, and what is said against that: no apply does it then."""
+def _objection(verb: str, unit: str, patient: Patient) -> str:
+    """The first unit that systemd would take along and that the spec or a hold protects, in words; else
+    empty.
+
+    No apply carries out the effect then.
+    """
     if not patient.host.running or patient.loaded.spec is None:
         return ""
     from reconciler.app.service.dependents import dependents
     from reconciler.app.service.service import choose
 
     chosen = choose(patient.loaded.spec, [unit], everything=True)
-    return next((one.words for one in dependents(UnitVerb(verb), chosen, patient.memory) if one.note), "")
+    return next(
+        (
+            dependent.words
+            for dependent in dependents(UnitVerb(verb), chosen, patient.memory)
+            if dependent.note
+        ),
+        "",
+    )
 
 
 def ask_leftovers(patient: Patient) -> Iterator[Finding]:
@@ -114,10 +130,10 @@ def ask_leftovers(patient: Patient) -> Iterator[Finding]:
     )
     for directory in directories:
         try:
-            found = patient.host.leftovers([directory])
+            paths = patient.host.leftovers([directory])
         except HostError:
             continue
-        for path in found:
+        for path in paths:
             remedy = (
                 "reconciler apply removes it, and keeps a copy"
                 if patient.memory.interrupted

@@ -1,6 +1,4 @@
-"""Who can log in and who becomes root, before and after a plan: the warnings of the plan, and the rows of its
-document.
-"""
+"""The access part of a plan: who can log in and become root before and after it, as warnings and as rows."""
 
 from __future__ import annotations
 
@@ -27,20 +25,19 @@ if TYPE_CHECKING:
     from reconciler.policy.root_reach.relevance import Look
 
 
-def sides_of(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides | None:
-    """The host before and after a plan; None where it concerns nobody's access.
+def sides_of(plan: Plan, request: Request, trial: TrialHost, name: str) -> Sides | None:
+    """The host before and after a plan; None where the plan concerns nobody's access.
 
-    `name` is the host's. Raises HostError.
-
-    The guard against lock-outs has looked at both hosts already, unless it had no reason to.
+    `name` is the host's. `trial` has the doors of both hosts already, if the guard against lock-outs had
+    reason to look. Raises HostError.
     """
     from reconciler.policy.access.linked import Linked
     from reconciler.policy.root_reach.relevance import looked_at
 
     with in_vain(request.view.basis):
         looks = looked_at(plan.steps, request.spec, request.kinds, Linked(request.view).usual)
-    if tried.doors is None and not (
-        looks and _is_in_reach(looks, request.view, tried.after(plan.steps, request.view))
+    if trial.doors is None and not (
+        looks and _is_in_reach(looks, request.view, trial.after(plan.steps, request.view))
     ):
         return None
     from reconciler.host.process.environment import now
@@ -49,9 +46,9 @@ def sides_of(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides
     from reconciler.policy.lockout.relevance import concerned
 
     moment = now()
-    both = tried.doors or _doors(plan.steps, request.view, tried, name)
+    both = trial.doors or _doors(plan.steps, request.view, trial, name)
     before, after = (HostAccess(doors, moment) for doors in both)
-    names = concerned(plan.steps, request.view) if tried.doors is not None else frozenset()
+    names = concerned(plan.steps, request.view) if trial.doors is not None else frozenset()
     everybody = (*before.people.users, *after.people.users) if names is None else sorted(names)
     return Sides(
         before,
@@ -61,8 +58,9 @@ def sides_of(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides
 
 
 def _is_in_reach(looks: Sequence[Look], *hosts: HostView) -> bool:
-    """Whether anybody has a hand in what root reads or runs there: mostly nobody has, and nobody's sudo and
-    keys need be read.
+    """Whether anybody but root can change the files that root reads or runs.
+
+    Mostly nobody can, and then no sudo rules and keys need be read.
     """
     from reconciler.policy.access.login_accounts import People
     from reconciler.policy.root_reach.reach import RootReach
@@ -76,19 +74,20 @@ def _is_in_reach(looks: Sequence[Look], *hosts: HostView) -> bool:
     return False
 
 
-def _doors(steps: Sequence[Step], view: HostView, tried: TrialHost, name: str) -> tuple[Doors, Doors]:
+def _doors(steps: Sequence[Step], view: HostView, trial: TrialHost, name: str) -> tuple[Doors, Doors]:
     from reconciler.host.process.environment import now
     from reconciler.policy.lockout.guard import Doors, Question
 
     question = Question(name, now())
-    return Doors(view, question), Doors(tried.after(steps, view), question)
+    return Doors(view, question), Doors(trial.after(steps, view), question)
 
 
 def by_reach(
     both: Sequence[Doors], sides: Sequence[HostAccess], looks: Sequence[Look], view: HostView
 ) -> list[str]:
-    """The accounts that become root by what root reads or runs, before or after; the sides know their ways
-    from then on.
+    """The accounts that become root by files that root reads or runs, before or after.
+
+    Their ways are added to the sides.
     """
     if not looks:
         return []
@@ -110,7 +109,10 @@ def by_reach(
 def warnings(
     plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: Sides | None, allowed: Collection[str]
 ) -> list[Diagnostic]:
-    """Faults of the access that a plan leaves behind, or takes over. The guard tells what cannot be read."""
+    """Warnings about the access that a plan leaves behind, or takes over.
+
+    Nothing is said about files that cannot be read: the guard against lock-outs does that.
+    """
     from reconciler.policy.access.login_accounts import People
     from reconciler.policy.access.warnings import Subject, access_warnings, taken_over
     from reconciler.policy.symlinks import Followed
@@ -119,34 +121,34 @@ def warnings(
         people, names = (
             (sides.before.people, sides.names) if sides is not None else (People(Followed(view)), ())
         )
-        found = list(taken_over(plan, people, names))
-        found += access_warnings(Subject(plan, sides, parts), allowed) if sides is not None else []
+        diagnostics = list(taken_over(plan, people, names))
+        diagnostics += access_warnings(Subject(plan, sides, parts), allowed) if sides is not None else []
     except HostError:
-        found = []
-    return found + _doors_left(plan, parts, view, sides)
+        diagnostics = []
+    return diagnostics + _doors_left(plan, parts, view, sides)
 
 
 def _doors_left(
     plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: Sides | None
 ) -> list[Diagnostic]:
-    """Warnings about the access that leavers still have, and about keys that nobody here can take away.
+    """Warnings about the access that leavers still have, and about keys that the spec does not reach.
 
-    Nothing is told of what cannot be read.
+    Nothing is said about files that cannot be read.
     """
     from reconciler.policy.access.leavers import doors_left
     from reconciler.policy.access.warnings import Subject, unreached, unreached_keys
 
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     with in_vain(view.basis), suppress(HostError):
         if names := unreached(plan, parts):
-            found += unreached_keys(Subject(plan, sides or unchanged(view, plan.host), parts), names)
+            diagnostics += unreached_keys(Subject(plan, sides or unchanged(view, plan.host), parts), names)
         if sides is not None:
-            found += doors_left(plan, sides, parts, view)
-    return found
+            diagnostics += doors_left(plan, sides, parts, view)
+    return diagnostics
 
 
 def unchanged(view: HostView, name: str) -> Sides:
-    """Both sides at once, where a plan concerns nobody's access."""
+    """The sides of a plan that concerns nobody's access: one host for both."""
     from reconciler.host.process.environment import now
     from reconciler.policy.access.changes import Sides
     from reconciler.policy.access.host_access import HostAccess
@@ -166,22 +168,25 @@ def _of_people(plan: Plan, shown: Texts, sides: Sides | None) -> list[Access]:
 
     try:
         return access_diff(plan, shown, sides)
-    except HostError:  # the guard against lock-outs asks the same and says so
+    except HostError:  # the guard against lock-outs reports the same error
         return access_diff(plan, shown)
 
 
-def _with_holders(found: Sequence[Access], sides: Sides, view: HostView) -> list[Access]:
-    """Who becomes root by a key stands behind those who do by themselves, and before all else."""
+def _with_holders(access_rows: Sequence[Access], sides: Sides, view: HostView) -> list[Access]:
+    """The rows with those of key holders who become root, behind the accounts that do and before all else."""
     from reconciler.policy.access.changes import ROOT
     from reconciler.policy.access.ssh.key_holders import key_holders
 
     with in_vain(view.basis):
         try:
             holders = key_holders(sides)
-        except HostError:  # the guard against lock-outs asks the same and says so
+        except HostError:  # the guard against lock-outs reports the same error
             holders = []
-    at = next((at for at, one in enumerate(found) if (one.effect, one.what) != ("gains", ROOT)), len(found))
-    return [*found[:at], *holders, *found[at:]]
+    at = next(
+        (at for at, row in enumerate(access_rows) if (row.effect, row.what) != ("gains", ROOT)),
+        len(access_rows),
+    )
+    return [*access_rows[:at], *holders, *access_rows[at:]]
 
 
 def _tells(kind: str) -> bool:
@@ -190,10 +195,10 @@ def _tells(kind: str) -> bool:
 
 def rows(plan: Plan, shown: Texts, sides: Sides | None, view: HostView | None) -> list[dict[str, Any]]:
     """Who gains or loses access, as the plan document has it."""
-    told = sides is not None or any(_tells(change.address.kind) for change in plan.changes)
-    found = _of_people(plan, shown, sides) if told else []
+    is_told = sides is not None or any(_tells(change.address.kind) for change in plan.changes)
+    access_rows = _of_people(plan, shown, sides) if is_told else []
     if view is not None and sides is not None:
-        found = _with_holders(found, sides, view)
+        access_rows = _with_holders(access_rows, sides, view)
     if view is not None and any(
         change.part is not None and _hands_on(change.part) for change in plan.changes
     ):
@@ -201,18 +206,18 @@ def rows(plan: Plan, shown: Texts, sides: Sides | None, view: HostView | None) -
         from reconciler.policy.symlinks import Followed
 
         with in_vain(view.basis):
-            found += handed(plan, Followed(view))
+            access_rows += handed(plan, Followed(view))
     return [
         {
-            "account": one.account,
-            "effect": one.effect,
-            "what": one.what,
-            "detail": one.detail,
-            "address": str(one.address) if one.address is not None else "",
+            "account": row.account,
+            "effect": row.effect,
+            "what": row.what,
+            "detail": row.detail,
+            "address": str(row.address) if row.address is not None else "",
         }
-        | ({"drift": True} if one.drift else {})
-        | ({"likely": True} if one.likely else {})
-        | ({"holder": one.holder} if one.holder else {})
-        | ({"person": one.person} if one.person else {})
-        for one in found
+        | ({"drift": True} if row.drift else {})
+        | ({"likely": True} if row.likely else {})
+        | ({"holder": row.holder} if row.holder else {})
+        | ({"person": row.person} if row.person else {})
+        for row in access_rows
     ]

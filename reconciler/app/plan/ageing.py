@@ -1,5 +1,5 @@
-"""Accounts that their age shuts out though all is as declared: for a plan, for the short way to "No changes",
-and for `doctor`.
+"""Accounts that are shut out by expiry or password age, though all is as declared; for a plan, for the no-op
+fast path, and for `doctor`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _SECONDS_A_DAY = 86_400
 def aged_accounts(
     parts: Mapping[Address, Part], view: HostView, sides: Sides | None, name: str
 ) -> list[Diagnostic]:
-    """Those that the spec wants in, on the host that a plan leaves behind.
+    """A warning for each account of the spec that is shut out on the host that a plan leaves behind.
 
-    `name` is the host's; what cannot be read tells nothing.
+    `name` is the host's; nothing is said if the account files cannot be read.
     """
     from reconciler.host.process.environment import now
     from reconciler.policy.access.ageing import ageing_warnings, shut_out, wanted_accounts
@@ -34,16 +34,19 @@ def aged_accounts(
     try:
         if sides is not None:
             after = sides.after
-            found = list(shut_out(after.people, names, now() // _SECONDS_A_DAY, lambda: after))
+            aged = list(shut_out(after.people, names, now() // _SECONDS_A_DAY, lambda: after))
         else:
-            found = _on_host(view, names, name)
+            aged = _on_host(view, names, name)
     except HostError:
         return []
-    return ageing_warnings(found, _places(parts))
+    return ageing_warnings(aged, _places(parts))
 
 
 def aged_of(documents: Mapping[Address, Document | None], view: HostView, name: str) -> list[Aged]:
-    """The same of a host as it is, by what the ledger says. Raises HostError for what cannot be read."""
+    """The accounts of the ledger that are shut out on a host as it is; `name` is the host's.
+
+    Raises HostError.
+    """
     from reconciler.policy.access.ageing import wanted_accounts
 
     return _on_host(view, wanted_accounts(documents.items()), name)
@@ -63,30 +66,27 @@ def _on_host(view: HostView, names: Mapping[str, str], name: str) -> list[Aged]:
 
 
 def _once(view: HostView, name: str) -> Callable[[], HostAccess]:
-    """The function that asks the host when somebody is to be told of, and once for all."""
-    asked: list[HostAccess] = []
+    """A function that reads the host's access when it is called first, and returns the same after that."""
+    host_access: list[HostAccess] = []
 
     def ask() -> HostAccess:
-        if not asked:
+        if not host_access:
             from reconciler.host.process.environment import now
             from reconciler.policy.access.host_access import HostAccess
             from reconciler.policy.lockout.guard import Doors, Question
 
-            asked.append(HostAccess(Doors(view, Question(name, now())), now()))
-        return asked[0]
+            host_access.append(HostAccess(Doors(view, Question(name, now())), now()))
+        return host_access[0]
 
     return ask
 
 
 def _places(parts: Mapping[Address, Part]) -> Callable[[str], tuple[Address, Source | None]]:
-    """The function that finds the account's own block, or that of its keys.
-
-    There may be thousands of accounts.
-    """
-    known: dict[str, tuple[Address, Source | None]] = {}
+    """A function that returns the block of an account in the spec, or that of its keys."""
+    blocks: dict[str, tuple[Address, Source | None]] = {}
     for address, part in parts.items():
         if address.kind == "users" and not address.part:
-            known[address.name] = address, part.declared.source
+            blocks[address.name] = address, part.declared.source
         elif address.kind == "ssh_keys":
-            known.setdefault(address.name, (address.resource, part.declared.source))
-    return lambda account: known[account]
+            blocks.setdefault(address.name, (address.resource, part.declared.source))
+    return lambda account: blocks[account]

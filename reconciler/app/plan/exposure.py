@@ -1,6 +1,6 @@
-"""How exposed the services of a plan are, before and after it, as systemd says.
+"""The exposure of a plan's services before and after it, by `systemd-analyze security`.
 
-Asked where it was asked for, and on a live host; nothing depends on it.
+It is asked on a live host only, and only where somebody wants it; nothing depends on it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from reconciler.kinds.services.observe import unit_of
 
 
 def exposures(planned: Planned) -> list[dict[str, Any]]:
-    """A row for each service with a unit file of ours that is new or whose unit changes, as the plan document
-    has it; none where systemd does not say.
+    """A row of the plan document for each service with a unit file of ours that is new or changes; none where
+    systemd does not say.
     """
     if planned.plan is None or planned.request is None or not isinstance(planned.host, LiveHost):
         return []
@@ -36,7 +36,7 @@ def exposures(planned: Planned) -> list[dict[str, Any]]:
 
 
 def present_exposures(paths: Sequence[str]) -> dict[str, dict[str, Any] | None]:
-    """The exposure by unit name for unit files on disk, of which systemd says it."""
+    """The exposure of these unit files by unit name; units for which systemd says none are left out."""
     return {unit: _data(exposure) for unit, exposure in of_files(paths).items()}
 
 
@@ -47,7 +47,7 @@ def _counts(change: Change) -> bool:
 
 
 def _present(planned: Planned, changes: Sequence[Change]) -> list[str]:
-    """The unit files on disk that are ours; nothing is told of what is not."""
+    """The unit files on disk that are ours; nothing is said about others."""
     assert planned.request is not None
     return [
         path

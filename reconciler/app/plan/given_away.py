@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def given_away(plan: Plan, request: Request) -> Iterator[Diagnostic]:
-    """The refusals, of what the plan changes. A host that is as declared is asked nothing."""
+    """The refusals for the resources that the plan changes. A host that is as declared is not read."""
     changes = [
         change
         for change in plan.changes
@@ -33,10 +33,10 @@ def given_away(plan: Plan, request: Request) -> Iterator[Diagnostic]:
     program = program_directories(str(request.spec.settings.get("command", ""))) if here else ()
     yield from claimed_on_host(request.spec, request.view)
     changing = {change.address.resource for change in changes}
-    declared = table((one for one in request.spec.resources if one.address in changing), request.kinds)
+    declared = table((item for item in request.spec.resources if item.address in changing), request.kinds)
     linked, command = Linked(request.view), str(request.spec.settings.get("command", ""))
     with in_vain(request.view.basis):
         yield from [
-            found for one, named in declared for found in forbidden_by_link(one, named, linked, command)
+            refusal for item, named in declared for refusal in forbidden_by_link(item, named, linked, command)
         ]
     yield from on_host(changes, request.spec, request.kinds, request.view, program, linked)

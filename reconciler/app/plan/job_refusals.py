@@ -12,7 +12,7 @@ from reconciler.jobs import backup, jobfile
 
 
 def refusals() -> Iterator[tuple[str, str, str]]:
-    """The address of each such job, why, and what to type. Only root can tell: to others nothing is said."""
+    """Yield the address of each such job, why, and the command to type; nothing unless we are root."""
     if not environment.is_root():
         return
     try:
@@ -23,6 +23,6 @@ def refusals() -> Iterator[tuple[str, str, str]]:
         try:
             why = backup.refusal(jobfile.load(name))
         except HostError:
-            continue  # the job itself cannot be used: said where its health is asked
+            continue  # a job that cannot be used is reported with its health
         if why:
             yield f"backups.{name}", why, f"reconciler backup run {name}, once that is mended"

@@ -1,5 +1,5 @@
-"""The lock-out guard put together: the host as it is, as the plan leaves it, what sshd itself says, and who
-applies.
+"""The guard against lock-outs, with all that it needs: the host before and after the plan, the word of sshd
+itself, and the account that applies.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
     from reconciler.host.simulation.host import SimulatedHost
     from reconciler.policy.lockout.guard import Applicant, Doors
 
-Found = tuple[list[Diagnostic], tuple[str, ...]]
+Verdict = tuple[list[Diagnostic], tuple[str, ...]]
 """Refusals, and what could not be found out, in words."""
 
 
 @dataclass(slots=True)
 class TrialHost:
-    """The simulated host on which a plan was tried: mostly the very host that the plan leaves behind."""
+    """The simulated host on which a plan was tried; mostly it is the host that the plan leaves behind."""
 
     host: SimulatedHost | None = None
     doors: tuple[Doors, Doors] | None = None
-    """Who gets in, before and after the plan, where anybody has asked."""
+    """The doors before and after the plan; None before the guard has looked."""
 
     def simulator(self, view: HostView) -> Executor:
-        """As the planner wants it."""
+        """A new simulated host, for the planner."""
         self.host = _simulated(view)
         return self.host
 
     def after(self, steps: Sequence[Step], view: HostView) -> SimulatedHost:
-        """The host after these steps.
+        """The host after these steps. Raises NotInSnapshot.
 
-        A step that fails in memory is not done: the plan has blocked it. Raises NotInSnapshot.
+        A step that fails in the simulation is left out: the plan has blocked it.
         """
-        wanted = [step.action for step in steps if not step.held]
-        if self.host is not None and self.host.done == wanted:
+        actions = [step.action for step in steps if not step.held]
+        if self.host is not None and self.host.done == actions:
             return self.host
         host = _simulated(view)
-        for action in wanted:
+        for action in actions:
             try:
                 host.execute(action)
             except NotInSnapshot:
@@ -61,11 +61,11 @@ def _simulated(view: HostView) -> SimulatedHost:
 
 
 def lockout(
-    steps: Sequence[Step], view: HostView, name: str, tried: TrialHost, allow: Collection[str]
-) -> Found:
-    """The guard's findings on a plan with these steps.
+    steps: Sequence[Step], view: HostView, name: str, trial: TrialHost, allow: Collection[str]
+) -> Verdict:
+    """The guard's findings on a plan with these steps; `name` is the host's.
 
-    `name` is the host's. Who applies, and sshd, are asked on the running host only.
+    sshd and the account that applies count on the running host only.
     """
     if not steps:
         return [], ()
@@ -73,7 +73,7 @@ def lockout(
     from reconciler.policy.lockout.relevance import SSHD, may_change_access
 
     if not may_change_access(steps, view) and not (
-        tried.host is not None and tried.host.stopped().intersection(SSHD)
+        trial.host is not None and trial.host.stopped().intersection(SSHD)
     ):
         return [], ()
     from reconciler.policy.lockout.guard import Doors, Question, allowed_accounts
@@ -81,11 +81,11 @@ def lockout(
 
     question = Question(name, now(), allowed_accounts(allow), _applicant() if live else None, steps)
     try:
-        after = tried.after(steps, view)
-        tried.doors = Doors(view, question), Doors(after, question)
-        return compare(view, after, question, _complaint(view, after) if live else None, tried.doors), ()
+        after = trial.after(steps, view)
+        trial.doors = Doors(view, question), Doors(after, question)
+        return compare(view, after, question, _complaint(view, after) if live else None, trial.doors), ()
     except NotInSnapshot:
-        return [], ()  # the snapshot tells of what it was asked in vain
+        return [], ()  # the snapshot's basis records what it does not have
     except HostError as problem:
         return [], (f"who can still log in and become root: {problem}",)
 
@@ -103,7 +103,7 @@ def _applicant() -> Applicant | None:
 
 
 def _complaint(before: HostView, after: HostView) -> str | None:
-    """The complaint of sshd itself about a configuration that changes; None where it cannot be asked."""
+    """The complaint of sshd itself about a changed configuration; None where it cannot be asked."""
     from reconciler.policy.access.ssh.login import configuration
     from reconciler.policy.symlinks import Followed
 

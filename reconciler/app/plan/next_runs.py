@@ -1,6 +1,6 @@
-"""When the jobs of a plan come next, before and after it.
+"""The next runs of a plan's jobs, before and after it.
 
-Shown beside the plan; nothing depends on it, and no approval covers it.
+They are shown beside the plan; nothing depends on them, and no approval covers them.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _PARTS = ("timer", "cron")
 
 
 def upcoming(planned: Planned, now: str) -> list[dict[str, Any]]:
-    """A row for each job whose schedule is new or changes, as the plan document has it.
+    """A row of the plan document for each job whose schedule is new or changes.
 
-    `now` is a time stamp as in RFC 3339. A job that goes from one scheduler to the other is one row. The
-    schedule before is not told for what is not ours.
+    `now` is a time stamp as in RFC 3339. A job that goes from one scheduler to the other is one row. The old
+    schedule of a job that is not ours is not shown.
     """
     if planned.plan is None or planned.request is None:
         return []
@@ -41,13 +41,13 @@ def upcoming(planned: Planned, now: str) -> list[dict[str, Any]]:
     }
     if not changed:
         return []
-    known, at = host_zone(planned.request.view), datetime.fromisoformat(now)
-    zone = known or "UTC"
+    host_timezone, at = host_zone(planned.request.view), datetime.fromisoformat(now)
+    zone = host_timezone or "UTC"
     return [
         {
             "address": str(address),
             "timezone": zone,
-            "assumed": not known,
+            "assumed": not host_timezone,
             "before": timetable(before, zone, at),
             "after": timetable(after, zone, at),
         }
@@ -56,7 +56,7 @@ def upcoming(planned: Planned, now: str) -> list[dict[str, Any]]:
 
 
 def _sides(changes: list[Change], memory: Memory) -> tuple[Document | None, Document | None]:
-    """The document that has the schedule now, and the one that will have it."""
+    """The document with the schedule of now, and the one with the schedule after the plan."""
     before = next((change.before for change in changes if change.before and _is_ours(change, memory)), None)
     after = next(
         (change.after for change in changes if change.verb is not Verb.DELETE and change.after), None
@@ -65,6 +65,6 @@ def _sides(changes: list[Change], memory: Memory) -> tuple[Document | None, Docu
 
 
 def _is_ours(change: Change, memory: Memory) -> bool:
-    """Whether it was applied from a spec, and not only begun to be taken over."""
+    """Whether the job was applied from a spec; one whose take-over has only begun was not."""
     row = memory.rows.get(change.address)
     return change.ours and (row is None or row.document is not None)

@@ -1,11 +1,10 @@
-"""The short way to "No changes": a host's half-hourly question is answered without reading the spec's meaning
-again.
+"""The short way to "No changes": a plan every half hour need not build the models of an unchanged spec again.
 
-The meaning of a spec is a function of its bytes, of this program and of whether a systemd runs. Where the
-ledger is all that it means, and nothing more, an apply writes down of which bytes that is so. A plan of the
-same bytes, with the same ledger and program, then has one question left, whether the host shows what the
-ledger says, and needs no model of a spec for it. Any other answer than yes, and anything that is not as it
-was, is answered the long way: nothing is ever told from here but that there is nothing to do.
+The parts of a spec are a function of its bytes, of this program, and of whether a systemd runs. An apply
+after which the ledger has exactly these parts writes down the digest of the spec. A plan of the same bytes,
+with the same ledger and program, then has one question left: whether the host shows what the ledger says. If
+anything else has changed, or the answer is no, the plan is made in full: the only answer from here is that
+there is nothing to do.
 """
 
 from __future__ import annotations
@@ -61,9 +60,7 @@ _KEYS = frozenset(
 
 
 def settled_plan(choice: SpecChoice, options: PlanOptions) -> Planned | None:
-    """The empty plan, if it is certain that the long way would end with it and warn of the same; None
-    otherwise.
-    """
+    """The empty plan, if it is certain that a full plan would be the same, warnings included; else None."""
     path = choice.path or default_spec(choice.root)
     if path == "-" or options != PlanOptions(options.root):
         return None
@@ -72,7 +69,7 @@ def settled_plan(choice: SpecChoice, options: PlanOptions) -> Planned | None:
         return None
     try:
         return _planned(record, path, choice, options)
-    except (SourceError, HostError):  # the long way says it better
+    except (SourceError, HostError):  # a full plan reports it
         return None
 
 
@@ -84,30 +81,22 @@ def _planned(
         if reader.entry != record["files"][0] or record["spec"] != _digest(reader, record["files"]):
             return None
         if record["warnings"] and record["shown"] != _shown(reader, record["files"]):
-            return None  # they name places of the spec, in the words of where they were told
+            return None  # the warnings name files of the spec as they were called then
     finally:
         close = getattr(reader, "close", None)
         if close is not None:  # a git process
             close()
     host = open_host(options.root)
     memory = read_memory(state_directory(options.root), machine_id(host))
-    if (
-        not _same_ledger(record, memory)
-        or record["running"] != host.running
-        or static_hostname(host) not in ("", record["host"])
-    ):
+    if not _same_ledger(record, memory) or not _same_host(record, host):
         return None
-    if (
-        not _as_remembered(memory, host, record["whole"])
-        or not _still_absent(host, record["unwanted"])
-        or not runs_as_started(state_directory(options.root), memory, host)
-    ):
+    if not _shows_ledger(record, memory, host, options):
         return None
     aged = _aged(record, memory, host)
     moved = aged and record["shown"] != _shown(reader, record["files"])
     if aged is None or moved or order_of(reader, memory) is Order.OLDER:
         return None
-    # Whether a commit holds these bytes is asked once, not at each plan.
+    # Git is asked once whether a commit has these bytes, not at each plan.
     name = record["commit"] if commit_of(record["commit"]) == reader.commit else revision(reader)
     warnings = (*(_warning(row) for row in record["warnings"]), *aged)
     return Planned(
@@ -116,7 +105,7 @@ def _planned(
 
 
 def _shown(reader: SourceReader, names: Iterable[str]) -> list[str]:
-    """How the files of a spec are called where they are told of."""
+    """The names of the spec's files in messages."""
     return [reader.display(name) for name in names]
 
 
@@ -134,8 +123,8 @@ def _warning(row: Mapping[str, Any]) -> Diagnostic:
 
 
 def _aged(record: Mapping[str, Any], memory: Memory, host: HostView) -> list[Diagnostic] | None:
-    """The accounts that their age shuts out, which is so by the day; None where the note has no line of the
-    spec for one.
+    """The warnings about accounts that are shut out by age, which depends on the day; None where the record
+    has no line of the spec for one of them.
     """
     documents = {
         address: row.document for address, row in memory.rows.items() if address.kind in of_accounts()
@@ -144,15 +133,15 @@ def _aged(record: Mapping[str, Any], memory: Memory, host: HostView) -> list[Dia
         return []
     from reconciler.app.plan.ageing import aged_of  # only where there are accounts
 
-    found, known = aged_of(documents, host, record["host"]), record["aged"]
-    if any(one.account not in known for one in found):
+    aged, noted = aged_of(documents, host, record["host"]), record["aged"]
+    if any(shut_out.account not in noted for shut_out in aged):
         return None
-    if not found:
+    if not aged:
         return []
     from reconciler.policy.access.ageing import ageing_warnings
 
     return ageing_warnings(
-        found, lambda account: (Address.parse(known[account]["address"]), _place(known[account]["source"]))
+        aged, lambda account: (Address.parse(noted[account]["address"]), _place(noted[account]["source"]))
     )
 
 
@@ -167,20 +156,20 @@ def _row(warning: Diagnostic) -> dict[str, Any]:
 
 def _record(root: str | None) -> Mapping[str, Any] | None:
     try:
-        found = json.loads(recall(state_directory(root), SETTLED) or b"null")
+        record = json.loads(recall(state_directory(root), SETTLED) or b"null")
     except ValueError:
         return None
     ours = (
-        isinstance(found, dict)
-        and found.keys() >= _KEYS
-        and found["format"] == _FORMAT
-        and found["program"] == program_digest()
+        isinstance(record, dict)
+        and record.keys() >= _KEYS
+        and record["format"] == _FORMAT
+        and record["program"] == program_digest()
     )
-    return found if ours else None
+    return record if ours else None
 
 
 def _digest(reader: SourceReader, names: Iterable[str]) -> str:
-    """The digest that the loader makes of the same reads (`spec.source_files`). Raises SourceError."""
+    """The digest of the spec's files, as the loader makes it (`spec.source_files`). Raises SourceError."""
     total = hashlib.sha256()
     for name in names:
         for part in (name.encode(), reader.read(name)):
@@ -189,15 +178,32 @@ def _digest(reader: SourceReader, names: Iterable[str]) -> str:
 
 
 def _same_ledger(record: Mapping[str, Any], memory: Memory) -> bool:
-    """Whether it is the very ledger of then, sound, with nothing owed, nothing held and no run in it that was
-    killed.
-    """
-    trouble = memory.damaged or memory.unreadable or memory.interrupted or memory.owed or memory.holds
-    return not trouble and (memory.lineage, memory.serial) == (record["lineage"], record["serial"])
+    """Whether the ledger is the one of the record, and a full plan would find it quiet."""
+    return _is_quiet(memory) and (memory.lineage, memory.serial) == (record["lineage"], record["serial"])
+
+
+def _is_quiet(memory: Memory) -> bool:
+    """Whether the state is sound, and has no killed run, nothing owed and nothing on hold."""
+    has_trouble = memory.damaged or memory.unreadable or memory.interrupted or memory.owed or memory.holds
+    return not has_trouble
+
+
+def _same_host(record: Mapping[str, Any], host: HostView) -> bool:
+    """Whether the host still has the name of the spec's host, and a systemd runs if one ran then."""
+    return record["running"] == host.running and static_hostname(host) in ("", record["host"])
+
+
+def _shows_ledger(record: Mapping[str, Any], memory: Memory, host: HostView, options: PlanOptions) -> bool:
+    """Whether the host is as the ledger says, and runs nothing with older configuration."""
+    return (
+        _as_remembered(memory, host, record["whole"])
+        and _still_absent(host, record["unwanted"])
+        and runs_as_started(state_directory(options.root), memory, host)
+    )
 
 
 def _as_remembered(memory: Memory, host: HostView, whole: Mapping[str, bool]) -> bool:
-    """Whether the host shows all that the ledger says. Each kind is asked once."""
+    """Whether the host shows all that the ledger says; each kind observes once."""
     of_kind: dict[str, list[Address]] = {name: [] for name in whole}
     for address in memory.rows:
         of_kind[address.kind].append(address)
@@ -216,34 +222,34 @@ def _as_remembered(memory: Memory, host: HostView, whole: Mapping[str, bool]) ->
 
 
 def _still_absent(host: HostView, unwanted: Iterable[Iterable[str]]) -> bool:
-    """Whether nothing is where the spec says that nothing shall be."""
+    """Whether the objects that the spec wants absent are absent."""
     addresses = sorted(Address(kind, name, part) for kind, name, part in unwanted)
     for kind in dict.fromkeys(address.kind for address in addresses):
         seen = observer(kind)(host, [address for address in addresses if address.kind == kind])
-        if any(found.document is not None or found.unreadable for found in seen.values()):
+        if any(observed.document is not None or observed.unreadable for observed in seen.values()):
             return False
     return True
 
 
 def _shows(seen: Mapping[str, Any] | None, row: LedgerRow, whole: bool) -> bool:
-    wanted = row.document
-    if seen is None or wanted is None or row.pending is not None:
+    document = row.document
+    if seen is None or document is None or row.pending is not None:
         return False
     return all(
         key in seen and (seen[key] == value if whole else _covers(seen[key], value))
-        for key, value in wanted.items()
+        for key, value in document.items()
     )
 
 
-def _covers(seen: Any, wanted: Any) -> bool:
-    """Whether all that is wanted is there, of an object that others share."""
-    if isinstance(seen, dict) and isinstance(wanted, dict):
-        return all(key in seen and _covers(seen[key], value) for key, value in wanted.items())
-    return bool(seen == wanted)
+def _covers(seen: Any, declared: Any) -> bool:
+    """Whether an object that others share has all that is declared, and maybe more."""
+    if isinstance(seen, dict) and isinstance(declared, dict):
+        return all(key in seen and _covers(seen[key], value) for key, value in declared.items())
+    return bool(seen == declared)
 
 
 def note_settled(loaded: Loaded, options: PlanOptions, planned: Planned) -> None:
-    """After an apply: write down that the ledger is all that this spec means, if it is so.
+    """Write down after an apply that the ledger has exactly the parts of this spec, if that is so.
 
     Raises StateError.
     """
@@ -283,13 +289,13 @@ def note_settled(loaded: Loaded, options: PlanOptions, planned: Planned) -> None
     remember(directory, SETTLED, json.dumps(record, sort_keys=True).encode())
 
 
-def _noted(told: Sequence[Diagnostic]) -> dict[str, dict[str, Any]]:
-    """Where the spec has the accounts that their age shuts out: only what the plan has told of."""
-    if not told:
+def _noted(diagnostics: Sequence[Diagnostic]) -> dict[str, dict[str, Any]]:
+    """The lines of the spec for the accounts that are shut out by age, from the warnings of the plan."""
+    if not diagnostics:
         return {}
     from reconciler.policy.access.ageing import RULES
 
-    rows = [_row(item) for item in told if item.rule in RULES and item.address is not None]
+    rows = [_row(item) for item in diagnostics if item.rule in RULES and item.address is not None]
     return {
         Address.parse(row["address"]).name: {"address": row["address"], "source": row["source"]}
         for row in rows
@@ -301,18 +307,8 @@ def _is_all(situation: Situation, memory: Memory) -> bool:
     from reconciler.engine.compare import unrecorded
     from reconciler.engine.inputs import with_rows
 
-    trouble = (
-        memory.damaged
-        or memory.unreadable
-        or memory.interrupted
-        or memory.owed
-        or memory.holds
-        or situation.revealed
-    )
-    if (
-        trouble
-        or situation.parts.keys() != memory.rows.keys()
-        or any(seen.unreadable for seen in situation.observed.values())
-    ):
+    if not _is_quiet(memory) or situation.revealed or situation.parts.keys() != memory.rows.keys():
+        return False
+    if any(seen.unreadable for seen in situation.observed.values()):
         return False
     return not any(True for _ in unrecorded(with_rows(situation, memory), set(), anew=False))

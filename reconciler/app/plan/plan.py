@@ -46,44 +46,50 @@ if TYPE_CHECKING:
 
 @frozen
 class PlanOptions:
-    """The options of a plan on the command line.
-
-    `root` is a tree and `snapshot` a file instead of the running host. `kinds` and `state` are other than a
-    spec's for our own units (`install`): what there is to declare, and where it is remembered. `retry`: also
-    what did not become healthy before.
-    """
+    """The options of a plan on the command line."""
 
     root: str | None = None
+    """A tree instead of the running host."""
     targets: tuple[str, ...] = ()
+    """Only these addresses and kinds are planned; all if empty."""
     excludes: tuple[str, ...] = ()
+    """These addresses and kinds are not planned."""
     adopt: bool = False
+    """Whether objects that exist and are not ours are taken over."""
     unprotect: tuple[str, ...] = ()
+    """Addresses whose protection does not count."""
     allow: tuple[str, ...] = ()
+    """Guards that are overridden."""
     fingerprint: bool = False
+    """Whether the plan gets a fingerprint, with which it can be approved."""
     snapshot: str | None = None
+    """A snapshot's file instead of the running host."""
     kinds: Kinds | None = None
+    """The kinds that can be declared; None for those of a spec. `install` has its own."""
     state: str = ""
+    """The directory of the state; empty for that of the host or the tree. `install` has its own."""
     retry: bool = False
+    """Whether changes are tried again that did not become healthy before."""
 
     @property
     def state_directory(self) -> str:
-        """Where is remembered what was applied."""
+        """The directory of the state."""
         return self.state or state_directory(self.root)
 
 
 def check_options(options: PlanOptions) -> list[Diagnostic]:
-    """Addresses and names that cannot be meant."""
-    found: list[Diagnostic] = []
+    """An error for each option that cannot be meant: a tree, an address, a guard."""
+    diagnostics: list[Diagnostic] = []
     kinds = discover()
     if options.root is not None and not options.root.strip("/"):
-        found.append(
+        diagnostics.append(
             error(
                 "not a tree",
                 f"--root {options.root!r}: name a directory; to work on the running host, leave --root out",
             )
         )
     if options.root is not None and options.snapshot is not None:
-        found.append(
+        diagnostics.append(
             error("two hosts", "--root and --snapshot: the facts come from one of them; leave the other out")
         )
     for text in (*options.targets, *options.excludes, *options.unprotect):
@@ -92,10 +98,10 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
         try:
             address = Address.parse(text)
         except ValueError as problem:
-            found.append(error("not an address", str(problem)))
+            diagnostics.append(error("not an address", str(problem)))
             continue
         if address.kind not in kinds:
-            found.append(
+            diagnostics.append(
                 error(
                     "not an address",
                     f"{text!r}: there is no kind {address.kind!r}; the kinds are {', '.join(kinds)}",
@@ -105,16 +111,16 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
         from reconciler.policy.guards import ALLOWABLE, LOCK_OUT, OF_ACCESS, is_allowable
 
         guards = ", ".join((*ALLOWABLE, *OF_ACCESS, f"{LOCK_OUT}:ACCOUNT"))
-        found += [
+        diagnostics += [
             error("not a guard", f"--allow {text!r}: choose from {guards}")
             for text in options.allow
             if not is_allowable(text)
         ]
-    return found
+    return diagnostics
 
 
 def inside_of(host: HostView) -> Inside:
-    """The relation of a host's units to this run: none, if it is not the machine that we run on."""
+    """The function that relates a host's units to this run; on another machine than ours none is related."""
     return bond if isinstance(host, LiveHost) and host.running else nowhere
 
 
@@ -124,7 +130,7 @@ def plan_host(
     host: Host | SnapshotView | None = None,
     memory: Memory | None = None,
 ) -> Planned:
-    """Plan. Whatever is wrong is among the diagnostics; those that refuse are marked so."""
+    """The plan of one host. Every problem is among the diagnostics; refusals are marked."""
     from reconciler.engine.planner import make_plan  # a settled host is not planned
     from reconciler.policy.guards import Context, guard
 
@@ -132,10 +138,10 @@ def plan_host(
     if options.snapshot is not None and host is None:
         from reconciler.app.snapshot import load_snapshot
 
-        found = load_snapshot(options.snapshot, loaded.spec, options.allow)
-        if found.problem is not None:
-            return Planned((*loaded.diagnostics, found.problem))
-        host, memory = found.view, found.memory
+        loaded_snapshot = load_snapshot(options.snapshot, loaded.spec, options.allow)
+        if loaded_snapshot.problem is not None:
+            return Planned((*loaded.diagnostics, loaded_snapshot.problem))
+        host, memory = loaded_snapshot.view, loaded_snapshot.memory
     try:
         host = host or open_host(options.root)
         memory = memory or read_memory(options.state_directory, machine_id(host))
@@ -144,10 +150,10 @@ def plan_host(
         lost = _lost(request)
         if lost:
             return Planned((*loaded.diagnostics, *lost))
-        tried = TrialHost()
+        trial = TrialHost()
         _look_twice_after_a_failure(host, memory)
-        plan, situation = make_plan(request, tried.simulator)
-        declared = frozenset(found.address for found in loaded.spec.resources)
+        plan, situation = make_plan(request, trial.simulator)
+        declared = frozenset(item.address for item in loaded.spec.resources)
         order = order_of(loaded.reader, memory)
         context = Context(
             static_hostname(host),
@@ -159,8 +165,8 @@ def plan_host(
         )
     except HostError as problem:
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
-    locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, tried, options.allow)
-    sides = _sides(plan, request, tried, context.hostname or plan.host)
+    locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, trial, options.allow)
+    sides = _sides(plan, request, trial, context.hostname or plan.host)
     refused = (
         *given_away(plan, request),
         *refused_files(plan.steps, host),
@@ -169,17 +175,17 @@ def plan_host(
     )
     warned = _access_warnings(plan, situation, host, sides, options)
     judged = (*plan.diagnostics, *guard(plan, context), *locked_out, *refused, *warned)
-    told = (*_not_repeated(loaded.diagnostics, judged), *judged)
-    plan = replace(plan, diagnostics=told, unknown=unknown)
+    diagnostics = (*_not_repeated(loaded.diagnostics, judged), *judged)
+    plan = replace(plan, diagnostics=diagnostics, unknown=unknown)
     plan = _fingerprinted(plan, request, situation) if options.fingerprint and not plan.partial else plan
     snapshot = snapshot_of(request)
-    itself = cast("Host", host) if snapshot is None else None
-    planned = Planned(told, plan, situation, request, itself, sides)
+    live_host = cast("Host", host) if snapshot is None else None
+    planned = Planned(diagnostics, plan, situation, request, live_host, sides)
     return planned if snapshot is None else _with_unknown(planned, snapshot)
 
 
 def _not_repeated(linted: Iterable[Diagnostic], judged: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """The diagnostics of the spec but for the warnings of which the host makes errors, in the same words."""
+    """The diagnostics of the spec, without the warnings that are repeated as errors of the host."""
     refused = {(problem.address.resource, problem.detail) for problem in errors(judged) if problem.address}
     return [
         problem
@@ -210,7 +216,7 @@ def _request(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView, me
 
 
 def _unseen(plan: Plan, host: HostView) -> list[Diagnostic]:
-    """Files that root runs and that the plan does not show whole."""
+    """A diagnostic for each file that root runs and that the plan does not show whole."""
     if not any(isinstance(step.action, WriteFile) for step in plan.steps):
         return []
     from reconciler.policy.unreviewed import unreviewed
@@ -218,17 +224,17 @@ def _unseen(plan: Plan, host: HostView) -> list[Diagnostic]:
     return list(unreviewed(plan.steps, host))
 
 
-def _sides(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides | None:
-    """Who can do what, before and after.
+def _sides(plan: Plan, request: Request, trial: TrialHost, name: str) -> Sides | None:
+    """The access before and after the plan; None where nobody's is concerned.
 
-    The guard against lock-outs, which asks the same, tells what cannot be read.
+    An account file that cannot be read is reported by the guard against lock-outs.
     """
     if plan.empty:
         return None
     from reconciler.app.plan.access import sides_of
 
     try:
-        return sides_of(plan, request, tried, name)
+        return sides_of(plan, request, trial, name)
     except HostError:
         return None
 
@@ -236,7 +242,7 @@ def _sides(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides |
 def _access_warnings(
     plan: Plan, situation: Situation, host: HostView, sides: Sides | None, options: PlanOptions
 ) -> list[Diagnostic]:
-    """Faults of the access that the plan leaves behind, or takes over."""
+    """Warnings about the access that the plan leaves behind, or takes over."""
     if not any(address.kind in of_accounts() for address in situation.parts) and sides is None:
         return []
     from reconciler.app.plan.ageing import aged_accounts
@@ -254,19 +260,19 @@ def _access_warnings(
 
 
 def _look_twice_after_a_failure(host: HostView, memory: Memory) -> None:
-    """Where the last apply did not get through, what crashes every moment may be met alive: no plan calls
-    that done for one lucky look.
+    """Let the host look twice at each unit, if the last apply failed: one look may meet a service alive that
+    keeps crashing.
     """
     if isinstance(host, LiveHost) and any(row.pending is not None for row in memory.rows.values()):
         host.look_twice()
 
 
 def _started(host: HostView, options: PlanOptions, memory: Memory) -> Mapping[str, Started]:
-    """The memory of processes, on the host or in its snapshot."""
+    """The memory of processes by unit, from the host or its snapshot."""
     if isinstance(host.basis, SnapshotBasis):
         return host.basis.started
-    found = read_started(options.state_directory, memory.key) if host.running else None
-    return found.started if found is not None else {}
+    remembered = read_started(options.state_directory, memory.key) if host.running else None
+    return remembered.started if remembered is not None else {}
 
 
 def _fingerprinted(plan: Plan, request: Request, situation: Situation) -> Plan:
@@ -281,18 +287,21 @@ def _fingerprinted(plan: Plan, request: Request, situation: Situation) -> Plan:
 
 
 def _with_unknown(planned: Planned, snapshot: SnapshotBasis) -> Planned:
-    """With what a snapshot was asked for in vain, but for what a part that could not be read says itself."""
+    """The plan, with the facts that the snapshot was asked for and does not have.
+
+    Facts that an unreadable part names already are left out.
+    """
     plan = planned.plan
     assert plan is not None and planned.request is not None
-    access(planned, texts(planned))  # what will be asked for to show the plan
-    told = set(plan.unreadable.values())
+    access(planned, texts(planned))  # showing the plan asks for facts too
+    reasons = set(plan.unreadable.values())
     missing = [
         what
         for what in snapshot.unknown.values()
-        if f"unknown: the snapshot does not have {what}" not in told
+        if f"unknown: the snapshot does not have {what}" not in reasons
     ]
-    # An approval covers the keyed digest of a secret, once there is a ledger; and the key never leaves the
-    # host. That is so of each secret that is declared, for an approval covers all that the spec says.
+    # An approval covers the keyed digest of every declared secret, once there is a ledger, and the key never
+    # leaves the host.
     secret = [change.address for change in plan.changes if change.sensitive and change.part is not None]
     if plan.approval is not None and planned.situation is not None:
         secret += [address for address, part in planned.situation.parts.items() if part.sensitive]
@@ -323,8 +332,9 @@ def _with_unknown(planned: Planned, snapshot: SnapshotBasis) -> Planned:
 
 
 def _unknown_starts(plan: Plan, snapshot: SnapshotBasis, view: HostView) -> Iterator[str]:
-    """Files to be written of which a process has neither what is there, nor is it known whether it has what
-    will be there.
+    """Yield the files that the plan writes and whose content at the start of a process is not known.
+
+    The process was started with other content than the file has now.
     """
     written = [step.action.path for step in plan.steps if isinstance(step.action, WriteFile)]
     for unit, started in snapshot.started.items() if written else ():
@@ -334,9 +344,10 @@ def _unknown_starts(plan: Plan, snapshot: SnapshotBasis, view: HostView) -> Iter
 
 
 def _lost(request: Request) -> list[Diagnostic]:
-    """Targets and excludes that name nothing: an apply of less, or of more, than was meant.
+    """An error for each target and exclude that names nothing: less, or more, would be applied than was
+    meant.
 
-    A ledger that cannot be read may know them.
+    There is none if the ledger cannot be read: it may have them.
     """
     chosen = [text for text in (*request.targets, *request.excludes) if text not in request.kinds]
     if not chosen or request.memory.unreadable:
@@ -346,11 +357,11 @@ def _lost(request: Request) -> list[Diagnostic]:
         for item in request.spec.resources
         for part in request.kinds[item.address.kind].expand(item, request.view.running)
     )
-    known = {
+    addresses = {
         str(name) for address in (*declared, *request.memory.rows) for name in (address, address.resource)
     }
     detail = (
         "{} is neither in the spec nor among what was applied here. "
         'The address of a file is written files["/etc/x"], with quotes that the shell must not take.'
     )
-    return [error("no such resource", detail.format(text)) for text in chosen if text not in known]
+    return [error("no such resource", detail.format(text)) for text in chosen if text not in addresses]

@@ -1,4 +1,4 @@
-"""A plan that was made, and what its document says beside it: the basis, texts, who gains access."""
+"""A plan that was made, and the other parts of its document: the basis, texts, who gains access."""
 
 from __future__ import annotations
 
@@ -27,18 +27,17 @@ Texts = Mapping[Address, tuple[str | None, str | None]]
 
 @frozen
 class Planned:
-    """A plan with everything that was needed for it.
-
-    `plan` is None when the host could not be read at all, `host` of a snapshot.
-    """
+    """A plan with everything that it was made from."""
 
     diagnostics: tuple[Diagnostic, ...]
     plan: Plan | None = None
+    """None when the host could not be read at all."""
     situation: Situation | None = None
     request: Request | None = None
     host: Host | None = None
+    """None for a plan from a snapshot."""
     sides: Sides | None = None
-    """Who can do what before and after the plan, where it concerns anybody's access."""
+    """The access before and after the plan; None where it concerns nobody's."""
 
     @property
     def plan_is_empty(self) -> bool:
@@ -47,8 +46,8 @@ class Planned:
 
     @property
     def refused(self) -> bool:
-        """Whether a guard says no."""
-        return any(found.refusal for found in errors(self.diagnostics))
+        """Whether a guard refuses the plan."""
+        return any(diagnostic.refusal for diagnostic in errors(self.diagnostics))
 
 
 def snapshot_of(request: Request | None) -> SnapshotBasis | None:
@@ -60,7 +59,7 @@ def snapshot_of(request: Request | None) -> SnapshotBasis | None:
 def basis(planned: Planned, now: str = "") -> Mapping[str, Any]:
     """The basis that the plan was made from.
 
-    `now` is a UTC time stamp as RFC 3339 has it: with it the age of a snapshot is told.
+    `now` is a UTC time stamp as in RFC 3339; if it is given, the age of a snapshot is included.
     """
     snapshot = snapshot_of(planned.request)
     if snapshot is not None:
@@ -79,22 +78,22 @@ def _seconds(earlier: str, later: str) -> int:
 def texts(planned: Planned) -> Texts:
     """Old and new text of changed files, where they may be shown.
 
-    A plan is a way to read: the old content is shown only of what the ledger says is ours (somebody may have
-    declared `/etc/shadow`), and nothing of what is sensitive.
+    A plan must not be a way to read the host: somebody may have declared `/etc/shadow`. So the old content is
+    shown only of files that are ours by the ledger, and no content of sensitive ones.
     """
     if planned.plan is None or planned.request is None:
         return {}
-    found = {}
+    texts_by_address = {}
     for change in planned.plan.changes:
         if not change.sensitive and (change.touches("content") or change.verb is Verb.DELETE):
             before, after = _before(change, planned), _after(change)
             if (before is not None or after is not None) and not _private((before, after)):
-                found[change.address] = (before, after)
-    return found
+                texts_by_address[change.address] = (before, after)
+    return texts_by_address
 
 
 def _private(both: tuple[str | None, str | None]) -> bool:
-    """Whether there is a private key in it, marked sensitive or not."""
+    """Whether there is a private key in one of the texts, marked sensitive or not."""
     from reconciler.core.secrets.masking import holds_private_key  # only where something changes
 
     return any(text and holds_private_key(text) for text in both)

@@ -1,7 +1,7 @@
 """The memory that an apply keeps of the processes that it saw run.
 
-It tells which of them run with older configuration (`engine.units.stale_processes`). It stands in a file
-beside the ledger, and not in it: without it less is known, and nothing that is known is wrong.
+It shows which of them run with older configuration (`engine.units.stale_processes`). It is a file beside the
+ledger: if it is lost, less is known, but nothing wrong.
 """
 
 from __future__ import annotations
@@ -32,41 +32,44 @@ _FORMAT = 2
 
 @frozen
 class Remembered:
-    """`started` by unit; `open`: one of them had something older than what was on disk when it was noted."""
+    """The memory of processes."""
 
     started: Mapping[str, Started]
+    """The files that each process was started with, by unit."""
     open: bool
+    """Whether some process may have run with older files when this was written."""
 
 
 def read_started(directory: str, key: bytes) -> Remembered | None:
-    """The memory of processes; None without it, or if it was made with another key: then nothing in it can be
-    compared.
-    """
+    """The memory of processes; None without one, or if it was made with another key."""
     try:
         data = json.loads(recall(directory, PROCESSES) or b"null")
-        if not key or data["format"] != _FORMAT or data["key"] != _of(key):
+        if not key or data["format"] != _FORMAT or data["key"] != _key_mark(key):
             return None
         return Remembered(stale_processes.from_data(data["units"]), bool(data["open"]))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _of(key: bytes) -> str:
+def _key_mark(key: bytes) -> str:
+    """A digest by which the key is recognised."""
     return keyed_digest(PROCESSES.encode(), key)
 
 
 def runs_as_started(directory: str, memory: Memory, host: HostView) -> bool:
-    """Whether nothing can have become older since the last apply looked."""
+    """Whether no process runs with older configuration than at the last apply."""
     if not host.running:
         return True
-    found = read_started(directory, memory.key)
-    return found is not None and not found.open and stale_processes.unchanged(host, found.started, memory.key)
+    remembered = read_started(directory, memory.key)
+    return (
+        remembered is not None
+        and not remembered.open
+        and stale_processes.unchanged(host, remembered.started, memory.key)
+    )
 
 
 def known_before(planned: Planned) -> Mapping[str, Started]:
-    """The processes as known before anything is done: what an apply changes without a restart makes nobody
-    older.
-    """
+    """The memory of processes before an apply, from the last one and from what is seen now."""
     request, situation = planned.request, planned.situation
     assert request is not None and situation is not None
     return {
@@ -76,29 +79,32 @@ def known_before(planned: Planned) -> Mapping[str, Started]:
 
 
 def note_started(directory: str, planned: Planned, result: ApplyResult | None = None) -> None:
-    """After an apply: remember what each process was started with. Raises StateError, Unreadable."""
+    """Write down after an apply what each process was started with. Raises StateError, Unreadable."""
     request, situation = planned.request, planned.situation
     if request is None or situation is None or not request.view.running or not request.memory.lineage:
-        return  # without a ledger there is no key that would be the same the next time
+        return  # without a ledger the next run has another key
     reloaded = frozenset[str]()
     if result is not None:
-        mine = [
+        addresses = [
             address
             for address, part in situation.parts.items()
             if request.kinds[address.kind].process(part) is not None
         ]
-        now = look_again(situation, mine, request.kinds, request.view, request.memory.key)
-        situation, reloaded = replace(situation, observed={**situation.observed, **now}), _reloaded(result)
-    found = stale_processes.processes(request, situation)
+        observed = look_again(situation, addresses, request.kinds, request.view, request.memory.key)
+        situation, reloaded = (
+            replace(situation, observed={**situation.observed, **observed}),
+            _reloaded(result),
+        )
+    processes = stale_processes.processes(request, situation)
     whole = not request.targets and not request.excludes
     started = {
         **({} if whole else request.started),
-        **stale_processes.seen(request, situation, found, reloaded),
+        **stale_processes.seen(request, situation, processes, reloaded),
     }
     data = {
         "format": _FORMAT,
-        "key": _of(request.memory.key),
-        "open": not whole or stale_processes.is_open(request, found, reloaded),
+        "key": _key_mark(request.memory.key),
+        "open": not whole or stale_processes.is_open(request, processes, reloaded),
         "units": stale_processes.as_data(started),
     }
     remember(directory, PROCESSES, json.dumps(data, sort_keys=True).encode())

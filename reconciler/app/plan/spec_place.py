@@ -1,5 +1,5 @@
-"""Who besides root decides what a timer of ours applies: whoever can write the specification is root at the
-next apply.
+"""The accounts besides root that decide what our timer applies: whoever can write the specification is root
+at the next apply.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from reconciler.formats import reconcile
 
 
 def installed(view: HostView) -> tuple[str, bool]:
-    """The specification that `install` has set up, empty for none, and whether it is taken from a commit."""
+    """The path of the specification that `install` has set up, and whether it is read from a commit.
+
+    The path is empty if there is none.
+    """
     try:
         settings = reconcile.parse(view.read(reconcile.PATH).decode("utf-8", "replace"))
     except (HostError, FileNotFoundError, reconcile.NotSettings):
@@ -18,10 +21,7 @@ def installed(view: HostView) -> tuple[str, bool]:
 
 
 def others(view: HostView, path: str, commit: bool) -> list[str]:
-    """Each who is not root already and can change what is applied, in words.
-
-    Raises HostError for what cannot be read.
-    """
+    """A sentence for each account that is not root and can change what is applied. Raises HostError."""
     if not path:
         return []
     from reconciler.formats.shell_commands import specification_places
@@ -35,7 +35,7 @@ def others(view: HostView, path: str, commit: bool) -> list[str]:
     moment = now()
     host = HostAccess(Doors(view, Question("", moment)), moment)
     reach = RootReach(host.doors.files, host.people, host.becomes_root)
-    uses = [Use(place, "applies") for place in specification_places(path, commit=commit)]
+    uses = [Use(applied_path, "applies") for applied_path in specification_places(path, commit=commit)]
     ways: dict[str, str] = {}
     for way in reach.of_uses(Look(path), uses):
         if not way.account or not host.becomes_root(way.account):

@@ -1,5 +1,5 @@
-"""Whether sshd runs with the configuration that is on disk: it reads its files when it is started or
-reloaded, and at no other time.
+"""A warning where sshd goes on with old configuration: it reads its files only when it is started or
+reloaded.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _CONFIG = "/etc/ssh/sshd_config"
 UNITS = ("ssh.service", "sshd.service")
 """Debian's unit, and the name that other distributions give it."""
 _READS = frozenset({UnitVerb.START, UnitVerb.RESTART, UnitVerb.RELOAD, UnitVerb.STOP})
-"""After these, the sshd that answers has read its files: a stopped one answers nobody."""
+"""The verbs after which no sshd runs that has not read its files."""
 
 
 def is_config(path: str) -> bool:
-    """Whether sshd reads the file: its own, or one that Debian's Include line finds."""
+    """Whether sshd reads the file: its main one, or one that Debian's Include line finds."""
     return path == _CONFIG or (path.startswith(f"{_CONFIG}.d/") and path.endswith(".conf"))
 
 
@@ -38,7 +38,7 @@ def not_in_force(plan: Plan, view: HostView) -> list[Diagnostic]:
         return []
     try:
         unit = next((name for name, state in view.units(UNITS).items() if state.active == "active"), "")
-    except HostError:  # a snapshot that does not know its units says so itself
+    except HostError:  # a snapshot's basis records that it does not have its units
         return []
     if not unit or any(_reads_again(step) for step in plan.steps):
         return []

@@ -1,4 +1,4 @@
-"""Files that a strict reader is to take (sudo, logrotate, systemd-tmpfiles): its own program is asked before
+"""Files for strict readers (sudo, logrotate, systemd-tmpfiles): the reader's own program checks them before
 the first effect.
 """
 
@@ -19,10 +19,9 @@ _CHECKS = (Check.SUDOERS, Check.LOGROTATE_FILE, Check.TMPFILES)
 
 
 def refused_files(steps: Sequence[Step], view: HostView) -> list[Diagnostic]:
-    """One refusal for each file that its reader's program does not take: asked on the running host only, and
-    as root.
+    """A refusal for each file that its reader's program does not accept, on the running host and as root.
 
-    Elsewhere what is read here stands in for the program, and a line that cannot be read is a warning.
+    Elsewhere our own parser stands in for the program, and a line that it cannot read is a warning.
     """
     actions = [step.action for step in steps if not step.held]
     if not any(isinstance(action, WriteFile) and action.check in _CHECKS for action in actions):
@@ -55,18 +54,18 @@ def refused_files(steps: Sequence[Step], view: HostView) -> list[Diagnostic]:
 
 
 def refused_when_back(steps: Sequence[Step], view: HostView) -> list[Diagnostic]:
-    """One refusal for each file of an undo that its reader's program does not take: what a hand had put there
-    may be one.
+    """A refusal for each file of an undo that its reader's program does not accept: somebody may have written
+    it by hand.
 
-    Where the program cannot be asked, going back to what was there is nobody's new mistake.
+    Where the program cannot be asked there is no warning: the file is as it was before.
     """
     return errors(refused_files([_with_its_check(step) for step in steps], view))
 
 
 def _with_its_check(step: Step) -> Step:
-    """The step with the check of its path: it is judged as what a spec declares.
+    """The step with the check for its path, as if the file were declared.
 
-    A file that was there before us may be one that its reader never took.
+    A file from before us may be one that its reader never accepted.
     """
     action = step.action
     if not isinstance(action, WriteFile) or action.check is not Check.NONE:

@@ -1,1 +1,1 @@
-"""`reconciler service`: the services of a spec on this host, by one module for each thing a person does."""
+"""`reconciler service`: the services of a spec on this host, one module for each group of its commands."""

@@ -25,20 +25,23 @@ from reconciler.spec.load import load
 
 @frozen
 class NewService:
-    """The options of a new service on the command line."""
+    """The options of a new service on the command line; the fields of services(5) are as written there."""
 
     name: str
     exec_start: str
+    """The command as one line, in the words of a shell."""
     user: str = ""
     description: str = ""
     working_directory: str = ""
     environment: Sequence[str] = ()
+    """NAME=VALUE each."""
     file: str = ""
+    """The file of the spec to write to; empty for its first one."""
 
 
 @frozen
 class Created:
-    """The spec with the service in it, or why there is none; `path` is the file that was written."""
+    """The spec with the service in it, or the problems; `path` is the file that was written."""
 
     path: str = ""
     loaded: Loaded | None = None
@@ -46,7 +49,7 @@ class Created:
 
 
 class _Changed:
-    """A reader through which one file already is as it shall be."""
+    """A reader that shows one file with its new content, before it is written."""
 
     def __init__(self, below: SourceReader, name: str, content: bytes) -> None:
         self.entry, self.commit = below.entry, below.commit
@@ -61,12 +64,12 @@ class _Changed:
 
 
 def create(loaded: Loaded, new: NewService) -> Created:
-    """Write the service into the spec's file, once the whole spec was read back with it and nothing else in
-    it has changed.
+    """Write the service into the spec's file, if the whole spec can be read with it and nothing else in it
+    changes.
     """
     spec, reader, address = loaded.spec, loaded.reader, Address("services", new.name)
     assert spec is not None and reader is not None
-    there = next((one for one in spec.resources if one.address == address), None)
+    there = next((item for item in spec.resources if item.address == address), None)
     if there is not None:
         return _refused(
             "the service exists already", f"{address} is declared at {there.source}. Change it there."
@@ -77,7 +80,7 @@ def create(loaded: Loaded, new: NewService) -> Created:
         )
     name = _file(spec, reader, new.file)
     if name is None:
-        files = ", ".join(reader.display(one) for one in spec.files)
+        files = ", ".join(reader.display(file) for file in spec.files)
         return _refused(
             "not a file of the spec", f"{new.file} is not read by this spec. Its files are: {files}."
         )
@@ -88,14 +91,14 @@ def create(loaded: Loaded, new: NewService) -> Created:
 
 
 def _added(loaded: Loaded, new: NewService, address: Address, name: str) -> Created:
-    """Raises CannotInsert, SourceError, ValueError."""
+    """The spec with the service, written. Raises CannotInsert, SourceError, ValueError."""
     assert loaded.spec is not None and loaded.reader is not None
     before = loaded.reader.read(name)
     changed = _Changed(loaded.reader, name, insert(before, "services", new.name, fields(new)))
-    spec, found = load(changed, discover())
-    found = [*found, *(lint(spec, discover()) if spec is not None else ())]
-    if spec is None or errors(found):
-        return Created(problems=tuple(found))
+    spec, diagnostics = load(changed, discover())
+    diagnostics = [*diagnostics, *(lint(spec, discover()) if spec is not None else ())]
+    if spec is None or errors(diagnostics):
+        return Created(problems=tuple(diagnostics))
     if not _only_added(loaded.spec, spec, address):
         return _refused(
             "the spec would not be as before",
@@ -103,14 +106,14 @@ def _added(loaded: Loaded, new: NewService, address: Address, name: str) -> Crea
         )
     shown = changed.display(name)
     rewrite(absolute(shown), before, changed.content)
-    return Created(shown, replace(loaded, spec=spec, diagnostics=tuple(found), reader=changed))
+    return Created(shown, replace(loaded, spec=spec, diagnostics=tuple(diagnostics), reader=changed))
 
 
 def fields(new: NewService) -> list[tuple[str, Any, str]]:
-    """The entry: key, value, and a comment for who reviews it. Raises ValueError."""
+    """The entry of the service: key, value, and a comment for the reviewer. Raises ValueError."""
     environment: dict[str, str] = {"PYTHONUNBUFFERED": "1"}
     environment |= dict(_assignment(text) for text in new.environment)
-    said: list[tuple[str, Any, str]] = [
+    entries: list[tuple[str, Any, str]] = [
         ("description", new.description or f"{new.name} service", ""),
         ("exec_start", shlex.split(new.exec_start), "exactly this argv; no shell"),
         ("user", new.user, "" if new.user else "left out: root"),
@@ -125,7 +128,7 @@ def fields(new: NewService) -> list[tuple[str, Any, str]]:
         ("limit_nproc", 4096, "processes of its user"),
         ("syslog_identifier", new.name, f"journalctl -t {new.name}"),
     ]
-    return [one for one in said if one[1]]
+    return [(key, value, comment) for key, value, comment in entries if value]
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -135,20 +138,19 @@ def _assignment(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _file(spec: Spec, reader: SourceReader, wanted: str) -> str | None:
-    """The file of the spec that a person means, by the reader's name."""
-    if not wanted:
+def _file(spec: Spec, reader: SourceReader, path: str) -> str | None:
+    """The reader's name for the spec's file at `path`, or for its first file; None if there is none there."""
+    if not path:
         return reader.entry
-    return next((name for name in spec.files if absolute(reader.display(name)) == absolute(wanted)), None)
+    return next((name for name in spec.files if absolute(reader.display(name)) == absolute(path)), None)
 
 
 def _only_added(before: Spec, after: Spec, address: Address) -> bool:
     others: Mapping[Address, Any] = {
-        one.address: one.resource for one in after.resources if one.address != address
+        item.address: item.resource for item in after.resources if item.address != address
     }
-    return others == {one.address: one.resource for one in before.resources} and len(others) + 1 == len(
-        after.resources
-    )
+    same = others == {item.address: item.resource for item in before.resources}
+    return same and len(after.resources) == len(others) + 1
 
 
 def _refused(summary: str, detail: str) -> Created:

@@ -1,6 +1,4 @@
-"""The units that systemd takes along when a person starts, stops or restarts a service, told before it is
-done.
-"""
+"""The units that systemd takes along when a person starts, stops or restarts a service."""
 
 from __future__ import annotations
 
@@ -54,10 +52,7 @@ class Dependent:
 
 
 def dependents(verb: UnitVerb, chosen: Chosen, memory: Memory) -> Sequence[Dependent]:
-    """The other units to which something would happen.
-
-    Raises HostError.
-    """
+    """The other units that systemd would start, stop or restart too. Raises HostError."""
     host = open_host(None)
     if not host.running:
         return ()
@@ -65,9 +60,9 @@ def dependents(verb: UnitVerb, chosen: Chosen, memory: Memory) -> Sequence[Depen
     return [_dependent(taken, chosen, memory) for taken in receipt.along]
 
 
-def asks(found: Sequence[Dependent]) -> bool:
-    """Whether a person has to agree: services that run end or begin by it."""
-    return any(one.taken.ran or one.taken.unit.endswith(".service") for one in found)
+def asks(units: Sequence[Dependent]) -> bool:
+    """Whether a person has to agree: a service would start or stop, or another unit that runs would stop."""
+    return any(dependent.taken.ran or dependent.taken.unit.endswith(".service") for dependent in units)
 
 
 def _dependent(taken: TakenAlong, chosen: Chosen, memory: Memory) -> Dependent:

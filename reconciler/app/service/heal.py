@@ -1,7 +1,7 @@
-"""`service health --heal`: start what has failed, see whether it stays up, and tell. Nothing else is changed.
+"""`service health --heal`: start failed services, see whether they stay up, and report. Nothing else changes.
 
-A failure is nobody's decision, so mending it is no change: `on_change: none` and `drift: report` do not keep
-a failed service down. A decision that somebody made does: a hold, a mask, `state: stopped`.
+A failure is nobody's decision, so `on_change: none` and `drift: report` do not keep a failed service down. A
+decision that somebody made does: a hold, a mask, `state: stopped`.
 """
 
 from __future__ import annotations
@@ -28,26 +28,24 @@ from reconciler.kinds.shared.unit_fields import State
 from reconciler.render.plan.phrases import moment
 
 PAUSES = (0, 2, 6)
-"""Seconds before each start of what has failed."""
+"""Seconds before each start of a failed service."""
 STEADY = 3.0
-"""Seconds that it has to stay up, with the same process, to count as mended."""
+"""Seconds that a service has to stay up, with the same process, to count as healed."""
 LONGEST_WAIT = 30
-"""Seconds that are waited for a start limit to be over; a longer one is for a person."""
+"""The longest wait in seconds for the end of a start limit; a longer one is left to a person."""
 HEALING = "7d0b8f0c7d564f5a9b9b7f4e5a1c2d36"
-"""MESSAGE_ID of what is done here, and how it ended."""
+"""MESSAGE_ID of the entries: a start, and the outcome for a service."""
 
 
 @frozen
 class Healing:
-    """The healing of one service.
-
-    `outcome` is healed, failed or left; `why` is the reason for a service that was left, or is still not
-    well.
-    """
+    """The healing of one service."""
 
     outcome: str
+    """healed, failed or left."""
     starts: int
     why: str = ""
+    """Why it was left, or is still not well."""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -57,18 +55,19 @@ class Healing:
 
 @frozen
 class Healed:
-    """The healing of every service that was not well; or why nothing could be done.
-
-    `busy`: an apply is running.
-    """
+    """The healing of every service that was not well, or the problem because of which none was tried."""
 
     done: Mapping[str, Healing] = field(default_factory=dict)
     problem: Diagnostic | None = None
     busy: bool = False
+    """Whether an apply is running."""
 
 
 def heal(chosen: Chosen, lock_timeout: float) -> Healed:
-    """Under the lock that every apply takes. Raises HostError when systemd cannot be asked."""
+    """Heal the services that are not well, under the lock of every apply.
+
+    Raises HostError when systemd cannot be asked.
+    """
     if not is_root():
         return Healed(problem=error("healing needs root", "Run it as root. Without --heal anybody may look."))
     try:
@@ -92,49 +91,49 @@ def heal(chosen: Chosen, lock_timeout: float) -> Healed:
 
 
 def _heal(chosen: Chosen, memory: Memory) -> dict[str, Healing]:
-    """Raises HostError."""
+    """The healing of each service that is not well. Raises HostError."""
     facts = _ask(chosen, chosen.names)
     sick = [name for name in chosen.names if unhealthy(facts[name], chosen.declaration(name))]
     spared = {name: spare(facts[name], chosen.declaration(name), hold_of(name, memory)) for name in sick}
     done = {name: Healing("left", 0, why) for name, why in spared.items() if why}
-    left = [name for name in sick if name not in done]
+    waiting = [name for name in sick if name not in done]
     starts: Counter[str] = Counter()
     refused: frozenset[str] = frozenset()
     for pause in PAUSES:
-        if not left:
+        if not waiting:
             break
-        _wait(pause, [_limit_left(facts[name], refused=name in refused) for name in left])
-        before = facts = facts | _ask(chosen, left)
-        now_due = [name for name in left if _due(facts[name], starts[name], refused=name in refused)]
+        _wait(pause, [_limit_left(facts[name], refused=name in refused) for name in waiting])
+        before = facts = facts | _ask(chosen, waiting)
+        now_due = [name for name in waiting if _due(facts[name], starts[name], refused=name in refused)]
         send(
             _entry(name, f"starting it ({facts[name].result}), try {starts[name] + 1}", "healing")
             for name in now_due
         )
         fell = service_facts.revive(
-            [f"{name}.service" for name in now_due], [f"{name}.service" for name in left], STEADY
+            [f"{name}.service" for name in now_due], [f"{name}.service" for name in waiting], STEADY
         )
-        facts = facts | _ask(chosen, left)
+        facts = facts | _ask(chosen, waiting)
         refused = frozenset(name for name in now_due if _refused(before[name], facts[name]))
         starts.update(name for name in now_due if name not in refused)
         up = [
             name
-            for name in left
+            for name in waiting
             if f"{name}.service" not in fell and not unhealthy(facts[name], chosen.declaration(name))
         ]
         done |= {name: Healing("healed", starts[name]) for name in up}
-        left = [name for name in left if name not in up]
+        waiting = [name for name in waiting if name not in up]
     done |= {
         name: Healing(
             "failed", starts[name], unhealthy(facts[name], chosen.declaration(name)) or "it does not stay up"
         )
-        for name in left
+        for name in waiting
     }
-    send(_entry(name, _words(one), one.outcome) for name, one in done.items())
+    send(_entry(name, _words(healing), healing.outcome) for name, healing in done.items())
     return {name: done[name] for name in sick}
 
 
 def spare(facts: Facts, declared: Service | None, hold: Hold | None) -> str:
-    """Why a service that is not well is not started; empty if it is."""
+    """The reason why a service that is not well is not started; empty if it is started."""
     stopped = declared is not None and declared.says("state") and declared.state is State.STOPPED
     enforced = declared is None or declared.drift is DriftPolicy.ENFORCE
     rules = (
@@ -163,7 +162,7 @@ def spare(facts: Facts, declared: Service | None, hold: Hold | None) -> str:
 
 
 def _due(facts: Facts, starts: int, *, refused: bool) -> bool:
-    """Whether it is started now: not while systemd itself does, and not more often than systemd would."""
+    """Whether a service is started now: systemd itself does not start it, and allows another start."""
     most = min(len(PAUSES), facts.limit) if facts.limited else len(PAUSES)
     return (
         facts.active in ("failed", "inactive") and starts < most and not _limit_left(facts, refused=refused)
@@ -171,9 +170,9 @@ def _due(facts: Facts, starts: int, *, refused: bool) -> bool:
 
 
 def _refused(before: Facts, after: Facts) -> bool:
-    """Whether a start came to nothing: each has an invocation of its own.
+    """Whether systemd refused a start because of the start limit: the invocation is the one before it.
 
-    Result tells of the limit only where nothing else failed.
+    Result names the limit only where nothing else had failed.
     """
     return (
         after.active == "failed"
@@ -184,11 +183,9 @@ def _refused(before: Facts, after: Facts) -> bool:
 
 
 def _limit_left(facts: Facts, *, refused: bool = False) -> float:
-    """Seconds until systemd can start it again; 0 if it can now, as far as is known: a start may still be
-    refused.
+    """Seconds until systemd can start a service again; 0 if it can now, as far as is known.
 
-    Result keeps what had failed before the limit did, so what tells is that systemd has restarted it as often
-    as it may.
+    Result keeps the failure from before the limit, so the limit shows by the number of restarts too.
     """
     at_limit = refused or facts.result == "start-limit-hit" or facts.restarts >= facts.limit - 1 > 0
     if not (facts.active == "failed" and facts.limited and at_limit):
@@ -203,14 +200,14 @@ def _wait(pause: float, limits: Iterable[float]) -> None:
 
 
 def _ask(chosen: Chosen, names: tuple[str, ...] | list[str]) -> dict[str, Facts]:
-    found = service_facts.ask([f"{name}.service" for name in names])
-    return {name: found[f"{name}.service"] for name in names}
+    facts = service_facts.ask([f"{name}.service" for name in names])
+    return {name: facts[f"{name}.service"] for name in names}
 
 
-def _words(one: Healing) -> str:
-    tries = f"after {one.starts} {'start' if one.starts == 1 else 'starts'}"
-    return {"healed": f"up again {tries}", "failed": f"still not well {tries}: {one.why}"}.get(
-        one.outcome, f"left alone: {one.why}"
+def _words(healing: Healing) -> str:
+    tries = f"after {healing.starts} {'start' if healing.starts == 1 else 'starts'}"
+    return {"healed": f"up again {tries}", "failed": f"still not well {tries}: {healing.why}"}.get(
+        healing.outcome, f"left alone: {healing.why}"
     )
 
 

@@ -1,5 +1,5 @@
-"""How the jobs of this host are: whether the last run of each failed, and whether a backup's archives are
-what somebody relies on.
+"""The health of this host's jobs: whether the last run of each failed, and whether a backup's archives are as
+their job promises.
 """
 
 from __future__ import annotations
@@ -21,35 +21,39 @@ _BACKUPS, _TIMERS, _LOGROTATE = "backups", "timers", "logrotate"
 
 @frozen
 class _Job:
-    """A job: its address, its unit, what its archives are like, and what to type to see more."""
+    """A job, before systemd is asked about its last run."""
 
     address: str
     unit: str
     known: bool
+    """Whether all that its health depends on could be read."""
     reasons: tuple[str, ...]
+    """The faults that are known without systemd."""
     next: str
+    """The command that shows more."""
     newest: int | None = None
+    """The time of the newest archive."""
     max_age: float = 0.0
+    """The seconds that the newest archive may be old; 0 without a limit."""
 
 
 def jobs(memory: Memory | None) -> list[dict[str, Any]]:
-    """One row for each backup job of this host, each timer that the ledger has, and logrotate if it has
-    policies; JSON-able.
+    """One row for each backup job of this host, each timer of the ledger, and logrotate if it has policies;
+    JSON-able, and without the spec.
 
-    None of it is read from the spec.
-    `healthy` is None where that cannot be told. Raises HostError when systemd cannot be asked.
+    `healthy` is None where it is not known. Raises HostError when systemd cannot be asked.
     """
-    found = [*map(_backup, _names()), *map(_timer, _timers(memory)), *_rotation(memory)]
-    if not found:
+    all_jobs = [*map(_backup, _names()), *map(_timer, _timers(memory)), *_rotation(memory)]
+    if not all_jobs:
         return []
     from reconciler.host.systemd.service_facts import ask
 
-    facts = ask([job.unit for job in found])
-    return [_row(job, _failure(facts[job.unit])) for job in found]
+    facts = ask([job.unit for job in all_jobs])
+    return [_row(job, _failure(facts[job.unit])) for job in all_jobs]
 
 
 def unwell(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those that are known not to be well."""
+    """The rows of the jobs that are known not to be well."""
     return [row for row in rows if row["healthy"] is False]
 
 
@@ -93,10 +97,10 @@ def _timer(name: str) -> _Job:
 
 
 def _rotation(memory: Memory | None) -> list[_Job]:
-    """The host's own logrotate, where policies of ours depend on it: one file that it refuses makes each of
-    its runs fail.
+    """The host's own logrotate, where policies of ours depend on it: it fails at each run because of one file
+    that it refuses.
 
-    A log that a file of somebody else rotates too is such a reason before any run.
+    A log that another file rotates too is known to make it fail before any run.
     """
     ours = [address for address in memory.rows if address.kind == _LOGROTATE] if memory is not None else []
     if not ours:

@@ -1,6 +1,4 @@
-"""The facts that a plan knows of a spec's services besides what systemd says: drift, what is owed, what the
-next apply does.
-"""
+"""The facts about a spec's services that a plan adds to systemd's: drift, owed effects, the next apply."""
 
 from __future__ import annotations
 
@@ -35,7 +33,7 @@ def plan_services(loaded: Loaded) -> Planned | None:
 
 
 def memory_of(planned: Planned | None) -> Memory | None:
-    """The memory that it was made with."""
+    """The memory that the plan was made with."""
     return planned.plan.memory if planned is not None and planned.plan is not None else None
 
 
@@ -43,22 +41,22 @@ def standing(name: str, planned: Planned | None) -> dict[str, Any]:
     """Whether one service is as declared, and what the next apply makes of it.
 
     The keys are `drifted`, `pending` (it is not as declared), `older` (why it runs with older configuration),
-    `blocked` (why the next apply does not change it), `put_back` (an apply did, and put it back),
-    `ledger_unreadable` (why, if it is so). Anything that cannot be known, as of a service that is not in the
-    spec or cannot be read, is None.
+    `blocked` (why the next apply does not change it), `put_back` (an apply changed it, and put it back), and
+    `ledger_unreadable` (why). A fact that is not known is None: the service is not in the spec, or cannot be
+    read.
     """
     plan = planned.plan if planned is not None else None
     address = address_of(name)
     if planned is None or plan is None or planned.situation is None or not _declared(address, planned):
         return dict(_UNSEEN)
-    mine = [change for change in plan.changes if change.address.resource == address]
-    blind = bool(plan.memory.unreadable) or any(one.resource == address for one in plan.unreadable)
+    changes = [change for change in plan.changes if change.address.resource == address]
+    blind = bool(plan.memory.unreadable) or any(part.resource == address for part in plan.unreadable)
     older = [row.why for row in plan.owed if row.address.resource == address]
     return {
-        "drifted": None if blind else any(drifted(change) for change in mine),
-        "pending": None if blind else any(_pending(change) for change in mine),
+        "drifted": None if blind else any(drifted(change) for change in changes),
+        "pending": None if blind else any(_pending(change) for change in changes),
         "older": older,
-        "blocked": next((why for one, why in plan.blocked.items() if one.resource == address), ""),
+        "blocked": next((why for part, why in plan.blocked.items() if part.resource == address), ""),
         "put_back": any(
             gates.is_refusal(row) and row.address.resource == address for row in plan.memory.owed
         ),
@@ -68,7 +66,7 @@ def standing(name: str, planned: Planned | None) -> dict[str, Any]:
 
 def _declared(address: Address, planned: Planned) -> bool:
     return (
-        any(one.resource == address for one in planned.situation.parts)
+        any(part.resource == address for part in planned.situation.parts)
         if planned.situation is not None
         else False
     )
@@ -84,7 +82,7 @@ def journal_tail(row: Mapping[str, Any]) -> list[str]:
 
 
 def next_steps(row: Mapping[str, Any], chosen: Chosen) -> list[str]:
-    """The commands to type next, each with what for."""
+    """The commands to type next, each with its purpose."""
     name, address = row["name"], f"services.{row['name']}"
     declaration = chosen.declaration(name)
     ours = declaration is not None and not declaration.vendor
@@ -121,4 +119,4 @@ def next_steps(row: Mapping[str, Any], chosen: Chosen) -> list[str]:
         ),
         (row["needs_daemon_reload"], "systemctl daemon-reload", "lets systemd read it again"),
     )
-    return [f"{command}  # {why}" for wanted, command, why in steps if wanted]
+    return [f"{command}  # {why}" for applies, command, why in steps if applies]

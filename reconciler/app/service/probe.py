@@ -1,6 +1,4 @@
-"""The services' own answers when they are asked: the `health` of the spec, beside
-what systemd says of them.
-"""
+"""The health checks of a spec's services (`health`), asked beside systemd."""
 
 from __future__ import annotations
 
@@ -14,16 +12,16 @@ from reconciler.host.systemd import service_facts
 from reconciler.host.systemd.probes import probe
 
 _AT_ONCE = 16
-"""Questions under way at a time: each may take seconds, and a monitoring plugin has ten of them."""
+"""Health checks that run at a time: each may take seconds, and a monitoring plugin has ten of them."""
 _ONLY_ROOT = "its health command is run as root or as the service's user: only root can ask"
 
 
 def asked(
     rows: Sequence[Mapping[str, Any]], chosen: Chosen, healed: Collection[str] = ()
 ) -> list[dict[str, Any]]:
-    """The rows, with the answers of those services that run, and that the spec says how to ask.
+    """The rows, with the answers of the services that run and have a health check in the spec.
 
-    A service that was just healed is given the time that its `within` says.
+    A service that was just healed is given the time of its `within`.
     """
     gates = {row["name"]: gate for row in rows if (gate := _gate(row, chosen)) is not None}
     if not gates:
@@ -46,7 +44,7 @@ def _gate(row: Mapping[str, Any], chosen: Chosen) -> Gate | None:
 
 
 def _answer(row: Mapping[str, Any], gate: Gate | None, *, patient: bool) -> dict[str, Any]:
-    """The fields of the row that the answer changes."""
+    """The fields of the row that the service's answer changes."""
     if gate is None:
         return {}
     if gate.probe[0] == "command" and not is_root():
@@ -59,8 +57,8 @@ def _answer(row: Mapping[str, Any], gate: Gate | None, *, patient: bool) -> dict
 
 
 def left_running(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The outcome that `--heal` gives for a service that runs and does not answer: only a person knows what a
-    restart would cost.
+    """The outcome of `--heal` for a service that runs but fails its health check: it is left alone, since
+    only a person knows the cost of a restart.
     """
     why = (
         "it runs, and a restart would end what it is doing; to do that: reconciler service restart"

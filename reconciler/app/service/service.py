@@ -1,6 +1,4 @@
-"""The services of a spec, as they are on this host: list, look at, start and stop, and whether they are
-healthy.
-"""
+"""`service`: list, show, start, stop and enable the services of a spec, and say whether they are healthy."""
 
 from __future__ import annotations
 
@@ -26,10 +24,11 @@ RUNNING = ("active", "reloading", "refreshing")
 
 @frozen
 class Chosen:
-    """Services by name, with their declarations where the spec has one; or why there are none."""
+    """The services that a command is about, or the problem with their names."""
 
     names: tuple[str, ...] = ()
     declared: Mapping[str, Service] | None = None
+    """All services of the spec, by name."""
     problem: Diagnostic | None = None
 
     @property
@@ -48,7 +47,7 @@ def address_of(name: str) -> Address:
 
 
 def hold_of(name: str, memory: Memory) -> Hold | None:
-    """The hold that leaves this service alone, or a part of it."""
+    """The hold on this service, or on a part of it."""
     return next((hold for hold in memory.holds if hold.address.resource == address_of(name)), None)
 
 
@@ -63,21 +62,14 @@ def remembered() -> Memory:
 
 
 def choose(spec: Spec | None, names: Sequence[str], *, everything: bool) -> Chosen:
-    """The named services in this order, or those of the spec, or (`everything`) all of the host, by name.
+    """The named services in this order; without names those of the spec, or all of the host (`everything`).
 
     Raises HostError.
     """
     resources = spec.resources if spec is not None else ()
-    declared = {one.address.name: one.resource for one in resources if isinstance(one.resource, Service)}
+    declared = {item.address.name: item.resource for item in resources if isinstance(item.resource, Service)}
     plain = tuple(dict.fromkeys(name.removesuffix(".service") for name in names))
-    wrong = next(
-        (
-            name
-            for name in plain
-            if not name or name.startswith("-") or not name.isprintable() or set(name) & set("/ ")
-        ),
-        None,
-    )
+    wrong = next((name for name in plain if not _is_unit_name(name)), None)
     if wrong is not None:
         return Chosen(problem=error("not a service", f"{wrong!r} is not the name of a unit."))
     template = next((name for name in plain if name.endswith("@")), None)
@@ -97,7 +89,7 @@ def choose(spec: Spec | None, names: Sequence[str], *, everything: bool) -> Chos
             )
         )
     if not plain:
-        # An empty list would mean everything to systemctl and journalctl: whoever asks for these looks first.
+        # An empty list would mean every unit to systemctl and journalctl, so callers check for one.
         plain = (
             tuple(name.removesuffix(".service") for name in service_facts.all_services())
             if everything
@@ -106,10 +98,14 @@ def choose(spec: Spec | None, names: Sequence[str], *, everything: bool) -> Chos
     return Chosen(plain, declared)
 
 
-def look(chosen: Chosen, memory: Memory | None = None) -> list[dict[str, Any]]:
-    """One row for each, JSON-able; with its hold if the memory is given. Raises HostError.
+def _is_unit_name(name: str) -> bool:
+    return bool(name) and not name.startswith("-") and name.isprintable() and not set(name) & set("/ ")
 
-    `healthy` is None of one of which systemd has told nothing.
+
+def look(chosen: Chosen, memory: Memory | None = None) -> list[dict[str, Any]]:
+    """One row for each service, JSON-able; with its hold if the memory is given. Raises HostError.
+
+    `healthy` is None for a service about which systemd said nothing.
     """
     facts = service_facts.ask(chosen.units)
     return [
@@ -118,7 +114,7 @@ def look(chosen: Chosen, memory: Memory | None = None) -> list[dict[str, Any]]:
 
 
 def row(name: str, facts: Facts, chosen: Chosen, memory: Memory | None) -> dict[str, Any]:
-    """One service. `held` is None where nothing holds it, or `holds_known` is false: then nobody can tell."""
+    """The row of one service. `held` is None without a hold, and if `holds_known` is false."""
     declared = chosen.declaration(name)
     why = unhealthy(facts, declared)
     held = hold_of(name, memory) if memory is not None else None
@@ -151,9 +147,9 @@ def row(name: str, facts: Facts, chosen: Chosen, memory: Memory | None) -> dict[
 
 
 def unhealthy(facts: Facts, declared: Service | None) -> str:
-    """Why a service is not well; empty if it is.
+    """The reason why a service is not well; empty if it is well.
 
-    Without a declaration, only what systemd itself calls a failure counts.
+    Without a declaration, only failures by systemd's own word count.
     """
     ended = facts.exit or facts.result
     idle = f"{facts.active} ({facts.sub}), but should be running"
@@ -176,9 +172,7 @@ def unhealthy(facts: Facts, declared: Service | None) -> str:
 
 
 def _absent(facts: Facts, declared: Service | None) -> str:
-    """Why it is not well that a unit is not there; empty where nobody asks for more than that it does not
-    run.
-    """
+    """The reason why a missing unit is a fault; empty if the spec asks for nothing that needs one."""
     if declared is None:
         return ""
     if facts.active in RUNNING:
@@ -195,7 +189,7 @@ def _absent(facts: Facts, declared: Service | None) -> str:
 
 
 def to_run(facts: Facts, declared: Service | None) -> bool:
-    """Whether the spec wants it running. A job that ends by itself is well when it has ended well."""
+    """Whether the spec wants a service running; a job that ends by itself need not run."""
     runs = (
         declared is not None
         and declared.enabled != "masked"
@@ -206,7 +200,7 @@ def to_run(facts: Facts, declared: Service | None) -> bool:
 
 
 def is_job(facts: Facts) -> bool:
-    """Whether it is run to its end, and not kept running."""
+    """Whether a service runs to its end, and is not kept running."""
     return facts.type == "oneshot" and not facts.remains
 
 
@@ -215,17 +209,17 @@ def is_job(facts: Facts) -> bool:
 
 @frozen
 class Acted:
-    """The outcome for one service that a person started, stopped, enabled or disabled.
-
-    `failed` says why it was not done. `note` says what the next apply makes of it, `back` that it puts it
-    back while nothing holds it.
-    """
+    """The outcome for one service that a person started, stopped, enabled or disabled."""
 
     name: str
     failed: str = ""
+    """The reason why it was not done."""
     note: str = ""
+    """What the next apply does about it."""
     back: bool = False
+    """Whether the next apply reverts it, unless a hold is added."""
     held: Hold | None = None
+    """The hold on the service."""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -242,7 +236,7 @@ class Acted:
 
 
 def act(verb: UnitVerb, chosen: Chosen) -> list[Acted]:
-    """Start, stop or restart each. Raises HostError."""
+    """Start, stop or restart each service. Raises HostError."""
     failed = dict(service_facts.change(verb, chosen.units).failed or {})
     runs = State.STOPPED if verb is UnitVerb.STOP else State.RUNNING
     memory = remembered()
@@ -266,10 +260,9 @@ def act(verb: UnitVerb, chosen: Chosen) -> list[Acted]:
 
 
 def enable(chosen: Chosen, *, enabled: bool) -> list[Acted]:
-    """Enable or disable each; whether that is so is asked afterwards: systemctl succeeds where there is
-    nothing to do.
+    """Enable or disable each service. Raises HostError.
 
-    Raises HostError.
+    systemd is asked for the result: systemctl succeeds too where it can do nothing.
     """
     service_facts.set_enabled(chosen.units, enabled=enabled)
     facts, memory = service_facts.ask(chosen.units), remembered()
@@ -282,8 +275,8 @@ def enable(chosen: Chosen, *, enabled: bool) -> list[Acted]:
             return Acted(name, failed=wrong, held=held)
         if declared is None or not declared.says("enabled") or declared.enabled is enabled:
             return Acted(name, held=held)
-        said = "masked" if declared.enabled == "masked" else str(declared.enabled).lower()
-        return _acted(name, declared, held, f"enabled: {said}", "puts that back")
+        value = "masked" if declared.enabled == "masked" else str(declared.enabled).lower()
+        return _acted(name, declared, held, f"enabled: {value}", "puts that back")
 
     return [acted(name, unit) for name, unit in zip(chosen.names, chosen.units, strict=True)]
 
@@ -301,8 +294,8 @@ def _not_disabled(state: str) -> str:
     return f"it is still {state}" if state in ("enabled", "enabled-runtime") else ""
 
 
-def _acted(name: str, declared: Service, held: Hold | None, said: str, back: str) -> Acted:
-    says = f"the spec says `{said}`; "
+def _acted(name: str, declared: Service, held: Hold | None, declaration: str, back: str) -> Acted:
+    says = f"the spec says `{declaration}`; "
     if declared.drift is not DriftPolicy.ENFORCE:
         return Acted(name, note=f"{says}the next apply leaves it so (`drift: {declared.drift}`)", held=held)
     if held is not None:
@@ -315,9 +308,9 @@ def _acted(name: str, declared: Service, held: Hold | None, said: str, back: str
 
 
 def show_logs(chosen: Chosen, *, follow: bool, lines: int | None, since: str, as_json: bool = False) -> int:
-    """The journal of these services, on our own output; journalctl's exit status. Raises HostError."""
+    """Print the journal of these services; journalctl's exit status. Raises HostError."""
     return service_facts.logs(chosen.units, follow=follow, lines=lines, since=since, as_json=as_json)
 
 
 EVERY_SERVICE = Chosen(("*",))
-"""For journalctl, which takes patterns: all that have ever written."""
+"""All services that have ever written to the journal: journalctl takes patterns."""

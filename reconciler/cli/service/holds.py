@@ -29,7 +29,7 @@ def check(hold: tuple[str, str]) -> list[Diagnostic]:
         return [error("no hold", "--why says what a hold is for; give --hold SPAN with it")] if why else []
     if not why:
         return [error("no reason", "--hold needs --why TEXT: everybody reads it in each plan")]
-    return holding.wanted("services.x", span, why)[1]
+    return holding.hold_request("services.x", span, why)[1]
 
 
 def put(chosen: Chosen, hold: tuple[str, str], loaded: Loaded, *, quiet: bool) -> int | None:
@@ -93,7 +93,7 @@ def _answer(question: str) -> str:
 def _add(name: str, hold: tuple[str, str], loaded: Loaded) -> Answer:
     from reconciler.app import hold as holding
 
-    wish, _ = holding.wanted(f"services.{name}", *hold)
+    wish, _ = holding.hold_request(f"services.{name}", *hold)
     assert wish is not None
     return holding.add(wish, loaded, None, 0)
 
