@@ -80,6 +80,14 @@ test-cases: venv ## All cases, bad values and booted kills, where `make test` ta
 		tests/booted/test_cases.py tests/booted/test_lockout.py tests/cli/test_bad_values.py \
 		tests/booted/test_spine.py::test_a_kill_anywhere_is_made_good tests/booted/test_rollback.py::test_a_killed_rollback_is_finished
 
+OF_A_KIND := tests/test_cases.py tests/test_rollback_cases.py tests/test_snapshots.py tests/test_examples.py tests/kinds \
+	tests/cli/test_bad_values.py tests/cli/test_prune_brake.py tests/booted/test_cases.py
+
+.PHONY: test-kind
+test-kind: check ## All that judges one kind, in every respect: KIND=users
+	@RECONCILER_FAULTS=1 RECONCILER_MOMENTS=all $(PYTEST) -n $(WORKERS) --dist worksteal $(OF_A_KIND) \
+		-k "$(or $(KIND),$(error say which: make test-kind KIND=users)) or every_kind or discovery"
+
 .PHONY: check
 check: venv ## Format, lint, types, layers, generated files
 	$(BIN)/ruff format --check --quiet .

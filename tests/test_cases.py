@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,15 @@ import pytest
 from reconciler.app.plan.plan import PlanOptions
 from reconciler.app.plan.planned import Planned, basis, texts
 from reconciler.core.action_data import as_data
+from reconciler.core.actions import Unit
 from reconciler.core.basics.digest import data_digest
 from reconciler.core.changes import Change
 from reconciler.core.diagnostic import errors
 from reconciler.core.host import FileType
+from reconciler.core.kind import Kind
 from reconciler.core.plan import Plan
 from reconciler.core.result import Status
+from reconciler.engine.units.owed import OWABLE
 from reconciler.host.state.read import read_memory
 from reconciler.kinds import discover
 from reconciler.render.plan.json import plan_to_json
@@ -95,6 +98,18 @@ def steps_of(plan: Plan) -> list[str]:
     return [
         ("(held) " if step.held else "") + action_words(as_data(step.action), all_units=True)
         for step in plan.steps
+    ]
+
+
+def forgotten(plan: Plan) -> list[str]:
+    """Restarts and reloads that nobody would do after a kill: their kind has no `resume_owed`."""
+    without = {field.default for field in fields(Kind) if field.name == "resume_owed"}
+    return [
+        f"{cause.address.kind}: {step.action.verb} {cause.unit}"
+        for step in plan.steps
+        if isinstance(step.action, Unit) and step.action.verb in OWABLE
+        for cause in step.causes
+        if cause.unit and discover()[cause.address.kind].resume_owed in without
     ]
 
 
@@ -185,6 +200,7 @@ def test_the_plan_is_exactly_this(case: Case, running: bool, place: Path) -> Non
     }
     assert {} == unforeseen  # before the steps: it says why they are not there
     assert list(wanted.steps) == steps_of(plan)
+    assert [] == forgotten(plan)
     assert list(case.effects if running else ()) == effects_of(plan)
     assert sorted(case.refused) == sorted({item.rule for item in errors(found.diagnostics) if item.refusal})
     assert sorted(case.blocked) == sorted(map(str, plan.blocked))

@@ -13,12 +13,13 @@ from pydantic import Field, model_validator
 from reconciler.core.actions import UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
-from reconciler.core.changes import Change, Part, Verb
+from reconciler.core.changes import Change, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.kind import Kind, Requirement, RequirementType
 from reconciler.core.model.fields import AbsolutePath, Flag, KnownName, Mode, TextBlock
 from reconciler.core.model.resource import Policy, RefersTo, Resource, SourcePath
 from reconciler.core.spec import Declared
+from reconciler.core.state import OwedRow
 from reconciler.core.steps import Step
 from reconciler.kinds.files import ORDER
 from reconciler.kinds.files.observe import FileFacts, observe
@@ -100,6 +101,12 @@ def actions(change: Change) -> Iterator[Step]:
         yield units.daemon_reload(change.address, f"{path} changes")
         if timer := change.observed.facts(FileFacts).timer:
             yield units.step(change.address, UnitVerb.RESTART, timer, "its drop-in changes")
+
+
+def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
+    """A restart of a timer that a killed apply left with its old times."""
+    if row.unit and row.unit == observed.facts(FileFacts).timer:
+        yield units.step(part.address, UnitVerb.RESTART, row.unit, row.why)
 
 
 def _in_force(change: Change) -> bool:
@@ -204,6 +211,7 @@ KIND = Kind(
     references=references,
     requires=requires,
     lint=lint,
+    resume_owed=resume_owed,
     paths=lambda address: (address.name,),
     identity=lambda address: (address.name,),
 )
