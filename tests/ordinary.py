@@ -106,6 +106,13 @@ OF_EVERY_DEBIAN = (
     "/etc/udev/rules.d",
 )
 """Directories of drop-ins that a bare Debian has, whether a kind writes there yet or not."""
+UNITS_OF_EVERY_DEBIAN = {
+    f"/usr/lib/systemd/system/systemd-{name}.service": {
+        "content": "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/true\n"
+    }
+    for name in ("modules-load", "sysctl", "tmpfiles-setup", "udevd")
+}
+"""Units of systemd's own that read such directories, as far as a simulated host needs them: path and file."""
 
 
 def minimal_tree(root: Path, hostname: str = "gpu-01") -> Path:

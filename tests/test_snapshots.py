@@ -28,6 +28,7 @@ from reconciler.render.plan.text import plan_text
 from tests import worlds
 from tests.breaking import some
 from tests.case import HOST, Case, Host, all_cases
+from tests.ordinary import UNITS_OF_EVERY_DEBIAN
 from tests.test_cases import place, planned, world_of
 from tests.test_examples import FOLDER as EXAMPLES
 from tests.test_examples import SPECS
@@ -292,6 +293,7 @@ _MADE: dict[str, dict[str, str]] = {
     "/usr/lib/systemd/system/systemd-journald.service": {
         "content": "[Service]\nExecStart=/usr/lib/systemd/systemd-journald\n"
     },
+    **UNITS_OF_EVERY_DEBIAN,
 }
 """What the examples need of a host, beside what every case has."""
 

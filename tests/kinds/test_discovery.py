@@ -76,8 +76,8 @@ def test_a_kind_is_imported_because_its_folder_has_an_importer() -> None:
 def test_import_names_a_kind_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody takes the silence of `import` for absence: a kind without an importer is told."""
     told = {*not_looked_at.not_looked_at(SimulatedHost.of({}), ())}
-    monkeypatch.setattr(not_looked_at, "discover", lambda: {**discover(), "sysctl": None})
+    monkeypatch.setattr(not_looked_at, "discover", lambda: {**discover(), "a_new_kind": None})
     more = {*not_looked_at.not_looked_at(SimulatedHost.of({}), ())}
 
-    assert {"sysctl: import does not know this kind"} == more - told
+    assert {"a_new_kind: import does not know this kind"} == more - told
     assert set(discover()) > not_looked_at._TOLD - set(importable()) == not_looked_at._TOLD
