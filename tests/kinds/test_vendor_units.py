@@ -112,7 +112,7 @@ def test_what_enables_it() -> None:
     })  # fmt: skip
     base = "/etc/systemd/system"
 
-    assert found.wanted == {
+    assert found.install_links == {
         f"{base}/a.target.wants/web.service": f"{VENDOR}/web.service",
         f"{base}/b.target.wants/web.service": f"{VENDOR}/web.service",
         f"{base}/c.target.requires/web.service": f"{VENDOR}/web.service",

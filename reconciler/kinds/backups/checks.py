@@ -213,7 +213,7 @@ class BackupHost:
         """Disks that are not there, and file systems that a run would leave out."""
         gone = absent(self._disks, {"sources": backup.sources, "destinations": backup.destinations})
         for disk in gone:
-            yield not_mounted(disk, required=disk.place in backup.require_mount)
+            yield not_mounted(disk, required=disk.mount_point in backup.require_mount)
         try:
             mounted = self._disks.mounted
         except Unreadable:
@@ -231,7 +231,11 @@ class BackupHost:
                     Absent(place, self._disks.named[place], (place,)), required=place in backup.require_mount
                 )
         for place in backup.require_mount:
-            if self._view.running and place not in mounted and all(place != disk.place for disk in gone):
+            if (
+                self._view.running
+                and place not in mounted
+                and all(place != disk.mount_point for disk in gone)
+            ):
                 detail = (
                     f"`require_mount` names {place}, and nothing is mounted there now. As long as that is so"
                     " every run is refused."
@@ -241,7 +245,7 @@ class BackupHost:
 
 def not_mounted(disk: Absent, *, required: bool) -> Trouble:
     """A disk that fstab, a unit or autofs names and that is not there."""
-    place, on = disk.place, " and ".join(disk.paths)
+    place, on = disk.mount_point, " and ".join(disk.paths)
     line = "" if required else f" Write `require_mount: [{place}]` to have systemd mount it before each run."
     detail = (
         f"{disk.file} names {place}, and nothing is mounted there now; {on} would be on the bare directory."

@@ -168,7 +168,7 @@ def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
 
         required = _backup(part.declared).require_mount
         for disk in observed.facts(BackupFacts).absent:
-            yield not_mounted(disk, required=disk.place in required).told(part.declared)
+            yield not_mounted(disk, required=disk.mount_point in required).told(part.declared)
 
 
 def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
@@ -220,7 +220,7 @@ KIND = Kind(
     expand=expand,
     observe=observe,
     actions=actions,
-    ownership_keys=(*schedule.CARRIES, "job"),
+    ownership_keys=(*schedule.OWNERSHIP_KEYS, "job"),
     order=ORDER,
     programs=(("tar", "tar"),),
     references=references,

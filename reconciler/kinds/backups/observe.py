@@ -65,7 +65,7 @@ def _observe(view: HostView, path: str, missing: Sequence[str], disks: Disks) ->
         return observed if observed.unreadable else Observed(None, BackupFacts(missing=tuple(missing)))
     gone = absent(disks, observed.document.get("job", {}))
     return replace(
-        observed, private=BackupFacts(absent=tuple(gone)), others=tuple(disk.place for disk in gone)
+        observed, private=BackupFacts(absent=tuple(gone)), others=tuple(disk.mount_point for disk in gone)
     )
 
 

@@ -53,20 +53,20 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 
 def reason_to_keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
-    """Why a directory that left the spec stays: something is in it that does not leave with it."""
+    """Why a directory that left the spec stays: an entry in it does not go with it."""
     try:
-        left = [name for name in view.names(address.name) if f"{address.name}/{name}" not in vanishing]
+        staying = [name for name in view.names(address.name) if f"{address.name}/{name}" not in vanishing]
     except Unreadable as error:
         return str(error)
     return (
-        f"not empty ({len(left)} {'entry' if len(left) == 1 else 'entries'}, such as {left[0]!r})"
-        if left
+        f"not empty ({len(staying)} {'entry' if len(staying) == 1 else 'entries'}, such as {staying[0]!r})"
+        if staying
         else ""
     )
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """Make it, set its access, or remove it when empty."""
+    """Make the directory, set its access, or remove it when empty. Raises Impossible."""
     path, cause = change.address.name, (Cause(change.address),)
     if change.verb is Verb.DELETE:
         yield Step(RemovePath(path, expects=str(FileType.DIRECTORY)), cause)

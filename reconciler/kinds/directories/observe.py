@@ -11,7 +11,7 @@ from reconciler.kinds.shared import ownership
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """One look at each path."""
+    """The state of each directory, from one look at its path."""
     return {address: _observe(view, address.name) for address in addresses}
 
 

@@ -1,6 +1,6 @@
 """files: one regular file with its content, mode and owner.
 
-Written by rename, so that a reader sees the old or the new one.
+It is written by rename: a reader sees the old file or the new one.
 """
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
@@ -59,7 +59,7 @@ _UNITS = "/etc/systemd/system/"
 _JOBS = "/etc/cron.d/"
 _OTHERS_READ = 0o004
 _LARGEST = 1 << 18
-"""Bytes of a text that is looked through for a secret."""
+"""The most bytes of a text that is searched for secrets."""
 
 
 def _file(declared: Declared) -> File:
@@ -91,9 +91,9 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """Write it, set its access, or remove it.
+    """Write the file, set its access, or remove it.
 
-    A reload of systemd follows a file that it reads, and a restart follows a timer: it has its times.
+    A unit file is followed by a reload of systemd, and the drop-in of a timer by a restart of the timer.
     """
     path = change.address.name
     yield from file_part.steps(change, path, ("content",), check=strict_readers.check_of(path))
@@ -110,7 +110,7 @@ def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
 
 
 def _in_force(change: Change) -> bool:
-    """Whether something else is in force afterwards, not only another mode or owner."""
+    """Whether the change concerns more than mode and owner."""
     return change.verb is not Verb.UPDATE or change.touches("content") or change.touches("type")
 
 
@@ -133,7 +133,7 @@ def requires(declared: Declared) -> Iterable[Requirement]:
 
 
 def _cron_users(declared: Declared) -> tuple[str, ...]:
-    """cron passes over a file in which one account is unknown, until the file changes."""
+    """The accounts that a file of cron's names: cron passes over a file that names an unknown one."""
     if not declared.address.name.startswith(_JOBS):
         return ()
     from reconciler.formats.schedule.cron_lines import users  # most files have nothing to do with it
@@ -144,7 +144,7 @@ def _cron_users(declared: Declared) -> tuple[str, ...]:
 def lint(declared: Declared) -> Iterator[Diagnostic]:
     """Yield what the reader of a directory such as /etc/sudoers.d would refuse or pass over."""
     path = declared.address.name
-    yield from _of_secrets(declared)
+    yield from _secret_problems(declared)
     reader = strict_readers.reader_of(path) if path.startswith("/etc/") else None
     if reader is None:
         if why := strict_readers.hidden_from(path):
@@ -156,10 +156,10 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
                 rule="reader",
             )
         return
-    file, content, say = _file(declared), _content(declared), error if reader.sure else warning
-    access_of = {"mode": file.mode, "owner": file.owner, "group": file.group}
-    for why in strict_readers.complaints(path, content, **access_of, sensitive=file.sensitive):
-        yield say(
+    file, content, diagnostic = _file(declared), _content(declared), error if reader.sure else warning
+    access = {"mode": file.mode, "owner": file.owner, "group": file.group}
+    for why in strict_readers.complaints(path, content, **access, sensitive=file.sensitive):
+        yield diagnostic(
             "its reader would not take the file",
             f"{path}: {why}",
             address=declared.address,
@@ -168,8 +168,8 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
         )
 
 
-def _of_secrets(declared: Declared) -> Iterator[Diagnostic]:
-    """Yield what keeps a secret from being one."""
+def _secret_problems(declared: Declared) -> Iterator[Diagnostic]:
+    """Warn of a secret that everybody can read, or that is not marked as one."""
     path, file = declared.address.name, _file(declared)
     where = {"address": declared.address, "source": declared.source}
     if file.sensitive and int(file.mode, 8) & _OTHERS_READ:
@@ -187,7 +187,7 @@ def _of_secrets(declared: Declared) -> Iterator[Diagnostic]:
 
 
 def _is_unmarked_secret(declared: Declared) -> bool:
-    """Whether a file that others may not read has a secret by its shape, and is not said to have one."""
+    """Whether a file that others may not read seems to hold a secret, and is not marked `sensitive`."""
     file = _file(declared)
     if file.sensitive or int(file.mode, 8) & _OTHERS_READ:
         return False

@@ -17,23 +17,23 @@ _TIMER_DROP_IN = Late(r"/etc/systemd/system/(?P<timer>[^/]+\.timer)\.d/[^/]+\.co
 
 @frozen
 class FileFacts(Facts):
-    """A file that systemd reads."""
+    """The facts about a file that systemd reads."""
 
     timer: str = ""
-    """The timer that a drop-in changes, if that is active."""
+    """The active timer that the file is a drop-in of; empty if it is none."""
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """One look at each path, and one read."""
-    found = {address: file_part.observe(view, address.name) for address in addresses}
+    """The state of each file, from one look at its path and one read."""
+    observed = {address: file_part.observe(view, address.name) for address in addresses}
     timers = (
         {address: timer for address in addresses if (timer := timer_of(address.name))} if view.running else {}
     )
     states = view.units(sorted(set(timers.values()))) if timers else {}
     for address, timer in timers.items():
         if states[timer].active == "active":
-            found[address] = replace(found[address], private=FileFacts(timer))
-    return found
+            observed[address] = replace(observed[address], private=FileFacts(timer))
+    return observed
 
 
 def timer_of(path: str) -> str:

@@ -1,8 +1,4 @@
-"""Things that must not be done with logs.
-
-These are two files for one log, root's hands in a directory of somebody else, and policies that never take
-effect.
-"""
+"""Checks of rotation policies: two files for one log, root in somebody else's directory, no effect at all."""
 
 from __future__ import annotations
 
@@ -21,6 +17,7 @@ from reconciler.kinds.logrotate.model import Frequency, Policy
 from reconciler.kinds.shared.ownership import ACCESS, Access, access_of, parents
 
 _PROGRAM = "/usr/sbin/logrotate"
+_STICKY = 0o1000
 
 
 def _policies(spec: Spec) -> list[tuple[Declared, Policy]]:
@@ -33,7 +30,7 @@ def _policies(spec: Spec) -> list[tuple[Declared, Policy]]:
 
 
 def lint(spec: Spec) -> Iterator[Diagnostic]:
-    """Two policies of one log; reloads that cannot work."""
+    """Yield two policies of one log, reloads that cannot work, old logs that are rotated again or collide."""
     policies = _policies(spec)
     yield from _twice(policies)
     services = {
@@ -82,7 +79,10 @@ def lint(spec: Spec) -> Iterator[Diagnostic]:
 
 
 def _twice(policies: Sequence[tuple[Declared, Policy]]) -> Iterator[Diagnostic]:
-    """Two paths that stand for one log, in two policies or in one. Plain ones, the many, are looked up."""
+    """Yield two paths that stand for one log, in two policies or in one.
+
+    Most paths are plain: those are looked up, and only patterns are compared with all others.
+    """
     plain: dict[str, Declared] = {}
     patterns: list[tuple[str, Declared]] = []
     for declared, path in ((declared, path) for declared, policy in policies for path in policy.paths):
@@ -99,10 +99,10 @@ def _twice(policies: Sequence[tuple[Declared, Policy]]) -> Iterator[Diagnostic]:
                 yield _both(other, declared, log)
 
 
-def _overlapping(declared: Declared, one: str, other: str, log: str) -> Diagnostic:
+def _overlapping(declared: Declared, pattern: str, other: str, log: str) -> Diagnostic:
     detail = (
-        f"{one} and {other} both stand for {log}. As soon as there is such a log, logrotate refuses the file,"
-        " and rotates none of these logs any more. Take one of the two out."
+        f"{pattern} and {other} both stand for {log}. As soon as there is such a log, logrotate refuses the"
+        " file, and rotates none of these logs any more. Take one of the two out."
     )
     return error(
         "a log is named twice", detail, address=declared.address, source=declared.source, rule="one-policy"
@@ -121,9 +121,10 @@ def _both(first: Declared, second: Declared, log: str) -> Diagnostic:
 
 def _can_reload(service: Declared) -> bool:
     model = service.resource
-    more = getattr(model, "directives", {}).get("Service", {})
-    types = (getattr(model, "type", ""), more.get("Type"))
-    return bool(getattr(model, "exec_reload", None)) or "ExecReload" in more or "notify-reload" in types
+    directives = getattr(model, "directives", {}).get("Service", {})
+    types = (getattr(model, "type", ""), directives.get("Type"))
+    has_command = bool(getattr(model, "exec_reload", None)) or "ExecReload" in directives
+    return has_command or "notify-reload" in types
 
 
 def _names_collide(policy: Policy) -> bool:
@@ -141,20 +142,21 @@ def _names_collide(policy: Policy) -> bool:
 
 @frozen
 class _Case:
-    """One policy that is about to be written. `declared` is how directories of the spec will be."""
+    """One policy that is about to be written."""
 
     view: HostView
     host: LogrotateHost
-    declared: Mapping[str, Access]
+    directories: Mapping[str, Access]
+    """The access that each directory of the spec will have."""
     part: Part
     policy: Policy
 
-    def say(self, severity: Severity, rule: str, summary: str, detail: str) -> Diagnostic:
+    def diagnostic(self, severity: Severity, rule: str, summary: str, detail: str) -> Diagnostic:
         return Diagnostic(severity, summary, detail, self.part.address, self.part.declared.source, rule=rule)
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Yield the objections of the host's own facts to policies that change."""
+    """Yield the problems that policies which change have with what is on the host."""
     going = {f"{DIRECTORY}/{change.address.name}" for change in changes if change.address.kind == "logrotate"}
     going |= {
         change.address.name
@@ -163,8 +165,11 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     }
     staying = {f"{DIRECTORY}/{declared.address.name}" for declared, _ in _policies(spec)}
     host = LogrotateHost(view, frozenset(going | staying))
-    declared = [one for one in spec.resources if one.address.kind == "directories"]
-    directories = {one.address.name: _declared_access(one) for one in declared}
+    directories = {
+        block.address.name: _declared_access(block)
+        for block in spec.resources
+        if block.address.kind == "directories"
+    }
     for change in changes:
         part = change.part
         if part is not None and change.verb is not Verb.NONE and isinstance(part.declared.resource, Policy):
@@ -175,10 +180,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
 
 
 def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
-    """Yield what another file does with the logs of a policy that stays as it is.
-
-    `check` says it of one that changes.
-    """
+    """Warn of other files that rotate the logs of an unchanged policy; `check` does it for a changed one."""
     if any((observed.document or {}).get(key) != value for key, value in part.document.items()):
         return
     for clash in observed.others:
@@ -197,48 +199,52 @@ def _programs(case: _Case) -> Iterator[Diagnostic]:
             f"{_PROGRAM} does not exist: nothing would rotate these logs. Install it: apt-get install"
             " logrotate."
         )
-        yield case.say(severity, "missing-program", "logrotate is not installed", detail)
+        yield case.diagnostic(severity, "missing-program", "logrotate is not installed", detail)
     elif not case.host.includes_directory and case.view.running:
         detail = (
             f"{MAIN} does not have `include {DIRECTORY}`: the policy would have no effect. Add the line, or"
             " reinstall logrotate."
         )
-        yield case.say(Severity.ERROR, "include", "policies are not read", detail)
+        yield case.diagnostic(Severity.ERROR, "include", "policies are not read", detail)
 
 
 def _duplicates(case: _Case) -> Iterator[Diagnostic]:
     own = f"{DIRECTORY}/{case.part.address.name}"
     for path, config in case.host.files.items():
-        theirs = [pattern for stanza in config.stanzas for pattern in stanza.patterns]
+        patterns = [pattern for stanza in config.stanzas for pattern in stanza.patterns]
         pairs = [
-            (mine, other, log)
-            for mine in case.policy.paths
-            for other in theirs
-            if (log := globs.common(mine, other))
+            (ours, pattern, log)
+            for ours in case.policy.paths
+            for pattern in patterns
+            if (log := globs.common(ours, pattern))
         ]
-        there = next((log for mine, other, _ in pairs if (log := case.host.overlap(mine, other))), "")
-        if there:
+        existing = next((log for ours, pattern, _ in pairs if (log := case.host.overlap(ours, pattern))), "")
+        if existing:
             detail = (
-                f"{there} is rotated by {path} already, and would be by {own}. logrotate then ignores one of"
-                f" the two files, whichever it reads later. Take it out of the paths here, or remove {path}."
+                f"{existing} is rotated by {path} already, and would be by {own}. logrotate then ignores one"
+                f" of the two files, whichever it reads later. Take it out of the paths here, or remove"
+                f" {path}."
             )
-            yield case.say(Severity.ERROR, "one-policy", "the log has another policy on the host", detail)
+            yield case.diagnostic(
+                Severity.ERROR, "one-policy", "the log has another policy on the host", detail
+            )
         elif pairs:
-            mine, other, log = pairs[0]
+            ours, pattern, log = pairs[0]
             detail = (
-                f"{mine} and {other} of {path} both stand for {log}. There is no such log yet; as soon as"
+                f"{ours} and {pattern} of {path} both stand for {log}. There is no such log yet; as soon as"
                 " there is, logrotate ignores one of the two files, whichever it reads later. Name the logs"
                 " more closely."
             )
-            yield case.say(Severity.WARNING, "one-policy", "a log would have two policies", detail)
+            yield case.diagnostic(Severity.WARNING, "one-policy", "a log would have two policies", detail)
 
 
 def _directories(case: _Case) -> Iterator[Diagnostic]:
     missing: dict[str, None] = {}
-    for pattern, directory in [(path, place) for path in case.policy.paths for place in _places(case, path)]:
+    pairs = [(path, directory) for path in case.policy.paths for directory in _log_directories(case, path)]
+    for pattern, directory in pairs:
         if globs.is_pattern(directory):
             if not _has_su(case):
-                yield case.say(
+                yield case.diagnostic(
                     Severity.ERROR,
                     "su",
                     "`su` is required",
@@ -247,9 +253,9 @@ def _directories(case: _Case) -> Iterator[Diagnostic]:
             continue
         try:
             insecure = _insecure(case, directory)
-            there = _access(case, directory) is not None
+            exists = _access(case, directory) is not None
         except Unreadable as problem:
-            yield case.say(
+            yield case.diagnostic(
                 Severity.WARNING,
                 "su",
                 "cannot be checked",
@@ -257,7 +263,7 @@ def _directories(case: _Case) -> Iterator[Diagnostic]:
             )
             return
         except UnsafePath as problem:
-            yield case.say(
+            yield case.diagnostic(
                 Severity.ERROR,
                 "su",
                 "the way to the log is a link",
@@ -265,18 +271,20 @@ def _directories(case: _Case) -> Iterator[Diagnostic]:
             )
             return
         if insecure:
-            yield case.say(Severity.ERROR, "su", "`su` is required", f"{pattern}: {insecure}")
+            yield case.diagnostic(Severity.ERROR, "su", "`su` is required", f"{pattern}: {insecure}")
             return
-        if not there:
+        if not exists:
             missing[directory] = None
-        elif above := _movable(case, directory):
-            yield case.say(Severity.WARNING, "su", "others can replace the directory of the log", above)
+        elif detail := _movable(case, directory):
+            yield case.diagnostic(
+                Severity.WARNING, "su", "others can replace the directory of the log", detail
+            )
     for directory in missing:
         detail = (
             f"{directory} does not exist and is not under `directories:`; until it does, nothing is rotated"
             " there."
         )
-        yield case.say(
+        yield case.diagnostic(
             Severity.WARNING, "missing-directory", "the directory of the log does not exist", detail
         )
 
@@ -288,30 +296,26 @@ _NOTHING_YET = (
 )
 
 
-def _places(case: _Case, pattern: str) -> list[str]:
-    """The directories in which logs of a pattern are, or will be; the pattern of them where there is none
-    yet.
-    """
+def _log_directories(case: _Case, pattern: str) -> list[str]:
+    """The directories in which logs of a pattern are, or will be; their own pattern where none exists yet."""
     directory = pattern.rpartition("/")[0] or "/"
     return sorted(case.host.expand(directory)) or [directory]
 
 
 def _has_su(case: _Case) -> bool:
-    """Whether logs are rotated with rights that are said, here or for the whole host."""
+    """Whether `su` says with whose rights logs are rotated, in the policy or for the whole host."""
     return case.policy.su is not None or bool(case.host.su)
 
 
 def _insecure(case: _Case, directory: str) -> str:
-    """Why root must not rotate here with its own rights; empty if it may, or if it is said with whose rights
-    instead.
-    """
+    """Why root must not rotate here with its own rights; empty if it may, or if `su` names other rights."""
     su = case.policy.su
     user = su.user if su is not None else (case.host.su.split() or [""])[0]
-    for place in (directory, *parents(directory)):
-        access = _access(case, place)
+    for path in (directory, *parents(directory)):
+        access = _access(case, path)
         if access is not None and access["owner"] != "root" and user in ("", "root"):
             return (
-                f"{place} belongs to {access['owner']}, who could make root rotate any file of the host by"
+                f"{path} belongs to {access['owner']}, who could make root rotate any file of the host by"
                 f" putting a link there. Write `su: {{user: {access['owner']}, group: {access['group']}}}`."
             )
     access = _access(case, directory)
@@ -325,15 +329,16 @@ def _insecure(case: _Case, directory: str) -> str:
 
 
 def _movable(case: _Case, directory: str) -> str:
-    """Who else can put another directory in the place of this one, which logrotate does not look at; empty:
-    nobody, or it does no harm.
+    """Who else can put another directory in place of this one; empty if nobody can, or if `su` makes it safe.
+
+    logrotate looks at the directory of the log only, not at those above it.
     """
-    for place in () if _has_su(case) else parents(directory):
-        access = _access(case, place)
-        # Where others may write but only remove what is theirs, what is deeper down is safe.
-        if access is not None and (shared := _shared_with(access)) and not int(access["mode"], 8) & 0o1000:
+    for parent in () if _has_su(case) else parents(directory):
+        access = _access(case, parent)
+        # In a sticky directory others can remove only their own entries: what is deeper down is safe.
+        if access is not None and (shared := _shared_with(access)) and not int(access["mode"], 8) & _STICKY:
             return (
-                f"{place} can be written by {shared} (mode {access['mode']}), who could put another"
+                f"{parent} can be written by {shared} (mode {access['mode']}), who could put another"
                 f" directory, or a link, in the place of {directory}: root would then rotate what is there."
                 " Write `su:`, or take the right away."
             )
@@ -341,21 +346,17 @@ def _movable(case: _Case, directory: str) -> str:
 
 
 def _shared_with(access: Access) -> str:
-    """Who besides the owner may write in a directory."""
+    """Who besides the owner may write in a directory; empty for nobody."""
     mode = int(access["mode"], 8)
-    return (
-        "everybody"
-        if mode & 0o002
-        else f"group {access['group']}"
-        if mode & 0o020 and access["group"] != "root"
-        else ""
-    )
+    if mode & 0o002:
+        return "everybody"
+    return f"group {access['group']}" if mode & 0o020 and access["group"] != "root" else ""
 
 
 def _access(case: _Case, path: str) -> Access | None:
-    """Mode, owner and group that a directory will have, or has."""
-    if path in case.declared:
-        return case.declared[path]
+    """The access that a directory will have, or has; None without one. Raises Unreadable, UnsafePath."""
+    if path in case.directories:
+        return case.directories[path]
     entry = case.view.entry(path)
     if entry is not None and entry.type is FileType.LINK:
         raise UnsafePath("the path leads through a symbolic link", f"{path} is a link to {entry.target}")
@@ -369,14 +370,12 @@ def _declared_access(declared: Declared) -> Access:
 def _links(case: _Case) -> Iterator[Diagnostic]:
     for log in (log for pattern in case.policy.paths for log in sorted(case.host.expand(pattern))):
         entry = case.host.entry(log)
-        if (
-            entry is not None
-            and (entry.type is FileType.LINK or entry.nlink > 1)
-            and entry.type is not FileType.DIRECTORY
-        ):
-            what = "a link" if entry.type is FileType.LINK else "a file with several names"
-            detail = f"{log} is {what}; logrotate passes over it without a word. Name the file itself."
-            yield case.say(Severity.WARNING, "link", "the log is never rotated", detail)
+        if entry is None or entry.type is FileType.DIRECTORY:
+            continue
+        if entry.type is FileType.LINK or entry.nlink > 1:
+            type_ = "a link" if entry.type is FileType.LINK else "a file with several names"
+            detail = f"{log} is {type_}; logrotate passes over it without a word. Name the file itself."
+            yield case.diagnostic(Severity.WARNING, "link", "the log is never rotated", detail)
 
 
 def _hourly(case: _Case) -> Iterator[Diagnostic]:
@@ -387,7 +386,7 @@ def _hourly(case: _Case) -> Iterator[Diagnostic]:
             ' hourly.conf in it with mode "0644" and the lines `[Timer]`, `OnCalendar=`, `OnCalendar=hourly`,'
             " `AccuracySec=1min`."
         )
-        yield case.say(Severity.WARNING, "hourly", "logrotate does not run every hour", detail)
+        yield case.diagnostic(Severity.WARNING, "hourly", "logrotate does not run every hour", detail)
 
 
 RULES: tuple[Callable[[_Case], Iterator[Diagnostic]], ...] = (

@@ -1,6 +1,4 @@
-"""The rotation of logs on a host: all files that logrotate reads, in its order, and what patterns stand for
-there.
-"""
+"""The rotation of logs on a host: all files that logrotate reads, in its order, and the logs of patterns."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from reconciler.formats import logrotate as form
 
 MAIN = "/etc/logrotate.conf"
 _TIMER = "logrotate.timer"
-_TIMER_PLACES = (
+_UNIT_DIRECTORIES = (
     "/etc/systemd/system",
     "/run/systemd/system",
     "/usr/lib/systemd/system",
@@ -22,13 +20,13 @@ _TIMER_PLACES = (
 )
 _OFTEN = Late(r"OnCalendar=\s*(?:hourly|minutely|\S*\s*\*:)|OnUnit(?:In)?ActiveSec=")
 _MOST = 100_000
-"""Paths that one pattern is expanded to at most; of more, the rest is not looked at."""
+"""The most paths that one pattern is expanded to; the rest is not looked at."""
 
 
 class LogrotateHost:
     """The answers of one host, each asked for at most once.
 
-    The files in `skip` are left out: of them the spec says what they will be.
+    The files in `skip` are left out: the spec says what will be in them.
     """
 
     def __init__(self, view: HostView, skip: frozenset[str]) -> None:
@@ -39,9 +37,9 @@ class LogrotateHost:
     @cached_property
     def files(self) -> dict[str, form.Config]:
         """Every file that logrotate reads, by path, in its order."""
-        found: dict[str, form.Config] = {}
-        self._read(MAIN, found)
-        return found
+        configs: dict[str, form.Config] = {}
+        self._read(MAIN, configs)
+        return configs
 
     @cached_property
     def includes_directory(self) -> bool:
@@ -51,18 +49,18 @@ class LogrotateHost:
             name == "include" and value.rstrip("/") == form.DIRECTORY for name, value, _ in main.directives
         )
 
-    def _read(self, path: str, found: dict[str, form.Config]) -> None:
-        if path in found or path in self._skip:
+    def _read(self, path: str, configs: dict[str, form.Config]) -> None:
+        if path in configs or path in self._skip:
             return
         try:
             config = form.parse(self._view.excerpt(path)[0].decode("utf-8", "replace"))
         except (FileNotFoundError, Unreadable, UnsafePath):
             return
-        found[path] = config
+        configs[path] = config
         for name, value, _ in config.directives:
             if name == "include":
                 for included in self._included(value.rstrip("/")):
-                    self._read(included, found)
+                    self._read(included, configs)
 
     def _included(self, path: str) -> Iterator[str]:
         entry = self.entry(path)
@@ -81,7 +79,7 @@ class LogrotateHost:
             return None
 
     def is_program(self, path: str) -> bool:
-        """Whether something is at a path, or nothing can be said."""
+        """Whether something is at a path; also true where that cannot be looked at."""
         try:
             return self._view.entry(path) is not None
         except (Unreadable, UnsafePath):
@@ -94,12 +92,12 @@ class LogrotateHost:
             return ()
 
     def expand(self, pattern: str) -> frozenset[str]:
-        """The paths that a pattern matches now; of a plain path itself, whether it is there or not."""
+        """The paths that a pattern matches now; a plain path matches itself, whether it exists or not."""
         if pattern not in self._expanded:
-            found = [""]
+            paths = [""]
             for segment in pattern.split("/")[1:]:
-                found = [path for base in found for path in self._below(base, segment)][:_MOST]
-            self._expanded[pattern] = frozenset(found)
+                paths = [path for base in paths for path in self._below(base, segment)][:_MOST]
+            self._expanded[pattern] = frozenset(paths)
         return self._expanded[pattern]
 
     def _below(self, base: str, segment: str) -> list[str]:
@@ -107,38 +105,41 @@ class LogrotateHost:
             return [f"{base}/{segment}"]
         return [f"{base}/{name}" for name in self._names(base or "/") if globs.segment_matches(segment, name)]
 
-    def overlap(self, one: str, other: str) -> str:
-        """A log that both stand for, empty if there is none: of two patterns one that is there now."""
-        if not globs.is_pattern(one) or not globs.is_pattern(other):
-            return globs.common(one, other)
-        return min(self.expand(one) & self.expand(other), default="") if one != other else one
+    def overlap(self, pattern: str, other: str) -> str:
+        """A log that both stand for; empty if there is none. For two patterns, only logs that exist count."""
+        if not globs.is_pattern(pattern) or not globs.is_pattern(other):
+            return globs.common(pattern, other)
+        if pattern == other:
+            return pattern
+        return min(self.expand(pattern) & self.expand(other), default="")
 
     def clashes(self, patterns: Sequence[str]) -> Iterator[str]:
-        """Each file that rotates one of these logs as well, with the log, in words: logrotate ignores
-        whichever file it reads later.
+        """Yield a sentence for each file that rotates one of these logs as well.
+
+        logrotate ignores whichever file it reads later.
         """
-        for path, theirs in self._patterns.items():
-            both = (
-                (mine, other)
-                for mine in patterns
-                for other in theirs
-                if mine == other or globs.common(mine, other)
+        for path, others in self._patterns.items():
+            pairs = (
+                (pattern, other)
+                for pattern in patterns
+                for other in others
+                if pattern == other or globs.common(pattern, other)
             )
-            log = next((log for mine, other in both if (log := self.overlap(mine, other))), "")
+            log = next((log for pattern, other in pairs if (log := self.overlap(pattern, other))), "")
             if log:
                 yield f"{log} is rotated by {path} as well"
 
     @cached_property
     def _patterns(self) -> dict[str, list[str]]:
-        found = {
+        patterns_by_file = {
             path: [pattern for stanza in config.stanzas for pattern in stanza.patterns]
             for path, config in self.files.items()
         }
-        return {path: patterns for path, patterns in found.items() if patterns}
+        return {path: patterns for path, patterns in patterns_by_file.items() if patterns}
 
     @cached_property
     def su(self) -> str:
-        """With whose rights logs are rotated where a policy says nothing; empty: root's."""
+        """The user and group that rotate logs where a policy has no `su`; empty for root."""
         main = self.files.get(MAIN)
         values = [value for name, value, _ in main.directives if name == "su"] if main is not None else []
         return next(
@@ -155,12 +156,12 @@ class LogrotateHost:
         """Whether something runs logrotate more often than daily."""
         if self.entry("/etc/cron.hourly/logrotate"):
             return True
-        texts = [self._text(f"{place}/{_TIMER}") for place in _TIMER_PLACES]
-        drop_ins = (f"{place}/{_TIMER}.d" for place in _TIMER_PLACES)
+        texts = [self._text(f"{directory}/{_TIMER}") for directory in _UNIT_DIRECTORIES]
+        drop_in_directories = (f"{directory}/{_TIMER}.d" for directory in _UNIT_DIRECTORIES)
         texts += [
-            self._text(f"{place}/{name}")
-            for place in drop_ins
-            for name in self._names(place)
+            self._text(f"{directory}/{name}")
+            for directory in drop_in_directories
+            for name in self._names(directory)
             if name.endswith(".conf")
         ]
         return any(_OFTEN.search(line) for text in texts for line in text.splitlines())

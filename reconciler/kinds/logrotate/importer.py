@@ -17,11 +17,11 @@ _WITH_THREE, _WITH_TWO = 3, 2
 
 
 class _CannotSay(Exception):
-    """Something that no field can say as it stands in the file."""
+    """Part of a file that no field of a spec can say."""
 
 
 def find(view: HostView, asked: Asked) -> Iterator[Found]:
-    """Regular files that no package brought and that logrotate reads. Raises Unreadable, UnsafePath."""
+    """Yield the regular files that logrotate reads and no package brought. Raises Unreadable, UnsafePath."""
     for name in view.names(form.DIRECTORY):
         path = f"{form.DIRECTORY}/{name}"
         entry = view.entry(path)
@@ -43,9 +43,9 @@ def _fields(config: form.Config) -> Iterator[tuple[str, Any]]:
     stanza = config.stanzas[0]
     yield "paths", list(stanza.patterns)
     by_flag = {
-        word: (name, said)
+        word: (name, setting)
         for name, opposite in FLAGS.items()
-        for word, said in ((name, True), (opposite, False))
+        for word, setting in ((name, True), (opposite, False))
     }
     for name, value in stanza.directives:
         if name in form.FREQUENCIES:

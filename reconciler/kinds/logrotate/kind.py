@@ -94,7 +94,7 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """Write it once logrotate agrees, set its access, or remove it."""
+    """Write the file once logrotate accepts it, set its access, or remove it."""
     return file_part.steps(change, path_of(change.address), _CONTENT, check=Check.LOGROTATE)
 
 
@@ -106,9 +106,7 @@ def _accounts(policy: Policy) -> Iterator[tuple[str, str]]:
 
 
 def references(declared: Declared) -> Iterable[Address]:
-    """The accounts, and the directories of the logs: logrotate refuses a policy that
-    names what is not there.
-    """
+    """The accounts and the directories of the logs: logrotate refuses a policy that names missing ones."""
     policy = _policy(declared)
     named = (address for owner, group in _accounts(policy) for address in ownership.owners(owner, group))
     olddir = (f"{policy.olddir}/x",) if policy.olddir else ()
@@ -116,7 +114,7 @@ def references(declared: Declared) -> Iterable[Address]:
 
 
 def requires(declared: Declared) -> Iterable[Requirement]:
-    """The accounts and where old logs go."""
+    """The accounts, the directory of policies and that of old logs."""
     policy = _policy(declared)
     yield from (
         need for owner, group in _accounts(policy) for need in ownership.owner_requirements(owner, group)

@@ -1,4 +1,4 @@
-"""Which old logs go because a policy keeps fewer of them than before."""
+"""Old logs that go because a policy keeps fewer of them than before."""
 
 from __future__ import annotations
 
@@ -19,45 +19,43 @@ _GONE = {
         " nothing ever removes them."
     ),
 }
-"""By whether old logs have a date in their names: logrotate counts those, of numbers
-it knows only the next.
+"""The fate of surplus old logs, by whether their names have a date: logrotate counts dated ones, and among
+numbered ones it looks only for the next number.
 """
 
 
 def old_logs(host: LogrotateHost, change: Change) -> Iterator[Diagnostic]:
-    """A warning where `rotate` or `maxage` becomes smaller, or the rotation comes more rarely."""
+    """Warn where `rotate` or `maxage` becomes smaller, or the rotation comes more rarely."""
     if change.verb is not Verb.UPDATE or change.part is None or change.before is None:
         return
     before, after = (document.get("directives") or {} for document in (change.before, change.part.document))
-    old, new = (_number(found, "rotate", _default(host)) for found in (before, after))
+    old, new = (_number(directives, "rotate", _default(host)) for directives in (before, after))
     where: dict[str, Any] = {"address": change.address, "source": change.part.declared.source, "rule": RULE}
     if new < old:
-        kept = f"old logs are kept {new} times, not {old}" if new else "no old log is kept"
+        summary = f"old logs are kept {new} times, not {old}" if new else "no old log is kept"
         yield warning(
-            kept,
+            summary,
             f"`rotate` was {old} and becomes {new}. {_GONE[_is_dated(host, after)]} Nothing brings them"
             " back.",
             **where,
         )
-    age, older = (_number(found, "maxage", 0) for found in (after, before))
-    if age and (not older or age < older):
-        was = f"{older} days" if older else "no limit"
+    old_age, age = (_number(directives, "maxage", 0) for directives in (before, after))
+    if age and (not old_age or age < old_age):
+        was = f"{old_age} days" if old_age else "no limit"
         yield warning(
             f"old logs are kept {age} days",
             f"`maxage` was {was} and becomes {age}. What is older is deleted.",
             **where,
         )
 
-    often, rarely = (_frequency(host, found) for found in (before, after))
-    if often and rarely and _FREQUENCIES.index(rarely) > _FREQUENCIES.index(often):
-        detail = f"`frequency` was {often} and becomes {rarely}: each log grows for that long."
-        yield warning(f"logs are rotated {rarely}, not {often}", detail, **{**where, "rule": RARER})
+    was_often, often = (_frequency(host, directives) for directives in (before, after))
+    if was_often and often and _FREQUENCIES.index(often) > _FREQUENCIES.index(was_often):
+        detail = f"`frequency` was {was_often} and becomes {often}: each log grows for that long."
+        yield warning(f"logs are rotated {often}, not {was_often}", detail, **{**where, "rule": RARER})
 
 
 def _frequency(host: LogrotateHost, directives: Mapping[str, Any]) -> str:
-    """How often, by the policy, by logrotate.conf, or weekly as logrotate(8) has it; empty where a size says
-    when.
-    """
+    """The frequency of the policy, or of logrotate.conf, or weekly (logrotate(8)); empty with a size."""
     if "size" in directives:
         return ""
     main = host.files.get(MAIN)
@@ -66,12 +64,10 @@ def _frequency(host: LogrotateHost, directives: Mapping[str, Any]) -> str:
 
 
 def _default(host: LogrotateHost) -> int:
-    """The number of old logs that a policy keeps if it says nothing: that of logrotate.conf, else none
-    (logrotate(8)).
-    """
+    """The number of old logs kept by default: that of logrotate.conf, else none (logrotate(8))."""
     main = host.files.get(MAIN)
-    said = [value for name, value, _ in main.directives if name == "rotate"] if main is not None else []
-    return int(said[-1]) if said and said[-1].isdecimal() else 0
+    counts = [value for name, value, _ in main.directives if name == "rotate"] if main is not None else []
+    return int(counts[-1]) if counts and counts[-1].isdecimal() else 0
 
 
 def _number(directives: Mapping[str, Any], name: str, default: int) -> int:
@@ -82,9 +78,6 @@ def _number(directives: Mapping[str, Any], name: str, default: int) -> int:
 def _is_dated(host: LogrotateHost, directives: Mapping[str, Any]) -> bool:
     """Whether old logs have a date in their names, by the policy or by logrotate.conf."""
     main = host.files.get(MAIN)
-    said = (
-        [name for name, _, _ in main.directives if name in ("dateext", "nodateext")]
-        if main is not None
-        else []
-    )
-    return "dateext" in directives or ("nodateext" not in directives and said[-1:] == ["dateext"])
+    main_directives = main.directives if main is not None else ()
+    defaults = [name for name, _, _ in main_directives if name in ("dateext", "nodateext")]
+    return "dateext" in directives or ("nodateext" not in directives and defaults[-1:] == ["dateext"])

@@ -14,7 +14,7 @@ from reconciler.kinds.shared.unit_fields import ServiceName
 
 
 class Frequency(StrEnum):
-    """How often."""
+    """How often logs are rotated."""
 
     HOURLY = "hourly"
     DAILY = "daily"
@@ -83,7 +83,7 @@ class SwitchUser(_Block):
 
 
 class Script(_Block):
-    """The action to take: one of the two."""
+    """What a script does: exactly one of the two."""
 
     reload: ServiceName | None = None
     """Reload this service, if it is active.
@@ -176,8 +176,12 @@ class Policy(Resource):
 
     def _contradictions(self) -> tuple[tuple[bool, str], ...]:
         su, create = self.su, self.create
-        theirs = None if su is None or create is None or su.user == "root" else (su.user, su.group)
-        foreign = theirs is not None and create is not None and (create.owner, create.group) != theirs
+        foreign = (
+            su is not None
+            and create is not None
+            and su.user != "root"
+            and (create.owner, create.group) != (su.user, su.group)
+        )
         return (
             (
                 self.size is not None and self.frequency is not None,

@@ -18,22 +18,23 @@ def path_of(address: Address) -> str:
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """One read per file of ours, and of each other that logrotate reads: it may rotate one of our logs, and
-    then ours is ignored.
+    """The state of each policy, from one read of each file.
+
+    The other files that logrotate reads are read too: where one rotates a log of ours, ours may be ignored.
     """
-    seen = {address: file_part.observe(view, path_of(address), _parsed) for address in addresses}
+    states = {address: file_part.observe(view, path_of(address), _parsed) for address in addresses}
     documents = {
-        address: observed.document for address, observed in seen.items() if observed.document is not None
+        address: observed.document for address, observed in states.items() if observed.document is not None
     }
     if not documents:
-        return seen
+        return states
     from reconciler.kinds.logrotate.config_files import LogrotateHost  # not where nothing is there
 
     host = LogrotateHost(view, frozenset(map(path_of, addresses)))
     for address, document in documents.items():
         if clashes := tuple(host.clashes(document.get("paths", ()))):
-            seen[address] = replace(seen[address], others=clashes)
-    return seen
+            states[address] = replace(states[address], others=clashes)
+    return states
 
 
 def _parsed(content: bytes) -> Document:

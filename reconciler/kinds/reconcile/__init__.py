@@ -1,1 +1,1 @@
-"""Our own units: what `install` declares."""
+"""Our own units, which `install` declares."""

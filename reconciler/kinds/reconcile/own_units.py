@@ -1,7 +1,7 @@
-"""Our own units: what applies from the clock, what looks for drift in a sandbox, and what tells somebody.
+"""Our own units: the scheduled apply, the scheduled search for drift in a sandbox, and the reports of both.
 
-Not a kind that a spec can declare: `install` makes the declarations, and their ledger is another one, so that
-no apply of a spec, not even one of an empty spec, can take away what applies.
+Not a kind that a spec can declare: `install` makes the declarations, and keeps them in a ledger of their own.
+So no apply of a spec, not even of an empty one, can remove the units that apply.
 """
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
@@ -41,8 +41,8 @@ Directives = Mapping[str, Mapping[str, str | Sequence[str]]]
 _FAILURE = f"{reconcile.FAILURE}.service"
 _APPLY: Directives = {
     "Unit": {"OnFailure": _FAILURE},
-    # 75: another apply is at it, which is no failure. An apply that hangs is ended, and told of; the next one
-    # takes up what it left.
+    # 75: another apply is running, which is no failure. An apply that hangs is ended and reported; the next
+    # one takes up its rest.
     "Service": {"TimeoutStartSec": "1h", "SuccessExitStatus": "75", "Nice": "10"},
 }
 _DRIFT: Directives = {
@@ -60,8 +60,8 @@ _DRIFT: Directives = {
         "StandardOutput": f"truncate:{reconcile.DRIFT_RECORD}",
         "StandardError": "journal",
         "UMask": "0077",
-        # Of root's rights the one to read. As root it could ask systemd for anything over the bus, in
-        # whatever sandbox.
+        # The one right of root's that it has is to read. As root it could ask systemd for anything over the
+        # bus, in whatever sandbox.
         "AmbientCapabilities": "CAP_DAC_READ_SEARCH",
         "CapabilityBoundingSet": "CAP_DAC_READ_SEARCH",
         "NoNewPrivileges": "yes",
@@ -105,20 +105,20 @@ _ROLES: Mapping[str, tuple[str, Directives]] = {
 
 
 class Own(Resource):
-    """One of our own units, or (`settings`) the file they go by."""
+    """One of our own units, or (`settings`) the file with their settings."""
 
     command: tuple[str, ...] = ()
     """The exact argv."""
     user: str = ""
-    """Whose rights it has; root's when empty."""
+    """The user it runs as; root when empty."""
     when: ScheduleText = "daily"
-    """When; without meaning for what another unit starts."""
+    """The schedule; unused for a unit that another one starts."""
     scheduler: Scheduler = Scheduler.TIMER
-    """Timer or cron."""
+    """What starts it: timer or cron."""
     randomized_delay_sec: str = ""
     """Start up to this much later, always as much on the same host."""
     settings: dict[str, Any] = {}
-    """The content of the file."""
+    """The content of the file of settings."""
 
 
 def _own(declared: Declared) -> Own:
@@ -171,18 +171,18 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 @frozen
 class SettingsFacts(Facts):
-    """The file of settings that is not there."""
+    """The facts about a file of settings that is not there."""
 
     missing: bool = False
     """Whether its directory is missing as well."""
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """Units and cron files at once, and the file of settings."""
-    found = schedule_observe.observe(
+    """The state of all units and files of cron's, and of the file of settings."""
+    scheduled = schedule_observe.observe(
         view, [address for address in addresses if address.part != _CONFIG], _unit
     )
-    return found | {address: _observe(view) for address in addresses if address.part == _CONFIG}
+    return scheduled | {address: _observe(view) for address in addresses if address.part == _CONFIG}
 
 
 def _observe(view: HostView) -> Observed:
@@ -206,7 +206,7 @@ def _parsed(content: bytes) -> Document:
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """Write or remove the file of settings; the rest is the schedule's."""
+    """Write or remove the file of settings; the schedule part has the steps of all else."""
     if change.address.part != _CONFIG:
         yield from schedule.actions(change, _unit)
         return
@@ -222,23 +222,23 @@ def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
-    """Yield what its scheduler cannot do."""
+    """Yield errors for what the scheduler cannot do."""
     return schedule_checks.lint(_job(declared)) if _scheduled(declared) else iter(())
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Yield what the host's time zone does to it, and what comes more rarely."""
+    """Warn of runs that summer time moves in the host's zone, and of schedules that come more rarely."""
     yield from schedule_checks.check(view, schedule_checks.jobs(changes, NAME, _job))
     yield from rarer(changes, NAME)
 
 
 def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
-    """Schedules that are over."""
+    """Yield errors for new schedules with no run left."""
     return schedule_checks.overdue(changes, _job, now)
 
 
 def references(declared: Declared) -> Iterator[Address]:
-    """Its user and the settings first, and what tells before what may have to be told of."""
+    """The user and the settings; for a scheduled unit also the units that report on it."""
     if _own(declared).user:
         yield Address("users", _own(declared).user)
     if declared.address.name != "settings":
@@ -249,10 +249,9 @@ def references(declared: Declared) -> Iterator[Address]:
 
 
 def requires(declared: Declared) -> Iterator[Requirement]:
-    """Our program, and cron where that is to run it."""
-    yield from (
-        schedule.requires(_job(declared)) if declared.address.name == "apply" else ()
-    )  # told once, not for each
+    """Our program, and cron where that is to run it; only for `apply`, as all units need the same."""
+    if declared.address.name == "apply":
+        yield from schedule.requires(_job(declared))
 
 
 def paths(address: Address) -> Iterator[str]:
@@ -263,7 +262,7 @@ def paths(address: Address) -> Iterator[str]:
         yield from schedule.paths(address, _unit)
 
 
-# Under another name than a spec's kinds have: those are found by theirs.
+# Not named KIND: this is no kind of a spec, and its folder has no ORDER by which it would be found.
 OWN = Kind(
     name=NAME,
     model=Own,
@@ -271,7 +270,7 @@ OWN = Kind(
     expand=expand,
     observe=observe,
     actions=actions,
-    ownership_keys=(*schedule.CARRIES, "settings"),
+    ownership_keys=(*schedule.OWNERSHIP_KEYS, "settings"),
     references=references,
     requires=requires,
     resume_owed=resume_owed,

@@ -1,6 +1,4 @@
-"""Groups that go, and numbers: who is in a group, whose primary one it is, a number that an account would
-take over from another.
-"""
+"""Members of groups that go, and numbers that one account would take over from another."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ _ADVICE = {
 
 
 def members(view: HostView, group: str) -> list[str]:
-    """The accounts whose primary group it is."""
+    """The names of the accounts whose primary group it is."""
     return _primary(_text(view, "passwd"), _text(view, "group")).get(group, [])
 
 
@@ -30,23 +28,25 @@ def _text(view: HostView, name: str) -> str:
 
 @lru_cache(maxsize=2)
 def _primary(passwd: str, group: str) -> Mapping[str, list[str]]:
-    """By group the accounts whose primary one it is. Kept, for it is asked for each group that goes."""
-    names = {one.gid: one.name for one in reversed(accounts.parse_groups(group))}
-    found: dict[str, list[str]] = {}
+    """The names of the accounts by their primary group. Cached: it is needed for each group that goes."""
+    names = {row.gid: row.name for row in reversed(accounts.parse_groups(group))}
+    users_by_group: dict[str, list[str]] = {}
     for user in sorted(accounts.parse_users(passwd), key=lambda user: user.name):
         if user.gid in names:
-            found.setdefault(names[user.gid], []).append(user.name)
-    return found
+            users_by_group.setdefault(names[user.gid], []).append(user.name)
+    return users_by_group
 
 
 def losing(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Who is in a group that goes: whoever put them there, they lose what it let them do."""
+    """Warn of the members of a group that goes, whoever put them there: they lose its rights."""
     going = [
         change.address for change in changes if change.address.kind == "groups" and change.verb is Verb.DELETE
     ]
-    listed = {one.name: one.members for one in accounts.parse_groups(_text(view, "group"))} if going else {}
+    if not going:
+        return
+    members_of = {group.name: group.members for group in accounts.parse_groups(_text(view, "group"))}
     for address in going:
-        if names := listed.get(address.name):
+        if names := members_of.get(address.name):
             detail = (
                 f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} in {address.name}, and no longer"
                 " after the apply."
@@ -55,10 +55,9 @@ def losing(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
 
 
 def taken_over(view: HostView, kind: str, field: str, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """A new account with the number of one that leaves in the same plan: most likely it is a new name for it.
+    """Refuse a new account with the number of one that leaves in the same plan: most likely it is a renaming.
 
-    The old one would be disabled or deleted, and the new one could not be made: its number is taken. Nothing
-    is done of either.
+    The old one would be disabled or deleted, and the new one could not be made, as its number is taken.
     """
     going = {
         _number(change, field): change
@@ -66,28 +65,25 @@ def taken_over(view: HostView, kind: str, field: str, changes: Sequence[Change])
         if change.address.kind == kind and _leaves(change)
     }
     for change in changes if going else ():
-        wanted = (
-            change.part.document.get(field)
-            if change.part and change.verb is Verb.CREATE and change.address.kind == kind
-            else None
-        )
-        leaver = None if wanted is None else going.get(wanted)
-        if leaver is None or change.part is None:
+        if change.part is None or change.verb is not Verb.CREATE or change.address.kind != kind:
+            continue
+        number = change.part.document.get(field)
+        leaver = None if number is None else going.get(number)
+        if leaver is None:
             continue
         old, new = leaver.address.name, change.address.name
         advice = _rename(kind, old, new, change, leaver)
         detail = (
-            f"{change.address} takes {field} {wanted}, which {leaver.address} has, and {leaver.address} goes"
+            f"{change.address} takes {field} {number}, which {leaver.address} has, and {leaver.address} goes"
             f" in the same plan. If {old} is called {new} from now on, rename it by hand and apply again with"
             f" --adopt: {advice}. If they are two, write another {field}."
         )
-        where = change.part.declared.source
         yield Diagnostic(
             Severity.ERROR,
             "one number for two accounts",
             detail,
             change.address,
-            where,
+            change.part.declared.source,
             rule="taken-over",
             refusal=True,
         )

@@ -18,22 +18,20 @@ Directives = Mapping[str, Mapping[str, str | list[str]]]
 
 
 def lint(declared: Declared, directives: Directives) -> Iterator[Diagnostic]:
-    """Warnings, for the spec alone does not tell which systemd the host has."""
-    for words in _problems(directives):
-        yield warning(**words, address=declared.address, source=declared.source)
+    """Yield each problem as a warning: the spec alone does not tell which systemd the host has."""
+    for problem in _problems(directives):
+        yield warning(**problem, address=declared.address, source=declared.source)
 
 
 def check(
     view: HostView, changes: Sequence[Change], directives_of: Callable[[Declared], Directives]
 ) -> Iterator[Diagnostic]:
-    """The same words as errors about what is about to be written, where the host's systemd is not newer than
-    the table.
-    """
+    """Yield each problem of changed units as an error, if the host's systemd is not newer than the table."""
     problems = [
-        (change, words)
+        (change, problem)
         for change in changes
         if change.part is not None and change.verb in (Verb.CREATE, Verb.UPDATE)
-        for words in _problems(_written(change.part, directives_of(change.part.declared)))
+        for problem in _problems(_written(change.part, directives_of(change.part.declared)))
     ]
     if not problems:
         return
@@ -42,13 +40,13 @@ def check(
     host = release(view)
     if host is None or host > NEWEST:
         return
-    for change, words in problems:
+    for change, problem in problems:
         assert change.part is not None
-        yield error(**words, address=change.address, source=change.part.declared.source)
+        yield error(**problem, address=change.address, source=change.part.declared.source)
 
 
 def _written(part: Part, directives: Directives) -> Directives:
-    """Those of them that are in the unit of this part."""
+    """The directives that are in the unit of this part."""
     sections = part.document.get("unit", {})
     return {
         section: {name: value for name, value in names.items() if name in sections.get(section, {})}
@@ -57,7 +55,7 @@ def _written(part: Part, directives: Directives) -> Directives:
 
 
 def _problems(directives: Directives) -> Iterator[dict[str, Any]]:
-    """Summary, detail and rule of each thing that is wrong, once."""
+    """Yield the summary, detail and rule of each different problem."""
     if not directives:
         return
     from reconciler.formats.systemd.directives import NEWEST, lint

@@ -1,6 +1,4 @@
-"""Drop-ins of a unit: where systemd looks for them, which count, and what those of others say that we say too
-(systemd.unit(5)).
-"""
+"""Drop-ins of a unit (systemd.unit(5)): where systemd looks for them, which count, which override ours."""
 
 from __future__ import annotations
 
@@ -11,45 +9,47 @@ from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats.systemd import unit
 
 DIRECTORIES = (
-    *(
-        "/etc/systemd/system.control",
-        "/run/systemd/system.control",
-        "/run/systemd/transient",
-        "/run/systemd/generator.early",
-    ),
-    *("/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator"),
-    *("/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/run/systemd/generator.late"),
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    "/run/systemd/generator.early",
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/run/systemd/generator",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/run/systemd/generator.late",
 )
-"""The first directory's drop-in counts where two have one name.
+"""The directories of units and drop-ins; where two have a file of one name, the first one's counts.
 
-The drop-ins that `systemctl set-property` and `edit --runtime` leave are among them.
+`systemctl set-property` and `edit --runtime` write to some of them.
 """
 
 Listed = Mapping[str, tuple[str, ...]]
-"""Which of these directories have a drop-in directory of a name."""
+"""The directories that have a drop-in directory of a name, by that name."""
 
 
 @frozen
 class DropIn:
-    """One that counts: its path, and what it says as it stands there."""
+    """A drop-in that counts: its path and its text."""
 
     path: str
     text: str
 
     @property
     def sections(self) -> unit.Sections:
-        """Empty assignments included."""
+        """The sections of its text, with empty assignments."""
         return unit.as_written(self.text)
 
 
 def listed(view: HostView) -> Listed:
-    """One look at each directory, for any number of units. Raises Unreadable, UnsafePath."""
-    found: dict[str, tuple[str, ...]] = {}
+    """The drop-in directories of all units, from one look at each. Raises Unreadable, UnsafePath."""
+    directories: dict[str, tuple[str, ...]] = {}
     for directory in DIRECTORIES:
         for name in view.names(directory):
             if name.endswith(".d"):
-                found[name] = (*found.get(name, ()), directory)
-    return found
+                directories[name] = (*directories.get(name, ()), directory)
+    return directories
 
 
 def kinds_of(name: str) -> list[str]:
@@ -63,39 +63,39 @@ def kinds_of(name: str) -> list[str]:
         for index, letter in enumerate(template)
         if letter == "-" and index < len(template) - 1 + bool(at)
     ]
-    found = [f"{suffix}.d", *(f"{template[: index + 1]}.{suffix}.d" for index in dashes if index)]
+    kinds = [f"{suffix}.d", *(f"{template[: index + 1]}.{suffix}.d" for index in dashes if index)]
     if at:
-        found.append(f"{template}@.{suffix}.d")
-    return [*found, f"{name}.d"] if not at or instance else found
+        kinds.append(f"{template}@.{suffix}.d")
+    return [*kinds, f"{name}.d"] if not at or instance else kinds
 
 
 def of(view: HostView, name: str, where: Listed) -> Iterator[DropIn]:
-    """All drop-ins of a unit in the order in which they count: by file name.
+    """Yield all drop-ins of a unit in the order in which they count: by file name.
 
     Raises Unreadable, UnsafePath.
     """
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for kind in kinds_of(name):
-        # What is for this unit wins over what is for more of them.
-        found |= dict(_named(view, kind, where.get(kind, ())))
-    for file in sorted(found):
-        entry = view.entry(found[file])
+        # A drop-in for this very unit replaces one of the same file name for several units.
+        paths |= dict(_named(view, kind, where.get(kind, ())))
+    for _, path in sorted(paths.items()):
+        entry = view.entry(path)
         if entry is not None and entry.type is FileType.FILE:
-            yield DropIn(found[file], _text(view, found[file]))
+            yield DropIn(path, _text(view, path))
 
 
 def of_others(view: HostView, name: str, ours: str, where: Listed) -> tuple[DropIn, ...]:
-    """Those that we did not write; none of what cannot be looked at, for what is ours does not hang on it."""
+    """The drop-ins that we did not write; none where they cannot be looked at, as our own parts need none."""
     if not any(kind in where for kind in kinds_of(name)):
         return ()
     try:
-        return tuple(one for one in of(view, name, where) if one.path != ours)
+        return tuple(drop_in for drop_in in of(view, name, where) if drop_in.path != ours)
     except (Unreadable, UnsafePath):
         return ()
 
 
 def both_say(ours: unit.Sections, theirs: unit.Sections) -> list[str]:
-    """Directives that stand in both: `Service.ExecStart`."""
+    """The directives that both set, such as `Service.ExecStart`."""
     return sorted(
         f"{section}.{name}"
         for section, names in theirs.items()
@@ -113,8 +113,8 @@ def _named(view: HostView, kind: str, directories: tuple[str, ...]) -> Iterator[
                 yield file, f"{directory}/{kind}/{file}"
 
 
-def _text(view: HostView, place: str) -> str:
+def _text(view: HostView, path: str) -> str:
     try:
-        return view.excerpt(place)[0].decode("utf-8", "replace")
+        return view.excerpt(path)[0].decode("utf-8", "replace")
     except FileNotFoundError:
         return ""

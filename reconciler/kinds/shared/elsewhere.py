@@ -11,7 +11,7 @@ from reconciler.formats.accounts import nsswitch
 
 
 def taken(view: HostView, change: Change, *, group: bool) -> Iterator[Diagnostic]:
-    """useradd and groupadd refuse a name that somebody else has."""
+    """Yield an error for a new account or group whose name is taken elsewhere: useradd would refuse it."""
     name, source = change.address.name, change.part.declared.source if change.part else None
     try:
         number = view.named(name, group=group)
@@ -19,7 +19,7 @@ def taken(view: HostView, change: Change, *, group: bool) -> Iterator[Diagnostic
         return
     if number is None:
         return
-    what, database, program = ("group", "group", "groupadd") if group else ("account", "passwd", "useradd")
+    object_, database, program = ("group", "group", "groupadd") if group else ("account", "passwd", "useradd")
     section, numbered = ("groups", "gid") if group else ("users", "uid")
     if number in nsswitch.TRANSIENT:
         detail = (
@@ -28,7 +28,7 @@ def taken(view: HostView, change: Change, *, group: bool) -> Iterator[Diagnostic
             " `DynamicUser` out of the unit, and stop it first."
         )
         yield error(
-            f"the {what} is that of a running unit",
+            f"the {object_} is that of a running unit",
             detail,
             address=change.address,
             source=source,
@@ -41,7 +41,7 @@ def taken(view: HostView, change: Change, *, group: bool) -> Iterator[Diagnostic
         " services may name it all the same."
     )
     yield error(
-        f"the {what} is not of this host",
+        f"the {object_} is not of this host",
         detail,
         address=change.address,
         source=source,

@@ -16,9 +16,9 @@ Parse = Callable[[bytes], Document]
 
 
 def observe(view: HostView, path: str, parse: Parse | None = None) -> Observed:
-    """One look at the path.
+    """The state of a file, from one look at its path.
 
-    The document has what `parse` makes of a file's content, else the digest of it.
+    The document has what `parse` makes of the content; without `parse` it has the digest.
     """
     try:
         return look(view, path, parse)
@@ -27,7 +27,7 @@ def observe(view: HostView, path: str, parse: Parse | None = None) -> Observed:
 
 
 def look(view: HostView, path: str, parse: Parse | None = None) -> Observed:
-    """As observe. Raises Unreadable, UnsafePath."""
+    """As `observe`. Raises Unreadable, UnsafePath."""
     entry = view.entry(path)
     if entry is None:
         return Observed(None)
@@ -35,8 +35,8 @@ def look(view: HostView, path: str, parse: Parse | None = None) -> Observed:
     if entry.type is not FileType.FILE:
         return Observed(document, expects=ownership.expects_with(entry, ""))
     if parse is None:
-        whole = view.digest(path)
-        return Observed({**document, "content": whole}, expects=whole)
+        content_digest = view.digest(path)
+        return Observed({**document, "content": content_digest}, expects=content_digest)
     content = view.read(path)
     return Observed({**document, **parse(content)}, expects=ownership.expects_of(entry, content))
 
@@ -51,8 +51,8 @@ def steps(
 ) -> Iterator[Step]:
     """Write the file, set its access, or remove it.
 
-    It is written where it is absent or one of the `keys` of its document differs; the missing `directories`
-    above it are made before. Raises Impossible.
+    It is written where it is absent or one of the `keys` of its document differs, after the missing
+    `directories` above it are made. Raises Impossible.
     """
     cause, expects = (Cause(change.address),), ownership.expected(change.observed)
     if change.verb is Verb.DELETE:
@@ -80,9 +80,9 @@ def steps(
         yield Step(SetAccess(path, **access), cause)
 
 
-def in_the_way(path: str, type_: str, wanted: str = "") -> Impossible:
-    """The reason why nothing is put at a path: something of this type is there, not the `wanted`."""
-    other = f", not a {wanted}" if wanted else ""
+def in_the_way(path: str, type_: str, declared_type: str = "") -> Impossible:
+    """The refusal to put anything at a path where something of another type is."""
+    other = f", not a {declared_type}" if declared_type else ""
     return Impossible(f"{path} is a {type_}{other}; {BY_HAND}")
 
 

@@ -1,8 +1,8 @@
 """The findings of `import` on a host: resources as a spec would declare them.
 
-A finding need not be right: a plan is made of it. A kind that is imported has an `importer.py` with `find`, a
-pure function over a HostView, and `PLACES`, the directories in which it must be told what a package brought.
-It tells what it cannot say in a spec, and leaves it out.
+A finding need not be right: a plan shows what it would do. A kind that is imported has an `importer.py` with
+`find`, a pure function over a HostView, and `PLACES`, the directories in which it must be told what a package
+brought. It leaves out what a spec cannot say, and names it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from reconciler.formats.accounts.users import Accounts
 
 @frozen
 class Found:
-    """One object: `fields` as under its name in a spec; empty with `why` when it cannot be said.
-
-    `partly` is what is left out of it.
-    """
+    """One object of a host."""
 
     kind: str
     name: str
     fields: Mapping[str, Any] | list[Any] = field(default_factory=dict)
+    """Its block, as under its name in a spec."""
     why: str = ""
+    """Why no spec can say it; empty where one can."""
     partly: tuple[str, ...] = ()
+    """The parts of it that are left out, each in words."""
 
 
 @frozen

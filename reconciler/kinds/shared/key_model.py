@@ -1,4 +1,4 @@
-"""How keys are written in a spec: as the line of a .pub file, or with what the key may be used for."""
+"""The model of keys in a spec: the line of a .pub file, or a block that says what the key may be used for."""
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
@@ -28,13 +28,13 @@ def _public(text: str) -> str:
 
 
 def _expiry(text: str) -> str:
-    found = _SEPARATED.fullmatch(text)
-    if found is None:
+    match = _SEPARATED.fullmatch(text)
+    if match is None:
         raise ValueError(
             "write a date as 2027-01-31, or with the host's time as 2027-01-31T18:00; a Z at the end makes"
             " it UTC"
         )
-    check_option("expiry-time", "".join(part or "" for part in found.groups()))
+    check_option("expiry-time", "".join(part or "" for part in match.groups()))
     return text
 
 
@@ -107,11 +107,8 @@ class RestrictedKey(BaseModel):
             raise ValueError("write the options either before the key or as keys of their own, not both")
         if self.principals is not None and not self.cert_authority:
             raise ValueError("`principals` is for the key of an authority: add `cert_authority: true`")
-        if (
-            (not self.touch_required or self.verify_required)
-            and not key.type.startswith("sk-")
-            and not self.cert_authority
-        ):
+        for_token = not self.touch_required or self.verify_required
+        if for_token and not key.type.startswith("sk-") and not self.cert_authority:
             raise ValueError(
                 "`touch_required` and `verify_required` are for keys in hardware tokens (sk-...)"
             )
@@ -119,7 +116,7 @@ class RestrictedKey(BaseModel):
         return self
 
     def options(self) -> Iterator[Option]:
-        """The options of authorized_keys(5) that this stands for."""
+        """Yield the options of authorized_keys(5) that the fields stand for."""
         bare = {
             "restrict": self.restrict,
             "cert-authority": self.cert_authority,
@@ -129,9 +126,9 @@ class RestrictedKey(BaseModel):
             (name, None) for name, on in {**bare, "verify-required": self.verify_required}.items() if on
         )
         for name in FLAGS:
-            said = getattr(self, name.replace("-", "_"))
-            if said is not None:
-                yield (name if said else f"no-{name}", None)
+            allowed = getattr(self, name.replace("-", "_"))
+            if allowed is not None:
+                yield (name if allowed else f"no-{name}", None)
         for name, values in (("from", self.from_), ("principals", self.principals)):
             if values is not None:
                 yield (name, ",".join(values))
@@ -139,8 +136,8 @@ class RestrictedKey(BaseModel):
             if value is not None:
                 yield (name, value)
         if self.expires is not None:
-            found = _SEPARATED.fullmatch(self.expires)
-            yield ("expiry-time", "".join(part or "" for part in found.groups()) if found else self.expires)
+            match = _SEPARATED.fullmatch(self.expires)
+            yield ("expiry-time", "".join(part or "" for part in match.groups()) if match else self.expires)
         for name, many in (("permitopen", self.permit_open), ("permitlisten", self.permit_listen)):
             yield from ((name, value) for value in many or ())
         yield from (("environment", f"{name}={value}") for name, value in (self.environment or {}).items())
@@ -187,6 +184,6 @@ def key_of(entry: KeyEntry) -> Key:
     return Key(key.type, key.blob, key.comment, tuple(entry.options()))
 
 
-def keys_of(said: Sequence[KeyEntry] | ExactKeys | None) -> tuple[Key, ...]:
+def keys_of(entries: Sequence[KeyEntry] | ExactKeys | None) -> tuple[Key, ...]:
     """The keys of a list, in either form."""
-    return tuple(map(key_of, said.exactly if isinstance(said, ExactKeys) else said or ()))
+    return tuple(map(key_of, entries.exactly if isinstance(entries, ExactKeys) else entries or ()))

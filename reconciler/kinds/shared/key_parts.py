@@ -1,22 +1,15 @@
-"""Keys in a user's ~/.ssh/authorized_keys, one part per key: what is granted or withdrawn is one line of a
-plan.
+"""Keys in a user's ~/.ssh/authorized_keys, one part per key: each key that comes or goes is a line of a plan.
 
-For ssh_keys, and for the short form inside a user. `prefix` is empty for the first, `ssh_keys` for the
-second; an address is ours if `is_ours(address, prefix)`. The main part (`prefix` itself) is the file with its
-directory and, with `exactly`, that nothing else is in it.
+Both the kind `ssh_keys` and `ssh_keys` within a user are made of these functions. `prefix` is empty for the
+first and `ssh_keys` for the second; an address is ours if `is_ours(address, prefix)`. The main part (`prefix`
+itself) is the file with its directory and, with `exactly`, the absence of other lines.
 
-    parts(declared, user, keys, exactly=..., prefix=...) -> Iterator[Part]
-    observe(view, {address: user}) -> {address: Observed}        all addresses of the kind at once: what is
-        asked for is not foreign
-    actions(change, user, home="") -> Iterator[Step]             `home`: where the account will be made,
-        should it not be there yet
-    keep(address) -> str                                         for Kind.keep: the file stays
-    references(user, home=""), requires(user), paths(user, home)  as Kind has them
+A kind passes all its addresses to `observe` at once: a key that one of them stands for is not foreign. It has
+`whole=False` and no `ownership_keys`: a key whose options were changed by hand is withdrawn all the same.
 
-Kind: `whole=False`, `carries` none of ours (a key whose options were changed by hand is withdrawn all the
-same). The home of an account that exists is that of /etc/passwd; of one that does not, what `actions` is
-told, or /home/NAME. Nothing is ever written through a link, and nothing is read that the user could not have
-read himself: a plan would show it to him.
+The home of an account that exists is that of /etc/passwd; an account that does not exist yet will have the
+`home` that `actions` gets, or /home/NAME. Nothing is ever written through a link, and nothing is read that
+the users could not read themselves: a plan would show it to them.
 """
 
 from __future__ import annotations
@@ -47,32 +40,32 @@ _FILES = ("authorized_keys", "authorized_keys2")
 Declared keys belong in the first; with `exactly` neither has others.
 """
 _LARGEST = 1 << 20
-"""Bytes. The user can make his file as large as the disk."""
+"""The most bytes of a file that is read: users can make their files as large as the disk."""
 _LONGEST = 2048
-"""Characters of a line that is shown and named as text."""
+"""The most characters of a line that actions name by its text."""
 
 
 def paths(user: str, home: str = "") -> Iterator[str]:
     """Yield the paths that are written, for a user with this home; /home/NAME when it is empty."""
-    place = f"{home or f'/home/{user}'}/.ssh"
-    yield place
+    directory = f"{home or f'/home/{user}'}/.ssh"
+    yield directory
     for name in _FILES:
-        yield f"{place}/{name}"
+        yield f"{directory}/{name}"
 
 
 def shared(user: str) -> str:
-    """The word in `Place.shared` of these paths: `users` and `ssh_keys` may both speak of them."""
+    """The word in `Place.shared` of these paths: `users` and `ssh_keys` may both declare them."""
     return f"keys of {user}"
 
 
 def identity(address: Address) -> Iterator[str]:
-    """The key of the user, wherever in the spec it is declared."""
+    """The key of the user, wherever in the spec it is declared; nothing for the main part."""
     if fingerprint_of(address):
         yield f"{address.name} {fingerprint_of(address)}"
 
 
 def is_ours(address: Address, prefix: str = "") -> bool:
-    """Whether the address is that of a part made here."""
+    """Whether the address is that of a part of `parts`."""
     return address.part == prefix or fingerprint_of(address) != ""
 
 
@@ -129,11 +122,13 @@ def reason_to_keep(address: Address) -> str:
 
 @frozen
 class _Line:
-    """One line that may let somebody in. `text` is how an action names it: a digest if it is no key."""
+    """One line that may let somebody in."""
 
     file: str
     text: str
+    """The line as an action names it: its text, or its digest."""
     key: Key | None
+    """The key; None for a line that is no key."""
 
     @property
     def shown(self) -> str:
@@ -145,26 +140,27 @@ class _Line:
 
 
 @dataclass(slots=True)
-class _Seen:
-    """The findings for one user.
-
-    `expects` by file name, `lines` in the order of sshd.
-    """
+class _KeyFiles:
+    """The files of keys of one user."""
 
     home: str
+    """The home of the account, or the one that it will have; empty where none is known."""
     account: bool = False
+    """Whether the account exists."""
     directory: Entry | None = None
+    """The entry of ~/.ssh."""
     file: Entry | None = None
+    """The entry of authorized_keys."""
     expects: dict[str, str] = field(default_factory=dict)
+    """The `expects` of an edit, by name of the file."""
     lines: list[_Line] = field(default_factory=list)
+    """The lines of the files, in the order of sshd."""
     unreadable: Unreadable | UnsafePath | None = None
+    """Why they could not be read; None if they could."""
 
 
 def is_roots_directory(view: HostView, path: str) -> bool:
-    """Whether a directory of root's is at a path.
-
-    A path that cannot be looked at has none.
-    """
+    """Whether a directory of root's is at a path; false where that cannot be looked at."""
     try:
         entry = view.entry(path)
     except (Unreadable, UnsafePath):
@@ -175,42 +171,44 @@ def is_roots_directory(view: HostView, path: str) -> bool:
 def observe(
     view: HostView, users: Mapping[Address, str], new: Mapping[str, str] = MappingProxyType({})
 ) -> Mapping[Address, Observed]:
-    """One read of /etc/passwd, and one of each file of each user.
+    """The state of each part, from one read of /etc/passwd and of each file of each user.
 
-    `new` has the homes that accounts will have that are not there yet.
+    `new` has the homes of accounts that are still to be made.
     """
     try:
         homes = {user.name: user.home for user in account_files.users(view)}
     except (Unreadable, UnsafePath) as error:
         return {address: ownership.unreadable(error) for address in users}
-    seen = {
+    key_files = {
         user: _look(view, user, homes.get(user), new.get(user, "")) for user in dict.fromkeys(users.values())
     }
-    asked: dict[str, set[str]] = {}
+    fingerprints: dict[str, set[str]] = {}
     for address, user in users.items():
-        asked.setdefault(user, set()).add(fingerprint_of(address))
-    return {address: _observed(address, seen[user], asked[user]) for address, user in users.items()}
+        fingerprints.setdefault(user, set()).add(fingerprint_of(address))
+    return {
+        address: _observed(address, key_files[user], fingerprints[user]) for address, user in users.items()
+    }
 
 
-def _look(view: HostView, user: str, home: str | None, instead: str) -> _Seen:
-    seen = _Seen((home or instead).rstrip("/"), home is not None)
-    if not seen.home:
-        return seen
+def _look(view: HostView, user: str, home: str | None, new_home: str) -> _KeyFiles:
+    files = _KeyFiles((home or new_home).rstrip("/"), home is not None)
+    if not files.home:
+        return files
     try:
-        if _his(view, seen.home, user, FileType.DIRECTORY):
-            seen.directory = _his(view, f"{seen.home}/.ssh", user, FileType.DIRECTORY)
-        for name in _FILES if seen.directory else ():
-            _read(view, user, seen, name)
+        if _entry_of(view, files.home, user, FileType.DIRECTORY):
+            files.directory = _entry_of(view, f"{files.home}/.ssh", user, FileType.DIRECTORY)
+        for name in _FILES if files.directory else ():
+            _read(view, user, files, name)
     except (Unreadable, UnsafePath) as error:
-        seen.unreadable = error
-    return seen
+        files.unreadable = error
+    return files
 
 
-def _read(view: HostView, user: str, seen: _Seen, name: str) -> None:
-    path = f"{seen.home}/.ssh/{name}"
-    entry = _his(view, path, user, FileType.FILE)
+def _read(view: HostView, user: str, files: _KeyFiles, name: str) -> None:
+    path = f"{files.home}/.ssh/{name}"
+    entry = _entry_of(view, path, user, FileType.FILE)
     if name == _FILES[0]:
-        seen.file = entry
+        files.file = entry
     if entry is None:
         return
     if entry.owner != user and not int(entry.mode, 8) & 0o004:
@@ -221,18 +219,18 @@ def _read(view: HostView, user: str, seen: _Seen, name: str) -> None:
             "the file is too large",
             f"{path} has {entry.size} bytes, {_LARGEST} are the most; look what is in it",
         )
-    content, seen.expects[name] = view.excerpt(path)
+    content, files.expects[name] = view.excerpt(path)
     for raw in content.split(b"\n"):
         line = raw.removesuffix(b"\r")
         text = line.decode("utf-8", "replace")
         if not is_idle(text):
-            seen.lines.append(_Line(name, _named(line), read(text)))
+            files.lines.append(_Line(name, _named(line), read(text)))
 
 
-def _his(view: HostView, path: str, user: str, wanted: FileType) -> Entry | None:
-    """The entry at a path; None when nothing is there.
+def _entry_of(view: HostView, path: str, user: str, type_: FileType) -> Entry | None:
+    """The user's own entry of this type at a path in a home; None when nothing is there.
 
-    Raises UnsafePath for what may not be in that place of a home.
+    Raises UnsafePath for a link, another type, somebody else's file, or a file with several names.
     """
     entry = view.entry(path)
     if entry is None:
@@ -241,18 +239,18 @@ def _his(view: HostView, path: str, user: str, wanted: FileType) -> Entry | None
         raise UnsafePath(
             "a symbolic link is in the way", f"{path} is a link; it is not followed and not replaced"
         )
-    if entry.type is not wanted:
-        what = "a FIFO, socket or device" if entry.type is FileType.OTHER else f"a {entry.type}"
+    if entry.type is not type_:
+        actual = "a FIFO, socket or device" if entry.type is FileType.OTHER else f"a {entry.type}"
         raise UnsafePath(
-            f"not a {'regular file' if wanted is FileType.FILE else wanted}",
-            f"{path} is {what}; move it away by hand",
+            f"not a {'regular file' if type_ is FileType.FILE else type_}",
+            f"{path} is {actual}; move it away by hand",
         )
     if entry.owner not in (user, "root"):
         raise UnsafePath(
             "somebody else's file is in the way",
             f"{path} belongs to {entry.owner}, not to {user}; chown or remove it",
         )
-    if wanted is FileType.FILE and entry.nlink > 1:
+    if type_ is FileType.FILE and entry.nlink > 1:
         raise UnsafePath(
             "the file has other names",
             f"{path} is one of {entry.nlink} hard links; remove it, it could be another file",
@@ -261,35 +259,36 @@ def _his(view: HostView, path: str, user: str, wanted: FileType) -> Entry | None
 
 
 def _named(line: bytes) -> str:
-    """A line as an action names it: its text if that can be shown everywhere, else its digest."""
+    """A line as an action names it: the text of a key that can be shown everywhere, else the digest."""
     try:
         text = line.decode()
     except UnicodeDecodeError:
         return digest(line)
-    shows = len(text) <= _LONGEST and text.replace("\t", " ").isprintable() and read(text) is not None
-    return text if shows else digest(line)
+    can_be_shown = len(text) <= _LONGEST and text.replace("\t", " ").isprintable() and read(text) is not None
+    return text if can_be_shown else digest(line)
 
 
 def _clean(comment: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in comment[:80])
 
 
-def _observed(address: Address, seen: _Seen, asked: set[str]) -> Observed:
-    if seen.unreadable is not None:
-        return ownership.unreadable(seen.unreadable)
-    wanted = fingerprint_of(address)
-    if wanted:
-        mine = [line for line in seen.lines if line.key is not None and line.key.fingerprint == wanted]
-        return Observed(_key_document(mine), _facts(seen, mine))
-    others = [line for line in seen.lines if line.key is None or line.key.fingerprint not in asked]
-    if seen.file is None or seen.directory is None:
-        return Observed(None, _facts(seen, others))
+def _observed(address: Address, files: _KeyFiles, fingerprints: set[str]) -> Observed:
+    """The state of one part; lines of keys that are not among the `fingerprints` are foreign."""
+    if files.unreadable is not None:
+        return ownership.unreadable(files.unreadable)
+    fingerprint = fingerprint_of(address)
+    if fingerprint:
+        lines = [line for line in files.lines if line.key is not None and line.key.fingerprint == fingerprint]
+        return Observed(_key_document(lines), _facts(files, lines))
+    others = [line for line in files.lines if line.key is None or line.key.fingerprint not in fingerprints]
+    if files.file is None or files.directory is None:
+        return Observed(None, _facts(files, others))
     document: Document = {
-        "file": _access(seen.file),
-        "directory": _access(seen.directory),
+        "file": _access(files.file),
+        "directory": _access(files.directory),
         "others": sorted(line.shown for line in others),
     }
-    return Observed(document, _facts(seen, others))
+    return Observed(document, _facts(files, others))
 
 
 def _access(entry: Entry) -> Document:
@@ -297,7 +296,10 @@ def _access(entry: Entry) -> Document:
 
 
 def _key_document(lines: Sequence[_Line]) -> Document | None:
-    """One line in the first file is how it should be. Anything else shows every line, and where it is."""
+    """The document of a key; None where no line has it.
+
+    One line in the first file is how it should be; in all other cases the options show every line's file.
+    """
     keys = [(line.file, line.key) for line in lines if line.key is not None]
     if not keys:
         return None
@@ -317,12 +319,12 @@ def _clean_option(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def _facts(seen: _Seen, lines: Sequence[_Line]) -> KeyFacts:
+def _facts(files: _KeyFiles, lines: Sequence[_Line]) -> KeyFacts:
     by_file = {
         name: tuple(dict.fromkeys(line.text for line in lines if line.file == name)) for name in _FILES
     }
-    directory = None if seen.directory is None else _access(seen.directory)
-    return KeyFacts(seen.home if seen.account else None, directory, seen.expects, by_file)
+    directory = None if files.directory is None else _access(files.directory)
+    return KeyFacts(files.home if files.account else None, directory, files.expects, by_file)
 
 
 # ---------------------------------------------------------------------------------------------------- actions
@@ -330,28 +332,33 @@ def _facts(seen: _Seen, lines: Sequence[_Line]) -> KeyFacts:
 
 @frozen
 class KeyFacts(Facts):
-    """The files of keys of an account."""
+    """The facts about the files of keys of an account."""
 
     home: str | None = None
-    """None: the account is not there."""
+    """The home of the account; None where there is no such account."""
     directory: Document | None = None
-    """Mode and owner of its .ssh; None: it is not there."""
+    """The mode and owner of its .ssh; None where that is missing."""
     expects: Mapping[str, str] = field(default_factory=dict)
     """The `expects` of an edit, by name of the file."""
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The lines of the key that is asked for, or of all that are not declared, by name of the file."""
+    """The lines of a part's key, or for the main part all foreign lines, by name of the file."""
 
 
 def actions(change: Change, user: str, home: str = "") -> Iterator[Step]:
-    """Make the directory, edit the files. Edits of one file become one (`engine.ordering`)."""
+    """Make the directory and edit the files. Edits of one file become one (`engine.ordering`)."""
     facts, cause = change.observed.facts(KeyFacts), (Cause(change.address),)
-    place = f"{home or f'/home/{user}' if facts.home is None else facts.home}/.ssh"
+    directory = f"{home or f'/home/{user}' if facts.home is None else facts.home}/.ssh"
     lines, expects = facts.lines, facts.expects
-    mine: dict[str, Any] = {"owner": user, "group": "", "as_user": user}
+    as_user: dict[str, Any] = {"owner": user, "group": "", "as_user": user}
 
     def edit(name: str, add: tuple[str, ...] = ()) -> Step:
         action = EditLines(
-            f"{place}/{name}", add, lines.get(name, ()), "0600", expects=expects.get(name, ABSENT), **mine
+            f"{directory}/{name}",
+            add,
+            lines.get(name, ()),
+            "0600",
+            expects=expects.get(name, ABSENT),
+            **as_user,
         )
         return Step(action, cause)
 
@@ -365,9 +372,9 @@ def actions(change: Change, user: str, home: str = "") -> Iterator[Step]:
         yield from (edit(name) for name in _FILES[1:] if lines.get(name))
         return
     if facts.directory is None:
-        yield Step(MakeDirectory(place, "0700", **mine), cause)
+        yield Step(MakeDirectory(directory, "0700", **as_user), cause)
     elif facts.directory != change.part.document["directory"]:
-        yield Step(SetAccess(place, "0700", **mine), cause)
+        yield Step(SetAccess(directory, "0700", **as_user), cause)
     exactly = "others" in change.part.document
     if exactly:
         yield from (edit(name) for name in _FILES[1:] if lines.get(name))
@@ -375,7 +382,12 @@ def actions(change: Change, user: str, home: str = "") -> Iterator[Step]:
         removed = lines.get(_FILES[0], ()) if exactly else ()
         yield Step(
             EditLines(
-                f"{place}/{_FILES[0]}", (), removed, "0600", expects=expects.get(_FILES[0], ABSENT), **mine
+                f"{directory}/{_FILES[0]}",
+                (),
+                removed,
+                "0600",
+                expects=expects.get(_FILES[0], ABSENT),
+                **as_user,
             ),
             cause,
         )

@@ -1,6 +1,4 @@
-"""Disks that fstab(5), a unit or autofs names for what a backup job reads and
-writes, and that are not there.
-"""
+"""Missing disks: those that fstab(5), a unit or autofs names for the paths of a backup job."""
 
 from __future__ import annotations
 
@@ -12,24 +10,25 @@ from reconciler.formats.disks import Disks
 
 @frozen
 class Absent:
-    """A disk that is not there: its mount point, the file that names it, and what lies on it."""
+    """A disk that is not mounted."""
 
-    place: str
+    mount_point: str
     file: str
+    """The file that names it."""
     paths: tuple[str, ...]
+    """The paths of the job that lie on it."""
 
 
 def absent(disks: Disks, job: Mapping[str, object]) -> list[Absent]:
-    """The disks that are not there, of those on which the sources and destinations
-    in a job's document lie.
-    """
-    found: dict[str, list[str]] = {}
+    """The missing disks on which the sources and destinations in a job's document lie."""
+    paths_on: dict[str, list[str]] = {}
     for path in (path for key in ("sources", "destinations") for path in _texts(job.get(key))):
-        place = disks.not_mounted(path)
-        if place:
-            found.setdefault(place, []).append(path)
-    return [Absent(place, disks.named[place], tuple(paths)) for place, paths in found.items()]
+        if mount_point := disks.not_mounted(path):
+            paths_on.setdefault(mount_point, []).append(path)
+    return [
+        Absent(mount_point, disks.named[mount_point], tuple(paths)) for mount_point, paths in paths_on.items()
+    ]
 
 
 def _texts(value: object) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []

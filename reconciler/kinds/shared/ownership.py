@@ -1,6 +1,4 @@
-"""The common ground of files, directories and unit files: paths, owners, modes, and how to read and refer to
-them.
-"""
+"""Owners, modes and directories of paths: how to read them, to refer to them and to require them."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ ACCESS = ("mode", "owner", "group")
 
 
 class Access(TypedDict):
-    """The parts of a path's access."""
+    """The mode, owner and group of a path."""
 
     mode: str
     owner: str
@@ -26,20 +24,20 @@ class Access(TypedDict):
 
 
 def parents(path: str) -> Iterator[str]:
-    """Every directory above `path`, the nearest first, without `/`."""
+    """Yield every directory above `path`, the nearest first, without `/`."""
     while (path := path.rpartition("/")[0]) not in ("", "/"):
         yield path
 
 
 def above(*paths: str) -> Iterator[Address]:
-    """The declared directories that must be there before anything is put at these paths."""
+    """Yield the addresses of all directories above these paths: those declared come before the paths."""
     for path in paths:
         for parent in parents(path):
             yield Address("directories", parent)
 
 
 def owners(owner: str, group: str) -> Iterator[Address]:
-    """The accounts that an owner and a group refer to, should they be declared."""
+    """Yield the addresses of the accounts that an owner and a group refer to, should they be declared."""
     yield Address("users", owner)
     yield Address("groups", group)
     # A user comes with a group of the same name.
@@ -47,13 +45,13 @@ def owners(owner: str, group: str) -> Iterator[Address]:
 
 
 def owner_requirements(owner: str, group: str) -> Iterator[Requirement]:
-    """chown needs both accounts."""
+    """Yield both accounts: chown needs them."""
     yield Requirement(RequirementType.USER, owner)
     yield Requirement(RequirementType.GROUP, group)
 
 
 def parent_requirement(path: str) -> Iterator[Requirement]:
-    """The containing directory; `/` is always there."""
+    """Yield the directory that contains the path; none for `/`, which is always there."""
     parent = path.rpartition("/")[0]
     if parent:
         yield Requirement(RequirementType.DIRECTORY, parent)
@@ -90,13 +88,15 @@ def path_document(entry: Entry) -> Document:
 
 
 def expects_of(entry: Entry, content: bytes) -> str:
-    """The state that a later action must still find there."""
+    """The `expects` of a later action on the entry: the state that it must still find."""
     return expects_with(entry, (entry.digest or digest(content)) if entry.type is FileType.FILE else "")
 
 
-def expects_with(entry: Entry, content: str) -> str:
-    """As expects_of, of the content's digest."""
-    return {FileType.FILE: content, FileType.LINK: f"link:{entry.target}"}.get(entry.type, str(entry.type))
+def expects_with(entry: Entry, content_digest: str) -> str:
+    """As `expects_of`, with the digest of the content."""
+    if entry.type is FileType.FILE:
+        return content_digest
+    return f"link:{entry.target}" if entry.type is FileType.LINK else str(entry.type)
 
 
 def unreadable(error: Unreadable | UnsafePath) -> Observed:

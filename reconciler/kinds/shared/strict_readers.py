@@ -1,8 +1,7 @@
-"""Directories whose reader is strict: it passes over a file, or refuses it, for its name, mode, owner or one
-wrong line, mostly in silence.
+"""Directories with a strict reader: it passes over a file for its name, mode, owner or one wrong line.
 
-Here is what can be told without a host. The reader's own program judges the content before a file is put in
-place (`Check`).
+Mostly it does so in silence. These checks need no host; the reader's own program judges the content before a
+file is put in place (`Check`).
 """
 
 from __future__ import annotations
@@ -23,25 +22,25 @@ _READS_ALL = "/etc/logrotate.d"
 _PLACEHOLDER = ".placeholder"
 """The name of the file that packages keep directories with."""
 Trust = Literal["root", "visudo", "executable", ""]
-"""How a file has to be for the reader to take it: root's and nobody else's to write, as visudo wants it, a
-program; or it does not look.
-"""
+"""The files that a reader takes: those only root can write, those as visudo wants them, programs, or all."""
 
 
 @frozen
 class Reader:
-    """Who reads a directory.
-
-    `misnamed` says why it does not read a file of a name, `flaws` what it does not accept in one.
-    """
+    """The reader of a directory."""
 
     program: str
+    """The name of the program, for messages."""
     check: Check
+    """The check of a file's content before it is put in place."""
     misnamed: Callable[[str], str]
+    """Why it does not read a file of this name; empty if it does."""
     trust: Trust
+    """The files that it takes."""
     flaws: Callable[[str], Iterator[Flaw]]
+    """The flaws for which it does not accept a file of this text."""
     sure: bool = True
-    """Whether a host cannot have it otherwise."""
+    """Whether that is so on every host."""
 
 
 def _nothing(_: str) -> Iterator[Flaw]:
@@ -103,18 +102,16 @@ READERS = {
 
 
 def reader_of(path: str) -> Reader | None:
-    """Who reads a file at this path.
+    """The reader of a file at this path; None where it has no strict one.
 
-    A name that begins with a dot is meant to be passed over: nobody, but logrotate reads those too.
+    Only logrotate reads files whose names begin with a dot.
     """
     directory, _, name = path.rpartition("/")
     return READERS.get(directory) if not name.startswith(".") or directory == _READS_ALL else None
 
 
 def hidden_from(path: str) -> str:
-    """Who passes over a file because its name begins with a dot, in a sentence; empty where it is read, or
-    where nobody strict reads.
-    """
+    """A sentence about a reader that passes over a file because its name begins with a dot; else empty."""
     directory, _, name = path.rpartition("/")
     reader = READERS.get(directory)
     if reader is None or directory == _READS_ALL or not name.startswith(".") or name == _PLACEHOLDER:
@@ -123,7 +120,7 @@ def hidden_from(path: str) -> str:
 
 
 def check_of(path: str) -> Check:
-    """Which program judges a file before it is put at this path."""
+    """The check of a file before it is put at this path."""
     reader = reader_of(path)
     return reader.check if reader is not None else Check.NONE
 
@@ -131,10 +128,9 @@ def check_of(path: str) -> Check:
 def complaints(
     path: str, content: bytes, *, mode: str, owner: str, group: str, sensitive: bool
 ) -> Iterator[str]:
-    """Why the reader would not take the file, in sentences with what to do; none where nobody strict reads
-    it.
+    """Yield why the reader would not take the file, in sentences that say what to do.
 
-    A complaint about a line of a sensitive file would quote it: only its number is told.
+    A complaint about a line of a sensitive file would quote it, so it has only the number of the line.
     """
     reader = reader_of(path)
     if reader is None:

@@ -1,6 +1,4 @@
-"""Which systemd a host has, told by the name of its library: that costs no process, and a snapshot knows it
-too.
-"""
+"""The release of a host's systemd, from its library's name: that needs no process, and snapshots have it."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ LIBRARIES = (
     "/usr/lib/systemd",
     "/usr/lib64/systemd",
 )
-"""Where Debian and others have it."""
+"""The directories in which Debian and others have the library."""
 _LIBRARY = Late(r"libsystemd-shared-(\d+)\b.*\.so")
 
 
@@ -24,6 +22,6 @@ def release(view: HostView) -> int | None:
             names = view.names(directory)
         except (Unreadable, UnsafePath):
             continue
-        for found in filter(None, map(_LIBRARY.fullmatch, names)):
-            return int(found[1])
+        for match in filter(None, map(_LIBRARY.fullmatch, names)):
+            return int(match[1])
     return None

@@ -1,4 +1,4 @@
-"""In which time zone a host lives."""
+"""The time zone of a host."""
 
 from __future__ import annotations
 

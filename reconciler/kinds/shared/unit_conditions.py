@@ -1,12 +1,11 @@
-"""Conditions of a unit (systemd.unit(5)): one that does not hold, and systemd passes over a start with
-success.
+"""Conditions of a unit (systemd.unit(5)): where one does not hold, systemd skips a start and reports success.
 
-Those about paths are looked at here, as what a plan writes may make them hold; of others systemd is asked.
+Conditions about paths are evaluated here, because a plan may write the path; systemd is asked about others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from reconciler.core import link_walk
 from reconciler.core.basics.globs import is_pattern, segment_matches
@@ -17,64 +16,62 @@ from reconciler.formats.systemd.unit import Sections
 def unmet(view: HostView, sections: Sections, *, ask: bool = False) -> str:
     """The condition because of which systemd would not start a unit now; empty where none is known.
 
-    Raises Unreadable.
-
-    `ask`: of what is not about paths systemd is asked.
+    With `ask`, systemd is asked about conditions that are not about paths. Raises Unreadable.
     """
-    told = [(words, _looked_at(view, words)) for words in _lines(sections)]
-    if ask and not _verdict(told):
-        doubtful = {words: _plain_line(words) for words, holds in told if holds is None and "%" not in words}
+    results = [(line, _evaluated(view, line)) for line in _lines(sections)]
+    if ask and not _first_unmet(results):
+        doubtful = {line: _plain_line(line) for line, holds in results if holds is None and "%" not in line}
         answers = view.conditions(sorted(set(doubtful.values()))) if doubtful else {}
-        told = [
-            (words, answers.get(doubtful[words]) if words in doubtful else holds) for words, holds in told
+        results = [
+            (line, answers.get(doubtful[line]) if line in doubtful else holds) for line, holds in results
         ]
-    return _verdict(told)
+    return _first_unmet(results)
 
 
 def _lines(sections: Sections) -> list[str]:
     """The conditions of a unit, each as its line."""
-    said = ((name, value) for name, value in sections.get("Unit", {}).items() if name.startswith("Condition"))
     return [
-        f"{name}={text}" for name, value in said for text in ([value] if isinstance(value, str) else value)
+        f"{name}={text}"
+        for name, value in sections.get("Unit", {}).items()
+        if name.startswith("Condition")
+        for text in ([value] if isinstance(value, str) else value)
     ]
 
 
-def _plain_line(words: str) -> str:
-    """The line of a triggering condition (`|`) as one of its own."""
-    name, _, text = words.partition("=")
+def _plain_line(line: str) -> str:
+    """The line of a condition without the mark of a triggering one (`|`)."""
+    name, _, text = line.partition("=")
     return f"{name}={text.removeprefix('|')}"
 
 
-def _verdict(told: Iterable[tuple[str, bool | None]]) -> str:
-    """The conditions of these that do not hold.
-
-    It is enough that one of the triggering ones may hold.
-    """
+def _first_unmet(results: Iterable[tuple[str, bool | None]]) -> str:
+    """The first condition that does not hold, or all triggering ones if none of them can hold; else empty."""
     triggers: list[tuple[str, bool | None]] = []
-    for words, holds in told:
-        if "=|" in words[: words.index("=") + 2]:
-            triggers.append((words, holds))
+    for line, holds in results:
+        if "=|" in line[: line.index("=") + 2]:
+            triggers.append((line, holds))
         elif holds is False:
-            return words
+            return line
     if triggers and all(holds is False for _, holds in triggers):
-        return " or ".join(words for words, _ in triggers)
+        return " or ".join(line for line, _ in triggers)
     return ""
 
 
-def _looked_at(view: HostView, words: str) -> bool | None:
-    """Whether one about paths holds; None: only systemd can tell."""
-    name, _, text = words.partition("=")
-    asked = text.lstrip("|!")
-    holds = _holds(view, name.removeprefix("Condition"), asked) if asked and "%" not in asked else None
-    return not holds if holds is not None and "!" in text[: len(text) - len(asked)] else holds
+def _evaluated(view: HostView, line: str) -> bool | None:
+    """Whether a condition about paths holds; None where only systemd can tell."""
+    name, _, text = line.partition("=")
+    path = text.lstrip("|!")
+    negated = "!" in text[: len(text) - len(path)]
+    holds = _holds(view, name.removeprefix("Condition"), path) if path and "%" not in path else None
+    return not holds if holds is not None and negated else holds
 
 
 def _holds(view: HostView, kind: str, path: str) -> bool | None:
-    """Whether it holds; None: only systemd can tell."""
+    """Whether a condition of this kind holds for a path; None where only systemd can tell."""
     if not kind.startswith(("Path", "File", "Directory")) or not path.startswith("/"):
         return None
     if kind == "PathExistsGlob":
-        return any(True for _ in _matching(view, "", [step for step in path.split("/") if step]))
+        return any(True for _ in _matching(view, "", [segment for segment in path.split("/") if segment]))
     plain = path.rstrip("/") or "/"
     if kind == "PathIsSymbolicLink":
         return _is_link(view, plain)
@@ -101,19 +98,20 @@ _TESTS: Mapping[str, Callable[[HostView, str, Entry], bool]] = {
 def _is_link(view: HostView, path: str) -> bool:
     parent, _, name = path.rpartition("/")
     entry, real = link_walk.reached(view, parent or "/")
-    found = view.entry(f"{real.rstrip('/')}/{name}") if entry is not None else None
-    return found is not None and found.type is FileType.LINK
+    link = view.entry(f"{real.rstrip('/')}/{name}") if entry is not None else None
+    return link is not None and link.type is FileType.LINK
 
 
-def _matching(view: HostView, at: str, steps: list[str]) -> Iterator[str]:
-    if not steps:
-        yield at
+def _matching(view: HostView, base: str, segments: list[str]) -> Iterator[str]:
+    """Yield the paths below a directory that match the segments of a pattern."""
+    if not segments:
+        yield base
         return
-    names = [steps[0]]
-    if is_pattern(steps[0]):
-        entry, real = link_walk.reached(view, at or "/")
-        found = view.names(real) if entry is not None and entry.type is FileType.DIRECTORY else ()
-        names = [name for name in found if segment_matches(steps[0], name)]
+    names: Sequence[str] = [segments[0]]
+    if is_pattern(segments[0]):
+        entry, real = link_walk.reached(view, base or "/")
+        in_base = view.names(real) if entry is not None and entry.type is FileType.DIRECTORY else ()
+        names = [name for name in in_base if segment_matches(segments[0], name)]
     for name in names:
-        if link_walk.reached(view, f"{at}/{name}")[0] is not None:
-            yield from _matching(view, f"{at}/{name}", steps[1:])
+        if link_walk.reached(view, f"{base}/{name}")[0] is not None:
+            yield from _matching(view, f"{base}/{name}", segments[1:])

@@ -1,4 +1,4 @@
-"""What `observe` of a unit tells `actions` beside the document."""
+"""The facts about a unit that `observe` hands to `actions` beside the document."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from reconciler.kinds.shared.drop_ins import DropIn
 
 @frozen
 class UnitFacts(Facts):
-    """A unit whose file is ours."""
+    """The facts about a unit whose file is ours."""
 
     name: str = ""
-    """With its suffix; empty where nothing of it is there."""
+    """Its name with the suffix; empty where nothing of it is there."""
     targets: Mapping[str, str] = field(default_factory=dict)
     """Its enabling links, each with the `expects` of its removal."""
     drop_ins: tuple[DropIn, ...] = ()
-    """Drop-ins of others that say something of it."""
+    """The foreign drop-ins that matter to it."""
     stamp: str = ""
-    """The file whose time says when the timer ran last; empty where there is none."""
+    """The path of the file whose time is that of the timer's last run; empty where there is none."""

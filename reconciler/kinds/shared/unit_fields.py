@@ -63,7 +63,7 @@ RawCommand = Annotated[str, Field(min_length=1, max_length=65_536), AfterValidat
 
 
 Command = Argv | RawCommand
-"""A list is the exact argv, nothing is expanded (but the one word $MAINPID).
+"""A list is the exact argv, in which nothing is expanded (but the one word $MAINPID).
 
 A string is systemd's own syntax and is linted.
 """
@@ -97,8 +97,8 @@ WorkingDirectory = Annotated[
 
 
 Output = Annotated[Text, NamesPath(Use.WRITES_INTO)]
-"""systemd itself opens the file of `file:`, `append:` and `truncate:`, with root's
-rights (systemd.exec(5)).
+"""Where output goes. systemd itself opens the file of `file:`, `append:` and `truncate:`, with root's rights
+(systemd.exec(5)).
 """
 
 
@@ -109,10 +109,10 @@ _LIMIT = r"^(?:[0-9]+|infinity)(?::(?:[0-9]+|infinity))?\z"
 
 
 def _or_number(pattern: str, low: int = 0, high: int | None = None) -> tuple[Any, ...]:
-    """Text of this pattern, or a whole number that counts by its own spelling; `low` and `high` are what the
-    pattern says of numbers.
+    """Annotations of a field that takes text of this pattern, or a whole number, which is read as its text.
 
-    The schema is written out: what stands before a validator pydantic does not put into it.
+    `low` and `high` are the bounds that the pattern sets for numbers. The schema is written out, because
+    pydantic leaves out annotations that stand before a validator.
     """
     schema = {"type": ["string", "integer"], "pattern": pattern, "minimum": low} | (
         {} if high is None else {"maximum": high}
@@ -161,7 +161,7 @@ Device = Annotated[
 
 
 CredentialName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,254}\z")]
-"""systemd takes what follows the first `:` for the path, and the name for that of a file."""
+"""A file name without `:`: systemd takes the text behind the first `:` for the path."""
 
 
 ServiceName = Annotated[
@@ -170,7 +170,7 @@ ServiceName = Annotated[
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9:_.-]{0,200}(?:@[A-Za-z0-9:_.\\-]*)?\z",
         max_length=247,
         description=(
-            "The unit's name without `.service`; of an instance of a package's template NAME@INSTANCE."
+            "The unit's name without `.service`; NAME@INSTANCE for an instance of a package's template."
         ),
     ),
     AfterValidator(_without_suffix),

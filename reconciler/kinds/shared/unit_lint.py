@@ -1,7 +1,4 @@
-"""Probable mistakes in a service that is valid and works.
-
-They are told by the spec alone, with a warning.
-"""
+"""Warnings about probable mistakes in a service that is valid and works; they need the spec alone."""
 
 from __future__ import annotations
 
@@ -23,9 +20,7 @@ _OTHERS_READ, _OTHERS_WRITE = 0o004, 0o022
 def lint(
     declared: Declared, directives: Directives, commands: Sequence[str | list[str]], user: str | None
 ) -> Iterator[Diagnostic]:
-    """Directives of yesterday, secrets in what everybody can read, and programs of root that others can
-    replace.
-    """
+    """Warn of deprecated directives, secrets that everybody can read, root's programs among users' files."""
     where = {"address": declared.address, "source": declared.source}
     for text in _deprecated(directives):
         yield warning(
@@ -34,7 +29,7 @@ def lint(
             rule="deprecated-directive",
             **where,
         )
-    for text in _told_to_everybody(directives, commands):
+    for text in _public_secrets(directives, commands):
         yield warning("secret where every user can read it", text, rule="secret-command", **where)
     if runs_as_root(user, directives):
         for path in dict.fromkeys(program for command in commands for program in programs(command)):
@@ -47,7 +42,7 @@ def lint(
 
 
 def runs_as_root(user: str | None, directives: Directives) -> bool:
-    """Whether nothing says otherwise."""
+    """Whether a service runs as root: neither its user nor DynamicUser= says otherwise."""
     return user in (None, "", "root", "0") and directives.get("Service", {}).get("DynamicUser", "no") in (
         "no",
         "false",
@@ -57,7 +52,7 @@ def runs_as_root(user: str | None, directives: Directives) -> bool:
 
 
 def programs(command: str | list[str]) -> Iterator[str]:
-    """The absolute path of what is run, and of the script of an interpreter."""
+    """Yield the absolute paths of the program of a command and, for an interpreter, of its script."""
     words = command if isinstance(command, list) else command.lstrip("-@:+!|").split()
     if words and words[0].startswith("/"):
         yield words[0]
@@ -72,14 +67,13 @@ def _deprecated(directives: Directives) -> Iterator[str]:
 
     for names in directives.values():
         for name, value in names.items():
-            for one in value if isinstance(value, list) else [value]:
-                text = deprecated(name, one)
-                if text:
+            for setting in value if isinstance(value, list) else [value]:
+                if text := deprecated(name, setting):
                     yield text
 
 
-def _told_to_everybody(directives: Directives, commands: Iterable[str | list[str]]) -> Iterator[str]:
-    """Text in a unit file shows in `systemctl show`, text in a command line in `ps`."""
+def _public_secrets(directives: Directives, commands: Iterable[str | list[str]]) -> Iterator[str]:
+    """Yield details of secrets that all can see: `systemctl show` has the unit file, `ps` the commands."""
     for command in commands:
         if _looks_secret(command):
             yield (
@@ -95,7 +89,7 @@ def _told_to_everybody(directives: Directives, commands: Iterable[str | list[str
 
 
 def _looks_secret(command: str | list[str]) -> bool:
-    """By the shapes in which every view hides secrets; a list is judged word by word, too."""
+    """Whether a command has the shape of a secret in it; a list is also judged word by word."""
     words = command.split() if isinstance(command, str) else command
     text = " ".join(words)
     if is_plain(text) and not may_hide_arguments(words):
@@ -113,11 +107,11 @@ def _looks_secret(command: str | list[str]) -> bool:
 def lint_spec(
     spec: Spec, services: Iterable[tuple[Declared, Sequence[str], Sequence[str], Sequence[str]]]
 ) -> Iterator[Diagnostic]:
-    """Lint services beside what else is declared.
+    """Lint services against the other blocks of the spec.
 
     Each service comes with the programs that root runs, its credentials and its environment files.
     """
-    declared = {one.address: one for one in spec.resources}
+    declared = {block.address: block for block in spec.resources}
     for service, run, credentials, environments in services:
         where = {"address": service.address, "source": service.source}
         for path in credentials:
@@ -137,14 +131,15 @@ def lint_spec(
                 )
                 yield warning("secret that every user can read", detail, rule="readable-secret", **where)
         for path in run:
-            for place in (path, *ownership.parents(path)):
+            for candidate in (path, *ownership.parents(path)):
                 problem = _writable(
-                    declared.get(Address("files", place)) or declared.get(Address("directories", place))
+                    declared.get(Address("files", candidate))
+                    or declared.get(Address("directories", candidate))
                 )
                 if problem:
                     yield warning(
                         "root runs what a user can replace",
-                        replaceable(path, place, problem),
+                        replaceable(path, candidate, problem),
                         rule="root-program",
                         **where,
                     )
@@ -152,13 +147,13 @@ def lint_spec(
 
 
 def readable_credential(path: str) -> str:
-    """The warning about a credential's source that others may read."""
+    """The detail of the warning about a credential's source that everybody may read."""
     return f"{path} can be read by every user, so it is no secret to anybody: its mode should be 0600."
 
 
-def replaceable(program: str, place: str, problem: str) -> str:
-    """The warning about a program of root's in a place of somebody else's."""
-    about = "it" if place == program else place
+def replaceable(program: str, path: str, problem: str) -> str:
+    """The detail of the warning about a program of root's that others can write, or replace in `path`."""
+    about = "it" if path == program else path
     return (
         f"Root runs {program}, and {about} {problem}: whoever that is becomes root. It should be root's, and"
         " writable by root only."
@@ -166,9 +161,7 @@ def replaceable(program: str, place: str, problem: str) -> str:
 
 
 def writable(owner: str, group: str, mode: str) -> str:
-    """Who besides root can write to a thing of this owner, group and mode (octal
-    digits); empty for nobody.
-    """
+    """Who besides root can write to a path of this owner, group and mode (octal digits); empty for nobody."""
     bits = int(mode or "0", 8)
     if owner != "root":
         return f"belongs to {owner}"
@@ -188,13 +181,11 @@ def _readable(file: Declared | None) -> bool:
     return file is not None and readable(getattr(file.resource, "mode", ""))
 
 
-def _writable(place: Declared | None) -> str:
-    if place is None:
+def _writable(block: Declared | None) -> str:
+    if block is None:
         return ""
-    found = place.resource
-    return writable(
-        getattr(found, "owner", "root"), getattr(found, "group", "root"), getattr(found, "mode", "")
-    )
+    owner, group = (getattr(block.resource, name, "root") for name in ("owner", "group"))
+    return writable(owner, group, getattr(block.resource, "mode", ""))
 
 
 def _holds_secret(file: Declared) -> bool:

@@ -1,4 +1,4 @@
-"""The host's documents of units with a unit file of our own."""
+"""The state of units with a unit file of our own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reconciler.kinds.shared.units import DEPENDENCIES, OURS, PLACE, drop_in, pa
 
 _RUNTIME = "/run/systemd/system"
 _NAMED = (".service", ".timer", ".socket", ".path")
-"""Suffixes of units that can have other names: an alias has the suffix of what it stands for."""
+"""The suffixes of units that can have aliases: an alias has the suffix of its unit."""
 # systemd's ActiveState in our words; activating is looked at more closely in state_of.
 _STATES = {
     "active": "running",
@@ -30,13 +30,13 @@ _STATES = {
 
 
 def observe(view: HostView, names: Mapping[Address, str]) -> dict[Address, Observed]:
-    """One directory scan for all links, one question to systemd for all states, one read per unit file."""
-    found = _enablement(view, set(names.values()))
+    """The state of each unit: one scan for all links, one question to systemd, one read per unit file."""
+    links = _enablement(view, set(names.values()))
     states = view.units(list(names.values())) if view.running and names else {}
     where = _drop_in_directories(view) if names else {}
     return {
-        address: _beside(
-            view, name, _observe(view, name, found.get(name, []), states.get(name, UnitState())), where
+        address: _with_foreign(
+            view, name, _observe(view, name, links.get(name, []), states.get(name, UnitState())), where
         )
         for address, name in names.items()
     }
@@ -49,47 +49,48 @@ def _drop_in_directories(view: HostView) -> drop_ins.Listed:
         return {}
 
 
-def _beside(view: HostView, name: str, seen: Observed, where: drop_ins.Listed) -> Observed:
-    """With the drop-ins of others: those for this very unit, and of those for more units the ones that
-    contradict it or came by hand.
+def _with_foreign(view: HostView, name: str, observed: Observed, where: drop_ins.Listed) -> Observed:
+    """The state of a unit with the foreign drop-ins that matter to it.
+
+    These are all for this very unit, and those for several units that contradict it or came by hand.
     """
-    found = drop_ins.of_others(view, name, drop_in(name), where)
-    if not found or seen.unreadable:
-        return seen
-    said = (seen.document or {}).get("unit", {})
-    own = f"/{name}.d/"
-    telling = tuple(
-        one
-        for one in found
-        if own in one.path or not one.path.startswith("/usr/") or drop_ins.both_say(said, one.sections)
-    )
+    foreign = drop_ins.of_others(view, name, drop_in(name), where)
+    if not foreign or observed.unreadable:
+        return observed
+    sections = (observed.document or {}).get("unit", {})
+
+    def matters(other: drop_ins.DropIn) -> bool:
+        by_hand_or_own = f"/{name}.d/" in other.path or not other.path.startswith("/usr/")
+        return by_hand_or_own or bool(drop_ins.both_say(sections, other.sections))
+
+    mattering = tuple(filter(matters, foreign))
     return replace(
-        seen,
-        private=replace(seen.facts(UnitFacts), drop_ins=telling),
-        others=tuple(one.path for one in telling),
+        observed,
+        private=replace(observed.facts(UnitFacts), drop_ins=mattering),
+        others=tuple(other.path for other in mattering),
     )
 
 
 def _enablement(view: HostView, names: Collection[str]) -> dict[str, list[str]]:
-    """Links in the dependency directories of other units, and other names in the directories themselves."""
-    found: dict[str, list[str]] = {}
+    """The enabling links of units: those in dependency directories of other units, and their aliases."""
+    links: dict[str, list[str]] = {}
     for base in (PLACE, _RUNTIME):
-        for entry in view.names(base):
-            if entry.endswith(DEPENDENCIES):
-                for name in view.names(f"{base}/{entry}"):
+        for file in view.names(base):
+            if file.endswith(DEPENDENCIES):
+                for name in view.names(f"{base}/{file}"):
                     if name in names:
-                        found.setdefault(name, []).append(f"{base}/{entry}/{name}")
-            elif entry.endswith(_NAMED) and entry not in names:
-                name = _alias_of(view, f"{base}/{entry}")
+                        links.setdefault(name, []).append(f"{base}/{file}/{name}")
+            elif file.endswith(_NAMED) and file not in names:
+                name = _alias_of(view, f"{base}/{file}")
                 if name in names:
-                    found.setdefault(name, []).append(f"{base}/{entry}")
-    return found
+                    links.setdefault(name, []).append(f"{base}/{file}")
+    return links
 
 
-def _alias_of(view: HostView, place: str) -> str:
-    """The name of the unit that a link there leads to; empty if it is none."""
+def _alias_of(view: HostView, path: str) -> str:
+    """The name of the unit that a link leads to; empty if it is no link."""
     try:
-        entry = view.entry(place)
+        entry = view.entry(path)
     except (Unreadable, UnsafePath):
         return ""
     return entry.target.rpartition("/")[2] if entry is not None and entry.type is FileType.LINK else ""
@@ -116,27 +117,25 @@ def _observe(view: HostView, name: str, enabled: list[str], systemd: UnitState) 
     expects = ABSENT if entry is None else ownership.expects_of(entry, content)
     if view.running:
         document["state"] = state
-    seen = excused(view, Observed(document, facts, expects=expects), document.get("unit", {}))
-    return with_refusal(seen, systemd, there=entry is not None)
+    observed = excused(view, Observed(document, facts, expects=expects), document.get("unit", {}))
+    return with_refusal(observed, systemd, exists=entry is not None)
 
 
-def excused(view: HostView, seen: Observed, sections: unit.Sections) -> Observed:
-    """With the condition that keeps a stopped unit from running, if its sections
-    have any that does not hold.
-    """
-    asked = any(name.startswith("Condition") for name in sections.get("Unit", {}))
-    if not asked or (seen.document or {}).get("state") != "stopped":
-        return seen
+def excused(view: HostView, observed: Observed, sections: unit.Sections) -> Observed:
+    """The state of a unit; for a stopped one with the condition that keeps it from running, if any does."""
+    conditional = any(name.startswith("Condition") for name in sections.get("Unit", {}))
+    if not conditional or (observed.document or {}).get("state") != "stopped":
+        return observed
     from reconciler.kinds.shared.unit_conditions import unmet  # only where something is stopped
 
     try:
-        return replace(seen, excused=unmet(view, sections, ask=True))
+        return replace(observed, excused=unmet(view, sections, ask=True))
     except (Unreadable, UnsafePath):
-        return seen
+        return observed
 
 
 def _sections(content: bytes) -> unit.Sections:
-    """The sections of a unit file; one that is not ours may spell them otherwise than we do."""
+    """The sections of a unit file; a file that is not ours may spell them in another way."""
     sections = unit.parse(content.decode("utf-8", "replace"))
     if content.startswith(OURS):
         return sections
@@ -145,14 +144,13 @@ def _sections(content: bytes) -> unit.Sections:
     return unit_spelling.canonical(sections)
 
 
-def with_refusal(seen: Observed, systemd: UnitState, *, there: bool) -> Observed:
-    """With what systemd says of a unit file that is `there` and that it has not loaded."""
-    vanished = there and systemd.load == "not-found" and systemd.active not in ("inactive", "failed")
-    if not (systemd.refused or vanished) or seen.document is None:
-        return seen
-    return replace(
-        seen, document={**seen.document, LOAD: systemd.load}, refusal=systemd.refusal or systemd.load
-    )
+def with_refusal(observed: Observed, systemd: UnitState, *, exists: bool) -> Observed:
+    """The state of a unit with the reason why systemd has not loaded its file, if the file `exists`."""
+    vanished = exists and systemd.load == "not-found" and systemd.active not in ("inactive", "failed")
+    if not (systemd.refused or vanished) or observed.document is None:
+        return observed
+    document = {**observed.document, LOAD: systemd.load}
+    return replace(observed, document=document, refusal=systemd.refusal or systemd.load)
 
 
 def _target(view: HostView, link: str) -> str:
@@ -165,9 +163,7 @@ def _target(view: HostView, link: str) -> str:
 
 
 def state_of(state: UnitState) -> str:
-    """systemd's ActiveState in our words; one that is not there yet, and one that is started again and again,
-    have their own.
-    """
+    """systemd's ActiveState in our words; a unit that starts, or restarts again and again, has its own."""
     if state.active == "activating":
         return "restarting" if state.sub.startswith("auto-restart") else "starting"
     return _STATES.get(state.active, state.active)

@@ -1,9 +1,8 @@
-"""Units with a unit file of our own in /etc/systemd/system: what services, timers and all that is scheduled
-have in common.
+"""Units with a unit file of our own in /etc/systemd/system: the common ground of services, timers and jobs.
 
 Enablement is the links that [Install] asks for (systemd.unit(5)), made and removed one by one: `systemctl
-enable` reloads systemd at every call, and a link is something a plan can show. A unit is meant by its whole
-name, `ml-api.service`.
+enable` reloads systemd at every call, and a plan can show a link. Functions take the whole name of a unit,
+`ml-api.service`.
 """
 
 from __future__ import annotations
@@ -24,29 +23,29 @@ from reconciler.kinds.shared.unit_facts import UnitFacts
 
 PLACE = "/etc/systemd/system"
 _DROP_IN = "drop-in"
-"""The part that is not the whole of a unit."""
+"""The part that is only a drop-in, no whole unit."""
 DEPENDENCIES = (".wants", ".requires", ".upholds")
 FILE: Document = {"type": "file", "mode": "0644", "owner": "root", "group": "root"}
 INSTALLED = "Written by `reconciler install`."
-"""How that of the tool's own units begins."""
+"""The beginning of the first comment of our own units."""
 MARK = "Managed by Reconciler as "
-"""How the first comment of every unit file of ours begins."""
+"""The beginning of the first comment of every unit file that a spec declares."""
 OURS = (f"# {MARK}".encode(), f"# {INSTALLED}".encode())
 MASK: Document = {"type": "link", "target": "/dev/null"}
 ALIVE = ("running", "starting")
 """The states in which a unit has read a configuration already.
 
-A unit that is starting may yet fail: a start waits for systemd's job, and says what became of it.
+A unit that is starting may yet fail: a start waits for the end of systemd's job.
 """
 
 
 def path(name: str) -> str:
-    """Where a unit's file is."""
+    """The path of a unit's file."""
     return f"{PLACE}/{name}"
 
 
 def drop_in(name: str) -> str:
-    """Where our drop-in is for a unit that a package brought."""
+    """The path of our drop-in for a unit that a package brought."""
     return f"{PLACE}/{name}.d/50-reconciler.conf"
 
 
@@ -69,7 +68,7 @@ def text(address: Address, sections: unit.Sections) -> bytes:
 
 
 def header(address: Address) -> tuple[str, str]:
-    """The comment on top of a file of ours: whose it is, and where to change it.
+    """The two lines of the comment on top of a file of ours: who manages it, and where to change it.
 
     Our own units come from no spec.
     """
@@ -79,10 +78,7 @@ def header(address: Address) -> tuple[str, str]:
 
 
 def would_refuse(part: Part, sections: unit.Sections) -> Iterator[Diagnostic]:
-    """An error for each reason for which systemd would not load a service of these sections.
-
-    It is the same on every host.
-    """
+    """Yield an error for each reason why no systemd would load a service of these sections."""
     for reason in refusals(sections):
         yield error(
             "systemd would not load it",
@@ -94,9 +90,7 @@ def would_refuse(part: Part, sections: unit.Sections) -> Iterator[Diagnostic]:
 
 
 def would_refuse_together(part: Part, texts: Iterable[str], others: Sequence[str]) -> Iterator[Diagnostic]:
-    """An error for each reason for which systemd would not load the unit that a file and its drop-ins, in
-    this order, make together.
-    """
+    """Yield an error for each reason why systemd would not load a file with its drop-ins, in this order."""
     for reason in refusals(unit.merge(texts)):
         beside = f" (with {', '.join(others)})" if others else ""
         detail = f"{reason}{beside}."
@@ -110,21 +104,21 @@ def would_refuse_together(part: Part, texts: Iterable[str], others: Sequence[str
 
 
 def check_together(changes: Iterable[Change]) -> Iterator[Diagnostic]:
-    """Units of ours that systemd would load, were there not a drop-in of somebody's."""
+    """Yield errors for units of ours that systemd would not load because of a foreign drop-in."""
     for change in changes:
         others: tuple[drop_ins.DropIn, ...] = change.observed.facts(UnitFacts).drop_ins
         if others and change.part is not None and "unit" in change.part.document:
             texts = [
                 text(change.address, change.part.document["unit"]).decode(),
-                *(one.text for one in others),
+                *(drop_in.text for drop_in in others),
             ]
-            yield from would_refuse_together(change.part, texts, [one.path for one in others])
+            yield from would_refuse_together(change.part, texts, [drop_in.path for drop_in in others])
 
 
 def lint(declared: Declared, parts: Callable[[], Iterable[Part]]) -> Iterator[Diagnostic]:
-    """Yield errors for what no unit file can hold, and for units that systemd would not load.
+    """Yield errors for values that no unit file can hold, and for units that systemd would not load.
 
-    A description that ends with a backslash cannot be held, for one.
+    No unit file can hold a description that ends with a backslash, for example.
     """
     try:
         for part in parts():
@@ -148,9 +142,7 @@ def why_start(state: str | None) -> str:
 
 
 def refused(part: Part, observed: Observed, name: str) -> Iterator[Diagnostic]:
-    """A unit that systemd has not loaded: what runs of it runs on, and nothing starts it, not even the next
-    boot.
-    """
+    """Warn of a unit that systemd has not loaded: it may run on, but nothing starts it, not even a boot."""
     if observed.refusal:
         detail = (
             f"{observed.refusal} Until it is mended nothing can start it, and after the next boot it does not"
@@ -161,19 +153,19 @@ def refused(part: Part, observed: Observed, name: str) -> Iterator[Diagnostic]:
 
 
 def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
-    """Drop-ins of others for a unit whose file is ours: they stay, and what they say counts more than the
-    file.
-    """
+    """Warn of foreign drop-ins for a unit whose file is ours: they stay, and override the file."""
     facts = observed.facts(UnitFacts)
     yield from refused(part, observed, facts.name or str(part.address))
-    for one in facts.drop_ins:
-        same = drop_ins.both_say(part.document.get("unit", {}), one.sections)
-        said = sorted(f"{section}.{name}" for section, names in one.sections.items() for name in names)
-        detail = f"{one.path} is not ours and stays. "
+    for foreign in facts.drop_ins:
+        same = drop_ins.both_say(part.document.get("unit", {}), foreign.sections)
+        directives = sorted(
+            f"{section}.{name}" for section, names in foreign.sections.items() for name in names
+        )
+        detail = f"{foreign.path} is not ours and stays. "
         detail += (
             f"It says {', '.join(same)} as well, and overrides the spec."
             if same
-            else f"It says {', '.join(said) or 'nothing'}."
+            else f"It says {', '.join(directives) or 'nothing'}."
         )
         yield warning(
             f"another drop-in for {part.address}",
@@ -188,18 +180,19 @@ def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
 
 
 def step(address: Address, verb: UnitVerb, name: str, why: str, *, once: bool = False) -> Step:
-    """One verb for one unit, and why."""
+    """The step that applies a verb to one unit, with the reason."""
     return Step(Unit(verb, (name,)), (Cause(address, why, name, once),))
 
 
 def daemon_reload(address: Address, why: str) -> Step:
-    """systemd reads its unit files again; equal steps merge."""
+    """The step that has systemd read its unit files again; equal steps become one."""
     return Step(Unit(UnitVerb.DAEMON_RELOAD), (Cause(address, why),))
 
 
 def put(change: Change, name: str) -> Iterator[Step]:
-    """Write the unit file or the mask, make and remove links, and tell systemd if anything of that was to be
-    done.
+    """Write the unit file or the mask, make and remove links, and reload systemd if any of that is done.
+
+    Raises Impossible.
     """
     if (change.before or {}).get("type") == "directory":
         raise file_part.in_the_way(path(name), "directory")
@@ -236,7 +229,7 @@ def _write(change: Change, name: str) -> Iterator[Step]:
 
 
 def _enable(change: Change, name: str, *, reloads: bool) -> Iterator[Step]:
-    """Make and remove links. `reloads`: systemd is told anyway, one reason is enough."""
+    """Make and remove links. With `reloads` another step reloads systemd already, so none is added."""
     if not change.touches("enabled"):
         return
     assert change.after is not None
@@ -254,7 +247,7 @@ def _enable(change: Change, name: str, *, reloads: bool) -> Iterator[Step]:
 
 
 def load_again(change: Change) -> Iterator[Step]:
-    """Have systemd read a unit file once more that it has not loaded."""
+    """Have systemd read its unit files again where it has not loaded this one."""
     if change.touches(LOAD):
         yield daemon_reload(
             change.address, f"systemd has not loaded its unit file ({(change.before or {})[LOAD]})"
@@ -271,7 +264,7 @@ def _unlink(change: Change, link: str) -> Step:
 
 
 def remove(change: Change, name: str) -> Iterator[Step]:
-    """Stop it, remove its links and its file, and let systemd forget it."""
+    """Stop a unit, remove its links and its file, and have systemd forget it."""
     before, cause = change.before or {}, (Cause(change.address),)
     if before.get("state") not in (None, "stopped"):
         yield step(change.address, UnitVerb.STOP, name, "it is no longer in the spec")

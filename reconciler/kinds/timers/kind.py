@@ -64,7 +64,7 @@ class Timer(Resource):
     group: Annotated[KnownName | None, RefersTo("groups")] = None
     """The group it runs as; the user's own when left out."""
     working_directory: WorkingDirectory | None = None
-    """Where it runs; `-` in front: may be missing; `~`: the user's home."""
+    """The directory it runs in; `-` in front: may be missing; `~`: the user's home."""
     environment: dict[EnvironmentName, Text] = {}
     """Variables; any user of the host can read them, so no secrets here."""
     persistent: Flag | None = None
@@ -148,7 +148,7 @@ def actions(change: Change) -> Iterator[Step]:
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
-    """Yield what its scheduler cannot do."""
+    """Yield errors for what its scheduler cannot do, and warnings about its service."""
     job, timer = _job(declared), _timer(declared)
     yield from schedule_checks.lint(job)
     yield from unit_lint.lint(declared, timer.directives, [timer.exec_start], timer.user)
@@ -161,11 +161,11 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
 
 
 def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
-    """Jobs of cron's for accounts that it runs nothing for."""
+    """Warn of jobs that cron does not run because their account is disabled."""
     states = {
-        one.address.name: str(getattr(one.resource, "state", ""))
-        for one in spec.resources
-        if one.address.kind == "users"
+        block.address.name: str(getattr(block.resource, "state", ""))
+        for block in spec.resources
+        if block.address.kind == "users"
     }
     for declared in spec.resources:
         if (
@@ -188,7 +188,7 @@ def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Yield what the time zone does to it, what comes more rarely, and what its systemd does not take."""
+    """Warn of runs that the host's zone moves and of rarer runs; yield directives that systemd refuses."""
     yield from schedule_checks.check(view, schedule_checks.jobs(changes, "timers", _job))
     yield from rarer(changes, "timers")
     ours = [change for change in changes if change.address.kind == "timers"]
@@ -196,7 +196,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
 
 
 def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
-    """Schedules that are over."""
+    """Yield errors for new schedules with no run left."""
     return schedule_checks.overdue(changes, _job, now)
 
 
@@ -217,7 +217,7 @@ KIND = Kind(
     expand=expand,
     observe=observe,
     actions=actions,
-    ownership_keys=schedule.CARRIES,
+    ownership_keys=schedule.OWNERSHIP_KEYS,
     order=ORDER,
     programs=(("systemctl", "systemd"),),
     references=references,

@@ -1,4 +1,4 @@
-"""Timers as the host has them."""
+"""The state of timers on a host."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def unit_of(address: Address) -> str:
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """All units and files at once."""
+    """The state of all units and files."""
     return schedule_observe.observe(view, addresses, unit_of)

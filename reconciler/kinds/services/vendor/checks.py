@@ -1,4 +1,4 @@
-"""Facts of the host that speak against a drop-in of a package's unit, and drop-ins of others that win."""
+"""Checks of a package's unit against the host: units that cannot be as declared, drop-ins of others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.core.host import HostView
 from reconciler.formats.systemd import unit
 from reconciler.kinds.services.model import OnChange, Service
 from reconciler.kinds.services.vendor.observe import DROP_IN, STATE, VendorFacts, VendorUnit
-from reconciler.kinds.services.vendor.parts import MASKED, found_in, service_of
+from reconciler.kinds.services.vendor.parts import MASKED, service_of, vendor_unit_of
 from reconciler.kinds.shared import drop_ins, units
 from reconciler.kinds.shared.unit_fields import State
 
@@ -20,33 +20,31 @@ _QUADLETS = ("/etc/containers/systemd/", "/usr/share/containers/systemd/", "/run
 
 
 def check(view: HostView, changes: Sequence[Change], written: Collection[str]) -> Iterator[Diagnostic]:
-    """No such unit, another unit's name, a job that shall run; and what drop-ins of others say too.
+    """Yield units that do not exist or cannot be as declared, and drop-ins of others.
 
-    `written`: paths of this plan.
+    `written` has the paths that this plan writes.
     """
     for change in changes:
         if change.part is None or change.observed.facts(VendorFacts).unit is None:
             continue
-        service, unit_found = service_of(change.part), found_in(change.observed)
-        source = (
-            _made_of(view, unit_found.name, service, written)
-            if unit_found.absent and not _is_absence(change)
-            else ""
-        )
-        problems = [_coming(unit_found, source)] if source else _problems(change, service, unit_found)
-        for found in problems:
-            yield replace(found, address=change.address, source=change.part.declared.source)
+        service, vendor_unit = service_of(change.part), vendor_unit_of(change.observed)
+        missing = vendor_unit.absent and not _is_absence(change)
+        source = _made_of(view, vendor_unit.name, service, written) if missing else ""
+        problems = [_coming(vendor_unit, source)] if source else _problems(change, service, vendor_unit)
+        for problem in problems:
+            yield replace(problem, address=change.address, source=change.part.declared.source)
 
 
 def _made_of(view: HostView, name: str, service: Service, written: Collection[str]) -> str:
-    """The file of which a generator may make a unit that is not there: written by this plan, or since systemd
-    read its units.
+    """The file of which a generator may make a missing unit; empty if there is none.
 
-    It is one that the service watches, or bears the name that quadlet makes this unit of
-    (podman-systemd.unit(5)).
+    The service watches it, or quadlet turns its name into this unit's (podman-systemd.unit(5)).
+    This plan writes it, or somebody did since systemd last read its units.
     """
     watched = [
-        path for path in written if any(f"{path}/".startswith(f"{one.rstrip('/')}/") for one in service.watch)
+        path
+        for path in written
+        if any(f"{path}/".startswith(f"{above.rstrip('/')}/") for above in service.watch)
     ]
     quadlets = [
         path
@@ -55,113 +53,110 @@ def _made_of(view: HostView, name: str, service: Service, written: Collection[st
     ]
     if watched or quadlets:
         return [*watched, *quadlets][0]
-    read = entry_of(view, RELOADED)
-    entries = ((path, entry_of(view, path)) for path in service.watch) if read is not None else ()
-    return next(
-        (
-            path
-            for path, entry in entries
-            if entry is not None and read is not None and changed_ns(entry) > read.mtime_ns
-        ),
-        "",
-    )
+    reloaded = entry_of(view, RELOADED)
+    if reloaded is None:
+        return ""
+    entries = ((path, entry_of(view, path)) for path in service.watch)
+    newer = (path for path, entry in entries if entry is not None and changed_ns(entry) > reloaded.mtime_ns)
+    return next(newer, "")
 
 
 def _quadlet_unit(name: str) -> str:
-    """The unit that quadlet makes of a file of this name."""
+    """The unit that quadlet makes of a file of this name; empty if it makes none."""
     stem, _, suffix = name.rpartition(".")
     if suffix in ("container", "kube"):
         return f"{stem}.service"
     return f"{stem}-{suffix}.service" if suffix in ("volume", "network", "pod", "image", "build") else ""
 
 
-def _coming(found: VendorUnit, source: str) -> Diagnostic:
+def _coming(vendor_unit: VendorUnit, source: str) -> Diagnostic:
     detail = (
         f"A generator is to make it of {source}. Whether it does is seen after the daemon-reload; until then"
         " nothing is known of it."
     )
-    return warning(f"unit {found.name} is not known before the apply", detail, rule="generated-unit")
+    return warning(f"unit {vendor_unit.name} is not known before the apply", detail, rule="generated-unit")
 
 
-def _problems(change: Change, service: Service, found: VendorUnit) -> Iterator[Diagnostic]:
-    if found.alias_of:
-        detail = f"Declare `{found.alias_of.removesuffix('.service')}` instead: it is that unit's other name."
-        yield error(f"{found.name} is an alias of {found.alias_of}", detail, rule="vendor-unit")
-    elif found.ours:
+def _problems(change: Change, service: Service, vendor_unit: VendorUnit) -> Iterator[Diagnostic]:
+    if vendor_unit.alias_of:
+        alias_of = vendor_unit.alias_of
+        detail = f"Declare `{alias_of.removesuffix('.service')}` instead: it is that unit's other name."
+        yield error(f"{vendor_unit.name} is an alias of {alias_of}", detail, rule="vendor-unit")
+    elif vendor_unit.ours:
         detail = (
-            f"{found.file} is a unit file that we wrote. If this plan removes it, apply, and plan again;"
-            " otherwise remove it by hand. Until then the package's unit is not in force."
+            f"{vendor_unit.file} is a unit file that we wrote. If this plan removes it, apply, and plan"
+            " again; otherwise remove it by hand. Until then the package's unit is not in force."
         )
-        yield error(f"{found.name} is still a unit of our own", detail, rule="vendor-unit")
-    elif found.broken:
+        yield error(f"{vendor_unit.name} is still a unit of our own", detail, rule="vendor-unit")
+    elif vendor_unit.broken:
         yield error(
-            f"unit {found.name} cannot be loaded",
-            f"{found.broken}. Remove the link, or put there what it leads to.",
+            f"unit {vendor_unit.name} cannot be loaded",
+            f"{vendor_unit.broken}. Remove the link, or put there what it leads to.",
             rule="vendor-unit",
         )
-    elif found.absent and not _is_absence(change):
+    elif vendor_unit.absent and not _is_absence(change):
         detail = (
             f"Install the package that brings it, often `apt-get install {change.address.name}` (`apt-file"
-            f" search {found.name}` tells), or leave `unit: vendor` out and declare it whole."
+            f" search {vendor_unit.name}` tells), or leave `unit: vendor` out and declare it whole."
         )
-        yield error(f"unit {found.name} does not exist", detail, rule="vendor-unit")
+        yield error(f"unit {vendor_unit.name} does not exist", detail, rule="vendor-unit")
     elif (
         change.address.part == STATE
-        and found.ends_by_itself
+        and vendor_unit.ends_by_itself
         and (change.after or {}).get("state") == State.RUNNING
     ):
         detail = "It is a job: systemd starts it, it runs and ends. Leave `state` out."
-        yield error(f"{found.name} does not keep running", detail, rule="vendor-unit")
+        yield error(f"{vendor_unit.name} does not keep running", detail, rule="vendor-unit")
     elif change.address.part == DROP_IN:
-        yield from _refused(change, found)
-        if service.on_change is OnChange.RELOAD and not (found.reloads or service.exec_reload):
+        yield from _refused(change, vendor_unit)
+        if service.on_change is OnChange.RELOAD and not (vendor_unit.reloads or service.exec_reload):
             detail = (
                 "Its unit has no ExecReload: declare `exec_reload`, or write `on_change: restart` or `none`."
             )
-            yield error(f"{found.name} cannot reload", detail, rule="vendor-unit")
-        yield from _others(found, (change.after or {}).get("unit", {}))
+            yield error(f"{vendor_unit.name} cannot reload", detail, rule="vendor-unit")
+        yield from _foreign(vendor_unit, (change.after or {}).get("unit", {}))
 
 
-def _refused(change: Change, found: VendorUnit) -> Iterator[Diagnostic]:
-    """Yield what systemd would not load of the package's unit and our drop-in together."""
+def _refused(change: Change, vendor_unit: VendorUnit) -> Iterator[Diagnostic]:
+    """Yield why systemd would not load the package's unit with our drop-in."""
     ours = (change.after or {}).get("unit")
     if (
-        change.part is not None and ours is not None and "Exec" in found.text
+        change.part is not None and ours is not None and "Exec" in vendor_unit.text
     ):  # an old snapshot does not have its commands
-        texts = found.with_ours(units.text(change.address, ours).decode())
-        yield from units.would_refuse_together(change.part, texts, [found.file])
+        texts = vendor_unit.with_ours(units.text(change.address, ours).decode())
+        yield from units.would_refuse_together(change.part, texts, [vendor_unit.file])
 
 
 def _is_absence(change: Change) -> bool:
-    """Whether a unit that is not there can be as declared: stopped, disabled or masked."""
+    """Whether a missing unit can be as declared: stopped, disabled or masked."""
     return (change.after or {}) in ({"state": State.STOPPED.value}, {"enabled": False}, {"enabled": MASKED})
 
 
-def _others(found: VendorUnit, ours: unit.Sections) -> Iterator[Diagnostic]:
-    """Drop-ins that we did not write stay. Those that come after ours win."""
-    yield from (_other(found, one, ours) for one in found.foreign)
+def _foreign(vendor_unit: VendorUnit, ours: unit.Sections) -> Iterator[Diagnostic]:
+    """Warn of drop-ins that we did not write: they stay, and those that come after ours win."""
+    yield from (_foreign_drop_in(vendor_unit, drop_in, ours) for drop_in in vendor_unit.foreign)
 
 
-def _other(found: VendorUnit, one: drop_ins.DropIn, ours: unit.Sections) -> Diagnostic:
-    same = drop_ins.both_say(ours, one.sections)
-    detail = f"{one.path} is not ours and stays."
+def _foreign_drop_in(vendor_unit: VendorUnit, drop_in: drop_ins.DropIn, ours: unit.Sections) -> Diagnostic:
+    same = drop_ins.both_say(ours, drop_in.sections)
+    detail = f"{drop_in.path} is not ours and stays."
     if same:
-        wins = "it comes after ours and wins" if one in found.after_ours() else "ours comes after it"
+        wins = (
+            "it comes after ours and wins" if drop_in in vendor_unit.after_ours() else "ours comes after it"
+        )
         detail += f" It says {', '.join(same)} as well; {wins}."
-    return warning(f"another drop-in for {found.name}", detail, rule="other-drop-in")
+    return warning(f"another drop-in for {vendor_unit.name}", detail, rule="other-drop-in")
 
 
 def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
-    """Those of them that win over what is declared, told also when nothing is to be done; otherwise `check`
-    tells of all.
-    """
-    found = found_in(observed)
-    yield from units.refused(part, observed, found.name)
+    """Warn of foreign drop-ins that win over an unchanged part; `check` tells of all where a part changes."""
+    vendor_unit = vendor_unit_of(observed)
+    yield from units.refused(part, observed, vendor_unit.name)
     if observed.document == part.document:
-        for one in found.foreign:
-            if one.path in observed.others:
+        for drop_in in vendor_unit.foreign:
+            if drop_in.path in observed.others:
                 yield replace(
-                    _other(found, one, part.document["unit"]),
+                    _foreign_drop_in(vendor_unit, drop_in, part.document["unit"]),
                     address=part.address,
                     source=part.declared.source,
                 )

@@ -1,7 +1,8 @@
-"""The host's facts about units that packages brought.
+"""The state of units that packages brought.
 
-These are their files, what [Install] asks for, masks, and drop-ins of others. systemd looks for units in
-several directories, the first one wins; a link to /dev/null, or an empty file, is a mask (systemd.unit(5)).
+These are their files, the links that [Install] asks for, masks, and drop-ins of others. systemd looks for
+units in several directories, and the first one wins; a link to /dev/null, or an empty file, is a mask
+(systemd.unit(5)).
 """
 
 from __future__ import annotations
@@ -25,39 +26,44 @@ _TRANSIENT = ("/run/systemd/transient", "/run/systemd/system.control", "/etc/sys
 _RUNTIME = "/run/systemd/system"
 _ADMINISTRATED = (units.PLACE, _RUNTIME)
 _DIRECTORIES = drop_ins.DIRECTORIES
-"""Where units are looked for, the first one wins."""
+"""The directories in which systemd looks for units; the first one wins."""
 _BY_DIRECTORY = {"WantedBy": "wants", "RequiredBy": "requires", "UpheldBy": "upholds"}
 _MOST_ALSO = 32
 _YES = ("yes", "true", "on", "1", "y", "t")
-_OF_EVERYBODY = ("dbus.service", "dbus-broker.service", "systemd-logind.service")
-"""A restart of these ends or breaks every session on the host; NixOS leaves them alone as well."""
+_SESSION_SERVICES = ("dbus.service", "dbus-broker.service", "systemd-logind.service")
+"""A restart of these ends or breaks every session on the host; NixOS does not restart them either."""
 
 
 @frozen
 class VendorUnit:
-    """One unit as it is on the host, without ours.
-
-    `file` is its unit file, empty if there is none. `masks` are the paths that mask it, with what an action
-    must find there; `occupied`: the administrator has put a unit where a mask would be; `ours`: it is one
-    that we wrote. `alias_of` is the unit whose other name this is. `sections` are of the file (`text`) and
-    all drop-ins; `foreign` are drop-ins of others, in systemd's order. `wanted` are the links that enabling
-    makes, with their targets; `links` are those that are there, with what an action must find. `unclear` says
-    why [Install] cannot be followed, `broken` why its file cannot be read.
-    """
+    """One unit as it is on the host."""
 
     name: str
+    """Its name with the suffix."""
     file: str = ""
+    """The path of its unit file; empty if there is none."""
     alias_of: str = ""
+    """The unit of which this is another name; empty if it is none."""
     masks: Mapping[str, str] = field(default_factory=dict)
+    """The paths that mask it, each with the `expects` of its removal."""
     occupied: bool = False
+    """Whether the administrator has put a unit where a mask would be."""
     ours: bool = False
+    """Whether its unit file is one that we wrote."""
     sections: unit.Sections = field(default_factory=dict)
+    """The sections of its file and of all drop-ins together."""
     foreign: tuple[drop_ins.DropIn, ...] = ()
-    wanted: Mapping[str, str] = field(default_factory=dict)
+    """The drop-ins that we did not write, in systemd's order."""
+    install_links: Mapping[str, str] = field(default_factory=dict)
+    """The links that enabling it makes, each with its target."""
     links: Mapping[str, str] = field(default_factory=dict)
+    """The enabling links that are there, each with the `expects` of its removal."""
     unclear: str = ""
+    """Why [Install] cannot be followed; empty if it can."""
     broken: str = ""
+    """Why its file cannot be read; empty if it can."""
     text: str = ""
+    """The text of its file."""
 
     @property
     def generated(self) -> bool:
@@ -66,29 +72,29 @@ class VendorUnit:
 
     @property
     def transient(self) -> bool:
-        """Whether a program has made it through systemd's own interface: it is gone when it ends."""
+        """Whether a program made it through systemd's own interface: it vanishes when it ends."""
         return self.file.startswith(_TRANSIENT)
 
     @property
     def absent(self) -> bool:
-        """Whether no package has brought it, or its package has gone."""
+        """Whether there is no such unit: no package brought it, or its package is removed."""
         return not self.file and not self.alias_of and not self.lasting_masks
 
     @property
     def lasting_masks(self) -> list[str]:
-        """Masks that are not the administrator's: a package's own."""
-        return [place for place in self.masks if not place.startswith(_ADMINISTRATED)]
+        """The paths of masks that a package brought, not the administrator."""
+        return [path for path in self.masks if not path.startswith(_ADMINISTRATED)]
 
     @property
     def reloads(self) -> bool:
-        """Whether it can be told to read its configuration again."""
+        """Whether it can read its configuration again without a restart."""
         service = self.sections.get("Service", {})
         return bool(service.get("ExecReload")) or service.get("Type") == "notify-reload"
 
     @property
     def never_restarted(self) -> str:
         """Why no apply restarts it, whatever `on_change` says; empty if one may."""
-        if self.name in _OF_EVERYBODY or self.name.startswith("user@"):
+        if self.name in _SESSION_SERVICES or self.name.startswith("user@"):
             return "sessions hang on it: in force after a reboot"
         if str(self.sections.get("Unit", {}).get("RefuseManualStop", "no")).lower() in _YES:
             return "it has RefuseManualStop: in force after a reboot"
@@ -96,7 +102,7 @@ class VendorUnit:
 
     @property
     def ends_by_itself(self) -> bool:
-        """Whether it is a job: it runs, ends, and is well."""
+        """Whether it is a job, which runs and ends."""
         service = self.sections.get("Service", {})
         return (
             service.get("Type") == "oneshot" and str(service.get("RemainAfterExit", "no")).lower() not in _YES
@@ -105,21 +111,21 @@ class VendorUnit:
     def with_ours(self, text: str) -> list[str]:
         """The texts of its file and its drop-ins, with this one as ours, in the order in which they count."""
         ours = units.drop_in(self.name)
-        found = sorted(
+        named = sorted(
             [
-                *((one.path.rpartition("/")[2], one.text) for one in self.foreign),
+                *((drop_in.path.rpartition("/")[2], drop_in.text) for drop_in in self.foreign),
                 (ours.rpartition("/")[2], text),
             ]
         )
-        return [self.text, *(text for _, text in found)]
+        return [self.text, *(text for _, text in named)]
 
     def after_ours(self) -> list[drop_ins.DropIn]:
-        """Drop-ins of others that count more than ours."""
+        """The foreign drop-ins that override ours."""
         ours = units.drop_in(self.name).rpartition("/")[2]
-        return [one for one in self.foreign if one.path.rpartition("/")[2] > ours]
+        return [drop_in for drop_in in self.foreign if drop_in.path.rpartition("/")[2] > ours]
 
     def enabled(self) -> bool | str:
-        """True, false, masked, or something in between that neither is."""
+        """True, false, `masked`, or words for a state in between."""
         if units.path(self.name) in self.masks:
             return "masked"
         if self.masks:
@@ -131,15 +137,15 @@ class VendorUnit:
             return False
         if not lasting:
             return "until the next boot"
-        return True if self.wanted.keys() <= self.links.keys() else "in part"
+        return True if self.install_links.keys() <= self.links.keys() else "in part"
 
 
 @frozen
 class VendorFacts(Facts):
-    """A package's unit."""
+    """The facts about a package's unit."""
 
     unit: VendorUnit | None = None
-    """None: it could not be looked at."""
+    """The unit; None where it could not be looked at."""
     state: str = ""
     """The state of its process, as `unit_observe.state_of` has it."""
     directory: bool = False
@@ -147,54 +153,61 @@ class VendorFacts(Facts):
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> dict[Address, Observed]:
-    """All parts of all these units; one question to systemd for all states."""
+    """The state of all parts of these units, from one question to systemd for all."""
     names = {address.name: f"{address.name}.service" for address in addresses}
     states = view.units(list(names.values())) if view.running else {}
     try:
         linked, where = _links(view), drop_ins.listed(view)
     except (Unreadable, UnsafePath) as error:
         return dict.fromkeys(addresses, ownership.unreadable(error))
-    found: dict[str, VendorUnit | Observed] = {}
+    vendor_units: dict[str, VendorUnit | Observed] = {}
     for short, name in names.items():
         try:
-            found[short] = look(view, name, linked, where)
+            vendor_units[short] = look(view, name, linked, where)
         except (Unreadable, UnsafePath) as error:
-            found[short] = ownership.unreadable(error)
+            vendor_units[short] = ownership.unreadable(error)
     return {
-        address: _part(view, address, found[address.name], states.get(names[address.name], UnitState()))
+        address: _part(
+            view, address, vendor_units[address.name], states.get(names[address.name], UnitState())
+        )
         for address in addresses
     }
 
 
-def _part(view: HostView, address: Address, found: VendorUnit | Observed, systemd: UnitState) -> Observed:
-    if isinstance(found, Observed):
-        return found
+def _part(
+    view: HostView, address: Address, vendor_unit: VendorUnit | Observed, systemd: UnitState
+) -> Observed:
+    if isinstance(vendor_unit, Observed):
+        return vendor_unit
     state = unit_observe.state_of(systemd) if view.running else "stopped"
-    facts = VendorFacts(found, state)
+    facts = VendorFacts(vendor_unit, state)
     if address.part == DROP_IN:
-        return unit_observe.with_refusal(_drop_in(view, found, facts), systemd, there=bool(found.file))
+        observed = _drop_in(view, vendor_unit, facts)
+        return unit_observe.with_refusal(observed, systemd, exists=bool(vendor_unit.file))
     # A unit that is not there is disabled and stopped; a process that has outlived its unit file is not.
-    document: Document = {"enabled": found.enabled()} if address.part == ENABLED else {"state": state}
-    return unit_observe.excused(
-        view, Observed(None if found.ours or found.alias_of else document, facts), found.sections
-    )
+    document: Document = {"enabled": vendor_unit.enabled()} if address.part == ENABLED else {"state": state}
+    another = vendor_unit.ours or vendor_unit.alias_of
+    observed = Observed(None if another else document, facts)
+    return unit_observe.excused(view, observed, vendor_unit.sections)
 
 
-def _drop_in(view: HostView, found: VendorUnit, facts: VendorFacts) -> Observed:
-    name = found.name
+def _drop_in(view: HostView, vendor_unit: VendorUnit, facts: VendorFacts) -> Observed:
+    name = vendor_unit.name
     try:
         entry, content = ownership.read_entry(view, units.drop_in(name))
-        there = view.entry(units.drop_in(name).rpartition("/")[0]) is not None
+        has_directory = view.entry(units.drop_in(name).rpartition("/")[0]) is not None
     except (Unreadable, UnsafePath) as error:
         return ownership.unreadable(error)
-    facts = replace(facts, directory=there)
+    facts = replace(facts, directory=has_directory)
     if entry is None:
         return Observed(None, facts)
     document = ownership.path_document(entry)
     if entry.type is FileType.FILE:
         document["unit"] = unit.as_written(content.decode("utf-8", "replace"))
     winning = tuple(
-        one.path for one in found.after_ours() if drop_ins.both_say(document.get("unit", {}), one.sections)
+        drop_in.path
+        for drop_in in vendor_unit.after_ours()
+        if drop_ins.both_say(document.get("unit", {}), drop_in.sections)
     )
     return Observed(document, facts, others=winning, expects=ownership.expects_of(entry, content))
 
@@ -202,21 +215,26 @@ def _drop_in(view: HostView, found: VendorUnit, facts: VendorFacts) -> Observed:
 def look(
     view: HostView, name: str, linked: Mapping[str, Mapping[str, str]], where: drop_ins.Listed
 ) -> VendorUnit:
-    """One unit. `linked` has all enabling links of the host by unit. Raises Unreadable, UnsafePath."""
+    """One unit as it is on the host. Raises Unreadable, UnsafePath.
+
+    `linked` has all enabling links of the host by unit; `where` is from `drop_ins.listed`.
+    """
     file, alias_of, masks = find(view, name)
     if file and view.entry(file) is None:
         return VendorUnit(name, file, broken=f"{file} does not exist, and a link leads there")
-    found = list(drop_ins.of(view, name, where))
+    all_drop_ins = list(drop_ins.of(view, name, where))
     texts = [_text(view, file)] if file else []
-    sections = unit.merge([*texts, *(one.text for one in found)])
-    others = tuple(one for one in found if one.path != units.drop_in(name))
-    wanted, unclear = _install(view, name, file, sections, where) if file else ({}, "")
-    concerned = {name, *(link.rpartition("/")[2] for link in wanted)}
-    links = {link: state for one in concerned for link, state in linked.get(one, {}).items()}
+    sections = unit.merge([*texts, *(drop_in.text for drop_in in all_drop_ins)])
+    foreign = tuple(drop_in for drop_in in all_drop_ins if drop_in.path != units.drop_in(name))
+    install_links, unclear = _install(view, name, file, sections, where) if file else ({}, "")
+    linked_units = {name, *(link.rpartition("/")[2] for link in install_links)}
+    links = {
+        link: expects for unit_name in linked_units for link, expects in linked.get(unit_name, {}).items()
+    }
     links |= {
         link: expects
-        for link in wanted
-        if link not in links and (expects := _alias(view, link, wanted[link]))
+        for link, target in install_links.items()
+        if link not in links and (expects := _alias(view, link, target))
     }
     occupied = units.path(name) not in masks and view.entry(units.path(name)) is not None
     ours = file == units.path(name) and texts[0].startswith(f"# {units.MARK}")
@@ -228,8 +246,8 @@ def look(
         occupied,
         ours,
         sections,
-        others,
-        wanted,
+        foreign,
+        install_links,
         links,
         unclear,
         text="".join(texts[:1]),
@@ -237,7 +255,7 @@ def look(
 
 
 def find(view: HostView, name: str) -> tuple[str, str, dict[str, str]]:
-    """Its unit file, the unit whose alias it is, and what masks it.
+    """The unit file of a unit, the unit whose alias it is, and the paths that mask it.
 
     An instance without a file of its own has its template's.
     """
@@ -245,12 +263,15 @@ def find(view: HostView, name: str) -> tuple[str, str, dict[str, str]]:
     template, instance = _template_of(name)
     if file or alias_of or not instance:
         return file, alias_of, masks
-    file, alias_of, more = _find_itself(view, template)
-    return file, alias_of.replace("@.", f"@{instance}.", 1), {**masks, **more}
+    file, alias_of, template_masks = _find_itself(view, template)
+    return file, alias_of.replace("@.", f"@{instance}.", 1), {**masks, **template_masks}
 
 
 def _template_of(name: str) -> tuple[str, str]:
-    """`a@.service` and `b` of `a@b.service`; of a unit that is no instance its name, and nothing."""
+    """The template and the instance of a unit: `a@.service` and `b` of `a@b.service`.
+
+    For a unit that is no instance these are its name, and nothing.
+    """
     stem, _, suffix = name.rpartition(".")
     template, at, instance = stem.partition("@")
     return (f"{template}@.{suffix}", instance) if at and instance else (name, "")
@@ -259,29 +280,29 @@ def _template_of(name: str) -> tuple[str, str]:
 def _find_itself(view: HostView, name: str) -> tuple[str, str, dict[str, str]]:
     masks: dict[str, str] = {}
     for directory in _DIRECTORIES:
-        place = f"{directory}/{name}"
-        entry = view.entry(place)
+        path = f"{directory}/{name}"
+        entry = view.entry(path)
         if entry is None:
             continue
         if entry.type is FileType.FILE and entry.size:
-            return place, "", masks
+            return path, "", masks
         if entry.target == "/dev/null" or entry.type is FileType.FILE:
-            masks[place] = ownership.expects_of(entry, b"")
+            masks[path] = ownership.expects_of(entry, b"")
         elif entry.type is FileType.LINK:
             other = entry.target.rpartition("/")[2]
-            return (_followed(place, entry.target), "", masks) if other == name else ("", other, masks)
+            return (_followed(path, entry.target), "", masks) if other == name else ("", other, masks)
     return "", "", masks
 
 
-def _followed(place: str, target: str) -> str:
-    """Where a link leads, without the link that /lib is."""
-    found = target if target.startswith("/") else f"{place.rpartition('/')[0]}/{target}"
-    return f"/usr{found}" if found.startswith("/lib/") else found
+def _followed(link: str, target: str) -> str:
+    """The path that a link leads to, below /usr instead of by the link /lib."""
+    path = target if target.startswith("/") else f"{link.rpartition('/')[0]}/{target}"
+    return f"/usr{path}" if path.startswith("/lib/") else path
 
 
-def _text(view: HostView, place: str) -> str:
+def _text(view: HostView, path: str) -> str:
     try:
-        return view.excerpt(place)[0].decode("utf-8", "replace")
+        return view.excerpt(path)[0].decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
 
@@ -289,36 +310,39 @@ def _text(view: HostView, place: str) -> str:
 def _install(
     view: HostView, name: str, file: str, sections: unit.Sections, where: drop_ins.Listed
 ) -> tuple[dict[str, str], str]:
-    """The links that `systemctl enable` makes, those of `Also=` included, and why they cannot be told."""
-    wanted: dict[str, str] = {}
+    """The links that `systemctl enable` makes, also by `Also=`, with their targets; why they are unclear."""
+    links: dict[str, str] = {}
     todo, done = [(name, file, sections)], {name}
     while todo and len(done) <= _MOST_ALSO:
-        one, place, said = todo.pop(0)
-        install = {key: _specified(_words(value), one) for key, value in said.get("Install", {}).items()}
+        unit_name, path, unit_sections = todo.pop(0)
+        directives = unit_sections.get("Install", {})
+        install = {key: _specified(_words(value), unit_name) for key, value in directives.items()}
         if any("%" in word for directive in ("Alias", *_BY_DIRECTORY) for word in install.get(directive, ())):
-            return wanted, f"[Install] of {one} has specifiers"
+            return links, f"[Install] of {unit_name} has specifiers"
         if any("@." in word for word in install.get("Alias", ())):
-            return wanted, f"[Install] of {one} gives its template another name"
-        for directive, suffix in _BY_DIRECTORY.items():
-            wanted |= {f"{units.PLACE}/{by}.{suffix}/{one}": place for by in install.get(directive, ())}
-        wanted |= {f"{units.PLACE}/{alias}": place for alias in install.get("Alias", ()) if alias != one}
+            return links, f"[Install] of {unit_name} gives its template another name"
+        links |= _links_to(unit_name, path, install)
         for also in install.get("Also", ()):
             if also in done:
                 continue
             done.add(also)
-            other = find(view, also)[0] if "@." not in also else ""
-            if not other:
-                return wanted, f"[Install] of {one} says Also={also}, which cannot be followed here"
-            todo.append(
-                (
-                    also,
-                    other,
-                    unit.merge(
-                        [_text(view, other), *(found.text for found in drop_ins.of(view, also, where))]
-                    ),
-                )
-            )
-    return wanted, ""
+            also_path = find(view, also)[0] if "@." not in also else ""
+            if not also_path:
+                return links, f"[Install] of {unit_name} says Also={also}, which cannot be followed here"
+            texts = (drop_in.text for drop_in in drop_ins.of(view, also, where))
+            todo.append((also, also_path, unit.merge([_text(view, also_path), *texts])))
+    return links, ""
+
+
+def _links_to(name: str, path: str, install: Mapping[str, list[str]]) -> dict[str, str]:
+    """The links to one unit file that its [Install] asks for, each with its target."""
+    dependencies = {
+        f"{units.PLACE}/{by}.{suffix}/{name}": path
+        for directive, suffix in _BY_DIRECTORY.items()
+        for by in install.get(directive, ())
+    }
+    aliases = {f"{units.PLACE}/{alias}": path for alias in install.get("Alias", ()) if alias != name}
+    return dependencies | aliases
 
 
 def _words(value: str | Iterable[str] | None) -> list[str]:
@@ -328,29 +352,28 @@ def _words(value: str | Iterable[str] | None) -> list[str]:
 
 
 def _specified(words: Iterable[str], name: str) -> list[str]:
-    """Words of [Install] with the specifiers of the unit's own name filled in: %n, %p, %i."""
+    """The words of [Install] with the specifiers of the unit's own name filled in: %n, %p, %i."""
     stem = name.rpartition(".")[0]
     prefix, _, instance = stem.partition("@")
-    known = {"%n": name, "%p": prefix, "%i": instance}
-    return [re.sub("%[npi]", lambda found: known[found[0]], word) for word in words]
+    values = {"%n": name, "%p": prefix, "%i": instance}
+    return [re.sub("%[npi]", lambda match: values[match[0]], word) for word in words]
 
 
 def _alias(view: HostView, link: str, file: str) -> str:
-    """The state that an action must find at an alias that is there; empty if it is not."""
+    """The `expects` for the removal of an alias that links to the file; empty if there is no such link."""
     entry = view.entry(link)
-    leads_there = (
-        entry is not None
-        and entry.type is FileType.LINK
-        and entry.target.rpartition("/")[2] == file.rpartition("/")[2]
-    )
-    return ownership.expects_of(entry, b"") if entry is not None and leads_there else ""
+    if entry is None or entry.type is not FileType.LINK:
+        return ""
+    is_alias = entry.target.rpartition("/")[2] == file.rpartition("/")[2]
+    return ownership.expects_of(entry, b"") if is_alias else ""
 
 
 def _links(view: HostView) -> dict[str, dict[str, str]]:
-    """All links in .wants, .requires and .upholds directories of the administrator,
-    by the unit they enable.
+    """The links in the administrator's .wants, .requires and .upholds directories, by the unit they enable.
+
+    Each comes with the `expects` of its removal.
     """
-    found: dict[str, dict[str, str]] = {}
+    links: dict[str, dict[str, str]] = {}
     for base in _ADMINISTRATED:
         for directory in view.names(base):
             if directory.endswith(units.DEPENDENCIES):
@@ -362,5 +385,5 @@ def _links(view: HostView) -> dict[str, dict[str, str]]:
                         else None
                     )
                     if entry is not None:
-                        found.setdefault(name, {})[link] = ownership.expects_of(entry, b"")
-    return found
+                        links.setdefault(name, {})[link] = ownership.expects_of(entry, b"")
+    return links

@@ -1,8 +1,7 @@
-"""Services whose unit file is a package's: one drop-in with what is declared, enablement and state only where
-they are declared.
+"""Services whose unit file is a package's: a drop-in with the declared directives, the enablement, the state.
 
 A package's unit is shared: it is there before us and stays after us. So each of the three is a part of its
-own, and of these only the drop-in is ours to remove.
+own, only where it is declared, and only the drop-in is ours to remove.
 """
 
 from __future__ import annotations
@@ -48,44 +47,43 @@ def _unit(address: Address) -> str:
     return f"{address.name}.service"
 
 
-def found_in(observed: Observed) -> VendorUnit:
+def vendor_unit_of(observed: Observed) -> VendorUnit:
     """The package's unit as it was observed."""
-    found = observed.facts(VendorFacts).unit
-    assert found is not None
-    return found
+    vendor_unit = observed.facts(VendorFacts).unit
+    assert vendor_unit is not None
+    return vendor_unit
 
 
 # ---------------------------------------------------------------------------------------------------- expand
 
 
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
-    """The drop-in, the enablement and the state, each only if something is said of it."""
+    """The drop-in, the enablement and the state, each only if it is declared."""
     service = declared.resource
     assert isinstance(service, Service)
     at = {part: Address(declared.address.kind, declared.address.name, part) for part in observe.PARTS}
     sections = unit_file.drop_in(service)
     if sections:
         yield Part(at[DROP_IN], {**units.FILE, "unit": sections}, declared)
-    # `unit: vendor` says that it exists and is not ours: that it is not as declared yet is no reason to ask
-    # again.
-    taken = replace(declared, resource=service.model_copy(update={"adopt": True}))
+    # `unit: vendor` says already that the unit exists and is not ours: its difference needs no `adopt`.
+    adopted = replace(declared, resource=service.model_copy(update={"adopt": True}))
     masked = service.enabled == MASKED
     if service.says("enabled"):
-        yield Part(at[ENABLED], {"enabled": service.enabled}, taken, needs=(at[STATE],) if masked else ())
+        yield Part(at[ENABLED], {"enabled": service.enabled}, adopted, needs=(at[STATE],) if masked else ())
     if running and (service.says("state") or masked):
         needs = () if masked else (at[DROP_IN], at[ENABLED])
-        yield Part(at[STATE], {"state": _wanted_state(service)}, taken, needs=needs)
+        yield Part(at[STATE], {"state": _declared_state(service)}, adopted, needs=needs)
 
 
-def _wanted_state(service: Service) -> str:
-    """The state that is wanted; a masked service cannot run, so it does not run on either."""
+def _declared_state(service: Service) -> str:
+    """The state that is declared; empty if none is. A masked service shall be stopped: it cannot run."""
     if service.enabled == MASKED:
         return State.STOPPED.value
     return service.state.value if service.says("state") else ""
 
 
 def reason_to_keep(address: Address) -> str:
-    """Whether a package's unit runs and is enabled stays as it is when nothing is said of it any more."""
+    """Why the enablement and the state of a package's unit stay when they leave the spec."""
     return "left as it is: the unit is a package's" if address.part in (ENABLED, STATE) else ""
 
 
@@ -105,17 +103,17 @@ def actions(change: Change) -> Iterator[Step]:
 def _put(change: Change) -> Iterator[Step]:
     assert change.part is not None and change.after is not None
     name, cause, before = _unit(change.address), (Cause(change.address),), change.before or {}
-    place = units.drop_in(name)
+    path = units.drop_in(name)
     if before.get("type") == "directory":
-        raise file_part.in_the_way(place, "directory")
+        raise file_part.in_the_way(path, "directory")
     if not before or change.touches("unit") or change.touches("type"):
         if not change.observed.facts(VendorFacts).directory:
-            yield Step(MakeDirectory(place.rpartition("/")[0], "0755", "root", "root"), cause)
+            yield Step(MakeDirectory(path.rpartition("/")[0], "0755", "root", "root"), cause)
         content = units.text(change.address, change.after["unit"])
         expects = ownership.expected(change.observed)
         yield Step(
             WriteFile(
-                place,
+                path,
                 content,
                 digest(content),
                 **ownership.access_of(change.after),
@@ -128,16 +126,16 @@ def _put(change: Change) -> Iterator[Step]:
         service = service_of(change.part)
         if (
             change.observed.facts(VendorFacts).state in units.ALIVE
-            and _wanted_state(service) != State.STOPPED
+            and _declared_state(service) != State.STOPPED
         ):
             cost, directive = unit_file.effect(change.fields)
             yield from _catch_up(
-                change.address, service, found_in(change.observed), cost, f"{directive} changed"
+                change.address, service, vendor_unit_of(change.observed), cost, f"{directive} changed"
             )
         return
     yield from units.load_again(change)
     if any(change.touches(key) for key in ownership.ACCESS):
-        yield Step(SetAccess(place, **ownership.access_of(change.after)), cause)
+        yield Step(SetAccess(path, **ownership.access_of(change.after)), cause)
 
 
 def _remove(change: Change) -> Iterator[Step]:
@@ -154,71 +152,73 @@ def _remove(change: Change) -> Iterator[Step]:
 
 
 def _enable(change: Change) -> Iterator[Step]:
-    """Links as `systemctl enable`, `disable`, `mask` and `unmask` make and remove them."""
+    """Make and remove the links of `systemctl enable`, `disable`, `mask` and `unmask`. Raises Impossible."""
     assert change.part is not None and change.after is not None
-    wanted, found, cause = change.after["enabled"], found_in(change.observed), (Cause(change.address),)
-    if wanted == MASKED:
-        yield from _mask(change, found)
+    enabled, vendor_unit = change.after["enabled"], vendor_unit_of(change.observed)
+    cause = (Cause(change.address),)
+    if enabled == MASKED:
+        yield from _mask(change, vendor_unit)
         return
-    _refuse_to_change(found)
-    for mask, expects in found.masks.items():
+    _refuse_to_change(vendor_unit)
+    for mask, expects in vendor_unit.masks.items():
         yield Step(RemovePath(mask, expects), cause)
-    if wanted:
-        _refuse_to_enable(found)
-        for link in sorted(found.wanted.keys() - found.links.keys()):
-            yield Step(MakeLink(link, found.wanted[link]), cause)
+    if enabled:
+        _refuse_to_enable(vendor_unit)
+        for link in sorted(vendor_unit.install_links.keys() - vendor_unit.links.keys()):
+            yield Step(MakeLink(link, vendor_unit.install_links[link]), cause)
     else:
-        for link, expects in sorted(found.links.items()):
+        for link, expects in sorted(vendor_unit.links.items()):
             yield Step(
                 RemovePath(link, expects, prune_parent=link.count("/") > units.PLACE.count("/") + 1), cause
             )
     yield units.daemon_reload(change.address, "its enablement changed")
 
 
-def _refuse_to_change(found: VendorUnit) -> None:
-    if found.lasting_masks:
+def _refuse_to_change(vendor_unit: VendorUnit) -> None:
+    if vendor_unit.lasting_masks:
         raise Impossible(
-            f"{found.lasting_masks[0]} masks {found.name}, and is a package's; leave `enabled` out, or write"
-            " `enabled: masked`"
+            f"{vendor_unit.lasting_masks[0]} masks {vendor_unit.name}, and is a package's; leave"
+            " `enabled` out, or write `enabled: masked`"
         )
-    if found.generated:
+    if vendor_unit.generated:
         raise Impossible(
-            f"{found.name} is made by a generator at every boot, so links neither enable nor disable it; "
-            "leave `enabled` out, or write `enabled: masked`"
-        )
-
-
-def _refuse_to_enable(found: VendorUnit) -> None:
-    if found.transient:
-        raise Impossible(
-            f"{found.file} is transient: it is gone when it ends, and nothing can start it with the host;"
-            " leave `enabled` out"
-        )
-    if found.unclear:
-        raise Impossible(
-            f"{found.unclear}; run `systemctl enable {found.name}` by hand and leave `enabled` out"
-        )
-    if not found.wanted:
-        raise Impossible(
-            f"{found.name} has no [Install] section that says what starts it; leave `enabled` out, or write"
-            " `enabled: false`"
+            f"{vendor_unit.name} is made by a generator at every boot, so links neither enable nor"
+            " disable it; leave `enabled` out, or write `enabled: masked`"
         )
 
 
-def _mask(change: Change, found: VendorUnit) -> Iterator[Step]:
-    place = units.path(found.name)
-    if found.occupied:
+def _refuse_to_enable(vendor_unit: VendorUnit) -> None:
+    if vendor_unit.transient:
         raise Impossible(
-            f"{place} is a unit of somebody else, and a mask would have to replace it; move it away by hand"
+            f"{vendor_unit.file} is transient: it is gone when it ends, and nothing can start it with the"
+            " host; leave `enabled` out"
         )
-    yield Step(MakeLink(place, "/dev/null"), (Cause(change.address),))
+    if vendor_unit.unclear:
+        raise Impossible(
+            f"{vendor_unit.unclear}; run `systemctl enable {vendor_unit.name}` by hand and leave"
+            " `enabled` out"
+        )
+    if not vendor_unit.install_links:
+        raise Impossible(
+            f"{vendor_unit.name} has no [Install] section that says what starts it; leave `enabled` out, or"
+            " write `enabled: false`"
+        )
+
+
+def _mask(change: Change, vendor_unit: VendorUnit) -> Iterator[Step]:
+    path = units.path(vendor_unit.name)
+    if vendor_unit.occupied:
+        raise Impossible(
+            f"{path} is a unit of somebody else, and a mask would have to replace it; move it away by hand"
+        )
+    yield Step(MakeLink(path, "/dev/null"), (Cause(change.address),))
     yield units.daemon_reload(change.address, "it is masked")
 
 
 def _run(change: Change) -> Iterator[Step]:
     assert change.after is not None
-    before, wanted, name = (change.before or {}).get("state"), change.after["state"], _unit(change.address)
-    if wanted == State.STOPPED:
+    before, after, name = (change.before or {}).get("state"), change.after["state"], _unit(change.address)
+    if after == State.STOPPED:
         if before == "failed":
             yield units.step(change.address, UnitVerb.RESET_FAILED, name, "it failed and shall be stopped")
         else:
@@ -226,18 +226,17 @@ def _run(change: Change) -> Iterator[Step]:
     elif before == "restarting":
         yield units.step(change.address, UnitVerb.RESTART, name, "it keeps failing and being restarted")
     else:
-        if found_in(change.observed).absent:
+        if vendor_unit_of(change.observed).absent:
             yield units.daemon_reload(change.address, f"systemd does not know {name} yet")
         yield units.step(change.address, UnitVerb.START, name, units.why_start(before))
 
 
 def _catch_up(
-    address: Address, service: Service, found: VendorUnit, cost: Effect, why: str
+    address: Address, service: Service, vendor_unit: VendorUnit, cost: Effect, why: str
 ) -> Iterator[Step]:
-    """Bring a running process to its configuration as far as `on_change` allows;
-    what it forbids stays owed.
-    """
-    if cost is Effect.NONE or (cost is Effect.RELOAD and not (found.reloads or service.exec_reload)):
+    """Reload or restart a running process as far as `on_change` allows; a verb that it forbids stays owed."""
+    can_reload = vendor_unit.reloads or service.exec_reload
+    if cost is Effect.NONE or (cost is Effect.RELOAD and not can_reload):
         return
     verb = UnitVerb.RELOAD if cost is Effect.RELOAD else UnitVerb.RESTART
     allowed = {
@@ -245,49 +244,47 @@ def _catch_up(
         OnChange.RELOAD: (UnitVerb.RELOAD,),
         OnChange.NONE: (),
     }
-    never = found.never_restarted if verb is UnitVerb.RESTART else ""
+    never = vendor_unit.never_restarted if verb is UnitVerb.RESTART else ""
     held = bool(never) or verb not in allowed[service.on_change]
     yield Step(Unit(verb, (_unit(address),)), (Cause(address, why, _unit(address), kept=never),), held=held)
 
 
 def on_config_change(part: Part, observed: Observed, costs: Sequence[tuple[Effect, str]]) -> Iterator[Step]:
-    """The steps that changed files cause for it, if it runs: told by one of its parts."""
+    """The steps that changed files cause for a running unit; only one of its parts has them."""
     service = service_of(part)
     if (
         part.address.part != _speaker(service)
         or observed.facts(VendorFacts).state not in units.ALIVE
-        or _wanted_state(service) == State.STOPPED
+        or _declared_state(service) == State.STOPPED
     ):
         return
-    found = found_in(observed)
-    steps = [step for cost, why in costs for step in _catch_up(part.address, service, found, cost, why)]
-    if found.generated and any(not step.held for step in steps):
-        yield units.daemon_reload(part.address, f"a generator makes {found.name}")
+    vendor_unit = vendor_unit_of(observed)
+    steps = [step for cost, why in costs for step in _catch_up(part.address, service, vendor_unit, cost, why)]
+    if vendor_unit.generated and any(not step.held for step in steps):
+        yield units.daemon_reload(part.address, f"a generator makes {vendor_unit.name}")
     yield from steps
 
 
 def keeps_running(part: Part) -> bool:
-    """Whether this part speaks for a process that may run; whether it does is the package's affair where
-    nothing is said of it.
-    """
+    """Whether the part speaks for a process that may run; without a declared state the package decides."""
     service = service_of(part)
-    return part.address.part == _speaker(service) and _wanted_state(service) != State.STOPPED
+    return part.address.part == _speaker(service) and _declared_state(service) != State.STOPPED
 
 
 def _speaker(service: Service) -> str:
-    """The part that speaks for the files it watches."""
+    """The part that has the steps for changed files: the first that is declared."""
     if unit_file.drop_in(service):
         return DROP_IN
     return ENABLED if service.says("enabled") else STATE
 
 
 def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
-    """Yield what an earlier run still owes, as far as today's `on_change` allows."""
+    """Yield the steps that an earlier run still owes, as far as today's `on_change` allows."""
     service = service_of(part)
     if (
         row.verb != UnitVerb.START
         and observed.facts(VendorFacts).state in units.ALIVE
-        and _wanted_state(service) != State.STOPPED
+        and _declared_state(service) != State.STOPPED
     ):
         cost = Effect.RELOAD if row.verb == UnitVerb.RELOAD else Effect.RESTART
-        yield from _catch_up(part.address, service, found_in(observed), cost, row.why)
+        yield from _catch_up(part.address, service, vendor_unit_of(observed), cost, row.why)

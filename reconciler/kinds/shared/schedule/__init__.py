@@ -1,1 +1,1 @@
-"""Whatever runs by the clock: the field of a spec, the part it becomes, its state on a host, its faults."""
+"""Jobs that run by the clock: the field of a spec, the parts of a job, its state on a host, its checks."""

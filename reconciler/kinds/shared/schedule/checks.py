@@ -1,4 +1,4 @@
-"""Faults of a schedule: what its scheduler cannot do, what summer time leaves out, a run that never comes."""
+"""Checks of a schedule: the limits of its scheduler, runs that summer time moves, runs that never come."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from reconciler.kinds.shared.schedule.part import Job, crontab_of, expand
 from reconciler.kinds.shared.timezone import host_zone
 
 _LONG = timedelta(days=400)
-"""Until a first run: more than yearly jobs wait."""
+"""The longest wait for a first run without a warning: longer than that of a yearly job."""
 _YEARS = range(2027, 2037)
-"""In which days without some hour are looked for: a day of the week does not meet one every year."""
+"""The years in which a run is looked for on a day that lacks an hour: a day of the week does not meet one
+every year.
+"""
 
 
 def lint(job: Job) -> Iterator[Diagnostic]:
-    """Errors for what its scheduler cannot do; a warning for runs that summer time leaves out in the zone
-    that is named.
-    """
+    """Yield errors for what its scheduler cannot do; warn of runs that summer time moves in a named zone."""
     where = {"address": job.declared.address, "source": job.declared.source}
-    found = calendar.parse(job.schedule)
+    schedule = calendar.parse(job.schedule)
     if job.scheduler == Scheduler.CRON:
-        for problem in _not_for_cron(job, found):
+        for problem in _not_for_cron(job, schedule):
             yield error("cron cannot do this", problem, rule="cron", **where)
         return
     yield from units.lint(job.declared, lambda: expand(job, running=False))
-    named = found.timezone or job.timezone
-    if named != "host" and dst.unknown(named):
+    zone = schedule.timezone or job.timezone
+    if zone != "host" and dst.unknown(zone):
         detail = (
-            f"{named!r} is no time zone, and the timer would never run: write a name such as Europe/Berlin,"
+            f"{zone!r} is no time zone, and the timer would never run: write a name such as Europe/Berlin,"
             " UTC or host"
         )
         yield error("no such time zone", detail, rule="time-zone", **where)
@@ -43,7 +43,7 @@ def lint(job: Job) -> Iterator[Diagnostic]:
 
 
 def check(view: HostView, jobs: Iterable[Job]) -> Iterator[Diagnostic]:
-    """A warning for runs that summer time leaves out, or brings twice, in the host's own time zone."""
+    """Warn of runs that summer time leaves out, or brings twice, in the host's own time zone."""
     name = host_zone(view)
     for job in {job.declared.address: job for job in jobs}.values():
         if job.timezone == "host" and not calendar.parse(job.schedule).timezone:
@@ -51,7 +51,7 @@ def check(view: HostView, jobs: Iterable[Job]) -> Iterator[Diagnostic]:
 
 
 def jobs(changes: Iterable[Change], kind: str, job_of: Callable[[Declared], Job]) -> Iterator[Job]:
-    """The jobs of this kind whose timer or file of cron's changes."""
+    """The jobs of this kind whose timer or file of cron's is made or changed."""
     return (
         job_of(change.part.declared)
         for change in changes
@@ -64,26 +64,30 @@ def _schedules(change: Change) -> bool:
 
 
 def _summer_time(job: Job, timezone: str) -> Iterator[Diagnostic]:
-    found, cron_runs_it = calendar.parse(job.schedule), job.scheduler == Scheduler.CRON
-    told = (dst.gap_warning(found, timezone, year, cron=cron_runs_it) for year in _YEARS) if timezone else ()
-    gap = next(filter(None, told), "")
-    if gap:
+    if not timezone:
+        return
+    schedule, by_cron = calendar.parse(job.schedule), job.scheduler == Scheduler.CRON
+    gaps = (dst.gap_warning(schedule, timezone, year, cron=by_cron) for year in _YEARS)
+    if detail := next(filter(None, gaps), ""):
         where = {"address": job.declared.address, "source": job.declared.source}
-        yield warning("summer time moves a run", gap, rule="summer-time", **where)
+        yield warning("summer time moves a run", detail, rule="summer-time", **where)
 
 
 def overdue(changes: Iterable[Change], job_of: Callable[[Declared], Job], now: int) -> Iterator[Diagnostic]:
-    """An error for a schedule that is new and has no run left. `now` is in seconds since the epoch."""
+    """Yield errors for new schedules with no run left, and warn of a first run that is far away.
+
+    `now` is in seconds since the epoch.
+    """
     for change in changes:
         if change.part is None or not _schedules(change):
             continue
         if change.verb is Verb.UPDATE and not change.touches("unit", "Timer") and not change.touches("cron"):
             continue
         job = job_of(change.part.declared)
-        found = calendar.parse(job.schedule)
-        zone = dst.zone(found.timezone or job.timezone) or UTC
+        schedule = calendar.parse(job.schedule)
+        zone = dst.zone(schedule.timezone or job.timezone) or UTC
         moment = datetime.fromtimestamp(now, zone)
-        if next_runs.ends([found], moment):
+        if next_runs.ends([schedule], moment):
             detail = (
                 f"{job.schedule!r} is over, it has no run left: write a time that is still to come, or remove"
                 " the block"
@@ -96,7 +100,7 @@ def overdue(changes: Iterable[Change], job_of: Callable[[Declared], Job], now: i
                 rule="never",
             )
         elif first := next(
-            (run for run in next_runs.next_runs([found], moment, 1) if run - moment > _LONG), None
+            (run for run in next_runs.next_runs([schedule], moment, 1) if run - moment > _LONG), None
         ):
             detail = (
                 f"{job.schedule!r} runs for the first time on {first:%Y-%m-%d}, and nothing is done until"
@@ -111,9 +115,9 @@ def overdue(changes: Iterable[Change], job_of: Callable[[Declared], Job], now: i
             )
 
 
-def _not_for_cron(job: Job, found: calendar.Schedule) -> Iterator[str]:
+def _not_for_cron(job: Job, schedule: calendar.Schedule) -> Iterator[str]:
     otherwise = "leave it out, or write `scheduler: timer`"
-    for wrong, what in (
+    for wrong, problem in (
         (
             job.timezone != "host",
             (
@@ -130,13 +134,13 @@ def _not_for_cron(job: Job, found: calendar.Schedule) -> Iterator[str]:
         ),
     ):
         if wrong:
-            yield what
+            yield problem
     if isinstance(job.command, str):
         yield "a command in systemd's own syntax means nothing to cron: write it as a list of words"
         return
     try:
         cron.check_name(job.unit)
-        calendar.to_cron(found)
+        calendar.to_cron(schedule)
         cron.render(crontab_of(job, "@reboot"))
-    except ValueError as problem:
-        yield str(problem)
+    except ValueError as error_:
+        yield str(error_)

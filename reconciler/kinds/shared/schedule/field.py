@@ -1,4 +1,4 @@
-"""When something runs, as a spec says it."""
+"""The field `schedule` of a spec: when something runs."""
 
 from __future__ import annotations
 

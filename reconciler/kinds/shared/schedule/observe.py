@@ -1,4 +1,4 @@
-"""The state of jobs that run by the clock, on a host."""
+"""The state of a host's jobs that run by the clock."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ _STAMPS = "/var/lib/systemd/timers"
 
 
 def observe(view: HostView, addresses: Sequence[Address], unit_of: UnitOf) -> dict[Address, Observed]:
-    """All unit files, links and states in one go; each file of cron's with one look."""
+    """The state of each part: all units at once, and each file of cron's with one look."""
     names = {address: f"{unit_of(address)}.{address.part}" for address in addresses if address.part != "cron"}
     observed = unit_observe.observe(view, names)
     stamps = _stamps(view) if names else frozenset()
     for address, name in names.items():
         stamp = f"{_STAMPS}/stamp-{name}"
         if stamp in stamps:
-            seen = observed[address]
-            observed[address] = replace(seen, private=replace(seen.facts(UnitFacts), stamp=stamp))
+            facts = replace(observed[address].facts(UnitFacts), stamp=stamp)
+            observed[address] = replace(observed[address], private=facts)
     files = {address: cron_file(address, unit_of) for address in addresses if address.part == "cron"}
     users = _users(view) if files else None
     return observed | {address: _observe_cron(view, path, users) for address, path in files.items()}
 
 
 def _users(view: HostView) -> frozenset[str] | None:
-    """The host's accounts; None where they cannot be read."""
+    """The names of the host's accounts; None where they cannot be read."""
     text = account_files.known_text(view, "passwd")
     return None if text is None else frozenset(user.name for user in parse_users(text))
 
 
 def _stamps(view: HostView) -> frozenset[str]:
-    """When each persistent timer ran last: empty files, whose time counts (systemd.timer(5))."""
+    """The stamps of persistent timers: a stamp's time is that of the last run (systemd.timer(5))."""
     try:
         return frozenset(f"{_STAMPS}/{name}" for name in view.names(_STAMPS))
     except (Unreadable, UnsafePath):
@@ -51,7 +51,7 @@ def _stamps(view: HostView) -> frozenset[str]:
 
 
 def cron_file(address: Address, unit_of: UnitOf) -> str:
-    """The file of cron's."""
+    """The path of the file of cron's."""
     return f"{CRON_D}/{unit_of(address)}"
 
 
@@ -66,9 +66,7 @@ def _observe_cron(view: HostView, path: str, users: frozenset[str] | None) -> Ob
 
 
 def _as_cron_reads(crontab: cron.Crontab, users: frozenset[str] | None) -> cron.Crontab:
-    """With what is wrong about a job of an account that is gone: cron passes over its whole file without a
-    word.
-    """
+    """A file of cron's, marked where its account does not exist: cron passes over such a file silently."""
     user = crontab.get("user", "root")
     if users is None or user == "root" or user in users:
         return crontab

@@ -1,29 +1,12 @@
-"""The schedule part: whatever runs by the clock, as a systemd service and timer, or as one file in
-/etc/cron.d.
+"""The parts of a job that runs by the clock: a systemd service and its timer, or one file in /etc/cron.d.
 
-A kind that schedules something (timers, backups) makes a Job of its declaration and passes its parts on.
-`unit_of` names the unit of an address without a suffix, from the address alone (a removed part has nothing
-else): `lambda address: f"backup-{address.name}"`.
+A kind that schedules something (timers, backups) makes a `Job` of its declaration. Its hooks call the
+functions of the same names here: `expand`, `actions`, `resume_owed`, `references`, `requires` and `paths`;
+`declared_unit` is for `Kind.unit`, OWNERSHIP_KEYS for `Kind.ownership_keys`. The modules beside this one have
+the rest: `field` the type of a `schedule`, `observe` the state on a host, `checks` and `rarer` the checks.
 
-    PARTS                                           {"service", "timer", "cron"}: an address with such a part
-        is ours
-    CARRIES                                         for Kind.carries
-    schedule_text.ScheduleText                      the type of a field `schedule`
-    scheduler_of(declared, own), timezone_of(declared, own)     the resource's own word (None: that of
-        `settings`)
-    Job(declared, unit, schedule, command, ...)     what runs, when, as whom
-    lint(job) -> Iterator[Diagnostic]               for Kind.lint: what cannot be scheduled so
-    check(view, jobs(changes, kind, job_of)) -> Iterator[Diagnostic]    for Kind.check: what summer time does
-        in the host's own zone
-    overdue(changes, job_of, now) -> Iterator[Diagnostic]   for Kind.overdue: schedules that are over
-    expand(job, running) -> Iterator[Part]          `/service` and `/timer`, or `/cron`
-    schedule_observed.observe(view, addresses, unit_of) -> {address: Observed}
-    actions(change, unit_of) -> Iterator[Step]
-    catch_up(part, observed, row) -> Iterator[Step] for Kind.catch_up
-    declared_unit(part, unit_of) -> DeclaredUnit    for Kind.unit
-    references(job) -> Iterator[Address]            accounts, program, directories
-    requires(job) -> Iterator[Requirement]
-    paths(address, unit_of) -> Iterator[str]        for Kind.paths: of a part, or of all three
+`unit_of` names the unit of an address without a suffix, from the address alone, as a removed part has nothing
+else: `lambda address: f"backup-{address.name}"`.
 """
 
 from __future__ import annotations
@@ -47,13 +30,11 @@ from reconciler.kinds.shared import file_part, ownership, units
 from reconciler.kinds.shared.schedule.observe import CRON_D, PARTS, UnitOf, cron_file
 from reconciler.kinds.shared.unit_facts import UnitFacts
 
-CARRIES = ("type", "unit", "cron")
+OWNERSHIP_KEYS = ("type", "unit", "cron")
 
 _WANTED_BY = "timers.target"
 _OFTEN = 2
-"""Seconds between two runs from which on systemd's default limit, five starts in ten seconds, would refuse
-some.
-"""
+"""Seconds between two runs: as many or fewer exceed systemd's default limit of five starts in ten seconds."""
 
 
 @frozen
@@ -112,12 +93,12 @@ def timezone_of(declared: Declared, own: str | None) -> str:
 def expand(job: Job, running: bool) -> Iterator[Part]:
     """A service and its timer, or one file of cron's.
 
-    A job that cron shall not run has no file.
+    A job of cron's that is disabled has no part.
     """
     if job.scheduler != Scheduler.CRON:
-        first = service(job)
-        yield first
-        yield replace(_timer(job, running), needs=(first.address,))
+        service_part = service(job)
+        yield service_part
+        yield replace(_timer(job, running), needs=(service_part.address,))
     elif job.enabled:
         yield _cron(job)
 
@@ -133,7 +114,7 @@ def _unit_part(job: Job, part: str, sections: unit.Sections, enabled: list[str])
 
 
 def service(job: Job) -> Part:
-    """The service alone: what runs, whoever starts it."""
+    """The part of the service alone, whatever starts it."""
     escape = unit.escape_specifiers
     run: dict[str, str | list[str]] = {
         "Type": "oneshot",
@@ -153,27 +134,26 @@ def service(job: Job) -> Part:
     for section, directives in job.sections.items():
         more = {name: value if isinstance(value, str) else list(value) for name, value in directives.items()}
         sections[section] = {**sections.get(section, {}), **more}
-    return _unit_part(
-        job,
-        "service",
-        {name: {key: value for key, value in found.items() if value} for name, found in sections.items()},
-        [],
-    )
+    without_empty = {
+        section: {name: value for name, value in directives.items() if value}
+        for section, directives in sections.items()
+    }
+    return _unit_part(job, "service", without_empty, [])
 
 
 def _timer(job: Job, running: bool) -> Part:
-    """Enabled alone it schedules nothing before it is started.
+    """The part of the timer. Enabling it schedules nothing before it is started, so it has a state as well.
 
-    `@reboot` comes with the next boot, as in cron: it is not started now.
+    A timer for `@reboot` is not started now: its run comes with the next boot, as in cron.
     """
-    found = calendar.parse(job.schedule)
+    schedule = calendar.parse(job.schedule)
     timer: dict[str, str | list[str]]
-    if found.reboot:
+    if schedule.reboot:
         timer = {"OnBootSec": calendar.AFTER_BOOT}
     else:
-        times = calendar.to_oncalendar(found, job.timezone)
+        times = calendar.to_oncalendar(schedule, job.timezone)
         timer = {"OnCalendar": times, "Persistent": "no" if job.persistent is False else "yes"}
-    timer["AccuracySec"] = _accuracy(found)
+    timer["AccuracySec"] = _accuracy(schedule)
     if job.randomized_delay_sec:
         # Without FixedRandomDelay every daemon-reload rolls the dice again, and can skip a day (systemd issue
         # 18678).
@@ -183,22 +163,22 @@ def _timer(job: Job, running: bool) -> Part:
     part = _unit_part(
         job, "timer", sections, units.links(f"{job.unit}.timer", [_WANTED_BY]) if job.enabled else []
     )
-    if running and not found.reboot:
+    if running and not schedule.reboot:
         part.document["state"] = "running" if job.started else "stopped"
     return part
 
 
 def _accuracy(schedule: calendar.Schedule) -> str:
-    """How late systemd may be (systemd.timer(5)).
+    """How late systemd may start a run (systemd.timer(5)).
 
-    It leaves out what has come by then, so it must be less than the shortest gap.
+    It skips runs that come due meanwhile, so this must be less than the shortest gap.
     """
     gap = _shortest_gap(schedule)
     return "1min" if gap >= 60 else "1us" if gap == 1 else "1s"
 
 
 def _shortest_gap(schedule: calendar.Schedule) -> int:
-    """Seconds between two runs, where it is less than a minute."""
+    """The fewest seconds between two runs; 60 for a minute or more."""
     if schedule.reboot:
         return 60
     later = (*schedule.seconds[1:], schedule.seconds[0] + 60)
@@ -206,7 +186,7 @@ def _shortest_gap(schedule: calendar.Schedule) -> int:
 
 
 def crontab_of(job: Job, when: str) -> cron.Crontab:
-    """The file of cron's for a job that runs when these words say."""
+    """The file of cron's for a job; `when` is its schedule in cron's own words."""
     assert not isinstance(job.command, str)
     command = cron.shell_line(job.command, job.working_directory)
     environment = {**cron.ENVIRONMENT, **job.environment}
@@ -217,12 +197,12 @@ def _cron(job: Job) -> Part:
     address = _address(job, "cron")
     crontab = crontab_of(job, calendar.to_cron(calendar.parse(job.schedule)))
     header = units.header(address)
-    described = [job.description] if job.description.isprintable() and job.description else []
+    description = [job.description] if job.description.isprintable() and job.description else []
     return Part(
         address,
         {**units.FILE, "cron": crontab},
         job.declared,
-        cron.render(crontab, (*header, *described)).encode(),
+        cron.render(crontab, (*header, *description)).encode(),
     )
 
 
@@ -230,7 +210,7 @@ def _cron(job: Job) -> Part:
 
 
 def actions(change: Change, unit_of: UnitOf) -> Iterator[Step]:
-    """A changed timer is restarted, and nothing else: the service runs when its time comes."""
+    """The steps of one part. A changed timer is restarted; the service runs when its time comes."""
     if change.address.part == "cron":
         yield from file_part.steps(change, cron_file(change.address, unit_of), ("cron",))
         return
@@ -246,43 +226,41 @@ def actions(change: Change, unit_of: UnitOf) -> Iterator[Step]:
 
 def _run_timer(change: Change, name: str) -> Iterator[Step]:
     before, after = change.before or {}, change.after or {}
-    state, wanted, other = before.get("state"), after.get("state"), change.touches("unit", "Timer")
-    if other or change.verb is Verb.CREATE:
+    state, new_state = before.get("state"), after.get("state")
+    rescheduled = change.touches("unit", "Timer")
+    if rescheduled or change.verb is Verb.CREATE:
         yield from _forget_last_run(change.address, change.observed)
-    if wanted == "stopped" and state not in (None, "stopped"):
+    if new_state == "stopped" and state not in (None, "stopped"):
         verb = UnitVerb.RESET_FAILED if state == "failed" else UnitVerb.STOP
         yield units.step(change.address, verb, name, "state: stopped")
-    elif wanted == "running" and state != "running":
+    elif new_state == "running" and state != "running":
         yield units.step(
             change.address,
             UnitVerb.START,
             name,
             "it is new" if change.verb is Verb.CREATE else f"it is {state}",
         )
-    elif wanted == "running" and other:
+    elif new_state == "running" and rescheduled:
         yield units.step(change.address, UnitVerb.RESTART, name, "its schedule changed")
 
 
 def _forget_last_run(address: Address, observed: Observed) -> Iterator[Step]:
-    """A timer that is new, or has another schedule, must not make up for runs that it would have had before:
-    it would run at once.
-    """
+    """Remove the stamp of a new or rescheduled timer: it would make up for earlier runs at once."""
     stamp = observed.facts(UnitFacts).stamp
     if stamp:
         yield Step(RemovePath(stamp, digest(b"")), (Cause(address),))
 
 
 def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
-    """A timer that a killed apply left with its old schedule."""
-    if row.unit.endswith(".timer") and part.document.get("state") == "running" == (
-        observed.document or {}
-    ).get("state"):
+    """Restart a timer that a killed apply left with its old schedule."""
+    states = {part.document.get("state"), (observed.document or {}).get("state")}
+    if row.unit.endswith(".timer") and states == {"running"}:
         yield from _forget_last_run(part.address, observed)
         yield Step(Unit(UnitVerb.RESTART, (row.unit,)), (Cause(part.address, row.why, row.unit),))
 
 
 def declared_unit(part: Part, unit_of: UnitOf) -> DeclaredUnit | None:
-    """The unit of a part; a timer is to run, what it starts is not."""
+    """The unit of a part; None for a file of cron's. A timer is to run all the time, its service is not."""
     if part.address.part not in ("service", "timer"):
         return None
     state = part.document.get("state")
@@ -291,7 +269,7 @@ def declared_unit(part: Part, unit_of: UnitOf) -> DeclaredUnit | None:
     )
 
 
-# ---------------------------------------------------------------------------------------------- what it needs
+# --------------------------------------------------------------------------------------------- the relations
 
 
 def paths(address: Address, unit_of: UnitOf) -> Iterator[str]:
@@ -306,27 +284,29 @@ def _program(job: Job) -> str:
 
 
 def references(job: Job) -> Iterator[Address]:
-    """Its accounts, its program, the directories it needs."""
+    """The accounts, the program and the directories of a job."""
     yield from ownership.owners(job.user or "root", job.group or "root")
     directory = job.working_directory.removeprefix("-")
     yield Address("files", _program(job))
     yield from ownership.above(_program(job))
-    for path in filter(lambda found: found.startswith("/"), (directory, *job.mounts)):
+    for path in (path for path in (directory, *job.mounts) if path.startswith("/")):
         yield Address("directories", path)
         yield from ownership.above(path)
 
 
 def requires(job: Job) -> Iterable[Requirement]:
-    """A job whose user is missing fails when its time comes; cron passes over the
-    whole file without a word.
+    """The accounts and the program of a job, and with cron its directory and its program.
+
+    A missing account is fatal only with cron, which passes over the whole file silently; a service fails when
+    its time comes.
     """
-    fatal = job.scheduler == Scheduler.CRON
-    found = [
-        Requirement(RequirementType.USER, job.user, fatal),
-        Requirement(RequirementType.GROUP, job.group, fatal),
+    by_cron = job.scheduler == Scheduler.CRON
+    requirements = [
+        Requirement(RequirementType.USER, job.user, by_cron),
+        Requirement(RequirementType.GROUP, job.group, by_cron),
+        Requirement(RequirementType.PROGRAM, _program(job), fatal=False),
     ]
-    found.append(Requirement(RequirementType.PROGRAM, _program(job), fatal=False))
-    if fatal:
-        found.append(Requirement(RequirementType.DIRECTORY, CRON_D))
-        found.append(Requirement(RequirementType.PROGRAM, "/usr/sbin/cron", fatal=False))
-    return [need for need in found if need.name]
+    if by_cron:
+        requirements.append(Requirement(RequirementType.DIRECTORY, CRON_D))
+        requirements.append(Requirement(RequirementType.PROGRAM, "/usr/sbin/cron", fatal=False))
+    return [requirement for requirement in requirements if requirement.name]

@@ -1,4 +1,4 @@
-"""Jobs whose schedule comes more rarely than before: in the lists of a plan that is one more changed line."""
+"""Jobs that run more rarely than before: in a plan that would be one changed line like others."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from reconciler.kinds.shared.schedule import observe as schedule_observe
 RULE = "comes-rarely"
 _DAY, _HOUR = 86_400, 3600
 _MORE = 1.05
-"""So many times as long is longer: months and years are not all alike."""
+"""A wait that is longer by this factor is longer: months and years are not all equally long."""
 
 
 def rarer(changes: Sequence[Change], kind: str) -> Iterator[Diagnostic]:
-    """A warning for each job of a kind; one that goes from one scheduler to the other is compared as well."""
-    sides: dict[Address, list[Change]] = {}
+    """Warn of each job of a kind that runs more rarely, also where its scheduler is another now."""
+    changes_of: dict[Address, list[Change]] = {}
     for change in changes:
         if change.address.kind == kind and change.address.part in schedule_observe.PARTS:
-            sides.setdefault(change.address.resource, []).append(change)
-    for address, parts in sides.items():
-        before = next((words for one in parts if (words := spoken(one.before))), ())
-        new = next((one for one in parts if one.verb is not Verb.DELETE and spoken(one.after)), None)
+            changes_of.setdefault(change.address.resource, []).append(change)
+    for address, parts in changes_of.items():
+        before = next((words for part in parts if (words := spoken(part.before))), ())
+        new = next((part for part in parts if part.verb is not Verb.DELETE and spoken(part.after)), None)
         if new is not None and before and before != spoken(new.after):
-            yield from _told(address, new, before, spoken(new.after))
+            yield from _compare(address, new, before, spoken(new.after))
 
 
-def _told(
+def _compare(
     address: Address, change: Change, before: tuple[str, ...], after: tuple[str, ...]
 ) -> Iterator[Diagnostic]:
     old, new = seconds_between(before), seconds_between(after)
