@@ -25,22 +25,22 @@ GENERATED: Mapping[str, Callable[[], str]] = {
 
 def stale() -> list[str]:
     """The files that are not what would be generated now."""
-    found = []
+    outdated = []
     for name, make in GENERATED.items():
         path = REPOSITORY / name
         if not path.exists() or path.read_text() != make():
-            found.append(name)
-    return found
+            outdated.append(name)
+    return outdated
 
 
 def main(arguments: list[str]) -> int:
     """1 with `--check` when anything is stale."""
-    found = stale()
+    outdated = stale()
     if arguments == ["--check"]:
-        for name in found:
+        for name in outdated:
             print(f"{name} is stale: run make schema, and commit it", file=sys.stderr)
-        return int(bool(found))
-    for name in found:
+        return int(bool(outdated))
+    for name in outdated:
         (REPOSITORY / name).parent.mkdir(parents=True, exist_ok=True)
         (REPOSITORY / name).write_text(GENERATED[name]())
         print(f"wrote {name}")

@@ -49,14 +49,14 @@ def read(text: str) -> Items:
 
 def by_type(directives: Mapping[str, str]) -> dict[str, list[str]]:
     """{type: [names]} in the order of systemd's own list."""
-    found: dict[str, list[str]] = {}
+    names_by_type: dict[str, list[str]] = {}
     for name, kind in directives.items():
-        found.setdefault(kind, []).append(name)
-    return found
+        names_by_type.setdefault(kind, []).append(name)
+    return names_by_type
 
 
 def common(items: Items, sections: Iterable[str]) -> dict[str, str]:
-    """What all these sections have with the same type."""
+    """The directives that all these sections have with the same type."""
     first, *rest = (items[section] for section in sections)
     return {name: kind for name, kind in first.items() if all(other.get(name) == kind for other in rest)}
 
@@ -87,7 +87,7 @@ def table(name: str, entries: Mapping[str, str]) -> str:
 
 
 def groups_of(prefix: str, items: Items) -> tuple[list[str], dict[str, str]]:
-    """Source of all groups of a table, and which groups each section consists of."""
+    """The source of all groups of a table, and the groups of each section."""
     sources, entries = [], {}
     for section, directives in items.items():
         if directives:
@@ -98,7 +98,7 @@ def groups_of(prefix: str, items: Items) -> tuple[list[str], dict[str, str]]:
 
 
 def less(items: Items, shared: Mapping[str, str], sections: Iterable[str]) -> Items:
-    """The items without what the shared group already says."""
+    """The items without those that the shared group has already."""
     return {
         section: {
             name: kind for name, kind in directives.items() if section not in sections or name not in shared
@@ -109,21 +109,21 @@ def less(items: Items, shared: Mapping[str, str], sections: Iterable[str]) -> It
 
 def generate(old: tuple[int, Items], new: tuple[int, Items]) -> str:
     """The whole module."""
-    gone = {
+    missing = {
         f"[{section}] {name}"
         for section, names in old[1].items()
         for name in names
         if name not in new[1].get(section, {})
     }
-    if gone:
-        raise SystemExit(f"gone in {new[0]}, decide by hand: {', '.join(sorted(gone))}")
-    known = {name for names in old[1].values() for name in names}
-    added = {name: "ADDED" for names in new[1].values() for name in names if name not in known}
+    if missing:
+        raise SystemExit(f"gone in {new[0]}, decide by hand: {', '.join(sorted(missing))}")
+    old_names = {name for names in old[1].values() for name in names}
+    added = {name: "ADDED" for names in new[1].values() for name in names if name not in old_names}
     partly = {
         f"[{s}] {n}"
         for s, names in new[1].items()
         for n in names
-        if n in known and n not in old[1].get(s, {})
+        if n in old_names and n not in old[1].get(s, {})
     }
     if partly:
         raise SystemExit(
@@ -138,8 +138,8 @@ def generate(old: tuple[int, Items], new: tuple[int, Items]) -> str:
     )
     cgroup = common(new[1], controlled)
     context = {name: kind for name, kind in common(new[1], executing).items() if name not in cgroup}
-    rest = less(less(new[1], cgroup, controlled), context, executing)
-    sources, entries = groups_of("", rest)
+    remaining = less(less(new[1], cgroup, controlled), context, executing)
+    sources, entries = groups_of("", remaining)
     for section in controlled:
         entries[section] = ", ".join(
             filter(None, [entries.get(section), "_CGROUP"] + (["_EXEC"] if section in executing else []))

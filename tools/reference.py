@@ -208,20 +208,23 @@ def spec_page() -> str:
     return _page("The spec", "the models in reconciler/kinds", [*lines, "", *_hardening()])
 
 
-def _table(model: type[BaseModel], shown: Mapping[str, FieldInfo]) -> list[str]:
+def _table(model: type[BaseModel], fields_shown: Mapping[str, FieldInfo]) -> list[str]:
     schema = model.model_json_schema()
     schema = schema.get("$defs", {}).get(model.__name__, schema)
-    # A short form beside the block, as keys have it.
+    # A model may have a short form beside its block, as keys have.
     schema = next(form for form in (schema, *schema.get("anyOf", ())) if "properties" in form)
-    whole = model.model_json_schema()
+    root_schema = model.model_json_schema()
     directives = {
-        name: mark for name, info in shown.items() for mark in info.metadata if isinstance(mark, Directive)
+        name: mark
+        for name, info in fields_shown.items()
+        for mark in info.metadata
+        if isinstance(mark, Directive)
     }
     more, rule = (" directive | a change costs |", "---|---|") if directives else ("", "")
     lines = [f"| field | type | default |{more} |", f"|---|---|---|{rule}---|"]
-    for name, info in shown.items():
+    for name, info in fields_shown.items():
         mark = directives.get(name)
-        columns = [f"`{name}`", _type(name, info, schema["properties"][name], whole), _default(info)]
+        columns = [f"`{name}`", _type(name, info, schema["properties"][name], root_schema), _default(info)]
         if directives:
             columns += (
                 [f"`{mark.section}.{mark.name}`", mark.effect.name.lower().replace("none", "nothing")]
@@ -232,8 +235,8 @@ def _table(model: type[BaseModel], shown: Mapping[str, FieldInfo]) -> list[str]:
     return lines
 
 
-def _type(name: str, info: FieldInfo, node: Schema, whole: Schema) -> str:
-    words = _words(node, whole)
+def _type(name: str, info: FieldInfo, node: Schema, schema: Schema) -> str:
+    words = _words(node, schema)
     return words + "".join(
         f" ([{mark.kind}](#{mark.kind}))"
         for mark in info.metadata
@@ -241,31 +244,31 @@ def _type(name: str, info: FieldInfo, node: Schema, whole: Schema) -> str:
     )
 
 
-def _words(node: Schema, whole: Schema) -> str:
+def _words(node: Schema, schema: Schema) -> str:
     """A JSON Schema node in words."""
     if "$ref" in node:
-        return _words(whole["$defs"][node["$ref"].rpartition("/")[2]], whole)
+        return _words(schema["$defs"][node["$ref"].rpartition("/")[2]], schema)
     if "enum" in node or "const" in node:
         return ", ".join(f"`{_yaml(value)}`" for value in node.get("enum", [node.get("const")]))
     if "anyOf" in node:
-        found = [_words(item, whole) for item in node["anyOf"] if item.get("type") != "null"]
-        return "command" if found == _COMMAND else " or ".join(dict.fromkeys(found))
-    known = _KNOWN.get(_key(node))
-    if known:
-        return known
-    return _structure(node, whole)
+        alternatives = [_words(item, schema) for item in node["anyOf"] if item.get("type") != "null"]
+        return "command" if alternatives == _COMMAND else " or ".join(dict.fromkeys(alternatives))
+    words = _KNOWN.get(_key(node))
+    if words:
+        return words
+    return _structure(node, schema)
 
 
-def _structure(node: Schema, whole: Schema) -> str:
+def _structure(node: Schema, schema: Schema) -> str:
     kind = node.get("type")
     if kind == "array":
-        return f"list of {_plural(_words(node['items'], whole))}"
+        return f"list of {_plural(_words(node['items'], schema))}"
     if kind == "object":
         values: Schema = node.get("additionalProperties") or next(
             iter(node.get("patternProperties", {}).values()), {}
         )
-        names = _words(node["propertyNames"], whole) if node.get("propertyNames") else _name_of(node)
-        return f"map of {names} to {_words(values, whole)}"
+        names = _words(node["propertyNames"], schema) if node.get("propertyNames") else _name_of(node)
+        return f"map of {names} to {_words(values, schema)}"
     choices = re.fullmatch(r"\^\(\?:([a-z|-]+)\)\\z", node.get("pattern", ""))
     if choices:
         return ", ".join(f"`{word}`" for word in choices[1].split("|"))
@@ -276,7 +279,7 @@ def _structure(node: Schema, whole: Schema) -> str:
 
 def _name_of(node: Schema) -> str:
     pattern = next(iter(node.get("patternProperties", {})), "")
-    return next((word for (known, _), word in _KNOWN.items() if known == pattern), "text")
+    return next((word for (known_pattern, _), word in _KNOWN.items() if known_pattern == pattern), "text")
 
 
 def _plural(words: str) -> str:
@@ -311,7 +314,7 @@ def _sentence(text: str | None) -> str:
 
 
 def _hardening() -> Iterator[str]:
-    """What the sets of `hardening` stand for."""
+    """The directives that each set of `hardening` stands for."""
     names = list(dict.fromkeys(name for directives in SETS.values() for name in directives))
     sets = [name for name in SETS if SETS[name]]
     yield "### hardening"
@@ -323,7 +326,7 @@ def _hardening() -> Iterator[str]:
     for name in names:
         yield (
             f"| `{name}` |"
-            f" {' | '.join(f'`{SETS[one][name]}`' if name in SETS[one] else '' for one in sets)} |"
+            f" {' | '.join(f'`{SETS[set_name][name]}`' if name in SETS[set_name] else '' for set_name in sets)} |"
         )
 
 

@@ -1,4 +1,4 @@
-"""A person agrees to archives that shrank: from then on they count like all others, and older ones may go."""
+"""Accepting archives that shrank: a person agrees, and from then on they count like all others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Accepted:
 
 
 def accept(job: Job, by: str, lock_directory: str = RUN) -> list[Accepted]:
-    """Write down in the manifest of each archive in doubt who agreed, and when.
+    """Record in the manifest of each archive in doubt who agreed, and when; return those archives.
 
     Raises JobBusy, Refused where archives are another machine's (then nothing was written), HostError.
     """
@@ -32,9 +32,9 @@ def accept(job: Job, by: str, lock_directory: str = RUN) -> list[Accepted]:
         machine_marks.all_must_be_ours(job)
         for path in job.destinations:
             with Directory(path) as directory:
-                found = store.scan(directory, job.name)
-                doubts = found.doubts
-                for entry in found.entries:
+                archives = store.scan(directory, job.name)
+                doubts = archives.doubts
+                for entry in archives.entries:
                     if entry.manifest.id in doubts:
                         agreed = entry.manifest.accepted(by, environment.now())
                         store.record(directory, replace(agreed, most=most_of(agreed)))

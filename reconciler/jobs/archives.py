@@ -1,4 +1,4 @@
-"""The archives of a job: listing them over all destinations, verifying them, and giving files back."""
+"""The archives of a job: listing them over all destinations, verifying them, and restoring from them."""
 
 from __future__ import annotations
 
@@ -24,48 +24,46 @@ from reconciler.jobs.backup import look_into
 from reconciler.jobs.store import Entry, Strange
 
 Copies = Mapping[str, Entry]
-"""One archive, by the destination it lies in."""
+"""The copies of one archive, by destination."""
 
 
 @frozen
 class Listing:
-    """The archives of a job, the oldest first, each with its copies.
-
-    `strange` is what looks like an archive and is none, by destination; `problems` are destinations that
-    could not be read. `doubts` says by destination and id why an archive is in doubt. `foreign` says of
-    destinations that their archives are another machine's.
-    """
+    """The archives of a job, the oldest first, each with its copies."""
 
     archives: tuple[Copies, ...]
     problems: tuple[str, ...] = ()
+    """The destinations that could not be read, in words."""
     strange: tuple[tuple[str, Strange], ...] = ()
+    """The files that look like an archive and are none, each with its destination."""
     doubts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Why an archive is in doubt, by destination and id."""
     foreign: tuple[str, ...] = ()
+    """The destinations whose archives are another machine's, in words."""
 
     @property
     def complaints(self) -> tuple[str, ...]:
-        """Everything that is wrong with it, for people."""
+        """Everything that is wrong, for people."""
         return (*self.problems, *self.foreign, *(strange.problem for _, strange in self.strange))
 
 
 @frozen
 class Judgement:
-    """The result of verifying one copy.
-
-    `differences`: files that are not as in the archive, which is no fault of it. `sidecar`: what is wrong
-    with the file that has its sum, which is none either.
-    """
+    """The result of verifying one copy."""
 
     destination: str
     id: str
     problem: str = ""
+    """Why the copy is bad; empty if it is good."""
     differences: tuple[str, ...] = ()
+    """The files on the host that are not as in the archive, which is no fault of it."""
     sidecar: str = ""
+    """The fault of the file that has its sum, which is no fault of the archive either."""
 
 
 @frozen
 class Verified:
-    """The judgements, which destinations could not be read, and whose archives are another machine's."""
+    """The result of verifying one archive or all; `problems` and `foreign` are as in Listing."""
 
     judgements: tuple[Judgement, ...]
     problems: tuple[str, ...] = ()
@@ -74,20 +72,21 @@ class Verified:
 
 @frozen
 class Restored:
-    """The archive that was given back, from where, and what tar complained about.
-
-    `passed` are newer archives that were no good, with the reason.
-    """
+    """The result of restoring from an archive."""
 
     manifest: Manifest
     destination: str
+    """The destination whose copy was used."""
     warnings: tuple[str, ...] = ()
+    """The complaints of tar."""
     problems: tuple[str, ...] = ()
+    """The faults of other copies and destinations, in words."""
     passed: tuple[tuple[str, str], ...] = ()
+    """The newer archives that were passed over because no copy is good, each with the reason."""
 
 
 def listing(job: Job) -> Listing:
-    """Everything there is, as far as it can be read."""
+    """All archives of a job, as far as its destinations can be read."""
     archives: dict[str, dict[str, Entry]] = {}
     problems: list[str] = []
     strange: list[tuple[str, Strange]] = []
@@ -96,15 +95,15 @@ def listing(job: Job) -> Listing:
     for path in job.destinations:
         try:
             with Directory(path) as directory:
-                found = store.scan(directory, job.name)
+                scanned = store.scan(directory, job.name)
                 why = machine_marks.foreign(directory, job.name)
         except HostError as problem:
             problems.append(str(problem))
             continue
         foreign += [why] if why else []
-        strange += [(path, item) for item in found.strange]
-        doubts[path] = found.doubts
-        for entry in found.entries:
+        strange += [(path, item) for item in scanned.strange]
+        doubts[path] = scanned.doubts
+        for entry in scanned.entries:
             archives.setdefault(entry.manifest.id, {})[path] = entry
     ordered = sorted(archives.values(), key=lambda copies: (_manifest(copies).started, _manifest(copies).id))
     return Listing(tuple(ordered), tuple(problems), tuple(strange), doubts, tuple(foreign))
@@ -119,34 +118,33 @@ def as_data(copies: Copies, doubts: Mapping[str, Mapping[str, str]] | None = Non
 
     `verified` is false if any copy is known to be bad, null if none is proved to be good.
     """
-    found = _manifest(copies)
+    manifest = _manifest(copies)
     verdicts = [False if entry.problem else entry.manifest.verified for entry in copies.values()]
-    doubtful = [why for path in copies if (why := (doubts or {}).get(path, {}).get(found.id))]
+    doubtful = [why for path in copies if (why := (doubts or {}).get(path, {}).get(manifest.id))]
     return {
-        "id": found.id,
-        "started": manifests.timestamp(found.started),
-        "finished": manifests.timestamp(found.finished),
-        "kind": found.kind,
-        "parents": list(found.parents),
-        "bytes": found.bytes,
+        "id": manifest.id,
+        "started": manifests.timestamp(manifest.started),
+        "finished": manifests.timestamp(manifest.finished),
+        "kind": manifest.kind,
+        "parents": list(manifest.parents),
+        "bytes": manifest.bytes,
         "verified": False if False in verdicts else True if True in verdicts else None,
         "doubt": doubtful[0] if doubtful else None,
         "accepted": (
-            {"by": found.accepted_by, "at": manifests.timestamp(found.accepted_at)}
-            if found.accepted_at is not None
+            {"by": manifest.accepted_by, "at": manifests.timestamp(manifest.accepted_at)}
+            if manifest.accepted_at is not None
             else None
         ),
         "destinations": list(copies),
-        "left_out": list(found.left_out),
+        "left_out": list(manifest.left_out),
         "problems": [f"{path}: {entry.problem}" for path, entry in copies.items() if entry.problem],
-        "warnings": list(found.warnings),
+        "warnings": list(manifest.warnings),
     }
 
 
 def _until(at: str) -> float:
-    """The point in time that `at` means, in seconds since the epoch; without one the end of time.
-
-    Raises Refused.
+    """The point in time that `at` means, in seconds since the epoch; infinity if it is empty. Raises
+    Refused.
     """
     until = manifests.seconds_of(at) if at else None
     if at and until is None:
@@ -155,49 +153,49 @@ def _until(at: str) -> float:
     return float("inf") if until is None else until
 
 
-def _ids(found: Listing, at: str) -> list[str]:
-    """The archives that `at` may mean, the newest first, good, bad or unreadable: the id itself, or all up to
-    a time.
+def _ids(listed: Listing, at: str) -> list[str]:
+    """The ids of the archives that `at` may mean, the newest first, good, bad or unreadable: the id itself,
+    or all up to a time.
 
     Raises Refused.
     """
-    known = {_manifest(copies).id: _manifest(copies).started for copies in found.archives}
-    for _, strange in found.strange:
-        known.setdefault(strange.id, manifests.started_of(strange.id))
+    started_by_id = {_manifest(copies).id: _manifest(copies).started for copies in listed.archives}
+    for _, strange in listed.strange:
+        started_by_id.setdefault(strange.id, manifests.started_of(strange.id))
     if manifests.is_id(at):
-        chosen = [at] if at in known else []
+        chosen = [at] if at in started_by_id else []
     else:
         until = _until(at)
-        chosen = [ident for ident, started in known.items() if started <= until]
+        chosen = [ident for ident, started in started_by_id.items() if started <= until]
     if not chosen:
         raise Refused("there is no such archive", f"{at or 'none was made yet'}; see `backup list`")
-    return sorted(chosen, key=lambda ident: (known[ident], ident), reverse=True)
+    return sorted(chosen, key=lambda ident: (started_by_id[ident], ident), reverse=True)
 
 
 def verify(job: Job, at: str, *, everything: bool, compare: bool, lock_directory: str = RUN) -> Verified:
-    """Read one archive, or all, in all destinations; write down what came of it. Raises JobBusy, HostError.
+    """Read one archive, or all, in all destinations, and record the verdicts. Raises JobBusy, HostError.
 
-    Without `at` it is the newest there is, whatever is known of it. An archive that was bad and reads well
-    again is good again: what counts is the sum.
+    Without `at` it is the newest one, good or bad. An archive that was bad and reads well again is good
+    again: the sum decides.
     """
     with job_lock(f"backup-{job.name}", lock_directory):
-        found = listing(job)
-        if found.problems and not found.archives and not found.strange:
-            raise Refused("no archive can be read", "; ".join(found.problems))
-        ids = _ids(found, at)
+        listed = listing(job)
+        if listed.problems and not listed.archives and not listed.strange:
+            raise Refused("no archive can be read", "; ".join(listed.problems))
+        ids = _ids(listed, at)
         chosen = set(ids if everything else ids[:1])
-        judged = [
+        judgements = [
             _judge(job, path, entry, compare=compare)
-            for copies in found.archives
+            for copies in listed.archives
             if _manifest(copies).id in chosen
             for path, entry in copies.items()
         ]
-        judged += [
+        judgements += [
             Judgement(path, strange.id, strange.problem)
-            for path, strange in found.strange
+            for path, strange in listed.strange
             if strange.id in chosen
         ]
-        return Verified(tuple(judged), found.problems, found.foreign)
+        return Verified(tuple(judgements), listed.problems, listed.foreign)
 
 
 def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
@@ -219,7 +217,7 @@ def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
         if directory.size(manifest.archive) is not None:
             try:
                 store.record(directory, manifest.judged(good=not problem, now=environment.now()))
-            except TargetError as full:  # what was found is worth more than that
+            except TargetError as full:  # the verdict itself must not be lost
                 sidecar = f"the verdict cannot be written down: {full}"
     return Judgement(path, manifest.id, problem, differences, sidecar)
 
@@ -228,21 +226,21 @@ def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
     """Unpack an archive, or some paths of it, into a new or empty directory that stands for `/`, with the
     directories that lead there.
 
-    The sum is checked first; a bad copy is passed over for another. Without an id an archive of which no copy
-    is good is passed over for an older one, which is told. Raises Refused, HostError: then the directory has
-    nothing in it, unless it was tar that failed.
+    The sum is checked first; a bad copy is passed over for another. Without an id an archive without a good
+    copy is passed over for an older one, and the result says so. Raises Refused, HostError: then the
+    directory has nothing in it, unless tar itself failed.
     """
-    found = listing(job)
-    if found.problems and not found.archives and not found.strange:
-        raise Refused("no archive can be read", "; ".join(found.problems))
+    listed = listing(job)
+    if listed.problems and not listed.archives and not listed.strange:
+        raise Refused("no archive can be read", "; ".join(listed.problems))
     for path in paths:
         _must_be_plain(path)
-    ids, problems = _ids(found, at), [*found.problems, *found.foreign]
-    by_id = {_manifest(copies).id: copies for copies in found.archives}
+    ids, problems = _ids(listed, at), [*listed.problems, *listed.foreign]
+    by_id = {_manifest(copies).id: copies for copies in listed.archives}
     passed: list[tuple[str, str]] = []
     for ident in ids:
-        wrong = [strange.problem for _, strange in found.strange if strange.id == ident]
-        for path, fd, manifest in _sound(by_id.get(ident, {}), wrong):
+        faults = [strange.problem for _, strange in listed.strange if strange.id == ident]
+        for path, fd, manifest in _sound(by_id.get(ident, {}), faults):
             with restore_target(to) as target:
                 leading = _leading(manifest, paths)
                 warnings = tar.extract(
@@ -250,13 +248,13 @@ def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
                 )
                 if not manifest.above:
                     as_on_the_host(target, above(manifest.sources))
-            return Restored(manifest, path, warnings, (*problems, *wrong), tuple(passed))
-        passed.append((ident, "; ".join(wrong)))
+            return Restored(manifest, path, warnings, (*problems, *faults), tuple(passed))
+        passed.append((ident, "; ".join(faults)))
     raise ArchiveError("no copy of the archive is sound", "; ".join(why for _, why in passed))
 
 
 def _sound(copies: Copies, problems: list[str]) -> Iterator[tuple[str, int, Manifest]]:
-    """The copies that are good to use, opened; what is wrong with the others goes to `problems`."""
+    """The good copies, opened, each with its destination; the faults of the others go to `problems`."""
     for path, entry in copies.items():
         if entry.problem:
             problems.append(f"{path}: {entry.problem}")
@@ -273,12 +271,12 @@ def _sound(copies: Copies, problems: list[str]) -> Iterator[tuple[str, int, Mani
 
 
 def _leading(manifest: Manifest, paths: Sequence[str]) -> list[str]:
-    """The directories in the archive that lead to these paths: those above the sources, and those in them."""
+    """The directories in the archive that lead to these paths, above its sources and inside them."""
     inside = {
         parent
         for path in paths
         for parent in fstab.parents(path)
-        if any(f"{parent}/".startswith(f"{one}/") for one in manifest.sources)
+        if any(f"{parent}/".startswith(f"{source}/") for source in manifest.sources)
     }
     recorded = {
         parent for path in paths for parent in (*fstab.parents(path), "/") if parent in manifest.above

@@ -1,6 +1,4 @@
-"""Running a backup job: make an archive, prove it, put it in its place in every destination, then let go of
-old ones.
-"""
+"""Running a backup job: make an archive, prove it, publish it in every destination, then remove old ones."""
 
 from __future__ import annotations
 
@@ -27,30 +25,30 @@ from reconciler.jobs import machine_marks, store
 from reconciler.jobs.pruning import Pruned, prune_directory
 
 _SOFT = 75
-"""A command in `before` that ends with this says: not now (sysexits' EX_TEMPFAIL,
-borgmatic's soft failure).
+"""The exit status by which a command in `before` says: not now (sysexits' EX_TEMPFAIL, borgmatic's soft
+failure).
 """
 
 Tell = Callable[[str], None]
 
 
 class NotNow(HostError):
-    """A command said that this is not the time: no backup, and no failure."""
+    """A command in `before` said: not now. There is no backup, and no failure."""
 
 
 @frozen
 class Done:
-    """The result of a run.
-
-    `made` are the destinations that have the new archive, `failed` the others with the reason. `doubts` says
-    by destination why the new archive is in doubt there.
-    """
+    """The result of a run."""
 
     manifest: Manifest
     made: tuple[str, ...]
+    """The destinations that have the new archive."""
     failed: Mapping[str, str] = field(default_factory=dict)
+    """The other destinations, each with the reason."""
     pruned: Mapping[str, Pruned] = field(default_factory=dict)
+    """The archives that were removed, by destination."""
     doubts: Mapping[str, str] = field(default_factory=dict)
+    """Why the new archive is in doubt, by destination."""
 
 
 def run(job: Job, tell: Tell, lock_directory: str = RUN) -> Done:
@@ -72,7 +70,7 @@ def run(job: Job, tell: Tell, lock_directory: str = RUN) -> Done:
 
 
 def _may_begin(job: Job) -> None:
-    """Everything that must be so before any command runs. Raises Refused, UnsafePath."""
+    """Check everything that must hold before any command runs. Raises Refused, UnsafePath."""
     mounted = mount_points()
     for path in job.require_mount:
         if path not in mounted:
@@ -85,9 +83,9 @@ def _may_begin(job: Job) -> None:
 
 
 def _all_mounted(job: Job) -> None:
-    """A disk that is not mounted must not be archived as an empty directory.
+    """Refuse a source whose disk is not mounted: it would be archived as an empty directory. Raises Refused.
 
-    A command before may have mounted it. Raises Refused.
+    It runs after the commands in `before`: one of them may have mounted the disk.
     """
     inside = [] if job.one_file_system else apart(job.sources, job.exclude, job.destinations, named_places())
     for path in (*job.sources, *inside):
@@ -95,12 +93,12 @@ def _all_mounted(job: Job) -> None:
 
 
 def refusal(job: Job) -> str:
-    """Why a run that began now would be refused, as far as that can be told without running its commands;
-    empty if it would not be.
+    """Why a run that began now would be refused, as far as that is known without running its commands; empty
+    if it would not be.
     """
     try:
         _may_begin(job)
-        if not job.before:  # one of them may be what mounts it
+        if not job.before:  # a command may mount it
             _all_mounted(job)
             for path in job.destinations:
                 _must_be_mounted(path)
@@ -113,7 +111,9 @@ def refusal(job: Job) -> str:
 
 
 def _is_usable(path: str) -> None:
-    """Raises Refused, UnsafePath, Unreadable. The last directory of a path is made by the run."""
+    """Raises Refused, UnsafePath, Unreadable. The run makes the last directory of a path, so that one may be
+    missing.
+    """
     try:
         Directory(path).close()
     except Missing:
@@ -123,9 +123,7 @@ def _is_usable(path: str) -> None:
 
 
 def _must_be_writable(path: str) -> None:
-    """Raises Refused where the destination is there, on a file system that takes nothing; UnsafePath,
-    Unreadable.
-    """
+    """Raises Refused where the destination exists on a read-only file system; UnsafePath, Unreadable."""
     _is_usable(path)
     if look(path) is not None:
         with Directory(path) as directory:
@@ -134,15 +132,15 @@ def _must_be_writable(path: str) -> None:
 
 
 def _must_be_mounted(path: str) -> None:
-    """Raises Refused where fstab or a unit says that `path` lies on a file system, and that one is not
-    mounted.
+    """Raises Refused where fstab or a unit names a mount point at or above `path`, and nothing is mounted
+    there.
     """
     named = named_places()
-    place = not_mounted(path, named, mount_points())
-    if place:
+    mount_point = not_mounted(path, named, mount_points())
+    if mount_point:
         detail = (
-            f"{path}: {named[place]} names {place}, and nothing is mounted there. Mount it, or"
-            f" {advice(named[place])}"
+            f"{path}: {named[mount_point]} names {mount_point}, and nothing is mounted there. Mount it, or"
+            f" {advice(named[mount_point])}"
         )
         raise Refused("a file system is not mounted", detail)
 
@@ -161,7 +159,9 @@ def _run_before(job: Job, ident: str) -> None:
 
 
 def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Manifest], dict[str, str]]:
-    """The archive in every destination that will take it: made in the first, copied to the others."""
+    """Make the archive in the first destination that works and copy it to the others; return its manifests
+    and the failures, by destination.
+    """
     made: dict[str, Manifest] = {}
     failed: dict[str, HostError] = {}
     for path in job.destinations:
@@ -176,7 +176,7 @@ def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Man
             failed[path] = problem
         except HostError as problem:
             # tar itself failed, or the first copy could not be read: another destination will not help, but
-            # what is made is made.
+            # archives that were made stay.
             if not made:
                 raise
             failed[path] = problem
@@ -189,9 +189,9 @@ def _none_made(failed: Mapping[str, HostError]) -> HostError:
     problems = list(failed.values())
     if len(problems) == 1:
         return problems[0]
-    told = "; ".join(f"{path}: {problem}" for path, problem in failed.items())
+    detail = "; ".join(f"{path}: {problem}" for path, problem in failed.items())
     kind = Refused if all(isinstance(problem, Refused) for problem in problems) else ArchiveError
-    return kind("no destination can be used", told)
+    return kind("no destination can be used", detail)
 
 
 def _make_in(
@@ -202,24 +202,24 @@ def _make_in(
     partial = store.partial_name(job.name, ident, job.suffix)
     try:
         with descriptor(directory.create(partial)) as fd:
-            found = _copied(fd, *first) if first else _archived(fd, job, ident, started)
-        found = replace(found, most=most_with((entry.manifest for entry in before), found))
-        store.publish(directory, found)
+            manifest = _copied(fd, *first) if first else _archived(fd, job, ident, started)
+        manifest = replace(manifest, most=most_with((entry.manifest for entry in before), manifest))
+        store.publish(directory, manifest)
     except BaseException:
         store.tidy(directory, job.name)
         raise
-    return found
+    return manifest
 
 
 def _has_room(
     directory: Directory, before: Sequence[store.Entry], first: tuple[str, Manifest] | None
 ) -> None:
-    wanted = first[1].bytes if first else before[-1].manifest.bytes if before else 1
+    needed = first[1].bytes if first else before[-1].manifest.bytes if before else 1
     free = directory.free()
-    if free < wanted:
+    if free < needed:
         raise Refused(
             "too little space is left",
-            f"{directory.path} has {free} bytes free, the last archive took {wanted}",
+            f"{directory.path} has {free} bytes free, the last archive took {needed}",
         )
 
 
@@ -230,7 +230,7 @@ def _archived(fd: int, job: Job, ident: str, started: int) -> Manifest:
         job.sources, job.exclude, job.destinations, job.one_file_system, job.compress, directories
     )
     written = tar.create(fd, contents)
-    found = Manifest(
+    manifest = Manifest(
         id=ident,
         job=job.name,
         archive=manifests.stem(job.name, ident) + job.suffix,
@@ -247,19 +247,19 @@ def _archived(fd: int, job: Job, ident: str, started: int) -> Manifest:
         above=directories,
         left_out=tuple(sorted({*left_out, *written.left_out})),
     )
-    return _proved(fd, found) if job.verify else found
+    return _proved(fd, manifest) if job.verify else manifest
 
 
 def _left_out(job: Job) -> tuple[str, ...]:
-    """Mount points below sources that `one_file_system` leaves out, as they are when the archive is begun.
-    tar adds what it met besides.
+    """The mount points below sources that `one_file_system` leaves out when the archive is begun; tar reports
+    those that it meets later.
     """
     if not job.one_file_system:
         return ()
     return tuple(
-        place
-        for place in apart(job.sources, job.exclude, job.destinations, mount_points())
-        if is_own_file_system(place)
+        mount_point
+        for mount_point in apart(job.sources, job.exclude, job.destinations, mount_points())
+        if is_own_file_system(mount_point)
     )
 
 
@@ -270,26 +270,27 @@ def _copied(fd: int, path: str, original: Manifest) -> Manifest:
     return _proved(fd, original) if original.verified else original
 
 
-def _proved(fd: int, found: Manifest) -> Manifest:
-    checked = look_into(fd, found)
+def _proved(fd: int, manifest: Manifest) -> Manifest:
+    checked = look_into(fd, manifest)
     if checked.problem:
         raise TargetError("the archive is not good, though it was written without an error", checked.problem)
-    return replace(found, entries=checked.entries, data=checked.data).judged(good=True, now=environment.now())
+    return replace(manifest, entries=checked.entries, data=checked.data).judged(
+        good=True, now=environment.now()
+    )
 
 
-def look_into(fd: int, found: Manifest) -> Checked:
-    """An archive, read from the disk: what is wrong with it, and what is in it.
-
-    Raises ArchiveError when it cannot be read.
+def look_into(fd: int, manifest: Manifest) -> Checked:
+    """The fault and the contents of an archive, read from the disk. Raises ArchiveError when it cannot be
+    read.
     """
-    if tar.sum_of(fd) != found.sha256:
+    if tar.sum_of(fd) != manifest.sha256:
         return Checked("its sum is not the one that was recorded")
-    return tar.check(fd, found.compress, found.sources)
+    return tar.check(fd, manifest.compress, manifest.sources)
 
 
 def _doubt(job: Job, path: str, ident: str) -> str:
-    """Why the new archive is in doubt beside those that are there; empty if it is not, or nothing can be
-    said.
+    """Why the new archive is in doubt, compared with the older ones; empty if it is not, or they cannot be
+    read.
     """
     try:
         with Directory(path) as directory:
@@ -299,7 +300,7 @@ def _doubt(job: Job, path: str, ident: str) -> str:
 
 
 def _prune(job: Job, path: str, ident: str) -> Pruned:
-    """Old archives go only after a new one is in place, and a failure to remove one does not unmake it."""
+    """Remove old archives after the new one is in place; a failure becomes a note, for the new one stays."""
     try:
         with Directory(path) as directory:
             return prune_directory(directory, job, environment.now(), protect=(ident,))

@@ -15,22 +15,25 @@ from reconciler.formats.systemd import timespan, unit
 from reconciler.host.archives.private_directory import Directory, look
 
 MOST = 3
-"""So many runs may be due, one after the other, without an archive: a disk that is plugged in each week."""
+"""The number of successive runs that may be due without an archive: a disk may be plugged in once a week."""
 _DAY = 86_400
 _PLACES = (("/etc/systemd/system", "backup-{}.timer"), ("/etc/cron.d", "backup-{}"))
 
 
 @frozen
 class Due:
-    """The schedule of a job, and since when it holds, in seconds since the epoch."""
+    """The schedule of a job."""
 
     words: tuple[str, ...]
+    """The schedule as its file spells it."""
     since: int
+    """When that file was written, in seconds since the epoch."""
 
     def missed(self, newest: int | None, now: int) -> str:
-        """Why it is not well that the newest archive is of this time, None for none; empty if it is.
+        """Why the newest archive is too old for the schedule; empty if it is not. `newest` None: there is
+        none.
 
-        The last of the runs has a day to make its archive, or as long as the next is away.
+        The last of the runs has a day to make its archive, or until the next run if that is sooner.
         """
         after = max(self.since, newest or 0)
         runs = self._runs(after, MOST + 1 if newest is not None else 2)
@@ -50,10 +53,10 @@ class Due:
         times = [word for word in self.words if word != "@reboot" and not word.startswith("OnBootSec=")]
         try:
             schedules = [calendar.parse(word) for word in times]
-            found = next_runs.next_runs(schedules, datetime.fromtimestamp(after).astimezone(), most)
-        except ValueError:  # somebody changed it to what is not read here
+            runs = next_runs.next_runs(schedules, datetime.fromtimestamp(after).astimezone(), most)
+        except ValueError:  # somebody changed it to a form that is not read here
             return ()
-        return [int(run.timestamp()) for run in found]
+        return [int(run.timestamp()) for run in runs]
 
 
 def due(job: str) -> Due | None:
@@ -64,8 +67,8 @@ def due(job: str) -> Due | None:
             facts = look(path)
             if facts is None:
                 continue
-            with Directory(directory) as place:
-                text = place.read(name.format(job)).decode("utf-8", "replace")
+            with Directory(directory) as opened:
+                text = opened.read(name.format(job)).decode("utf-8", "replace")
         except HostError:
             continue
         document = {"cron": cron.parse(text)} if directory.endswith("cron.d") else {"unit": unit.parse(text)}

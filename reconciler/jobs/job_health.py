@@ -1,6 +1,4 @@
-"""Whether the archives of a backup job are as somebody relies on: recent enough, good, and as large as they
-were.
-"""
+"""The health of a backup job's archives: whether they are recent enough, good, and as large as they were."""
 
 from __future__ import annotations
 
@@ -18,46 +16,46 @@ from reconciler.jobs.due_runs import due
 from reconciler.jobs.store import Found
 
 _SKEW = 86_400
-"""Seconds by which an archive may be newer than the clock before that is told."""
+"""Seconds by which an archive may be newer than the clock before a message says so."""
 
 
 @frozen
 class Condition:
-    """`reasons` say what is not well; `known` is false where we may not look.
-
-    `newest` is when the newest archive that is not bad was begun, in seconds since the epoch.
-    """
+    """The condition of a job's archives."""
 
     known: bool
+    """False where we may not look."""
     reasons: tuple[str, ...] = ()
+    """Everything that is not well, in words."""
     newest: int | None = None
+    """When the newest archive that is not bad was begun, in seconds since the epoch."""
 
 
 def condition(job: Job, now: int) -> Condition:
-    """How the archives of a job are in all its destinations.
+    """The condition of a job's archives in all its destinations.
 
-    The oldest of the newest counts: each destination is to have one.
+    Each destination is to have a recent archive: the oldest of their newest counts.
     """
     reasons: list[str] = []
     newest: list[int] = []
     for path in job.destinations:
         try:
             with Directory(path) as directory:
-                found = store.scan(directory, job.name)
+                archives = store.scan(directory, job.name)
                 foreign = machine_marks.foreign(directory, job.name)
         except HostError as problem:
             if not environment.is_root():
                 return Condition(known=False, reasons=(str(problem),))
-            found, foreign = Found(), ""
+            archives, foreign = Found(), ""
             reasons += [str(problem)] if _is_there(path) else []
         usable = [
             entry.manifest.started
-            for entry in found.entries
+            for entry in archives.entries
             if not entry.problem and entry.manifest.verified is not False
         ]
         newest += usable[-1:]
         reasons += [foreign] if foreign else []
-        reasons += _of_destination(job, path, found, usable[-1] if usable else None, now)
+        reasons += _of_destination(job, path, archives, usable[-1] if usable else None, now)
     return Condition(known=True, reasons=tuple(dict.fromkeys(reasons)), newest=min(newest, default=None))
 
 
@@ -69,9 +67,9 @@ def _is_there(path: str) -> bool:
         return True
 
 
-def _of_destination(job: Job, path: str, found: Found, newest: int | None, now: int) -> Iterator[str]:
-    last = found.entries[-1] if found.entries else None
-    strange = max(found.strange, key=lambda one: one.id, default=None)
+def _of_destination(job: Job, path: str, archives: Found, newest: int | None, now: int) -> Iterator[str]:
+    last = archives.entries[-1] if archives.entries else None
+    strange = max(archives.strange, key=lambda item: item.id, default=None)
     if strange is not None and (last is None or strange.id > last.manifest.id):
         yield strange.problem
     elif last is not None and (last.problem or last.manifest.verified is False):
@@ -79,8 +77,8 @@ def _of_destination(job: Job, path: str, found: Found, newest: int | None, now: 
             f"{path}: the newest archive, {last.manifest.id}, is bad:"
             f" {last.problem or 'it did not pass its last verification'}"
         )
-    elif last is not None and last.manifest.id in found.doubts:
-        why = found.doubts[last.manifest.id]
+    elif last is not None and last.manifest.id in archives.doubts:
+        why = archives.doubts[last.manifest.id]
         yield (
             f"{path}: the newest archive shrank: {why}; if that is meant: reconciler backup accept {job.name}"
         )
@@ -103,7 +101,9 @@ def _of_destination(job: Job, path: str, found: Found, newest: int | None, now: 
 
 
 def _missed(job: Job, newest: int | None, now: int) -> str:
-    """Why it is too long ago by the job's own schedule; with `max_age` it is for that to say."""
+    """Why the newest archive is too old for the job's own schedule; empty if it is not, or if the job has a
+    `max_age`, which then decides.
+    """
     schedule = due(job.name) if not job.max_age else None
     return schedule.missed(newest, now) if schedule is not None else ""
 

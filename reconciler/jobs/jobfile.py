@@ -1,4 +1,4 @@
-"""The job files that apply wrote: what there is, and reading one."""
+"""The job files that apply wrote: their names, and reading one."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def names(directory: str = job.DIRECTORY) -> list[str]:
     """The jobs of this host. Raises Refused, UnsafePath, Unreadable."""
     if look(directory) is None:
         return []
-    with Directory(directory) as found:
+    with Directory(directory) as opened:
         return [
             name.removesuffix(_SUFFIX)
-            for name in found.names()
+            for name in opened.names()
             if name.endswith(_SUFFIX) and not name.startswith(".")
         ]
 
@@ -32,16 +32,16 @@ def load(name: str, directory: str = job.DIRECTORY) -> Job:
     It decides what runs as root, so nobody else may be able to write it. Raises NoSuchJob, Refused,
     UnsafePath, Unreadable.
     """
-    known = names(directory)
-    if name not in known or not job.is_name(name):
+    job_names = names(directory)
+    if name not in job_names or not job.is_name(name):
         there = (
-            f"the jobs of this host are {', '.join(known)}"
-            if known
+            f"the jobs of this host are {', '.join(job_names)}"
+            if job_names
             else "this host has none; declare it under `backups:` and apply"
         )
         raise NoSuchJob("there is no such backup job", f"{name!r}: {there}")
-    with Directory(directory) as found:
-        content = found.read(name + _SUFFIX)
+    with Directory(directory) as opened:
+        content = opened.read(name + _SUFFIX)
     try:
         return job.job(job.parse(content.decode("utf-8", "replace")), name)
     except NotAJob as problem:

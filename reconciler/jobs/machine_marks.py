@@ -1,7 +1,7 @@
-"""Whose the archives of a job in a destination are: this machine's, or another's that writes there too.
+"""The marks that say which machine the archives of a job in a destination belong to.
 
 Names of archives have no host in them. Two machines with a job of one name and one directory (NFS, a clone of
-a disk) would let each other's archives go, if the first run of either did not leave its mark.
+a disk) would remove each other's archives, if the first run of either did not leave its mark.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from reconciler.jobs import store
 
 @frozen
 class Taken:
-    """A destination that is this machine's from now on: what its mark said, and how many archives it has."""
+    """A destination that is this machine's from now on."""
 
     destination: str
     before: str
+    """The former mark, in words."""
     archives: int
+    """The number of archives in it."""
 
 
 def foreign(directory: Directory, job: str) -> str:
@@ -39,9 +41,9 @@ def foreign(directory: Directory, job: str) -> str:
     mark = _read(directory, job)
     if mark is None or (isinstance(mark, Mark) and mark.machine == _here()):
         return ""
-    said = mark if isinstance(mark, str) else _words(mark)
+    words = mark if isinstance(mark, str) else _words(mark)
     return (
-        f"{directory.path}/{machine_mark.name_of(job)} {said}. Each machine needs a directory of its own; if"
+        f"{directory.path}/{machine_mark.name_of(job)} {words}. Each machine needs a directory of its own; if"
         f" these archives are to be this machine's: reconciler backup accept {job} --take-over"
     )
 
@@ -63,7 +65,7 @@ def all_must_be_ours(job: Job) -> None:
 def claim(directory: Directory, job: str) -> None:
     """Leave this machine's mark where there is none. Raises Refused where it is another's; TargetError.
 
-    Of two machines that begin at once one comes second, and sees the mark of the first.
+    When two machines begin at once, the second sees the mark of the first.
     """
     must_be_ours(directory, job)
     if _read(directory, job) is None and _here():
@@ -81,7 +83,10 @@ def claim(directory: Directory, job: str) -> None:
 
 
 def take_over(job: Job, lock_directory: str = RUN) -> list[Taken]:
-    """Make every destination whose archives are another machine's this one's. Raises JobBusy, HostError."""
+    """Make every destination whose archives are another machine's this machine's; return those destinations.
+
+    Raises JobBusy, HostError.
+    """
     done: list[Taken] = []
     with job_lock(f"backup-{job.name}", lock_directory), ExitStack() as opened:
         for directory in [opened.enter_context(Directory(path)) for path in job.destinations]:
@@ -94,8 +99,8 @@ def take_over(job: Job, lock_directory: str = RUN) -> list[Taken]:
                 )
             directory.replace(_written(directory, job.name), machine_mark.name_of(job.name))
             directory.sync()
-            said = mark if isinstance(mark, str) else _words(mark)
-            done.append(Taken(directory.path, said, len(store.scan(directory, job.name).entries)))
+            words = mark if isinstance(mark, str) else _words(mark)
+            done.append(Taken(directory.path, words, len(store.scan(directory, job.name).entries)))
     return done
 
 
@@ -104,7 +109,9 @@ def _here() -> str:
 
 
 def _read(directory: Directory, job: str) -> Mark | str | None:
-    """The mark, or why it cannot be used as the end of a sentence on its path; None where there is none."""
+    """The mark; where it cannot be used, the reason, as the end of a sentence on its path; None without
+    one.
+    """
     name = machine_mark.name_of(job)
     if name not in directory.names():
         return None
@@ -122,9 +129,9 @@ def _words(mark: Mark) -> str:
 
 
 def _written(directory: Directory, job: str) -> str:
-    """The name of a file that has this machine's mark, durable and under no name that counts.
+    """Write this machine's mark durably under a temporary name, and return that name.
 
-    The name has the machine in it: another one may be at the same moment.
+    The name has the machine in it: another machine may do the same at this moment.
     """
     host = open_host(None)
     mark = Mark(_here(), static_hostname(host), environment.now())

@@ -1,4 +1,4 @@
-"""Letting go of old archives."""
+"""Pruning: removing old archives, as retention decides."""
 
 from __future__ import annotations
 
@@ -22,21 +22,17 @@ _MADE = 1_767_225_600
 
 @frozen
 class Pruned:
-    """The archives that were (or, in a dry run, would be) removed from one destination, and notes about it.
-
-    The oldest comes first.
+    """The archives that were (or, in a dry run, would be) removed from one destination, the oldest first, and
+    notes.
     """
 
     removed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def decision(found: store.Found, job: Job, now: int, protect: Collection[str] = ()) -> Decision:
-    """The decision of retention about these archives.
-
-    A job without any rule keeps everything.
-    """
-    doubtful = found.doubts
+def decision(scanned: store.Found, job: Job, now: int, protect: Collection[str] = ()) -> Decision:
+    """The decision of retention about these archives; a job without any rule keeps everything."""
+    doubtful = scanned.doubts
     archives = [
         Archive(
             item.manifest.id,
@@ -45,7 +41,7 @@ def decision(found: store.Found, job: Job, now: int, protect: Collection[str] = 
             item.manifest.parents,
             item.manifest.id in doubtful,
         )
-        for item in found.entries
+        for item in scanned.entries
     ]
     if job.keep == Keep():
         return Decision({item.id: "the job has no rule" for item in archives})
@@ -55,7 +51,7 @@ def decision(found: store.Found, job: Job, now: int, protect: Collection[str] = 
 def prune_directory(
     directory: Directory, job: Job, now: int, protect: Collection[str] = (), *, dry_run: bool = False
 ) -> Pruned:
-    """Remove what retention lets go. Under the job's lock. Raises TargetError."""
+    """Remove the archives that retention does not keep, under the job's lock. Raises TargetError."""
     decided = decision(store.scan(directory, job.name), job, now, protect)
     notes = (
         (f"nothing was deleted: {decided.refused}{_way_out(decided, directory, job, now)}",)
@@ -68,10 +64,11 @@ def prune_directory(
 
 
 def _way_out(decided: Decision, directory: Directory, job: Job, now: int) -> str:
-    """A clock that is right again stays before an archive that was made while it was wrong, for years maybe.
+    """The end of a message: how to remove an archive whose time is still to come; empty where that is no way.
 
-    A clock that is before this program is wrong now (a host without a battery, before it has the time): then
-    the archive is a real one.
+    An archive that was made while the clock was wrong may lie years ahead of the right clock. A clock that is
+    before this program was made is wrong now (a host without a battery, before it has the time): then the
+    archive is a real one.
     """
     if not decided.future or now < _MADE:
         return ""
@@ -82,7 +79,7 @@ def _way_out(decided: Decision, directory: Directory, job: Job, now: int) -> str
 def prune(job: Job, *, dry_run: bool, lock_directory: str = RUN) -> Mapping[str, Pruned]:
     """Prune every destination.
 
-    The newest good archive is read first: nothing is deleted on the word of one that has rotted since.
+    The newest good archive is read first: nothing is deleted for the sake of one that has rotted since.
 
     Raises JobBusy, Refused where archives are another machine's (then nothing was deleted), HostError.
     """
@@ -99,7 +96,7 @@ def prune(job: Job, *, dry_run: bool, lock_directory: str = RUN) -> Mapping[str,
 
 
 def _doubt_the_newest(directory: Directory, job: Job) -> None:
-    """Strike out the newest good archives until one still has its sum."""
+    """Mark the newest good archives as bad until one still has its sum."""
     for entry in reversed([entry for entry in store.scan(directory, job.name).entries if entry.good]):
         with descriptor(directory.open(entry.manifest.archive)) as fd:
             if tar.sum_of(fd) == entry.manifest.sha256:

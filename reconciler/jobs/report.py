@@ -1,8 +1,9 @@
-"""Reporting: figures for Prometheus, and telling somebody when the state changes, and only then.
+"""Reporting: figures for Prometheus, and messages to targets when a state changes, and only then.
 
-Four things have a state: the apply (fails or not), the drift (there is some or not), the check for drift
-(fails or not), and the jobs (one of them is not well, or none). Each target remembers what it was last told
-of each: one that could not be reached is told at the next report, one that was told is told no second time.
+Four subjects have a state: the apply (fails or not), the drift (there is some or not), the check for drift
+(fails or not), and the jobs (one of them is not well, or none). For each target it is remembered which state
+of each subject it was told last: one that could not be reached is told at the next report, and none is told
+twice.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _LONGEST = 500
 
 @frozen
 class Standing:
-    """How one thing stands: `bad` or not, in words, and which addresses it is about."""
+    """The state of one subject: `bad` or not, in words, and the addresses that it is about."""
 
     bad: bool
     summary: str
@@ -53,14 +54,14 @@ class Standing:
 
 @frozen
 class News:
-    """The findings of one run.
-
-    `figures` replace those of before (seconds since the epoch, seconds, numbers); `changes` are added.
-    """
+    """The findings of one run."""
 
     standings: Mapping[str, Standing] = field(default_factory=dict)
+    """The states of the subjects that it looked at."""
     figures: Mapping[str, Any] = field(default_factory=dict)
+    """Figures that replace the earlier ones: seconds since the epoch, seconds, numbers."""
     changes: Mapping[str, int] = field(default_factory=dict)
+    """The number of changes by action, which are added to the earlier ones."""
     run: int = 0
 
 
@@ -71,8 +72,8 @@ def settings(path: str = reconcile.PATH) -> Settings:
     """
     directory, _, name = path.rpartition("/")
     try:
-        with Directory(directory) as found:
-            content = found.read(name)
+        with Directory(directory) as opened:
+            content = opened.read(name)
         return reconcile.parse(content.decode("utf-8", "replace"))
     except Refused as problem:
         raise HostError(
@@ -83,24 +84,24 @@ def settings(path: str = reconcile.PATH) -> Settings:
 
 
 def report(news: News, chosen: Settings, directory: str, host: str, now: int) -> list[str]:
-    """Remember, write the figures, tell who is to be told; what did not work.
+    """Record the news, write the figures and notify the targets; return the problems in words.
 
-    Raises HostError when nothing can be remembered.
+    Raises HostError when nothing can be recorded.
     """
     problems: list[str] = []
     with report_lock(directory):
-        known = _merged(read_report(directory), news, now)
-        write_report(directory, known)
+        record = _merged(read_report(directory), news, now)
+        write_report(directory, record)
         if chosen.metrics:
             try:
-                publish(chosen.metrics, prometheus.render(_metrics(known["figures"])).encode())
+                publish(chosen.metrics, prometheus.render(_metrics(record["figures"])).encode())
             except HostError as problem:
                 problems.append(str(problem))
-        told = {_name(target): dict(known["told"].get(_name(target), {})) for target in chosen.notify}
+        told = {_name(target): dict(record["told"].get(_name(target), {})) for target in chosen.notify}
         for target in chosen.notify:
-            problems += _tell(target, told[_name(target)], known, host, now)
-        if told != known["told"]:
-            write_report(directory, {**known, "told": told})
+            problems += _tell(target, told[_name(target)], record, host, now)
+        if told != record["told"]:
+            write_report(directory, {**record, "told": told})
     return problems
 
 
@@ -133,24 +134,24 @@ def _merged(before: Mapping[str, Any], news: News, now: int) -> dict[str, Any]:
 
 
 def _tell(
-    target: Mapping[str, Any], told: dict[str, bool], known: Mapping[str, Any], host: str, now: int
+    target: Mapping[str, Any], bad_by_subject: dict[str, bool], record: Mapping[str, Any], host: str, now: int
 ) -> list[str]:
-    problems, standings = [], known["standings"]
-    spec = {"commit": known["figures"].get("spec") or None}
+    problems, standings = [], record["standings"]
+    spec = {"commit": record["figures"].get("spec") or None}
     for subject, standing in standings.items():
-        if told.get(subject, False) is standing["bad"]:
+        if bad_by_subject.get(subject, False) is standing["bad"]:
             continue
         try:
             deliver(target, _event(subject, standing, host, now) | spec)
         except HostError as problem:
             problems.append(f"{problem}; the next report tries again")
         else:
-            told[subject] = standing["bad"]
+            bad_by_subject[subject] = standing["bad"]
     return problems
 
 
 def _event(subject: str, standing: Mapping[str, Any], host: str, now: int) -> dict[str, Any]:
-    """`text` is what the webhooks of chat programs show."""
+    """The event that a target receives; the webhooks of chat programs show its `text`."""
     bad = standing["bad"]
     hint = {"hint": _HINTS[subject]} if bad else {}
     return {
@@ -186,15 +187,15 @@ def _metrics(figures: Mapping[str, Any]) -> list[Metric]:
         ("debt_items", "Effects that are due, such as a restart that only a person may do.", "debt"),
         ("held_resources", "Resources that are held.", "held"),
     )
-    found = [_gauge(name, what, figures.get(key)) for name, what, key in gauges]
-    found.append(Metric("reconciler_changes_total", "counter", "Changes made, by action.", changes))
+    metrics = [_gauge(name, help_text, figures.get(key)) for name, help_text, key in gauges]
+    metrics.append(Metric("reconciler_changes_total", "counter", "Changes made, by action.", changes))
     info = [({"commit": str(commit)}, 1)] if commit else []
-    found += job_metrics(figures.get("jobs", ()))
+    metrics += job_metrics(figures.get("jobs", ()))
     return [
-        *found,
+        *metrics,
         Metric("reconciler_spec_commit_info", "gauge", "The commit of the spec that was applied last.", info),
     ]
 
 
-def _gauge(name: str, what: str, value: float | None) -> Metric:
-    return Metric(f"reconciler_{name}", "gauge", what, [({}, value)] if value is not None else [])
+def _gauge(name: str, help_text: str, value: float | None) -> Metric:
+    return Metric(f"reconciler_{name}", "gauge", help_text, [({}, value)] if value is not None else [])

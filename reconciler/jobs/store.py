@@ -1,9 +1,9 @@
 """The archives of one job in one directory: finding, finishing and removing one, and tidying up after a
 killed run.
 
-`NAME-ID.tar.gz`, its sum `NAME-ID.tar.gz.sha256` and its manifest `NAME-ID.json`, which comes last: without
-it there is no archive. Unfinished files have names that begin with `.partial-`, one that is being removed has
-a name that begins with `.removing-`.
+An archive is `NAME-ID.tar.gz`, its sum `NAME-ID.tar.gz.sha256` and its manifest `NAME-ID.json`, which comes
+last: without it there is no archive. Names of unfinished files begin with `.partial-`, those of manifests
+whose archive is being removed with `.removing-`.
 """
 
 from __future__ import annotations
@@ -28,23 +28,21 @@ _SUFFIXES = tuple(f".tar{suffix}" for suffix in COMPRESSORS.values())
 
 @frozen
 class Entry:
-    """One archive in one directory.
-
-    `problem`: why it cannot be used, as far as one look at the directory tells.
-    """
+    """One archive in one directory."""
 
     manifest: Manifest
     problem: str = ""
+    """Why it cannot be used, as far as one look at the directory tells."""
 
     @property
     def good(self) -> bool:
-        """Proved to be good, and still of the size it had then."""
+        """Whether it was proved to be good, and still has the size that it had then."""
         return self.manifest.verified is True and not self.problem
 
 
 @frozen
 class Strange:
-    """Something that looks like an archive and is none: its id, and what is wrong with it."""
+    """A file that looks like an archive and is none: the id in its name, and its fault."""
 
     id: str
     problem: str
@@ -52,7 +50,9 @@ class Strange:
 
 @frozen
 class Found:
-    """All archives of a job in a directory, the oldest first, and what looks like one and is none."""
+    """All archives of a job in a directory, the oldest first, and the files that look like one and are
+    none.
+    """
 
     entries: tuple[Entry, ...] = ()
     strange: tuple[Strange, ...] = ()
@@ -64,16 +64,13 @@ class Found:
 
 
 def scan(directory: Directory, job: str) -> Found:
-    """The archives that are there.
-
-    Other jobs' archives are not seen, whatever their names.
-    """
+    """The archives of a job in a directory; those of other jobs do not count, whatever their names."""
     names = set(directory.names())
     entries, strange = [], []
     for name in sorted(names):
         archive = _archive_id(name, job)
         sidecar = manifests.stem(job, archive) + _MANIFEST
-        # What a killed run left unfinished is neither: the next run finishes it, one way or the other.
+        # An archive that a killed run left unfinished is neither: the next run completes or removes it.
         if archive and not names & {sidecar, PARTIAL + sidecar, _REMOVING + sidecar}:
             strange.append(
                 Strange(
@@ -95,69 +92,66 @@ def _archive_id(name: str, job: str) -> str:
     return manifests.id_in(name, job, r"\.tar(?:\.gz|\.zst)?")
 
 
-def _entry(directory: Directory, found: Manifest) -> Entry:
-    size = directory.size(found.archive)
+def _entry(directory: Directory, manifest: Manifest) -> Entry:
+    size = directory.size(manifest.archive)
     if size is None:
-        return Entry(found, "the archive is missing")
+        return Entry(manifest, "the archive is missing")
     return Entry(
-        found, "" if size == found.bytes else f"the archive has {size} bytes instead of {found.bytes}"
+        manifest,
+        "" if size == manifest.bytes else f"the archive has {size} bytes instead of {manifest.bytes}",
     )
 
 
 def partial_name(job: str, ident: str, suffix: str) -> str:
-    """The name of an archive until it is finished."""
+    """The name of the archive's file until it is finished."""
     return f"{PARTIAL}{manifests.stem(job, ident)}{suffix}"
 
 
-def publish(directory: Directory, found: Manifest) -> None:
-    """Make the finished partial archive an archive: its own name first, the manifest last.
-
-    Raises TargetError.
-    """
-    stem = manifests.stem(found.job, found.id)
-    directory.write(PARTIAL + found.archive + _SUM, _sum_line(found))
-    directory.write(PARTIAL + stem + _MANIFEST, manifests.dump(found))
+def publish(directory: Directory, manifest: Manifest) -> None:
+    """Give a finished archive its own name, then its sum, and last its manifest. Raises TargetError."""
+    stem = manifests.stem(manifest.job, manifest.id)
+    directory.write(PARTIAL + manifest.archive + _SUM, _sum_line(manifest))
+    directory.write(PARTIAL + stem + _MANIFEST, manifests.dump(manifest))
     failpoints.hit("backup.sidecars")
-    directory.rename(PARTIAL + found.archive, found.archive)
+    directory.rename(PARTIAL + manifest.archive, manifest.archive)
     failpoints.hit("backup.renamed")
-    directory.replace(PARTIAL + found.archive + _SUM, found.archive + _SUM)
+    directory.replace(PARTIAL + manifest.archive + _SUM, manifest.archive + _SUM)
     failpoints.hit("backup.summed")
     directory.replace(PARTIAL + stem + _MANIFEST, stem + _MANIFEST)
     directory.sync()
     failpoints.hit("backup.published")
 
 
-def record(directory: Directory, found: Manifest) -> None:
+def record(directory: Directory, manifest: Manifest) -> None:
     """Write the manifest of an archive anew. Raises TargetError."""
-    name = manifests.stem(found.job, found.id) + _MANIFEST
+    name = manifests.stem(manifest.job, manifest.id) + _MANIFEST
     directory.remove(PARTIAL + name)
-    directory.write(PARTIAL + name, manifests.dump(found))
+    directory.write(PARTIAL + name, manifests.dump(manifest))
     directory.replace(PARTIAL + name, name)
     directory.sync()
 
 
-def sum_problem(directory: Directory, found: Manifest) -> str:
+def sum_problem(directory: Directory, manifest: Manifest) -> str:
     """The fault of the file that sha256sum(1) would check an archive by; empty if there is none."""
-    name = found.archive + _SUM
+    name = manifest.archive + _SUM
     try:
         text = directory.read(name)
     except HostError as problem:
         return f"{name}: {problem.detail or problem.summary}"
     return (
         ""
-        if text == _sum_line(found)
+        if text == _sum_line(manifest)
         else f"{name} does not say what was recorded; the archive itself is judged by its manifest"
     )
 
 
-def _sum_line(found: Manifest) -> bytes:
-    return f"{found.sha256}  {found.archive}\n".encode()
+def _sum_line(manifest: Manifest) -> bytes:
+    return f"{manifest.sha256}  {manifest.archive}\n".encode()
 
 
 def delete(directory: Directory, job: str, ident: str) -> None:
-    """Remove an archive with all that belongs to it, as one: once begun, the next run finishes it.
-
-    Raises TargetError.
+    """Remove an archive with its sum and manifest; once begun, the next run finishes it. Raises
+    TargetError.
     """
     stem = manifests.stem(job, ident)
     directory.replace(stem + _MANIFEST, _REMOVING + stem + _MANIFEST)
@@ -176,9 +170,9 @@ def _finish_removal(directory: Directory, stem: str) -> None:
 
 
 def tidy(directory: Directory, job: str) -> list[str]:
-    """Finish or undo what a killed run left; what was done.
+    """Finish or undo what a killed run left, and return what was done, in words.
 
-    Only under the job's lock: another run's would look the same.
+    Only under the job's lock: the files of a running job would look the same.
     """
     return list(_tidy(directory, job))
 
@@ -196,8 +190,8 @@ def _tidy(directory: Directory, job: str) -> Iterator[str]:
         ident = _partial_id(name, job)
         if ident:
             partials.setdefault(ident, []).append(name)
-    for ident, left in sorted(partials.items()):
-        yield _finish(directory, job, ident, left)
+    for ident, partial_names in sorted(partials.items()):
+        yield _finish(directory, job, ident, partial_names)
 
 
 def _partial_id(name: str, job: str) -> str:
@@ -205,15 +199,18 @@ def _partial_id(name: str, job: str) -> str:
     return manifests.id_in(rest, job, r"\.(?:json|tar(?:\.gz|\.zst)?(?:\.sha256)?)") if rest != name else ""
 
 
-def _finish(directory: Directory, job: str, ident: str, left: list[str]) -> str:
-    """An archive that has its name lacks only that of its manifest; anything less is removed."""
+def _finish(directory: Directory, job: str, ident: str, names: list[str]) -> str:
+    """Complete an archive whose own file is whole and lacks only its manifest's name; remove anything less.
+
+    Returns what was done, in words.
+    """
     stem = manifests.stem(job, ident)
-    if PARTIAL + stem + _MANIFEST in left and _is_whole(directory, job, ident):
-        for name in sorted(left, reverse=True):  # the manifest last
+    if PARTIAL + stem + _MANIFEST in names and _is_whole(directory, job, ident):
+        for name in sorted(names, reverse=True):  # the manifest last
             directory.replace(name, name.removeprefix(PARTIAL))
         directory.sync()
         return f"finished {ident}, which a run had left without its manifest"
-    for name in left:
+    for name in names:
         directory.remove(name)
     directory.sync()
     return f"removed what a killed run had left of {ident}"
@@ -221,9 +218,9 @@ def _finish(directory: Directory, job: str, ident: str, left: list[str]) -> str:
 
 def _is_whole(directory: Directory, job: str, ident: str) -> bool:
     try:
-        found = manifests.load(
+        manifest = manifests.load(
             directory.read(f"{PARTIAL}{manifests.stem(job, ident)}{_MANIFEST}"), job, ident
         )
     except (NotAManifest, HostError):
         return False
-    return directory.size(found.archive) == found.bytes
+    return directory.size(manifest.archive) == manifest.bytes

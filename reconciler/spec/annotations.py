@@ -1,5 +1,5 @@
-"""Walking the annotations of models: which keys are known at a place, which fields name files of the spec's
-tree.
+"""Walking the annotations of models: the keys that are known at a path, the fields that name files of the
+spec's tree.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from reconciler.spec.positions import Map, Mark, Seq
 
 
 def members(annotation: Any) -> Iterator[Any]:
-    """The alternatives of an annotation: unions taken apart, Annotated taken off."""
+    """The alternatives of an annotation: the members of unions, without Annotated."""
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from members(get_args(annotation)[0])
@@ -59,19 +59,22 @@ def _step(annotation: Any, step: str | int) -> Iterator[Any]:
 
 def models_at(root: type[BaseModel], path: Sequence[str | int]) -> list[type[BaseModel]]:
     """The models that may stand at a path of keys and indices."""
-    found: list[Any] = [root]
+    annotations: list[Any] = [root]
     for step in path:
-        found = [inner for annotation in found for inner in _step(annotation, step)]
-    return [member for annotation in found for member in members(annotation) if is_model(member)]
+        annotations = [inner for annotation in annotations for inner in _step(annotation, step)]
+    return [member for annotation in annotations for member in members(annotation) if is_model(member)]
 
 
 @frozen
 class SourcePlan:
-    """Where below a value the SourcePath fields are: at the value itself, in these keys, in every item."""
+    """The places of the SourcePath fields in and below a value."""
 
     here: bool = False
+    """Whether the value itself is one."""
     fields: Mapping[str, SourcePlan] = field(default_factory=dict)
+    """Those below the value, by key."""
     each: SourcePlan | None = None
+    """Those in every item, or below every other key."""
 
     def find(self, value: Any, mark: Mark) -> Iterator[tuple[str, Mark]]:
         """The paths written in raw data, with the marks of their values."""
@@ -100,25 +103,25 @@ def _source_plan(annotation: Any, metadata: Sequence[Any], above: tuple[Any, ...
     here = any(
         isinstance(item, SourcePath) or (isinstance(item, FieldInfo) and _marked(item)) for item in metadata
     )
-    found: dict[str, SourcePlan] = {}
+    plans_by_field: dict[str, SourcePlan] = {}
     each = None
     for member in get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,):
         if get_origin(member) is Annotated or get_origin(member) in (Union, UnionType):
             inner = _source_plan(member, (), above)
-            here, found, each = (
-                (here or inner.here, found | dict(inner.fields), each or inner.each)
+            here, plans_by_field, each = (
+                (here or inner.here, plans_by_field | dict(inner.fields), each or inner.each)
                 if inner
-                else (here, found, each)
+                else (here, plans_by_field, each)
             )
         elif is_model(member) and member not in above:
             plans = {
                 name: _source_plan(info.annotation, info.metadata, (*above, member))
                 for name, info in fields_of(member).items()
             }
-            found |= {name: plan for name, plan in plans.items() if plan is not None}
+            plans_by_field |= {name: plan for name, plan in plans.items() if plan is not None}
         elif arguments := [item for item in get_args(member) if item is not Ellipsis]:
             each = _source_plan(arguments[-1], (), above) or each
-    return SourcePlan(here, found, each) if here or found or each else None
+    return SourcePlan(here, plans_by_field, each) if here or plans_by_field or each else None
 
 
 def _marked(info: FieldInfo) -> bool:

@@ -1,4 +1,4 @@
-"""pydantic's errors as diagnostics: the place in the YAML, plain words, what to write instead."""
+"""pydantic's errors as diagnostics: the place in the YAML, plain words, and the advice."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ def explain(
     A mistake on a line whose text is broken is left out.
     """
     start = root.marks[0] if root.marks else 0
-    found = list(collapse(locate(item, root, start) for item in errors))
-    for item in found:
+    mistakes = list(collapse(locate(item, root, start) for item in errors))
+    for item in mistakes:
         if item.type == "extra_forbidden" and item.path and _meant(item.path, model) is None:
             included.tree.veil(item.key, _key_length(item))
     result: dict[tuple[object, ...], Diagnostic] = {}
     mistyped = {
         (item.path[:-1], _meant(item.path, model))
-        for item in found
+        for item in mistakes
         if item.type == "extra_forbidden" and item.path
     }
-    for item in sorted(found, key=_mark):
+    for item in sorted(mistakes, key=_mark):
         if _noise(item, included) or (item.type == "missing" and (item.path, item.name) in mistyped):
             continue
         diagnostic = _diagnostic(
@@ -62,14 +62,14 @@ def explain(
 
 
 def _noise(item: Located, included: Included) -> bool:
-    """Whether this follows from something already said: broken text, a file that could not be included."""
+    """Whether an error only follows from another one: broken text, a file that could not be included."""
     if item.type == "missing":
         return not included.whole
     return _mark(item) in included.said or unpack(item.value)[:2] in included.spoiled
 
 
 def _sensitive(item: Located, root: Map) -> bool:
-    """Whether the resource says of itself that its content is not to be shown."""
+    """Whether the resource declares `sensitive: true`: its content is not to be shown."""
     section = root.get(str(item.path[0])) if len(item.path) > 1 else None
     resource = section.get(str(item.path[1])) if isinstance(section, Map) else None
     return isinstance(resource, Map) and resource.get("sensitive") is True
@@ -106,8 +106,8 @@ def _key_length(item: Located) -> int:
 
 
 def _length(value: Any, rest: str) -> int:
-    """How far a value reaches on its line: quoted text to its quote, a scalar to its end, anything else to
-    the end of the line.
+    """The length of a value on its line: quoted text to its quote, a scalar to its end, anything else to the
+    end of the line.
     """
     if (quoted := _QUOTED.match(rest)) is not None:
         return quoted.end()
@@ -151,25 +151,25 @@ def _missing(case: _Case) -> tuple[str, str]:
 
 
 def _description(case: _Case, name: str) -> str:
-    found = (fields_of(model).get(name) for model in models_at(case.model, case.at.path))
-    text = next((info.description for info in found if info is not None and info.description), "")
+    infos = (fields_of(model).get(name) for model in models_at(case.model, case.at.path))
+    text = next((info.description for info in infos if info is not None and info.description), "")
     return f": {phrases.lead(text)}" if text else "."
 
 
 def _known(path: tuple[Any, ...], model: type[BaseModel]) -> list[str]:
     """The keys that may stand beside the last one of this path."""
-    return list(dict.fromkeys(name for found in models_at(model, path[:-1]) for name in fields_of(found)))
+    return list(dict.fromkeys(name for owner in models_at(model, path[:-1]) for name in fields_of(owner)))
 
 
 def _meant(path: tuple[Any, ...], model: type[BaseModel]) -> str | None:
-    """The key that an unknown one was probably meant to be: that one is then not missing as well."""
+    """The key that an unknown one was probably meant to be; it is not reported as missing, too."""
     return phrases.nearest(str(path[-1]), _known(path, model))
 
 
 def _unknown(case: _Case) -> tuple[str, str]:
     path = case.at.path
     key = str(path[-1])
-    known = _known(path, case.model)
+    keys = _known(path, case.model)
     where = (
         "a key of a spec"
         if len(path) == 1
@@ -179,23 +179,21 @@ def _unknown(case: _Case) -> tuple[str, str]:
     )
     return (
         "Unknown key",
-        f"`{key}` is not {where}.{phrases.suggestion(key, known)} Known keys: {phrases.listed(known)}.",
+        f"`{key}` is not {where}.{phrases.suggestion(key, keys)} Known keys: {phrases.listed(keys)}.",
     )
 
 
 def _type(case: _Case) -> tuple[str, str]:
     item = case.at
     every = (item, *item.also)
-    wants = list(dict.fromkeys(phrases.wanted(one.type, one.context) for one in every))
-    choices = [choice for one in every for choice in _choices(one)]
+    types = list(dict.fromkeys(phrases.type_in_words(error.type, error.context) for error in every))
+    choices = [choice for error in every for choice in _choices(error)]
     close = phrases.suggestion(item.found, choices) if isinstance(item.found, str) and not case.hide else ""
-    advice = close or phrases.advice(item.found, wants, case.hide)
+    advice = close or phrases.advice(item.found, types, case.hide)
     only = len(every) == 1 and item.type in ("literal_error", "enum")
     summary = "Not an allowed value" if only else "Wrong type"
-    return (
-        summary,
-        f"{_label(item)} takes {', or '.join(wants)}; found {phrases.found(item.found, case.hide)}.{advice}",
-    )
+    value = phrases.value_in_words(item.found, case.hide)
+    return summary, f"{_label(item)} takes {', or '.join(types)}; found {value}.{advice}"
 
 
 def _choices(item: Located) -> list[str]:
@@ -215,7 +213,7 @@ def _pattern(case: _Case) -> tuple[str, str]:
 
 
 def _infos(case: _Case) -> list[FieldInfo]:
-    """The infos of what the kind says about its names, or of what the model says about this field."""
+    """The infos of the kind about its names for a bad name, those of the model about the field otherwise."""
     path = case.at.path
     if case.at.on_key:
         metadata = (
@@ -226,14 +224,14 @@ def _infos(case: _Case) -> list[FieldInfo]:
         return [item for item in metadata if isinstance(item, FieldInfo)]
     while path and isinstance(path[-1], int):
         path = path[:-1]
-    found = (
+    infos = (
         (fields_of(model).get(str(path[-1])) for model in models_at(case.model, path[:-1])) if path else ()
     )
-    return [info for info in found if info is not None]
+    return [info for info in infos if info is not None]
 
 
 def _value(case: _Case) -> tuple[str, str]:
-    """The text of a validator, without the value of what looks like a secret."""
+    """The message of a validator, without a value that looks like a secret."""
     item = case.at
     text = str(item.context.get("error", item.message.partition(", ")[2]))
     if case.hide and not isinstance(item.found, dict | list) and item.found not in (None, ""):
@@ -245,12 +243,12 @@ def _other(case: _Case) -> tuple[str, str]:
     item = case.at
     bound = phrases.bound(item.type, item.context)
     if bound is not None:
-        found = (
+        excess = (
             ""
             if isinstance(item.found, str | dict | list)
-            else f"; found {phrases.found(item.found, case.hide)}"
+            else f"; found {phrases.value_in_words(item.found, case.hide)}"
         )
-        return ("Bad name" if item.on_key else "Out of bounds"), f"{_label(item)} {bound}{found}."
+        return ("Bad name" if item.on_key else "Out of bounds"), f"{_label(item)} {bound}{excess}."
     if item.type.endswith("_type") or item.type in (
         "int_parsing",
         "int_from_float",

@@ -1,7 +1,7 @@
 """`include`: one spec from several files. The including file wins: maps merge, lists replace, null removes.
 
-Keys at the top that begin with `x-` are nobody's: room for what several resources share, written once and
-merged by alias.
+Keys at the top that begin with `x-` are not read: they are room for content that several resources share,
+written once and merged by alias.
 """
 
 from __future__ import annotations
@@ -18,39 +18,37 @@ from reconciler.spec.yaml_events import parse
 
 MAX_FILES = 256
 SHARED = "x-"
-"""How a key begins whose value only anchors in it give a meaning.
+"""The beginning of keys that are not read: only anchors in their values have a meaning.
 
-Anchors hold in one file, so it goes before files are merged.
+Anchors hold in one file, so such a key is dropped before files are merged.
 """
 
 
 @dataclass(slots=True)
 class Included:
-    """The merged document. `whole`: no file is missing from it, so that an absent key is really absent.
-
-    `spoiled` are the lines (file, line) whose values are not what was meant, `said` the places that have a
-    problem already.
-    """
+    """The merged document."""
 
     tree: Tree
     root: Map | None = None
     whole: bool = True
+    """No file is missing from it: an absent key is really absent."""
     spoiled: set[tuple[int, int]] = field(default_factory=set)
+    """The lines, by file and line, whose values are not the intended ones."""
     said: set[Mark] = field(default_factory=set)
+    """The positions that have a problem already."""
     problems: list[Diagnostic] = field(default_factory=list)
 
 
 def read(reader: SourceReader) -> Included:
-    """Read the entry file and all that it includes. Never raises: what is wrong is in `problems`."""
+    """Read the entry file and all that it includes. It never raises: every mistake is in `problems`."""
     result = Included(Tree(reader))
     result.root = _Reading(result).entry(reader.entry)
     return result
 
 
 def merge(base: Map, over: Map) -> Map:
-    """`over` wins: maps merge recursively, everything else replaces, null removes what `base` has.
-
-    Marks follow the values.
+    """The two maps as one: `over` wins. Maps merge recursively, everything else replaces, null removes a key
+    of `base`; marks follow the values.
     """
     result = new_map()
     places = {key: index for index, key in enumerate(over)}

@@ -1,7 +1,7 @@
 """Adding one resource to a spec as text: every byte that was there stays, with its comments and its order.
 
-The place is looked for in ruamel's node tree; that nothing else changed is not believed but read back: the
-data of the file with the new lines must be that of the file before, and the new resource.
+The position comes from ruamel's node tree. The result is read back: it must have the data of the file before
+and the new resource, and nothing else.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _MOST_INDENT = 8
 
 
 class CannotInsert(Exception):
-    """The file is written in a way that no line can be added to; the text says what to do."""
+    """The file is in a form to which no line can be added; the text says what to do."""
 
 
 def scalar(value: Any) -> str:
-    """One value on one line: plain where nothing can take it for something else, else in double quotes; a
-    list in brackets.
+    """One value on one line: plain where every reader takes it for that text, else in double quotes; a list
+    in brackets.
     """
     if isinstance(value, list):
         return f"[{', '.join(scalar(item) for item in value)}]"
@@ -44,11 +44,9 @@ def scalar(value: Any) -> str:
 
 
 def insert(data: bytes, section: str, name: str, fields: Sequence[tuple[str, Any, str]]) -> bytes:
-    """The file with the resource `name` at the end of `section`, which is made if it is not there.
+    """The file with the resource `name` at the end of `section`, which is added if it is missing.
 
-    `fields` are key, value, comment.
-
-    Raises CannotInsert.
+    `fields` are key, value, comment. Raises CannotInsert.
     """
     parsed = parse(data)
     before = parsed.root
@@ -56,11 +54,11 @@ def insert(data: bytes, section: str, name: str, fields: Sequence[tuple[str, Any
         raise CannotInsert("the file cannot be read as YAML; run `reconciler validate` on it")
     if name in (before.get(section) or {}):
         raise CannotInsert(f"{section}.{name} is in this file already")
-    wanted = _plain(before)
-    wanted[section] = {**(wanted.get(section) or {}), name: {key: value for key, value, _ in fields}}
+    expected = _plain(before)
+    expected[section] = {**(expected.get(section) or {}), name: {key: value for key, value, _ in fields}}
     for candidate in _candidates(data.decode("utf-8"), section, name, fields):
-        found = parse(candidate.encode())
-        if found.root is not None and not found.problems and _same(found.root, wanted, section):
+        reparsed = parse(candidate.encode())
+        if reparsed.root is not None and not reparsed.problems and _same(reparsed.root, expected, section):
             return candidate.encode()
     raise CannotInsert(
         f"no place was found in `{section}:` where lines could be added without changing anything else; add"
@@ -76,16 +74,18 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _same(found: Any, wanted: Any, section: str) -> bool:
-    """Equal, and in the same order; a new section may be the last one."""
-    data = _plain(found)
+def _same(root: Any, expected: Any, section: str) -> bool:
+    """Whether the data of `root` is the expected one, with sections and resources in the same order."""
+    data = _plain(root)
     return (
-        bool(data == wanted) and list(data) == list(wanted) and list(data[section]) == list(wanted[section])
+        bool(data == expected)
+        and list(data) == list(expected)
+        and list(data[section]) == list(expected[section])
     )
 
 
 def _candidates(text: str, section: str, name: str, fields: Sequence[tuple[str, Any, str]]) -> Iterator[str]:
-    """Texts with the new lines at each place that may be right, the best first. Raises CannotInsert."""
+    """Texts with the new lines at each line that may be right, the best first. Raises CannotInsert."""
     from ruamel.yaml import YAML
 
     lines, root = _lines(text), YAML(typ="rt", pure=True).compose(text)
@@ -102,11 +102,11 @@ def _candidates(text: str, section: str, name: str, fields: Sequence[tuple[str, 
             (n for n, line in enumerate(lines, 1) if line.strip() and not line.startswith(("...", "---"))),
             default=len(lines),
         )
-        for place in dict.fromkeys((at, len(lines))):
-            yield _with(text, lines, place, ["", *block])
+        for line_number in dict.fromkeys((at, len(lines))):
+            yield _with(text, lines, line_number, ["", *block])
         return
     key, value = entry
-    empty = value.id == "scalar" or not value.value  # what is there is valid, so a scalar can only be a null
+    empty = value.id == "scalar" or not value.value  # the file is valid, so a scalar can only be a null
     braces = value.id == "mapping" and value.flow_style
     if (braces and not empty) or value.start_mark.index < key.start_mark.index:
         raise CannotInsert(
@@ -131,13 +131,15 @@ def _candidates(text: str, section: str, name: str, fields: Sequence[tuple[str, 
     while at > first and _foreign(lines[at - 1], indent):
         at -= 1
     separated = _separated(lines, [pair[0].start_mark.line for pair in value.value])
-    for place in dict.fromkeys((at, end)):
-        yield _with(text, lines, place, ([""] if separated else []) + _block(name, fields, indent, step))
+    for line_number in dict.fromkeys((at, end)):
+        yield _with(
+            text, lines, line_number, ([""] if separated else []) + _block(name, fields, indent, step)
+        )
 
 
 def _foreign(line: str, indent: int) -> bool:
-    """Whether a line before the next section does not belong to this one: blank, or a comment further to the
-    left.
+    """Whether a line before the next section does not belong to this one: it is blank, or a comment further
+    to the left.
     """
     bare = line.strip()
     return not bare or (bare.startswith("#") and len(line) - len(line.lstrip(" ")) < indent)
@@ -146,12 +148,12 @@ def _foreign(line: str, indent: int) -> bool:
 def _separated(lines: Sequence[str], starts: Sequence[int]) -> bool:
     """Whether resources are set apart by blank lines."""
     return len(starts) > 1 and all(
-        any(not line.strip() for line in lines[one:other]) for one, other in pairwise(starts)
+        any(not line.strip() for line in lines[start:next_start]) for start, next_start in pairwise(starts)
     )
 
 
 def _step(root: Any) -> int:
-    """How far the file indents."""
+    """The number of columns by which the file indents."""
     for _, value in root.value:
         if value.id == "mapping" and not value.flow_style and value.value:
             column: int = value.value[0][0].start_mark.column
@@ -167,11 +169,11 @@ def _block(name: str, fields: Sequence[tuple[str, Any, str]], indent: int, step:
 
 
 def _lines(text: str) -> list[str]:
-    """Lines without their ends (Windows ones are refused before); what follows the last end only if there is
-    something.
+    """The lines without their ends (Windows ones were refused before); text after the last end is a line
+    too.
     """
-    found = text.split("\n")
-    return found[:-1] if not found[-1] else found
+    lines = text.split("\n")
+    return lines[:-1] if not lines[-1] else lines
 
 
 def _with(text: str, lines: Sequence[str], at: int, block: Sequence[str]) -> str:

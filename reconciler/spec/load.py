@@ -24,50 +24,50 @@ from reconciler.spec.phrases import ended
 from reconciler.spec.positions import Map, Mark
 
 UNKNOWN_KEY = "Unknown key"
-"""The summary of what names a key of the file."""
+"""The summary of the diagnostics that name a key of the file."""
 
 
 @frozen
 class _Row:
-    """The data that is kept of a resource's YAML: the place of its key and the files it names."""
+    """The position of a resource's key in the YAML, and the files that the resource names."""
 
     mark: Mark
     sources: Mapping[str, bytes]
 
 
 def load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnostic]]:
-    """The Spec, or None and every error that could be found. Raises nothing for any content of the files.
+    """The Spec, or None, and every error that could be found. Raises nothing for any content of the files.
 
-    The cyclic garbage collector pauses meanwhile: building ten thousand resources makes no garbage, and
-    looking for it takes time.
+    The cyclic garbage collector pauses meanwhile: ten thousand new resources are no garbage, and the search
+    for it takes time.
     """
     collecting = gc.isenabled()
     gc.disable()
     try:
-        spec, found = _load(reader, kinds)
-        return spec, _unless_no_spec(found, reader, kinds)
+        spec, diagnostics = _load(reader, kinds)
+        return spec, _unless_no_spec(diagnostics, reader, kinds)
     finally:
         if collecting:
             gc.enable()
 
 
-def _unless_no_spec(found: list[Diagnostic], reader: SourceReader, kinds: Kinds) -> list[Diagnostic]:
-    """The diagnostics, and for a file that is no spec none that quotes a line or a key of it.
+def _unless_no_spec(diagnostics: list[Diagnostic], reader: SourceReader, kinds: Kinds) -> list[Diagnostic]:
+    """The diagnostics; for a file that is no spec those that quote none of its lines and keys.
 
-    Root may be made to look at a file that nobody else can read. A spec has a key of a spec at the beginning
+    Somebody may make root read a file that nobody else can read. A spec has a key of a spec at the beginning
     of a line; JSON is a spec too.
     """
-    if not found:
-        return found
+    if not diagnostics:
+        return diagnostics
     try:
         text = reader.read(reader.entry)
     except SourceError:
-        return found
+        return diagnostics
     keys = "|".join(("version", "host", "include", "settings", *kinds))
     if re.search(rf"""^[\s{{]*["']?(?:{keys})["']?\s*:""".encode(), text, re.MULTILINE):
-        return found
-    told = [replace(item, snippet=None) for item in found if item.summary != UNKNOWN_KEY]
-    return told or [
+        return diagnostics
+    without_lines = [replace(item, snippet=None) for item in diagnostics if item.summary != UNKNOWN_KEY]
+    return without_lines or [
         error("Not a specification", f"{reader.entry} has no key of one: `version`, `host`, a kind.")
     ]
 
@@ -77,7 +77,7 @@ def _load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnos
     root, included.root = included.root, None
     if root is None:
         return None, included.problems
-    # Models are built for what is there; all of them only to explain what is wrong.
+    # Only the models of the sections that are there are built; the others only to explain a mistake.
     there: Kinds = {name: kinds[name] for name in kinds if name in root}
     diagnostics = list(included.problems)
     host: Any = None
@@ -110,27 +110,30 @@ def _explained(included: Included, root: Map, kinds: Kinds) -> list[Diagnostic]:
 def _rows(
     section: Any, model: type[BaseModel], kind: str, included: Included, diagnostics: list[Diagnostic]
 ) -> dict[str, _Row]:
-    """One row per resource of a section; files that cannot be read become diagnostics at the fields that name
-    them.
+    """One row per resource of a section; each file that cannot be read adds a diagnostic at the field that
+    names it.
     """
     if not isinstance(section, Map):
         return {}
     plan = source_plan(model)
     rows: dict[str, _Row] = {}
     for index, (name, value) in enumerate(section.items()):
-        found = plan.find(value, section.marks[2 * index + 1]) if plan is not None else ()
-        sources = _sources(found, Address(kind, name), included, diagnostics)
+        named_files = plan.find(value, section.marks[2 * index + 1]) if plan is not None else ()
+        sources = _sources(named_files, Address(kind, name), included, diagnostics)
         rows[name] = _Row(section.marks[2 * index], sources or nothing())
     return rows
 
 
 def _sources(
-    found: Iterable[tuple[str, Mark]], address: Address, included: Included, diagnostics: list[Diagnostic]
+    named_files: Iterable[tuple[str, Mark]],
+    address: Address,
+    included: Included,
+    diagnostics: list[Diagnostic],
 ) -> dict[str, bytes]:
     """The bytes of the files that one resource names."""
     tree = included.tree
     sources: dict[str, bytes] = {}
-    for path, mark in found:
+    for path, mark in named_files:
         try:
             data = tree.source(path, mark)
         except SourceError as exc:
@@ -145,12 +148,12 @@ def _sources(
 
 
 def _spec(host: Any, rows: Mapping[str, Mapping[str, _Row]], included: Included, kinds: Kinds) -> Spec:
-    place, settings = included.tree.place, dict(host.settings)
+    source_of, settings = included.tree.place, dict(host.settings)
     resources = tuple(
         Declared(
             Address(kind, name),
             resource,
-            place(row.mark, len(name)),
+            source_of(row.mark, len(name)),
             row.sources,
             settings,
             _beside(host, kinds[kind], name),
@@ -164,14 +167,16 @@ def _spec(host: Any, rows: Mapping[str, Mapping[str, _Row]], included: Included,
 
 
 def _beside(host: Any, kind: Kind, name: str) -> Mapping[str, Resource]:
-    """The resources of the same name of the kinds that a kind asked for."""
+    """The resources of the same name in the kinds that this kind asks for (`Kind.sibling_kinds`)."""
     sections = {other: getattr(host, other, {}) for other in kind.sibling_kinds}
-    found = {other: section[name] for other, section in sections.items() if name in section}
-    return found or nothing()
+    resources = {other: section[name] for other, section in sections.items() if name in section}
+    return resources or nothing()
 
 
 def _ordered(diagnostics: list[Diagnostic], included: Included) -> list[Diagnostic]:
-    """By file in the order of reading, then by place; what has no place comes first."""
+    """The diagnostics by file in the order of reading, then by position; those without a position come
+    first.
+    """
     files = {file.display: index for index, file in enumerate(included.tree.files)}
     return sorted(
         diagnostics,

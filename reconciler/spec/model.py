@@ -55,12 +55,12 @@ _made: dict[tuple[tuple[str, type[BaseModel]], ...], type[BaseModel]] = {}
 def host_model(kinds: Kinds) -> type[BaseModel]:
     """The model of a spec with one section per kind, unknown keys refused.
 
-    It is made once for the same kinds: making it takes long.
+    It is made once for the same kinds, because that takes long.
     """
-    wanted = tuple((name, kind.model) for name, kind in kinds.items())
-    if wanted not in _made:
-        _made[wanted] = _host_model(kinds)
-    return _made[wanted]
+    key = tuple((name, kind.model) for name, kind in kinds.items())
+    if key not in _made:
+        _made[key] = _host_model(kinds)
+    return _made[key]
 
 
 def _section_type(kind: Kind) -> Any:

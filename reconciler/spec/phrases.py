@@ -1,4 +1,4 @@
-"""The words about values: plain words, what was found, what is wanted and how to write it."""
+"""Phrases about values for messages: what stands there, what is expected, and how to write it."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def _normal(key: str) -> str:
     return key.lower().replace("_", "").replace("-", "")
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was most likely meant: ExecStart is exec_start, serivces is services."""
-    forms = {_normal(item): item for item in known}
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """The one of these words that was most likely meant: exec_start for ExecStart, services for serivces."""
+    forms = {_normal(item): item for item in words}
     close = difflib.get_close_matches(_normal(word), list(forms), n=1, cutoff=0.6)
     return forms[close[0]] if close else None
 
@@ -64,16 +64,14 @@ def listed(words: Iterable[str], limit: int = 12) -> str:
     return ", ".join(every[:limit]) + (f" and {len(every) - limit} more" if len(every) > limit else "")
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
+def suggestion(word: str, words: Iterable[str]) -> str:
     """`Did you mean ...?` or nothing."""
-    close = nearest(word, known)
+    close = nearest(word, words)
     return f" Did you mean `{close}`?" if close else ""
 
 
-def found(value: Any, hide: bool) -> str:
-    """The thing that stands there, named by its type, with the value itself when it is short and not to be
-    hidden.
-    """
+def value_in_words(value: Any, hide: bool) -> str:
+    """A value named by its type, with the value itself when it is short and not to be hidden."""
     if value is None:
         return "nothing"
     if isinstance(value, dict):
@@ -110,8 +108,8 @@ _WANTED = {
 }
 
 
-def wanted(kind: str, context: dict[str, Any]) -> str:
-    """The words for what a pydantic error type asks for."""
+def type_in_words(kind: str, context: dict[str, Any]) -> str:
+    """The type that a pydantic error type asks for, in words."""
     if kind in ("literal_error", "enum"):
         expected = str(context.get("expected", "another value"))
         return f"one of {expected}" if " or " in expected else expected
@@ -119,21 +117,21 @@ def wanted(kind: str, context: dict[str, Any]) -> str:
     return _WANTED.get(stem, "another type")
 
 
-def advice(value: Any, wants: list[str], hide: bool) -> str:
-    """How to write it right, where that can be guessed."""
+def advice(value: Any, types: list[str], hide: bool) -> str:
+    """The advice on how to write a value right, where that can be guessed; empty otherwise."""
     if hide:
         return ""
     if value is None:
         return (
             " Write `{}` to take every default, or remove the key."
-            if "a map" in wants
+            if "a map" in types
             else " Write a value, or remove the key."
         )
     if isinstance(value, dict | list):
-        return _ADVICE.get((found(value, hide), *wants), "")
+        return _ADVICE.get((value_in_words(value, hide), *types), "")
     text = spelling(value)
     short = 0 < len(text) <= _SHORT and not FORBIDDEN.search(text) and "\n" not in text
-    return _scalar_advice(value, text, wants) if short else ""
+    return _scalar_advice(value, text, types) if short else ""
 
 
 _ADVICE: dict[tuple[str, ...], str] = {
@@ -142,18 +140,18 @@ _ADVICE: dict[tuple[str, ...], str] = {
 }
 
 
-def _scalar_advice(value: Any, text: str, wants: list[str]) -> str:
-    if "true or false" in wants and text.lower() in _YES | _NO:
+def _scalar_advice(value: Any, text: str, types: list[str]) -> str:
+    if "true or false" in types and text.lower() in _YES | _NO:
         return f" Write `{'true' if text.lower() in _YES else 'false'}`, without quotes."
-    if "text" in wants and not isinstance(value, str):
+    if "text" in types and not isinstance(value, str):
         return f' Write it in quotes: "{text}".'
     if (
-        {"a whole number", "a number"} & set(wants)
+        {"a whole number", "a number"} & set(types)
         and isinstance(value, str)
         and (number := _plain_number(text))
     ):
         return f" Write it as {number}, without quotes."
-    if "a list" in wants:
+    if "a list" in types:
         return (
             f" Write `[{text}]`."
             if not isinstance(value, str) or re.fullmatch(r"[A-Za-z0-9_./-]+", text)
@@ -185,27 +183,26 @@ _RANGES = (
 def pattern(expected: str, value: Any, infos: Iterable[FieldInfo] = ()) -> str:
     """The advice on text that does not match.
 
-    It names the bad character, the choices, or the form in words; then it says what the model says.
+    It names the bad character, the choices, or the form in words; the model's own description follows.
     """
     if CONTROL in expected and (bad := re.search(f"[{CONTROL}]", str(value))) is not None:
         return f"Write text without control characters: this has a {_character(bad[0])}."
-    said = "".join(
+    explanation = "".join(
         f" {sentence(' '.join(info.description.split()))}" for info in infos if info.description
     ) + _examples(infos)
-    return _shape(expected, str(value), bool(said)) + said
+    return _shape(expected, str(value), bool(explanation)) + explanation
 
 
 def _shape(expected: str, value: str, more: bool) -> str:
-    """The form itself.
-
-    `more`: other words follow, so that a form which only programmers can read is left out.
+    """The form in words. `more`: an explanation follows, so a form that only programmers can read is left
+    out.
     """
     if expected in _PATTERNS:
         return _PATTERNS[expected]
     shape = expected.removeprefix("^").removesuffix("$").removesuffix(r"\z")
     if (choices := _CHOICES.fullmatch(shape)) is not None:
-        known = choices[1].split("|")
-        return f"Write one of {listed(known, 20)}.{suggestion(value, known)}"
+        words = choices[1].split("|")
+        return f"Write one of {listed(words, 20)}.{suggestion(value, words)}"
     if (parts := _NAME.fullmatch(shape)) is not None and "^" not in (parts[1][0], (parts[2] or " ")[0]):
         first, rest, most = parts[1], parts[2] or parts[1], parts[3]
         begin = f", beginning with {_class(first, 'or')}" if first != rest else ""

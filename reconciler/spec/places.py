@@ -1,6 +1,4 @@
-"""From a pydantic error's `loc` to a place in the data, and from one error per union member to one per
-mistake.
-"""
+"""pydantic's errors located in the data, and one error per mistake instead of one per member of a union."""
 
 from __future__ import annotations
 
@@ -29,29 +27,34 @@ _SHAPES = frozenset(
 
 @frozen
 class Located:
-    """One pydantic error and where it is.
-
-    `path` are the keys and indices that exist in the data. `branches` are the union members that pydantic was
-    in: how long the path was there, and pydantic's label. `found` is the value at the end of the path, `name`
-    the key that is missing (for errors of type `missing`).
-    """
+    """One pydantic error and where it is."""
 
     type: str
+    """pydantic's type of the error."""
     path: tuple[str | int, ...]
+    """The keys and indices that exist in the data."""
     branches: tuple[tuple[int, str], ...]
+    """The union members that pydantic was in: the length of the path there, and pydantic's label."""
     key: Mark
+    """The mark of the last key of the path."""
     value: Mark
+    """The mark of its value."""
     found: Any
+    """The value at the end of the path."""
     message: str
     context: dict[str, Any]
     on_key: bool = False
+    """Whether the key is wrong, and not its value."""
     name: str = ""
+    """The key that is missing, for errors of type `missing`."""
     also: tuple[Located, ...] = ()
     """The errors of the other members of a union none of which takes a value of this type."""
 
 
 def locate(error: Any, root: Map, start: Mark) -> Located:
-    """Walk `loc` and the marked data in step. `start` is the mark of the document."""
+    """The error with its position: `loc` and the marked data are walked in step. `start` is the document's
+    mark.
+    """
     loc: tuple[str | int, ...] = error["loc"]
     path: list[str | int] = []
     branches: list[tuple[int, str]] = []
@@ -88,14 +91,14 @@ def locate(error: Any, root: Map, start: Mark) -> Located:
     )
 
 
-def collapse(found: Iterable[Located], level: int = 0) -> list[Located]:
-    """One error per mistake: of a union, only what the member says that takes this type; else one error
-    naming all members.
+def collapse(errors: Iterable[Located], level: int = 0) -> list[Located]:
+    """One error per mistake: for a union the errors of the member that takes this type; if none does, one
+    error that names all members.
     """
     result: list[Located] = []
-    for place, group in groupby(found, key=lambda item: _crossing(item, level)):
+    for union_path, group in groupby(errors, key=lambda item: _crossing(item, level)):
         items = list(group)
-        result += items if place is None else _choose(items, level)
+        result += items if union_path is None else _choose(items, level)
     return result
 
 

@@ -10,7 +10,7 @@ _COLUMN_BITS = 25
 _MASK = (1 << 25) - 1
 
 Mark = int
-"""A place: file number, line and column (all from 0) in one 64-bit number. See `pack`."""
+"""A position: file number, line and column (all from 0) in one 64-bit number. See `pack`."""
 
 
 class Position(NamedTuple):
@@ -22,9 +22,9 @@ class Position(NamedTuple):
 
 
 def pack(file: int, line: int, column: int) -> Mark:
-    """The Mark of a place.
+    """The Mark of a position.
 
-    Files are below 16,384; a file of 32 MiB has neither lines nor columns beyond 25 bits.
+    There are fewer than 16,384 files; a file of 32 MiB has neither lines nor columns beyond 25 bits.
     """
     return file << (_LINE_BITS + _COLUMN_BITS) | line << _COLUMN_BITS | column
 

@@ -1,9 +1,9 @@
-"""libyaml's language without libyaml: PyYAML's own scanner, put right where libyaml's (src/scanner.c) takes
+"""libyaml's language without libyaml: PyYAML's own scanner, corrected where libyaml's (src/scanner.c) accepts
 or refuses something else.
 
-Where the C module is missing, a spec is valid or not as everywhere else, only 20 times slower. The two differ
-about tabs, which libyaml takes between tokens and inside unquoted text, about `:` and `?` in brackets and
-braces, and about unknown directives.
+Where the C module is missing, the same specs are valid, only 20 times slower. The two scanners differ about
+tabs, which libyaml accepts between tokens and inside unquoted text, about `:` and `?` in brackets and braces,
+and about unknown directives.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class PureParser(Reader, Scanner, Parser):
         return self._placed(super().parse_flow_sequence_entry_mapping_value())  # type: ignore[no-untyped-call]  # likewise
 
     def _placed(self, event: Any) -> Any:
-        """The event; what is absent stands where the next token does."""
+        """The event; an absent scalar gets the position of the next token."""
         if type(event) is ScalarEvent and event.start_mark is event.end_mark:
             event.start_mark = event.end_mark = self.peek_token().start_mark  # type: ignore[no-untyped-call]  # likewise
         return event
@@ -66,7 +66,7 @@ class PureParser(Reader, Scanner, Parser):
         super().fetch_stream_end()
 
     def scan_to_next_token(self) -> None:
-        """Skip blanks and comments. A tab is a blank but where a key or an item may begin."""
+        """Skip blanks and comments. A tab is a blank, except where a key or an item may begin."""
         while True:
             while self.peek() == " " or (
                 self.peek() == "\t" and (self.flow_level or not self.allow_simple_key)
@@ -109,7 +109,7 @@ class PureParser(Reader, Scanner, Parser):
         return ScalarToken(text, plain=True, start_mark=start, end_mark=end)
 
     def _word(self, start: Mark) -> str:
-        """The characters up to a blank or to what ends unquoted text."""
+        """The characters up to a blank, or to a character that ends unquoted text."""
         length, ends = 0, ",[]{}" if self.flow_level else ""
         while (character := self.peek(length)) not in _SPACES + ends:
             following = self.peek(length + 1) if character == ":" else "x"
@@ -124,8 +124,8 @@ class PureParser(Reader, Scanner, Parser):
         return word
 
     def _between_words(self, indent: int, start: Mark) -> tuple[str, bool]:
-        """The text that blanks and line breaks come to in unquoted text, and whether there is a break among
-        them.
+        """The text that stands for blanks and line breaks in unquoted text, and whether there is a break
+        among them.
         """
         blanks, breaks = "", ""
         while (character := self.peek()) in _BLANKS + _BREAKS:
@@ -144,8 +144,8 @@ class PureParser(Reader, Scanner, Parser):
         return self.column == 0 and self.prefix(3) in ("---", "...") and self.peek(3) in _SPACES
 
     def scan_block_scalar_indicators(self, start_mark: Mark) -> tuple[bool | None, int | None]:
-        """Whether final line breaks are kept, and the indentation if it is said; a comment may follow without
-        a blank.
+        """Whether final line breaks are kept, and the indentation, each if the text gives it; a comment may
+        follow without a blank.
         """
         keep: bool | None = None
         indentation: int | None = None

@@ -1,7 +1,4 @@
-"""The value of an unquoted scalar.
-
-It is a YAML 1.2 core value where all YAML readers agree, `Plain` where they do not.
-"""
+"""The value of an unquoted scalar: of the YAML 1.2 core where all YAML readers agree, `Plain` elsewhere."""
 
 from __future__ import annotations
 

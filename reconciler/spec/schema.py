@@ -19,9 +19,7 @@ _DIALECT: dict[Draft, str] = {
     "draft-07": "http://json-schema.org/draft-07/schema#",
 }
 _END = r"(?![\s\S])"
-"""The end of the text as ECMA 262 and Python's re both have it: `\\z` is neither's, and `$` lets a newline
-through.
-"""
+"""The end of the text in ECMA 262 and in Python's re: neither has `\\z`, and `$` lets a newline through."""
 _NEWER = frozenset(
     [
         "unevaluatedProperties",
@@ -40,10 +38,10 @@ _NAMED = frozenset(["properties", "patternProperties", "$defs", "definitions"])
 def host_schema(kinds: Kinds, draft: Draft = "2020-12") -> dict[str, Any]:
     """The schema of a whole spec.
 
-    draft-07 is for editors (yaml-language-server reads nothing newer). It accepts all that the loader
-    accepts. A schema cannot see, and so lets through, the rules of validators (absolute paths in plain form,
-    one of two keys, references), unquoted scalars such as `0644`, which only the loader tells from quoted
-    ones, and missing files.
+    draft-07 is for editors (yaml-language-server reads nothing newer). The schema accepts all that the loader
+    accepts, and more: it cannot express the rules of validators (absolute paths in plain form, one of two
+    keys, references), nor see unquoted scalars such as `0644`, which only the loader tells from quoted ones,
+    nor missing files.
     """
     model = host_model(kinds)
     document([model])

@@ -1,4 +1,4 @@
-"""Which lines of a spec may be quoted.
+"""The lines of a spec, and which of them a message may quote.
 
 A secret has no business in a spec; if one is there all the same, it is not printed.
 """
@@ -20,23 +20,20 @@ _KEY = Late(r"[ ]*(?:- +)*")
 
 
 def secret(names: Iterable[object]) -> bool:
-    """Whether any of these names (a path of keys) looks like that of a secret."""
+    """Whether any of these names (a path of keys) looks like a secret's."""
     return any(isinstance(name, str) and SECRET.search(name) for name in names)
 
 
 class Lines:
-    """The lines of one file, and which of them may be quoted.
-
-    How they are nested is worked out once for all that is asked.
-    """
+    """The lines of one file, and which of them may be quoted; their nesting is worked out once."""
 
     def __init__(self, data: bytes) -> None:
         self.lines = data.decode(errors="replace").removeprefix("\ufeff").split("\n")
         self._veiled: dict[int, int] = {}
 
     def veil(self, number: int, end: int) -> None:
-        """Quote nothing of a line (from 0) from this column (from 0) on: what an unknown key was meant for is
-        not known.
+        """Quote nothing of a line (from 0) from this column (from 0) on: the value of an unknown key may be a
+        secret.
         """
         self._veiled[number] = min(end, self._veiled.get(number, end))
 
@@ -72,8 +69,8 @@ class Lines:
         return False
 
     def _has_shape(self, first: int, last: int) -> bool:
-        """Whether a secret is told by its shape in these lines, or in the list whose items they are: an
-        option is an item before it.
+        """Whether a secret is in these lines, or in the list whose items they are, by its shape: its option
+        may be the item before it.
         """
         from reconciler.core.secrets.masking import holds_secret  # only for a line that is to be quoted
 
@@ -126,7 +123,7 @@ def _separate(text: str) -> str:
 
 
 def _says_sensitive(lines: Sequence[str], start: int, outer: int) -> bool:
-    """Whether the block that begins in a line, which is `outer` columns in, says so."""
+    """Whether the block that begins in a line, which is indented by `outer`, says `sensitive: true`."""
     if _SENSITIVE.search(lines[start]):
         return True
     for line in islice(lines, start + 1, None):

@@ -19,7 +19,7 @@ MAX_SOURCES = 128 * 1024 * 1024
 
 @dataclass(slots=True)
 class File:
-    """A YAML file of the spec. `name` is that in the tree, `display` the one to show."""
+    """A YAML file of the spec. `name` is its path in the tree, `display` the name to show."""
 
     name: str
     display: str
@@ -51,7 +51,7 @@ class Tree:
         return data
 
     def add(self, name: str) -> int:
-        """Read a YAML file; its number is what marks hold. Raises SourceError."""
+        """Read a YAML file, and return the number by which marks name it. Raises SourceError."""
         data = self._read(name)
         self.files.append(File(name, self.reader.display(name), data))
         return len(self.files) - 1
@@ -81,7 +81,7 @@ class Tree:
         return self._lines(mark).line(unpack(mark).line)
 
     def veil(self, mark: Mark, length: int) -> None:
-        """Quote nothing that stands on its line behind a key of this length."""
+        """Quote nothing that stands on the mark's line behind a key of this length."""
         at = unpack(mark)
         self._lines(mark).veil(at.line, at.column + length)
 
@@ -106,7 +106,7 @@ class Tree:
         since: Mark | None = None,
         hide: bool = False,
     ) -> Diagnostic:
-        """An error at a place, with its line unless that may hold a secret (`hide` says so beforehand)."""
+        """An error at a position, with its line unless that may hold a secret; `hide`: it surely may."""
         first, last = unpack(mark if since is None else since).line, unpack(mark).line
         hidden = hide or self._lines(mark).withheld(first, last)
         snippet = None if hidden else clean(self._lines(mark).quoted(last)) or None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Fragments as libyaml has them, then PyYAML's own parser where it says something else.
+# Fragments of libyaml's messages, then those of PyYAML's own parser where they differ; then our words.
 _WORDS = (
     (
         ("mapping values are not allowed",),
@@ -89,7 +89,7 @@ _WORDS = (
 def explain(problem: str, character: str, began: int, line: int) -> str:
     """Sentences for one parse error.
 
-    `character` is what stands at its place, `began` the line of the construct it is about, or 0.
+    `character` stands at its position; `began` is the line in which the broken construct began, or 0.
     """
     if "cannot start any token" in problem:
         return (

@@ -1,4 +1,4 @@
-"""Plain data with positions, built of libyaml's events, and what is not allowed in them."""
+"""Plain data with positions, built from libyaml's events, and the problems in them."""
 
 from __future__ import annotations
 
@@ -22,32 +22,31 @@ from reconciler.spec.resolve import FIRST, resolve
 
 MAX_DEPTH = 64
 MAX_EXTRA = 100_000
-"""How many nodes aliases may add to those that are written."""
+"""The number of nodes that aliases may add to those that are written."""
 _TEXT = "content"
 """The key whose value is the text of a file."""
 
 
 @frozen
 class Problem:
-    """Something wrong with the text. `since` is where the broken construct began, if that is elsewhere."""
+    """A mistake in the text."""
 
     mark: Mark
     summary: str
     detail: str
     length: int = 1
     since: Mark | None = None
+    """Where the broken construct began, if that is elsewhere."""
     spoils: bool = False
-    """Whether the value in this line is not what was meant, so that what validation
-    says about it is noise.
-    """
+    """Whether the value in this line is not the intended one: errors of validation about it are noise."""
 
 
 class Stop(Exception):
-    """No use to read on. The problem is recorded already."""
+    """Reading on is useless. The problem is recorded already."""
 
 
 class Builder:
-    """Turns events into Map, Seq and scalars, and notes what is not allowed."""
+    """Turns events into Map, Seq and scalars, and notes problems."""
 
     def __init__(self, next_event: Callable[[], Any], file: int, problems: list[Problem]) -> None:
         self._next = next_event
@@ -130,11 +129,11 @@ class Builder:
     def _scalar(self, event: Any) -> Any:
         text: Any = event.value
         if event.style:
-            if event.style == '"' and (found := FORBIDDEN.search(text)):
+            if event.style == '"' and (match := FORBIDDEN.search(text)):
                 self._note(
                     self._mark(event.start_mark),
                     "Forbidden character",
-                    f"Remove the {name(found[0])}.",
+                    f"Remove the {name(match[0])}.",
                     spoils=True,
                 )
         elif event.tag is None and text[:1] in FIRST:
@@ -213,9 +212,9 @@ class Builder:
         merges.append((value_mark, value))
 
     def _folded(self, event: Any, mark: Mark) -> None:
-        """Text of a file whose lines YAML makes one of, which nobody means who writes them.
+        """Note text of a file whose lines YAML joins to one, which nobody intends.
 
-        Escapes in quotes say what they mean.
+        Text in quotes with escaped line ends is intended.
         """
         lines = event.end_mark.line - event.start_mark.line
         if event.style in ("|", ">") or not lines or (event.style == '"' and "\n" in event.value):
@@ -279,14 +278,14 @@ class Builder:
         return value
 
     def _measure(self, value: Any) -> tuple[int, int]:
-        """How many nodes a value has with its aliases expanded, and how many levels.
+        """The numbers of nodes and of levels that a value has with its aliases expanded.
 
-        Each container is counted once.
+        Each container is measured only once.
         """
         if not isinstance(value, Map | Seq):
             return 1, 0
-        if (known := self._measured.get(id(value))) is not None:
-            return known[1], known[2]
+        if (measured := self._measured.get(id(value))) is not None:
+            return measured[1], measured[2]
         size, height = 1, 0
         for child in value.values() if isinstance(value, Map) else value:
             more, levels = self._measure(child)

@@ -1,4 +1,4 @@
-"""One pass over libyaml's events: plain data with positions, and everything that is wrong with the text."""
+"""One pass over libyaml's events: plain data with positions, and every problem of the text."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _BOM = b"\xef\xbb\xbf"
 
 @frozen
 class Parsed:
-    """The root mapping, or None when there is none to go on with."""
+    """The data of one document, and the problems of its text."""
 
     root: Map | None
+    """The root mapping; None when there is none that can be used."""
     problems: tuple[Problem, ...]
 
 
@@ -81,24 +82,26 @@ def pure_events(data: bytes) -> Callable[[], Any]:
 
 
 def _characters(text: str, file: int) -> list[Problem]:
-    """The forbidden characters, each kind of line end once and at most a screenful."""
-    found: list[Problem] = []
+    """The forbidden characters, carriage returns once, and at most a screenful."""
+    problems: list[Problem] = []
     carriage = False
     for match in FORBIDDEN.finditer(text):
         if match[0] == "\r" and carriage:
             continue
         carriage |= match[0] == "\r"
-        if len(found) == _MAX_CHARACTERS:
-            found.append(
-                Problem(found[-1].mark, "Forbidden character", "There are more of them. Is this a text file?")
+        if len(problems) == _MAX_CHARACTERS:
+            problems.append(
+                Problem(
+                    problems[-1].mark, "Forbidden character", "There are more of them. Is this a text file?"
+                )
             )
             break
         line, start = text.count("\n", 0, match.start()), text.rfind("\n", 0, match.start()) + 1
         detail = f"Remove the {name(match[0])}."
-        found.append(
+        problems.append(
             Problem(pack(file, line, match.start() - start), "Forbidden character", detail, spoils=True)
         )
-    return found
+    return problems
 
 
 def _syntax(exc: YAMLError, data: bytes, file: int) -> Problem:
