@@ -156,7 +156,7 @@ def _written(
             if problem is not None:
                 return Answer(problem=problem)
             # The next apply cleans up after a run that was killed.
-            with Store.open(directory, machine, now=now, bury=False) as store:
+            with Store.open(directory, machine, now=now, close_interrupted=False) as store:
                 return write(store, memory)
     except LockBusy as busy:
         return Answer(problem=error("an apply is running", str(busy)), busy=True)

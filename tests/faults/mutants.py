@@ -227,8 +227,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "a shared lock",
         "host/state/lock.py",
-        "        while not _try(descriptor, fcntl.LOCK_EX):\n",
-        "        while not _try(descriptor, fcntl.LOCK_SH):\n",
+        "        while not _try_lock(descriptor, fcntl.LOCK_EX):\n",
+        "        while not _try_lock(descriptor, fcntl.LOCK_SH):\n",
         "twelve at once",
         "tests/state/test_lock.py::test_one_at_a_time",
     ),
@@ -259,14 +259,14 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "a damaged row is believed",
         "host/state/read.py",
-        "        if isinstance(text, bytes) and schema.checksum(table, text) == stored:\n",
+        "        if isinstance(text, bytes) and schema.checksum(name, text) == stored:\n",
         "        if isinstance(text, bytes):\n",
         *DAMAGE,
     ),
     _mutant(
         "a table of another layout is believed",
         "host/state/read.py",
-        '    return f"its table {min(lost)[0]} is not as it was made" if lost else ""\n',
+        '    return f"its table {min(missing)[0]} is not as it was made" if missing else ""\n',
         '    return ""\n',
         "damage and the command",
         "tests/faults/test_damage_all.py::test_the_command_goes_on",

@@ -81,10 +81,20 @@ ACTIONS: list[dict[str, Any]] = [
 
 
 def store(
-    directory: Path | str, machine: str = MACHINE, *, replace_damaged: bool = False, bury: bool = True
+    directory: Path | str,
+    machine: str = MACHINE,
+    *,
+    replace_damaged: bool = False,
+    close_interrupted: bool = True,
 ) -> Store:
     """The state in this directory, opened for writing at a fixed time."""
-    return Store.open(str(directory), machine, now=lambda: NOW, replace_damaged=replace_damaged, bury=bury)
+    return Store.open(
+        str(directory),
+        machine,
+        now=lambda: NOW,
+        replace_damaged=replace_damaged,
+        close_interrupted=close_interrupted,
+    )
 
 
 def fill(directory: Path) -> Memory:

@@ -16,7 +16,7 @@ from reconciler.core.address import Address
 from reconciler.core.state import Hold, Memory
 from reconciler.host.state import hold_clock as holds_module
 from reconciler.host.state import schema
-from reconciler.host.state.hold_clock import Clock, begin, left, sort_out
+from reconciler.host.state.hold_clock import Clock, begin, seconds_left, sort_out
 from reconciler.host.state.read import read_memory
 from tests.state.samples import MACHINE, ON_HOLD, fill, store
 
@@ -69,7 +69,7 @@ def test_when_a_hold_ends(moment: str) -> None:
     """
     at, seconds = MOMENTS[moment]
 
-    assert seconds == left(HOLD, at)
+    assert seconds == seconds_left(HOLD, at)
     assert (seconds > 0) == bool(sort_out([HOLD], at)[0])
 
 
@@ -223,7 +223,7 @@ def test_who_only_holds_buries_nobody(directory: Path) -> None:
     """A run that was killed stays one that the next apply has to clean up behind."""
     with store(directory) as state:
         run = state.begin("sha256:x", "", "h", "1", [])
-    with store(directory, bury=False) as state:
+    with store(directory, close_interrupted=False) as state:
         state.hold([replace(HOLD, address=SUDO)])
     seen = read_memory(str(directory), MACHINE)
 

@@ -18,7 +18,6 @@ BROKEN = (sqlite3.Error, MemoryError, OverflowError, UnicodeDecodeError)
 A flipped length asks for a gigabyte, and SQLite quotes bad bytes in its message.
 """
 
-
 _READER_PATIENCE = 5.0
 """Seconds that a reader waits while a commit is being written."""
 _LONGEST_ROW = 1 << 28
@@ -32,18 +31,17 @@ _ADVICE = {
     "SQLITE_CANTOPEN": "It cannot be opened: run as root.",
     "SQLITE_IOERR": "The disk reports errors: look at the kernel's log.",
 }
-"""By SQLite's result code: troubles of the host, not of the file."""
+"""Advice by SQLite's result code, for troubles of the host, not of the file."""
 _HOT = {"SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY", "SQLITE_READONLY_CANTLOCK", "SQLITE_CANTOPEN"}
+"""Result codes for a file with a hot journal: a reader cannot play it back."""
 INTERRUPTED = "an apply was killed in the middle of writing it; the next apply will recover it"
 NEWER = "it was written by a newer version of this tool; update the tool"
 
 
 def connect(path: str, mode: str, patience: float = _READER_PATIENCE) -> sqlite3.Connection:
-    """A connection in autocommit mode that returns text as bytes.
+    """A connection in autocommit mode that returns text as bytes. Nothing is read yet.
 
-    `mode` is a query of a SQLite URI: `mode=ro`, `mode=rw`.
-
-    Nothing is read yet. Raises sqlite3.Error.
+    `mode` is the query of a SQLite URI: `mode=ro`, `mode=rw`. Raises sqlite3.Error.
     """
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     connection = sqlite3.connect(f"file:{quoted}?{mode}", uri=True, timeout=patience, isolation_level=None)
@@ -53,12 +51,12 @@ def connect(path: str, mode: str, patience: float = _READER_PATIENCE) -> sqlite3
 
 
 def reading(path: str, ask: Callable[[sqlite3.Connection], T]) -> tuple[T, bool]:
-    """Ask a database that may be in use, inside one read transaction.
+    """The answer of a database that may be in use, and whether its last commit was interrupted.
 
-    True beside the answer: it comes from a half-written file.
+    `ask` is called inside one read transaction.
 
-    A journal left by a killed writer cannot be played back without writing: then the file is read as it
-    stands, and must only be believed if all its digests verify. Raises PermissionError, TimeoutError (busy),
+    The journal of a killed writer cannot be played back without writing. Then the file is read as it is, and
+    the answer may only be believed if all its digests verify. Raises PermissionError, TimeoutError (busy),
     StateError (no database, damaged).
     """
     try:
@@ -93,14 +91,15 @@ def words_of(problem: BaseException) -> str:
     return f"it is damaged or no database of ours ({str(problem) or type(problem).__name__})"
 
 
-def trouble(what: str, problem: BaseException) -> StateError:
-    """The error of SQLite as one of ours: StateError for a trouble of the host, StateDamaged for one of the
-    file.
+def trouble(done: str, problem: BaseException) -> StateError:
+    """An error of SQLite as ours: StateError for a trouble of the host, StateDamaged for one of the file.
+
+    `done` is what could not be done to the state: read, written, opened.
     """
     name = getattr(problem, "sqlite_errorname", "")
-    advice = next((said for code, said in _ADVICE.items() if name.startswith(code)), "")
-    if what == "written" and isinstance(problem, sqlite3.DataError | MemoryError | OverflowError):
+    advice = next((advice for code, advice in _ADVICE.items() if name.startswith(code)), "")
+    if done == "written" and isinstance(problem, sqlite3.DataError | MemoryError | OverflowError):
         advice = "Memory is short, or a single item is too large to be kept."
     if name == "SQLITE_IOERR_SHORT_READ" or not advice:
         return StateDamaged("The state is damaged", words_of(problem))
-    return StateError(f"The state cannot be {what}", f"{problem}. {advice}")
+    return StateError(f"The state cannot be {done}", f"{problem}. {advice}")

@@ -29,22 +29,18 @@ _NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
 class StateError(HostError):
     """Our own state could not be read or written.
 
-    The thing that was asked for was not recorded, so it must not be done.
+    An action that was to be recorded was not, and must not be carried out.
     """
 
 
 class StateDamaged(StateError):
-    """The state does not verify: it is kept as it is until the administrator says that a new one may be
-    started.
-    """
+    """The state does not verify. It is kept as it is until the administrator has a new one started."""
 
 
 def make_state_directory(path: str) -> None:
     """Make the state directory, 0700 whatever the umask, with missing parents 0755.
 
-    One that is there must be ours, and is made 0700.
-
-    Raises StateError.
+    An existing one must be ours, and gets mode 0700. Raises StateError.
     """
     path = os.path.abspath(path)
     try:
@@ -70,11 +66,11 @@ def make_state_directory(path: str) -> None:
 
 def _missing(path: str) -> list[str]:
     """The path and its parents that do not exist, deepest first."""
-    found = []
+    missing = []
     while not os.path.lexists(path):
-        found.append(path)
+        missing.append(path)
         path = os.path.dirname(path)
-    return found
+    return missing
 
 
 def _make(path: str, mode: int) -> None:
@@ -118,11 +114,12 @@ def open_directory(path: str) -> int:
 
 
 def _foreign(facts: os.stat_result) -> str:
+    """The fault of a file that is neither root's nor ours, empty for any other."""
     return "" if facts.st_uid in (0, os.geteuid()) else f"it belongs to uid {facts.st_uid}"
 
 
 def file_facts(directory: int, name: str) -> os.stat_result | None:
-    """The facts of the file; None when it is not there.
+    """The status of the file; None when it is not there.
 
     Raises StateError when it is not a plain file of ours, and OSError.
     """
@@ -141,7 +138,7 @@ def file_facts(directory: int, name: str) -> os.stat_result | None:
 
 
 def read_small(directory: int, name: str, most: int = _SMALL) -> bytes | None:
-    """The content of a small file of the state, as far as `most` bytes go; None when it is not there.
+    """The content of a small file of the state, at most `most` bytes; None when it is not there.
 
     Raises StateError and OSError.
     """
@@ -182,9 +179,9 @@ def _write_all(file: int, content: bytes) -> None:
 
 
 def make_private(directory: int, name: str) -> None:
-    """Make an empty file, 0600 whatever the umask, unless it is there.
+    """Make an empty file, 0600 whatever the umask, unless it is there. Raises OSError.
 
-    SQLite's journal inherits the mode. Raises OSError.
+    SQLite gives its journal the same mode.
     """
     try:
         file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o600, dir_fd=directory)
@@ -198,10 +195,10 @@ def make_private(directory: int, name: str) -> None:
 
 
 def move_aside(directory: int) -> str:
-    """Take a damaged state out of the way, all of it kept, and return the database's new name.
+    """Rename the files of a damaged state, all of them kept, and return the database's new name.
 
-    The witness goes first and the database last: a crash in between leaves what is still seen as damaged. A
-    journal must never stay behind, SQLite would play it into the next database. Raises OSError.
+    The witness goes first and the database last: after a crash in between the state still counts as damaged.
+    The journal must not stay behind: SQLite would play it into the next database. Raises OSError.
     """
     names = set(os.listdir(directory))
     number = next(

@@ -53,13 +53,13 @@ class History:
         return self._rows("steps", "WHERE run = ? ORDER BY step", (number,))
 
     def past(self, number: int) -> PastRun | None:
-        """A run with everything that it takes to undo it."""
+        """A run with everything that is needed to undo it; None when there is no such run."""
         run = self.run(number)
         if run is None:
             return None
         saved: dict[int, list[PreImage]] = {}
         for row in self._rows("undo", "WHERE run = ? ORDER BY rowid", (number,)):
-            saved.setdefault(row["step"], []).append(self._saved(row))
+            saved.setdefault(row["step"], []).append(self._pre_image(row))
         return PastRun(
             number=number,
             status=run["status"],
@@ -71,42 +71,41 @@ class History:
         )
 
     def last_standing(self) -> tuple[int, tuple[tuple[int, int], ...]]:
-        """The newest run that somebody made, that did anything or may have, and that is not undone as a
-        whole; 0 when there is none.
+        """The newest run that is to be undone next, 0 when there is none; and the newer runs that are undone
+        already, each with the run that undid it.
 
-        With it the newer runs that are undone already, each with the run that undid it. An apply that puts
-        back a service by itself makes a run that nobody made: to undo that would bring back the version that
-        does not run.
+        That run did something, or may have, and is not undone as a whole. An apply that put back a service by
+        itself does not count: to undo it would bring back the version that does not run.
         """
         undoing: dict[int, list[Row]] = {}
-        passed: list[tuple[int, int]] = []
+        undone_runs: list[tuple[int, int]] = []
         for row in self.runs(-1):
             number = int(row["run"])
             touched = {
                 address
                 for step in self.steps(number)
-                if _did(step)
+                if _may_be_done(step)
                 for address in step["action"].get("for", ())
             }
-            by = [one for one in undoing.get(number, ()) if one["status"] == "applied"]
-            undone = {str(Address(*key)) for one in by for *key, _ in one.get("ledger", ())}
+            rollbacks = [rollback for rollback in undoing.get(number, ()) if rollback["status"] == "applied"]
+            undone = {str(Address(*key)) for rollback in rollbacks for *key, _ in rollback.get("ledger", ())}
             if touched and touched <= undone:
-                passed.append((number, int(by[0]["run"])))
+                undone_runs.append((number, int(rollbacks[0]["run"])))
                 continue
             if undoes := row.get("undoes"):
                 undoing.setdefault(int(undoes), []).append(row)
             if touched and not row.get("put_back"):
-                return number, tuple(passed)
-        return 0, tuple(passed)
+                return number, tuple(undone_runs)
+        return 0, tuple(undone_runs)
 
     def undo(self, number: int) -> list[PreImage]:
-        """The things that a run replaced or removed, in the order in which they were saved."""
-        return [self._saved(row) for row in self._rows("undo", "WHERE run = ? ORDER BY rowid", (number,))]
+        """The pre-images of a run's steps, in the order in which they were saved."""
+        return [self._pre_image(row) for row in self._rows("undo", "WHERE run = ? ORDER BY rowid", (number,))]
 
     def undo_of_step(self, number: int, step: int) -> list[PreImage]:
-        """The things that one step replaced or removed."""
+        """The pre-images of a step."""
         return [
-            self._saved(row)
+            self._pre_image(row)
             for row in self._rows("undo", "WHERE run = ? AND step = ? ORDER BY rowid", (number, step))
         ]
 
@@ -135,13 +134,13 @@ class History:
             raise StateDamaged("The journal is damaged", f"a row of {table} fails its checksum")
         return [json.loads(text) for text, _ in records]
 
-    def _saved(self, row: Row) -> PreImage:
+    def _pre_image(self, row: Row) -> PreImage:
         return schema.saved_row(row, self._content(row["blob"]) if row["blob"] else None)
 
     def _content(self, blob: str) -> bytes:
         try:
-            found = self._connection.execute("SELECT content FROM blobs WHERE hash = ?", (blob,)).fetchone()
-            content = zlib.decompress(found[0]) if found else None
+            record = self._connection.execute("SELECT content FROM blobs WHERE hash = ?", (blob,)).fetchone()
+            content = zlib.decompress(record[0]) if record else None
         except (*BROKEN, zlib.error, TypeError) as problem:
             raise StateDamaged("The undo store is damaged", f"{blob}: {problem}") from problem
         if content is None or digest(content) != blob:
@@ -149,7 +148,7 @@ class History:
         return content
 
 
-def _did(step: Row) -> bool:
+def _may_be_done(step: Row) -> bool:
     """Whether a step was done, or may have been."""
     return step["state"] in ("done", "started") and not step["action"].get("held")
 
@@ -163,7 +162,7 @@ def _past_step(row: Row, saved: Sequence[PreImage]) -> PastStep:
 
 
 def open_history(directory: str) -> History | None:
-    """The journal, read-only; None when nothing was ever applied here. Close it. Raises StateError."""
+    """The journal, read-only, to be closed; None when there was never an apply. Raises StateError."""
     try:
         opened = open_directory(directory)
     except FileNotFoundError:
@@ -183,23 +182,22 @@ def open_history(directory: str) -> History | None:
     if facts is None or facts.st_size == 0:
         return None
     try:
-        return _readable(os.path.join(os.path.abspath(directory), DATABASE))
+        return _open_database(os.path.join(os.path.abspath(directory), DATABASE))
     except BROKEN as problem:
         raise trouble("read", problem) from problem
 
 
-def _readable(path: str) -> History:
+def _open_database(path: str) -> History:
     try:
-        return History(_connected(path, "mode=ro"))
+        return History(_connect_readable(path, "mode=ro"))
     except BROKEN:
-        with suppress(
-            *BROKEN
-        ):  # the journal of a killed apply is beside it: read what stands there, each row proves itself
-            return History(_connected(path, "mode=ro&immutable=1"))
+        # The journal of a killed apply may be beside it: the file is read as it is, each row proves itself.
+        with suppress(*BROKEN):
+            return History(_connect_readable(path, "mode=ro&immutable=1"))
         raise
 
 
-def _connected(path: str, mode: str) -> sqlite3.Connection:
+def _connect_readable(path: str, mode: str) -> sqlite3.Connection:
     connection = connect(path, mode)
     try:
         connection.execute("SELECT count(*) FROM runs WHERE run = 0").fetchone()

@@ -1,10 +1,10 @@
-"""When a hold ends. To be imported where there is one: not every plan needs the boot's id.
+"""The end of a hold. Imported only where there is one: not every plan needs the boot's id.
 
-While the boot lasts in which it was made, its span is measured on the clock that never jumps, suspended time
-included: whoever sets the wall clock, forth or back, neither ends a hold nor makes it longer. After another
-boot only the wall clock is left. It is believed as far as it can be true: a hold is older than that boot, so
-it has ended when the host has been up for its whole span, even if the wall clock has fallen back behind the
-day on which it was made.
+During the boot in which a hold was made its span is measured on the clock that never jumps, suspended time
+included: setting the wall clock, forth or back, neither ends a hold nor makes it longer. After another boot
+only the wall clock is left, and it may be wrong. But the hold is older than that boot: it has ended when the
+host has been up for its whole span, even if the wall clock has fallen back behind the day on which it was
+made.
 """
 
 from __future__ import annotations
@@ -19,16 +19,12 @@ from reconciler.core.state import Hold
 
 _BOOT = "/proc/sys/kernel/random/boot_id"
 _APART = 60
-"""Seconds by which the wall clock may have been set since, before another end is shown than the one that was
-told.
-"""
+"""Seconds by which the wall clock may have moved before another end is shown than the recorded one."""
 
 
 @frozen
 class Clock:
-    """Both clocks at one moment, in seconds: since the epoch, and since the boot with this id (empty: not
-    known).
-    """
+    """Both clocks at a moment: seconds since the epoch, and since the boot with this id, empty if unknown."""
 
     now: int
     boot: str
@@ -50,8 +46,8 @@ def begin(address: Address, seconds: int, why: str, by: str, at: Clock) -> Hold:
     return Hold(address, why, by, at.now, at.now + seconds, at.boot, at.up + seconds)
 
 
-def left(hold: Hold, at: Clock) -> int:
-    """Seconds until it ends; none or less: it has ended."""
+def seconds_left(hold: Hold, at: Clock) -> int:
+    """The seconds until a hold ends; 0 or less when it has ended."""
     if hold.boot and hold.boot == at.boot:
         return hold.ends - at.up
     span = hold.until - hold.since
@@ -59,14 +55,14 @@ def left(hold: Hold, at: Clock) -> int:
 
 
 def sort_out(holds: Iterable[Hold], at: Clock) -> tuple[tuple[Hold, ...], tuple[Hold, ...]]:
-    """Those in force, by address and with their end by today's clock, and those that have ended."""
+    """The holds in force, with their end by today's clock, and the ended ones; both sorted by address."""
     rows = sorted(holds, key=lambda hold: hold.address)
-    return tuple(_told(hold, at) for hold in rows if left(hold, at) > 0), tuple(
-        hold for hold in rows if left(hold, at) <= 0
+    return tuple(_by_todays_clock(hold, at) for hold in rows if seconds_left(hold, at) > 0), tuple(
+        hold for hold in rows if seconds_left(hold, at) <= 0
     )
 
 
-def _told(hold: Hold, at: Clock) -> Hold:
-    """With both ends as a clock would have had them that was right all the time."""
-    moved = at.now + left(hold, at) - hold.until
+def _by_todays_clock(hold: Hold, at: Clock) -> Hold:
+    """The hold with the beginning and end that a clock would show that was never set."""
+    moved = at.now + seconds_left(hold, at) - hold.until
     return hold if abs(moved) <= _APART else replace(hold, since=hold.since + moved, until=hold.until + moved)

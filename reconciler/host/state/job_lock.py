@@ -1,4 +1,4 @@
-"""One lock per job, so that a run by hand and one by the clock do not meet.
+"""One lock per job: a run by hand and one by the timer never overlap.
 
 The kernel holds it: it is free when its holder is dead.
 """

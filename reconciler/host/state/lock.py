@@ -1,6 +1,6 @@
-"""The one lock: at most one apply on a host.
+"""The lock of an apply: at most one runs on a host.
 
-The kernel holds it, so it is free the moment its holder dies, however it dies.
+The kernel holds it: it is free at the moment at which its holder dies, however it dies.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ from reconciler.host.process.failpoints import hit
 from reconciler.host.state.files import LOCK, StateError, file_facts, make_state_directory, open_directory
 
 _PATIENCE = 0.03
-"""Seconds for which even an impatient caller tries: `holder()` takes a shared lock for an instant, which is
-not an apply.
-"""
+"""Seconds for which even an impatient caller tries: `is_held_by_other` takes a shared lock for an instant."""
 _PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 _FLAGS = os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -31,8 +29,9 @@ _descriptors: set[int] = set()
 
 
 def _forget_in_child() -> None:
-    """O_CLOEXEC covers programs we start; this covers a plain fork, whose copy would keep the lock after our
-    death.
+    """Close the lock in a fork of ours: its copy would keep the lock after our death.
+
+    O_CLOEXEC does the same for programs that we start.
     """
     for descriptor in _descriptors:
         os.close(descriptor)
@@ -44,7 +43,7 @@ os.register_at_fork(after_in_child=_forget_in_child)
 
 @frozen
 class Holder:
-    """Who has the lock, for display.
+    """The process that has the lock, for display.
 
     `start` is the process's start in clock ticks, `since` seconds on CLOCK_BOOTTIME.
     """
@@ -58,7 +57,7 @@ class Holder:
 class LockBusy(HostError):
     """Another apply is running.
 
-    `holder` is None when it cannot be told who; `age_seconds` is how long it has had the lock.
+    `holder` is None when the process is not known; `age_seconds` is how long it has had the lock.
     """
 
     def __init__(self, holder: Holder | None, age_seconds: float) -> None:
@@ -88,7 +87,7 @@ class Lock:
 
     @property
     def held(self) -> bool:
-        """Whether we have it."""
+        """Whether we have the lock."""
         return self._descriptor >= 0
 
     def acquire(self, timeout_seconds: float = 0) -> Self:
@@ -116,22 +115,23 @@ class Lock:
         return self
 
     def _wait(self, descriptor: int, timeout_seconds: float) -> None:
+        """Take the lock, and write our name into it. Raises LockBusy, OSError."""
         end = time.monotonic() + max(timeout_seconds, _PATIENCE)
         pause = _PAUSE
-        while not _try(descriptor, fcntl.LOCK_EX):
-            left = end - time.monotonic()
-            if not left > 0:  # not a number is no time either
-                found = _believed(descriptor)
-                raise LockBusy(found, max(0.0, _now() - found.since) if found else 0.0)
-            time.sleep(min(pause, left))
+        while not _try_lock(descriptor, fcntl.LOCK_EX):
+            remaining = end - time.monotonic()
+            if not remaining > 0:  # not a number is no time either
+                holder = _living_holder(descriptor)
+                raise LockBusy(holder, max(0.0, _now() - holder.since) if holder else 0.0)
+            time.sleep(min(pause, remaining))
             pause = min(pause * 2, _LONGEST_PAUSE)
         _write(descriptor, Holder(os.getpid(), _start_of(os.getpid()), _now(), self._command))
         hit("lock.held")
 
     def release(self, *, interrupted: bool = False) -> None:
-        """Give it back.
+        """Give the lock back; harmless when it is not held.
 
-        Harmless when it is not held. `interrupted`: what programs of ours have started ends with us.
+        With `interrupted` the programs that we have started are killed.
         """
         if not self.held:
             return
@@ -147,25 +147,23 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A Ctrl-C may come while a program is being started: nobody else knows that program then.
+        # A Ctrl-C may come while a program is being started: only the mark tells which one it is.
         self.release(interrupted=kind is not None and not issubclass(kind, Exception))
 
 
 def is_held_by_other(directory: str) -> bool:
-    """Whether another process has the lock right now.
+    """Whether another process has the lock now; False when there is no lock file or we may not read it.
 
-    Writes nothing; False when there is no lock file or we may not read it.
-
-    The lock is only tried where a living process claims to hold it: a look takes it for a moment, and many
-    must not keep an apply out.
+    Nothing is written. To try the lock is to take it for a moment, and many such looks must not keep an apply
+    out: it is tried only where a living process claims to hold it.
     """
     try:
         descriptor = _open(directory, os.O_RDONLY)
     except (OSError, StateError):
         return False
     try:
-        found = _believed(descriptor)
-        return found is not None and found.pid != os.getpid() and not _try(descriptor, fcntl.LOCK_SH)
+        holder = _living_holder(descriptor)
+        return holder is not None and holder.pid != os.getpid() and not _try_lock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
 
@@ -190,7 +188,7 @@ def _close(descriptor: int) -> None:
     os.close(descriptor)
 
 
-def _try(descriptor: int, kind: int) -> bool:
+def _try_lock(descriptor: int, kind: int) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -204,16 +202,14 @@ def _write(descriptor: int, holder: Holder | None) -> None:
         if holder:
             os.pwrite(descriptor, json.dumps(asdict(holder)).encode() + b"\n", 0)
     except OSError:
-        return  # a full disk takes the name of the holder, not the lock
+        return  # on a full disk the lock holds, only the name of its holder is missing
 
 
-def _believed(descriptor: int) -> Holder | None:
-    """The holder that is written down, if that very process lives: a new holder may not have written itself
-    down yet.
-    """
+def _living_holder(descriptor: int) -> Holder | None:
+    """The holder that the file names, if that process lives: a new holder may not have written yet."""
     try:
-        found = Holder(**json.loads(os.pread(descriptor, 4096, 0)))
-        return found if _start_of(found.pid) == found.start else None
+        holder = Holder(**json.loads(os.pread(descriptor, 4096, 0)))
+        return holder if _start_of(holder.pid) == holder.start else None
     except (OSError, ValueError, TypeError):
         return None
 

@@ -13,7 +13,7 @@ _MOST = 1024 * 1024
 
 
 def recall(state: str, name: str) -> bytes | None:
-    """The bytes that were noted; None when nothing was, or when we may not know."""
+    """The bytes that were noted; None when nothing was, or when we may not read it."""
     try:
         directory = open_directory(state)
         try:
@@ -25,7 +25,10 @@ def recall(state: str, name: str) -> bytes | None:
 
 
 def remember(state: str, name: str, content: bytes) -> None:
-    """Note it, if it is something else than before. The state directory is there. Raises StateError."""
+    """Note the content, unless it is noted already. The state directory must exist. Raises StateError.
+
+    More than a megabyte is not noted.
+    """
     if len(content) >= _MOST:
         return
     try:

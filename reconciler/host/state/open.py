@@ -1,4 +1,4 @@
-"""Opening the state for writing: recover, create, verify. All of it under the lock."""
+"""Opening the state for writing, under the lock: recover, create, verify."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ _PRAGMAS = (
     "secure_delete = ON",
     "trusted_schema = OFF",
 )
-"""Without spilling, no page of the database is written before COMMIT: see `commit`."""
+"""`cache_spill = OFF`: no page of the database is written before COMMIT, see `commit`."""
 
 
 @frozen
 class Opened:
-    """A verified database and its directory.
+    """A verified database and the descriptor of its directory.
 
-    `moved_aside` names the damaged one that it replaces, if it does.
+    `moved_aside` names the damaged database that it replaces, empty if it replaces none.
     """
 
     directory: int
@@ -56,10 +56,10 @@ class Opened:
 
 
 def recover(directory: str) -> bool:
-    """Play back the journal of an apply that was killed in the middle of a commit. True if there was one.
+    """Play back the journal of an apply that was killed in the middle of a commit; whether there was one.
 
-    Call it under the lock, before `read_memory`. Writes nothing otherwise, and never creates anything. Raises
-    StateError.
+    Call it under the lock, before `read_memory`. Without such a journal nothing is written, and no file is
+    ever created. Raises StateError.
     """
     if not os.path.lexists(directory):
         return False
@@ -76,10 +76,9 @@ def recover(directory: str) -> bool:
 
 
 def open_state(directory: str, machine_id: str, *, replace_damaged: bool) -> Opened:
-    """Open or create the state.
+    """Open or create the state, as `Store.open` says. Raises StateDamaged, StateError.
 
-    Raises StateDamaged and StateError; see `Store.open`. Requests by a person go over from a damaged one: the
-    holds that still prove themselves.
+    The holds that still verify in a damaged state go over into the new one: a person asked for them.
     """
     make_state_directory(directory)
     hit("state.open.begun")
@@ -99,10 +98,7 @@ def open_state(directory: str, machine_id: str, *, replace_damaged: bool) -> Ope
 
 @contextmanager
 def at(directory: str) -> Iterator[int]:
-    """A descriptor of the state directory.
-
-    A refusal by the kernel meanwhile becomes StateError.
-    """
+    """A descriptor of the state directory; an OSError in the block becomes StateError."""
     opened = -1
     try:
         opened = open_directory(directory)
@@ -129,29 +125,29 @@ def _open(directory: str, machine_id: str, holds: Iterable[Hold] = ()) -> Opened
         if new:
             beside = Beside(key=beside.key if len(beside.key) == KEY_BYTES else _make_key(opened))
             make_private(opened, DATABASE)
-        kept = os.dup(opened)
+        fd = os.dup(opened)
     connection = None
     try:
         connection = _connect(directory)
         if new:
             _lay_out(
                 connection,
-                kept,
+                fd,
                 Meta(lineage=_uuid(), machine_id=machine_id, key_id=schema.key_id(beside.key)),
                 holds,
             )
-        meta = _verified(connection, beside, machine_id)
-        _upgrade(connection, kept)
+        meta = _verify(connection, beside, machine_id)
+        _upgrade(connection, fd)
         if beside.witness is None or beside.witness.serial < meta.serial:
             hit("state.witness.behind")
-            write_witness(kept, meta)  # killed between a commit and its witness
+            write_witness(fd, meta)  # killed between a commit and its witness
     except BROKEN as problem:
-        _close(kept, connection)
+        _close(fd, connection)
         raise trouble("opened", problem) from problem
     except BaseException:
-        _close(kept, connection)
+        _close(fd, connection)
         raise
-    return Opened(kept, connection)
+    return Opened(fd, connection)
 
 
 def commit(connection: sqlite3.Connection, directory: int) -> None:
@@ -159,10 +155,10 @@ def commit(connection: sqlite3.Connection, directory: int) -> None:
 
     Raises StateError, and what SQLite raises.
 
-    SQLite has one after it has made its journal, and passes over its error (os_unix.c, unixSync: "Many
-    systems are unable to fsync a directory, so ignore errors"); of the one after it has removed it, which
-    `synchronous=EXTRA` adds, it passes over a directory that it cannot open. A journal without a name on the
-    disk recovers nothing, and one that comes back takes the commit with it.
+    SQLite syncs the directory after it has made its journal, and ignores a failure (os_unix.c, unixSync:
+    "Many systems are unable to fsync a directory, so ignore errors"). With `synchronous=EXTRA` it does so
+    again after it has removed the journal, and ignores a directory that it cannot open. But a journal without
+    a name on the disk recovers nothing, and one that comes back takes the commit with it.
     """
     _sync(directory)
     connection.execute("COMMIT")
@@ -221,25 +217,25 @@ def _upgrade(connection: sqlite3.Connection, directory: int) -> None:
     hit("state.upgrade.committed")
 
 
-def _verified(connection: sqlite3.Connection, beside: Beside, machine_id: str) -> Meta:
+def _verify(connection: sqlite3.Connection, beside: Beside, machine_id: str) -> Meta:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > schema.SCHEMA:
         raise StateDamaged("The state cannot be used", NEWER)
     loaded = load(connection)
-    doubt = distrust(loaded, beside, machine_id) or _broken(connection)
+    doubt = distrust(loaded, beside, machine_id) or _structural_faults(connection)
     if doubt or loaded.meta is None:
         raise StateDamaged("The state is damaged", doubt)
     return loaded.meta
 
 
-def _broken(connection: sqlite3.Connection) -> str:
-    """The faults that SQLite finds in the structure of all tables, indexes and free pages.
+def _structural_faults(connection: sqlite3.Connection) -> str:
+    """The faults that SQLite finds in the structure of tables, indexes and free pages; empty without any.
 
-    Each of these is written to or taken sooner or later. A damaged one would fail the writing, at every apply
-    anew. The content of a blob is not looked at: it proves itself.
+    A damaged page is written to sooner or later, and would fail every apply from then on. The content of a
+    blob is not looked at: its digest proves it.
     """
-    said = [row[0].decode(errors="replace") for row in connection.execute("PRAGMA integrity_check(3)")]
-    return "" if said == ["ok"] else "; ".join(" ".join(one.split()) for one in said)
+    messages = [row[0].decode(errors="replace") for row in connection.execute("PRAGMA integrity_check(3)")]
+    return "" if messages == ["ok"] else "; ".join(" ".join(message.split()) for message in messages)
 
 
 def _make_key(directory: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Reading the state without touching it, and telling whether it can be trusted."""
+"""Reading the state without changing it, and judging whether it can be trusted."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ from reconciler.host.state.files import (
 from reconciler.host.state.schema import Meta, Witness
 
 _AT_ONCE = 256
-"""Rows parsed in one go: one call of the JSON parser for many is fast, and fresh memory for all of them is
-slow.
-"""
+"""Rows parsed in one call: a call for each row is slow, and so is the memory for all of them at once."""
 _ATTEMPTS = 5
 _PAUSE = 0.02
 UNSEALED = "its description (table meta) does not verify"
@@ -41,21 +39,24 @@ UNSEALED = "its description (table meta) does not verify"
 
 @frozen
 class Loaded:
-    """The content of the database: the rows that verify, and in `problem` why that is not all of them."""
+    """The rows of the database that verify."""
 
     meta: Meta | None = None
+    """None when the table `meta` does not verify."""
     rows: Mapping[Address, LedgerRow] = field(default_factory=dict)
+    """The ledger."""
     owed: tuple[OwedRow, ...] = ()
     tombstones: tuple[schema.Row, ...] = ()
     holds: tuple[Hold, ...] = ()
     problem: str = ""
+    """The reason why rows are missing or cannot be trusted; empty when all of them verify."""
 
 
 @frozen
 class Beside:
     """The small files beside the database.
 
-    `witness` None: missing or not valid, `witness_there` tells which.
+    `witness` is None when the file is missing or does not verify; `witness_there` tells which.
     """
 
     key: bytes = b""
@@ -66,8 +67,8 @@ class Beside:
 def read_memory(directory: str, machine_id: str) -> Memory:
     """Our memory, read without changing a byte, a time or a name in the directory.
 
-    Never raises for what it finds there. A missing directory is an empty Memory. A run that is still open
-    counts as interrupted unless another process holds the lock.
+    Nothing in the directory makes it raise: Memory says what is damaged or unreadable. A missing directory is
+    an empty Memory. A run that is still open counts as interrupted unless another process holds the lock.
     """
     memory = Memory()
     for _ in range(_ATTEMPTS):
@@ -75,13 +76,13 @@ def read_memory(directory: str, machine_id: str) -> Memory:
         memory = _read_once(directory, machine_id)
         if not memory.damaged or _marks(directory) == before:
             break
-        time.sleep(
-            _PAUSE
-        )  # an apply wrote in between: what looked damaged may have been half of the old and half of the new
+        # An apply wrote in between: the damage may have been half of the old state and half of the new one.
+        time.sleep(_PAUSE)
     return memory
 
 
 def _marks(directory: str) -> list[tuple[int, int, int] | None]:
+    """Inode, size and time of each file of the state: another value after a write."""
     return [_mark(os.path.join(directory, name)) for name in (DATABASE, JOURNAL, WITNESS, KEY)]
 
 
@@ -145,9 +146,9 @@ def _from_database(path: str, beside: Beside, machine_id: str) -> Memory:
 
 
 def read_beside(directory: int) -> Beside:
-    """The key and the witness.
+    """The key and the witness. Raises OSError, StateError.
 
-    Read before the database: the witness may lag behind it, never be ahead. Raises OSError, StateError.
+    Read them before the database: the witness may lag behind it, but is never ahead.
     """
     witness = read_small(directory, WITNESS)
     return Beside(
@@ -158,7 +159,7 @@ def read_beside(directory: int) -> Beside:
 
 
 def to_memory(loaded: Loaded, beside: Beside, machine_id: str) -> Memory:
-    """The loaded rows as Memory, with the reason not to trust them if there is one."""
+    """The loaded rows as Memory; its `damaged` is the reason not to trust them."""
     meta = loaded.meta
     memory = Memory(
         rows=loaded.rows, owed=loaded.owed, key=beside.key, damaged=distrust(loaded, beside, machine_id)
@@ -182,7 +183,7 @@ def to_memory(loaded: Loaded, beside: Beside, machine_id: str) -> Memory:
 
 
 def distrust(loaded: Loaded, beside: Beside, machine_id: str) -> str:
-    """Why this state must not be relied on for removing anything; empty when it can be."""
+    """The reason why nothing may be removed on the word of this state; empty when it can be trusted."""
     meta = loaded.meta
     if loaded.problem or meta is None:
         return loaded.problem or UNSEALED
@@ -201,9 +202,8 @@ def distrust(loaded: Loaded, beside: Beside, machine_id: str) -> str:
 def _without_witness(meta: Meta, beside: Beside) -> str:
     if beside.witness_there:
         return "the witness file does not verify"
-    return (
-        "the witness file is missing" if meta.serial else ""
-    )  # serial 0: killed between making the database and the witness
+    # At serial 0 an apply was killed between making the database and the witness.
+    return "the witness file is missing" if meta.serial else ""
 
 
 def _against_witness(meta: Meta, witness: Witness) -> str:
@@ -220,9 +220,9 @@ def _against_witness(meta: Meta, witness: Witness) -> str:
 
 
 def load(connection: sqlite3.Connection) -> Loaded:
-    """Everything of the past that a plan needs, each row verified. Never raises for content."""
+    """Everything that a plan needs of the past, each row verified. Damaged content raises nothing."""
     collecting = gc.isenabled()
-    # tens of thousands of new containers, none of them garbage: collecting costs a third of the time
+    # Tens of thousands of containers are made, none of them garbage: collecting costs a third of the time.
     gc.disable()
     try:
         return _load(connection)
@@ -257,18 +257,18 @@ def _load(connection: sqlite3.Connection) -> Loaded:
 
 
 def _other_layout(connection: sqlite3.Connection) -> str:
-    """The fault of the tables themselves.
+    """The fault in the layout of the tables, empty if there is none.
 
-    Tables that reading does not use are written to: at every apply anew that would fail.
+    It counts for the tables that only an apply uses as well: every apply would fail at them.
     """
     try:
-        found = {
+        columns = {
             (table.decode(), name.decode(), key) for table, name, key in connection.execute(schema.COLUMNS)
         }
     except BROKEN as problem:
         return words_of(problem)
-    lost = schema.layout(_version(connection)) - found
-    return f"its table {min(lost)[0]} is not as it was made" if lost else ""
+    missing = schema.layout(_version(connection)) - columns
+    return f"its table {min(missing)[0]} is not as it was made" if missing else ""
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -279,7 +279,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def load_meta(connection: sqlite3.Connection) -> tuple[Meta | None, str]:
-    """The description of the state and what is wrong with it."""
+    """The table `meta`, None when it does not verify, and its fault."""
     try:
         pairs = connection.execute("SELECT key, value FROM meta").fetchall()
         meta = Meta.from_rows({key.decode(): value.decode() for key, value in pairs})
@@ -292,41 +292,41 @@ def load_meta(connection: sqlite3.Connection) -> tuple[Meta | None, str]:
 
 @dataclass(slots=True)
 class _Table(Generic[T]):
-    """The rows of a table that verify, the sum of their checksums, and what is wrong with the others."""
+    """The rows of a table that verify, the sum of their checksums, and the fault of the others."""
 
     rows: list[T] = field(default_factory=list)
     total: int = 0
     problem: str = ""
 
 
-def _table(connection: sqlite3.Connection, table: str, make: Callable[[Any], T]) -> _Table[T]:
-    found: _Table[T] = _Table()
+def _table(connection: sqlite3.Connection, name: str, make: Callable[[Any], T]) -> _Table[T]:
+    table: _Table[T] = _Table()
     try:
-        cursor = connection.execute(schema.SCAN[table])
+        cursor = connection.execute(schema.SCAN[name])
     except BROKEN as error:
-        found.problem = words_of(error)
-        return found
+        table.problem = words_of(error)
+        return table
     more = True
-    while more and not found.problem:
+    while more and not table.problem:
         records: list[tuple[Any, Any]] = []
         try:
-            records.extend(islice(cursor, _AT_ONCE))  # what came before an error stays
+            records.extend(islice(cursor, _AT_ONCE))  # the rows before an error stay
         except BROKEN as error:
-            found.problem = words_of(error)
-        _add(found, table, records, make)
+            table.problem = words_of(error)
+        _add(table, name, records, make)
         more = len(records) == _AT_ONCE
-    return found
+    return table
 
 
-def _add(found: _Table[T], table: str, records: list[tuple[Any, Any]], make: Callable[[Any], T]) -> None:
+def _add(table: _Table[T], name: str, records: list[tuple[Any, Any]], make: Callable[[Any], T]) -> None:
     texts = []
     for text, stored in records:
-        if isinstance(text, bytes) and schema.checksum(table, text) == stored:
+        if isinstance(text, bytes) and schema.checksum(name, text) == stored:
             texts.append(text)
-            found.total += schema.number(stored)
+            table.total += schema.number(stored)
     if len(texts) < len(records):
-        found.problem = found.problem or f"a row of {table} fails its checksum"
+        table.problem = table.problem or f"a row of {name} fails its checksum"
     try:
-        found.rows.extend(map(make, json.loads(b"[%s]" % b",".join(texts))))
+        table.rows.extend(map(make, json.loads(b"[%s]" % b",".join(texts))))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        found.problem = found.problem or f"{table} holds rows of an unknown form ({type(error).__name__})"
+        table.problem = table.problem or f"{name} holds rows of an unknown form ({type(error).__name__})"

@@ -1,4 +1,4 @@
-"""The files of reporting: what was told to whom and the figures so far, the record of the drift check, and
+"""The files of reporting: the last report with its deliveries and figures, the output of the drift check, and
 the file for Prometheus.
 """
 
@@ -18,13 +18,13 @@ from reconciler.host.state.files import file_facts, make_state_directory, open_d
 
 _REPORT, _LOCK, _DRIFT = "report.json", "report.lock", "drift.json"
 _WAIT = 120.0
-"""Seconds. Whoever holds the lock may be telling somebody, and waits for an answer for less than that."""
+"""Seconds. The holder of the lock may be delivering a report, and waits for an answer for less than that."""
 _LIMIT = 64 << 20
 
 
 @contextmanager
 def report_lock(directory: str) -> Iterator[None]:
-    """One report at a time. Raises HostError."""
+    """Hold the lock of reports: one is made at a time. Raises HostError when it is not free in time."""
     make_state_directory(directory)
     at = open_directory(directory)
     try:
@@ -47,14 +47,12 @@ def report_lock(directory: str) -> Iterator[None]:
 
 
 def read_report(directory: str) -> dict[str, Any]:
-    """The data that the last report left; empty when there is none that can be used: then everything is told
-    afresh.
-    """
+    """The data of the last report; empty when there is none to be used, and everything is reported afresh."""
     return _read(directory, _REPORT) or {}
 
 
 def write_report(directory: str, data: Mapping[str, Any]) -> None:
-    """Keep it, durably. Raises HostError."""
+    """Store the data of a report, durably. Raises HostError."""
     try:
         at = open_directory(directory)
         try:
@@ -68,14 +66,12 @@ def write_report(directory: str, data: Mapping[str, Any]) -> None:
 
 
 def read_drift(directory: str) -> tuple[dict[str, Any] | None, int]:
-    """The last output of the drift check, None when it printed nothing of use; and when, in seconds since the
-    epoch.
-    """
-    found = _read(directory, _DRIFT)
+    """The last output of the drift check, None when it is of no use; and its time in seconds of the epoch."""
+    data = _read(directory, _DRIFT)
     try:
-        return found, int(os.stat(f"{directory}/{_DRIFT}", follow_symlinks=False).st_mtime)
+        return data, int(os.stat(f"{directory}/{_DRIFT}", follow_symlinks=False).st_mtime)
     except OSError:
-        return found, 0
+        return data, 0
 
 
 def _read(directory: str, name: str) -> dict[str, Any] | None:
@@ -97,16 +93,16 @@ def _read(directory: str, name: str) -> dict[str, Any] | None:
 def publish(path: str, content: bytes, mode: int = 0o644) -> None:
     """Put a whole file in place, for others to read: they see the old or the new one. Raises HostError.
 
-    The directory may be somebody else's (the exporter's): nothing in it is followed or opened but the
-    temporary file that we make.
+    The directory may be somebody else's (the exporter's): only the temporary file that we make is opened in
+    it, and no link is followed.
     """
     directory, _, name = path.rpartition("/")
     temporary = f".{name}.{os.urandom(8).hex()}.tmp"
     try:
         at = os.open(directory or "/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            there = _kind(at, name)
-            if there is not None and not stat.S_ISREG(there):
+            mode_in_place = _mode(at, name)
+            if mode_in_place is not None and not stat.S_ISREG(mode_in_place):
                 raise HostError("a file cannot be written", f"{path} is there and is no regular file")
             _publish(at, temporary, name, content, mode)
         finally:
@@ -115,7 +111,7 @@ def publish(path: str, content: bytes, mode: int = 0o644) -> None:
         raise HostError("a file cannot be written", f"{path}: {problem.strerror}") from problem
 
 
-def _kind(at: int, name: str) -> int | None:
+def _mode(at: int, name: str) -> int | None:
     try:
         return os.stat(name, dir_fd=at, follow_symlinks=False).st_mode
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The layout of state.db, and how values become rows that can prove themselves.
+"""The layout of state.db, and the form in which each row carries the proof that it is whole.
 
 Every row of `TABLES` is canonical JSON in the column `row` beside its checksum in `sum`; the other columns
 are the key, repeated for SQL. The checksums of the `COUNTED` tables add up (mod 2**256) to `Meta.digest`, so
@@ -21,11 +21,11 @@ from reconciler.core.host import FileType, PreImage
 from reconciler.core.state import Hold, LedgerRow, OwedRow
 
 SCHEMA = 3
-"""SQLite's user_version. 1: without holds. 2: rows of the ledger without policy; a program of then takes
-longer ones for damage.
+"""SQLite's user_version. 1 had no holds. 2 had rows of the ledger without policy; a program of that version
+takes longer rows for damage.
 """
 HOLDS = 2
-"""Since which version there is a table of holds."""
+"""The first version with a table of holds."""
 APPLICATION_ID = 0x5245434F
 """SQLite's application_id: "RECO"."""
 
@@ -43,7 +43,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 """Each table and its key columns."""
 
 COUNTED = ("ledger", "owed", "tombstones", "holds")
-"""Tables whose rows are part of `Meta.digest`: what moves the serial."""
+"""Tables whose rows are part of `Meta.digest`: a change in them moves the serial."""
 
 MODULUS = 1 << 256
 
@@ -57,13 +57,13 @@ def layout(version: int) -> frozenset[tuple[str, str, int]]:
     """The columns of a database of this version: table, name, and place in the primary key from 1 on, 0 when
     it is not in it.
     """
-    found = {("meta", "key", 1), ("meta", "value", 0), ("blobs", "hash", 1), ("blobs", "content", 0)}
+    columns = {("meta", "key", 1), ("meta", "value", 0), ("blobs", "hash", 1), ("blobs", "content", 0)}
     for table in tables(version):
-        found |= {(table, name, n) for n, name in enumerate(TABLES[table], 1)} | {
+        columns |= {(table, name, n) for n, name in enumerate(TABLES[table], 1)} | {
             (table, "row", 0),
             (table, "sum", 0),
         }
-    return frozenset(found)
+    return frozenset(columns)
 
 
 def _create(table: str) -> str:
@@ -96,11 +96,11 @@ CREATE = (
 COLUMNS = """SELECT tables.name, columns.name, columns.pk
 FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns
 WHERE tables.type = 'table'"""
-"""Asks for what `layout` gives."""
+"""The query for the columns that `layout` expects."""
 UPGRADE = (_create("holds"), f"PRAGMA user_version = {SCHEMA}")
-"""From versions 1 and 2.
+"""The statements that bring versions 1 and 2 up to date.
 
-IF NOT EXISTS: whoever turns the number of a newer file back must not make it unusable.
+They say IF NOT EXISTS: a newer file with its number turned back stays usable.
 """
 UPSERT = {table: _upsert(table) for table in TABLES}
 SELECT = {table: f"SELECT row, sum FROM {table} WHERE {_where(table)}" for table in TABLES}  # noqa: S608  # names from TABLES
@@ -111,14 +111,14 @@ _PERSON = {table: table.encode() for table in (*TABLES, "meta", "witness")}
 
 
 def encode(data: Any) -> bytes:
-    """Canonical JSON in plain ASCII: it also holds names that are not UTF-8 (surrogates), which
-    core.digest.canonical refuses.
+    """Canonical JSON in plain ASCII. It also takes names that are not UTF-8 (surrogates), which
+    `core.basics.digest.canonical` refuses.
     """
     return json.dumps(data, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
 def checksum(table: str, text: bytes) -> bytes:
-    """32 bytes that belong to this row of this table."""
+    """The checksum of a row, 32 bytes; the same row of another table has another one."""
     return hashlib.blake2b(text, digest_size=32, person=_PERSON[table]).digest()
 
 
@@ -144,20 +144,26 @@ def _column(value: Any) -> str | int:
 
 @frozen
 class Meta:
-    """The table `meta`, one value per row.
-
-    `digest` is hexadecimal; `open_run` is 0 when no run is under way; `key_id` names the host's key.
-    """
+    """The table `meta`, one value per row."""
 
     lineage: str
+    """A UUID that the state keeps for its whole life."""
     machine_id: str
+    """The host's machine id at the beginning of the state."""
     key_id: str
+    """The name of the host's key for keyed digests."""
     serial: int = 0
+    """The number of transactions that changed a counted table."""
     digest: str = f"{0:064x}"
+    """The sum of the checksums of the counted tables, in hexadecimal."""
     commit: str = ""
+    """The last applied commit."""
     spec_host: str = ""
+    """The host of the last applied spec."""
     open_run: int = 0
+    """The run that is under way, 0 when none is."""
     last_run: int = 0
+    """The number of the newest run."""
 
     def rows(self) -> dict[str, str]:
         """Key and value, the seal included."""
@@ -170,17 +176,17 @@ class Meta:
     def from_rows(cls, rows: Mapping[str, str]) -> Meta | None:
         """The values, if they carry the right seal; otherwise None."""
         try:
-            found = cls(**{item.name: json.loads(rows[item.name]) for item in fields(cls)})
+            meta = cls(**{item.name: json.loads(rows[item.name]) for item in fields(cls)})
         except (KeyError, TypeError, ValueError, RecursionError):
             return None
-        return found if found.rows() == rows else None
+        return meta if meta.rows() == rows else None
 
 
 @frozen
 class Witness:
-    """The facts that the witness file repeats, written after the commit.
+    """The values of Meta that the witness file repeats after each commit.
 
-    A database that is older was put back from a copy.
+    A database with a smaller serial was put back from a copy.
     """
 
     lineage: str
@@ -197,10 +203,10 @@ class Witness:
         """The values, if they verify; otherwise None."""
         try:
             data = json.loads(content)
-            found = cls(data["lineage"], data["serial"], data["digest"])
+            witness = cls(data["lineage"], data["serial"], data["digest"])
         except (KeyError, TypeError, ValueError, RecursionError):
             return None
-        return found if found.to_bytes() == content else None
+        return witness if witness.to_bytes() == content else None
 
 
 def key_id(key: bytes) -> str:
@@ -254,14 +260,14 @@ def owed_row(data: Row) -> OwedRow:
 
 def hold_data(row: Hold) -> Row:
     """A hold as JSON-able data."""
-    said = {item.name: getattr(row, item.name) for item in fields(Hold)[1:]}
-    return _address(row.address) | said
+    values = {item.name: getattr(row, item.name) for item in fields(Hold)[1:]}
+    return _address(row.address) | values
 
 
 def hold_row(data: Row) -> Hold:
     """The inverse of `hold_data`."""
-    said = {item.name: data[item.name] for item in fields(Hold)[1:] if item.name in data}
-    return Hold(Address(data["kind"], data["name"], data.get("part", "")), **said)
+    values = {item.name: data[item.name] for item in fields(Hold)[1:] if item.name in data}
+    return Hold(Address(data["kind"], data["name"], data.get("part", "")), **values)
 
 
 def saved_data(run: int, step: int, saved: PreImage, blob: str) -> Row:

@@ -1,8 +1,8 @@
 """The state of a host: ledger, owed actions, holds, journal of runs and steps, undo store.
 
-DESIGN §3; the layout is in `state_schema`. `read_memory` is for everybody and never writes. `Store` is for
-the one who holds the lock. Anything that a Store method was asked to record is on disk when it returns; when
-it raises StateError it was not recorded, and the effect must not be carried out.
+The layout is in `schema`. `read_memory` is for everybody and never writes. `Store` is for the holder of the
+lock. When a method of Store returns, its record is on disk; when it raises StateError nothing was recorded,
+and the effect must not be carried out.
 """
 
 from __future__ import annotations
@@ -67,26 +67,25 @@ class Store(History):
         *,
         now: Callable[[], int],
         replace_damaged: bool = False,
-        bury: bool = True,
+        close_interrupted: bool = True,
     ) -> Self:
-        """Open, recovering what a killed apply left, or create. Runs of the dead are closed as interrupted.
+        """Open or create the state, recover a killed commit, and close a killed run as interrupted.
 
-        `now` gives seconds since the epoch. Raises StateDamaged when the state does not verify and
-        `replace_damaged` is false; otherwise the damaged one is kept under another name and a new one is
-        begun. Without `bury` a run that was killed stays open: for who does not clean up behind it. Raises
-        StateError.
+        `now` gives seconds since the epoch. With `replace_damaged` a state that does not verify is kept under
+        another name, and a new one is begun. Without `close_interrupted` a killed run stays open, for a
+        caller that does not tidy up after it. Raises StateDamaged, StateError.
         """
         store = cls(open_state(directory, machine_id, replace_damaged=replace_damaged), machine_id, now)
         try:
-            if bury:
-                store._bury_the_dead()
+            if close_interrupted:
+                store._close_interrupted()
         except BaseException:
             store.close()
             raise
         return store
 
-    def _bury_the_dead(self) -> None:
-        """We have the lock, so a run that is open is a dead one's."""
+    def _close_interrupted(self) -> None:
+        """Close the open run: we have the lock, so the apply that opened it is dead."""
         with self._transaction("bury") as change:
             if not change.meta.open_run:
                 return
@@ -97,20 +96,14 @@ class Store(History):
             change.meta = replace(change.meta, open_run=0)
 
     def close(self) -> None:
-        """Close the database.
-
-        Changes that were not committed are forgotten.
-        """
+        """Close the database; a change that was not committed is lost."""
         super().close()
         if self._directory >= 0:
             os.close(self._directory)
             self._directory = -1
 
     def memory(self) -> Memory:
-        """Everything remembered now.
-
-        `interrupted` is the run that `open` found open. Raises StateError.
-        """
+        """The present Memory; its `interrupted` is the run that was open before `open`. Raises StateError."""
         with self._transaction("memory"):
             loaded = load(self._connection)
         try:
@@ -131,9 +124,8 @@ class Store(History):
     ) -> int:
         """Open a run with all its steps planned, and return its number.
 
-        Steps are numbered from 0, as in `steps`.
-
-        `rows` are the ledger's rows of what the run is about, as they are now; `about` says more of the run.
+        Steps are numbered from 0, as in `steps`. `rows` are the present rows of the ledger for the addresses
+        of the run; `about` has more fields for the run's row. Raises StateError when a run is open.
         """
         with self._transaction("begin") as change:
             if change.meta.open_run:
@@ -150,11 +142,11 @@ class Store(History):
                 "host": host,
                 "tool": tool,
             }
-            known = [
+            ledger = [
                 [*schema.address_key(address), row and schema.ledger_data(row)]
                 for address, row in rows.items()
             ]
-            extra = {**about, **({"ledger": known} if known else {})}
+            extra = {**about, **({"ledger": ledger} if ledger else {})}
             change.put("runs", extra | run | {"started": self._now(), "ended": 0, "summary": {}})
             for index, action in enumerate(steps):
                 change.put(
@@ -164,10 +156,9 @@ class Store(History):
         return number
 
     def unfinished(self, run: int) -> list[PastAction]:
-        """The actions of the steps of the runs before this one, back to one that ended well; of 50 at most.
+        """The actions of the runs before this one, back to the last applied one, of 50 runs at most.
 
-        A journal that does not verify tells nothing: what it says is only used to tidy up, and must not stop
-        an apply.
+        None for a journal that does not verify: they only serve to tidy up, and must not stop an apply.
         """
         try:
             before = self._rows("runs", "WHERE run < ? ORDER BY run DESC LIMIT 50", (run,))
@@ -184,10 +175,9 @@ class Store(History):
         owed: Sequence[OwedRow],
         saved: Sequence[tuple[int, PreImage]],
     ) -> None:
-        """Before the effects of `steps`: what will be ours, what will be owed, and what is about to be
-        replaced.
+        """Record before the effects of `steps` what will be ours, what will be owed, and what is replaced.
 
-        All of it or nothing.
+        All of it is recorded, or nothing.
         """
         with self._transaction("intend") as change:
             for step, content in saved:
@@ -195,24 +185,24 @@ class Store(History):
                 hit("state.saved")
             for row in rows:
                 change.put("ledger", schema.ledger_data(row))
-            for owing in owed:
-                self._owe(change, run, owing)
+            for owed_row in owed:
+                self._owe(change, run, owed_row)
             for step in steps:
                 _mark_step(change, run, step, "started")
 
     def done(self, run: int, results: Mapping[int, str]) -> None:
-        """These steps were done; step number to what was said."""
+        """Record steps as done, each by its number with its detail."""
         with self._transaction("step") as change:
             for step, detail in results.items():
                 _mark_step(change, run, step, "done", detail)
 
     def failed(self, run: int, step: int, detail: str) -> None:
-        """This step failed, and changed nothing."""
+        """Record a step that failed and changed nothing."""
         with self._transaction("step") as change:
             _mark_step(change, run, step, "failed", detail)
 
     def skipped(self, run: int, step: int, why: str) -> None:
-        """This step was left out."""
+        """Record a step that was left out."""
         with self._transaction("step") as change:
             _mark_step(change, run, step, "skipped", why)
 
@@ -224,7 +214,7 @@ class Store(History):
         clear: Sequence[OwedRow] = (),
         owe: Sequence[OwedRow] = (),
     ) -> None:
-        """After effects were seen. Writes nothing if all of it is as recorded."""
+        """Record the rows after the effects were seen. Nothing is written when all is recorded already."""
         with self._transaction("settle") as change:
             for address in drop:
                 change.drop("ledger", schema.address_key(address))
@@ -236,7 +226,7 @@ class Store(History):
                 self._owe(change, run, owed)
 
     def _owe(self, change: Transaction, run: int, row: OwedRow) -> None:
-        """An effect that is owed already stays owed since then, and under the run that first owed it."""
+        """Record an owed effect; one that is owed already keeps its time and its run."""
         before = change.get("owed", schema.owed_data(row)) or {}
         since = row.since or before.get("since") or self._now()
         change.put(
@@ -244,7 +234,7 @@ class Store(History):
         )
 
     def arm(self, rows: Sequence[OwedRow]) -> None:
-        """Note for owed rows which process lacks the effect (`invocation`).
+        """Record for owed rows which process lacks the effect (`invocation`).
 
         Rows that are no longer owed are passed over.
         """
@@ -257,9 +247,10 @@ class Store(History):
                     )
 
     def end(self, run: int, status: str, summary: Row) -> None:
-        """Close a run: applied, failed or partial.
+        """Close a run as applied, failed or partial.
 
-        An applied one becomes the last applied commit and spec host.
+        The commit and the host of an applied one become the last applied ones. Raises StateError when there
+        is no such run.
         """
         with self._transaction("end") as change:
             row = change.get("runs", {"run": run})
@@ -278,25 +269,25 @@ class Store(History):
             change.put("tombstones", {"kind": kind, "name": name, "id": identity})
 
     def hold(self, rows: Iterable[Hold]) -> None:
-        """Keep these. One for the same address takes the place of what was there."""
+        """Record holds, each in place of an earlier one for its address."""
         with self._transaction("hold") as change:
             for row in rows:
                 change.put("holds", schema.hold_data(row))
 
     def release(self, rows: Iterable[Hold]) -> None:
-        """End these. One that was made anew for the same address meanwhile is another, and stays."""
+        """End holds. A newer one for the same address is another hold, and stays."""
         with self._transaction("release") as change:
             for row in rows:
-                known = change.get("holds", schema.hold_data(row))
-                if known is not None and (known["boot"], known["ends"]) == (row.boot, row.ends):
+                stored = change.get("holds", schema.hold_data(row))
+                if stored is not None and (stored["boot"], stored["ends"]) == (row.boot, row.ends):
                     change.drop("holds", schema.hold_data(row))
 
     def holds(self) -> list[Hold]:
-        """All of them, those too that have ended."""
+        """All recorded holds, including those that have ended."""
         return [schema.hold_row(row) for row in self._rows("holds", "ORDER BY rowid")]
 
     def prune_undo(self, keep_runs: int = 50) -> None:
-        """Forget what runs before the newest `keep_runs` replaced. The runs themselves stay."""
+        """Delete the pre-images of all but the newest `keep_runs` runs. The runs themselves stay."""
         with self._transaction("prune") as change:
             change.execute("DELETE FROM undo WHERE run <= ?", (change.meta.last_run - keep_runs,))
             change.execute(
@@ -306,9 +297,9 @@ class Store(History):
 
     @contextmanager
     def _transaction(self, name: str) -> Iterator[Transaction]:
-        """All of it or nothing; then the witness, if the serial moved.
+        """A transaction, committed at the end of the block; then the witness, if the serial moved.
 
-        A transaction without a difference leaves the file untouched.
+        A transaction that changes nothing leaves the file untouched. Raises StateError.
         """
         try:
             self._connection.execute("BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-"""One transaction on the state: rows go in sealed, and the serial moves only if something really changed."""
+"""A transaction on the state: rows get their checksums, and the serial moves if a counted row changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from reconciler.host.state.schema import Meta, Row, Witness
 _HEAVIEST_ROW = 1 << 24
 """Bytes of one row's JSON. More is a mistake: content belongs into the undo store."""
 
-
 _SAVE = (
     "INSERT INTO blobs (hash, content) VALUES (?, ?) ON CONFLICT (hash) DO UPDATE SET content ="
     " excluded.content"
@@ -27,9 +26,7 @@ _NOTE = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE
 
 
 class Transaction:
-    """Writes inside a BEGIN IMMEDIATE that the caller has made and will commit after
-    `finish`, or roll back.
-    """
+    """Writes inside a BEGIN IMMEDIATE, which the caller commits after `finish` or rolls back."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         meta, problem = load_meta(connection)
@@ -51,7 +48,7 @@ class Transaction:
         return json.loads(stored[0]) if stored else None
 
     def put(self, table: str, row: Row | list[Any]) -> None:
-        """Insert or replace; nothing happens when the same row is there."""
+        """Insert or replace a row; the same row is not written again. Raises StateError, StateDamaged."""
         key, text = schema.key_of(table, row), schema.encode(row)
         if len(text) > _HEAVIEST_ROW:
             raise StateError(
@@ -73,9 +70,9 @@ class Transaction:
             self._count(table, stored[1], None)
 
     def save(self, run: int, step: int, saved: PreImage) -> None:
-        """Add to the undo store.
+        """Add a pre-image to the undo store.
 
-        The first of two for the same path and step stays: it is the original.
+        Of two for the same path and step the first one stays: it is the original.
         """
         blob = "" if saved.content is None else digest(saved.content)
         row = schema.saved_data(run, step, saved, blob)
@@ -91,7 +88,7 @@ class Transaction:
             self._wrote = True
 
     def finish(self) -> tuple[Meta, bool]:
-        """Write what changed in `meta`. The new meta, and whether anything at all was written."""
+        """Write the changes of `meta`. The new meta, and whether anything at all was written."""
         if self.digest != self._before.digest:
             self.meta = replace(self.meta, serial=self._before.serial + 1, digest=self.digest)
         if self.meta != self._before:
@@ -100,12 +97,12 @@ class Transaction:
         return self.meta, self._wrote
 
     def _stored(self, table: str, columns: tuple[str | int, ...]) -> tuple[bytes, bytes] | None:
-        found: tuple[Any, Any] | None = self._connection.execute(schema.SELECT[table], columns).fetchone()
-        if found and (not isinstance(found[0], bytes) or schema.checksum(table, found[0]) != found[1]):
+        record: tuple[Any, Any] | None = self._connection.execute(schema.SELECT[table], columns).fetchone()
+        if record and (not isinstance(record[0], bytes) or schema.checksum(table, record[0]) != record[1]):
             raise StateDamaged(
                 "The state is damaged", f"{table} {', '.join(map(str, columns))} fails its checksum"
             )
-        return found
+        return record
 
     def _count(self, table: str, old: bytes | None, new: bytes | None) -> None:
         self._wrote = True
@@ -116,8 +113,8 @@ class Transaction:
 
 def write_meta(connection: sqlite3.Connection, meta: Meta, before: Meta | None) -> None:
     """Write the rows of `meta` that differ from those of `before`."""
-    known = before.rows() if before else {}
-    changed = [(key, value) for key, value in meta.rows().items() if known.get(key) != value]
+    rows = before.rows() if before else {}
+    changed = [(key, value) for key, value in meta.rows().items() if rows.get(key) != value]
     connection.executemany(_NOTE, changed)
 
 
