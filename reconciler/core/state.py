@@ -201,8 +201,10 @@ class Journal(Protocol):
     ) -> None:
         """Record, before the effects, what is about to be written, what it will owe and what it replaces."""
 
-    def tombstone(self, kind: str, name: str, identity: str) -> None:
-        """Record the number of an account that is about to be removed: nobody else gets it."""
+    def tombstone(self, numbers: Mapping[tuple[str, str], str]) -> None:
+        """Record the numbers of accounts that are about to be removed, by kind and name: nobody else gets
+        them.
+        """
 
     def done(self, run: int, results: Mapping[int, str]) -> None:
         """Record that these steps were executed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from reconciler.core.actions import Action, Phase, Unit, phase
@@ -50,7 +51,7 @@ class Step:
         """The phase of the action."""
         return phase(self.action)
 
-    def without(self, addresses: frozenset[Address]) -> Step | None:
+    def without(self, addresses: Collection[Address]) -> Step | None:
         """This step for those causes only that are not in `addresses`; None when nothing is left to do."""
         causes = tuple(cause for cause in self.causes if cause.address not in addresses)
         if len(causes) == len(self.causes):

@@ -186,15 +186,18 @@ def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[i
 
 def _bury(run: Run, actions: Sequence[Action]) -> None:
     """Write the numbers of accounts down as tombstones before the accounts go. Raises HostError."""
-    names = {
+    names = [
         action.name
         for action in actions
         if isinstance(action, Account) and action.op in (AccountOp.USERDEL, AccountOp.GROUPDEL)
+    ]
+    keys = [(kind, name) for name in names for kind in ("users", "groups")]
+    numbers = {
+        key: run.going[key] for key in keys if key in run.going and run.reserved.get(key) != run.going[key]
     }
-    for (kind, name), number in run.going.items():
-        if name in names and run.reserved.get((kind, name)) != number:
-            run.journal.tombstone(kind, name, number)
-            run.reserved[kind, name] = number
+    if numbers:
+        run.journal.tombstone(numbers)
+        run.reserved.update(numbers)
 
 
 def _as_executed(run: Run, action: Action) -> Action:

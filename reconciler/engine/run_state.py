@@ -122,27 +122,42 @@ class Run:
         """The parts that are no longer worked on."""
         return frozenset(self.failed.keys() | self.skipped.keys())
 
+    def is_out(self, address: Address) -> bool:
+        """Whether a part is no longer worked on: `out` without going through all of them."""
+        return address in self.failed or address in self.skipped
+
     def left_of(self, step: Step) -> Step | None:
         """The step for the parts that are still worked on. A reload stays whole: systemd reads all that was
         written, whether or not it came up.
         """
         read = isinstance(step.action, Unit) and step.action.verb is UnitVerb.DAEMON_RELOAD
-        return step.without(self.unwritten if read else self.out)
+        if read:
+            return step.without(self.unwritten)
+        return step.without({cause.address for cause in step.causes if self.is_out(cause.address)})
 
     def fail(self, address: Address, reason: str) -> None:
         """Mark a failure, and skip what depends on it."""
         self.failed.setdefault(address, reason)
-        for dependant, needed in self.plan.needs.items():
-            if needed & self.out and dependant not in self.out:
-                self.skipped[dependant] = f"needs {min(needed & self.out)}, which failed"
-                self.fail_dependants(dependant)
+        for dependant in self._left(address):
+            needed = min(need for need in self.plan.needs[dependant] if self.is_out(need))
+            self.skipped[dependant] = f"needs {needed}, which failed"
+            self._skip_dependants(dependant)
 
-    def fail_dependants(self, address: Address) -> None:
-        """Skip the parts that need this one, directly or not."""
-        for dependant, needed in self.plan.needs.items():
-            if address in needed and dependant not in self.out:
-                self.skipped[dependant] = f"needs {address}, which was skipped"
-                self.fail_dependants(dependant)
+    def _skip_dependants(self, address: Address) -> None:
+        """Skip what depends on it, and what depends on that, as deep as it goes."""
+        waiting = [(address, self._left(address))]
+        while waiting:
+            needed, dependants = waiting[-1]
+            dependant = next(dependants, None)
+            if dependant is None:
+                waiting.pop()
+                continue
+            self.skipped[dependant] = f"needs {needed}, which was skipped"
+            waiting.append((dependant, self._left(dependant)))
+
+    def _left(self, address: Address) -> Iterator[Address]:
+        """The parts that need it and are still worked on when their turn comes."""
+        return (needing for needing in self.dependants.get(address, ()) if not self.is_out(needing))
 
 
 def _noted(step: Step, key: bytes) -> dict[str, Any]:

@@ -93,6 +93,7 @@ class LiveHost(HostFiles):
 
     def prepare(self, actions: Sequence[Action]) -> None:
         """As Executor.prepare."""
+        self._belongings = None
         self._files.prepare(actions)
         writes = [action for action in actions if isinstance(action, WriteFile) and self._is_judged(action)]
         self._verdicts = {}
@@ -107,6 +108,7 @@ class LiveHost(HostFiles):
 
     def execute(self, action: Action) -> Receipt:
         """As Executor.execute."""
+        self._belongings = None
         try:
             return self._execute(action)
         except BaseException:
@@ -200,6 +202,7 @@ class LiveHost(HostFiles):
 
     def forget(self) -> None:
         """Read everything afresh from now on."""
+        self._belongings = None
         self._paths.forget()
         self._ids.forget()
         if self._service:

@@ -42,7 +42,7 @@ ARCHIVES = "archive"
 """The directory of archived homes, there as well."""
 
 _KEPT_FOR_ACCOUNTS = ("/var/spool/", "/var/mail/", "/var/lib/systemd/linger/")
-"""What lies below says nothing of who gets in."""
+"""Directories in which nothing says who gets in."""
 _NEW_MODES = {"/etc/group": "0644", "/etc/gshadow": "0640"}
 
 
@@ -99,6 +99,7 @@ class TreeHost(HostFiles):
 
     def execute(self, action: Action) -> Receipt:
         """As Executor.execute. A Unit action never belongs here."""
+        self._belongings = None
         match action:
             case Unit():
                 raise ActionFailed(
@@ -118,7 +119,7 @@ class TreeHost(HostFiles):
 
         Accounts are written together, those too between which only homes are taken away.
         """
-        self._batched = True
+        self._batched, self._belongings = True, None
         self._files.prepare(actions)
 
     def finish(self) -> Mapping[str, str]:
@@ -139,6 +140,7 @@ class TreeHost(HostFiles):
         """Look at everything afresh."""
         self._paths.forget()
         self._ids.forget()
+        self._belongings = None
 
     def _settled(self) -> Files:
         """The files, with all accounts that were made so far: before anything else is looked at or done."""

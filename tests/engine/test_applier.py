@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from reconciler.core.host import ActionFailed, HostError, Receipt
 from reconciler.core.result import Status
 from reconciler.core.state import Memory, OwedRow
 from reconciler.engine.applier import apply, awaits_put_back
+from reconciler.engine.run_state import Run
 from reconciler.host.simulation.host import SimulatedHost
 from tests.breaking import Crash, Wrapped
 from tests.engine.test_planner import X, Y, file, files, host_with
@@ -407,7 +409,7 @@ class Refusing(Wrapped):
         self._path = path
 
     def _refuse(self, action: Action) -> Receipt | None:
-        if getattr(action, "path", "") == self._path:
+        if getattr(action, "path", "").startswith(self._path):
             raise ActionFailed("refused")
         return None
 
@@ -455,3 +457,51 @@ def test_the_needs_are_gone_through_once_however_many_steps_there_are(many: int)
     assert many == len(plan.steps)
     assert {Status.APPLIED} == {outcome.status for outcome in result.outcomes.values()}
     assert 1 == needs.looks
+
+
+@pytest.mark.parametrize("many", [3, 300])
+def test_the_needs_are_gone_through_once_however_many_fail(many: int) -> None:
+    """Three hundred failures look at all needs as often as three."""
+    host, notes = host_of(), Notes()
+    plan, situation, request = planned(files(**{f"f{n}": "1" for n in range(many)}), host, notes.memory())
+    needs = Counted(plan.needs)
+    refusing = Refusing(host, "/etc/f")
+    result = apply(
+        replace(plan, needs=needs), situation, request, refusing, notes, lambda _: None, lambda _: {}
+    )
+
+    assert many == len(result.having(Status.FAILED))
+    assert 1 == needs.looks
+
+
+def test_what_depends_on_a_failure_is_skipped_however_deep() -> None:
+    """In a chain of five thousand parts all are skipped, each for the one before it; what else one of them
+    needs changes nothing.
+    """
+    plan, situation, request = planned(files(x="1"), host_of(), Memory(key=b"a key"))
+    chain = [address(f"services.s{n}") for n in range(5_000)]
+    needs = {after: frozenset({before}) for before, after in pairwise(chain)}
+    needs[chain[2]] |= {chain[0]}
+    run = Run(replace(plan, needs=needs), situation, request, host_of(), Notes(), lambda _: None)
+    run.fail(chain[0], "refused")
+
+    assert {chain[0]: "refused"} == run.failed
+    assert set(chain[1:]) == run.skipped.keys()
+    assert "needs services.s0, which failed" == run.skipped[chain[1]]
+    assert "needs services.s1, which was skipped" == run.skipped[chain[2]]
+    assert "needs services.s4998, which was skipped" == run.skipped[chain[-1]]
+
+
+def test_the_numbers_of_all_who_leave_in_a_batch_are_kept_in_one_transaction() -> None:
+    """Twenty accounts that go cost one transaction for their numbers, before the intentions of the batch."""
+    host, notes = host_of({"/bin/sh": {"content": "", "mode": "0755"}}), Notes()
+    names = [f"u{n:02}" for n in range(20)]
+    applied({"users": {name: {"shell": "/bin/sh"} for name in names}}, host, notes)
+    notes.story.clear()
+    result = applied({"users": {name: {"state": "absent", "home": "keep"} for name in names}}, host, notes)
+
+    assert not result.having(Status.FAILED)
+    assert ["begin", "tombstone", "intend", "done"] == notes.story[:4]
+    assert 1 == notes.story.count("tombstone")
+    assert {("users", name) for name in names} <= notes.numbers.keys()
+    assert {("groups", name) for name in names} <= notes.numbers.keys()

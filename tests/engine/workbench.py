@@ -52,6 +52,7 @@ class Notes:
     run: int = 0
     open: int = 0
     story: list[str] = field(default_factory=list)
+    numbers: dict[tuple[str, str], str] = field(default_factory=dict)
     damaged: str = ""
     unreadable: str = ""
 
@@ -100,9 +101,10 @@ class Notes:
         self.rows.update({row.address: row for row in rows})
         self.owed.update({(row.verb, row.unit, row.address): row for row in owed})
 
-    def tombstone(self, kind: str, name: str, identity: str) -> None:
+    def tombstone(self, numbers: Mapping[tuple[str, str], str]) -> None:
         """As Journal.tombstone."""
         self.story.append("tombstone")
+        self.numbers.update(numbers)
 
     def done(self, run: int, results: Mapping[int, str]) -> None:
         """As Journal.done."""

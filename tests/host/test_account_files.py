@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.actions import Account, AccountOp, EndSessions
 from reconciler.formats.accounts import belongings as belongings_module
 from reconciler.formats.accounts.account_files import FILES
-from reconciler.formats.accounts.belongings import belongings
+from reconciler.formats.accounts.belongings import Belongings
 from reconciler.formats.accounts.passwd import (
     AccountConflict,
     Group,
@@ -23,6 +26,9 @@ from reconciler.formats.accounts.user_edits import Wanted, add_user, gid_of, rem
 from reconciler.formats.accounts.user_edits import add_group as add_group_to
 from reconciler.formats.accounts.user_edits import remove_group as remove_group_from
 from reconciler.formats.accounts.users import Accounts
+from reconciler.host.files.files import Files
+from reconciler.host.live import LiveHost
+from reconciler.host.tree import TreeHost
 
 STRANGE = (
     "root:x:0:\n\n# comment\nbroken\nno:x:number:\nhuge:x:99999999999:\nml:x:100:a,b\n+@team:::\n-gone:::"
@@ -269,10 +275,12 @@ def test_an_administrator_who_is_no_member_any_more_is_still_listed() -> None:
     assert ("ml:x:7:b\n", "ml:!::b\n") == (tables.group.text, getattr(tables.gshadow, "text", ""))
 
 
-def test_what_goes_with_an_account_is_found_without_parsing_the_others(
+def test_what_goes_with_accounts_is_found_without_parsing_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As many lines of gshadow are parsed for one who leaves among a thousand groups as among ten."""
+    """As many lines of gshadow are parsed for all who leave from a thousand groups as from ten: the one that
+    says who administers it.
+    """
     counts = []
     for many in (10, 1_000):
         parsed: list[str] = []
@@ -282,19 +290,55 @@ def test_what_goes_with_an_account_is_found_without_parsing_the_others(
             return parse_group_shadows(text)
 
         monkeypatch.setattr(belongings_module, "parse_group_shadows", noted)
-        accounts = Accounts("", "", gshadow="".join(f"u{n:04}:!::\n" for n in range(many)) + "all:!::u0001\n")
-        assert {"gshadow": ["u0001:!::"]} == belongings(accounts, "u0001")
-        assert "group_shadows" not in accounts.__dict__
+        gshadow = "".join(f"u{n:04}:!::\n" for n in range(many)) + "all:!:u0001:\n"
+        belongings = Belongings(Accounts("", "", gshadow=gshadow))
+        for n in range(many):
+            administers = {"administers": ["all"]} if n == 1 else {}
+            assert {"gshadow": [f"u{n:04}:!::"], **administers} == belongings.of_user(f"u{n:04}")
         counts.append(len(parsed))
 
-    assert [2, 2] == counts
+    assert [1, 1] == counts
 
 
 def test_an_administrator_is_found_by_the_line_that_counts() -> None:
     """The first line of a group says who administers it, whatever a later one of its name says."""
-    accounts = Accounts(
-        "", "", gshadow="ml:!:bob:\nml:!:ann:\nops:!:ann,bob:\nann:!:ann:\njoanna:!:joanna:\n"
-    )
+    gshadow = "ml:!:bob:\nml:!:ann:\nops:!:ann,bob:\nhalf\nann:!:ann:\njoanna:!:joanna:\n"
+    belongings = Belongings(Accounts("", "", gshadow=gshadow))
 
-    assert ["ops"] == belongings(accounts, "ann")["administers"]
-    assert ["ml", "ops"] == belongings(accounts, "bob")["administers"]
+    assert ["ops"] == belongings.of_user("ann")["administers"]
+    assert ["ml", "ops"] == belongings.of_user("bob")["administers"]
+    assert {"gshadow": ["ml:!:bob:", "ml:!:ann:"]} == belongings.of_group("ml")
+    assert {} == belongings.of_group("half")
+
+
+@pytest.mark.parametrize("is_live", [False, True], ids=["tree", "live"])
+@pytest.mark.parametrize("many", [3, 300])
+def test_the_account_files_are_read_once_for_all_who_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int, *, is_live: bool
+) -> None:
+    """Three hundred deletions in a row are captured with one look at each account file, and what is done next
+    makes the files be looked at again.
+    """
+    (tmp_path / "tree/etc").mkdir(parents=True)
+    (tmp_path / "tree/etc/shadow").write_text("".join(f"u{n}:!{n}:1::::::\n" for n in range(many)))
+    root = str(tmp_path / "tree")
+    host = LiveHost(root) if is_live else TreeHost(root, str(tmp_path / "state"))
+    looks: list[str] = []
+    read = Files.read
+
+    def noted(self: Files, path: str) -> bytes:
+        looks.append(path)
+        return read(self, path)
+
+    monkeypatch.setattr(Files, "read", noted)
+    captures = [host.capture(Account(AccountOp.USERDEL, f"u{n}")) for n in range(many)]
+
+    assert 1 == looks.count("/etc/shadow")
+    assert len(looks) == len(set(looks))
+    last = captures[-1]
+    assert last is not None
+    assert f'{{"shadow": ["u{many - 1}:!{many - 1}:1::::::"]}}'.encode() == last.content
+    host.execute(EndSessions("u0"))
+    (tmp_path / "tree/etc/shadow").write_text("")
+    assert host.capture(Account(AccountOp.USERDEL, "u0")) is None
+    host.close()

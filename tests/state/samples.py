@@ -103,7 +103,7 @@ def fill(directory: Path) -> Memory:
         run = state.begin("sha256:spec", "c0ffee", "gpu-01", "0.1.0", ACTIONS)
         state.intend(run, [0, 1], ROWS, OWED, [(0, saved) for saved in SAVED])
         state.done(run, {0: "written", 1: "restarted"})
-        state.tombstone("users", "bob", "2001")
+        state.tombstone({("users", "bob"): "2001"})
         state.hold([ON_HOLD])
         state.end(run, "applied", {"changed": 2})
         return state.memory()

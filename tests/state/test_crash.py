@@ -43,7 +43,7 @@ OPERATIONS = {
     "step": "s.failed(1, 1, 'no')",
     "arm": "s.arm([replace(HELD, invocation='77')])",
     "end": "s.end(1, 'partial', {})",
-    "tombstone": "s.tombstone('users', 'eve', '9')",
+    "tombstone": "s.tombstone({('users', 'eve'): '9'})",
     "prune": "s.prune_undo(0)",
     "hold": "s.hold([replace(ON_HOLD, why='longer')])",
     "release": "s.release([ON_HOLD])",

@@ -143,8 +143,8 @@ def test_serial_moves_with_the_ledger_alone(directory: Path) -> None:
         state.done(run, {0: ""})
         unmoved = state.memory().serial
         state.settle(run, put=ROWS, owe=OWED)
-        state.tombstone("users", "bob", "7")
-        state.tombstone("users", "bob", "7")
+        state.tombstone({("users", "bob"): "7"})
+        state.tombstone({("users", "bob"): "7"})
         state.end(run, "applied", {})
 
         assert (0, 0, 2) == (start, unmoved, state.memory().serial)

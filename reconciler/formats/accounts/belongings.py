@@ -6,48 +6,62 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
-from reconciler.formats.accounts.lines import lines_of, with_administrators, without
+from reconciler.formats.accounts.lines import lines_by_name, lines_of, with_administrators, without
 from reconciler.formats.accounts.passwd import append_line, parse_group_shadows
 from reconciler.formats.accounts.users import Accounts, parse_range, parse_ranges
 
+_FILES = ("shadow", "gshadow", "subuid", "subgid")
 
-def belongings(accounts: Accounts, name: str) -> dict[str, list[str]]:
-    """The lines that userdel takes away with an account besides its line in passwd, by file.
 
-    They are whole lines, passwords among them. `shadow`, `subuid`, `subgid`; `gshadow`: the line of the group
-    of its name; `administers`: the groups that it may administer.
+class Belongings:
+    """The lines that go with each account and group of these files.
+
+    The files are gone through once, however many names are asked for.
     """
-    found = {
-        file: lines_of(getattr(accounts, file), name) for file in ("shadow", "gshadow", "subuid", "subgid")
-    }
-    found["administers"] = _administered(accounts, name)
-    return {file: lines for file, lines in found.items() if lines}
 
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
 
-def _administered(accounts: Accounts, name: str) -> list[str]:
-    """The groups that an account may administer, besides its own.
+    def of_user(self, name: str) -> dict[str, list[str]]:
+        """The lines that userdel takes away with an account besides its line in passwd, by file.
 
-    Nearly nobody does: only lines with the name are parsed, and all of them only for an administrator.
-    """
-    lines = [line for line in (accounts.gshadow or "").split("\n") if name in line]
-    if not any(name in group.administrators for group in parse_group_shadows("\n".join(lines))):
-        return []
-    return [
-        group.name
-        for group in accounts.group_shadows.values()
-        if name in group.administrators and group.name != name
-    ]
+        They are whole lines, passwords among them. `shadow`, `subuid`, `subgid`; `gshadow`: the line of the
+        group of its name; `administers`: the groups that it may administer, besides its own.
+        """
+        groups = [group for group in self._administered.get(name, ()) if group != name]
+        lines = {file: named.get(name, []) for file, named in self._lines.items()} | {"administers": groups}
+        return {file: names for file, names in lines.items() if names}
 
+    def of_group(self, name: str) -> dict[str, list[str]]:
+        """The same of a group: its line in gshadow, with password, administrators and members."""
+        lines = self._lines["gshadow"].get(name)
+        return {"gshadow": lines} if lines else {}
 
-def group_belongings(accounts: Accounts, name: str) -> dict[str, list[str]]:
-    """The same of a group: its line in gshadow, with password, administrators and members."""
-    lines = lines_of(accounts.gshadow, name)
-    return {"gshadow": lines} if lines else {}
+    @cached_property
+    def _lines(self) -> Mapping[str, Mapping[str, list[str]]]:
+        """By file, the lines by the name that they begin with."""
+        return {file: lines_by_name(getattr(self._accounts, file)) for file in _FILES}
+
+    @cached_property
+    def _administered(self) -> Mapping[str, list[str]]:
+        """By account, the groups that it may administer.
+
+        Nearly no group says so of anybody: the lines of the others are not parsed. The first line of a group
+        counts.
+        """
+        groups: dict[str, list[str]] = {}
+        for lines in self._lines["gshadow"].values():
+            if any(line.split(":", 3)[2:3] not in ([], [""]) for line in lines):
+                for group in parse_group_shadows("\n".join(lines))[:1]:
+                    for name in dict.fromkeys(group.administrators):
+                        groups.setdefault(name, []).append(group.name)
+        return groups
 
 
 def give_back(accounts: Accounts, name: str, said: Mapping[str, Sequence[str]]) -> Accounts:
-    """The files with what `belongings` said of a name, as far as there is a place for it: who is gone or
+    """The files with what `Belongings` said of a name, as far as there is a place for it: who is gone or
     taken otherwise stays so.
     """
     for file in ("shadow", "gshadow", "subuid", "subgid"):

@@ -13,6 +13,16 @@ def lines_of(text: str | None, name: str) -> list[str]:
     return [line for line in (text or "").split("\n") if line.split(":", 1)[0] == name and ":" in line]
 
 
+def lines_by_name(text: str | None) -> dict[str, list[str]]:
+    """As `lines_of`, the lines of all names, in the order of the file."""
+    lines: dict[str, list[str]] = {}
+    for line in (text or "").split("\n"):
+        name, colon, _ = line.partition(":")
+        if colon:
+            lines.setdefault(name, []).append(line)
+    return lines
+
+
 def edit_line(text: str, name: str, width: int, edit: Callable[[list[str]], list[str]]) -> str:
     """The text with the first line of this name edited, if it has `width` fields."""
     lines = text.split("\n")

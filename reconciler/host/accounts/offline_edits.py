@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from reconciler.core.actions import Account, AccountOp
 from reconciler.core.host import ActionFailed, FileType, PreImage, Unreadable
 from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.account_files import FILES
-from reconciler.formats.accounts.belongings import belongings, give_back, group_belongings
+from reconciler.formats.accounts.belongings import Belongings, give_back
 from reconciler.formats.accounts.passwd import AccountConflict
 from reconciler.formats.accounts.tables import AccountTables
 from reconciler.formats.accounts.user_edits import (
@@ -106,17 +106,23 @@ def kept_of(action: Account) -> dict[str, list[str]]:
         raise ActionFailed("not what the undo store holds", f"{action.op.value} {action.name}") from error
 
 
-def captured(view: account_files.Reader, action: Account, *, simulated: bool = False) -> PreImage | None:
+def belongings_of(view: account_files.Reader, *, simulated: bool = False) -> Belongings:
+    """The belongings of the accounts and groups of a host, as they are now. Raises HostError."""
+    return Belongings(account_files.accounts(_Lenient(view) if simulated else view))
+
+
+def captured(belongings: Callable[[], Belongings], action: Account) -> PreImage | None:
     """The belongings of an account or a group, passwords among them, for the undo store alone.
 
-    Raises HostError.
+    `belongings` is asked only where an account or a group goes. Raises HostError.
     """
-    if action.op not in (AccountOp.USERDEL, AccountOp.GROUPDEL):
-        return None
-    accounts = account_files.accounts(_Lenient(view) if simulated else view)
-    if action.op is AccountOp.USERDEL:
-        return _saved(f"user:{action.name}", belongings(accounts, action.name))
-    return _saved(f"group:{action.name}", group_belongings(accounts, action.name))
+    match action.op:
+        case AccountOp.USERDEL:
+            return _saved(f"user:{action.name}", belongings().of_user(action.name))
+        case AccountOp.GROUPDEL:
+            return _saved(f"group:{action.name}", belongings().of_group(action.name))
+        case _:
+            return None
 
 
 def _saved(name: str, lines: Mapping[str, Sequence[str]]) -> PreImage | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 from reconciler.core.actions import Account, Action, Attributes, path_of
 from reconciler.core.basics.digest import digest
@@ -10,11 +11,16 @@ from reconciler.core.host import Entry, PreImage
 from reconciler.host.files.files import Files
 from reconciler.host.files.safe_path import SafeRoot
 
+if TYPE_CHECKING:
+    from reconciler.formats.accounts.belongings import Belongings
+
 
 class HostFiles(ABC):
     """The methods of HostView and Executor that look at files, and at what an action would replace."""
 
     _paths: SafeRoot
+    _belongings: Belongings | None = None
+    """The belongings of all accounts, until something is done or everything is looked at afresh."""
 
     @abstractmethod
     def _settled(self) -> Files:
@@ -50,9 +56,16 @@ class HostFiles(ABC):
         if isinstance(action, Account):
             from reconciler.host.accounts.offline_edits import captured  # a plan keeps nothing
 
-            return captured(self, action)
+            return captured(self._known_belongings, action)
         path = path_of(action)
         return None if path is None else self._settled().capture(path)
+
+    def _known_belongings(self) -> Belongings:
+        """The accounts' belongings, read when the first of a batch is captured. Raises HostError."""
+        from reconciler.host.accounts.offline_edits import belongings_of  # a plan keeps nothing
+
+        self._belongings = self._belongings or belongings_of(self)
+        return self._belongings
 
     def close(self) -> None:
         """Give back descriptors."""

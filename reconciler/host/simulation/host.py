@@ -33,7 +33,7 @@ from reconciler.core.host import (
 )
 from reconciler.formats.accounts.account_files import FILES
 from reconciler.formats.accounts.tables import AccountTables
-from reconciler.host.accounts.offline_edits import captured, edit_tables, tables_of
+from reconciler.host.accounts.offline_edits import belongings_of, captured, edit_tables, tables_of
 from reconciler.host.files.homes import HomeAction, check_below, check_entry, home_from, is_a_directory
 from reconciler.host.files.safe_path import check_plain
 from reconciler.host.simulation.nodes import Node
@@ -154,7 +154,7 @@ class SimulatedHost:
     def capture(self, action: Action) -> PreImage | None:
         """As Executor.capture."""
         if isinstance(action, Account):
-            return captured(self, action, simulated=True)
+            return captured(lambda: belongings_of(self, simulated=True), action)
         path = path_of(action)
         return None if path is None else self._files.capture(path)
 

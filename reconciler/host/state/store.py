@@ -263,10 +263,11 @@ class Store(History):
             if status == "applied":
                 change.meta = replace(change.meta, commit=row["commit"], spec_host=row["host"])
 
-    def tombstone(self, kind: str, name: str, identity: str) -> None:
-        """Remember that the id (a uid, a gid) of a removed account must not be given to another."""
+    def tombstone(self, numbers: Mapping[tuple[str, str], str]) -> None:
+        """Remember that the ids (uids, gids) of removed accounts must not be given to others."""
         with self._transaction("tombstone") as change:
-            change.put("tombstones", {"kind": kind, "name": name, "id": identity})
+            for (kind, name), number in numbers.items():
+                change.put("tombstones", {"kind": kind, "name": name, "id": number})
 
     def hold(self, rows: Iterable[Hold]) -> None:
         """Record holds, each in place of an earlier one for its address."""
