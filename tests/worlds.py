@@ -262,6 +262,10 @@ def _put(host: Any, path: str, said: Mapping[str, str] | None) -> None:
         said.get("group", "root"),
     )
     new_directory = "content" not in said and "target" not in said
+    entry = host.entry(path)
+    as_it_is = None if entry is None else (entry.type, entry.mode, entry.owner, entry.group)
+    if new_directory and as_it_is == ("directory", mode, owner, group):
+        return  # it may have entries already
     if _expects(host, path) == "directory" or (new_directory and host.entry(path) is not None):
         host.execute(RemovePath(path, _expects(host, path)))
     if "target" in said:

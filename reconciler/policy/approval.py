@@ -1,5 +1,5 @@
-"""Whether a saved plan is still the approval of the plan that would be applied now, and if not, what is
-different and how to renew it.
+"""Whether a saved plan is still the approval of the plan that would be applied now; if not, the differences,
+and how to renew it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from reconciler.core.plan import Plan
 
 RULE = "approval"
 _NAMED = 10
-"""Addresses that are named for one reason; of more, the rest is counted."""
+"""Addresses that are named for one reason; the others are counted."""
 _ON_THE_HOST = (
     "A snapshot does not know all that decides this. Make the plan on the host, or from a snapshot that is as"
     " new."
@@ -24,11 +24,9 @@ _RENEW = (
 
 
 def check(saved: Mapping[str, Any], plan: Plan, access: Iterable[Mapping[str, Any]] = ()) -> list[Diagnostic]:
-    """Refusals; none if the saved plan (a document that follows the schema) approves this one.
+    """The refusals; none if the saved plan (a document that follows the schema) approves this one.
 
-    `plan` has its fingerprint.
-
-    `access` says who gains what by this plan, as the saved one says it.
+    `plan` has its fingerprint; `access` are its rows about access, in the form of the saved plan.
     """
     if plan.partial and not saved.get("partial"):
         return [_partial("This apply is asked for")]
@@ -38,11 +36,11 @@ def check(saved: Mapping[str, Any], plan: Plan, access: Iterable[Mapping[str, An
     assert plan.approval is not None
     now = plan.approval
     if now.uncovered:
-        what = _named(now.uncovered)
+        secrets = _named(now.uncovered)
         detail = (
-            f"Nothing was applied here yet, so the secret content of {what} cannot be compared with what was"
-            " approved. Apply once without --approved (with --exclude: the rest), then make a plan and have"
-            " it approved."
+            f"Nothing was applied here yet, so the secret content of {secrets} cannot be compared with what"
+            " was approved. Apply once without --approved (with --exclude: the rest), then make a plan and"
+            " have it approved."
         )
         return [_refusal("secret cannot be approved yet", detail, renew=False)]
     approved = _but_held(saved["approval"], plan)
@@ -57,15 +55,15 @@ def check(saved: Mapping[str, Any], plan: Plan, access: Iterable[Mapping[str, An
 
 
 def _unseen(saved: Mapping[str, Any], access: Iterable[Mapping[str, Any]]) -> str:
-    """Who becomes root now, and was not named to who approved: a plan from a snapshot may not have known it.
+    """Who becomes root now and was not in the plan that was approved, in words; empty for nobody.
 
-    In words, or empty.
+    A plan from a snapshot may not have known it.
     """
-    known, new = (
+    approved_accounts, accounts_now = (
         dict.fromkeys(row["account"] or "everybody" for row in rows if _is_becoming_root(row))
         for rows in (saved["access"], access)
     )
-    unseen = [account for account in new if account not in known]
+    unseen = [account for account in accounts_now if account not in approved_accounts]
     return (
         f"Becomes root now, or may, and did not by the plan that was approved: {_named(unseen)}."
         if unseen
@@ -78,7 +76,7 @@ def _is_becoming_root(row: Mapping[str, Any]) -> bool:
 
 
 def _unfit(saved: Mapping[str, Any]) -> Diagnostic | None:
-    """Why a saved plan is no approval of anything."""
+    """The reason why a saved plan is no approval of any plan; None if it may be one."""
     approved = saved.get("approval")
     if saved.get("partial"):
         return _partial("The saved plan was made")
@@ -113,12 +111,12 @@ def _partial(whose: str) -> Diagnostic:
 
 
 def is_edited(saved: Mapping[str, Any]) -> bool:
-    """Whether anything in an approval was changed, also what is only read by people."""
+    """Whether anything in an approval was changed, also fields that only people read."""
     return (saved.get("approval") is not None or SEAL in saved) and saved.get(SEAL) != seal(saved)
 
 
 def _but_held(approved: Mapping[str, Any], plan: Plan) -> Mapping[str, Any]:
-    """The approval without what is held by now: less is done than was approved, and nothing else."""
+    """The approval without the changes that are held by now: the plan then does less than was approved."""
     held = {str(address) for address in plan.held}
     if not held:
         return approved
@@ -134,7 +132,7 @@ def _refusal(summary: str, detail: str, *, renew: bool = True) -> Diagnostic:
 
 
 def _differences(approved: Mapping[str, Any], now: Approval) -> list[str]:
-    """Every reason in a sentence; a foreign host or another version explains all the rest."""
+    """Every difference in a sentence; another host or version explains all others, and stands alone."""
     reasons = list(_elsewhere(approved, now)) or [
         *_declared(approved["inputs"], now.inputs),
         *_changes(approved, now),
@@ -159,32 +157,36 @@ def _another_machine(approved: Mapping[str, Any], now: Approval) -> bool:
 
 
 def _declared(approved: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
-    """Yield what the spec says otherwise, its included files and the files that it names among it."""
+    """Yield the declarations that differ, those of included files and of files that the spec names among
+    them.
+    """
     changed = [name for name, digest in now.items() if name in approved and approved[name] != digest]
-    yield from _told("Declared otherwise than approved", changed)
-    yield from _told("Declared now, but not when it was approved", now.keys() - approved.keys())
-    yield from _told("No longer declared", approved.keys() - now.keys())
+    yield from _sentence("Declared otherwise than approved", changed)
+    yield from _sentence("Declared now, but not when it was approved", now.keys() - approved.keys())
+    yield from _sentence("No longer declared", approved.keys() - now.keys())
 
 
 def _changes(approved: Mapping[str, Any], now: Approval) -> Iterator[str]:
-    """Yield what would be done otherwise, and what is not as it was seen."""
+    """Yield the changes that would be made otherwise, and those whose object on the host has changed
+    since.
+    """
     old = approved["changes"]
-    both = {name: change for name, change in now.changes.items() if name in old}
-    seen = [name for name, change in both.items() if old[name]["found"] != change.found]
-    done = [
+    in_both = {name: change for name, change in now.changes.items() if name in old}
+    changed_on_host = [name for name, change in in_both.items() if old[name]["found"] != change.found]
+    done_otherwise = [
         name
-        for name, change in both.items()
-        if name not in seen and _how(old[name]) != (change.verb, change.actions)
+        for name, change in in_both.items()
+        if name not in changed_on_host and _how(old[name]) != (change.verb, change.actions)
     ]
-    gone = old.keys() - now.changes.keys()
-    if gone and not now.changes:
-        yield from _told("Nothing of it is left to do; it may have been applied already", gone)
+    done_no_more = old.keys() - now.changes.keys()
+    if done_no_more and not now.changes:
+        yield from _sentence("Nothing of it is left to do; it may have been applied already", done_no_more)
     else:
-        yield from _told("Approved, but no longer to be done", gone)
-    yield from _told("To be done now, but not approved", now.changes.keys() - old.keys())
-    yield from _told("Changed on the host since the approval", seen)
-    yield from _told("Would be done otherwise than approved", done)
-    yield from _told(
+        yield from _sentence("Approved, but no longer to be done", done_no_more)
+    yield from _sentence("To be done now, but not approved", now.changes.keys() - old.keys())
+    yield from _sentence("Changed on the host since the approval", changed_on_host)
+    yield from _sentence("Would be done otherwise than approved", done_otherwise)
+    yield from _sentence(
         "Blocked now, or when it was approved, but not both", set(approved["blocked"]) ^ set(now.blocked)
     )
 
@@ -193,13 +195,13 @@ def _how(change: Mapping[str, Any]) -> tuple[str, str]:
     return change["verb"], change["actions"]
 
 
-def _told(what: str, names: Iterable[str]) -> Iterator[str]:
-    found = sorted(names)
-    if found:
-        yield f"{what}: {_named(found)}."
+def _sentence(heading: str, names: Iterable[str]) -> Iterator[str]:
+    listed = sorted(names)
+    if listed:
+        yield f"{heading}: {_named(listed)}."
 
 
 def _named(names: Iterable[str]) -> str:
-    found = list(names)
-    rest = len(found) - _NAMED
-    return ", ".join(found[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+    listed = list(names)
+    further = len(listed) - _NAMED
+    return ", ".join(listed[:_NAMED]) + (f" and {further} more" if further > 0 else "")

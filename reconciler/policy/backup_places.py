@@ -1,6 +1,5 @@
-"""The other things in a spec that would remove, or give away, the archives of a backup job.
-
-These are logrotate, systemd-tmpfiles and directories of services.
+"""Resources of a spec beside the backup jobs that would remove, or give away, the archives of a job:
+logrotate, systemd-tmpfiles, directories of services, commands.
 """
 
 from __future__ import annotations
@@ -23,16 +22,12 @@ _TMPFILES = ("/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/local/lib/tmpfiles.d", 
 
 
 def removed_by_others(spec: Spec, named: Table) -> Iterator[Diagnostic]:
-    """Nothing besides its job lets archives go: refused like two resources on one path."""
-    jobs = {
-        place: one.address.name
-        for one in spec.resources
-        for place in getattr(one.resource, "destinations", ())
-    }
-    for declared, found in named if jobs else ():
+    """Yield refusals of resources that remove archives, or give them away: only the job lets archives go."""
+    jobs = _jobs_by_destination(spec)
+    for declared, places in named if jobs else ():
         for destination, job in jobs.items():
             by = next(
-                (place.path for place in found if _takes(declared, place.use, place.path, destination, job)),
+                (place.path for place in places if _takes(declared, place.use, place.path, destination, job)),
                 "",
             )
             if by:
@@ -40,16 +35,12 @@ def removed_by_others(spec: Spec, named: Table) -> Iterator[Diagnostic]:
 
 
 def removed_by_tmpfiles(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
-    """Lines of tmpfiles.d that remove, or let go by age."""
-    jobs = {
-        place: one.address.name
-        for one in spec.resources
-        for place in getattr(one.resource, "destinations", ())
-    }
+    """Yield refusals of lines of tmpfiles.d that remove archives, at boot or by age."""
+    jobs = _jobs_by_destination(spec)
     files = [
-        one
-        for one in spec.resources
-        if one.address.kind == "files" and one.address.name.rpartition("/")[0] in _TMPFILES
+        declared
+        for declared in spec.resources
+        if declared.address.kind == "files" and declared.address.name.rpartition("/")[0] in _TMPFILES
     ]
     running = True
     for declared in files if jobs else ():
@@ -62,16 +53,11 @@ def removed_by_tmpfiles(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
 
 
 def removed_by_commands(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
-    """Commands that remove the whole destination, or put an empty file system over it.
+    """Yield warnings about commands that remove the whole destination, or put an empty file system over it.
 
-    They are told, for what they do is theirs. Only the program of a command is named: an argument may be a
-    secret.
+    No refusal: a command may be meant to. Only its program is named: an argument may be a secret.
     """
-    jobs = {
-        place: one.address.name
-        for one in spec.resources
-        for place in getattr(one.resource, "destinations", ())
-    }
+    jobs = _jobs_by_destination(spec)
     for declared in spec.resources if jobs else ():
         for words in _commands(declared):
             for destination, job in jobs.items():
@@ -84,8 +70,16 @@ def removed_by_commands(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
                     yield warning("a command removes archives", detail, **where)
 
 
+def _jobs_by_destination(spec: Spec) -> dict[str, str]:
+    return {
+        destination: declared.address.name
+        for declared in spec.resources
+        for destination in getattr(declared.resource, "destinations", ())
+    }
+
+
 def _commands(declared: Declared) -> Iterator[list[str]]:
-    """Every command of a resource as words, those that a shell is given taken apart."""
+    """Yield every command of a resource as words; a text for a shell is taken apart at its blanks."""
     for name in type(declared.resource).model_fields:
         value = getattr(declared.resource, name)
         if isinstance(value, list) and value and (name == "before" or name.startswith("exec_")):
@@ -116,9 +110,9 @@ def _takes(declared: Declared, use: Use, path: str, destination: str, job: str) 
 
 
 def _lets_go(line: tmpfiles.Removal, destination: str, job: str) -> bool:
-    """Whether it removes the destination with all that is in it, or what lies in it."""
+    """Whether a line removes the destination with everything in it, or archives in it."""
     around = (destination, *parents(destination))
-    if line.whole and any(globs.common(line.path, place) for place in around):
+    if line.whole and any(globs.common(line.path, directory) for directory in around):
         return True
     return line.glob and _matches_archives(line.path, destination, job)
 

@@ -17,8 +17,8 @@ Found = Iterator[tuple[str, str, str]]
 
 
 def of_file(change: Change, texts: tuple[str | None, str | None]) -> Found:
-    """A file that decides who comes in, or that root reads or runs; where its meaning for access is the same,
-    nothing is told.
+    """Yield the change of a file that decides who comes in, or that root reads or runs; none where its
+    meaning for access stays the same.
     """
     path = change.address.name
     place = place_of(path)
@@ -35,22 +35,22 @@ def of_file(change: Change, texts: tuple[str | None, str | None]) -> Found:
 
 
 def of_directory(change: Change, texts: tuple[str | None, str | None]) -> Found:
-    """The things that everybody can do with a directory from now on."""
+    """Yield what everybody can do with a directory from now on."""
     yield from _opened(
         change, {"look into": (_OTHERS_LIST, _OTHERS_LIST), "write in": (_OTHERS_MAKE, _OTHERS_MAKE)}
     )
 
 
 def _opened(change: Change, powers: Mapping[str, tuple[int, int]]) -> Found:
-    """Yield what everybody can do with a path from now on, and whose it is: told of paths that were there."""
+    """Yield what everybody can do with a path from now on, and its new owner, for paths that were there."""
     before, after = change.before or {}, change.after or {}
     was, will = str(before.get("mode", "")), str(after.get("mode", ""))
     path = (
         f"the home of {change.address.name}" if change.address.kind == "users" else named(change.address.name)
     )
     if was and will:
-        for power, (bits, wanted) in powers.items():
-            if int(was, 8) & bits != wanted and int(will, 8) & bits == wanted:
+        for power, (bits, granting) in powers.items():
+            if int(was, 8) & bits != granting and int(will, 8) & bits == granting:
                 yield "gains", "open", f"everybody can {power} {path} (mode {was} -> {will})"
     owner = str(after.get("owner", ""))
     if before.get("owner") and owner not in ("", "root", before["owner"]):
@@ -61,7 +61,7 @@ _OTHERS_READ, _OTHERS_WRITE, _OTHERS_LIST, _OTHERS_MAKE = 0o004, 0o002, 0o005, 0
 
 
 def _means_the_same(change: Change, texts: tuple[str | None, str | None], reader: str) -> bool:
-    """Whether nothing differs but what is no matter for access: remarks, the order of a set, a schedule.
+    """Whether only parts differ that do not matter for access: remarks, the order of a set, a schedule.
 
     A script may write what looks like a remark (<<).
     """

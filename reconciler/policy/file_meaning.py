@@ -1,5 +1,5 @@
-"""The part of a text that decides about access, as far as its reader's format is known: without remarks,
-without the order of a set, without when something runs.
+"""The part of a text that decides about access, as far as its reader's format is known: without remarks, the
+order of a set, and the times at which something runs.
 
 Two texts with the same lines here differ in nothing that a reviewer of access has to read.
 """
@@ -13,7 +13,7 @@ from reconciler.formats.ssh import sshd_config
 
 Lines = list[tuple[str, ...]]
 _MEANT = Late(r"#(?:!|include|\d).*")
-"""Begins as a remark and is none: an interpreter, and what sudoers(5) takes for a directive or a number."""
+"""A line that begins as a remark and is none: an interpreter, a directive or a number of sudoers(5)."""
 _ASSIGNMENT = Late(r"[ \t]*[A-Za-z_]\w*[ \t]*=.*")
 _JOB = Late(r"[ \t]*(?:@(?!reboot)[a-z]+|[-\d*/,a-zA-Z]+(?:[ \t]+[-\d*/,a-zA-Z]+){4})[ \t]+(?P<job>\S.*)")
 _ANACRON = Late(r"[ \t]*(?:\d+|@\w+)[ \t]+\d+[ \t]+(?P<job>\S.*)")
@@ -27,33 +27,33 @@ _SETS = frozenset(("allowusers", "denyusers", "allowgroups", "denygroups", "acce
 
 def meaning(text: str, reader: str) -> Lines:
     """The lines of a text that count; `reader` as in a Place of `policy.root_reach`."""
-    return list(_READERS.get(reader, _said)(text))
+    return list(_READERS.get(reader, _without_remarks)(text))
 
 
-def _said(text: str, remarks: str = "#") -> Iterator[tuple[str, ...]]:
+def _without_remarks(text: str, remarks: str = "#") -> Iterator[tuple[str, ...]]:
     for line in map(str.strip, text.split("\n")):
         if line and (not line.startswith(tuple(remarks)) or _MEANT.fullmatch(line)):
             yield (line,)
 
 
 def _jobs(text: str) -> Iterator[tuple[str, ...]]:
-    yield from _without(text, _JOB)
+    yield from _without_times(text, _JOB)
 
 
 def _anacron(text: str) -> Iterator[tuple[str, ...]]:
-    yield from _without(text, _ANACRON)
+    yield from _without_times(text, _ANACRON)
 
 
-def _without(text: str, times: Late) -> Iterator[tuple[str, ...]]:
-    """The lines with their jobs alone, where they are jobs."""
-    for (line,) in _said(text):
+def _without_times(text: str, times: Late) -> Iterator[tuple[str, ...]]:
+    """Yield the lines, and of those with jobs the job alone."""
+    for (line,) in _without_remarks(text):
         job = None if _ASSIGNMENT.fullmatch(line) else times.fullmatch(line)
         yield (line,) if job is None else ("job", job["job"])
 
 
 def _unit(text: str) -> Iterator[tuple[str, ...]]:
     is_continued = "\\\n" in text  # then a line may belong to the value before it
-    for (line,) in _said(text, "#;"):
+    for (line,) in _without_remarks(text, "#;"):
         if is_continued or not _WHEN.fullmatch(line):
             yield (line,)
 
@@ -61,7 +61,7 @@ def _unit(text: str) -> Iterator[tuple[str, ...]]:
 def _sshd(text: str) -> Iterator[tuple[str, ...]]:
     lines = sshd_config.parse("", text, lambda _: ())
     if any(line.problem for line in lines):
-        yield from _said(text)
+        yield from _without_remarks(text)
         return
     for line in lines:
         words = line.arguments

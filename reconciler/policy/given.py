@@ -1,8 +1,8 @@
-"""Nobody but root is given a directory of the system, our program, another account's home, or what any of
-these lies in.
+"""Nobody but root is given a directory of the system, our program, another account's home, or a directory
+that one of these lies in.
 
-Whoever owns a directory can put anything in the place of what is in it. `validate` refuses what the spec
-shows, the plan refuses the rest.
+Whoever owns a directory can replace everything in it. `validate` refuses what the spec shows, the plan
+refuses the rest.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _ROOTS_INSTEAD = "Leave it to root, with a mode by which nobody else can write."
 
 @frozen
 class _Gift:
-    """A directory that somebody besides root shall own or write to.
-
-    `who` in words; `owner` is the account that may have it anyway.
-    """
+    """A directory that somebody besides root shall own or write to."""
 
     declared: Declared
     path: str
     owner: str
+    """The account that shall own it: it may have it already."""
     who: str
+    """The owner or writers, as the end of a sentence."""
     home: bool
+    """It is the account's home."""
     real: str
     """The path without links, as far as they are known."""
 
@@ -62,7 +62,7 @@ class _Gift:
         return _INSTEAD if self.name else _ROOTS_INSTEAD
 
     def refused(self, rule: str, why: str, advice: str) -> Diagnostic:
-        """The Diagnostic that says so."""
+        """The refusal of this gift."""
         detail = f"{self.path} would be {self.who}: {why}. {advice} There is no flag that overrides this."
         where = (self.declared.address, self.declared.source)
         return Diagnostic(
@@ -81,18 +81,18 @@ class _Home:
 
 
 def _gifts(named: Table) -> Iterator[_Gift]:
-    for declared, found in named:
+    for declared, places in named:
         if declared.address.kind == "files":
             # a file is given with its content: who becomes root by it is asked of everything at once
             continue
-        for place in found:
+        for place in places:
             who = _who(place)
             if who:
                 yield _Gift(declared, place.path, place.owner, who, place.use is Use.GIVES, place.path)
 
 
 def _who(place: Place) -> str:
-    """Who besides root will own or write to it, as the end of a sentence; empty for nobody."""
+    """The owner or writers of a place besides root, as the end of a sentence; empty for nobody."""
     if place.use not in (Use.MANAGES, Use.GIVES, Use.OWNED):
         return ""
     if place.owner != "root":
@@ -121,9 +121,9 @@ def in_spec(spec: Spec, named: Table) -> Iterator[Diagnostic]:
         )
 
 
-def _first(*found: Iterator[Diagnostic]) -> Iterator[Diagnostic]:
-    """One reason is enough."""
-    for diagnostics in found:
+def _first(*rules: Iterator[Diagnostic]) -> Iterator[Diagnostic]:
+    """Yield the first refusal of all these rules: one reason is enough."""
+    for diagnostics in rules:
         for diagnostic in diagnostics:
             yield diagnostic
             return
@@ -144,14 +144,14 @@ def _of_the_system(gift: _Gift) -> Iterator[Diagnostic]:
 
 
 def _around(gift: _Gift, paths: Mapping[str, str]) -> Iterator[Diagnostic]:
-    for path, what in paths.items():
+    for path, why in paths.items():
         if path.startswith(f"{gift.path}/"):
-            yield gift.refused("system-directory", f"{what}, {path}, is in it", gift.advice)
+            yield gift.refused("system-directory", f"{why}, {path}, is in it", gift.advice)
 
 
 def _declared_homes(named: Table) -> Iterator[_Home]:
-    for declared, found in named:
-        for place in found:
+    for declared, places in named:
+        for place in places:
             if place.use is Use.GIVES:
                 yield _Home(
                     declared.address.name,
@@ -170,13 +170,15 @@ class _Homes:
         for home in homes:
             self._at.setdefault(home.real, []).append(home)
             for parent in _above(home.real):
-                # Two are enough to find one of another account.
-                known = self._in.setdefault(parent, [])
-                if len(known) < 2 and all(home.name != other.name for other in known):
-                    known.append(home)
+                # two of different accounts are enough to find one of another account
+                homes_below = self._in.setdefault(parent, [])
+                if len(homes_below) < 2 and all(home.name != other.name for other in homes_below):
+                    homes_below.append(home)
 
     def same(self, gift: _Gift) -> Iterator[Diagnostic]:
-        """The home itself. In a spec this is one path with two resources, which is refused as such."""
+        """Yield refusals of another account's home itself; the spec alone shows that as one path declared
+        twice.
+        """
         for home in self._others(self._at.get(gift.real, ()), gift):
             yield gift.refused(
                 "anothers-home",
@@ -185,7 +187,7 @@ class _Homes:
             )
 
     def around(self, gift: _Gift) -> Iterator[Diagnostic]:
-        """Each home of another account that it lies in, or that lies in it."""
+        """Yield a refusal for each home of another account that the path lies in, or that lies in it."""
         for parent in _above(gift.real):
             for home in self._others(self._at.get(parent, ()), gift):
                 if gift.home or not home.service or gift.real[len(parent) + 1 :].startswith("."):
@@ -231,7 +233,11 @@ def on_host(
         return
     led = _homes_elsewhere(view)
     gifts = [replace(gift, real=led(gift.path)) for gift in gifts]
-    leaving = {one.address.name for one in spec.resources if one.address.kind == "users" and _leaves(one)}
+    leaving = {
+        declared.address.name
+        for declared in spec.resources
+        if declared.address.kind == "users" and _leaves(declared)
+    }
     homes = _Homes(home for home in _homes_of_host(view, gifts, led) if home.name not in leaving)
     systems = {
         **dict.fromkeys(_sudos_path(view), "sudo looks there for programs (secure_path)"),
@@ -241,15 +247,15 @@ def on_host(
     }
     linked = linked or Linked(view)
     for gift in gifts:
-        if not _is_his_already(view, gift):
+        if not _owns_already(view, gift):
             yield from _first(
                 _by_link(gift, linked), _on_the_way(gift, systems), homes.same(gift), homes.around(gift)
             )
 
 
 def _by_link(gift: _Gift, linked: Linked) -> Iterator[Diagnostic]:
-    """A place that is the system's since one of its directories is a link there, or in which there is such a
-    place.
+    """Yield refusals of a path that is the system's since one of its directories is a link there, or that has
+    such a path in it.
     """
     for name in linked.usual(gift.path):
         if reason(name, "") or any(True for _ in _of_the_system(replace(gift, path=name))):
@@ -277,7 +283,7 @@ def _on_the_way(gift: _Gift, systems: Mapping[str, str]) -> Iterator[Diagnostic]
             yield gift.refused("system-directory", f"{where}{why}", gift.advice)
 
 
-def _is_his_already(view: HostView, gift: _Gift) -> bool:
+def _owns_already(view: HostView, gift: _Gift) -> bool:
     try:
         entry = view.entry(gift.path)
     except HostError:
@@ -286,7 +292,7 @@ def _is_his_already(view: HostView, gift: _Gift) -> bool:
 
 
 def _homes_elsewhere(view: HostView) -> Callable[[str], str]:
-    """Where a path leads on a host whose /home is a link to another disk."""
+    """A function from a path to where it leads, for a host whose /home is a link to another disk."""
     try:
         entry = view.entry(_HOMES)
     except HostError:
@@ -296,7 +302,7 @@ def _homes_elsewhere(view: HostView) -> Callable[[str], str]:
 
 
 def _homes_of_host(view: HostView, gifts: Collection[_Gift], led: Callable[[str], str]) -> Iterator[_Home]:
-    """Those of persons; of a service's account only one that it really owns (daemon's is /usr/sbin)."""
+    """Yield the homes of persons, and those that a service's account really owns (daemon's is /usr/sbin)."""
     try:
         users = account_files.users(view)
     except (HostError, FileNotFoundError):
@@ -322,7 +328,7 @@ def _owner(view: HostView, path: str) -> str:
 
 
 def _specification(view: HostView) -> Iterator[str]:
-    """The spec that `install` has set up to be applied."""
+    """Yield the path of the spec that `install` has set up to be applied."""
     try:
         settings = reconcile.parse(view.read(reconcile.PATH).decode("utf-8", "replace"))
     except (HostError, FileNotFoundError, reconcile.NotSettings):
@@ -331,7 +337,7 @@ def _specification(view: HostView) -> Iterator[str]:
 
 
 def _sudos_path(view: HostView) -> Iterator[str]:
-    """The directories of secure_path (sudoers(5)), in which sudo looks for what it is to run as root."""
+    """Yield the directories of secure_path (sudoers(5)), in which sudo looks for programs."""
     from reconciler.policy.access.login_accounts import People
     from reconciler.policy.access.sudo.root import SudoRoot
     from reconciler.policy.symlinks import Followed
@@ -344,7 +350,7 @@ def _sudos_path(view: HostView) -> Iterator[str]:
 
 
 def _roots_path(view: HostView) -> Iterator[str]:
-    """The directories of ENV_SUPATH (login.defs(5)), which a login of root's has as its PATH."""
+    """Yield the directories of ENV_SUPATH (login.defs(5)), the PATH of a login of root's."""
     try:
         text = view.read("/etc/login.defs").decode("utf-8", "replace")
     except (HostError, FileNotFoundError):

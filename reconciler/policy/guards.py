@@ -1,6 +1,6 @@
-"""Guards: what is refused before the first effect (exit 3).
+"""Guards: the rules that refuse a plan before its first effect (exit 3).
 
-Each names its numbers and the flag that overrides it.
+Each refusal names its numbers and the flag that overrides it.
 """
 
 from __future__ import annotations
@@ -21,24 +21,25 @@ NUMBER = 3
 """... and more than this many of it must not be destroyed at once (octoDNS has 30 % from ten records)."""
 
 ALL_OF = 3
-"""Nor as many as this or more of a kind when nothing of it stays."""
+"""As many as this of a kind must not be destroyed when nothing of the kind stays."""
 
 
 @frozen
 class Context:
-    """The facts that the guards need beside the plan.
-
-    `hostname` is the static hostname of the host, empty when it has none. `declared` are the resources of the
-    spec. `older` says that the spec's commit is an ancestor of the one last applied (None: not known),
-    `apart` that neither descends from the other. `allowed` holds the names given with --allow.
-    """
+    """The facts that the guards need beside the plan."""
 
     hostname: str
+    """The static hostname of the host; empty when it has none."""
     declared: Collection[Address]
+    """The resources of the spec."""
     older: bool | None = None
+    """The spec's commit is an ancestor of the one last applied; None: not known."""
     apart: bool = False
+    """Neither commit descends from the other."""
     allowed: Collection[str] = ()
+    """The names given with --allow."""
     unprotect: Collection[str] = ()
+    """The addresses given with --unprotect."""
 
 
 Guard = Callable[[Plan, Context], Iterator[Diagnostic]]
@@ -63,11 +64,11 @@ def other_host(plan: Plan, context: Context) -> Iterator[Diagnostic]:
 
 
 def empty_spec(plan: Plan, context: Context) -> Iterator[Diagnostic]:
-    """An empty or truncated file must not remove everything, nor begin a damaged ledger again with nothing in
-    it.
+    """An empty or truncated file must not remove everything, nor begin an empty ledger in place of a damaged
+    one.
     """
-    ours = plan.memory.rows if plan.memory.damaged else (change.address for change in plan.changes)
-    number = len({address.resource for address in ours})
+    owned = plan.memory.rows if plan.memory.damaged else (change.address for change in plan.changes)
+    number = len({address.resource for address in owned})
     if not context.declared and (number or plan.memory.damaged):
         ours_are = (
             f"{number} objects on this host are ours and would go"
@@ -82,22 +83,25 @@ def many_destroyed(plan: Plan, context: Context) -> Iterator[Diagnostic]:
 
     Resources are counted, not the parts that each of them has.
     """
-    gone = {
+    destroyed = {
         change.address.resource
         for change in plan.changes
         if change.address not in plan.held and _destroys(change, context)
     }
-    # An account that left the spec long ago is remembered as disabled: it is none of those that there are.
-    ours = {
+    # an account that left the spec long ago is remembered as disabled: it does not count among what is ours
+    owned = {
         address.resource
         for address in plan.memory.rows
-        if address.resource in gone or address.resource in context.declared
+        if address.resource in destroyed or address.resource in context.declared
     }
-    there, going = Counter(address.kind for address in ours), Counter(address.kind for address in gone)
+    existing, going = (
+        Counter(address.kind for address in owned),
+        Counter(address.kind for address in destroyed),
+    )
     refused = [
         kind
         for kind, number in sorted(going.items())
-        if _too_many(number, there[kind]) or _all_of(number, there[kind])
+        if _too_many(number, existing[kind]) or _all_of(number, existing[kind])
     ]
     for kind in refused:
         number, how = going[kind], "disabled or destroyed" if _retires(plan, kind) else "destroyed"
@@ -106,13 +110,12 @@ def many_destroyed(plan: Plan, context: Context) -> Iterator[Diagnostic]:
             if number > NUMBER
             else "the last of a kind are refused"
         )
-        detail = (
-            f"{number} of {there[kind]} {kind} ({number / max(there[kind], 1):.0%}) would be {how}; {limit}."
-        )
+        share = f"{number} of {existing[kind]} {kind} ({number / max(existing[kind], 1):.0%})"
+        detail = f"{share} would be {how}; {limit}."
         yield _overridable("many-destroyed", "too much would be destroyed", detail)
-    # An empty spec is refused as such, with the same number.
-    if context.declared and not refused and _too_many(len(gone), len(ours)):
-        share = f"{len(gone)} of {len(ours)} resources ({len(gone) / len(ours):.0%})"
+    # an empty spec is refused by `empty_spec`, with the same number
+    if context.declared and not refused and _too_many(len(destroyed), len(owned)):
+        share = f"{len(destroyed)} of {len(owned)} resources ({len(destroyed) / len(owned):.0%})"
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(going.items()))
         detail = (
             f"{share} would be destroyed or disabled: {kinds}; more than {NUMBER} and {SHARE:.0%} of the"
@@ -126,19 +129,18 @@ def _too_many(number: int, there: int) -> bool:
 
 
 def _all_of(number: int, there: int) -> bool:
-    """Whether a kind goes to zero.
-
-    One or two of a kind are often all that a small host has of it: these may go.
-    """
+    """Whether a kind goes to zero; one or two are often all that a small host has of it, and may go."""
     return number >= ALL_OF and number >= there
 
 
 def _destroys(change: Change, context: Context) -> bool:
-    """Whether a resource as a whole goes, not only a part of one that stays; one that is disabled because it
-    left the spec goes too.
+    """Whether a resource goes as a whole, not only a part of one that stays; one that is disabled because it
+    left the spec counts.
     """
-    whole = not change.address.part or change.address.resource not in context.declared
-    return whole and (change.verb is Verb.DELETE or (_retired(change) and change.origin is not Origin.DRIFT))
+    goes_as_a_whole = not change.address.part or change.address.resource not in context.declared
+    return goes_as_a_whole and (
+        change.verb is Verb.DELETE or (_retired(change) and change.origin is not Origin.DRIFT)
+    )
 
 
 def _retired(change: Change) -> bool:
@@ -150,7 +152,7 @@ def _retires(plan: Plan, kind: str) -> bool:
 
 
 def older_commit(plan: Plan, context: Context) -> Iterator[Diagnostic]:
-    """Going back is done by a revert, which is a newer commit."""
+    """A spec of an older commit is refused: going back is a revert, which is a newer commit."""
     if context.older:
         detail = (
             f"The spec is at commit {short(plan.spec_commit)}, older than {short(plan.memory.commit)}, which"
@@ -160,11 +162,10 @@ def older_commit(plan: Plan, context: Context) -> Iterator[Diagnostic]:
 
 
 def other_branch(plan: Plan, context: Context) -> Iterator[Diagnostic]:
-    """A forced push, or another branch, takes back what was applied from the former one: that is told, with
-    both commits.
+    """A forced push, or another branch, takes back what was applied from the former one: a warning with both
+    commits.
 
-    It is no refusal: a branch that was rebased before it was merged is daily work, and a timer would stop at
-    it.
+    No refusal: a branch that was rebased before it was merged is daily work, and a timer would stop at it.
     """
     if context.apart and not plan.empty:
         last = plan.memory.commit
@@ -183,13 +184,10 @@ def other_branch(plan: Plan, context: Context) -> Iterator[Diagnostic]:
 def protected(plan: Plan, context: Context) -> Iterator[Diagnostic]:
     """`protect: true` outlives its block."""
     for change in plan.changes:
-        row = None if change.address in plan.held else plan.memory.rows.get(change.address)
-        if (
-            (change.verb is Verb.DELETE or _retired(change))
-            and row
-            and row.protect
-            and str(change.address) not in context.unprotect
-        ):
+        if change.address in plan.held or not (change.verb is Verb.DELETE or _retired(change)):
+            continue
+        row = plan.memory.rows.get(change.address)
+        if row and row.protect and str(change.address) not in context.unprotect:
             detail = (
                 f"{change.address} is protected and would be"
                 f" {'destroyed' if change.verb is Verb.DELETE else 'disabled'}. Apply `protect: false` first,"
@@ -203,19 +201,22 @@ EMPTY_PASSWORD = "empty-password"  # noqa: S105  # the name of a guard
 KEY_STAYS = "key-still-lets-in"
 ALLOWABLE = ("other-host", "empty-spec", "many-destroyed", "older-commit")
 OF_ACCESS = (EMPTY_PASSWORD, KEY_STAYS)
-"""`policy.access.warnings`, which needs a host to look at."""
+"""The guards of `policy.access.warnings`, which need a host to look at."""
 LOCK_OUT = "lock-out"
-"""`policy.lockout.guard`, which needs a host to look at: --allow takes it with the name of an account."""
+"""The guard of `policy.lockout.guard`, which needs a host to look at: --allow takes it with an account."""
 
 
 def is_allowable(text: str) -> bool:
-    """Whether --allow takes it. A lock-out is allowed for an account that is named, never for all."""
+    """Whether --allow takes a word. A lock-out is allowed for a named account, never for all."""
     rule, colon, account = text.partition(":")
     return bool(account) and rule == LOCK_OUT if colon else text in (*ALLOWABLE, *OF_ACCESS)
 
 
 def guard(plan: Plan, context: Context) -> list[Diagnostic]:
-    """All refusals of this plan but for those that were allowed, and what else is to be known before it is
-    applied.
-    """
-    return [found for rule in GUARDS for found in rule(plan, context) if found.rule not in context.allowed]
+    """The refusals of a plan, but for those that were allowed, and the warnings of the guards."""
+    return [
+        diagnostic
+        for rule in GUARDS
+        for diagnostic in rule(plan, context)
+        if diagnostic.rule not in context.allowed
+    ]

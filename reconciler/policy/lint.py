@@ -1,4 +1,4 @@
-"""Warnings about what is valid but probably not meant, seen across resources.
+"""Errors and warnings across resources: what cannot work, and what is valid but probably not meant.
 
 They need no host; `validate` and `plan` run them.
 """
@@ -21,10 +21,10 @@ PathRule = Callable[[Spec, Table], Iterator[Diagnostic]]
 
 
 def _file_as_parent(spec: Spec, named: Table) -> Iterator[Diagnostic]:
-    """A path below a declared file cannot exist."""
+    """Yield errors for paths below a declared file: they cannot exist."""
     files = {declared.address.name for declared in spec.resources if declared.address.kind == "files"}
-    for declared, found in named if files else ():
-        for place in found:
+    for declared, places in named if files else ():
+        for place in places:
             parent = (
                 next((base for base in _above(place.path) if base in files), None)
                 if place.use in (Use.MANAGES, Use.GIVES)
@@ -48,7 +48,7 @@ def _above(path: str) -> Iterator[str]:
 
 
 def _secret_environment(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
-    """Environment= is readable by every user of the host, and so is a profile file."""
+    """Yield secrets in Environment= or a profile file: every user of the host can read them."""
     for declared in spec.resources:
         environment = getattr(declared.resource, "environment", ())
         for name, value in getattr(environment, "set", environment or {}).items():
@@ -73,14 +73,16 @@ def _secret_environment(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
 
 
 def _is_secret(name: str, value: str) -> bool:
-    """By its name, unless that is of a place (TOKEN_FILE); or by its value: a key, a login in an address."""
+    """Whether a variable is a secret by its name, but for a path's (TOKEN_FILE), or by its value: a key, a
+    login.
+    """
     from reconciler.core.secrets.masking import holds_secret, is_secret  # only where there is a variable
 
     return is_secret(name, value) or holds_secret(f"{name}={value}")
 
 
 def _of_its_kind(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
-    """Yield what each kind has to say about its own."""
+    """Yield the diagnostics of each kind about its own resources."""
     for declared in spec.resources:
         yield from kinds[declared.address.kind].lint(declared)
     for kind in (kinds[name] for name in dict.fromkeys(declared.address.kind for declared in spec.resources)):
@@ -88,14 +90,13 @@ def _of_its_kind(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
 
 
 def _needs_a_leaver(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
-    """Yield errors for what needs an account that the same spec lets go.
-
-    It would be gone, or fail, from the next apply on.
+    """Yield errors for resources that need an account which the same spec removes: they would fail from the
+    next apply on.
     """
     leavers = {
-        one.address.name: one
-        for one in spec.resources
-        if one.address.kind == "users" and any(True for _ in kinds["users"].absent(one))
+        declared_user.address.name: declared_user
+        for declared_user in spec.resources
+        if declared_user.address.kind == "users" and any(True for _ in kinds["users"].absent(declared_user))
     }
     for declared in spec.resources if leavers else ():
         for need in kinds[declared.address.kind].requires(declared):
@@ -134,9 +135,9 @@ PATH_RULES: tuple[PathRule, ...] = (
 
 
 def lint(spec: Spec, kinds: Kinds) -> list[Diagnostic]:
-    """Everything that all rules have to say."""
+    """The diagnostics of all rules."""
     named = table(spec.resources, kinds)
     return [
-        *(found for rule in RULES for found in rule(spec, kinds)),
-        *(found for rule in PATH_RULES for found in rule(spec, named)),
+        *(diagnostic for rule in RULES for diagnostic in rule(spec, kinds)),
+        *(diagnostic for rule in PATH_RULES for diagnostic in rule(spec, named)),
     ]

@@ -1,6 +1,4 @@
-"""Paths with letters of another script that look like Latin ones: a reviewer reads a directory of the system
-where there is none.
-"""
+"""Paths with letters of another script that look like Latin ones: a reviewer takes them for another path."""
 
 from __future__ import annotations
 
@@ -19,11 +17,11 @@ _LATIN = str.maketrans(
 
 
 def look_alikes(spec: Spec, named: Table) -> Iterator[Diagnostic]:
-    """A step of a path that would be ASCII but for such letters; a word of another language has others
+    """Yield paths with a step that would be ASCII but for such letters; a word of another language has others
     besides.
     """
-    for declared, found in named:
-        for path in dict.fromkeys(place.path for place in found if not place.path.isascii()):
+    for declared, places in named:
+        for path in dict.fromkeys(place.path for place in places if not place.path.isascii()):
             plain = "/".join(map(_plain, path.split("/")))
             if plain != path:
                 letters = ", ".join(

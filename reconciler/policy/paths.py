@@ -55,9 +55,7 @@ _DEVICE = Late(r"/dev/(?:null|full|console|kmsg|tty\w*|pts/\d+)")
 """The devices that a service may write to."""
 _PREFIXES = {"/etc/ssh/ssh_host_": _IDENTITY}
 _DROP_IN = Late(r"/etc/systemd/system/[^/]+\.d(?:/[^/]+)?")
-"""Drop-ins of vendor units, and the directories they are in, are ordinary files; the units themselves are
-not.
-"""
+"""Drop-ins of vendor units and their directories, which are ordinary files; the units themselves are not."""
 _WHOLE_SYSTEM = frozenset(
     ("/", "/bin", "/boot", "/etc", "/home", "/lib", "/lib64", "/root", "/run", "/sbin", "/usr", "/var")
 )
@@ -65,17 +63,16 @@ OUR_UNITS = ("reconciler", *UNITS)
 _OUR_FILES = Late(
     rf"/etc/(?:systemd/system|cron\.d)/(?:{'|'.join(OUR_UNITS)})(?:\.(?:service|timer)(?:\.d)?)?(?:/.*)?"
 )
-"""Their files, with the drop-ins that could take them out of action."""
-
+"""The files of our units, with the drop-ins that could take them out of action."""
 
 Table = tuple[tuple[Declared, tuple[Place, ...]], ...]
-"""Every resource of a spec with the paths that it stands for or names, but for what it only reads: no rule is
-about that.
+"""Every resource of a spec with the paths that it stands for or names, but for those that it only reads: no
+rule is about these.
 """
 
 
 def table(resources: Iterable[Declared], kinds: Kinds) -> Table:
-    """Made once for all rules."""
+    """The table of these resources, made once for all rules."""
     return tuple(
         (declared, tuple(places(kinds[declared.address.kind], declared, reads=False)))
         for declared in resources
@@ -121,7 +118,7 @@ def reason_to_write(path: str, command: str) -> str:
 
 
 def _is_private(path: str) -> bool:
-    """Whether it can be in a `.ssh`, or is a hidden file of root's own, such as /root/.profile."""
+    """Whether a path can be in a `.ssh`, or is a hidden file of root's own, such as /root/.profile."""
     parts = path.split("/")
     return any(globs.segment_matches(part, ".ssh") for part in parts) or (
         parts[:2] == ["", "root"] and parts[-1][:1] == "." and len(parts) == 3
@@ -129,55 +126,54 @@ def _is_private(path: str) -> bool:
 
 
 def _of_the_system(path: str) -> str:
-    """`/root` is root's own: root's logs and backups may be there."""
+    """Why a path is the system's; empty if it is not. In /root there may be root's own logs and backups."""
     base = system_tree(path)
     return f"what is in {base} belongs to the system" if base and base != "/root" else ""
 
 
 def _may_lie_below(pattern: str, base: str) -> bool:
-    """Whether a path that matches can be in a directory.
+    """Whether a path that matches the pattern can be in a directory.
 
-    Where only wildcards lead there, a log has to be one by its name, too.
+    A pattern that ends in `.log` and leads there by wildcards only is taken for one of logs elsewhere.
     """
-    wanted, directory = pattern.split("/"), base.split("/")
-    if base == "/root" or len(wanted) < len(directory):
+    steps, directory = pattern.split("/"), base.split("/")
+    if base == "/root" or len(steps) < len(directory):
         return False
-    above = "/".join(wanted[: len(directory)])
+    above = "/".join(steps[: len(directory)])
     if above == base:
         return True
     return bool(globs.common(above, base)) and (len(directory) == 2 or not pattern.endswith(".log"))
 
 
 def forbidden(spec: Spec, named: Table) -> Iterator[Diagnostic]:
-    """Every declared path on the list, by whatever field, and every service that is one of ours."""
+    """Yield every declared path on the deny list, by whatever field, and every service or account that is
+    ours.
+    """
     command = str(spec.settings.get("command", ""))
-    for declared, found in named:
+    for declared, named_places in named:
         address = declared.address
         if address.kind in ("services", "timers") and address.name in OUR_UNITS:
             yield _denied(declared, address.name, "it is one of Reconciler's own units")
         elif address.kind in ("users", "groups", "ssh_keys") and address.name == USER:
             yield _denied(declared, address.name, "it is the account that Reconciler looks for drift with")
-        told: set[str] = set()
-        for place in found:
-            if (
-                place.named
-                and place.use is not Use.READS
-                and place.path not in told
-                and not _DEVICE.fullmatch(place.path)
-            ):
-                told.add(place.path)
-                why, how = _why(place, command)
-                if why:
-                    yield _denied(declared, place.path, why, how)
+        judged: set[str] = set()
+        for place in named_places:
+            is_written = place.named and place.use is not Use.READS and not _DEVICE.fullmatch(place.path)
+            if not is_written or place.path in judged:
+                continue
+            judged.add(place.path)
+            why, how = _why(place, command)
+            if why:
+                yield _denied(declared, place.path, why, how)
 
 
 def forbidden_by_link(
-    declared: Declared, found: Iterable[Place], linked: Linked, command: str
+    declared: Declared, named_places: Iterable[Place], linked: Linked, command: str
 ) -> Iterator[Diagnostic]:
-    """Yield paths that are on the deny list by another name, for a directory of the system is a link to where
-    it is.
+    """Yield paths that are on the deny list by another name: a directory of the system is a link to where
+    they are.
     """
-    for place in found:
+    for place in named_places:
         if place.named and place.use is not Use.READS:
             for name in linked.usual(place.path):
                 why, how = _why(replace(place, path=name), command)
@@ -187,9 +183,7 @@ def forbidden_by_link(
 
 
 def _why(place: Place, command: str) -> tuple[str, str]:
-    """Why a path is on the deny list for what is done with it, and what that is; the first is empty if it is
-    not.
-    """
+    """Why a path is on the deny list for its use, empty if it is not; and the use, in words."""
     if place.use is Use.HANDS_ON:
         return "" if place.owner == "root" else secret(place.path, place.owner), f"handed to {place.owner}"
     if place.use is Use.COVERED:
@@ -199,8 +193,8 @@ def _why(place: Place, command: str) -> tuple[str, str]:
     return reason(place.path, command), f"given to {place.owner}" if place.use is Use.OWNED else "managed"
 
 
-def _denied(declared: Declared, what: str, why: str, how: str = "managed") -> Diagnostic:
-    detail = f"{what} cannot be {how} here: {why}. There is no flag that overrides this."
+def _denied(declared: Declared, name: str, why: str, how: str = "managed") -> Diagnostic:
+    detail = f"{name} cannot be {how} here: {why}. There is no flag that overrides this."
     where = (declared.address, declared.source)
     return Diagnostic(
         Severity.ERROR, "path is on the deny list", detail, *where, rule="deny-list", refusal=True
@@ -208,11 +202,11 @@ def _denied(declared: Declared, what: str, why: str, how: str = "managed") -> Di
 
 
 def claimed_twice(spec: Spec, named: Table) -> Iterator[Diagnostic]:
-    """Two resources that stand for one path: whichever is applied last would win."""
+    """Yield two resources that stand for one path: whichever is applied last would win."""
     owners: dict[str, tuple[str, str]] = {}
-    for declared, found in named:
+    for declared, named_places in named:
         name = str(declared.address)
-        for place in found:
+        for place in named_places:
             if place.use not in (Use.MANAGES, Use.GIVES):
                 continue
             other, shared = owners.setdefault(place.path, (name, place.shared))
@@ -221,7 +215,9 @@ def claimed_twice(spec: Spec, named: Table) -> Iterator[Diagnostic]:
 
 
 def claimed_on_host(spec: Spec, view: HostView) -> Iterator[Diagnostic]:
-    """Keys of an account that only the host knows are in the home that its /etc/passwd says."""
+    """Yield paths declared twice that only the host shows: keys in the home that /etc/passwd has for an
+    account.
+    """
     named = {
         declared.address.name: declared
         for declared in spec.resources

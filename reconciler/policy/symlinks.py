@@ -31,7 +31,7 @@ class Followed:
         path.
         """
         self._straight: set[str] = set()
-        """Directories that are reached without a link: of what is in them only the last step is looked at."""
+        """Directories that are reached without a link: for a path in one only the last step is looked at."""
 
     def real(self, path: str) -> str | None:
         """The path without links; None when nothing is there."""
@@ -40,17 +40,17 @@ class Followed:
             entry = self._entry(path)
             if entry is None or entry.type is not FileType.LINK:
                 return None if entry is None else path
-        found = link_walk.real_path(self._entry, path)
-        if found == path and above:
+        real = link_walk.real_path(self._entry, path)
+        if real == path and above:
             self._straight.add(above)
-        return found
+        return real
 
     def trail(self, path: str) -> Iterator[tuple[str, Entry | None]]:
-        """Everything on the way to a path in order, through links: directories, links, and last what is
-        there, or None of what is not.
+        """Yield every path on the way to a path in order, through links, with its entry: directories, links,
+        and last what is there, or None.
 
-        No path has a link above it. A chain of links that does not end ends here, as it does for the kernel;
-        and so does what a snapshot does not have, which is noted.
+        No yielded path has a link above it. The way ends, as for the kernel, at a chain of links that does
+        not end; and at what a snapshot does not have, which is noted.
         """
         yield "/", self._entry("/")
         try:
@@ -59,7 +59,7 @@ class Followed:
             self.missing.setdefault(f"entry {path}", path)
 
     def is_missing(self, path: str) -> bool:
-        """Whether the way to a path was found to leave what a snapshot has."""
+        """Whether a snapshot was found not to have the way to a path."""
         return f"entry {path}" in self.missing
 
     def noted_entry(self, path: str) -> Entry | None:
@@ -71,7 +71,7 @@ class Followed:
             return None
 
     def noted_text(self, path: str) -> str | None:
-        """As read, as text; None, and a note, where a snapshot does not have it."""
+        """The content of a regular file as text; None, and a note, where a snapshot does not have it."""
         try:
             return self.text(path)
         except NotInSnapshot:
@@ -87,7 +87,7 @@ class Followed:
             return ()
 
     def look_for_text(self, path: str) -> None:
-        """Note a text that is not there as a whole: only a snapshot has such."""
+        """Note a file of which a snapshot has an excerpt only, or nothing."""
         if not self.is_whole(path):
             self.missing.setdefault(f"content {path}", path)
 
@@ -99,8 +99,8 @@ class Followed:
         """Extended attributes, ACLs among them, of a path without links above it; none where they cannot be
         had.
 
-        `note`: that a snapshot does not have them. It has no capabilities of the thousand programs of a host,
-        and says so in general.
+        `note`: whether to note that a snapshot does not have them. It has none of the thousand programs of a
+        host, and says so in general.
         """
         try:
             return self._view.attributes(path)
@@ -113,8 +113,8 @@ class Followed:
 
     def entry(self, path: str) -> Entry | None:
         """The entry that a path leads to."""
-        found = self.real(path)
-        return None if found is None else self._entry(found)
+        real = self.real(path)
+        return None if real is None else self._entry(real)
 
     def is_file(self, path: str) -> bool:
         """Whether a regular file is at a path."""
@@ -123,38 +123,38 @@ class Followed:
 
     def read(self, path: str) -> bytes | None:
         """The content that decides in a regular file: in a snapshot an excerpt. None when there is none."""
-        found = self.real(path)
-        entry = None if found is None else self._entry(found)
-        if found is None or entry is None or entry.type is not FileType.FILE:
+        real = self.real(path)
+        entry = None if real is None else self._entry(real)
+        if real is None or entry is None or entry.type is not FileType.FILE:
             return None
-        return self._view.excerpt(found)[0]
+        return self._view.excerpt(real)[0]
 
     def is_whole(self, path: str) -> bool:
-        """Whether all that is in a regular file can be had: not so where a snapshot has an excerpt, or
+        """Whether the whole content of a regular file can be read: a snapshot may have an excerpt, or
         nothing.
         """
-        found = self.real(path)
-        if found is None or not self.is_file(path):
+        real = self.real(path)
+        if real is None or not self.is_file(path):
             return True
         try:
-            content, said = self._view.excerpt(found)
+            content, whole_digest = self._view.excerpt(real)
         except NotInSnapshot:
             return False
-        return said == digest(content)
+        return whole_digest == digest(content)
 
     def digest(self, path: str) -> str:
         """The digest of a regular file; empty where there is none."""
-        found = self.real(path)
-        return self._view.digest(found) if found is not None and self.is_file(path) else ""
+        real = self.real(path)
+        return self._view.digest(real) if real is not None and self.is_file(path) else ""
 
     def text(self, path: str) -> str | None:
-        """As read, as text."""
+        """The content that `read` gives, as text."""
         content = self.read(path)
         return None if content is None else content.decode("utf-8", "surrogateescape")
 
     def known_text(self, path: str) -> str:
-        """The same where it is known, as a snapshot does not know all; empty otherwise, and that makes no
-        plan incomplete.
+        """The content as text where it can be read; empty otherwise, which makes no plan from a snapshot
+        incomplete.
         """
         with in_vain(self._view.basis):
             try:
@@ -164,11 +164,11 @@ class Followed:
 
     def names(self, path: str) -> Sequence[str]:
         """The names in a directory, sorted; none when it is none."""
-        found = self.real(path)
-        entry = None if found is None else self._entry(found)
+        real = self.real(path)
+        entry = None if real is None else self._entry(real)
         return (
-            self._view.names(found)
-            if found is not None and entry is not None and entry.type is FileType.DIRECTORY
+            self._view.names(real)
+            if real is not None and entry is not None and entry.type is FileType.DIRECTORY
             else ()
         )
 
@@ -180,15 +180,15 @@ class Followed:
         if not steps:
             yield at or "/"
             return
-        wanted, rest = steps[0], steps[1:]
+        pattern, further = steps[0], steps[1:]
         names = (
-            [name for name in self.names(at or "/") if segment_matches(wanted, name)]
-            if is_pattern(wanted)
-            else [wanted]
+            [name for name in self.names(at or "/") if segment_matches(pattern, name)]
+            if is_pattern(pattern)
+            else [pattern]
         )
         for name in names:
             if self.entry(f"{at}/{name}") is not None:
-                yield from self._matching(f"{at}/{name}", rest)
+                yield from self._matching(f"{at}/{name}", further)
 
     def _entry(self, path: str) -> Entry | None:
         """The entry at a path without links above it."""

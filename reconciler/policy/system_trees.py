@@ -1,4 +1,4 @@
-"""Directories that are the system's: from them root runs programs and reads its configuration, or all data of
+"""Directories that are the system's: root runs programs and reads its configuration from them, or all data of
 the host lies below them.
 """
 
@@ -8,7 +8,7 @@ from reconciler.core.basics import globs
 
 STATE = "/var/lib/reconciler"
 PROGRAM = "/opt/reconciler"
-"""Where README has it installed."""
+"""The directory of the program, as README installs it."""
 
 TREES = frozenset(
     (
@@ -46,9 +46,9 @@ TREES = frozenset(
         *("/snap/bin", PROGRAM, STATE),
     )
 )
-"""With all that is in them."""
+"""Directories that are the system's with everything in them."""
 _DEEPEST = 3
-"""Components that one of them has at most."""
+"""The most components that one of them has."""
 
 ROOT_RUNS = (
     *(
@@ -77,7 +77,7 @@ ROOT_RUNS = (
         "ucf",
     ),
 )
-"""In /var/lib: what root runs, or goes by, is there; logs may be there, too."""
+"""Names in /var/lib where root finds what it runs or goes by; logs may be there, too."""
 
 TOPS = frozenset(
     (
@@ -102,7 +102,7 @@ TOPS = frozenset(
         ),
     )
 )
-"""Themselves: what is in them has owners of its own."""
+"""Directories that are the system's themselves; the entries in them have owners of their own."""
 
 _LOCAL = "/usr/local/"
 _LOCAL_SYSTEM = frozenset(("bin", "etc", "games", "include", "lib", "libexec", "man", "sbin", "share", "src"))

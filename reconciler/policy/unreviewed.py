@@ -1,7 +1,8 @@
-"""The texts that root runs and nobody who reads the plan sees.
+"""Files that root runs and nobody who reads the plan sees: a secret text, one that is no text, one too long
+to be read or shown whole.
 
-These are a secret text, one that is no text, one too long to be read or shown whole. Only what the plan
-writes is told: whoever reads it is asked to look at that, and no settled host is warned again and again.
+Only files that the plan writes are warned about: its reader can look at those, and no settled host is warned
+again and again.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ _EXECUTED = 0o111
 SHOWN = 100
 """Lines of a change that a plan shows without --verbose."""
 LARGEST = 1 << 18
-"""Bytes of a text, as large as one is written by hand: what is larger is read by nobody."""
+"""The most bytes of a text that is written by hand: nobody reads a larger one."""
 
 
 def unreviewed(steps: Iterable[Step], view: HostView) -> Iterator[Diagnostic]:
-    """A warning for each file that root runs and that the plan writes unseen."""
+    """Yield a warning for each file that root runs and that the plan writes unseen."""
     for step in steps:
         action = step.action
         if isinstance(action, WriteFile) and not step.held and (is_text := _is_run(action)) is not None:
@@ -54,7 +55,9 @@ def unreviewed(steps: Iterable[Step], view: HostView) -> Iterator[Diagnostic]:
 
 
 def _is_run(action: WriteFile) -> bool | None:
-    """Whether root runs it: True for what must be a text, False for a program, None for neither."""
+    """Whether a file that root runs must be a text: True, False for a program, None where root does not run
+    it.
+    """
     place = place_of(action.path)
     if place is not None and place.reader in _RUN:
         return True
@@ -72,8 +75,8 @@ def _why(action: WriteFile, view: HostView, *, is_text: bool) -> str:
             " that file there."
         )
     if b"\0" in content[:LARGEST]:
-        told = f"it cannot be looked at: it is no text ({_size(content)}). What it runs is not known."
-        return told if is_text else ""
+        reason = f"it cannot be looked at: it is no text ({_size(content)}). What it runs is not known."
+        return reason if is_text else ""
     if len(content) > LARGEST:
         return (
             f"it cannot be looked at: {_size(content)}; what stands in it may run anything. Ship it by a"
@@ -86,7 +89,7 @@ def _why(action: WriteFile, view: HostView, *, is_text: bool) -> str:
 
 
 def _changed(action: WriteFile, view: HostView) -> int:
-    """The lines of a change, without its head."""
+    """The number of lines of a change, without its head."""
     from difflib import unified_diff  # for few files
 
     try:

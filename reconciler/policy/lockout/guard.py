@@ -1,8 +1,8 @@
-"""The lock-out guard: whether anybody is left who can log in with a key and become root, and whether who
-applies still can.
+"""The lock-out guard: whether anybody is left who can log in with a key and become root, and whether the
+account that applies still can.
 
-Two hosts are compared, the one that is and the one that the plan leaves behind in memory; both are asked in
-the same way.
+It compares two hosts, the one that is and the one that the plan leaves behind in memory, and asks both in the
+same way.
 """
 
 from __future__ import annotations
@@ -35,16 +35,14 @@ _UNITS = "/etc/systemd/system"
 _SECURITY = "/etc/security"
 _SECONDS = Late(r"\d+[sS]?")
 _LEAST_GRACE = 5
-"""Seconds in which a login over a slow network is through."""
+"""Seconds that a login over a slow network takes at most."""
 _NAMED = 10
 """Accounts that are named in one sentence; of more, the rest is counted."""
 
 
 @frozen
 class Applicant:
-    """The account behind this process, by number, and where it has logged in from,
-    as far as that is known.
-    """
+    """The account behind this process, by number, and the address that it has logged in from, where known."""
 
     uid: int
     origin: Origin | None = None
@@ -52,17 +50,17 @@ class Applicant:
 
 @frozen
 class Question:
-    """The question that is asked of two hosts.
-
-    `now` is in seconds since the epoch, `host` the host's name; `allowed` are accounts that may lose access.
-    `steps` are what the plan does: what it does not touch need not be looked at.
-    """
+    """The question that both hosts are asked."""
 
     host: str
+    """The host's name, for rules of sudo."""
     now: int
+    """Seconds since the epoch."""
     allowed: Collection[str] = ()
+    """Accounts that may lose access."""
     applicant: Applicant | None = None
     steps: Sequence[Step] = ()
+    """The steps of the plan: files that they do not touch need not be looked at."""
 
     @property
     def touched(self) -> Collection[str]:
@@ -72,7 +70,7 @@ class Question:
 
 
 class Doors:
-    """Who gets into one host, and who of them becomes root. Raises HostError for what cannot be read."""
+    """The accounts that get into one host and become root there. Raises HostError for what cannot be read."""
 
     def __init__(self, view: HostView, question: Question) -> None:
         self.files = files = Followed(view)
@@ -84,7 +82,7 @@ class Doors:
         self._known: dict[str, tuple[Verdict, Verdict]] = {}
 
     def of(self, name: str) -> tuple[Verdict, Verdict]:
-        """Whether an account can log in with a key, and become root; the second only of who can log in."""
+        """Whether an account can log in with a key, and whether it then becomes root."""
         if name not in self._known:
             user = self.people.users.get(name)
             login = Verdict("the account is gone") if user is None else self.ssh.verdict(user)
@@ -94,15 +92,14 @@ class Doors:
         return self._known[name]
 
     def limited(self, user: User) -> str:
-        """Why the account gets no session, though it is let in; empty if it does, and where the plan changes
-        nothing about that.
+        """Why the account gets no session, though sshd lets it in; empty if it does, and where the plan
+        changes nothing about limits.
         """
         return self._limits.why_not(user) if self._limits is not None else ""
 
     def everybody(self) -> Iterator[str]:
-        """All who can do both, in the order of their names.
-
-        Who cannot become root is not asked for his keys.
+        """Yield all accounts that can do both, by name; the keys of those that cannot become root are not
+        read.
         """
         for name, user in sorted(self.people.users.items()):
             if self.sudo.verdict(user).can and self.of(name)[0].can:
@@ -116,38 +113,39 @@ def lockout(
     complaint: str | None = None,
     doors: tuple[Doors, Doors] | None = None,
 ) -> list[Diagnostic]:
-    """Refusals.
+    """The refusals, and warnings beside them.
 
-    `complaint` is what sshd itself says about its configuration after the plan, empty if it would start with
-    it.
-
-    `doors` are those of the two hosts, where somebody else asks them too. Raises HostError for what cannot be
+    `complaint` is the error of sshd itself about its configuration after the plan, empty if it would start.
+    `doors` are those of the two hosts, where the caller asks them too. Raises HostError for what cannot be
     read: then nothing is known.
     """
     now, then = doors or (Doors(before, question), Doors(after, question))
     if now.ssh.config is None:
         return []
-    found = [*_listens_elsewhere(now, then), *_hurries(now, then), *_ends_shells(now, then, question)]
-    broken = _broken(now, then) if complaint is None else complaint
-    broken = f"sshd would not start again with its configuration: {broken}" if broken else ""
-    broken = broken or _changed_service(before, after, question.steps) or _no_longer_served(before, after)
-    broken = broken or closed_by(now.files, then.files, question.touched)
+    diagnostics = [*_listens_elsewhere(now, then), *_hurries(now, then), *_ends_shells(now, then, question)]
+    problem = _broken(now, then) if complaint is None else complaint
+    broken = (
+        (f"sshd would not start again with its configuration: {problem}" if problem else "")
+        or _changed_service(before, after, question.steps)
+        or _no_longer_served(before, after)
+        or closed_by(now.files, then.files, question.touched)
+    )
     in_now = list(now.everybody()) if broken or not any(then.everybody()) else []
     if in_now and broken:
-        return found + _refuse(
+        return diagnostics + _refuse(
             question, in_now, f"{_now(in_now)}, and after this plan perhaps nobody: {broken}.", {}
         )
     if broken and (name := _came_by_ssh(now, question)):
-        what = f"{name} is the account that applies this, over SSH, and it may lose its access: {broken}."
-        return found + _refuse(question, [name], what, {})
+        sentence = f"{name} is the account that applies this, over SSH, and it may lose its access: {broken}."
+        return diagnostics + _refuse(question, [name], sentence, {})
     if in_now:
         reasons = {name: _reason(then.of(name)) for name in in_now}
-        found += _refuse(question, in_now, f"{_now(in_now)}, nobody could after this plan.", reasons)
+        diagnostics += _refuse(question, in_now, f"{_now(in_now)}, nobody could after this plan.", reasons)
     lost = _lost(now, then, question)
-    if lost is not None and not (errors(found) and lost[0] in in_now):
-        what = f"{lost[0]} is the account that applies this, and it would lose its access: {lost[1]}."
-        found += _refuse(question, [lost[0]], what, {})
-    return found
+    if lost is not None and not (errors(diagnostics) and lost[0] in in_now):
+        sentence = f"{lost[0]} is the account that applies this, and it would lose its access: {lost[1]}."
+        diagnostics += _refuse(question, [lost[0]], sentence, {})
+    return diagnostics
 
 
 def _changed_service(before: HostView, after: HostView, steps: Sequence[Step]) -> str:
@@ -165,8 +163,8 @@ def _limits(files: Followed, people: People) -> SessionLimits:
 
 
 def _came_by_ssh(now: Doors, question: Question) -> str:
-    """The account that applies and becomes root, if it has logged in over SSH: with a password, where nobody
-    has a key.
+    """The account that applies and becomes root, if it has logged in over SSH, perhaps with a password; empty
+    otherwise.
     """
     applicant = question.applicant
     if applicant is None or applicant.origin is None:
@@ -176,8 +174,8 @@ def _came_by_ssh(now: Doors, question: Question) -> str:
 
 
 def _listens_elsewhere(now: Doors, then: Doors) -> Iterator[Diagnostic]:
-    """A warning where sshd would listen elsewhere than now: whether anybody reaches it there, only the
-    network knows.
+    """Yield a warning where sshd would listen elsewhere than now: only the network knows who reaches it
+    there.
     """
     for keyword in ("port", "listenaddress") if then.ssh.config is not None else ():
         was, will = (all_said(doors.ssh.config or (), keyword) for doors in (now, then))
@@ -193,9 +191,7 @@ def _listens_elsewhere(now: Doors, then: Doors) -> Iterator[Diagnostic]:
 
 
 def _hurries(now: Doors, then: Doors) -> Iterator[Diagnostic]:
-    """A warning where sshd would give clients less time than a login over a slow network takes: who is near
-    gets in.
-    """
+    """Yield a warning where sshd would give clients less time than a login over a slow network takes."""
     was, will = (all_said(doors.ssh.config or (), "logingracetime")[:1] for doors in (now, then))
     seconds = int(will[0].lower().rstrip("s")) if will and _SECONDS.fullmatch(will[0]) else 0
     if was != will and 0 < seconds < _LEAST_GRACE:
@@ -207,21 +203,21 @@ def _hurries(now: Doors, then: Doors) -> Iterator[Diagnostic]:
 
 
 def _ends_shells(now: Doors, then: Doors, question: Question) -> Iterator[Diagnostic]:
-    """A warning where a file that every login shell reads ends it under a condition."""
+    """Yield a warning where a file that every login shell reads ends it under a condition."""
     for sentence in perhaps_closed_by(now.files, then.files, question.touched):
         detail = f"{sentence} Keep a session open, and log in with a second one afterwards."
         yield Diagnostic(Severity.WARNING, "login shells may end", detail, rule="login-shells")
 
 
 def _refuse(
-    question: Question, names: Collection[str], what: str, reasons: Mapping[str, str]
+    question: Question, names: Collection[str], sentence: str, reasons: Mapping[str, str]
 ) -> list[Diagnostic]:
-    """A refusal, unless all these accounts are allowed to lose it."""
+    """A refusal with these sentences, unless all these accounts are allowed to lose their access."""
     if names and all(name in question.allowed for name in names):
         return []
-    told = [f"{name}: {why}." for name, why in list(reasons.items())[:_NAMED]]
+    sentences = [f"{name}: {why}." for name, why in list(reasons.items())[:_NAMED]]
     flags = " ".join(f"--allow {LOCK_OUT}:{name}" for name in names) or f"--allow {LOCK_OUT}:ACCOUNT"
-    detail = "\n".join((what, *told, f"If it is meant: {flags}."))
+    detail = "\n".join((sentence, *sentences, f"If it is meant: {flags}."))
     return [Diagnostic(Severity.ERROR, _SUMMARY, detail, rule=LOCK_OUT, refusal=True)]
 
 
@@ -231,23 +227,25 @@ def _reason(verdicts: tuple[Verdict, Verdict]) -> str:
 
 
 def _broken(now: Doors, then: Doors) -> str:
-    """The problem that sshd would not start with, and does not have to bear already."""
+    """The first problem of the new configuration that sshd does not start with, and does not have already."""
     if then.ssh.config is None:
         return "there is none"
-    known = {problem for _, problem in problems(now.ssh.config or ())}
+    problems_now = {problem for _, problem in problems(now.ssh.config or ())}
     return next(
-        (f"{place}: {problem}" for place, problem in problems(then.ssh.config) if problem not in known), ""
+        (f"{line}: {problem}" for line, problem in problems(then.ssh.config) if problem not in problems_now),
+        "",
     )
 
 
 def _lost(now: Doors, then: Doors, question: Question) -> tuple[str, str] | None:
-    """The account that applies, and what it loses."""
+    """The account that applies, and the access that it loses, in words; None if it keeps all."""
     applicant = question.applicant
     user = next((user for user in now.people.users.values() if applicant and user.uid == applicant.uid), None)
     if applicant is None or user is None:
         return None
     later = next(
-        (one for one in then.people.users.values() if one.uid == user.uid and one.name == user.name), None
+        (other for other in then.people.users.values() if (other.uid, other.name) == (user.uid, user.name)),
+        None,
     )
     if later is None:
         return (
@@ -274,7 +272,9 @@ def _from(origin: Origin | None) -> str:
 
 
 def _no_longer_served(before: HostView, after: HostView) -> str:
-    """Whether sshd would stop, or not come back after the next boot."""
+    """Why sshd would no longer serve: it stops, or does not come back after the next boot; empty if it goes
+    on.
+    """
     if before.running and _runs(before) and not _runs(after):
         return "sshd would be stopped"
     return "sshd would no longer be started at boot" if _starts(before) and not _starts(after) else ""
@@ -285,7 +285,7 @@ def _runs(view: HostView) -> bool:
 
 
 def _starts(view: HostView) -> bool:
-    """Whether a unit of it is enabled and not masked."""
+    """Whether a unit of sshd is enabled and not masked."""
     return any(
         _is_link(view, f"{_UNITS}/{target}.target.wants/{unit}")
         and not _is_link(view, f"{_UNITS}/{unit}", "/dev/null")
@@ -308,8 +308,8 @@ def _count(names: Collection[str]) -> str:
 
 
 def _named(names: Collection[str]) -> str:
-    found = list(names)
-    return ", ".join(found[:_NAMED]) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
+    listed = list(names)
+    return ", ".join(listed[:_NAMED]) + (f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else "")
 
 
 def allowed_accounts(allow: Collection[str]) -> frozenset[str]:

@@ -15,7 +15,7 @@ from reconciler.core.steps import Step
 from reconciler.formats.accounts.passwd import parse_users
 from reconciler.kinds import of_accounts
 
-_PLACES = Late(
+_DECISIVE = Late(
     r"/etc/(?:ssh|sudoers|sudoers\.d|pam\.d|pam\.conf|security|shells|nologin|passwd|shadow|group|debian_version)(?:/.*)?"
     r"|/etc/(?:nsswitch\.conf|sudo\.conf|hosts\.allow|hosts\.deny|default/sshd?|profile|bash\.bashrc|profile\.d/[^/]+\.sh)"
     r"|/run/nologin|/usr/s?bin/(?:sshd|sudo)|/usr/local/s?bin/(?:sshd|sudo)|/etc/alternatives/.*|/usr/lib(?:exec)?/(?:openssh|sudo)/.*"
@@ -55,7 +55,7 @@ def may_change_access(steps: Iterable[Step], view: HostView) -> bool:
                 return True
         elif (path := path_of(action)) is not None:
             if (
-                _PLACES.fullmatch(path)
+                _DECISIVE.fullmatch(path)
                 or _is_of_sshd(action, path)
                 or path.endswith(("/.ssh", "/.ssh/authorized_keys", "/.ssh/authorized_keys2"))
             ):
@@ -65,8 +65,8 @@ def may_change_access(steps: Iterable[Step], view: HostView) -> bool:
 
 
 def changes_what_runs_sshd(steps: Iterable[Step]) -> bool:
-    """Whether any step is about a unit of sshd, what holds for all units, or a unit
-    that names one of sshd's.
+    """Whether any step is about a unit of sshd, a setting for all units, or a unit that names one of
+    sshd's.
     """
     return any(
         _is_of_sshd(step.action, path)
@@ -83,18 +83,18 @@ def _is_of_sshd(action: Action, path: str) -> bool:
     )
 
 
-def _meets(paths: Iterable[str], places: tuple[str, ...]) -> bool:
-    """Whether one of the paths is one of the places, above one, or in one."""
-    below = tuple(f"{place}/" for place in places)
+def _meets(paths: Iterable[str], decisive: tuple[str, ...]) -> bool:
+    """Whether one of the paths is a decisive one, above one, or in one."""
+    below = tuple(f"{other}/" for other in decisive)
     return any(
-        path in places or path.startswith(below) or any(place.startswith(f"{path}/") for place in places)
+        path in decisive or path.startswith(below) or any(other.startswith(f"{path}/") for other in decisive)
         for path in paths
     )
 
 
 def _others(view: HostView) -> Iterator[str]:
-    """Homes with what sshd reads in them, shells, and what the configuration names elsewhere, up to its first
-    wildcard or token.
+    """Yield the paths outside /etc that sshd and sudo read: directories of keys, shells, and paths that the
+    configuration names, up to the first wildcard or token.
     """
     for user in parse_users(_read(view, "/etc/passwd").decode("utf-8", "surrogateescape")):
         if user.home.strip("/"):
@@ -103,15 +103,15 @@ def _others(view: HostView) -> Iterator[str]:
             yield user.shell
     listed = (f"{directory}/{name}" for directory in _DIRECTORIES for name in _names(view, directory))
     for path in (*_FILES, *listed):
-        for found in _ELSEWHERE.finditer(_read(view, path)):
-            for word in (found[1] or found[2]).decode("utf-8", "replace").split():
+        for match in _ELSEWHERE.finditer(_read(view, path)):
+            for word in (match[1] or match[2]).decode("utf-8", "replace").split():
                 fixed = re.split(r"[%*?\[]", word.strip('"'))[0].rstrip("/")
                 if fixed.startswith("/"):
                     yield fixed
 
 
 def _read(view: HostView, path: str) -> bytes:
-    """The content that is there; nothing where it cannot be read: then what reads it next says so."""
+    """The content that is there; empty where it cannot be read, which its next reader will report."""
     try:
         return view.excerpt(path)[0]
     except (HostError, FileNotFoundError):
@@ -126,9 +126,9 @@ def _names(view: HostView, path: str) -> tuple[str, ...]:
 
 
 def concerned(steps: Iterable[Step], view: HostView) -> frozenset[str] | None:
-    """The accounts about whose access these steps can change anything; None: everybody's.
+    """The accounts whose access these steps can change; None for everybody's.
 
-    Anything said of one account (its home, its keys, its own rules for sudo) concerns nobody else, however
+    A declaration about one account (its home, its keys, its own rules for sudo) concerns nobody else, however
     many others there are.
     """
     names: set[str] = set()

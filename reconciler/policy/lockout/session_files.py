@@ -1,8 +1,8 @@
-"""Files beside sshd's and sudo's own that decide whether there is a session, and root in it: who is known,
-from where, with which limits.
+"""Files beside sshd's and sudo's own that decide whether there is a session, and root in it: which accounts
+are known, from where they come, which programs run.
 
-Each is judged only where the plan touches it, and only what is new is refused: what a host bears already it
-may keep. Sources: nsswitch.conf(5), sudo.conf(5), hosts_access(5), limits.conf(5), access.conf(5), bash(1);
+Each is judged only where the plan touches it, and only what is new is refused: a host keeps what it has
+already. Sources: nsswitch.conf(5), sudo.conf(5), hosts_access(5), limits.conf(5), access.conf(5), bash(1);
 tried with live logins on Debian 12 and 13.
 """
 
@@ -27,7 +27,7 @@ _RETURNS = Late(
 )
 _GOES_ON = Late(r"\[[^\]]*\bSUCCESS\s*=\s*continue[^\]]*\]", re.IGNORECASE)
 _OPTIONS = Late(r"-4|-6|-e|-u\d*|-oLogLevel=\w+")
-"""Options with which sshd lets in whom it lets in without."""
+"""Options that do not change whom sshd lets in."""
 _PROGRAMS = Late(
     r"/usr/(?:local/)?s?bin/(?:sshd|sudo)|/usr/lib(?:exec)?/(?:openssh|sudo)/[^/]+"
     r"|/(?:usr/)?lib(?:64|/[^/]+-linux-gnu)?/(?:security/pam_|libnss_|libpam)[^/]+"
@@ -37,13 +37,13 @@ _BUILT_IN = ("files", "dns")
 """Sources for which nothing loads a library any more."""
 _VERSIONED = Late(r".*/libc-2\.\d+\.so")
 _SHELL_FILES = Late(r"/etc/(?:profile|bash\.bashrc|profile\.d/[^/.][^/]*\.sh)")
-"""Every login shell reads them, and Debian's bash the second one for commands over SSH, too."""
+"""Files that every login shell reads; Debian's bash reads the second one for commands over SSH, too."""
 _EXECUTABLE, _SETUID = 0o111, 0o4000
 
 
 def closed_by(now: Followed, then: Followed, touched: Collection[str]) -> str:
-    """Why nobody may get in, or become root, once the files are as the plan leaves them; empty where nothing
-    says so.
+    """Why perhaps nobody gets in, or becomes root, with the files as the plan leaves them; empty without a
+    reason.
     """
     for path in touched:
         judge = _JUDGES.get(path) or (
@@ -56,21 +56,21 @@ def closed_by(now: Followed, then: Followed, touched: Collection[str]) -> str:
 
 
 def perhaps_closed_by(now: Followed, then: Followed, touched: Collection[str]) -> Iterator[str]:
-    """Commands that end a login shell under a condition, in sentences: when that holds is not known."""
+    """Yield a sentence for each file with a new command that ends a login shell under some condition."""
     for path in filter(_SHELL_FILES.fullmatch, touched):
         for ending in [ending for ending in _new_endings(now, then, path) if not ending.certain][:1]:
             yield f"{path}: `{ending.command}` ends every shell that reads it where its condition holds."
 
 
 def _lines(files: Followed, path: str) -> list[str]:
-    """Lines without comments and blanks, with those that they are continued on."""
+    """The lines without comments and blanks, continued lines joined."""
     text = re.sub(r"\\\n", " ", files.text(path) or "")
     return [line for raw in text.split("\n") if (line := raw.partition("#")[0].strip())]
 
 
 def _new(now: Followed, then: Followed, path: str) -> list[str]:
-    known = _lines(now, path)
-    return [line for line in _lines(then, path) if line not in known]
+    lines_now = _lines(now, path)
+    return [line for line in _lines(then, path) if line not in lines_now]
 
 
 # ----------------------------------------------------------------------------------------------- who is known
@@ -86,14 +86,14 @@ def _nsswitch(now: Followed, then: Followed, path: str) -> str:
 
 def _hides_files(sources: str) -> str:
     """Why local accounts and groups are not found through a list of sources; empty if they are."""
-    found = re.search(rf"(?<![\w-])(?:{'|'.join(_LOCAL)})(?![\w-])", sources)
-    if found is None:
+    match = re.search(rf"(?<![\w-])(?:{'|'.join(_LOCAL)})(?![\w-])", sources)
+    if match is None:
         return "local accounts and rules are only found where it names `files`"
-    if _RETURNS.search(sources[: found.start()]):
+    if _RETURNS.search(sources[: match.start()]):
         return "it ends the search before `files`"
     return (
         "it goes on after `files`, and what it finds last counts"
-        if _GOES_ON.match(sources[found.end() :].lstrip())
+        if _GOES_ON.match(sources[match.end() :].lstrip())
         else ""
     )
 
@@ -102,24 +102,27 @@ def _hides_files(sources: str) -> str:
 
 
 def _sudo_conf(now: Followed, then: Followed, path: str) -> str:
-    """A plug-in or path that is not sudo's own, or another that is missing: then sudo does nothing at all."""
+    """A line with which sudo may do nothing at all: a plug-in or path that is not its own, or one that
+    goes.
+    """
     entry = then.entry(path)
     if entry is None or entry.owner != "root" or int(entry.mode, 8) & 0o022:
         return ""  # sudo passes over it
-    known = _lines(now, path)
+    lines_now = _lines(now, path)
     for line in _lines(then, path):
         word = line.split()[0].lower()
-        if line not in known and word not in ("debug", "set"):
+        if line not in lines_now and word not in ("debug", "set"):
             return f"`{line}`: whether sudo works with that is not known"
-    gone = [line for line in known if line.lower().startswith("plugin") and line not in _lines(then, path)]
+    removed = [
+        line for line in lines_now if line.lower().startswith("plugin") and line not in _lines(then, path)
+    ]
     plugins = [line for line in _lines(then, path) if line.lower().startswith("plugin")]
-    return f"`{gone[0]}` goes, and another plug-in stays" if gone and plugins else ""
+    return f"`{removed[0]}` goes, and another plug-in stays" if removed and plugins else ""
 
 
 def _program(now: Followed, then: Followed, path: str) -> str:
-    """The damage to a program that runs sessions and makes root.
-
-    Another content is another program, another mode may make it useless.
+    """The damage to a program or library that runs sessions or makes root: it goes, cannot be run, or is
+    another one.
     """
     old, new = now.entry(path), then.entry(path)
     if old is None or old.type is not FileType.FILE or not _is_asked_for(now, then, path):
@@ -140,7 +143,7 @@ def _program(now: Followed, then: Followed, path: str) -> str:
 
 
 def _is_asked_for(now: Followed, then: Followed, path: str) -> bool:
-    """Whether any file of PAM's, or nsswitch.conf, names a library; of any other program that is known."""
+    """Whether PAM or nsswitch.conf asks for a library by its name; a program is always asked for."""
     library = _LIBRARY.fullmatch(path)
     if library is None:
         return True
@@ -159,8 +162,8 @@ def _is_asked_for(now: Followed, then: Followed, path: str) -> bool:
 
 
 def _libc_looks_up(files: Followed, library: str) -> bool:
-    """Whether the C library beside a library for names looks in files itself, as it does from 2.34 on; until
-    then its own name was a link to one with the version.
+    """Whether the C library beside a library for names looks in files itself, as it does from 2.34 on; before
+    that, its name was a link to one with the version.
     """
     libc = files.real(f"{library.rpartition('/')[0]}/libc.so.6")
     return libc is not None and not _VERSIONED.fullmatch(libc)
@@ -170,8 +173,8 @@ def _libc_looks_up(files: Followed, library: str) -> bool:
 
 
 def _shell(now: Followed, then: Followed, path: str) -> str:
-    """A command that ends the shell which reads the file: `return`, a mistake, and a command that fails do
-    not.
+    """A new command that ends every shell that reads the file; `return`, a mistake, and a command that fails
+    do not.
     """
     ending = next((ending for ending in _new_endings(now, then, path) if ending.certain), None)
     return f"`{ending.command}` ends every shell that reads it" if ending is not None else ""
@@ -180,20 +183,22 @@ def _shell(now: Followed, then: Followed, path: str) -> str:
 def _new_endings(now: Followed, then: Followed, path: str) -> list[Ending]:
     from reconciler.formats.shell_endings import endings  # few plans have to do with it
 
-    known = frozenset(endings(now.text(path) or ""))
-    return [ending for ending in endings(then.text(path) or "") if ending not in known]
+    endings_now = frozenset(endings(now.text(path) or ""))
+    return [ending for ending in endings(then.text(path) or "") if ending not in endings_now]
 
 
 # ---------------------------------------------------------------------------------------- sshd's surroundings
 
 
 def _default_ssh(now: Followed, then: Followed, path: str) -> str:
-    """`SSHD_OPTS` is the end of sshd's command line, and what else stands there is its environment."""
-    known = _lines(now, path)
+    """A new line that sshd may not bear: `SSHD_OPTS` ends its command line, the others are its
+    environment.
+    """
+    lines_now = _lines(now, path)
     for line in _lines(then, path):
         name, _, value = line.partition("=")
         words = value.strip().strip("\"'").split()
-        if line in known or re.fullmatch(r"LANG|LANGUAGE|LC_[A-Z]+|TZ", name):
+        if line in lines_now or re.fullmatch(r"LANG|LANGUAGE|LC_[A-Z]+|TZ", name):
             continue
         if name != "SSHD_OPTS" or not all(_OPTIONS.fullmatch(word) for word in words):
             return f"`{line}`: whether sshd lets anybody in with that is not known"
@@ -201,22 +206,23 @@ def _default_ssh(now: Followed, then: Followed, path: str) -> str:
 
 
 def _hosts(now: Followed, then: Followed, path: str) -> str:
-    """sshd of Debian asks libwrap: the first line of hosts.allow, then of hosts.deny, that is about it
-    decides.
+    """A line that keeps clients out: sshd of Debian asks libwrap, and the first line about it decides, of
+    hosts.allow and then of hosts.deny.
     """
     refused = list(_about_sshd(then, _DENY))
     allowed = [
         line for line in _about_sshd(then, _ALLOW) if not re.search(r":\s*deny\b", line, re.IGNORECASE)
     ]
     refused += [line for line in _about_sshd(then, _ALLOW) if line not in allowed]
-    before = [*_about_sshd(now, _DENY), *_about_sshd(now, _ALLOW)]
-    changed = [line for line in refused if line not in before]
+    lines_now = [*_about_sshd(now, _DENY), *_about_sshd(now, _ALLOW)]
+    new = [line for line in refused if line not in lines_now]
     lost = [line for line in _about_sshd(now, _ALLOW) if line not in allowed]
-    if any(_is_for_all(line) for line in allowed[:1]) or not refused or not (changed or lost):
+    lets_all_in = any(_is_for_all(line) for line in allowed[:1])
+    if lets_all_in or not refused or not (new or lost):
         return ""
     return (
-        f"`{(changed or refused)[0]}` keeps sshd's clients"
-        f" out{' that `' + lost[0] + '` let in' if lost and not changed else ''}"
+        f"`{(new or refused)[0]}` keeps sshd's clients"
+        f" out{' that `' + lost[0] + '` let in' if lost and not new else ''}"
     )
 
 
@@ -236,14 +242,14 @@ _ALLOW, _DENY = "/etc/hosts.allow", "/etc/hosts.deny"
 
 
 def _pam(now: Followed, then: Followed, path: str) -> str:
-    """/etc/pam.conf counts where there is no /etc/pam.d, and for sshd there is one."""
+    """A change of /etc/pam.conf, which counts only where there is no /etc/pam.d."""
     if then.entry("/etc/pam.d") is not None or not _new(now, then, path):
         return ""
     return "a mistake in it locks everybody out, and there is no /etc/pam.d in its place"
 
 
 def _not_to_be_run(now: Followed, then: Followed, path: str) -> str:
-    """Debian's unit has `ConditionPathExists=!` of it."""
+    """The new file for which Debian's unit has `ConditionPathExists=!`."""
     return (
         "while it is there sshd does not start"
         if now.entry(path) is None and then.entry(path) is not None

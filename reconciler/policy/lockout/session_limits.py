@@ -1,8 +1,8 @@
 """Limits and access lists of PAM that refuse an account its session: limits.conf(5) of pam_limits,
 access.conf(5) of pam_access.
 
-They are asked only where the plan touches them. Sources: the manual pages, tried with live logins on Debian
-12 and 13.
+They count only where the plan touches them. Sources: the manual pages, tried with live logins on Debian 12
+and 13.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _LEAST: Mapping[str, int] = {
     "cpu": 1,
     "rss": 0,
 }
-"""With less than this a session ends at once, or nobody can work in it: counts, KiB, and minutes of `cpu`."""
+"""The least with which somebody can work in a session: counts, KiB, and minutes of `cpu`."""
 _PRECISE = 2
-"""How closely a line means an account: by name, by group, or all."""
+"""The rank of a line about one account by its name; a group has 1, everybody 0."""
 
 
 class SessionLimits:
@@ -55,7 +55,7 @@ class SessionLimits:
         ]
         lines = [line for text in texts for line in text.split("\n") if not line.lstrip().startswith("#")]
         return frozenset(
-            found[0] for line in lines if (found := re.search(r"pam_(?:limits|access)\.so", line))
+            match[0] for line in lines if (match := re.search(r"pam_(?:limits|access)\.so", line))
         )
 
     @cached_property
@@ -84,9 +84,9 @@ class SessionLimits:
         return ""
 
     def _rank(self, domain: str, user: User) -> int | None:
-        """How closely a domain means an account; None: not at all.
+        """The rank of a domain that is about an account; None where it is not.
 
-        A domain that is for all or for a group is not for root.
+        A domain for all or for a group is not for root.
         """
         if domain == user.name:
             return _PRECISE
@@ -98,26 +98,26 @@ class SessionLimits:
         return 1 if named or self._in_range(domain, user) else None
 
     def _in_range(self, domain: str, user: User) -> bool:
-        found = re.fullmatch(r"(@?)(\d*):(\d*)", domain)
-        if found is None:
+        match = re.fullmatch(r"(@?)(\d*):(\d*)", domain)
+        if match is None:
             return False
-        numbers = self._people.gids_of(user) if found[1] else frozenset((user.uid,))
+        numbers = self._people.gids_of(user) if match[1] else frozenset((user.uid,))
         least, most = (
-            int(found[2] or found[3] or 0),
-            int(found[3] or (1 << 32) if found[2] else found[3] or 0),
+            int(match[2] or match[3] or 0),
+            int(match[3] or (1 << 32) if match[2] else match[3] or 0),
         )
         return any(least <= number <= most for number in numbers)
 
     def _not_listed(self, user: User) -> str:
-        """The first line that is about the account decides; where from is not known, so a line for some
-        places may let in.
+        """Why access.conf(5) refuses the account everywhere: its first line about the account decides, and
+        one for some origins may let in.
         """
         if "pam_access.so" not in self._asked:
             return ""
         for line in self._access_lines():
             permission, names, _ = line
-            meant, _, spared = names.partition("EXCEPT")
-            if self._is_any(meant, user) and not self._is_any(spared, user):
+            listed, _, spared = names.partition("EXCEPT")
+            if self._is_any(listed, user) and not self._is_any(spared, user):
                 return (
                     f"`{' : '.join(line)}` in {ACCESS} refuses the session"
                     if permission == "-" and self._everywhere(line[2])

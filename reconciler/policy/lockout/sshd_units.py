@@ -1,8 +1,8 @@
-"""The units of sshd: whether a plan changes them, or lets another unit stop them, in a way that sessions may
-not bear.
+"""The units of sshd: whether a plan changes them, or lets another unit stop them, so that sessions may not
+work any more.
 
-Sessions inherit what systemd gives sshd: a sandbox, limits, NoNewPrivileges. So anything that is not known to
-leave them alone is refused. A change back to what the package's unit says is always allowed.
+Sessions inherit what systemd gives sshd: a sandbox, limits, NoNewPrivileges. A directive that is not known to
+leave them alone is therefore refused. A change back to what the package's unit says is always allowed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from reconciler.policy.lockout.relevance import SSHD
 _UNITS = (*SSHD, "ssh@.service", "sshd@.service")
 _PACKAGED = ("/usr/lib/systemd/system", "/lib/systemd/system")
 _MANAGER = "system.conf"
-_MANAGER_PLACES = ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd")
-"""Where PID 1 looks for its configuration and its drop-ins; a name in the first hides that in the others."""
+_MANAGER_DIRECTORIES = ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd")
+"""The directories of PID 1's configuration and drop-ins; a name in the first hides it in the others."""
 _NAMED = 3
 """Directives that are named in one sentence."""
 _ENDLESS = float("inf")
@@ -46,11 +46,11 @@ def _at_least(least: float) -> Callable[[Sequence[str]], bool]:
 
 
 def _number(text: str) -> float:
-    """A size or a count, `infinity` included; nothing for what is neither."""
+    """A size or a count, `infinity` included; -1 for what is neither."""
     if text == "infinity":
         return _ENDLESS
-    found = re.fullmatch(r"(\d+)([KMGTPE]?)", text)
-    return int(found[1]) * _FACTORS[found[2]] if found else -1
+    match = re.fullmatch(r"(\d+)([KMGTPE]?)", text)
+    return int(match[1]) * _FACTORS[match[2]] if match else -1
 
 
 def _only_language(values: Sequence[str]) -> bool:
@@ -205,8 +205,8 @@ _WHY = {
 
 
 def changed_service(before: HostView, after: HostView, steps: Sequence[Step]) -> str:
-    """Why nobody may get in, or become root there, once the units are as the plan leaves them; empty where
-    nothing says so.
+    """Why perhaps nobody gets in, or becomes root, with the units as the plan leaves them; empty without a
+    reason.
     """
     written = [step.action for step in steps if isinstance(step.action, WriteFile) and not step.held]
     conflict = next(filter(None, (_conflict(before, action) for action in written)), "")
@@ -241,7 +241,7 @@ def _sections(view: HostView, name: str, file: str) -> unit.Sections:
 
 
 def _packaged(view: HostView, name: str) -> unit.Sections:
-    """The unit as its package has it."""
+    """The sections of a unit as its package has it; none where no package has."""
     for directory in _PACKAGED:
         entry = _entry(view, f"{directory}/{name}")
         if entry:
@@ -250,7 +250,7 @@ def _packaged(view: HostView, name: str) -> unit.Sections:
 
 
 def _manager(view: HostView) -> unit.Sections:
-    mains = [f"{place}/{_MANAGER}" for place in _MANAGER_PLACES]
+    mains = [f"{base}/{_MANAGER}" for base in _MANAGER_DIRECTORIES]
     main = next((path for path in mains if view.entry(path)), mains[0])
     drop_ins_by_name: dict[str, str] = {}
     for directory in (f"{path}.d" for path in mains):
@@ -276,24 +276,24 @@ def _text(view: HostView, path: str) -> str:
 
 
 def _harm(before: unit.Sections, after: unit.Sections, packaged: unit.Sections) -> list[str]:
-    """Directives that are neither as they were nor as the package has them, and not known to be harmless;
-    those known for harm first.
+    """The directives that are neither as they were nor as the package has them, and not known to be harmless,
+    in words; those known for harm first.
     """
-    found = []
+    harmful = []
     for section in dict.fromkeys((*before, *after)):
         if section == "Install" or section.startswith("X-"):
             continue
-        was, now, theirs = before.get(section, {}), after.get(section, {}), packaged.get(section, {})
+        was, now, as_packaged = before.get(section, {}), after.get(section, {}), packaged.get(section, {})
         for name in dict.fromkeys((*was, *now)):
             value = now.get(name)
             if (
-                value in (was.get(name), theirs.get(name))
+                value in (was.get(name), as_packaged.get(name))
                 or name.startswith("X-")
                 or _is_harmless(f"{section}.{name}", value)
             ):
                 continue
-            found.append(_worded(name, value))
-    return sorted(found, key=lambda text: not text.endswith(")"))
+            harmful.append(_worded(name, value))
+    return sorted(harmful, key=lambda text: not text.endswith(")"))
 
 
 def _is_harmless(directive: str, value: Value) -> bool:
@@ -302,8 +302,8 @@ def _is_harmless(directive: str, value: Value) -> bool:
 
 
 def _worded(name: str, value: Value) -> str:
-    said = value if isinstance(value, str) or value is None else value[-1]
-    setting = f"no {name} any more" if said is None else f"{name}={said}"
+    text = value if isinstance(value, str) or value is None else value[-1]
+    setting = f"no {name} any more" if text is None else f"{name}={text}"
     return f"{setting} ({_WHY[name]})" if name in _WHY else setting
 
 
@@ -314,7 +314,9 @@ def _named(harm: Sequence[str]) -> str:
 
 
 def _conflict(before: HostView, action: WriteFile) -> str:
-    """Whether another unit is going to take sshd down when it starts or stops, and did not so far."""
+    """Why another unit will take sshd down when it starts or stops, and did not so far; empty if none
+    will.
+    """
     if "/systemd/" not in action.path or b"ssh" not in action.content:
         return ""
     old = (

@@ -35,10 +35,10 @@ def _directories(settings: Settings, files: Followed) -> str:
 
 def _logs(settings: Settings, files: Followed) -> str:
     if any(settings.get(flag) is True for flag in LOGGING):
-        place = _text(settings, "iolog_dir") or _LOGS
-        if not _can_be_made(files, place.partition("%")[0]):
+        directory = _text(settings, "iolog_dir") or _LOGS
+        if not _can_be_made(files, directory.partition("%")[0]):
             return (
-                f"sudo is to write each session down in {place} (Defaults iolog_dir), and that directory"
+                f"sudo is to write each session down in {directory} (Defaults iolog_dir), and that directory"
                 " cannot be made"
             )
     if settings.get("ignore_logfile_errors") is not False:
@@ -76,7 +76,9 @@ def _is_directory(files: Followed, path: str) -> bool:
 
 
 def _can_be_made(files: Followed, path: str) -> bool:
-    """Whether the nearest thing that is there on the way is a directory in which one can be made."""
+    """Whether a directory can be made at a path: the nearest entry above it must be one that takes
+    entries.
+    """
     at = path.rstrip("/") or "/"
     while at != "/" and files.entry(at) is None:
         at = at.rpartition("/")[0] or "/"
