@@ -1,1 +1,1 @@
-"""Where a spec's bytes come from: files, Git, standard input."""
+"""The sources of a spec's bytes: files, Git, standard input."""

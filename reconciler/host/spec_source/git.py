@@ -51,11 +51,11 @@ _REFUSED = {"120000": "a symbolic link", "160000": "a submodule", "40000": "a di
 
 
 class GitReader:
-    """Reads a spec and what it names from the tree of one commit. Use it as a context manager, or close it.
+    """Reads a spec and the files that it names from the tree of one commit.
 
-    `revision` is anything git understands; it is resolved once, to a full commit id. `path` is that of the
-    spec from the top of the repository. Raises SourceError when there is no git, no repository or no such
-    commit.
+    Use it as a context manager, or close it. `revision` is anything that git understands; it is resolved
+    once, to a full commit id. `path` is that of the spec from the top of the repository. Raises SourceError
+    when there is no git, no repository or no such commit.
     """
 
     def __init__(self, repo: str | os.PathLike[str], revision: str, path: str) -> None:
@@ -82,12 +82,12 @@ class GitReader:
         entry = self._tree.entry(name)
         if entry is None:
             raise SourceError(f"{name} does not exist in commit {self.commit[:12]}")
-        mode, found = entry
+        mode, object_id = entry
         if mode in _REFUSED:
             raise SourceError(
                 f"{name} is {_REFUSED[mode]} in commit {self.commit[:12]}; a spec reads regular files only"
             )
-        return self._objects.get(found, name)
+        return self._objects.get(object_id, name)
 
     def display(self, name: str) -> str:
         """The path in the repository."""
@@ -102,44 +102,45 @@ class _Tree:
         self._read: dict[str, dict[bytes, tuple[str, str]]] = {}
 
     def entry(self, name: str) -> tuple[str, str] | None:
-        """Mode and id of what has this name; None where there is nothing. Raises SourceError."""
-        mode, found = "40000", f"{self._commit}^{{tree}}"
+        """The mode and object id of a path; None where nothing is. Raises SourceError."""
+        mode, object_id = "40000", f"{self._commit}^{{tree}}"
         for part in name.split("/"):
-            entry = self._entries(found).get(os.fsencode(part)) if mode == "40000" else None
+            entry = self._entries(object_id).get(os.fsencode(part)) if mode == "40000" else None
             if entry is None:
                 return None
-            mode, found = entry
-        return mode, found
+            mode, object_id = entry
+        return mode, object_id
 
     def has(self, name: str, content: bytes) -> bool:
-        """Whether it has a regular file of this name with these bytes; the file itself is not read.
+        """Whether the tree has a regular file of this name with these bytes; the file itself is not read.
 
         Raises SourceError.
         """
-        mode, found = self.entry(name) or ("", "")
-        return mode.startswith("100") and found == _blob_id(content, len(self._commit))
+        mode, object_id = self.entry(name) or ("", "")
+        return mode.startswith("100") and object_id == _blob_id(content, len(self._commit))
 
-    def _entries(self, name: str) -> dict[bytes, tuple[str, str]]:
-        """Mode and id of each entry of a tree object (git-mktree(1) has the modes; the form is `MODE NAME NUL
-        ID`).
+    def _entries(self, object_name: str) -> dict[bytes, tuple[str, str]]:
+        """The mode and object id of each entry of a tree object, by name.
+
+        An entry is `MODE NAME NUL ID`; git-mktree(1) has the modes.
         """
-        if name not in self._read:
-            data, width = self._objects.get(name, "a directory"), len(self._commit) // 2
-            entries, at = {}, 0
-            while at < len(data):
-                space = data.index(b" ", at)
+        if object_name not in self._read:
+            data, width = self._objects.get(object_name, "a directory"), len(self._commit) // 2
+            entries, start = {}, 0
+            while start < len(data):
+                space = data.index(b" ", start)
                 end = data.index(b"\0", space)
                 entries[data[space + 1 : end]] = (
-                    data[at:space].decode(),
+                    data[start:space].decode(),
                     data[end + 1 : end + 1 + width].hex(),
                 )
-                at = end + 1 + width
-            self._read[name] = entries
-        return self._read[name]
+                start = end + 1 + width
+            self._read[object_name] = entries
+        return self._read[object_name]
 
 
 def _blob_id(content: bytes, length: int) -> str:
-    """The id that Git gives a file of these bytes where ids have this length
+    """The id that Git gives to a file of these bytes in a repository whose ids have this length
     (gitformat-hash-function-transition(7)).
     """
     digest = hashlib.new(
@@ -150,9 +151,9 @@ def _blob_id(content: bytes, length: int) -> str:
 
 
 def is_committed(repo: str | os.PathLike[str], commit: str, contents: Mapping[str, bytes]) -> bool | None:
-    """Whether a commit, given by its full id, has all these files as they are; None when git cannot tell.
+    """Whether a commit has all these files with these bytes; None when git cannot tell.
 
-    One process is started.
+    `commit` is a full id. It starts one process.
     """
     objects = _Objects(repo)
     try:
@@ -173,7 +174,7 @@ class _Objects:
         self._buffer = b""
 
     def get(self, name: str, shown: str) -> bytes:
-        """The content of an object. Raises SourceError."""
+        """The content of an object; `shown` names it in errors. Raises SourceError."""
         try:
             process = self._start()
             assert process.stdin is not None
@@ -252,19 +253,20 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 class Order(Enum):
-    """How a commit stands to another one."""
+    """The order of a commit and another one in the history."""
 
     NEWER = auto()
-    """It is the other one or descends from it."""
+    """The commit is the other one or descends from it."""
     OLDER = auto()
-    """The other one descends from it."""
+    """The other one descends from the commit."""
     APART = auto()
     """Neither descends from the other, or the repository does not have the other one."""
 
 
 def order(repo: str | os.PathLike[str], candidate: str, than: str) -> Order | None:
-    """How commit `candidate` stands to commit `than`, both full ids; None when git or a shallow history
-    cannot tell.
+    """The order of commit `candidate` and commit `than`, both full ids.
+
+    None when git or a shallow history cannot tell.
     """
     if not _ID.fullmatch(candidate) or not _ID.fullmatch(than):
         return None
@@ -272,24 +274,23 @@ def order(repo: str | os.PathLike[str], candidate: str, than: str) -> Order | No
         newer, _ = _ask(repo, "merge-base", "--is-ancestor", than, candidate)
         if newer == 0:
             return Order.NEWER
-        older = newer == 1 and _ask(repo, "merge-base", "--is-ancestor", candidate, than)[0] == 0
-        if older:
+        if newer == 1 and _ask(repo, "merge-base", "--is-ancestor", candidate, than)[0] == 0:
             return Order.OLDER
-        whole = _ask(repo, "rev-parse", "--is-shallow-repository") == (0, "false")
-        return (
-            Order.APART if whole and _ask(repo, "cat-file", "-e", f"{candidate}^{{commit}}")[0] == 0 else None
-        )
+        is_complete = _ask(repo, "rev-parse", "--is-shallow-repository") == (0, "false")
+        has_candidate = is_complete and _ask(repo, "cat-file", "-e", f"{candidate}^{{commit}}")[0] == 0
     except SourceError:
         return None
+    return Order.APART if has_candidate else None
 
 
 def _commit(repo: str | os.PathLike[str], revision: str) -> str:
+    """The full id of the commit that a revision names. Raises SourceError."""
     if not os.path.isdir(repo):
         raise SourceError(f"{os.fspath(repo)} is not a directory; name a Git repository")
     if revision and not revision.startswith("-") and revision.isprintable():
-        code, found = _ask(repo, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-        if code == 0 and _ID.fullmatch(found):
-            return found
+        code, commit = _ask(repo, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        if code == 0 and _ID.fullmatch(commit):
+            return commit
     code, _ = _ask(repo, "rev-parse", "--git-dir")
     if code != 0:
         raise SourceError(f"{os.fspath(repo)} is not a Git repository")
@@ -299,11 +300,11 @@ def _commit(repo: str | os.PathLike[str], revision: str) -> str:
 
 
 def _ask(repo: str | os.PathLike[str], *arguments: str) -> tuple[int, str]:
-    """Exit status and output of a git command. Raises SourceError when git is missing or hangs."""
+    """The exit status and output of a git command. Raises SourceError when git is missing or hangs."""
     import subprocess
 
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             [_git(), *_SAFE, "-C", os.path.abspath(repo), *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -314,7 +315,7 @@ def _ask(repo: str | os.PathLike[str], *arguments: str) -> tuple[int, str]:
         )
     except (OSError, ValueError, subprocess.TimeoutExpired) as exc:
         raise SourceError(f"git cannot be run on {os.fspath(repo)}") from exc
-    return done.returncode, done.stdout.decode(errors="replace").strip()
+    return completed.returncode, completed.stdout.decode(errors="replace").strip()
 
 
 def _git() -> str:

@@ -1,6 +1,4 @@
-"""The commit that a work tree stands on, by reading files: no process, no configuration of the repository is
-looked at.
-"""
+"""The commit that a work tree stands on, read from files: no process, no configuration of the repository."""
 
 from __future__ import annotations
 
@@ -9,25 +7,28 @@ import stat
 
 from reconciler.core.basics.lazy_regex import Late
 
-_SMALL = 64 * 1024
-_PACKED = 16 * 1024 * 1024
+_MOST_BYTES = 64 * 1024
+"""The most bytes of HEAD, of a ref or of a `.git` file."""
+_MOST_PACKED_BYTES = 16 * 1024 * 1024
+"""The most bytes of `packed-refs`."""
 _ID = Late(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _DEPTH = 5
-"""As many symbolic refs may follow each other; Git's own limit."""
+"""The most symbolic refs that may follow each other; Git's own limit."""
 
 
 def commit_of(root: str) -> str:
-    """The full id of HEAD; empty when there is no repository, no commit yet, or refs are not in files
-    (gitrepository-layout(5)).
+    """The full id of HEAD (gitrepository-layout(5)).
+
+    Empty when there is no repository or no commit yet, or when its refs are not in files.
     """
     try:
-        folder = _git_directory(os.path.join(root, ".git"))
-        common = _common_directory(folder)
-        value = _text(os.path.join(folder, "HEAD"), _SMALL).strip()
+        git_directory = _git_directory(os.path.join(root, ".git"))
+        common_directory = _common_directory(git_directory)
+        value = _text(os.path.join(git_directory, "HEAD"), _MOST_BYTES).strip()
         for _ in range(_DEPTH):
             if not value.startswith("ref: "):
                 break
-            value = _ref(value.removeprefix("ref: ").strip(), folder, common)
+            value = _ref(value.removeprefix("ref: ").strip(), git_directory, common_directory)
     except (OSError, ValueError):
         return ""
     return value if _ID.fullmatch(value) else ""
@@ -37,37 +38,39 @@ def _git_directory(path: str) -> str:
     """`.git` itself, or the directory that a `.git` file names (worktrees, submodules)."""
     if os.path.isdir(path):
         return path
-    text = _text(path, _SMALL)
+    text = _text(path, _MOST_BYTES)
     if not text.startswith("gitdir: "):
         raise ValueError(path)
     return os.path.join(os.path.dirname(path), text.removeprefix("gitdir: ").strip())
 
 
-def _common_directory(folder: str) -> str:
-    """Where the refs are that all work trees share."""
+def _common_directory(git_directory: str) -> str:
+    """The directory with the refs that all work trees share."""
     try:
-        return os.path.join(folder, _text(os.path.join(folder, "commondir"), _SMALL).strip())
+        return os.path.join(
+            git_directory, _text(os.path.join(git_directory, "commondir"), _MOST_BYTES).strip()
+        )
     except FileNotFoundError:
-        return folder
+        return git_directory
 
 
-def _ref(name: str, folder: str, common: str) -> str:
+def _ref(name: str, git_directory: str, common_directory: str) -> str:
     if not name.startswith("refs/") or any(part in ("", ".", "..") for part in name.split("/")):
         raise ValueError(name)
-    for place in (folder, common):
+    for directory in (git_directory, common_directory):
         try:
-            return _text(os.path.join(place, name), _SMALL).strip()
+            return _text(os.path.join(directory, name), _MOST_BYTES).strip()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             continue
-    for line in _text(os.path.join(common, "packed-refs"), _PACKED).splitlines():
-        value, _, found = line.partition(" ")
-        if found == name:
+    for line in _text(os.path.join(common_directory, "packed-refs"), _MOST_PACKED_BYTES).splitlines():
+        value, _, ref = line.partition(" ")
+        if ref == name:
             return value
     return ""
 
 
 def _text(path: str, limit: int) -> str:
-    """A small regular file. Raises OSError, ValueError."""
+    """The text of a regular file of at most `limit` bytes. Raises OSError, ValueError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -1,4 +1,4 @@
-"""Where the spec lay that was applied last: what a command means that names none."""
+"""The path of the spec that was applied last, for commands that name none."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from reconciler.host.state.notes import recall, remember
 
 
 def last_spec(state: str) -> str:
-    """The path, absolute; empty when nothing was applied, when it came from standard input, or when we may
-    not know.
+    """The absolute path of the spec that was applied last.
+
+    Empty when nothing was applied, when it came from standard input, or when we may not read the note.
     """
     return os.fsdecode(recall(state, SPEC) or b"")
 
 
 def remember_spec(state: str, path: str) -> None:
-    """Write it down, if it is another one. The state directory is there. Raises StateError."""
+    """Note the path of the spec, if it is another one; the state directory must exist. Raises StateError."""
     remember(state, SPEC, os.fsencode(path))

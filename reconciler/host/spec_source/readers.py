@@ -1,4 +1,4 @@
-"""Which reader a spec named on the command line is read through."""
+"""The choice of the reader for a spec that is named on the command line."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from reconciler.host.spec_source.source import DirectoryReader, StdinReader
 
 
 def open_reader(path: str, commit: str, stdin: Callable[[], bytes]) -> SourceReader:
-    """`-` is standard input; with a commit the file is taken from that commit of the repository it lies in.
+    """The reader of the spec at a path; `-` is standard input.
 
-    Raises SourceError.
+    With a commit, the file is read from that commit of the repository that it lies in. Raises SourceError.
     """
     if path == "-":
         if commit:
@@ -27,17 +27,17 @@ def open_reader(path: str, commit: str, stdin: Callable[[], bytes]) -> SourceRea
 
 
 def _work_tree(folder: str) -> str:
-    """The nearest directory above with `.git` in it.
+    """The nearest directory, from `folder` upwards, that has a `.git`; `folder` need not exist any more.
 
-    The file itself, and its folder, need not exist any more.
+    Raises SourceError.
     """
-    here = folder
-    while not os.path.lexists(os.path.join(here, ".git")):
-        parent = os.path.dirname(here)
-        if parent == here:
+    directory = folder
+    while not os.path.lexists(os.path.join(directory, ".git")):
+        parent = os.path.dirname(directory)
+        if parent == directory:
             raise SourceError(f"{folder} is not in a Git repository; --commit needs one")
-        here = parent
-    return here
+        directory = parent
+    return directory
 
 
 def absolute(path: str) -> str:

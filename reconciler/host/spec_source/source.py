@@ -1,4 +1,4 @@
-"""Where a spec's bytes come from: a directory, a Git tree at a commit, standard input."""
+"""The readers of a spec's files in a directory and on standard input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_BYTES = 32 * 1024 * 1024
 """The most bytes that one file of a spec may have."""
 
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-_WHY = {
+_MESSAGES = {
     errno.ENOENT: "{name} does not exist; check the path",
     errno.ENOTDIR: "{name} does not exist: a part of its path is not a directory",
     errno.EACCES: (
@@ -31,12 +31,12 @@ _WHY = {
 
 
 class DirectoryReader:
-    """Reads a spec and what it names from a directory tree.
+    """Reads a spec and the files that it names from a directory tree.
 
     The root is `root`, or the nearest directory above the spec that has a `.git`, or the spec's own
     directory. Nothing outside the root is read, not through a link either; a file that is itself a link, a
-    FIFO or a device is refused. `commit` is what HEAD names; the files may differ from it: `contents` has
-    what was read of each. Raises SourceError when the spec is not below `root`.
+    FIFO or a device is refused. `commit` is that of HEAD. The files may differ from it: `contents` has the
+    bytes of each file that was read. Raises SourceError when the spec is not below `root`.
     """
 
     def __init__(self, spec_path: str | os.PathLike[str], root: str | os.PathLike[str] | None = None) -> None:
@@ -69,13 +69,13 @@ class DirectoryReader:
             # By the name that Git has for it: a directory on the way may be a link.
             return self.contents.setdefault(os.path.normpath(os.path.join(below, base)), content)
         except OSError as exc:
-            words = _WHY.get(exc.errno or 0, "{name} cannot be read: {why}")
-            raise SourceError(words.format(name=shown, why=os.strerror(exc.errno or 0))) from exc
+            message = _MESSAGES.get(exc.errno or 0, "{name} cannot be read: {why}")
+            raise SourceError(message.format(name=shown, why=os.strerror(exc.errno or 0))) from exc
         except ValueError as exc:
             raise SourceError(f"{shown!r} is not a file name") from exc
 
     def display(self, name: str) -> str:
-        """Relative to the working directory when the spec was named so, or when it is below."""
+        """The path for messages: relative to the working directory if the spec was named so, or is below."""
         path = os.path.join(self._root, name)
         relative = os.path.relpath(path, self._here)
         return path if self._absolute and relative.startswith("..") else relative
@@ -105,7 +105,7 @@ def _inside(path: str, root: str) -> bool:
 def _directory(root: str, below: str) -> Iterator[int]:
     """A descriptor of a directory below the root.
 
-    No component may be a link: `below` was resolved already, so a link now is a race.
+    `below` is resolved already: a component that is a link now came in between, and is refused.
     """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     current = os.open(root, flags)
@@ -120,7 +120,7 @@ def _directory(root: str, below: str) -> Iterator[int]:
 
 
 def _content(parent: int, name: str, shown: str) -> bytes:
-    """A regular file's bytes, at most MAX_BYTES. Raises OSError, SourceError."""
+    """The bytes of a regular file, at most MAX_BYTES. Raises OSError, SourceError."""
     descriptor = os.open(name, _OPEN, dir_fd=parent)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -140,7 +140,7 @@ def _chunks(descriptor: int, shown: str) -> Iterator[bytes]:
 
 
 class StdinReader:
-    """A spec that came on standard input. It is one file: it can name no others."""
+    """A spec that came on standard input: one file, which can name no others."""
 
     entry = "<stdin>"
     commit = ""

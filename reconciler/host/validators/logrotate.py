@@ -1,8 +1,7 @@
-"""logrotate's own judgement of a policy file, before it is put in place: `logrotate -d` over the whole tree
-with it.
+"""logrotate as the judge of a policy file that is about to be put in place: `logrotate -d`, whole tree.
 
-Its exit code says little in either direction (a missing log is 1, an ignored line is 0): lines that begin
-with `error:` decide, and that the policy is seen at all.
+Its exit code says little in either direction (a missing log is 1, an ignored line is 0). Lines that begin
+with `error:` decide, and whether logrotate names the policy's patterns at all.
 """
 
 from __future__ import annotations
@@ -24,62 +23,65 @@ _MAIN = "/etc/logrotate.conf"
 _TIMEOUT = 60.0
 _CAP = 16 << 20
 _MISSING_LOG = Late(r"error: stat of .* failed: No such file or directory")
-_SKIPPED = Late(r"error: found error in ")
-_SEEN = "rotating pattern: "
+_FOLLOW_UP = Late(r"error: found error in ")
+"""The line that follows an error and names only the file."""
+_PATTERN = "rotating pattern: "
 _DUPLICATE = "duplicate log entry for"
-_NAMED = 3
-"""Lines of logrotate that are passed on."""
+_MOST_LINES = 3
+"""The most lines of logrotate that a message quotes."""
 
 
 def judge(action: WriteFile) -> None:
-    """Raise ActionFailed unless logrotate takes the file as it is meant."""
+    """Raise ActionFailed unless logrotate accepts the policy and sees each of its patterns."""
     directory, _, name = action.path.rpartition("/")
     new = {name: action.content}
-    found, seen = _errors(directory, new)
-    if any(_DUPLICATE in line for line in found):
-        # Between two policies of ours the spec has decided; the other file is about to be changed or removed.
-        found, seen = _errors(directory, new, _other_ours(directory, name))
-    if found:
+    errors, patterns = _errors(directory, new)
+    if any(_DUPLICATE in line for line in errors):
+        # The spec decides between two policies of ours: the other file is about to be changed or removed.
+        errors, patterns = _errors(directory, new, _other_ours(directory, name))
+    if errors:
         before, _ = _errors(directory, {})
-        found = [line for line in found if line not in before]
-    if found:
-        words = [line for line in found if not _SKIPPED.match(line)] or found
-        raise ActionFailed("logrotate does not accept the policy", "; ".join(words[:_NAMED]))
-    if unseen := _unseen(action.content, seen):
+        errors = [line for line in errors if line not in before]
+    if errors:
+        lines = [line for line in errors if not _FOLLOW_UP.match(line)] or errors
+        raise ActionFailed("logrotate does not accept the policy", "; ".join(lines[:_MOST_LINES]))
+    if missing := _unseen(action.content, patterns):
         raise ActionFailed(
-            "logrotate does not see the policy", f"{unseen} is not among the patterns that it would rotate"
+            "logrotate does not see the policy", f"{missing} is not among the patterns that it would rotate"
         )
 
 
 def accepted(actions: Sequence[WriteFile]) -> frozenset[WriteFile]:
-    """Those of several files that logrotate takes as they are meant when it is asked once about all of them.
+    """The files that logrotate accepts when it is asked once about all of them: all or none.
 
-    All or none: with the least doubt each is to be judged by itself, and says what is wrong with it.
+    With the least doubt there are none: `judge` then looks at each by itself, and names its mistake.
     """
     directories = {action.path.rpartition("/")[0] for action in actions}
     if len(actions) < 2 or len(directories) != 1:
         return frozenset()
     try:
-        found, seen = _errors(
+        errors, patterns = _errors(
             directories.pop(), {action.path.rpartition("/")[2]: action.content for action in actions}
         )
     except ActionFailed:
         return frozenset()
-    clean = not found and not any(_unseen(action.content, seen) for action in actions)
+    clean = not errors and not any(_unseen(action.content, patterns) for action in actions)
     return frozenset(actions) if clean else frozenset()
 
 
-def _unseen(content: bytes, seen: Sequence[str]) -> str:
-    """A pattern of the policy that logrotate has not named; empty if there is none."""
-    # It prints the patterns as they stand in the file: of several lines, the first.
-    patterns = (stanza.patterns[0] for stanza in logrotate.parse(content.decode()).stanzas)
-    return next((pattern for pattern in patterns if not any(line.startswith(pattern) for line in seen)), "")
+def _unseen(content: bytes, patterns: Sequence[str]) -> str:
+    """A pattern of the policy that is not among those that logrotate has named; empty if all are."""
+    # logrotate prints the patterns of a stanza as they stand in the file, their first line only.
+    declared = (stanza.patterns[0] for stanza in logrotate.parse(content.decode()).stanzas)
+    return next(
+        (pattern for pattern in declared if not any(line.startswith(pattern) for line in patterns)), ""
+    )
 
 
 def _errors(
     directory: str, new: Mapping[str, bytes], without: Collection[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """The errors that logrotate finds with these files in the directory, and the patterns that it sees.
+    """The errors of logrotate with these files in the directory, and the patterns that it names.
 
     Errors about logs that are not there are left out.
     """
@@ -96,18 +98,19 @@ def _errors(
             ) from error
         text = (result.out + b"\n" + result.err).decode("utf-8", "replace").replace(f"{stage}/d", directory)
     lines = text.replace(f"{stage}/logrotate.conf", _MAIN).splitlines()
-    found = [escape(line) for line in lines if line.startswith("error:")]
-    seen = [escape(line.removeprefix(_SEEN).lstrip('"')) for line in lines if line.startswith(_SEEN)]
-    return [line for line in found if not _MISSING_LOG.match(line)], seen
+    errors = [escape(line) for line in lines if line.startswith("error:")]
+    patterns = [
+        escape(line.removeprefix(_PATTERN).lstrip('"')) for line in lines if line.startswith(_PATTERN)
+    ]
+    return [line for line in errors if not _MISSING_LOG.match(line)], patterns
 
 
 @contextmanager
 def _stage(directory: str, new: Mapping[str, bytes], without: Collection[str]) -> Iterator[str]:
-    """A directory that only we can enter: the main file including a twin of `directory`, in which the new
-    files are as they shall be.
+    """A directory that only we can enter, with the main file and a twin of `directory` that it includes.
 
-    The others are links, so that logrotate judges their own mode and owner as well, in the order of their
-    names.
+    The twin has the new files, and links to the others: logrotate then judges these by their own mode and
+    owner, in the order of their names.
     """
     stage = tempfile.mkdtemp(prefix="reconciler-logrotate-", dir="/run")
     try:
@@ -123,7 +126,8 @@ def _stage(directory: str, new: Mapping[str, bytes], without: Collection[str]) -
         shutil.rmtree(stage, ignore_errors=True)
 
 
-def _including(directory: str, instead: str) -> bytes:
+def _including(directory: str, twin: str) -> bytes:
+    """The main file with an `include` of the twin instead of the directory. Raises ActionFailed."""
     try:
         with open(_MAIN, "rb") as file:
             main = file.read()
@@ -134,7 +138,7 @@ def _including(directory: str, instead: str) -> bytes:
     pattern = re.compile(
         rb"^([ \t]*include[ \t=]+)" + re.escape(directory.encode()) + rb"/?[ \t]*$", re.MULTILINE
     )
-    text, count = pattern.subn(rb"\g<1>" + instead.encode(), main)
+    text, count = pattern.subn(rb"\g<1>" + twin.encode(), main)
     if not count:
         raise ActionFailed(
             "policies are not read", f"{_MAIN} does not have `include {directory}`; add the line"
@@ -150,11 +154,12 @@ def _put(path: str, content: bytes) -> None:
 
 
 def _other_ours(directory: str, name: str) -> list[str]:
-    found = []
+    """The names of our other policies in the directory."""
+    names = []
     for other in os.listdir(directory):
         if other == name or not os.path.isfile(f"{directory}/{other}"):
             continue
         with open(f"{directory}/{other}", "rb") as file:
             if file.read(len(logrotate.MARK)) == logrotate.MARK.encode():
-                found.append(other)
-    return found
+                names.append(other)
+    return names

@@ -24,43 +24,46 @@ the paths that they find.
 
 
 def complaint(before: Staged, after: Staged) -> str | None:
-    """Why sshd would not start with a configuration; empty if it would.
+    """The reason why sshd would not start with a configuration; empty if it would.
 
-    None: it cannot be asked, or says the same of the present one.
+    None if sshd cannot be asked, or gives the same reason for the present one.
     """
     try:
-        said = _ask(after)
-        if said.rc and before and _ask(before).err == said.err:
+        result = _ask(after)
+        if result.rc and before and _ask(before).err == result.err:
             return None
     except (HostError, OSError):
         return None
-    if said.rc == 0:
+    if result.rc == 0:
         return ""
-    lines = [line.strip() for line in said.err.decode("utf-8", "replace").splitlines() if line.strip()]
-    return escape("; ".join(lines) or said.message)
+    return _reason(result)
 
 
 def refuses_its_files() -> str:
-    """Why the sshd of this host would not start with the files that are on disk; empty if it would.
+    """The reason why this host's sshd would not start with the files on disk; empty if it would.
 
     Raises HostError.
     """
-    said = run(["sshd", "-t"], timeout=_TIMEOUT)
-    lines = [line.strip() for line in said.err.decode("utf-8", "replace").splitlines() if line.strip()]
-    return escape("; ".join(lines) or said.message) if said.rc else ""
+    result = run(["sshd", "-t"], timeout=_TIMEOUT)
+    return _reason(result) if result.rc else ""
+
+
+def _reason(result: Result) -> str:
+    lines = [line.strip() for line in result.err.decode("utf-8", "replace").splitlines() if line.strip()]
+    return escape("; ".join(lines) or result.message)
 
 
 def last_read(units: Sequence[str]) -> tuple[str, int]:
-    """The unit that runs sshd, and when systemd last started or reloaded it, in nanoseconds since the epoch;
-    ("", 0): none runs.
+    """The unit that runs sshd, and when systemd last started or reloaded it, in nanoseconds since the epoch.
 
-    A reload that somebody sends past systemd (`kill -HUP`) is not seen. Raises HostError.
+    ("", 0) if none runs. A reload that somebody sends past systemd (`kill -HUP`) is not seen. Raises
+    HostError.
     """
-    said = run(
+    result = run(
         ["systemctl", "show", "--property=Id,ActiveState,StateChangeTimestampMonotonic", "--", *units],
         timeout=_TIMEOUT,
     )
-    for block in said.out.decode("utf-8", "replace").split("\n\n"):
+    for block in result.out.decode("utf-8", "replace").split("\n\n"):
         fields = dict(line.partition("=")[::2] for line in block.splitlines())
         if fields.get("ActiveState") == "active":
             ago = (
@@ -72,34 +75,40 @@ def last_read(units: Sequence[str]) -> tuple[str, int]:
 
 
 def _ask(files: Staged) -> Result:
-    with _in_memory(files) as (main, names):
-        said = run(["sshd", "-t", "-f", main], timeout=_TIMEOUT)
-    message = said.err.decode("utf-8", "replace")
-    for place, path in names.items():
-        message = re.sub(rf"{re.escape(place)}(?!\d)", path, message)
-    return Result(said.rc, said.out, message.encode("utf-8", "replace"))
+    """The result of `sshd -t` with these files; its messages have their real paths."""
+    with _in_memory(files) as (main, paths):
+        result = run(["sshd", "-t", "-f", main], timeout=_TIMEOUT)
+    message = result.err.decode("utf-8", "replace")
+    for memory_path, path in paths.items():
+        message = re.sub(rf"{re.escape(memory_path)}(?!\d)", path, message)
+    return Result(result.rc, result.out, message.encode("utf-8", "replace"))
 
 
 @contextlib.contextmanager
 def _in_memory(files: Staged) -> Iterator[tuple[str, dict[str, str]]]:
-    """The place of the main file, and which path each place stands for."""
+    """The path in memory of the main file, and the real path of each file by its path in memory."""
     descriptors: dict[str, int] = {}
     try:
         for path in files:
             descriptors[path] = os.memfd_create("sshd_config", os.MFD_CLOEXEC)
-        places = {path: f"/proc/{os.getpid()}/fd/{fd}" for path, fd in descriptors.items()}
+        memory_paths = {path: f"/proc/{os.getpid()}/fd/{fd}" for path, fd in descriptors.items()}
         for path, (content, included) in files.items():
-            os.write(descriptors[path], _redirected(content, included, places))
-        yield next(iter(places.values())), {place: path for path, place in places.items()}
+            os.write(descriptors[path], _redirected(content, included, memory_paths))
+        yield (
+            next(iter(memory_paths.values())),
+            {memory_path: path for path, memory_path in memory_paths.items()},
+        )
     finally:
         for fd in descriptors.values():
             os.close(fd)
 
 
-def _redirected(content: bytes, included: Mapping[int, tuple[str, ...]], places: Mapping[str, str]) -> bytes:
-    """The file with its Include lines leading to what is in memory."""
+def _redirected(
+    content: bytes, included: Mapping[int, tuple[str, ...]], memory_paths: Mapping[str, str]
+) -> bytes:
+    """The content with Include lines that name the files in memory."""
     lines = content.split(b"\n")
     for number, paths in included.items():
-        found = " ".join(places[path] for path in paths if path in places)
-        lines[number - 1] = f"Include {found}".encode() if found else b"#"
+        targets = " ".join(memory_paths[path] for path in paths if path in memory_paths)
+        lines[number - 1] = f"Include {targets}".encode() if targets else b"#"
     return b"\n".join(lines)

@@ -22,10 +22,9 @@ JUDGES: Mapping[Check, Callable[[WriteFile], None]] = {
 def judged(
     actions: Sequence[WriteFile], batch: Sequence[Action] = ()
 ) -> dict[WriteFile, ActionFailed | None]:
-    """Those of several files that need not be judged one by one any more, because their program was asked
-    once about all of them.
+    """The files that `judge` need not look at any more, because their program was asked once about all.
 
-    Each with what is to be raised; None: it is accepted. `batch` is all that is done together.
+    Each has the error to raise; None if it is accepted. `batch` are all actions that are done together.
     """
     policies = logrotate.accepted([action for action in actions if action.check is Check.LOGROTATE])
     units = unit_files.judged([action for action in actions if action.check is Check.SYSTEMD])
@@ -34,6 +33,6 @@ def judged(
 
 def judge(action: WriteFile) -> None:
     """Raise ActionFailed if the program that `check` names does not accept the file."""
-    asked = JUDGES.get(action.check)
-    if asked is not None:
-        asked(action)
+    judge_file = JUDGES.get(action.check)
+    if judge_file is not None:
+        judge_file(action)

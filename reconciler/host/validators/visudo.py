@@ -10,19 +10,17 @@ _TIMEOUT = 20.0
 
 
 def judge(action: WriteFile) -> None:
-    """Raise ActionFailed unless visudo accepts the file without a word.
+    """Raise ActionFailed unless visudo accepts the file without a complaint.
 
-    It never learns more than what would be written.
-
-    It lets pass what sudo will not honour (a rule for a user that does not exist): it is a net, not the
-    guard.
+    visudo gets only the content that would be written. It is a safety net, not the guard: it accepts rules
+    that have no effect (for a user that does not exist).
     """
     result = run(["visudo", "--check", "--file=-"], timeout=_TIMEOUT, input=action.content)
-    said = [
+    lines = [
         line for line in (result.out + result.err).decode("utf-8", "replace").splitlines() if line.strip()
     ]
-    complaints = [line for line in said if not line.endswith(": parsed OK")]
-    if result.rc or complaints or not said:
+    complaints = [line for line in lines if not line.endswith(": parsed OK")]
+    if result.rc or complaints or not lines:
         raise ActionFailed(
             "visudo does not accept it", f"{action.path}: {escape('; '.join(complaints) or result.message)}"
         )
