@@ -26,7 +26,7 @@ from reconciler.core.host import Entry, FileType, UnitState
 from reconciler.core.state import LedgerRow, Memory
 from reconciler.engine.inputs import Request, survey
 from reconciler.engine.units import stale_processes
-from reconciler.host.simulation.host import Said, SimulatedHost
+from reconciler.host.simulation.host import PathData, SimulatedHost
 from reconciler.kinds import discover
 from reconciler.kinds.shared.units import text
 from tests.case import Case, Expected
@@ -67,7 +67,7 @@ def situation(
     assert loaded.spec is not None
     kinds = discover()
     (part,) = kinds["services"].expand(loaded.spec.resources[0], bool(loaded.ok))
-    paths: dict[str, Said] = {
+    paths: dict[str, PathData] = {
         UNIT: text(part.address, part.document["unit"]),
         FILE: content,
         "/etc/systemd/system/multi-user.target.wants/api.service": {"target": UNIT},
@@ -203,7 +203,7 @@ def test_only_what_everybody_can_read_is_remembered_plainly(
     the file as it is.
     """
     path = "/etc/app/x.conf"
-    said: dict[str, Said] = {
+    said: dict[str, PathData] = {
         path: {"content": "x", "mode": mode},
         "/etc/app": {"type": "directory", "mode": above},
     }

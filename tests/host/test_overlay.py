@@ -35,11 +35,11 @@ def test_what_is_below_a_path_is_known_without_a_look_at_all_paths(
             overlay.put(path, _HERE)
     below = {path for path in overlay.touched() if path.startswith(f"{top}/")}
 
-    assert below == {path for path in overlay._below(top) if path in overlay._nodes}
+    assert below == {path for path in overlay._changed_below(top) if path in overlay._nodes}
     overlay._vanish(top)
     assert not [
         path
-        for known in (overlay._nodes, overlay._children, overlay._leading)
+        for known in (overlay._nodes, overlay._children, overlay._changed_children)
         for path in known
         if path.startswith(f"{top}/")
     ]
@@ -52,7 +52,7 @@ def test_a_tree_that_goes_costs_the_same_whatever_else_there_is() -> None:
         overlay = Overlay(_Empty())
         for number in range(many):
             overlay.put(f"/home/u{number}/x", _HERE)
-        counts.append(len(list(overlay._below("/home/u1"))))
+        counts.append(len(list(overlay._changed_below("/home/u1"))))
         overlay._nodes = _Uncounted(overlay._nodes)
         overlay._children = _Uncounted(overlay._children)
         overlay._vanish("/home/u1")

@@ -1,4 +1,4 @@
-"""The simulated host: what a plan would leave behind, in memory, over any host that can be read."""
+"""The simulated host: the results of a plan's actions, in memory, over any host that can be read."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from reconciler.host.simulation.nodes import Node
 from reconciler.host.simulation.overlay import Overlay
 from reconciler.host.simulation.units import SimulatedUnits
 
-Said = str | bytes | Mapping[str, str] | None
-"""A path of `SimulatedHost.of`: text of a file, None for a directory, or a mapping of `content`, `target`,
-`mode`, `owner`, `group`.
+PathData = str | bytes | Mapping[str, str] | None
+"""The data of a path of `SimulatedHost.of`: the content of a file, None for a directory, or a mapping of
+`content`, `target`, `mode`, `owner`, `group`.
 """
 
 _ACCOUNTS = frozenset(f"/etc/{name}" for name in (*FILES, "login.defs"))
-_BASE: Mapping[str, Said] = {
+_BASE: Mapping[str, PathData] = {
     "/etc/systemd/system": None,
     "/run/systemd/system": None,
     "/usr/lib/systemd/system": None,
@@ -60,11 +60,9 @@ _BASE: Mapping[str, Said] = {
 
 
 class SimulatedHost:
-    """Reads fall through to `base`, changes stay here.
+    """A host whose reads fall through to `base`, and whose changes stay in memory.
 
-    The results are those of a real host, so that planning again gives nothing.
-
-    `done` is what was executed here without a failure, in order.
+    An action has the same result as on a real host: a plan after it has nothing left to do.
     """
 
     running: bool
@@ -72,25 +70,28 @@ class SimulatedHost:
     def __init__(self, base: HostView) -> None:
         self.running, self.basis = base.running, base.basis
         self.done: list[Action] = []
+        """The actions that were executed without a failure, in order."""
         self._mounts = base.mounts
         self._base = base
         self._files = Overlay(base)
         self._units = SimulatedUnits(base, self._files, self)
         self._accounts: AccountTables | None = None
+        """The account files as tables; None when they have to be read again."""
         self._edited = False
+        """Whether the tables have edits that the files do not have yet."""
 
     @classmethod
     def of(
         cls,
-        paths: Mapping[str, Said] | None = None,
+        paths: Mapping[str, PathData] | None = None,
         *,
         running: bool = True,
         units: Mapping[str, UnitState] | None = None,
     ) -> SimulatedHost:
         """A host for tests: a minimal base, these paths with the directories that they need, these units."""
         host = cls(EmptyView(running=running, units=units))
-        for path, said in {**_BASE, **(paths or {})}.items():
-            host._add(path, said)
+        for path, data in {**_BASE, **(paths or {})}.items():
+            host._add(path, data)
         return host
 
     def entry(self, path: str) -> Entry | None:
@@ -124,7 +125,7 @@ class SimulatedHost:
         return self._files.attributes(path)
 
     def mounts(self) -> frozenset[str]:
-        """As HostView.mounts: nothing that is planned mounts anything."""
+        """As HostView.mounts: no action mounts anything."""
         return self._mounts()
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
@@ -140,11 +141,11 @@ class SimulatedHost:
         return self._units.relations(names) if self.running else {}
 
     def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:
-        """As HostView.conditions: no step changes what is asked there."""
+        """As HostView.conditions: no action changes whether one holds."""
         return self._units.conditions(texts)
 
     def stopped(self) -> frozenset[str]:
-        """The units that do not run any more after what was done here, by whatever they were taken down."""
+        """The units that do not run after the actions here, those included that were taken along."""
         return self._units.stopped()
 
     def loaded(self, unit: str) -> bytes | None:
@@ -175,7 +176,7 @@ class SimulatedHost:
             case Account():
                 self._edit_accounts(action)
             case Gate():
-                return Receipt()  # what was started here is well
+                return Receipt()  # a unit that was started here is well
             case EndSessions():
                 self._end_sessions(action.user)
             case _:
@@ -189,7 +190,7 @@ class SimulatedHost:
         return Receipt()
 
     def prepare(self, actions: Sequence[Action]) -> None:
-        """As Executor.prepare. Each action is by itself here."""
+        """As Executor.prepare: actions need no preparation here."""
 
     def finish(self) -> Mapping[str, str]:
         """As Executor.finish."""
@@ -204,18 +205,14 @@ class SimulatedHost:
         return ()
 
     def forget(self) -> None:
-        """As LiveHost.forget.
-
-        A simulated host is nowhere else.
-        """
+        """As LiveHost.forget: nothing is cached that may change elsewhere."""
 
     @property
     def _tables(self) -> AccountTables:
-        """The account files, as they are by now."""
+        """The account files as they are now."""
         if self._accounts is None:
-            self._accounts = tables_of(
-                self._files, simulated=True
-            )  # no circle: the host below has descriptors
+            # From the overlay, not from this host: reading there would ask for the tables again.
+            self._accounts = tables_of(self._files, simulated=True)
         return self._accounts
 
     def _edit_accounts(self, action: Account) -> None:
@@ -223,8 +220,9 @@ class SimulatedHost:
         self._edited = True
 
     def _write_accounts(self, path: str) -> None:
-        """Make files of the edits before one of them is looked at: thousands of accounts are not written
-        after each of them.
+        """Write the edited tables to the files before one of these is looked at.
+
+        Not after each edit: a plan may have thousands of accounts.
         """
         if not self._edited or (path not in _ACCOUNTS and path != "/etc"):
             return
@@ -238,7 +236,7 @@ class SimulatedHost:
             self._files.put(f"/etc/{name}", Node(replace(entry, size=len(content), digest=""), content))
 
     def _end_sessions(self, name: str) -> None:
-        """Nobody is logged in, and nothing lingers."""
+        """Remove the traces of an account's sessions and of its lingering."""
         user = self._tables.passwd.row(name)
         uid = None if user is None else user.uid
         for path in (f"/run/systemd/users/{uid}", f"/var/lib/systemd/linger/{name}"):
@@ -246,65 +244,59 @@ class SimulatedHost:
                 self._files.put(path, None)
 
     def _in_home(self, action: HomeAction) -> HomeAction:
-        """The action with its group, if everything on its way is the user's or root's."""
+        """The action with its group. Raises unless every directory on its way is the user's or root's."""
         tables, name = self._tables, action.as_user
         user = tables.passwd.row(name)
         group = None if user is None else next(tables.group.numbered("gid", user.gid), None)
         home = home_from(name, user, group, tables.group.listing(name))
         check_below(action.path, home)
-        at = action.path
-        while at != home.path:
-            at = at.rpartition("/")[0]
-            above = self.entry(at)
-            if (
-                above is None or above.type is not FileType.FILE
-            ):  # a file is no directory for anybody, and is told so further on
-                check_entry(at, above, home.user, directory=True)
-        found = self.entry(action.path)
+        ancestor = action.path
+        while ancestor != home.path:
+            ancestor = ancestor.rpartition("/")[0]
+            ancestor_entry = self.entry(ancestor)
+            # A file instead of a directory is refused by the action itself.
+            if ancestor_entry is None or ancestor_entry.type is not FileType.FILE:
+                check_entry(ancestor, ancestor_entry, home.user, directory=True)
+        entry = self.entry(action.path)
         is_directory = isinstance(action, MakeDirectory) or (
-            isinstance(action, SetAccess) and is_a_directory(found)
+            isinstance(action, SetAccess) and is_a_directory(entry)
         )
-        check_entry(action.path, found, home.user, directory=is_directory)
+        check_entry(action.path, entry, home.user, directory=is_directory)
         return replace(action, group=action.group or home.group)
 
     def _check_owner(self, action: HomeAction | RestoreTree) -> None:
+        """Raise ActionFailed unless the host has the action's owner and group."""
         tables = self._tables
-        for what, name, table in (
+        for noun, name, table in (
             ("user", action.owner, tables.passwd),
             ("group", action.group, tables.group),
         ):
-            known = name == "root" or table.row(name) is not None or (name.isascii() and name.isdecimal())
-            if not known and self.named(name, group=what == "group") is None:
+            is_known = name == "root" or table.row(name) is not None or (name.isascii() and name.isdecimal())
+            if not is_known and self.named(name, group=noun == "group") is None:
                 raise ActionFailed(
-                    f"no such {what}", f"{what} '{name}' is not on the host; declare it or create it first"
+                    f"no such {noun}", f"{noun} '{name}' is not on the host; declare it or create it first"
                 )
 
-    def _add(self, path: str, said: Said) -> None:
+    def _add(self, path: str, data: PathData) -> None:
+        """Put a path in place, and the directories above it that are missing."""
         parent = path.rpartition("/")[0] or "/"
         if path != "/" and self.entry(parent) is None:
             self._add(parent, None)
-        fields = dict(said) if isinstance(said, Mapping) else {}
-        if said is None or ("content" not in fields and "target" not in fields and isinstance(said, Mapping)):
-            entry, content = (
-                Entry(FileType.DIRECTORY, fields.get("mode", "0755"), *_owner(fields), nlink=2),
-                None,
-            )
-        elif "target" in fields:
-            entry, content = Entry(FileType.LINK, "0777", *_owner(fields), target=fields["target"]), None
+        fields = dict(data) if isinstance(data, Mapping) else {}
+        content = fields.get("content") if data is None or isinstance(data, Mapping) else data
+        if "target" in fields:
+            node = Node(Entry(FileType.LINK, "0777", *_owner(fields), target=fields["target"]))
+        elif content is None:
+            node = Node(Entry(FileType.DIRECTORY, fields.get("mode", "0755"), *_owner(fields), nlink=2))
         else:
-            content = (
-                fields.get("content", "").encode()
-                if isinstance(said, Mapping)
-                else said.encode()
-                if isinstance(said, str)
-                else said
-            )
+            content = content.encode() if isinstance(content, str) else content
             entry = Entry(FileType.FILE, fields.get("mode", "0644"), *_owner(fields), len(content))
-        self._files.put(path, Node(entry, content))
+            node = Node(entry, content)
+        self._files.put(path, node)
 
 
 class EmptyView:
-    """A host on which there is nothing but `/`, and the given units."""
+    """A host that has nothing but `/` and the given units."""
 
     basis = TreeBasis()
 
@@ -350,7 +342,7 @@ class EmptyView:
         return None
 
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
-        """As HostView.relations: these units have no file that says any."""
+        """As HostView.relations: these units have no file, and so no relations."""
         return {
             name: UnitNode(state.load, state.active, {}, {"CanReload": "yes"})
             for name, state in self._units.items()
@@ -358,7 +350,7 @@ class EmptyView:
         }
 
     def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:  # as HostView has it
-        """As HostView.conditions: nobody can tell."""
+        """As HostView.conditions: none can be judged."""
         return {}
 
 

@@ -11,28 +11,28 @@ from reconciler.core.host import Entry, FileType
 
 @frozen
 class Node:
-    """The thing at a path now.
-
-    `content` None of a file, and `attributes` None: as in the tree below.
-    """
+    """What an overlay has at a path."""
 
     entry: Entry
+    """The entry of the path."""
     content: bytes | None = None
+    """The content of a file; None if it is that of the tree below."""
     attributes: Attributes | None = ()
+    """The attributes; None if they are those of the tree below."""
 
 
 def new_directory(mode: str, owner: str, group: str) -> Entry:
-    """A directory that is made now."""
+    """The entry of a directory that is made now."""
     return Entry(FileType.DIRECTORY, mode, owner, group, mtime_ns=time.time_ns(), nlink=2)
 
 
 def new_file(mode: str, owner: str, group: str, content: bytes) -> Entry:
-    """A file that is written now."""
+    """The entry of a file that is written now."""
     return Entry(FileType.FILE, mode, owner, group, len(content), time.time_ns())
 
 
 def new_link(target: str, owner: str, group: str) -> Entry:
-    """A link that is made now."""
+    """The entry of a link that is made now."""
     return Entry(FileType.LINK, "0777", owner, group, len(target.encode()), time.time_ns(), target=target)
 
 

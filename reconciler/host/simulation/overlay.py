@@ -36,20 +36,24 @@ from reconciler.host.simulation.nodes import Node, join, new_directory, new_file
 
 
 class Overlay:
-    """HostView's methods for paths, and the path actions, with the results of a real tree.
+    """HostView's methods for paths, and the path actions with the results that they have on a real tree.
 
-    Nothing below is ever written.
+    `base`, the tree below, is never written.
     """
 
     def __init__(self, base: HostView) -> None:
         self._base = base
         self._nodes: dict[str, Node | None] = {}
+        """The changed paths; None where the change removed what was there."""
         self._children: dict[str, set[str]] = {}
-        self._leading: dict[str, set[str]] = {}
-        """By directory the paths directly in it at or below which something is set: a tree that goes is not
-        looked for among all paths.
+        """The names of changed paths by their directory."""
+        self._changed_children: dict[str, set[str]] = {}
+        """The paths in a directory that are changed, or have changes below them.
+
+        They lead to all changes in a tree, so that its removal need not look through every path.
         """
         self._archives: dict[str, dict[str, Node]] = {}
+        """The changed nodes of each archived tree, by the archive's path."""
 
     def entry(self, path: str) -> Entry | None:
         """As HostView.entry."""
@@ -62,28 +66,28 @@ class Overlay:
 
     def read(self, path: str) -> bytes:
         """As HostView.read."""
-        content = self._written(path)
+        content = self._changed_content(path)
         return self._base.read(path) if content is None else content
 
     def excerpt(self, path: str) -> tuple[bytes, str]:
         """As HostView.excerpt."""
-        content = self._written(path)
+        content = self._changed_content(path)
         return self._base.excerpt(path) if content is None else (content, digest(content))
 
     def digest(self, path: str) -> str:
         """As HostView.digest."""
-        content = self._written(path)
+        content = self._changed_content(path)
         return self._base.digest(path) if content is None else digest(content)
 
     def attributes(self, path: str) -> Attributes:
         """As HostView.attributes."""
         if self.entry(path) is None:
             return ()
-        kept = self._kept(path)
-        return self._base.attributes(path) if kept is None else kept
+        attributes = self._kept_attributes(path)
+        return self._base.attributes(path) if attributes is None else attributes
 
-    def _written(self, path: str) -> bytes | None:
-        """A file's content if it was changed here. Raises as read."""
+    def _changed_content(self, path: str) -> bytes | None:
+        """The content of a file if it was changed here, else None. Raises FileNotFoundError, UnsafePath."""
         entry = self.entry(path)
         if entry is None:
             raise FileNotFoundError(2, "No such file or directory", path)
@@ -99,14 +103,20 @@ class Overlay:
             raise UnsafePath("the path leads through a symbolic link", f"{path} is a link to {entry.target}")
         if entry is None or entry.type is not FileType.DIRECTORY:
             return ()
-        here = self._children.get(path, set())
-        below = (
-            [name for name in self._base.names(path) if name not in here] if not self._is_new(path) else []
+        changed_names = self._children.get(path, set())
+        base_names = (
+            [name for name in self._base.names(path) if name not in changed_names]
+            if not self._is_new(path)
+            else []
         )
-        return tuple(sorted([*below, *(name for name in here if self._nodes[join(path, name)] is not None)]))
+        return tuple(
+            sorted(
+                [*base_names, *(name for name in changed_names if self._nodes[join(path, name)] is not None)]
+            )
+        )
 
     def touched(self) -> Iterator[str]:
-        """Every path that was written or removed."""
+        """Every path that was changed or removed."""
         return iter(self._nodes)
 
     def capture(self, path: str) -> PreImage:
@@ -127,23 +137,23 @@ class Overlay:
         )
 
     def put(self, path: str, node: Node | None) -> None:
-        """Set or remove what is at a path, whatever was there."""
+        """Put a node at a path, or remove the path; the path may have been anything before."""
         self._nodes[path] = node
         parent, _, name = path.rpartition("/")
         self._children.setdefault(parent or "/", set()).add(name)
         while path != "/":
             parent = path.rpartition("/")[0] or "/"
-            leading = self._leading.setdefault(parent, set())
-            if path in leading:
+            changed = self._changed_children.setdefault(parent, set())
+            if path in changed:
                 break
-            leading.add(path)
+            changed.add(path)
             path = parent
 
-    def _below(self, path: str) -> Iterator[str]:
-        """The paths below one that are set, and those that lead to them."""
-        for inner in self._leading.get(path, ()):
+    def _changed_below(self, path: str) -> Iterator[str]:
+        """The changed paths below a path, and those that lead to them."""
+        for inner in self._changed_children.get(path, ()):
             yield inner
-            yield from self._below(inner)
+            yield from self._changed_below(inner)
 
     def execute(self, action: PathAction) -> None:
         """Do a path action. Raises ActionFailed, UnsafePath."""
@@ -172,8 +182,8 @@ class Overlay:
         self._need_parent(action.path)
         self._expect(action.path, action.expects)
         entry = new_file(action.mode, action.owner, action.group, action.content)
-        kept = self._kept(action.path) if action.attributes is None else action.attributes
-        self.put(action.path, Node(entry, action.content, kept))
+        attributes = self._kept_attributes(action.path) if action.attributes is None else action.attributes
+        self.put(action.path, Node(entry, action.content, attributes))
 
     def _edit(self, action: EditLines) -> None:
         self._need_parent(action.path)
@@ -182,20 +192,16 @@ class Overlay:
         content = self.excerpt(action.path)[0] if entry is not None else None
         if content is None and action.remove and not action.add:
             return
-        new = edited(content or b"", action.add, action.remove)
-        if (
-            entry is not None
-            and new == content
-            and (entry.mode, entry.owner, entry.group) == (action.mode, action.owner, action.group)
-        ):
+        new_content = edited(content or b"", action.add, action.remove)
+        if entry is not None and new_content == content and _has_access(entry, action):
             return
-        whole = new_file(action.mode, action.owner, action.group, new)
-        self.put(action.path, Node(whole, new, self._kept(action.path)))
+        new_entry = new_file(action.mode, action.owner, action.group, new_content)
+        self.put(action.path, Node(new_entry, new_content, self._kept_attributes(action.path)))
 
-    def _kept(self, path: str) -> Attributes | None:
-        """The attributes that what is at a path keeps when it is replaced.
+    def _kept_attributes(self, path: str) -> Attributes | None:
+        """The attributes of a path, for a node that replaces what is there; None: those of the tree below.
 
-        Not looked up: a snapshot has none.
+        They are not read here: a snapshot has none.
         """
         node = self._nodes.get(path)
         if node is None:
@@ -204,19 +210,19 @@ class Overlay:
 
     def _make_directory(self, action: MakeDirectory) -> None:
         self._need_parent(action.path)
-        found = self._state(action.path)
-        allowed = set(self.names(action.skeleton)) if action.skeleton else set()
-        if found != ABSENT and (found != DIRECTORY or set(self.names(action.path)) - allowed):
-            raise mismatch(action.path, ABSENT, found)
+        state = self._state_of(action.path)
+        skeleton_names = set(self.names(action.skeleton)) if action.skeleton else set()
+        if state != ABSENT and (state != DIRECTORY or set(self.names(action.path)) - skeleton_names):
+            raise mismatch(action.path, ABSENT, state)
         self.put(
             action.path,
             Node(new_directory(action.mode, action.owner, action.group), attributes=action.attributes or ()),
         )
-        for name in sorted(allowed):
+        for name in sorted(skeleton_names):
             self._copy(join(action.skeleton, name), join(action.path, name), action.owner, action.group)
 
     def _copy(self, source: str, path: str, owner: str, group: str) -> None:
-        """Copy what a skeleton has, and give it to somebody."""
+        """Copy a path of a skeleton, with all below it, for an owner and group."""
         entry = self.entry(source)
         if entry is None or self.entry(path) is not None:
             return
@@ -247,44 +253,40 @@ class Overlay:
             )
         node = self._nodes.get(action.path)
         changed = replace(entry, mode=action.mode, owner=action.owner, group=action.group)
-        kept = self._kept(action.path) if action.attributes is None else action.attributes
-        self.put(action.path, Node(changed, node.content if node else None, kept))
+        attributes = self._kept_attributes(action.path) if action.attributes is None else action.attributes
+        self.put(action.path, Node(changed, node.content if node else None, attributes))
 
     def _link(self, action: MakeLink) -> None:
         parent = parent_of(action.path)
-        missing = self.entry(parent) is None
-        if missing:
+        is_parent_missing = self.entry(parent) is None
+        if is_parent_missing:
             self._need_parent(parent, action.path)
         self._expect(action.path, action.expects)
-        if missing:
+        if is_parent_missing:
             self.put(parent, Node(new_directory("0755", "root", "root")))
         self._need_parent(action.path)
         self.put(action.path, Node(new_link(action.target, action.owner or "root", action.group or "root")))
 
     def _remove(self, action: RemovePath) -> None:
-        found = self._state(action.path)
-        if found != ABSENT:
-            self._remove_found(action, found)
+        state = self._state_of(action.path)
+        if state != ABSENT:
+            self._remove_path(action, state)
         parent = parent_of(action.path)
-        if (
-            action.prune_parent
-            and parent != "/"
-            and self.entry(parent) is not None
-            and not self.names(parent)
-        ):
+        may_prune = action.prune_parent and parent != "/" and self.entry(parent) is not None
+        if may_prune and not self.names(parent):
             self.put(parent, None)
 
-    def _remove_found(self, action: RemovePath, found: str) -> None:
-        if found != action.expects:
-            raise mismatch(action.path, action.expects, found)
-        if found == DIRECTORY and self.names(action.path):
+    def _remove_path(self, action: RemovePath, state: str) -> None:
+        if state != action.expects:
+            raise mismatch(action.path, action.expects, state)
+        if state == DIRECTORY and self.names(action.path):
             raise ActionFailed("the change could not be made", f"{action.path}: the directory is not empty")
         self.put(action.path, None)
 
     def _archive_tree(self, action: ArchiveTree) -> None:
-        """Only what was changed here is kept: a plan does not read through a home."""
+        """Keep the changed nodes of a tree; the others are not read, so that no plan reads through a home."""
         self._need_directory(action.path)
-        inner = (action.path, *self._below(action.path))
+        inner = (action.path, *self._changed_below(action.path))
         self._archives[action.archive] = {
             path: node for path in inner if (node := self._nodes.get(path)) is not None
         }
@@ -298,9 +300,10 @@ class Overlay:
                 self._vanish(path)
 
     def _vanish(self, path: str) -> None:
-        for inner in (path, *self._below(path)):
-            for known in (self._nodes, self._children, self._leading):
-                known.pop(inner, None)
+        """Remove a path with all below it."""
+        for inner in (path, *self._changed_below(path)):
+            for table in (self._nodes, self._children, self._changed_children):
+                table.pop(inner, None)
         self.put(path, None)
 
     def _restore_tree(self, action: RestoreTree) -> None:
@@ -319,26 +322,28 @@ class Overlay:
             raise UnsafePath("not a directory", f"{path} is a {entry.type.value}; it is left alone")
 
     def _expect(self, path: str, expects: str) -> None:
-        found = self._state(path)
-        if found != expects:
-            raise mismatch(path, expects, found)
-        if found == DIRECTORY:
+        """Raise ActionFailed unless a path is in the expected state and can be replaced."""
+        state = self._state_of(path)
+        if state != expects:
+            raise mismatch(path, expects, state)
+        if state == DIRECTORY:
             raise not_replaceable(path)
 
-    def _state(self, path: str) -> str:
-        found = state_of(self.entry(path), lambda: self.digest(path))
-        if found == OTHER:
+    def _state_of(self, path: str) -> str:
+        state = state_of(self.entry(path), lambda: self.digest(path))
+        if state == OTHER:
             raise UnsafePath(
                 "not a file, directory or link", f"{path} is a FIFO, socket or device; it is left alone"
             )
-        return found
+        return state
 
-    def _need_parent(self, path: str, wanted: str = "") -> None:
+    def _need_parent(self, path: str, shown: str = "") -> None:
+        """Raise ActionFailed or UnsafePath unless the parent is a directory; the error is about `shown`."""
         parent = parent_of(path)
         entry = self.entry(parent)
         if entry is None:
-            raise missing_directory(wanted or path, parent)
-        if entry.type is FileType.LINK and parent not in self._nodes and self._is_led(path):
+            raise missing_directory(shown or path, parent)
+        if entry.type is FileType.LINK and parent not in self._nodes and self._base_follows(path):
             return
         if entry.type is FileType.LINK:
             raise UnsafePath(
@@ -346,10 +351,10 @@ class Overlay:
                 f"{parent} is a link; write {entry.target} instead of {parent}",
             )
         if entry.type is not FileType.DIRECTORY:
-            raise missing_directory(wanted or path, parent, "is not a directory")
+            raise missing_directory(shown or path, parent, "is not a directory")
 
-    def _is_led(self, path: str) -> bool:
-        """Whether the tree below follows the link that the path is behind (`safe_path.HOMES`)."""
+    def _base_follows(self, path: str) -> bool:
+        """Whether the tree below follows the link that is the path's parent (`safe_path.HOMES`)."""
         try:
             self._base.entry(path)
         except UnsafePath:
@@ -357,7 +362,7 @@ class Overlay:
         return True
 
     def _reachable(self, path: str) -> bool:
-        """Whether every directory on the way that was changed here is one. Raises UnsafePath for a link."""
+        """Whether every changed path above is still a directory. Raises UnsafePath for a link."""
         parent = parent_of(path)
         while parent != "/":
             if parent in self._nodes:
@@ -374,7 +379,7 @@ class Overlay:
         return True
 
     def _is_new(self, path: str) -> bool:
-        """Whether the directory is not one of the tree below: then neither is what is in it."""
+        """Whether a directory was made here: the tree below then has none of its content."""
         return path in self._nodes and self._base_type(path) is not FileType.DIRECTORY
 
     def _base_type(self, path: str) -> FileType | None:
@@ -383,3 +388,7 @@ class Overlay:
         except UnsafePath:
             return None
         return entry.type if entry else None
+
+
+def _has_access(entry: Entry, action: EditLines) -> bool:
+    return (entry.mode, entry.owner, entry.group) == (action.mode, action.owner, action.group)

@@ -1,15 +1,16 @@
 """The relations of units on a simulated host.
 
-They are as systemd has them loaded below, and as written here since it has read that.
+They are those that systemd has loaded below, changed by the unit files here that it has read since.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import FileType, HostView, UnitNode, UnitState, Unreadable, UnsafePath
 from reconciler.formats.systemd import unit
-from reconciler.host.systemd.unit_relations import EVERYBODY, LATE, ORDER
+from reconciler.host.systemd.unit_relations import EVERYBODY, FORWARD, LATE, ORDER
 from reconciler.kinds.shared import drop_ins
 
 INVERSES = {
@@ -27,23 +28,10 @@ INVERSES = {
     "OnSuccess": "OnSuccessOf",
     "Before": "After",
 }
-"""The property of the other unit, by that of the one (org.freedesktop.systemd1(5))."""
+"""The property of the unit that is named, by that of the unit that names it (org.freedesktop.systemd1(5))."""
 _BOTH_WAYS = {**INVERSES, **{inverse: name for name, inverse in INVERSES.items()}}
 _OWN = {
-    **{
-        name: name
-        for name in (
-            "Requires",
-            "Requisite",
-            "Wants",
-            "BindsTo",
-            "PartOf",
-            "Upholds",
-            "Conflicts",
-            "OnFailure",
-            "OnSuccess",
-        )
-    },
+    **{name: name for name in FORWARD},
     **{
         name: name
         for name in (
@@ -51,8 +39,7 @@ _OWN = {
             "StopPropagatedFrom",
             "PropagatesReloadTo",
             "ReloadPropagatedFrom",
-            "Before",
-            "After",
+            *ORDER,
         )
     },
     "BindTo": "BindsTo",
@@ -61,7 +48,7 @@ _OWN = {
     "RequiresOverridable": "Requires",
     "RequisiteOverridable": "Requisite",
 }
-"""Directives of [Unit] that name other units, older spellings among them."""
+"""The relation of each directive of [Unit] that names other units, older spellings among them."""
 _LINKS = {".wants": "Wants", ".requires": "Requires", ".upholds": "Upholds"}
 _FLAGS = {
     "Unit": ("StopWhenUnneeded", "RefuseManualStart", "RefuseManualStop"),
@@ -95,60 +82,69 @@ def own_relations(name: str, sections: unit.Sections, linked: Mapping[str, Itera
 
 
 def flags(sections: unit.Sections) -> dict[str, str]:
-    """The properties that decide about jobs, as `systemctl show` has them; what is
-    the default is left out.
-    """
-    found: dict[str, str] = {}
+    """The properties that decide about jobs, as `systemctl show` has them; defaults are left out."""
+    unit_flags: dict[str, str] = {}
     for section, names in _FLAGS.items():
         for name in names:
             value = sections.get(section, {}).get(name)
             if isinstance(value, str) and (name == "Type" or value.lower() in _TRUE):
-                found[name] = value if name == "Type" else "yes"
-    if (
-        sections.get("Service", {}).get("ExecReload")
-        or sections.get("Service", {}).get("Type") == "notify-reload"
-    ):
-        found["CanReload"] = "yes"
-    return found
+                unit_flags[name] = value if name == "Type" else "yes"
+    service = sections.get("Service", {})
+    if service.get("ExecReload") or service.get("Type") == "notify-reload":
+        unit_flags["CanReload"] = "yes"
+    return unit_flags
+
+
+@frozen
+class _Reread:
+    """A unit that systemd has read again here."""
+
+    old: Related
+    """Its own relations before."""
+    new: Related
+    """Its own relations since."""
+    flags: dict[str, str]
+    """Its flags since."""
+
+    def relations(self, *, new: bool) -> Related:
+        """Its own relations since, or before."""
+        return self.new if new else self.old
 
 
 class Relations:
     """The relations of units.
 
-    `below` is the host as systemd has it loaded, `here` the same with what was written since.
+    `below` is the host that systemd has loaded, `here` is that host with the changes since.
     """
 
     def __init__(self, below: HostView, here: HostView) -> None:
         self._below = below
         self._here = here
-        self._read: dict[str, tuple[Related, Related, dict[str, str]]] = {}
+        self._read: dict[str, _Reread] = {}
+        """The units that systemd has read again."""
         self._nodes: dict[str, UnitNode] = {}
+        """The units that were asked for, as they are loaded below."""
         self.late: set[str] = set()
-        """The units, as far as they were asked for, whose files were changed below
-        since systemd read them.
-        """
+        """The units that were asked for and whose files below changed since systemd read them."""
 
     def reread(self, names: Iterable[str], paths: Mapping[str, str]) -> None:
-        """systemd reads these units again; `paths` are their unit files now."""
-        where, before = _listed(self._here), _listed(self._below)
+        """Let systemd read these units again; `paths` are their unit files now."""
+        drop_ins_here, drop_ins_below = _listed(self._here), _listed(self._below)
         for name in names:
-            sections = _sections(self._here, name, paths.get(name, ""), where)
-            if name in self.late:  # its text below is not what systemd has loaded
+            sections = _sections(self._here, name, paths.get(name, ""), drop_ins_here)
+            if name in self.late:  # systemd has not loaded its text below
                 old = _stated(self._nodes[name].relations)
             else:
                 old = own_relations(
                     name,
-                    _sections(self._below, name, paths.get(name, ""), before),
+                    _sections(self._below, name, paths.get(name, ""), drop_ins_below),
                     _linked(self._below, name),
                 )
-            self._read[name] = (
-                old,
-                own_relations(name, sections, _linked(self._here, name)),
-                flags(sections),
-            )
+            new = own_relations(name, sections, _linked(self._here, name))
+            self._read[name] = _Reread(old, new, flags(sections))
 
     def nodes(self, names: Sequence[str], states: Mapping[str, UnitState]) -> dict[str, UnitNode]:
-        """These units. `states` are those of units as they stand here."""
+        """These units with their relations; `states` are their states here."""
         strange = [name for name in names if name not in self._nodes]
         if strange:
             nodes = self._below.relations(strange)
@@ -159,30 +155,37 @@ class Relations:
     def _node(self, name: str, state: UnitState) -> UnitNode:
         below = self._nodes.get(name) or UnitNode("not-found", "inactive", {}, {})
         related = {relation: set(names) for relation, names in below.relations.items()}
-        for relation, other, there in self._changed(name):
+        for relation, other, is_added in self._changed(name):
             names = related.setdefault(relation, set())
-            names.add(other) if there else names.discard(other)
-        told = self._read[name][2] if name in self._read else below.flags
+            names.add(other) if is_added else names.discard(other)
+        node_flags = self._read[name].flags if name in self._read else below.flags
         return UnitNode(
-            state.load, state.active, {key: frozenset(names) for key, names in related.items() if names}, told
+            state.load,
+            state.active,
+            {key: frozenset(names) for key, names in related.items() if names},
+            node_flags,
         )
 
     def _changed(self, name: str) -> Iterator[tuple[str, str, bool]]:
-        """Yield what has gone from a unit's relations here, then what has come to them."""
-        for which in (0, 1):
+        """The changes of a unit's relations here: relation, other unit, and whether it was added or has gone.
+
+        Those that have gone come first.
+        """
+        for is_added in (False, True):
             if name in self._read:
                 yield from (
-                    (key, other, bool(which))
-                    for key, names in self._read[name][which].items()
+                    (relation, other, is_added)
+                    for relation, names in self._read[name].relations(new=is_added).items()
                     for other in names
                 )
-            for unit_name, read in self._read.items():
-                keys = (key for key, names in read[which].items() if name in names and key in _BOTH_WAYS)
-                yield from ((_BOTH_WAYS[key], unit_name, bool(which)) for key in keys)
+            for other, read in self._read.items():
+                for relation, names in read.relations(new=is_added).items():
+                    if name in names and relation in _BOTH_WAYS:
+                        yield _BOTH_WAYS[relation], other, is_added
 
 
 def _stated(relations: Mapping[str, frozenset[str]]) -> Related:
-    """The relations, among those that systemd has loaded, that a unit's own text or links state."""
+    """The relations among the loaded ones that a unit's own text or links state."""
     return {name: relations[name] - EVERYBODY for name in {*_OWN.values()} - {*ORDER} if name in relations}
 
 
@@ -193,13 +196,13 @@ def _listed(view: HostView) -> drop_ins.Listed:
         return {}
 
 
-def _sections(view: HostView, name: str, path: str, where: drop_ins.Listed) -> unit.Sections:
+def _sections(view: HostView, name: str, path: str, listed: drop_ins.Listed) -> unit.Sections:
     texts = []
     try:
         entry = view.entry(path) if path else None
         if entry is not None and entry.type is FileType.FILE:
             texts.append(view.excerpt(path)[0].decode("utf-8", "replace"))
-        texts += [drop_in.text for drop_in in drop_ins.of(view, name, where)]
+        texts += [drop_in.text for drop_in in drop_ins.of(view, name, listed)]
     except (Unreadable, UnsafePath, FileNotFoundError):
         return {}
     return unit.merge(texts)
@@ -208,13 +211,12 @@ def _sections(view: HostView, name: str, path: str, where: drop_ins.Listed) -> u
 def _linked(view: HostView, name: str) -> dict[str, list[str]]:
     """The names in the directories of links beside a unit, by relation."""
     linked: dict[str, list[str]] = {}
-    for directory, (suffix, relation) in (
-        (base, item) for base in ("/etc/systemd/system", "/run/systemd/system") for item in _LINKS.items()
-    ):
-        try:
-            linked.setdefault(relation, []).extend(view.names(f"{directory}/{name}{suffix}"))
-        except (Unreadable, UnsafePath):
-            continue
+    for directory in ("/etc/systemd/system", "/run/systemd/system"):
+        for suffix, relation in _LINKS.items():
+            try:
+                linked.setdefault(relation, []).extend(view.names(f"{directory}/{name}{suffix}"))
+            except (Unreadable, UnsafePath):
+                continue
     return linked
 
 
@@ -226,7 +228,7 @@ def touched_units(paths: Iterable[str], directories: Sequence[str]) -> set[str]:
         if directory in directories:
             names.add(name)
             continue
-        above, _, kind = directory.rpartition("/")
-        if above in directories and kind.endswith((".d", *_LINKS)):
-            names.add(kind.rpartition(".")[0])
+        parent, _, directory_name = directory.rpartition("/")
+        if parent in directories and directory_name.endswith((".d", *_LINKS)):
+            names.add(directory_name.rpartition(".")[0])
     return {name for name in names if "." in name and not name.endswith((".d", *_LINKS))}

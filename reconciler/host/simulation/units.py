@@ -1,4 +1,4 @@
-"""A small model of systemd for simulation: what a verb leaves behind, no processes."""
+"""A small model of systemd for simulation: the states after each verb, without processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNIT_DIRECTORIES = (
     *("/run/systemd/generator.early", "/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator"),
     *("/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/run/systemd/generator.late"),
 )
-"""Where the system manager looks for units, the first one wins (systemd.unit(5))."""
+"""The directories of unit files; a file in an earlier one counts (systemd.unit(5))."""
 
 _STARTED = {
     "timer": "waiting",
@@ -34,16 +34,13 @@ _ONESHOT = Late(r"^\s*Type\s*=\s*oneshot\s*$", re.MULTILINE)
 _REMAINS = Late(r"^\s*RemainAfterExit\s*=\s*(?:yes|true|on|1)\s*$", re.MULTILINE | re.IGNORECASE)
 _NOT_FOUND = UnitState()
 _WITH_FILES = (".service", ".target", ".timer", ".socket", ".path")
-"""Suffixes of units that exist only where they have a file.
-
-systemd makes some of the others (mounts, devices) itself.
-"""
+"""The suffixes of units that need a file; systemd makes some of the others (mounts, devices) itself."""
 _UP = ("active", "activating", "reloading", "refreshing")
 Readable = HostView | Overlay
 
 
 class SimulatedUnits:
-    """Unit states over those of a base, changed by verbs. Every unit that can be started keeps running."""
+    """The states of a base's units, changed by verbs; a unit that can be started keeps running."""
 
     def __init__(self, base: HostView, files: Overlay, here: HostView) -> None:
         self._base = base
@@ -51,16 +48,21 @@ class SimulatedUnits:
         self._files = files
         self._relations = Relations(base, here)
         self._states: dict[str, UnitState] = {}
+        """The states of units that a verb has changed."""
         self._loaded: dict[str, bytes | None] = {}
+        """The unit files that systemd has loaded here; None for a unit that has none."""
         self._reread = False
+        """Whether a daemon-reload was executed here."""
         self._asked: frozenset[str] = frozenset()
+        """The units that the present action names."""
         self._release = 0
+        """systemd's release; 0 until it is looked up."""
 
     def units(self, names: Sequence[str]) -> dict[str, UnitState]:
-        """The state of these units."""
-        asked = [name for name in names if name not in self._states]
-        below = self._base.units(asked) if asked else {}
-        if self._reread:  # whether systemd takes what it refused before is seen when it reads it
+        """As HostView.units."""
+        unchanged = [name for name in names if name not in self._states]
+        below = self._base.units(unchanged) if unchanged else {}
+        if self._reread:  # whether systemd still refuses a unit shows only when it reads it again
             below = {
                 name: replace(state, load="loaded", refusal="") if state.refused else state
                 for name, state in below.items()
@@ -68,22 +70,22 @@ class SimulatedUnits:
         return {name: self._states.get(name) or below.get(name, _NOT_FOUND) for name in names}
 
     def stopped(self) -> frozenset[str]:
-        """The units that were looked at here and do not run."""
+        """The units that a verb has changed and that do not run."""
         return frozenset(name for name, state in self._states.items() if state.active == "inactive")
 
     def loaded(self, name: str) -> bytes | None:
-        """The unit file that systemd works with, which is not the one on disk until a daemon-reload; None
-        when it was never loaded here.
+        """The unit file that systemd has loaded here; the one on disk counts only after a daemon-reload.
+
+        None when it was never loaded here.
         """
         return self._loaded.get(name)
 
     def relations(self, names: Sequence[str]) -> dict[str, UnitNode]:
         """As HostView.relations."""
-        known = len(self._relations.late)
+        late = len(self._relations.late)
         nodes = closure(names, self._nodes_of)
-        if (
-            self._reread and len(self._relations.late) > known
-        ):  # the reload has read what was changed before it, too
+        if self._reread and len(self._relations.late) > late:
+            # The daemon-reload has read these too: their files had changed before it.
             self._read(sorted(self._relations.late))
             nodes = closure(names, self._nodes_of)
         return nodes
@@ -106,28 +108,28 @@ class SimulatedUnits:
         return loaded is not None and loaded != _definition(self._files, name)[1]
 
     def _on_demand(self, name: str, state: UnitState) -> UnitState:
-        """The state of a unit as a job for it finds it: systemd loads then what it has not loaded.
+        """The state of a unit when there is a job for it: systemd then loads its file.
 
-        Devices and the like have no file.
+        Devices and the like need none.
         """
         if state.load != "not-found":
             return state
-        without = not name.endswith(_WITH_FILES)
+        has_no_file = not name.endswith(_WITH_FILES)
         return replace(
-            state, load="loaded" if without else self._or_generated(name, _definition(self._files, name)[0])
+            state,
+            load="loaded" if has_no_file else self._or_generated(name, _definition(self._files, name)[0]),
         )
 
     def _or_generated(self, name: str, load: str) -> str:
-        """How a unit is loaded: a generator may have made what is asked for by name, and is not on disk, at a
-        reload.
+        """The load state of a unit that may come from a generator.
 
-        Whether anything lets one hope for that was looked at before (`kinds.services.vendor.parts`): such a
-        unit is not asked for without.
+        A unit that the action names and that is not on disk counts as made by a generator at a reload: the
+        plan names such a unit only where that is to be expected (`kinds.services.vendor.parts`).
         """
         return "loaded" if load == "not-found" and self._reread and name in self._asked else load
 
     def execute(self, action: Unit) -> Receipt:
-        """Do it. Units that cannot be started, and those that are taken along, are in the receipt."""
+        """Execute a verb. The receipt has the units that cannot start, and those that are taken along."""
         self._asked = frozenset(action.units)
         if action.verb in (UnitVerb.DAEMON_RELOAD, UnitVerb.RESET_FAILED):
             return Receipt(failed=_EXECUTE[action.verb](self, action.units) or None)
@@ -150,8 +152,8 @@ class SimulatedUnits:
             )
             for name, effect in outcome.effects.items()
         ]
-        for taken in along:
-            _EXECUTE[taken.verb](self, [taken.unit])
+        for unit in along:
+            _EXECUTE[unit.verb](self, [unit.unit])
         # A unit that is not there is stopped.
         refused = {} if action.verb is UnitVerb.STOP else {**outcome.refused, **failed}
         return Receipt(failed=refused or None, along=tuple(along), order=names)
@@ -163,7 +165,7 @@ class SimulatedUnits:
         return self._release
 
     def _load(self, names: Sequence[str]) -> None:
-        """systemd loads what it has no definition of from disk when it is to start it."""
+        """Load the units to be started that systemd has not loaded yet."""
         fresh = [
             name
             for name, state in self.units(names).items()
@@ -172,10 +174,11 @@ class SimulatedUnits:
         self._read(fresh)
 
     def _read(self, names: Iterable[str]) -> None:
+        """Read the relations of these units from their files."""
         self._relations.reread(names, {name: path for name in names if (path := _path(self._files, name))})
 
     def daemon_reload(self, _names: Sequence[str]) -> dict[str, str]:
-        """Load what is on disk; a running unit whose file is gone runs on."""
+        """Load the unit files on disk; a running unit whose file is gone runs on."""
         self._reread = True
         touched = list(self._files.touched())
         self._read(sorted(touched_units(touched, UNIT_DIRECTORIES) | self._relations.late))
@@ -184,29 +187,29 @@ class SimulatedUnits:
             state = self.units([name])[name]
             load, self._loaded[name] = _definition(self._files, name)
             if state.active in ("inactive", "failed"):
-                # systemd unloads what neither runs nor is wanted by anything.
+                # systemd unloads a unit that neither runs nor is wanted by another.
                 self._states[name] = state if load == "loaded" and state.active == "failed" else _NOT_FOUND
             else:
                 self._states[name] = replace(state, load=load, refusal="")
         return {}
 
     def start(self, names: Sequence[str]) -> dict[str, str]:
-        """Start what does not run."""
+        """Start the units that do not run. Returns those that cannot be started, with the reason."""
         states = self.units(names)
         return self.restart([name for name in names if states[name].active != "active"])
 
     def restart(self, names: Sequence[str]) -> dict[str, str]:
-        """Start afresh: a new invocation."""
-        return {name: why for name in names if (why := self._restart(name))}
+        """Start units with a new invocation. Returns those that cannot be started, with the reason."""
+        return {name: reason for name in names if (reason := self._restart(name))}
 
     def stop(self, names: Sequence[str]) -> dict[str, str]:
-        """Stop; what is not there is stopped."""
+        """Stop units; one that does not exist is stopped."""
         for name, state in self.units(names).items():
             self._states[name] = replace(state, active="inactive", sub="dead", invocation="")
         return {}
 
     def reload(self, names: Sequence[str]) -> dict[str, str]:
-        """The process stays; it must be there."""
+        """Reload units. Returns those that do not run, with systemd's message."""
         return {
             name: f"Unit {name} is not active, cannot reload."
             for name, state in self.units(names).items()
@@ -221,7 +224,7 @@ class SimulatedUnits:
         return {}
 
     def _restart(self, name: str) -> str:
-        """Why it cannot be started, or empty and it runs."""
+        """Start a unit. Returns the reason why it cannot be started; empty if it runs."""
         load = "loaded"
         if self._loaded.get(name) is None:
             load, self._loaded[name] = self._in_memory(name)
@@ -233,20 +236,18 @@ class SimulatedUnits:
         return ""
 
     def _in_memory(self, name: str) -> tuple[str, bytes | None]:
-        """The definition that systemd works with.
-
-        For a unit that it had loaded before we changed anything, this is the old one.
-        """
+        """The load state and text that systemd has in memory: the old ones for a unit that is loaded."""
         if self.units([name])[name].load == "loaded":
-            before = _definition(self._base, name)
-            if before[0] == "loaded":
-                return before
+            definition = _definition(self._base, name)
+            if definition[0] == "loaded":
+                return definition
         return _definition(self._files, name)
 
 
 def _root(name: str, effects: Mapping[str, Effect], asked: Collection[str]) -> str:
-    """The unit of which something is asked, and that has taken this one along, maybe by way of others; its
-    own stop may have done it.
+    """The unit that the action names and that has taken this one along, maybe by way of others.
+
+    It may be this unit itself.
     """
     via, seen = effects[name].because[1], {name}
     while via not in asked and via in effects and via not in seen:
@@ -256,7 +257,7 @@ def _root(name: str, effects: Mapping[str, Effect], asked: Collection[str]) -> s
 
 
 def _path(files: Readable, name: str) -> str:
-    """Where the unit file is that counts; empty if there is none."""
+    """The path of the unit file that counts; empty if there is none."""
     return next(
         (
             f"{directory}/{name}"
@@ -268,12 +269,10 @@ def _path(files: Readable, name: str) -> str:
 
 
 def _definition(files: Readable, name: str) -> tuple[str, bytes | None]:
-    """LoadState and text of a unit as it is on disk; an instance without a file of its own has its
-    template's.
-    """
-    found = _find(files, name)
+    """The LoadState and text of a unit on disk; an instance without a file of its own has its template's."""
+    definition = _find(files, name)
     template = re.sub(r"@[^.]*(?=\.)", "@", name)
-    return found if found[0] != "not-found" or template == name else _find(files, template)
+    return definition if definition[0] != "not-found" or template == name else _find(files, template)
 
 
 def _find(files: Readable, name: str) -> tuple[str, bytes | None]:
@@ -288,6 +287,7 @@ def _find(files: Readable, name: str) -> tuple[str, bytes | None]:
 
 
 def _started(name: str, text: str) -> UnitState:
+    """The state of a unit after its start: a oneshot has ended, unless it remains after exit."""
     invocation = uuid.uuid4().hex
     if not _ONESHOT.search(text):
         return UnitState("loaded", "active", _STARTED.get(name.rpartition(".")[2], "active"), invocation)
