@@ -152,7 +152,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "a removal may be durable before what replaces it",
         "host/files/files.py",
-        "            self.sync()  # what takes the place of something is there for good before that goes\n",
+        "            self.sync()  # the successor of a removed path is durable before the removal\n",
         "            pass\n",
         *SYNCED,
     ),
@@ -354,7 +354,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "a file is written in a way of its own",
         "host/files/edit_lines.py",
-        "    path_actions.write_file(root, ownership, whole)\n",
+        "    path_actions.write_file(root, ownership, write)\n",
         '    with open(root.root + action.path, "wb") as file:\n        file.write(new)\n',
         "no other way to write",
         "tests/faults/test_writing.py",

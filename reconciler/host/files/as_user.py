@@ -3,9 +3,9 @@
 A forked child gives up everything but those rights, and then does what `path_actions` does, from the open
 home downwards: whatever a user puts in the way of the walk, they can only hit what they could have changed
 themselves. The child needs no program and no file; the content is in its memory. One child does what comes
-next for other users too, each with their own rights: a fork costs more than what is written
-(docs/decisions/2026-11-28-one-child-for-homes.md). Imported only by what is about to write: it needs
-`path_actions`.
+next for other users too, each with their own rights: a fork costs more than the writing
+(docs/decisions/2026-11-28-one-child-for-homes.md). Imported only where something is about to be written: it
+needs `path_actions`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class _Errand:
 def execute(
     root: SafeRoot, ownership: Ownership, ids: Ids, action: HomeAction, following: Sequence[HomeAction] = ()
 ) -> Done:
-    """Do an action below the home of `action.as_user`, and return what was done besides.
+    """Do an action below the home of `action.as_user`, and return the following ones that were done too.
 
     `following` are the actions that come next: those that the same child can do are done too, up to the first
     that fails. Raises ActionFailed, UnsafePath; then the path of `action` is as it was.

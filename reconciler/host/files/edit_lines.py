@@ -33,8 +33,8 @@ def edit_lines(root: SafeRoot, ownership: Ownership, action: EditLines) -> None:
             and ownership.describe(action.path, status) == (action.mode, action.owner, action.group)
         ):
             return
-    whole = WriteFile(action.path, new, digest(new), action.mode, action.owner, action.group, action.expects)
-    path_actions.write_file(root, ownership, whole)
+    write = WriteFile(action.path, new, digest(new), action.mode, action.owner, action.group, action.expects)
+    path_actions.write_file(root, ownership, write)
 
 
 def nothing_to_do(action: EditLines, content: bytes | None) -> bool:

@@ -1,6 +1,6 @@
-"""Files of a tree on disk: what can be asked, and the path actions.
+"""Files of a tree on disk: looking at them, and the path actions.
 
-Both hosts that stand on a disk are made of this.
+The live host and the host of a tree are both made of this.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Files:
     """HostView's and Executor's methods for paths, beneath one root."""
 
     def __init__(self, root: SafeRoot, ownership: Ownership, ids: Ids, archives: str) -> None:
-        """`archives` is the directory of this machine that archives of homes are kept in."""
+        """`archives` is the directory on this machine for archives of homes."""
         self._root = root
         self._archives = archives
         self._ids = ids
@@ -52,22 +52,22 @@ class Files:
 
     def entry(self, path: str) -> Entry | None:
         """As HostView.entry."""
-        found = self._root.stat(path)
-        if found is None:
+        status = self._root.stat(path)
+        if status is None:
             return None
-        kind = _TYPES.get(stat.S_IFMT(found.st_mode), FileType.OTHER)
+        kind = _TYPES.get(stat.S_IFMT(status.st_mode), FileType.OTHER)
         target = self._target(path) if kind is FileType.LINK else ""
-        mode, owner, group = self._ownership.describe(path, found)
+        mode, owner, group = self._ownership.describe(path, status)
         return Entry(
             kind,
             mode,
             owner,
             group,
-            found.st_size,
-            found.st_mtime_ns,
-            found.st_nlink,
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_nlink,
             target,
-            found.st_ctime_ns,
+            status.st_ctime_ns,
         )
 
     def read(self, path: str) -> bytes:
@@ -77,12 +77,12 @@ class Files:
     def names(self, path: str) -> tuple[str, ...]:
         """As HostView.names.
 
-        A file that a killed run of ours left counts as not there: it is removed before anything is done.
+        A temporary file that a killed run of ours left does not count: an apply removes it first.
         """
         return tuple(name for name in self._root.names(path) if not Place.is_temporary(name))
 
     def capture(self, path: str) -> PreImage:
-        """The thing at a path, bit for bit. Raises Unreadable, UnsafePath."""
+        """The pre-image of a path, bit for bit. Raises Unreadable, UnsafePath."""
         entry = self.entry(path)
         if entry is None:
             return PreImage(path, None)
@@ -113,25 +113,23 @@ class Files:
             raise unreadable(path, error) from error
 
     def prepare(self, actions: Sequence[Action]) -> None:
-        """As Executor.prepare: one process with the users' rights does what comes next to each other in
-        homes.
+        """As Executor.prepare.
 
-        With several actions their directories are made durable together, by `finish`.
+        Actions in homes that follow each other are done by one process with the users' rights. The
+        directories of several actions are made durable together, by `finish`.
         """
         self._coming = [action for action in actions if isinstance(action, PathAction)]
         self._done = {}
         self._root.unsynced = Unsynced() if len(self._coming) > 1 else None
 
     def sync(self) -> None:
-        """Make durable what was done since `prepare`."""
+        """Make the actions since `prepare` durable."""
         if self._root.unsynced is not None:
             self._root.unsynced.sync()
 
     @contextmanager
     def one_by_one(self) -> Iterator[None]:
-        """In here each action is durable before the next one, and what was done since `prepare` before the
-        first.
-        """
+        """In the block each action is durable before the next one, and those before the block already."""
         self.sync()
         batch, self._root.unsynced = self._root.unsynced, None
         try:
@@ -146,13 +144,13 @@ class Files:
         return {path: str(not_durable(path, reason)) for path, reason in failed.items()}
 
     def execute(self, action: PathAction) -> str:
-        """Do a path action; what there is to say of it.
+        """Carry out a path action, and return the detail to print with it, often empty.
 
-        Raises ActionFailed, UnsafePath; then what is at the path is as it was.
+        Raises ActionFailed, UnsafePath; then the path is as it was.
         """
         self._root.forget()
         if isinstance(action, RemovePath | RemoveTree):
-            self.sync()  # what takes the place of something is there for good before that goes
+            self.sync()  # the successor of a removed path is durable before the removal
         try:
             return self._execute(action)
         except OSError as error:
@@ -163,9 +161,8 @@ class Files:
     def leftovers(self, directories: tuple[str, ...]) -> tuple[str, ...]:
         """Our temporary files that a killed run left in these directories.
 
-        Only under the apply lock: another run's would look the same.
-
-        One of them can hold what was at the target a moment before: save it (`capture`) before it is removed.
+        Call it only under the lock of an apply: the files of another run would look the same. One of them can
+        be the file that was in place a moment before: save it (`capture`) before it is removed.
         """
         return tuple(
             f"{at.rstrip('/')}/{name}"
@@ -179,7 +176,7 @@ class Files:
             self._execute_as_user(action)
             return ""
         if isinstance(action, ArchiveTree | RemoveTree | RestoreTree):
-            from reconciler.host.files import whole_trees  # starts programs, and only where a home goes
+            from reconciler.host.files import whole_trees  # starts programs, rarely needed
 
             return whole_trees.execute(self._root, self._ownership, self._archives, action)
         from reconciler.host.files import edit_lines, path_actions, remove_path  # a plan never writes
@@ -212,12 +209,14 @@ class Files:
         )
 
     def _after(self, action: HomeAction) -> Iterator[HomeAction]:
-        """Yield the actions that come next, as far as they are done in homes."""
-        at = self._coming.index(action) + 1 if action in self._coming else len(self._coming)
-        for one in self._coming[at:]:
-            if not isinstance(one, WriteFile | EditLines | MakeDirectory | SetAccess) or not one.as_user:
+        """Yield the actions that come next, up to the first that is not done in a home."""
+        start = self._coming.index(action) + 1 if action in self._coming else len(self._coming)
+        for following in self._coming[start:]:
+            if not isinstance(following, WriteFile | EditLines | MakeDirectory | SetAccess):
                 return
-            yield one
+            if not following.as_user:
+                return
+            yield following
 
     def _target(self, path: str) -> str:
         directory, name = self._root.parent(path)

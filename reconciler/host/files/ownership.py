@@ -109,9 +109,12 @@ class _Names:
 
     def number(self, name: str) -> int | None:
         number = self._by_name.get(name)
-        if number is None and name.isascii() and name.isdecimal() and int(name) < 2**32 - 1:
-            return int(name)
-        return number
+        return int(name) if number is None and _is_id(name) else number
+
+
+def _is_id(text: str) -> bool:
+    """Whether a text is the number of an account; -1 (2**32 - 1) is none."""
+    return text.isascii() and text.isdecimal() and int(text) < 2**32 - 1
 
 
 class Ownership(Protocol):
@@ -133,7 +136,7 @@ class Ownership(Protocol):
         """
 
     def record(self, path: str, status: os.stat_result, mode: int, owner: str, group: str) -> None:
-        """Remember what the kernel could not hold for what is now at `path`."""
+        """Remember mode and owner of the entry at `path`, where the kernel could not hold them."""
 
     def own_link(self, directory: int, name: str, owner: str, group: str) -> None:
         """Set owner and group of a new symbolic link. Raises ActionFailed, OSError."""

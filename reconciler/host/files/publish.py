@@ -19,7 +19,7 @@ from reconciler.host.process import failpoints
 
 
 @frozen
-class _Ours:
+class _NewFile:
     """The file that we are about to put in place: its inode, and its state in the words of `expects`.
 
     Its times would prove less: they are milliseconds apart at best.
@@ -39,7 +39,7 @@ def publish(place: Place, temporary: str, expects: str, state: str) -> None:
     Raises ActionFailed, UnsafePath, OSError; then the file in place is the one that was there. The temporary
     name is gone in both cases.
     """
-    ours = _Ours(os.stat(temporary, dir_fd=place.fd, follow_symlinks=False).st_ino, state)
+    new_file = _NewFile(os.stat(temporary, dir_fd=place.fd, follow_symlinks=False).st_ino, state)
     try:
         failpoints.hit("publish.ready")
         place.expect(expects)
@@ -47,9 +47,9 @@ def publish(place: Place, temporary: str, expects: str, state: str) -> None:
         if expects == ABSENT:
             _publish_new(place, temporary, expects)
         else:
-            _replace(place, temporary, expects, ours)
+            _replace(place, temporary, expects, new_file)
     except BaseException:
-        if ours.is_at(place, temporary):
+        if new_file.is_at(place, temporary):
             place.unlink(temporary)
         raise
 
@@ -61,7 +61,7 @@ def _publish_new(place: Place, temporary: str, expects: str) -> None:
         raise place.changed(expects, place.look()) from error
 
 
-def _replace(place: Place, temporary: str, expects: str, ours: _Ours) -> None:
+def _replace(place: Place, temporary: str, expects: str, new_file: _NewFile) -> None:
     try:
         exchanged = exchange(place.fd, temporary, place.name)
     except FileNotFoundError as error:
@@ -73,15 +73,15 @@ def _replace(place: Place, temporary: str, expects: str, ours: _Ours) -> None:
         failpoints.hit("publish.exchanged")
         displaced = place.look(temporary)
     except BaseException:
-        _put_back(place, temporary, ours)
+        _put_back(place, temporary, new_file)
         raise
     if displaced != expects:
-        _put_back(place, temporary, ours)
+        _put_back(place, temporary, new_file)
         raise place.changed(expects, displaced)
     place.unlink(temporary)
 
 
-def _put_back(place: Place, temporary: str, ours: _Ours) -> None:
+def _put_back(place: Place, temporary: str, new_file: _NewFile) -> None:
     """Give the displaced file, which is somebody's new one, its name back.
 
     Raises ActionFailed when somebody wrote yet another one meanwhile: that one stays.
@@ -91,7 +91,7 @@ def _put_back(place: Place, temporary: str, ours: _Ours) -> None:
     except FileNotFoundError:
         rename_new(place.fd, temporary, place.name)
         return
-    if ours.is_at(place, temporary):
+    if new_file.is_at(place, temporary):
         return
     # A third version took the place of our file in between: that is the newest.
     exchange(place.fd, temporary, place.name)

@@ -1,6 +1,6 @@
 """renameat2(2), which Python does not have: exchange two names, or rename only if the new name is free.
 
-Imported only by what is about to write: ctypes costs milliseconds.
+Imported only where something is about to be written: ctypes costs milliseconds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Programs one behind the other, as in a shell's pipe, but with the exit status of each.
 
-Imported only by what is about to start them: subprocess costs milliseconds.
+Imported only where they are about to be started: subprocess costs milliseconds.
 """
 
 from __future__ import annotations

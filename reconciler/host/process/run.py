@@ -1,7 +1,7 @@
 """Running the host's own programs: found on a fixed path, with a clean environment, bounded in time and
 output.
 
-Imported only by what is about to start a program: subprocess costs milliseconds.
+Imported only where a program is about to be started: subprocess costs milliseconds.
 """
 
 from __future__ import annotations

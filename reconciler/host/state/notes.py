@@ -1,6 +1,6 @@
 """Small files beside the ledger: what an apply notes for the commands after it.
 
-None of them decides what is done.
+No action depends on them.
 """
 
 from __future__ import annotations

@@ -241,15 +241,10 @@ def _load(connection: sqlite3.Connection) -> Loaded:
         if _version(connection) >= schema.HOLDS
         else _Table[Hold]()
     )
-    problem = (
-        problem
-        or ledger.problem
-        or owed.problem
-        or tombstones.problem
-        or holds.problem
-        or _other_layout(connection)
-    )
-    total = (ledger.total + owed.total + tombstones.total + holds.total) % schema.MODULUS
+    tables: tuple[_Table[Any], ...] = (ledger, owed, tombstones, holds)
+    problems = (problem, *(table.problem for table in tables))
+    problem = next(filter(None, problems), "") or _other_layout(connection)
+    total = sum(table.total for table in tables) % schema.MODULUS
     if meta and not problem and f"{total:064x}" != meta.digest:
         problem = "rows are missing or were changed (the digest over all rows differs)"
     rows = {row.address: row for row in ledger.rows}

@@ -254,8 +254,8 @@ def owed_data(row: OwedRow) -> Row:
 def owed_row(data: Row) -> OwedRow:
     """The inverse of `owed_data`."""
     address = Address(data["kind"], data["name"], data.get("part", ""))
-    rest: Row = {name: data.get(name, default) for name, default in _OWED_DEFAULTS.items()}
-    return OwedRow(verb=data["verb"], address=address, why=data["why"], **rest)
+    values: Row = {name: data.get(name, default) for name, default in _OWED_DEFAULTS.items()}
+    return OwedRow(verb=data["verb"], address=address, why=data["why"], **values)
 
 
 def hold_data(row: Hold) -> Row:

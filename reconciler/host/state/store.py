@@ -175,7 +175,7 @@ class Store(History):
         owed: Sequence[OwedRow],
         saved: Sequence[tuple[int, PreImage]],
     ) -> None:
-        """Record before the effects of `steps` what will be ours, what will be owed, and what is replaced.
+        """Record before the effects of `steps` the rows that will be ours or owed, and the pre-images.
 
         All of it is recorded, or nothing.
         """

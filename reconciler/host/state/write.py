@@ -72,7 +72,7 @@ class Transaction:
     def save(self, run: int, step: int, saved: PreImage) -> None:
         """Add a pre-image to the undo store.
 
-        Of two for the same path and step the first one stays: it is the original.
+        The first of two for the same path and step stays: it is the original.
         """
         blob = "" if saved.content is None else digest(saved.content)
         row = schema.saved_data(run, step, saved, blob)
