@@ -1,7 +1,4 @@
-"""The consequences of a changed backup job for the archives that are there.
-
-It tells which of them would go, and which nobody looks after any more.
-"""
+"""The consequences of a changed backup job for existing archives: some would go, some nobody looks after."""
 
 from __future__ import annotations
 
@@ -23,41 +20,42 @@ from reconciler.formats.backups.retention import Archive, decide
 from reconciler.formats.systemd import timespan
 
 _NAMED = 10
-"""Archives that are named; of more, the rest is counted."""
+"""The most archives that a message names; the rest is counted."""
 
 
 @frozen
-class _There:
-    """An archive in a destination, and whether it is known to be good."""
+class _Existing:
+    """An archive in a destination."""
 
     manifest: Manifest
     good: bool
+    """Whether it is known to be good."""
 
 
 def consequences(
     view: HostView, declared: Declared, before: Document | None, after: Mapping[str, Any]
 ) -> Iterator[Diagnostic]:
-    """In words what becomes of archives when the job file of `before` (None: there is none) is that of
-    `after`.
+    """Warn of archives that go, or are left to themselves, when a job's document `before` becomes `after`.
+
+    `before` is None for a new job.
     """
     name = declared.address.name
     new, old = _job(after, name), _job(before or {}, name)
     if new is None:
         return
     going: list[Diagnostic] = []
-    for place in new.destinations:
-        there = _archives(view, place, name)
-        if there is None:
-            yield _cannot_tell(declared, place)
+    for destination in new.destinations:
+        archives = _archives(view, destination, name)
+        if archives is None:
+            yield _cannot_tell(declared, destination)
             continue
-        going += _of_keep(
-            declared, place, there, new, old if old is not None and place in old.destinations else None
-        )
-        yield from _of_sources(declared, place, there, new, old)
-    yield from going or _of_less(declared, new.keep, old.keep if old is not None else new.keep)
-    for place in old.destinations if old is not None else ():
-        if place not in new.destinations:
-            yield from _of_destination(declared, place, _archives(view, place, name) or [])
+        old_here = old if old is not None and destination in old.destinations else None
+        going += _deleted_by_keep(declared, destination, archives, new, old_here)
+        yield from _dropped_sources(declared, destination, archives, new, old)
+    yield from going or _smaller_keep(declared, new.keep, old.keep if old is not None else new.keep)
+    for destination in old.destinations if old is not None else ():
+        if destination not in new.destinations:
+            yield from _left_to_itself(declared, destination, _archives(view, destination, name) or [])
 
 
 def _job(document: Mapping[str, Any], name: str) -> Job | None:
@@ -67,67 +65,63 @@ def _job(document: Mapping[str, Any], name: str) -> Job | None:
         return None
 
 
-def _archives(view: HostView, place: str, name: str) -> list[_There] | None:
+def _archives(view: HostView, destination: str, name: str) -> list[_Existing] | None:
     """The archives of a job in a destination, the oldest first; None if they cannot be looked at."""
     try:
-        entry = view.entry(place)
-        names = view.names(place) if entry is not None and entry.type is FileType.DIRECTORY else ()
-        idents = [ident for one in names if (ident := manifests.id_in(one, name, r"\.json"))]
-        there = [one for ident in idents if (one := _archive(view, place, name, ident)) is not None]
+        entry = view.entry(destination)
+        files = view.names(destination) if entry is not None and entry.type is FileType.DIRECTORY else ()
+        idents = [ident for file in files if (ident := manifests.id_in(file, name, r"\.json"))]
+        archives = [_archive(view, destination, name, ident) for ident in idents]
     except (Unreadable, UnsafePath):
         return None
-    return sorted(there, key=lambda one: (one.manifest.started, one.manifest.id))
+    existing = (archive for archive in archives if archive is not None)
+    return sorted(existing, key=lambda archive: (archive.manifest.started, archive.manifest.id))
 
 
-def _archive(view: HostView, place: str, name: str, ident: str) -> _There | None:
-    """Raises Unreadable, UnsafePath."""
+def _archive(view: HostView, destination: str, name: str, ident: str) -> _Existing | None:
+    """The archive with a manifest; None if the manifest cannot be used. Raises Unreadable, UnsafePath."""
+    path = f"{destination}/{manifests.stem(name, ident)}.json"
     try:
-        found = manifests.load(view.excerpt(f"{place}/{manifests.stem(name, ident)}.json")[0], name, ident)
+        manifest = manifests.load(view.excerpt(path)[0], name, ident)
     except (NotAManifest, FileNotFoundError):
         return None
-    entry = view.entry(f"{place}/{found.archive}")
-    return _There(
-        found,
-        entry is not None
-        and entry.type is FileType.FILE
-        and entry.size == found.bytes
-        and found.verified is True,
-    )
+    entry = view.entry(f"{destination}/{manifest.archive}")
+    complete = entry is not None and entry.type is FileType.FILE and entry.size == manifest.bytes
+    return _Existing(manifest, complete and manifest.verified is True)
 
 
-def _going(there: Sequence[_There], job: Job | None) -> tuple[str, ...]:
-    """The archives of these that a job would delete as they are, the oldest first."""
+def _going(existing: Sequence[_Existing], job: Job | None) -> tuple[str, ...]:
+    """The ids of the archives that a job would delete as they are, the oldest first."""
     if job is None or job.keep == Keep():
         return ()
-    doubtful = doubts(one.manifest for one in there if one.good)
+    doubtful = doubts(archive.manifest for archive in existing if archive.good)
     archives = [
-        Archive(m.id, m.started, one.good, m.parents, m.id in doubtful)
-        for one in there
-        for m in (one.manifest,)
+        Archive(manifest.id, manifest.started, good, manifest.parents, manifest.id in doubtful)
+        for manifest, good in ((archive.manifest, archive.good) for archive in existing)
     ]
-    return decide(
-        archives, job.keep, max((item.started for item in archives), default=0), job.clock_jump
-    ).delete
+    newest = max((archive.started for archive in archives), default=0)
+    return decide(archives, job.keep, newest, job.clock_jump).delete
 
 
-def _of_keep(
-    declared: Declared, place: str, there: Sequence[_There], new: Job, old: Job | None
+def _deleted_by_keep(
+    declared: Declared, destination: str, existing: Sequence[_Existing], new: Job, old: Job | None
 ) -> Iterator[Diagnostic]:
-    already = _going(there, old)
-    going = [ident for ident in _going(there, new) if ident not in already]
+    already = _going(existing, old)
+    going = [ident for ident in _going(existing, new) if ident not in already]
     if not going:
         return
     detail = (
-        f"{len(going)} of the {len(there)} archives in {place} go with the next run, and with `reconciler"
-        f" backup prune {declared.address.name}`: {_listed(going)}. What is in no other archive is lost with"
-        " them."
+        f"{len(going)} of the {len(existing)} archives in {destination} go with the next run, and with"
+        f" `reconciler backup prune {declared.address.name}`: {_listed(going)}. What is in no other archive"
+        " is lost with them."
     )
-    yield _told(declared, f"{_count(going)} would be deleted", detail, "archives-go")
+    yield _warning(declared, f"{_count(going)} would be deleted", detail, "archives-go")
 
 
-def _of_less(declared: Declared, new: Keep, old: Keep) -> Iterator[Diagnostic]:
-    """A smaller `keep` where no archive is seen that goes by it: archives may be elsewhere (a snapshot has
-    none), or are still to be made.
+def _smaller_keep(declared: Declared, new: Keep, old: Keep) -> Iterator[Diagnostic]:
+    """Warn of a smaller `keep` by which no archive goes that is seen from here.
+
+    There may be archives elsewhere (a snapshot has none), and more will be made.
     """
     before, after = asdict(old), asdict(new)
     less = [name for name in before if after[name] < before[name]]
@@ -136,7 +130,7 @@ def _of_less(declared: Declared, new: Keep, old: Keep) -> Iterator[Diagnostic]:
             f"`keep` was {_words(before)} and becomes {_words(after)}. No archive that is seen from here goes"
             " by that now; there may be others, and those to come go sooner."
         )
-        yield _told(declared, f"fewer archives are kept: {_words(after)}", detail, "keeps-less")
+        yield _warning(declared, f"fewer archives are kept: {_words(after)}", detail, "keeps-less")
 
 
 def _words(keep: Mapping[str, float]) -> str:
@@ -145,13 +139,13 @@ def _words(keep: Mapping[str, float]) -> str:
     return ", ".join([*counts, *span]) or "everything"
 
 
-def _of_sources(
-    declared: Declared, place: str, there: Sequence[_There], new: Job, old: Job | None
+def _dropped_sources(
+    declared: Declared, destination: str, existing: Sequence[_Existing], new: Job, old: Job | None
 ) -> Iterator[Diagnostic]:
-    """Archives that alone have what is no longer backed up."""
-    gone = [source for source in (old.sources if old is not None else ()) if source not in new.sources]
-    having = [one.manifest.id for one in there if set(gone) & set(one.manifest.sources)]
-    if not having:
+    """Warn of sources that are no longer backed up and are only in archives that exist."""
+    dropped = [source for source in (old.sources if old is not None else ()) if source not in new.sources]
+    idents = [archive.manifest.id for archive in existing if set(dropped) & set(archive.manifest.sources)]
+    if not idents:
         return
     fate = (
         "they go one after the other, as `keep` says"
@@ -159,31 +153,33 @@ def _of_sources(
         else "they stay, for the job has no `keep`"
     )
     detail = (
-        f"No new archive has {' or '.join(gone)}. {_count(having)} in {place} have, and {fate}:"
-        f" {_listed(having)}."
+        f"No new archive has {' or '.join(dropped)}. {_count(idents)} in {destination} have, and {fate}:"
+        f" {_listed(idents)}."
     )
-    yield _told(declared, f"{' and '.join(gone)} will be in no new archive", detail, "archives-go")
+    yield _warning(declared, f"{' and '.join(dropped)} will be in no new archive", detail, "archives-go")
 
 
-def _of_destination(declared: Declared, place: str, there: Sequence[_There]) -> Iterator[Diagnostic]:
-    if there:
-        idents = [one.manifest.id for one in there]
+def _left_to_itself(
+    declared: Declared, destination: str, existing: Sequence[_Existing]
+) -> Iterator[Diagnostic]:
+    if existing:
+        idents = [archive.manifest.id for archive in existing]
         detail = (
-            f"{_count(idents)} in {place} stay there, and nothing lists, verifies or lets go of them any"
-            f" more: {_listed(idents)}."
+            f"{_count(idents)} in {destination} stay there, and nothing lists, verifies or lets go of them"
+            f" any more: {_listed(idents)}."
         )
-        yield _told(declared, f"{place} is left to itself", detail, "archives-left")
+        yield _warning(declared, f"{destination} is left to itself", detail, "archives-left")
 
 
-def _cannot_tell(declared: Declared, place: str) -> Diagnostic:
+def _cannot_tell(declared: Declared, destination: str) -> Diagnostic:
     detail = (
-        f"The archives in {place} cannot be looked at. With other rules some may go: plan as root on the host"
-        " to see which."
+        f"The archives in {destination} cannot be looked at. With other rules some may go: plan as root on"
+        " the host to see which."
     )
-    return _told(declared, "archives that may be deleted are not known", detail, "archives-go")
+    return _warning(declared, "archives that may be deleted are not known", detail, "archives-go")
 
 
-def _told(declared: Declared, summary: str, detail: str, rule: str) -> Diagnostic:
+def _warning(declared: Declared, summary: str, detail: str, rule: str) -> Diagnostic:
     return warning(summary, detail, address=declared.address, source=declared.source, rule=rule)
 
 

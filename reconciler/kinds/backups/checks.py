@@ -1,7 +1,4 @@
-"""The objections of a host to a backup job.
-
-These are places that a run would refuse, disks that are not there, and what a run would leave out.
-"""
+"""Checks of backup jobs against the host: paths that a run would refuse, missing disks, what is left out."""
 
 from __future__ import annotations
 
@@ -21,22 +18,22 @@ from reconciler.kinds.shared.named_disks import Absent, absent
 
 _PATTERN = " A `*` is not expanded: name the directory, and leave out with `exclude` what is not wanted."
 _NAMED = 5
-"""File systems that are left out and named; of more, the rest is counted."""
+"""The most omitted file systems that warnings name; the rest is counted."""
 _AGED = "/var/tmp/"  # noqa: S108  # nothing is put there
 _OTHERS_WRITE, _STICKY = 0o022, 0o1000
 
 
 @frozen
 class Trouble:
-    """Why a run would be refused, or would lack something."""
+    """Why a run would be refused, or its archives would lack something."""
 
     severity: Severity
     rule: str
     summary: str
     detail: str
 
-    def told(self, declared: Declared) -> Diagnostic:
-        """The same, about this job."""
+    def diagnostic(self, declared: Declared) -> Diagnostic:
+        """The diagnostic about a job that has this trouble."""
         return Diagnostic(
             self.severity, self.summary, self.detail, declared.address, declared.source, rule=self.rule
         )
@@ -53,35 +50,35 @@ def _error(rule: str, summary: str, detail: str) -> Trouble:
 class BackupHost:
     """The answers of one host, each asked for at most once.
 
-    A thing that cannot be looked at is given the benefit of the doubt.
+    A path that cannot be looked at makes no trouble.
     """
 
     def __init__(self, view: HostView, spec: Spec | None = None) -> None:
         self._view = view
         self._disks = Disks(view)
         self._declared = (
-            {one.address.name: one for one in spec.resources if one.address.kind == "directories"}
+            {block.address.name: block for block in spec.resources if block.address.kind == "directories"}
             if spec
             else {}
         )
         homes = (
-            [path for one in spec.resources for path in one.resource.home_and_below(one.address.name)]
+            [path for block in spec.resources for path in block.resource.home_and_below(block.address.name)]
             if spec
             else []
         )
         self._made = {path for name in (*self._declared, *homes) for path in (name, *fstab.parents(name))}
 
     def troubles(self, backup: Backup) -> Iterator[Trouble]:
-        """Everything that is to be said of a job before its first run."""
+        """Yield all that is wrong with the paths of a job."""
         for source in backup.sources:
-            yield from self._of_source(source)
+            yield from self._source_troubles(source)
         for destination in backup.destinations:
-            yield from self._of_destination(destination)
-        yield from self._of_mounts(backup)
+            yield from self._destination_troubles(destination)
+        yield from self._mount_troubles(backup)
 
     # ------------------------------------------------------------------------------------------------ sources
 
-    def _of_source(self, path: str) -> Iterator[Trouble]:
+    def _source_troubles(self, path: str) -> Iterator[Trouble]:
         try:
             entry = self._view.entry(path)
         except Unreadable:
@@ -93,22 +90,22 @@ class BackupHost:
         if entry is not None and entry.type is FileType.LINK:
             detail = f"{path} is a link to {entry.target}. A run would be refused: name what it leads to."
             yield _error("backup-source", f"source {path} is a link", detail)
-        elif entry is None and self._view.running and not self._comes(path):
+        elif entry is None and self._view.running and not self._is_made(path):
             pattern = _PATTERN if globs.is_pattern(path) else ""
             detail = f"{path} is not on the host. As long as it is missing every run is refused.{pattern}"
             yield _warning("backup-source", f"source {path} does not exist", detail)
 
-    def _comes(self, path: str) -> bool:
-        """Whether the same spec makes it."""
+    def _is_made(self, path: str) -> bool:
+        """Whether the same spec makes a path."""
         return path in self._made
 
     # ------------------------------------------------------------------------------------------- destinations
 
-    def _of_destination(self, path: str) -> Iterator[Trouble]:
-        if place := self._disks.gone_at_boot(path):
+    def _destination_troubles(self, path: str) -> Iterator[Trouble]:
+        if mount_point := self._disks.gone_at_boot(path):
             detail = (
-                f"{place} is emptied by every boot, and the archives in {path} with it. Write a directory on"
-                " a disk."
+                f"{mount_point} is emptied by every boot, and the archives in {path} with it. Write a"
+                " directory on a disk."
             )
             yield _warning("gone-at-boot", f"archives in {path} are gone at the next boot", detail)
         elif path.startswith(_AGED):
@@ -137,7 +134,7 @@ class BackupHost:
             and self._view.running
             and self._entry(path) is None
             and self._entry(parent) is None
-            and not self._comes(parent)
+            and not self._is_made(parent)
         ):
             detail = (
                 f"{parent} is not there, and a run makes only {path}. Declare it under `directories:`, or"
@@ -146,19 +143,17 @@ class BackupHost:
             yield _warning("backup-destination", f"destination {path} has no directory above it", detail)
 
     def opened(self, change: Change, job: Declared) -> Iterator[Diagnostic]:
-        """A directory at or above a destination of a job, as a change leaves it, in which archives cannot
-        lie.
-        """
+        """Yield an error for a changed directory at or above a destination, if archives cannot lie there."""
         path, destinations = change.address.name, getattr(job.resource, "destinations", ())
-        below = [place for place in destinations if place == path or place.startswith(f"{path}/")]
+        below = [item for item in destinations if item == path or item.startswith(f"{path}/")]
         wrong = (
             self._wrong(path, Entry(FileType.DIRECTORY, "0000", "root", "root"), sticky=path not in below)
             if below
             else ""
         )
         if wrong:
-            what = "others could take its archives away, and every run would be refused"
-            detail = f"{wrong} {below[0]} is a destination of {job.address}: {what}."
+            consequence = "others could take its archives away, and every run would be refused"
+            detail = f"{wrong} {below[0]} is a destination of {job.address}: {consequence}."
             source = change.part.declared.source if change.part is not None else None
             yield error(
                 "archives cannot lie there",
@@ -175,9 +170,7 @@ class BackupHost:
             return Entry(FileType.OTHER, "0000", "", "")
 
     def _wrong_with(self, path: str, *, sticky: bool) -> str:
-        """Why archives cannot lie there, in a sentence; empty if they can, it is not there yet, or nobody can
-        tell.
-        """
+        """Why archives cannot lie at a path, in a sentence; empty if they can, or if nothing can be seen."""
         try:
             entry = self._view.entry(path)
         except Unreadable:
@@ -209,10 +202,10 @@ class BackupHost:
 
     # ------------------------------------------------------------------------------------------------ mounts
 
-    def _of_mounts(self, backup: Backup) -> Iterator[Trouble]:
-        """Disks that are not there, and file systems that a run would leave out."""
-        gone = absent(self._disks, {"sources": backup.sources, "destinations": backup.destinations})
-        for disk in gone:
+    def _mount_troubles(self, backup: Backup) -> Iterator[Trouble]:
+        """Yield disks that are not mounted, and file systems that a run would leave out."""
+        absent_disks = absent(self._disks, {"sources": backup.sources, "destinations": backup.destinations})
+        for disk in absent_disks:
             yield not_mounted(disk, required=disk.mount_point in backup.require_mount)
         try:
             mounted = self._disks.mounted
@@ -225,50 +218,47 @@ class BackupHost:
             yield from map(_left_out, below[:_NAMED])
             if below[_NAMED:]:
                 yield _more_left_out(below[_NAMED:])
-        for place in below if not backup.one_file_system else ():
-            if self._disks.not_mounted(place):
-                yield not_mounted(
-                    Absent(place, self._disks.named[place], (place,)), required=place in backup.require_mount
-                )
-        for place in backup.require_mount:
-            if (
-                self._view.running
-                and place not in mounted
-                and all(place != disk.mount_point for disk in gone)
-            ):
+        for mount_point in below if not backup.one_file_system else ():
+            if self._disks.not_mounted(mount_point):
+                disk = Absent(mount_point, self._disks.named[mount_point], (mount_point,))
+                yield not_mounted(disk, required=mount_point in backup.require_mount)
+        known_mounts = {*mounted, *(disk.mount_point for disk in absent_disks)}
+        for mount_point in backup.require_mount if self._view.running else ():
+            if mount_point not in known_mounts:
                 detail = (
-                    f"`require_mount` names {place}, and nothing is mounted there now. As long as that is so"
-                    " every run is refused."
+                    f"`require_mount` names {mount_point}, and nothing is mounted there now. As long as that"
+                    " is so every run is refused."
                 )
-                yield _warning("backup-mount", f"nothing is mounted at {place}", detail)
+                yield _warning("backup-mount", f"nothing is mounted at {mount_point}", detail)
 
 
 def not_mounted(disk: Absent, *, required: bool) -> Trouble:
-    """A disk that fstab, a unit or autofs names and that is not there."""
-    place, on = disk.mount_point, " and ".join(disk.paths)
-    line = "" if required else f" Write `require_mount: [{place}]` to have systemd mount it before each run."
+    """The trouble with a disk that fstab, a unit or autofs names and that is not mounted."""
+    mount_point, paths = disk.mount_point, " and ".join(disk.paths)
+    advice = f" Write `require_mount: [{mount_point}]` to have systemd mount it before each run."
     detail = (
-        f"{disk.file} names {place}, and nothing is mounted there now; {on} would be on the bare directory."
-        " Every run is refused."
+        f"{disk.file} names {mount_point}, and nothing is mounted there now; {paths} would be on the bare"
+        " directory. Every run is refused."
     )
-    return _warning("backup-mount", f"nothing is mounted at {place}", f"{detail}{line}")
+    summary = f"nothing is mounted at {mount_point}"
+    return _warning("backup-mount", summary, detail if required else f"{detail}{advice}")
 
 
-def _left_out(place: str) -> Trouble:
+def _left_out(mount_point: str) -> Trouble:
     detail = (
-        f"{place} is a file system or subvolume of its own below a source: what is on it is not in the"
-        f" archives. To take it in, write `one_file_system: false`, or name {place} as a source; if it is to"
-        " be left out, write `one_file_system: true` or `exclude` it."
+        f"{mount_point} is a file system or subvolume of its own below a source: what is on it is not in the"
+        f" archives. To take it in, write `one_file_system: false`, or name {mount_point} as a source; if it"
+        " is to be left out, write `one_file_system: true` or `exclude` it."
     )
-    return _warning("backup-left-out", f"{place} is left out of the backup", detail)
+    return _warning("backup-left-out", f"{mount_point} is left out of the backup", detail)
 
 
-def _more_left_out(places: Sequence[str]) -> Trouble:
-    count = f"{len(places)} more file system{'' if len(places) == 1 else 's'} below a source"
-    verb = "is" if len(places) == 1 else "are"
+def _more_left_out(mount_points: Sequence[str]) -> Trouble:
+    count = f"{len(mount_points)} more file system{'' if len(mount_points) == 1 else 's'} below a source"
+    verb = "is" if len(mount_points) == 1 else "are"
     detail = (
-        f"{places[0]} and the like: `one_file_system` and `exclude` say what is meant. Each run names them"
-        " all."
+        f"{mount_points[0]} and the like: `one_file_system` and `exclude` say what is meant. Each run names"
+        " them all."
     )
     return _warning("backup-left-out", f"{count} {verb} left out of the backup", detail)
 

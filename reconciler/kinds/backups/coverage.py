@@ -1,7 +1,4 @@
-"""The paths that are in no backup any more once a plan is applied.
-
-The plan that makes it so tells it, whether archives are there or not.
-"""
+"""Paths that are in no backup any more once a plan is applied, whether they are in archives or not."""
 
 from __future__ import annotations
 
@@ -20,25 +17,27 @@ from reconciler.formats.backups.job import Job, NotAJob
 
 RULE = "not-backed-up"
 _NAMED = 10
-"""Places that are named; of more, the rest is counted."""
+"""The most paths that a message names; the rest is counted."""
 
 
 @frozen
 class _Turn:
-    """A job before and after the plan; None where it is not."""
+    """A job before and after the plan."""
 
     before: Job | None
+    """The job that was applied; None for a new one."""
     after: Job | None
+    """The declared job; None for one that goes."""
     change: Change | None = None
+    """The change of its document; None where that stays."""
 
 
 def uncovered(
     view: HostView, spec: Spec, changes: Sequence[Change], config: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Diagnostic]:
-    """A warning for each place that a job had and no job has any more, and for each name that one leaves out
-    from now on.
+    """Warn of each path that a job had and none has any more, and of each new pattern that a job leaves out.
 
-    `config` are the documents of the declared jobs, by name.
+    `config` has the documents of the declared jobs, by name.
     """
     turns = [*_turns(changes, config)]
     if not any(turn.change is not None and turn.before is not None for turn in turns):
@@ -47,21 +46,21 @@ def uncovered(
     before, after = (
         [job for turn in turns if (job := getattr(turn, side)) is not None] for side in ("before", "after")
     )
-    gone = [
+    dropped = [
         path
         for path in _candidates(spec, turns, mounted)
         if _has(before, path, mounted) and not _has(after, path, mounted)
     ]
-    for path in gone:
-        if not any(path.startswith(f"{other}/") for other in gone):
-            yield _told(
+    for path in dropped:
+        if not any(path.startswith(f"{other}/") for other in dropped):
+            yield _not_backed_up(
                 path,
-                [one for one in gone if one.startswith(f"{path}/")],
+                [below for below in dropped if below.startswith(f"{path}/")],
                 _dropping(turns, path, mounted),
                 after,
             )
     for turn in turns:
-        yield from _by_name(turn, after)
+        yield from _new_patterns(turn, after)
 
 
 def _turns(changes: Sequence[Change], config: Mapping[str, Mapping[str, Any]]) -> Iterator[_Turn]:
@@ -94,8 +93,9 @@ def _mounted(view: HostView) -> frozenset[str]:
 
 
 def _candidates(spec: Spec, turns: Sequence[_Turn], mounted: frozenset[str]) -> list[str]:
-    """The places that may have lost their backup: what was a source, what is left out now, and what the spec
-    names below.
+    """The paths that may have lost their backup.
+
+    These are old sources, the mount points below them, paths that are left out now, and paths of the spec.
     """
     old = [source for turn in turns if turn.before is not None for source in turn.before.sources]
     left_out = [
@@ -103,11 +103,11 @@ def _candidates(spec: Spec, turns: Sequence[_Turn], mounted: frozenset[str]) -> 
         for turn in turns
         if turn.after is not None
         for pattern in turn.after.exclude
-        if _is_place(pattern)
+        if _is_path(pattern)
     ]
     named = [path for declared in spec.resources for path in _named(declared)]
     return sorted(
-        {*old, *left_out, *named, *(place for source in old for place in fstab.below(source, mounted))}
+        {*old, *left_out, *named, *(path for source in old for path in fstab.below(source, mounted))}
     )
 
 
@@ -118,7 +118,7 @@ def _named(declared: Declared) -> Iterator[str]:
         yield name
 
 
-def _is_place(pattern: str) -> bool:
+def _is_path(pattern: str) -> bool:
     return pattern.startswith("/") and not globs.is_pattern(pattern)
 
 
@@ -131,16 +131,16 @@ def _takes(job: Job, path: str, mounted: frozenset[str]) -> bool:
     above = next((source for source in job.sources if path == source or path.startswith(f"{source}/")), None)
     if above is None or any(backup_job.leaves_out(pattern, path) for pattern in job.exclude):
         return False
-    if any(path == place or path.startswith(f"{place}/") for place in job.destinations):
+    if any(path == item or path.startswith(f"{item}/") for item in job.destinations):
         return False
-    return not (
-        job.one_file_system
-        and any(place in mounted and place.startswith(f"{above}/") for place in (path, *fstab.parents(path)))
+    on_another = any(
+        item in mounted and item.startswith(f"{above}/") for item in (path, *fstab.parents(path))
     )
+    return not (job.one_file_system and on_another)
 
 
 def _dropping(turns: Sequence[_Turn], path: str, mounted: frozenset[str]) -> Change:
-    """The change that takes it out of the backups."""
+    """The change that takes a path out of the backups."""
     return next(
         turn.change
         for turn in turns
@@ -148,31 +148,31 @@ def _dropping(turns: Sequence[_Turn], path: str, mounted: frozenset[str]) -> Cha
     )
 
 
-def _told(path: str, below: Sequence[str], change: Change, after: Sequence[Job]) -> Diagnostic:
-    kept = [source for job in after for source in job.sources if source.startswith(f"{path}/")]
-    but = f", but for {_listed(sorted({*kept}))}" if kept else ""
+def _not_backed_up(path: str, below: Sequence[str], change: Change, after: Sequence[Job]) -> Diagnostic:
+    still = {source for job in after for source in job.sources if source.startswith(f"{path}/")}
+    but = f", but for {_listed(sorted(still))}" if still else ""
     among = f" Among it: {_listed(below)}." if below else ""
-    gone = (
+    cause = (
         f"{change.address.resource} is no more"
         if change.part is None
         else f"{change.address.resource} has it no more"
     )
     detail = (
-        f"{gone}, and no other job of the spec has it.{among} Archives that are there stay as they are; no"
+        f"{cause}, and no other job of the spec has it.{among} Archives that are there stay as they are; no"
         " new one has it."
     )
     return _warning(f"{path} is in no backup any more{but}", detail, change)
 
 
-def _by_name(turn: _Turn, after: Sequence[Job]) -> Iterator[Diagnostic]:
-    """Names and patterns: what they match is not known here, so each is told."""
+def _new_patterns(turn: _Turn, after: Sequence[Job]) -> Iterator[Diagnostic]:
+    """Warn of each new name or pattern in `exclude`: the paths that it matches are not known here."""
     if turn.change is None or turn.before is None or turn.after is None:
         return
     for pattern in turn.after.exclude:
         others = [
             job for job in after if pattern not in job.exclude and {*turn.after.sources} <= {*job.sources}
         ]
-        if pattern not in turn.before.exclude and not _is_place(pattern) and not others:
+        if pattern not in turn.before.exclude and not _is_path(pattern) and not others:
             detail = (
                 f"{turn.change.address.resource} left out nothing by this name so far. What matches it is in"
                 " no new archive of the job."

@@ -1,7 +1,6 @@
-"""backups: a job file in /etc/reconciler/backups, from which `backup run` works, and the schedule that runs
-it.
+"""backups: a job file in /etc/reconciler/backups, which `backup run` reads, and the schedule that runs it.
 
-Never touches archives.
+Nothing here touches archives.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _FILE = {"type": "file", "mode": "0600", "owner": "root", "group": "root"}
 _COMMAND = "/usr/local/bin/reconciler"
 _COMPRESSORS = {Compress.GZIP: "/usr/bin/gzip", Compress.ZSTD: "/usr/bin/zstd"}
 _BUSY = "75"
-"""The exit status of `backup run` when the job runs already, or a command of its own said not now.
+"""The exit status of `backup run` when the job runs already, or one of its own commands ended with it.
 
 It is no reason to mark the unit as failed.
 """
@@ -43,7 +42,7 @@ def _backup(declared: Declared) -> Backup:
 
 
 def _config(declared: Declared) -> Document:
-    """Everything that the job needs to run, and nothing about when."""
+    """The document of the job file: everything that a run needs; the schedule is not in it."""
     backup = _backup(declared)
     return {
         "format": job.FORMAT,
@@ -53,7 +52,7 @@ def _config(declared: Declared) -> Document:
         "destinations": list(backup.destinations),
         "engine": backup.engine,
         "type": backup.type,
-        "keep": {what: count for what, count in backup.keep or () if count is not None},
+        "keep": {rule: count for rule, count in backup.keep or () if count is not None},
         "verify": str(backup.verify),
         "require_mount": list(backup.require_mount),
         "before": [list(argv) for argv in backup.before],
@@ -82,7 +81,7 @@ def _job(declared: Declared) -> schedule.Job:
 
 
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
-    """The job file, and what runs it, each after what it has no sense without."""
+    """The job file, then the parts of the schedule, which need it."""
     address, service = (
         Address(declared.address.kind, declared.address.name, part) for part in (_CONFIG, "service")
     )
@@ -93,7 +92,7 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """Write or remove the job file; the rest is the schedule's."""
+    """Write or remove the job file; the schedule part has the steps of all else."""
     if is_scheduled(change.address):
         yield from schedule.actions(change, unit_of)
         return
@@ -107,14 +106,12 @@ def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
-    """Yield what its scheduler cannot do."""
+    """Yield errors for what the scheduler cannot do."""
     return schedule_checks.lint(_job(declared))
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Yield what the host's time zone does to it, what would refuse its runs, and which archives would go
-    because of a change.
-    """
+    """Yield problems of schedules with the host, runs that would be refused, and archives that would go."""
     from reconciler.kinds.backups.archives import consequences  # not where nothing changes
     from reconciler.kinds.backups.checks import BackupHost
     from reconciler.kinds.backups.coverage import uncovered
@@ -122,7 +119,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     yield from schedule_checks.check(view, schedule_checks.jobs(changes, "backups", _job))
     yield from rarer(changes, "backups")
     host = BackupHost(view, spec)
-    jobs = {one.address.name: _config(one) for one in spec.resources if one.address.kind == "backups"}
+    jobs = {block.address.name: _config(block) for block in spec.resources if block.address.kind == "backups"}
     yield from uncovered(view, spec, changes, jobs)
     for change in changes:
         part = change.part
@@ -132,7 +129,9 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
             and change.address.kind == "backups"
             and change.address.part == _CONFIG
         ):
-            yield from (trouble.told(part.declared) for trouble in host.troubles(_backup(part.declared)))
+            yield from (
+                trouble.diagnostic(part.declared) for trouble in host.troubles(_backup(part.declared))
+            )
             if change.touches("job") or change.verb is Verb.CREATE:
                 yield from consequences(
                     view, part.declared, (change.before or {}).get("job"), part.document["job"]
@@ -140,9 +139,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
 
 
 def objections(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """A mode or an owner of a directory with which no job would run any more, and with which others could
-    take its archives away.
-    """
+    """Yield errors for changed directories in which others could take archives away: no run uses those."""
     directories = [
         change
         for change in changes
@@ -160,7 +157,7 @@ def objections(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterato
 
 
 def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
-    """A job that does not change and whose disk is not there now; drop-ins of others for its units."""
+    """Warn of an unchanged job whose disk is not mounted now, and of foreign drop-ins for its units."""
     if part.address.part != _CONFIG:
         yield from units.others(part, observed)
     elif observed.document is not None and observed.document.get("job") == part.document["job"]:
@@ -168,18 +165,18 @@ def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
 
         required = _backup(part.declared).require_mount
         for disk in observed.facts(BackupFacts).absent:
-            yield not_mounted(disk, required=disk.mount_point in required).told(part.declared)
+            yield not_mounted(disk, required=disk.mount_point in required).diagnostic(part.declared)
 
 
 def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
-    """Schedules that are over."""
+    """Yield errors for new schedules with no run left."""
     return schedule_checks.overdue(changes, _job, now)
 
 
 def references(declared: Declared) -> Iterator[Address]:
-    """Yield what the schedule part needs first, the places it reads and writes, and its commands.
+    """Yield the references of the schedule part, the paths that the job reads and writes, and its commands.
 
-    `expand` says which of its parts is first.
+    Those to its own parts are left out: `expand` orders them.
     """
     backup = _backup(declared)
     yield from (
@@ -192,7 +189,7 @@ def references(declared: Declared) -> Iterator[Address]:
 
 
 def requires(declared: Declared) -> Iterable[Requirement]:
-    """A job whose program is missing fails when its time comes, and says so."""
+    """The requirements of the schedule part, and the job's programs: without one it fails by itself."""
     backup = _backup(declared)
     programs = [
         "/usr/bin/tar",
@@ -206,7 +203,7 @@ def requires(declared: Declared) -> Iterable[Requirement]:
 
 
 def paths(address: Address) -> Iterator[str]:
-    """The job file and those of the schedule."""
+    """The paths of the job file and of the schedule's files."""
     if address.part in ("", _CONFIG):
         yield job.path_of(address.name)
     if address.part != _CONFIG:

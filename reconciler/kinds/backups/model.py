@@ -33,10 +33,10 @@ class Compress(StrEnum):
     NONE = "none"
 
 
-def _only(known: str, later: tuple[str, ...], what: str) -> BeforeValidator:
+def _only(supported: str, later: tuple[str, ...], field: str) -> BeforeValidator:
     def check(value: Any) -> Any:
         if value in later:
-            raise ValueError(f"{value} is not there yet: write `{what}: {known}`, or leave it out")
+            raise ValueError(f"{value} is not there yet: write `{field}: {supported}`, or leave it out")
         return value
 
     return BeforeValidator(check)
@@ -93,9 +93,9 @@ def _a_day(span: str) -> str:
 
 Count = Annotated[int, Field(ge=1, le=100_000, strict=True)]
 Finite = Annotated[Span, AfterValidator(_finite)]
-Place = Annotated[AbsolutePath, AfterValidator(_below_root)]
-Source = Annotated[Place, NamesPath(Use.READS)]
-Destination = Annotated[Place, BeforeValidator(_local), NamesPath(Use.WRITES_INTO)]
+PathBelowRoot = Annotated[AbsolutePath, AfterValidator(_below_root)]
+Source = Annotated[PathBelowRoot, NamesPath(Use.READS)]
+Destination = Annotated[PathBelowRoot, BeforeValidator(_local), NamesPath(Use.WRITES_INTO)]
 Mount = Annotated[AbsolutePath, NamesPath(Use.READS)]
 Pattern = Annotated[Text, Field(min_length=1, max_length=4096), AfterValidator(_pattern)]
 Hook = Annotated[list[Text], Field(min_length=1), AfterValidator(_program)]
@@ -213,7 +213,7 @@ class Backup(Resource):
         if both:
             raise ValueError(f"{both[0]} is both a source and a destination")
         for source in self.sources:
-            around = next((place for place in self.destinations if source.startswith(f"{place}/")), None)
+            around = next((path for path in self.destinations if source.startswith(f"{path}/")), None)
             if around is not None:
                 raise ValueError(
                     f"the source {source} is inside the destination {around}, which is left out: write"

@@ -1,4 +1,4 @@
-"""The state of backups on a host: the job files and what runs them."""
+"""The state of backups on a host: the job files and the units or files of cron's that run them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _DIRECTORIES = (job.DIRECTORY.rpartition("/")[0], job.DIRECTORY)
 
 @frozen
 class BackupFacts(Facts):
-    """The file of a job."""
+    """The facts about the file of a job."""
 
     missing: tuple[str, ...] = ()
-    """The directories above that have to be made, where it is not there."""
+    """The directories above it that have to be made, where the file is missing."""
     absent: tuple[Absent, ...] = ()
-    """The disks among its destinations that are not mounted."""
+    """The disks of its sources and destinations that are not mounted."""
 
 
 def unit_of(address: Address) -> str:
@@ -35,24 +35,26 @@ def unit_of(address: Address) -> str:
 
 
 def is_scheduled(address: Address) -> bool:
-    """Whether the part is about when, not what."""
+    """Whether the part is one of the schedule, not the job file."""
     return address.part in schedule_observe.PARTS
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """Units and cron files at once; one read of each job file."""
-    found = schedule_observe.observe(
+    """The state of each part, with one read of each job file."""
+    scheduled = schedule_observe.observe(
         view, [address for address in addresses if is_scheduled(address)], unit_of
     )
     configs = [address for address in addresses if not is_scheduled(address)]
     if not configs:
-        return found
+        return scheduled
     missing, disks = _missing(view), Disks(view)
-    return found | {address: _observe(view, job.path_of(address.name), missing, disks) for address in configs}
+    return scheduled | {
+        address: _observe(view, job.path_of(address.name), missing, disks) for address in configs
+    }
 
 
 def _missing(view: HostView) -> list[str]:
-    """Which of the directories above have to be made."""
+    """The directories above a job file that have to be made."""
     try:
         return [path for path in _DIRECTORIES if view.entry(path) is None]
     except (Unreadable, UnsafePath):
@@ -63,9 +65,11 @@ def _observe(view: HostView, path: str, missing: Sequence[str], disks: Disks) ->
     observed = file_part.observe(view, path, _parsed)
     if observed.document is None:
         return observed if observed.unreadable else Observed(None, BackupFacts(missing=tuple(missing)))
-    gone = absent(disks, observed.document.get("job", {}))
+    absent_disks = absent(disks, observed.document.get("job", {}))
     return replace(
-        observed, private=BackupFacts(absent=tuple(gone)), others=tuple(disk.mount_point for disk in gone)
+        observed,
+        private=BackupFacts(absent=tuple(absent_disks)),
+        others=tuple(disk.mount_point for disk in absent_disks),
     )
 
 

@@ -83,7 +83,7 @@ class SwitchUser(_Block):
 
 
 class Script(_Block):
-    """What a script does: exactly one of the two."""
+    """The action of a script: exactly one of the two."""
 
     reload: ServiceName | None = None
     """Reload this service, if it is active.

@@ -114,7 +114,7 @@ class Own(Resource):
     when: ScheduleText = "daily"
     """The schedule; unused for a unit that another one starts."""
     scheduler: Scheduler = Scheduler.TIMER
-    """What starts it: timer or cron."""
+    """The scheduler that starts it: timer or cron."""
     randomized_delay_sec: str = ""
     """Start up to this much later, always as much on the same host."""
     settings: dict[str, Any] = {}

@@ -1,7 +1,7 @@
-"""The things that start a service besides an administrator and the links that enable it.
+"""Units, bus names and udev rules that start a service, besides the links that enable it.
 
 They are read from the files, for `import` alone. A service that something else starts is not simply running
-or stopped: a spec that said so would end a job of a timer in its midst.
+or stopped: a spec that said so would end a timer's job while it runs.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _NAMED_BY: Mapping[str, tuple[str, str]] = {
     ".path": ("Path", "Unit"),
     ".socket": ("Socket", "Service"),
 }
-"""Units that start a service, by suffix, and where they name it; without that it is the service of the same
-name (systemd.timer(5)).
+"""The directives in which a unit names the service that it starts, by the unit's suffix; by default it is the
+service of the same name (systemd.timer(5)).
 """
 _PULLS = ("Wants", "Requires", "BindsTo", "Upholds", "OnFailure", "OnSuccess")
-"""Directives of [Unit] that start what they name."""
+"""Directives of [Unit] that start the units they name."""
 _TYPES = (".service", ".target", ".mount", ".automount", ".swap", ".slice", ".device", *_NAMED_BY)
 _BUS = tuple(f"{base}/dbus-1/system-services" for base in ("/etc", "/run", "/usr/local/share", "/usr/share"))
 _RULES = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d")
@@ -33,24 +33,24 @@ _RULE = re.compile(r'SYSTEMD_WANTS\}\s*\+?=\s*"([^"]*)"')
 
 @frozen
 class Starters:
-    """By the name of a service: `triggers` start it when something happens, `pulls` start it along with
-    another unit.
-    """
+    """Whatever starts the services of a host, in words, by the name of the service."""
 
     triggers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Those that start it when something happens."""
     pulls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Those that start it along with another unit."""
 
 
 def starters(view: HostView) -> Starters:
-    """One look at every unit file, bus name and udev rule of the host.
+    """The starters of all services, from one look at every unit file, bus name and udev rule of the host.
 
     A file that cannot be read is passed over.
     """
     triggers: dict[str, list[str]] = {}
     pulls: dict[str, list[str]] = {}
     where = drop_ins.listed(view)
-    for name, place in _unit_files(view).items():
-        sections = unit.merge([_text(view, place), *_drop_ins(view, name, where)])
+    for name, path in _unit_files(view).items():
+        sections = unit.merge([_text(view, path), *_drop_ins(view, name, where)])
         suffix = f".{name.rpartition('.')[2]}"
         if suffix in _NAMED_BY:
             section, directive = _NAMED_BY[suffix]
@@ -65,42 +65,39 @@ def starters(view: HostView) -> Starters:
     for service, why in _static_links(view):
         pulls.setdefault(service, []).append(why)
     return Starters(
-        {name: tuple(found) for name, found in triggers.items()},
-        {name: tuple(found) for name, found in pulls.items()},
+        {name: tuple(words) for name, words in triggers.items()},
+        {name: tuple(words) for name, words in pulls.items()},
     )
 
 
 def _unit_files(view: HostView) -> dict[str, str]:
-    """Every unit with the place that counts; without what is masked."""
-    found: dict[str, str] = {}
+    """The path of every unit, in the directory that counts."""
+    paths: dict[str, str] = {}
     for directory in drop_ins.DIRECTORIES:
         for name in view.names(directory):
             if name.endswith(_TYPES):
-                found.setdefault(name, f"{directory}/{name}")
-    return found
+                paths.setdefault(name, f"{directory}/{name}")
+    return paths
 
 
 def _drop_ins(view: HostView, name: str, where: drop_ins.Listed) -> list[str]:
     try:
-        return [one.text for one in drop_ins.of(view, name, where)]
+        return [drop_in.text for drop_in in drop_ins.of(view, name, where)]
     except HostError:
         return []
 
 
-def _text(view: HostView, place: str) -> str:
-    """A file, also behind one link: `systemctl link` makes such."""
+def _text(view: HostView, path: str) -> str:
+    """The text of a file, also behind one link (as of `systemctl link`); empty if it cannot be read."""
     try:
-        entry = view.entry(place)
+        entry = view.entry(path)
         if entry is not None and entry.type is FileType.LINK:
-            place = (
-                entry.target if entry.target.startswith("/") else f"{place.rpartition('/')[0]}/{entry.target}"
-            )
-            entry = view.entry(place)
-        return (
-            view.read(place).decode("utf-8", "replace")
-            if entry is not None and entry.type is FileType.FILE
-            else ""
-        )
+            target = entry.target
+            path = target if target.startswith("/") else f"{path.rpartition('/')[0]}/{target}"
+            entry = view.entry(path)
+        if entry is None or entry.type is not FileType.FILE:
+            return ""
+        return view.read(path).decode("utf-8", "replace")
     except (HostError, FileNotFoundError):
         return ""
 
@@ -128,7 +125,7 @@ def _rules(view: HostView) -> Iterator[tuple[str, str]]:
 
 
 def _static_links(view: HostView) -> Iterator[tuple[str, str]]:
-    """Links in dependency directories that no `systemctl enable` made."""
+    """Yield the links in dependency directories that no `systemctl enable` made."""
     for base in drop_ins.DIRECTORIES:
         if base in (units.PLACE, "/run/systemd/system"):
             continue

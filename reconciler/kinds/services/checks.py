@@ -1,12 +1,8 @@
-"""The objections of the host's own facts to a service that is about to change.
-
-Its systemd is older, or others can write what root runs.
-"""
+"""Checks of changed services against the host: its systemd is older, or others can write root's programs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from reconciler.core import link_walk
 from reconciler.core.address import Address
@@ -26,33 +22,29 @@ _ACTIVATING = ("socket", "path", "timer")
 
 
 def conditions(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Conditions in what is about to be written that do not hold: systemd will pass over the start."""
+    """Warn of conditions of changed units that do not hold: systemd will skip the start."""
     for change in changes if view.running else ():
         after = change.after or {}
-        if (
-            change.observed.excused
-            or change.part is None
-            or after.get("state") != "running"
-            or "Unit" not in after.get("unit", {})
-        ):
+        to_run = after.get("state") == "running" and "Unit" in after.get("unit", {})
+        if change.observed.excused or change.part is None or not to_run:
             continue
         from reconciler.kinds.shared.unit_conditions import unmet
 
         try:
-            words = unmet(view, after["unit"])
+            condition = unmet(view, after["unit"])
         except (Unreadable, UnsafePath):
             continue
-        if words:
+        if condition:
             detail = (
                 "The first apply that finds it to hold starts it. If this plan makes it hold, it is started"
                 " now."
             )
             where = {"address": change.address, "source": change.part.declared.source, "rule": "condition"}
-            yield warning(f"{words} does not hold: systemd will not start it", detail, **where)
+            yield warning(f"{condition} does not hold: systemd will not start it", detail, **where)
 
 
 def too_new(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Directives and values that the host's systemd would ignore, and those of which it cannot be told."""
+    """Yield errors for directives and values that the host's systemd ignores; warn where that is unclear."""
     suspects = [
         (change, line)
         for change in changes
@@ -105,39 +97,37 @@ def _newer(sections: Sections | None) -> Iterator[str]:
                 yield name
                 continue
             yield from (
-                f"{name}={one}"
-                for one in (value if isinstance(value, list) else [value])
-                if is_newer(section, name, one)
+                f"{name}={setting}"
+                for setting in (value if isinstance(value, list) else [value])
+                if is_newer(section, name, setting)
             )
 
 
 def other_definitions(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Another unit file of the same name: one that counts more than ours, and one that ours puts out of
-    force.
-    """
+    """Yield other unit files of the same name: an error for one that overrides ours, else a warning."""
     for change in changes:
         if change.part is None or change.address.part or change.verb not in (Verb.CREATE, Verb.UPDATE):
             continue
-        name, where = (
-            unit_of(change.address),
-            {"address": change.address, "source": change.part.declared.source, "rule": "other-definition"},
-        )
-        before, after = DIRECTORIES[: DIRECTORIES.index(PLACE)], DIRECTORIES[DIRECTORIES.index(PLACE) + 1 :]
-        for place in _there(view, name, before):
+        name, source = unit_of(change.address), change.part.declared.source
+        where = {"address": change.address, "source": source, "rule": "other-definition"}
+        own_index = DIRECTORIES.index(PLACE)
+        for path in _existing(view, name, DIRECTORIES[:own_index]):
             detail = (
-                f"{place} counts more than {PLACE}/{name}. Stop the unit if it is transient, or remove that"
+                f"{path} counts more than {PLACE}/{name}. Stop the unit if it is transient, or remove that"
                 " file, and plan again."
             )
             yield error(f"another {name} is in force", detail, **where)
-        for place in _there(view, name, after) if "type" not in (change.before or {}) else ():
+        if "type" in (change.before or {}):
+            continue
+        for path in _existing(view, name, DIRECTORIES[own_index + 1 :]):
             detail = (
-                f"{place} is no longer in force once {PLACE}/{name} is there. To change only some of it,"
+                f"{path} is no longer in force once {PLACE}/{name} is there. To change only some of it,"
                 " write `unit: vendor`."
             )
             yield warning(f"a package has a {name} too", detail, **where)
 
 
-def _there(view: HostView, name: str, directories: Sequence[str]) -> Iterator[str]:
+def _existing(view: HostView, name: str, directories: Sequence[str]) -> Iterator[str]:
     for directory in directories:
         try:
             if view.entry(f"{directory}/{name}") is not None:
@@ -147,21 +137,18 @@ def _there(view: HostView, name: str, directories: Sequence[str]) -> Iterator[st
 
 
 def still_activated(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Units that start a service which shall not run: at the next connection, or when their time comes, it
-    runs again.
-    """
-    for change in changes:
-        gone = change.verb is Verb.DELETE
-        if not view.running or not (
-            gone or (change.touches("state") and (change.after or {}).get("state") == "stopped")
-        ):
+    """Warn of active sockets, paths and timers that start a service again which shall not run."""
+    for change in changes if view.running else ():
+        removed = change.verb is Verb.DELETE
+        stopped = change.touches("state") and (change.after or {}).get("state") == "stopped"
+        if not removed and not stopped:
             continue
         stem, source = change.address.name, change.part.declared.source if change.part else None
         states = view.units([f"{stem}.{suffix}" for suffix in _ACTIVATING])
         for name in [name for name, state in states.items() if state.active == "active"]:
             detail = f"{name} is active and starts {stem}.service again when it is asked to. " + (
                 f"Afterwards it would fail: `systemctl disable --now {name}`."
-                if gone
+                if removed
                 else f"`systemctl stop {name}` ends that too."
             )
             yield warning(
@@ -172,55 +159,55 @@ def still_activated(view: HostView, changes: Sequence[Change]) -> Iterator[Diagn
 def replaceable_programs(
     view: HostView, spec: Spec, change: Change, programs: Sequence[str]
 ) -> Iterator[Diagnostic]:
-    """Warn about programs that root would run and somebody else can write.
+    """Warn of programs that root would run and somebody else can write.
 
-    The spec's own are looked at elsewhere.
+    `unit_lint.lint_spec` does it for those that the spec declares.
     """
     assert change.part is not None
-    ours = {declared.address for declared in spec.resources}
+    declared = {block.address for block in spec.resources}
     for program in programs:
-        if Address("files", program) in ours:
+        if Address("files", program) in declared:
             continue
-        for place, entry in _chain(view, program):
-            if Address("directories", place) in ours:
+        for path, entry in _chain(view, program):
+            if Address("directories", path) in declared:
                 continue
             problem = writable(entry.owner, entry.group, entry.mode)
             if problem and entry.type is not FileType.LINK:
-                detail = replaceable(program, place, problem)
-                found = warning(
-                    "root runs what a user can replace", detail, address=change.address, rule="root-program"
+                yield warning(
+                    "root runs what a user can replace",
+                    replaceable(program, path, problem),
+                    address=change.address,
+                    source=change.part.declared.source,
+                    rule="root-program",
                 )
-                yield replace(found, source=change.part.declared.source)
                 break
 
 
 def readable_credentials(
     view: HostView, spec: Spec, change: Change, paths: Sequence[str]
 ) -> Iterator[Diagnostic]:
-    """Sources of credentials in /etc that everybody can read, which the spec does not declare."""
+    """Warn of sources of credentials in /etc that everybody can read and the spec does not declare."""
     assert change.part is not None
-    ours = {declared.address for declared in spec.resources}
+    declared = {block.address for block in spec.resources}
     for path in paths:
-        if not path.startswith("/etc/") or Address("files", path) in ours:
+        if not path.startswith("/etc/") or Address("files", path) in declared:
             continue
         try:
             entry = view.entry(path)
         except (Unreadable, UnsafePath):
             continue
         if entry is not None and entry.type is FileType.FILE and readable(entry.mode):
-            found = warning(
+            yield warning(
                 "credential that every user can read",
                 readable_credential(path),
                 address=change.address,
+                source=change.part.declared.source,
                 rule="readable-credential",
             )
-            yield replace(found, source=change.part.declared.source)
 
 
 def _chain(view: HostView, path: str) -> Iterator[tuple[str, Entry]]:
-    """The thing at a path and each directory above it, through links; nothing of what is not there or cannot
-    be looked at.
-    """
+    """Yield the entry at a path and at each directory above it, through links, as far as can be seen."""
     try:
         entry, real = link_walk.reached(view, path)
     except Unreadable:

@@ -1,9 +1,8 @@
-"""The sandboxing sets that `hardening:` stands for: plain lists of directives of systemd.exec(5), none of
-which changes a file.
+"""The sandboxing sets of `hardening:`: plain lists of directives of systemd.exec(5), which change no file.
 
-`basic` breaks no ordinary service: it takes away what a service has no business with. `strict` also makes the
+`basic` breaks no ordinary service: it takes away rights that a service never needs. `strict` also makes the
 file system read-only except for the directories that systemd manages for the service (`StateDirectory=` and
-the like) and what `ReadWritePaths=` names, hides the homes, and leaves only the usual system calls. Neither
+the like) and those of `ReadWritePaths=`, hides the homes, and leaves only the usual system calls. Neither
 forbids writable and executable memory: CUDA and JITs need it.
 """
 

@@ -1,4 +1,4 @@
-"""The fields of a spec about when a service is well, and what follows if it is not."""
+"""The fields of a spec about the health of a service: when it is well, and what follows if it is not."""
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
@@ -12,9 +12,9 @@ from reconciler.formats import endpoint
 from reconciler.formats.systemd import timespan
 
 _WINDOW, _WATCH = 30.0, 2.0
-"""Seconds: how long a probe may take to succeed, and how long a service without one is watched."""
+"""The seconds in which a probe has to succeed, and in which a service without one is watched."""
 _LONGEST = 1800.0
-"""Seconds. An apply waits so long, and its own unit is given an hour."""
+"""The most seconds that can be written: an apply waits so long, and its own unit has an hour."""
 
 
 def _span(span: str) -> str:
@@ -73,35 +73,31 @@ class Health(BaseModel):
 
     @model_validator(mode="after")
     def _one_probe(self) -> Self:
-        said = [name for name in ("http", "tcp", "command") if getattr(self, name) is not None]
-        if len(said) > 1:
+        probes = [name for name in ("http", "tcp", "command") if getattr(self, name) is not None]
+        if len(probes) > 1:
             raise ValueError(
-                f"write one of {' and '.join(said)}, not both: a command can look at more than one thing"
+                f"write one of {' and '.join(probes)}, not both: a command can look at more than one thing"
             )
         return self
 
     @property
     def probe(self) -> tuple[str, ...]:
-        """As in Gate."""
+        """The probe as `Gate.probe` has it; empty without one."""
         if self.command is not None:
             return ("command", *self.command)
-        return (
-            ("http", self.http)
-            if self.http is not None
-            else ("tcp", self.tcp)
-            if self.tcp is not None
-            else ()
-        )
+        if self.http is not None:
+            return ("http", self.http)
+        return ("tcp", self.tcp) if self.tcp is not None else ()
 
     @property
     def elsewhere(self) -> str:
-        """The host that is asked, if it is another one."""
+        """The host that the probe asks, if it is another one; else empty."""
         if self.http is None and self.tcp is None:
             return ""
-        asked = (
+        target = (
             endpoint.parse_url(self.http) if self.http is not None else endpoint.parse_address(self.tcp or "")
         )
-        return "" if asked.loopback else asked.host
+        return "" if target.loopback else target.host
 
     def gate(self, unit: str, user: str) -> Gate:
         """The gate that a start of the unit has to pass; a command runs as this user."""

@@ -1,6 +1,4 @@
-"""Unit files of a host's administrator as a spec would declare them: the way back
-from directives to fields.
-"""
+"""Unit files of a host's administrator as a spec would declare them: directives become fields again."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ _WORDS = (
 )
 _LISTS = ("exec_start_pre", "exec_start_post", "exec_stop", "environment_file", "device_allow")
 _NEEDED: Mapping[str, Any] = {"type": None, "restart": None, "wanted_by": []}
-"""The fields whose omission stands for something, each with the value for a file that has nothing of it."""
+"""The fields with a default that stands for a directive, each with its value for a file without that one."""
 
 
 class _CannotSay(Exception):
@@ -39,7 +37,10 @@ class _CannotSay(Exception):
 
 
 def find(view: HostView, asked: Asked) -> Iterator[Found]:
-    """Regular files in /etc/systemd/system that no package brought. Raises Unreadable, UnsafePath."""
+    """Yield the regular files in /etc/systemd/system that no package brought.
+
+    Raises Unreadable, UnsafePath.
+    """
     names = [name for name in view.names(units.PLACE) if name.endswith((".service", *_OTHERS))]
     files = {
         name: entry
@@ -70,7 +71,7 @@ def find(view: HostView, asked: Asked) -> Iterator[Found]:
 
 
 def _service(view: HostView, name: str, state: str, started_by: Starters) -> Found:
-    """`state` is empty where no systemd runs that could be asked."""
+    """One service; `state` is empty where no systemd runs that could be asked."""
     short = name.removesuffix(".service")
     try:
         text = view.read(units.path(name)).decode("utf-8", "replace")
@@ -83,7 +84,7 @@ def _service(view: HostView, name: str, state: str, started_by: Starters) -> Fou
         return Found("services", short, why="it is the tool's own: `reconciler install` writes it")
     sections = unit_spelling.canonical(unit.parse(text))
     links = unit_observe.enabled_by(view, name)
-    why = _not_ours_to_say(
+    why = _reason_to_leave_out(
         sections, {name, *_other_names(sections, links)}, started_by, state, enabled=bool(links)
     )
     if why:
@@ -103,32 +104,30 @@ def _service(view: HostView, name: str, state: str, started_by: Starters) -> Fou
 
 
 def _is_job(sections: unit.Sections) -> bool:
-    """Whether it runs and ends, and nothing of it is left."""
+    """Whether a service runs and ends, and is not active afterwards."""
     service = sections.get("Service", {})
     kind = service.get("Type", "simple" if "ExecStart" in service else "oneshot")
     return kind == "oneshot" and service.get("RemainAfterExit") != "yes"
 
 
 def _other_names(sections: unit.Sections, links: Iterable[str]) -> set[str]:
-    """Aliases that its [Install] section or a link gives it."""
+    """The aliases that the [Install] section or a link gives a unit."""
     alias = sections.get("Install", {}).get("Alias", [])
     written = {word for text in ([alias] if isinstance(alias, str) else alias) for word in text.split()}
     return written | {link.rpartition("/")[2] for link in links}
 
 
-def _not_ours_to_say(
+def _reason_to_leave_out(
     sections: unit.Sections, names: set[str], started_by: Starters, state: str, *, enabled: bool
 ) -> str:
-    """Why neither `state: running` nor `state: stopped` would be true of it for long; empty if one of them
-    is.
-    """
-    triggers = sorted({one for name in names for one in started_by.triggers.get(name, ())})
+    """Why neither `state: running` nor `state: stopped` would be true for long; empty if one would be."""
+    triggers = sorted({trigger for name in names for trigger in started_by.triggers.get(name, ())})
     sockets = sections.get("Service", {}).get("Sockets")
     if sockets:
         triggers += sockets.split() if isinstance(sockets, str) else sockets
     if triggers:
         return f"{_some(triggers)} starts it: an apply would stop it while it runs, or run it off schedule"
-    pulls = sorted({one for name in names for one in started_by.pulls.get(name, ())})
+    pulls = sorted({pull for name in names for pull in started_by.pulls.get(name, ())})
     if _is_job(sections):
         by = f", {_some(pulls)} starts it" if pulls else ""
         return (
@@ -169,25 +168,26 @@ def _fields(sections: unit.Sections) -> Iterator[tuple[str, Any]]:
             if field is None:
                 others.setdefault(section, {})[name] = value
             else:
-                yield field, _said(field, f"{section}.{name}", value)
+                yield field, _field_value(field, f"{section}.{name}", value)
     if others:
         yield "directives", others
 
 
-def _said(field: str, directive: str, value: str | list[str]) -> Any:
+def _field_value(field: str, directive: str, value: str | list[str]) -> Any:
+    """The value of a field for that of its directive. Raises _CannotSay."""
     values = [value] if isinstance(value, str) else value
     if field in _LISTS:
-        return [_one(field, directive, one) for one in values]
+        return [_item(field, directive, text) for text in values]
     if field == "environment":
         return _variables(directive, values)
     if field == "load_credential":
-        return dict(_pair(directive, one) for one in values)
+        return dict(_pair(directive, text) for text in values)
     if len(values) != 1:
         raise _CannotSay(f"{directive} stands there {len(values)} times; a field has one value")
-    return values[0].split() if field in _WORDS else _one(field, directive, values[0])
+    return values[0].split() if field in _WORDS else _item(field, directive, values[0])
 
 
-def _one(field: str, directive: str, value: str) -> Any:
+def _item(field: str, directive: str, value: str) -> Any:
     if field.startswith("exec_"):
         words = value.split()
         try:
@@ -215,7 +215,7 @@ _CONVERT: Mapping[str, Callable[[str], Any]] = {
 
 
 def _plain(directive: str, value: str) -> str:
-    """Text in which `%` is only itself."""
+    """The text of a directive without specifiers, with each `%%` as `%`. Raises _CannotSay."""
     if "%" in value.replace("%%", ""):
         raise _CannotSay(f"{directive} has a specifier (%): a field's text is taken as it is written")
     return value.replace("%%", "%")

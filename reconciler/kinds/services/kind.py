@@ -1,8 +1,7 @@
-"""services: a systemd service with a unit file of our own in /etc/systemd/system, its enablement and whether
-it runs.
+"""services: a systemd service with a unit file of our own in /etc/systemd/system, its enablement, its state.
 
-Those whose unit file is a package's (`unit: vendor`) are in `vendor`: their parts have names, which those
-of ours have not.
+Services whose unit file is a package's (`unit: vendor`) are in `vendor`: their parts have names, the one part
+of a unit of our own has none.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from reconciler.kinds.shared.unit_fields import ServiceName, State
 
 
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
-    """One part: unit file, links and state together, because they change together."""
+    """One part of the unit file, the links and the state, which change together; or those of `vendor`."""
     service = service_of(declared)
     if service.vendor:
         from reconciler.kinds.services.vendor import parts
@@ -56,28 +55,25 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 
 def runs(part: Part) -> Runs | None:
-    """The process that is to run, told by one part only."""
+    """The process that is to run; only one part of a service has it."""
     name = unit_of(part.address)
     if part.address.part:
         from reconciler.kinds.services.vendor import parts
 
-        speaks, defined = parts.keeps_running(part), units.drop_in(name)
+        runs_by_part, unit_path = parts.keeps_running(part), units.drop_in(name)
     else:
-        speaks, defined = part.document.get("state") == "running", units.path(name)
-    if not speaks:
+        runs_by_part, unit_path = part.document.get("state") == "running", units.path(name)
+    if not runs_by_part:
         return None
     return Runs(
         name,
         tuple(dict.fromkeys(config_paths(part.declared))),
-        tuple(dict.fromkeys((defined, units.drop_in(name).rpartition("/")[0]))),
+        tuple(dict.fromkeys((unit_path, units.drop_in(name).rpartition("/")[0]))),
     )
 
 
 def unit(part: Part) -> DeclaredUnit:
-    """Its unit.
-
-    The words of each part of a package's unit hold for the unit.
-    """
+    """The unit of a part; each part of a package's unit stands for the whole unit."""
     service = service_of(part.declared)
     state = part.document.get("state") or (State.STOPPED if service.enabled == "masked" else None)
     runs = None if state is None or ends_by_itself(service) else state == State.RUNNING
@@ -85,7 +81,7 @@ def unit(part: Part) -> DeclaredUnit:
 
 
 def gate(part: Part) -> Gate | None:
-    """The gate that its unit has to pass after each start."""
+    """The gate that the unit has to pass after each start; None without `health`."""
     service = service_of(part.declared)
     if service.health is None or service.enabled == "masked" or service.state is State.STOPPED:
         return None
@@ -93,7 +89,7 @@ def gate(part: Part) -> Gate | None:
 
 
 def others(part: Part, observed: Observed) -> Iterable[Diagnostic]:
-    """Yield what drop-ins of others say."""
+    """Warn of foreign drop-ins."""
     if part.address.part:
         from reconciler.kinds.services.vendor import checks as vendor_checks
 
@@ -113,7 +109,7 @@ def _program(service: Service) -> str:
 
 
 def references(declared: Declared) -> Iterator[Address]:
-    """Its accounts, its files, and the directories above them."""
+    """The accounts of a service, its files, and the directories above them."""
     service = service_of(declared)
     yield from ownership.owners(service.user or "root", service.group or "root")
     yield from (Address("groups", group) for group in service.supplementary_groups)
@@ -127,10 +123,10 @@ def references(declared: Declared) -> Iterator[Address]:
 
 
 def requires(declared: Declared) -> Iterable[Requirement]:
-    """A service that cannot start is a failed service, not a refused plan: these are warnings."""
+    """The accounts, programs and paths of a service; none is fatal, as it fails by itself without them."""
     service = service_of(declared)
     dynamic = str(service.directives.get("Service", {}).get("DynamicUser", "no")).lower() in YES
-    # systemd makes the user and the group for as long as the unit runs.
+    # With DynamicUser= systemd makes the user and the group while the unit runs.
     needed = [] if dynamic else [(RequirementType.USER, service.user), (RequirementType.GROUP, service.group)]
     needed += [(RequirementType.GROUP, group) for group in service.supplementary_groups]
     if service.enabled != "masked":
@@ -138,11 +134,11 @@ def requires(declared: Declared) -> Iterable[Requirement]:
         from reconciler.kinds.services import paths as service_places  # only where something changes
 
         needed += service_places.needed(service)
-    return [Requirement(what, name, fatal=False) for what, name in needed if name]
+    return [Requirement(type_, name, fatal=False) for type_, name in needed if name]
 
 
 def places(declared: Declared) -> Iterator[Place]:
-    """Its own files, and the places that its directives name."""
+    """The files of the service, and the paths that its directives name."""
     service = service_of(declared)
     yield from (Place(path, Use.MANAGES) for path in paths(declared.address))
     if service.directives:
@@ -152,7 +148,7 @@ def places(declared: Declared) -> Iterator[Place]:
 
 
 def reason_to_keep(_view: HostView, address: Address, _vanishing: AbstractSet[str]) -> str:
-    """Why something stays that nothing is said of any more."""
+    """Why a part that left the spec stays: the enablement and state of a package's unit do."""
     if not address.part:
         return ""
     from reconciler.kinds.services.vendor import parts
@@ -161,18 +157,18 @@ def reason_to_keep(_view: HostView, address: Address, _vanishing: AbstractSet[st
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Yield what the host forbids: its packages, its systemd, and who can write what root would run."""
+    """Yield the problems with the host: its packages, its systemd, writers of root's programs."""
     ours = [change for change in changes if change.address.kind == "services" and change.part is not None]
     of_packages = [change for change in ours if change.address.part]
     if of_packages:
         from reconciler.kinds.services.vendor import checks as vendor_checks
 
-        made = [
-            change
+        written = [
+            change.address.name
             for change in changes
             if change.address.kind == "files" and change.verb in (Verb.CREATE, Verb.UPDATE)
         ]
-        yield from vendor_checks.check(view, of_packages, [change.address.name for change in made])
+        yield from vendor_checks.check(view, of_packages, written)
     from reconciler.kinds.services import checks  # only where something changes
 
     yield from units.check_together(
@@ -199,10 +195,10 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
 
 def _commands(service: Service) -> list[str | list[str]]:
     single = [command for command in (service.exec_start, service.exec_reload) if command]
-    asked: list[str | list[str]] = (
+    probe: list[str | list[str]] = (
         [service.health.command] if service.health is not None and service.health.command else []
     )
-    return [*single, *service.exec_start_pre, *service.exec_start_post, *service.exec_stop, *asked]
+    return [*single, *service.exec_start_pre, *service.exec_start_post, *service.exec_stop, *probe]
 
 
 def _run_by_root(service: Service) -> list[str]:
@@ -218,7 +214,7 @@ def _run_by_root(service: Service) -> list[str]:
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
-    """Yield what no unit file can hold, and what is probably a mistake."""
+    """Yield errors for values that no unit file can hold, and warnings about probable mistakes."""
     service = service_of(declared)
     yield from _lint_name(declared, service)
     yield from units.lint(declared, lambda: expand(declared, running=False))
@@ -267,13 +263,13 @@ def _lint_name(declared: Declared, service: Service) -> Iterator[Diagnostic]:
 
 
 def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
-    """Yield what cannot work, or is probably a mistake, beside what else is declared."""
-    found = [
+    """Yield mistakes that only show beside the other blocks of the spec."""
+    services = [
         (declared, service_of(declared)) for declared in spec.resources if declared.address.kind == "services"
     ]
     if any(
         service.after or service.before or service.requires or "Unit" in service.directives
-        for _, service in found
+        for _, service in services
     ):
         from reconciler.kinds.services import relations  # most services stand alone
 
@@ -287,7 +283,7 @@ def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
                 list(service.load_credential.values()),
                 [path.removeprefix("-") for path in service.environment_file],
             )
-            for declared, service in found
+            for declared, service in services
         ),
     )
 

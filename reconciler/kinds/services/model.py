@@ -57,7 +57,7 @@ class UnitOf(StrEnum):
 
 
 class Hardening(StrEnum):
-    """Which documented set of sandboxing directives is added."""
+    """The documented set of sandboxing directives that is added."""
 
     NONE = "none"
     BASIC = "basic"
@@ -71,7 +71,7 @@ def _enabled(value: Any) -> Any:
 
 
 def _required(command: Any, info: ValidationInfo) -> Any:
-    """A unit of our own is nothing without a program; a package's has one."""
+    """Refuse a unit of our own without a program; a package's unit has one."""
     if command is None and info.data.get("unit") is UnitOf.OWN:
         raise PydanticKnownError("missing")
     return command
@@ -95,14 +95,14 @@ _NOT_HERE = {
         for name in ("RestartIfChanged", "ReloadIfChanged", "StopIfChanged")
     },
 }
-"""Why a directive is refused that systemd would take: [Install] is followed here, and the words of NixOS are
-other ones.
+"""Why a directive is refused that systemd would take: links of [Install] are made here, and words of NixOS
+are fields.
 """
 
 
 _OF_A_SERVICE = "Unit, Service or Install"
 _SECTIONS_OF_OTHERS = frozenset({"Timer", "Socket", "Mount", "Automount", "Swap", "Path", "Slice", "Scope"})
-"""Sections of other types of units."""
+"""The sections of other types of units."""
 
 
 def _split(value: str | list[str] | None) -> list[str]:
@@ -197,7 +197,7 @@ class Service(Resource):
     group: Annotated[KnownName | None, RefersTo("groups"), Directive("Service", "Group")] = None
     """The group it runs as; the user's own when left out."""
     working_directory: Annotated[WorkingDirectory | None, Directive("Service", "WorkingDirectory")] = None
-    """Where it runs; `-` in front: may be missing; `~`: the user's home."""
+    """The directory it runs in; `-` in front: may be missing; `~`: the user's home."""
     environment: Annotated[dict[EnvironmentName, Text], Directive("Service", "Environment")] = {}
     """Variables; any user of the host can read them, so no secrets here."""
     environment_file: Annotated[list[OptionalPath], Directive("Service", "EnvironmentFile")] = []
@@ -316,16 +316,16 @@ class Service(Resource):
     @property
     def install(self) -> dict[str, list[str]]:
         """The names that enabling it makes links for, by the words of `units.links`."""
-        said = self.directives.get("Install", {})
+        directives = self.directives.get("Install", {})
         return {
             "wanted_by": self.wanted_by,
             "required_by": self.required_by,
-            "upheld_by": _split(said.get("UpheldBy")),
-            "aliases": _split(said.get("Alias")),
+            "upheld_by": _split(directives.get("UpheldBy")),
+            "aliases": _split(directives.get("Alias")),
         }
 
     def says(self, name: str) -> bool:
-        """Whether a field counts: of a package's unit only what was written does."""
+        """Whether a field counts; for a package's unit only the fields that were written do."""
         return not self.vendor or name in self.model_fields_set
 
     @model_validator(mode="after")
@@ -379,7 +379,7 @@ class Service(Resource):
 
     @model_validator(mode="after")
     def _means_something_here(self) -> Self:
-        """Directives that systemd takes and that would come to nothing here, or make our own steps fail."""
+        """Refuse directives that systemd takes and that have no effect here, or make our own steps fail."""
         for section, names in self.directives.items():
             for name in names:
                 why = _NOT_HERE.get((section, name))
@@ -407,11 +407,8 @@ class Service(Resource):
     def _limits_that_are_none(self) -> Self:
         for name in ("memory_max", "memory_high"):
             value = getattr(self, name)
-            if (
-                value is not None
-                and re.fullmatch("0+[KMGTPE%]?|.*%", value)
-                and not 0 < int(value.rstrip("KMGTPE%")) <= 100
-            ):
+            is_zero_or_share = value is not None and re.fullmatch("0+[KMGTPE%]?|.*%", value)
+            if is_zero_or_share and not 0 < int(value.rstrip("KMGTPE%")) <= 100:
                 raise ValueError(
                     f"`{name}` takes a size above 0 or a share from 1% to 100%, not {value}: systemd would"
                     " ignore it"

@@ -16,13 +16,13 @@ def unit_of(address: Address) -> str:
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """All unit files, links and states at once; parts with names are those of packages' units."""
-    found = unit_observe.observe(
+    """The state of each part; parts with names are those of packages' units."""
+    observed = unit_observe.observe(
         view, {address: unit_of(address) for address in addresses if not address.part}
     )
     others = [address for address in addresses if address.part]
     if others:
-        from reconciler.kinds.services.vendor import observe as vendor_host
+        from reconciler.kinds.services.vendor import observe as vendor_observe
 
-        found |= vendor_host.observe(view, others)
-    return found
+        observed |= vendor_observe.observe(view, others)
+    return observed

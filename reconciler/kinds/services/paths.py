@@ -1,6 +1,4 @@
-"""The files and directories that a service names, and without which systemd does not start it
-(systemd.exec(5)).
-"""
+"""The files and directories that a service names: without some it does not start (systemd.exec(5))."""
 
 from __future__ import annotations
 
@@ -19,83 +17,80 @@ _OF_SYSTEMD = {
 }
 """Directories that systemd makes at the start of a service (systemd.exec(5))."""
 _OWNED = {**{name: top for name, top in _OF_SYSTEMD.items() if top != "/etc"}, "RuntimeDirectory": "/run"}
-"""Those that it gives to the service's account with all that is in them; a service's configuration stays
-root's.
-"""
+"""The ones that it gives to the service's account with all that is in them; configuration stays root's."""
 _NO = ("", "no", "false", "0", "off")
 _OUTPUTS = ("file:", "append:", "truncate:")
 _NAMESPACE = (
-    *(
-        "ReadWritePaths",
-        "ReadOnlyPaths",
-        "InaccessiblePaths",
-        "ExecPaths",
-        "NoExecPaths",
-        "BindPaths",
-        "BindReadOnlyPaths",
-    ),
-    *("ReadWriteDirectories", "ReadOnlyDirectories", "InaccessibleDirectories"),
+    "ReadWritePaths",
+    "ReadOnlyPaths",
+    "InaccessiblePaths",
+    "ExecPaths",
+    "NoExecPaths",
+    "BindPaths",
+    "BindReadOnlyPaths",
+    "ReadWriteDirectories",
+    "ReadOnlyDirectories",
+    "InaccessibleDirectories",
 )
-"""Directives whose paths must be there, but for those with `-` before them."""
+"""Directives whose paths must exist, but for those with `-` in front."""
 
 
 def needed(service: Service) -> Iterator[tuple[RequirementType, str | None]]:
-    """Files and directories without which it does not start; nothing of what is there only once the host
-    runs.
-    """
-    said = service.directives.get("Service", {})
+    """Yield the files and directories without which it does not start, except those of a running host."""
+    directives = service.directives.get("Service", {})
     files = [
         path for path in service.environment_file if not path.startswith("-") and not set("*?[") & set(path)
     ]
-    files += [*service.load_credential.values(), str(said.get("StandardInput", "")).removeprefix("file:")]
+    files += [
+        *service.load_credential.values(),
+        str(directives.get("StandardInput", "")).removeprefix("file:"),
+    ]
     yield from ((RequirementType.FILE, path) for path in files if _is_looked_for(path))
-    root = str(said.get("RootDirectory", ""))
-    if root or "RootImage" in said:
+    root = str(directives.get("RootDirectory", ""))
+    if root or "RootImage" in directives:
         yield RequirementType.DIRECTORY, root.rstrip("/") if _is_looked_for(root) else None
         return
-    made = [f"{top}/{word}" for name, top in _OF_SYSTEMD.items() for word in str(said.get(name, "")).split()]
+    made_by_systemd = [
+        f"{top}/{word}" for name, top in _OF_SYSTEMD.items() for word in str(directives.get(name, "")).split()
+    ]
     work = service.working_directory or ""
-    directories = (*_directories_of_outputs(service), "" if work in made else work)
+    directories = (*_directories_of_outputs(service), "" if work in made_by_systemd else work)
     yield from (
         (RequirementType.DIRECTORY, path.rstrip("/"))
         for path in dict.fromkeys(directories)
         if _is_looked_for(path)
     )
-    named = (word.partition(":")[0] for name in _NAMESPACE for word in _words(said.get(name, "")))
+    named = (word.partition(":")[0] for name in _NAMESPACE for word in _words(directives.get(name, "")))
     yield from (
         (RequirementType.PATH, path.rstrip("/"))
         for path in named
-        if _is_looked_for(path) and path not in made
+        if _is_looked_for(path) and path not in made_by_systemd
     )
 
 
 def places(service: Service, name: str) -> Iterator[Place]:
-    """Yield the places given to the account of a service, and those covered by something else for its
-    processes.
+    """Yield the paths given to the account of a service, and those that other files cover for its processes.
 
     Yields none for a package's unit without `user`.
     """
-    said = service.directives.get("Service", {})
-    dynamic = str(said.get("DynamicUser", "no")) not in _NO
+    directives = service.directives.get("Service", {})
+    dynamic = str(directives.get("DynamicUser", "no")) not in _NO
     account = service.user or (name if dynamic else "")
-    if account in ("", "root", "0") or not said:
+    if account in ("", "root", "0") or not directives:
         return
     for directive, top in _OWNED.items():
-        for word in _words(said.get(directive, "")):
+        for word in _words(directives.get(directive, "")):
             yield from (
                 Place(f"{top}/{part}", Use.OWNED, account, account, named=True)
                 for part in word.split(":")
                 if part and part != "ro"
             )
     hardened = "yes" if service.hardening is not Hardening.NONE or dynamic else "no"
-    if (
-        str(said.get("NoNewPrivileges", hardened)) not in _NO
-        or "RootDirectory" in said
-        or "RootImage" in said
-    ):
+    no_new_privileges = str(directives.get("NoNewPrivileges", hardened)) not in _NO
+    if no_new_privileges or "RootDirectory" in directives or "RootImage" in directives:
         return  # su and sudo have no power there, or are not there
     for directive in ("BindPaths", "BindReadOnlyPaths"):
-        for word in _words(said.get(directive, "")):
+        for word in _words(directives.get(directive, "")):
             source, _, rest = word.removeprefix("-").partition(":")
             covered = rest.partition(":")[0]
             if covered.startswith("/") and covered != source:
@@ -103,8 +98,9 @@ def places(service: Service, name: str) -> Iterator[Place]:
 
 
 def _directories_of_outputs(service: Service) -> Iterator[str]:
-    """Where systemd makes the files that a service writes to: before it makes the directories of
-    LogsDirectory= and the like.
+    """Yield the directories of the files that a service's output goes to.
+
+    systemd opens these files before it makes the directories of LogsDirectory= and the like.
     """
     for output in (service.standard_output or "", service.standard_error or ""):
         path = output.partition(":")[2] if output.startswith(_OUTPUTS) else ""

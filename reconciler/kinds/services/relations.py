@@ -1,6 +1,4 @@
-"""Other units that a service hangs on: order that cannot be kept, and what is required and not there or
-masked (systemd.unit(5)).
-"""
+"""Relations of a service to other units (systemd.unit(5)): impossible orders and unmet requirements."""
 
 from __future__ import annotations
 
@@ -16,49 +14,46 @@ from reconciler.core.spec import Declared, Spec
 from reconciler.kinds.services.vendor import observe
 
 _NEEDED = {"Requires": "requires", "Requisite": "requires (Requisite=)", "BindsTo": "is bound to"}
-"""Directives without whose units systemd does not start a unit, in words."""
+"""Directives that name units which a unit cannot start without, each in words."""
 _MADE_BY_SYSTEMD = (".device", ".slice", ".scope", ".swap", ".mount", ".automount")
 """Suffixes of units that need no file."""
-_ITS_OWN = frozenset(
+_SYSTEMD_TARGETS = frozenset(
     f"{name}.target"
     for name in (
-        *(
-            "basic",
-            "cryptsetup",
-            "default",
-            "emergency",
-            "final",
-            "getty",
-            "graphical",
-            "halt",
-            "kexec",
-            "local-fs",
-            "local-fs-pre",
-        ),
-        *(
-            "multi-user",
-            "network",
-            "network-online",
-            "network-pre",
-            "nss-lookup",
-            "nss-user-lookup",
-            "paths",
-            "poweroff",
-            "reboot",
-        ),
-        *(
-            "remote-fs",
-            "remote-fs-pre",
-            "rescue",
-            "shutdown",
-            "sleep",
-            "slices",
-            "sockets",
-            "swap",
-            "sysinit",
-            "system-update",
-        ),
-        *("time-set", "time-sync", "timers", "umount"),
+        "basic",
+        "cryptsetup",
+        "default",
+        "emergency",
+        "final",
+        "getty",
+        "graphical",
+        "halt",
+        "kexec",
+        "local-fs",
+        "local-fs-pre",
+        "multi-user",
+        "network",
+        "network-online",
+        "network-pre",
+        "nss-lookup",
+        "nss-user-lookup",
+        "paths",
+        "poweroff",
+        "reboot",
+        "remote-fs",
+        "remote-fs-pre",
+        "rescue",
+        "shutdown",
+        "sleep",
+        "slices",
+        "sockets",
+        "swap",
+        "sysinit",
+        "system-update",
+        "time-set",
+        "time-sync",
+        "timers",
+        "umount",
     )
 )
 """Targets that come with systemd itself (systemd.special(7))."""
@@ -69,8 +64,9 @@ _UNITS: Mapping[str, tuple[str, ...]] = {"services": (".service",), "timers": ("
 
 
 def lint(spec: Spec) -> Iterator[Diagnostic]:
-    """Order that goes round in a circle, requirements of what is masked or stopped, conflicts of what runs;
-    each with both places.
+    """Yield ordering cycles, requirements of masked or stopped units, and conflicts of units that are to run.
+
+    Each names both places of the spec.
     """
     declared = _declared(spec)
     related = {name: unit for name, unit in declared.items() if _hangs_on_others(unit.resource)}
@@ -82,9 +78,9 @@ def lint(spec: Spec) -> Iterator[Diagnostic]:
 
 
 def _contradicted(name: str, unit: Declared, declared: Mapping[str, Declared]) -> Iterator[Diagnostic]:
-    """Yield the statements of a unit about others that do not go with what is declared of these."""
+    """Yield the relations of a unit that contradict the declarations of the units they name."""
 
-    def said(directive: str) -> list[Declared]:
+    def related_by(directive: str) -> list[Declared]:
         return [
             declared[other]
             for other in _words(unit.resource, directive)
@@ -92,7 +88,7 @@ def _contradicted(name: str, unit: Declared, declared: Mapping[str, Declared]) -
         ]
 
     for directive in _NEEDED:
-        needed = said(directive)
+        needed = related_by(directive)
         yield from (
             _masked_here(unit, other, directive)
             for other in needed
@@ -101,8 +97,8 @@ def _contradicted(name: str, unit: Declared, declared: Mapping[str, Declared]) -
         stopped = (other for other in needed if _is_stopped(other) and not _is_masked(other))
         yield from (_stopped_here(unit, other, directive) for other in stopped if _runs(unit))
     if _runs(unit):
-        yield from (_upheld_here(unit, other) for other in said("Upholds") if _is_stopped(other))
-        yield from (_not_together(unit, other) for other in said("Conflicts") if _runs(other))
+        yield from (_upheld_here(unit, other) for other in related_by("Upholds") if _is_stopped(other))
+        yield from (_not_together(unit, other) for other in related_by("Conflicts") if _runs(other))
 
 
 def _declared(spec: Spec) -> dict[str, Declared]:
@@ -129,13 +125,11 @@ def _cycles(declared: Mapping[str, Declared], related: Mapping[str, Declared]) -
 
 
 def _circle(graph: Mapping[str, Sequence[str]]) -> list[str] | None:
-    """Units of which each is ordered before the next, and the last before the first; None if there is no
-    such.
-    """
+    """Units in a circle, each ordered before the next, the last before the first; None if there is none."""
     try:
         TopologicalSorter(graph).prepare()
-    except CycleError as found:
-        circle: list[str] = found.args[1][:-1]
+    except CycleError as cycle:
+        circle: list[str] = cycle.args[1][:-1]
         first = circle.index(min(circle))
         return [*circle[first:], *circle[:first]]
     return None
@@ -196,7 +190,7 @@ def _is_stopped(unit: Declared) -> bool:
 
 
 def _runs(unit: Declared) -> bool:
-    """Whether it is to run all the time; nothing is said of that of a package's unit without `state`."""
+    """Whether a unit is declared to run; a package's unit without `state` is not."""
     resource = unit.resource
     says = getattr(resource, "says", None)
     running = (
@@ -212,15 +206,15 @@ def _is_masked(unit: Declared) -> bool:
 
 
 def _hangs_on_others(resource: Any) -> bool:
-    """Whether a service or job says anything of other units that it needs or is ordered by."""
+    """Whether a service or job names units that it needs, excludes or is ordered by."""
     fields = any(getattr(resource, name, ()) for name in ("after", "before", "requires", "conflicts"))
     return fields or "Unit" in (getattr(resource, "directives", None) or ())
 
 
 def _words(resource: Any, directive: str) -> list[str]:
     """The units of a dependency, from its field and from `directives`."""
-    said = (getattr(resource, "directives", None) or {}).get("Unit", {}).get(directive, ())
-    texts = [said] if isinstance(said, str) else said
+    value = (getattr(resource, "directives", None) or {}).get("Unit", {}).get(directive, ())
+    texts = [value] if isinstance(value, str) else value
     return [
         *(getattr(resource, directive.lower(), None) or ()),
         *(word for text in texts for word in text.split()),
@@ -231,16 +225,17 @@ def _words(resource: Any, directive: str) -> list[str]:
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Units that a changed service cannot do without, and targets that are to start it, which neither the
-    spec nor the host has.
+    """Yield units that a changed service needs, and targets that are to start it, which do not exist.
+
+    Neither the spec nor the host has them.
     """
-    there = _declared(spec)
+    declared = _declared(spec)
     going = {
         f"{change.address.name}.service"
         for change in changes
         if change.verb is Verb.DELETE and not change.address.part
     }
-    told: set[tuple[Address, str]] = set()
+    yielded: set[tuple[Address, str]] = set()
     for change in changes:
         if (
             change.part is None
@@ -248,33 +243,31 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
             or "unit" not in change.part.document
         ):
             continue
-        for found in _of(view, change, there.keys(), going):
-            if (change.address.resource, found.detail) not in told:
-                told.add((change.address.resource, found.detail))
-                yield found
+        for diagnostic in _missing_units(view, change, declared.keys(), going):
+            if (change.address.resource, diagnostic.detail) not in yielded:
+                yielded.add((change.address.resource, diagnostic.detail))
+                yield diagnostic
 
 
-def _of(view: HostView, change: Change, declared: Iterable[str], going: set[str]) -> Iterator[Diagnostic]:
+def _missing_units(
+    view: HostView, change: Change, declared: Iterable[str], going: set[str]
+) -> Iterator[Diagnostic]:
     assert change.part is not None
     resource, unit = change.part.declared.resource, change.part.document["unit"].get("Unit", {})
     where = {"address": change.address, "source": change.part.declared.source}
-    # What is not started, and a tree into which packages may yet come, is not refused for it.
-    say = warning if str(getattr(resource, "state", "")) == "stopped" or not view.running else error
+    # Only a warning for a service that is not started, and for a tree into which packages may yet come.
+    to_stop = str(getattr(resource, "state", "")) == "stopped"
+    diagnostic = warning if to_stop or not view.running else error
     for directive in (name for name in _NEEDED if name in unit):
         for name in dict.fromkeys(_split(unit[directive])):
-            problem = (
-                ""
-                if name in declared
-                else "is removed by this plan"
-                if name in going
-                else missing(view, name)
-            )
-            if problem:
+            if name in declared:
+                continue
+            if problem := "is removed by this plan" if name in going else missing(view, name):
                 detail = (
                     f"{change.address} {_NEEDED[directive]} {name}, which {problem}: systemd would refuse to"
                     f" start it. {_advice(problem)}"
                 )
-                yield say(f"a required unit {problem}", detail, **where, rule="missing-unit")
+                yield diagnostic(f"a required unit {problem}", detail, **where, rule="missing-unit")
     install = change.part.document["unit"].get("Install", {})
     for directive in (
         name
@@ -303,8 +296,8 @@ _MASKED, _ABSENT = "is masked on the host", "is not on the host"
 
 
 def missing(view: HostView, name: str) -> str:
-    """Why nothing can be started by this name on the host; empty if it can, or if that cannot be told."""
-    if name in _ITS_OWN or "%" in name:
+    """Why the host cannot start a unit of this name; empty if it can, or if that cannot be told."""
+    if name in _SYSTEMD_TARGETS or "%" in name:
         return ""
     try:
         file, alias_of, masks = observe.find(view, name)

@@ -1,4 +1,4 @@
-"""Steps for a service with a unit file of our own: for its changes, its configuration and what is owed."""
+"""The steps for a service with a unit file of our own: for changes, for its configuration, for owed verbs."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ def service_of(declared: Declared) -> Service:
 
 
 def ends_by_itself(service: Service) -> bool:
-    """A oneshot that ran is healthy and not running: its state cannot be converged to."""
+    """Whether a service is a oneshot that ends: it is well without running, and has no state to reach."""
     return service.type == "oneshot" and not service.remain_after_exit and service.state is State.RUNNING
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """STOP what has to stop, write, tell systemd once, then start, restart or reload
-    as `on_change` allows.
+    """Stop a service that shall not run, write, reload systemd once; then start, restart or reload it.
+
+    `on_change` says what is allowed.
     """
     name = unit_of(change.address)
     if change.address.part:
@@ -76,18 +77,15 @@ def _run(change: Change) -> Iterator[Step]:
         cost, directive = unit_file.effect(change.fields)
         if state in units.ALIVE:
             yield from _catch_up(change.address, service, cost, f"{directive} changed")
-            if change.touches(
-                "state"
-            ):  # it is still starting: waited for, unless a restart takes the place of that (engine.order)
+            # A unit that is still starting is waited for; `engine.ordering` drops this before a restart.
+            if change.touches("state"):
                 yield units.step(change.address, UnitVerb.START, name, units.why_start(state))
         elif cost is Effect.RESTART and service.on_change is OnChange.RESTART:
             yield units.step(change.address, UnitVerb.START, name, f"{directive} changed", once=True)
 
 
 def _catch_up(address: Address, service: Service, cost: Effect, why: str) -> Iterator[Step]:
-    """Bring a running process to its configuration as far as `on_change` allows;
-    what it forbids stays owed.
-    """
+    """Reload or restart a running process as far as `on_change` allows; a verb that it forbids stays owed."""
     verb = {Effect.NONE: None, Effect.RELOAD: UnitVerb.RELOAD, Effect.RESTART: UnitVerb.RESTART}[cost]
     if verb is None:
         return
@@ -101,7 +99,7 @@ def _catch_up(address: Address, service: Service, cost: Effect, why: str) -> Ite
 
 
 def config_paths(declared: Declared) -> Iterator[str]:
-    """Files that are its configuration."""
+    """The files that are the configuration of a service."""
     service = service_of(declared)
     yield from service.watch
     yield from _read_at_start(service)
@@ -119,9 +117,9 @@ def _read_at_start(service: Service) -> Iterator[str]:
 
 
 def on_config_change(part: Part, observed: Observed, paths: Sequence[str]) -> Iterator[Step]:
-    """Restart or reload it, if it runs.
+    """Restart or reload a service that runs.
 
-    Environment files and credentials are read at the start only: a reload is not enough.
+    It reads environment files and credentials at its start only: for those a reload is not enough.
     """
     service = service_of(part.declared)
     costs = list(_costs(service, paths))
@@ -144,19 +142,17 @@ MAY = {
 
 def _costs(service: Service, paths: Sequence[str]) -> Iterator[tuple[Effect, str]]:
     at_start = set(_read_at_start(service)) if service.on_change is OnChange.RELOAD else set(paths)
-    for cost, some in (
+    for cost, changed in (
         (Effect.RELOAD, [path for path in paths if path not in at_start]),
         (Effect.RESTART, [path for path in paths if path in at_start]),
     ):
-        if some:
-            yield (
-                cost,
-                f"{some[0]} changed" if len(some) == 1 else f"{some[0]} and {len(some) - 1} more changed",
-            )
+        if changed:
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            yield cost, f"{changed[0]}{more} changed"
 
 
 def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
-    """Yield what an earlier run still owes, as far as today's `on_change` allows."""
+    """Yield the steps that an earlier run still owes, as far as today's `on_change` allows."""
     if part.address.part:
         from reconciler.kinds.services.vendor import parts
 
@@ -174,7 +170,7 @@ def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
 
 
 def paths(address: Address) -> tuple[str, ...]:
-    """Its unit file, or a mask in its place; and our drop-in for a package's unit."""
+    """The path of the unit file, or of a mask in its place, and that of our drop-in for a package's unit."""
     name = unit_of(address)
     by_part = {"drop-in": (units.drop_in(name),), "enabled": (units.path(name),), "state": ()}
     return by_part.get(address.part, (units.path(name), units.drop_in(name)))

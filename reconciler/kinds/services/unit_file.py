@@ -1,4 +1,4 @@
-"""A declared service as the sections of its unit file, and what a difference between two such files costs."""
+"""The unit file of a declared service, as sections, and the cost of a difference between two such files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _texts(values: Iterable[str]) -> list[str]:
     return [unit.escape_specifiers(value) for value in values]
 
 
-# Fields that are not simply their text with `%` doubled.
+# The fields whose directives are not simply their text with `%` doubled.
 _FORMS: Mapping[str, Callable[[Any], Value]] = {
     "after": _words,
     "before": _words,
@@ -38,16 +38,16 @@ _FORMS: Mapping[str, Callable[[Any], Value]] = {
     "documentation": _words,
     "exec_start": _command,
     "exec_reload": _command,
-    "exec_start_pre": lambda commands: [_command(one) for one in commands],
-    "exec_start_post": lambda commands: [_command(one) for one in commands],
-    "exec_stop": lambda commands: [_command(one) for one in commands],
+    "exec_start_pre": lambda commands: [_command(command) for command in commands],
+    "exec_start_post": lambda commands: [_command(command) for command in commands],
+    "exec_stop": lambda commands: [_command(command) for command in commands],
     "environment": lambda variables: [
         unit.environment_value(name, value) for name, value in variables.items()
     ],
     "environment_file": _texts,
     "device_allow": _texts,
-    "load_credential": lambda found: [
-        f"{unit.escape_specifiers(name)}:{unit.escape_specifiers(path)}" for name, path in found.items()
+    "load_credential": lambda paths: [
+        f"{unit.escape_specifiers(name)}:{unit.escape_specifiers(path)}" for name, path in paths.items()
     ],
     "remain_after_exit": lambda value: "yes" if value else "no",
     "nice": str,
@@ -72,34 +72,30 @@ def _table() -> tuple[tuple[str, Directive, Callable[[Any], Value]], ...]:
 
 @cache
 def _with_default() -> frozenset[str]:
-    """Fields that stand for something even when nobody wrote them."""
+    """The fields that count even when nobody wrote them."""
     return frozenset(
         name for name, info in Service.model_fields.items() if info.is_required() or info.default
     )
 
 
 _FOR_SYSTEMD_ALONE = (
-    *(
-        "Description",
-        "Documentation",
-        "OnFailure",
-        "OnSuccess",
-        "OnFailureJobMode",
-        "OnSuccessJobMode",
-        "IgnoreOnIsolate",
-    ),
-    *(
-        "StopWhenUnneeded",
-        "RefuseManualStart",
-        "RefuseManualStop",
-        "AllowIsolate",
-        "CollectMode",
-        "SourcePath",
-    ),
+    "Description",
+    "Documentation",
+    "OnFailure",
+    "OnSuccess",
+    "OnFailureJobMode",
+    "OnSuccessJobMode",
+    "IgnoreOnIsolate",
+    "StopWhenUnneeded",
+    "RefuseManualStart",
+    "RefuseManualStop",
+    "AllowIsolate",
+    "CollectMode",
+    "SourcePath",
 )
-"""The directives of [Unit] that systemd looks at anew each time, and the process never sees.
+"""The directives of [Unit] that systemd looks up each time, and the process never sees.
 
-These are what NixOS restarts nothing for, and one of its kind.
+NixOS restarts nothing for these either.
 """
 
 
@@ -110,7 +106,7 @@ def _effects() -> Mapping[tuple[str, str], Effect]:
 
 
 def _plain(value: Value) -> Value | None:
-    """One value as text, several as a list, none as None: the form in which `unit.parse` answers."""
+    """A value as `unit.parse` has it: one as text, several as a list, none as None."""
     if isinstance(value, list):
         return value[0] if len(value) == 1 else (value or None)
     return value or None
@@ -122,9 +118,8 @@ def sections(service: Service) -> unit.Sections:
     Directives stand in the order of the model, `hardening` after them, `directives` last.
     """
     result: unit.Sections = {"Unit": {}, "Service": {}, "Install": {}}
-    said = service.model_fields_set
     for name, mark, form in _table():
-        if name not in said and name not in _with_default():
+        if name not in service.model_fields_set and name not in _with_default():
             continue
         declared = getattr(service, name)
         value = None if declared is None or declared == [] else _plain(form(declared))
@@ -132,9 +127,9 @@ def sections(service: Service) -> unit.Sections:
             result[mark.section][mark.name] = value
     result["Service"].update(SETS[service.hardening])
     for section, names in service.directives.items():
-        for name, given in names.items():
-            value = _plain(list(given) if isinstance(given, list) else given)
-            if value is None and given == "" and name in unit.EMPTY_MEANS:
+        for name, directive in names.items():
+            value = _plain(list(directive) if isinstance(directive, list) else directive)
+            if value is None and directive == "" and name in unit.EMPTY_MEANS:
                 value = ""
             if value is not None:
                 result.setdefault(section, {})[name] = value
@@ -142,7 +137,7 @@ def sections(service: Service) -> unit.Sections:
 
 
 def drop_in(service: Service) -> unit.Sections:
-    """The sections of a drop-in for what is declared about a package's unit.
+    """The sections of the drop-in for a package's unit: the fields that are written.
 
     Commands replace the package's: an empty one comes first.
     """
@@ -150,11 +145,9 @@ def drop_in(service: Service) -> unit.Sections:
     for name, mark, form in _table():
         declared = getattr(service, name)
         replaces = name.startswith("exec_")
-        if (
-            name not in service.model_fields_set
-            or declared is None
-            or (declared in ([], {}) and not replaces)
-        ):
+        if name not in service.model_fields_set or declared is None:
+            continue
+        if declared in ([], {}) and not replaces:
             continue
         value = form(declared)
         values = [value] if isinstance(value, str) else value
@@ -164,25 +157,25 @@ def drop_in(service: Service) -> unit.Sections:
             result[mark.section][mark.name] = values[0] if len(values) == 1 else values
     result["Service"].update(SETS[service.hardening])
     for section, names in service.directives.items():
-        for name, given in names.items():
-            values = list(given) if isinstance(given, list) else [given]
+        for name, directive in names.items():
+            values = list(directive) if isinstance(directive, list) else [directive]
             if values:
                 result.setdefault(section, {})[name] = values[0] if len(values) == 1 else values
     return {section: names for section, names in result.items() if names}
 
 
-def at_start(found: unit.Sections) -> unit.Sections:
-    """Those directives of a unit file whose change costs a restart."""
-    told = {
+def at_start(unit_sections: unit.Sections) -> unit.Sections:
+    """The directives of a unit file whose change costs a restart."""
+    costly = {
         section: {
             name: value
             for name, value in names.items()
             if not name.startswith("X-") and _cost(section, name) is Effect.RESTART
         }
-        for section, names in found.items()
+        for section, names in unit_sections.items()
         if section != "Install" and not section.startswith("X-")
     }
-    return {section: names for section, names in told.items() if names}
+    return {section: names for section, names in costly.items() if names}
 
 
 def _cost(section: str, name: str) -> Effect:
@@ -190,10 +183,8 @@ def _cost(section: str, name: str) -> Effect:
 
 
 def effect(differences: Iterable[FieldChange]) -> tuple[Effect, str]:
-    """The greatest cost of these differences below `unit`, and the directive that makes it: (Effect.RESTART,
-    "Service.ExecStart").
-    """
-    worst, why = Effect.NONE, ""
+    """The greatest cost of these differences below `unit`, and its directive, such as `Service.ExecStart`."""
+    greatest, directive = Effect.NONE, ""
     for change in differences:
         if change.path[0] != "unit" or len(change.path) < 3:
             continue
@@ -201,13 +192,13 @@ def effect(differences: Iterable[FieldChange]) -> tuple[Effect, str]:
         if section == "Install" or section.startswith("X-") or name.startswith("X-"):
             continue
         cost = _cost(section, name)
-        if cost > worst:
-            worst, why = cost, f"{section}.{name}"
-    return worst, why
+        if cost > greatest:
+            greatest, directive = cost, f"{section}.{name}"
+    return greatest, directive
 
 
 def encrypted_credentials(service: Service) -> Iterator[str]:
-    """Paths as `directives` have them: systemd reads these files once, at a start."""
+    """The paths of encrypted credentials in `directives`: systemd reads these files once, at a start."""
     value = service.directives.get("Service", {}).get("LoadCredentialEncrypted", [])
     values = [value] if isinstance(value, str) else value
     last_reset = max((number for number, text in enumerate(values) if not text), default=-1)
@@ -216,5 +207,5 @@ def encrypted_credentials(service: Service) -> Iterator[str]:
 
 
 def has_specifier(path: str) -> bool:
-    """Whether systemd puts something else in the place of a part of it (systemd.unit(5))."""
+    """Whether systemd replaces a part of the path (systemd.unit(5))."""
     return "%" in path.replace("%%", "")
