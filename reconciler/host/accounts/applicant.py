@@ -10,33 +10,33 @@ _LARGEST = 1 << 20
 
 
 def applying_uid() -> int | None:
-    """The number of the account that ran sudo, else of the one that logged in; None for a timer, for nobody
-    has.
+    """The uid of the account that ran sudo, else of the one that logged in.
+
+    None where nobody has, as under a timer.
     """
-    said = os.environ.get("SUDO_UID", "") if os.geteuid() == 0 else ""
-    for text in (said, _read("/proc/self/loginuid").decode("ascii", "replace").strip()):
+    sudo_uid = os.environ.get("SUDO_UID", "") if os.geteuid() == 0 else ""
+    for text in (sudo_uid, _read("/proc/self/loginuid").decode("ascii", "replace").strip()):
         if text.isascii() and text.isdecimal() and int(text) != _UNSET:
             return int(text)
     return None
 
 
 def ssh_connection() -> tuple[str, str, str, str] | None:
-    """Address and port of the client and of the server of the ssh login that we run in, as sshd says in
-    SSH_CONNECTION.
+    """The address and port of the client, then of the server, of the ssh login that we run in.
 
-    sudo takes the variable away, so it is looked for in the processes that we come from, as far as they may
-    be looked at.
+    They are in SSH_CONNECTION (ssh(1)). sudo removes that variable, so our ancestors are asked too, as far as
+    they may be read.
     """
-    found = _words(os.environ.get("SSH_CONNECTION", ""))
+    connection = _words(os.environ.get("SSH_CONNECTION", ""))
     pid = os.getpid()
     for _ in range(_MOST_ANCESTORS):
-        if found is not None or pid <= 1:
-            return found
+        if connection is not None or pid <= 1:
+            return connection
         pid = _parent(pid)
         entries = _read(f"/proc/{pid}/environ").split(b"\0")
-        said = next((entry for entry in entries if entry.startswith(b"SSH_CONNECTION=")), b"")
-        found = _words(said.partition(b"=")[2].decode("ascii", "replace"))
-    return found
+        variable = next((entry for entry in entries if entry.startswith(b"SSH_CONNECTION=")), b"")
+        connection = _words(variable.partition(b"=")[2].decode("ascii", "replace"))
+    return connection
 
 
 def _words(text: str) -> tuple[str, str, str, str] | None:

@@ -21,11 +21,10 @@ _EXECUTE = {
 
 
 def execute_account(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
-    """Run the account command.
+    """The receipt of an account command.
 
-    `prefix` is the directory of the tree (`/` for the system itself). Raises ActionFailed.
-
-    `changed` is called after each command that may have changed the files.
+    `prefix` is the directory of the tree (`/` for the system itself). `changed` is called after each command
+    that may have changed the files. Raises ActionFailed.
     """
     try:
         return _EXECUTE[action.op](view, prefix, action, changed)

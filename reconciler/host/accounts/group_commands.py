@@ -1,7 +1,7 @@
 """Groups on a live system: groupadd and groupdel of shadow-utils, which hold the system's own locks.
 
-They are not atomic: killed in between they leave a group without its line in /etc/gshadow. So what is there
-is looked at before and after, and the exit code alone is never believed.
+They are not atomic: one that is killed leaves a group without its line in /etc/gshadow. So the files are
+looked at before and after, and the exit code alone is never believed.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from reconciler.host.accounts.shadow_utils import check, options_of, run_unlocke
 
 
 def groupadd(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
-    """Make the group, or what it lacks. Raises ActionFailed."""
+    """Make the group, or complete it. Raises ActionFailed."""
     gid, system = fields_of(action)
-    there = _group(view, action.name)
-    if there is not None and gid is not None and there.gid != gid:
-        raise ActionFailed("groupadd failed", f"group '{action.name}' already exists with gid {there.gid}")
-    if there is None:
-        gid = _spelled_out(view, action, gid)
-        wanted = [*(["--gid", str(gid)] if gid is not None else []), *(["--system"] if system else [])]
-        result = run_unlocked(["groupadd", *options_of(prefix), *wanted, "--", action.name])
+    present = _group(view, action.name)
+    if present is not None and gid is not None and present.gid != gid:
+        raise ActionFailed("groupadd failed", f"group '{action.name}' already exists with gid {present.gid}")
+    if present is None:
+        gid = _chosen_gid(view, action, gid)
+        options = [*(["--gid", str(gid)] if gid is not None else []), *(["--system"] if system else [])]
+        result = run_unlocked(["groupadd", *options_of(prefix), *options, "--", action.name])
         changed()
         check(result, "groupadd", _group(view, action.name) is not None)
     if not _shadow_is_complete(view, action.name):
@@ -36,13 +36,11 @@ def groupadd(view: HostView, prefix: str, action: Account, changed: Callable[[],
         changed()
         check(result, "groupmod", _shadow_is_complete(view, action.name))
         return Receipt("completed /etc/gshadow")
-    return Receipt("" if there is None else "was there already")
+    return Receipt("" if present is None else "was there already")
 
 
-def _spelled_out(view: HostView, action: Account, gid: int | None) -> int | None:
-    """The number, where groupadd, which takes the next free one, could take one that
-    must not be given away.
-    """
+def _chosen_gid(view: HostView, action: Account, gid: int | None) -> int | None:
+    """The gid to ask for: our choice where groupadd's next free one could be one that files still carry."""
     if gid is not None or AVOID not in dict(action.fields):
         return gid
     try:
@@ -62,8 +60,8 @@ def groupdel(view: HostView, prefix: str, action: Account, changed: Callable[[],
 
 
 def _group(view: HostView, name: str) -> Group | None:
-    found = account_files.groups(view)
-    return next((group for group in found if group.name == name), None)
+    groups = account_files.groups(view)
+    return next((group for group in groups if group.name == name), None)
 
 
 def _shadow_is_complete(view: HostView, name: str) -> bool:

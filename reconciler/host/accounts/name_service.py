@@ -10,8 +10,9 @@ from reconciler.formats.accounts.nsswitch import PATH, TRANSIENT, asks_elsewhere
 
 
 class NameService:
-    """Asked only where nsswitch.conf names more than files, and once for each name and number: a service may
-    be slow, or away.
+    """The name service, asked only where nsswitch.conf names more than files.
+
+    It is asked once for each name and number: a service may be slow, or away.
     """
 
     def __init__(self, read: Callable[[str], bytes]) -> None:
@@ -21,7 +22,7 @@ class NameService:
         self._names: dict[tuple[int, bool], str | None] = {}
 
     def forget(self) -> None:
-        """Ask again."""
+        """Forget the answers: the next question goes to the service."""
         self._asks = None
         self._numbers, self._names = {}, {}
 
@@ -31,24 +32,25 @@ class NameService:
             return None
         if (name, group) not in self._numbers:
             try:
-                found = grp.getgrnam(name).gr_gid if group else pwd.getpwnam(name).pw_uid
+                entry_number = grp.getgrnam(name).gr_gid if group else pwd.getpwnam(name).pw_uid
             except (KeyError, OSError, ValueError):
-                found = None
-            self._numbers[name, group] = found
+                entry_number = None
+            self._numbers[name, group] = entry_number
         return self._numbers[name, group]
 
     def name(self, number: int, *, group: bool) -> str | None:
-        """The name of a number; None where there is none, and for one that is there while a unit runs: it
-        names nobody tomorrow.
+        """The name of a number; None where there is none.
+
+        None too for a number that systemd gives away while a unit runs: tomorrow it is nobody's.
         """
         if number in TRANSIENT or not self._is_asked():
             return None
         if (number, group) not in self._names:
             try:
-                found = grp.getgrgid(number).gr_name if group else pwd.getpwuid(number).pw_name
+                entry_name = grp.getgrgid(number).gr_name if group else pwd.getpwuid(number).pw_name
             except (KeyError, OSError, ValueError, OverflowError):
-                found = None
-            self._names[number, group] = found
+                entry_name = None
+            self._names[number, group] = entry_name
         return self._names[number, group]
 
     def _is_asked(self) -> bool:

@@ -1,6 +1,4 @@
-"""Account actions where no system runs: the same result as the commands of shadow-utils, as new text of the
-account files.
-"""
+"""Account actions where no system runs: new texts of the account files, as shadow-utils would write them."""
 
 from __future__ import annotations
 
@@ -30,9 +28,7 @@ from reconciler.formats.accounts.users import Accounts
 _YES = frozenset({"", "true", "yes"})
 _MOST_ID = 2**32 - 2
 AVOID = "avoid"
-"""The option of useradd and groupadd for numbers that are free and must not be given away: files on disk
-still carry them.
-"""
+"""The option of useradd and groupadd with the free numbers not to give away: files still carry them."""
 _OPTIONS = {
     AccountOp.GROUPADD: {"gid", "system", AVOID},
     AccountOp.GROUPDEL: set(),
@@ -69,39 +65,39 @@ def fields_of(action: Account) -> tuple[int | None, bool]:
 
     Raises ActionFailed.
     """
-    said = _said(action)
-    return _number(action, "gid", said.get("gid")), said.get("system", "no") in _YES
+    options = _options(action)
+    return _number(action, "gid", options.get("gid")), options.get("system", "no") in _YES
 
 
 def wanted_of(action: Account) -> Wanted:
-    """The options of useradd and usermod, by long name; of usermod's `--append` and `--remove` the groups.
+    """The options of useradd and usermod; the groups of usermod's `--append` and `--remove` among them.
 
     Raises ActionFailed.
     """
-    said = _said(action)
-    expires = said.get("expiredate")
+    options = _options(action)
+    expires = options.get("expiredate")
     return Wanted(
-        uid=_number(action, "uid", said.get("uid")),
-        group=said.get("gid", ""),
-        comment=said.get("comment"),
-        home=said.get("home-dir"),
-        shell=said.get("shell"),
-        system=said.get("system", "no") in _YES,
+        uid=_number(action, "uid", options.get("uid")),
+        group=options.get("gid", ""),
+        comment=options.get("comment"),
+        home=options.get("home-dir"),
+        shell=options.get("shell"),
+        system=options.get("system", "no") in _YES,
         expires=-1 if expires == "" else _number(action, "number of days", expires),
-        groups=_names(said.get("groups", "")) + _names(said.get("append", "")),
-        leave=_names(said.get("remove", "")),
-        lock=said.get("lock", "no") in _YES,
-        unlock=said.get("unlock", "no") in _YES,
+        groups=_names(options.get("groups", "")) + _names(options.get("append", "")),
+        leave=_names(options.get("remove", "")),
+        lock=options.get("lock", "no") in _YES,
+        unlock=options.get("unlock", "no") in _YES,
         avoid=_numbers(action),
     )
 
 
-def kept_of(action: Account) -> dict[str, list[str]]:
+def restored_lines(action: Account) -> dict[str, list[str]]:
     """The lines that a RESTORE gives back (`formats.belongings`). Raises ActionFailed."""
-    _said(action)
+    _options(action)
     try:
-        said = json.loads(action.content)
-        return {str(file): [str(line) for line in lines] for file, lines in said.items()}
+        data = json.loads(action.content)
+        return {str(file): [str(line) for line in lines] for file, lines in data.items()}
     except (ValueError, AttributeError, TypeError) as error:
         raise ActionFailed("not what the undo store holds", f"{action.op.value} {action.name}") from error
 
@@ -139,7 +135,7 @@ def today() -> int:
 
 
 def edit_tables(tables: AccountTables, action: Account) -> None:
-    """Do an account action to the files' tables; whole, or not at all. Raises ActionFailed."""
+    """Execute an account action on the tables, whole or not at all. Raises ActionFailed."""
     try:
         with tables.all_or_nothing():
             _edit(tables, action)
@@ -150,7 +146,7 @@ def edit_tables(tables: AccountTables, action: Account) -> None:
 def tables_of(view: account_files.Reader, *, simulated: bool = False) -> AccountTables:
     """The tables of a host.
 
-    `simulated`: shadow and gshadow, which an ordinary user's plan cannot read, may be left out.
+    With `simulated`, shadow and gshadow may be left out: an ordinary user's plan cannot read them.
     """
     if not simulated:
         return AccountTables(lambda name: account_files.text(view, name))
@@ -159,8 +155,9 @@ def tables_of(view: account_files.Reader, *, simulated: bool = False) -> Account
 
 
 class AccountEdits:
-    """Account actions on a host that others may change in between: the files are only read anew if they are
-    not as they were left.
+    """Account actions on a host that others may change in between.
+
+    The files are parsed again only if they are not as they were left.
     """
 
     def __init__(self, view: account_files.Reader) -> None:
@@ -175,9 +172,9 @@ class AccountEdits:
         return self._before is not None
 
     def edit(self, action: Account) -> None:
-        """Edit the tables; whole, or not at all.
+        """Edit the tables, whole or not at all; `unwritten` then has the files to write.
 
-        Raises ActionFailed, HostError. `unwritten` has what is to be written then.
+        Raises ActionFailed, HostError.
         """
         if self._before is None:
             self._before = {name: account_files.text(self._view, name) for name in (*FILES, "login.defs")}
@@ -188,10 +185,10 @@ class AccountEdits:
         edit_tables(self._tables, action)
 
     def unwritten(self) -> Iterator[tuple[str, bytes, bytes]]:
-        """Path, old and new content of each file that the edits since the last time change, in the order in
-        which to write them.
+        """The path, old and new content of each file that the edits since the last time change.
 
-        Each has to be written before the next is asked for: killed in between, every account is done again.
+        They come in the order in which to write them, and each has to be written before the next is asked
+        for: if we are killed in between, every account is done again.
         """
         before, self._before = self._before, None
         if before is None or self._tables is None:
@@ -231,34 +228,35 @@ def _edit(tables: AccountTables, action: Account) -> None:
 
 def _give_back(tables: AccountTables, action: Account) -> None:
     accounts = Accounts(**tables.texts())
-    given = give_back(accounts, action.name, kept_of(action))
+    restored = give_back(accounts, action.name, restored_lines(action))
     for name in ("shadow", "gshadow", "subuid", "subgid"):
-        table, text = getattr(tables, name), getattr(given, name)
+        table, text = getattr(tables, name), getattr(restored, name)
         if table is not None and text != getattr(accounts, name):
             table.replace(text)
     tables.reached.clear()
 
 
-def _said(action: Account) -> dict[str, str]:
-    said = dict(action.fields)
-    unknown = sorted(said.keys() - _OPTIONS[action.op])
+def _options(action: Account) -> dict[str, str]:
+    """The options of an action by their long names. Raises ActionFailed for an unknown one."""
+    options = dict(action.fields)
+    unknown = sorted(options.keys() - _OPTIONS[action.op])
     if unknown:
         raise ActionFailed("unknown account option", f"{action.op.value} {action.name}: {', '.join(unknown)}")
-    return said
+    return options
 
 
-def _number(action: Account, what: str, text: str | None) -> int | None:
+def _number(action: Account, noun: str, text: str | None) -> int | None:
     if text is not None and not (text.isascii() and text.isdecimal() and int(text) <= _MOST_ID):
-        raise ActionFailed(f"not a {what}", f"{action.op.value} {action.name}: {text!r}")
+        raise ActionFailed(f"not a {noun}", f"{action.op.value} {action.name}: {text!r}")
     return None if text is None else int(text)
 
 
 def _numbers(action: Account) -> frozenset[int]:
-    """The numbers of `avoid`."""
+    """The numbers of the option AVOID."""
     return frozenset(
         number
-        for one in _names(_said(action).get(AVOID, ""))
-        if (number := _number(action, "number", one)) is not None
+        for text in _names(_options(action).get(AVOID, ""))
+        if (number := _number(action, "number", text)) is not None
     )
 
 
@@ -268,16 +266,14 @@ def _names(text: str) -> tuple[str, ...]:
 
 def new_gid(view: account_files.Reader, action: Account) -> int:
     """The number that groupadd gives. Raises AccountConflict, ActionFailed."""
-    asked, system = fields_of(action)
-    return (
-        gid_of(tables_of(view), action.name, system=system, avoid=_numbers(action))
-        if asked is None
-        else asked
-    )
+    gid, system = fields_of(action)
+    if gid is not None:
+        return gid
+    return gid_of(tables_of(view), action.name, system=system, avoid=_numbers(action))
 
 
 class _Lenient:
-    """A view in which a secret file that may not be read is not there."""
+    """A view in which a file that may not be read is missing."""
 
     def __init__(self, view: account_files.Reader) -> None:
         self._view = view
@@ -285,7 +281,7 @@ class _Lenient:
         """The names of the files that were asked for and may not be read."""
 
     def read(self, path: str) -> bytes:
-        """As HostView.read; of what may not be read, as of what is missing."""
+        """As HostView.read. Raises FileNotFoundError for a file that may not be read, too."""
         try:
             return self._view.read(path)
         except Unreadable as hidden:

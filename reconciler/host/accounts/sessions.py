@@ -14,10 +14,10 @@ from reconciler.host.files.ownership import Ids
 from reconciler.host.process.run import escape, run
 
 _SECONDS = 10.0
-"""How long what is told to end may take."""
+"""Seconds that the processes of an account have to end, once they are told to."""
 _PAUSE = 0.05
 _PATIENCE = 3.0
-"""How long a session has to end by itself before it is killed."""
+"""Seconds that a session has to end by itself before it is killed."""
 _NAMED = 5
 _LOGGED_IN = "/run/systemd/users"
 _TTY_FIELD = 4
@@ -26,7 +26,7 @@ _COMMAND_SECONDS = 30.0
 
 
 def end_sessions(ids: Ids, action: EndSessions, *, running: bool) -> Receipt:
-    """EndSessions on the machine itself. `running`: a systemd answers. Raises ActionFailed."""
+    """Execute EndSessions on the machine itself. `running`: systemd answers. Raises ActionFailed."""
     uid = next((user.uid for user in ids.accounts()[0] if user.name == action.user), None)
     if uid is None:
         return Receipt("was gone already")
@@ -41,15 +41,15 @@ def end_sessions(ids: Ids, action: EndSessions, *, running: bool) -> Receipt:
         _tell(["systemctl", "stop", "--", f"user@{uid}.service"])
     _end_unknown_sessions(uid)
     deadline = time.monotonic() + _SECONDS
-    while (left := sorted(_processes(uid))) and (action.services or _is_logged_in(uid)):
+    while (processes := sorted(_processes(uid))) and (action.services or _is_logged_in(uid)):
         if time.monotonic() > deadline:
             detail = (
-                f"{action.user} still runs {_named(left)}; end them, or the service that runs as"
+                f"{action.user} still runs {_named(processes)}; end them, or the service that runs as"
                 f" {action.user}. Nothing was removed"
             )
             raise ActionFailed("processes of the account are left", detail)
         time.sleep(_PAUSE)
-    return Receipt(f"still runs in the name of {action.user}: {_named(left)}" if left else "")
+    return Receipt(f"still runs in the name of {action.user}: {_named(processes)}" if processes else "")
 
 
 def _named(processes: list[tuple[int, str]]) -> str:
@@ -58,9 +58,9 @@ def _named(processes: list[tuple[int, str]]) -> str:
 
 
 def _is_logged_in(uid: int) -> bool:
-    """Whether logind still has a session of it.
+    """Whether logind still has a session of the account.
 
-    Its record stays for some seconds after the last one, as `closing`.
+    The account's record stays for some seconds after its last session, as `closing`.
     """
     try:
         with open(f"{_LOGGED_IN}/{uid}", encoding="utf-8", errors="replace") as file:
@@ -70,15 +70,15 @@ def _is_logged_in(uid: int) -> bool:
 
 
 def _end_unknown_sessions(uid: int) -> None:
-    """End the sessions that logind does not know, where the PAM module that tells it is not installed.
+    """End the sessions that logind does not know because its PAM module (pam_systemd) is not installed.
 
-    Those are the processes which pam_loginuid has marked as begun by a login of the account: its own, and
-    those with a terminal, a shell of root's by sudo for one. A service has no such mark. They are asked
-    first, and killed when they do not go.
+    Their processes have the mark that pam_loginuid sets at a login of the account; those of other accounts
+    count only with a terminal, such as a root shell by sudo. A service has no such mark. They get SIGHUP
+    first, and are killed when they do not end.
     """
     deadline = time.monotonic() + _PATIENCE
     asked: set[int] = set()
-    while marked := [pid for pid in _of_logins(uid) if pid != os.getpid()]:
+    while marked := [pid for pid in _login_processes(uid) if pid != os.getpid()]:
         late = time.monotonic() > deadline
         for pid in marked if late else set(marked) - asked:
             with contextlib.suppress(ProcessLookupError):
@@ -89,13 +89,13 @@ def _end_unknown_sessions(uid: int) -> None:
         time.sleep(_PAUSE)
 
 
-def _of_logins(uid: int) -> Iterator[int]:
+def _login_processes(uid: int) -> Iterator[int]:
     for name in os.listdir("/proc"):
         if name.isdecimal() and _read(f"/proc/{name}/loginuid") == str(uid):
-            said = _status(name)
-            if said.get("State", "").startswith(("Z", "X")):
+            status = _status(name)
+            if status.get("State", "").startswith(("Z", "X")):
                 continue
-            if str(uid) in said.get("Uid", "").split() or _has_terminal(name):
+            if str(uid) in status.get("Uid", "").split() or _has_terminal(name):
                 yield int(name)
 
 
@@ -113,7 +113,7 @@ def _read(path: str) -> str:
 
 
 def _tell(argv: list[str]) -> None:
-    """Run a command whose answer does not matter: whether processes are left does."""
+    """Run a command; its result does not matter, for the processes that are left are looked at afterwards."""
     try:
         run(argv, timeout=_COMMAND_SECONDS)
     except HostError:
@@ -121,14 +121,14 @@ def _tell(argv: list[str]) -> None:
 
 
 def _processes(uid: int) -> Iterator[tuple[int, str]]:
-    """Number and name of everything that runs with a uid as any of its four; the dead that nobody has reaped
-    do not count.
-    """
+    """The pid and name of each process that has the uid as any of its four; zombies are left out."""
     for name in os.listdir("/proc"):
         if name.isdecimal():
-            said = _status(name)
-            if str(uid) in said.get("Uid", "").split() and not said.get("State", "").startswith(("Z", "X")):
-                yield int(name), escape(said.get("Name", "?"))
+            status = _status(name)
+            if str(uid) in status.get("Uid", "").split() and not status.get("State", "").startswith(
+                ("Z", "X")
+            ):
+                yield int(name), escape(status.get("Name", "?"))
 
 
 def _status(pid: str) -> dict[str, str]:

@@ -1,6 +1,4 @@
-"""Running the account commands of shadow-utils on a live system: their locks, and what they say about their
-success.
-"""
+"""Running the account commands of shadow-utils on a live system: their locks, and whether they succeeded."""
 
 from __future__ import annotations
 
@@ -21,10 +19,10 @@ _LOCKED = b"cannot lock"
 
 
 def run_unlocked(argv: list[str], feed: bytes = b"") -> Result:
-    """Run it, with `feed` on its standard input; again, after a pause, while another program holds a lock on
-    the account files.
+    """The result of a command with `feed` on its standard input.
 
-    A lock of a dead process it removes itself.
+    It is run again, after a pause, while another program holds a lock on the account files. The command
+    itself removes the lock of a dead process.
     """
     for pause in _PAUSES:
         failpoints.hit("account.asking")

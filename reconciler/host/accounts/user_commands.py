@@ -1,8 +1,8 @@
 """Users on a live system: useradd, usermod and userdel of shadow-utils, which hold the system's own locks.
 
-useradd is not atomic, and a second one does not repair what a killed one left: it says that the user exists.
-So each file is looked at by itself before and after, what is missing is added, and the exit code alone is
-never believed.
+useradd is not atomic, and a second one does not complete an account that a killed one left: it says that the
+user exists. So each file is looked at by itself before and after, missing lines are added, and the exit code
+alone is never believed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Command:
         self.now = account_files.accounts(view)
 
     def run(self, program: str, *options: str, done: Callable[[Accounts], bool]) -> None:
-        """Run a program on the name, and look whether it did what it said."""
+        """Run a program on the account, and check its result in the files. Raises ActionFailed."""
         result = run_unlocked([program, *options_of(self._prefix), *options, "--", self.name])
         self._changed()
         self.now = account_files.accounts(self._view)
@@ -48,14 +48,16 @@ class _Command:
 def useradd(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
     """Make the account, without a home; or complete one that a killed run left. Raises ActionFailed."""
     command, wanted = _Command(view, prefix, action.name, changed), wanted_of(action)
-    there = command.now.users.get(action.name)
-    if there is not None:
-        if wanted.uid not in (None, there.uid):
-            raise ActionFailed("useradd failed", f"user '{action.name}' already exists with uid {there.uid}")
+    present = command.now.users.get(action.name)
+    if present is not None:
+        if wanted.uid not in (None, present.uid):
+            raise ActionFailed(
+                "useradd failed", f"user '{action.name}' already exists with uid {present.uid}"
+            )
         _complete(command)
         _modify(command, wanted)
         return Receipt("was there already")
-    wanted = _numbered(command.now, wanted)
+    wanted = _with_number(command.now, wanted)
     group = wanted.group or (action.name if action.name in command.now.groups else "")
     options = [
         "--no-create-home",
@@ -79,10 +81,8 @@ def useradd(view: HostView, prefix: str, action: Account, changed: Callable[[], 
     return Receipt()
 
 
-def _numbered(accounts: Accounts, wanted: Wanted) -> Wanted:
-    """With the number spelled out where useradd, which takes the next free one, could take one that must not
-    be given away.
-    """
+def _with_number(accounts: Accounts, wanted: Wanted) -> Wanted:
+    """The options, with a uid of our choice where useradd's next free one could still be on files."""
     if wanted.uid is not None or not wanted.avoid:
         return wanted
     try:
@@ -97,7 +97,7 @@ def usermod(view: HostView, prefix: str, action: Account, changed: Callable[[], 
     if action.name not in command.now.users:
         raise ActionFailed("usermod failed", f"user '{action.name}' does not exist")
     if wanted.lock:
-        _not_ourselves(command.now, action.name)
+        _check_not_ourselves(command.now, action.name)
     _complete(command)
     _modify(command, wanted)
     return Receipt()
@@ -108,12 +108,13 @@ def userdel(view: HostView, prefix: str, action: Account, changed: Callable[[], 
     command = _Command(view, prefix, action.name, changed)
     if action.name not in command.now.users:
         return Receipt("was gone already")
-    _not_ourselves(command.now, action.name)
+    _check_not_ourselves(command.now, action.name)
     command.run("userdel", done=lambda now: action.name not in now.users)
     return Receipt()
 
 
 def _complete(command: _Command) -> None:
+    """Add the lines that a killed useradd left out of the account files."""
     name = command.name
     user = command.now.users[name]
     if command.missing("group"):
@@ -146,13 +147,13 @@ def _first_free(accounts: Accounts, file: str) -> int:
 
 
 def _modify(command: _Command, wanted: Wanted) -> None:
-    """One usermod for all fields: it is one change of each file. Leaving groups needs its own."""
+    """Change all fields by one usermod: each file changes once. Leaving groups needs another."""
     name = command.name
     user, shadow = command.now.users[name], command.now.shadows.get(name)
     members = command.now.memberships.get(name, {})
     join = [group for group in wanted.groups if not members.get(group)]
     expires = None if shadow is None or shadow.expires is None else shadow.expires
-    asked = None if wanted.expires is None or wanted.expires < 0 else wanted.expires
+    new_expires = None if wanted.expires is None or wanted.expires < 0 else wanted.expires
     options = [
         *(["--gid", wanted.group] if wanted.group and wanted.group != command.now.group_of(user) else []),
         *(
@@ -162,8 +163,8 @@ def _modify(command: _Command, wanted: Wanted) -> None:
         ),
         *(["--shell", wanted.shell] if wanted.shell and wanted.shell != user.shell else []),
         *(
-            ["--expiredate", "" if asked is None else str(asked)]
-            if wanted.expires is not None and asked != expires
+            ["--expiredate", "" if new_expires is None else str(new_expires)]
+            if wanted.expires is not None and new_expires != expires
             else []
         ),
         *(["--append", "--groups", ",".join(join)] if join else []),
@@ -171,12 +172,12 @@ def _modify(command: _Command, wanted: Wanted) -> None:
         *(["--unlock"] if wanted.unlock and shadow and shadow.hidden else []),
     ]
     if options:
-        command.run("usermod", *options, done=lambda now: _is_so(now, name, wanted))
+        command.run("usermod", *options, done=lambda now: _has_fields(now, name, wanted))
     _leave(command, tuple(group for group in wanted.leave if group in command.now.memberships.get(name, {})))
 
 
 def _leave(command: _Command, groups: tuple[str, ...]) -> None:
-    """usermod has --remove since shadow-utils 4.12 only: all that stay are named."""
+    """Remove the account from groups by naming those that stay: usermod has --remove since 4.12 only."""
     if not groups:
         return
     name = command.name
@@ -184,7 +185,7 @@ def _leave(command: _Command, groups: tuple[str, ...]) -> None:
     numeric = [group for group in stay if group.isdecimal()]
     if numeric:
         detail = (
-            f"{name} is in group '{numeric[0]}', which usermod cannot tell from a gid; take him out of it"
+            f"{name} is in group '{numeric[0]}', which usermod cannot tell from a gid; take them out of it"
             " first"
         )
         raise ActionFailed("usermod failed", detail)
@@ -196,7 +197,8 @@ def _leave(command: _Command, groups: tuple[str, ...]) -> None:
     )
 
 
-def _is_so(now: Accounts, name: str, wanted: Wanted) -> bool:
+def _has_fields(now: Accounts, name: str, wanted: Wanted) -> bool:
+    """Whether the account is as `usermod` was told to make it."""
     user, shadow = now.users.get(name), now.shadows.get(name)
     if user is None:
         return False
@@ -211,9 +213,10 @@ def _is_so(now: Accounts, name: str, wanted: Wanted) -> bool:
     )
 
 
-def _not_ourselves(accounts: Accounts, name: str) -> None:
-    """Whoever applies does not shut himself out: not the account that became root with sudo, nor the one that
-    logged in.
+def _check_not_ourselves(accounts: Accounts, name: str) -> None:
+    """Raise ActionFailed for the account that applies: the one that ran sudo, or the one that logged in.
+
+    Nobody shuts themselves out.
     """
     user = accounts.users[name]
     callers = {os.environ.get("SUDO_UID", ""), str(os.getuid()), _login_uid()}
