@@ -59,8 +59,8 @@ def apply(
     from reconciler.app.plan.plan import check_options
     from reconciler.core.diagnostic import error
 
-    chosen_options = plan_options(source, scope)
-    wrong = check_options(chosen_options)
+    wanted = plan_options(source, scope)
+    wrong = check_options(wanted)
     if isnan(lock_timeout):
         wrong = [*wrong, error("not a time", "--lock-timeout: write a number of seconds")]
     if wrong:
@@ -70,20 +70,15 @@ def apply(
     talk = _Json() if shown.as_json else _Text(shown.no_color, shown.verbose)
     saved, refused = _saved(approved)
     if refused or not loaded.ok:
-        diagnostics = refused if loaded.ok else loaded.diagnostics
-        code = talk.without_plan(diagnostics)
+        found = refused if loaded.ok else loaded.diagnostics
+        code = talk.without_plan(found)
         if shown.report and source.root is None:
             from reconciler.app.report import report_unusable
 
-            _reported(report_unusable(diagnostics))
+            _reported(report_unusable(found))
         return code
     applied = apply_host(
-        loaded,
-        chosen_options,
-        talk.approver(auto_approve or saved is not None),
-        talk.tell,
-        lock_timeout,
-        saved,
+        loaded, wanted, talk.approver(auto_approve or saved is not None), talk.tell, lock_timeout, saved
     )
     code = finish(applied, talk, detailed=shown.detailed_exitcode)
     if source.root is None:
@@ -92,7 +87,7 @@ def apply(
 
 
 def _tell_others(applied: Applied, code: int, loaded: Loaded, *, report: bool) -> None:
-    """Send the run to the journal, and with `--report` to metrics and people. The exit code stays."""
+    """The journal, and with `--report` whoever is to be told. Nothing of it changes how the apply ended."""
     if not report and (applied.result is None or not applied.result.run):
         return
     from reconciler.app.journald import journal_apply
@@ -102,7 +97,7 @@ def _tell_others(applied: Applied, code: int, loaded: Loaded, *, report: bool) -
         from reconciler.app.report import report_apply
 
         if applied.result is not None and applied.result.failed and not sys.stderr.isatty():
-            # cron mails standard error only.
+            # cron mails only what is said here.
             sys.stderr.write(
                 f"reconciler: not everything was done; see: reconciler show {applied.result.run}\n"
             )
@@ -116,7 +111,7 @@ def _reported(problems: list[str]) -> None:
 
 
 def finish(applied: Applied, talk: _Text | _Json, *, detailed: bool = False) -> int:
-    """Print the outcome; the exit code."""
+    """Tell how it ended; the exit code."""
     if applied.planned.plan is None:
         code = talk.without_plan(applied.planned.diagnostics)
         return ExitCode.BUSY if applied.busy else code
@@ -129,7 +124,7 @@ def finish(applied: Applied, talk: _Text | _Json, *, detailed: bool = False) -> 
 
 
 def _saved(path: str | None) -> tuple[Any, list[Diagnostic]]:
-    """The saved plan that approves this apply, or the reason why the file is none."""
+    """The plan that approves this apply, or why the file is none."""
     if path is None:
         return None, []
     from reconciler.app.show import load_plan
@@ -140,7 +135,7 @@ def _saved(path: str | None) -> tuple[Any, list[Diagnostic]]:
 
 
 class _Text:
-    """The output for people: the plan, a question, progress, the result."""
+    """For people: the plan, a question, progress, the result."""
 
     def __init__(self, no_color: bool, verbose: bool) -> None:
         self._no_color = no_color
@@ -148,9 +143,9 @@ class _Text:
         self._verbose = verbose
         self._shown = False
 
-    def without_plan(self, diagnostics: Sequence[Diagnostic]) -> int:
-        """Print why there is no plan; the exit code."""
-        return output.without_plan(diagnostics, as_json=False, no_color=self._no_color)
+    def without_plan(self, found: Sequence[Diagnostic]) -> int:
+        """Why there is no plan; the exit code."""
+        return output.without_plan(found, as_json=False, no_color=self._no_color)
 
     def _show(self, planned: Planned) -> None:
         from reconciler.render.plan.text import plan_text
@@ -163,7 +158,7 @@ class _Text:
         self._shown = True
 
     def approver(self, auto_approve: bool) -> Callable[[Planned], bool]:
-        """A function that shows the plan and asks for the literal yes, unless it is approved already."""
+        """Show the plan and ask for the literal yes; without a terminal there is nobody to ask."""
 
         def approve(planned: Planned) -> bool:
             self._shown = False  # asked again: it is another plan
@@ -173,11 +168,11 @@ class _Text:
         return approve
 
     def tell(self, progress: Progress) -> None:
-        """Print a line for the step, on a terminal."""
+        """One line per step, on a terminal."""
         tell(progress)
 
     def finish(self, applied: Applied) -> None:
-        """Print the result, or the plan that was not applied."""
+        """The result, or the plan that was not applied."""
         from reconciler.render.apply import apply_text
 
         again = self._shown
@@ -191,22 +186,22 @@ class _Text:
 
 
 class _Json:
-    """The output for programs: one event per line."""
+    """For programs: one event per line."""
 
     def __init__(self) -> None:
         self._entries: list[Any] = []
         self._shown = False
 
-    def without_plan(self, diagnostics: Sequence[Diagnostic]) -> int:
-        """Print why there is no plan; the exit code."""
+    def without_plan(self, found: Sequence[Diagnostic]) -> int:
+        """Why there is no plan; the exit code."""
         from reconciler._version import __version__
         from reconciler.render import apply_events as events
 
         now = output.timestamp()
         self._print(
-            events.version(__version__, now=now), *(events.diagnostic(item, now=now) for item in diagnostics)
+            events.version(__version__, now=now), *(events.diagnostic(item, now=now) for item in found)
         )
-        return output.stop_code(diagnostics)
+        return output.stop_code(found)
 
     def _print(self, *events: Any) -> None:
         from reconciler.render.apply_events import line
@@ -230,7 +225,7 @@ class _Json:
         self._shown = True
 
     def approver(self, auto_approve: bool) -> Callable[[Planned], bool]:
-        """A function that prints the plan and answers as the options do: a program cannot be asked."""
+        """A program cannot be asked."""
 
         def approve(planned: Planned) -> bool:
             self._shown = False  # asked again: it is another plan
@@ -240,7 +235,7 @@ class _Json:
         return approve
 
     def tell(self, progress: Progress) -> None:
-        """Print an event for the step."""
+        """One event per step."""
         from reconciler.core.result import Stage
         from reconciler.render.apply_events import apply_progress
 
@@ -248,7 +243,7 @@ class _Json:
             self._print(apply_progress(progress.n, progress.total, progress.step, now=output.timestamp()))
 
     def finish(self, applied: Applied) -> None:
-        """Print the outcome of each resource."""
+        """How each resource fared."""
         from reconciler.render import apply_events as events
 
         self._show(applied.planned)
@@ -258,9 +253,6 @@ class _Json:
             )
         elif applied.result is not None:
             self._print(
-                *(
-                    events.diagnostic(diagnostic, now=output.timestamp())
-                    for diagnostic in applied.result.diagnostics
-                )
+                *(events.diagnostic(found, now=output.timestamp()) for found in applied.result.diagnostics)
             )
             self._print(*events.outcomes(applied.result, self._entries, now=output.timestamp()))

@@ -1,4 +1,4 @@
-"""reconciler graph: the references between the resources of a spec."""
+"""reconciler graph: what refers to what in a spec."""
 
 from __future__ import annotations
 

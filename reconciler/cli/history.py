@@ -1,4 +1,4 @@
-"""reconciler history: the runs of this host."""
+"""reconciler history: what was done here, and when."""
 
 from __future__ import annotations
 

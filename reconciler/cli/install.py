@@ -25,9 +25,7 @@ DriftSchedule = Annotated[
 Scheduler = Annotated[
     str | None,
     typer.Option(
-        "--scheduler",
-        metavar="timer|cron",
-        help="The program that runs it.  [default: settings.scheduler of the spec]",
+        "--scheduler", metavar="timer|cron", help="What runs it.  [default: settings.scheduler of the spec]"
     ),
 ]
 Delay = Annotated[
@@ -99,7 +97,7 @@ def install(  # a command has as many parameters as it has options
     loaded = output.load(source.spec, source.commit, source.root)
     if not loaded.ok:
         return talk.without_plan(loaded.diagnostics)
-    chosen_options = InstallOptions(
+    wanted = InstallOptions(
         source.root,
         source.commit,
         schedule,
@@ -111,6 +109,4 @@ def install(  # a command has as many parameters as it has options
         notify,
         adopt,
     )
-    return finish(
-        install_host(loaded, chosen_options, talk.approver(auto_approve), talk.tell, lock_timeout), talk
-    )
+    return finish(install_host(loaded, wanted, talk.approver(auto_approve), talk.tell, lock_timeout), talk)

@@ -1,4 +1,4 @@
-"""reconciler status: the state of this host in one screen."""
+"""reconciler status: how this host stands."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Text and document, both ways, for every format we write. Pure."""
+"""Text to document and back, for every format that we write. Pure."""

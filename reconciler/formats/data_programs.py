@@ -1,9 +1,9 @@
-"""Programs of which it is known what they do with the files that their arguments name."""
+"""Programs whose use of the files that their arguments name is known."""
 
 from __future__ import annotations
 
 COPIES = frozenset(("cp", "mv", "install", "rsync", "ln", "dd", "tar", "mount", "cpio", "unzip", "scp"))
-"""They put files elsewhere: it counts where that is."""
+"""Programs that put files elsewhere: the destination counts."""
 STARRED = frozenset(("tar", "rsync", "chown", "chmod", "zip", "7z", "7za", "scp"))
 """Programs for which a file whose name begins with a dash is an option that runs a program or names another
 file.
@@ -26,6 +26,6 @@ KEEPS_TO_DATA = frozenset(
     "unalias uname uniq unset until unzip updatedb useradd userdel usermod w wait wc wget which while who "
     "xmllint xz yq zcat zgrep zip zstd".split()
 )
-"""They read, show, keep, archive or remove what they are given, or take it as a name; what of their arguments
-runs is known elsewhere.
+"""Programs that read, show, keep, archive or remove the files that they are given, or take them as names. The
+arguments that they run are known elsewhere (`shell_programs`).
 """

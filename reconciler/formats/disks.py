@@ -1,4 +1,4 @@
-"""Disks of a host that fstab(5), a unit or autofs names, and that are not there."""
+"""Disks of a host that fstab(5), a unit or autofs names, and that may not be mounted."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from reconciler.formats import fstab, named_mounts
 
 _NOWHERE = "/dev/null"
 _EMPTIED = ("/run", "/tmp", "/dev", "/proc", "/sys", "/var/run", "/var/lock")  # noqa: S108  # nothing is put there
-"""Places that every boot begins anew with, or that are no disk (file-hierarchy(7))."""
+"""Directories that are empty after every boot, or no disk (file-hierarchy(7))."""
 _MEDIA = "/run/media"
-"""Where disks are mounted that somebody plugs in."""
+"""The directory below which disks that somebody plugs in are mounted."""
 _TYPE = Late(rf"^\s*Type\s*=\s*(?:{'|'.join(sorted(fstab.IN_MEMORY))})\s*$", MULTILINE)
 
 
 class Disks:
-    """The answers of one host, each asked for at most once."""
+    """The mount points of one host, each list asked for at most once."""
 
     def __init__(self, view: HostView) -> None:
         self._view = view
 
     @cached_property
     def mounted(self) -> frozenset[str]:
-        """Where something is mounted. Raises Unreadable."""
+        """The paths where something is mounted. Raises Unreadable."""
         return self._view.mounts()
 
     @cached_property
     def named(self) -> dict[str, str]:
-        """The mount points that are named, each with the file that does; none in a tree, where nothing is
+        """The mount points that a file names, each with that file; none in a tree, where nothing is
         mounted.
         """
         return named_mounts.named(self._names, self._text) if self._view.running else {}
@@ -52,8 +52,8 @@ class Disks:
             return None
 
     def not_mounted(self, path: str) -> str:
-        """The place at or above `path` that is named, and where nothing is mounted; empty if there is none,
-        or nobody can tell.
+        """The mount point at or above `path` that a file names and where nothing is mounted; empty if
+        there is none, or nobody can tell.
         """
         try:
             return fstab.not_mounted(path, self.named, self.mounted) if self.named else ""
@@ -61,32 +61,34 @@ class Disks:
             return ""
 
     def gone_at_boot(self, path: str) -> str:
-        """The place at or above `path` of which nothing is left after the next boot; empty if there is none,
-        or nobody can tell.
+        """The directory at or above `path` that the next boot empties; empty if there is none, or nobody can
+        tell.
         """
         around = (path, *fstab.parents(path))
-        nearest = next((place for place in around if place in self.named), "")
+        nearest = next((directory for directory in around if directory in self.named), "")
         if nearest and self._is_in_memory(nearest):
             return nearest
-        emptied = next((place for place in around if place in _EMPTIED and _MEDIA not in around), "")
+        emptied = next(
+            (directory for directory in around if directory in _EMPTIED and _MEDIA not in around), ""
+        )
         return "" if len(nearest) > len(emptied) else emptied
 
-    def _is_in_memory(self, place: str) -> bool:
-        file = self.named[place]
+    def _is_in_memory(self, mount_point: str) -> bool:
+        file = self.named[mount_point]
         text = self._text(file) or ""
         if file == fstab.PATH:
-            return place in fstab.in_memory(text)
+            return mount_point in fstab.in_memory(text)
         return bool(_TYPE.search(text))
 
     def bare(self, paths: Iterable[str]) -> str:
-        """Why nothing is to be made at these paths, and what to do: the first on a disk that is not there;
+        """Why nothing is to be made at the first of these paths whose disk is not mounted, and what to do;
         empty if there is none.
         """
         return next(self._bare(paths), "")
 
     def _bare(self, paths: Iterable[str]) -> Iterator[str]:
         for path in paths:
-            if place := self.not_mounted(path):
-                why = f"{place} is a mount by {self.named[place]}, and nothing is mounted there"
-                how = f"mount it (mount {place}), or {named_mounts.advice(self.named[place])}"
+            if mount_point := self.not_mounted(path):
+                why = f"{mount_point} is a mount by {self.named[mount_point]}, and nothing is mounted there"
+                how = f"mount it (mount {mount_point}), or {named_mounts.advice(self.named[mount_point])}"
                 yield f"{why}: {path} would be on the bare directory, and hidden by it; {how}"

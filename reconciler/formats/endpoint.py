@@ -1,4 +1,4 @@
-"""Where a probe knocks: URLs and `HOST:PORT` in their parts."""
+"""The endpoint of a probe: URLs and `HOST:PORT` in their parts."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Endpoint(NamedTuple):
-    """`scheme` is empty for a plain address, `path` has the query too.
-
-    An IPv6 address is without its brackets.
-    """
+    """The parts of a URL or address."""
 
     scheme: str
+    """Empty for a plain address."""
     host: str
+    """An IPv6 address is without its brackets."""
     port: int
     path: str = ""
+    """The path, and the query too."""
 
     @property
     def loopback(self) -> bool:
-        """Whether it is this host itself, as far as its text says."""
+        """Whether it is this host itself, as far as its text tells."""
         return self.host in ("localhost", "::1") or self.host.startswith("127.")
 
 
 def parse_address(text: str) -> Endpoint:
     """`127.0.0.1:8000`, `[::1]:8000`. Raises ValueError."""
-    found = _ADDRESS.fullmatch(text)
-    if found is None or not 0 < int(found["port"]) <= 65_535:
+    match = _ADDRESS.fullmatch(text)
+    if match is None or not 0 < int(match["port"]) <= 65_535:
         raise ValueError("write HOST:PORT, such as 127.0.0.1:8000 or [::1]:8000")
-    return Endpoint("", found["six"] or found["name"], int(found["port"]))
+    return Endpoint("", match["six"] or match["name"], int(match["port"]))
 
 
 def parse_url(text: str) -> Endpoint:
     """`http://127.0.0.1:8000/healthz`. Raises ValueError."""
-    found = _URL.fullmatch(text)
-    port = int(found["port"] or _PORTS[found["scheme"]]) if found else 0
-    if found is None or not 0 < port <= 65_535 or "#" in (found["path"] or ""):
+    match = _URL.fullmatch(text)
+    port = int(match["port"] or _PORTS[match["scheme"]]) if match else 0
+    if match is None or not 0 < port <= 65_535 or "#" in (match["path"] or ""):
         raise ValueError(
             "write a URL such as http://127.0.0.1:8000/healthz, without user, password and fragment; spaces"
             " as %20"
         )
-    return Endpoint(found["scheme"], found["six"] or found["name"], port, found["path"] or "/")
+    return Endpoint(match["scheme"], match["six"] or match["name"], port, match["path"] or "/")

@@ -1,4 +1,4 @@
-"""fstab(5): which places are to have a file system mounted, and what that says of a path where none is."""
+"""fstab(5): the mount points that it names, and paths whose mount point has nothing mounted."""
 
 from __future__ import annotations
 
@@ -10,34 +10,36 @@ PATH = "/etc/fstab"
 _ESCAPE = Late(r"\\([0-7]{3})")
 _NOT_PLACES = ("", "/", "none", "swap")
 IN_MEMORY = frozenset(("tmpfs", "ramfs", "devtmpfs"))
-"""Types of file systems of which nothing is left after a boot."""
+"""Types of file systems that are empty after a boot."""
 
 
 def unescaped(text: str) -> str:
     """A field of fstab(5) or of mountinfo (proc(5)), in which a space is a backslash and 040."""
-    return _ESCAPE.sub(lambda found: chr(int(found[1], 8)), text)
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)
 
 
 def mount_points(text: str) -> frozenset[str]:
-    """The places that the lines name, whatever their options: a disk with `noauto` is not there either while
+    """The mount points that the lines name, whatever their options: a disk with `noauto` is missing too while
     it is not mounted.
     """
     rows = (line.split() for line in text.splitlines() if not line.lstrip().startswith("#"))
     named = (unescaped(row[1]) for row in rows if len(row) >= 3 and row[2] != "swap")
-    return frozenset(place for place in (plain(name) for name in named) if place not in _NOT_PLACES)
+    return frozenset(
+        mount_point for mount_point in (plain(name) for name in named) if mount_point not in _NOT_PLACES
+    )
 
 
 def in_memory(text: str) -> frozenset[str]:
-    """Those of the places that have a file system in memory."""
+    """The mount points with a file system in memory."""
     rows = (line.split() for line in text.splitlines() if not line.lstrip().startswith("#"))
     return frozenset(plain(unescaped(row[1])) for row in rows if len(row) >= 3 and row[2] in IN_MEMORY)
 
 
 def outline(text: str) -> str:
-    """The same places and nothing else: no devices, and no options, in which passwords may stand."""
+    """The mount points and nothing else: no devices, and no options, which may hold passwords."""
     rows = (line.split() for line in text.splitlines() if not line.lstrip().startswith("#"))
-    told = {"swap", *IN_MEMORY}
-    return "".join(f"- {row[1]} {row[2] if row[2] in told else '-'}\n" for row in rows if len(row) >= 3)
+    types = {"swap", *IN_MEMORY}
+    return "".join(f"- {row[1]} {row[2] if row[2] in types else '-'}\n" for row in rows if len(row) >= 3)
 
 
 def plain(path: str) -> str:
@@ -52,16 +54,23 @@ def parents(path: str) -> Iterator[str]:
 
 
 def not_mounted(path: str, named: Collection[str], mounted: Collection[str]) -> str:
-    """The place at or above `path` that is named and where nothing is mounted, the nearest; empty if there is
-    none.
+    """The nearest mount point at or above `path` that is named and where nothing is mounted; empty if
+    there is none.
     """
-    return next((place for place in (path, *parents(path)) if place in named and place not in mounted), "")
+    return next(
+        (
+            mount_point
+            for mount_point in (path, *parents(path))
+            if mount_point in named and mount_point not in mounted
+        ),
+        "",
+    )
 
 
-def below(path: str, places: Iterable[str]) -> list[str]:
-    """The places below `path`, sorted; of those that lie in one another the outermost."""
-    found: list[str] = []
-    for place in sorted(places):
-        if place.startswith(f"{path}/") and not (found and place.startswith(f"{found[-1]}/")):
-            found.append(place)
-    return found
+def below(path: str, paths: Iterable[str]) -> list[str]:
+    """The paths below `path`, sorted, without those that lie in another one of them."""
+    outermost: list[str] = []
+    for other in sorted(paths):
+        if other.startswith(f"{path}/") and not (outermost and other.startswith(f"{outermost[-1]}/")):
+            outermost.append(other)
+    return outermost

@@ -1,8 +1,8 @@
 """Configuration of logrotate(8): text to stanzas, and one stanza to text that is read back as the same.
 
-`logrotate -d` is a weak judge: a last block without `}` passes without a word, and what it ignores it still
-calls success. So what we write is limited to what cannot be misread, and is parsed again before it leaves
-here.
+`logrotate -d` is a weak judge: a last block without `}` passes silently, and lines that it ignores are still
+success. Therefore only forms that cannot be misread are written, and the text is parsed again before it
+leaves this module.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from reconciler.core.basics.lazy_regex import Late
 
 DIRECTORY = "/etc/logrotate.d"
 MARK = "# Managed by Reconciler as logrotate."
-"""How the first line of every policy file of ours begins."""
+"""The beginning of the first line of every policy file of ours."""
 
 SCRIPTS = ("prerotate", "postrotate", "firstaction", "lastaction", "preremove")
 FREQUENCIES = ("hourly", "daily", "weekly", "monthly", "yearly")
@@ -67,7 +67,8 @@ FLAGS = frozenset(
 )
 """Directives without a value.
 
-`weekly` may name a day: what stands behind it is that, a comment too (logrotate(8)).
+`weekly` is not among them, for it may name a day: everything behind it is that value, a comment too
+(logrotate(8)).
 """
 
 TABOO = (
@@ -86,8 +87,8 @@ TABOO = (
     ),
     *(".rpmorig", ".rpmsave", ".swp", ".ucf-dist", ".ucf-new", ".ucf-old", "~"),
 )
-"""Names with these endings are skipped in an included directory, unless they begin with a dot: those are
-read.
+"""Endings of names that are skipped in an included directory; names that begin with a dot are read even
+so.
 """
 
 _UNSAFE = Late(r"[\x00-\x1f\x7f-\x9f\"'\\{}#]")
@@ -96,7 +97,7 @@ _WHITE = " \t\n\r\v\f"
 """The characters of isspace(3) in the C locale, in which logrotate runs."""
 _END = Late(r"\s*endscript\s*\Z", re.ASCII)
 _SPACE = Late(r"[ \t\n]*")
-"""Between directives logrotate knows no other white space: a carriage return or a form feed makes it refuse
+"""The white space that logrotate knows between directives: a carriage return or a form feed makes it refuse
 the line.
 """
 
@@ -115,13 +116,13 @@ class Stanza:
 
         A directive that stands twice is a list.
         """
-        found: dict[str, Any] = {}
+        directives: dict[str, Any] = {}
         for name, value in self.directives:
-            said: Any = value or (True if name in FLAGS or name in FREQUENCIES else "")
-            found[name] = [*_listed(found[name]), said] if name in found else said
+            shown: Any = value or (True if name in FLAGS or name in FREQUENCIES else "")
+            directives[name] = [*_listed(directives[name]), shown] if name in directives else shown
         return {
             "paths": list(self.patterns),
-            "directives": found,
+            "directives": directives,
             "scripts": {name: "\n".join(lines) for name, lines in self.scripts},
         }
 
@@ -140,18 +141,17 @@ class Problem:
 
 @frozen
 class Config:
-    """One file.
-
-    `directives` are those outside of any block (name, value, line): they act on every file that is read
-    later.
-    """
+    """One file."""
 
     stanzas: tuple[Stanza, ...] = ()
     directives: tuple[tuple[str, str, int], ...] = ()
+    """Directives outside of any block (name, value, line): they act on every file that is read later."""
     problems: tuple[Problem, ...] = ()
 
     def data(self) -> dict[str, Any]:
-        """A file of one block, as that block; `unexpected` has, in words, whatever else is in it."""
+        """A file of one block as JSON-able data; `unexpected` has, in words, everything else that is in
+        it.
+        """
         first = self.stanzas[0].data() if self.stanzas else {"paths": [], "directives": {}, "scripts": {}}
         more = [f"a block for {' '.join(stanza.patterns)}" for stanza in self.stanzas[1:]]
         more += [
@@ -173,10 +173,10 @@ class _Reader:
         return self.text.count("\n", 0, self.at) + 1
 
     def skip_space(self) -> bool:
-        """Whether anything is left after white space and comments."""
+        """Skip white space and comments; return whether anything follows."""
         while True:
-            found = _SPACE.match(self.text, self.at)
-            self.at = found.end() if found else self.at
+            match = _SPACE.match(self.text, self.at)
+            self.at = match.end() if match else self.at
             if not self.text.startswith("#", self.at):
                 return self.at < len(self.text)
             self.rest_of_line()
@@ -184,23 +184,23 @@ class _Reader:
     def rest_of_line(self) -> str:
         end = self.text.find("\n", self.at)
         end = len(self.text) if end < 0 else end
-        found, self.at = self.text[self.at : end], end
-        return found
+        rest, self.at = self.text[self.at : end], end
+        return rest
 
     def until_brace(self) -> str | None:
         """The text up to the next `{`, without comment lines; None when there is none."""
-        kept: list[str] = []
+        chars: list[str] = []
         while self.at < len(self.text):
             char = self.text[self.at]
             if char == "{":
                 self.at += 1
-                return "".join(kept)
+                return "".join(chars)
             if char == "}":
                 return None
-            if char == "#" and (not kept or kept[-1] in _WHITE) and self._at_line_start():
+            if char == "#" and (not chars or chars[-1] in _WHITE) and self._at_line_start():
                 self.rest_of_line()
                 continue
-            kept.append(char)
+            chars.append(char)
             self.at += 1
         return None
 
@@ -222,9 +222,8 @@ class _Reader:
 
 
 def parse(text: str) -> Config:
-    """Read one file.
-
-    Anything that cannot be understood becomes a problem, never an exception.
+    """The stanzas and directives of one file. A line that cannot be understood becomes a problem, never an
+    exception.
     """
     reader = _Reader(text)
     stanzas: list[Stanza] = []
@@ -238,9 +237,9 @@ def parse(text: str) -> Config:
                 problems.append(Problem(line, "a path without a { after it"))
                 reader.rest_of_line()
                 continue
-            stanza, found = _block(reader, tuple(split(patterns)), line)
+            stanza, block_problems = _block(reader, tuple(split(patterns)), line)
             stanzas.append(stanza)
-            problems += found
+            problems += block_problems
             continue
         item = _item(reader)
         if item is None:
@@ -280,13 +279,13 @@ def _block(reader: _Reader, patterns: tuple[str, ...], line: int) -> tuple[Stanz
 
 
 def _item(reader: _Reader) -> tuple[str, str | tuple[str, ...] | None] | None:
-    """One directive with its value, or one script with its lines (None: it does not end); None for what is
-    neither.
+    """One directive with its value, or one script with its lines (None: it does not end); None where neither
+    stands.
     """
-    found = _KEYWORD.match(reader.text, reader.at)
-    if found is None:
+    match = _KEYWORD.match(reader.text, reader.at)
+    if match is None:
         return None
-    name, reader.at = found[0], found.end()
+    name, reader.at = match[0], match.end()
     if name in SCRIPTS:
         return name, reader.script()
     if name in FLAGS:
@@ -322,7 +321,7 @@ def split(text: str) -> Iterator[str]:
 def render(stanza: Stanza, header: Sequence[str] = ()) -> str:
     """One policy file: comment lines, one block.
 
-    Raises ValueError for what could be read as something else.
+    Raises ValueError for a stanza that could be read as something else.
     """
     for pattern in stanza.patterns:
         if not pattern.startswith("/") or _UNSAFE.search(pattern):
@@ -345,7 +344,11 @@ def render(stanza: Stanza, header: Sequence[str] = ()) -> str:
         lines += [f"    {name}", *(f"        {line}" for line in script), "    endscript"]
     text = "\n".join([*lines, "}", ""])
     again = parse(text)
-    if again.problems or again.directives or [one.data() for one in again.stanzas] != [stanza.data()]:
+    if (
+        again.problems
+        or again.directives
+        or [read_stanza.data() for read_stanza in again.stanzas] != [stanza.data()]
+    ):
         raise ValueError("this policy cannot be written so that logrotate reads it back as it is")
     return text
 

@@ -1,8 +1,8 @@
-"""The files that say that a place is to have a file system mounted.
+"""The files that name mount points: fstab(5), mount and automount units (systemd.mount(5)), and autofs
+(auto.master(5)).
 
-These are fstab(5), mount and automount units (systemd.mount(5)), and autofs (auto.master(5)). Files that a
-package ships below /usr/lib do not count: those are file systems of the kernel, and images that may or may
-not be there.
+Files that a package ships below /usr/lib do not count: they name file systems of the kernel, and images that
+need not be there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _UNITS = (
     "/usr/local/lib/systemd/system",
     f"{_GENERATED}.late",
 )
-"""Where units lie that somebody wrote for this host, the first that counts first (systemd.unit(5))."""
+"""The directories of units that somebody wrote for this host, by precedence (systemd.unit(5))."""
 _SUFFIXES = (".mount", ".automount")
 _ESCAPE = Late(r"\\x([0-9a-f]{2})")
 _MASTER, _MORE = "/etc/auto.master", "/etc/auto.master.d"
@@ -33,15 +33,15 @@ Text = Callable[[str], str | None]
 
 
 def named(names: Names, text: Text) -> dict[str, str]:
-    """The file that names it, by mount point."""
-    found = dict.fromkeys(fstab.mount_points(text(fstab.PATH) or ""), fstab.PATH)
-    for place, file in (*_by_units(names, text), *_by_autofs(names, text)):
-        found.setdefault(place, file)
-    return found
+    """The file that names each mount point, by mount point."""
+    file_by_mount_point = dict.fromkeys(fstab.mount_points(text(fstab.PATH) or ""), fstab.PATH)
+    for mount_point, file in (*_by_units(names, text), *_by_autofs(names, text)):
+        file_by_mount_point.setdefault(mount_point, file)
+    return file_by_mount_point
 
 
 def advice(file: str) -> str:
-    """The advice that makes a file name the place no more."""
+    """The advice on how to remove a mount point from a file that names it."""
     if file == fstab.PATH:
         return f"take its line out of {file}"
     return (
@@ -52,12 +52,10 @@ def advice(file: str) -> str:
 
 
 def place_of(unit: str) -> str:
-    """The mount point in the name of a unit, which is the only one that systemd takes (systemd-escape
-    --path).
-    """
+    """The mount point in the name of a unit (systemd-escape --path); systemd accepts no other in its file."""
     stem = unit.rpartition(".")[0]
     path = "" if stem == "-" else stem.replace("-", "/")
-    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), path).encode("latin-1", "replace")
+    plain = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), path).encode("latin-1", "replace")
     return f"/{plain.decode('utf-8', 'surrogateescape')}"
 
 
@@ -72,7 +70,7 @@ def _by_units(names: Names, text: Text) -> Iterator[tuple[str, str]]:
 
 
 def _counts(directory: str, content: str | None) -> bool:
-    """Whether a unit is none that is masked, and none that was made of a line in fstab, which may have gone
+    """Whether a unit counts: it is not masked, and not generated from a line in fstab, which may have gone
     since.
     """
     if content is None:
@@ -83,9 +81,9 @@ def _counts(directory: str, content: str | None) -> bool:
 def _by_autofs(names: Names, text: Text) -> Iterator[tuple[str, str]]:
     files = (_MASTER, *(f"{_MORE}/{name}" for name in names(_MORE) if name.endswith(".autofs")))
     for file in files:
-        for place, table in _rows(text(file)):
-            if place != _DIRECT:
-                yield fstab.plain(place), file
+        for mount_point, table in _rows(text(file)):
+            if mount_point != _DIRECT:
+                yield fstab.plain(mount_point), file
             elif table.startswith("/"):
                 yield from (
                     (fstab.plain(path), table) for path, _ in _rows(text(table)) if path.startswith("/")
@@ -93,7 +91,7 @@ def _by_autofs(names: Names, text: Text) -> Iterator[tuple[str, str]]:
 
 
 def _rows(content: str | None) -> Iterator[tuple[str, str]]:
-    """The first two words of each line of a table of autofs that names a place."""
+    """The first two words of each line of a table of autofs that names a mount point."""
     for line in (content or "").replace("\\\n", " ").splitlines():
         words = line.partition("#")[0].split()
         if len(words) >= 2 and words[0].startswith("/"):

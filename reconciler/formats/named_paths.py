@@ -1,10 +1,8 @@
 """Absolute paths that a text names, whatever program reads it: in quotes, after `=`, `:` and options, in
 JSON, INI and YAML.
 
-Pure.
-
-A path has a key: the word before it. It tells whether what is at the path is data or a log, which a program
-writes or shows, or a thing by which it runs.
+A path has a key: the word before it. The key tells whether a program only writes or shows the file, as data
+or a log, or runs by it.
 """
 
 from __future__ import annotations
@@ -81,7 +79,7 @@ _DATA = frozenset(
         *("tmp", "tmpdir", "upload", "uploads", "volume", "volumes", "workdir", "www"),
     )
 )
-"""Last pieces of keys whose paths hold what a program writes, keeps or shows."""
+"""Last pieces of keys for paths that a program writes, keeps or shows."""
 _RUNS = frozenset(
     (
         *(
@@ -113,7 +111,7 @@ _RUNS = frozenset(
         ),
     )
 )
-"""Pieces of keys whose paths hold what a program runs or goes by."""
+"""Pieces of keys for paths that a program runs or is configured by."""
 _COMMENTS = ("#", ";", "//")
 _MOST_ITEMS = 200
 """Lines above an item of a list in which the list's key is looked for."""
@@ -124,24 +122,21 @@ _DATA_ENDS = Late(
 
 @frozen
 class NamedPath:
-    """`runs`: the key says that a program runs or goes by what is there, so that a
-    directory counts as well.
-    """
+    """One path in a text."""
 
     path: str
     runs: bool = False
+    """Whether its key says that a program runs or is configured by it: a directory then counts as well."""
 
 
 def named_paths(text: str) -> Iterator[NamedPath]:
-    """The paths in the lines of a text that are no comment, but for those of data and of the system, each
-    once.
-    """
+    """The paths in a text, each once, without those in comments, those of data and those of the system."""
     seen: set[tuple[str, str]] = set()
-    told: set[str] = set()
-    for found in _PATH.finditer(text):
-        start = text.rfind("\n", 0, found.start()) + 1
-        before, path = text[start : found.start()], found[1]
-        if (before, path) in seen or path in told or before.lstrip().startswith(_COMMENTS):
+    named: set[str] = set()
+    for match in _PATH.finditer(text):
+        start = text.rfind("\n", 0, match.start()) + 1
+        before, path = text[start : match.start()], match[1]
+        if (before, path) in seen or path in named or before.lstrip().startswith(_COMMENTS):
             continue
         seen.add((before, path))
         pieces = _pieces(_key(text, start, before))
@@ -149,18 +144,18 @@ def named_paths(text: str) -> Iterator[NamedPath]:
         path = path.rstrip("/.*") if path.endswith(("/", "/.", "/*")) else path
         if (
             path.strip("/")
-            and path not in told
+            and path not in named
             and (runs or not (_is_data(pieces) or _DATA_ENDS.fullmatch(path)))
         ):
-            told.add(path)
+            named.add(path)
             yield NamedPath(path, runs)
 
 
 def _key(text: str, start: int, before: str) -> str:
-    """The word before a path; of an item of a list that of the list."""
-    found = _KEY.search(before)
-    if found is not None:
-        return found[1]
+    """The key of a path: the word before it, or before the list whose item it is."""
+    match = _KEY.search(before)
+    if match is not None:
+        return match[1]
     if not before.lstrip().startswith(("-", '"', "'")):
         return ""
     for line in reversed(text[:start].split("\n")[-_MOST_ITEMS:]):
@@ -180,17 +175,17 @@ def _pieces(key: str) -> list[str]:
 
 
 def is_shorthand(path: str) -> bool:
-    """Whether a shell makes other paths of it."""
+    """Whether a shell would expand the path."""
     return path.startswith("~") or "*" in path or "?" in path or "[" in path or ("{" in path and "," in path)
 
 
 def braced(path: str) -> list[str]:
-    """A path with `{a,b}` as the shell expands it; at most a hundred."""
+    """The paths to which a shell expands one with `{a,b}`; at most a hundred."""
     rest, done = [path], list[str]()
     while rest and len(done) + len(rest) < 100:
-        found = re.search(r"\{([^{}]*,[^{}]*)\}", at := rest.pop())
-        if found is None:
+        match = re.search(r"\{([^{}]*,[^{}]*)\}", at := rest.pop())
+        if match is None:
             done.append(at)
         else:
-            rest += [f"{at[: found.start()]}{choice}{at[found.end() :]}" for choice in found[1].split(",")]
+            rest += [f"{at[: match.start()]}{choice}{at[match.end() :]}" for choice in match[1].split(",")]
     return done

@@ -1,4 +1,4 @@
-"""The settings that `install` writes down for the runs by the clock: where figures go and who is told.
+"""The settings that `install` writes for the scheduled runs: where figures go and who is notified.
 
 The file is root's. The names of our own units are here too.
 """
@@ -24,12 +24,12 @@ APPLY, DRIFT, FAILURE, NOTIFY = (
 )
 UNITS = (APPLY, DRIFT, FAILURE, NOTIFY)
 USER = "reconciler"
-"""Who looks for drift.
+"""The user as whom the drift check runs.
 
-Not a user that systemd makes up for the time (DynamicUser=): the bus turns away whom no account file knows.
+It is no user of DynamicUser=: the bus refuses users that no account file has.
 """
 DRIFT_RECORD = "/var/lib/reconciler/drift.json"
-"""Where systemd puts the standard output of the drift check, which itself may write nowhere."""
+"""The file to which systemd writes the standard output of the drift check, which itself may write nowhere."""
 
 _FORMS = (
     "https://HOST/PATH, file:/PATH (a file with such an address in it), mailto:NAME@HOST, or command:PROGRAM"
@@ -39,24 +39,29 @@ _ADDRESS = Late(r"//[^\s/?#]+(?:[/?#]\S*)?")
 
 
 class NotSettings(Exception):
-    """The text is not what `install` writes. The message says why."""
+    """The text is not one that `install` writes. The message says why."""
 
 
 @frozen
 class Settings:
-    """`spec` and `commit` are what the units apply; `metrics` and `snapshot` are files, empty for none;
-    `notify` are targets.
-    """
+    """The settings of the scheduled runs."""
 
     spec: str = ""
+    """The spec that the units apply."""
     commit: str = ""
+    """The commit that the units apply it from."""
     metrics: str = ""
+    """The file for the figures; empty: none."""
     snapshot: str = ""
+    """The file for the snapshot; empty: none."""
     notify: tuple[Mapping[str, Any], ...] = field(default=())
+    """The targets of messages, as `target` makes them."""
 
 
 def target(text: str) -> dict[str, Any]:
-    """Who is told, as written on the command line. Raises ValueError with the forms there are."""
+    """The target of messages that a word of the command line names. Raises ValueError with the valid
+    forms.
+    """
     scheme, _, rest = text.partition(":")
     if not text.isprintable():
         raise ValueError("no control characters, please")
@@ -80,7 +85,7 @@ def document(settings: Settings) -> dict[str, Any]:
         "commit": settings.commit,
         "metrics": settings.metrics,
         "snapshot": settings.snapshot,
-        "notify": [dict(one) for one in settings.notify],
+        "notify": [dict(target_data) for target_data in settings.notify],
     }
 
 
@@ -101,6 +106,6 @@ def parse(text: str) -> Settings:
     notify = data.get("notify", [])
     if not all(isinstance(value, str) for value in words.values()) or not isinstance(notify, list):
         raise NotSettings("it is not as `reconciler install` writes it; run that again")
-    if not all(isinstance(one, dict) and len(one) == 1 for one in notify):
+    if not all(isinstance(target_data, dict) and len(target_data) == 1 for target_data in notify):
         raise NotSettings("its `notify` is not as `reconciler install` writes it; run that again")
     return Settings(**words, notify=tuple(notify))

@@ -1,8 +1,8 @@
-"""The part that a snapshot keeps of files that are not ours: the facts that a plan asks for, and nothing else
-that is in them.
+"""The part that a snapshot keeps of files that are not ours: the facts that a plan asks for, and nothing
+else.
 
-Each function takes the text of a file and gives a text that the rest of the program reads the same facts
-from. None: nothing can be kept.
+Each function takes the text of a file and returns a text in which the rest of the program reads the same
+facts. None: nothing can be kept.
 """
 
 from __future__ import annotations
@@ -76,30 +76,30 @@ _HARMLESS = frozenset(
         "tunnel",
     )
 )
-"""Options of keys whose value is no secret; that of `command` and `environment` can be one."""
+"""Options of keys whose value is no secret; the value of `command` or `environment` can be one."""
 
 
 def passwords(text: str) -> str:
-    """passwd(5), shadow(5), group(5), gshadow: instead of a password only whether there is one, and whether
-    it is locked.
+    """passwd(5), shadow(5), group(5), gshadow(5) without passwords: only whether there is one, and whether it
+    is locked.
     """
     rows = (line.split(":") for line in text.split("\n") if ":" in line and not line.startswith("#"))
     return "".join(":".join([row[0], _password(row[1]), *row[2:]]) + "\n" for row in rows)
 
 
-def _password(said: str) -> str:
-    if said in _NO_PASSWORD:
-        return said
-    return f"!{SET}" if said.startswith("!") and said.lstrip("!") else "!" if said.startswith("!") else SET
+def _password(field: str) -> str:
+    if field in _NO_PASSWORD:
+        return field
+    return f"!{SET}" if field.startswith("!") and field.lstrip("!") else "!" if field.startswith("!") else SET
 
 
 def numbers(text: str) -> str:
     """login.defs(5): the settings that are numbers."""
-    return "".join(f"{found[0].strip()}\n" for found in _NUMBERS.finditer(text))
+    return "".join(f"{match[0].strip()}\n" for match in _NUMBERS.finditer(text))
 
 
 def ranges(text: str) -> str:
-    """Who has which subordinate ids, as subuid(5) says it."""
+    """The entries of subuid(5) or subgid(5)."""
     return "".join(f"{row.name}:{row.first}:{row.count}\n" for row in parse_ranges(text))
 
 
@@ -116,42 +116,46 @@ def hostname(text: str) -> str:
 
 
 def only(*lines: str) -> Callable[[str], str]:
-    """Keep only these lines of ours from a shared file, if it has them."""
+    """The function that keeps only these lines of ours of a shared file, as far as it has them."""
     return lambda text: "".join(f"{line}\n" for line in lines if line in text.splitlines())
 
 
 def same(ours: str) -> Callable[[str], str]:
-    """Keep all or nothing of a file that is always the same."""
+    """The function that keeps a file that has exactly this text, and nothing of any other."""
     return lambda text: text if text == ours else ""
 
 
 def policies(text: str) -> str | None:
-    """logrotate.conf(5): which logs have a policy, and what else is read."""
+    """logrotate.conf(5): the logs that have a policy, and the included files."""
     config = logrotate.parse(text)
     patterns = [pattern for stanza in config.stanzas for pattern in stanza.patterns]
     included = [value for name, value, _ in config.directives if name == "include"]
     if any(set(word) & set("\"'\\{}\n") for word in (*patterns, *included)):
         return None
-    kept = "".join(f"include {value}\n" for value in included) + "".join(
+    excerpt_text = "".join(f"include {value}\n" for value in included) + "".join(
         f'"{pattern}" {{\n}}\n' for pattern in patterns
     )
-    again = logrotate.parse(kept)
-    return kept if [pattern for stanza in again.stanzas for pattern in stanza.patterns] == patterns else None
+    again = logrotate.parse(excerpt_text)
+    return (
+        excerpt_text
+        if [pattern for stanza in again.stanzas for pattern in stanza.patterns] == patterns
+        else None
+    )
 
 
 def times(text: str) -> str:
-    """systemd.timer(5): when it elapses."""
+    """systemd.timer(5): the lines that say when it elapses."""
     return "".join(f"{line}\n" for line in text.splitlines() if _TIMER.fullmatch(line))
 
 
 def keys(text: str, ours: Collection[str]) -> tuple[str, bool] | None:
-    """authorized_keys: the keys with their options and comments, and whether a comment was left out since it
-    looks like a secret.
+    """authorized_keys: the keys with their options and comments, and whether a comment was left out because
+    it looks like a secret.
 
     None if a line is no key, or an option of a key that is not ours could hold a secret. `ours` are the
-    fingerprints of the keys that are.
+    fingerprints of our keys.
     """
-    kept: list[str] = []
+    lines: list[str] = []
     shortened = False
     for line in (line.removesuffix("\r") for line in text.split("\n")):
         if authorized_keys.is_idle(line):
@@ -163,8 +167,8 @@ def keys(text: str, ours: Collection[str]) -> tuple[str, bool] | None:
             return None
         short = replace(key, comment="").render() if key.comment and holds_secret(key.comment) else line
         shortened = shortened or short != line
-        kept.append(f"{short}\n")
-    return "".join(kept), shortened
+        lines.append(f"{short}\n")
+    return "".join(lines), shortened
 
 
 def _is_harmless(option: str) -> bool:
@@ -186,7 +190,9 @@ FACTS: Mapping[str, Callable[[str], str]] = {
     "/etc/shells": shells,
     "/etc/hostname": hostname,
 }
-"""Files that hold facts, by path: what HostView.read gives of them from a snapshot, whoever owns them."""
+"""Files that hold facts, each with the function that makes the text that HostView.read returns from a
+snapshot, whoever owns them.
+"""
 
 _UNITS = (
     r"/(?:etc|run|usr/lib|usr/local/lib)/systemd/(?:system|system\.control|generator|generator\.late)"
@@ -195,14 +201,14 @@ _UNITS = (
 
 
 def package_unit(text: str) -> str:
-    """A unit file that is not ours: what enables it, whether it ends by itself and can be told to reload, and
-    why it may be refused.
+    """A unit file that is not ours: the directives that enable it, tell whether it ends by itself and can be
+    reloaded, and may make systemd refuse it.
     """
     return _unit(text, names=False)
 
 
 def drop_in(text: str) -> str:
-    """A drop-in that is not ours: that, and which directives it has, without their values."""
+    """A drop-in that is not ours: as `package_unit`, and the names of its other directives."""
     return _unit(text, names=True)
 
 
@@ -224,7 +230,7 @@ def _unit(text: str, *, names: bool) -> str:
 
 
 def with_module(*modules: str) -> Callable[[str], str]:
-    """pam.d(5): the lines that ask one of these modules."""
+    """The function that keeps the lines of pam.d(5) that name one of these modules."""
     return lambda text: "".join(
         f"{line}\n" for line in text.splitlines() if any(module in line for module in modules)
     )
@@ -256,5 +262,7 @@ _EXCERPTS: tuple[tuple[re.Pattern[str], Callable[[str], str | None]], ...] = (
 
 
 def excerpt(path: str) -> Callable[[str], str | None] | None:
-    """The outline of a file for HostView.excerpt; None for a file that nobody shares with us."""
+    """The function that makes the outline of a file for HostView.excerpt; None for a file that is not shared
+    with us.
+    """
     return next((outline for pattern, outline in _EXCERPTS if pattern.fullmatch(path)), None)

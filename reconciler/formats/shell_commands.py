@@ -1,7 +1,7 @@
-"""Commands in the text of a shell script or in one argv: which files are run, sourced or interpreted by it.
+"""Commands in the text of a shell script or in one argv: the files that they run, source or interpret.
 
-This is a reading for a reviewer, not a shell: no expansion but of variables that the text itself sets, no
-control flow. A text that cannot be split gives what can be read of it.
+This is a reading for a reviewer, not a shell: it expands only variables that the text itself sets, and knows
+no control flow. A text that cannot be split is read as far as possible.
 """
 
 from __future__ import annotations
@@ -49,26 +49,25 @@ _ASSIGNMENT = Late(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _VARIABLE = Late(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
 _MOST_NESTED = 6
 _MOST = 200_000
-"""Characters of a text that are looked at, without its comments."""
+"""The limit of characters that are read of a text, without its comments."""
 
 
 @frozen
 class Command:
-    """One simple command.
-
-    `directory` is where it runs, as far as the text says; `variables` are those set in front of it or before.
-    """
+    """One simple command."""
 
     words: tuple[str, ...]
     directory: str = ""
+    """The directory in which it runs, as far as the text tells."""
     variables: Mapping[str, str] | None = None
+    """The variables that are set in front of it or by earlier commands."""
     fed: tuple[str, ...] = ()
     """The sources of its standard input: the words of the commands before a `|`, the file behind a `<`."""
 
 
 def commands(text: str, directory: str = "", variables: Mapping[str, str] | None = None) -> Iterator[Command]:
     """The simple commands of a script, in order. Assignments alone are commands without words."""
-    known = dict(variables or {})
+    values = dict(variables or {})
     for line in _lines(text):
         words: list[str] = []
         fed: tuple[str, ...] = ()
@@ -77,8 +76,8 @@ def commands(text: str, directory: str = "", variables: Mapping[str, str] | None
                 words.append(part)
                 continue
             if words[:1] == ["for"] and words[2:3] == ["in"] and len(words) > 3:
-                known[words[1]] = _joined(_expanded(words[3], known), directory)
-            command = _command(words, directory, known, fed)
+                values[words[1]] = _joined(_expanded(words[3], values), directory)
+            command = _command(words, directory, values, fed)
             fed = (*fed, *words) if part in ("|", "|&") else ()
             words = []
             if command is None:
@@ -90,9 +89,9 @@ def commands(text: str, directory: str = "", variables: Mapping[str, str] | None
 
 def _lines(text: str) -> Iterator[str]:
     """Logical lines without comments; command substitutions with backticks are commands of their own."""
-    left = _MOST
+    budget = _MOST
     for line in re.sub(r"\\\n", " ", text).split("\n"):
-        if not line.lstrip().startswith("#") and (left := left - len(line)) > 0:
+        if not line.lstrip().startswith("#") and (budget := budget - len(line)) > 0:
             yield line.replace("`", " ; ").replace("$(", " ( ")
 
 
@@ -107,25 +106,25 @@ def _tokens(line: str) -> list[str]:
 
 
 def _command(
-    words: Sequence[str], directory: str, known: dict[str, str], fed: tuple[str, ...]
+    words: Sequence[str], directory: str, values: dict[str, str], fed: tuple[str, ...]
 ) -> Command | None:
-    fed = (*fed, *(_expanded(after, known) for word, after in pairwise(words) if word == "<"))
-    plain = [_expanded(word, known) for word in _without_redirections(words) if word]
+    fed = (*fed, *(_expanded(after, values) for word, after in pairwise(words) if word == "<"))
+    plain = [_expanded(word, values) for word in _without_redirections(words) if word]
     while plain and plain[0] in _KEYWORDS:
         plain = plain[1:]
     own: dict[str, str] = {}
     exported = (
         plain[1:] if plain[:1] in (["export"], ["declare"], ["readonly"], ["local"], ["typeset"]) else plain
     )
-    while exported and (found := _ASSIGNMENT.fullmatch(exported[0])):
-        own[found[1]], exported = found[2], exported[1:]
+    while exported and (assignment := _ASSIGNMENT.fullmatch(exported[0])):
+        own[assignment[1]], exported = assignment[2], exported[1:]
     if own and exported is not plain:
-        known.update(own)
+        values.update(own)
     if not exported and not own:
         return None
     if not exported:
-        known.update(own)
-    return Command(tuple(exported), directory, {**known, **own}, fed)
+        values.update(own)
+    return Command(tuple(exported), directory, {**values, **own}, fed)
 
 
 def _without_redirections(words: Sequence[str]) -> Iterator[str]:
@@ -139,14 +138,14 @@ def _without_redirections(words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def _expanded(word: str, known: Mapping[str, str]) -> str:
+def _expanded(word: str, values: Mapping[str, str]) -> str:
     return (
-        _VARIABLE.sub(lambda found: known.get(found[1] or found[2], found[0]), word) if "$" in word else word
+        _VARIABLE.sub(lambda match: values.get(match[1] or match[2], match[0]), word) if "$" in word else word
     )
 
 
 def _joined(path: str, directory: str) -> str:
-    """A path as seen from a directory; unchanged where that is not known."""
+    """The absolute path that a path means in a directory; unchanged where the directory is not known."""
     if path.startswith("~/"):
         return f"/root/{path[2:]}"
     if path.startswith(("/", "~")) or not directory:
@@ -155,11 +154,11 @@ def _joined(path: str, directory: str) -> str:
 
 
 def run_files(words: Sequence[str], directory: str = "", depth: int = 0) -> Iterator[str]:
-    """The absolute paths of what a command runs: the program, what it runs in turn, and scripts that it
-    interprets.
+    """The absolute paths of the files that a command runs: the program, those that it runs in turn, and
+    scripts that it interprets.
 
-    The words are those of one argv. `directory` is where it runs; an interpreter that imports modules from
-    there names it.
+    The words are those of one argv. `directory` is the one in which it runs; it is among the paths where an
+    interpreter imports modules from it.
     """
     if not words or depth > _MOST_NESTED:
         return
@@ -180,7 +179,7 @@ def _run_in_turn(name: str, rest: list[str], directory: str, depth: int) -> Iter
     elif INTERPRETERS.fullmatch(name):
         yield from _interpreted(name, rest, directory)
     elif name == "find":
-        yield from _found(rest, directory, depth)
+        yield from _find(rest, directory, depth)
     elif name == "reconciler":
         yield from _specification(rest, directory)
     elif name in ARGUMENTS_RUN:
@@ -192,11 +191,11 @@ def _run_in_turn(name: str, rest: list[str], directory: str, depth: int) -> Iter
 _SUBSTITUTED = Late(
     r"(?:\s-\w*c|\beval|\bsource|(?:^|[\s;&])\.)\s+[\"']?(?:\$\(|`|<\()\s*(?:cat|head|tail|<)\s*((?:~[\w-]*)?/[^\s)`\"']+)"
 )
-"""A text that a shell runs as it reads it from a file."""
+"""A command substitution whose output a shell runs, with the file that it reads."""
 
 
 def _reads_commands(words: Sequence[str]) -> bool:
-    """Whether a command runs what it reads from its standard input."""
+    """Whether a command runs its standard input."""
     name = words[0].rpartition("/")[2] if words else ""
     if name in ("at", "batch", "crontab"):
         return True
@@ -209,8 +208,8 @@ def _reads_commands(words: Sequence[str]) -> bool:
 
 
 def _wrapper(name: str, rest: list[str], directory: str, depth: int) -> Iterator[str]:
-    """The program behind a wrapper; beside it the directory of chroot, and the file from which xargs takes
-    what a shell runs.
+    """The files that the program behind a wrapper runs; the directory of chroot, and the file from which
+    xargs takes the arguments of a shell.
     """
     if name == "chroot":
         yield from _paths([word for word in rest if not word.startswith("-")][:1], directory)
@@ -219,8 +218,8 @@ def _wrapper(name: str, rest: list[str], directory: str, depth: int) -> Iterator
     yield from run_files(wrapped(name, rest), directory, depth + 1)
 
 
-def _found(rest: list[str], directory: str, depth: int) -> Iterator[str]:
-    """Yield the files that find runs; if it runs what it finds, the directories where it looks."""
+def _find(rest: list[str], directory: str, depth: int) -> Iterator[str]:
+    """The files that find runs; if it runs the files that it finds, the directories in which it looks."""
     for at in (at for at, word in enumerate(rest) if word in ("-exec", "-execdir", "-ok", "-okdir")):
         argv = rest[at + 1 :]
         yield from run_files(argv, directory, depth + 1)
@@ -234,8 +233,8 @@ def _found(rest: list[str], directory: str, depth: int) -> Iterator[str]:
 def text_files(
     text: str, directory: str = "", depth: int = 0, variables: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """The absolute paths of everything that a text of the shell runs, with what its variables make others
-    load or run.
+    """The absolute paths of the files that a text of the shell runs, and of those that programs load or run
+    because of its variables.
     """
     for command in commands(text, directory, variables):
         yield from variable_files(command.variables or {})
@@ -250,7 +249,7 @@ def text_files(
         yield from run_files(command.words, command.directory, depth)
         if command.fed and _reads_commands(command.words):
             yield from _paths(command.fed, command.directory)
-    yield from (found[1] for found in _SUBSTITUTED.finditer(text) if depth == 0)
+    yield from (match[1] for match in _SUBSTITUTED.finditer(text) if depth == 0)
 
 
 def variable_files(variables: Mapping[str, str]) -> Iterator[str]:
@@ -265,7 +264,7 @@ def variable_files(variables: Mapping[str, str]) -> Iterator[str]:
 
 
 def wrapped(name: str, rest: list[str]) -> list[str]:
-    """The argv that a wrapper of this name runs, by the words that follow the wrapper; empty where it runs
+    """The argv that a wrapper of this name runs, from the words that follow the wrapper; empty where it runs
     none.
     """
     valued, before = WRAPPERS[name]
@@ -288,7 +287,7 @@ def wrapped(name: str, rest: list[str]) -> list[str]:
 
 
 def _as_somebody(name: str, rest: list[str], directory: str, depth: int) -> Iterator[str]:
-    """Only what goes on as root: `sudo -u alice` does not."""
+    """The files that a command runs that goes on as root: `sudo -u alice` does not."""
     who, command = "root", list(rest)
     if name in ("gosu", "setuidgid", "chpst", "s6-setuidgid", "start-as"):
         return
@@ -316,8 +315,8 @@ def _as_somebody(name: str, rest: list[str], directory: str, depth: int) -> Iter
 
 
 def _specification(rest: Sequence[str], directory: str) -> Iterator[str]:
-    """Yield the paths of what an apply of ours applies: nothing else of ours changes a host by a file that is
-    named.
+    """The paths of the specification that `reconciler apply` reads: no other command of ours changes a
+    host by a file that it names.
     """
     if rest[:1] != ["apply"]:
         return
@@ -333,9 +332,8 @@ _GIT = ("HEAD", "config", "objects", "packed-refs", "refs", "refs/heads")
 
 
 def specification_places(path: str, *, commit: bool) -> Iterator[str]:
-    """Yield the places that decide about what is applied.
-
-    That is the file, or where it is taken from a commit, the repository that it may be in.
+    """The paths that decide about the specification: the file, or the repositories that it may be in where it
+    is read from a commit.
     """
     if not commit:
         yield path
@@ -387,7 +385,7 @@ def _values(rest: Sequence[str], options: Sequence[str]) -> list[str]:
 
 def _paths(rest: Sequence[str], directory: str) -> Iterator[str]:
     for word in rest:
-        found = re.search(r"(?:^|[=@])((?:/|\./|~[\w-]*/).*)", word)
-        path = _joined(found[1], directory) if found else ""
+        match = re.search(r"(?:^|[=@])((?:/|\./|~[\w-]*/).*)", word)
+        path = _joined(match[1], directory) if match else ""
         if path.startswith(("/", "~")) and path.strip("/"):
             yield path

@@ -1,7 +1,7 @@
 """Commands that end the shell which reads a file by `.`: exit, logout, exec.
 
-This is a reading for a reviewer, not a shell: functions and subshells end nothing by being read, and whether
-a condition holds is not known. Source: the Shell Command Language of POSIX, bash(1).
+This is a reading for a reviewer, not a shell: functions and subshells end nothing when they are read, and
+whether a condition holds is not known. Source: the Shell Command Language of POSIX, bash(1).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.lazy_regex import Late
 
 _MOST = 20_000
-"""Characters of a text that are looked at."""
+"""The limit of characters that are read of a text."""
 _QUOTED = r"'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|`[^`]*`|\$\((?:[^()]|\([^()]*\))*\)|\$\{[^}]*\}|\w+\+?=\([^)]*\)"
 _PART = Late(
     r"(?P<blank>(?:[ \t\r]|\\\n)+)|(?P<comment>#[^\n]*)|<<-?["
@@ -31,13 +31,12 @@ _REDIRECTION = Late(r"\d*(?:[<>]|&>).*")
 
 @frozen
 class Ending:
-    """A command that ends the shell.
-
-    `command` is the command in words, `certain`: no condition is before it.
-    """
+    """A command that ends the shell."""
 
     command: str
+    """The command in words."""
     certain: bool
+    """Whether no condition is before it."""
 
 
 def endings(text: str) -> Iterator[Ending]:
@@ -72,7 +71,7 @@ def _after_here_documents(text: str, at: int, ends: list[str]) -> int:
 
 
 class _Reading:
-    """How far a text is read: the words of the command, and what it is in."""
+    """The state of a reading: the words of the current command, and the constructs that it is in."""
 
     def __init__(self) -> None:
         self._words: list[str] = []
@@ -118,15 +117,17 @@ class _Reading:
         self._words = []
 
     def _is_keyword(self, words: list[str]) -> bool:
-        """Whether a command begins with a word of the shell's own, which is taken note of."""
+        """Whether a command begins with a word of the shell's own; the construct that it opens or closes is
+        noted.
+        """
         word, inside = words[0], self._inside
         if word in _CONDITIONS or word == "case":
             inside.append("case" if word == "case" else "condition")
             if word in ("for", "select", "case"):
                 words[:] = words[:1]
         elif word in _CLOSES or word == "}":
-            wanted = ("group", "function") if word == "}" else ("condition", "case")
-            if inside and inside[-1] in wanted:
+            opened = ("group", "function") if word == "}" else ("condition", "case")
+            if inside and inside[-1] in opened:
                 inside.pop()
         elif word == "{":
             inside.append("function" if self._defines else "group")

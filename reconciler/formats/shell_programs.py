@@ -19,8 +19,8 @@ ARGUMENTS_RUN = frozenset(
     " update-alternatives "
     "visudo .".split()
 )
-"""Programs for which a file that an argument names is as good as a program: a script, a package, a module, a
-configuration that runs.
+"""Programs that run a file that an argument names: a script, a package, a module, a configuration that
+runs.
 """
 
 
@@ -50,7 +50,7 @@ OPTIONS_RUN: Mapping[str, tuple[str, ...]] = {
         "--info-script",
     ),
 }
-"""Programs of which only the value of such an option is run."""
+"""Programs that run only the value of such an option."""
 WRAPPERS: Mapping[str, tuple[str, int]] = {
     "busybox": ("", 0),
     "chronic": ("", 0),
@@ -81,7 +81,7 @@ WRAPPERS: Mapping[str, tuple[str, int]] = {
     "watch": ("n", 0),
     "xargs": ("adEILnPs", 0),
 }
-"""Programs that run the program that follows: their short options that take a value, and how many words stand
+"""Programs that run the program that follows: their short options that take a value, and the number of words
 before the program.
 """
 

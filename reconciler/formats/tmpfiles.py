@@ -1,8 +1,7 @@
-"""Lines of tmpfiles.d(5), as far as they can be judged without systemd: of a wrong one systemd-tmpfiles takes
-no notice but an error.
+"""Lines of tmpfiles.d(5), as far as they can be judged without systemd: systemd-tmpfiles only logs a wrong
+one.
 
-Source: tmpfiles.c of systemd 252 and 257. A release may know more letters, so an unknown one is only told
-where none could be meant.
+Source: tmpfiles.c of systemd 252 and 257. A release may know more letters, so any letter passes as a type.
 """
 
 from __future__ import annotations
@@ -20,21 +19,19 @@ _MODE = Late(r"-|[:~]*[0-7]{1,4}")
 
 @frozen
 class Removal:
-    """A line that removes.
-
-    `whole`: the path with all that is in it, or all that is in it; `glob`: what matches the path.
-    """
+    """A line that removes."""
 
     path: str
     whole: bool
+    """Whether it removes everything in the path, with or without the path itself."""
     glob: bool
+    """Whether the path is a pattern."""
     text: str
+    """The line."""
 
 
 def removals(text: str) -> Iterator[Removal]:
-    """The lines that remove something at once (r, R, D) or once it is old (those of
-    directories with an age).
-    """
+    """The lines that remove something at once (r, R, D) or once it is old (directories with an age)."""
     for words, line in _lines(text):
         letter, path, age = (
             words[0][:1],
@@ -49,7 +46,7 @@ def removals(text: str) -> Iterator[Removal]:
 def _lines(text: str) -> Iterator[tuple[list[str], str]]:
     for raw in text.split("\n"):
         line = raw.strip()
-        words = [found[1] or found[2] or found[3] or "" for found in _WORD.finditer(line)]
+        words = [match[1] or match[2] or match[3] or "" for match in _WORD.finditer(line)]
         if len(words) > 1 and not line.startswith(("#", ";")):
             yield words, line
 
@@ -59,7 +56,7 @@ def flaws(text: str) -> Iterator[Flaw]:
     for number, raw in enumerate(text.split("\n"), 1):
         line = raw.strip()
         if line and not line.startswith(("#", ";")):
-            why = _flaw([found[1] or found[2] or found[3] or "" for found in _WORD.finditer(line)])
+            why = _flaw([match[1] or match[2] or match[3] or "" for match in _WORD.finditer(line)])
             if why:
                 yield Flaw(number, why)
 

@@ -1,9 +1,9 @@
-"""Files of somebody else's without their values: whoever declares a value can tell whether the file has it,
-and nobody reads another one.
+"""Other people's files without their values: a plan can tell whether the file has a declared value, and
+nobody can read any other value.
 
-Unit files, drop-ins and logrotate policies: a plan compares them value by value, and shows of what is not
-ours only which differ. Only for files that every account of their host can read. A value that could be a
-secret is left out even so: a short one could be guessed.
+These are unit files, drop-ins and logrotate policies that every account of their host can read: a plan
+compares them value by value, and only says which values differ where they are not ours. A value that could be
+a secret is left out even so: a short one could be guessed.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from reconciler.formats import logrotate
 from reconciler.formats.systemd import unit, unit_spelling
 
 Leaves = dict[str, dict[str, list[str]]]
-"""Values by section and name; in a file that is not to be read digests, and nothing for a value that is left
+"""Values by section and name; in a veiled file digests instead, the empty one for a value that is left
 out.
 """
 
 OTHER = "(not in the snapshot)"
-"""Stands for a value that is none of those that are known."""
+"""Stands for a value that is none of the known ones."""
 _UNIT = re.compile(r"/etc/systemd/system/[^/]+\.(?:service|timer)")
 _DROP_IN = re.compile(r"/etc/systemd/system/[^/]+\.(?:service|timer)\.d/[^/]+\.conf")
 _POLICY = re.compile(r"/etc/logrotate\.d/[^/]+")
 _COUNTS = ("rotate", "maxage")
 _MOST_COUNTED = 1000
-"""Numbers of directives of logrotate are no secret, and are found by trying; a greater one stays unknown."""
-_SECRET = ("Environment", "SetCredential")
-"""How directives begin whose values say nothing by their names."""
-_DECISIVE = ("Condition", "Assert")
-"""How directives begin that a plan looks up on the host: with another value it would
-look up something else.
+"""The greatest number that is tried: numbers of logrotate's directives are no secret, and trying finds
+them.
 """
+_SECRET = ("Environment", "SetCredential")
+"""Beginnings of directives whose value may be a secret whatever its name."""
+_DECISIVE = ("Condition", "Assert")
+"""Beginnings of directives that a plan looks up on the host: another value would be another question."""
 
 
 def veiled(path: str, text: str) -> Leaves | None:
-    """The digests of a file's values; None for a file of which a plan compares no values, or that has more in
-    it than values.
+    """The digests of a file's values; None for a file whose values no plan compares, or that holds more than
+    values.
     """
     leaves = _leaves(path, text)
     if leaves is None:
@@ -52,26 +52,28 @@ def veiled(path: str, text: str) -> Leaves | None:
     }
 
 
-def unveiled(path: str, digests: Leaves, known: Sequence[str]) -> str:
-    """A text of which plan and host make the same, with the values that the `known` texts of that path have,
-    and OTHER for the others.
+def unveiled(path: str, digests: Leaves, texts: Sequence[str]) -> str:
+    """A text that a plan compares as it would the host's own: it has the values that one of these texts for
+    that path has too, and OTHER for the others.
 
-    Raises ValueError where that cannot be told.
+    Raises ValueError where a value is left out, or one is missing that decides.
     """
-    leaves = (leaf for text in known for leaf in (*_each(_leaves(path, text) or {}), *_patterns(path, text)))
+    leaves = (leaf for text in texts for leaf in (*_each(_leaves(path, text) or {}), *_patterns(path, text)))
     values = {_digest(path, section, name, value): value for section, name, value in leaves}
     values |= {_digest(path, section, name, ""): "" for section, names in digests.items() for name in names}
     values |= {_digest(path, "directives", name, number): number for name, number in _counts(path, digests)}
-    found: Leaves = {}
-    for section, name, told in _each(digests):
-        if not told or (name.startswith(_DECISIVE) and told not in values):
+    leaves_read: Leaves = {}
+    for section, name, leaf_digest in _each(digests):
+        if not leaf_digest or (name.startswith(_DECISIVE) and leaf_digest not in values):
             raise ValueError(f"{name} of {path} is left out")
-        found.setdefault(section, {}).setdefault(name, []).append(values.get(told, OTHER))
-    return _policy(found) if _POLICY.fullmatch(path) else _sections(found)
+        leaves_read.setdefault(section, {}).setdefault(name, []).append(values.get(leaf_digest, OTHER))
+    return _policy(leaves_read) if _POLICY.fullmatch(path) else _sections(leaves_read)
 
 
 def _counts(path: str, digests: Leaves) -> Iterator[tuple[str, str]]:
-    """The numbers that a policy may have: a plan that keeps fewer old logs says how many it were."""
+    """The numbers that a policy may have, by directive: a plan that keeps fewer old logs names the former
+    number.
+    """
     if _POLICY.fullmatch(path):
         counted = [name for name in _COUNTS if name in digests.get("directives", {})]
         yield from ((name, str(number)) for name in counted for number in range(_MOST_COUNTED + 1))

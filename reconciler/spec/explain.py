@@ -156,20 +156,20 @@ def _description(case: _Case, name: str) -> str:
     return f": {phrases.lead(text)}" if text else "."
 
 
-def _known(path: tuple[Any, ...], model: type[BaseModel]) -> list[str]:
+def _keys_beside(path: tuple[Any, ...], model: type[BaseModel]) -> list[str]:
     """The keys that may stand beside the last one of this path."""
     return list(dict.fromkeys(name for owner in models_at(model, path[:-1]) for name in fields_of(owner)))
 
 
 def _meant(path: tuple[Any, ...], model: type[BaseModel]) -> str | None:
     """The key that an unknown one was probably meant to be; it is not reported as missing, too."""
-    return phrases.nearest(str(path[-1]), _known(path, model))
+    return phrases.nearest(str(path[-1]), _keys_beside(path, model))
 
 
 def _unknown(case: _Case) -> tuple[str, str]:
     path = case.at.path
     key = str(path[-1])
-    keys = _known(path, case.model)
+    keys = _keys_beside(path, case.model)
     where = (
         "a key of a spec"
         if len(path) == 1

@@ -1,7 +1,7 @@
-"""The account files of a host, read in one way: by their names in /etc, each byte kept.
+"""The account files of a host, all read in the same way: by their names in /etc, each byte kept.
 
-A byte that is no UTF-8 becomes a surrogate, and the same byte again when it is written; whoever shows such a
-text spells it out.
+A byte that is no UTF-8 becomes a surrogate, and the same byte again when it is written; code that shows such
+a text has to spell it out.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from reconciler.formats.accounts.passwd import Group, User, parse_groups, parse_
 from reconciler.formats.accounts.users import Accounts
 
 TEXT = ("utf-8", "surrogateescape")
-"""How these files are decoded, and encoded again."""
+"""The encoding of these files, and what becomes of other bytes."""
 FILES = ("subuid", "subgid", "shadow", "gshadow", "group", "passwd")
-"""In the order in which they are written.
+"""The files of accounts, in the order in which they are written.
 
-The last one says that the account is there, or gone: killed before, it is done again.
+The last one decides whether the account exists: an edit that is killed before it is done again.
 """
 _ALL = (*FILES, "login.defs")
 PUBLIC = ("subuid", "subgid", "group", "passwd", "login.defs")
-"""Those that everybody may read."""
+"""The files that everybody may read."""
 
 
 class Reader(Protocol):
-    """Whatever gives the content of a file."""
+    """Anything that gives the content of a file."""
 
     def read(self, path: str) -> bytes:
         """The content. Raises FileNotFoundError, Unreadable, UnsafePath."""
@@ -40,7 +40,7 @@ def text(view: Reader, name: str) -> str | None:
 
 
 def known_text(view: Reader, name: str) -> str | None:
-    """One file; None where there is none, or none that may be read."""
+    """One file; None where there is none, or we may not read it."""
     try:
         return text(view, name)
     except (Unreadable, UnsafePath):
@@ -58,7 +58,7 @@ def groups(view: Reader) -> tuple[Group, ...]:
 
 
 def accounts(view: Reader, files: tuple[str, ...] = _ALL) -> Accounts:
-    """The account files, those of them that are named. Raises Unreadable, UnsafePath."""
+    """The account files of these names. Raises Unreadable, UnsafePath."""
     return _accounts({name: text(view, name) for name in files})
 
 

@@ -1,5 +1,5 @@
-"""The belongings that go with an account when it is deleted, besides its line in passwd, and how they are
-given back.
+"""The belongings of an account: the lines that userdel deletes besides the one in passwd, and how a rollback
+restores them.
 """
 
 from __future__ import annotations
@@ -18,38 +18,38 @@ _FILES = ("shadow", "gshadow", "subuid", "subgid")
 class Belongings:
     """The lines that go with each account and group of these files.
 
-    The files are gone through once, however many names are asked for.
+    The files are read through once, however many names are asked for.
     """
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
     def of_user(self, name: str) -> dict[str, list[str]]:
-        """The lines that userdel takes away with an account besides its line in passwd, by file.
+        """The lines that userdel deletes with an account besides its line in passwd, by file.
 
-        They are whole lines, passwords among them. `shadow`, `subuid`, `subgid`; `gshadow`: the line of the
-        group of its name; `administers`: the groups that it may administer, besides its own.
+        They are whole lines, passwords among them. The keys are `shadow`, `subuid`, `subgid`, `gshadow` (the
+        line of the group of the same name) and `administers` (the groups that the account may administer,
+        besides its own).
         """
         groups = [group for group in self._administered.get(name, ()) if group != name]
         lines = {file: named.get(name, []) for file, named in self._lines.items()} | {"administers": groups}
         return {file: names for file, names in lines.items() if names}
 
     def of_group(self, name: str) -> dict[str, list[str]]:
-        """The same of a group: its line in gshadow, with password, administrators and members."""
+        """The belongings of a group: its line in gshadow, with password, administrators and members."""
         lines = self._lines["gshadow"].get(name)
         return {"gshadow": lines} if lines else {}
 
     @cached_property
     def _lines(self) -> Mapping[str, Mapping[str, list[str]]]:
-        """By file, the lines by the name that they begin with."""
+        """The lines of each file, by the name that they begin with."""
         return {file: lines_by_name(getattr(self._accounts, file)) for file in _FILES}
 
     @cached_property
     def _administered(self) -> Mapping[str, list[str]]:
-        """By account, the groups that it may administer.
+        """The groups that an account may administer, by account.
 
-        Nearly no group says so of anybody: the lines of the others are not parsed. The first line of a group
-        counts.
+        Hardly any group has one: only lines with some are parsed. The first line of a group counts.
         """
         groups: dict[str, list[str]] = {}
         for lines in self._lines["gshadow"].values():
@@ -60,21 +60,21 @@ class Belongings:
         return groups
 
 
-def give_back(accounts: Accounts, name: str, said: Mapping[str, Sequence[str]]) -> Accounts:
-    """The files with what `Belongings` said of a name, as far as there is a place for it: who is gone or
-    taken otherwise stays so.
+def give_back(accounts: Accounts, name: str, lines_by_file: Mapping[str, Sequence[str]]) -> Accounts:
+    """The files with the belongings of a name again, as far as they fit: groups and members that are gone
+    stay gone, and ids that somebody else has by now stay theirs.
     """
     for file in ("shadow", "gshadow", "subuid", "subgid"):
         text = getattr(accounts, file)
         lines = [
             line
-            for line in said.get(file, ())
+            for line in lines_by_file.get(file, ())
             if file not in ("subuid", "subgid") or not overlapping(accounts, file, name, line)
         ]
         if (
             text is None
-            or file not in said
-            or len(lines) < len(said[file])
+            or file not in lines_by_file
+            or len(lines) < len(lines_by_file[file])
             or sorted(lines_of(text, name)) == sorted(lines)
         ):
             continue
@@ -84,36 +84,42 @@ def give_back(accounts: Accounts, name: str, said: Mapping[str, Sequence[str]]) 
         for line in lines:
             new = append_line(new, _known_members(accounts, line) if file == "gshadow" else line)
         accounts = replace(accounts, **{file: new}) if new != text else accounts
-    for group in said.get("administers", ()):
-        known = accounts.group_shadows.get(group)
-        if accounts.gshadow is not None and known is not None and name not in known.administrators:
-            text = with_administrators(accounts.gshadow, group, (*known.administrators, name))
+    for group in lines_by_file.get("administers", ()):
+        group_shadow = accounts.group_shadows.get(group)
+        if (
+            accounts.gshadow is not None
+            and group_shadow is not None
+            and name not in group_shadow.administrators
+        ):
+            text = with_administrators(accounts.gshadow, group, (*group_shadow.administrators, name))
             accounts = replace(accounts, gshadow=text)
     return accounts
 
 
 def overlapping(accounts: Accounts, file: str, name: str, line: str) -> str:
-    """Who has some of the subordinate ids of a line by now; empty when nobody else does."""
-    wanted = parse_range(line)
-    if wanted is None:
+    """The name of another account that has some of the subordinate ids of a line; empty if there is none."""
+    new_range = parse_range(line)
+    if new_range is None:
         return ""
     others = (row for row in parse_ranges(getattr(accounts, file) or "") if row.name != name)
-    last = wanted.first + wanted.count
-    return next((row.name for row in others if row.first < last and wanted.first < row.first + row.count), "")
+    last = new_range.first + new_range.count
+    return next(
+        (row.name for row in others if row.first < last and new_range.first < row.first + row.count), ""
+    )
 
 
 def _known_members(accounts: Accounts, line: str) -> str:
-    """A line of gshadow without those who are gone."""
+    """A line of gshadow without administrators and members that no longer exist."""
     row = line.split(":")
     if len(row) < 4:
         return line
     members = accounts.groups[row[0]].members if row[0] in accounts.groups else ()
-    administrators = [one for one in row[2].split(",") if one in accounts.users]
+    administrators = [member for member in row[2].split(",") if member in accounts.users]
     return ":".join(
         [
             row[0],
             row[1],
             ",".join(administrators),
-            ",".join(one for one in row[3].split(",") if one in members),
+            ",".join(member for member in row[3].split(",") if member in members),
         ]
     )

@@ -1,4 +1,4 @@
-"""Single lines of the account files: found, edited, taken out, by the name that they begin with."""
+"""Single lines of the account files: finding, editing and removing them by the name that they begin with."""
 
 from __future__ import annotations
 

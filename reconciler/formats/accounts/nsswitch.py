@@ -11,8 +11,8 @@ _LINE = Late(r"[ \t]*(passwd|group)[ \t]*:([^#]*)", re.IGNORECASE)
 _LOCAL = frozenset(("files", "compat"))
 _SYSTEMD = "systemd"
 TRANSIENT = range(61184, 65520)
-"""The uids that systemd makes up for units with DynamicUser= while they run (systemd.exec(5), UIDS-GIDS):
-nobody's account.
+"""The uids that systemd gives units with DynamicUser= while they run (systemd.exec(5), UIDS-GIDS): no account
+has one.
 """
 
 
@@ -29,15 +29,17 @@ def asks_systemd(text: str) -> bool:
 
 
 def has_it(text: str) -> str:
-    """In words, who has an account that is none of this host's own."""
+    """The words for the source of accounts that are not in this host's own files."""
     return (
         "a directory service" if asks_elsewhere(text) or not asks_systemd(text) else "systemd (homed, userdb)"
     )
 
 
 def _services(text: str) -> set[str]:
-    found = (_LINE.match(line) for line in text.splitlines())
-    return {word.lower() for match in found if match for word in re.sub(r"\[[^]]*\]", " ", match[2]).split()}
+    matches = (_LINE.match(line) for line in text.splitlines())
+    return {
+        word.lower() for match in matches if match for word in re.sub(r"\[[^]]*\]", " ", match[2]).split()
+    }
 
 
 def outline(text: str) -> str:

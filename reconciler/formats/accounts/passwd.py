@@ -1,7 +1,7 @@
 """The account files /etc/passwd, /etc/group and /etc/gshadow as text: reading entries.
 
-Sources: passwd(5), group(5), gshadow(5). Lines that are not ours are kept to the byte: blank lines, comments,
-NIS lines (`+@team`), entries that make no sense.
+Sources: passwd(5), group(5), gshadow(5). All other lines are kept to the byte: blank lines, comments, NIS
+lines (`+@team`), malformed entries.
 """
 
 from __future__ import annotations
@@ -66,21 +66,23 @@ class GroupShadow:
 
 def parse_users(text: str) -> tuple[User, ...]:
     """The entries of /etc/passwd in order. Lines that are no local user are left out."""
-    return tuple(found for line in text.split("\n") if (found := parse_user(line)) is not None)
+    return tuple(user for line in text.split("\n") if (user := parse_user(line)) is not None)
 
 
 def parse_groups(text: str) -> tuple[Group, ...]:
     """The entries of /etc/group in order. Lines that are no local group are left out."""
-    return tuple(found for line in text.split("\n") if (found := parse_group(line)) is not None)
+    return tuple(group for line in text.split("\n") if (group := parse_group(line)) is not None)
 
 
 def parse_group_shadows(text: str) -> tuple[GroupShadow, ...]:
     """The entries of /etc/gshadow in order."""
-    return tuple(found for line in text.split("\n") if (found := parse_group_shadow(line)) is not None)
+    return tuple(
+        group_shadow for line in text.split("\n") if (group_shadow := parse_group_shadow(line)) is not None
+    )
 
 
 _LINES = 1 << 15
-"""Lines of which it is kept what they say: each account that is made changes one, the others are not parsed
+"""The number of lines whose parsed form is cached: a new account changes one, the others are not parsed
 again.
 """
 
@@ -92,7 +94,7 @@ def _fields(line: str, width: int) -> list[str] | None:
 
 @lru_cache(_LINES)
 def parse_user(line: str) -> User | None:
-    """One entry of /etc/passwd; None of a line that is no local user."""
+    """One entry of /etc/passwd; None for a line that is no local user."""
     fields = _fields(line, 7)
     if fields is None or not (_is_id(fields[2]) and _is_id(fields[3])):
         return None
@@ -101,14 +103,14 @@ def parse_user(line: str) -> User | None:
 
 @lru_cache(_LINES)
 def parse_group(line: str) -> Group | None:
-    """One entry of /etc/group; None of a line that is no local group."""
+    """One entry of /etc/group; None for a line that is no local group."""
     fields = _fields(line, 4)
     return Group(fields[0], int(fields[2]), _list(fields[3])) if fields and _is_id(fields[2]) else None
 
 
 @lru_cache(_LINES)
 def parse_group_shadow(line: str) -> GroupShadow | None:
-    """One entry of /etc/gshadow; None of a line that is none."""
+    """One entry of /etc/gshadow; None for a line that is none."""
     fields = _fields(line, 4)
     return GroupShadow(fields[0], fields[1], _list(fields[2]), _list(fields[3])) if fields else None
 
@@ -122,9 +124,7 @@ def _list(text: str) -> tuple[str, ...]:
 
 
 def append_line(text: str, line: str) -> str:
-    """The text with the line at its end, but before the first NIS line: what stands after `+` is never looked
-    at.
-    """
+    """The text with the line at its end, but before the first NIS line: lines after a `+` are never read."""
     lines = text.removesuffix("\n").split("\n") if text else []
     at = next((index for index, other in enumerate(lines) if other[:1] in ("+", "-")), len(lines))
     return "\n".join([*lines[:at], line, *lines[at:]]) + "\n"

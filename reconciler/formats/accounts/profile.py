@@ -1,8 +1,8 @@
 """Environment and aliases of one user as a profile file for sh and bash, and the hooks through which shells
-come to read it.
+read it.
 
-Values are quoted so that nothing in them is expanded. Only `prepend` refers to anything: to the variable
-itself, as PATH is written.
+Values are quoted: nothing in them is expanded. Only `prepend` refers to a variable, the one that it sets, as
+lines for PATH do.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ HOOK = "/etc/reconciler/profile.sh"
 LOGIN_HOOK = "/etc/profile.d/reconciler.sh"
 BASHRC = "/etc/bash.bashrc"
 BASHRC_LINE = f"[ -r {HOOK} ] && . {HOOK} # Reconciler: environment and aliases declared for users"
-"""Run by interactive shells that are no login shells. The file is Debian's; the line goes to its end."""
+"""The hook of interactive shells that are no login shells. The file is Debian's; the line goes to its end."""
 
 HOOK_TEXT = f"""\
 # Managed by Reconciler: the environment and aliases declared for the user of this shell.
@@ -95,8 +95,8 @@ def render(
 
 
 def _prepended(name: str, entry: str) -> str:
-    """In front of what is there, unless it is there already; and no empty element, which would mean the
-    current directory.
+    """The line that puts an entry in front of a variable, unless the variable has it already; it makes no
+    empty element, which would mean the current directory.
     """
     word = quote(entry)
     return f'case ":${{{name}-}}:" in *:{word}:*) ;; *) {name}={word}${{{name}:+":${name}"}} ;; esac'

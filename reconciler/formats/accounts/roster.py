@@ -1,17 +1,17 @@
-"""One line of group or gshadow while people come and go: with thousands of members one more costs what the
-first did.
+"""One line of group or gshadow while members join and leave: with thousands of members one more costs as much
+as the first.
 """
 
 from __future__ import annotations
 
 _LIST = 3
-"""The field of both files that lists the members; in gshadow the administrators are in the one before."""
+"""The field of both files that lists the members; in gshadow the field before lists the administrators."""
 
 
 class Roster:
-    """The line, taken apart.
+    """The line, taken apart; its text is put together when it is asked for.
 
-    `counts`: whether it is an entry, or only looks like one. The text is put together when it is asked for.
+    `counts` says whether it is an entry, or only looks like one.
     """
 
     __slots__ = ("_before", "_names", "_places", "_text", "counts", "name")
@@ -23,8 +23,8 @@ class Roster:
         self._before = fields[:_LIST]
         self._names: list[str | None] = [name for name in fields[_LIST].split(",") if name]
         self._places: dict[str | None, list[int]] = {}
-        for place, name in enumerate(self._names):
-            self._places.setdefault(name, []).append(place)
+        for index, name in enumerate(self._names):
+            self._places.setdefault(name, []).append(index)
         self._text: str | None = line
 
     @staticmethod
@@ -37,7 +37,7 @@ class Roster:
 
     @property
     def text(self) -> str:
-        """The line as it is now. One that nobody joined or left is to the byte what it was."""
+        """The line as it is now, the same to the byte if nobody joined or left."""
         if self._text is None:
             self._text = ":".join((*self._before, ",".join(name for name in self._names if name is not None)))
         return self._text
@@ -60,16 +60,16 @@ class Roster:
         del self._places[name]
 
     def leave(self, name: str) -> tuple[list[int], str | None]:
-        """Take somebody out, however often he is listed. Returns what `rejoin` needs."""
+        """Remove a name, however often it is listed. Returns what `rejoin` needs."""
         text, self._text = self._text, None
-        places = self._places.pop(name)
-        for place in places:
-            self._names[place] = None
-        return places, text
+        indices = self._places.pop(name)
+        for index in indices:
+            self._names[index] = None
+        return indices, text
 
-    def rejoin(self, name: str, places: list[int], text: str | None) -> None:
+    def rejoin(self, name: str, indices: list[int], text: str | None) -> None:
         """Undo a `leave`."""
         self._text = text
-        self._places[name] = places
-        for place in places:
-            self._names[place] = name
+        self._places[name] = indices
+        for index in indices:
+            self._names[index] = name

@@ -23,25 +23,25 @@ def _nobody(_: Any) -> tuple[()]:
 
 
 class Numbers:
-    """Numbers that are taken, in order. One may be taken more than once."""
+    """Numbers that are taken, in order; a number may be taken more than once."""
 
     def __init__(self, taken: list[int] | None = None, avoid: Collection[int] = ()) -> None:
         self.taken = [] if taken is None else taken
         self._avoid = avoid
 
     def __contains__(self, number: object) -> bool:
-        """Whether it is taken, or to be avoided."""
+        """Whether a number is taken, or to be avoided."""
         return isinstance(number, int) and (number in self._avoid or number in self._within(number, number))
 
     def highest(self, least: int, most: int) -> int | None:
-        """The highest one within these bounds."""
+        """The highest number within these bounds that is taken or to be avoided."""
         return max(
             (*self._within(least, most)[-1:], *(number for number in self._avoid if least <= number <= most)),
             default=None,
         )
 
     def avoiding(self, numbers: Collection[int]) -> Numbers:
-        """The same, with others that count as taken."""
+        """The same numbers, with others that count as taken."""
         return Numbers(self.taken, {*self._avoid, *numbers})
 
     def _within(self, least: int, most: int) -> list[int]:
@@ -51,13 +51,12 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Keys(Generic[Row]):
-    """By which an entry is found besides its name: fields that are numbers, and the people that it lists.
-
-    The first of `numbers` is kept in order (`Table.numbers`).
-    """
+    """The keys by which an entry is found besides its name."""
 
     numbers: tuple[str, ...] = ()
+    """Fields that are numbers; those of the first one are kept in order (`Table.numbers`)."""
     people: Callable[[Row], tuple[str, ...]] = _nobody
+    """The accounts that the entry lists."""
 
 
 class Table(Generic[Row]):
@@ -87,7 +86,7 @@ class Table(Generic[Row]):
         return next(self._rows(self._named.get(name, {})), None)
 
     def has(self, name: str) -> bool:
-        """Whether there is an entry of this name: `row` without a look at who is listed."""
+        """Whether there is an entry of this name; faster than `row`, for it does not parse the members."""
         lines = (self._lines[at] for at in self._named.get(name, ()))
         return any(
             line.counts if isinstance(line, Roster) else line is not None and self._parse(line) is not None
@@ -99,7 +98,7 @@ class Table(Generic[Row]):
         return self._rows(self._numbered.get((field, number), {}))
 
     def listing(self, name: str) -> Iterator[Row]:
-        """The entries that list somebody, in their order."""
+        """The entries that list an account, in their order."""
         return self._rows(self._listed.get(name, {}))
 
     def names_numbered(self, field: str, number: int) -> Iterator[str]:
@@ -107,21 +106,19 @@ class Table(Generic[Row]):
         return map(self._name, sorted(self._numbered.get((field, number), {})))
 
     def names_listing(self, name: str) -> Iterator[str]:
-        """The names of the entries that list somebody."""
+        """The names of the entries that list an account."""
         return map(self._name, sorted(self._listed.get(name, {})))
 
     def rows(self) -> Iterator[Row]:
         """All entries."""
         return self._rows(range(len(self._lines)))
 
-    def _rows(self, places: Iterable[int]) -> Iterator[Row]:
-        lines = (self._line(at) for at in sorted(places))
+    def _rows(self, indices: Iterable[int]) -> Iterator[Row]:
+        lines = (self._line(at) for at in sorted(indices))
         return (row for line in lines if line is not None and (row := self._parse(line)) is not None)
 
     def edit(self, name: str, width: int, edit: Callable[[list[str]], list[str]]) -> None:
-        """Edit the first line of this name, if it has `width` fields; another line of that name that has
-        them, if it has not.
-        """
+        """Edit the first line of this name that has `width` fields."""
         for at in sorted(self._named.get(name, ())):
             fields = (self._line(at) or "").split(":")
             if len(fields) >= width:
@@ -129,38 +126,38 @@ class Table(Generic[Row]):
                 return
 
     def join(self, name: str, group: str) -> None:
-        """List somebody, at the end, in the line that `edit` would edit."""
+        """Add a member at the end of the first line of this group that has a list."""
         for at, roster in self._roster(group):
             if name not in roster:
                 self._remember(partial(self._unlist_again, at, roster, name, roster.join(name)))
                 self._list_in(at, roster, name)
 
     def leave(self, name: str, group: str) -> None:
-        """List somebody no more."""
+        """Remove a member from the first line of this group that has a list."""
         for at, roster in self._roster(group):
             if name in roster:
                 self._remember(partial(self._list_again, at, roster, name, roster.leave(name)))
                 self._unlist_in(at, roster, name)
 
     def remove(self, name: str) -> None:
-        """Take out the lines of this name."""
+        """Remove the lines of this name."""
         for at in list(self._named.get(name, ())):
             self._set(at, None)
         self._ends = True
 
     def append(self, line: str) -> None:
-        """Add a line at the end, but before the first NIS line: what stands after `+` is never looked at."""
+        """Add a line at the end, but before the first NIS line: lines after a `+` are never read."""
         self._ends = True
         if not self._nis:
             self._lines.append(None)
             self._set(len(self._lines) - 1, line)
             return
         lines: list[str] = [other for at in range(len(self._lines)) if (other := self._line(at)) is not None]
-        place: int = next(index for index, other in enumerate(lines) if other.startswith(_NIS))
-        self.replace("\n".join([*lines[:place], line, *lines[place:]]) + "\n")
+        index_of_nis: int = next(index for index, other in enumerate(lines) if other.startswith(_NIS))
+        self.replace("\n".join([*lines[:index_of_nis], line, *lines[index_of_nis:]]) + "\n")
 
     def replace(self, text: str) -> None:
-        """Another text in its place."""
+        """Replace all lines by those of another text."""
         for at in range(len(self._lines)):
             self._set(at, None)
         for line in text.removesuffix("\n").split("\n") if text else ():
@@ -169,15 +166,15 @@ class Table(Generic[Row]):
         self._ends = text.endswith("\n")
 
     def mark(self) -> None:
-        """Remember from here on what is changed."""
+        """Record changes from here on, for `back`."""
         self._undo, self._ended = [], self._ends
 
     def keep(self) -> None:
-        """Forget what was changed since the mark."""
+        """Keep the changes since the mark."""
         self._undo = None
 
     def back(self) -> None:
-        """Undo what was changed since the mark."""
+        """Undo the changes since the mark."""
         undo, self._undo = self._undo or [], None
         for step in reversed(undo):
             step()
@@ -212,15 +209,15 @@ class Table(Generic[Row]):
     def _unlist_in(self, at: int, roster: Roster, name: str) -> None:
         if roster.counts and (
             self._keys.numbers or not roster.administers(name)
-        ):  # the field before is a number in group
+        ):  # administrators stay listed; in group, which has numbers, that field is the gid
             del self._listed[name][at]
 
     def _unlist_again(self, at: int, roster: Roster, name: str, text: str | None) -> None:
         roster.unjoin(name, text)
         self._unlist_in(at, roster, name)
 
-    def _list_again(self, at: int, roster: Roster, name: str, left: tuple[list[int], str | None]) -> None:
-        roster.rejoin(name, *left)
+    def _list_again(self, at: int, roster: Roster, name: str, removed: tuple[list[int], str | None]) -> None:
+        roster.rejoin(name, *removed)
         self._list_in(at, roster, name)
 
     def _set(self, at: int, line: str | None) -> None:

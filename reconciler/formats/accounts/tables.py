@@ -32,20 +32,18 @@ _RANGES: Keys[Range] = Keys(("first",))
 
 
 class AccountTables:
-    """All account files.
+    """All account files, each read when it is first asked for.
 
     `read` gives the text of one by its name in /etc (`passwd`), None where the system has no such file.
-
-    A file is read when it is first asked for. `hidden` are files that are there and may not be read: what
-    they keep is left out.
+    `hidden` are files that exist and may not be read: edits leave them out.
     """
 
     def __init__(self, read: Callable[[str], str | None], hidden: Collection[str] = ()) -> None:
         self._read = read
         self.hidden = hidden
         self.reached: dict[str, int] = {}
-        """By file (`subuid`), up to which number no range of subordinate ids is free, since ranges were only
-        added.
+        """The number up to which no range of subordinate ids is free, by file (`subuid`); it holds while
+        ranges are only added.
         """
 
     @classmethod
@@ -93,12 +91,12 @@ class AccountTables:
         return {name: table for name in FILES if (table := self.__dict__.get(name)) is not None}
 
     def texts(self) -> dict[str, str]:
-        """The files that were looked at, as they are now."""
+        """The texts of the files that were read, with their edits."""
         return {name: table.text for name, table in self._loaded.items()}
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
-        """Undo the edits that were made in here when one of them raises."""
+        """Undo all edits of the block when one of them raises."""
         marked = self._loaded
         for table in marked.values():
             table.mark()

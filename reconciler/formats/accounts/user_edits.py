@@ -1,8 +1,8 @@
 """The effects of useradd, usermod, userdel, groupadd and groupdel on the account files, as edits of their
 tables.
 
-Sources: passwd(5), shadow(5), subuid(5), login.defs(5), and what shadow-utils 4.13 writes (the tests compare
-them). Passwords are not handled: a new account has none that works.
+Sources: passwd(5), shadow(5), subuid(5), login.defs(5), and the files that shadow-utils 4.13 writes (the
+tests compare them). Passwords are not handled: a new account has none that works.
 """
 
 from __future__ import annotations
@@ -21,70 +21,74 @@ from reconciler.formats.accounts.users import NO_PASSWORD, SHADOW_WIDTH, Range
 
 @frozen
 class Wanted:
-    """The properties that an account command asks for, None and empty: nothing.
-
-    `expires` is in days since 1970, -1: never. `groups` are added to those that the account has, `leave` are
-    taken away. An empty `group` is one of the user's own name. `avoid` are numbers that a new account does
-    not get, free as they may be.
-    """
+    """The properties that an account command asks for; None and empty: it does not ask."""
 
     uid: int | None = None
     group: str = ""
+    """The primary group; empty: one of the user's own name."""
     comment: str | None = None
     home: str | None = None
     shell: str | None = None
     system: bool = False
     expires: int | None = None
+    """Days since 1970; -1: never."""
     groups: tuple[str, ...] = ()
+    """Groups to add to those that the account has."""
     leave: tuple[str, ...] = ()
+    """Groups to leave."""
     lock: bool = False
     unlock: bool = False
     avoid: frozenset[int] = frozenset()
+    """Numbers that a new account does not get, even if they are free."""
 
 
-def add_user(tables: AccountTables, name: str, wanted: Wanted, today: int) -> None:
+def add_user(tables: AccountTables, name: str, request: Wanted, today: int) -> None:
     """Add the user, as useradd does. Raises AccountConflict. `today` is in days since 1970."""
-    there = tables.passwd.row(name)
-    uid = uid_of(tables, wanted) if there is None else there.uid
-    if wanted.uid not in (None, uid):
+    present = tables.passwd.row(name)
+    uid = uid_of(tables, request) if present is None else present.uid
+    if request.uid not in (None, uid):
         raise AccountConflict(f"user '{name}' already exists with uid {uid}")
     other = next((user.name for user in tables.passwd.numbered("uid", uid) if user.name != name), None)
     if other is not None:
         raise AccountConflict(f"uid {uid} is taken by user '{other}'")
-    if there is None:
+    if present is None:
         gid = _primary_group(
-            tables, wanted.group or name, uid, private=not wanted.group, system=wanted.system
+            tables, request.group or name, uid, private=not request.group, system=request.system
         )
         user = User(
-            name, uid, gid, wanted.comment or "", wanted.home or f"/home/{name}", wanted.shell or "/bin/sh"
+            name, uid, gid, request.comment or "", request.home or f"/home/{name}", request.shell or "/bin/sh"
         )
         tables.passwd.append(user.render())
     complete(tables, name, today)
-    modify_user(tables, name, wanted)
+    modify_user(tables, name, request)
 
 
-def modify_user(tables: AccountTables, name: str, wanted: Wanted) -> None:
+def modify_user(tables: AccountTables, name: str, request: Wanted) -> None:
     """Change the user, as usermod does. Raises AccountConflict."""
     user = before = tables.passwd.row(name)
     if user is None:
         raise AccountConflict(f"user '{name}' does not exist")
-    if tables.shadow is None and "shadow" not in tables.hidden and (wanted.lock or (wanted.expires or 0) > 0):
+    if (
+        tables.shadow is None
+        and "shadow" not in tables.hidden
+        and (request.lock or (request.expires or 0) > 0)
+    ):
         raise AccountConflict(
             "there is no /etc/shadow, which would hold that an account is locked or expires"
         )
-    if wanted.group:
-        user = replace(user, gid=_existing(tables, wanted.group).gid)
+    if request.group:
+        user = replace(user, gid=_existing(tables, request.group).gid)
     user = replace(
         user,
-        comment=user.comment if wanted.comment is None else wanted.comment,
-        shell=wanted.shell or user.shell,
+        comment=user.comment if request.comment is None else request.comment,
+        shell=request.shell or user.shell,
     )
     if user != before:
         rendered = user.render().split(":")[2:]
         tables.passwd.edit(name, 7, lambda row: [name, row[1], *rendered])
     if tables.shadow is not None:
-        tables.shadow.edit(name, 2, lambda row: _edit_shadow(row, wanted))
-    _join_and_leave(tables, name, wanted)
+        tables.shadow.edit(name, 2, lambda row: _edit_shadow(row, request))
+    _join_and_leave(tables, name, request)
 
 
 def remove_user(tables: AccountTables, name: str) -> None:
@@ -120,15 +124,15 @@ def _without_administrator(tables: AccountTables, name: str) -> None:
 def add_group(tables: AccountTables, name: str, gid: int) -> None:
     """Add the group, as groupadd does.
 
-    One that is there already with this gid gets what it lacks. Raises AccountConflict.
+    A group that exists already with this gid gets the lines that it lacks. Raises AccountConflict.
     """
-    there = tables.group.row(name)
-    if there is not None and there.gid != gid:
-        raise AccountConflict(f"group '{name}' already exists with gid {there.gid}")
+    present = tables.group.row(name)
+    if present is not None and present.gid != gid:
+        raise AccountConflict(f"group '{name}' already exists with gid {present.gid}")
     owner = next((group for group in tables.group.names_numbered("gid", gid) if group != name), None)
     if owner is not None:
         raise AccountConflict(f"gid {gid} is taken by group '{owner}'")
-    if there is None:
+    if present is None:
         tables.group.append(Group(name, gid).render())
     if tables.gshadow is not None and not tables.gshadow.has(name):
         tables.gshadow.append(GroupShadow(name).render())
@@ -146,7 +150,7 @@ def remove_group(tables: AccountTables, name: str) -> None:
 
 
 def complete(tables: AccountTables, name: str, today: int) -> None:
-    """Add what a killed useradd left out. Raises AccountConflict."""
+    """Add the lines that a killed useradd left out. Raises AccountConflict."""
     missing, user = tables.missing(name), tables.passwd.row(name)
     if user is None:
         return
@@ -162,7 +166,7 @@ def complete(tables: AccountTables, name: str, today: int) -> None:
 
 
 def free_range(tables: AccountTables, file: str) -> int:
-    """The first of SUB_UID_COUNT subordinate ids that nobody has.
+    """The first id of a free range of subordinate ids (SUB_UID_COUNT of them).
 
     `file`: subuid or subgid. Raises AccountConflict when none is left.
     """
@@ -171,7 +175,7 @@ def free_range(tables: AccountTables, file: str) -> int:
     low, most = tables.numbers.get(f"{prefix}_MIN", 100_000), tables.numbers.get(f"{prefix}_MAX", 600_100_000)
     count = tables.numbers.get(f"{prefix}_COUNT", 65_536)
     taken = table.numbers.taken if table is not None else []
-    # Up to where no range was free the last time: the search goes on from there.
+    # No range was free below this number the last time: the search goes on from there.
     low = max(low, tables.reached.get(file, low))
     for first in taken[bisect_left(taken, low) if file in tables.reached else 0 :]:
         if first - low >= count:
@@ -190,26 +194,26 @@ def free_range(tables: AccountTables, file: str) -> int:
 # --------------------------------------------------------------------------------------------- parts of edits
 
 
-def uid_of(tables: AccountTables, wanted: Wanted) -> int:
+def uid_of(tables: AccountTables, request: Wanted) -> int:
     """The uid that a new account gets. Raises AccountConflict."""
-    if wanted.uid is not None:
-        return wanted.uid
-    return _free(tables, tables.passwd.numbers.avoiding(wanted.avoid), "UID", system=wanted.system)
+    if request.uid is not None:
+        return request.uid
+    return _free(tables, tables.passwd.numbers.avoiding(request.avoid), "UID", system=request.system)
 
 
 def gid_of(tables: AccountTables, name: str, *, system: bool, avoid: Collection[int] = ()) -> int:
     """The gid that a new group gets, or has. Raises AccountConflict."""
-    there = tables.group.row(name)
+    present = tables.group.row(name)
     return (
-        there.gid
-        if there is not None
+        present.gid
+        if present is not None
         else _free(tables, tables.group.numbers.avoiding(avoid), "GID", system=system)
     )
 
 
 def _free(tables: AccountTables, used: Numbers, prefix: str, *, system: bool) -> int:
-    """The id that useradd would take: the highest used plus one, for system accounts the first free one from
-    above.
+    """The id that useradd would take: the highest used one plus one, for system accounts the highest free
+    one.
     """
     least, most = tables.numbers.get(f"{prefix}_MIN", 1000), tables.numbers.get(f"{prefix}_MAX", 60000)
     if system:
@@ -256,23 +260,23 @@ def _new_shadow(tables: AccountTables, user: User, today: int) -> str:
     return ":".join((user.name, NO_PASSWORD, str(today), *aging, "", "", ""))
 
 
-def _edit_shadow(row: list[str], wanted: Wanted) -> list[str]:
+def _edit_shadow(row: list[str], request: Wanted) -> list[str]:
     row = [*row, *[""] * (SHADOW_WIDTH - len(row))]
-    if wanted.lock and not row[1].startswith("!"):
+    if request.lock and not row[1].startswith("!"):
         row[1] = f"!{row[1]}"
-    if wanted.unlock and row[1].startswith("!") and row[1].lstrip("!"):
+    if request.unlock and row[1].startswith("!") and row[1].lstrip("!"):
         row[1] = row[1][1:]
-    if wanted.expires is not None:
-        row[7] = "" if wanted.expires < 0 else str(wanted.expires)
+    if request.expires is not None:
+        row[7] = "" if request.expires < 0 else str(request.expires)
     return row
 
 
-def _join_and_leave(tables: AccountTables, name: str, wanted: Wanted) -> None:
-    for group in wanted.groups:
+def _join_and_leave(tables: AccountTables, name: str, request: Wanted) -> None:
+    for group in request.groups:
         if not tables.group.has(group):
             raise _no_such_group(group)
     for table in (tables.group, tables.gshadow):
-        for group in wanted.groups if table is not None else ():
+        for group in request.groups if table is not None else ():
             table.join(name, group)  # type: ignore[union-attr]  # not None here
-        for group in wanted.leave if table is not None else ():
+        for group in request.leave if table is not None else ():
             table.leave(name, group)  # type: ignore[union-attr]  # not None here

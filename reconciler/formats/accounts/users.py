@@ -1,7 +1,7 @@
-"""User accounts in /etc/passwd, shadow, group, gshadow, subuid and subgid: what is there, and what is
-missing.
+"""User accounts in /etc/passwd, shadow, group, gshadow, subuid and subgid: their lines, and the lines that
+they lack.
 
-Sources: passwd(5), shadow(5), subuid(5), login.defs(5). Nothing is told of a password but whether it is
+Sources: passwd(5), shadow(5), subuid(5), login.defs(5). All that is known of a password is whether it is
 locked.
 """
 
@@ -31,24 +31,22 @@ NO_PASSWORD = "!"  # noqa: S105  # the mark for "no password works"
 _NUMBER_LINE = re.compile(r"\s*(?P<name>[A-Z_]+)\s+(?P<value>0|[1-9][0-9]*)\s*(?:#.*)?")
 SHADOW_WIDTH = 9
 _LINES = 1 << 15
-"""Lines of which it is kept what they say: each account that is made changes one, the others are not parsed
+"""The number of lines whose parsed form is cached: a new account changes one, the others are not parsed
 again.
 """
 
 
 @frozen
 class Shadow:
-    """One line of /etc/shadow without the password.
-
-    `locked`: it begins with `!`; `hidden`: behind that is something to unlock.
-
-    `expires` counts days since 1970; None: never.
-    """
+    """One line of /etc/shadow without the password."""
 
     name: str
     locked: bool
+    """Whether the password begins with `!`."""
     hidden: bool
+    """Whether a password that can be unlocked stands behind the `!`."""
     expires: int | None
+    """Days since 1970; None: never."""
 
 
 _Named = TypeVar("_Named", User, Group, GroupShadow, Shadow)
@@ -80,12 +78,12 @@ class Accounts:
 
     @cached_property
     def users(self) -> Mapping[str, User]:
-        """By name; of several lines with one name the first counts, as in the C library."""
+        """Users by name; if several lines have one name, the first counts, as in the C library."""
         return _by_name(parse_users(self.passwd))
 
     @cached_property
     def groups(self) -> Mapping[str, Group]:
-        """By name."""
+        """Groups by name."""
         return _by_name(parse_groups(self.group))
 
     @cached_property
@@ -95,26 +93,26 @@ class Accounts:
 
     @cached_property
     def shadows(self) -> Mapping[str, Shadow]:
-        """By name."""
+        """Entries of /etc/shadow by name."""
         return _by_name(parse_shadows(self.shadow or ""))
 
     @cached_property
     def group_shadows(self) -> Mapping[str, GroupShadow]:
-        """By name."""
+        """Entries of /etc/gshadow by name."""
         return _by_name(parse_group_shadows(self.gshadow or ""))
 
     @cached_property
     def memberships(self) -> Mapping[str, Mapping[str, bool]]:
-        """By user, the groups whose lists have him, and whether both do: /etc/group and, where it has the
-        group, /etc/gshadow.
+        """The groups that list a user, by user, and whether both /etc/group and, where it has the group,
+        /etc/gshadow do.
         """
-        found: dict[str, dict[str, bool]] = {}
+        groups_by_user: dict[str, dict[str, bool]] = {}
         for group in self.groups.values():
             shadow = self.group_shadows.get(group.name)
             hidden = shadow.members if shadow else group.members
             for name in dict.fromkeys((*group.members, *hidden)):
-                found.setdefault(name, {})[group.name] = name in group.members and name in hidden
-        return found
+                groups_by_user.setdefault(name, {})[group.name] = name in group.members and name in hidden
+        return groups_by_user
 
     @cached_property
     def numbers(self) -> Mapping[str, int]:
@@ -123,7 +121,7 @@ class Accounts:
 
     @cached_property
     def subordinate(self) -> Mapping[str, frozenset[str]]:
-        """Who has subordinate ids, by file; a file that the system does not have is left out."""
+        """The accounts with subordinate ids, by file; a file that the system does not have is left out."""
         texts = {"subuid": self.subuid, "subgid": self.subgid}
         return {
             name: frozenset(row.name for row in parse_ranges(text))
@@ -140,18 +138,16 @@ class Accounts:
         return self.group_names.get(user.gid, str(user.gid))
 
     def missing(self, name: str) -> tuple[str, ...]:
-        """Which lines an account lacks besides that in /etc/passwd, because a useradd was killed half-way:
-        names of files.
-        """
+        """The files in which an account has no line, because a useradd was killed half-way."""
         user = self.users[name]
-        found = []
+        files = []
         if self.shadow is not None and name not in self.shadows:
-            found.append("shadow")
+            files.append("shadow")
         if user.gid not in self.group_names:
-            found.append("group")
+            files.append("group")
         elif self.gshadow is not None and self.group_of(user) == name and name not in self.group_shadows:
-            found.append("gshadow")
-        return (*found, *self._missing_ranges(user))
+            files.append("gshadow")
+        return (*files, *self._missing_ranges(user))
 
     def _missing_ranges(self, user: User) -> Iterator[str]:
         if not self.numbers.get("UID_MIN", 1000) <= user.uid <= self.numbers.get("UID_MAX", 60000):
@@ -167,32 +163,32 @@ class Accounts:
 def numbers_of(login_defs: str) -> Mapping[str, int]:
     """The numeric settings of login.defs(5).
 
-    Kept, for each account that is added is another `Accounts` with the same text in it.
+    It is cached, for each account that is added makes another `Accounts` with the same text.
     """
-    found = (_NUMBER_LINE.fullmatch(line) for line in login_defs.split("\n"))
-    return {match["name"]: int(match["value"]) for match in found if match}
+    matches = (_NUMBER_LINE.fullmatch(line) for line in login_defs.split("\n"))
+    return {match["name"]: int(match["value"]) for match in matches if match}
 
 
 def parse_shadows(text: str) -> tuple[Shadow, ...]:
     """The entries of /etc/shadow in order."""
-    return tuple(found for line in text.split("\n") if (found := parse_shadow(line)) is not None)
+    return tuple(shadow for line in text.split("\n") if (shadow := parse_shadow(line)) is not None)
 
 
 def parse_ranges(text: str) -> tuple[Range, ...]:
-    """The entries of /etc/subuid or /etc/subgid in order; lines that make no sense are left out."""
-    return tuple(found for line in text.split("\n") if (found := parse_range(line)) is not None)
+    """The entries of /etc/subuid or /etc/subgid in order; malformed lines are left out."""
+    return tuple(range_ for line in text.split("\n") if (range_ := parse_range(line)) is not None)
 
 
 def _by_name(rows: Iterable[_Named]) -> dict[str, _Named]:
-    found: dict[str, _Named] = {}
+    rows_by_name: dict[str, _Named] = {}
     for row in rows:
-        found.setdefault(row.name, row)
-    return found
+        rows_by_name.setdefault(row.name, row)
+    return rows_by_name
 
 
 @lru_cache(_LINES)
 def parse_range(line: str) -> Range | None:
-    """One entry; None of a line that makes no sense."""
+    """One entry of /etc/subuid or /etc/subgid; None for a malformed line."""
     row = line.split(":")
     if line.startswith("#") or len(row) != 3 or not (row[1].isdecimal() and row[2].isdecimal()):
         return None
@@ -201,7 +197,7 @@ def parse_range(line: str) -> Range | None:
 
 @lru_cache(_LINES)
 def parse_shadow(line: str) -> Shadow | None:
-    """One entry of /etc/shadow; None of a line that is none."""
+    """One entry of /etc/shadow; None for a line that is none."""
     if ":" not in line or line[0] in "#+-:":
         return None
     row = line.split(":")

@@ -29,21 +29,22 @@ class NotAJob(Exception):
 
 @frozen
 class Keep:
-    """How many archives stay: of the last days, weeks, months and years, the last ones, and all within so
-    many seconds of the newest.
-    """
+    """The rule that says which archives stay."""
 
     last: int = 0
+    """The number of newest archives that stay."""
     daily: int = 0
+    """The number of days of which the newest archive stays; so with weeks, months and years."""
     weekly: int = 0
     monthly: int = 0
     yearly: int = 0
     within: float = 0.0
+    """All archives stay that are at most so many seconds older than the newest."""
 
 
 @frozen
 class Job:
-    """One job. Paths are absolute; spans are seconds. `before` are commands as exact argv."""
+    """One job. Paths are absolute; spans are seconds."""
 
     name: str
     sources: tuple[str, ...]
@@ -52,6 +53,7 @@ class Job:
     exclude: tuple[str, ...] = ()
     require_mount: tuple[str, ...] = ()
     before: tuple[tuple[str, ...], ...] = ()
+    """Commands to run first, each as exact argv."""
     before_timeout: float = 3600.0
     compress: str = "gzip"
     one_file_system: bool = True
@@ -66,46 +68,51 @@ class Job:
 
 
 def leaves_out(pattern: str, path: str) -> bool:
-    """Whether tar would take a pattern for the path itself, or for a directory above it: tar matches whole
-    paths, from `/`.
+    """Whether tar, which matches whole paths, would leave out a path because a pattern matches it or a
+    directory above it.
     """
-    from fnmatch import fnmatchcase  # not where a host is only looked at
+    from fnmatch import fnmatchcase  # here, for most commands never come by
 
-    parts, wanted = path[1:].split("/"), pattern.removeprefix("/").split("/")
+    parts, pattern_parts = path[1:].split("/"), pattern.removeprefix("/").split("/")
     starts = [0] if pattern.startswith("/") else range(len(parts))
-    return any(len(parts) >= at + len(wanted) and all(map(fnmatchcase, parts[at:], wanted)) for at in starts)
+    return any(
+        len(parts) >= at + len(pattern_parts) and all(map(fnmatchcase, parts[at:], pattern_parts))
+        for at in starts
+    )
 
 
 def apart(
-    sources: Sequence[str], exclude: Sequence[str], destinations: Sequence[str], places: Iterable[str]
+    sources: Sequence[str], exclude: Sequence[str], destinations: Sequence[str], paths: Iterable[str]
 ) -> list[str]:
-    """Those of the places that lie below a source and would be in its archive if they were not left out by
-    themselves.
+    """The paths below a source that neither a pattern of `exclude` nor a destination leaves out of its
+    archive.
     """
-    taken = [place for source in sources for place in fstab.below(source, places)]
+    inside = [path for source in sources for path in fstab.below(source, paths)]
     return [
-        place
-        for place in dict.fromkeys(taken)
-        if not any(leaves_out(pattern, place) for pattern in exclude)
-        and not any(place == one or place.startswith(f"{one}/") for one in destinations)
+        path
+        for path in dict.fromkeys(inside)
+        if not any(leaves_out(pattern, path) for pattern in exclude)
+        and not any(path == destination or path.startswith(f"{destination}/") for destination in destinations)
     ]
 
 
 def above(sources: Sequence[str]) -> tuple[str, ...]:
-    """The directories above the sources, without those that are in a source themselves; `/` is the first."""
-    found = {"/", *(parent for source in sources for parent in fstab.parents(source))}
+    """The directories above the sources, `/` first, without those that are in a source themselves."""
+    directories = {"/", *(parent for source in sources for parent in fstab.parents(source))}
     return tuple(
-        sorted(path for path in found if not any(f"{path}/".startswith(f"{source}/") for source in sources))
+        sorted(
+            path for path in directories if not any(f"{path}/".startswith(f"{source}/") for source in sources)
+        )
     )
 
 
 def is_name(text: str) -> bool:
-    """Whether a job can be called so."""
+    """Whether a job can have this name."""
     return re.fullmatch(_NAME, text) is not None
 
 
 def path_of(name: str) -> str:
-    """Where the job of this name is."""
+    """The path of the job file of this name."""
     return f"{DIRECTORY}/{name}.json"
 
 
@@ -126,7 +133,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def job(data: Mapping[str, Any], name: str) -> Job:
-    """The job of a document. Raises NotAJob for whatever is not as `render` was given it."""
+    """The job of a document. Raises NotAJob for a document that this version would not have written."""
     if data.get("format") != FORMAT:
         raise NotAJob(
             f"its format is {data.get('format')!r}, this version reads {FORMAT}; apply the spec again with"
@@ -135,15 +142,15 @@ def job(data: Mapping[str, Any], name: str) -> Job:
     if data.get("name") != name or not is_name(name):
         raise NotAJob(f"it is the job {data.get('name')!r}, not {name!r}")
     try:
-        found = _job(data, name)
+        parsed = _job(data, name)
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         raise NotAJob(f"a field is wrong or missing: {problem}") from problem
-    known = found.compress in COMPRESSORS and data.get("engine") == "tar" and data.get("type") == "full"
-    if not known or not found.sources or not found.destinations:
+    supported = parsed.compress in COMPRESSORS and data.get("engine") == "tar" and data.get("type") == "full"
+    if not supported or not parsed.sources or not parsed.destinations:
         raise NotAJob(
             "it asks for something that this version cannot do; apply the spec again with this version"
         )
-    return found
+    return parsed
 
 
 def _job(data: Mapping[str, Any], name: str) -> Job:

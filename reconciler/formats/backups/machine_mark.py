@@ -1,6 +1,7 @@
 """The mark beside the archives of a job: the machine whose archives they are.
 
-`NAME.machine` in the destination. A job's name has no dot, so that no archive of any job is called so.
+It is the file `NAME.machine` in the destination. No archive of any job has such a name, for jobs have no dot
+in theirs.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}")
 
 @frozen
 class Mark:
-    """`machine` stands for the machine-id, which itself is confidential; `host` is its name, for people only.
-
-    `since` is in seconds since the epoch.
-    """
+    """The mark of one machine."""
 
     machine: str
+    """Stands for the machine-id, which itself is confidential."""
     host: str
+    """The name of the machine, for people only."""
     since: int
+    """Seconds since the epoch."""
 
 
 class NotAMark(Exception):

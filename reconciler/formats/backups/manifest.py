@@ -1,6 +1,6 @@
-"""The manifest beside each archive: what it is, how it came to be, and whether it was proved to be good.
+"""The manifest beside each archive: its content, its origin, and whether it was proved to be good.
 
-An archive without one is none.
+A file without a manifest is no archive.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TIME = "%Y%m%dT%H%M%SZ"
 _ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{9}"
 _TIMES = ("started", "finished", "verified_at", "accepted_at")
 Most = Mapping[str, tuple[int, str]]
-"""By what an archive is measured (`backup_doubt`), the most that there was, and the id of the archive that
+"""The greatest value of each measure of an archive (`formats.backups.doubt`), with the id of the archive that
 had it.
 """
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -29,49 +29,56 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 
 @frozen
 class Manifest:
-    """One archive.
-
-    Times are seconds since the epoch; `archive` is a file name; `sha256` is hex; `verified` None: nobody has
-    looked.
-
-    `content` are the bytes before compression, 0 if not known. `entries` says how much is in the archive of
-    each source, itself counted, `data` how many bytes are in the files of each. `most` is what it is to be
-    compared with, itself counted. `above` are the directories above the sources, of which the archive has
-    owner and mode; `left_out` the mount points below sources that are not in it. `accepted_by` and
-    `accepted_at`: who agreed, and when, that it is as small as it is.
-    """
+    """One archive. Times are seconds since the epoch."""
 
     id: str
     job: str
+    """The name of the job."""
     archive: str
+    """The name of the file."""
     started: int
     finished: int
     bytes: int
+    """The size of the file."""
     sha256: str
+    """The sum of the file, in hex."""
     sources: tuple[str, ...]
     tool: str
+    """The version of this program that made it."""
     tar: str
+    """The version of tar that made it."""
     kind: str = FULL
     parents: tuple[str, ...] = ()
+    """The ids of the archives that it needs."""
     warnings: tuple[str, ...] = ()
+    """The complaints of tar."""
     verified: bool | None = None
+    """Whether it was proved to be good; None: nobody has looked."""
     verified_at: int | None = None
     compress: str = "gzip"
     content: int = 0
+    """The bytes before compression, 0 if not known."""
     entries: Mapping[str, int] = field(default_factory=dict)
+    """The number of entries of each source, the source itself counted."""
     above: tuple[str, ...] = ()
+    """The directories above the sources: the archive has their owners and modes."""
     left_out: tuple[str, ...] = ()
+    """The mount points below sources that are not in it."""
     accepted_by: str = ""
+    """The person who agreed that it is as small as it is."""
     accepted_at: int | None = None
+    """When that person agreed."""
     data: Mapping[str, int] = field(default_factory=dict)
+    """The number of bytes in the files of each source."""
     most: Most = field(default_factory=dict)
+    """The greatest figures up to it, its own counted."""
 
     def judged(self, good: bool, now: int) -> Manifest:
-        """The same after a verification."""
+        """The manifest after a verification."""
         return replace(self, verified=good, verified_at=now)
 
     def accepted(self, by: str, now: int) -> Manifest:
-        """The same after a person agreed to what it lacks."""
+        """The manifest after a person agreed that the archive is as small as it is."""
         return replace(self, accepted_by=by, accepted_at=now)
 
 
@@ -80,9 +87,9 @@ class NotAManifest(Exception):
 
 
 def new_id(microseconds: int, random: str) -> str:
-    """`20261123T020000Z-` and hex digits, five of the part of the second and four random ones.
+    """A new id: `20261123T020000Z-`, five hex digits for the part of the second, and four random ones.
 
-    Two runs in one second do not collide, and the order of ids is that of time.
+    Two runs in one second do not collide, and ids sort by time.
     """
     seconds, part = divmod(microseconds, 1_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC).strftime(_TIME)}-{part:05x}{random}"
@@ -95,8 +102,8 @@ def stem(job: str, ident: str) -> str:
 
 def id_in(name: str, job: str, suffix: str) -> str:
     """The id in a file name of exactly this job (`data` is not `data-sets`); empty when it is none."""
-    found = re.fullmatch(rf"{re.escape(job)}-({_ID}){suffix}", name)
-    return found[1] if found else ""
+    match = re.fullmatch(rf"{re.escape(job)}-({_ID}){suffix}", name)
+    return match[1] if match else ""
 
 
 def is_id(text: str) -> bool:
@@ -105,7 +112,9 @@ def is_id(text: str) -> bool:
 
 
 def started_of(ident: str) -> int:
-    """When the archive of this id was begun, in seconds since the epoch; 0 where the id has no such time."""
+    """When the archive of this id was begun, in seconds since the epoch; 0 where the id names no valid
+    time.
+    """
     try:
         return int(datetime.strptime(ident.partition("-")[0], _TIME).replace(tzinfo=UTC).timestamp())
     except ValueError:
@@ -127,7 +136,7 @@ def seconds_of(text: str) -> int | None:
 
 
 def timestamp(seconds: int | None) -> str | None:
-    """RFC 3339 in UTC."""
+    """A time in the form of RFC 3339, in UTC."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -140,8 +149,8 @@ def dump(manifest: Manifest) -> bytes:
 
 
 def outline(text: str) -> str:
-    """A manifest for a snapshot: without what tar complained about, in which names of files stand; empty
-    where it is none.
+    """A manifest for a snapshot: without the complaints of tar, which name files; empty where the text is
+    none.
     """
     try:
         data = json.loads(text)
@@ -156,28 +165,28 @@ def load(content: bytes, job: str, ident: str) -> Manifest:
         data = json.loads(content)
         if data.pop("format") != FORMAT:
             raise NotAManifest("it was written by another version")
-        found = _manifest(data)
+        manifest = _manifest(data)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
         raise NotAManifest(f"it is damaged: {problem}") from problem
     if (
-        found.job != job
-        or found.id != ident
-        or not found.archive.startswith(stem(job, ident) + ".")
-        or "/" in found.archive
+        manifest.job != job
+        or manifest.id != ident
+        or not manifest.archive.startswith(stem(job, ident) + ".")
+        or "/" in manifest.archive
     ):
-        raise NotAManifest(f"it says that it belongs to {found.job} {found.id}")
+        raise NotAManifest(f"it says that it belongs to {manifest.job} {manifest.id}")
     if (
-        not _HEX.fullmatch(found.sha256)
-        or found.verified not in (True, False, None)
-        or found.compress not in COMPRESSORS
+        not _HEX.fullmatch(manifest.sha256)
+        or manifest.verified not in (True, False, None)
+        or manifest.compress not in COMPRESSORS
     ):
         raise NotAManifest("its sum, its verdict or its compression is none")
-    return found
+    return manifest
 
 
 def _manifest(data: dict[str, Any]) -> Manifest:
-    known = {one.name for one in fields(Manifest)}
-    data = {name: value for name, value in data.items() if name in known}  # a later version may say more
+    names = {member.name for member in fields(Manifest)}
+    data = {name: value for name, value in data.items() if name in names}  # a later version may say more
     for name in ("started", "finished"):
         data[name] = _seconds(data[name])
     for name in ("verified_at", "accepted_at"):

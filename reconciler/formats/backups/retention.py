@@ -1,9 +1,9 @@
-"""The choice of which archives of one job in one destination are kept.
+"""Retention: the decision which archives of one job in one destination are kept.
 
 It is pure: values in, a decision out. Only good archives (finished, verified, of the recorded size) take a
-place. An archive that is not good takes none, so that it never pushes a good one out, and goes by the same
-calendar once a newer good one exists. Nor does one that is in doubt (`backup_doubt`) take a place; of those
-that are newer than the newest good one as many stay as the rule says, in places of their own. Spans are
+place. An archive that is not good must not push out a good one: it takes no place, and goes by the same
+calendar once a newer good one exists. An archive in doubt (`formats.backups.doubt`) takes no place either;
+those that are newer than the newest good one have places of their own, as many as the rule says. Spans are
 counted back from the newest good archive and not from the clock: when a job stops working, nothing is
 deleted, however much time goes by.
 """
@@ -19,41 +19,40 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.formats.backups.job import Keep
 
 _AFTER_A_GAP = 3
-"""So many good archives must lie on this side of a gap before what lies beyond it may be deleted."""
+"""The number of good archives on this side of a gap that allow archives beyond it to be deleted."""
 _UNUSUAL = 2
-"""So many times the longest of the gaps before it makes a gap an unusual one."""
+"""A gap is unusual if it is longer than so many times the longest of the gaps before it."""
 _DAY = 86_400
 
 
 @frozen
 class Archive:
-    """One archive as retention sees it.
-
-    `started` is seconds since the epoch, days are those of UTC, `parents` are what it needs.
-
-    `doubtful`: it is whole, and shrank without a reason.
-    """
+    """One archive as retention sees it."""
 
     id: str
     started: int
+    """Seconds since the epoch; days are those of UTC."""
     good: bool
     parents: tuple[str, ...] = ()
+    """The ids of the archives that it needs."""
     doubtful: bool = False
+    """Whether it shrank without a reason, although it is whole."""
 
 
 @frozen
 class Decision:
-    """`keep` says why each archive that stays does. `notes` are for people.
-
-    `refused`: nothing may be deleted, and why. `future` is the archive that is newer than the clock, if that
-    is why.
-    """
+    """The archives that stay, and those that go."""
 
     keep: Mapping[str, str] = field(default_factory=dict)
+    """The reason for each archive that stays, by id."""
     delete: tuple[str, ...] = ()
+    """The ids of those that go, the oldest first."""
     refused: str = ""
+    """Why nothing may be deleted; empty if something may."""
     future: str = ""
+    """The id of the archive that is newer than the clock, if that is the reason."""
     notes: tuple[str, ...] = ()
+    """Notes for people."""
 
 
 def decide(
@@ -63,7 +62,7 @@ def decide(
 
     Nothing is deleted while the clock (`now`) is before the newest archive, or while no archive is good.
     Archives on the far side of a gap of more than `clock_jump` seconds stay until there are a few good ones
-    on this side: a clock that jumped looks like that. `protect` are ids that stay whatever the rules say.
+    on this side: a clock that jumped leaves such a gap. `protect` are ids that stay whatever the rules say.
     """
     ordered = sorted(archives, key=lambda item: (item.started, item.id), reverse=True)
     good = [item for item in ordered if item.good and not item.doubtful]
@@ -96,8 +95,8 @@ def decide(
 def _in_doubt(
     ordered: Sequence[Archive], newest: Archive, keep: Keep, everyones: Mapping[str, str]
 ) -> list[str]:
-    """Those in doubt that stay: after the newest good one by the rule among themselves, before it by the same
-    calendar as all.
+    """The ids of the archives in doubt that stay: those after the newest good one by the rule among
+    themselves, those before it by the calendar of all archives.
     """
     doubtful = [item for item in ordered if item.good and item.doubtful]
     since = [item for item in doubtful if (item.started, item.id) > (newest.started, newest.id)]
@@ -117,9 +116,9 @@ def _refusal(ordered: Sequence[Archive], good: Sequence[Archive], now: int) -> s
 
 
 def _chosen(ordered: Sequence[Archive], keep: Keep) -> dict[str, str]:
-    """The archives that the rule keeps of these, newest first.
+    """The reason for each of these archives that the rule keeps, by id; `ordered` has the newest first.
 
-    It keeps the newest of each of the last N periods that have one (as restic and borg do).
+    The rule keeps the newest of each of the last N periods that have one (as restic and borg do).
     """
     reasons: dict[str, str] = {}
     if keep.within and ordered:
@@ -128,12 +127,12 @@ def _chosen(ordered: Sequence[Archive], keep: Keep) -> dict[str, str]:
     for item in ordered[: keep.last]:
         reasons.setdefault(item.id, "one of the last")
     for name, period in _PERIODS.items():
-        left, before = getattr(keep, name), None
+        remaining, before = getattr(keep, name), None
         for item in ordered:
             current = period(item.started)
-            if left and current != before:
+            if remaining and current != before:
                 reasons.setdefault(item.id, f"the last of its {_NAMES[name]}")
-                left, before = left - 1, current
+                remaining, before = remaining - 1, current
     return reasons
 
 
@@ -155,21 +154,23 @@ _NAMES = {"daily": "day", "weekly": "week", "monthly": "month", "yearly": "year"
 def _beyond_a_gap(
     ordered: Sequence[Archive], good: Sequence[Archive], clock_jump: float, reasons: dict[str, str]
 ) -> Iterable[str]:
-    """Keep what lies beyond a gap that is too new to be believed.
+    """Keep the archives beyond a gap that is too new to be believed; yield a note about them.
 
-    A gap such as the job has always left (a quarter, a year) is none.
+    A gap such as the job has always left (a quarter, a year) does not count.
     """
     gaps = [newer.started - older.started for newer, older in pairwise(good)]
     for at, (newer, older) in enumerate(pairwise(good[:_AFTER_A_GAP])):
         usual = max(gaps[at + 1 : at + 1 + _AFTER_A_GAP], default=0)
         if gaps[at] > max(clock_jump, _UNUSUAL * usual):
-            kept = [item.id for item in ordered if item.started <= older.started and item.id not in reasons]
-            reasons.update(dict.fromkeys(kept, "beyond a gap"))
-            if kept:
+            older_ids = [
+                item.id for item in ordered if item.started <= older.started and item.id not in reasons
+            ]
+            reasons.update(dict.fromkeys(older_ids, "beyond a gap"))
+            if older_ids:
                 days = gaps[at] // _DAY
                 yield (
-                    f"{len(kept)} older kept: {days} days lie before {newer.id}; they go once {_AFTER_A_GAP}"
-                    " good ones were made since"
+                    f"{len(older_ids)} older kept: {days} days lie before {newer.id}; they go once"
+                    f" {_AFTER_A_GAP} good ones were made since"
                 )
             return
 

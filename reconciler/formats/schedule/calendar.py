@@ -1,8 +1,8 @@
 """Schedules: a cron expression or a systemd calendar, and each as the other (crontab(5), systemd.time(7)).
 
-Both are read into the same sets of numbers. A schedule that one of the two schedulers would take in another
-way than the other, or would never run, is refused. Only the plain forms of systemd's calendars are read: `~`
-(days from the month's end) and fractions of a second are not.
+Both are read into the same sets of numbers. A schedule that the two schedulers would read differently, or
+would never run, is refused. Only the plain forms of systemd's calendars are read: `~` (days from the month's
+end) and fractions of a second are not.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LONGEST = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 _FIRST_YEAR = 2026
-"""The year of this program: whatever the clock of a host says, a year before it is over."""
+"""The year in which this program was written: whatever the clock of a host says, earlier years are over."""
 AFTER_BOOT = "1min"
-"""How long after the boot a timer runs what cron runs at its own start (`@reboot`)."""
+"""The time after the boot when a timer runs a job that cron would run at its own start (`@reboot`)."""
 
 
 @frozen
@@ -51,26 +51,27 @@ _CRON_FIELDS = (_MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY)
 
 @frozen
 class Schedule:
-    """When something runs. Numbers are sorted; weekdays count from 0, Sunday; no `years` means every year.
-
-    `cron` is the expression it was written as (aliases resolved), empty for a systemd calendar. `either`: the
-    day of the month or the day of the week is enough, as cron has it when both are restricted. `timezone` is
-    the one written behind a systemd calendar. `reboot`: once after each boot, and nothing else of this
-    counts.
-    """
+    """The times at which something runs. Numbers are sorted."""
 
     text: str
+    """The schedule as it was written."""
     minutes: tuple[int, ...] = (0,)
     hours: tuple[int, ...] = (0,)
     days: tuple[int, ...] = _DAY.all
     months: tuple[int, ...] = _MONTH.all
     weekdays: tuple[int, ...] = _EVERY_DAY_OF_WEEK
+    """Days of the week from 0, Sunday."""
     seconds: tuple[int, ...] = (0,)
     years: tuple[int, ...] = ()
+    """Empty: every year."""
     either: bool = False
+    """Whether the day of the month or the day of the week is enough, as in cron when both are restricted."""
     cron: str = ""
+    """The cron expression that it was written as (aliases resolved); empty for a systemd calendar."""
     timezone: str = ""
+    """The time zone that stands behind a systemd calendar."""
     reboot: bool = False
+    """Whether it runs once after each boot: then the numbers do not count."""
 
 
 _CRON_WORDS = {
@@ -102,24 +103,24 @@ _ZONE = Late(r"[A-Z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}", re.ASCII)
 
 
 def parse(text: str) -> Schedule:
-    """Read a schedule. Raises ValueError with what is wrong and what to write instead."""
+    """Read a schedule. Raises ValueError that says what is wrong and what to write instead."""
     words = text.split()
     if not words:
         raise ValueError(f"the schedule is empty: {_FORMS}")
     if words[0].startswith("@"):
-        found = _alias(" ".join(words).lower())
+        schedule = _alias(" ".join(words).lower())
     elif len(words) == 5 and ":" not in text:
-        found = _cron(" ".join(words))
+        schedule = _cron(" ".join(words))
     elif len(words) > 4 and ":" not in text:
         five = "minute, hour, day of the month, month, day of the week"
         raise ValueError(f"{text!r} has {len(words)} fields, a cron expression has five: {five}")
     else:
-        found = _calendar(words)
-    if found.years and found.years[-1] < _FIRST_YEAR:
-        raise ValueError(f"{text!r} never comes: {found.years[-1]} is over")
-    if not _ever(found):
+        schedule = _calendar(words)
+    if schedule.years and schedule.years[-1] < _FIRST_YEAR:
+        raise ValueError(f"{text!r} never comes: {schedule.years[-1]} is over")
+    if not _ever(schedule):
         raise ValueError(f"{text!r} never comes: there is no such day")
-    return replace(found, text=text)
+    return replace(schedule, text=text)
 
 
 def _alias(word: str) -> Schedule:
@@ -141,7 +142,7 @@ def _cron(expression: str) -> Schedule:
 
 
 def _cron_field(field: _Field, text: str) -> tuple[int, ...]:
-    found: set[int] = set()
+    numbers: set[int] = set()
     for term in text.split(","):
         match = _CRON_TERM.fullmatch(term)
         if match is None:
@@ -158,12 +159,12 @@ def _cron_field(field: _Field, text: str) -> tuple[int, ...]:
             raise ValueError(
                 f"{term!r} is one number, and not every program takes it so: write {match['first']}"
             )
-        found |= set(_numbers(field, match, term))
-    return tuple(sorted(found))
+        numbers |= set(_numbers(field, match, term))
+    return tuple(sorted(numbers))
 
 
 def _numbers(field: _Field, match: re.Match[str], term: str, last: int | None = None) -> range:
-    """The numbers of one term. `last` is where a start with a step ends."""
+    """The numbers of one term. `last` is the end of a start with a step and no end of its own."""
     step = int(match["step"] or 1)
     if not 1 <= step <= field.high:
         raise ValueError(
@@ -203,23 +204,23 @@ def _number(field: _Field, text: str) -> int:
 
 
 def _calendar(words: Sequence[str]) -> Schedule:
-    left = list(words)
+    remaining = list(words)
     zone = ""
-    if len(left) > 1 and _ZONE.fullmatch(left[-1]) and _weekdays(left[-1]) is None:
-        zone = left.pop()
-    if len(left) == 1 and left[0].lower() in _CALENDAR_WORDS:
-        left = _CALENDAR_WORDS[left[0].lower()].split()
-    weekdays = _weekdays(left[0])
+    if len(remaining) > 1 and _ZONE.fullmatch(remaining[-1]) and _weekdays(remaining[-1]) is None:
+        zone = remaining.pop()
+    if len(remaining) == 1 and remaining[0].lower() in _CALENDAR_WORDS:
+        remaining = _CALENDAR_WORDS[remaining[0].lower()].split()
+    weekdays = _weekdays(remaining[0])
     if weekdays is not None:
-        left.pop(0)
-    day = _DATE.fullmatch(left[0]) if left else None
+        remaining.pop(0)
+    day = _DATE.fullmatch(remaining[0]) if remaining else None
     if day:
-        left.pop(0)
-    time = _TIME.fullmatch(left[0]) if left else None
+        remaining.pop(0)
+    time = _TIME.fullmatch(remaining[0]) if remaining else None
     if time:
-        left.pop(0)
-    if left:
-        raise ValueError(f"{left[0]!r} is neither a day of the week, a date nor a time: {_FORMS}")
+        remaining.pop(0)
+    if remaining:
+        raise ValueError(f"{remaining[0]!r} is neither a day of the week, a date nor a time: {_FORMS}")
     year, month, month_day = (day["year"] or "*", day["month"], day["day"]) if day else ("*", "*", "*")
     hour, minute, second = (time["hour"], time["minute"], time["second"] or "0") if time else ("0", "0", "0")
     return Schedule(
@@ -236,7 +237,7 @@ def _calendar(words: Sequence[str]) -> Schedule:
 
 
 def _component(field: _Field, text: str) -> tuple[int, ...]:
-    found: set[int] = set()
+    numbers: set[int] = set()
     for term in text.split(","):
         match = _CALENDAR_TERM.fullmatch(term)
         if match is None:
@@ -246,13 +247,13 @@ def _component(field: _Field, text: str) -> tuple[int, ...]:
             raise ValueError(
                 f"{text!r}: in a systemd calendar * stands alone, write {field.low}/{match['step'] or 10}"
             )
-        found |= set(_numbers(field, match, term, field.high))
-    return tuple(sorted(found))
+        numbers |= set(_numbers(field, match, term, field.high))
+    return tuple(sorted(numbers))
 
 
 def _weekdays(text: str) -> tuple[int, ...] | None:
-    """Days of the week as a calendar has them; None if it is something else."""
-    found: set[int] = set()
+    """The days of the week that a word of a calendar names; None if it names none."""
+    days: set[int] = set()
     for term in text.split(","):
         ends = [_day_of_week(name) for name in term.split("..")]
         if len(ends) > 2 or None in ends:
@@ -262,18 +263,20 @@ def _weekdays(text: str) -> tuple[int, ...] | None:
             raise ValueError(
                 f"{term!r} goes backwards: a week begins with Mon, write two ranges with a comma between them"
             )
-        found |= set(range(first, last + 1))
-    return tuple(sorted((day + 1) % 7 for day in found))
+        days |= set(range(first, last + 1))
+    return tuple(sorted((day + 1) % 7 for day in days))
 
 
 def _day_of_week(name: str) -> int | None:
-    """Counted from Monday, by its name in full or its first three letters."""
-    whole = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-    return next((n for n, day in enumerate(whole) if name.lower() in (day, day[:3])), None)
+    """The number of a day, from Monday, by its name in full or its first three letters; None for other
+    words.
+    """
+    names = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+    return next((n for n, day in enumerate(names) if name.lower() in (day, day[:3])), None)
 
 
 def _ever(schedule: Schedule) -> bool:
-    """Whether such a day exists at all."""
+    """Whether any day is in the schedule."""
     days = [
         (month, day) for month in schedule.months for day in schedule.days if day <= _LONGEST.get(month, 31)
     ]
@@ -293,17 +296,17 @@ def _is_day(year: int, month: int, day: int, weekdays: Iterable[int]) -> bool:
 
 
 def to_oncalendar(schedule: Schedule, timezone: str = "host") -> list[str]:
-    """The OnCalendar= values. Two for cron's "day of the month or day of the week".
+    """The OnCalendar= values: two for cron's "day of the month or day of the week", else one.
 
-    `timezone` is `host` (none is written) or a name; one that the schedule itself ends with wins. Raises
+    `timezone` is `host` (none is written) or a name; the time zone of the schedule itself wins. Raises
     ValueError for `@reboot`.
     """
     if schedule.reboot:
         raise ValueError("@reboot is no time of the calendar: it is OnBootSec=")
     if schedule.either:
         both = (replace(schedule, weekdays=_EVERY_DAY_OF_WEEK), replace(schedule, days=_DAY.all))
-        found = [_one_calendar(one, timezone) for one in both if _ever(replace(one, either=False))]
-        return list(dict.fromkeys(found))
+        calendars = [_one_calendar(part, timezone) for part in both if _ever(replace(part, either=False))]
+        return list(dict.fromkeys(calendars))
     return [_one_calendar(schedule, timezone)]
 
 
@@ -322,7 +325,7 @@ def _one_calendar(schedule: Schedule, timezone: str) -> str:
 
 
 def _spelled(field: _Field, numbers: Sequence[int], to: str) -> str:
-    """The numbers of a field, as short as systemd (`to` is `..`) or cron (`-`) allows."""
+    """The numbers of a field as text, as short as systemd (`to` is `..`) or cron (`-`) allows."""
     if len(numbers) == len(field.all):
         return "*"
     cron, first, last = to == "-", numbers[0], numbers[-1]
@@ -333,7 +336,7 @@ def _spelled(field: _Field, numbers: Sequence[int], to: str) -> str:
     to_the_end = last + step > field.high
     if cron and to_the_end and first == field.low:
         return f"*/{step}"
-    # Where an open step does not come out even, systemd 252 leaves out the first run of the next day: 00/7
+    # If an open step does not divide the field, systemd 252 leaves out the first run of the next day: 00/7
     # goes from 23:56 to 00:07.
     if not cron and to_the_end and len(field.all) % step == 0:
         return f"{name[first]}/{step}"
@@ -341,7 +344,7 @@ def _spelled(field: _Field, numbers: Sequence[int], to: str) -> str:
 
 
 def _runs(numbers: Iterable[int], names: Sequence[str] | Mapping[int, str], to: str) -> str:
-    """Numbers as a list in which three and more that follow one another are a range."""
+    """The numbers as a list in which three or more successive ones are a range."""
     runs: list[list[int]] = []
     for number in sorted(numbers):
         if runs and number == runs[-1][-1] + 1:
@@ -358,16 +361,16 @@ def _runs(numbers: Iterable[int], names: Sequence[str] | Mapping[int, str], to: 
 
 
 def to_cron(schedule: Schedule) -> str:
-    """The five fields of a crontab, or @reboot. Raises ValueError, saying what cron cannot do."""
+    """The five fields of a crontab, or @reboot. Raises ValueError that says what cron cannot do."""
     if schedule.cron:
         return schedule.cron
-    for wrong, what in (
+    for wrong, reason in (
         (schedule.timezone, "knows no time zone but the host's: leave it out, or write `scheduler: timer`"),
         (schedule.seconds != (0,), "knows no seconds: end the time with :00, or write `scheduler: timer`"),
         (schedule.years, "knows no years: write * for the year, or `scheduler: timer`"),
     ):
         if wrong:
-            raise ValueError(f"cron cannot run {schedule.text!r}: it {what}")
+            raise ValueError(f"cron cannot run {schedule.text!r}: it {reason}")
     week = (
         "*"
         if len(schedule.weekdays) == 7
@@ -379,8 +382,8 @@ def to_cron(schedule: Schedule) -> str:
             f"cron cannot run {schedule.text!r}: it takes a day of the week and a day of the month for one or"
             " the other, not both; write `scheduler: timer`"
         )
-    found = (
+    times = (
         _spelled(field, numbers, "-")
         for field, numbers in ((_MINUTE, schedule.minutes), (_HOUR, schedule.hours))
     )
-    return " ".join((*found, day, _spelled(_MONTH, schedule.months, "-"), week))
+    return " ".join((*times, day, _spelled(_MONTH, schedule.months, "-"), week))

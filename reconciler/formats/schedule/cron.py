@@ -1,8 +1,8 @@
 """Files in /etc/cron.d: one job per file.
 
-One error makes Debian's cron pass over the whole file without a word (crontab(5)). cron does not treat a line
-as a shell does: `%` ends the command, a backslash before `%` or another backslash is dropped, a line is cut
-off when it is too long, and nothing is expanded in a variable.
+One error makes Debian's cron silently ignore the whole file (crontab(5)). cron does not read a line as a
+shell does: `%` ends the command, a backslash before `%` or another backslash is dropped, a line that is too
+long is cut off, and nothing is expanded in a variable.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from reconciler.core.basics.lazy_regex import Late
 
 STRAY = "?"
-"""The key of what cron would not read, or not as one job of ours."""
+"""The key of lines that cron would not read, or not as one job of ours."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT: Mapping[str, str] = {"SHELL": "/bin/sh", "PATH": PATH}
 """The environment that a job gets if it says nothing else: cron's own PATH is /usr/bin:/bin."""
@@ -27,18 +27,18 @@ _JOB = Late(r"(?P<schedule>@[a-z]+|\S+(?:[ \t]+\S+){4})[ \t]+(?P<user>[^\s%]+)[ 
 _INPUT = Late(r"(?P<command>(?:[^\\%]|\\.|\\\Z)*+)(?:%(?P<input>.*))?")
 _CONTROL = Late("[\x00-\x1f\x7f]")
 _LONGEST = 990
-"""Bytes of a command or variable. cron's own limit is 1000, and it cuts without a word."""
+"""The limit of bytes of a command or variable. cron's own is 1000, and it cuts silently."""
 
 Crontab = dict[str, Any]
 """`{"environment": {name: value}, "schedule": ..., "user": ..., "command": ...}`; the command is as the shell
 gets it.
 
-`input` is there if a bare % ends the command: what follows is on its standard input.
+`input` is there if a bare % ends the command: the text that follows, its standard input.
 """
 
 
 def check_name(name: str) -> None:
-    """Raise ValueError for a file name that cron passes over."""
+    """Raise ValueError for a file name that cron ignores."""
     if _FILE_NAME.fullmatch(name) is None:
         raise ValueError(f"cron reads no file named {name!r}: use letters, digits, _ and - only")
 
@@ -50,20 +50,20 @@ def shell_line(argv: Sequence[str], directory: str = "") -> str:
     cron begins anyway.
     """
     command = shlex.join(argv)
-    place = shlex.quote(directory.removeprefix("-"))
+    quoted_directory = shlex.quote(directory.removeprefix("-"))
     if directory in ("", "~", "-~"):
         return command
     return (
-        f"cd {place} 2>/dev/null; exec {command}"
+        f"cd {quoted_directory} 2>/dev/null; exec {command}"
         if directory.startswith("-")
-        else f"cd {place} && exec {command}"
+        else f"cd {quoted_directory} && exec {command}"
     )
 
 
 def render(crontab: Mapping[str, Any], header: Sequence[str] = ()) -> str:
     """The text of the file.
 
-    `parse(render(x)) == x`. Raises ValueError for what cron would not take, or not so.
+    `parse(render(x)) == x`. Raises ValueError for a job that cron would not read, or would read differently.
     """
     variables = [_assignment(name, value) for name, value in crontab["environment"].items()]
     command = _escaped(crontab["command"])
@@ -72,7 +72,7 @@ def render(crontab: Mapping[str, Any], header: Sequence[str] = ()) -> str:
 
 
 def parse(text: str) -> Crontab:
-    """A file as cron reads it. Never raises: what is not one job with its variables is kept below STRAY."""
+    """A file as cron reads it. Never raises: lines beside one job and its variables are kept below STRAY."""
     if text and not text.endswith("\n"):
         return {STRAY: ["no line end after the last line: cron passes over the whole file"]}
     environment: dict[str, str] = {}
@@ -107,31 +107,31 @@ def _assignment(name: str, value: str) -> str:
 
 
 def _is_quoted(value: str) -> bool:
-    """Whether Debian's cron takes quotes from it a second time: `load_env` does, after its parser has taken
-    the outer ones.
+    """Whether Debian's cron would remove quotes from the value again: `load_env` does, after its parser has
+    removed the outer ones.
     """
     return len(value) >= 2 and value[0] in "\"'" and value[0] == value[-1]
 
 
 def _escaped(command: str) -> str:
-    found = command.replace("\\", "\\\\").replace("%", "\\%")
-    _check(found, "the command")
-    return found
+    escaped = command.replace("\\", "\\\\").replace("%", "\\%")
+    _check(escaped, "the command")
+    return escaped
 
 
-def _check(line: str, what: str) -> None:
+def _check(line: str, subject: str) -> None:
     if _CONTROL.search(line):
         raise ValueError(
-            f"{what} holds a line break or another control character, which cron cannot have in a line"
+            f"{subject} holds a line break or another control character, which cron cannot have in a line"
         )
     if len(line.encode()) > _LONGEST:
         raise ValueError(
-            f"{what} is longer than {_LONGEST} bytes: cron would cut it off; put it into a script"
+            f"{subject} is longer than {_LONGEST} bytes: cron would cut it off; put it into a script"
         )
 
 
 def _command(text: str) -> Crontab:
-    """The command as the shell gets it, and what follows a bare %, which is its input."""
+    """The command as the shell gets it, and its input, which follows a bare %."""
     split = _INPUT.fullmatch(text)
     assert split is not None
     command = re.sub(r"\\([\\%])", r"\1", split["command"])

@@ -1,5 +1,5 @@
-"""Lines of anybody's file in /etc/cron.d, as Debian's cron reads them: one that it cannot read makes it pass
-over the whole file.
+"""Lines of anybody's file in /etc/cron.d, as Debian's cron reads them: one that it cannot read makes it
+ignore the whole file.
 
 Sources: crontab(5), and entry.c, env.c and database.c of cron 3.0pl1 as Debian 12 and 13 have it.
 """
@@ -28,14 +28,15 @@ _RANGE = Late(r"(?:(?P<all>\*)|(?P<first>[0-9A-Za-z]+)(?:-(?P<last>[0-9A-Za-z]+)
 
 @frozen
 class Flaw:
-    """Why cron would not read a file, and in which line; 0 for the file as a whole."""
+    """One fault for which cron would not read a file."""
 
     line: int
+    """The number of the line; 0 for the file as a whole."""
     why: str
 
 
 def flaws(text: str) -> Iterator[Flaw]:
-    """Everything for which cron passes over the file, but for accounts that the host does not have."""
+    """The faults for which cron ignores the file, except accounts that the host does not have."""
     if text and not text.endswith("\n"):
         yield Flaw(0, "the last line has no line end")
     for number, line in _lines(text):
@@ -45,9 +46,9 @@ def flaws(text: str) -> Iterator[Flaw]:
 
 
 def users(text: str) -> tuple[str, ...]:
-    """The accounts in whose name jobs run. cron passes over a file that names one which is not there."""
-    found = (_split(line) for _, line in _lines(text) if not _flaw(line) and not _VARIABLE.fullmatch(line))
-    return tuple(dict.fromkeys(user for _, user, _ in found))
+    """The accounts as which jobs run. cron ignores a file that names one which the host does not have."""
+    rows = (_split(line) for _, line in _lines(text) if not _flaw(line) and not _VARIABLE.fullmatch(line))
+    return tuple(dict.fromkeys(user for _, user, _ in rows))
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -95,12 +96,12 @@ def _times(words: Sequence[str]) -> str:
 
 
 def _in_range(part: str, least: int, most: int, names: Sequence[str]) -> bool:
-    found = _RANGE.fullmatch(part)
-    if found is None or (found["step"] is not None and not int(found["step"])):
+    match = _RANGE.fullmatch(part)
+    if match is None or (match["step"] is not None and not int(match["step"])):
         return False
-    if found["all"]:
+    if match["all"]:
         return True
-    numbers = [_number(word, names) for word in (found["first"], found["last"]) if word is not None]
+    numbers = [_number(word, names) for word in (match["first"], match["last"]) if word is not None]
     return all(number is not None and least <= number <= most for number in numbers)
 
 

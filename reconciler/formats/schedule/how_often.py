@@ -1,4 +1,4 @@
-"""How often a schedule comes, so that two can be compared."""
+"""The mean time between two runs of a schedule: two schedules are compared by it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from reconciler.formats.schedule import calendar, next_runs
 
 _RUNS = 60
 _FROM = datetime(2027, 1, 1, tzinfo=UTC)
-"""Any time does: it is not about when."""
+"""The start of the runs that are counted; any time would do."""
 NEVER = float("inf")
 
 
 def seconds_between(words: Sequence[str]) -> float | None:
-    """The mean time between two runs of a job with all these calendars, in seconds; NEVER for what comes once
-    or with the boot only. None where it cannot be told.
+    """The mean time between two runs of a job with all these calendars, in seconds; NEVER if it runs once, or
+    at boot only; None where a calendar cannot be read.
     """
     times = [word for word in words if word != "@reboot" and not word.startswith("OnBootSec=")]
     try:

@@ -1,9 +1,9 @@
-"""When a schedule runs next, reckoned as the program reckons that will run it.
+"""The next runs of a schedule, computed as the program does that will run it.
 
-systemd looks for the next time on the clock at the wall: one that summer time leaves out is passed over, and
-of an hour that comes twice only the first counts. Debian's cron makes up for what was left out, unless the
-minute or the hour begins with `*`; those it takes as they come. cronsim does as cron does; systemd's way is
-below, and `systemd-analyze calendar` is its judge.
+systemd looks for the next local time: it passes over one that summer time skips, and in an hour that comes
+twice only the first counts. Debian's cron makes up for skipped runs, unless the minute or the hour begins
+with `*`: those run whenever the clock shows their time. cronsim does as cron does; systemd's way is below,
+and `systemd-analyze calendar` is its judge.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ LAST_YEAR = 2199
 def next_runs(
     schedules: Iterable[Schedule], after: datetime, most: int = 3, *, cron: bool = False
 ) -> list[datetime]:
-    """The next runs of a job with all these calendars, in the time zone of `after`, which it must have.
+    """The next runs of a job with all these calendars, in the time zone of `after`, which must have one; none
+    for `@reboot`.
 
-    None at all for `@reboot`.
-
-    `cron`: as Debian's cron would have them. Raises ValueError for what cron cannot run.
+    `cron`: Debian's cron runs it. Raises ValueError for a schedule that cron cannot run.
     """
     way = _as_cron if cron else _as_timer
     every = (schedule for schedule in schedules if not schedule.reboot)
-    found = [run for schedule in every for run, _ in zip(way(schedule, after), range(most), strict=False)]
-    # By what a clock without summer time has: two runs in the hour that comes twice are equal otherwise.
-    return [run for _, run in sorted({run.timestamp(): run for run in found}.items())][:most]
+    runs = [run for schedule in every for run, _ in zip(way(schedule, after), range(most), strict=False)]
+    # Sorted by seconds since the epoch: otherwise two runs in the hour that comes twice are equal.
+    return [run for _, run in sorted({run.timestamp(): run for run in runs}.items())][:most]
 
 
 def ends(schedules: Iterable[Schedule], after: datetime) -> bool:
@@ -42,14 +41,14 @@ def ends(schedules: Iterable[Schedule], after: datetime) -> bool:
 
 
 def could_be(schedule: Schedule, day: date) -> bool:
-    """Whether it runs on this day."""
+    """Whether the schedule runs on this day."""
     on_day, on_weekday = day.day in schedule.days, day.isoweekday() % 7 in schedule.weekdays
     right = (on_day or on_weekday) if schedule.either else (on_day and on_weekday)
     return right and day.month in schedule.months and (not schedule.years or day.year in schedule.years)
 
 
 def times(schedule: Schedule) -> Iterator[time]:
-    """The times of a day, on the clock at the wall."""
+    """The local times of a day at which the schedule runs."""
     return (
         time(hour, minute, second)
         for hour in schedule.hours
@@ -59,7 +58,7 @@ def times(schedule: Schedule) -> Iterator[time]:
 
 
 def exists(run: datetime) -> bool:
-    """Whether there is such a time in its zone."""
+    """Whether this local time exists in its zone: summer time may skip it."""
     return run.astimezone(UTC).astimezone(run.tzinfo).replace(tzinfo=None) == run.replace(tzinfo=None)
 
 
@@ -75,7 +74,7 @@ def _as_timer(schedule: Schedule, after: datetime) -> Iterator[datetime]:
         for at in times(schedule):
             run = datetime.combine(day, at, after.tzinfo)
             if run.replace(tzinfo=None) > wall and exists(run):
-                # In the hour that comes again, what is still to come on the clock comes the second time.
+                # Within the repeated hour a later local time comes in its second pass.
                 yield run if run.astimezone(UTC) > after.astimezone(UTC) else run.replace(fold=1)
 
 

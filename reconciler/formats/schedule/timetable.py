@@ -1,6 +1,6 @@
-"""The schedule that a timer or a file of cron's has, from its document, and when it comes next.
+"""The schedule of a timer or a file in /etc/cron.d, from its document, and its next runs.
 
-For display: nothing is decided by it.
+It is for display only: nothing is decided by it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _TRIGGERS = ("OnActiveSec", "OnBootSec", "OnStartupSec", "OnUnitActiveSec", "OnU
 
 
 def spoken(document: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The words of a schedule: the lines of OnCalendar=, the fields of cron; what else starts a timer as
+    """The words of a schedule: the values of OnCalendar=, or the fields of cron; other triggers of a timer as
     `OnBootSec=1min`.
     """
     if not document:
@@ -31,10 +31,10 @@ def spoken(document: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 
 def timetable(document: Mapping[str, Any] | None, zone: str, now: datetime) -> dict[str, Any] | None:
-    """The timetable that a plan shows of one side.
+    """The timetable that a plan shows for one side of a change; None: there is none.
 
-    It has `schedule`, `runs` (RFC 3339, null: not known), `delay` at most and `stopped`. None: there is none.
-    `zone` is the name of the host's time zone, `now` any aware time.
+    It has `schedule`, `runs` (RFC 3339, null: not known), the greatest `delay`, and `stopped`. `zone` is the
+    name of the host's time zone, `now` any aware time.
     """
     words = spoken(document)
     if document is None or not words:
@@ -48,7 +48,7 @@ def timetable(document: Mapping[str, Any] | None, zone: str, now: datetime) -> d
 
 
 def _stopped(document: Mapping[str, Any]) -> bool:
-    """Whether it is not started, or, where no systemd says so, will not be."""
+    """Whether a timer is not started; where no systemd answers, whether it will not be."""
     state, starts = document.get("state", ""), document.get("enabled", True)
     return state != "running" if state else not starts
 
@@ -59,18 +59,18 @@ def _runs(words: Sequence[str], zone: str, now: datetime, *, cron: bool) -> list
         schedules = [calendar.parse(word) for word in times]
     except ValueError:  # somebody else's, in a form that is not read here
         return None
-    found: list[datetime] = []
+    runs: list[datetime] = []
     for schedule in schedules:
-        place = dst.zone(schedule.timezone or zone)
-        if place is None:
+        zone_info = dst.zone(schedule.timezone or zone)
+        if zone_info is None:
             return None
-        found += next_runs.next_runs([schedule], now.astimezone(place), _RUNS, cron=cron)
-    return [run.isoformat() for _, run in sorted({run.timestamp(): run for run in found}.items())[:_RUNS]]
+        runs += next_runs.next_runs([schedule], now.astimezone(zone_info), _RUNS, cron=cron)
+    return [run.isoformat() for _, run in sorted({run.timestamp(): run for run in runs}.items())[:_RUNS]]
 
 
 def _timer(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = (document.get("unit") or {}).get("Timer")
-    return found if isinstance(found, Mapping) else {}
+    timer = (document.get("unit") or {}).get("Timer")
+    return timer if isinstance(timer, Mapping) else {}
 
 
 def _lines(timer: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Lines of authorized_keys files: options, keys, fingerprints.
 
-Sources: sshd(8) AUTHORIZED_KEYS FILE FORMAT, RFC 4251 (the encoding of keys), and what sshd 9.2 does where
-the page is silent: a line with an unknown option or a bad value is skipped without a word, and of two lines
-with one key the first that lets it through counts.
+Sources: sshd(8) AUTHORIZED_KEYS FILE FORMAT, RFC 4251 (the encoding of keys), and the behaviour of sshd 9.2
+where the page is silent: it silently skips a line with an unknown option or a bad value, and if two lines
+have one key, the first that lets it through counts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from reconciler.formats.ssh.key_options import (
 
 RSA_LEAST = 2048
 RSA_GOOD = 3072
-"""Bits of an RSA key: fewer than the first are refused, fewer than the second are told."""
+"""Bits of an RSA key: fewer than RSA_LEAST are refused, fewer than RSA_GOOD make a warning."""
 
 _CURVES = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
 _TYPE = Late(r"[a-z0-9][a-z0-9@.-]*")
@@ -35,10 +35,11 @@ _PRIVATE = Late(r"PRIVATE\s+KEY|PuTTY-User-Key-File", re.IGNORECASE)
 
 @frozen
 class Key:
-    """One line that lets somebody in. `blob` is the public key as RFC 4253 encodes it: it is the identity."""
+    """One line that lets somebody in."""
 
     type: str
     blob: bytes
+    """The public key as RFC 4253 encodes it: the identity of the key."""
     comment: str = ""
     options: tuple[Option, ...] = ()
 
@@ -66,15 +67,15 @@ def fingerprint(blob: bytes) -> str:
 
 
 def is_private(text: str) -> bool:
-    """Whether this is (a part of) a private key: then nobody may see it, not even in an error."""
+    """Whether a text is (a part of) a private key, which nobody may see, not even in an error."""
     return _PRIVATE.search(text) is not None
 
 
 def read(line: str) -> Key | None:
-    """A line of a file on a host as sshd reads it; None for a line that lets nobody in: blank, a comment, or
-    nothing sshd understands.
+    """The key in a line of a file on a host, as sshd reads it; None for a line that lets nobody in: blank, a
+    comment, or one that sshd does not understand.
 
-    Keys of types that this version does not know are keys all the same.
+    Keys of types that this version does not know are keys too.
     """
     text = line.strip(" \t\r\n")
     if not text or text.startswith("#"):
@@ -97,7 +98,7 @@ def is_idle(line: str) -> bool:
 
 
 def parse(text: str) -> Key:
-    """A line of a spec, with everything checked. Raises BadKey, which never repeats what was written."""
+    """The key in a line of a spec, with everything checked. Raises BadKey, which never repeats the line."""
     if is_private(text):
         raise BadKey(
             "this is a private key, and who has seen it can log in: make a new pair, and declare what is in"
@@ -151,7 +152,7 @@ def _key(text: str) -> Key | None:
 
 
 def _end_of_options(text: str) -> int:
-    """Where the first blank outside of quotes is: as sshd looks for the end of the options."""
+    """The position of the first blank outside of quotes, where sshd sees the end of the options."""
     quoted, at = False, 0
     while at < len(text) and (quoted or text[at] not in " \t"):
         if text[at : at + 2] == '\\"':
@@ -163,7 +164,7 @@ def _end_of_options(text: str) -> int:
 
 
 def check_blob(kind: str, blob: bytes) -> None:
-    """Raise BadKey unless these are all the bytes of a key of this type, and of one that is good enough."""
+    """Raise BadKey unless these are exactly the bytes of a key of this type, and the key is strong enough."""
     if kind == "ssh-dss":
         raise BadKey("DSA keys are broken and refused by sshd; make an ed25519 key")
     if "-cert-v" in kind:
@@ -184,9 +185,9 @@ def check_blob(kind: str, blob: bytes) -> None:
         raise BadKey(f"the {kind} key is cut off; copy the whole line of the .pub file") from None
     if rest:
         raise BadKey(f"the {kind} key has bytes after its end; copy the line of the .pub file as it is")
-    for (what, expected), field in zip(form, fields, strict=True):
+    for (part, expected), field in zip(form, fields, strict=True):
         if expected is not None and (len(field) if isinstance(expected, int) else field) != expected:
-            raise BadKey(f"the {kind} key has a wrong {what}; copy the line of the .pub file as it is")
+            raise BadKey(f"the {kind} key has a wrong {part}; copy the line of the .pub file as it is")
     if kind == "ssh-rsa" and _rsa_bits(blob) < RSA_LEAST:
         raise BadKey(
             f"an RSA key of {_rsa_bits(blob)} bits is too short, {RSA_LEAST} is the least; make an"
@@ -214,7 +215,7 @@ KNOWN_TYPES = tuple(_FORMS)
 
 
 def _string(data: bytes) -> tuple[bytes, bytes]:
-    """The first string of RFC 4251, and what follows it. Raises ValueError."""
+    """The first string of RFC 4251, and the bytes after it. Raises ValueError."""
     length = int.from_bytes(data[:4], "big")
     if len(data) < 4 or len(data) < 4 + length:
         raise ValueError("cut off")

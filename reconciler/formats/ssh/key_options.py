@@ -30,7 +30,7 @@ _ONCE = ("command", "from", "principals")
 """Options that void the line when they are repeated."""
 _LAST_PORT = 65_535
 _LONGEST_HOST = 1_025
-"""NI_MAXHOST of netdb.h: a name must be shorter. The brackets of an address count."""
+"""NI_MAXHOST of netdb.h: a name must be shorter, the brackets of an address included."""
 _NUMBER = Late(r"\s*([+-]?)0*([0-9]+)")
 _MOST_DIGITS = 10
 _SERVICE = Late(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
@@ -46,8 +46,8 @@ class BadKey(ValueError):
 
 
 def parse_options(text: str) -> tuple[Option, ...] | None:
-    """The options of a line; None when they are none."""
-    found: list[Option] = []
+    """The options of a line; None when the text is no list of options."""
+    options: list[Option] = []
     at = 0
     while at < len(text):
         name = _NAME.match(text, at)
@@ -59,11 +59,11 @@ def parse_options(text: str) -> tuple[Option, ...] | None:
             if quoted is None or text[quoted.end() : quoted.end() + 1] != '"':
                 return None
             at, value = quoted.end() + 1, quoted[0].replace('\\"', '"')
-        found.append((name[0].lower(), value))
+        options.append((name[0].lower(), value))
         if at < len(text) and text[at] != ",":
             return None
         at += 1
-    return tuple(found)
+    return tuple(options)
 
 
 def render_option(option: Option) -> str:
@@ -73,16 +73,16 @@ def render_option(option: Option) -> str:
 
 
 def canonical(options: Iterable[Option]) -> tuple[Option, ...]:
-    """The options in an order that is equal for options that mean the same: `restrict`, then by name.
+    """The options in one order for all that mean the same: `restrict`, then by name.
 
-    An option before a `restrict` is forbidden by it: there the order stays.
+    A `restrict` forbids the options before it: if it is not the first, the order stays.
     """
-    given = tuple(dict.fromkeys(options))
-    rest = [option for option in given if option[0] != "restrict"]
-    if len(rest) != len(given) and given[0][0] != "restrict":
-        return given
+    distinct = tuple(dict.fromkeys(options))
+    rest = [option for option in distinct if option[0] != "restrict"]
+    if len(rest) != len(distinct) and distinct[0][0] != "restrict":
+        return distinct
     return (
-        *(("restrict", None) for _ in range(min(1, len(given) - len(rest)))),
+        *(("restrict", None) for _ in range(min(1, len(distinct) - len(rest)))),
         *sorted(rest, key=lambda item: (item[0], item[1] or "")),
     )
 
@@ -101,8 +101,8 @@ def check_options(options: Sequence[Option]) -> None:
 
 
 def check_option(name: str, value: str | None) -> None:
-    """Raise BadKey for an option with which sshd would skip the line, or read
-    something else than was meant.
+    """Raise BadKey for an option with which sshd would skip the line, or read it differently than
+    intended.
     """
     if name not in _BARE | _VALUED:
         raise BadKey(f"sshd knows no option {name}; known are {', '.join(sorted(_BARE | _VALUED))}")
@@ -169,8 +169,8 @@ def check_permit_listen(value: str) -> None:
 
 
 def named_ports(options: Iterable[Option]) -> Iterator[tuple[str, str]]:
-    """Each port in these options that is a service's name, after the option's name: the host's /etc/services
-    says which there are.
+    """Each port in these options that is the name of a service, with the option's name before it: only the
+    host's /etc/services tells which names are valid.
     """
     for name, value in options:
         if name in ("permitopen", "permitlisten") and value is not None:
@@ -190,8 +190,8 @@ def check_tunnel(value: str) -> None:
 
 
 def _host_and_port(value: str) -> tuple[str, str | None]:
-    """The host and the port, None where there is none: hpdelim2() in misc.c of OpenSSH, for which a slash is
-    as good as a colon.
+    """The host and the port, None where there is none, as hpdelim2() in misc.c of OpenSSH reads them: a slash
+    is as good as a colon.
     """
     host, bracket, rest = value.partition("]") if value.startswith("[") else ("", "", value)
     if bracket:
@@ -201,7 +201,9 @@ def _host_and_port(value: str) -> tuple[str, str | None]:
 
 
 def _check_port(option: str, port: str) -> None:
-    """As a2port() in misc.c of OpenSSH: a number as strtonum(3) reads it, else the name of a TCP service."""
+    """Raise BadKey unless a2port() in misc.c of OpenSSH may accept the port: a number as strtonum(3) reads
+    it, or the name of a TCP service.
+    """
     number = _number(port)
     if port == "*" or (0 < number <= _LAST_PORT if number is not None else _SERVICE.fullmatch(port)):
         return
@@ -212,9 +214,8 @@ def _check_port(option: str, port: str) -> None:
 
 
 def _number(text: str) -> int | None:
-    """A number as strtonum(3) reads it, None for other text.
-
-    One with too many digits is only known to be too large.
+    """A number as strtonum(3) reads it; None for other text. One with too many digits is cut, but too large
+    even so.
     """
     number = _NUMBER.fullmatch(text)
     return None if number is None else int(number[1] + number[2][:_MOST_DIGITS])

@@ -1,10 +1,10 @@
-"""sshd_config(5): what `sshd -T -C` would say, of the keywords that decide who can log in with a key.
+"""sshd_config(5): the answers of `sshd -T -C` for the keywords that decide who can log in with a key.
 
-Pure text: included files come through a function. Sources: sshd_config(5), and what servconf.c of OpenSSH 9.2
-does where the page is silent (the tests compare with `sshd -T -C` on a booted host). In short: outside of
-Match the first value counts; among the Match blocks that hold the first value counts, and it beats the one
-outside; lists of users and groups accumulate instead. An included file cannot end the block in which it is
-included, nor begin one that outlives it.
+Pure text: included files come through a function. Sources: sshd_config(5), and servconf.c of OpenSSH 9.2
+where the page is silent (the tests compare with `sshd -T -C` on a booted host). In short: outside of Match
+the first value counts; among the Match blocks that hold the first value counts, and it beats the one outside;
+lists of users and groups accumulate instead. An included file cannot end the block in which it is included,
+nor begin one that outlives it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from reconciler.formats.ssh.sshd_keywords import (
 from reconciler.formats.ssh.sshd_match import Login, Origin, any_listed, is_network, listed, origin_listed
 
 _MOST_INCLUDES = 16
-"""How deep files may include each other (servconf.c)."""
+"""The depth to which files may include each other (servconf.c)."""
 _ADDRESSES = frozenset(("address", "host", "localaddress", "localport", "rdomain"))
 _ALONE = frozenset(("all", "invalid-user"))
 _CRITERIA = _ADDRESSES | _ALONE | {"user", "group"}
 _KEYWORD = Late(r'[ \t\r\f]*(?:"([^"]*)"|([^\s=]+))(?:[ \t\r\f]*=?[ \t\r\f]*)(.*)', re.DOTALL)
 
 Include = Callable[[str], Sequence[tuple[str, str]]]
-"""From an absolute pattern to path and text of each file that matches, in the order of their names."""
+"""The path and text of each file that matches an absolute pattern, in the order of their names."""
 
 
 class _Bad(ValueError):
@@ -43,47 +43,47 @@ class _Bad(ValueError):
 
 @frozen
 class Line:
-    """One line that says something.
-
-    `keyword` is in lower case and never an old name; `included` are the lines of each included file.
-
-    `problem` is why sshd would not start with it, as far as is known here; such a line says nothing.
-    """
+    """One line that is neither blank nor a comment."""
 
     path: str
     number: int
     keyword: str
+    """In lower case, and never an old name."""
     arguments: tuple[str, ...] = ()
     included: tuple[tuple[Line, ...], ...] = ()
+    """The lines of each included file."""
     problem: str = ""
+    """Why sshd would not start with it, as far as is known here; such a line sets nothing."""
 
     @property
     def place(self) -> str:
-        """Where it stands."""
+        """Its file and number, for people."""
         return f"{self.path} line {self.number}"
 
 
 @frozen
 class Settings:
-    """The settings in force for a login: arguments by keyword, with the line that says so."""
+    """The settings in force for a login."""
 
     values: Mapping[str, tuple[str, ...]]
+    """The arguments by keyword."""
     places: Mapping[str, str]
+    """The place of the line that sets them, by keyword."""
 
     def words(self, keyword: str, default: Sequence[str] = ()) -> tuple[str, ...]:
-        """All arguments."""
+        """All arguments of a keyword."""
         return self.values.get(keyword, tuple(default))
 
     def word(self, keyword: str, default: str) -> str:
-        """The one argument, as it is written."""
+        """The one argument of a keyword, as it is written."""
         return self.words(keyword, (default,))[0]
 
     def choice(self, keyword: str, default: str) -> str:
-        """The one argument of those that are not told by case."""
+        """The one argument of a keyword whose values ignore case, in lower case."""
         return self.word(keyword, default).lower()
 
     def said(self, keyword: str) -> str:
-        """The setting as a line, with where it stands."""
+        """The setting as a line, with its place."""
         return f"{keyword} {' '.join(self.words(keyword))} ({self.places.get(keyword, 'the default')})"
 
 
@@ -96,7 +96,7 @@ def parse(path: str, text: str, include: Include, depth: int = 0) -> tuple[Line,
 
 
 def problems(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
-    """Place and problem of each line that sshd would not start with."""
+    """The place and the problem of each line with which sshd would not start."""
     for line in lines:
         if line.problem:
             yield line.place, line.problem
@@ -105,15 +105,15 @@ def problems(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
 
 
 def all_said(lines: Sequence[Line], keyword: str) -> list[str]:
-    """The arguments of every line with a keyword that stands outside of Match blocks, in order, those of
-    included files in their place.
+    """The arguments of every line with this keyword, which must be one that no Match block may have, in
+    order, those of included files in their place.
     """
-    found: list[str] = []
+    values: list[str] = []
     for line in lines:
-        found += [" ".join(line.arguments)] if line.keyword == keyword else []
+        values += [" ".join(line.arguments)] if line.keyword == keyword else []
         for file in line.included:
-            found += all_said(file, keyword)
-    return found
+            values += all_said(file, keyword)
+    return values
 
 
 def _lines(path: str, text: str, include: Include, depth: int) -> Iterator[Line]:
@@ -133,8 +133,8 @@ def _lines(path: str, text: str, include: Include, depth: int) -> Iterator[Line]
             yield Line(path, number, "match" if keyword == "match" else "?", problem=str(bad))
             continue
         in_match = arguments != ("all",) if keyword == "match" else in_match
-        said = Line(path, number, keyword, arguments)
-        yield replace(said, included=_included(said, include, depth)) if keyword == "include" else said
+        entry = Line(path, number, keyword, arguments)
+        yield replace(entry, included=_included(entry, include, depth)) if keyword == "include" else entry
 
 
 def patterns(line: Line) -> list[str]:
@@ -149,12 +149,12 @@ def _included(line: Line, include: Include, depth: int) -> tuple[tuple[Line, ...
 
 
 def _keyword(line: str) -> tuple[str, str]:
-    found = _KEYWORD.fullmatch(line)
-    said = "" if found is None else (found[1] or found[2] or "")
-    keyword = ALIASES.get(said.lower(), said.lower())
-    if found is None or keyword not in KNOWN:
-        raise _Bad(f"sshd knows no {said or line.split(maxsplit=1)[0]}")
-    return keyword, found[3]
+    match = _KEYWORD.fullmatch(line)
+    word = "" if match is None else (match[1] or match[2] or "")
+    keyword = ALIASES.get(word.lower(), word.lower())
+    if match is None or keyword not in KNOWN:
+        raise _Bad(f"sshd knows no {word or line.split(maxsplit=1)[0]}")
+    return keyword, match[3]
 
 
 def _check(keyword: str, arguments: Sequence[str], *, in_match: bool) -> None:
@@ -190,8 +190,8 @@ def _check_match(words: Sequence[str]) -> None:
 
 
 def _arguments(text: str) -> tuple[str, ...]:
-    """Words as sshd splits them: quotes of both sorts, backslashes before quotes, backslashes and blanks, and
-    comments at the end.
+    """The words of a line as sshd splits them, with quotes of both sorts, backslashes before quotes,
+    backslashes and blanks, and comments at the end. Raises _Bad.
     """
     words: list[str] = []
     word: str | None = None
@@ -224,7 +224,7 @@ def _match_words(text: str) -> tuple[str, ...]:
 
 
 def _criteria(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Pairs of criterion and pattern list, which is empty where there is none."""
+    """Each criterion with its list of patterns, which is empty where it takes none."""
     rest = iter(words)
     for word in rest:
         yield word.lower(), "" if word.lower() in _ALONE else next(rest, "")
@@ -242,14 +242,14 @@ def in_force(lines: Sequence[Line], login: Login) -> Settings:
 
 
 def origins(lines: Sequence[Line]) -> list[Origin]:
-    """The origins that make a difference, should nothing be known of one: none in particular, and one for
-    each Match on addresses.
+    """The origins to ask about where none is known: one that no Match on addresses is about, and one for each
+    such Match.
     """
-    return [Origin(), *(Origin(block=place) for place in dict.fromkeys(_address_blocks(lines)))]
+    return [Origin(), *(Origin(block=block) for block in dict.fromkeys(_address_blocks(lines)))]
 
 
 def has_blocks(lines: Sequence[Line]) -> bool:
-    """Whether anything in it depends on who logs in."""
+    """Whether any setting may depend on the login: a Match block is in these lines or in included ones."""
     return any(line.keyword == "match" or any(map(has_blocks, line.included)) for line in lines)
 
 
@@ -278,14 +278,14 @@ class _Taken:
 
 def _walk(
     lines: Sequence[Line],
-    taken: _Taken,
+    settings: _Taken,
     login: Login | None,
     *,
     active: bool,
     outside: bool = False,
     never: bool = False,
 ) -> None:
-    """Take what is active.
+    """Take the settings of the active lines.
 
     `outside`: before the first Match, where only included Match blocks count; `never`: no block may hold.
     """
@@ -295,9 +295,9 @@ def _walk(
             outside = False
         elif line.keyword == "include":
             for file in line.included:
-                _walk(file, taken, login, active=active, outside=outside, never=not outside and not active)
+                _walk(file, settings, login, active=active, outside=outside, never=not outside and not active)
         elif active:
-            taken.take(line)
+            settings.take(line)
 
 
 def _holds(line: Line, login: Login | None) -> bool:
@@ -308,10 +308,10 @@ def _holds(line: Line, login: Login | None) -> bool:
     return all(_criterion(name, value, login, line.place) for name, value in criteria)
 
 
-def _criterion(name: str, value: str, login: Login, place: str) -> bool:
+def _criterion(name: str, value: str, login: Login, block: str) -> bool:
     origin = login.origin
     if name in _ADDRESSES and not origin.address:
-        return origin.block == place
+        return origin.block == block
     tests: Mapping[str, Callable[[], bool]] = {
         "all": lambda: True,
         "user": lambda: listed(login.user, value),
@@ -328,17 +328,17 @@ def _criterion(name: str, value: str, login: Login, place: str) -> bool:
 
 
 def decisive(text: str) -> str:
-    """The lines of a file that decide about logins, and nothing else: of a command only the program, for an
-    argument may be a secret.
+    """The lines of a file that decide about logins, and nothing else; a command is without its arguments, for
+    one may be a secret.
     """
-    kept = []
+    lines = []
     for raw in text.split("\n"):
         line = raw.strip(" \t\r\f")
-        found = _KEYWORD.fullmatch(line)
-        keyword = (found[1] or found[2] or "").lower() if found else ""
+        match = _KEYWORD.fullmatch(line)
+        keyword = (match[1] or match[2] or "").lower() if match else ""
         if ALIASES.get(keyword, keyword) in DECISIVE:
-            kept.append(f"{_without_arguments(line) if keyword == 'forcecommand' else line}\n")
-    return "".join(kept)
+            lines.append(f"{_without_arguments(line) if keyword == 'forcecommand' else line}\n")
+    return "".join(lines)
 
 
 def _without_arguments(line: str) -> str:

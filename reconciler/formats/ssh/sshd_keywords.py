@@ -1,7 +1,4 @@
-"""The keywords of sshd_config(5), OpenSSH 8.4 to 10: which there are, and what is known of their values.
-
-Data; sshd itself is the judge.
-"""
+"""The keywords of sshd_config(5), OpenSSH 8.4 to 10, and the values of some. sshd itself is the judge."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ KNOWN = frozenset(
         versionaddendum x11displayoffset x11forwarding x11uselocalhost xauthlocation
         """.split()  # noqa: SIM905  # a table of words
 )
-"""All that sshd starts with, what it ignores with a warning among it."""
+"""The keywords with which sshd starts, also those that it ignores with a warning."""
 
 OUTSIDE_ONLY = frozenset(
     """
@@ -49,10 +46,10 @@ OUTSIDE_ONLY = frozenset(
         usedns usepam
         """.split()  # noqa: SIM905  # as above
 )
-"""Not allowed in a Match block, by any version."""
+"""Keywords that no version allows in a Match block."""
 
 LISTS = frozenset(("allowusers", "denyusers", "allowgroups", "denygroups"))
-"""Accumulate over their lines."""
+"""Keywords whose arguments accumulate over their lines."""
 
 _FLAG = frozenset(("yes", "no"))
 CHOICES = {
@@ -71,7 +68,7 @@ CHOICES = {
         _FLAG,
     ),
 }
-"""Values that there are, in lower case."""
+"""The valid values of keywords, in lower case."""
 
 ONE_VALUE = frozenset(
     (
@@ -95,7 +92,7 @@ DECISIVE = (
             """.split()  # noqa: SIM905  # as above
     )
 )
-"""Those that decide who can log in with a key: what a snapshot keeps of a file."""
+"""Keywords that decide who can log in with a key: a snapshot keeps their lines of a file."""
 
 KEY_ALGORITHMS = (
     "ssh-ed25519-cert-v01@openssh.com",
@@ -117,20 +114,20 @@ KEY_ALGORITHMS = (
 )
 """The default of PubkeyAcceptedAlgorithms."""
 OTHER_ALGORITHMS = ("ssh-rsa", "ssh-rsa-cert-v01@openssh.com", "ssh-dss", "ssh-dss-cert-v01@openssh.com")
-"""Those that it knows besides, and must be told to accept."""
+"""Algorithms that sshd accepts only if PubkeyAcceptedAlgorithms names them."""
 
 
-def accepted(said: str) -> frozenset[str]:
+def accepted(value: str) -> frozenset[str]:
     """The algorithms that a value of PubkeyAcceptedAlgorithms leaves: patterns, or `+`, `-`, `^` and some to
     change the default.
     """
     from fnmatch import fnmatchcase
 
-    sign, names = (said[0], said[1:]) if said[:1] in "+-^" and said else ("", said)
+    sign, names = (value[0], value[1:]) if value[:1] in "+-^" and value else ("", value)
     patterns = [name for name in names.split(",") if name]
     every = (*KEY_ALGORITHMS, *OTHER_ALGORITHMS)
     named = frozenset(name for name in every if any(fnmatchcase(name, pattern) for pattern in patterns))
-    if not said:
+    if not value:
         return frozenset(KEY_ALGORITHMS)
     if sign == "-":
         return frozenset(KEY_ALGORITHMS) - named

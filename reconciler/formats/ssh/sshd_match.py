@@ -12,51 +12,55 @@ from reconciler.core.basics.frozen import frozen
 
 @frozen
 class Origin:
-    """Where a login comes from: an address; or, without one, anywhere, where what the Match line at `block`
-    says of addresses holds.
-    """
+    """The origin of a login: an address, or an unknown one."""
 
     address: str = ""
+    """Empty: not known."""
     local_address: str = ""
     local_port: str = ""
     block: str = ""
+    """For an unknown address, the place of the Match line whose criteria on addresses it fulfils."""
 
 
 @frozen
 class Login:
-    """Who logs in from where. `groups` are all groups by name, the primary one among them."""
+    """A user who logs in from an origin."""
 
     user: str
     groups: frozenset[str]
+    """The names of all groups, the primary one among them."""
     origin: Origin = field(default_factory=Origin)
 
 
 def matches(text: str, pattern: str) -> bool:
-    """A pattern of ssh_config(5) PATTERNS: `*` and `?`, everything else is itself."""
-    wanted = "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern)
-    return re.fullmatch(wanted, text, re.DOTALL) is not None
+    """Whether a text matches a pattern of ssh_config(5) PATTERNS: `*` and `?` are special, nothing else
+    is.
+    """
+    expression = "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern)
+    return re.fullmatch(expression, text, re.DOTALL) is not None
 
 
 def listed(text: str, patterns: str) -> bool:
-    """A pattern list: one matches, and none that begins with `!`."""
+    """Whether a text is in a pattern list: one pattern matches, and none that begins with `!`."""
     return any_listed((text,), patterns)
 
 
 def any_listed(texts: Sequence[str] | frozenset[str], patterns: str) -> bool:
-    """Whether one of the texts is in a pattern list."""
-    found = False
+    """Whether one of the texts is in a pattern list, and none is excluded with `!`."""
+    is_listed = False
     for pattern in patterns.split(","):
         if any(matches(text, pattern.removeprefix("!")) for text in texts):
             if pattern.startswith("!"):
                 return False
-            found = True
-    return found
+            is_listed = True
+    return is_listed
 
 
 def user_pattern(login: Login, pattern: str, *, allows: bool) -> bool:
     """Whether one word of AllowUsers or DenyUsers is about this login.
 
-    For an unknown origin, `allows` may hold from somewhere, else not.
+    For an unknown origin a word with a host is about the login only with `allows`: AllowUsers may let it in
+    from somewhere.
     """
     user, at, host = pattern.rpartition("@")
     if not at:
@@ -67,16 +71,16 @@ def user_pattern(login: Login, pattern: str, *, allows: bool) -> bool:
 
 
 def origin_listed(address: str, patterns: str) -> bool:
-    """Whether an address is in a list of patterns and networks (Match Address, `from=` of a key); one with
-    `!` that matches forbids.
+    """Whether an address is in a list of patterns and networks (Match Address, `from=` of a key), and not
+    excluded with `!`.
     """
-    found = False
+    is_listed = False
     for pattern in patterns.split(","):
         if _from_address(address, pattern.removeprefix("!")):
             if pattern.startswith("!"):
                 return False
-            found = True
-    return found
+            is_listed = True
+    return is_listed
 
 
 def _from_address(address: str, pattern: str) -> bool:
@@ -91,7 +95,7 @@ def _in_network(address: str, pattern: str) -> bool:
 
 
 def is_network(pattern: str) -> bool:
-    """Whether a pattern is an address or a network, with its length."""
+    """Whether a pattern is an address, or a network with its prefix length."""
     try:
         ipaddress.ip_network(pattern)
     except ValueError:

@@ -1,1 +1,1 @@
-"""sudoers: whole policies read, the rules of one user written."""
+"""sudoers(5): reading whole policies, writing the rules of one user."""

@@ -1,7 +1,7 @@
-"""The answers of the rules of sudoers(5) about somebody.
+"""The answers of the rules of sudoers(5) about one person.
 
-They say what may be run as whom, whose password is asked for, which Defaults are in force. The tests compare
-with `sudo -l -U` and `sudo -n` on a booted host.
+They tell the commands and the accounts to run them as, the password that is asked for, and the Defaults in
+force. The tests compare with `sudo -l -U` and `sudo -n` on a booted host.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reconciler.core.basics.lazy_regex import Late
 from reconciler.formats.sudo.policy import ALIAS, OPEN, Command, Default, Policy, Rule, Who
 
 _PLAIN_USER = Late(r"(?!ALL$)[A-Za-z0-9_][A-Za-z0-9_.-]*")
-"""A user in a rule who is meant by his very name."""
+"""A user in a rule that is a plain name."""
 _SHELLS = ("/bin/sh", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash", "/bin/su", "/usr/bin/su")
 _ANYTHING = ""
 """Stands for a command that no rule names: only ALL allows it."""
@@ -23,38 +23,34 @@ _ANYTHING = ""
 
 @frozen
 class Grant:
-    """Whether sudo lets somebody become root.
-
-    `password` is the account whose password it asks for; empty: none is asked for.
-    """
+    """Whether sudo lets somebody become root."""
 
     allowed: bool
     password: str = ""
+    """The account whose password it asks for; empty: it asks for none."""
     rule: str = ""
+    """The line of the rule, for people."""
 
 
 def become_root(policy: Policy, who: Who) -> Grant:
-    """Whether somebody may run a shell, or anything, as root, and what he must know for it."""
+    """Whether somebody may run a shell, or anything, as root, and with which password."""
     grants = [
         grant for command in (_ANYTHING, *_SHELLS) if (grant := _grant(policy, who, command)) is not None
     ]
-    # One that asks for nothing is better than one that asks.
+    # A grant that asks for no password is the better one.
     return min(grants, key=lambda grant: bool(grant.password), default=Grant(allowed=False))
 
 
 def _grant(policy: Policy, who: Who, command: str) -> Grant | None:
-    """The grant of the last rule that is about the command.
-
-    None: it is not allowed.
-    """
+    """The grant of the last rule that is about the command; None if it is not allowed."""
     last: tuple[Rule, Command] | None = None
-    for rule, one in commands_of(policy, who):
+    for rule, command_item in commands_of(policy, who):
         if (
-            not one.chroot
-            and _decided(one.runas, lambda item: _is_root(policy, item))
-            and _covers(policy, one.run, command)
+            not command_item.chroot
+            and _decided(command_item.runas, lambda item: _is_root(policy, item))
+            and _covers(policy, command_item.run, command)
         ):
-            last = (rule, one)
+            last = (rule, command_item)
     if last is None or last[1].negated:
         return None
     return Grant(allowed=True, password=password(policy, who, last[1]), rule=last[0].text)
@@ -86,7 +82,7 @@ def is_as_root(policy: Policy, command: Command) -> bool:
 def _is_target(policy: Policy, item: str, target: Who) -> bool:
     members = alias(policy, "runas", item)
     if members is not None:
-        return _decided(members, lambda one: one != item and _is_target(policy, one, target))
+        return _decided(members, lambda member: member != item and _is_target(policy, member, target))
     plain = _plain(item)
     return plain in ("ALL", target.name, f"#{target.uid}") or (
         plain.startswith("%") and plain[1:] in target.groups
@@ -94,9 +90,7 @@ def _is_target(policy: Policy, item: str, target: Who) -> bool:
 
 
 def _rules_about(policy: Policy, who: Who) -> Iterator[Rule]:
-    """The rules that may be about somebody: with thousands of users nobody reads the
-    rules of all the others.
-    """
+    """The rules that may be about somebody; an index by name spares the rules of thousands of others."""
     if not policy.by_name:
         for number, rule in enumerate(policy.rules):
             plain = (
@@ -109,17 +103,19 @@ def _rules_about(policy: Policy, who: Who) -> Iterator[Rule]:
     return (policy.rules[number] for number in sorted((*policy.by_name.get("", ()), *named)))
 
 
-def _decided(items: Sequence[str], is_it: Callable[[str], bool]) -> bool:
-    """A list with `!` in it: the last item that is about it decides."""
+def _decided(items: Sequence[str], matches: Callable[[str], bool]) -> bool:
+    """Whether a list, in which items may have a `!`, is about something: the last item that matches
+    decides.
+    """
     for item in reversed(items):
         plain = item.lstrip("! \t")
-        if is_it(plain):
+        if matches(plain):
             return item[: len(item) - len(plain)].count("!") % 2 == 0
     return False
 
 
 def alias(policy: Policy, kind: str, item: str) -> tuple[str, ...] | None:
-    """The members of an alias of a kind (user, runas, host, command); None for an item that is none."""
+    """The members of an alias of a kind (user, runas, host, command); None for an item that is no alias."""
     return policy.aliases.get((kind, item)) if ALIAS.fullmatch(item) else None
 
 
@@ -131,7 +127,7 @@ def _plain(item: str) -> str:
 def _is_user(policy: Policy, who: Who, item: str) -> bool:
     members = alias(policy, "user", item)
     if members is not None:
-        return _decided(members, lambda one: one != item and _is_user(policy, who, one))
+        return _decided(members, lambda member: member != item and _is_user(policy, who, member))
     plain = _plain(item)
     if plain.startswith("%#"):
         return plain[2:] in {str(gid) for gid in who.gids}
@@ -143,7 +139,7 @@ def _is_user(policy: Policy, who: Who, item: str) -> bool:
 def _is_host(policy: Policy, who: Who, item: str) -> bool:
     members = alias(policy, "host", item)
     if members is not None:
-        return _decided(members, lambda one: one != item and _is_host(policy, who, one))
+        return _decided(members, lambda member: member != item and _is_host(policy, who, member))
     short = who.host.partition(".")[0]
     return item == "ALL" or any(fnmatchcase(name.lower(), item.lower()) for name in (who.host, short) if name)
 
@@ -151,18 +147,18 @@ def _is_host(policy: Policy, who: Who, item: str) -> bool:
 def _is_root(policy: Policy, item: str) -> bool:
     members = alias(policy, "runas", item)
     if members is not None:
-        return _decided(members, lambda one: one != item and _is_root(policy, one))
+        return _decided(members, lambda member: member != item and _is_root(policy, member))
     return item in ("ALL", "root", "#0")
 
 
 def _covers(policy: Policy, item: str, command: str) -> bool:
     members = alias(policy, "command", item)
     if members is not None:
-        return _decided(members, lambda one: one != item and _covers(policy, one, command))
+        return _decided(members, lambda member: member != item and _covers(policy, member, command))
     if item == "ALL" or not command:
         return item == "ALL"
-    # Arguments only make it narrower: a shell with any of them is no shell to work in, except for those that
-    # say so themselves.
+    # Arguments narrow a command: a shell with arguments is no shell to work in, but for those of an
+    # interactive one (OPEN).
     path, _, arguments = item.partition(" ")
     if arguments.strip() not in OPEN:
         return False
@@ -174,14 +170,14 @@ def _covers(policy: Policy, item: str, command: str) -> bool:
 
 
 def glob(pattern: str, path: str) -> bool:
-    """Wildcards do not cross a `/`."""
+    """Whether a path matches a pattern whose wildcards do not cross a `/`."""
     return pattern.count("/") == path.count("/") and all(
         map(fnmatchcase, path.split("/"), pattern.split("/"))
     )
 
 
 def password(policy: Policy, who: Who, command: Command) -> str:
-    """Whose password is asked for; empty if none is."""
+    """The account whose password is asked for; empty if none is."""
     settings = {"authenticate": True, **settings_for(policy, who)}
     asks = command.asks if command.asks is not None else bool(settings["authenticate"])
     exempt = settings.get("exempt_group")
@@ -203,8 +199,8 @@ def settings_for(policy: Policy, who: Who) -> dict[str, str | bool]:
 
 
 def in_force(policy: Policy, who: Who, run: str = "") -> Iterator[Default]:
-    """The Defaults about somebody who becomes root on this host, by the program `run`, in the order in which
-    sudo takes them.
+    """The Defaults about somebody who becomes root on this host with the program `run`, in the order in which
+    sudo applies them.
     """
     for scopes in (("", ":", "@"), (">",), ("!",)):
         yield from (
@@ -241,10 +237,10 @@ def settings_of(default: Default) -> Iterator[tuple[str, str, str]]:
             yield plain.lstrip("! \t"), "!" if plain.startswith("!") else "", ""
 
 
-def _settings(said: Sequence[str]) -> dict[str, str | bool]:
-    found: dict[str, str | bool] = {}
-    for item in said:
+def _settings(items: Sequence[str]) -> dict[str, str | bool]:
+    values: dict[str, str | bool] = {}
+    for item in items:
         name, equals, value = item.partition("=")
         plain = name.strip().lstrip("!")
-        found[plain] = value.strip().strip('"') if equals else not name.strip().startswith("!")
-    return found
+        values[plain] = value.strip().strip('"') if equals else not name.strip().startswith("!")
+    return values

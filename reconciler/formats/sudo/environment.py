@@ -1,8 +1,8 @@
-"""The environment that sudo leaves of the caller's: where it looks for programs, and which variables a
+"""The part of the caller's environment that sudo keeps: the PATH for programs, and the variables that a
 program gets (sudoers(5)).
 
-Tried with sudo 1.9.13 and 1.9.16: `secure_path` counts before `env_keep`, not for `exempt_group`, and not
-where a command line sets PATH.
+Tried with sudo 1.9.13 and 1.9.16: `secure_path` beats `env_keep`, does not hold for `exempt_group`, and does
+not hold where a command line sets PATH.
 """
 
 from __future__ import annotations
@@ -17,25 +17,23 @@ _NAME = "secure_path"
 
 
 def own_path(policy: Policy, who: Who, run: str) -> bool:
-    """Whether a program finds others by the PATH of who asks: without secure_path, or where he is exempt from
-    it.
-
-    `run` is the program.
+    """Whether the program `run` finds others by the PATH of the caller: without secure_path, or where the
+    caller is exempt from it.
     """
     path, exempt = "", ""
-    for name, _, value in _said(policy, who, run):
+    for name, _, value in _settings(policy, who, run):
         path = value if name == _NAME else path
         exempt = value if name == "exempt_group" else exempt
     return not path or exempt in who.groups
 
 
 def kept(policy: Policy, who: Who, run: str) -> frozenset[str]:
-    """The variables that a program gets as who asks has set them, beside the harmless ones; with wildcards,
-    as they are written.
+    """The variables that a program gets as the caller has set them, besides the harmless ones; wildcards are
+    kept as they are written.
     """
     lists: dict[str, set[str]] = {"env_keep": set(), "env_delete": set(_DELETED)}
     resets = True
-    for name, sign, value in _said(policy, who, run):
+    for name, sign, value in _settings(policy, who, run):
         resets = sign != "!" if name == "env_reset" else resets
         if name in lists:
             listed = {word.partition("=")[0] for word in value.split()}
@@ -46,8 +44,8 @@ def kept(policy: Policy, who: Who, run: str) -> frozenset[str]:
 
 
 def files(policy: Policy) -> Iterator[tuple[str, str, bool]]:
-    """The files that sudo uses as root by its settings: what it does with each, in words, and whether only
-    likely root comes of it.
+    """The files that sudo uses as root because of its settings: its use of each in words, the path, and
+    whether that only likely leads to root.
     """
     for default in policy.defaults:
         for name, _, value in answers.settings_of(default):
@@ -58,19 +56,19 @@ def files(policy: Policy) -> Iterator[tuple[str, str, bool]]:
 
 
 def sets_any(policy: Policy, who: Who, run: str, tag: bool | None) -> bool:
-    """Whether who asks may set any variable of a program, LD_PRELOAD among them.
+    """Whether the caller may set any variable of a program, LD_PRELOAD among them.
 
-    `tag` is what the rule itself says.
+    `tag` is the rule's own setting (SETENV); None: it has none.
     """
     if tag is not None:
         return tag
-    flags = [sign != "!" for name, sign, _ in _said(policy, who, run) if name == "setenv"]
+    flags = [sign != "!" for name, sign, _ in _settings(policy, who, run) if name == "setenv"]
     return bool(flags) and flags[-1]
 
 
 def directories(policy: Policy) -> Iterator[str]:
-    """Where sudo looks for programs for anybody who has a rule (secure_path)."""
-    everybodys = ""
+    """The directories in which sudo looks for programs (secure_path), for anybody who has a rule."""
+    general = ""
     for default in policy.defaults:
         for name, _, value in answers.settings_of(default):
             if name != _NAME:
@@ -78,16 +76,16 @@ def directories(policy: Policy) -> Iterator[str]:
             if default.scope:
                 yield from _paths(value)
             else:
-                everybodys = value
-    yield from _paths(everybodys)
+                general = value
+    yield from _paths(general)
 
 
 def _paths(value: str) -> Iterator[str]:
     yield from (path.rstrip("/") for path in value.split(":") if path.startswith("/") and path.strip("/"))
 
 
-def _said(policy: Policy, who: Who, run: str) -> Iterator[tuple[str, str, str]]:
-    """The settings in force in their order, those for commands last: name, sign (`+`, `-`, `!` or none) and
+def _settings(policy: Policy, who: Who, run: str) -> Iterator[tuple[str, str, str]]:
+    """The settings in force in order, those for commands last: name, sign (`+`, `-`, `!` or none) and
     value.
     """
     for default in answers.in_force(policy, who, run):
@@ -105,9 +103,9 @@ INTERPRETERS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     (re.compile(r"node|nodejs"), frozenset(("NODE_OPTIONS", "NODE_PATH"))),
     (re.compile(r"php[\d.]*"), frozenset(("PHPRC", "PHP_INI_SCAN_DIR"))),
 )
-"""The variables by which an interpreter loads what somebody else has written."""
+"""The variables by which an interpreter loads code of the caller's choice."""
 LOADERS = frozenset(("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"))
-"""The variables by which any program loads what somebody else has written (ld.so(8))."""
+"""The variables by which any program loads code of the caller's choice (ld.so(8))."""
 _LOADING = frozenset((*LOADERS, *(name for _, names in INTERPRETERS for name in names)))
 _DELETED = LOADERS | frozenset(
     (
@@ -125,7 +123,7 @@ _DELETED = LOADERS | frozenset(
         *("PYTHONHOME", "PYTHONPATH", "PYTHONINSPECT", "PYTHONUSERBASE"),
     )
 )
-"""The variables that sudo takes away even without env_reset (`sudo -V`), as far as that is of use here."""
+"""The variables that sudo removes even without env_reset (`sudo -V`), as far as they matter here."""
 _FILES = {
     "env_file": ("sets the variables in", False),
     "group_plugin": ("loads", False),

@@ -1,9 +1,9 @@
-"""sudoers(5), all of it that decides whether somebody can become root: rules, aliases, Defaults about
+"""sudoers(5), as far as it decides whether somebody can become root: rules, aliases, Defaults about
 passwords, included files.
 
-Pure text: included files come through a function. `formats.sudo.user_rules` writes rules of ours, this reads
-anybody's. A line that cannot be read is left out, as sudo since 1.9.3 does; the tests compare with `sudo -l
--U` on a booted host.
+Pure text: included files come through a function. `formats.sudo.user_rules` writes our rules, this module
+reads anybody's. A line that cannot be read is left out, as sudo does since 1.9.3; the tests compare with
+`sudo -l -U` on a booted host.
 """
 
 from __future__ import annotations
@@ -37,74 +37,83 @@ _OPTION = Late(
 )
 _DIGEST = Late(r"sha(?:224|256|384|512)\s*:\s*[A-Za-z0-9+/=]+\s+")
 OPEN = ("", "-", "-l", "--login", "*", "- root", "-l root", '""')
-"""Arguments with which a shell is still one to work in."""
+"""Arguments with which a shell is still an interactive one."""
 
 
 @frozen
 class Who:
-    """The person who asks.
-
-    `groups` are names, `gids` numbers, the primary group among both. `host` is the host's name.
-    """
+    """The person who asks, the caller of sudo."""
 
     name: str
     uid: int
     groups: frozenset[str]
+    """The names of the groups, the primary one among them."""
     gids: frozenset[int]
+    """Their numbers."""
     host: str
+    """The name of the host."""
 
 
 @frozen
 class Command:
-    """One item of a rule: a program, an alias or ALL; as whom, and whether a tag says that a password is
-    asked for.
-    """
+    """One item of a rule."""
 
     run: str
+    """A program with its arguments, an alias or ALL."""
     negated: bool
+    """Whether a `!` stands before it: it is forbidden."""
     runas: tuple[str, ...]
+    """The accounts to run it as."""
     asks: bool | None
+    """Whether a tag says that a password is asked for (PASSWD, NOPASSWD); None: no tag does."""
     limited: bool
+    """Whether it holds only for some time (NOTBEFORE, NOTAFTER)."""
     sets: bool | None = None
-    """Whether a tag lets who asks set any variable (SETENV), or takes that back."""
+    """Whether a tag says that the caller may set any variable (SETENV, NOSETENV); None: no tag does."""
     groups: tuple[str, ...] = ()
-    """The groups that who asks may have it run with."""
+    """The groups with which the caller may run it."""
     chroot: str = ""
+    """The directory below which it runs (CHROOT)."""
     cwd: str = ""
+    """The directory in which it runs (CWD)."""
     digest: bool = False
-    """Whether it is run only as long as it has the digest that is written there."""
+    """Whether it is run only as long as it has the digest in the rule."""
 
 
 @frozen
 class Rule:
-    """Who may, where, what; `text` is the line for people."""
+    """One rule: the commands that users may run on hosts."""
 
     users: tuple[str, ...]
     hosts: tuple[str, ...]
     commands: tuple[Command, ...]
     text: str
+    """The line for people, without secrets; empty if it could not be read to its end."""
     path: str = ""
-    """The file that has it; empty where that is not known."""
+    """The file that has it; empty where it is not known."""
 
 
 @frozen
 class Default:
-    """One line of Defaults: about whom or what, by its sign and names, and its settings."""
+    """One line of Defaults."""
 
     scope: str
+    """The sign that says what the names are: `@` hosts, `:` users, `!` commands, `>` accounts to run as;
+    empty: it holds for all.
+    """
     names: tuple[str, ...]
     settings: tuple[str, ...]
 
 
 @dataclass(slots=True)
 class Policy:
-    """Everything that was read."""
+    """All rules, Defaults and aliases that were read."""
 
     rules: list[Rule] = field(default_factory=list)
     defaults: list[Default] = field(default_factory=list)
     aliases: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     about: dict[Who, tuple[tuple[Rule, Command], ...]] = field(default_factory=dict)
-    """The rules found for somebody, who is asked for again and again."""
+    """A cache of `answers.commands_of`, which is asked for the same person many times."""
     includes: list[str] = field(default_factory=list)
     """The files and directories that are included."""
     by_name: dict[str, list[int]] = field(default_factory=dict)
@@ -133,13 +142,13 @@ class _Reader:
 
 def _read(text: str, policy: Policy, reader: _Reader, depth: int) -> None:
     for line in logical_lines(text):
-        found = INCLUDE.fullmatch(line)
-        if found is None:
+        match = INCLUDE.fullmatch(line)
+        if match is None:
             _take(line, policy, reader.path)
         elif depth < _MOST_INCLUDES:
-            policy.includes.append(found[2] or found[3])
+            policy.includes.append(match[2] or match[3])
             for path in _included(
-                found[1], (found[2] or found[3]).replace("%h", reader.host.partition(".")[0]), reader
+                match[1], (match[2] or match[3]).replace("%h", reader.host.partition(".")[0]), reader
             ):
                 content = reader.include(path)
                 if content is not None:
@@ -155,19 +164,19 @@ def _included(how: str, path: str, reader: _Reader) -> Iterator[str]:
 
 
 def unreadable(text: str) -> list[int]:
-    """The numbers of the lines that are no rule, alias, Defaults or include, or not to their end; of a
-    continued one the first.
+    """The numbers of the lines that cannot be read to their end as a rule, an alias, Defaults or an
+    include; for a continued line the first number.
     """
-    found, said, first = [], "", 0
+    numbers, text_so_far, first = [], "", 0
     for number, raw in enumerate(text.split("\n"), 1):
-        said, first = said + raw, first or number
+        text_so_far, first = text_so_far + raw, first or number
         if raw.endswith("\\"):
-            said = f"{said[:-1]} "
+            text_so_far = f"{text_so_far[:-1]} "
             continue
-        if any(not _is_readable(line) for line in logical_lines(said)):
-            found.append(first)
-        said, first = "", 0
-    return found
+        if any(not _is_readable(line) for line in logical_lines(text_so_far)):
+            numbers.append(first)
+        text_so_far, first = "", 0
+    return numbers
 
 
 def _is_readable(line: str) -> bool:
@@ -193,17 +202,16 @@ def _take(line: str, policy: Policy, path: str = "") -> None:
 
 
 def _default(scope: str, rest: str) -> Default:
-    names, said = "", rest
+    names, settings = "", rest
     if scope:
         pieces = rest.strip().split(None, 1)
-        names, said = pieces[0] if pieces else "", pieces[1] if len(pieces) > 1 else ""
-    return Default(scope, tuple(split(names, ",")), tuple(split(said, ",")))
+        names, settings = pieces[0] if pieces else "", pieces[1] if len(pieces) > 1 else ""
+    return Default(scope, tuple(split(names, ",")), tuple(split(settings, ",")))
 
 
 def _rules(line: str) -> list[Rule]:
-    """`users hosts = commands : hosts = commands`, up to what is of no such form.
-
-    The text is for people, so it has no secrets; of a line that cannot be read to its end there is none.
+    """The rules of a line `users hosts = commands : hosts = commands`, up to the first part of another
+    form.
     """
     head, equals, rest = cut(line, "=")
     users, hosts = _users_and_hosts(head)
@@ -212,13 +220,13 @@ def _rules(line: str) -> list[Rule]:
     read: list[tuple[tuple[str, ...], tuple[Command, ...]]] = []
     parts = split(rest, ":", tags=True)
     for number, part in enumerate(parts):
-        said = part
+        command_list = part
         if number:
-            head, equals, said = cut(part, "=")
+            head, equals, command_list = cut(part, "=")
             hosts = tuple(split(head, ","))
             if not equals or not hosts:
                 break
-        commands = _commands(said)
+        commands = _commands(command_list)
         if commands is None:
             break
         read.append((hosts, commands))
@@ -228,37 +236,34 @@ def _rules(line: str) -> list[Rule]:
         else ""
     )
     return [
-        Rule(users, hosts, tuple(one for one in commands if not one.limited), shown)
+        Rule(users, hosts, tuple(item for item in commands if not item.limited), shown)
         for hosts, commands in read
     ]
 
 
 def _users_and_hosts(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The two lists in front of `=`: blanks around commas belong to a list, one that stands alone is between
-    them.
-    """
+    """The two lists in front of `=`: blanks around commas belong to a list, other blanks part the two."""
     tight = re.sub(r"\s*,\s*", ",", text.strip())
     tight = re.sub(r"!\s+", "!", tight)
-    found = re.fullmatch(r"((?:\"[^\"]*\"|\\.|[^\s\"\\])+)\s+(\S+)", tight)
-    return (tuple(split(found[1], ",")), tuple(split(found[2], ","))) if found else ((), ())
+    match = re.fullmatch(r"((?:\"[^\"]*\"|\\.|[^\s\"\\])+)\s+(\S+)", tight)
+    return (tuple(split(match[1], ",")), tuple(split(match[2], ","))) if match else ((), ())
 
 
 def _commands(text: str) -> tuple[Command, ...] | None:
-    """A list of commands, in which what is said of one holds for the next ones too.
-
-    None if it is no such list.
+    """A list of commands, in which accounts and tags of one hold for the next ones too; None for another
+    text.
     """
     runas: tuple[str, ...] = ("root",)
     asks: bool | None = None
     sets: bool | None = None
     groups: tuple[str, ...] = ()
-    found: list[Command] = []
+    commands: list[Command] = []
     for item in split(text, ","):
         rest = item
         who = re.match(r"\(([^)]*)\)\s*", rest)
         if who:
             users, _, also = who[1].partition(":")
-            # `(:group)` and `()` are the user himself.
+            # `(:group)` and `()` mean the caller's own account.
             runas, groups, rest = tuple(split(users, ",")), tuple(split(also, ",")), rest[who.end() :]
         limited, options, digests = False, {"CHROOT": "", "CWD": ""}, False
         while option := _OPTION.match(rest):
@@ -276,18 +281,16 @@ def _commands(text: str) -> tuple[Command, ...] | None:
             rest, digests = rest[digest.end() :], True
         if not rest or not re.match(r"/|\^|sudoedit\b|list\b|[A-Z]", rest):
             return None
-        found.append(
+        commands.append(
             Command(
                 rest, negated, runas, asks, limited, sets, groups, options["CHROOT"], options["CWD"], digests
             )
         )
-    return tuple(found)
+    return tuple(commands)
 
 
 def _masked(line: str, runs: Sequence[str]) -> str:
-    """The line without the arguments of its commands, but for those that decide
-    whether a command is a shell.
-    """
+    """The line without the arguments of its commands, except those that leave a shell interactive (OPEN)."""
     for run in sorted(runs, key=len, reverse=True):
         path, _, arguments = run.partition(" ")
         if arguments.strip() not in OPEN:
@@ -296,29 +299,28 @@ def _masked(line: str, runs: Sequence[str]) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """The lines of a file of rules that decide.
-
-    No comments, no arguments, no Defaults about something else, nothing that cannot be read.
+    """The decisive lines of a file of rules: without comments, arguments, other Defaults, and lines that
+    cannot be read.
     """
-    kept = []
+    lines = []
     for line in logical_lines(text):
-        found = _DEFAULTS.fullmatch(line)
-        if found is None:
-            kept += [line] if INCLUDE.fullmatch(line) else _decisive(line)
+        match = _DEFAULTS.fullmatch(line)
+        if match is None:
+            lines += [line] if INCLUDE.fullmatch(line) else _decisive(line)
             continue
-        default = _default(found[1], found[2])
+        default = _default(match[1], match[2])
         about = [
             item
             for item in default.settings
             if item.partition("=")[0].strip().lstrip("!").rstrip("+- \t") in _DECISIVE
         ]
         if about:
-            kept.append(f"Defaults{default.scope}{','.join(default.names)} {','.join(about)}")
-    return "".join(f"{line}\n" for line in kept)
+            lines.append(f"Defaults{default.scope}{','.join(default.names)} {','.join(about)}")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _decisive(line: str) -> list[str]:
-    """A rule, or a line of aliases, without the arguments of commands; nothing of a line that is neither."""
+    """A rule, or a line of aliases, without the arguments of commands; empty for any other line."""
     policy = Policy()
     _take(line, policy)
     commands = [
@@ -330,7 +332,7 @@ def _decisive(line: str) -> list[str]:
 
 
 LOGGING = ("log_input", "log_output", "log_stdin", "log_stdout", "log_stderr", "log_ttyin", "log_ttyout")
-"""Flags with which sudo writes down a session, in `iolog_dir`."""
+"""Flags with which sudo records a session, in `iolog_dir`."""
 _DECISIVE = frozenset(
     (
         *(

@@ -22,24 +22,22 @@ _MOST_ALIASES = 16
 
 @frozen
 class Program:
-    """One program that somebody may run. `run` is path and arguments as the rule has them, or ALL.
-
-    `password` is the account whose password is asked for; empty: none is. `file` is that of the rule that
-    names it first.
-    """
+    """One program that somebody may run."""
 
     run: str
+    """Path and arguments as the rule has them, or ALL."""
     password: str
+    """The account whose password is asked for; empty: none is."""
     file: str
+    """The file of the rule that names it first."""
     sets: bool | None = None
-    """The rule's setting for variables (SETENV)."""
+    """As in Command, and so are `cwd` and `digest`."""
     cwd: str = ""
     digest: bool = False
-    """As of a Command."""
 
     @property
     def path(self) -> str:
-        """The program."""
+        """The path of the program."""
         return self.run.partition(" ")[0]
 
     @property
@@ -49,7 +47,7 @@ class Program:
 
     @property
     def arguments(self) -> tuple[str, ...] | None:
-        """The arguments that are allowed, none of them where any are; () where none may be given."""
+        """The arguments that are allowed; None where any are, () where none may be given."""
         rest = self.run.partition(" ")[2].strip()
         return (
             None
@@ -72,28 +70,29 @@ class _Item:
 class Overruled:
     """A program that one rule allows and that a later one denies, or asks a password for where the first did
     not.
-
-    `path` is the file of the first rule, `by` that of the later one.
     """
 
     run: str
     path: str
+    """The file of the first rule."""
     by: str
+    """The file of the later rule."""
     denied: bool
+    """Whether the later rule denies it."""
 
 
 def programs(policy: Policy, who: Who, target: Who) -> list[Program]:
-    """All that somebody may run as the target, each once, in the order of the rules."""
+    """The programs that somebody may run as the target, each once, in the order of the rules."""
     items = list(_items(policy, who, target))
-    found: dict[str, Program] = {}
+    programs_by_run: dict[str, Program] = {}
     for at, item in enumerate(items):
         last = _last(items, at)
         if not item.negated and not last.negated:
-            found.setdefault(
+            programs_by_run.setdefault(
                 item.run,
                 _program(policy, who, item.run, last.command, item.rule),
             )
-    return list(found.values())
+    return list(programs_by_run.values())
 
 
 def _program(policy: Policy, who: Who, run: str, command: Command, rule: Rule) -> Program:
@@ -103,8 +102,8 @@ def _program(policy: Policy, who: Who, run: str, command: Command, rule: Rule) -
 
 
 def by_group(policy: Policy, who: Who) -> Iterator[tuple[str, Program]]:
-    """All that somebody may run with a further group as somebody who is not root, by
-    group; ALL is any group.
+    """The programs that somebody may run with a further group and not as root, each after its group; ALL
+    is any group.
     """
     for rule, command in answers.commands_of(policy, who):
         if command.chroot or not command.groups or answers.is_as_root(policy, command):
@@ -116,22 +115,22 @@ def by_group(policy: Policy, who: Who) -> Iterator[tuple[str, Program]]:
 
 
 def below(policy: Policy, who: Who, target: Who) -> Iterator[tuple[str, Program]]:
-    """All that somebody may run as the target below another root (CHROOT), by that directory."""
+    """The programs that somebody may run as the target below another root (CHROOT), each after that
+    directory.
+    """
     for rule, command in answers.commands_of(policy, who):
         if command.chroot and not command.negated and answers.runs_as(policy, command, target):
             yield command.chroot, _program(policy, who, command.run, command, rule)
 
 
 def overruled(policy: Policy, who: Who, target: Who) -> Iterator[Overruled]:
-    """Yield the programs that a later rule makes worse for the one who asks: denied,
-    or only with a password.
-    """
+    """The programs that a later rule denies to the caller, or allows only with a password."""
     items = list(_items(policy, who, target))
     for at, item in enumerate(items[:-1]):
         last = _last(items, at)
         if last is item or item.negated:
             continue
-        asked, now = (bool(answers.password(policy, who, one.command)) for one in (item, last))
+        asked, now = (bool(answers.password(policy, who, entry.command)) for entry in (item, last))
         if last.negated or (now and not asked):
             yield Overruled(re.sub(r"\\(.)", r"\1", item.run), item.rule.path, last.rule.path, last.negated)
 
@@ -153,7 +152,7 @@ def _names(policy: Policy, item: str, depth: int) -> Iterator[str]:
 
 
 def _last(items: Sequence[_Item], at: int) -> _Item:
-    """The last item that is about the program of the one at `at`."""
+    """The last item that is about the program of the item at `at`."""
     return next(item for item in reversed(items[at:]) if _covers(item.run, items[at].run))
 
 
@@ -177,18 +176,20 @@ def _plain(policy: Policy, run: str, negated: bool, depth: int) -> Iterator[tupl
 
 
 def _covers(item: str, run: str) -> bool:
-    """Whether an item of a rule is about all that another one allows."""
+    """Whether an item of a rule is about everything that another one, `run`, allows."""
     if item in (ALL, run):
         return True
     if run == ALL:
         return False
-    (path, _, said), (own_path, _, own) = item.partition(" "), run.partition(" ")
+    (path, _, arguments), (own_path, _, own_arguments) = item.partition(" "), run.partition(" ")
     if not (
         path == own_path
         or (path.endswith("/") and own_path.rpartition("/")[0] + "/" == path)
         or answers.glob(path, own_path)
     ):
         return False
-    if said.strip() in ("", "*"):
+    if arguments.strip() in ("", "*"):
         return True
-    return bool(own.strip()) and fnmatchcase(own.strip().removesuffix(_NO_ARGUMENTS), said.strip())
+    return bool(own_arguments.strip()) and fnmatchcase(
+        own_arguments.strip().removesuffix(_NO_ARGUMENTS), arguments.strip()
+    )

@@ -1,4 +1,4 @@
-"""The text of sudoers(5): lines, comments, includes, and what is in quotes."""
+"""The text of sudoers(5): lines, comments, includes and quotes."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ _IN_COMMAND = Late(
 
 
 def include_of(line: str) -> tuple[str, str] | None:
-    """`include` or `includedir` and the path, of a line that includes; a relative path is below /etc."""
-    found = INCLUDE.fullmatch(line.strip())
-    if found is None:
+    """`include` or `includedir` and the path, for a line that includes; a relative path is below /etc."""
+    match = INCLUDE.fullmatch(line.strip())
+    if match is None:
         return None
-    path = found[2] or found[3]
-    return found[1], path if path.startswith("/") else f"/etc/{path}"
+    path = match[2] or match[3]
+    return match[1], path if path.startswith("/") else f"/etc/{path}"
 
 
 def is_ignored(name: str) -> bool:
-    """Whether sudo passes over a file of this name in an included directory, without a word."""
+    """Whether sudo silently ignores a file of this name in an included directory."""
     return "." in name or name.endswith("~")
 
 
 def logical_lines(text: str) -> Iterator[str]:
-    """Lines with those that they are continued on, without comments and without the empty ones."""
+    """The lines, each joined with its continuation lines, without comments and empty ones."""
     for line in re.sub(r"\\\r?\n[ \t]*", " ", text).split("\n"):
-        said = line if INCLUDE.fullmatch(line.strip()) else _without_comment(line)
-        if said.strip():
-            yield said.strip()
+        content = line if INCLUDE.fullmatch(line.strip()) else _without_comment(line)
+        if content.strip():
+            yield content.strip()
 
 
 def _without_comment(line: str) -> str:
-    """Up to a `#` that begins a comment: not one in quotes, behind a backslash, or in front of a number,
-    which is a uid.
+    """The line up to a `#` that begins a comment; one in quotes, behind a backslash or in front of a
+    number (a uid) begins none.
     """
     quoted = False
     for at, char in enumerate(line):
@@ -74,10 +74,10 @@ def split(text: str, separator: str, *, tags: bool = False) -> list[str]:
         else:
             piece += char
         at += 1
-    return [found for found in (*pieces, piece.strip()) if found]
+    return [part for part in (*pieces, piece.strip()) if part]
 
 
 def cut(text: str, separator: str) -> tuple[str, str, str]:
     """As str.partition, at a separator that is not behind a backslash."""
-    found = re.match(rf"((?:\\.|[^\\{separator}])*){separator}", text)
-    return (found[1], separator, text[found.end() :]) if found else (text, "", "")
+    match = re.match(rf"((?:\\.|[^\\{separator}])*){separator}", text)
+    return (match[1], separator, text[match.end() :]) if match else (text, "", "")

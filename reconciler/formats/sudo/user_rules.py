@@ -2,7 +2,7 @@
 
 Commands that sudo cannot tell apart are refused rather than approximated: it compares the arguments of a
 command as one line of text, so an argument with a space in it would also allow two arguments. Wildcards,
-backslashes and regular expressions never mean anything but themselves here.
+backslashes and regular expressions stand only for themselves here.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _HEADER = (
 
 @frozen
 class Rule:
-    """The command that a user may run: exactly this argv, or with None everything.
-
-    `runas` is a user or ALL; `password`: the user's own is asked for.
-    """
+    """One command that a user may run."""
 
     run: tuple[str, ...] | None
+    """Exactly this argv; None: anything."""
     runas: str = "root"
+    """The user to run it as, or ALL."""
     password: bool = True
+    """Whether the user's own password is asked for."""
 
 
 def problem(run: Sequence[str]) -> str:
@@ -51,18 +51,18 @@ def problem(run: Sequence[str]) -> str:
         if not word:
             return "an empty argument cannot be told from none by sudo"
         if _NOT_IN_ARGUMENTS.search(word):
-            what = (
+            reason = (
                 "has a space, a backslash or a control character, which sudo cannot tell from two arguments"
                 " or an escape"
             )
-            return f"argument {number} {what}"  # not quoted: it may be a secret
+            return f"argument {number} {reason}"  # not quoted: it may be a secret
     return ""
 
 
 def render(user: str, rules: Sequence[Rule], address: str) -> str:
     """The text of a drop-in for one user.
 
-    Raises ValueError for what cannot be said, and if it would not be read back as the same rules.
+    Raises ValueError for rules that cannot be written, or would not be read back as the same ones.
     """
     lines = [line.format(address=address) for line in _HEADER]
     lines += [
@@ -76,7 +76,7 @@ def render(user: str, rules: Sequence[Rule], address: str) -> str:
 
 
 def parse(text: str) -> list[tuple[str, Rule]]:
-    """The rules in a drop-in of this form. Raises ValueError with the first line that is of another."""
+    """The rules in a drop-in of this form. Raises ValueError with the first line of another form."""
     return [_rule(line) for line in text.split("\n") if line and not line.startswith("# ")]
 
 
@@ -93,10 +93,10 @@ def _command(rule: Rule) -> str:
 
 
 def _rule(line: str) -> tuple[str, Rule]:
-    found = _LINE.fullmatch(line)
-    if found is None:
+    match = _LINE.fullmatch(line)
+    if match is None:
         raise ValueError(f"not a rule of ours: {line!r}")
-    command = found["command"]
+    command = match["command"]
     run = (
         None
         if command == ALL
@@ -104,4 +104,4 @@ def _rule(line: str) -> tuple[str, Rule]:
     )
     if run is not None and (problem(run) or re.search(r"\\", _ESCAPED.sub("", command))):
         raise ValueError(f"not a rule of ours: {line!r}")
-    return found["user"], Rule(run, found["runas"], found["tag"] == "PASSWD")
+    return match["user"], Rule(run, match["runas"], match["tag"] == "PASSWD")

@@ -1,4 +1,4 @@
-"""Which directives systemd knows, where they belong and what a value must look like.
+"""The directives that systemd knows, the sections that they belong in, and the form of their values.
 
 The table behind it costs a few milliseconds: import this module in the function that needs it.
 """
@@ -28,8 +28,8 @@ def _added() -> frozenset[str]:
 
 def section(name: str) -> frozenset[str] | None:
     """The directives of a section; None if there is no such section."""
-    found = _table().get(name)
-    return None if found is None else frozenset(found)
+    directives = _table().get(name)
+    return None if directives is None else frozenset(directives)
 
 
 def known(section_name: str, directive: str) -> bool:
@@ -55,10 +55,10 @@ def nearest(section_name: str, directive: str) -> str | None:
 
 
 def lint(section_name: str, name: str, value: str, version: int | None = None) -> str | None:
-    """The fault in an assignment, and what to do; None if nothing is seen to be wrong.
+    """The fault in an assignment, and what to do; None if none is seen.
 
-    Names beginning with X- are nobody's business. `version` is the host's systemd: without it, what either
-    release accepts passes.
+    Names that begin with X- are not checked. `version` is the host's systemd; without it an assignment passes
+    that either release accepts.
     """
     if section_name.startswith("X-") or name.startswith("X-"):
         return None
@@ -69,8 +69,10 @@ def lint(section_name: str, name: str, value: str, version: int | None = None) -
     if not known(section_name, name):
         return _unknown(section_name, name)
     if version is not None and version < NEWEST and is_newer(section_name, name, value):
-        what = name if name in _added() else f"{name}={value}"
-        return f"{what} is not known to systemd {OLDEST}, which would ignore it: systemd {NEWEST} has it"
+        assignment = name if name in _added() else f"{name}={value}"
+        return (
+            f"{assignment} is not known to systemd {OLDEST}, which would ignore it: systemd {NEWEST} has it"
+        )
     return _wrong_value(section_name, name, value, version)
 
 
@@ -128,7 +130,7 @@ def _wrong_value(section_name: str, name: str, value: str, version: int | None) 
 
 
 def deprecated(name: str, value: str) -> str:
-    """The words about an assignment that still works but should not be written any more; empty for all
+    """Why an assignment that still works should not be written any more, and what to write; empty for all
     others.
     """
     from reconciler.formats.systemd import value_rules

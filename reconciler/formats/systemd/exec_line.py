@@ -100,4 +100,4 @@ def _quoted(word: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _NEEDS_ESCAPE.sub(lambda found: _ESCAPES.get(found[0]) or f"\\u{ord(found[0]):04x}", text)
+    return _NEEDS_ESCAPE.sub(lambda match: _ESCAPES.get(match[0]) or f"\\u{ord(match[0]):04x}", text)

@@ -1,7 +1,4 @@
-"""The silent faults of command lines that people write in systemd's own syntax.
-
-Reached through `unit.lint_exec`.
-"""
+"""The silent faults of command lines that people write in systemd's own syntax (`unit.lint_exec`)."""
 
 from __future__ import annotations
 
@@ -30,27 +27,27 @@ _SHELLS = frozenset({"sh", "bash", "dash", "ksh", "zsh", "busybox"})
 
 
 def lint(line: str, *, several: bool) -> list[str]:
-    """See `exec_line.lint_exec`."""
-    found = list(_lint_line(line))
-    if found:
-        return found
+    """As `exec_line.lint_exec`."""
+    faults = list(_lint_line(line))
+    if faults:
+        return faults
     try:
         split = words(line)
     except ValueError as problem:
         return [str(problem)]
     commands = _commands(split)
     if len(commands) > 1 and not several:
-        found.append(
+        faults.append(
             'a lone ; starts a second command, which only Type=oneshot may have: write ";" in quotes, or a'
             " list of commands"
         )
     for command in commands:
-        found += _lint_command(command)
-    return list(dict.fromkeys(found))
+        faults += _lint_command(command)
+    return list(dict.fromkeys(faults))
 
 
 def _lint_line(line: str) -> Iterator[str]:
-    """Problems of the line as a line: with one of these its words mean nothing."""
+    """Faults of the line as a whole: with one of them its words mean nothing."""
     if not line.strip(BLANK):
         yield "the command is empty: write the absolute path of a program"
         return
@@ -92,8 +89,8 @@ def _lint_command(command: list[Word]) -> Iterator[str]:
 
 
 def _program(first: str) -> tuple[str, str]:
-    found = _PREFIXES.match(first)
-    end = found.end() if found else 0
+    match = _PREFIXES.match(first)
+    end = match.end() if match else 0
     return first[:end], first[end:]
 
 
@@ -116,7 +113,7 @@ def _lint_program(prefix: str, program: str) -> Iterator[str]:
 
 
 def _lint_shell_syntax(word: Word) -> Iterator[str]:
-    """There is no shell. Quotes say that a character is meant as it stands."""
+    """Words that only a shell would expand, unless quotes say that the characters are intended."""
     if word.quoted:
         return
     text = word.text
@@ -142,7 +139,9 @@ def _lint_shell_syntax(word: Word) -> Iterator[str]:
 
 
 def _lint_variables(word: Word) -> Iterator[str]:
-    """$A is expanded (and split at blanks) as a word of its own only; inside a word only ${A} is."""
+    """Variables that are not expanded: $A must be a word of its own (and is split at blanks), inside a
+    word only ${A} is.
+    """
     inside = _VARIABLE_INSIDE.search(word.text)
     if inside and inside["name"] != word.text:
         name = inside["name"][1:]

@@ -1,6 +1,6 @@
-"""Command lines taken apart, as systemd's extract_first_word() does it.
+"""Command lines split into words, as systemd's extract_first_word() does it.
 
-An implementation of its own: it proves what `exec_line` writes.
+It shares no code with `exec_line`, whose results it proves.
 """
 
 from __future__ import annotations
@@ -28,30 +28,29 @@ _CODE_POINTS = range(1, 0x110000)
 
 
 class Word(NamedTuple):
-    """One word of a command line: as written, and after systemd removed quotes and escapes."""
+    """One word of a command line."""
 
     raw: str
+    """The word as written."""
     text: str
+    """The word after systemd removed quotes and escapes."""
 
     @property
     def quoted(self) -> bool:
-        """Whether any part of it is quoted or escaped."""
+        """Whether any part of the word is quoted or escaped."""
         return self.raw != self.text
 
 
 def words(line: str) -> list[Word]:
-    """Words after unquoting, as systemd's extract_first_word() does it.
-
-    Raises ValueError where systemd refuses the line.
-    """
-    found: list[Word] = []
+    """The words of a command line. Raises ValueError where systemd refuses the line."""
+    result: list[Word] = []
     position = len(line) - len(line.lstrip(BLANK))
     while position < len(line):
         raw, text = _word(line, position)
-        found.append(Word(raw, text))
+        result.append(Word(raw, text))
         gap = _GAP.match(line, position + len(raw))
         position = gap.end() if gap else position + len(raw)
-    return found
+    return result
 
 
 def _word(line: str, start: int) -> tuple[str, str]:

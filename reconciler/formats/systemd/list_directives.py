@@ -13,7 +13,7 @@ NEVER_RESET = _names("""
     StopPropagatedFrom PartOf JoinsNamespaceOf RequiresOverridable RequisiteOverridable RequiresMountsFor
     WantsMountsFor Sockets Also
     """)
-"""Dependencies can only be added: for them systemd reads an empty assignment as nothing (systemd.unit(5))."""
+"""Dependencies, which can only be added: systemd ignores an empty assignment to them (systemd.unit(5))."""
 
 ACCUMULATING = NEVER_RESET | _names("""
     Documentation Alias WantedBy RequiredBy UpheldBy ExecCondition ExecStartPre ExecStart ExecStartPost

@@ -12,14 +12,14 @@ Test = Callable[[str], object]
 
 
 class Rule(NamedTuple):
-    """`test` says whether a value will do, `text` what will, as in "takes ...".
-
-    `newer` are words that only NEWEST takes.
-    """
+    """A rule for values."""
 
     test: Test
+    """Whether a value passes."""
     text: str
+    """The values that pass, in words, as in "takes ..."."""
     newer: frozenset[str] = frozenset()
+    """The words that only NEWEST accepts."""
 
 
 def named(words: str) -> frozenset[str]:
@@ -30,13 +30,13 @@ def named(words: str) -> frozenset[str]:
 def pattern(regex: str, text: str) -> Rule:
     """The rule that a value matches the pattern as a whole.
 
-    The pattern is compiled when it is first asked: a spec uses a few of them.
+    The pattern is compiled at its first use: a spec uses a few of them.
     """
     return Rule(Late(regex).fullmatch, text)
 
 
 def one_of(choices: str, newer: str = "", *, quietly: str = "", boolean: bool = False) -> Rule:
-    """One of these words. `quietly` are accepted without being offered."""
+    """The rule that a value is one of these words. `quietly` are accepted and not named in messages."""
     accepted = named(choices) | named(newer) | named(quietly)
     offered = [*(["yes", "no"] if boolean else []), *choices.split(), *newer.split()]
     text = " or ".join(filter(None, (", ".join(offered[:-1]), offered[-1])))
@@ -44,7 +44,9 @@ def one_of(choices: str, newer: str = "", *, quietly: str = "", boolean: bool = 
 
 
 def words(rule: Rule, text: str, *, invert: bool = False, separator: str | None = None) -> Rule:
-    """Any number of words that each pass a rule; with `invert` a ~ may stand in front of all."""
+    """The rule that a value is any number of words that each pass a rule; with `invert` a ~ may precede
+    them.
+    """
 
     def test(value: str) -> bool:
         rest = value.removeprefix("~") if invert else value
@@ -55,29 +57,29 @@ def words(rule: Rule, text: str, *, invert: bool = False, separator: str | None 
 
 def integer(value: str) -> int | None:
     """A number as systemd reads it: decimal, 0x, 0o, 0b, and octal after a plain 0."""
-    found = _INTEGER.fullmatch(value)
-    if found is None:
+    match = _INTEGER.fullmatch(value)
+    if match is None:
         return None
-    digits = found["digits"]
+    digits = match["digits"]
     try:
-        found_value = int(digits, 8) if re.fullmatch("0[0-9]+", digits) else int(digits, 0)
+        result = int(digits, 8) if re.fullmatch("0[0-9]+", digits) else int(digits, 0)
     except ValueError:
         return None
-    return -found_value if found["sign"] == "-" else found_value
+    return -result if match["sign"] == "-" else result
 
 
 def number(low: int, high: int, text: str = "") -> Rule:
-    """A whole number between two, both of them allowed."""
+    """The rule that a value is a whole number from `low` to `high`."""
 
     def test(value: str) -> bool:
-        found = integer(value)
-        return found is not None and low <= found <= high
+        value_read = integer(value)
+        return value_read is not None and low <= value_read <= high
 
     return Rule(test, text or f"a whole number from {low} to {high}")
 
 
 def either(text: str, *rules: Rule) -> Rule:
-    """The rule that lets pass what one of these rules lets pass."""
+    """The rule that a value passes one of these rules."""
     newer = frozenset().union(*(rule.newer for rule in rules))
     return Rule(lambda value: any(rule.test(value) for rule in rules), text, newer)
 

@@ -12,8 +12,7 @@ def expand(name: str) -> frozenset[str]:
     """The system calls that a name stands for: those of a set, or itself."""
     if not name.startswith("@"):
         return frozenset({name})
-    found: frozenset[str] = frozenset()
-    return found.union(*(expand(one) for one in data.SETS.get(name, "").split()))
+    return frozenset[str]().union(*(expand(member) for member in data.SETS.get(name, "").split()))
 
 
 def known(name: str) -> bool:

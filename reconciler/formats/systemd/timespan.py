@@ -19,7 +19,10 @@ _PART = Late(r"(\d+)\s*([A-Za-z]*)\s*")
 
 
 def seconds(text: str) -> float:
-    """`1h 30min` is 5400, `infinity` is infinite. A month is 30.44 days, a year 365.25. Raises ValueError."""
+    """The seconds of a span: `1h 30min` is 5400, `infinity` infinite. A month is 30.44 days, a year 365.25.
+
+    Raises ValueError.
+    """
     if text == "infinity":
         return float("inf")
     total, at = 0.0, 0

@@ -1,7 +1,7 @@
 """Unit files: text and sections, both ways, with systemd's own rules (systemd.syntax(7), systemd.unit(5)).
 
-Command lines and environment assignments are in `exec_line.py`; everything of it that others need can be had
-from here.
+Command lines and environment assignments are in `exec_line.py`; this module re-exports everything of it that
+others need.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ One value is a str, several are a list in their order. A directive without a val
 """
 
 STRAY = "?"
-"""The pseudo-directive for lines that are no assignment, and the pseudo-section for what systemd does not
-read at all.
+"""The pseudo-directive for lines that are no assignment, and the pseudo-section for lines that systemd
+does not read at all.
 """
 
 
 _CONDITIONS = ("Condition", "Assert")
 EMPTY_MEANS = frozenset({"CapabilityBoundingSet", "Delegate"})
-"""Here an empty assignment is a value: no capability at all; delegation without a controller."""
+"""Directives whose empty assignment is a value: no capability at all; delegation without a controller."""
 _RESET_TOGETHER = (
     ("Condition",),
     ("Assert",),
@@ -59,7 +59,7 @@ _RESET_TOGETHER = (
 """Beginnings of names: an empty assignment to one of a group empties the group."""
 
 _END = "[\0"
-"""How a line begins that systemd cannot read: no line of a file can."""
+"""The beginning that marks a line which systemd cannot read: no line of a file can have it."""
 _LINE_END = re.compile(r"(?:\n\r?|\r\n?)\0?|\0")
 _BOM = re.compile(r"(?:\A|(?<=[\n\r\0]))\ufeff")
 _NOT_PLAIN = re.compile(r"\\[ \t]*(?:\n|\Z)|[\r\0\ufeff]")
@@ -68,13 +68,13 @@ _BAD_HEADER = re.compile(r"\A\[\Z|[\x00-\x1f\x7f\"'\\]")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _LONGEST = 1024 * 1024 - 1
+"""Bytes of a line; systemd does not load a unit with a longer one."""
 _SURE = re.compile(
     r"(?:(?:#[ -~]*|\[[A-Za-z0-9_-]+\]|[A-Za-z][A-Za-z0-9_-]*=(?:[!-~](?:[ -~]*[!-\[\]-~])?)?)?\n)*"
 )
-"""Text of which one look says that it comes back as it is, if no value has brought a line of its own: nearly
-all units are like this.
+"""Text that is surely read back as it was written, unless a value has brought a line of its own: nearly all
+units match.
 """
-"""Bytes of a line; systemd does not load a unit with a longer one."""
 _ORDER = {"Unit": 0, "Install": 2}
 
 
@@ -82,10 +82,10 @@ def parse(text: str) -> Sections:
     """A unit file as systemd reads it: comments, continuation lines, repeated sections and resets are
     resolved.
 
-    Never raises. Lines that systemd passes over are kept below STRAY: lines in a section that are no
-    assignment, and in the section STRAY whatever precedes the first section or follows a broken section
-    header (there systemd stops reading). Unknown sections and directives are kept, repeated unknown ones as
-    lists. Resets leave no trace: for drop-ins use `merge`.
+    Never raises. Lines that systemd ignores are kept below STRAY: lines in a section that are no assignment,
+    and in the section STRAY all lines that precede the first section or follow a broken section header (there
+    systemd stops reading). Unknown sections and directives are kept, repeated unknown ones as lists. Resets
+    leave no trace: for drop-ins use `merge`.
     """
     return merge([text])
 
@@ -95,52 +95,50 @@ def merge(texts: Iterable[str]) -> Sections:
     sections: Sections = {}
     for text in texts:
         _read(text, sections)
-    return {name: found for name, found in sections.items() if found}
+    return {name: directives for name, directives in sections.items() if directives}
 
 
 def as_written(text: str) -> Sections:
-    """A drop-in as it stands: every assignment counts, an empty one too, for what it resets is in another
+    """A drop-in as it stands: every assignment counts, an empty one too, for it resets values of another
     file.
 
     `as_written(render(x)) == x` for values that are no lists of one. Otherwise as `parse`.
     """
     sections: Sections = {}
     _read(text, sections, every=True)
-    return {name: found for name, found in sections.items() if found}
+    return {name: directives for name, directives in sections.items() if directives}
 
 
 def normalise(sections: Mapping[str, Mapping[str, str | Sequence[str]]]) -> Sections:
     """The sections as `parse` returns them after `render`.
 
-    Resets are resolved; there is the last value of a scalar, lists of one as str, and nothing empty.
+    Resets are resolved; a scalar has its last value, a list of one is a str, and nothing is empty.
     """
-    found: Sections = {}
+    result: Sections = {}
     for section, directives in sections.items():
-        bucket = found.setdefault(section, {})
+        bucket = result.setdefault(section, {})
         for name, values in directives.items():
             for value in [values] if isinstance(values, str) else values:
                 _assign(bucket, section, name, value)
-    return {name: directives for name, directives in found.items() if directives}
+    return {name: directives for name, directives in result.items() if directives}
 
 
 def render(sections: Mapping[str, Mapping[str, str | Sequence[str]]], header: Sequence[str] = ()) -> str:
-    """The text of a unit file: comment lines, then [Unit], the others in the given order, [Install].
+    """The text of a unit file: comment lines, then [Unit], the other sections in the given order, [Install];
+    directives in the given order.
 
-    Directives in the given order.
-
-    `parse(render(x)) == normalise(x)`. Raises ValueError, naming the directive, for what would not survive
-    that: control characters, blanks at either end, a backslash that would swallow the next line, names that
-    are no names.
+    `parse(render(x)) == normalise(x)`. Raises ValueError, naming the directive, where that would not hold:
+    control characters, blanks at either end, a backslash that would swallow the next line, invalid names.
     """
     lines = [_comment(line) for line in header]
     for section in sorted(sections, key=lambda name: _ORDER.get(name, 1)):
-        found = [
+        assignments = [
             f"{_name(name)}={value}"
             for name, values in sections[section].items()
             for value in ([values] if isinstance(values, str) else values)
         ]
-        if found:
-            lines += [*([""] if lines else []), f"[{_name(section)}]", *found]
+        if assignments:
+            lines += [*([""] if lines else []), f"[{_name(section)}]", *assignments]
     text = "\n".join(lines) + "\n"
     if len(text) > _LONGEST // 4 or text.count("\n") != len(lines) or _SURE.fullmatch(text) is None:
         _check(sections)
@@ -148,7 +146,7 @@ def render(sections: Mapping[str, Mapping[str, str | Sequence[str]]], header: Se
 
 
 def _check(sections: Mapping[str, Mapping[str, str | Sequence[str]]]) -> None:
-    """Look at each value for itself. Raises ValueError."""
+    """Check each assignment. Raises ValueError."""
     for section, directives in sections.items():
         for name, values in directives.items():
             for value in [values] if isinstance(values, str) else values:
@@ -176,14 +174,14 @@ def _read(text: str, sections: Sections, *, every: bool = False) -> None:
             _append(bucket, STRAY, line)
         elif every:
             _append(bucket, name, value)
-        elif value and name not in bucket:  # the common case, in which nothing need be known of the directive
+        elif value and name not in bucket:  # the common case, which does not depend on the directive
             bucket[name] = value
         else:
             _assign(bucket, section, name, value)
 
 
 def _unread(header: str, rest: Iterable[str], bucket: dict[str, str | list[str]]) -> None:
-    """A broken section header: systemd reads no further."""
+    """Keep a broken section header and all lines after it below STRAY: systemd reads no further."""
     for line in (raw.removeprefix(_END).strip(BLANK) for raw in (header, *rest)):
         if line and line[0] not in "#;":
             _append(bucket, STRAY, _printable(line))
@@ -192,10 +190,8 @@ def _unread(header: str, rest: Iterable[str], bucket: dict[str, str | list[str]]
 def _logical_lines(text: str) -> Iterator[str]:
     """Lines as systemd's config_parse() joins them.
 
-    A NUL ends a line, and so do LF, CR and both together in any order.
-
-    The first line that is no UTF-8 to systemd is given the look of a broken section header: there it stops
-    reading.
+    A NUL ends a line, and so do LF, CR and both together in any order. A line that systemd takes for no UTF-8
+    gets the form of a broken section header, for there too it stops reading.
     """
     parts: list[str] = []
     for line in _LINE_END.split(_BOM.sub("", text, count=1)):
@@ -214,7 +210,7 @@ def _readable(line: str) -> str:
 
 
 def _printable(line: str) -> str:
-    """Without surrogates, which stand for bytes that are no UTF-8 and which nobody can encode."""
+    """The line without surrogates, which stand for bytes that are no UTF-8 and cannot be encoded."""
     return line.encode(errors="backslashreplace").decode().replace("\\udc", "\\x")
 
 
@@ -223,7 +219,7 @@ def _odd_backslashes(line: str) -> bool:
 
 
 def _assign(bucket: dict[str, str | list[str]], section: str, name: str, value: str) -> None:
-    """One assignment on top of what is there."""
+    """Apply one assignment to the directives of a section."""
     if not value:
         _reset(bucket, name)
         return
@@ -245,8 +241,9 @@ def _reset(bucket: dict[str, str | list[str]], name: str) -> None:
 
 
 def _accumulates(section: str, name: str) -> bool:
-    """Asked for repeated directives only: most units never need the table of all directives, so it is
-    imported here.
+    """Whether repeated assignments to a directive add up.
+
+    The table of all directives is imported here, for most units repeat none.
     """
     if name in ACCUMULATING or name.startswith(_CONDITIONS):
         return True
@@ -286,7 +283,7 @@ def _check_assignment(section: str, name: str, value: str) -> None:
 
 
 def _unfit(value: str) -> str | None:
-    """Why a value would not come back from the file."""
+    """Why a value would not be read back from the file; None if it would."""
     if _CONTROL.search(value) or not_utf8(value):
         return (
             "holds a control character, a line break or a code point that is no character: systemd would not"

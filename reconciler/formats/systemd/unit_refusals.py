@@ -1,8 +1,8 @@
 """The faults for which systemd refuses a unit as a whole, though each line of it is right.
 
 They are those of `service_verify` and its like in systemd's source. Such a unit has LoadState=bad-setting:
-what runs of it runs on, and nothing can start it. A unit that one of systemd 252 and 257 refuses is refused
-for both, so that a spec is as good on one host as on the other.
+its processes run on, and nothing can start it. A unit that systemd 252 or 257 refuses is refused for both: a
+spec must be valid on either host.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ _SANDBOXES = frozenset(
         *("ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectSystem"),
     }
 )
-"""Directives that give a service a mount namespace of its own: the ones by any value, the others unless they
-are off.
+"""Directives that give a service a mount namespace of its own unless they are off; those of _NAMESPACES do so
+with any value.
 """
 
 DECIDING = frozenset(
@@ -67,16 +67,16 @@ DECIDING = frozenset(
         *("Restart", "SuccessAction", "Type", "WorkingDirectory", *_SANDBOXES),
     }
 )
-"""Directives whose value counts here, and tells nobody anything."""
+"""Directives whose value counts here, and is no secret."""
 COMMANDS = frozenset({"ExecStart", "ExecStop"})
-"""Directives of which it counts how many commands they have."""
+"""Directives of which only the number of commands counts here."""
 NAMED = frozenset({"BusName", "PAMName", "RestartForceExitStatus", *_NAMESPACES})
-"""Directives of which it counts that they are there."""
+"""Directives of which only the presence counts here."""
 
 
 def refusals(sections: Mapping[str, Names]) -> Iterator[str]:
-    """Why systemd would not load a service of these sections (of its file and drop-ins, resets resolved), and
-    what to do; one text each.
+    """The reasons for which systemd would not load a service of these sections (its file and drop-ins, resets
+    resolved), each with what to do.
     """
     service, unit = sections.get("Service", {}), sections.get("Unit", {})
     kind = type_of(service)
@@ -107,10 +107,10 @@ def refusals(sections: Mapping[str, Names]) -> Iterator[str]:
 
 
 def type_of(service: Names) -> str:
-    """The type of a service; where it says nothing, the one that systemd takes."""
-    said = _last(service, "Type")
-    if said:
-        return said
+    """The type of a service; where it declares none, the one that systemd takes."""
+    declared = _last(service, "Type")
+    if declared:
+        return declared
     if _last(service, "BusName"):
         return "dbus"
     return "simple" if "ExecStart" in service else "oneshot"
@@ -134,7 +134,7 @@ def _commands(service: Names, unit: Names, kind: str) -> Iterator[str]:
 
 
 def commands(command: str) -> int:
-    """How many commands a line has: a `;` that stands for itself ends one."""
+    """The number of commands in a line: a `;` as a word of its own ends one."""
     return 1 + len(_SEPARATOR.findall(_QUOTED.sub("x", command))) if ";" in command else 1
 
 
@@ -177,7 +177,7 @@ def _working_directory(service: Names) -> Iterator[str]:
 def _values(names: Names, name: str) -> list[str]:
     value = names.get(name, "")
     values = [value] if isinstance(value, str) else value
-    last_reset = max((n for n, one in enumerate(values) if not one), default=-1)
+    last_reset = max((n for n, entry in enumerate(values) if not entry), default=-1)
     return list(values[last_reset + 1 :])
 
 

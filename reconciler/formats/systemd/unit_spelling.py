@@ -1,7 +1,7 @@
-"""One spelling for what unit files can say in several: quotes around an assignment, a list on two lines,
-`true` for `yes`.
+"""One spelling for values that unit files can spell in several ways: quotes around an assignment, a list on
+two lines, `true` for `yes`.
 
-A file that somebody else wrote is compared by what systemd reads in it, not by how it is written
+A file that somebody else wrote is compared by the values that systemd reads in it, not by their spelling
 (systemd.exec(5), systemd.unit(5)).
 """
 
@@ -17,25 +17,25 @@ _Value = str | list[str]
 def canonical(sections: unit.Sections) -> unit.Sections:
     """The same sections, in the spelling of `unit.render` for the directives that fields stand for.
 
-    Never raises. A value that cannot be said in that spelling (a specifier in a variable, a quote that is
-    never closed) stays as it is written.
+    Never raises. A value that has no such spelling (a specifier in a variable, a quote that is never closed)
+    stays as it is written.
     """
-    found = dict(sections)
+    result = dict(sections)
     for (section, name), spell in _SPELLINGS.items():
         value = sections.get(section, {}).get(name)
         if value is not None:
-            found[section] = {**found[section], name: spell(value)}
-    return found
+            result[section] = {**result[section], name: spell(value)}
+    return result
 
 
 def assignments(values: Sequence[str]) -> dict[str, str]:
-    """The variables of Environment= lines, quotes and escapes removed; of two with one name the last.
+    """The variables of Environment= lines, without quotes and escapes; if two have one name, the last counts.
 
-    Raises ValueError for what systemd would pass over, and for a specifier.
+    Raises ValueError for a word that systemd would ignore, and for a specifier.
     """
     from reconciler.formats.systemd.exec_words import words
 
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     for value in values:
         for word in words(value):
             if "%" in word.text.replace("%%", ""):
@@ -44,19 +44,19 @@ def assignments(values: Sequence[str]) -> dict[str, str]:
             if not equals or word.raw == r"\;":
                 raise ValueError("it has a word that is no NAME=VALUE")
             unit.environment_value(name, text)
-            found[name] = text
-    return found
+            variables[name] = text
+    return variables
 
 
 def _environment(value: _Value) -> _Value:
     try:
-        found = [
+        values = [
             unit.environment_value(*pair)
             for pair in assignments([value] if isinstance(value, str) else value).items()
         ]
     except ValueError:
         return value
-    return found[0] if len(found) == 1 else found
+    return values[0] if len(values) == 1 else values
 
 
 def _words(value: _Value) -> _Value:
@@ -85,4 +85,4 @@ _SPELLINGS: Mapping[tuple[str, str], Callable[[_Value], _Value]] = {
     ("Service", "Environment"): _environment,
     ("Service", "RemainAfterExit"): _flag,
 }
-"""Directives that a field of `services:` stands for and that have more than one spelling."""
+"""The directives of the fields of `services:` that have more than one spelling, each with what unifies it."""

@@ -1,4 +1,6 @@
-"""The characters of unit files: what is blank, what is no text, and the word that systemd is to expand."""
+"""The characters of unit files: blanks, characters that are no text, and the word that systemd is to
+expand.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ BLANK = " \t\n\r"
 
 
 def not_utf8(text: str) -> bool:
-    """Whether systemd takes the text for no UTF-8, and would not load a unit with it: Unicode's noncharacters
-    count, too.
+    """Whether systemd takes the text for no UTF-8 and would not load a unit with it: Unicode's noncharacters
+    are refused too.
     """
     return not text.isascii() and _non_characters().search(text) is not None
 

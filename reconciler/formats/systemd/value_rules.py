@@ -1,10 +1,10 @@
-"""The rules for values of directives: where systemd logs one line and goes on without it, or says nothing at
-all.
+"""The rules for values of directives that systemd only logs and ignores when they are wrong, or ignores
+silently.
 
-Each rule is a test and the words for what passes it. A rule may let through what systemd refuses (it cannot
-know this kernel's system calls); it never objects to what systemd 252 or 257 takes, but for words that are
-only taken with a warning. Both are held to the two releases by tests that ask `systemd-analyze verify` about
-every directive.
+Each rule is a test and the words for the values that pass. A rule may pass a value that systemd refuses (it
+cannot know this kernel's system calls); it never objects to one that systemd 252 or 257 accepts, except for
+words that are accepted with a warning. Tests hold the rules to both releases: they ask `systemd-analyze
+verify` about every directive.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ EXIT_STATUS = named("""
     RUNTIME_DIRECTORY CHOWN SMACK_PROCESS_LABEL KEYRING STATE_DIRECTORY CACHE_DIRECTORY LOGS_DIRECTORY
     CONFIGURATION_DIRECTORY NUMA_POLICY CREDENTIALS BPF KSM EXCEPTION
     """)
-"""`systemd-analyze exit-status`."""
+"""The names of `systemd-analyze exit-status`."""
 CAPABILITIES = named("""
     chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable
     net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot
@@ -93,7 +93,7 @@ CAPABILITIES = named("""
     audit_write audit_control setfcap mac_override mac_admin syslog wake_alarm block_suspend audit_read
     perfmon bpf checkpoint_restore
     """)
-"""`systemd-analyze capability`. systemd itself says nothing of a name that is none."""
+"""The names of `systemd-analyze capability`. systemd itself silently ignores any other name."""
 _FILESYSTEM_SETS = named("""
     @basic-api @anonymous @application @auxiliary-api @common-block @historical-block @network @privileged-api
     @security @temporary @known
@@ -168,9 +168,9 @@ _PATHS = words(pattern(rf"[-+]{{0,2}}{_PATH}", ""), "absolute paths, - in front 
 _ON_DEVICE = r"[/%][^\x00-\x20\x7f]*"
 
 
-def _is_rlimit(value: str, one: str) -> bool:
+def _is_rlimit(value: str, part_form: str) -> bool:
     soft, colon, hard = value.partition(":")
-    if not all(re.fullmatch(f"{one}|infinity", part) for part in ([soft, hard] if colon else [soft])):
+    if not all(re.fullmatch(f"{part_form}|infinity", part) for part in ([soft, hard] if colon else [soft])):
         return False
     if not colon or hard == "infinity":
         return True
@@ -178,8 +178,8 @@ def _is_rlimit(value: str, one: str) -> bool:
     return soft != "infinity" and (low is None or high is None or low <= high)
 
 
-def _rlimit(one: str, text: str) -> Rule:
-    return Rule(lambda value: _is_rlimit(value, one), f"{text}, soft:hard or infinity")
+def _rlimit(part_form: str, text: str) -> Rule:
+    return Rule(lambda value: _is_rlimit(value, part_form), f"{text}, soft:hard or infinity")
 
 
 _RLIMIT_BYTES = _rlimit(_BYTES, "a size (512M)")
@@ -231,7 +231,7 @@ _BAD_CALENDAR = Late(r"(?:^|[ \t])(?:2[4-9]|[3-9][0-9]):|:[6-9][0-9]|-(?:3[2-9]|
 
 
 def _is_calendar(value: str) -> bool:
-    """Roughly: what has the form of a calendar. The exact reading is systemd's."""
+    """Whether a value has roughly the form of a calendar; the exact reading is systemd's."""
     return _CALENDAR.fullmatch(value) is not None and _BAD_CALENDAR.search(value) is None
 
 
@@ -674,8 +674,8 @@ _DEPRECATED_VALUES: Mapping[tuple[str, str], str] = {
 def rule_for(name: str, kind: str) -> Rule | None:
     """The rule of a directive whose type in systemd's own list is `kind`; None where anything goes."""
     if name.startswith(("Condition", "Assert")):
-        found = _CONDITIONS.get(name.removeprefix("Condition").removeprefix("Assert"))
-        return None if found is None else _condition(found)
+        rule = _CONDITIONS.get(name.removeprefix("Condition").removeprefix("Assert"))
+        return None if rule is None else _condition(rule)
     if name in _BY_NAME:
         return _BY_NAME[name]
     if kind == "OTHER" and name.endswith("Sec"):
@@ -691,14 +691,14 @@ def wrong_specifier(name: str, value: str, *, oldest: bool) -> str:
     """
     if name in _NO_SPECIFIERS or "%" not in value:
         return ""
-    known = SPECIFIERS if oldest else SPECIFIERS | {"D"}
+    letters = SPECIFIERS if oldest else SPECIFIERS | {"D"}
     return next(
-        (found[0] for found in _SPECIFIER.finditer(value.replace("%%", "")) if found[1] not in known), ""
+        (match[0] for match in _SPECIFIER.finditer(value.replace("%%", "")) if match[1] not in letters), ""
     )
 
 
 def deprecated(name: str, value: str) -> str:
-    """The words about an assignment that still works but should not be written any more; empty for all
+    """Why an assignment that still works should not be written any more, and what to write; empty for all
     others.
     """
     if name in DEPRECATED:

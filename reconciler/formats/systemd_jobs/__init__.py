@@ -1,1 +1,1 @@
-"""The jobs of systemd: what one request starts and stops besides what it names."""
+"""The jobs of systemd: the units that one request starts and stops besides those that it names."""

@@ -1,4 +1,4 @@
-"""One job of systemd's: its type, what asks for it, and what becomes of two for the same unit."""
+"""One job of systemd: its type, the jobs that ask for it, and merging two for the same unit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UP = frozenset({"active", "reloading", "refreshing"})
 """The states that systemd takes for active when it decides about a job."""
 DOWN = frozenset({"inactive", "failed"})
 MISSING = UnitNode("not-found", "inactive", {}, {})
-"""A unit of which nobody has heard."""
+"""A unit that does not exist."""
 
 _AT_ONCE = frozenset({"", "simple", "idle"})
 _TYPES = (
@@ -30,15 +30,15 @@ _TYPES = (
 _RANKS = {name: rank for rank, name in enumerate(_TYPES)}
 
 Order = Callable[[Iterable[str]], Sequence[str]]
-"""In which order units are looked at where systemd has none. Its own is another one each time."""
+"""The order in which units are processed where systemd defines none; systemd's own differs each time."""
 
 
 class Refused(Exception):
-    """systemd would refuse the request; its own words."""
+    """systemd would refuse the request. The text is systemd's own."""
 
 
 class NotApplicable(Refused):
-    """This kind of job cannot be had of the unit: passed over where another job asks for it."""
+    """The unit cannot have a job of this type; where another job asks for it, it is left out."""
 
 
 class JobType(StrEnum):
@@ -52,12 +52,12 @@ class JobType(StrEnum):
 
 
 class Pace(Enum):
-    """How far systemd is with one request of a call when the next comes: nobody can tell, since systemctl
-    does not wait in between.
+    """How far systemd is with one request of a call when the next one comes. It is not known, for
+    systemctl does not wait in between.
     """
 
     DONE = "done"
-    """Nothing more comes of it."""
+    """All its jobs have ended."""
     BEGUN = "begun"
     """Jobs that need not wait have begun, and none has ended."""
     AT_ONCE = "at once"
@@ -80,7 +80,7 @@ class Link:
 
 
 class Job:
-    """A job in the making."""
+    """A job of a transaction that is being built."""
 
     __slots__ = ("asked_by", "asks", "matters", "reason", "type", "unit")
 
@@ -105,18 +105,20 @@ _MERGED = {
 }
 
 
-def merged(one: JobType, other: JobType, state: str) -> JobType | None:
-    """The job that does what both do to a unit in that state; None: they contradict each other."""
-    if one == other:
-        return one
-    if {one, other} == {JobType.START, JobType.RELOAD}:
+def merged(type_: JobType, other_type: JobType, state: str) -> JobType | None:
+    """The type of the one job that replaces two of these types, for a unit in that state; None: the two
+    contradict each other.
+    """
+    if type_ == other_type:
+        return type_
+    if {type_, other_type} == {JobType.START, JobType.RELOAD}:
         return JobType.RELOAD if state in UP else JobType.START
-    return _MERGED.get(frozenset({one, other}))
+    return _MERGED.get(frozenset({type_, other_type}))
 
 
 def rank(name: str) -> tuple[int, str]:
-    """The order in which systemd begins with jobs that need not wait for each other: by type of the unit,
-    then by name.
+    """The sort key by which systemd begins with jobs that need not wait for each other: the type of the unit,
+    then its name.
     """
     return _RANKS.get(name.rpartition(".")[2], len(_TYPES)), name
 

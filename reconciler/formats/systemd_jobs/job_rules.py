@@ -1,4 +1,4 @@
-"""Rules about the jobs of one request: which can be done without, which apply, and which is next."""
+"""Rules about the jobs of one request: which are dispensable, which apply, and which is next."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Units(Protocol):
         """One unit; MISSING when there is none of that name."""
 
     def known(self, name: str) -> bool:
-        """Whether anything is known of a unit; of another one it is taken that nothing happens to it."""
+        """Whether anything is known of a unit; nothing is assumed to happen to any other."""
 
     def state(self, name: str) -> str:
         """Its ActiveState."""
@@ -32,8 +32,8 @@ Step = Generator["Step", None, None]
 
 
 def can_do_without(first: Job, second: Job) -> Job | None:
-    """Which of two jobs that contradict each other can be done without; rather the stop, unless it is for a
-    Conflicts=.
+    """The one of two contradicting jobs that can be dropped: rather the stop, unless it is for a Conflicts=;
+    None if neither can.
     """
     if first.matters and second.matters:
         return None
@@ -57,7 +57,7 @@ def is_applicable(type_: JobType, unit: str, node: UnitNode) -> bool:
 
 
 def next_unit(path: list[str], on_path: dict[str, Iterable[str]], done: set[str]) -> str | None:
-    """The unit to go on with; what has nothing more behind it leaves the path."""
+    """The unit to go on with; units that have no more units behind them leave the path."""
     while path:
         unit = next(iter(on_path[path[-1]]), None)
         if unit is not None:
@@ -68,9 +68,7 @@ def next_unit(path: list[str], on_path: dict[str, Iterable[str]], done: set[str]
 
 
 def exhaust(first: Step) -> None:
-    """Run steps that yield steps, without a call in a call: chains of ten thousand units are not deeper than
-    one.
-    """
+    """Run steps that yield steps, without recursion: chains may have ten thousand units. Raises Refused."""
     stack = [first]
     problem: Refused | None = None
     while stack:
@@ -89,5 +87,5 @@ def exhaust(first: Step) -> None:
 
 
 def _perpetual(unit: str, node: UnitNode) -> bool:
-    """Never stopped."""
+    """Whether the unit is never stopped."""
     return unit in _PERPETUAL or node.flags.get("Perpetual") == "yes"

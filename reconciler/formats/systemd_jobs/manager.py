@@ -1,8 +1,7 @@
-"""PID 1 as far as jobs go: what it does with the jobs of a request, and what the states of units bring about
-by themselves.
+"""PID 1, as far as jobs go: it runs the jobs of a request in the order of Before= and After=, and those that
+the states of units bring about by themselves.
 
-In the order that Before= and After= ask for. Every program is taken to start when it is started and to end
-when it is stopped.
+Every program is assumed to start when it is started and to end when it is stopped.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _INVALID = "Job for {} invalid."
 
 
 class Installed:
-    """A job that systemd has taken on."""
+    """A job that systemd has accepted."""
 
     __slots__ = ("because", "running", "type")
 
@@ -55,7 +54,7 @@ class Manager:
         self.states: dict[str, str] = {}
         self.jobs: dict[str, Installed] = {}
         self.done: dict[str, dict[str, Reason | None]] = {}
-        """{unit: {stop, start or reload: why}}, as it was done."""
+        """The jobs that were carried out: {unit: {stop, start or reload: reason}}."""
         self.failed: dict[str, str] = {}
         self._runnable: list[tuple[tuple[int, str], str]] = []
         self._coming: dict[str, str] = {}
@@ -68,8 +67,8 @@ class Manager:
 
     @property
     def restless(self) -> frozenset[str]:
-        """Units started or stopped by themselves as often as systemd does that, and those with a job that
-        waits for ever.
+        """Units that were started or stopped by themselves as often as systemd allows, and those with a job
+        that waits for ever.
         """
         return self._queues.restless | self.jobs.keys()
 
@@ -78,19 +77,19 @@ class Manager:
         return name in self.units
 
     def state(self, name: str) -> str:
-        """Its ActiveState by now; a unit of which nothing is known is taken for running."""
+        """The present ActiveState of a unit; one of which nothing is known is assumed to run."""
         if name in self.states:
             return self.states[name]
         return self.units[name].active if name in self.units else "active"
 
     def job(self, name: str) -> JobType | None:
-        """The type of the job that a unit has."""
+        """The type of the job that a unit has; None: it has none."""
         job = self.jobs.get(name)
         return job.type if job else None
 
     def carry_out(self, type_: JobType, names: Iterable[str], *, pace: Pace) -> dict[str, str]:
-        """The named units one after the other, until nothing more comes of it; those that are refused, and
-        why.
+        """Run a request for each of the named units in turn, to the end; return the units whose job was
+        refused or failed, with the reason.
         """
         refused: dict[str, str] = {}
         for name in names:
@@ -104,7 +103,7 @@ class Manager:
         return {**self.failed, **refused}
 
     def _request(self, type_: JobType, name: str) -> str:
-        """Why a named unit is refused, or empty."""
+        """Install the jobs for a named unit; return the reason if they are refused, else an empty text."""
         try:
             self._refuse(type_, name)
             self._install(Transaction(self, self.release, self.order).request(type_, name, None))
@@ -115,7 +114,7 @@ class Manager:
     # ------------------------------------------------------------------------------------------------ jobs
 
     def _refuse(self, type_: JobType, name: str) -> None:
-        """Refuse what may not be asked for by name. Raises Refused."""
+        """Raise Refused for a job that may not be asked for by name."""
         node = self.node(name)
         if (
             type_ == JobType.STOP
@@ -130,7 +129,7 @@ class Manager:
             raise Refused(_BY_DEPENDENCY.format(name))
 
     def add(self, type_: JobType, name: str, because: Reason, *, spare: bool = False) -> None:
-        """A job of systemd's own; what it would refuse is not done."""
+        """Install a job of systemd's own accord, unless systemd would refuse it."""
         try:
             self._install(
                 Transaction(self, self.release, self.order, spare=spare).request(type_, name, because)
@@ -160,7 +159,7 @@ class Manager:
         heapq.heappush(self._runnable, (rank(unit), unit))
 
     def _settle(self) -> None:
-        """Until nothing more comes."""
+        """Run everything until no job and no change of state is left."""
         while self._queues.work_off() or self._run_jobs() or self._go_on():
             pass
 
@@ -185,7 +184,7 @@ class Manager:
         return not any(other in (JobType.STOP, JobType.RESTART) for other in others)
 
     def start(self, unit: str, job: Installed) -> None:
-        """Begin with the start of a unit."""
+        """Begin to start a unit."""
         state, node = self.state(unit), self.node(unit)
         if state in UP:
             self._finish(unit, "done")
@@ -211,7 +210,7 @@ class Manager:
         )
 
     def stop(self, unit: str, job: Installed) -> None:
-        """Begin with the end of a unit."""
+        """Begin to stop a unit."""
         state = self.state(unit)
         if state in DOWN:
             self._finish(unit, "done")
@@ -242,13 +241,13 @@ class Manager:
                 self._become(unit, "active")
 
     def _expect(self, unit: str, state: str) -> None:
-        """Let a change that had begun before the request come to its end as well."""
+        """Let a change of state that had begun before the request end as well."""
         if unit not in self.states:
             self.states[unit] = self.state(unit)
             self._coming[unit] = state
 
     def verify(self, unit: str, job: Installed) -> None:
-        """See whether a unit is active."""
+        """Check whether a unit is active."""
         state = self.state(unit)
         if state in UP:
             self._finish(unit, "done")
@@ -274,7 +273,7 @@ class Manager:
                     self._run(other)
 
     def _hand_on(self, unit: str, job: Installed, result: str, hand_on: bool) -> None:
-        """Let the jobs that wait for a job that has failed fail with it."""
+        """Let jobs that depend on a failed one fail as well."""
         node = self.node(unit)
         if result not in ("done", "canceled") and job.because is None:
             self.failed[unit] = (_INVALID if result == "invalid" else _DEPENDENCY).format(unit)
@@ -298,9 +297,9 @@ class Manager:
     # ------------------------------------------------------------------------------------------------ states
 
     def _go_on(self) -> bool:
-        """Bring something that has begun to its end: a program has ended, or is ready.
+        """End one change of state that has begun: a program has ended, or is ready; False if there is none.
 
-        Each of those that began together may be the first.
+        If several began together, any of them may be the first to end.
         """
         if not self._ending:
             self._ending.extend((unit, self._coming[unit]) for unit in self.order(self._coming))
@@ -325,7 +324,7 @@ class Manager:
         self._queues.enter(unit, node, new)
 
     def _tell_job(self, unit: str, state: str) -> bool:
-        """The unit's job hears of the new state; whether no job has asked for it."""
+        """Tell the unit's job the new state; return whether no job has asked for that state."""
         job = self.jobs.get(unit)
         if job is None:
             return True
@@ -374,7 +373,7 @@ class Manager:
 
 
 _REQUEUED = 254
-"""The first release that looks again at units whose job has ended without a change of their state."""
+"""The first release that looks again at a unit whose job has ended without a change of its state."""
 
 _PERFORM = {
     JobType.START: Manager.start,

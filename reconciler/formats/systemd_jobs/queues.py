@@ -1,7 +1,7 @@
-"""The queues of PID 1 for what it does of its own account.
+"""The queues of PID 1 for jobs of its own accord (systemd.unit(5)).
 
-Starts of what is upheld, stops of what is bound to a unit that is down, and of what nobody needs: Upholds=,
-BindsTo= and StopWhenUnneeded= in systemd.unit(5).
+It starts upheld units (Upholds=), and stops units that are bound to one that is down (BindsTo=) or that no
+other one needs (StopWhenUnneeded=).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from reconciler.core.host import UnitNode
 from reconciler.formats.systemd_jobs.job import DOWN, UP, JobType, Order, Reason
 
 _MOST = 16
-"""How often systemd starts or stops a unit of its own account within ten seconds."""
+"""The number of times that systemd starts or stops a unit of its own accord within ten seconds."""
 
 
 class Manager(Protocol):
-    """PID 1, as far as the queues have to do with it."""
+    """PID 1, as the queues use it."""
 
     units: Mapping[str, UnitNode]
     order: Order
@@ -32,11 +32,11 @@ class Manager(Protocol):
         """The job that it has already."""
 
     def add(self, type_: JobType, name: str, because: Reason, *, spare: bool = False) -> None:
-        """A job that nobody has asked for; what systemd would refuse is not done."""
+        """Install a job that nobody has asked for, unless systemd would refuse it."""
 
 
 class Queues:
-    """Units to be looked at, the last one first."""
+    """Units that systemd will look at, the last one first."""
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
@@ -48,11 +48,11 @@ class Queues:
 
     @property
     def restless(self) -> frozenset[str]:
-        """Units started or stopped as often as systemd does that of its own account."""
+        """Units that systemd has started or stopped of its own accord as often as it allows."""
         return frozenset(name for name, times in self._moved.items() if times > _MOST)
 
     def enter(self, unit: str, node: UnitNode, state: str) -> None:
-        """A unit has come into this state: enter whom that concerns."""
+        """Enter the units that are concerned by a unit's new state."""
         if state in DOWN:
             for other in _related(node, "Requires", "Requisite", "Wants", "BindsTo", "Upholds"):
                 self._last_down[other] = unit
@@ -67,11 +67,11 @@ class Queues:
             self._bound[unit] = None
 
     def submit(self, unit: str) -> None:
-        """Look at a unit again, whatever its state."""
+        """Enter a unit into all queues, whatever its state."""
         self._upheld[unit] = self._bound[unit] = self._unneeded[unit] = None
 
     def work_off(self) -> bool:
-        """Look at all that is entered. Always False: what comes of it are jobs, and these are run next."""
+        """Look at all units in the queues. Always False: it only makes jobs, and those are run next."""
         for queue, look in (
             (self._upheld, self._look_upheld),
             (self._bound, self._look_bound),

@@ -1,8 +1,8 @@
-"""In which order one call of systemctl names units: `systemctl` asks for one after the other, and waits for
-none in between.
+"""The order in which one call of systemctl names units: it asks for one after the other, and does not wait in
+between.
 
-So what the first name needs may not have been asked for yet: a Requisite= fails then, and what is upheld is
-started again after its stop.
+A unit that the first name needs may not have been asked for yet: then a Requisite= fails, and an upheld unit
+is started again after its stop.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from reconciler.core.host import UnitNode
 
 @frozen
 class _Rule:
-    """Which units come before a unit, by the properties that name them, in systemctl's words."""
+    """The units that come before a unit, by the properties that name them, in systemctl's words."""
 
     needs: tuple[str, ...]
-    """Those that it hangs on, by way of units that the call does not name as well."""
+    """The units that it depends on, also through units that the call does not name."""
     order: str
-    """Those that it is ordered behind."""
+    """The units that it is ordered behind."""
     opposite: str
-    """Those that are ordered behind it: they do not come first because it needs them."""
+    """The units that are ordered behind it: these do not come first, even if it needs them."""
     always: str = ""
-    """Those that come first whatever the order."""
+    """The units that come first whatever the order."""
 
 
 _UP = _Rule(("Requires", "Requisite", "BindsTo"), "After", "Before")
@@ -37,27 +37,26 @@ _RULES: Mapping[UnitVerb, _Rule] = {
 
 
 def in_order(verb: UnitVerb, names: Sequence[str], units: Mapping[str, UnitNode]) -> tuple[str, ...]:
-    """The names with what is needed, or ordered before, first; for a stop the other way round.
+    """The names in an order in which units that are needed, or ordered before, come first; for a stop the
+    other way round.
 
-    Otherwise they stay as they are.
-
-    Where needs go round in a circle, the order in which the names came decides.
+    Otherwise the given order stays; it also decides where units need each other in a circle.
     """
     rule = _RULES.get(verb)
     if rule is None or len(names) < 2:
         return tuple(names)
-    named = {name: place for place, name in enumerate(names)}
+    named = {name: index for index, name in enumerate(names)}
     seen: set[str] = set()
-    found: list[str] = []
+    ordered: list[str] = []
     for name in names:
-        found += _behind_what_comes_first(name, rule, named, units, seen)
-    return tuple(found)
+        ordered += _behind_what_comes_first(name, rule, named, units, seen)
+    return tuple(ordered)
 
 
 def _behind_what_comes_first(
     name: str, rule: _Rule, named: Mapping[str, int], units: Mapping[str, UnitNode], seen: set[str]
 ) -> Iterator[str]:
-    """A name behind what comes first of those that are not there yet; without a call in a call, for chains
+    """A name, and before it the names that come first and were not yielded yet; without recursion, for chains
     are long.
     """
     if name in seen:
@@ -77,13 +76,13 @@ def _behind_what_comes_first(
 
 
 def _first(name: str, rule: _Rule, named: Mapping[str, int], units: Mapping[str, UnitNode]) -> list[str]:
-    """The units that come directly before one."""
+    """The units that come directly before a unit."""
     if name not in units:
         return []
     related = units[name].relations
     needed = {other for relation in rule.needs for other in related.get(relation, ())} - related.get(
         rule.opposite, frozenset()
     )
-    known = [other for other in needed | related.get(rule.always, frozenset()) if other in units]
+    loaded = [other for other in needed | related.get(rule.always, frozenset()) if other in units]
     ordered = [other for other in related.get(rule.order, ()) if other in named]
-    return sorted({*known, *ordered}, key=lambda other: (named.get(other, len(named)), other))
+    return sorted({*loaded, *ordered}, key=lambda other: (named.get(other, len(named)), other))

@@ -1,9 +1,10 @@
-"""Which units systemd takes along with others: its transactions, worked out from what it has loaded.
+"""The units that systemd takes along with others: its transactions, computed from the units that it has
+loaded.
 
-The jobs of a request (unit_transaction.py) are run as PID 1 runs them (unit_manager.py), with what the states
-of units bring about by themselves. The rules are those of systemd's `transaction.c`, `job.c` and `unit.c`,
-252 to 257; systemd.unit(5) has them in words. tests/booted/test_unit_graphs.py shows that what comes of it is
-what systemd does.
+The jobs of a request (transaction.py) are run as PID 1 runs them (manager.py), and so are those that the
+states of units bring about by themselves. The rules are those of systemd's `transaction.c`, `job.c` and
+`unit.c`, 252 to 257; systemd.unit(5) has them in words. tests/booted/test_unit_graphs.py compares the outcome
+with systemd's.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ RELEASE = 252
 
 @frozen
 class Effect:
-    """Something that happens to a unit that nobody asked for."""
+    """An effect on a unit that nobody asked for."""
 
     verb: UnitVerb
     """The verb for what happens."""
@@ -35,11 +36,11 @@ class Outcome:
     """The outcome of one call of systemctl."""
 
     effects: Mapping[str, Effect]
-    """The effects on units that were not named, or that happen otherwise than was asked."""
+    """The effects on units that were not named, and on named ones if they differ from the request."""
     refused: Mapping[str, str]
     """The named units whose job systemd refuses, or does not carry out, with systemd's reason."""
     active: Mapping[str, bool]
-    """The units that run afterwards and did not, or the other way round."""
+    """Whether a unit runs afterwards, for the units where that changes."""
     done: Mapping[str, UnitVerb]
     """The verb for what happens to each unit, the named ones included."""
     restless: frozenset[str] = frozenset()
@@ -60,8 +61,8 @@ def take_along(
     """The outcome of one call of systemctl: a transaction for each of the names, in their order.
 
     Nothing happens to a unit that `units` lacks; one that is known not to exist has the load state not-found.
-    `release` is systemd's version. The others are for tests: `order` is that in which units are looked at
-    where systemd has none, `pace` is how far systemd is with one name when it comes to the next.
+    `release` is systemd's version. The others are for tests: `order` is the one in which units are processed
+    where systemd defines none, `pace` is how far systemd is with one name when it comes to the next.
     """
     manager = Manager(units, release, order)
     refused = manager.carry_out(JobType(verb.value), names, pace=pace)
@@ -94,14 +95,14 @@ def _happened(manager: Manager, name: str) -> UnitVerb | None:
 
 
 def _beyond(verb: UnitVerb, happened: UnitVerb) -> UnitVerb:
-    """The verb for what happens to a named unit beside what was asked: one that is stopped and does not stay
-    so is started again.
+    """The verb for what happens to a named unit besides the request: a unit that was to stop and runs
+    again was started again.
     """
     return UnitVerb.START if verb is UnitVerb.STOP and happened is UnitVerb.RESTART else happened
 
 
 def _because(manager: Manager, name: str, happened: UnitVerb) -> Reason | None:
-    """Why; None: only because the call names it."""
+    """The reason for what happened to a unit; None: only that the call names it."""
     steps = manager.done[name]
     order = ("start", "stop") if happened is UnitVerb.START else ("stop", "start", "reload")
     if happened is UnitVerb.STOP and manager.node(name).active in DOWN:

@@ -1,8 +1,7 @@
-"""The jobs that systemd makes of one request: a transaction (its rules: systemd.unit(5), and `systemctl
-start` of 252 to 257).
+"""The jobs that systemd makes of one request: a transaction (systemd.unit(5), systemd 252 to 257).
 
 From the one job that was asked for others follow by the units' relations. Jobs that contradict each other, or
-would wait for each other in a circle, are dropped where the request can do without them; where not, systemd
+would wait for each other in a circle, are dropped where the request can do without them; otherwise systemd
 refuses the request as a whole.
 """
 
@@ -33,7 +32,9 @@ from reconciler.formats.systemd_jobs.job_rules import (
 )
 
 GRACEFUL = 255
-"""The first release in which PropagatesStopTo= is looked at last, and restarts with what restarts."""
+"""The first release that follows PropagatesStopTo= last, and restarts a unit through it if that is to
+start.
+"""
 
 
 _REDUNDANT = {
@@ -64,7 +65,7 @@ class Transaction:
     # -------------------------------------------------------------------------- what follows from the request
 
     def request(self, type_: JobType, unit: str, reason: Reason | None) -> list[Job]:
-        """The jobs that the request comes to, one for each unit. Raises Refused."""
+        """The jobs of the request, one for each unit. Raises Refused."""
         exhaust(self._add(type_, unit, None, reason))
         self._mark()
         if self.spare:
@@ -160,9 +161,8 @@ class Transaction:
     def _asked(
         self, job: Job, type_: JobType, relation: str, other: str, *, matters: bool = True, **flags: bool
     ) -> Step:
-        """Add the job that the job asks of another unit.
-
-        A job that does not matter may fail.
+        """Add the job that a job asks for on another unit. With `matters`, a refusal refuses the request too;
+        raises Refused.
         """
         if not self.units.known(other):
             return
@@ -182,7 +182,7 @@ class Transaction:
     # ------------------------------------------------------------------------------- what can be done without
 
     def _mark(self) -> None:
-        """Which jobs the request cannot do without."""
+        """Mark the jobs that the request cannot do without."""
         waiting = [self.anchor] if self.anchor else []
         while waiting:
             job = waiting.pop()
@@ -190,7 +190,7 @@ class Transaction:
             waiting += [link.object for link in job.asks if link.matters and not link.object.matters]
 
     def _minimize(self) -> None:
-        """Nothing that runs is stopped, and no job reversed, for what the request can do without."""
+        """Drop dispensable jobs that would stop a running unit or reverse a job that systemd has already."""
         for jobs in list(self.jobs.values()):
             for job in list(jobs):
                 stops = job.type == JobType.STOP and self.units.state(job.unit) in (*UP, "activating")
@@ -228,12 +228,12 @@ class Transaction:
             waiting += [last for unit in sorted(asked) if (last := self._last(unit)) is not None]
 
     def _last(self, unit: str) -> Job | None:
-        """The job for a unit that came last."""
+        """The job for a unit that was added last; None: it has none."""
         jobs = self.jobs.get(unit)
         return jobs[0] if jobs else None
 
     def _delete(self, jobs: Iterable[Job]) -> None:
-        """Drop jobs, and those that cannot do without them."""
+        """Drop jobs, and the jobs that cannot do without them."""
         waiting = list(jobs)
         while waiting:
             job = waiting.pop()
@@ -256,10 +256,9 @@ class Transaction:
     # ------------------------------------------------------------------------------------------------ circles
 
     def _circle(self) -> str | None:
-        """A unit of a circle of jobs that wait for each other, which the request can do without; None: no
-        circle.
+        """A dispensable unit of a circle of jobs that wait for each other; None: there is no circle.
 
-        Raises Refused.
+        Raises Refused if the request can do without none of the circle.
         """
         done: set[str] = set()
         for first in self.order(self.jobs):
@@ -290,7 +289,7 @@ class Transaction:
         return later
 
     def _type(self, unit: str) -> JobType | None:
-        """The type of the job that came last: systemd looks at that one of several."""
+        """The type of the job that was added last: systemd looks at that one of several."""
         jobs = self.jobs.get(unit)
         return jobs[0].type if jobs else self.units.job(unit)
 
@@ -315,16 +314,16 @@ class Transaction:
                 type_ = both
         return False
 
-    def _drop_one_of(self, unit: str, jobs: Sequence[Job], one: JobType, other: JobType) -> None:
-        for place, first in enumerate(jobs):
-            for second in jobs[place + 1 :]:
+    def _drop_one_of(self, unit: str, jobs: Sequence[Job], type_: JobType, other_type: JobType) -> None:
+        for index, first in enumerate(jobs):
+            for second in jobs[index + 1 :]:
                 if merged(first.type, second.type, self.units.state(unit)) is None:
                     dropped = can_do_without(first, second)
                     if dropped is not None:
                         self._delete([dropped])
                         return
         raise Refused(
-            f"Transaction contains conflicting jobs '{one.value}' and '{other.value}' for {unit}. "
+            f"Transaction contains conflicting jobs '{type_.value}' and '{other_type.value}' for {unit}. "
             "Probably contradicting requirement dependencies configured."
         )
 
