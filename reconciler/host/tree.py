@@ -1,6 +1,4 @@
-"""The offline host: a file tree without a running system, for images and for trying things out as an ordinary
-user.
-"""
+"""The offline host: a file tree without a running system, for images, or for a trial as an ordinary user."""
 
 from __future__ import annotations
 
@@ -39,20 +37,18 @@ from reconciler.host.files.safe_path import SafeRoot
 OWNERS = "owners.jsonl"
 """The record of owners, in the state directory beside the tree."""
 ARCHIVES = "archive"
-"""The directory of archived homes, there as well."""
+"""The directory of archived homes, in the state directory too."""
 
 _KEPT_FOR_ACCOUNTS = ("/var/spool/", "/var/mail/", "/var/lib/systemd/linger/")
-"""Directories in which nothing says who gets in."""
+"""Directories with an account's own files, none of which decides who gets in."""
 _NEW_MODES = {"/etc/group": "0644", "/etc/gshadow": "0640"}
 
 
 class TreeHost(HostFiles):
-    """The tree at `root`, its paths seen from there.
+    """The tree at `root`; paths begin there.
 
-    `state` is the directory beside it for what the tree cannot hold.
-
-    As root, owners are real, with the ids of the tree's own account files. Otherwise they are recorded in
-    `state`.
+    `state` is the directory beside it for everything that the tree cannot hold. As root, owners are real,
+    with the ids of the tree's own account files. Otherwise they are recorded in `state`.
     """
 
     basis = TreeBasis()
@@ -68,7 +64,8 @@ class TreeHost(HostFiles):
         if os.geteuid() != 0:
             ownership = RecordedOwnership(self._ids, self._paths, f"{state}/{OWNERS}")
         self._files = Files(self._paths, ownership, self._ids, f"{os.path.abspath(state)}/{ARCHIVES}")
-        # Not of this object: two that hold each other would keep their descriptors until the next collection.
+        # It gets the files, not this host: two objects that hold each other keep their descriptors until the
+        # next collection.
         self._accounts = AccountEdits(self._files)
         self._batched = False
         self._unwritten = ""
@@ -81,7 +78,7 @@ class TreeHost(HostFiles):
         """Nothing runs here."""
         return {name: UnitState() for name in names}
 
-    def named(self, name: str, *, group: bool = False) -> int | None:  # as HostView has it
+    def named(self, name: str, *, group: bool = False) -> int | None:
         """As HostView.named: the name service of this machine is not that of the tree."""
         return None
 
@@ -90,7 +87,7 @@ class TreeHost(HostFiles):
         return {}
 
     def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:
-        """Nobody is there who could tell."""
+        """As HostView.conditions: no systemd is there to judge them."""
         return {}
 
     def loaded_units(self) -> tuple[str, ...]:
@@ -98,7 +95,7 @@ class TreeHost(HostFiles):
         return ()
 
     def execute(self, action: Action) -> Receipt:
-        """As Executor.execute. A Unit action never belongs here."""
+        """As Executor.execute. Raises ActionFailed for a Unit action, which never belongs here."""
         self._belongings = None
         match action:
             case Unit():
@@ -117,7 +114,7 @@ class TreeHost(HostFiles):
     def prepare(self, actions: Sequence[Action]) -> None:
         """As Executor.prepare.
 
-        Accounts are written together, those too between which only homes are taken away.
+        Accounts are written together, even if homes are removed between them.
         """
         self._batched, self._belongings = True, None
         self._files.prepare(actions)
@@ -125,11 +122,11 @@ class TreeHost(HostFiles):
     def finish(self) -> Mapping[str, str]:
         """As Executor.finish."""
         self._settled()
-        self._batched, why, self._unwritten = False, self._unwritten, ""
-        return self._files.finish() | ({ACCOUNT_FILES: why} if why else {})
+        self._batched, reason, self._unwritten = False, self._unwritten, ""
+        return self._files.finish() | ({ACCOUNT_FILES: reason} if reason else {})
 
-    def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:  # as LiveHost has it
-        """Nothing runs here."""
+    def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:
+        """As LiveHost.settle: nothing runs here."""
         return {}
 
     def leftovers(self, directories: Sequence[str]) -> tuple[str, ...]:
@@ -137,13 +134,13 @@ class TreeHost(HostFiles):
         return self._files.leftovers(tuple(directories))
 
     def forget(self) -> None:
-        """Look at everything afresh."""
+        """Read everything afresh from now on."""
         self._paths.forget()
         self._ids.forget()
         self._belongings = None
 
     def _settled(self) -> Files:
-        """The files, with all accounts that were made so far: before anything else is looked at or done."""
+        """The files, after all edits of accounts so far are written to them."""
         try:
             self._write_accounts()
         except (ActionFailed, HostError) as failed:
@@ -160,7 +157,8 @@ class TreeHost(HostFiles):
             return
         written = False
         try:
-            # Each is durable before the next, and what came before them, as an account may be shut.
+            # Each file is durable before the next one, and all earlier actions before the first: one of these
+            # edits may lock an account.
             with self._files.one_by_one():
                 for path, old, new in self._accounts.unwritten():
                     written = True
@@ -177,10 +175,10 @@ class TreeHost(HostFiles):
 
 
 def _takes_leave(action: Action) -> bool:
-    """Whether an action does the same before the accounts of its batch are on disk as after: it names nobody
-    but root, and takes away what belongs to an account alone.
+    """Whether an action may come before the accounts of its batch are on disk.
 
-    Killed in between, the account is still there without it, and the next apply goes on with the account.
+    Such an action names no account but root, and only removes or closes files of one account. After a kill in
+    between the account is still there without them, and the next apply goes on with it.
     """
     match action:
         case ArchiveTree() | RemoveTree():

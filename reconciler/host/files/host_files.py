@@ -20,7 +20,7 @@ class HostFiles(ABC):
 
     _paths: SafeRoot
     _belongings: Belongings | None = None
-    """The belongings of all accounts, until something is done or everything is looked at afresh."""
+    """The belongings of all accounts, until the next action or `forget`."""
 
     @abstractmethod
     def _settled(self) -> Files:

@@ -94,7 +94,7 @@ class Begun:
         _end(self._process)
 
 
-def run(  # all by keyword
+def run(
     argv: list[str],
     *,
     timeout: float,
@@ -106,7 +106,7 @@ def run(  # all by keyword
     return begin(argv, timeout=timeout, input=input, cap=cap, variables=variables).result()
 
 
-def begin(  # as `run`
+def begin(
     argv: list[str],
     *,
     timeout: float,
