@@ -160,27 +160,27 @@ class SetAccess:
 class MakeLink:
     """Make `path` a symbolic link to `target` (enablement, masks), replacing a file or link; a missing
     containing directory is made.
-
-    `owner` and `group` are the link's own; when empty, root.
     """
 
     path: str
     target: str
+    """The text of the link."""
     expects: str = ABSENT
+    """As in WriteFile."""
     owner: str = ""
+    """The owner of the link itself; so with `group`. Empty: root."""
     group: str = ""
 
 
 @frozen
 class RemovePath:
-    """Remove a file, a link or an empty directory.
-
-    `prune_parent`: also the containing directory if that leaves it empty (.wants).
-    """
+    """Remove a file, a link or an empty directory."""
 
     path: str
     expects: str
+    """As in WriteFile."""
     prune_parent: bool = False
+    """Whether to remove the containing directory too if that leaves it empty (.wants)."""
     sensitive: bool = False
 
 

@@ -33,11 +33,11 @@ class Verb(StrEnum):
     DELETE = "-"
     FORGET = "."
     NONE = " "
-    """Seen and told, not acted upon (`drift: report`)."""
+    """Seen and reported, not acted upon (`drift: report`)."""
 
 
 class Origin(StrEnum):
-    """Which row of the truth table (DESIGN §2) a difference is."""
+    """The row of the truth table (DESIGN §2) that a difference belongs to."""
 
     INTENT = "spec_changed"
     DRIFT = "drift"

@@ -10,7 +10,7 @@ from reconciler.core.basics.frozen import frozen
 
 
 class Severity(StrEnum):
-    """How bad it is. An error stops the run, a warning does not."""
+    """The severity of a problem. An error stops the run, a warning does not."""
 
     ERROR = "error"
     WARNING = "warning"

@@ -117,7 +117,7 @@ class TakenAlong:
     via: str
     """The unit that it hangs on; that one may have been taken along itself."""
     root: str
-    """The unit of which something is asked."""
+    """The unit that the request names."""
     ran: bool = False
     """Whether it ran before."""
 
@@ -286,7 +286,7 @@ class HostView(Protocol):
         """
 
     def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:
-        """Which of these conditions hold now, each as a line of a unit
+        """Whether each of these conditions holds now, each as a line of a unit
         (`ConditionVirtualization=!container`): systemd's own answer.
 
         Those that only PID 1 itself could decide are left out. Raises Unreadable.

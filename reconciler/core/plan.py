@@ -70,7 +70,7 @@ class Plan:
     each with the reason: no failure.
     """
     unreadable: Mapping[Address, str] = field(default_factory=dict)
-    """Parts of which nothing is known, each with the reason: they make the plan incomplete."""
+    """Parts that could not be read, each with the reason: they make the plan incomplete."""
     unknown: tuple[str, ...] = ()
     """Other facts, in words, that a snapshot was asked for in vain: they make the plan incomplete."""
     diagnostics: tuple[Diagnostic, ...] = ()

@@ -15,7 +15,7 @@ from reconciler.core.steps import Step
 
 
 class Status(StrEnum):
-    """How one part fared."""
+    """The status of one part after an apply."""
 
     APPLIED = "applied"
     FAILED = "failed"
@@ -106,7 +106,7 @@ class ApplyResult:
 
 
 class Stage(StrEnum):
-    """Where a step stands while an apply runs."""
+    """The stage of a step while an apply runs."""
 
     STARTED = "started"
     DONE = "done"

@@ -61,14 +61,15 @@ class SourceError(Exception):
 
 
 class SourceReader(Protocol):
-    """Where a spec's bytes come from: a directory, a Git tree at a commit, standard input.
+    """The source of a spec's bytes: a directory, a Git tree at a commit, standard input.
 
-    `name` values are paths relative to the tree's root, with `/` and without `..`. `commit` is empty when
-    unknown.
+    `name` values are paths relative to the tree's root, with `/` and without `..`.
     """
 
     entry: str
+    """The name of the file to begin with."""
     commit: str
+    """Empty when unknown (`core.revision`)."""
 
     def read(self, name: str) -> bytes:
         """The bytes of one file. Raises SourceError."""

@@ -62,5 +62,7 @@ class Step:
             return replace(self, causes=causes)
         dropped = {cause.unit for cause in self.causes if cause.address in addresses}
         units = tuple(unit for unit in self.action.units if unit not in dropped)
-        kept = tuple(cause for cause in causes if cause.unit in units)
-        return replace(self, action=replace(self.action, units=units), causes=kept) if units else None
+        if not units:
+            return None
+        causes = tuple(cause for cause in causes if cause.unit in units)
+        return replace(self, action=replace(self.action, units=units), causes=causes)

@@ -142,11 +142,8 @@ def named_paths(text: str) -> Iterator[NamedPath]:
         pieces = _pieces(_key(text, start, before))
         runs = not _RUNS.isdisjoint(pieces)
         path = path.rstrip("/.*") if path.endswith(("/", "/.", "/*")) else path
-        if (
-            path.strip("/")
-            and path not in named
-            and (runs or not (_is_data(pieces) or _DATA_ENDS.fullmatch(path)))
-        ):
+        is_data = not runs and (_is_data(pieces) or _DATA_ENDS.fullmatch(path) is not None)
+        if path.strip("/") and path not in named and not is_data:
             named.add(path)
             yield NamedPath(path, runs)
 

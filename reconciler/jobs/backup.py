@@ -111,8 +111,8 @@ def refusal(job: Job) -> str:
 
 
 def _is_usable(path: str) -> None:
-    """Raises Refused, UnsafePath, Unreadable. The run makes the last directory of a path, so that one may be
-    missing.
+    """Raises Refused, UnsafePath, Unreadable. The last directory of a path may be missing: the run makes
+    it.
     """
     try:
         Directory(path).close()

@@ -97,11 +97,13 @@ def report(news: News, chosen: Settings, directory: str, host: str, now: int) ->
                 publish(chosen.metrics, prometheus.render(_metrics(record["figures"])).encode())
             except HostError as problem:
                 problems.append(str(problem))
-        told = {_name(target): dict(record["told"].get(_name(target), {})) for target in chosen.notify}
+        bad_by_target = {
+            _name(target): dict(record["told"].get(_name(target), {})) for target in chosen.notify
+        }
         for target in chosen.notify:
-            problems += _tell(target, told[_name(target)], record, host, now)
-        if told != record["told"]:
-            write_report(directory, {**record, "told": told})
+            problems += _tell(target, bad_by_target[_name(target)], record, host, now)
+        if bad_by_target != record["told"]:
+            write_report(directory, {**record, "told": bad_by_target})
     return problems
 
 

@@ -33,9 +33,13 @@ class Tree:
 
     reader: SourceReader
     files: list[File] = field(default_factory=list)
+    """The YAML files; marks name them by their number."""
     names: list[str] = field(default_factory=list)
+    """The names of all files in the order of reading, those that fields name too."""
     _sources: dict[str, bytes] = field(default_factory=dict)
+    """The content of the files that fields name, by name."""
     _total: int = 0
+    """The bytes of these."""
     _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     @property

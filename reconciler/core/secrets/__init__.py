@@ -1,1 +1,1 @@
-"""How secrets are recognised and masked."""
+"""Recognising and masking secrets."""

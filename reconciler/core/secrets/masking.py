@@ -312,12 +312,12 @@ def _is_harmless(name: str, value: str, *, login: bool = False) -> bool:
     word = _last_word(name)
     if not _WORD.search(name) and _is_open_value(name, value):
         return True
-    return (
-        (not bare and value[:2] in ("''", '""'))
-        or _NO_VALUE.fullmatch(value) is not None
-        or (_NAMES_A_MEASURE.fullmatch(word) is not None and _MEASURE.fullmatch(bare) is not None)
-        or (_NAMES_A_VARIABLE.fullmatch(word) is not None and _NAME_OF_VARIABLE.fullmatch(bare) is not None)
+    is_empty = not bare and value[:2] in ("''", '""')
+    is_measure = _NAMES_A_MEASURE.fullmatch(word) is not None and _MEASURE.fullmatch(bare) is not None
+    is_variable = (
+        _NAMES_A_VARIABLE.fullmatch(word) is not None and _NAME_OF_VARIABLE.fullmatch(bare) is not None
     )
+    return is_empty or is_measure or is_variable or _NO_VALUE.fullmatch(value) is not None
 
 
 def _is_open_value(name: str, value: str) -> bool:

@@ -231,8 +231,7 @@ SHAPES = (
     ),
     _shape("bearer", r"""(?<![A-Za-z])bearer\\?[:=][ \t]*+(?P<secret>[^\s"']++)"""),
 )
-"""The shapes, each after the words of which every line of that shape has one; the group `secret` is hidden.
-"""
+"""The shapes. Every line of a shape has one of the words before it; the group `secret` is hidden."""
 LEADS = (
     *(
         " -",

@@ -63,7 +63,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Accounts:
-    """The account files as text; None: the system does not have that file."""
+    """The account files as text, by their names in /etc; None: the system does not have that file."""
 
     passwd: str = ""
     group: str = ""

@@ -1,4 +1,4 @@
-"""A backup job as it stands in /etc/reconciler/backups/NAME.json: all that `backup run` needs, so that it
+"""A backup job as it stands in /etc/reconciler/backups/NAME.json: all that `backup run` needs, which then
 works without the spec.
 """
 
@@ -51,15 +51,23 @@ class Job:
     destinations: tuple[str, ...]
     keep: Keep
     exclude: tuple[str, ...] = ()
+    """Patterns of paths that are left out, as tar matches them."""
     require_mount: tuple[str, ...] = ()
+    """Paths where something must be mounted."""
     before: tuple[tuple[str, ...], ...] = ()
     """Commands to run first, each as exact argv."""
     before_timeout: float = 3600.0
+    """The time that each of these commands may take."""
     compress: str = "gzip"
+    """A key of COMPRESSORS."""
     one_file_system: bool = True
+    """Whether mount points below a source are left out."""
     verify: bool = True
+    """Whether each archive is read back when it was made."""
     max_age: float = 0.0
+    """The age at which the newest archive is too old; 0: the schedule decides."""
     clock_jump: float = 60 * 86_400.0
+    """A gap between archives that is longer may come from a wrong clock (`formats.backups.retention`)."""
 
     @property
     def suffix(self) -> str:
@@ -117,7 +125,7 @@ def path_of(name: str) -> str:
 
 
 def render(document: Mapping[str, Any]) -> str:
-    """The text of a job file: canonical, so that equal jobs are equal files, and readable."""
+    """The text of a job file: readable, and canonical, for equal jobs must be equal files."""
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 

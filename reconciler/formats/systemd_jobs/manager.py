@@ -77,7 +77,7 @@ class Manager:
         return name in self.units
 
     def state(self, name: str) -> str:
-        """The present ActiveState of a unit; one of which nothing is known is assumed to run."""
+        """The present ActiveState of a unit; an unknown one is assumed to run."""
         if name in self.states:
             return self.states[name]
         return self.units[name].active if name in self.units else "active"
