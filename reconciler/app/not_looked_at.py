@@ -63,7 +63,7 @@ def _groups(view: HostView, _: Collection[str]) -> Sequence[str]:
 
 def _links(view: HostView, *, masks: bool) -> Sequence[str]:
     names = []
-    for name in view.names(units.PLACE):
+    for name in view.names(units.DIRECTORY):
         entry = view.entry(units.path(name))
         if entry is None or entry.type is not FileType.LINK:
             continue
@@ -78,7 +78,7 @@ def _links(view: HostView, *, masks: bool) -> Sequence[str]:
 def _drop_ins(view: HostView, packaged: Collection[str]) -> Sequence[str]:
     names = (
         f"{name}/{file}"
-        for name in view.names(units.PLACE)
+        for name in view.names(units.DIRECTORY)
         if name.endswith(".d")
         for file in view.names(units.path(name))
     )

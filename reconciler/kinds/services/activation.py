@@ -127,7 +127,7 @@ def _rules(view: HostView) -> Iterator[tuple[str, str]]:
 def _static_links(view: HostView) -> Iterator[tuple[str, str]]:
     """Yield the links in dependency directories that no `systemctl enable` made."""
     for base in drop_ins.DIRECTORIES:
-        if base in (units.PLACE, "/run/systemd/system"):
+        if base in (units.DIRECTORY, "/run/systemd/system"):
             continue
         for directory in view.names(base):
             if directory.endswith(units.DEPENDENCIES):

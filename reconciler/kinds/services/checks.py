@@ -16,7 +16,7 @@ from reconciler.kinds.shared import ownership
 from reconciler.kinds.shared.drop_ins import DIRECTORIES
 from reconciler.kinds.shared.systemd_release import release
 from reconciler.kinds.shared.unit_lint import readable, readable_credential, replaceable, writable
-from reconciler.kinds.shared.units import PLACE
+from reconciler.kinds.shared.units import DIRECTORY
 
 _ACTIVATING = ("socket", "path", "timer")
 
@@ -110,18 +110,18 @@ def other_definitions(view: HostView, changes: Sequence[Change]) -> Iterator[Dia
             continue
         name, source = unit_of(change.address), change.part.declared.source
         where = {"address": change.address, "source": source, "rule": "other-definition"}
-        own_index = DIRECTORIES.index(PLACE)
+        own_index = DIRECTORIES.index(DIRECTORY)
         for path in _existing(view, name, DIRECTORIES[:own_index]):
             detail = (
-                f"{path} counts more than {PLACE}/{name}. Stop the unit if it is transient, or remove that"
-                " file, and plan again."
+                f"{path} counts more than {DIRECTORY}/{name}. Stop the unit if it is transient, or remove"
+                " that file, and plan again."
             )
             yield error(f"another {name} is in force", detail, **where)
         if "type" in (change.before or {}):
             continue
         for path in _existing(view, name, DIRECTORIES[own_index + 1 :]):
             detail = (
-                f"{path} is no longer in force once {PLACE}/{name} is there. To change only some of it,"
+                f"{path} is no longer in force once {DIRECTORY}/{name} is there. To change only some of it,"
                 " write `unit: vendor`."
             )
             yield warning(f"a package has a {name} too", detail, **where)

@@ -15,7 +15,7 @@ from reconciler.kinds.shared import unit_observe, units
 from reconciler.kinds.shared.importing import Asked, Found
 
 _HEADER = re.compile(rf"# {units.MARK}(\w+)[.\[]")
-PLACES = (units.PLACE,)
+PLACES = (units.DIRECTORY,)
 _OTHERS = (".timer", ".socket", ".path", ".mount", ".automount", ".target", ".slice", ".swap")
 _WORDS = (
     "after",
@@ -41,7 +41,7 @@ def find(view: HostView, asked: Asked) -> Iterator[Found]:
 
     Raises Unreadable, UnsafePath.
     """
-    names = [name for name in view.names(units.PLACE) if name.endswith((".service", *_OTHERS))]
+    names = [name for name in view.names(units.DIRECTORY) if name.endswith((".service", *_OTHERS))]
     files = {
         name: entry
         for name in names

@@ -14,7 +14,7 @@ from reconciler.core.host import FileType, HostView, UnitState, Unreadable, Unsa
 from reconciler.formats.systemd import unit
 from reconciler.kinds.shared import drop_ins, ownership
 from reconciler.kinds.shared.unit_facts import UnitFacts
-from reconciler.kinds.shared.units import DEPENDENCIES, OURS, PLACE, drop_in, path
+from reconciler.kinds.shared.units import DEPENDENCIES, DIRECTORY, OURS, drop_in, path
 
 _RUNTIME = "/run/systemd/system"
 _NAMED = (".service", ".timer", ".socket", ".path")
@@ -74,7 +74,7 @@ def _with_foreign(view: HostView, name: str, observed: Observed, where: drop_ins
 def _enablement(view: HostView, names: Collection[str]) -> dict[str, list[str]]:
     """The enabling links of units: those in dependency directories of other units, and their aliases."""
     links: dict[str, list[str]] = {}
-    for base in (PLACE, _RUNTIME):
+    for base in (DIRECTORY, _RUNTIME):
         for file in view.names(base):
             if file.endswith(DEPENDENCIES):
                 for name in view.names(f"{base}/{file}"):

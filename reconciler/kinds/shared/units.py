@@ -21,7 +21,8 @@ from reconciler.formats.systemd.unit_refusals import refusals
 from reconciler.kinds.shared import drop_ins, file_part, ownership
 from reconciler.kinds.shared.unit_facts import UnitFacts
 
-PLACE = "/etc/systemd/system"
+DIRECTORY = "/etc/systemd/system"
+"""The directory of unit files that the administrator, and so we, write."""
 _DROP_IN = "drop-in"
 """The part that is only a drop-in, no whole unit."""
 DEPENDENCIES = (".wants", ".requires", ".upholds")
@@ -41,12 +42,12 @@ A unit that is starting may yet fail: a start waits for the end of systemd's job
 
 def path(name: str) -> str:
     """The path of a unit's file."""
-    return f"{PLACE}/{name}"
+    return f"{DIRECTORY}/{name}"
 
 
 def drop_in(name: str) -> str:
     """The path of our drop-in for a unit that a package brought."""
-    return f"{PLACE}/{name}.d/50-reconciler.conf"
+    return f"{DIRECTORY}/{name}.d/50-reconciler.conf"
 
 
 def links(
@@ -58,7 +59,9 @@ def links(
 ) -> list[str]:
     """The links that enable a unit."""
     by_directory = {"wants": wanted_by, "requires": required_by, "upholds": upheld_by}
-    dependencies = {f"{PLACE}/{by}.{suffix}/{name}" for suffix, units in by_directory.items() for by in units}
+    dependencies = {
+        f"{DIRECTORY}/{by}.{suffix}/{name}" for suffix, units in by_directory.items() for by in units
+    }
     return sorted(dependencies | {path(alias) for alias in aliases if alias != name})
 
 

@@ -24,7 +24,7 @@ PARTS = (DROP_IN, ENABLED, STATE)
 _GENERATED = ("/run/systemd/generator", "/run/systemd/generator.early", "/run/systemd/generator.late")
 _TRANSIENT = ("/run/systemd/transient", "/run/systemd/system.control", "/etc/systemd/system.control")
 _RUNTIME = "/run/systemd/system"
-_ADMINISTRATED = (units.PLACE, _RUNTIME)
+_ADMINISTRATED = (units.DIRECTORY, _RUNTIME)
 _DIRECTORIES = drop_ins.DIRECTORIES
 """The directories in which systemd looks for units; the first one wins."""
 _BY_DIRECTORY = {"WantedBy": "wants", "RequiredBy": "requires", "UpheldBy": "upholds"}
@@ -337,11 +337,11 @@ def _install(
 def _links_to(name: str, path: str, install: Mapping[str, list[str]]) -> dict[str, str]:
     """The links to one unit file that its [Install] asks for, each with its target."""
     dependencies = {
-        f"{units.PLACE}/{by}.{suffix}/{name}": path
+        f"{units.DIRECTORY}/{by}.{suffix}/{name}": path
         for directive, suffix in _BY_DIRECTORY.items()
         for by in install.get(directive, ())
     }
-    aliases = {f"{units.PLACE}/{alias}": path for alias in install.get("Alias", ()) if alias != name}
+    aliases = {f"{units.DIRECTORY}/{alias}": path for alias in install.get("Alias", ()) if alias != name}
     return dependencies | aliases
 
 

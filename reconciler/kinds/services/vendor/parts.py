@@ -169,7 +169,8 @@ def _enable(change: Change) -> Iterator[Step]:
     else:
         for link, expects in sorted(vendor_unit.links.items()):
             yield Step(
-                RemovePath(link, expects, prune_parent=link.count("/") > units.PLACE.count("/") + 1), cause
+                RemovePath(link, expects, prune_parent=link.count("/") > units.DIRECTORY.count("/") + 1),
+                cause,
             )
     yield units.daemon_reload(change.address, "its enablement changed")
 
