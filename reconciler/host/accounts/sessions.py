@@ -77,13 +77,13 @@ def _end_unknown_sessions(uid: int) -> None:
     first, and are killed when they do not end.
     """
     deadline = time.monotonic() + _PATIENCE
-    asked: set[int] = set()
+    hung_up: set[int] = set()
     while marked := [pid for pid in _login_processes(uid) if pid != os.getpid()]:
         late = time.monotonic() > deadline
-        for pid in marked if late else set(marked) - asked:
+        for pid in marked if late else set(marked) - hung_up:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL if late else signal.SIGHUP)
-        asked |= set(marked)
+        hung_up |= set(marked)
         if time.monotonic() > deadline + _PATIENCE:
             return
         time.sleep(_PAUSE)

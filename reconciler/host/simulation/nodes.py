@@ -11,7 +11,7 @@ from reconciler.core.host import Entry, FileType
 
 @frozen
 class Node:
-    """What an overlay has at a path."""
+    """The present state of a path in an overlay."""
 
     entry: Entry
     """The entry of the path."""

@@ -244,16 +244,16 @@ class SimulatedUnits:
         return _definition(self._files, name)
 
 
-def _root(name: str, effects: Mapping[str, Effect], asked: Collection[str]) -> str:
+def _root(name: str, effects: Mapping[str, Effect], named: Collection[str]) -> str:
     """The unit that the action names and that has taken this one along, maybe by way of others.
 
     It may be this unit itself.
     """
-    via, seen = effects[name].because[1], {name}
-    while via not in asked and via in effects and via not in seen:
-        seen.add(via)
+    via, passed = effects[name].because[1], {name}
+    while via not in named and via in effects and via not in passed:
+        passed.add(via)
         via = effects[via].because[1]
-    return name if name in asked and via not in asked else via
+    return name if name in named and via not in named else via
 
 
 def _path(files: Readable, name: str) -> str:

@@ -155,14 +155,14 @@ class _Taker:
             )
             if content_marks.compared(remembered, current, self._key):
                 return content_marks.SAME
-            shown = (
+            public_mark = (
                 remembered
                 if path not in secret and remembered.startswith((content_marks.PLAIN, content_marks.ABSENT))
                 else written.get(path, "")
             )
             return (
-                f"{content_marks.OTHER}:{shown}"
-                if shown and content_marks.compared(remembered, shown, self._key)
+                f"{content_marks.OTHER}:{public_mark}"
+                if public_mark and content_marks.compared(remembered, public_mark, self._key)
                 else content_marks.OTHER
             )
 
@@ -345,8 +345,8 @@ class _Taker:
         text = None if content is None else text_of(content)
         if content is None or text is None:
             return
-        ours = [address for address in self._rows if address.name == user and is_of_keys(address)]
-        redacted = redaction.keys(text, {fingerprint_of(address) for address in ours})
+        own_addresses = [address for address in self._rows if address.name == user and is_of_keys(address)]
+        redacted = redaction.keys(text, {fingerprint_of(address) for address in own_addresses})
         if redacted is not None:
             excerpt, is_shortened = redacted
             # A digest is left out where a comment is: with the rest known, that could be guessed from it.

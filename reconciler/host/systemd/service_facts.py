@@ -27,7 +27,7 @@ _PROPERTIES = (
 UNKNOWN = "unknown"
 """The load state of a unit about which systemd has not answered; systemd has no such word itself."""
 _NO_NUMBER = ("", "[not set]", "18446744073709551615")
-"""How systemd writes a number that it does not have."""
+"""systemd's texts for a number that it does not have."""
 
 
 @frozen
@@ -57,9 +57,9 @@ class Facts:
     memory: int = 0
     """Bytes of memory that it uses."""
     tasks: int = 0
-    """How many tasks it has."""
+    """The number of its tasks."""
     restarts: int = 0
-    """How often systemd has started it again by itself (NRestarts)."""
+    """The number of times that systemd has started it again by itself (NRestarts)."""
     since: int = 0
     """When it became active, or stopped being so; in seconds since the epoch."""
     path: str = ""
@@ -69,13 +69,13 @@ class Facts:
     outdated: bool = False
     """Whether its files changed since systemd read them (NeedDaemonReload)."""
     exit: str = ""
-    """How its last main process ended, in words; empty when that went well."""
+    """The end of its last main process, in words; empty when it ended well."""
     invocation: str = ""
     """The InvocationID of its last process."""
     condition_failed: bool = False
     """Whether its last start was skipped because a Condition...= did not hold."""
     limit: int = 0
-    """How many starts systemd allows in `limit_seconds`; 0: any number."""
+    """The most starts that systemd allows in `limit_seconds`; 0: any number."""
     limit_seconds: float = 0
     """The seconds in which starts are counted."""
     refusal: str = ""

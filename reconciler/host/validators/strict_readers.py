@@ -103,8 +103,8 @@ def _sudo(action: WriteFile, coming: _Coming) -> list[str]:
     """
     others = {path: content for path, content in coming.written.items() if path != action.path}
     host = _rules(_SUDOERS, frozenset((action.path, *others, *coming.removed)), 0)
-    rest = host + b"".join(map(_ended, others.values()))
-    if not _visudo(rest + _ended(action.content)):
+    rules = host + b"".join(map(_ended, others.values()))
+    if not _visudo(rules + _ended(action.content)):
         return []
     alone = _new(host, action.content)
     if not others or any("not defined" not in line for line in alone):
@@ -117,11 +117,11 @@ def _is_unreadable(line: str) -> bool:
     return "not defined" not in line and "unused" not in line
 
 
-def _new(rest: bytes, content: bytes) -> list[str]:
+def _new(rules: bytes, content: bytes) -> list[str]:
     """The complaints of visudo that rules get only with this file as the last one, with lines of the file."""
-    complaints = _visudo(rest + _ended(content))
-    complaints_before = _visudo(rest) if complaints else []
-    return [_renumbered(line, rest.count(b"\n")) for line in complaints if line not in complaints_before]
+    complaints = _visudo(rules + _ended(content))
+    complaints_before = _visudo(rules) if complaints else []
+    return [_renumbered(line, rules.count(b"\n")) for line in complaints if line not in complaints_before]
 
 
 def _visudo(text: bytes) -> list[str]:
