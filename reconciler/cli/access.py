@@ -28,7 +28,7 @@ Who = Annotated[
         "--who", metavar="ACCOUNT", help="Only this account, and why it does not log in; repeat for more."
     ),
 ]
-What = Annotated[To | None, typer.Option("--to", help="Only who becomes root, or only who logs in.")]
+ToOption = Annotated[To | None, typer.Option("--to", help="Only who becomes root, or only who logs in.")]
 
 
 def access(  # a command has as many parameters as it has options
@@ -37,7 +37,7 @@ def access(  # a command has as many parameters as it has options
     snapshot: options.Snapshot = None,
     commit: options.Commit = "",
     who: Who = [],  # noqa: B006  # typer copies it
-    to: What = None,
+    to: ToOption = None,
     allow: options.Allow = [],  # noqa: B006  # typer copies it
     form: options.Format = None,
     as_json: options.Json = False,
@@ -45,14 +45,14 @@ def access(  # a command has as many parameters as it has options
 ) -> int:
     """Show who can log in and who becomes root, by what, now and after the plan.
 
-    The whole host is asked; nothing is changed.
+    Looks at the whole host; changes nothing.
     """
     from reconciler.app.access import answer
     from reconciler.app.plan.plan import PlanOptions, check_options, plan_host
 
     shape = options.chosen(form, as_json)
-    wanted = PlanOptions(root, allow=tuple(allow), snapshot=snapshot)
-    wrong = check_options(wanted)
+    chosen_options = PlanOptions(root, allow=tuple(allow), snapshot=snapshot)
+    wrong = check_options(chosen_options)
     if wrong:
         output.complain(wrong, no_color)
         return ExitCode.USAGE
@@ -61,7 +61,7 @@ def access(  # a command has as many parameters as it has options
         return output.without_plan(
             loaded.diagnostics, shape == "json", no_color, markdown=shape == "markdown"
         )
-    planned = plan_host(loaded, wanted)
+    planned = plan_host(loaded, chosen_options)
     if planned.plan is None:
         return output.without_plan(
             planned.diagnostics, shape == "json", no_color, markdown=shape == "markdown"

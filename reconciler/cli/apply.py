@@ -59,8 +59,8 @@ def apply(
     from reconciler.app.plan.plan import check_options
     from reconciler.core.diagnostic import error
 
-    wanted = plan_options(source, scope)
-    wrong = check_options(wanted)
+    chosen_options = plan_options(source, scope)
+    wrong = check_options(chosen_options)
     if isnan(lock_timeout):
         wrong = [*wrong, error("not a time", "--lock-timeout: write a number of seconds")]
     if wrong:
@@ -70,15 +70,20 @@ def apply(
     talk = _Json() if shown.as_json else _Text(shown.no_color, shown.verbose)
     saved, refused = _saved(approved)
     if refused or not loaded.ok:
-        found = refused if loaded.ok else loaded.diagnostics
-        code = talk.without_plan(found)
+        diagnostics = refused if loaded.ok else loaded.diagnostics
+        code = talk.without_plan(diagnostics)
         if shown.report and source.root is None:
             from reconciler.app.report import report_unusable
 
-            _reported(report_unusable(found))
+            _reported(report_unusable(diagnostics))
         return code
     applied = apply_host(
-        loaded, wanted, talk.approver(auto_approve or saved is not None), talk.tell, lock_timeout, saved
+        loaded,
+        chosen_options,
+        talk.approver(auto_approve or saved is not None),
+        talk.tell,
+        lock_timeout,
+        saved,
     )
     code = finish(applied, talk, detailed=shown.detailed_exitcode)
     if source.root is None:
@@ -87,7 +92,7 @@ def apply(
 
 
 def _tell_others(applied: Applied, code: int, loaded: Loaded, *, report: bool) -> None:
-    """The journal, and with `--report` whoever is to be told. Nothing of it changes how the apply ended."""
+    """Send the run to the journal, and with `--report` to metrics and people. The exit code stays."""
     if not report and (applied.result is None or not applied.result.run):
         return
     from reconciler.app.journald import journal_apply
@@ -97,7 +102,7 @@ def _tell_others(applied: Applied, code: int, loaded: Loaded, *, report: bool) -
         from reconciler.app.report import report_apply
 
         if applied.result is not None and applied.result.failed and not sys.stderr.isatty():
-            # cron mails only what is said here.
+            # cron mails standard error only.
             sys.stderr.write(
                 f"reconciler: not everything was done; see: reconciler show {applied.result.run}\n"
             )
@@ -111,7 +116,7 @@ def _reported(problems: list[str]) -> None:
 
 
 def finish(applied: Applied, talk: _Text | _Json, *, detailed: bool = False) -> int:
-    """Tell how it ended; the exit code."""
+    """Print the outcome; the exit code."""
     if applied.planned.plan is None:
         code = talk.without_plan(applied.planned.diagnostics)
         return ExitCode.BUSY if applied.busy else code
@@ -124,7 +129,7 @@ def finish(applied: Applied, talk: _Text | _Json, *, detailed: bool = False) -> 
 
 
 def _saved(path: str | None) -> tuple[Any, list[Diagnostic]]:
-    """The plan that approves this apply, or why the file is none."""
+    """The saved plan that approves this apply, or the reason why the file is none."""
     if path is None:
         return None, []
     from reconciler.app.show import load_plan
@@ -135,7 +140,7 @@ def _saved(path: str | None) -> tuple[Any, list[Diagnostic]]:
 
 
 class _Text:
-    """For people: the plan, a question, progress, the result."""
+    """The output for people: the plan, a question, progress, the result."""
 
     def __init__(self, no_color: bool, verbose: bool) -> None:
         self._no_color = no_color
@@ -143,9 +148,9 @@ class _Text:
         self._verbose = verbose
         self._shown = False
 
-    def without_plan(self, found: Sequence[Diagnostic]) -> int:
-        """Why there is no plan; the exit code."""
-        return output.without_plan(found, as_json=False, no_color=self._no_color)
+    def without_plan(self, diagnostics: Sequence[Diagnostic]) -> int:
+        """Print why there is no plan; the exit code."""
+        return output.without_plan(diagnostics, as_json=False, no_color=self._no_color)
 
     def _show(self, planned: Planned) -> None:
         from reconciler.render.plan.text import plan_text
@@ -158,7 +163,7 @@ class _Text:
         self._shown = True
 
     def approver(self, auto_approve: bool) -> Callable[[Planned], bool]:
-        """Show the plan and ask for the literal yes; without a terminal there is nobody to ask."""
+        """A function that shows the plan and asks for the literal yes, unless it is approved already."""
 
         def approve(planned: Planned) -> bool:
             self._shown = False  # asked again: it is another plan
@@ -168,11 +173,11 @@ class _Text:
         return approve
 
     def tell(self, progress: Progress) -> None:
-        """One line per step, on a terminal."""
+        """Print a line for the step, on a terminal."""
         tell(progress)
 
     def finish(self, applied: Applied) -> None:
-        """The result, or the plan that was not applied."""
+        """Print the result, or the plan that was not applied."""
         from reconciler.render.apply import apply_text
 
         again = self._shown
@@ -186,22 +191,22 @@ class _Text:
 
 
 class _Json:
-    """For programs: one event per line."""
+    """The output for programs: one event per line."""
 
     def __init__(self) -> None:
         self._entries: list[Any] = []
         self._shown = False
 
-    def without_plan(self, found: Sequence[Diagnostic]) -> int:
-        """Why there is no plan; the exit code."""
+    def without_plan(self, diagnostics: Sequence[Diagnostic]) -> int:
+        """Print why there is no plan; the exit code."""
         from reconciler._version import __version__
         from reconciler.render import apply_events as events
 
         now = output.timestamp()
         self._print(
-            events.version(__version__, now=now), *(events.diagnostic(item, now=now) for item in found)
+            events.version(__version__, now=now), *(events.diagnostic(item, now=now) for item in diagnostics)
         )
-        return output.stop_code(found)
+        return output.stop_code(diagnostics)
 
     def _print(self, *events: Any) -> None:
         from reconciler.render.apply_events import line
@@ -225,7 +230,7 @@ class _Json:
         self._shown = True
 
     def approver(self, auto_approve: bool) -> Callable[[Planned], bool]:
-        """A program cannot be asked."""
+        """A function that prints the plan and answers as the options do: a program cannot be asked."""
 
         def approve(planned: Planned) -> bool:
             self._shown = False  # asked again: it is another plan
@@ -235,7 +240,7 @@ class _Json:
         return approve
 
     def tell(self, progress: Progress) -> None:
-        """One event per step."""
+        """Print an event for the step."""
         from reconciler.core.result import Stage
         from reconciler.render.apply_events import apply_progress
 
@@ -243,7 +248,7 @@ class _Json:
             self._print(apply_progress(progress.n, progress.total, progress.step, now=output.timestamp()))
 
     def finish(self, applied: Applied) -> None:
-        """How each resource fared."""
+        """Print the outcome of each resource."""
         from reconciler.render import apply_events as events
 
         self._show(applied.planned)
@@ -253,6 +258,9 @@ class _Json:
             )
         elif applied.result is not None:
             self._print(
-                *(events.diagnostic(found, now=output.timestamp()) for found in applied.result.diagnostics)
+                *(
+                    events.diagnostic(diagnostic, now=output.timestamp())
+                    for diagnostic in applied.result.diagnostics
+                )
             )
             self._print(*events.outcomes(applied.result, self._entries, now=output.timestamp()))

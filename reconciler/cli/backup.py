@@ -1,4 +1,4 @@
-"""reconciler backup: make, list, prove and give back archives, of the jobs that apply wrote to
+"""reconciler backup: make, list, verify and restore archives, for the jobs that an apply wrote to
 /etc/reconciler.
 
 The spec is not needed.

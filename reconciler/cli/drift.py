@@ -26,15 +26,15 @@ def drift(
     from reconciler.core.diagnostic import errors
     from reconciler.render.plan.drift_text import drift_text
 
-    wanted = plan_options(source, scope, fingerprint=shown.as_json)
-    wrong = check_options(wanted)
+    chosen_options = plan_options(source, scope, fingerprint=shown.as_json)
+    wrong = check_options(chosen_options)
     if wrong:
         output.complain(wrong, shown.no_color)
         return ExitCode.USAGE
-    planned = settled_plan(SpecChoice(source.spec, source.commit, source.root), wanted)
+    planned = settled_plan(SpecChoice(source.spec, source.commit, source.root), chosen_options)
     if planned is None:
         loaded = output.load(source.spec, source.commit, source.root)
-        planned = plan_host(loaded, wanted) if loaded.ok else Planned(loaded.diagnostics)
+        planned = plan_host(loaded, chosen_options) if loaded.ok else Planned(loaded.diagnostics)
     if planned.plan is None:
         if shown.report and source.root is None:
             _report(None, "; ".join(dict.fromkeys(item.summary for item in errors(planned.diagnostics))))
@@ -54,9 +54,8 @@ def drift(
 def _tell_others(data: Mapping[str, Any], *, report: bool) -> None:
     from reconciler.host.process.environment import variable
 
-    if data["resource_drift"] and variable(
-        "INVOCATION_ID"
-    ):  # systemd runs us: somebody will read it in the journal
+    run_by_systemd = bool(variable("INVOCATION_ID"))  # then somebody will read the journal
+    if data["resource_drift"] and run_by_systemd:
         from reconciler.app.journald import journal_drift
 
         journal_drift(data)

@@ -10,11 +10,13 @@ import typer
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
 
-What = Annotated[str, typer.Argument(metavar="ADDRESS", help="A resource or part, such as services.ml-api.")]
+AddressArgument = Annotated[
+    str, typer.Argument(metavar="ADDRESS", help="A resource or part, such as services.ml-api.")
+]
 
 
 def explain(
-    address: What,
+    address: AddressArgument,
     spec: options.Spec = "",
     root: options.Root = None,
     as_json: options.Json = False,
@@ -31,7 +33,7 @@ def explain(
     from reconciler.render.explain import explanation
 
     try:
-        wanted = Address.parse(address)
+        parsed = Address.parse(address)
     except ValueError as problem:
         sys.stderr.write(f"reconciler: {problem}\n")
         return ExitCode.USAGE
@@ -41,7 +43,7 @@ def explain(
     planned = plan_host(loaded, PlanOptions(root))
     if planned.plan is None:
         return output.without_plan(planned.diagnostics, as_json=as_json, no_color=no_color)
-    data = facts(planned, wanted)
+    data = facts(planned, parsed)
     if data is None:
         sys.stderr.write(f"reconciler: no such resource, neither in the spec nor in the ledger: {address}\n")
         return ExitCode.ERROR

@@ -1,4 +1,4 @@
-"""reconciler graph: what refers to what in a spec."""
+"""reconciler graph: the references between the resources of a spec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""reconciler history: what was done here, and when."""
+"""reconciler history: the runs of this host."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-What = Annotated[
+AddressArgument = Annotated[
     str,
     typer.Argument(metavar="ADDRESS", help="A resource with all its parts, or one part: users.alice/sudo."),
 ]
@@ -29,14 +29,16 @@ For = Annotated[
         "--for", metavar="SPAN", help="For how long: 8h, 2d, 1h 30min; at most 30d. It ends by itself."
     ),
 ]
-Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="What for. Everybody reads it in each plan.")]
+Why = Annotated[
+    str, typer.Option("--why", metavar="TEXT", help="The reason. Everybody reads it in each plan.")
+]
 LockTimeout = Annotated[
     float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="Wait so long for an apply to end.")
 ]
 
 
 def add(
-    address: What,
+    address: AddressArgument,
     span: For,
     why: Why,
     spec: options.Spec = "",
@@ -53,11 +55,11 @@ def add(
     from reconciler.render.hold import added_text
     from reconciler.render.plan.json import hold_data
 
-    wish, wrong = holding.hold_request(address, span, why)
-    if wish is None:
+    request, wrong = holding.hold_request(address, span, why)
+    if request is None:
         output.complain(wrong)
         return ExitCode.USAGE
-    done = holding.add(wish, output.load(spec, "", root), root, lock_timeout)
+    done = holding.add(request, output.load(spec, "", root), root, lock_timeout)
     if done.hold is None:
         return _stopped(done)
     row, before = hold_data(done.hold), hold_data(done.before) if done.before else None
@@ -89,7 +91,10 @@ def list_(root: options.Root = None, as_json: options.Json = False) -> int:
 
 
 def remove(
-    address: What, root: options.Root = None, lock_timeout: LockTimeout = 0, as_json: options.Json = False
+    address: AddressArgument,
+    root: options.Root = None,
+    lock_timeout: LockTimeout = 0,
+    as_json: options.Json = False,
 ) -> int:
     """End a hold before its time. The next apply does what is due."""
     from reconciler.app import hold as holding

@@ -66,8 +66,8 @@ def import_(
     elif problem := save(imported, out):
         sys.stderr.write(f"reconciler: {problem}\n")
         return ExitCode.ERROR
-    left = (
+    left_out = (
         f", {len(imported.left_out)} left out (the comments at the end say why)" if imported.left_out else ""
     )
-    sys.stderr.write(f"reconciler: {imported.count} resources{left}\n")
+    sys.stderr.write(f"reconciler: {imported.count} resources{left_out}\n")
     return ExitCode.OK

@@ -25,7 +25,9 @@ DriftSchedule = Annotated[
 Scheduler = Annotated[
     str | None,
     typer.Option(
-        "--scheduler", metavar="timer|cron", help="What runs it.  [default: settings.scheduler of the spec]"
+        "--scheduler",
+        metavar="timer|cron",
+        help="The program that runs it.  [default: settings.scheduler of the spec]",
     ),
 ]
 Delay = Annotated[
@@ -97,7 +99,7 @@ def install(  # a command has as many parameters as it has options
     loaded = output.load(source.spec, source.commit, source.root)
     if not loaded.ok:
         return talk.without_plan(loaded.diagnostics)
-    wanted = InstallOptions(
+    chosen_options = InstallOptions(
         source.root,
         source.commit,
         schedule,
@@ -109,4 +111,6 @@ def install(  # a command has as many parameters as it has options
         notify,
         adopt,
     )
-    return finish(install_host(loaded, wanted, talk.approver(auto_approve), talk.tell, lock_timeout), talk)
+    return finish(
+        install_host(loaded, chosen_options, talk.approver(auto_approve), talk.tell, lock_timeout), talk
+    )

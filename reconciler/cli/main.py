@@ -43,13 +43,11 @@ or an `app` in it.
 """
 
 _MODULES = {"import": "import_", "service": "service.commands"}
-"""Where a command is not in the module of its name: `import` is a keyword of Python, `service` a folder."""
+"""Modules of commands that have another name: `import` is a keyword of Python, `service` a folder."""
 
 
 def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """The command line, with these commands only: what another command can be asked costs a plan its start-up
-    time.
-    """
+    """The command line with these commands only: the options of the others would cost start-up time."""
     app = typer.Typer(
         name="reconciler",
         help="Make a Linux host what a YAML spec says, and show beforehand exactly what that will do.",
@@ -65,7 +63,7 @@ def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
             app.add_typer(module.app, name=name)
         else:
             command = getattr(module, own)
-            # The first sentence, whole: what is made from the docstring is cut to one line.
+            # typer would cut the docstring to one line; the first sentence may be longer.
             app.command(name, short_help=(command.__doc__ or "").partition(". ")[0].rstrip("."))(command)
     return app
 
@@ -85,9 +83,7 @@ def _common(
 
 
 def main() -> NoReturn:
-    """Run the command line and leave with a code of `cli.shared.exits`: a typing error is never taken for
-    "changes present".
-    """
+    """Run the command line, and exit with a code of `cli.shared.exits`: a typing error is not "changes"."""
     out, err = guard_streams()
     code = run(sys.argv[1:])
     out.flush()
@@ -122,11 +118,11 @@ def run(arguments: list[str]) -> int:
     except Exception as bug:  # noqa: BLE001  # the last resort: no traceback for the user, and no text that may hold a secret
         import traceback
 
-        place = traceback.extract_tb(bug.__traceback__)[-1]
-        where = f"{place.filename.rpartition('reconciler/')[2]}:{place.lineno}"
+        frame = traceback.extract_tb(bug.__traceback__)[-1]
+        where = f"{frame.filename.rpartition('reconciler/')[2]}:{frame.lineno}"
         _say(f"internal error: {type(bug).__name__} at {where}. This is a bug; please report it.")
         return ExitCode.ERROR
-    if code == ExitCode.INTERRUPTED:  # typer makes this number of a Ctrl-C, and says nothing
+    if code == ExitCode.INTERRUPTED:  # typer returns this number for a Ctrl-C, and says nothing
         _say("interrupted; the next plan shows what is left")
     return code
 
@@ -146,12 +142,13 @@ _NAMING = frozenset(
         "--who",
     )
 )
-"""Options whose value names something: nothing is named by an empty text."""
+"""Options whose value is a name, which cannot be empty."""
 
 
 def _empty(arguments: list[str]) -> str:
-    """The first option that names nothing: an unset variable of a script must not choose another spec, host
-    or scope.
+    """The first option with an empty name; empty if there is none.
+
+    An unset variable of a script must not choose another spec, host or scope.
     """
     ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
     apart = (name for name, value in pairwise(ours) if name in _NAMING and not value.strip())

@@ -1,4 +1,4 @@
-"""reconciler plan: what would be done, and why. Changes nothing."""
+"""reconciler plan: the changes that an apply would make, and why. Changes nothing."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ def plan(
     from reconciler.app.specs import SpecChoice
 
     shape = options.chosen(form, shown.as_json)
-    wanted = plan_options(source, scope, fingerprint=shape != "text" or out is not None)
-    wrong = check_options(wanted)
+    chosen_options = plan_options(source, scope, fingerprint=shape != "text" or out is not None)
+    wrong = check_options(chosen_options)
     if wrong:
         output.complain(wrong, shown.no_color)
         return ExitCode.USAGE
-    planned, host = settled_plan(SpecChoice(source.spec, source.commit, source.root), wanted), ""
+    planned, host = settled_plan(SpecChoice(source.spec, source.commit, source.root), chosen_options), ""
     if planned is None:
         loaded = output.load(source.spec, source.commit, source.root)
         host = loaded.spec.host if loaded.spec else ""
-        planned = plan_host(loaded, wanted) if loaded.ok else Planned(loaded.diagnostics)
+        planned = plan_host(loaded, chosen_options) if loaded.ok else Planned(loaded.diagnostics)
     if planned.plan is None:
         return output.without_plan(
             planned.diagnostics, shape == "json", shown.no_color, markdown=shape == "markdown", host=host
@@ -73,7 +73,7 @@ def plan(
 
 
 def _save(out: str, data: Mapping[str, Any], *, partial: bool) -> bool:
-    """Whether the plan could be saved; says what is the matter with it."""
+    """Save the plan; whether that worked. Prints why not, and that a partial plan is no approval."""
     from reconciler.host.documents import save_private
 
     problem = save_private(out, (json.dumps(data, indent=2) + "\n").encode())

@@ -1,4 +1,4 @@
-"""reconciler report: what our own units run when one of them has ended."""
+"""reconciler report: the command that our own units run when one of them has ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def report() -> int:
 
 
 def tell(problems: list[str]) -> int:
-    """Write what did not work to standard error; return the exit code of a command that does nothing else."""
+    """Print the problems of a report to standard error; the exit code of a command that only reports."""
     for line in problems:
         sys.stderr.write(f"reconciler: report: {line}\n")
     return ExitCode.ERROR if problems else ExitCode.OK

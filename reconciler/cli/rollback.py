@@ -60,16 +60,16 @@ def rollback(
     if wrong:
         output.complain(wrong, no_color)
         return ExitCode.USAGE
-    wanted = RollbackOptions(
+    chosen_options = RollbackOptions(
         run, root, tuple(target), tuple(exclude), tuple(overwrite), tuple(unprotect), tuple(allow)
     )
     talk = _Talk(auto_approve, as_json=as_json, no_color=no_color)
-    done = roll_back(wanted, talk.approve, tell, lock_timeout)
+    done = roll_back(chosen_options, talk.approve, tell, lock_timeout)
     return talk.finish(done)
 
 
 class _Talk:
-    """The plan, a question, progress, the result; or one JSON document at the end."""
+    """The output of a rollback: the plan, a question, the result; or one JSON document at the end."""
 
     def __init__(self, auto_approve: bool, *, as_json: bool, no_color: bool) -> None:
         self._auto_approve = auto_approve
@@ -86,14 +86,14 @@ class _Talk:
         self._shown = True
 
     def approve(self, data: Mapping[str, Any]) -> bool:
-        """Show it and ask; a program cannot be asked."""
+        """Show the plan and ask, unless it is approved already; a program is not asked."""
         if self._as_json:
             return self._auto_approve
         self._show(data)
         return self._auto_approve or ask("roll back")
 
     def finish(self, done: RolledBack) -> int:
-        """The result; the exit code."""
+        """Print the result; the exit code."""
         if self._as_json:
             from reconciler.render.diagnostics import diagnostics_json
 

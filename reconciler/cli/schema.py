@@ -12,7 +12,7 @@ from reconciler.cli.shared.exits import ExitCode
 
 
 class Document(StrEnum):
-    """Which document."""
+    """The document that a schema is for."""
 
     HOST = "host"
     PLAN = "plan"
@@ -20,7 +20,7 @@ class Document(StrEnum):
 
 
 class Draft(StrEnum):
-    """Which dialect of JSON Schema. Editors (yaml-language-server) know draft-07."""
+    """The dialect of JSON Schema. Editors (yaml-language-server) know draft-07."""
 
     D2020 = "2020-12"
     D07 = "draft-07"

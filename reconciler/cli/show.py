@@ -12,16 +12,16 @@ from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
 
 _RUN = re.compile(r"[0-9]{1,18}")
-"""No run has a number of more digits, and SQLite could not hold it."""
+"""The number of a run: SQLite holds no longer ones."""
 
-What = Annotated[
+RunOrPlan = Annotated[
     str,
     typer.Argument(metavar="RUN|PLANFILE", help="The number of a run, or a file that `plan --out` wrote."),
 ]
 
 
 def show(
-    what: What,
+    what: RunOrPlan,
     root: options.Root = None,
     form: options.Format = None,
     as_json: options.Json = False,

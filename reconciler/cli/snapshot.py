@@ -46,7 +46,7 @@ def snapshot(root: options.Root = None, out: Out = None) -> int:
 
 
 def _text(data: Mapping[str, Any]) -> str:
-    """JSON with a line for each path and unit: two snapshots can be compared by their lines. Only ASCII."""
+    """The snapshot as JSON with a line for each path and unit, so that a diff of two is short. Only ASCII."""
     members = (
         f"{json.dumps(name)}: {_lines(value) if name in ('paths', 'units') else json.dumps(value)}"
         for name, value in data.items()
@@ -60,7 +60,7 @@ def _lines(value: Mapping[str, Any] | None) -> str:
     return (
         "{\n"
         + ",\n".join(
-            f"{json.dumps(name)}: {json.dumps(said, separators=(',', ':'))}" for name, said in value.items()
+            f"{json.dumps(name)}: {json.dumps(facts, separators=(',', ':'))}" for name, facts in value.items()
         )
         + "\n}"
     )

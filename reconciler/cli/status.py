@@ -1,4 +1,4 @@
-"""reconciler status: how this host stands."""
+"""reconciler status: the state of this host in one screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""reconciler validate: is the spec right? Needs no host."""
+"""reconciler validate: the mistakes of a spec. Needs no host."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ def validate(
 
     shape = options.chosen(form, as_json)
     loaded = {name: output.load(name, commit) for name in specs or [default_spec()]}
-    found = [item for one in loaded.values() for item in one.diagnostics]
+    diagnostics = [item for spec in loaded.values() for item in spec.diagnostics]
     if shape == "json":
-        output.print_json(diagnostics_json(found))
-        return ExitCode.ERROR if errors(found) else ExitCode.OK
+        output.print_json(diagnostics_json(diagnostics))
+        return ExitCode.ERROR if errors(diagnostics) else ExitCode.OK
     if shape == "github":
         from reconciler.render.diagnostics import github_annotation
 
-        sys.stdout.writelines(f"{github_annotation(item)}\n" for item in found)
+        sys.stdout.writelines(f"{github_annotation(item)}\n" for item in diagnostics)
     else:
-        output.complain(found, no_color)
-    for name, one in loaded.items():
-        if one.ok and one.spec is not None:
-            number = len(one.spec.resources)
+        output.complain(diagnostics, no_color)
+    for name, spec in loaded.items():
+        if spec.ok and spec.spec is not None:
+            number = len(spec.spec.resources)
             sys.stdout.write(
                 f"Success! {name} is valid: {number} resource{'' if number == 1 else 's'} for host"
-                f" {one.spec.host}.\n"
+                f" {spec.spec.host}.\n"
             )
-    return ExitCode.ERROR if errors(found) else ExitCode.OK
+    return ExitCode.ERROR if errors(diagnostics) else ExitCode.OK

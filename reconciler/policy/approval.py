@@ -43,7 +43,7 @@ def check(saved: Mapping[str, Any], plan: Plan, access: Iterable[Mapping[str, An
             " have it approved."
         )
         return [_refusal("secret cannot be approved yet", detail, renew=False)]
-    approved = _but_held(saved["approval"], plan)
+    approved = _without_held(saved["approval"], plan)
     unseen = _unseen(saved, access)
     if fingerprint(approved) == plan.fingerprint and not _another_machine(approved, now):
         return [_refusal("approval is stale", f"{unseen}\n{_ON_THE_HOST}")] if unseen else []
@@ -115,7 +115,7 @@ def is_edited(saved: Mapping[str, Any]) -> bool:
     return (saved.get("approval") is not None or SEAL in saved) and saved.get(SEAL) != seal(saved)
 
 
-def _but_held(approved: Mapping[str, Any], plan: Plan) -> Mapping[str, Any]:
+def _without_held(approved: Mapping[str, Any], plan: Plan) -> Mapping[str, Any]:
     """The approval without the changes that are held by now: the plan then does less than was approved."""
     held = {str(address) for address in plan.held}
     if not held:

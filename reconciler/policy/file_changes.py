@@ -12,11 +12,11 @@ from reconciler.policy.root_reach.places import place_of
 _KEY_FILES = ("/.ssh/authorized_keys", "/.ssh/authorized_keys2")
 
 
-Found = Iterator[tuple[str, str, str]]
-"""(effect, what, detail)"""
+Effects = Iterator[tuple[str, str, str]]
+"""The effect, what it is about, and the detail: as in an Access of `policy.access.changes`."""
 
 
-def of_file(change: Change, texts: tuple[str | None, str | None]) -> Found:
+def of_file(change: Change, texts: tuple[str | None, str | None]) -> Effects:
     """Yield the change of a file that decides who comes in, or that root reads or runs; none where its
     meaning for access stays the same.
     """
@@ -34,14 +34,14 @@ def of_file(change: Change, texts: tuple[str | None, str | None]) -> Found:
     )
 
 
-def of_directory(change: Change, texts: tuple[str | None, str | None]) -> Found:
+def of_directory(change: Change, texts: tuple[str | None, str | None]) -> Effects:
     """Yield what everybody can do with a directory from now on."""
     yield from _opened(
         change, {"look into": (_OTHERS_LIST, _OTHERS_LIST), "write in": (_OTHERS_MAKE, _OTHERS_MAKE)}
     )
 
 
-def _opened(change: Change, powers: Mapping[str, tuple[int, int]]) -> Found:
+def _opened(change: Change, powers: Mapping[str, tuple[int, int]]) -> Effects:
     """Yield what everybody can do with a path from now on, and its new owner, for paths that were there."""
     before, after = change.before or {}, change.after or {}
     was, will = str(before.get("mode", "")), str(after.get("mode", ""))

@@ -87,7 +87,7 @@ class Followed:
             return ()
 
     def look_for_text(self, path: str) -> None:
-        """Note a file of which a snapshot has an excerpt only, or nothing."""
+        """Note a file that a snapshot does not have as a whole."""
         if not self.is_whole(path):
             self.missing.setdefault(f"content {path}", path)
 

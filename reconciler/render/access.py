@@ -1,6 +1,6 @@
-"""Who gains or loses access, in words: from the rows of a plan's public form.
+"""The access rows of a plan's public form in words: who gains or loses access.
 
-Who becomes root comes first, and is never cut.
+Those who become root come first, and are never cut.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _SAID: Mapping[tuple[str, str], tuple[str, str]] = {
     ("loses", "way to root"): ("loses", "a way to root ({})"),
     ("loses", "login"): ("loses", "login ({})"),
 }
-"""The verb and the words of a row that tells of the whole host; all others are told as they are."""
+"""The verb and the words of a row about the whole host, by effect and object; other rows are shown as is."""
 _ROOT = ("becomes root", "may become root")
 _MAY = {"becomes root": "may become root", "becomes": "may become"}
 _DANGER = (*_ROOT, "becomes", "may become", "can log in")
 _ROOM = 12_000
-"""Bytes of Markdown up to which it is told by what each of them does so."""
+"""Bytes of Markdown up to which the ways of each account are listed; above, only the names."""
 _LONGEST = 10_000
 """Characters of one sentence with all who become root by the same ways."""
 _MOST = 15_000
@@ -46,19 +46,18 @@ _MOST = 15_000
 
 
 def root_words(rows: Sequence[Row]) -> list[str]:
-    """`alice becomes root (sudo: ALL without a password).`, one for all who do so by the same ways; the most
-    dangerous first.
+    """`alice becomes root (sudo: ALL without a password).`, one sentence for all who have the same ways.
 
-    Who has no way but likely ones "may become root", and comes last.
+    Those who have only likely ways "may become root", and come last.
     """
     ways: dict[str, list[Row]] = {}
     for row in rows:
         if _verb(row) in _ROOT:
             ways.setdefault(_who(row), []).append(row)
     alike: dict[tuple[bool, str], list[str]] = {}
-    for who, found in ways.items():
-        by = "; ".join(visible(row["detail"]) for row in found)
-        alike.setdefault((all(row.get("likely") for row in found), by), []).append(who)
+    for who, own_rows in ways.items():
+        by = "; ".join(visible(row["detail"]) for row in own_rows)
+        alike.setdefault((all(row.get("likely") for row in own_rows), by), []).append(who)
     ordered = sorted(alike.items(), key=lambda item: item[0][0])
     return [f"{_listed(names)} {_becomes(len(names), may=may)} root ({by})." for (may, by), names in ordered]
 
@@ -68,39 +67,38 @@ def _becomes(number: int, *, may: bool) -> str:
 
 
 def access_words(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """By account: `becomes root (...)`, `gains group docker, ssh key SHA256:... alice@laptop`, then what it
-    loses, then what changes.
+    """The words by account: `becomes root (...)`, `gains group docker, ssh key SHA256:... alice@laptop`, then
+    its losses, then its changes.
     """
-    found: dict[str, dict[str, list[str]]] = {}
+    effects_by_account: dict[str, dict[str, list[str]]] = {}
     for row in rows:
-        effects = found.setdefault(_who(row), {effect: [] for effect in _EFFECTS})
+        effects = effects_by_account.setdefault(_who(row), {effect: [] for effect in _EFFECTS})
         if not _is_sentence(row):
             verb, words = _words(row)
             effects.setdefault(verb, []).append(words + (" (put back)" if row.get("drift") else ""))
     return {
         who: [f"{effect} {', '.join(what)}" for effect, what in effects.items() if what]
-        for who, effects in found.items()
+        for who, effects in effects_by_account.items()
     }
 
 
 def markdown_root(rows: Sequence[Row]) -> list[str]:
-    """The same as a heading, with every text from outside in code.
+    """The sentences about root under a heading, with every text from outside in code.
 
-    All of them, as far as a forge takes so many bytes at all.
+    They are cut only where a forge would not take so many bytes.
     """
-    told = [f"* {code(words, _LONGEST)}" for words in root_words(rows)]
+    items = [f"* {code(words, _LONGEST)}" for words in root_words(rows)]
     return (
-        ["### :warning: Becomes root", "", *capped(told, _MOST, "* … and {} more, all in the plan's text")]
-        if told
+        ["### :warning: Becomes root", "", *capped(items, _MOST, "* … and {} more, all in the plan's text")]
+        if items
         else []
     )
 
 
 def markdown_rows(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
-    """A list item for each account: first those who become root or can log in now, then the others.
+    """A list item for each account: those who become root or can log in now, and the others.
 
-    The first are never left out. Where there are very many, only who they are is told; by what is in the
-    plan's text.
+    The first are never left out; where there are very many, they are listed by name only.
     """
     ranked: dict[bool, dict[str, dict[str, list[str]]]] = {True: {}, False: {}}
     dangerous = {_who(row) for row in rows if _verb(row) in _DANGER}
@@ -111,7 +109,7 @@ def markdown_rows(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
             effects.setdefault(verb, []).append(
                 code(words, 1_500) + (" (put back)" if row.get("drift") else "")
             )
-    danger, rest = (_items(found) for found in (ranked[True], ranked[False]))
+    danger, rest = (_items(effects) for effects in (ranked[True], ranked[False]))
     return danger if size("\n".join(danger)) <= _ROOM else _only_names(rows), rest
 
 
@@ -125,36 +123,36 @@ def _only_names(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _items(found: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
+def _items(effects_by_account: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
     return [
         f"* {who if who == 'everybody' else code(who, 1_500)}"
         + (": " if any(effects.values()) else "")
         + "; ".join(f"**{effect}** {', '.join(what)}" for effect, what in effects.items() if what)
-        for who, effects in found.items()
+        for who, effects in effects_by_account.items()
     ]
 
 
 def _is_sentence(row: Row) -> bool:
-    """Whether the row is about a file and nobody by name: its detail is all that is told."""
+    """Whether the row is about a file and no account: then its detail is the whole sentence."""
     return not row["account"] and row["what"] in ("file", "open")
 
 
 def _words(row: Row) -> tuple[str, str]:
-    said = _SAID.get((row["effect"], row["what"]))
-    if said is None:
+    verb_and_words = _SAID.get((row["effect"], row["what"]))
+    if verb_and_words is None:
         return row["effect"], f"{visible(row['what'])} {visible(row['detail'])}"
     person = f"{visible(row['person'])} " if row.get("person") else ""
-    return _verb(row), person + said[1].format(visible(row["detail"]))
+    return _verb(row), person + verb_and_words[1].format(visible(row["detail"]))
 
 
 def _verb(row: Row) -> str:
-    """`becomes root`, `becomes` another account, or that it may, or `can log in` of a row that says so; else
-    its effect.
+    """The verb of a row: `becomes root`, `becomes`, `can log in`, `may become ...` if likely; else its
+    effect.
     """
-    said = _SAID.get((row["effect"], row["what"]))
-    if said is None:
+    verb_and_words = _SAID.get((row["effect"], row["what"]))
+    if verb_and_words is None:
         return str(row["effect"])
-    return _MAY.get(said[0], said[0]) if row.get("likely") else said[0]
+    return _MAY.get(verb_and_words[0], verb_and_words[0]) if row.get("likely") else verb_and_words[0]
 
 
 def _who(row: Row) -> str:
@@ -166,5 +164,5 @@ def _who(row: Row) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    found = list(names)
-    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
+    listed = list(names)
+    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"

@@ -1,4 +1,4 @@
-"""`reconciler access` for people and for a pull request, from its JSON form. Nothing of it is ever cut."""
+"""`reconciler access` for people and for a pull request, from its JSON form. It is never cut."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEAD = ("who", "can", "now", "after", "by what")
 
 
 def access_text(data: Data, *, colour: bool = False) -> str:
-    """A table with a row for each way, then why accounts that were asked for by name do not log in."""
+    """A table with a row for each way, then the reasons why accounts asked for by name do not log in."""
     paint = painter(colour=colour)
     rows = [_HEAD, *(_row(line) for line in data["access"])]
     widths = [max(columns(row[at]) for row in rows) for at in range(len(_HEAD) - 1)]
@@ -29,7 +29,7 @@ def access_text(data: Data, *, colour: bool = False) -> str:
             for line in data["access"]
         ),
     ]
-    told = (
+    table = (
         [paint(line, shade) for line, shade in zip(lines, shades, strict=True)]
         if data["access"]
         else ["Nobody."]
@@ -48,7 +48,7 @@ def access_text(data: Data, *, colour: bool = False) -> str:
     heading = f"Access on {visible(data['host']['name'])}, now and after the plan:"
     sections = (
         [heading],
-        told,
+        table,
         closed,
         rest,
         ["Not known, so the answer is incomplete:", *unknown] if unknown else [],

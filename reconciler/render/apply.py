@@ -15,28 +15,24 @@ _COUNTED = {Verb.CREATE: "add", Verb.UPDATE: "change", Verb.DELETE: "destroy", V
 
 
 def counts(result: ApplyResult) -> dict[str, int]:
-    """How many resources were imported, added, changed, destroyed, forgotten; how many parts failed, were
-    skipped or are held.
-    """
-    told = dict.fromkeys(("import", "add", "change", "destroy", "forget", "failed", "skipped", "held"), 0)
+    """The numbers of changes by what was done, with the failed, skipped and held parts."""
+    counted = dict.fromkeys(("import", "add", "change", "destroy", "forget", "failed", "skipped", "held"), 0)
     done, failed = result.left_changed, frozenset(result.having(Status.FAILED))
     for change in result.plan.changes:
         if change.address in done and change.verb in _COUNTED:
-            # A removal that failed on its way has changed something, and is no removal.
-            told[
+            # A removal that failed half-way counts as a change.
+            counted[
                 "change" if change.verb is Verb.DELETE and change.address in failed else _COUNTED[change.verb]
             ] += 1
-            told["import"] += change.origin is Origin.ADOPTION and change.verb is not Verb.DELETE
-    told["failed"] = len(result.having(Status.FAILED))
-    told["skipped"] = len(result.having(Status.SKIPPED))
-    told["held"] = len(result.having(Status.HELD))
-    return told
+            counted["import"] += change.origin is Origin.ADOPTION and change.verb is not Verb.DELETE
+    counted["failed"] = len(result.having(Status.FAILED))
+    counted["skipped"] = len(result.having(Status.SKIPPED))
+    counted["held"] = len(result.having(Status.HELD))
+    return counted
 
 
 def apply_text(result: ApplyResult, *, colour: bool = False) -> str:
-    """The text about what failed and why, what was skipped because of it, what is still owed, and the final
-    line.
-    """
+    """The text of a result: failures with their reasons, skipped parts, owed effects, and the final line."""
     paint = painter(colour=colour)
     sections = [
         _blocked(result, paint),
@@ -59,25 +55,25 @@ def final_line(result: ApplyResult) -> str:
     """`Apply complete! Resources: 1 added, 1 changed, 0 destroyed.`, or what went wrong before the same
     counts.
     """
-    told = counts(result)
-    parts = [f"{told['import']} imported"] if told["import"] else []
-    parts += [f"{told['add']} added", f"{told['change']} changed", f"{told['destroy']} destroyed"]
-    parts += [f"{told['forget']} forgotten"] if told["forget"] else []
+    counted = counts(result)
+    parts = [f"{counted['import']} imported"] if counted["import"] else []
+    parts += [f"{counted['add']} added", f"{counted['change']} changed", f"{counted['destroy']} destroyed"]
+    parts += [f"{counted['forget']} forgotten"] if counted["forget"] else []
     done = f"Resources: {', '.join(parts)}."
     if not result.failed:
         return f"Apply complete! {done}"
     back = len(result.put_back)
-    told["failed"] -= len(result.put_back.intersection(result.having(Status.FAILED)))
-    told["skipped"] -= len(result.put_back.intersection(result.having(Status.SKIPPED)))
+    counted["failed"] -= len(result.put_back.intersection(result.having(Status.FAILED)))
+    counted["skipped"] -= len(result.put_back.intersection(result.having(Status.SKIPPED)))
     wrong = [
-        *(f"{told[name]} {name}" for name in ("failed", "skipped") if told[name]),
+        *(f"{counted[name]} {name}" for name in ("failed", "skipped") if counted[name]),
         *([f"{back} put back"] if back else []),
     ]
     return f"Apply finished with errors: {', '.join(wrong)}. {done}"
 
 
 def _put_back(result: ApplyResult, paint: Paint) -> list[str]:
-    """The lines of what is as it was before, the reason first, and of what to do about it."""
+    """The lines of the parts that were put back, those that failed first, and the next step."""
     first = sorted(result.put_back, key=lambda address: (address not in result.fallen, address))
     if not first:
         return []
@@ -100,7 +96,7 @@ def _bad(result: ApplyResult, having: Iterable[Address], title: str, sign: str, 
 
 
 def _blocked(result: ApplyResult, paint: Paint) -> list[str]:
-    """The lines of what the plan said could not be done, unless its outcome tells it."""
+    """The lines of the parts that the plan has as blocked, without those that have an outcome."""
     rows = [
         (address, reason) for address, reason in result.plan.blocked.items() if address not in result.outcomes
     ]
@@ -119,13 +115,13 @@ def _owed(result: ApplyResult, paint: Paint) -> list[str]:
     on_hold = result.plan.held
     rows = []
     for row in result.owed:
-        kept = result.plan.keeps(row)
+        objection = result.plan.keeps(row)
         held = {
-            "held": row.held or bool(kept) or row.address in on_hold,
-            "kept": kept,
+            "held": row.held or bool(objection) or row.address in on_hold,
+            "kept": objection,
             "on_hold": row.address in on_hold,
         }
         rows.append(
-            {"kind": row.verb, "unit": row.unit, "why": "; ".join(filter(None, (row.why, kept))), **held}
+            {"kind": row.verb, "unit": row.unit, "why": "; ".join(filter(None, (row.why, objection))), **held}
         )
     return ["Still owed:", *effect_lines(rows, paint, indent="  ")]

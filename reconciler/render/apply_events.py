@@ -27,9 +27,9 @@ Event = dict[str, Any]
 def line(event: Mapping[str, Any]) -> str:
     """An event as one line of JSON with its line end.
 
-    Only ASCII, so that no terminal acts on what the host says.
+    It is only ASCII, so that no terminal acts on texts of the host.
     """
-    import json  # the text views do without
+    import json  # the text views do not need it
 
     return json.dumps(event, separators=(",", ":")) + "\n"
 
@@ -40,7 +40,7 @@ def version(tool: str, *, now: str) -> Event:
 
 
 def log(message: str, *, now: str, level: str = "info") -> Event:
-    """Anything worth telling that has no type of its own; `level` is info, warn or error."""
+    """An event that has no type of its own; `level` is info, warn or error."""
     return _event("log", message, now, level=level)
 
 
@@ -54,7 +54,7 @@ def diagnostic(item: Diagnostic, *, now: str) -> Event:
 
 
 def planned_changes(plan: Mapping[str, Any], *, now: str) -> list[Event]:
-    """From a plan document: what drifted, then what will change, then the summary."""
+    """The events of a plan document: drift, then changes, then the summary."""
     drifts = [
         _event(
             "resource_drift",
@@ -87,9 +87,9 @@ def planned_change(entry: Mapping[str, Any], *, now: str) -> Event:
 
 def change_summary(plan: Mapping[str, Any], *, now: str) -> Event:
     """The counts of a plan document."""
-    told = plan["summary"]
-    changes = {name: told[name] for name in ("add", "change", "import", "forget")} | {
-        "remove": told["destroy"],
+    counted = plan["summary"]
+    changes = {name: counted[name] for name in ("add", "change", "import", "forget")} | {
+        "remove": counted["destroy"],
         "operation": "plan",
     }
     return _event("change_summary", plan_line(plan), now, changes=changes)
@@ -98,13 +98,13 @@ def change_summary(plan: Mapping[str, Any], *, now: str) -> Event:
 def apply_progress(
     number: int, total: int, step: Step, *, now: str, sensitive: frozenset[Any] = frozenset()
 ) -> Event:
-    """One step is about to run. `number` counts from 1."""
+    """The event of a step that is about to run. `number` counts from 1."""
     hook = {"number": number, "total": total, "step": step_data(step, sensitive)}
     return _event("apply_progress", progress_line(number, total, step), now, hook=hook)
 
 
 def apply_complete(entry: Mapping[str, Any], *, now: str, seconds: float) -> Event:
-    """One resource is as declared and was seen to be."""
+    """The event of a resource that was observed to be as declared."""
     action = entry["change"]["actions"][0]
     hook = {"resource": _resource(entry), "action": action, "elapsed_seconds": round(seconds, 3)}
     return _event(
@@ -113,7 +113,7 @@ def apply_complete(entry: Mapping[str, Any], *, now: str, seconds: float) -> Eve
 
 
 def apply_errored(entry: Mapping[str, Any], *, now: str, status: Status, reason: str) -> Event:
-    """One resource failed, or was skipped because another one did; or it is held, which is no error."""
+    """The event of a resource that failed, or was skipped since another one failed, or is held (no error)."""
     hook = {
         "resource": _resource(entry),
         "action": entry["change"]["actions"][0],
@@ -126,10 +126,7 @@ def apply_errored(entry: Mapping[str, Any], *, now: str, status: Status, reason:
 
 
 def outcomes(result: ApplyResult, entries: Sequence[Mapping[str, Any]], *, now: str) -> list[Event]:
-    """How each resource fared, then the summary: for a caller that did not tell as it went.
-
-    `entries` are `resource_changes`.
-    """
+    """The outcome of each resource, then the summary. `entries` are `resource_changes`."""
     by_address = {entry["address"]: entry for entry in entries}
     events = []
     for address, outcome in result.outcomes.items():
@@ -144,7 +141,7 @@ def outcomes(result: ApplyResult, entries: Sequence[Mapping[str, Any]], *, now: 
 
 
 def _unplanned(address: Address) -> dict[str, Any]:
-    """The stand-in for an entry of a part that the plan has none for: the part could not be looked at."""
+    """The stand-in for the entry of a part that the plan could not observe."""
     named = {
         "address": str(address),
         "type": address.kind,
@@ -156,11 +153,11 @@ def _unplanned(address: Address) -> dict[str, Any]:
 
 def apply_summary(result: ApplyResult, *, now: str) -> Event:
     """The last event of an apply."""
-    told = counts(result)
+    counted = counts(result)
     changes: Event = {
-        name: told[name] for name in ("add", "change", "import", "forget", "failed", "skipped", "held")
+        name: counted[name] for name in ("add", "change", "import", "forget", "failed", "skipped", "held")
     }
-    changes |= {"remove": told["destroy"], "operation": "apply"}
+    changes |= {"remove": counted["destroy"], "operation": "apply"}
     level = "error" if result.failed else "info"
     return _event(
         "change_summary",

@@ -1,4 +1,4 @@
-"""Archives for people. Fed by the rows of `backup list --json`."""
+"""The list of archives for people, from the rows of `backup list --json`."""
 
 from __future__ import annotations
 

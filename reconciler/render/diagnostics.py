@@ -12,12 +12,12 @@ FORMAT_VERSION = "1.0"
 
 _COLOURS = {"error": "red", "warning": "yellow"}
 _CODE_WIDTH = 110
-"""Characters of a source line that are shown; of a longer one, those around the place."""
+"""Characters of a source line that are shown; a longer line is cut around the position."""
 _BEFORE_PLACE = 40
 _LEAST_GROUP = 3
-"""Warnings that say the same are told once from this number on: two can be read one by one."""
+"""Equal warnings are grouped from this number on: two can be read one by one."""
 _NAMED = 10
-"""Resources that a grouped warning names; of more, the rest is counted."""
+"""Resources that a grouped warning names; the others are counted."""
 
 _ESCAPED_MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _ESCAPED_PROPERTY = _ESCAPED_MESSAGE | {":": "%3A", ",": "%2C"}
@@ -36,57 +36,57 @@ def diagnostic_data(item: Diagnostic) -> dict[str, Any]:
         "rule": item.rule or None,
         "refusal": item.refusal,
     }
-    place = item.source
-    if place is None:
+    source = item.source
+    if source is None:
         return data
-    end = place.column + max(1, place.length)
+    end = source.column + max(1, source.length)
     data["range"] = {
-        "filename": place.file,
-        "start": {"line": place.line, "column": place.column},
-        "end": {"line": place.line, "column": end},
+        "filename": source.file,
+        "start": {"line": source.line, "column": source.column},
+        "end": {"line": source.line, "column": end},
     }
     if item.snippet is not None:
         data["snippet"] = {
             "context": str(item.address) if item.address else None,
             "code": item.snippet,
-            "start_line": place.line,
-            "highlight_start_offset": place.column - 1,
+            "start_line": source.line,
+            "highlight_start_offset": source.column - 1,
             "highlight_end_offset": end - 1,
         }
     return data
 
 
-def diagnostics_json(found: Sequence[Diagnostic]) -> dict[str, Any]:
+def diagnostics_json(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
     """The document of `validate --json`."""
-    wrong = sum(item.severity is Severity.ERROR for item in found)
+    wrong = sum(item.severity is Severity.ERROR for item in diagnostics)
     return {
         "format_version": FORMAT_VERSION,
         "valid": wrong == 0,
         "error_count": wrong,
-        "warning_count": len(found) - wrong,
-        "diagnostics": [diagnostic_data(item) for item in found],
+        "warning_count": len(diagnostics) - wrong,
+        "diagnostics": [diagnostic_data(item) for item in diagnostics],
     }
 
 
-def diagnostics_text(found: Iterable[Diagnostic], *, colour: bool) -> str:
-    """All diagnostics with the line and a caret, a blank line between; ends with a line end unless there is
-    none.
-    """
-    return diagnostics_from_data([diagnostic_data(item) for item in found], painter(colour=colour))
+def diagnostics_text(diagnostics: Iterable[Diagnostic], *, colour: bool) -> str:
+    """All diagnostics with the source line and carets, a blank line between; empty if there is none."""
+    return diagnostics_from_data([diagnostic_data(item) for item in diagnostics], painter(colour=colour))
 
 
 def diagnostics_from_data(rows: Iterable[Mapping[str, Any]], paint: Paint) -> str:
-    """The same from the JSON form."""
+    """All diagnostics as text, from their JSON form."""
     return "\n".join(f"{block}\n" for block in diagnostic_blocks(rows, paint))
 
 
 def diagnostic_blocks(rows: Iterable[Mapping[str, Any]], paint: Paint) -> list[str]:
-    """Each by itself. A warning that is the same on other resources as well is told once, and names them."""
+    """A block for each diagnostic. A warning that is the same on other resources is shown once, and names
+    them.
+    """
     return ["\n".join([*_block(row, paint), *_same(others, row, paint)]) for row, *others in _grouped(rows)]
 
 
 def _grouped(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    """Equal warnings together, at the place of the first; everything else by itself."""
+    """Yield equal warnings together, at the position of the first, and every other diagnostic by itself."""
     groups: dict[object, list[Mapping[str, Any]]] = {}
     for number, row in enumerate(rows):
         groups.setdefault(_likeness(row) or number, []).append(row)
@@ -95,9 +95,9 @@ def _grouped(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, An
 
 
 def _likeness(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """The likeness of two warnings that say the same of two resources of one kind.
+    """The key that two warnings share if they say the same about two resources of one kind.
 
-    It is empty for a warning that is told by itself.
+    It is empty for a diagnostic that is never grouped.
     """
     address = row.get("address") or ""
     kind, _, name = address.partition(".")
@@ -124,8 +124,8 @@ def github_annotation(item: Diagnostic) -> str:
     """
     properties = {"title": item.summary}
     if item.source:
-        place = {"file": item.source.file, "line": item.source.line, "col": item.source.column}
-        properties = {key: str(value) for key, value in place.items()} | properties
+        position = {"file": item.source.file, "line": item.source.line, "col": item.source.column}
+        properties = {key: str(value) for key, value in position.items()} | properties
     named = ",".join(f"{key}={_escaped(value, _ESCAPED_PROPERTY)}" for key, value in properties.items())
     return f"::{item.severity.value} {named}::{_escaped(item.detail or item.summary, _ESCAPED_MESSAGE)}"
 
@@ -144,8 +144,10 @@ def _block(row: Mapping[str, Any], paint: Paint) -> list[str]:
     about = visible(address) if address else ""
     if span:
         start = span["start"]
-        place = f"{visible(span['filename'])}:{start['line']}:{start['column']}"
-        lines.append(f"{gutter}{paint('-->', 'cyan')} {place}{paint('  ' + about, 'dim') if about else ''}")
+        position = f"{visible(span['filename'])}:{start['line']}:{start['column']}"
+        lines.append(
+            f"{gutter}{paint('-->', 'cyan')} {position}{paint('  ' + about, 'dim') if about else ''}"
+        )
     elif about:
         lines.append(f"{gutter}{paint('-->', 'cyan')} {about}")
     if code:
@@ -176,10 +178,10 @@ def _quoted_line(snippet: Mapping[str, Any], gutter: str, shade: str, paint: Pai
         visible(code[start:end]),
         visible(code[end : max(end, cut + _CODE_WIDTH)]),
     )
-    left, right = "…" if cut else "", "…" if max(end, cut + _CODE_WIDTH) < len(code) else ""
+    before, after = "…" if cut else "", "…" if max(end, cut + _CODE_WIDTH) < len(code) else ""
     if len(marked) > _CODE_WIDTH:
-        marked, tail, right = marked[:_CODE_WIDTH], "", "…"
+        marked, tail, after = marked[:_CODE_WIDTH], "", "…"
     bar = paint("|", "cyan")
-    carets = " " * columns(left + head) + paint("^" * max(1, columns(marked)), shade)
-    shown = f"{paint(str(snippet['start_line']), 'cyan')} {bar} {left}{head}{marked}{tail}{right}"
+    carets = " " * columns(before + head) + paint("^" * max(1, columns(marked)), shade)
+    shown = f"{paint(str(snippet['start_line']), 'cyan')} {bar} {before}{head}{marked}{tail}{after}"
     return [f"{gutter} {bar}", shown.rstrip(), f"{gutter} {bar} {carets}"]

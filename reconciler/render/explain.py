@@ -13,7 +13,7 @@ _COLUMNS = ("declared", "applied", "observed")
 
 
 def explanation(data: Mapping[str, Any]) -> str:
-    """One block per part: every field as it is declared, was applied last, and stands on the host now."""
+    """A block for each part: every field as declared, as applied last, and as it is on the host now."""
     lines = [
         visible(data["address"])
         + (f"  # {visible(data['source'])}" if data["source"] else "  # not in the spec")
@@ -60,15 +60,18 @@ def _ownership(part: Mapping[str, Any]) -> str:
 
 
 def _fields(part: Mapping[str, Any]) -> Iterator[str]:
-    found = {
+    values_by_column = {
         column: {dotted(path): value for path, value in leaves(part[column] or {})} for column in _COLUMNS
     }
-    # A ledger that cannot be read says nothing, which is not the same as "never applied".
+    # A ledger that cannot be read does not mean "never applied".
     columns = [column for column in _COLUMNS if column != "applied" or part["ours"] is not None]
-    names = list(dict.fromkeys(name for column in _COLUMNS for name in found[column]))
+    names = list(dict.fromkeys(name for column in _COLUMNS for name in values_by_column[column]))
     width = max(map(len, names), default=0)
     for name in names:
-        values = {column: scalar(found[column][name]) if name in found[column] else "-" for column in columns}
+        values = {
+            column: scalar(values_by_column[column][name]) if name in values_by_column[column] else "-"
+            for column in columns
+        }
         if part["applied"] is None and part["observed"] is None:
             yield f"    + {name:<{width}}  {values['declared']}"
         elif len(set(values.values())) == 1:

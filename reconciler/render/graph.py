@@ -12,7 +12,7 @@ Edges = Mapping[Address, Sequence[Address]]
 
 
 def dot(edges: Edges) -> str:
-    """Write the graph in graphviz' own language. An arrow points to what has to be there first."""
+    """The graph in the language of graphviz. An arrow points to the resource that has to be there first."""
     return (
         "\n".join(
             [

@@ -21,13 +21,13 @@ _WIDTH = 200
 def size(text: str) -> int:
     """The size that a text counts towards the limit of a comment.
 
-    It is in bytes, of which there are never fewer than of whatever the forge counts.
+    It is in bytes: a forge may count characters, which are never more.
     """
     return len(text.encode("utf-8", "replace"))
 
 
 def cut(text: str, width: int) -> str:
-    """The beginning of what is too long, and how much is left out."""
+    """The text, or its beginning and the number of characters left out if it is too long."""
     return text if len(text) <= width else f"{text[:width]}… ({len(text) - width} more characters)"
 
 
@@ -78,9 +78,7 @@ def link(title: str, address: str) -> str:
 
 
 def capped(rows: Sequence[str], budget: int, more: str) -> list[str]:
-    """The first rows that fit into so many bytes; of the rest, how many there are: `more` with `{}` for the
-    number.
-    """
+    """The first rows that fit into so many bytes, and `more` with the number of the others for its `{}`."""
     shown: list[str] = []
     for row in rows:
         budget -= size(row) + 1
@@ -92,5 +90,5 @@ def capped(rows: Sequence[str], budget: int, more: str) -> list[str]:
 
 
 def folded(title: str, body: Sequence[str]) -> list[str]:
-    """The lines that are shown when the title, a text of ours, is clicked at."""
+    """The lines of a section that is folded until its title, a text of ours, is clicked."""
     return ["<details>", f"<summary>{title}</summary>", "", *body, "", "</details>"]

@@ -1,8 +1,7 @@
-"""Secrets that are in a spec or on a host all the same, in a place that says nothing of it: they are taken
-out of the public form.
+"""The masking of secrets in the public form: values that are secret by their names, though not declared so.
 
-`sensitive: true` hides a file as a whole and is not the matter here. This is about names: the environment of
-a service, the password on a command line, a line of a configuration file.
+They stand in the environment of a service, on a command line, in a line of a configuration file. A file with
+`sensitive: true` is hidden as a whole elsewhere.
 """
 
 from __future__ import annotations
@@ -18,48 +17,48 @@ from reconciler.core.secrets.secrecy import CHANGED, HIDDEN
 
 _VARIABLE = r'"?(?P<name>[A-Za-z_][A-Za-z0-9_]*)='
 _LINE = "(a line that is not shown)"
-"""In the place of the digest by which a line goes that cannot be shown: it may be a password, and the digest
-one to guess it from.
-"""
+"""The stand-in for the digest of a line that is not shown: a password could be guessed from the digest."""
 _ITEM = r"""[ +-][ ]*(?:-[ ])*["']?(?P<word>[^\s"',][^"',]*+)["']?,?"""
 _OPTION = r"""[ +-][ ]*(?:-[ ])*["']?-[A-Za-z-]"""
 _CREDENTIAL = r'"?(?P<name>[^:"]+):'
 
 
 def mask(value: Any, other: Any = None, path: tuple[str, ...] = ()) -> Any:
-    """JSON-able data without secrets. Where it differs from `other` in a secret only, that is said."""
+    """The JSON-able data without secrets. A secret that is another one in `other` is marked as changed."""
     return _mask(value, other, path[-1] if path else "")
 
 
 def _mask(value: Any, other: Any, key: str) -> Any:
     if isinstance(value, str):
         return _mask_text(value, other, key)
-    if type(value) is dict or isinstance(
-        value, Mapping
-    ):  # nearly all are; to ask the abstract class costs as much as the rest
+    # Nearly all mappings are dicts; asking the abstract class costs as much as the rest.
+    if type(value) is dict or isinstance(value, Mapping):
         there = other if isinstance(other, Mapping) else {}
         return {name: _mask(item, there.get(name), str(name)) for name, item in value.items()}
     if isinstance(value, list):
         value = _arguments(value, other)
-        known = other if isinstance(other, list) else [other]
+        others = other if isinstance(other, list) else [other]
         return [
-            _LINE if _is_digest(item) else _mask(item, _counterpart(item, known, key), key) for item in value
+            _LINE if _is_digest(item) else _mask(item, _counterpart(item, others, key), key) for item in value
         ]
     return value
 
 
 def _arguments(words: list[Any], other: Any = None) -> list[Any]:
-    """A command line that is kept word by word, without the secrets that are told by
-    the words before them.
-    """
+    """A command line as a list of words, without the secrets that follow from the words before them."""
     if not any(isinstance(word, str) and word.startswith(("-", "/p:")) for word in words):
         return words
-    told = list(words)
+    masked_words = list(words)
     for number, start in _rules().secret_arguments([word if isinstance(word, str) else "" for word in words]):
-        told[number] = told[number][:start] + HIDDEN
-    if told == words or not isinstance(other, list) or other == words or _arguments(other) != told:
-        return told
-    return [word.replace(HIDDEN, CHANGED) if isinstance(word, str) else word for word in told]
+        masked_words[number] = masked_words[number][:start] + HIDDEN
+    if (
+        masked_words == words
+        or not isinstance(other, list)
+        or other == words
+        or _arguments(other) != masked_words
+    ):
+        return masked_words
+    return [word.replace(HIDDEN, CHANGED) if isinstance(word, str) else word for word in masked_words]
 
 
 def _is_digest(value: Any) -> bool:
@@ -67,28 +66,29 @@ def _is_digest(value: Any) -> bool:
 
 
 def mask_diff(lines: Sequence[str]) -> list[str]:
-    """The lines of a unified diff."""
+    """The lines of a unified diff without secrets."""
     from reconciler.core.secrets.masking import masked  # only where something changes
 
-    told = _without_items(lines)
-    return [line if line.startswith("@@") else line[:1] + masked(line[1:]) for line in told]
+    shown = _without_items(lines)
+    return [line if line.startswith("@@") else line[:1] + masked(line[1:]) for line in shown]
 
 
 def _without_items(lines: Sequence[str]) -> list[str]:
-    """A command that a file has item by item, one a line, without its secrets: before and after each read by
-    itself.
+    """The lines of a diff, without the secrets of a command that the file lists one word a line.
+
+    The old and the new side are read apart.
     """
-    told = list(lines)
+    shown = list(lines)
     if not any(re.match(_OPTION, line) for line in lines):
-        return told
+        return shown
     for sign in "-+":
         items = [re.fullmatch(_ITEM, line) if line[:1] in (" ", sign) else None for line in lines]
-        kept = [(number, item) for number, item in enumerate(items) if lines[number][:1] in (" ", sign)]
-        for number, start in _rules().secret_arguments([item["word"] if item else "" for _, item in kept]):
-            at, item = kept[number]
-            if item is not None and told[at] == lines[at]:
-                told[at] = lines[at][: item.start("word") + start] + HIDDEN + lines[at][item.end("word") :]
-    return told
+        side = [(number, item) for number, item in enumerate(items) if lines[number][:1] in (" ", sign)]
+        for number, start in _rules().secret_arguments([item["word"] if item else "" for _, item in side]):
+            at, item = side[number]
+            if item is not None and shown[at] == lines[at]:
+                shown[at] = lines[at][: item.start("word") + start] + HIDDEN + lines[at][item.end("word") :]
+    return shown
 
 
 def _mask_text(value: str, other: Any, key: str) -> str:
@@ -107,8 +107,8 @@ def _mask_text(value: str, other: Any, key: str) -> str:
 
 @lru_cache(maxsize=1)
 def _rules() -> ModuleType:
-    """`core.secrets.masking`, which is imported only where something changes; by an `import` for each text
-    that costs as much as the answer.
+    """The module `core.secrets.masking`, imported where something changes, and once: an import statement for
+    each text costs as much as the answer.
     """
     from reconciler.core.secrets import masking
 
@@ -117,34 +117,36 @@ def _rules() -> ModuleType:
 
 @lru_cache(maxsize=1024)
 def _is_open(key: str) -> bool:
-    """Whether what is under a key is judged by itself."""
+    """Whether the key alone does not make its value a secret."""
     return key != "Environment" and not key.startswith("SetCredential") and not _rules().names_secret(key)
 
 
 @lru_cache(maxsize=4096)
 def _hidden(text: str, key: str, instead: str) -> str:
-    """One text under a key: systemd's own lists of variables and credentials are known by the name of the
-    directive.
+    """The text under a key without secrets; the directives of systemd that list variables or credentials are
+    read as such lists.
     """
     from reconciler.core.secrets.masking import is_secret, masked  # only where something changes
 
     if key == "Environment" or key.startswith("SetCredential"):
-        found = re.match(_VARIABLE if key == "Environment" else _CREDENTIAL, text)
-        if found is None:
+        match = re.match(_VARIABLE if key == "Environment" else _CREDENTIAL, text)
+        if match is None:
             return masked(text, instead)
-        if key == "Environment" and not is_secret(found["name"], text[found.end() :].removesuffix('"')):
-            return found[0] + masked(text[found.end() :], instead)
-        return found[0].lstrip('"') + instead
+        if key == "Environment" and not is_secret(match["name"], text[match.end() :].removesuffix('"')):
+            return match[0] + masked(text[match.end() :], instead)
+        return match[0].lstrip('"') + instead
     return instead if is_secret(key, text) else masked(text, instead)
 
 
 def _counterpart(item: Any, others: Sequence[Any], key: str) -> Any:
-    """The counterpart that an element of a list is compared with: itself, or what differs from it in a secret
-    only.
+    """The element of the other list that an element is compared with: an equal one, or one that differs in a
+    secret only; else None.
     """
     if item in others or not isinstance(item, str):
         return item
     hidden = _hidden(item, key, HIDDEN)
     if hidden == item:
         return None
-    return next((one for one in others if isinstance(one, str) and _hidden(one, key, HIDDEN) == hidden), None)
+    return next(
+        (other for other in others if isinstance(other, str) and _hidden(other, key, HIDDEN) == hidden), None
+    )

@@ -1,4 +1,4 @@
-"""A rollback, for people: made from its public form (see `app.rollback.rollback_data`)."""
+"""A rollback for people, from its public form (see `app.rollback.rollback_data`)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from reconciler.render.terminal import count, painter, visible
 
 
 def rollback_text(data: Mapping[str, Any]) -> str:
-    """The text about what a rollback would do, object by object and then step by step.
-
-    It also tells what does not come back, and what was changed since.
-    """
+    """The plan of a rollback: its objects, with what is kept or was changed since, then its steps."""
     past = data["undoes"]
     which = f"run {past['run']} ({past['status']}, {time_text(past['started'])})"
     again = f", which undid run {past['undoes']}" if past.get("undoes") else ""
@@ -58,10 +55,12 @@ def _note(step: Mapping[str, Any]) -> str:
 
 
 def rollback_result(data: Mapping[str, Any]) -> str:
-    """The text about what came of a rollback, and what to do about the spec."""
+    """The result of a rollback, and what to do about the spec."""
     result, run = data["result"], data["undoes"]["run"]
     failed = {
-        address: one["reason"] for address, one in result["outcomes"].items() if one["status"] == "failed"
+        address: outcome["reason"]
+        for address, outcome in result["outcomes"].items()
+        if outcome["status"] == "failed"
     }
     done = len(result["outcomes"]) - len(failed)
     lines = [f"{visible(address)}: failed: {visible(why)}" for address, why in failed.items()]

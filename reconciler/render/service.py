@@ -1,4 +1,4 @@
-"""Services, for people. Fed by the rows that --json prints."""
+"""Services for people, from the rows that --json prints."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def _state(row: Mapping[str, Any]) -> str:
 
 
 def service_text(row: Mapping[str, Any], *, colour: bool) -> str:
-    """One service at length, as systemctl status has it; what it has of the plan, its journal and what to
-    type next, if that is there.
+    """One service at length, like systemctl status, with its plan, journal and next commands if the row has
+    them.
     """
     paint = painter(colour=colour)
     name, state = visible(row["unit"]), _state(row)
-    said = f" - {visible(row['description'])}" if row["description"] else ""
+    description = f" - {visible(row['description'])}" if row["description"] else ""
     lines = [
-        f"{paint(name, 'bold')}{said}",
+        f"{paint(name, 'bold')}{description}",
         f"    state     {paint(state, _COLOURS.get(state.split(' (')[0], ''))}",
     ]
     exposure, drops = row.get("exposure"), [*row["drop_ins"]]
@@ -121,10 +121,7 @@ def _drift(row: Mapping[str, Any]) -> str:
 def health_text(
     rows: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]] = (), *, colour: bool
 ) -> str:
-    """The text about what was healed, what is not well and what was done about it, or that all is well.
-
-    It tells the same of jobs, if there are any.
-    """
+    """The services and jobs that were healed or are not well, each with its reason, and the counts."""
     paint = painter(colour=colour)
     lines = [line for row in rows for line in _health_lines(row, paint)]
     lines += [line for row in jobs if not row["healthy"] for line in _job_lines(row, paint)]
@@ -151,9 +148,9 @@ def _health_lines(row: Mapping[str, Any], paint: Paint) -> list[str]:
     sign = paint("x", "red") if row["healthy"] is False else paint("?", "yellow")
     lines = [f"{sign} {visible(row['name'])}: {visible(row['reason'])}"]
     if healing:
-        told = {"left": f"left alone: {healing['why']}", "failed": f"it does not stay up {starts}"}
+        outcomes = {"left": f"left alone: {healing['why']}", "failed": f"it does not stay up {starts}"}
         lines.append(
-            f"    {visible(told.get(healing['outcome'], f'it was up {starts}, and is not any more'))}"
+            f"    {visible(outcomes.get(healing['outcome'], f'it was up {starts}, and is not any more'))}"
         )
     elif row.get("held"):
         lines.append(f"    {hold_words(row['held'])}")

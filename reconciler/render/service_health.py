@@ -15,11 +15,11 @@ OK, WARNING, CRITICAL, UNKNOWN = range(4)
 """The exit codes of a plugin (Monitoring Plugins Development Guidelines)."""
 _STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 _NAMED = 5
-"""Services named in the one line; of more, the rest is counted."""
+"""Services named in the one line; the others are counted."""
 
 
 def counts(rows: Rows) -> dict[str, int]:
-    """How many there are in all, are well, are not, and of how many nothing is known."""
+    """The numbers of services: in all, healthy, unhealthy, unknown, on hold."""
     return {
         "total": len(rows),
         "healthy": sum(1 for row in rows if row["healthy"]),
@@ -31,20 +31,20 @@ def counts(rows: Rows) -> dict[str, int]:
 
 def health_data(rows: Rows, jobs: Rows = ()) -> dict[str, Any]:
     """The document of `health --json`."""
-    found = counts(rows)
-    known = [row["healthy"] for row in jobs]
+    counted = counts(rows)
+    job_states = [row["healthy"] for row in jobs]
     return {
-        "healthy": found["healthy"] == found["total"] and all(known),
-        "complete": not found["unknown"] and None not in known,
-        "counts": found,
+        "healthy": counted["healthy"] == counted["total"] and all(job_states),
+        "complete": not counted["unknown"] and None not in job_states,
+        "counts": counted,
         "services": list(rows),
         "jobs": list(jobs),
     }
 
 
 def nagios_state(rows: Rows, jobs: Rows = ()) -> int:
-    """CRITICAL if one is not well, but WARNING if somebody holds each of those; UNKNOWN if only that cannot
-    be said.
+    """The exit code of the plugin: CRITICAL if one is not well, but WARNING if all such are on hold; else
+    UNKNOWN if the health of one is not known.
     """
     bad = [row for row in (*rows, *jobs) if row["healthy"] is False]
     if bad:
@@ -54,7 +54,7 @@ def nagios_state(rows: Rows, jobs: Rows = ()) -> int:
 
 def nagios_text(rows: Rows, jobs: Rows = ()) -> str:
     """One line: state, what is wrong, and figures behind the bar."""
-    found = counts(rows)
+    counted = counts(rows)
     wrong = [
         f"{row['name']} {row['reason']}{' (held)' if row['held'] else ''}"
         for row in rows
@@ -65,14 +65,14 @@ def nagios_text(rows: Rows, jobs: Rows = ()) -> str:
     what = f": {'; '.join([*wrong[:_NAMED], *more])}" if wrong else ""
     limits = {"unhealthy": ";;0", "unknown": ";0;"}
     figures = [
-        f"{name}={found[name]}{limits.get(name, ';;')};0;{found['total']}"
+        f"{name}={counted[name]}{limits.get(name, ';;')};0;{counted['total']}"
         for name in ("healthy", "unhealthy", "unknown", "held")
     ]
     figures.append(f"restarts={sum(row['restarts'] for row in rows)};;;0;")
     if jobs:
         figures.append(f"unhealthy_jobs={sum(1 for row in jobs if row['healthy'] is False)};;0;0;{len(jobs)}")
     return (
-        _line(nagios_state(rows, jobs), f"{found['healthy']} of {found['total']} healthy{what}")
+        _line(nagios_state(rows, jobs), f"{counted['healthy']} of {counted['total']} healthy{what}")
         + f" | {' '.join(figures)}\n"
     )
 
@@ -83,19 +83,17 @@ def nagios_unknown(why: str) -> str:
 
 
 def _line(state: int, text: str) -> str:
-    """A bar in the text would begin the figures."""
+    """The line of a plugin; a bar in the text would begin the figures, and is replaced."""
     return f"SERVICES {_STATES[state]} - {visible(text).replace('|', '/')}"
 
 
 def prometheus_text(rows: Rows | None, jobs: Rows = ()) -> str:
-    """The figures of each service, as node_exporter's textfile collector reads them; without rows only that
-    nothing could be said.
-    """
-    found = counts(rows) if rows is not None else {}
+    """The figures of each service for node_exporter's textfile collector; None for a check that failed."""
+    counted = counts(rows) if rows is not None else {}
     by_state = [
-        ({"health": name}, float(found[name])) for name in ("healthy", "unhealthy", "unknown") if found
+        ({"health": name}, float(counted[name])) for name in ("healthy", "unhealthy", "unknown") if counted
     ]
-    complete = rows is not None and not found["unknown"]
+    complete = rows is not None and not counted["unknown"]
     rows = rows or ()
     held = [{**row, "held": bool(row["held"])} for row in rows if row["holds_known"]]
     return render(

@@ -11,7 +11,7 @@ from reconciler.render.plan.phrases import action_words, attribute_words
 from reconciler.render.terminal import count, visible
 
 _LOGINS = ("ssh.service", "sshd.service", "getty@tty1.service", "console-getty.service", "user@0.service")
-"""Services in which people are, where no session has its own scope."""
+"""Services in which people are logged in, where no session has a scope of its own."""
 _MARKS = {
     "done": "done",
     "failed": "FAILED",
@@ -43,14 +43,14 @@ def run_text(run: Mapping[str, Any]) -> str:
         lines += [f"             {line}" for line in journal]
         lines += [
             f"             kept {visible(words)}"
-            for one in step.get("replaced", ())
-            if (words := _replaced_words(one))
+            for replaced in step.get("replaced", ())
+            if (words := _replaced_words(replaced))
         ]
     return "\n".join(lines) + "\n"
 
 
 def _reasons(detail: str) -> list[str]:
-    """Why a step failed: the reason, then each line of the journal, then the reason of the next unit."""
+    """The lines of a step's detail: the reason, each line of the journal, then those of the next unit."""
     lines: list[str] = []
     for part in detail.split("; "):
         words = part.removeprefix("journal: ").split(" | ") if part.startswith("journal: ") else [part]
@@ -60,24 +60,23 @@ def _reasons(detail: str) -> list[str]:
     return [visible(line) for line in lines]
 
 
-def _replaced_words(one: Mapping[str, Any]) -> str:
-    """The thing that a rollback would put back, without what was in it; nothing where nothing was."""
-    if one["type"] is None:
+def _replaced_words(entry: Mapping[str, Any]) -> str:
+    """The file or entry that a rollback would put back, without its content; empty where there was none."""
+    if entry["type"] is None:
         return ""
-    if one["type"] == "other":
-        what, _, name = one["path"].partition(":")
+    if entry["type"] == "other":
+        what, _, name = entry["path"].partition(":")
         return f"what the account files said of {what} {name}"
-    if one["type"] == "link":
-        return f"the link {one['path']} -> {one['target']}"
-    size = f", {count(one['size'], 'byte')}" if "size" in one else ""
-    attributes = attribute_words(one["attributes"])
-    return f"the {one['type']} {one['path']}: {one['mode']} {one['owner']}:{one['group']}{size}{attributes}"
+    if entry["type"] == "link":
+        return f"the link {entry['path']} -> {entry['target']}"
+    size = f", {count(entry['size'], 'byte')}" if "size" in entry else ""
+    attributes = attribute_words(entry["attributes"])
+    access = f"{entry['mode']} {entry['owner']}:{entry['group']}"
+    return f"the {entry['type']} {entry['path']}: {access}{size}{attributes}"
 
 
 def history_text(runs: Sequence[Mapping[str, Any]]) -> str:
-    """One line per run: number, when, how long, result, what came of its objects, from which commit, and who
-    began it.
-    """
+    """A table with a row for each run: number, time, length, result, objects by outcome, commit, person."""
     if not runs:
         return "There was no apply here yet.\n"
     rows = [("RUN", "BEGAN", "TOOK", "RESULT", "OBJECTS", "SPEC", "BY")]
@@ -102,9 +101,9 @@ def history_text(runs: Sequence[Mapping[str, Any]]) -> str:
 
 def by_text(by: Mapping[str, str] | None) -> str:
     """Who began a run: the service that did, or the person."""
-    said = by or {}
-    unit = said.get("unit", "")
-    return unit if unit.endswith(".service") and unit not in _LOGINS else said.get("user", "")
+    who = by or {}
+    unit = who.get("unit", "")
+    return unit if unit.endswith(".service") and unit not in _LOGINS else who.get("user", "")
 
 
 def time_text(seconds: int | None) -> str:

@@ -1,6 +1,6 @@
 """JSON Schema (2020-12) of a snapshot.
 
-Unknown keys are allowed everywhere: additions must not break who reads it.
+Unknown keys are allowed everywhere: additions must not break its readers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MODE: Schema = {"type": "string", "pattern": "^[0-7]{4}$"}
 _PATH: Schema = {"type": "string", "pattern": "^/"}
 
 
-def _said(text: str, schema: Schema) -> Schema:
+def _described(text: str, schema: Schema) -> Schema:
     return {"description": text, **schema}
 
 
@@ -32,33 +32,34 @@ _VALUES: Schema = {"type": "object", "additionalProperties": _MAP}
 _AT_A_PATH = _object(
     {},
     {
-        "type": _said("Left out: a regular file.", {"enum": [str(kind) for kind in FileType]}),
-        "mode": _said("Left out of links.", _MODE),
-        "owner": _said("Left out: root.", _TEXT),
-        "group": _said("Left out: root.", _TEXT),
-        "size": _said("Bytes of a regular file.", _NUMBER),
-        "mtime": _said(
+        "type": _described("Left out: a regular file.", {"enum": [str(kind) for kind in FileType]}),
+        "mode": _described("Left out of links.", _MODE),
+        "owner": _described("Left out: root.", _TEXT),
+        "group": _described("Left out: root.", _TEXT),
+        "size": _described("Bytes of a regular file.", _NUMBER),
+        "mtime": _described(
             "Nanoseconds since the epoch; left out: before the oldest of the running processes was started.",
             _NUMBER,
         ),
-        "ctime": _said("The same, of the last change of the inode.", _NUMBER),
-        "links": _said("How many names a regular file has; left out: one.", _NUMBER),
-        "target": _said("Of a symbolic link.", _TEXT),
-        "listed": _said(
-            "A directory of which every entry is in the snapshot: what is not, is not there.", _FLAG
+        "ctime": _described("The same, of the last change of the inode.", _NUMBER),
+        "links": _described("How many names a regular file has; left out: one.", _NUMBER),
+        "target": _described("The target of a symbolic link.", _TEXT),
+        "listed": _described(
+            "A directory with all its entries in the snapshot: any other does not exist.", _FLAG
         ),
-        "digest": _said(
-            "Of a regular file's content, where everybody on the host can read it, or it is ours.", _TEXT
+        "digest": _described(
+            "The digest of a regular file's content, where everybody on the host can read it, or it is ours.",
+            _TEXT,
         ),
-        "text": _said(
+        "text": _described(
             "The content of a file that is ours and not secret; of account files the facts, without"
             " passwords.",
             _TEXT,
         ),
-        "binary": _said("A file that is ours and is no text: nothing of it could be shown.", _FLAG),
-        "shortened": _said("Comments of keys are left out of the excerpt.", _FLAG),
-        "excerpt": _said("Those lines of somebody else's file that a plan asks for.", _TEXT),
-        "values": _said(
+        "binary": _described("A file that is ours and is no text: nothing of it could be shown.", _FLAG),
+        "shortened": _described("Comments of keys are left out of the excerpt.", _FLAG),
+        "excerpt": _described("The lines of somebody else's file that a plan asks for.", _TEXT),
+        "values": _described(
             "Digests of the values in somebody else's file that everybody on the host can read; empty: left"
             " out.",
             _VALUES,
@@ -91,7 +92,7 @@ _HOLD = _object({"address": _TEXT, "why": _TEXT, "by": _TEXT, "since": _MOMENT, 
 _STARTED = _object(
     {
         "invocation": _TEXT,
-        "marks": _said(
+        "marks": _described(
             "By path, and by address of a unit's settings: whether it is what the process was started with.",
             {
                 "type": "object",
@@ -101,7 +102,7 @@ _STARTED = _object(
                 },
             },
         ),
-        "stamps": _said(
+        "stamps": _described(
             "When unit files were written, by path; 0: not there.",
             {"type": "object", "additionalProperties": _NUMBER},
         ),
@@ -115,26 +116,26 @@ _MEMORY = _object(
         "rows": {"type": "array", "items": _ROW},
         "owed": {"type": "array", "items": _OWED},
     },
-    {"holds": _said("What was on hold when it was taken.", {"type": "array", "items": _HOLD})},
+    {"holds": _described("The holds when it was taken.", {"type": "array", "items": _HOLD})},
 )
 
 
 def snapshot_schema() -> Schema:
-    """The schema of what `snapshot` writes and `plan --snapshot` reads."""
+    """The schema of the document that `snapshot` writes and `plan --snapshot` reads."""
     document = _object(
         {
             "format_version": {"type": "string", "pattern": "^1\\.[0-9]+$"},
             "tool_version": _TEXT,
-            "taken": _said(
+            "taken": _described(
                 "When, in UTC.",
                 {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"},
             ),
             "host": _object(
-                {"name": _said("The static hostname; empty if it has none.", _TEXT)},
-                {"machine": _said("Stands for the machine-id, which itself is confidential.", _TEXT)},
+                {"name": _described("The static hostname; empty if it has none.", _TEXT)},
+                {"machine": _described("Stands for the machine-id, which itself is confidential.", _TEXT)},
             ),
-            "running": _said("Whether a systemd answered; not in a file tree.", _FLAG),
-            "units": _said(
+            "running": _described("Whether a systemd answered; not in a file tree.", _FLAG),
+            "units": _described(
                 "Every service, timer, socket, path, target and mount that systemd had loaded.",
                 {
                     "type": ["object", "null"],
@@ -143,25 +144,27 @@ def snapshot_schema() -> Schema:
                     ),
                 },
             ),
-            "paths": _said(
-                "What is where; null: nothing.",
+            "paths": _described(
+                "The entry at each path; null: nothing is there.",
                 {
                     "type": "object",
                     "propertyNames": _PATH,
                     "additionalProperties": {"anyOf": [{"type": "null"}, _AT_A_PATH]},
                 },
             ),
-            "memory": _said("The ledger, effects that are owed, and holds.", _MEMORY),
+            "memory": _described("The ledger, effects that are owed, and holds.", _MEMORY),
         },
         {
-            "versions": _said("Versions of programs.", {"type": "object", "additionalProperties": _TEXT}),
-            "mounts": _said("Where something is mounted.", {"type": "array", "items": _PATH}),
-            "started": _said(
-                "What the last apply saw of the processes of services, by unit.",
+            "versions": _described(
+                "Versions of programs.", {"type": "object", "additionalProperties": _TEXT}
+            ),
+            "mounts": _described("Where something is mounted.", {"type": "array", "items": _PATH}),
+            "started": _described(
+                "The processes of services as the last apply saw them, by unit.",
                 {"type": "object", "additionalProperties": _STARTED},
             ),
-            "relations": _said(
-                "What units are tied to, by unit: the names of units by systemd's property, and properties"
+            "relations": _described(
+                "The relations of units, by unit: the names of units by systemd's property, and properties"
                 " that decide about jobs.",
                 {
                     "type": ["object", "null"],
@@ -171,15 +174,15 @@ def snapshot_schema() -> Schema:
                     },
                 },
             ),
-            "conditions": _said(
+            "conditions": _described(
                 "Whether conditions of units hold, as systemd judges them, by condition; null: only PID 1"
                 " could tell.",
                 {"type": "object", "additionalProperties": {"type": ["boolean", "null"]}},
             ),
-            "unlisted": _said(
+            "unlisted": _described(
                 "Directories with too much in them to be listed.", {"type": "array", "items": _PATH}
             ),
-            "withheld": _said(
+            "withheld": _described(
                 "Addresses whose texts are left out, since one looks like a secret: whether they are as they"
                 " were applied.",
                 {"type": "object", "additionalProperties": _FLAG},

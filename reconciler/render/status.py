@@ -1,4 +1,4 @@
-"""How a host stands, for people."""
+"""The output of `status` and `doctor`, for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIGNS = {"create": "+", "update": "~", "delete": "-", "forget": "."}
 
 
 def standing_text(data: Mapping[str, Any]) -> str:
-    """A screenful: what was done last, what is to be done, and what to type next."""
+    """The output of `status`: the last apply, what is pending, and what to type next."""
     lines = [*_heading(data), *_failures(data)]
     if data["interrupted"]:
         lines.append(f"  interrupted run {data['interrupted']} was killed; the next apply goes on from there")
@@ -64,7 +64,7 @@ def standing_text(data: Mapping[str, Any]) -> str:
 
 
 def _heading(data: Mapping[str, Any]) -> list[str]:
-    """How much is managed, and the last apply: as far as the ledger can be read."""
+    """The lines about the number of managed objects and the last apply, as far as the ledger can be read."""
     unread = data["ledger_unreadable"]
     managed = (
         "what is under management is not known"
@@ -103,7 +103,7 @@ _JOURNAL = "; journal: "
 
 
 def _failures(data: Mapping[str, Any]) -> list[str]:
-    """The lines of what failed in the last apply, each with its reason; the journal is in `show`."""
+    """The lines of the parts that failed in the last apply, with reasons; `show` has the journal too."""
     summary = (data["last_run"] or {}).get("summary", {})
     lines: list[str] = []
     for address, reason in summary.items():
@@ -116,7 +116,7 @@ def _failures(data: Mapping[str, Any]) -> list[str]:
 
 
 def _ago(seconds: int) -> str:
-    """In the largest unit that fits."""
+    """A time in the past, in the largest unit that fits."""
     for name, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= length:
             return f"{count(seconds // length, name)} ago"
@@ -167,7 +167,7 @@ def _nothing(data: Mapping[str, Any]) -> str:
 
 
 def _after_failure(data: Mapping[str, Any]) -> str:
-    """An apply of the same spec may well fail again."""
+    """The next step after an apply that failed: one of the same spec may fail again."""
     run = data["last_run"]["run"]
     broken = [address for address, why in data["last_run"].get("summary", {}).items() if why not in _WELL]
     services = [address for address in broken if address.startswith("services.")]
@@ -177,7 +177,7 @@ def _after_failure(data: Mapping[str, Any]) -> str:
 
 
 def _look(services: Sequence[str]) -> str:
-    """Where a service tells what is wrong."""
+    """The command that shows what is wrong with these services."""
     names = [address.partition("/")[0].removeprefix("services.") for address in services]
     return (
         f"reconciler service status {visible(names[0])}"

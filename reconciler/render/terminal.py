@@ -1,6 +1,4 @@
-"""The functions that every text view needs: making strings from outside harmless to a terminal, colours,
-columns.
-"""
+"""Functions for every text view: texts from outside made harmless to a terminal, colours, columns."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
     chr(code) for code in range(0xFE00, 0xFE10)
 }
-"""Printable by their Unicode category, yet nothing is seen."""
+"""Characters that are printable by their Unicode category, yet invisible."""
 
 _ANSI = {"green": "32", "red": "31", "yellow": "33", "magenta": "35", "cyan": "36", "bold": "1", "dim": "2"}
 
@@ -44,7 +42,7 @@ def painter(*, colour: bool) -> Paint:
 
 @frozen
 class Look:
-    """How a plan is to be shown: with colours or without, in full or with what is long folded."""
+    """The look of a plan: with or without colours, in full or with long texts cut."""
 
     paint: Paint
     verbose: bool = False
@@ -75,7 +73,7 @@ def _spelled(char: str) -> str:
 
 
 def columns(text: str) -> int:
-    """How many terminal columns a visible text takes."""
+    """The number of terminal columns that a visible text takes."""
     if text.isascii():
         return len(text)
     import unicodedata  # rarely needed
@@ -92,7 +90,7 @@ def pad(text: str, width: int) -> str:
 
 
 def paragraphs(text: str, first: str, rest: str) -> list[str]:
-    """Wrapped lines of a text of sentences; its line ends are kept, everything else unseen is spelled out."""
+    """The text as wrapped lines; its line ends are kept, other invisible characters are spelled out."""
     import textwrap  # only when there is something to explain
 
     lines: list[str] = []
@@ -109,6 +107,6 @@ def paragraphs(text: str, first: str, rest: str) -> list[str]:
     return lines
 
 
-def count(number: int, one: str, many: str = "") -> str:
+def count(number: int, singular: str, plural: str = "") -> str:
     """`1 object`, `2 objects`."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"

@@ -1,1 +1,1 @@
-"""reconciler service: its commands, and those for health and holds."""
+"""reconciler service: its commands, with modules for health, holds and the five verbs."""

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def with_services(
     spec: str, names: list[str], do: Callable[[Chosen, Loaded], int], *, everything: bool, no_color: bool
 ) -> int:
-    """Choose the services and do something with them.
+    """Choose the services and call `do` with them; the exit code.
 
-    Without a spec that can be read, only --all knows any.
+    Without a spec that can be read there are services only with --all.
     """
     from reconciler.app.service.service import choose
     from reconciler.core.host import HostError

@@ -1,6 +1,4 @@
-"""reconciler service: the services of the spec as they are on this host, and what an administrator types in
-anger.
-"""
+"""reconciler service: the services of the spec as they are on this host, and the commands for trouble."""
 
 from __future__ import annotations
 
@@ -123,10 +121,10 @@ def logs(
         from reconciler.app.service.service import EVERY_SERVICE, show_logs
 
         sys.stdout.flush()
-        wanted = EVERY_SERVICE if everything and not names else chosen
+        shown = EVERY_SERVICE if everything and not names else chosen
         return (
             ExitCode.ERROR
-            if show_logs(wanted, follow=follow, lines=lines, since=since, as_json=as_json)
+            if show_logs(shown, follow=follow, lines=lines, since=since, as_json=as_json)
             else ExitCode.OK
         )
 
@@ -148,10 +146,10 @@ def health(
     Exit 0 if all are well, 2 if one is not, 3 if one cannot be judged, 1 on an error. Changes nothing without
     --heal.
 
-    A service that runs is asked what its `health` in the spec says, too. --heal starts those that have failed
-    or are not running though they are to, three times at most with growing pauses, within their start limit,
-    and waits whether they stay up. It leaves alone what is held, masked, declared as stopped, or a job, and
-    what runs and does not answer; not `on_change: none`.
+    The `health` check of the spec is made too for a service that runs. --heal starts services that have
+    failed or do not run though they should, three times at most with growing pauses, within their start
+    limit, and waits whether they stay up. It leaves a service alone that is held, masked, declared as
+    stopped, or a job, and one that runs and does not answer. `on_change: none` does not keep it from that.
     """
     from reconciler.cli.service.health import HealthOptions, check
 
@@ -187,10 +185,16 @@ def create(
         ),
     ] = "",
     description: Annotated[
-        str, typer.Option("--description", metavar="TEXT", help="What it is, for people.", show_default=False)
+        str,
+        typer.Option(
+            "--description", metavar="TEXT", help="Its description, for people.", show_default=False
+        ),
     ] = "",
     working_directory: Annotated[
-        str, typer.Option("--working-directory", metavar="DIR", help="Where it runs.", show_default=False)
+        str,
+        typer.Option(
+            "--working-directory", metavar="DIR", help="The directory that it runs in.", show_default=False
+        ),
     ] = "",
     environment: Annotated[
         list[str], typer.Option("--environment", metavar="NAME=VALUE", help="A variable; repeat for more.")
@@ -232,7 +236,7 @@ def create(
 
 
 def _show_created(address: str, path: str, planned: Planned, *, as_json: bool, no_color: bool) -> None:
-    """Print what apply would do with a new service, and where it was written."""
+    """Print the plan of a new service, and the file that it was added to."""
     from reconciler.render.plan.text import plan_text
 
     if as_json:
@@ -269,10 +273,7 @@ for _name, _command in _COMMANDS:
 
 
 def _rows(chosen: Chosen, loaded: Loaded) -> list[dict[str, Any]]:
-    """The rows of what systemd and a plan know of these.
-
-    Raises HostError.
-    """
+    """The rows of the services, with the facts of systemd and of a plan. Raises HostError."""
     from reconciler.app.service.plan import memory_of, plan_services, standing
     from reconciler.app.service.service import look, remembered
 

@@ -1,4 +1,4 @@
-"""Holds for what a person does to a service by hand: with the command, or offered after it."""
+"""Holds on services that a person starts, stops or enables by hand: with the command, or offered later."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def check(hold: tuple[str, str]) -> list[Diagnostic]:
 
 
 def put(chosen: Chosen, hold: tuple[str, str], loaded: Loaded, *, quiet: bool) -> int | None:
-    """Hold each of them; the exit code of the first that cannot be, else None.
+    """Hold each of the services; the exit code of the first that cannot be held, else None.
 
-    Those before it stay held, and that was told.
+    The services before it stay held, and their lines were printed.
     """
     from reconciler.render.hold import added_text
     from reconciler.render.plan.json import hold_data
@@ -53,7 +53,7 @@ def put(chosen: Chosen, hold: tuple[str, str], loaded: Loaded, *, quiet: bool) -
 
 
 def offer(names: list[str], loaded: Loaded, spec: str) -> None:
-    """For what the next apply puts back: ask on a terminal, else say what to type."""
+    """Offer a hold on services that the next apply puts back: ask on a terminal, else print the command."""
     if not names:
         return
     if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
@@ -93,9 +93,9 @@ def _answer(question: str) -> str:
 def _add(name: str, hold: tuple[str, str], loaded: Loaded) -> Answer:
     from reconciler.app import hold as holding
 
-    wish, _ = holding.hold_request(f"services.{name}", *hold)
-    assert wish is not None
-    return holding.add(wish, loaded, None, 0)
+    request, _ = holding.hold_request(f"services.{name}", *hold)
+    assert request is not None
+    return holding.add(request, loaded, None, 0)
 
 
 def _command(name: str, spec: str) -> str:

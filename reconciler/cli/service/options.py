@@ -66,7 +66,7 @@ Why = Annotated[
     typer.Option(
         "--why",
         metavar="TEXT",
-        help="What the hold is for. Everybody reads it in each plan.",
+        help="The reason of the hold. Everybody reads it in each plan.",
         show_default=False,
     ),
 ]

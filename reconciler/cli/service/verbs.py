@@ -1,4 +1,4 @@
-"""Verbs on services: start, stop, restart, enable, disable, as one table."""
+"""The verbs on services in one table: start, stop, restart, enable, disable."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Options:
 
 @frozen
 class _Verb:
-    """What a person can have done to services."""
+    """A verb of `service` that a person types."""
 
     name: str
     help: str
@@ -58,7 +58,7 @@ def _enable(name: str, chosen: Chosen) -> list[Acted]:
 
 
 def _ask_first(name: str, chosen: Chosen, given: Options) -> bool:
-    """Tells what else would happen, and asks where it is more than was named."""
+    """Print the units that systemd would take along, and ask if there are other services among them."""
     from reconciler.app.service.dependents import asks, dependents
     from reconciler.app.service.service import remembered
     from reconciler.cli.shared.asking import ask
@@ -137,9 +137,9 @@ COMMANDS = tuple((verb.name, _command(verb)) for verb in _VERBS)
 
 
 def _change(verb: _Verb, given: Options) -> int:
-    """Ask first, where others are taken along.
+    """Ask where other units are taken along, then hold if asked for, then do it; the exit code.
 
-    Then hold, if that is asked for: nothing is done that the next apply would undo at once.
+    The hold comes first, so that an apply meanwhile does not undo it at once.
     """
     from reconciler.cli.service import holds
 
@@ -155,13 +155,19 @@ def _change(verb: _Verb, given: Options) -> int:
         stopped = holds.put(chosen, hold, loaded, quiet=given.as_json) if given.hold else None
         if stopped is not None:
             return stopped
-        acted = verb.act(verb.name, chosen)
+        outcomes = verb.act(verb.name, chosen)
         if given.as_json:
-            output.print_json({"services": [one.data for one in acted]})
+            output.print_json({"services": [outcome.data for outcome in outcomes]})
         else:
-            _tell([f"{one.name}: {words}" for one in acted if (words := one.failed or one.note)])
-            holds.offer([one.name for one in acted if one.back], loaded, given.spec)
-        return ExitCode.ERROR if any(one.failed for one in acted) else ExitCode.OK
+            _tell(
+                [
+                    f"{outcome.name}: {words}"
+                    for outcome in outcomes
+                    if (words := outcome.failed or outcome.note)
+                ]
+            )
+            holds.offer([outcome.name for outcome in outcomes if outcome.back], loaded, given.spec)
+        return ExitCode.ERROR if any(outcome.failed for outcome in outcomes) else ExitCode.OK
 
     return with_services(
         given.spec, given.names, change, everything=given.everything, no_color=given.no_color

@@ -1,1 +1,1 @@
-"""Questions, exit codes, options and output: what the commands have in common."""
+"""Questions, exit codes, options and output that the commands have in common."""

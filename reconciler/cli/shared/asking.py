@@ -1,4 +1,4 @@
-"""Asking for a yes, and telling how far it is."""
+"""The question for a yes, and the progress of an apply, on a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def ask(what: str) -> bool:
-    """Ask for the literal yes; without a terminal there is nobody to ask. `what` is the command."""
+    """Whether somebody types the literal yes; False without a terminal. `what` is the command."""
     if sys.stdin is None or not sys.stdin.isatty():
         sys.stderr.write(
             f"reconciler: there is no terminal to ask on; give --auto-approve to {what} without a question\n"
@@ -25,7 +25,7 @@ def ask(what: str) -> bool:
 
 
 def tell(progress: Progress) -> None:
-    """One line per step, on a terminal."""
+    """Print a line for a step that starts, on a terminal."""
     from reconciler.core.result import Stage
     from reconciler.render.progress import progress_line
 

@@ -1,4 +1,4 @@
-"""Exit codes. The table of docs/reference/exit-codes.md is made from this one."""
+"""Exit codes. The table of docs/reference/exit-codes.md is made from this module."""
 
 from __future__ import annotations
 

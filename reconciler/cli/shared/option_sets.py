@@ -1,4 +1,4 @@
-"""Options that several commands take together: one list for plan, apply, drift and install."""
+"""Sets of options that several commands take: plan, apply, drift and install."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Source:
 
 @frozen
 class Scope:
-    """The part of the spec that counts, and what is allowed this once."""
+    """The part of the spec that counts, and the exceptions for this once."""
 
     target: options.Target = field(default_factory=list)
     exclude: options.Exclude = field(default_factory=list)
@@ -48,7 +48,7 @@ class Output:
 
 
 def plan_options(source: Source, scope: Scope, *, fingerprint: bool = False) -> PlanOptions:
-    """The options of the plan that a command was asked for."""
+    """The options of a plan, from those of a command."""
     from reconciler.app.plan.plan import PlanOptions
 
     return PlanOptions(
@@ -65,23 +65,25 @@ def plan_options(source: Source, scope: Scope, *, fingerprint: bool = False) -> 
 
 
 def spread(command: Callable[..., int], without: Collection[str] = ()) -> Callable[..., int]:
-    """The command as typer reads it: in the place of each set of options stand the options themselves.
+    """The command as typer reads it, with the options themselves in the place of each set.
 
-    The command takes its sets, and all else, by name. An option that is named in `without` is none of this
-    command, and has its default.
+    The command takes its sets, and all else, by name. An option that is named in `without` is not an option
+    of this command, and has its default.
     """
     sets: dict[str, Any] = {}
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(command, eval_str=True).parameters.values():
         if is_dataclass(parameter.annotation):
             sets[parameter.name] = parameter.annotation
-            parameters += [one for one in _parameters(parameter.annotation) if one.name not in without]
+            parameters += [
+                option for option in _parameters(parameter.annotation) if option.name not in without
+            ]
         else:
             parameters.append(parameter)
 
     def run(**given: Any) -> int:
         for name, option_set in sets.items():
-            own = [one.name for one in fields(option_set) if one.name in given]
+            own = [option.name for option in fields(option_set) if option.name in given]
             given[name] = option_set(**{key: given.pop(key) for key in own})
         return command(**given)
 
@@ -101,12 +103,12 @@ def _parameters(option_set: Any) -> list[inspect.Parameter]:
     types = get_type_hints(option_set, include_extras=True)
     return [
         inspect.Parameter(
-            one.name,
+            option.name,
             inspect.Parameter.KEYWORD_ONLY,
-            default=_default(one.default, one.default_factory),
-            annotation=types[one.name],
+            default=_default(option.default, option.default_factory),
+            annotation=types[option.name],
         )
-        for one in fields(option_set)
+        for option in fields(option_set)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Where output goes: results to standard output, complaints and progress to standard error."""
+"""Output: results go to standard output, complaints and progress to standard error."""
 
 from __future__ import annotations
 
@@ -35,31 +35,29 @@ def colour(stream: TextIO, no_color: bool) -> bool:
 
 
 def print_json(data: Any) -> None:
-    """One JSON document. Only ASCII, so that no terminal acts on what the host says."""
+    """Print one JSON document. It is only ASCII, so that no terminal acts on texts of the host."""
     sys.stdout.write(json.dumps(data, indent=2) + "\n")
 
 
 def print_data(data: Any, text: Callable[[Any], str], *, as_json: bool) -> None:
-    """Data as one JSON document, or as the text that is made of it."""
+    """Print data as one JSON document, or as the text that is made from it."""
     if as_json:
         print_json(data)
     else:
         sys.stdout.write(text(data))
 
 
-def complain(found: Iterable[Diagnostic], no_color: bool = False) -> None:
-    """Diagnostics, for people."""
+def complain(diagnostics: Iterable[Diagnostic], no_color: bool = False) -> None:
+    """Print diagnostics to standard error, for people."""
     from reconciler.render.diagnostics import diagnostics_text
 
-    text = diagnostics_text(list(found), colour=colour(sys.stderr, no_color))
+    text = diagnostics_text(list(diagnostics), colour=colour(sys.stderr, no_color))
     if text:
         sys.stderr.write(text if text.endswith("\n") else text + "\n")
 
 
 def read_stdin() -> bytes:
-    """The bytes on standard input, as far as one file of a spec may go (the reader refuses more); nothing
-    when it is closed.
-    """
+    """The bytes on standard input, up to the limit of a spec's file; empty when it is closed."""
     from reconciler.host.spec_source.source import MAX_BYTES
 
     return sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin is not None else b""
@@ -73,24 +71,29 @@ def load(spec: str, commit: str, root: str | None = None) -> Loaded:
 
 
 def without_plan(
-    found: Sequence[Diagnostic], as_json: bool, no_color: bool, *, markdown: bool = False, host: str = ""
+    diagnostics: Sequence[Diagnostic],
+    as_json: bool,
+    no_color: bool,
+    *,
+    markdown: bool = False,
+    host: str = "",
 ) -> int:
-    """Report why there is no plan; the exit code. `host` is whose plan it would be, if that is known."""
+    """Print why there is no plan; the exit code. `host` is the name of the plan's host, if it is known."""
     from reconciler.render.diagnostics import diagnostics_json
 
     if markdown:
         from reconciler.render.plan.markdown import failure_markdown
 
-        sys.stdout.write(failure_markdown(host, diagnostics_json(found)["diagnostics"], ci=_ci_run()))
+        sys.stdout.write(failure_markdown(host, diagnostics_json(diagnostics)["diagnostics"], ci=_ci_run()))
     elif as_json:
-        print_json(diagnostics_json(found))
+        print_json(diagnostics_json(diagnostics))
     else:
-        complain(found, no_color)
-    return stop_code(found)
+        complain(diagnostics, no_color)
+    return stop_code(diagnostics)
 
 
 def print_plan(data: Mapping[str, Any], form: str, no_color: bool, *, verbose: bool) -> None:
-    """A plan document as text, json or markdown."""
+    """Print a plan document as text, json or markdown."""
     if form == "json":
         print_json(data)
     elif form == "markdown":
@@ -104,9 +107,7 @@ def print_plan(data: Mapping[str, Any], form: str, no_color: bool, *, verbose: b
 
 
 def _ci_run() -> str:
-    """The address of the CI run that we are part of, empty where there is none: GitHub's and GitLab's
-    variables.
-    """
+    """The address of the CI run that we are part of, by the variables of GitHub and GitLab; else empty."""
     from reconciler.host.process.environment import variable
 
     server, repository, run = (variable(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
@@ -117,18 +118,18 @@ def _ci_run() -> str:
     )
 
 
-def stop_code(found: Sequence[Diagnostic]) -> int:
+def stop_code(diagnostics: Sequence[Diagnostic]) -> int:
     """The exit code where there is no plan."""
     from reconciler.core.diagnostic import errors
 
-    stopping = errors(found)
+    stopping = errors(diagnostics)
     return ExitCode.REFUSED if stopping and all(item.refusal for item in stopping) else ExitCode.ERROR
 
 
 def plan_data(planned: Planned, *, exposure: bool = False) -> Mapping[str, Any]:
-    """The public form of a plan, which everything that is shown of it is made from.
+    """The public form of a plan; every output is made from it.
 
-    With `exposure` systemd is asked how exposed its services are.
+    With `exposure` systemd is asked about the exposure of its services.
     """
     from reconciler._version import __version__
     from reconciler.app.plan.planned import access, basis, texts
@@ -175,7 +176,7 @@ def plan_exit(planned: Planned, something: bool, detailed: bool) -> int:
     if errors(planned.diagnostics):
         return ExitCode.ERROR
     if detailed and not something and planned.plan is not None and not planned.plan.complete:
-        # "Nothing to do" cannot be said of what could not be read, and a CI that asks for details must not
-        # take it for clean.
+        # A plan that could not read everything does not know that nothing is to be done, and a CI that asks
+        # for details must not take it for clean.
         return ExitCode.ERROR
     return ExitCode.CHANGES if detailed and something else ExitCode.OK

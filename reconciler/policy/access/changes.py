@@ -23,7 +23,7 @@ from reconciler.kinds.users.home_removal import fate_of
 from reconciler.policy.access.group_powers import group_words
 from reconciler.policy.access.host_access import HostAccess
 from reconciler.policy.access.ways import EVERYBODY, Writer, quoted
-from reconciler.policy.file_changes import Found, of_directory, of_file
+from reconciler.policy.file_changes import Effects, of_directory, of_file
 
 _NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
 _FINGERPRINT = "SHA256:"
@@ -258,7 +258,7 @@ def refused_key(sides: Sides | None, change: Change) -> str:
 # ---------------------------------------------------------------------------------------------------- users
 
 
-def _user(change: Change, texts: tuple[str | None, str | None]) -> Found:
+def _user(change: Change, texts: tuple[str | None, str | None]) -> Effects:
     part = change.address.part
     if not part:
         yield from _account(change)
@@ -270,7 +270,7 @@ def _user(change: Change, texts: tuple[str | None, str | None]) -> Found:
         yield from _keys(change, texts)
 
 
-def _account(change: Change) -> Found:
+def _account(change: Change) -> Effects:
     before, after = change.before, change.after
     if after is None:
         yield "loses", "account", "deleted"
@@ -298,14 +298,14 @@ def _account(change: Change) -> Found:
         yield from (("loses", "group", name) for name in sorted(_groups_left(change, old, new) - own))
 
 
-def _home(change: Change) -> Found:
+def _home(change: Change) -> Effects:
     """Yield the loss of a home: here nobody overlooks it."""
     fate, home = fate_of(change.declared), (before := change.before or {}).get("home", "")
     if fate != "keep" and before and change.observed.facts(AccountFacts).home_owner:
         yield "loses", "home", f"{home}, {'irreversible' if fate == 'delete' else 'archived'}"
 
 
-def _shell(before: Document | None, after: Document) -> Found:
+def _shell(before: Document | None, after: Document) -> Effects:
     if before is None or "shell" not in after or before["shell"] == after["shell"]:
         return
     was, will = (shell not in _NO_LOGIN for shell in (before["shell"], after["shell"]))
@@ -335,7 +335,7 @@ def _groups_left(change: Change, old: set[str], new: set[str]) -> set[str]:
 # ---------------------------------------------------------------------------------------------------- keys
 
 
-def _keys(change: Change, texts: tuple[str | None, str | None]) -> Found:
+def _keys(change: Change, texts: tuple[str | None, str | None]) -> Effects:
     at = change.address.part.find(_FINGERPRINT)
     if at < 0:
         others = next((item for item in change.fields if item.path == ("others",)), None)
@@ -363,7 +363,7 @@ def _comment(change: Change) -> str:
 # --------------------------------------------------------------------------------------- sudo rules and files
 
 
-def _rules(change: Change, texts: tuple[str | None, str | None]) -> Found:
+def _rules(change: Change, texts: tuple[str | None, str | None]) -> Effects:
     """Yield rules line by line; where the old ones may not be shown, only that they are replaced."""
     if change.verb is Verb.DELETE and texts[0] is None:
         yield "loses", "sudo rule", "all"
@@ -385,7 +385,7 @@ def _rule_lines(text: str | None) -> list[str]:
     return [line for line in (text or "").split("\n") if line.strip() and not line.startswith("#")]
 
 
-TELLERS: Mapping[str, Callable[[Change, tuple[str | None, str | None]], Found]] = {
+TELLERS: Mapping[str, Callable[[Change, tuple[str | None, str | None]], Effects]] = {
     "users": _user,
     "ssh_keys": _keys,
     "files": of_file,

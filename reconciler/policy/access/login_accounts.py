@@ -49,7 +49,7 @@ class People:
 
     @cached_property
     def users(self) -> Mapping[str, User]:
-        """By name; the first line counts."""
+        """The accounts by name; the first line of a name counts."""
         return {user.name: user for user in reversed(parse_users(self._files.text("/etc/passwd") or ""))}
 
     @cached_property

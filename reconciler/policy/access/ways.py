@@ -42,7 +42,7 @@ class Way:
     """The declaration that it hangs on, if there is one."""
     likely: bool = False
     """The account "may become root": the way hangs on a text that no rule can read to its end (a script that
-    names the account), or on a program of which nothing is known.
+    names the account), or on an unknown program.
     """
 
     @property

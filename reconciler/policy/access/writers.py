@@ -34,8 +34,8 @@ class Writers:
         self._closed: dict[str, bool] = {"": True}
 
     def of(self, path: str, *, only_above: bool = False) -> Mapping[str, Writer]:
-        """Who can write what is at an absolute path, or put something else there, by account; the words name
-        what is nearest to the path.
+        """The writers of an absolute path, who can change or replace what is there, by account; the words
+        name what is nearest to the path.
 
         `only_above`: only who can replace it, where a program that reads it passes over a file of others.
         """

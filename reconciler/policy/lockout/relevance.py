@@ -61,7 +61,7 @@ def may_change_access(steps: Iterable[Step], view: HostView) -> bool:
             ):
                 return True
             paths.append(path)
-    return bool(paths) and _meets(paths, tuple(_others(view)))
+    return bool(paths) and _meets(paths, tuple(_paths_elsewhere(view)))
 
 
 def changes_what_runs_sshd(steps: Iterable[Step]) -> bool:
@@ -92,7 +92,7 @@ def _meets(paths: Iterable[str], decisive: tuple[str, ...]) -> bool:
     )
 
 
-def _others(view: HostView) -> Iterator[str]:
+def _paths_elsewhere(view: HostView) -> Iterator[str]:
     """Yield the paths outside /etc that sshd and sudo read: directories of keys, shells, and paths that the
     configuration names, up to the first wildcard or token.
     """

@@ -54,7 +54,7 @@ class Asker:
     """The home of the one as whom it runs; empty for root."""
     writers: Writers
     directory: str = ""
-    """Where it runs; empty where that is the asker's own choice."""
+    """The directory in which it runs; empty where that is the asker's own choice."""
 
     def why_own(self, path: str) -> str:
         """Why what is at a path is the asker's, in words; empty if it is not."""
@@ -160,7 +160,7 @@ _ALSO_SHOW = frozenset(("sed", "awk", "gawk", "mawk", "sort", "jq", "uniq", "spl
 
 
 def _handled(_: str, arguments: list[str], asker: Asker) -> Iterator[Reason]:
-    """A file of the asker's that is given to a program of which nothing is known."""
+    """A file of the asker's that is given to an unknown program."""
     for word in arguments:
         path = word.partition("=")[2] if word.startswith("-") else word
         if "/" in path and (why := asker.why_own(path)):

@@ -164,10 +164,10 @@ UNIT_DIRECTORIES = (
         "/run/systemd/generator.late",
     ),
 )
-"""Where the manager of the system looks for units; the first of one name counts (systemd.unit(5))."""
+"""The directories of units for the manager of the system; the first of one name counts (systemd.unit(5))."""
 _UNITS = tuple(Place(f"{base}/", "runs the units in", "unit") for base in UNIT_DIRECTORIES)
 _DROP_IN_BASES = ("/etc", "/run", "/usr/local/lib", "/usr/lib")
-"""Where programs of systemd's and their like look for drop-ins (tmpfiles.d(5), sysctl.d(5), udev(7),
+"""The directories of drop-ins for programs of systemd's and their like (tmpfiles.d(5), sysctl.d(5), udev(7),
 modprobe.d(5)).
 """
 _DROP_INS = tuple(

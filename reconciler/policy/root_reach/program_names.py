@@ -2,7 +2,7 @@
 on fixed things only.
 
 The tables follow what the programs' own manuals offer, and public lists of programs that keep root under
-sudo. A name in none of them is a program of which nothing is known.
+sudo. A name in none of them is an unknown program.
 """
 
 from __future__ import annotations

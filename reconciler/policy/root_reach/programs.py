@@ -59,7 +59,7 @@ _FIXED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "unshare": ((r"(?:-\S+\s*)*", "it is a shell of root's"),),
     "usermod": ((_POWERFUL, "it makes members of a group that amounts to root"),),
 }
-"""By program: patterns of the arguments that a rule fixes, joined by blanks, and the reason."""
+"""Patterns of the arguments that a rule fixes, joined by blanks, and the reason; by program."""
 _REPL = Late(r"python|perl|ruby|node|nodejs|php|lua|guile|scheme|deno|bun|jshell")
 _VERSION = Late(r"[-.]?\d[\d.]*\Z|\.(?:tiny|basic|nox|gtk3|athena|openbsd|traditional|nftables|legacy)\Z")
 WITH_ANY = "with any arguments"

@@ -74,7 +74,7 @@ class RootReach:
                 for way in self._ways(look):
                     ways_by_words.setdefault((way.account, way.by), way)
             except HostError:
-                continue  # who asks for the plan is told by the kind, which reads the same
+                continue  # the kind reads the same path, and reports it
         return list(ways_by_words.values())
 
     def of_uses(self, look: Look, uses: Iterable[Use]) -> Iterator[Way]:
@@ -322,7 +322,7 @@ class RootReach:
             yield from self._started(look, entry, f"{look.path} runs as root for whoever starts it")
 
     def _started(self, look: Look, entry: Entry, words: str, *, likely: bool = False) -> Iterator[Way]:
-        """Those who may start a program."""
+        """Yield the ways of those who may start a program."""
         mode, rank = int(entry.mode, 8), Rank.LIKELY if likely else Rank.SETUID
         if mode & _OTHERS_RUN:
             yield Way(EVERYBODY, words, look.path, rank, look.address, likely=likely)

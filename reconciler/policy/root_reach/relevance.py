@@ -29,7 +29,7 @@ _RUNS = 0o111
 _SCRIPTS = (".sh", ".bash", ".py", ".pl", ".rb", ".js", ".pub")
 """Ends of names of what others run or go by, whatever its mode."""
 READ_BELOW = ("/etc/", "/run/", "/usr/local/etc/", "/usr/share/", "/usr/local/share/")
-"""Where programs of root's look for texts; everything below /usr/lib and its like is a place itself."""
+"""Directories with texts for programs of root's; everything below /usr/lib and its like is a place itself."""
 _ELSEWHERE = Late(r"(?<![\w/.])(?:~[a-z_]|/(?!/|usr/|etc/|s?bin/|lib|dev/|proc/|sys/|boot/|\s))")
 """A path that does not begin as those of the system do."""
 _ACCOUNTS = "/etc/passwd"

@@ -1,4 +1,4 @@
-"""One resource of a plan as lines: heading, why it is there, what differs, what that does to services."""
+"""One resource of a plan as lines: heading, reason, differences, and the effects on services."""
 
 from __future__ import annotations
 
@@ -109,15 +109,13 @@ def block(entry: Data, removals: Sequence[Data], look: Look, *, sign: str = "") 
 
 
 def removals(steps: Sequence[Data]) -> dict[str, list[Data]]:
-    """The steps of a plan that are shown of what goes, by the address that asked for it: all but those that
-    happen to units.
-    """
-    found: dict[str, list[Data]] = {}
+    """The steps that are shown for resources that go, by their address: all but those on units."""
+    steps_by_address: dict[str, list[Data]] = {}
     for step in steps:
         if step["action"] not in ("Unit", "Gate"):
             for cause in step["causes"]:
-                found.setdefault(cause["address"], []).append(step)
-    return found
+                steps_by_address.setdefault(cause["address"], []).append(step)
+    return steps_by_address
 
 
 def _takes_away(step: Data) -> bool:
@@ -132,8 +130,11 @@ def effect_lines(effects: Sequence[Data], paint: Paint, *, indent: str = INDENT)
 
     The reason of a long effect stands below it.
     """
-    told = [(_effect_words(effect), visible(effect["why"])) for effect in effects]
-    width = max((columns(words) for words, why in told if why and columns(words) <= WIDTH // 2), default=0)
+    words_and_reasons = [(_effect_words(effect), visible(effect["why"])) for effect in effects]
+    width = max(
+        (columns(words) for words, why in words_and_reasons if why and columns(words) <= WIDTH // 2),
+        default=0,
+    )
     lead = f"{indent}{symbol('>', paint)} "
 
     def line(words: str, why: str) -> str:
@@ -143,7 +144,7 @@ def effect_lines(effects: Sequence[Data], paint: Paint, *, indent: str = INDENT)
             return f"{lead}{words}\n{indent}    " + paint(f"because {why}", "dim")
         return lead + pad(words, width) + paint(f"  because {why}", "dim")
 
-    return [line(words, why) for words, why in told]
+    return [line(words, why) for words, why in words_and_reasons]
 
 
 def _effect_words(effect: Data) -> str:
@@ -171,18 +172,18 @@ def _effect_words(effect: Data) -> str:
 
 
 def _heading(entry: Data, sign: str, paint: Paint) -> str:
-    place = entry["source"]
+    source = entry["source"]
     gone = (
         "was "
         if action_of(entry) in ("delete", "forget") and entry["action_reason"] not in ("adopt", "unknown")
         else ""
     )
-    note = paint(f"  # {gone}{visible(place['file'])}:{place['line']}", "dim") if place else ""
+    note = paint(f"  # {gone}{visible(source['file'])}:{source['line']}", "dim") if source else ""
     return f"  {paint(sign, SYMBOL_COLOURS.get(sign, ''))} {paint(visible(entry['address']), 'bold')}{note}"
 
 
 def _why(entry: Data, paint: Paint) -> list[str]:
-    """In words why this is here, where the symbol alone does not say it."""
+    """The lines of the reason for a change, where the symbol alone does not say it."""
     words = _ORIGINS.get((entry["action_reason"], action_of(entry)), "")
     if entry["blocked"] or entry.get("held"):
         words = words.partition("; apply ")[0]
@@ -210,20 +211,18 @@ def _held(entry: Data, paint: Paint) -> list[str]:
 
 
 def _differences(entry: Data, look: Look) -> list[str]:
-    """The lines of what is, or would be, different."""
+    """The lines of the differences, and the number of unchanged attributes."""
     change, paths = entry["change"], entry["paths"]
     new = action_of(entry) == "create"
     shown = created(change["after"], change["after_sensitive"], look) if new else paths
-    lines = field_lines(shown, change, look, told=entry["action_reason"] in OUTSIDE)
+    lines = field_lines(shown, change, look, drift_told=entry["action_reason"] in OUTSIDE)
     same = 0 if new or not paths else unchanged(change)
     rest = [f"{INDENT}  " + look.paint(f"({count(same, 'unchanged attribute')})", "dim")] if same else []
     return [*lines, *rest]
 
 
 def _removed(entry: Data, gone: Sequence[Data], look: Look) -> list[str]:
-    """The lines of what goes: the paths and accounts that the steps take away; in
-    full also what they were.
-    """
+    """The lines of the paths and accounts that the steps take away; in verbose form with their contents."""
     lines = [
         f"{INDENT}{symbol('-' if _takes_away(step) else '>', look.paint)} {action_words(step)}"
         for step in gone

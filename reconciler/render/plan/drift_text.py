@@ -18,7 +18,7 @@ from reconciler.render.terminal import Look, count, painter, visible
 
 
 def drift_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str:
-    """The output of `drift`: the same, only what was changed outside of the spec."""
+    """The output of `drift`: the blocks of a plan for the changes outside of the spec."""
     paint = painter(colour=colour)
     entries = [_outside(entry) for entry in data["resource_changes"] if is_drift(entry) or is_failure(entry)]
     changed = sum(is_drift(entry) for entry in data["resource_changes"])
@@ -55,9 +55,7 @@ def drift_text(data: Data, *, colour: bool = False, verbose: bool = False) -> st
 
 
 def _outside(entry: Data) -> Data:
-    """Only what is not as we left it: no effects, no intended differences, and of what is gone only that it
-    is.
-    """
+    """The entry without effects and intended differences; a resource that is gone has no fields."""
     change, paths = (
         dict(entry["change"]),
         [path for path in entry["paths"] if path["origin"] in (*OUTSIDE, "failed")],

@@ -20,7 +20,7 @@ from reconciler.render.masking import mask, mask_diff
 from reconciler.render.plan.text_diff import unified
 
 Texts = Mapping[Address, tuple[str | None, str | None]]
-"""Content before and after, only where it may be shown. None: there is none."""
+"""Content before and after, only where it may be shown; None for no content."""
 _ACTIONS = {
     Verb.CREATE: ["create"],
     Verb.UPDATE: ["update"],
@@ -30,9 +30,9 @@ _ACTIONS = {
 }
 _OUTSIDE = (Origin.DRIFT, Origin.CONFLICT)
 FAILED = "failed"
-"""In the place of an origin: a unit has failed, which the engine cannot tell from what somebody did."""
+"""The origin of a unit that has failed: the engine cannot tell that from a change by hand."""
 _FAILURES = ("failed", "restarting")
-"""States of a unit in which nobody has put it."""
+"""States of a unit that nobody has put it into."""
 _DISRUPTIVE = (UnitVerb.STOP, UnitVerb.RESTART)
 _ACCESS = frozenset({"type", "mode", "owner", "group", "target"})
 """Keys of a sensitive document that are not its content."""
@@ -67,7 +67,7 @@ def drifted(change: Change) -> bool:
 
 
 def failed(change: Change) -> bool:
-    """Whether a unit has failed, or is started again and again: that is nobody's change."""
+    """Whether a unit has failed, or is started again and again, which is nobody's change."""
     return any(_is_failure(item) for item in change.fields)
 
 
@@ -76,7 +76,7 @@ def _is_failure(item: FieldChange) -> bool:
 
 
 def origin_of(change: Change) -> str:
-    """Whose doing it is, in the words of the plan's document."""
+    """The origin of a change, in the words of the plan's document."""
     return (
         FAILED
         if change.origin is Origin.DRIFT and failed(change) and not drifted(change)
@@ -86,8 +86,8 @@ def origin_of(change: Change) -> str:
 
 def _held(plan: Plan, address: Address) -> str | None:
     why = plan.held.get(address)
-    said: dict[str, Any] = mask({"why": why})
-    return said["why"] if why else None
+    masked: dict[str, Any] = mask({"why": why})
+    return masked["why"] if why else None
 
 
 def blocked(plan: Plan, address: Address) -> str | None:
@@ -130,7 +130,7 @@ def _effects(plan: Plan) -> dict[Address, list[dict[str, Any]]]:
     """The effects on units, by the changed part that asked for each, else by the part itself."""
     parts = {change.address: change.address for change in reversed(plan.changes)}
     wholes = {change.address.resource: change.address for change in reversed(plan.changes)}
-    found: dict[Address, list[dict[str, Any]]] = {}
+    effects: dict[Address, list[dict[str, Any]]] = {}
     for step in plan.steps:
         action = step.action
         if not isinstance(action, Unit | Gate):
@@ -153,17 +153,17 @@ def _effects(plan: Plan) -> dict[Address, list[dict[str, Any]]]:
                 else {}
             )
             effect = mask(effect)
-            rows = found.setdefault(home, [])
+            rows = effects.setdefault(home, [])
             if effect not in rows:
                 rows.append(effect)
     for along in plan.effects:
         home = parts.get(along.address) or wholes.get(along.address) or along.address
-        found.setdefault(home, []).append(along_data(along))
-    return found
+        effects.setdefault(home, []).append(along_data(along))
+    return effects
 
 
 def along_data(effect: UnitEffect) -> dict[str, Any]:
-    """Something that systemd does to another unit of its own accord."""
+    """The JSON of an effect that systemd has on another unit of its own accord."""
     return {
         "kind": effect.taken.verb.value,
         "unit": effect.taken.unit,
@@ -176,14 +176,14 @@ def along_data(effect: UnitEffect) -> dict[str, Any]:
     }
 
 
-def _named(address: Address, place: dict[str, Any] | None) -> dict[str, Any]:
+def _named(address: Address, source: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "address": str(address),
         "mode": "managed",
         "type": address.kind,
         "name": address.name,
         "part": address.part or None,
-        "source": place,
+        "source": source,
     }
 
 
@@ -196,8 +196,8 @@ def _entry(change: Change, plan: Plan, sight: Redaction, effects: list[dict[str,
         if change.address not in plan.memory.rows
         else None
     )
-    place = sight.place(block.source) if block else _remembered_place(plan, change.address)
-    entry = _named(change.address, place)
+    source = sight.place(block.source) if block else _remembered_place(plan, change.address)
+    entry = _named(change.address, source)
     theirs = _theirs(change, plan)
     before = _seen(change.before, hidden=hidden)
     if before is not None:
@@ -209,7 +209,7 @@ def _entry(change: Change, plan: Plan, sight: Redaction, effects: list[dict[str,
     if hidden:
         data["before_sensitive"], data["after_sensitive"] = _marks(change.before), _marks(change.after)
     else:
-        # What was changed by hand and is only reported is told by an entry of its own.
+        # Drift that is only reported has an entry of its own.
         told_apart = (
             change.verb is not Verb.NONE
             and change.address in sight.reported
@@ -220,8 +220,7 @@ def _entry(change: Change, plan: Plan, sight: Redaction, effects: list[dict[str,
     entry |= {"action_reason": origin_of(change), "reason": mask(change.reason)}
     entry["paths"] = [_path(item, hidden=hidden, theirs=theirs) for item in change.fields]
     entry["paths"] += [_path(item, hidden=False) | {"policy": True} for item in change.policy]
-    # Only what is blocked itself: a right is taken back, and a key withdrawn, also where the account cannot
-    # be changed.
+    # A part is blocked by itself only: a right or a key is withdrawn though the account cannot be changed.
     return entry | {
         "effects": effects,
         "blocked": plan.blocked.get(change.address),
@@ -243,7 +242,7 @@ def _change_data(actions: list[str], before: Document | None, after: Document | 
 
 
 def _content(change: Change, texts: tuple[str | None, str | None] | None) -> dict[str, Any]:
-    """The difference in content as far as it may be shown, and the size in bytes of what will be written."""
+    """The difference in content as far as it may be shown, and the size in bytes of the new content."""
     size = len(change.part.content) if change.part and change.part.content is not None else None
     data: dict[str, Any] = {} if size is None else {"after_size": size}
     lines = unified(*texts) if texts else None
@@ -251,8 +250,8 @@ def _content(change: Change, texts: tuple[str | None, str | None] | None) -> dic
 
 
 def _theirs(change: Change, plan: Plan) -> tuple[str, ...]:
-    """The keys under which an object that is not ours holds text: whoever can write a spec must not read the
-    host with it.
+    """The keys of the texts in an object that is not ours: whoever can write a spec must not read the host
+    with it.
     """
     row = plan.memory.rows.get(change.address)
     begun = row is not None and row.document is None  # a creation that failed, or an adoption that was killed
@@ -265,9 +264,9 @@ def _theirs(change: Change, plan: Plan) -> tuple[str, ...]:
 
 
 def is_text(key: str, value: Any) -> bool:
-    """Whether this is what somebody wrote into a file, and not a fact about it.
+    """Whether a value is text that somebody wrote, and not a fact about the object.
 
-    A digest is one to guess from.
+    A digest counts as text, since the text may be guessed from it.
     """
     is_digest = isinstance(value, str) and value.startswith("sha256:")
     return isinstance(value, dict) or is_digest or (key == "unexpected" and bool(value))
@@ -293,7 +292,7 @@ def _path(item: FieldChange, *, hidden: bool, theirs: tuple[str, ...] = ()) -> d
 
 
 def _cover(value: Any) -> dict[str, str] | None:
-    """The stand-in for a secret: its keyed digest if there is one, otherwise only that it is there."""
+    """The stand-in for a secret: its keyed digest if there is one, else an empty object."""
     if value is None:
         return None
     return {"digest": value} if isinstance(value, str) and value.startswith("hmac:") else {}
@@ -310,12 +309,12 @@ def _marks(document: Document | None) -> dict[str, bool]:
 
 
 def _remembered_place(plan: Plan, address: Address) -> dict[str, Any] | None:
-    """Where the ledger says a part was declared, for what the spec no longer has."""
+    """The position at which a part was declared, by the ledger, for one that the spec no longer has."""
     row = plan.memory.rows.get(address)
-    found = _LEDGER_SOURCE.fullmatch(row.source) if row else None
+    match = _LEDGER_SOURCE.fullmatch(row.source) if row else None
     return (
-        {"file": found["file"], "line": int(found["line"]), "column": int(found["column"] or 1)}
-        if found
+        {"file": match["file"], "line": int(match["line"]), "column": int(match["column"] or 1)}
+        if match
         else None
     )
 

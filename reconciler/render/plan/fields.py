@@ -21,20 +21,20 @@ from reconciler.render.terminal import SYMBOL_COLOURS, WIDTH, Look, columns, cou
 Data = Mapping[str, Any]
 
 OUTSIDE = ("drift", "conflict")
-"""Origins that say that somebody else changed it."""
+"""Origins of a change that somebody else made."""
 
 INDENT = "      "
 _DEEP = "          "
 _NAME_WIDTH = 32
 _FOLD_LINES = 100
-"""Lines of a file that are shown unless all are asked for."""
+"""Lines of a diff that are shown without --verbose."""
 _DIFF_COLOURS = {"@": "cyan", "+": "green", "-": "red", "\\": "dim"}
 
 
 def created(document: Data | None, sensitive: Data, look: Look) -> list[dict[str, Any]]:
-    """All leaves of something new, in the form of differences.
+    """All leaves of a new document, in the form of differences.
 
-    Empty lists and maps, and a type that goes without saying, only in full.
+    Empty lists and maps, and a type that the kind implies, are left out without --verbose.
     """
     secret = [((key,), None) for key in document or {} if key in sensitive]
     open_ = {key: value for key, value in (document or {}).items() if key not in sensitive}
@@ -54,7 +54,7 @@ def created(document: Data | None, sensitive: Data, look: Look) -> list[dict[str
 
 
 def unchanged(change: Data) -> int:
-    """How many attributes are the same before and after, as far as that can be told."""
+    """The number of attributes that are the same before and after, without secret ones."""
     there = dict(leaves(change["before"] or {}))
     secret = change["after_sensitive"]
     return sum(
@@ -63,10 +63,10 @@ def unchanged(change: Data) -> int:
     )
 
 
-def field_lines(paths: Sequence[Data], change: Data, look: Look, *, told: bool = False) -> list[str]:
-    """The differing attributes, names in one column; below that of the content its diff.
+def field_lines(paths: Sequence[Data], change: Data, look: Look, *, drift_told: bool = False) -> list[str]:
+    """The differing attributes, names in one column, with the diff below that of the content.
 
-    `told`: the object as a whole is already said to be changed on the host.
+    `drift_told`: the object as a whole is already said to be changed on the host.
     """
     size, diff = change.get("after_size"), change.get("diff") or []
     names = [field_name(path["path"]) for path in paths]
@@ -75,7 +75,7 @@ def field_lines(paths: Sequence[Data], change: Data, look: Look, *, told: bool =
     for name, path in zip(names, paths, strict=True):
         sign = _sign(path)
         head = f"{INDENT}{symbol(sign, look.paint)} "
-        note = look.paint("  # changed on the host", "dim") if sign == "!" and not told else ""
+        note = look.paint("  # changed on the host", "dim") if sign == "!" and not drift_told else ""
         if diff and is_digest(path["after"]):
             lines += [f"{head}{name}:{note}", *diff_lines(diff, look)]
             diff = []
@@ -93,7 +93,7 @@ def field_name(path: Sequence[str]) -> str:
 def diff_lines(diff: Sequence[str], look: Look) -> list[str]:
     """A unified diff, indented; a long one is cut and says so.
 
-    Where one side is empty the head tells nothing and is left out.
+    The head is left out where one side is empty.
     """
     whole = diff[1:] if diff and (" -0,0 " in diff[0] or " +0,0 " in diff[0]) else diff
     shown = whole if look.verbose else whole[:_FOLD_LINES]
@@ -107,7 +107,7 @@ def diff_lines(diff: Sequence[str], look: Look) -> list[str]:
 
 
 def held_lines(document: Data | None, sensitive: Data, look: Look) -> list[str]:
-    """The lines of what something that goes was like."""
+    """The lines of the attributes of a resource that goes."""
     rows = [
         (field_name(path), SENSITIVE if path[0] in sensitive else scalar(value, whole_digest=True))
         for path, value in leaves(document)
@@ -140,7 +140,7 @@ def _field(head: str, path: Data, look: Look, size: int | None) -> tuple[str, li
 
 
 def _added(head: str, after: Any) -> tuple[list[tuple[str, Any]], int] | None:
-    """The elements of something new, if they do not fit on a line."""
+    """The elements of a new value, if they do not fit on a line."""
     parts = elements(after)
     if parts is None or (
         isinstance(after, list) and len(INDENT) + 3 + columns(head + scalar(after)) <= WIDTH
@@ -154,17 +154,21 @@ def _elementwise(before: Any, after: Any) -> tuple[list[tuple[str, Any]], int] |
     old, now = elements(before), elements(after)
     if old is None and now is None:
         return None
-    known = [
+    sides = [
         [] if value is None else [value] if parts is None else parts
         for value, parts in ((before, old), (after, now))
     ]
-    changed, kept = element_changes(*known)
-    return (changed, kept) if changed else None
+    changed, unchanged_count = element_changes(*sides)
+    return (changed, unchanged_count) if changed else None
 
 
-def _element_lines(changed: Sequence[tuple[str, Any]], kept: int, look: Look) -> list[str]:
+def _element_lines(changed: Sequence[tuple[str, Any]], unchanged_count: int, look: Look) -> list[str]:
     lines = [
         f"{_DEEP}{look.paint(f'{sign} {scalar(value, whole_digest=look.verbose)}', SYMBOL_COLOURS[sign])}"
         for sign, value in changed
     ]
-    return lines + ([_DEEP + look.paint(f"  ({count(kept, 'unchanged element')})", "dim")] if kept else [])
+    return lines + (
+        [_DEEP + look.paint(f"  ({count(unchanged_count, 'unchanged element')})", "dim")]
+        if unchanged_count
+        else []
+    )

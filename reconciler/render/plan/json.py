@@ -1,4 +1,4 @@
-"""The public JSON form of a plan: the only thing that the views for people see.
+"""The public JSON form of a plan; the views for people are made from it alone.
 
 Names are OpenTofu's where it has one. Consumers ignore keys they do not know; additions raise the minor
 number of `format_version`.
@@ -45,11 +45,11 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
 ) -> dict[str, Any]:
     """The plan document.
 
-    `basis` says what was looked at (`kind`: live or offline). `now` is a UTC time stamp as RFC 3339 has it,
-    `tool` our version. A unified diff is made for addresses in `texts`. Only that they change is told of
-    addresses in `sensitive`, and of those that say so themselves. `source_root` is cut from file names.
-    `access` says who gains or loses what, `exposure` how open services are before and after, `schedule` when
-    jobs come next.
+    `basis` is the host that was read (`kind`: live, offline or snapshot). `now` is a UTC time stamp as in
+    RFC 3339, `tool` our version. Addresses in `texts` get a unified diff. Addresses in `sensitive`, and those
+    that are sensitive themselves, show only that they change. `source_root` is cut from file names. `access`
+    are the rows of who gains or loses access, `exposure` those of systemd-analyze security, `schedule` those
+    of the next runs.
     """
     reported = frozenset(change.address for change in plan.changes if change.verb is Verb.NONE)
     sight = Redaction(texts or {}, sensitive | _known_secrets(plan), source_root, reported)
@@ -93,7 +93,7 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
 
 
 def _is_applyable(plan: Plan) -> bool:
-    """Whether nobody refuses the plan, and there is something to do."""
+    """Whether no guard refuses the plan, and an apply would do something."""
     refused = any(item.refusal for item in errors(plan.diagnostics))
     pending = any(change.verb is not Verb.NONE and not idle(plan, change.address) for change in plan.changes)
     return not refused and (pending or any(not step.held for step in plan.steps))
@@ -105,8 +105,7 @@ def _shareable(
     """The document without the digests that mean nothing elsewhere."""
     if not sight.sensitive:
         return data  # no digest was made with a key
-    # Without a ledger the host has no key of its own yet, and what a throw-away key makes means nothing to
-    # anybody.
+    # Without a ledger the digests were made with a throw-away key, and cannot be compared.
     if not plan.memory.lineage:
         return dict(_without_digests(data))
     return dict(_without_digests(data, _ours(plan))) if basis.get("kind") == "snapshot" else data
@@ -115,18 +114,18 @@ def _shareable(
 def dump(data: Mapping[str, Any]) -> str:
     """The document as indented JSON with a line end.
 
-    Only ASCII, so that no terminal acts on what the host says.
+    It is only ASCII, so that no terminal acts on texts of the host.
     """
     return json.dumps(data, indent=2) + "\n"
 
 
 def hold_data(row: Hold) -> dict[str, Any]:
     """A hold as JSON; the times are seconds since the epoch."""
-    said: dict[str, Any] = mask({"why": row.why})
+    masked: dict[str, Any] = mask({"why": row.why})
     return {
         "address": str(row.address),
         "by": row.by,
-        "why": said["why"],
+        "why": masked["why"],
         "since": row.since,
         "until": row.until,
     }
@@ -135,7 +134,7 @@ def hold_data(row: Hold) -> dict[str, Any]:
 def step_data(step: Step, sensitive: frozenset[Address] = frozenset()) -> dict[str, Any]:
     """One step as JSON.
 
-    A step with sensitive content does not even tell that something is expected there.
+    `expects` is left out of a step with sensitive content.
     """
     data: dict[str, Any] = mask(without_digests(as_data(step.action)))
     if any(cause.address in sensitive or cause.address.resource in sensitive for cause in step.causes):
@@ -158,12 +157,12 @@ def _known_secrets(plan: Plan) -> frozenset[Address]:
 
 
 def _past(plan: Plan) -> dict[str, Any]:
-    """The notes of a plan about the state it was made from."""
+    """The notes of a plan about the state that it was made from."""
     return {"interrupted_run": plan.memory.interrupted or None, "state_damaged": plan.memory.damaged or None}
 
 
 def _summary(plan: Plan) -> dict[str, int]:
-    """The counts of what apply would do: blocked and held changes are counted apart."""
+    """The counts of the changes that an apply would make; blocked and held ones are counted apart."""
     counts = dict.fromkeys(("import", "add", "change", "destroy", "forget", "drifted", "blocked", "held"), 0)
     counts["taken_along"] = len({effect.taken.unit for effect in plan.effects if effect.disruptive})
     for change in plan.changes:
@@ -181,7 +180,7 @@ def _summary(plan: Plan) -> dict[str, int]:
 
 
 def _ours(plan: Plan) -> frozenset[str]:
-    """The digests of what is declared: a snapshot has the host's own, but not the key for these."""
+    """The digests of declared contents: a snapshot has the digests of the host, but not the key for these."""
     documents = (change.after for change in plan.changes if change.sensitive and change.after)
     return frozenset(value for document in documents for value in document.values() if isinstance(value, str))
 
@@ -192,33 +191,33 @@ def _without_digests(node: Any, which: frozenset[str] | None = None) -> Any:
         return [_without_digests(item, which) for item in node]
     if not isinstance(node, dict):
         return node
-    found = str(node["digest"]) if node.keys() == {"digest"} else ""
-    if found.startswith("hmac:") and (which is None or found in which):
+    digest = str(node["digest"]) if node.keys() == {"digest"} else ""
+    if digest.startswith("hmac:") and (which is None or digest in which):
         return {}
     return {key: _without_digests(value, which) for key, value in node.items()}
 
 
 def _owed(row: OwedRow, plan: Plan) -> dict[str, Any]:
-    now, kept = any(_carries_out(step, row) for step in plan.steps), plan.keeps(row)
+    now, objection = any(_carries_out(step, row) for step in plan.steps), plan.keeps(row)
     return (
         {
             "kind": row.verb,
             "unit": row.unit,
             "address": str(row.address),
-            "why": "; ".join(filter(None, (row.why, kept))),
+            "why": "; ".join(filter(None, (row.why, objection))),
             "held": (row.held and not now) or row.address in plan.held,
             "derived": row.derived,
             "now": now,
             "run": row.run,
             "since": row.since,
         }
-        | ({"kept": kept} if kept else {})
+        | ({"kept": objection} if objection else {})
         | ({"on_hold": True} if row.address in plan.held else {})
     )
 
 
 def _carries_out(step: Step, row: OwedRow) -> bool:
-    """Whether this step is what the row waits for."""
+    """Whether this step carries out the effect that is owed."""
     if isinstance(step.action, Gate):
         return (row.verb, row.unit) == ("gate", step.action.unit)
     if step.held or not isinstance(step.action, Unit) or step.action.verb.value != row.verb:

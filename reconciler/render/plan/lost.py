@@ -1,7 +1,7 @@
-"""The things that a plan loses for good, or that may be lost later.
+"""The losses of a plan, at once or later, that cannot be undone.
 
-These are the last administrator, homes, archives, logs, what is in no backup any more, and jobs that keep
-less or come more rarely.
+These are the last administrator, homes, archives, logs, paths that leave the backups, and jobs that keep less
+or come more rarely.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ _HEADINGS: Mapping[str, str] = {
     "keeps-less": "Less is kept",
     "comes-rarely": "It comes more rarely",
 }
-"""By the rule of the diagnostic, in the order of the headings."""
+"""The headings by the rule of the diagnostic, in their order."""
 _LINE = 500
 _MOST = 8
-"""Rows under one heading, and first lines of one kind; of more, the rest is counted."""
+"""Rows under one heading, and first lines of one rule; the others are counted."""
 
 
 def lost_words(diagnostics: Sequence[Row]) -> list[str]:
-    """One sentence for each: it stands before the lists, and its detail among the warnings."""
-    told: list[str] = []
+    """A sentence for each loss, to stand before the lists; the detail is among the warnings."""
+    sentences: list[str] = []
     for rule, heading in _HEADINGS.items():
         lines = [f"{visible(row['summary'])} ({visible(row['address'])})." for row in _of(rule, diagnostics)]
-        told += lines[:_MOST] + (
+        sentences += lines[:_MOST] + (
             [f"{heading}: {len(lines) - _MOST} more, told among the warnings."] if lines[_MOST:] else []
         )
-    return told
+    return sentences
 
 
 def markdown_lost(diagnostics: Sequence[Row]) -> list[str]:
-    """The same as headings, with every text from outside in code."""
+    """The losses under headings, with every text from outside in code."""
     lines: list[str] = []
     for rule, heading in _HEADINGS.items():
         rows = [

@@ -1,5 +1,5 @@
-"""A plan as a comment on a pull request, from its public JSON form: deletions first, who gains access, what
-restarts; the diff folded.
+"""A plan as a comment on a pull request, from its public JSON form: deletions first, then access, then
+restarts; the diff is folded.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ LIMIT = 60_000
 """Bytes of a comment. GitHub takes 65,536 characters."""
 
 _LIST = 5_000
-"""Bytes of one list; what does not fit is counted."""
+"""Bytes of one list; items that do not fit are counted."""
 _TROUBLE = 5_000
 _DIAGNOSTIC = 1_500
-"""Characters of one complaint."""
+"""Characters of one diagnostic."""
 _RESERVE = 1_500
 """Bytes for fences, headings and the sentence on what was left out."""
 _MORE = "* … and {} more"
@@ -42,7 +42,7 @@ _PASS = {True: "**Policy** pass", False: "**Policy** nothing is refused by what 
 
 _LISTED = (("create", "Create"), ("update", "Update"), ("forget", "Forget"))
 _NAMES = 8
-"""Names of what cannot be read for one reason."""
+"""Names that are shown of the parts that cannot be read for one reason."""
 _NOTES = {
     "adopt": "takes over what exists",
     "unknown": "whose it is is not known",
@@ -54,20 +54,24 @@ _NOTES = {
 def plan_markdown(data: Data, *, ci: str = "") -> str:
     """The comment, of at most LIMIT bytes.
 
-    `ci` is the address of the run that made it. Cuts are made between resources, and said; the counts, and
-    that something is deleted, always stand.
+    `ci` is the address of the run that made it. It is cut between resources, and says so; the counts and the
+    heading about deletions are never cut.
     """
     entries = data["resource_changes"]
     meant = [entry for entry in entries if not _only_repairs(entry)]
     repaired = [entry for entry in entries if _only_repairs(entry)]
     top = "\n\n".join("\n".join(section) for section in _summary(data, meant, ci) if section)
     end = "\n\n".join("\n".join(section) for section in _end(data) if section)
-    left = LIMIT - size(top) - size(end) - _RESERVE
-    gone = removals(data["steps"])
-    drift, drift_left_out = diff_lines(repaired, gone, min(left, max(left // 4, left - likely(meant))))
-    left -= size("\n".join(drift))
+    room = LIMIT - size(top) - size(end) - _RESERVE
+    removals_by_address = removals(data["steps"])
+    drift, drift_left_out = diff_lines(
+        repaired, removals_by_address, min(room, max(room // 4, room - likely(meant)))
+    )
+    room -= size("\n".join(drift))
     changes, left_out = diff_lines(
-        sorted((entry for entry in meant if _has_block(entry)), key=_deletions_first), gone, left
+        sorted((entry for entry in meant if _has_block(entry)), key=_deletions_first),
+        removals_by_address,
+        room,
     )
     sections = [
         [top],
@@ -88,7 +92,7 @@ def plan_markdown(data: Data, *, ci: str = "") -> str:
 
 
 def failure_markdown(host: str, diagnostics: Sequence[Data], *, ci: str = "") -> str:
-    """The comment where there is no plan, with the reasons."""
+    """The comment for a plan that could not be made, with the reasons."""
     where = f" ({host_name(host)})" if host else ""
     sections = [
         [marker("plan", host, "")],
@@ -163,28 +167,28 @@ def _rows(entries: Iterable[Data], notes: Callable[[Data], str] = lambda _: "") 
 
 
 def _place(entry: Data) -> str:
-    place = entry["source"]
-    return "" if place is None else " · " + code(f"{place['file']}:{place['line']}", 120)
+    source = entry["source"]
+    return "" if source is None else " · " + code(f"{source['file']}:{source['line']}", 120)
 
 
 def _policy(meant: Sequence[Data]) -> list[str]:
-    """The lines of what later applies do otherwise from now on: nothing of it is seen on the host."""
-    told = [
+    """The lines of the policy that changes for later applies, which no host shows."""
+    items = [
         f"* {code(entry['address'])}{_place(entry)}: {policy_words(path)}"
         for entry in meant
         if not _idle(entry)
         for path in entry["paths"]
         if path.get("policy")
     ]
-    return ["### :warning: Protection changes", "", *capped(told, _LIST, _MORE)] if told else []
+    return ["### :warning: Protection changes", "", *capped(items, _LIST, _MORE)] if items else []
 
 
 def _lists(meant: Sequence[Data]) -> list[str]:
     lines: list[str] = []
     for action, title in _LISTED:
-        found = [entry for entry in meant if action_of(entry) == action and not _idle(entry)]
-        if found:
-            lines += [f"**{title}** ({len(found):,})", "", *_rows(found, _notes), ""]
+        listed = [entry for entry in meant if action_of(entry) == action and not _idle(entry)]
+        if listed:
+            lines += [f"**{title}** ({len(listed):,})", "", *_rows(listed, _notes), ""]
     return lines[:-1]
 
 
@@ -199,9 +203,9 @@ def _notes(entry: Data) -> str:
 
 
 def _access(data: Data) -> list[str]:
-    """One row for each account: what it gains, what it loses, what else changes.
+    """An item for each account: its gains, its losses, other changes.
 
-    Who becomes root and who logs in is never cut.
+    Accounts that become root or can log in are never cut.
     """
     rows = data.get("access", ())
     if not rows:
@@ -212,19 +216,19 @@ def _access(data: Data) -> list[str]:
 
 
 def _exposure(rows: Sequence[Data]) -> list[str]:
-    """How open services are, before and after, as systemd-analyze security has it."""
-    told = [f"* {code(address)} {words}" for address, words in exposure_words(rows).items()]
+    """The exposure of services before and after, by systemd-analyze security."""
+    items = [f"* {code(address)} {words}" for address, words in exposure_words(rows).items()]
     return (
-        ["**Exposure** (systemd-analyze security, 0 is best)", "", *capped(told, _LIST, _MORE)]
-        if told
+        ["**Exposure** (systemd-analyze security, 0 is best)", "", *capped(items, _LIST, _MORE)]
+        if items
         else []
     )
 
 
 def _schedule(rows: Sequence[Data]) -> list[str]:
-    """When jobs come next, now and then."""
-    told = [f"* {code(row['address'])} {_sides(row)}" for row in rows]
-    return [f"**Next runs** ({code(zone_words(rows[0]))})", "", *capped(told, _LIST, _MORE)] if told else []
+    """The next runs of jobs, by the old schedule and by the new one."""
+    items = [f"* {code(row['address'])} {_sides(row)}" for row in rows]
+    return [f"**Next runs** ({code(zone_words(rows[0]))})", "", *capped(items, _LIST, _MORE)] if items else []
 
 
 def _sides(row: Data) -> str:
@@ -237,8 +241,8 @@ def _sides(row: Data) -> str:
 
 def _restarts(data: Data) -> list[str]:
     effects = (effect for entry in data["resource_changes"] for effect in entry["effects"])
-    told = dict.fromkeys(_effect(effect) for effect in effects if effect["disruptive"])
-    return ["**Restarts**", "", *capped(list(told), _LIST, _MORE)] if told else ["**Restarts** none"]
+    items = dict.fromkeys(_effect(effect) for effect in effects if effect["disruptive"])
+    return ["**Restarts**", "", *capped(list(items), _LIST, _MORE)] if items else ["**Restarts** none"]
 
 
 def _effect(effect: Data) -> str:
@@ -247,7 +251,7 @@ def _effect(effect: Data) -> str:
 
 
 def _along(effect: Data) -> str:
-    """That systemd does it along with another unit; nobody asked for it."""
+    """The note on an effect that systemd has along with another unit; else empty."""
     if not effect.get("along_with"):
         return ""
     notes = ["along with " + code(effect["along_with"])]
@@ -267,48 +271,48 @@ def _verdict(data: Data) -> str:
 
 
 def _holds(data: Data) -> list[str]:
-    """The lines of what nobody touches until it ends, and of what is therefore not done."""
-    told = [f"* {code(row['address'])}: {code(hold_words(row))}" for row in data.get("holds", ())]
-    if not told:
+    """The lines of the holds, and of the resources that are not changed because of them."""
+    items = [f"* {code(row['address'])}: {code(hold_words(row))}" for row in data.get("holds", ())]
+    if not items:
         return []
     waiting = [entry for entry in data["resource_changes"] if entry.get("held")]
     rows = _rows(waiting, lambda entry: f": {code(entry['held'])}")
-    left = ["", f"Not done because of that ({len(waiting):,})", "", *rows] if waiting else []
-    return ["**On hold**, left alone until it ends", "", *capped(told, _LIST // 2, _MORE), *left]
+    not_done = ["", f"Not done because of that ({len(waiting):,})", "", *rows] if waiting else []
+    return ["**On hold**, left alone until it ends", "", *capped(items, _LIST // 2, _MORE), *not_done]
 
 
 def _held(data: Data) -> list[str]:
     effects = [effect for entry in data["resource_changes"] for effect in entry["effects"] if effect["held"]]
-    told = dict.fromkeys(_effect(row) for row in (*effects, *(row for row in data["owed"] if row["held"])))
-    if not told:
+    items = dict.fromkeys(_effect(row) for row in (*effects, *(row for row in data["owed"] if row["held"])))
+    if not items:
         return [] if data.get("holds") else ["**Pending restarts** none"]
     return [
         "**Pending restarts**: apply leaves them to you; until then the old configuration runs",
         "",
-        *capped(list(told), _LIST // 2, _MORE),
+        *capped(list(items), _LIST // 2, _MORE),
     ]
 
 
 def _blocked(entries: Iterable[Data]) -> list[str]:
-    found = [entry for entry in entries if entry["blocked"]]
-    rows = _rows(found, lambda entry: f": {code(entry['blocked'])}")
-    return [f"**Blocked**, will not be done ({len(found):,})", "", *rows] if found else []
+    blocked = [entry for entry in entries if entry["blocked"]]
+    rows = _rows(blocked, lambda entry: f": {code(entry['blocked'])}")
+    return [f"**Blocked**, will not be done ({len(blocked):,})", "", *rows] if blocked else []
 
 
 def _secrets(rows: Sequence[Data]) -> list[str]:
-    """Said in one calm line: it is so in each comment of a spec with a secret."""
+    """One calm line about secrets: every comment for a spec with a secret has it."""
     names = [str(row["address"]) for row in rows if row["reason"] == SECRET_CONTENT]
     return [f"**Secrets** whose content only the host can compare: {_names(names)}"] if names else []
 
 
 def _unreadable(rows: Sequence[Data]) -> list[str]:
-    told = [f"* {_names(names)}: {code(reason)}" for reason, names in unreadable_words(rows).items()]
+    items = [f"* {_names(names)}: {code(reason)}" for reason, names in unreadable_words(rows).items()]
     heading = "### :warning: Incomplete: this is not known, and may differ"
-    return [heading, "", *capped(told, _LIST // 2, _MORE)] if told else []
+    return [heading, "", *capped(items, _LIST // 2, _MORE)] if items else []
 
 
 def _names(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
+    """The first names, and the number of the others."""
     more = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
     return ", ".join(map(code, names[:_NAMES])) + more
 
@@ -317,7 +321,7 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _only_repairs(entry: Data) -> bool:
-    """Whether nothing but what somebody changed by hand is put back."""
+    """Whether the change only puts back what somebody changed by hand."""
     return str(entry["action_reason"]) == "drift"
 
 
@@ -329,7 +333,7 @@ def _deletions_first(entry: Data) -> bool:
     return action_of(entry) != "delete"
 
 
-# ---------------------------------------------------------------------------------------------- what is wrong
+# ------------------------------------------------------------------------------------------------ diagnostics
 
 
 def _end(data: Data) -> list[list[str]]:
@@ -344,13 +348,13 @@ def _end(data: Data) -> list[list[str]]:
 
 def _diagnostics(rows: Sequence[Data]) -> list[list[str]]:
     """Errors, then warnings, as the text has them."""
-    found = []
+    sections = []
     for severity, title in (("error", "## :x: Errors"), ("warning", "## :warning: Warnings")):
         texts = diagnostic_blocks([row for row in rows if row["severity"] == severity], painter(colour=False))
         if texts:
             shown = capped([cut(text, _DIAGNOSTIC) for text in texts], _TROUBLE, "… and {} more")
-            found.append([title, "", *fenced("\n\n".join(shown).split("\n"))])
-    return found
+            sections.append([title, "", *fenced("\n\n".join(shown).split("\n"))])
+    return sections
 
 
 def _objects(number: int) -> str:

@@ -15,18 +15,18 @@ Data = Mapping[str, Any]
 _LINE = 500
 """Characters of one line of a diff."""
 _SIGN = "\x01"
-"""Before a symbol that goes to column 0. Text from outside cannot hold it: it is spelled out."""
+"""The mark before a symbol that goes to column 0. In texts from outside it is spelled out."""
 _MOVED = frozenset("+-~!. ")
 _FENCE_SIGNS = {"~": "!"}
 
 
 def likely(entries: Sequence[Data]) -> int:
-    """A guess at how much room these take."""
+    """A guess at the bytes that these entries take."""
     return 600 * len(entries)
 
 
 def diff_lines(entries: Sequence[Data], gone: Mapping[str, list[Data]], room: int) -> tuple[list[str], int]:
-    """The lines of as many resources as there is room for, and how many are left out."""
+    """The lines of as many resources as there is room for, and the number of those left out."""
     lines: list[str] = []
     shown = 0
     look = Look(_marked)
@@ -56,16 +56,16 @@ def _marked(text: str, colour: str) -> str:
 
 
 def _to_column_0(line: str) -> str:
-    """The line as a ```diff block colours it: the symbol first, `!` for what is changed."""
-    indent, found, rest = line.partition(_SIGN)
-    plain = cut(line if not found else indent + rest[1:].replace(_SIGN, ""), _LINE).rstrip()
-    return f"{_FENCE_SIGNS.get(rest[0], rest[0])}{plain}" if found else f" {plain}".rstrip()
+    """The line as a ```diff block colours it: the symbol first, `!` for a change."""
+    indent, sign, rest = line.partition(_SIGN)
+    plain = cut(line if not sign else indent + rest[1:].replace(_SIGN, ""), _LINE).rstrip()
+    return f"{_FENCE_SIGNS.get(rest[0], rest[0])}{plain}" if sign else f" {plain}".rstrip()
 
 
 def left_out_line(number: int, what: str) -> list[str]:
-    """The line that tells how many there was no room for."""
+    """The line with the number of those for which there was no room."""
     if not number:
         return []
-    left = f"{number:,} {what} is" if number == 1 else f"{number:,} {what}s are"
+    subject = f"{number:,} {what} is" if number == 1 else f"{number:,} {what}s are"
     where = "The plan's text, or `reconciler show PLANFILE`, has all of them."
-    return [f"**{left} left out above**: a comment can only be so long. {where}"]
+    return [f"**{subject} left out above**: a comment can only be so long. {where}"]

@@ -1,4 +1,4 @@
-"""Actions in words. Fed by their public form (`core.actions.as_data`), as a saved plan holds it."""
+"""Actions and other parts of a plan in words, from their public form, as a saved plan holds it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.core.secrets.secrecy import SECRET_CONTENT
 from reconciler.render.terminal import count, visible
 
 _NAMED = 4
-"""Units named in one line; of more, the rest is counted."""
+"""Units named in one line; the others are counted."""
 
 _PATH_VERBS = {
     "WriteFile": "write",
@@ -79,7 +79,7 @@ def gate_words(gate: Mapping[str, Any]) -> str:
 
 
 def attribute_words(names: Sequence[str]) -> str:
-    """Which attributes something has, by name; what they hold is not told."""
+    """The attributes of a file by name; their values are not shown."""
     words = [_ATTRIBUTES.get(name, name) for name in names]
     return f" with {visible(', '.join(words))}" if words else ""
 
@@ -100,7 +100,7 @@ def _tree_words(action: Mapping[str, Any]) -> str:
 
 
 def _restore_words(action: Mapping[str, Any]) -> str:
-    """The words for the fields that an account that came back is given; never their values."""
+    """The fields that are given back to an account, by name; their values are not shown."""
     fields: Mapping[str, str] = action.get("fields") or {}
     what = next(iter(fields), "user")
     names = [_KEPT.get(name, name) for name in fields.get(what, "").split(",") if name]
@@ -130,7 +130,7 @@ _OTHER_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def _account_fields(action: Mapping[str, Any]) -> str:
-    """The fields that a usermod changes; a useradd says it in the fields of its resource."""
+    """The fields that a usermod changes; those of a useradd are shown with its resource."""
     fields: Mapping[str, str] = action.get("fields") or {}
     if action["op"] != "usermod" or not fields:
         return ""
@@ -147,7 +147,7 @@ def _account_fields(action: Mapping[str, Any]) -> str:
 
 
 def units_words(units: list[str], *, all_units: bool = False) -> str:
-    """Names of units, the first few of many."""
+    """The names of units, the first few of many."""
     named = [visible(unit) for unit in (units if all_units else units[:_NAMED])]
     rest = len(units) - len(named)
     return ", ".join(named) + (f" and {count(rest, 'more', 'more')}" if rest else "")
@@ -171,7 +171,7 @@ def timetable_words(side: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def run_words(text: str) -> str:
-    """`Sun 2026-11-29 02:00` of a time as RFC 3339 has it; its seconds where it has any."""
+    """`Sun 2026-11-29 02:00` for a time as in RFC 3339; with its seconds, if it has any."""
     try:
         run = datetime.fromisoformat(text)
     except ValueError:
@@ -180,7 +180,7 @@ def run_words(text: str) -> str:
 
 
 def zone_words(row: Mapping[str, Any]) -> str:
-    """`Europe/Berlin`, or that UTC is taken for what is not known."""
+    """`Europe/Berlin`, or a note that UTC is assumed."""
     return "UTC, for the host's time zone is not known" if row["assumed"] else visible(row["timezone"])
 
 
@@ -191,7 +191,7 @@ def hold_words(row: Mapping[str, Any]) -> str:
 
 
 def moment(seconds: int) -> str:
-    """Seconds since the epoch as date and time; what no calendar has, as it is."""
+    """Seconds since the epoch as date and time, or as a number if no calendar has it."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (ValueError, OverflowError, OSError):
@@ -203,7 +203,7 @@ _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def ago(seconds: int) -> str:
-    """How long ago, in the largest unit that fits; a moment that is still to come is told as such."""
+    """`2 hours ago`, in the largest unit that fits; `2 hours in the future` for a negative number."""
     if seconds < 0:
         return f"{ago(-seconds).removesuffix(' ago')} in the future"
     size, name = next(((size, name) for size, name in _UNITS if seconds >= size), (1, "second"))
@@ -231,7 +231,7 @@ _LIFTED = {
     "exactly": "keys of others are no longer removed",
     "sensitive": "its content may be shown by plans from now on",
 }
-"""The words for what it means that a field of policy is gone."""
+"""The meaning of a field of policy that is gone, in words."""
 _SET = {
     ("drift", "report"): "changes by hand are told from now on and no longer put back",
     ("drift", "ignore"): "changes by hand are neither told nor put back from now on",
@@ -243,18 +243,18 @@ _SET = {
     ("protect", True): "protected from now on",
     ("sensitive", True): "its content is a secret from now on",
 }
-"""The words for what a value of a field of policy means; None: the default value."""
+"""The meaning of a value of a field of policy, in words; None is the default value."""
 
 
 def policy_words(path: Mapping[str, Any]) -> str:
-    """A difference in what is declared about later applies: the meaning, then the field with its values."""
+    """A difference in policy, which is about later applies: its meaning, then the field with its values."""
     name, before, after = path["path"][-1], path["before"], path["after"]
     meaning = _SET.get((name, after)) if isinstance(after, str | bool | None) else None
     meaning = meaning or (_LIFTED.get(name, "") if after in (None, False) else "")
     sides = " → ".join("(unset)" if value is None else json.dumps(value) for value in (before, after))
     value = sides if len(sides) <= _POLICY else f"{sides[:_POLICY]}…"
-    told = f"`{name}`: `{value.replace('`', chr(39))}`"
-    return f"**{meaning}** ({told})" if meaning else told
+    field = f"`{name}`: `{value.replace('`', chr(39))}`"
+    return f"**{meaning}** ({field})" if meaning else field
 
 
 _POLICY = 200
@@ -265,12 +265,12 @@ LEDGER = "the ledger"
 
 
 def only_secrets(data: Mapping[str, Any]) -> bool:
-    """Whether nothing is missing but the content of secrets, which no snapshot has."""
+    """Whether only the content of secrets is missing, which no snapshot has."""
     return not data.get("unknown") and all(row["reason"] == SECRET_CONTENT for row in data["unreadable"])
 
 
 def unreadable_words(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """The addresses that could not be read, by the reason: what hides many of them is told once."""
+    """The addresses that could not be read, by the reason, so that a common reason is shown once."""
     grouped: dict[str, list[str]] = {}
     for row in rows:
         grouped.setdefault(row["reason"], []).append(LEDGER if row["address"] is None else row["address"])

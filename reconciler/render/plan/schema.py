@@ -1,6 +1,6 @@
 """JSON Schema (2020-12) of the plan document.
 
-Unknown keys are allowed everywhere: additions must not break who reads it.
+Unknown keys are allowed everywhere: additions must not break its readers.
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ _WAIT: dict[str, Schema] = {
     "window": {"type": "number", "description": "Seconds from the start of the unit."},
     "then": {"enum": ["rollback", "fail", "warn"]},
 }
-_KEPT = _TEXT | {
-    "description": "What keeps it from being done, where that is not on_change; it stands in `why`, too."
-}
+_KEPT = _TEXT | {"description": "The objection to it, where that is not on_change; it stands in `why`, too."}
 _DIRTY = "Whether the commit does not hold the bytes that were read: the work tree was changed since."
 _GATE = _object(_WAIT)
 _NAMED = {
@@ -136,7 +134,8 @@ _DEFINITIONS: dict[str, Schema] = {
                 _TEXT_OR_NULL
                 | {
                     "description": (
-                        "Who holds it, until when and why, or what held thing it needs: nothing is done here."
+                        "Who holds it, until when and why, or the held part that it needs: nothing is done"
+                        " here."
                     )
                 }
             )
@@ -181,7 +180,7 @@ _DEFINITIONS: dict[str, Schema] = {
                 _TEXT
                 | {
                     "description": (
-                        "The key whose holder it is, and not the account itself: he logs in as the account."
+                        "The key whose holder it is, not the account itself: they log in as the account."
                     )
                 }
             ),
@@ -219,11 +218,7 @@ _DEFINITIONS: dict[str, Schema] = {
             },
             "delay": (
                 _TEXT
-                | {
-                    "description": (
-                        "How much later than that at most, by RandomizedDelaySec=; empty: not at all."
-                    )
-                }
+                | {"description": ("The longest delay after that, by RandomizedDelaySec=; empty: none.")}
             ),
             "stopped": _FLAG | {"description": "None of these comes before somebody starts the timer."},
         }
@@ -341,13 +336,13 @@ _APPROVAL = _object(
             }
         ),
     }
-) | {"description": "What `approval_digest` is the digest of: what must be the same for `apply --approved`."}
+) | {"description": "The facts that must be the same for `apply --approved`; `approval_digest` covers them."}
 
 _SUMMARY = ("import", "add", "change", "destroy", "forget", "drifted", "blocked")
 
 
 def plan_schema() -> Schema:
-    """The schema of what `plan --json` prints and `plan --out` saves."""
+    """The schema of the document that `plan --json` prints and `plan --out` saves."""
     document = _object(
         {
             "format_version": {"type": "string", "pattern": "^1\\.[0-9]+$"},
@@ -394,8 +389,7 @@ def plan_schema() -> Schema:
         },
         {
             "document_digest": (
-                _TEXT
-                | {"description": "Of an approval, the digest of this whole document but for this field."}
+                _TEXT | {"description": "The digest of an approval's whole document, without this field."}
             ),
             "access": (
                 _list(_ref("access"))
@@ -403,7 +397,7 @@ def plan_schema() -> Schema:
             ),
             "holds": (
                 _list(_ref("hold"))
-                | {"description": "What nobody's apply touches until it ends, whether it differs or not."}
+                | {"description": "The holds: no apply touches these addresses until they end."}
             ),
             "exposure": (
                 _list(_ref("exposure"))
@@ -418,8 +412,7 @@ def plan_schema() -> Schema:
                 _list(_ref("schedule"))
                 | {
                     "description": (
-                        "When a job comes next whose schedule is new or changes, from the time of the"
-                        " plan on."
+                        "The next runs of jobs whose schedule is new or changes, from the time of the plan."
                     )
                 }
             ),
@@ -429,8 +422,8 @@ def plan_schema() -> Schema:
                 | {"type": ["object", "null"]}
                 | {
                     "description": (
-                        "What `--target` and `--exclude` name: the rest was not looked at, and the plan is no"
-                        " approval. Or null."
+                        "The addresses of `--target` and `--exclude`: the rest was not looked at, and the"
+                        " plan is no approval. Or null."
                     )
                 }
             ),
@@ -438,8 +431,8 @@ def plan_schema() -> Schema:
                 _list(_TEXT)
                 | {
                     "description": (
-                        "What else could not be found out, in a snapshot or by an ordinary user; then the"
-                        " plan is incomplete."
+                        "Other facts that a snapshot does not have or an ordinary user cannot read; with any,"
+                        " the plan is incomplete."
                     )
                 }
             ),

@@ -45,7 +45,7 @@ _LEGEND = {
 _CONVERGED = "No changes. Your host matches the configuration."
 _OLD = 86_400
 _CLOCKS = 120
-"""Seconds: from which age on it is said in colour, and how far two clocks may be apart."""
+"""Seconds that two clocks may be apart; above, the age of a snapshot is coloured, as above `_OLD`."""
 _PARTLY_CONVERGED = "No changes to what was chosen."
 _BLIND = "  Without the ledger drift and removals are not known, nor whether what exists is ours."
 _BUT_SECRETS = (
@@ -57,7 +57,7 @@ _INCOMPLETE = "Nothing to do in what could be read; the plan is incomplete."
 def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str:
     """The output of `plan` and `show PLANFILE`.
 
-    `verbose`: all lines of files, whole digests, what removals hold, and the steps in order.
+    With `verbose` it has all lines of files, whole digests, the contents of removals, and the steps in order.
     """
     paint = painter(colour=colour)
     entries, gone = _told(data), removals(data["steps"])
@@ -100,12 +100,12 @@ def final_line(data: Data) -> str:
             if data.get("partial")
             else _CONVERGED
         )
-    told = data["summary"]
-    line = f"Plan: {told['add']} to add, {told['change']} to change, {told['destroy']} to destroy"
-    if told["import"]:
-        line = line.replace("Plan: ", f"Plan: {told['import']} to import, ")
-    line += f", {told['forget']} to forget" if told["forget"] else ""
-    return line + (f", {told['held']} held." if told.get("held") else ".")
+    summary = data["summary"]
+    line = f"Plan: {summary['add']} to add, {summary['change']} to change, {summary['destroy']} to destroy"
+    if summary["import"]:
+        line = line.replace("Plan: ", f"Plan: {summary['import']} to import, ")
+    line += f", {summary['forget']} to forget" if summary["forget"] else ""
+    return line + (f", {summary['held']} held." if summary.get("held") else ".")
 
 
 def joined(sections: Sequence[Sequence[str]]) -> str:
@@ -114,14 +114,14 @@ def joined(sections: Sequence[Sequence[str]]) -> str:
 
 
 def _told(data: Data) -> list[Data]:
-    """The entries that get a block: those that the section on owed effects does not tell already are left
-    out.
-    """
-    due = {(row["kind"], row["unit"]) for row in data["owed"]}
+    """The entries that get a block: all but those whose only effects are in the section on owed effects."""
+    owed = {(row["kind"], row["unit"]) for row in data["owed"]}
 
     def known(entry: Data) -> bool:
         return all(
-            (effect["kind"], effect["unit"]) in due for effect in entry["effects"] if effect["kind"] != "gate"
+            (effect["kind"], effect["unit"]) in owed
+            for effect in entry["effects"]
+            if effect["kind"] != "gate"
         )
 
     return [entry for entry in data["resource_changes"] if _counts(entry) or not known(entry)]
@@ -138,7 +138,7 @@ def _counts(entry: Data) -> bool:
 
 
 def _introduction(data: Data, entries: Sequence[Data], paint: Paint) -> list[str]:
-    """Whose plan it is, that nothing was done yet, and the symbols that occur."""
+    """The heading: the host, a note that nothing was done yet, and the symbols that occur."""
     if not entries and not any(row["now"] for row in data["owed"]):
         return []
     commit = short_of(data["spec"])
@@ -160,30 +160,34 @@ def _introduction(data: Data, entries: Sequence[Data], paint: Paint) -> list[str
 
 
 def _root(rows: Sequence[Data], paint: Paint) -> list[str]:
-    """Who becomes root: nothing else stands before it."""
+    """The lines of those who become root; nothing stands before them."""
     return [paint(line, "red") for words in root_words(rows) for line in paragraphs(words, "", "  ")]
 
 
 def _access(rows: Sequence[Data], paint: Paint) -> list[str]:
-    """Who gains or loses what, in one paragraph."""
-    told = [f"{who} {'; '.join(words)}".rstrip() for who, words in access_words(rows).items()]
+    """A paragraph on who gains or loses access."""
+    sentences = [f"{who} {'; '.join(words)}".rstrip() for who, words in access_words(rows).items()]
     return (
-        [paint(line, "yellow") for line in paragraphs("Access: " + ". ".join(told) + ".", "", "  ")]
-        if told
+        [paint(line, "yellow") for line in paragraphs("Access: " + ". ".join(sentences) + ".", "", "  ")]
+        if sentences
         else []
     )
 
 
 def _exposure(rows: Sequence[Data]) -> list[str]:
-    """How open services are, before and after."""
-    told = exposure_words(rows)
-    width = max(map(columns, told), default=0)
-    lines = [f"  {pad(address, width)}  {words}" for address, words in told.items()]
-    return ["Exposure as systemd-analyze security has it, from 0 (best) to 10:", *lines] if told else []
+    """The exposure of services before and after."""
+    words_by_address = exposure_words(rows)
+    width = max(map(columns, words_by_address), default=0)
+    lines = [f"  {pad(address, width)}  {words}" for address, words in words_by_address.items()]
+    return (
+        ["Exposure as systemd-analyze security has it, from 0 (best) to 10:", *lines]
+        if words_by_address
+        else []
+    )
 
 
 def _schedule(rows: Sequence[Data], paint: Paint) -> list[str]:
-    """When jobs come next, by the schedule that goes and by the one that comes."""
+    """The next runs of jobs, by the old schedule and by the new one."""
     if not rows:
         return []
     lines = [f"Next runs ({zone_words(rows[0])}):"]
@@ -197,16 +201,16 @@ def _schedule(rows: Sequence[Data], paint: Paint) -> list[str]:
 
 
 def _owed(rows: Sequence[Data], paint: Paint) -> list[str]:
-    """Effects that earlier runs left due, and what is due because somebody changed a file since a process was
-    started.
+    """The effects that earlier runs left due, and those due since a file has changed after the start of a
+    process.
     """
     derived = [row for row in rows if row.get("derived")]
     recorded = [row for row in rows if not row.get("derived")]
-    told = [
+    sections = [
         _due(recorded, "Owed from earlier runs:", paint),
         _due(derived, "Running with older configuration:", paint),
     ]
-    return "\n\n".join("\n".join(lines) for lines in told if lines).splitlines()
+    return "\n\n".join("\n".join(lines) for lines in sections if lines).splitlines()
 
 
 def _due(rows: Sequence[Data], title: str, paint: Paint) -> list[str]:
@@ -220,10 +224,7 @@ def _due(rows: Sequence[Data], title: str, paint: Paint) -> list[str]:
 
 
 def hold_lines(data: Data, paint: Paint) -> list[str]:
-    """The lines of what is left alone, whether anything would be done there or not.
-
-    Nobody has to find out why nothing happens.
-    """
+    """The lines of the holds, also of those that nothing is due for."""
     rows = data.get("holds", ())
     lines = [
         line
@@ -254,17 +255,19 @@ def _steps(steps: Sequence[Data], paint: Paint) -> list[str]:
 
 
 def unreadable_lines(data: Data, paint: Paint) -> list[str]:
-    """The lines of what could not be read."""
-    told = {visible(why): names for why, names in unreadable_words(data["unreadable"]).items()}
+    """The lines of the parts that could not be read, and of other facts that are not known."""
+    names_by_reason = {visible(why): names for why, names in unreadable_words(data["unreadable"]).items()}
     lacks = "the snapshot does not have " if _from_snapshot(data) else ""
     also = [f"  {symbol('?', paint)} {lacks}{visible(what)}" for what in data.get("unknown", [])]
-    if not told and not also:
+    if not names_by_reason and not also:
         return []
     why = "Not known from the snapshot" if _from_snapshot(data) else "Could not be read"
-    width = max((columns(visible(names[0])) for names in told.values() if len(names) == 1), default=0)
+    width = max(
+        (columns(visible(names[0])) for names in names_by_reason.values() if len(names) == 1), default=0
+    )
     lead = f"  {symbol('?', paint)} "
     lines = [f"{why}, so the plan is incomplete:"]
-    for reason, names in told.items():
+    for reason, names in names_by_reason.items():
         if len(names) == 1:
             lines.append(f"{lead}{pad(visible(names[0]), width)}  {reason}")
         else:
@@ -300,7 +303,7 @@ def _from_snapshot(data: Data) -> bool:
 
 
 def age_lines(data: Data, paint: Paint) -> list[str]:
-    """From when the facts are, if they are not the host's own of this moment."""
+    """The line about the age of a snapshot; none for a plan from a host."""
     if not _from_snapshot(data):
         return []
     taken, seconds = visible(data["basis"].get("taken", "")), data["basis"].get("age_seconds")
@@ -312,8 +315,8 @@ def age_lines(data: Data, paint: Paint) -> list[str]:
 
 
 def trouble(data: Data, paint: Paint) -> list[list[str]]:
-    """Diagnostics, then what is the matter with the state."""
-    found = diagnostics_from_data(data["diagnostics"], paint).rstrip("\n")
+    """The diagnostics, then notes on a killed run or a damaged state."""
+    diagnostics = diagnostics_from_data(data["diagnostics"], paint).rstrip("\n")
     basis, lines = data["basis"], []
     if basis.get("interrupted_run"):
         lines += paragraphs(f"Run {basis['interrupted_run']} was interrupted; apply will recover it.", "", "")
@@ -321,17 +324,17 @@ def trouble(data: Data, paint: Paint) -> list[list[str]]:
         lines += paragraphs(
             f"The state is damaged, so nothing is removed: {basis['state_damaged']}", "", "  "
         )
-    return [[found] if found else [], [paint(line, "yellow") for line in lines]]
+    return [[diagnostics] if diagnostics else [], [paint(line, "yellow") for line in lines]]
 
 
 def _notes(data: Data, paint: Paint) -> list[str]:
-    """The notes on what the counts of the final line do not tell."""
-    told = data["summary"]
+    """The notes on figures that the final line does not have."""
+    summary = data["summary"]
     wrong = [item for item in data["diagnostics"] if item["severity"] == "error"]
     refused = sum(item["refusal"] for item in wrong)
     failed = len(wrong) - refused
-    along = told.get("taken_along", 0)
-    now, held = sum(row["now"] for row in data["owed"] if not row.get("derived")), told.get("held", 0)
+    along = summary.get("taken_along", 0)
+    now, held = sum(row["now"] for row in data["owed"] if not row.get("derived")), summary.get("held", 0)
     notes = [
         (refused, "Refused: apply does nothing until this is resolved.", "red"),
         (
@@ -342,8 +345,9 @@ def _notes(data: Data, paint: Paint) -> list[str]:
             "red",
         ),
         (
-            told["drifted"],
-            count(told["drifted"], "object has", "objects have") + " changed outside of the spec, marked !.",
+            summary["drifted"],
+            count(summary["drifted"], "object has", "objects have")
+            + " changed outside of the spec, marked !.",
             "magenta",
         ),
         (
@@ -360,8 +364,8 @@ def _notes(data: Data, paint: Paint) -> list[str]:
             "yellow",
         ),
         (
-            told["blocked"],
-            count(told["blocked"], "change is", "changes are") + " blocked and will not be made.",
+            summary["blocked"],
+            count(summary["blocked"], "change is", "changes are") + " blocked and will not be made.",
             "red",
         ),
     ]

@@ -12,7 +12,7 @@ def unified(before: str | None, after: str | None) -> list[str] | None:
     r"""The lines of a unified diff with three lines of context, without file names; None when too long or
     nothing differs.
 
-    Only `\n` ends a line, so that what other line separators hide is seen.
+    Only `\n` ends a line, so that other line separators can hide nothing.
     """
     from difflib import unified_diff  # only when content changes
 

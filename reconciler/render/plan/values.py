@@ -1,4 +1,4 @@
-"""How one value, or the difference between two, reads."""
+"""One value, or the difference between two, as text."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from reconciler.render.terminal import visible
 UNSET = "(unset)"
 SENSITIVE = "(sensitive value)"
 NOT_SHOWN = "(not shown)"
-"""The words for what is there, but is not ours."""
+"""The stand-in for a value that is there, but is not ours."""
 
 _DIGEST = Late(r"(sha256|hmac):([0-9a-f]{12})[0-9a-f]{52}")
 _PLAIN_KEY = Late(r"[A-Za-z0-9_@:-]+")
 
 
 def leaves(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """(path, value) of every leaf in document order. Lists and empty mappings are leaves."""
+    """Yield (path, value) of every leaf in document order. Lists and empty mappings are leaves."""
     if isinstance(document, Mapping) and document:
         for key, value in document.items():
             yield from leaves(value, (*path, str(key)))
@@ -34,21 +34,19 @@ def dotted(path: Sequence[str]) -> str:
 
 
 def quoted(value: Any) -> str:
-    """The value as JSON, with everything unseen spelled out."""
+    """The value as JSON, with invisible characters spelled out."""
     return visible(json.dumps(value, ensure_ascii=False))
 
 
 def scalar(value: Any, *, whole_digest: bool = False) -> str:
-    """The value in the fewest signs that cannot be misread: text is quoted only where needed, digests are
-    shortened.
-    """
+    """The value, short but never to be misread: text is quoted only where needed, digests are shortened."""
     if value is None:
         return UNSET
     if not isinstance(value, str):
         return listed(value) if isinstance(value, list) else quoted(value)
-    found = _DIGEST.fullmatch(value)
-    if found and not whole_digest:
-        return f"{found[1]}:{found[2]}"
+    match = _DIGEST.fullmatch(value)
+    if match and not whole_digest:
+        return f"{match[1]}:{match[2]}"
     misread = (
         not value
         or value != value.strip()
@@ -80,26 +78,25 @@ def is_digest(value: Any) -> bool:
 
 
 def elements(value: Any) -> list[Any] | None:
-    """The elements of what is compared element by element: lists, and text of several lines.
-
-    None for anything else.
-    """
+    """The elements of a list, or the lines of a text with several; None for any other value."""
     if isinstance(value, list):
         return value
     return value.split("\n") if isinstance(value, str) and "\n" in value else None
 
 
 def element_changes(before: Sequence[Any], after: Sequence[Any]) -> tuple[list[tuple[str, Any]], int]:
-    """('-' or '+', element) in order, and how many elements stay."""
+    """('-' or '+', element) in order, and the number of elements that stay."""
     from difflib import SequenceMatcher  # only when a list changes
 
     old, new = [quoted(item) for item in before], [quoted(item) for item in after]
     changed: list[tuple[str, Any]] = []
-    kept = 0
-    for operation, left, right, start, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    unchanged_count = 0
+    for operation, old_start, old_end, new_start, new_end in SequenceMatcher(
+        None, old, new, autojunk=False
+    ).get_opcodes():
         if operation == "equal":
-            kept += right - left
+            unchanged_count += old_end - old_start
             continue
-        changed += [("-", item) for item in before[left:right]]
-        changed += [("+", item) for item in after[start:end]]
-    return changed, kept
+        changed += [("-", item) for item in before[old_start:old_end]]
+        changed += [("+", item) for item in after[new_start:new_end]]
+    return changed, unchanged_count

@@ -1,8 +1,8 @@
 """Who becomes root by a key: whoever holds it logs in as an account that is root.
 
-The account itself gains nothing by a further key, so its own ways say nothing of that. Both hosts are asked
-which keys give a shell of an account that is root; a key that gave one before, for whatever account, is
-nobody's gain.
+The account itself gains nothing by another key, so its own ways do not show it. The rows compare the keys
+that give a shell of an account that is root, before and after the plan; a key that gave one before, for
+whatever account, is nobody's gain.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _words(key: Key) -> str:
 
 
 def _signing(host: HostAccess) -> list[Key]:
-    """The keys of which sshd takes certificates."""
+    """The keys whose certificates sshd takes (TrustedUserCAKeys)."""
     root = host.people.users.get("root")
     path = (
         host.doors.ssh.settings(root, Origin()).word("trustedusercakeys", "none")

@@ -1,7 +1,7 @@
 """Commands of root's that put what others can write where root runs or reads it, give such places away, or
 run what is served elsewhere.
 
-A command of which nothing is known counts too: it may run the files that it is told to read, and a person who
+An unknown command counts too: it may run the files that it is told to read, and a person who
 can write one may become root.
 """
 

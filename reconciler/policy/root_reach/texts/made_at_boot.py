@@ -36,7 +36,7 @@ _SPECIFIERS = {
     "V": "/var/tmp",  # noqa: S108  # likewise
     "h": "/root",
 }
-"""Those that stand for directories (tmpfiles.d(5)); others stand for a name."""
+"""The specifiers that stand for directories (tmpfiles.d(5)); others stand for a name."""
 
 
 def _unquoted(line: str) -> list[str]:

@@ -57,19 +57,19 @@ class Use:
 
     path: str
     verb: str = "runs"
-    """What is done with it, in words between the account and the path: `runs`, `loads what is in`."""
+    """The words between the account and the path: `runs`, `loads what is in`."""
     only: str = ""
     """The one account that gains by it, where what is read goes to that account; empty: any that can write
     it.
     """
     by: str = "root"
-    """Who does it, in words: root, or a program whose word root takes."""
+    """The subject of the verb: root, or a program whose word root takes."""
     likely: bool = False
-    """Whoever can write it only may become root."""
+    """Whoever can write the path may become root; that they do is not certain."""
     account: str = ""
     """The account or `%GROUP` whose process does it, empty for root; it counts if that one becomes root."""
     named: bool = False
-    """The text only names the path, for a program of which nothing is known: people count, and files."""
+    """The text only names the path, for an unknown program: only people count, and files."""
     runs: bool = False
     """A directory counts as well, for a path that is only named."""
     at_login: bool = False
