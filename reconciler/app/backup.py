@@ -132,8 +132,8 @@ def restore_files(name: str, at: str, to: str, paths: Sequence[str]) -> Report:
 
 def _restore(name: str, at: str, to: str, paths: Sequence[str]) -> Report:
     done = archives.restore(jobfile.load(name), at, to, paths)
-    what = "everything" if not paths else ", ".join(paths)
-    line = f"restored {what} of {done.manifest.id} from {done.destination} to {to}"
+    subject = "everything" if not paths else ", ".join(paths)
+    line = f"restored {subject} of {done.manifest.id} from {done.destination} to {to}"
     used = f"this is {done.manifest.id} from {timestamp(done.manifest.started)}"
     passed = [
         f"{word}, {ident}, is bad: {why}"
@@ -169,9 +169,9 @@ def take_archives_over(name: str) -> Report:
 
 def _take_over(name: str) -> Report:
     lines = [
-        f"{taken.destination}: its {taken.archives} archives are this machine's from now on, and `keep`"
-        f" counts them; {machine_mark.name_of(name)} said that it {taken.before}"
-        for taken in machine_marks.take_over(jobfile.load(name))
+        f"{claim.destination}: its {claim.archives} archives are this machine's from now on, and `keep`"
+        f" counts them; {machine_mark.name_of(name)} said that it {claim.before}"
+        for claim in machine_marks.take_over(jobfile.load(name))
     ]
     return Report(End.GOOD, tuple(lines or [f"nothing to take over: no archives of {name} are another's"]))
 

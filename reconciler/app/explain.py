@@ -65,20 +65,20 @@ def _step(step: Step, causes: Sequence[Cause]) -> dict[str, Any]:
 def _part(planned: Planned, address: Address) -> dict[str, Any]:
     assert planned.situation is not None and planned.plan is not None
     part, row = planned.situation.parts.get(address), planned.situation.rows.get(address)
-    seen = planned.situation.observed[address]
+    observed = planned.situation.observed[address]
     change = next((change for change in planned.plan.changes if change.address == address), None)
     return {
         "address": str(address),
         "declared": mask(part.document) if part else None,
-        "applied": mask(_applied(row, seen.document)) if row else None,
-        "observed": mask(seen.document if row else _of_others(seen.document)),
-        "unreadable": seen.unreadable or None,
+        "applied": mask(_applied(row, observed.document)) if row else None,
+        "observed": mask(observed.document if row else _of_others(observed.document)),
+        "unreadable": observed.unreadable or None,
         "ours": None if planned.plan.memory.unreadable else row is not None,
         "made_by_us": row.created if row else None,
         "protected": row.protect if row else None,
         "applied_from": row.source or None if row else None,
         "origin": origin_of(change) if change else None,
-        "state": "not known" if seen.unreadable else _state(change),
+        "state": "not known" if observed.unreadable else _state(change),
     }
 
 

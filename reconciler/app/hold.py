@@ -89,17 +89,17 @@ def add(request: HoldRequest, loaded: Loaded, root: str | None, lock_timeout: fl
     """Put a resource on hold from now on. A hold that is in force for the same address is replaced."""
 
     def check(memory: Memory) -> Diagnostic | None:
-        addresses = set(_known(loaded, memory, running=open_host(root).running))
+        addresses = set(_addresses(loaded, memory, running=open_host(root).running))
         return (
             None
             if any(_at(request.address).covers(address) for address in addresses)
-            else _nobody(request.address, addresses, loaded)
+            else _no_such_resource(request.address, addresses, loaded)
         )
 
     def write(store: Store, memory: Memory) -> Answer:
         hold = begin(request.address, request.seconds, request.why, started_by().get("user", ""), clock())
         store.hold([hold])
-        return Answer(hold, _of(memory, request.address))
+        return Answer(hold, _hold_on(memory, request.address))
 
     return _written(root, lock_timeout, check, write)
 
@@ -112,10 +112,10 @@ def remove(text: str, root: str | None, lock_timeout: float) -> Answer:
         return Answer(problem=error("not an address", str(problem)))
 
     def check(memory: Memory) -> Diagnostic | None:
-        return None if _of(memory, address) else _not_held(address, memory)
+        return None if _hold_on(memory, address) else _not_held(address, memory)
 
     def write(store: Store, memory: Memory) -> Answer:
-        before = _of(memory, address)
+        before = _hold_on(memory, address)
         store.release([hold for hold in store.holds() if hold.address == address])
         return Answer(before=before)
 
@@ -176,7 +176,7 @@ def _unusable(memory: Memory) -> Diagnostic | None:
     return None
 
 
-def _known(loaded: Loaded, memory: Memory, *, running: bool) -> Iterator[Address]:
+def _addresses(loaded: Loaded, memory: Memory, *, running: bool) -> Iterator[Address]:
     """Yield the addresses of the spec and the ledger: resources, and their parts.
 
     A spec that cannot be read declares nothing.
@@ -188,7 +188,7 @@ def _known(loaded: Loaded, memory: Memory, *, running: bool) -> Iterator[Address
     yield from memory.rows
 
 
-def _nobody(address: Address, addresses: Iterable[Address], loaded: Loaded) -> Diagnostic:
+def _no_such_resource(address: Address, addresses: Iterable[Address], loaded: Loaded) -> Diagnostic:
     from reconciler.spec.phrases import suggestion
 
     names = dict.fromkeys(
@@ -219,5 +219,5 @@ def _at(address: Address) -> Hold:
     return Hold(address, "")
 
 
-def _of(memory: Memory, address: Address) -> Hold | None:
+def _hold_on(memory: Memory, address: Address) -> Hold | None:
     return next((hold for hold in memory.holds if hold.address == address), None)

@@ -62,8 +62,8 @@ def import_host(kinds: Iterable[str], *, system: bool, root: str | None) -> Impo
 
     `kinds` are the kinds to look at. If it is empty, all are, and objects that no kind looks at are named.
     """
-    asked = set(kinds)
-    chosen = [name for name in importable() if name in asked] or list(importable())
+    named_kinds = set(kinds)
+    chosen = [name for name in importable() if name in named_kinds] or list(importable())
     try:
         host = open_host(root)
         name = static_hostname(host)
@@ -73,7 +73,7 @@ def import_host(kinds: Iterable[str], *, system: bool, root: str | None) -> Impo
     if len(unread) == len(chosen):
         return Imported(problems=tuple(error(problem.summary, problem.detail) for problem in unread.values()))
     beside = tuple(f"{kind}: {masked(str(problem))}" for kind, problem in unread.items())
-    if not asked:
+    if not named_kinds:
         beside += tuple(map(masked, not_looked_at(host, packaged(host, PLACES))))
     return _without_differences(name, [_without_secrets(candidate) for candidate in candidates], beside, root)
 
@@ -205,10 +205,10 @@ def _difference(change: Change) -> str:
     if change.before is None:
         return f"{change.address.part or change.address} is not there, and would be made"
     first = change.fields[0]
-    what = f"{change.address.part}: " if change.address.part else ""
+    prefix = f"{change.address.part}: " if change.address.part else ""
     more = f" ({len(change.fields) - 1} more)" if len(change.fields) > 1 else ""
     return (
-        f"{what}{'.'.join(first.path)} is {_short(first.before)}, and would become"
+        f"{prefix}{'.'.join(first.path)} is {_short(first.before)}, and would become"
         f" {_short(first.after)}{more}"
     )
 
@@ -289,9 +289,9 @@ def _representer() -> Any:
         type(None), lambda made, _: made.represent_scalar("tag:yaml.org,2002:null", "null")
     )
 
-    def text(made: Any, value: str) -> Any:
+    def text(representer: Any, value: str) -> Any:
         quoted = _AMBIGUOUS.fullmatch(value) or _INDICATORS & set(value)
-        return made.represent_scalar(
+        return representer.represent_scalar(
             "tag:yaml.org,2002:str", value, style="'" if quoted and value.isprintable() else None
         )
 
@@ -309,14 +309,14 @@ def _pleasant(value: Any) -> Any:
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
     if isinstance(value, Mapping):
-        made = CommentedMap({name: _pleasant(field) for name, field in value.items()})
+        mapping = CommentedMap({name: _pleasant(field) for name, field in value.items()})
         if (
             value
             and len(str(dict(value))) < _WIDE
             and not any(isinstance(field, Mapping | list) for field in value.values())
         ):
-            made.fa.set_flow_style()
-        return made
+            mapping.fa.set_flow_style()
+        return mapping
     if isinstance(value, list):
         sequence = CommentedSeq(_pleasant(item) for item in value)
         if len(str(value)) < _WIDE and not any(isinstance(item, Mapping | list) for item in value):

@@ -96,12 +96,12 @@ def _number(changes: Sequence[Change]) -> int:
 
 
 def _drift(addresses: Sequence[str]) -> Standing:
-    what = (
+    words = (
         f"{len(addresses)} object{'s have' if len(addresses) > 1 else ' has'} changed outside of the spec"
         if addresses
         else ""
     )
-    return Standing(bool(addresses), what or "nothing is changed outside of the spec any more", addresses)
+    return Standing(bool(addresses), words or "nothing is changed outside of the spec any more", addresses)
 
 
 def _checked(data: Mapping[str, Any] | None, when: int, problem: str) -> News:
@@ -184,8 +184,8 @@ def _publish(chosen: Settings) -> list[str]:
     from reconciler.app.snapshot import take_snapshot
 
     try:
-        taken = take_snapshot(None, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-        publish(chosen.snapshot, (json.dumps(taken) + "\n").encode(), 0o600)
+        snapshot = take_snapshot(None, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        publish(chosen.snapshot, (json.dumps(snapshot) + "\n").encode(), 0o600)
     except HostError as problem:
         return [f"no snapshot: {problem}"]
     return []

@@ -162,7 +162,7 @@ def _planned(options: RollbackOptions, past: PastRun, memory: Memory, host: Host
     locked_out, unknown = lockout(planned.plan.steps, host, name, trial, options.allow)
     diagnostics = (
         *locked_out,
-        *(warning("not known whether it locks out", what, rule="lock-out") for what in unknown),
+        *(warning("not known whether it locks out", reason, rule="lock-out") for reason in unknown),
     )
     refused = refused_when_back(planned.plan.steps, host)
     return replace(planned, diagnostics=(*planned.diagnostics, *diagnostics, *refused))
@@ -243,10 +243,10 @@ def rollback_data(
 
 def _object(planned: Rollback, address: Address, host: HostView) -> dict[str, Any]:
     reversal = planned.reversal
-    mine = [step for step in reversal.steps if any(cause.address == address for cause in step.causes)]
+    own_steps = [step for step in reversal.steps if any(cause.address == address for cause in step.causes)]
     return {
         "address": str(address),
-        "steps": [{**_step_of(step, address), **_diff(planned, address, step, host)} for step in mine],
+        "steps": [{**_step_of(step, address), **_diff(planned, address, step, host)} for step in own_steps],
         "kept": mask(list(reversal.kept.get(address, ()))),
         "refused": mask(reversal.refused.get(address, "")),
     }

@@ -135,9 +135,9 @@ def _with_seen(memory: Memory, withheld: Mapping[str, bool], view: SnapshotView)
         if row is None or address.kind not in kinds:
             continue
         parts = [other for other in memory.rows if other.resource == address.resource]
-        seen = kinds[address.kind].observe(view, parts)[address]
-        if not seen.unreadable and seen.document is not None:
-            rows[address] = replace(row, document=seen.document)
+        observed = kinds[address.kind].observe(view, parts)[address]
+        if not observed.unreadable and observed.document is not None:
+            rows[address] = replace(row, document=observed.document)
     return replace(memory, rows=rows)
 
 
@@ -155,9 +155,17 @@ def _declared_contents(spec: Spec, *, running: bool) -> dict[str, bytes]:
     contents: dict[str, bytes] = {}
     for name in {part.address.kind for part in parts}:
         # On an empty host every declared file is written, so the actions have all contents.
-        seen = kinds[name].observe(nowhere, [part.address for part in parts if part.address.kind == name])
+        observed_by_address = kinds[name].observe(
+            nowhere, [part.address for part in parts if part.address.kind == name]
+        )
         for part in (part for part in parts if part.address.kind == name):
-            change = Change(part.address, Verb.CREATE, Origin.INTENT, part=part, observed=seen[part.address])
+            change = Change(
+                part.address,
+                Verb.CREATE,
+                Origin.INTENT,
+                part=part,
+                observed=observed_by_address[part.address],
+            )
             with suppress(Impossible):
                 steps = kinds[name].actions(change)
                 contents |= {

@@ -68,8 +68,8 @@ def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
     return app
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(is_asked: bool) -> None:
+    if is_asked:
         typer.echo(f"reconciler {__version__}")
         raise typer.Exit
 
@@ -150,9 +150,9 @@ def _empty(arguments: list[str]) -> str:
 
     An unset variable of a script must not choose another spec, host or scope.
     """
-    ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    apart = (name for name, value in pairwise(ours) if name in _NAMING and not value.strip())
-    joined = (text[:-1] for text in ours if text.endswith("=") and text[:-1] in _NAMING)
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    apart = (name for name, value in pairwise(options) if name in _NAMING and not value.strip())
+    joined = (text[:-1] for text in options if text.endswith("=") and text[:-1] in _NAMING)
     return next(apart, "") or next(joined, "")
 
 

@@ -24,7 +24,7 @@ _EFFECTS = (
     "loses",
     "changes",
 )
-_SAID: Mapping[tuple[str, str], tuple[str, str]] = {
+_VERBS_AND_WORDS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("gains", "root"): ("becomes root", "({})"),
     ("gains", "person"): ("becomes", "({})"),
     ("gains", "login"): ("can log in", "({})"),
@@ -77,7 +77,7 @@ def access_words(rows: Sequence[Row]) -> dict[str, list[str]]:
             verb, words = _words(row)
             effects.setdefault(verb, []).append(words + (" (put back)" if row.get("drift") else ""))
     return {
-        who: [f"{effect} {', '.join(what)}" for effect, what in effects.items() if what]
+        who: [f"{effect} {', '.join(words)}" for effect, words in effects.items() if words]
         for who, effects in effects_by_account.items()
     }
 
@@ -127,7 +127,7 @@ def _items(effects_by_account: Mapping[str, Mapping[str, Sequence[str]]]) -> lis
     return [
         f"* {who if who == 'everybody' else code(who, 1_500)}"
         + (": " if any(effects.values()) else "")
-        + "; ".join(f"**{effect}** {', '.join(what)}" for effect, what in effects.items() if what)
+        + "; ".join(f"**{effect}** {', '.join(words)}" for effect, words in effects.items() if words)
         for who, effects in effects_by_account.items()
     ]
 
@@ -138,7 +138,7 @@ def _is_sentence(row: Row) -> bool:
 
 
 def _words(row: Row) -> tuple[str, str]:
-    verb_and_words = _SAID.get((row["effect"], row["what"]))
+    verb_and_words = _VERBS_AND_WORDS.get((row["effect"], row["what"]))
     if verb_and_words is None:
         return row["effect"], f"{visible(row['what'])} {visible(row['detail'])}"
     person = f"{visible(row['person'])} " if row.get("person") else ""
@@ -149,7 +149,7 @@ def _verb(row: Row) -> str:
     """The verb of a row: `becomes root`, `becomes`, `can log in`, `may become ...` if likely; else its
     effect.
     """
-    verb_and_words = _SAID.get((row["effect"], row["what"]))
+    verb_and_words = _VERBS_AND_WORDS.get((row["effect"], row["what"]))
     if verb_and_words is None:
         return str(row["effect"])
     return _MAY.get(verb_and_words[0], verb_and_words[0]) if row.get("likely") else verb_and_words[0]

@@ -44,7 +44,7 @@ def access_text(data: Data, *, colour: bool = False) -> str:
         if data["asked"] or not data["others"]
         else [f"{count(data['others'], 'other account')}: no way to log in or to become root."]
     )
-    unknown = [f"? {visible(what)}" for what in data["unknown"]]
+    unknown = [f"? {visible(fact)}" for fact in data["unknown"]]
     heading = f"Access on {visible(data['host']['name'])}, now and after the plan:"
     sections = (
         [heading],
@@ -67,7 +67,7 @@ def access_markdown(data: Data) -> str:
         f"* {code(row['account'])} does not log in: {code(row['after'] or row['now'], 500)}"
         for row in data["no_login"]
     ]
-    unknown = [f"* :warning: not known: {code(what, 500)}" for what in data["unknown"]]
+    unknown = [f"* :warning: not known: {code(fact, 500)}" for fact in data["unknown"]]
     sections = (
         [f"## Access ({host_name(data['host']['name'])})"],
         table,

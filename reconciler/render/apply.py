@@ -77,7 +77,11 @@ def _put_back(result: ApplyResult, paint: Paint) -> list[str]:
     first = sorted(result.put_back, key=lambda address: (address not in result.fallen, address))
     if not first:
         return []
-    lines = [line for address in first for line in _one(address, result.outcomes[address].reason, "x", paint)]
+    lines = [
+        line
+        for address in first
+        for line in _part_lines(address, result.outcomes[address].reason, "x", paint)
+    ]
     then = (
         f"reconciler show {result.run} tells what was done. It is tried again when it changes, or with"
         " reconciler apply --retry."
@@ -91,7 +95,7 @@ def _bad(result: ApplyResult, having: Iterable[Address], title: str, sign: str, 
         return []
     lines = [f"{count(len(addresses), 'resource')} {title.lower()}" if len(addresses) > 1 else title]
     for address in addresses:
-        lines += _one(address, result.outcomes[address].reason, sign, paint)
+        lines += _part_lines(address, result.outcomes[address].reason, sign, paint)
     return lines
 
 
@@ -100,11 +104,11 @@ def _blocked(result: ApplyResult, paint: Paint) -> list[str]:
     rows = [
         (address, reason) for address, reason in result.plan.blocked.items() if address not in result.outcomes
     ]
-    lines = [line for address, reason in rows for line in _one(address, reason, "x", paint)]
+    lines = [line for address, reason in rows for line in _part_lines(address, reason, "x", paint)]
     return ["Blocked, not done:", *lines] if lines else []
 
 
-def _one(address: Address, reason: str, sign: str, paint: Paint) -> list[str]:
+def _part_lines(address: Address, reason: str, sign: str, paint: Paint) -> list[str]:
     head = f"  {paint(sign, SYMBOL_COLOURS[sign])} {paint(visible(str(address)), 'bold')}"
     return [head, *paragraphs(reason or "no reason was given", "      ", "      ")]
 

@@ -75,7 +75,7 @@ def service_text(row: Mapping[str, Any], *, colour: bool) -> str:
     ]
     exposure, drops = row.get("exposure"), [*row["drop_ins"]]
     others = [path for path in drops if not path.endswith("/50-reconciler.conf")]
-    rest = {
+    facts = {
         "since": moment(row["since"]) if row["since"] else "",
         "enabled": visible(row["enabled"]),
         "declared": "" if row["declared"] else "no, it is not in the spec",
@@ -102,7 +102,7 @@ def service_text(row: Mapping[str, Any], *, colour: bool) -> str:
             else ""
         ),
     }
-    lines += [f"    {title:<9} {value}" for title, value in rest.items() if value]
+    lines += [f"    {title:<9} {value}" for title, value in facts.items() if value]
     for title, texts in (("journal", row.get("journal")), ("next", row.get("next"))):
         lines += ["", f"    {title}", *(f"      {visible(text)}" for text in texts)] if texts else []
     return "\n".join(lines) + "\n"

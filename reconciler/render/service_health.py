@@ -62,7 +62,7 @@ def nagios_text(rows: Rows, jobs: Rows = ()) -> str:
     ]
     wrong = [*wrong, *(f"{row['address']} {row['reason']}" for row in jobs if not row["healthy"])]
     more = [f"{len(wrong) - _NAMED} more"] if len(wrong) > _NAMED else []
-    what = f": {'; '.join([*wrong[:_NAMED], *more])}" if wrong else ""
+    problems = f": {'; '.join([*wrong[:_NAMED], *more])}" if wrong else ""
     limits = {"unhealthy": ";;0", "unknown": ";0;"}
     figures = [
         f"{name}={counted[name]}{limits.get(name, ';;')};0;{counted['total']}"
@@ -72,7 +72,7 @@ def nagios_text(rows: Rows, jobs: Rows = ()) -> str:
     if jobs:
         figures.append(f"unhealthy_jobs={sum(1 for row in jobs if row['healthy'] is False)};;0;0;{len(jobs)}")
     return (
-        _line(nagios_state(rows, jobs), f"{counted['healthy']} of {counted['total']} healthy{what}")
+        _line(nagios_state(rows, jobs), f"{counted['healthy']} of {counted['total']} healthy{problems}")
         + f" | {' '.join(figures)}\n"
     )
 
@@ -141,17 +141,17 @@ def job_metrics(jobs: Rows) -> list[Metric]:
         Metric(
             f"reconciler_{name}",
             "gauge",
-            what,
+            help_text,
             [({"job": row["address"]}, float(row[key])) for row in jobs if row[key] is not None],
         )
-        for name, what, key in (figures if jobs else ())
+        for name, help_text, key in (figures if jobs else ())
     ]
 
 
-def _metric(name: str, what: str, rows: Rows, key: str) -> Metric:
+def _metric(name: str, help_text: str, rows: Rows, key: str) -> Metric:
     samples = [
         ({"service": row["name"]}, float(row[key]))
         for row in rows
         if row[key] is not None and row["healthy"] is not None
     ]
-    return Metric(f"reconciler_service_{name}", "gauge", what, samples)
+    return Metric(f"reconciler_service_{name}", "gauge", help_text, samples)

@@ -65,8 +65,8 @@ def _replaced_words(entry: Mapping[str, Any]) -> str:
     if entry["type"] is None:
         return ""
     if entry["type"] == "other":
-        what, _, name = entry["path"].partition(":")
-        return f"what the account files said of {what} {name}"
+        database, _, name = entry["path"].partition(":")
+        return f"what the account files said of {database} {name}"
     if entry["type"] == "link":
         return f"the link {entry['path']} -> {entry['target']}"
     size = f", {count(entry['size'], 'byte')}" if "size" in entry else ""

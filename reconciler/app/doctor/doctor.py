@@ -32,9 +32,9 @@ def _spec(patient: Patient) -> Iterator[Finding]:
     loaded = patient.loaded
     wrong = errors(loaded.diagnostics)
     if wrong:
-        what = wrong[0].summary + (f": {wrong[0].detail}" if loaded.spec is None else "")
+        first_error = wrong[0].summary + (f": {wrong[0].detail}" if loaded.spec is None else "")
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-        yield Finding("spec", FINDING, f"{what}{more}", f"reconciler validate {patient.spec}".strip())
+        yield Finding("spec", FINDING, f"{first_error}{more}", f"reconciler validate {patient.spec}".strip())
         return
     assert loaded.spec is not None
     yield Finding("spec", FINE, f"{loaded.path or 'standard input'}: {len(loaded.spec.resources)} resources")
@@ -82,8 +82,8 @@ def _systemd(patient: Patient) -> Iterator[Finding]:
         yield Finding("systemd", FINE, version)
     hostname = static_hostname(patient.host)
     if hostname and installation.running_hostname().partition(".")[0] != hostname.partition(".")[0]:
-        what = f"/etc/hostname says {hostname}, the kernel {installation.running_hostname()}"
-        yield Finding("hostname", FINDING, what, f"hostnamectl set-hostname {hostname}")
+        difference = f"/etc/hostname says {hostname}, the kernel {installation.running_hostname()}"
+        yield Finding("hostname", FINDING, difference, f"hostnamectl set-hostname {hostname}")
 
 
 def _programs(patient: Patient) -> Iterator[Finding]:
@@ -137,8 +137,10 @@ def _unit_trouble(unit: str, state: Mapping[str, str]) -> Finding | None:
     if unit.endswith(".timer") and (
         state.get("UnitFileState") != "enabled" or state.get("ActiveState") != "active"
     ):
-        what = f"{unit} is {state.get('UnitFileState')} and {state.get('ActiveState')}: it will not run"
-        return Finding("timer", FINDING, what, f"systemctl enable --now {unit}")
+        state_words = (
+            f"{unit} is {state.get('UnitFileState')} and {state.get('ActiveState')}: it will not run"
+        )
+        return Finding("timer", FINDING, state_words, f"systemctl enable --now {unit}")
     return None
 
 
@@ -196,8 +198,8 @@ def administrators(host: HostView, names: Collection[str]) -> Iterator[Finding]:
         ]
         if able_to_be_root:
             why = "; ".join(f"{user.name}: {doors.of(user.name)[0].why}" for user in able_to_be_root[:_NAMED])
-            what = f"nobody can log in with a key and become root now: {why}"
-            yield Finding("accounts", FINDING, what, f"reconciler access --who {able_to_be_root[0].name}")
+            words = f"nobody can log in with a key and become root now: {why}"
+            yield Finding("accounts", FINDING, words, f"reconciler access --who {able_to_be_root[0].name}")
     except HostError:
         return
 
@@ -215,12 +217,14 @@ def _disks(patient: Patient) -> Iterator[Finding]:
         mount_point = next(filter(None, map(disks.not_mounted, filter(None, (*paths, home)))), "")
         if mount_point:
             lost.setdefault(mount_point, []).append(str(address))
-    for mount_point, ours in lost.items():
-        names = ", ".join(ours[:_NAMED]) + (f" and {len(ours) - _NAMED} more" if len(ours) > _NAMED else "")
+    for mount_point, addresses in lost.items():
+        names = ", ".join(addresses[:_NAMED]) + (
+            f" and {len(addresses) - _NAMED} more" if len(addresses) > _NAMED else ""
+        )
         file = disks.named[mount_point]
-        what = f"{mount_point} is a mount by {file}, and nothing is mounted there; on it are {names}"
+        words = f"{mount_point} is a mount by {file}, and nothing is mounted there; on it are {names}"
         yield Finding(
-            "disks", FINDING, what, f"mount {mount_point}; or, if it is one no more, {advice(file)}"
+            "disks", FINDING, words, f"mount {mount_point}; or, if it is one no more, {advice(file)}"
         )
 
 

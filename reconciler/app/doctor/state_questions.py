@@ -19,9 +19,9 @@ def ask_state(patient: Patient) -> Iterator[Finding]:
         yield Finding("state", FINE, f"{patient.directory} is not there yet: nothing was applied")
         return
     for wrong in facts.wrong:
-        where, what = wrong.partition(" ")[::2]
+        where, fault = wrong.partition(" ")[::2]
         remedy = f"chmod go-rwx {where}" if " mode " in wrong else f"ls -l {where}, and find out who did this"
-        yield Finding("state", FINDING, f"{where} {what}", remedy)
+        yield Finding("state", FINDING, f"{where} {fault}", remedy)
     for name in facts.damaged:
         remedy = f"look at it, then rm {patient.directory}/{name}"
         yield Finding("state", FINDING, f"a damaged ledger was put aside as {name}", remedy)
@@ -78,7 +78,7 @@ def ask_owed(patient: Patient) -> Iterator[Finding]:
     for row in patient.memory.owed:
         if row.unit in states and not owed.due(row, states[row.unit]):
             continue  # done since, by whomever
-        what = f"{row.verb} {row.unit}".strip()
+        effect = f"{row.verb} {row.unit}".strip()
         if gates.is_refusal(row):
             yield Finding(
                 "not healthy",
@@ -94,7 +94,7 @@ def ask_owed(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "owed",
             FINDING,
-            "; ".join(filter(None, (f"{what} since run {row.run}: {row.why}", objection))),
+            "; ".join(filter(None, (f"{effect} since run {row.run}: {row.why}", objection))),
             remedy,
         )
 

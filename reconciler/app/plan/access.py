@@ -97,9 +97,9 @@ def by_reach(
     with in_vain(view.basis):
         for doors, side in zip(both, sides, strict=True):
             is_before = side is not sides[-1]
-            asked = [look for look in looks if not (is_before and look.argv)]
+            own_looks = [look for look in looks if not (is_before and look.argv)]
             reach = RootReach(doors.files, doors.people, side.becomes_root)
-            ways = reach.ways(asked)
+            ways = reach.ways(own_looks)
             side.add(ways)
             side.hands.update(reach.hands)
             names += [way.account for way in ways if way.account]

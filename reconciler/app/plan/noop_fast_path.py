@@ -159,13 +159,13 @@ def _record(root: str | None) -> Mapping[str, Any] | None:
         record = json.loads(recall(state_directory(root), SETTLED) or b"null")
     except ValueError:
         return None
-    ours = (
+    is_current = (
         isinstance(record, dict)
         and record.keys() >= _KEYS
         and record["format"] == _FORMAT
         and record["program"] == program_digest()
     )
-    return record if ours else None
+    return record if is_current else None
 
 
 def _digest(reader: SourceReader, names: Iterable[str]) -> str:

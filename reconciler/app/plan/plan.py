@@ -296,9 +296,9 @@ def _with_unknown(planned: Planned, snapshot: SnapshotBasis) -> Planned:
     access(planned, texts(planned))  # showing the plan asks for facts too
     reasons = set(plan.unreadable.values())
     missing = [
-        what
-        for what in snapshot.unknown.values()
-        if f"unknown: the snapshot does not have {what}" not in reasons
+        fact
+        for fact in snapshot.unknown.values()
+        if f"unknown: the snapshot does not have {fact}" not in reasons
     ]
     # An approval covers the keyed digest of every declared secret, once there is a ledger, and the key never
     # leaves the host.
@@ -317,9 +317,9 @@ def _with_unknown(planned: Planned, snapshot: SnapshotBasis) -> Planned:
         sides = planned.sides
         accounts = [*unread((sides.before, sides.after), ("", *sides.names))]
         missing = [
-            what
-            for what in missing
-            if not any(words.endswith(f"the snapshot does not have {what}") for words in accounts)
+            fact
+            for fact in missing
+            if not any(words.endswith(f"the snapshot does not have {fact}") for words in accounts)
         ]
         missing += accounts
         missing += (

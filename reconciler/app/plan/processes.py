@@ -96,15 +96,15 @@ def note_started(directory: str, planned: Planned, result: ApplyResult | None = 
             _reloaded(result),
         )
     processes = stale_processes.processes(request, situation)
-    whole = not request.targets and not request.excludes
+    is_whole = not request.targets and not request.excludes
     started = {
-        **({} if whole else request.started),
+        **({} if is_whole else request.started),
         **stale_processes.seen(request, situation, processes, reloaded),
     }
     data = {
         "format": _FORMAT,
         "key": _key_mark(request.memory.key),
-        "open": not whole or stale_processes.is_open(request, processes, reloaded),
+        "open": not is_whole or stale_processes.is_open(request, processes, reloaded),
         "units": stale_processes.as_data(started),
     }
     remember(directory, PROCESSES, json.dumps(data, sort_keys=True).encode())

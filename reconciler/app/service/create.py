@@ -104,9 +104,9 @@ def _added(loaded: Loaded, new: NewService, address: Address, name: str) -> Crea
             "the spec would not be as before",
             "Another file of it speaks of this service too; add it by hand.",
         )
-    shown = changed.display(name)
-    rewrite(absolute(shown), before, changed.content)
-    return Created(shown, replace(loaded, spec=spec, diagnostics=tuple(diagnostics), reader=changed))
+    file_name = changed.display(name)
+    rewrite(absolute(file_name), before, changed.content)
+    return Created(file_name, replace(loaded, spec=spec, diagnostics=tuple(diagnostics), reader=changed))
 
 
 def fields(new: NewService) -> list[tuple[str, Any, str]]:
@@ -149,8 +149,8 @@ def _only_added(before: Spec, after: Spec, address: Address) -> bool:
     others: Mapping[Address, Any] = {
         item.address: item.resource for item in after.resources if item.address != address
     }
-    same = others == {item.address: item.resource for item in before.resources}
-    return same and len(after.resources) == len(others) + 1
+    others_same = others == {item.address: item.resource for item in before.resources}
+    return others_same and len(after.resources) == len(others) + 1
 
 
 def _refused(summary: str, detail: str) -> Created:

@@ -79,14 +79,14 @@ def _backup(name: str) -> _Job:
         return _Job(
             f"{_BACKUPS}.{name}", f"backup-{name}.service", environment.is_root(), (str(problem),), look
         )
-    seen = condition(job, environment.now())
+    health = condition(job, environment.now())
     return _Job(
         f"{_BACKUPS}.{name}",
         f"backup-{name}.service",
-        seen.known,
-        seen.reasons,
+        health.known,
+        health.reasons,
         look,
-        seen.newest,
+        health.newest,
         job.max_age,
     )
 
@@ -102,11 +102,13 @@ def _rotation(memory: Memory | None) -> list[_Job]:
 
     A log that another file rotates too is known to make it fail before any run.
     """
-    ours = [address for address in memory.rows if address.kind == _LOGROTATE] if memory is not None else []
-    if not ours:
+    policies = (
+        [address for address in memory.rows if address.kind == _LOGROTATE] if memory is not None else []
+    )
+    if not policies:
         return []
-    seen = observer(_LOGROTATE)(open_host(None), sorted(ours)).values()
-    reasons = tuple(dict.fromkeys(clash for observed in seen for clash in observed.others))
+    observations = observer(_LOGROTATE)(open_host(None), sorted(policies)).values()
+    reasons = tuple(dict.fromkeys(clash for observed in observations for clash in observed.others))
     return [
         _Job(
             _LOGROTATE,

@@ -85,11 +85,11 @@ def next_steps(row: Mapping[str, Any], chosen: Chosen) -> list[str]:
     """The commands to type next, each with its purpose."""
     name, address = row["name"], f"services.{row['name']}"
     declaration = chosen.declaration(name)
-    ours = declaration is not None and not declaration.vendor
+    is_ours = declaration is not None and not declaration.vendor
     loaded = row["load"] == "loaded"  # a start mends nothing else
     mends = row["installed"] and row["healthy"] is False and not row["held"] and loaded
     steps = (
-        (ours and not row["installed"], f"reconciler apply --target {address}", "installs it"),
+        (is_ours and not row["installed"], f"reconciler apply --target {address}", "installs it"),
         (
             row["installed"] and row["healthy"] is False,
             f"reconciler service logs {name} -n 50",

@@ -179,13 +179,13 @@ def _absent(facts: Facts, declared: Service | None) -> str:
         return "it runs, and its unit file is gone"
     from reconciler.kinds.services import unit_file
 
-    asked = (
+    needs_unit = (
         not declared.vendor
         or bool(unit_file.drop_in(declared))
         or (declared.says("state") and declared.state is State.RUNNING)
         or (declared.says("enabled") and declared.enabled is True)
     )
-    return "not installed" if asked and declared.enabled != "masked" else ""
+    return "not installed" if needs_unit and declared.enabled != "masked" else ""
 
 
 def to_run(facts: Facts, declared: Service | None) -> bool:
@@ -215,7 +215,7 @@ class Acted:
     failed: str = ""
     """The reason why it was not done."""
     note: str = ""
-    """What the next apply does about it."""
+    """The effect of the next apply on it, in words."""
     back: bool = False
     """Whether the next apply reverts it, unless a hold is added."""
     held: Hold | None = None

@@ -67,8 +67,8 @@ def _look(options: HealthOptions, chosen: Chosen) -> int:
     if options.heal:
         sick = (
             row
-            for seen, row in zip(service_rows, rows, strict=True)
-            if seen["healthy"] and row["healthy"] is False
+            for service_row, row in zip(service_rows, rows, strict=True)
+            if service_row["healthy"] and row["healthy"] is False
         )
         healings |= {row["name"]: left_running(row) for row in sick if row["name"] not in healings}
     jobs = [] if options.names else _jobs(memory)

@@ -57,7 +57,7 @@ def _enable(name: str, chosen: Chosen) -> list[Acted]:
     return enable(chosen, enabled=name == "enable")
 
 
-def _ask_first(name: str, chosen: Chosen, given: Options) -> bool:
+def _ask_first(name: str, chosen: Chosen, chosen_options: Options) -> bool:
     """Print the units that systemd would take along, and ask if there are other services among them."""
     from reconciler.app.service.dependents import asks, dependents
     from reconciler.app.service.service import remembered
@@ -65,9 +65,9 @@ def _ask_first(name: str, chosen: Chosen, given: Options) -> bool:
     from reconciler.core.actions import UnitVerb
 
     entries = dependents(UnitVerb(name), chosen, remembered())
-    if not given.as_json or not given.auto_approve:
+    if not chosen_options.as_json or not chosen_options.auto_approve:
         _tell([entry.words for entry in entries])
-    return given.auto_approve or not asks(entries) or ask(f"{name} them")
+    return chosen_options.auto_approve or not asks(entries) or ask(f"{name} them")
 
 
 def _no_question(_name: str, _chosen: Chosen, _given: Options) -> bool:
@@ -136,27 +136,29 @@ COMMANDS = tuple((verb.name, _command(verb)) for verb in _VERBS)
 """The verbs with their commands, in the order of the help."""
 
 
-def _change(verb: _Verb, given: Options) -> int:
+def _change(verb: _Verb, chosen_options: Options) -> int:
     """Ask where other units are taken along, then hold if asked for, then do it; the exit code.
 
     The hold comes first, so that an apply meanwhile does not undo it at once.
     """
     from reconciler.cli.service import holds
 
-    hold = (given.hold, given.why)
+    hold = (chosen_options.hold, chosen_options.why)
     wrong = holds.check(hold)
     if wrong:
-        output.complain(wrong, given.no_color)
+        output.complain(wrong, chosen_options.no_color)
         return ExitCode.USAGE
 
     def change(chosen: Chosen, loaded: Loaded) -> int:
-        if not verb.approve(verb.name, chosen, given):
+        if not verb.approve(verb.name, chosen, chosen_options):
             return ExitCode.REFUSED
-        stopped = holds.put(chosen, hold, loaded, quiet=given.as_json) if given.hold else None
+        stopped = (
+            holds.put(chosen, hold, loaded, quiet=chosen_options.as_json) if chosen_options.hold else None
+        )
         if stopped is not None:
             return stopped
         outcomes = verb.act(verb.name, chosen)
-        if given.as_json:
+        if chosen_options.as_json:
             output.print_json({"services": [outcome.data for outcome in outcomes]})
         else:
             _tell(
@@ -166,11 +168,15 @@ def _change(verb: _Verb, given: Options) -> int:
                     if (words := outcome.failed or outcome.note)
                 ]
             )
-            holds.offer([outcome.name for outcome in outcomes if outcome.back], loaded, given.spec)
+            holds.offer([outcome.name for outcome in outcomes if outcome.back], loaded, chosen_options.spec)
         return ExitCode.ERROR if any(outcome.failed for outcome in outcomes) else ExitCode.OK
 
     return with_services(
-        given.spec, given.names, change, everything=given.everything, no_color=given.no_color
+        chosen_options.spec,
+        chosen_options.names,
+        change,
+        everything=chosen_options.everything,
+        no_color=chosen_options.no_color,
     )
 
 

@@ -173,12 +173,12 @@ def _effect_words(effect: Data) -> str:
 
 def _heading(entry: Data, sign: str, paint: Paint) -> str:
     source = entry["source"]
-    gone = (
+    was = (
         "was "
         if action_of(entry) in ("delete", "forget") and entry["action_reason"] not in ("adopt", "unknown")
         else ""
     )
-    note = paint(f"  # {gone}{visible(source['file'])}:{source['line']}", "dim") if source else ""
+    note = paint(f"  # {was}{visible(source['file'])}:{source['line']}", "dim") if source else ""
     return f"  {paint(sign, SYMBOL_COLOURS.get(sign, ''))} {paint(visible(entry['address']), 'bold')}{note}"
 
 
@@ -216,16 +216,20 @@ def _differences(entry: Data, look: Look) -> list[str]:
     new = action_of(entry) == "create"
     shown = created(change["after"], change["after_sensitive"], look) if new else paths
     lines = field_lines(shown, change, look, drift_told=entry["action_reason"] in OUTSIDE)
-    same = 0 if new or not paths else unchanged(change)
-    rest = [f"{INDENT}  " + look.paint(f"({count(same, 'unchanged attribute')})", "dim")] if same else []
+    unchanged_count = 0 if new or not paths else unchanged(change)
+    rest = (
+        [f"{INDENT}  " + look.paint(f"({count(unchanged_count, 'unchanged attribute')})", "dim")]
+        if unchanged_count
+        else []
+    )
     return [*lines, *rest]
 
 
-def _removed(entry: Data, gone: Sequence[Data], look: Look) -> list[str]:
+def _removed(entry: Data, steps: Sequence[Data], look: Look) -> list[str]:
     """The lines of the paths and accounts that the steps take away; in verbose form with their contents."""
     lines = [
         f"{INDENT}{symbol('-' if _takes_away(step) else '>', look.paint)} {action_words(step)}"
-        for step in gone
+        for step in steps
     ]
     if not look.verbose:
         return lines

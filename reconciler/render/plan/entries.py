@@ -113,10 +113,10 @@ def entries_of(plan: Plan, sight: Redaction) -> list[dict[str, Any]]:
     others = list(effects) + [
         address for address in idle if address not in touched and address not in effects
     ]
-    same = {part.address: part for part in plan.converged}
+    converged = {part.address: part for part in plan.converged}
     for address in others:
-        part = same.get(address)
-        document = mask(_seen(part.document if part else None, hidden=sight.hides(address)))
+        part = converged.get(address)
+        document = mask(_covered(part.document if part else None, hidden=sight.hides(address)))
         entry = _named(
             address, sight.place(part.declared.source) if part else _remembered_place(plan, address)
         )
@@ -198,13 +198,13 @@ def _entry(change: Change, plan: Plan, sight: Redaction, effects: list[dict[str,
     )
     source = sight.place(block.source) if block else _remembered_place(plan, change.address)
     entry = _named(change.address, source)
-    theirs = _theirs(change, plan)
-    before = _seen(change.before, hidden=hidden)
+    foreign_keys = _foreign_texts(change, plan)
+    before = _covered(change.before, hidden=hidden)
     if before is not None:
-        before = {key: {} if key in theirs else value for key, value in before.items()}
-    after = _seen(change.after, hidden=hidden)
+        before = {key: {} if key in foreign_keys else value for key, value in before.items()}
+    after = _covered(change.after, hidden=hidden)
     data = _change_data(_ACTIONS[change.verb], mask(before), mask(after, before))
-    data["before_sensitive"] = dict.fromkeys(theirs, True)
+    data["before_sensitive"] = dict.fromkeys(foreign_keys, True)
     data["importing"] = {"id": str(change.address)} if change.origin is Origin.ADOPTION else None
     if hidden:
         data["before_sensitive"], data["after_sensitive"] = _marks(change.before), _marks(change.after)
@@ -218,7 +218,7 @@ def _entry(change: Change, plan: Plan, sight: Redaction, effects: list[dict[str,
         data |= _content(change, None if told_apart else sight.texts.get(change.address))
     entry["change"] = data
     entry |= {"action_reason": origin_of(change), "reason": mask(change.reason)}
-    entry["paths"] = [_path(item, hidden=hidden, theirs=theirs) for item in change.fields]
+    entry["paths"] = [_path(item, hidden=hidden, foreign_keys=foreign_keys) for item in change.fields]
     entry["paths"] += [_path(item, hidden=False) | {"policy": True} for item in change.policy]
     # A part is blocked by itself only: a right or a key is withdrawn though the account cannot be changed.
     return entry | {
@@ -249,7 +249,7 @@ def _content(change: Change, texts: tuple[str | None, str | None] | None) -> dic
     return data if lines is None else data | {"diff": mask_diff(lines)}
 
 
-def _theirs(change: Change, plan: Plan) -> tuple[str, ...]:
+def _foreign_texts(change: Change, plan: Plan) -> tuple[str, ...]:
     """The keys of the texts in an object that is not ours: whoever can write a spec must not read the host
     with it.
     """
@@ -272,7 +272,7 @@ def is_text(key: str, value: Any) -> bool:
     return isinstance(value, dict) or is_digest or (key == "unexpected" and bool(value))
 
 
-def _path(item: FieldChange, *, hidden: bool, theirs: tuple[str, ...] = ()) -> dict[str, Any]:
+def _path(item: FieldChange, *, hidden: bool, foreign_keys: tuple[str, ...] = ()) -> dict[str, Any]:
     secret = hidden and not (item.path and item.path[-1] in _ACCESS)
     before: Any
     after: Any
@@ -286,7 +286,7 @@ def _path(item: FieldChange, *, hidden: bool, theirs: tuple[str, ...] = ()) -> d
         "after": after,
         "origin": FAILED if _is_failure(item) else item.origin.value,
     }
-    if before is not None and item.path[:1] and item.path[0] in theirs:
+    if before is not None and item.path[:1] and item.path[0] in foreign_keys:
         data |= {"before": {}, "before_hidden": True}
     return data | {"sensitive": True} if secret else data
 
@@ -298,7 +298,7 @@ def _cover(value: Any) -> dict[str, str] | None:
     return {"digest": value} if isinstance(value, str) and value.startswith("hmac:") else {}
 
 
-def _seen(document: Document | None, *, hidden: bool) -> Document | None:
+def _covered(document: Document | None, *, hidden: bool) -> Document | None:
     if document is None or not hidden:
         return document
     return {key: value if key in _ACCESS else _cover(value) for key, value in document.items()}
@@ -332,7 +332,7 @@ def drift_entry(change: Change, sight: Redaction) -> dict[str, Any]:
         else ["update"]
     )
     entry = _named(change.address, sight.place(change.part.declared.source) if change.part else None)
-    applied, seen = _seen(change.applied, hidden=hidden), _seen(change.before, hidden=hidden)
+    applied, seen = _covered(change.applied, hidden=hidden), _covered(change.before, hidden=hidden)
     entry["change"] = _change_data(actions, mask(applied), mask(seen, applied))
     outside = [item for item in change.fields if item.origin in _OUTSIDE]
     policy = "report" if change.verb is Verb.NONE else "enforce"

@@ -152,8 +152,8 @@ def _known_secrets(plan: Plan) -> frozenset[Address]:
         for change in plan.changes
         if change.sensitive or (change.part and change.part.sensitive)
     }
-    same = {part.address for part in plan.converged if part.sensitive}
-    return frozenset(remembered | changed | same)
+    converged = {part.address for part in plan.converged if part.sensitive}
+    return frozenset(remembered | changed | converged)
 
 
 def _past(plan: Plan) -> dict[str, Any]:

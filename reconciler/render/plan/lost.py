@@ -34,7 +34,9 @@ def lost_words(diagnostics: Sequence[Row]) -> list[str]:
     """A sentence for each loss, to stand before the lists; the detail is among the warnings."""
     sentences: list[str] = []
     for rule, heading in _HEADINGS.items():
-        lines = [f"{visible(row['summary'])} ({visible(row['address'])})." for row in _of(rule, diagnostics)]
+        lines = [
+            f"{visible(row['summary'])} ({visible(row['address'])})." for row in _by_rule(rule, diagnostics)
+        ]
         sentences += lines[:_MOST] + (
             [f"{heading}: {len(lines) - _MOST} more, told among the warnings."] if lines[_MOST:] else []
         )
@@ -47,7 +49,7 @@ def markdown_lost(diagnostics: Sequence[Row]) -> list[str]:
     for rule, heading in _HEADINGS.items():
         rows = [
             f"* {code(str(row['address']))}: {code(row['summary'])}. {code(row['detail'], _LINE)}"
-            for row in _of(rule, diagnostics)
+            for row in _by_rule(rule, diagnostics)
         ]
         if rows:
             more = [f"* … and {len(rows) - _MOST} more"] if rows[_MOST:] else []
@@ -55,5 +57,5 @@ def markdown_lost(diagnostics: Sequence[Row]) -> list[str]:
     return lines[1:]
 
 
-def _of(rule: str, diagnostics: Sequence[Row]) -> list[Row]:
+def _by_rule(rule: str, diagnostics: Sequence[Row]) -> list[Row]:
     return [row for row in diagnostics if row.get("rule") == rule]

@@ -58,18 +58,18 @@ def plan_markdown(data: Data, *, ci: str = "") -> str:
     heading about deletions are never cut.
     """
     entries = data["resource_changes"]
-    meant = [entry for entry in entries if not _only_repairs(entry)]
+    intended = [entry for entry in entries if not _only_repairs(entry)]
     repaired = [entry for entry in entries if _only_repairs(entry)]
-    top = "\n\n".join("\n".join(section) for section in _summary(data, meant, ci) if section)
+    top = "\n\n".join("\n".join(section) for section in _summary(data, intended, ci) if section)
     end = "\n\n".join("\n".join(section) for section in _end(data) if section)
     room = LIMIT - size(top) - size(end) - _RESERVE
     removals_by_address = removals(data["steps"])
     drift, drift_left_out = diff_lines(
-        repaired, removals_by_address, min(room, max(room // 4, room - likely(meant)))
+        repaired, removals_by_address, min(room, max(room // 4, room - likely(intended)))
     )
     room -= size("\n".join(drift))
     changes, left_out = diff_lines(
-        sorted((entry for entry in meant if _has_block(entry)), key=_deletions_first),
+        sorted((entry for entry in intended if _has_block(entry)), key=_deletions_first),
         removals_by_address,
         room,
     )
@@ -106,8 +106,8 @@ def failure_markdown(host: str, diagnostics: Sequence[Data], *, ci: str = "") ->
 # ------------------------------------------------------------------------------------------------ the summary
 
 
-def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
-    deleted = [entry for entry in meant if action_of(entry) == "delete" and not _idle(entry)]
+def _summary(data: Data, intended: Sequence[Data], ci: str) -> list[list[str]]:
+    deleted = [entry for entry in intended if action_of(entry) == "delete" and not _idle(entry)]
     heading = f"### :warning: Resource Deletion will happen ({_objects(len(deleted))})"
     title = ":x: Plan Failed" if data["errored"] else "Plan Result"
     return [
@@ -123,8 +123,8 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         [heading, "", *_rows(deleted)] if deleted else [],
         markdown_lost(data["diagnostics"]),
         [f"<pre><code>{final_line(data)}</code></pre>"],
-        _policy(meant),
-        _lists(meant),
+        _policy(intended),
+        _lists(intended),
         _access(data),
         _exposure(data.get("exposure", ())),
         _schedule(data.get("schedule", ())),
@@ -137,7 +137,7 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         _unreadable(
             [
                 *(row for row in data["unreadable"] if row["reason"] != SECRET_CONTENT),
-                *({"address": _lacking(data), "reason": what} for what in data.get("unknown", ())),
+                *({"address": _lacking(data), "reason": fact} for fact in data.get("unknown", ())),
             ]
         ),
     ]
@@ -171,11 +171,11 @@ def _place(entry: Data) -> str:
     return "" if source is None else " · " + code(f"{source['file']}:{source['line']}", 120)
 
 
-def _policy(meant: Sequence[Data]) -> list[str]:
+def _policy(intended: Sequence[Data]) -> list[str]:
     """The lines of the policy that changes for later applies, which no host shows."""
     items = [
         f"* {code(entry['address'])}{_place(entry)}: {policy_words(path)}"
-        for entry in meant
+        for entry in intended
         if not _idle(entry)
         for path in entry["paths"]
         if path.get("policy")
@@ -183,10 +183,10 @@ def _policy(meant: Sequence[Data]) -> list[str]:
     return ["### :warning: Protection changes", "", *capped(items, _LIST, _MORE)] if items else []
 
 
-def _lists(meant: Sequence[Data]) -> list[str]:
+def _lists(intended: Sequence[Data]) -> list[str]:
     lines: list[str] = []
     for action, title in _LISTED:
-        listed = [entry for entry in meant if action_of(entry) == action and not _idle(entry)]
+        listed = [entry for entry in intended if action_of(entry) == action and not _idle(entry)]
         if listed:
             lines += [f"**{title}** ({len(listed):,})", "", *_rows(listed, _notes), ""]
     return lines[:-1]
@@ -209,8 +209,8 @@ def _access(data: Data) -> list[str]:
     """
     rows = data.get("access", ())
     if not rows:
-        seen = "no account gains or loses root, login, a key, a group or a sudo rule, as far as is seen"
-        return [f"**Access** {seen if data['complete'] else 'no change in what could be looked at'}"]
+        words = "no account gains or loses root, login, a key, a group or a sudo rule, as far as is seen"
+        return [f"**Access** {words if data['complete'] else 'no change in what could be looked at'}"]
     danger, rest = markdown_rows(rows)
     return ["**Access**", "", *danger, *capped(rest, _LIST, _MORE)]
 

@@ -25,7 +25,9 @@ def likely(entries: Sequence[Data]) -> int:
     return 600 * len(entries)
 
 
-def diff_lines(entries: Sequence[Data], gone: Mapping[str, list[Data]], room: int) -> tuple[list[str], int]:
+def diff_lines(
+    entries: Sequence[Data], removals: Mapping[str, list[Data]], room: int
+) -> tuple[list[str], int]:
     """The lines of as many resources as there is room for, and the number of those left out."""
     lines: list[str] = []
     shown = 0
@@ -35,7 +37,7 @@ def diff_lines(entries: Sequence[Data], gone: Mapping[str, list[Data]], room: in
             break
         own = [
             _to_column_0(line)
-            for text in block(entry, gone.get(entry["address"], []), look)
+            for text in block(entry, removals.get(entry["address"], []), look)
             for line in text.split("\n")
         ]
         needed = size("\n".join(own)) + 2
@@ -62,10 +64,10 @@ def _to_column_0(line: str) -> str:
     return f"{_FENCE_SIGNS.get(rest[0], rest[0])}{plain}" if sign else f" {plain}".rstrip()
 
 
-def left_out_line(number: int, what: str) -> list[str]:
+def left_out_line(number: int, noun: str) -> list[str]:
     """The line with the number of those for which there was no room."""
     if not number:
         return []
-    subject = f"{number:,} {what} is" if number == 1 else f"{number:,} {what}s are"
+    subject = f"{number:,} {noun} is" if number == 1 else f"{number:,} {noun}s are"
     where = "The plan's text, or `reconciler show PLANFILE`, has all of them."
     return [f"**{subject} left out above**: a comment can only be so long. {where}"]

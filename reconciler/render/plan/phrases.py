@@ -67,12 +67,12 @@ def action_words(action: Mapping[str, Any], *, all_units: bool = False) -> str:
 
 def gate_words(gate: Mapping[str, Any]) -> str:
     """`wait until http://127.0.0.1:8000/healthz answers, at most 60s; otherwise back to what was before`."""
-    what, *rest = gate["probe"] or ("",)
-    asked = visible(" ".join(rest))
+    probe, *rest = gate["probe"] or ("",)
+    target = visible(" ".join(rest))
     window = f"{gate['window']:g}s"
     waits = (
-        f"wait until {_PROBES[what].format(asked)}, at most {window}"
-        if what in _PROBES
+        f"wait until {_PROBES[probe].format(target)}, at most {window}"
+        if probe in _PROBES
         else f"watch for {window} whether it stays up"
     )
     return f"{waits}; otherwise {_OTHERWISE.get(gate['then'], visible(gate['then']))}"
@@ -102,9 +102,9 @@ def _tree_words(action: Mapping[str, Any]) -> str:
 def _restore_words(action: Mapping[str, Any]) -> str:
     """The fields that are given back to an account, by name; their values are not shown."""
     fields: Mapping[str, str] = action.get("fields") or {}
-    what = next(iter(fields), "user")
-    names = [_KEPT.get(name, name) for name in fields.get(what, "").split(",") if name]
-    return f"give {what} {visible(action['name'])} back: {visible(', '.join(names))}"
+    kind = next(iter(fields), "user")
+    names = [_KEPT.get(name, name) for name in fields.get(kind, "").split(",") if name]
+    return f"give {kind} {visible(action['name'])} back: {visible(', '.join(names))}"
 
 
 def _account_words(action: Mapping[str, Any]) -> str:
@@ -157,15 +157,15 @@ def timetable_words(side: Mapping[str, Any]) -> tuple[str, str]:
     """One side of a schedule: `*-*-* 02:00:00, up to 10min later`, and `Sun 2026-11-29 02:00, Mon 2026-11-30
     02:00`.
     """
-    what = " and ".join(visible(line) for line in side["schedule"])
+    times = " and ".join(visible(line) for line in side["schedule"])
     if side["stopped"]:
-        return what, "none, it is not started"
-    what += f", up to {visible(side['delay'])} later" if side["delay"] else ""
+        return times, "none, it is not started"
+    times += f", up to {visible(side['delay'])} later" if side["delay"] else ""
     if side["runs"] is None:
-        return what, "not known here"
+        return times, "not known here"
     boot = any(line == "@reboot" or line.startswith("OnBootSec=") for line in side["schedule"])
     return (
-        what,
+        times,
         ", ".join([*(["at each boot"] if boot else []), *map(run_words, side["runs"])]) or "none is left",
     )
 

@@ -60,7 +60,7 @@ def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str
     With `verbose` it has all lines of files, whole digests, the contents of removals, and the steps in order.
     """
     paint = painter(colour=colour)
-    entries, gone = _told(data), removals(data["steps"])
+    entries, removals_by_address = _with_block(data), removals(data["steps"])
     sections = [
         _root(data.get("access", ()), paint),
         [
@@ -70,7 +70,10 @@ def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str
         ],
         age_lines(data, paint),
         _introduction(data, entries, paint),
-        *(block(entry, gone.get(entry["address"], []), Look(paint, verbose)) for entry in entries),
+        *(
+            block(entry, removals_by_address.get(entry["address"], []), Look(paint, verbose))
+            for entry in entries
+        ),
         _owed(data["owed"], paint),
         hold_lines(data, paint),
         _steps(data["steps"], paint) if verbose else [],
@@ -113,7 +116,7 @@ def joined(sections: Sequence[Sequence[str]]) -> str:
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
-def _told(data: Data) -> list[Data]:
+def _with_block(data: Data) -> list[Data]:
     """The entries that get a block: all but those whose only effects are in the section on owed effects."""
     owed = {(row["kind"], row["unit"]) for row in data["owed"]}
 
@@ -195,8 +198,8 @@ def _schedule(rows: Sequence[Data], paint: Paint) -> list[str]:
         lines.append(f"  {visible(row['address'])}")
         for sign, side in (("-", row["before"]), ("+", row["after"])):
             if side is not None:
-                what, when = timetable_words(side)
-                lines += [f"    {symbol(sign, paint)} {what}", f"        {when}"]
+                times, when = timetable_words(side)
+                lines += [f"    {symbol(sign, paint)} {times}", f"        {when}"]
     return lines
 
 
@@ -258,7 +261,7 @@ def unreadable_lines(data: Data, paint: Paint) -> list[str]:
     """The lines of the parts that could not be read, and of other facts that are not known."""
     names_by_reason = {visible(why): names for why, names in unreadable_words(data["unreadable"]).items()}
     lacks = "the snapshot does not have " if _from_snapshot(data) else ""
-    also = [f"  {symbol('?', paint)} {lacks}{visible(what)}" for what in data.get("unknown", [])]
+    also = [f"  {symbol('?', paint)} {lacks}{visible(fact)}" for fact in data.get("unknown", [])]
     if not names_by_reason and not also:
         return []
     why = "Not known from the snapshot" if _from_snapshot(data) else "Could not be read"
