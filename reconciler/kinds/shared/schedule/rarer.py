@@ -19,10 +19,13 @@ _MORE = 1.05
 
 
 def rarer(changes: Sequence[Change], kind: str) -> Iterator[Diagnostic]:
-    """Warn of each job of a kind that runs more rarely, also where its scheduler is another now."""
+    """Warn of each job of a kind that runs more rarely, also where its scheduler is another now.
+
+    A schedule that is not ours is not told: neither a plan nor a snapshot shows somebody else's text.
+    """
     changes_of: dict[Address, list[Change]] = {}
     for change in changes:
-        if change.address.kind == kind and change.address.part in schedule_observe.PARTS:
+        if change.address.kind == kind and change.ours and change.address.part in schedule_observe.PARTS:
             changes_of.setdefault(change.address.resource, []).append(change)
     for address, parts in changes_of.items():
         before = next((words for part in parts if (words := spoken(part.before))), ())
