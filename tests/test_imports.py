@@ -78,7 +78,7 @@ FOR_OTHERS = (
     "reconciler.render.apply_events",
     "reconciler.render.plan.markdown",
     "reconciler.core.secrets.masking",
-    "reconciler.engine.approval",
+    "reconciler.engine.fingerprint",
     "reconciler.policy.access.changes",
     "reconciler.policy.approval",
 )

@@ -14,6 +14,8 @@ from reconciler.host.archives.private_directory import Refused
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import JobBusy
 from reconciler.jobs import accepting, archives, backup, job_health, jobfile, machine_marks, pruning
+from reconciler.jobs import restore as restoring
+from reconciler.jobs import verify as verifying
 
 
 class End(Enum):
@@ -103,7 +105,7 @@ def verify_archives(name: str, at: str, *, everything: bool, compare: bool) -> R
 
 
 def _verify(name: str, at: str, everything: bool, compare: bool) -> Report:
-    done = archives.verify(jobfile.load(name), at, everything=everything, compare=compare)
+    done = verifying.verify(jobfile.load(name), at, everything=everything, compare=compare)
     judgements = done.judgements
     lines = tuple(
         f"{judgement.destination}: {judgement.id} is good"
@@ -131,7 +133,7 @@ def restore_files(name: str, at: str, to: str, paths: Sequence[str]) -> Report:
 
 
 def _restore(name: str, at: str, to: str, paths: Sequence[str]) -> Report:
-    done = archives.restore(jobfile.load(name), at, to, paths)
+    done = restoring.restore(jobfile.load(name), at, to, paths)
     subject = "everything" if not paths else ", ".join(paths)
     line = f"restored {subject} of {done.manifest.id} from {done.destination} to {to}"
     used = f"this is {done.manifest.id} from {timestamp(done.manifest.started)}"
@@ -142,7 +144,7 @@ def _restore(name: str, at: str, to: str, paths: Sequence[str]) -> Report:
     return Report(End.GOOD, (line,), (*passed, *([used] if passed else []), *done.problems, *done.warnings))
 
 
-def _words(done: archives.Restored, at: str) -> list[str]:
+def _words(done: restoring.Restored, at: str) -> list[str]:
     """A name for each archive that was passed over, the newest first."""
     return [
         f"the newest{f' up to {at}' if at else ''}" if number == 0 else "the one before"

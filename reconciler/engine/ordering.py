@@ -1,15 +1,13 @@
-"""From many steps to the list that is executed: phases, dependencies, one call instead of ten."""
+"""The order in which steps are executed: by phase, and within a phase by need."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from graphlib import TopologicalSorter
 
 from reconciler.core.actions import (
     Account,
     AccountOp,
-    EditLines,
     Gate,
     Phase,
     Unit,
@@ -20,14 +18,10 @@ from reconciler.core.actions import (
 )
 from reconciler.core.address import Address
 from reconciler.core.steps import Step
+from reconciler.engine.merging import merge_steps
 
 # Within a phase: systemd must know the new text before anything is started with it.
 _VERB_ORDER = list(UnitVerb)
-_STRONGER = {
-    UnitVerb.RELOAD: (UnitVerb.RESTART, UnitVerb.START),
-    UnitVerb.START: (UnitVerb.RESTART,),
-    UnitVerb.RESTART: (),
-}
 _NUMBERS = {AccountOp.GROUPADD: "gid", AccountOp.USERADD: "uid"}
 
 
@@ -45,8 +39,7 @@ def sequence(needs: Mapping[Address, frozenset[Address]]) -> list[Address]:
 def in_order(steps: Iterable[Step], needs: Mapping[Address, frozenset[Address]]) -> tuple[Step, ...]:
     """Sort by phase, within it by need; removals last, the deepest first. Equal actions merge."""
     position = {address: n for n, address in enumerate(sequence(needs))}
-    merged = _merge(_without_weaker(list(steps)))
-    ordered = sorted(merged, key=lambda step: _key(step, position))
+    ordered = sorted(merge_steps(list(steps)), key=lambda step: _key(step, position))
     for op, number in _NUMBERS.items():
         ordered = _numbered_first(ordered, op, number)
     return tuple(ordered)
@@ -82,47 +75,3 @@ def _key(step: Step, position: Mapping[Address, int]) -> tuple[int | str, ...]:
         last = 0 if not isinstance(action, Account) else 2 if action.op is AccountOp.GROUPDEL else 1
         return (Phase.WRITE, 1, last, -path.count("/"), path)
     return (Phase.WRITE, 0, min(position.get(cause.address, 0) for cause in step.causes))
-
-
-def _merge(steps: list[Step]) -> list[Step]:
-    merged: dict[object, Step] = {}
-    for step in steps:
-        action = step.action
-        key: object = (action.verb, step.held) if isinstance(action, Unit) else action
-        if isinstance(action, EditLines):
-            # Several parts may have lines in one file; steps that differ in anything else edit another file.
-            key = replace(action, add=(), remove=())
-        same_step = merged.get(key)
-        merged[key] = step if same_step is None else _both(same_step, step)
-    return list(merged.values())
-
-
-def _both(step: Step, other: Step) -> Step:
-    causes = (*step.causes, *(cause for cause in other.causes if cause not in step.causes))
-    if isinstance(step.action, Unit) and isinstance(other.action, Unit):
-        units = tuple(dict.fromkeys((*step.action.units, *other.action.units)))
-        return Step(Unit(step.action.verb, units), causes, step.held)
-    if isinstance(step.action, EditLines) and isinstance(other.action, EditLines):
-        add = tuple(dict.fromkeys((*step.action.add, *other.action.add)))
-        remove = tuple(dict.fromkeys((*step.action.remove, *other.action.remove)))
-        return Step(replace(step.action, add=add, remove=remove), causes, step.held)
-    return Step(step.action, causes, step.held)
-
-
-def _without_weaker(steps: list[Step]) -> list[Step]:
-    """Drop reloads and starts of a unit that is restarted, and owed effects that are carried out now."""
-    done = {
-        (step.action.verb, unit)
-        for step in steps
-        if isinstance(step.action, Unit) and not step.held
-        for unit in step.action.units
-    }
-
-    def superfluous(step: Step) -> bool:
-        if not isinstance(step.action, Unit) or not step.action.units or step.action.verb not in _STRONGER:
-            return False
-        unit = step.action.units[0]
-        stronger = (*_STRONGER[step.action.verb], *((UnitVerb.RESTART, UnitVerb.START) if step.held else ()))
-        return any((verb, unit) in done for verb in stronger)
-
-    return [step for step in steps if not superfluous(step)]

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
-from reconciler.formats.schedule import calendar, cron, next_runs
+from reconciler.formats.schedule import calendar, cron_job, next_runs
 from reconciler.formats.schedule.timetable import spoken
 from reconciler.formats.systemd import timespan, unit
 from reconciler.host.archives.private_directory import Directory, look
@@ -71,6 +71,8 @@ def due(job: str) -> Due | None:
                 text = opened.read(name.format(job)).decode("utf-8", "replace")
         except HostError:
             continue
-        document = {"cron": cron.parse(text)} if directory.endswith("cron.d") else {"unit": unit.parse(text)}
+        document = (
+            {"cron": cron_job.parse(text)} if directory.endswith("cron.d") else {"unit": unit.parse(text)}
+        )
         return Due(spoken(document), int(facts.st_mtime))
     return None

@@ -6,14 +6,13 @@ Each refusal names its numbers and the flag that overrides it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 
-from reconciler.core.address import Address
-from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Change, Origin, Verb
-from reconciler.core.diagnostic import Diagnostic, Severity, Source
+from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.plan import Plan
-from reconciler.core.revision import short
+from reconciler.policy.older_commit import older_commit, other_branch
+from reconciler.policy.refusals import Context, Guard, overridable, refusal
 
 SHARE = 0.30
 """More than this share of a kind ..."""
@@ -24,43 +23,11 @@ ALL_OF = 3
 """As many as this of a kind must not be destroyed when nothing of the kind stays."""
 
 
-@frozen
-class Context:
-    """The facts that the guards need beside the plan."""
-
-    hostname: str
-    """The static hostname of the host; empty when it has none."""
-    declared: Collection[Address]
-    """The resources of the spec."""
-    older: bool | None = None
-    """The spec's commit is an ancestor of the one last applied; None: not known."""
-    apart: bool = False
-    """Neither commit descends from the other."""
-    allowed: Collection[str] = ()
-    """The names given with --allow."""
-    unprotect: Collection[str] = ()
-    """The addresses given with --unprotect."""
-
-
-Guard = Callable[[Plan, Context], Iterator[Diagnostic]]
-
-
-def _refusal(rule: str, summary: str, detail: str, change: Change | None = None) -> Diagnostic:
-    source: Source | None = change.part.declared.source if change and change.part else None
-    return Diagnostic(
-        Severity.ERROR, summary, detail, change.address if change else None, source, rule=rule, refusal=True
-    )
-
-
-def _overridable(rule: str, summary: str, detail: str) -> Diagnostic:
-    return _refusal(rule, summary, f"{detail} If it is meant: --allow {rule}.")
-
-
 def other_host(plan: Plan, context: Context) -> Iterator[Diagnostic]:
     """A spec is for one host."""
     if context.hostname and plan.host != context.hostname:
         detail = f"The spec is for host {plan.host}, this is {context.hostname}."
-        yield _overridable("other-host", "spec of another host", detail)
+        yield overridable("other-host", "spec of another host", detail)
 
 
 def empty_spec(plan: Plan, context: Context) -> Iterator[Diagnostic]:
@@ -75,7 +42,7 @@ def empty_spec(plan: Plan, context: Context) -> Iterator[Diagnostic]:
             if number
             else "what on this host is ours is not known any more"
         )
-        yield _overridable("empty-spec", "spec declares nothing", f"The spec is empty; {ours_are}.")
+        yield overridable("empty-spec", "spec declares nothing", f"The spec is empty; {ours_are}.")
 
 
 def many_destroyed(plan: Plan, context: Context) -> Iterator[Diagnostic]:
@@ -112,7 +79,7 @@ def many_destroyed(plan: Plan, context: Context) -> Iterator[Diagnostic]:
         )
         share = f"{number} of {existing[kind]} {kind} ({number / max(existing[kind], 1):.0%})"
         detail = f"{share} would be {how}; {limit}."
-        yield _overridable("many-destroyed", "too much would be destroyed", detail)
+        yield overridable("many-destroyed", "too much would be destroyed", detail)
     # an empty spec is refused by `empty_spec`, with the same number
     if context.declared and not refused and _too_many(len(destroyed), len(owned)):
         share = f"{len(destroyed)} of {len(owned)} resources ({len(destroyed) / len(owned):.0%})"
@@ -121,7 +88,7 @@ def many_destroyed(plan: Plan, context: Context) -> Iterator[Diagnostic]:
             f"{share} would be destroyed or disabled: {kinds}; more than {NUMBER} and {SHARE:.0%} of the"
             " whole host are refused."
         )
-        yield _overridable("many-destroyed", "too much would be destroyed", detail)
+        yield overridable("many-destroyed", "too much would be destroyed", detail)
 
 
 def _too_many(number: int, there: int) -> bool:
@@ -151,36 +118,6 @@ def _retires(plan: Plan, kind: str) -> bool:
     return any(change.address.kind == kind and _retired(change) for change in plan.changes)
 
 
-def older_commit(plan: Plan, context: Context) -> Iterator[Diagnostic]:
-    """A spec of an older commit is refused: going back is a revert, which is a newer commit."""
-    if context.older:
-        detail = (
-            f"The spec is at commit {short(plan.spec_commit)}, older than {short(plan.memory.commit)}, which"
-            " was applied last."
-        )
-        yield _overridable("older-commit", "older commit than the last applied", detail)
-
-
-def other_branch(plan: Plan, context: Context) -> Iterator[Diagnostic]:
-    """A forced push, or another branch, takes back what was applied from the former one: a warning with both
-    commits.
-
-    No refusal: a branch that was rebased before it was merged is daily work, and a timer would stop at it.
-    """
-    if context.apart and not plan.empty:
-        last = plan.memory.commit
-        detail = (
-            f"The host runs {short(last)}, which the branch of {short(plan.spec_commit)} does not have: what"
-            " only that commit declared is taken back. If that is not meant, bring it into the branch first."
-        )
-        yield Diagnostic(
-            Severity.WARNING,
-            "not a descendant of the commit that was applied last",
-            detail,
-            rule="other-branch",
-        )
-
-
 def protected(plan: Plan, context: Context) -> Iterator[Diagnostic]:
     """`protect: true` outlives its block."""
     for change in plan.changes:
@@ -193,7 +130,7 @@ def protected(plan: Plan, context: Context) -> Iterator[Diagnostic]:
                 f" {'destroyed' if change.verb is Verb.DELETE else 'disabled'}. Apply `protect: false` first,"
                 f" or give --unprotect '{change.address}'."
             )
-            yield _refusal("protected", "protected resource would be destroyed", detail, change)
+            yield refusal("protected", "protected resource would be destroyed", detail, change)
 
 
 GUARDS: tuple[Guard, ...] = (other_host, empty_spec, many_destroyed, older_commit, other_branch, protected)

@@ -11,7 +11,7 @@ from reconciler.core.spec import SourceError, SourceReader
 from reconciler.spec.characters import FORBIDDEN, clean
 from reconciler.spec.positions import Mark, unpack
 from reconciler.spec.secrecy import Lines
-from reconciler.spec.yaml_data import Problem
+from reconciler.spec.yaml_loader import Problem
 
 MAX_SOURCE = 8 * 1024 * 1024
 MAX_SOURCES = 128 * 1024 * 1024

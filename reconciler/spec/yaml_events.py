@@ -11,7 +11,7 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.spec.characters import FORBIDDEN, clean, name
 from reconciler.spec.positions import Map, pack, unpack
 from reconciler.spec.syntax import explain
-from reconciler.spec.yaml_data import Builder, Problem, Stop
+from reconciler.spec.yaml_loader import Builder, Problem, Stop
 
 MAX_BYTES = 32 * 1024 * 1024
 _MAX_CHARACTERS = 20

@@ -14,7 +14,7 @@ from reconciler.core.result import ApplyResult
 from reconciler.core.spec import Spec
 from reconciler.core.state import LedgerRow, Memory, OwedRow
 from reconciler.engine.applier import apply
-from reconciler.engine.approval import with_fingerprint
+from reconciler.engine.fingerprint import with_fingerprint
 from reconciler.engine.inputs import Request, Situation
 from reconciler.engine.planner import make_plan
 from reconciler.host.simulation.host import SimulatedHost

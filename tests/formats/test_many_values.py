@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from reconciler.formats.schedule import cron
+from reconciler.formats.schedule import cron_job
 from reconciler.formats.systemd import unit
 from tests.formats.exec_argv import split_exec
 
@@ -116,14 +116,14 @@ def test_commands_and_variables_survive_a_file_of_cron() -> None:
             "environment": {"A": value},
             "schedule": "0 2 * * *",
             "user": "root",
-            "command": cron.shell_line(argv),
+            "command": cron_job.shell_line(argv),
         }
         try:
-            text = cron.render(job)
+            text = cron_job.render(job)
         except ValueError:
             refused += 1
             continue
-        if cron.parse(text) != job or shlex.split(cron.parse(text)["command"]) != argv:
+        if cron_job.parse(text) != job or shlex.split(cron_job.parse(text)["command"]) != argv:
             wrong.append(argv)
 
     assert [] == wrong

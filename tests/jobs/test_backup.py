@@ -14,6 +14,8 @@ from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.state.job_lock import JobBusy, job_lock
 from reconciler.jobs import archives, pruning
+from reconciler.jobs import restore as restoring
+from reconciler.jobs import verify as verifying
 from reconciler.jobs.backup import NotNow
 from tests.host.hosts_under_test import as_ordinary_user, place_for_everybody
 from tests.jobs.places import Place, listed, make_place
@@ -27,7 +29,7 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, ow
 def restored(place: Place, *paths: str, at: str = "") -> Path:
     """Where a restore put the source tree."""
     target = place.top / f"restored-{len(place.names(place.top))}"
-    archives.restore(place.job, at, str(target), paths)
+    restoring.restore(place.job, at, str(target), paths)
     return target / str(place.source).removeprefix("/")
 
 
@@ -56,7 +58,9 @@ def test_an_ordinary_user_can_do_it_all() -> None:
         def work() -> list[object]:
             place = make_place(top / "host")
             place.run()
-            judged = archives.verify(place.job, "", everything=True, compare=True, lock_directory=place.locks)
+            judged = verifying.verify(
+                place.job, "", everything=True, compare=True, lock_directory=place.locks
+            )
             return [
                 everything(place) == tree(restored(place)),
                 [one.problem for one in judged.judgements],
@@ -129,7 +133,7 @@ def test_a_name_with_a_dollar_is_a_name(place: Place) -> None:
     place = place.having(sources=(str(odd),))
     place.run()
 
-    archives.restore(place.job, "", str(place.top / "back"), [])
+    restoring.restore(place.job, "", str(place.top / "back"), [])
 
     assert ["file"] == listed(place.top / "back" / str(odd).removeprefix("/"))
 
@@ -316,7 +320,7 @@ def test_without_verification_nothing_is_deleted(place: Place) -> None:
 
     assert 3 == len(place.archives())
     assert "verify" in " ".join(done.pruned[str(place.destination)].notes)
-    archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks)
+    verifying.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks)
     pruning.prune(place.job, dry_run=True, lock_directory=place.locks)
     assert 3 == len(place.archives())
     pruning.prune(place.job, dry_run=False, lock_directory=place.locks)
@@ -369,7 +373,7 @@ def test_a_restore_overwrites_nothing(place: Place) -> None:
 
     for target in (full, full / "mine", link, link / "below", place.top / "no/where"):
         with pytest.raises(HostError):
-            archives.restore(place.job, "", str(target), [])
+            restoring.restore(place.job, "", str(target), [])
     assert ["mine"] == listed(full)
 
 
@@ -380,11 +384,11 @@ def test_a_restore_goes_to_an_empty_directory(place: Place) -> None:
     empty.mkdir()
     shared.mkdir()
     shared.chmod(0o777)
-    archives.restore(place.job, "", str(empty), [])
+    restoring.restore(place.job, "", str(empty), [])
 
     assert listed(empty)
     with pytest.raises(Refused):
-        archives.restore(place.job, "", str(shared), [])
+        restoring.restore(place.job, "", str(shared), [])
 
 
 @root_only
@@ -408,7 +412,7 @@ def test_a_compare_tells_what_changed_since(place: Place) -> None:
     """Files that are not as in the archive are told, and the archive is good all the same."""
     place.run()
     (place.source / "sparse").write_text("changed\n")
-    (judged,) = archives.verify(
+    (judged,) = verifying.verify(
         place.job, "", everything=False, compare=True, lock_directory=place.locks
     ).judgements
 

@@ -15,6 +15,8 @@ from reconciler.host.archives.tar import ArchiveError, TargetError
 from reconciler.host.process import pipeline
 from reconciler.host.process.run import find_program
 from reconciler.jobs import archives, backup, pruning
+from reconciler.jobs import restore as restoring
+from reconciler.jobs import verify as verifying
 from tests.host.hosts_under_test import as_ordinary_user, mounted, place_for_everybody
 from tests.jobs.places import Place, make_place
 
@@ -32,7 +34,7 @@ def flip(path: Path) -> None:
 
 def problems(place: Place) -> list[str]:
     """What a verification of everything says is wrong with each archive."""
-    judged = archives.verify(
+    judged = verifying.verify(
         place.job, "", everything=True, compare=False, lock_directory=place.locks
     ).judgements
     return [one.problem for one in judged]
@@ -52,7 +54,7 @@ def test_damage_is_found(place: Place, damage: Callable[[Path], None], compress:
     place = place.having(compress=compress, keep=Keep(last=1))
     done = place.run()
     damage(place.destination / done.manifest.archive)
-    (judged,) = archives.verify(
+    (judged,) = verifying.verify(
         place.job, "", everything=True, compare=False, lock_directory=place.locks
     ).judgements
     (copies,) = archives.listing(place.job).archives
@@ -60,7 +62,7 @@ def test_damage_is_found(place: Place, damage: Callable[[Path], None], compress:
     assert judged.problem
     assert False is archives.as_data(copies)["verified"]
     with pytest.raises(HostError):
-        archives.restore(place.job, done.manifest.id, str(place.top / "out"), [])
+        restoring.restore(place.job, done.manifest.id, str(place.top / "out"), [])
     assert not (place.top / "out").exists()
 
 
@@ -70,7 +72,7 @@ def test_a_restore_takes_the_sound_copy(place: Place) -> None:
     place = place.having(destinations=(*place.job.destinations, str(second)))
     done = place.run()
     flip(place.destination / done.manifest.archive)
-    back = archives.restore(place.job, "", str(place.top / "out"), [])
+    back = restoring.restore(place.job, "", str(place.top / "out"), [])
 
     assert str(second) == back.destination
     assert "sum" in " ".join(back.problems)
@@ -189,7 +191,7 @@ def test_a_full_disk_leaves_no_archive_and_keeps_the_old_ones(place: Place) -> N
         assert before == place.names(disk)
         assert [""] == [
             one.problem
-            for one in archives.verify(
+            for one in verifying.verify(
                 place.job, "", everything=True, compare=False, lock_directory=place.locks
             ).judgements
         ]
@@ -223,7 +225,7 @@ def test_killed_at_any_point(place: Place, point: str) -> None:
     assert -signal.SIGKILL == killed.returncode, killed.stderr
     assert "" == "".join(
         one.problem
-        for one in archives.verify(
+        for one in verifying.verify(
             place.job, "", everything=True, compare=False, lock_directory=place.locks
         ).judgements
     )
@@ -291,7 +293,7 @@ def test_a_link_in_the_destination_is_not_followed(place: Place) -> None:
     shutil.copy(archive, victim)
     archive.unlink()
     archive.symlink_to(victim)
-    (judged,) = archives.verify(
+    (judged,) = verifying.verify(
         place.job, "", everything=True, compare=False, lock_directory=place.locks
     ).judgements
 

@@ -14,7 +14,9 @@ import pytest
 from reconciler.app import backup as commands
 from reconciler.app.backup import End
 from reconciler.core.host import HostError
-from reconciler.jobs import archives, jobfile
+from reconciler.jobs import jobfile
+from reconciler.jobs import restore as restoring
+from reconciler.jobs import verify as verifying
 from tests.jobs.places import Place
 from tests.jobs.test_backup_faults import cut, flip
 
@@ -34,7 +36,7 @@ def modes(top: Path) -> dict[str, tuple[int, int, int]]:
 def commanded(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A place whose job the commands find."""
     monkeypatch.setattr(jobfile, "load", lambda _: place.job)
-    monkeypatch.setattr(archives.verify, "__kwdefaults__", {"lock_directory": place.locks})
+    monkeypatch.setattr(verifying.verify, "__kwdefaults__", {"lock_directory": place.locks})
     return place
 
 
@@ -49,7 +51,7 @@ def test_directories_above_come_back_as_they_were(place: Place) -> None:
     place = place.having(sources=(str(odd / "app"),))
     place.run()
     target = place.top / "back"
-    archives.restore(place.job, "", str(target), [])
+    restoring.restore(place.job, "", str(target), [])
 
     found = modes(target)
     for path in [odd / "app", *(odd / "app").parents]:
@@ -68,7 +70,7 @@ def test_a_part_comes_back_with_what_leads_to_it(place: Place) -> None:
     (place.source / "ro").chmod(0o555)
     place.run()
     target = place.top / "back"
-    archives.restore(place.job, "", str(target), [f"{place.source}/ro/deep/f"])
+    restoring.restore(place.job, "", str(target), [f"{place.source}/ro/deep/f"])
     back = target / str(place.source).removeprefix("/")
 
     assert 0o555 == (back / "ro").stat().st_mode & 0o7777
@@ -89,8 +91,8 @@ def test_archives_without_the_directories_above(place: Place) -> None:
     facts = {"bytes": archive.stat().st_size, "sha256": hashlib.sha256(archive.read_bytes()).hexdigest()}
     path.write_text(json.dumps({**json.loads(path.read_text()), **facts}))
     place.top.chmod(0o711)
-    archives.restore(place.job, "", str(place.top / "back"), [])
-    archives.restore(place.job, "", str(place.top / "part"), [f"{place.source}/sparse"])
+    restoring.restore(place.job, "", str(place.top / "back"), [])
+    restoring.restore(place.job, "", str(place.top / "part"), [f"{place.source}/sparse"])
 
     for target in ("back", "part"):
         found = modes(place.top / target)
@@ -108,7 +110,7 @@ def test_names_that_look_like_options(place: Place) -> None:
     (odd / "src" / "file").write_text("x")
     place = place.having(sources=(str(odd / "src"),))
     place.run()
-    archives.restore(place.job, "", str(place.top / "back"), [f"{odd}/src/file"])
+    restoring.restore(place.job, "", str(place.top / "back"), [f"{odd}/src/file"])
 
     assert "x" == (place.top / "back" / str(odd).removeprefix("/") / "src/file").read_text()
 
@@ -187,7 +189,7 @@ def strike(place: Place, ident: str) -> None:
     """A verification has found it bad."""
     (path,) = place.destination.glob(f"*{ident}.tar*[!6]")
     flip(path)
-    archives.verify(place.job, ident, everything=False, compare=False, lock_directory=place.locks)
+    verifying.verify(place.job, ident, everything=False, compare=False, lock_directory=place.locks)
 
 
 @pytest.mark.parametrize("how", ["flip", "cut", "unlink", "known", "manifest"])
@@ -217,7 +219,7 @@ def test_an_id_means_that_archive(commanded: Place) -> None:
     flip(commanded.destination / newest.archive)
 
     with pytest.raises(HostError):
-        archives.restore(commanded.job, newest.id, str(commanded.top / "out"), [])
+        restoring.restore(commanded.job, newest.id, str(commanded.top / "out"), [])
     assert not (commanded.top / "out").exists()
 
 

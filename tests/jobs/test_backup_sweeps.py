@@ -15,6 +15,8 @@ import pytest
 from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Keep
 from reconciler.jobs import archives, backup
+from reconciler.jobs import restore as restoring
+from reconciler.jobs import verify as verifying
 from tests.host.hosts_under_test import mounted
 from tests.jobs.places import Place
 from tests.jobs.test_backup_doubt import at
@@ -133,10 +135,10 @@ def test_a_destination_that_is_read_only(place: Place) -> None:
         listed = archives.listing(place.job)
         foreseen = backup.refusal(place.job)
         remounted = backup.refusal(place.having(before=(("/bin/true",),)).job)
-        (judged,) = archives.verify(
+        (judged,) = verifying.verify(
             place.job, "", everything=True, compare=False, lock_directory=place.locks
         ).judgements
-        archives.restore(place.job, "", str(place.top / "back"), [])
+        restoring.restore(place.job, "", str(place.top / "back"), [])
     finally:
         subprocess.run(["umount", place.destination], check=True)
 

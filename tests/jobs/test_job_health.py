@@ -10,7 +10,8 @@ import pytest
 
 from reconciler.formats.systemd import timespan
 from reconciler.host.process import environment
-from reconciler.jobs import accepting, archives, job_health
+from reconciler.jobs import accepting, job_health
+from reconciler.jobs import verify as verifying
 from reconciler.jobs.job_health import condition
 from tests.jobs.places import Place
 from tests.jobs.test_backup_doubt import at, empty
@@ -80,7 +81,7 @@ def test_a_verification_found_it_bad(aged: Place) -> None:
     """What `backup verify` wrote down counts."""
     (path,) = aged.destination.glob("*.tar.gz")
     flip(path)
-    archives.verify(aged.job, "", everything=False, compare=False, lock_directory=aged.locks)
+    verifying.verify(aged.job, "", everything=False, compare=False, lock_directory=aged.locks)
 
     assert "did not pass its last verification" in reasons(aged, 0)[0]
 

@@ -13,6 +13,8 @@ from reconciler.formats.backups import machine_mark
 from reconciler.formats.backups.job import Keep
 from reconciler.host.archives.private_directory import Directory, Refused
 from reconciler.jobs import accepting, archives, backup, job_health, machine_marks, pruning
+from reconciler.jobs import restore as restoring
+from reconciler.jobs import verify as verifying
 from tests.jobs.places import Place, listed
 
 pytestmark = pytest.mark.slow
@@ -105,8 +107,8 @@ def test_another_machine_can_look_and_restore(place: Place, machine: Machine) ->
     ident = place.run().manifest.id
     machine("second")
     listing = archives.listing(place.job)
-    verified = archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks)
-    back = archives.restore(place.job, "", str(place.top / "back"), [])
+    verified = verifying.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks)
+    back = restoring.restore(place.job, "", str(place.top / "back"), [])
     health = job_health.condition(place.job, 2_000_000_000)
 
     assert 1 == len(listing.archives)

@@ -15,7 +15,8 @@ from reconciler.core.plan import Plan
 from reconciler.core.revision import UNCOMMITTED
 from reconciler.core.spec import Declared
 from reconciler.core.state import LedgerRow, Memory
-from reconciler.policy.guards import ALLOWABLE, Context, guard
+from reconciler.policy.guards import ALLOWABLE, guard
+from reconciler.policy.refusals import Context
 from tests.engine.workbench import address
 
 

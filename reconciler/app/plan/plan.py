@@ -132,7 +132,8 @@ def plan_host(
 ) -> Planned:
     """The plan of one host. Every problem is among the diagnostics; refusals are marked."""
     from reconciler.engine.planner import make_plan  # a settled host is not planned
-    from reconciler.policy.guards import Context, guard
+    from reconciler.policy.guards import guard
+    from reconciler.policy.refusals import Context
 
     assert loaded.spec is not None
     if options.snapshot is not None and host is None:
@@ -276,7 +277,7 @@ def _started(host: HostView, options: PlanOptions, memory: Memory) -> Mapping[st
 
 
 def _fingerprinted(plan: Plan, request: Request, situation: Situation) -> Plan:
-    from reconciler.engine.approval import with_fingerprint  # a plan that is only looked at is no approval
+    from reconciler.engine.fingerprint import with_fingerprint  # a plan that is only looked at is no approval
 
     try:
         snapshot = snapshot_of(request)

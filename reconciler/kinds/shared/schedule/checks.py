@@ -10,7 +10,7 @@ from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import HostView
 from reconciler.core.spec import Declared
-from reconciler.formats.schedule import calendar, cron, dst, next_runs
+from reconciler.formats.schedule import calendar, cron_job, dst, next_runs
 from reconciler.kinds.shared import units
 from reconciler.kinds.shared.schedule.part import Job, crontab_of, expand
 from reconciler.kinds.shared.timezone import host_zone
@@ -139,8 +139,8 @@ def _not_for_cron(job: Job, schedule: calendar.Schedule) -> Iterator[str]:
         yield "a command in systemd's own syntax means nothing to cron: write it as a list of words"
         return
     try:
-        cron.check_name(job.unit)
+        cron_job.check_name(job.unit)
         calendar.to_cron(schedule)
-        cron.render(crontab_of(job, "@reboot"))
+        cron_job.render(crontab_of(job, "@reboot"))
     except ValueError as error_:
         yield str(error_)

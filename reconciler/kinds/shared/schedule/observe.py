@@ -10,7 +10,7 @@ from reconciler.core.changes import Observed
 from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.passwd import parse_users
-from reconciler.formats.schedule import cron
+from reconciler.formats.schedule import cron_job
 from reconciler.kinds.shared import file_part, unit_observe
 from reconciler.kinds.shared.unit_facts import UnitFacts
 
@@ -60,17 +60,20 @@ def _observe_cron(view: HostView, path: str, users: frozenset[str] | None) -> Ob
         view,
         path,
         lambda content: {
-            "cron": _as_cron_reads(cron.parse(content.decode("utf-8", "surrogateescape")), users)
+            "cron": _as_cron_reads(cron_job.parse(content.decode("utf-8", "surrogateescape")), users)
         },
     )
 
 
-def _as_cron_reads(crontab: cron.Crontab, users: frozenset[str] | None) -> cron.Crontab:
+def _as_cron_reads(crontab: cron_job.Crontab, users: frozenset[str] | None) -> cron_job.Crontab:
     """A file of cron's, marked where its account does not exist: cron passes over such a file silently."""
     user = crontab.get("user", "root")
     if users is None or user == "root" or user in users:
         return crontab
     return {
         **crontab,
-        cron.STRAY: [*crontab.get(cron.STRAY, ()), f"no account {user}: cron passes over the whole file"],
+        cron_job.STRAY: [
+            *crontab.get(cron_job.STRAY, ()),
+            f"no account {user}: cron passes over the whole file",
+        ],
     }

@@ -24,7 +24,7 @@ from reconciler.core.kind import DeclaredUnit, Requirement, RequirementType
 from reconciler.core.spec import Declared, nothing
 from reconciler.core.state import OwedRow
 from reconciler.core.steps import Cause, Step
-from reconciler.formats.schedule import calendar, cron
+from reconciler.formats.schedule import calendar, cron_job
 from reconciler.formats.systemd import unit
 from reconciler.kinds.shared import file_part, ownership, units
 from reconciler.kinds.shared.schedule.observe import CRON_D, PARTS, UnitOf, cron_file
@@ -185,11 +185,11 @@ def _shortest_gap(schedule: calendar.Schedule) -> int:
     return min(after - before for before, after in zip(schedule.seconds, later, strict=True))
 
 
-def crontab_of(job: Job, when: str) -> cron.Crontab:
+def crontab_of(job: Job, when: str) -> cron_job.Crontab:
     """The file of cron's for a job; `when` is its schedule in cron's own words."""
     assert not isinstance(job.command, str)
-    command = cron.shell_line(job.command, job.working_directory)
-    environment = {**cron.ENVIRONMENT, **job.environment}
+    command = cron_job.shell_line(job.command, job.working_directory)
+    environment = {**cron_job.ENVIRONMENT, **job.environment}
     return {"environment": environment, "schedule": when, "user": job.user or "root", "command": command}
 
 
@@ -202,7 +202,7 @@ def _cron(job: Job) -> Part:
         address,
         {**units.FILE, "cron": crontab},
         job.declared,
-        cron.render(crontab, (*header, *description)).encode(),
+        cron_job.render(crontab, (*header, *description)).encode(),
     )
 
 

@@ -1,0 +1,91 @@
+"""Verify archives: read each copy back, compare its sum, and record the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.core.basics.frozen import frozen
+from reconciler.formats.backups.job import Job
+from reconciler.host.archives import tar
+from reconciler.host.archives.private_directory import Directory, Refused
+from reconciler.host.archives.tar import TargetError
+from reconciler.host.files.descriptors import descriptor
+from reconciler.host.process import environment
+from reconciler.host.state.job_lock import RUN, job_lock
+from reconciler.jobs import store
+from reconciler.jobs.archives import ids_of, listing, manifest_of
+from reconciler.jobs.backup import look_into
+from reconciler.jobs.store import Entry
+
+
+@frozen
+class Judgement:
+    """The result of verifying one copy."""
+
+    destination: str
+    id: str
+    problem: str = ""
+    """Why the copy is bad; empty if it is good."""
+    differences: tuple[str, ...] = ()
+    """The files on the host that are not as in the archive, which is no fault of it."""
+    sidecar: str = ""
+    """The fault of the file that has its sum, which is no fault of the archive either."""
+
+
+@frozen
+class Verified:
+    """The result of verifying one archive or all; `problems` and `foreign` are as in Listing."""
+
+    judgements: tuple[Judgement, ...]
+    problems: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+
+
+def verify(job: Job, at: str, *, everything: bool, compare: bool, lock_directory: str = RUN) -> Verified:
+    """Read one archive, or all, in all destinations, and record the verdicts. Raises JobBusy, HostError.
+
+    Without `at` it is the newest one, good or bad. An archive that was bad and reads well again is good
+    again: the sum decides.
+    """
+    with job_lock(f"backup-{job.name}", lock_directory):
+        listed = listing(job)
+        if listed.problems and not listed.archives and not listed.strange:
+            raise Refused("no archive can be read", "; ".join(listed.problems))
+        ids = ids_of(listed, at)
+        chosen = set(ids if everything else ids[:1])
+        judgements = [
+            _judge(job, path, entry, compare=compare)
+            for copies in listed.archives
+            if manifest_of(copies).id in chosen
+            for path, entry in copies.items()
+        ]
+        judgements += [
+            Judgement(path, strange.id, strange.problem)
+            for path, strange in listed.strange
+            if strange.id in chosen
+        ]
+        return Verified(tuple(judgements), listed.problems, listed.foreign)
+
+
+def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
+    manifest = entry.manifest
+    differences: tuple[str, ...] = ()
+    with Directory(path) as directory:
+        problem = entry.problem
+        if not problem:
+            with descriptor(directory.open(manifest.archive)) as fd:
+                checked = look_into(fd, manifest)
+                problem = checked.problem
+                manifest = replace(
+                    manifest, entries=checked.entries or manifest.entries, data=checked.data or manifest.data
+                )
+                differences = (
+                    tar.compare(fd, manifest.compress, manifest.sources) if compare and not problem else ()
+                )
+        sidecar = store.sum_problem(directory, manifest)
+        if directory.size(manifest.archive) is not None:
+            try:
+                store.record(directory, manifest.judged(good=not problem, now=environment.now()))
+            except TargetError as full:  # the verdict itself must not be lost
+                sidecar = f"the verdict cannot be written down: {full}"
+    return Judgement(path, manifest.id, problem, differences, sidecar)
