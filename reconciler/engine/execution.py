@@ -39,9 +39,9 @@ BATCH = 128
 
 def perform(run: Run) -> None:
     """Carry out the plan, after cleaning up behind runs that were killed or could not clean up."""
-    left = run.journal.unfinished(run.number)
-    if run.plan.memory.interrupted or left:
-        sweep(run, left)
+    unfinished = run.journal.unfinished(run.number)
+    if run.plan.memory.interrupted or unfinished:
+        sweep(run, unfinished)
     for batch in _batches(run.plan.steps):
         _execute(run, batch)
         if batch[0][1].phase <= Phase.WRITE:
@@ -69,23 +69,23 @@ def _execute(run: Run, batch: Sequence[tuple[int, Step]]) -> None:
     """One batch: a transaction with the intents, the effects, a transaction with the results."""
     ready: list[tuple[int, Step]] = []
     for n, step in batch:
-        left = run.left_of(step)
-        if left is None:
+        remaining = run.left_of(step)
+        if remaining is None:
             _skip(run, n, step)
         else:
-            ready.append((n, left))
+            ready.append((n, remaining))
     ready, saved = _save(run, ready)
     if not ready or not _intend(run, ready, saved):
         return
     results: dict[int, str] = {}
     run.host.prepare([step.action for _, step in ready if not step.held])
     for n, step in ready:
-        left = run.left_of(step)
-        if left is None:
+        remaining = run.left_of(step)
+        if remaining is None:
             _skip(run, n, step)
-        elif not left.held:
-            _arm_before(run, left)
-            _one(run, n, left, results)
+        elif not remaining.held:
+            _arm_before(run, remaining)
+            _one(run, n, remaining, results)
     # Sync to disk first; only then record the steps as done.
     for n, reason in _lost(run.host.finish(), ready).items():
         if n in results:
@@ -101,15 +101,15 @@ def _lost(unsynced: Mapping[str, str], batch: Sequence[tuple[int, Step]]) -> dic
     belongs to no step condemns all of them.
     """
     paths = {n: path_of(step.action) or "" for n, step in batch}
-    found: dict[int, str] = {}
+    reasons: dict[int, str] = {}
     for lost, reason in unsynced.items():
         if lost == ACCOUNT_FILES:
-            found |= dict.fromkeys((n for n, step in batch if isinstance(step.action, Account)), reason)
+            reasons |= dict.fromkeys((n for n, step in batch if isinstance(step.action, Account)), reason)
             continue
         below = [n for n, path in paths.items() if path and _is_within(path, lost)]
         above = [n for n, path in paths.items() if path and _is_within(lost, path)]
-        found |= dict.fromkeys(below or above or paths, reason)
-    return found
+        reasons |= dict.fromkeys(below or above or paths, reason)
+    return reasons
 
 
 def _is_within(path: str, top: str) -> bool:
@@ -131,12 +131,12 @@ def _save(
     saved: list[tuple[int, PreImage]] = []
     for n, step in batch:
         try:
-            found = None if step.held else run.host.capture(step.action)
+            pre_image = None if step.held else run.host.capture(step.action)
         except HostError as problem:
             _told_failure(run, n, step, str(problem))
         else:
             ready.append((n, step))
-            saved += [(n, found)] if found is not None else []
+            saved += [(n, pre_image)] if pre_image is not None else []
             saved += [(n, above) for above in _above(run, step)]
     return ready, saved
 
@@ -150,9 +150,9 @@ def _above(run: Run, step: Step) -> Iterable[PreImage]:
         return
     parent = action.path.rpartition("/")[0]
     if parent and (isinstance(action, RemovePath) or run.host.entry(parent) is None):
-        found = run.host.capture(RemovePath(parent, ABSENT))
-        if found is not None:
-            yield found
+        pre_image = run.host.capture(RemovePath(parent, ABSENT))
+        if pre_image is not None:
+            yield pre_image
 
 
 def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[int, PreImage]]) -> bool:

@@ -98,13 +98,13 @@ class Run:
         plan = self.plan
         steps = [_noted(step, self.request.memory.key) for step in plan.steps]
         rows = {address: plan.memory.rows.get(address) for address in touched}
-        known = before.state_of(self.host, plan.steps, plan.effects, reads)
-        said = {**about, "before": known}
+        state_before = before.state_of(self.host, plan.steps, plan.effects, reads)
+        description = {**about, "before": state_before}
         self.reserved = {**plan.memory.tombstones}
-        self.before = {unit: facts["invocation"] for unit, facts in known.get("units", {}).items()}
-        self.going = dict(_numbers(known, plan.steps))
+        self.before = {unit: facts["invocation"] for unit, facts in state_before.get("units", {}).items()}
+        self.going = dict(_numbers(state_before, plan.steps))
         self.number = self.journal.begin(
-            plan.spec_digest, plan.spec_commit, plan.host, self.request.tool, steps, rows, said
+            plan.spec_digest, plan.spec_commit, plan.host, self.request.tool, steps, rows, description
         )
         derived = {(key(row), row.why) for row in plan.owed if row.derived}
         incurred = owed.incurred(plan.steps).items()
@@ -166,27 +166,27 @@ def _noted(step: Step, key: bytes) -> dict[str, Any]:
     The digest of a secret is made with the key of the host: it tells later whether that is still there.
     """
     action = step.action
-    left = (
+    digest_left = (
         {"left": keyed_digest(action.content, key)}
         if isinstance(action, WriteFile) and action.sensitive
         else {}
     )
     return {
         **as_data(action),
-        **left,
+        **digest_left,
         "held": step.held,
         "for": sorted({str(cause.address) for cause in step.causes}),
     }
 
 
-def _numbers(known: Mapping[str, Any], steps: Sequence[Step]) -> Iterator[tuple[tuple[str, str], str]]:
+def _numbers(state: Mapping[str, Any], steps: Sequence[Step]) -> Iterator[tuple[tuple[str, str], str]]:
     """The numbers of the accounts that a run takes away, and of the group of the same name that goes with
     each.
     """
     for action in (step.action for step in steps):
         if isinstance(action, Account) and action.op in (AccountOp.USERDEL, AccountOp.GROUPDEL):
             kind = "users" if action.op is AccountOp.USERDEL else "groups"
-            facts = known.get(kind, {}).get(action.name)
+            facts = state.get(kind, {}).get(action.name)
             if facts:
                 yield (kind, action.name), str(facts["uid" if kind == "users" else "gid"])
             if facts and kind == "users" and facts["gid"] == action.name:

@@ -136,8 +136,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "owed cleared before the restart",
         "engine/execution.py",
-        "            _arm_before(run, left)\n",
-        "            _arm_before(run, left)\n            run.journal.settle(run.number, [], [],"
+        "            _arm_before(run, remaining)\n",
+        "            _arm_before(run, remaining)\n            run.journal.settle(run.number, [], [],"
         " list(run.owing.values()))\n",
         *KILLS,
     ),
@@ -332,8 +332,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "nothing is swept",
         "engine/execution.py",
-        "        sweep(run, left)\n",
-        "        del left\n",
+        "        sweep(run, unfinished)\n",
+        "        del unfinished\n",
         *LEFT,
     ),
     _mutant(
