@@ -52,7 +52,7 @@ def picture(world: World) -> Picture:
         | world.simulated.started.keys()
     )
     states = world.simulated.units(units)
-    # What does not run systemd may have loaded or have forgotten: it takes that up when it likes.
+    # systemd may have loaded or forgotten a unit that does not run: it takes that up when it likes.
     either = {
         name
         for name, state in states.items()

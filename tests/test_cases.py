@@ -311,7 +311,7 @@ def test_the_short_way_says_what_the_long_way_says(case: Case, running: bool, pl
     nothing = plan.complete and not (
         plan.changes or plan.steps or plan.owed or plan.converged or plan.diagnostics
     )
-    # Of an empty ledger nothing is written down, and where drift is ignored the host is not as the ledger has
+    # From an empty ledger nothing is written down, and where drift is ignored the host is not as the ledger has
     # it.
     ignored = (
         any(declared.resource.drift == "ignore" for declared in loaded.spec.resources)

@@ -99,7 +99,7 @@ def parents(path: str) -> Iterator[str]:
         yield path
 
 
-# What is done on a tree is done on a simulated host as well.
+# Everything that is done on a tree is done on a simulated host as well.
 @pytest.mark.parametrize(
     ("case", "running"),
     [*((case, True) for case in _FREE), *((case, False) for case in some(_FREE, 0))],
@@ -133,7 +133,7 @@ def test_a_rollback_brings_everything_back(case: Case, running: bool, place: Pat
     }
     assert before.owed == after.owed
     if not allowed:
-        # What was found as declared stays known as ours: there was nothing to undo about it.
+        # A part that was as declared stays known as ours: there was nothing to undo about it.
         found = {part.address for part in plan.converged}
         assert before.ledger == {
             address: row for address, row in after.ledger.items() if address not in found
@@ -256,7 +256,7 @@ def test_after_a_killed_rollback_an_apply_converges(case: Case, place: Path) -> 
         name = moments.names[at]
         world = start.copied(place / f"crash-{at}")
         crashing(world, at)
-        # What was found broken in the case is found again after a rollback: the case's own options, and
+        # A part that was broken in the case is broken again after a rollback: the case's own options, and
         # adoption for what is theirs again.
         world.apply(case.loaded(), replace(case.options, adopt=True))
         left = [step for step in plan_of(world, case).steps if not step.held]

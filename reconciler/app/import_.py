@@ -234,7 +234,7 @@ def _text(
 
     document = CommentedMap({"version": 1, "host": host or "localhost"})
     document.yaml_set_start_comment(
-        "What was found on this host by `reconciler import`. Applying it changes nothing there.\n"
+        "Found on this host by `reconciler import`. Applying it changes nothing there.\n"
     )
     for address, fields in imported.items():
         if address.kind not in document:

@@ -116,7 +116,7 @@ def _locked(
     if memory.damaged:
         return _stopped(
             "the ledger is damaged",
-            f"{memory.damaged}. What it says of the past cannot be trusted; `reconciler doctor` tells more.",
+            f"{memory.damaged}. Its rows about the past cannot be trusted; `reconciler doctor` tells more.",
         )
     past, passed, problem = _past(directory, options.run)
     if past is None:

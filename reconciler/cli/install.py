@@ -60,7 +60,9 @@ Notify = Annotated[
         ),
     ),
 ]
-Remove = Annotated[bool, typer.Option("--remove", help="Take it away again. What was applied stays.")]
+Remove = Annotated[
+    bool, typer.Option("--remove", help="Take it away again. Everything that was applied stays.")
+]
 
 
 @spread_without("snapshot", "detailed_exitcode", "report")

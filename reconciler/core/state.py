@@ -39,7 +39,7 @@ class LedgerRow:
     source: str = ""
     commit: str = ""
     policy: Document | None = None
-    """What was declared about later applies (`resource.policy_of`); None: an older version wrote the row."""
+    """The declared policy for later applies (`resource.policy_of`); None: an older version wrote the row."""
 
 
 @frozen
@@ -69,7 +69,7 @@ class Hold:
     """A hold on a resource with all its parts, or on one part with what is below that: no apply touches it
     until it ends, whoever runs it.
 
-    Of its two ends, `until` and `ends`, `host.state.hold_clock` decides which counts.
+    It has two ends, `until` and `ends`: `host.state.hold_clock` decides which counts.
     """
 
     address: Address

@@ -29,9 +29,9 @@ class Draft:
     changes: tuple[Change, ...]
     needs: dict[Address, frozenset[Address]]
     pending: list[OwedRow]
-    """What is owed and due."""
+    """Owed rows that are due."""
     settled: list[OwedRow]
-    """What was owed, and is not any more."""
+    """Owed rows that are satisfied or no longer meant."""
     held: dict[Address, str]
     blocked: dict[Address, str] = field(default_factory=dict)
     untried: dict[Address, str] = field(default_factory=dict)

@@ -43,9 +43,9 @@ class Request:
     unprotect: Collection[str] = ()
     """Addresses whose protection is lifted for this run (`--unprotect`)."""
     about: Mapping[str, Any] = field(default_factory=nothing)
-    """What the journal says of the run besides: who began it. Apply sets it."""
+    """More about the run for the journal: who began it. Apply sets it."""
     started: Mapping[str, Started] = field(default_factory=dict)
-    """What is remembered of processes, by unit."""
+    """The processes as they were remembered, by unit."""
     now_ns: int = 0
     """The time on the host in nanoseconds since the epoch; 0 where there is none."""
     clock: int = 0

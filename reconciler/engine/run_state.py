@@ -65,7 +65,7 @@ class Run:
     warned: dict[Address, str] = field(default_factory=dict)
     """Parts that are not well and count as applied, each with the reason."""
     noted: dict[Address, str] = field(default_factory=dict)
-    """What was said of parts that did not fail and yet may not run."""
+    """Warnings about parts that did not fail and yet may not run."""
     touched: set[Address] = field(default_factory=set)
     """Parts for which something was changed on the host, whatever became of them."""
     before: Mapping[str, str] = field(default_factory=dict)

@@ -35,7 +35,7 @@ def simulate(
         try:
             receipt = host.execute(step.action)
         except NotInSnapshot:
-            # What it would come to is not known, and that is not a failure: the plan says that it is
+            # Its outcome is not known, and that is not a failure: the plan says that it is
             # incomplete.
             unknown.update(cause.address for cause in step.causes)
         except Unreadable as hidden:

@@ -75,7 +75,9 @@ def _why(action: WriteFile, view: HostView, *, is_text: bool) -> str:
             " that file there."
         )
     if b"\0" in content[:LARGEST]:
-        reason = f"it cannot be looked at: it is no text ({_size(content)}). What it runs is not known."
+        reason = (
+            f"it cannot be looked at: it is no text ({_size(content)}). Nobody knows from it what it runs."
+        )
         return reason if is_text else ""
     if len(content) > LARGEST:
         return (

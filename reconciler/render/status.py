@@ -158,7 +158,7 @@ def _nothing(data: Mapping[str, Any]) -> str:
     if data["last_run"] and data["last_run"]["status"] != "applied":
         return f"Next: reconciler show {data['last_run']['run']}, which tells what failed."
     if any(row["held"] for row in data["owed"]):
-        return "Nothing to do. What is owed waits for you: systemctl restart UNIT when it suits."
+        return "Nothing to do. Owed restarts wait for you: systemctl restart UNIT when it suits."
     return (
         "Nothing to do."
         if data["complete"]

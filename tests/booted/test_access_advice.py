@@ -167,7 +167,7 @@ def test_an_age_that_shuts_out_is_told_of_a_settled_host(booted: BootedHost) -> 
     assert (0, True, True) == (code, "on the password of dan is too old" in said, "No changes." in said), said
     assert ((True, True, True), True) == (can(), ann_is_root())
 
-    # Of sudo that asks for no password the age of one is no matter, by way of ann neither.
+    # Where sudo asks for no password its age is no matter, by way of ann neither.
     for command, why in (
         (
             "chage --lastday 2020-01-01 --maxdays 30 dan",

@@ -72,7 +72,7 @@ pw=$1; shift
 r() { [ "$(eval "$1" 2>/dev/null)" = 0 ] && { echo "root by $1"; exit; }; }
 [ "$(id -u)" = 0 ] && { echo root already; exit; }
 me=$(id -un); known=
-# What cannot help is not tried: a password that nobody has set, and sudo where it says itself that there is no rule.
+# A way that cannot help is not tried: a password that nobody has set, and sudo where it says itself that there is no rule.
 [ ! -e /tmp/open-$me ] || known=empty
 [ "$pw" = - ] || { [ -s /tmp/pw-$me ] && known="$known $pw"; [ -s /tmp/pw-root ] && known="$known pw-root"; }
 for one in - $known; do

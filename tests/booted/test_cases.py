@@ -111,7 +111,7 @@ def test_a_case_on_a_booted_host(case: Case, booted: BootedHost, tmp_path: Path)
     assert done.returncode in ((4, 6) if undone else (0,)), done.stdout + done.stderr
     assert {*case.blocked, *reported} == set(changes_of(left, case))
     assert not [step for step in left["steps"] if not step["held"]]
-    # What is derived is no row of ours: it is so anew each time.
+    # A derived row is no row of ours: it is so anew each time.
     recorded = [row for row in left["owed"] if not row["derived"]]
     assert sorted(case.owed) == sorted(
         f"{'(held) ' if row['held'] else ''}{row['kind']} {row['unit']}" for row in recorded
@@ -122,7 +122,7 @@ def test_a_case_on_a_booted_host(case: Case, booted: BootedHost, tmp_path: Path)
     stale = found.pop("stale")
 
     assert simulated_facts(simulated, asked) == found
-    # Of what somebody edited by hand, and we left alone, systemd is told by them.
+    # A file that somebody edited by hand, and we left alone, is told to systemd by them.
     theirs = {
         path.rpartition("/")[2] for path in case.meanwhile.paths if f"write {path}" not in case.running.steps
     }

@@ -162,7 +162,7 @@ def bring_up(host: BootedHost, pairs: Sequence[Cell], outside: Path) -> None:
     host.write("/root/watched", "1")
     declare(host, {name: service for cell in pairs for name, service in cell.services(then=False).items()})
     host.run("reconciler", "apply", SPEC, "--auto-approve")
-    # What conflicts with a running target cannot run beside it.
+    # A unit that conflicts with a running target cannot run beside it.
     beside = [
         name
         for cell in pairs

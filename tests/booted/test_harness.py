@@ -34,7 +34,7 @@ def _traces(name: str) -> dict[str, list[str]]:
     processes = []
     for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            # What is dead but not yet reaped (Z) by this machine's own PID 1 is gone for us.
+            # A process that is dead but not yet reaped (Z) by this machine's own PID 1 is gone for us.
             if (
                 f"reconciler-test-{name}/" in (place / "cgroup").read_text()
                 and ") Z " not in (place / "stat").read_text()

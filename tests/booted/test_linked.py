@@ -44,7 +44,7 @@ def test_what_a_link_makes_the_systems_is_given_to_nobody(booted: BootedHost) ->
         "ann becomes root (root runs /home/ann/run because of /var/spool/cron/crontabs/root; ann owns "
     ), said
 
-    # What is said is so: root's login looks there for programs, and crontab reads there.
+    # It is so: root's login looks there for programs, and crontab reads there.
     host.write("/data/usr/local/sbin/tool", "#!/bin/sh\necho here\n", "0755")
     assert host.run("bash", "-lc", "tool").stdout == "here\n"
     host.write("/data/var/spool/cron/crontabs/root", "* * * * * /home/ann/run\n", "0600")

@@ -177,7 +177,7 @@ def test_who_applies_and_what_sshd_says(host: BootedHost) -> None:
     assert code == 0, said
     restart(host)
 
-    # Of two admins the one who applies would lose the key, or be kept out where he comes from.
+    # One of two admins, the one who applies, would lose the key, or be kept out by address.
     for spec, why in (
         (
             with_carol(with_user(ssh_keys={"exactly": []})),
@@ -203,7 +203,7 @@ def test_who_applies_and_what_sshd_says(host: BootedHost) -> None:
         ), by_alice[1]
         assert by_nobody.returncode == 0, by_nobody.stdout + by_nobody.stderr
 
-    # What only sshd knows to be wrong is wrong, and to find that out nothing was written.
+    # A mistake that only sshd knows is refused, and to find that out nothing was written.
     host.write(SPEC, with_keys(host, json.dumps(full(with_file(DROP_IN, "Ciphers nonsense\n", base=base)))))
     places = ("/etc", "/run", "/tmp", "/var/lib/reconciler", "/root")
     before = host.manifest(*places)

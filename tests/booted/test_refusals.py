@@ -20,7 +20,7 @@ pytestmark = pytest.mark.booted
 
 SLEEPING = "exec_start: [/usr/bin/sleep, infinity]"
 
-# What a service hangs on, and what systemctl says of its restart when that has gone or is masked.
+# The units a service hangs on, and systemctl's words about its restart when they have gone or are masked.
 _HELD_UP: Mapping[str, tuple[str, str]] = {
     "missing": ("requires: [going.service]", "Unit going.service not found."),
     "masked": ("requires: [masking.service]", "Unit masking.service is masked."),

@@ -144,7 +144,7 @@ def test_the_spec_is_wanted_again_after_a_rollback(booted: BootedHost) -> None:
     assert changes(first) == changes(again)
     booted.write(SPEC, BEFORE)
 
-    # Of the person who is not in it the account is disabled, as it should be, and the home is let go of.
+    # The account of the person who is not in it is disabled, as it should be, and the home is let go of.
     assert "0 to add, 0 to change, 0 to destroy, 1 to forget" in booted.reconciler("plan", SPEC).stdout
 
 

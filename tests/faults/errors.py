@@ -113,7 +113,7 @@ class Faulty(Sweep):
             return frozenset({OURS})
         inside = [path.partition("/counted/tree")[2] or path for path in paths]
         found = [step for step in self._steps if self._is_about(step, inside)]
-        # What has no path is an account: its lines, its home, the program that makes it.
+        # An action without a path is about an account: its lines, its home, the program that makes it.
         found = found or [step for step in self._steps if step["action"] == "Account"]
         return frozenset(_base(cause["address"]) for step in found for cause in step["causes"])
 

@@ -64,7 +64,7 @@ def know(specs: Iterable[str], root: str) -> None:
         for declared in found.spec.resources:
             declared.resource.model_dump(mode="json", exclude_defaults=True)
         plan_text(dict(plan_data(plan_host(found, PlanOptions(root)))), colour=False, verbose=False)
-    # What is known by now belongs to nobody: no child looks through it, so the memory stays shared.
+    # Objects that exist by now belong to nobody: no child looks through it, so the memory stays shared.
     gc.collect()
     gc.freeze()
 

@@ -74,7 +74,7 @@ SCENARIOS: Mapping[str, Scenario] = {
                     "sudo": [{"run": ["/usr/bin/true"], "password": False}],
                 },
                 "bob": {"uid": 41501, "system": True},
-                # Of the same group as alice: both wait for it, so that whoever was killed between them makes
+                # In the same group as alice: both wait for it, so that whoever was killed between them makes
                 # them in the same order.
                 "eve": {"uid": 41502, "groups": ["ml"], "home": "/home/eve", "sudo": [{"run": "ALL"}]},
             },

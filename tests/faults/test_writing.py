@@ -11,7 +11,7 @@ from tests.faults.writing import Effect, effects, effects_of
 pytestmark = pytest.mark.slow
 
 BENEATH = {
-    # What a spec asks for. The walk to the directory is safe_path's: each component by openat(O_NOFOLLOW), as
+    # Objects that a spec asks for. The walk to the directory is safe_path's: each component by openat(O_NOFOLLOW), as
     # HomeRoot also by its owner.
     "host.files.path_actions": (
         "_write_temporary _mkdir make_directory _make_whole _make_link _change _change_all _open_for_access"

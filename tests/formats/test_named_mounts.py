@@ -33,7 +33,7 @@ def of(files: Mapping[str, str | None]) -> dict[str, str]:
         ({f"{ETC}/srv.mount": None}, {"/srv": f"{ETC}/srv.mount"}),
         # Masked, in the place that counts.
         ({f"{ETC}/tmp.mount": "", "/usr/local/lib/systemd/system/tmp.mount": "[Mount]\n"}, {}),
-        # What a package ships, and the root.
+        # Mounts that a package ships, and the root.
         (
             {
                 "/usr/lib/systemd/system/var-lib-machines.mount": "[Mount]\n",
@@ -42,7 +42,7 @@ def of(files: Mapping[str, str | None]) -> dict[str, str]:
             },
             {},
         ),
-        # What generators made: of a ZFS dataset, and of a line that has gone from fstab since.
+        # Made by generators: from a ZFS dataset, and from a line that has gone from fstab since.
         (
             {f"{RUN}/tank-home.mount": "[Unit]\nSourcePath=/etc/zfs/zfs-list.cache/tank\n"},
             {"/tank/home": f"{RUN}/tank-home.mount"},

@@ -282,11 +282,11 @@ class Course:
         }
 
         assert not bad, bad
-        # What the ledger says is as before that run; the model only knows that less may be ours than it
+        # The ledger is as before that run; the model only knows that less may be ours than it
         # thought.
         self.certain = False
         self.protected = set(self.once_protected)
-        # What was there before us, and was taken over by that run, is somebody's again.
+        # An object that was there before us, and was taken over by that run, is somebody's again.
         there = {OF_FILES[path] for path in BEFORE if path in OF_FILES} | {"users.carol", "ssh_keys.carol"}
         self.ours -= there - (self.before.ours if self.before else set())
         self.touched |= addresses(self.spec) | (addresses(self.before.spec) if self.before else set())

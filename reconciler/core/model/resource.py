@@ -72,7 +72,7 @@ class Resource(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     drift: Annotated[DriftPolicy, Policy()] = Field(
-        default=DriftPolicy.ENFORCE, description="What to do about a change made on the host by hand."
+        default=DriftPolicy.ENFORCE, description="How a change made on the host by hand is treated."
     )
     adopt: bool = Field(
         default=False, strict=True, description="Take over an object that exists already and differs."

@@ -355,7 +355,7 @@ def _rows(
     recorded as it is now.
     """
     past, rows, kinds = planned.reversal.past, planned.plan.memory.rows, planned.request.kinds
-    # What the run only had an effect on (a service that watches a file) kept its row.
+    # A part that the run only had an effect on (a service that watches a file) kept its row.
     back = [address for address in back if address in past.rows]
     made = [
         address

@@ -126,7 +126,7 @@ class _Times:
 
     @classmethod
     def of(cls, request: Request, unit: str, invocation: str) -> _Times:
-        # What does not run was not started, and a snapshot knows nothing of a link that is not there.
+        # A unit that does not run was not started, and a snapshot knows nothing of a link that is not there.
         entry = entry_of(request.view, f"{INVOCATIONS}{unit}") if invocation else None
         return cls(request.view, entry.mtime_ns if entry is not None else 0, request.now_ns)
 

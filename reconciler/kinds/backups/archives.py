@@ -112,8 +112,8 @@ def _deleted_by_keep(
         return
     detail = (
         f"{len(going)} of the {len(existing)} archives in {destination} go with the next run, and with"
-        f" `reconciler backup prune {declared.address.name}`: {_listed(going)}. What is in no other archive"
-        " is lost with them."
+        f" `reconciler backup prune {declared.address.name}`: {_listed(going)}. Files that are in no other"
+        " archive are lost with them."
     )
     yield _warning(declared, f"{_count(going)} would be deleted", detail, "archives-go")
 

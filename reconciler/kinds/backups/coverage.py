@@ -174,8 +174,8 @@ def _new_patterns(turn: _Turn, after: Sequence[Job]) -> Iterator[Diagnostic]:
         ]
         if pattern not in turn.before.exclude and not _is_path(pattern) and not others:
             detail = (
-                f"{turn.change.address.resource} left out nothing by this name so far. What matches it is in"
-                " no new archive of the job."
+                f"{turn.change.address.resource} left out nothing by this name so far. No new archive of"
+                " the job has the files that match it."
             )
             where = _listed(
                 [source for source in turn.after.sources if source in turn.before.sources]

@@ -44,7 +44,7 @@ def old_logs(host: LogrotateHost, change: Change) -> Iterator[Diagnostic]:
         was = f"{old_age} days" if old_age else "no limit"
         yield warning(
             f"old logs are kept {age} days",
-            f"`maxage` was {was} and becomes {age}. What is older is deleted.",
+            f"`maxage` was {was} and becomes {age}. Older logs are deleted.",
             **where,
         )
 
