@@ -52,7 +52,7 @@ _UNIT_VERBS = ("stop", "daemon-reload", "reset-failed", "reload", "restart", "st
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What is, or is done, on a host: by path, by group, by unit. None removes."""
+    """The objects that are on a host, or the changes made to it: by path, by group, by unit. None removes."""
 
     paths: Mapping[str, Mapping[str, str] | None] = field(default_factory=dict)
     groups: Mapping[str, int | None] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a plan must be."""
+    """The changes and steps that a plan must have."""
 
     changes: Mapping[str, str] = field(default_factory=dict)
     steps: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class Case:
         return self.name.split("/")[0]
 
     def expected(self, *, running: bool) -> Expected:
-        """What the plan must be there."""
+        """The plan that must come out with a running systemd, or in a tree."""
         return self.running if running else self.offline
 
     def loaded(self, spec: Mapping[str, Any] | None = None) -> Loaded:
@@ -127,7 +127,9 @@ class Reader:
 
 @lru_cache(maxsize=64)
 def _loaded(text: str, sources: tuple[tuple[str, str], ...]) -> Loaded:
-    """What does not change is not loaded again for each of the hundreds of kills of a case."""
+    """The spec of this text, not loaded again for each of the hundreds of kills of a case while it does not
+    change.
+    """
     reader = Reader(text, dict(sources))
     found, diagnostics = load(reader, discover())
     return Loaded(found, (*diagnostics, *(lint(found, discover()) if found else ())), reader)

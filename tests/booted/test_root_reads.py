@@ -320,7 +320,7 @@ def his(name: str) -> str:
 
 
 def make(host: BootedHost, name: str) -> None:
-    """What alice has in her home: run or loaded by root it leaves a proof.
+    """Put the program or library of a row into alice's home: run or loaded by root it leaves a proof.
 
     A library writes the number only if it is root's.
     """

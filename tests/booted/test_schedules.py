@@ -163,7 +163,7 @@ def test_a_timer_is_never_without_its_service(booted: BootedHost) -> None:
 
 
 def test_at_reboot_runs_after_the_boot(booted: BootedHost) -> None:
-    """What `@reboot` becomes: a timer of the boot, which systemd takes, and whose job runs when it is due."""
+    """`@reboot` becomes a timer of the boot, which systemd takes, and whose job runs when it is due."""
     write_spec(booted, '  once: {schedule: "@reboot", exec_start: [/bin/touch, /run/once]}\n')
     apply(booted)
     monotonic = booted.show("once.timer", "TimersMonotonic", "TimersCalendar")
@@ -204,14 +204,14 @@ COMPLAINTS = ("WRONG FILE OWNER", "INSECURE MODE", "Syntax error", "ERROR", "ORP
 
 
 def journal(host: BootedHost) -> str:
-    """What cron and its children have said so far: by name, for a child may be gone before the journal asks
-    which unit it belonged to.
+    """The lines of cron and its children in the journal so far: by name, for a child may be gone before the
+    journal asks which unit it belonged to.
     """
     return host.run("journalctl", "-t", "cron", "-t", "CRON", "-o", "cat", "--no-pager").stdout
 
 
 def read_afresh(host: BootedHost) -> str:
-    """What cron says of its files when it starts again and reads all of them."""
+    """Cron's journal about its files after it starts again and reads all of them."""
     host.run("systemctl", "restart", "cron.service")
     run = f"_SYSTEMD_INVOCATION_ID={host.show('cron.service', 'InvocationID')['InvocationID']}"
     read = ["journalctl", run, "-o", "cat", "--no-pager"]

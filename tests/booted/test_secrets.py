@@ -19,9 +19,9 @@ SPEC = "/root/secrets/host.yaml"
 STATE = "/var/lib/reconciler"
 TRACE = "/root/trace"
 DECLARED = ("marked", "source", "pem")
-"""Of files that are sensitive, or are seen to be: their content is in no row of the ledger.
+"""Files that are sensitive, or are seen to be: no row of the ledger has their content.
 
-What stands in a unit is in its document.
+A value that stands in a unit is in its document.
 """
 
 
@@ -60,7 +60,9 @@ users:
 
 
 def _traced(host: BootedHost, *arguments: str) -> str:
-    """What it printed, under strace, which adds each program with all arguments and variables to TRACE."""
+    """The output of the command under strace, which adds each program with all arguments and variables to
+    TRACE.
+    """
     strace = ["strace", "-f", "-qq", "-A", "-o", TRACE, "-e", "trace=execve", "-v", "-s", "4096"]
     done: subprocess.CompletedProcess[str] = host.run(*strace, "reconciler", *arguments, check=False)
     assert "Traceback" not in done.stdout + done.stderr

@@ -208,7 +208,7 @@ class Pair:
             host.execute(RemovePath(path, digest(b"")))
 
     def plan(self, spec: Spec, *, compared: bool) -> PlanOptions:
-        """What the plans of both say is the same; what it takes to apply."""
+        """The options that it takes to apply the spec; the plans of both, if compared, have the same steps."""
         self.host.write(SPEC, document(spec))
         planned = self.course.world.plan(loaded(spec), PlanOptions(allow=ALLOW))
         options = self.course.insist(spec, planned) if planned.refused else PlanOptions(allow=ALLOW)
@@ -257,7 +257,7 @@ def changed(start: Seen, now: Seen) -> dict[str, Any]:
 
 
 def noise(path: str) -> bool:
-    """What shadow-utils and the host itself leave beside it."""
+    """Whether shadow-utils or the host itself leaves this path beside the change."""
     return (
         path.endswith(("-", ".lock", "/.updated"))
         or path in ("/etc", "/etc/resolv.conf", "/var")

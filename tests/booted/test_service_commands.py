@@ -88,7 +88,7 @@ def test_the_status_of_one(booted: BootedHost) -> None:
 
 
 def test_stop_and_start(booted: BootedHost) -> None:
-    """What is done is done at once, and what the next apply will make of it is said, and is so."""
+    """A stop or start is done at once, and the command says what the next apply will make of it, which is so."""
     ready(booted)
     told = service(booted, "stop", "good")
 
@@ -216,7 +216,7 @@ services:
 
 @pytest.mark.slow
 def test_healing(booted: BootedHost) -> None:
-    """What has failed is started within its limits until it stays up, what is held is not; systemctl and the
+    """A failed service is started within its limits until it stays up, a held one is not; systemctl and the
     journal say the same.
     """
     booted.run("touch", "/run/well")

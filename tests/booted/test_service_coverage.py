@@ -1,4 +1,4 @@
-"""What is declared about a service, in force on a real Debian 12, with systemd's own tools as the judges."""
+"""Declared settings of a service, in force on a real Debian 12, with systemd's own tools as the judges."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_exposure_on_debian_13() -> None:
 
 
 def check_exposure(host: BootedHost) -> None:
-    """What the plan says of a service is what systemd-analyze says once it is in place."""
+    """The plan gives a service the exposure that systemd-analyze gives it once it is in place."""
     service = "  api: {exec_start: [/usr/bin/sleep, infinity], user: daemon, hardening: %s}\n"
     host.write(SPEC, HEAD + service % "none")
     new = _exposure(host, "--exposure")

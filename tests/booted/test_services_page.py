@@ -16,7 +16,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
 
 
 def blocks(language: str) -> list[str]:
-    """What stands in fences of this language."""
+    """The texts in the page's fences of this language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 

@@ -138,7 +138,7 @@ def test_one_changed_service_restarts_alone_and_once(booted: BootedHost) -> None
 
 
 def test_a_changed_description_restarts_nothing(booted: BootedHost) -> None:
-    """What takes no restart to be in force gets none, and is in force."""
+    """A change that takes no restart to be in force causes none, and is in force."""
     write_spec(booted)
     apply(booted)
     before = lives(booted)
@@ -212,7 +212,7 @@ def test_ten_changed_units_cost_one_reload_and_one_restart_call(booted: BootedHo
 
 
 def test_removing_each_kind_leaves_nothing(booted: BootedHost) -> None:
-    """What leaves the spec leaves the host: no stale link, process, file, directory or group."""
+    """An object that leaves the spec leaves the host: no stale link, process, file, directory or group."""
     booted.run("rm", "-f", "/etc/group-", "/etc/gshadow-")
     clean = booted.manifest("/etc", "/opt", content=False)
     write_spec(booted)
@@ -417,7 +417,7 @@ def test_the_surroundings_do_not_matter(booted: BootedHost) -> None:
 
 
 def shape(host: BootedHost) -> dict[str, tuple[str, ...]]:
-    """What was made, without times and inodes."""
+    """The objects that were made, by path, without times and inodes."""
     made = host.manifest("/etc/ml", "/opt/ml", "/etc/systemd/system", "/etc/group")
     return {
         path: (found.type, found.mode, found.owner, found.group, found.digest, found.target)

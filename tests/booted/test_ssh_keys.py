@@ -35,7 +35,7 @@ def public(host: BootedHost, key: str) -> str:
 
 
 def says(host: BootedHost, key: str, *command: str, user: str = "alice", address: str = "127.0.0.1") -> str:
-    """What the command prints through a real login with this key; empty when sshd lets nobody in."""
+    """The output of the command through a real login with this key; empty when sshd lets nobody in."""
     options = (
         "BatchMode=yes",
         "StrictHostKeyChecking=no",
@@ -106,7 +106,7 @@ def test_a_declared_key_lets_in_and_no_other(host: BootedHost) -> None:
 
 
 def test_a_key_removed_by_its_line_only(host: BootedHost) -> None:
-    """What the user added himself keeps letting him in; the key taken out of the list does not."""
+    """A key that the users added themselves keeps letting them in; the key taken out of the list does not."""
     write_spec(host, "  alice: ['KEY:one', 'KEY:two']\n")
     apply(host)
     host.run("sh", "-c", f"cat /root/evil.pub >> {F}")
@@ -221,8 +221,8 @@ def not_bobs(host: BootedHost) -> dict[str, object]:
 
 
 def test_modes_are_repaired(host: BootedHost) -> None:
-    """What root made carelessly belongs to the user afterwards, and a file that
-    others can write is closed.
+    """A file or directory that root made carelessly belongs to the user afterwards, and a file that others
+    can write is closed.
     """
     host.run("sh", "-euc", f"mkdir -m 0755 /home/alice/.ssh; cp /root/two.pub {F}; chmod 0644 {F}")
     write_spec(host, "  alice: ['KEY:one']\n")

@@ -145,13 +145,13 @@ def put(host: BootedHost, files: Mapping[str, tuple[dict[str, Any], str]]) -> No
 
 
 def visudo(host: BootedHost) -> str:
-    """What `visudo --check` says."""
+    """The output of `visudo --check`."""
     done = host.run("visudo", "--check", check=False)
     return done.stdout + done.stderr
 
 
 def cron_says(host: BootedHost) -> str:
-    """What cron says of its files when it starts; its last word then is about jobs at boot."""
+    """Cron's journal about its files when it starts; its last word then is about jobs at boot."""
     host.run("systemctl", "restart", "cron.service")
     deadline = time.monotonic() + 20
     while True:

@@ -1,5 +1,5 @@
-"""What sudo leaves of the environment of who asks, judged by sudo itself: rules that make a harmless program
-root's shell, or do not.
+"""The environment that sudo leaves to the person who asks, judged by sudo itself: rules that make a harmless
+program root's shell, or do not.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def declare(host: BootedHost, *services: str) -> None:
 
 
 def apply(host: BootedHost, *codes: int) -> str:
-    """What an apply prints; its exit code must be one of these, or 0."""
+    """The output of an apply; its exit code must be one of these, or 0 if none is given."""
     done = host.run("reconciler", "apply", SPEC, "--auto-approve", check=False)
     assert done.returncode in (codes or (0,)), done.stdout + done.stderr
     return done.stdout + done.stderr

@@ -28,7 +28,7 @@ def apply(host: BootedHost, code: int, files: dict[str, Any] | None = None, **se
 
 
 def say(host: BootedHost, *command: str, code: int = 0) -> str:
-    """What a command prints, on one line."""
+    """The output of a command, on one line."""
     done = host.reconciler(*command, check=False)
 
     assert code == done.returncode, done.stdout + done.stderr
@@ -130,8 +130,8 @@ exec sleep infinity
 
 
 def test_within_waits_for_what_restart_brings_up(booted: BootedHost) -> None:
-    """What `Restart=` brings up in the window passes, after one failure or several; what loops, or is given
-    up, does not.
+    """A service that `Restart=` brings up in the window passes, after one failure or several; one that loops,
+    or is given up, does not.
     """
     booted.write("/opt/late.sh", LATE, "0755")
     pages = {"tcp": "127.0.0.1:8765", "interval": "100ms"}
@@ -213,9 +213,7 @@ def test_after_a_failed_apply_everything_names_it(booted: BootedHost) -> None:
 
 
 def test_what_a_failed_apply_wrote_is_shown(booted: BootedHost) -> None:
-    """Of our own units, new or changed, a plan and explain show what stands in them, and call it nobody
-    else's.
-    """
+    """A plan and explain show what stands in our own units, new or changed, and call it nobody else's."""
     false = {"exec_start": ["/bin/false"], "restart": "no"}
     apply(booted, 0, web={"exec_start": SLEEP})
     apply(booted, 6, api={**false, "description": "first"}, web={**false, "description": "first"})

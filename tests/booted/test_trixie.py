@@ -165,7 +165,9 @@ def test_drop_ins_and_enablement_on_debian_13(trixie: BootedHost) -> None:
 
 
 def test_links_absent_and_generated_units_on_debian_13() -> None:
-    """What is followed there is what is followed on Debian 12, and a baseline holds without its packages."""
+    """The links followed on Debian 13 are those followed on Debian 12, and a baseline holds without its
+    packages.
+    """
     with BootedHost(suite="trixie") as host:
         check_what_is_followed(host)
         host.run("rm", "--recursive", "--force", "/var/lib/reconciler")

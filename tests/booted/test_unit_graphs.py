@@ -1,5 +1,5 @@
-"""What the model says that systemd takes along is what systemd takes along: each relation, and random graphs,
-judged by InvocationID.
+"""The model says which units systemd takes along, and systemd takes along the same: each relation, and random
+graphs, judged by InvocationID.
 
 A failure prints its seed: `RECONCILER_SEED=17 pytest tests/booted/test_unit_graphs.py` plays that one.
 `RECONCILER_FAULTS=1` plays 200.
@@ -45,7 +45,7 @@ def shuffled(seed: int) -> Callable[[Iterable[str]], Sequence[str]]:
 
 
 def outcomes(units: Mapping[str, UnitNode], graph: Graph, release: int) -> list[Outcome]:
-    """What may come of it: systemd looks at units in no fixed order, and sometimes that decides."""
+    """The possible outcomes: systemd looks at units in no fixed order, and sometimes that decides."""
     verb = UnitVerb(graph.verb)
     first = take_along(units, verb, graph.named, release=release)
     others = (
@@ -57,7 +57,7 @@ def outcomes(units: Mapping[str, UnitNode], graph: Graph, release: int) -> list[
 
 
 def said(outcome: Outcome) -> tuple[dict[str, str], frozenset[str]]:
-    """What is compared with the host."""
+    """The part of an outcome that is compared with the host: the verb of each unit, and the refused units."""
     return {name: verb.value for name, verb in outcome.done.items()}, frozenset(outcome.refused)
 
 
@@ -95,7 +95,7 @@ def play(host: BootedHost, graph: Graph, release: int) -> tuple[bool, str]:
 
 
 def play_all(host: BootedHost, release: int, outside: Path, many: int) -> list[str]:
-    """What is wrong with so many graphs of which the end is sure."""
+    """The problems of so many graphs whose end is sure."""
     first = int(SEED) if SEED else 1 + (random.SystemRandom().randrange(10**6) if FULL else 0)
     graphs = [unit_graphs.draw(seed) for seed in range(first, first + (1 if SEED else many * 3 // 2))]
     unit_graphs.write(host, graphs, outside)
@@ -112,7 +112,7 @@ def play_all(host: BootedHost, release: int, outside: Path, many: int) -> list[s
 
 @pytest.mark.parametrize("suite", RELEASES)
 def test_random_graphs(suite: str, tmp_path: Path) -> None:
-    """What stops, starts, restarts and reloads is what the model said before, graph for graph."""
+    """The units stop, start, restart and reload as the model said before, graph for graph."""
     with BootedHost(suite=suite, tool=False, limit=1400) as host:
         wrong = play_all(host, RELEASES[suite], tmp_path, MANY)
 

@@ -1,5 +1,5 @@
-"""What an apply can meet: units that systemd cannot load, files in the way, jobs of a killed run, a degraded
-host, no systemd at all.
+"""Conditions that an apply can meet: units that systemd cannot load, files in the way, jobs of a killed run,
+a degraded host, no systemd at all.
 """
 
 from __future__ import annotations
@@ -140,8 +140,8 @@ def test_what_changes_while_it_starts_is_started_anew(booted: BootedHost) -> Non
 
 
 def test_a_host_that_has_failed_units_is_a_host(booted: BootedHost) -> None:
-    """What somebody else's unit makes of the system's state (degraded) is no reason not to apply, and none to
-    call it a failure.
+    """A system that somebody else's unit makes degraded is no reason not to apply, and none to call the apply
+    a failure.
     """
     booted.run("systemd-run", "--quiet", "--unit=theirs", "false", check=False)
     assert booted.until(

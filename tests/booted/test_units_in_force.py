@@ -1,5 +1,5 @@
-"""What systemd makes of what we wrote: drop-ins, links, reloads and restarts, on a real Debian and judged by
-its systemctl.
+"""The effect on systemd of the files that we wrote: drop-ins, links, reloads and restarts, on a real Debian
+and judged by its systemctl.
 """
 
 from __future__ import annotations
@@ -209,8 +209,8 @@ CHANGES = (
 
 
 def test_restart_reload_or_nothing(booted: BootedHost) -> None:
-    """What the plan says with its reason is what happens: the same process, a reload, or one restart; and the
-    new value is in force.
+    """The effect that the plan announces with its reason happens: the same process, a reload, or one restart;
+    and the new value is in force.
     """
     booted.write(SPEC, HEAD + "  ml: {exec_start: [/usr/bin/sleep, infinity]}\n")
     apply(booted)

@@ -77,7 +77,7 @@ def _people(host: BootedHost) -> None:
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_names_are_read_as_the_system_reads_them(suite: str) -> None:
-    """What access says of each is what ssh and sudo do; import leaves them out by name, and its spec is as
+    """Access says of each account what ssh and sudo do; import leaves them out by name, and its spec is as
     the host is.
     """
     with BootedHost(suite=suite) as host:

@@ -65,7 +65,7 @@ def plan(host: BootedHost, code: int = 0) -> str:
 
 
 def complaints(host: BootedHost) -> set[str]:
-    """What pwck and grpck find wrong; both also complain of a fresh Debian."""
+    """The complaints of pwck and grpck; both also complain of a fresh Debian."""
     said = [host.run(program, "-r", check=False) for program in ("pwck", "grpck")]
     return {
         line
@@ -276,7 +276,7 @@ def test_an_absent_user_goes_and_the_home_is_closed(booted: BootedHost) -> None:
 
 
 def half_made(name: str) -> Iterator[tuple[str, str]]:
-    """What a killed useradd leaves, by what is missing: a script that leaves it."""
+    """The states that a killed useradd leaves: the missing part, and a script that makes the state."""
     for file in ("shadow", "gshadow", "subuid", "subgid"):
         yield file, f"sed -i /^{name}:/d /etc/{file}"
     yield "group", f"sed -i /^{name}:/d /etc/group /etc/gshadow"
@@ -437,8 +437,8 @@ def test_a_shell_that_cannot_be_run_is_refused(booted: BootedHost) -> None:
 
 @pytest.mark.parametrize("trap", ["link", "directory of another", "file"])
 def test_a_trap_in_the_home_hits_nobody_else(booted: BootedHost, trap: str) -> None:
-    """What the user puts in the way of a directory of his fails for him alone; what
-    it leads to is untouched.
+    """An obstacle that a user puts in the way of their own directory fails for them alone; the target that it
+    leads to is untouched.
     """
     apply(booted, "version: 1\nhost: testhost\nusers: {alice: {}, bob: {}}\n")
     scripts = {

@@ -1,4 +1,4 @@
-"""What is so on a host, in the words of the system's own tools: they judge, not our code."""
+"""The facts of a host, in the words of the system's own tools: they judge, not our code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """What stat(1) says. `mode` is octal without padding, `mtime_ns` counts from the epoch."""
+    """The answer of stat(1) about a path. `mode` is octal without padding, `mtime_ns` counts from the epoch."""
 
     type: str
     mode: str
@@ -33,7 +33,7 @@ class Entry(Stat):
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What changes when a unit's process is replaced.
+    """The values that change when a unit's process is replaced.
 
     `invocation` is new with every start, `restarts` counts only systemd's own.
     """

@@ -32,7 +32,7 @@ RELATIONS = (
     "ReloadPropagatedFrom",
     "OnSuccess",
 )
-"""What a unit file can say about another unit, beside the order."""
+"""The relations to another unit that a unit file can have, beside the order."""
 
 VERBS = ("start", "stop", "restart", "reload")
 _SHOWN = ("Id", "Names", "LoadState", "ActiveState", *SHOWN, *FLAGS, "InvocationID", "ExecReload")
@@ -101,7 +101,7 @@ class Standing:
     active: str
     invocation: str
     reloaded: str
-    """What tells one reload from the next."""
+    """A value that tells one reload from the next."""
 
 
 def draw(seed: int, prefix: str = "g", most: int = 8) -> Graph:
@@ -204,8 +204,8 @@ def look(host: Truth, names: Iterable[str]) -> tuple[dict[str, UnitNode], dict[s
 
 
 def done(before: Mapping[str, Standing], after: Mapping[str, Standing], graph: Graph) -> dict[str, str]:
-    """What has happened to each unit: stop, start, restart or reload; stop as well to one that was started
-    and stopped again.
+    """The verb that has happened to each unit: stop, start, restart or reload; stop as well to one that was
+    started and stopped again.
     """
     ending = {name for name, unit in graph.units.items() if unit.type == "oneshot"}
     happened = {name: _done(before[name], after[name], ends=name in ending) for name in before}

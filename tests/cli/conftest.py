@@ -20,8 +20,8 @@ from tests.cli.command import OPENED, Tree, make_tree
 
 @pytest.fixture(scope="package", autouse=True)
 def _made_once() -> Iterator[None]:
-    """What every process makes once, the command line's parser and the spec's model, is made once here; what
-    it leaves open is known.
+    """The command line's parser and the spec's model, which every process makes once, are made once here; the
+    hosts that stay open are known.
     """
     model, make, command_line = host_model(discover()), TreeHost.__init__, reconciler.cli.main.command_line
 

@@ -10,7 +10,7 @@ from tests.cli.command import Tree
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What git prints."""
+    """The output of git."""
     identity = {
         f"GIT_{who}_{what}": value
         for who in ("AUTHOR", "COMMITTER")

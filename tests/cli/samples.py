@@ -63,12 +63,12 @@ LEAST: dict[str, dict[str, Any]] = {
     "SudoRule": {"run": ["/usr/bin/true"]},
     "SwitchUser": {"user": "root", "group": "root"},
 }
-"""What a block in a resource cannot do without."""
+"""The keys that a block in a resource cannot do without."""
 WITH: dict[tuple[str, str], dict[str, Any]] = {
     ("logrotate", "dateformat"): {"dateext": True},
     ("users", "state"): {"home": "keep"},
 }
-"""What a field cannot do without."""
+"""The keys that a field cannot do without."""
 WITHOUT = {("files", "source"): ("content",), ("ssh_keys", "exactly"): ("keys",)}
 """Keys of the base that exclude a field."""
 
@@ -104,7 +104,7 @@ class Place:
 
     @property
     def valid(self) -> str:
-        """What may stand here."""
+        """The text that may stand here."""
         return self.texts[self.at]
 
     def spec(self, text: str) -> str:

@@ -97,7 +97,7 @@ def test_who_is_asked_for_is_told_why_not(debian: Tree) -> None:
 
 
 def test_a_snapshot_gives_the_same_answer(debian: Tree) -> None:
-    """What was taken from the host says who can do what, without the host."""
+    """A snapshot taken from the host says who can do what, without the host."""
     spec, taken = debian.spec(SPEC), debian.base / "snapshot.json"
     assert 0 == run("snapshot", "--root", debian.root, "--out", taken).code
     here, there = (

@@ -1,5 +1,5 @@
-"""What a snapshot does not have and could decide who becomes root: the answer from there calls itself
-incomplete, the host knows it.
+"""Facts that a snapshot does not have and that could decide who becomes root: the answer from there calls
+itself incomplete, the host knows it.
 """
 
 from __future__ import annotations

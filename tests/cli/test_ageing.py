@@ -59,7 +59,7 @@ def spec(tree: Tree) -> Path:
 
 
 def age(tree: Tree, name: str, **fields: object) -> None:
-    """What chage(1) does: fields of a line of /etc/shadow by number, as `f2`."""
+    """Set fields of a line of /etc/shadow by number, as `f2`, as chage(1) does."""
     path = tree.root / "etc/shadow"
     lines = [line.split(":") for line in path.read_text().splitlines()]
     for row in lines:

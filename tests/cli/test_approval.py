@@ -272,8 +272,8 @@ def test_json_says_so_too(name: str, scene: Scene, monkeypatch: pytest.MonkeyPat
 
 
 def test_every_reason_is_told_at_once(scene: Scene) -> None:
-    """What is declared otherwise, what is new and what was changed on the host are all named, and what to do
-    is said once.
+    """Resources that are declared otherwise, are new or were changed on the host are all named, and what to
+    do is said once.
     """
     scene.replace("description: two", "description: six")
     scene.replace("files:\n", 'files:\n  /etc/more: {content: x, mode: "0644"}\n')
@@ -451,7 +451,7 @@ def test_what_people_read_is_bound_to_the_approval(
 
 
 def test_what_is_planned_again_under_the_lock_is_compared_again(scene: Scene) -> None:
-    """What happens on the host between the look and the lock is not applied as approved."""
+    """A change on the host between the look and the lock is not applied as approved."""
     make = make_state_directory
 
     def meanwhile(directory: str) -> None:

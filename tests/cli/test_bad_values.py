@@ -41,7 +41,7 @@ PLACES = places()
 def _wrong(
     tree: Tree, text: str, line: int = 5, *, advice: str = "", only_validate: bool = False
 ) -> list[str]:
-    """What is not as it must be when this spec is refused; empty if all is well."""
+    """The problems with the refusal of this spec; empty if it is refused as it must be."""
     spec, problems = tree.spec(text), []
     for command, done in [("validate", run("validate", spec))] if only_validate else everywhere(tree, spec):
         if done.code != 1:
@@ -56,7 +56,7 @@ def _wrong(
 
 
 def test_every_place_has_a_valid_text() -> None:
-    """What is refused below is refused for the character alone: without it each place takes its text."""
+    """A text refused below is refused for the character alone: without it each place takes its text."""
     assert [] == [str(place) for place in PLACES if not place.texts or not is_valid(place.spec(place.valid))]
     assert 60 < len(PLACES)
 
@@ -134,8 +134,8 @@ _SCHEMA = Draft202012Validator(host_schema(discover()))
 
 @pytest.mark.parametrize(("kind", "field"), fields())
 def test_wrong_types_in_every_field(untouched: Tree, kind: str, field: str) -> None:
-    """What the published schema does not accept is refused with the place of the field; nothing makes a
-    traceback.
+    """A value that the published schema does not accept is refused with the place of the field; nothing makes
+    a traceback.
 
     In the short form a third of the values in each, all of them between the fields.
     """

@@ -1,4 +1,6 @@
-"""What a snapshot does not have of one account, or of one program, silences no answer about anybody else."""
+"""Facts of one account, or of one program, that a snapshot does not have silence no answer about anybody
+else.
+"""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def test_no_view_shows_a_secret(host: Tree) -> None:
 
 
 def test_an_approval_with_secrets_is_refused_without_showing_them(host: Tree) -> None:
-    """What is said about a stale approval names addresses, not values."""
+    """The refusal of a stale approval names addresses, not values."""
     old, new = secrets("old"), secrets("new")
     host.apply(spec_of(host, old))
     file = host.base / "plan.json"

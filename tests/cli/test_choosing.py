@@ -147,7 +147,7 @@ def test_a_file_that_only_the_commit_has(tree: Tree, repository: Repository) -> 
 
 @pytest.mark.parametrize("revision", ["nope", "--all", "-h", "HEAD:hosts/h1.yaml", "0" * 40, "a b", "HEAD\n"])
 def test_revisions_that_are_none(tree: Tree, repository: Repository, revision: str) -> None:
-    """What is no commit is an error that says so; nothing is done."""
+    """A revision that is no commit is an error that says so; nothing is done."""
     before = tree.manifest()
     for command in ("validate", "plan", "apply", "drift"):
         root = () if command == "validate" else ("--root", tree.root)

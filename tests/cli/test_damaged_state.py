@@ -130,8 +130,8 @@ def test_without_any_ledger_nothing_is_ours(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_a_newer_state_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What a newer version has written is neither replaced nor put aside: the apply is refused and says what
-    to do.
+    """A state that a newer version has written is neither replaced nor put aside: the apply is refused and
+    says what to do.
     """
     spec, tree = tmp_path / "host.yaml", tmp_path / "tree"
     minimal_tree(tree, "demo")

@@ -95,7 +95,7 @@ def test_apply_is_a_stream_of_events(tree: Tree) -> None:
 
 
 def test_a_stream_tells_failures(tree: Tree) -> None:
-    """What is blocked is an event of its own, an error, and counted in the summary."""
+    """A blocked resource is an event of its own, an error, and counted in the summary."""
     done = tree.apply(tree.spec(SPEC.replace("/etc/a", "/nowhere/a")), "--json")
     events = _events(done.out)
     errored = [event for event in events if event["type"] == "apply_errored"]

@@ -1,4 +1,4 @@
-"""What plan, apply and drift end with, with and without --detailed-exitcode."""
+"""The exit codes of plan, apply and drift, with and without --detailed-exitcode."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_drift(tree: Tree) -> None:
 
 
 def test_an_intended_change_is_no_drift(tree: Tree) -> None:
-    """What only the spec changed is 2 for plan and 0 for drift."""
+    """A change made in the spec alone is 2 for plan and 0 for drift."""
     tree.apply(tree.spec(TWO))
 
     assert (0, 2, 0, 0) == _codes(tree, TWO.replace("a\\n", "A\\n"))
@@ -71,7 +71,9 @@ def test_drift_that_is_only_reported(tree: Tree) -> None:
 
 
 def test_a_refused_adoption(tree: Tree) -> None:
-    """What exists and is not ours is refused (3) and left alone; --adopt, or `adopt: true`, takes it over."""
+    """An object that exists and is not ours is refused (3) and left alone; --adopt, or `adopt: true`, takes
+    it over.
+    """
     tree.put("/etc/a", "theirs\n")
     spec, before = tree.spec(TWO), tree.manifest()
 
@@ -98,8 +100,8 @@ def test_what_exists_and_is_equal_needs_no_adoption(tree: Tree) -> None:
 
 
 def test_a_blocked_resource(tree: Tree) -> None:
-    """What cannot be done is an error of the plan (1); apply does the rest and ends with 6, and with 4 when
-    nothing else was to do.
+    """A resource that cannot be applied is an error of the plan (1); apply does the rest and ends with 6, and
+    with 4 when nothing else was to do.
     """
     spec = tree.spec(BLOCKED)
     done = tree.plan(spec)
@@ -135,7 +137,7 @@ def test_what_a_refused_plan_says_is_what_apply_does(tree: Tree) -> None:
 
 
 def test_dependants_of_what_is_blocked(tree: Tree) -> None:
-    """What needs a blocked resource is blocked with it, with the reason, and the rest is applied."""
+    """A resource that needs a blocked one is blocked with it, with the reason, and the rest is applied."""
     text = (
         'directories:\n  /nowhere/d: {mode: "0755"}\n'
         'files:\n  /nowhere/d/f: {content: x, mode: "0644"}\n  /etc/a: {content: a, mode: "0644"}\n'

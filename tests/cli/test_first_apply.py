@@ -40,7 +40,7 @@ def apply(place: Path, spec: str) -> str:
 
 
 def test_a_first_apply_plans_once(root: Path, plans: mock.Mock) -> None:
-    """What was planned before the lock is what is applied, and the next plan is empty."""
+    """The plan made before the lock is the one that is applied, and the next plan is empty."""
     apply(root, SPEC)
     count = plans.call_count
 

@@ -75,8 +75,8 @@ def test_no_output_has_the_digest_of_what_is_not_ours(tree: Tree) -> None:
 
 
 def test_an_approval_is_no_oracle(tree: Tree) -> None:
-    """What an approval covers is made with the host's key: two hosts have two, and the first plan covers no
-    content that is closed.
+    """The digests that an approval covers are made with the host's key: two hosts have two, and the first
+    plan covers no content that is closed.
     """
     first = {content: _saved(tree, _scene(tree, content))["approval"] for content in (PIN, "pin 4712\n")}
     assert len({json.dumps(approval, sort_keys=True) for approval in first.values()}) == 1

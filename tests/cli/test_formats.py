@@ -75,7 +75,7 @@ def test_the_comment_of_a_saved_plan(tree: Tree) -> None:
 
 
 def test_a_run_is_no_comment(tree: Tree) -> None:
-    """Of a past run there is text and JSON."""
+    """A past run is shown as text and JSON only."""
     tree.apply(tree.spec(SPEC))
     done = run("show", "1", "--root", tree.root, "--format", "markdown")
 

@@ -48,7 +48,7 @@ def rollback(tree: Tree, *arguments: object) -> Done:
 
 
 def runs(tree: Tree) -> list[dict[str, Any]]:
-    """What `history --json` says."""
+    """The runs that `history --json` lists."""
     said: list[dict[str, Any]] = json.loads(do(tree, "history", "--json").out)
     return said
 
@@ -237,7 +237,7 @@ def test_rollback_as_data(twice: Tree) -> None:
 
 
 def test_a_second_rollback_of_the_same_run_has_nothing_to_do(twice: Tree) -> None:
-    """What is as it was needs no step, and no run is written down."""
+    """A resource that is as it was needs no step, and no run is written down."""
     rollback(twice, "2")
     again = rollback(twice, "2")
 
@@ -250,7 +250,7 @@ def test_a_second_rollback_of_the_same_run_has_nothing_to_do(twice: Tree) -> Non
 
 
 def findings(tree: Tree, *arguments: object) -> dict[str, tuple[str, str | None]]:
-    """What `doctor --json` finds: the check, what is wrong, what to type next."""
+    """The findings of `doctor --json`, by check: what is wrong, what to type next."""
     data = json.loads(do(tree, "doctor", *arguments, "--json").out)
     return {
         row["check"]: (row["what"], row["next"]) for row in data["findings"] if row["status"] == "finding"

@@ -67,8 +67,8 @@ def later(clock: mock.Mock, seconds: int) -> None:
 
 
 def test_add_list_remove(tree: Tree, spec: Path) -> None:
-    """What was added is listed with who, until when and why, added again is replaced, and removed is gone; as
-    text and as JSON.
+    """A hold that was added is listed with who, until when and why, added again is replaced, and removed is
+    gone; as text and as JSON.
     """
     added = json.loads(hold(tree, "add", A, "--for", "1h", "--why", "first", "--json").out)
     again = hold(tree, "add", A, "--for", "8h", "--why", "a training run")
@@ -152,8 +152,8 @@ def test_the_short_way_does_not_hide_it(tree: Tree, spec: Path) -> None:
 
 
 def test_apply_leaves_it_alone_and_exits_as_ever(tree: Tree, spec: Path) -> None:
-    """What is held is reported, not an error: exit code 0, 2 only for what was changed beside it; and done
-    after it was removed.
+    """A held resource is reported, not an error: exit code 0, 2 only for what was changed beside it; and it
+    is applied after the hold was removed.
     """
     held(tree)
     tree.path("/etc/a").write_text("by hand\n")
