@@ -102,8 +102,8 @@ def _imported(tree: Path, *arguments: str) -> tuple[dict[str, Any], str]:
 
 
 def test_a_spec_whose_plan_is_empty(tree: Path, tmp_path: Path) -> None:
-    """What is imported is as declared: the plan is empty, an apply records it and touches nothing, and the
-    next plan is empty too.
+    """The resources of an import are as declared: the plan is empty, an apply records them and touches
+    nothing, and the next plan is empty too.
     """
     _owned(tree)
     before, spec = _facts(tree), tmp_path / "host.yaml"
@@ -223,7 +223,7 @@ def _unit(tree: Path, name: str, text: str, *, enabled: bool = False) -> None:
 
 
 def _told(text: str) -> dict[str, str]:
-    """What was left out, with its reason."""
+    """The reasons why resources were left out of an import, by address."""
     lines = [line.removeprefix("#   ") for line in text.partition("# Not imported")[2].split("\n")]
     return {line.partition(": ")[0]: line.partition(": ")[2] for line in lines if ": " in line}
 
@@ -314,9 +314,7 @@ def test_what_something_else_starts(by: str, enabled: bool, tree: Path) -> None:
 
 
 def test_drop_ins_and_bus_names_and_rules_start_services(tree: Path) -> None:
-    """What starts a service may stand in a drop-in of a package's timer, in a bus name's file or in a udev
-    rule.
-    """
+    """A service may be started by a drop-in of a package's timer, by a bus name's file or by a udev rule."""
     for path, text in {
         "usr/lib/systemd/system/far.timer": "[Timer]\nOnCalendar=daily\n",
         "etc/systemd/system/far.timer.d/x.conf": "[Timer]\nUnit=one.service\n",

@@ -42,7 +42,7 @@ def data(done: Done) -> Any:
 
 
 def status(tree: Tree, spec: Path, *options: object) -> Any:
-    """What `status --json` says."""
+    """The data of `status --json`."""
     return data(look(tree, "status", spec, "--json", *options))
 
 
@@ -88,7 +88,7 @@ def test_status_of_a_converged_host(tree: Tree) -> None:
 
 
 def test_status_tells_drift_from_intent(tree: Tree) -> None:
-    """What somebody changed by hand is marked, what the spec asks for is not."""
+    """A resource that somebody changed by hand is marked, one that only the spec changes is not."""
     tree.apply(tree.spec(SPEC))
     tree.path("/srv/ml/api.conf").write_text("port = 1\n")
     spec = tree.spec(SPEC.replace("--config", "--conf"))
@@ -103,7 +103,7 @@ def test_status_tells_drift_from_intent(tree: Tree) -> None:
 
 
 def test_status_of_what_left_the_spec(tree: Tree) -> None:
-    """What an apply would remove, and what it would only forget, have their signs."""
+    """Resources that an apply would remove, and those that it would only forget, have their signs."""
     tree.apply(tree.spec(SPEC))
     tree.path("/srv/ml/api.conf").write_text("mine\n")
     spec = tree.spec(SPEC.partition("files:")[0])
@@ -112,8 +112,8 @@ def test_status_of_what_left_the_spec(tree: Tree) -> None:
 
 
 def test_status_names_problems(tree: Tree) -> None:
-    """What a guard would refuse is told as such, with where to read more; the state of the host is told all
-    the same.
+    """A spec that a guard would refuse is told as a problem, with where to read more; the state of the host
+    is told all the same.
     """
     tree.apply(tree.spec(SPEC))
     spec = tree.spec("groups: {}\n")
@@ -177,7 +177,7 @@ def test_explain_what_is_as_declared(tree: Tree) -> None:
 
 
 def test_explain_drift_and_intent(tree: Tree) -> None:
-    """What is declared, was applied, and is there are told apart, field by field."""
+    """The declared, the applied and the observed value are told apart, field by field."""
     tree.apply(tree.spec(SPEC))
     tree.path("/srv/ml/api.conf").chmod(0o644)
     spec = tree.spec(SPEC.replace("--config", "--conf"))
@@ -369,7 +369,7 @@ def test_graph_is_dot_unless_said_otherwise(tree: Tree) -> None:
 
 
 def test_the_graph_of_the_whole_host_has_no_circle(tree: Tree) -> None:
-    """What the example refers to is declared in it, and can be put in an order."""
+    """All that the example refers to is declared in it, and can be put in an order."""
     nodes, edges = read_dot(run("graph", Path(__file__).parents[2] / "examples/ml-host.yaml").out)
     left = set(nodes)
     while free := {node for node in left if not any(a == node and b in left for a, b in edges)}:

@@ -245,7 +245,7 @@ def test_a_saved_plan_shows_them(tree: Tree) -> None:
 
 
 def refused(tree: Tree, spec: str, command: str = "plan") -> Done:
-    """What validate or plan says to it."""
+    """The outcome of `validate` or `plan` for the spec."""
     path = tree.spec(KEEP + spec)
     return run("validate", path) if command == "validate" else tree.plan(path)
 

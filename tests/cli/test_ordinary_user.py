@@ -48,8 +48,8 @@ LAZY = (
     "yaml._yaml",
     "encodings.idna",
 )
-"""What commands import when they need it: a child without rights may not be able to
-read this Python's files.
+"""Modules that commands import when they need them: a child without rights may not be able to read this
+Python's files.
 """
 
 
@@ -69,7 +69,7 @@ def tree() -> Iterator[Tree]:
 
 
 def as_nobody(tree: Tree, work: Callable[[], Any]) -> Any:
-    """What `work` returns in a child that is an ordinary user and owns the tree's base; in this process when
+    """The result of `work` in a child that is an ordinary user and owns the tree's base; in this process when
     nobody here is root.
     """
     if os.geteuid() != 0:
@@ -141,7 +141,7 @@ def test_a_tree_works_in_full(tree: Tree) -> None:
 
 
 def test_the_same_spec_gives_the_same_files(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What an ordinary user makes in a tree is, to the byte, what root makes."""
+    """The files that an ordinary user makes in a tree are, to the byte, those that root makes."""
     other = make_tree(tmp_path_factory.mktemp("other"))
     done = as_nobody(tree, lambda: tree.apply(tree.spec(SPEC)))
 
@@ -256,7 +256,9 @@ def test_planning_the_host_needs_no_root(tree: Tree) -> None:
 
 
 def test_a_snapshot_has_what_could_be_read(tree: Tree) -> None:
-    """What who took it could not read is unknown to who plans from it, and the plan is never "No changes"."""
+    """A file that the user who took a snapshot could not read is unknown to a plan from it, and that plan is
+    never "No changes".
+    """
 
     def work() -> Done:
         tree.put("/etc/hostname", "h1\n")

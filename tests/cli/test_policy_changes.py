@@ -1,5 +1,5 @@
-"""What protects: a change of it is shown, counted, approved and recorded, though no
-file on the host changes.
+"""Fields that protect: a change of one is shown, counted, approved and recorded, though no file on the host
+changes.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ OF: dict[str, Callable[[str], tuple[str, dict[str, Any]]]] = {
         {"sources": ["/srv"], "destinations": [f"/var/lib/{one}"], "schedule": "daily", "keep": {"daily": 7}},
     ),
 }
-"""Of a kind a name and a declaration, where those of its sample with a letter behind the name do not do."""
+"""A name and a declaration for each kind where the name of its sample with a letter behind it does not do."""
 
 of_each_kind = pytest.mark.parametrize("kind", discover())
 

@@ -184,7 +184,7 @@ def test_an_adoption_that_was_killed_does_not_show_it_either(tree: Tree) -> None
 
 
 def _pretend_killed_adoption(tree: Tree, path: str) -> None:
-    """What an apply writes down before the file is renamed, and then it dies."""
+    """Pretend that an apply wrote its intent to adopt the file, and died before the rename."""
     from reconciler.core.address import Address
     from reconciler.core.state import LedgerRow
 
@@ -252,7 +252,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_valid_specs_that_are_complained_about_are_not_quoted(tree: Tree, name: str) -> None:
-    """What is said about a valid spec does not quote a line with a secret either."""
+    """A complaint about a valid spec does not quote a line with a secret either."""
     secret = canary(name)
     spec = tree.spec(REFUSED[name].replace("{}", secret))
     done = run("validate", spec)

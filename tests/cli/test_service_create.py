@@ -103,7 +103,7 @@ def test_into_an_included_file(place: Path) -> None:
     ],
 )
 def test_what_is_refused_changes_nothing(place: Path, arguments: tuple[str, ...], words: str) -> None:
-    """What cannot be added is told, with exit 1, and the file stays as it is."""
+    """A service that cannot be added is told, with exit 1, and the file stays as it is."""
     done = run("service", "create", *arguments, "--spec", place / "host.yaml", "--root", place / "tree")
 
     assert 1 == done.code
@@ -151,7 +151,7 @@ def test_a_file_without_a_last_line_end_and_without_a_section(place: Path, text:
 
 
 def test_as_json(place: Path) -> None:
-    """What was added where, and the plan's own document."""
+    """The JSON has the address that was added, its file, and the plan's own document."""
     done = run(
         "service",
         "create",

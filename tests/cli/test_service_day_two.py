@@ -72,7 +72,9 @@ class Played:
         }
 
     def revive(self, units: Sequence[str], watched: Sequence[str], _seconds: float) -> dict[str, str]:
-        """What is started takes the next step of its course; what is not active then has fallen."""
+        """Each started unit takes the next step of its course; each watched unit that is not active then has
+        fallen.
+        """
         names = tuple(unit.removesuffix(".service") for unit in units)
         self.started += [names] if names else []
         for name in names:
@@ -296,7 +298,9 @@ def test_it_gives_up(host: Played, spec: Path) -> None:
     ],
 )
 def test_what_is_left_alone(host: Played, spec: Path, facts: Facts, name: str, words: str) -> None:
-    """What somebody decided, or a start does not mend, is not started and still counts as unwell."""
+    """A service whose state somebody decided, or that a start does not mend, is not started and still counts
+    as unwell.
+    """
     host.units[name] = facts
     code, done = heal(spec)
 

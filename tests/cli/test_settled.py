@@ -145,7 +145,7 @@ OPTIONS: tuple[dict[str, object], ...] = (
 def test_a_plan_of_another_question_goes_the_long_way(
     options: dict[str, object], tree: Tree, spec: Path
 ) -> None:
-    """What is asked beside "is anything to be done" is not answered the short way."""
+    """A plan that is asked more than "is anything to be done" is not answered the short way."""
     assert not short(tree, spec, **options)
 
 
@@ -161,9 +161,7 @@ WARNED = 'services: {a: {exec_start: [/usr/bin/true], environment: {API_TOKEN: "
 
 
 def test_the_short_way_repeats_warnings(tree: Tree) -> None:
-    """What the linter warns of is told by every plan, in the same words, the short
-    way as well as the long.
-    """
+    """A warning of the linter is told by every plan, in the same words, the short way as well as the long."""
     path = tree.spec(WARNED)
     tree.apply(path)
     said = tree.plan(path)

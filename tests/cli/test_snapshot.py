@@ -127,8 +127,8 @@ def test_what_it_cannot_know_is_unknown(tree: Tree) -> None:
 
 
 def test_somebody_elses_content_is_unknown(tree: Tree) -> None:
-    """Of a foreign unit that not everybody can read nothing is claimed; one that is as declared is known by
-    its digest, another as such.
+    """A snapshot claims nothing about a foreign unit that not everybody can read; a readable one that is as
+    declared is known by its digest, another as different.
     """
     tree.apply(tree.spec(SPEC))
     text = tree.path("/etc/systemd/system/s.service").read_text()
@@ -399,8 +399,8 @@ def _planted(tree: Tree) -> str:
 
 
 def test_no_secret_is_in_it(tree: Tree) -> None:
-    """Of more than twenty secrets all over the host none is in the snapshot, in no form, nor the plain digest
-    of what not all can read.
+    """None of more than twenty secrets all over the host is in the snapshot, in no form, nor the plain digest
+    of a file that not all can read.
     """
     spec = _planted(tree)
     assert 0 == tree.apply(tree.spec(spec)).code

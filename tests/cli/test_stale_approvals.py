@@ -28,7 +28,7 @@ RESOURCES: dict[str, tuple[str, str]] = {
     "timers": ("t", "{schedule: daily, exec_start: [/usr/bin/true], description: WORD}"),
     "logrotate": ("l", "{paths: [/var/log/l.log], rotate: NUMBER}"),
 }
-"""Of each kind one resource; the words in capitals are what changes."""
+"""One resource of each kind; the words in capitals are the values that change."""
 NEW: dict[str, tuple[str, str]] = {
     "files": ("/etc/new", '{content: "new\\n", mode: "0644"}'),
     "directories": ("/srv/new", '{mode: "0755"}'),
@@ -351,8 +351,8 @@ HELD = (
 
 @pytest.mark.parametrize("address", HELD)
 def test_a_hold_after_the_approval_takes_away_and_adds_nothing(address: str, scene: Scene) -> None:
-    """What is held by now is not done, the rest of what was approved is; what is left is another plan, to be
-    approved as such.
+    """A resource that is held by now is left alone, the rest of the approved plan is applied; the remainder
+    is another plan, to be approved as such.
     """
     scene.hold("add", address, "--for", "1h", "--why", "not now")
     before = scene.tree.path("/etc/a").read_text()

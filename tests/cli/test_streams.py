@@ -222,7 +222,7 @@ def test_a_full_disk_does_not_stop_an_apply_and_is_told(tree: Tree) -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_terminals_without_the_characters(tree: Tree, encoding: str) -> None:
-    """What the terminal's encoding lacks is spelled out."""
+    """Characters that the terminal's encoding lacks are spelled out."""
     spec = tree.spec('files:\n  /etc/a: {content: "Grüße €\\n", mode: "0644"}\n')
     done = subprocess.run(
         argv("plan", spec, "--root", tree.root),

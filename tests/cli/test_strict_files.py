@@ -26,7 +26,7 @@ def test_a_line_that_cannot_be_read_on_a_tree_is_a_warning(tree: Tree) -> None:
 
 
 def test_a_name_that_sshd_passes_over_is_a_warning(tree: Tree) -> None:
-    """What the Include line of a host says may differ, so it is no error."""
+    """A name that sshd passes over is no error, as the Include line of a host may differ."""
     done = run(
         "validate", tree.spec(HEAD + '  /etc/ssh/sshd_config.d/ours: {content: "Port 22\\n", mode: "0644"}\n')
     )

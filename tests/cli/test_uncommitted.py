@@ -1,5 +1,5 @@
-"""What was applied from a work tree is called by its commit only where that commit holds it; and what another
-branch takes back is told.
+"""A spec that was applied from a work tree is called by its commit only where that commit holds it; and a
+change that another branch takes back is told.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def repository(tree: Tree) -> Repository:
 
 
 def spec_of(tree: Tree, spec: Path, *options: str) -> dict[str, Any]:
-    """What a plan says of its spec."""
+    """The `spec` object of a plan as JSON."""
     found: dict[str, Any] = json.loads(tree.plan(spec, "--json", *options).out)["spec"]
     return found
 
@@ -93,7 +93,7 @@ def test_a_clean_tree_and_what_the_spec_does_not_read(tree: Tree, repository: Re
 
 
 def test_a_file_that_was_never_added(tree: Tree, repository: Repository) -> None:
-    """What the commit does not have at all, such as an ignored file, is not in it."""
+    """A file that the commit does not have at all, such as an ignored one, is not in it."""
     (repository.folder / "hosts/more.yaml").rename(repository.folder / "hosts/other.yaml")
     tree.spec(INCLUDING.replace("more.yaml", "other.yaml"), "repo/hosts/h1.yaml")
 

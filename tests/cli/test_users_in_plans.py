@@ -1,5 +1,5 @@
-"""What a reviewer reads of users: whose key is let in or withdrawn, and what somebody wrote into a file that
-is not under `files`.
+"""The part of a plan about users, as a reviewer reads it: whose key is let in or withdrawn, and what somebody
+wrote into a file that is not under `files`.
 """
 
 from __future__ import annotations

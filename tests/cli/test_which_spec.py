@@ -11,7 +11,7 @@ B = A.replace("/etc/a", "/etc/b")
 
 
 def planned(tree: Tree, *options: object) -> str:
-    """What `plan` without a spec says about this tree."""
+    """The output of `plan` without a spec for this tree."""
     return run("plan", "--root", tree.root, *options).said
 
 

@@ -1,4 +1,4 @@
-"""What holds a secret by its shape, `{}` in the place of it; and what only looks like it.
+"""Texts that hold a secret by its shape, `{}` in the place of it; and texts that only look like it.
 
 One table, for all tests of them.
 """

@@ -19,7 +19,7 @@ def test_every_host_says_what_it_is(tmp_path: Path) -> None:
 
 
 def test_what_is_asked_in_vain_is_forgotten() -> None:
-    """What a snapshot was asked for in vain inside stays no gap; what it was asked for before does."""
+    """A gap that a snapshot shows inside the block is forgotten; one from before stays."""
     basis = SnapshotBasis("2026-11-30T00:00:00Z", unknown={"/a": "the content of /a"})
     with in_vain(basis):
         basis.unknown["/b"] = "the content of /b"

@@ -1,4 +1,4 @@
-"""What of a resource is a path: told by its model, which does not change while a command runs."""
+"""The fields of a resource that are paths are told by its model, which does not change while a command runs."""
 
 from __future__ import annotations
 

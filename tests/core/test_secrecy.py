@@ -1,4 +1,4 @@
-"""What stands behind the name of a secret is not shown; what only looks a little like one is."""
+"""A value behind the name of a secret is not shown; one behind a name that only looks a little like it is."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_what_is_no_secret_is_shown(text: str) -> None:
 
 @given(st.text())
 def test_hiding_twice_is_hiding_once(text: str) -> None:
-    """What is hidden stays as it is."""
+    """A masked text stays as it is."""
     assert masked(text) == masked(masked(text))
 
 
@@ -111,7 +111,7 @@ def test_a_long_line_takes_no_long_time(text: str) -> None:
 
 
 def test_a_changed_secret_is_seen_to_change() -> None:
-    """Of a list only the value that differs is marked, and only after."""
+    """Only the value of a list that differs is marked, and only after."""
     before, after = ["A_TOKEN=1", "B=1", '"C_SECRET=x y"'], ["A_TOKEN=2", "B=2", '"C_SECRET=x y"']
     path = ("unit", "Service", "Environment")
 
@@ -170,7 +170,7 @@ WORDS = (
 
 @given(st.lists(st.sampled_from(WORDS) | st.text(max_size=4), max_size=6).map("".join))
 def test_a_plain_text_hides_nothing(text: str) -> None:
-    """What is shown after one look is what all expressions would have left as it is."""
+    """A text that is plain at one look is left as it is by all expressions."""
     if is_plain(text):
         assert text == masking._masked(text, HIDDEN)
 
@@ -182,8 +182,8 @@ def test_what_hides_a_secret_is_not_plain(text: str) -> None:
 
 
 def test_a_digest_is_not_taken_letter_by_letter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of ten thousand digests none is asked for the words of a secret, which took as long as the rest of the
-    plan.
+    """None of ten thousand digests is searched for the words of a secret, which took as long as the rest of
+    the plan.
     """
     asked: list[str] = []
     word = masking._WORD

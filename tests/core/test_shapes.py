@@ -34,7 +34,7 @@ def test_a_neighbour_of_a_shape_is_shown(text: str) -> None:
 
 @pytest.mark.parametrize("text", [*HIDES, *SHOWS])
 def test_the_one_look_sees_each_shape(text: str) -> None:
-    """What is plain at one look has nothing that the expressions hide."""
+    """A text that is plain at one look has nothing that the expressions hide."""
     text = text.replace("{}", SECRET)
     if is_plain(text):
         assert text == masking._masked(text, HIDDEN)

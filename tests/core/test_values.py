@@ -83,7 +83,7 @@ def test_the_same_values_and_words(args: tuple[Any, ...], named: dict[str, Any])
     ("args", "named"), [((), {}), (("a", 1, (), 4), {}), (("a",), {"colour": "red"}), (("a",), {"name": "b"})]
 )
 def test_the_same_refusals(args: tuple[Any, ...], named: dict[str, Any]) -> None:
-    """What a dataclass cannot be made of, this cannot either, at the first try and at the second."""
+    """Arguments that a dataclass refuses are refused here too, at the first try and at the second."""
     for kind in (Theirs, Ours, Ours):
         with pytest.raises(TypeError, match="argument"):
             kind(*args, **named)

@@ -1,4 +1,4 @@
-"""What an apply leaves behind when it is killed, and what the next one makes of it; how failures spread."""
+"""The remains of a killed apply, and what the next one makes of them; how failures spread."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def kill_after(host: Any, spec: dict[str, Any], notes: Notes, kind: type) -> Non
 
 
 def test_an_interrupted_creation_is_ours() -> None:
-    """What a killed apply wrote is not taken for somebody else's: no adoption is asked for."""
+    """A file that a killed apply wrote is not taken for somebody else's: no adoption is asked for."""
     host, notes = host_of(), Notes()
     kill_after(host, files(x="1"), notes, WriteFile)
     plan = plan_of(files(x="1"), host, notes.memory())
@@ -58,7 +58,7 @@ def test_an_interrupted_creation_that_the_spec_changes_meanwhile() -> None:
 
 
 def test_an_interrupted_creation_that_leaves_the_spec_is_removed() -> None:
-    """What a killed apply wrote, and nobody wants any more, does not stay for ever."""
+    """A file that a killed apply wrote, and nobody wants any more, does not stay for ever."""
     host, notes = host_of(), Notes()
     kill_after(host, files(x="1", y="1"), notes, WriteFile)
     applied(files(y="1"), host, notes)
@@ -68,7 +68,7 @@ def test_an_interrupted_creation_that_leaves_the_spec_is_removed() -> None:
 
 
 def test_an_interrupted_creation_that_never_came_to_be_is_forgotten() -> None:
-    """Of a file that was announced and never written only the row goes."""
+    """Only the row of a file that was announced and never written goes."""
     host, notes = host_of(), Notes()
 
     def before(action: Action) -> None:
@@ -206,7 +206,7 @@ def test_an_action_that_did_not_do_it_is_a_failure() -> None:
 
 
 def test_a_unit_that_does_not_stay_up_is_a_failure() -> None:
-    """What settling finds fallen has failed, with its reason, and only that."""
+    """A unit that settling finds fallen has failed, with its reason, and only that one."""
     host, notes = host_of(), Notes()
     spec = {"services": {name: {"exec_start": ["/usr/bin/sleep", "1"]} for name in ("api", "db")}}
     plan, situation, request = planned(spec, host, notes.memory())
@@ -234,7 +234,7 @@ def test_a_unit_that_does_not_settle_is_put_back(name: str) -> None:
 
 
 def test_a_failed_unit_of_a_merged_call_fails_alone() -> None:
-    """Of three restarted in one call the one that failed is still owed its restart, the others are done."""
+    """The one unit that failed of three restarted in one call is still owed its restart, the others are done."""
     names = ("a", "b", "c")
     host, notes = host_with({"services": {name: {"exec_start": ["/usr/bin/sleep", "1"]} for name in names}})
 
@@ -387,8 +387,8 @@ def test_a_directory_that_is_not_durable_fails_what_is_in_it(path: str) -> None:
 
 
 def test_what_is_not_durable_below_a_step_is_that_step_s() -> None:
-    """What a step filled a directory with fails that step alone; and what belongs to one that failed already
-    condemns no other.
+    """A path below a step's directory that may not be durable fails that step alone; and a path of a step
+    that failed already condemns no other.
     """
     lost = {"/etc/x/filled": "it may not survive a power cut"}
     result = applied(files(x="1", y="1"), Batched(host_of(), Notes(), lost), Notes())

@@ -1,4 +1,6 @@
-"""What systemd takes along with a verb is in the plan, and what must not be taken along is not."""
+"""The units that systemd takes along with a verb are in the plan, and those that must not be taken along are
+not.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ def spec(**services: Any) -> dict[str, Any]:
 
 
 def verbs(plan: Plan) -> dict[str, str]:
-    """What the steps do to units: `restart` or `(held) restart`, by unit."""
+    """The verbs of the steps: `restart` or `(held) restart`, by unit."""
     steps = [
         (step, step.action) for step in plan.steps if isinstance(step.action, Unit) and step.action.units
     ]
@@ -48,7 +50,7 @@ def verbs(plan: Plan) -> dict[str, str]:
 
 
 def effects(plan: Plan) -> dict[str, str]:
-    """What systemd does along, by unit, with the reason."""
+    """The verbs that systemd carries out along with the plan's, by unit, with the reason."""
     return {effect.taken.unit: f"{effect.taken.verb}: {effect.taken.why}" for effect in plan.effects}
 
 

@@ -76,14 +76,14 @@ def test_what_an_apply_wrote_that_failed_is_nobody_elses(observed: Document, exp
 def test_a_leaf_that_one_side_lacks(
     applied: Document, observed: Document, desired: Document, expected: Origin
 ) -> None:
-    """Of an object that is wholly ours a leaf that one side lacks is a difference like any other."""
+    """A leaf that one side of an object lacks is a difference like any other where the object is wholly ours."""
     nested = ({"unit": {"S": {"same": "1", **side}}} for side in (applied, observed, desired))
 
     assert {"unit.S.k": expected} == origins(*nested)
 
 
 def test_what_is_not_declared_of_a_shared_object_is_not_compared() -> None:
-    """Of a shared object only the declared fields count, however deep the others are."""
+    """Only the declared fields of a shared object count, however deep the others are."""
     observed, desired = (
         {"gid": 7, "deep": {"ours": 1, "theirs": 2}, "theirs": 3},
         {"gid": 8, "deep": {"ours": 1}},

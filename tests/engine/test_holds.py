@@ -1,4 +1,4 @@
-"""What is on hold is left alone: its changes, its removal, its owed effects, and what others would cause
+"""A resource on hold is left alone: its changes, its removal, its owed effects, and what others would cause
 there.
 """
 
@@ -27,7 +27,7 @@ class Held(Notes):
     names: tuple[str, ...] = ()
 
     def memory(self) -> Memory:
-        """What is remembered, with the holds."""
+        """The memory of the notes, with the holds."""
         seen = Notes.memory(self)
         holds = tuple(Hold(address(name), "a training run", "bob", 0, 4_000_000_000) for name in self.names)
         return Memory(
@@ -52,7 +52,7 @@ def _with(kind: str, name: str, **fields: Any) -> dict[str, Any]:
 
 
 def _verbs(host: SimulatedHost, resources: dict[str, Any], notes: Held) -> list[str]:
-    """What a plan would ask of systemd for the service."""
+    """The verbs that a plan would ask of systemd for the service."""
     steps = plan_of(resources, host, notes.memory()).steps
     return [
         f"{step.action.verb}{' held' * step.held}"
@@ -88,7 +88,7 @@ def test_with_everything_held_nothing_is_done() -> None:
 
 
 def test_a_removal_waits() -> None:
-    """What has left the spec and is held stays, and stays ours; the apply after the hold removes it."""
+    """A held resource that has left the spec stays, and stays ours; the apply after the hold removes it."""
     host, notes = _applied()
     without = {"files": {"/etc/b": FILE}}
     notes.names = (str(A), str(S))
@@ -160,7 +160,7 @@ def test_a_key_does_not_go_before_the_next_one_comes() -> None:
 
 
 def test_a_hold_on_something_settled_holds_nobody_up() -> None:
-    """What needs a held resource that is as declared goes on."""
+    """A resource that needs a held one goes on when the held one is as declared."""
     host, notes = _applied()
     notes.names = (str(A),)
     result = applied(_with("services", "s", description="new"), host, notes)
@@ -198,7 +198,7 @@ def test_a_restart_that_others_cause_is_owed_until_the_hold_ends() -> None:
 
 
 def test_an_owed_effect_waits() -> None:
-    """What an earlier apply still owes something held is not made good, and stays owed."""
+    """An effect that an earlier apply owes to a held resource is not made good, and stays owed."""
     host, notes = _applied(_with("services", "s", on_change="none"))
     applied(
         {

@@ -92,7 +92,9 @@ def test_its_restart_is_left_to_the_next_apply_that_is_no_part_of_it(bond: Insid
 )
 @pytest.mark.parametrize("change", ["stopped", "removed", "masked"])
 def test_it_is_not_stopped(change: str, bond: Inside, why: str) -> None:
-    """What would stop it is refused with the reason, and nothing of it is done; the other one is stopped."""
+    """A change that would stop it is refused with the reason, and nothing of it is done; the other one is
+    stopped.
+    """
     host, notes = started()
     before = process(host, "api.service")
     said = {"stopped": spec(state="stopped"), "removed": {"services": {}}, "masked": spec(enabled="masked")}[

@@ -144,8 +144,8 @@ def test_same_verbs_become_one_call() -> None:
 
 
 def test_weaker_verbs_are_dropped() -> None:
-    """What is restarted need not be reloaded or started, what is started need not be reloaded; another unit
-    keeps its own.
+    """A unit that is restarted need not be reloaded or started, one that is started need not be reloaded;
+    another unit keeps its own.
     """
     steps = [
         unit(UnitVerb.RELOAD, API),
@@ -179,7 +179,9 @@ def test_held_and_due_restarts_do_not_merge() -> None:
 
 
 def test_a_step_loses_the_units_of_those_that_failed() -> None:
-    """What failed is taken out of a merged call; what is left goes on; a call for nobody is no call."""
+    """A unit of a failed resource is taken out of a merged call; the rest of the call goes on; a call for
+    nobody is no call.
+    """
     (merged,) = in_order([unit(UnitVerb.RESTART, API), unit(UnitVerb.RESTART, DB)], {})
     left = merged.without(frozenset({API}))
 

@@ -1,4 +1,4 @@
-"""What is still due: rows of earlier runs against the processes of today."""
+"""The effects that are still due: rows of earlier runs against the processes of today."""
 
 from __future__ import annotations
 

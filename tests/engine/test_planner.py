@@ -1,4 +1,4 @@
-"""What is in a plan, what is not, and what its fingerprint covers."""
+"""The contents of a plan, what is not in it, and what its fingerprint covers."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_what_would_not_converge_is_blocked() -> None:
 
 
 def test_a_damaged_ledger_prunes_nothing() -> None:
-    """Of a ledger that cannot be trusted nothing is removed; what is declared converges."""
+    """Nothing is removed on the word of a ledger that cannot be trusted; the declared resources converge."""
     host, notes = host_with(files(x="1", old="1"))
     notes.damaged = "a checksum is wrong"
     plan = plan_of(files(x="2"), host, notes.memory())
@@ -203,8 +203,8 @@ def test_an_unreadable_ledger_prunes_nothing_and_is_incomplete() -> None:
 
 
 def test_an_unreadable_ledger_calls_nothing_foreign() -> None:
-    """What exists and differs may be ours: it is planned, nothing is refused, and nothing says that it is not
-    ours.
+    """A resource that exists and differs may be ours: it is planned, nothing is refused, and nothing says
+    that it is not ours.
     """
     host, notes = host_with(files(x="1"))
     notes.unreadable = "permission denied"
@@ -240,7 +240,9 @@ class Blind(SimulatedHost):
 
 
 def test_unreadable_parts_make_the_plan_incomplete() -> None:
-    """What cannot be read is neither changed nor removed nor taken for converged; the rest is planned."""
+    """A resource that cannot be read is neither changed nor removed nor taken for converged; the rest is
+    planned.
+    """
     host, notes = host_with(files(x="1", y="1"))
     for spec in (files(x="2", y="2"), files(y="2")):
         plan = plan_of(spec, Blind(host), notes.memory())
@@ -274,7 +276,7 @@ def test_what_cannot_be_seen_after_the_trial_is_unknown(onlooker: bool, written:
 
 
 def test_a_row_of_an_unknown_kind_is_left_alone() -> None:
-    """What a newer version wrote is not ours to remove; it is told."""
+    """A row that a newer version wrote is not ours to remove; it is told."""
     host, notes = host_with(files(x="1"))
     notes.rows[address("teapots.x")] = replace(notes.rows[address(X)], address=address("teapots.x"))
     plan = plan_of(files(x="1"), host, notes.memory())

@@ -113,7 +113,7 @@ def _essence(row: LedgerRow) -> tuple[Any, ...]:
 
 
 def decoys(host: Processes) -> dict[str, tuple[str, ...]]:
-    """What is not ours."""
+    """The entries on the host that are not ours, by path."""
     return {path: found for path, found in walk(host, "/") if "decoy" in path}
 
 

@@ -1,4 +1,4 @@
-"""What is known of a process by its invocation, and what only by clocks."""
+"""Facts about a process that its invocation tells, and those that only clocks tell."""
 
 from __future__ import annotations
 
@@ -81,14 +81,14 @@ def situation(
 
 
 def remembered(invocation: str, content: str = "A=1\n") -> dict[str, Started]:
-    """What an apply noted of a process that had this content."""
+    """The notes of an apply about a process that had this content."""
     request, found = situation({}, {}, content)
     (one,) = stale_processes.seen(request, found, stale_processes.processes(request, found)).values()
     return {NAME: replace(one, invocation=invocation)}
 
 
 def due(times: Mapping[str, Times], started: Mapping[str, Started], content: str = "A=1\n") -> list[str]:
-    """What is derived."""
+    """The verbs and units of the derived rows."""
     request, found = situation(times, started, content)
     rows = stale_processes.derive(request, found, stale_processes.processes(request, found), ())
     return sorted(f"{row.verb} {row.unit}".strip() for row in rows)

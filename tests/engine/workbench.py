@@ -57,7 +57,7 @@ class Notes:
     unreadable: str = ""
 
     def memory(self) -> Memory:
-        """What is remembered."""
+        """The memory of these notes."""
         return Memory(
             rows=dict(self.rows),
             owed=tuple(self.owed.values()),

@@ -197,7 +197,7 @@ class BootedSweep:
         return "one" if self._at == "other" else "other"
 
     def look(self) -> tuple[dict[str, Any], list[str]]:
-        """What is so, and which units are behind."""
+        """The state of the paths, the accounts and the units, and the complaints about units that are behind."""
         seen, behind = json.loads(self._host.run("python3", "-c", _LOOK, json.dumps(_UNITS), *_TOPS).stdout)
         return seen, behind
 
@@ -252,7 +252,7 @@ class BootedSweep:
         self._host.write(place, source)
 
     def judge(self, kill: Kill) -> list[str] | None:
-        """What must not be after a kill and another apply; None when the kill did not come about."""
+        """The complaints after a kill and another apply; None when the kill did not come about."""
         name = self.next
         if not self._kill(kill, name):
             self._at = name

@@ -25,7 +25,7 @@ T = TypeVar("T")
 _NEW_MOUNTS = 0x20000
 _SHUTDOWN = 0x8004587D
 FLUSH_JOURNAL, FLUSH_NOTHING = 1, 2
-"""What the ioctl still writes: the journal but no data, or nothing at all."""
+"""The writes that the ioctl still does: the journal but no data, or nothing at all."""
 
 _FORMS = {
     # Without noauto_da_alloc ext4 flushes what is renamed over something, and hides a missing fsync.
@@ -111,7 +111,7 @@ def need(kind: str) -> None:
 
 
 def apart(work: Callable[[], T]) -> T:
-    """What `work` returns in a fork with mounts of its own.
+    """The result of `work` in a fork with mounts of its own.
 
     Whoever boots a host meanwhile copies all mounts that it sees, and a copy keeps a file system alive that
     we think is unmounted.
