@@ -87,7 +87,7 @@ def changes_of(plan: Plan, case: Case, *, running: bool) -> dict[str, str]:
 
 
 def effects_of(plan: Plan) -> list[str]:
-    """What systemd does along with the steps, as a case says it."""
+    """The actions of systemd along with the steps, as a case words them."""
     return [
         f"{effect.taken.verb} {effect.taken.unit} along with {effect.taken.root}" for effect in plan.effects
     ]
@@ -225,7 +225,7 @@ def test_a_plan_changes_nothing(case: Case, running: bool, place: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in all_cases() if case.secret], ids=lambda case: case.name)
 def test_a_secret_is_not_shown(case: Case, place: Path) -> None:
-    """What is sensitive is in no plan, in no form in which it could be guessed, and not in our memory of what
+    """A sensitive value is in no plan, in no form in which it could be guessed, and not in our memory of what
     we applied.
     """
     world = world_of(case, place / "world", running=True)
@@ -375,7 +375,7 @@ def files_read(case: Case, service: str, source: Any, field: str) -> list[bytes 
 
 
 def _reported(case: Case, *, running: bool) -> set[str]:
-    """What a plan tells and an apply leaves."""
+    """The addresses of changes that a plan reports and an apply leaves undone."""
     return {
         address
         for address, verb in case.expected(running=running).changes.items()

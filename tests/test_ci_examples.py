@@ -46,7 +46,7 @@ def commands(text: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def unknown(text: str) -> list[str]:
-    """What is used and not there."""
+    """The commands and options that the text uses and the tool does not have."""
     group: Any = get_command(command_line())
     known = {
         name: {option for param in command.params for option in param.opts}
@@ -90,7 +90,7 @@ def test_the_scripts_are_shell(name: str) -> None:
 
 
 def test_the_programs_in_the_scripts_are_python() -> None:
-    """What a script hands to Python compiles."""
+    """Every program that a script hands to Python compiles."""
     found = [
         program
         for script in scripts(data_of(FOLDER / "gitlab.yml"))
@@ -235,7 +235,7 @@ def test_the_workflow_trusts_nobody() -> None:
 
 
 def test_the_comment_is_found_by_the_marker() -> None:
-    """What the jobs look for is how the comment begins."""
+    """The text that the jobs look for is the beginning of the comment."""
     from reconciler.render.markdown_text import marker
 
     start = marker("plan", "gpu-01", "sha256:0").partition("gpu-01")[0]

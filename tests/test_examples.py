@@ -116,7 +116,7 @@ def test_an_ordinary_user_can_apply_them_all() -> None:
 
 
 def test_the_shortest_spec_is_five_lines() -> None:
-    """What is said of it everywhere stays true: a modeline and four lines."""
+    """The shortest spec stays as it is described everywhere: a modeline and four lines."""
     lines = (FOLDER / "minimal.yaml").read_text().partition("\n\n")[0].split("\n")
 
     assert FIVE_LINES.splitlines() == lines[1:]

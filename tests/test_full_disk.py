@@ -45,10 +45,10 @@ def _past(world: World, number: int) -> PastRun | None:
 
 @pytest.mark.parametrize("left", [0, 40_000, 120_000])
 def test_a_full_disk_refuses_the_change_rather_than_skipping_the_copy(world: World, left: int) -> None:
-    """What cannot be kept is not replaced, the object is named and the exit code says so; with room the next
-    apply does it.
+    """A file whose copy cannot be kept is not replaced, the object is named and the exit code says so; with
+    room the next apply does it.
 
-    Whatever little room is left. A rollback then has every byte.
+    This holds however little room is left. A rollback then has every byte.
     """
     root = Path(world.state).parent / "tree"
     large = root / "srv/large"

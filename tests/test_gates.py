@@ -105,13 +105,13 @@ def apply(world: World, spec: Loaded, host: Any = None, **options: Any) -> Appli
 
 
 def result_of(applied: Applied) -> ApplyResult:
-    """What came of it."""
+    """The result of an apply, which must have one."""
     assert applied.result is not None, [found.detail for found in applied.planned.diagnostics]
     return applied.result
 
 
 def plan_of(world: World, spec: Loaded, **options: Any) -> Plan:
-    """What would be done."""
+    """The plan for the spec, which must have one."""
     planned = world.plan(spec, PlanOptions(**options))
     assert planned.plan is not None
     return planned.plan
@@ -195,8 +195,8 @@ def test_back_to_the_old_spec_forgets_the_refusal(place: Path) -> None:
 
 
 def test_a_new_sick_service_is_taken_away(place: Path) -> None:
-    """What was created is gone again, units and links and ledger; it is not tried again, and with its block
-    all memory of it goes.
+    """A new service that is sick is gone again, units and links and ledger; it is not tried again, and with
+    its block all memory of it goes.
     """
     keep = {"ml-other": service(GOOD)}
     world = applied_world(place, loaded({"services": keep}))
@@ -303,8 +303,8 @@ def test_what_cannot_be_put_back_says_how(place: Path) -> None:
 
 
 def test_a_start_alone_has_nothing_to_go_back_to(place: Path) -> None:
-    """What stopped by itself and does not become healthy when it is started is left,
-    told, and tried again.
+    """A service that stopped by itself and does not become healthy when it is started is left, reported, and
+    tried again.
     """
     world = applied_world(place, only(GOOD))
     world.host().execute(Unit(UnitVerb.STOP, ("ml-api.service",)))

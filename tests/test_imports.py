@@ -63,7 +63,7 @@ def test_version_imports_nothing_heavy(heavy: str, version_imports: set[str]) ->
 
 @pytest.fixture(scope="module")
 def version_imports() -> set[str]:
-    """What `reconciler --version` imports."""
+    """The modules that `reconciler --version` imports."""
     return imported("--version")
 
 
@@ -82,13 +82,13 @@ FOR_OTHERS = (
     "reconciler.policy.access.changes",
     "reconciler.policy.approval",
 )
-"""What a plan that finds nothing to do, and a validation that finds nothing wrong, can do without.
+"""Modules that a plan that finds nothing to do, and a validation that finds nothing wrong, can do without.
 
 typer itself brings difflib and subprocess, pydantic importlib.metadata.
 """
 MODELS = {"pydantic", "pydantic_core", "yaml", "reconciler.kinds.services.kind", "reconciler.spec.load"}
-"""What a spec is understood with: of a spec that was understood before, a plan asks only whether the host is
-still so.
+"""Modules that understand a spec: a plan of a spec that was understood before does without them, and asks
+only whether the host is still so.
 """
 _SPEC = """\
 version: 1
@@ -142,7 +142,9 @@ def test_a_plan_with_changes_is_what_needs_them(settled: tuple[str, str], tmp_pa
 
 
 def test_the_journal_needs_no_reporting() -> None:
-    """What an apply says to systemd's journal does not bring in what figures, mails and webhooks need."""
+    """An apply's messages to systemd's journal do not bring in the modules that figures, mails and webhooks
+    need.
+    """
     program = "import reconciler.app.apply, reconciler.app.journald, sys; print(*sys.modules)"
     said = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -183,8 +185,8 @@ print(Model(a="1").a)
 
 @pytest.mark.parametrize("refused", [True, False])
 def test_no_plugin_of_pydantic_is_imported(refused: bool) -> None:
-    """What an installed package registers with pydantic is not imported by us; without `refuse_plugins` it
-    would be.
+    """A plugin that an installed package registers with pydantic is not imported by us; without
+    `refuse_plugins` it would be.
     """
     plain = {name: value for name, value in os.environ.items() if name != "PYDANTIC_DISABLE_PLUGINS"}
     program = [sys.executable, "-c", PLUGIN.format(refused=refused)]

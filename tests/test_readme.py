@@ -41,7 +41,7 @@ def _anchor(heading: str) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["README.md", WALK, "docs/snapshots.md"])
 def test_transcripts_are_real(page: str, booted: BootedHost) -> None:
-    """What the page shows after each `$` is what the tool prints on a host where the
+    """The output that the page shows after each `$` is the one that the tool prints on a host where the
     demo's spec was applied.
     """
     booted.copy_in(REPOSITORY / "examples/demo", "/root/demo")
@@ -77,7 +77,7 @@ def test_the_exit_codes_are_those_of_the_program() -> None:
 
 
 def test_every_command_is_there() -> None:
-    """What the README calls a command is one."""
+    """Everything that the README calls a command is one."""
     from reconciler.cli.main import COMMANDS
 
     named = set(re.findall(r"`reconciler ([a-z-]+)", README))
@@ -87,7 +87,7 @@ def test_every_command_is_there() -> None:
 
 
 def test_nothing_is_promised_that_is_not_there() -> None:
-    """What is still to come is named in one place, as such."""
+    """A feature that is still to come is named in one place, as such."""
     rest = re.sub(r"^## Status\n.*?(?=^## )", "", README, flags=re.MULTILINE | re.DOTALL).lower()
 
     assert [] == [word for word in PROMISED_LATER if word in rest]

@@ -49,9 +49,9 @@ ACCOUNT_FILES = frozenset(
 
 
 def wanted_by(world: World, case: Case) -> list[tuple[Any, ...]]:
-    """What the plan for the case's spec wants.
+    """The changes that the plan for the case's spec wants.
 
-    Before the first apply there is no key: the digest of a secret is another one each time.
+    There is no key before the first apply: the digest of a secret is another one each time.
     """
     plan = plan_of(world, case)
     return [
@@ -106,8 +106,8 @@ def parents(path: str) -> Iterator[str]:
     ids=lambda value: {True: "simulated", False: "tree"}[value] if isinstance(value, bool) else value.name,
 )
 def test_a_rollback_brings_everything_back(case: Case, running: bool, place: Path) -> None:
-    """What an apply did, a rollback undoes: type, mode, owner, content and links of everything, units, what
-    is owed, and the ledger.
+    """A rollback undoes everything that an apply did: type, mode, owner, content and links of everything,
+    units, what is owed, and the ledger.
     """
     world = world_of(case, place / "world", running=running)
     before, wanted, plan = picture(world), wanted_by(world, case), plan_of(world, case)
@@ -266,7 +266,7 @@ def test_after_a_killed_rollback_an_apply_converges(case: Case, place: Path) -> 
 
 @pytest.mark.parametrize("case", some(_FREE, 0), ids=lambda case: case.name)
 def test_a_rollback_can_be_rolled_back(case: Case, place: Path) -> None:
-    """What a rollback undid, the next one does again: the host is as the apply left it."""
+    """A rollback of a rollback does again what the first undid: the host is as the apply left it."""
     world = _applied(case, place / "world")
     if world is None:
         return

@@ -295,7 +295,7 @@ _MADE: dict[str, dict[str, str]] = {
     },
     **UNITS_OF_EVERY_DEBIAN,
 }
-"""What the examples need of a host, beside what every case has."""
+"""The paths that the examples need on a host, beside those of every case."""
 
 
 def _is_whole(loaded: Loaded, data: Any, live: Planned) -> bool:

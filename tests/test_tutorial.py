@@ -20,7 +20,9 @@ def reader() -> Iterator[Ordinary]:
 
 
 def run_page(page: str, user: Ordinary) -> Iterator[tuple[str, str, str]]:
-    """Of every command in order, as it is run: the line, what the page shows, what it prints."""
+    """Every command of the page in order, as it is run: the line, the output on the page, the output of the
+    run.
+    """
     return ((one.line, plain(one.shown), execute(one, user)) for one in commands(page))
 
 

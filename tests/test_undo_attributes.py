@@ -88,7 +88,7 @@ def _everything(root: Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
 
 
 def acls(root: Path) -> str:
-    """What the system's own tool says of every ACL."""
+    """Every ACL as the system's own tool prints it; empty without the tool."""
     if shutil.which("getfacl") is None:
         return ""
     found = subprocess.run(
@@ -246,8 +246,8 @@ def test_the_harness_finds_what_does_not_come_back(
 
 
 def test_a_capability_comes_back_with_its_own_content_only(place: Path) -> None:
-    """Of a file whose owner a run changed, and whose content somebody changed since, all comes back but the
-    capability; it is said.
+    """A file whose owner a run changed, and whose content somebody changed since, comes back in all but the
+    capability, and the rollback says so.
     """
     world = worlds.tree(place / "world")
     path = Path(world.state).parent / "tree/srv/tool"

@@ -22,8 +22,8 @@ _TOOK = re.compile(r"  \d+ s ")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What the page says to type, what it shows under it, and which files have been saved since the command
-    before.
+    """A command of the page: the line to type, the output shown under it, and the files that have been saved
+    since the command before.
     """
 
     line: str
@@ -47,7 +47,9 @@ def commands(page: str) -> Iterator[Command]:
 
 
 def execute(command: Command, user: Ordinary) -> str:
-    """What it prints there, with the moment, the duration and the reader's name as the page has them."""
+    """The output of the command there, with the moment, the duration and the reader's name as the page has
+    them.
+    """
     for name, text in command.files:
         (user.place / name).write_text(text)
     user.own()

@@ -82,8 +82,8 @@ DIRECTORIES = (
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What a running unit was started with: the unit as systemd knew it, and every file as it was then, or at
-    the last reload.
+    """A running unit as it was started: the unit as systemd knew it, and every file as it was then, or at the
+    last reload.
     """
 
     unit: bytes | None

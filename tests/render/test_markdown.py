@@ -42,12 +42,12 @@ def shape(text: str) -> list[tuple[str, str, str]]:
 
 
 def fences(text: str) -> list[str]:
-    """What is in the fenced blocks."""
+    """The contents of the fenced blocks."""
     return [token.content for token in PARSER.parse(text) if token.type == "fence"]
 
 
 def spoken(text: str) -> str:
-    """What is no code: words, and HTML."""
+    """The text outside code: words, and HTML."""
     return "\n".join(
         token.content
         for token in tokens(text)
@@ -89,7 +89,7 @@ def test_the_parts_of_a_comment() -> None:
 
 
 def test_drift_is_apart() -> None:
-    """What is only put back is in a section of its own; a conflict is not."""
+    """Objects that are only put back are in a section of their own; a conflict is not."""
     said = plan_markdown(plans.ALL["drift"]())
     changes, drift = fences(said)
 
@@ -113,7 +113,7 @@ def test_nothing_to_do() -> None:
 
 
 def test_what_is_blocked_and_unreadable() -> None:
-    """What will not be done is listed with the reason, and so is what could not be read."""
+    """A change that will not be done is listed with the reason, and so is an object that could not be read."""
     said = plan_markdown(plans.ALL["trouble"]())
 
     assert "**Blocked**, will not be done (2)" in said
@@ -179,8 +179,8 @@ def test_who_gains_access() -> None:
 
 
 def test_archives_that_go_are_above_the_counts() -> None:
-    """What nobody brings back is said where deletions are, with the ids; however long the list, the comment
-    fits.
+    """Archives that nobody can bring back are listed where deletions are, with their ids; however long the
+    list, the comment fits.
     """
     row = {
         "severity": "warning",
@@ -512,7 +512,7 @@ def test_only_plain_names_stand_in_the_heading(name: str, plain: bool) -> None:
 
 
 def test_the_parser_is_not_blind() -> None:
-    """What the tests look for is found where it is."""
+    """The parser finds the tokens that the tests look for where there are some."""
     found = {
         kind for kind, _, _ in shape("# <b>x</b> @a\n\n![i](x) <https://a.example.org>\n\n<details>\n\n```\n")
     }

@@ -40,7 +40,7 @@ def test_schema_is_a_valid_schema() -> None:
 
 @pytest.mark.parametrize("name", plans.ALL)
 def test_every_document_follows_the_schema(name: str) -> None:
-    """What we produce is what we publish."""
+    """Every document that we produce follows the schema that we publish."""
     errors = list(
         jsonschema.Draft202012Validator(plan_schema()).iter_errors(json.loads(json.dumps(plans.ALL[name]())))
     )

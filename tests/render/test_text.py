@@ -1,4 +1,4 @@
-"""What people see of a plan."""
+"""The text of a plan that people see."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_counts_name_imports_and_forgotten_only_when_there_are_some() -> None:
 
 
 def test_incomplete_plan_never_says_no_changes() -> None:
-    """What could not be read may differ."""
+    """A plan that could not read everything never says that there are no changes: the rest may differ."""
     data = plans.data_of(Plan("h", memory=Memory(unreadable="permission denied")))
 
     assert plan_text(data).endswith("\nNothing to do in what could be read; the plan is incomplete.\n")

@@ -29,11 +29,11 @@ _NOTHING = Case("sequence", "", {}, Expected(), Expected())
 
 @dataclass(slots=True)
 class Course:
-    """What happened so far, and what follows from it.
+    """The course of events so far, and its consequences.
 
-    `spec` is what was applied last, to its end if `certain`. `ours`: what some apply may have made ours;
-    `touched`: what somebody changed since. `theirs`: what must never change: paths with their text.
-    `remarks`: lines of users that must stay, but for `exactly`.
+    `spec` is the one applied last, to its end if `certain`. `ours`: objects that some apply may have made
+    ours; `touched`: objects that somebody changed since. `theirs`: paths that must never change, with their
+    text. `keys`: key lines of users that must stay, but for `exactly`.
     """
 
     world: World
@@ -118,9 +118,7 @@ class Course:
         self.converged(step.spec)
 
     def insist(self, spec: Spec, planned: Planned) -> PlanOptions:
-        """What it takes to apply in spite of a refusal, which must be one that the
-        model knows a reason for.
-        """
+        """The options to apply in spite of a refusal, which must be one that the model knows a reason for."""
         refusals = [found for found in errors(planned.diagnostics) if found.refusal]
         assert len(refusals) == len(errors(planned.diagnostics)), errors(planned.diagnostics)
         for found in refusals:
@@ -146,7 +144,7 @@ class Course:
         )
 
     def took(self, spec: Spec) -> None:
-        """What follows from a whole apply."""
+        """Bring the course up to date after a whole apply."""
         declared = addresses(spec)
         stays = {
             name for name in self.touched & declared if said(spec, name).get("drift") in ("report", "ignore")
@@ -192,7 +190,7 @@ class Course:
         self.processes_know(seen)
 
     def nothing_lost(self, seen: Seen) -> None:
-        """What is somebody's is there, to the byte."""
+        """Everything that is somebody's is there, to the byte."""
         found = {path: seen.text(path) for path in self.theirs}
 
         assert self.theirs == found, difference(self.theirs, found)
@@ -200,7 +198,9 @@ class Course:
             assert keys <= key_lines(seen, name), f"a key of {name} is lost"
 
     def nothing_left(self, seen: Seen) -> None:
-        """What left the spec left the host: files unless somebody changed them, links, units and rights."""
+        """An object that left the spec left the host: files unless somebody changed them, links, units and
+        rights.
+        """
         declared = addresses(self.spec)
         gone = {
             path
@@ -337,14 +337,14 @@ def addresses(spec: Spec) -> set[str]:
 
 
 def said(spec: Spec, address: str) -> dict[str, Any]:
-    """What a spec says of a resource."""
+    """The fields of a resource in a spec; empty for a resource that is not in it."""
     kind, _, name = address.partition(".")
     found: dict[str, Any] = spec.get(kind, {}).get(name, {})
     return found
 
 
 def keys_said(spec: Spec, address: str) -> dict[str, Any]:
-    """What a spec says of somebody's keys, in its long form."""
+    """The keys that a spec gives somebody, in the long form."""
     kind = address.partition(".")[0]
     keys = (
         said(spec, address).get("ssh_keys", {})
@@ -387,8 +387,8 @@ def state_files(world: World) -> dict[str, tuple[int, int, bytes]]:
 
 
 def decoys_of(seen: Seen) -> dict[str, Any]:
-    """What is nobody's business: the decoys, and the lines of the account files for those who have nothing to
-    do with any spec.
+    """Objects that are nobody's business: the decoys, and the lines of the account files for those who have
+    nothing to do with any spec.
     """
     found: dict[str, Any] = {path: seen.paths.get(path) for path in DECOYS}
     for file in draw.CAROL:

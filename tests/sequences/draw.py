@@ -1,4 +1,4 @@
-"""What a course of events is made of: specs and edits by hand, over small pools of names and values, so that
+"""The parts of a course of events: specs and edits by hand, over small pools of names and values, so that
 they meet each other.
 
 Everything is drawn from a `random.Random`: hypothesis has one that it can shrink, and a seed is one that can
@@ -60,7 +60,7 @@ BEFORE: dict[str, dict[str, str]] = {
     },
     "/home/carol/thesis": {"content": "years\n", "owner": "carol", "group": "carol", "mode": "0600"},
 }
-"""What was there before us, with names that a spec may come to declare."""
+"""Paths that were there before us, with names that a spec may come to declare."""
 
 DECOYS: dict[str, dict[str, str]] = {
     **{f"/etc/y.conf.decoy{n}": {"content": f"theirs {n}\n", "mode": "0600"} for n in range(40)},
@@ -91,9 +91,10 @@ DECOYS: dict[str, dict[str, str]] = {
         "target": "/etc/systemd/system/rt-nightly0.timer"
     },
 }
-"""What is nobody's business: neighbours, same beginnings of names, in the same directories and homes.
+"""Objects that are nobody's business: neighbours with the same beginnings of names, in the same directories
+and homes.
 
-With accounts 200 and more.
+There are 200 and more, with the accounts.
 """
 
 CAROL = {
@@ -109,7 +110,9 @@ CAROL = {
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """What somebody does by hand: a verb and what it needs. What is not there to be changed is left."""
+    """An edit that somebody makes by hand: a verb and its operands. An object that is not there to be changed
+    is left.
+    """
 
     verb: str
     target: str
@@ -131,7 +134,7 @@ class Step:
 
 
 def seeded(seed: int) -> Random:
-    """What everything is drawn from: the same for the same seed."""
+    """The source of every draw: the same for the same seed."""
     return Random(seed)  # noqa: S311  # it must be the same every time
 
 
@@ -182,9 +185,9 @@ def a_spec(random: Random, before: Spec) -> Spec:
 
 
 def _common(random: Random, kind: str) -> dict[str, Any]:
-    """What every resource can say.
+    """The fields that every resource can have.
 
-    Of accounts drift is always put right: what needs them would be blocked.
+    Drift of accounts and directories is always put right: resources that need them would be blocked.
     """
     found: dict[str, Any] = {}
     if random.random() < 0.5:
@@ -387,9 +390,9 @@ FOREIGN = ("/srv/a/theirs", "/srv/c/theirs", "/srv/a/b/theirs", "/home/alice/dia
 
 
 def by_hand(path: str) -> str:
-    """What somebody adds to a file of ours.
+    """The text that somebody adds to a file of ours.
 
-    Remarks do not count in what is parsed: there it is something that does.
+    Remarks do not count in a file that is parsed: there the text is a setting that does.
     """
     if path.endswith((".service", ".timer")):
         return "[Unit]\nDocumentation=man:sleep(1)\n"

@@ -27,7 +27,7 @@ from tests.worlds import World
 
 WANTS = tuple(f"{UNITS}/{target}.target.wants" for target in ("multi-user", "timers"))
 READ = frozenset({"/etc/y.conf", "/etc/z.conf", "/srv/a/x"})
-"""What services read."""
+"""The files that services read."""
 
 
 def fresh(place: Path, *, running: bool) -> World:
@@ -43,7 +43,7 @@ def fresh(place: Path, *, running: bool) -> World:
 
 
 def settle(world: World) -> None:
-    """What was there before us, and what is nobody's business."""
+    """Put on the host the objects that were there before us, and those that are nobody's business."""
     home = {"owner": "carol", "group": "carol", "mode": "0700"}
     somewhere: dict[str, dict[str, str]] = {"/etc/cron.d": {}, "/home/carol": home}
     there = {

@@ -93,7 +93,7 @@ def _through(host: Any, path: str) -> Iterator[tuple[str, Fact]]:
 
 
 def _in_tree(root: Path) -> Iterator[tuple[str, Fact]]:
-    """What lstat says, with names from the tree's own account files."""
+    """Every path of the tree as lstat describes it, with names from the tree's own account files."""
     names = [
         {row[2]: row[0] for row in _rows((root / file).read_text())} for file in ("etc/passwd", "etc/group")
     ]
@@ -123,7 +123,7 @@ def _rows(text: str) -> list[list[str]]:
 
 
 def complaints(seen: Seen, spec: Spec, exempt: frozenset[str] = frozenset()) -> list[str]:
-    """What is not as the spec says, but for resources that are exempt."""
+    """The differences between the host and the spec, but for resources that are exempt."""
     found = []
     for kind, named in spec.items():
         for name, said in named.items():

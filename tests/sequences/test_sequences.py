@@ -166,9 +166,10 @@ def test_the_way_does_not_matter(seed: int, running: bool) -> None:
 
 
 def essence(seen: Seen, names: Container[str]) -> dict[str, object]:
-    """What two ways must agree on.
+    """The part of the host on which two ways must agree.
 
-    Accounts keep what nothing is said of, and what was there before us stays as B has left it.
+    Accounts keep every attribute that no spec mentions, and an object that was there before us stays as B has
+    left it.
     """
     ours = {**OF_FILES, **OF_DIRECTORIES}
     known = {path for path, name in ours.items() if path not in BEFORE or name in names}

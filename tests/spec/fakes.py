@@ -17,7 +17,7 @@ from reconciler.core.spec import SourceError
 
 
 class Color(StrEnum):
-    """Of a lamp."""
+    """The color of a lamp."""
 
     RED = "red"
     GREEN = "green"

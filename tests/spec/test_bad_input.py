@@ -305,7 +305,7 @@ LEAKS = {
     "name", [name for name in LEAKS if name not in ("unknown key", "sensitive resource")]
 )
 def test_secrets_are_not_printed(name: str) -> None:
-    """What stands at or below a key that looks like a secret appears neither in the message nor in the quoted
+    """A value at or below a key that looks like a secret appears neither in the message nor in the quoted
     line.
     """
     _, found = load(DictReader({"hosts/h.yaml": LAMP + "    " + LEAKS[name]}), KINDS)

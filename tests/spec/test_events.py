@@ -229,8 +229,8 @@ def plain(value: Any) -> Any:
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(texts, values, min_size=1, max_size=4), st.booleans())
 def test_the_data_are_those_of_a_full_yaml_loader(data: dict[str, Any], flow: bool) -> None:
-    """What ruamel's emitter writes in the core schema, its safe loader and ours read alike: same values, same
-    types.
+    """Data that ruamel's emitter writes in the core schema are read alike by its safe loader and by ours:
+    same values, same types.
     """
     from io import StringIO
 

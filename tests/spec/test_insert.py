@@ -79,7 +79,7 @@ def test_the_indentation_is_the_file_s_own() -> None:
     ],
 )
 def test_what_is_refused(text: str, words: str) -> None:
-    """What no line can be added to is refused, with what to do."""
+    """A text to which no line can be added is refused, with advice on what to do."""
     with pytest.raises(CannotInsert, match=words):
         insert(text.encode(), "services", "new", FIELDS)
 

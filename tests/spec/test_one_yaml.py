@@ -121,7 +121,7 @@ PIECES = (*_WORDS.split(), *_SIGNS, *_LAYOUT, *_BLOCKS, "%YAML 1.2\n---\n")
 
 
 def without_c(data: bytes) -> Parsed:
-    """What a machine without the C module makes of it."""
+    """The same bytes as a machine without the C module parses them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(yaml_events, "_events", yaml_events.pure_events)
         return parse(data)

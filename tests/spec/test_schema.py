@@ -148,7 +148,7 @@ def errors_of(model: type[BaseModel], data: Any) -> list[str]:
 
 @DRAFTS
 def test_the_schema_is_valid(draft: Draft) -> None:
-    """Of the fakes and of all real kinds, by its own dialect's meta-schema."""
+    """The schemas of the fakes and of all real kinds are valid by their own dialect's meta-schema."""
     for kinds in (KINDS, discover()):
         schema = host_schema(kinds, draft)
         VALIDATORS[draft].check_schema(schema)

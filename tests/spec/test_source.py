@@ -171,7 +171,7 @@ class TestHead:
     """The commit of a work tree, from files alone."""
 
     def commit(self, root: Path) -> str:
-        """What DirectoryReader says."""
+        """The commit that DirectoryReader reads."""
         return DirectoryReader(root / "hosts/h.yaml").commit
 
     def test_loose_packed_and_detached(self, repo: Path) -> None:

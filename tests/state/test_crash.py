@@ -90,7 +90,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def after(before: Path) -> dict[str, Memory]:
-    """What is remembered after each operation when nothing disturbs it."""
+    """The memory after each operation when nothing disturbs it."""
     found = {}
     for name, operation in OPERATIONS.items():
         directory = before.parent / name

@@ -49,7 +49,9 @@ def _truncations(content: bytes) -> Iterator[bytes]:
 
 
 def _verdict(true: Memory, seen: Memory) -> str:
-    """What must never be: other rows, or rows lost without a word. Empty when it is right."""
+    """The fault of a reading, which there must never be: other rows, or rows lost without a word. It is empty
+    when the reading is right.
+    """
     if (
         any(true.rows.get(address) != row for address, row in seen.rows.items())
         or not set(seen.owed) <= set(true.owed)
@@ -105,7 +107,7 @@ def test_the_writer_notices_or_is_not_harmed(directory: Path, tmp_path: Path) ->
 
 
 def test_a_damaged_undo_store_gives_nothing_wrong_back(directory: Path) -> None:
-    """What undo gives back is what was saved, or it is an error."""
+    """Everything that undo gives back was saved, or undo is an error."""
     database = directory / "state.db"
     refused = 0
     for number, content in enumerate(_flips(database.read_bytes())):

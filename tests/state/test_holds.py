@@ -118,7 +118,7 @@ def test_it_is_remembered_and_counts(directory: Path) -> None:
 
 
 def test_an_ended_one_is_cleared_and_a_new_one_is_not(directory: Path, then: mock.Mock) -> None:
-    """What has ended is told apart and released; one made meanwhile for the same address stays."""
+    """A hold that has ended is told apart and released; one made meanwhile for the same address stays."""
     then.return_value = Clock(THEN.now + 9 * HOUR, "one", THEN.up + 9 * HOUR)
     ended = read_memory(str(directory), MACHINE)
     again = begin(ALICE, HOUR, "again", "bob", then.return_value)
@@ -155,8 +155,8 @@ def test_a_changed_hold_shows(directory: Path, statement: str) -> None:
 
 @pytest.mark.parametrize("harm", ["witness", "key", "another machine"])
 def test_a_hold_survives_a_state_that_is_begun_again(directory: Path, harm: str) -> None:
-    """Of a damaged state, or another machine's, the holds that prove themselves go over, in the transaction
-    that begins the new one.
+    """Holds that prove themselves go over from a damaged state, or another machine's, in the transaction that
+    begins the new one.
     """
     if harm != "another machine":
         (directory / harm).unlink()

@@ -1,4 +1,4 @@
-"""What is recorded comes back; what did not change is not written."""
+"""Every record comes back; a record that did not change is not written."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def test_memory_comes_back_whole(directory: Path) -> None:
-    """What was recorded is read back equal, by the writer and by a reader."""
+    """Every record is read back equal, by the writer and by a reader."""
     written = fill(directory)
     read = read_memory(str(directory), MACHINE)
 
@@ -182,7 +182,7 @@ def test_an_effect_is_owed_once_and_since_the_first_time(directory: Path) -> Non
 
 
 def test_the_first_saved_is_the_original(directory: Path) -> None:
-    """What was saved first for a step and path is what undo gives back, and a blob is stored once."""
+    """The entry saved first for a step and path is the one that undo gives back, and a blob is stored once."""
     with store(directory) as state:
         run = state.begin("", "", "", "", ACTIONS)
         state.intend(run, [], [], [], [(0, OLD_FILE)])
