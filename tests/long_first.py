@@ -48,8 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def shares(long: Sequence[T], short: Sequence[T], workers: int) -> list[list[T]]:
-    """What each worker gets at first (xdist's worksteal deals the list out in equal runs): long ones in turn,
-    then short ones.
+    """The items that each worker gets at first (xdist's worksteal deals the list out in equal runs): long
+    ones in turn, then short ones.
     """
     left = list(short)
     result: list[list[T]] = []

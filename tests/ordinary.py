@@ -71,7 +71,7 @@ class Ordinary:
         )
 
     def says(self, *argv: str | Path) -> str:
-        """What a command prints that must succeed."""
+        """The output of a command that must succeed."""
         done = self.run(*argv)
 
         assert done.returncode == 0, done.stdout

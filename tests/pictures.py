@@ -1,4 +1,4 @@
-"""What is so in a world: everything that two ways to the same end must agree on."""
+"""The picture of a world: everything that two ways to the same end must agree on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `systemd-analyze security` is given, and what is made of its answer."""
+"""The texts that `systemd-analyze security` is given, and the reading of its answer."""
 
 from __future__ import annotations
 

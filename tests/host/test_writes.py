@@ -520,7 +520,7 @@ def _show(host: TreeHost, path: str) -> tuple[str, str, str] | None:
 
 
 def _record_owners() -> list[object]:
-    """What an ordinary user sees of owners and modes, step by step."""
+    """The owners and modes that an ordinary user sees, step by step."""
     root = base_tree(Path.cwd() / "tree")
     record = Path.cwd() / "tree.reconciler/owners.jsonl"
 

@@ -107,7 +107,7 @@ def listed(directory: Path) -> list[str]:
 
 
 def manifest(top: Path) -> dict[str, tuple[Any, ...]]:
-    """What is in a tree: type, mode, owner, size, time, content or target, and how many names."""
+    """Everything in a tree: type, mode, owner, size, time, content or target, and how many names."""
     found: dict[str, tuple[Any, ...]] = {}
     for path in sorted(top.rglob("*")):
         facts = path.lstat()

@@ -200,7 +200,7 @@ def test_a_destination_inside_the_source_is_left_out(place: Place) -> None:
 
 
 def archives_names(archive: Path) -> list[str]:
-    """What tar lists."""
+    """The names that tar lists."""
     return subprocess.run(
         ["tar", "--list", "--file", archive], capture_output=True, text=True, check=True
     ).stdout.splitlines()

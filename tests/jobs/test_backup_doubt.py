@@ -165,7 +165,7 @@ def test_a_person_agrees(rich: Place) -> None:
 
 
 def test_to_agree_to_one_is_not_to_agree_to_the_next(rich: Place) -> None:
-    """What shrinks again after that is in doubt again."""
+    """An archive that shrinks again after that is in doubt again."""
     rich.run()
     (rich.source / "noise").write_bytes(os.urandom(200_000))
     rich.run()
@@ -196,9 +196,7 @@ def test_it_is_there_again(rich: Place) -> None:
 
 
 def test_another_compression_is_no_loss(rich: Place) -> None:
-    """What counts is the size before compression: zeros that are compressed from now
-    on are all still there.
-    """
+    """The size before compression counts: zeros that are compressed from now on are all still there."""
     (rich.source / "zeros").write_bytes(bytes(4_000_000))
     plain = rich.having(compress="none").run()
     packed = rich.having(compress="zstd").run()

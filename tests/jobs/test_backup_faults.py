@@ -33,7 +33,7 @@ def flip(path: Path) -> None:
 
 
 def problems(place: Place) -> list[str]:
-    """What a verification of everything says is wrong with each archive."""
+    """The problem of each archive, as a verification of everything tells it."""
     judged = verifying.verify(
         place.job, "", everything=True, compare=False, lock_directory=place.locks
     ).judgements
@@ -278,7 +278,7 @@ def test_a_damaged_manifest_is_told_and_deletes_nothing(place: Place) -> None:
 
 
 def test_a_manifest_cannot_name_another_file(place: Place) -> None:
-    """What a manifest says about names is not believed."""
+    """The names that a manifest tells are not believed."""
     done = place.run()
     path = place.destination / f"datasets-{done.manifest.id}.json"
     path.write_text(path.read_text().replace(done.manifest.archive, "../../etc/shadow"))

@@ -91,7 +91,7 @@ def test_it_is_mounted(place: Place, table: Path) -> None:
 
 @root_only
 def test_a_command_before_may_mount_it(place: Place, table: Path) -> None:
-    """What `before` mounts is there when it counts."""
+    """A file system that `before` mounts is there when it counts."""
     disk = place.top / "disk"
     disk.mkdir()
     table.write_text(f"tmpfs {disk} tmpfs noauto\n")
@@ -105,8 +105,8 @@ def test_a_command_before_may_mount_it(place: Place, table: Path) -> None:
 
 @root_only
 def test_what_is_mounted_below_is_named(place: Place, table: Path) -> None:
-    """What `one_file_system` leaves out stands in the manifest: file systems, not what is excluded and no
-    bind mount of the same one.
+    """A file system that `one_file_system` leaves out stands in the manifest, but no excluded one and no bind
+    mount of the same one.
     """
     images, excluded, bound = (place.source / name for name in ("images", "scratch", "bound"))
     bound.mkdir()

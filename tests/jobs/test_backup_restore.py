@@ -1,4 +1,6 @@
-"""What comes back: the directories that lead to it, the newest that is good, and a word about what is not."""
+"""A restore brings back the directories that lead to a source and the newest archive that is good, and tells
+what is not.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,7 @@ def test_a_part_comes_back_with_what_leads_to_it(place: Place) -> None:
 
 
 def test_archives_without_the_directories_above(place: Place) -> None:
-    """What an older version made: they are as on the host now, and not closed."""
+    """The directories above, which an older version's archive lacks, are as on the host now, and not closed."""
     manifest = place.run().manifest
     path = place.destination / f"datasets-{manifest.id}.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "above": []}))

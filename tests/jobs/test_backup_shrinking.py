@@ -100,7 +100,7 @@ def test_a_source_that_shrinks_day_by_day(
 
 
 def content(place: Place, ident: str) -> dict[str, bytes]:
-    """What tar unpacks of an archive, by the last part of the name."""
+    """The content of each file that tar unpacks from an archive, by the last part of its name."""
     to = place.top / "unpacked"
     to.mkdir()
     subprocess.run(
@@ -173,9 +173,7 @@ def test_a_year_of_losing_so_much_a_day(percent: int, keep: Keep) -> None:
 
 
 def test_to_agree_is_a_new_beginning(daily: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was agreed to is what the next is compared with, also when the archive that was agreed to has long
-    gone.
-    """
+    """The next archive is compared with the one that was agreed to, also when that one has long gone."""
     for day in range(30):
         at(monkeypatch, START + day * DAY)
         if daily.run().doubts:

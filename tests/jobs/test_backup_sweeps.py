@@ -38,7 +38,7 @@ def whole(destination: Path) -> set[str]:
 
 
 def sums(destination: Path) -> dict[str, str]:
-    """What is in each file."""
+    """The digest of each file's content, by name."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in destination.iterdir()}
 
 

@@ -41,7 +41,7 @@ def declare(place: Place, schedule: str, *, cron: bool = False) -> None:
 
 
 def reasons(place: Place, seconds: float) -> str:
-    """What is not well so many seconds later."""
+    """The reasons why a job is not well so many seconds later."""
     return " ".join(condition(place.job, TODAY + int(seconds)).reasons)
 
 
@@ -67,7 +67,7 @@ def test_runs_that_made_no_archive(
 
 
 def test_a_job_that_never_ran(scheduled: Place) -> None:
-    """Not before its first time is over by a day, however far away that is."""
+    """A job that never ran is well until its first time is over by a day, however far away that time is."""
     declare(scheduled, "2026-07-01 00:00")
 
     assert "" == reasons(scheduled, 30 * DAY)

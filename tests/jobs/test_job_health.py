@@ -33,7 +33,7 @@ def aged(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 def reasons(place: Place, days: float) -> list[str]:
-    """What is not well so many days later."""
+    """The reasons why a job is not well so many days later."""
     return [
         reason.partition(f"{place.destination}: ")[2]
         for reason in condition(place.job, TODAY + int(days * DAY)).reasons
@@ -78,7 +78,7 @@ def test_the_newest_is_bad(aged: Place, monkeypatch: pytest.MonkeyPatch, damage:
 
 
 def test_a_verification_found_it_bad(aged: Place) -> None:
-    """What `backup verify` wrote down counts."""
+    """The result that `backup verify` wrote down counts."""
     (path,) = aged.destination.glob("*.tar.gz")
     flip(path)
     verifying.verify(aged.job, "", everything=False, compare=False, lock_directory=aged.locks)

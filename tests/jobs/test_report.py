@@ -200,7 +200,7 @@ def test_a_command_gets_the_event_on_its_input(state: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("damage", ["", "[]", "{}", '{"format": 9}', "\0"])
 def test_a_damaged_memory_tells_again(state: str, listener: Listener, damage: str) -> None:
-    """What cannot be read is as if nothing had been told: better twice than never."""
+    """A memory that cannot be read counts as if nothing had been told: better twice than never."""
     tell(state, BAD, listener.url)
     Path(state, "report.json").write_text(damage)
 

@@ -1,4 +1,4 @@
-"""What a check for drift, and systemd's word about our units, mean for a report."""
+"""The meaning of a check for drift, and of systemd's word about our units, for a report."""
 
 from __future__ import annotations
 

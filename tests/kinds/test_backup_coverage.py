@@ -1,4 +1,4 @@
-"""What a plan takes out of every backup: told by it, before its lists, whether archives are there or not."""
+"""A plan tells what it takes out of every backup, before its lists, whether archives are there or not."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a plan says of a backup job before its first run: places, disks, and which
-archives a change lets go.
+"""The diagnostics of a plan about a backup job before its first run: places, disks, and which archives a
+change lets go.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ def config(fields: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def told(host: SimulatedHost, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[str]:
-    """What a change of the job means, in words."""
+    """The consequences of a change of the job, in words."""
     found = consequences(host, job_of(spec_of(**after)), dict(config(before)) or None, config(after))
     return [f"{one.summary}: {one.detail}" for one in found]
 
@@ -280,7 +280,7 @@ def test_a_source_that_leaves() -> None:
 
 
 def test_a_destination_that_leaves_or_comes() -> None:
-    """What lies in the old one is looked after by nobody; what lies in the new one counts."""
+    """Archives in the old destination are looked after by nobody; archives in the new one count."""
     host = host_of({**HERE, **archives("/backup/d", 3), **archives("/backup/e", 4)})
     found = told(host, {"keep": {"last": 1}}, {"destinations": ["/backup/e"], "keep": {"last": 1}})
 
@@ -308,7 +308,7 @@ def test_a_destination_that_leaves_or_comes() -> None:
     ],
 )
 def test_a_span_needs_a_unit(fields: Mapping[str, Any], words: str) -> None:
-    """What is meant in days must not be taken for seconds."""
+    """A span that is meant in days must not be taken for seconds."""
     _, found = load(Reader(document({"backups": {"d": {**JOB, **fields}}})), discover())
 
     assert words in " ".join(one.detail for one in errors(found))

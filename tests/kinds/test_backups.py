@@ -34,7 +34,7 @@ def loaded(**fields: Any) -> tuple[Declared | None, list[Diagnostic]]:
 
 
 def parts(declared: Declared, *, running: bool = True) -> dict[str, Part]:
-    """What a job expands into."""
+    """The parts that a job expands into, by name."""
     return {part.address.part: part for part in KIND.expand(declared, running)}
 
 
@@ -182,7 +182,7 @@ def valid() -> dict[str, Any]:
 
 @pytest.mark.parametrize("key", sorted(valid()))
 def test_a_job_file_without_a_field_is_none(key: str) -> None:
-    """What is missing is told, not guessed."""
+    """A missing field is told, not guessed."""
     data = {name: value for name, value in valid().items() if name != key}
 
     with pytest.raises(NotAJob):

@@ -30,7 +30,7 @@ class Asked(SimulatedHost):
 
 
 def judged(**conditions: str | list[str]) -> tuple[str, tuple[str, ...]]:
-    """What does not hold on a host with /etc/there, and what systemd was asked."""
+    """The condition that does not hold on a host with /etc/there, and the questions that systemd was asked."""
     host = Asked(SimulatedHost.of({"/etc/there": "x"}))
     unit = {f"Condition{name}": value for name, value in conditions.items()}
     return unmet(host, {"Unit": unit}, ask=True), host.questions

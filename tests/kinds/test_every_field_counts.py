@@ -96,7 +96,7 @@ def values(annotation: Any) -> Iterator[Iterator[Any]]:
 
 
 def _single(member: Any) -> Sequence[Any]:
-    """What might be written for a member that is neither a list nor a block."""
+    """The values that might be written for a member that is neither a list nor a block."""
     if get_origin(member) is Literal:
         return get_args(member)
     if not isinstance(member, type):
@@ -138,7 +138,9 @@ def read(text: str) -> Declared | None:
 
 
 def effect(declared: Declared) -> str:
-    """What an apply writes or remembers of it, as far as a change of that is a change in a plan."""
+    """Everything that an apply writes or remembers of a resource, as far as a change of it is a change in a
+    plan.
+    """
     running = True
     parts = [
         [str(part.address), part.document, part.retired]
@@ -176,6 +178,6 @@ def test_a_change_of_a_field_alone_is_a_change(kind: str, field: str) -> None:
 
 
 def test_the_lists_name_fields_that_there_are() -> None:
-    """What is exempt is spelled as a field of a kind."""
+    """Each exempt field is spelled as a field of a kind."""
     assert set(WITHOUT_EFFECT) | ONE_VALUE <= set(samples.fields())
     assert {"adopt"} == set(WITHOUT_EFFECT_ANYWHERE)

@@ -15,7 +15,7 @@ JOB: dict[str, Any] = {"sources": ["/data"], "destinations": ["/backup/d"], "sch
 
 
 def told(before: dict[str, Any], after: dict[str, Any], rule: str) -> list[str]:
-    """What the plan from one spec to the other says under a rule, before its lists."""
+    """The diagnostics of a rule in the plan from one spec to the other, as they stand before its lists."""
     host, notes = host_of({"/data": {}, "/backup": {"mode": "0700"}, "/var/log/app": {}}), Notes()
     applied(before, host, notes)
     plan = plan_of(after, host, notes.memory())

@@ -107,8 +107,8 @@ ANYTHING = st.text(max_size=20) | st.sampled_from(
     st.lists(ANYTHING.map(lambda text: f"/{text}"), min_size=1, max_size=3), st.lists(ANYTHING, max_size=3)
 )
 def test_every_valid_policy_can_be_written(paths: list[str], argv: list[str]) -> None:
-    """What the model lets through is written so that it is read back with the same paths and the same
-    command.
+    """A policy that the model lets through is written so that it is read back with the same paths and the
+    same command.
     """
     import shlex
 

@@ -54,7 +54,7 @@ def text_of(part: Part) -> str:
 
 
 def text(part: Part) -> str:
-    """What is written, without the header."""
+    """The text that is written, without the header."""
     return text_of(part).partition("put back.\n")[2].lstrip("\n")
 
 
@@ -177,7 +177,7 @@ def test_the_accuracy_is_less_than_the_shortest_gap(schedule: str, accuracy: str
 
 
 def test_two_calendars_for_either_or() -> None:
-    """What cron means by two restricted days becomes two lines."""
+    """Two restricted days, as cron means them, become two lines."""
     assert ["*-*-13 00:00:00", "Fri *-*-* 00:00:00"] == parts(schedule="0 0 13 * 5")["timer"].document[
         "unit"
     ]["Timer"]["OnCalendar"]
@@ -239,7 +239,7 @@ def test_summer_time_is_a_warning() -> None:
 
 
 def test_the_paths_of_a_job() -> None:
-    """Of a part its own, of the whole resource all that it may have."""
+    """A part has its own path, and the whole resource has all that it may have."""
     assert ["/etc/systemd/system/backup-data.timer"] == list(
         schedule.paths(Address("backups", "data", "timer"), unit_of)
     )

@@ -1,4 +1,4 @@
-"""What is told about a service before it is applied: values, releases of systemd, secrets, and programs of
+"""The diagnostics of a service before it is applied: values, releases of systemd, secrets, and programs of
 root.
 """
 
@@ -43,7 +43,7 @@ def _told(service: Mapping[str, Any], **more: Any) -> list[tuple[str, str]]:
 
 
 def _planned(service: Mapping[str, Any], paths: Mapping[str, Any], **more: Any) -> list[Diagnostic]:
-    """What the plan for one new service says on a host with these paths."""
+    """The diagnostics of the plan for one new service on a host with these paths."""
     plan = plan_of({"services": {"api": {"exec_start": SLEEP, **service}}, **more}, host_of(paths))
     return [found for found in plan.diagnostics if not found.rule.startswith("missing")]
 
@@ -241,8 +241,8 @@ def test_places_of_secrets_are_none(said: dict[str, Any]) -> None:
 
 
 def test_files_of_secrets_have_a_mode() -> None:
-    """Of declared files: a credential that everybody can read, and an environment
-    file with a secret in it.
+    """A declared credential that everybody can read is told, and so is a declared environment file with a
+    secret in it.
     """
     service = {
         "load_credential": {"db": "/etc/api.key"},
@@ -295,7 +295,7 @@ def test_declared_places_above_a_program_of_root() -> None:
 
 
 def test_places_on_the_host_above_a_program_of_root() -> None:
-    """What is not declared is looked at on the host: owners and modes up to the root, through links."""
+    """Places that are not declared are looked at on the host: owners and modes up to the root, through links."""
     mine = {
         "/opt": {"mode": "0755"},
         "/opt/ml": {"mode": "0775", "owner": "alice"},

@@ -1,4 +1,4 @@
-"""What two services say of each other that cannot both be so, found in the spec alone."""
+"""Relations between two services that cannot both hold, found in the spec alone."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a difference between two units costs, which drop-ins count, what enabling links, and which names are
-names: by table.
+"""The rules about units, by table: what a difference between two units costs, which drop-ins count, what
+enabling links, and which names are names.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ def test_where_drop_ins_are(name: str, expected: list[str]) -> None:
 
 
 def test_which_drop_ins_count() -> None:
-    """Of one file name the most special directory's counts, then the first place's; only *.conf; in the order
-    of file names.
+    """The most special directory's drop-in of a file name counts, then the first place's; only *.conf; in the
+    order of file names.
     """
     etc, run, lib = "/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system"
     places = (
@@ -155,7 +155,7 @@ def test_links_of_install() -> None:
     "name", ["ml-api", "a.b", "a:b", "_x", "getty@tty1", r"mnt@dev-sd\x2da", "a@", "x" * 201]
 )
 def test_names_of_units(name: str) -> None:
-    """What systemd takes, and what a lint says more of."""
+    """The model takes the names that systemd takes, and those that a lint says more about."""
     assert name == TypeAdapter(ServiceName).validate_python(name)
 
 

@@ -132,7 +132,7 @@ def test_what_enables_it() -> None:
     ],
 )
 def test_what_cannot_be_followed(install: str, words: str) -> None:
-    """What would make links that we cannot tell is said."""
+    """An [Install] section that would make links that we cannot tell is said to be unclear."""
     assert words in _look({f"{VENDOR}/web.service": f"[Install]\n{install}\n"}).unclear
 
 
@@ -178,8 +178,8 @@ def test_where_it_is_and_what_it_is_not() -> None:
 
 
 def test_a_snapshot_keeps_no_value_of_a_package_s_unit() -> None:
-    """What enables it and what it is, but no command and no variable; of a drop-in also which directives
-    there are.
+    """A snapshot keeps what enables a unit and what it is, but no command and no variable; for a drop-in it
+    also keeps which directives there are.
     """
     text = (
         "[Service]\nType=oneshot\nEnvironment=TOKEN=secret\nExecReload=/r"

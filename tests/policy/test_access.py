@@ -27,7 +27,7 @@ def users(**said: Any) -> dict[str, Any]:
 def access(
     before: dict[str, Any] | None, after: dict[str, Any], by_hand: dict[str, str] | None = None
 ) -> Told:
-    """What changes about access from one spec to the next, on a simulated host."""
+    """The changes of access from one spec to the next, on a simulated host."""
     shells = {
         "/bin/bash": {"content": "", "mode": "0755"},
         "/usr/sbin/nologin": {"content": "", "mode": "0755"},

@@ -1,5 +1,5 @@
-"""What is applied without a complaint and is not what was meant: keys, rules of sudo, empty passwords,
-ageing.
+"""Specs that are applied without a complaint and are not what was meant: keys, rules of sudo, empty
+passwords, ageing.
 
 Booted in tests/booted.
 """
@@ -262,7 +262,7 @@ def planned(turn: Turn, *allow: str) -> Planned:
 
 
 def of_access(found: Planned) -> list[Diagnostic]:
-    """What the rules about access say, the others left out."""
+    """The diagnostics of the rules about access, the others left out."""
     return [item for item in found.diagnostics if item.rule in _RULES]
 
 
@@ -307,7 +307,7 @@ def test_the_last_administrator_who_expires_stands_first() -> None:
 
 
 def test_a_home_that_is_deleted_stands_first() -> None:
-    """What nothing brings back is no fourth item of the access."""
+    """A deletion that nothing brings back is no fourth item of the access."""
     spec = {"users": {**BASE["users"], "bob": {"state": "absent", "home": "delete"}}}
     data = plan_data(planned(Turn(spec, base=BASE)))
 

@@ -1,4 +1,6 @@
-"""What would take archives away besides their job: refused, or an error, in the plan that makes it so."""
+"""Anything that would take archives away besides their job is refused, or an error, in the plan that makes it
+so.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ def tmpfiles(line: str) -> dict[str, Any]:
 
 
 def refused(more: dict[str, Any]) -> list[str]:
-    """What is refused because of the archives."""
+    """The details of the refusals because of the archives."""
     return [
         one.detail
         for one in lint(spec_of({**JOB, **more}), discover())
@@ -73,7 +75,7 @@ def test_nobody_else_removes_archives(more: dict[str, Any]) -> None:
     ],
 )
 def test_harmless_neighbours(more: dict[str, Any]) -> None:
-    """What only looks like it."""
+    """Neighbours that only look like a danger to archives are not refused."""
     assert [] == refused(more)
 
 

@@ -1,4 +1,4 @@
-"""What is refused before the first effect: each guard with its numbers, what overrides it, and just below its
+"""The refusals before the first effect: each guard with its numbers, what overrides it, and just below its
 threshold.
 """
 

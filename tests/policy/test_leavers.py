@@ -131,7 +131,7 @@ TURNS: dict[str, Turn] = {
 
 
 def told(turn: Turn) -> list[Diagnostic]:
-    """What these rules say."""
+    """The diagnostics of these rules."""
     given = Given(turn.spec, base=turn.base, meanwhile=_with_number(turn.meanwhile))
     return [found for found in planned(given).diagnostics if found.rule in RULES]
 

@@ -50,7 +50,7 @@ COMMAND = "/usr/local/bin/reconciler"
     ],
 )
 def test_the_deny_list(path: str, word: str) -> None:
-    """What no spec may manage, each with its reason."""
+    """No spec may manage these paths, each for its own reason."""
     assert word in reason(path, COMMAND)
 
 

@@ -163,8 +163,8 @@ def planned(plan: LockPlan, world: World, *allow: str) -> Planned:
 
 
 def refusals(found: Planned) -> list[Diagnostic]:
-    """What the guard says; nothing else may be wrong, but that a directory of the system would be open to
-    others.
+    """The refusals of the guard; nothing else may be wrong, but that a directory of the system would be open
+    to others.
     """
     others = [
         item
@@ -206,8 +206,8 @@ def test_a_plan_that_locks_out_is_refused(
 
 @pytest.mark.parametrize("name", [name for name in SHUT if name != "/usr/bin/sudo 0755"])
 def test_other_doors_are_refused(name: str, world_of: Callable[..., World]) -> None:
-    """What shuts a host by what runs sshd, or decides about sessions, is refused with its reason, also on a
-    tree; the flag overrides it.
+    """A change that shuts a host by what runs sshd, or decides about sessions, is refused with its reason,
+    also on a tree; the flag overrides it.
     """
     door = SHUT[name]
     plan = LockPlan(name, door.spec, door.why)
@@ -372,7 +372,7 @@ _TWO = with_carol(BASE)
 
 
 def asked(plan: LockPlan, world: World, applicant: Applicant | None, *allow: str) -> list[str]:
-    """What the guard says to whom it is asked by."""
+    """The details of the guard's findings when this applicant asks."""
     steps = planned(plan, world, *allow).plan
     assert steps is not None
     after = TrialHost().after(steps.steps, world.host())
@@ -508,7 +508,7 @@ class _Closed:
 
 @pytest.mark.slow
 def test_a_plan_that_has_nothing_to_do_with_it_does_not_pay(world_of: Callable[..., World]) -> None:
-    """Of a plan that writes a file elsewhere no key, no shadow file and no home is looked at, and no
+    """No key, no shadow file and no home is looked at for a plan that writes a file elsewhere, and no
     simulated host is made.
     """
     plan = LockPlan("elsewhere", with_file("/etc/app.conf", "x\n"))
@@ -564,7 +564,9 @@ def test_a_plan_that_may_have_to_do_with_it_pays(path: str, world_of: Callable[.
 def test_a_plan_from_a_snapshot_says_the_same_or_that_it_does_not_know(
     plan: LockPlan, world_of: Callable[..., World]
 ) -> None:
-    """What is refused on the host is refused from a snapshot, or the plan is incomplete; it is never fine."""
+    """A plan that is refused on the host is refused from a snapshot, or is incomplete there; it is never
+    fine.
+    """
     world = world_of(plan, running=True)
     loaded = case_of(plan).loaded()
     assert loaded.spec is not None
@@ -583,7 +585,7 @@ def test_a_plan_from_a_snapshot_says_the_same_or_that_it_does_not_know(
 
 @pytest.mark.parametrize("name", [name for name in SHUT if name != "/usr/bin/sudo 0755"])
 def test_other_doors_from_a_snapshot(name: str, world_of: Callable[..., World]) -> None:
-    """What is refused on the host is refused from a snapshot, or the plan is incomplete."""
+    """A plan that is refused on the host is refused from a snapshot, or is incomplete there."""
     plan = LockPlan(name, SHUT[name].spec)
     loaded = case_of(plan).loaded()
     assert loaded.spec is not None

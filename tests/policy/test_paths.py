@@ -23,7 +23,7 @@ GIVEN = ("deny-list", "system-directory")
 
 
 def refused(**resources: Mapping[str, Any]) -> list[Diagnostic]:
-    """What the rules refuse of a spec."""
+    """The refusals of a spec by the rules."""
     return [item for item in lint(spec_of(resources), discover()) if item.refusal]
 
 
@@ -191,7 +191,9 @@ def test_a_mode_gives_too(path: str, mode: str, group: str) -> None:
     ],
 )
 def test_modes_that_give_nothing_of_the_system(path: str, mode: str, group: str) -> None:
-    """What a distribution ships, what only root's group may write to, and places of one's own."""
+    """Modes that a distribution ships, directories that only root's group may write to, and places of one's
+    own are not refused.
+    """
     assert [] == refused(directories={path: {"mode": mode, "group": group}})
 
 
@@ -206,7 +208,7 @@ def test_what_our_command_is_in() -> None:
 
 
 def test_the_advice_about_a_home_is_right() -> None:
-    """What is told of daemon's /usr/sbin, written to the letter, is refused no more."""
+    """The advice about daemon's /usr/sbin, written to the letter, is refused no more."""
     (said,) = refused(users={"daemon": {"home": "/usr/sbin", "system": True}})
 
     assert "`home: {path: /usr/sbin, manage: false}`" in said.detail
@@ -527,7 +529,7 @@ ACCOUNTS: dict[str, Any] = {
 def on(
     paths: Mapping[str, Any], program: tuple[str, ...] = ("/opt/tools/ours",), **resources: Mapping[str, Any]
 ) -> list[str]:
-    """What a host with these paths besides refuses of a spec in which everything changes: the rules."""
+    """The rules that refuse a spec in which everything changes, on a host with these paths besides."""
     spec = spec_of(resources)
     changes = [Change(declared.address, Verb.CREATE, Origin.INTENT) for declared in spec.resources]
     return [item.rule for item in on_host(changes, spec, discover(), host_of({**ACCOUNTS, **paths}), program)]
@@ -545,7 +547,7 @@ def on(
     ],
 )
 def test_what_only_the_host_shows(path: str) -> None:
-    """What root has on PATH, and where our program is: itself, above and below."""
+    """The directories on root's PATH and the place of our program are protected: themselves, above and below."""
     assert ["system-directory"] == on({}, users={"ann": {"home": path}})
     assert ["system-directory"] == on({}, directories={path: {"mode": "0777"}})
     assert [] == on({}, directories={path: {"mode": "0755"}})

@@ -1,5 +1,5 @@
-"""What texts that root reads make root run, and whom they make root: of each sort of text things that count
-and things that do not.
+"""The files that texts make root run, and the people whom they make root: for each sort of text, things that
+count and things that do not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What sudo leaves of the environment of who asks: when a harmless program is root by it.
+"""The environment of the person who asks, as far as sudo leaves it: when a harmless program is root by it.
 
 A booted host judges in tests/booted.
 """

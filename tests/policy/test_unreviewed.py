@@ -1,5 +1,5 @@
-"""What root runs and nobody who reads the plan sees is a warning: secret texts, long ones, and what is no
-text.
+"""A file that root runs and nobody who reads the plan sees is a warning: a secret text, a long one, and what
+is no text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LONG = "#!/bin/sh\n" + "echo a line\n" * 300
 
 
 def told(path: str, file: dict[str, Any], place: Path, host: dict[str, Any] | None = None) -> list[str]:
-    """What is said of one file that root may run."""
+    """The details of the warnings about one file that root may run."""
     plan = planned({"spec": {"files": {path: {"mode": "0644", **file}}}, "host": host or {}}, place)
     return [problem.detail for problem in plan.diagnostics if problem.rule == "runs-unseen"]
 
@@ -89,7 +89,7 @@ def test_lines_are_counted_as_the_plan_cuts_them() -> None:
 
 
 def test_a_long_text_of_comments_hides_no_program(tmp_path: Path) -> None:
-    """What root runs is read to its end, however long the comments before it are."""
+    """A text that root runs is read to its end, however long its comments are."""
     file = {
         "content": "#!/bin/sh\n" + "# a comment line of some length\n" * 14000 + "/home/alice/x\n",
         "mode": "0755",

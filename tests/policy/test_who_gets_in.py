@@ -1,6 +1,6 @@
-"""What sshd and sudo make of their files, whatever is in them.
+"""The meaning of the files of sshd and sudo, whatever is in them.
 
-The real ones judge in tests/booted/test_login_oracles.
+The real programs judge in tests/booted/test_login_oracles.
 """
 
 from __future__ import annotations

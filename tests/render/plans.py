@@ -40,7 +40,7 @@ def part(
 
 
 def file_document(content: bytes, mode: str = "0644", owner: str = "root") -> Document:
-    """What a file is compared by."""
+    """The document that a file is compared by."""
     return {"type": "file", "content": digest(content), "mode": mode, "owner": owner, "group": "root"}
 
 

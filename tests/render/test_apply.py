@@ -1,4 +1,4 @@
-"""What an apply tells: result, events, progress."""
+"""An apply tells its result, its events and its progress."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _result(*outcomes: Outcome) -> ApplyResult:
 
 
 def test_success_reads_as_stored(golden: Golden) -> None:
-    """What was done is counted, what is still owed is told."""
+    """Everything that was done is counted, and everything that is still owed is told."""
     golden("apply-complete", apply_text(_result(DONE, DONE, DONE, DONE)))
 
 
@@ -162,7 +162,7 @@ def test_progress_names_every_action(action: object, words: str) -> None:
 
 
 def test_blocked_parts_are_told_after_an_apply() -> None:
-    """What the plan could not do is not forgotten in the result, and told once."""
+    """Parts that the plan could not do are not forgotten in the result, and are told once."""
     text = apply_text(
         ApplyResult(plans.trouble(), {plans.MODELS: Outcome(Status.FAILED, "its owner is unknown")})
     )
