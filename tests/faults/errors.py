@@ -32,7 +32,7 @@ _EMPTY = re.compile(r"tree: \S+ is \('directory', .*, b''\) and not None")
 
 
 def _places(call: Call) -> list[str]:
-    """What a call was about, whichever copy of the stage it was made on."""
+    """The paths of a call, the same for every copy of the stage."""
     return [_TEMPORARY.sub("temporary", path.partition("/tree")[2]) for path in call.paths()]
 
 
@@ -48,8 +48,8 @@ def _base(address: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is injected where: `signal=KILL`, `error=EIO`, or `error=EIO+` at this and at every later call of
-    the name.
+    """A fault and the call that it hits: `signal=KILL`, `error=EIO`, or `error=EIO+` at this and at every
+    later call of the name.
     """
 
     call: Call
@@ -89,7 +89,7 @@ class Faulty(Sweep):
 
     @cached_property
     def _steps(self) -> list[dict[str, Any]]:
-        """What an undisturbed apply does, each step with whom it does it for."""
+        """The steps of an undisturbed apply, each with the resources that it is for."""
         stage = self.copy("planned")
         argv = ["plan", str(stage.spec(self._wanted)), "--root", str(stage.tree), "--json"]
         said = forks.run(argv, uid=self.uid).text
@@ -133,7 +133,7 @@ class Faulty(Sweep):
         return bool(path) and not near.isdisjoint(paths)
 
     def judge_fault(self, fault: Fault) -> list[str]:
-        """What must not be."""
+        """The violations after an apply with the fault."""
         hit = self._hit(
             fault
         )  # before the copy: the last stage that was made is the one whose systemd is asked

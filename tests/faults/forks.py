@@ -87,7 +87,7 @@ class Hits:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def names(self) -> list[str]:
-        """What was hit."""
+        """The names of the failpoints that were hit."""
         _, _, size = _HEAD.unpack(self._memory[: _HEAD.size])
         return self._memory[_HEAD.size : _HEAD.size + size].decode().splitlines()
 
@@ -169,7 +169,7 @@ def paper() -> Iterator[int]:
 
 
 def printed(fd: int) -> str:
-    """What was printed on it."""
+    """The text that was printed on the descriptor."""
     return os.pread(fd, 1 << 22, 0).decode("utf-8", "replace")
 
 

@@ -71,7 +71,7 @@ class Point:
 
 @dataclass(slots=True)
 class Verdict:
-    """What came of a point: the failpoint's name, and what must not be."""
+    """The outcome of a point: the failpoint's name, and the violations."""
 
     setting: str
     point: Point
@@ -138,11 +138,11 @@ class Sweep:
 
     @staticmethod
     def said(plan: Ended) -> str:
-        """What a plan says, without the numbers of runs."""
+        """The text of a plan, without the numbers of runs."""
         return re.sub(r"\brun \d+", "run N", plan.text)
 
     def _while_tried(self) -> dict[str, Facts]:
-        """What is seen while a version is on trial that will be put back."""
+        """The tree while a version is on trial that will be put back."""
         stage = self.copy("tried")
         hits = Hits(self.names.index(GATE) + 1)
         self.apply(stage, self._wanted, hits)
@@ -185,7 +185,7 @@ class Sweep:
     # ------------------------------------------------------------------------------------------------ judging
 
     def partial(self, stage: Stage) -> Iterator[str]:
-        """What a reader may see that is neither the old nor the new; and a memory that cannot be read."""
+        """Everything a reader may see that is neither the old nor the new; and a memory that cannot be read."""
         memory = stage.memory()
         if memory.unreadable or (
             "damaged" in memory.damaged and "killed in the middle" not in memory.damaged
@@ -256,7 +256,7 @@ class Sweep:
         )
 
     def converges(self, stage: Stage) -> Iterator[str]:
-        """What is not as after an undisturbed apply once it is applied again."""
+        """The differences from an undisturbed apply once the spec is applied again."""
         again = self.apply(stage, self._wanted)
         if again.code not in self._codes:
             yield f"the next apply exits {again.code}: {again.text[-600:]}"
@@ -285,7 +285,7 @@ class Sweep:
                 yield f"a decoy has changed: {path}"
 
     def _originals(self) -> frozenset[bytes]:
-        """What an apply replaces or removes."""
+        """The contents of the files that an apply replaces or removes."""
         changed = {
             facts[4]
             for path, facts in self.seen_before.items()

@@ -386,8 +386,8 @@ IN_SHORT = ("write without a loop", "lock released early")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a mutant: the exit status of pytest, which is 1 when a test has failed, and the first
-    that did.
+    """The outcome of a mutant: the exit status of pytest, which is 1 when a test has failed, and the first
+    test that did.
     """
 
     mutant: Mutant
@@ -477,7 +477,7 @@ def judge(mutant: Mutant, place: Path) -> Verdict:
 
 
 def all_tests(mutants: Sequence[Mutant]) -> list[str]:
-    """What is run without a bug, to see that it passes."""
+    """The tests that are run without a bug, to see that they pass."""
     return sorted({test for mutant in mutants for test in mutant.tests})
 
 

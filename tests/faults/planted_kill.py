@@ -37,9 +37,7 @@ def _no(*_: Any, **__: Any) -> bool:
 
 
 def ledger_after_the_effect() -> None:
-    """What is about to be written is only written down afterwards: a kill in between leaves a stranger's
-    file.
-    """
+    """A file enters the ledger only after it is written: a kill in between leaves a stranger's file."""
     intend = Store.intend
 
     def without_rows(
@@ -70,7 +68,7 @@ def gates_are_not_owed() -> None:
 
 
 def no_copy_kept() -> None:
-    """What is replaced is not saved."""
+    """The pre-image of a replaced file is not saved."""
     intend = Store.intend
 
     def without_saved(self: Store, run: int, steps: Sequence[int], rows: Any, owed: Any, saved: Any) -> None:
@@ -119,7 +117,7 @@ def chmod_after_rename() -> None:
 
 
 def leftovers_stay() -> None:
-    """What a killed run left half-written is not looked for."""
+    """The half-written files of a killed run are not looked for."""
     _plant(execution, "sweep", _nothing)
 
 
@@ -184,7 +182,7 @@ def errors_are_passed_over() -> None:
 
 
 def a_bare_error_of_the_lock() -> None:
-    """What the kernel says of the lock reaches the user as a bug."""
+    """The kernel's error about the lock reaches the user as a bug."""
 
     def bare(self: lock.Lock, timeout_seconds: float = 0) -> lock.Lock:
         state_files.make_state_directory(self._directory)
@@ -201,7 +199,7 @@ def a_failed_run_says_it_was_applied() -> None:
 
 
 def somebody_else_is_blamed() -> None:
-    """What fails is told of another resource of the same plan."""
+    """A failure is reported for another resource of the same plan."""
     fail = run_state.Run.fail
 
     def other(self: run_state.Run, address: Any, reason: str) -> None:

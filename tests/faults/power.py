@@ -227,7 +227,7 @@ class Bench:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
     def said(self) -> str:
-        """What the last command printed."""
+        """The output of the last command."""
         return (self.place / "said").read_text(errors="replace")
 
     def _live(self, argv: list[str], hit: int) -> NoReturn:

@@ -14,7 +14,7 @@ _TWO = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtR1DHfXX8UHL7OzPee3z3YYcO0Bp8LEWYa
 _HERS = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID/bo18E3IxGKYbJkrz4dVRiVxEwcqkJwWL35HDlgeJ4 her own"
 
 SICK = "666"
-"""What the unit of a service has in it that the pretended systemd does not keep up."""
+"""A word in the unit of a service that the pretended systemd does not keep up."""
 _STAYS_UP = {"within": "1s"}
 
 Spec = Mapping[str, Mapping[str, Any]]
@@ -22,8 +22,8 @@ Spec = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What was applied, and what is to be applied now; with which exit codes, the first of an apply that
-    nothing disturbs.
+    """The spec that was applied, and the one to be applied now; with which exit codes, the first of an apply
+    that nothing disturbs.
     """
 
     before: Spec

@@ -43,7 +43,7 @@ DECOYS: Mapping[str, tuple[int, int, str]] = {
     "/home/hand/.ssh/authorized_keys": (0o600, 41400, "ssh-ed25519 AAAAHAND hand\n"),
     "/home/hand/notes": (0o644, 41400, "notes\n"),
 }
-"""What is nobody's business: mode, uid, content."""
+"""Files that are nobody's business: mode, uid, content."""
 
 _ACCOUNT_DECOYS = {
     "passwd": "hand:x:41400:41400:By hand:/home/hand:/bin/bash\n",
@@ -81,7 +81,7 @@ class Stage:
 
     @property
     def systemd(self) -> Path:
-        """What the pretended systemd knows."""
+        """The file with everything that the pretended systemd knows."""
         return self.place / "systemd.json"
 
     def spec(self, name: str) -> Path:
@@ -99,7 +99,7 @@ class Stage:
         return Stage(place)
 
     def memory(self) -> Memory:
-        """What is remembered of it."""
+        """The memory that the tool keeps of the stage."""
         return read_memory(str(self.state), "")
 
 

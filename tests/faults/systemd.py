@@ -61,8 +61,8 @@ class PretendedSystemd:
             )
 
     def files_on_disk(self, unit: str, text: str) -> dict[str, str | None]:
-        """What a process would read now: its environment files, and of what has a reload, or is watched,
-        everything.
+        """The files that a process would read now: its environment files, and all files of a unit that has a
+        reload or is watched.
         """
         paths = [self._root / path.removeprefix("/") for path in _READ.findall(text)]
         if unit == "ml-watch.service":
@@ -110,7 +110,7 @@ class PretendedSystemd:
         return UnitState(load, "inactive", "dead") if load == "loaded" else UnitState()
 
     def settle(self, names: Sequence[str], seconds: float) -> dict[str, str]:
-        """What was started stays up."""
+        """A unit that was started stays up."""
         return {}
 
     def started_at(self, _name: str) -> float:
@@ -203,7 +203,9 @@ class PretendedSystemd:
     # ------------------------------------------------------------------------------------------------ judging
 
     def stale(self) -> frozenset[str]:
-        """What is not as on disk: units that were not read again, processes with an old unit or old files."""
+        """Everything that is not as on disk: units that were not read again, processes with an old unit or
+        old files.
+        """
         known = self.known()
         found = {
             f"not reloaded: {name}" for name, text in known["loaded"].items() if text != self.on_disk(name)

@@ -35,8 +35,8 @@ def _chosen(sweep: BootedSweep, what: str, random: Any) -> Kill | None:
 
 
 def _catches(sweep: BootedSweep, random: Any) -> list[str]:
-    """What the sweep finds of a bug that is planted in the tool there: what a killed apply had half-written
-    stays.
+    """The violations that the sweep finds of a bug planted in the tool there: the half-written files of a
+    killed apply stay.
     """
     sweep.plant(next(mutant for mutant in MUTANTS if mutant.name == _PLANTED))
     calls = [

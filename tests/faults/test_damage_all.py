@@ -229,9 +229,7 @@ class Bench:
             shutil.copytree(kept, there, symlinks=True)
 
     def trouble(self) -> str:
-        """What is wrong with how an apply of another spec deals with the state as it is now; empty when
-        nothing is.
-        """
+        """The mistakes of an apply of another spec with the state as it is now; empty when there are none."""
         found = read_memory(str(self.tree.state), self.machine).damaged
         believed = not found
         before = self.database.read_bytes() if self.database.is_file() else b""

@@ -76,8 +76,8 @@ def _is_repeated(call: Sequence[Any]) -> bool:
 _FIRST = 4
 _EVERY = 6
 _OF_STATE = {"pwrite64": 17}
-"""Of the calls on our state of each name the first ones, and then every sixth, or as many as here: a
-transaction is like another.
+"""The first calls of each name on our state, and then every sixth, or every so many as here: a transaction is
+like another.
 """
 
 

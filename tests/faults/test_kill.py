@@ -31,11 +31,11 @@ _IN_SHORT = (
 )
 """The settings of the short form: between them they come by every failpoint."""
 _SAMPLE = 10
-"""Of the short form, besides one for every name."""
+"""The number of points of the short form, besides one for every name."""
 _PAIRS = 300
 _PAIRS_SHORT = 4
 _EVERY = {"live": 1, "tree": 12, "ordinary": 48}
-"""Of which host every how many-th point is killed at in the full form."""
+"""The full form kills at every n-th point of each host: its n."""
 _BUGS = (
     tuple(KILLED) if figures.full() else ("ledger_after_the_effect", "leftovers_stay", "gates_are_not_owed")
 )

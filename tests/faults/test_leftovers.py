@@ -1,4 +1,4 @@
-"""What a killed run left under a temporary name is gone after the next apply, wherever it was."""
+"""A file that a killed run left under a temporary name is gone after the next apply, wherever it was."""
 
 from __future__ import annotations
 

@@ -132,7 +132,9 @@ def _race(stage: Stage, rounds: int, act: Callable[[int], object]) -> tuple[int,
 
 
 def _roots_own(directories: list[int]) -> int:
-    """What root owns in the user's directories: nothing that root does there may stay root's."""
+    """The number of entries in the user's directories that are not the user's: nothing that root does there
+    may stay root's.
+    """
     found = 0
     for fd in directories:
         for name in os.listdir(fd):  # noqa: PTH208  # a descriptor

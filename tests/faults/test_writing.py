@@ -163,7 +163,7 @@ def test_a_planted_write_is_found(planted: str) -> None:
 
 
 def test_looking_is_no_writing() -> None:
-    """What only reads is passed over."""
+    """A call that only reads is passed over."""
     source = (
         "open(p)\nopen(p, 'rb')\nos.open(p, os.O_RDONLY |"
         " os.O_NOFOLLOW)\nos.stat(p)\nos.listdir(p)\nre.sub(a, b, c)\n"

@@ -34,7 +34,7 @@ class _Worker:
         return sweep
 
     def answer(self, asked: dict[str, Any]) -> Any:
-        """What came of it."""
+        """The result of the work that a question asks for."""
         sweep = self.sweep(asked["setting"])
         match asked["do"]:
             case "names":

@@ -40,7 +40,7 @@ def _tree(release: int) -> Path:
 
 
 def run(release: int, *argv: str, files: Mapping[str, str] | None = None) -> str:
-    """What a program of that Debian prints on both streams, with these files in /mnt."""
+    """The output of a program of that Debian on both streams, with these files in /mnt."""
     with tempfile.TemporaryDirectory() as place:
         (Path(place) / ".keep").touch()
         for name, text in (files or {"none": ""}).items():

@@ -199,7 +199,7 @@ REFUSED_PROGRAMS = [
 """Paths of programs that systemd does not run as written, or at all."""
 
 REFUSED_WORDS = ["a\0b", "\ud800", "\uffff", "\ufffe", "\ufdd0", "\U0010ffff", "\U0001fffe"]
-"""What systemd does not let through: with a noncharacter it does not load the whole unit."""
+"""Words that systemd does not let through: with a noncharacter it does not load the whole unit."""
 
 ENVIRONMENT: list[dict[str, str]] = [
     {f"NASTY_{number}": word}
@@ -337,7 +337,7 @@ def _cases() -> dict[str, tuple[list[str], dict[str, str]]]:
 
 
 def unit_names() -> list[str]:
-    """What `install` writes and the host has to start."""
+    """The units that `install` writes and the host has to start."""
     return [f"{name}.service" for name in _cases()]
 
 

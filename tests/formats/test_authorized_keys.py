@@ -72,7 +72,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def listed(text: str, place: Path) -> list[list[str]]:
-    """What ssh-keygen -l says of each key in a file: bits, fingerprint, comment..., (TYPE)."""
+    """The words of ssh-keygen -l about each key in a file: bits, fingerprint, comment..., (TYPE)."""
     file = place / "keys"
     file.write_text(text)
     done = subprocess.run(["ssh-keygen", "-l", "-f", str(file)], capture_output=True, text=True, check=True)
@@ -209,7 +209,7 @@ NO_KEYS = [
 
 @pytest.mark.parametrize("text", NO_KEYS)
 def test_lines_that_are_no_keys(text: str) -> None:
-    """What sshd does not understand is no key, and not idle either: another sshd may."""
+    """A line that sshd does not understand is no key, and not idle either: another sshd may understand it."""
     assert read(text) is None
     assert not is_idle(text)
 
@@ -261,7 +261,7 @@ def test_nothing_breaks_the_reader(text: str) -> None:
 
 
 def test_every_option_of_the_manual_is_known() -> None:
-    """What the format knows is what sshd(8) of OpenSSH 9.2 lists."""
+    """The format knows exactly the options that sshd(8) of OpenSSH 9.2 lists."""
     manual = """agent-forwarding cert-authority command environment expiry-time from no-agent-forwarding no-port-forwarding no-pty
     no-user-rc no-x11-forwarding permitlisten permitopen port-forwarding principals pty no-touch-required verify-required restrict tunnel
     user-rc

@@ -241,7 +241,7 @@ def test_how_cron_is_written_for_systemd(expression: str, lines: list[str]) -> N
     ],
 )
 def test_a_calendar_is_read_as_systemd_reads_it(text: str) -> None:
-    """What we make of a calendar has the same runs as the calendar itself."""
+    """Our form of a calendar has the same runs as the calendar itself."""
     ours = calendar.to_oncalendar(calendar.parse(text))
 
     assert 1 == len(ours)

@@ -43,7 +43,7 @@ def test_known(section: str, name: str, answer: bool) -> None:
 
 
 def test_releases_are_told_apart() -> None:
-    """What Debian 12 has not is known as such."""
+    """A directive that Debian 12 lacks is known as such."""
     assert directives.since("Service", "ExecStart") == directives.OLDEST
     assert directives.since("Service", "RestartSteps") == directives.NEWEST
     assert directives.since("Service", "Nope") is None

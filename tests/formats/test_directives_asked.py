@@ -49,8 +49,8 @@ def _values(name: str) -> tuple[str, ...]:
 def _asked(
     release: int, names: list[tuple[str, str]]
 ) -> tuple[list[tuple[str, str, str]], Counter[str], Counter[str]]:
-    """What we refuse and systemd takes; how often, by directive, systemd complains, and how often we do not
-    see it.
+    """The assignments that we refuse and systemd takes; how often, by directive, systemd complains, and how
+    often we do not see it.
     """
     every = [(section, name, value) for section, name in names for value in _values(name)]
     refused = asked.refused(release, every)

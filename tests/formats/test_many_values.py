@@ -82,7 +82,7 @@ def _printable(word: str) -> str:
 
 
 def test_arguments_and_variables_survive_a_unit_file() -> None:
-    """What is read is the very argv that was written, word by word."""
+    """The argv that is read is the very one that was written, word by word."""
     assert [] == _unlike(1, VALUES)
 
 

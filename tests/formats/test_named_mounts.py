@@ -12,7 +12,7 @@ ETC, RUN = "/etc/systemd/system", "/run/systemd/generator"
 
 
 def of(files: Mapping[str, str | None]) -> dict[str, str]:
-    """What a host with these files names; None is one that cannot be read."""
+    """The mount points that a host with these files names; None is a file that cannot be read."""
 
     def names(directory: str) -> list[str]:
         return sorted(

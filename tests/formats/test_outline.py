@@ -1,4 +1,4 @@
-"""What is kept of a foreign file: the same facts, and nothing else."""
+"""The kept form of a foreign file has the same facts, and nothing else."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_keys_of_others(line: str, kept: str | None) -> None:
 
 
 def test_keys_of_ours() -> None:
-    """Of a key of ours all options are in the spec anyway; then the line is kept as it is."""
+    """A key of ours has all its options in the spec anyway; then the line is kept as it is."""
     line = f'command="/usr/bin/rrsync /data" {KEY} ci'
     key = read(line)
 

@@ -18,8 +18,8 @@ VALUES = st.text(
 
 
 def sourced(shell: str, text: str, command: str, **before: str) -> str:
-    """What a command prints in a shell that has read this file twice, as login and
-    interactive hooks may do.
+    """The output of a command in a shell that has read this file twice, as login and interactive hooks may
+    do.
     """
     script = f"{text}\n{text}\n{command}"
     environment = {"PATH": "/usr/bin:/bin", **before}

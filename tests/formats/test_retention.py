@@ -49,7 +49,7 @@ def after(archives: Sequence[Archive]) -> int:
     ],
 )
 def test_a_year_of_daily_archives(keep: Keep, expected: list[int]) -> None:
-    """Of each of the last N days, weeks, months and years the newest archive stays, and nothing else."""
+    """The newest archive of each of the last N days, weeks, months and years stays, and nothing else."""
     archives = daily(365)
     decision = decide(archives, keep, after(archives), EVER)
 
@@ -196,7 +196,7 @@ def test_the_newest_good_one_always_stays(
 
 @given(histories, keeps)
 def test_to_decide_twice_is_to_decide_once(archives: list[Archive], keep: Keep) -> None:
-    """What was kept is kept again: pruning twice deletes nothing more."""
+    """An archive that was kept is kept again: pruning twice deletes nothing more."""
     now = after(archives)
     left = [item for item in archives if item.id in decide(archives, keep, now, EVER).keep]
 

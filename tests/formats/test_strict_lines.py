@@ -56,7 +56,7 @@ def test_a_last_line_without_its_end() -> None:
 
 
 def test_lines_of_tmpfiles() -> None:
-    """What could be meant is let pass, and of the others each line is told."""
+    """A line that may be valid is let pass, and every other line is reported."""
     good = (
         '; old comment\nd /run/a 0755 a b 10d\nL+ /a - - - - /b\nf+! "/a b" :~0644 - - - text 9\nx /tmp/a*'
         " nonsense\nd %t/x\nR! /x\n"

@@ -70,7 +70,7 @@ def test_quirks_are_read_as_systemd_reads_them(
     ],
 )
 def test_nothing_made_by_hand_is_hidden(text: str, expected: unit.Sections) -> None:
-    """What systemd passes over is still seen, marked as such."""
+    """A line that systemd passes over is still seen, marked as such."""
     assert expected == unit.parse(text)
 
 

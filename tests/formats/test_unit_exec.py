@@ -20,7 +20,7 @@ def _writable(word: str) -> bool:
 
 @given(st.lists(WORD.filter(_writable), max_size=6))
 def test_an_argv_survives(argv: list[str]) -> None:
-    """What is quoted for systemd unquotes to the same words, and fits into a unit file."""
+    """An argv that is quoted for systemd unquotes to the same words, and fits into a unit file."""
     line = unit.exec_line(["/bin/x", *argv])
 
     assert ["/bin/x", *argv] == split_exec(line)

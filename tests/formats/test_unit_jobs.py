@@ -1,4 +1,4 @@
-"""What systemd takes along: the rules by hand.
+"""The units that systemd takes along: the rules by hand.
 
 That they are systemd's own is shown in tests/booted/test_unit_graphs.py.
 """

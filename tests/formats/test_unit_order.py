@@ -41,7 +41,9 @@ def test_by_way_of_units_that_are_not_named() -> None:
 
 
 def test_the_order_counts_more_than_the_need() -> None:
-    """What is required and ordered behind comes behind: systemd starts it along, and lets it wait."""
+    """A unit that is required and ordered after another comes after it: systemd starts it along, and lets it
+    wait.
+    """
     graph = units({"a": {"Requires": ["b"], "Before": ["b"]}, "b": {}})
 
     assert ("a", "b") == in_order(UnitVerb.START, ["b", "a"], graph)
@@ -49,7 +51,7 @@ def test_the_order_counts_more_than_the_need() -> None:
 
 @pytest.mark.parametrize("relation", ["Requires", "Requisite", "BindsTo", "After", "Upholds"])
 def test_a_stop_goes_the_other_way(relation: str) -> None:
-    """What hangs on another unit, or keeps it up, is stopped before it."""
+    """A unit that hangs on another one, or keeps it up, is stopped before it."""
     assert ("b", "a") == in_order(UnitVerb.STOP, ["a", "b"], units({"b": {relation: ["a"]}, "a": {}}))
 
 

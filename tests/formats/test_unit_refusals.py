@@ -1,4 +1,4 @@
-"""What systemd refuses about a unit as a whole; a booted host is the judge in
+"""The refusals of systemd that concern a unit as a whole; a booted host is the judge in
 tests/booted/test_refusals.py.
 """
 
@@ -20,7 +20,9 @@ def test_refused_or_taken(name: str) -> None:
 
 
 def test_a_drop_in_is_judged_with_its_unit() -> None:
-    """What neither says alone they say together, and a reset in a drop-in takes it back."""
+    """A unit and its drop-in can be refused together where neither is alone, and a reset in a drop-in takes
+    it back.
+    """
     job = f"[Service]\nType=oneshot\n{START}\n"
 
     assert [] == list(refusals(parse(job)))

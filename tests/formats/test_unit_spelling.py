@@ -62,7 +62,7 @@ def test_one_spelling() -> None:
 
 
 def test_our_own_spelling_stays() -> None:
-    """What render writes is canonical already, and nothing is added or changed in place."""
+    """The output of render is canonical already, and nothing is added or changed in place."""
     sections: unit.Sections = {
         "Service": {"Environment": ["A=1", '"B=x y"'], "RemainAfterExit": "no"},
         "Unit": {"Wants": "a.service"},

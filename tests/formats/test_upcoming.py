@@ -258,7 +258,7 @@ def test_nothing_is_shown_where_nothing_is_scheduled() -> None:
 
 
 def test_zones() -> None:
-    """What the tz database has is known; a name that it lacks is not."""
+    """A zone of the tz database is known; a name that it lacks is not."""
     assert UTC == dst.zone("UTC")
     assert dst.zone("Nowhere/Land") is None
     assert dst.unknown("Nowhere/Land")

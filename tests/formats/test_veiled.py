@@ -49,7 +49,7 @@ def test_a_known_value_is_found_and_another_is_not_read() -> None:
 
 
 def test_the_same_value_has_another_digest_elsewhere() -> None:
-    """What is known of one file tells nothing of another one."""
+    """The digest of a value in one file tells nothing of another file."""
     first, second = (
         veiled(UNIT, "[Service]\nNice=5\n"),
         veiled(UNIT.replace("a.", "b."), "[Service]\nNice=5\n"),

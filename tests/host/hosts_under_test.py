@@ -138,7 +138,7 @@ def place_for_everybody() -> Iterator[Path]:
 
 
 def as_ordinary_user(work: Callable[[], list[object]], directory: Path) -> list[object]:
-    """What `work` returns when it runs as uid 65534 in a directory.
+    """The result of `work` when it runs as uid 65534 in a directory.
 
     In a fork: a new interpreter may live where only root can go.
     """

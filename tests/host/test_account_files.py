@@ -67,7 +67,7 @@ def test_users_are_read() -> None:
 
 
 def test_a_group_password_is_not_shown() -> None:
-    """What is printed of a gshadow entry has no hash in it."""
+    """The printed form of a gshadow entry has no hash in it."""
     (row,) = parse_group_shadows("ml:$y$hash:root:a,b\n")
 
     assert GroupShadow("ml", "$y$hash", ("root",), ("a", "b")) == row

@@ -67,7 +67,7 @@ def write(path: str, content: bytes = b"x", **more: object) -> WriteFile:
 
 
 def ssh() -> tuple[MakeDirectory, EditLines]:
-    """What gives alice a key."""
+    """The actions that give alice a key."""
     return MakeDirectory("/home/alice/.ssh", "0700", **HIS), EditLines(
         KEYS, ("key",), (), "0600", expects=ABSENT, **HIS
     )
@@ -117,7 +117,7 @@ def test_a_directory_is_made_durable_once_for_all_that_is_in_it(host: LiveHost, 
 
 
 def test_what_was_put_in_place_is_durable_before_something_goes(host: LiveHost, synced: list[str]) -> None:
-    """What replaces a file that is removed survives a power cut for sure before the removal can."""
+    """A file that replaces a removed one survives a power cut for sure before the removal can."""
     host.execute(write("/two/old"))
     synced.clear()
     actions: list[Action] = [write("/one/new"), RemovePath("/two/old", digest(b"x"))]
@@ -143,7 +143,7 @@ def test_without_announcement_each_action_is_durable_at_once(host: LiveHost, syn
 def test_a_directory_that_cannot_be_made_durable_is_told_of_all_in_it(
     host: LiveHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the actions of a batch those fail whose directory could not be synced, and no others."""
+    """An action of a batch fails when its directory could not be synced, and no other does."""
     actions = [write("/one/a"), write("/one/b"), write("/two/a")]
     host.prepare(actions)
     for action in actions:
@@ -185,8 +185,8 @@ BOBS: dict[str, Any] = {"owner": "bob", "group": "", "as_user": "bob"}
 def test_one_child_does_what_comes_next_to_each_other(
     host: LiveHost, forks: list[int], tmp_path: Path
 ) -> None:
-    """What comes one after the other in homes, of whomever, is made by one process, and belongs to whose home
-    it is.
+    """Consecutive actions in homes, whoever owns them, are done by one process, and each result belongs to
+    the owner of its home.
     """
     actions: list[Action] = [
         *ssh(),
@@ -262,7 +262,7 @@ def test_whoever_comes_next_nobody_can_do_more_than_he_may(host: LiveHost, tmp_p
 def test_a_home_that_is_not_there_yet_waits_for_its_turn(
     host: LiveHost, forks: list[int], tmp_path: Path
 ) -> None:
-    """What the first user's action makes the home of the second of is there when that one's turn comes."""
+    """The second user's home, made by the first user's action, is there when the second one's turn comes."""
     (tmp_path / "home/bob").rmdir()
     actions = [MakeDirectory("/home/alice/a", "0700", **HIS), MakeDirectory("/home/bob/b", "0700", **BOBS)]
     host.prepare(actions)
@@ -310,7 +310,9 @@ def test_after_a_failure_nothing_more_is_done(host: LiveHost, tmp_path: Path) ->
 def test_a_child_killed_at_the_second_action_fails_that_one(
     host: LiveHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it had confirmed is done; what it was at is not believed, and not tried behind its back."""
+    """An action that the child had confirmed is done; the one it was at is not believed, and not tried behind
+    its back.
+    """
     parent = os.getpid()
 
     def kill(name: str) -> None:

@@ -278,8 +278,8 @@ def test_write_shows_exactly_what_was_asked(maker: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("maker", MAKERS)
 def test_capture_holds_what_is_replaced(maker: str, tmp_path: Path) -> None:
-    """What an action is about to replace is saved with content, mode and owner; for nothing there, so it
-    says.
+    """A file that an action is about to replace is saved with content, mode and owner; where there is none,
+    the pre-image says so.
     """
     host = MAKERS[maker](tmp_path)
     host.execute(D)
@@ -311,7 +311,7 @@ def test_paths_that_are_not_plain_are_refused(maker: str, path: str, tmp_path: P
 
 @pytest.mark.parametrize("maker", MAKERS)
 def test_missing_things(maker: str, tmp_path: Path) -> None:
-    """What is not there is None, no names, and FileNotFoundError."""
+    """A missing path is None as an entry, has no names, and raises FileNotFoundError when read."""
     host = MAKERS[maker](tmp_path)
 
     assert host.entry("/nowhere/at/all") is None

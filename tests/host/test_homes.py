@@ -284,7 +284,7 @@ def test_a_whole_new_home(stage: Stage) -> None:
 
 
 def test_roots_open_files_become_his(stage: Stage) -> None:
-    """What root made there carelessly, and everybody may read, is brought to the user's name."""
+    """A file that root made there carelessly, and everybody may read, is brought to the user's name."""
     stage.ssh.mkdir(mode=0o755)
     stage.ssh.chmod(0o755)
     stage.file.write_bytes(b"old\r\n")

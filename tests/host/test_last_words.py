@@ -1,4 +1,4 @@
-"""What a service said before it failed is told without its secrets."""
+"""The last words of a service before it failed are told without its secrets."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_what_is_below_a_path_is_known_without_a_look_at_all_paths(
 
 
 def test_a_tree_that_goes_costs_the_same_whatever_else_there_is() -> None:
-    """Of ten thousand homes one that goes looks at its own paths."""
+    """The removal of one home among ten thousand looks only at its own paths."""
     counts = []
     for many in (10, 10_000):
         overlay = Overlay(_Empty())

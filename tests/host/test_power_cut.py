@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def on_a_disk(place: Path, work: Callable[[Disk], T]) -> T:
-    """What comes of work on a fresh file system with a tree. Left out where none can be mounted."""
+    """The result of work on a fresh file system with a tree. The test is left out where none can be mounted."""
 
     def there() -> T:
         with disk("ext4", place) as found:
@@ -63,7 +63,7 @@ def perform(disk: Disk, actions: list[Action], *, finish: bool) -> None:
 
 
 def there(disk: Disk) -> list[str]:
-    """What of the batch is there, with all that it should have in it."""
+    """The paths of the batch that are there, with all that they should have in them."""
     found = []
     for action in BATCH:
         path = disk.root / action.path[1:]  # type: ignore[union-attr]  # all have paths

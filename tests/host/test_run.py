@@ -305,7 +305,7 @@ def test_what_is_left_after_an_apply_that_ended_lives_on(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_a_flood_of_a_gigabyte_ends_and_is_not_kept() -> None:
-    """What a program says is read to its end and thrown away beyond the cap."""
+    """The output of a program is read to its end and thrown away beyond the cap."""
     result = run(["/bin/sh", "-c", "head -c 1073741824 /dev/zero"], timeout=300, cap=1000)
 
     assert (0, 1000) == (result.rc, len(result.out))

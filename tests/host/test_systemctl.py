@@ -1,4 +1,4 @@
-"""What systemctl prints, and what follows from it. The texts are systemd 252's."""
+"""The output of systemctl, and what follows from it. The texts are systemd 252's."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ DONE = {
     ],
 )
 def test_verdicts(properties: dict[str, str], said: str, expected: Verdict) -> None:
-    """What a unit that is not active after a start is, in words."""
+    """The verdict puts into words the state of a unit that is not active after a start."""
     assert expected == verdict(properties, said)
 
 
@@ -178,7 +178,9 @@ def test_journal_lines_cannot_play_with_the_terminal() -> None:
 
 
 def test_what_systemd_says_of_every_start_is_no_news() -> None:
-    """Of the journal the service's own words are told, and what systemd says of no other end."""
+    """The service's own words in the journal are reported, and systemd's only where it says them of no other
+    end.
+    """
     said = [
         "Starting a.service - The API...",
         "Started a.service.",
@@ -293,8 +295,8 @@ def test_what_may_have_failed_is_looked_at_before_it_starts(
 def test_a_unit_that_systemd_has_not_noticed_is_started_after_a_reload(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Of what was not found that alone is asked for again whose file is there, and what requires it; the
-    others' failure is still told.
+    """A unit that was not found is asked for again only when its file is there or it requires a unit whose
+    file is there; the others' failure is still reported.
     """
     told: list[tuple[str, ...]] = []
     missing = {
@@ -410,7 +412,7 @@ def test_a_failed_reload_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_reload_failures_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of several units those fail that systemctl complained about, or all of them when it named none."""
+    """The units that systemctl complained about fail, or all of them when it named none."""
     said = b"Failed to reload a.service: Job type reload is not applicable for unit a.service.\n"
     _answering(monkeypatch, _answers(reload=Result(1, b"", said)))
     named = Systemd().execute(Unit(UnitVerb.RELOAD, ("a.service", "aa.service")))
@@ -445,7 +447,7 @@ def links(asked: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def _meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> list[dict[str, str]]:
-    """What is watched from now on; instead of waiting, something happens."""
+    """The units that are watched from now on; instead of waiting, something happens."""
     watched: list[dict[str, str]] = []
 
     def watch(units: dict[str, str], _deadline: float) -> frozenset[str]:
