@@ -30,7 +30,7 @@ FLEET = {10: 5, 50: 5, 200: 3}
 """Sizes, and how often the first apply is measured: each time takes two new hosts."""
 FIRST_APPLY, BARE = "first apply", "the bare system commands"
 NOTHING = "No changes"
-"""What a plan with nothing to change prints."""
+"""The words that a plan with nothing to change prints."""
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DRIVER = Path(__file__).with_name("driver.py")
@@ -51,7 +51,9 @@ def case(name: str, *argv: str, says: str = "") -> dict[str, Any]:
 
 
 def floors(python: str) -> list[dict[str, Any]]:
-    """What an interpreter costs that does nothing, and one that imports what nobody can do without."""
+    """The cases of an interpreter that does nothing, and of one that imports the modules nobody can do
+    without.
+    """
     return [case(f"python -c '{code}'", python, "-c", code) for code in ("pass", PYDANTIC, IMPORTS)]
 
 
@@ -162,7 +164,7 @@ def booted(rounds: int, counts: Sequence[int] = BOOTED) -> list[tuple[int, list[
 
 
 def _listing() -> list[dict[str, Any]]:
-    """What a plan on a running host cannot do without."""
+    """The cases of the work that a plan on a running host cannot do without."""
     both = case(LISTING, "/bin/sh", "-c", f"{PYTHON} -c '{IMPORTS}' && {UNITS}")
     return [case(UNITS, *UNITS.split()), both]
 
@@ -221,7 +223,7 @@ def _by_name(figures: Sequence[Figure]) -> dict[str, Figure]:
 
 
 def offline_goals(figures: Sequence[Figure]) -> list[Goal]:
-    """What is asked of the offline figures."""
+    """The goals of the offline figures."""
     by = _by_name(figures)
     hundred, thousand, most = (by[f"plan, {count:,} resources"] for count in (100, 1_000, 10_000))
     return [
@@ -237,7 +239,7 @@ def offline_goals(figures: Sequence[Figure]) -> list[Goal]:
 
 
 def people_goals(figures: Sequence[Figure]) -> list[Goal]:
-    """What is asked of plans with many users: ten times as many take less than ten times as long."""
+    """The goals of plans with many users: ten times as many take less than ten times as long."""
     by = _by_name(figures)
     pairs = {
         "10,000 resources from nothing, against 1,000": [
@@ -252,14 +254,14 @@ def people_goals(figures: Sequence[Figure]) -> list[Goal]:
 
 
 def booted_goals(count: int, figures: Sequence[Figure]) -> list[Goal]:
-    """What is asked of the booted figures."""
+    """The goals of the booted figures."""
     by = _by_name(figures)
     ratio = by[f"plan, {count} services"].ms / by[LISTING].ms
     return [Goal(f"plan, {count} services, against {LISTING}", ratio, 3, "x")]
 
 
 def fleet_goals(count: int, apply: Sequence[Figure], plan: Sequence[Figure]) -> list[Goal]:
-    """What is asked of the first apply of W(count), and of the plan that finds nothing to change after it."""
+    """The goals of the first apply of W(count), and of the plan that finds nothing to change after it."""
     applied, planned = _by_name(apply), _by_name(plan)
     return [
         Goal(

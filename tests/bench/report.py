@@ -27,7 +27,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is to be reached: `reached` may be at most `limit`."""
+    """A goal of a measurement: `reached` may be at most `limit`."""
 
     text: str
     reached: float
@@ -60,7 +60,7 @@ def table(figures: Sequence[Figure], floor: str) -> str:
 
 
 def goals(found: Sequence[Goal]) -> str:
-    """What was to be reached, and whether it was."""
+    """A table of the goals, and whether each was reached."""
     return "\n".join(
         ["| goal | limit | measured | reached |", "|---|--:|--:|---|", *(goal.row() for goal in found)]
     )

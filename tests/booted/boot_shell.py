@@ -17,7 +17,7 @@ from tests.booted import support
 from tests.booted.booted import BootedHost
 
 _TERMINAL = ("TERM", "COLUMNS", "LINES", "NO_COLOR", "CLICOLOR_FORCE", "COLORTERM")
-"""What a command may know of the terminal that it prints to."""
+"""The variables by which a command may know the terminal that it prints to."""
 
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:

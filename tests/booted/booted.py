@@ -202,7 +202,7 @@ class BootedHost(Truth):
         _forget_propagation(self.name)
 
     def console(self) -> str:
-        """What was printed while booting."""
+        """The output of the boot."""
         with contextlib.suppress(FileNotFoundError):
             return (self._place / "console").read_text(errors="replace")
         return ""

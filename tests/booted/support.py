@@ -1,4 +1,4 @@
-"""What booting a host needs, and what of it this machine lacks."""
+"""The needs of booting a host, and those that this machine does not meet."""
 
 from __future__ import annotations
 

@@ -228,8 +228,8 @@ def test_the_number_of_an_account_that_went_is_nobodys(booted: BootedHost) -> No
 
 
 def test_a_mount_in_the_home_stops_the_removal(booted: BootedHost) -> None:
-    """What is on another file system is not the account's: nothing is archived and nothing removed until it
-    is unmounted.
+    """Data on another file system is not the account's: nothing is archived and nothing removed until it is
+    unmounted.
     """
     furnished(booted)
     booted.run("mount", "-t", "tmpfs", "tmpfs", "/home/alice/model/deep")

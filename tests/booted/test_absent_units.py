@@ -84,7 +84,7 @@ def check_a_baseline(host: BootedHost) -> None:
 
 
 def test_a_baseline_holds_without_the_packages(booted: BootedHost) -> None:
-    """What is not there is stopped, disabled, or masked; a process without its unit file is stopped; more
-    than that is refused.
+    """A unit that is not there is stopped, disabled, or masked; a process without its unit file is stopped;
+    more than that is refused.
     """
     check_a_baseline(booted)

@@ -1,5 +1,5 @@
-"""What a plan complains of about access is so on a booted host, and is over once its advice has been followed
-to the letter.
+"""A plan's complaint about access is true on a booted host, and is over once its advice has been followed to
+the letter.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def reconcile(
 
 
 def as_a_stranger(host: BootedHost, command: str) -> str:
-    """What a command prints for an account that nobody gave anything."""
+    """The output of a command for an account that nobody gave anything."""
     return host.run("sh", "-c", command, user="games", check=False).stdout.strip()
 
 

@@ -1,5 +1,5 @@
-"""What `reconciler access` says of logging in and of becoming root is what sshd, su and sudo do: random hosts
-and specs, before and after.
+"""The report of `reconciler access` on logging in and becoming root is what sshd, su and sudo do: random
+hosts and specs, before and after.
 
 A failure prints its seed: `RECONCILER_SEED=17 pytest tests/booted/test_access_truth.py` replays it.
 `RECONCILER_FAULTS=1` plays 300.
@@ -184,8 +184,8 @@ def _line(dice: random.Random) -> str:
 
 
 def host_script(dice: random.Random) -> str:
-    """What somebody did by hand before: accounts, passwords, keys, homes, ageing, rules, and settings of
-    sshd.
+    """A script of changes made by hand before: accounts, passwords, keys, homes, ageing, rules, and settings
+    of sshd.
     """
     lines = [
         (
@@ -305,8 +305,8 @@ Seen = dict[str, tuple[bool, bool]]
 
 
 def truth(host: BootedHost) -> tuple[Seen, str]:
-    """What sshd, su and sudo do, and by what: a line `NAME usable` for every account that PAM does not
-    refuse.
+    """The answers of sshd, su and sudo, and how they were got: a line `NAME usable` for every account that
+    PAM does not refuse.
     """
     host.run("sh", "-c", "systemctl reset-failed ssh.service; systemctl restart ssh.service", check=False)
     said = host.run("sh", "-c", _TRY, timeout=120).stdout
@@ -322,9 +322,9 @@ _PERSON = ", who becomes root, "
 
 
 def told(data: dict[str, Any], side: str, there: Seen, how: str) -> Seen:
-    """What the matrix says of the same accounts.
+    """The answers of the matrix for the same accounts.
 
-    What is open to everybody is open to who can use his account. A way that waits is right either way.
+    A way open to everybody is open to all who can use their account. A way that waits is right either way.
     """
     rows = [row for row in data["access"] if row[side]]
     login = {
@@ -386,7 +386,9 @@ def test_access_is_what_sshd_su_and_sudo_do(seeds: list[int], host: BootedHost) 
 
 
 def _differences(seed: int, side: str, seen: Seen, said: Seen, how: str, script: str, spec: Any) -> list[Any]:
-    """What is said otherwise than it is: account, (logs in, becomes root) as it is and as it is said."""
+    """The accounts that are reported otherwise than they are: account, (logs in, becomes root) as it is and
+    as reported.
+    """
     found = [(seed, side, name, seen[name], said[name]) for name in seen if seen[name] != said[name]]
     if found:
         print(f"--- seed {seed}, {side}\n{script}\n{json.dumps(spec)}\n{how}")

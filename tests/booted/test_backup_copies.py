@@ -87,7 +87,7 @@ def made(host: BootedHost) -> dict[str, list[Any]]:
 
 
 def differences(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> dict[str, Any]:
-    """What is not as it was."""
+    """The paths that are not as they were."""
     paths = before.keys() | after.keys()
     return {
         repr(bytes.fromhex(path)): (before.get(path), after.get(path))

@@ -37,7 +37,7 @@ MODES = (
 
 
 def rows(host: BootedHost) -> list[dict[str, Any]]:
-    """What `backup list --json` says."""
+    """The rows of `backup list --json`."""
     found: list[dict[str, Any]] = json.loads(host.reconciler("backup", "list", "d", "--json").stdout)
     return found
 

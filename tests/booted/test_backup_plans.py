@@ -1,5 +1,5 @@
-"""What a plan says of backups, on a real Debian and from its snapshot: what runs would refuse, and which
-archives would go.
+"""A plan's diagnostics about backups, on a real Debian and from its snapshot: runs that would be refused, and
+archives that would go.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{9}")
 
 
 def warnings(host: BootedHost, text: str, *options: str) -> dict[str, str]:
-    """What the plan of a spec says, by summary: the detail."""
+    """The diagnostics of a plan of the spec: summary -> detail."""
     host.write(SPEC, text)
     data: dict[str, Any] = json.loads(host.reconciler("plan", SPEC, "--json", *options, check=False).stdout)
     return {item["summary"]: item["detail"] for item in data["diagnostics"]}
@@ -89,7 +89,7 @@ def test_what_a_run_would_refuse(booted: BootedHost) -> None:
 
 
 def run_by_hand(host: BootedHost, job: dict[str, Any]) -> int:
-    """What a run of this job ends with, whatever a plan says of it."""
+    """The exit code of a run of this job, whatever a plan says of it."""
     rest = {
         "engine": "tar",
         "type": "full",

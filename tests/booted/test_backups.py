@@ -65,13 +65,13 @@ def prepared(host: BootedHost, spec: str = HOST) -> None:
 
 
 def rows(host: BootedHost) -> list[dict[str, Any]]:
-    """What `backup list --json` says."""
+    """The rows of `backup list --json`."""
     found: list[dict[str, Any]] = json.loads(host.reconciler("backup", "list", "datasets", "--json").stdout)
     return found
 
 
 def names(host: BootedHost) -> list[str]:
-    """What is in the destination, but for the mark of the machine."""
+    """The names in the destination, but for the mark of the machine."""
     there = host.run("ls", "-A", "/backup/datasets").stdout.splitlines()
     return [name for name in there if name != "datasets.machine"]
 

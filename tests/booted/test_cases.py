@@ -193,7 +193,7 @@ def everything_about(case: Case, simulated: World) -> dict[str, list[str]]:
 
 
 def simulated_facts(world: World, asked: Mapping[str, list[str]]) -> dict[str, Any]:
-    """What the simulated host says to the same questions."""
+    """The simulated host's answers to the same questions."""
     host = world.host()
     gids = {line.split(":")[0]: line.split(":")[2] for line in host.read("/etc/group").decode().splitlines()}
     states = host.units(asked["units"])
@@ -216,7 +216,7 @@ def _reachable(host: HostView, path: str) -> bool:
 
 
 def _enabled(host: HostView, name: str) -> str:
-    """What `systemctl is-enabled` says about what is there."""
+    """The answer of `systemctl is-enabled` for the files that are there."""
     base, vendor = "/etc/systemd/system", "/usr/lib/systemd/system"
     entry = host.entry(f"{base}/{name}")
     if entry is not None and entry.target == "/dev/null":

@@ -1,5 +1,5 @@
-"""What crashes and is started again, over and over, on a real systemd: an apply never takes one lucky look at
-it for success.
+"""A service that crashes and is started again, over and over, on a real systemd: an apply never takes one
+lucky look at it for success.
 """
 
 from __future__ import annotations

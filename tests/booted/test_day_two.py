@@ -1,6 +1,4 @@
-"""What an administrator types on day two, on a real Debian: the checks of the
-off-boarding page, and doctor.
-"""
+"""An administrator's commands on day two, on a real Debian: the off-boarding page's checks, and doctor."""
 
 from __future__ import annotations
 

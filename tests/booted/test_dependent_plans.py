@@ -1,5 +1,5 @@
-"""What a plan says that stops, starts, restarts and reloads is what an apply makes stop, start, restart and
-reload, judged by systemd.
+"""The units that a plan says stop, start, restart and reload are those that an apply makes stop, start,
+restart and reload, judged by systemd.
 
 Random graphs of units, some declared, some of others, some with `on_change: none`, some on hold, and a random
 change of the spec. `RECONCILER_FAULTS=1` plays 200; `RECONCILER_SEED=17` plays the ten graphs from that one
@@ -155,8 +155,8 @@ def _is_valid(host: BootedHost, services: Mapping[str, Any]) -> bool:
 
 
 def planned(host: BootedHost) -> tuple[dict[str, str], int]:
-    """What the plan says that happens to units: what it asks of them, and what systemd does along; and how
-    much that is.
+    """The verb of each unit in the plan, asked for by the plan or done along by systemd; and how many are
+    done along.
     """
     plan = json.loads(host.run("reconciler", "plan", SPEC, "--json", check=False).stdout)
     verbs: dict[str, list[str]] = {}
@@ -176,7 +176,7 @@ def planned(host: BootedHost) -> tuple[dict[str, str], int]:
 
 
 def _net(verbs: Sequence[str]) -> str:
-    """What is to be seen of several: stopped and started is restarted."""
+    """The net effect of several verbs: stopped and started is restarted."""
     kinds = set(verbs) - {"reset-failed"}
     if "restart" in kinds or {"stop", "start"} <= kinds:
         return "restart"

@@ -42,8 +42,8 @@ TAKEN: dict[str, dict[str, str]] = {
     "Upholds": {"start": "start"},
     "Conflicts": {"start": "stop"},
 }
-"""What systemd does to the dependent, by the verb on the target (systemd.unit(5)); nothing where the verb is
-not here.
+"""The verb of systemd on the dependent, by the verb on the target (systemd.unit(5)); nothing where the verb
+is not here.
 """
 RELEASES = {"bookworm": TAKEN, "trixie": {**TAKEN, "PropagatesStopTo": {**STOPPED, "restart": "stop"}}}
 INVERSES = {
@@ -80,9 +80,9 @@ class Cell:
         )
 
     def expected(self, taken: str) -> tuple[str, str]:
-        """What must happen to the target and to the dependent.
+        """The verbs that must happen to the target and to the dependent.
 
-        `taken` is what systemd would do to the dependent.
+        `taken` is the verb that systemd alone would do to the dependent.
         """
         verb = "stop" if self.verb == "remove" else self.verb
         if (
@@ -183,7 +183,7 @@ def bring_up(host: BootedHost, pairs: Sequence[Cell], outside: Path) -> None:
 
 
 def happens(host: BootedHost, names: Sequence[str]) -> tuple[dict[str, str], str]:
-    """What an apply does to units, and what it prints."""
+    """The effects of an apply on units, and its output."""
     _, before = unit_graphs.look(host, names)
     done = host.run("reconciler", "apply", SPEC, "--auto-approve", check=False)
     unit_graphs.settle(host)
@@ -206,8 +206,8 @@ def unsaid(cell: Cell, taken: str, output: str) -> bool:
 
 @pytest.mark.parametrize("suite", RELEASES)
 def test_each_relation_with_each_verb_in_each_stance(suite: str, tmp_path: Path) -> None:
-    """What is declared is taken along as planned, what is held or `on_change: none` makes the verb wait, what
-    is of others is warned of.
+    """A declared dependent is taken along as planned, one that is held or `on_change: none` makes the verb
+    wait, one of others is warned of.
     """
     pairs = [cell for cell in cells(suite) if not cell.refused]
     if suite != "bookworm" and not FULL:

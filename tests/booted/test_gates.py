@@ -85,7 +85,7 @@ def plan(host: BootedHost, code: int = 0) -> str:
 
 
 def command_line(host: BootedHost) -> str:
-    """What the service's process is."""
+    """The command line of the service's process."""
     pid = host.show("web.service", "MainPID")["MainPID"]
     return host.read(f"/proc/{pid}/cmdline").replace("\0", " ").strip()
 
@@ -166,7 +166,7 @@ def test_what_was_put_back_waits_for_another_version_or_a_word(booted: BootedHos
 
 
 def test_a_new_one_that_does_not_run_is_taken_away(booted: BootedHost) -> None:
-    """Of a service that was never there nothing is left: no file, no link, no failed unit."""
+    """A service that was never there leaves nothing: no file, no link, no failed unit."""
     apply(booted, service(["/bin/false"], {}, restart="no", type="simple"), code=7)
 
     assert (

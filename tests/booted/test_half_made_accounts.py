@@ -131,7 +131,7 @@ def points(trace: str) -> Iterator[str]:
 
 
 def facts(host: BootedHost, script: str = "") -> str:
-    """What the system's own tools say, after a script."""
+    """The output of the system's own tools, after a script."""
     return host.run("sh", "-c", f"{script}\n{FACTS}", check=False, timeout=120).stdout
 
 

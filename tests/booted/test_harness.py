@@ -71,8 +71,8 @@ def test_a_host_is_a_whole_debian(booted: BootedHost) -> None:
 
 
 def test_the_installed_tool_is_the_source(booted: BootedHost) -> None:
-    """What runs inside is what stands in the checkout, byte for byte, and nothing of the checkout is needed
-    for it.
+    """The installed tool is the same as the checkout, byte for byte, and needs nothing of the checkout to
+    run.
     """
     where = booted.run(
         "/opt/reconciler/bin/python", "-I", "-c", "import reconciler; print(reconciler.__path__[0])"

@@ -18,7 +18,7 @@ def owner(host: BootedHost, path: str) -> str:
 
 
 def test_a_home_is_looked_for_where_the_spec_says(booted: BootedHost) -> None:
-    """What is at /home/NAME is another thing; a prepared place is adopted; one apply converges, and no
+    """A directory at /home/NAME is another thing; a prepared place is adopted; one apply converges, and no
     account comes without its home.
     """
     booted.run(

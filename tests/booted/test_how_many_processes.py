@@ -1,4 +1,4 @@
-"""What a plan costs the host: the kernel says how many processes there were."""
+"""The cost of a plan to the host: the kernel says how many processes there were."""
 
 from __future__ import annotations
 

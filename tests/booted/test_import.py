@@ -134,7 +134,7 @@ busctl --timeout=1 call org.freedesktop.DBus /org/freedesktop/DBus org.freedeskt
 
 
 def _invocations(booted: BootedHost) -> dict[str, str]:
-    """What runs, or ran, as what invocation: by it a start, a stop and a restart show."""
+    """The state and invocation of each unit: a start, a stop and a restart show in it."""
     shown = (
         booted.run("systemctl", "show", "--property=Id,InvocationID,ActiveState", *ACTIVATED)
         .stdout.strip()

@@ -74,7 +74,7 @@ def start(host: BootedHost, unit: str) -> str:
 
 
 def events(host: BootedHost) -> list[dict[str, Any]]:
-    """What was told so far."""
+    """The events that were told so far."""
     return [json.loads(line) for line in host.read(TOLD).splitlines()] if host.exists(TOLD) else []
 
 

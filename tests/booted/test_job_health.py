@@ -114,7 +114,7 @@ def test_a_job_that_is_not_well(booted: BootedHost) -> None:
 
 
 def test_figures_and_news_of_jobs(booted: BootedHost) -> None:
-    """What `install` publishes has the job, and a failing one is told once, as is its recovery."""
+    """The metrics published by `install` have the job, and a failing one is told once, as is its recovery."""
     booted.run("/bin/sh", "-euc", "mkdir -p /data /var/lib/prometheus; echo x > /data/x; touch /ok")
     booted.write("/usr/local/bin/tell", "#!/bin/sh\ncat >> /root/told\n", "0755")
     booted.write(SPEC, HOST)

@@ -71,7 +71,7 @@ domain\t53/udp
 http 80/tcp www # WorldWideWeb
 syslog 514/udp nothing
 """
-"""What /etc/services says there. A host without netbase has no such file, and then no names of ports."""
+"""The content of /etc/services there. A host without netbase has no such file, and then no names of ports."""
 BY_HOST = ('permitopen="h:Domain"', 'permitopen="h:syslog"', 'permitopen="h:nothing"')
 """Names that another host may have: a spec may say them, and the plan tells what this host makes of them."""
 
@@ -138,8 +138,8 @@ def judged(options: str, key: str) -> bool:
 
 @pytest.mark.booted
 def test_options_are_taken_as_sshd_takes_them(host: BootedHost) -> None:
-    """What is accepted here lets somebody in, and what sshd skips the key for is refused, but for names that
-    another host may have.
+    """A key with options that are accepted here lets somebody in, and one that sshd skips is refused, but for
+    names that another host may have.
     """
     host.write("/etc/services", KNOWN)
     taken = {options: logs_in(host, options) for options in (*TAKEN, *SKIPPED)}

@@ -238,8 +238,8 @@ def test_a_disabled_account_runs_nothing(debian: BootedHost) -> None:
 
 
 def test_a_person_leaves_together_with_the_own_group(debian: BootedHost) -> None:
-    """Of the same name or another: the account is disabled, its group stays and is forgotten, the counts of
-    plan and apply are equal.
+    """A person leaves together with their own group, of the same name or another: the account is disabled,
+    its group stays and is forgotten, the counts of plan and apply are equal.
     """
     rest = "users:\n  bob: {}\n  carl: {}\n  dora: {}\n"
     apply(debian, "groups: {ml: {}, gina: {}}\n" + rest + "  hans: {group: ml}\n  gina: {group: gina}\n")

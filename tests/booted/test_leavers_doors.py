@@ -45,7 +45,7 @@ def debian() -> Iterator[BootedHost]:
 
 
 def told(host: BootedHost, spec: str, *words: str) -> str:
-    """What a command prints about a spec, in one line."""
+    """The output of a command about a spec, in one line."""
     host.write(SPEC, HEAD + spec)
     done = host.reconciler(*words, SPEC, "--adopt", check=False)
     return " ".join((done.stdout + done.stderr).replace("│", " ").split())

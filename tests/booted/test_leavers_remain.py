@@ -1,5 +1,5 @@
-"""What a leaver could leave to the next account of the same name or number, and which doors open for a
-disabled one: tried live.
+"""A leaver's remains that could go to the next account of the same name or number, and the doors that open
+for a disabled one: tried live.
 """
 
 from __future__ import annotations

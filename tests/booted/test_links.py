@@ -51,7 +51,7 @@ CHANGES = {
     "mkdir /opt/r3; cp -r /opt/r2/. /opt/r3; ln -sfn /opt/r3 /opt/current": set(),
     "echo A=3 > /opt/r9; ln -sfn /opt/r9 /etc/itself.env": {"itself"},
 }
-"""What somebody does by hand, and which services have older configuration after that."""
+"""The changes that somebody makes by hand, and the services that have older configuration after each."""
 
 
 def lives(host: BootedHost) -> dict[str, object]:
@@ -85,7 +85,7 @@ def check_what_is_followed(host: BootedHost) -> None:
 
 
 def test_links_directories_and_patterns_are_followed(booted: BootedHost) -> None:
-    """What a link leads to, the link itself, the files of a directory, and what matches a pattern count as
+    """The target of a link, the link itself, the files of a directory, and the matches of a pattern count as
     configuration.
     """
     check_what_is_followed(booted)

@@ -26,7 +26,7 @@ from tests.policy.lockout_plans import (
 SPEC = "/root/host.yaml"
 PEOPLE = ("alice", "bob", "carol")
 KEPT = "/etc /home /root /var/lib/reconciler /usr/local/bin"
-"""What a plan may change; put back for the next one, so that one boot is enough for several."""
+"""The paths that a plan may change; put back for the next one, so that one boot is enough for several."""
 _SAVE = f"mkdir /mnt/kept && mkdir -p /var/lib/reconciler && cp -a --parents {KEPT} /mnt/kept"
 _PUT_BACK = f"for path in {KEPT}; do rsync -a --delete /mnt/kept$path/ $path/; done"
 _PER_HOST = 6
@@ -62,7 +62,7 @@ def apply(host: BootedHost, spec: object, *options: str) -> tuple[int, str]:
 
 
 def unwrapped(done: subprocess.CompletedProcess[str]) -> str:
-    """What a command has printed, on one line: sentences are wrapped."""
+    """The output of a command on one line: sentences are wrapped."""
     return " ".join((done.stdout + done.stderr).split())
 
 

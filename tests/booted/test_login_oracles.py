@@ -1,5 +1,5 @@
-"""What we say of sshd_config and sudoers is what sshd -T -C and sudo -l -U say: configurations with every
-turn that we know of.
+"""Our reading of sshd_config and sudoers is that of sshd -T -C and sudo -l -U: configurations with every turn
+that we know of.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _random_files(seed: int) -> Files:
 
 
 def ours(files: Files, user: str, address: str) -> dict[str, object]:
-    """What we say is in force."""
+    """The settings that we say are in force."""
     from fnmatch import fnmatch
 
     lines = sshd_config.parse(
@@ -168,7 +168,7 @@ def ours(files: Files, user: str, address: str) -> dict[str, object]:
 
 
 def theirs(output: str) -> dict[str, object]:
-    """What sshd -T says."""
+    """The settings that sshd -T says are in force."""
     found: dict[str, object] = dict.fromkeys(("allowusers", "denyusers", "allowgroups", "denygroups"), ())
     for line in output.splitlines():
         name, _, value = line.partition(" ")

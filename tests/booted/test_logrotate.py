@@ -90,7 +90,7 @@ def plan(host: BootedHost, code: int = 0) -> str:
 
 
 def errors(host: BootedHost) -> list[str]:
-    """What logrotate complains of over the whole tree."""
+    """The errors of logrotate over the whole tree."""
     said = host.run("logrotate", "-d", "-s", "/run/judge.state", "/etc/logrotate.conf", check=False)
     return [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("error:")]
 
@@ -482,8 +482,8 @@ ls /var/log/p
 def test_what_becomes_of_old_logs_when_fewer_are_kept(
     policy: str, there: tuple[str, ...], left: set[str], booted: BootedHost
 ) -> None:
-    """What a plan says of a smaller `rotate`: those with a date go, those with a higher number stay, and the
-    log itself is not kept.
+    """A smaller `rotate` does what a plan says of it: logs with a date go, those with a higher number stay,
+    and the log itself is not kept.
     """
     names = set(booted.run("sh", "-c", FEWER, "sh", policy, " ".join(there)).stdout.split())
 

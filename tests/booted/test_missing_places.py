@@ -1,5 +1,5 @@
-"""What a service names and the host lacks is told by the plan, service by service; systemd is the judge that
-it does not start.
+"""A path that a service names and the host lacks is told by the plan, service by service; systemd is the
+judge that the service does not start.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _write(host: BootedHost, services: dict[str, Any], **more: Any) -> None:
 
 
 def _warnings(host: BootedHost) -> dict[str, list[str]]:
-    """What the plan warns of, by service."""
+    """The warnings of the plan, by service."""
     found: dict[str, list[str]] = {}
     for row in json.loads(host.reconciler("plan", SPEC, "--json").stdout)["diagnostics"]:
         if row["rule"].startswith("missing-"):

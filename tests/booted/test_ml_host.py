@@ -85,7 +85,7 @@ def apply(host: BootedHost, *options: str) -> str:
 
 
 def plan(host: BootedHost) -> str:
-    """What a plan with --detailed-exitcode prints that has nothing to do."""
+    """The output of a plan with --detailed-exitcode that has nothing to do."""
     done = host.reconciler("plan", SPEC, "--detailed-exitcode", check=False)
 
     assert 0 == done.returncode, done.stdout + done.stderr

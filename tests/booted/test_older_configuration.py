@@ -1,5 +1,5 @@
-"""What runs with older configuration, on a real systemd: files edited by hand, put back, touched, and
-services restarted by hand.
+"""A service that runs with older configuration, on a real systemd: files edited by hand, put back, touched,
+and services restarted by hand.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def document(host: BootedHost) -> dict[str, Any]:
 
 
 def reasons(data: dict[str, Any]) -> dict[str | None, str]:
-    """What the plan could not read, and why."""
+    """The resources that the plan could not read, and why."""
     return {row["address"]: row["reason"] for row in data["unreadable"]}
 
 

@@ -182,10 +182,10 @@ def works_at_a_terminal(host: BootedHost) -> bool:
 @pytest.mark.booted
 @pytest.mark.slow
 def test_login_shells(host: BootedHost) -> None:
-    """What ends every login shell is refused, and with the flag nobody works at a terminal any more; what is
-    warned of may do so.
+    """A profile that ends every login shell is refused, and with the flag nobody works at a terminal any
+    more; one that is warned of may do so.
 
-    What is let through in silence leaves alice at work.
+    A profile that is let through in silence leaves alice at work.
     """
     assert works_at_a_terminal(host)
     code, said = apply(host, OPEN["profiles that go on"])

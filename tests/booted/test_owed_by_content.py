@@ -1,5 +1,5 @@
-"""What is owed is judged by what a process has read, on a real systemd: failed writes, hand edits, restarts
-that were done.
+"""An owed restart is judged by the content that a process has read, on a real systemd: failed writes, hand
+edits, restarts that were done.
 """
 
 from __future__ import annotations

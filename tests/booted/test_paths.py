@@ -44,8 +44,8 @@ OF_THE_HOST = (
     "/srv/people/old",
     "/srv/db",
 )
-"""What only this host shows: root looks for programs in /opt/admin/bin; hand and old are persons, db is a
-service, each with a home.
+"""The directories that only this host shows: root looks for programs in /opt/admin/bin; hand and old are
+persons, db is a service, each with a home.
 """
 LOGS = (
     "/etc/shadow",

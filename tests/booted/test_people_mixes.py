@@ -44,7 +44,7 @@ def _lines(host: BootedHost) -> dict[str, list[str]]:
 
 
 def _members(host: BootedHost) -> dict[str, str]:
-    """What `id` says of everybody who is not shut out."""
+    """The answer of `id` for every account that is not shut out."""
     names = [row.split(":")[0] for row in host.read("/etc/shadow").splitlines() if row.split(":")[7] != "1"]
     return {name: " ".join(sorted(host.run("id", name).stdout.replace(",", " ").split())) for name in names}
 

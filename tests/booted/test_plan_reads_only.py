@@ -119,7 +119,7 @@ def strangers(lines: list[str]) -> list[str]:
 
 
 def programs(lines: list[str]) -> list[str]:
-    """What was run."""
+    """The programs that were run."""
     found = (re.search(r'execve\("([^"]+)".* = 0', line) for line in lines)
     return [match[1] for match in found if match is not None]
 

@@ -1,5 +1,5 @@
-"""What protects, on a booted host: each change of it is shown, counted, approved and recorded, and no process
-notices.
+"""The fields that protect, on a booted host: each change of one is shown, counted, approved and recorded, and
+no process notices.
 """
 
 from __future__ import annotations

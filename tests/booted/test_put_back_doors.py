@@ -1,5 +1,5 @@
-"""What is put back after a failed gate is asked as a plan is: strict readers must take it, and nobody may be
-locked out by it.
+"""A file that is put back after a failed gate is judged as a plan is: strict readers must take it, and nobody
+may be locked out by it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def service(command: str, *watched: str) -> Mapping[str, Any]:
 
 @pytest.mark.parametrize("path", GOOD)
 def test_what_a_reader_would_refuse_is_not_put_back(path: str, host: BootedHost) -> None:
-    """What a hand had put there and its reader refuses does not come back: told with the reason, exit 6; sudo
+    """A file put there by hand that its reader refuses does not come back: told with the reason, exit 6; sudo
     and logrotate work.
     """
     host.write(path, BAD[path], GOOD[path][1])

@@ -1,5 +1,5 @@
-"""What systemd refuses is told, fails the apply, and is owed until it is done: no
-exit code says otherwise.
+"""A request that systemd refuses is told, fails the apply, and is owed until it is done: no exit code says
+otherwise.
 """
 
 from __future__ import annotations
@@ -403,8 +403,8 @@ def test_files_without_which_a_service_does_not_start_are_told(booted: BootedHos
 
 @pytest.mark.parametrize("suite", sorted(_SUITES))
 def test_a_unit_is_judged_by_systemd_before_it_is_put_in_place(suite: str) -> None:
-    """What only systemd knows: the file or drop-in is not written, nothing of the stage is left, and the
-    other resources are applied.
+    """A unit that only systemd knows to be wrong is refused: the file or drop-in is not written, nothing of
+    the stage is left, and the other resources are applied.
     """
     with BootedHost(suite=suite) as host:
         _vendor(host, "pkg", "pkg-b")

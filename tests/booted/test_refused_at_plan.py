@@ -1,5 +1,5 @@
-"""What systemd-analyze verify lets pass, and a plan does not: systemd would start such a unit without what
-was meant.
+"""A unit that systemd-analyze verify lets pass, and a plan does not: systemd would start it without what was
+meant.
 """
 
 from __future__ import annotations

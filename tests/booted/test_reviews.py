@@ -83,8 +83,8 @@ def _rounds() -> list[tuple[str, ...]]:
 
 
 def test_what_is_reviewed_elsewhere_is_what_is_done(booted: BootedHost, tmp_path: Path) -> None:
-    """Of each change: the same document to the letter, complete; its approval goes through; and then there is
-    nothing left to do.
+    """Each change has the same document elsewhere as on the host, complete and to the letter; its approval
+    goes through; and then there is nothing left to do.
     """
     spec, differing, idle = EXAMPLE, {}, set[str]()
     for names in _rounds():

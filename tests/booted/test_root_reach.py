@@ -23,7 +23,7 @@ Data = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """What somebody writes as himself, and what root does then in the ordinary course of things.
+    """A person's own writing, and what root does with it in the ordinary course of things.
 
     `path` stands in the words of the plan. The script that is written leaves a proof in a directory where
     only root can write; `instead` is another thing to do for it, whose output is the proof.
@@ -343,7 +343,7 @@ def merged() -> Data:
 
 
 def script(name: str, attack: Attack) -> str:
-    """What somebody writes: run as root it leaves a proof."""
+    """The script that the person writes: run as root it leaves a proof."""
     return f"#!/bin/sh\n{attack.content or f'id -u > {PROOF}/{name}'}\n"
 
 
