@@ -13,16 +13,23 @@ from reconciler.cli.service import verbs
 from reconciler.cli.service.choosing import with_services
 from reconciler.cli.service.options import (
     All,
+    Description,
+    Environment,
+    ExecStart,
     Follow,
     Heal,
     HealthForm,
     HealthFormat,
+    IncludedFile,
     Lines,
     LockTimeout,
     MaybeNames,
     Names,
+    NewName,
     Since,
     SpecOption,
+    User,
+    WorkingDirectory,
 )
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
@@ -171,43 +178,14 @@ def health(
 
 
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The new service, without `.service`.")],
-    exec_start: Annotated[
-        str,
-        typer.Option(
-            "--exec-start", metavar="COMMAND", help="The program and its arguments, quoted as in a shell."
-        ),
-    ],
-    user: Annotated[
-        str,
-        typer.Option(
-            "--user", metavar="NAME", help="Run as this user; root when left out.", show_default=False
-        ),
-    ] = "",
-    description: Annotated[
-        str,
-        typer.Option(
-            "--description", metavar="TEXT", help="Its description, for people.", show_default=False
-        ),
-    ] = "",
-    working_directory: Annotated[
-        str,
-        typer.Option(
-            "--working-directory", metavar="DIR", help="The directory that it runs in.", show_default=False
-        ),
-    ] = "",
-    environment: Annotated[
-        list[str], typer.Option("--environment", metavar="NAME=VALUE", help="A variable; repeat for more.")
-    ] = [],  # noqa: B006  # typer copies it
+    name: NewName,
+    exec_start: ExecStart,
+    user: User = "",
+    description: Description = "",
+    working_directory: WorkingDirectory = "",
+    environment: Environment = [],  # noqa: B006  # typer copies it
     spec: SpecOption = "",
-    file: Annotated[
-        str,
-        typer.Option(
-            "--file",
-            metavar="FILE",
-            help="Write into this file that the spec includes, not into the spec itself.",
-        ),
-    ] = "",
+    file: IncludedFile = "",
     root: options.Root = None,
     as_json: options.Json = False,
     no_color: options.NoColor = False,

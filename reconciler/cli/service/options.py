@@ -109,3 +109,49 @@ HealthFormat = Annotated[
         ),
     ),
 ]
+
+
+NewName = Annotated[str, typer.Argument(metavar="NAME", help="The new service, without `.service`.")]
+
+
+ExecStart = Annotated[
+    str,
+    typer.Option(
+        "--exec-start", metavar="COMMAND", help="The program and its arguments, quoted as in a shell."
+    ),
+]
+
+
+User = Annotated[
+    str,
+    typer.Option("--user", metavar="NAME", help="Run as this user; root when left out.", show_default=False),
+]
+
+
+Description = Annotated[
+    str,
+    typer.Option("--description", metavar="TEXT", help="Its description, for people.", show_default=False),
+]
+
+
+WorkingDirectory = Annotated[
+    str,
+    typer.Option(
+        "--working-directory", metavar="DIR", help="The directory that it runs in.", show_default=False
+    ),
+]
+
+
+Environment = Annotated[
+    list[str], typer.Option("--environment", metavar="NAME=VALUE", help="A variable; repeat for more.")
+]
+
+
+IncludedFile = Annotated[
+    str,
+    typer.Option(
+        "--file",
+        metavar="FILE",
+        help="Write into this file that the spec includes, not into the spec itself.",
+    ),
+]
