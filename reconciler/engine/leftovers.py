@@ -45,7 +45,7 @@ def _tidy(run: Run, path: str) -> None:
             run.journal.intend(run.number, [], [], [], [(-1, pre_image)])
             run.host.execute(RemovePath(path, _is(pre_image)))
     except (ActionFailed, Unreadable, UnsafePath):
-        return  # in a user's directory anything may have such a name; it is his
+        return  # in a user's directory anything may have such a name, and is the user's
 
 
 def _is_empty(host: Executor, directory: str) -> bool:

@@ -1,7 +1,7 @@
 """`python -m tests.bench [PART...] [--out docs/benchmarks.md]`: measure, with the floors beside it in the
 same run.
 
-What is measured is `plan` with nothing to change, and the first apply. Parts: `offline`, `people`, `booted`,
+It measures `plan` with nothing to change, and the first apply. Parts: `offline`, `people`, `booted`,
 `fleet`; without one, all. Of a page that is there the other parts stay as they were.
 """
 

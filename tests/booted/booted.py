@@ -366,7 +366,7 @@ def _forget_propagation(name: str) -> None:
 def _place(name: str) -> Iterator[Path]:
     """A directory for what a host changes.
 
-    What is left of hosts whose process was killed is removed on the way.
+    Remains of hosts whose process was killed are removed on the way.
     """
     base = cache.directory() / "run"
     base.mkdir(exist_ok=True)

@@ -58,7 +58,7 @@ def in_use(path: Path) -> Iterator[None]:
 def built(name: str, build: Callable[[Path], None]) -> Path:
     """The cached directory `name`, made by `build` if it is not there.
 
-    Processes that want the same one at the same time wait for the first. What is there is whole: it is built
+    Processes that want the same one at the same time wait for the first. A directory that is there is whole: it is built
     beside and renamed.
     """
     done = directory() / name

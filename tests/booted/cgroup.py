@@ -45,7 +45,7 @@ def kill(name: str) -> None:
 def private(name: str) -> Iterator[list[Path]]:
     """Directories, one per hierarchy, for a process to put itself into before it starts the host.
 
-    What is in them is killed at the end, also when this process is killed: then a pipe breaks, and somebody
+    The processes in them are killed at the end, also when this process is killed: then a pipe breaks, and somebody
     waits at its other end.
     """
     made = _paths(name)

@@ -54,7 +54,7 @@ def test_what_a_rule_hands_over_is_judged_by_sudo(suite: str) -> None:
     """Where a row says that ann becomes root, or may, she is root or sees its secret by what she types, and
     nowhere else.
 
-    What is said of each row is judged in tests/policy; here Access is asked of every eighth.
+    The words about each row are judged in tests/policy; here Access is asked of every eighth.
     """
     with BootedHost(suite=suite) as host:
         host.run("sh", "-c", _BEFORE)

@@ -15,7 +15,7 @@ SEED = "RECONCILER_FAULTS_SEED"
 """The seed of the samples.
 
 When it is not set: always the same one in the short form, so that a change is judged by what it changes, and
-a new one each time in the full form. What fails prints the one it had.
+a new one each time in the full form. A test that fails prints the one it had.
 """
 _ALWAYS = 1
 

@@ -1,7 +1,7 @@
 """The real command line in a forked child of a process that has imported everything: a run costs a fork
 instead of a start of Python.
 
-The forking process must have one thread only. What a child prints goes into memory; every failpoint that it,
+The forking process must have one thread only. The child's output goes into memory; every failpoint that it,
 or a child of its own, comes by is counted in memory that they share, which survives a SIGKILL.
 """
 

@@ -75,7 +75,7 @@ Seen = Mapping[str, tuple[object, ...]]
 def look(root: Path) -> dict[str, tuple[object, ...]]:
     """Type, mode, owner and content of everything in a tree.
 
-    Of a directory's mode and owner nobody promises that they survive alone.
+    Nobody promises that a directory's mode and owner survive alone.
     """
     found: dict[str, tuple[object, ...]] = {}
     for directory, subdirectories, files in os.walk(root):

@@ -118,7 +118,7 @@ class PretendedSystemd:
         return 0.0
 
     def invocation(self, name: str) -> str:
-        """As Systemd.invocation. What is sick has another process at each look."""
+        """As Systemd.invocation. A sick unit has another process at each look."""
         known = self.known()
         process = known["running"].get(name)
         if process is not None and SICK in process["unit"]:

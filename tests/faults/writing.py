@@ -134,7 +134,7 @@ def _built_in(call: ast.Call) -> tuple[str, bool] | None:
 def _names(expressions: list[ast.expr], flags: dict[str, ast.expr]) -> set[str]:
     """The flags in an expression, those of the module's own constants included.
 
-    What comes in as an argument may be any.
+    An argument may have any flags.
     """
     found: set[str] = set()
     for node in (node for expression in expressions for node in ast.walk(expression)):

@@ -487,7 +487,7 @@ def test_a_service_between_two_crashes_is_not_running(links: Path, monkeypatch: 
 def test_a_service_that_has_gone_since_it_was_listed_is_listed_again(
     links: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says that it runs and has no process: between the two it died. What comes after decides."""
+    """It says that it runs and has no process: between the two it died. The look after that decides."""
     link = links / "invocation:a.service"
     link.unlink()
     _meanwhile(monkeypatch, lambda: link.symlink_to("second"))

@@ -117,7 +117,7 @@ def _disabled(
 ) -> Iterator[Step]:
     if now is None:
         return
-    accounting.keep(addresses, f"user {name} stays, disabled: what belongs to him is not deleted")
+    accounting.keep(addresses, f"user {name} stays, disabled: nothing that belongs to the account is deleted")
     if not now["locked"] or now["expires"] != DISABLED:
         yield _step(AccountOp.USERMOD, name, (("expiredate", str(DISABLED)), ("lock", "yes")), addresses)
 
