@@ -378,7 +378,8 @@ def test_removing_each_kind_prunes_it(booted: BootedHost) -> None:
         booted.show(f"backup-data.{unit}", "LoadState")["LoadState"] for unit in ("timer", "service")
     ]
     assert not booted.exists("/etc/reconciler/backups/data.json")
-    assert 3 == len(booted.run("ls", "/backup").stdout.split())
+    # The archive, its manifest and its sum, and the mark of the machine.
+    assert 4 == len(booted.run("ls", "/backup").stdout.split())
 
     without("logrotate")
     assert not booted.exists("/etc/logrotate.d/ml-api")
