@@ -358,8 +358,9 @@ def place_of(path: str) -> Place | None:
 
 def places_below(path: str) -> Iterator[Place]:
     """The places that lie in a directory: whoever may write there can put others in their stead."""
-    inside = f"{_plain(path).rstrip('/')}/"
-    yield from (place for place in PLACES if place.path.startswith(inside))
+    directory = _plain(path).rstrip("/")
+    if directory in _ABOVE:  # hardly any is, and there are thousands of paths
+        yield from (place for place in PLACES if place.path.startswith(f"{directory}/"))
 
 
 def is_relevant(path: str) -> bool:
