@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.secrets.shapes import LAST_WORDS, LEADS, PROGRAMS
@@ -31,12 +32,21 @@ def is_plain(text: str) -> bool:
     Nearly all texts have nothing. The expressions of `masking` take a digest letter by letter, which costs as
     much as all else that a plan does with it.
     """
+    return _is_plain_again(text) if len(text) < _OFTEN else _is_plain(text)
+
+
+def _is_plain(text: str) -> bool:
     if not text.isascii():
         return False  # without case some letters of other scripts match ours
     low = text.lower()
     if _has_word(low) or _LEAD.search(low) is not None or _has_sign(low):
         return False
     return len(text) < _SHORTEST or TOKEN.search(text) is None
+
+
+_OFTEN = 128
+"""Texts up to this length are asked about several times in a plan, and cost no memory worth mentioning."""
+_is_plain_again = lru_cache(maxsize=1 << 14)(_is_plain)
 
 
 def _has_word(low: str) -> bool:
