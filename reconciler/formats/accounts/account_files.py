@@ -6,11 +6,13 @@ a text has to spell it out.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler.core.host import Unreadable, UnsafePath
 from reconciler.formats.accounts.passwd import Group, User, parse_groups, parse_users
-from reconciler.formats.accounts.users import Accounts
+
+if TYPE_CHECKING:
+    from reconciler.formats.accounts.users import Accounts
 
 TEXT = ("utf-8", "surrogateescape")
 """The encoding of these files, and what becomes of other bytes."""
@@ -68,6 +70,8 @@ def known_accounts(view: Reader) -> Accounts:
 
 
 def _accounts(texts: dict[str, str | None]) -> Accounts:
+    from reconciler.formats.accounts.users import Accounts  # a plan with nothing to do needs none of it
+
     return Accounts(
         texts.get("passwd") or "",
         texts.get("group") or "",
