@@ -241,11 +241,11 @@ def _shows(seen: Mapping[str, Any] | None, row: LedgerRow, whole: bool) -> bool:
     )
 
 
-def _covers(seen: Any, declared: Any) -> bool:
+def _covers(observed: Any, declared: Any) -> bool:
     """Whether an object that others share has all that is declared, and maybe more."""
-    if isinstance(seen, dict) and isinstance(declared, dict):
-        return all(key in seen and _covers(seen[key], value) for key, value in declared.items())
-    return bool(seen == declared)
+    if isinstance(observed, dict) and isinstance(declared, dict):
+        return all(key in observed and _covers(observed[key], value) for key, value in declared.items())
+    return bool(observed == declared)
 
 
 def note_settled(loaded: Loaded, options: PlanOptions, planned: Planned) -> None:

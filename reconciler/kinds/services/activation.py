@@ -33,7 +33,7 @@ _RULE = re.compile(r'SYSTEMD_WANTS\}\s*\+?=\s*"([^"]*)"')
 
 @frozen
 class Starters:
-    """Whatever starts the services of a host, in words, by the name of the service."""
+    """The starters of a host's services, in words, by the name of the service."""
 
     triggers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Those that start it when something happens."""
