@@ -10,7 +10,7 @@ from typing import Any, Self
 from zlib import crc32
 
 from reconciler.app.apply import Applied
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.app.specs import Loaded
 from reconciler.core.actions import (
     Action,

@@ -38,7 +38,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.app.specs import Loaded
 from reconciler.core.spec import SourceError
 from reconciler.kinds import discover

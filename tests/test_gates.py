@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 
 from reconciler.app.apply import Applied
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.app.specs import Loaded
 from reconciler.core.actions import Action, Gate, Unit, UnitVerb
 from reconciler.core.host import Receipt

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from reconciler.app import snapshot
-from reconciler.app.plan.plan import PlanOptions, plan_host
+from reconciler.app.plan.options import PlanOptions
+from reconciler.app.plan.plan import plan_host
 from reconciler.app.plan.planned import Planned, basis, texts
 from reconciler.app.plan.processes import read_started
 from reconciler.app.specs import Loaded, SpecChoice, load_spec

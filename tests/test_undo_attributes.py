@@ -17,7 +17,7 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.core.result import ApplyResult
 from tests import worlds
 from tests.case import Case, Expected

@@ -15,8 +15,9 @@ from unittest import mock
 from reconciler.app import apply as applying
 from reconciler.app.apply import Applied
 from reconciler.app.plan import noop_fast_path
+from reconciler.app.plan import options as plan_options
 from reconciler.app.plan import plan as planning
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.app.plan.planned import Planned
 from reconciler.app.specs import Loaded, SpecChoice
 from reconciler.core.actions import (
@@ -197,7 +198,7 @@ def swapped(*swaps: tuple[Any, str, Any]) -> Iterator[None]:
 @contextmanager
 def _patched(host: Any, state: str, store: Any) -> Iterator[None]:
     opening = [(module, "open_host", lambda *_: host) for module in (planning, applying, noop_fast_path)]
-    remembering = [(module, "state_directory", lambda *_: state) for module in (planning, noop_fast_path)]
+    remembering = [(module, "state_directory", lambda *_: state) for module in (plan_options, noop_fast_path)]
     with swapped(*opening, *remembering, (applying, "Store", store)):
         yield
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.app.plan.noop_fast_path import note_settled
-from reconciler.app.plan.plan import PlanOptions, plan_host
+from reconciler.app.plan.options import PlanOptions
+from reconciler.app.plan.plan import plan_host
 from reconciler.app.plan.planned import Planned, access, texts
 from reconciler.app.plan.processes import known_before, note_started
 from reconciler.app.specs import Loaded

@@ -13,7 +13,8 @@ from dataclasses import field, replace
 from typing import Any
 
 from reconciler.app.not_looked_at import PLACES, not_looked_at
-from reconciler.app.plan.plan import PlanOptions, plan_host
+from reconciler.app.plan.options import PlanOptions
+from reconciler.app.plan.plan import plan_host
 from reconciler.app.specs import Loaded
 from reconciler.core.actions import Unit
 from reconciler.core.address import Address

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from reconciler.app.apply import Applied, Approve, apply_host
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.app.plan.planned import Planned
 from reconciler.app.specs import Loaded
 from reconciler.core.address import Address

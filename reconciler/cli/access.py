@@ -48,7 +48,8 @@ def access(  # a command has as many parameters as it has options
     Looks at the whole host; changes nothing.
     """
     from reconciler.app.access import answer
-    from reconciler.app.plan.plan import PlanOptions, check_options, plan_host
+    from reconciler.app.plan.options import PlanOptions, check_options
+    from reconciler.app.plan.plan import plan_host
 
     shape = options.chosen(form, as_json)
     chosen_options = PlanOptions(root, allow=tuple(allow), snapshot=snapshot)

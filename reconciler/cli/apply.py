@@ -56,7 +56,7 @@ def apply(
     A part that fails is reported with what depended on it; everything else converges.
     """
     from reconciler.app.apply import apply_host
-    from reconciler.app.plan.plan import check_options
+    from reconciler.app.plan.options import check_options
     from reconciler.core.diagnostic import error
 
     chosen_options = plan_options(source, scope)

@@ -20,7 +20,8 @@ def drift(
 ) -> int:
     """Show only what was changed on the host by hand since the last apply. Changes nothing."""
     from reconciler.app.plan.noop_fast_path import settled_plan
-    from reconciler.app.plan.plan import check_options, plan_host
+    from reconciler.app.plan.options import check_options
+    from reconciler.app.plan.plan import plan_host
     from reconciler.app.plan.planned import Planned
     from reconciler.app.specs import SpecChoice
     from reconciler.core.diagnostic import errors

@@ -28,7 +28,8 @@ def explain(
     Writes nothing.
     """
     from reconciler.app.explain import explain as facts
-    from reconciler.app.plan.plan import PlanOptions, plan_host
+    from reconciler.app.plan.options import PlanOptions
+    from reconciler.app.plan.plan import plan_host
     from reconciler.core.address import Address
     from reconciler.render.explain import explanation
 

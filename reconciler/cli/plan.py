@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
 from reconciler.cli.shared.option_sets import Output, Scope, Source, plan_options, spread_without
+
+if TYPE_CHECKING:
+    from reconciler.app.plan.options import PlanOptions
+    from reconciler.app.plan.planned import Planned
+    from reconciler.app.specs import Loaded
 
 Out = Annotated[
     str | None,
@@ -46,8 +51,7 @@ def plan(
     Changes nothing.
     """
     from reconciler.app.plan.noop_fast_path import settled_plan
-    from reconciler.app.plan.plan import check_options, plan_host
-    from reconciler.app.plan.planned import Planned
+    from reconciler.app.plan.options import check_options
     from reconciler.app.specs import SpecChoice
 
     shape = options.chosen(form, shown.as_json)
@@ -60,7 +64,7 @@ def plan(
     if planned is None:
         loaded = output.load(source.spec, source.commit, source.root)
         host = loaded.spec.host if loaded.spec else ""
-        planned = plan_host(loaded, chosen_options) if loaded.ok else Planned(loaded.diagnostics)
+        planned = _planned(loaded, chosen_options)
     if planned.plan is None:
         return output.without_plan(
             planned.diagnostics, shape == "json", shown.no_color, markdown=shape == "markdown", host=host
@@ -70,6 +74,14 @@ def plan(
         return ExitCode.ERROR
     output.print_plan(data, shape, shown.no_color, verbose=shown.verbose)
     return output.plan_exit(planned, not planned.plan.empty, shown.detailed_exitcode)
+
+
+def _planned(loaded: Loaded, options: PlanOptions) -> Planned:
+    """The plan of a spec, or why it has none."""
+    from reconciler.app.plan.plan import plan_host  # what looks at each change; a settled host has none
+    from reconciler.app.plan.planned import Planned
+
+    return plan_host(loaded, options) if loaded.ok else Planned(loaded.diagnostics)
 
 
 def _save(out: str, data: Mapping[str, Any], *, partial: bool) -> bool:

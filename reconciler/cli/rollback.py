@@ -53,7 +53,7 @@ def rollback(
     get their fields back. An account that the run made is disabled, and data stays. The spec is not changed:
     see what the command says at its end.
     """
-    from reconciler.app.plan.plan import PlanOptions, check_options
+    from reconciler.app.plan.options import PlanOptions, check_options
     from reconciler.app.rollback import RollbackOptions, roll_back
 
     wrong = check_options(PlanOptions(allow=tuple(allow)))

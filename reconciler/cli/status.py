@@ -19,7 +19,8 @@ def status(
 
     Changes nothing.
     """
-    from reconciler.app.plan.plan import PlanOptions, plan_host
+    from reconciler.app.plan.options import PlanOptions
+    from reconciler.app.plan.plan import plan_host
     from reconciler.app.status import standing
     from reconciler.core.host import HostError
     from reconciler.render.status import standing_text

@@ -12,20 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
-from reconciler.core.address import Address
-from reconciler.core.changes import Observed
-from reconciler.core.host import HostView
-from reconciler.core.kind import Kind, Kinds
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the plan of a settled host imports no model of a kind
+    from reconciler.core.address import Address
+    from reconciler.core.changes import Observed
+    from reconciler.core.host import HostView
+    from reconciler.core.kind import Kind, Kinds
     from reconciler.kinds.shared.importing import Asked, Found
 
 
-class _Kinds(Mapping[str, Kind]):
+class _Kinds(Mapping[str, "Kind"]):
     """All kinds by name; a kind's module is imported when it is first asked for, and costs nothing where a
     spec has none of it.
     """
@@ -65,6 +62,8 @@ def discover() -> Kinds:
 
     A kind's own modules are not imported: that is slow.
     """
+    from pkgutil import iter_modules  # the plan of a settled host asks the kinds of its ledger only
+
     folders = [module.name for module in iter_modules(__path__) if module.ispkg]
     orders = {name: getattr(import_module(f"{__name__}.{name}"), "ORDER", None) for name in folders}
     return _Kinds(
@@ -80,6 +79,8 @@ def discover() -> Kinds:
 @cache
 def importable() -> tuple[str, ...]:
     """The kinds that `import` reads back, in the order of the spec: their folders have an `importer.py`."""
+    from importlib.util import find_spec
+
     return tuple(name for name in discover() if find_spec(f"{__name__}.{name}.importer"))
 
 
@@ -91,10 +92,14 @@ def importer(name: str) -> tuple[Callable[[HostView, Asked], Iterable[Found]], t
 
 @cache
 def of_accounts() -> frozenset[str]:
-    """The kinds whose names are accounts: a change of one concerns nobody else's account.
+    """The kinds whose names are accounts: a change of one concerns nobody else's account."""
+    return frozenset(name for name in discover() if is_of_accounts(name))
 
-    Their folders say so, for the plan of a settled host imports no kind.
+
+@cache
+def is_of_accounts(name: str) -> bool:
+    """Whether a kind is one of `of_accounts`.
+
+    Its folder says so, for the plan of a settled host imports no kind, and looks at no other folder.
     """
-    return frozenset(
-        name for name in discover() if getattr(import_module(f"{__name__}.{name}"), "OF_ACCOUNTS", False)
-    )
+    return getattr(import_module(f"{__name__}.{name}"), "OF_ACCOUNTS", False)

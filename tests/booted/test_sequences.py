@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.core.actions import RemovePath
 from reconciler.core.basics.digest import digest
 from reconciler.formats.accounts import user_edits

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.app.plan import noop_fast_path
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.app.specs import SpecChoice
 from tests.cli.command import Tree, run
 

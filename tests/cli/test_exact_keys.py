@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.cli.shared.output import plan_data
 from reconciler.render.plan.markdown import plan_markdown
 from tests import worlds

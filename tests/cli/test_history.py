@@ -12,7 +12,7 @@ import pytest
 from reconciler.app import show
 from reconciler.app.doctor import doctor
 from reconciler.app.doctor import findings as doctor_findings
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.core import action_data
 from reconciler.core.state import Memory
 from reconciler.host import installation

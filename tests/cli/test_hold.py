@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from reconciler.app.plan import noop_fast_path
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.app.specs import SpecChoice
 from reconciler.host.state import hold_clock
 from reconciler.host.state.hold_clock import Clock

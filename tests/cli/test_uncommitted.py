@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from reconciler.app.plan.noop_fast_path import settled_plan
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.app.specs import SpecChoice
 from reconciler.core.revision import UNCOMMITTED
 from reconciler.host.spec_source import git as host_git

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import reconciler
-from reconciler.app.plan.plan import PlanOptions, plan_host
+from reconciler.app.plan.options import PlanOptions
+from reconciler.app.plan.plan import plan_host
 from reconciler.app.specs import SpecChoice, load_spec
 from reconciler.cli.main import main
 from reconciler.cli.shared.output import plan_data

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.kinds import discover
 from reconciler.kinds.services import unit_file

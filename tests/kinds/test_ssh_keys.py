@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.app.plan.planned import basis
 from reconciler.core.action_data import as_data
 from reconciler.core.actions import Action, EditLines, WriteFile, path_of

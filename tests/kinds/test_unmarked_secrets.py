@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from tests import worlds
 from tests.case import Case, Expected, Host
 

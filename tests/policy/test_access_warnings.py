@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from reconciler.app.doctor.doctor import administrators
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.app.plan.planned import Planned
 from reconciler.cli.shared.output import plan_data
 from reconciler.core.diagnostic import Diagnostic

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.app.plan.planned import Planned
 from reconciler.cli.shared.output import plan_data
 from reconciler.core.diagnostic import errors

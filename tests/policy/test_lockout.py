@@ -19,7 +19,8 @@ import pytest
 
 from reconciler.app.plan.lockout import TrialHost
 from reconciler.app.plan.lockout import lockout as guard_of
-from reconciler.app.plan.plan import PlanOptions, check_options, plan_host
+from reconciler.app.plan.options import PlanOptions, check_options
+from reconciler.app.plan.plan import plan_host
 from reconciler.app.plan.planned import Planned
 from reconciler.app.snapshot import open_snapshot
 from reconciler.core.actions import SetAccess

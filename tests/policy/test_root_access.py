@@ -16,7 +16,7 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.app.plan.planned import Planned
 from reconciler.cli.shared.output import plan_data
 from reconciler.formats.ssh.authorized_keys import read

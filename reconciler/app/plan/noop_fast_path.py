@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from reconciler.app.plan.plan import PlanOptions
+from reconciler.app.plan.options import PlanOptions
 from reconciler.app.plan.planned import Planned
 from reconciler.app.plan.processes import runs_as_started
 from reconciler.app.revisions import order_of, revision
@@ -35,7 +35,7 @@ from reconciler.host.spec_source.readers import open_reader
 from reconciler.host.state.files import SETTLED
 from reconciler.host.state.notes import recall, remember
 from reconciler.host.state.read import read_memory
-from reconciler.kinds import observer, of_accounts
+from reconciler.kinds import is_of_accounts, observer
 
 if TYPE_CHECKING:
     from reconciler.engine.inputs import Situation
@@ -127,7 +127,7 @@ def _aged(record: Mapping[str, Any], memory: Memory, host: HostView) -> list[Dia
     has no line of the spec for one of them.
     """
     documents = {
-        address: row.document for address, row in memory.rows.items() if address.kind in of_accounts()
+        address: row.document for address, row in memory.rows.items() if is_of_accounts(address.kind)
     }
     if not documents:
         return []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from reconciler._version import __version__
 from reconciler.app.plan.given_away import given_away
 from reconciler.app.plan.lockout import TrialHost, lockout
+from reconciler.app.plan.options import PlanOptions
 from reconciler.app.plan.planned import Planned, access, snapshot_of, texts
 from reconciler.app.plan.processes import read_started
 from reconciler.app.plan.sshd_in_force import not_in_force
@@ -16,19 +17,16 @@ from reconciler.app.plan.strict_readers import refused_files
 from reconciler.app.revisions import order_of, revision
 from reconciler.app.specs import Loaded
 from reconciler.core.actions import WriteFile
-from reconciler.core.address import Address
 from reconciler.core.basics.digest import machine_digest
-from reconciler.core.basics.frozen import frozen
 from reconciler.core.basis import SnapshotBasis, Started
 from reconciler.core.content_marks import OTHER
 from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.host import HostError, HostView
-from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
 from reconciler.core.state import Memory
 from reconciler.engine.inputs import Request, Situation
 from reconciler.engine.units.own_unit_guard import Inside, nowhere
-from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
+from reconciler.host.hosts import machine_id, open_host, static_hostname
 from reconciler.host.live import LiveHost
 from reconciler.host.process.environment import is_root, nanoseconds, now, throwaway_key
 from reconciler.host.spec_source.git import Order
@@ -42,81 +40,6 @@ if TYPE_CHECKING:
     from reconciler.policy.access.changes import Sides
 
     Host = LiveHost | TreeHost
-
-
-@frozen
-class PlanOptions:
-    """The options of a plan on the command line."""
-
-    root: str | None = None
-    """A tree instead of the running host."""
-    targets: tuple[str, ...] = ()
-    """Only these addresses and kinds are planned; all if empty."""
-    excludes: tuple[str, ...] = ()
-    """These addresses and kinds are not planned."""
-    adopt: bool = False
-    """Whether objects that exist and are not ours are taken over."""
-    unprotect: tuple[str, ...] = ()
-    """Addresses whose protection does not count."""
-    allow: tuple[str, ...] = ()
-    """Guards that are overridden."""
-    fingerprint: bool = False
-    """Whether the plan gets a fingerprint, with which it can be approved."""
-    snapshot: str | None = None
-    """A snapshot's file instead of the running host."""
-    kinds: Kinds | None = None
-    """The kinds that can be declared; None for those of a spec. `install` has its own."""
-    state: str = ""
-    """The directory of the state; empty for that of the host or the tree. `install` has its own."""
-    retry: bool = False
-    """Whether changes are tried again that did not become healthy before."""
-
-    @property
-    def state_directory(self) -> str:
-        """The directory of the state."""
-        return self.state or state_directory(self.root)
-
-
-def check_options(options: PlanOptions) -> list[Diagnostic]:
-    """An error for each option that cannot be meant: a tree, an address, a guard."""
-    diagnostics: list[Diagnostic] = []
-    kinds = discover()
-    if options.root is not None and not options.root.strip("/"):
-        diagnostics.append(
-            error(
-                "not a tree",
-                f"--root {options.root!r}: name a directory; to work on the running host, leave --root out",
-            )
-        )
-    if options.root is not None and options.snapshot is not None:
-        diagnostics.append(
-            error("two hosts", "--root and --snapshot: the facts come from one of them; leave the other out")
-        )
-    for text in (*options.targets, *options.excludes, *options.unprotect):
-        if text in kinds:
-            continue
-        try:
-            address = Address.parse(text)
-        except ValueError as problem:
-            diagnostics.append(error("not an address", str(problem)))
-            continue
-        if address.kind not in kinds:
-            diagnostics.append(
-                error(
-                    "not an address",
-                    f"{text!r}: there is no kind {address.kind!r}; the kinds are {', '.join(kinds)}",
-                )
-            )
-    if options.allow:
-        from reconciler.policy.guards import ALLOWABLE, LOCK_OUT, OF_ACCESS, is_allowable
-
-        guards = ", ".join((*ALLOWABLE, *OF_ACCESS, f"{LOCK_OUT}:ACCOUNT"))
-        diagnostics += [
-            error("not a guard", f"--allow {text!r}: choose from {guards}")
-            for text in options.allow
-            if not is_allowable(text)
-        ]
-    return diagnostics
 
 
 def inside_of(host: HostView) -> Inside:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.app.plan.plan import PlanOptions, plan_host
+from reconciler.app.plan.options import PlanOptions
+from reconciler.app.plan.plan import plan_host
 from reconciler.app.plan.planned import Planned
 from reconciler.app.service.service import Chosen, address_of
 from reconciler.app.specs import Loaded

@@ -194,7 +194,8 @@ def create(
 
     The host is not changed; every other line of the file stays.
     """
-    from reconciler.app.plan.plan import PlanOptions, plan_host
+    from reconciler.app.plan.options import PlanOptions
+    from reconciler.app.plan.plan import plan_host
     from reconciler.app.service.create import NewService
     from reconciler.app.service.create import create as add
     from reconciler.core.address import Address

@@ -11,7 +11,7 @@ from reconciler.cli.shared import options
 from reconciler.core.basics.frozen import frozen
 
 if TYPE_CHECKING:
-    from reconciler.app.plan.plan import PlanOptions
+    from reconciler.app.plan.options import PlanOptions
 
 
 @frozen
@@ -49,7 +49,7 @@ class Output:
 
 def plan_options(source: Source, scope: Scope, *, fingerprint: bool = False) -> PlanOptions:
     """The options of a plan, from those of a command."""
-    from reconciler.app.plan.plan import PlanOptions
+    from reconciler.app.plan.options import PlanOptions
 
     return PlanOptions(
         source.root,
