@@ -42,8 +42,10 @@ COMMANDS = (
 or an `app` in it.
 """
 
-_MODULES = {"import": "import_", "service": "service.commands"}
-"""Modules of commands that have another name: `import` is a keyword of Python, `service` a folder."""
+_MODULES = {"import": "import_", "service": "service.commands", "backup": "backup.commands"}
+"""Modules of commands that have another name: `import` is a keyword of Python, `service` and `backup` are
+folders.
+"""
 
 
 def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.app import backup as commands
+from reconciler.app.backup.listing import list_archives
+from reconciler.app.backup.run import run_job
 from reconciler.formats.backups.job import Keep
 from reconciler.host.process import environment
 from reconciler.jobs import accepting, archives, backup, jobfile, pruning
@@ -232,10 +233,10 @@ def test_the_list_and_the_run_say_it(rich: Place, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(jobfile, "load", lambda _: rich.job)
     run = backup.run
     monkeypatch.setattr(backup, "run", lambda job, tell: run(job, tell, rich.locks))
-    commands.run_job("datasets", print)
+    run_job("datasets", print)
     empty(rich.source)
-    told = commands.run_job("datasets", print)
-    rows = commands.list_archives("datasets").data
+    told = run_job("datasets", print)
+    rows = list_archives("datasets").data
 
     assert "reconciler backup accept datasets" in " ".join(told.problems)
     assert [False, True] == [row["doubt"] is not None for row in rows]

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.app import backup as commands
-from reconciler.app.backup import End
+from reconciler.app.backup.outcome import End
+from reconciler.app.backup.restore import restore_files
+from reconciler.app.backup.verify import verify_archives
 from reconciler.core.host import HostError
 from reconciler.jobs import jobfile
 from reconciler.jobs import restore as restoring
@@ -125,19 +126,17 @@ def test_verify_judges_the_newest_there_is(commanded: Place, damage: Callable[[P
     damage(commanded.destination / newest.archive)
 
     for _ in range(3):
-        told = commands.verify_archives("datasets", "", everything=False, compare=False)
+        told = verify_archives("datasets", "", everything=False, compare=False)
         assert End.FINDINGS is told.end
         assert newest.id in " ".join(told.problems)
-    assert (
-        End.FINDINGS is commands.verify_archives("datasets", newest.id, everything=False, compare=False).end
-    )
+    assert End.FINDINGS is verify_archives("datasets", newest.id, everything=False, compare=False).end
 
 
 def test_the_only_one_is_bad(commanded: Place) -> None:
     """That is a finding, and not that there is no archive."""
     cut(commanded.destination / commanded.run().manifest.archive)
 
-    assert End.FINDINGS is commands.verify_archives("datasets", "", everything=False, compare=False).end
+    assert End.FINDINGS is verify_archives("datasets", "", everything=False, compare=False).end
 
 
 @pytest.mark.parametrize("everything", [True, False])
@@ -147,7 +146,7 @@ def test_a_damaged_manifest_is_a_finding(commanded: Place, content: str, *, ever
     commanded.run()
     newest = commanded.run().manifest
     (commanded.destination / f"datasets-{newest.id}.json").write_text(content)
-    told = commands.verify_archives("datasets", "", everything=everything, compare=False)
+    told = verify_archives("datasets", "", everything=everything, compare=False)
 
     assert End.FINDINGS is told.end
     assert newest.id in " ".join(told.problems)
@@ -159,7 +158,7 @@ def test_a_manifest_that_is_gone_is_a_finding(commanded: Place) -> None:
     newest = commanded.run().manifest
     (commanded.destination / f"datasets-{newest.id}.json").unlink()
 
-    assert End.FINDINGS is commands.verify_archives("datasets", "", everything=False, compare=False).end
+    assert End.FINDINGS is verify_archives("datasets", "", everything=False, compare=False).end
 
 
 @pytest.mark.parametrize(
@@ -169,7 +168,7 @@ def test_a_damaged_sum_file_is_told(commanded: Place, damage: Callable[[Path], N
     """The archive is good, and counts; who checks with sha256sum is told that this file is not."""
     done = commanded.run().manifest
     damage(commanded.destination / f"{done.archive}.sha256")
-    told = commands.verify_archives("datasets", "", everything=False, compare=False)
+    told = verify_archives("datasets", "", everything=False, compare=False)
 
     assert End.FINDINGS is told.end
     assert f"{done.archive}.sha256" in " ".join(told.problems)
@@ -184,7 +183,7 @@ def test_a_destination_that_is_gone_is_a_finding(commanded: Place, monkeypatch: 
     two.run()
     second.rename(commanded.top / "elsewhere")
 
-    assert End.FINDINGS is commands.verify_archives("datasets", "", everything=False, compare=False).end
+    assert End.FINDINGS is verify_archives("datasets", "", everything=False, compare=False).end
 
 
 def strike(place: Place, ident: str) -> None:
@@ -206,7 +205,7 @@ def test_a_restore_says_when_it_falls_back(commanded: Place, how: str) -> None:
     else:
         damage: dict[str, Callable[[Path], None]] = {"flip": flip, "cut": cut, "unlink": Path.unlink}
         damage[how](path)
-    told = commands.restore_files("datasets", "", str(commanded.top / "out"), [])
+    told = restore_files("datasets", "", str(commanded.top / "out"), [])
 
     assert End.GOOD is told.end
     assert f"the newest, {newest.id}, is bad: " in told.problems[0]
@@ -229,7 +228,7 @@ def test_all_of_them_are_bad(commanded: Place) -> None:
     """Then nothing is given back, and each is named."""
     for _ in range(2):
         flip(commanded.destination / commanded.run().manifest.archive)
-    told = commands.restore_files("datasets", "", str(commanded.top / "out"), [])
+    told = restore_files("datasets", "", str(commanded.top / "out"), [])
 
     assert End.FAILED is told.end
     assert not os.path.lexists(commanded.top / "out")
@@ -246,4 +245,4 @@ def test_a_good_copy_is_enough(commanded: Place, monkeypatch: pytest.MonkeyPatch
     newest = two.run().manifest
     strike(two, newest.id)
 
-    assert newest.id in commands.restore_files("datasets", "", str(commanded.top / "out"), []).lines[0]
+    assert newest.id in restore_files("datasets", "", str(commanded.top / "out"), []).lines[0]

@@ -7,33 +7,18 @@ The spec is not needed.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from reconciler.cli.backup.options import All, At, Compare, DryRun, MaybeName, Name, Paths, TakeOver, To
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
 
 if TYPE_CHECKING:
-    from reconciler.app.backup import Report
+    from reconciler.app.backup.outcome import Report
 
 app = typer.Typer(help="Make, list, verify and restore backups.", no_args_is_help=True, rich_markup_mode=None)
-
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The backup job.")]
-MaybeName = Annotated[
-    str,
-    typer.Argument(metavar="[NAME]", help="The backup job; all of them when left out.", show_default=False),
-]
-_AT = "An archive by its id, or the newest up to this time (2026-11-23T02:00, UTC). Default: the newest."
-At = Annotated[str, typer.Option("--at", metavar="ID|TIME", help=_AT)]
-To = Annotated[str, typer.Option("--to", metavar="DIR", help="A new or empty directory.")]
-_PATHS = "Only these, written as they were on the host; all when left out."
-Paths = Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help=_PATHS, show_default=False)]
-All = Annotated[bool, typer.Option("--all", help="Every archive, not only one.")]
-Compare = Annotated[bool, typer.Option("--compare", help="Also compare with the files as they are now.")]
-_TAKE_OVER = "Agree to nothing but this: archives of another machine are this one's from now on."
-TakeOver = Annotated[bool, typer.Option("--take-over", help=_TAKE_OVER)]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")]
 
 
 def run(name: Name) -> int:
@@ -41,14 +26,14 @@ def run(name: Name) -> int:
 
     An archive is verified before it counts; old ones go by the job's `keep`, and never the last good one.
     """
-    from reconciler.app.backup import run_job
+    from reconciler.app.backup.run import run_job
 
     return _finish(run_job(name, _tell))
 
 
 def list_(name: MaybeName = "", as_json: options.Json = False) -> int:
     """List archives, the oldest first. Changes nothing."""
-    from reconciler.app.backup import list_archives
+    from reconciler.app.backup.listing import list_archives
     from reconciler.render.backup import archives_text
 
     report = list_archives(name)
@@ -67,7 +52,7 @@ def verify(name: Name, at: At = "", everything: All = False, compare: Compare = 
 
     The verdict is written down; a bad archive is never counted upon.
     """
-    from reconciler.app.backup import verify_archives
+    from reconciler.app.backup.verify import verify_archives
 
     return _finish(verify_archives(name, at, everything=everything, compare=compare))
 
@@ -80,7 +65,7 @@ def restore(name: Name, to: To, paths: Paths = None, at: At = "") -> int:
     Owners and modes are those of when it was made, of the directories above as well. An archive that is bad
     is passed over for the one before, and that is told.
     """
-    from reconciler.app.backup import restore_files
+    from reconciler.app.backup.restore import restore_files
 
     return _finish(restore_files(name, at, to, paths or []))
 
@@ -93,14 +78,14 @@ def accept(name: Name, take_over: TakeOver = False) -> int:
     Until then each run says so, and no older archive goes. Who agreed, and when, is written beside the
     archives.
     """
-    from reconciler.app.backup import accept_archives, take_archives_over
+    from reconciler.app.backup.accept import accept_archives, take_archives_over
 
     return _finish(take_archives_over(name) if take_over else accept_archives(name))
 
 
 def prune(name: Name, dry_run: DryRun = False) -> int:
     """Delete the archives that the job's `keep` lets go. The newest good one always stays."""
-    from reconciler.app.backup import prune_archives
+    from reconciler.app.backup.prune import prune_archives
 
     return _finish(prune_archives(name, dry_run=dry_run))
 
@@ -121,7 +106,7 @@ def _tell(line: str) -> None:
 
 
 def _finish(report: Report) -> int:
-    from reconciler.app.backup import End
+    from reconciler.app.backup.outcome import End
     from reconciler.render.terminal import visible
 
     for line in report.lines:

@@ -1,0 +1,34 @@
+"""`backup accept`: agree to archives that shrank, or that are another machine's."""
+
+from __future__ import annotations
+
+from reconciler.app.backup.outcome import End, Report, guarded
+from reconciler.formats.backups import machine_mark
+from reconciler.host.process import environment
+from reconciler.jobs import accepting, jobfile, machine_marks
+
+
+def accept_archives(name: str) -> Report:
+    """`backup accept`."""
+    return guarded(lambda: _accept(name))
+
+
+def _accept(name: str) -> Report:
+    by = environment.started_by().get("user", "root")
+    done = accepting.accept(jobfile.load(name), by)
+    lines = [f"{accepted.destination}: {accepted.id} is accepted, though {accepted.why}" for accepted in done]
+    return Report(End.GOOD, tuple(lines or [f"nothing to agree to: no archive of {name} is in doubt"]))
+
+
+def take_archives_over(name: str) -> Report:
+    """`backup accept --take-over`."""
+    return guarded(lambda: _take_over(name))
+
+
+def _take_over(name: str) -> Report:
+    lines = [
+        f"{claim.destination}: its {claim.archives} archives are this machine's from now on, and `keep`"
+        f" counts them; {machine_mark.name_of(name)} said that it {claim.before}"
+        for claim in machine_marks.take_over(jobfile.load(name))
+    ]
+    return Report(End.GOOD, tuple(lines or [f"nothing to take over: no archives of {name} are another's"]))

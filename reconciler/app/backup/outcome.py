@@ -1,0 +1,49 @@
+"""The outcome of a backup command, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.host import HostError, UnsafePath
+from reconciler.host.archives.private_directory import Refused
+from reconciler.host.state.job_lock import JobBusy
+from reconciler.jobs import backup
+
+
+class End(Enum):
+    """How a command ended."""
+
+    GOOD = "good"
+    PARTLY = "partly"
+    FINDINGS = "findings"
+    NOT_NOW = "not now"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@frozen
+class Report:
+    """The outcome of a command."""
+
+    end: End
+    lines: tuple[str, ...] = ()
+    """Results, for people."""
+    problems: tuple[str, ...] = ()
+    """Complaints, for people."""
+    data: Any = None
+    """The result, for programs."""
+
+
+def guarded(command: Callable[[], Report]) -> Report:
+    """Carry a command out; a failure becomes a report."""
+    try:
+        return command()
+    except (JobBusy, backup.NotNow) as problem:
+        return Report(End.NOT_NOW, problems=(str(problem),))
+    except (Refused, UnsafePath) as problem:
+        return Report(End.REFUSED, problems=(str(problem),))
+    except HostError as problem:
+        return Report(End.FAILED, problems=(str(problem),))

@@ -1,0 +1,29 @@
+"""`backup prune`: delete the archives that `keep` lets go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.app.backup.outcome import End, Report, guarded
+from reconciler.jobs import jobfile, pruning
+
+
+def prune_archives(name: str, *, dry_run: bool) -> Report:
+    """`backup prune`."""
+    return guarded(lambda: _prune(name, dry_run))
+
+
+def _prune(name: str, dry_run: bool) -> Report:
+    lines = pruned_lines(
+        pruning.prune(jobfile.load(name), dry_run=dry_run), "would delete" if dry_run else "deleted"
+    )
+    return Report(End.GOOD, tuple(lines or ["nothing to delete"]))
+
+
+def pruned_lines(pruned_by_path: Any, word: str) -> list[str]:
+    """The archives that went, and why others did not, by destination."""
+    lines = []
+    for path, pruned in pruned_by_path.items():
+        lines += [f"{path}: {word} {ident}" for ident in pruned.removed]
+        lines += [f"{path}: {note}" for note in pruned.notes]
+    return lines

@@ -1,0 +1,36 @@
+"""`backup run`: make an archive now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reconciler.app.backup.outcome import End, Report, guarded
+from reconciler.app.backup.prune import pruned_lines
+from reconciler.jobs import backup, jobfile
+
+
+def run_job(name: str, tell: Callable[[str], None]) -> Report:
+    """`backup run`."""
+    return guarded(lambda: _run(name, tell))
+
+
+def _run(name: str, tell: Callable[[str], None]) -> Report:
+    done = backup.run(jobfile.load(name), tell)
+    manifest = done.manifest
+    state = "verified" if manifest.verified else "not verified"
+    lines = [f"{path}: {manifest.archive}, {manifest.bytes} bytes, {state}" for path in done.made]
+    lines += pruned_lines(done.pruned, "deleted")
+    lines += [
+        f"left out: {mount_point} is a file system of its own (one_file_system)"
+        for mount_point in manifest.left_out
+    ]
+    problems = [
+        *(f"warning: {line}" for line in manifest.warnings),
+        *(f"{path}: {why}" for path, why in done.failed.items()),
+    ]
+    problems += [f"{path}: the archive shrank: {why}. {_agree(name)}" for path, why in done.doubts.items()]
+    return Report(End.PARTLY if done.failed else End.GOOD, tuple(lines), tuple(problems))
+
+
+def _agree(name: str) -> str:
+    return f"It lets no older one go until somebody agrees: reconciler backup accept {name}"

@@ -1,0 +1,1 @@
+"""reconciler backup: its commands, with a module for the options."""

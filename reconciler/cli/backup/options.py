@@ -1,0 +1,23 @@
+"""The arguments and options of `reconciler backup`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The backup job.")]
+MaybeName = Annotated[
+    str,
+    typer.Argument(metavar="[NAME]", help="The backup job; all of them when left out.", show_default=False),
+]
+_AT = "An archive by its id, or the newest up to this time (2026-11-23T02:00, UTC). Default: the newest."
+At = Annotated[str, typer.Option("--at", metavar="ID|TIME", help=_AT)]
+To = Annotated[str, typer.Option("--to", metavar="DIR", help="A new or empty directory.")]
+_PATHS = "Only these, written as they were on the host; all when left out."
+Paths = Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help=_PATHS, show_default=False)]
+All = Annotated[bool, typer.Option("--all", help="Every archive, not only one.")]
+Compare = Annotated[bool, typer.Option("--compare", help="Also compare with the files as they are now.")]
+_TAKE_OVER = "Agree to nothing but this: archives of another machine are this one's from now on."
+TakeOver = Annotated[bool, typer.Option("--take-over", help=_TAKE_OVER)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")]
