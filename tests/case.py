@@ -40,7 +40,7 @@ from ruamel.yaml import YAML
 
 from reconciler.app.plan.options import PlanOptions
 from reconciler.app.specs import Loaded
-from reconciler.core.spec import SourceError
+from reconciler.core.spec_source import SourceError
 from reconciler.kinds import discover
 from reconciler.policy.lint import lint
 from reconciler.spec.load import load

@@ -13,8 +13,8 @@ from unittest import mock
 
 import pytest
 
+from reconciler.core.journal import PastRun
 from reconciler.core.result import Status
-from reconciler.core.state import PastRun
 from reconciler.host.state.history import open_history
 from tests.host.hosts_under_test import mounted
 from tests.test_undo_attributes import case_of, everything

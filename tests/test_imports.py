@@ -91,9 +91,15 @@ MODELS = {"pydantic", "pydantic_core", "yaml", "reconciler.kinds.services.kind",
 only whether the host is still so.
 """
 FOR_CHANGES = {
-    "reconciler.app.plan.plan",
     "reconciler.app.plan.lockout",
+    "reconciler.app.plan.plan",
+    "reconciler.app.plan.processes",
+    "reconciler.core.journal",
+    "reconciler.core.result",
+    "reconciler.engine.inputs",
     "reconciler.engine.planner",
+    "reconciler.engine.units.stale_processes",
+    "reconciler.host.spec_source.git",
     "reconciler.host.systemd.own_unit",
     "reconciler.kinds.users",
     "reconciler.policy.lockout.guard",

@@ -16,7 +16,7 @@ from reconciler.app import snapshot
 from reconciler.app.plan.options import PlanOptions
 from reconciler.app.plan.plan import plan_host
 from reconciler.app.plan.planned import Planned, basis, texts
-from reconciler.app.plan.processes import read_started
+from reconciler.app.plan.started import read_started
 from reconciler.app.specs import Loaded, SpecChoice, load_spec
 from reconciler.core.approval import SEAL, seal
 from reconciler.core.diagnostic import errors

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.core.revision import commit_of, marked
-from reconciler.host.spec_source.git import Order, is_committed, order
 
 if TYPE_CHECKING:
-    from reconciler.core.spec import SourceReader
+    from reconciler.core.spec_source import SourceReader
     from reconciler.core.state import Memory
+    from reconciler.host.spec_source.git import Order
 
 
 def revision(reader: SourceReader | None) -> str:
@@ -24,6 +24,8 @@ def revision(reader: SourceReader | None) -> str:
         return ""
     if not reader.commit or not contents:
         return reader.commit
+    from reconciler.host.spec_source.git import is_committed
+
     return marked(
         reader.commit, uncommitted=is_committed(getattr(reader, "root", ""), reader.commit, contents) is False
     )
@@ -40,4 +42,16 @@ def order_of(reader: SourceReader | None, memory: Memory) -> Order | None:
     )
     if not commit or not last or commit == last or not repository:
         return None
+    from reconciler.host.spec_source.git import order
+
     return order(repository, commit, last)
+
+
+def is_older(reader: SourceReader, memory: Memory) -> bool:
+    """Whether the spec's commit comes before the one that was applied last."""
+    order_of_commits = order_of(reader, memory)
+    if order_of_commits is None:
+        return False
+    from reconciler.host.spec_source.git import Order
+
+    return order_of_commits is Order.OLDER

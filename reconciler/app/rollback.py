@@ -17,9 +17,10 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Part
 from reconciler.core.diagnostic import Diagnostic, error, errors, warning
 from reconciler.core.host import HostError, HostView
+from reconciler.core.journal import PastRun
 from reconciler.core.result import ApplyResult, Progress
 from reconciler.core.secrets.masking import holds_private_key
-from reconciler.core.state import Memory, PastRun
+from reconciler.core.state import Memory
 from reconciler.core.steps import Step
 from reconciler.engine.undo.rollback import Rollback, carry_out, plan_rollback
 from reconciler.engine.undo.undo_paths import UndoRequest

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler._version import __version__
-from reconciler.app.plan.processes import read_started
+from reconciler.app.plan.started import read_started
 from reconciler.core.actions import WriteFile
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import machine_digest

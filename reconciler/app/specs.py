@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.diagnostic import Diagnostic, error, errors
-from reconciler.core.spec import SourceError, SourceReader, Spec
-from reconciler.host.spec_source.git import GitReader
+from reconciler.core.spec_source import SourceError, SourceReader
 from reconciler.host.spec_source.readers import absolute, open_reader
 from reconciler.kinds import discover
 
 if TYPE_CHECKING:
+    from reconciler.core.spec import Spec
     from reconciler.spec.secrecy import Lines
 
 DEFAULT_SPEC = "/etc/reconciler/host.yaml"
@@ -51,6 +51,7 @@ class Loaded:
 
 def load_spec(choice: SpecChoice, stdin: Callable[[], bytes]) -> Loaded:
     """The spec, read, validated and linted. Faults of the spec and of its file are diagnostics."""
+    from reconciler.host.spec_source.git import GitReader
     from reconciler.policy.lint import lint  # imports the models of a spec, which not every plan needs
     from reconciler.spec.load import load
 

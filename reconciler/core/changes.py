@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import field
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.core.actions import ABSENT
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.spec import Declared
+
+if TYPE_CHECKING:
+    from reconciler.core.spec import Declared
 
 Document = dict[str, Any]
 """JSON-able data of one shape for desired, observed and last applied.

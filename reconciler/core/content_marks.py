@@ -5,13 +5,16 @@ written.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import canonical, digest, keyed_digest
-from reconciler.core.changes import Document
-from reconciler.core.config_files import config_files
 from reconciler.core.host import Entry, FileType, HostError, HostView
-from reconciler.core.kind import Kind, Runs
+
+if TYPE_CHECKING:  # the plan of a settled host imports no model of a kind
+    from reconciler.core.changes import Document
+    from reconciler.core.config_files import ConfigFiles
+    from reconciler.core.kind import Kind, Runs
 
 SAME, OTHER = "same", "other"
 """The result of a comparison, in the place of a mark that only the host can make (in a snapshot).
@@ -51,7 +54,7 @@ def mark(view: HostView, path: str, key: bytes) -> str | None:
     `to_remember`.
     """
     try:
-        files = config_files(view, path)
+        files = _config_files(view, path)
         if files.blind:
             return f"blind:{files.mark}"
         if not files.files and files.single:
@@ -84,7 +87,7 @@ def to_remember(view: HostView, path: str, content_mark: str, key: bytes, secret
     if not content_mark.startswith(PLAIN):
         return content_mark
     try:
-        real = next(iter(config_files(view, path).files.values()))[0]
+        real = next(iter(_config_files(view, path).files.values()))[0]
         may_stay_plain = (
             real not in secret and path not in secret and readable_by_all(lambda at: _mode(view, at), real)
         )
@@ -115,7 +118,7 @@ def is_verdict(remembered: str) -> bool:
 def blind(view: HostView, path: str) -> str:
     """Why changes of what a path stands for are not seen; empty if they are."""
     try:
-        return config_files(view, path).blind
+        return _config_files(view, path).blind
     except HostError:
         return ""
 
@@ -123,7 +126,7 @@ def blind(view: HostView, path: str) -> str:
 def concerned(view: HostView, path: str, touched: Collection[str]) -> bool:
     """Whether a change at one of these paths changes what a path leads to."""
     try:
-        return path in touched or config_files(view, path).concerns(touched)
+        return path in touched or _config_files(view, path).concerns(touched)
     except HostError:
         return False
 
@@ -133,7 +136,7 @@ def moments(view: HostView, path: str) -> list[tuple[int, int]]:
     the former of a directory.
     """
     try:
-        entries = config_files(view, path).entries.values()
+        entries = _config_files(view, path).entries.values()
     except HostError:
         return []
     return [
@@ -174,3 +177,9 @@ def entry_of(view: HostView, path: str) -> Entry | None:
         return view.entry(path)
     except HostError:
         return None
+
+
+def _config_files(view: HostView, path: str) -> ConfigFiles:
+    from reconciler.core.config_files import config_files  # only where a process has files
+
+    return config_files(view, path)

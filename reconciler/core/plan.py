@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.address import Address
-from reconciler.core.approval import Approval
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import TakenAlong
 from reconciler.core.state import Memory, OwedRow
-from reconciler.core.steps import Step
+
+if TYPE_CHECKING:
+    from reconciler.core.approval import Approval
+    from reconciler.core.steps import Step
 
 
 @frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
@@ -51,28 +51,3 @@ class Spec:
     """The Git commit that it was read from, if known (`core.revision`)."""
     files: tuple[str, ...] = field(default=())
     """The files that it was read from."""
-
-
-class SourceError(Exception):
-    """A file of the spec's tree cannot be had: missing, a link, outside the tree, too large.
-
-    The text says which and what to do.
-    """
-
-
-class SourceReader(Protocol):
-    """The source of a spec's bytes: a directory, a Git tree at a commit, standard input.
-
-    `name` values are paths relative to the tree's root, with `/` and without `..`.
-    """
-
-    entry: str
-    """The name of the file to begin with."""
-    commit: str
-    """Empty when unknown (`core.revision`)."""
-
-    def read(self, name: str) -> bytes:
-        """The bytes of one file. Raises SourceError."""
-
-    def display(self, name: str) -> str:
-        """The name to show to people: relative to where they stand."""

@@ -17,9 +17,10 @@ from reconciler.core.basis import Started
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import Executor
+from reconciler.core.journal import Journal
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
-from reconciler.core.state import GOING, Journal, LedgerRow, OwedRow
+from reconciler.core.state import GOING, LedgerRow, OwedRow
 from reconciler.engine import compare
 from reconciler.engine.execution import arm, perform, unarmed
 from reconciler.engine.inputs import Request, Situation, look_again

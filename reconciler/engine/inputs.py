@@ -7,17 +7,15 @@ from dataclasses import field, replace
 from typing import Any
 
 from reconciler.core.address import Address
-from reconciler.core.basics.digest import keyed_digest
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.basis import Started
-from reconciler.core.changes import Document, Observed, Part
+from reconciler.core.changes import Observed, Part
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Kinds
 from reconciler.core.spec import Declared, Spec, nothing
 from reconciler.core.state import LedgerRow, Memory
+from reconciler.engine.concealment import as_wanted, concealed_part, concealed_row, is_keyed, row_as_wanted
 from reconciler.engine.units.own_unit_guard import Inside, nowhere
-
-_KEYED = "hmac:"
 
 
 @frozen
@@ -126,15 +124,15 @@ def survey(request: Request) -> Situation:
         )
     parts |= _retired(request, rows, parts, observed)
     secret = [address for address in observed if _is_sensitive(address, parts, rows)]
-    wanted_secrets = {address: _concealed_part(parts[address], key) for address in secret if address in parts}
-    closed = [address for address in wanted_secrets if _is_keyed(observed[address].document)]
+    wanted_secrets = {address: concealed_part(parts[address], key) for address in secret if address in parts}
+    closed = [address for address in wanted_secrets if is_keyed(observed[address].document)]
     return Situation(
         parts | wanted_secrets,
         observed
-        | {address: _as_wanted(observed[address], wanted_secrets.get(address), key) for address in secret},
+        | {address: as_wanted(observed[address], wanted_secrets.get(address), key) for address in secret},
         rows
         | {
-            address: _row_as_wanted(rows[address], observed[address], parts.get(address), key)
+            address: row_as_wanted(rows[address], observed[address], parts.get(address), key)
             for address in secret
             if address in rows
         },
@@ -214,7 +212,7 @@ def look_again(
         )
     return {
         address: (
-            _as_wanted(seen, parts.get(address), key)
+            as_wanted(seen, parts.get(address), key)
             if _is_sensitive(address, situation.parts, situation.rows)
             else seen
         )
@@ -227,80 +225,11 @@ def _is_sensitive(address: Address, parts: Mapping[Address, Part], rows: Mapping
     return bool((part and part.sensitive) or (row and row.sensitive))
 
 
-def _concealed(document: Document, key: bytes) -> Document:
-    def conceal(value: Any) -> Any:
-        return (
-            keyed_digest(value.encode(), key)
-            if isinstance(value, str) and value.startswith("sha256:")
-            else value
-        )
-
-    return {name: conceal(value) for name, value in document.items()}
-
-
-def _concealed_part(part: Part, key: bytes) -> Part:
-    return replace(part, document=_concealed(part.document, key), sensitive=True)
-
-
-def _concealed_row(row: LedgerRow, key: bytes) -> LedgerRow:
-    """Both documents; a row of when it was no secret has plain digests."""
-    document, pending = (
-        None if data is None else _concealed(data, key) for data in (row.document, row.pending)
-    )
-    return replace(row, document=document, pending=pending)
-
-
-def concealed(observed: Observed, row: LedgerRow, key: bytes) -> Document | None:
-    """The observed document, in the form in which the ledger has it."""
-    return (_concealed_observed(observed, key) if row.sensitive else observed).document
-
-
 def with_rows(situation: Situation, memory: Memory) -> Situation:
     """The situation with the ledger as it is now."""
     secret = {address for address in memory.rows if _is_sensitive(address, situation.parts, memory.rows)}
     rows = {
-        address: _concealed_row(row, memory.key) if address in secret else row
+        address: concealed_row(row, memory.key) if address in secret else row
         for address, row in memory.rows.items()
     }
     return replace(situation, rows=rows)
-
-
-def _is_keyed(document: Document | None) -> bool:
-    """Whether a digest in the document was keyed by a snapshot, with a key that only the host has."""
-    return any(isinstance(value, str) and value.startswith(_KEYED) for value in (document or {}).values())
-
-
-def _as_wanted(observed: Observed, part: Part | None, key: bytes) -> Observed:
-    """The observed state of a secret. Where only the host can compare the content, it is taken to be as
-    declared; all else is as observed.
-    """
-    if part is None or observed.document is None or not _is_keyed(observed.document):
-        return _concealed_observed(observed, key)
-    return replace(observed, document=_with_wanted(observed.document, _concealed(part.document, key)))
-
-
-def _with_wanted(document: Document, desired: Document) -> Document:
-    return {
-        name: desired.get(name, value) if _is_keyed({name: value}) else value
-        for name, value in document.items()
-    }
-
-
-def _row_as_wanted(row: LedgerRow, observed: Observed, part: Part | None, key: bytes) -> LedgerRow:
-    """The ledger's row in the same form as the other two documents."""
-    if part is None or not _is_keyed(observed.document):
-        return _concealed_row(row, key)
-    desired = _concealed(part.document, key)
-    document, pending = (
-        None if before is None else _with_wanted(_concealed(before, key), desired)
-        for before in (row.document, row.pending)
-    )
-    return replace(row, document=document, pending=pending)
-
-
-def _concealed_observed(observed: Observed, key: bytes) -> Observed:
-    return (
-        observed
-        if observed.document is None
-        else replace(observed, document=_concealed(observed.document, key))
-    )

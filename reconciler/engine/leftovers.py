@@ -11,7 +11,7 @@ from reconciler.core.action_data import PastAction
 from reconciler.core.actions import ABSENT, Account, RemovePath
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, Executor, FileType, PreImage, Unreadable, UnsafePath
-from reconciler.core.state import past_path
+from reconciler.core.journal import past_path
 
 if TYPE_CHECKING:
     from reconciler.engine.run_state import Run

@@ -12,9 +12,10 @@ from reconciler.core.address import Address
 from reconciler.core.basics.digest import keyed_digest
 from reconciler.core.changes import Change
 from reconciler.core.host import Executor
+from reconciler.core.journal import Journal
 from reconciler.core.plan import Plan
 from reconciler.core.result import Progress
-from reconciler.core.state import Journal, LedgerRow, OwedRow
+from reconciler.core.state import LedgerRow, OwedRow
 from reconciler.core.steps import Step
 from reconciler.engine.inputs import Request, Situation
 from reconciler.engine.undo import baseline as before

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from reconciler.core.diagnostic import Diagnostic, error
-from reconciler.core.spec import SourceError, SourceReader
+from reconciler.core.spec_source import SourceError, SourceReader
 from reconciler.spec.phrases import VERSION, ended, unsupported
 from reconciler.spec.positions import Map, Mark, Seq, marks_of, new_map, put, unpack, without
 from reconciler.spec.source_files import Tree, locate

@@ -15,7 +15,8 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.diagnostic import Diagnostic, error
 from reconciler.core.kind import Kind, Kinds
 from reconciler.core.model.resource import Resource
-from reconciler.core.spec import Declared, SourceError, SourceReader, Spec, nothing
+from reconciler.core.spec import Declared, Spec, nothing
+from reconciler.core.spec_source import SourceError, SourceReader
 from reconciler.spec import include
 from reconciler.spec.annotations import source_plan
 from reconciler.spec.include import Included

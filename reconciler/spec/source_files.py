@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic, Severity, Source
-from reconciler.core.spec import SourceError, SourceReader
+from reconciler.core.spec_source import SourceError, SourceReader
 from reconciler.spec.characters import FORBIDDEN, clean
 from reconciler.spec.positions import Mark, unpack
 from reconciler.spec.secrecy import Lines

@@ -13,7 +13,7 @@ from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.kind import Kind, Kinds
 from reconciler.core.model.fields import AbsolutePath, AccountName, Duration, Mode, Text
 from reconciler.core.model.resource import Resource, SourcePath
-from reconciler.core.spec import SourceError
+from reconciler.core.spec_source import SourceError
 
 
 class Color(StrEnum):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.spec import SourceError, SourceReader
+from reconciler.core.spec_source import SourceError, SourceReader
 from reconciler.host.spec_source import git, source
-from reconciler.host.spec_source.git import Order, is_committed, order
-from reconciler.host.spec_source.source import DirectoryReader, GitReader, StdinReader
+from reconciler.host.spec_source.git import GitReader, Order, is_committed, order
+from reconciler.host.spec_source.source import DirectoryReader, StdinReader
 from reconciler.spec.load import load
 from tests.spec.fakes import KINDS
 

@@ -15,7 +15,8 @@ from reconciler.core.action_data import as_data
 from reconciler.core.actions import ABSENT, RemovePath
 from reconciler.core.address import Address
 from reconciler.core.host import FileType, PreImage
-from reconciler.core.state import LedgerRow, Memory, past_path
+from reconciler.core.journal import past_path
+from reconciler.core.state import LedgerRow, Memory
 from reconciler.host.state.store import (
     StateDamaged,
     StateError,

@@ -17,20 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.app.plan.options import PlanOptions
 from reconciler.app.plan.planned import Planned
-from reconciler.app.plan.processes import runs_as_started
-from reconciler.app.revisions import order_of, revision
+from reconciler.app.plan.started import runs_as_started
+from reconciler.app.revisions import is_older, revision
 from reconciler.app.specs import Loaded, SpecChoice, default_spec
 from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic, Severity, Source, errors
 from reconciler.core.host import HostError, HostView
 from reconciler.core.plan import Plan
 from reconciler.core.revision import commit_of
-from reconciler.core.spec import SourceError, SourceReader
+from reconciler.core.spec_source import SourceError, SourceReader
 from reconciler.core.state import LedgerRow, Memory
-from reconciler.engine.inputs import concealed
+from reconciler.engine.concealment import concealed
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.process.program_digest import program_digest
-from reconciler.host.spec_source.git import Order
 from reconciler.host.spec_source.readers import open_reader
 from reconciler.host.state.files import SETTLED
 from reconciler.host.state.notes import recall, remember
@@ -94,7 +93,7 @@ def _planned(
         return None
     aged = _aged(record, memory, host)
     moved = aged and record["shown"] != _shown(reader, record["files"])
-    if aged is None or moved or order_of(reader, memory) is Order.OLDER:
+    if aged is None or moved or is_older(reader, memory):
         return None
     # Git is asked once whether a commit has these bytes, not at each plan.
     name = record["commit"] if commit_of(record["commit"]) == reader.commit else revision(reader)

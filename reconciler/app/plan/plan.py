@@ -11,8 +11,8 @@ from reconciler.app.plan.given_away import given_away
 from reconciler.app.plan.lockout import TrialHost, lockout
 from reconciler.app.plan.options import PlanOptions
 from reconciler.app.plan.planned import Planned, access, snapshot_of, texts
-from reconciler.app.plan.processes import read_started
 from reconciler.app.plan.sshd_in_force import not_in_force
+from reconciler.app.plan.started import read_started
 from reconciler.app.plan.strict_readers import refused_files
 from reconciler.app.revisions import order_of, revision
 from reconciler.app.specs import Loaded

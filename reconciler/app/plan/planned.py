@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.basis import SnapshotBasis
-from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, errors
 from reconciler.core.host import HostError
 from reconciler.core.plan import Plan
-from reconciler.engine.inputs import Request, Situation
 from reconciler.host.live import LiveHost
 
 if TYPE_CHECKING:
+    from reconciler.core.changes import Change
+    from reconciler.engine.inputs import Request, Situation
     from reconciler.host.tree import TreeHost
     from reconciler.policy.access.changes import Sides
 
@@ -83,6 +83,8 @@ def texts(planned: Planned) -> Texts:
     """
     if planned.plan is None or planned.request is None:
         return {}
+    from reconciler.core.changes import Verb  # only where there is a change to show
+
     texts_by_address = {}
     for change in planned.plan.changes:
         if not change.sensitive and (change.touches("content") or change.verb is Verb.DELETE):

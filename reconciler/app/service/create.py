@@ -14,7 +14,8 @@ from reconciler.app.specs import Loaded
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.diagnostic import Diagnostic, error, errors
-from reconciler.core.spec import SourceError, SourceReader, Spec
+from reconciler.core.spec import Spec
+from reconciler.core.spec_source import SourceError, SourceReader
 from reconciler.host.spec_source.readers import absolute
 from reconciler.host.spec_source.spec_file import rewrite
 from reconciler.kinds import discover

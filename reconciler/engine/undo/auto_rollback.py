@@ -16,10 +16,11 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Part
 from reconciler.core.diagnostic import Diagnostic, errors
 from reconciler.core.host import Executor
+from reconciler.core.journal import Journal, PastRun
 from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
-from reconciler.core.state import Journal, Memory, PastRun
+from reconciler.core.state import Memory
 from reconciler.core.steps import Cause, Step
 from reconciler.engine import ordering
 from reconciler.engine.inputs import Request, Situation

@@ -16,11 +16,12 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Document, Observed, Part
 from reconciler.core.diagnostic import Diagnostic, Severity, error
 from reconciler.core.host import Executor, HostError, HostView, TakenAlong
+from reconciler.core.journal import Journal
 from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.spec import Spec
-from reconciler.core.state import Journal, LedgerRow, OwedRow
+from reconciler.core.state import LedgerRow, OwedRow
 from reconciler.core.steps import Step
 from reconciler.engine import holds, ordering
 from reconciler.engine.applier import ending, going, still_owed, unsettled, warnings

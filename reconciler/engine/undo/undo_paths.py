@@ -23,7 +23,8 @@ from reconciler.core.actions import (
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import FileType, HostView, PreImage
-from reconciler.core.state import Memory, PastRun
+from reconciler.core.journal import PastRun
+from reconciler.core.state import Memory
 from reconciler.engine.undo import path_state
 from reconciler.engine.undo.path_state import Edited, PathState
 from reconciler.formats.accounts import account_files

@@ -31,7 +31,8 @@ from reconciler.core.actions import (
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError, HostView
-from reconciler.core.state import OwedRow, PastRun, PastStep
+from reconciler.core.journal import PastRun, PastStep
+from reconciler.core.state import OwedRow
 from reconciler.core.steps import Cause, Step
 from reconciler.engine import ordering
 from reconciler.engine.undo import path_state

@@ -11,7 +11,8 @@ from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.content_marks import concerned
 from reconciler.core.host import HostView, UnitState
-from reconciler.core.state import OwedRow, PastRun
+from reconciler.core.journal import PastRun
+from reconciler.core.state import OwedRow
 from reconciler.core.steps import Cause, Step
 
 _MASK = "link:/dev/null"

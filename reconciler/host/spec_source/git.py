@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Self
 
 from reconciler.core.basics.lazy_regex import Late
-from reconciler.core.spec import SourceError
+from reconciler.core.spec_source import SourceError
 
 if TYPE_CHECKING:
     import subprocess

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from reconciler.core.spec import SourceError, SourceReader
+from reconciler.core.spec_source import SourceError, SourceReader
 from reconciler.host.spec_source.source import DirectoryReader, StdinReader
 
 

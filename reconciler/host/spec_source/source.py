@@ -8,11 +8,8 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reconciler.core.spec import SourceError
+from reconciler.core.spec_source import SourceError
 from reconciler.host.spec_source import git_head
-from reconciler.host.spec_source.git import GitReader
-
-__all__ = ["DirectoryReader", "GitReader", "StdinReader"]
 
 MAX_BYTES = 32 * 1024 * 1024
 """The most bytes that one file of a spec may have."""

@@ -6,7 +6,7 @@ import os
 import stat
 import tempfile
 
-from reconciler.core.spec import SourceError
+from reconciler.core.spec_source import SourceError
 
 
 def rewrite(path: str, before: bytes, after: bytes) -> None:

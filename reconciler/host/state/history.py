@@ -14,7 +14,7 @@ from reconciler.core.action_data import from_data
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import PreImage
-from reconciler.core.state import PastRun, PastStep
+from reconciler.core.journal import PastRun, PastStep
 from reconciler.host.state import schema
 from reconciler.host.state.connection import BROKEN, connect, trouble
 from reconciler.host.state.files import DATABASE, StateDamaged, StateError, file_facts, open_directory
