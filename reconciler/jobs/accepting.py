@@ -7,10 +7,10 @@ from dataclasses import replace
 from reconciler.core.basics.frozen import frozen
 from reconciler.formats.backups.doubt import most_of
 from reconciler.formats.backups.job import Job
-from reconciler.host.archives.private_directory import Directory
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN, job_lock
 from reconciler.jobs import machine_marks, store
+from reconciler.jobs.destinations import open_destination
 
 
 @frozen
@@ -31,7 +31,7 @@ def accept(job: Job, by: str, lock_directory: str = RUN) -> list[Accepted]:
     with job_lock(f"backup-{job.name}", lock_directory):
         machine_marks.all_must_be_ours(job)
         for path in job.destinations:
-            with Directory(path) as directory:
+            with open_destination(job, path) as directory:
                 archives = store.scan(directory, job.name)
                 doubts = archives.doubts
                 for entry in archives.entries:

@@ -11,8 +11,9 @@ from reconciler.core.host import HostError
 from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.manifest import Manifest
-from reconciler.host.archives.private_directory import Directory, Refused
+from reconciler.host.archives.private_directory import Refused
 from reconciler.jobs import machine_marks, store
+from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.store import Entry, Strange
 
 Copies = Mapping[str, Entry]
@@ -48,7 +49,7 @@ def listing(job: Job) -> Listing:
     foreign: list[str] = []
     for path in job.destinations:
         try:
-            with Directory(path) as directory:
+            with open_destination(job, path) as directory:
                 scanned = store.scan(directory, job.name)
                 why = machine_marks.foreign(directory, job.name)
         except HostError as problem:

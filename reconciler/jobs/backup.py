@@ -15,6 +15,7 @@ from reconciler.formats.backups.manifest import Manifest
 from reconciler.formats.fstab import not_mounted
 from reconciler.formats.named_mounts import advice
 from reconciler.host.archives import tar
+from reconciler.host.archives.destination import Destination
 from reconciler.host.archives.private_directory import Directory, Missing, Refused, look
 from reconciler.host.archives.tar import ArchiveError, Checked, Contents, TargetError
 from reconciler.host.files.descriptors import descriptor
@@ -22,6 +23,7 @@ from reconciler.host.mounts import is_own_file_system, mount_points, named_place
 from reconciler.host.process import environment, failpoints
 from reconciler.host.state.job_lock import RUN, job_lock
 from reconciler.jobs import machine_marks, store
+from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.pruning import Pruned, prune_directory
 
 _SOFT = 75
@@ -167,7 +169,7 @@ def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Man
     for path in job.destinations:
         try:
             _must_be_mounted(path)
-            with Directory(path, make=True) as directory:
+            with open_destination(job, path, make=True) as directory:
                 machine_marks.claim(directory, job.name)
                 for line in store.tidy(directory, job.name):
                     tell(f"{path}: {line}")
@@ -195,14 +197,15 @@ def _none_made(failed: Mapping[str, HostError]) -> HostError:
 
 
 def _make_in(
-    directory: Directory, job: Job, ident: str, started: int, first: tuple[str, Manifest] | None
+    directory: Destination, job: Job, ident: str, started: int, first: tuple[str, Manifest] | None
 ) -> Manifest:
     before = [entry for entry in store.scan(directory, job.name).entries if entry.good]
     _has_room(directory, before, first)
     partial = store.partial_name(job.name, ident, job.suffix)
     try:
         with descriptor(directory.create(partial)) as fd:
-            manifest = _copied(fd, *first) if first else _archived(fd, job, ident, started)
+            manifest = _copied(fd, job, *first) if first else _archived(fd, job, ident, started)
+            directory.deliver(partial, fd)
         manifest = replace(manifest, most=most_with((entry.manifest for entry in before), manifest))
         store.publish(directory, manifest)
     except BaseException:
@@ -212,7 +215,7 @@ def _make_in(
 
 
 def _has_room(
-    directory: Directory, before: Sequence[store.Entry], first: tuple[str, Manifest] | None
+    directory: Destination, before: Sequence[store.Entry], first: tuple[str, Manifest] | None
 ) -> None:
     needed = first[1].bytes if first else before[-1].manifest.bytes if before else 1
     free = directory.free()
@@ -263,8 +266,11 @@ def _left_out(job: Job) -> tuple[str, ...]:
     )
 
 
-def _copied(fd: int, path: str, original: Manifest) -> Manifest:
-    with Directory(path) as source, descriptor(source.open(original.archive)) as from_fd:
+def _copied(fd: int, job: Job, path: str, original: Manifest) -> Manifest:
+    with (
+        open_destination(job, path) as source,
+        descriptor(source.open(original.archive)) as from_fd,
+    ):
         if tar.copy(from_fd, fd).sha256 != original.sha256:
             raise ArchiveError("the archive changed while it was copied", f"{path}/{original.archive}")
     return _proved(fd, original) if original.verified else original
@@ -293,7 +299,7 @@ def _doubt(job: Job, path: str, ident: str) -> str:
     read.
     """
     try:
-        with Directory(path) as directory:
+        with open_destination(job, path) as directory:
             return store.scan(directory, job.name).doubts.get(ident, "")
     except HostError:
         return ""
@@ -302,7 +308,7 @@ def _doubt(job: Job, path: str, ident: str) -> str:
 def _prune(job: Job, path: str, ident: str) -> Pruned:
     """Remove old archives after the new one is in place; a failure becomes a note, for the new one stays."""
     try:
-        with Directory(path) as directory:
+        with open_destination(job, path) as directory:
             return prune_directory(directory, job, environment.now(), protect=(ident,))
     except HostError as problem:
         return Pruned(notes=(f"old archives could not be removed: {problem}",))

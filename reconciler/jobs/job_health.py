@@ -9,9 +9,10 @@ from reconciler.core.host import HostError
 from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups.job import Job, path_of
 from reconciler.formats.systemd import timespan
-from reconciler.host.archives.private_directory import Directory, look
+from reconciler.host.archives.private_directory import look
 from reconciler.host.process import environment
 from reconciler.jobs import machine_marks, store
+from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.due_runs import due
 from reconciler.jobs.store import Found
 
@@ -40,7 +41,7 @@ def condition(job: Job, now: int) -> Condition:
     newest: list[int] = []
     for path in job.destinations:
         try:
-            with Directory(path) as directory:
+            with open_destination(job, path) as directory:
                 archives = store.scan(directory, job.name)
                 foreign = machine_marks.foreign(directory, job.name)
         except HostError as problem:

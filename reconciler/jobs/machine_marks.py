@@ -15,12 +15,14 @@ from reconciler.formats.backups import machine_mark
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.machine_mark import Mark, NotAMark
 from reconciler.formats.backups.manifest import timestamp
-from reconciler.host.archives.private_directory import Directory, Refused
+from reconciler.host.archives.destination import Destination
+from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.tar import TargetError
 from reconciler.host.hosts import machine_id, open_host, static_hostname
 from reconciler.host.process import environment, failpoints
 from reconciler.host.state.job_lock import RUN, job_lock
 from reconciler.jobs import store
+from reconciler.jobs.destinations import open_destination
 
 
 @frozen
@@ -34,7 +36,7 @@ class Taken:
     """The number of archives in it."""
 
 
-def foreign(directory: Directory, job: str) -> str:
+def foreign(directory: Destination, job: str) -> str:
     """Why the archives of a job there are not this machine's, in words; empty if they are, or nobody has left
     a mark yet.
     """
@@ -48,7 +50,7 @@ def foreign(directory: Directory, job: str) -> str:
     )
 
 
-def must_be_ours(directory: Directory, job: str) -> None:
+def must_be_ours(directory: Destination, job: str) -> None:
     """Raises Refused."""
     why = foreign(directory, job)
     if why:
@@ -58,11 +60,11 @@ def must_be_ours(directory: Directory, job: str) -> None:
 def all_must_be_ours(job: Job) -> None:
     """Raises Refused, HostError."""
     for path in job.destinations:
-        with Directory(path) as directory:
+        with open_destination(job, path) as directory:
             must_be_ours(directory, job.name)
 
 
-def claim(directory: Directory, job: str) -> None:
+def claim(directory: Destination, job: str) -> None:
     """Leave this machine's mark where there is none. Raises Refused where it is another's; TargetError.
 
     When two machines begin at once, the second sees the mark of the first.
@@ -89,7 +91,7 @@ def take_over(job: Job, lock_directory: str = RUN) -> list[Taken]:
     """
     done: list[Taken] = []
     with job_lock(f"backup-{job.name}", lock_directory), ExitStack() as opened:
-        for directory in [opened.enter_context(Directory(path)) for path in job.destinations]:
+        for directory in [opened.enter_context(open_destination(job, path)) for path in job.destinations]:
             mark = _read(directory, job.name)
             if mark is None or not foreign(directory, job.name):
                 continue
@@ -108,7 +110,7 @@ def _here() -> str:
     return machine_digest(machine_id(open_host(None)))
 
 
-def _read(directory: Directory, job: str) -> Mark | str | None:
+def _read(directory: Destination, job: str) -> Mark | str | None:
     """The mark; where it cannot be used, the reason, as the end of a sentence on its path; None without
     one.
     """
@@ -128,7 +130,7 @@ def _words(mark: Mark) -> str:
     return f"is of {who}, since {timestamp(mark.since)}"
 
 
-def _written(directory: Directory, job: str) -> str:
+def _written(directory: Destination, job: str) -> str:
     """Write this machine's mark durably under a temporary name, and return that name.
 
     The name has the machine in it: another machine may do the same at this moment.

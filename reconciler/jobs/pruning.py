@@ -9,12 +9,11 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.formats.backups.job import Job, Keep
 from reconciler.formats.backups.manifest import stem, timestamp
 from reconciler.formats.backups.retention import Archive, Decision, decide
-from reconciler.host.archives import tar
-from reconciler.host.archives.private_directory import Directory
-from reconciler.host.files.descriptors import descriptor
+from reconciler.host.archives.destination import Destination
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN, job_lock
 from reconciler.jobs import machine_marks, store
+from reconciler.jobs.destinations import open_destination
 
 _MADE = 1_767_225_600
 """2026-01-01, in seconds since the epoch: this program is younger."""
@@ -49,7 +48,7 @@ def decision(scanned: store.Found, job: Job, now: int, protect: Collection[str] 
 
 
 def prune_directory(
-    directory: Directory, job: Job, now: int, protect: Collection[str] = (), *, dry_run: bool = False
+    directory: Destination, job: Job, now: int, protect: Collection[str] = (), *, dry_run: bool = False
 ) -> Pruned:
     """Remove the archives that retention does not keep, under the job's lock. Raises TargetError."""
     decided = decision(store.scan(directory, job.name), job, now, protect)
@@ -63,7 +62,7 @@ def prune_directory(
     return Pruned(decided.delete, notes)
 
 
-def _way_out(decided: Decision, directory: Directory, job: Job, now: int) -> str:
+def _way_out(decided: Decision, directory: Destination, job: Job, now: int) -> str:
     """The end of a message: how to remove an archive whose time is still to come; empty where that is no way.
 
     An archive that was made while the clock was wrong may lie years ahead of the right clock. A clock that is
@@ -87,7 +86,7 @@ def prune(job: Job, *, dry_run: bool, lock_directory: str = RUN) -> Mapping[str,
     with job_lock(f"backup-{job.name}", lock_directory):
         machine_marks.all_must_be_ours(job)
         for path in job.destinations:
-            with Directory(path) as directory:
+            with open_destination(job, path) as directory:
                 if not dry_run:
                     store.tidy(directory, job.name)
                     _doubt_the_newest(directory, job)
@@ -95,10 +94,9 @@ def prune(job: Job, *, dry_run: bool, lock_directory: str = RUN) -> Mapping[str,
     return result
 
 
-def _doubt_the_newest(directory: Directory, job: Job) -> None:
+def _doubt_the_newest(directory: Destination, job: Job) -> None:
     """Mark the newest good archives as bad until one still has its sum."""
     for entry in reversed([entry for entry in store.scan(directory, job.name).entries if entry.good]):
-        with descriptor(directory.open(entry.manifest.archive)) as fd:
-            if tar.sum_of(fd) == entry.manifest.sha256:
-                return
+        if directory.sum_of(entry.manifest.archive) == entry.manifest.sha256:
+            return
         store.record(directory, entry.manifest.judged(good=False, now=environment.now()))

@@ -16,7 +16,7 @@ from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups.doubt import doubts
 from reconciler.formats.backups.job import COMPRESSORS
 from reconciler.formats.backups.manifest import Manifest, NotAManifest
-from reconciler.host.archives.private_directory import Directory
+from reconciler.host.archives.destination import Destination
 from reconciler.host.process import failpoints
 
 PARTIAL = ".partial-"
@@ -63,7 +63,7 @@ class Found:
         return doubts(entry.manifest for entry in self.entries if entry.good)
 
 
-def scan(directory: Directory, job: str) -> Found:
+def scan(directory: Destination, job: str) -> Found:
     """The archives of a job in a directory; those of other jobs do not count, whatever their names."""
     names = set(directory.names())
     entries, strange = [], []
@@ -92,7 +92,7 @@ def _archive_id(name: str, job: str) -> str:
     return manifests.id_in(name, job, r"\.tar(?:\.gz|\.zst)?")
 
 
-def _entry(directory: Directory, manifest: Manifest) -> Entry:
+def _entry(directory: Destination, manifest: Manifest) -> Entry:
     size = directory.size(manifest.archive)
     if size is None:
         return Entry(manifest, "the archive is missing")
@@ -107,7 +107,7 @@ def partial_name(job: str, ident: str, suffix: str) -> str:
     return f"{PARTIAL}{manifests.stem(job, ident)}{suffix}"
 
 
-def publish(directory: Directory, manifest: Manifest) -> None:
+def publish(directory: Destination, manifest: Manifest) -> None:
     """Give a finished archive its own name, then its sum, and last its manifest. Raises TargetError."""
     stem = manifests.stem(manifest.job, manifest.id)
     directory.write(PARTIAL + manifest.archive + _SUM, _sum_line(manifest))
@@ -122,7 +122,7 @@ def publish(directory: Directory, manifest: Manifest) -> None:
     failpoints.hit("backup.published")
 
 
-def record(directory: Directory, manifest: Manifest) -> None:
+def record(directory: Destination, manifest: Manifest) -> None:
     """Write the manifest of an archive anew. Raises TargetError."""
     name = manifests.stem(manifest.job, manifest.id) + _MANIFEST
     directory.remove(PARTIAL + name)
@@ -131,7 +131,7 @@ def record(directory: Directory, manifest: Manifest) -> None:
     directory.sync()
 
 
-def sum_problem(directory: Directory, manifest: Manifest) -> str:
+def sum_problem(directory: Destination, manifest: Manifest) -> str:
     """The fault of the file that sha256sum(1) would check an archive by; empty if there is none."""
     name = manifest.archive + _SUM
     try:
@@ -149,7 +149,7 @@ def _sum_line(manifest: Manifest) -> bytes:
     return f"{manifest.sha256}  {manifest.archive}\n".encode()
 
 
-def delete(directory: Directory, job: str, ident: str) -> None:
+def delete(directory: Destination, job: str, ident: str) -> None:
     """Remove an archive with its sum and manifest; once begun, the next run finishes it. Raises
     TargetError.
     """
@@ -160,7 +160,7 @@ def delete(directory: Directory, job: str, ident: str) -> None:
     _finish_removal(directory, stem)
 
 
-def _finish_removal(directory: Directory, stem: str) -> None:
+def _finish_removal(directory: Destination, stem: str) -> None:
     for suffix in _SUFFIXES:
         directory.remove(stem + suffix)
         directory.remove(stem + suffix + _SUM)
@@ -169,7 +169,7 @@ def _finish_removal(directory: Directory, stem: str) -> None:
     directory.sync()
 
 
-def tidy(directory: Directory, job: str) -> list[str]:
+def tidy(directory: Destination, job: str) -> list[str]:
     """Finish or undo what a killed run left, and return what was done, in words.
 
     Only under the job's lock: the files of a running job would look the same.
@@ -177,7 +177,7 @@ def tidy(directory: Directory, job: str) -> list[str]:
     return list(_tidy(directory, job))
 
 
-def _tidy(directory: Directory, job: str) -> Iterator[str]:
+def _tidy(directory: Destination, job: str) -> Iterator[str]:
     names = directory.names()
     for name in names:
         rest = name.removeprefix(_REMOVING)
@@ -199,7 +199,7 @@ def _partial_id(name: str, job: str) -> str:
     return manifests.id_in(rest, job, r"\.(?:json|tar(?:\.gz|\.zst)?(?:\.sha256)?)") if rest != name else ""
 
 
-def _finish(directory: Directory, job: str, ident: str, names: list[str]) -> str:
+def _finish(directory: Destination, job: str, ident: str, names: list[str]) -> str:
     """Complete an archive whose own file is whole and lacks only its manifest's name; remove anything less.
 
     Returns what was done, in words.
@@ -216,7 +216,7 @@ def _finish(directory: Directory, job: str, ident: str, names: list[str]) -> str
     return f"removed what a killed run had left of {ident}"
 
 
-def _is_whole(directory: Directory, job: str, ident: str) -> bool:
+def _is_whole(directory: Destination, job: str, ident: str) -> bool:
     try:
         manifest = manifests.load(
             directory.read(f"{PARTIAL}{manifests.stem(job, ident)}{_MANIFEST}"), job, ident

@@ -7,7 +7,7 @@ from dataclasses import replace
 from reconciler.core.basics.frozen import frozen
 from reconciler.formats.backups.job import Job
 from reconciler.host.archives import tar
-from reconciler.host.archives.private_directory import Directory, Refused
+from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.tar import TargetError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment
@@ -15,6 +15,7 @@ from reconciler.host.state.job_lock import RUN, job_lock
 from reconciler.jobs import store
 from reconciler.jobs.archives import ids_of, listing, manifest_of
 from reconciler.jobs.backup import look_into
+from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.store import Entry
 
 
@@ -70,7 +71,7 @@ def verify(job: Job, at: str, *, everything: bool, compare: bool, lock_directory
 def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
     manifest = entry.manifest
     differences: tuple[str, ...] = ()
-    with Directory(path) as directory:
+    with open_destination(job, path) as directory:
         problem = entry.problem
         if not problem:
             with descriptor(directory.open(manifest.archive)) as fd:

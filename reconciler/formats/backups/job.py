@@ -7,11 +7,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import field, fields
 from typing import Any
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.formats import fstab
+from reconciler.formats.backups.remote import Remote
 from reconciler.formats.systemd import timespan
 
 FORMAT = 1
@@ -49,6 +50,7 @@ class Job:
     name: str
     sources: tuple[str, ...]
     destinations: tuple[str, ...]
+    """Paths of this host, and URLs of directories on other machines: `jobs.destinations` opens both."""
     keep: Keep
     exclude: tuple[str, ...] = ()
     """Patterns of paths that are left out, as tar matches them."""
@@ -68,6 +70,13 @@ class Job:
     """The age at which the newest archive is too old; 0: the schedule decides."""
     clock_jump: float = 60 * 86_400.0
     """A gap between archives that is longer may come from a wrong clock (`formats.backups.retention`)."""
+    remotes: Mapping[str, Remote] = field(default_factory=dict)
+    """The destinations on other machines, by URL."""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The paths of the destinations on this host."""
+        return tuple(name for name in self.destinations if name not in self.remotes)
 
     @property
     def suffix(self) -> str:

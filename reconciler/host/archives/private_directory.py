@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from reconciler.core.host import HostError, UnsafePath
-from reconciler.host.archives.tar import TargetError
+from reconciler.host.archives.tar import TargetError, sum_of
+from reconciler.host.files.descriptors import descriptor
 from reconciler.host.files.renameat2 import rename_new
 from reconciler.host.files.safe_path import SafeRoot, kind_of
 
@@ -90,6 +91,11 @@ class Directory:
         finally:
             os.close(fd)
 
+    def sum_of(self, name: str) -> str:
+        """The SHA-256 of a file of ours. Raises Refused, ArchiveError."""
+        with descriptor(self.open(name)) as fd:
+            return sum_of(fd)
+
     def create(self, name: str) -> int:
         """A descriptor of a new file, 0600, for writing and reading. Raises TargetError."""
         try:
@@ -98,6 +104,9 @@ class Directory:
             )
         except OSError as error:
             raise self._cannot("made", name, error) from error
+
+    def deliver(self, name: str, fd: int) -> None:
+        """Nothing is to be brought here: the descriptor is the file, and who wrote it made it durable."""
 
     def write(self, name: str, content: bytes) -> None:
         """Write a new small file, 0600; it is durable, its name is not. Raises TargetError."""
