@@ -149,7 +149,7 @@ def _sources(
 
 
 def _spec(host: Any, rows: Mapping[str, Mapping[str, _Row]], included: Included, kinds: Kinds) -> Spec:
-    source_of, settings = included.tree.place, dict(host.settings)
+    source_of, settings = included.tree.place, host.settings.model_dump(exclude_none=True)
     resources = tuple(
         Declared(
             Address(kind, name),

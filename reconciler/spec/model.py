@@ -12,6 +12,15 @@ from reconciler.core.model.fields import AbsolutePath, TimeZone
 from reconciler.spec.phrases import HOSTNAME, VERSION, unsupported
 
 
+class Coverage(BaseModel):
+    """The data that needs no backup."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    ignore: list[AbsolutePath] = []
+    """The places that a plan and `doctor` do not name though no job has them, with all that is below them."""
+
+
 class Settings(BaseModel):
     """The settings of the host as a whole."""
 
@@ -26,6 +35,8 @@ class Settings(BaseModel):
 
     A job can say otherwise for itself.
     """
+    coverage: Coverage | None = None
+    """What need not be in a backup."""
 
 
 def _version(value: Any) -> Any:

@@ -168,6 +168,16 @@ def _jobs(patient: Patient) -> Iterator[Finding]:
         )
 
 
+def _data(patient: Patient) -> Iterator[Finding]:
+    """Yield one finding for all places with data that no backup job of the spec has."""
+    from reconciler.kinds.backups.not_covered import remedy, without_job
+
+    places = without_job(patient.loaded.spec) if patient.loaded.spec else []
+    if places:
+        names = ", ".join(f"{place.path} ({place.declared.address})" for place in places)
+        yield Finding("data", FINDING, f"in no backup: {names}", remedy(places[0]))
+
+
 def _accounts(patient: Patient) -> Iterator[Finding]:
     from reconciler.app.plan.ageing import aged_of
 
@@ -279,6 +289,7 @@ QUESTIONS: Mapping[str, Question] = {
     "programs": _programs,
     "timer": _units,
     "jobs": _jobs,
+    "data": _data,
     "disks": _disks,
     "accounts": _accounts,
     "sshd": _sshd,

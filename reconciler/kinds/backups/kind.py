@@ -139,7 +139,12 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
 
 
 def objections(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Yield errors for changed directories in which others could take archives away: no run uses those."""
+    """Yield warnings about new data that no job has, and errors for changed directories in which others could
+    take archives away: no run uses those.
+    """
+    from reconciler.kinds.backups.not_covered import not_covered
+
+    yield from not_covered(spec, changes)
     directories = [
         change
         for change in changes
