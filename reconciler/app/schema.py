@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.kinds import discover
+from reconciler.render.backup_schema import backup_schema
 from reconciler.render.plan.schema import plan_schema
 from reconciler.render.snapshot_schema import snapshot_schema
 from reconciler.spec.schema import dumps, host_schema
@@ -12,6 +13,7 @@ FILES = {
     "host.2020-12.schema.json": ("host", "2020-12"),
     "plan.schema.json": ("plan", "2020-12"),
     "snapshot.schema.json": ("snapshot", "2020-12"),
+    "backup.schema.json": ("backup", "2020-12"),
 }
 """The files in `schemas/`: file name to document and draft.
 
@@ -25,4 +27,6 @@ def document_schema(document: str, draft: str) -> str:
         return dumps(plan_schema())
     if document == "snapshot":
         return dumps(snapshot_schema())
+    if document == "backup":
+        return dumps(backup_schema())
     return dumps(host_schema(discover(), "draft-07" if draft == "draft-07" else "2020-12"))

@@ -17,6 +17,7 @@ class Document(StrEnum):
     HOST = "host"
     PLAN = "plan"
     SNAPSHOT = "snapshot"
+    BACKUP = "backup"
 
 
 class Draft(StrEnum):
@@ -28,7 +29,8 @@ class Draft(StrEnum):
 
 def schema(
     document: Annotated[
-        Document, typer.Argument(help="The spec of a host, the plan document, or a snapshot.")
+        Document,
+        typer.Argument(help="The spec of a host, the plan document, a snapshot, or what `backup` prints."),
     ] = Document.HOST,
     draft: Annotated[Draft, typer.Option("--draft", help="draft-07 is for editors.")] = Draft.D2020,
 ) -> int:

@@ -269,7 +269,9 @@ def test_show_before_the_first_apply(tree: Tree) -> None:
     assert not tree.state.exists()
 
 
-@pytest.mark.parametrize("arguments", [(), ("host",), ("plan",), ("host", "--draft", "draft-07")])
+@pytest.mark.parametrize(
+    "arguments", [(), ("host",), ("plan",), ("backup",), ("host", "--draft", "draft-07")]
+)
 def test_schemas_are_printed(arguments: tuple[str, ...]) -> None:
     """Each schema is one JSON document that says what it is."""
     done = run("schema", *arguments)

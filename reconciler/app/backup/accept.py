@@ -17,7 +17,15 @@ def _accept(name: str) -> Report:
     by = environment.started_by().get("user", "root")
     done = accepting.accept(jobfile.load(name), by)
     lines = [f"{accepted.destination}: {accepted.id} is accepted, though {accepted.why}" for accepted in done]
-    return Report(End.GOOD, tuple(lines or [f"nothing to agree to: no archive of {name} is in doubt"]))
+    data = {
+        "accepted": [
+            {"destination": accepted.destination, "id": accepted.id, "doubt": accepted.why}
+            for accepted in done
+        ]
+    }
+    return Report(
+        End.GOOD, tuple(lines or [f"nothing to agree to: no archive of {name} is in doubt"]), data=data
+    )
 
 
 def take_archives_over(name: str) -> Report:
@@ -26,9 +34,13 @@ def take_archives_over(name: str) -> Report:
 
 
 def _take_over(name: str) -> Report:
+    taken = machine_marks.take_over(jobfile.load(name))
     lines = [
         f"{claim.destination}: its {claim.archives} archives are this machine's from now on, and `keep`"
         f" counts them; {machine_mark.name_of(name)} said that it {claim.before}"
-        for claim in machine_marks.take_over(jobfile.load(name))
+        for claim in taken
     ]
-    return Report(End.GOOD, tuple(lines or [f"nothing to take over: no archives of {name} are another's"]))
+    data = {"taken_over": [{"destination": claim.destination, "archives": claim.archives} for claim in taken]}
+    return Report(
+        End.GOOD, tuple(lines or [f"nothing to take over: no archives of {name} are another's"]), data=data
+    )

@@ -34,7 +34,19 @@ class Report:
     problems: tuple[str, ...] = ()
     """Complaints, for people."""
     data: Any = None
-    """The result, for programs."""
+    """The result, for programs: the rows of a list, or what a command adds to `document`."""
+
+
+def document(command: str, job: str, report: Report) -> dict[str, Any]:
+    """The outcome of one command as `--json` prints it (`schemas/backup.schema.json`)."""
+    return {
+        "format_version": "1.0",
+        "command": command,
+        "job": job,
+        "result": report.end.value,
+        "problems": list(report.problems),
+        **(report.data or {}),
+    }
 
 
 def guarded(command: Callable[[], Report]) -> Report:

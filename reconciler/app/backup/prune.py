@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.jobs import jobfile, pruning
+from reconciler.jobs.pruning import Pruned
 
 
 def prune_archives(name: str, *, dry_run: bool) -> Report:
@@ -14,16 +16,27 @@ def prune_archives(name: str, *, dry_run: bool) -> Report:
 
 
 def _prune(name: str, dry_run: bool) -> Report:
-    lines = pruned_lines(
-        pruning.prune(jobfile.load(name), dry_run=dry_run), "would delete" if dry_run else "deleted"
+    pruned = pruning.prune(jobfile.load(name), dry_run=dry_run)
+    lines = pruned_lines(pruned, "would delete" if dry_run else "deleted")
+    return Report(
+        End.GOOD,
+        tuple(lines or ["nothing to delete"]),
+        data={"dry_run": dry_run, "pruned": pruned_data(pruned)},
     )
-    return Report(End.GOOD, tuple(lines or ["nothing to delete"]))
 
 
-def pruned_lines(pruned_by_path: Any, word: str) -> list[str]:
+def pruned_lines(pruned_by_path: Mapping[str, Pruned], word: str) -> list[str]:
     """The archives that went, and why others did not, by destination."""
     lines = []
     for path, pruned in pruned_by_path.items():
         lines += [f"{path}: {word} {ident}" for ident in pruned.removed]
         lines += [f"{path}: {note}" for note in pruned.notes]
     return lines
+
+
+def pruned_data(pruned_by_path: Mapping[str, Pruned]) -> list[dict[str, Any]]:
+    """The same for programs."""
+    return [
+        {"destination": path, "deleted": list(pruned.removed), "notes": list(pruned.notes)}
+        for path, pruned in pruned_by_path.items()
+    ]

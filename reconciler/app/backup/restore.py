@@ -24,7 +24,16 @@ def _restore(name: str, at: str, to: str, paths: Sequence[str]) -> Report:
         f"{word}, {ident}, is bad: {why}"
         for word, (ident, why) in zip(_words(done, at), done.passed, strict=True)
     ]
-    return Report(End.GOOD, (line,), (*passed, *([used] if passed else []), *done.problems, *done.warnings))
+    problems = (*passed, *([used] if passed else []), *done.problems, *done.warnings)
+    data = {
+        "id": done.manifest.id,
+        "started": timestamp(done.manifest.started),
+        "destination": done.destination,
+        "to": to,
+        "paths": list(paths),
+        "passed_over": [{"id": ident, "problem": why} for ident, why in done.passed],
+    }
+    return Report(End.GOOD, (line,), problems, data)
 
 
 def _words(done: restoring.Restored, at: str) -> list[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from reconciler.app.backup.outcome import End, Report, guarded
-from reconciler.app.backup.prune import pruned_lines
-from reconciler.jobs import backup, jobfile
+from reconciler.app.backup.prune import pruned_data, pruned_lines
+from reconciler.jobs import archives, backup, jobfile
+from reconciler.jobs.store import Entry
 
 
 def run_job(name: str, tell: Callable[[str], None]) -> Report:
@@ -29,7 +31,17 @@ def _run(name: str, tell: Callable[[str], None]) -> Report:
         *(f"{path}: {why}" for path, why in done.failed.items()),
     ]
     problems += [f"{path}: the archive shrank: {why}. {_agree(name)}" for path, why in done.doubts.items()]
-    return Report(End.PARTLY if done.failed else End.GOOD, tuple(lines), tuple(problems))
+    return Report(End.PARTLY if done.failed else End.GOOD, tuple(lines), tuple(problems), _data(done))
+
+
+def _data(done: backup.Done) -> dict[str, Any]:
+    copies = {path: Entry(done.manifest) for path in done.made}
+    doubts = {path: {done.manifest.id: why} for path, why in done.doubts.items()}
+    return {
+        "archive": archives.as_data(copies, doubts),
+        "failed": [{"destination": path, "problem": why} for path, why in done.failed.items()],
+        "pruned": pruned_data(done.pruned),
+    }
 
 
 def _agree(name: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.jobs import jobfile
 from reconciler.jobs import verify as verifying
+from reconciler.jobs.verify import Judgement
 
 
 def verify_archives(name: str, at: str, *, everything: bool, compare: bool) -> Report:
@@ -32,4 +35,19 @@ def _verify(name: str, at: str, everything: bool, compare: bool) -> Report:
     ]
     problems += [f"differs: {line}" for judgement in judgements for line in judgement.differences]
     problems += [f"not verified: {problem}" for problem in done.problems]
-    return Report(End.FINDINGS if problems else End.GOOD, lines, (*problems, *done.foreign))
+    data = {
+        "archives": [_data(judgement) for judgement in judgements],
+        "not_verified": list(done.problems),
+    }
+    return Report(End.FINDINGS if problems else End.GOOD, lines, (*problems, *done.foreign), data)
+
+
+def _data(judgement: Judgement) -> dict[str, Any]:
+    return {
+        "destination": judgement.destination,
+        "id": judgement.id,
+        "good": not judgement.problem,
+        "problem": judgement.problem or None,
+        "sum_file": judgement.sidecar or None,
+        "differences": list(judgement.differences),
+    }

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Make, list, verify and restore backups.", no_args_is_help=True, rich_markup_mode=None)
 
 
-def run(name: Name) -> int:
+def run(name: Name, as_json: options.Json = False) -> int:
     """Make a backup now.
 
     An archive is verified before it counts; old ones go by the job's `keep`, and never the last good one.
     """
     from reconciler.app.backup.run import run_job
 
-    return _finish(run_job(name, _tell))
+    return _finish(run_job(name, _tell), "run", name, as_json)
 
 
 def list_(name: MaybeName = "", as_json: options.Json = False) -> int:
@@ -42,10 +42,12 @@ def list_(name: MaybeName = "", as_json: options.Json = False) -> int:
             output.print_json(report.data)
         elif report.data or not report.problems:
             sys.stdout.write(archives_text(report.data))
-    return _finish(report)
+    return _said(report)
 
 
-def verify(name: Name, at: At = "", everything: All = False, compare: Compare = False) -> int:
+def verify(
+    name: Name, at: At = "", everything: All = False, compare: Compare = False, as_json: options.Json = False
+) -> int:
     """Read archives from beginning to end and check their sums.
 
     Exits 2 as long as one of them is bad, the newest there is by default.
@@ -54,10 +56,11 @@ def verify(name: Name, at: At = "", everything: All = False, compare: Compare = 
     """
     from reconciler.app.backup.verify import verify_archives
 
-    return _finish(verify_archives(name, at, everything=everything, compare=compare))
+    report = verify_archives(name, at, everything=everything, compare=compare)
+    return _finish(report, "verify", name, as_json)
 
 
-def restore(name: Name, to: To, paths: Paths = None, at: At = "") -> int:
+def restore(name: Name, to: To, paths: Paths = None, at: At = "", as_json: options.Json = False) -> int:
     """Unpack an archive into a new or empty directory, which stands for /.
 
     Nothing is put over existing files.
@@ -67,10 +70,10 @@ def restore(name: Name, to: To, paths: Paths = None, at: At = "") -> int:
     """
     from reconciler.app.backup.restore import restore_files
 
-    return _finish(restore_files(name, at, to, paths or []))
+    return _finish(restore_files(name, at, to, paths or []), "restore", name, as_json)
 
 
-def accept(name: Name, take_over: TakeOver = False) -> int:
+def accept(name: Name, take_over: TakeOver = False, as_json: options.Json = False) -> int:
     """Agree to archives that have less than half of what there was, or lack what a source had.
 
     From then on older ones may go for them.
@@ -80,14 +83,15 @@ def accept(name: Name, take_over: TakeOver = False) -> int:
     """
     from reconciler.app.backup.accept import accept_archives, take_archives_over
 
-    return _finish(take_archives_over(name) if take_over else accept_archives(name))
+    report = take_archives_over(name) if take_over else accept_archives(name)
+    return _finish(report, "accept", name, as_json)
 
 
-def prune(name: Name, dry_run: DryRun = False) -> int:
+def prune(name: Name, dry_run: DryRun = False, as_json: options.Json = False) -> int:
     """Delete the archives that the job's `keep` lets go. The newest good one always stays."""
     from reconciler.app.backup.prune import prune_archives
 
-    return _finish(prune_archives(name, dry_run=dry_run))
+    return _finish(prune_archives(name, dry_run=dry_run), "prune", name, as_json)
 
 
 for _name, _command in (
@@ -105,12 +109,24 @@ def _tell(line: str) -> None:
     sys.stderr.write(f"reconciler: {line}\n")
 
 
-def _finish(report: Report) -> int:
+def _finish(report: Report, command: str, job: str, as_json: bool) -> int:
+    """Print the results of a command; its exit code."""
+    from reconciler.app.backup.outcome import document
+    from reconciler.render.terminal import visible
+
+    if as_json:
+        output.print_json(document(command, job, report))
+    else:
+        for line in report.lines:
+            sys.stdout.write(visible(line) + "\n")
+    return _said(report)
+
+
+def _said(report: Report) -> int:
+    """Print the complaints of a command; its exit code."""
     from reconciler.app.backup.outcome import End
     from reconciler.render.terminal import visible
 
-    for line in report.lines:
-        sys.stdout.write(visible(line) + "\n")
     for line in report.problems:
         _tell(visible(line))
     return {
