@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from reconciler.core.host import FileType, HostError, HostView
 from reconciler.formats.accounts import account_files
 from reconciler.kinds import discover, importable
-from reconciler.kinds.shared import drop_ins, units
+from reconciler.kinds.shared import drop_ins, unit_files
 
 _HOURS = tuple(f"/etc/cron.{name}" for name in ("hourly", "daily", "weekly", "monthly"))
 _QUADLETS = "/etc/containers/systemd"
@@ -63,8 +63,8 @@ def _groups(view: HostView, _: Collection[str]) -> Sequence[str]:
 
 def _links(view: HostView, *, masks: bool) -> Sequence[str]:
     names = []
-    for name in view.names(units.DIRECTORY):
-        entry = view.entry(units.path(name))
+    for name in view.names(unit_files.DIRECTORY):
+        entry = view.entry(unit_files.path(name))
         if entry is None or entry.type is not FileType.LINK:
             continue
         inside = not entry.target.startswith("/") or entry.target.startswith(
@@ -78,11 +78,11 @@ def _links(view: HostView, *, masks: bool) -> Sequence[str]:
 def _drop_ins(view: HostView, packaged: Collection[str]) -> Sequence[str]:
     names = (
         f"{name}/{file}"
-        for name in view.names(units.DIRECTORY)
+        for name in view.names(unit_files.DIRECTORY)
         if name.endswith(".d")
-        for file in view.names(units.path(name))
+        for file in view.names(unit_files.path(name))
     )
-    return [name for name in names if units.path(name) not in packaged]
+    return [name for name in names if unit_files.path(name) not in packaged]
 
 
 _LOOKS: Sequence[tuple[str, Callable[[HostView, Collection[str]], Sequence[str]]]] = (

@@ -12,7 +12,7 @@ from reconciler.core.changes import Document, Facts, Observed
 from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.formats.backups import job
 from reconciler.formats.disks import Disks
-from reconciler.kinds.shared import file_part
+from reconciler.kinds.shared import file_observe
 from reconciler.kinds.shared.named_disks import Absent, absent
 from reconciler.kinds.shared.schedule import observe as schedule_observe
 
@@ -62,7 +62,7 @@ def _missing(view: HostView) -> list[str]:
 
 
 def _observe(view: HostView, path: str, missing: Sequence[str], disks: Disks) -> Observed:
-    observed = file_part.observe(view, path, _parsed)
+    observed = file_observe.observe(view, path, _parsed)
     if observed.document is None:
         return observed if observed.unreadable else Observed(None, BackupFacts(missing=tuple(missing)))
     absent_disks = absent(disks, observed.document.get("job", {}))

@@ -22,7 +22,7 @@ from reconciler.core.spec import Declared
 from reconciler.core.steps import Cause, Step
 from reconciler.kinds.directories import ORDER
 from reconciler.kinds.directories.observe import observe
-from reconciler.kinds.shared import file_part, ownership
+from reconciler.kinds.shared import file_part, ownership, requirements
 
 
 class Directory(Resource):
@@ -92,8 +92,8 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     directory = declared.resource
     assert isinstance(directory, Directory)
     return (
-        *ownership.owner_requirements(directory.owner, directory.group),
-        *ownership.parent_requirement(declared.address.name),
+        *requirements.owner_requirements(directory.owner, directory.group),
+        *requirements.parent_requirement(declared.address.name),
     )
 
 

@@ -23,7 +23,7 @@ from reconciler.core.state import OwedRow
 from reconciler.core.steps import Step
 from reconciler.kinds.files import ORDER
 from reconciler.kinds.files.observe import FileFacts, observe
-from reconciler.kinds.shared import file_part, ownership, strict_readers, units
+from reconciler.kinds.shared import file_part, ownership, requirements, strict_readers, units
 
 
 class File(Resource):
@@ -126,9 +126,9 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     file = _file(declared)
     jobs = (Requirement(RequirementType.USER, user) for user in _cron_users(declared))
     return (
-        *ownership.owner_requirements(file.owner, file.group),
+        *requirements.owner_requirements(file.owner, file.group),
         *jobs,
-        *ownership.parent_requirement(declared.address.name),
+        *requirements.parent_requirement(declared.address.name),
     )
 
 

@@ -10,7 +10,7 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.changes import Facts, Observed
 from reconciler.core.host import HostView
-from reconciler.kinds.shared import file_part
+from reconciler.kinds.shared import file_observe
 
 _TIMER_DROP_IN = Late(r"/etc/systemd/system/(?P<timer>[^/]+\.timer)\.d/[^/]+\.conf")
 
@@ -25,7 +25,7 @@ class FileFacts(Facts):
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
     """The state of each file, from one look at its path and one read."""
-    observed = {address: file_part.observe(view, address.name) for address in addresses}
+    observed = {address: file_observe.observe(view, address.name) for address in addresses}
     timers = (
         {address: timer for address in addresses if (timer := timer_of(address.name))} if view.running else {}
     )

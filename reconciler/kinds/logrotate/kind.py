@@ -18,7 +18,7 @@ from reconciler.formats import logrotate as form
 from reconciler.kinds.logrotate import ORDER, checks
 from reconciler.kinds.logrotate.model import Policy, PolicyName, Script
 from reconciler.kinds.logrotate.observe import observe, path_of
-from reconciler.kinds.shared import file_part, ownership
+from reconciler.kinds.shared import file_part, ownership, requirements
 
 _FILE = {"type": "file", "mode": "0644", "owner": "root", "group": "root"}
 _CONTENT = ("paths", "directives", "scripts", "unexpected")
@@ -117,7 +117,7 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     """The accounts, the directory of policies and that of old logs."""
     policy = _policy(declared)
     yield from (
-        need for owner, group in _accounts(policy) for need in ownership.owner_requirements(owner, group)
+        need for owner, group in _accounts(policy) for need in requirements.owner_requirements(owner, group)
     )
     yield Requirement(RequirementType.DIRECTORY, form.DIRECTORY)
     if policy.olddir:

@@ -9,7 +9,7 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Document, Observed
 from reconciler.core.host import HostView
 from reconciler.formats import logrotate as form
-from reconciler.kinds.shared import file_part
+from reconciler.kinds.shared import file_observe
 
 
 def path_of(address: Address) -> str:
@@ -22,7 +22,7 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
 
     The other files that logrotate reads are read too: where one rotates a log of ours, ours may be ignored.
     """
-    states = {address: file_part.observe(view, path_of(address), _parsed) for address in addresses}
+    states = {address: file_observe.observe(view, path_of(address), _parsed) for address in addresses}
     documents = {
         address: observed.document for address, observed in states.items() if observed.document is not None
     }

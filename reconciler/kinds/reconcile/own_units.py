@@ -24,7 +24,7 @@ from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
 from reconciler.core.steps import Step
 from reconciler.formats import reconcile
-from reconciler.kinds.shared import file_part, ownership, units
+from reconciler.kinds.shared import file_observe, file_part, ownership, units
 from reconciler.kinds.shared.schedule import checks as schedule_checks
 from reconciler.kinds.shared.schedule import observe as schedule_observe
 from reconciler.kinds.shared.schedule import part as schedule
@@ -190,7 +190,7 @@ def _observe(view: HostView) -> Observed:
         missing = view.entry(_DIRECTORY) is None
     except (Unreadable, UnsafePath) as problem:
         return ownership.unreadable(problem)
-    observed = file_part.observe(view, reconcile.PATH, _parsed)
+    observed = file_observe.observe(view, reconcile.PATH, _parsed)
     return (
         observed
         if observed.document or observed.unreadable

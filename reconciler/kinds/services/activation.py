@@ -13,7 +13,7 @@ from dataclasses import field
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import FileType, HostError, HostView
 from reconciler.formats.systemd import unit
-from reconciler.kinds.shared import drop_ins, units
+from reconciler.kinds.shared import drop_ins, unit_files
 
 _NAMED_BY: Mapping[str, tuple[str, str]] = {
     ".timer": ("Timer", "Unit"),
@@ -127,10 +127,10 @@ def _rules(view: HostView) -> Iterator[tuple[str, str]]:
 def _static_links(view: HostView) -> Iterator[tuple[str, str]]:
     """Yield the links in dependency directories that no `systemctl enable` made."""
     for base in drop_ins.DIRECTORIES:
-        if base in (units.DIRECTORY, "/run/systemd/system"):
+        if base in (unit_files.DIRECTORY, "/run/systemd/system"):
             continue
         for directory in view.names(base):
-            if directory.endswith(units.DEPENDENCIES):
+            if directory.endswith(unit_files.DEPENDENCIES):
                 yield from (
                     (name, f"the link in {base}/{directory}") for name in view.names(f"{base}/{directory}")
                 )

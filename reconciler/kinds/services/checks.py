@@ -15,8 +15,8 @@ from reconciler.kinds.services.observe import unit_of
 from reconciler.kinds.shared import ownership
 from reconciler.kinds.shared.drop_ins import DIRECTORIES
 from reconciler.kinds.shared.systemd_release import release
+from reconciler.kinds.shared.unit_files import DIRECTORY
 from reconciler.kinds.shared.unit_lint import readable, readable_credential, replaceable, writable
-from reconciler.kinds.shared.units import DIRECTORY
 
 _ACTIVATING = ("socket", "path", "timer")
 

@@ -11,11 +11,11 @@ from reconciler.core.model.resource import Directive
 from reconciler.formats.systemd import unit, unit_spelling
 from reconciler.kinds.services.activation import Starters, starters
 from reconciler.kinds.services.model import Service
-from reconciler.kinds.shared import unit_observe, units
+from reconciler.kinds.shared import unit_files, unit_observe
 from reconciler.kinds.shared.importing import Asked, Found
 
-_HEADER = re.compile(rf"# {units.MARK}(\w+)[.\[]")
-PLACES = (units.DIRECTORY,)
+_HEADER = re.compile(rf"# {unit_files.MARK}(\w+)[.\[]")
+PLACES = (unit_files.DIRECTORY,)
 _OTHERS = (".timer", ".socket", ".path", ".mount", ".automount", ".target", ".slice", ".swap")
 _WORDS = (
     "after",
@@ -41,11 +41,11 @@ def find(view: HostView, asked: Asked) -> Iterator[Found]:
 
     Raises Unreadable, UnsafePath.
     """
-    names = [name for name in view.names(units.DIRECTORY) if name.endswith((".service", *_OTHERS))]
+    names = [name for name in view.names(unit_files.DIRECTORY) if name.endswith((".service", *_OTHERS))]
     files = {
         name: entry
         for name in names
-        if (entry := view.entry(units.path(name))) and entry.type is FileType.FILE and entry.size
+        if (entry := view.entry(unit_files.path(name))) and entry.type is FileType.FILE and entry.size
     }
     states = (
         view.units([name for name in files if name.endswith(".service") and "@." not in name])
@@ -54,7 +54,7 @@ def find(view: HostView, asked: Asked) -> Iterator[Found]:
     )
     started_by = starters(view)
     for name in files:
-        if units.path(name) in asked.packaged:
+        if unit_files.path(name) in asked.packaged:
             continue
         if not name.endswith(".service"):
             kind = name.rpartition(".")[2]
@@ -74,13 +74,13 @@ def _service(view: HostView, name: str, state: str, started_by: Starters) -> Fou
     """One service; `state` is empty where no systemd runs that could be asked."""
     short = name.removesuffix(".service")
     try:
-        text = view.read(units.path(name)).decode("utf-8", "replace")
+        text = view.read(unit_files.path(name)).decode("utf-8", "replace")
     except (Unreadable, UnsafePath) as problem:
         return Found("services", short, why=str(problem))
     header = _HEADER.match(text)
     if header is not None and header[1] != "services":
         return Found("services", short, why=f"it belongs to `{header[1]}:`, which is not imported")
-    if text.startswith(f"# {units.INSTALLED}"):
+    if text.startswith(f"# {unit_files.INSTALLED}"):
         return Found("services", short, why="it is the tool's own: `reconciler install` writes it")
     sections = unit_spelling.canonical(unit.parse(text))
     links = unit_observe.enabled_by(view, name)

@@ -30,7 +30,7 @@ from reconciler.kinds.services.steps import (
     resume_owed,
     service_of,
 )
-from reconciler.kinds.shared import directive_checks, ownership, unit_lint, units
+from reconciler.kinds.shared import directive_checks, ownership, unit_files, unit_lint, units
 from reconciler.kinds.shared.unit_fields import ServiceName, State
 
 
@@ -60,15 +60,15 @@ def runs(part: Part) -> Runs | None:
     if part.address.part:
         from reconciler.kinds.services.vendor import parts
 
-        runs_by_part, unit_path = parts.keeps_running(part), units.drop_in(name)
+        runs_by_part, unit_path = parts.keeps_running(part), unit_files.drop_in(name)
     else:
-        runs_by_part, unit_path = part.document.get("state") == "running", units.path(name)
+        runs_by_part, unit_path = part.document.get("state") == "running", unit_files.path(name)
     if not runs_by_part:
         return None
     return Runs(
         name,
         tuple(dict.fromkeys(config_paths(part.declared))),
-        tuple(dict.fromkeys((unit_path, units.drop_in(name).rpartition("/")[0]))),
+        tuple(dict.fromkeys((unit_path, unit_files.drop_in(name).rpartition("/")[0]))),
     )
 
 

@@ -14,7 +14,7 @@ from reconciler.core.steps import Cause, Step
 from reconciler.kinds.services import unit_file
 from reconciler.kinds.services.model import OnChange, Service
 from reconciler.kinds.services.observe import unit_of
-from reconciler.kinds.shared import units
+from reconciler.kinds.shared import unit_files, units
 from reconciler.kinds.shared.unit_fields import State
 
 
@@ -172,5 +172,5 @@ def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
 def paths(address: Address) -> tuple[str, ...]:
     """The path of the unit file, or of a mask in its place, and that of our drop-in for a package's unit."""
     name = unit_of(address)
-    by_part = {"drop-in": (units.drop_in(name),), "enabled": (units.path(name),), "state": ()}
-    return by_part.get(address.part, (units.path(name), units.drop_in(name)))
+    by_part = {"drop-in": (unit_files.drop_in(name),), "enabled": (unit_files.path(name),), "state": ()}
+    return by_part.get(address.part, (unit_files.path(name), unit_files.drop_in(name)))

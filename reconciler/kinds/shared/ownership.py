@@ -1,4 +1,4 @@
-"""Owners, modes and directories of paths: how to read them, to refer to them and to require them."""
+"""Owners, modes and directories of paths: how to read them and to refer to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Document, Observed
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
-from reconciler.core.kind import Requirement, RequirementType
 
 ACCESS = ("mode", "owner", "group")
 
@@ -42,19 +41,6 @@ def owners(owner: str, group: str) -> Iterator[Address]:
     yield Address("groups", group)
     # A user comes with a group of the same name.
     yield Address("users", group)
-
-
-def owner_requirements(owner: str, group: str) -> Iterator[Requirement]:
-    """Yield both accounts: chown needs them."""
-    yield Requirement(RequirementType.USER, owner)
-    yield Requirement(RequirementType.GROUP, group)
-
-
-def parent_requirement(path: str) -> Iterator[Requirement]:
-    """Yield the directory that contains the path; none for `/`, which is always there."""
-    parent = path.rpartition("/")[0]
-    if parent:
-        yield Requirement(RequirementType.DIRECTORY, parent)
 
 
 def expected(observed: Observed) -> str:

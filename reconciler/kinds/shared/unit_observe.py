@@ -14,7 +14,7 @@ from reconciler.core.host import FileType, HostView, UnitState, Unreadable, Unsa
 from reconciler.formats.systemd import unit
 from reconciler.kinds.shared import drop_ins, ownership
 from reconciler.kinds.shared.unit_facts import UnitFacts
-from reconciler.kinds.shared.units import DEPENDENCIES, DIRECTORY, OURS, drop_in, path
+from reconciler.kinds.shared.unit_files import DEPENDENCIES, DIRECTORY, OURS, drop_in, path
 
 _RUNTIME = "/run/systemd/system"
 _NAMED = (".service", ".timer", ".socket", ".path")

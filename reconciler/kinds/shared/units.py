@@ -18,36 +18,18 @@ from reconciler.core.spec import Declared
 from reconciler.core.steps import Cause, Step
 from reconciler.formats.systemd import unit
 from reconciler.formats.systemd.unit_refusals import refusals
-from reconciler.kinds.shared import drop_ins, file_part, ownership
+from reconciler.kinds.shared import drop_ins, file_part, ownership, unit_files
 from reconciler.kinds.shared.unit_facts import UnitFacts
 
-DIRECTORY = "/etc/systemd/system"
-"""The directory of unit files that the administrator, and so we, write."""
 _DROP_IN = "drop-in"
 """The part that is only a drop-in, no whole unit."""
-DEPENDENCIES = (".wants", ".requires", ".upholds")
 FILE: Document = {"type": "file", "mode": "0644", "owner": "root", "group": "root"}
-INSTALLED = "Written by `reconciler install`."
-"""The beginning of the first comment of our own units."""
-MARK = "Managed by Reconciler as "
-"""The beginning of the first comment of every unit file that a spec declares."""
-OURS = (f"# {MARK}".encode(), f"# {INSTALLED}".encode())
 MASK: Document = {"type": "link", "target": "/dev/null"}
 ALIVE = ("running", "starting")
 """The states in which a unit has read a configuration already.
 
 A unit that is starting may yet fail: a start waits for the end of systemd's job.
 """
-
-
-def path(name: str) -> str:
-    """The path of a unit's file."""
-    return f"{DIRECTORY}/{name}"
-
-
-def drop_in(name: str) -> str:
-    """The path of our drop-in for a unit that a package brought."""
-    return f"{DIRECTORY}/{name}.d/50-reconciler.conf"
 
 
 def links(
@@ -60,9 +42,11 @@ def links(
     """The links that enable a unit."""
     by_directory = {"wants": wanted_by, "requires": required_by, "upholds": upheld_by}
     dependencies = {
-        f"{DIRECTORY}/{by}.{suffix}/{name}" for suffix, units in by_directory.items() for by in units
+        f"{unit_files.DIRECTORY}/{by}.{suffix}/{name}"
+        for suffix, units in by_directory.items()
+        for by in units
     }
-    return sorted(dependencies | {path(alias) for alias in aliases if alias != name})
+    return sorted(dependencies | {unit_files.path(alias) for alias in aliases if alias != name})
 
 
 def text(address: Address, sections: unit.Sections) -> bytes:
@@ -76,8 +60,8 @@ def header(address: Address) -> tuple[str, str]:
     Our own units come from no spec.
     """
     if address.kind == "reconcile":
-        return INSTALLED, "Run that again instead of changing anything here."
-    return f"{MARK}{address}.", "Change the spec instead: what is changed here is put back."
+        return unit_files.INSTALLED, "Run that again instead of changing anything here."
+    return f"{unit_files.MARK}{address}.", "Change the spec instead: what is changed here is put back."
 
 
 def would_refuse(part: Part, sections: unit.Sections) -> Iterator[Diagnostic]:
@@ -198,7 +182,7 @@ def put(change: Change, name: str) -> Iterator[Step]:
     Raises Impossible.
     """
     if (change.before or {}).get("type") == "directory":
-        raise file_part.in_the_way(path(name), "directory")
+        raise file_part.in_the_way(unit_files.path(name), "directory")
     written = list(_write(change, name))
     yield from written
     yield from _enable(change, name, reloads=any(isinstance(step.action, Unit) for step in written))
@@ -211,13 +195,13 @@ def _write(change: Change, name: str) -> Iterator[Step]:
     absent = "type" not in (change.before or {})
     if change.after["type"] == "link":
         if absent or change.touches("target"):
-            yield Step(MakeLink(path(name), change.after["target"], expects), cause)
+            yield Step(MakeLink(unit_files.path(name), change.after["target"], expects), cause)
             yield daemon_reload(change.address, "it is masked")
     elif absent or change.touches("unit") or change.touches("type"):
         content = text(change.address, change.after["unit"])
         yield Step(
             WriteFile(
-                path(name),
+                unit_files.path(name),
                 content,
                 digest(content),
                 **ownership.access_of(change.after),
@@ -228,7 +212,7 @@ def _write(change: Change, name: str) -> Iterator[Step]:
         )
         yield daemon_reload(change.address, "its unit file is new" if absent else "its unit file changed")
     elif any(change.touches(key) for key in ownership.ACCESS):
-        yield Step(SetAccess(path(name), **ownership.access_of(change.after)), cause)
+        yield Step(SetAccess(unit_files.path(name), **ownership.access_of(change.after)), cause)
 
 
 def _enable(change: Change, name: str, *, reloads: bool) -> Iterator[Step]:
@@ -242,7 +226,7 @@ def _enable(change: Change, name: str, *, reloads: bool) -> Iterator[Step]:
         set(change.after["enabled"]),
     )
     for link in sorted(after - before):
-        yield Step(MakeLink(link, path(name)), cause)
+        yield Step(MakeLink(link, unit_files.path(name)), cause)
     for link in sorted(before - after):
         yield _unlink(change, link)
     if not reloads:
@@ -259,7 +243,7 @@ def load_again(change: Change) -> Iterator[Step]:
 
 def _unlink(change: Change, link: str) -> Step:
     """Remove one link, and the dependency directory with its last one."""
-    in_directory = link.rpartition("/")[0].endswith(DEPENDENCIES)
+    in_directory = link.rpartition("/")[0].endswith(unit_files.DEPENDENCIES)
     return Step(
         RemovePath(link, change.observed.facts(UnitFacts).targets[link], prune_parent=in_directory),
         (Cause(change.address),),
@@ -274,7 +258,7 @@ def remove(change: Change, name: str) -> Iterator[Step]:
     for link in before.get("enabled", []):
         yield _unlink(change, link)
     if "type" in before:
-        yield Step(RemovePath(path(name), ownership.expected(change.observed)), cause)
+        yield Step(RemovePath(unit_files.path(name), ownership.expected(change.observed)), cause)
     yield daemon_reload(change.address, "its unit file is removed")
     if before.get("state") == "failed":
         yield step(change.address, UnitVerb.RESET_FAILED, name, "its unit file is removed")

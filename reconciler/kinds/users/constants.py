@@ -11,6 +11,18 @@ NO_HOME = "/nonexistent"
 NOLOGIN = "/usr/sbin/nologin"
 SYSTEM_BELOW = 1000
 """uids below this are for system accounts."""
+CRONTAB, AT_JOBS, KEY_FILES, LINGER, MAIL, TICKETS = (
+    "crontab",
+    "at_jobs",
+    "key_files",
+    "linger",
+    "mail",
+    "sudo_tickets",
+)
+"""The parts that stand for what an account leaves outside its home (`traces`)."""
+TRACES = (CRONTAB, AT_JOBS, KEY_FILES, LINGER, TICKETS)
+"""The traces that are always removed; mail is data, and is removed only with the home."""
+LINGERING = "/var/lib/systemd/linger"
 
 
 class State(StrEnum):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed, Part
 from reconciler.core.host import HostView, Unreadable, UnsafePath
-from reconciler.kinds.shared import key_parts, ownership
+from reconciler.kinds.shared import key_observe, ownership
 from reconciler.kinds.users.model import User, home_of
 from reconciler.kinds.users.observe import DIRECTORIES, KEYS, directory_at, home_at
 
@@ -55,15 +55,15 @@ def _keys(
     keys = [
         address
         for address in observed
-        if address.name in new and key_parts.is_ours(address, KEYS) and address in parts
+        if address.name in new and key_observe.is_ours(address, KEYS) and address in parts
     ]
     homes: dict[str, str] = {}
     for address in keys:
         user = parts[address].declared.resource
-        if isinstance(user, User) and key_parts.is_roots_directory(view, home_of(user, address.name)):
+        if isinstance(user, User) and key_observe.is_roots_directory(view, home_of(user, address.name)):
             homes[address.name] = home_of(user, address.name)
     return (
-        key_parts.observe(view, {address: address.name for address in keys if address.name in homes}, homes)
+        key_observe.observe(view, {address: address.name for address in keys if address.name in homes}, homes)
         if homes
         else {}
     )

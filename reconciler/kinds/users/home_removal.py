@@ -5,9 +5,7 @@ Some homes are never removed: this module also says which.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping
-from itertools import islice, takewhile
+from collections.abc import Iterator
 
 from reconciler.core.actions import (
     Account,
@@ -22,10 +20,10 @@ from reconciler.core.changes import Change, Document
 from reconciler.core.host import FileType
 from reconciler.core.kind import Impossible
 from reconciler.core.spec import Declared
-from reconciler.formats.accounts.passwd import User as Line
 from reconciler.formats.accounts.users import DISABLED
 from reconciler.kinds.users.constants import NO_HOME, State
 from reconciler.kinds.users.facts import AccountFacts
+from reconciler.kinds.users.homes import SHALLOW
 
 FATES = ("keep", "archive", "delete")
 CLOSED = "0700"
@@ -43,9 +41,8 @@ _STATE_TREES = frozenset(
     )
 )
 """Trees with the state of Reconciler, of packages and of systemd: no home in them is removed either."""
-_SHALLOW = 2
 _VAR_SHALLOW = 3
-"""The least number of names in the path of a home that may be removed, and of one below /var."""
+"""As `SHALLOW`, for a home below /var."""
 
 
 def fate_of(declared: Declared | None) -> str:
@@ -56,32 +53,12 @@ def fate_of(declared: Declared | None) -> str:
     return home if home in FATES else "keep"
 
 
-class Homes:
-    """The homes of the accounts of a host, sorted by path."""
-
-    def __init__(self, users: Mapping[str, Line]) -> None:
-        self._names: dict[str, list[str]] = {}
-        for user in users.values():
-            if user.home.count("/") >= _SHALLOW:
-                self._names.setdefault(f"{user.home.rstrip('/')}/", []).append(user.name)
-        self._sorted = sorted(self._names)
-
-    def shared_with(self, home: str, name: str) -> list[str]:
-        """The other accounts whose home is this one, in it, or around it."""
-        here = f"{home.rstrip('/')}/"
-        first = bisect_left(self._sorted, here)
-        inside = takewhile(lambda there: there.startswith(here), islice(self._sorted, first, None))
-        around = (here[: at + 1] for at, letter in enumerate(here[:-1]) if letter == "/")
-        homes = (*around, *inside)
-        return sorted(other for there in homes for other in self._names.get(there, ()) if other != name)
-
-
 def _reason_to_stay(home: str, name: str, facts: AccountFacts, applied_home: str) -> str:
     """Why this directory is not removed; empty if it may be."""
     if applied_home and applied_home != home:
         return f"the home of {name} is {home} by now, and was {applied_home} when it was applied"
     parts = home.split("/")[1:]
-    least = _VAR_SHALLOW if parts[0] == "var" else _SHALLOW
+    least = _VAR_SHALLOW if parts[0] == "var" else SHALLOW
     of_system = parts[0] in _SYSTEM or any(f"{home}/".startswith(f"{tree}/") for tree in _STATE_TREES)
     if len(parts) < least or of_system:
         return f"{home} is a directory of the system"

@@ -20,11 +20,11 @@ from reconciler.core.kind import Kind, Requirement, RequirementType
 from reconciler.core.spec import Declared
 from reconciler.core.state import LedgerRow
 from reconciler.formats.accounts.users import DISABLED
-from reconciler.kinds.shared import key_parts, ownership
+from reconciler.kinds.shared import key_observe, key_parts, ownership, requirements
 from reconciler.kinds.shared.key_model import keys_of
-from reconciler.kinds.users import ORDER, checks, home_location, home_removal, root_files, traces
+from reconciler.kinds.users import ORDER, checks, home_location, home_removal, root_files
 from reconciler.kinds.users import paths as user_places
-from reconciler.kinds.users.constants import NEVER, SYSTEM_BELOW, State, day
+from reconciler.kinds.users.constants import MAIL, NEVER, SYSTEM_BELOW, TRACES, State, day
 from reconciler.kinds.users.model import ExactGroups, ExactKeys, User, UserName, has_home, home_of, shell_of
 from reconciler.kinds.users.observe import DIRECTORIES, ELSEWHERE, KEPT, KEYS, observe
 from reconciler.kinds.users.steps import actions, group_of, supplementary, user_of, wants_removal
@@ -110,10 +110,8 @@ def absent(declared: Declared) -> Iterator[Address]:
     """
     if user_of(declared).state is State.ABSENT:
         name = declared.address.name
-        mail = (traces.MAIL,) if home_removal.fate_of(declared) == "delete" else ()
-        yield from (
-            Address("users", name, part) for part in ("", ELSEWHERE, root_files.SUDO, *traces.TRACES, *mail)
-        )
+        mail = (MAIL,) if home_removal.fate_of(declared) == "delete" else ()
+        yield from (Address("users", name, part) for part in ("", ELSEWHERE, root_files.SUDO, *TRACES, *mail))
 
 
 def remains(change: Change) -> Iterator[tuple[Address, Document]]:
@@ -165,7 +163,7 @@ def _leaver(address: Address, row: LedgerRow, *, system: bool) -> Declared:
 
 def reason_to_keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
     """Why a part that left the spec stays: a home and its directories are data."""
-    if key_parts.is_ours(address, KEYS):
+    if key_observe.is_ours(address, KEYS):
         return key_parts.reason_to_keep(address)
     return (
         "data kept"
@@ -176,12 +174,12 @@ def reason_to_keep(view: HostView, address: Address, vanishing: AbstractSet[str]
 
 def paths(address: Address) -> Iterable[str]:
     """The paths that a part writes."""
-    return key_parts.paths(address.name) if key_parts.is_ours(address, KEYS) else root_files.paths(address)
+    return key_parts.paths(address.name) if key_observe.is_ours(address, KEYS) else root_files.paths(address)
 
 
 def identity(address: Address) -> Iterable[str]:
     """The key, or the path of a file that `files` could declare as well."""
-    return key_parts.identity(address) if key_parts.is_ours(address, KEYS) else root_files.paths(address)
+    return key_parts.identity(address) if key_observe.is_ours(address, KEYS) else root_files.paths(address)
 
 
 def references(declared: Declared) -> Iterator[Address]:
@@ -200,7 +198,7 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     groups = (*([user.group] if user.group else []), *supplementary(user))
     yield from (Requirement(RequirementType.GROUP, group) for group in groups)
     if has_home(user, name) and user.state is State.PRESENT:
-        yield from ownership.parent_requirement(home_of(user, name))
+        yield from requirements.parent_requirement(home_of(user, name))
 
 
 KIND = Kind(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from reconciler.core.actions import remnant
 from reconciler.core.address import Address
@@ -14,12 +15,13 @@ from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.nsswitch import TRANSIENT
 from reconciler.formats.accounts.passwd import User
 from reconciler.formats.accounts.users import DISABLED, Accounts, Shadow
-from reconciler.kinds.shared import key_parts, ownership
-from reconciler.kinds.users import root_files
-from reconciler.kinds.users import traces as user_traces
-from reconciler.kinds.users.constants import SYSTEM_BELOW, day
+from reconciler.kinds.shared import key_observe, ownership
+from reconciler.kinds.users.constants import LINGER, LINGERING, MAIL, SYSTEM_BELOW, TRACES, day
 from reconciler.kinds.users.facts import AccountFacts, HomeFacts
-from reconciler.kinds.users.home_removal import Homes
+from reconciler.kinds.users.homes import Homes
+
+if TYPE_CHECKING:
+    from reconciler.kinds.users.traces import Traces
 
 DIRECTORIES = "directories:"
 """The prefix of the part of a directory below a home; its path follows."""
@@ -39,11 +41,11 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
         accounts = account_files.accounts(view, account_files.PUBLIC)
     except (Unreadable, UnsafePath) as failed:
         return {address: ownership.unreadable(failed) for address in addresses}
-    leaving = frozenset(address.name for address in addresses if address.part == user_traces.LINGER)
+    leaving = frozenset(address.name for address in addresses if address.part == LINGER)
     observer = _Observer(view, accounts, leaving)
-    of_keys = {address: address.name for address in addresses if key_parts.is_ours(address, KEYS)}
+    of_keys = {address: address.name for address in addresses if key_observe.is_ours(address, KEYS)}
     observed = {address: observer.observe(address) for address in addresses if address not in of_keys}
-    return {**observed, **(key_parts.observe(view, of_keys) if of_keys else {})}
+    return {**observed, **(key_observe.observe(view, of_keys) if of_keys else {})}
 
 
 class _Observer:
@@ -58,7 +60,7 @@ class _Observer:
         self._shadowed: Accounts | Unreadable | UnsafePath | None = None
         self._listed: dict[str, frozenset[str]] = {}
         self._leaving = leaving
-        traces = dict.fromkeys((*user_traces.TRACES, user_traces.MAIL), self._trace)
+        traces = dict.fromkeys((*TRACES, MAIL), self._trace)
         self._parts = {"": self._account, "home": self._home, ELSEWHERE: self._elsewhere, **traces}
 
     @cached_property
@@ -75,6 +77,8 @@ class _Observer:
             if address.part.startswith(DIRECTORIES):
                 path = f"{self._home_path(address.name)}/{address.part.removeprefix(DIRECTORIES)}"
                 return self._directory(path)
+            from reconciler.kinds.users import root_files  # only where an account has such files
+
             return root_files.observe(self._view, address)
         except (Unreadable, UnsafePath) as failed:
             return ownership.unreadable(failed)
@@ -97,7 +101,7 @@ class _Observer:
             "shell": user.shell,
             "system": user.uid < SYSTEM_BELOW,
             "expires": day(shadow.expires if shadow else None),
-            "lingers": name in self._names(user_traces.LINGERING),
+            "lingers": name in self._names(LINGERING),
             "sessions": self._has_sessions(user.uid),
             "groups": dict(sorted(groups.items())),
             "exact_groups": sorted(
@@ -131,8 +135,10 @@ class _Observer:
         return self._traces.observe(address)
 
     @cached_property
-    def _traces(self) -> user_traces.Traces:
-        return user_traces.Traces(self._view, self._accounts.users)
+    def _traces(self) -> Traces:
+        from reconciler.kinds.users.traces import Traces  # only where an account goes
+
+        return Traces(self._view, self._accounts.users)
 
     def _names(self, directory: str) -> frozenset[str]:
         """The names in a directory of the system, listed once for all accounts; none where it may not be

@@ -16,7 +16,7 @@ from reconciler.core.spec import Declared
 from reconciler.core.steps import Cause, Step
 from reconciler.formats.accounts import profile
 from reconciler.formats.sudo import user_rules
-from reconciler.kinds.shared import file_part, ownership
+from reconciler.kinds.shared import file_observe, file_part, ownership
 from reconciler.kinds.users.constants import State
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class HookFacts(Facts):
 
 def observe(view: HostView, address: Address) -> Observed:
     """The state of the file, from one look at it. Raises Unreadable, UnsafePath."""
-    observed = file_part.look(view, path_of(address))
+    observed = file_observe.look(view, path_of(address))
     if address.part != PROFILE:
         return observed
     hooks = _hooks(view)

@@ -12,9 +12,9 @@ from reconciler.core.kind import Impossible
 from reconciler.core.spec import Declared
 from reconciler.core.steps import Cause, Step
 from reconciler.formats.accounts.users import DISABLED
-from reconciler.kinds.shared import file_part, key_parts
+from reconciler.kinds.shared import file_part, key_observe, key_parts
 from reconciler.kinds.users import home_removal, root_files, traces
-from reconciler.kinds.users.constants import NEVER, SYSTEM_BELOW, State, days
+from reconciler.kinds.users.constants import LINGER, MAIL, NEVER, SYSTEM_BELOW, TRACES, State, days
 from reconciler.kinds.users.facts import AccountFacts, HomeFacts
 from reconciler.kinds.users.model import ExactGroups, User, home_of, shell_of
 from reconciler.kinds.users.observe import DIRECTORIES, ELSEWHERE, KEPT, KEYS, SKELETON
@@ -48,14 +48,14 @@ def actions(change: Change) -> Iterator[Step]:
         raise Impossible(f"user {name} is not of this host: {why}. Take it away there")
     elif part == "home":
         yield from _home_steps(change)
-    elif part in (*traces.TRACES, traces.MAIL):
+    elif part in (*TRACES, MAIL):
         yield from traces.actions(change)
     elif part.startswith(KEPT):
         for action in home_removal.kept_steps(change, change.address.name, part.removeprefix(KEPT)):
             yield Step(action, (Cause(change.address),))
     elif part.startswith(DIRECTORIES):
         yield from _directory_steps(change)
-    elif key_parts.is_ours(change.address, KEYS):
+    elif key_observe.is_ours(change.address, KEYS):
         home = home_of(user_of(change.part.declared), change.address.name) if change.part else ""
         yield from key_parts.actions(change, change.address.name, home)
     else:
@@ -79,7 +79,7 @@ def _account_steps(change: Change) -> Iterator[Step]:
     if fields:
         yield Step(Account(AccountOp.USERMOD, name, fields), cause)
     if change.touches("lingers"):
-        yield Step(RemovePath(traces.path_of(traces.LINGER, name), traces.EMPTY), cause)
+        yield Step(RemovePath(traces.path_of(LINGER, name), traces.EMPTY), cause)
     if (change.after or {}).get("state") == State.DISABLED and any(
         map(change.touches, ("state", "sessions", "lingers"))
     ):
@@ -244,6 +244,6 @@ def wants_removal(declared: Declared, address: Address) -> bool:
     inside = (
         address.part == "home"
         or address.part.startswith((DIRECTORIES, KEPT))
-        or key_parts.is_ours(address, KEYS)
+        or key_observe.is_ours(address, KEYS)
     )
     return inside and home_removal.fate_of(declared) != "keep"

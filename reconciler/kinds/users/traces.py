@@ -22,18 +22,8 @@ from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.steps import Cause, Step
 from reconciler.formats.accounts.passwd import User
 from reconciler.kinds.shared import ownership
+from reconciler.kinds.users.constants import AT_JOBS, CRONTAB, KEY_FILES, LINGER, LINGERING, MAIL, TICKETS
 
-CRONTAB, AT_JOBS, KEY_FILES, LINGER, MAIL, TICKETS = (
-    "crontab",
-    "at_jobs",
-    "key_files",
-    "linger",
-    "mail",
-    "sudo_tickets",
-)
-TRACES = (CRONTAB, AT_JOBS, KEY_FILES, LINGER, TICKETS)
-"""The traces that are always removed; mail is data, and is removed only with the home."""
-LINGERING = "/var/lib/systemd/linger"
 MAILBOXES = "/var/mail"
 EMPTY = digest(b"")
 """The `expects` of the file that makes an account linger."""

@@ -16,7 +16,7 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Document, Facts, Observed
 from reconciler.core.host import FileType, HostView, UnitState, Unreadable, UnsafePath
 from reconciler.formats.systemd import unit
-from reconciler.kinds.shared import drop_ins, ownership, unit_observe, units
+from reconciler.kinds.shared import drop_ins, ownership, unit_files, unit_observe
 
 DROP_IN, ENABLED, STATE = "drop-in", "enabled", "state"
 PARTS = (DROP_IN, ENABLED, STATE)
@@ -24,7 +24,7 @@ PARTS = (DROP_IN, ENABLED, STATE)
 _GENERATED = ("/run/systemd/generator", "/run/systemd/generator.early", "/run/systemd/generator.late")
 _TRANSIENT = ("/run/systemd/transient", "/run/systemd/system.control", "/etc/systemd/system.control")
 _RUNTIME = "/run/systemd/system"
-_ADMINISTRATED = (units.DIRECTORY, _RUNTIME)
+_ADMINISTRATED = (unit_files.DIRECTORY, _RUNTIME)
 _DIRECTORIES = drop_ins.DIRECTORIES
 """The directories in which systemd looks for units; the first one wins."""
 _BY_DIRECTORY = {"WantedBy": "wants", "RequiredBy": "requires", "UpheldBy": "upholds"}
@@ -110,7 +110,7 @@ class VendorUnit:
 
     def with_ours(self, text: str) -> list[str]:
         """The texts of its file and its drop-ins, with this one as ours, in the order in which they count."""
-        ours = units.drop_in(self.name)
+        ours = unit_files.drop_in(self.name)
         named = sorted(
             [
                 *((drop_in.path.rpartition("/")[2], drop_in.text) for drop_in in self.foreign),
@@ -121,12 +121,12 @@ class VendorUnit:
 
     def after_ours(self) -> list[drop_ins.DropIn]:
         """The foreign drop-ins that override ours."""
-        ours = units.drop_in(self.name).rpartition("/")[2]
+        ours = unit_files.drop_in(self.name).rpartition("/")[2]
         return [drop_in for drop_in in self.foreign if drop_in.path.rpartition("/")[2] > ours]
 
     def enabled(self) -> bool | str:
         """True, false, `masked`, or words for a state in between."""
-        if units.path(self.name) in self.masks:
+        if unit_files.path(self.name) in self.masks:
             return "masked"
         if self.masks:
             return "masked until the next boot"
@@ -194,8 +194,8 @@ def _part(
 def _drop_in(view: HostView, vendor_unit: VendorUnit, facts: VendorFacts) -> Observed:
     name = vendor_unit.name
     try:
-        entry, content = ownership.read_entry(view, units.drop_in(name))
-        has_directory = view.entry(units.drop_in(name).rpartition("/")[0]) is not None
+        entry, content = ownership.read_entry(view, unit_files.drop_in(name))
+        has_directory = view.entry(unit_files.drop_in(name).rpartition("/")[0]) is not None
     except (Unreadable, UnsafePath) as error:
         return ownership.unreadable(error)
     facts = replace(facts, directory=has_directory)
@@ -225,7 +225,7 @@ def look(
     all_drop_ins = list(drop_ins.of(view, name, where))
     texts = [_text(view, file)] if file else []
     sections = unit.merge([*texts, *(drop_in.text for drop_in in all_drop_ins)])
-    foreign = tuple(drop_in for drop_in in all_drop_ins if drop_in.path != units.drop_in(name))
+    foreign = tuple(drop_in for drop_in in all_drop_ins if drop_in.path != unit_files.drop_in(name))
     install_links, unclear = _install(view, name, file, sections, where) if file else ({}, "")
     linked_units = {name, *(link.rpartition("/")[2] for link in install_links)}
     links = {
@@ -236,8 +236,8 @@ def look(
         for link, target in install_links.items()
         if link not in links and (expects := _alias(view, link, target))
     }
-    occupied = units.path(name) not in masks and view.entry(units.path(name)) is not None
-    ours = file == units.path(name) and texts[0].startswith(f"# {units.MARK}")
+    occupied = unit_files.path(name) not in masks and view.entry(unit_files.path(name)) is not None
+    ours = file == unit_files.path(name) and texts[0].startswith(f"# {unit_files.MARK}")
     return VendorUnit(
         name,
         file,
@@ -337,11 +337,11 @@ def _install(
 def _links_to(name: str, path: str, install: Mapping[str, list[str]]) -> dict[str, str]:
     """The links to one unit file that its [Install] asks for, each with its target."""
     dependencies = {
-        f"{units.DIRECTORY}/{by}.{suffix}/{name}": path
+        f"{unit_files.DIRECTORY}/{by}.{suffix}/{name}": path
         for directive, suffix in _BY_DIRECTORY.items()
         for by in install.get(directive, ())
     }
-    aliases = {f"{units.DIRECTORY}/{alias}": path for alias in install.get("Alias", ()) if alias != name}
+    aliases = {f"{unit_files.DIRECTORY}/{alias}": path for alias in install.get("Alias", ()) if alias != name}
     return dependencies | aliases
 
 
@@ -376,7 +376,7 @@ def _links(view: HostView) -> dict[str, dict[str, str]]:
     links: dict[str, dict[str, str]] = {}
     for base in _ADMINISTRATED:
         for directory in view.names(base):
-            if directory.endswith(units.DEPENDENCIES):
+            if directory.endswith(unit_files.DEPENDENCIES):
                 for name in view.names(f"{base}/{directory}"):
                     link = f"{base}/{directory}/{name}"
                     entry = (

@@ -31,7 +31,7 @@ from reconciler.kinds.services import unit_file
 from reconciler.kinds.services.model import OnChange, Service
 from reconciler.kinds.services.vendor import observe
 from reconciler.kinds.services.vendor.observe import DROP_IN, ENABLED, STATE, VendorFacts, VendorUnit
-from reconciler.kinds.shared import file_part, ownership, units
+from reconciler.kinds.shared import file_part, ownership, unit_files, units
 from reconciler.kinds.shared.unit_fields import State
 
 MASKED = "masked"
@@ -103,7 +103,7 @@ def actions(change: Change) -> Iterator[Step]:
 def _put(change: Change) -> Iterator[Step]:
     assert change.part is not None and change.after is not None
     name, cause, before = _unit(change.address), (Cause(change.address),), change.before or {}
-    path = units.drop_in(name)
+    path = unit_files.drop_in(name)
     if before.get("type") == "directory":
         raise file_part.in_the_way(path, "directory")
     if not before or change.touches("unit") or change.touches("type"):
@@ -142,7 +142,7 @@ def _remove(change: Change) -> Iterator[Step]:
     """Remove our drop-in: the running service is the package's again, and is left running."""
     yield Step(
         RemovePath(
-            units.drop_in(_unit(change.address)), ownership.expected(change.observed), prune_parent=True
+            unit_files.drop_in(_unit(change.address)), ownership.expected(change.observed), prune_parent=True
         ),
         (Cause(change.address),),
     )
@@ -169,7 +169,7 @@ def _enable(change: Change) -> Iterator[Step]:
     else:
         for link, expects in sorted(vendor_unit.links.items()):
             yield Step(
-                RemovePath(link, expects, prune_parent=link.count("/") > units.DIRECTORY.count("/") + 1),
+                RemovePath(link, expects, prune_parent=link.count("/") > unit_files.DIRECTORY.count("/") + 1),
                 cause,
             )
     yield units.daemon_reload(change.address, "its enablement changed")
@@ -207,7 +207,7 @@ def _refuse_to_enable(vendor_unit: VendorUnit) -> None:
 
 
 def _mask(change: Change, vendor_unit: VendorUnit) -> Iterator[Step]:
-    path = units.path(vendor_unit.name)
+    path = unit_files.path(vendor_unit.name)
     if vendor_unit.occupied:
         raise Impossible(
             f"{path} is a unit of somebody else, and a mask would have to replace it; move it away by hand"

@@ -11,7 +11,7 @@ from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.passwd import parse_users
 from reconciler.formats.schedule import cron_job
-from reconciler.kinds.shared import file_part, unit_observe
+from reconciler.kinds.shared import file_observe, unit_observe
 from reconciler.kinds.shared.unit_facts import UnitFacts
 
 PARTS = frozenset({"service", "timer", "cron"})
@@ -56,7 +56,7 @@ def cron_file(address: Address, unit_of: UnitOf) -> str:
 
 
 def _observe_cron(view: HostView, path: str, users: frozenset[str] | None) -> Observed:
-    return file_part.observe(
+    return file_observe.observe(
         view,
         path,
         lambda content: {

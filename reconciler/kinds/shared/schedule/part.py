@@ -26,7 +26,7 @@ from reconciler.core.state import OwedRow
 from reconciler.core.steps import Cause, Step
 from reconciler.formats.schedule import calendar, cron_job
 from reconciler.formats.systemd import unit
-from reconciler.kinds.shared import file_part, ownership, units
+from reconciler.kinds.shared import file_part, ownership, unit_files, units
 from reconciler.kinds.shared.schedule.observe import CRON_D, PARTS, UnitOf, cron_file
 from reconciler.kinds.shared.unit_facts import UnitFacts
 
@@ -275,7 +275,7 @@ def declared_unit(part: Part, unit_of: UnitOf) -> DeclaredUnit | None:
 def paths(address: Address, unit_of: UnitOf) -> Iterator[str]:
     """The files of a part, or of all parts that a resource may have."""
     for part in [address.part] if address.part else sorted(PARTS):
-        yield cron_file(address, unit_of) if part == "cron" else units.path(f"{unit_of(address)}.{part}")
+        yield cron_file(address, unit_of) if part == "cron" else unit_files.path(f"{unit_of(address)}.{part}")
 
 
 def _program(job: Job) -> str:
