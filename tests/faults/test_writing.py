@@ -82,7 +82,10 @@ BY_PATH = {
     ("host.files.ownership", "RecordedOwnership._compact"): "likewise",
     ("host.documents", "save_private"): "a plan that somebody saves, where they say, O_EXCL",
     ("host.documents", "save_new"): "a spec that somebody imports, where they say, O_EXCL",
-    ("host.spec_source.spec_file", "rewrite"): "the spec that `service create` is told to extend",
+    (
+        "host.spec_source.spec_file",
+        "rewrite",
+    ): "the spec that `service create` and `backup create` are told to extend",
     ("host.validators.logrotate", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
     ("host.validators.logrotate", "_put"): "in that directory",
     ("host.validators.unit_files", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",

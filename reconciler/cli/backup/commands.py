@@ -11,7 +11,22 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from reconciler.cli.backup.options import All, At, Compare, DryRun, MaybeName, Name, Paths, TakeOver, To
+from reconciler.cli.backup.options import (
+    All,
+    At,
+    Compare,
+    Destination,
+    DryRun,
+    MaybeName,
+    Name,
+    NewName,
+    Paths,
+    Schedule,
+    Source,
+    TakeOver,
+    To,
+)
+from reconciler.cli.service.options import IncludedFile, SpecOption
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
 
@@ -94,6 +109,32 @@ def prune(name: Name, dry_run: DryRun = False, as_json: options.Json = False) ->
     return _finish(prune_archives(name, dry_run=dry_run), "prune", name, as_json)
 
 
+def create(
+    source: Source,
+    destination: Destination,
+    schedule: Schedule,
+    name: NewName = "",
+    spec: SpecOption = "",
+    file: IncludedFile = "",
+    root: options.Root = None,
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Add a backup job to the spec's file and show what apply would do.
+
+    It keeps archives of 7 days, 4 weeks and 6 months. The host is not changed; every other line of the file
+    stays.
+    """
+    from reconciler.app.backup.create import NewBackup
+    from reconciler.app.backup.create import create as add
+    from reconciler.cli.shared.creating import create_and_plan
+
+    new = NewBackup(source, destination, schedule, name, file)
+    return create_and_plan(
+        str(new.address), lambda loaded: add(loaded, new), spec, root, as_json=as_json, no_color=no_color
+    )
+
+
 for _name, _command in (
     ("run", run),
     ("list", list_),
@@ -101,6 +142,7 @@ for _name, _command in (
     ("restore", restore),
     ("accept", accept),
     ("prune", prune),
+    ("create", create),
 ):
     app.command(_name, short_help=(_command.__doc__ or "").partition(". ")[0].rstrip("."))(_command)
 

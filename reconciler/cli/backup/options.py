@@ -21,3 +21,14 @@ Compare = Annotated[bool, typer.Option("--compare", help="Also compare with the 
 _TAKE_OVER = "Agree to nothing but this: archives of another machine are this one's from now on."
 TakeOver = Annotated[bool, typer.Option("--take-over", help=_TAKE_OVER)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")]
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="The directory or file to back up.")]
+Destination = Annotated[
+    str, typer.Argument(metavar="DESTINATION", help="The directory of root's that archives go to.")
+]
+Schedule = Annotated[
+    str, typer.Argument(metavar="SCHEDULE", help='When: "0 2 * * *", "daily" or "Mon..Fri 02:00".')
+]
+NewName = Annotated[
+    str,
+    typer.Option("--name", metavar="NAME", help="Default: the last name of the source.", show_default=False),
+]

@@ -35,7 +35,6 @@ from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
 
 if TYPE_CHECKING:
-    from reconciler.app.plan.planned import Planned
     from reconciler.app.service.service import Chosen
     from reconciler.app.specs import Loaded
 
@@ -194,48 +193,18 @@ def create(
 
     The host is not changed; every other line of the file stays.
     """
-    from reconciler.app.plan.options import PlanOptions
-    from reconciler.app.plan.plan import plan_host
     from reconciler.app.service.create import NewService
     from reconciler.app.service.create import create as add
-    from reconciler.core.address import Address
+    from reconciler.cli.shared.creating import create_and_plan
 
-    loaded = output.load(spec, "", root)
-    if not loaded.ok:
-        return output.without_plan(loaded.diagnostics, as_json, no_color)
-    address = str(Address("services", name))
-    created = add(
-        loaded, NewService(name, exec_start, user, description, working_directory, tuple(environment), file)
-    )
-    if created.loaded is None:
-        return output.without_plan(created.problems, as_json, no_color)
-    planned = plan_host(created.loaded, PlanOptions(root, targets=(address,)))
-    _show_created(address, created.path, planned, as_json=as_json, no_color=no_color)
-    return ExitCode.OK
-
-
-def _show_created(address: str, path: str, planned: Planned, *, as_json: bool, no_color: bool) -> None:
-    """Print the plan of a new service, and the file that it was added to."""
-    from reconciler.render.plan.text import plan_text
-
-    if as_json:
-        output.print_json(
-            {
-                "address": address,
-                "file": path,
-                "plan": output.plan_data(planned) if planned.plan else None,
-            }
-        )
-        return
-    if planned.plan is None:
-        output.complain(planned.diagnostics, no_color)
-    else:
-        sys.stdout.write(
-            plan_text(output.plan_data(planned), colour=output.colour(sys.stdout, no_color), verbose=False)
-        )
-    sys.stdout.write(
-        f"\nAdded {address} to {path}. Nothing was done on the host. Next: review the file, commit"
-        " it, apply.\n"
+    new = NewService(name, exec_start, user, description, working_directory, tuple(environment), file)
+    return create_and_plan(
+        f"services.{name}",
+        lambda loaded: add(loaded, new),
+        spec,
+        root,
+        as_json=as_json,
+        no_color=no_color,
     )
 
 

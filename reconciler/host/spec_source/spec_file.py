@@ -1,4 +1,4 @@
-"""Replacing a file of a spec, for `service create`; no other code writes to a spec."""
+"""Replacing a file of a spec, for `service create` and `backup create`; no other code writes to a spec."""
 
 from __future__ import annotations
 
