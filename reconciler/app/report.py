@@ -162,10 +162,14 @@ def _with_jobs(news: News) -> News:
         return news
     bad = unwell(rows)
     summary = "; ".join(f"{row['address']}: {row['reason']}" for row in bad) or "all jobs are well"
-    standing = Standing(bool(bad), summary, [row["address"] for row in bad])
-    job_figures = [
-        {key: row[key] for key in ("address", "healthy", "newest_seconds", "max_age_seconds")} for row in rows
-    ]
+    causes = {
+        f"{row['address']} {cause}": f"{row['address']}: {row['reason']}"
+        for row in bad
+        for cause in row["causes"]
+    }
+    standing = Standing(bool(bad), summary, [row["address"] for row in bad], causes)
+    names = ("address", "healthy", "newest_seconds", "max_age_seconds", "figures")
+    job_figures = [{name: row[name] for name in names if name in row} for row in rows]
     return News(
         {**news.standings, report.JOBS: standing},
         {**news.figures, "jobs": job_figures},

@@ -1,4 +1,6 @@
-"""The health of a backup job's archives: whether they are recent enough, good, and as large as they were."""
+"""The health of a backup job: whether its archives are recent enough, good, and as large as they were, and
+whether its last run, verification and drill went well.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,12 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups.job import Job, path_of
+from reconciler.formats.backups.record import FAILED, GOOD, Record
 from reconciler.formats.systemd import timespan
 from reconciler.host.archives.private_directory import look
 from reconciler.host.process import environment
-from reconciler.jobs import machine_marks, store
+from reconciler.host.state.job_lock import RUN, is_held
+from reconciler.jobs import machine_marks, records, store
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.due_runs import due
 from reconciler.jobs.store import Found
@@ -20,25 +24,61 @@ _SKEW = 86_400
 """Seconds by which an archive may be newer than the clock before a message says so."""
 
 
+RAN = "run"
+"""The cause of a trouble that the last run had."""
+
+
+@frozen
+class Trouble:
+    """Something that is not well: its cause, which stays the same while it lasts, and the words for it."""
+
+    cause: str
+    text: str
+
+
 @frozen
 class Condition:
-    """The condition of a job's archives."""
+    """The condition of a job."""
 
     known: bool
     """False where we may not look."""
-    reasons: tuple[str, ...] = ()
-    """Everything that is not well, in words."""
+    troubles: tuple[Trouble, ...] = ()
+    """Everything that is not well."""
     newest: int | None = None
     """When the newest archive that is not bad was begun, in seconds since the epoch."""
+    verified: int | None = None
+    """When an archive was last proved to be good."""
+    bytes: int | None = None
+    """The size of the newest archive that is not bad."""
+    record: Record | None = None
+    """The record of its runs."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Everything that is not well, in words."""
+        return tuple(trouble.text for trouble in self.troubles)
 
 
-def condition(job: Job, now: int) -> Condition:
-    """The condition of a job's archives in all its destinations.
+def current(job: Job) -> Condition:
+    """The condition of a job of this host, now."""
+    try:
+        record = records.load(job.name)
+    except HostError as problem:
+        if not environment.is_root():
+            return Condition(known=False, troubles=(Trouble("unreadable", str(problem)),))
+        record = None
+    return condition(job, environment.now(), record)
+
+
+def condition(job: Job, now: int, record: Record | None = None, lock_directory: str = RUN) -> Condition:
+    """The condition of a job: its archives in all its destinations, and what its record tells.
 
     Each destination is to have a recent archive: the oldest of their newest counts.
     """
-    reasons: list[str] = []
+    troubles = [*_of_record(job, record, lock_directory)] if record is not None else []
     newest: list[int] = []
+    verified: list[int] = []
+    sizes: list[int] = []
     for path in job.destinations:
         try:
             with open_destination(job, path) as directory:
@@ -46,18 +86,47 @@ def condition(job: Job, now: int) -> Condition:
                 foreign = machine_marks.foreign(directory, job.name)
         except HostError as problem:
             if not environment.is_root():
-                return Condition(known=False, reasons=(str(problem),))
+                return Condition(known=False, troubles=(Trouble("unreadable", str(problem)),))
             archives, foreign = Found(), ""
-            reasons += [str(problem)] if _is_there(path) else []
+            troubles += [Trouble(f"unreadable {path}", str(problem))] if _is_there(path) else []
         usable = [
-            entry.manifest.started
+            entry.manifest
             for entry in archives.entries
             if not entry.problem and entry.manifest.verified is not False
         ]
-        newest += usable[-1:]
-        reasons += [foreign] if foreign else []
-        reasons += _of_destination(job, path, archives, usable[-1] if usable else None, now)
-    return Condition(known=True, reasons=tuple(dict.fromkeys(reasons)), newest=min(newest, default=None))
+        newest += [manifest.started for manifest in usable[-1:]]
+        sizes += [manifest.bytes for manifest in usable[-1:]]
+        verified += [manifest.verified_at for manifest in usable if manifest.verified_at is not None]
+        troubles += [Trouble(f"foreign {path}", foreign)] if foreign else []
+        troubles += _of_destination(job, path, archives, usable[-1].started if usable else None, now)
+    return Condition(
+        known=True,
+        troubles=tuple(dict.fromkeys(troubles)),
+        newest=min(newest, default=None),
+        verified=max(verified, default=None),
+        bytes=max(sizes, default=None),
+        record=record,
+    )
+
+
+def _of_record(job: Job, record: Record, lock_directory: str) -> Iterator[Trouble]:
+    """The troubles of the last run and the last verification."""
+    if record.begun is not None and not is_held(f"backup-{job.name}", lock_directory):
+        began = manifests.timestamp(record.begun)
+        yield Trouble(
+            RAN,
+            f"its run of {began} did not end: it was killed, or the host went down: journalctl -u"
+            f" backup-{job.name}",
+        )
+    elif record.run is not None and record.run.result != GOOD:
+        part = "" if record.run.result == FAILED else " in part"
+        yield Trouble(RAN, f"its last run failed{part}: {record.run.reason}")
+    if record.verification is not None and not record.verification.good:
+        yield Trouble(
+            "verify",
+            f"its last verification did not pass: {record.verification.reason}: reconciler backup verify"
+            f" {job.name} --all",
+        )
 
 
 def _is_there(path: str) -> bool:
@@ -68,37 +137,44 @@ def _is_there(path: str) -> bool:
         return True
 
 
-def _of_destination(job: Job, path: str, archives: Found, newest: int | None, now: int) -> Iterator[str]:
+def _of_destination(job: Job, path: str, archives: Found, newest: int | None, now: int) -> Iterator[Trouble]:
+    bad = f"bad {path}"
     last = archives.entries[-1] if archives.entries else None
     strange = max(archives.strange, key=lambda item: item.id, default=None)
     if strange is not None and (last is None or strange.id > last.manifest.id):
-        yield strange.problem
+        yield Trouble(bad, strange.problem)
     elif last is not None and (last.problem or last.manifest.verified is False):
-        yield (
+        yield Trouble(
+            bad,
             f"{path}: the newest archive, {last.manifest.id}, is bad:"
-            f" {last.problem or 'it did not pass its last verification'}"
+            f" {last.problem or 'it did not pass its last verification'}",
         )
     elif last is not None and last.manifest.id in archives.doubts:
         why = archives.doubts[last.manifest.id]
-        yield (
-            f"{path}: the newest archive shrank: {why}; if that is meant: reconciler backup accept {job.name}"
+        yield Trouble(
+            f"shrank {path}",
+            f"{path}: the newest archive shrank: {why}; if that is meant: reconciler backup accept"
+            f" {job.name}",
         )
+    late = _late(job, newest, now)
+    if late:
+        yield Trouble(f"late {path}", f"{path}: {late}")
+
+
+def _late(job: Job, newest: int | None, now: int) -> str:
+    """Why the newest archive of a destination is too old, or newer than the clock; empty if it is neither."""
     missed = _missed(job, newest, now)
     if missed:
-        yield f"{path}: {missed}: journalctl -u backup-{job.name}"
-    elif newest is None:
-        if _is_overdue(job, now):
-            yield f"{path}: there is no good archive, and max_age is {timespan.words(job.max_age)}"
-    elif newest > now + _SKEW:
-        yield (
-            f"{path}: the newest archive is of {manifests.timestamp(newest)}: the clock was wrong then, or"
-            " is now"
-        )
-    elif job.max_age and now - newest > job.max_age:
-        yield (
-            f"{path}: the newest good archive is {timespan.words(now - newest)} old, and max_age is"
-            f" {timespan.words(job.max_age)}"
-        )
+        return f"{missed}: journalctl -u backup-{job.name}"
+    if newest is None:
+        overdue = _is_overdue(job, now)
+        return f"there is no good archive, and max_age is {timespan.words(job.max_age)}" if overdue else ""
+    if newest > now + _SKEW:
+        return f"the newest archive is of {manifests.timestamp(newest)}: the clock was wrong then, or is now"
+    if job.max_age and now - newest > job.max_age:
+        age = timespan.words(now - newest)
+        return f"the newest good archive is {age} old, and max_age is {timespan.words(job.max_age)}"
+    return ""
 
 
 def _missed(job: Job, newest: int | None, now: int) -> str:

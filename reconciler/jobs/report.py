@@ -1,14 +1,15 @@
 """Reporting: figures for Prometheus, and messages to targets when a state changes, and only then.
 
 Four subjects have a state: the apply (fails or not), the drift (there is some or not), the check for drift
-(fails or not), and the jobs (one of them is not well, or none). For each target it is remembered which state
-of each subject it was told last: one that could not be reached is told at the next report, and none is told
-twice.
+(fails or not), and the jobs. For each target it is remembered which state of each subject it was told last:
+one that could not be reached is told at the next report, and none is told twice. The state of the jobs is the
+set of their causes: a second job that is not well, or a second cause, is news, as is each job that is well
+again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
@@ -50,6 +51,8 @@ class Standing:
     bad: bool
     summary: str
     addresses: Sequence[str] = ()
+    causes: Mapping[str, str] = field(default_factory=dict)
+    """Of the jobs: each job and cause (`backups.data late /backup`) with the words for that job."""
 
 
 @frozen
@@ -97,13 +100,13 @@ def report(news: News, chosen: Settings, directory: str, host: str, now: int) ->
                 publish(chosen.metrics, prometheus.render(_metrics(record["figures"])).encode())
             except HostError as problem:
                 problems.append(str(problem))
-        bad_by_target = {
+        told_by_target = {
             _name(target): dict(record["told"].get(_name(target), {})) for target in chosen.notify
         }
         for target in chosen.notify:
-            problems += _tell(target, bad_by_target[_name(target)], record, host, now)
-        if bad_by_target != record["told"]:
-            write_report(directory, {**record, "told": bad_by_target})
+            problems += _tell(target, told_by_target[_name(target)], record, host, now)
+        if told_by_target != record["told"]:
+            write_report(directory, {**record, "told": told_by_target})
     return problems
 
 
@@ -122,6 +125,7 @@ def _merged(before: Mapping[str, Any], news: News, now: int) -> dict[str, Any]:
             "summary": summary,
             "addresses": addresses,
             "run": news.run,
+            **({"causes": dict(standing.causes)} if standing.causes else {}),
         }
     figures = {**before.get("figures", {}), **news.figures}
     changes = dict(figures.get("changes", {}))
@@ -136,20 +140,59 @@ def _merged(before: Mapping[str, Any], news: News, now: int) -> dict[str, Any]:
 
 
 def _tell(
-    target: Mapping[str, Any], bad_by_subject: dict[str, bool], record: Mapping[str, Any], host: str, now: int
+    target: Mapping[str, Any], told_by_subject: dict[str, Any], record: Mapping[str, Any], host: str, now: int
 ) -> list[str]:
     problems, standings = [], record["standings"]
     spec = {"commit": record["figures"].get("spec") or None}
     for subject, standing in standings.items():
-        if bad_by_subject.get(subject, False) is standing["bad"]:
-            continue
-        try:
-            deliver(target, _event(subject, standing, host, now) | spec)
-        except HostError as problem:
-            problems.append(f"{problem}; the next report tries again")
-        else:
-            bad_by_subject[subject] = standing["bad"]
+        for news, told in _news(subject, standing, told_by_subject.get(subject, False)):
+            try:
+                if news is not None:
+                    deliver(target, _event(subject, news, host, now) | spec)
+            except HostError as problem:
+                problems.append(f"{problem}; the next report tries again")
+                break
+            told_by_subject[subject] = told
     return problems
+
+
+_Told = Iterator[tuple[Mapping[str, Any] | None, Any]]
+"""Each standing to tell, None where there is nothing to say, with the state that counts as told from then
+on.
+"""
+
+
+def _news(subject: str, standing: Mapping[str, Any], told: Any) -> _Told:
+    """The news of a subject for a target that was told this state last."""
+    if subject == JOBS:
+        yield from _news_of_jobs(standing, told)
+    elif told is not standing["bad"]:
+        yield standing, standing["bad"]
+
+
+def _news_of_jobs(standing: Mapping[str, Any], told: Any) -> _Told:
+    """The news of jobs: one standing for all causes that are new, one for all jobs that are well again.
+
+    An earlier version remembered only whether one was not well.
+    """
+    causes = standing.get("causes", {})
+    before = set(told) if isinstance(told, list) else set(causes) if told is True else set()
+    new = sorted(set(causes) - before)
+    if new:
+        addresses = list(dict.fromkeys(_job_of(cause) for cause in new))
+        summary = "; ".join(dict.fromkeys(causes[cause] for cause in new))[:_LONGEST]
+        yield {**standing, "summary": summary, "addresses": addresses[:_MOST]}, sorted(before | set(causes))
+    well = sorted({_job_of(cause) for cause in before} - {_job_of(cause) for cause in causes})
+    if well or (told is True and not causes):
+        words = f"{', '.join(well)}: well again" if causes else standing["summary"]
+        news = {**standing, "bad": False, "summary": words[:_LONGEST], "addresses": well[:_MOST]}
+        yield news, sorted(causes)
+    elif before - set(causes) or told is True:
+        yield None, sorted(causes)
+
+
+def _job_of(cause: str) -> str:
+    return cause.partition(" ")[0]
 
 
 def _event(subject: str, standing: Mapping[str, Any], host: str, now: int) -> dict[str, Any]:

@@ -136,13 +136,29 @@ def job_metrics(jobs: Rows) -> list[Metric]:
             "newest_seconds",
         ),
         ("backup_max_age_seconds", "The age from which the newest archive is too old.", "max_age_seconds"),
+        ("backup_bytes", "The size of the newest archive.", "bytes"),
+        (
+            "backup_last_success_timestamp_seconds",
+            "When the last run ended that made an archive.",
+            "last_success_seconds",
+        ),
+        ("backup_last_run_ok", "Whether the last run was good in all destinations.", "last_run_ok"),
+        (
+            "backup_last_verify_timestamp_seconds",
+            "When an archive was last read from end to end.",
+            "last_verify_seconds",
+        ),
+        ("backup_last_verify_ok", "Whether the last verification by hand passed.", "last_verify_ok"),
+        ("backup_last_drill_timestamp_seconds", "When the last restore drill ended.", "last_drill_seconds"),
+        ("backup_last_drill_ok", "Whether the last restore drill passed.", "last_drill_ok"),
     )
+    rows = [{**row, **(row.get("figures") or {})} for row in jobs]
     return [
         Metric(
             f"reconciler_{name}",
             "gauge",
             help_text,
-            [({"job": row["address"]}, float(row[key])) for row in jobs if row[key] is not None],
+            [({"job": row["address"]}, float(row[key])) for row in rows if row.get(key) is not None],
         )
         for name, help_text, key in (figures if jobs else ())
     ]

@@ -87,19 +87,24 @@ def test_a_job_that_is_not_well(booted: BootedHost) -> None:
     for name in ("status", "doctor", "nagios"):
         assert "backups.d" in failed[name][1], (name, failed[name])
         assert 2 == failed[name][1].count("its last run failed"), (name, failed[name])
+        assert "): a source does not exist: /data" in " ".join(failed[name][1].split()), (name, failed[name])
     assert "journalctl -u t.service -n 50" in failed["doctor"][1]
     assert "its next run would be refused: a source does not exist: /data" in failed["doctor"][1]
     data = json.loads(failed["json"][1])
+    backup = data["jobs"][0]
+    assert ("failed", True) == (backup["last_run"]["result"], bool(backup["last_success"])), backup
+    figures = told(booted, "prometheus")["prometheus"][1]
+    assert 'reconciler_backup_last_run_ok{job="backups.d"} 0' in figures
+    assert "reconciler_backup_last_success_timestamp_seconds" in figures
     assert [False, False] == [row["healthy"] for row in data["jobs"]]
     assert data["healthy"] is False
 
-    # The remedy: what failed is mended, and works again.
-    booted.run(
-        "/bin/sh",
-        "-euc",
-        "mv /away /data; touch /ok; systemctl start t.service; systemctl start backup-d.service",
-    )
+    # The remedy: what failed is mended, and works again. A run by hand is as good as one of the timer.
+    booted.run("/bin/sh", "-euc", "mv /away /data; touch /ok; systemctl start t.service; sleep 1")
+    booted.reconciler("backup", "run", "d")
+    assert "failed" == booted.run("systemctl", "is-failed", "backup-d.service").stdout.strip()
     assert "No findings." in told(booted, "doctor")["doctor"][1]
+    booted.run("systemctl", "start", "backup-d.service")
     unread = booted.run(
         "setpriv",
         "--reuid=65534",

@@ -355,3 +355,65 @@ def test_a_value_with_line_ends_adds_no_field() -> None:
     assert b"A=1\nMESSAGE\n\x08\x00\x00\x00\x00\x00\x00\x00x\nB=2\nyz\nC=3\n" == serialised(
         {"A": "1", "MESSAGE": "x\nB=2\nyz", "C": "3"}
     )
+
+
+def jobs(**reasons: str) -> Standing:
+    """The standing of jobs that are not well, each with one cause."""
+    return Standing(
+        bool(reasons),
+        "; ".join(f"backups.{name}: {why}" for name, why in reasons.items()) or "all jobs are well",
+        [f"backups.{name}" for name in reasons],
+        {f"backups.{name} {why}": f"backups.{name}: {why}" for name, why in reasons.items()},
+    )
+
+
+def test_each_cause_of_a_job_is_told_once(listener: Listener, state: str) -> None:
+    """A second job and a second cause are news, a cause that lasts is none, and each job that is well again
+    is told when it is.
+    """
+    for standing in (
+        jobs(a="late"),
+        jobs(a="late"),
+        jobs(a="late", b="bad"),
+        jobs(a="bad", b="bad"),
+        jobs(b="bad"),
+        jobs(b="bad"),
+        jobs(),
+        jobs(),
+    ):
+        assert [] == tell(state, standing, listener.url, subject=report.JOBS)
+
+    assert [
+        ("job_failing", ["backups.a"], "backups.a: late"),
+        ("job_failing", ["backups.b"], "backups.b: bad"),
+        ("job_failing", ["backups.a"], "backups.a: bad"),
+        ("job_recovered", ["backups.a"], "backups.a: well again"),
+        ("job_recovered", ["backups.b"], "all jobs are well"),
+    ] == [(event["event"], event["addresses"], event["text"].partition(": ")[2]) for event in listener.events]
+
+
+def test_causes_that_could_not_be_told_are_told_later(listener: Listener, state: str) -> None:
+    """A target that was out of reach gets what is still so, once."""
+    listener.answer = 503
+    assert 1 == len(tell(state, jobs(a="late"), listener.url, subject=report.JOBS))
+    listener.answer = 200
+    for _ in range(2):
+        assert [] == tell(state, jobs(a="late", b="bad"), listener.url, subject=report.JOBS)
+
+    assert [["backups.a", "backups.b"]] == [event["addresses"] for event in listener.events]
+
+
+def test_the_record_of_an_earlier_version_is_not_told_again(listener: Listener, state: str) -> None:
+    """A target that was told that a job is not well, as versions before causes did, hears of the next cause
+    only.
+    """
+    tell(state, jobs(a="late"), listener.url, subject=report.JOBS)
+    path = Path(state) / "report.json"
+    data = json.loads(path.read_text())
+    data["told"] = {target: {"jobs": True} for target in data["told"]}
+    path.write_text(json.dumps(data))
+    for _ in range(2):
+        tell(state, jobs(a="late"), listener.url, subject=report.JOBS)
+    tell(state, jobs(a="late", b="bad"), listener.url, subject=report.JOBS)
+
+    assert [["backups.a"], ["backups.b"]] == [event["addresses"] for event in listener.events]

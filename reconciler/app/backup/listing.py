@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconciler.app.backup.outcome import End, Report, guarded
-from reconciler.host.process import environment
 from reconciler.jobs import archives, job_health, jobfile
 
 
@@ -23,7 +22,7 @@ def _list(names: Sequence[str]) -> Report:
         listing = archives.listing(job)
         rows += [{"job": name, **archives.as_data(copies, listing.doubts)} for copies in listing.archives]
         problems += listing.complaints
-        condition = job_health.condition(job, environment.now())
+        condition = job_health.current(job)
         problems += [
             f"{name}: {reason}"
             for reason in condition.reasons

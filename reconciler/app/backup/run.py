@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.app.backup.prune import pruned_data, pruned_lines
-from reconciler.jobs import archives, backup, jobfile
+from reconciler.jobs import archives, backup, jobfile, recording
 from reconciler.jobs.store import Entry
 
 
@@ -17,7 +17,8 @@ def run_job(name: str, tell: Callable[[str], None]) -> Report:
 
 
 def _run(name: str, tell: Callable[[str], None]) -> Report:
-    done = backup.run(jobfile.load(name), tell)
+    job = jobfile.load(name)
+    done = recording.recorded_run(job, lambda: backup.run(job, tell), tell)
     manifest = done.manifest
     state = "verified" if manifest.verified else "not verified"
     lines = [f"{path}: {manifest.archive}, {manifest.bytes} bytes, {state}" for path in done.made]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.app.backup.outcome import End, Report, guarded
-from reconciler.jobs import jobfile
+from reconciler.jobs import jobfile, recording
 from reconciler.jobs import verify as verifying
 from reconciler.jobs.verify import Judgement
 
@@ -16,7 +16,9 @@ def verify_archives(name: str, at: str, *, everything: bool, compare: bool) -> R
 
 
 def _verify(name: str, at: str, everything: bool, compare: bool) -> Report:
-    done = verifying.verify(jobfile.load(name), at, everything=everything, compare=compare)
+    job = jobfile.load(name)
+    done = verifying.verify(job, at, everything=everything, compare=compare)
+    not_kept = recording.record_verification(job, done)
     judgements = done.judgements
     lines = tuple(
         f"{judgement.destination}: {judgement.id} is good"
@@ -39,7 +41,7 @@ def _verify(name: str, at: str, everything: bool, compare: bool) -> Report:
         "archives": [_data(judgement) for judgement in judgements],
         "not_verified": list(done.problems),
     }
-    return Report(End.FINDINGS if problems else End.GOOD, lines, (*problems, *done.foreign), data)
+    return Report(End.FINDINGS if problems else End.GOOD, lines, (*problems, *done.foreign, *not_kept), data)
 
 
 def _data(judgement: Judgement) -> dict[str, Any]:

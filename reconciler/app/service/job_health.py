@@ -11,9 +11,11 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.core.state import Memory
 from reconciler.formats.backups.manifest import timestamp
+from reconciler.formats.backups.record import GOOD, Record, Run, as_data
 from reconciler.host.hosts import open_host
 from reconciler.host.process import environment
 from reconciler.jobs import jobfile
+from reconciler.jobs.job_health import RAN, Condition, Trouble, current
 from reconciler.kinds import observer
 
 _BACKUPS, _TIMERS, _LOGROTATE = "backups", "timers", "logrotate"
@@ -27,12 +29,12 @@ class _Job:
     unit: str
     known: bool
     """Whether all that its health depends on could be read."""
-    reasons: tuple[str, ...]
+    troubles: tuple[Trouble, ...]
     """The faults that are known without systemd."""
     next: str
     """The command that shows more."""
-    newest: int | None = None
-    """The time of the newest archive."""
+    condition: Condition | None = None
+    """The condition of a backup job."""
     max_age: float = 0.0
     """The seconds that the newest archive may be old; 0 without a limit."""
 
@@ -49,7 +51,7 @@ def jobs(memory: Memory | None) -> list[dict[str, Any]]:
     from reconciler.host.systemd.service_facts import ask
 
     facts = ask([job.unit for job in all_jobs])
-    return [_row(job, _failure(facts[job.unit])) for job in all_jobs]
+    return [_row(job, facts[job.unit]) for job in all_jobs]
 
 
 def unwell(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -70,30 +72,32 @@ def _timers(memory: Memory | None) -> list[str]:
 
 
 def _backup(name: str) -> _Job:
-    from reconciler.jobs.job_health import condition
-
     look = f"reconciler backup list {name}"
     try:
         job = jobfile.load(name)
     except HostError as problem:
         return _Job(
-            f"{_BACKUPS}.{name}", f"backup-{name}.service", environment.is_root(), (str(problem),), look
+            f"{_BACKUPS}.{name}",
+            f"backup-{name}.service",
+            environment.is_root(),
+            (Trouble("job", str(problem)),),
+            look,
         )
-    health = condition(job, environment.now())
+    health = current(job)
     return _Job(
         f"{_BACKUPS}.{name}",
         f"backup-{name}.service",
         health.known,
-        health.reasons,
+        health.troubles,
         look,
-        health.newest,
+        health,
         job.max_age,
     )
 
 
 def _timer(name: str) -> _Job:
     unit = f"{name}.service"
-    return _Job(f"{_TIMERS}.{name}", unit, known=True, reasons=(), next=f"journalctl -u {unit} -n 50")
+    return _Job(f"{_TIMERS}.{name}", unit, known=True, troubles=(), next=f"journalctl -u {unit} -n 50")
 
 
 def _rotation(memory: Memory | None) -> list[_Job]:
@@ -108,32 +112,64 @@ def _rotation(memory: Memory | None) -> list[_Job]:
     if not policies:
         return []
     observations = observer(_LOGROTATE)(open_host(None), sorted(policies)).values()
-    reasons = tuple(dict.fromkeys(clash for observed in observations for clash in observed.others))
+    clashes = dict.fromkeys(clash for observed in observations for clash in observed.others)
     return [
         _Job(
             _LOGROTATE,
             f"{_LOGROTATE}.service",
             known=True,
-            reasons=reasons,
+            troubles=tuple(Trouble("clash", clash) for clash in clashes),
             next="logrotate -d /etc/logrotate.conf",
         )
     ]
 
 
-def _failure(facts: Any) -> str:
-    return f"its last run failed ({facts.exit or facts.result})" if facts.active == "failed" else ""
+def _failure(facts: Any, run: Run | None) -> str:
+    """Why the unit failed, in words; empty where it did not, or a later run by hand was good."""
+    if facts.active != "failed" or (run is not None and run.result == GOOD and run.started >= facts.since):
+        return ""
+    reason = f": {run.reason}" if run is not None and run.reason else ""
+    return f"its last run failed ({facts.exit or facts.result}){reason}"
 
 
-def _row(job: _Job, failure: str) -> dict[str, Any]:
-    reasons = [*([failure] if failure else []), *job.reasons]
-    healthy = False if failure or (job.reasons and job.known) else True if job.known else None
+def _row(job: _Job, facts: Any) -> dict[str, Any]:
+    condition = job.condition or Condition(known=job.known)
+    record = condition.record
+    failure = _failure(facts, record.run if record is not None else None)
+    troubles = [trouble for trouble in job.troubles if not (failure and trouble.cause == RAN)]
+    troubles = [*([Trouble(RAN, failure)] if failure else []), *troubles]
+    healthy = False if failure or (troubles and job.known) else True if job.known else None
     return {
         "address": job.address,
         "unit": job.unit,
         "healthy": healthy,
-        "reason": "; ".join(reasons),
-        "newest": timestamp(job.newest),
-        "newest_seconds": job.newest,
+        "reason": "; ".join(trouble.text for trouble in troubles),
+        "causes": list(dict.fromkeys(trouble.cause for trouble in troubles)),
+        "newest": timestamp(condition.newest),
+        "newest_seconds": condition.newest,
         "max_age_seconds": job.max_age or None,
         "next": f"journalctl -u {job.unit} -n 50" if failure else job.next,
+        **(_history(condition) if job.condition is not None else {}),
     }
+
+
+def _history(condition: Condition) -> dict[str, Any]:
+    """The last run, verification and drill of a backup job, and the figures of its metrics."""
+    record = condition.record or Record("", 0)
+    return {
+        **as_data(record),
+        "figures": {
+            "bytes": condition.bytes,
+            "last_success_seconds": record.success.finished if record.success else condition.newest,
+            "last_run_ok": record.run.result == GOOD if record.run else None,
+            "last_verify_seconds": _last_verified(condition.verified, record),
+            "last_verify_ok": record.verification.good if record.verification else None,
+            "last_drill_seconds": record.drill.finished if record.drill else None,
+            "last_drill_ok": record.drill.good if record.drill else None,
+        },
+    }
+
+
+def _last_verified(verified: int | None, record: Record) -> int | None:
+    times = [verified, record.verification.finished if record.verification else None]
+    return max((time for time in times if time is not None), default=None)

@@ -37,3 +37,18 @@ def job_lock(job: str, directory: str = RUN) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def is_held(job: str, directory: str = RUN) -> bool:
+    """Whether a process holds the lock of a job, by the kernel's own list.
+
+    Nothing is locked to find out: a run that begins meanwhile would be turned away.
+    """
+    try:
+        facts = os.stat(f"{directory}/{job}.lock", follow_symlinks=False)
+        with open("/proc/locks", encoding="ascii") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return False
+    place = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}:{facts.st_ino}"
+    return any(" FLOCK " in line and place in line.split() for line in lines)

@@ -1,0 +1,75 @@
+"""The record of a job on this host: read, changed under its lock, and made anew where it is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from reconciler.core.host import HostError
+from reconciler.formats.backups import record as formats
+from reconciler.formats.backups.job import Job
+from reconciler.formats.backups.record import NotARecord, Record, Verification
+from reconciler.host.process import environment, failpoints
+from reconciler.host.state.job_records import DIRECTORY, read_record, records_lock, write_record
+from reconciler.jobs.archives import Listing, listing, manifest_of
+
+
+def load(name: str, directory: str = DIRECTORY) -> Record | None:
+    """The record of a job; None where there is none that can be used. Raises HostError where we may not
+    look.
+    """
+    content = read_record(name, directory)
+    try:
+        return formats.load(content, name) if content is not None else None
+    except NotARecord:
+        return None
+
+
+def update(job: Job, change: Callable[[Record], Record], directory: str = DIRECTORY) -> None:
+    """Change the record of a job; one that is lost is made anew from the archives. Raises HostError."""
+    with records_lock(directory):
+        record = load(job.name, directory) or _rebuilt(job, environment.now())
+        failpoints.hit("backup.record")
+        write_record(job.name, formats.dump(change(record)), directory)
+
+
+def _rebuilt(job: Job, now: int) -> Record:
+    """A record of what the manifests tell: the newest archives and the last verification that was good."""
+    record = Record(job.name, now)
+    try:
+        listed = listing(job)
+    except HostError:
+        return record
+    return replace(record, verification=_verification(listed), newest=_newest(listed))
+
+
+def _verification(listed: Listing) -> Verification | None:
+    times = [
+        entry.manifest.verified_at
+        for copies in listed.archives
+        for entry in copies.values()
+        if entry.good and entry.manifest.verified_at is not None
+    ]
+    return Verification(max(times), good=True) if times else None
+
+
+def _newest(listed: Listing) -> dict[str, formats.Newest]:
+    return {
+        path: formats.Newest(manifest_of(copies).id, manifest_of(copies).started, manifest_of(copies).bytes)
+        for copies in listed.archives
+        for path, entry in copies.items()
+        if not entry.problem and entry.manifest.verified is not False
+    }
+
+
+def keep(job: Job, change: Callable[[Record], Record], directory: str = DIRECTORY) -> list[str]:
+    """Change the record of a job, if we are root, who alone has records; return why that could not be done,
+    if so.
+    """
+    if not environment.is_root():
+        return []
+    try:
+        update(job, change, directory)
+    except HostError as problem:
+        return [str(problem)]
+    return []

@@ -1,0 +1,76 @@
+"""The record of a job: written and read back, and what a damaged one is taken for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from reconciler.formats.backups import record as formats
+from reconciler.formats.backups.record import Drill, NotARecord, Record, Run, Verification
+
+RUN = Run(10, 20, formats.PARTLY, "/b: full", "20261123T020000Z-0000000000", 7, {"/a": "", "/b": "full"})
+DRILL = Drill(30, 40, good=True, destination="/a", archive="20261123T020000Z-0000000000", files=3, bytes=7)
+RECORD = Record("d", 5).after_run(RUN).after_drill(DRILL)
+
+
+def test_what_is_written_is_read_back() -> None:
+    """A record with everything, and one with nothing, are the same after writing and reading."""
+    skipped = Run(50, 50, formats.NOT_NOW, "not now")
+    whole = replace(
+        RECORD.after_run(skipped), begun=60, verification=Verification(70, good=False, reason="bad")
+    )
+
+    for record in (whole, Record("d", 5)):
+        assert record == formats.load(formats.dump(record), "d")
+
+
+def test_a_run_counts_for_the_destinations_that_got_it() -> None:
+    """The newest archive of a destination is kept when a run fails there, and success is not undone by a
+    failure or a run that was skipped.
+    """
+    assert ["/a"] == list(RECORD.newest)
+    failed = RECORD.after_run(Run(50, 60, formats.FAILED, "tar failed"))
+    skipped = failed.after_run(Run(70, 70, formats.NOT_NOW, "not now"))
+
+    assert (RUN, RECORD.newest) == (failed.success, failed.newest)
+    assert formats.FAILED == (skipped.run or RUN).result
+    assert (30, {"/a": 30}) == (skipped.drilled, skipped.tried)
+
+
+def test_a_drill_that_failed_does_not_count_as_one_that_passed() -> None:
+    """The time of the last drill that passed stays, and the destination has had its turn."""
+    failed = RECORD.after_drill(replace(DRILL, started=99, good=False, destination="/b"))
+
+    assert (30, {"/a": 30, "/b": 99}) == (failed.drilled, failed.tried)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"format": 2},
+        {"job": "other"},
+        {"since": None},
+        {"run": {"started": 1}},
+        {"run": {"started": "x", "finished": 2, "result": "good"}},
+        {"run": {"started": 1, "finished": 2, "result": "odd"}},
+        {"drill": {"good": True}},
+        {"newest": {"/a": 3}},
+    ],
+)
+def test_a_damaged_record_is_none(damage: dict[str, object]) -> None:
+    """A record of which a field is wrong is not taken for one, and neither is a text that is cut."""
+    text = formats.dump(RECORD)
+    with pytest.raises(NotARecord):
+        formats.load(json.dumps({**json.loads(text), **damage}).encode(), "d")
+    with pytest.raises(NotARecord):
+        formats.load(text[: len(text) // 2], "d")
+
+
+def test_fields_of_a_later_version_are_passed_over() -> None:
+    """A record with a field that this version does not know is read."""
+    data = json.loads(formats.dump(RECORD))
+    data["later"] = data["run"]["later"] = data["drill"]["later"] = 1
+
+    assert RECORD == formats.load(json.dumps(data).encode(), "d")
