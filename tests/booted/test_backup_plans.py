@@ -85,7 +85,12 @@ def test_what_a_run_would_refuse(booted: BootedHost) -> None:
     assert run_by_hand(booted, {"sources": ["/data"], "destinations": ["/real/d"]}) == 0
     left_out = warnings(booted, HOST)["/data/images is left out of the backup"]
     assert "`one_file_system: false`" in left_out
-    assert {} == warnings(booted, HOST.replace("schedule", "one_file_system: true, schedule"))
+    meant = HOST.replace("schedule", "one_file_system: true, schedule")
+    booted.write("/root/snapshot.json", booted.reconciler("snapshot").stdout)
+    assert ["the archives are on the disk of their sources"] == [*warnings(booted, meant)]
+    assert warnings(booted, meant) == warnings(booted, meant, "--snapshot", "/root/snapshot.json")
+    booted.run("mount", "--mkdir", "-t", "tmpfs", "-o", "mode=0700", "tmpfs", "/backup")
+    assert {} == warnings(booted, meant)
 
 
 def run_by_hand(host: BootedHost, job: dict[str, Any]) -> int:

@@ -192,6 +192,32 @@ def test_what_is_to_be_mounted_below() -> None:
     assert "nothing is mounted at /data/my images" in said(host, spec_of(one_file_system=False))[0][1]
 
 
+@pytest.mark.parametrize(
+    ("mounts", "job", "expected"),
+    [
+        (["/"], {}, ["/data and /backup/d are on one file system"]),
+        (["/", "/backup"], {}, []),
+        (["/", "/backup/d"], {}, []),
+        (["/", "/data"], {}, []),
+        (["/"], {"destinations": ["/backup/d", "/backup/e"]}, ["/data and /backup/d and /backup/e are on"]),
+        (["/", "/backup/e"], {"destinations": ["/backup/d", "/backup/e"]}, []),
+        (["/", "/data"], {"sources": ["/data", "/srv"]}, ["/srv and /backup/d are on one file system"]),
+        (["/", "/backup"], {"sources": ["/data/a", "/data"]}, ["/data is a source too"]),
+        (["/", "/backup", "/data/a"], {"sources": ["/data/a", "/data"], "one_file_system": True}, []),
+        ([], {}, []),
+    ],
+)
+def test_one_disk(mounts: list[str], job: Mapping[str, Any], expected: list[str]) -> None:
+    """Archives on the disk of their source, and what two sources have, are told; disks of their own are
+    not.
+    """
+    host = host_of({**HERE, "/data/a": {}, "/srv": {}, "/backup/d": {"mode": "0700"}}, mounts)
+    found = said(host, spec_of(**job))
+
+    assert len(expected) == len(found), found
+    assert all(words in text for words, (_, text) in zip(expected, found, strict=True)), found
+
+
 # --------------------------------------------------------------------------------------------------- archives
 
 

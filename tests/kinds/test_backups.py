@@ -223,3 +223,35 @@ def test_what_is_no_time_span(text: str) -> None:
     """Nothing is guessed."""
     with pytest.raises(ValueError, match="time span"):
         timespan.seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("/archives", "is in no source"),
+        ("/data/y/cache", "is in no source"),
+        ("./archives", "no `.` and no `..`"),
+        ("/data/x/../y", "is in no source"),
+        ("!keep", "takes another one back"),
+        ("archives", ""),
+        ("/data/x/cache", ""),
+        ("/data/*/cache", ""),
+        ("x/cache", ""),
+    ],
+)
+def test_a_pattern_without_effect_is_told(pattern: str, words: str) -> None:
+    """A pattern that can match nothing below a source is a warning that says why."""
+    declared, found = loaded(exclude=[pattern])
+    idle = [item for item in found if item.rule == "backup-exclude"]
+
+    assert declared is not None
+    assert bool(words) == bool(idle)
+    assert all(words in item.detail for item in idle)
+
+
+@pytest.mark.parametrize("pattern", ["/data/x/*", "x/*", "/data/x/**", "/data/*/*"])
+def test_a_pattern_that_leaves_nothing_is_refused(pattern: str) -> None:
+    """An archive of an empty directory would count as a good one."""
+    _, found = loaded(exclude=[pattern])
+
+    assert "leaves out all that is in /data/x" in " ".join(item.detail for item in errors(found))

@@ -98,6 +98,22 @@ def leaves_out(pattern: str, path: str) -> bool:
     )
 
 
+def leaves_nothing(pattern: str, source: str) -> bool:
+    """Whether a pattern matches everything in a source: `/srv/*`."""
+    above, _, last = pattern.rpartition("/")
+    return bool(last) and not last.strip("*") and above != "" and leaves_out(above, source)
+
+
+def can_match(pattern: str, source: str) -> bool:
+    """Whether a pattern may match something in a source, whatever is there."""
+    from fnmatch import fnmatchcase
+
+    parts, pattern_parts = source[1:].split("/"), pattern.removeprefix("/").split("/")
+    if "." in pattern_parts or ".." in pattern_parts:
+        return False
+    return not pattern.startswith("/") or all(map(fnmatchcase, parts, pattern_parts))
+
+
 def apart(
     sources: Sequence[str], exclude: Sequence[str], destinations: Sequence[str], paths: Iterable[str]
 ) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from reconciler.core.basics import globs
 from reconciler.core.basics.frozen import frozen
@@ -75,6 +75,7 @@ class BackupHost:
         for destination in backup.destinations:
             yield from self._destination_troubles(destination)
         yield from self._mount_troubles(backup)
+        yield from self._disk_troubles(backup)
 
     # ------------------------------------------------------------------------------------------------ sources
 
@@ -230,6 +231,46 @@ class BackupHost:
                     " is so every run is refused."
                 )
                 yield _warning("backup-mount", f"nothing is mounted at {mount_point}", detail)
+
+    # ------------------------------------------------------------------------------------------------- disks
+
+    def _disk_troubles(self, backup: Backup) -> Iterator[Trouble]:
+        """Yield sources whose archives all lie on their own disk, and sources that are archived twice."""
+        try:
+            mounted = self._disks.mounted
+        except Unreadable:
+            return
+        if "/" not in mounted:  # nothing is known of a tree
+            return
+        file_systems = {_file_system(path, mounted) for path in _local(backup.destinations)}
+        same = [source for source in backup.sources if file_systems == {_file_system(source, mounted)}]
+        if same and len(_local(backup.destinations)) == len(backup.destinations):
+            yield _same_disk(same, backup)
+        apart = {*mounted, *self._disks.named}
+        for source in backup.sources:
+            around = next((path for path in fstab.parents(source) if path in backup.sources), "")
+            if around and _file_system(source, apart) == _file_system(around, apart):
+                detail = f"{around} is a source too, and has it: take {source} out of `sources`."
+                yield _warning("backup-source", f"{source} would be archived twice", detail)
+
+
+def _local(destinations: Sequence[object]) -> list[str]:
+    """The destinations that are directories of the host."""
+    return [path for path in destinations if isinstance(path, str) and path.startswith("/")]
+
+
+def _file_system(path: str, mounted: Collection[str]) -> str:
+    """The mount point at or above a path."""
+    return next((point for point in (path, *fstab.parents(path)) if point in mounted), "/")
+
+
+def _same_disk(sources: Sequence[str], backup: Backup) -> Trouble:
+    shown = ", ".join(sources[:_NAMED]) + (" and others" if sources[_NAMED:] else "")
+    detail = (
+        f"{shown} and {' and '.join(_local(backup.destinations))} are on one file system: what takes the disk"
+        " takes the archives as well. Name a destination on another disk or machine too."
+    )
+    return _warning("backup-same-disk", "the archives are on the disk of their sources", detail)
 
 
 def not_mounted(disk: Absent, *, required: bool) -> Trouble:

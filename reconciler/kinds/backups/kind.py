@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
-from reconciler.core.diagnostic import Diagnostic
+from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Requirement, RequirementType
 from reconciler.core.spec import Declared, Spec
@@ -106,8 +106,29 @@ def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
-    """Yield errors for what the scheduler cannot do."""
-    return schedule_checks.lint(_job(declared))
+    """Yield errors for what the scheduler cannot do, and warnings about patterns without effect."""
+    yield from schedule_checks.lint(_job(declared))
+    backup = _backup(declared)
+    for pattern in backup.exclude:
+        if why := _why_idle(pattern, backup.sources):
+            yield warning(
+                f"the pattern {pattern} leaves nothing out",
+                why,
+                address=declared.address,
+                source=declared.source,
+                rule="backup-exclude",
+            )
+
+
+def _why_idle(pattern: str, sources: Sequence[str]) -> str:
+    """Why a pattern of `exclude` has no effect, and what to do; empty if it may have one."""
+    if pattern.startswith("!"):
+        return "No pattern takes another one back: a `!` is part of a name. Write only what is not wanted."
+    if any(job.can_match(pattern, source) for source in sources):
+        return ""
+    if pattern.startswith("/"):
+        return f"{pattern} is in no source. A name without a `/` in front is left out at any depth."
+    return "Paths in an archive have no `.` and no `..`: write a place, or a name without `./`."
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:

@@ -230,4 +230,8 @@ class Backup(Resource):
                         f"the pattern {pattern} leaves out the whole of {source}: write the place it means,"
                         f" {source}/..."
                     )
+                if job.leaves_nothing(pattern, source):
+                    raise ValueError(
+                        f"the pattern {pattern} leaves out all that is in {source}: write what is not wanted"
+                    )
         return self
