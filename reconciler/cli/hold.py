@@ -9,6 +9,7 @@ import typer
 
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
+from reconciler.cli.shared.summaries import first_sentence
 
 if TYPE_CHECKING:
     from reconciler.app.hold import Answer
@@ -115,4 +116,4 @@ def _stopped(done: Answer) -> int:
 
 
 for _name, _command in (("add", add), ("list", list_), ("remove", remove)):
-    app.command(_name, short_help=(_command.__doc__ or "").partition(". ")[0].rstrip("."))(_command)
+    app.command(_name, short_help=first_sentence(_command.__doc__))(_command)

@@ -13,6 +13,7 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from reconciler._version import __version__
 from reconciler.cli.shared.exits import ExitCode
+from reconciler.cli.shared.summaries import first_sentence
 from reconciler.host.process.environment import refuse_plugins
 from reconciler.host.process.streams import guard_streams, leave
 
@@ -62,11 +63,10 @@ def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
         own = _MODULES.get(name, name)
         module = import_module(f"reconciler.cli.{own}")
         if hasattr(module, "app"):
-            app.add_typer(module.app, name=name)
+            app.add_typer(module.app, name=name, short_help=first_sentence(module.app.info.help))
         else:
             command = getattr(module, own)
-            # typer would cut the docstring to one line; the first sentence may be longer.
-            app.command(name, short_help=(command.__doc__ or "").partition(". ")[0].rstrip("."))(command)
+            app.command(name, short_help=first_sentence(command.__doc__))(command)
     return app
 
 

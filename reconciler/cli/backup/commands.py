@@ -29,6 +29,7 @@ from reconciler.cli.backup.options import (
 from reconciler.cli.service.options import IncludedFile, SpecOption
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
+from reconciler.cli.shared.summaries import first_sentence
 
 if TYPE_CHECKING:
     from reconciler.app.backup.outcome import Report
@@ -144,7 +145,7 @@ for _name, _command in (
     ("prune", prune),
     ("create", create),
 ):
-    app.command(_name, short_help=(_command.__doc__ or "").partition(". ")[0].rstrip("."))(_command)
+    app.command(_name, short_help=first_sentence(_command.__doc__))(_command)
 
 
 def _tell(line: str) -> None:

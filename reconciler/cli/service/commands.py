@@ -33,6 +33,7 @@ from reconciler.cli.service.options import (
 )
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
+from reconciler.cli.shared.summaries import first_sentence
 
 if TYPE_CHECKING:
     from reconciler.app.service.service import Chosen
@@ -217,7 +218,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("create", create),
 )
 for _name, _command in _COMMANDS:
-    app.command(_name, short_help=(_command.__doc__ or "").partition(". ")[0].rstrip("."))(_command)
+    app.command(_name, short_help=first_sentence(_command.__doc__))(_command)
 
 
 def _rows(chosen: Chosen, loaded: Loaded) -> list[dict[str, Any]]:
