@@ -107,6 +107,8 @@ FOR_CHANGES = {
     "reconciler.kinds.shared.units",
     "reconciler.kinds.users",
     "reconciler.policy.lockout.guard",
+    "reconciler.render.masking",
+    "reconciler.render.plan.pending",
 }
 """Modules that a plan needs only where something changes, or where the spec has a kind that this one lacks."""
 _SPEC = """\

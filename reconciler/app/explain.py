@@ -16,7 +16,7 @@ from reconciler.core.state import LedgerRow
 from reconciler.core.steps import Cause, Step
 from reconciler.render.masking import mask
 from reconciler.render.plan.entries import FAILED, is_text, origin_of
-from reconciler.render.plan.json import hold_data
+from reconciler.render.plan.pending import hold_data
 from reconciler.render.plan.values import NOT_SHOWN
 
 

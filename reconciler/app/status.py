@@ -17,7 +17,7 @@ from reconciler.host.installation import own_units, unit_states
 from reconciler.host.process.environment import now
 from reconciler.host.state.history import History, open_history
 from reconciler.render.plan.entries import drifted, failed
-from reconciler.render.plan.json import hold_data
+from reconciler.render.plan.pending import hold_data
 
 
 def standing(planned: Planned, root: str | None) -> dict[str, Any]:

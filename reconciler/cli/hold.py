@@ -54,7 +54,7 @@ def add(
     """
     from reconciler.app import hold as holding
     from reconciler.render.hold import added_text
-    from reconciler.render.plan.json import hold_data
+    from reconciler.render.plan.pending import hold_data
 
     request, wrong = holding.hold_request(address, span, why)
     if request is None:
@@ -76,7 +76,7 @@ def list_(root: options.Root = None, as_json: options.Json = False) -> int:
     from reconciler.app.hold import held
     from reconciler.core.host import HostError
     from reconciler.render.hold import holds_text
-    from reconciler.render.plan.json import hold_data
+    from reconciler.render.plan.pending import hold_data
 
     try:
         memory = held(root)
@@ -100,7 +100,7 @@ def remove(
     """End a hold before its time. The next apply does what is due."""
     from reconciler.app import hold as holding
     from reconciler.render.hold import removed_text
-    from reconciler.render.plan.json import hold_data
+    from reconciler.render.plan.pending import hold_data
 
     done = holding.remove(address, root, lock_timeout)
     if done.before is None:

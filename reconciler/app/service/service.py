@@ -16,7 +16,7 @@ from reconciler.host.systemd import service_facts
 from reconciler.host.systemd.service_facts import Facts
 from reconciler.kinds.services.model import Service
 from reconciler.kinds.shared.unit_fields import State
-from reconciler.render.plan.json import hold_data
+from reconciler.render.plan.pending import hold_data
 from reconciler.render.plan.phrases import moment
 
 RUNNING = ("active", "reloading", "refreshing")

@@ -38,7 +38,7 @@ def put(chosen: Chosen, hold: tuple[str, str], loaded: Loaded, *, quiet: bool) -
     The services before it stay held, and their lines were printed.
     """
     from reconciler.render.hold import added_text
-    from reconciler.render.plan.json import hold_data
+    from reconciler.render.plan.pending import hold_data
 
     for name in chosen.names:
         done = _add(name, hold, loaded)
@@ -66,7 +66,7 @@ def offer(names: list[str], loaded: Loaded, spec: str) -> None:
 
 def _ask(name: str, loaded: Loaded, spec: str) -> None:
     from reconciler.render.hold import added_text
-    from reconciler.render.plan.json import hold_data
+    from reconciler.render.plan.pending import hold_data
 
     span = _answer(f"Hold services.{name} for how long? [{_USUAL}/no] ")
     if span.lower() in _NO:

@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.core import revision
-from reconciler.core.action_data import as_data, without_digests
-from reconciler.core.actions import Gate, Unit
-from reconciler.core.address import Address
-from reconciler.core.approval import SEAL, seal
-from reconciler.core.changes import Origin, Verb
 from reconciler.core.diagnostic import errors
-from reconciler.core.plan import Plan
-from reconciler.core.state import Hold, OwedRow
-from reconciler.core.steps import Step
 from reconciler.render.diagnostics import diagnostic_data
-from reconciler.render.masking import mask
-from reconciler.render.plan.entries import Redaction, Texts, drift_entry, drifted, entries_of, failed, idle
+
+if TYPE_CHECKING:
+    from reconciler.core.address import Address
+    from reconciler.core.plan import Plan
+    from reconciler.render.plan.entries import Texts
 
 FORMAT_VERSION = "1.1"
-
-
-_COUNTED = {Verb.CREATE: "add", Verb.UPDATE: "change", Verb.DELETE: "destroy", Verb.FORGET: "forget"}
+_COUNTS = ("import", "add", "change", "destroy", "forget", "drifted", "blocked", "held", "taken_along")
+"""The keys of the summary."""
 
 
 def plan_to_json(  # noqa: PLR0913  # all by keyword
@@ -51,10 +45,8 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
     are the rows of who gains or loses access, `exposure` those of systemd-analyze security, `schedule` those
     of the next runs.
     """
-    reported = frozenset(change.address for change in plan.changes if change.verb is Verb.NONE)
-    sight = Redaction(texts or {}, sensitive | _known_secrets(plan), source_root, reported)
-    entries = entries_of(plan, sight)
-    data = {
+    secret = sensitive | _known_secrets(plan)
+    data: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "tool_version": tool,
         "timestamp": now,
@@ -65,45 +57,53 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
             | dict(basis)
             | _past(plan)
         ),
-        "applyable": _is_applyable(plan),
+        "applyable": False,
         "complete": plan.complete,
         "partial": {"targets": list(plan.targets), "excludes": list(plan.excludes)} if plan.partial else None,
         "errored": bool(errors(plan.diagnostics)),
-        "resource_changes": entries,
-        "resource_drift": [
-            drift_entry(change, sight) for change in plan.changes if drifted(change) or failed(change)
-        ],
-        "access": [mask(dict(row)) for row in access],
+        "resource_changes": [],
+        "resource_drift": [],
+        "access": [],
         "exposure": [dict(row) for row in exposure],
         "schedule": [dict(row) for row in schedule],
-        "owed": [_owed(row, plan) for row in plan.owed],
-        "holds": [hold_data(row) for row in plan.memory.holds],
+        "owed": [],
+        "holds": [],
         "unreadable": _unreadable(plan),
         "unknown": list(plan.unknown),
         "diagnostics": [diagnostic_data(item) for item in plan.diagnostics],
         "recorded": [str(part.address) for part in plan.converged],
-        "steps": [step_data(step, sight.sensitive) for step in plan.steps],
-        "summary": _summary(plan),
+        "steps": [],
+        "summary": dict.fromkeys(_COUNTS, 0),
         "approval_digest": plan.fingerprint,
     }
+    if access or not _is_settled(plan):
+        from reconciler.render.plan.pending import counts, pending  # brings what only changes need
+
+        data |= pending(plan, texts or {}, secret, source_root, access)
+        data["summary"] |= counts(plan)
     if plan.approval is not None:
         data["approval"] = plan.approval.as_data()
-    data = _shareable(data, plan, basis, sight)
-    return data | {SEAL: seal(data)} if plan.approval is not None else data
+    data = _shareable(data, plan, basis, secret)
+    return data if plan.approval is None else _sealed(data)
 
 
-def _is_applyable(plan: Plan) -> bool:
-    """Whether no guard refuses the plan, and an apply would do something."""
-    refused = any(item.refusal for item in errors(plan.diagnostics))
-    pending = any(change.verb is not Verb.NONE and not idle(plan, change.address) for change in plan.changes)
-    return not refused and (pending or any(not step.held for step in plan.steps))
+def _is_settled(plan: Plan) -> bool:
+    """Whether the host is as declared, and nothing is due or on hold."""
+    parts = (plan.changes, plan.steps, plan.effects, plan.owed, plan.blocked, plan.held, plan.memory.holds)
+    return not any(parts)
+
+
+def _sealed(data: dict[str, Any]) -> dict[str, Any]:
+    from reconciler.core.approval import SEAL, seal
+
+    return data | {SEAL: seal(data)}
 
 
 def _shareable(
-    data: dict[str, Any], plan: Plan, basis: Mapping[str, Any], sight: Redaction
+    data: dict[str, Any], plan: Plan, basis: Mapping[str, Any], secret: frozenset[Address]
 ) -> dict[str, Any]:
     """The document without the digests that mean nothing elsewhere."""
-    if not sight.sensitive:
+    if not secret:
         return data  # no digest was made with a key
     # Without a ledger the digests were made with a throw-away key, and cannot be compared.
     if not plan.memory.lineage:
@@ -117,32 +117,6 @@ def dump(data: Mapping[str, Any]) -> str:
     It is only ASCII, so that no terminal acts on texts of the host.
     """
     return json.dumps(data, indent=2) + "\n"
-
-
-def hold_data(row: Hold) -> dict[str, Any]:
-    """A hold as JSON; the times are seconds since the epoch."""
-    masked: dict[str, Any] = mask({"why": row.why})
-    return {
-        "address": str(row.address),
-        "by": row.by,
-        "why": masked["why"],
-        "since": row.since,
-        "until": row.until,
-    }
-
-
-def step_data(step: Step, sensitive: frozenset[Address] = frozenset()) -> dict[str, Any]:
-    """One step as JSON.
-
-    `expects` is left out of a step with sensitive content.
-    """
-    data: dict[str, Any] = mask(without_digests(as_data(step.action)))
-    if any(cause.address in sensitive or cause.address.resource in sensitive for cause in step.causes):
-        data.pop("expects", None)
-    causes = [
-        {"address": str(cause.address), "why": cause.reason, "unit": cause.unit} for cause in step.causes
-    ]
-    return data | {"phase": step.phase.name.lower(), "held": step.held, "causes": causes}
 
 
 def _known_secrets(plan: Plan) -> frozenset[Address]:
@@ -161,24 +135,6 @@ def _past(plan: Plan) -> dict[str, Any]:
     return {"interrupted_run": plan.memory.interrupted or None, "state_damaged": plan.memory.damaged or None}
 
 
-def _summary(plan: Plan) -> dict[str, int]:
-    """The counts of the changes that an apply would make; blocked and held ones are counted apart."""
-    counts = dict.fromkeys(("import", "add", "change", "destroy", "forget", "drifted", "blocked", "held"), 0)
-    counts["taken_along"] = len({effect.taken.unit for effect in plan.effects if effect.disruptive})
-    for change in plan.changes:
-        counts["drifted"] += drifted(change)
-        if change.address in plan.held:
-            counts["held"] += 1
-            continue
-        if change.address in plan.blocked:
-            counts["blocked"] += 1
-            continue
-        counts["import"] += change.origin is Origin.ADOPTION and change.verb is not Verb.DELETE
-        if change.verb in _COUNTED:
-            counts[_COUNTED[change.verb]] += 1
-    return counts
-
-
 def _ours(plan: Plan) -> frozenset[str]:
     """The digests of declared contents: a snapshot has the digests of the host, but not the key for these."""
     documents = (change.after for change in plan.changes if change.sensitive and change.after)
@@ -195,34 +151,6 @@ def _without_digests(node: Any, which: frozenset[str] | None = None) -> Any:
     if digest.startswith("hmac:") and (which is None or digest in which):
         return {}
     return {key: _without_digests(value, which) for key, value in node.items()}
-
-
-def _owed(row: OwedRow, plan: Plan) -> dict[str, Any]:
-    now, objection = any(_carries_out(step, row) for step in plan.steps), plan.keeps(row)
-    return (
-        {
-            "kind": row.verb,
-            "unit": row.unit,
-            "address": str(row.address),
-            "why": "; ".join(filter(None, (row.why, objection))),
-            "held": (row.held and not now) or row.address in plan.held,
-            "derived": row.derived,
-            "now": now,
-            "run": row.run,
-            "since": row.since,
-        }
-        | ({"kept": objection} if objection else {})
-        | ({"on_hold": True} if row.address in plan.held else {})
-    )
-
-
-def _carries_out(step: Step, row: OwedRow) -> bool:
-    """Whether this step carries out the effect that is owed."""
-    if isinstance(step.action, Gate):
-        return (row.verb, row.unit) == ("gate", step.action.unit)
-    if step.held or not isinstance(step.action, Unit) or step.action.verb.value != row.verb:
-        return False
-    return not row.unit or row.unit in step.action.units
 
 
 def _unreadable(plan: Plan) -> list[dict[str, Any]]:
