@@ -45,13 +45,13 @@ def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
     if listed.problems and not listed.archives and not listed.strange:
         raise Refused("no archive can be read", "; ".join(listed.problems))
     for path in paths:
-        _must_be_plain(path)
+        must_be_plain(path)
     ids, problems = ids_of(listed, at), [*listed.problems, *listed.foreign]
     by_id = {manifest_of(copies).id: copies for copies in listed.archives}
     passed: list[tuple[str, str]] = []
     for ident in ids:
         faults = [strange.problem for _, strange in listed.strange if strange.id == ident]
-        for path, fd, manifest in _sound(job, by_id.get(ident, {}), faults):
+        for path, fd, manifest in sound(job, by_id.get(ident, {}), faults):
             with restore_target(to) as target:
                 leading = _leading(manifest, paths)
                 warnings = tar.extract(
@@ -64,7 +64,7 @@ def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
     raise ArchiveError("no copy of the archive is sound", "; ".join(why for _, why in passed))
 
 
-def _sound(job: Job, copies: Copies, problems: list[str]) -> Iterator[tuple[str, int, Manifest]]:
+def sound(job: Job, copies: Copies, problems: list[str]) -> Iterator[tuple[str, int, Manifest]]:
     """The good copies, opened, each with its destination; the faults of the others go to `problems`."""
     for path, entry in copies.items():
         if entry.problem:
@@ -98,7 +98,7 @@ def _leading(manifest: Manifest, paths: Sequence[str]) -> list[str]:
     return sorted(inside | recorded)
 
 
-def _must_be_plain(path: str) -> None:
+def must_be_plain(path: str) -> None:
     """Raises Refused."""
     if not path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")[1:]):
         raise Refused(

@@ -88,6 +88,10 @@ BY_PATH = {
     ): "the spec that `service create` and `backup create` are told to extend",
     ("host.validators.logrotate", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
     ("host.validators.logrotate", "_put"): "in that directory",
+    (
+        "host.archives.restore_target",
+        "scratch_directory",
+    ): "below /var/tmp under a name that is free, 0700, thrown away afterwards",
     ("host.validators.unit_files", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
     ("host.systemd.unit_exposure", "of_texts"): "likewise; of an ordinary user, below the directory for such",
     ("host.systemd.unit_exposure", "_put"): "in that directory",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.app.backup.listing import list_archives
+from reconciler.app.backup.origin import Origin
 from reconciler.app.backup.run import run_job
 from reconciler.formats.backups.job import Keep
 from reconciler.host.process import environment
@@ -236,7 +237,7 @@ def test_the_list_and_the_run_say_it(rich: Place, monkeypatch: pytest.MonkeyPatc
     run_job("datasets", print)
     empty(rich.source)
     told = run_job("datasets", print)
-    rows = list_archives("datasets").data
+    rows = list_archives(Origin("datasets")).data
 
     assert "reconciler backup accept datasets" in " ".join(told.problems)
     assert [False, True] == [row["doubt"] is not None for row in rows]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.app.backup.origin import Origin
 from reconciler.app.backup.outcome import End
 from reconciler.app.backup.restore import restore_files
 from reconciler.app.backup.verify import verify_archives
@@ -205,7 +206,7 @@ def test_a_restore_says_when_it_falls_back(commanded: Place, how: str) -> None:
     else:
         damage: dict[str, Callable[[Path], None]] = {"flip": flip, "cut": cut, "unlink": Path.unlink}
         damage[how](path)
-    told = restore_files("datasets", "", str(commanded.top / "out"), [])
+    told = restore_files(Origin("datasets"), "", str(commanded.top / "out"), [])
 
     assert End.GOOD is told.end
     assert f"the newest, {newest.id}, is bad: " in told.problems[0]
@@ -228,7 +229,7 @@ def test_all_of_them_are_bad(commanded: Place) -> None:
     """Then nothing is given back, and each is named."""
     for _ in range(2):
         flip(commanded.destination / commanded.run().manifest.archive)
-    told = restore_files("datasets", "", str(commanded.top / "out"), [])
+    told = restore_files(Origin("datasets"), "", str(commanded.top / "out"), [])
 
     assert End.FAILED is told.end
     assert not os.path.lexists(commanded.top / "out")
@@ -245,4 +246,4 @@ def test_a_good_copy_is_enough(commanded: Place, monkeypatch: pytest.MonkeyPatch
     newest = two.run().manifest
     strike(two, newest.id)
 
-    assert newest.id in restore_files("datasets", "", str(commanded.top / "out"), []).lines[0]
+    assert newest.id in restore_files(Origin("datasets"), "", str(commanded.top / "out"), []).lines[0]

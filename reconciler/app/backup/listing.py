@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from reconciler.app.backup.origin import Origin, jobs_of
 from reconciler.app.backup.outcome import End, Report, guarded
-from reconciler.jobs import archives, job_health, jobfile
+from reconciler.formats.backups.job import Job
+from reconciler.jobs import archives, job_health
 
 
-def list_archives(name: str) -> Report:
-    """`backup list`, for one job, or for all if `name` is empty."""
-    return guarded(lambda: _list([name] if name else jobfile.names()))
+def list_archives(origin: Origin) -> Report:
+    """`backup list`, for one job, or for all if none is named."""
+    return guarded(lambda: _list(jobs_of(origin), is_here=not origin.destination))
 
 
-def _list(names: Sequence[str]) -> Report:
+def _list(jobs: Sequence[Job], *, is_here: bool) -> Report:
     rows: list[dict[str, Any]] = []
     problems: list[str] = []
-    for name in names:
-        job = jobfile.load(name)
+    for job in jobs:
         listing = archives.listing(job)
-        rows += [{"job": name, **archives.as_data(copies, listing.doubts)} for copies in listing.archives]
+        rows += [{"job": job.name, **archives.as_data(copies, listing.doubts)} for copies in listing.archives]
         problems += listing.complaints
+        if not is_here:
+            continue
         condition = job_health.current(job)
         problems += [
-            f"{name}: {reason}"
+            f"{job.name}: {reason}"
             for reason in condition.reasons
             if condition.known and reason not in listing.complaints
         ]

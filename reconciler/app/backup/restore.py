@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reconciler.app.backup.origin import Origin, job_of
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.formats.backups.manifest import timestamp
-from reconciler.jobs import jobfile
 from reconciler.jobs import restore as restoring
+from reconciler.jobs import stream as streaming
 
 
-def restore_files(name: str, at: str, to: str, paths: Sequence[str]) -> Report:
-    """`backup restore`."""
-    return guarded(lambda: _restore(name, at, to, paths))
+def restore_files(origin: Origin, at: str, to: str, paths: Sequence[str]) -> Report:
+    """`backup restore` into a directory."""
+    return guarded(lambda: _restore(origin, at, to, paths))
 
 
-def _restore(name: str, at: str, to: str, paths: Sequence[str]) -> Report:
-    done = restoring.restore(jobfile.load(name), at, to, paths)
+def stream_file(origin: Origin, at: str, path: str, fd: int) -> Report:
+    """`backup restore --to -`: one file to an open descriptor. All words are complaints."""
+    return guarded(lambda: _stream(origin, at, path, fd))
+
+
+def _stream(origin: Origin, at: str, path: str, fd: int) -> Report:
+    done = streaming.stream(job_of(origin), at, path, fd)
+    return Report(End.GOOD, problems=_problems(done, at))
+
+
+def _restore(origin: Origin, at: str, to: str, paths: Sequence[str]) -> Report:
+    done = restoring.restore(job_of(origin), at, to, paths)
     subject = "everything" if not paths else ", ".join(paths)
     line = f"restored {subject} of {done.manifest.id} from {done.destination} to {to}"
-    used = f"this is {done.manifest.id} from {timestamp(done.manifest.started)}"
-    passed = [
-        f"{word}, {ident}, is bad: {why}"
-        for word, (ident, why) in zip(_words(done, at), done.passed, strict=True)
-    ]
-    problems = (*passed, *([used] if passed else []), *done.problems, *done.warnings)
     data = {
         "id": done.manifest.id,
         "started": timestamp(done.manifest.started),
@@ -33,7 +38,17 @@ def _restore(name: str, at: str, to: str, paths: Sequence[str]) -> Report:
         "paths": list(paths),
         "passed_over": [{"id": ident, "problem": why} for ident, why in done.passed],
     }
-    return Report(End.GOOD, (line,), problems, data)
+    return Report(End.GOOD, (line,), _problems(done, at), data)
+
+
+def _problems(done: restoring.Restored, at: str) -> tuple[str, ...]:
+    """Everything that a restore has to say about bad archives."""
+    used = f"this is {done.manifest.id} from {timestamp(done.manifest.started)}"
+    passed = [
+        f"{word}, {ident}, is bad: {why}"
+        for word, (ident, why) in zip(_words(done, at), done.passed, strict=True)
+    ]
+    return (*passed, *([used] if passed else []), *done.problems, *done.warnings)
 
 
 def _words(done: restoring.Restored, at: str) -> list[str]:

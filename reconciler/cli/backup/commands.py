@@ -17,6 +17,9 @@ from reconciler.cli.backup.options import (
     Compare,
     Destination,
     DryRun,
+    From,
+    JobOption,
+    MaybeJob,
     MaybeName,
     Name,
     NewName,
@@ -32,7 +35,10 @@ from reconciler.cli.shared.exits import ExitCode
 from reconciler.cli.shared.summaries import first_sentence
 
 if TYPE_CHECKING:
+    from reconciler.app.backup.origin import Origin
     from reconciler.app.backup.outcome import Report
+
+_STDOUT = 1
 
 app = typer.Typer(help="Make, list, verify and restore backups.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -47,12 +53,16 @@ def run(name: Name, as_json: options.Json = False) -> int:
     return _finish(run_job(name, _tell), "run", name, as_json)
 
 
-def list_(name: MaybeName = "", as_json: options.Json = False) -> int:
-    """List archives, the oldest first. Changes nothing."""
+def list_(name: MaybeName = "", from_: From = "", as_json: options.Json = False) -> int:
+    """List archives, the oldest first. Changes nothing.
+
+    With --from those of a destination, on any host: no job, no spec and no state are needed.
+    """
     from reconciler.app.backup.listing import list_archives
+    from reconciler.app.backup.origin import Origin
     from reconciler.render.backup import archives_text
 
-    report = list_archives(name)
+    report = list_archives(Origin(name, from_))
     if report.data is not None:
         if as_json:
             output.print_json(report.data)
@@ -76,17 +86,49 @@ def verify(
     return _finish(report, "verify", name, as_json)
 
 
-def restore(name: Name, to: To, paths: Paths = None, at: At = "", as_json: options.Json = False) -> int:
+def restore(
+    name: MaybeJob = "",
+    paths: Paths = None,
+    to: To = "",
+    at: At = "",
+    from_: From = "",
+    job: JobOption = "",
+    as_json: options.Json = False,
+) -> int:
     """Unpack an archive into a new or empty directory, which stands for /.
 
     Nothing is put over existing files.
 
     Owners and modes are those of when it was made, of the directories above as well. An archive that is bad
     is passed over for the one before, and that is told.
-    """
-    from reconciler.app.backup.restore import restore_files
 
-    return _finish(restore_files(name, at, to, paths or []), "restore", name, as_json)
+    With --from the archives of a destination are read on any host: no job, no spec and no state are needed.
+    """
+    from reconciler.app.backup.restore import restore_files, stream_file
+
+    origin, chosen = _origin(name, paths or [], from_, job)
+    if not to:
+        raise typer.BadParameter("--to: name a new or empty directory, or - for one file")
+    if to == "-":
+        if as_json or len(chosen) != 1:
+            raise typer.BadParameter("--to - writes one PATH to standard output, and nothing else")
+        return _said(stream_file(origin, at, chosen[0], _STDOUT))
+    return _finish(restore_files(origin, at, to, chosen), "restore", origin.job, as_json)
+
+
+def _origin(name: str, paths: list[str], from_: str, job: str) -> tuple[Origin, list[str]]:
+    """The archives and the paths that a command line names: with --from the name of the job may be left
+    out.
+    """
+    from reconciler.app.backup.origin import Origin
+
+    if job and not from_:
+        raise typer.BadParameter("--job goes with --from; else write the NAME of the job")
+    if from_ and (job or name.startswith("/")):
+        return Origin(job, from_), [*([name] if name else []), *paths]
+    if not name and not from_:
+        raise typer.BadParameter("write the NAME of a job, or a destination with --from")
+    return Origin(name, from_), paths
 
 
 def accept(name: Name, take_over: TakeOver = False, as_json: options.Json = False) -> int:

@@ -13,7 +13,16 @@ MaybeName = Annotated[
 ]
 _AT = "An archive by its id, or the newest up to this time (2026-11-23T02:00, UTC). Default: the newest."
 At = Annotated[str, typer.Option("--at", metavar="ID|TIME", help=_AT)]
-To = Annotated[str, typer.Option("--to", metavar="DIR", help="A new or empty directory.")]
+_TO = "A new or empty directory; - writes one file to standard output."
+To = Annotated[str, typer.Option("--to", metavar="DIR", help=_TO, show_default=False)]
+_FROM = "Read this destination, whose job this host need not have."
+From = Annotated[str, typer.Option("--from", metavar="DESTINATION", help=_FROM, show_default=False)]
+_JOB = "With --from: the job, if the destination has archives of several."
+JobOption = Annotated[str, typer.Option("--job", metavar="NAME", help=_JOB, show_default=False)]
+MaybeJob = Annotated[
+    str,
+    typer.Argument(metavar="[NAME]", help="The backup job; may be left out with --from.", show_default=False),
+]
 _PATHS = "Only these, written as they were on the host; all when left out."
 Paths = Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help=_PATHS, show_default=False)]
 All = Annotated[bool, typer.Option("--all", help="Every archive, not only one.")]

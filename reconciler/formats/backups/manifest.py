@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.core.basics.frozen import frozen
-from reconciler.formats.backups.job import COMPRESSORS
+from reconciler.formats.backups.job import COMPRESSORS, is_name
 
 FORMAT = 1
 FULL = "full"
@@ -104,6 +104,12 @@ def id_in(name: str, job: str, suffix: str) -> str:
     """The id in a file name of exactly this job (`data` is not `data-sets`); empty when it is none."""
     match = re.fullmatch(rf"{re.escape(job)}-({_ID}){suffix}", name)
     return match[1] if match else ""
+
+
+def job_in(name: str) -> str:
+    """The name of the job in the file name of a manifest; empty when it is none."""
+    match = re.fullmatch(rf"(.+)-{_ID}\.json", name)
+    return match[1] if match and is_name(match[1]) else ""
 
 
 def is_id(text: str) -> bool:

@@ -6,13 +6,18 @@ Nobody can put another one in its place meanwhile.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.files.descriptors import descriptor
-from reconciler.host.files.safe_path import SafeRoot
+from reconciler.host.files.safe_path import SafeRoot, kind_of
+from reconciler.host.process.streams import write_all
+
+_CHUNK = 1 << 20
 
 
 @contextmanager
@@ -44,6 +49,28 @@ def restore_target(path: str) -> Iterator[int]:
                 raise
         finally:
             os.close(fd)
+
+
+@contextmanager
+def scratch_directory() -> Iterator[str]:
+    """A private directory for what is too large for memory; it is removed at the end, with all in it."""
+    path = tempfile.mkdtemp(prefix="reconciler-restore-", dir="/var/tmp")  # made 0700 under a free name
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def send_file(path: str, to_fd: int) -> None:
+    """Write the regular file at `path` to an open descriptor. Raises Refused, HostError."""
+    with SafeRoot("/") as root:
+        parent, name = root.parent(path)
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):
+            raise Refused("not a file that can be streamed", f"{path} is {kind_of(status.st_mode)}")
+        with descriptor(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)) as fd:
+            while chunk := os.read(fd, _CHUNK):
+                write_all(to_fd, chunk)
 
 
 def as_on_the_host(target: int, directories: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from reconciler.core.host import HostError
 from reconciler.host.process import failpoints
 from reconciler.host.process.pipeline import Ended, pipe
 from reconciler.host.process.run import run
+from reconciler.host.process.streams import write_all
 
 _CHUNK = 1 << 20
 _KEPT = 50
@@ -286,6 +287,23 @@ def extract(
         hint = "; ask for the other name of this file as well" if lacks_link else ""
         raise ArchiveError("the archive could not be unpacked", reason + hint)
     return tar.stderr[:_KEPT]
+
+
+def print_file(fd: int, compress: str, path: str, to_fd: int) -> None:
+    """Write one regular file of the archive to `to_fd`. Raises ArchiveError; nothing is written for anything
+    else at this path.
+    """
+    argv = ["tar", "--extract", "--to-stdout", "--no-recursion", "-vv", "--numeric-owner"]
+    argv += ["--quoting-style=escape", "--no-wildcards", "--file=-", "--", _member(path)]
+    decompressor, tar = _read(fd, compress, argv, lambda chunk: write_all(to_fd, chunk))
+    if tar.rc != 0 or decompressor.rc != 0:
+        reason = _reasons(tar) if tar.rc else decompressor.reason
+        raise ArchiveError("the file could not be read from the archive", reason)
+    kind, _, first_name = "".join(tar.stderr).partition(" link to ")
+    if len(tar.stderr) == 1 and kind.startswith("h") and first_name:
+        print_file(fd, compress, f"/{os.fsdecode(unescaped(os.fsencode(first_name)))}", to_fd)
+    elif len(tar.stderr) != 1 or not kind.startswith("-"):
+        raise ArchiveError("not one regular file: unpack it with --to DIR", "; ".join(tar.stderr) or path)
 
 
 _METADATA = ("--no-unquote", "--numeric-owner", "--acls", "--xattrs")

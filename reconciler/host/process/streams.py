@@ -9,6 +9,8 @@ import os
 import sys
 from typing import Any, NoReturn, TextIO
 
+from reconciler.core.host import HostError
+
 
 class Output:
     """Standard output or error that never raises.
@@ -47,6 +49,16 @@ class Output:
         null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         os.dup2(null, self._stream.fileno())
         os.close(null)
+
+
+def write_all(fd: int, chunk: bytes) -> None:
+    """Write a chunk of a result that is no text. Raises HostError, also where the reader went away."""
+    rest = memoryview(chunk)
+    try:
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+    except OSError as error:
+        raise HostError("the output cannot be written", str(error.strerror)) from error
 
 
 def leave(code: int) -> NoReturn:

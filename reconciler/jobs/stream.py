@@ -1,0 +1,34 @@
+"""Streaming one file of an archive to standard output, without a directory to unpack into."""
+
+from __future__ import annotations
+
+from reconciler.formats.backups.job import Job
+from reconciler.host.archives import tar
+from reconciler.host.archives.restore_target import scratch_directory, send_file
+from reconciler.jobs.archives import ids_of, listing, manifest_of
+from reconciler.jobs.restore import Restored, must_be_plain, restore, sound
+
+
+def stream(job: Job, at: str, path: str, to_fd: int) -> Restored:
+    """Write one regular file of an archive to `to_fd`, which begins only once the sum was found right.
+
+    The archive is chosen as `restore` does it. Raises Refused, HostError: then the file is not whole.
+    """
+    must_be_plain(path)
+    listed = listing(job)
+    newest = next(iter(ids_of(listed, at)))
+    copies = next((copies for copies in listed.archives if manifest_of(copies).id == newest), {})
+    problems = [*listed.problems, *listed.foreign]
+    if copies and not manifest_of(copies).parents:
+        for destination, fd, manifest in sound(job, copies, problems):
+            tar.print_file(fd, manifest.compress, path, to_fd)
+            return Restored(manifest, destination, problems=tuple(problems))
+    return _by_directory(job, at, path, to_fd)
+
+
+def _by_directory(job: Job, at: str, path: str, to_fd: int) -> Restored:
+    """The same by way of the disk: a chain is put together there, and a bad archive passed over."""
+    with scratch_directory() as scratch:
+        done = restore(job, at, f"{scratch}/files", [path])
+        send_file(f"{scratch}/files{path}", to_fd)
+        return done

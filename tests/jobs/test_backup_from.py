@@ -1,0 +1,163 @@
+"""Restoring on a host that has nothing but the archives, and streaming one file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler.jobs import jobfile
+from tests.cli.command import ENTRY, ENVIRONMENT, run
+from tests.jobs.places import Place, listed
+from tests.jobs.places import manifest as facts
+from tests.jobs.test_backup_faults import flip
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_destination_alone_gives_everything_back(place: Place) -> None:
+    """Neither a job nor a spec is there: the list names the job, and the tree comes back as it was."""
+    made = place.run().manifest
+    rows = json.loads(run("backup", "list", "--from", place.destination, "--json").out)
+    done = run("backup", "restore", "--from", place.destination, "--to", place.top / "out")
+
+    assert [("datasets", made.id)] == [(row["job"], row["id"]) for row in rows]
+    assert 0 == done.code, done.err
+    expected = {name: fact for name, fact in facts(place.source).items() if not name.endswith(".tmp")}
+    assert expected == facts(place.top / "out" / str(place.source).removeprefix("/"))
+
+
+def test_several_jobs_in_a_destination(place: Place) -> None:
+    """All are listed; a restore names one of them, and a wrong or missing name is told those there are."""
+    other = place.having(name="data-sets")
+    ids = {place.run().manifest.id, other.run().manifest.id}
+    there = ("--from", place.destination)
+    rows = json.loads(run("backup", "list", *there, "--json").out)
+
+    assert (ids, {"datasets", "data-sets"}) == ({row["id"] for row in rows}, {row["job"] for row in rows})
+    for wrong in ([], ["--job", "nobody"]):
+        done = run("backup", "restore", *there, "--to", place.top / "out", *wrong)
+        assert 3 == done.code
+        assert "data-sets, datasets" in done.said
+    for number, right in enumerate((["--job", "datasets"], ["datasets"])):
+        done = run("backup", "restore", *right, *there, "--to", place.top / f"out{number}")
+        assert 0 == done.code, done.err
+    assert 1 == len(json.loads(run("backup", "list", "data-sets", *there, "--json").out))
+
+
+def test_paths_follow_without_the_name_of_a_job(place: Place) -> None:
+    """A path is never taken for a job."""
+    place.run()
+    done = run(
+        "backup", "restore", f"{place.source}/empty", "--from", place.destination, "--to", place.top / "o"
+    )
+
+    assert 0 == done.code, done.err
+    assert ["empty"] == listed(place.top / "o" / str(place.source).removeprefix("/"))
+
+
+def test_a_destination_with_nothing(place: Place) -> None:
+    """It is told that nothing is there, and nothing is made."""
+    place.destination.mkdir(mode=0o700)
+    done = run("backup", "restore", "--from", place.destination, "--to", place.top / "out")
+
+    assert 3 == done.code
+    assert "no archives" in done.said
+    assert not (place.top / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--to", "/x"),
+        ("datasets",),
+        ("datasets", "--to", "-"),
+        ("datasets", "/a", "/b", "--to", "-"),
+        ("datasets", "/a", "--to", "-", "--json"),
+        ("datasets", "--to", "/x", "--job", "datasets"),
+    ],
+)
+def test_commands_that_do_not_say_enough(arguments: tuple[str, ...]) -> None:
+    """Each is a typing error."""
+    assert 64 == run("backup", "restore", *arguments).code
+
+
+def streamed(place: Place, path: str, *more: str) -> subprocess.CompletedProcess[bytes]:
+    """One file, streamed by a process of its own."""
+    argv = [sys.executable, "-c", ENTRY, "backup", "restore", "--from", str(place.destination), "--to", "-"]
+    return subprocess.run(
+        [*argv, path, *more], capture_output=True, env={**os.environ, **ENVIRONMENT}, check=False
+    )
+
+
+@pytest.mark.parametrize("name", ["numbers", "other name", "sparse", "-rf [x] */ümläut\nline", "zz"])
+def test_one_file_is_streamed(place: Place, name: str) -> None:
+    """Its bytes, and nothing else, stand on standard output; other names of a hard link work as well."""
+    os.link(place.source / "-rf [x] *" / "ümläut\nline", place.source / "zz")
+    place.run()
+    done = streamed(place, str(place.source / name))
+
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert hashlib.sha256((place.source / name).read_bytes()).digest() == hashlib.sha256(done.stdout).digest()
+
+
+@pytest.mark.parametrize("name", ["empty", "link", "nothing", "../x"])
+def test_only_a_file_is_streamed(place: Place, name: str) -> None:
+    """For a directory, a link and a path that is not there nothing is written, and the exit code says so."""
+    place.run()
+    done = streamed(place, f"{place.source}/{name}")
+
+    assert b"" == done.stdout
+    assert done.returncode in (1, 3)
+    assert done.stderr
+
+
+def test_a_bad_archive_is_not_streamed(place: Place) -> None:
+    """The sum is checked first: the older archive is streamed, and both are named."""
+    (place.source / "numbers").write_bytes(b"old")
+    older = place.run().manifest
+    (place.source / "numbers").write_bytes(b"new")
+    newest = place.run().manifest
+    flip(place.destination / newest.archive)
+    done = streamed(place, f"{place.source}/other name")
+
+    assert (0, b"old") == (done.returncode, done.stdout)
+    assert newest.id in done.stderr.decode()
+    assert older.id in done.stderr.decode()
+    assert [] == [name for name in listed(Path("/var/tmp")) if name.startswith("reconciler-restore-")]
+
+
+def test_a_reader_that_goes_away(place: Place) -> None:
+    """The exit code is not 0 when not all of a file could be written."""
+    (place.source / "large").write_bytes(os.urandom(3_000_000))
+    place.run()
+    argv = [sys.executable, "-c", ENTRY, "backup", "restore", "--from", str(place.destination), "--to", "-"]
+    with subprocess.Popen(
+        [*argv, f"{place.source}/large"], stdout=subprocess.PIPE, env={**os.environ, **ENVIRONMENT}
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.read(10)
+        process.stdout.close()
+
+    assert 1 == process.returncode
+
+
+def test_the_job_of_the_host_comes_first(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --from the job file decides, as ever."""
+    asked: list[str] = []
+
+    def load(name: str) -> object:
+        asked.append(name)
+        return place.job
+
+    monkeypatch.setattr(jobfile, "load", load)
+    place.run()
+    done = run("backup", "restore", "datasets", "--to", place.top / "out")
+
+    assert (0, ["datasets"]) == (done.code, asked)
+    assert (place.top / "out").exists()
