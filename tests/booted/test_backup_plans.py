@@ -47,8 +47,10 @@ def test_which_archives_would_go(booted: BootedHost) -> None:
     assert _ID.findall(dry) == _ID.findall(live["4 archives would be deleted"])
     assert live == remote
     elsewhere = warnings(booted, fewer.replace("/backup/d", "/backup/e").replace("[/data]", "[/srv/x]"))
-    assert "5 archives in /backup/d stay there" in elsewhere["/backup/d is left to itself"]
+    assert "lets go of the 5 archives of" in elsewhere["/backup/d is left to itself"]
     assert "/data will be in no new archive" in warnings(booted, fewer.replace("[/data]", "[/srv/x]"))
+    gone = HOST.partition("backups:")[0]
+    assert "restore --from /backup/d --job d" in warnings(booted, gone)["/backup/d is left to itself"]
 
 
 def test_what_a_run_would_refuse(booted: BootedHost) -> None:

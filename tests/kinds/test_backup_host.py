@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Observed, Origin, Verb
 from reconciler.core.diagnostic import errors
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats import fstab
 from reconciler.formats.backups.manifest import Manifest, dump, new_id, stem
 from reconciler.host.simulation.host import SimulatedHost
 from reconciler.kinds import discover
-from reconciler.kinds.backups.archives import consequences
+from reconciler.kinds.backups.archives import consequences, remain
 from reconciler.kinds.backups.checks import BackupHost
 from reconciler.kinds.backups.kind import KIND
 from reconciler.spec.load import load
@@ -313,7 +315,24 @@ def test_a_destination_that_leaves_or_comes() -> None:
     assert ["3 archives would be deleted", "/backup/d is left to itself"] == [
         text.partition(":")[0] for text in found
     ]
+    assert "of the 3 archives of 30 bytes in /backup/d" in found[1]
     assert [] == told(host_of(HERE), {}, {"destinations": ["/backup/e"]})
+
+
+def test_a_job_that_goes() -> None:
+    """Its archives stay where they are: how many, of which size, and how they give files back."""
+    removed = Change(
+        Address("backups", "d", "config"),
+        Verb.DELETE,
+        Origin.REMOVED,
+        observed=Observed({"job": dict(config({}))}),
+    )
+    (left,) = remain(host_of({**HERE, **archives("/backup/d", 3)}), removed)
+
+    assert "/backup/d is left to itself" == left.summary
+    assert "the 3 archives of 30 bytes in /backup/d" in left.detail
+    assert "`reconciler backup restore --from /backup/d --job d --to DIR`" in left.detail
+    assert [] == [*remain(host_of(HERE), removed)]
 
 
 # ---------------------------------------------------------------------------------------------------- spans

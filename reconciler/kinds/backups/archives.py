@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.changes import Document
-from reconciler.core.diagnostic import Diagnostic, warning
+from reconciler.core.changes import Change, Document
+from reconciler.core.diagnostic import Diagnostic, Source, warning
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Declared
 from reconciler.formats.backups import job as backup_job
@@ -43,8 +44,9 @@ def consequences(
     new, old = _job(after, name), _job(before or {}, name)
     if new is None:
         return
+    changed_engine = old is not None and _engine(before) != _engine(after)
     going: list[Diagnostic] = []
-    for destination in new.destinations:
+    for destination in _directories(new) if not changed_engine else ():
         archives = _archives(view, destination, name)
         if archives is None:
             yield _cannot_tell(declared, destination)
@@ -53,9 +55,30 @@ def consequences(
         going += _deleted_by_keep(declared, destination, archives, new, old_here)
         yield from _dropped_sources(declared, destination, archives, new, old)
     yield from going or _smaller_keep(declared, new.keep, old.keep if old is not None else new.keep)
+    if old is not None and len(new.destinations) < len(old.destinations):
+        yield _fewer_copies(declared, old, new)
     for destination in old.destinations if old is not None else ():
         if destination not in new.destinations:
-            yield from _left_to_itself(declared, destination, _archives(view, destination, name) or [])
+            yield from _left_to_itself(view, declared.address, declared.source, destination)
+        elif changed_engine:
+            yield from _of_another_engine(view, declared, destination, _engine(before))
+
+
+def remain(view: HostView, change: Change) -> Iterator[Diagnostic]:
+    """Warn of the archives of a job that goes: nothing looks after them any more."""
+    name = change.address.name
+    job = _job((change.before or {}).get("job") or {}, name)
+    for destination in job.destinations if job is not None else ():
+        yield from _left_to_itself(view, change.address.resource, None, destination)
+
+
+def _engine(document: Mapping[str, Any] | None) -> str:
+    return str((document or {}).get("engine", "tar"))
+
+
+def _directories(job: Job) -> Iterator[str]:
+    """Yield the destinations that a host can be asked about; a plan connects to no other machine."""
+    yield from (destination for destination in job.destinations if destination.startswith("/"))
 
 
 def _job(document: Mapping[str, Any], name: str) -> Job | None:
@@ -160,15 +183,45 @@ def _dropped_sources(
 
 
 def _left_to_itself(
-    declared: Declared, destination: str, existing: Sequence[_Existing]
+    view: HostView, address: Address, source: Source | None, destination: str
 ) -> Iterator[Diagnostic]:
+    """Warn of archives that stay where no job looks after them; none if there are none."""
+    existing = _archives(view, destination, address.name) if destination.startswith("/") else None
+    number, which = "archives", ""
+    if destination.startswith("/") and not existing:
+        return
     if existing:
         idents = [archive.manifest.id for archive in existing]
+        size = sum(archive.manifest.bytes for archive in existing)
+        number, which = f"{_count(idents)} of {size:,} bytes", f": {_listed(idents)}"
+    detail = (
+        f"Nothing lists, verifies or lets go of the {number} in {destination} any more{which}. To give files"
+        f" back: `reconciler backup restore --from {destination} --job {address.name} --to DIR`."
+    )
+    yield warning(
+        f"{destination} is left to itself", detail, address=address, source=source, rule="archives-left"
+    )
+
+
+def _of_another_engine(
+    view: HostView, declared: Declared, destination: str, engine: str
+) -> Iterator[Diagnostic]:
+    """Warn of the archives of another engine: `keep` counts those of the new one only."""
+    existing = _archives(view, destination, declared.address.name) if engine == "tar" else None
+    if existing != []:
+        number = f"the {_count([archive.manifest.id for archive in existing])}" if existing else "what is"
         detail = (
-            f"{_count(idents)} in {destination} stay there, and nothing lists, verifies or lets go of them"
-            f" any more: {_listed(idents)}."
+            f"`keep` counts what the new engine makes: nothing verifies or lets go of {number} in"
+            f" {destination} by {engine}. Remove it by hand once it is not needed any more."
         )
-        yield _warning(declared, f"{destination} is left to itself", detail, "archives-left")
+        yield _warning(declared, f"{destination} has backups of another engine", detail, "archives-left")
+
+
+def _fewer_copies(declared: Declared, old: Job, new: Job) -> Diagnostic:
+    gone = [destination for destination in old.destinations if destination not in new.destinations]
+    copies = f"{len(new.destinations)} cop{'y' if len(new.destinations) == 1 else 'ies'}"
+    detail = f"No new archive goes to {' and '.join(gone)}; it had {len(old.destinations)} copies so far."
+    return _warning(declared, f"a new archive has {copies} only", detail, "fewer-copies")
 
 
 def _cannot_tell(declared: Declared, destination: str) -> Diagnostic:

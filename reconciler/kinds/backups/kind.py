@@ -133,7 +133,7 @@ def _why_idle(pattern: str, sources: Sequence[str]) -> str:
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
     """Yield problems of schedules with the host, runs that would be refused, and archives that would go."""
-    from reconciler.kinds.backups.archives import consequences  # not where nothing changes
+    from reconciler.kinds.backups.archives import consequences, remain  # not where nothing changes
     from reconciler.kinds.backups.checks import BackupHost
     from reconciler.kinds.backups.coverage import uncovered
 
@@ -144,19 +144,16 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     yield from uncovered(view, spec, changes, jobs)
     for change in changes:
         part = change.part
-        if (
-            part is not None
-            and change.verb is not Verb.NONE
-            and change.address.kind == "backups"
-            and change.address.part == _CONFIG
-        ):
-            yield from (
-                trouble.diagnostic(part.declared) for trouble in host.troubles(_backup(part.declared))
+        if change.verb is Verb.NONE or change.address.kind != "backups" or change.address.part != _CONFIG:
+            continue
+        if part is None:
+            yield from remain(view, change)
+            continue
+        yield from (trouble.diagnostic(part.declared) for trouble in host.troubles(_backup(part.declared)))
+        if change.touches("job") or change.verb is Verb.CREATE:
+            yield from consequences(
+                view, part.declared, (change.before or {}).get("job"), part.document["job"]
             )
-            if change.touches("job") or change.verb is Verb.CREATE:
-                yield from consequences(
-                    view, part.declared, (change.before or {}).get("job"), part.document["job"]
-                )
 
 
 def objections(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:

@@ -20,6 +20,8 @@ _HEADINGS: Mapping[str, str] = {
     "archives-go": "Archives will be let go",
     "logs-go": "Logs will be let go",
     "not-backed-up": "In no backup any more",
+    "archives-left": "Archives are left to themselves",
+    "fewer-copies": "Fewer copies",
     "gone-at-boot": "Archives do not last",
     "keeps-less": "Less is kept",
     "comes-rarely": "It comes more rarely",

@@ -11,6 +11,7 @@ from reconciler.core.secrets.secrecy import SECRET_CONTENT
 from reconciler.render.access import markdown_root, markdown_rows
 from reconciler.render.diagnostics import diagnostic_blocks
 from reconciler.render.markdown_text import capped, code, cut, fenced, folded, host_name, link, marker, size
+from reconciler.render.plan.backups import new_jobs, risk_line
 from reconciler.render.plan.blocks import action_of, is_drift, removals
 from reconciler.render.plan.lost import markdown_lost
 from reconciler.render.plan.markdown_blocks import Data, diff_lines, left_out_line, likely
@@ -121,12 +122,14 @@ def _summary(data: Data, intended: Sequence[Data], ci: str) -> list[list[str]]:
             else []
         ),
         [heading, "", *_rows(deleted)] if deleted else [],
+        risk_line(data["diagnostics"]),
         markdown_lost(data["diagnostics"]),
         [f"<pre><code>{final_line(data)}</code></pre>"],
         _policy(intended),
         _lists(intended),
         _access(data),
         _exposure(data.get("exposure", ())),
+        _new_jobs(data),
         _schedule(data.get("schedule", ())),
         _restarts(data),
         [_verdict(data)],
@@ -223,6 +226,12 @@ def _exposure(rows: Sequence[Data]) -> list[str]:
         if items
         else []
     )
+
+
+def _new_jobs(data: Data) -> list[str]:
+    """The new backup jobs, a line each."""
+    items = new_jobs(data)
+    return ["**New backups**", "", *capped(items, _LIST, _MORE)] if items else []
 
 
 def _schedule(rows: Sequence[Data]) -> list[str]:
