@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 
 from reconciler._version import __version__
@@ -20,22 +20,13 @@ from reconciler.host.archives.private_directory import Directory, Missing, Refus
 from reconciler.host.archives.tar import ArchiveError, Checked, Contents, TargetError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.mounts import is_own_file_system, mount_points, named_places
-from reconciler.host.process import environment, failpoints
+from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN, job_lock
+from reconciler.host.state.owed_hooks import DIRECTORY
 from reconciler.jobs import machine_marks, store
 from reconciler.jobs.destinations import open_destination
+from reconciler.jobs.hooks import Tell, around
 from reconciler.jobs.pruning import Pruned, prune_directory
-
-_SOFT = 75
-"""The exit status by which a command in `before` says: not now (sysexits' EX_TEMPFAIL, borgmatic's soft
-failure).
-"""
-
-Tell = Callable[[str], None]
-
-
-class NotNow(HostError):
-    """A command in `before` said: not now. There is no backup, and no failure."""
 
 
 @frozen
@@ -51,24 +42,37 @@ class Done:
     """The archives that were removed, by destination."""
     doubts: Mapping[str, str] = field(default_factory=dict)
     """Why the new archive is in doubt, by destination."""
+    hooks: tuple[str, ...] = ()
+    """The problems of the commands at the end, in words."""
+
+    @property
+    def partly(self) -> bool:
+        """Whether a part of the run failed: a destination, or a command at the end."""
+        return bool(self.failed or self.hooks)
 
 
-def run(job: Job, tell: Tell, lock_directory: str = RUN) -> Done:
-    """One run of a job.
+def run(job: Job, tell: Tell, lock_directory: str = RUN, owed: str = DIRECTORY) -> Done:
+    """One run of a job; `owed` is where it keeps in mind which commands are owed.
 
     Raises JobBusy, Refused, NotNow, HostError: then no archive was made, and none was removed.
     """
     with job_lock(f"backup-{job.name}", lock_directory):
         ident = manifests.new_id(environment.microseconds(), environment.random_hex(4))
-        _may_begin(job)
-        _run_before(job, ident)
-        _may_begin(job)
-        _all_mounted(job)
-        started = environment.now()
-        made, failed = _make(job, ident, started, tell)
-        doubts = {path: why for path in made if (why := _doubt(job, path, ident))}
-        pruned = {path: _prune(job, path, ident) for path in made}
-        return Done(next(iter(made.values())), tuple(made), failed, pruned, doubts)
+        done, problems = around(
+            job, ident, lambda: _may_begin(job), lambda: _made(job, ident, tell), tell, owed
+        )
+        return replace(done, hooks=problems)
+
+
+def _made(job: Job, ident: str, tell: Tell) -> Done:
+    """The run between the commands."""
+    _may_begin(job)
+    _all_mounted(job)
+    started = environment.now()
+    made, failed = _make(job, ident, started, tell)
+    doubts = {path: why for path in made if (why := _doubt(job, path, ident))}
+    pruned = {path: _prune(job, path, ident) for path in made}
+    return Done(next(iter(made.values())), tuple(made), failed, pruned, doubts)
 
 
 def _may_begin(job: Job) -> None:
@@ -145,19 +149,6 @@ def _must_be_mounted(path: str) -> None:
             f" {advice(named[mount_point])}"
         )
         raise Refused("a file system is not mounted", detail)
-
-
-def _run_before(job: Job, ident: str) -> None:
-    from reconciler.host.process.run import run as run_program
-
-    variables = {"RECONCILER_JOB": job.name, "RECONCILER_BACKUP_ID": ident}
-    for argv in job.before:
-        result = run_program(list(argv), timeout=job.before_timeout, variables=variables)
-        if result.rc == _SOFT:
-            raise NotNow("not now", f"{argv[0]} ended with {_SOFT}: {result.message}")
-        if result.rc != 0:
-            raise ArchiveError("a command before the backup failed", f"{argv[0]}: {result.message}")
-    failpoints.hit("backup.before")
 
 
 def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Manifest], dict[str, str]]:

@@ -80,11 +80,13 @@ def _jobs_by_destination(spec: Spec) -> dict[str, str]:
 
 def _commands(declared: Declared) -> Iterator[list[str]]:
     """Yield every command of a resource as words; a text for a shell is taken apart at its blanks."""
+    commands = [hook.run for hook in getattr(declared.resource, "hooks", ())]
     for name in type(declared.resource).model_fields:
         value = getattr(declared.resource, name)
-        if isinstance(value, list) and value and (name == "before" or name.startswith("exec_")):
-            for argv in value if isinstance(value[0], list) else [value]:
-                yield [part for word in argv for part in (word.split() if " " in word else [word])]
+        if isinstance(value, list) and value and name.startswith("exec_"):
+            commands += value if isinstance(value[0], list) else [value]
+    for argv in commands:
+        yield [part for word in argv for part in (word.split() if " " in word else [word])]
 
 
 def _destroys(words: list[str], destination: str) -> bool:

@@ -54,6 +54,7 @@ _DATA: dict[str, dict[str, Schema]] = {
         "failed": _described(
             "The destinations that do not have the archive.", _list({"destination": _TEXT, "problem": _TEXT})
         ),
+        "hooks": _described("The problems of the commands in `after` and `on_failure`.", _TEXTS),
         "pruned": _PRUNED,
     },
     "verify": {

@@ -59,6 +59,7 @@ CANDIDATES = (
 LEAST: dict[str, dict[str, Any]] = {
     "ForeignHome": {"path": "/srv/x", "manage": False},
     "Create": {"mode": "0640", "owner": "root", "group": "root"},
+    "Hook": {"run": ["/usr/bin/true"]},
     "RestrictedKey": {"key": _KEY, "cert_authority": True},
     "SudoRule": {"run": ["/usr/bin/true"]},
     "SwitchUser": {"user": "root", "group": "root"},

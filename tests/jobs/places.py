@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reconciler.formats.backups.job import Job, Keep
+from reconciler.formats.backups.job import Hook, Job, Keep
 from reconciler.jobs import backup
 from reconciler.jobs.backup import Done
 
@@ -19,10 +19,10 @@ _PROGRAM = """
 import sys
 sys.path.insert(0, {repository!r})
 from reconciler.core.host import HostError
-from reconciler.formats.backups.job import Job, Keep
+from reconciler.formats.backups.job import Hook, Job, Keep
 from reconciler.jobs import backup
 try:
-    backup.run({job!r}, print, {lock!r})
+    backup.run({job!r}, print, {lock!r}, {lock!r})
 except HostError as problem:
     sys.exit(f"{{type(problem).__name__}}: {{problem}}")
 """
@@ -56,7 +56,7 @@ class Place:
 
     def run(self) -> Done:
         """One run."""
-        return backup.run(self.job, lambda _: None, self.locks)
+        return backup.run(self.job, lambda _: None, self.locks, self.locks)
 
     def run_elsewhere(self, *wrapper: str, **env: str) -> subprocess.CompletedProcess[str]:
         """One run in a process of its own."""
@@ -99,6 +99,11 @@ def make_place(top: Path) -> Place:
     return Place(
         top, Job("datasets", (str(source),), (str(top / "backups"),), Keep(last=3), exclude=("*.tmp",))
     )
+
+
+def shell(script: str, **fields: Any) -> Hook:
+    """A command of a job's own that has the shell run a script."""
+    return Hook(("/bin/sh", "-c", script), **fields)
 
 
 def listed(directory: Path) -> list[str]:

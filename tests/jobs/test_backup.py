@@ -16,9 +16,9 @@ from reconciler.host.state.job_lock import JobBusy, job_lock
 from reconciler.jobs import archives, pruning
 from reconciler.jobs import restore as restoring
 from reconciler.jobs import verify as verifying
-from reconciler.jobs.backup import NotNow
+from reconciler.jobs.hooks import NotNow
 from tests.host.hosts_under_test import as_ordinary_user, place_for_everybody
-from tests.jobs.places import Place, listed, make_place
+from tests.jobs.places import Place, listed, make_place, shell
 from tests.jobs.places import manifest as tree
 
 pytestmark = pytest.mark.slow
@@ -233,7 +233,7 @@ def test_a_running_job_is_busy(place: Place) -> None:
 
 def test_a_failing_command_before_aborts(place: Place) -> None:
     """No archive is made of a dump that failed; what the program said is told."""
-    failing = (("/bin/sh", "-c", "echo no database >&2; exit 3"),)
+    failing = (shell("echo no database >&2; exit 3"),)
 
     with pytest.raises(ArchiveError, match="no database"):
         place.having(before=failing).run()
@@ -243,15 +243,13 @@ def test_a_failing_command_before_aborts(place: Place) -> None:
 def test_a_command_may_say_not_now(place: Place) -> None:
     """Exit status 75 is no failure: a removable disk is away."""
     with pytest.raises(NotNow):
-        place.having(before=(("/bin/sh", "-c", "exit 75"),)).run()
+        place.having(before=(shell("exit 75"),)).run()
 
 
 def test_commands_before_run_in_order_and_know_the_job(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """They run before the archive is made, know the job and the id, and get nothing of our environment."""
     script = f"env > {place.source}/dump"
-    place = place.having(
-        before=(("/bin/sh", "-c", script), ("/bin/sh", "-c", f"echo more >> {place.source}/dump"))
-    )
+    place = place.having(before=(shell(script), shell(f"echo more >> {place.source}/dump")))
     monkeypatch.setenv("CANARY", "x")
     done = place.run()
     text = (restored(place) / "dump").read_text()

@@ -26,7 +26,9 @@ def commanded(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(jobfile, "load", lambda _: place.job)
     monkeypatch.setattr(jobfile, "names", lambda: ["datasets"])
     make = backup.run
-    monkeypatch.setattr(backup, "run", lambda job, tell, locks=place.locks: make(job, tell, locks))
+    monkeypatch.setattr(
+        backup, "run", lambda job, tell, locks=place.locks, owed=place.locks: make(job, tell, locks, owed)
+    )
     for function in (verifying.verify, pruning.prune):
         monkeypatch.setattr(
             function, "__kwdefaults__", {**(function.__kwdefaults__ or {}), "lock_directory": place.locks}

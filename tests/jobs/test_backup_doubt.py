@@ -12,7 +12,7 @@ import pytest
 from reconciler.app.backup.listing import list_archives
 from reconciler.app.backup.origin import Origin
 from reconciler.app.backup.run import run_job
-from reconciler.formats.backups.job import Keep
+from reconciler.formats.backups.job import Hook, Keep
 from reconciler.host.process import environment
 from reconciler.jobs import accepting, archives, backup, jobfile, pruning
 from tests.jobs.places import Place
@@ -101,7 +101,7 @@ def test_a_year_without_any_success(rich: Place, monkeypatch: pytest.MonkeyPatch
     """Runs that fail make nothing and delete nothing; nor does the first one that works again."""
     at(monkeypatch, 1_780_000_000)
     real = rich.run().manifest.id
-    broken = rich.having(before=(("/bin/false",),))
+    broken = rich.having(before=(Hook(("/bin/false",)),))
     for week in range(1, 53):
         at(monkeypatch, 1_780_000_000 + week * 7 * DAY)
         with pytest.raises(Exception, match="before the backup failed"):

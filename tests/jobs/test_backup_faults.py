@@ -18,7 +18,7 @@ from reconciler.jobs import archives, backup, pruning
 from reconciler.jobs import restore as restoring
 from reconciler.jobs import verify as verifying
 from tests.host.hosts_under_test import as_ordinary_user, mounted, place_for_everybody
-from tests.jobs.places import Place, make_place
+from tests.jobs.places import Place, make_place, shell
 
 pytestmark = pytest.mark.slow
 
@@ -304,7 +304,7 @@ def test_a_link_in_the_destination_is_not_followed(place: Place) -> None:
 def test_hooks_do_not_inherit_the_lock(place: Place) -> None:
     """A daemon that a command leaves behind does not keep the job busy."""
     place = place.having(
-        before=(("/bin/sh", "-c", "setsid sleep 30 > /dev/null 2>&1 & echo $! > " + str(place.top / "pid")),)
+        before=(shell("setsid sleep 30 > /dev/null 2>&1 & echo $! > " + str(place.top / "pid")),)
     )
     try:
         place.run()

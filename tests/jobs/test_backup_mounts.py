@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.formats import fstab
+from reconciler.formats.backups.job import Hook
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.live import LiveHost
 from tests.host.hosts_under_test import mounted
@@ -96,7 +97,9 @@ def test_a_command_before_may_mount_it(place: Place, table: Path) -> None:
     disk.mkdir()
     table.write_text(f"tmpfs {disk} tmpfs noauto\n")
     try:
-        place.having(sources=(str(disk),), before=(("/bin/mount", "-t", "tmpfs", "tmpfs", str(disk)),)).run()
+        place.having(
+            sources=(str(disk),), before=(Hook(("/bin/mount", "-t", "tmpfs", "tmpfs", str(disk))),)
+        ).run()
     finally:
         os.system(f"umount {disk}")  # noqa: S605
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.host import HostError
-from reconciler.formats.backups.job import Keep
+from reconciler.formats.backups.job import Hook, Keep
 from reconciler.jobs import archives, backup
 from reconciler.jobs import restore as restoring
 from reconciler.jobs import verify as verifying
@@ -134,7 +134,7 @@ def test_a_destination_that_is_read_only(place: Place) -> None:
             place.run()
         listed = archives.listing(place.job)
         foreseen = backup.refusal(place.job)
-        remounted = backup.refusal(place.having(before=(("/bin/true",),)).job)
+        remounted = backup.refusal(place.having(before=(Hook(("/bin/true",)),)).job)
         (judged,) = verifying.verify(
             place.job, "", everything=True, compare=False, lock_directory=place.locks
         ).judgements

@@ -70,9 +70,8 @@ def test_what_is_declared_is_what_runs() -> None:
         job.require_mount,
     )
     assert backup_job.Keep(daily=7, within=30 * 86_400) == job.keep
-    assert ((("/bin/dump", "--all"),), 300, "zstd", 26 * 3600) == (
+    assert ((backup_job.Hook(("/bin/dump", "--all"), timeout=300),), "zstd", 26 * 3600) == (
         job.before,
-        job.before_timeout,
         job.compress,
         job.max_age,
     )

@@ -10,7 +10,7 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError, UnsafePath
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.state.job_lock import JobBusy
-from reconciler.jobs import backup
+from reconciler.jobs.hooks import NotNow
 
 
 class End(Enum):
@@ -53,7 +53,7 @@ def guarded(command: Callable[[], Report]) -> Report:
     """Carry a command out; a failure becomes a report."""
     try:
         return command()
-    except (JobBusy, backup.NotNow) as problem:
+    except (JobBusy, NotNow) as problem:
         return Report(End.NOT_NOW, problems=(str(problem),))
     except (Refused, UnsafePath) as problem:
         return Report(End.REFUSED, problems=(str(problem),))

@@ -30,9 +30,10 @@ def _run(name: str, tell: Callable[[str], None]) -> Report:
     problems = [
         *(f"warning: {line}" for line in manifest.warnings),
         *(f"{path}: {why}" for path, why in done.failed.items()),
+        *done.hooks,
     ]
     problems += [f"{path}: the archive shrank: {why}. {_agree(name)}" for path, why in done.doubts.items()]
-    return Report(End.PARTLY if done.failed else End.GOOD, tuple(lines), tuple(problems), _data(done))
+    return Report(End.PARTLY if done.partly else End.GOOD, tuple(lines), tuple(problems), _data(done))
 
 
 def _data(done: backup.Done) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def _data(done: backup.Done) -> dict[str, Any]:
     return {
         "archive": archives.as_data(copies, doubts),
         "failed": [{"destination": path, "problem": why} for path, why in done.failed.items()],
+        "hooks": list(done.hooks),
         "pruned": pruned_data(done.pruned),
     }
 

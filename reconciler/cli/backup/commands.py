@@ -178,6 +178,13 @@ def create(
     )
 
 
+def after(name: Name) -> int:
+    """Run the commands of `after` and `on_failure` that a run owes which was killed. Its unit does this."""
+    from reconciler.app.backup.after import settle_run
+
+    return _said(settle_run(name, _tell))
+
+
 for _name, _command in (
     ("run", run),
     ("list", list_),
@@ -188,6 +195,7 @@ for _name, _command in (
     ("create", create),
 ):
     app.command(_name, short_help=first_sentence(_command.__doc__))(_command)
+app.command("after", hidden=True)(after)
 
 
 def _tell(line: str) -> None:

@@ -17,6 +17,8 @@ from reconciler.formats.systemd import timespan
 
 FORMAT = 1
 DIRECTORY = "/etc/reconciler/backups"
+HOOK_SECONDS = 300.0
+"""The time that a command after a run may take, where it does not say so itself."""
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
 NAME = rf"^{_NAME}\z"
 """The pattern of a job's name, as pydantic writes it."""
@@ -44,6 +46,23 @@ class Keep:
 
 
 @frozen
+class Hook:
+    """A command of a job's own."""
+
+    run: tuple[str, ...]
+    """The exact argv."""
+    user: str = ""
+    """The user as whom it runs; empty: root."""
+    timeout: float = HOOK_SECONDS
+    """The time that it may take."""
+
+    @property
+    def program(self) -> str:
+        """The program, which messages name: an argument may be a secret."""
+        return self.run[0]
+
+
+@frozen
 class Job:
     """One job. Paths are absolute; spans are seconds."""
 
@@ -56,10 +75,12 @@ class Job:
     """Patterns of paths that are left out, as tar matches them."""
     require_mount: tuple[str, ...] = ()
     """Paths where something must be mounted."""
-    before: tuple[tuple[str, ...], ...] = ()
-    """Commands to run first, each as exact argv."""
-    before_timeout: float = 3600.0
-    """The time that each of these commands may take."""
+    before: tuple[Hook, ...] = ()
+    """Commands to run first."""
+    after: tuple[Hook, ...] = ()
+    """Commands that run at the end of every run that began, however it ended."""
+    on_failure: tuple[Hook, ...] = ()
+    """Commands that run after these when the run was not good."""
     compress: str = "gzip"
     """A key of COMPRESSORS."""
     one_file_system: bool = True
@@ -188,6 +209,7 @@ def job(data: Mapping[str, Any], name: str) -> Job:
 
 def _job(data: Mapping[str, Any], name: str) -> Job:
     keep = dict(data["keep"])
+    hooks = hooks_in(data)
     within = timespan.seconds(keep.pop("within")) if "within" in keep else 0.0
     return Job(
         name,
@@ -198,14 +220,42 @@ def _job(data: Mapping[str, Any], name: str) -> Job:
         ),
         tuple(map(str, data["exclude"])),
         _paths(data["require_mount"]),
-        tuple(tuple(map(str, argv)) for argv in data["before"]),
-        timespan.seconds(data["before_timeout"]),
+        _hooks(hooks["before"], timespan.seconds(data["before_timeout"])),
+        _hooks(hooks.get("after", ())),
+        _hooks(hooks.get("on_failure", ())),
         str(data["compress"]),
         data["one_file_system"] is True,
         data["verify"] == "always",
         timespan.seconds(data["max_age"]) if data.get("max_age") else 0.0,
         timespan.seconds(data["clock_jump"]),
     )
+
+
+def hooks_in(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The lists of commands in a job file, by name: `before` alone, or all below `hooks`.
+
+    A job with other commands than those has no `before` of its own: a version that knows nothing of them must
+    refuse the file, as it would freeze and never thaw.
+    """
+    hooks: Mapping[str, Any] = data["hooks"] if "hooks" in data else {"before": data["before"]}
+    unknown = sorted(set(hooks) - {"before", "after", "on_failure"})
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no list of commands of this version")
+    return {"before": [], **hooks}
+
+
+def _hooks(values: Any, timeout: float = HOOK_SECONDS) -> tuple[Hook, ...]:
+    return tuple(_hook(value if isinstance(value, dict) else {"run": value}, timeout) for value in values)
+
+
+def _hook(value: Mapping[str, Any], timeout: float) -> Hook:
+    unknown = sorted(set(value) - {"run", "user", "timeout"})
+    if unknown:
+        raise ValueError(f"a command asks for {unknown[0]!r}, which this version does not know")
+    if isinstance(value["run"], str) or not value["run"]:
+        raise ValueError("a command is no list of words")
+    own = timespan.seconds(value["timeout"]) if "timeout" in value else timeout
+    return Hook(tuple(map(str, value["run"])), str(value.get("user", "")), own)
 
 
 def _paths(values: Any) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from typing import IO, Any
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.host.process import reaper
+from reconciler.host.process.accounts import Account
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {
@@ -101,9 +102,10 @@ def run(
     input: bytes = b"",  # noqa: A002  # the name of subprocess.run
     cap: int = 1 << 20,
     variables: Mapping[str, str] | None = None,
+    account: Account | None = None,
 ) -> Result:
     """Run a program to its end: `begin` and its result. Raises ProgramMissing, NotRun, TimedOut."""
-    return begin(argv, timeout=timeout, input=input, cap=cap, variables=variables).result()
+    return begin(argv, timeout=timeout, input=input, cap=cap, variables=variables, account=account).result()
 
 
 def begin(
@@ -113,10 +115,12 @@ def begin(
     input: bytes = b"",  # noqa: A002  # as `run`
     cap: int = 1 << 20,
     variables: Mapping[str, str] | None = None,
+    account: Account | None = None,
 ) -> Begun:
     """Start a program.
 
-    `timeout` is in seconds, `cap` bytes are kept of each output stream, `variables` join its environment. The
+    `timeout` is in seconds, `cap` bytes are kept of each output stream, `variables` join its environment. It
+    runs with the rights of `account`, all of its groups and nothing of ours; as we do without one. The
     program gets no descriptor of ours, no terminal, a fixed environment, umask 022 and `/` as its directory.
     When its time is up, its process group is killed.
 
@@ -127,16 +131,20 @@ def begin(
     Raises ProgramMissing, NotRun.
     """
     program = find_program(argv[0])
+    own = account.variables if account else {}
     try:
         process = subprocess.Popen(
             [program, *argv[1:]],
             stdin=subprocess.PIPE if input else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**ENVIRONMENT, **(variables or {}), **reaper.mark()},
+            env={**ENVIRONMENT, **own, **(variables or {}), **reaper.mark()},
             cwd="/",
             umask=0o022,
             start_new_session=True,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=account.groups if account else None,
         )
     except OSError as error:
         raise not_run(program, error) from error

@@ -17,8 +17,8 @@ from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
 from reconciler.core.steps import Step
 from reconciler.formats.backups import job
-from reconciler.kinds.backups import ORDER
-from reconciler.kinds.backups.model import Backup, Compress, Name
+from reconciler.kinds.backups import ORDER, unit
+from reconciler.kinds.backups.model import Backup, Compress, Hook, Name
 from reconciler.kinds.backups.observe import BackupFacts, is_scheduled, observe, unit_of
 from reconciler.kinds.shared import file_part, ownership, units
 from reconciler.kinds.shared.schedule import checks as schedule_checks
@@ -29,11 +29,6 @@ _CONFIG = "config"
 _FILE = {"type": "file", "mode": "0600", "owner": "root", "group": "root"}
 _COMMAND = "/usr/local/bin/reconciler"
 _COMPRESSORS = {Compress.GZIP: "/usr/bin/gzip", Compress.ZSTD: "/usr/bin/zstd"}
-_BUSY = "75"
-"""The exit status of `backup run` when the job runs already, or one of its own commands ended with it.
-
-It is no reason to mark the unit as failed.
-"""
 
 
 def _backup(declared: Declared) -> Backup:
@@ -55,7 +50,7 @@ def _config(declared: Declared) -> Document:
         "keep": {rule: count for rule, count in backup.keep or () if count is not None},
         "verify": str(backup.verify),
         "require_mount": list(backup.require_mount),
-        "before": [list(argv) for argv in backup.before],
+        **_hooks(backup),
         "before_timeout": backup.before_timeout,
         "compress": str(backup.compress),
         "one_file_system": backup.one_file_system,
@@ -64,19 +59,35 @@ def _config(declared: Declared) -> Document:
     }
 
 
+def _hooks(backup: Backup) -> Document:
+    """The commands: `before` alone as a list of argv, as it was before there were others
+    (`formats.backups.job.hooks_in`).
+    """
+    if all(hook.plain for hook in backup.before) and not backup.after and not backup.on_failure:
+        return {"before": [list(hook.run) for hook in backup.before]}
+    lists = {"before": backup.before, "after": backup.after, "on_failure": backup.on_failure}
+    return {"hooks": {name: [_hook(hook) for hook in hooks] for name, hooks in lists.items() if hooks}}
+
+
+def _hook(hook: Hook) -> Document:
+    optional = {"user": hook.user, "timeout": hook.timeout}
+    return {"run": list(hook.run), **{name: value for name, value in optional.items() if value}}
+
+
 def _job(declared: Declared) -> schedule.Job:
     backup, name = _backup(declared), declared.address.name
+    program = str(declared.settings.get("command", _COMMAND))
     return schedule.Job(
         declared,
         unit_of(declared.address),
         backup.schedule,
-        [str(declared.settings.get("command", _COMMAND)), "backup", "run", name],
+        [program, "backup", "run", name],
         scheduler=schedule.scheduler_of(declared, backup.scheduler),
         timezone=schedule.timezone_of(declared, backup.timezone),
         description=f"Backup {name}",
         randomized_delay_sec=backup.randomized_delay_sec or "",
         mounts=backup.require_mount,
-        sections={"Service": {"SuccessExitStatus": _BUSY}},
+        sections=unit.sections(backup, name, program),
     )
 
 
@@ -208,7 +219,10 @@ def references(declared: Declared) -> Iterator[Address]:
     for path in (job.path_of(declared.address.name), *backup.sources, *backup.destinations):
         yield Address("directories", path)
         yield from ownership.above(path)
-    yield from (Address("files", argv[0]) for argv in backup.before)
+    for hook in backup.hooks:
+        yield Address("files", hook.run[0])
+        if hook.user:
+            yield Address("users", hook.user)
 
 
 def requires(declared: Declared) -> Iterable[Requirement]:
@@ -217,10 +231,12 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     programs = [
         "/usr/bin/tar",
         *filter(None, [_COMPRESSORS.get(backup.compress)]),
-        *(argv[0] for argv in backup.before),
+        *(hook.run[0] for hook in backup.hooks),
     ]
+    users = dict.fromkeys(hook.user for hook in backup.hooks if hook.user)
     return [
         *schedule.requires(_job(declared)),
+        *(Requirement(RequirementType.USER, user, fatal=False) for user in users),
         *(Requirement(RequirementType.PROGRAM, program, fatal=False) for program in dict.fromkeys(programs)),
     ]
 

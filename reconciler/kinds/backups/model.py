@@ -3,14 +3,14 @@
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from reconciler.core.basics.scalars import Scheduler
-from reconciler.core.model.fields import AbsolutePath, Duration, Flag, Span, Text, TimeZone
+from reconciler.core.model.fields import AbsolutePath, Duration, Flag, KnownName, Span, Text, TimeZone
 from reconciler.core.model.places import NamesPath, Use
-from reconciler.core.model.resource import Resource
+from reconciler.core.model.resource import RefersTo, Resource
 from reconciler.formats.backups import job
 from reconciler.formats.systemd import timespan
 from reconciler.kinds.shared.schedule.field import ScheduleText
@@ -98,7 +98,7 @@ Source = Annotated[PathBelowRoot, NamesPath(Use.READS)]
 Destination = Annotated[PathBelowRoot, BeforeValidator(_local), NamesPath(Use.WRITES_INTO)]
 Mount = Annotated[AbsolutePath, NamesPath(Use.READS)]
 Pattern = Annotated[Text, Field(min_length=1, max_length=4096), AfterValidator(_pattern)]
-Hook = Annotated[list[Text], Field(min_length=1), AfterValidator(_program)]
+Argv = Annotated[list[Text], Field(min_length=1), AfterValidator(_program)]
 Name = Annotated[
     str,
     Field(
@@ -106,6 +106,31 @@ Name = Annotated[
         description="The name of the job: its units are backup-NAME.service and backup-NAME.timer.",
     ),
 ]
+
+
+class Hook(BaseModel):
+    """A command of the job's own; its argv alone may be written as a list."""
+
+    LIST_FORM: ClassVar[str] = "run"
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    run: Argv
+    """The exact argv; no shell expands anything."""
+    user: Annotated[KnownName | None, RefersTo("users")] = None
+    """The user as whom it runs, with their groups and home; root when left out."""
+    timeout: Finite | None = None
+    """How long it may take."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _list(cls, value: Any) -> Any:
+        return {cls.LIST_FORM: value} if isinstance(value, list) else value
+
+    @property
+    def plain(self) -> bool:
+        """Whether its argv is all there is to it."""
+        return not self.user and not self.timeout
 
 
 class Keep(BaseModel):
@@ -189,12 +214,18 @@ class Backup(Resource):
     name for its places.
     """
     before: list[Hook] = []
-    """Commands that root runs first, each as exact argv.
+    """Commands that root runs first: exact argv, or `{run: [argv], user: NAME, timeout: 5m}`.
 
     One that fails stops the run; exit status 75 means not now, and is no failure.
     """
     before_timeout: Finite = "1h"
-    """How long each of them may take."""
+    """How long each of them may take, unless it says so itself."""
+    after: list[Hook] = []
+    """Commands that run at the end, each for 5m at most, whatever happened once the run had begun: failed
+    commands before it, a kill, a power cut (then the next run has them run first).
+    """
+    on_failure: list[Hook] = []
+    """Commands that run then when there is no archive, not in every destination, or `after` failed."""
     compress: Compress = Compress.GZIP
     """The compression of the archives."""
     one_file_system: Flag = True
@@ -206,6 +237,11 @@ class Backup(Resource):
     """After a gap of more than this the clock may have jumped: what is older stays until there are three
     newer ones. infinity: never.
     """
+
+    @property
+    def hooks(self) -> list[Hook]:
+        """All commands of its own."""
+        return [*self.before, *self.after, *self.on_failure]
 
     @model_validator(mode="after")
     def _apart(self) -> Self:

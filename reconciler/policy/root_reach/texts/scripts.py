@@ -101,14 +101,16 @@ def logrotate(text: str) -> Iterator[Reading]:
 
 
 def backup(text: str) -> Iterator[Reading]:
-    """The commands before a backup job of ours."""
+    """The commands of a backup job of ours, each as its account."""
     try:
-        hooks = json.loads(text).get("before", [])
+        data = json.loads(text)
+        lists = [data.get("before", []), *data.get("hooks", {}).values()]
     except (ValueError, RecursionError, AttributeError):
         return
-    for argv in hooks if isinstance(hooks, list) else ():
+    for hook in (hook for hooks in lists if isinstance(hooks, list) for hook in hooks):
+        argv, user = (hook.get("run"), hook.get("user", "")) if isinstance(hook, dict) else (hook, "")
         if isinstance(argv, list) and all(isinstance(word, str) for word in argv):
-            yield from of_words(argv)
+            yield from as_account(of_words(argv), str(user))
 
 
 def exports(text: str) -> Iterator[Reading]:
