@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Hook, Job
+from reconciler.formats.backups.record import FAILED, GOOD, NOT_NOW, PARTLY
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.process import failpoints
 from reconciler.host.state.owed_hooks import DIRECTORY, read_owed, remove_owed, write_owed
@@ -24,7 +25,6 @@ SOFT = 75
 """The exit status by which a command in `before` says: not now (sysexits' EX_TEMPFAIL, borgmatic's soft
 failure).
 """
-GOOD, PARTLY, FAILED, NOT_NOW = "good", "partly", "failed", "not-now"
 _FORMAT = 1
 _LINES = 200
 """Lines of the output of one command that are told."""

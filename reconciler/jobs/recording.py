@@ -12,7 +12,8 @@ from reconciler.formats.backups.record import Run, Verification, shortened
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import JobBusy
 from reconciler.host.state.job_records import DIRECTORY
-from reconciler.jobs.backup import Done, NotNow, Tell
+from reconciler.jobs.backup import Done
+from reconciler.jobs.hooks import NotNow, Tell
 from reconciler.jobs.records import keep
 from reconciler.jobs.verify import Verified
 
@@ -44,8 +45,8 @@ def _run(job: Job, started: int, done: Done) -> Run:
     return Run(
         started,
         environment.now(),
-        formats.PARTLY if done.failed else formats.GOOD,
-        shortened("; ".join(f"{path}: {why}" for path, why in done.failed.items())),
+        formats.PARTLY if done.partly else formats.GOOD,
+        shortened("; ".join((*(f"{path}: {why}" for path, why in done.failed.items()), *done.hooks))),
         done.manifest.id,
         done.manifest.bytes,
         {path: shortened(why) for path, why in destinations.items()},

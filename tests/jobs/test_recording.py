@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.host import HostError
+from reconciler.formats.backups.job import Hook
 from reconciler.formats.backups.record import Record
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import JobBusy, job_lock
 from reconciler.jobs import backup, recording, records, verify
 from reconciler.jobs.backup import Done
 from reconciler.jobs.job_health import condition
-from tests.jobs.places import REPOSITORY, Place
+from tests.jobs.places import REPOSITORY, Place, shell
 from tests.jobs.test_backup_faults import flip
 
 pytestmark = pytest.mark.slow
@@ -83,9 +84,9 @@ def test_good_then_failed_then_good(place: Place) -> None:
 def test_a_skipped_run_does_not_hide_a_failed_one(place: Place) -> None:
     """A command that says "not now" is recorded by itself, and the failure before it stays."""
     with pytest.raises(HostError):
-        run(place.having(before=(("/bin/false",),)))
+        run(place.having(before=(Hook(("/bin/false",)),)))
     with pytest.raises(HostError):
-        run(place.having(before=(("/bin/sh", "-c", "exit 75"),)))
+        run(place.having(before=(shell("exit 75"),)))
 
     kept = record(place)
     assert ("failed", "not-now") == (kept.run and kept.run.result, kept.skipped and kept.skipped.result)
@@ -108,6 +109,7 @@ _PROGRAM = """
 import sys
 sys.path.insert(0, {repository!r})
 from reconciler.formats.backups.job import Job, Keep
+from reconciler.formats.backups.job import Hook
 from reconciler.jobs import backup, recording
 job = {job!r}
 recording.recorded_run(job, lambda: backup.run(job, print, {lock!r}), print, {at!r})
@@ -145,7 +147,7 @@ def test_a_lost_record_is_made_anew_from_the_manifests(place: Place, damage: byt
     path.write_bytes(damage) if damage else path.unlink()
     assert records.load("datasets", at(place)) is None
     with pytest.raises(HostError):
-        run(place.having(before=(("/bin/false",),)))
+        run(place.having(before=(Hook(("/bin/false",)),)))
 
     kept = record(place)
     assert first.id == kept.newest[str(place.destination)].archive
