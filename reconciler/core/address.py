@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from reconciler.core.basics.lazy_regex import Late
+
 _PLAIN = re.compile(r"[A-Za-z0-9_:@-]+")
-_ADDRESS = re.compile(
+_ADDRESS = Late(
     r'(?P<kind>[a-z_]+)(?:\.(?P<plain>[A-Za-z0-9_:@-]+)|\["(?P<quoted>(?:[^"\\]|\\.)+)"\])(?:/(?P<part>.+))?',
     re.DOTALL,
 )
-_ESCAPED, _UNESCAPED = re.compile(r'["\\]'), re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED, _UNESCAPED = Late(r'["\\]'), Late(r"\\(.)", re.DOTALL)
 
 
 class Address(NamedTuple):

@@ -16,7 +16,7 @@ from reconciler.app.plan.options import PlanOptions
 from reconciler.core import action_data
 from reconciler.core.state import Memory
 from reconciler.host import installation
-from reconciler.host.files.dir_entry import _TEMPORARY
+from reconciler.host.files.temporary_names import TEMPORARY
 from reconciler.host.state.store import Store
 from reconciler.render.show import run_text
 from tests.breaking import failing
@@ -333,7 +333,7 @@ def test_doctor_tells_of_a_damaged_ledger(twice: Tree) -> None:
 
 def test_doctor_tells_of_leftovers(twice: Tree) -> None:
     """A temporary file that a killed run left is told."""
-    name = _TEMPORARY[0] + "0123456789abcdef" + _TEMPORARY[1]
+    name = TEMPORARY[0] + "0123456789abcdef" + TEMPORARY[1]
     twice.put(f"/srv/{name}", "half\n")
 
     assert f"/srv/{name} was left by a run that was killed" == findings(twice)["leftovers"][0]

@@ -298,7 +298,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "temporary names can be told",
-        "host/files/dir_entry.py",
+        "host/files/temporary_names.py",
         "{os.urandom(8).hex()}{after}",
         "{'0' * 16}{after}",
         "temporary names",

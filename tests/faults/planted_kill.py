@@ -123,7 +123,7 @@ def leftovers_stay() -> None:
 
 def sweeps_too_much() -> None:
     """Whatever begins like a name of ours is removed."""
-    _plant(dir_entry.Place, "is_temporary", staticmethod(lambda name: name.startswith(".reconciler.")))
+    _plant(files, "is_temporary", lambda name: name.startswith(".reconciler."))
 
 
 def directories_are_made_and_then_owned() -> None:

@@ -28,7 +28,7 @@ from typing import NoReturn
 from reconciler.cli.main import run as run_command
 from reconciler.core.host import HostError
 from reconciler.host import tree
-from reconciler.host.files.dir_entry import Place
+from reconciler.host.files.temporary_names import is_temporary
 from reconciler.host.live import LiveHost
 from reconciler.host.process import failpoints
 from reconciler.host.state.read import read_memory
@@ -286,7 +286,7 @@ class Bench:
         now = look(self.root)
         for path in sorted({*before, *now, *wanted}):
             old, new, seen = before.get(path), wanted.get(path), now.get(path)
-            if Place.is_temporary(path.rpartition("/")[2]):
+            if is_temporary(path.rpartition("/")[2]):
                 # Under construction it may have any content, but never more rights than what it will be.
                 if (
                     seen
@@ -318,7 +318,7 @@ class Bench:
         lost = {
             path for path, facts in before.items() if str(facts[0]).startswith("-") and now.get(path) != facts
         }
-        lost = {path for path in lost if not Place.is_temporary(path.rpartition("/")[2])}
+        lost = {path for path in lost if not is_temporary(path.rpartition("/")[2])}
         history = open_history(str(self.state))
         if history is None:
             return not lost

@@ -16,7 +16,7 @@ from typing import Any
 
 from reconciler.core.basics.digest import digest, keyed_digest
 from reconciler.core.state import LedgerRow, Memory
-from reconciler.host.files.dir_entry import Place
+from reconciler.host.files import temporary_names
 from reconciler.host.state.read import read_memory
 from tests.faults.scenarios import Scenario, Spec, document
 from tests.worlds import tree
@@ -250,4 +250,4 @@ def kept(stage: Stage) -> frozenset[bytes]:
 
 def is_temporary(path: str) -> bool:
     """Whether it is a name of ours that nobody looks at."""
-    return Place.is_temporary(path.rpartition("/")[2])
+    return temporary_names.is_temporary(path.rpartition("/")[2])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.host.files.dir_entry import Place
+from reconciler.host.files.temporary_names import is_temporary
 from tests.cli.command import Tree, fresh, make_tree
 
 pytestmark = [
@@ -23,7 +23,7 @@ WITHOUT = 'directories:\n  /srv/x: {mode: "0755"}\n'
 
 
 def _temporary(tree: Tree) -> list[str]:
-    return sorted(path.parent.name for path in tree.root.rglob("*") if Place.is_temporary(path.name))
+    return sorted(path.parent.name for path in tree.root.rglob("*") if is_temporary(path.name))
 
 
 def _killed(tree: Tree, text: str, failpoint: str) -> None:

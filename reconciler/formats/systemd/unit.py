@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
+from reconciler.core.basics.lazy_regex import Late
 from reconciler.formats.systemd.exec_line import (
     environment_value,
     escape_specifiers,
@@ -60,7 +61,7 @@ _RESET_TOGETHER = (
 
 _END = "[\0"
 """The beginning that marks a line which systemd cannot read: no line of a file can have it."""
-_LINE_END = re.compile(r"(?:\n\r?|\r\n?)\0?|\0")
+_LINE_END = Late(r"(?:\n\r?|\r\n?)\0?|\0")
 _BOM = re.compile(r"(?:\A|(?<=[\n\r\0]))\ufeff")
 _NOT_PLAIN = re.compile(r"\\[ \t]*(?:\n|\Z)|[\r\0\ufeff]")
 _BAD_HEADER = re.compile(r"\A\[\Z|[\x00-\x1f\x7f\"'\\]")
@@ -69,9 +70,7 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _LONGEST = 1024 * 1024 - 1
 """Bytes of a line; systemd does not load a unit with a longer one."""
-_SURE = re.compile(
-    r"(?:(?:#[ -~]*|\[[A-Za-z0-9_-]+\]|[A-Za-z][A-Za-z0-9_-]*=(?:[!-~](?:[ -~]*[!-\[\]-~])?)?)?\n)*"
-)
+_SURE = Late(r"(?:(?:#[ -~]*|\[[A-Za-z0-9_-]+\]|[A-Za-z][A-Za-z0-9_-]*=(?:[!-~](?:[ -~]*[!-\[\]-~])?)?)?\n)*")
 """Text that is surely read back as it was written, unless a value has brought a line of its own: nearly all
 units match.
 """

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from types import TracebackType
 from typing import Self
@@ -16,12 +15,7 @@ from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, UnsafePath
 from reconciler.host.files.expects import DIRECTORY, OTHER, mismatch, missing_directory
 from reconciler.host.files.safe_path import SafeRoot, kind_of, read_at
-
-_TEMPORARY = (".reconciler.", ".tmp")
-_READS_DOTFILES = ("/etc/logrotate.d",)
-"""Directories whose program reads files with a dot in front: logrotate skips names that end in `~` only."""
-_TEMPORARY_THERE = ("reconciler.", ".tmp~")
-_MADE = re.compile(r"\.reconciler\.[0-9a-f]{16}\.tmp|reconciler\.[0-9a-f]{16}\.tmp~")
+from reconciler.host.files.temporary_names import temporary_name
 
 
 class Place:
@@ -49,17 +43,8 @@ class Place:
         os.close(self.fd)
 
     def temporary(self) -> str:
-        """A new name that systemd, sudo, cron and logrotate do not look at."""
-        before, after = _TEMPORARY_THERE if self.path.rpartition("/")[0] in _READS_DOTFILES else _TEMPORARY
-        return f"{before}{os.urandom(8).hex()}{after}"
-
-    @staticmethod
-    def is_temporary(name: str) -> bool:
-        """Whether `temporary` may have made this name.
-
-        Only its exact form counts: a file that somebody calls `.reconciler.tmp` is their own.
-        """
-        return _MADE.fullmatch(name) is not None
+        """A new temporary name for this directory."""
+        return temporary_name(self.path.rpartition("/")[0])
 
     def stat(self, name: str = "") -> os.stat_result | None:
         """The status by `lstat` of a name in the directory; None when nothing is there."""

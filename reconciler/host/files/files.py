@@ -26,11 +26,9 @@ from reconciler.core.actions import (
     WriteFile,
 )
 from reconciler.core.host import Entry, FileType, HostError, PreImage, UnsafePath
-from reconciler.host.files.dir_entry import Place, explain, not_durable
 from reconciler.host.files.ownership import Ids, Ownership
 from reconciler.host.files.safe_path import SafeRoot, unreadable
-from reconciler.host.files.sync_batch import Unsynced
-from reconciler.host.files.xattrs import read_attributes
+from reconciler.host.files.temporary_names import is_temporary
 
 if TYPE_CHECKING:
     from reconciler.host.files.homes import HomeAction
@@ -79,7 +77,7 @@ class Files:
 
         A temporary file that a killed run of ours left does not count: an apply removes it first.
         """
-        return tuple(name for name in self._root.names(path) if not Place.is_temporary(name))
+        return tuple(name for name in self._root.names(path) if not is_temporary(name))
 
     def capture(self, path: str) -> PreImage:
         """The pre-image of a path, bit for bit. Raises Unreadable, UnsafePath."""
@@ -118,6 +116,8 @@ class Files:
         Actions in homes that follow each other are done by one process with the users' rights. The
         directories of several actions are made durable together, by `finish`.
         """
+        from reconciler.host.files.sync_batch import Unsynced  # a plan never writes
+
         self._coming = [action for action in actions if isinstance(action, PathAction)]
         self._done = {}
         self._root.unsynced = Unsynced() if len(self._coming) > 1 else None
@@ -141,6 +141,10 @@ class Files:
         """As Executor.finish."""
         batch, self._root.unsynced = self._root.unsynced, None
         failed = batch.end() if batch else {}
+        if not failed:
+            return {}
+        from reconciler.host.files.dir_entry import not_durable
+
         return {path: str(not_durable(path, reason)) for path, reason in failed.items()}
 
     def execute(self, action: PathAction) -> str:
@@ -154,6 +158,8 @@ class Files:
         try:
             return self._execute(action)
         except OSError as error:
+            from reconciler.host.files.dir_entry import explain
+
             raise explain(action.path, error) from error
         finally:
             self._root.forget()
@@ -168,7 +174,7 @@ class Files:
             f"{at.rstrip('/')}/{name}"
             for at in directories
             for name in self._root.names(at)
-            if Place.is_temporary(name)
+            if is_temporary(name)
         )
 
     def _execute(self, action: PathAction) -> str:
@@ -226,6 +232,8 @@ class Files:
             raise UnsafePath("changes while it is read", f"{path}: {error.strerror}") from error
 
     def _attributes(self, path: str) -> Attributes:
+        from reconciler.host.files.xattrs import read_attributes  # most plans ask for none
+
         directory, name = self._root.parent(path)
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
         try:
