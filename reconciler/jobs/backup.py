@@ -17,6 +17,7 @@ from reconciler.formats.named_mounts import advice
 from reconciler.host.archives import tar
 from reconciler.host.archives.destination import Destination
 from reconciler.host.archives.private_directory import Directory, Missing, Refused, look
+from reconciler.host.archives.scratch import DIRECTORY as DRILLS
 from reconciler.host.archives.tar import ArchiveError, Checked, Contents, TargetError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.mounts import is_own_file_system, mount_points, named_places
@@ -220,9 +221,9 @@ def _has_room(
 def _archived(fd: int, job: Job, ident: str, started: int) -> Manifest:
     directories = above(job.sources)
     left_out = _left_out(job)
-    contents = Contents(
-        job.sources, job.exclude, job.destinations, job.one_file_system, job.compress, directories
-    )
+    # A drill of another job may be going on.
+    literal = (*job.destinations, DRILLS)
+    contents = Contents(job.sources, job.exclude, literal, job.one_file_system, job.compress, directories)
     written = tar.create(fd, contents)
     manifest = Manifest(
         id=ident,

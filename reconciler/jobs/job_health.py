@@ -24,6 +24,8 @@ _SKEW = 86_400
 """Seconds by which an archive may be newer than the clock before a message says so."""
 
 
+LATE = 1.5
+"""The number of spans between drills after which one is late: each run may make up for it."""
 RAN = "run"
 """The cause of a trouble that the last run had."""
 
@@ -99,6 +101,7 @@ def condition(job: Job, now: int, record: Record | None = None, lock_directory: 
         verified += [manifest.verified_at for manifest in usable if manifest.verified_at is not None]
         troubles += [Trouble(f"foreign {path}", foreign)] if foreign else []
         troubles += _of_destination(job, path, archives, usable[-1].started if usable else None, now)
+    troubles += _overdue(job, record, max(verified, default=None), now)
     return Condition(
         known=True,
         troubles=tuple(dict.fromkeys(troubles)),
@@ -121,12 +124,60 @@ def _of_record(job: Job, record: Record, lock_directory: str) -> Iterator[Troubl
     elif record.run is not None and record.run.result != GOOD:
         part = "" if record.run.result == FAILED else " in part"
         yield Trouble(RAN, f"its last run failed{part}: {record.run.reason}")
+    if record.drill is not None and not record.drill.good:
+        yield Trouble(
+            "drill",
+            f"its last restore drill failed: {record.drill.reason}: reconciler backup drill {job.name}",
+        )
     if record.verification is not None and not record.verification.good:
         yield Trouble(
             "verify",
             f"its last verification did not pass: {record.verification.reason}: reconciler backup verify"
             f" {job.name} --all",
         )
+
+
+def _overdue(job: Job, record: Record | None, verified: int | None, now: int) -> Iterator[Trouble]:
+    """The troubles of a verification or a drill that is late."""
+    verification = record.verification if record is not None else None
+    times = [verified, verification.finished if verification is not None and verification.good else None]
+    last = max((time for time in times if time is not None), default=None)
+    late = _too_old(job, record, last, job.verify_max_age, now)
+    if late:
+        limit = f"verify_max_age is {timespan.words(job.verify_max_age)}"
+        yield Trouble(
+            "verify late",
+            f"no archive was read again {late}, and {limit}: reconciler backup verify {job.name}",
+        )
+    drilled = record.drilled if record is not None else None
+    late = _too_old(job, record, drilled, LATE * job.restore_drill, now)
+    if late:
+        limit = f"restore_drill is {timespan.words(job.restore_drill)}"
+        yield Trouble(
+            "drill late",
+            f"no restore drill has passed {late}, and {limit}: reconciler backup drill {job.name}",
+        )
+
+
+def _too_old(job: Job, record: Record | None, last: int | None, most: float, now: int) -> str:
+    """For how long something has not happened, in words; empty if that is not too long, or there is no limit.
+
+    Where it never happened, the time counts from the job file on, or from the record where that is younger.
+    """
+    begun = [_declared(job), record.since if record is not None else None]
+    since = last if last is not None else max((time for time in begun if time is not None), default=now)
+    if not most or now - since <= most:
+        return ""
+    return f"for {timespan.words(now - since)}"
+
+
+def _declared(job: Job) -> int | None:
+    """When the job file was written last; None if that is not known."""
+    try:
+        facts = look(path_of(job.name))
+    except HostError:
+        return None
+    return int(facts.st_mtime) if facts is not None else None
 
 
 def _is_there(path: str) -> bool:
@@ -189,10 +240,5 @@ def _is_overdue(job: Job, now: int) -> bool:
     """Whether a job that has no archive at all should have one by now: it is declared for longer than
     `max_age`.
     """
-    if not job.max_age:
-        return False
-    try:
-        facts = look(path_of(job.name))
-    except HostError:
-        return False
-    return facts is not None and now - facts.st_mtime > job.max_age
+    declared = _declared(job)
+    return bool(job.max_age) and declared is not None and now - declared > job.max_age

@@ -1,21 +1,25 @@
-"""Writing down in the record of a job how its runs and verifications ended, whatever made its archives."""
+"""Writing down in the record of a job how its runs, verifications and drills ended, whatever engine made its
+archives.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 
-from reconciler.core.host import HostError
+from reconciler.core.host import HostError, UnsafePath
 from reconciler.formats.backups import record as formats
 from reconciler.formats.backups.job import Job
-from reconciler.formats.backups.record import Run, Verification, shortened
+from reconciler.formats.backups.record import Drill, Run, Verification, shortened
+from reconciler.host.archives.private_directory import Refused
 from reconciler.host.process import environment
-from reconciler.host.state.job_lock import JobBusy
+from reconciler.host.state.job_lock import RUN, JobBusy
 from reconciler.host.state.job_records import DIRECTORY
+from reconciler.jobs import records
 from reconciler.jobs.backup import Done
+from reconciler.jobs.drill import drill, is_due, tidy_up
 from reconciler.jobs.hooks import NotNow, Tell
-from reconciler.jobs.records import keep
-from reconciler.jobs.verify import Verified
+from reconciler.jobs.verify import Verified, verify
 
 
 def recorded_run(job: Job, make: Callable[[], Done], tell: Tell, directory: str = DIRECTORY) -> Done:
@@ -25,7 +29,7 @@ def recorded_run(job: Job, make: Callable[[], Done], tell: Tell, directory: str 
     Raises what `make` raises.
     """
     started = environment.now()
-    for problem in keep(job, lambda record: replace(record, begun=started), directory):
+    for problem in records.keep(job, lambda record: replace(record, begun=started), directory):
         tell(f"warning: {problem}")
     try:
         done = make()
@@ -34,9 +38,9 @@ def recorded_run(job: Job, make: Callable[[], Done], tell: Tell, directory: str 
     except HostError as problem:
         result = formats.NOT_NOW if isinstance(problem, NotNow) else formats.FAILED
         run = Run(started, environment.now(), result, shortened(str(problem)))
-        keep(job, lambda record: record.after_run(run), directory)
+        records.keep(job, lambda record: record.after_run(run), directory)
         raise
-    keep(job, lambda record: record.after_run(_run(job, started, done)), directory)
+    records.keep(job, lambda record: record.after_run(_run(job, started, done)), directory)
     return done
 
 
@@ -61,4 +65,43 @@ def record_verification(job: Job, done: Verified, directory: str = DIRECTORY) ->
     verification = Verification(
         environment.now(), not (bad or done.problems), shortened("; ".join([*bad, *done.problems]))
     )
-    return keep(job, lambda record: replace(record, verification=verification), directory)
+    return records.keep(job, lambda record: replace(record, verification=verification), directory)
+
+
+def recorded_drill(job: Job, tell: Tell, directory: str = DIRECTORY, lock_directory: str = RUN) -> Drill:
+    """Carry a restore drill out and write down how it ended. Raises what `drill` raises."""
+    record = records.load(job.name, directory) if environment.is_root() else None
+    done = drill(job, record.tried if record is not None else {}, tell, lock_directory)
+    for problem in records.keep(job, lambda record: record.after_drill(done), directory):
+        tell(f"warning: {problem}")
+    if not done.good:
+        _judge(job, done, lock_directory)
+    return done
+
+
+def _judge(job: Job, failed: Drill, lock_directory: str) -> None:
+    """Have the archive of a drill that failed read again: one that has rotted must not count as good."""
+    try:
+        at = replace(job, destinations=(failed.destination,))
+        verify(at, failed.archive, everything=False, compare=False, lock_directory=lock_directory)
+    except HostError:
+        return  # the drill has failed, and says why
+
+
+def drill_when_due(
+    job: Job, tell: Tell, directory: str = DIRECTORY, lock_directory: str = RUN
+) -> Drill | None:
+    """The drill of a run, if one is due; what a killed one has left goes in any case.
+
+    Another run of the job that begins in between has the lock: then its drill is the one.
+    """
+    try:
+        try:
+            tidy_up(job, tell, lock_directory)
+        except (Refused, UnsafePath) as problem:
+            tell(f"warning: {problem}")  # a drill that is due fails for it
+        record = records.load(job.name, directory) if environment.is_root() else None
+        due = is_due(job, record, environment.now())
+        return recorded_drill(job, tell, directory, lock_directory) if due else None
+    except JobBusy:
+        return None

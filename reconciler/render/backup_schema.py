@@ -26,6 +26,10 @@ def _described(text: str, schema: Schema) -> Schema:
     return {"description": text, **schema}
 
 
+def _maybe(required: dict[str, Schema]) -> Schema:
+    return {"anyOf": [{"type": "null"}, _object(required)]}
+
+
 def _list(required: dict[str, Schema]) -> Schema:
     return {"type": "array", "items": _object(required)}
 
@@ -47,6 +51,19 @@ _ARCHIVE = {
     "problems": _TEXTS,
     "warnings": _TEXTS,
 }
+_DRILL = {
+    "started": _TIME,
+    "finished": _TIME,
+    "good": _FLAG,
+    "reason": _TEXT,
+    "destination": _TEXT,
+    "archive": _TEXT,
+    "whole": _described("False: a sample of its files was restored.", _FLAG),
+    "files": _NUMBER,
+    "bytes": _NUMBER,
+    "seed": _described("The seed by which the sample was chosen.", _TEXT),
+    "note": _described("The limits of what it proves.", _TEXT),
+}
 _PRUNED = _list({"destination": _TEXT, "deleted": _TEXTS, "notes": _TEXTS})
 _DATA: dict[str, dict[str, Schema]] = {
     "run": {
@@ -56,7 +73,9 @@ _DATA: dict[str, dict[str, Schema]] = {
         ),
         "hooks": _described("The problems of the commands in `after` and `on_failure`.", _TEXTS),
         "pruned": _PRUNED,
+        "drill": _described("The restore drill that was due; null: none was.", _maybe(_DRILL)),
     },
+    "drill": {"drill": _object(_DRILL)},
     "verify": {
         "archives": _list(
             {

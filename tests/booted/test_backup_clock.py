@@ -154,3 +154,30 @@ def test_the_first_runs_of_all_are_in_1970(job: BootedHost) -> None:
         run(job, TODAY + timedelta(days=day))
 
     assert ["1970"] == [name[:4] for name in whole(job)]
+
+
+def test_broken_for_sixty_days(job: BootedHost) -> None:
+    """Each day the run fails: the age, the failure and the drill that is late are told, the archives stay, and
+    the run after the mend drills and is well.
+    """
+    job.write(SPEC, HOST.replace(KEEP, f"{KEEP}, max_age: 26h, restore_drill: monthly"))
+    job.reconciler("apply", SPEC, "--auto-approve")
+    for day in range(2):
+        assert 0 == run(job, TODAY + timedelta(days=day))[0]
+    real = whole(job)
+    sh(job, "mv /data /away")
+    for day in (10, 20, 40, 60):
+        assert 0 != run(job, TODAY + timedelta(days=day))[0]
+        run(job, TODAY + timedelta(days=day), "prune", "d")
+    words = " ".join(run(job, TODAY + timedelta(days=60, hours=1), "list", "d")[1].split())
+
+    assert "the newest good archive is 59d 1h old, and max_age is 1d 2h" in words
+    assert "its last run failed: a source does not exist: /data" in words
+    assert "no restore drill has passed for 60d" in words
+    assert real == whole(job)
+    sh(job, "mv /away /data")
+    code, said = run(job, TODAY + timedelta(days=60, hours=2))
+    assert (0, True) == (code, "restore drill: " in said), said
+    later = run(job, TODAY + timedelta(days=60, hours=3), "list", "d")[1]
+    assert "failed" not in later, later
+    assert "drill" not in later, later

@@ -158,5 +158,6 @@ def test_what_kinds_say_of_their_fields() -> None:
         ("logrotate.olddir", "writes into"),
         ("backups.sources", "reads"),
         ("backups.destinations", "writes into"),
+        ("backups.drill_directory", "writes into"),
         ("backups.require_mount", "reads"),
     } == said

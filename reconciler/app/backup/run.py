@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from reconciler.app.backup.drill import drill_of_run
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.app.backup.prune import pruned_data, pruned_lines
+from reconciler.formats.backups.record import drill_data
 from reconciler.jobs import archives, backup, jobfile, recording
+from reconciler.jobs.drill import words
 from reconciler.jobs.store import Entry
 
 
@@ -33,7 +36,12 @@ def _run(name: str, tell: Callable[[str], None]) -> Report:
         *done.hooks,
     ]
     problems += [f"{path}: the archive shrank: {why}. {_agree(name)}" for path, why in done.doubts.items()]
-    return Report(End.PARTLY if done.partly else End.GOOD, tuple(lines), tuple(problems), _data(done))
+    drill = drill_of_run(job, tell)
+    if drill is not None:
+        (lines if drill.good else problems).append(words(drill))
+    partly = done.partly or (drill is not None and not drill.good)
+    data = {**_data(done), "drill": drill_data(drill)}
+    return Report(End.PARTLY if partly else End.GOOD, tuple(lines), tuple(problems), data)
 
 
 def _data(done: backup.Done) -> dict[str, Any]:

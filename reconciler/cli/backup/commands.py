@@ -131,6 +131,17 @@ def _origin(name: str, paths: list[str], from_: str, job: str) -> tuple[Origin, 
     return Origin(name, from_), paths
 
 
+def drill(name: Name, as_json: options.Json = False) -> int:
+    """Restore the newest archive of a destination into a scratch directory, compare it, and remove it.
+
+    Exits 2 if it is not what was archived. Destinations take turns. Of an archive of more than 2 GiB, or
+    without room for it, a sample of its files is restored.
+    """
+    from reconciler.app.backup.drill import drill_archive
+
+    return _finish(drill_archive(name, _tell), "drill", name, as_json)
+
+
 def accept(name: Name, take_over: TakeOver = False, as_json: options.Json = False) -> int:
     """Agree to archives that have less than half of what there was, or lack what a source had.
 
@@ -190,6 +201,7 @@ for _name, _command in (
     ("list", list_),
     ("verify", verify),
     ("restore", restore),
+    ("drill", drill),
     ("accept", accept),
     ("prune", prune),
     ("create", create),

@@ -24,6 +24,15 @@ NAME = rf"^{_NAME}\z"
 """The pattern of a job's name, as pydantic writes it."""
 COMPRESSORS: Mapping[str, str] = {"gzip": ".gz", "zstd": ".zst", "none": ""}
 """The programs that an archive can be compressed with, and what each adds to its name."""
+_DAY = 86_400.0
+DRILLS: Mapping[str, float] = {
+    "daily": _DAY,
+    "weekly": 7 * _DAY,
+    "monthly": 30 * _DAY,
+    "quarterly": 91 * _DAY,
+    "yearly": 365 * _DAY,
+}
+"""The words for the time between two restore drills, and their seconds."""
 
 
 class NotAJob(Exception):
@@ -91,6 +100,12 @@ class Job:
     """The age at which the newest archive is too old; 0: the schedule decides."""
     clock_jump: float = 60 * 86_400.0
     """A gap between archives that is longer may come from a wrong clock (`formats.backups.retention`)."""
+    restore_drill: float = 0.0
+    """The time after which a restore drill is due again; 0: none is."""
+    drill_directory: str = ""
+    """The directory that drills unpack in; empty: that of the host."""
+    verify_max_age: float = 0.0
+    """The age at which the last verification is too old; 0: at none."""
     remotes: Mapping[str, Remote] = field(default_factory=dict)
     """The destinations on other machines, by URL."""
 
@@ -103,6 +118,11 @@ class Job:
     def suffix(self) -> str:
         """The suffix that follows the id in the name of an archive."""
         return ".tar" + COMPRESSORS[self.compress]
+
+
+def drill_seconds(text: str) -> float:
+    """The time between two drills: a word such as `monthly`, or a span. Raises ValueError."""
+    return DRILLS[text] if text in DRILLS else timespan.seconds(text)
 
 
 def leaves_out(pattern: str, path: str) -> bool:
@@ -228,6 +248,9 @@ def _job(data: Mapping[str, Any], name: str) -> Job:
         data["verify"] == "always",
         timespan.seconds(data["max_age"]) if data.get("max_age") else 0.0,
         timespan.seconds(data["clock_jump"]),
+        restore_drill=drill_seconds(data["restore_drill"]) if data.get("restore_drill") else 0.0,
+        drill_directory=_paths([data["drill_directory"]])[0] if data.get("drill_directory") else "",
+        verify_max_age=timespan.seconds(data["verify_max_age"]) if data.get("verify_max_age") else 0.0,
     )
 
 

@@ -210,7 +210,7 @@ def as_data(record: Record | None) -> dict[str, Any]:
         "last_skipped": _run_data(record.skipped),
         "last_success": timestamp(record.success.finished if record.success else None),
         "last_verify": _event(record.verification),
-        "last_drill": _drill_data(record.drill),
+        "last_drill": drill_data(record.drill),
         "last_good_drill": timestamp(record.drilled),
     }
 
@@ -228,7 +228,8 @@ def _event(verification: Verification | None) -> dict[str, Any] | None:
     return {**asdict(verification), "finished": timestamp(verification.finished)}
 
 
-def _drill_data(drill: Drill | None) -> dict[str, Any] | None:
+def drill_data(drill: Drill | None) -> dict[str, Any] | None:
+    """A drill for programs."""
     if drill is None:
         return None
     return {**asdict(drill), "started": timestamp(drill.started), "finished": timestamp(drill.finished)}

@@ -245,6 +245,16 @@ def compare(fd: int, compress: str, sources: Sequence[str]) -> tuple[str, ...]:
     return _differences(fd, compress, argv)
 
 
+def compare_below(fd: int, compress: str, tree: int, paths: Sequence[str]) -> tuple[str, ...]:
+    """The differences between an archive, or some members of it, and an open tree that stands for `/`.
+
+    Raises ArchiveError.
+    """
+    argv = ["tar", "--compare", "--file=-", *_METADATA, "--no-wildcards", "--no-recursion"]
+    argv += [f"--directory=/proc/self/fd/{tree}", "--", *map(_member, paths)]
+    return _differences(fd, compress, argv, (tree,))
+
+
 def _differences(
     fd: int, compress: str, argv: Sequence[str], pass_fds: Sequence[int] = ()
 ) -> tuple[str, ...]:
@@ -344,6 +354,11 @@ def _read(
 ) -> list[Ended]:
     os.lseek(fd, 0, os.SEEK_SET)
     return pipe([_DECOMPRESS[compress], argv], take, stdin=fd, pass_fds=pass_fds)
+
+
+def stream(fd: int, compress: str, argv: Sequence[str], take: Callable[[bytes], None]) -> list[Ended]:
+    """Have a program read an archive, decompressed; the ends of the programs."""
+    return _read(fd, compress, argv, take)
 
 
 def _first_failure(ended: Sequence[Ended]) -> str:

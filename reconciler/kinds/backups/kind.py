@@ -56,6 +56,7 @@ def _config(declared: Declared) -> Document:
         "one_file_system": backup.one_file_system,
         "clock_jump": backup.clock_jump,
         **({"max_age": backup.max_age} if backup.max_age else {}),
+        **_drills(backup),
     }
 
 
@@ -72,6 +73,15 @@ def _hooks(backup: Backup) -> Document:
 def _hook(hook: Hook) -> Document:
     optional = {"user": hook.user, "timeout": hook.timeout}
     return {"run": list(hook.run), **{name: value for name, value in optional.items() if value}}
+
+
+def _drills(backup: Backup) -> Document:
+    fields = {
+        "restore_drill": backup.restore_drill,
+        "drill_directory": backup.drill_directory,
+        "verify_max_age": backup.verify_max_age,
+    }
+    return {name: value for name, value in fields.items() if value}
 
 
 def _job(declared: Declared) -> schedule.Job:

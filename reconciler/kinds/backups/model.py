@@ -8,7 +8,16 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from reconciler.core.basics.scalars import Scheduler
-from reconciler.core.model.fields import AbsolutePath, Duration, Flag, KnownName, Span, Text, TimeZone
+from reconciler.core.model.fields import (
+    AbsolutePath,
+    Duration,
+    Flag,
+    KnownName,
+    Span,
+    Text,
+    TimeZone,
+    text_schema,
+)
 from reconciler.core.model.places import NamesPath, Use
 from reconciler.core.model.resource import RefersTo, Resource
 from reconciler.formats.backups import job
@@ -82,6 +91,12 @@ def _finite(span: str) -> str:
     return span
 
 
+def _drill(text: str) -> str:
+    if text not in job.DRILLS and (not text[-1:].isalpha() or timespan.seconds(text) <= 0):
+        raise ValueError("write daily, weekly, monthly, quarterly, yearly, or a time span such as 30d")
+    return text
+
+
 def _a_day(span: str) -> str:
     if timespan.seconds(span) < _DAY:
         raise ValueError(
@@ -94,6 +109,11 @@ def _a_day(span: str) -> str:
 Count = Annotated[int, Field(ge=1, le=100_000, strict=True)]
 Finite = Annotated[Span, AfterValidator(_finite)]
 PathBelowRoot = Annotated[AbsolutePath, AfterValidator(_below_root)]
+_DRILL_PATTERN = rf"^(?:{'|'.join(job.DRILLS)}|(?:[0-9]+[A-Za-z]+ ?)+)\z"
+Drill = Annotated[
+    Text, Field(pattern=_DRILL_PATTERN, max_length=64), AfterValidator(_drill), text_schema(_DRILL_PATTERN)
+]
+DrillDirectory = Annotated[PathBelowRoot, NamesPath(Use.WRITES_INTO)]
 Source = Annotated[PathBelowRoot, NamesPath(Use.READS)]
 Destination = Annotated[PathBelowRoot, BeforeValidator(_local), NamesPath(Use.WRITES_INTO)]
 Mount = Annotated[AbsolutePath, NamesPath(Use.READS)]
@@ -208,6 +228,17 @@ class Backup(Resource):
     max_age: Finite | None = None
     """A newest good archive that is older than this is unhealthy: `backup list`, `service health`, `status`
     and `doctor` say so. When left out, one that three due runs have not followed is.
+    """
+    verify_max_age: Finite | None = None
+    """An archive must have been read again within this span, or the job is unhealthy."""
+    restore_drill: Drill | None = None
+    """How often a run restores the newest archive of a destination into a scratch directory, compares it,
+    and removes it: a span, or daily, weekly, monthly, quarterly, yearly. A drill that failed, or is late by
+    half, is unhealthy.
+    """
+    drill_directory: DrillDirectory | None = None
+    """Where drills unpack: a directory of root's on a disk with room. It is /var/lib/reconciler/drills when
+    left out.
     """
     require_mount: list[Mount] = []
     """Mount points that must be mounted, or the run is refused; so must those that fstab, units or autofs

@@ -1,0 +1,202 @@
+"""Restore drills: the newest archive of one destination is unpacked into a directory of its own, compared
+with its manifest and with itself, and removed.
+
+It proves what no verification can: that what comes out is what went in. The job's own run does it, after its
+backup, when it is due: so one timer is enough, a drill never meets a run of its job, and a disk that only the
+run has mounted is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.host import HostError
+from reconciler.formats.backups.job import Job
+from reconciler.formats.backups.manifest import FULL, Manifest
+from reconciler.formats.backups.record import Drill, Record, shortened
+from reconciler.host.archives import restored, scratch
+from reconciler.host.archives.private_directory import Refused
+from reconciler.host.archives.scratch import Scratch
+from reconciler.host.archives.tar import ArchiveError
+from reconciler.host.files.descriptors import descriptor
+from reconciler.host.process import environment, failpoints
+from reconciler.host.state.job_lock import RUN, job_lock
+from reconciler.jobs import store
+from reconciler.jobs.destinations import open_destination
+from reconciler.jobs.hooks import Tell
+from reconciler.jobs.restore import restore
+
+WHOLE = 2 << 30
+"""An archive with more bytes is not restored as a whole, but a sample of its files."""
+_FILES = 200
+"""The most files of a sample."""
+_ENTRY = 4096
+"""The bytes that an entry takes on a disk besides its content."""
+_LEAST = 1 << 20
+"""With less room no drill is begun."""
+_TOLD = 3
+"""Differences that are named."""
+
+
+@frozen
+class Chosen:
+    """The archive of a drill."""
+
+    destination: str
+    manifest: Manifest
+    content: int
+    """The bytes that it unpacks to, with all that it needs."""
+
+
+def drill(
+    job: Job, tried: Mapping[str, int], tell: Tell, lock_directory: str = RUN, whole: int = WHOLE
+) -> Drill:
+    """One drill, with the destination whose last one (`tried`) is the longest ago.
+
+    A drill that fails is a result, too. Raises JobBusy, Refused where there is no archive to restore,
+    HostError.
+    """
+    started = environment.now()
+    with job_lock(f"backup-{job.name}", lock_directory):
+        chosen = _chosen(job, tried, tell)
+        result = Drill(
+            started, started, good=False, destination=chosen.destination, archive=chosen.manifest.id
+        )
+        try:
+            tidy(job, tell)
+            with scratch.scratch(job.name, _directory(job)) as place:
+                result = _drilled(job, chosen, place, whole, result)
+        except HostError as problem:
+            result = replace(result, good=False, reason=shortened(str(problem)))
+        failpoints.hit("backup.drill.done")
+    return replace(result, finished=environment.now())
+
+
+def is_due(job: Job, record: Record | None, now: int) -> bool:
+    """Whether a drill is due: none has passed for the span of the job, or the last one failed.
+
+    A clock that was set back does not put it off.
+    """
+    if not job.restore_drill:
+        return False
+    if record is None or record.drilled is None or (record.drill is not None and not record.drill.good):
+        return True
+    return not 0 <= now - record.drilled < job.restore_drill
+
+
+def tidy_up(job: Job, tell: Tell, lock_directory: str = RUN) -> None:
+    """Remove what killed drills have left. Raises JobBusy, HostError."""
+    with job_lock(f"backup-{job.name}", lock_directory):
+        tidy(job, tell)
+
+
+def tidy(job: Job, tell: Tell) -> None:
+    """Remove what killed drills have left, under the job's lock. Raises HostError."""
+    for directory in dict.fromkeys((_directory(job), scratch.DIRECTORY)):
+        for line in scratch.tidy(job.name, directory):
+            tell(line)
+
+
+def _directory(job: Job) -> str:
+    return job.drill_directory or scratch.DIRECTORY
+
+
+def _chosen(job: Job, tried: Mapping[str, int], tell: Tell) -> Chosen:
+    """The newest archive, of the destination that waits for a drill the longest. Raises Refused."""
+    for path in sorted(job.destinations, key=lambda path: tried.get(path, 0)):
+        try:
+            with open_destination(job, path) as directory:
+                entries = store.scan(directory, job.name).entries
+        except HostError as problem:
+            tell(f"{path}: no drill with it: {problem}")
+            continue
+        by_id = {entry.manifest.id: entry.manifest for entry in entries}
+        usable = [
+            entry.manifest for entry in entries if not entry.problem and entry.manifest.verified is not False
+        ]
+        if usable:
+            newest = usable[-1]
+            needed = [newest, *(by_id[ident] for ident in newest.parents if ident in by_id)]
+            return Chosen(path, newest, sum(_content(manifest) for manifest in needed))
+    raise Refused("there is no archive to restore", f"of {job.name}; see `backup list {job.name}`")
+
+
+def _content(manifest: Manifest) -> int:
+    """The bytes that an archive takes when it is unpacked, as far as its manifest tells."""
+    data = sum(manifest.data.values()) or manifest.content or manifest.bytes
+    return data + _ENTRY * sum(manifest.entries.values())
+
+
+def _drilled(job: Job, chosen: Chosen, place: Scratch, whole: int, result: Drill) -> Drill:
+    """Restore and compare. Raises HostError where that does not work, or something differs."""
+    budget = min(whole, place.free // 2)
+    if budget < _LEAST:
+        raise Refused("too little space is left", f"{place.tree}: {place.free} bytes are free")
+    if chosen.content <= budget:
+        return _compared(job, chosen, place, (), replace(result, whole=True))
+    seed = environment.random_hex(16)
+    manifest = chosen.manifest
+    with (
+        open_destination(job, chosen.destination) as directory,
+        descriptor(directory.open(manifest.archive)) as fd,
+    ):
+        files = restored.sample(fd, manifest.compress, seed, _FILES, budget - _FILES * _ENTRY)
+    if not files:
+        raise Refused("too little space is left", f"{place.tree}: no file of the archive has room there")
+    return _compared(
+        job, chosen, place, tuple(path for path, _ in files), replace(result, whole=False, seed=seed)
+    )
+
+
+def _compared(job: Job, chosen: Chosen, place: Scratch, paths: tuple[str, ...], result: Drill) -> Drill:
+    manifest = chosen.manifest
+    restore(replace(job, destinations=(chosen.destination,)), manifest.id, place.tree, paths)
+    failpoints.hit("backup.drill.restored")
+    with (
+        open_destination(job, chosen.destination) as directory,
+        descriptor(directory.open(manifest.archive)) as fd,
+        descriptor(place.open_tree()) as tree,
+    ):
+        shares = {source: restored.share(tree, source) for source in manifest.sources if not paths}
+        differences = [
+            *_missing(manifest, shares),
+            *restored.differences(fd, manifest.compress, tree, paths, as_root=environment.is_root()),
+        ]
+        count = sum(share.entries for share in shares.values()) or len(paths)
+        data = sum(share.data for share in shares.values())
+    failpoints.hit("backup.drill.compared")
+    if differences:
+        more = f" and {len(differences) - _TOLD} more" if len(differences) > _TOLD else ""
+        raise ArchiveError(
+            "what was restored is not what was archived",
+            f"{chosen.destination}: {manifest.archive}: {'; '.join(differences[:_TOLD])}{more}",
+        )
+    return replace(result, good=True, files=count, bytes=data)
+
+
+def _missing(manifest: Manifest, shares: Mapping[str, restored.Share]) -> list[str]:
+    """The sources of which less or more came out than the manifest of a full archive says."""
+    if manifest.kind != FULL:
+        return []
+    return [
+        f"{source}: {share.entries} entries with {share.data} bytes instead of"
+        f" {manifest.entries[source]} with {manifest.data[source]}"
+        for source, share in shares.items()
+        if source in manifest.entries
+        and source in manifest.data
+        and (share.entries, share.data) != (manifest.entries[source], manifest.data[source])
+    ]
+
+
+def words(drill: Drill) -> str:
+    """A drill for people."""
+    if not drill.good:
+        return f"the restore drill failed: {drill.reason}"
+    amount = f"{drill.files} entries" if drill.whole else f"a sample of {drill.files} files"
+    note = f" ({drill.note})" if drill.note else ""
+    return (
+        f"restore drill: {drill.archive} came back from {drill.destination} as it was archived,"
+        f" {amount}{note}"
+    )
