@@ -112,6 +112,7 @@ FOR_CHANGES = {
     "reconciler.policy.lockout.guard",
     "reconciler.render.masking",
     "reconciler.render.plan.pending",
+    "reconciler.render.plan.text",
 }
 """Modules that a plan needs only where something changes, or where the spec has a kind that this one lacks."""
 _SPEC = """\

@@ -20,6 +20,7 @@ from reconciler.core.state import Memory, OwedRow
 from reconciler.core.steps import Cause, Step
 from reconciler.engine.units import own_unit_guard
 from reconciler.render.plan.drift_text import drift_text
+from reconciler.render.plan.settled import is_settled, settled_text
 from reconciler.render.plan.text import final_line, plan_text
 from reconciler.render.plan.text_diff import unified
 from reconciler.render.plan.values import dotted, element_changes, pair, scalar
@@ -38,6 +39,51 @@ def test_plan_reads_as_stored(name: str, golden: Golden) -> None:
     text = plan_text(plans.ALL[name]())
 
     golden(f"plan-{name}", text)
+
+
+@pytest.mark.parametrize("name", plans.ALL)
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_settled_plan_is_one_line(name: str, colour: bool) -> None:  # a parameter of the test
+    """A plan counts as settled only if its text in full is the one line, whatever part of another plan it is
+    given.
+    """
+    nothing, other = plans.ALL["nothing"](), plans.ALL[name]()
+    one_line = settled_text(colour=colour)
+
+    assert is_settled(nothing)
+    for part in other:
+        data = {**nothing, part: other[part]}
+        assert not is_settled(data) or plan_text(data, colour=colour, verbose=True) == one_line, part
+
+
+_MORE = {
+    "access": [{}],
+    "applyable": True,
+    "basis": {"kind": "snapshot"},
+    "complete": False,
+    "errored": True,
+    "exposure": [{}],
+    "holds": [{}],
+    "partial": {"targets": ["files"], "excludes": []},
+    "recorded": ["files.a"],
+    "schedule": [{}],
+    "unknown": ["units"],
+}
+"""Values that make a plan with nothing to do another one, by the part of its document."""
+
+
+@pytest.mark.parametrize("part", _MORE)
+def test_a_plan_that_has_more_to_tell_is_not_settled(part: str) -> None:
+    """A hold, a snapshot, a choice of resources: with each of them the text of a plan is not one line."""
+    assert not is_settled({**plans.ALL["nothing"](), part: _MORE[part]})
+
+
+@pytest.mark.parametrize("note", ["interrupted_run", "state_damaged"])
+def test_a_plan_from_a_bad_state_is_not_settled(note: str) -> None:
+    """A killed run and a damaged state are told although nothing is to be done."""
+    nothing = plans.ALL["nothing"]()
+
+    assert not is_settled({**nothing, "basis": {**nothing["basis"], note: "x"}})
 
 
 @pytest.mark.parametrize("name", ["update", "secret", "create"])

@@ -101,9 +101,17 @@ def print_plan(data: Mapping[str, Any], form: str, no_color: bool, *, verbose: b
 
         sys.stdout.write(plan_markdown(data, ci=_ci_run()))
     else:
-        from reconciler.render.plan.text import plan_text
+        sys.stdout.write(_plan_text(data, coloured=colour(sys.stdout, no_color), verbose=verbose))
 
-        sys.stdout.write(plan_text(data, colour=colour(sys.stdout, no_color), verbose=verbose))
+
+def _plan_text(data: Mapping[str, Any], *, coloured: bool, verbose: bool) -> str:
+    from reconciler.render.plan.settled import is_settled, settled_text
+
+    if is_settled(data):
+        return settled_text(colour=coloured)
+    from reconciler.render.plan.text import plan_text  # brings what only changes need
+
+    return plan_text(data, colour=coloured, verbose=verbose)
 
 
 def _ci_run() -> str:

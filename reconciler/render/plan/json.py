@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.core import revision
 from reconciler.core.diagnostic import errors
-from reconciler.render.diagnostics import diagnostic_data
 
 if TYPE_CHECKING:
     from reconciler.core.address import Address
@@ -70,7 +69,7 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
         "holds": [],
         "unreadable": _unreadable(plan),
         "unknown": list(plan.unknown),
-        "diagnostics": [diagnostic_data(item) for item in plan.diagnostics],
+        "diagnostics": _diagnostics(plan),
         "recorded": [str(part.address) for part in plan.converged],
         "steps": [],
         "summary": dict.fromkeys(_COUNTS, 0),
@@ -85,6 +84,14 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
         data["approval"] = plan.approval.as_data()
     data = _shareable(data, plan, basis, secret)
     return data if plan.approval is None else _sealed(data)
+
+
+def _diagnostics(plan: Plan) -> list[dict[str, Any]]:
+    if not plan.diagnostics:
+        return []
+    from reconciler.render.diagnostics import diagnostic_data
+
+    return [diagnostic_data(item) for item in plan.diagnostics]
 
 
 def _is_settled(plan: Plan) -> bool:

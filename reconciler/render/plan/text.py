@@ -28,6 +28,7 @@ from reconciler.render.plan.phrases import (
     unreadable_words,
     zone_words,
 )
+from reconciler.render.plan.settled import CONVERGED
 from reconciler.render.terminal import Look, Paint, columns, count, pad, painter, paragraphs, symbol, visible
 
 Data = Mapping[str, Any]
@@ -42,7 +43,6 @@ _LEGEND = {
     "x": "blocked, will not be done",
     "=": "held, will not be done until the hold ends",
 }
-_CONVERGED = "No changes. Your host matches the configuration."
 _OLD = 86_400
 _CLOCKS = 120
 """Seconds that two clocks may be apart; above, the age of a snapshot is coloured, as above `_OLD`."""
@@ -101,7 +101,7 @@ def final_line(data: Data) -> str:
             if not data["complete"]
             else _PARTLY_CONVERGED
             if data.get("partial")
-            else _CONVERGED
+            else CONVERGED
         )
     summary = data["summary"]
     line = f"Plan: {summary['add']} to add, {summary['change']} to change, {summary['destroy']} to destroy"
