@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,32 @@ def test_a_plan_with_changes_is_what_needs_them(settled: tuple[str, str], tmp_pa
     spec.write_text(_SPEC.replace("OOMScoreAdjust: 5", "OOMScoreAdjust: 6"))
 
     assert "deepdiff" in imported("plan", str(spec), "--root", settled[1])
+
+
+@pytest.mark.parametrize("name", sorted(FOR_CHANGES))
+def test_what_a_settled_plan_lacks_is_there(name: str) -> None:
+    """Each of the modules has the name that it is given here: one that was renamed would be lacked for ever."""
+    assert find_spec(name) is not None
+
+
+def test_a_look_at_a_host_imports_nothing_that_changes_it() -> None:
+    """Accounts, keys, files and units are observed without the models of a spec, and without what removes
+    homes, writes files or judges a start.
+    """
+    kinds = ("backups", "files", "groups", "logrotate", "services", "ssh_keys", "timers", "users")
+    looking = ", ".join(f"reconciler.kinds.{kind}.observe" for kind in kinds)
+    program = f"import reconciler.host.live, {looking}, sys; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+    changing = {
+        *("reconciler.kinds.shared.key_parts", "reconciler.kinds.users.home_removal"),
+        *("reconciler.kinds.users.root_files", "reconciler.kinds.users.traces"),
+    }
+
+    assert "reconciler.kinds.users.observe" in modules
+    assert set() == (FOR_CHANGES - {"reconciler.kinds.users"} | changing) & set(modules)
+    assert all(find_spec(name) for name in changing)
 
 
 def test_the_journal_needs_no_reporting() -> None:
