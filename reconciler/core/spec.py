@@ -36,6 +36,8 @@ class Declared:
     """The settings of the spec."""
     beside: Mapping[str, Resource] = field(default_factory=nothing)
     """Resources of the same name in the kinds that its own kind asks for, by kind (`Kind.sibling_kinds`)."""
+    host: str = ""
+    """The name of the host in the spec."""
 
 
 @frozen

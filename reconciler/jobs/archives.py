@@ -42,6 +42,10 @@ class Listing:
 
 def listing(job: Job) -> Listing:
     """All archives of a job, as far as its destinations can be read."""
+    if job.restic is not None:
+        from reconciler.jobs.restic import snapshots  # only where it is the engine
+
+        return snapshots.listing(job)
     archives: dict[str, dict[str, Entry]] = {}
     problems: list[str] = []
     strange: list[tuple[str, Strange]] = []

@@ -107,11 +107,15 @@ def refusal(job: Job) -> str:
         _may_begin(job)
         if not job.before:  # a command may mount it
             _all_mounted(job)
-            for path in job.destinations:
+            for path in job.places:
                 _must_be_mounted(path)
                 _must_be_writable(path)
-        for path in job.destinations:
+        for path in job.places:
             _is_usable(path)
+        if job.restic is not None:
+            from reconciler.jobs.restic.repositories import must_be_private
+
+            must_be_private(job)
     except HostError as problem:
         return str(problem)
     return ""
@@ -156,6 +160,8 @@ def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Man
     """Make the archive in the first destination that works and copy it to the others; return its manifests
     and the failures, by destination.
     """
+    if job.restic is not None:
+        return _make_by_restic(job, ident, tell)
     made: dict[str, Manifest] = {}
     failed: dict[str, HostError] = {}
     for path in job.destinations:
@@ -174,6 +180,15 @@ def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Man
             if not made:
                 raise
             failed[path] = problem
+    if not made:
+        raise _none_made(failed)
+    return made, {path: str(problem) for path, problem in failed.items()}
+
+
+def _make_by_restic(job: Job, ident: str, tell: Tell) -> tuple[dict[str, Manifest], dict[str, str]]:
+    from reconciler.jobs.restic.run import make  # only where it is the engine, as below
+
+    made, failed = make(job, ident, _left_out(job), tell, _must_be_mounted)
     if not made:
         raise _none_made(failed)
     return made, {path: str(problem) for path, problem in failed.items()}
@@ -290,6 +305,10 @@ def _doubt(job: Job, path: str, ident: str) -> str:
     """Why the new archive is in doubt, compared with the older ones; empty if it is not, or they cannot be
     read.
     """
+    if job.restic is not None:
+        from reconciler.jobs.restic.health import archives
+
+        return archives(job, path).doubts.get(ident, "")
     try:
         with open_destination(job, path) as directory:
             return store.scan(directory, job.name).doubts.get(ident, "")
@@ -299,6 +318,10 @@ def _doubt(job: Job, path: str, ident: str) -> str:
 
 def _prune(job: Job, path: str, ident: str) -> Pruned:
     """Remove old archives after the new one is in place; a failure becomes a note, for the new one stays."""
+    if job.restic is not None:
+        from reconciler.jobs.restic.prune import prune_after_run
+
+        return prune_after_run(job, path, ident)
     try:
         with open_destination(job, path) as directory:
             return prune_directory(directory, job, environment.now(), protect=(ident,))

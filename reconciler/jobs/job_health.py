@@ -83,9 +83,7 @@ def condition(job: Job, now: int, record: Record | None = None, lock_directory: 
     sizes: list[int] = []
     for path in job.destinations:
         try:
-            with open_destination(job, path) as directory:
-                archives = store.scan(directory, job.name)
-                foreign = machine_marks.foreign(directory, job.name)
+            archives, foreign = _archives(job, path)
         except HostError as problem:
             if not environment.is_root():
                 return Condition(known=False, troubles=(Trouble("unreadable", str(problem)),))
@@ -110,6 +108,16 @@ def condition(job: Job, now: int, record: Record | None = None, lock_directory: 
         bytes=max(sizes, default=None),
         record=record,
     )
+
+
+def _archives(job: Job, path: str) -> tuple[Found, str]:
+    """The archives in a destination, and why they are not this machine's. Raises HostError."""
+    if job.restic is not None:
+        from reconciler.jobs.restic import health  # only where it is the engine
+
+        return health.archives(job, path), health.problem(job, path)
+    with open_destination(job, path) as directory:
+        return store.scan(directory, job.name), machine_marks.foreign(directory, job.name)
 
 
 def _of_record(job: Job, record: Record, lock_directory: str) -> Iterator[Trouble]:

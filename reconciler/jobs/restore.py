@@ -41,11 +41,15 @@ def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
     copy is passed over for an older one, and the result says so. Raises Refused, HostError: then the
     directory has nothing in it, unless tar itself failed.
     """
+    for path in paths:
+        must_be_plain(path)
+    if job.restic is not None:
+        from reconciler.jobs.restic import restore as restic  # only where it is the engine
+
+        return restic.restore(job, at, to, paths)
     listed = listing(job)
     if listed.problems and not listed.archives and not listed.strange:
         raise Refused("no archive can be read", "; ".join(listed.problems))
-    for path in paths:
-        must_be_plain(path)
     ids, problems = ids_of(listed, at), [*listed.problems, *listed.foreign]
     by_id = {manifest_of(copies).id: copies for copies in listed.archives}
     passed: list[tuple[str, str]] = []

@@ -74,7 +74,7 @@ def _jobs_by_destination(spec: Spec) -> dict[str, str]:
     return {
         destination: declared.address.name
         for declared in spec.resources
-        for destination in getattr(declared.resource, "destinations", ())
+        for destination in getattr(declared.resource, "places", ())
     }
 
 

@@ -158,6 +158,7 @@ def _spec(host: Any, rows: Mapping[str, Mapping[str, _Row]], included: Included,
             row.sources,
             settings,
             _beside(host, kinds[kind], name),
+            host.host,
         )
         for kind in kinds
         for name, resource in getattr(host, kind).items()

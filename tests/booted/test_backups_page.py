@@ -27,7 +27,7 @@ def test_the_page_about_backups(booted: BootedHost) -> None:
     """Each block works as it is pasted; what was lost comes back, and every mode and owner on the way is as
     before.
     """
-    (spec,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    spec, *_ = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     declare, make, look, unpack, copy, everything, by_tar, take_over, agree, prune = re.findall(
         r"```sh\n(.*?)```", PAGE, re.DOTALL
     )

@@ -53,10 +53,11 @@ CANDIDATES = (
     *(_KEY, "2027-01-31", "localhost:80", "any", "/home/u", "absent", "ALL", "10.0.0.0/8"),
     *("always", "gzip", "daily", "timer", "UTC", "host", "-%Y%m%d"),
     *("running", "restart", "none", "enforce", "source.txt", "/usr/bin/true x", "30d"),
-    *("x.slice", "continue", "closed", "local", "warn", "http://localhost/x"),
+    *("x.slice", "continue", "closed", "local", "warn", "http://localhost/x", "rest:https://x/"),
 )
 """One of these is valid wherever text is."""
 LEAST: dict[str, dict[str, Any]] = {
+    "Repository": {"url": "sftp:backup@host:/srv"},
     "ForeignHome": {"path": "/srv/x", "manage": False},
     "Create": {"mode": "0640", "owner": "root", "group": "root"},
     "Hook": {"run": ["/usr/bin/true"]},
@@ -66,6 +67,8 @@ LEAST: dict[str, dict[str, Any]] = {
 }
 """The keys that a block in a resource cannot do without."""
 WITH: dict[tuple[str, str], dict[str, Any]] = {
+    ("backups", "destinations"): {"engine": "restic", "password_file": "/root/restic.pass"},
+    ("backups", "password_file"): {"engine": "restic"},
     ("logrotate", "dateformat"): {"dateext": True},
     ("users", "state"): {"home": "keep"},
 }

@@ -22,6 +22,7 @@ from tests.case import Reader, document
 
 pytestmark = pytest.mark.slow
 
+PASSWORD = {"password_file": "/root/restic.pass"}
 JOB = {"sources": ["/data/x"], "destinations": ["/backup/x"], "schedule": "0 2 * * *"}
 
 
@@ -78,6 +79,21 @@ def test_what_is_declared_is_what_runs() -> None:
     assert (False, False, float("inf")) == (job.verify, job.one_file_system, job.clock_jump)
 
 
+def test_a_job_of_restics() -> None:
+    """Its job file has the password's file, the host, and the environment of each repository elsewhere."""
+    far = {"url": "s3:https://host/bucket", "environment_file": "/root/s3.env"}
+    declared, found = loaded(engine="restic", destinations=["/backup/x", far], **PASSWORD)
+    assert declared is not None
+    job = job_of(declared)
+
+    assert [] == found
+    assert ("/backup/x", "s3:https://host/bucket") == job.destinations
+    assert ("/backup/x",) == job.places
+    assert "zstd" == job.compress
+    expected = backup_job.Restic("testhost", "/root/restic.pass", {"s3:https://host/bucket": "/root/s3.env"})
+    assert expected == job.restic
+
+
 def test_the_defaults_are_safe() -> None:
     """Verified, one file system, nothing deleted."""
     declared, _ = loaded()
@@ -95,11 +111,25 @@ def test_the_defaults_are_safe() -> None:
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"engine": "restic"}, "not there yet"),
+        ({"engine": "borg"}, "not there yet"),
+        ({"engine": "restic"}, "write `password_file`"),
+        ({"engine": "restic", **PASSWORD, "type": "full"}, "is for `engine: tar`"),
+        ({"engine": "restic", **PASSWORD, "compress": "gzip"}, "restic has zstd, or none"),
+        ({"engine": "restic", **PASSWORD, "exclude": ["[[:digit:]]"]}, "a class of characters"),
+        (
+            {"engine": "restic", **PASSWORD, "destinations": [{"url": "/srv"}]},
+            "a repository as restic has it",
+        ),
+        (
+            {"engine": "restic", **PASSWORD, "destinations": [{"url": "rest:https://me:secret@host/"}]},
+            "password in a URL",
+        ),
+        ({"engine": "restic", **PASSWORD, "destinations": ["s3:bucket"]}, "write `{url: s3:bucket}`"),
+        (PASSWORD, "password_file is for `engine: restic`"),
         ({"type": "incremental"}, "not there yet"),
         ({"type": "differential"}, "not there yet"),
-        ({"destinations": [{"url": "sftp://backup@nas/srv"}]}, "not there yet"),
-        ({"destinations": ["s3://bucket"]}, "not there yet"),
+        ({"destinations": [{"url": "sftp://backup@nas/srv"}]}, "is for `engine: restic`"),
+        ({"destinations": ["s3://bucket"]}, "is no path"),
         ({"destinations": ["backup"]}, "absolute"),
         ({"destinations": []}, "1 or more"),
         ({"sources": []}, "1 or more"),

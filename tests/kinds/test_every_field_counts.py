@@ -38,6 +38,8 @@ TEXTS = (
         "2028-02-29",
         "http://localhost/y",
         "localhost:81",
+        "sftp:a@b:/y",
+        "rest:https://y/",
         "other.txt",
     ),
     *(

@@ -33,6 +33,8 @@ DRILLS: Mapping[str, float] = {
     "yearly": 365 * _DAY,
 }
 """The words for the time between two restore drills, and their seconds."""
+ENGINES = ("tar", "restic")
+"""The programs that make archives."""
 
 
 class NotAJob(Exception):
@@ -72,6 +74,18 @@ class Hook:
 
 
 @frozen
+class Restic:
+    """The fields of a job that the engine restic has of its own."""
+
+    host: str
+    """The host that its snapshots bear."""
+    password_file: str
+    """The file with the password of its repositories."""
+    environment_files: Mapping[str, str] = field(default_factory=dict)
+    """The files with the environment of restic, by destination."""
+
+
+@frozen
 class Job:
     """One job. Paths are absolute; spans are seconds."""
 
@@ -108,11 +122,13 @@ class Job:
     """The age at which the last verification is too old; 0: at none."""
     remotes: Mapping[str, Remote] = field(default_factory=dict)
     """The destinations on other machines, by URL."""
+    restic: Restic | None = None
+    """Given if restic makes the archives, as snapshots in a repository in each destination; else tar does."""
 
     @property
     def places(self) -> tuple[str, ...]:
         """The paths of the destinations on this host."""
-        return tuple(name for name in self.destinations if name not in self.remotes)
+        return tuple(name for name in self.destinations if name.startswith("/"))
 
     @property
     def suffix(self) -> str:
@@ -219,7 +235,9 @@ def job(data: Mapping[str, Any], name: str) -> Job:
         parsed = _job(data, name)
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         raise NotAJob(f"a field is wrong or missing: {problem}") from problem
-    supported = parsed.compress in COMPRESSORS and data.get("engine") == "tar" and data.get("type") == "full"
+    supported = (
+        parsed.compress in COMPRESSORS and data.get("engine") in ENGINES and data.get("type") == "full"
+    )
     if not supported or not parsed.sources or not parsed.destinations:
         raise NotAJob(
             "it asks for something that this version cannot do; apply the spec again with this version"
@@ -234,7 +252,7 @@ def _job(data: Mapping[str, Any], name: str) -> Job:
     return Job(
         name,
         _paths(data["sources"]),
-        _paths(data["destinations"]),
+        tuple(item if isinstance(item, str) else str(item["url"]) for item in data["destinations"]),
         Keep(
             **{item.name: int(keep[item.name]) for item in fields(Keep) if item.name in keep}, within=within
         ),
@@ -251,6 +269,7 @@ def _job(data: Mapping[str, Any], name: str) -> Job:
         restore_drill=drill_seconds(data["restore_drill"]) if data.get("restore_drill") else 0.0,
         drill_directory=_paths([data["drill_directory"]])[0] if data.get("drill_directory") else "",
         verify_max_age=timespan.seconds(data["verify_max_age"]) if data.get("verify_max_age") else 0.0,
+        restic=_restic(data),
     )
 
 
@@ -281,7 +300,24 @@ def _hook(value: Mapping[str, Any], timeout: float) -> Hook:
     return Hook(tuple(map(str, value["run"])), str(value.get("user", "")), own)
 
 
-def _paths(values: Any) -> tuple[str, ...]:
+def _restic(data: Mapping[str, Any]) -> Restic | None:
+    """What only restic has; None for another engine, whose destinations are paths."""
+    elsewhere = [item for item in data["destinations"] if isinstance(item, Mapping)]
+    _paths(item for item in data["destinations"] if not isinstance(item, Mapping))
+    if data["engine"] != "restic":
+        if elsewhere:
+            raise ValueError(f"{elsewhere[0]['url']!r} is for restic")
+        return None
+    unknown = sorted({key for item in elsewhere for key in item} - {"url", "environment_file"})
+    if unknown:
+        raise ValueError(f"a destination asks for {unknown[0]!r}, which this version does not know")
+    files = {str(item["url"]): item["environment_file"] for item in elsewhere if "environment_file" in item}
+    (password_file,) = _paths([data["password_file"]])
+    _paths(files.values())
+    return Restic(str(data["host"]), password_file, files)
+
+
+def _paths(values: Iterable[Any]) -> tuple[str, ...]:
     paths = tuple(map(str, values))
     wrong = [path for path in paths if not path.startswith("/") or path == "/"]
     if wrong:

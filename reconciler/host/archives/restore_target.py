@@ -73,6 +73,24 @@ def send_file(path: str, to_fd: int) -> None:
                 write_all(to_fd, chunk)
 
 
+@contextmanager
+def inner_directory(target: int) -> Iterator[str]:
+    """The path of a new directory in the open `target`, for a program that has the descriptor; whatever it
+    puts there is in `target` itself afterwards, also when the block raises.
+
+    restic 0.18 takes a path that ends in a descriptor for a link, and would remove it.
+    """
+    name = f".restoring-{os.urandom(8).hex()}"
+    os.mkdir(name, 0o700, dir_fd=target)
+    try:
+        yield f"/proc/self/fd/{target}/{name}"
+    finally:
+        with descriptor(os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=target)) as inner:
+            for entry in os.listdir(inner):
+                os.rename(entry, entry, src_dir_fd=inner, dst_dir_fd=target)
+        os.rmdir(name, dir_fd=target)
+
+
 def as_on_the_host(target: int, directories: Sequence[str]) -> None:
     """Give directories below the open `target`, which stands for `/`, their mode and owner on this host.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import selectors
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import IO, Any
 
@@ -42,19 +42,24 @@ class Ended:
 
 
 def pipe(
-    stages: Sequence[Sequence[str]], take: Take, *, stdin: int | None = None, pass_fds: Sequence[int] = ()
+    stages: Sequence[Sequence[str]],
+    take: Take,
+    *,
+    stdin: int | None = None,
+    pass_fds: Sequence[int] = (),
+    variables: Mapping[str, str] | None = None,
 ) -> list[Ended]:
     """Run all stages at once, each reading the output of the one before, and return how each ended.
 
-    The first reads `stdin`, and `take` gets the output of the last. Programs get a fixed environment, umask
-    077 and no other descriptor of ours than `pass_fds`. Raises ProgramMissing, NotRun, and any error of
-    `take`; the programs are killed and reaped before.
+    The first reads `stdin`, and `take` gets the output of the last. Programs get a fixed environment, which
+    `variables` join, umask 077 and no other descriptor of ours than `pass_fds`. Raises ProgramMissing,
+    NotRun, and any error of `take`; the programs are killed and reaped before.
     """
     with ExitStack() as stack:
         processes: list[subprocess.Popen[bytes]] = []
         source: int | IO[bytes] = subprocess.DEVNULL if stdin is None else stdin
         for argv in stages:
-            process = _start(argv, source, pass_fds)
+            process = _start(argv, source, pass_fds, variables or {})
             stack.callback(_end, process)
             if processes and processes[-1].stdout is not None:
                 # Only the reader may hold the pipe: a writer whose reader died would wait for ever.
@@ -69,7 +74,9 @@ def pipe(
         ]
 
 
-def _start(argv: Sequence[str], source: int | IO[bytes], pass_fds: Sequence[int]) -> subprocess.Popen[bytes]:
+def _start(
+    argv: Sequence[str], source: int | IO[bytes], pass_fds: Sequence[int], variables: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
     program = find_program(argv[0])
     try:
         return subprocess.Popen(
@@ -77,7 +84,7 @@ def _start(argv: Sequence[str], source: int | IO[bytes], pass_fds: Sequence[int]
             stdin=source,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=ENVIRONMENT,
+            env={**ENVIRONMENT, **variables},
             cwd="/",
             umask=0o077,
             start_new_session=True,

@@ -11,7 +11,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import IO, Any
 
@@ -103,9 +103,18 @@ def run(
     cap: int = 1 << 20,
     variables: Mapping[str, str] | None = None,
     account: Account | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Result:
     """Run a program to its end: `begin` and its result. Raises ProgramMissing, NotRun, TimedOut."""
-    return begin(argv, timeout=timeout, input=input, cap=cap, variables=variables, account=account).result()
+    return begin(
+        argv,
+        timeout=timeout,
+        input=input,
+        cap=cap,
+        variables=variables,
+        account=account,
+        pass_fds=pass_fds,
+    ).result()
 
 
 def begin(
@@ -116,13 +125,14 @@ def begin(
     cap: int = 1 << 20,
     variables: Mapping[str, str] | None = None,
     account: Account | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Begun:
     """Start a program.
 
     `timeout` is in seconds, `cap` bytes are kept of each output stream, `variables` join its environment. It
     runs with the rights of `account`, all of its groups and nothing of ours; as we do without one. The
-    program gets no descriptor of ours, no terminal, a fixed environment, umask 022 and `/` as its directory.
-    When its time is up, its process group is killed.
+    program gets no descriptor of ours but `pass_fds`, no terminal, a fixed environment, umask 022 and `/` as
+    its directory. When its time is up, its process group is killed.
 
     Under the lock of an apply (`reaper`) the processes that it has started are killed too, wherever they have
     gone, and all of them die with us if we are killed. At worst half an account is left then, which the next
@@ -145,6 +155,7 @@ def begin(
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=account.groups if account else None,
+            pass_fds=tuple(pass_fds),
         )
     except OSError as error:
         raise not_run(program, error) from error

@@ -72,7 +72,7 @@ class BackupHost:
         """Yield all that is wrong with the paths of a job."""
         for source in backup.sources:
             yield from self._source_troubles(source)
-        for destination in backup.destinations:
+        for destination in backup.places:
             yield from self._destination_troubles(destination)
         yield from self._mount_troubles(backup)
         yield from self._disk_troubles(backup)
@@ -145,7 +145,7 @@ class BackupHost:
 
     def opened(self, change: Change, job: Declared) -> Iterator[Diagnostic]:
         """Yield an error for a changed directory at or above a destination, if archives cannot lie there."""
-        path, destinations = change.address.name, getattr(job.resource, "destinations", ())
+        path, destinations = change.address.name, getattr(job.resource, "places", ())
         below = [item for item in destinations if item == path or item.startswith(f"{path}/")]
         wrong = (
             self._wrong(path, Entry(FileType.DIRECTORY, "0000", "root", "root"), sticky=path not in below)
@@ -205,7 +205,7 @@ class BackupHost:
 
     def _mount_troubles(self, backup: Backup) -> Iterator[Trouble]:
         """Yield disks that are not mounted, and file systems that a run would leave out."""
-        absent_disks = absent(self._disks, {"sources": backup.sources, "destinations": backup.destinations})
+        absent_disks = absent(self._disks, {"sources": backup.sources, "destinations": backup.places})
         for disk in absent_disks:
             yield not_mounted(disk, required=disk.mount_point in backup.require_mount)
         try:
@@ -213,7 +213,7 @@ class BackupHost:
         except Unreadable:
             return
         below = backup_job.apart(
-            backup.sources, backup.exclude, backup.destinations, {*self._disks.named, *mounted}
+            backup.sources, backup.exclude, backup.places, {*self._disks.named, *mounted}
         )
         if backup.one_file_system and "one_file_system" not in backup.model_fields_set:
             yield from map(_left_out, below[:_NAMED])
@@ -242,9 +242,9 @@ class BackupHost:
             return
         if "/" not in mounted:  # nothing is known of a tree
             return
-        file_systems = {_file_system(path, mounted) for path in _local(backup.destinations)}
+        file_systems = {_file_system(path, mounted) for path in backup.places}
         same = [source for source in backup.sources if file_systems == {_file_system(source, mounted)}]
-        if same and len(_local(backup.destinations)) == len(backup.destinations):
+        if same and len(backup.places) == len(backup.destinations):
             yield _same_disk(same, backup)
         apart = {*mounted, *self._disks.named}
         for source in backup.sources:
@@ -252,11 +252,6 @@ class BackupHost:
             if around and _file_system(source, apart) == _file_system(around, apart):
                 detail = f"{around} is a source too, and has it: take {source} out of `sources`."
                 yield _warning("backup-source", f"{source} would be archived twice", detail)
-
-
-def _local(destinations: Sequence[object]) -> list[str]:
-    """The destinations that are directories of the host."""
-    return [path for path in destinations if isinstance(path, str) and path.startswith("/")]
 
 
 def _file_system(path: str, mounted: Collection[str]) -> str:
@@ -267,7 +262,7 @@ def _file_system(path: str, mounted: Collection[str]) -> str:
 def _same_disk(sources: Sequence[str], backup: Backup) -> Trouble:
     shown = ", ".join(sources[:_NAMED]) + (" and others" if sources[_NAMED:] else "")
     detail = (
-        f"{shown} and {' and '.join(_local(backup.destinations))} are on one file system: what takes the disk"
+        f"{shown} and {' and '.join(backup.places)} are on one file system: what takes the disk"
         " takes the archives as well. Name a destination on another disk or machine too."
     )
     return _warning("backup-same-disk", "the archives are on the disk of their sources", detail)

@@ -44,7 +44,7 @@ def _config(declared: Declared) -> Document:
         "name": declared.address.name,
         "sources": list(backup.sources),
         "exclude": list(backup.exclude),
-        "destinations": list(backup.destinations),
+        "destinations": [item if isinstance(item, str) else item.document for item in backup.destinations],
         "engine": backup.engine,
         "type": backup.type,
         "keep": {rule: count for rule, count in backup.keep or () if count is not None},
@@ -52,11 +52,12 @@ def _config(declared: Declared) -> Document:
         "require_mount": list(backup.require_mount),
         **_hooks(backup),
         "before_timeout": backup.before_timeout,
-        "compress": str(backup.compress),
+        "compress": _compress(backup),
         "one_file_system": backup.one_file_system,
         "clock_jump": backup.clock_jump,
         **({"max_age": backup.max_age} if backup.max_age else {}),
         **_drills(backup),
+        **_restic(declared),
     }
 
 
@@ -82,6 +83,18 @@ def _drills(backup: Backup) -> Document:
         "verify_max_age": backup.verify_max_age,
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def _compress(backup: Backup) -> str:
+    """The compression: that of restic is zstd where a spec says nothing."""
+    return "zstd" if backup.engine == "restic" and backup.compress is Compress.GZIP else str(backup.compress)
+
+
+def _restic(declared: Declared) -> Document:
+    backup = _backup(declared)
+    if backup.engine != "restic":
+        return {}
+    return {"password_file": backup.password_file, "host": declared.host}
 
 
 def _job(declared: Declared) -> schedule.Job:
@@ -226,7 +239,7 @@ def references(declared: Declared) -> Iterator[Address]:
     yield from (
         address for address in schedule.references(_job(declared)) if address.resource != declared.address
     )
-    for path in (job.path_of(declared.address.name), *backup.sources, *backup.destinations):
+    for path in (job.path_of(declared.address.name), *backup.sources, *backup.places):
         yield Address("directories", path)
         yield from ownership.above(path)
     for hook in backup.hooks:
@@ -239,8 +252,7 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     """The requirements of the schedule part, and the job's programs: without one it fails by itself."""
     backup = _backup(declared)
     programs = [
-        "/usr/bin/tar",
-        *filter(None, [_COMPRESSORS.get(backup.compress)]),
+        *(["/usr/bin/restic"] if backup.engine == "restic" else _tar_programs(backup)),
         *(hook.run[0] for hook in backup.hooks),
     ]
     users = dict.fromkeys(hook.user for hook in backup.hooks if hook.user)
@@ -249,6 +261,10 @@ def requires(declared: Declared) -> Iterable[Requirement]:
         *(Requirement(RequirementType.USER, user, fatal=False) for user in users),
         *(Requirement(RequirementType.PROGRAM, program, fatal=False) for program in dict.fromkeys(programs)),
     ]
+
+
+def _tar_programs(backup: Backup) -> list[str]:
+    return ["/usr/bin/tar", *filter(None, [_COMPRESSORS.get(backup.compress)])]
 
 
 def paths(address: Address) -> Iterator[str]:

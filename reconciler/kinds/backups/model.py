@@ -2,10 +2,20 @@
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from reconciler.core.basics.scalars import Scheduler
 from reconciler.core.model.fields import (
@@ -25,6 +35,9 @@ from reconciler.formats.systemd import timespan
 from reconciler.kinds.shared.schedule.field import ScheduleText
 
 _DAY = 86_400
+_URL = re.compile(r"(?:sftp|rest|s3|swift|b2|azure|gs|rclone):.")
+_OF_TAR = {"type": "a snapshot of restic has everything, and takes only the space of what changed"}
+"""Fields that only tar has, each with the reason."""
 
 
 class Verify(StrEnum):
@@ -52,12 +65,30 @@ def _only(supported: str, later: tuple[str, ...], field: str) -> BeforeValidator
 
 
 def _local(value: Any) -> Any:
-    if isinstance(value, dict) or (isinstance(value, str) and "://" in value):
+    if isinstance(value, str) and (_URL.match(value) or "://" in value):
         raise ValueError(
-            "destinations on other machines are not there yet: write the absolute path of a directory of this"
-            " host"
+            f"{value} is no path: write `{{url: {value}}}` with `engine: restic`, or the absolute path"
+            " of a directory of this host"
         )
     return value
+
+
+def _form(value: Any) -> str:
+    return "path" if isinstance(value, str) else "url"
+
+
+def _url(text: str) -> str:
+    if not _URL.match(text):
+        raise ValueError(
+            "write a repository as restic has it, such as sftp:user@host:/path, rest:https://host/ or"
+            " s3:https://host/bucket; a directory of this host is written without `url`"
+        )
+    if re.search(r"//[^/@]*:[^/@]*@", text):
+        raise ValueError(
+            "no password in a URL: everybody can see it there. Write RESTIC_REST_USERNAME and"
+            " RESTIC_REST_PASSWORD into the environment_file"
+        )
+    return text
 
 
 def _below_root(path: str) -> str:
@@ -66,8 +97,9 @@ def _below_root(path: str) -> str:
     return path
 
 
-def _distinct(paths: list[str]) -> list[str]:
-    twice = sorted({path for path in paths if paths.count(path) > 1})
+def _distinct(paths: list[Any]) -> list[Any]:
+    names = [path if isinstance(path, str) else path.url for path in paths]
+    twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{twice[0]} is named twice")
     return paths
@@ -115,7 +147,9 @@ Drill = Annotated[
 ]
 DrillDirectory = Annotated[PathBelowRoot, NamesPath(Use.WRITES_INTO)]
 Source = Annotated[PathBelowRoot, NamesPath(Use.READS)]
-Destination = Annotated[PathBelowRoot, BeforeValidator(_local), NamesPath(Use.WRITES_INTO)]
+Directory = Annotated[PathBelowRoot, BeforeValidator(_local), NamesPath(Use.WRITES_INTO)]
+SecretFile = Annotated[PathBelowRoot, NamesPath(Use.READS)]
+RepositoryUrl = Annotated[Text, Field(min_length=1, max_length=2048), AfterValidator(_url)]
 Mount = Annotated[AbsolutePath, NamesPath(Use.READS)]
 Pattern = Annotated[Text, Field(min_length=1, max_length=4096), AfterValidator(_pattern)]
 Argv = Annotated[list[Text], Field(min_length=1), AfterValidator(_program)]
@@ -188,6 +222,30 @@ class Keep(BaseModel):
         return self
 
 
+class Repository(BaseModel):
+    """A restic repository that is no directory of the host."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    url: RepositoryUrl
+    """The repository as restic has it: sftp:user@host:/path, rest:https://host/, s3:https://host/bucket."""
+    environment_file: SecretFile | None = None
+    """A file of root's, 0600, with a NAME=value in each line for restic: the keys of its storage."""
+
+    @property
+    def document(self) -> dict[str, str]:
+        """The destination as a job file has it."""
+        return {
+            "url": self.url,
+            **({"environment_file": self.environment_file} if self.environment_file else {}),
+        }
+
+
+Destination = Annotated[
+    Annotated[Directory, Tag("path")] | Annotated[Repository, Tag("url")], Discriminator(_form)
+]
+
+
 class Backup(Resource):
     """A backup job. When its block is removed, it runs no more; its archives stay where they are."""
 
@@ -202,12 +260,16 @@ class Backup(Resource):
     With a `/` in front it is a place, else a name at any depth; `*` does not cross a `/`.
     """
     destinations: Annotated[list[Destination], Field(min_length=1), AfterValidator(_distinct)]
-    """Where archives go: directories of root's.
+    """Where archives go: directories of root's, or with restic `{url: ...}`.
 
-    A missing one is made, 0700, if the directory above it is there.
+    A missing one is made, 0700, if the directory above it is there; a missing repository is.
     """
-    engine: Annotated[Literal["tar"], _only("tar", ("restic", "borg"), "engine")] = "tar"
-    """The program that makes the archives."""
+    engine: Annotated[Literal["tar", "restic"], _only("tar", ("borg",), "engine")] = "tar"
+    """The program that makes the archives: tar, a file each, or restic, snapshots in a repository."""
+    password_file: SecretFile | None = None
+    """The file with the password of the repositories, root's, 0600. Without it nobody can read them: keep a
+    copy elsewhere. Only with `engine: restic`.
+    """
     type: Annotated[Literal["full"], _only("full", ("incremental", "differential"), "type")] = "full"
     """Whether each archive has everything."""
     schedule: ScheduleText
@@ -274,13 +336,28 @@ class Backup(Resource):
         """All commands of its own."""
         return [*self.before, *self.after, *self.on_failure]
 
+    @property
+    def places(self) -> list[str]:
+        """The destinations that are directories of the host."""
+        return [item for item in self.destinations if isinstance(item, str)]
+
+    @model_validator(mode="after")
+    def _fits_the_engine(self) -> Self:
+        if self.engine == "restic":
+            _must_fit_restic(self)
+        elif self.password_file is not None:
+            raise ValueError("password_file is for `engine: restic`")
+        elif len(self.places) < len(self.destinations):
+            raise ValueError("a destination with `url` is for `engine: restic`")
+        return self
+
     @model_validator(mode="after")
     def _apart(self) -> Self:
-        both = sorted({*self.sources} & {*self.destinations})
+        both = sorted({*self.sources} & {*self.places})
         if both:
             raise ValueError(f"{both[0]} is both a source and a destination")
         for source in self.sources:
-            around = next((path for path in self.destinations if source.startswith(f"{path}/")), None)
+            around = next((path for path in self.places if source.startswith(f"{path}/")), None)
             if around is not None:
                 raise ValueError(
                     f"the source {source} is inside the destination {around}, which is left out: write"
@@ -302,3 +379,17 @@ class Backup(Resource):
                         f"the pattern {pattern} leaves out all that is in {source}: write what is not wanted"
                     )
         return self
+
+
+def _must_fit_restic(backup: Backup) -> None:
+    """Raises ValueError for fields that only tar has, or the lack of what restic needs."""
+    if backup.password_file is None:
+        raise ValueError("restic encrypts: write `password_file`, a file of root's with mode 0600")
+    for field, reason in _OF_TAR.items():
+        if field in backup.model_fields_set:
+            raise ValueError(f"{field} is for `engine: tar`: {reason}")
+    if "compress" in backup.model_fields_set and backup.compress is Compress.GZIP:
+        raise ValueError("compress: restic has zstd, or none")
+    classes = next((pattern for pattern in backup.exclude if "[[:" in pattern), None)
+    if classes is not None:
+        raise ValueError(f"the pattern {classes} has a class of characters, which restic does not know")

@@ -1,0 +1,21 @@
+"""The archives of a restic job as its record tells: no repository is opened, for it may be far away."""
+
+from __future__ import annotations
+
+from reconciler.formats.backups.job import Job
+from reconciler.jobs.restic import records
+from reconciler.jobs.restic.snapshots import PARTIAL, damage
+from reconciler.jobs.store import Entry, Found
+
+
+def archives(job: Job, destination: str) -> Found:
+    """The archives of which this machine knows, the oldest first. Raises HostError."""
+    known = records.known(job, destination).archives.values()
+    ordered = sorted(known, key=lambda archive: (archive.started, archive.id))
+    return Found(tuple(Entry(archive, PARTIAL if archive.verified is False else "") for archive in ordered))
+
+
+def problem(job: Job, destination: str) -> str:
+    """The fault that the last check found, in words; empty if it found none. Raises HostError."""
+    known = records.known(job, destination)
+    return damage(destination, known) if known.problem else ""

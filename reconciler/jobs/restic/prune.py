@@ -1,0 +1,92 @@
+"""Let old snapshots go, by their ids, as retention decides; then give their space back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from reconciler.core.host import HostError
+from reconciler.formats.backups import restic_output
+from reconciler.formats.backups.job import Job
+from reconciler.formats.backups.restic_output import Snapshot
+from reconciler.formats.backups.restic_record import Known
+from reconciler.host.archives.restic import Repository
+from reconciler.host.archives.tar import ArchiveError
+from reconciler.host.process import environment, failpoints
+from reconciler.jobs.pruning import Pruned, decision
+from reconciler.jobs.restic import records, snapshots
+from reconciler.jobs.restic.repositories import open_repository
+
+_WAIT = 300.0
+"""Seconds to wait for a lock: what is not let go today is let go tomorrow."""
+
+
+def prune(job: Job, *, dry_run: bool) -> Mapping[str, Pruned]:
+    """Prune every repository, under the lock of the job. Raises HostError."""
+    return {
+        destination: prune_repository(job, destination, dry_run=dry_run) for destination in job.destinations
+    }
+
+
+def prune_repository(
+    job: Job, destination: str, protect: Collection[str] = (), *, dry_run: bool = False
+) -> Pruned:
+    """Forget the snapshots of this job and machine that retention does not keep. Raises HostError."""
+    known = records.known(job, destination)
+    with open_repository(job, destination, wait=_WAIT, unlock=not dry_run) as repository:
+        present = snapshots.listed(repository, job)
+        ours = [snapshot for snapshot in present if snapshots.is_ours(snapshot, known)]
+        archives = snapshots.found(ours, job, known)
+        decided = decision(archives, job, environment.now(), protect)
+        if known.problem and decided.delete:
+            return Pruned(notes=(f"nothing was deleted: {snapshots.damage(destination, known)}",))
+        if decided.refused:
+            return Pruned(notes=(f"nothing was deleted: {decided.refused}",))
+        if not dry_run:
+            going = [snapshot for snapshot in ours if snapshot.id in decided.delete]
+            _remove(repository, job, destination, known, going)
+        return Pruned(decided.delete, decided.notes)
+
+
+def _remove(
+    repository: Repository, job: Job, destination: str, known: Known, going: Sequence[Snapshot]
+) -> None:
+    if going:
+        known = records.keep(job, destination, replace(known, prune_due=True))
+        failpoints.hit("backup.forgetting")
+        _forget(repository, job, [snapshot.sid for snapshot in going])
+        failpoints.hit("backup.forgotten")
+    if known.prune_due:
+        repository.work(["prune"], lambda _: None)
+        failpoints.hit("backup.pruned")
+        records.keep(job, destination, replace(known, prune_due=False))
+
+
+def _forget(repository: Repository, job: Job, sids: Sequence[str]) -> None:
+    """Forget exactly these snapshots: restic must name the same ones before, and they must be gone after.
+
+    Raises ArchiveError.
+    """
+    output: list[bytes] = []
+    repository.work(["forget", "--dry-run", *sids], output.append)
+    named = restic_output.forgotten(b"".join(output).decode("utf-8", "replace").splitlines())
+    if named != {sid[:8] for sid in sids}:
+        raise ArchiveError(
+            "restic would forget other snapshots than it was told to",
+            f"{repository.access.location}: {', '.join(sorted(named)) or 'none'}",
+        )
+    repository.work(["forget", *sids], lambda _: None)
+    remaining = {snapshot.sid for snapshot in snapshots.listed(repository, job)} & {*sids}
+    if remaining:
+        detail = (
+            f"{repository.access.location}: {', '.join(sid[:8] for sid in sorted(remaining))} is still there"
+        )
+        raise ArchiveError("restic ended without an error, and has not forgotten a snapshot", detail)
+
+
+def prune_after_run(job: Job, destination: str, ident: str) -> Pruned:
+    """Prune after a new snapshot is in place; a failure becomes a note, for the new one stays."""
+    try:
+        return prune_repository(job, destination, protect=(ident,))
+    except HostError as problem:
+        return Pruned(notes=(f"old archives could not be removed: {problem}",))

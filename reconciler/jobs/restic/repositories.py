@@ -1,0 +1,72 @@
+"""Opening the repositories of a job, and making one where there never was one."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from reconciler.formats.backups.job import Job, Restic
+from reconciler.formats.backups.restic_record import Known
+from reconciler.host.archives import restic
+from reconciler.host.archives.private_directory import Directory, Refused
+from reconciler.host.archives.restic import Access, Repository, RepositoryMissing
+from reconciler.host.process import failpoints
+
+WAIT = 1800.0
+"""Seconds that a run waits for another host that holds the lock of a repository."""
+
+
+def settings(job: Job) -> Restic:
+    """The fields of a job that only restic has."""
+    if job.restic is None:
+        raise Refused("the job has another engine", job.name)
+    return job.restic
+
+
+def open_repository(job: Job, destination: str, *, wait: float = 0.0, unlock: bool = False) -> Repository:
+    """The repository in a destination; a directory of this host must be private. Raises HostError.
+
+    `unlock` is for callers that hold the lock of the job.
+    """
+    chosen = settings(job)
+    access = Access(destination, chosen.password_file, chosen.environment_files.get(destination, ""))
+    if access.local:
+        Directory(destination).close()
+    return Repository(access, wait=wait, unlock=unlock)
+
+
+def open_or_make(job: Job, destination: str, known: Known) -> tuple[Repository, str]:
+    """The repository for a run, and its id; made if it is missing and never was there. Raises HostError."""
+    local = destination.startswith("/")
+    if local:
+        Directory(destination, make=True).close()
+    with ExitStack() as stack:
+        repository = stack.enter_context(open_repository(job, destination, wait=WAIT, unlock=True))
+        try:
+            ident = repository.id()
+        except RepositoryMissing as problem:
+            _may_be_made(destination, known, problem)
+            repository.work(["init"], lambda _: None)
+            failpoints.hit("backup.initialised")
+            ident = repository.id()
+        stack.pop_all()
+    return repository, ident
+
+
+def _may_be_made(destination: str, known: Known, problem: RepositoryMissing) -> None:
+    """Raises Refused unless there never was a repository, and nothing else is there."""
+    if known.id:
+        detail = (
+            f"{destination}: the repository {known.id[:10]} was there. Mount what is missing; if it is lost"
+            f" for good, `restic -r {destination} init` makes a new one"
+        )
+        raise Refused("the repository is gone", detail) from problem
+    if destination.startswith("/") and not restic.is_blank(destination):
+        detail = f"{destination}: name an empty directory, or a repository"
+        raise Refused("the directory has files and is no restic repository", detail) from problem
+
+
+def must_be_private(job: Job) -> None:
+    """Raises Refused where a file that opens the repositories is missing, or others can read it."""
+    chosen = settings(job)
+    for path in (chosen.password_file, *chosen.environment_files.values()):
+        restic.must_be_private(path)

@@ -1,0 +1,170 @@
+"""One run: a snapshot in each repository, judged, with a check of a part of the data when one is due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from reconciler._version import __version__
+from reconciler.core.host import HostError
+from reconciler.formats.backups import restic_output, restic_patterns
+from reconciler.formats.backups.doubt import most_with
+from reconciler.formats.backups.job import Job
+from reconciler.formats.backups.manifest import Manifest
+from reconciler.formats.backups.restic_output import Snapshot
+from reconciler.formats.backups.restic_record import Known
+from reconciler.host.archives.restic import Repository
+from reconciler.host.archives.tar import ArchiveError
+from reconciler.host.process import environment, failpoints
+from reconciler.jobs.restic import records, snapshots
+from reconciler.jobs.restic.checking import check, is_due
+from reconciler.jobs.restic.contents import contents
+from reconciler.jobs.restic.repositories import open_or_make, settings
+
+Tell = Callable[[str], None]
+_PARTLY = 3
+_KEPT = 50
+"""Warnings kept of one run."""
+
+
+def make(
+    job: Job, ident: str, left_out: Sequence[str], tell: Tell, must_be_mounted: Callable[[str], None]
+) -> tuple[dict[str, Manifest], dict[str, HostError]]:
+    """Make a snapshot in each destination; return the manifests and the failures, by destination.
+
+    A snapshot that lacks files is among both.
+    """
+    made: dict[str, Manifest] = {}
+    failed: dict[str, HostError] = {}
+    for destination in job.destinations:
+        try:
+            if destination.startswith("/"):
+                must_be_mounted(destination)
+            manifest = replace(_make_in(job, destination, ident, tell), left_out=tuple(left_out))
+            made[destination] = manifest
+            if manifest.verified is False:
+                failed[destination] = ArchiveError("the snapshot is partial", snapshots.PARTIAL)
+        except HostError as problem:
+            failed[destination] = problem
+    return made, failed
+
+
+def _make_in(job: Job, destination: str, ident: str, tell: Tell) -> Manifest:
+    known = records.known(job, destination)
+    repository, repository_id = open_or_make(job, destination, known)
+    with repository:
+        if known.id not in ("", repository_id):
+            tell(f"{destination}: this is another repository than before, {repository_id[:10]}")
+            known = Known(machines=known.machines)
+        present = {snapshot.id for snapshot in snapshots.listed(repository, job)}
+        known = replace(known.only(present), id=repository_id)
+        known = records.keep(job, destination, replace(known, unfinished=(*known.unfinished, ident)))
+        failpoints.hit("backup.recorded")
+        snapshot, warnings, partial = _back_up(repository, job, ident)
+        failpoints.hit("backup.streamed")
+        manifest = _manifest(repository, job, snapshot, warnings, partial, known)
+        known = records.keep(job, destination, known.with_archive(manifest))
+        failpoints.hit("backup.judged")
+        if job.verify and is_due(known, environment.now()):
+            known = check(repository, job, destination, known)
+            if known.problem:
+                tell(snapshots.damage(destination, known))
+        return manifest
+
+
+def _back_up(repository: Repository, job: Job, ident: str) -> tuple[Snapshot, list[str], bool]:
+    """The new snapshot, the complaints of restic, and whether files are missing in it. Raises HostError."""
+    output: list[str] = []
+    ended = repository.work(_argv(job, ident), _lines_to(output), accept=(0, _PARTLY))
+    complaints = [*output, *ended.stderr]
+    snapshot = _made(repository, job, ident)
+    if {*snapshot.paths} != {*job.sources}:
+        missing = sorted({*job.sources} - {*snapshot.paths})
+        raise ArchiveError("the snapshot is not whole", f"{', '.join(missing)} is not in {snapshot.sid[:8]}")
+    words, all_vanished = restic_output.unread(complaints)
+    partial = ended.rc == _PARTLY and not all_vanished
+    if ended.rc == _PARTLY and not words:
+        words = [restic_output.reason(ended.rc, ended.stderr)]
+    if partial:
+        snapshot = _marked(repository, job, snapshot, ident)
+    return snapshot, words[:_KEPT], partial
+
+
+def _argv(job: Job, ident: str) -> list[str]:
+    marks = restic_output.tags(job.name, ident, snapshots.machine())
+    excluded = [
+        *map(restic_patterns.pattern, job.exclude),
+        *(restic_patterns.literal(path) for path in job.places),
+    ]
+    return [
+        "backup",
+        "--json",
+        f"--host={settings(job).host}",
+        *(f"--tag={mark}" for mark in marks),
+        f"--compression={'off' if job.compress == 'none' else 'auto'}",
+        *(["--one-file-system"] if job.one_file_system else []),
+        *(f"--exclude={pattern}" for pattern in excluded),
+        "--",
+        *job.sources,
+    ]
+
+
+def _lines_to(lines: list[str]) -> Callable[[bytes], None]:
+    """A taker of output that keeps its messages, but not the reports on progress."""
+    rest = bytearray()
+
+    def take(chunk: bytes) -> None:
+        rest.extend(chunk)
+        *whole, last = bytes(rest).split(b"\n")
+        lines.extend(line.decode("utf-8", "replace") for line in whole if b'"status"' not in line)
+        rest[:] = last
+
+    return take
+
+
+def _made(repository: Repository, job: Job, ident: str) -> Snapshot:
+    """The snapshot that the run has made: restic's own word for it is not taken. Raises ArchiveError."""
+    made = [snapshot for snapshot in snapshots.listed(repository, job) if snapshot.id == ident]
+    if len(made) != 1:
+        detail = f"{repository.access.location}: {len(made)} snapshots have the id {ident}"
+        raise ArchiveError("restic ended without an error, and there is no snapshot", detail)
+    return made[0]
+
+
+def _marked(repository: Repository, job: Job, snapshot: Snapshot, ident: str) -> Snapshot:
+    """The snapshot with the tag that says it is partial; without it where the repository takes no change.
+
+    restic writes it anew for that, under another id of its own.
+    """
+    try:
+        repository.work(["tag", f"--add={restic_output.PARTIAL}", snapshot.sid], lambda _: None)
+    except HostError:
+        return snapshot
+    return _made(repository, job, ident)
+
+
+def _manifest(
+    repository: Repository, job: Job, snapshot: Snapshot, warnings: list[str], partial: bool, known: Known
+) -> Manifest:
+    share = contents(repository, snapshot.sid, job.sources)
+    missing = sorted(source for source, count in share.entries.items() if not count)
+    if missing:
+        raise ArchiveError("the snapshot is not whole", f"{missing[0]} is not in {snapshot.sid[:8]}")
+    content = sum(share.data.values())
+    now = environment.now()
+    manifest = replace(
+        snapshots.from_snapshot(snapshot, job),
+        finished=now,
+        tool=__version__,
+        warnings=tuple(warnings),
+        bytes=content,
+        content=content,
+        entries=share.entries,
+        data=share.data,
+    )
+    good = [archive for archive in known.archives.values() if archive.verified]
+    ordered = sorted(good, key=lambda archive: (archive.started, archive.id))
+    manifest = replace(manifest, most=most_with(ordered, manifest))
+    if partial:
+        return manifest.judged(good=False, now=now)
+    return manifest.judged(good=True, now=now) if job.verify else manifest
