@@ -93,8 +93,6 @@ _DATA: dict[str, dict[str, Schema]] = {
         "id": _TEXT,
         "started": _TIME,
         "destination": _TEXT,
-        "to": _TEXT,
-        "paths": _described("Empty: everything.", _TEXTS),
         "passed_over": _described(
             "The newer archives that are bad, each with the reason.", _list({"id": _TEXT, "problem": _TEXT})
         ),
@@ -103,7 +101,18 @@ _DATA: dict[str, dict[str, Schema]] = {
     "accept": {},
 }
 """The fields that each command adds when it did something; `list` has rows instead."""
+_IN_PLACE: dict[str, Schema] = {
+    "changes": _described(
+        "With --in-place: what is changed, or would be.",
+        _list({"path": _TEXT, "change": {"enum": ["new", "content", "attributes", "lost"]}}),
+    ),
+    "kept": _described("What the archive does not have, and stays.", _TEXTS),
+    "in_use": _list({"name": _TEXT, "is_service": _FLAG, "pids": {"type": "array", "items": _NUMBER}}),
+    "done": _described("False: nothing was changed.", _FLAG),
+    "before": _described("The directories with what was there before.", _TEXTS),
+}
 _OPTIONAL: dict[str, dict[str, Schema]] = {
+    "restore": {"to": _TEXT, "paths": _described("Empty: everything.", _TEXTS), **_IN_PLACE},
     "accept": {
         "accepted": _list({"destination": _TEXT, "id": _TEXT, "doubt": _TEXT}),
         "taken_over": _list({"destination": _TEXT, "archives": _NUMBER}),

@@ -37,6 +37,10 @@ BENEATH = {
     # Archives: the destination is walked by safe_path, and refused when others may write to it.
     "host.archives.private_directory": "Directory.create Directory.replace Directory.remove _open",
     "host.archives.restore_target": "restore_target _make as_on_the_host",
+    # Files that are put back in place: each component by openat(O_NOFOLLOW), and no entry that was not seen before.
+    "host.archives.replace_files": (
+        "Scratch.__init__ Scratch.remove Scratch.remove_if_empty _Work._directories _State.give _forget"
+    ),
     # Reads: its flags are O_RDONLY, put together by the function.
     "host.spec_source.source": "_directory",
     # By path in BY_PATH; here what they do to the file they have open.
@@ -88,6 +92,9 @@ BY_PATH = {
     ): "the spec that `service create` and `backup create` are told to extend",
     ("host.validators.logrotate", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
     ("host.validators.logrotate", "_put"): "in that directory",
+    ("host.archives.replace_files", "Scratch.remove"): "below a directory of root's, 0700, that is open",
+    ("host.archives.replace_files", "_forget"): "likewise",
+    ("host.archives.replace_files", "_State.give_time"): "utime of an open directory",
     (
         "host.archives.restore_target",
         "scratch_directory",

@@ -23,7 +23,7 @@ def stream_file(origin: Origin, at: str, path: str, fd: int) -> Report:
 
 def _stream(origin: Origin, at: str, path: str, fd: int) -> Report:
     done = streaming.stream(job_of(origin), at, path, fd)
-    return Report(End.GOOD, problems=_problems(done, at))
+    return Report(End.GOOD, problems=problems_of(done, at))
 
 
 def _restore(origin: Origin, at: str, to: str, paths: Sequence[str]) -> Report:
@@ -38,10 +38,10 @@ def _restore(origin: Origin, at: str, to: str, paths: Sequence[str]) -> Report:
         "paths": list(paths),
         "passed_over": [{"id": ident, "problem": why} for ident, why in done.passed],
     }
-    return Report(End.GOOD, (line,), _problems(done, at), data)
+    return Report(End.GOOD, (line,), problems_of(done, at), data)
 
 
-def _problems(done: restoring.Restored, at: str) -> tuple[str, ...]:
+def problems_of(done: restoring.Restored, at: str) -> tuple[str, ...]:
     """Everything that a restore has to say about bad archives."""
     used = f"this is {done.manifest.id} from {timestamp(done.manifest.started)}"
     passed = [

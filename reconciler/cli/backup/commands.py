@@ -14,10 +14,14 @@ import typer
 from reconciler.cli.backup.options import (
     All,
     At,
+    AutoApprove,
     Compare,
+    Delete,
     Destination,
+    DryRestore,
     DryRun,
     From,
+    InPlace,
     JobOption,
     MaybeJob,
     MaybeName,
@@ -35,7 +39,6 @@ from reconciler.cli.shared.exits import ExitCode
 from reconciler.cli.shared.summaries import first_sentence
 
 if TYPE_CHECKING:
-    from reconciler.app.backup.origin import Origin
     from reconciler.app.backup.outcome import Report
 
 _STDOUT = 1
@@ -90,45 +93,42 @@ def restore(
     name: MaybeJob = "",
     paths: Paths = None,
     to: To = "",
+    in_place: InPlace = False,
+    delete: Delete = False,
+    dry_run: DryRestore = False,
+    auto_approve: AutoApprove = False,
     at: At = "",
     from_: From = "",
     job: JobOption = "",
     as_json: options.Json = False,
 ) -> int:
-    """Unpack an archive into a new or empty directory, which stands for /.
+    """Unpack an archive into a new or empty directory, which stands for /, or put files back in place.
 
-    Nothing is put over existing files.
+    With --to nothing is put over existing files. Owners and modes are those of when it was made, of the
+    directories above as well. An archive that is bad is passed over for the one before, and that is told.
 
-    Owners and modes are those of when it was made, of the directories above as well. An archive that is bad
-    is passed over for the one before, and that is told.
+    With --in-place it first shows what would be replaced, and asks. What was there is kept in a directory
+    beside it; what the archive does not have stays, unless --delete. Needs root.
 
     With --from the archives of a destination are read on any host: no job, no spec and no state are needed.
     """
     from reconciler.app.backup.restore import restore_files, stream_file
+    from reconciler.cli.backup import restoring
 
-    origin, chosen = _origin(name, paths or [], from_, job)
-    if not to:
-        raise typer.BadParameter("--to: name a new or empty directory, or - for one file")
+    origin, chosen = restoring.origin_of(name, paths or [], from_, job)
+    restoring.check(to, in_place=in_place, delete=delete, dry_run=dry_run, auto_approve=auto_approve)
+    if in_place:
+        if as_json and not (dry_run or auto_approve):
+            raise typer.BadParameter("--json with --in-place cannot ask: give --auto-approve or --dry-run")
+        report = restoring.in_place(
+            *(origin, at, chosen), delete=delete, dry_run=dry_run, auto_approve=auto_approve, quiet=as_json
+        )
+        return _finish(report, "restore", origin.job, as_json)
     if to == "-":
         if as_json or len(chosen) != 1:
             raise typer.BadParameter("--to - writes one PATH to standard output, and nothing else")
         return _said(stream_file(origin, at, chosen[0], _STDOUT))
     return _finish(restore_files(origin, at, to, chosen), "restore", origin.job, as_json)
-
-
-def _origin(name: str, paths: list[str], from_: str, job: str) -> tuple[Origin, list[str]]:
-    """The archives and the paths that a command line names: with --from the name of the job may be left
-    out.
-    """
-    from reconciler.app.backup.origin import Origin
-
-    if job and not from_:
-        raise typer.BadParameter("--job goes with --from; else write the NAME of the job")
-    if from_ and (job or name.startswith("/")):
-        return Origin(job, from_), [*([name] if name else []), *paths]
-    if not name and not from_:
-        raise typer.BadParameter("write the NAME of a job, or a destination with --from")
-    return Origin(name, from_), paths
 
 
 def drill(name: Name, as_json: options.Json = False) -> int:

@@ -41,3 +41,9 @@ NewName = Annotated[
     str,
     typer.Option("--name", metavar="NAME", help="Default: the last name of the source.", show_default=False),
 ]
+_IN_PLACE = "Put files back where they were, after a list and a question. Needs root."
+InPlace = Annotated[bool, typer.Option("--in-place", help=_IN_PLACE)]
+_DELETE = "With --in-place: what the archive does not have is taken away as well."
+Delete = Annotated[bool, typer.Option("--delete", help=_DELETE)]
+DryRestore = Annotated[bool, typer.Option("--dry-run", help="With --in-place: only show what would change.")]
+AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="With --in-place: do not ask.")]

@@ -45,7 +45,8 @@ MEANINGS = {
     ExitCode.FAILED: "`apply`: some resources failed, and nothing was changed on the host.",
     ExitCode.PARTIAL: (
         "`apply`: some resources failed, and something was changed: others, or their own files and processes."
-        " `backup run`: the archive is not in every destination."
+        " `backup run`: the archive is not in every destination. `backup restore --in-place`: something could"
+        " not be put back."
     ),
     ExitCode.PUT_BACK: (
         "`apply`: a service did not start or become healthy (`health`) and was put back as it was; nothing"

@@ -21,12 +21,26 @@ def exchange(directory: int, name: str, other: str) -> bool:
 
     False when this file system cannot; then nothing happened. Raises OSError.
     """
-    return _rename(directory, name, other, _EXCHANGE)
+    return _rename(directory, name, directory, other, _EXCHANGE)
+
+
+def exchange_with(directory: int, name: str, other: int, other_name: str) -> bool:
+    """The same with a name in another directory of the same file system."""
+    return _rename(directory, name, other, other_name, _EXCHANGE)
+
+
+def move_new(directory: int, old: str, other: int, new: str) -> None:
+    """Move to a free name in another directory of the same file system, whatever it is.
+
+    Raises FileExistsError, OSError, also where this file system cannot make sure that the name is free.
+    """
+    if not _rename(directory, old, other, new, _NOREPLACE):
+        raise OSError(errno.EOPNOTSUPP, "this file system cannot move a file to a free name")
 
 
 def rename_new(directory: int, old: str, new: str) -> None:
     """Rename to a free name. Raises FileExistsError, OSError."""
-    if _rename(directory, old, new, _NOREPLACE):
+    if _rename(directory, old, directory, new, _NOREPLACE):
         return
     os.link(old, new, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
     os.unlink(old, dir_fd=directory)
@@ -37,14 +51,14 @@ def rename_directory(directory: int, old: str, new: str) -> bool:
 
     False when this file system cannot; then nothing happened. Raises FileExistsError, OSError.
     """
-    return _rename(directory, old, new, _NOREPLACE)
+    return _rename(directory, old, directory, new, _NOREPLACE)
 
 
-def _rename(directory: int, old: str, new: str, flags: int) -> bool:
+def _rename(directory: int, old: str, other: int, new: str, flags: int) -> bool:
     """Whether the rename was made; False when this file system or C library cannot. Raises OSError."""
     if _function() is None:
         return False
-    if _function()(directory, os.fsencode(old), directory, os.fsencode(new), flags) == 0:
+    if _function()(directory, os.fsencode(old), other, os.fsencode(new), flags) == 0:
         return True
     code = ctypes.get_errno()
     if code in _UNSUPPORTED:

@@ -1,0 +1,66 @@
+"""The ways to restore: which archives a command line means, and the question before files are replaced."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from reconciler.cli.shared.asking import ask
+
+if TYPE_CHECKING:
+    from reconciler.app.backup.origin import Origin
+    from reconciler.app.backup.outcome import Report
+
+
+def origin_of(name: str, paths: list[str], from_: str, job: str) -> tuple[Origin, list[str]]:
+    """The archives and the paths that a command line names: with --from the name of the job may be left
+    out.
+    """
+    from reconciler.app.backup.origin import Origin
+
+    if job and not from_:
+        raise typer.BadParameter("--job goes with --from; else write the NAME of the job")
+    if from_ and (job or name.startswith("/")):
+        return Origin(job, from_), [*([name] if name else []), *paths]
+    if not name and not from_:
+        raise typer.BadParameter("write the NAME of a job, or a destination with --from")
+    return Origin(name, from_), paths
+
+
+def check(to: str, *, in_place: bool, delete: bool, dry_run: bool, auto_approve: bool) -> None:
+    """Raise BadParameter where options contradict each other."""
+    if bool(to) is in_place:
+        raise typer.BadParameter("write either --to DIR, a new or empty one, or --in-place")
+    if not in_place and (delete or dry_run or auto_approve):
+        raise typer.BadParameter("--delete, --dry-run and --auto-approve go with --in-place")
+
+
+def in_place(
+    origin: Origin,
+    at: str,
+    paths: Sequence[str],
+    *,
+    delete: bool,
+    dry_run: bool,
+    auto_approve: bool,
+    quiet: bool,
+) -> Report:
+    """Put files back to where they were, once somebody who has read what would change agrees.
+
+    `quiet`: the caller prints a document, which has all of it.
+    """
+    from reconciler.app.backup.in_place import InPlace, restore_in_place
+    from reconciler.render.backup_preview import preview_text
+
+    def agree(data: dict[str, Any]) -> bool:
+        if not quiet:
+            sys.stdout.write(preview_text(data))
+        return auto_approve or ask("restore in place")
+
+    report = restore_in_place(InPlace(origin, at, paths, delete), None if dry_run else agree)
+    if dry_run and not quiet and report.data and report.data["changes"]:
+        sys.stdout.write(preview_text(report.data))
+    return report
