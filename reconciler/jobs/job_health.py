@@ -5,6 +5,7 @@ whether its last run, verification and drill went well.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
@@ -239,9 +240,15 @@ def _late(job: Job, newest: int | None, now: int) -> str:
 def _missed(job: Job, newest: int | None, now: int) -> str:
     """Why the newest archive is too old for the job's own schedule; empty if it is not, or if the job has a
     `max_age`, which then decides.
+
+    A destination without any archive had its first run due after it was named, whatever `max_age` is.
     """
-    schedule = due(job.name) if not job.max_age else None
-    return schedule.missed(newest, now) if schedule is not None else ""
+    schedule = due(job.name) if newest is None or not job.max_age else None
+    if schedule is None:
+        return ""
+    if newest is None:
+        schedule = replace(schedule, since=max(schedule.since, _declared(job) or 0))
+    return schedule.missed(newest, now)
 
 
 def _is_overdue(job: Job, now: int) -> bool:

@@ -74,3 +74,16 @@ def test_fields_of_a_later_version_are_passed_over() -> None:
     data["later"] = data["run"]["later"] = data["drill"]["later"] = 1
 
     assert RECORD == formats.load(json.dumps(data).encode(), "d")
+
+
+def test_a_line_for_people() -> None:
+    """The last run, verification and drill are named with their time and result, and nothing where there was
+    none.
+    """
+    verified = replace(RECORD, verification=Verification(70, good=False))
+
+    assert "" == formats.line(Record("d", 5))
+    assert (
+        "last run 1970-01-01T00:00:10Z, failed in part; last verification 1970-01-01T00:01:10Z, BAD;"
+        " last restore drill 1970-01-01T00:00:40Z, good"
+    ) == formats.line(verified)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.jobs import due_runs
+from reconciler.jobs import due_runs, job_health
 from reconciler.jobs.job_health import condition
 from tests.jobs.places import Place
 from tests.jobs.test_backup_doubt import at
@@ -85,6 +85,25 @@ def test_max_age_says_it_otherwise(scheduled: Place) -> None:
 
     assert "" == reasons(aged, 80 * DAY)
     assert "max_age is 90d" in reasons(aged, 91 * DAY)
+
+
+def test_a_job_that_never_ran_is_not_excused_by_max_age(
+    scheduled: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first due time counts, from when the job or its schedule was declared last: a destination that was
+    added meanwhile has its time as well.
+    """
+    declare(scheduled, "daily")
+    aged = scheduled.having(max_age=90.0 * DAY)
+    assert "" == reasons(aged, 1.4 * DAY)
+    assert "there is no good archive, and its first run was due" in reasons(aged, 1.6 * DAY)
+
+    declared = scheduled.top / "datasets.json"
+    declared.write_text("")
+    os.utime(declared, (TODAY + 50 * DAY, TODAY + 50 * DAY))
+    monkeypatch.setattr(job_health, "path_of", lambda _: str(declared))
+    assert "" == reasons(aged, 51.4 * DAY)
+    assert "there is no good archive, and its first run was due" in reasons(aged, 51.6 * DAY)
 
 
 @pytest.mark.parametrize("schedule", ["@reboot", "soon", ""])

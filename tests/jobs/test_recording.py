@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,9 +121,6 @@ recording.recorded_run(job, lambda: backup.run(job, print, {lock!r}), print, {at
 @root_only
 def test_a_killed_run_is_told(place: Place) -> None:
     """A run that was killed at its archive is told once nothing holds the job's lock, and not before."""
-    import subprocess
-    import sys
-
     program = _PROGRAM.format(repository=str(REPOSITORY), job=place.job, lock=place.locks, at=at(place))
     env = {**os.environ, "RECONCILER_TESTING": "1", "RECONCILER_FAILPOINT": "backup.streamed:1"}
     done = subprocess.run([sys.executable, "-c", program], env=env, check=False)
@@ -133,6 +132,24 @@ def test_a_killed_run_is_told(place: Place) -> None:
     assert () == reasons(place)
     os.close(lock)
     run(place)
+    assert () == reasons(place)
+
+
+@root_only
+@pytest.mark.parametrize("step", ["backup.record", "datasets.json.temporary", "datasets.json.renamed"])
+@pytest.mark.parametrize("time", [1, 2])
+def test_a_kill_while_the_record_is_written_breaks_neither(place: Place, step: str, time: int) -> None:
+    """The record is the one before or the one after, the archive is whole, and the next run is recorded."""
+    first = run(place)
+    program = _PROGRAM.format(repository=str(REPOSITORY), job=place.job, lock=place.locks, at=at(place))
+    env = {**os.environ, "RECONCILER_TESTING": "1", "RECONCILER_FAILPOINT": f"{step}:{time}"}
+    assert -9 == subprocess.run([sys.executable, "-c", program], env=env, check=False).returncode
+
+    assert "datasets" == record(place).job
+    assert time == len(place.archives())
+    assert first.manifest.archive in place.archives()
+    last = run(place).manifest.id
+    assert last == (record(place).run and record(place).run.archive)  # type: ignore[union-attr]  # there is one
     assert () == reasons(place)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.app.backup.origin import Origin, jobs_of
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.formats.backups.job import Job
+from reconciler.formats.backups.record import line
 from reconciler.jobs import archives, job_health
 
 
@@ -19,6 +20,7 @@ def list_archives(origin: Origin) -> Report:
 def _list(jobs: Sequence[Job], *, is_here: bool) -> Report:
     rows: list[dict[str, Any]] = []
     problems: list[str] = []
+    heads: list[str] = []
     for job in jobs:
         listing = archives.listing(job)
         rows += [{"job": job.name, **archives.as_data(copies, listing.doubts)} for copies in listing.archives]
@@ -26,9 +28,12 @@ def _list(jobs: Sequence[Job], *, is_here: bool) -> Report:
         if not is_here:
             continue
         condition = job_health.current(job)
+        if condition.record is not None and (head := line(condition.record)):
+            heads.append(f"{job.name}: {head}")
         problems += [
             f"{job.name}: {reason}"
             for reason in condition.reasons
             if condition.known and reason not in listing.complaints
         ]
-    return Report(End.FAILED if problems and not rows else End.GOOD, problems=tuple(problems), data=rows)
+    end = End.FAILED if problems and not rows else End.GOOD
+    return Report(end, tuple(heads), tuple(problems), rows)

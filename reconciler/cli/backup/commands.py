@@ -64,6 +64,7 @@ def list_(name: MaybeName = "", from_: From = "", as_json: options.Json = False)
     from reconciler.app.backup.listing import list_archives
     from reconciler.app.backup.origin import Origin
     from reconciler.render.backup import archives_text
+    from reconciler.render.terminal import visible
 
     report = list_archives(Origin(name, from_))
     if report.data is not None:
@@ -71,6 +72,7 @@ def list_(name: MaybeName = "", from_: From = "", as_json: options.Json = False)
             output.print_json(report.data)
         elif report.data or not report.problems:
             sys.stdout.write(archives_text(report.data))
+            sys.stdout.write("".join(f"{visible(line)}\n" for line in report.lines))
     return _said(report)
 
 

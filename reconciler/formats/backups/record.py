@@ -18,6 +18,7 @@ from reconciler.formats.backups.manifest import timestamp
 FORMAT = 1
 GOOD, PARTLY, FAILED, NOT_NOW = "good", "partly", "failed", "not-now"
 RESULTS = (GOOD, PARTLY, FAILED, NOT_NOW)
+_WORDS = {GOOD: "good", PARTLY: "failed in part", FAILED: "FAILED", NOT_NOW: "skipped"}
 _LONGEST = 2000
 """Characters of a reason that are kept."""
 
@@ -200,6 +201,23 @@ def _drill(data: Mapping[str, Any] | None) -> Drill | None:
 def shortened(text: str) -> str:
     """A reason, as long as it is kept."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def line(record: Record) -> str:
+    """The last run, verification and drill, for people; empty where there was none."""
+    run, verification, drill = record.run, record.verification, record.drill
+    parts = [
+        f"last run {timestamp(run.started)}, {_WORDS[run.result]}" if run else "",
+        f"last verification {timestamp(verification.finished)}, {_word(verification.good)}"
+        if verification
+        else "",
+        f"last restore drill {timestamp(drill.finished)}, {_word(drill.good)}" if drill else "",
+    ]
+    return "; ".join(filter(None, parts))
+
+
+def _word(good: bool) -> str:
+    return "good" if good else "BAD"
 
 
 def as_data(record: Record | None) -> dict[str, Any]:
