@@ -57,12 +57,26 @@ def run(job: Job, tell: Tell, lock_directory: str = RUN, owed: str = DIRECTORY) 
 
     Raises JobBusy, Refused, NotNow, HostError: then no archive was made, and none was removed.
     """
+    _must_stay_inside(job)
     with job_lock(f"backup-{job.name}", lock_directory):
         ident = manifests.new_id(environment.microseconds(), environment.random_hex(4))
         done, problems = around(
             job, ident, lambda: _may_begin(job), lambda: _made(job, ident, tell), tell, owed
         )
         return replace(done, hooks=problems)
+
+
+def _must_stay_inside(job: Job) -> None:
+    """Raises Refused for a job of a tree that would do something elsewhere."""
+    if not job.root:
+        return
+    for hook in (*job.before, *job.after, *job.on_failure):
+        raise Refused(
+            "commands are not run for a tree",
+            f"{hook.program} would run on this machine: leave it out of the spec",
+        )
+    for url in job.remotes:
+        raise Refused("a tree has no destinations on other machines", f"{url}: leave it out of the spec")
 
 
 def _made(job: Job, ident: str, tell: Tell) -> Done:
@@ -79,11 +93,11 @@ def _made(job: Job, ident: str, tell: Tell) -> Done:
 def _may_begin(job: Job) -> None:
     """Check everything that must hold before any command runs. Raises Refused, UnsafePath."""
     mounted = mount_points()
-    for path in job.require_mount:
+    for path in job.require_mount if not job.root else ():
         if path not in mounted:
             raise Refused("a file system is not mounted", f"nothing is mounted at {path}")
     for source in job.sources:
-        if look(source) is None:
+        if look(source, job.root) is None:
             raise Refused("a source does not exist", source)
         if source in job.destinations:
             raise Refused("a source is a destination", source)
@@ -92,8 +106,11 @@ def _may_begin(job: Job) -> None:
 def _all_mounted(job: Job) -> None:
     """Refuse a source whose disk is not mounted: it would be archived as an empty directory. Raises Refused.
 
-    It runs after the commands in `before`: one of them may have mounted the disk.
+    It runs after the commands in `before`: one of them may have mounted the disk. In a tree nothing is
+    mounted.
     """
+    if job.root:
+        return
     inside = [] if job.one_file_system else apart(job.sources, job.exclude, job.destinations, named_places())
     for path in (*job.sources, *inside):
         _must_be_mounted(path)
@@ -166,7 +183,8 @@ def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Man
     failed: dict[str, HostError] = {}
     for path in job.destinations:
         try:
-            _must_be_mounted(path)
+            if not job.root:
+                _must_be_mounted(path)
             with open_destination(job, path, make=True) as directory:
                 machine_marks.claim(directory, job.name)
                 for line in store.tidy(directory, job.name):
@@ -238,7 +256,9 @@ def _archived(fd: int, job: Job, ident: str, started: int) -> Manifest:
     left_out = _left_out(job)
     # A drill of another job may be going on.
     literal = (*job.destinations, DRILLS)
-    contents = Contents(job.sources, job.exclude, literal, job.one_file_system, job.compress, directories)
+    contents = Contents(
+        job.sources, job.exclude, literal, job.one_file_system, job.compress, directories, job.root
+    )
     written = tar.create(fd, contents)
     manifest = Manifest(
         id=ident,
@@ -264,7 +284,7 @@ def _left_out(job: Job) -> tuple[str, ...]:
     """The mount points below sources that `one_file_system` leaves out when the archive is begun; tar reports
     those that it meets later.
     """
-    if not job.one_file_system:
+    if job.root or not job.one_file_system:
         return ()
     return tuple(
         mount_point

@@ -9,4 +9,4 @@ from reconciler.host.archives.private_directory import Directory
 
 def open_destination(job: Job, name: str, *, make: bool = False) -> Destination:
     """Open a destination of a job; `make` a missing directory below an existing one. Raises HostError."""
-    return Directory(name, make=make)
+    return Directory(name, make=make, tree=job.root)

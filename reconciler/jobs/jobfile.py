@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reconciler.core.host import HostError
 from reconciler.formats.backups import job
 from reconciler.formats.backups.job import Job, NotAJob
 from reconciler.host.archives.private_directory import Directory, Refused, look
+from reconciler.host.hosts import state_directory
+from reconciler.host.spec_source.readers import absolute
+from reconciler.host.state.job_lock import RUN
 
 _SUFFIX = ".json"
 
@@ -14,11 +19,17 @@ class NoSuchJob(HostError):
     """There is no job of this name here."""
 
 
-def names(directory: str = job.DIRECTORY) -> list[str]:
-    """The jobs of this host. Raises Refused, UnsafePath, Unreadable."""
-    if look(directory) is None:
+def locks_of(root: str | None) -> str:
+    """The directory of the locks of jobs, those of a host or of the tree at `root`."""
+    return RUN if root is None else f"{state_directory(root)}/run"
+
+
+def names(directory: str = job.DIRECTORY, root: str | None = None) -> list[str]:
+    """The jobs of this host, or of the tree at `root`. Raises Refused, UnsafePath, Unreadable."""
+    tree = _tree(root)
+    if look(directory, tree) is None:
         return []
-    with Directory(directory) as opened:
+    with Directory(directory, tree=tree) as opened:
         return [
             name.removesuffix(_SUFFIX)
             for name in opened.names()
@@ -26,13 +37,17 @@ def names(directory: str = job.DIRECTORY) -> list[str]:
         ]
 
 
-def load(name: str, directory: str = job.DIRECTORY) -> Job:
-    """One job.
+def _tree(root: str | None) -> str:
+    return "" if root is None else absolute(root)
+
+
+def load(name: str, directory: str = job.DIRECTORY, root: str | None = None) -> Job:
+    """One job of this host, or of the tree at `root`.
 
     It decides what runs as root, so nobody else may be able to write it. Raises NoSuchJob, Refused,
     UnsafePath, Unreadable.
     """
-    job_names = names(directory)
+    job_names = names(directory, root)
     if name not in job_names or not job.is_name(name):
         there = (
             f"the jobs of this host are {', '.join(job_names)}"
@@ -40,9 +55,10 @@ def load(name: str, directory: str = job.DIRECTORY) -> Job:
             else "this host has none; declare it under `backups:` and apply"
         )
         raise NoSuchJob("there is no such backup job", f"{name!r}: {there}")
-    with Directory(directory) as opened:
+    with Directory(directory, tree=_tree(root)) as opened:
         content = opened.read(name + _SUFFIX)
     try:
-        return job.job(job.parse(content.decode("utf-8", "replace")), name)
+        parsed = job.job(job.parse(content.decode("utf-8", "replace")), name)
     except NotAJob as problem:
         raise Refused("the job cannot be used", f"{directory}/{name}{_SUFFIX}: {problem}") from problem
+    return replace(parsed, root=_tree(root))

@@ -10,13 +10,13 @@ from contextlib import ExitStack
 
 from reconciler.core.basics.digest import machine_digest
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.host import HostError
+from reconciler.core.host import HostError, HostView
 from reconciler.formats.backups import machine_mark
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.machine_mark import Mark, NotAMark
 from reconciler.formats.backups.manifest import timestamp
 from reconciler.host.archives.destination import Destination
-from reconciler.host.archives.private_directory import Refused
+from reconciler.host.archives.private_directory import Directory, Refused
 from reconciler.host.archives.tar import TargetError
 from reconciler.host.hosts import machine_id, open_host, static_hostname
 from reconciler.host.process import environment, failpoints
@@ -41,7 +41,7 @@ def foreign(directory: Destination, job: str) -> str:
     a mark yet.
     """
     mark = _read(directory, job)
-    if mark is None or (isinstance(mark, Mark) and mark.machine == _here()):
+    if mark is None or (isinstance(mark, Mark) and mark.machine == _here(directory)):
         return ""
     words = mark if isinstance(mark, str) else _words(mark)
     return (
@@ -70,7 +70,7 @@ def claim(directory: Destination, job: str) -> None:
     When two machines begin at once, the second sees the mark of the first.
     """
     must_be_ours(directory, job)
-    if _read(directory, job) is None and _here():
+    if _read(directory, job) is None and _here(directory):
         partial = _written(directory, job)
         failpoints.hit("backup.mark")
         try:
@@ -99,7 +99,7 @@ def take_over(job: Job, lock_directory: str = RUN) -> list[Taken]:
             mark = _read(directory, job.name)
             if mark is None or not foreign(directory, job.name):
                 continue
-            if not _here():
+            if not _here(directory):
                 raise Refused(
                     "this machine has no id", "/etc/machine-id is empty: run systemd-machine-id-setup"
                 )
@@ -110,8 +110,13 @@ def take_over(job: Job, lock_directory: str = RUN) -> list[Taken]:
     return done
 
 
-def _here() -> str:
-    return machine_digest(machine_id(open_host(None)))
+def _here(directory: Destination) -> str:
+    """The machine, or the tree, that a destination is opened for."""
+    return machine_digest(machine_id(_host(directory)))
+
+
+def _host(directory: Destination) -> HostView:
+    return open_host(directory.tree or None if isinstance(directory, Directory) else None)
 
 
 def _read(directory: Destination, job: str) -> Mark | str | None:
@@ -139,8 +144,8 @@ def _written(directory: Destination, job: str) -> str:
 
     The name has the machine in it: another machine may do the same at this moment.
     """
-    host = open_host(None)
-    mark = Mark(_here(), static_hostname(host), environment.now())
+    host = _host(directory)
+    mark = Mark(_here(directory), static_hostname(host), environment.now())
     partial = f"{store.PARTIAL}{machine_mark.name_of(job)}-{mark.machine.rpartition(':')[2][:16]}"
     directory.remove(partial)
     directory.write(partial, machine_mark.dump(mark))

@@ -85,7 +85,9 @@ def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
                     manifest, entries=checked.entries or manifest.entries, data=checked.data or manifest.data
                 )
                 differences = (
-                    tar.compare(fd, manifest.compress, manifest.sources) if compare and not problem else ()
+                    tar.compare(fd, manifest.compress, manifest.sources, job.root)
+                    if compare and not problem
+                    else ()
                 )
         sidecar = store.sum_problem(directory, manifest)
         if directory.size(manifest.archive) is not None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from reconciler.app.backup.origin import Origin, job_of
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.formats.backups import machine_mark
 from reconciler.host.process import environment
 from reconciler.jobs import accepting, jobfile, machine_marks
 
 
-def accept_archives(name: str) -> Report:
+def accept_archives(name: str, root: str | None = None) -> Report:
     """`backup accept`."""
-    return guarded(lambda: _accept(name))
+    return guarded(lambda: _accept(name, root))
 
 
-def _accept(name: str) -> Report:
+def _accept(name: str, root: str | None) -> Report:
     by = environment.started_by().get("user", "root")
-    done = accepting.accept(jobfile.load(name), by)
+    done = accepting.accept(job_of(Origin(name, root=root)), by, jobfile.locks_of(root))
     lines = [f"{accepted.destination}: {accepted.id} is accepted, though {accepted.why}" for accepted in done]
     data = {
         "accepted": [
@@ -28,13 +29,13 @@ def _accept(name: str) -> Report:
     )
 
 
-def take_archives_over(name: str) -> Report:
+def take_archives_over(name: str, root: str | None = None) -> Report:
     """`backup accept --take-over`."""
-    return guarded(lambda: _take_over(name))
+    return guarded(lambda: _take_over(name, root))
 
 
-def _take_over(name: str) -> Report:
-    taken = machine_marks.take_over(jobfile.load(name))
+def _take_over(name: str, root: str | None) -> Report:
+    taken = machine_marks.take_over(job_of(Origin(name, root=root)), jobfile.locks_of(root))
     lines = [
         f"{claim.destination}: its {claim.archives} archives are this machine's from now on, and `keep`"
         f" counts them; {machine_mark.name_of(name)} said that it {claim.before}"

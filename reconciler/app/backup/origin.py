@@ -15,13 +15,19 @@ class Origin:
     """The name of a job."""
     destination: str = ""
     """A destination to read from, with neither a job file nor a spec; empty: the job of this host."""
+    root: str | None = None
+    """The tree whose job it is, in place of this host."""
 
 
 def job_of(origin: Origin) -> Job:
     """The job. Raises HostError."""
     if not origin.destination:
-        return jobfile.load(origin.job)
+        return _load(origin.job, origin.root)
     return lost_job.job_of(lost_job.place_of(origin.destination), origin.job)
+
+
+def _load(name: str, root: str | None) -> Job:
+    return jobfile.load(name) if root is None else jobfile.load(name, root=root)
 
 
 def jobs_of(origin: Origin) -> list[Job]:
@@ -29,6 +35,7 @@ def jobs_of(origin: Origin) -> list[Job]:
     if origin.job:
         return [job_of(origin)]
     if not origin.destination:
-        return [jobfile.load(name) for name in jobfile.names()]
+        names = jobfile.names() if origin.root is None else jobfile.names(root=origin.root)
+        return [_load(name, origin.root) for name in names]
     place = lost_job.place_of(origin.destination)
     return [lost_job.job_of(place, name) for name in lost_job.jobs_in(place)]

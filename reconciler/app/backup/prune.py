@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.app.backup.origin import Origin, job_of
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.jobs import jobfile, pruning
 from reconciler.jobs.pruning import Pruned
 
 
-def prune_archives(name: str, *, dry_run: bool) -> Report:
+def prune_archives(name: str, *, dry_run: bool, root: str | None = None) -> Report:
     """`backup prune`."""
-    return guarded(lambda: _prune(name, dry_run))
+    return guarded(lambda: _prune(name, dry_run, root))
 
 
-def _prune(name: str, dry_run: bool) -> Report:
-    pruned = pruning.prune(jobfile.load(name), dry_run=dry_run)
+def _prune(name: str, dry_run: bool, root: str | None) -> Report:
+    pruned = pruning.prune(
+        job_of(Origin(name, root=root)), dry_run=dry_run, lock_directory=jobfile.locks_of(root)
+    )
     lines = pruned_lines(pruned, "would delete" if dry_run else "deleted")
     return Report(
         End.GOOD,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reconciler.app.backup.drill import drill_of_run
+from reconciler.app.backup.origin import Origin, job_of
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.app.backup.prune import pruned_data, pruned_lines
 from reconciler.formats.backups.record import drill_data
@@ -14,14 +15,18 @@ from reconciler.jobs.drill import words
 from reconciler.jobs.store import Entry
 
 
-def run_job(name: str, tell: Callable[[str], None]) -> Report:
+def run_job(name: str, tell: Callable[[str], None], root: str | None = None) -> Report:
     """`backup run`."""
-    return guarded(lambda: _run(name, tell))
+    return guarded(lambda: _run(name, tell, root))
 
 
-def _run(name: str, tell: Callable[[str], None]) -> Report:
-    job = jobfile.load(name)
-    done = recording.recorded_run(job, lambda: backup.run(job, tell), tell)
+def _run(name: str, tell: Callable[[str], None], root: str | None) -> Report:
+    job = job_of(Origin(name, root=root))
+    done = (
+        recording.recorded_run(job, lambda: backup.run(job, tell), tell)
+        if root is None
+        else backup.run(job, tell, jobfile.locks_of(root))
+    )
     manifest = done.manifest
     state = "verified" if manifest.verified else "not verified"
     lines = [f"{path}: {manifest.archive}, {manifest.bytes} bytes, {state}" for path in done.made]
@@ -36,7 +41,7 @@ def _run(name: str, tell: Callable[[str], None]) -> Report:
         *done.hooks,
     ]
     problems += [f"{path}: the archive shrank: {why}. {_agree(name)}" for path, why in done.doubts.items()]
-    drill = drill_of_run(job, tell)
+    drill = drill_of_run(job, tell) if root is None else None
     if drill is not None:
         (lines if drill.good else problems).append(words(drill))
     partly = done.partly or (drill is not None and not drill.good)

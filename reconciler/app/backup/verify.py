@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconciler.app.backup.origin import Origin, job_of
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.jobs import jobfile, recording
 from reconciler.jobs import verify as verifying
 from reconciler.jobs.verify import Judgement
 
 
-def verify_archives(name: str, at: str, *, everything: bool, compare: bool) -> Report:
+def verify_archives(
+    name: str, at: str, *, everything: bool, compare: bool, root: str | None = None
+) -> Report:
     """`backup verify`."""
-    return guarded(lambda: _verify(name, at, everything, compare))
+    return guarded(lambda: _verify(name, at, everything, compare, root))
 
 
-def _verify(name: str, at: str, everything: bool, compare: bool) -> Report:
-    job = jobfile.load(name)
-    done = verifying.verify(job, at, everything=everything, compare=compare)
-    not_kept = recording.record_verification(job, done)
+def _verify(name: str, at: str, everything: bool, compare: bool, root: str | None) -> Report:
+    job = job_of(Origin(name, root=root))
+    done = verifying.verify(
+        job, at, everything=everything, compare=compare, lock_directory=jobfile.locks_of(root)
+    )
+    not_kept = recording.record_verification(job, done) if root is None else []
     judgements = done.judgements
     lines = tuple(
         f"{judgement.destination}: {judgement.id} is good"

@@ -46,27 +46,31 @@ _STDOUT = 1
 app = typer.Typer(help="Make, list, verify and restore backups.", no_args_is_help=True, rich_markup_mode=None)
 
 
-def run(name: Name, as_json: options.Json = False) -> int:
+def run(name: Name, root: options.Root = None, as_json: options.Json = False) -> int:
     """Make a backup now.
 
     An archive is verified before it counts; old ones go by the job's `keep`, and never the last good one.
     """
     from reconciler.app.backup.run import run_job
 
-    return _finish(run_job(name, _tell), "run", name, as_json)
+    return _finish(run_job(name, _tell, root), "run", name, as_json)
 
 
-def list_(name: MaybeName = "", from_: From = "", as_json: options.Json = False) -> int:
+def list_(
+    name: MaybeName = "", from_: From = "", root: options.Root = None, as_json: options.Json = False
+) -> int:
     """List archives, the oldest first. Changes nothing.
 
     With --from those of a destination, on any host: no job, no spec and no state are needed.
     """
     from reconciler.app.backup.listing import list_archives
     from reconciler.app.backup.origin import Origin
+    from reconciler.cli.backup import restoring
     from reconciler.render.backup import archives_text
     from reconciler.render.terminal import visible
 
-    report = list_archives(Origin(name, from_))
+    restoring.must_fit_tree(root, from_)
+    report = list_archives(Origin(name, from_, root))
     if report.data is not None:
         if as_json:
             output.print_json(report.data)
@@ -77,7 +81,12 @@ def list_(name: MaybeName = "", from_: From = "", as_json: options.Json = False)
 
 
 def verify(
-    name: Name, at: At = "", everything: All = False, compare: Compare = False, as_json: options.Json = False
+    name: Name,
+    at: At = "",
+    everything: All = False,
+    compare: Compare = False,
+    root: options.Root = None,
+    as_json: options.Json = False,
 ) -> int:
     """Read archives from beginning to end and check their sums.
 
@@ -87,7 +96,7 @@ def verify(
     """
     from reconciler.app.backup.verify import verify_archives
 
-    report = verify_archives(name, at, everything=everything, compare=compare)
+    report = verify_archives(name, at, everything=everything, compare=compare, root=root)
     return _finish(report, "verify", name, as_json)
 
 
@@ -102,6 +111,7 @@ def restore(
     at: At = "",
     from_: From = "",
     job: JobOption = "",
+    root: options.Root = None,
     as_json: options.Json = False,
 ) -> int:
     """Unpack an archive into a new or empty directory, which stands for /, or put files back in place.
@@ -117,7 +127,8 @@ def restore(
     from reconciler.app.backup.restore import restore_files, stream_file
     from reconciler.cli.backup import restoring
 
-    origin, chosen = restoring.origin_of(name, paths or [], from_, job)
+    restoring.must_fit_tree(root, from_, in_place=in_place)
+    origin, chosen = restoring.origin_of(name, paths or [], from_, job, root)
     restoring.check(to, in_place=in_place, delete=delete, dry_run=dry_run, auto_approve=auto_approve)
     if in_place:
         if as_json and not (dry_run or auto_approve):
@@ -144,7 +155,9 @@ def drill(name: Name, as_json: options.Json = False) -> int:
     return _finish(drill_archive(name, _tell), "drill", name, as_json)
 
 
-def accept(name: Name, take_over: TakeOver = False, as_json: options.Json = False) -> int:
+def accept(
+    name: Name, take_over: TakeOver = False, root: options.Root = None, as_json: options.Json = False
+) -> int:
     """Agree to archives that have less than half of what there was, or lack what a source had.
 
     From then on older ones may go for them.
@@ -154,15 +167,17 @@ def accept(name: Name, take_over: TakeOver = False, as_json: options.Json = Fals
     """
     from reconciler.app.backup.accept import accept_archives, take_archives_over
 
-    report = take_archives_over(name) if take_over else accept_archives(name)
+    report = take_archives_over(name, root) if take_over else accept_archives(name, root)
     return _finish(report, "accept", name, as_json)
 
 
-def prune(name: Name, dry_run: DryRun = False, as_json: options.Json = False) -> int:
+def prune(
+    name: Name, dry_run: DryRun = False, root: options.Root = None, as_json: options.Json = False
+) -> int:
     """Delete the archives that the job's `keep` lets go. The newest good one always stays."""
     from reconciler.app.backup.prune import prune_archives
 
-    return _finish(prune_archives(name, dry_run=dry_run), "prune", name, as_json)
+    return _finish(prune_archives(name, dry_run=dry_run, root=root), "prune", name, as_json)
 
 
 def create(

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from reconciler.app.backup.outcome import Report
 
 
-def origin_of(name: str, paths: list[str], from_: str, job: str) -> tuple[Origin, list[str]]:
+def must_fit_tree(root: str | None, from_: str, *, in_place: bool = False) -> None:
+    """Raise BadParameter where a tree cannot be meant."""
+    if root is not None and from_:
+        raise typer.BadParameter("--from names a directory as it is here: leave --root out")
+    if root is not None and in_place:
+        raise typer.BadParameter("--in-place is for the running host: with --root write --to DIR")
+
+
+def origin_of(
+    name: str, paths: list[str], from_: str, job: str, root: str | None
+) -> tuple[Origin, list[str]]:
     """The archives and the paths that a command line names: with --from the name of the job may be left
     out.
     """
@@ -27,7 +37,7 @@ def origin_of(name: str, paths: list[str], from_: str, job: str) -> tuple[Origin
         return Origin(job, from_), [*([name] if name else []), *paths]
     if not name and not from_:
         raise typer.BadParameter("write the NAME of a job, or a destination with --from")
-    return Origin(name, from_), paths
+    return Origin(name, from_, root), paths
 
 
 def check(to: str, *, in_place: bool, delete: bool, dry_run: bool, auto_approve: bool) -> None:

@@ -120,6 +120,8 @@ class Job:
     """The directory that drills unpack in; empty: that of the host."""
     verify_max_age: float = 0.0
     """The age at which the last verification is too old; 0: at none."""
+    root: str = ""
+    """The tree that stands for `/`; empty for the host itself. No job file has it."""
     remotes: Mapping[str, Remote] = field(default_factory=dict)
     """The destinations on other machines, by URL."""
     restic: Restic | None = None

@@ -31,17 +31,20 @@ class Directory:
     A context manager. Every name is one in this directory.
     """
 
-    def __init__(self, path: str, *, make: bool = False) -> None:
-        """Open it; `make` a missing one, 0700, below an existing parent.
+    def __init__(self, path: str, *, make: bool = False, tree: str = "") -> None:
+        """Open it; `make` a missing one, 0700, below an existing parent. With `tree` that stands for `/`.
 
         Raises Refused, UnsafePath, Unreadable.
         """
         self.path = path
-        with SafeRoot("/") as root:
-            _refuse_unsafe_ancestors(root, path)
+        self.tree = tree
+        with SafeRoot(tree or "/") as root:
+            if not _is_own_tree(tree):
+                _refuse_unsafe_ancestors(root, path)
             self.fd = _open(root, path, make)
         try:
-            _refuse_unsafe(os.fstat(self.fd), path, sticky=False)
+            if not _is_own_tree(tree):
+                _refuse_unsafe(os.fstat(self.fd), path, sticky=False)
         except BaseException:
             self.close()
             raise
@@ -173,12 +176,17 @@ def _words(error: OSError) -> str:
     return f"{error.strerror}{'; run as root' if lacks_rights else ''}"
 
 
-def look(path: str) -> os.stat_result | None:
-    """The status of a path; None when nothing is there.
+def _is_own_tree(tree: str) -> bool:
+    """Whether an ordinary user works on a tree of theirs: what is in it gives nobody the rights of root."""
+    return bool(tree) and os.geteuid() != 0
+
+
+def look(path: str, tree: str = "") -> os.stat_result | None:
+    """The status of a path; None when nothing is there. With `tree` that stands for `/`.
 
     Raises UnsafePath when it is a link or leads through one, Unreadable.
     """
-    with SafeRoot("/") as root:
+    with SafeRoot(tree or "/") as root:
         status = root.stat(path)
     if status is not None and stat.S_ISLNK(status.st_mode):
         raise UnsafePath("the path is a symbolic link", f"{path}: name what it leads to")

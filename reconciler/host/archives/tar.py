@@ -62,6 +62,8 @@ class Contents:
     """A key of `PROGRAMS`."""
     above: tuple[str, ...] = ()
     """Directories that are recorded without their content."""
+    root: str = ""
+    """The tree that stands for `/`; empty for the host itself."""
 
 
 @frozen
@@ -227,8 +229,9 @@ def unescaped(name: bytes) -> bytes:
     )
 
 
-def compare(fd: int, compress: str, sources: Sequence[str]) -> tuple[str, ...]:
-    """The differences between the sources in the archive and the files as they are (tar --compare).
+def compare(fd: int, compress: str, sources: Sequence[str], root: str = "") -> tuple[str, ...]:
+    """The differences between the sources in the archive and the files as they are (tar --compare), those of
+    the host or of the tree at `root`.
 
     Raises ArchiveError.
     """
@@ -238,7 +241,7 @@ def compare(fd: int, compress: str, sources: Sequence[str]) -> tuple[str, ...]:
         "--file=-",
         *_METADATA,
         "--no-wildcards",
-        "--directory=/",
+        f"--directory={root or '/'}",
         "--",
         *map(_member, sources),
     ]
@@ -330,7 +333,7 @@ def _create_argv(contents: Contents) -> list[str]:
     options += ["--no-wildcards", "--anchored", *_excluding(map(_member, contents.literal))]
     options += ["--wildcards", "--no-wildcards-match-slash"]
     options += ["--anchored", *_excluding(anchored), "--no-anchored", *_excluding(anywhere)]
-    options += ["--directory=/", *_without_content(contents.above)]
+    options += [f"--directory={contents.root or '/'}", *_without_content(contents.above)]
     return [*options, "--", *map(_member, contents.sources)]
 
 
