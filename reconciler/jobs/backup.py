@@ -67,16 +67,12 @@ def run(job: Job, tell: Tell, lock_directory: str = RUN, owed: str = DIRECTORY) 
 
 
 def _must_stay_inside(job: Job) -> None:
-    """Raises Refused for a job of a tree that would do something elsewhere."""
-    if not job.root:
-        return
-    for hook in (*job.before, *job.after, *job.on_failure):
+    """Raises Refused for a job of a tree with commands: they would run on this machine."""
+    for hook in (*job.before, *job.after, *job.on_failure) if job.root else ():
         raise Refused(
             "commands are not run for a tree",
             f"{hook.program} would run on this machine: leave it out of the spec",
         )
-    for url in job.remotes:
-        raise Refused("a tree has no destinations on other machines", f"{url}: leave it out of the spec")
 
 
 def _made(job: Job, ident: str, tell: Tell) -> Done:

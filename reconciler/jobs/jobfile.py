@@ -61,4 +61,9 @@ def load(name: str, directory: str = job.DIRECTORY, root: str | None = None) -> 
         parsed = job.job(job.parse(content.decode("utf-8", "replace")), name)
     except NotAJob as problem:
         raise Refused("the job cannot be used", f"{directory}/{name}{_SUFFIX}: {problem}") from problem
+    if root is not None and (parsed.restic is not None or parsed.remotes):
+        raise Refused(
+            "a job of a tree has archives of tar in the tree alone",
+            f"{name}: try it without `engine: restic` and without destinations on other machines",
+        )
     return replace(parsed, root=_tree(root))

@@ -98,6 +98,16 @@ def test_commands_are_not_run(tree: Tree) -> None:
     assert [] == [*tree.path("/backup").iterdir()]
 
 
+def test_repositories_are_left_alone(tree: Tree) -> None:
+    """A job of restic is not looked at: a trial on a tree must touch no repository of this machine."""
+    tree.put("/root/pass", "secret\n", 0o600)
+    rest = "schedule: daily, engine: restic, password_file: /root/pass"
+    applied(tree, f"sources: [/srv/app], destinations: [/backup], {rest}")
+    for command in ("run", "verify", "prune"):
+        code, said = backup(tree, command)
+        assert (3, True) == (code, "try it without `engine: restic`" in said), said
+
+
 @pytest.mark.parametrize("place", ["/srv/app", "/srv", "/backup", "/etc/reconciler"])
 def test_a_link_does_not_lead_out(tree: Tree, tmp_path: Path, place: str) -> None:
     """A link of the tree, at or above a source, a destination or the job, is refused, and nothing is written
