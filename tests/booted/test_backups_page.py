@@ -28,7 +28,7 @@ def test_the_page_about_backups(booted: BootedHost) -> None:
     before.
     """
     spec, *_ = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    declare, make, look, unpack, copy, everything, by_tar, take_over, agree, prune = re.findall(
+    declare, make, look, drill, unpack, copy, everything, by_tar, take_over, agree, prune = re.findall(
         r"```sh\n(.*?)```", PAGE, re.DOTALL
     )
 
@@ -42,6 +42,7 @@ def test_the_page_about_backups(booted: BootedHost) -> None:
     before = paste(MODES)
     paste("rm -r /srv/app/conf; mkdir /srv/app/conf")
     assert "is good" in paste(look)
+    assert "as it was archived" in paste(drill)
     assert ">f+++++++++ a" in paste(unpack)
     paste(copy)
     assert ("old", before) == (booted.read("/srv/app/conf/a"), paste(MODES))

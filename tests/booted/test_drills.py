@@ -52,7 +52,7 @@ def apply(host: BootedHost, spec: str) -> None:
     host.reconciler("apply", SPEC, "--auto-approve")
     sh(
         host,
-        "systemctl stop backup-d.timer; while systemctl is-active -q backup-d.service; do sleep 0.1; done",
+        "systemctl stop backup-d.timer; while systemctl is-active backup-d.service | grep -qx activating; do sleep 0.1; done",
     )
 
 

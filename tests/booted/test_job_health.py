@@ -7,6 +7,7 @@ import json
 from tests.booted.booted import BootedHost
 
 SPEC = "/etc/reconciler/host.yaml"
+JOB = "/etc/reconciler/backups/d.json"
 HOST = """\
 version: 1
 host: testhost
@@ -150,7 +151,7 @@ def test_a_job_that_is_always_skipped(booted: BootedHost) -> None:
     fresh = told(booted, "status", "doctor", "health")
     assert {0} == {code for code, _ in fresh.values()}, fresh
 
-    booted.run("touch", "--date", "-10 days", "/etc/systemd/system/backup-d.timer")
+    booted.run("touch", "--date", "-10 days", "/etc/systemd/system/backup-d.timer", JOB)
     never = told(booted)
     booted.write(SPEC, skipping.replace("exit 75", "exit 0"))
     booted.reconciler("apply", SPEC, "--auto-approve")
@@ -159,7 +160,7 @@ def test_a_job_that_is_always_skipped(booted: BootedHost) -> None:
     booted.write(SPEC, skipping)
     booted.reconciler("apply", SPEC, "--auto-approve")
     booted.run("python3", "-c", OLDER)
-    booted.run("touch", "--date", "-10 days", "/etc/systemd/system/backup-d.timer")
+    booted.run("touch", "--date", "-10 days", "/etc/systemd/system/backup-d.timer", JOB)
     booted.run("systemctl", "start", "backup-d.service")
     old = told(booted)
 
