@@ -14,6 +14,8 @@ from reconciler.cli.shared.summaries import first_sentence
 def _commands(group: object, path: str = "") -> list[tuple[str, str]]:
     rows = []
     for name, command in getattr(group, "commands", {}).items():
+        if command.hidden:
+            continue
         rows += [(f"{path}{name}", command.get_short_help_str(500)), *_commands(command, f"{path}{name} ")]
     return rows
 
