@@ -4,13 +4,59 @@ from __future__ import annotations
 
 import os
 
+from reconciler.core.basics.frozen import frozen
 from reconciler.formats import fstab, named_mounts
 
 
+@frozen
+class _Mount:
+    """A line of mountinfo (proc(5))."""
+
+    id: str
+    parent: str
+    device: str
+    root: str
+    point: str
+
+
 def mount_points() -> frozenset[str]:
-    """Every path at which something is mounted in our mount namespace (proc(5), mountinfo, field 5)."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return frozenset(fstab.unescaped(line.split(" ")[4]) for line in file)
+    """Every path at which something is mounted in our mount namespace.
+
+    Where systemd closes a directory to a service, it binds it to itself, in the service's namespace alone:
+    that is no file system of its own. An unmounted disk would else count as mounted, and be archived as
+    empty.
+    """
+    mounts = _mounts("self")
+    points = frozenset(mount.point for mount in mounts.values())
+    apart = frozenset(
+        mount.point for mount in mounts.values() if not _shows_itself(mount, mounts.get(mount.parent))
+    )
+    if apart == points:
+        return points
+    return apart | (points & {mount.point for mount in _mounts("1").values()})
+
+
+def _mounts(process: str) -> dict[str, _Mount]:
+    """The mounts that a process has, by their ids; none where nobody may look."""
+    try:
+        with open(f"/proc/{process}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            fields = [line.split(" ")[:5] for line in file]
+    except OSError:
+        if process == "self":
+            raise
+        return {}
+    return {
+        number: _Mount(number, parent, device, fstab.unescaped(root), fstab.unescaped(point))
+        for number, parent, device, root, point in fields
+    }
+
+
+def _shows_itself(mount: _Mount, below: _Mount | None) -> bool:
+    """Whether a mount shows what would be there without it."""
+    if below is None or mount.device != below.device:
+        return False
+    inside = mount.point.removeprefix(below.point.rstrip("/"))
+    return mount.root.rstrip("/") == below.root.rstrip("/") + inside.rstrip("/")
 
 
 def named_places() -> dict[str, str]:

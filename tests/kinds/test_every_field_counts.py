@@ -52,6 +52,7 @@ TEXTS = (
 )
 """A second valid text where the candidates have one."""
 DEFAULTS = {
+    ("backups", "hardening"): "strict",
     ("backups", "scheduler"): "timer",
     ("backups", "timezone"): "host",
     ("timers", "persistent"): True,
@@ -72,6 +73,7 @@ WITHOUT_EFFECT = {
 """Fields that say nothing about an object that is ours already, and why."""
 ONE_VALUE = {
     *(("backups", "engine"), ("backups", "type"), ("services", "directives"), ("timers", "directives")),
+    ("backups", "directives"),
     *(("users", "home"), ("users", "state")),
 }
 """Fields that have a single value so far, or one whose form is not made here."""

@@ -20,7 +20,7 @@ from reconciler.formats.backups import job
 from reconciler.kinds.backups import ORDER, unit
 from reconciler.kinds.backups.model import Backup, Compress, Hook, Name
 from reconciler.kinds.backups.observe import BackupFacts, is_scheduled, observe, unit_of
-from reconciler.kinds.shared import file_part, ownership, units
+from reconciler.kinds.shared import directive_checks, file_part, ownership, units
 from reconciler.kinds.shared.schedule import checks as schedule_checks
 from reconciler.kinds.shared.schedule import part as schedule
 from reconciler.kinds.shared.schedule.rarer import rarer
@@ -140,9 +140,12 @@ def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
-    """Yield errors for what the scheduler cannot do, and warnings about patterns without effect."""
-    yield from schedule_checks.lint(_job(declared))
-    backup = _backup(declared)
+    """Yield errors for what the scheduler cannot do, and warnings about the unit, the commands, and patterns
+    without effect.
+    """
+    backup, by_clock = _backup(declared), _job(declared)
+    yield from schedule_checks.lint(by_clock)
+    yield from unit.lint(declared, backup, by_clock.scheduler)
     for pattern in backup.exclude:
         if why := _why_idle(pattern, backup.sources):
             yield warning(
@@ -172,6 +175,8 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     from reconciler.kinds.backups.coverage import uncovered
 
     yield from schedule_checks.check(view, schedule_checks.jobs(changes, "backups", _job))
+    ours = [change for change in changes if change.address.kind == "backups"]
+    yield from directive_checks.check(view, ours, lambda declared: _backup(declared).directives)
     yield from rarer(changes, "backups")
     host = BackupHost(view, spec)
     jobs = {block.address.name: _config(block) for block in spec.resources if block.address.kind == "backups"}

@@ -33,11 +33,19 @@ from reconciler.core.model.resource import RefersTo, Resource
 from reconciler.formats.backups import job
 from reconciler.formats.systemd import timespan
 from reconciler.kinds.shared.schedule.field import ScheduleText
+from reconciler.kinds.shared.unit_fields import CpuWeight, DirectiveName, problems_of_directives
 
 _DAY = 86_400
 _URL = re.compile(r"(?:sftp|rest|s3|swift|b2|azure|gs|rclone):.")
 _OF_TAR = {"type": "a snapshot of restic has everything, and takes only the space of what changed"}
 """Fields that only tar has, each with the reason."""
+_OURS = frozenset(
+    (
+        *("Description", "Type", "User", "Group", "ExecStart", "ExecStopPost", "SuccessExitStatus"),
+        *("Nice", "IOSchedulingClass", "CPUWeight"),
+    )
+)
+"""The directives that have a field, or that the run relies on."""
 
 
 class Verify(StrEnum):
@@ -45,6 +53,23 @@ class Verify(StrEnum):
 
     ALWAYS = "always"
     NEVER = "never"
+
+
+class IoClass(StrEnum):
+    """The turn of the run at the disks."""
+
+    BEST_EFFORT = "best-effort"
+    """After the others of its kind."""
+    IDLE = "idle"
+    """Only when nobody else wants to."""
+
+
+class Hardening(StrEnum):
+    """How much of the host is closed to the run."""
+
+    NONE = "none"
+    BASIC = "basic"
+    STRICT = "strict"
 
 
 class Compress(StrEnum):
@@ -307,7 +332,7 @@ class Backup(Resource):
     name for its places.
     """
     before: list[Hook] = []
-    """Commands that root runs first: exact argv, or `{run: [argv], user: NAME, timeout: 5m}`.
+    """Commands that run first: exact argv, or `{run: [argv], user: NAME, timeout: 5m}`.
 
     One that fails stops the run; exit status 75 means not now, and is no failure.
     """
@@ -319,6 +344,21 @@ class Backup(Resource):
     """
     on_failure: list[Hook] = []
     """Commands that run then when there is no archive, not in every destination, or `after` failed."""
+    nice: Annotated[int, Field(ge=-20, le=19, strict=True)] = 10
+    """The turn of the run at the CPU: -20 first, 19 last. Not with cron, as the next four."""
+    io_class: IoClass = IoClass.BEST_EFFORT
+    """Its turn at the disks: best-effort, the last of those, or idle, only when nobody else wants to."""
+    cpu_weight: CpuWeight | None = None
+    """Its share of the CPU beside others, 1 to 10000 or idle; 100 is everybody's."""
+    hardening: Hardening | None = None
+    """How much of the host is closed to the run: none, basic or strict. When left out, strict without
+    commands of its own, less with those of users, and basic with root's: they may need anything.
+    """
+    directives: dict[DirectiveName, dict[DirectiveName, Text | list[Text]]] = {}
+    """Any other directive of its service, such as OnFailure, by section and name, in systemd's own syntax.
+
+    Linted; wins over `hardening`.
+    """
     compress: Compress = Compress.GZIP
     """The compression of the archives."""
     one_file_system: Flag = True
@@ -330,6 +370,12 @@ class Backup(Resource):
     """After a gap of more than this the clock may have jumped: what is older stays until there are three
     newer ones. infinity: never.
     """
+
+    @model_validator(mode="after")
+    def _directives_of_jobs(self) -> Self:
+        if problems := problems_of_directives(self.directives, _OURS, "a backup"):
+            raise ValueError("; ".join(problems))
+        return self
 
     @property
     def hooks(self) -> list[Hook]:
@@ -350,6 +396,11 @@ class Backup(Resource):
         elif len(self.places) < len(self.destinations):
             raise ValueError("a destination with `url` is for `engine: restic`")
         return self
+
+    @property
+    def root_hooks(self) -> list[Hook]:
+        """Those that root runs."""
+        return [hook for hook in self.hooks if hook.user in (None, "root")]
 
     @model_validator(mode="after")
     def _apart(self) -> Self:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from reconciler.core.basics.scalars import Scheduler
+from reconciler.core.diagnostic import Diagnostic, error
+from reconciler.core.spec import Declared
 from reconciler.formats.backups import job
 from reconciler.formats.systemd import timespan, unit
-from reconciler.kinds.backups.model import Backup
+from reconciler.kinds.backups.model import Backup, IoClass
+from reconciler.kinds.backups.sandbox import sandbox
+from reconciler.kinds.shared import directive_checks, unit_lint
 
 _BUSY = "75"
 """The exit status of `backup run` when the job runs already, or one of its own commands ended with it.
 
 It is no reason to mark the unit as failed.
 """
+_OF_THE_UNIT = ("nice", "io_class", "cpu_weight", "hardening", "directives")
+"""The fields that only a unit has."""
 _STOP_SECONDS = 90
 """systemd's own time for a stop; that of the commands at the end comes on top."""
 
@@ -21,7 +28,39 @@ Directives = Mapping[str, str | Sequence[str]]
 
 def sections(backup: Backup, name: str, program: str) -> Mapping[str, Directives]:
     """The directives by section; `program` is the one that runs the job `name`."""
-    return {"Service": {"SuccessExitStatus": _BUSY, **_at_the_end(backup, name, program)}}
+    ours: dict[str, Directives] = {
+        "Service": {
+            "SuccessExitStatus": _BUSY,
+            **_at_the_end(backup, name, program),
+            **_turn(backup),
+            **sandbox(backup),
+        }
+    }
+    for section, directives in backup.directives.items():
+        ours[section] = {**ours.get(section, {}), **directives}
+    return ours
+
+
+def lint(declared: Declared, backup: Backup, scheduler: str) -> Iterator[Diagnostic]:
+    """Yield warnings about the directives and root's commands, and an error for what cron has not."""
+    yield from directive_checks.lint(declared, backup.directives)
+    commands: list[str | list[str]] = [hook.run for hook in backup.hooks]
+    yield from unit_lint.lint(declared, backup.directives, commands, "" if backup.root_hooks else "a user")
+    written = [name for name in _OF_THE_UNIT if name in backup.model_fields_set]
+    if scheduler == Scheduler.CRON and written:
+        detail = f"cron has no `{written[0]}`: leave it out, or write `scheduler: timer`"
+        where = {"address": declared.address, "source": declared.source}
+        yield error("cron cannot do this", detail, rule="cron", **where)
+
+
+def _turn(backup: Backup) -> Directives:
+    """Where the run stands in the queues for the CPU and the disks."""
+    turn = {"Nice": str(backup.nice), "IOSchedulingClass": str(backup.io_class)}
+    if backup.io_class is IoClass.BEST_EFFORT:
+        turn["IOSchedulingPriority"] = "7"
+    if backup.cpu_weight is not None:
+        turn["CPUWeight"] = backup.cpu_weight
+    return turn
 
 
 def _at_the_end(backup: Backup, name: str, program: str) -> Directives:

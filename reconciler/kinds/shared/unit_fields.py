@@ -1,5 +1,6 @@
 """Types of fields that end up in a unit file: commands, names, sizes, limits."""
 
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -84,6 +85,22 @@ ReadPath = Annotated[AbsolutePath, NamesPath(Use.READS)]
 
 
 DirectiveName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*\z")]
+
+
+def problems_of_directives(
+    directives: Mapping[str, Mapping[str, object]], ours: Collection[str], owner: str
+) -> list[str]:
+    """Why directives of the service of a job that runs by the clock cannot be taken; `ours` have no place
+    among them.
+    """
+    problems = []
+    for section, names in directives.items():
+        for name in names:
+            if section not in ("Unit", "Service") and not section.startswith("X-"):
+                problems.append(f"[{section}] has no place in the service of {owner}: write Unit or Service")
+            elif name in ours:
+                problems.append(f"{name} has a field of its own here, or is ours to say")
+    return list(dict.fromkeys(problems))
 
 
 OptionalPath = Annotated[

@@ -28,9 +28,13 @@ from reconciler.kinds.shared.unit_fields import (
     EnvironmentName,
     State,
     WorkingDirectory,
+    problems_of_directives,
 )
 from reconciler.kinds.timers import ORDER
 from reconciler.kinds.timers.observe import observe, unit_of
+
+_OURS = frozenset(("Description", "User", "Group", "WorkingDirectory", "Environment", "ExecStart", "Type"))
+"""The directives that have a field."""
 
 
 def _without_suffix(name: str) -> str:
@@ -95,18 +99,8 @@ class Timer(Resource):
 
     @model_validator(mode="after")
     def _directives_of_jobs(self) -> Self:
-        typed = {"Description", "User", "Group", "WorkingDirectory", "Environment", "ExecStart", "Type"}
-        problems: list[str] = []
-        for section, names in self.directives.items():
-            for name in names:
-                if section not in ("Unit", "Service") and not section.startswith("X-"):
-                    problems.append(
-                        f"[{section}] has no place in the service of a timer: write Unit or Service"
-                    )
-                elif name in typed:
-                    problems.append(f"{name} has a field of its own here, or is ours to say")
-        if problems:
-            raise ValueError("; ".join(dict.fromkeys(problems)))
+        if problems := problems_of_directives(self.directives, _OURS, "a timer"):
+            raise ValueError("; ".join(problems))
         return self
 
 

@@ -1,0 +1,86 @@
+"""The sandbox of a backup job's service: directives of systemd.exec(5), each only where it hides nothing that
+the run reads, and closes nothing that it writes.
+
+An archive that lacks what was hidden would look whole. So nothing is mounted over a source or a destination,
+and what a directive would hide or close is asked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler.kinds.backups.model import Backup, Hardening
+
+BASIC = {"LockPersonality": "yes", "ProtectHostname": "yes", "RestrictRealtime": "yes"}
+"""What hinders no command of root's: not to mount, to ask docker, to change a volume, to become another."""
+
+_COMMON = {
+    **BASIC,
+    "RestrictNamespaces": "yes",
+    "SystemCallArchitectures": "native",
+    "SystemCallErrorNumber": "EPERM",
+    "SystemCallFilter": "@system-service",
+    "UMask": "0077",
+}
+_WITHOUT_COMMANDS = {"MemoryDenyWriteExecute": "yes", "NoNewPrivileges": "yes"}
+_KERNEL = {"ProtectControlGroups": "yes", "ProtectKernelLogs": "yes", "ProtectKernelTunables": "yes"}
+_SYSTEM = ("/usr", "/boot", "/efi", "/etc", "/bin", "/lib", "/lib64", "/sbin")
+_HOMES = ("/home", "/root", "/run/user")
+_DEVICES = ("/dev", "/proc", "/sys")
+_READS = ("CAP_DAC_READ_SEARCH", "CAP_SYS_ADMIN")
+"""Files of any mode; `trusted` attributes, which the kernel shows to CAP_SYS_ADMIN alone (xattr(7))."""
+_RESTORES = (
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_MKNOD",
+    "CAP_SETFCAP",
+)
+"""Files of any owner, mode and type, as a drill unpacks them."""
+_BECOMES = ("CAP_KILL", "CAP_SETGID", "CAP_SETUID")
+"""Another user, and the end of their processes."""
+
+
+def sandbox(backup: Backup) -> dict[str, str]:
+    """The directives of [Service] that close the host to the run."""
+    match backup.hardening or (Hardening.BASIC if backup.root_hooks else Hardening.STRICT):
+        case Hardening.NONE:
+            return {}
+        case Hardening.BASIC:
+            return dict(BASIC)
+        case Hardening.STRICT:
+            return _strict(backup)
+
+
+def _strict(backup: Backup) -> dict[str, str]:
+    drills = bool(getattr(backup, "restore_drill", None))
+    written = [*backup.places, *filter(None, [getattr(backup, "drill_directory", None)])]
+    on_network = len(backup.places) < len(backup.destinations)
+    chosen = dict(_COMMON)
+    if not _meet(backup.sources, _DEVICES):
+        chosen |= _KERNEL
+    if not _meet(written, _SYSTEM):
+        chosen["ProtectSystem"] = "full"
+    if not _meet(written, _HOMES) and not backup.hooks:
+        chosen["ProtectHome"] = "read-only"
+    if not backup.hooks or backup.hardening is Hardening.STRICT:
+        chosen |= _WITHOUT_COMMANDS
+    if not drills:  # which make files with a setuid bit, and device nodes
+        chosen |= {"ProtectClock": "yes", "RestrictSUIDSGID": "yes"}
+    families = ["AF_UNIX"]
+    if on_network or backup.hooks:
+        families += ["AF_INET", "AF_INET6"]
+    else:
+        chosen["PrivateNetwork"] = "yes"
+    capabilities = [*_READS, *(_RESTORES if drills else ()), *(_BECOMES if backup.hooks else ())]
+    chosen |= {
+        "CapabilityBoundingSet": " ".join(sorted(capabilities)),
+        "RestrictAddressFamilies": " ".join(families),
+    }
+    return dict(sorted(chosen.items()))
+
+
+def _meet(paths: Iterable[str], places: Iterable[str]) -> bool:
+    """Whether a path is one of the places, or below one."""
+    return any(path == place or path.startswith(f"{place}/") for path in paths for place in places)

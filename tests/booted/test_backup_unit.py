@@ -1,0 +1,212 @@
+"""The unit of a backup job on a real Debian 12 and 13: it is closed, reads everything all the same, writes where
+the job says, sees the disks as the host does, and thaws however the run was ended.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.booted.booted import BootedHost
+
+pytestmark = pytest.mark.booted
+
+SPEC = "/root/host.yaml"
+HOST = """\
+version: 1
+host: testhost
+directories:
+  /backup: {mode: "0700"}
+backups:
+  whole:
+    sources: [/data, /home, /etc, /usr/lib/modules, /root/.ssh]
+    destinations: [/backup/whole, /mnt/disk/whole]
+    schedule: daily
+    require_mount: [/mnt/disk]
+  homes:
+    sources: [/data]
+    destinations: [/root/deep, /home/deep]
+    schedule: daily
+    before: [{run: [/bin/sh, -c, "id -un >&2; echo $HOME; cat /data/closed/of-daemon"], user: daemon}]
+    after: [{run: [/bin/true], user: daemon}]
+  freezing:
+    sources: [/data]
+    destinations: [/backup/freezing]
+    schedule: daily
+    before: [[/usr/bin/mount, -t, tmpfs, tmpfs, /mnt/other], [/bin/su, daemon, -s, /bin/sh, -c, "id -un"]]
+    after: [[/usr/bin/umount, /mnt/other], [/bin/sh, -c, "echo thawed $RECONCILER_STATUS >> /root/thawed"]]
+    on_failure: [[/bin/sh, -c, "echo failed: $RECONCILER_PROBLEM >> /root/thawed"]]
+    directives:
+      Unit: {OnFailure: alarm.service}
+      Service: {TimeoutStartSec: "10min"}
+"""
+FILL = """
+mkdir -p /data/closed /data/deep /usr/lib/modules/k /backup /mnt/disk /mnt/other /root/.ssh /run/empty
+chmod 0700 /backup /mnt/disk
+echo x > /data/closed/of-daemon; chown daemon:daemon /data/closed/of-daemon; chmod 0000 /data/closed/of-daemon
+chown 4711:4712 /data/closed; chmod 0000 /data/closed
+mknod /data/null c 1 3; mknod /data/disk b 7 200; mkfifo /data/fifo; ln /data/closed/of-daemon /data/other-name
+cp /bin/true /data/setuid; chmod 6755 /data/setuid; setfacl -m u:bin:r -m g:4713:- /data/setuid
+setfacl -d -m u:bin:rx /data/deep
+python3 - <<'P'
+import os
+for name in ("trusted.x", "user.x", "security.x"):
+    os.setxattr("/data/setuid", name, b"value")
+P
+useradd --create-home alice; echo h > /home/alice/file; chmod 0600 /home/alice/file
+echo key > /root/.ssh/key; chmod 0600 /root/.ssh/key; echo m > /usr/lib/modules/k/module
+printf '[Unit]\\n[Mount]\\nWhat=tmpfs\\nWhere=/mnt/disk\\nType=tmpfs\\nOptions=mode=0700\\n' > /etc/systemd/system/mnt-disk.mount
+printf '[Service]\\nType=oneshot\\nExecStart=/usr/bin/touch /root/alarmed\\n' > /etc/systemd/system/alarm.service
+systemctl daemon-reload
+"""
+
+
+def prepared(host: BootedHost) -> None:
+    """Files of every sort, jobs for them, and no spec any more."""
+    host.run("/bin/sh", "-euc", FILL)
+    host.write(SPEC, HOST)
+    host.reconciler("apply", SPEC, "--auto-approve")
+
+
+def start(host: BootedHost, job: str, result: str = "success") -> str:
+    """Run a job by its unit, as the timer does; its part of the journal."""
+    unit = f"backup-{job}.service"
+    host.run("systemctl", "start", unit, check=False)
+    told = host.run("journalctl", "--no-pager", "--output=cat", f"--unit={unit}").stdout
+    assert {"Result": result} == host.show(unit, "Result"), told
+    return told
+
+
+def exposure(host: BootedHost, job: str) -> float:
+    """What systemd itself says of the unit, 0 to 10."""
+    lines = host.run("systemd-analyze", "security", "--no-pager", f"backup-{job}.service").stdout.splitlines()
+    return float(lines[-1].split(": ")[1].split()[0])
+
+
+def check_a_closed_unit(host: BootedHost) -> None:
+    """It is closed and reads all: what is given back is what was there, with every mode, owner, attribute and
+    type.
+    """
+    verified = host.run("systemd-analyze", "verify", "/etc/systemd/system/backup-whole.service").stderr
+    start(host, "whole")
+    for destination in ("/backup/whole", "/mnt/disk/whole"):
+        assert host.run("sh", "-euc", f"cd {destination}; sha256sum --check *.sha256").returncode == 0
+    host.reconciler("backup", "restore", "whole", "--to", "/srv/back")
+    for source in ("/data", "/home", "/usr/lib/modules", "/root/.ssh", "/etc"):
+        assert "" == host.run("rsync", "-aHAXni", "--delete", f"{source}/", f"/srv/back{source}/").stdout, (
+            source
+        )
+    attributes = host.run("python3", "-c", "import os; print(*os.listxattr('/srv/back/data/setuid'))").stdout
+
+    assert "" == verified
+    assert exposure(host, "whole") <= 4.0
+    assert {"trusted.x", "user.x", "security.x"} <= set(attributes.split())
+    assert {"Nice": "10", "IOSchedulingClass": "2", "IOSchedulingPriority": "7"} == host.show(
+        "backup-whole.service", "Nice", "IOSchedulingClass", "IOSchedulingPriority"
+    )
+
+
+def check_users_commands(host: BootedHost) -> None:
+    """Commands of users: they have that user's rights, the unit is closed but for what they need, destinations
+    among the homes are made.
+    """
+    told = start(host, "homes", "exit-code")
+    host.run("sed", "-i", 's/; cat [^"]*//', "/etc/reconciler/backups/homes.json")
+    again = start(host, "homes")
+
+    assert "a command before the backup failed: /bin/sh: daemon" in told
+    assert "before: /bin/sh: cat: /data/closed/of-daemon: Permission denied" in told
+    assert "before: /bin/sh: /usr/sbin" in again
+    assert exposure(host, "homes") <= 4.0
+    assert host.exists("/root/deep")
+    assert host.exists("/home/deep")
+
+
+def check_disks(host: BootedHost) -> None:
+    """What is closed looks mounted to the run. A disk that fstab names and nobody mounted is missed all the
+    same, and nothing is archived in its place.
+    """
+    before = host.run("ls", "/backup/whole").stdout
+    host.write("/etc/fstab", "/dev/gone /home ext4 noauto 0 0\n")
+    told = start(host, "whole", "exit-code")
+    host.write("/etc/fstab", "")
+
+    assert "nothing is mounted" in told
+    assert "/etc/fstab names /home" in told
+    assert before == host.run("ls", "/backup/whole").stdout
+
+
+def thawed(host: BootedHost) -> list[str]:
+    """What the commands at the end wrote; then it is forgotten."""
+    lines = host.run("sh", "-c", "cat /root/thawed; rm -f /root/thawed /root/alarmed").stdout.splitlines()
+    assert not host.exists("/var/lib/reconciler/jobs/freezing.owed")
+    return lines
+
+
+def check_roots_commands(host: BootedHost) -> None:
+    """Root's commands mount for the whole host, and become others; nothing of theirs is closed."""
+    host.run(
+        "sed", "-i", 's|"/usr/bin/umount"|"/usr/bin/mountpoint"|', "/etc/reconciler/backups/freezing.json"
+    )
+    told = start(host, "freezing")
+    mounted = host.run("mountpoint", "/mnt/other", check=False).stdout
+    host.run("umount", "/mnt/other")
+    host.run(
+        "sed", "-i", 's|"/usr/bin/mountpoint"|"/usr/bin/umount"|', "/etc/reconciler/backups/freezing.json"
+    )
+
+    assert "before: /bin/su: daemon" in told
+    assert "/mnt/other is a mountpoint" in mounted
+    assert ["thawed good"] == thawed(host)
+
+
+def check_a_killed_run(host: BootedHost, how: str, result: str) -> None:
+    """However the run is ended, its unit thaws at once, and OnFailure= and on_failure tell of it."""
+    host.run("sed", "-i", 's|"id -un"|"sleep 60"|', "/etc/reconciler/backups/freezing.json")
+    unit = "backup-freezing.service"
+    host.run("systemctl", "start", "--no-block", unit)
+    deadline = time.monotonic() + 20
+    while not host.run("pgrep", "-x", "sleep", check=False).stdout and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if how:
+        host.run("/bin/sh", "-euc", how.format(unit=unit))
+    while host.show(unit, "ActiveState") != {"ActiveState": "failed"} and time.monotonic() < deadline:
+        time.sleep(0.05)
+    while not host.exists("/root/alarmed") and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert {"Result": result} == host.show(unit, "Result")
+    assert host.exists("/root/alarmed")
+    assert "is not a mountpoint" in host.run("sh", "-c", "mountpoint /mnt/other 2>&1", check=False).stdout
+    assert "" == host.run("pgrep", "-x", "sleep", check=False).stdout
+    told = thawed(host)
+    assert ["thawed failed", True] == [told[0], told[1].startswith("failed: the run was ")], told
+    assert 2 == len(told)
+    assert "" == host.run("sh", "-c", "ls -A /backup/freezing/.partial* 2>/dev/null", check=False).stdout
+
+
+def test_on_debian_12(booted: BootedHost) -> None:
+    """All of it on Debian 12; SIGKILL, a stop and a time-out each thaw."""
+    prepared(booted)
+    check_a_closed_unit(booted)
+    check_users_commands(booted)
+    check_disks(booted)
+    check_roots_commands(booted)
+    check_a_killed_run(booted, "systemctl kill --kill-whom=main --signal=KILL {unit}", "signal")
+    check_a_killed_run(booted, "systemctl stop {unit}", "exit-code")
+    booted.write(
+        "/etc/systemd/system/backup-freezing.service.d/short.conf", "[Service]\nTimeoutStartSec=4s\n"
+    )
+    booted.run("systemctl", "daemon-reload")
+    check_a_killed_run(booted, "", "timeout")
+
+
+def test_on_debian_13() -> None:
+    """The same on Debian 13, whose systemd closes with other means."""
+    with BootedHost(suite="trixie") as host:
+        prepared(host)
+        check_a_closed_unit(host)
+        check_users_commands(host)
+        check_disks(host)
+        check_a_killed_run(host, "systemctl kill --kill-whom=main --signal=KILL {unit}", "signal")
