@@ -75,6 +75,28 @@ def test_commands_open_what_they_need() -> None:
     assert not {"ProtectHome", "NoNewPrivileges", "MemoryDenyWriteExecute"} & set(of_user)
 
 
+def test_a_drill_can_unpack_everything() -> None:
+    """Files of any owner, mode and type, where the job says; nothing of that without a drill."""
+    plain, drills = service(), service(restore_drill="monthly", drill_directory="/root/drills")
+
+    assert {"CAP_DAC_READ_SEARCH", "CAP_SYS_ADMIN"} == set(plain["CapabilityBoundingSet"].split())
+    assert {"CAP_CHOWN", "CAP_FOWNER", "CAP_MKNOD", "CAP_SETFCAP"} < set(
+        drills["CapabilityBoundingSet"].split()
+    )
+    assert not {"ProtectClock", "RestrictSUIDSGID", "ProtectHome"} & set(drills)
+
+
+def test_the_network_is_there_where_a_destination_needs_it() -> None:
+    """A repository on another machine is reached, from a unit that is closed otherwise."""
+    directives = service(
+        engine="restic", password_file="/root/p", destinations=["/backup/x", {"url": "sftp:user@nas:/srv"}]
+    )
+
+    assert "PrivateNetwork" not in directives
+    assert {"AF_UNIX", "AF_INET", "AF_INET6"} == set(directives["RestrictAddressFamilies"].split())
+    assert CLOSED <= set(directives)
+
+
 @pytest.mark.parametrize("hooks", [{}, {"before": [["/bin/x"]]}])
 def test_hardening_is_as_it_is_written(hooks: dict[str, Any]) -> None:
     """none, basic and strict mean the same with commands and without."""

@@ -18,8 +18,9 @@ from reconciler.core.state import OwedRow
 from reconciler.core.steps import Step
 from reconciler.formats.backups import job
 from reconciler.kinds.backups import ORDER, unit
-from reconciler.kinds.backups.model import Backup, Compress, Hook, Name
+from reconciler.kinds.backups.model import Backup, Compress, Name
 from reconciler.kinds.backups.observe import BackupFacts, is_scheduled, observe, unit_of
+from reconciler.kinds.backups.unit_model import Hook
 from reconciler.kinds.shared import directive_checks, file_part, ownership, units
 from reconciler.kinds.shared.schedule import checks as schedule_checks
 from reconciler.kinds.shared.schedule import part as schedule

@@ -4,7 +4,7 @@
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -22,16 +22,16 @@ from reconciler.core.model.fields import (
     AbsolutePath,
     Duration,
     Flag,
-    KnownName,
     Span,
     Text,
     TimeZone,
     text_schema,
 )
 from reconciler.core.model.places import NamesPath, Use
-from reconciler.core.model.resource import RefersTo, Resource
+from reconciler.core.model.resource import Resource
 from reconciler.formats.backups import job
 from reconciler.formats.systemd import timespan
+from reconciler.kinds.backups.unit_model import OURS, Finite, Hardening, Hook, IoClass
 from reconciler.kinds.shared.schedule.field import ScheduleText
 from reconciler.kinds.shared.unit_fields import CpuWeight, DirectiveName, problems_of_directives
 
@@ -39,13 +39,6 @@ _DAY = 86_400
 _URL = re.compile(r"(?:sftp|rest|s3|swift|b2|azure|gs|rclone):.")
 _OF_TAR = {"type": "a snapshot of restic has everything, and takes only the space of what changed"}
 """Fields that only tar has, each with the reason."""
-_OURS = frozenset(
-    (
-        *("Description", "Type", "User", "Group", "ExecStart", "ExecStopPost", "SuccessExitStatus"),
-        *("Nice", "IOSchedulingClass", "CPUWeight"),
-    )
-)
-"""The directives that have a field, or that the run relies on."""
 
 
 class Verify(StrEnum):
@@ -53,23 +46,6 @@ class Verify(StrEnum):
 
     ALWAYS = "always"
     NEVER = "never"
-
-
-class IoClass(StrEnum):
-    """The turn of the run at the disks."""
-
-    BEST_EFFORT = "best-effort"
-    """After the others of its kind."""
-    IDLE = "idle"
-    """Only when nobody else wants to."""
-
-
-class Hardening(StrEnum):
-    """How much of the host is closed to the run."""
-
-    NONE = "none"
-    BASIC = "basic"
-    STRICT = "strict"
 
 
 class Compress(StrEnum):
@@ -136,18 +112,6 @@ def _pattern(text: str) -> str:
     return text
 
 
-def _program(argv: list[str]) -> list[str]:
-    if not argv[0].startswith("/"):
-        raise ValueError("write the absolute path of the program; no shell looks for it")
-    return argv
-
-
-def _finite(span: str) -> str:
-    if not 0 < timespan.seconds(span) < float("inf"):
-        raise ValueError("write a time span such as 30d")
-    return span
-
-
 def _drill(text: str) -> str:
     if text not in job.DRILLS and (not text[-1:].isalpha() or timespan.seconds(text) <= 0):
         raise ValueError("write daily, weekly, monthly, quarterly, yearly, or a time span such as 30d")
@@ -164,7 +128,7 @@ def _a_day(span: str) -> str:
 
 
 Count = Annotated[int, Field(ge=1, le=100_000, strict=True)]
-Finite = Annotated[Span, AfterValidator(_finite)]
+
 PathBelowRoot = Annotated[AbsolutePath, AfterValidator(_below_root)]
 _DRILL_PATTERN = rf"^(?:{'|'.join(job.DRILLS)}|(?:[0-9]+[A-Za-z]+ ?)+)\z"
 Drill = Annotated[
@@ -177,7 +141,7 @@ SecretFile = Annotated[PathBelowRoot, NamesPath(Use.READS)]
 RepositoryUrl = Annotated[Text, Field(min_length=1, max_length=2048), AfterValidator(_url)]
 Mount = Annotated[AbsolutePath, NamesPath(Use.READS)]
 Pattern = Annotated[Text, Field(min_length=1, max_length=4096), AfterValidator(_pattern)]
-Argv = Annotated[list[Text], Field(min_length=1), AfterValidator(_program)]
+
 Name = Annotated[
     str,
     Field(
@@ -185,31 +149,6 @@ Name = Annotated[
         description="The name of the job: its units are backup-NAME.service and backup-NAME.timer.",
     ),
 ]
-
-
-class Hook(BaseModel):
-    """A command of the job's own; its argv alone may be written as a list."""
-
-    LIST_FORM: ClassVar[str] = "run"
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-    run: Argv
-    """The exact argv; no shell expands anything."""
-    user: Annotated[KnownName | None, RefersTo("users")] = None
-    """The user as whom it runs, with their groups and home; root when left out."""
-    timeout: Finite | None = None
-    """How long it may take."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _list(cls, value: Any) -> Any:
-        return {cls.LIST_FORM: value} if isinstance(value, list) else value
-
-    @property
-    def plain(self) -> bool:
-        """Whether its argv is all there is to it."""
-        return not self.user and not self.timeout
 
 
 class Keep(BaseModel):
@@ -373,7 +312,7 @@ class Backup(Resource):
 
     @model_validator(mode="after")
     def _directives_of_jobs(self) -> Self:
-        if problems := problems_of_directives(self.directives, _OURS, "a backup"):
+        if problems := problems_of_directives(self.directives, OURS, "a backup"):
             raise ValueError("; ".join(problems))
         return self
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.kinds.backups.model import Backup, Hardening
+from reconciler.kinds.backups.model import Backup
+from reconciler.kinds.backups.unit_model import Hardening
 
 BASIC = {"LockPersonality": "yes", "ProtectHostname": "yes", "RestrictRealtime": "yes"}
 """What hinders no command of root's: not to mount, to ask docker, to change a volume, to become another."""
@@ -54,8 +55,8 @@ def sandbox(backup: Backup) -> dict[str, str]:
 
 
 def _strict(backup: Backup) -> dict[str, str]:
-    drills = bool(getattr(backup, "restore_drill", None))
-    written = [*backup.places, *filter(None, [getattr(backup, "drill_directory", None)])]
+    drills = backup.restore_drill is not None
+    written = [*backup.places, *filter(None, [backup.drill_directory])]
     on_network = len(backup.places) < len(backup.destinations)
     chosen = dict(_COMMON)
     if not _meet(backup.sources, _DEVICES):

@@ -9,8 +9,9 @@ from reconciler.core.diagnostic import Diagnostic, error
 from reconciler.core.spec import Declared
 from reconciler.formats.backups import job
 from reconciler.formats.systemd import timespan, unit
-from reconciler.kinds.backups.model import Backup, IoClass
+from reconciler.kinds.backups.model import Backup
 from reconciler.kinds.backups.sandbox import sandbox
+from reconciler.kinds.backups.unit_model import IoClass
 from reconciler.kinds.shared import directive_checks, unit_lint
 
 _BUSY = "75"
