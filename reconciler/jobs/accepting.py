@@ -8,9 +8,10 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.formats.backups.doubt import most_of
 from reconciler.formats.backups.job import Job
 from reconciler.host.process import environment
-from reconciler.host.state.job_lock import RUN, job_lock
+from reconciler.host.state.job_lock import RUN
 from reconciler.jobs import machine_marks, store
 from reconciler.jobs.destinations import open_destination
+from reconciler.jobs.lock import lock_of
 
 
 @frozen
@@ -28,7 +29,7 @@ def accept(job: Job, by: str, lock_directory: str = RUN) -> list[Accepted]:
     Raises JobBusy, Refused where archives are another machine's (then nothing was written), HostError.
     """
     done: list[Accepted] = []
-    with job_lock(f"backup-{job.name}", lock_directory):
+    with lock_of(job, lock_directory):
         if job.restic is not None:
             from reconciler.jobs.restic import accept as restic  # only where it is the engine
 

@@ -22,11 +22,12 @@ from reconciler.host.archives.tar import ArchiveError, Checked, Contents, Target
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.mounts import is_own_file_system, mount_points, named_places
 from reconciler.host.process import environment
-from reconciler.host.state.job_lock import RUN, job_lock
+from reconciler.host.state.job_lock import RUN
 from reconciler.host.state.owed_hooks import DIRECTORY
 from reconciler.jobs import machine_marks, store
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.hooks import Tell, around
+from reconciler.jobs.lock import lock_of
 from reconciler.jobs.pruning import Pruned, prune_directory
 
 
@@ -58,7 +59,7 @@ def run(job: Job, tell: Tell, lock_directory: str = RUN, owed: str = DIRECTORY) 
     Raises JobBusy, Refused, NotNow, HostError: then no archive was made, and none was removed.
     """
     _must_stay_inside(job)
-    with job_lock(f"backup-{job.name}", lock_directory):
+    with lock_of(job, lock_directory):
         ident = manifests.new_id(environment.microseconds(), environment.random_hex(4))
         done, problems = around(
             job, ident, lambda: _may_begin(job), lambda: _made(job, ident, tell), tell, owed

@@ -8,20 +8,13 @@ from reconciler.core.host import HostError
 from reconciler.formats.backups import job
 from reconciler.formats.backups.job import Job, NotAJob
 from reconciler.host.archives.private_directory import Directory, Refused, look
-from reconciler.host.hosts import state_directory
 from reconciler.host.spec_source.readers import absolute
-from reconciler.host.state.job_lock import RUN
 
 _SUFFIX = ".json"
 
 
 class NoSuchJob(HostError):
     """There is no job of this name here."""
-
-
-def locks_of(root: str | None) -> str:
-    """The directory of the locks of jobs, those of a host or of the tree at `root`."""
-    return RUN if root is None else f"{state_directory(root)}/run"
 
 
 def names(directory: str = job.DIRECTORY, root: str | None = None) -> list[str]:

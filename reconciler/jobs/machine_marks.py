@@ -20,9 +20,10 @@ from reconciler.host.archives.private_directory import Directory, Refused
 from reconciler.host.archives.tar import TargetError
 from reconciler.host.hosts import machine_id, open_host, static_hostname
 from reconciler.host.process import environment, failpoints
-from reconciler.host.state.job_lock import RUN, job_lock
+from reconciler.host.state.job_lock import RUN
 from reconciler.jobs import store
 from reconciler.jobs.destinations import open_destination
+from reconciler.jobs.lock import lock_of
 
 
 @frozen
@@ -90,7 +91,7 @@ def take_over(job: Job, lock_directory: str = RUN) -> list[Taken]:
     Raises JobBusy, HostError.
     """
     done: list[Taken] = []
-    with job_lock(f"backup-{job.name}", lock_directory), ExitStack() as opened:
+    with lock_of(job, lock_directory), ExitStack() as opened:
         if job.restic is not None:
             from reconciler.jobs.restic import accept as restic  # only where it is the engine
 

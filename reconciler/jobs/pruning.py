@@ -11,9 +11,10 @@ from reconciler.formats.backups.manifest import stem, timestamp
 from reconciler.formats.backups.retention import Archive, Decision, decide
 from reconciler.host.archives.destination import Destination
 from reconciler.host.process import environment
-from reconciler.host.state.job_lock import RUN, job_lock
+from reconciler.host.state.job_lock import RUN
 from reconciler.jobs import machine_marks, store
 from reconciler.jobs.destinations import open_destination
+from reconciler.jobs.lock import lock_of
 
 _MADE = 1_767_225_600
 """2026-01-01, in seconds since the epoch: this program is younger."""
@@ -83,7 +84,7 @@ def prune(job: Job, *, dry_run: bool, lock_directory: str = RUN) -> Mapping[str,
     Raises JobBusy, Refused where archives are another machine's (then nothing was deleted), HostError.
     """
     result: dict[str, Pruned] = {}
-    with job_lock(f"backup-{job.name}", lock_directory):
+    with lock_of(job, lock_directory):
         if job.restic is not None:
             from reconciler.jobs.restic import prune as restic  # only where it is the engine
 

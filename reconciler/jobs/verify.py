@@ -11,11 +11,12 @@ from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.tar import TargetError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment
-from reconciler.host.state.job_lock import RUN, job_lock
+from reconciler.host.state.job_lock import RUN
 from reconciler.jobs import store
 from reconciler.jobs.archives import ids_of, listing, manifest_of
 from reconciler.jobs.backup import look_into
 from reconciler.jobs.destinations import open_destination
+from reconciler.jobs.lock import lock_of
 from reconciler.jobs.store import Entry
 
 
@@ -48,7 +49,7 @@ def verify(job: Job, at: str, *, everything: bool, compare: bool, lock_directory
     Without `at` it is the newest one, good or bad. An archive that was bad and reads well again is good
     again: the sum decides.
     """
-    with job_lock(f"backup-{job.name}", lock_directory):
+    with lock_of(job, lock_directory):
         if job.restic is not None:
             from reconciler.jobs.restic import verify as restic  # only where it is the engine
 

@@ -10,7 +10,7 @@ from reconciler.app.backup.origin import Origin, job_of
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.app.backup.prune import pruned_data, pruned_lines
 from reconciler.formats.backups.record import drill_data
-from reconciler.jobs import archives, backup, jobfile, recording
+from reconciler.jobs import archives, backup, recording
 from reconciler.jobs.drill import words
 from reconciler.jobs.store import Entry
 
@@ -25,7 +25,7 @@ def _run(name: str, tell: Callable[[str], None], root: str | None) -> Report:
     done = (
         recording.recorded_run(job, lambda: backup.run(job, tell), tell)
         if root is None
-        else backup.run(job, tell, jobfile.locks_of(root))
+        else backup.run(job, tell)
     )
     manifest = done.manifest
     state = "verified" if manifest.verified else "not verified"
