@@ -21,7 +21,7 @@ from reconciler.host.archives.scratch import DIRECTORY as DRILLS
 from reconciler.host.archives.tar import ArchiveError, Checked, Contents, TargetError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.mounts import is_own_file_system, mount_points, named_places
-from reconciler.host.process import environment
+from reconciler.host.process import environment, progress
 from reconciler.host.state.job_lock import RUN
 from reconciler.host.state.owed_hooks import DIRECTORY
 from reconciler.jobs import machine_marks, store
@@ -226,7 +226,9 @@ def _make_in(
     partial = store.partial_name(job.name, ident, job.suffix)
     try:
         with descriptor(directory.create(partial)) as fd:
-            manifest = _copied(fd, job, *first) if first else _archived(fd, job, ident, started)
+            expected = before[-1].manifest.bytes if before else 0
+            with progress.through(fd, "writing the archive", first[1].bytes if first else expected):
+                manifest = _copied(fd, job, *first) if first else _archived(fd, job, ident, started)
             directory.deliver(partial, fd)
         manifest = replace(manifest, most=most_with((entry.manifest for entry in before), manifest))
         store.publish(directory, manifest)

@@ -15,6 +15,8 @@ def stream(job: Job, at: str, path: str, to_fd: int) -> Restored:
     The archive is chosen as `restore` does it. Raises Refused, HostError: then the file is not whole.
     """
     must_be_plain(path)
+    if job.restic is not None:
+        return _by_directory(job, at, path, to_fd)
     listed = listing(job)
     newest = next(iter(ids_of(listed, at)))
     copies = next((copies for copies in listed.archives if manifest_of(copies).id == newest), {})
@@ -27,7 +29,7 @@ def stream(job: Job, at: str, path: str, to_fd: int) -> Restored:
 
 
 def _by_directory(job: Job, at: str, path: str, to_fd: int) -> Restored:
-    """The same by way of the disk: a chain is put together there, and a bad archive passed over."""
+    """The same by way of the disk, where a chain is put together; a bad archive is passed over."""
     with scratch_directory() as scratch:
         done = restore(job, at, f"{scratch}/files", [path])
         send_file(f"{scratch}/files{path}", to_fd)

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.jobs import jobfile
+from reconciler.jobs.stream import stream
 from tests.cli.command import ENTRY, ENVIRONMENT, run
 from tests.jobs.places import Place, listed
 from tests.jobs.places import manifest as facts
+from tests.jobs.repositories import ResticPlace
 from tests.jobs.test_backup_faults import flip
 
 pytestmark = pytest.mark.slow
@@ -161,3 +163,12 @@ def test_the_job_of_the_host_comes_first(place: Place, monkeypatch: pytest.Monke
 
     assert (0, ["datasets"]) == (done.code, asked)
     assert (place.top / "out").exists()
+
+
+def test_one_file_of_a_snapshot_is_streamed(restic_place: ResticPlace, tmp_path: Path) -> None:
+    """restic's as well: its bytes, and nothing else."""
+    restic_place.run()
+    with (tmp_path / "out").open("wb") as out:
+        stream(restic_place.job, "", f"{restic_place.source}/numbers", out.fileno())
+
+    assert (restic_place.source / "numbers").read_bytes() == (tmp_path / "out").read_bytes()

@@ -36,6 +36,7 @@ from reconciler.cli.backup.options import (
 from reconciler.cli.service.options import IncludedFile, SpecOption
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
+from reconciler.cli.shared.progress_line import clear, shown
 from reconciler.cli.shared.summaries import first_sentence
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ def run(name: Name, root: options.Root = None, as_json: options.Json = False) ->
     """
     from reconciler.app.backup.run import run_job
 
-    return _finish(run_job(name, _tell, root), "run", name, as_json)
+    with shown(quiet=as_json):
+        report = run_job(name, _tell, root)
+    return _finish(report, "run", name, as_json)
 
 
 def list_(
@@ -96,7 +99,8 @@ def verify(
     """
     from reconciler.app.backup.verify import verify_archives
 
-    report = verify_archives(name, at, everything=everything, compare=compare, root=root)
+    with shown(quiet=as_json):
+        report = verify_archives(name, at, everything=everything, compare=compare, root=root)
     return _finish(report, "verify", name, as_json)
 
 
@@ -133,15 +137,24 @@ def restore(
     if in_place:
         if as_json and not (dry_run or auto_approve):
             raise typer.BadParameter("--json with --in-place cannot ask: give --auto-approve or --dry-run")
-        report = restoring.in_place(
-            *(origin, at, chosen), delete=delete, dry_run=dry_run, auto_approve=auto_approve, quiet=as_json
-        )
+        with shown(quiet=as_json):
+            report = restoring.in_place(
+                *(origin, at, chosen),
+                delete=delete,
+                dry_run=dry_run,
+                auto_approve=auto_approve,
+                quiet=as_json,
+            )
         return _finish(report, "restore", origin.job, as_json)
     if to == "-":
         if as_json or len(chosen) != 1:
             raise typer.BadParameter("--to - writes one PATH to standard output, and nothing else")
-        return _said(stream_file(origin, at, chosen[0], _STDOUT))
-    return _finish(restore_files(origin, at, to, chosen), "restore", origin.job, as_json)
+        with shown():
+            report = stream_file(origin, at, chosen[0], _STDOUT)
+        return _said(report)
+    with shown(quiet=as_json):
+        report = restore_files(origin, at, to, chosen)
+    return _finish(report, "restore", origin.job, as_json)
 
 
 def drill(name: Name, as_json: options.Json = False) -> int:
@@ -152,7 +165,9 @@ def drill(name: Name, as_json: options.Json = False) -> int:
     """
     from reconciler.app.backup.drill import drill_archive
 
-    return _finish(drill_archive(name, _tell), "drill", name, as_json)
+    with shown(quiet=as_json):
+        report = drill_archive(name, _tell)
+    return _finish(report, "drill", name, as_json)
 
 
 def accept(
@@ -228,7 +243,7 @@ app.command("after", hidden=True)(after)
 
 
 def _tell(line: str) -> None:
-    sys.stderr.write(f"reconciler: {line}\n")
+    sys.stderr.write(f"{clear()}reconciler: {line}\n")
 
 
 def _finish(report: Report, command: str, job: str, as_json: bool) -> int:

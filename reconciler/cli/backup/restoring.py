@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from reconciler.cli.shared.asking import ask
+from reconciler.cli.shared.progress_line import clear
 
 if TYPE_CHECKING:
     from reconciler.app.backup.origin import Origin
@@ -67,6 +68,7 @@ def in_place(
 
     def agree(data: dict[str, Any]) -> bool:
         if not quiet:
+            sys.stderr.write(clear())
             sys.stdout.write(preview_text(data))
         return auto_approve or ask("restore in place")
 

@@ -167,6 +167,14 @@ def messages(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
                 yield data
 
 
+def share(status: str) -> tuple[int, int]:
+    """The bytes that are done, and all of them, in a report on progress; zeros where it says nothing."""
+    data = next(messages([status]), {})
+    figures = (data.get("bytes_done"), data.get("total_bytes"))
+    done, total = (figure if isinstance(figure, int) else 0 for figure in figures)
+    return done, total
+
+
 def failure(rc: int, lines: Sequence[str]) -> Failure:
     """Why restic ended with this status and these lines on its standard error."""
     text = "\n".join(_texts(lines)).lower()

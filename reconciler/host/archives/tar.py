@@ -15,7 +15,7 @@ from dataclasses import field
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
-from reconciler.host.process import failpoints
+from reconciler.host.process import failpoints, progress
 from reconciler.host.process.pipeline import Ended, pipe
 from reconciler.host.process.run import run
 from reconciler.host.process.streams import write_all
@@ -356,7 +356,8 @@ def _read(
     fd: int, compress: str, argv: Sequence[str], take: Callable[[bytes], None], pass_fds: Sequence[int] = ()
 ) -> list[Ended]:
     os.lseek(fd, 0, os.SEEK_SET)
-    return pipe([_DECOMPRESS[compress], argv], take, stdin=fd, pass_fds=pass_fds)
+    with progress.through(fd, "reading the archive"):
+        return pipe([_DECOMPRESS[compress], argv], take, stdin=fd, pass_fds=pass_fds)
 
 
 def stream(fd: int, compress: str, argv: Sequence[str], take: Callable[[bytes], None]) -> list[Ended]:
@@ -378,8 +379,9 @@ def _reasons(ended: Ended) -> str:
 def _read_all(fd: int, take: Callable[[bytes], None]) -> None:
     os.lseek(fd, 0, os.SEEK_SET)
     try:
-        while chunk := os.read(fd, _CHUNK):
-            take(chunk)
+        with progress.through(fd, "reading the archive"):
+            while chunk := os.read(fd, _CHUNK):
+                take(chunk)
     except OSError as error:
         raise ArchiveError("the archive cannot be read", str(error.strerror)) from error
 

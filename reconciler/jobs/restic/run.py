@@ -15,7 +15,7 @@ from reconciler.formats.backups.restic_output import Snapshot
 from reconciler.formats.backups.restic_record import Known
 from reconciler.host.archives.restic import Repository
 from reconciler.host.archives.tar import ArchiveError
-from reconciler.host.process import environment, failpoints
+from reconciler.host.process import environment, failpoints, progress
 from reconciler.jobs.restic import records, snapshots
 from reconciler.jobs.restic.checking import check, is_due
 from reconciler.jobs.restic.contents import contents
@@ -75,7 +75,9 @@ def _make_in(job: Job, destination: str, ident: str, tell: Tell) -> Manifest:
 def _back_up(repository: Repository, job: Job, ident: str) -> tuple[Snapshot, list[str], bool]:
     """The new snapshot, the complaints of restic, and whether files are missing in it. Raises HostError."""
     output: list[str] = []
-    ended = repository.work(_argv(job, ident), _lines_to(output), accept=(0, _PARTLY))
+    status: list[str] = [""]
+    with progress.step("making the snapshot", lambda: restic_output.share(status[0])):
+        ended = repository.work(_argv(job, ident), _lines_to(output, status), accept=(0, _PARTLY))
     complaints = [*output, *ended.stderr]
     snapshot = _made(repository, job, ident)
     if {*snapshot.paths} != {*job.sources}:
@@ -109,14 +111,16 @@ def _argv(job: Job, ident: str) -> list[str]:
     ]
 
 
-def _lines_to(lines: list[str]) -> Callable[[bytes], None]:
-    """A taker of output that keeps its messages, but not the reports on progress."""
+def _lines_to(lines: list[str], status: list[str]) -> Callable[[bytes], None]:
+    """A taker of output that keeps its messages, but of the reports on progress the last one only."""
     rest = bytearray()
 
     def take(chunk: bytes) -> None:
         rest.extend(chunk)
         *whole, last = bytes(rest).split(b"\n")
-        lines.extend(line.decode("utf-8", "replace") for line in whole if b'"status"' not in line)
+        texts = [line.decode("utf-8", "replace") for line in whole]
+        lines.extend(text for text in texts if '"status"' not in text)
+        status[0] = next((text for text in texts if '"status"' in text), status[0])
         rest[:] = last
 
     return take
