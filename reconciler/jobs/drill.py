@@ -8,7 +8,8 @@ run has mounted is there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from reconciler.core.basics.frozen import frozen
@@ -18,12 +19,13 @@ from reconciler.formats.backups.manifest import FULL, Manifest
 from reconciler.formats.backups.record import Drill, Record, shortened
 from reconciler.host.archives import restored, scratch
 from reconciler.host.archives.private_directory import Refused
+from reconciler.host.archives.restored import Reservoir
 from reconciler.host.archives.scratch import Scratch
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment, failpoints
 from reconciler.host.state.job_lock import RUN, job_lock
-from reconciler.jobs import store
+from reconciler.jobs.archives import listing
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.hooks import Tell
 from reconciler.jobs.restore import restore
@@ -106,12 +108,10 @@ def _directory(job: Job) -> str:
 def _chosen(job: Job, tried: Mapping[str, int], tell: Tell) -> Chosen:
     """The newest archive, of the destination that waits for a drill the longest. Raises Refused."""
     for path in sorted(job.destinations, key=lambda path: tried.get(path, 0)):
-        try:
-            with open_destination(job, path) as directory:
-                entries = store.scan(directory, job.name).entries
-        except HostError as problem:
+        listed = listing(replace(job, destinations=(path,)))
+        for problem in listed.problems:
             tell(f"{path}: no drill with it: {problem}")
-            continue
+        entries = [copies[path] for copies in listed.archives if path in copies]
         by_id = {entry.manifest.id: entry.manifest for entry in entries}
         usable = [
             entry.manifest for entry in entries if not entry.problem and entry.manifest.verified is not False
@@ -137,35 +137,41 @@ def _drilled(job: Job, chosen: Chosen, place: Scratch, whole: int, result: Drill
     if chosen.content <= budget:
         return _compared(job, chosen, place, (), replace(result, whole=True))
     seed = environment.random_hex(16)
-    manifest = chosen.manifest
-    with (
-        open_destination(job, chosen.destination) as directory,
-        descriptor(directory.open(manifest.archive)) as fd,
-    ):
-        files = restored.sample(fd, manifest.compress, seed, _FILES, budget - _FILES * _ENTRY)
+    files = _sample(job, chosen, Reservoir(seed, _FILES), budget - _FILES * _ENTRY)
+    note = "their sizes were compared; restic checks the content of what it restores" if job.restic else ""
     if not files:
         raise Refused("too little space is left", f"{place.tree}: no file of the archive has room there")
-    return _compared(
-        job, chosen, place, tuple(path for path, _ in files), replace(result, whole=False, seed=seed)
-    )
+    return _compared(job, chosen, place, files, replace(result, whole=False, seed=seed, note=note))
 
 
-def _compared(job: Job, chosen: Chosen, place: Scratch, paths: tuple[str, ...], result: Drill) -> Drill:
-    manifest = chosen.manifest
-    restore(replace(job, destinations=(chosen.destination,)), manifest.id, place.tree, paths)
-    failpoints.hit("backup.drill.restored")
+def _sample(job: Job, chosen: Chosen, reservoir: Reservoir, budget: int) -> list[tuple[str, int]]:
+    if job.restic is not None:
+        from reconciler.jobs.restic import drill as restic  # only where it is the engine, as below
+
+        return restic.sample(job, chosen.destination, chosen.manifest, reservoir, budget)
+    with _archive(job, chosen) as fd:
+        return restored.sample(fd, chosen.manifest.compress, reservoir, budget)
+
+
+@contextmanager
+def _archive(job: Job, chosen: Chosen) -> Iterator[int]:
     with (
         open_destination(job, chosen.destination) as directory,
-        descriptor(directory.open(manifest.archive)) as fd,
-        descriptor(place.open_tree()) as tree,
+        descriptor(directory.open(chosen.manifest.archive)) as fd,
     ):
-        shares = {source: restored.share(tree, source) for source in manifest.sources if not paths}
-        differences = [
-            *_missing(manifest, shares),
-            *restored.differences(fd, manifest.compress, tree, paths, as_root=environment.is_root()),
-        ]
-        count = sum(share.entries for share in shares.values()) or len(paths)
-        data = sum(share.data for share in shares.values())
+        yield fd
+
+
+def _compared(
+    job: Job, chosen: Chosen, place: Scratch, files: Sequence[tuple[str, int]], result: Drill
+) -> Drill:
+    manifest = chosen.manifest
+    alone = replace(job, destinations=(chosen.destination,))
+    restore(alone, manifest.id, place.tree, [path for path, _ in files])
+    failpoints.hit("backup.drill.restored")
+    with descriptor(place.open_tree()) as tree:
+        shares = {source: restored.share(tree, source) for source in manifest.sources if not files}
+        differences = [*_missing(manifest, shares), *_differences(job, chosen, tree, files)]
     failpoints.hit("backup.drill.compared")
     if differences:
         more = f" and {len(differences) - _TOLD} more" if len(differences) > _TOLD else ""
@@ -173,7 +179,21 @@ def _compared(job: Job, chosen: Chosen, place: Scratch, paths: tuple[str, ...], 
             "what was restored is not what was archived",
             f"{chosen.destination}: {manifest.archive}: {'; '.join(differences[:_TOLD])}{more}",
         )
-    return replace(result, good=True, files=count, bytes=data)
+    return replace(
+        result,
+        good=True,
+        files=sum(share.entries for share in shares.values()) or len(files),
+        bytes=sum(share.data for share in shares.values()) or sum(size for _, size in files),
+    )
+
+
+def _differences(job: Job, chosen: Chosen, tree: int, files: Sequence[tuple[str, int]]) -> tuple[str, ...]:
+    if job.restic is not None:
+        from reconciler.jobs.restic import drill as restic
+
+        return restic.differences(job, chosen.destination, chosen.manifest, tree, files)
+    with _archive(job, chosen) as fd:
+        return restored.differences(fd, chosen.manifest.compress, tree, [path for path, _ in files])
 
 
 def _missing(manifest: Manifest, shares: Mapping[str, restored.Share]) -> list[str]:

@@ -14,6 +14,7 @@ from reconciler.core.host import HostError
 from reconciler.formats.backups.record import Drill, Record
 from reconciler.host.archives import restored, scratch
 from reconciler.host.archives.private_directory import Refused
+from reconciler.host.archives.restored import Reservoir
 from reconciler.host.process import environment
 from reconciler.jobs import backup, drill, recording, records, store
 from reconciler.jobs import restore as restoring
@@ -21,6 +22,7 @@ from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.job_health import condition
 from tests.host.hosts_under_test import mounted
 from tests.jobs.places import REPOSITORY, Place, listed
+from tests.jobs.repositories import ResticPlace
 from tests.jobs.test_backup_faults import flip
 
 pytestmark = pytest.mark.slow
@@ -78,7 +80,7 @@ def test_a_large_archive_has_a_sample_restored(drilled: Place) -> None:
     assert 50 < done.files < 200
     with open_destination(drilled.job, str(drilled.destination)) as directory:
         fd = directory.open(manifest.archive)
-        chosen = [restored.sample(fd, "gzip", seed, 50, 300_000) for seed in ("a", "a", "b")]
+        chosen = [restored.sample(fd, "gzip", Reservoir(seed, 50), 300_000) for seed in ("a", "a", "b")]
         os.close(fd)
     assert chosen[0] == chosen[1] != chosen[2]
     assert sum(size for _, size in chosen[0]) <= 300_000
@@ -289,6 +291,29 @@ def test_a_run_drills_when_it_is_due(drilled: Place) -> None:
     assert record is not None
     assert (first, first.started) == (record.drill, record.drilled)
     assert run() is None
+
+
+def test_a_snapshot_of_restic_comes_back(restic_place: ResticPlace) -> None:
+    """All of a small one is compared, of a large one a sample; a pack that has rotted is found."""
+    directory = restic_place.top / "scratch"
+    directory.mkdir(mode=0o700)
+    for number in range(40):
+        (restic_place.source / f"file {number}").write_bytes(os.urandom(90_000))
+    restic_place.run()
+    place = restic_place.place.having(drill_directory=str(directory))
+
+    assert ("", True) == ((whole := try_it(place)).reason, whole.whole)
+    sampled = try_it(place, whole=3_000_000)
+    assert ("", False) == (sampled.reason, sampled.whole)
+    assert 10 < sampled.files < 40
+    for pack in (restic_place.repository / "data").rglob("*"):
+        if pack.is_file():
+            pack.chmod(0o600)
+            content = bytearray(pack.read_bytes())
+            content[100] ^= 1
+            pack.write_bytes(content)
+    assert not try_it(place).good
+    assert [] == listed(directory)
 
 
 def test_the_default_place_is_root_s_alone() -> None:

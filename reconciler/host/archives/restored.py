@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import stat
 from collections.abc import Sequence
 
 from reconciler.core.basics.frozen import frozen
@@ -25,7 +26,7 @@ class Share:
     data: int = 0
 
 
-class _Reservoir:
+class Reservoir:
     """Some files out of a stream of them, each as likely as any other."""
 
     def __init__(self, seed: str, most: int) -> None:
@@ -33,41 +34,43 @@ class _Reservoir:
         self._most = most
         self._passed = 0
         self._rest = b""
-        self.files: list[tuple[str, int]] = []
+        self._files: list[tuple[str, int]] = []
 
     def take(self, chunk: bytes) -> None:
-        """Take a part of a listing."""
+        """Take a part of tar's listing."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             match = _FILE.fullmatch(line)
             if match:
                 name = tar.unescaped(match[2])
-                self._offer(f"/{os.fsdecode(name)}", int(match[1]))
+                self.offer(f"/{os.fsdecode(name)}", int(match[1]))
 
-    def _offer(self, path: str, size: int) -> None:
+    def offer(self, path: str, size: int) -> None:
+        """Take a file, or not."""
         self._passed += 1
-        if len(self.files) < self._most:
-            self.files.append((path, size))
+        if len(self._files) < self._most:
+            self._files.append((path, size))
             return
         at = self._random.randrange(self._passed)
         if at < self._most:
-            self.files[at] = (path, size)
+            self._files[at] = (path, size)
+
+    def within(self, budget: int) -> list[tuple[str, int]]:
+        """The chosen files that have so many bytes together, with their sizes, by path."""
+        chosen = []
+        for path, size in self._files:
+            if size <= budget:
+                chosen.append((path, size))
+                budget -= size
+        return sorted(chosen)
 
 
-def sample(fd: int, compress: str, seed: str, most: int, budget: int) -> list[tuple[str, int]]:
-    """Files of an archive that a seed chooses, `most` at most and of `budget` bytes together, with their
-    sizes. Raises ArchiveError.
-    """
-    reservoir = _Reservoir(seed, most)
+def sample(fd: int, compress: str, reservoir: Reservoir, budget: int) -> list[tuple[str, int]]:
+    """Files of an archive, of `budget` bytes together, with their sizes. Raises ArchiveError."""
     for ended in tar.stream(fd, compress, _LIST, reservoir.take):
         if ended.rc:
             raise ArchiveError("the archive could not be listed", ended.reason)
-    chosen, left = [], budget
-    for path, size in reservoir.files:
-        if size <= left:
-            chosen.append((path, size))
-            left -= size
-    return sorted(chosen)
+    return reservoir.within(budget)
 
 
 def share(tree: int, source: str) -> Share:
@@ -91,12 +94,32 @@ def share(tree: int, source: str) -> Share:
     return Share(entries, sum(sizes.values()))
 
 
-def differences(
-    fd: int, compress: str, tree: int, paths: Sequence[str] = (), *, as_root: bool
-) -> tuple[str, ...]:
+def missing(tree: int, files: Sequence[tuple[str, int]]) -> tuple[str, ...]:
+    """The files that are not in an open restored tree, or have another size there."""
+    return tuple(
+        f"{path}: {'it is missing' if size is None else f'{size} bytes instead of {expected}'}"
+        for path, expected in files
+        if (size := _size(tree, path)) != expected
+    )
+
+
+def _size(tree: int, path: str) -> int | None:
+    try:
+        status = os.stat(path.removeprefix("/"), dir_fd=tree, follow_symlinks=False)
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def differences(fd: int, compress: str, tree: int, paths: Sequence[str] = ()) -> tuple[str, ...]:
     """The differences that tar finds between an archive, or some files of it, and an open restored tree.
 
     Only root gives restored files the owners that they had. Raises ArchiveError.
     """
     lines = tar.compare_below(fd, compress, tree, paths)
-    return lines if as_root else tuple(line for line in lines if not _OWNERS.fullmatch(line))
+    return lines if os.geteuid() == 0 else without_owners(lines)
+
+
+def without_owners(lines: Sequence[str]) -> tuple[str, ...]:
+    """The differences that tar found, but those of owners."""
+    return tuple(line for line in lines if not _OWNERS.fullmatch(line))

@@ -11,14 +11,20 @@ _ROUNDED = ": Mod time differs"
 """restic 0.14 writes times in whole seconds there."""
 
 
-def differences(repository: Repository, manifest: Manifest) -> tuple[str, ...]:
-    """The files that are not as in a snapshot: content, size, mode and owner. Raises ArchiveError."""
+def differences(repository: Repository, manifest: Manifest, tree: int | None = None) -> tuple[str, ...]:
+    """The files of the host, or of an open tree, that are not as in a snapshot: content, size, mode and
+    owner.
+
+    Raises ArchiveError.
+    """
+    place, fds = ("/", ()) if tree is None else (f"/proc/self/fd/{tree}", (tree,))
     output: list[bytes] = []
     members = [source.removeprefix("/") for source in manifest.sources]
     dumped, tar = repository.stream(
         ["--no-lock", "dump", manifest.sha256, "/"],
-        [*_COMPARE, "--directory=/", "--", *members],
+        [*_COMPARE, f"--directory={place}", "--", *members],
         output.append,
+        fds,
     )
     if dumped.rc != 0 or tar.rc not in (0, 1):
         raise ArchiveError("the snapshot could not be compared", (dumped if dumped.rc else tar).reason)

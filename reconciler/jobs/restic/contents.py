@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from reconciler.host.archives.restic import Repository
@@ -13,22 +13,30 @@ from reconciler.host.archives.tar import Checked
 def contents(repository: Repository, sid: str, sources: Sequence[str]) -> Checked:
     """The share of each source in a snapshot. Raises HostError."""
     entries, data = dict.fromkeys(sources, 0), dict.fromkeys(sources, 0)
+
+    def count(node: Mapping[str, Any]) -> None:
+        path = str(node.get("path", ""))
+        for source in sources:
+            if path == source or path.startswith(f"{source}/"):
+                entries[source] += 1
+                data[source] += node.get("size", 0) if node.get("type") == "file" else 0
+
+    for_each_node(repository, sid, count)
+    return Checked("", entries, data)
+
+
+def for_each_node(repository: Repository, sid: str, take: Callable[[Mapping[str, Any]], None]) -> None:
+    """Give `take` each file, directory and link of a snapshot. Raises HostError."""
     rest = bytearray()
 
-    def take(chunk: bytes) -> None:
+    def lines_of(chunk: bytes) -> None:
         rest.extend(chunk)
         *lines, last = bytes(rest).split(b"\n")
         for line in lines:
-            node = _node(line)
-            path = str(node.get("path", ""))
-            for source in sources:
-                if path == source or path.startswith(f"{source}/"):
-                    entries[source] += 1
-                    data[source] += node.get("size", 0) if node.get("type") == "file" else 0
+            take(_node(line))
         rest[:] = last
 
-    repository.work(["--no-lock", "ls", "--json", sid], take)
-    return Checked("", entries, data)
+    repository.work(["--no-lock", "ls", "--json", sid], lines_of)
 
 
 def _node(line: bytes) -> dict[str, Any]:
