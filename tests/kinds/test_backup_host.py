@@ -319,6 +319,22 @@ def test_a_destination_that_leaves_or_comes() -> None:
     assert [] == told(host_of(HERE), {}, {"destinations": ["/backup/e"]})
 
 
+def test_another_engine() -> None:
+    """The archives of the former engine stay, count for nothing any more, and are not said to go."""
+    restic = {"engine": "restic", "password_file": "/root/pass"}
+    host = host_of({**HERE, **archives("/backup/d", 3)})
+    less, text = told(host, {"keep": {"last": 3}}, {**restic, "keep": {"last": 1}})
+
+    assert less.startswith("fewer archives are kept")
+    assert text.startswith("/backup/d has backups by tar:")
+    assert "the 3 archives of 30 bytes in /backup/d" in text
+    assert [] == told(host_of(HERE), {}, restic)
+    (text,) = told(host_of(HERE), restic, {})
+    assert "the snapshots in /backup/d" in text
+    (text,) = told(host_of(HERE), restic, {**restic, "destinations": ["/backup/e"]})
+    assert "`restic --repo /backup/d restore latest --target DIR`" in text
+
+
 def test_a_job_that_goes() -> None:
     """Its archives stay where they are: how many, of which size, and how they give files back."""
     removed = Change(

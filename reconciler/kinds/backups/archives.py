@@ -33,6 +33,25 @@ class _Existing:
     """Whether it is known to be good."""
 
 
+@frozen
+class _Former:
+    """A destination that a job has no more, or not with this engine."""
+
+    destination: str
+    engine: str
+
+    def contents(self, view: HostView, job: str) -> str:
+        """The archives there, in words, as far as a plan sees them; empty if there are none."""
+        if self.engine != "tar" or not self.destination.startswith("/"):
+            return f"the {'archives' if self.engine == 'tar' else 'snapshots'} in {self.destination}"
+        existing = _archives(view, self.destination, job)
+        if not existing:
+            return ""
+        size = sum(archive.manifest.bytes for archive in existing)
+        idents = [archive.manifest.id for archive in existing]
+        return f"the {_count(idents)} of {size:,} bytes in {self.destination} ({_listed(idents)})"
+
+
 def consequences(
     view: HostView, declared: Declared, before: Document | None, after: Mapping[str, Any]
 ) -> Iterator[Diagnostic]:
@@ -59,17 +78,22 @@ def consequences(
         yield _fewer_copies(declared, old, new)
     for destination in old.destinations if old is not None else ():
         if destination not in new.destinations:
-            yield from _left_to_itself(view, declared.address, declared.source, destination)
+            yield from _left_to_itself(
+                view, declared.address, declared.source, _Former(destination, _engine(before))
+            )
         elif changed_engine:
-            yield from _of_another_engine(view, declared, destination, _engine(before))
+            yield from _of_another_engine(view, declared, _Former(destination, _engine(before)))
 
 
 def remain(view: HostView, change: Change) -> Iterator[Diagnostic]:
     """Warn of the archives of a job that goes: nothing looks after them any more."""
     name = change.address.name
-    job = _job((change.before or {}).get("job") or {}, name)
+    document = (change.before or {}).get("job") or {}
+    job = _job(document, name)
     for destination in job.destinations if job is not None else ():
-        yield from _left_to_itself(view, change.address.resource, None, destination)
+        yield from _left_to_itself(
+            view, change.address.resource, None, _Former(destination, _engine(document))
+        )
 
 
 def _engine(document: Mapping[str, Any] | None) -> str:
@@ -183,38 +207,30 @@ def _dropped_sources(
 
 
 def _left_to_itself(
-    view: HostView, address: Address, source: Source | None, destination: str
+    view: HostView, address: Address, source: Source | None, former: _Former
 ) -> Iterator[Diagnostic]:
     """Warn of archives that stay where no job looks after them; none if there are none."""
-    existing = _archives(view, destination, address.name) if destination.startswith("/") else None
-    number, which = "archives", ""
-    if destination.startswith("/") and not existing:
+    if not (what := former.contents(view, address.name)):
         return
-    if existing:
-        idents = [archive.manifest.id for archive in existing]
-        size = sum(archive.manifest.bytes for archive in existing)
-        number, which = f"{_count(idents)} of {size:,} bytes", f": {_listed(idents)}"
-    detail = (
-        f"Nothing lists, verifies or lets go of the {number} in {destination} any more{which}. To give files"
-        f" back: `reconciler backup restore --from {destination} --job {address.name} --to DIR`."
+    give_back = (
+        f"reconciler backup restore --from {former.destination} --job {address.name} --to DIR"
+        if former.engine == "tar"
+        else f"restic --repo {former.destination} restore latest --target DIR"
     )
-    yield warning(
-        f"{destination} is left to itself", detail, address=address, source=source, rule="archives-left"
-    )
+    detail = f"Nothing lists, verifies or lets go of {what} any more. To give files back: `{give_back}`."
+    summary = f"{former.destination} is left to itself"
+    yield warning(summary, detail, address=address, source=source, rule="archives-left")
 
 
-def _of_another_engine(
-    view: HostView, declared: Declared, destination: str, engine: str
-) -> Iterator[Diagnostic]:
+def _of_another_engine(view: HostView, declared: Declared, former: _Former) -> Iterator[Diagnostic]:
     """Warn of the archives of another engine: `keep` counts those of the new one only."""
-    existing = _archives(view, destination, declared.address.name) if engine == "tar" else None
-    if existing != []:
-        number = f"the {_count([archive.manifest.id for archive in existing])}" if existing else "what is"
+    if what := former.contents(view, declared.address.name):
         detail = (
-            f"`keep` counts what the new engine makes: nothing verifies or lets go of {number} in"
-            f" {destination} by {engine}. Remove it by hand once it is not needed any more."
+            f"`keep` counts what the new engine makes: nothing lists, verifies or lets go of {what} any more."
+            " Remove them by hand once they are not needed."
         )
-        yield _warning(declared, f"{destination} has backups of another engine", detail, "archives-left")
+        summary = f"{former.destination} has backups by {former.engine}"
+        yield _warning(declared, summary, detail, "archives-left")
 
 
 def _fewer_copies(declared: Declared, old: Job, new: Job) -> Diagnostic:
