@@ -51,7 +51,7 @@ def listing(job: Job) -> Listing:
     strange: list[tuple[str, Strange]] = []
     doubts: dict[str, Mapping[str, str]] = {}
     foreign: list[str] = []
-    for path in job.destinations:
+    for path in job.nearest:
         try:
             with open_destination(job, path) as directory:
                 scanned = store.scan(directory, job.name)

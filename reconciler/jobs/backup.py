@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field, replace
+from itertools import chain
 
 from reconciler._version import __version__
 from reconciler.core.basics.frozen import frozen
@@ -17,6 +19,7 @@ from reconciler.formats.named_mounts import advice
 from reconciler.host.archives import tar
 from reconciler.host.archives.destination import Destination
 from reconciler.host.archives.private_directory import Directory, Missing, Refused, look
+from reconciler.host.archives.remote.channel import Lost
 from reconciler.host.archives.scratch import DIRECTORY as DRILLS
 from reconciler.host.archives.tar import ArchiveError, Checked, Contents, TargetError
 from reconciler.host.files.descriptors import descriptor
@@ -28,7 +31,10 @@ from reconciler.jobs import machine_marks, store
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.hooks import Tell, around
 from reconciler.jobs.lock import lock_of
+from reconciler.jobs.original import Original, again
 from reconciler.jobs.pruning import Pruned, prune_directory
+
+NOT_ITS_SUM = "its sum is not the one that was recorded"
 
 
 @frozen
@@ -108,7 +114,7 @@ def _all_mounted(job: Job) -> None:
     """
     if job.root:
         return
-    inside = [] if job.one_file_system else apart(job.sources, job.exclude, job.destinations, named_places())
+    inside = [] if job.one_file_system else apart(job.sources, job.exclude, job.places, named_places())
     for path in (*job.sources, *inside):
         _must_be_mounted(path)
 
@@ -178,23 +184,27 @@ def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Man
         return _make_by_restic(job, ident, tell)
     made: dict[str, Manifest] = {}
     failed: dict[str, HostError] = {}
-    for path in job.destinations:
-        try:
-            if not job.root:
-                _must_be_mounted(path)
-            with open_destination(job, path, make=True) as directory:
-                machine_marks.claim(directory, job.name)
-                for line in store.tidy(directory, job.name):
-                    tell(f"{path}: {line}")
-                made[path] = _make_in(directory, job, ident, started, next(iter(made.items()), None))
-        except (TargetError, Refused) as problem:
-            failed[path] = problem
-        except HostError as problem:
-            # tar itself failed, or the first copy could not be read: another destination will not help, but
-            # archives that were made stay.
-            if not made:
-                raise
-            failed[path] = problem
+    with Original() as original:
+        for path in chain(job.nearest, again(job, failed, tell)):
+            try:
+                if path in job.places and not job.root:
+                    _must_be_mounted(path)
+                with open_destination(job, path, make=True) as directory:
+                    machine_marks.claim(directory, job.name)
+                    for line in store.tidy(directory, job.name):
+                        tell(f"{path}: {line}")
+                    made[path] = _make_in(directory, job, ident, started, original)
+                    if directory.remark:
+                        tell(f"{path}: {directory.remark}")
+                failed.pop(path, None)
+            except (TargetError, Refused) as problem:
+                failed[path] = problem
+            except HostError as problem:
+                # tar itself failed, or the first copy could not be read: another destination will not help,
+                # but archives that were made stay.
+                if not made:
+                    raise
+                failed[path] = problem
     if not made:
         raise _none_made(failed)
     return made, {path: str(problem) for path, problem in failed.items()}
@@ -218,43 +228,53 @@ def _none_made(failed: Mapping[str, HostError]) -> HostError:
     return kind("no destination can be used", detail)
 
 
-def _make_in(
-    directory: Destination, job: Job, ident: str, started: int, first: tuple[str, Manifest] | None
-) -> Manifest:
-    before = [entry for entry in store.scan(directory, job.name).entries if entry.good]
-    _has_room(directory, before, first)
+def _make_in(directory: Destination, job: Job, ident: str, started: int, original: Original) -> Manifest:
+    entries = store.scan(directory, job.name).entries
+    published = [entry.manifest for entry in entries if entry.manifest.id == ident]
+    if published:  # the connection was lost after that
+        return published[0]
+    before = [entry for entry in entries if entry.good]
+    needed, made_here = _room(directory, before, original), original.manifest is None
     partial = store.partial_name(job.name, ident, job.suffix)
     try:
-        with descriptor(directory.create(partial)) as fd:
-            expected = before[-1].manifest.bytes if before else 0
-            with progress.through(fd, "writing the archive", first[1].bytes if first else expected):
-                manifest = _copied(fd, job, *first) if first else _archived(fd, job, ident, started)
-            directory.deliver(partial, fd)
+        manifest = original.manifest
+        if manifest is None:
+            with descriptor(directory.create(partial, needed)) as fd:
+                with progress.through(fd, "writing the archive", needed if before else 0):
+                    manifest = _archived(fd, job, ident, started)
+                original.keep(fd, manifest)
+                directory.deliver(partial, fd, manifest.sha256)
+        else:
+            manifest = _copied(directory, partial, original, manifest)
         manifest = replace(manifest, most=most_with((entry.manifest for entry in before), manifest))
         store.publish(directory, manifest)
     except BaseException:
-        store.tidy(directory, job.name)
+        if made_here and not directory.is_remote:
+            original.drop()  # another destination will not take it from a disk that may be broken
+        with suppress(Lost):  # the next run tidies up
+            store.tidy(directory, job.name)
         raise
     return manifest
 
 
-def _has_room(
-    directory: Destination, before: Sequence[store.Entry], first: tuple[str, Manifest] | None
-) -> None:
-    needed = first[1].bytes if first else before[-1].manifest.bytes if before else 1
+def _room(directory: Destination, before: Sequence[store.Entry], original: Original) -> int:
+    """The bytes that the archive will take, as far as that is known. Raises Refused where there are fewer."""
+    known = original.manifest
+    needed = known.bytes if known else before[-1].manifest.bytes if before else 1
     free = directory.free()
     if free < needed:
         raise Refused(
             "too little space is left",
             f"{directory.path} has {free} bytes free, the last archive took {needed}",
         )
+    return needed
 
 
 def _archived(fd: int, job: Job, ident: str, started: int) -> Manifest:
     directories = above(job.sources)
     left_out = _left_out(job)
     # A drill of another job may be going on.
-    literal = (*job.destinations, DRILLS)
+    literal = (*job.places, DRILLS)
     contents = Contents(
         job.sources, job.exclude, literal, job.one_file_system, job.compress, directories, job.root
     )
@@ -287,19 +307,21 @@ def _left_out(job: Job) -> tuple[str, ...]:
         return ()
     return tuple(
         mount_point
-        for mount_point in apart(job.sources, job.exclude, job.destinations, mount_points())
+        for mount_point in apart(job.sources, job.exclude, job.places, mount_points())
         if is_own_file_system(mount_point)
     )
 
 
-def _copied(fd: int, job: Job, path: str, original: Manifest) -> Manifest:
-    with (
-        open_destination(job, path) as source,
-        descriptor(source.open(original.archive)) as from_fd,
-    ):
-        if tar.copy(from_fd, fd).sha256 != original.sha256:
-            raise ArchiveError("the archive changed while it was copied", f"{path}/{original.archive}")
-    return _proved(fd, original) if original.verified else original
+def _copied(directory: Destination, partial: str, original: Original, manifest: Manifest) -> Manifest:
+    if directory.is_remote:  # the sum is computed over there
+        directory.deliver(partial, original.fd, manifest.sha256)
+        return manifest
+    with descriptor(directory.create(partial)) as fd:
+        with progress.through(fd, "writing the archive", manifest.bytes):
+            copied = tar.copy(original.fd, fd)
+        if copied.sha256 != manifest.sha256:
+            raise ArchiveError("the archive changed while it was copied", f"{directory.path}/{partial}")
+        return _proved(fd, manifest) if manifest.verified else manifest
 
 
 def _proved(fd: int, manifest: Manifest) -> Manifest:
@@ -316,7 +338,7 @@ def look_into(fd: int, manifest: Manifest) -> Checked:
     read.
     """
     if tar.sum_of(fd) != manifest.sha256:
-        return Checked("its sum is not the one that was recorded")
+        return Checked(NOT_ITS_SUM)
     return tar.check(fd, manifest.compress, manifest.sources)
 
 

@@ -6,7 +6,21 @@ from reconciler.formats.backups.job import Job
 from reconciler.host.archives.destination import Destination
 from reconciler.host.archives.private_directory import Directory
 
+SPOOL = "/var/tmp"  # noqa: S108  # files have no name there
+"""Where archives lie on their way to or from another machine."""
 
-def open_destination(job: Job, name: str, *, make: bool = False) -> Destination:
-    """Open a destination of a job; `make` a missing directory below an existing one. Raises HostError."""
-    return Directory(name, make=make, tree=job.root)
+
+def open_destination(
+    job: Job, name: str, *, make: bool = False, patient: bool = True, spool_in: str = ""
+) -> Destination:
+    """Open a destination of a job; `make` a missing directory below an existing one. Raises HostError.
+
+    One on another machine has a few seconds to answer without `patient`. What is downloaded lies on the disk
+    of `spool_in` meanwhile.
+    """
+    remote = job.remotes.get(name)
+    if remote is None:
+        return Directory(name, make=make, tree=job.root)
+    from reconciler.host.archives.remote.directory import RemoteDirectory  # few jobs have one
+
+    return RemoteDirectory(remote, make=make, patient=patient, spool_in=spool_in or SPOOL)

@@ -88,6 +88,9 @@ def condition(job: Job, now: int, record: Record | None = None, lock_directory: 
         except HostError as problem:
             if not environment.is_root():
                 return Condition(known=False, troubles=(Trouble("unreadable", str(problem)),))
+            if path in job.remotes:  # what is there is not known
+                troubles.append(Trouble(f"unreadable {path}", str(problem)))
+                continue
             archives, foreign = Found(), ""
             troubles += [Trouble(f"unreadable {path}", str(problem))] if _is_there(path) else []
         usable = [
@@ -117,7 +120,7 @@ def _archives(job: Job, path: str) -> tuple[Found, str]:
         from reconciler.jobs.restic import health  # only where it is the engine
 
         return health.archives(job, path), health.problem(job, path)
-    with open_destination(job, path) as directory:
+    with open_destination(job, path, patient=False) as directory:
         return store.scan(directory, job.name), machine_marks.foreign(directory, job.name)
 
 

@@ -72,7 +72,10 @@ def _way_out(decided: Decision, directory: Destination, job: Job, now: int) -> s
     """
     if not decided.future or now < _MADE:
         return ""
-    archives = f"{shlex.quote(directory.path)}/{stem(job.name, decided.future)}.*"
+    files = f"{stem(job.name, decided.future)}.*"
+    if directory.is_remote:
+        return f"; or, if {timestamp(now)} is the time, remove {files} over there"
+    archives = f"{shlex.quote(directory.path)}/{files}"
     return f"; or, if {timestamp(now)} is the time, remove that archive: rm {archives}"
 
 

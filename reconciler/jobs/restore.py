@@ -10,7 +10,7 @@ from reconciler.formats.backups.job import Job, above
 from reconciler.formats.backups.manifest import Manifest
 from reconciler.host.archives import tar
 from reconciler.host.archives.private_directory import Refused
-from reconciler.host.archives.restore_target import as_on_the_host, restore_target
+from reconciler.host.archives.restore_target import above_of, as_on_the_host, restore_target
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment
@@ -55,7 +55,7 @@ def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
     passed: list[tuple[str, str]] = []
     for ident in ids:
         faults = [strange.problem for _, strange in listed.strange if strange.id == ident]
-        for path, fd, manifest in sound(job, by_id.get(ident, {}), faults):
+        for path, fd, manifest in sound(job, by_id.get(ident, {}), faults, above_of(to)):
             with restore_target(to) as target:
                 leading = _leading(manifest, paths)
                 warnings = tar.extract(
@@ -68,14 +68,16 @@ def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
     raise ArchiveError("no copy of the archive is sound", "; ".join(why for _, why in passed))
 
 
-def sound(job: Job, copies: Copies, problems: list[str]) -> Iterator[tuple[str, int, Manifest]]:
+def sound(
+    job: Job, copies: Copies, problems: list[str], spool_in: str = ""
+) -> Iterator[tuple[str, int, Manifest]]:
     """The good copies, opened, each with its destination; the faults of the others go to `problems`."""
     for path, entry in copies.items():
         if entry.problem:
             problems.append(f"{path}: {entry.problem}")
             continue
         with (
-            open_destination(job, path) as directory,
+            open_destination(job, path, spool_in=spool_in) as directory,
             descriptor(directory.open(entry.manifest.archive)) as fd,
         ):
             if tar.sum_of(fd) != entry.manifest.sha256:

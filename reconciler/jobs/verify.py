@@ -14,7 +14,7 @@ from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN
 from reconciler.jobs import store
 from reconciler.jobs.archives import ids_of, listing, manifest_of
-from reconciler.jobs.backup import look_into
+from reconciler.jobs.backup import NOT_ITS_SUM, look_into
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.lock import lock_of
 from reconciler.jobs.store import Entry
@@ -78,7 +78,9 @@ def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
     differences: tuple[str, ...] = ()
     with open_destination(job, path) as directory:
         problem = entry.problem
-        if not problem:
+        if not problem and directory.is_remote and manifest.entries and not compare:
+            problem = "" if directory.sum_of(manifest.archive) == manifest.sha256 else NOT_ITS_SUM
+        elif not problem:
             with descriptor(directory.open(manifest.archive)) as fd:
                 checked = look_into(fd, manifest)
                 problem = checked.problem

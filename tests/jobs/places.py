@@ -20,6 +20,7 @@ import sys
 sys.path.insert(0, {repository!r})
 from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Hook, Job, Keep
+from reconciler.formats.backups.remote import Remote
 from reconciler.jobs import backup
 try:
     backup.run({job!r}, print, {lock!r}, {lock!r})

@@ -12,6 +12,7 @@ from typing import Any
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.formats import fstab
+from reconciler.formats.backups import remote
 from reconciler.formats.backups.remote import Remote
 from reconciler.formats.systemd import timespan
 
@@ -131,6 +132,11 @@ class Job:
     def places(self) -> tuple[str, ...]:
         """The paths of the destinations on this host."""
         return tuple(name for name in self.destinations if name.startswith("/"))
+
+    @property
+    def nearest(self) -> tuple[str, ...]:
+        """All destinations, those on this host first."""
+        return (*self.places, *(name for name in self.destinations if name not in self.places))
 
     @property
     def suffix(self) -> str:
@@ -272,6 +278,7 @@ def _job(data: Mapping[str, Any], name: str) -> Job:
         drill_directory=_paths([data["drill_directory"]])[0] if data.get("drill_directory") else "",
         verify_max_age=timespan.seconds(data["verify_max_age"]) if data.get("verify_max_age") else 0.0,
         restic=_restic(data),
+        remotes=_remotes(data),
     )
 
 
@@ -302,14 +309,20 @@ def _hook(value: Mapping[str, Any], timeout: float) -> Hook:
     return Hook(tuple(map(str, value["run"])), str(value.get("user", "")), own)
 
 
+def _remotes(data: Mapping[str, Any]) -> dict[str, Remote]:
+    """What belongs to destinations on other machines, by URL; all that are no mappings must be paths."""
+    _paths(item for item in data["destinations"] if not isinstance(item, Mapping))
+    if data["engine"] == "restic":  # its repositories have their own
+        return {}
+    parsed = [remote.parse(item) for item in data["destinations"] if isinstance(item, Mapping)]
+    return {item.url: item for item in parsed}
+
+
 def _restic(data: Mapping[str, Any]) -> Restic | None:
     """What only restic has; None for another engine, whose destinations are paths."""
-    elsewhere = [item for item in data["destinations"] if isinstance(item, Mapping)]
-    _paths(item for item in data["destinations"] if not isinstance(item, Mapping))
     if data["engine"] != "restic":
-        if elsewhere:
-            raise ValueError(f"{elsewhere[0]['url']!r} is for restic")
         return None
+    elsewhere = [item for item in data["destinations"] if isinstance(item, Mapping)]
     unknown = sorted({key for item in elsewhere for key in item} - {"url", "environment_file"})
     if unknown:
         raise ValueError(f"a destination asks for {unknown[0]!r}, which this version does not know")

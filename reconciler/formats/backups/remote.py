@@ -2,7 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 from reconciler.core.basics.frozen import frozen
+from reconciler.formats.systemd import timespan
+
+_URL = re.compile(
+    r"sftp://(?P<user>[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})@"
+    r"(?P<host>[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])"
+    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/.+)"
+)
+_HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) ([A-Za-z0-9+/]{40,}={0,2})")
+_RATE = re.compile(r"([1-9][0-9]{0,11})([KMG]?)")
+_ESCAPED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+RETRY_FOR = "1h"
+TIMEOUT = "1min"
+
+
+@frozen
+class Place:
+    """The place that a URL names."""
+
+    user: str
+    host: str
+    port: int
+    path: str
 
 
 @frozen
@@ -21,3 +48,68 @@ class Remote:
     """Seconds for which a run tries again after a lost connection."""
     timeout: float = 60.0
     """Seconds without an answer after which a connection is lost."""
+
+    @property
+    def place(self) -> Place:
+        """The place that the URL names. Raises ValueError."""
+        return place(self.url)
+
+
+def place(url: str) -> Place:
+    """The place that a URL names; `%20` in its path is a blank. Raises ValueError, in words."""
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise ValueError(f"{url!r} is no URL like sftp://backup@vault.example.com/srv/backups/app")
+    port, path = int(match["port"] or 22), _ESCAPED.sub(_unescaped, match["path"])
+    if not 0 < port < 65_536:
+        raise ValueError(f"{url}: there is no port {port}")
+    if any(part in ("", ".", "..") for part in path.split("/")[1:]):
+        raise ValueError(f"{url}: write the path without `//`, `.`, `..` and a `/` at its end")
+    if not path.isprintable():
+        raise ValueError(f"{url}: the path has a control character")
+    return Place(match["user"], match["host"].strip("[]"), port, path)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return bytes.fromhex(match[0].replace("%", "")).decode("utf-8", "surrogateescape")
+
+
+def host_key(line: str) -> str:
+    """The type and the text of a public key, without its comment. Raises ValueError, in words."""
+    match = _HOST_KEY.fullmatch(" ".join(line.split()[:2]))
+    if match is None:
+        raise ValueError(
+            "no public key of a machine: write the line of its /etc/ssh/ssh_host_ed25519_key.pub, such as"
+            ' "ssh-ed25519 AAAA..."'
+        )
+    return match[0]
+
+
+def rate(limit: str) -> int:
+    """The bytes per second of `10M`, 0 for an empty text. Raises ValueError, in words."""
+    match = _RATE.fullmatch(limit)
+    if limit and match is None:
+        raise ValueError(f"{limit!r} is no number of bytes per second: write 500K, 10M or 1G")
+    return int(match[1]) * _FACTORS[match[2]] if match is not None else 0
+
+
+def parse(data: Mapping[str, Any]) -> Remote:
+    """The destination in a job file.
+
+    Raises KeyError, TypeError, ValueError for a text that this version would not have written.
+    """
+    unknown = sorted({*data} - {"url", "host_key", "identity_file", "limit", "retry_for", "timeout"})
+    if unknown:
+        raise ValueError(f"a destination with {unknown[0]}")
+    remote = Remote(
+        str(data["url"]),
+        host_key(str(data["host_key"])),
+        str(data["identity_file"]),
+        rate(str(data.get("limit", ""))),
+        timespan.seconds(data.get("retry_for", RETRY_FOR)),
+        timespan.seconds(data.get("timeout", TIMEOUT)),
+    )
+    place(remote.url)
+    if not remote.identity_file.startswith("/"):
+        raise ValueError("an identity_file that is no absolute path")
+    return remote

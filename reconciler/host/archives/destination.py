@@ -15,6 +15,10 @@ class Destination(Protocol):
 
     path: str
     """The destination as the job names it: a path, or a URL."""
+    is_remote: bool
+    """Whether it is on another machine: what is read of it is downloaded."""
+    remark: str
+    """Something that a person should know about it; empty if there is nothing."""
 
     def __enter__(self) -> Self: ...
 
@@ -42,15 +46,18 @@ class Destination(Protocol):
         """The SHA-256 of a file of ours, read from the disk where it lies."""
         ...
 
-    def create(self, name: str) -> int:
+    def create(self, name: str, room: int = 0) -> int:
         """A descriptor for writing and reading a new file, 0600; the caller closes it.
 
-        The file has all that was written once `deliver` has returned.
+        It will take about `room` bytes. The file has all that was written once `deliver` has returned.
         """
         ...
 
-    def deliver(self, name: str, fd: int) -> None:
-        """Bring what was written to the descriptor of `create` into the file, and make it durable."""
+    def deliver(self, name: str, fd: int, sha256: str) -> None:
+        """Bring what has this sum and was written to a descriptor into the file, and make it durable.
+
+        On another machine any descriptor of a file will do, on this one it is that of `create`.
+        """
         ...
 
     def write(self, name: str, content: bytes) -> None:

@@ -38,6 +38,7 @@ class Directory:
         """
         self.path = path
         self.tree = tree
+        self.is_remote, self.remark = False, ""
         with SafeRoot(tree or "/") as root:
             if not _is_own_tree(tree):
                 _refuse_unsafe_ancestors(root, path)
@@ -99,7 +100,7 @@ class Directory:
         with descriptor(self.open(name)) as fd:
             return sum_of(fd)
 
-    def create(self, name: str) -> int:
+    def create(self, name: str, room: int = 0) -> int:
         """A descriptor of a new file, 0600, for writing and reading. Raises TargetError."""
         try:
             return os.open(
@@ -108,7 +109,7 @@ class Directory:
         except OSError as error:
             raise self._cannot("made", name, error) from error
 
-    def deliver(self, name: str, fd: int) -> None:
+    def deliver(self, name: str, fd: int, sha256: str) -> None:
         """Nothing is to be brought here: the descriptor is the file, and who wrote it made it durable."""
 
     def write(self, name: str, content: bytes) -> None:

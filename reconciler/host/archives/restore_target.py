@@ -20,6 +20,11 @@ from reconciler.host.process.streams import write_all
 _CHUNK = 1 << 20
 
 
+def above_of(path: str) -> str:
+    """The directory above a target: it is on the disk that the target is on, or will be."""
+    return os.path.dirname(os.path.normpath(os.path.join(os.getcwd(), path)))
+
+
 @contextmanager
 def restore_target(path: str) -> Iterator[int]:
     """A descriptor of an empty directory, which is made, 0700, if only it is missing.

@@ -14,3 +14,21 @@ def descriptor(fd: int) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+class Kept:
+    """A descriptor of a file whose own descriptor is closed by somebody else."""
+
+    def __init__(self) -> None:
+        self.fd = -1
+
+    def keep(self, fd: int) -> None:
+        """Keep the file of a descriptor, in place of the one before."""
+        self.drop()
+        self.fd = os.dup(fd)
+
+    def drop(self) -> None:
+        """Let the file go."""
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd = -1

@@ -1,0 +1,1 @@
+"""Directories of archives on other machines, reached by the system's OpenSSH."""
