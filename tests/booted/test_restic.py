@@ -1,0 +1,115 @@
+"""Restic on a real Debian, 12 and 13: the unit, two repositories of which one is reached by ssh, the restore;
+judged by restic, rsync and systemd.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.booted.booted import BootedHost
+from tests.booted.test_backups import FILL, FLIP
+from tests.jobs.quick_key import replace_key
+
+SPEC = "/root/host.yaml"
+HOST = """\
+version: 1
+host: testhost
+directories:
+  /backup: {mode: "0700"}
+backups:
+  datasets:
+    engine: restic
+    sources: [/data/datasets, /etc/ssh]
+    exclude: ["*.tmp", /data/datasets/cache]
+    destinations: [/backup/datasets, {url: "sftp:root@127.0.0.1:/srv/far"}]
+    password_file: /root/restic.pass
+    schedule: "0 2 * * *"
+    keep: {last: 2}
+"""
+PREPARE = """
+set -e
+(umask 077; echo 'correct horse' > /root/restic.pass; mkdir -p /root/.ssh)
+ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
+cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
+mkdir -p /run/sshd; systemctl start ssh || systemctl start sshd
+ssh-keyscan -t ed25519 127.0.0.1 > /root/.ssh/known_hosts 2>/dev/null
+"""
+RESTIC = "restic --no-cache --password-file /root/restic.pass"
+LEAVE_A_LOCK = f"""
+systemd-run --quiet --unit=other /bin/sh -c 'sleep 60 | {RESTIC} -r /backup/datasets backup --stdin'
+until test -n "$(ls /backup/datasets/locks)"; do sleep 0.1; done
+systemctl kill --signal=KILL other
+"""
+SAME = "rsync -aHAXni --delete --exclude='*.tmp' --exclude=/cache"
+
+
+def rows(host: BootedHost) -> list[dict[str, Any]]:
+    """The archives as `backup list --json` has them."""
+    archives: list[dict[str, Any]] = json.loads(
+        host.reconciler("backup", "list", "datasets", "--json").stdout
+    )
+    return archives
+
+
+def sh(host: BootedHost, text: str) -> str:
+    """The output of a line of shell."""
+    return host.run("/bin/bash", "-euc", text).stdout
+
+
+def open_at_once(host: BootedHost, *repositories: str) -> None:
+    """Give the repositories a key that takes no time to try: the tests open them some forty times."""
+    for repository in repositories:
+        master = sh(host, f"{RESTIC} -r {repository} cat masterkey").encode()
+        replace_key(Path(f"/proc/{host.leader}/root{repository}"), "correct horse", master)
+
+
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_a_backup_and_back(suite: str) -> None:
+    """From a spec to a snapshot in each repository, one by sftp, whose every byte restic accepts, and back to
+    the very same tree; a killed run's lock goes, and no older snapshot than `keep` says stays.
+    """
+    with BootedHost(suite=suite) as host:
+        sh(host, FILL)
+        sh(host, PREPARE)
+        host.write(SPEC, HOST)
+        host.reconciler("apply", SPEC, "--auto-approve")
+        host.run("systemctl", "start", "backup-datasets.service")
+        open_at_once(host, "/backup/datasets", "/srv/far")
+        first = rows(host)
+        sh(host, f"{RESTIC} -r /backup/datasets check --read-data; {RESTIC} -r /srv/far check --read-data")
+        host.reconciler("backup", "verify", "datasets", "--all", "--compare")
+        host.reconciler("backup", "restore", "datasets", "--to", "/srv/back")
+        differs = [
+            sh(host, f"{SAME} {source}/ /srv/back{source}/") for source in ("/data/datasets", "/etc/ssh")
+        ]
+        sh(host, LEAVE_A_LOCK)
+        locked = sh(host, f"{RESTIC} -r /backup/datasets --no-lock list locks").split()
+        sh(host, "rm -r /data/datasets/cache; systemctl start backup-datasets.service")
+        sh(host, "systemctl start backup-datasets.service")
+        kept = json.loads(sh(host, f"{RESTIC} -r /srv/far snapshots --json"))
+        journal = sh(host, "journalctl -u backup-datasets.service -o cat")
+        sh(host, f"{RESTIC} -r /backup/datasets check --read-data")
+
+        assert [["/backup/datasets", "sftp:root@127.0.0.1:/srv/far"]] == [
+            row["destinations"] for row in first
+        ]
+        assert [True] == [row["verified"] for row in first]
+        assert ["", ""] == differs
+        assert 1 == len(locked)
+        assert 2 == len(kept) == len(rows(host))
+        assert first[0]["id"] not in {row["id"] for row in rows(host)}
+        assert "correct horse" not in journal
+        assert "No changes" in host.reconciler("plan", SPEC).stdout
+
+        pack = sh(host, "find /backup/datasets/data -type f -printf '%s %p\\n' | sort -n | tail -1").split()[
+            1
+        ]
+        host.run("python3", "-c", FLIP, pack)
+        told = host.reconciler("backup", "verify", "datasets", "--all", check=False)
+        assert 2 == told.returncode
+        assert "/backup/datasets: the repository is BAD" in told.stderr
+        assert "the repository is damaged" in host.reconciler("doctor", SPEC, check=False).stdout
