@@ -75,10 +75,12 @@ def test_a_backup_and_back(suite: str) -> None:
     with BootedHost(suite=suite) as host:
         sh(host, FILL)
         sh(host, PREPARE)
+        sh(host, f"{RESTIC} -r /srv/far init")
+        open_at_once(host, "/srv/far")
         host.write(SPEC, HOST)
         host.reconciler("apply", SPEC, "--auto-approve")
         host.run("systemctl", "start", "backup-datasets.service")
-        open_at_once(host, "/backup/datasets", "/srv/far")
+        open_at_once(host, "/backup/datasets")
         first = rows(host)
         sh(host, f"{RESTIC} -r /backup/datasets check --read-data; {RESTIC} -r /srv/far check --read-data")
         host.reconciler("backup", "verify", "datasets", "--all", "--compare")
