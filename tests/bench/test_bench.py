@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import fleet, report, specs
+from tests.bench import backups, fleet, report, specs
 from tests.bench.__main__ import DRIVER, main, offline, people
 from tests.booted.support import HarnessError
 
@@ -134,7 +134,7 @@ def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         main(["flet"])
 
     assert ended.value.code == 2
-    assert "no such part: flet; there are offline, people, booted, fleet" in capsys.readouterr().err
+    assert "no such part: flet; there are offline, people, backups, booted, fleet" in capsys.readouterr().err
 
 
 def test_each_command_of_the_floor_is_measured_by_itself() -> None:
@@ -175,3 +175,18 @@ def test_a_single_run_has_no_warm_up() -> None:
     )
 
     assert 1 == len(json.loads(said.stdout)["once"]["ms"])
+
+
+def test_backups_are_measured() -> None:
+    """Each run of ours stands beside the same program alone, on a tree of the size that was asked for; the
+    goals name all of them.
+    """
+    figures = backups.measure(2, 100, rounds=1)
+    names = {figure.name for figure in figures}
+    goals = backups.goals(figures)
+
+    assert {backups.TAR, backups.RUN, backups.TAR_RESTORE, backups.RESTORE} <= names
+    assert backups.has_chains() is (backups.RUN_INCREMENTAL in names)
+    assert all(figure.ms > 0 for figure in figures)
+    assert any(goal.text.startswith(f"{backups.RUN}, against") for goal in goals)
+    assert 10 < goals[-1].reached < 100
