@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
-from itertools import chain
 
-from reconciler._version import __version__
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups.doubt import most_with
-from reconciler.formats.backups.job import Job, above, apart
-from reconciler.formats.backups.manifest import Manifest
+from reconciler.formats.backups.job import Job, apart
+from reconciler.formats.backups.manifest import FULL, Manifest
 from reconciler.formats.fstab import not_mounted
 from reconciler.formats.named_mounts import advice
-from reconciler.host.archives import tar
 from reconciler.host.archives.destination import Destination
 from reconciler.host.archives.private_directory import Directory, Missing, Refused, look
 from reconciler.host.archives.remote.channel import Lost
-from reconciler.host.archives.scratch import DIRECTORY as DRILLS
-from reconciler.host.archives.tar import ArchiveError, Checked, Contents, TargetError
+from reconciler.host.archives.tar import ArchiveError, TargetError
 from reconciler.host.files.descriptors import descriptor
-from reconciler.host.mounts import is_own_file_system, mount_points, named_places
+from reconciler.host.mounts import mount_points, named_places
 from reconciler.host.process import environment, progress
 from reconciler.host.state.job_lock import RUN
 from reconciler.host.state.owed_hooks import DIRECTORY
-from reconciler.jobs import machine_marks, store
+from reconciler.jobs import chain, machine_marks, store
+from reconciler.jobs.archives import listing
+from reconciler.jobs.chain import Link, link_of
+from reconciler.jobs.copying import NotCopied, bring, copied
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.hooks import Tell, around
 from reconciler.jobs.lock import lock_of
+from reconciler.jobs.making import archived, left_out
 from reconciler.jobs.original import Original, again
 from reconciler.jobs.pruning import Pruned, prune_directory
-
-NOT_ITS_SUM = "its sum is not the one that was recorded"
 
 
 @frozen
@@ -59,8 +58,15 @@ class Done:
         return bool(self.failed or self.hooks)
 
 
-def run(job: Job, tell: Tell, lock_directory: str = RUN, owed: str = DIRECTORY) -> Done:
-    """One run of a job; `owed` is where it keeps in mind which commands are owed.
+def run(
+    job: Job,
+    tell: Tell,
+    lock_directory: str = RUN,
+    owed: str = DIRECTORY,
+    snapshots: str = chain.DIRECTORY,
+) -> Done:
+    """One run of a job; `owed` is where it keeps in mind which commands are owed, and `snapshots` where the
+    snapshot files of its chains are.
 
     Raises JobBusy, Refused, NotNow, HostError: then no archive was made, and none was removed.
     """
@@ -68,7 +74,12 @@ def run(job: Job, tell: Tell, lock_directory: str = RUN, owed: str = DIRECTORY) 
     with lock_of(job, lock_directory):
         ident = manifests.new_id(environment.microseconds(), environment.random_hex(4))
         done, problems = around(
-            job, ident, lambda: _may_begin(job), lambda: _made(job, ident, tell), tell, owed
+            job,
+            ident,
+            lambda: _may_begin(job),
+            lambda: _made(job, ident, tell, chain.directory_of(job, snapshots)),
+            tell,
+            owed,
         )
         return replace(done, hooks=problems)
 
@@ -82,12 +93,12 @@ def _must_stay_inside(job: Job) -> None:
         )
 
 
-def _made(job: Job, ident: str, tell: Tell) -> Done:
+def _made(job: Job, ident: str, tell: Tell, snapshots: str) -> Done:
     """The run between the commands."""
     _may_begin(job)
     _all_mounted(job)
     started = environment.now()
-    made, failed = _make(job, ident, started, tell)
+    made, failed = _make(job, ident, started, tell, snapshots)
     doubts = {path: why for path in made if (why := _doubt(job, path, ident))}
     pruned = {path: _prune(job, path, ident) for path in made}
     return Done(next(iter(made.values())), tuple(made), failed, pruned, doubts)
@@ -176,7 +187,9 @@ def _must_be_mounted(path: str) -> None:
         raise Refused("a file system is not mounted", detail)
 
 
-def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Manifest], dict[str, str]]:
+def _make(
+    job: Job, ident: str, started: int, tell: Tell, snapshots: str
+) -> tuple[dict[str, Manifest], dict[str, str]]:
     """Make the archive in the first destination that works and copy it to the others; return its manifests
     and the failures, by destination.
     """
@@ -185,7 +198,7 @@ def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Man
     made: dict[str, Manifest] = {}
     failed: dict[str, HostError] = {}
     with Original() as original:
-        for path in chain(job.nearest, again(job, failed, tell)):
+        for path in itertools.chain(job.nearest, again(job, failed, tell)):
             try:
                 if path in job.places and not job.root:
                     _must_be_mounted(path)
@@ -193,7 +206,7 @@ def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Man
                     machine_marks.claim(directory, job.name)
                     for line in store.tidy(directory, job.name):
                         tell(f"{path}: {line}")
-                    made[path] = _make_in(directory, job, ident, started, original)
+                    made[path] = _make_in(directory, job, ident, started, original, snapshots)
                     if directory.remark:
                         tell(f"{path}: {directory.remark}")
                 failed.pop(path, None)
@@ -207,13 +220,15 @@ def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Man
                 failed[path] = problem
     if not made:
         raise _none_made(failed)
+    with suppress(HostError):  # the next run removes them
+        chain.settle(job, next(iter(made.values())), snapshots)
     return made, {path: str(problem) for path, problem in failed.items()}
 
 
 def _make_by_restic(job: Job, ident: str, tell: Tell) -> tuple[dict[str, Manifest], dict[str, str]]:
     from reconciler.jobs.restic.run import make  # only where it is the engine, as below
 
-    made, failed = make(job, ident, _left_out(job), tell, _must_be_mounted)
+    made, failed = make(job, ident, left_out(job), tell, _must_be_mounted)
     if not made:
         raise _none_made(failed)
     return made, {path: str(problem) for path, problem in failed.items()}
@@ -228,24 +243,28 @@ def _none_made(failed: Mapping[str, HostError]) -> HostError:
     return kind("no destination can be used", detail)
 
 
-def _make_in(directory: Destination, job: Job, ident: str, started: int, original: Original) -> Manifest:
+def _make_in(
+    directory: Destination, job: Job, ident: str, started: int, original: Original, snapshots: str
+) -> Manifest:
+    """Make the archive, or copy that of the first destination, after all that it needs."""
     entries = store.scan(directory, job.name).entries
     published = [entry.manifest for entry in entries if entry.manifest.id == ident]
     if published:  # the connection was lost after that
         return published[0]
-    before = [entry for entry in entries if entry.good]
-    needed, made_here = _room(directory, before, original), original.manifest is None
-    partial = store.partial_name(job.name, ident, job.suffix)
+    partial, made_here = store.partial_name(job.name, ident, job.suffix), original.manifest is None
     try:
+        link = _linked(directory, job, started, original.manifest, snapshots)
+        before = [entry for entry in store.scan(directory, job.name).entries if entry.good]
+        needed = _room(directory, before, original, is_full=not link.parents)
         manifest = original.manifest
         if manifest is None:
             with descriptor(directory.create(partial, needed)) as fd:
                 with progress.through(fd, "writing the archive", needed if before else 0):
-                    manifest = _archived(fd, job, ident, started)
+                    manifest = archived(fd, job, ident, started, link, snapshots)
                 original.keep(fd, manifest)
                 directory.deliver(partial, fd, manifest.sha256)
         else:
-            manifest = _copied(directory, partial, original, manifest)
+            manifest = copied(directory, partial, original.fd, manifest)
         manifest = replace(manifest, most=most_with((entry.manifest for entry in before), manifest))
         store.publish(directory, manifest)
     except BaseException:
@@ -257,10 +276,26 @@ def _make_in(directory: Destination, job: Job, ident: str, started: int, origina
     return manifest
 
 
-def _room(directory: Destination, before: Sequence[store.Entry], original: Original) -> int:
+def _linked(directory: Destination, job: Job, started: int, first: Manifest | None, snapshots: str) -> Link:
+    """What the archive in this destination is built upon, all of which is there then."""
+    if job.type == FULL:
+        return Link()
+    listed = listing(job)
+    link = Link(first.kind, first.parents) if first else link_of(job, listed, started, snapshots)
+    try:
+        bring(directory, job, listed, link.parents)
+    except NotCopied as problem:
+        if first:
+            raise
+        return Link(why_full=str(problem))
+    return link
+
+
+def _room(directory: Destination, before: Sequence[store.Entry], original: Original, *, is_full: bool) -> int:
     """The bytes that the archive will take, as far as that is known. Raises Refused where there are fewer."""
     known = original.manifest
-    needed = known.bytes if known else before[-1].manifest.bytes if before else 1
+    like = [entry.manifest.bytes for entry in before if is_full is not bool(entry.manifest.parents)]
+    needed = known.bytes if known else like[-1] if like else 1
     free = directory.free()
     if free < needed:
         raise Refused(
@@ -268,78 +303,6 @@ def _room(directory: Destination, before: Sequence[store.Entry], original: Origi
             f"{directory.path} has {free} bytes free, the last archive took {needed}",
         )
     return needed
-
-
-def _archived(fd: int, job: Job, ident: str, started: int) -> Manifest:
-    directories = above(job.sources)
-    left_out = _left_out(job)
-    # A drill of another job may be going on.
-    literal = (*job.places, DRILLS)
-    contents = Contents(
-        job.sources, job.exclude, literal, job.one_file_system, job.compress, directories, job.root
-    )
-    written = tar.create(fd, contents)
-    manifest = Manifest(
-        id=ident,
-        job=job.name,
-        archive=manifests.stem(job.name, ident) + job.suffix,
-        started=started,
-        finished=environment.now(),
-        bytes=written.bytes,
-        sha256=written.sha256,
-        sources=job.sources,
-        tool=__version__,
-        tar=tar.tar_version(),
-        warnings=written.warnings,
-        compress=job.compress,
-        content=written.content,
-        above=directories,
-        left_out=tuple(sorted({*left_out, *written.left_out})),
-    )
-    return _proved(fd, manifest) if job.verify else manifest
-
-
-def _left_out(job: Job) -> tuple[str, ...]:
-    """The mount points below sources that `one_file_system` leaves out when the archive is begun; tar reports
-    those that it meets later.
-    """
-    if job.root or not job.one_file_system:
-        return ()
-    return tuple(
-        mount_point
-        for mount_point in apart(job.sources, job.exclude, job.places, mount_points())
-        if is_own_file_system(mount_point)
-    )
-
-
-def _copied(directory: Destination, partial: str, original: Original, manifest: Manifest) -> Manifest:
-    if directory.is_remote:  # the sum is computed over there
-        directory.deliver(partial, original.fd, manifest.sha256)
-        return manifest
-    with descriptor(directory.create(partial)) as fd:
-        with progress.through(fd, "writing the archive", manifest.bytes):
-            copied = tar.copy(original.fd, fd)
-        if copied.sha256 != manifest.sha256:
-            raise ArchiveError("the archive changed while it was copied", f"{directory.path}/{partial}")
-        return _proved(fd, manifest) if manifest.verified else manifest
-
-
-def _proved(fd: int, manifest: Manifest) -> Manifest:
-    checked = look_into(fd, manifest)
-    if checked.problem:
-        raise TargetError("the archive is not good, though it was written without an error", checked.problem)
-    return replace(manifest, entries=checked.entries, data=checked.data).judged(
-        good=True, now=environment.now()
-    )
-
-
-def look_into(fd: int, manifest: Manifest) -> Checked:
-    """The fault and the contents of an archive, read from the disk. Raises ArchiveError when it cannot be
-    read.
-    """
-    if tar.sum_of(fd) != manifest.sha256:
-        return Checked(NOT_ITS_SUM)
-    return tar.check(fd, manifest.compress, manifest.sources)
 
 
 def _doubt(job: Job, path: str, ident: str) -> str:

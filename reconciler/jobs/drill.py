@@ -193,7 +193,8 @@ def _differences(job: Job, chosen: Chosen, tree: int, files: Sequence[tuple[str,
 
         return restic.differences(job, chosen.destination, chosen.manifest, tree, files)
     with _archive(job, chosen) as fd:
-        return restored.differences(fd, chosen.manifest.compress, tree, [path for path, _ in files])
+        paths, chain = [path for path, _ in files], chosen.manifest.in_chain
+        return restored.differences(fd, chosen.manifest.compress, tree, paths, chain=chain)
 
 
 def _missing(manifest: Manifest, shares: Mapping[str, restored.Share]) -> list[str]:

@@ -58,7 +58,8 @@ def prune_directory(
         if decided.refused
         else decided.notes
     )
-    for ident in decided.delete if not dry_run else ():
+    # The newest first: whatever ends the run, each archive that is left has those that it needs.
+    for ident in reversed(decided.delete) if not dry_run else ():
         store.delete(directory, job.name, ident)
     return Pruned(decided.delete, notes)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from typing import NamedTuple
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.formats import fstab
@@ -10,10 +12,18 @@ from reconciler.formats.backups.job import Job, above
 from reconciler.formats.backups.manifest import Manifest
 from reconciler.host.archives import tar
 from reconciler.host.archives.private_directory import Refused
-from reconciler.host.archives.restore_target import above_of, as_on_the_host, restore_target
+from reconciler.host.archives.restore_target import (
+    above_of,
+    as_on_the_host,
+    as_recorded,
+    clear_attributes,
+    lexists_below,
+    restore_target,
+)
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment
+from reconciler.jobs import store
 from reconciler.jobs.archives import Copies, ids_of, listing, manifest_of
 from reconciler.jobs.destinations import open_destination
 
@@ -31,6 +41,14 @@ class Restored:
     """The faults of other copies and destinations, in words."""
     passed: tuple[tuple[str, str], ...] = ()
     """The newer archives that were passed over because no copy is good, each with the reason."""
+
+
+class _Member(NamedTuple):
+    """An archive to unpack: the destination of the copy, which is open, and its manifest."""
+
+    path: str
+    fd: int
+    manifest: Manifest
 
 
 def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
@@ -55,26 +73,75 @@ def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
     passed: list[tuple[str, str]] = []
     for ident in ids:
         faults = [strange.problem for _, strange in listed.strange if strange.id == ident]
-        for path, fd, manifest in sound(job, by_id.get(ident, {}), faults, above_of(to)):
-            with restore_target(to) as target:
-                leading = _leading(manifest, paths)
-                warnings = tar.extract(
-                    fd, manifest.compress, target, paths, leading, as_root=environment.is_root()
-                )
-                if not manifest.above:
-                    as_on_the_host(target, above(manifest.sources))
-            return Restored(manifest, path, warnings, (*problems, *faults), tuple(passed))
+        with ExitStack() as stack:
+            members = _members(job, by_id, ident, faults, above_of(to), stack)
+            if members:
+                warnings = _unpack(members, to, paths)
+                last = members[-1]
+                return Restored(last.manifest, last.path, warnings, (*problems, *faults), tuple(passed))
         passed.append((ident, "; ".join(faults)))
     raise ArchiveError("no copy of the archive is sound", "; ".join(why for _, why in passed))
 
 
-def sound(
-    job: Job, copies: Copies, problems: list[str], spool_in: str = ""
-) -> Iterator[tuple[str, int, Manifest]]:
-    """The good copies, opened, each with its destination; the faults of the others go to `problems`."""
+def _members(
+    job: Job,
+    by_id: Mapping[str, Copies],
+    ident: str,
+    problems: list[str],
+    spool_in: str,
+    stack: ExitStack,
+) -> list[_Member]:
+    """The archives to unpack for one, in order, each opened and read; none if one has no sound copy.
+
+    What is wrong goes to `problems`.
+    """
+    manifest = manifest_of(by_id[ident]) if ident in by_id else None
+    members: list[_Member] = []
+    for needed in manifest.members if manifest else ():
+        faults: list[str] = [] if needed in by_id else ["it is not there"]
+        copies = sound(job, by_id.get(needed, {}), faults, spool_in)
+        member = next(stack.enter_context(closing(copies)), None)
+        problems += faults if needed == ident else [f"it needs {needed}: {why}" for why in faults]
+        if member is None:
+            return []
+        members.append(member)
+    return members
+
+
+def _unpack(members: Sequence[_Member], to: str, paths: Sequence[str]) -> tuple[str, ...]:
+    """Unpack archives one over the other into the directory `to`; the complaints of tar. Raises HostError."""
+    warnings: list[str] = []
+    last = members[-1].manifest
+    with restore_target(to) as target:
+        for number, (_, fd, manifest) in enumerate(members):
+            if number:
+                clear_attributes(target)
+            warnings += tar.extract(
+                fd,
+                manifest.compress,
+                target,
+                paths,
+                _leading(manifest, paths),
+                as_root=environment.is_root(),
+                chain=manifest.in_chain,
+            )
+        if last.in_chain:
+            lacking = [path for path in paths if not lexists_below(target, path)]
+            if lacking:
+                detail = f"{last.id} does not have {lacking[0]}"
+                raise ArchiveError("not everything is in the archive", detail)
+            as_recorded(target, last.leading)
+        elif not last.above:
+            as_on_the_host(target, above(last.sources))
+    return tuple(warnings)
+
+
+def sound(job: Job, copies: Copies, problems: list[str], spool_in: str = "") -> Generator[_Member]:
+    """The good copies, opened; the faults of the others go to `problems`."""
     for path, entry in copies.items():
-        if entry.problem:
-            problems.append(f"{path}: {entry.problem}")
+        why = store.why_bad(entry)
+        if why:
+            problems.append(f"{path}: {entry.fault or f'{entry.manifest.archive}: {why}'}")
             continue
         with (
             open_destination(job, path, spool_in=spool_in) as directory,
@@ -84,10 +151,8 @@ def sound(
                 problems.append(
                     f"{path}: the sum of {entry.manifest.archive} is not the one that was recorded"
                 )
-            elif entry.manifest.verified is False:
-                problems.append(f"{path}: {entry.manifest.archive} did not pass its last verification")
             else:
-                yield path, fd, entry.manifest
+                yield _Member(path, fd, entry.manifest)
 
 
 def _leading(manifest: Manifest, paths: Sequence[str]) -> list[str]:

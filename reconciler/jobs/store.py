@@ -8,7 +8,8 @@ whose archive is being removed with `.removing-`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
@@ -31,13 +32,22 @@ class Entry:
     """One archive in one directory."""
 
     manifest: Manifest
-    problem: str = ""
-    """Why it cannot be used, as far as one look at the directory tells."""
+    fault: str = ""
+    """Why its own file cannot be used, as far as one look at the directory tells."""
+    lacks: str = ""
+    """Which of the archives that it needs cannot be used, and why."""
+    is_proved: bool = True
+    """Whether those that it needs were proved to be good."""
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot be used in this directory."""
+        return self.fault or self.lacks
 
     @property
     def good(self) -> bool:
-        """Whether it was proved to be good, and still has the size that it had then."""
-        return self.manifest.verified is True and not self.problem
+        """Whether it and all that it needs were proved to be good, and have the size that they had then."""
+        return self.manifest.verified is True and self.is_proved and not self.problem
 
 
 @frozen
@@ -83,9 +93,27 @@ def scan(directory: Destination, job: str) -> Found:
                 entries.append(_entry(directory, manifests.load(directory.read(name), job, ident)))
             except (NotAManifest, HostError) as problem:
                 strange.append(Strange(ident, f"{directory.path}/{name} cannot be used: {problem}"))
-    return Found(
-        tuple(sorted(entries, key=lambda item: (item.manifest.started, item.manifest.id))), tuple(strange)
-    )
+    by_id = {entry.manifest.id: entry for entry in entries}
+    ordered = sorted(by_id.values(), key=lambda item: (item.manifest.started, item.manifest.id))
+    return Found(tuple(_with_ancestors(entry, by_id) for entry in ordered), tuple(strange))
+
+
+def _with_ancestors(entry: Entry, by_id: Mapping[str, Entry]) -> Entry:
+    """The entry, judged with the archives that it needs."""
+    lacks, is_proved = "", True
+    for parent in entry.manifest.parents:
+        ancestor = by_id.get(parent)
+        why = "it is not there" if ancestor is None else why_bad(ancestor)
+        lacks = lacks or (f"it needs {parent}: {why}" if why else "")
+        is_proved &= ancestor is not None and ancestor.manifest.verified is True
+    return replace(entry, lacks=lacks, is_proved=is_proved)
+
+
+def why_bad(entry: Entry) -> str:
+    """Why the file of an archive cannot be used; empty if nothing is known against it."""
+    if entry.fault or entry.manifest.verified is not False:
+        return entry.fault
+    return "it did not pass its last verification"
 
 
 def _archive_id(name: str, job: str) -> str:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.formats.backups.job import Job
-from reconciler.host.archives import tar
+from reconciler.formats.backups.manifest import Manifest
+from reconciler.host.archives import tar_compare
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.tar import TargetError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN
 from reconciler.jobs import store
-from reconciler.jobs.archives import ids_of, listing, manifest_of
-from reconciler.jobs.backup import NOT_ITS_SUM, look_into
+from reconciler.jobs.archives import Listing, ids_of, listing, manifest_of
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.lock import lock_of
+from reconciler.jobs.making import NOT_ITS_SUM, look_into, with_figures
 from reconciler.jobs.store import Entry
 
 
@@ -58,13 +60,14 @@ def verify(job: Job, at: str, *, everything: bool, compare: bool, lock_directory
         if listed.problems and not listed.archives and not listed.strange:
             raise Refused("no archive can be read", "; ".join(listed.problems))
         ids = ids_of(listed, at)
-        chosen = set(ids if everything else ids[:1])
+        chosen = _with_members(listed, ids if everything else ids[:1])
         judgements = [
             _judge(job, path, entry, compare=compare)
             for copies in listed.archives
             if manifest_of(copies).id in chosen
             for path, entry in copies.items()
         ]
+        judgements = _with_ancestors(judgements, listing(job))
         judgements += [
             Judgement(path, strange.id, strange.problem)
             for path, strange in listed.strange
@@ -73,25 +76,42 @@ def verify(job: Job, at: str, *, everything: bool, compare: bool, lock_directory
         return Verified(tuple(judgements), listed.problems, listed.foreign)
 
 
+def _with_members(listed: Listing, idents: Sequence[str]) -> set[str]:
+    """The ids with those of all archives that they need: one is as good as they are."""
+    manifests = {manifest.id: manifest for manifest in map(manifest_of, listed.archives)}
+    return {
+        member
+        for ident in idents
+        for member in (manifests[ident].members if ident in manifests else (ident,))
+    }
+
+
+def _with_ancestors(judgements: Sequence[Judgement], listed: Listing) -> list[Judgement]:
+    """The judgements, with those about archives that need one that is bad by the verdicts of now."""
+    lacks = {
+        (path, manifest_of(copies).id): entry.lacks
+        for copies in listed.archives
+        for path, entry in copies.items()
+    }
+    return [
+        replace(judgement, problem=judgement.problem or lacks.get((judgement.destination, judgement.id), ""))
+        for judgement in judgements
+    ]
+
+
 def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
     manifest = entry.manifest
     differences: tuple[str, ...] = ()
     with open_destination(job, path) as directory:
-        problem = entry.problem
+        problem = entry.fault
         if not problem and directory.is_remote and manifest.entries and not compare:
             problem = "" if directory.sum_of(manifest.archive) == manifest.sha256 else NOT_ITS_SUM
         elif not problem:
             with descriptor(directory.open(manifest.archive)) as fd:
                 checked = look_into(fd, manifest)
                 problem = checked.problem
-                manifest = replace(
-                    manifest, entries=checked.entries or manifest.entries, data=checked.data or manifest.data
-                )
-                differences = (
-                    tar.compare(fd, manifest.compress, manifest.sources, job.root)
-                    if compare and not problem
-                    else ()
-                )
+                manifest = with_figures(manifest, checked)
+                differences = _differences(fd, job, manifest) if compare and not problem else ()
         sidecar = store.sum_problem(directory, manifest)
         if directory.size(manifest.archive) is not None:
             try:
@@ -99,3 +119,9 @@ def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
             except TargetError as full:  # the verdict itself must not be lost
                 sidecar = f"the verdict cannot be written down: {full}"
     return Judgement(path, manifest.id, problem, differences, sidecar)
+
+
+def _differences(fd: int, job: Job, manifest: Manifest) -> tuple[str, ...]:
+    """The files of an archive that are not as on the host. Raises ArchiveError."""
+    in_it = [source for source in manifest.sources if manifest.entries.get(source, 1)]
+    return tar_compare.compare(fd, manifest.compress, in_it, job.root, chain=manifest.in_chain)

@@ -68,6 +68,7 @@ LEAST: dict[str, dict[str, Any]] = {
 """The keys that a block in a resource cannot do without."""
 WITH: dict[tuple[str, str], dict[str, Any]] = {
     ("backups", "destinations"): {"engine": "restic", "password_file": "/root/restic.pass"},
+    ("backups", "full_every"): {"type": "incremental"},
     ("backups", "password_file"): {"engine": "restic"},
     ("logrotate", "dateformat"): {"dateext": True},
     ("users", "state"): {"home": "keep"},

@@ -23,7 +23,7 @@ from reconciler.formats.backups.job import Hook, Job, Keep
 from reconciler.formats.backups.remote import Remote
 from reconciler.jobs import backup
 try:
-    backup.run({job!r}, print, {lock!r}, {lock!r})
+    backup.run({job!r}, print, {lock!r}, {lock!r}, {snapshots!r})
 except HostError as problem:
     sys.exit(f"{{type(problem).__name__}}: {{problem}}")
 """
@@ -51,17 +51,25 @@ class Place:
         """Where the locks are."""
         return str(self.top / "run")
 
+    @property
+    def snapshots(self) -> str:
+        """Where tar's snapshot files are."""
+        return str(self.top / "snapshots")
+
     def having(self, **fields: Any) -> Place:
         """The same with a job that differs."""
         return replace(self, job=replace(self.job, **fields))
 
     def run(self) -> Done:
         """One run."""
-        return backup.run(self.job, lambda _: None, self.locks, self.locks)
+        chains = {} if self.job.type == "full" else {"snapshots": self.snapshots}
+        return backup.run(self.job, lambda _: None, self.locks, self.locks, **chains)
 
     def run_elsewhere(self, *wrapper: str, **env: str) -> subprocess.CompletedProcess[str]:
         """One run in a process of its own."""
-        program = _PROGRAM.format(repository=str(REPOSITORY), job=self.job, lock=self.locks)
+        program = _PROGRAM.format(
+            repository=str(REPOSITORY), job=self.job, lock=self.locks, snapshots=self.snapshots
+        )
         argv = [*wrapper, sys.executable, "-c", program]
         environment = {**os.environ, **env}
         return subprocess.run(

@@ -18,7 +18,7 @@ from reconciler.formats.backups.doubt import doubts, most_with
 from reconciler.formats.backups.job import Keep
 from reconciler.formats.backups.manifest import Manifest, started_of
 from reconciler.formats.backups.retention import Archive, decide
-from reconciler.host.archives.tar import unescaped
+from reconciler.host.archives.listed import unescaped
 from reconciler.jobs import accepting, archives
 from tests.jobs.places import Place
 from tests.jobs.test_backup_doubt import DAY, at, ids

@@ -59,6 +59,8 @@ def test_what_is_declared_is_what_runs() -> None:
         one_file_system=False,
         max_age="26h",
         clock_jump="infinity",
+        type="differential",
+        full_every="monthly",
     )
     assert declared is not None
     job = job_of(declared)
@@ -77,6 +79,7 @@ def test_what_is_declared_is_what_runs() -> None:
         job.max_age,
     )
     assert (False, False, float("inf")) == (job.verify, job.one_file_system, job.clock_jump)
+    assert ("differential", 30.4375 * 86_400) == (job.type, job.full_every)
 
 
 def test_a_job_of_restics() -> None:
@@ -126,8 +129,10 @@ def test_the_defaults_are_safe() -> None:
         ),
         ({"engine": "restic", **PASSWORD, "destinations": ["s3:bucket"]}, "write `{url: s3:bucket}`"),
         (PASSWORD, "password_file is for `engine: restic`"),
-        ({"type": "incremental"}, "not there yet"),
-        ({"type": "differential"}, "not there yet"),
+        ({"type": "partial"}, "'full', 'incremental' or 'differential'"),
+        ({"full_every": "14d"}, "this job's archives are full"),
+        ({"type": "incremental", "full_every": "infinity"}, "30d"),
+        ({"type": "incremental", "full_every": "now and then"}, "time span"),
         ({"destinations": [{"url": "sftp://backup@nas/srv"}]}, "is for `engine: restic`"),
         ({"destinations": ["s3://bucket"]}, "is no path"),
         ({"destinations": ["backup"]}, "absolute"),

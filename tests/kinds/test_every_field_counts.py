@@ -72,7 +72,7 @@ WITHOUT_EFFECT = {
 }
 """Fields that say nothing about an object that is ours already, and why."""
 ONE_VALUE = {
-    *(("backups", "engine"), ("backups", "type"), ("services", "directives"), ("timers", "directives")),
+    *(("backups", "engine"), ("services", "directives"), ("timers", "directives")),
     ("backups", "directives"),
     *(("users", "home"), ("users", "state")),
 }

@@ -32,7 +32,20 @@ def doubts(archives: Iterable[Manifest]) -> dict[str, str]:
 
     `archives` are the good ones of one destination, the oldest first.
     """
-    return {archive.id: why for archive, most in _in_turn(archives) if (why := doubt(archive, most))}
+    reasons: dict[str, str] = {}
+    for archive, most in _in_turn(archives):
+        why = doubt(archive, most) or _inherited(archive, reasons)
+        if why:
+            reasons[archive.id] = why
+    return reasons
+
+
+def _inherited(archive: Manifest, reasons: Mapping[str, str]) -> str:
+    """The doubt about an archive that this one needs; empty if there is none, or somebody agreed."""
+    doubtful = [parent for parent in archive.parents if parent in reasons]
+    if not doubtful or archive.accepted_at is not None:
+        return ""
+    return f"it needs {doubtful[0]}, of which: {reasons[doubtful[0]]}"
 
 
 def most_with(archives: Iterable[Manifest], archive: Manifest) -> Most:
@@ -86,11 +99,17 @@ def _source(name: str) -> str:
 def _measures(archive: Manifest) -> Mapping[str, int]:
     """The measures of an archive, the most telling first: the content of each source, the size, the bytes
     that compression saved.
+
+    An archive that has only what changed is small by nature: it tells how many entries there are, and that is
+    all that is compared.
     """
     measures: dict[str, int] = {}
     for source in archive.sources:
         if source in archive.entries:
             measures[f"entries {source}"] = archive.entries[source] - 1
+    if archive.parents:
+        return measures
+    for source in archive.sources:
         if source in archive.data:
             measures[f"data {source}"] = archive.data[source]
     if not archive.content:

@@ -38,6 +38,12 @@ ENGINES = ("tar", "restic")
 """The programs that make archives."""
 
 
+TYPES = ("full", "incremental", "differential")
+"""The types of archives. The names are those of `formats.backups.manifest`."""
+FULL_EVERY = 7 * 86_400.0
+"""The span after which a chain is begun anew, in seconds, where a job does not say."""
+
+
 class NotAJob(Exception):
     """The text is no backup job of this version. The message says why."""
 
@@ -127,6 +133,10 @@ class Job:
     """The destinations on other machines, by URL."""
     restic: Restic | None = None
     """Given if restic makes the archives, as snapshots in a repository in each destination; else tar does."""
+    type: str = "full"
+    """One of TYPES: what an archive has when the one before it can be built upon."""
+    full_every: float = FULL_EVERY
+    """The age at which a chain is begun anew with a full archive, in seconds."""
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -243,9 +253,7 @@ def job(data: Mapping[str, Any], name: str) -> Job:
         parsed = _job(data, name)
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         raise NotAJob(f"a field is wrong or missing: {problem}") from problem
-    supported = (
-        parsed.compress in COMPRESSORS and data.get("engine") in ENGINES and data.get("type") == "full"
-    )
+    supported = parsed.compress in COMPRESSORS and data.get("engine") in ENGINES and parsed.type in TYPES
     if not supported or not parsed.sources or not parsed.destinations:
         raise NotAJob(
             "it asks for something that this version cannot do; apply the spec again with this version"
@@ -279,6 +287,8 @@ def _job(data: Mapping[str, Any], name: str) -> Job:
         verify_max_age=timespan.seconds(data["verify_max_age"]) if data.get("verify_max_age") else 0.0,
         restic=_restic(data),
         remotes=_remotes(data),
+        type=str(data["type"]),
+        full_every=timespan.seconds(data["full_every"]) if data.get("full_every") else FULL_EVERY,
     )
 
 

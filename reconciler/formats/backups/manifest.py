@@ -17,6 +17,10 @@ from reconciler.formats.backups.job import COMPRESSORS, is_name
 
 FORMAT = 1
 FULL = "full"
+INCREMENTAL = "incremental"
+"""Has what changed since the archive before it."""
+DIFFERENTIAL = "differential"
+"""Has what changed since the last full one."""
 _TIME = "%Y%m%dT%H%M%SZ"
 _ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{9}"
 _TIMES = ("started", "finished", "verified_at", "accepted_at")
@@ -49,7 +53,7 @@ class Manifest:
     """The version of tar that made it."""
     kind: str = FULL
     parents: tuple[str, ...] = ()
-    """The ids of the archives that it needs."""
+    """The ids of all archives that it needs, the full one first, in the order in which they are unpacked."""
     warnings: tuple[str, ...] = ()
     """The complaints of tar."""
     verified: bool | None = None
@@ -72,6 +76,24 @@ class Manifest:
     """The number of bytes in the files of each source."""
     most: Most = field(default_factory=dict)
     """The greatest figures up to it, its own counted."""
+    snapshot: str = ""
+    """The sum of the snapshot file on the host with which tar goes on from it; empty if there is none."""
+    scope: str = ""
+    """A sum of what the job asked for (`jobs.chain`): archives of another scope are in no chain with it."""
+    why_full: str = ""
+    """Why a job of chains began a new one with it."""
+    leading: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    """Mode, uid and gid of the directories above the sources, where the archive does not have them."""
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The ids of the archives that a restore unpacks, in order."""
+        return (*self.parents, self.id)
+
+    @property
+    def in_chain(self) -> bool:
+        """Whether tar made it with a snapshot file, so that it has the names in each directory."""
+        return bool(self.scope)
 
     def judged(self, good: bool, now: int) -> Manifest:
         """The manifest after a verification."""
@@ -202,6 +224,10 @@ def _manifest(data: dict[str, Any]) -> Manifest:
         data[name] = {str(source): int(count) for source, count in data.get(name, {}).items()}
     data["most"] = {
         str(name): (int(amount), str(ident)) for name, (amount, ident) in data.get("most", {}).items()
+    }
+    data["leading"] = {
+        str(path): (int(mode), int(uid), int(gid))
+        for path, (mode, uid, gid) in data.get("leading", {}).items()
     }
     for name in ("sources", "parents", "warnings", "above", "left_out"):
         data[name] = _texts(data.get(name, ()))

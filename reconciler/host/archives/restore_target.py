@@ -9,8 +9,8 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.files.descriptors import descriptor
@@ -115,6 +115,54 @@ def as_on_the_host(target: int, directories: Sequence[str]) -> None:
                 if os.geteuid() == 0:
                     os.fchown(fd, status.st_uid, status.st_gid)
                 os.fchmod(fd, stat.S_IMODE(status.st_mode))
+
+
+def owners_and_modes(directories: Sequence[str], root: str) -> dict[str, tuple[int, int, int]]:
+    """The mode, uid and gid of directories of the host, or of the tree at `root`."""
+    statuses = {path: os.lstat(root + path) for path in directories}
+    return {
+        path: (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+        for path, status in statuses.items()
+    }
+
+
+def as_recorded(target: int, directories: Mapping[str, tuple[int, int, int]]) -> None:
+    """Give directories below the open `target`, which stands for `/`, the mode, uid and gid of a record."""
+    for path, (mode, uid, gid) in sorted(directories.items()):
+        try:
+            fd = os.open(
+                f".{path}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=target
+            )
+        except OSError:
+            continue  # not one that leads to what was unpacked
+        with descriptor(fd):
+            if os.geteuid() == 0:
+                os.fchown(fd, uid, gid)
+            os.fchmod(fd, mode)
+
+
+def lexists_below(target: int, path: str) -> bool:
+    """Whether something is at a path below the open `target`, which stands for `/`."""
+    try:
+        os.stat(f".{path}", dir_fd=target, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+def clear_attributes(target: int) -> None:
+    """Make all directories below the open `target` 0700, without extended attributes and ACLs.
+
+    tar adds those of an archive to those that a directory has already, and removes none; and a new directory
+    would keep the setgid bit that it inherits.
+    """
+    for _, names, _, fd in os.fwalk(".", dir_fd=target, follow_symlinks=False):
+        for attribute in os.listxattr(fd):
+            with suppress(OSError):  # not ours to change, such as a label of SELinux
+                os.removexattr(fd, attribute)
+        for name in names:  # before they are entered, which their owner may not be allowed to
+            if stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+                os.chmod(name, 0o700, dir_fd=fd)
 
 
 def _make(parent: int, name: str) -> bool:

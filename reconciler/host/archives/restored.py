@@ -9,7 +9,8 @@ import stat
 from collections.abc import Sequence
 
 from reconciler.core.basics.frozen import frozen
-from reconciler.host.archives import tar
+from reconciler.host.archives import tar, tar_compare
+from reconciler.host.archives.listed import unescaped
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.process.pipeline import pipe
 
@@ -42,7 +43,7 @@ class Reservoir:
         for line in lines:
             match = _FILE.fullmatch(line)
             if match:
-                name = tar.unescaped(match[2])
+                name = unescaped(match[2])
                 self.offer(f"/{os.fsdecode(name)}", int(match[1]))
 
     def offer(self, path: str, size: int) -> None:
@@ -111,12 +112,14 @@ def _size(tree: int, path: str) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def differences(fd: int, compress: str, tree: int, paths: Sequence[str] = ()) -> tuple[str, ...]:
+def differences(
+    fd: int, compress: str, tree: int, paths: Sequence[str] = (), *, chain: bool = False
+) -> tuple[str, ...]:
     """The differences that tar finds between an archive, or some files of it, and an open restored tree.
 
     Only root gives restored files the owners that they had. Raises ArchiveError.
     """
-    lines = tar.compare_below(fd, compress, tree, paths)
+    lines = tar_compare.compare_below(fd, compress, tree, paths, chain=chain)
     return lines if os.geteuid() == 0 else without_owners(lines)
 
 

@@ -11,10 +11,11 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
+from reconciler.host.archives.listed import Count, member, unescaped
 from reconciler.host.process import failpoints, progress
 from reconciler.host.process.pipeline import Ended, pipe
 from reconciler.host.process.run import run
@@ -24,7 +25,7 @@ _CHUNK = 1 << 20
 _KEPT = 50
 """Warnings kept of one run."""
 _TOTAL = re.compile(r"Total bytes written: (\d+)")
-_APART = re.compile(r"[^:]*: (.*): file is on a different filesystem; not dumped")
+_APART = re.compile(r"[^:]*: (.*): (?:file|directory) is on a different filesystem; not dumped")
 _COMPRESS = {"gzip": ["gzip", "--stdout", "--no-name"], "zstd": ["zstd", "--stdout", "--quiet"], "none": []}
 _DECOMPRESS = {
     "gzip": ["gzip", "--stdout", "--decompress"],
@@ -32,9 +33,11 @@ _DECOMPRESS = {
     "none": ["cat"],
 }
 _LIST = ("tar", "--list", "--verbose", "--numeric-owner", "--quoting-style=escape", "--file=-")
-_LINE = re.compile(rb"(.)\S+ \S+ +([0-9]+)(?:,[0-9]+)? \S+ \S+ (.*)")
-_ESCAPED = re.compile(rb"\\(?:([0-7]{3})|(.))")
-_CONTROLS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+_NAMES = ("--verbose", "--incremental")
+"""Options with which a list has the names in each directory."""
+_EXITING = "Exiting with failure status"
+_NOT_IN_IT = ": Not found in archive"
+_FATAL = 2
 PROGRAMS = {"gzip": "/usr/bin/gzip", "zstd": "/usr/bin/zstd", "none": ""}
 
 
@@ -61,9 +64,11 @@ class Contents:
     compress: str = "gzip"
     """A key of `PROGRAMS`."""
     above: tuple[str, ...] = ()
-    """Directories that are recorded without their content."""
+    """Directories that are recorded without their content; none in a chain, where tar would take it too."""
     root: str = ""
     """The tree that stands for `/`; empty for the host itself."""
+    snapshot: int | None = None
+    """The open snapshot file of a chain: tar archives what changed since, and brings it up to date."""
 
 
 @frozen
@@ -91,6 +96,14 @@ class Checked:
     problem: str
     entries: Mapping[str, int] = field(default_factory=dict)
     data: Mapping[str, int] = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
+    """The sources that are not in it, as a file that did not change is not in an incremental one."""
+    has_renames: bool = False
+    """Whether it records a directory as renamed."""
+
+
+NamesOf = Callable[[str], bool]
+"""Says of a path whether it is left out of an archive though its directory has it."""
 
 
 def tar_version() -> str:
@@ -103,13 +116,14 @@ def create(fd: int, contents: Contents) -> Written:
     """Write an archive to `fd` and make it durable. Raises ArchiveError, TargetError."""
     stages = [_create_argv(contents), *filter(None, [_COMPRESS[contents.compress]])]
     writer = _Writer(fd)
-    tar, *rest = pipe(stages, writer.take)
+    pass_fds = () if contents.snapshot is None else (contents.snapshot,)
+    tar, *rest = pipe(stages, writer.take, pass_fds=pass_fds)
     failpoints.hit("backup.streamed")
     for ended in rest:
         if ended.rc != 0:
             raise ArchiveError("the archive could not be compressed", ended.reason)
     if tar.rc not in (0, 1):
-        raise ArchiveError("tar failed", _reasons(tar))
+        raise ArchiveError("tar failed", reasons(tar))
     writer.sync()
     left_out = [path for line in tar.stderr if (path := _other_system(line))]
     warnings = [line for line in tar.stderr if not _TOTAL.match(line) and not _other_system(line)]
@@ -135,45 +149,15 @@ def create_of(fd: int, directory: int) -> Written:
     writer = _Writer(fd)
     for ended in pipe([argv, _COMPRESS["gzip"]], writer.take, pass_fds=(directory,)):
         if ended.rc != 0:
-            raise ArchiveError("the archive could not be made", _reasons(ended))
+            raise ArchiveError("the archive could not be made", reasons(ended))
     writer.sync()
     return Written(writer.bytes, writer.sum.hexdigest(), ())
 
 
-def compare_with(fd: int, directory: int) -> tuple[str, ...]:
-    """The differences between an archive that `create_of` made and an open directory. Raises ArchiveError.
-
-    tar compares the members of the archive and passes over any other file: so the entries of both are counted
-    too. Sockets are in no archive.
-    """
-    argv = ["tar", "--compare", "--file=-", *_METADATA, f"--directory=/proc/self/fd/{directory}"]
-    if differences := _differences(fd, "gzip", argv, (directory,)):
-        return differences
-    members, present = _count_members(fd), _count_below(directory)
-    return () if members == present else (f"{present} entries are there, {members} in the archive",)
-
-
-def _count_members(fd: int) -> int:
-    counts: list[int] = []
-    ended = _read(
-        fd,
-        "gzip",
-        ["tar", "--list", "--quoting-style=escape", "--file=-"],
-        lambda chunk: counts.append(chunk.count(b"\n")),
-    )
-    failure = _first_failure(ended)
-    if failure:
-        raise ArchiveError("the archive could not be listed", failure)
-    return sum(counts)
-
-
-def _count_below(directory: int) -> int:
-    counts: list[int] = []
-    argv = ["find", f"/proc/self/fd/{directory}/.", "-xdev", "!", "-type", "s", "-printf", "x"]
-    (ended,) = pipe([argv], lambda chunk: counts.append(len(chunk)), pass_fds=(directory,))
-    if ended.rc != 0:
-        raise ArchiveError("the directory could not be counted", ended.reason)
-    return sum(counts)
+def empty(fd: int) -> None:
+    """Begin an archive anew that was written to a file."""
+    os.lseek(fd, 0, os.SEEK_SET)
+    os.ftruncate(fd, 0)
 
 
 def copy(source: int, target: int) -> Written:
@@ -192,114 +176,62 @@ def sum_of(fd: int) -> str:
     return total.hexdigest()
 
 
-def check(fd: int, compress: str, sources: Sequence[str]) -> Checked:
-    """Decompress and list the whole archive. A source that is not in it is a problem."""
-    names = {source: os.fsencode(_member(source)) for source in sources}
-    entries, data = dict.fromkeys(sources, 0), dict.fromkeys(sources, 0)
-    rest = bytearray()
+def check(fd: int, compress: str, sources: Sequence[str], names: NamesOf | None = None) -> Checked:
+    """Decompress and list the whole archive. A source that is not in it is a problem.
 
-    def take(chunk: bytes) -> None:
-        rest.extend(chunk)
-        *lines, last = bytes(rest).split(b"\n")
-        for member, size in filter(None, map(_parse_listed, lines)):
-            for source, name in names.items():
-                if member == name or member.startswith((name + b"/", name + b" link to ")):
-                    entries[source] += 1
-                    data[source] += size
-        rest[:] = last
-
-    failure = _first_failure(_read(fd, compress, _LIST, take))
-    missing = sorted(source for source, count in entries.items() if not count)
-    return Checked(failure or (f"{missing[0]} is not in it" if missing else ""), entries, data)
-
-
-def _parse_listed(line: bytes) -> tuple[bytes, int] | None:
-    """The member in a line of `tar --list --verbose`, and the bytes in it if it is a file."""
-    match = _LINE.fullmatch(line)
-    if match is None:
-        return None
-    kind, size, name = match.groups()
-    return (unescaped(name) if b"\\" in name else name), int(size) if kind == b"-" else 0
-
-
-def unescaped(name: bytes) -> bytes:
-    """The name that tar printed in its quoting style `escape`."""
-    return _ESCAPED.sub(
-        lambda match: bytes([int(match[1], 8)]) if match[1] else _CONTROLS.get(match[2], match[2]), name
-    )
-
-
-def compare(fd: int, compress: str, sources: Sequence[str], root: str = "") -> tuple[str, ...]:
-    """The differences between the sources in the archive and the files as they are (tar --compare), those of
-    the host or of the tree at `root`.
-
-    Raises ArchiveError.
+    `names` is for an incremental archive, which may lack a source that is a file, and of which the names in
+    its directories are counted.
     """
-    argv = [
-        "tar",
-        "--compare",
-        "--file=-",
-        *_METADATA,
-        "--no-wildcards",
-        f"--directory={root or '/'}",
-        "--",
-        *map(_member, sources),
-    ]
-    return _differences(fd, compress, argv)
+    count = Count(sources, incremental=names is not None, is_left_out=names or _nothing)
+    failure = first_failure(stream(fd, compress, [*_LIST, *(_NAMES if names else ())], count.take))
+    lacking = sorted(count.lacking)
+    problem = failure or (f"{lacking[0]} is not in it" if lacking and not names else "")
+    return Checked(problem, count.entries, count.data, tuple(lacking), has_renames=count.has_renames)
 
 
-def compare_below(fd: int, compress: str, tree: int, paths: Sequence[str]) -> tuple[str, ...]:
-    """The differences between an archive, or some members of it, and an open tree that stands for `/`.
-
-    Raises ArchiveError.
-    """
-    argv = ["tar", "--compare", "--file=-", *_METADATA, "--no-wildcards", "--no-recursion"]
-    argv += [f"--directory=/proc/self/fd/{tree}", "--", *map(_member, paths)]
-    return _differences(fd, compress, argv, (tree,))
-
-
-def _differences(
-    fd: int, compress: str, argv: Sequence[str], pass_fds: Sequence[int] = ()
-) -> tuple[str, ...]:
-    """The differences that `tar --compare` prints. Raises ArchiveError."""
-    output: list[bytes] = []
-    decompressor, tar = _read(fd, compress, argv, output.append, pass_fds)
-    if decompressor.rc != 0 or tar.rc not in (0, 1):
-        raise ArchiveError(
-            "the archive could not be compared", decompressor.reason if decompressor.rc else _reasons(tar)
-        )
-    lines = b"".join(output).decode("utf-8", "backslashreplace").splitlines()
-    return (*filter(None, lines), *tar.stderr) if tar.rc else ()
+def _nothing(_: str) -> bool:
+    return False
 
 
 def extract(
-    fd: int, compress: str, directory: int, paths: Sequence[str], above: Sequence[str] = (), *, as_root: bool
+    fd: int,
+    compress: str,
+    directory: int,
+    paths: Sequence[str],
+    above: Sequence[str] = (),
+    *,
+    as_root: bool,
+    chain: bool = False,
 ) -> tuple[str, ...]:
     """Unpack everything, or `paths` with all below them, into the open `directory`; the warnings of tar.
 
     `above` are directories that are unpacked without their content: those that lead to the paths get their
     owner and mode too. Root unpacks with the recorded owners, by number; as an ordinary user everything
-    becomes theirs. Raises ArchiveError.
+    becomes theirs. With `chain` whatever the archive's directories did not have any more is removed, and
+    paths that are not in it are none of its faults. Raises ArchiveError.
     """
     owners = ["--same-owner", "--xattrs-include=*"] if as_root else ["--no-same-owner"]
     argv = [
         "tar",
         "--extract",
         "--file=-",
-        *_METADATA,
+        *METADATA,
         *owners,
         "--same-permissions",
         "--delay-directory-restore",
         "--no-wildcards",
+        *(["--listed-incremental=/dev/null"] if chain else []),
     ]
-    argv += [f"--directory=/proc/self/fd/{directory}", *_without_content(above), "--", *map(_member, paths)]
-    decompressor, tar = _read(fd, compress, argv, lambda _: None, (directory,))
-    if tar.rc != 0 or decompressor.rc != 0:
-        reason = _reasons(tar) if tar.rc else decompressor.reason
+    argv += [f"--directory=/proc/self/fd/{directory}", *_without_content(above), "--", *map(member, paths)]
+    decompressor, tar = stream(fd, compress, argv, lambda _: None, (directory,))
+    warnings = [line for line in tar.stderr if not (chain and line.endswith(_NOT_IN_IT))]
+    lacks_paths_only = chain and tar.rc == _FATAL and all(_EXITING in line for line in warnings)
+    if (tar.rc != 0 and not lacks_paths_only) or decompressor.rc != 0:
+        reason = reasons(replace(tar, stderr=tuple(warnings))) if tar.rc else decompressor.reason
         lacks_link = bool(paths) and "Cannot hard link" in reason
         hint = "; ask for the other name of this file as well" if lacks_link else ""
         raise ArchiveError("the archive could not be unpacked", reason + hint)
-    return tar.stderr[:_KEPT]
+    return () if lacks_paths_only else tuple(warnings[:_KEPT])
 
 
 def print_file(fd: int, compress: str, path: str, to_fd: int) -> None:
@@ -307,10 +239,10 @@ def print_file(fd: int, compress: str, path: str, to_fd: int) -> None:
     else at this path.
     """
     argv = ["tar", "--extract", "--to-stdout", "--no-recursion", "-vv", "--numeric-owner"]
-    argv += ["--quoting-style=escape", "--no-wildcards", "--file=-", "--", _member(path)]
-    decompressor, tar = _read(fd, compress, argv, lambda chunk: write_all(to_fd, chunk))
+    argv += ["--quoting-style=escape", "--no-wildcards", "--file=-", "--", member(path)]
+    decompressor, tar = stream(fd, compress, argv, lambda chunk: write_all(to_fd, chunk))
     if tar.rc != 0 or decompressor.rc != 0:
-        reason = _reasons(tar) if tar.rc else decompressor.reason
+        reason = reasons(tar) if tar.rc else decompressor.reason
         raise ArchiveError("the file could not be read from the archive", reason)
     kind, _, first_name = "".join(tar.stderr).partition(" link to ")
     if len(tar.stderr) == 1 and kind.startswith("h") and first_name:
@@ -319,8 +251,8 @@ def print_file(fd: int, compress: str, path: str, to_fd: int) -> None:
         raise ArchiveError("not one regular file: unpack it with --to DIR", "; ".join(tar.stderr) or path)
 
 
-_METADATA = ("--no-unquote", "--numeric-owner", "--acls", "--xattrs")
-_CREATE = ("tar", "--create", "--file=-", "--format=posix", *_METADATA, "--xattrs-include=*", "--sparse")
+METADATA = ("--no-unquote", "--numeric-owner", "--acls", "--xattrs")
+_CREATE = ("tar", "--create", "--file=-", "--format=posix", *METADATA, "--xattrs-include=*", "--sparse")
 
 
 def _create_argv(contents: Contents) -> list[str]:
@@ -328,13 +260,22 @@ def _create_argv(contents: Contents) -> list[str]:
     if contents.one_file_system:
         # Only with --verbose does tar name the directories that it does not enter.
         options += ["--one-file-system", "--verbose", "--index-file=/dev/null"]
-    anchored = [_member(pattern) for pattern in contents.exclude if pattern.startswith("/")]
+    anchored = [member(pattern) for pattern in contents.exclude if pattern.startswith("/")]
     anywhere = [pattern for pattern in contents.exclude if not pattern.startswith("/")]
-    options += ["--no-wildcards", "--anchored", *_excluding(map(_member, contents.literal))]
+    options += ["--no-wildcards", "--anchored", *_excluding(map(member, contents.literal))]
     options += ["--wildcards", "--no-wildcards-match-slash"]
     options += ["--anchored", *_excluding(anchored), "--no-anchored", *_excluding(anywhere)]
+    if contents.snapshot is not None:
+        # Device numbers change when a disk is found in another order: they say nothing of the files.
+        # --no-wildcards again: with them tar takes the sources for patterns, and records no directories.
+        options += [
+            "--no-wildcards",
+            f"--listed-incremental=/proc/self/fd/{contents.snapshot}",
+            "--no-check-device",
+        ]
+        options += ["--warning=no-new-directory", "--warning=no-rename-directory"]
     options += [f"--directory={contents.root or '/'}", *_without_content(contents.above)]
-    return [*options, "--", *map(_member, contents.sources)]
+    return [*options, "--", *map(member, contents.sources)]
 
 
 def _excluding(patterns: Iterable[str]) -> list[str]:
@@ -345,33 +286,26 @@ def _without_content(directories: Sequence[str]) -> list[str]:
     """Options that name directories without their content; names after them are taken with theirs."""
     if not directories:
         return []
-    return ["--no-recursion", *(f"--add-file={_member(path)}" for path in directories), "--recursion"]
+    return ["--no-recursion", *(f"--add-file={member(path)}" for path in directories), "--recursion"]
 
 
-def _member(path: str) -> str:
-    return path.removeprefix("/") or "."
-
-
-def _read(
+def stream(
     fd: int, compress: str, argv: Sequence[str], take: Callable[[bytes], None], pass_fds: Sequence[int] = ()
 ) -> list[Ended]:
+    """Have a program read an archive, decompressed; the ends of the programs."""
     os.lseek(fd, 0, os.SEEK_SET)
     with progress.through(fd, "reading the archive"):
         return pipe([_DECOMPRESS[compress], argv], take, stdin=fd, pass_fds=pass_fds)
 
 
-def stream(fd: int, compress: str, argv: Sequence[str], take: Callable[[bytes], None]) -> list[Ended]:
-    """Have a program read an archive, decompressed; the ends of the programs."""
-    return _read(fd, compress, argv, take)
-
-
-def _first_failure(ended: Sequence[Ended]) -> str:
+def first_failure(ended: Sequence[Ended]) -> str:
+    """The reason of the first program that failed; empty if none did."""
     return next((program.reason for program in ended if program.rc != 0), "")
 
 
-def _reasons(ended: Ended) -> str:
+def reasons(ended: Ended) -> str:
     """The first lines of tar's standard error, without the last, which is always the same."""
-    lines = [line for line in ended.stderr if "Exiting with failure status" not in line]
+    lines = [line for line in ended.stderr if _EXITING not in line]
     more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
     return "; ".join(lines[:3]) + more if lines else ended.reason
 

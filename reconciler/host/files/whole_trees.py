@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 
 from reconciler.core.actions import ABSENT, ArchiveTree, MakeDirectory, RemoveTree, RestoreTree, remnant
 from reconciler.core.host import ActionFailed, HostError, UnsafePath
-from reconciler.host.archives import tar
+from reconciler.host.archives import tar, tar_compare
 from reconciler.host.files import path_actions
 from reconciler.host.files.dir_entry import Place
 from reconciler.host.files.ownership import Ownership
@@ -82,7 +82,7 @@ def _write(store: int, name: str, top: int) -> int:
         failpoints.hit("archive.begun")
         written = tar.create_of(fd, top)
         failpoints.hit("archive.written")
-        _refuse_differences(tar.compare_with(fd, top))
+        _refuse_differences(tar_compare.compare_with(fd, top))
         failpoints.hit("archive.compared")
         rename_new(store, temporary, name)
         os.fsync(store)
@@ -106,7 +106,7 @@ def _differences(store: int, name: str, top: int) -> Sequence[str]:
     """The differences between an archive and the directory, or the reason why it cannot be read."""
     fd = os.open(name, _FILE, dir_fd=store)
     try:
-        return tar.compare_with(fd, top)
+        return tar_compare.compare_with(fd, top)
     except tar.ArchiveError as error:
         return (error.detail,)
     finally:
@@ -278,7 +278,7 @@ def _unpack(parent: int, temporary: str, archives: str, ownership: Ownership, ac
             raise ActionFailed("the archive is missing", detail) from error
         try:
             tar.extract(fd, "gzip", top, (), as_root=os.geteuid() == 0)
-            _refuse_differences(tar.compare_with(fd, top) if os.geteuid() == 0 else ())
+            _refuse_differences(tar_compare.compare_with(fd, top) if os.geteuid() == 0 else ())
         finally:
             os.close(fd)
         as_directory = MakeDirectory(action.path, action.mode, action.owner, action.group)

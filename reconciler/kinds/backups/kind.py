@@ -59,6 +59,7 @@ def _config(declared: Declared) -> Document:
         **({"max_age": backup.max_age} if backup.max_age else {}),
         **_drills(backup),
         **_restic(declared),
+        **({"full_every": backup.full_every} if backup.full_every else {}),
     }
 
 

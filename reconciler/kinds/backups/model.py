@@ -37,8 +37,11 @@ from reconciler.kinds.shared.unit_fields import CpuWeight, DirectiveName, proble
 
 _DAY = 86_400
 _URL = re.compile(r"(?:sftp|rest|s3|swift|b2|azure|gs|rclone):.")
-_OF_TAR = {"type": "a snapshot of restic has everything, and takes only the space of what changed"}
+_SNAPSHOTS = "a snapshot of restic has everything, and takes only the space of what changed"
+_OF_TAR = {"type": _SNAPSHOTS, "full_every": _SNAPSHOTS}
 """Fields that only tar has, each with the reason."""
+_FULL_EVERY = {"hourly": "1h", "daily": "1d", "weekly": "7d", "monthly": "1M"}
+"""The words for how often a full archive is made, as spans."""
 
 
 class Verify(StrEnum):
@@ -127,6 +130,10 @@ def _a_day(span: str) -> str:
     return span
 
 
+def _often(value: Any) -> Any:
+    return _FULL_EVERY.get(value, value) if isinstance(value, str) else value
+
+
 Count = Annotated[int, Field(ge=1, le=100_000, strict=True)]
 
 PathBelowRoot = Annotated[AbsolutePath, AfterValidator(_below_root)]
@@ -135,6 +142,7 @@ Drill = Annotated[
     Text, Field(pattern=_DRILL_PATTERN, max_length=64), AfterValidator(_drill), text_schema(_DRILL_PATTERN)
 ]
 DrillDirectory = Annotated[PathBelowRoot, NamesPath(Use.WRITES_INTO)]
+FullEvery = Annotated[Finite, BeforeValidator(_often)]
 Source = Annotated[PathBelowRoot, NamesPath(Use.READS)]
 Directory = Annotated[PathBelowRoot, BeforeValidator(_local), NamesPath(Use.WRITES_INTO)]
 SecretFile = Annotated[PathBelowRoot, NamesPath(Use.READS)]
@@ -234,8 +242,16 @@ class Backup(Resource):
     """The file with the password of the repositories, root's, 0600. Without it nobody can read them: keep a
     copy elsewhere. Only with `engine: restic`.
     """
-    type: Annotated[Literal["full"], _only("full", ("incremental", "differential"), "type")] = "full"
-    """Whether each archive has everything."""
+    type: Literal["full", "incremental", "differential"] = "full"
+    """What an archive has: everything, what changed since the archive before it, or since the last full one.
+
+    Where there is none to build upon, or not a good one, the run makes a full one and says why.
+    """
+    full_every: FullEvery | None = None
+    """How old a full archive may be (14d), or hourly, daily, weekly, monthly; then the next one is full.
+
+    Weekly when left out. Not for a job of full ones.
+    """
     schedule: ScheduleText
     """When: a cron expression ("0 2 * * *", "@daily") or a systemd calendar ("Mon..Fri 02:00", "daily")."""
     scheduler: Scheduler | None = None
@@ -353,6 +369,14 @@ class Backup(Resource):
                     f"the source {source} is inside the destination {around}, which is left out: write"
                     " another destination"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _full_every_is_of_use(self) -> Self:
+        if self.full_every and self.type == "full":
+            raise ValueError(
+                "full_every is for `type: incremental` and `type: differential`: this job's archives are full"
+            )
         return self
 
     @model_validator(mode="after")

@@ -1,0 +1,97 @@
+"""The lines of `tar --list --verbose`, counted: the members of each source, and the bytes in its files.
+
+The archives of a chain (`jobs.chain`) also record the names in each directory. In an incremental one most
+files are only such names: they are counted in place of the members, so that its figures are those of a full
+archive.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+
+_LINE = re.compile(rb"(.)\S+ \S+ +([0-9]+)(?:,[0-9]+)? \S+ \S+ (.*)")
+_NAME = re.compile(rb"([A-Z]) (.*)")
+_ESCAPED = re.compile(rb"\\(?:([0-7]{3})|(.))")
+_CONTROLS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+_HERE = (b"Y", b"N", b"D")
+"""The marks of a name that is in the directory: with its content in this archive, without, a directory."""
+_RENAMES = (b"R", b"T", b"X")
+
+
+def unescaped(name: bytes) -> bytes:
+    """The name that tar printed in its quoting style `escape`."""
+    return _ESCAPED.sub(
+        lambda match: bytes([int(match[1], 8)]) if match[1] else _CONTROLS.get(match[2], match[2]), name
+    )
+
+
+def member(path: str) -> str:
+    """The name that a path has in an archive."""
+    return path.removeprefix("/") or "."
+
+
+class Count:
+    """Counts what is in an archive from the output of tar, chunk by chunk."""
+
+    def __init__(
+        self,
+        sources: Sequence[str],
+        *,
+        incremental: bool = False,
+        is_left_out: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """`is_left_out` says which paths are not archived though their directory has them."""
+        self.entries = dict.fromkeys(sources, 0)
+        """The entries of each source, itself included."""
+        self.data = dict.fromkeys(sources, 0)
+        """The bytes in the files of each source that are in this archive."""
+        self.lacking = list(sources)
+        """The sources that are not in it themselves."""
+        self.has_renames = False
+        """Whether a directory is recorded as renamed; tar restores many of those wrong."""
+        self._names = {source: os.fsencode(member(source)) for source in sources}
+        self._incremental = incremental
+        self._is_left_out = is_left_out
+        self._directory = b""
+        self._rest = bytearray()
+
+    def take(self, chunk: bytes) -> None:
+        """Count the lines of a chunk; its last, which may be half a line, is kept for the next."""
+        self._rest.extend(chunk)
+        *lines, last = bytes(self._rest).split(b"\n")
+        for line in lines:
+            self._count(line)
+        self._rest[:] = last
+
+    def _count(self, line: bytes) -> None:
+        if match := _LINE.fullmatch(line):
+            kind, size, name = match.groups()
+            path = unescaped(name) if b"\\" in name else name
+            if kind == b"d":
+                self._directory = path.rstrip(b"/") + b"/"
+            self._add(path, int(size) if kind == b"-" else 0)
+        elif self._incremental and (match := _NAME.fullmatch(line)):
+            self._add_name(*match.groups())
+
+    def _add(self, path: bytes, size: int) -> None:
+        for source, name in self._names.items():
+            is_source = path.rstrip(b"/") == name or path.startswith(name + b" link to ")
+            if is_source and source in self.lacking:
+                self.lacking.remove(source)
+            if is_source or path.startswith(name + b"/"):
+                self.entries[source] += is_source or not self._incremental
+                self.data[source] += size
+
+    def _add_name(self, mark: bytes, name: bytes) -> None:
+        if mark in _RENAMES:
+            self.has_renames = True
+        if mark not in _HERE:
+            return
+        path = self._directory + (unescaped(name) if b"\\" in name else name)
+        if mark == b"N" and self._is_left_out("/" + os.fsdecode(path)):
+            return
+        for source, source_name in self._names.items():
+            if path.startswith(source_name + b"/"):
+                self.entries[source] += 1
