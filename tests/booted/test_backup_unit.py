@@ -23,7 +23,15 @@ backups:
     sources: [/data, /home, /etc, /usr/lib/modules, /root/.ssh]
     destinations: [/backup/whole, /mnt/disk/whole]
     schedule: daily
+    restore_drill: daily
     require_mount: [/mnt/disk]
+  drilled:
+    engine: restic
+    password_file: /root/password
+    sources: [/data]
+    destinations: [/backup/drilled, {url: "sftp:root@127.0.0.1:/nowhere"}]
+    schedule: daily
+    restore_drill: daily
   homes:
     sources: [/data]
     destinations: [/root/deep, /home/deep]
@@ -54,6 +62,7 @@ import os
 for name in ("trusted.x", "user.x", "security.x"):
     os.setxattr("/data/setuid", name, b"value")
 P
+echo secret > /root/password; chmod 0600 /root/password
 useradd --create-home alice; echo h > /home/alice/file; chmod 0600 /home/alice/file
 echo key > /root/.ssh/key; chmod 0600 /root/.ssh/key; echo m > /usr/lib/modules/k/module
 printf '[Unit]\\n[Mount]\\nWhat=tmpfs\\nWhere=/mnt/disk\\nType=tmpfs\\nOptions=mode=0700\\n' > /etc/systemd/system/mnt-disk.mount
@@ -89,7 +98,7 @@ def check_a_closed_unit(host: BootedHost) -> None:
     type.
     """
     verified = host.run("systemd-analyze", "verify", "/etc/systemd/system/backup-whole.service").stderr
-    start(host, "whole")
+    told = start(host, "whole")
     for destination in ("/backup/whole", "/mnt/disk/whole"):
         assert host.run("sh", "-euc", f"cd {destination}; sha256sum --check *.sha256").returncode == 0
     host.reconciler("backup", "restore", "whole", "--to", "/srv/back")
@@ -100,7 +109,8 @@ def check_a_closed_unit(host: BootedHost) -> None:
     attributes = host.run("python3", "-c", "import os; print(*os.listxattr('/srv/back/data/setuid'))").stdout
 
     assert "" == verified
-    assert exposure(host, "whole") <= 4.0
+    assert "came back from /backup/whole as it was archived" in told
+    assert [exposure(host, "whole") <= 4.0, exposure(host, "drilled") <= 4.0] == [True, True]
     assert {"trusted.x", "user.x", "security.x"} <= set(attributes.split())
     assert {"Nice": "10", "IOSchedulingClass": "2", "IOSchedulingPriority": "7"} == host.show(
         "backup-whole.service", "Nice", "IOSchedulingClass", "IOSchedulingPriority"

@@ -13,7 +13,7 @@ from reconciler.jobs import accepting, backup, jobfile, machine_marks, pruning
 from reconciler.jobs import verify as verifying
 from reconciler.render.backup_schema import RESULTS, backup_schema
 from tests.cli.command import run
-from tests.jobs.places import Place
+from tests.jobs.places import Place, shell
 from tests.jobs.test_backup_faults import flip
 
 pytestmark = pytest.mark.slow
@@ -71,6 +71,19 @@ def test_the_list_is_as_the_schema_says(commanded: Place) -> None:
     assert [] == [error.message for error in SCHEMA.iter_errors(rows)]
     del rows[0]["bytes"]
     assert not SCHEMA.is_valid(rows)
+
+
+def test_a_failed_command_at_the_end_is_in_the_document(
+    commanded: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archive is there, the run is partly done, and the document says why."""
+    job = commanded.having(after=(shell("echo no thaw >&2; exit 3"),)).job
+    monkeypatch.setattr(jobfile, "load", lambda _: job)
+    made = document("run", "datasets", code=6)
+
+    assert "partly" == made["result"]
+    assert ["a command after the backup failed: /bin/sh: no thaw"] == made["hooks"] == made["problems"]
+    assert 1 == len(commanded.archives())
 
 
 def test_a_bad_archive_is_in_the_document(commanded: Place) -> None:

@@ -184,6 +184,14 @@ def test_a_command_of_a_user(place: Place) -> None:
     assert not [line for line in told if line.startswith(("SUDO_", "HOME=/root", "RECONCILER_TESTING"))]
 
 
+@root_only
+def test_a_command_of_a_user_has_none_of_our_groups(place: Place) -> None:
+    """Groups that we are in ourselves stay with us."""
+    ran = place.having(before=(shell("id -G", user="daemon"),)).run_elsewhere("setpriv", "--groups=4242,0")
+
+    assert (0, "before: /bin/sh: 1\n") == (ran.returncode, ran.stdout), ran.stderr
+
+
 POINTS = ("jobs.owed", "before", "chunk", "published", "after", "settled")
 
 

@@ -149,10 +149,21 @@ def test_what_is_refused(fields: dict[str, Any], told: str) -> None:
     assert [line for line in errors(found) if told in f"{line.summary} {line.detail} {line.source}"], found
 
 
+def test_a_program_that_a_user_can_replace_is_warned_of() -> None:
+    """Root runs it; what a user runs is theirs to replace."""
+    own = {"run": ["/home/alice/dump"], "user": "alice"}
+    _, of_root = loaded(after=[["/home/alice/dump"]])
+    _, of_user = loaded(before=[own], after=[["/bin/true"]])
+
+    assert "root-program" in {line.rule for line in of_root}
+    assert "root-program" not in {line.rule for line in of_user}
+
+
 def test_a_secret_in_a_command_is_warned_of() -> None:
     """Any user can read the words of a command with ps."""
     _, found = loaded(before=[["/bin/dump", "--password=hunter2secret"]])
+    _, of_user = loaded(after=[{"run": ["/bin/dump", "--password=hunter2secret"], "user": "x"}])
     _, fine = loaded(before=[{"run": ["/bin/dump", "--all"], "user": "x"}])
 
-    assert "secret-command" in {line.rule for line in found}
+    assert "secret-command" in {line.rule for line in found} & {line.rule for line in of_user}
     assert "secret-command" not in {line.rule for line in fine}

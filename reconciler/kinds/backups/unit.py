@@ -45,8 +45,10 @@ def sections(backup: Backup, name: str, program: str) -> Mapping[str, Directives
 def lint(declared: Declared, backup: Backup, scheduler: str) -> Iterator[Diagnostic]:
     """Yield warnings about the directives and root's commands, and an error for what cron has not."""
     yield from directive_checks.lint(declared, backup.directives)
-    commands: list[str | list[str]] = [hook.run for hook in backup.hooks]
-    yield from unit_lint.lint(declared, backup.directives, commands, "" if backup.root_hooks else "a user")
+    of_root: list[str | list[str]] = [hook.run for hook in backup.root_hooks]
+    of_users: list[str | list[str]] = [hook.run for hook in backup.hooks if hook not in backup.root_hooks]
+    yield from unit_lint.lint(declared, backup.directives, of_root, None)
+    yield from unit_lint.lint(declared, {}, of_users, "a user")
     written = [name for name in _OF_THE_UNIT if name in backup.model_fields_set]
     if scheduler == Scheduler.CRON and written:
         detail = f"cron has no `{written[0]}`: leave it out, or write `scheduler: timer`"
