@@ -2,46 +2,111 @@
 
 from __future__ import annotations
 
+import re
+
+from reconciler.core.basics.frozen import frozen
 from reconciler.formats.backups import manifest as manifests
-from reconciler.formats.backups.job import Job, Keep
+from reconciler.formats.backups import remote
+from reconciler.formats.backups.job import Job, Keep, Restic
+from reconciler.formats.backups.remote import Remote
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.spec_source.readers import absolute
 from reconciler.jobs import store
 from reconciler.jobs.destinations import open_destination
 
-
-def place_of(text: str) -> str:
-    """A destination as a person writes it: a URL as it is, a path made absolute and plain."""
-    return text if "://" in text else absolute(text)
+_URL = re.compile(r"[a-z0-9]{2,}:.+")
 
 
-def jobs_in(destination: str) -> list[str]:
+@frozen
+class Place:
+    """A destination as a person names it, and what opens it."""
+
+    destination: str
+    """A directory, a URL such as sftp://user@host/path, or a repository as restic has it."""
+    host_key: str = ""
+    """The public key of the machine of a URL."""
+    identity_file: str = ""
+    """The private key that logs in there."""
+    password_file: str = ""
+    """The file with the password: the destination is a repository of restic."""
+    environment_file: str = ""
+    """The file with the environment of restic."""
+    host: str = ""
+    """The host whose snapshots are meant, where a repository has those of several."""
+
+
+def jobs_in(place: Place) -> list[str]:
     """The names of the jobs that have archives in a destination. Raises HostError."""
-    with open_destination(_bare(destination, ""), destination) as directory:
+    if place.password_file:
+        from reconciler.jobs.restic import lost  # only where it is the engine
+
+        return sorted({name for name, host in lost.jobs(_bare(place, "")) if place.host in ("", host)})
+    bare = _bare(place, "")
+    with open_destination(bare, bare.destinations[0]) as directory:
         return sorted({job for name in directory.names() if (job := manifests.job_in(name))})
 
 
-def job_of(destination: str, name: str) -> Job:
+def jobs_of(place: Place) -> list[Job]:
+    """Every job that has archives in a destination, of each host. Raises HostError."""
+    if not place.password_file:
+        return [job_of(place, name) for name in jobs_in(place)]
+    from reconciler.jobs.restic import lost  # as above
+
+    found = lost.jobs(_bare(place, ""))
+    return [lost.with_host(_bare(place, name), host) for name, host in found if place.host in ("", host)]
+
+
+def job_of(place: Place, name: str) -> Job:
     """The job as the newest of its archives has it, by its name or the only one. Raises Refused, HostError.
 
     It is good for reading only: of the schedule and of `keep` an archive says nothing.
     """
-    names = jobs_in(destination)
+    names = jobs_in(place)
     if name and name not in names:
         there = f"those there are {', '.join(names)}" if names else "there are none"
-        raise Refused("the destination has no archives of this job", f"{destination}, {name!r}: {there}")
+        raise Refused(
+            "the destination has no archives of this job", f"{place.destination}, {name!r}: {there}"
+        )
     if not names:
-        raise Refused("the destination has no archives", destination)
+        raise Refused("the destination has no archives", place.destination)
     if not name and len(names) > 1:
         raise Refused(
             "the destination has archives of several jobs",
-            f"{destination}: name one of {', '.join(names)} with --job",
+            f"{place.destination}: name one of {', '.join(names)} with --job",
         )
-    job = _bare(destination, name or names[0])
-    with open_destination(job, destination) as directory:
+    job = _bare(place, name or names[0])
+    if place.password_file:
+        from reconciler.jobs.restic import lost  # as above
+
+        return lost.with_host(job, place.host)
+    with open_destination(job, job.destinations[0]) as directory:
         entries = store.scan(directory, job.name).entries
-    return Job(job.name, entries[-1].manifest.sources if entries else (), job.destinations, Keep())
+    sources = entries[-1].manifest.sources if entries else ()
+    return Job(job.name, sources, job.destinations, Keep(), remotes=job.remotes)
 
 
-def _bare(destination: str, name: str) -> Job:
-    return Job(name, (), (destination,), Keep())
+def _bare(place: Place, name: str) -> Job:
+    """A job with nothing but its name and the destination. Raises Refused."""
+    where = place.destination if _URL.fullmatch(place.destination) else absolute(place.destination)
+    if place.password_file:
+        environment = {where: absolute(place.environment_file)} if place.environment_file else {}
+        restic = Restic(place.host, absolute(place.password_file), environment)
+        return Job(name, (), (where,), Keep(), restic=restic)
+    if not where.startswith("/"):
+        return Job(name, (), (where,), Keep(), remotes={where: _remote(where, place)})
+    return Job(name, (), (where,), Keep())
+
+
+def _remote(url: str, place: Place) -> Remote:
+    if not place.host_key or not place.identity_file:
+        detail = (
+            f"{url}: give --host-key, the public key of that machine, and --identity-file; or --password-file"
+            " for a repository of restic"
+        )
+        raise Refused("the destination is on another machine", detail)
+    try:
+        found = Remote(url, remote.host_key(place.host_key), absolute(place.identity_file))
+        remote.place(url)
+    except ValueError as problem:
+        raise Refused("the destination cannot be used", str(problem)) from problem
+    return found

@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,20 @@ import pytest
 from reconciler.jobs import jobfile
 from reconciler.jobs.stream import stream
 from tests.cli.command import ENTRY, ENVIRONMENT, run
+from tests.jobs.far_end import SSHD, FarEnd, far_end
 from tests.jobs.places import Place, listed
 from tests.jobs.places import manifest as facts
 from tests.jobs.repositories import ResticPlace
 from tests.jobs.test_backup_faults import flip
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def with_shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarEnd]:
+    """A machine that gives us a shell."""
+    with far_end(tmp_path_factory.mktemp("far") / "machine") as machine:
+        yield machine
 
 
 def test_a_destination_alone_gives_everything_back(place: Place) -> None:
@@ -172,3 +182,42 @@ def test_one_file_of_a_snapshot_is_streamed(restic_place: ResticPlace, tmp_path:
         stream(restic_place.job, "", f"{restic_place.source}/numbers", out.fileno())
 
     assert (restic_place.source / "numbers").read_bytes() == (tmp_path / "out").read_bytes()
+
+
+@pytest.mark.skipif(not Path(SSHD).exists(), reason="needs sshd: apt install openssh-server")
+def test_another_machine_gives_everything_back(place: Place, with_shell: FarEnd) -> None:
+    """By its URL, the key of that machine and a key that logs in there; without these it is told what to
+    give, and nothing is asked.
+    """
+    far = replace(with_shell, vault=str(place.top / "vault")).remote()
+    place = place.having(destinations=(far.url,), remotes={far.url: far})
+    made = place.run().manifest
+    there = ("--from", far.url)
+    keys = ("--host-key", far.host_key, "--identity-file", far.identity_file)
+    refused = run("backup", "list", *there)
+    rows = json.loads(run("backup", "list", *there, *keys, "--json").out)
+    done = run("backup", "restore", *there, *keys, "--to", place.top / "out")
+
+    assert 3 == refused.code
+    assert "--host-key" in refused.err
+    assert [made.id] == [row["id"] for row in rows]
+    assert 0 == done.code, done.err
+    assert (place.top / "out" / str(place.source / "numbers").removeprefix("/")).exists()
+
+
+def test_a_repository_gives_everything_back(restic_place: ResticPlace) -> None:
+    """By its password; of two hosts with a job of one name one is to be named."""
+    made = restic_place.run().manifest
+    there = ("--from", restic_place.repository, "--password-file", restic_place.top / "pass")
+    done = run("backup", "restore", *there, "--to", restic_place.top / "out")
+    assert 0 == done.code, done.err
+    assert (restic_place.top / "out" / str(restic_place.source / "numbers").removeprefix("/")).exists()
+    other = restic_place.on("other").run().manifest
+    rows = json.loads(run("backup", "list", *there, "--json").out)
+    refused = run("backup", "restore", *there, "--to", restic_place.top / "out2")
+    chosen = run("backup", "restore", *there, "--host", "other", "--to", restic_place.top / "out2", "--json")
+
+    assert {made.id, other.id} == {row["id"] for row in rows}
+    assert 3 == refused.code
+    assert "other, testhost" in refused.err
+    assert (0, other.id) == (chosen.code, json.loads(chosen.out)["id"])

@@ -32,7 +32,7 @@ def restore_in_place(wanted: InPlace, agree: Callable[[dict[str, Any]], bool] | 
 
 
 def _restore(wanted: InPlace, agree: Callable[[dict[str, Any]], bool] | None) -> Report:
-    if wanted.delete and wanted.origin.destination:
+    if wanted.delete and wanted.origin.place is not None:
         raise Refused(
             "--delete needs the job of this host", "it says what is left out of archives, and stays therefore"
         )

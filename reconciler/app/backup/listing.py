@@ -14,7 +14,7 @@ from reconciler.jobs import archives, job_health
 
 def list_archives(origin: Origin) -> Report:
     """`backup list`, for one job, or for all if none is named."""
-    return guarded(lambda: _list(jobs_of(origin), is_here=not (origin.destination or origin.root)))
+    return guarded(lambda: _list(jobs_of(origin), is_here=origin.place is None and not origin.root))
 
 
 def _list(jobs: Sequence[Job], *, is_here: bool) -> Report:

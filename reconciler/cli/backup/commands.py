@@ -20,13 +20,18 @@ from reconciler.cli.backup.options import (
     Destination,
     DryRestore,
     DryRun,
+    EnvironmentFile,
     From,
+    HostKey,
+    HostOption,
+    IdentityFile,
     InPlace,
     JobOption,
     MaybeJob,
     MaybeName,
     Name,
     NewName,
+    PasswordFile,
     Paths,
     Schedule,
     Source,
@@ -60,7 +65,15 @@ def run(name: Name, root: options.Root = None, as_json: options.Json = False) ->
 
 
 def list_(
-    name: MaybeName = "", from_: From = "", root: options.Root = None, as_json: options.Json = False
+    name: MaybeName = "",
+    from_: From = "",
+    host_key: HostKey = "",
+    identity_file: IdentityFile = "",
+    password_file: PasswordFile = "",
+    environment_file: EnvironmentFile = "",
+    host: HostOption = "",
+    root: options.Root = None,
+    as_json: options.Json = False,
 ) -> int:
     """List archives, the oldest first. Changes nothing.
 
@@ -73,7 +86,15 @@ def list_(
     from reconciler.render.terminal import visible
 
     restoring.must_fit_tree(root, from_)
-    report = list_archives(Origin(name, from_, root))
+    place = restoring.place_of(
+        from_,
+        host_key=host_key,
+        identity_file=identity_file,
+        password_file=password_file,
+        environment_file=environment_file,
+        host=host,
+    )
+    report = list_archives(Origin(name, place, root))
     if report.data is not None:
         if as_json:
             output.print_json(report.data)
@@ -115,6 +136,11 @@ def restore(
     at: At = "",
     from_: From = "",
     job: JobOption = "",
+    host_key: HostKey = "",
+    identity_file: IdentityFile = "",
+    password_file: PasswordFile = "",
+    environment_file: EnvironmentFile = "",
+    host: HostOption = "",
     root: options.Root = None,
     as_json: options.Json = False,
 ) -> int:
@@ -132,7 +158,15 @@ def restore(
     from reconciler.cli.backup import restoring
 
     restoring.must_fit_tree(root, from_, in_place=in_place)
-    origin, chosen = restoring.origin_of(name, paths or [], from_, job, root)
+    place = restoring.place_of(
+        from_,
+        host_key=host_key,
+        identity_file=identity_file,
+        password_file=password_file,
+        environment_file=environment_file,
+        host=host,
+    )
+    origin, chosen = restoring.origin_of(name, paths or [], place, job, root)
     restoring.check(to, in_place=in_place, delete=delete, dry_run=dry_run, auto_approve=auto_approve)
     if in_place:
         if as_json and not (dry_run or auto_approve):

@@ -47,3 +47,19 @@ _DELETE = "With --in-place: what the archive does not have is taken away as well
 Delete = Annotated[bool, typer.Option("--delete", help=_DELETE)]
 DryRestore = Annotated[bool, typer.Option("--dry-run", help="With --in-place: only show what would change.")]
 AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="With --in-place: do not ask.")]
+_HOST_KEY = 'With --from sftp://...: the public key of that machine, such as "ssh-ed25519 AAAA...".'
+HostKey = Annotated[str, typer.Option("--host-key", metavar="KEY", help=_HOST_KEY, show_default=False)]
+_IDENTITY = "With --from sftp://...: the private key that logs in."
+IdentityFile = Annotated[
+    str, typer.Option("--identity-file", metavar="FILE", help=_IDENTITY, show_default=False)
+]
+_OPENED_BY = "With --from: the file with the password of a repository of restic."
+PasswordFile = Annotated[
+    str, typer.Option("--password-file", metavar="FILE", help=_OPENED_BY, show_default=False)
+]
+_ENVIRONMENT = "With --password-file: variables of restic, such as the keys of a store."
+EnvironmentFile = Annotated[
+    str, typer.Option("--environment-file", metavar="FILE", help=_ENVIRONMENT, show_default=False)
+]
+_HOST = "With --password-file: the host, if the repository has snapshots of several."
+HostOption = Annotated[str, typer.Option("--host", metavar="HOST", help=_HOST, show_default=False)]

@@ -14,6 +14,7 @@ from reconciler.cli.shared.progress_line import clear
 if TYPE_CHECKING:
     from reconciler.app.backup.origin import Origin
     from reconciler.app.backup.outcome import Report
+    from reconciler.jobs.lost_job import Place
 
 
 def must_fit_tree(root: str | None, from_: str, *, in_place: bool = False) -> None:
@@ -24,21 +25,40 @@ def must_fit_tree(root: str | None, from_: str, *, in_place: bool = False) -> No
         raise typer.BadParameter("--in-place is for the running host: with --root write --to DIR")
 
 
+def place_of(
+    destination: str,
+    *,
+    host_key: str = "",
+    identity_file: str = "",
+    password_file: str = "",
+    environment_file: str = "",
+    host: str = "",
+) -> Place | None:
+    """The destination of --from, and what opens it; None without one."""
+    from reconciler.jobs.lost_job import Place
+
+    if not destination and (host_key or identity_file or password_file or environment_file or host):
+        raise typer.BadParameter("options that open a destination go with --from; a job has its own")
+    if not destination:
+        return None
+    return Place(destination, host_key, identity_file, password_file, environment_file, host)
+
+
 def origin_of(
-    name: str, paths: list[str], from_: str, job: str, root: str | None
+    name: str, paths: list[str], place: Place | None, job: str, root: str | None
 ) -> tuple[Origin, list[str]]:
     """The archives and the paths that a command line names: with --from the name of the job may be left
     out.
     """
     from reconciler.app.backup.origin import Origin
 
-    if job and not from_:
+    if job and place is None:
         raise typer.BadParameter("--job goes with --from; else write the NAME of the job")
-    if from_ and (job or name.startswith("/")):
-        return Origin(job, from_), [*([name] if name else []), *paths]
-    if not name and not from_:
+    if place is not None and (job or name.startswith("/")):
+        return Origin(job, place), [*([name] if name else []), *paths]
+    if not name and place is None:
         raise typer.BadParameter("write the NAME of a job, or a destination with --from")
-    return Origin(name, from_, root), paths
+    return Origin(name, place, root), paths
 
 
 def check(to: str, *, in_place: bool, delete: bool, dry_run: bool, auto_approve: bool) -> None:

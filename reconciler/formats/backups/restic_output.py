@@ -15,6 +15,7 @@ from typing import Any
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.formats.backups import manifest as manifests
+from reconciler.formats.backups.job import is_name
 
 PARTIAL = "reconciler-partial"
 """The tag of a snapshot that lacks files which could not be read."""
@@ -110,6 +111,22 @@ def snapshots(out: bytes, job: str, host: str) -> list[Snapshot]:
         raise NotResticOutput(f"its list of snapshots cannot be read: {problem}") from problem
     mine = [item for item in parsed if tag(job) in item.tags and (item.host == host or not host)]
     return sorted(mine, key=lambda item: (item.time, item.sid))
+
+
+def jobs(out: bytes) -> list[tuple[str, str]]:
+    """The names of the jobs that have snapshots, each with the host, in the output of `restic snapshots
+    --json`. Raises NotResticOutput.
+    """
+    try:
+        parsed = [_snapshot(item) for item in json.loads(out) or ()]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
+        raise NotResticOutput(f"its list of snapshots cannot be read: {problem}") from problem
+    return sorted({(name, item.host) for item in parsed if (name := _job(item.tags))})
+
+
+def _job(tags_of_one: Iterable[str]) -> str:
+    name = _tagged(tags_of_one, tag(""))
+    return name if is_name(name) else ""
 
 
 def _snapshot(data: Mapping[str, Any]) -> Snapshot:

@@ -92,6 +92,11 @@ class Repository:
         out = self.ask(["--no-lock", "snapshots", "--json", *filters], cap=_MOST)
         return _understood(lambda text: restic_output.snapshots(text, job, host), out)
 
+    def jobs(self) -> list[tuple[str, str]]:
+        """The names of the jobs that have snapshots here, each with the host. Raises HostError."""
+        out = self.ask(["--no-lock", "snapshots", "--json"], cap=_MOST)
+        return _understood(restic_output.jobs, out)
+
     def ask(self, argv: Sequence[str], *, cap: int = 1 << 20) -> bytes:
         """The output of a short question. Raises HostError."""
         ended: list[programs.Result] = []
