@@ -221,3 +221,25 @@ def test_a_repository_gives_everything_back(restic_place: ResticPlace) -> None:
     assert 3 == refused.code
     assert "other, testhost" in refused.err
     assert (0, other.id) == (chosen.code, json.loads(chosen.out)["id"])
+
+
+def test_a_chain_gives_each_of_its_days_back(place: Place) -> None:
+    """From the destination alone, and by stream: a file that no archive but the first has, and one that was
+    changed since.
+    """
+    place = place.having(type="incremental")
+    full = place.run().manifest
+    (place.source / "other name").unlink()
+    (place.source / "changed").write_text("new")
+    newest = place.run().manifest
+    assert (full.parents, newest.parents) == ((), (full.id,))
+    done = run("backup", "restore", "--from", place.destination, "--to", place.top / "out")
+    back = place.top / "out" / str(place.source).removeprefix("/")
+
+    assert 0 == done.code, done.err
+    assert "new" == (back / "changed").read_text()
+    assert not (back / "other name").exists()
+    assert b"new" == streamed(place, f"{place.source}/changed").stdout
+    for at in (full.id, newest.id):
+        content = streamed(place, f"{place.source}/numbers", "--at", at).stdout
+        assert (place.source / "numbers").read_bytes() == content

@@ -452,3 +452,18 @@ def test_a_destination_alone_restores_in_place(place: Place, model: Path) -> Non
 def test_options_that_contradict_each_other(arguments: tuple[str, ...]) -> None:
     """Each is a typing error."""
     assert 64 == run("backup", "restore", "datasets", *arguments).code
+
+
+def test_a_chain_is_put_back_in_place(place: Place, model: Path) -> None:
+    """The newest of a chain as well: what was deleted before it was made is not brought back."""
+    place = place.having(type="incremental")
+    (place.source / "since").write_text("before the full one")
+    place.run()
+    (place.source / "since").unlink()
+    assert place.run().manifest.parents
+    subprocess.run(["touch", "-r", place.source, model], check=True)
+    damage(place)
+    done = put_back(place, delete=True)
+
+    assert () == done.problems
+    assert "" == differences(model, place.source)
