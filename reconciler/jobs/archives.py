@@ -89,6 +89,7 @@ def as_data(copies: Copies, doubts: Mapping[str, Mapping[str, str]] | None = Non
         "finished": manifests.timestamp(manifest.finished),
         "kind": manifest.kind,
         "parents": list(manifest.parents),
+        "why_full": manifest.why_full or None,
         "bytes": manifest.bytes,
         "verified": False if False in verdicts else True if True in verdicts else None,
         "doubt": doubtful[0] if doubtful else None,

@@ -40,6 +40,7 @@ _ARCHIVE = {
     "finished": _TIME,
     "kind": _TEXT,
     "parents": _described("The ids of the archives that it needs.", _TEXTS),
+    "why_full": _described("Why a job of chains began a new one with it; null: it did not.", _MAYBE),
     "bytes": _NUMBER,
     "verified": _described(
         "False: a copy of it is known to be bad; null: nobody has looked.", {"type": ["boolean", "null"]}

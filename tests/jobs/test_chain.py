@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.app.backup.run import run_job
 from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Keep
 from reconciler.formats.backups.manifest import Manifest
 from reconciler.host.archives import snapshot_file
 from reconciler.host.archives.destination import Destination
-from reconciler.jobs import archives, chain, pruning, store
+from reconciler.jobs import archives, chain, jobfile, pruning, store
 from reconciler.jobs import restore as restoring
 from reconciler.jobs import verify as verifying
 from reconciler.jobs.destinations import open_destination
@@ -124,6 +125,22 @@ def test_a_removed_ancestor_is_named(chained: Place, missing: int) -> None:
     assert not entry.good
     last = chained.run().manifest
     assert ("full", f"{made[missing].id} is not there") == (last.kind, last.why_full)
+
+
+def test_a_run_says_why_it_begins_a_chain(chained: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run prints why its archive is a full one, and so do the documents of the run and the list."""
+    made = days(chained, 2)
+    remove(chained.destination, made[0].id)
+    monkeypatch.setattr(jobfile, "load", lambda _: chained.job)
+    runs = iter([chained.run(), chained.run()])
+    monkeypatch.setattr("reconciler.jobs.backup.run", lambda *_: next(runs))
+    full, next_one = run_job("datasets", print), run_job("datasets", print)
+    why = f"{made[0].id} is not there"
+
+    assert f"a full archive begins a chain: {why}" in full.lines
+    assert why == full.data["archive"]["why_full"]
+    assert None is next_one.data["archive"]["why_full"]
+    assert not [line for line in next_one.lines if "chain" in line]
 
 
 def test_without_an_id_an_older_whole_one_is_restored(chained: Place) -> None:
