@@ -13,11 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.app.backup.after import settle_run
+from reconciler.app.backup.outcome import End
 from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Hook, Keep
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.tar import ArchiveError
-from reconciler.jobs import backup, hooks
+from reconciler.host.state.job_lock import job_lock
+from reconciler.host.state.owed_hooks import write_owed
+from reconciler.jobs import backup, hooks, jobfile
 from reconciler.jobs.hooks import NotNow, settle
 from tests.jobs.places import Place, listed, shell
 
@@ -250,6 +254,28 @@ def test_sigterm_thaws(place: Place) -> None:
     assert ["thaw", "tell", "alarm"] == words(place)
     assert "failed the run was interrupted" in notes(place)[0]
     assert ([], []) == (place.names(), owed(place))
+
+
+def test_the_command_of_the_unit(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`backup after` does what a killed run owes, with systemd's word for how it ended; it does nothing after
+    a run that ended by itself, nor to one by hand that still runs.
+    """
+    job = full(place, after=(noting(place, "thaw", 3),)).job
+    monkeypatch.setattr(jobfile, "load", lambda _: job)
+    monkeypatch.setenv("SERVICE_RESULT", "oom-kill")
+    ends = []
+    for content in (None, b"{}"):
+        if content is not None:
+            write_owed("datasets", content, place.locks)
+        with job_lock("backup-datasets", place.locks):
+            ends.append(settle_run("datasets", lambda _: None, place.locks, place.locks).end)
+        assert [] == words(place)
+        ends.append(settle_run("datasets", lambda _: None, place.locks, place.locks).end)
+
+    assert [End.GOOD, End.GOOD, End.GOOD, End.FAILED] == ends
+    assert ["thaw datasets failed the run was ended: oom-kill"] == notes(place)[:1]
+    assert ["thaw", "alarm"] == words(place)
+    assert [] == owed(place)
 
 
 def test_what_is_owed_cannot_be_written_down(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
