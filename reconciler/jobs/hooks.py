@@ -16,6 +16,7 @@ from reconciler.formats.backups.job import Hook, Job
 from reconciler.formats.backups.record import FAILED, GOOD, NOT_NOW, PARTLY
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.process import failpoints
+from reconciler.host.state.job_lock import RUN, is_held
 from reconciler.host.state.owed_hooks import DIRECTORY, read_owed, remove_owed, write_owed
 
 if TYPE_CHECKING:
@@ -114,6 +115,20 @@ def settle(job: Job, why: str, tell: Tell, owed: str = DIRECTORY) -> tuple[str, 
     # An archive that is there already does not make a run good whose commands were not done.
     status = FAILED if outcome is None or outcome.status == FAILED else PARTLY
     return hooks.end(Outcome(status, "; ".join(filter(None, (outcome.problem if outcome else "", why)))))
+
+
+def still_owed(job: Job, lock_directory: str = RUN, owed: str = DIRECTORY) -> str:
+    """Why something may still be frozen: a run was killed, and nobody has run its commands at the end; empty
+    if they have, or we may not look.
+    """
+    try:
+        content = read_owed(job.name, owed) if job.after or job.on_failure else None
+    except HostError:
+        return ""
+    if content is None or is_held(f"backup-{job.name}", lock_directory):
+        return ""
+    command = f"reconciler backup after {job.name}"
+    return f"the run {_load(content)[0]} was killed, and its commands at the end have not run: {command}"
 
 
 def _outcome(problem: BaseException) -> Outcome:

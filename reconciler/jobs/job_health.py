@@ -19,6 +19,7 @@ from reconciler.host.state.job_lock import RUN, is_held
 from reconciler.jobs import machine_marks, records, store
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.due_runs import due
+from reconciler.jobs.hooks import still_owed
 from reconciler.jobs.store import Found
 
 _SKEW = 86_400
@@ -70,7 +71,11 @@ def current(job: Job) -> Condition:
         if not environment.is_root():
             return Condition(known=False, troubles=(Trouble("unreadable", str(problem)),))
         record = None
-    return condition(job, environment.now(), record)
+    found = condition(job, environment.now(), record)
+    owed = still_owed(job)
+    if not owed or not found.known:
+        return found
+    return replace(found, troubles=(Trouble("owed", owed), *found.troubles))
 
 
 def condition(job: Job, now: int, record: Record | None = None, lock_directory: str = RUN) -> Condition:

@@ -22,7 +22,7 @@ from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.state.job_lock import job_lock
 from reconciler.host.state.owed_hooks import write_owed
 from reconciler.jobs import backup, hooks, jobfile
-from reconciler.jobs.hooks import NotNow, settle
+from reconciler.jobs.hooks import NotNow, settle, still_owed
 from tests.jobs.places import Place, listed, shell
 
 pytestmark = pytest.mark.slow
@@ -258,21 +258,25 @@ def test_sigterm_thaws(place: Place) -> None:
 
 def test_the_command_of_the_unit(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """`backup after` does what a killed run owes, with systemd's word for how it ended; it does nothing after
-    a run that ended by itself, nor to one by hand that still runs.
+    a run that ended by itself, nor to one by hand that still runs. Until then health tells of it.
     """
     job = full(place, after=(noting(place, "thaw", 3),)).job
     monkeypatch.setattr(jobfile, "load", lambda _: job)
     monkeypatch.setenv("SERVICE_RESULT", "oom-kill")
-    ends = []
-    for content in (None, b"{}"):
+    ends, told = [], []
+    for content in (None, b'{"id": "7"}'):
         if content is not None:
             write_owed("datasets", content, place.locks)
         with job_lock("backup-datasets", place.locks):
+            assert "" == still_owed(job, place.locks, place.locks)
             ends.append(settle_run("datasets", lambda _: None, place.locks, place.locks).end)
         assert [] == words(place)
+        told.append(still_owed(job, place.locks, place.locks))
         ends.append(settle_run("datasets", lambda _: None, place.locks, place.locks).end)
 
     assert [End.GOOD, End.GOOD, End.GOOD, End.FAILED] == ends
+    late = "the run 7 was killed, and its commands at the end have not run: reconciler backup after datasets"
+    assert ["", late, ""] == [*told, still_owed(job, place.locks, place.locks)]
     assert ["thaw datasets failed the run was ended: oom-kill"] == notes(place)[:1]
     assert ["thaw", "alarm"] == words(place)
     assert [] == owed(place)
