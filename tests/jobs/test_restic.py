@@ -202,6 +202,8 @@ def test_a_flipped_byte_is_found_within_one_rotation(
     after = place.run()
 
     assert all(verdicts[found:])
+    assert all("its repository is damaged" in words for words in done.failed.values())
+    assert done.failed
     assert "nothing was deleted" in next(iter(done.pruned.values())).notes[0]
     assert "the repository is damaged" in health
     assert "" == mended
@@ -237,6 +239,53 @@ def test_all_data_is_read_when_asked_for(restic_place: ResticPlace) -> None:
     assert all(judgement.problem for judgement in verify(restic_place, ident).judgements)
     with pytest.raises(HostError, match="restic failed"):
         restoring.restore(restic_place.job, "", str(restic_place.top / "back"), [])
+
+
+def test_damage_that_was_found_by_reading_all(restic_place: ResticPlace) -> None:
+    """A part of the data that is good does not take it back: all has to be read once more."""
+    (restic_place.source / "noise").write_bytes(os.urandom(3_000_000))
+    place = restic_place.having(keep=Keep(last=1))
+    place.run()
+    flip(pack := largest_pack(place))
+    verify(place, everything=True)
+    flip(pack)
+    partly = [verify(place).judgements[0].problem, *place.run().failed.values()]
+    verify(place, everything=True)
+
+    assert all(partly)
+    assert not place.run().failed
+
+
+def test_a_record_that_cannot_be_kept(restic_place: ResticPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The snapshot is made all the same: a full /var stops no backup. It counts once somebody has looked."""
+
+    def full(name: str, content: bytes) -> None:
+        raise HostError("the record of the job cannot be kept", "No space left on device")
+
+    place = restic_place.having(verify=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(restic_records, "write", full)
+        told: list[str] = []
+        backup.run(place.job, told.append, place.place.locks)
+    before = archives.listing(place.job).archives
+    verify(place)
+
+    assert any("does not count until" in line for line in told)
+    assert [None] == [manifest_of(copies).verified for copies in before]
+    assert [True] == [manifest_of(copies).verified for copies in archives.listing(place.job).archives]
+
+
+def test_a_directory_that_only_looks_like_a_repository(new_restic_place: ResticPlace) -> None:
+    """Somebody's keys in it are not taken for what a killed `restic init` has left."""
+    keys = new_restic_place.repository / "keys"
+    keys.mkdir(parents=True)
+    (keys / ("ab" * 32)).write_text("mine")
+    for path in (keys, new_restic_place.repository):
+        path.chmod(0o700)
+
+    with pytest.raises(Refused, match="no restic repository"):
+        new_restic_place.run()
+    assert "mine" == (keys / ("ab" * 32)).read_text()
 
 
 def test_a_lost_record(restic_place: ResticPlace) -> None:

@@ -36,7 +36,9 @@ class Known:
     checked: int | None = None
     """When the last check ended, in seconds since the epoch."""
     problem: str = ""
-    """The fault that the last check found; empty if it found none."""
+    """The fault that a check found; empty if it is mended, or none was found."""
+    problem_part: int = 0
+    """The part of the data that it was found in, 0 if all was read: all must be read again."""
     unfinished: tuple[str, ...] = ()
     """The ids of archives whose run has not ended, or never did: nobody knows what they lack."""
     prune_due: bool = False
@@ -62,11 +64,12 @@ class Known:
     def passed(self, part: int, now: int) -> Known:
         """The same after a check that found no fault; `part` is 0 if it read everything."""
         following = 1 if part == 0 else part % PARTS + 1
-        return replace(self, part=following, checked=now, problem="")
+        still = self.problem if part and part != self.problem_part else ""
+        return replace(self, part=following, checked=now, problem=still)
 
-    def failed(self, problem: str, now: int) -> Known:
+    def failed(self, part: int, problem: str, now: int) -> Known:
         """The same after a check that found a fault: the next one reads this part again."""
-        return replace(self, checked=now, problem=problem)
+        return replace(self, checked=now, problem=problem, problem_part=part)
 
 
 Record = Mapping[str, Known]
@@ -87,6 +90,7 @@ def _data(known: Known) -> dict[str, Any]:
         "part": known.part,
         "checked": known.checked,
         "problem": known.problem,
+        "problem_part": known.problem_part,
         "unfinished": list(known.unfinished),
         "prune_due": known.prune_due,
         "machines": list(known.machines),
@@ -118,6 +122,7 @@ def _known(data: Mapping[str, Any], job: str) -> Known:
         part if 1 <= part <= PARTS else 1,
         None if data["checked"] is None else int(data["checked"]),
         str(data["problem"]),
+        int(data["problem_part"]),
         tuple(map(str, data["unfinished"])),
         data["prune_due"] is True,
         tuple(map(str, data["machines"])),

@@ -6,6 +6,7 @@ Jobs and retention are not its business.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -276,25 +277,27 @@ def _unquoted(value: str) -> str:
     return value[1:-1] if quoted else value
 
 
-_OWN_DIRECTORIES = frozenset({"data", "index", "keys", "locks", "snapshots", "lost+found"})
+_DIRECTORIES = frozenset({"data", "index", "keys", "locks", "snapshots"})
+_BEGUN = re.compile(r"(?:keys/[0-9a-f]{64}(?:-tmp-[0-9]+)?|config-tmp-[0-9]+)")
 
 
 def is_blank(path: str) -> bool:
-    """Whether a private directory is empty, or has only what a killed `restic init` leaves: keys that open
-    nothing, which are removed.
+    """Whether a private directory is empty, or has only what a killed `restic init` leaves: its directories,
+    and a key that opens nothing, which is removed.
     """
     with Directory(path) as directory:
-        temporary = [name for name in directory.names() if name.startswith("config-tmp-")]
-        names = {*directory.names()} - {*temporary}
-        if not names <= _OWN_DIRECTORIES:
-            return False
-        for name in temporary:
+        names = {*directory.names()} - {"lost+found"}
+    files = [
+        os.path.relpath(f"{top}/{name}", path)
+        for top, _, names_there in os.walk(path)
+        if not top.startswith(f"{path}/lost+found")
+        for name in names_there
+    ]
+    begun = names >= _DIRECTORIES and all(map(_BEGUN.fullmatch, files))
+    if (files and not begun) or not {name for name in names if "config-tmp-" not in name} <= _DIRECTORIES:
+        return False
+    for file in files:
+        parent, _, name = f"{path}/{file}".rpartition("/")
+        with Directory(parent) as directory:
             directory.remove(name)
-    for name in sorted(names - {"keys", "locks", "lost+found"}):
-        if any(files for _, _, files in os.walk(f"{path}/{name}")):
-            return False
-    for name in sorted(names & {"keys", "locks"}):
-        with Directory(f"{path}/{name}") as directory:
-            for file in directory.names():
-                directory.remove(file)
     return True

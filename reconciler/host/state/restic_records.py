@@ -12,7 +12,7 @@ _MOST = 64 << 20
 
 
 def read(job: str) -> bytes | None:
-    """The record of a job, None where there is none. Raises HostError where it cannot be read."""
+    """The record of a job, None where there is none, or it is not ours to read. Raises HostError."""
     try:
         at = open_directory(DIRECTORY)
         try:
@@ -22,6 +22,8 @@ def read(job: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as problem:
+        if isinstance(problem, PermissionError) and os.geteuid() != 0:
+            return None
         detail = f"{DIRECTORY}/{job}.json: {problem.strerror}"
         raise HostError("the record of the job cannot be read", detail) from problem
 

@@ -42,7 +42,7 @@ def check(
     if ended.rc == 0:
         return records.keep(job, destination, _proved(known.passed(part, now), now))
     lines = [*ended.stderr, *b"".join(output).decode("utf-8", "replace").splitlines()]
-    return records.keep(job, destination, known.failed(_fault(lines), now))
+    return records.keep(job, destination, known.failed(part, _fault(lines), now))
 
 
 def _proved(known: Known, now: int) -> Known:

@@ -32,7 +32,7 @@ def make(
 ) -> tuple[dict[str, Manifest], dict[str, HostError]]:
     """Make a snapshot in each destination; return the manifests and the failures, by destination.
 
-    A snapshot that lacks files is among both.
+    A snapshot that lacks files is among both, and so is one in a repository that a check found damaged.
     """
     made: dict[str, Manifest] = {}
     failed: dict[str, HostError] = {}
@@ -40,36 +40,65 @@ def make(
         try:
             if destination.startswith("/"):
                 must_be_mounted(destination)
-            manifest = replace(_make_in(job, destination, ident, tell), left_out=tuple(left_out))
-            made[destination] = manifest
-            if manifest.verified is False:
-                failed[destination] = ArchiveError("the snapshot is partial", snapshots.PARTIAL)
+            known = records.known(job, destination)
+            repository, known = _opened(job, destination, known, tell)
+            with repository:
+                manifest, known = _make_in(repository, job, destination, ident, left_out, known, tell)
+                made[destination] = manifest
+                if manifest.verified is False:
+                    raise ArchiveError("the snapshot is partial", snapshots.PARTIAL)
+                _check(repository, job, destination, known)
         except HostError as problem:
             failed[destination] = problem
     return made, failed
 
 
-def _make_in(job: Job, destination: str, ident: str, tell: Tell) -> Manifest:
-    known = records.known(job, destination)
+def _opened(job: Job, destination: str, known: Known, tell: Tell) -> tuple[Repository, Known]:
+    """The repository, made if it is new, and what is known of it. Raises HostError."""
     repository, repository_id = open_or_make(job, destination, known)
-    with repository:
-        if known.id not in ("", repository_id):
-            tell(f"{destination}: this is another repository than before, {repository_id[:10]}")
-            known = Known(machines=known.machines)
-        present = {snapshot.id for snapshot in snapshots.listed(repository, job)}
-        known = replace(known.only(present), id=repository_id)
-        known = records.keep(job, destination, replace(known, unfinished=(*known.unfinished, ident)))
-        failpoints.hit("backup.recorded")
-        snapshot, warnings, partial = _back_up(repository, job, ident)
-        failpoints.hit("backup.streamed")
-        manifest = _manifest(repository, job, snapshot, warnings, partial, known)
-        known = records.keep(job, destination, known.with_archive(manifest))
-        failpoints.hit("backup.judged")
-        if job.verify and is_due(known, environment.now()):
-            known = check(repository, job, destination, known)
-            if known.problem:
-                tell(snapshots.damage(destination, known))
-        return manifest
+    if known.id not in ("", repository_id):
+        tell(f"{destination}: this is another repository than before, {repository_id[:10]}")
+        known = Known(machines=known.machines)
+    return repository, replace(known, id=repository_id)
+
+
+def _make_in(
+    repository: Repository,
+    job: Job,
+    destination: str,
+    ident: str,
+    left_out: Sequence[str],
+    known: Known,
+    tell: Tell,
+) -> tuple[Manifest, Known]:
+    known = known.only({snapshot.id for snapshot in snapshots.listed(repository, job)})
+    known = replace(known, unfinished=(*known.unfinished, ident))
+    _keep(job, destination, known, tell)
+    failpoints.hit("backup.recorded")
+    snapshot, warnings, partial = _back_up(repository, job, ident)
+    failpoints.hit("backup.streamed")
+    manifest = _manifest(repository, job, snapshot, warnings, partial, known)
+    manifest = replace(manifest, left_out=tuple(left_out))
+    known = known.with_archive(manifest)
+    _keep(job, destination, known, tell)
+    failpoints.hit("backup.judged")
+    return manifest, known
+
+
+def _keep(job: Job, destination: str, known: Known, tell: Tell) -> None:
+    """Put down what is known; without room for that a backup is still better than none."""
+    try:
+        records.keep(job, destination, known)
+    except HostError as problem:
+        tell(f"{destination}: the snapshot does not count until `backup verify` has looked: {problem}")
+
+
+def _check(repository: Repository, job: Job, destination: str, known: Known) -> None:
+    """Check the next part of the data when it is time. Raises HostError, also where a fault is known."""
+    if job.verify and is_due(known, environment.now()):
+        known = check(repository, job, destination, known)
+    if known.problem:
+        raise ArchiveError("the snapshot is there, but its repository is damaged", known.problem)
 
 
 def _back_up(repository: Repository, job: Job, ident: str) -> tuple[Snapshot, list[str], bool]:
