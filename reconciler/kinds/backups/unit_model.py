@@ -5,7 +5,14 @@
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 
 from reconciler.core.model.fields import KnownName, Span, Text
 from reconciler.core.model.resource import RefersTo
@@ -71,6 +78,13 @@ class Hook(BaseModel):
     @classmethod
     def _list(cls, value: Any) -> Any:
         return {cls.LIST_FORM: value} if isinstance(value, list) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> Any:
+        """Either form."""
+        schema = handler.resolve_ref_schema(handler(core))
+        argv = {key: value for key, value in schema["properties"][cls.LIST_FORM].items() if key != "title"}
+        return {"description": schema.pop("description", ""), "anyOf": [argv, schema]}
 
     @property
     def plain(self) -> bool:
