@@ -28,9 +28,21 @@ def test_the_page_about_backups(booted: BootedHost) -> None:
     before.
     """
     spec, *_ = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    declare, make, look, drill, unpack, copy, everything, by_tar, take_over, agree, prune = re.findall(
-        r"```sh\n(.*?)```", PAGE, re.DOTALL
-    )
+    (
+        declare,
+        make,
+        look,
+        drill,
+        in_place,
+        one_file,
+        unpack,
+        copy,
+        everything,
+        by_tar,
+        take_over,
+        agree,
+        prune,
+    ) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
     def paste(block: str) -> str:
         return booted.run("/bin/bash", "-euc", block, cwd="/root").stdout
@@ -43,6 +55,11 @@ def test_the_page_about_backups(booted: BootedHost) -> None:
     paste("rm -r /srv/app/conf; mkdir /srv/app/conf")
     assert "is good" in paste(look)
     assert "as it was archived" in paste(drill)
+    assert "what was there before" not in paste(in_place.replace("--in-place", "--in-place --auto-approve"))
+    assert ("old", before) == (booted.read("/srv/app/conf/a"), paste(MODES))
+    paste(one_file)
+    assert "old" == booted.read("/root/a")
+    paste("rm -r /srv/app/conf; mkdir /srv/app/conf")
     assert ">f+++++++++ a" in paste(unpack)
     paste(copy)
     assert ("old", before) == (booted.read("/srv/app/conf/a"), paste(MODES))
