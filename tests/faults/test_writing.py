@@ -31,12 +31,19 @@ BENEATH = {
     "host.state.lock": "_open _write",
     "host.state.job_lock": "job_lock",
     "host.state.report_files": "report_lock _publish",
+    "host.state.job_records": "records_lock",
+    "host.state.owed_hooks": "remove_owed",
     # Homes that go: taken apart from their own descriptor downwards; their archives are in a directory of
     # ours, 0700.
     "host.files.whole_trees": "remove_tree _write _archives _take_apart _move_up restore_tree",
     # Archives: the destination is walked by safe_path, and refused when others may write to it.
     "host.archives.private_directory": "Directory.create Directory.replace Directory.remove _open",
-    "host.archives.restore_target": "restore_target _make as_on_the_host",
+    "host.archives.restore_target": (
+        "restore_target _make as_on_the_host as_recorded inner_directory clear_attributes"
+    ),
+    "host.archives.scratch": "scratch",
+    "host.archives.snapshot_store": "working_copy",
+    "host.archives.tar": "empty",
     # Files that are put back in place: each component by openat(O_NOFOLLOW), and no entry that was not seen before.
     "host.archives.replace_files": (
         "Scratch.__init__ Scratch.remove Scratch.remove_if_empty _Work._directories _State.give _forget"
@@ -92,6 +99,15 @@ BY_PATH = {
     ): "the spec that `service create` and `backup create` are told to extend",
     ("host.validators.logrotate", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
     ("host.validators.logrotate", "_put"): "in that directory",
+    (
+        "host.archives.restore_target",
+        "clear_attributes",
+    ): "removexattr on an open directory: the name is a number",
+    ("host.archives.remote.spool", "spool"): "a file without a name",
+    (
+        "host.archives.restic",
+        "_make_cache",
+    ): "a fixed place below /var/cache, where only root can put anything",
     ("host.archives.replace_files", "Scratch.remove"): "below a directory of root's, 0700, that is open",
     ("host.archives.replace_files", "_forget"): "likewise",
     ("host.archives.replace_files", "_State.give_time"): "utime of an open directory",
