@@ -51,6 +51,7 @@ def test_which_archives_would_go(booted: BootedHost) -> None:
     assert "/data will be in no new archive" in warnings(booted, fewer.replace("[/data]", "[/srv/x]"))
     gone = HOST.partition("backups:")[0]
     assert "restore --from /backup/d --job d" in warnings(booted, gone)["/backup/d is left to itself"]
+    assert warnings(booted, gone) == warnings(booted, gone, "--snapshot", "/root/snapshot.json")
 
 
 def test_what_a_run_would_refuse(booted: BootedHost) -> None:
