@@ -141,8 +141,9 @@ _DRILL_PATTERN = rf"^(?:{'|'.join(job.DRILLS)}|(?:[0-9]+[A-Za-z]+ ?)+)\z"
 Drill = Annotated[
     Text, Field(pattern=_DRILL_PATTERN, max_length=64), AfterValidator(_drill), text_schema(_DRILL_PATTERN)
 ]
+_FULL_EVERY_PATTERN = rf"^(?:{'|'.join(_FULL_EVERY)}|(?:[0-9]+[A-Za-z]+ ?)+)\z"
 DrillDirectory = Annotated[PathBelowRoot, NamesPath(Use.WRITES_INTO)]
-FullEvery = Annotated[Finite, BeforeValidator(_often)]
+FullEvery = Annotated[Finite, BeforeValidator(_often), text_schema(_FULL_EVERY_PATTERN)]
 Source = Annotated[PathBelowRoot, NamesPath(Use.READS)]
 Directory = Annotated[PathBelowRoot, BeforeValidator(_local), NamesPath(Use.WRITES_INTO)]
 SecretFile = Annotated[PathBelowRoot, NamesPath(Use.READS)]
