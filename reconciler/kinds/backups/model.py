@@ -316,7 +316,7 @@ class Backup(Resource):
     Linted; wins over `hardening`.
     """
     compress: Compress = Compress.GZIP
-    """The compression of the archives."""
+    """The compression of the archives; restic has zstd, or none."""
     one_file_system: Flag = True
     """Leave out other file systems and subvolumes below a source.
 
