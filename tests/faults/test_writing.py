@@ -38,11 +38,13 @@ BENEATH = {
     "host.files.whole_trees": "remove_tree _write _archives _take_apart _move_up restore_tree",
     # Archives: the destination is walked by safe_path, and refused when others may write to it.
     "host.archives.private_directory": "Directory.create Directory.replace Directory.remove _open",
+    "host.archives.snapshot_store": "working_copy",
+    # A directory to unpack into: walked by safe_path, and nobody else can enter it until the end.
     "host.archives.restore_target": (
-        "restore_target _make as_on_the_host as_recorded inner_directory clear_attributes"
+        "restore_target _make _closed_to_others inner_directory as_on_the_host as_recorded clear_attributes"
     ),
     "host.archives.scratch": "scratch",
-    "host.archives.snapshot_store": "working_copy",
+    # An archive that its caller has open.
     "host.archives.tar": "empty",
     # Files that are put back in place: each component by openat(O_NOFOLLOW), and no entry that was not seen before.
     "host.archives.replace_files": (
@@ -115,6 +117,14 @@ BY_PATH = {
         "host.archives.restore_target",
         "scratch_directory",
     ): "below /var/tmp under a name that is free, 0700, thrown away afterwards",
+    (
+        "host.archives.restore_target",
+        "clear_attributes",
+    ): "removexattr of an open directory: the name is a number",
+    (
+        "host.archives.remote.spool",
+        "spool",
+    ): "a file without a name, O_TMPFILE, beside where the archive is to lie or be unpacked",
     ("host.validators.unit_files", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
     ("host.systemd.unit_exposure", "of_texts"): "likewise; of an ordinary user, below the directory for such",
     ("host.systemd.unit_exposure", "_put"): "in that directory",

@@ -21,6 +21,7 @@ from reconciler.host.archives.private_directory import Directory, Refused
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.process import run as programs
 from reconciler.host.process.pipeline import Ended, pipe
+from reconciler.host.state.files import StateError, make_state_directory
 
 PROGRAM = "/usr/bin/restic"
 CACHE = "/var/cache/reconciler/restic"
@@ -232,10 +233,10 @@ def _is_dead(lock: restic_output.Lock) -> bool:
 def _make_cache() -> bool:
     """Make the directory of the cache; False where it cannot be made."""
     try:
-        os.makedirs(CACHE, 0o700, exist_ok=True)
-    except OSError:
+        make_state_directory(CACHE)
+    except StateError:
         return False
-    return os.access(CACHE, os.W_OK)
+    return True
 
 
 def _private(path: str) -> int:

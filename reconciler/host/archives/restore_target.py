@@ -29,8 +29,11 @@ def above_of(path: str) -> str:
 def restore_target(path: str) -> Iterator[int]:
     """A descriptor of an empty directory, which is made, 0700, if only it is missing.
 
-    A relative path counts from the working directory. When the block raises, a directory that was made for it
-    and is still empty is removed again. Raises Refused, UnsafePath, Unreadable.
+    One that is there is 0700 as well until the end: the owners of restored directories could put a link where
+    root is about to unpack. A relative path counts from the working directory. When the block raises, a
+    directory that was made for it and is still empty is removed again.
+
+    Raises Refused, UnsafePath, Unreadable.
     """
     path = os.path.normpath(os.path.join(os.getcwd(), path))
     with SafeRoot("/") as root:
@@ -47,13 +50,30 @@ def restore_target(path: str) -> Iterator[int]:
         try:
             _must_be_ours(fd, path)
             try:
-                yield fd
+                with _closed_to_others(fd):
+                    yield fd
             except BaseException:
                 if made and not os.listdir(fd):
                     os.rmdir(name, dir_fd=parent)
                 raise
         finally:
             os.close(fd)
+
+
+@contextmanager
+def _closed_to_others(fd: int) -> Iterator[None]:
+    """Keep an open directory 0700; at the end it gets its mode back, unless the archive gave it one."""
+    status = os.fstat(fd)
+    before = stat.S_IMODE(status.st_mode)
+    if before == 0o700 or status.st_uid != os.geteuid():  # root's, which an ordinary user cannot write to
+        yield
+        return
+    os.fchmod(fd, 0o700)
+    try:
+        yield
+    finally:
+        if stat.S_IMODE(os.fstat(fd).st_mode) == 0o700:
+            os.fchmod(fd, before)
 
 
 @contextmanager
@@ -100,9 +120,9 @@ def as_on_the_host(target: int, directories: Sequence[str]) -> None:
     """Give directories below the open `target`, which stands for `/`, their mode and owner on this host.
 
     Those that this host lacks stay as they are. This is for archives that have not recorded them: tar makes
-    them 0700.
+    them 0700. The deepest are first, while nobody else can enter those above them.
     """
-    for path in sorted(directories):
+    for path in sorted(directories, reverse=True):
         try:
             status = os.lstat(path)
             fd = os.open(
@@ -127,8 +147,10 @@ def owners_and_modes(directories: Sequence[str], root: str) -> dict[str, tuple[i
 
 
 def as_recorded(target: int, directories: Mapping[str, tuple[int, int, int]]) -> None:
-    """Give directories below the open `target`, which stands for `/`, the mode, uid and gid of a record."""
-    for path, (mode, uid, gid) in sorted(directories.items()):
+    """Give directories below the open `target`, which stands for `/`, the mode, uid and gid of a record; the
+    deepest are first, while nobody else can enter those above them.
+    """
+    for path, (mode, uid, gid) in sorted(directories.items(), reverse=True):
         try:
             fd = os.open(
                 f".{path}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=target
