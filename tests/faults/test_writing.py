@@ -106,10 +106,6 @@ BY_PATH = {
         "clear_attributes",
     ): "removexattr on an open directory: the name is a number",
     ("host.archives.remote.spool", "spool"): "a file without a name",
-    (
-        "host.archives.restic",
-        "_make_cache",
-    ): "a fixed place below /var/cache, where only root can put anything",
     ("host.archives.replace_files", "Scratch.remove"): "below a directory of root's, 0700, that is open",
     ("host.archives.replace_files", "_forget"): "likewise",
     ("host.archives.replace_files", "_State.give_time"): "utime of an open directory",
@@ -117,14 +113,6 @@ BY_PATH = {
         "host.archives.restore_target",
         "scratch_directory",
     ): "below /var/tmp under a name that is free, 0700, thrown away afterwards",
-    (
-        "host.archives.restore_target",
-        "clear_attributes",
-    ): "removexattr of an open directory: the name is a number",
-    (
-        "host.archives.remote.spool",
-        "spool",
-    ): "a file without a name, O_TMPFILE, beside where the archive is to lie or be unpacked",
     ("host.validators.unit_files", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
     ("host.systemd.unit_exposure", "of_texts"): "likewise; of an ordinary user, below the directory for such",
     ("host.systemd.unit_exposure", "_put"): "in that directory",
