@@ -71,6 +71,7 @@ def scope(job: Job) -> str:
         [path, stat.S_IFMT(status.st_mode) if (status := look(path, job.root)) else 0] for path in job.sources
     ]
     asked = [sources, list(job.exclude), list(job.places), job.one_file_system]
+    asked += [list(job.encrypt_to)] if job.encrypt_to else []
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 

@@ -25,9 +25,11 @@ from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment, failpoints
 from reconciler.host.state.job_lock import RUN, job_lock
+from reconciler.jobs import store
 from reconciler.jobs.archives import listing
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.hooks import Tell
+from reconciler.jobs.making import NOT_ITS_SUM
 from reconciler.jobs.restore import restore
 
 WHOLE = 2 << 30
@@ -38,6 +40,9 @@ _ENTRY = 4096
 """The bytes that an entry takes on a disk besides its content."""
 _LEAST = 1 << 20
 """With less room no drill is begun."""
+_ENCRYPTED = (
+    "it is encrypted, and this host has no key: `restore --decrypt-with FILE` proves the rest elsewhere"
+)
 _TOLD = 3
 """Differences that are named."""
 
@@ -131,6 +136,8 @@ def _content(manifest: Manifest) -> int:
 
 def _drilled(job: Job, chosen: Chosen, place: Scratch, whole: int, result: Drill) -> Drill:
     """Restore and compare. Raises HostError where that does not work, or something differs."""
+    if chosen.manifest.encrypt_to:
+        return _sum_only(job, chosen, replace(result, whole=False))
     budget = min(whole, place.free // 2)
     if budget < _LEAST:
         raise Refused("too little space is left", f"{place.tree}: {place.free} bytes are free")
@@ -142,6 +149,18 @@ def _drilled(job: Job, chosen: Chosen, place: Scratch, whole: int, result: Drill
     if not files:
         raise Refused("too little space is left", f"{place.tree}: no file of the archive has room there")
     return _compared(job, chosen, place, files, replace(result, whole=False, seed=seed, note=note))
+
+
+def _sum_only(job: Job, chosen: Chosen, result: Drill) -> Drill:
+    """Read the archive and those that it needs: this host has no key to restore them. Raises HostError."""
+    destination = chosen.destination
+    with open_destination(job, destination) as directory:
+        entries = store.scan(directory, job.name).entries
+        needed = [entry.manifest for entry in entries if entry.manifest.id in chosen.manifest.members]
+        for manifest in needed:
+            if directory.sum_of(manifest.archive) != manifest.sha256:
+                raise ArchiveError("the archive changed", f"{destination}: {manifest.archive}: {NOT_ITS_SUM}")
+    return replace(result, good=True, note=_ENCRYPTED)
 
 
 def _sample(job: Job, chosen: Chosen, reservoir: Reservoir, budget: int) -> list[tuple[str, int]]:
@@ -215,6 +234,8 @@ def words(drill: Drill) -> str:
     """A drill for people."""
     if not drill.good:
         return f"the restore drill failed: {drill.reason}"
+    if drill.note == _ENCRYPTED:
+        return f"restore drill: the sum of {drill.archive} in {drill.destination} is right; {drill.note}"
     amount = f"{drill.files} entries" if drill.whole else f"a sample of {drill.files} files"
     note = f" ({drill.note})" if drill.note else ""
     return (

@@ -10,7 +10,7 @@ from reconciler._version import __version__
 from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups.job import Job, above, apart, leaves_out
 from reconciler.formats.backups.manifest import DIFFERENTIAL, FULL, Manifest
-from reconciler.host.archives import tar
+from reconciler.host.archives import encryption, tar
 from reconciler.host.archives.private_directory import look
 from reconciler.host.archives.restore_target import owners_and_modes
 from reconciler.host.archives.scratch import DIRECTORY as DRILLS
@@ -22,6 +22,7 @@ from reconciler.jobs import chain
 from reconciler.jobs.chain import Link
 
 NOT_ITS_SUM = "its sum is not the one that was recorded"
+_NOT_ENCRYPTED = "it is no file of age"
 _RENAMED = "directories were renamed while they were read"
 
 
@@ -53,8 +54,12 @@ def _attempt(fd: int, job: Job, ident: str, started: int, link: Link, snapshots:
             directories if snapshot is None else (),
             job.root,
             snapshot,
+            job.encrypt_to,
         )
-        written = tar.create(fd, contents)
+        is_read = job.verify or bool(link.parents)
+        # One that is encrypted can be read only now.
+        look = _Look(job, link) if is_read and job.encrypt_to else None
+        written = tar.create(fd, contents, look)
         manifest = Manifest(
             id=ident,
             job=job.name,
@@ -74,8 +79,9 @@ def _attempt(fd: int, job: Job, ident: str, started: int, link: Link, snapshots:
             above=contents.above,
             left_out=tuple(sorted({*apart_now, *written.left_out})),
             why_full=link.why_full,
+            encrypt_to=job.encrypt_to,
         )
-        checked = _checked(fd, job, manifest) if job.verify or link.parents else None
+        checked = (look or _Look(job, link)).checked_with(fd, manifest) if is_read else None
         if checked is not None and checked.has_renames and link.parents:
             return None
         if checked is not None and job.verify:
@@ -105,19 +111,36 @@ def left_out(job: Job) -> tuple[str, ...]:
     )
 
 
-def _checked(fd: int, job: Job, manifest: Manifest) -> Checked:
-    """What is in a new archive.
+class _Look:
+    """Reads a new archive, from its file or while it is made."""
 
-    In one that has only what changed, the names in directories count, but for those that the job leaves out.
-    """
-    if tar.sum_of(fd) != manifest.sha256:
-        return Checked(NOT_ITS_SUM)
-    if manifest.kind == FULL:
-        return tar.check(fd, manifest.compress, manifest.sources)
-    checked = tar.check(fd, manifest.compress, manifest.sources, lambda path: _is_left_out(job, path))
-    lacking = [source for source in checked.lacking if _is_directory(source, job.root)]
-    problem = checked.problem or (f"{lacking[0]} is not in it" if lacking else "")
-    return replace(checked, problem=problem)
+    def __init__(self, job: Job, link: Link) -> None:
+        self._job, self._kind = job, link.kind
+        self._checked: Checked | None = None
+
+    def __call__(self, fd: int) -> None:
+        """Read it. In one that has only what changed the names in directories count, but for those that the
+        job leaves out.
+        """
+        job = self._job
+        if self._kind == FULL:
+            self._checked = tar.check(fd, job.compress, job.sources)
+            return
+        checked = tar.check(fd, job.compress, job.sources, lambda path: _is_left_out(job, path))
+        lacking = [source for source in checked.lacking if _is_directory(source, job.root)]
+        problem = checked.problem or (f"{lacking[0]} is not in it" if lacking else "")
+        self._checked = replace(checked, problem=problem)
+
+    def checked_with(self, fd: int, manifest: Manifest) -> Checked:
+        """What is in it, if the file has what was written."""
+        if tar.sum_of(fd) != manifest.sha256:
+            return Checked(NOT_ITS_SUM)
+        if manifest.encrypt_to and not encryption.has_header(fd):
+            return Checked(_NOT_ENCRYPTED)
+        if self._checked is None:
+            self(fd)
+        assert self._checked is not None
+        return self._checked
 
 
 def _is_directory(path: str, root: str) -> bool:
@@ -152,6 +175,9 @@ def look_into(fd: int, manifest: Manifest) -> Checked:
     """
     if tar.sum_of(fd) != manifest.sha256:
         return Checked(NOT_ITS_SUM)
+    if manifest.encrypt_to:
+        problem = "" if encryption.has_header(fd) else _NOT_ENCRYPTED
+        return Checked(problem, manifest.entries, manifest.data)
     if manifest.kind == FULL:
         return tar.check(fd, manifest.compress, manifest.sources)
     # What the job left out of it is not known any more: the figures of its making stay.

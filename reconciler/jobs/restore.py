@@ -10,7 +10,7 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.formats import fstab
 from reconciler.formats.backups.job import Job, above
 from reconciler.formats.backups.manifest import Manifest
-from reconciler.host.archives import tar
+from reconciler.host.archives import decryption, tar
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.restore_target import (
     above_of,
@@ -25,7 +25,7 @@ from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment
 from reconciler.jobs import store
 from reconciler.jobs.archives import Copies, ids_of, listing, manifest_of
-from reconciler.jobs.destinations import open_destination
+from reconciler.jobs.destinations import SPOOL, open_destination
 
 
 @frozen
@@ -151,8 +151,20 @@ def sound(job: Job, copies: Copies, problems: list[str], spool_in: str = "") -> 
                 problems.append(
                     f"{path}: the sum of {entry.manifest.archive} is not the one that was recorded"
                 )
+            elif entry.manifest.encrypt_to:
+                size, place = entry.manifest.bytes, spool_in or SPOOL
+                with decryption.decrypted(fd, size, _identity(job, entry.manifest), place) as plain:
+                    yield _Member(path, plain, entry.manifest)
             else:
                 yield _Member(path, fd, entry.manifest)
+
+
+def _identity(job: Job, manifest: Manifest) -> str:
+    """The file with the private key. Raises Refused."""
+    if not job.identity:
+        detail = f"{manifest.archive}: name the file with a private key for it, `restore --decrypt-with FILE`"
+        raise Refused("the archive is encrypted", detail)
+    return job.identity
 
 
 def _leading(manifest: Manifest, paths: Sequence[str]) -> list[str]:

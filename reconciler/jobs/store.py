@@ -15,7 +15,7 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups.doubt import doubts
-from reconciler.formats.backups.job import COMPRESSORS
+from reconciler.formats.backups.job import COMPRESSORS, ENCRYPTED
 from reconciler.formats.backups.manifest import Manifest, NotAManifest
 from reconciler.host.archives.destination import Destination
 from reconciler.host.process import failpoints
@@ -24,7 +24,11 @@ PARTIAL = ".partial-"
 _REMOVING = ".removing-"
 _SUM = ".sha256"
 _MANIFEST = ".json"
-_SUFFIXES = tuple(f".tar{suffix}" for suffix in COMPRESSORS.values())
+_SUFFIXES = tuple(
+    f".tar{suffix}{encrypted}" for suffix in COMPRESSORS.values() for encrypted in ("", ENCRYPTED)
+)
+_ARCHIVE = r"\.tar(?:\.gz|\.zst)?(?:\.age)?"
+"""The pattern of these suffixes."""
 
 
 @frozen
@@ -117,7 +121,7 @@ def why_bad(entry: Entry) -> str:
 
 
 def _archive_id(name: str, job: str) -> str:
-    return manifests.id_in(name, job, r"\.tar(?:\.gz|\.zst)?")
+    return manifests.id_in(name, job, _ARCHIVE)
 
 
 def _entry(directory: Destination, manifest: Manifest) -> Entry:
@@ -224,7 +228,7 @@ def _tidy(directory: Destination, job: str) -> Iterator[str]:
 
 def _partial_id(name: str, job: str) -> str:
     rest = name.removeprefix(PARTIAL)
-    return manifests.id_in(rest, job, r"\.(?:json|tar(?:\.gz|\.zst)?(?:\.sha256)?)") if rest != name else ""
+    return manifests.id_in(rest, job, rf"(?:\.json|{_ARCHIVE}(?:\.sha256)?)") if rest != name else ""
 
 
 def _finish(directory: Destination, job: str, ident: str, names: list[str]) -> str:

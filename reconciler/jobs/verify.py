@@ -123,5 +123,8 @@ def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
 
 def _differences(fd: int, job: Job, manifest: Manifest) -> tuple[str, ...]:
     """The files of an archive that are not as on the host. Raises ArchiveError."""
+    if manifest.encrypt_to:
+        detail = f"{manifest.archive}: restore it with --decrypt-with FILE, and compare that"
+        raise Refused("an encrypted archive cannot be compared with the files", detail)
     in_it = [source for source in manifest.sources if manifest.entries.get(source, 1)]
     return tar_compare.compare(fd, manifest.compress, in_it, job.root, chain=manifest.in_chain)

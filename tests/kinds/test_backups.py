@@ -130,6 +130,8 @@ def test_the_defaults_are_safe() -> None:
         ({"engine": "restic", **PASSWORD, "destinations": ["s3:bucket"]}, "write `{url: s3:bucket}`"),
         (PASSWORD, "password_file is for `engine: restic`"),
         ({"type": "partial"}, "'full', 'incremental' or 'differential'"),
+        ({"encrypt_to": ["age1x"]}, "age-keygen"),
+        ({"encrypt_to": ["AGE-SECRET-KEY-1X"]}, "private key"),
         ({"full_every": "14d"}, "this job's archives are full"),
         ({"type": "incremental", "full_every": "infinity"}, "30d"),
         ({"type": "incremental", "full_every": "now and then"}, "time span"),

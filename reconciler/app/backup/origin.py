@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reconciler.core.basics.frozen import frozen
 from reconciler.formats.backups.job import Job
 from reconciler.jobs import jobfile, lost_job
@@ -18,13 +20,17 @@ class Origin:
     """A destination to read from, with neither a job file nor a spec; None: the job of this host."""
     root: str | None = None
     """The tree whose job it is, in place of this host."""
+    private_key: str = ""
+    """The file with a private key, for archives that are encrypted."""
 
 
 def job_of(origin: Origin) -> Job:
     """The job. Raises HostError."""
     if origin.place is None:
-        return _load(origin.job, origin.root)
-    return lost_job.job_of(origin.place, origin.job)
+        job = _load(origin.job, origin.root)
+    else:
+        job = lost_job.job_of(origin.place, origin.job)
+    return replace(job, identity=origin.private_key) if origin.private_key else job
 
 
 def _load(name: str, root: str | None) -> Job:

@@ -7,6 +7,7 @@ The spec is not needed.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -16,6 +17,7 @@ from reconciler.cli.backup.options import (
     At,
     AutoApprove,
     Compare,
+    DecryptWith,
     Delete,
     Destination,
     DryRestore,
@@ -141,6 +143,7 @@ def restore(
     password_file: PasswordFile = "",
     environment_file: EnvironmentFile = "",
     host: HostOption = "",
+    decrypt_with: DecryptWith = "",
     root: options.Root = None,
     as_json: options.Json = False,
 ) -> int:
@@ -167,6 +170,7 @@ def restore(
         host=host,
     )
     origin, chosen = restoring.origin_of(name, paths or [], place, job, root)
+    origin = replace(origin, private_key=decrypt_with)
     restoring.check(to, in_place=in_place, delete=delete, dry_run=dry_run, auto_approve=auto_approve)
     if in_place:
         if as_json and not (dry_run or auto_approve):

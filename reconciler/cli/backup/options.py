@@ -15,6 +15,10 @@ _AT = "An archive by its id, or the newest up to this time (2026-11-23T02:00, UT
 At = Annotated[str, typer.Option("--at", metavar="ID|TIME", help=_AT)]
 _TO = "A new or empty directory; - writes one file to standard output."
 To = Annotated[str, typer.Option("--to", metavar="DIR", help=_TO, show_default=False)]
+_DECRYPT = "The file with a private key of age or SSH, for archives that are encrypted."
+DecryptWith = Annotated[
+    str, typer.Option("--decrypt-with", metavar="FILE", help=_DECRYPT, show_default=False)
+]
 _FROM = "Read this destination, whose job this host need not have."
 From = Annotated[str, typer.Option("--from", metavar="DESTINATION", help=_FROM, show_default=False)]
 _JOB = "With --from: the job, if the destination has archives of several."

@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.formats import fstab
-from reconciler.formats.backups import remote
+from reconciler.formats.backups import recipients, remote
 from reconciler.formats.backups.remote import Remote
 from reconciler.formats.systemd import timespan
 
@@ -38,6 +38,8 @@ ENGINES = ("tar", "restic")
 """The programs that make archives."""
 
 
+ENCRYPTED = ".age"
+"""What encryption adds to the name of an archive."""
 TYPES = ("full", "incremental", "differential")
 """The types of archives. The names are those of `formats.backups.manifest`."""
 FULL_EVERY = 7 * 86_400.0
@@ -138,6 +140,11 @@ class Job:
     full_every: float = FULL_EVERY
     """The age at which a chain is begun anew with a full archive, in seconds."""
 
+    encrypt_to: tuple[str, ...] = ()
+    """The public keys to which archives are encrypted; none: they are not."""
+    identity: str = ""
+    """The file with a private key, where encrypted archives are to be read; no job file names one."""
+
     @property
     def places(self) -> tuple[str, ...]:
         """The paths of the destinations on this host."""
@@ -151,7 +158,7 @@ class Job:
     @property
     def suffix(self) -> str:
         """The suffix that follows the id in the name of an archive."""
-        return ".tar" + COMPRESSORS[self.compress]
+        return ".tar" + COMPRESSORS[self.compress] + (ENCRYPTED if self.encrypt_to else "")
 
 
 def drill_seconds(text: str) -> float:
@@ -288,6 +295,7 @@ def _job(data: Mapping[str, Any], name: str) -> Job:
         restic=_restic(data),
         remotes=_remotes(data),
         type=str(data["type"]),
+        encrypt_to=_recipients(data.get("encrypt_to", ())),
         full_every=timespan.seconds(data["full_every"]) if data.get("full_every") else FULL_EVERY,
     )
 
@@ -340,6 +348,14 @@ def _restic(data: Mapping[str, Any]) -> Restic | None:
     (password_file,) = _paths([data["password_file"]])
     _paths(files.values())
     return Restic(str(data["host"]), password_file, files)
+
+
+def _recipients(values: Any) -> tuple[str, ...]:
+    keys = tuple(map(str, values))
+    problems = [f"{key}: {why}" for key in keys if (why := recipients.wrong(key))]
+    if problems:
+        raise ValueError(problems[0])
+    return keys
 
 
 def _paths(values: Iterable[Any]) -> tuple[str, ...]:

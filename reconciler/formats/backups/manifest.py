@@ -82,6 +82,8 @@ class Manifest:
     """A sum of what the job asked for (`jobs.chain`): archives of another scope are in no chain with it."""
     why_full: str = ""
     """Why a job of chains began a new one with it."""
+    encrypt_to: tuple[str, ...] = ()
+    """The public keys to which it is encrypted; none: it is not."""
     leading: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     """Mode, uid and gid of the directories above the sources, where the archive does not have them."""
 
@@ -229,7 +231,7 @@ def _manifest(data: dict[str, Any]) -> Manifest:
         str(path): (int(mode), int(uid), int(gid))
         for path, (mode, uid, gid) in data.get("leading", {}).items()
     }
-    for name in ("sources", "parents", "warnings", "above", "left_out"):
+    for name in ("sources", "parents", "warnings", "above", "left_out", "encrypt_to"):
         data[name] = _texts(data.get(name, ()))
     return Manifest(**data)
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import field, replace
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
+from reconciler.host.archives import encryption
 from reconciler.host.archives.listed import Count, member, unescaped
 from reconciler.host.process import failpoints, progress
 from reconciler.host.process.pipeline import Ended, pipe
@@ -69,6 +72,8 @@ class Contents:
     """The tree that stands for `/`; empty for the host itself."""
     snapshot: int | None = None
     """The open snapshot file of a chain: tar archives what changed since, and brings it up to date."""
+    encrypt_to: tuple[str, ...] = ()
+    """The public keys to which it is encrypted; none: it is not."""
 
 
 @frozen
@@ -84,6 +89,10 @@ class Written:
     warnings: tuple[str, ...]
     content: int = 0
     left_out: tuple[str, ...] = ()
+
+
+Look = Callable[[int], None]
+"""Reads an archive from a descriptor, which may be a pipe."""
 
 
 @frozen
@@ -112,16 +121,25 @@ def tar_version() -> str:
     return first.rpartition(" ")[2]
 
 
-def create(fd: int, contents: Contents) -> Written:
-    """Write an archive to `fd` and make it durable. Raises ArchiveError, TargetError."""
+def create(fd: int, contents: Contents, look: Look | None = None) -> Written:
+    """Write an archive to `fd` and make it durable. Raises ArchiveError, TargetError.
+
+    `look` is given the archive before it is encrypted, at the same time.
+    """
     stages = [_create_argv(contents), *filter(None, [_COMPRESS[contents.compress]])]
     writer = _Writer(fd)
     pass_fds = () if contents.snapshot is None else (contents.snapshot,)
-    tar, *rest = pipe(stages, writer.take, pass_fds=pass_fds)
+    with nullcontext() if look is None else encryption.beside(look) as beside:
+        if beside is not None:
+            stages.append(["tee", f"/proc/self/fd/{beside}"])
+            pass_fds = (*pass_fds, beside)
+        if contents.encrypt_to:
+            stages.append(encryption.stage(contents.encrypt_to))
+        tar, *rest = pipe(stages, writer.take, pass_fds=pass_fds)
     failpoints.hit("backup.streamed")
     for ended in rest:
         if ended.rc != 0:
-            raise ArchiveError("the archive could not be compressed", ended.reason)
+            raise ArchiveError("the archive could not be compressed or encrypted", ended.reason)
     if tar.rc not in (0, 1):
         raise ArchiveError("tar failed", reasons(tar))
     writer.sync()
@@ -292,8 +310,12 @@ def _without_content(directories: Sequence[str]) -> list[str]:
 def stream(
     fd: int, compress: str, argv: Sequence[str], take: Callable[[bytes], None], pass_fds: Sequence[int] = ()
 ) -> list[Ended]:
-    """Have a program read an archive, decompressed; the ends of the programs."""
-    os.lseek(fd, 0, os.SEEK_SET)
+    """Have a program read an archive, decompressed; the ends of the programs.
+
+    A pipe is read from where it is.
+    """
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        os.lseek(fd, 0, os.SEEK_SET)
     with progress.through(fd, "reading the archive"):
         return pipe([_DECOMPRESS[compress], argv], take, stdin=fd, pass_fds=pass_fds)
 

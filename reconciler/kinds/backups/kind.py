@@ -60,6 +60,7 @@ def _config(declared: Declared) -> Document:
         **_drills(backup),
         **_restic(declared),
         **({"full_every": backup.full_every} if backup.full_every else {}),
+        **({"encrypt_to": list(backup.encrypt_to)} if backup.encrypt_to else {}),
     }
 
 
@@ -271,7 +272,8 @@ def requires(declared: Declared) -> Iterable[Requirement]:
 
 
 def _tar_programs(backup: Backup) -> list[str]:
-    return ["/usr/bin/tar", *filter(None, [_COMPRESSORS.get(backup.compress)])]
+    age = ["/usr/bin/age"] if backup.encrypt_to else []
+    return ["/usr/bin/tar", *filter(None, [_COMPRESSORS.get(backup.compress)]), *age]
 
 
 def paths(address: Address) -> Iterator[str]:

@@ -29,7 +29,7 @@ from reconciler.core.model.fields import (
 )
 from reconciler.core.model.places import NamesPath, Use
 from reconciler.core.model.resource import Resource
-from reconciler.formats.backups import job
+from reconciler.formats.backups import job, recipients
 from reconciler.formats.systemd import timespan
 from reconciler.kinds.backups.unit_model import OURS, Finite, Hardening, Hook, IoClass
 from reconciler.kinds.shared.schedule.field import ScheduleText
@@ -38,7 +38,7 @@ from reconciler.kinds.shared.unit_fields import CpuWeight, DirectiveName, proble
 _DAY = 86_400
 _URL = re.compile(r"(?:sftp|rest|s3|swift|b2|azure|gs|rclone):.")
 _SNAPSHOTS = "a snapshot of restic has everything, and takes only the space of what changed"
-_OF_TAR = {"type": _SNAPSHOTS, "full_every": _SNAPSHOTS}
+_OF_TAR = {"type": _SNAPSHOTS, "full_every": _SNAPSHOTS, "encrypt_to": "restic encrypts by itself"}
 """Fields that only tar has, each with the reason."""
 _FULL_EVERY = {"hourly": "1h", "daily": "1d", "weekly": "7d", "monthly": "1M"}
 """The words for how often a full archive is made, as spans."""
@@ -130,6 +130,13 @@ def _a_day(span: str) -> str:
     return span
 
 
+def _public_key(text: str) -> str:
+    why = recipients.wrong(text)
+    if why:
+        raise ValueError(why)
+    return text
+
+
 def _often(value: Any) -> Any:
     return _FULL_EVERY.get(value, value) if isinstance(value, str) else value
 
@@ -143,6 +150,7 @@ Drill = Annotated[
 ]
 _FULL_EVERY_PATTERN = rf"^(?:{'|'.join(_FULL_EVERY)}|(?:[0-9]+[A-Za-z]+ ?)+)\z"
 DrillDirectory = Annotated[PathBelowRoot, NamesPath(Use.WRITES_INTO)]
+PublicKey = Annotated[Text, AfterValidator(_public_key)]
 FullEvery = Annotated[Finite, BeforeValidator(_often), text_schema(_FULL_EVERY_PATTERN)]
 Source = Annotated[PathBelowRoot, NamesPath(Use.READS)]
 Directory = Annotated[PathBelowRoot, BeforeValidator(_local), NamesPath(Use.WRITES_INTO)]
@@ -252,6 +260,10 @@ class Backup(Resource):
     """How old a full archive may be (14d), or hourly, daily, weekly, monthly; then the next one is full.
 
     Weekly when left out. Not for a job of full ones.
+    """
+    encrypt_to: list[PublicKey] = []
+    """Public keys of age(1) (`age1...`) or SSH to which archives are encrypted. Only a private key of one of
+    them reads an archive again: keep it elsewhere, in two places. This host can then only judge sums.
     """
     schedule: ScheduleText
     """When: a cron expression ("0 2 * * *", "@daily") or a systemd calendar ("Mon..Fri 02:00", "daily")."""
