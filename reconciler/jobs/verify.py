@@ -60,9 +60,10 @@ def verify(job: Job, at: str, *, everything: bool, compare: bool, lock_directory
         if listed.problems and not listed.archives and not listed.strange:
             raise Refused("no archive can be read", "; ".join(listed.problems))
         ids = ids_of(listed, at)
-        chosen = _with_members(listed, ids if everything else ids[:1])
+        asked = ids if everything else ids[:1]
+        chosen = _with_members(listed, asked)
         judgements = [
-            _judge(job, path, entry, compare=compare)
+            _judge(job, path, entry, compare=compare and entry.manifest.id in asked)
             for copies in listed.archives
             if manifest_of(copies).id in chosen
             for path, entry in copies.items()

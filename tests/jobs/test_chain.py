@@ -408,6 +408,8 @@ def test_compare_judges_files_only(chained: Place) -> None:
         assert not [judgement.problem for judgement in done.judgements if judgement.problem]
         return " ".join(line for judgement in done.judgements for line in judgement.differences)
 
+    (chained.source / "numbers").write_bytes(b"as the second archive has it")
+    chained.run()
     assert "" == differences()
     (chained.source / "new").write_text("new")
     assert "new" not in differences()
