@@ -54,10 +54,13 @@ CANDIDATES = (
     *("always", "gzip", "daily", "timer", "UTC", "host", "-%Y%m%d"),
     *("running", "restart", "none", "enforce", "source.txt", "/usr/bin/true x", "30d"),
     *("x.slice", "continue", "closed", "local", "warn", "http://localhost/x", "rest:https://x/"),
+    "sftp://x@x/y",
 )
 """One of these is valid wherever text is."""
+_RESTIC = {"engine": "restic", "password_file": "/root/restic.pass"}
 LEAST: dict[str, dict[str, Any]] = {
     "Repository": {"url": "sftp:backup@host:/srv"},
+    "SftpDirectory": {"url": "sftp://x@x/x", "host_key": _KEY, "identity_file": "/root/x"},
     "ForeignHome": {"path": "/srv/x", "manage": False},
     "Create": {"mode": "0640", "owner": "root", "group": "root"},
     "Hook": {"run": ["/usr/bin/true"]},
@@ -67,7 +70,7 @@ LEAST: dict[str, dict[str, Any]] = {
 }
 """The keys that a block in a resource cannot do without."""
 WITH: dict[tuple[str, str], dict[str, Any]] = {
-    ("backups", "destinations"): {"engine": "restic", "password_file": "/root/restic.pass"},
+    ("backups", "destinations"): _RESTIC,
     ("backups", "full_every"): {"type": "incremental"},
     ("backups", "password_file"): {"engine": "restic"},
     ("logrotate", "dateformat"): {"dateext": True},
@@ -122,10 +125,11 @@ def spec_with(kind: str, field: str, value: str) -> str:
     """A spec whose resource has the field, in YAML, on line 5 (and the base's other fields after it)."""
     name, base = BASES[kind]
     without = (field, *WITHOUT.get((kind, field), ()))
+    needed = WITH.get((kind, field), {})
+    if needed is _RESTIC and "identity_file" in value:  # a destination of tar's
+        needed = {}
     rest = "".join(
-        f"    {key}: {json.dumps(item)}\n"
-        for key, item in {**base, **WITH.get((kind, field), {})}.items()
-        if key not in without
+        f"    {key}: {json.dumps(item)}\n" for key, item in {**base, **needed}.items() if key not in without
     )
     return f"version: 1\nhost: h1\n{kind}:\n  {name}:\n    {field}: {value}\n{rest}"
 

@@ -23,6 +23,11 @@ from tests.case import Reader, document
 pytestmark = pytest.mark.slow
 
 PASSWORD = {"password_file": "/root/restic.pass"}
+FAR = {
+    "url": "sftp://me@vault/srv",
+    "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVYq0M2hA1qUeqSvLRrWm7mSxv1k4l4jzW0JwG1tJQf",
+    "identity_file": "/root/.ssh/backup",
+}
 JOB = {"sources": ["/data/x"], "destinations": ["/backup/x"], "schedule": "0 2 * * *"}
 
 
@@ -97,6 +102,25 @@ def test_a_job_of_restics() -> None:
     assert expected == job.restic
 
 
+def test_a_destination_on_another_machine() -> None:
+    """Its job file has the key of the machine and the private key; the job needs ssh, and the file of the
+    key.
+    """
+    declared, found = loaded(destinations=["/backup/x", {**FAR, "limit": "10M", "retry_for": "2h"}])
+    assert declared is not None
+    job = job_of(declared)
+
+    assert [] == found
+    assert ("/backup/x", FAR["url"]) == job.destinations
+    assert (10 << 20, 7200.0, 60.0) == (
+        job.remotes[FAR["url"]].limit,
+        job.remotes[FAR["url"]].retry_for,
+        job.remotes[FAR["url"]].timeout,
+    )
+    assert "/usr/bin/ssh" in [requirement.name for requirement in KIND.requires(declared)]
+    assert Address("files", "/root/.ssh/backup") in [*KIND.references(declared)]
+
+
 def test_the_defaults_are_safe() -> None:
     """Verified, one file system, nothing deleted."""
     declared, _ = loaded()
@@ -127,7 +151,14 @@ def test_the_defaults_are_safe() -> None:
             {"engine": "restic", **PASSWORD, "destinations": [{"url": "rest:https://me:secret@host/"}]},
             "password in a URL",
         ),
-        ({"engine": "restic", **PASSWORD, "destinations": ["s3:bucket"]}, "write `{url: s3:bucket}`"),
+        ({"engine": "restic", **PASSWORD, "destinations": ["s3:bucket"]}, "`{url: s3:bucket}`"),
+        ({"destinations": ["sftp://me@vault/srv"]}, "host_key: ..., identity_file: ...}`"),
+        ({"destinations": [{"url": "sftp://me@vault/srv"}]}, "with tar write `{url: sftp://user@host/path"),
+        ({"destinations": [FAR, FAR]}, "is named twice"),
+        ({"destinations": [{**FAR, "host_key": "x"}]}, "public key of a machine"),
+        ({"destinations": [{**FAR, "limit": "5"}]}, "less than 1K a second"),
+        ({"destinations": [{**FAR, "identity_file": "key"}]}, "absolute path"),
+        ({"engine": "restic", **PASSWORD, "destinations": [FAR]}, "are for `engine: tar`"),
         (PASSWORD, "password_file is for `engine: restic`"),
         ({"type": "partial"}, "'full', 'incremental' or 'differential'"),
         ({"encrypt_to": ["age1x"]}, "age-keygen"),

@@ -30,6 +30,7 @@ TEXTS = (
         "0755",
         "0600",
         "1G",
+        "2M",
         "7s",
         "7d",
         "y.slice",
@@ -40,6 +41,7 @@ TEXTS = (
         "localhost:81",
         "sftp:a@b:/y",
         "rest:https://y/",
+        "sftp://y@y/y",
         "other.txt",
     ),
     *(

@@ -158,6 +158,8 @@ def test_what_kinds_say_of_their_fields() -> None:
         ("logrotate.olddir", "writes into"),
         ("backups.sources", "reads"),
         ("backups.destinations", "writes into"),
+        ("backups.destinations", "reads"),  # the private key of one on another machine
+        ("backups.password_file", "reads"),
         ("backups.drill_directory", "writes into"),
         ("backups.require_mount", "reads"),
     } == said

@@ -18,6 +18,7 @@ from reconciler.core.state import OwedRow
 from reconciler.core.steps import Step
 from reconciler.formats.backups import job
 from reconciler.kinds.backups import ORDER, unit
+from reconciler.kinds.backups.destination_model import SftpDirectory
 from reconciler.kinds.backups.model import Backup, Compress, Name
 from reconciler.kinds.backups.observe import BackupFacts, is_scheduled, observe, unit_of
 from reconciler.kinds.backups.unit_model import Hook
@@ -250,6 +251,10 @@ def references(declared: Declared) -> Iterator[Address]:
     for path in (job.path_of(declared.address.name), *backup.sources, *backup.places):
         yield Address("directories", path)
         yield from ownership.above(path)
+    for item in backup.destinations:
+        if isinstance(item, SftpDirectory):
+            yield Address("files", item.identity_file)
+            yield from ownership.above(item.identity_file)
     for hook in backup.hooks:
         yield Address("files", hook.run[0])
         if hook.user:
@@ -272,8 +277,10 @@ def requires(declared: Declared) -> Iterable[Requirement]:
 
 
 def _tar_programs(backup: Backup) -> list[str]:
+    on_network = len(backup.places) < len(backup.destinations)
+    ssh = ["/usr/bin/ssh", "/usr/bin/ssh-keyscan"] if on_network else []
     age = ["/usr/bin/age"] if backup.encrypt_to else []
-    return ["/usr/bin/tar", *filter(None, [_COMPRESSORS.get(backup.compress)]), *age]
+    return ["/usr/bin/tar", *filter(None, [_COMPRESSORS.get(backup.compress)]), *age, *ssh]
 
 
 def paths(address: Address) -> Iterator[str]:

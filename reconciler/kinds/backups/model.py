@@ -2,7 +2,6 @@
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
-import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
@@ -11,9 +10,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
-    Tag,
     model_validator,
 )
 
@@ -31,12 +28,18 @@ from reconciler.core.model.places import NamesPath, Use
 from reconciler.core.model.resource import Resource
 from reconciler.formats.backups import job, recipients
 from reconciler.formats.systemd import timespan
+from reconciler.kinds.backups.destination_model import (
+    Destination,
+    PathBelowRoot,
+    Repository,
+    SecretFile,
+    SftpDirectory,
+)
 from reconciler.kinds.backups.unit_model import OURS, Finite, Hardening, Hook, IoClass
 from reconciler.kinds.shared.schedule.field import ScheduleText
 from reconciler.kinds.shared.unit_fields import CpuWeight, DirectiveName, problems_of_directives
 
 _DAY = 86_400
-_URL = re.compile(r"(?:sftp|rest|s3|swift|b2|azure|gs|rclone):.")
 _SNAPSHOTS = "a snapshot of restic has everything, and takes only the space of what changed"
 _OF_TAR = {"type": _SNAPSHOTS, "full_every": _SNAPSHOTS, "encrypt_to": "restic encrypts by itself"}
 """Fields that only tar has, each with the reason."""
@@ -66,39 +69,6 @@ def _only(supported: str, later: tuple[str, ...], field: str) -> BeforeValidator
         return value
 
     return BeforeValidator(check)
-
-
-def _local(value: Any) -> Any:
-    if isinstance(value, str) and (_URL.match(value) or "://" in value):
-        raise ValueError(
-            f"{value} is no path: write `{{url: {value}}}` with `engine: restic`, or the absolute path"
-            " of a directory of this host"
-        )
-    return value
-
-
-def _form(value: Any) -> str:
-    return "path" if isinstance(value, str) else "url"
-
-
-def _url(text: str) -> str:
-    if not _URL.match(text):
-        raise ValueError(
-            "write a repository as restic has it, such as sftp:user@host:/path, rest:https://host/ or"
-            " s3:https://host/bucket; a directory of this host is written without `url`"
-        )
-    if re.search(r"//[^/@]*:[^/@]*@", text):
-        raise ValueError(
-            "no password in a URL: everybody can see it there. Write RESTIC_REST_USERNAME and"
-            " RESTIC_REST_PASSWORD into the environment_file"
-        )
-    return text
-
-
-def _below_root(path: str) -> str:
-    if path == "/":
-        raise ValueError("not the whole file system: name the directories")
-    return path
 
 
 def _distinct(paths: list[Any]) -> list[Any]:
@@ -143,7 +113,6 @@ def _often(value: Any) -> Any:
 
 Count = Annotated[int, Field(ge=1, le=100_000, strict=True)]
 
-PathBelowRoot = Annotated[AbsolutePath, AfterValidator(_below_root)]
 _DRILL_PATTERN = rf"^(?:{'|'.join(job.DRILLS)}|(?:[0-9]+[A-Za-z]+ ?)+)\z"
 Drill = Annotated[
     Text, Field(pattern=_DRILL_PATTERN, max_length=64), AfterValidator(_drill), text_schema(_DRILL_PATTERN)
@@ -153,9 +122,6 @@ DrillDirectory = Annotated[PathBelowRoot, NamesPath(Use.WRITES_INTO)]
 PublicKey = Annotated[Text, AfterValidator(_public_key)]
 FullEvery = Annotated[Finite, BeforeValidator(_often), text_schema(_FULL_EVERY_PATTERN)]
 Source = Annotated[PathBelowRoot, NamesPath(Use.READS)]
-Directory = Annotated[PathBelowRoot, BeforeValidator(_local), NamesPath(Use.WRITES_INTO)]
-SecretFile = Annotated[PathBelowRoot, NamesPath(Use.READS)]
-RepositoryUrl = Annotated[Text, Field(min_length=1, max_length=2048), AfterValidator(_url)]
 Mount = Annotated[AbsolutePath, NamesPath(Use.READS)]
 Pattern = Annotated[Text, Field(min_length=1, max_length=4096), AfterValidator(_pattern)]
 
@@ -203,30 +169,6 @@ class Keep(BaseModel):
         return self
 
 
-class Repository(BaseModel):
-    """A restic repository that is no directory of the host."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-    url: RepositoryUrl
-    """The repository as restic has it: sftp:user@host:/path, rest:https://host/, s3:https://host/bucket."""
-    environment_file: SecretFile | None = None
-    """A file of root's, 0600, with a NAME=value in each line for restic: the keys of its storage."""
-
-    @property
-    def document(self) -> dict[str, str]:
-        """The destination as a job file has it."""
-        return {
-            "url": self.url,
-            **({"environment_file": self.environment_file} if self.environment_file else {}),
-        }
-
-
-Destination = Annotated[
-    Annotated[Directory, Tag("path")] | Annotated[Repository, Tag("url")], Discriminator(_form)
-]
-
-
 class Backup(Resource):
     """A backup job. When its block is removed, it runs no more; its archives stay where they are."""
 
@@ -241,7 +183,7 @@ class Backup(Resource):
     With a `/` in front it is a place, else a name at any depth; `*` does not cross a `/`.
     """
     destinations: Annotated[list[Destination], Field(min_length=1), AfterValidator(_distinct)]
-    """Where archives go: directories of root's, or with restic `{url: ...}`.
+    """Where archives go: directories of root's, on other machines `{url: ...}`.
 
     A missing one is made, 0700, if the directory above it is there; a missing repository is.
     """
@@ -361,8 +303,11 @@ class Backup(Resource):
             _must_fit_restic(self)
         elif self.password_file is not None:
             raise ValueError("password_file is for `engine: restic`")
-        elif len(self.places) < len(self.destinations):
-            raise ValueError("a destination with `url` is for `engine: restic`")
+        elif any(isinstance(item, Repository) for item in self.destinations):
+            raise ValueError(
+                "a destination with `url` alone is for `engine: restic`; with tar write `{url:"
+                " sftp://user@host/path, host_key: ..., identity_file: ...}`"
+            )
         return self
 
     @property
@@ -410,6 +355,8 @@ class Backup(Resource):
 
 def _must_fit_restic(backup: Backup) -> None:
     """Raises ValueError for fields that only tar has, or the lack of what restic needs."""
+    if any(isinstance(item, SftpDirectory) for item in backup.destinations):
+        raise ValueError("host_key and identity_file are for `engine: tar`: restic uses root's ~/.ssh/config")
     if backup.password_file is None:
         raise ValueError("restic encrypts: write `password_file`, a file of root's with mode 0600")
     for field, reason in _OF_TAR.items():
