@@ -8,7 +8,7 @@ run has mounted is there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -19,13 +19,12 @@ from reconciler.formats.backups.manifest import FULL, Manifest
 from reconciler.formats.backups.record import Drill, Record, shortened
 from reconciler.host.archives import restored, scratch
 from reconciler.host.archives.private_directory import Refused
-from reconciler.host.archives.restored import Reservoir
+from reconciler.host.archives.restored import File, Reservoir
 from reconciler.host.archives.scratch import Scratch
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment, failpoints
 from reconciler.host.state.job_lock import RUN, job_lock
-from reconciler.jobs import store
 from reconciler.jobs.archives import listing
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.hooks import Tell
@@ -53,8 +52,18 @@ class Chosen:
 
     destination: str
     manifest: Manifest
-    content: int
-    """The bytes that it unpacks to, with all that it needs."""
+    parents: tuple[Manifest, ...]
+    """The archives that it needs."""
+
+    @property
+    def bytes(self) -> int:
+        """The bytes that lie on this host while they are read, where the destination is another machine."""
+        return sum(manifest.bytes for manifest in (self.manifest, *self.parents))
+
+    @property
+    def content(self) -> int:
+        """The bytes that it unpacks to, with all that it needs, as far as the manifests tell."""
+        return sum(map(_content, (self.manifest, *self.parents)))
 
 
 def drill(
@@ -122,9 +131,8 @@ def _chosen(job: Job, tried: Mapping[str, int], tell: Tell) -> Chosen:
             entry.manifest for entry in entries if not entry.problem and entry.manifest.verified is not False
         ]
         if usable:
-            newest = usable[-1]
-            needed = [newest, *(by_id[ident] for ident in newest.parents if ident in by_id)]
-            return Chosen(path, newest, sum(_content(manifest) for manifest in needed))
+            parents = [by_id[ident] for ident in usable[-1].parents if ident in by_id]
+            return Chosen(path, usable[-1], tuple(parents))
     raise Refused("there is no archive to restore", f"of {job.name}; see `backup list {job.name}`")
 
 
@@ -138,13 +146,16 @@ def _drilled(job: Job, chosen: Chosen, place: Scratch, whole: int, result: Drill
     """Restore and compare. Raises HostError where that does not work, or something differs."""
     if chosen.manifest.encrypt_to:
         return _sum_only(job, chosen, replace(result, whole=False))
-    budget = min(whole, place.free // 2)
+    free = place.free - (chosen.bytes if chosen.destination in job.remotes else 0)
+    budget = min(whole, free // 2)
     if budget < _LEAST:
         raise Refused("too little space is left", f"{place.tree}: {place.free} bytes are free")
     if chosen.content <= budget:
         return _compared(job, chosen, place, (), replace(result, whole=True))
     seed = environment.random_hex(16)
-    files = _sample(job, chosen, Reservoir(seed, _FILES), budget - _FILES * _ENTRY)
+    reservoir = Reservoir(seed, _FILES)
+    _offer_files(job, chosen, reservoir)
+    files = reservoir.within(budget - _FILES * _ENTRY)
     note = "their sizes were compared; restic checks the content of what it restores" if job.restic else ""
     if not files:
         raise Refused("too little space is left", f"{place.tree}: no file of the archive has room there")
@@ -155,38 +166,43 @@ def _sum_only(job: Job, chosen: Chosen, result: Drill) -> Drill:
     """Read the archive and those that it needs: this host has no key to restore them. Raises HostError."""
     destination = chosen.destination
     with open_destination(job, destination) as directory:
-        entries = store.scan(directory, job.name).entries
-        needed = [entry.manifest for entry in entries if entry.manifest.id in chosen.manifest.members]
-        for manifest in needed:
+        for manifest in (*chosen.parents, chosen.manifest):
             if directory.sum_of(manifest.archive) != manifest.sha256:
                 raise ArchiveError("the archive changed", f"{destination}: {manifest.archive}: {NOT_ITS_SUM}")
     return replace(result, good=True, note=_ENCRYPTED)
 
 
-def _sample(job: Job, chosen: Chosen, reservoir: Reservoir, budget: int) -> list[tuple[str, int]]:
+def _offer_files(job: Job, chosen: Chosen, reservoir: Reservoir) -> None:
     if job.restic is not None:
         from reconciler.jobs.restic import drill as restic  # only where it is the engine, as below
 
-        return restic.sample(job, chosen.destination, chosen.manifest, reservoir, budget)
-    with _archive(job, chosen) as fd:
-        return restored.sample(fd, chosen.manifest.compress, reservoir, budget)
+        restic.offer_files(job, chosen.destination, chosen.manifest, reservoir)
+        return
+    present = _present(job, chosen) if chosen.parents else None
+    for manifest in (*chosen.parents, chosen.manifest):
+        with _archive(job, chosen, manifest) as fd:
+            restored.offer_files(fd, manifest.compress, reservoir, manifest.id, present)
+
+
+def _present(job: Job, chosen: Chosen) -> set[bytes]:
+    """Everything that was there when the last archive of a chain was made."""
+    with _archive(job, chosen, chosen.manifest) as fd:
+        return restored.names(fd, chosen.manifest.compress)
 
 
 @contextmanager
-def _archive(job: Job, chosen: Chosen) -> Iterator[int]:
+def _archive(job: Job, chosen: Chosen, manifest: Manifest) -> Iterator[int]:
     with (
         open_destination(job, chosen.destination) as directory,
-        descriptor(directory.open(chosen.manifest.archive)) as fd,
+        descriptor(directory.open(manifest.archive)) as fd,
     ):
         yield fd
 
 
-def _compared(
-    job: Job, chosen: Chosen, place: Scratch, files: Sequence[tuple[str, int]], result: Drill
-) -> Drill:
+def _compared(job: Job, chosen: Chosen, place: Scratch, files: Sequence[File], result: Drill) -> Drill:
     manifest = chosen.manifest
     alone = replace(job, destinations=(chosen.destination,))
-    restore(alone, manifest.id, place.tree, [path for path, _ in files])
+    restore(alone, manifest.id, place.tree, [file.path for file in files])
     failpoints.hit("backup.drill.restored")
     with descriptor(place.open_tree()) as tree:
         shares = {source: restored.share(tree, source) for source in manifest.sources if not files}
@@ -202,18 +218,39 @@ def _compared(
         result,
         good=True,
         files=sum(share.entries for share in shares.values()) or len(files),
-        bytes=sum(share.data for share in shares.values()) or sum(size for _, size in files),
+        bytes=sum(share.data for share in shares.values()) or sum(file.size for file in files),
     )
 
 
-def _differences(job: Job, chosen: Chosen, tree: int, files: Sequence[tuple[str, int]]) -> tuple[str, ...]:
+def _differences(job: Job, chosen: Chosen, tree: int, files: Sequence[File]) -> list[str]:
     if job.restic is not None:
         from reconciler.jobs.restic import drill as restic
 
-        return restic.differences(job, chosen.destination, chosen.manifest, tree, files)
-    with _archive(job, chosen) as fd:
-        paths, chain = [path for path, _ in files], chosen.manifest.in_chain
-        return restored.differences(fd, chosen.manifest.compress, tree, paths, chain=chain)
+        return list(restic.differences(job, chosen.destination, chosen.manifest, tree, files))
+    newest = chosen.manifest
+    if not files:
+        present = _present(job, chosen) if chosen.parents else set()
+        lost = [line for parent in chosen.parents for line in _lost(job, chosen, parent, tree, present)]
+        return [*_compare(job, chosen, newest, tree, ()), *dict.fromkeys(lost)]
+    return [
+        line
+        for manifest in (*chosen.parents, newest)
+        if (paths := [file.path for file in files if file.archive == manifest.id])
+        for line in _compare(job, chosen, manifest, tree, paths)
+    ]
+
+
+def _compare(
+    job: Job, chosen: Chosen, manifest: Manifest, tree: int, paths: Sequence[str]
+) -> tuple[str, ...]:
+    with _archive(job, chosen, manifest) as fd:
+        return restored.differences(fd, manifest.compress, tree, paths, chain=manifest.in_chain)
+
+
+def _lost(job: Job, chosen: Chosen, parent: Manifest, tree: int, present: Collection[bytes]) -> list[str]:
+    """The files of an older archive of a chain that were there at its end and did not come back."""
+    with _archive(job, chosen, parent) as fd:
+        return restored.absent(fd, parent.compress, tree, present)
 
 
 def _missing(manifest: Manifest, shares: Mapping[str, restored.Share]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.host import HostError
+from reconciler.formats.backups.job import Keep
 from reconciler.formats.backups.record import Drill, Record
-from reconciler.host.archives import restored, scratch
+from reconciler.host.archives import restored, scratch, snapshot_file
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.restored import Reservoir
 from reconciler.host.process import environment
@@ -21,14 +23,17 @@ from reconciler.jobs import restore as restoring
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.job_health import condition
 from tests.host.hosts_under_test import mounted
+from tests.jobs.far_end import SSHD, far_end
 from tests.jobs.places import REPOSITORY, Place, listed
 from tests.jobs.repositories import ResticPlace
+from tests.jobs.test_backup_doubt import at
 from tests.jobs.test_backup_faults import flip
 
 pytestmark = pytest.mark.slow
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 DAY = 86_400
+TODAY = 1_800_000_000
 
 
 @pytest.fixture
@@ -80,11 +85,15 @@ def test_a_large_archive_has_a_sample_restored(drilled: Place) -> None:
     assert 50 < done.files < 200
     with open_destination(drilled.job, str(drilled.destination)) as directory:
         fd = directory.open(manifest.archive)
-        chosen = [restored.sample(fd, "gzip", Reservoir(seed, 50), 300_000) for seed in ("a", "a", "b")]
+        samples = []
+        for seed in ("a", "a", "b"):
+            reservoir = Reservoir(seed, 50)
+            restored.offer_files(fd, "gzip", reservoir, manifest.id)
+            samples.append(reservoir.within(300_000))
         os.close(fd)
-    assert chosen[0] == chosen[1] != chosen[2]
-    assert sum(size for _, size in chosen[0]) <= 300_000
-    assert all(Path(path).is_file() for path, _ in chosen[0])
+    assert samples[0] == samples[1] != samples[2]
+    assert sum(file.size for file in samples[0]) <= 300_000
+    assert all(Path(file.path).is_file() for file in samples[0])
 
 
 def test_destinations_take_turns(drilled: Place) -> None:
@@ -115,8 +124,8 @@ def test_rot_is_found_and_the_archive_counts_no_more(drilled: Place) -> None:
     """A bit that flips after the archive was verified is found, and the archive is bad from then on."""
     manifest = drilled.run().manifest
     flip(drilled.destination / manifest.archive)
-    at = str(drilled.top / "state" / "jobs")
-    done = recording.recorded_drill(drilled.job, lambda _: None, at, drilled.locks)
+    kept = str(drilled.top / "state" / "jobs")
+    done = recording.recorded_drill(drilled.job, lambda _: None, kept, drilled.locks)
 
     assert (False, True) == (done.good, "sum" in done.reason)
     assert [] == left(drilled)
@@ -279,18 +288,86 @@ def test_a_verification_that_is_late_is_told(drilled: Place) -> None:
 @root_only
 def test_a_run_drills_when_it_is_due(drilled: Place) -> None:
     """The first run does, the second does not, and each result is in the record."""
-    at = str(drilled.top / "state" / "jobs")
+    kept = str(drilled.top / "state" / "jobs")
 
     def run() -> Drill | None:
-        recording.recorded_run(drilled.job, lambda: backup.run(drilled.job, print, drilled.locks), print, at)
-        return recording.drill_when_due(drilled.job, print, at, drilled.locks)
+        recording.recorded_run(
+            drilled.job, lambda: backup.run(drilled.job, print, drilled.locks), print, kept
+        )
+        return recording.drill_when_due(drilled.job, print, kept, drilled.locks)
 
     first = run()
-    record = records.load("datasets", at)
+    record = records.load("datasets", kept)
     assert first is not None
     assert record is not None
     assert (first, first.started) == (record.drill, record.drilled)
     assert run() is None
+
+
+@pytest.fixture
+def chained(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A chain of three archives: files that were made, changed and deleted in between, and a socket."""
+    (place.top / "scratch").mkdir(mode=0o700)
+    monkeypatch.setattr(snapshot_file, "_COARSE", 1)
+    place = place.having(drill_directory=str(place.top / "scratch"), type="incremental", keep=Keep())
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind(str(place.source / "socket"))
+    for day in range(3):
+        at(monkeypatch, TODAY + day * DAY)
+        (place.source / f"day {day}").write_bytes(os.urandom(2000))
+        (place.source / "daily").write_text(f"{day}\n")
+        (place.source / f"day {day - 2}").unlink(missing_ok=True)
+        done = place.run()
+    assert ("incremental", 2) == (done.manifest.kind, len(done.manifest.parents))
+    return place
+
+
+def test_a_chain_comes_back(chained: Place) -> None:
+    """All of it, from its full archive on; of a large one files of each archive, as they were at its end."""
+    assert ("", True) == ((whole := try_it(chained)).reason, whole.whole)
+    sampled = try_it(chained, whole=1_500_000)
+    assert ("", False) == (sampled.reason, sampled.whole)
+    assert 5 <= sampled.files
+    assert [] == left(chained)
+
+
+@pytest.mark.parametrize("name", ["numbers", "day 1", "day 2"])
+def test_a_file_of_any_member_that_does_not_come_back_is_found(
+    chained: Place, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whether the full archive has it, the one in the middle, or the last."""
+    real = restoring.restore
+
+    def losing(*args: object) -> object:
+        done = real(*args)  # type: ignore[arg-type]  # as it was called
+        Path(f"{args[2]}{chained.source}", name).unlink()
+        return done
+
+    monkeypatch.setattr(drill, "restore", losing)
+    done = try_it(chained)
+
+    assert (False, True) == (done.good, name in done.reason), done
+
+
+def test_rot_in_an_older_member_is_found(chained: Place) -> None:
+    """The last archive is good, and cannot be restored without the full one."""
+    flip(next(iter(sorted(chained.destination.glob("*.tar.gz")))))
+
+    assert not try_it(chained).good
+
+
+@pytest.mark.skipif(not Path(SSHD).exists(), reason="needs sshd: apt install openssh-server")
+def test_an_archive_on_another_machine_comes_back(drilled: Place) -> None:
+    """What is restored comes from there."""
+    with far_end(drilled.top / "machine") as machine:
+        remote = machine.remote()
+        place = drilled.having(destinations=(remote.url,), remotes={remote.url: remote})
+        place.run()
+        done = try_it(place)
+        assert ("", True, remote.url) == (done.reason, done.good, done.destination)
+        flip(next(iter(machine.directory.glob("*.tar.gz"))))
+        assert not try_it(place).good
+    assert [] == left(drilled)
 
 
 def test_a_snapshot_of_restic_comes_back(restic_place: ResticPlace) -> None:
