@@ -81,13 +81,21 @@ def current(job: Job) -> Condition:
 def condition(job: Job, now: int, record: Record | None = None, lock_directory: str = RUN) -> Condition:
     """The condition of a job: its archives in all its destinations, and what its record tells.
 
-    Each destination is to have a recent archive: the oldest of their newest counts.
+    Each destination is to have a recent archive: the oldest of their newest counts. One on another machine is
+    not asked where the record says what it got last: it may be slow, and it is no fault that it is off now.
     """
     troubles = [*_of_record(job, record, lock_directory)] if record is not None else []
     newest: list[int] = []
     verified: list[int] = []
     sizes: list[int] = []
     for path in job.destinations:
+        known = record.newest.get(path) if record is not None and path in job.remotes else None
+        if known is not None:
+            newest.append(known.started)
+            sizes.append(known.bytes)
+            late = _late(job, known.started, now)
+            troubles += [Trouble(f"late {path}", f"{path}: {late}")] if late else []
+            continue
         try:
             archives, foreign = _archives(job, path)
         except HostError as problem:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.formats.backups.record import Record, Run
+from reconciler.formats.backups.remote import Remote
 from reconciler.formats.systemd import timespan
 from reconciler.host.process import environment
 from reconciler.jobs import accepting, job_health
@@ -129,6 +131,19 @@ def test_a_clock_that_was_wrong(aged: Place, monkeypatch: pytest.MonkeyPatch) ->
     aged.run()
 
     assert "the clock was wrong then, or is now" in reasons(aged, 60)[0]
+
+
+def test_another_machine_is_not_asked_for_what_the_record_has(aged: Place) -> None:
+    """A machine that is off now is no fault; that it got nothing for too long is one."""
+    remote = Remote("sftp://nobody@127.0.0.1:9/vault", "ssh-ed25519 AAAA", "/nowhere")
+    place = aged.having(destinations=(str(aged.destination), remote.url), remotes={remote.url: remote})
+    got = Run(TODAY, TODAY, "good", "", "an id", 7, {remote.url: ""})
+    record = Record("datasets", TODAY).after_run(got)
+
+    assert () == condition(place.job, TODAY, record).reasons
+    assert any("/nowhere" in reason for reason in condition(place.job, TODAY, Record("datasets", 0)).reasons)
+    late = condition(place.job, TODAY + 2 * DAY, record).reasons
+    assert f"{remote.url}: the newest good archive is 2d old, and max_age is 1d 2h" in late
 
 
 def test_a_destination_that_is_gone(aged: Place) -> None:
