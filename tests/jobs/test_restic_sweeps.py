@@ -17,6 +17,7 @@ from reconciler.host.state import restic_records
 from reconciler.jobs import archives
 from reconciler.jobs import restore as restoring
 from reconciler.jobs.restic import prune as restic_prune
+from reconciler.jobs.restic import repositories
 from tests.host.hosts_under_test import mounted
 from tests.jobs.places import manifest
 from tests.jobs.repositories import PROGRAM, ResticPlace
@@ -181,13 +182,50 @@ def test_a_lock_of_a_process_that_lives(restic_place: ResticPlace, monkeypatch: 
     assert 1 == len(locks)
 
 
-def hold_a_lock(place: ResticPlace) -> subprocess.Popen[bytes]:
+def hold_a_lock(place: ResticPlace, *wrapper: str) -> subprocess.Popen[bytes]:
     """A restic that has a lock in the repository and waits."""
     options = ["--no-cache", f"--password-file={place.top}/pass", f"--repo={place.repository}"]
     holder = subprocess.Popen(
-        [PROGRAM, *options, "backup", "--stdin"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        [*wrapper, PROGRAM, *options, "backup", "--stdin"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 20
     while not list((place.repository / "locks").iterdir()) and time.monotonic() < deadline:
         time.sleep(0.05)
     return holder
+
+
+@root_only
+@pytest.mark.parametrize("host", ["", "another-host"])
+def test_a_lock_that_a_dead_process_left(
+    restic_place: ResticPlace, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """That of this host is removed, one of another host never: nobody here knows whether its process lives."""
+    place = restic_place.having(keep=Keep(last=1))
+    place.run()
+    monkeypatch.setattr(restic_prune, "_WAIT", 1.0)
+    monkeypatch.setattr(repositories, "WAIT", 1.0)
+    forget_the_check(place)
+    holder = hold_a_lock(
+        place, *(["unshare", "--uts", "sh", "-c", f'hostname {host}; exec "$@"', "-"] if host else [])
+    )
+    holder.kill()
+    holder.communicate()
+    done = place.run()
+    notes = [note for pruned in done.pruned.values() for note in pruned.notes]
+    locks = place.restic("list", "locks", "--no-lock").stdout.split()
+
+    assert bool(host) is bool(locks)
+    assert [bool(host)] * 2 == ["another-host" in str([*done.failed.values()]), "another-host" in str(notes)]
+
+
+def test_one_of_two_repositories_cannot_be_reached(restic_place: ResticPlace) -> None:
+    """The other has the new snapshot, the run is partly done, and says which one lacks it."""
+    far = "sftp://root@127.0.0.1:9//srv/far"
+    place = restic_place.having(destinations=(far, *restic_place.job.destinations))
+    done = place.run()
+    listed = archives.listing(place.job)
+
+    assert [far] == list(done.failed)
+    assert place.job.destinations[1:] == done.made
+    assert far in listed.problems[0]
+    assert 1 == len(listed.archives)

@@ -26,6 +26,7 @@ from tests.case import Reader, document
 pytestmark = pytest.mark.slow
 
 JOB = {"sources": ["/data"], "destinations": ["/backup/d"], "schedule": "daily"}
+RESTIC = {"engine": "restic", "password_file": "/root/pass"}
 DAY = 86_400
 Paths = Mapping[str, Any]
 HERE: Paths = {"/data": {}, "/backup": {"mode": "0700"}}
@@ -112,6 +113,17 @@ def said(host: SimulatedHost, spec: Spec) -> list[tuple[str, str]]:
         ({"/data": {}, "/backup": {"owner": "nobody"}}, {}, {}, ["/backup belongs to nobody"]),
         ({**HERE, "/backup/d": {"content": "x"}}, {}, {}, ["/backup/d is not a directory"]),
         ({**HERE, "/backup/d": {"mode": "0770"}}, {"directories": {"/backup/d": {"mode": "0700"}}}, {}, []),
+        (HERE, {}, RESTIC, ["/root/pass does not exist"]),
+        ({**HERE, "/root/pass": {"mode": "0600", "content": "x"}}, {}, RESTIC, []),
+        ({**HERE, "/root/pass": {"mode": "0640", "content": "x"}}, {}, RESTIC, ["/root/pass cannot be used"]),
+        (
+            {**HERE, "/root/pass": {"mode": "0600", "owner": "nobody", "content": "x"}},
+            {},
+            RESTIC,
+            ["/root/pass cannot be used"],
+        ),
+        ({**HERE, "/root/pass": {"target": "/x"}}, {}, RESTIC, ["/root/pass cannot be used"]),
+        (HERE, {"files": {"/root/pass": {"content": "x", "mode": "0600"}}}, RESTIC, []),
     ],
 )
 def test_places(paths: Paths, more: Mapping[str, Any], job: Mapping[str, Any], expected: list[str]) -> None:

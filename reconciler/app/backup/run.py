@@ -29,7 +29,8 @@ def _run(name: str, tell: Callable[[str], None], root: str | None) -> Report:
     )
     manifest = done.manifest
     state = "verified" if manifest.verified else "not verified"
-    lines = [f"{path}: {manifest.archive}, {manifest.bytes} bytes, {state}" for path in done.made]
+    archive = manifest.archive if job.restic is None else f"snapshot {manifest.id}"
+    lines = [f"{path}: {archive}, {manifest.bytes} bytes, {state}" for path in done.made]
     lines += [f"a full archive begins a chain: {manifest.why_full}"] if manifest.why_full else []
     lines += pruned_lines(done.pruned, "deleted")
     lines += [

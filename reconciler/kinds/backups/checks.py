@@ -66,6 +66,11 @@ class BackupHost:
             if spec
             else []
         )
+        self._files = (
+            {block.address.name for block in spec.resources if block.address.kind == "files"}
+            if spec
+            else set()
+        )
         self._made = {path for name in (*self._declared, *homes) for path in (name, *fstab.parents(name))}
 
     def troubles(self, backup: Backup) -> Iterator[Trouble]:
@@ -74,6 +79,8 @@ class BackupHost:
             yield from self._source_troubles(source)
         for destination in backup.places:
             yield from self._destination_troubles(destination)
+        for path in backup.secrets:
+            yield from self._secret_troubles(path)
         yield from self._mount_troubles(backup)
         yield from self._disk_troubles(backup)
 
@@ -95,6 +102,27 @@ class BackupHost:
             pattern = _PATTERN if globs.is_pattern(path) else ""
             detail = f"{path} is not on the host. As long as it is missing every run is refused.{pattern}"
             yield _warning("backup-source", f"source {path} does not exist", detail)
+
+    def _secret_troubles(self, path: str) -> Iterator[Trouble]:
+        """Yield what is wrong with a file that opens a repository, unless the spec declares it."""
+        if path in self._files or not self._view.running:
+            return
+        try:
+            entry = self._view.entry(path)
+        except Unreadable:
+            return
+        except UnsafePath as problem:
+            detail = f"{problem}. A run would be refused: {_instead(path, problem)}."
+            yield _error("backup-secret", f"{path} is behind a link", detail)
+            return
+        if entry is None:
+            detail = f"{path} is not on the host. As long as it is missing every run is refused."
+            yield _warning("backup-secret", f"{path} does not exist", detail)
+        elif entry.type is not FileType.FILE or entry.owner != "root" or int(entry.mode, 8) & 0o077:
+            detail = (
+                f"It must be a file of root's that nobody else can read: chown root {path}; chmod 600 {path}"
+            )
+            yield _warning("backup-secret", f"{path} cannot be used", f"{detail}. Every run is refused.")
 
     def _is_made(self, path: str) -> bool:
         """Whether the same spec makes a path."""

@@ -255,6 +255,9 @@ def references(declared: Declared) -> Iterator[Address]:
         if isinstance(item, SftpDirectory):
             yield Address("files", item.identity_file)
             yield from ownership.above(item.identity_file)
+    for path in backup.secrets:
+        yield Address("files", path)
+        yield from ownership.above(path)
     for hook in backup.hooks:
         yield Address("files", hook.run[0])
         if hook.user:

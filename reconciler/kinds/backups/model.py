@@ -297,6 +297,12 @@ class Backup(Resource):
         """The destinations that are directories of the host."""
         return [item for item in self.destinations if isinstance(item, str)]
 
+    @property
+    def secrets(self) -> list[str]:
+        """The files that open the repositories of restic."""
+        files = [item.environment_file for item in self.destinations if isinstance(item, Repository)]
+        return [path for path in (self.password_file, *files) if path is not None]
+
     @model_validator(mode="after")
     def _fits_the_engine(self) -> Self:
         if self.engine == "restic":
