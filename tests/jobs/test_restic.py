@@ -288,6 +288,29 @@ def test_a_directory_that_only_looks_like_a_repository(new_restic_place: ResticP
     assert "mine" == (keys / ("ab" * 32)).read_text()
 
 
+def test_patterns_mean_what_they_mean_to_tar(restic_place: ResticPlace) -> None:
+    """`!` in front turns nothing round, and a bracket that is not closed is a character."""
+    for name in ("!note", "a[", "kept"):
+        (restic_place.source / name).write_text("x")
+    place = restic_place.having(exclude=("*.tmp", "!note", "a["))
+    place.run()
+    back = place.top / "back"
+    restoring.restore(place.job, "", str(back), [])
+    names = {path.name for path in back.joinpath(*place.source.parts[1:]).iterdir()}
+
+    assert "kept" in names
+    assert not {"!note", "a["} & names
+
+
+def test_a_snapshot_that_somebody_wrote_anew(restic_place: ResticPlace) -> None:
+    """It has the id of the run, and is another one: the verdict is not about it."""
+    restic_place.run()
+    restic_place.restic("tag", "--add", "note")
+    (copies,) = archives.listing(restic_place.job).archives
+
+    assert manifest_of(copies).verified is None
+
+
 def test_a_lost_record(restic_place: ResticPlace) -> None:
     """No snapshot is known to be good then, and none goes, until a verification has looked."""
     place = restic_place.having(keep=Keep(last=1), verify=False)

@@ -16,6 +16,7 @@ from reconciler.formats.backups.job import Keep
 from reconciler.host.state import restic_records
 from reconciler.jobs import archives
 from reconciler.jobs import restore as restoring
+from reconciler.jobs import verify as verifying
 from reconciler.jobs.restic import prune as restic_prune
 from reconciler.jobs.restic import repositories
 from tests.host.hosts_under_test import mounted
@@ -108,6 +109,21 @@ def test_killed_at_a_step(restic_place: ResticPlace, point: str) -> None:
     assert done.manifest.id in good(place)
     check_the_newest_comes_back(place, tree(place))
     place.check_it_is_sound()
+
+
+def test_a_snapshot_of_a_run_that_did_not_end(restic_place: ResticPlace) -> None:
+    """Nobody knows what it lacks: a verification does not make it good either."""
+    first = restic_place.run().manifest.id
+    restic_place.run_elsewhere(RECONCILER_TESTING="1", RECONCILER_FAILPOINT="backup.streamed:1")
+    verifying.verify(
+        restic_place.job, "", everything=True, compare=False, lock_directory=restic_place.place.locks
+    )
+    restored = restoring.restore(restic_place.job, "", str(restic_place.top / "back"), [])
+
+    assert 2 == len(ids(restic_place))
+    assert [first] == good(restic_place)
+    assert first == restored.manifest.id
+    assert "did not end" in restored.passed[0][1]
 
 
 def forget_the_check(place: ResticPlace) -> None:
