@@ -11,6 +11,7 @@ from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups.job import Job, above, apart, leaves_out
 from reconciler.formats.backups.manifest import DIFFERENTIAL, FULL, Manifest
 from reconciler.host.archives import encryption, tar
+from reconciler.host.archives.listed import LONGEST
 from reconciler.host.archives.private_directory import look
 from reconciler.host.archives.restore_target import owners_and_modes
 from reconciler.host.archives.scratch import DIRECTORY as DRILLS
@@ -164,9 +165,22 @@ def _judged_good(manifest: Manifest, checked: Checked) -> Manifest:
 
 
 def with_figures(manifest: Manifest, checked: Checked) -> Manifest:
-    """The manifest with the figures of an archive that was read, if it has any."""
+    """The manifest with the figures of an archive that was read, if it has any, and with a warning about what
+    no restore can unpack.
+    """
     entries, data = checked.entries or manifest.entries, checked.data or manifest.data
-    return replace(manifest, entries=entries, data=data)
+    words = too_long(checked)
+    warnings = tuple(line for line in manifest.warnings if line != words)
+    return replace(manifest, entries=entries, data=data, warnings=(*warnings, words) if words else warnings)
+
+
+def too_long(checked: Checked) -> str:
+    """The warning about what no restore can unpack; empty if there is nothing of the kind."""
+    return (
+        f"paths of more than {LONGEST} bytes, which tar cannot unpack: {checked.too_long}"
+        if checked.too_long
+        else ""
+    )
 
 
 def look_into(fd: int, manifest: Manifest) -> Checked:
@@ -181,5 +195,5 @@ def look_into(fd: int, manifest: Manifest) -> Checked:
     if manifest.kind == FULL:
         return tar.check(fd, manifest.compress, manifest.sources)
     # What the job left out of it is not known any more: the figures of its making stay.
-    problem = tar.check(fd, manifest.compress, manifest.sources, lambda _: False).problem
-    return Checked(problem, manifest.entries, manifest.data)
+    checked = tar.check(fd, manifest.compress, manifest.sources, lambda _: False)
+    return Checked(checked.problem, manifest.entries, manifest.data, too_long=checked.too_long)

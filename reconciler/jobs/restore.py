@@ -20,7 +20,7 @@ from reconciler.host.archives.restore_target import (
     lexists_below,
     restore_target,
 )
-from reconciler.host.archives.tar import ArchiveError
+from reconciler.host.archives.tar import ArchiveError, LinkAlone
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment
 from reconciler.jobs import store
@@ -116,15 +116,7 @@ def _unpack(members: Sequence[_Member], to: str, paths: Sequence[str]) -> tuple[
         for number, (_, fd, manifest) in enumerate(members):
             if number:
                 clear_attributes(target)
-            warnings += tar.extract(
-                fd,
-                manifest.compress,
-                target,
-                paths,
-                _leading(manifest, paths),
-                as_root=environment.is_root(),
-                chain=manifest.in_chain,
-            )
+            warnings += _extract(fd, manifest, target, paths)
         if last.in_chain:
             lacking = [path for path in paths if not lexists_below(target, path)]
             if lacking:
@@ -134,6 +126,26 @@ def _unpack(members: Sequence[_Member], to: str, paths: Sequence[str]) -> tuple[
         elif not last.above:
             as_on_the_host(target, above(last.sources))
     return tuple(warnings)
+
+
+def _extract(fd: int, manifest: Manifest, target: int, paths: Sequence[str]) -> tuple[str, ...]:
+    """Unpack one archive; where a hard link is asked for alone, the name that has the content as well."""
+
+    def extract(wanted: Sequence[str]) -> tuple[str, ...]:
+        leading = _leading(manifest, wanted)
+        return tar.extract(
+            *(fd, manifest.compress, target, wanted, leading),
+            as_root=environment.is_root(),
+            chain=manifest.in_chain,
+        )
+
+    try:
+        return extract(paths)
+    except LinkAlone:
+        first = tar.first_names(fd, manifest.compress, paths, manifest.sources)
+        also = [path for path in first if not any(f"{path}/".startswith(f"{other}/") for other in paths)]
+        told = [f"{path} is there too: it is the first name of a file that was asked for" for path in also]
+        return (*extract([*paths, *also]), *told)
 
 
 def sound(job: Job, copies: Copies, problems: list[str], spool_in: str = "") -> Generator[_Member]:

@@ -18,7 +18,7 @@ from reconciler.jobs import store
 from reconciler.jobs.archives import Listing, ids_of, listing, manifest_of
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.lock import lock_of
-from reconciler.jobs.making import NOT_ITS_SUM, look_into, with_figures
+from reconciler.jobs.making import NOT_ITS_SUM, look_into, too_long, with_figures
 from reconciler.jobs.store import Entry
 
 
@@ -34,6 +34,8 @@ class Judgement:
     """The files on the host that are not as in the archive, which is no fault of it."""
     sidecar: str = ""
     """The fault of the file that has its sum, which is no fault of the archive either."""
+    warning: str = ""
+    """What of it no restore can unpack."""
 
 
 @frozen
@@ -103,6 +105,7 @@ def _with_ancestors(judgements: Sequence[Judgement], listed: Listing) -> list[Ju
 def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
     manifest = entry.manifest
     differences: tuple[str, ...] = ()
+    warning = ""
     with open_destination(job, path) as directory:
         problem = entry.fault
         if not problem and directory.is_remote and manifest.entries and not compare:
@@ -110,7 +113,7 @@ def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
         elif not problem:
             with descriptor(directory.open(manifest.archive)) as fd:
                 checked = look_into(fd, manifest)
-                problem = checked.problem
+                problem, warning = checked.problem, too_long(checked)
                 manifest = with_figures(manifest, checked)
                 differences = _differences(fd, job, manifest) if compare and not problem else ()
         sidecar = store.sum_problem(directory, manifest)
@@ -119,7 +122,7 @@ def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
                 store.record(directory, manifest.judged(good=not problem, now=environment.now()))
             except TargetError as full:  # the verdict itself must not be lost
                 sidecar = f"the verdict cannot be written down: {full}"
-    return Judgement(path, manifest.id, problem, differences, sidecar)
+    return Judgement(path, manifest.id, problem, differences, sidecar, warning)
 
 
 def _differences(fd: int, job: Job, manifest: Manifest) -> tuple[str, ...]:

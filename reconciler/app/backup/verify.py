@@ -40,11 +40,18 @@ def _verify(name: str, at: str, everything: bool, compare: bool, root: str | Non
     ]
     problems += [f"differs: {line}" for judgement in judgements for line in judgement.differences]
     problems += [f"not verified: {problem}" for problem in done.problems]
+    warnings = [
+        f"warning: {judgement.destination}: {judgement.id}: {judgement.warning}"
+        for judgement in judgements
+        if judgement.warning
+    ]
     data = {
         "archives": [_data(judgement) for judgement in judgements],
         "not_verified": list(done.problems),
     }
-    return Report(End.FINDINGS if problems else End.GOOD, lines, (*problems, *done.foreign, *not_kept), data)
+    return Report(
+        End.FINDINGS if problems else End.GOOD, lines, (*problems, *warnings, *done.foreign, *not_kept), data
+    )
 
 
 def _data(judgement: Judgement) -> dict[str, Any]:

@@ -17,6 +17,9 @@ _ESCAPED = re.compile(rb"\\(?:([0-7]{3})|(.))")
 _CONTROLS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 _HERE = (b"Y", b"N", b"D")
 """The marks of a name that is in the directory: with its content in this archive, without, a directory."""
+LONGEST = 4095
+"""The bytes of the longest path that tar unpacks (PATH_MAX); it archives longer ones without a word."""
+_LINK_TO = " link to "
 _RENAMES = (b"R", b"T", b"X")
 
 
@@ -30,6 +33,19 @@ def unescaped(name: bytes) -> bytes:
 def member(path: str) -> str:
     """The name that a path has in an archive."""
     return path.removeprefix("/") or "."
+
+
+def first_name(line: bytes, sources: Sequence[str]) -> str:
+    """The path under which the content of a hard link stands, by its line; empty for any other member.
+
+    It lies in a source: a name may itself have ` link to ` in it.
+    """
+    match = _LINE.fullmatch(line)
+    if match is None or match[1] != b"h":
+        return ""
+    _, *rest = os.fsdecode(unescaped(match[3])).split(_LINK_TO)
+    paths = ("/" + _LINK_TO.join(rest[number:]) for number in range(len(rest)))
+    return next((path for path in paths if any(f"{path}/".startswith(f"{one}/") for one in sources)), "")
 
 
 class Count:
@@ -51,6 +67,8 @@ class Count:
         """The sources that are not in it themselves."""
         self.has_renames = False
         """Whether a directory is recorded as renamed; tar restores many of those wrong."""
+        self.too_long = 0
+        """The files and directories whose paths are longer than `LONGEST`."""
         self._names = {source: os.fsencode(member(source)) for source in sources}
         self._incremental = incremental
         self._is_left_out = is_left_out
@@ -69,6 +87,7 @@ class Count:
         if match := _LINE.fullmatch(line):
             kind, size, name = match.groups()
             path = unescaped(name) if b"\\" in name else name
+            self.too_long += kind in b"-d" and len(path.rstrip(b"/")) > LONGEST
             if kind == b"d":
                 self._directory = path.rstrip(b"/") + b"/"
             self._add(path, int(size) if kind == b"-" else 0)

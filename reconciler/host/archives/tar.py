@@ -18,7 +18,7 @@ from dataclasses import field, replace
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.host.archives import encryption
-from reconciler.host.archives.listed import Count, member, unescaped
+from reconciler.host.archives.listed import Count, first_name, member, unescaped
 from reconciler.host.process import failpoints, progress
 from reconciler.host.process.pipeline import Ended, pipe
 from reconciler.host.process.run import run
@@ -50,6 +50,10 @@ class ArchiveError(HostError):
 
 class TargetError(ArchiveError):
     """The destination did not take the archive: it is full, read-only or broken. Another one may take it."""
+
+
+class LinkAlone(ArchiveError):
+    """A name of a file was asked for whose content stands under another name of it, and that was not."""
 
 
 @frozen
@@ -109,6 +113,8 @@ class Checked:
     """The sources that are not in it, as a file that did not change is not in an incremental one."""
     has_renames: bool = False
     """Whether it records a directory as renamed."""
+    too_long: int = 0
+    """The files and directories in it whose paths are too long to be unpacked."""
 
 
 NamesOf = Callable[[str], bool]
@@ -204,7 +210,11 @@ def check(fd: int, compress: str, sources: Sequence[str], names: NamesOf | None 
     failure = first_failure(stream(fd, compress, [*_LIST, *(_NAMES if names else ())], count.take))
     lacking = sorted(count.lacking)
     problem = failure or (f"{lacking[0]} is not in it" if lacking and not names else "")
-    return Checked(problem, count.entries, count.data, tuple(lacking), has_renames=count.has_renames)
+    return Checked(
+        *(problem, count.entries, count.data, tuple(lacking)),
+        has_renames=count.has_renames,
+        too_long=count.too_long,
+    )
 
 
 def _nothing(_: str) -> bool:
@@ -246,10 +256,25 @@ def extract(
     lacks_paths_only = chain and tar.rc == _FATAL and all(_EXITING in line for line in warnings)
     if (tar.rc != 0 and not lacks_paths_only) or decompressor.rc != 0:
         reason = reasons(replace(tar, stderr=tuple(warnings))) if tar.rc else decompressor.reason
-        lacks_link = bool(paths) and "Cannot hard link" in reason
-        hint = "; ask for the other name of this file as well" if lacks_link else ""
-        raise ArchiveError("the archive could not be unpacked", reason + hint)
+        failure = LinkAlone if paths and "Cannot hard link" in reason else ArchiveError
+        raise failure("the archive could not be unpacked", reason)
     return () if lacks_paths_only else tuple(warnings[:_KEPT])
+
+
+def first_names(fd: int, compress: str, paths: Sequence[str], sources: Sequence[str]) -> list[str]:
+    """The names under which the content of hard links among these members stands, as paths."""
+    first: dict[str, None] = {}
+    rest = bytearray()
+
+    def take(chunk: bytes) -> None:
+        rest.extend(chunk)
+        *lines, last = bytes(rest).split(b"\n")
+        first.update(dict.fromkeys(filter(None, (first_name(line, sources) for line in lines))))
+        rest[:] = last
+
+    argv = [*_LIST, "--no-wildcards", "--", *map(member, paths)]
+    stream(fd, compress, argv, take)  # in a chain it fails for paths that this archive lacks
+    return list(first)
 
 
 def print_file(fd: int, compress: str, path: str, to_fd: int) -> None:
