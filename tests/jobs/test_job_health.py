@@ -12,7 +12,7 @@ from reconciler.formats.backups.record import Record, Run
 from reconciler.formats.backups.remote import Remote
 from reconciler.formats.systemd import timespan
 from reconciler.host.process import environment
-from reconciler.jobs import accepting, job_health
+from reconciler.jobs import accepting, job_health, records
 from reconciler.jobs import verify as verifying
 from reconciler.jobs.job_health import condition
 from tests.jobs.places import Place
@@ -49,6 +49,15 @@ def test_max_age(aged: Place) -> None:
     assert ["the newest good archive is 60d old, and max_age is 1d 2h"] == reasons(aged, 60)
     assert [] == reasons(aged.having(max_age=0.0), 6000)
     assert TODAY == condition(aged.job, TODAY).newest
+
+
+def test_something_may_still_be_frozen(aged: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed run whose commands at the end have not run is told first, whatever the archives are."""
+    monkeypatch.setattr(job_health, "still_owed", lambda _: "not thawed")
+    monkeypatch.setattr(records, "load", lambda _: None)
+
+    assert ("not thawed",) == job_health.current(aged.job).reasons[:1]
+    assert "owed" == job_health.current(aged.job).troubles[0].cause
 
 
 def test_each_destination_must_have_one(aged: Place, monkeypatch: pytest.MonkeyPatch) -> None:
