@@ -205,3 +205,14 @@ def test_a_record_that_cannot_be_kept_stops_no_run(place: Place) -> None:
 
     assert 1 == len(place.archives())
     assert "warning: " in lines[0]
+
+
+@root_only
+def test_a_job_of_a_tree_has_no_record(place: Place) -> None:
+    """A job of this host may have the same name, and its record stays as it is."""
+    run(place)
+    before = record(place)
+    tree = place.having(root=str(place.top)).job
+    assert [] == records.keep(tree, lambda _: Record("datasets", 7), at(place))
+
+    assert before == record(place)
