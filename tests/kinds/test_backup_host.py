@@ -28,6 +28,7 @@ pytestmark = pytest.mark.slow
 JOB = {"sources": ["/data"], "destinations": ["/backup/d"], "schedule": "daily"}
 RESTIC = {"engine": "restic", "password_file": "/root/pass"}
 DAY = 86_400
+KEY = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 Paths = Mapping[str, Any]
 HERE: Paths = {"/data": {}, "/backup": {"mode": "0700"}}
 
@@ -235,9 +236,12 @@ def test_one_disk(mounts: list[str], job: Mapping[str, Any], expected: list[str]
 # --------------------------------------------------------------------------------------------------- archives
 
 
-def archives(place: str, days: int, sources: tuple[str, ...] = ("/data",), size: int = 10) -> dict[str, Any]:
-    """A destination with one good archive a day."""
+def archives(
+    place: str, days: int, sources: tuple[str, ...] = ("/data",), size: int = 10, *, chain: bool = False
+) -> dict[str, Any]:
+    """A destination with one good archive a day, each in need of all before it in a chain."""
     paths: dict[str, Any] = {place: {"mode": "0700"}}
+    parents: tuple[str, ...] = ()
     for day in range(days):
         started = 1_780_000_000 + day * DAY
         ident = new_id(started * 1_000_000, "0000")
@@ -255,7 +259,10 @@ def archives(place: str, days: int, sources: tuple[str, ...] = ("/data",), size:
             "1.34",
             verified=True,
             verified_at=started,
+            parents=parents,
+            kind="incremental" if parents else "full",
         )
+        parents = (*parents, ident) if chain else ()
         paths |= {
             f"{place}/{name}": {"content": "x" * size},
             f"{place}/{stem('d', ident)}.json": {"content": dump(manifest).decode()},
@@ -329,6 +336,45 @@ def test_a_destination_that_leaves_or_comes() -> None:
     ]
     assert "of the 3 archives of 30 bytes in /backup/d" in found[1]
     assert [] == told(host_of(HERE), {}, {"destinations": ["/backup/e"]})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({}, {"exclude": ["*.tmp"]}, ["the next archive is a full one"]),
+        ({}, {"one_file_system": False}, ["the next archive is a full one"]),
+        ({}, {"type": "differential"}, []),
+        ({"type": "full"}, {"exclude": ["*.tmp"]}, []),
+        ({}, {"type": "full", "exclude": ["*.tmp"]}, []),
+        ({}, {"keep": {"last": 9}, "full_every": "30d"}, []),
+        (
+            {"encrypt_to": [KEY]},
+            {"encrypt_to": []},
+            ["new archives are no longer encrypted", "the next archive is a full one"],
+        ),
+        ({}, {"encrypt_to": [KEY]}, ["the next archive is a full one"]),
+        ({"destinations": ["/backup/d", "/backup/e"]}, {"type": "full"}, ["a new archive has 1 copy only"]),
+    ],
+)
+def test_what_a_change_costs(before: dict[str, Any], after: dict[str, Any], expected: list[str]) -> None:
+    """A chain that begins anew, archives that anybody can read, and fewer copies are told."""
+    chain = {"type": "incremental", "keep": {"last": 5}}
+    host = host_of({**HERE, "/backup/d": {"mode": "0700"}})
+    found = [text.partition(":")[0] for text in told(host, {**chain, **before}, {**chain, **after})]
+
+    assert expected == found
+
+
+def test_a_chain_goes_as_a_whole() -> None:
+    """None of a chain goes as long as an archive stays that needs it."""
+    chain = {**HERE, **archives("/backup/d", 5, chain=True)}
+    (text,) = told(host_of(chain), {"keep": {"last": 5}}, {"keep": {"last": 1}})
+
+    assert text.startswith("fewer archives are kept: last 1")
+    (text,) = told(
+        host_of({**HERE, **archives("/backup/d", 5)}), {"keep": {"last": 5}}, {"keep": {"last": 1}}
+    )
+    assert text.startswith("4 archives would be deleted")
 
 
 def test_another_engine() -> None:

@@ -16,7 +16,7 @@ from reconciler.formats.backups import job as backup_job
 from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups.doubt import doubts
 from reconciler.formats.backups.job import Job, Keep, NotAJob
-from reconciler.formats.backups.manifest import Manifest, NotAManifest
+from reconciler.formats.backups.manifest import FULL, Manifest, NotAManifest
 from reconciler.formats.backups.retention import Archive, decide
 from reconciler.formats.systemd import timespan
 
@@ -74,8 +74,8 @@ def consequences(
         going += _deleted_by_keep(declared, destination, archives, new, old_here)
         yield from _dropped_sources(declared, destination, archives, new, old)
     yield from going or _smaller_keep(declared, new.keep, old.keep if old is not None else new.keep)
-    if old is not None and len(new.destinations) < len(old.destinations):
-        yield _fewer_copies(declared, old, new)
+    if old is not None:
+        yield from _changed(declared, old, new)
     for destination in old.destinations if old is not None else ():
         if destination not in new.destinations:
             yield from _left_to_itself(
@@ -233,11 +233,27 @@ def _of_another_engine(view: HostView, declared: Declared, former: _Former) -> I
         yield _warning(declared, summary, detail, "archives-left")
 
 
-def _fewer_copies(declared: Declared, old: Job, new: Job) -> Diagnostic:
+def _changed(declared: Declared, old: Job, new: Job) -> Iterator[Diagnostic]:
+    """Warn of changes by which a new archive is worth less, or costs more, wherever the archives are."""
     gone = [destination for destination in old.destinations if destination not in new.destinations]
-    copies = f"{len(new.destinations)} cop{'y' if len(new.destinations) == 1 else 'ies'}"
-    detail = f"No new archive goes to {' and '.join(gone)}; it had {len(old.destinations)} copies so far."
-    return _warning(declared, f"a new archive has {copies} only", detail, "fewer-copies")
+    if len(new.destinations) < len(old.destinations):
+        copies = f"{len(new.destinations)} cop{'y' if len(new.destinations) == 1 else 'ies'}"
+        detail = f"No new archive goes to {' and '.join(gone)}; it had {len(old.destinations)} copies so far."
+        yield _warning(declared, f"a new archive has {copies} only", detail, "fewer-copies")
+    if old.encrypt_to and not (new.encrypt_to or new.restic):
+        detail = "`encrypt_to` is no more: whoever can read a destination can read every new archive in it."
+        yield _warning(declared, "new archives are no longer encrypted", detail, "not-encrypted")
+    if FULL not in (old.type, new.type) and _scope(old) != _scope(new):
+        detail = (
+            "What the job archives changes, so that no archive can be built upon those that are there; these"
+            " stay, and are restored as before. The next run takes the time and the room of a full one."
+        )
+        yield _warning(declared, "the next archive is a full one", detail, "new-chain")
+
+
+def _scope(job: Job) -> tuple[object, ...]:
+    """Everything that the archives of one chain have in common (`jobs.chain`)."""
+    return job.sources, job.exclude, job.places, job.one_file_system, job.encrypt_to
 
 
 def _cannot_tell(declared: Declared, destination: str) -> Diagnostic:

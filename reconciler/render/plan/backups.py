@@ -12,7 +12,7 @@ Data = Mapping[str, Any]
 
 _RISKS = frozenset(
     (
-        *("not-backed-up", "archives-go", "archives-left", "fewer-copies"),
+        *("not-backed-up", "archives-go", "archives-left", "fewer-copies", "not-encrypted"),
         *("gone-at-boot", "keeps-less", "comes-rarely"),
     )
 )

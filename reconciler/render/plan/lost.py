@@ -22,6 +22,7 @@ _HEADINGS: Mapping[str, str] = {
     "not-backed-up": "In no backup any more",
     "archives-left": "Archives are left to themselves",
     "fewer-copies": "Fewer copies",
+    "not-encrypted": "No longer encrypted",
     "gone-at-boot": "Archives do not last",
     "keeps-less": "Less is kept",
     "comes-rarely": "It comes more rarely",
