@@ -40,8 +40,10 @@ class Listing:
         return (*self.problems, *self.foreign, *(strange.problem for _, strange in self.strange))
 
 
-def listing(job: Job) -> Listing:
-    """All archives of a job, as far as its destinations can be read."""
+def listing(job: Job, *, patient: bool = True) -> Listing:
+    """All archives of a job, as far as its destinations can be read; without `patient` another machine has a
+    few seconds.
+    """
     if job.restic is not None:
         from reconciler.jobs.restic import snapshots  # only where it is the engine
 
@@ -53,7 +55,7 @@ def listing(job: Job) -> Listing:
     foreign: list[str] = []
     for path in job.nearest:
         try:
-            with open_destination(job, path) as directory:
+            with open_destination(job, path, patient=patient) as directory:
                 scanned = store.scan(directory, job.name)
                 why = machine_marks.foreign(directory, job.name)
         except HostError as problem:

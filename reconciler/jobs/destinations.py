@@ -5,9 +5,12 @@ from __future__ import annotations
 from reconciler.formats.backups.job import Job
 from reconciler.host.archives.destination import Destination
 from reconciler.host.archives.private_directory import Directory
+from reconciler.host.archives.tar import TargetError
 
 SPOOL = "/var/tmp"  # noqa: S108  # files have no name there
 """Where archives lie on their way to or from another machine."""
+_unreachable: dict[str, TargetError] = {}
+"""Destinations that this process could not reach: whoever has no patience does not wait for one twice."""
 
 
 def open_destination(
@@ -21,6 +24,13 @@ def open_destination(
     remote = job.remotes.get(name)
     if remote is None:
         return Directory(name, make=make, tree=job.root)
-    from reconciler.host.archives.remote.directory import RemoteDirectory  # few jobs have one
+    from reconciler.host.archives.remote.channel import Lost  # few jobs have one
+    from reconciler.host.archives.remote.directory import RemoteDirectory
 
-    return RemoteDirectory(remote, make=make, patient=patient, spool_in=spool_in or SPOOL)
+    if not patient and name in _unreachable:
+        raise _unreachable[name]
+    try:
+        return RemoteDirectory(remote, make=make, patient=patient, spool_in=spool_in or SPOOL)
+    except Lost as lost:
+        _unreachable[name] = lost
+        raise

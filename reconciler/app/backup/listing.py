@@ -22,7 +22,7 @@ def _list(jobs: Sequence[Job], *, is_here: bool) -> Report:
     problems: list[str] = []
     heads: list[str] = []
     for job in jobs:
-        listing = archives.listing(job)
+        listing = archives.listing(job, patient=False)
         rows += [{"job": job.name, **archives.as_data(copies, listing.doubts)} for copies in listing.archives]
         problems += listing.complaints
         if not is_here:

@@ -55,6 +55,8 @@ class RemoteDirectory:
                 self._sftp = Sftp(channel, Throttle(remote.limit))
             except Lost as lost:
                 raise self._login.refusal(lost) from lost
+            except Refused as refused:
+                raise Refused(refused.summary, f"{self.path}: {refused.detail}") from refused
             with self._reading(""):
                 self._must_be_ours(make)
             self._stack = stack.pop_all()

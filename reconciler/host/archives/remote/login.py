@@ -108,7 +108,7 @@ class Login:
 
     def _offered(self) -> list[str]:
         """The keys that the machine shows: whoever answers there shows them, so they only serve a message."""
-        argv = ["ssh-keyscan", "-T", "5", "-p", str(self.place.port), "--", self.place.host]
+        argv = ["ssh-keyscan", "-T", "3", "-p", str(self.place.port), "--", self.place.host]
         lines = run(argv, timeout=_SCAN).out.decode("utf-8", "replace").splitlines()
         return [" ".join(words[1:3]) for line in lines if len(words := line.split()) >= 3 and words[0] != "#"]
 

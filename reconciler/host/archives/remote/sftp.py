@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reconciler.formats import sftp
-from reconciler.formats.sftp import Attributes, Code, Reader, Space, Type
+from reconciler.formats.sftp import Attributes, Code, NotSftp, Reader, Space, Type
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.remote.channel import Channel, Lost
 from reconciler.host.archives.remote.throttle import Throttle
@@ -42,10 +42,15 @@ class Sftp:
         self._last = 0
         self._early: dict[int, tuple[int, Reader]] = {}
         channel.send(sftp.packet(Type.INIT, sftp.u32(sftp.VERSION)))
-        kind, reader = self._packet()
-        if kind != Type.VERSION or reader.u32() < sftp.VERSION:
-            raise Refused("the far end cannot be used", "it does not speak version 3 of SFTP")
-        self._extensions = {name.decode("utf-8", "replace") for name, _ in reader.pairs()}
+        try:
+            kind, reader = self._packet()
+            speaks = kind == Type.VERSION and reader.u32() >= sftp.VERSION
+            self._extensions = {name.decode("utf-8", "replace") for name, _ in reader.pairs()}
+        except NotSftp:  # a shell that prints something, or one that lets nobody in
+            speaks = False
+        if not speaks:
+            detail = "it does not speak SFTP: what does `sftp` say that logs in there by hand?"
+            raise Refused("the far end cannot be used", detail)
         if _NEEDED not in self._extensions:
             raise Refused("the far end cannot be used", f"its SFTP server lacks {_NEEDED}; OpenSSH's has it")
 
@@ -231,7 +236,7 @@ class Sftp:
     def _packet(self) -> tuple[int, Reader]:
         length = int.from_bytes(self._channel.receive(4), "big")
         if not 0 < length <= sftp.LARGEST:
-            raise Lost("the connection was lost", "the far end does not speak SFTP")
+            raise NotSftp("the far end does not speak SFTP")
         content = self._channel.receive(length)
         return content[0], Reader(content[1:])
 
