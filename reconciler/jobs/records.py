@@ -27,8 +27,10 @@ def load(name: str, directory: str = DIRECTORY) -> Record | None:
 
 def update(job: Job, change: Callable[[Record], Record], directory: str = DIRECTORY) -> None:
     """Change the record of a job; one that is lost is made anew from the archives. Raises HostError."""
+    # Outside of the lock, which is that of all jobs: a destination may take its time.
+    rebuilt = None if load(job.name, directory) else _rebuilt(job, environment.now())
     with records_lock(directory):
-        record = load(job.name, directory) or _rebuilt(job, environment.now())
+        record = load(job.name, directory) or rebuilt or Record(job.name, environment.now())
         failpoints.hit("backup.record")
         write_record(job.name, formats.dump(change(record)), directory)
 
