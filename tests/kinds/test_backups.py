@@ -121,6 +121,39 @@ def test_a_destination_on_another_machine() -> None:
     assert Address("files", "/root/.ssh/backup") in [*KIND.references(declared)]
 
 
+@pytest.mark.parametrize(
+    ("text", "days"), [("daily", 1), ("weekly", 7), ("monthly", 30), ("quarterly", 91), ("2w 1d", 15)]
+)
+def test_drills(text: str, days: int) -> None:
+    """A word or a span says how often; the job waits for the directory that drills unpack in."""
+    declared, found = loaded(restore_drill=text, drill_directory="/srv/room", verify_max_age="35d")
+    assert declared is not None
+    job = job_of(declared)
+
+    assert [] == found
+    assert (days * 86_400, "/srv/room", 35 * 86_400) == (
+        job.restore_drill,
+        job.drill_directory,
+        job.verify_max_age,
+    )
+    assert Address("directories", "/srv/room") in [*KIND.references(declared)]
+
+
+def test_a_job_file_without_drills_says_nothing_of_them() -> None:
+    """A job of a version without them has not changed."""
+    declared, _ = loaded()
+    assert declared is not None
+
+    written = parts(declared)["config"].document["job"]
+    assert not {"restore_drill", "drill_directory", "verify_max_age"} & set(written)
+
+
+@pytest.mark.parametrize("text", ["30", "fortnightly", "0d", "infinity", "-1d", ""])
+def test_a_drill_has_a_span(text: str) -> None:
+    """A number without a unit, no time at all and any other word are refused."""
+    assert loaded(restore_drill=text)[1]
+
+
 def test_the_defaults_are_safe() -> None:
     """Verified, one file system, nothing deleted."""
     declared, _ = loaded()

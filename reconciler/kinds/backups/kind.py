@@ -248,7 +248,8 @@ def references(declared: Declared) -> Iterator[Address]:
     yield from (
         address for address in schedule.references(_job(declared)) if address.resource != declared.address
     )
-    for path in (job.path_of(declared.address.name), *backup.sources, *backup.places):
+    drills = [backup.drill_directory] if backup.drill_directory else []
+    for path in (job.path_of(declared.address.name), *backup.sources, *backup.places, *drills):
         yield Address("directories", path)
         yield from ownership.above(path)
     for item in backup.destinations:
