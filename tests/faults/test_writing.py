@@ -48,7 +48,7 @@ BENEATH = {
     "host.archives.tar": "empty",
     # Files that are put back in place: each component by openat(O_NOFOLLOW), and no entry that was not seen before.
     "host.archives.replace_files": (
-        "Scratch.__init__ Scratch.remove Scratch.remove_if_empty _Work._directories _State.give _forget"
+        "Scratch.__init__ Scratch.remove Scratch.remove_if_empty _time_kept _Work._directories _State.give _forget"
     ),
     # Reads: its flags are O_RDONLY, put together by the function.
     "host.spec_source.source": "_directory",

@@ -467,3 +467,28 @@ def test_a_chain_is_put_back_in_place(place: Place, model: Path) -> None:
 
     assert () == done.problems
     assert "" == differences(model, place.source)
+
+
+@pytest.mark.parametrize("kind", ["bind", "tmpfs"])
+def test_a_source_that_is_a_mount_point(place: Place, kind: str) -> None:
+    """A bind mount has the device of what is around it, and names cannot be exchanged with that: the scratch
+    is in the mount, and everything comes back, without the scratch being taken for something of it.
+    """
+    at = place.top / "mounted"
+    at.mkdir()
+    what = ["--bind", str(place.source)] if kind == "bind" else ["-t", "tmpfs", "tmpfs"]
+    subprocess.run(["mount", *what, at], check=True)
+    try:
+        (at / "file").write_text("old")
+        place = place.having(sources=(str(at),))
+        place.run()
+        (at / "file").write_text("new")
+        done = put_back(place, delete=True)
+        assert () == done.problems
+        assert "old" == (at / "file").read_text()
+        (kept,) = done.before
+        assert kept.startswith(f"{at}/{PREFIX}")
+        assert "new" == Path(f"{kept}{at}/file").read_text()
+        assert (False, ()) == (put_back(place, delete=True).was_done, put_back(place).preview.changes)
+    finally:
+        subprocess.run(["umount", "-l", at], check=True)

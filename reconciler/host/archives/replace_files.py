@@ -28,6 +28,7 @@ from reconciler.host.files.descriptors import descriptor
 from reconciler.host.files.renameat2 import exchange_with, move_new
 from reconciler.host.files.safe_path import SafeRoot
 from reconciler.host.files.xattrs import read_attributes, set_attributes
+from reconciler.host.mounts import mount_points
 from reconciler.host.process import failpoints
 
 
@@ -35,7 +36,8 @@ class Scratch:
     """A private directory on the file system of a path, to unpack into and to keep what was replaced."""
 
     def __init__(self, path: str, parent: int, name: str) -> None:
-        os.mkdir(name, 0o700, dir_fd=parent)
+        with _time_kept(parent):
+            os.mkdir(name, 0o700, dir_fd=parent)
         self.path = path
         self.unpacked = f"{path}/files"
         """The directory to unpack into."""
@@ -63,7 +65,7 @@ class Scratch:
         """Remove it with all in it."""
         for name in os.listdir(self.fd):
             shutil.rmtree(name, dir_fd=self.fd)
-        with suppress(OSError):  # a user may have moved it, and only root can enter it
+        with suppress(OSError), _time_kept(self._parent):  # a user may have moved it: only root can enter it
             os.rmdir(self._name, dir_fd=self._parent)
 
     def remove_if_empty(self) -> bool:
@@ -71,7 +73,8 @@ class Scratch:
         try:
             if not os.listdir(self.files):
                 os.rmdir("files", dir_fd=self.fd)
-            os.rmdir(self._name, dir_fd=self._parent)
+            with _time_kept(self._parent):
+                os.rmdir(self._name, dir_fd=self._parent)
         except OSError:
             return False
         return True
@@ -82,22 +85,38 @@ class Scratch:
             os.close(fd)
 
 
+@contextmanager
+def _time_kept(directory: int) -> Iterator[None]:
+    """The block leaves the time of a directory as it is: it may be one that is compared."""
+    status = os.stat(".", dir_fd=directory)
+    yield
+    os.utime(".", ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=directory)
+
+
 def scratch_parent(path: str) -> str:
-    """The directory that has the scratch of a path: the nearest one above it that only root can change, on
-    its own file system; else the highest one there. Raises HostError.
+    """The directory that has the scratch of a path: the nearest one above it that only root can change, in
+    its own mount; else the highest one there. Raises HostError.
     """
     with SafeRoot("/") as root:
         at = path
         while (status := root.stat(at)) is None or not stat.S_ISDIR(status.st_mode):
             at = at.rpartition("/")[0] or "/"
-        device, highest = status.st_dev, at
-        at = at if at != path else (path.rpartition("/")[0] or "/")
-        while (status := root.stat(at)) is not None and status.st_dev == device:
-            highest = at
-            if (status.st_uid == 0 and not status.st_mode & 0o022) or at == "/":
-                break
-            at = at.rpartition("/")[0] or "/"
-        return highest
+        places = list(_up_to_mount(root, at, status.st_dev))
+        above = [place for place in places if place[0] != path] or places
+        only_root = (name for name, facts in above if facts.st_uid == 0 and not facts.st_mode & 0o022)
+        return next(only_root, above[-1][0])
+
+
+def _up_to_mount(root: SafeRoot, path: str, device: int) -> Iterator[tuple[str, os.stat_result]]:
+    """The directories from a path up to its mount point: names are exchanged within one mount only, and a
+    bind mount has the device of its file system.
+    """
+    mounted = mount_points()
+    while (status := root.stat(path)) is not None and status.st_dev == device:
+        yield path, status
+        if path in mounted or path == "/":
+            return
+        path = path.rpartition("/")[0] or "/"
 
 
 def make_scratch(parent: str, ident: str) -> Scratch:
