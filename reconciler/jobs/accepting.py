@@ -30,10 +30,6 @@ def accept(job: Job, by: str, lock_directory: str = RUN) -> list[Accepted]:
     """
     done: list[Accepted] = []
     with lock_of(job, lock_directory):
-        if job.restic is not None:
-            from reconciler.jobs.restic import accept as restic  # only where it is the engine
-
-            return restic.accept(job, by)
         machine_marks.all_must_be_ours(job)
         for path in job.destinations:
             with open_destination(job, path) as directory:

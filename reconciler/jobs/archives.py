@@ -41,13 +41,9 @@ class Listing:
 
 
 def listing(job: Job, *, patient: bool = True) -> Listing:
-    """All archives of a job, as far as its destinations can be read; without `patient` another machine has a
-    few seconds.
+    """All archives of a job of tar, as far as its destinations can be read; without `patient` another machine
+    has a few seconds.
     """
-    if job.restic is not None:
-        from reconciler.jobs.restic import snapshots  # only where it is the engine
-
-        return snapshots.listing(job)
     archives: dict[str, dict[str, Entry]] = {}
     problems: list[str] = []
     strange: list[tuple[str, Strange]] = []

@@ -25,11 +25,10 @@ from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment, failpoints
 from reconciler.host.state.job_lock import RUN, job_lock
-from reconciler.jobs.archives import listing
 from reconciler.jobs.destinations import open_destination
+from reconciler.jobs.engines import listing, restore
 from reconciler.jobs.hooks import Tell
 from reconciler.jobs.making import NOT_ITS_SUM
-from reconciler.jobs.restore import restore
 
 WHOLE = 2 << 30
 """An archive with more bytes is not restored as a whole, but a sample of its files."""

@@ -17,8 +17,9 @@ from reconciler.host.archives.replace_files import Scratch, make_scratch, replac
 from reconciler.host.process import environment
 from reconciler.host.process.open_files import User, users_of
 from reconciler.host.state.job_lock import RUN, job_lock
-from reconciler.jobs.archives import ids_of, listing, manifest_of
-from reconciler.jobs.restore import Restored, must_be_plain, restore
+from reconciler.jobs.archives import ids_of, manifest_of
+from reconciler.jobs.engines import listing, restore
+from reconciler.jobs.restore import Restored, must_be_plain
 
 
 @frozen

@@ -92,10 +92,6 @@ def take_over(job: Job, lock_directory: str = RUN) -> list[Taken]:
     """
     done: list[Taken] = []
     with lock_of(job, lock_directory), ExitStack() as opened:
-        if job.restic is not None:
-            from reconciler.jobs.restic import accept as restic  # only where it is the engine
-
-            return restic.take_over(job)
         for directory in [opened.enter_context(open_destination(job, path)) for path in job.destinations]:
             mark = _read(directory, job.name)
             if mark is None or not foreign(directory, job.name):

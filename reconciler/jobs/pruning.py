@@ -89,10 +89,6 @@ def prune(job: Job, *, dry_run: bool, lock_directory: str = RUN) -> Mapping[str,
     """
     result: dict[str, Pruned] = {}
     with lock_of(job, lock_directory):
-        if job.restic is not None:
-            from reconciler.jobs.restic import prune as restic  # only where it is the engine
-
-            return restic.prune(job, dry_run=dry_run)
         machine_marks.all_must_be_ours(job)
         for path in job.destinations:
             with open_destination(job, path) as directory:

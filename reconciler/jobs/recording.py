@@ -18,8 +18,9 @@ from reconciler.host.state.job_records import DIRECTORY
 from reconciler.jobs import records
 from reconciler.jobs.backup import Done
 from reconciler.jobs.drill import drill, is_due, tidy_up
+from reconciler.jobs.engines import verify
 from reconciler.jobs.hooks import NotNow, Tell
-from reconciler.jobs.verify import Verified, verify
+from reconciler.jobs.verify import Verified
 
 
 def recorded_run(job: Job, make: Callable[[], Done], tell: Tell, directory: str = DIRECTORY) -> Done:

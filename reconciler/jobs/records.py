@@ -11,7 +11,8 @@ from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.record import NotARecord, Record, Verification
 from reconciler.host.process import environment, failpoints
 from reconciler.host.state.job_records import DIRECTORY, read_record, records_lock, write_record
-from reconciler.jobs.archives import Listing, listing, manifest_of
+from reconciler.jobs.archives import Listing, manifest_of
+from reconciler.jobs.engines import listing
 
 
 def load(name: str, directory: str = DIRECTORY) -> Record | None:

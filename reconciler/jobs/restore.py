@@ -61,10 +61,6 @@ def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
     """
     for path in paths:
         must_be_plain(path)
-    if job.restic is not None:
-        from reconciler.jobs.restic import restore as restic  # only where it is the engine
-
-        return restic.restore(job, at, to, paths)
     listed = listing(job)
     if listed.problems and not listed.archives and not listed.strange:
         raise Refused("no archive can be read", "; ".join(listed.problems))

@@ -54,10 +54,6 @@ def verify(job: Job, at: str, *, everything: bool, compare: bool, lock_directory
     again: the sum decides.
     """
     with lock_of(job, lock_directory):
-        if job.restic is not None:
-            from reconciler.jobs.restic import verify as restic  # only where it is the engine
-
-            return restic.verify(job, at, everything=everything, compare=compare)
         listed = listing(job)
         if listed.problems and not listed.archives and not listed.strange:
             raise Refused("no archive can be read", "; ".join(listed.problems))

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.jobs import accepting, backup, jobfile, machine_marks, pruning
-from reconciler.jobs import verify as verifying
+from reconciler.jobs import backup, engines, jobfile
 from reconciler.render.backup_schema import RESULTS, backup_schema
 from tests.cli.command import run
 from tests.jobs.places import Place, shell
@@ -29,11 +28,11 @@ def commanded(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(
         backup, "run", lambda job, tell, locks=place.locks, owed=place.locks: make(job, tell, locks, owed)
     )
-    for function in (verifying.verify, pruning.prune):
+    for function in (engines.verify, engines.prune):
         monkeypatch.setattr(
             function, "__kwdefaults__", {**(function.__kwdefaults__ or {}), "lock_directory": place.locks}
         )
-    for other in (accepting.accept, machine_marks.take_over):
+    for other in (engines.accept, engines.take_over):
         monkeypatch.setattr(other, "__defaults__", (place.locks,))
     return place
 

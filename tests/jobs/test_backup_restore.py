@@ -18,7 +18,7 @@ from reconciler.app.backup.outcome import End
 from reconciler.app.backup.restore import restore_files
 from reconciler.app.backup.verify import verify_archives
 from reconciler.core.host import HostError
-from reconciler.jobs import jobfile
+from reconciler.jobs import engines, jobfile
 from reconciler.jobs import restore as restoring
 from reconciler.jobs import verify as verifying
 from tests.jobs.places import Place
@@ -40,7 +40,7 @@ def modes(top: Path) -> dict[str, tuple[int, int, int]]:
 def commanded(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A place whose job the commands find."""
     monkeypatch.setattr(jobfile, "load", lambda _: place.job)
-    monkeypatch.setattr(verifying.verify, "__kwdefaults__", {"lock_directory": place.locks})
+    monkeypatch.setattr(engines.verify, "__kwdefaults__", {"lock_directory": place.locks})
     return place
 
 

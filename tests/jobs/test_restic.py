@@ -13,10 +13,8 @@ from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Keep
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.state import restic_records
-from reconciler.jobs import archives, backup, job_health
-from reconciler.jobs import restore as restoring
+from reconciler.jobs import backup, engines, job_health
 from reconciler.jobs import verify as verifying
-from reconciler.jobs.accepting import accept
 from reconciler.jobs.archives import manifest_of
 from tests.jobs.places import manifest
 from tests.jobs.repositories import PROGRAM, ResticPlace
@@ -24,14 +22,14 @@ from tests.jobs.repositories import PROGRAM, ResticPlace
 
 def ids(place: ResticPlace) -> list[str]:
     """The archives that are listed, the oldest first."""
-    return [manifest_of(copies).id for copies in archives.listing(place.job).archives]
+    return [manifest_of(copies).id for copies in engines.listing(place.job).archives]
 
 
 def verify(
     place: ResticPlace, at: str = "", *, everything: bool = False, compare: bool = False
 ) -> verifying.Verified:
     """`backup verify`."""
-    return verifying.verify(
+    return engines.verify(
         place.job, at, everything=everything, compare=compare, lock_directory=place.place.locks
     )
 
@@ -43,7 +41,7 @@ def test_a_run_and_back(new_restic_place: ResticPlace) -> None:
     done = new_restic_place.run()
     (snapshot,) = new_restic_place.snapshots()
     back = new_restic_place.top / "back"
-    restoring.restore(new_restic_place.job, "", str(back), [])
+    engines.restore(new_restic_place.job, "", str(back), [])
     expected = manifest(new_restic_place.source)
     expected.pop("cache.tmp")
 
@@ -139,7 +137,7 @@ def test_files_that_cannot_be_read(restic_place: ResticPlace) -> None:
         patch.setattr("reconciler.host.archives.restic.PROGRAM", str(spy))
         done = place.run()
     back = place.top / "back"
-    restored = restoring.restore(place.job, "", str(back), [])
+    restored = engines.restore(place.job, "", str(back), [])
 
     assert "the snapshot is partial" in next(iter(done.failed.values()))
     assert (
@@ -157,12 +155,12 @@ def test_some_paths_only(restic_place: ResticPlace) -> None:
     restic_place.run()
     odd = restic_place.source / "-rf [x] *"
     back = restic_place.top / "back"
-    restoring.restore(restic_place.job, "", str(back), [str(odd)])
+    engines.restore(restic_place.job, "", str(back), [str(odd)])
 
     assert manifest(odd) == manifest(back.joinpath(*odd.parts[1:]))
     assert [odd.name] == [path.name for path in back.joinpath(*restic_place.source.parts[1:]).iterdir()]
     with pytest.raises(Refused, match="not in the archive"):
-        restoring.restore(restic_place.job, "", str(restic_place.top / "other"), [f"{odd}/nothing"])
+        engines.restore(restic_place.job, "", str(restic_place.top / "other"), [f"{odd}/nothing"])
     assert not (restic_place.top / "other").exists()
 
 
@@ -238,7 +236,7 @@ def test_all_data_is_read_when_asked_for(restic_place: ResticPlace) -> None:
     assert all(judgement.problem for judgement in verify(restic_place, everything=True).judgements)
     assert all(judgement.problem for judgement in verify(restic_place, ident).judgements)
     with pytest.raises(HostError, match="restic failed"):
-        restoring.restore(restic_place.job, "", str(restic_place.top / "back"), [])
+        engines.restore(restic_place.job, "", str(restic_place.top / "back"), [])
 
 
 def test_damage_that_was_found_by_reading_all(restic_place: ResticPlace) -> None:
@@ -267,12 +265,12 @@ def test_a_record_that_cannot_be_kept(restic_place: ResticPlace, monkeypatch: py
         patch.setattr(restic_records, "write", full)
         told: list[str] = []
         backup.run(place.job, told.append, place.place.locks)
-    before = archives.listing(place.job).archives
+    before = engines.listing(place.job).archives
     verify(place)
 
     assert any("does not count until" in line for line in told)
     assert [None] == [manifest_of(copies).verified for copies in before]
-    assert [True] == [manifest_of(copies).verified for copies in archives.listing(place.job).archives]
+    assert [True] == [manifest_of(copies).verified for copies in engines.listing(place.job).archives]
 
 
 def test_a_directory_that_only_looks_like_a_repository(new_restic_place: ResticPlace) -> None:
@@ -295,7 +293,7 @@ def test_patterns_mean_what_they_mean_to_tar(restic_place: ResticPlace) -> None:
     place = restic_place.having(exclude=("*.tmp", "!note", "a["))
     place.run()
     back = place.top / "back"
-    restoring.restore(place.job, "", str(back), [])
+    engines.restore(place.job, "", str(back), [])
     names = {path.name for path in back.joinpath(*place.source.parts[1:]).iterdir()}
 
     assert "kept" in names
@@ -306,7 +304,7 @@ def test_a_snapshot_that_somebody_wrote_anew(restic_place: ResticPlace) -> None:
     """It has the id of the run, and is another one: the verdict is not about it."""
     restic_place.run()
     restic_place.restic("tag", "--add", "note")
-    (copies,) = archives.listing(restic_place.job).archives
+    (copies,) = engines.listing(restic_place.job).archives
 
     assert manifest_of(copies).verified is None
 
@@ -317,9 +315,9 @@ def test_a_lost_record(restic_place: ResticPlace) -> None:
     place.run()
     place.run()
     shutil.rmtree(restic_records.DIRECTORY)
-    listed = archives.listing(place.job)
+    listed = engines.listing(place.job)
     judged = verify(place)
-    after = archives.listing(place.job)
+    after = engines.listing(place.job)
 
     assert [None, None] == [manifest_of(copies).verified for copies in listed.archives]
     assert [""] == [judgement.problem for judgement in judged.judgements]
@@ -333,7 +331,7 @@ def test_a_source_that_became_empty(restic_place: ResticPlace) -> None:
     for path in place.source.iterdir():
         subprocess.run(["rm", "-r", "--", path], check=True)
     done = place.run()
-    accepted = accept(place.job, "alice", place.place.locks)
+    accepted = engines.accept(place.job, "alice", place.place.locks)
     after = place.run()
 
     assert "is empty in it" in next(iter(done.doubts.values()))

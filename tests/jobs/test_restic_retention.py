@@ -10,8 +10,7 @@ import pytest
 from reconciler.core.host import HostError
 from reconciler.formats.backups import restic_output
 from reconciler.formats.backups.job import Keep
-from reconciler.jobs import archives, pruning
-from reconciler.jobs.machine_marks import take_over
+from reconciler.jobs import engines, pruning
 from reconciler.jobs.restic import records
 from tests.jobs.repositories import PROGRAM, ResticPlace
 from tests.jobs.test_restic import ids
@@ -48,7 +47,7 @@ def clock(restic_place: ResticPlace, monkeypatch: pytest.MonkeyPatch) -> Callabl
 
 def prune(place: ResticPlace, *, dry_run: bool = False) -> pruning.Pruned:
     """`backup prune` of the first destination."""
-    pruned = pruning.prune(place.job, dry_run=dry_run, lock_directory=place.place.locks)
+    pruned = engines.prune(place.job, dry_run=dry_run, lock_directory=place.place.locks)
     return next(iter(pruned.values()))
 
 
@@ -100,8 +99,8 @@ def test_another_machine_of_the_same_name(
     place.run()
     clock(BEGIN + 2 * DAY)
     place.run()
-    before = archives.listing(place.job)
-    (taken,) = take_over(place.job, place.place.locks)
+    before = engines.listing(place.job)
+    (taken,) = engines.take_over(place.job, place.place.locks)
     clock(BEGIN + 3 * DAY)
     place.run()
 

@@ -14,9 +14,7 @@ import pytest
 
 from reconciler.formats.backups.job import Keep
 from reconciler.host.state import restic_records
-from reconciler.jobs import archives
-from reconciler.jobs import restore as restoring
-from reconciler.jobs import verify as verifying
+from reconciler.jobs import engines
 from reconciler.jobs.restic import prune as restic_prune
 from reconciler.jobs.restic import repositories
 from tests.host.hosts_under_test import mounted
@@ -52,7 +50,7 @@ def good(place: ResticPlace) -> list[str]:
     """The snapshots that count."""
     return [
         ident
-        for copies, ident in zip(archives.listing(place.job).archives, ids(place), strict=True)
+        for copies, ident in zip(engines.listing(place.job).archives, ids(place), strict=True)
         if all(entry.good for entry in copies.values())
     ]
 
@@ -60,7 +58,7 @@ def good(place: ResticPlace) -> list[str]:
 def check_the_newest_comes_back(place: ResticPlace, expected: dict[str, tuple[object, ...]]) -> None:
     """What the newest good snapshot gives back is the tree."""
     back = place.top / f"back-{os.urandom(4).hex()}"
-    restoring.restore(place.job, "", str(back), [])
+    engines.restore(place.job, "", str(back), [])
     assert expected == manifest(back.joinpath(*place.source.parts[1:]))
 
 
@@ -115,10 +113,10 @@ def test_a_snapshot_of_a_run_that_did_not_end(restic_place: ResticPlace) -> None
     """Nobody knows what it lacks: a verification does not make it good either."""
     first = restic_place.run().manifest.id
     restic_place.run_elsewhere(RECONCILER_TESTING="1", RECONCILER_FAILPOINT="backup.streamed:1")
-    verifying.verify(
+    engines.verify(
         restic_place.job, "", everything=True, compare=False, lock_directory=restic_place.place.locks
     )
-    restored = restoring.restore(restic_place.job, "", str(restic_place.top / "back"), [])
+    restored = engines.restore(restic_place.job, "", str(restic_place.top / "back"), [])
 
     assert 2 == len(ids(restic_place))
     assert [first] == good(restic_place)
@@ -239,7 +237,7 @@ def test_one_of_two_repositories_cannot_be_reached(restic_place: ResticPlace) ->
     far = "sftp://root@127.0.0.1:9//srv/far"
     place = restic_place.having(destinations=(far, *restic_place.job.destinations))
     done = place.run()
-    listed = archives.listing(place.job)
+    listed = engines.listing(place.job)
 
     assert [far] == list(done.failed)
     assert place.job.destinations[1:] == done.made

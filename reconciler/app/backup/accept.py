@@ -6,7 +6,7 @@ from reconciler.app.backup.origin import Origin, job_of
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.formats.backups import machine_mark
 from reconciler.host.process import environment
-from reconciler.jobs import accepting, machine_marks
+from reconciler.jobs import engines
 
 
 def accept_archives(name: str, root: str | None = None) -> Report:
@@ -16,7 +16,7 @@ def accept_archives(name: str, root: str | None = None) -> Report:
 
 def _accept(name: str, root: str | None) -> Report:
     by = environment.started_by().get("user", "root")
-    done = accepting.accept(job_of(Origin(name, root=root)), by)
+    done = engines.accept(job_of(Origin(name, root=root)), by)
     lines = [f"{accepted.destination}: {accepted.id} is accepted, though {accepted.why}" for accepted in done]
     data = {
         "accepted": [
@@ -35,7 +35,7 @@ def take_archives_over(name: str, root: str | None = None) -> Report:
 
 
 def _take_over(name: str, root: str | None) -> Report:
-    taken = machine_marks.take_over(job_of(Origin(name, root=root)))
+    taken = engines.take_over(job_of(Origin(name, root=root)))
     lines = [
         f"{claim.destination}: its {claim.archives} archives are this machine's from now on, and `keep`"
         f" counts them; {machine_mark.name_of(name)} said that it {claim.before}"

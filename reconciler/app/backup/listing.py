@@ -9,7 +9,7 @@ from reconciler.app.backup.origin import Origin, jobs_of
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.record import line
-from reconciler.jobs import archives, job_health
+from reconciler.jobs import archives, engines, job_health
 
 
 def list_archives(origin: Origin) -> Report:
@@ -22,7 +22,7 @@ def _list(jobs: Sequence[Job], *, is_here: bool) -> Report:
     problems: list[str] = []
     heads: list[str] = []
     for job in jobs:
-        listing = archives.listing(job, patient=False)
+        listing = engines.listing(job, patient=False)
         rows += [{"job": job.name, **archives.as_data(copies, listing.doubts)} for copies in listing.archives]
         problems += listing.complaints
         if not is_here:

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.app.backup.origin import Origin, job_of
 from reconciler.app.backup.outcome import End, Report, guarded
-from reconciler.jobs import pruning
+from reconciler.jobs import engines
 from reconciler.jobs.pruning import Pruned
 
 
@@ -17,7 +17,7 @@ def prune_archives(name: str, *, dry_run: bool, root: str | None = None) -> Repo
 
 
 def _prune(name: str, dry_run: bool, root: str | None) -> Report:
-    pruned = pruning.prune(job_of(Origin(name, root=root)), dry_run=dry_run)
+    pruned = engines.prune(job_of(Origin(name, root=root)), dry_run=dry_run)
     lines = pruned_lines(pruned, "would delete" if dry_run else "deleted")
     return Report(
         End.GOOD,

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from reconciler.app.backup.origin import Origin, job_of
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.formats.backups.manifest import timestamp
-from reconciler.jobs import restore as restoring
+from reconciler.jobs import engines
 from reconciler.jobs import stream as streaming
+from reconciler.jobs.restore import Restored
 
 
 def restore_files(origin: Origin, at: str, to: str, paths: Sequence[str]) -> Report:
@@ -27,7 +28,7 @@ def _stream(origin: Origin, at: str, path: str, fd: int) -> Report:
 
 
 def _restore(origin: Origin, at: str, to: str, paths: Sequence[str]) -> Report:
-    done = restoring.restore(job_of(origin), at, to, paths)
+    done = engines.restore(job_of(origin), at, to, paths)
     subject = "everything" if not paths else ", ".join(paths)
     line = f"restored {subject} of {done.manifest.id} from {done.destination} to {to}"
     data = {
@@ -41,7 +42,7 @@ def _restore(origin: Origin, at: str, to: str, paths: Sequence[str]) -> Report:
     return Report(End.GOOD, (line,), problems_of(done, at), data)
 
 
-def problems_of(done: restoring.Restored, at: str) -> tuple[str, ...]:
+def problems_of(done: Restored, at: str) -> tuple[str, ...]:
     """Everything that a restore has to say about bad archives."""
     used = f"this is {done.manifest.id} from {timestamp(done.manifest.started)}"
     passed = [
@@ -51,7 +52,7 @@ def problems_of(done: restoring.Restored, at: str) -> tuple[str, ...]:
     return (*passed, *([used] if passed else []), *done.problems, *done.warnings)
 
 
-def _words(done: restoring.Restored, at: str) -> list[str]:
+def _words(done: Restored, at: str) -> list[str]:
     """A name for each archive that was passed over, the newest first."""
     return [
         f"the newest{f' up to {at}' if at else ''}" if number == 0 else "the one before"

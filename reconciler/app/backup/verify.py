@@ -6,8 +6,7 @@ from typing import Any
 
 from reconciler.app.backup.origin import Origin, job_of
 from reconciler.app.backup.outcome import End, Report, guarded
-from reconciler.jobs import recording
-from reconciler.jobs import verify as verifying
+from reconciler.jobs import engines, recording
 from reconciler.jobs.verify import Judgement
 
 
@@ -20,7 +19,7 @@ def verify_archives(
 
 def _verify(name: str, at: str, everything: bool, compare: bool, root: str | None) -> Report:
     job = job_of(Origin(name, root=root))
-    done = verifying.verify(job, at, everything=everything, compare=compare)
+    done = engines.verify(job, at, everything=everything, compare=compare)
     not_kept = recording.record_verification(job, done) if root is None else []
     judgements = done.judgements
     lines = tuple(
