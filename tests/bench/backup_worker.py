@@ -15,7 +15,7 @@ from reconciler.formats.backups.job import Job, Keep, Restic
 from reconciler.host.archives import restic
 from reconciler.host.state import restic_records
 from reconciler.jobs.backup import run
-from reconciler.jobs.restore import restore
+from reconciler.jobs.engines import restore
 
 
 def work(asked: dict[str, Any]) -> None:
