@@ -110,7 +110,7 @@ def check_a_closed_unit(host: BootedHost) -> None:
 
     assert "" == verified
     assert "came back from /backup/whole as it was archived" in told
-    assert [exposure(host, "whole") <= 4.0, exposure(host, "drilled") <= 4.0] == [True, True]
+    assert [] == [job for job in ("whole", "drilled", "homes") if exposure(host, job) > 4.0]
     assert {"trusted.x", "user.x", "security.x"} <= set(attributes.split())
     assert {"Nice": "10", "IOSchedulingClass": "2", "IOSchedulingPriority": "7"} == host.show(
         "backup-whole.service", "Nice", "IOSchedulingClass", "IOSchedulingPriority"
@@ -128,7 +128,6 @@ def check_users_commands(host: BootedHost) -> None:
     assert "a command before the backup failed: /bin/sh: daemon" in told
     assert "before: /bin/sh: cat: /data/closed/of-daemon: Permission denied" in told
     assert "before: /bin/sh: /usr/sbin" in again
-    assert exposure(host, "homes") <= 4.0
     assert host.exists("/root/deep")
     assert host.exists("/home/deep")
 
@@ -217,6 +216,5 @@ def test_on_debian_13() -> None:
     with BootedHost(suite="trixie") as host:
         prepared(host)
         check_a_closed_unit(host)
-        check_users_commands(host)
         check_disks(host)
         check_a_killed_run(host, "systemctl kill --kill-whom=main --signal=KILL {unit}", "signal")
