@@ -39,7 +39,8 @@ MEANINGS = {
     ExitCode.REFUSED: (
         "Refused by policy before the first effect: a guard, a lock-out, an adoption, a protected resource,"
         " the deny list, an apply that nobody approved or whose approval is stale. `backup`: something that"
-        " must be there is not (a source, a mount, room), or the place is not safe. `service health`: of some"
+        " must be there is not (a source, a mount, room), the place is not safe, or nobody agreed to a"
+        " restore in place. `service health`: of some"
         " service nothing can be told, and no other is unwell."
     ),
     ExitCode.FAILED: "`apply`: some resources failed, and nothing was changed on the host.",
