@@ -21,6 +21,7 @@ from tests.jobs.places import Place, listed
 from tests.jobs.places import manifest as facts
 from tests.jobs.repositories import ResticPlace
 from tests.jobs.test_backup_faults import flip
+from tests.jobs.test_encryption import new_key
 
 pytestmark = pytest.mark.slow
 
@@ -243,3 +244,22 @@ def test_a_chain_gives_each_of_its_days_back(place: Place) -> None:
     for at in (full.id, newest.id):
         content = streamed(place, f"{place.source}/numbers", "--at", at).stdout
         assert (place.source / "numbers").read_bytes() == content
+
+
+def test_encrypted_archives_come_back_with_a_private_key(place: Place) -> None:
+    """On a bare host, into a directory, in place and by stream; without the key each is refused."""
+    place = place.having(encrypt_to=(new_key(place.top / "key"),))
+    place.run()
+    there = ("--from", place.destination)
+    key = ("--decrypt-with", place.top / "key")
+    rows = json.loads(run("backup", "list", *there, "--json").out)
+    refused = run("backup", "restore", *there, "--to", place.top / "out")
+    done = run("backup", "restore", *there, *key, "--to", place.top / "out")
+    shown = run("backup", "restore", *there, *key, "--in-place", "--dry-run", "--json")
+    content = streamed(place, f"{place.source}/numbers", "--decrypt-with", str(place.top / "key")).stdout
+
+    assert 1 == len(rows)
+    assert (3, True) == (refused.code, "--decrypt-with" in refused.err)
+    assert 0 == done.code, done.err
+    assert (place.source / "numbers").read_bytes() == content
+    assert os.geteuid() != 0 or [] == json.loads(shown.out)["changes"]
