@@ -29,6 +29,7 @@ backups:
     password_file: /root/restic.pass
     schedule: "0 2 * * *"
     keep: {last: 2}
+    nice: 0
 """
 PREPARE = """
 set -e

@@ -19,6 +19,8 @@ from reconciler.jobs.archives import manifest_of
 from tests.jobs.places import manifest
 from tests.jobs.repositories import PROGRAM, ResticPlace
 
+pytestmark = pytest.mark.slow
+
 
 def ids(place: ResticPlace) -> list[str]:
     """The archives that are listed, the oldest first."""

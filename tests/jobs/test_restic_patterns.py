@@ -15,6 +15,8 @@ from reconciler.host.archives import tar
 from reconciler.host.archives.tar import Contents
 from tests.jobs.repositories import PROGRAM
 
+pytestmark = pytest.mark.slow
+
 NAMES = (
     *("a", "ab", "a.tmp", "x*y", "[a]", "[ab", "!keep", "^b", "back\\slash", "q?", "]", "-dash", "ä"),
     *("cache/a", "cache/deep/a.tmp", "deep/cache/b", "deep/er/a.tmp", "sub dir/a b"),

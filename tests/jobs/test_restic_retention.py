@@ -15,6 +15,8 @@ from reconciler.jobs.restic import records
 from tests.jobs.repositories import PROGRAM, ResticPlace
 from tests.jobs.test_restic import ids
 
+pytestmark = pytest.mark.slow
+
 DAY = 86_400
 BEGIN = 1_780_000_000
 
