@@ -24,6 +24,8 @@ from tests.jobs.test_restic import ids
 
 pytestmark = pytest.mark.slow
 
+_NAME = 64
+"""The length of the name of a lock; a longer one is not written yet."""
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts")
 POINTS = (
     *("backup.recorded", "backup.streamed", "backup.judged", "backup.checked"),
@@ -203,7 +205,8 @@ def hold_a_lock(place: ResticPlace, *wrapper: str) -> subprocess.Popen[bytes]:
         [*wrapper, PROGRAM, *options, "backup", "--stdin"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 20
-    while not list((place.repository / "locks").iterdir()) and time.monotonic() < deadline:
+    while not any(len(path.name) == _NAME for path in (place.repository / "locks").iterdir()):
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     return holder
 
@@ -243,3 +246,20 @@ def test_one_of_two_repositories_cannot_be_reached(restic_place: ResticPlace) ->
     assert place.job.destinations[1:] == done.made
     assert far in listed.problems[0]
     assert 1 == len(listed.archives)
+
+
+@root_only
+def test_a_lock_that_restic_does_not_take_for_stale(
+    restic_place: ResticPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its `unlock` removes nothing, the run gives up after its time, and does not ask for ever."""
+    restic_place.run()
+    monkeypatch.setattr(repositories, "WAIT", 1.0)
+    monkeypatch.setattr("reconciler.host.archives.restic._is_dead", lambda _: True)
+    forget_the_check(restic_place)
+    holder = hold_a_lock(restic_place, "unshare", "--uts", "sh", "-c", 'hostname another; exec "$@"', "-")
+    holder.kill()
+    holder.communicate()
+    done = restic_place.run()
+
+    assert "another" in str([*done.failed.values()])

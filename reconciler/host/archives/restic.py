@@ -193,16 +193,20 @@ class Repository:
         return ArchiveError("restic failed", detail)
 
     def _remove_dead_locks(self) -> bool:
-        """Remove the stale locks if one at least is that of a dead process of this host.
+        """Whether stale locks were removed: only if one at least is that of a dead process of this host.
 
         restic removes only those that it takes for stale itself.
         """
-        listed = self._run(["--no-lock", "list", "locks"], 1 << 20)
-        idents = [line for line in listed.out.decode("ascii", "replace").split() if len(line) == 64]
-        locks = [self._lock(ident) for ident in idents]
+        before = self._lock_ids()
+        locks = [self._lock(ident) for ident in before]
         if not any(lock is not None and _is_dead(lock) for lock in locks):
             return False
-        return self._run(["unlock"], 1 << 20).rc == 0
+        self._run(["unlock"], 1 << 20)
+        return not before <= self._lock_ids()
+
+    def _lock_ids(self) -> set[str]:
+        listed = self._run(["--no-lock", "list", "locks"], 1 << 20)
+        return {line for line in listed.out.decode("ascii", "replace").split() if len(line) == 64}
 
     def _lock(self, ident: str) -> restic_output.Lock | None:
         try:
