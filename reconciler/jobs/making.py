@@ -16,7 +16,7 @@ from reconciler.host.archives.private_directory import look
 from reconciler.host.archives.restore_target import owners_and_modes
 from reconciler.host.archives.scratch import DIRECTORY as DRILLS
 from reconciler.host.archives.snapshot_store import working_copy
-from reconciler.host.archives.tar import Checked, Contents, TargetError
+from reconciler.host.archives.tar import Checked, Contents, NamesOf, TargetError
 from reconciler.host.mounts import is_own_file_system, mount_points
 from reconciler.host.process import environment
 from reconciler.jobs import chain
@@ -127,7 +127,7 @@ class _Look:
         if self._kind == FULL:
             self._checked = tar.check(fd, job.compress, job.sources)
             return
-        checked = tar.check(fd, job.compress, job.sources, lambda path: _is_left_out(job, path))
+        checked = tar.check(fd, job.compress, job.sources, _left_out_of(job))
         lacking = [source for source in checked.lacking if _is_directory(source, job.root)]
         problem = checked.problem or (f"{lacking[0]} is not in it" if lacking else "")
         self._checked = replace(checked, problem=problem)
@@ -149,8 +149,13 @@ def _is_directory(path: str, root: str) -> bool:
     return status is not None and stat.S_ISDIR(status.st_mode)
 
 
-def _is_left_out(job: Job, path: str) -> bool:
-    return path in (*job.places, DRILLS) or any(leaves_out(pattern, path) for pattern in job.exclude)
+def _left_out_of(job: Job) -> NamesOf:
+    """Says what the job leaves out of its sources."""
+    places = (*job.places, DRILLS)
+    inside = {path for path in places if any(path.startswith(f"{source}/") for source in job.sources)}
+    if not inside and not job.exclude:
+        return tar.nothing
+    return lambda path: path in inside or any(leaves_out(pattern, path) for pattern in job.exclude)
 
 
 def proved(fd: int, manifest: Manifest) -> Manifest:
@@ -195,5 +200,5 @@ def look_into(fd: int, manifest: Manifest) -> Checked:
     if manifest.kind == FULL:
         return tar.check(fd, manifest.compress, manifest.sources)
     # What the job left out of it is not known any more: the figures of its making stay.
-    checked = tar.check(fd, manifest.compress, manifest.sources, lambda _: False)
+    checked = tar.check(fd, manifest.compress, manifest.sources, tar.nothing)
     return Checked(checked.problem, manifest.entries, manifest.data, too_long=checked.too_long)

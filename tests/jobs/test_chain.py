@@ -172,7 +172,9 @@ def test_a_rotten_ancestor_spoils_what_needs_it(chained: Place) -> None:
 
 def _damage_the_snapshot(place: Place) -> Place:
     (path,) = Path(place.snapshots).iterdir()
-    path.write_bytes(path.read_bytes()[:-3])
+    content = path.read_bytes()
+    at = content.index(b"\n") + 1  # its time becomes a later one: tar would miss what changed before
+    path.write_bytes(content[:at] + b"9" + content[at + 1 :])
     return place
 
 

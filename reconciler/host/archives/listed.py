@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Sequence
 
 _LINE = re.compile(rb"(.)\S+ \S+ +([0-9]+)(?:,[0-9]+)? \S+ \S+ (.*)")
-_NAME = re.compile(rb"([A-Z]) (.*)")
 _ESCAPED = re.compile(rb"\\(?:([0-7]{3})|(.))")
 _CONTROLS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 _HERE = (b"Y", b"N", b"D")
@@ -56,7 +55,7 @@ class Count:
         sources: Sequence[str],
         *,
         incremental: bool = False,
-        is_left_out: Callable[[str], bool] = lambda _: False,
+        is_left_out: Callable[[str], bool] | None = None,
     ) -> None:
         """`is_left_out` says which paths are not archived though their directory has them."""
         self.entries = dict.fromkeys(sources, 0)
@@ -73,6 +72,8 @@ class Count:
         self._incremental = incremental
         self._is_left_out = is_left_out
         self._directory = b""
+        self._around: list[str] = []
+        """The sources that the directory is in."""
         self._rest = bytearray()
 
     def take(self, chunk: bytes) -> None:
@@ -80,7 +81,11 @@ class Count:
         self._rest.extend(chunk)
         *lines, last = bytes(self._rest).split(b"\n")
         for line in lines:
-            self._count(line)
+            if line[1:2] == b" ":  # no member: its mode has no blank
+                if self._incremental:
+                    self._add_name(line[:1], line[2:])
+            else:
+                self._count(line)
         self._rest[:] = last
 
     def _count(self, line: bytes) -> None:
@@ -89,10 +94,10 @@ class Count:
             path = unescaped(name) if b"\\" in name else name
             self.too_long += kind in b"-d" and len(path.rstrip(b"/")) > LONGEST
             if kind == b"d":
-                self._directory = path.rstrip(b"/") + b"/"
+                self._directory = directory = path.rstrip(b"/") + b"/"
+                tops = self._names.items()
+                self._around = [source for source, top in tops if directory.startswith(top + b"/")]
             self._add(path, int(size) if kind == b"-" else 0)
-        elif self._incremental and (match := _NAME.fullmatch(line)):
-            self._add_name(*match.groups())
 
     def _add(self, path: bytes, size: int) -> None:
         for source, name in self._names.items():
@@ -108,9 +113,9 @@ class Count:
             self.has_renames = True
         if mark not in _HERE:
             return
-        path = self._directory + (unescaped(name) if b"\\" in name else name)
-        if mark == b"N" and self._is_left_out("/" + os.fsdecode(path)):
-            return
-        for source, source_name in self._names.items():
-            if path.startswith(source_name + b"/"):
-                self.entries[source] += 1
+        if mark == b"N" and self._is_left_out is not None:
+            path = self._directory + (unescaped(name) if b"\\" in name else name)
+            if self._is_left_out("/" + os.fsdecode(path)):
+                return
+        for source in self._around:
+            self.entries[source] += 1
