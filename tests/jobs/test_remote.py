@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +18,9 @@ from reconciler.formats.backups.machine_mark import Mark, dump
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.remote.channel import Lost
 from reconciler.host.archives.remote.directory import RemoteDirectory
+from reconciler.host.archives.remote.sftp import Sftp
 from reconciler.host.process import failpoints
-from reconciler.jobs import accepting, archives, backup, job_health, original, pruning
+from reconciler.jobs import accepting, archives, backup, drill, job_health, original, pruning
 from reconciler.jobs import restore as restoring
 from reconciler.jobs import verify as verifying
 from tests.host.hosts_under_test import mounted
@@ -146,8 +147,10 @@ def test_any_name_of_a_directory(place: Place, shell: FarEnd) -> None:
     name = "-rf it's $(touch x) `y` \"*?[z]\\ ümläut%20"
     machine = replace(shell, vault=str(shell.directory.with_name(name)))
     place = only_there(place, machine)
-    place.run()
+    said: list[str] = []
+    backup.run(place.job, said.append, place.locks, place.locks)
 
+    assert [] == said  # the shell over there found it
     check_it_is_tidy(machine.directory)
     assert kept(place) == restored(place)
 
@@ -253,6 +256,28 @@ def test_a_flipped_byte(place: Place, far: FarEnd) -> None:
         for copies in reversed(archives.listing(place.job).archives)
         for entry in copies.values()
     ]
+
+
+def test_bytes_that_change_on_their_way(place: Place, far: FarEnd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive whose sum over there is another one gets no name there, and the run says so."""
+    upload = Sftp.upload
+
+    def turned_round(client: Sftp, path: str, read: Callable[[int], bytes]) -> None:
+        upload(client, path, lambda size: read(size)[::-1])
+
+    monkeypatch.setattr(Sftp, "upload", turned_round)
+    with pytest.raises(HostError, match="did not arrive as it was sent"):
+        only_there(place, far).run()
+    assert ["datasets.machine"] == listed(far.directory)
+
+
+def test_a_drill(place: Place, far: FarEnd) -> None:
+    """A drill restores the archive of another machine, and finds it good."""
+    place = only_there(place, far).having(drill_directory=str(place.top / "drills"))
+    (place.top / "drills").mkdir(mode=0o700)
+    place.run()
+    done = drill.drill(place.job, {}, lambda _: None, place.locks)
+    assert (True, "") == (done.good, done.reason)
 
 
 def test_old_archives_go(place: Place, far: FarEnd) -> None:

@@ -23,6 +23,8 @@ _ALIAS = "destination"
 """The name of the machine in the file of known hosts: the same for each, whatever its address and port."""
 _RSA = "rsa-sha2-512,rsa-sha2-256"
 """The algorithms of a host key `ssh-rsa`: the old one of that name is none."""
+CONNECT = 20.0
+"""Seconds in which a connection must be there, if there is time."""
 _SCAN = 10
 """Seconds for looking which keys a machine has."""
 _LOGIN_REFUSED = ("Permission denied (", "subsystem request failed", "Load key ")
@@ -120,7 +122,7 @@ def login(remote: Remote, *, patient: bool) -> Iterator[Login]:
     Raises Refused, UnsafePath, Unreadable.
     """
     place = remote.place
-    connect, timeout = (20.0, remote.timeout) if patient else (5.0, 10.0)
+    connect, timeout = (CONNECT, remote.timeout) if patient else (5.0, 10.0)
     directory, _, name = remote.identity_file.rpartition("/")
     with (
         Directory(directory or "/") as opened,
