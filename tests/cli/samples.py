@@ -84,6 +84,7 @@ KNOWN: dict[tuple[str, str], tuple[str, ...]] = {
     ("services", "unit"): ("own",),
     ("services", "directives"): ("Service", "OOMScoreAdjust", "5"),
     ("timers", "directives"): ("Service", "OOMScoreAdjust", "5"),
+    ("backups", "directives"): ("Service", "OOMScoreAdjust", "5"),
 }
 """Texts for the places of one value that only go together."""
 MODEL = host_model(discover())
