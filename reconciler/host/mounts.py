@@ -82,6 +82,17 @@ def _text(path: str) -> str | None:
         return None
 
 
+def file_system_id(path: str) -> int:
+    """The number of the file system at a path; 0 if there is none to be had.
+
+    Most derive it from their UUID, so that it stays when a disk gets another device number.
+    """
+    try:
+        return os.statvfs(path).f_fsid
+    except OSError:
+        return 0
+
+
 def is_own_file_system(point: str) -> bool:
     """Whether a mount point has another file system than the directory above it; a bind mount may have the
     same one.

@@ -16,12 +16,13 @@ from collections.abc import Mapping
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.formats.backups import manifest as manifests
-from reconciler.formats.backups.job import Job
+from reconciler.formats.backups.job import Job, apart
 from reconciler.formats.backups.manifest import DIFFERENTIAL, FULL, Manifest
 from reconciler.formats.systemd import timespan
 from reconciler.host.archives import snapshot_file, snapshot_store
 from reconciler.host.archives.private_directory import look
 from reconciler.host.hosts import state_directory
+from reconciler.host.mounts import file_system_id, mount_points
 from reconciler.host.process import failpoints
 from reconciler.jobs.archives import Copies, Listing, manifest_of
 from reconciler.jobs.store import why_bad
@@ -70,7 +71,11 @@ def scope(job: Job) -> str:
     sources = [
         [path, stat.S_IFMT(status.st_mode) if (status := look(path, job.root)) else 0] for path in job.sources
     ]
-    asked = [sources, list(job.exclude), list(job.places), job.one_file_system]
+    # tar is not to compare device numbers. Another disk in the place of one has directories with the same
+    # inodes, and would be taken for it: its older files would be in no archive.
+    apart_now = () if job.one_file_system else apart(job.sources, job.exclude, job.places, mount_points())
+    disks = [file_system_id(job.root + path) for path in (*job.sources, *sorted(apart_now))]
+    asked = [sources, list(job.exclude), list(job.places), job.one_file_system, disks]
     asked += [list(job.encrypt_to)] if job.encrypt_to else []
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 

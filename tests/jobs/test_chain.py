@@ -7,8 +7,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -221,6 +223,42 @@ def test_a_broken_chain_is_begun_anew(chained: Place, change: Callable[[Place], 
     assert why in third.why_full
     assert ["full", "incremental"] == kinds([third, fourth])
     assert (chained.source / "numbers").read_bytes() == (back(chained, fourth.id) / "numbers").read_bytes()
+
+
+@contextmanager
+def disk(image: Path, at: Path) -> Iterator[None]:
+    """A disk in a file, mounted."""
+    subprocess.run(["mount", "-o", "loop", image, at], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", at], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts")
+@pytest.mark.parametrize("is_source", [True, False])
+def test_another_disk_in_the_same_place(chained: Place, *, is_source: bool) -> None:
+    """Its directories have the inodes of the one before, and its files may be old: the next archive is full.
+    The same disk, mounted anew, is no reason for one.
+    """
+    point = chained.source / "empty"
+    sources = (str(point if is_source else chained.source),)
+    chained = chained.having(one_file_system=is_source, sources=sources)
+    images = [chained.top / "first", chained.top / "second"]
+    for image in images:
+        image.write_bytes(bytes(4_000_000))
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", image], check=True)
+    with disk(images[1], point):
+        (point / "old").write_text("of the second disk")
+    made = []
+    for image in (images[0], images[0], images[1]):
+        with disk(image, point):
+            made.append(chained.run().manifest)
+    target = chained.top / "back"
+    restoring.restore(chained.job, made[2].id, str(target), [])
+
+    assert ["full", "incremental", "full"] == kinds(made)
+    assert "of the second disk" == (target / str(point)[1:] / "old").read_text()
 
 
 def test_a_chain_has_an_end(chained: Place, monkeypatch: pytest.MonkeyPatch) -> None:
