@@ -54,7 +54,7 @@ CANDIDATES = (
     *("always", "gzip", "daily", "timer", "UTC", "host", "-%Y%m%d"),
     *("running", "restart", "none", "enforce", "source.txt", "/usr/bin/true x", "30d"),
     *("x.slice", "continue", "closed", "local", "warn", "http://localhost/x", "rest:https://x/"),
-    "sftp://x@x/y",
+    *("sftp://x@x/y", "idle", "10M"),
 )
 """One of these is valid wherever text is."""
 _RESTIC = {"engine": "restic", "password_file": "/root/restic.pass"}
