@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -60,7 +61,9 @@ def _lines(done: Replaced, *, is_dry: bool) -> tuple[str, ...]:
     if not done.was_done:
         return ("nothing was changed",) if not is_dry else ()
     lines = [f"restored {len(done.preview.changes) - len(done.problems)} entries of {manifest.id} in place"]
-    lines += [f"what was there before is in {path}; remove it once all is well" for path in done.before]
+    for path in done.before:
+        scratch = shlex.quote(path.rpartition("/")[0])
+        lines.append(f"what was there before is in {path}; once all is well: rm -r {scratch}")
     return tuple(lines)
 
 
