@@ -18,6 +18,7 @@ backups:
     destinations: [/backup/data]
     schedule: "0 2 * * *"
     type: incremental
+    restore_drill: 1s
 """
 DAYS = (
     """
@@ -43,7 +44,7 @@ mv /data/moved /data/dir/sub; chown 4711:4712 /data/dir; rm -r /data/-odd
 
 
 def test_each_day_comes_back(booted: BootedHost) -> None:
-    """Four days of a timer's service: each restore is the tree of its day; without one in the middle what needs
+    """Four days of a timer's service, each with a drill: each restore is the tree of its day; without one in the middle what needs
     it is refused by its name, and the next run is full and says why.
     """
     booted.write("/root/host.yaml", SPEC)
@@ -54,7 +55,9 @@ def test_each_day_comes_back(booted: BootedHost) -> None:
         booted.run("systemctl", "start", "backup-data.service")
         for _ in range(2):  # rsync has an ACL right after the second time
             booted.run("rsync", "-aHAX", "--exclude=*.tmp", "/data/", f"/days/{day}/")
+    drill = json.loads(booted.read("/var/lib/reconciler/jobs/data.json"))["drill"]
     rows = json.loads(booted.reconciler("backup", "list", "data", "--json").stdout)
+    assert (True, True, rows[-1]["id"]) == (drill["good"], drill["whole"], drill["archive"]), drill
     assert ["full", *["incremental"] * 3] == [row["kind"] for row in rows]
     assert [row["id"] for row in rows[:3]] == rows[3]["parents"]
     for day, row in enumerate(rows):
