@@ -30,7 +30,8 @@ def _local(value: Any) -> Any:
 def _form(value: Any) -> str:
     if isinstance(value, str):
         return "path"
-    return "sftp" if _MEMBERS & {*(value if isinstance(value, dict) else dict(value))} else "url"
+    names = type(value).model_fields if isinstance(value, BaseModel) else value
+    return "sftp" if isinstance(names, dict) and _MEMBERS & {*names} else "url"
 
 
 def _repository_url(text: str) -> str:
