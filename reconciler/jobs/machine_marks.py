@@ -17,6 +17,7 @@ from reconciler.formats.backups.machine_mark import Mark, NotAMark
 from reconciler.formats.backups.manifest import timestamp
 from reconciler.host.archives.destination import Destination
 from reconciler.host.archives.private_directory import Directory, Refused
+from reconciler.host.archives.remote.channel import Lost
 from reconciler.host.archives.tar import TargetError
 from reconciler.host.hosts import machine_id, open_host, static_hostname
 from reconciler.host.process import environment, failpoints
@@ -127,6 +128,8 @@ def _read(directory: Destination, job: str) -> Mark | str | None:
         return machine_mark.load(directory.read(name))
     except NotAMark as problem:
         return f"cannot be used: {problem}"
+    except Lost:
+        raise
     except HostError as problem:
         return f"cannot be used: {problem.summary}"
 

@@ -12,6 +12,7 @@ from reconciler.formats.backups.job import Job, above
 from reconciler.formats.backups.manifest import Manifest
 from reconciler.host.archives import decryption, tar
 from reconciler.host.archives.private_directory import Refused
+from reconciler.host.archives.remote.channel import Lost
 from reconciler.host.archives.restore_target import (
     above_of,
     as_on_the_host,
@@ -151,10 +152,13 @@ def sound(job: Job, copies: Copies, problems: list[str], spool_in: str = "") -> 
         if why:
             problems.append(f"{path}: {entry.fault or f'{entry.manifest.archive}: {why}'}")
             continue
-        with (
-            open_destination(job, path, spool_in=spool_in) as directory,
-            descriptor(directory.open(entry.manifest.archive)) as fd,
-        ):
+        with ExitStack() as opened:
+            try:
+                directory = opened.enter_context(open_destination(job, path, spool_in=spool_in))
+                fd = opened.enter_context(descriptor(directory.open(entry.manifest.archive)))
+            except Lost as lost:  # another copy will do
+                problems.append(str(lost))
+                continue
             if tar.sum_of(fd) != entry.manifest.sha256:
                 problems.append(
                     f"{path}: the sum of {entry.manifest.archive} is not the one that was recorded"

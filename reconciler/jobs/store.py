@@ -18,6 +18,7 @@ from reconciler.formats.backups.doubt import doubts
 from reconciler.formats.backups.job import COMPRESSORS, ENCRYPTED
 from reconciler.formats.backups.manifest import Manifest, NotAManifest
 from reconciler.host.archives.destination import Destination
+from reconciler.host.archives.remote.channel import Lost
 from reconciler.host.process import failpoints
 
 PARTIAL = ".partial-"
@@ -95,6 +96,8 @@ def scan(directory: Destination, job: str) -> Found:
         if ident:
             try:
                 entries.append(_entry(directory, manifests.load(directory.read(name), job, ident)))
+            except Lost:  # what is there is not known
+                raise
             except (NotAManifest, HostError) as problem:
                 strange.append(Strange(ident, f"{directory.path}/{name} cannot be used: {problem}"))
     by_id = {entry.manifest.id: entry for entry in entries}
@@ -168,6 +171,8 @@ def sum_problem(directory: Destination, manifest: Manifest) -> str:
     name = manifest.archive + _SUM
     try:
         text = directory.read(name)
+    except Lost:
+        raise
     except HostError as problem:
         return f"{name}: {problem.detail or problem.summary}"
     return (
@@ -253,6 +258,8 @@ def _is_whole(directory: Destination, job: str, ident: str) -> bool:
         manifest = manifests.load(
             directory.read(f"{PARTIAL}{manifests.stem(job, ident)}{_MANIFEST}"), job, ident
         )
+    except Lost:
+        raise
     except (NotAManifest, HostError):
         return False
     return directory.size(manifest.archive) == manifest.bytes

@@ -19,8 +19,9 @@ from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.remote.channel import Lost
 from reconciler.host.archives.remote.directory import RemoteDirectory
 from reconciler.host.archives.remote.sftp import Sftp
+from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.process import failpoints
-from reconciler.jobs import accepting, archives, backup, drill, job_health, original, pruning
+from reconciler.jobs import accepting, archives, backup, drill, job_health, original, pruning, store
 from reconciler.jobs import restore as restoring
 from reconciler.jobs import verify as verifying
 from tests.host.hosts_under_test import mounted
@@ -226,6 +227,39 @@ def test_a_machine_that_comes_back(place: Place, tmp_path: Path, monkeypatch: py
     assert [5.0, 10.0] == waits
     assert {} == done.failed
     check_it_is_tidy(machine.directory)
+
+
+def test_a_connection_that_is_lost_while_looking(
+    place: Place, shell: FarEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be read is not taken for archives that are bad, nor for another machine's: nothing is
+    written down, and a restore takes another copy.
+    """
+    place = here_and_there(place, shell, retry_for=0.0)
+    first = place.run().manifest
+    with monkeypatch.context() as cut:
+        cut.setattr(Sftp, "download", lost)
+        with RemoteDirectory(shell.remote(), spool_in="/var/tmp") as directory, pytest.raises(Lost):
+            store.scan(directory, "datasets")
+        listing = archives.listing(place.job)
+        run = place.run()
+        restored_from = restoring.restore(place.job, "", str(place.top / "back"), []).destination
+    with monkeypatch.context() as cut:
+        cut.setattr(RemoteDirectory, "open", lost)
+        with pytest.raises(ArchiveError, match=r"no copy of the archive is sound.*cut"):
+            restoring.restore(only_there(place, shell).job, "", str(place.top / "none"), [])
+    judged = verifying.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks)
+
+    assert ["cut" in line for line in listing.complaints] == [True]
+    assert ["cut" in why for why in run.failed.values()] == [True]
+    assert str(place.destination) == restored_from
+    assert [""] * 3 == [item.problem for item in judged.judgements]
+    assert {f"datasets-{first.id}"} == whole(shell.directory)
+
+
+def lost(*_: object) -> None:
+    """In place of a method of a connection."""
+    raise Lost("the connection was lost", "cut")
 
 
 def test_a_limit_of_bytes_per_second(shell: FarEnd) -> None:

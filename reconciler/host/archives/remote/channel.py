@@ -154,6 +154,7 @@ class Channel:
                 if any(key.fd == fd for key, _ in ready):
                     return
                 if time.monotonic() >= deadline:
+                    self._process.kill()  # no late answer may be taken for that to another question
                     raise Lost("the connection was lost", f"there was no answer for {self._timeout:g} s")
         finally:
             self._selector.unregister(fd)
