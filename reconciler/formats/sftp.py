@@ -64,7 +64,7 @@ class NotSftp(Exception):
 
 @frozen
 class Attributes:
-    """What the server says of a file; None where it does not say it."""
+    """The attributes of a file; None where the server does not tell one."""
 
     size: int | None = None
     mode: int | None = None

@@ -277,7 +277,7 @@ def _make_in(
 
 
 def _linked(directory: Destination, job: Job, started: int, first: Manifest | None, snapshots: str) -> Link:
-    """What the archive in this destination is built upon, all of which is there then."""
+    """The archives that the one in this destination is built upon, all of which are there then."""
     if job.type == FULL:
         return Link()
     listed = listing(job)

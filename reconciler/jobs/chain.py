@@ -45,7 +45,7 @@ def directory_of(job: Job, directory: str) -> str:
 
 @frozen
 class Link:
-    """What the archive to be made is built upon."""
+    """The archives that the one to be made is built upon."""
 
     kind: str = FULL
     parents: tuple[str, ...] = ()

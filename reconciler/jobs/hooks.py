@@ -250,7 +250,7 @@ def _lines(*outputs: bytes) -> Iterator[str]:
 
 
 def _dump(ident: str, outcome: Outcome | None) -> bytes:
-    """What is owed, as a file; `outcome` None: the run has not ended yet."""
+    """The commands that are owed, as a file; `outcome` None: the run has not ended yet."""
     ended = {} if outcome is None else {"status": outcome.status, "problem": outcome.problem[:_PROBLEM]}
     return json.dumps({"format": _FORMAT, "id": ident, **ended}).encode() + b"\n"
 

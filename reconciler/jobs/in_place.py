@@ -24,14 +24,14 @@ from reconciler.jobs.restore import Restored, must_be_plain
 
 @frozen
 class Preview:
-    """What a restore in place would do."""
+    """The changes that a restore in place would make."""
 
     restored: Restored
     changes: tuple[Change, ...]
     kept: tuple[str, ...]
     """Entries of the host that the archive does not have, and that stay."""
     problems: tuple[str, ...]
-    """What cannot be put in place."""
+    """The entries that cannot be put in place."""
     users: tuple[User, ...]
     """Who has files open at the paths."""
 
@@ -44,7 +44,7 @@ class Replaced:
     was_done: bool
     """False where nobody agreed, or there was nothing to do."""
     problems: tuple[str, ...] = ()
-    """What was not done, in words."""
+    """The changes that were not made, in words."""
     before: tuple[str, ...] = ()
     """The directories that have what was replaced and taken away, as below `/`."""
 

@@ -133,7 +133,7 @@ class _Look:
         self._checked = replace(checked, problem=problem)
 
     def checked_with(self, fd: int, manifest: Manifest) -> Checked:
-        """What is in it, if the file has what was written."""
+        """Its contents, if the file has what was written."""
         if tar.sum_of(fd) != manifest.sha256:
             return Checked(NOT_ITS_SUM)
         if manifest.encrypt_to and not encryption.has_header(fd):
@@ -199,6 +199,6 @@ def look_into(fd: int, manifest: Manifest) -> Checked:
         return Checked(problem, manifest.entries, manifest.data)
     if manifest.kind == FULL:
         return tar.check(fd, manifest.compress, manifest.sources)
-    # What the job left out of it is not known any more: the figures of its making stay.
+    # The job is not asked what it left out of it: the figures of its making stay.
     checked = tar.check(fd, manifest.compress, manifest.sources, tar.nothing)
     return Checked(checked.problem, manifest.entries, manifest.data, too_long=checked.too_long)

@@ -52,7 +52,7 @@ class Standing:
     summary: str
     addresses: Sequence[str] = ()
     causes: Mapping[str, str] = field(default_factory=dict)
-    """Of the jobs: each job and cause (`backups.data late /backup`) with the words for that job."""
+    """The reasons of jobs: each job and cause (`backups.data late /backup`) with the words for it."""
 
 
 @frozen

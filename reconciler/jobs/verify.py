@@ -35,7 +35,7 @@ class Judgement:
     sidecar: str = ""
     """The fault of the file that has its sum, which is no fault of the archive either."""
     warning: str = ""
-    """What of it no restore can unpack."""
+    """The parts of it that no restore can unpack."""
 
 
 @frozen

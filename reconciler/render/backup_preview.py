@@ -1,4 +1,4 @@
-"""What a restore in place would change, for people, before they agree."""
+"""The changes that a restore in place would make, for people, before they agree."""
 
 from __future__ import annotations
 

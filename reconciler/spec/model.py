@@ -36,7 +36,7 @@ class Settings(BaseModel):
     A job can say otherwise for itself.
     """
     coverage: Coverage | None = None
-    """What need not be in a backup."""
+    """The data that need not be in a backup."""
 
 
 def _version(value: Any) -> Any:

@@ -80,7 +80,7 @@ class Bench:
         self.shell(f"find {self.tree} -type f -exec cat {{}} + | cat > /dev/null")
 
     def figures(self) -> list[Figure]:
-        """What was measured, in order."""
+        """The figures, in the order of their measurement."""
         return [Figure.of(name, runs) for name, runs in self._runs.items()]
 
     def shell(self, script: str, name: str = "") -> None:

@@ -88,7 +88,7 @@ def start(host: BootedHost, job: str, result: str = "success") -> str:
 
 
 def exposure(host: BootedHost, job: str) -> float:
-    """What systemd itself says of the unit, 0 to 10."""
+    """The exposure of the unit as systemd itself tells it, 0 to 10."""
     lines = host.run("systemd-analyze", "security", "--no-pager", f"backup-{job}.service").stdout.splitlines()
     return float(lines[-1].split(": ")[1].split()[0])
 
@@ -147,7 +147,7 @@ def check_disks(host: BootedHost) -> None:
 
 
 def thawed(host: BootedHost) -> list[str]:
-    """What the commands at the end wrote; then it is forgotten."""
+    """The lines that the commands at the end wrote; then they are forgotten."""
     lines = host.run("sh", "-c", "cat /root/thawed; rm -f /root/thawed /root/alarmed").stdout.splitlines()
     assert not host.exists("/var/lib/reconciler/jobs/freezing.owed")
     return lines

@@ -35,7 +35,7 @@ def comment(tree: Tree, job: str) -> str:
 
 
 def test_a_new_job_is_one_line(tree: Tree) -> None:
-    """What is backed up where, when first, and how long it is kept; it puts nothing at risk."""
+    """The comment says what is backed up where, when first, and how long it is kept; nothing is at risk."""
     said = comment(tree, JOB)
     (line,) = [line for line in said.splitlines() if line.startswith("* `backups.d` `/srv`")]
 

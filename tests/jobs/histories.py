@@ -195,7 +195,7 @@ _STEPS: tuple[Callable[[History], None], ...] = (
 
 
 def differences(one: Path, other: Path) -> str:
-    """What rsync would do to make a tree like another one; nothing if they are the same."""
+    """The changes by which rsync would make a tree like another one; none if they are the same."""
     done = subprocess.run(
         ["rsync", "-aHAXni", "--checksum", "--delete", f"{one}/", f"{other}/"],
         check=True,

@@ -37,7 +37,7 @@ def noting(place: Place, word: str, status: int = 0) -> Hook:
 
 
 def notes(place: Place) -> list[str]:
-    """What those commands wrote."""
+    """The lines that those commands wrote."""
     path = place.top / "notes"
     return [line.rstrip() for line in path.read_text().splitlines()] if path.exists() else []
 

@@ -184,7 +184,7 @@ def test_the_list_names_each_change(place: Place, model: Path) -> None:
 
 
 def test_with_delete_the_tree_is_the_archive(place: Place, model: Path) -> None:
-    """What was made since is taken away, and kept."""
+    """A file that was made since is taken away, and kept."""
     damage(place)
     done = put_back(place, delete=True)
 

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
     ],
 )
 def test_the_line(figures: tuple[int, int, int, float], text: str) -> None:
-    """What is done, how fast, and what is left, as far as it is known."""
+    """The share that is done, how fast it goes, and the time left, as far as it is known."""
     done, total, first, seconds = figures
 
     assert text == progress_text("writing", done, total, first, seconds)

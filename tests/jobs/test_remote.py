@@ -82,7 +82,7 @@ def kept(place: Place) -> dict[str, tuple[object, ...]]:
 
 
 def restored(place: Place, at: str = "") -> dict[str, tuple[object, ...]]:
-    """What a restore gives back."""
+    """The tree that a restore gives back."""
     target = place.top / f"restored-{len(listed(place.top))}"
     restoring.restore(place.job, at, str(target), [])
     return tree(target / str(place.source).removeprefix("/"))

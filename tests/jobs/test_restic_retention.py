@@ -1,4 +1,4 @@
-"""What is let go from a repository, and what never is: other hosts, other jobs, wrong clocks, broken runs."""
+"""Some snapshots of a repository are let go, others never: those of other hosts, other jobs, wrong clocks, broken runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BEGIN = 1_780_000_000
 def clock(restic_place: ResticPlace, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """The time of restic, which has no clock of its own, and ours."""
     spy = restic_place.top / "restic"
-    # What follows `--` are the sources: the time has to stand before it.
+    # Sources follow `--`: the time has to stand before it.
     spy.write_text(
         "#!/bin/bash\n"
         f'args=(); for arg in "$@"; do [ "$arg" = -- ] && args+=(--time "$(cat {restic_place.top}/time)"); '

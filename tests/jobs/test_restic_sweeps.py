@@ -58,7 +58,7 @@ def good(place: ResticPlace) -> list[str]:
 
 
 def check_the_newest_comes_back(place: ResticPlace, expected: dict[str, tuple[object, ...]]) -> None:
-    """What the newest good snapshot gives back is the tree."""
+    """The newest good snapshot gives back the tree."""
     back = place.top / f"back-{os.urandom(4).hex()}"
     engines.restore(place.job, "", str(back), [])
     assert expected == manifest(back.joinpath(*place.source.parts[1:]))

@@ -21,7 +21,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def prepared(tree: Path) -> bytes:
-    """What tar is given."""
+    """The file that tar is given."""
     content = (tree / "snapshot").read_bytes()
     return prepare(content, [str(tree / "top")], "", one_file_system=True).content
 

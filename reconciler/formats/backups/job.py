@@ -39,7 +39,7 @@ ENGINES = ("tar", "restic")
 
 
 ENCRYPTED = ".age"
-"""What encryption adds to the name of an archive."""
+"""The end of the name of an encrypted archive."""
 TYPES = ("full", "incremental", "differential")
 """The types of archives. The names are those of `formats.backups.manifest`."""
 FULL_EVERY = 7 * 86_400.0
@@ -328,7 +328,7 @@ def _hook(value: Mapping[str, Any], timeout: float) -> Hook:
 
 
 def _remotes(data: Mapping[str, Any]) -> dict[str, Remote]:
-    """What belongs to destinations on other machines, by URL; all that are no mappings must be paths."""
+    """The keys and limits of destinations on other machines, by URL; all others must be paths."""
     _paths(item for item in data["destinations"] if not isinstance(item, Mapping))
     if data["engine"] == "restic":  # its repositories have their own
         return {}
@@ -337,7 +337,7 @@ def _remotes(data: Mapping[str, Any]) -> dict[str, Remote]:
 
 
 def _restic(data: Mapping[str, Any]) -> Restic | None:
-    """What only restic has; None for another engine, whose destinations are paths."""
+    """The settings of restic; None for another engine, whose destinations are paths."""
     if data["engine"] != "restic":
         return None
     elsewhere = [item for item in data["destinations"] if isinstance(item, Mapping)]

@@ -1,4 +1,4 @@
-"""What an unpacked archive would change on the host, entry by entry. Nothing is changed here.
+"""The changes that an unpacked archive would make on the host, entry by entry. Nothing is changed here.
 
 Both trees are walked by descriptors from `/` downwards and no link is followed on the way: a directory that a
 user may write to can be another one a moment later, and is then told as one that changed.
@@ -27,7 +27,7 @@ PREFIX = ".reconciler-restore-"
 
 
 class What(Enum):
-    """What happens to an entry of the host."""
+    """The change to an entry of the host."""
 
     NEW = "new"
     CONTENT = "content"
@@ -58,7 +58,7 @@ class Comparison:
     paths: tuple[str, ...] = ()
     """The paths that were asked for."""
     problems: tuple[str, ...] = ()
-    """What cannot be put in place, in words."""
+    """The entries that cannot be put in place, in words."""
 
 
 def compare_trees(
@@ -189,7 +189,7 @@ class _Pair:
         self._unpacked, self._live, self._name = unpacked, live, name
 
     def difference(self, new: os.stat_result, old: os.stat_result) -> What | None:
-        """What is different; None if nothing is."""
+        """The difference; None if there is none."""
         if stat.S_IFMT(new.st_mode) != stat.S_IFMT(old.st_mode) or new.st_rdev != old.st_rdev:
             return What.CONTENT
         if stat.S_ISREG(new.st_mode):

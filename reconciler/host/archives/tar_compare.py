@@ -1,4 +1,4 @@
-"""What differs between an archive and the files it was made of, or that came out of it, as tar finds it."""
+"""The differences between an archive and the files it was made of, or that came out of it, by tar itself."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _MOST = 1 << 16
 
 
 def read_owed(job: str, directory: str = DIRECTORY) -> bytes | None:
-    """What is owed; None if nothing is. Raises HostError."""
+    """The file; None if nothing is owed. Raises HostError."""
     try:
         at = open_directory(directory)
         try:

@@ -194,7 +194,7 @@ class Backup(Resource):
     copy elsewhere. Only with `engine: restic`.
     """
     type: Literal["full", "incremental", "differential"] = "full"
-    """What an archive has: everything, what changed since the archive before it, or since the last full one.
+    """The content of an archive: everything, or what changed since the one before it or the last full one.
 
     Where there is none to build upon, or not a good one, the run makes a full one and says why.
     """

@@ -13,7 +13,7 @@ from reconciler.kinds.backups.model import Backup
 from reconciler.kinds.backups.unit_model import Hardening
 
 BASIC = {"LockPersonality": "yes", "ProtectHostname": "yes", "RestrictRealtime": "yes"}
-"""What hinders no command of root's: not to mount, to ask docker, to change a volume, to become another."""
+"""They hinder no command of root's: not to mount, to ask docker, to change a volume, to become another."""
 
 _COMMON = {
     **BASIC,

@@ -67,7 +67,7 @@ def _turn(backup: Backup) -> Directives:
 
 
 def _at_the_end(backup: Backup, name: str, program: str) -> Directives:
-    """What makes sure of the commands at the end.
+    """The directives that make sure of the commands at the end.
 
     systemd runs ExecStopPost= however the run ended, SIGKILL and a time-out included; a run that ended by
     itself left nothing to do there. With KillMode=mixed a stop is told to the run alone, which then ends its

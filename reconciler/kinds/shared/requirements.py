@@ -1,4 +1,4 @@
-"""What a path needs on the host: the accounts that own it, and the directory that it is in."""
+"""The needs of a path on the host: the accounts that own it, and the directory that it is in."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _LOGIN_REFUSED = ("Permission denied (", "subsystem request failed", "Load key "
 
 @frozen
 class Login:
-    """What it takes to log in at one machine."""
+    """The files and options to log in at one machine."""
 
     remote: Remote
     place: Place
@@ -117,7 +117,7 @@ class Login:
 
 @contextmanager
 def login(remote: Remote, *, patient: bool) -> Iterator[Login]:
-    """What it takes to log in; without `patient` it has a few seconds.
+    """The files and options to log in; without `patient` it has a few seconds.
 
     Raises Refused, UnsafePath, Unreadable.
     """

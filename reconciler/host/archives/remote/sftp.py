@@ -55,11 +55,11 @@ class Sftp:
             raise Refused("the far end cannot be used", f"its SFTP server lacks {_NEEDED}; OpenSSH's has it")
 
     def stat(self, path: str) -> Attributes | None:
-        """What is at a path, links followed; None without anything."""
+        """The attributes of a path, links followed; None where nothing is there."""
         return self._attributes(Type.STAT, path)
 
     def lstat(self, path: str) -> Attributes | None:
-        """What is at a path, a link itself; None without anything."""
+        """The attributes of a path, a link itself; None where nothing is there."""
         return self._attributes(Type.LSTAT, path)
 
     def make_directory(self, path: str) -> None:
