@@ -33,7 +33,7 @@ from reconciler.jobs.hooks import Tell, around
 from reconciler.jobs.lock import lock_of
 from reconciler.jobs.making import archived, left_out
 from reconciler.jobs.original import Original, again
-from reconciler.jobs.pruning import Pruned, prune_directory
+from reconciler.jobs.pruning import Pruned, prune_directory_after_run
 
 
 @frozen
@@ -328,6 +328,6 @@ def _prune(job: Job, path: str, ident: str) -> Pruned:
         return prune_after_run(job, path, ident)
     try:
         with open_destination(job, path) as directory:
-            return prune_directory(directory, job, environment.now(), protect=(ident,))
+            return prune_directory_after_run(directory, job, ident)
     except HostError as problem:
         return Pruned(notes=(f"old archives could not be removed: {problem}",))

@@ -64,6 +64,18 @@ def prune_directory(
     return Pruned(decided.delete, notes)
 
 
+def prune_directory_after_run(directory: Destination, job: Job, ident: str) -> Pruned:
+    """Prune after a run that made the archive `ident`. Raises HostError.
+
+    It was just proved, but not what it is built upon: that is read before anything goes for its sake.
+    """
+    scanned, now = store.scan(directory, job.name), environment.now()
+    is_chain = any(entry.manifest.parents for entry in scanned.entries)
+    if is_chain and decision(scanned, job, now, (ident,)).delete:
+        _doubt_the_newest(directory, job)
+    return prune_directory(directory, job, now, protect=(ident,))
+
+
 def _way_out(decided: Decision, directory: Destination, job: Job, now: int) -> str:
     """The end of a message: how to remove an archive whose time is still to come; empty where that is no way.
 
@@ -100,8 +112,13 @@ def prune(job: Job, *, dry_run: bool, lock_directory: str = RUN) -> Mapping[str,
 
 
 def _doubt_the_newest(directory: Destination, job: Job) -> None:
-    """Mark the newest good archives as bad until one still has its sum."""
-    for entry in reversed([entry for entry in store.scan(directory, job.name).entries if entry.good]):
-        if directory.sum_of(entry.manifest.archive) == entry.manifest.sha256:
+    """Mark archives as bad until the newest good one, and all that it needs, still have their sums."""
+    while True:
+        entries = store.scan(directory, job.name).entries
+        newest = next((entry.manifest for entry in reversed(entries) if entry.good), None)
+        needed = [entry.manifest for entry in entries if newest and entry.manifest.id in newest.members]
+        rotten = [manifest for manifest in needed if directory.sum_of(manifest.archive) != manifest.sha256]
+        for manifest in rotten:
+            store.record(directory, manifest.judged(good=False, now=environment.now()))
+        if not rotten:
             return
-        store.record(directory, entry.manifest.judged(good=False, now=environment.now()))

@@ -486,6 +486,36 @@ def test_the_manifest_is_read_as_it_was_written(chained: Place) -> None:
     assert [0o700, os.geteuid(), chained.top.stat().st_gid] == document["leading"][str(chained.top)]
 
 
+def test_a_run_trusts_no_rotten_chain(chained: Place) -> None:
+    """What the new archive is built upon is read before an older chain goes; it has rotted, so that one stays,
+    and the next run begins a new one.
+    """
+    chained = chained.having(keep=Keep(last=2))
+    old = days(chained, 2)
+    shutil.rmtree(chained.snapshots)
+    full = chained.run().manifest
+    flip(chained.destination / full.archive)
+    incremental = chained.run().manifest
+    left = [archives.manifest_of(copies).id for copies in archives.listing(chained.job).archives]
+
+    assert ["full", "incremental"] == kinds([full, incremental])
+    assert [manifest.id for manifest in (*old, full, incremental)] == left
+    assert "full" == chained.run().manifest.kind
+
+
+def test_prune_by_hand_trusts_no_rotten_chain(chained: Place) -> None:
+    """The full archive of the newest chain has rotted: nothing is deleted for the sake of what needs it."""
+    old = days(chained, 2)
+    shutil.rmtree(chained.snapshots)
+    new = days(chained, 2)
+    assert ["full", "incremental"] == kinds(new)
+    flip(chained.destination / new[0].archive)
+    pruning.prune(chained.having(keep=Keep(last=1)).job, dry_run=False, lock_directory=chained.locks)
+
+    left = [archives.manifest_of(copies).id for copies in archives.listing(chained.job).archives]
+    assert [manifest.id for manifest in (*old, *new)] == left
+
+
 def test_prune_by_hand_leaves_whole_chains(chained: Place) -> None:
     """With `keep: {last: 1}` the newest and all that it needs stay."""
     days(chained, 4)
