@@ -180,4 +180,5 @@ def test_broken_for_sixty_days(job: BootedHost) -> None:
     assert (0, True) == (code, "restore drill: " in said), said
     later = run(job, TODAY + timedelta(days=60, hours=3), "list", "d")[1]
     assert "failed" not in later, later
-    assert "drill" not in later, later
+    assert "no restore drill" not in later, later
+    assert "good; last restore drill 2027-01-30T04:00:00Z, good" in later, later
