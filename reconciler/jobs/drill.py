@@ -24,10 +24,11 @@ from reconciler.host.archives.scratch import Scratch
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment, failpoints
-from reconciler.host.state.job_lock import RUN, job_lock
+from reconciler.host.state.job_lock import RUN
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.engines import listing, restore
 from reconciler.jobs.hooks import Tell
+from reconciler.jobs.lock import lock_of
 from reconciler.jobs.making import NOT_ITS_SUM
 
 WHOLE = 2 << 30
@@ -74,7 +75,7 @@ def drill(
     HostError.
     """
     started = environment.now()
-    with job_lock(f"backup-{job.name}", lock_directory):
+    with lock_of(job, lock_directory):
         chosen = _chosen(job, tried, tell)
         result = Drill(
             started, started, good=False, destination=chosen.destination, archive=chosen.manifest.id
@@ -103,7 +104,7 @@ def is_due(job: Job, record: Record | None, now: int) -> bool:
 
 def tidy_up(job: Job, tell: Tell, lock_directory: str = RUN) -> None:
     """Remove what killed drills have left. Raises JobBusy, HostError."""
-    with job_lock(f"backup-{job.name}", lock_directory):
+    with lock_of(job, lock_directory):
         tidy(job, tell)
 
 

@@ -16,9 +16,10 @@ from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.replace_files import Scratch, make_scratch, replace_files, scratch_parent
 from reconciler.host.process import environment
 from reconciler.host.process.open_files import User, users_of
-from reconciler.host.state.job_lock import RUN, job_lock
+from reconciler.host.state.job_lock import RUN
 from reconciler.jobs.archives import ids_of, manifest_of
 from reconciler.jobs.engines import listing, restore
+from reconciler.jobs.lock import lock_of
 from reconciler.jobs.restore import Restored, must_be_plain
 
 
@@ -76,7 +77,7 @@ def restore_in_place(
         preview = _preview(restored, asked, [comparison for _, comparison in parts])
         if not preview.changes or not agree(preview):
             return Replaced(preview, was_done=False, problems=preview.problems)
-        with job_lock(f"backup-{job.name}", lock_directory):
+        with lock_of(job, lock_directory):
             problems = [problem for scratch, part in parts for problem in replace_files(scratch, part)]
         before = tuple(scratch.unpacked for scratch, _ in parts if not scratch.remove_if_empty())
         return Replaced(preview, was_done=True, problems=(*preview.problems, *problems), before=before)
