@@ -148,6 +148,21 @@ def test_a_job_that_was_broken_for_60_days(restic_place: ResticPlace, clock: Cal
     assert 3 == len(ids(place))
 
 
+def test_one_of_two_repositories_cannot_be_reached(
+    restic_place: ResticPlace, clock: Callable[[int], None]
+) -> None:
+    """The other is pruned all the same, and the command says which one was not."""
+    for number in range(3):
+        clock(BEGIN + number * DAY)
+        restic_place.having(keep=Keep()).run()
+    far = "sftp://root@127.0.0.1:9//srv/far"
+    place = restic_place.having(keep=Keep(last=1), destinations=(far, *restic_place.job.destinations))
+
+    with pytest.raises(HostError, match=r"not every repository could be pruned: sftp:.*: 2 let go"):
+        prune(place)
+    assert 1 == len(ids(restic_place))
+
+
 def test_what_restic_would_forget_is_compared(
     restic_place: ResticPlace, clock: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

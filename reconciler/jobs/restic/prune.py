@@ -22,10 +22,24 @@ _WAIT = 300.0
 
 
 def prune(job: Job, *, dry_run: bool) -> Mapping[str, Pruned]:
-    """Prune every repository, under the lock of the job. Raises HostError."""
-    return {
-        destination: prune_repository(job, destination, dry_run=dry_run) for destination in job.destinations
-    }
+    """Prune every repository, under the lock of the job; one that fails does not stop the others.
+
+    Raises HostError if one failed, after all were tried.
+    """
+    pruned: dict[str, Pruned] = {}
+    failed: dict[str, HostError] = {}
+    for destination in job.destinations:
+        try:
+            pruned[destination] = prune_repository(job, destination, dry_run=dry_run)
+        except HostError as problem:
+            failed[destination] = problem
+    if len(failed) == len(job.destinations) == 1:
+        raise failed.popitem()[1]
+    if failed:
+        done = [f"{destination}: {len(item.removed)} let go" for destination, item in pruned.items()]
+        problems = [f"{destination}: {problem}" for destination, problem in failed.items()]
+        raise ArchiveError("not every repository could be pruned", "; ".join([*problems, *done]))
+    return pruned
 
 
 def prune_repository(
