@@ -29,6 +29,7 @@ backups:
     password_file: /root/restic.pass
     schedule: "0 2 * * *"
     keep: {last: 1}
+    restore_drill: 1s
     nice: 0
 """
 PREPARE = """
@@ -70,8 +71,9 @@ def open_at_once(host: BootedHost, *repositories: str) -> None:
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_a_backup_and_back(suite: str) -> None:
-    """From a spec to a snapshot in each repository, one by sftp, whose every byte restic accepts, and back to
-    the very same tree; a killed run's lock goes, and no older snapshot than `keep` says stays.
+    """From a spec to a snapshot in each repository, one by sftp, whose every byte restic accepts, a
+    drill, and back to the very same tree; a killed run's lock goes, and no older snapshot than `keep` says
+    stays.
     """
     with BootedHost(suite=suite) as host:
         sh(host, FILL)
@@ -96,6 +98,7 @@ def test_a_backup_and_back(suite: str) -> None:
         journal = sh(host, "journalctl -u backup-datasets.service -o cat")
         sh(host, f"{RESTIC} -r /backup/datasets check --read-data")
 
+        assert "came back from /backup/datasets as it was archived" in journal
         assert [["/backup/datasets", "sftp:root@127.0.0.1:/srv/far"]] == [
             row["destinations"] for row in first
         ]
