@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -36,6 +37,7 @@ class History:
 
     def __init__(self, top: Path, seed: int) -> None:
         self.top = top
+        self._numbers = itertools.count()
         self._random = random.Random(seed)  # noqa: S311  # the same steps each time
         top.mkdir()
         self.live(25)
@@ -59,10 +61,11 @@ class History:
 
     def _free(self) -> Path:
         """A name that nothing has."""
-        while True:
+        for _ in range(100):
             path = self._random.choice(sorted([self.top, *self._directories()])) / self._random.choice(_NAMES)
             if not os.path.lexists(path) and len(str(path)) < _DEEPEST:
                 return path
+        return self.top / f"one more, {next(self._numbers)}"
 
     def make_file(self) -> None:
         """Write a new file."""
