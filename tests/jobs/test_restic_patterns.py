@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -39,8 +40,16 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory, restic_template: Path) -> Path:
+    """A repository for these tests: the template stays empty for all others."""
+    top = tmp_path_factory.mktemp("patterns")
+    shutil.copytree(restic_template.parent, top, dirs_exist_ok=True)
+    return top / restic_template.name
+
+
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_a_pattern(pattern: str, tree: Path, restic_template: Path, tmp_path: Path) -> None:
+def test_a_pattern(pattern: str, tree: Path, repository: Path, tmp_path: Path) -> None:
     """Files and directories that stay are the same."""
     pattern = pattern.replace("TOP", str(tree))
     with (tmp_path / "archive").open("w+b") as file:
@@ -49,9 +58,7 @@ def test_a_pattern(pattern: str, tree: Path, restic_template: Path, tmp_path: Pa
         with tarfile.open(fileobj=io.BytesIO(file.read())) as archive:
             by_tar = {f"/{member.name}" for member in archive}
 
-    assert {path for path in by_tar if path.startswith(str(tree))} == _by_restic(
-        pattern, tree, restic_template
-    )
+    assert {path for path in by_tar if path.startswith(str(tree))} == _by_restic(pattern, tree, repository)
 
 
 def _by_restic(pattern: str, tree: Path, repository: Path) -> set[str]:
