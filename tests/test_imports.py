@@ -184,7 +184,7 @@ def test_a_look_at_a_host_imports_nothing_that_changes_it() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout.split()
     changing = {
-        *("reconciler.kinds.shared.key_parts", "reconciler.kinds.users.home_removal"),
+        *("reconciler.kinds.shared.keys.parts", "reconciler.kinds.users.home_removal"),
         *("reconciler.kinds.users.root_files", "reconciler.kinds.users.traces"),
     }
 

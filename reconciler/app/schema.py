@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.kinds import discover
-from reconciler.render.backup_schema import backup_schema
+from reconciler.render.backup_views.schema import backup_schema
 from reconciler.render.plan.schema import plan_schema
 from reconciler.render.snapshot_schema import snapshot_schema
 from reconciler.spec.schema import dumps, host_schema

@@ -24,15 +24,16 @@ from reconciler.host.mounts import mount_points, named_places
 from reconciler.host.process import environment, progress
 from reconciler.host.state.job_lock import RUN
 from reconciler.host.state.owed_hooks import DIRECTORY
-from reconciler.jobs import chain, machine_marks, store
+from reconciler.jobs import machine_marks, store
 from reconciler.jobs.archives import listing
-from reconciler.jobs.chain import Link, link_of
-from reconciler.jobs.copying import NotCopied, bring, copied
 from reconciler.jobs.destinations import open_destination
-from reconciler.jobs.hooks import Tell, around
 from reconciler.jobs.lock import lock_of
-from reconciler.jobs.making import archived, left_out
-from reconciler.jobs.original import Original, again
+from reconciler.jobs.making import chain
+from reconciler.jobs.making.archive import archived, left_out
+from reconciler.jobs.making.chain import Link, link_of
+from reconciler.jobs.making.copying import NotCopied, bring, copied
+from reconciler.jobs.making.hooks import Tell, around
+from reconciler.jobs.making.original import Original, again
 from reconciler.jobs.pruning import Pruned, prune_directory_after_run
 
 

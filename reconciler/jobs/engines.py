@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from reconciler.formats.backups.job import Job
 from reconciler.host.state.job_lock import RUN
 from reconciler.jobs import accepting, archives, machine_marks, pruning
-from reconciler.jobs import restore as restoring
-from reconciler.jobs import verify as verifying
 from reconciler.jobs.accepting import Accepted
 from reconciler.jobs.archives import Listing
 from reconciler.jobs.lock import lock_of
 from reconciler.jobs.machine_marks import Taken
 from reconciler.jobs.pruning import Pruned
-from reconciler.jobs.restore import Restored
-from reconciler.jobs.verify import Verified
+from reconciler.jobs.restoring import restore as restoring
+from reconciler.jobs.restoring import verify as verifying
+from reconciler.jobs.restoring.restore import Restored
+from reconciler.jobs.restoring.verify import Verified
 
 
 def listing(job: Job, *, patient: bool = True) -> Listing:

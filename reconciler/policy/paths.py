@@ -234,7 +234,7 @@ def claimed_on_host(spec: Spec, view: HostView) -> Iterator[Diagnostic]:
     )
     if not listed:
         return
-    from reconciler.kinds.shared import key_parts  # brings what only keys need
+    from reconciler.kinds.shared.keys import parts as key_parts  # brings what only keys need
 
     try:
         users = account_files.users(view)

@@ -13,10 +13,10 @@ from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.result import ApplyResult, Status
 from reconciler.core.steps import Step
 from reconciler.render.apply import counts, final_line
+from reconciler.render.backup_views.progress import progress_line
 from reconciler.render.diagnostics import diagnostic_data
 from reconciler.render.plan.pending import step_data
 from reconciler.render.plan.text import final_line as plan_line
-from reconciler.render.progress import progress_line
 from reconciler.render.terminal import visible
 
 FORMAT_VERSION = "1.0"

@@ -14,9 +14,9 @@ from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.state.job_lock import JobBusy, job_lock
 from reconciler.jobs import archives, pruning
-from reconciler.jobs import restore as restoring
-from reconciler.jobs import verify as verifying
-from reconciler.jobs.hooks import NotNow
+from reconciler.jobs.making.hooks import NotNow
+from reconciler.jobs.restoring import restore as restoring
+from reconciler.jobs.restoring import verify as verifying
 from tests.host.hosts_under_test import as_ordinary_user, place_for_everybody
 from tests.jobs.places import Place, listed, make_place, shell
 from tests.jobs.places import manifest as tree

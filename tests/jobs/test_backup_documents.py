@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from reconciler.jobs import backup, engines, jobfile
-from reconciler.render.backup_schema import RESULTS, backup_schema
+from reconciler.render.backup_views.schema import RESULTS, backup_schema
 from tests.cli.command import run
 from tests.jobs.places import Place, shell
 from tests.jobs.test_backup_faults import flip

@@ -15,8 +15,8 @@ from reconciler.host.archives.tar import ArchiveError, TargetError
 from reconciler.host.process import pipeline
 from reconciler.host.process.run import find_program
 from reconciler.jobs import archives, backup, pruning
-from reconciler.jobs import restore as restoring
-from reconciler.jobs import verify as verifying
+from reconciler.jobs.restoring import restore as restoring
+from reconciler.jobs.restoring import verify as verifying
 from tests.host.hosts_under_test import as_ordinary_user, mounted, place_for_everybody
 from tests.jobs.places import Place, make_place, shell
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.jobs import jobfile
-from reconciler.jobs.stream import stream
+from reconciler.jobs.restoring.stream import stream
 from tests.cli.command import ENTRY, ENVIRONMENT, run
 from tests.jobs.far_end import SSHD, FarEnd, far_end
 from tests.jobs.places import Place, listed

@@ -21,8 +21,9 @@ from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.state.job_lock import job_lock
 from reconciler.host.state.owed_hooks import write_owed
-from reconciler.jobs import backup, hooks, jobfile
-from reconciler.jobs.hooks import NotNow, settle, still_owed
+from reconciler.jobs import backup, jobfile
+from reconciler.jobs.making import hooks
+from reconciler.jobs.making.hooks import NotNow, settle, still_owed
 from tests.jobs.places import Place, listed, shell
 
 pytestmark = pytest.mark.slow

@@ -22,8 +22,8 @@ from reconciler.host.archives.compare_trees import PREFIX, What
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.process import failpoints
 from reconciler.jobs import jobfile
-from reconciler.jobs.in_place import Preview, Replaced, restore_in_place
-from reconciler.render.backup_schema import backup_schema
+from reconciler.jobs.restoring.in_place import Preview, Replaced, restore_in_place
+from reconciler.render.backup_views.schema import backup_schema
 from tests.cli.command import ENTRY, ENVIRONMENT, run
 from tests.jobs.places import REPOSITORY, Place
 from tests.jobs.places import manifest as facts
@@ -342,7 +342,7 @@ _PROGRAM = """
 import sys
 sys.path.insert(0, {repository!r})
 from reconciler.formats.backups.job import Job, Keep
-from reconciler.jobs.in_place import restore_in_place
+from reconciler.jobs.restoring.in_place import restore_in_place
 restore_in_place({job!r}, "", [], lambda _: True, delete=True, lock_directory={lock!r})
 """
 

@@ -11,8 +11,8 @@ from reconciler.app.backup.outcome import End
 from reconciler.app.backup.verify import verify_archives
 from reconciler.core.host import HostError
 from reconciler.jobs import archives, jobfile
-from reconciler.jobs import restore as restoring
-from reconciler.jobs import verify as verifying
+from reconciler.jobs.restoring import restore as restoring
+from reconciler.jobs.restoring import verify as verifying
 from tests.jobs.places import Place
 
 pytestmark = pytest.mark.slow

@@ -15,7 +15,7 @@ import pytest
 
 from reconciler.cli.shared import progress_line
 from reconciler.host.process import failpoints, progress
-from reconciler.render.rate import progress_text
+from reconciler.render.backup_views.rate import progress_text
 from tests.cli.command import ENTRY, ENVIRONMENT, run
 from tests.jobs.places import Place
 

@@ -19,8 +19,8 @@ from reconciler.app.backup.restore import restore_files
 from reconciler.app.backup.verify import verify_archives
 from reconciler.core.host import HostError
 from reconciler.jobs import engines, jobfile
-from reconciler.jobs import restore as restoring
-from reconciler.jobs import verify as verifying
+from reconciler.jobs.restoring import restore as restoring
+from reconciler.jobs.restoring import verify as verifying
 from tests.jobs.places import Place
 from tests.jobs.test_backup_faults import cut, flip
 

@@ -15,8 +15,8 @@ import pytest
 from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Hook, Keep
 from reconciler.jobs import archives, backup
-from reconciler.jobs import restore as restoring
-from reconciler.jobs import verify as verifying
+from reconciler.jobs.restoring import restore as restoring
+from reconciler.jobs.restoring import verify as verifying
 from tests.host.hosts_under_test import mounted
 from tests.jobs.places import Place
 from tests.jobs.test_backup_doubt import at

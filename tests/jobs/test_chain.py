@@ -21,10 +21,11 @@ from reconciler.formats.backups.job import Keep
 from reconciler.formats.backups.manifest import Manifest
 from reconciler.host.archives import snapshot_file
 from reconciler.host.archives.destination import Destination
-from reconciler.jobs import archives, chain, jobfile, pruning, store
-from reconciler.jobs import restore as restoring
-from reconciler.jobs import verify as verifying
+from reconciler.jobs import archives, jobfile, pruning, store
 from reconciler.jobs.destinations import open_destination
+from reconciler.jobs.making import chain
+from reconciler.jobs.restoring import restore as restoring
+from reconciler.jobs.restoring import verify as verifying
 from tests.jobs.places import Place
 from tests.jobs.test_backup_doubt import at
 from tests.jobs.test_backup_faults import flip

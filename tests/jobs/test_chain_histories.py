@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.formats.backups.job import Keep
 from reconciler.host.archives import snapshot_file
-from reconciler.jobs import restore as restoring
+from reconciler.jobs.restoring import restore as restoring
 from tests.jobs.histories import History, differences
 from tests.jobs.places import Place
 

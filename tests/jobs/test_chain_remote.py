@@ -9,8 +9,8 @@ import pytest
 
 from reconciler.formats.backups.job import Keep
 from reconciler.jobs import archives
-from reconciler.jobs import restore as restoring
-from reconciler.jobs import verify as verifying
+from reconciler.jobs.restoring import restore as restoring
+from reconciler.jobs.restoring import verify as verifying
 from tests.jobs.far_end import SFTP_ONLY, SSHD, FarEnd, far_end
 from tests.jobs.places import Place, manifest
 

@@ -12,7 +12,7 @@ import pytest
 from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Keep
 from reconciler.jobs import archives
-from reconciler.jobs import restore as restoring
+from reconciler.jobs.restoring import restore as restoring
 from tests.host.hosts_under_test import mounted
 from tests.jobs.histories import differences
 from tests.jobs.places import Place

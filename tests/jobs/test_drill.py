@@ -18,10 +18,12 @@ from reconciler.host.archives import restored, scratch, snapshot_file
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.restored import Reservoir
 from reconciler.host.process import environment
-from reconciler.jobs import backup, drill, recording, records, store
-from reconciler.jobs import restore as restoring
+from reconciler.jobs import backup, store
 from reconciler.jobs.destinations import open_destination
-from reconciler.jobs.job_health import condition
+from reconciler.jobs.health import recording, records
+from reconciler.jobs.health.job_health import condition
+from reconciler.jobs.restoring import drill
+from reconciler.jobs.restoring import restore as restoring
 from tests.host.hosts_under_test import mounted
 from tests.jobs.far_end import SSHD, far_end
 from tests.jobs.places import REPOSITORY, Place, listed

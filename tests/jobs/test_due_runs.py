@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.jobs import due_runs, job_health
-from reconciler.jobs.job_health import condition
+from reconciler.jobs.health import due_runs, job_health
+from reconciler.jobs.health.job_health import condition
 from tests.jobs.places import Place
 from tests.jobs.test_backup_doubt import at
 

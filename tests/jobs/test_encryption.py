@@ -16,9 +16,10 @@ from reconciler.formats.backups import recipients
 from reconciler.formats.backups.job import Keep
 from reconciler.host.archives import tar
 from reconciler.host.archives.private_directory import Refused
-from reconciler.jobs import archives, drill, stream
-from reconciler.jobs import restore as restoring
-from reconciler.jobs import verify as verifying
+from reconciler.jobs import archives
+from reconciler.jobs.restoring import drill, stream
+from reconciler.jobs.restoring import restore as restoring
+from reconciler.jobs.restoring import verify as verifying
 from tests.jobs.places import Place, manifest
 from tests.jobs.test_backup_faults import flip
 

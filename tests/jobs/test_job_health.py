@@ -12,9 +12,10 @@ from reconciler.formats.backups.record import Record, Run
 from reconciler.formats.backups.remote import Remote
 from reconciler.formats.systemd import timespan
 from reconciler.host.process import environment
-from reconciler.jobs import accepting, job_health, records
-from reconciler.jobs import verify as verifying
-from reconciler.jobs.job_health import condition
+from reconciler.jobs import accepting
+from reconciler.jobs.health import job_health, records
+from reconciler.jobs.health.job_health import condition
+from reconciler.jobs.restoring import verify as verifying
 from tests.jobs.places import Place
 from tests.jobs.test_backup_doubt import at, empty
 from tests.jobs.test_backup_faults import cut, flip

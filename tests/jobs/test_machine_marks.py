@@ -12,9 +12,10 @@ import pytest
 from reconciler.formats.backups import machine_mark
 from reconciler.formats.backups.job import Keep
 from reconciler.host.archives.private_directory import Directory, Refused
-from reconciler.jobs import accepting, archives, backup, job_health, machine_marks, pruning
-from reconciler.jobs import restore as restoring
-from reconciler.jobs import verify as verifying
+from reconciler.jobs import accepting, archives, backup, machine_marks, pruning
+from reconciler.jobs.health import job_health
+from reconciler.jobs.restoring import restore as restoring
+from reconciler.jobs.restoring import verify as verifying
 from tests.jobs.places import Place, listed
 
 pytestmark = pytest.mark.slow

@@ -21,9 +21,12 @@ from reconciler.host.archives.remote.directory import RemoteDirectory
 from reconciler.host.archives.remote.sftp import Sftp
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.process import failpoints
-from reconciler.jobs import accepting, archives, backup, drill, job_health, original, pruning, store
-from reconciler.jobs import restore as restoring
-from reconciler.jobs import verify as verifying
+from reconciler.jobs import accepting, archives, backup, pruning, store
+from reconciler.jobs.health import job_health
+from reconciler.jobs.making import original
+from reconciler.jobs.restoring import drill
+from reconciler.jobs.restoring import restore as restoring
+from reconciler.jobs.restoring import verify as verifying
 from tests.host.hosts_under_test import mounted
 from tests.jobs.far_end import SFTP_ONLY, SSHD, FarEnd, far_end, started
 from tests.jobs.places import Place, listed

@@ -13,9 +13,10 @@ from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Keep
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.state import restic_records
-from reconciler.jobs import backup, engines, job_health
-from reconciler.jobs import verify as verifying
+from reconciler.jobs import backup, engines
 from reconciler.jobs.archives import manifest_of
+from reconciler.jobs.health import job_health
+from reconciler.jobs.restoring import verify as verifying
 from tests.jobs.places import manifest
 from tests.jobs.repositories import PROGRAM, ResticPlace
 

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.host.archives import tar
 from reconciler.host.archives.restore_target import as_on_the_host, as_recorded, restore_target
-from reconciler.jobs import restore as restoring
+from reconciler.jobs.restoring import restore as restoring
 from tests.jobs.places import Place
 
 

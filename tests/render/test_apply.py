@@ -27,7 +27,7 @@ from reconciler.core.state import OwedRow
 from reconciler.core.steps import Cause, Step
 from reconciler.render import apply_events
 from reconciler.render.apply import apply_text
-from reconciler.render.progress import progress_line
+from reconciler.render.backup_views.progress import progress_line
 from tests.render import plans
 
 Golden = Callable[[str, str], None]

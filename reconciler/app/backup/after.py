@@ -11,7 +11,7 @@ from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN, JobBusy, job_lock
 from reconciler.host.state.owed_hooks import DIRECTORY
 from reconciler.jobs import jobfile
-from reconciler.jobs.hooks import settle
+from reconciler.jobs.making.hooks import settle
 
 
 def settle_run(

@@ -9,8 +9,9 @@ from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.record import Drill, drill_data
-from reconciler.jobs import jobfile, recording
-from reconciler.jobs.drill import words
+from reconciler.jobs import jobfile
+from reconciler.jobs.health import recording
+from reconciler.jobs.restoring.drill import words
 
 
 def drill_archive(name: str, tell: Callable[[str], None]) -> Report:

@@ -12,8 +12,8 @@ from reconciler.app.backup.restore import problems_of
 from reconciler.core.basics.frozen import frozen
 from reconciler.formats.backups.manifest import timestamp
 from reconciler.host.archives.private_directory import Refused
-from reconciler.jobs import in_place
-from reconciler.jobs.in_place import Preview, Replaced
+from reconciler.jobs.restoring import in_place
+from reconciler.jobs.restoring.in_place import Preview, Replaced
 
 
 @frozen

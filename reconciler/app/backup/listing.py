@@ -9,7 +9,8 @@ from reconciler.app.backup.origin import Origin, jobs_of
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.record import line
-from reconciler.jobs import archives, engines, job_health
+from reconciler.jobs import archives, engines
+from reconciler.jobs.health import job_health
 
 
 def list_archives(origin: Origin) -> Report:

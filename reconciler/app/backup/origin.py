@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.formats.backups.job import Job
-from reconciler.jobs import jobfile, lost_job
-from reconciler.jobs.lost_job import Place
+from reconciler.jobs import jobfile
+from reconciler.jobs.health import lost_job
+from reconciler.jobs.health.lost_job import Place
 
 
 @frozen

@@ -10,7 +10,7 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError, UnsafePath
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.state.job_lock import JobBusy
-from reconciler.jobs.hooks import NotNow
+from reconciler.jobs.making.hooks import NotNow
 
 
 class End(Enum):

@@ -8,8 +8,8 @@ from reconciler.app.backup.origin import Origin, job_of
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.formats.backups.manifest import timestamp
 from reconciler.jobs import engines
-from reconciler.jobs import stream as streaming
-from reconciler.jobs.restore import Restored
+from reconciler.jobs.restoring import stream as streaming
+from reconciler.jobs.restoring.restore import Restored
 
 
 def restore_files(origin: Origin, at: str, to: str, paths: Sequence[str]) -> Report:

@@ -10,8 +10,9 @@ from reconciler.app.backup.origin import Origin, job_of
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.app.backup.prune import pruned_data, pruned_lines
 from reconciler.formats.backups.record import drill_data
-from reconciler.jobs import archives, backup, recording
-from reconciler.jobs.drill import words
+from reconciler.jobs import archives, backup
+from reconciler.jobs.health import recording
+from reconciler.jobs.restoring.drill import words
 from reconciler.jobs.store import Entry
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from reconciler.app.backup.origin import Origin, job_of
 from reconciler.app.backup.outcome import End, Report, guarded
-from reconciler.jobs import engines, recording
-from reconciler.jobs.verify import Judgement
+from reconciler.jobs import engines
+from reconciler.jobs.health import recording
+from reconciler.jobs.restoring.verify import Judgement
 
 
 def verify_archives(

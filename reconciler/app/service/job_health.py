@@ -15,7 +15,7 @@ from reconciler.formats.backups.record import GOOD, Record, Run, as_data
 from reconciler.host.hosts import open_host
 from reconciler.host.process import environment
 from reconciler.jobs import jobfile
-from reconciler.jobs.job_health import RAN, Condition, Trouble, current
+from reconciler.jobs.health.job_health import RAN, Condition, Trouble, current
 from reconciler.kinds import observer
 
 _BACKUPS, _TIMERS, _LOGROTATE = "backups", "timers", "logrotate"

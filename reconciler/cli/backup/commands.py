@@ -84,7 +84,7 @@ def list_(
     from reconciler.app.backup.listing import list_archives
     from reconciler.app.backup.origin import Origin
     from reconciler.cli.backup import restoring
-    from reconciler.render.backup import archives_text
+    from reconciler.render.backup_views.text import archives_text
     from reconciler.render.terminal import visible
 
     restoring.must_fit_tree(root, from_)
@@ -172,26 +172,20 @@ def restore(
     origin, chosen = restoring.origin_of(name, paths or [], place, job, root)
     origin = replace(origin, private_key=decrypt_with)
     restoring.check(to, in_place=in_place, delete=delete, dry_run=dry_run, auto_approve=auto_approve)
-    if in_place:
-        if as_json and not (dry_run or auto_approve):
-            raise typer.BadParameter("--json with --in-place cannot ask: give --auto-approve or --dry-run")
-        with shown(quiet=as_json):
-            report = restoring.in_place(
-                *(origin, at, chosen),
-                delete=delete,
-                dry_run=dry_run,
-                auto_approve=auto_approve,
-                quiet=as_json,
-            )
-        return _finish(report, "restore", origin.job, as_json)
     if to == "-":
         if as_json or len(chosen) != 1:
             raise typer.BadParameter("--to - writes one PATH to standard output, and nothing else")
         with shown():
-            report = stream_file(origin, at, chosen[0], _STDOUT)
-        return _said(report)
+            return _said(stream_file(origin, at, chosen[0], _STDOUT))
+    if in_place and as_json and not (dry_run or auto_approve):
+        raise typer.BadParameter("--json with --in-place cannot ask: give --auto-approve or --dry-run")
+    flags = {"delete": delete, "dry_run": dry_run, "auto_approve": auto_approve, "quiet": as_json}
     with shown(quiet=as_json):
-        report = restore_files(origin, at, to, chosen)
+        report = (
+            restoring.in_place(origin, at, chosen, **flags)
+            if in_place
+            else restore_files(origin, at, to, chosen)
+        )
     return _finish(report, "restore", origin.job, as_json)
 
 

@@ -14,7 +14,7 @@ from reconciler.cli.shared.progress_line import clear
 if TYPE_CHECKING:
     from reconciler.app.backup.origin import Origin
     from reconciler.app.backup.outcome import Report
-    from reconciler.jobs.lost_job import Place
+    from reconciler.jobs.health.lost_job import Place
 
 
 def must_fit_tree(root: str | None, from_: str, *, in_place: bool = False) -> None:
@@ -35,7 +35,7 @@ def place_of(
     host: str = "",
 ) -> Place | None:
     """The destination of --from, and what opens it; None without one."""
-    from reconciler.jobs.lost_job import Place
+    from reconciler.jobs.health.lost_job import Place
 
     if not destination and (host_key or identity_file or password_file or environment_file or host):
         raise typer.BadParameter("options that open a destination go with --from; a job has its own")
@@ -84,7 +84,7 @@ def in_place(
     `quiet`: the caller prints a document, which has all of it.
     """
     from reconciler.app.backup.in_place import InPlace, restore_in_place
-    from reconciler.render.backup_preview import preview_text
+    from reconciler.render.backup_views.preview import preview_text
 
     def agree(data: dict[str, Any]) -> bool:
         if not quiet:

@@ -27,7 +27,7 @@ def ask(what: str) -> bool:
 def tell(progress: Progress) -> None:
     """Print a line for a step that starts, on a terminal."""
     from reconciler.core.result import Stage
-    from reconciler.render.progress import progress_line
+    from reconciler.render.backup_views.progress import progress_line
 
     if progress.stage is Stage.STARTED and sys.stderr.isatty():
         sys.stderr.write(progress_line(progress.n, progress.total, progress.step) + "\n")

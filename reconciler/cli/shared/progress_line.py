@@ -53,7 +53,7 @@ def shown(*, quiet: bool = False) -> Iterator[None]:
 
 
 def _show(current: Callable[[], Step | None], ended: Event) -> None:
-    from reconciler.render.rate import progress_text
+    from reconciler.render.backup_views.rate import progress_text
 
     since: tuple[Step, float, int] | None = None
     while not ended.wait(_EVERY):

@@ -79,7 +79,7 @@ class Manifest:
     snapshot: str = ""
     """The sum of the snapshot file on the host with which tar goes on from it; empty if there is none."""
     scope: str = ""
-    """A sum of what the job asked for (`jobs.chain`): archives of another scope are in no chain with it."""
+    """A sum of what the job asked for (`jobs.making.chain`): another scope begins another chain."""
     why_full: str = ""
     """Why a job of chains began a new one with it."""
     encrypt_to: tuple[str, ...] = ()

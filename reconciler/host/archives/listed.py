@@ -1,8 +1,8 @@
 """The lines of `tar --list --verbose`, counted: the members of each source, and the bytes in its files.
 
-The archives of a chain (`jobs.chain`) also record the names in each directory. In an incremental one most
-files are only such names: they are counted in place of the members, so that its figures are those of a full
-archive.
+The archives of a chain (`jobs.making.chain`) also record the names in each directory. In an incremental one
+most files are only such names: they are counted in place of the members, so that its figures are those of a
+full archive.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ from reconciler.host.snapshot.recorder import Recorder
 from reconciler.host.snapshot.scans import NOT_LISTED, SCANS, SKIP, SOME
 from reconciler.host.snapshot.view import UNITS
 from reconciler.host.systemd.unit_relations import EVERYBODY
-from reconciler.kinds.shared.key_observe import fingerprint_of
+from reconciler.kinds.shared.keys.observe import fingerprint_of
 
 FORMAT_VERSION = "1.0"
 _LARGEST_TEXT = 64 << 10

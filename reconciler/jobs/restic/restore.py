@@ -16,7 +16,7 @@ from reconciler.jobs.archives import Copies, ids_of, manifest_of
 from reconciler.jobs.restic.contents import contents
 from reconciler.jobs.restic.repositories import open_repository
 from reconciler.jobs.restic.snapshots import listing
-from reconciler.jobs.restore import Restored
+from reconciler.jobs.restoring.restore import Restored
 
 _NO_WARNING = ("restoring ", "Summary:")
 

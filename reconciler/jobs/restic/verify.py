@@ -17,7 +17,7 @@ from reconciler.jobs.restic import records, snapshots
 from reconciler.jobs.restic.checking import check
 from reconciler.jobs.restic.compare import differences
 from reconciler.jobs.restic.repositories import WAIT, open_repository
-from reconciler.jobs.verify import Judgement, Verified
+from reconciler.jobs.restoring.verify import Judgement, Verified
 
 
 def verify(job: Job, at: str, *, everything: bool, compare: bool) -> Verified:

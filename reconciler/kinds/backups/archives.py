@@ -252,7 +252,7 @@ def _changed(declared: Declared, old: Job, new: Job) -> Iterator[Diagnostic]:
 
 
 def _scope(job: Job) -> tuple[object, ...]:
-    """Everything that the archives of one chain have in common (`jobs.chain`)."""
+    """Everything that the archives of one chain have in common (`jobs.making.chain`)."""
     return job.sources, job.exclude, job.places, job.one_file_system, job.encrypt_to
 
 

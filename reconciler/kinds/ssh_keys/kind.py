@@ -20,8 +20,8 @@ from reconciler.core.model.resource import Policy, Resource
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.steps import Step
 from reconciler.formats.ssh.authorized_keys import RSA_GOOD, Key
-from reconciler.kinds.shared import key_parts as keys
-from reconciler.kinds.shared.key_model import KeyList, keys_of
+from reconciler.kinds.shared.keys import parts as keys
+from reconciler.kinds.shared.keys.model import KeyList, keys_of
 from reconciler.kinds.ssh_keys import ORDER
 from reconciler.kinds.ssh_keys.observe import observe
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed
 from reconciler.core.host import HostView
-from reconciler.kinds.shared import key_observe
+from reconciler.kinds.shared.keys import observe as key_observe
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:

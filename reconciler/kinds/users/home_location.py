@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed, Part
 from reconciler.core.host import HostView, Unreadable, UnsafePath
-from reconciler.kinds.shared import key_observe, ownership
+from reconciler.kinds.shared import ownership
+from reconciler.kinds.shared.keys import observe as key_observe
 from reconciler.kinds.users.model import User, home_of
 from reconciler.kinds.users.observe import DIRECTORIES, KEYS, directory_at, home_at
 

@@ -20,8 +20,10 @@ from reconciler.core.kind import Kind, Requirement, RequirementType
 from reconciler.core.spec import Declared
 from reconciler.core.state import LedgerRow
 from reconciler.formats.accounts.users import DISABLED
-from reconciler.kinds.shared import key_observe, key_parts, ownership, requirements
-from reconciler.kinds.shared.key_model import keys_of
+from reconciler.kinds.shared import ownership, requirements
+from reconciler.kinds.shared.keys import observe as key_observe
+from reconciler.kinds.shared.keys import parts as key_parts
+from reconciler.kinds.shared.keys.model import keys_of
 from reconciler.kinds.users import ORDER, checks, home_location, home_removal, root_files
 from reconciler.kinds.users import paths as user_places
 from reconciler.kinds.users.constants import MAIL, NEVER, SYSTEM_BELOW, TRACES, State, day

@@ -12,7 +12,7 @@ from reconciler.core.model.places import NamesPath, Use
 from reconciler.core.model.resource import Policy, RefersTo, Resource
 from reconciler.formats.accounts import profile
 from reconciler.formats.sudo import user_rules
-from reconciler.kinds.shared.key_model import KeyList
+from reconciler.kinds.shared.keys.model import KeyList
 from reconciler.kinds.users.constants import EPOCH, NO_HOME, NOLOGIN, State
 from reconciler.kinds.users.home_removal import FATES
 

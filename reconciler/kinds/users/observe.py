@@ -15,7 +15,8 @@ from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.nsswitch import TRANSIENT
 from reconciler.formats.accounts.passwd import User
 from reconciler.formats.accounts.users import DISABLED, Accounts, Shadow
-from reconciler.kinds.shared import key_observe, ownership
+from reconciler.kinds.shared import ownership
+from reconciler.kinds.shared.keys import observe as key_observe
 from reconciler.kinds.users.constants import LINGER, LINGERING, MAIL, SYSTEM_BELOW, TRACES, day
 from reconciler.kinds.users.facts import AccountFacts, HomeFacts
 from reconciler.kinds.users.homes import Homes

@@ -10,7 +10,7 @@ from reconciler.core.address import Address
 from reconciler.core.model.places import Place, Use
 from reconciler.core.spec import Declared
 from reconciler.formats.accounts import profile
-from reconciler.kinds.shared import key_parts
+from reconciler.kinds.shared.keys import parts as key_parts
 from reconciler.kinds.users import root_files
 from reconciler.kinds.users.constants import State
 from reconciler.kinds.users.model import User, has_home, home_of

@@ -12,7 +12,9 @@ from reconciler.core.kind import Impossible
 from reconciler.core.spec import Declared
 from reconciler.core.steps import Cause, Step
 from reconciler.formats.accounts.users import DISABLED
-from reconciler.kinds.shared import file_part, key_observe, key_parts
+from reconciler.kinds.shared import file_part
+from reconciler.kinds.shared.keys import observe as key_observe
+from reconciler.kinds.shared.keys import parts as key_parts
 from reconciler.kinds.users import home_removal, root_files, traces
 from reconciler.kinds.users.constants import LINGER, MAIL, NEVER, SYSTEM_BELOW, TRACES, State, days
 from reconciler.kinds.users.facts import AccountFacts, HomeFacts

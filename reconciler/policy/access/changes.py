@@ -17,7 +17,7 @@ from reconciler.core.changes import Change, Document, Origin, Verb
 from reconciler.core.plan import Plan
 from reconciler.formats.ssh.authorized_keys import read
 from reconciler.kinds import of_accounts
-from reconciler.kinds.shared.key_observe import KeyFacts
+from reconciler.kinds.shared.keys.observe import KeyFacts
 from reconciler.kinds.users.facts import AccountFacts
 from reconciler.kinds.users.home_removal import fate_of
 from reconciler.policy.access.group_powers import group_words

@@ -51,11 +51,7 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
         "timestamp": now,
         "host": {"name": plan.host},
         "spec": {**revision.as_data(plan.spec_commit), "digest": plan.spec_digest},
-        "basis": (
-            {"state_serial": plan.memory.serial, "state_lineage": plan.memory.lineage}
-            | dict(basis)
-            | _past(plan)
-        ),
+        "basis": _basis(plan, basis),
         "applyable": False,
         "complete": plan.complete,
         "partial": {"targets": list(plan.targets), "excludes": list(plan.excludes)} if plan.partial else None,
@@ -84,6 +80,12 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
         data["approval"] = plan.approval.as_data()
     data = _shareable(data, plan, basis, secret)
     return data if plan.approval is None else _sealed(data)
+
+
+def _basis(plan: Plan, host: Mapping[str, Any]) -> dict[str, Any]:
+    """The state and the host that the plan was made from."""
+    state = {"state_serial": plan.memory.serial, "state_lineage": plan.memory.lineage}
+    return state | dict(host) | _past(plan)
 
 
 def _diagnostics(plan: Plan) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from reconciler.host.archives import tar
 from reconciler.host.archives.restore_target import scratch_directory, send_file
 from reconciler.jobs.archives import ids_of, listing, manifest_of
 from reconciler.jobs.engines import restore
-from reconciler.jobs.restore import Restored, must_be_plain, sound
+from reconciler.jobs.restoring.restore import Restored, must_be_plain, sound
 
 
 def stream(job: Job, at: str, path: str, to_fd: int) -> Restored:

@@ -27,9 +27,9 @@ from reconciler.host.process import environment, failpoints
 from reconciler.host.state.job_lock import RUN
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.engines import listing, restore
-from reconciler.jobs.hooks import Tell
 from reconciler.jobs.lock import lock_of
-from reconciler.jobs.making import NOT_ITS_SUM
+from reconciler.jobs.making.archive import NOT_ITS_SUM
+from reconciler.jobs.making.hooks import Tell
 
 WHOLE = 2 << 30
 """An archive with more bytes is not restored as a whole, but a sample of its files."""

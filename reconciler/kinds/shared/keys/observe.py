@@ -1,4 +1,4 @@
-"""The keys in a user's ~/.ssh/authorized_keys on a host: the state of the parts of `key_parts`.
+"""The keys in a user's ~/.ssh/authorized_keys on a host: the state of the parts of `keys.parts`.
 
 Nothing is read that the users could not read themselves: a plan would show it to them.
 """
@@ -46,7 +46,7 @@ class KeyFacts(Facts):
 
 
 def is_ours(address: Address, prefix: str = "") -> bool:
-    """Whether the address is that of a part of `key_parts.parts`."""
+    """Whether the address is that of a part of `keys.parts`."""
     return address.part == prefix or fingerprint_of(address) != ""
 
 

@@ -15,12 +15,12 @@ from reconciler.host.archives.private_directory import Refused
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN, JobBusy
 from reconciler.host.state.job_records import DIRECTORY
-from reconciler.jobs import records
 from reconciler.jobs.backup import Done
-from reconciler.jobs.drill import drill, is_due, tidy_up
 from reconciler.jobs.engines import verify
-from reconciler.jobs.hooks import NotNow, Tell
-from reconciler.jobs.verify import Verified
+from reconciler.jobs.health import records
+from reconciler.jobs.making.hooks import NotNow, Tell
+from reconciler.jobs.restoring.drill import drill, is_due, tidy_up
+from reconciler.jobs.restoring.verify import Verified
 
 
 def recorded_run(job: Job, make: Callable[[], Done], tell: Tell, directory: str = DIRECTORY) -> Done:

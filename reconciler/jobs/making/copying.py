@@ -17,7 +17,7 @@ from reconciler.host.process import environment, failpoints, progress
 from reconciler.jobs import store
 from reconciler.jobs.archives import Listing, manifest_of
 from reconciler.jobs.destinations import open_destination
-from reconciler.jobs.making import NOT_ITS_SUM, proved
+from reconciler.jobs.making.archive import NOT_ITS_SUM, proved
 from reconciler.jobs.store import why_bad
 
 

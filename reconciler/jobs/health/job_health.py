@@ -16,10 +16,11 @@ from reconciler.formats.systemd import timespan
 from reconciler.host.archives.private_directory import look
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN, is_held
-from reconciler.jobs import machine_marks, records, store
+from reconciler.jobs import machine_marks, store
 from reconciler.jobs.destinations import open_destination
-from reconciler.jobs.due_runs import due
-from reconciler.jobs.hooks import still_owed
+from reconciler.jobs.health import records
+from reconciler.jobs.health.due_runs import due
+from reconciler.jobs.making.hooks import still_owed
 from reconciler.jobs.store import Found
 
 _SKEW = 86_400

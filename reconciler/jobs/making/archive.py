@@ -19,8 +19,8 @@ from reconciler.host.archives.snapshot_store import working_copy
 from reconciler.host.archives.tar import Checked, Contents, NamesOf, TargetError
 from reconciler.host.mounts import is_own_file_system, mount_points
 from reconciler.host.process import environment
-from reconciler.jobs import chain
-from reconciler.jobs.chain import Link
+from reconciler.jobs.making import chain
+from reconciler.jobs.making.chain import Link
 
 NOT_ITS_SUM = "its sum is not the one that was recorded"
 _NOT_ENCRYPTED = "it is no file of age"

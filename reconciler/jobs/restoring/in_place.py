@@ -20,7 +20,7 @@ from reconciler.host.state.job_lock import RUN
 from reconciler.jobs.archives import ids_of, manifest_of
 from reconciler.jobs.engines import listing, restore
 from reconciler.jobs.lock import lock_of
-from reconciler.jobs.restore import Restored, must_be_plain
+from reconciler.jobs.restoring.restore import Restored, must_be_plain
 
 
 @frozen

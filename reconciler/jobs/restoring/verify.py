@@ -18,7 +18,7 @@ from reconciler.jobs import store
 from reconciler.jobs.archives import Listing, ids_of, listing, manifest_of
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.lock import lock_of
-from reconciler.jobs.making import NOT_ITS_SUM, look_into, too_long, with_figures
+from reconciler.jobs.making.archive import NOT_ITS_SUM, look_into, too_long, with_figures
 from reconciler.jobs.store import Entry
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.formats.systemd import timespan
-from reconciler.render.backup import size
+from reconciler.render.backup_views.text import size
 
 
 def progress_text(words: str, done: int, total: int, first: int, seconds: float) -> str:

@@ -26,7 +26,7 @@ from reconciler.core.spec import Declared
 from reconciler.core.steps import Cause, Step
 from reconciler.formats.ssh.authorized_keys import Key
 from reconciler.kinds.shared import ownership
-from reconciler.kinds.shared.key_observe import FILES, KeyFacts, fingerprint_of, rendered_options
+from reconciler.kinds.shared.keys.observe import FILES, KeyFacts, fingerprint_of, rendered_options
 
 
 def paths(user: str, home: str = "") -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""Reading archives: restore, verify, drill."""

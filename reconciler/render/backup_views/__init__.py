@@ -1,0 +1,1 @@
+"""Texts and schemas of the commands of `backup`."""
