@@ -139,9 +139,13 @@ def test_from_nothing_one_apply_makes_the_whole_host(booted: BootedHost) -> None
     planned: dict[str, Any] = json.loads(booted.reconciler("plan", SPEC, "--json").stdout)
     counted = planned["summary"]["add"]
 
-    assert (True, True, False, [], []) == tuple(
-        planned[key] for key in ("complete", "applyable", "errored", "unreadable", "diagnostics")
+    assert (True, True, False, []) == tuple(
+        planned[key] for key in ("complete", "applyable", "errored", "unreadable")
     )
+    # The host of the test has one disk.
+    assert [("warning", "backup-same-disk")] == [
+        (item["severity"], item["rule"]) for item in planned["diagnostics"]
+    ]
     assert [] == [entry["address"] for entry in planned["resource_changes"] if entry["blocked"]]
     assert {"groups", "users", "directories", "services", "logrotate", "backups"} == {
         re.split(r"[.\[]", entry["address"])[0] for entry in planned["resource_changes"]
