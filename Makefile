@@ -80,6 +80,10 @@ test-cases: venv ## All cases, bad values and booted kills, where `make test` ta
 		tests/booted/test_cases.py tests/booted/test_lockout.py tests/cli/test_bad_values.py \
 		tests/booted/test_spine.py::test_a_kill_anywhere_is_made_good tests/booted/test_rollback.py::test_a_killed_rollback_is_finished
 
+.PHONY: test-debians
+test-debians: venv ## The tests that are there for both Debians, on both, where `make test` takes one for each (root)
+	@RECONCILER_DEBIANS=both $(PYTEST) -n $(WORKERS) --dist worksteal tests/booted -k "bookworm or trixie"
+
 OF_A_KIND := tests/test_cases.py tests/test_rollback_cases.py tests/test_snapshots.py tests/test_examples.py tests/kinds \
 	tests/cli/test_bad_values.py tests/cli/test_prune_brake.py tests/booted/test_cases.py
 

@@ -12,7 +12,7 @@ import pytest
 from tests.booted import support
 from tests.booted.booted import BootedHost
 
-pytest_plugins = ["tests.left_out", "tests.long_first"]
+pytest_plugins = ["tests.left_out", "tests.long_first", "tests.one_debian"]
 pytest.register_assert_rewrite("tests.sequences.course")
 
 # No deadlines: how long an example takes says more about the machine than about the code. In the short form
