@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _PLAIN = re.compile(r"/|(?:/(?!\.{1,2}(?:/|\Z))[^/\x00-\x1f\x7f-\x9f]+)+")
+_PIECE = 1 << 20
 _CACHED = 256
 """Descriptors of directories that are kept open."""
 HOMES = "/home"
@@ -303,13 +304,16 @@ def _gone_or_changing(directory: int, name: str, path: str) -> bytes:
 
 
 def _read_all(fd: int, size: int) -> bytes:
-    """The whole content. A short read ends a regular file, but files below /proc and /sys have no size."""
-    first = os.read(fd, size + 1)
+    """The whole content. A short read ends a regular file, but files below /proc and /sys have no size.
+
+    Those below /proc/sys are read in one go: a second read finds their end, whatever the first asked for.
+    """
+    first = os.read(fd, size + 1 if size else _PIECE)
     if len(first) == size and size:
         return first
     chunks = [first]
     while chunks[-1]:
-        chunks.append(os.read(fd, 1 << 20))
+        chunks.append(os.read(fd, _PIECE))
     return b"".join(chunks)
 
 
