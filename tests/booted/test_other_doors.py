@@ -150,7 +150,8 @@ def test_a_short_grace_shuts_out_who_is_far_away(host: BootedHost) -> None:
     for seconds in (1, 20):
         code, said = apply(host, with_file(DROP_IN, f"LoginGraceTime {seconds}\n"))
         host.run("sh", "-c", _RESTART)
-        quick = becomes_root(host, "alice")
+        # On a loaded machine a login may take a second of its own.
+        quick = any(becomes_root(host, "alice") for _ in range(5))
         seen[seconds] = (code, "sshd would hardly wait" in said, quick, becomes_root(host, "alice", *slowly))
 
     assert {1: (0, True, True, False), 20: (0, False, True, True)} == seen
