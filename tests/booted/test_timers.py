@@ -135,7 +135,9 @@ def test_a_changed_schedule_restarts_the_timer_only(booted: BootedHost) -> None:
     # As if it had run long ago: with the new schedule it would have missed many runs since.
     booted.run("touch", "-d", "2026-01-01 02:00", "/var/lib/systemd/timers/stamp-nightly.timer")
     before = booted.show("nightly.timer", TIMES, "InvocationID")
-    write_spec(booted, nightly("*/5 * * * *"))
+    # In half an hour: it must not become due while the test runs.
+    hourly = f"{(time.localtime().tm_min + 30) % 60} * * * *"
+    write_spec(booted, nightly(hourly))
     apply(booted)
     after = booted.show("nightly.timer", TIMES, "InvocationID", "ActiveState", "NeedDaemonReload")
 
@@ -145,7 +147,7 @@ def test_a_changed_schedule_restarts_the_timer_only(booted: BootedHost) -> None:
     assert "" == booted.show("nightly.service", "InvocationID")["InvocationID"]
     assert not booted.exists("/run/nightly")
 
-    write_spec(booted, nightly("*/5 * * * *").replace("GREETING", "PARTING"))
+    write_spec(booted, nightly(hourly).replace("GREETING", "PARTING"))
     apply(booted)
 
     assert after == booted.show("nightly.timer", TIMES, "InvocationID", "ActiveState", "NeedDaemonReload")
