@@ -90,7 +90,7 @@ def _members(
 ) -> list[_Member]:
     """The archives to unpack for one, in order, each opened and read; none if one has no sound copy.
 
-    What is wrong goes to `problems`.
+    The faults of copies go to `problems`.
     """
     manifest = manifest_of(by_id[ident]) if ident in by_id else None
     members: list[_Member] = []

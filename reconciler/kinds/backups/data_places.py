@@ -13,7 +13,7 @@ _ROOTS = ("/srv", "/data", "/var/lib", "/var/opt", "/var/www")
 """Directories for data (file-hierarchy(7), the FHS, and /data by custom)."""
 _NOT_DATA = (
     *("/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/usr"),
-    *("/tmp", "/var/cache", "/var/lock", "/var/log", "/var/run", "/var/tmp"),  # noqa: S108  # nothing is put there
+    *("/tmp", "/var/cache", "/var/lock", "/var/log", "/var/run", "/var/tmp"),  # noqa: S108  # only names
 )
 """Directories whose content packages bring, programs make anew, or the spec itself has."""
 _PREFIXES = "-+"
