@@ -207,7 +207,7 @@ _PROGRAM = """
 import sys
 sys.path.insert(0, {repository!r})
 from reconciler.formats.backups.job import Job, Keep
-from reconciler.jobs import drill
+from reconciler.jobs.restoring import drill
 drill.drill({job!r}, {{}}, print, {lock!r})
 """
 _STEPS = ("scratch", "restored", "compared")

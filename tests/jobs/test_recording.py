@@ -114,7 +114,8 @@ import sys
 sys.path.insert(0, {repository!r})
 from reconciler.formats.backups.job import Job, Keep
 from reconciler.formats.backups.job import Hook
-from reconciler.jobs import backup, recording
+from reconciler.jobs import backup
+from reconciler.jobs.health import recording
 job = {job!r}
 recording.recorded_run(job, lambda: backup.run(job, print, {lock!r}), print, {at!r})
 """
