@@ -17,7 +17,7 @@ from reconciler.spec import phrases
 from reconciler.spec.annotations import fields_of, models_at
 from reconciler.spec.include import Included
 from reconciler.spec.places import Located, collapse, locate
-from reconciler.spec.positions import Map, Mark, unpack
+from reconciler.spec.positions import Map, Mark, marks_of, unpack
 from reconciler.spec.secrecy import secret
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?|\'(?:[^\']|\'\')*\'?')
@@ -86,13 +86,27 @@ def _mark(item: Located) -> Mark:
 def _diagnostic(case: _Case, included: Included) -> Diagnostic:
     item, tree = case.at, included.tree
     summary, detail = _WORDS.get(item.type, _other)(case)
-    mark = _mark(item)
+    mark, naming = _mark(item), _naming_key(case)
+    if naming:
+        mark = marks_of(item.found, naming)[0]
     length = (
-        _key_length(item)
+        len(naming) or _key_length(item)
         if _points_at_key(item)
         else _length(item.found, tree.line(mark)[unpack(mark).column :])
     )
     return tree.diagnostic(mark, summary, detail, length, _address(item, case.kinds), hide=case.hide)
+
+
+def _naming_key(case: _Case) -> str:
+    """The first key of the model that an item of a list has, where it lacks another one: an item has no key
+    of its own to point at. Empty for any other error.
+    """
+    item = case.at
+    if item.type != "missing" or not item.path or isinstance(item.path[-1], str):
+        return ""
+    models = (fields_of(model) for model in models_at(case.model, item.path))
+    names = next((names for names in models if item.name in names), ())
+    return next((name for name in names if isinstance(item.found, Map) and name in item.found), "")
 
 
 def _address(item: Located, kinds: Kinds) -> Address | None:

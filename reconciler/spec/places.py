@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from reconciler.core.basics.frozen import frozen
+from reconciler.core.model.misfit import Misfit
 from reconciler.spec.positions import Map, Mark, Seq, marks_of
 
 KEY = "[key]"
@@ -55,7 +56,9 @@ def locate(error: Any, root: Map, start: Mark) -> Located:
     """The error with its position: `loc` and the marked data are walked in step. `start` is the document's
     mark.
     """
-    loc: tuple[str | int, ...] = error["loc"]
+    context = error.get("ctx") or {}
+    cause = context.get("error")
+    loc: tuple[str | int, ...] = (*error["loc"], *(cause.path if isinstance(cause, Misfit) else ()))
     path: list[str | int] = []
     branches: list[tuple[int, str]] = []
     current: Any = root
@@ -85,7 +88,7 @@ def locate(error: Any, root: Map, start: Mark) -> Located:
         value,
         current,
         error["msg"],
-        error.get("ctx") or {},
+        context,
         on_key,
         name,
     )

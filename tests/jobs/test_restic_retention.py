@@ -191,13 +191,13 @@ def test_space_is_given_back_after_a_kill(restic_place: ResticPlace, clock: Call
         patch.setattr("reconciler.jobs.restic.prune.failpoints.hit", _stop_at("backup.forgotten"))
         with pytest.raises(KeyboardInterrupt):
             prune(place)
-    due = records.known(place.job, place.job.destinations[0]).prune_due
+    due = records.record_of(place.job, place.job.destinations[0]).prune_due
     size = sum(path.stat().st_size for path in place.repository.rglob("*") if path.is_file())
     prune(place)
     after = sum(path.stat().st_size for path in place.repository.rglob("*") if path.is_file())
 
     assert due
-    assert not records.known(place.job, place.job.destinations[0]).prune_due
+    assert not records.record_of(place.job, place.job.destinations[0]).prune_due
     assert after < size
 
 

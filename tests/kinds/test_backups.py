@@ -196,7 +196,7 @@ def test_the_defaults_are_safe() -> None:
         ({"type": "partial"}, "'full', 'incremental' or 'differential'"),
         ({"encrypt_to": ["age1x"]}, "age-keygen"),
         ({"encrypt_to": ["AGE-SECRET-KEY-1X"]}, "private key"),
-        ({"full_every": "14d"}, "this job's archives are full"),
+        ({"full_every": "14d"}, "these archives are full"),
         ({"type": "incremental", "full_every": "infinity"}, "30d"),
         ({"type": "incremental", "full_every": "now and then"}, "time span"),
         ({"destinations": [{"url": "sftp://backup@nas/srv"}]}, "is for `engine: restic`"),
@@ -229,6 +229,36 @@ def test_what_cannot_be_is_told(fields: dict[str, Any], told: str) -> None:
     text = " ".join(f"{item.summary} {item.detail}" for item in errors(found))
 
     assert told in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"destinations": ["/backup", {"url": "sftp://me@vault/srv"}]}, '"url": "sftp://me@vault/srv"'),
+        (
+            {"destinations": [{"limit": "5M", "url": FAR["url"], "host_key": FAR["host_key"]}]},
+            '"url": "sftp://me@vault/srv"',
+        ),
+        ({"engine": "restic", **PASSWORD, "destinations": ["/backup", FAR]}, '"url": "sftp://me@vault/srv"'),
+        ({"engine": "restic"}, '"engine": "restic"'),
+        ({"engine": "restic", **PASSWORD, "full_every": "7d"}, '"full_every": "7d"'),
+        ({"engine": "restic", **PASSWORD, "compress": "gzip"}, '"compress": "gzip"'),
+        ({"engine": "restic", **PASSWORD, "exclude": ["a", "[[:digit:]]"]}, '"[[:digit:]]"'),
+        (PASSWORD, '"password_file": "/root/restic.pass"'),
+        ({"full_every": "14d"}, '"full_every": "14d"'),
+        ({"sources": ["/a", "/backup/x"]}, '"/backup/x"'),
+        ({"sources": ["/a", "/backup/x/y"]}, '"/backup/x"'),
+        ({"exclude": ["a", "x"]}, '"x"'),
+    ],
+)
+def test_a_mistake_is_shown_on_its_own_line(fields: dict[str, Any], line: str) -> None:
+    """The place of a value that does not fit the others is its own, not that of the job."""
+    lines = document({"backups": {"x": {**JOB, **fields}}}).splitlines()
+    _, found = loaded(**fields)
+    (problem,) = errors(found)
+
+    assert problem.source is not None
+    assert line == lines[problem.source.line - 1].strip(" ,")
 
 
 @pytest.mark.parametrize("name", ["../x", "a b", "a.b", "-x", "", "x" * 70, "ä"])

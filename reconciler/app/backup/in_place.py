@@ -27,24 +27,24 @@ class InPlace:
     """Whether what the archive does not have goes as well."""
 
 
-def restore_in_place(wanted: InPlace, agree: Callable[[dict[str, Any]], bool] | None) -> Report:
+def restore_in_place(asked: InPlace, agree: Callable[[dict[str, Any]], bool] | None) -> Report:
     """Put files back if `agree` says so to the data of what would change; None: only say what would."""
-    return guarded(lambda: _restore(wanted, agree))
+    return guarded(lambda: _restore(asked, agree))
 
 
-def _restore(wanted: InPlace, agree: Callable[[dict[str, Any]], bool] | None) -> Report:
-    if wanted.delete and wanted.origin.place is not None:
+def _restore(asked: InPlace, agree: Callable[[dict[str, Any]], bool] | None) -> Report:
+    if asked.delete and asked.origin.place is not None:
         raise Refused(
             "--delete needs the job of this host", "it says what is left out of archives, and stays therefore"
         )
     done = in_place.restore_in_place(
-        job_of(wanted.origin),
-        wanted.at,
-        wanted.paths,
+        job_of(asked.origin),
+        asked.at,
+        asked.paths,
         lambda preview: agree is not None and agree(_preview_data(preview)),
-        delete=wanted.delete,
+        delete=asked.delete,
     )
-    problems = (*problems_of(done.preview.restored, wanted.at), *done.problems)
+    problems = (*problems_of(done.preview.restored, asked.at), *done.problems)
     return Report(_end(done, is_dry=agree is None), _lines(done, is_dry=agree is None), problems, _data(done))
 
 

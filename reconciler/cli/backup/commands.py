@@ -22,27 +22,23 @@ from reconciler.cli.backup.options import (
     Destination,
     DryRestore,
     DryRun,
-    EnvironmentFile,
-    From,
-    HostKey,
-    HostOption,
-    IdentityFile,
     InPlace,
     JobOption,
     MaybeJob,
     MaybeName,
     Name,
     NewName,
-    PasswordFile,
     Paths,
     Schedule,
     Source,
     TakeOver,
     To,
+    WithoutJob,
 )
 from reconciler.cli.service.options import IncludedFile, SpecOption
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
+from reconciler.cli.shared.option_sets import spread
 from reconciler.cli.shared.progress_line import clear, shown
 from reconciler.cli.shared.summaries import first_sentence
 
@@ -66,14 +62,11 @@ def run(name: Name, root: options.Root = None, as_json: options.Json = False) ->
     return _finish(report, "run", name, as_json)
 
 
+@spread
 def list_(
     name: MaybeName = "",
-    from_: From = "",
-    host_key: HostKey = "",
-    identity_file: IdentityFile = "",
-    password_file: PasswordFile = "",
-    environment_file: EnvironmentFile = "",
-    host: HostOption = "",
+    *,
+    without_job: WithoutJob,
     root: options.Root = None,
     as_json: options.Json = False,
 ) -> int:
@@ -87,15 +80,8 @@ def list_(
     from reconciler.render.backup_views.text import archives_text
     from reconciler.render.terminal import visible
 
-    restoring.must_fit_tree(root, from_)
-    place = restoring.place_of(
-        from_,
-        host_key=host_key,
-        identity_file=identity_file,
-        password_file=password_file,
-        environment_file=environment_file,
-        host=host,
-    )
+    restoring.must_fit_tree(root, without_job.from_)
+    place = restoring.place_of(without_job)
     report = list_archives(Origin(name, place, root))
     if report.data is not None:
         if as_json:
@@ -127,22 +113,19 @@ def verify(
     return _finish(report, "verify", name, as_json)
 
 
+@spread
 def restore(
     name: MaybeJob = "",
     paths: Paths = None,
+    *,
     to: To = "",
     in_place: InPlace = False,
     delete: Delete = False,
     dry_run: DryRestore = False,
     auto_approve: AutoApprove = False,
     at: At = "",
-    from_: From = "",
+    without_job: WithoutJob,
     job: JobOption = "",
-    host_key: HostKey = "",
-    identity_file: IdentityFile = "",
-    password_file: PasswordFile = "",
-    environment_file: EnvironmentFile = "",
-    host: HostOption = "",
     decrypt_with: DecryptWith = "",
     root: options.Root = None,
     as_json: options.Json = False,
@@ -160,15 +143,8 @@ def restore(
     from reconciler.app.backup.restore import restore_files, stream_file
     from reconciler.cli.backup import restoring
 
-    restoring.must_fit_tree(root, from_, in_place=in_place)
-    place = restoring.place_of(
-        from_,
-        host_key=host_key,
-        identity_file=identity_file,
-        password_file=password_file,
-        environment_file=environment_file,
-        host=host,
-    )
+    restoring.must_fit_tree(root, without_job.from_, in_place=in_place)
+    place = restoring.place_of(without_job)
     origin, chosen = restoring.origin_of(name, paths or [], place, job, root)
     origin = replace(origin, private_key=decrypt_with)
     restoring.check(to, in_place=in_place, delete=delete, dry_run=dry_run, auto_approve=auto_approve)

@@ -1,10 +1,12 @@
-"""The arguments and options of `reconciler backup`."""
+"""The arguments and options of `reconciler backup`, and a set of them that two commands take."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+
+from reconciler.core.basics.frozen import frozen
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The backup job.")]
 MaybeName = Annotated[
@@ -67,3 +69,15 @@ EnvironmentFile = Annotated[
 ]
 _HOST = "With --password-file: the host, if the repository has snapshots of several."
 HostOption = Annotated[str, typer.Option("--host", metavar="HOST", help=_HOST, show_default=False)]
+
+
+@frozen
+class WithoutJob:
+    """A destination that is read without its job, and what opens it."""
+
+    from_: From = ""
+    host_key: HostKey = ""
+    identity_file: IdentityFile = ""
+    password_file: PasswordFile = ""
+    environment_file: EnvironmentFile = ""
+    host: HostOption = ""

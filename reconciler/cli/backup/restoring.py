@@ -14,6 +14,7 @@ from reconciler.cli.shared.progress_line import clear
 if TYPE_CHECKING:
     from reconciler.app.backup.origin import Origin
     from reconciler.app.backup.outcome import Report
+    from reconciler.cli.backup.options import WithoutJob
     from reconciler.jobs.health.lost_job import Place
 
 
@@ -25,23 +26,23 @@ def must_fit_tree(root: str | None, from_: str, *, in_place: bool = False) -> No
         raise typer.BadParameter("--in-place is for the running host: with --root write --to DIR")
 
 
-def place_of(
-    destination: str,
-    *,
-    host_key: str = "",
-    identity_file: str = "",
-    password_file: str = "",
-    environment_file: str = "",
-    host: str = "",
-) -> Place | None:
+def place_of(asked: WithoutJob) -> Place | None:
     """The destination of --from, and what opens it; None without one."""
     from reconciler.jobs.health.lost_job import Place
 
-    if not destination and (host_key or identity_file or password_file or environment_file or host):
+    place = Place(
+        asked.from_,
+        asked.host_key,
+        asked.identity_file,
+        asked.password_file,
+        asked.environment_file,
+        asked.host,
+    )
+    if place.destination:
+        return place
+    if place != Place(""):
         raise typer.BadParameter("options that open a destination go with --from; a job has its own")
-    if not destination:
-        return None
-    return Place(destination, host_key, identity_file, password_file, environment_file, host)
+    return None
 
 
 def origin_of(

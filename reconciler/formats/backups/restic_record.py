@@ -26,7 +26,7 @@ class NotARecord(Exception):
 
 
 @frozen
-class Known:
+class RepositoryRecord:
     """Everything that is known of one repository."""
 
     id: str = ""
@@ -48,12 +48,12 @@ class Known:
     archives: Mapping[str, Manifest] = field(default_factory=dict)
     """The manifest of each snapshot by id; `sha256` is the snapshot's own id."""
 
-    def with_archive(self, archive: Manifest) -> Known:
+    def with_archive(self, archive: Manifest) -> RepositoryRecord:
         """The same with a new archive, or a new verdict on it."""
         unfinished = tuple(ident for ident in self.unfinished if ident != archive.id)
         return replace(self, archives={**self.archives, archive.id: archive}, unfinished=unfinished)
 
-    def only(self, idents: Collection[str]) -> Known:
+    def only(self, idents: Collection[str]) -> RepositoryRecord:
         """The same without what is known of archives that are gone."""
         return replace(
             self,
@@ -61,55 +61,55 @@ class Known:
             unfinished=tuple(ident for ident in self.unfinished if ident in idents),
         )
 
-    def passed(self, part: int, now: int) -> Known:
+    def passed(self, part: int, now: int) -> RepositoryRecord:
         """The same after a check that found no fault; `part` is 0 if it read everything."""
         following = 1 if part == 0 else part % PARTS + 1
         still = self.problem if part and part != self.problem_part else ""
         return replace(self, part=following, checked=now, problem=still)
 
-    def failed(self, part: int, problem: str, now: int) -> Known:
+    def failed(self, part: int, problem: str, now: int) -> RepositoryRecord:
         """The same after a check that found a fault: the next one reads this part again."""
         return replace(self, checked=now, problem=problem, problem_part=part)
 
 
-Record = Mapping[str, Known]
+Records = Mapping[str, RepositoryRecord]
 """The repositories of a job, by destination."""
 
 
-def dump(record: Record) -> bytes:
+def dump(records: Records) -> bytes:
     """The record as a file."""
-    data = {destination: _data(known) for destination, known in record.items()}
+    data = {destination: _data(record) for destination, record in records.items()}
     text = json.dumps({"format": FORMAT, "repositories": data}, indent=1, sort_keys=True)
     return text.encode() + b"\n"
 
 
-def _data(known: Known) -> dict[str, Any]:
-    archives = {ident: json.loads(manifests.dump(archive)) for ident, archive in known.archives.items()}
+def _data(record: RepositoryRecord) -> dict[str, Any]:
+    archives = {ident: json.loads(manifests.dump(archive)) for ident, archive in record.archives.items()}
     return {
-        "id": known.id,
-        "part": known.part,
-        "checked": known.checked,
-        "problem": known.problem,
-        "problem_part": known.problem_part,
-        "unfinished": list(known.unfinished),
-        "prune_due": known.prune_due,
-        "machines": list(known.machines),
+        "id": record.id,
+        "part": record.part,
+        "checked": record.checked,
+        "problem": record.problem,
+        "problem_part": record.problem_part,
+        "unfinished": list(record.unfinished),
+        "prune_due": record.prune_due,
+        "machines": list(record.machines),
         "archives": archives,
     }
 
 
-def load(content: bytes, job: str) -> Record:
+def load(content: bytes, job: str) -> Records:
     """Read what `dump` wrote. Raises NotARecord."""
     try:
         data = json.loads(content)
         if data["format"] != FORMAT:
             raise NotARecord("it was written by another version")
-        return {str(place): _known(item, job) for place, item in data["repositories"].items()}
+        return {str(place): _record(item, job) for place, item in data["repositories"].items()}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
         raise NotARecord(f"it is damaged: {problem}") from problem
 
 
-def _known(data: Mapping[str, Any], job: str) -> Known:
+def _record(data: Mapping[str, Any], job: str) -> RepositoryRecord:
     archives: dict[str, Manifest] = {}
     for ident, item in data["archives"].items():
         try:
@@ -117,7 +117,7 @@ def _known(data: Mapping[str, Any], job: str) -> Known:
         except NotAManifest:
             continue  # nothing is known of it, then
     part = int(data["part"])
-    return Known(
+    return RepositoryRecord(
         str(data["id"]),
         part if 1 <= part <= PARTS else 1,
         None if data["checked"] is None else int(data["checked"]),

@@ -17,18 +17,18 @@ def accept(job: Job, by: str) -> list[Accepted]:
     """Record who agreed to each snapshot in doubt, and when; return those archives. Raises HostError."""
     done: list[Accepted] = []
     for destination in job.destinations:
-        known = records.known(job, destination)
+        record = records.record_of(job, destination)
         with open_repository(job, destination) as repository:
-            ours = [item for item in snapshots.listed(repository, job) if snapshots.is_ours(item, known)]
-        archives = snapshots.found(ours, job, known)
+            ours = [item for item in snapshots.listed(repository, job) if snapshots.is_ours(item, record)]
+        archives = snapshots.found(ours, job, record)
         doubts = archives.doubts
         for entry in archives.entries:
             if entry.manifest.id in doubts:
                 agreed = entry.manifest.accepted(by, environment.now())
-                known = known.with_archive(replace(agreed, most=most_of(agreed)))
+                record = record.with_archive(replace(agreed, most=most_of(agreed)))
                 done.append(Accepted(destination, entry.manifest.id, doubts[entry.manifest.id]))
         if doubts:
-            records.keep(job, destination, known)
+            records.keep(job, destination, record)
     return done
 
 
@@ -36,12 +36,12 @@ def take_over(job: Job) -> list[Taken]:
     """Make the snapshots of other machines of this name this machine's. Raises HostError."""
     done: list[Taken] = []
     for destination in job.destinations:
-        known = records.known(job, destination)
+        record = records.record_of(job, destination)
         with open_repository(job, destination) as repository:
             present = snapshots.listed(repository, job)
-        others = [snapshot for snapshot in present if not snapshots.is_ours(snapshot, known)]
+        others = [snapshot for snapshot in present if not snapshots.is_ours(snapshot, record)]
         machines = sorted({snapshot.machine for snapshot in others})
         if machines:
-            records.keep(job, destination, replace(known, machines=(*known.machines, *machines)))
+            records.keep(job, destination, replace(record, machines=(*record.machines, *machines)))
             done.append(Taken(destination, "is of a machine with another machine-id", len(others)))
     return done

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from reconciler.formats.backups import restic_output
 from reconciler.formats.backups.job import Job
-from reconciler.formats.backups.restic_record import PARTS, Known
+from reconciler.formats.backups.restic_record import PARTS, RepositoryRecord
 from reconciler.host.archives.restic import Repository
 from reconciler.host.process import environment, failpoints
 from reconciler.host.process.run import escape
@@ -21,37 +21,37 @@ _FAULTY = 1
 _TELLING = ("pack", "blob", "tree", "index", "snapshot", "error")
 
 
-def is_due(known: Known, now: int) -> bool:
+def is_due(record: RepositoryRecord, now: int) -> bool:
     """Whether a run is to check the repository: there was no check today, or it found a fault."""
-    return known.checked is None or bool(known.problem) or not 0 <= now - known.checked < _ANOTHER_DAY
+    return record.checked is None or bool(record.problem) or not 0 <= now - record.checked < _ANOTHER_DAY
 
 
 def check(
-    repository: Repository, job: Job, destination: str, known: Known, *, everything: bool = False
-) -> Known:
+    repository: Repository, job: Job, destination: str, record: RepositoryRecord, *, everything: bool = False
+) -> RepositoryRecord:
     """Check the structure and the next part of the data, or all of it, and put the verdict down.
 
     Raises HostError where the check could not be made.
     """
-    part = 0 if everything else known.part
+    part = 0 if everything else record.part
     reading = "--read-data" if everything else f"--read-data-subset={part}/{PARTS}"
     output: list[bytes] = []
     ended = repository.work(["check", reading], output.append, accept=(0, _FAULTY))
     failpoints.hit("backup.checked")
     now = environment.now()
     if ended.rc == 0:
-        return records.keep(job, destination, _proved(known.passed(part, now), now))
+        return records.keep(job, destination, _proved(record.passed(part, now), now))
     lines = [*ended.stderr, *b"".join(output).decode("utf-8", "replace").splitlines()]
-    return records.keep(job, destination, known.failed(part, _fault(lines), now))
+    return records.keep(job, destination, record.failed(part, _fault(lines), now))
 
 
-def _proved(known: Known, now: int) -> Known:
+def _proved(record: RepositoryRecord, now: int) -> RepositoryRecord:
     """The same with the archives that nobody had looked at as good."""
-    unseen = [archive for archive in known.archives.values() if archive.verified is None]
+    unseen = [archive for archive in record.archives.values() if archive.verified is None]
     return replace(
-        known,
+        record,
         archives={
-            **known.archives,
+            **record.archives,
             **{archive.id: archive.judged(good=True, now=now) for archive in unseen},
         },
     )

@@ -10,12 +10,12 @@ from reconciler.jobs.store import Entry, Found
 
 def archives(job: Job, destination: str) -> Found:
     """The archives of which this machine knows, the oldest first. Raises HostError."""
-    known = records.known(job, destination).archives.values()
-    ordered = sorted(known, key=lambda archive: (archive.started, archive.id))
+    recorded = records.record_of(job, destination).archives.values()
+    ordered = sorted(recorded, key=lambda archive: (archive.started, archive.id))
     return Found(tuple(Entry(archive, PARTIAL if archive.verified is False else "") for archive in ordered))
 
 
 def problem(job: Job, destination: str) -> str:
     """The fault that the last check found, in words; empty if it found none. Raises HostError."""
-    known = records.known(job, destination)
-    return damage(destination, known) if known.problem else ""
+    record = records.record_of(job, destination)
+    return damage(destination, record) if record.problem else ""

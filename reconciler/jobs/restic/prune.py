@@ -9,7 +9,7 @@ from reconciler.core.host import HostError
 from reconciler.formats.backups import restic_output
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.restic_output import Snapshot
-from reconciler.formats.backups.restic_record import Known
+from reconciler.formats.backups.restic_record import RepositoryRecord
 from reconciler.host.archives.restic import Repository
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.process import environment, failpoints
@@ -46,34 +46,34 @@ def prune_repository(
     job: Job, destination: str, protect: Collection[str] = (), *, dry_run: bool = False
 ) -> Pruned:
     """Forget the snapshots of this job and machine that retention does not keep. Raises HostError."""
-    known = records.known(job, destination)
+    record = records.record_of(job, destination)
     with open_repository(job, destination, wait=_WAIT, unlock=not dry_run) as repository:
         present = snapshots.listed(repository, job)
-        ours = [snapshot for snapshot in present if snapshots.is_ours(snapshot, known)]
-        archives = snapshots.found(ours, job, known)
+        ours = [snapshot for snapshot in present if snapshots.is_ours(snapshot, record)]
+        archives = snapshots.found(ours, job, record)
         decided = decision(archives, job, environment.now(), protect)
-        if known.problem and decided.delete:
-            return Pruned(notes=(f"nothing was deleted: {snapshots.damage(destination, known)}",))
+        if record.problem and decided.delete:
+            return Pruned(notes=(f"nothing was deleted: {snapshots.damage(destination, record)}",))
         if decided.refused:
             return Pruned(notes=(f"nothing was deleted: {decided.refused}",))
         if not dry_run:
             going = [snapshot for snapshot in ours if snapshot.id in decided.delete]
-            _remove(repository, job, destination, known, going)
+            _remove(repository, job, destination, record, going)
         return Pruned(decided.delete, decided.notes)
 
 
 def _remove(
-    repository: Repository, job: Job, destination: str, known: Known, going: Sequence[Snapshot]
+    repository: Repository, job: Job, destination: str, record: RepositoryRecord, going: Sequence[Snapshot]
 ) -> None:
     if going:
-        known = records.keep(job, destination, replace(known, prune_due=True))
+        record = records.keep(job, destination, replace(record, prune_due=True))
         failpoints.hit("backup.forgetting")
         _forget(repository, job, [snapshot.sid for snapshot in going])
         failpoints.hit("backup.forgotten")
-    if known.prune_due:
+    if record.prune_due:
         repository.work(["prune"], lambda _: None)
         failpoints.hit("backup.pruned")
-        records.keep(job, destination, replace(known, prune_due=False))
+        records.keep(job, destination, replace(record, prune_due=False))
 
 
 def _forget(repository: Repository, job: Job, sids: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from reconciler.formats.backups.job import Job, Restic
-from reconciler.formats.backups.restic_record import Known
+from reconciler.formats.backups.restic_record import RepositoryRecord
 from reconciler.host.archives import restic
 from reconciler.host.archives.private_directory import Directory, Refused
 from reconciler.host.archives.restic import Access, Repository, RepositoryMissing
@@ -34,7 +34,7 @@ def open_repository(job: Job, destination: str, *, wait: float = 0.0, unlock: bo
     return Repository(access, wait=wait, unlock=unlock)
 
 
-def open_or_make(job: Job, destination: str, known: Known) -> tuple[Repository, str]:
+def open_or_make(job: Job, destination: str, record: RepositoryRecord) -> tuple[Repository, str]:
     """The repository for a run, and its id; made if it is missing and never was there. Raises HostError."""
     local = destination.startswith("/")
     if local:
@@ -44,7 +44,7 @@ def open_or_make(job: Job, destination: str, known: Known) -> tuple[Repository, 
         try:
             ident = repository.id()
         except RepositoryMissing as problem:
-            _may_be_made(destination, known, problem)
+            _may_be_made(destination, record, problem)
             repository.work(["init"], lambda _: None)
             failpoints.hit("backup.initialised")
             ident = repository.id()
@@ -52,11 +52,11 @@ def open_or_make(job: Job, destination: str, known: Known) -> tuple[Repository, 
     return repository, ident
 
 
-def _may_be_made(destination: str, known: Known, problem: RepositoryMissing) -> None:
+def _may_be_made(destination: str, record: RepositoryRecord, problem: RepositoryMissing) -> None:
     """Raises Refused unless there never was a repository, and nothing else is there."""
-    if known.id:
+    if record.id:
         detail = (
-            f"{destination}: the repository {known.id[:10]} was there. Mount what is missing; if it is lost"
+            f"{destination}: the repository {record.id[:10]} was there. Mount what is missing; if it is lost"
             f" for good, `restic -r {destination} init` makes a new one"
         )
         raise Refused("the repository is gone", detail) from problem

@@ -12,7 +12,7 @@ from reconciler.formats.backups.doubt import most_with
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.manifest import Manifest
 from reconciler.formats.backups.restic_output import Snapshot
-from reconciler.formats.backups.restic_record import Known
+from reconciler.formats.backups.restic_record import RepositoryRecord
 from reconciler.host.archives.restic import Repository
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.process import environment, failpoints, progress
@@ -40,26 +40,28 @@ def make(
         try:
             if destination.startswith("/"):
                 must_be_mounted(destination)
-            known = records.known(job, destination)
-            repository, known = _opened(job, destination, known, tell)
+            record = records.record_of(job, destination)
+            repository, record = _opened(job, destination, record, tell)
             with repository:
-                manifest, known = _make_in(repository, job, destination, ident, left_out, known, tell)
+                manifest, record = _make_in(repository, job, destination, ident, left_out, record, tell)
                 made[destination] = manifest
                 if manifest.verified is False:
                     raise ArchiveError("the snapshot is partial", snapshots.PARTIAL)
-                _check(repository, job, destination, known)
+                _check(repository, job, destination, record)
         except HostError as problem:
             failed[destination] = problem
     return made, failed
 
 
-def _opened(job: Job, destination: str, known: Known, tell: Tell) -> tuple[Repository, Known]:
+def _opened(
+    job: Job, destination: str, record: RepositoryRecord, tell: Tell
+) -> tuple[Repository, RepositoryRecord]:
     """The repository, made if it is new, and what is known of it. Raises HostError."""
-    repository, repository_id = open_or_make(job, destination, known)
-    if known.id not in ("", repository_id):
+    repository, repository_id = open_or_make(job, destination, record)
+    if record.id not in ("", repository_id):
         tell(f"{destination}: this is another repository than before, {repository_id[:10]}")
-        known = Known(machines=known.machines)
-    return repository, replace(known, id=repository_id)
+        record = RepositoryRecord(machines=record.machines)
+    return repository, replace(record, id=repository_id)
 
 
 def _make_in(
@@ -68,37 +70,37 @@ def _make_in(
     destination: str,
     ident: str,
     left_out: Sequence[str],
-    known: Known,
+    record: RepositoryRecord,
     tell: Tell,
-) -> tuple[Manifest, Known]:
-    known = known.only({snapshot.id for snapshot in snapshots.listed(repository, job)})
-    known = replace(known, unfinished=(*known.unfinished, ident))
-    _keep(job, destination, known, tell)
+) -> tuple[Manifest, RepositoryRecord]:
+    record = record.only({snapshot.id for snapshot in snapshots.listed(repository, job)})
+    record = replace(record, unfinished=(*record.unfinished, ident))
+    _keep(job, destination, record, tell)
     failpoints.hit("backup.recorded")
     snapshot, warnings, partial = _back_up(repository, job, ident)
     failpoints.hit("backup.streamed")
-    manifest = _manifest(repository, job, snapshot, warnings, partial, known)
+    manifest = _manifest(repository, job, snapshot, warnings, partial, record)
     manifest = replace(manifest, left_out=tuple(left_out))
-    known = known.with_archive(manifest)
-    _keep(job, destination, known, tell)
+    record = record.with_archive(manifest)
+    _keep(job, destination, record, tell)
     failpoints.hit("backup.judged")
-    return manifest, known
+    return manifest, record
 
 
-def _keep(job: Job, destination: str, known: Known, tell: Tell) -> None:
+def _keep(job: Job, destination: str, record: RepositoryRecord, tell: Tell) -> None:
     """Put down what is known; without room for that a backup is still better than none."""
     try:
-        records.keep(job, destination, known)
+        records.keep(job, destination, record)
     except HostError as problem:
         tell(f"{destination}: the snapshot does not count until `backup verify` has looked: {problem}")
 
 
-def _check(repository: Repository, job: Job, destination: str, known: Known) -> None:
+def _check(repository: Repository, job: Job, destination: str, record: RepositoryRecord) -> None:
     """Check the next part of the data when it is time. Raises HostError, also where a fault is known."""
-    if job.verify and is_due(known, environment.now()):
-        known = check(repository, job, destination, known)
-    if known.problem:
-        raise ArchiveError("the snapshot is there, but its repository is damaged", known.problem)
+    if job.verify and is_due(record, environment.now()):
+        record = check(repository, job, destination, record)
+    if record.problem:
+        raise ArchiveError("the snapshot is there, but its repository is damaged", record.problem)
 
 
 def _back_up(repository: Repository, job: Job, ident: str) -> tuple[Snapshot, list[str], bool]:
@@ -177,7 +179,12 @@ def _marked(repository: Repository, job: Job, snapshot: Snapshot, ident: str) ->
 
 
 def _manifest(
-    repository: Repository, job: Job, snapshot: Snapshot, warnings: list[str], partial: bool, known: Known
+    repository: Repository,
+    job: Job,
+    snapshot: Snapshot,
+    warnings: list[str],
+    partial: bool,
+    record: RepositoryRecord,
 ) -> Manifest:
     share = contents(repository, snapshot.sid, job.sources)
     missing = sorted(source for source, count in share.entries.items() if not count)
@@ -195,7 +202,7 @@ def _manifest(
         entries=share.entries,
         data=share.data,
     )
-    good = [archive for archive in known.archives.values() if archive.verified]
+    good = [archive for archive in record.archives.values() if archive.verified]
     ordered = sorted(good, key=lambda archive: (archive.started, archive.id))
     manifest = replace(manifest, most=most_with(ordered, manifest))
     if partial:

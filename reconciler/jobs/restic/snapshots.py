@@ -12,7 +12,7 @@ from reconciler.formats.backups import restic_output
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.manifest import Manifest
 from reconciler.formats.backups.restic_output import Snapshot
-from reconciler.formats.backups.restic_record import Known
+from reconciler.formats.backups.restic_record import RepositoryRecord
 from reconciler.host.archives.restic import Repository
 from reconciler.host.hosts import machine_id, open_host
 from reconciler.jobs.archives import Copies, Listing
@@ -40,24 +40,24 @@ def listed(repository: Repository, job: Job) -> list[Snapshot]:
     return repository.snapshots(job.name, settings(job).host)
 
 
-def is_ours(snapshot: Snapshot, known: Known) -> bool:
+def is_ours(snapshot: Snapshot, record: RepositoryRecord) -> bool:
     """Whether this machine made a snapshot, or has taken it over."""
-    return snapshot.machine in ("", machine(), *known.machines)
+    return snapshot.machine in ("", machine(), *record.machines)
 
 
-def found(snapshots: Sequence[Snapshot], job: Job, known: Known) -> Found:
+def found(snapshots: Sequence[Snapshot], job: Job, record: RepositoryRecord) -> Found:
     """The archives of these snapshots, the oldest first."""
-    entries = (_entry(snapshot, job, known) for snapshot in snapshots)
+    entries = (_entry(snapshot, job, record) for snapshot in snapshots)
     return Found(tuple(sorted(entries, key=lambda entry: (entry.manifest.started, entry.manifest.id))))
 
 
-def _entry(snapshot: Snapshot, job: Job, known: Known) -> Entry:
-    recorded = known.archives.get(snapshot.id)
+def _entry(snapshot: Snapshot, job: Job, record: RepositoryRecord) -> Entry:
+    recorded = record.archives.get(snapshot.id)
     if recorded is not None and recorded.sha256 == snapshot.sid:
         problem = PARTIAL if snapshot.partial or recorded.verified is False else ""
         return Entry(recorded, problem)
     manifest = from_snapshot(snapshot, job)
-    problem = PARTIAL if snapshot.partial else _UNFINISHED if snapshot.id in known.unfinished else ""
+    problem = PARTIAL if snapshot.partial else _UNFINISHED if snapshot.id in record.unfinished else ""
     return Entry(replace(manifest, verified=False) if problem else manifest, problem)
 
 
@@ -88,17 +88,17 @@ def listing(job: Job) -> Listing:
     doubts: dict[str, dict[str, str]] = {}
     for destination in job.destinations:
         try:
-            known = records.known(job, destination)
+            record = records.record_of(job, destination)
             with open_repository(job, destination) as repository:
                 snapshots = listed(repository, job)
         except HostError as problem:
             problems.append(str(problem))
             continue
-        ours = [snapshot for snapshot in snapshots if is_ours(snapshot, known)]
+        ours = [snapshot for snapshot in snapshots if is_ours(snapshot, record)]
         foreign += [_foreign(job, destination)] if len(ours) < len(snapshots) else []
-        problems += [damage(destination, known)] if known.problem else []
-        doubts[destination] = found(ours, job, known).doubts
-        for entry in found(snapshots, job, known).entries:
+        problems += [damage(destination, record)] if record.problem else []
+        doubts[destination] = found(ours, job, record).doubts
+        for entry in found(snapshots, job, record).entries:
             archives.setdefault(entry.manifest.id, {})[destination] = entry
     ordered = sorted(archives.values(), key=_time)
     return Listing(tuple(ordered), tuple(problems), (), doubts, tuple(foreign))
@@ -117,6 +117,6 @@ def _foreign(job: Job, destination: str) -> str:
     )
 
 
-def damage(destination: str, known: Known) -> str:
+def damage(destination: str, record: RepositoryRecord) -> str:
     """The fault that the last check found, in words."""
-    return f"{destination}: the repository is damaged: {known.problem}"
+    return f"{destination}: the repository is damaged: {record.problem}"

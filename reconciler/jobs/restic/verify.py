@@ -7,7 +7,7 @@ from dataclasses import replace
 from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.manifest import Manifest
-from reconciler.formats.backups.restic_record import PARTS, Known
+from reconciler.formats.backups.restic_record import PARTS, RepositoryRecord
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.restic import Repository
 from reconciler.host.archives.tar import ArchiveError
@@ -41,30 +41,30 @@ def verify(job: Job, at: str, *, everything: bool, compare: bool) -> Verified:
 
 
 def _judge(repository: Repository, job: Job, destination: str, everything: bool, compare: bool) -> Judgement:
-    known = _with_unseen(repository, job, records.known(job, destination))
-    part = known.part
-    known = check(repository, job, destination, known, everything=everything)
+    record = _with_unseen(repository, job, records.record_of(job, destination))
+    part = record.part
+    record = check(repository, job, destination, record, everything=everything)
     what = "the repository" if everything else f"the repository, part {part} of {PARTS},"
-    newest = max(known.archives.values(), key=lambda archive: (archive.started, archive.id), default=None)
+    newest = max(record.archives.values(), key=lambda archive: (archive.started, archive.id), default=None)
     differing: tuple[str, ...] = ()
-    if compare and not known.problem and newest is not None:
+    if compare and not record.problem and newest is not None:
         differing = differences(repository, newest)
-    return Judgement(destination, what, known.problem, differing)
+    return Judgement(destination, what, record.problem, differing)
 
 
-def _with_unseen(repository: Repository, job: Job, known: Known) -> Known:
+def _with_unseen(repository: Repository, job: Job, record: RepositoryRecord) -> RepositoryRecord:
     """The same with the snapshots of this machine that the record lacks: it was lost, or they were made by
     hand.
     """
     present = snapshots.listed(repository, job)
-    ours = [snapshot for snapshot in present if snapshots.is_ours(snapshot, known)]
-    known = replace(known, id=known.id or repository.id()).only({snapshot.id for snapshot in ours})
+    ours = [snapshot for snapshot in present if snapshots.is_ours(snapshot, record)]
+    record = replace(record, id=record.id or repository.id()).only({snapshot.id for snapshot in ours})
     fresh = {
         entry.manifest.id: entry.manifest
-        for entry in snapshots.found(ours, job, known).entries
-        if not entry.problem and entry.manifest.id not in known.archives
+        for entry in snapshots.found(ours, job, record).entries
+        if not entry.problem and entry.manifest.id not in record.archives
     }
-    return replace(known, archives={**known.archives, **fresh})
+    return replace(record, archives={**record.archives, **fresh})
 
 
 def _verify_snapshot(job: Job, at: str, *, compare: bool) -> Verified:
@@ -92,8 +92,8 @@ def _read(
         except ArchiveError as fault:
             problem = fault.detail
         else:
-            known = records.known(job, destination)
+            record = records.record_of(job, destination)
             good = manifest.judged(good=True, now=environment.now())
-            records.keep(job, destination, known.with_archive(good))
+            records.keep(job, destination, record.with_archive(good))
             differing = differences(repository, manifest) if compare else ()
     return Judgement(destination, manifest.id, problem, differing)

@@ -24,6 +24,7 @@ from reconciler.core.model.fields import (
     TimeZone,
     text_schema,
 )
+from reconciler.core.model.misfit import Misfit
 from reconciler.core.model.places import NamesPath, Use
 from reconciler.core.model.resource import Resource
 from reconciler.formats.backups import job, recipients
@@ -308,12 +309,14 @@ class Backup(Resource):
         if self.engine == "restic":
             _must_fit_restic(self)
         elif self.password_file is not None:
-            raise ValueError("password_file is for `engine: restic`")
-        elif any(isinstance(item, Repository) for item in self.destinations):
-            raise ValueError(
-                "a destination with `url` alone is for `engine: restic`; with tar write `{url:"
-                " sftp://user@host/path, host_key: ..., identity_file: ...}`"
-            )
+            raise Misfit("password_file is for `engine: restic`", "password_file")
+        for number, item in enumerate(self.destinations):
+            if self.engine == "tar" and isinstance(item, Repository):
+                raise Misfit(
+                    "a destination with `url` alone is for `engine: restic`; with tar write `{url:"
+                    " sftp://user@host/path, host_key: ..., identity_file: ...}`",
+                    *("destinations", number, "url"),
+                )
         return self
 
     @property
@@ -323,53 +326,61 @@ class Backup(Resource):
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
-        both = sorted({*self.sources} & {*self.places})
-        if both:
-            raise ValueError(f"{both[0]} is both a source and a destination")
-        for source in self.sources:
+        for number, source in enumerate(self.sources):
+            if source in self.places:
+                raise Misfit(f"{source} is both a source and a destination", "sources", number)
             around = next((path for path in self.places if source.startswith(f"{path}/")), None)
             if around is not None:
-                raise ValueError(
+                raise Misfit(
                     f"the source {source} is inside the destination {around}, which is left out: write"
-                    " another destination"
+                    " another destination",
+                    *("destinations", self.destinations.index(around)),
                 )
         return self
 
     @model_validator(mode="after")
     def _full_every_is_of_use(self) -> Self:
         if self.full_every and self.type == "full":
-            raise ValueError(
-                "full_every is for `type: incremental` and `type: differential`: this job's archives are full"
+            raise Misfit(
+                "full_every is for `type: incremental` and `type: differential`: these archives are full",
+                "full_every",
             )
         return self
 
     @model_validator(mode="after")
     def _something_left(self) -> Self:
         for source in self.sources:
-            for pattern in self.exclude:
+            for number, pattern in enumerate(self.exclude):
                 if job.leaves_out(pattern, source):
-                    raise ValueError(
+                    raise Misfit(
                         f"the pattern {pattern} leaves out the whole of {source}: write the place it means,"
-                        f" {source}/..."
+                        f" {source}/...",
+                        *("exclude", number),
                     )
                 if job.leaves_nothing(pattern, source):
-                    raise ValueError(
-                        f"the pattern {pattern} leaves out all that is in {source}: write what is not wanted"
+                    raise Misfit(
+                        f"the pattern {pattern} leaves out all that is in {source}: write what is not wanted",
+                        *("exclude", number),
                     )
         return self
 
 
 def _must_fit_restic(backup: Backup) -> None:
     """Raises ValueError for fields that only tar has, or the lack of what restic needs."""
-    if any(isinstance(item, SftpDirectory) for item in backup.destinations):
-        raise ValueError("host_key and identity_file are for `engine: tar`: restic uses root's ~/.ssh/config")
+    for number, item in enumerate(backup.destinations):
+        if isinstance(item, SftpDirectory):
+            raise Misfit(
+                "host_key and identity_file are for `engine: tar`: restic uses root's ~/.ssh/config",
+                *("destinations", number, "url"),
+            )
     if backup.password_file is None:
-        raise ValueError("restic encrypts: write `password_file`, a file of root's with mode 0600")
+        raise Misfit("restic encrypts: write `password_file`, a file of root's with mode 0600", "engine")
     for field, reason in _OF_TAR.items():
         if field in backup.model_fields_set:
-            raise ValueError(f"{field} is for `engine: tar`: {reason}")
+            raise Misfit(f"{field} is for `engine: tar`: {reason}", field)
     if "compress" in backup.model_fields_set and backup.compress is Compress.GZIP:
-        raise ValueError("compress: restic has zstd, or none")
-    classes = next((pattern for pattern in backup.exclude if "[[:" in pattern), None)
-    if classes is not None:
-        raise ValueError(f"the pattern {classes} has a class of characters, which restic does not know")
+        raise Misfit("compress: restic has zstd, or none", "compress")
+    for number, pattern in enumerate(backup.exclude):
+        if "[[:" in pattern:
+            detail = f"the pattern {pattern} has a class of characters, which restic does not know"
+            raise Misfit(detail, "exclude", number)

@@ -81,10 +81,10 @@ class RemoteDirectory:
     def size(self, name: str) -> int | None:
         """The size of a regular file; None when there is none. Raises Lost, Refused."""
         with self._reading(name):
-            found = self._sftp.lstat(self._at(name))
-        if found is None or found.size is None or not stat.S_ISREG(found.mode or 0):
+            attributes = self._sftp.lstat(self._at(name))
+        if attributes is None or attributes.size is None or not stat.S_ISREG(attributes.mode or 0):
             return None
-        return found.size
+        return attributes.size
 
     def open(self, name: str) -> int:
         """A descriptor of a local copy, which has no name. Raises Lost, Refused."""
@@ -191,20 +191,20 @@ class RemoteDirectory:
     # ------------------------------------------------------------------------------------------- the far end
 
     def _must_be_ours(self, make: bool) -> None:
-        found = self._sftp.stat(self._place)
-        if found is None and make:
+        attributes = self._sftp.stat(self._place)
+        if attributes is None and make:
             try:
                 self._sftp.make_directory(self._place)
             except Failed as problem:
                 if problem.code == Code.NO_SUCH_FILE:
                     raise Missing("the directory above does not exist", self.path) from problem
                 raise Refused("the directory cannot be made", f"{self.path}: {problem}") from problem
-            found = self._sftp.stat(self._place)
-        if found is None:
+            attributes = self._sftp.stat(self._place)
+        if attributes is None:
             raise Missing("the directory does not exist", self.path)
-        if not stat.S_ISDIR(found.mode or stat.S_IFDIR):
+        if not stat.S_ISDIR(attributes.mode or stat.S_IFDIR):
             raise Refused("not a directory", self.path)
-        if (found.mode or 0) & 0o022:
+        if (attributes.mode or 0) & 0o022:
             raise Refused("others can write to the directory", f"{self.path}: chmod go-w it over there")
 
     def _sum_there(self, name: str) -> str:
@@ -217,9 +217,9 @@ class RemoteDirectory:
             if status == _SSH_FAILED:
                 raise channel.lost()
         for line in output.decode("utf-8", "replace").splitlines():
-            found = line.removeprefix(_MARK)
-            if found != line and len(found) == 64 and _HEX.issuperset(found):
-                return found
+            total = line.removeprefix(_MARK)
+            if total != line and len(total) == 64 and _HEX.issuperset(total):
+                return total
         return ""
 
     def _download(self, name: str, size: int, take: Callable[[bytes], None]) -> None:
