@@ -105,7 +105,8 @@ def forgotten(plan: Plan) -> list[str]:
     """Restarts and reloads that nobody would do after a kill: their kind has no `resume_owed`."""
     without = {field.default for field in fields(Kind) if field.name == "resume_owed"}
     return [
-        f"{cause.address.kind}: {step.action.verb} {cause.unit}"
+        f"{step.action.verb} {cause.unit}: an apply that is killed before it owes it, and KIND in"
+        f" reconciler/kinds/{cause.address.kind}/kind.py has no `resume_owed` that yields it again"
         for step in plan.steps
         if isinstance(step.action, Unit) and step.action.verb in OWABLE
         for cause in step.causes
@@ -165,6 +166,21 @@ def test_a_case_says_nothing_twice(tmp_path: Path) -> None:
     file.write_text("about: a\nspec: {}\nspec: {}\n")
     with pytest.raises(DuplicateKeyError):
         read(file)
+
+
+def test_a_forgotten_restart_names_the_hook(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who writes a kind that restarts a unit, and no `resume_owed`, reads the name of what is missing."""
+    case = next(case for case in all_cases() if case.name == "files/drop-in-of-a-timer")
+    plan = plan_of(world_of(case, place / "world", running=True), case)
+    default: Any = next(field.default for field in fields(Kind) if field.name == "resume_owed")
+    without = {**discover(), "files": replace(discover()["files"], resume_owed=default)}
+
+    assert [] == forgotten(plan)
+
+    monkeypatch.setattr("tests.test_cases.discover", lambda: without)
+
+    assert forgotten(plan)
+    assert all("reconciler/kinds/files/kind.py has no `resume_owed`" in line for line in forgotten(plan))
 
 
 @pytest.mark.slow
@@ -425,7 +441,8 @@ def test_a_crash_anywhere_loses_nothing(case: Case, place: Path) -> None:
         world.apply(loaded, case.options)
 
         assert expected == picture(world), (
-            f"after a crash at moment {at}, {moments.names[at]}, of {moments.names}"
+            f"after a crash at moment {at}, {moments.names[at]}, of {moments.names}: where a restart or a reload"
+            " is missing or still owed, `resume_owed` of its kind does not yield it again"
         )
         assert plan_of(world, case).empty or case.blocked
 

@@ -25,7 +25,7 @@ from reconciler.engine import compare
 from reconciler.engine.execution import arm, perform, unarmed
 from reconciler.engine.inputs import Request, Situation, look_again
 from reconciler.engine.run_state import Key, Run, Settle, Tell, key
-from reconciler.engine.simulate import not_converged
+from reconciler.engine.simulate import advice, not_converged
 from reconciler.engine.units import gates, left_down, owed
 
 
@@ -130,16 +130,13 @@ def _conclude(run: Run, settle: Settle) -> ApplyResult:
         arm(run, rows)
     moving = {address for address, change in run.changes.items() if change.verb is not Verb.FORGET}
     # Compare while freshly started units settle; if one fell, its reason replaces "not converged".
-    differing = not_converged(moving - run.out, run.situation, run.request, run.host)
-    passed_over = {
-        address
-        for address, reason in differing.items()
-        if address in run.noted and reason == "did not converge: state"
-    }
-    differing = {address: reason for address, reason in differing.items() if address not in passed_over}
+    unconverged = not_converged(moving - run.out, run.situation, run.request, run.host)
     differing = {
-        address: reason + (f": {run.noted[address]}" if address in run.noted else "")
-        for address, reason in differing.items()
+        address: f"{part.reason}: {run.noted[address]}"
+        if address in run.noted
+        else f"{part.reason}{advice(address, part, run.plan.steps, trial=False)}"
+        for address, part in unconverged.items()
+        if not (address in run.noted and part.paths == (("state",),) and not part.explained)
     }
     changed = [_row(run, address) for address in moving - run.out if run.changes[address].part is not None]
     converged = [_row(run, part.address) for part in run.plan.converged]

@@ -29,7 +29,7 @@ def differences(
     paths = [
         path
         for path in _deep(seen, after)
-        if whole or _at(after, path) is not None or _at(ours, path) is not None
+        if whole or value_at(after, path) is not None or value_at(ours, path) is not None
     ]
     return [*paths, *refused]
 
@@ -81,9 +81,9 @@ def _keys(path: list[Any]) -> tuple[str, ...]:
 
 
 def _leaves(path: tuple[str, ...], before: Document, after: Document) -> Iterator[tuple[str, ...]]:
-    value = _at(after, path)
+    value = value_at(after, path)
     if value is None:
-        value = _at(before, path)
+        value = value_at(before, path)
     if isinstance(value, dict):
         for key in value:
             yield from _leaves((*path, key), before, after)
@@ -102,7 +102,8 @@ def _position(document: Document, path: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(positions)
 
 
-def _at(document: Document | None, path: tuple[str, ...]) -> Any:
+def value_at(document: Document | None, path: tuple[str, ...]) -> Any:
+    """The value at a path; None where the document has none."""
     node: Any = document
     for key in path:
         if not isinstance(node, dict) or key not in node:
@@ -129,8 +130,8 @@ def classify(
     return tuple(
         FieldChange(
             path,
-            _at(observed, path),
-            _at(desired, path),
+            value_at(observed, path),
+            value_at(desired, path),
             _origin(applied, observed, desired, path, upgrade, pending),
         )
         for path in differences(observed, desired, whole=whole, ours=applied)
@@ -147,20 +148,20 @@ def _origin(
 ) -> Origin:
     if applied is None:
         return Origin.INTENT if observed is None else Origin.ADOPTION
-    was, desired_value = _at(applied, path), _at(desired, path)
+    was, desired_value = value_at(applied, path), value_at(desired, path)
     if path == (LOAD,):  # whoever broke it: no policy about drift leaves a unit that cannot be started
         return Origin.INTENT
     if was == desired_value:
         # A change that we were interrupted in is nobody else's doing, whatever the policy about drift. In a
         # removal each step is ours: it began with what we had left there.
         ours = pending is not None and (
-            applied is pending or pending == GOING or _at(observed, path) == _at(pending, path)
+            applied is pending or pending == GOING or value_at(observed, path) == value_at(pending, path)
         )
         return Origin.INTENT if ours else Origin.DRIFT
-    if was == _at(observed, path) or path[0] not in applied:
+    if was == value_at(observed, path) or path[0] not in applied:
         # Nothing was said of it before: a field that is declared now.
         return Origin.UPGRADE if upgrade else Origin.INTENT
-    if pending is not None and _at(observed, path) == _at(pending, path):
+    if pending is not None and value_at(observed, path) == value_at(pending, path):
         return (
             Origin.INTENT
         )  # an apply that did not get through wrote it, and the spec says something else since

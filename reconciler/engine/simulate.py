@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.changes import Document, Observed, Part
 from reconciler.core.host import Executor, HostError, NotInSnapshot, Receipt, TakenAlong, Unreadable
 from reconciler.core.steps import Step
 from reconciler.engine.compare import only_reported
-from reconciler.engine.diff import differences
+from reconciler.engine.diff import differences, value_at
 from reconciler.engine.inputs import Request, Situation, look_again
 from reconciler.engine.units.dependents import Trial, as_tried
+
+_LONGEST = 80
+"""Characters of a value that a reason quotes."""
 
 
 def simulate(
@@ -50,8 +58,14 @@ def simulate(
             tried[-1] = as_tried(step, receipt)
     readable = [address for address in addresses if address not in unknown and address not in unreadable]
     unseen: dict[Address, str] = {}
-    for address, (reason, closed) in _differing(readable, situation, request, host).items():
-        (unseen if closed else failures).setdefault(address, reason)
+    failed_before = {address.resource for address in failures}
+    for address, part in not_converged(readable, situation, request, host).items():
+        if part.hidden:
+            unseen.setdefault(address, part.reason)
+        elif address.resource in failed_before:
+            failures.setdefault(address, part.reason)
+        else:
+            failures.setdefault(address, f"{part.reason}{advice(address, part, tried, trial=True)}")
     return Trial(host, failures, tuple(along), unreadable, unseen, tuple(tried))
 
 
@@ -68,25 +82,29 @@ def unit_failures(step: Step, receipt: Receipt) -> dict[Address, str]:
     }
 
 
+@frozen
+class Unconverged:
+    """A part that is not as declared after its steps."""
+
+    reason: str
+    paths: tuple[tuple[str, ...], ...] = ()
+    """The fields that differ."""
+    hidden: bool = False
+    """Whether it only may not be looked at."""
+    explained: bool = False
+    """Whether the reason is the host's own: it cannot be read, or is refused."""
+
+
 def not_converged(
     addresses: Collection[Address], situation: Situation, request: Request, host: Executor
-) -> dict[Address, str]:
+) -> dict[Address, Unconverged]:
     """Observe and compare again: the addresses that still differ, and in what."""
-    return {
-        address: reason for address, (reason, _) in _differing(addresses, situation, request, host).items()
-    }
-
-
-def _differing(
-    addresses: Collection[Address], situation: Situation, request: Request, host: Executor
-) -> dict[Address, tuple[str, bool]]:
-    """The same, each with whether it only may not be looked at."""
-    result: dict[Address, tuple[str, bool]] = {}
+    result: dict[Address, Unconverged] = {}
     for address, seen in look_again(situation, addresses, request.kinds, host, request.memory.key).items():
         part = situation.parts.get(address)
         if part is None:
             if seen.document is not None:
-                result[address] = ("is still there", False)
+                result[address] = Unconverged("is still there")
             continue
         row = situation.rows.get(address)
         paths = differences(
@@ -98,11 +116,78 @@ def _differing(
         if paths:
             by_hand = only_reported(address, situation, request.kinds, request.tool)
             paths = [path for path in paths if path not in by_hand]
-        if seen.unreadable or paths:
-            result[address] = (seen.unreadable or _why(paths, seen.refusal), seen.hidden)
+        if seen.unreadable:
+            result[address] = Unconverged(seen.unreadable, hidden=seen.hidden, explained=True)
+        elif seen.refusal and paths:
+            reason = f"did not converge: {', '.join(map('.'.join, paths))}: {seen.refusal}"
+            result[address] = Unconverged(reason, tuple(paths), explained=True)
+        elif paths:
+            result[address] = Unconverged(f"did not converge: {_fields(paths, seen, part)}", tuple(paths))
     return result
 
 
-def _why(paths: Iterable[tuple[str, ...]], refusal: str) -> str:
-    words = "did not converge: " + ", ".join(".".join(path) for path in paths)
-    return f"{words}: {refusal}" if refusal else words
+def _fields(paths: Iterable[tuple[str, ...]], seen: Observed, part: Part) -> str:
+    """The fields that differ, as declared and as read afterwards."""
+    if seen.document is None:
+        return "nothing was there afterwards"
+    return ", ".join(f"{'.'.join(path)} ({_values(path, seen.document, part)})" for path in paths)
+
+
+def _values(path: tuple[str, ...], document: Document, part: Part) -> str:
+    """Both values, if they are facts about the object: its text may be secret, or somebody else's."""
+    declared, read = value_at(part.document, path), value_at(document, path)
+    if part.sensitive or not (_is_fact(path, declared) and _is_fact(path, read)):
+        return "another value was read afterwards than is declared"
+    return f"declared {_scalar(declared)}, read afterwards {_scalar(read)}"
+
+
+def _is_fact(path: tuple[str, ...], value: Any) -> bool:
+    from reconciler.core.secrets.masking import holds_secret, names_secret  # only for what did not converge
+
+    if len(path) > 1 or isinstance(value, dict | list) or names_secret(path[0]):
+        return False
+    if not isinstance(value, str):
+        return True
+    return not (len(value) > _LONGEST or value.startswith(("sha256:", "hmac:")) or holds_secret(value))
+
+
+def _scalar(value: Any) -> str:
+    return "nothing" if value is None else json.dumps(value)
+
+
+def advice(address: Address, part: Unconverged, steps: Iterable[Step], *, trial: bool) -> str:
+    """The rest of the reason: the cause, as far as it can be told from the steps, and where to look.
+
+    `trial`: the steps were carried out on a simulated host, where nobody else writes.
+    """
+    if part.explained:
+        return ""
+    causes = [
+        (step, cause)
+        for step in steps
+        if not step.held
+        for cause in step.causes
+        if cause.address.resource == address.resource
+    ]
+    if not causes:
+        return f"; no step was made for it: `actions` of the kind {address.kind} yields none"
+    written = f"what its `actions` write ({', '.join(dict.fromkeys(_action(step) for step, _ in causes))})"
+    if trial:
+        return (
+            "; the plan was tried in memory, where files, accounts and units change and nothing else does:"
+            f" `observe` of the kind {address.kind} does not read there {written}"
+        )
+    units = dict.fromkeys(cause.unit for _, cause in causes if cause.unit)
+    looks = [
+        *(f"`systemctl status {unit}`" for unit in units),
+        f"`reconciler explain {shlex.quote(str(address))}`",
+    ]
+    return (
+        f"; look at {' and '.join(looks)}: another program has changed it since, or `observe` of the kind"
+        f" {address.kind} does not read {written}"
+    )
+
+
+def _action(step: Step) -> str:
+    """The name of a step's action, with the path that it writes."""
+    return f"{type(step.action).__name__} {getattr(step.action, 'path', '')}".rstrip()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.actions import Action, Unit, UnitVerb, WriteFile
+from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, HostError, Receipt
 from reconciler.core.result import Status
 from reconciler.core.state import Memory, OwedRow
@@ -201,8 +202,45 @@ def test_an_action_that_did_not_do_it_is_a_failure() -> None:
         result.outcomes[address(X)].status,
         result.outcomes[address(Y)].status,
     )
-    assert "did not converge" in result.outcomes[address(X)].reason
+    assert (
+        "did not converge: nothing was there afterwards; look at `reconciler explain 'files[\"/etc/x\"]'`:"
+        " another program has changed it since, or `observe` of the kind files does not read what its `actions`"
+        " write (WriteFile /etc/x)"
+    ) == result.outcomes[address(X)].reason
     assert [Y] == [str(where) for where in notes.rows]
+
+
+@pytest.mark.parametrize(
+    ("field", "other", "words"),
+    [
+        ("mode", {"mode": "0600"}, 'mode (declared "0644", read afterwards "0600")'),
+        ("owner", {"owner": "nobody"}, 'owner (declared "root", read afterwards "nobody")'),
+        (
+            "content",
+            {"content": b"foreign", "digest": digest(b"foreign")},
+            "content (another value was read afterwards than is declared)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("sensitive", [False, True])
+def test_the_reason_has_both_values(field: str, other: dict[str, Any], words: str, sensitive: bool) -> None:
+    """A field that differs after its steps is named with what is declared and what was read, where both are
+    facts about the object; neither the content nor anything of a sensitive file is quoted.
+    """
+    host = host_of()
+
+    def changed_by_another(action: Action) -> None:
+        if isinstance(action, WriteFile) and action.path == "/etc/x":
+            host.execute(replace(action, expects=action.digest, **other))
+
+    resource = {"content": "1\n", "mode": "0644", "owner": "root", "sensitive": sensitive}
+    result = applied(
+        {"files": {"/etc/x": resource}}, Wrapped(host, lambda _: None, changed_by_another), Notes()
+    )
+    hidden = f"{field} (another value was read afterwards than is declared)"
+    reason = result.outcomes[address(X)].reason
+
+    assert f"did not converge: {hidden if sensitive else words}; look at " in reason
 
 
 def test_a_unit_that_does_not_stay_up_is_a_failure() -> None:

@@ -174,7 +174,11 @@ def test_what_would_not_converge_is_blocked() -> None:
     host = Stubborn(host_of())
     plan, _ = make_plan(request_of(files(x="1", y="1"), host), Stubborn)
 
-    assert {X: "did not converge: mode"} == {str(where): why for where, why in plan.blocked.items()}
+    assert {
+        X: 'did not converge: mode (declared "0644", read afterwards "0600"); the plan was tried in memory, where'
+        " files, accounts and units change and nothing else does: `observe` of the kind files does not read"
+        " there what its `actions` write (WriteFile /etc/x)"
+    } == {str(where): why for where, why in plan.blocked.items()}
     assert ["/etc/y"] == [getattr(step.action, "path", "") for step in plan.steps]
 
 
