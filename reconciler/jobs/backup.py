@@ -33,6 +33,7 @@ from reconciler.jobs.making.archive import archived, left_out
 from reconciler.jobs.making.chain import Link, link_of
 from reconciler.jobs.making.copying import NotCopied, bring, copied
 from reconciler.jobs.making.hooks import Tell, around
+from reconciler.jobs.making.ident import new_ident
 from reconciler.jobs.making.original import Original, again
 from reconciler.jobs.pruning import Pruned, prune_directory_after_run
 
@@ -73,7 +74,7 @@ def run(
     """
     _must_stay_inside(job)
     with lock_of(job, lock_directory):
-        ident = manifests.new_id(environment.microseconds(), environment.random_hex(4))
+        ident = new_ident(job)
         done, problems = around(
             job,
             ident,
@@ -98,7 +99,7 @@ def _made(job: Job, ident: str, tell: Tell, snapshots: str) -> Done:
     """The run between the commands."""
     _may_begin(job)
     _all_mounted(job)
-    started = environment.now()
+    started = max(environment.now(), manifests.started_of(ident))
     made, failed = _make(job, ident, started, tell, snapshots)
     doubts = {path: why for path in made if (why := _doubt(job, path, ident))}
     pruned = {path: _prune(job, path, ident) for path in made}

@@ -231,6 +231,18 @@ def _tidy(directory: Destination, job: str) -> Iterator[str]:
         yield _finish(directory, job, ident, partial_names)
 
 
+def idents(directory: Destination, job: str) -> list[str]:
+    """The ids of all archives of a job, also of those that a killed run left unfinished."""
+    names = directory.names()
+    return [
+        ident
+        for name in names
+        if (
+            ident := manifests.id_in(name, job, r"\.json") or _archive_id(name, job) or _partial_id(name, job)
+        )
+    ]
+
+
 def _partial_id(name: str, job: str) -> str:
     rest = name.removeprefix(PARTIAL)
     return manifests.id_in(rest, job, rf"(?:\.json|{_ARCHIVE}(?:\.sha256)?)") if rest != name else ""

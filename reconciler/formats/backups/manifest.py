@@ -151,6 +151,12 @@ def started_of(ident: str) -> int:
         return 0
 
 
+def microseconds_of(ident: str) -> int:
+    """When the archive of this id was begun, in microseconds since the epoch; 0 as above."""
+    started, part = started_of(ident), ident.rpartition("-")[2][:5]
+    return started * 1_000_000 + min(int(part, 16), 999_999) if started and is_id(ident) else 0
+
+
 def seconds_of(text: str) -> int | None:
     """A point in time as people write it, in seconds since the epoch: ISO 8601, UTC unless it says otherwise;
     a date is its last second.

@@ -110,7 +110,7 @@ def snapshots(out: bytes, job: str, host: str) -> list[Snapshot]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
         raise NotResticOutput(f"its list of snapshots cannot be read: {problem}") from problem
     mine = [item for item in parsed if tag(job) in item.tags and (item.host == host or not host)]
-    return sorted(mine, key=lambda item: (item.time, item.sid))
+    return sorted(mine, key=lambda item: (item.time, item.id, item.sid))
 
 
 def jobs(out: bytes) -> list[tuple[str, str]]:
