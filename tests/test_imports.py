@@ -69,6 +69,8 @@ def version_imports() -> set[str]:
 
 
 FOR_OTHERS = (
+    "reconciler.audit",
+    "reconciler.host.audit",
     "deepdiff",
     "jsonschema",
     "rich",

@@ -20,6 +20,7 @@ from reconciler.app.plan.started import read_started
 from reconciler.app.specs import Loaded, SpecChoice, load_spec
 from reconciler.core.approval import SEAL, seal
 from reconciler.core.diagnostic import errors
+from reconciler.host.snapshot.recorder import Recorder
 from reconciler.host.snapshot.take import take
 from reconciler.host.state.read import read_memory
 from reconciler.kinds import discover
@@ -63,7 +64,7 @@ def taken(world: World, name: str = HOST) -> Any:
     started = known.started if known else {}
     who = {"name": name, "machine": ""}
     data = take(
-        host,
+        Recorder(host),
         discover(),
         memory,
         who=who,

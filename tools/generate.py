@@ -12,6 +12,7 @@ from pathlib import Path
 
 from reconciler.app.schema import FILES, document_schema
 from tools import reference
+from tools.audit_checks import audit_checks_page
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -19,6 +20,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     **{f"schemas/{name}": partial(document_schema, *what) for name, what in FILES.items()},
     "docs/reference/spec.md": reference.spec_page,
     "docs/reference/commands.md": reference.commands_page,
+    "docs/reference/audit-checks.md": audit_checks_page,
     "docs/reference/exit-codes.md": reference.exit_codes_page,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.kinds import discover
+from reconciler.render.audit.schema import audit_schema
 from reconciler.render.backup_views.schema import backup_schema
 from reconciler.render.plan.schema import plan_schema
 from reconciler.render.snapshot_schema import snapshot_schema
@@ -14,6 +15,7 @@ FILES = {
     "plan.schema.json": ("plan", "2020-12"),
     "snapshot.schema.json": ("snapshot", "2020-12"),
     "backup.schema.json": ("backup", "2020-12"),
+    "audit.schema.json": ("audit", "2020-12"),
 }
 """The files in `schemas/`: file name to document and draft.
 
@@ -29,4 +31,6 @@ def document_schema(document: str, draft: str) -> str:
         return dumps(snapshot_schema())
     if document == "backup":
         return dumps(backup_schema())
+    if document == "audit":
+        return dumps(audit_schema())
     return dumps(host_schema(discover(), "draft-07" if draft == "draft-07" else "2020-12"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
@@ -39,11 +39,15 @@ class Loaded:
     view: SnapshotView | None = None
     memory: Memory | None = None
     problem: Diagnostic | None = None
+    document: Mapping[str, Any] = field(default_factory=dict)
+    """The whole snapshot."""
 
 
 def take_snapshot(root: str | None, now: str) -> dict[str, Any]:
     """The facts of the host, or of a tree. Raises HostError."""
+    from reconciler.app.audit import recorded
     from reconciler.host.snapshot.facts import versions
+    from reconciler.host.snapshot.recorder import Recorder
     from reconciler.host.snapshot.take import take
 
     host = open_host(root)
@@ -53,8 +57,10 @@ def take_snapshot(root: str | None, now: str) -> dict[str, Any]:
     who = {"name": static_hostname(host), "machine": machine_digest(machine)}
     remembered = read_started(state_directory(root), memory.key) if host.running else None
     started = remembered.started if remembered is not None else {}
+    recorder = Recorder(host)
+    answers = recorded(recorder, now)
     return take(
-        host,
+        recorder,
         discover(),
         memory,
         who=who,
@@ -62,6 +68,7 @@ def take_snapshot(root: str | None, now: str) -> dict[str, Any]:
         now=now,
         tool_version=__version__,
         started=started,
+        audit=answers,
         **more,
     )
 
@@ -120,7 +127,7 @@ def open_snapshot(data: Any, spec: Spec, path: str, allow: Collection[str] = ())
         memory = _with_seen(memory, data.get("withheld", {}), SnapshotView(data, declared))
     except ValueError as wrong:
         return _no(f"{path} is not a snapshot: {wrong}")
-    return Loaded(SnapshotView(data, declared), memory)
+    return Loaded(SnapshotView(data, declared), memory, document=data)
 
 
 def _with_seen(memory: Memory, withheld: Mapping[str, bool], view: SnapshotView) -> Memory:

@@ -30,6 +30,7 @@ COMMANDS = (
     "hold",
     "explain",
     "access",
+    "audit",
     "graph",
     "import",
     "snapshot",
@@ -142,6 +143,7 @@ _NAMING = frozenset(
         "--allow",
         "--format",
         "--who",
+        "--only",
     )
 )
 """Options whose value is a name, which cannot be empty."""

@@ -18,6 +18,7 @@ class Document(StrEnum):
     PLAN = "plan"
     SNAPSHOT = "snapshot"
     BACKUP = "backup"
+    AUDIT = "audit"
 
 
 class Draft(StrEnum):

@@ -48,7 +48,7 @@ def snapshot(root: options.Root = None, out: Out = None) -> int:
 def _text(data: Mapping[str, Any]) -> str:
     """The snapshot as JSON with a line for each path and unit, so that a diff of two is short. Only ASCII."""
     members = (
-        f"{json.dumps(name)}: {_lines(value) if name in ('paths', 'units') else json.dumps(value)}"
+        f"{json.dumps(name)}: {_lines(value) if name in ('paths', 'units', 'audit') else json.dumps(value)}"
         for name, value in data.items()
     )
     return "{\n" + ",\n".join(members) + "\n}\n"

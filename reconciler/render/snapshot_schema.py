@@ -179,6 +179,18 @@ def snapshot_schema() -> Schema:
                 " could tell.",
                 {"type": "object", "additionalProperties": {"type": ["boolean", "null"]}},
             ),
+            "audit": _described(
+                "The answers to the questions of the audit, by question and argument, without secrets: the"
+                " text, or why there is none (a file is absent, a program is missing, it is unknown).",
+                {
+                    "type": "object",
+                    "additionalProperties": {
+                        "type": "object",
+                        "properties": dict.fromkeys(("text", "absent", "missing", "unknown"), _TEXT),
+                        "minProperties": 1,
+                    },
+                },
+            ),
             "unlisted": _described(
                 "Directories with too much in them to be listed.", {"type": "array", "items": _PATH}
             ),

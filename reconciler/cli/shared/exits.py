@@ -34,14 +34,16 @@ MEANINGS = {
     ExitCode.CHANGES: (
         "With --detailed-exitcode: success, and there are changes (`plan`, complete or not), drift (`drift`)"
         " or changes made (`apply`). `backup verify`: an archive is bad, or with --compare differs from the"
-        " files. `service health`, `doctor`: something is not well."
+        " files. `service health`, `doctor`: something is not well. `audit`: there are findings"
+        " that count (`fail_on`)."
     ),
     ExitCode.REFUSED: (
         "Refused by policy before the first effect: a guard, a lock-out, an adoption, a protected resource,"
         " the deny list, an apply that nobody approved or whose approval is stale. `backup`: something that"
         " must be there is not (a source, a mount, room), the place is not safe, or nobody agreed to a"
         " restore in place. `service health`: of some"
-        " service nothing can be told, and no other is unwell."
+        " service nothing can be told, and no other is unwell. `audit`: nothing that counts was found, and"
+        " not everything could be checked."
     ),
     ExitCode.FAILED: "`apply`: some resources failed, and nothing was changed on the host.",
     ExitCode.PARTIAL: (

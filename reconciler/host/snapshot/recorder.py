@@ -31,57 +31,57 @@ class Recorder:
         """Directories with too many names to be listed."""
         self.conditions_asked: dict[str, bool | None] = {}
         """The answer to each condition; None where the host has none."""
-        self._host = host
+        self.host = host
 
     def entry(self, path: str) -> Entry | None:
         """As HostView.entry."""
         self.note(path)
-        return self._host.entry(path)
+        return self.host.entry(path)
 
     def read(self, path: str) -> bytes:
         """As HostView.read."""
         self.note(path)
-        return self._host.read(path)
+        return self.host.read(path)
 
     def excerpt(self, path: str) -> tuple[bytes, str]:
         """As HostView.excerpt."""
         self.note(path)
-        return self._host.excerpt(path)
+        return self.host.excerpt(path)
 
     def digest(self, path: str) -> str:
         """As HostView.digest."""
         self.note(path)
-        return self._host.digest(path)
+        return self.host.digest(path)
 
     def names(self, path: str) -> tuple[str, ...]:
         """As HostView.names."""
         self.list_directory(path)
-        return self._host.names(path)
+        return self.host.names(path)
 
     def attributes(self, path: str) -> Attributes:
         """As HostView.attributes."""
-        return self._host.attributes(path)
+        return self.host.attributes(path)
 
     def mounts(self) -> frozenset[str]:
         """As HostView.mounts."""
-        return self._host.mounts()
+        return self.host.mounts()
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units."""
-        return self._host.units(names)
+        return self.host.units(names)
 
     def named(self, name: str, *, group: bool = False) -> int | None:
         """As HostView.named."""
         self.note(nsswitch.PATH)
-        return self._host.named(name, group=group)
+        return self.host.named(name, group=group)
 
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
         """As HostView.relations."""
-        return self._host.relations(names)
+        return self.host.relations(names)
 
     def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:
         """As HostView.conditions."""
-        answers = self._host.conditions(texts)
+        answers = self.host.conditions(texts)
         self.conditions_asked.update({text: answers.get(text) for text in texts})
         return answers
 
@@ -104,7 +104,7 @@ class Recorder:
         if record.get("listed"):
             return True
         try:
-            names = self._host.names(path)
+            names = self.host.names(path)
         except HostError:
             return False
         if len(names) > most or len(self.paths) + len(names) > MOST_PATHS:
@@ -122,7 +122,7 @@ class Recorder:
         todo = [(path, depth)]
         for directory, levels in todo:
             if self.list_directory(directory, most) and levels > 1:
-                names = [name for name in self._host.names(directory) if name not in skip]
+                names = [name for name in self.host.names(directory) if name not in skip]
                 children = [f"{directory.rstrip('/')}/{name}" for name in names]
                 todo += [(child, levels - 1) for child in children if self._is_directory(child)]
 
@@ -148,7 +148,7 @@ class Recorder:
     def _note(self, path: str) -> bool:
         """Record a path alone. Whether it could be looked at."""
         try:
-            entry = self._host.entry(path)
+            entry = self.host.entry(path)
         except HostError:
             return False
         self.paths[path] = None if entry is None else _entry_record(entry)

@@ -16,7 +16,7 @@ from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest, keyed_digest
 from reconciler.core.basis import Started
 from reconciler.core.changes import Document
-from reconciler.core.host import FileType, HostError, HostView, UnitNode, UnitState
+from reconciler.core.host import FileType, HostError, UnitNode, UnitState
 from reconciler.core.kind import Kinds
 from reconciler.core.secrets.masking import holds_secret
 from reconciler.core.state import LedgerRow, Memory
@@ -52,7 +52,7 @@ _KERNEL_PREFIXES = ("/proc/", "/sys/", "/dev/", "/run/")
 
 
 def take(
-    host: HostView,
+    recorder: Recorder,
     kinds: Kinds,
     memory: Memory,
     *,
@@ -66,9 +66,9 @@ def take(
 
     `who` has `name` and `machine` of the host. `units` are all that systemd has loaded. `now` is a UTC time
     stamp as in RFC 3339. `started` is what applies remember about processes. `more` are further fields of
-    the document.
+    the document. The recorder may have been asked for other paths before.
     """
-    taker = _Taker(host, kinds, memory)
+    host, taker = recorder.host, _Taker(recorder, kinds, memory)
     taker.record()
     states = host.units([name for name in units if name.endswith(UNITS)]) if host.running else None
     processes = taker.started_data(started)
@@ -122,9 +122,8 @@ def _state_data(state: UnitState) -> dict[str, str]:
 class _Taker:
     """One snapshot in the making."""
 
-    def __init__(self, host: HostView, kinds: Kinds, memory: Memory) -> None:
-        self.recorder = Recorder(host)
-        self._host = host
+    def __init__(self, recorder: Recorder, kinds: Kinds, memory: Memory) -> None:
+        self.recorder, self._host = recorder, recorder.host
         self._kinds = kinds
         self._rows = {address: row for address, row in memory.rows.items() if address.kind in kinds}
         self._key = memory.key

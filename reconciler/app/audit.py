@@ -1,0 +1,121 @@
+"""`audit`: the checks, run on a host, a tree or a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from reconciler.app.specs import DEFAULT_SPEC
+from reconciler.audit.facts import Facts
+from reconciler.audit.intent import Intent, intent_of
+from reconciler.audit.model import Check, Report, Severity
+from reconciler.audit.registry import chosen
+from reconciler.audit.run import run
+from reconciler.core.answers import Answers
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.basis import SnapshotBasis, TreeBasis, in_vain
+from reconciler.core.diagnostic import Diagnostic, error
+from reconciler.core.host import HostError, HostView
+from reconciler.core.spec import Spec
+from reconciler.host.audit.answers import HostAnswers, SnapshotAnswers
+from reconciler.host.hosts import open_host, state_directory, static_hostname
+
+if TYPE_CHECKING:
+    from reconciler.host.snapshot.recorder import Recorder
+
+
+@frozen
+class Audited:
+    """The outcome of an audit, or the problem because of which there is none."""
+
+    report: Report | None = None
+    problem: Diagnostic | None = None
+
+
+@frozen
+class AuditOptions:
+    """What the command line says."""
+
+    root: str | None = None
+    snapshot: str | None = None
+    only: tuple[str, ...] = ()
+    """Ids and areas; empty: all."""
+
+
+def audit(spec: Spec | None, options: AuditOptions, now: str) -> Audited:
+    """Run the checks. `now` is a UTC time stamp as in RFC 3339."""
+    try:
+        if options.snapshot is not None:
+            return _of_snapshot(spec, options, now)
+        host = open_host(options.root)
+        report = _report(host, HostAnswers(host), spec, options, now, static_hostname(host))
+    except HostError as problem:
+        return Audited(problem=error(problem.summary, problem.detail))
+    return Audited(report)
+
+
+def default_spec_exists(root: str | None, snapshot: str | None) -> bool:
+    """Whether there is a spec where the command line names none: one that was applied last, or on the live
+    host the usual one.
+    """
+    from reconciler.host.spec_source.last_spec import last_spec
+
+    if last_spec(state_directory(root)):
+        return True
+    return root is None and snapshot is None and open_host(None).entry(DEFAULT_SPEC) is not None
+
+
+def recorded(recorder: Recorder, now: str) -> dict[str, Any]:
+    """What the audit asks of a host, for a snapshot: the paths are noted by the recorder, the answers are
+    returned.
+    """
+    answers = HostAnswers(recorder)
+    run(chosen(()), Facts(recorder, answers, Intent(), datetime.fromisoformat(now)))
+    return dict(answers.records())
+
+
+def _of_snapshot(spec: Spec | None, options: AuditOptions, now: str) -> Audited:
+    from reconciler.app.snapshot import OTHER_HOST, load_snapshot
+
+    assert options.snapshot is not None
+    allow = () if spec is not None else (OTHER_HOST,)
+    loaded = load_snapshot(options.snapshot, spec or Spec(""), allow)
+    if loaded.view is None:
+        return Audited(problem=loaded.problem)
+    name = str(loaded.document["host"]["name"])
+    return Audited(_report(loaded.view, SnapshotAnswers(loaded.document), spec, options, now, name))
+
+
+def _report(
+    view: HostView, answers: Answers, spec: Spec | None, options: AuditOptions, now: str, name: str
+) -> Report:
+    checks: list[Check] = chosen(options.only)
+    basis = view.basis
+    moment = basis.taken if isinstance(basis, SnapshotBasis) else now
+    facts = Facts(view, answers, intent_of(spec), datetime.fromisoformat(moment))
+    with in_vain(basis):
+        results = run(checks, facts)
+    return Report(name, _basis(view), now, fail_on(spec), results)
+
+
+def _basis(view: HostView) -> dict[str, str]:
+    basis = view.basis
+    if isinstance(basis, SnapshotBasis):
+        return {"kind": "snapshot", "taken": basis.taken}
+    return {"kind": "offline" if isinstance(basis, TreeBasis) else "live"}
+
+
+def fail_on(spec: Spec | None) -> Severity:
+    """The lightest severity that makes the audit fail."""
+    return Severity.HIGH
+
+
+def wrong_names(names: Sequence[str]) -> str:
+    """The problem with the names of --only; empty without one."""
+    from reconciler.audit.registry import modules, unknown
+
+    wrong = unknown(names)
+    if not wrong:
+        return ""
+    return f"--only {wrong[0]}: no check and no area has that name; areas are {', '.join(modules())}"

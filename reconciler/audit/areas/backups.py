@@ -1,0 +1,1 @@
+"""Backups: whether what is lost could be put back."""

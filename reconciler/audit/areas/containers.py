@@ -1,0 +1,1 @@
+"""Containers: ways from one to the host."""

@@ -1,0 +1,1 @@
+"""GPUs: who can open the devices."""

@@ -1,0 +1,1 @@
+"""Logs: whether what happened can be told afterwards."""

@@ -1,0 +1,1 @@
+"""Mounts: what file systems let their files do."""

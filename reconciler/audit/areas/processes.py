@@ -1,0 +1,1 @@
+"""Processes: what runs that nobody can account for."""

@@ -1,0 +1,1 @@
+"""Time: whether the clock is set by somebody."""

@@ -1,0 +1,83 @@
+"""The facts that checks look at, each read when the first check asks for it, and kept.
+
+A fact that cannot be known raises HostError: the check that needs it becomes `not-checked`, with the reason.
+A check that can tell of the other objects catches it and yields `NotKnown` for that object.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from reconciler.audit.intent import Intent
+from reconciler.core.answers import Answers
+from reconciler.core.basis import TreeBasis
+from reconciler.core.host import Entry, HostView, Unreadable
+
+T = TypeVar("T")
+
+
+class Facts:
+    """A host, for checks. `view` has its files and units, `answers` what its programs say."""
+
+    def __init__(self, view: HostView, answers: Answers, intent: Intent, now: datetime) -> None:
+        self.view = view
+        self.intent = intent
+        self.now = now
+        """The moment that ages are counted to: that of the snapshot, where it is one."""
+        self._answers = answers
+        self._parsed: dict[tuple[str, str, Callable[[str], Any]], Any] = {}
+
+    @property
+    def running(self) -> bool:
+        """Whether it is a host that runs, or a snapshot of one, and no file tree."""
+        return not isinstance(self.view.basis, TreeBasis)
+
+    def text(self, question: str, argument: str = "", *, absent: str | None = None) -> str:
+        """The answer to a question of `host.audit.questions`.
+
+        `absent` stands for a file that is not there; without it that raises FileNotFoundError. Raises
+        NotInstalled, Unreadable.
+        """
+        try:
+            return self._answers.answer(question, argument)
+        except FileNotFoundError:
+            if absent is None:
+                raise
+            return absent
+
+    def parsed(
+        self, question: str, parse: Callable[[str], T], argument: str = "", *, absent: str | None = None
+    ) -> T:
+        """The answer to a question, parsed once. `parse` is a function of `formats.audit`.
+
+        Raises as `text`; Unreadable too where the parser does not understand the answer.
+        """
+        key = (question, argument, parse)
+        if key not in self._parsed:
+            try:
+                self._parsed[key] = parse(self.text(question, argument, absent=absent))
+            except ValueError as problem:
+                raise Unreadable("an answer is not understood", str(problem)) from problem
+        value: T = self._parsed[key]
+        return value
+
+    def entry(self, path: str) -> Entry | None:
+        """Facts about a path, a link itself and not what it points to; None when nothing is there.
+
+        Raises HostError.
+        """
+        return self.view.entry(path)
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """The names in a directory, sorted; none when it is not there. Raises HostError."""
+        return self.view.names(path)
+
+    def sysctl(self, name: str) -> str:
+        """A kernel setting as it is in force.
+
+        Raises HostError, FileNotFoundError for one that this kernel lacks.
+        """
+        return re.sub(r"\s+", " ", self.text("sysctl", name))

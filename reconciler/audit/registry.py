@@ -1,0 +1,90 @@
+"""The checks: a decorator that makes one of a function, and the discovery of all of them.
+
+A module in `areas` is an area. There is no list to forget.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+
+from reconciler.audit import areas
+from reconciler.audit.model import Check, Look, Severity
+
+_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+def check(
+    id: str,  # noqa: A002  # the word of the reports
+    *,
+    severity: Severity,
+    title: str,
+    rationale: str,
+    remediation: str,
+    cis: tuple[str, ...] = (),
+    needs: tuple[str, ...] = (),
+) -> Callable[[Look], Check]:
+    """Make a check of a function from facts to findings: none means that all is well.
+
+    The fields are those of `model.Check`.
+    """
+    if not _ID.fullmatch(id):
+        raise ValueError(f"{id}: the id of a check has small letters, digits and single hyphens")
+
+    def made(look: Look) -> Check:
+        area = look.__module__.rpartition(".")[2]
+        return Check(id, severity, title, rationale, remediation, cis, needs, look, area)
+
+    return made
+
+
+@cache
+def checks() -> Mapping[str, Check]:
+    """All checks by id, in the order of areas and, in an area, of its module.
+
+    Raises ValueError for an id that two have.
+    """
+    return indexed(found for module in modules().values() for found in checks_in(module))
+
+
+@cache
+def modules() -> Mapping[str, ModuleType]:
+    """The modules of the areas by name."""
+    names = sorted(module.name for module in iter_modules(areas.__path__))
+    return {name: import_module(f"{areas.__name__}.{name}") for name in names}
+
+
+def area_title(area: str) -> str:
+    """What an area is about: the first line of its module's docstring, without the full stop."""
+    return (modules()[area].__doc__ or area).split("\n", 1)[0].rstrip(".")
+
+
+def checks_in(module: ModuleType) -> Iterator[Check]:
+    """The checks that a module has made, in its order; not those that it imports."""
+    area = module.__name__.rpartition(".")[2]
+    return (value for value in vars(module).values() if isinstance(value, Check) and value.area == area)
+
+
+def indexed(all_checks: Iterable[Check]) -> Mapping[str, Check]:
+    """The checks by id. Raises ValueError for an id that two have."""
+    index: dict[str, Check] = {}
+    for item in all_checks:
+        if item.id in index:
+            raise ValueError(f"two checks have the id {item.id}: in {index[item.id].area} and in {item.area}")
+        index[item.id] = item
+    return index
+
+
+def unknown(names: Iterable[str]) -> list[str]:
+    """The names that are neither the id of a check nor an area."""
+    return [name for name in names if name not in checks() and name not in modules()]
+
+
+def chosen(names: Iterable[str]) -> list[Check]:
+    """The checks of these ids and areas; all without any."""
+    wanted = set(names)
+    return [item for item in checks().values() if not wanted or item.id in wanted or item.area in wanted]

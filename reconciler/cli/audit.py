@@ -1,0 +1,66 @@
+"""reconciler audit: whether the host is safe, and what nobody declared. Changes nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
+
+Only = Annotated[
+    list[str],
+    typer.Option(
+        "--only", metavar="ID|AREA", help="Only this check, or those of this area; repeat for more."
+    ),
+]
+
+
+def audit(
+    spec: options.Spec = "",
+    root: options.Root = None,
+    snapshot: options.Snapshot = None,
+    only: Only = [],  # noqa: B006  # typer copies it
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Check the security of the host against what is safe and what the spec declares.
+
+    Works without a spec too: then nothing is declared. Changes nothing.
+    """
+    from reconciler.app.audit import AuditOptions, default_spec_exists, wrong_names
+    from reconciler.app.audit import audit as audit_host
+    from reconciler.core.diagnostic import error
+
+    if wrong := wrong_names(only):
+        output.complain([error("no such check", wrong)], no_color)
+        return ExitCode.USAGE
+    declared = None
+    if spec or default_spec_exists(root, snapshot):
+        loaded = output.load(spec, "", root)
+        if not loaded.ok:
+            return output.without_plan(loaded.diagnostics, as_json, no_color)
+        declared = loaded.spec
+    audited = audit_host(declared, AuditOptions(root, snapshot, tuple(only)), output.timestamp())
+    if audited.report is None:
+        return output.without_plan([audited.problem] if audited.problem else [], as_json, no_color)
+    from reconciler.audit.report import has_findings, is_complete, report_data
+    from reconciler.render.masking import mask
+
+    data = mask(report_data(audited.report))
+    _print(data, no_color, as_json=as_json)
+    if has_findings(audited.report):
+        return ExitCode.CHANGES
+    return ExitCode.OK if is_complete(audited.report) else ExitCode.INCOMPLETE
+
+
+def _print(data: Mapping[str, Any], no_color: bool, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(data)
+        return
+    from reconciler.render.audit.text import audit_text
+
+    sys.stdout.write(audit_text(data, colour=output.colour(sys.stdout, no_color)))

@@ -1,0 +1,1 @@
+"""The forms of an audit's report, each made of its public form (`schema`)."""

@@ -1,0 +1,83 @@
+"""An audit's report for people: what fails, grouped by area, then what to do first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from reconciler.render.audit.schema import SEVERITIES
+from reconciler.render.terminal import Paint, count, painter, visible
+
+Row = Mapping[str, Any]
+
+_COLOURS = {"critical": "red", "high": "red", "medium": "yellow", "low": "cyan"}
+_FIRST = 3
+"""How many things to do are named at the end."""
+
+
+def audit_text(data: Mapping[str, Any], *, colour: bool) -> str:
+    """The report as text."""
+    paint = painter(colour=colour)
+    rows: Sequence[Row] = data["checks"]
+    lines = [f"Audit of {visible(data['host']['name'] or 'this host')}{_taken(data['basis'])}", ""]
+    for area, of_area in groupby(rows, key=lambda row: row["area"]):
+        lines += _area(area, list(of_area), paint)
+    lines += [*_first(rows, paint), *_summary(data["summary"])]
+    return "\n".join(lines) + "\n"
+
+
+def _taken(basis: Mapping[str, Any]) -> str:
+    return f", from a snapshot of {visible(basis['taken'])}" if basis["kind"] == "snapshot" else ""
+
+
+def _area(area: str, rows: Sequence[Row], paint: Paint) -> Iterator[str]:
+    """The heading of an area and what is to be told of it; one line where all is well."""
+    passed = sum(row["status"] == "pass" for row in rows)
+    told = [row for row in rows if row["status"] not in ("pass", "not-applicable")]
+    yield f"{paint(area, 'bold')}  {passed} passed" + ("" if told else ", nothing else to tell")
+    for row in sorted(told, key=_rank):
+        yield from _told(row, paint)
+    if told:
+        yield ""
+
+
+def _told(row: Row, paint: Paint) -> Iterator[str]:
+    where = f"  {visible(row['object'])}" if row["object"] else ""
+    if row["status"] == "fail":
+        yield f"  {paint(row['severity'], _COLOURS[row['severity']]):<8}  {row['id']}{where}"
+        evidence = row["evidence"]
+        seen = evidence["path"] if evidence["path"] != row["object"] else ""
+        yield f"            {visible(evidence['actual'])}, expected {visible(evidence['expected'])}" + (
+            f"  ({visible(seen)})" if seen else ""
+        )
+    else:
+        yield f"  {row['status']}  {row['id']}{where}: {visible(row['why'])}"
+
+
+def _first(rows: Sequence[Row], paint: Paint) -> Iterator[str]:
+    """What to do first: the heaviest findings, each thing to do once."""
+    failed = sorted((row for row in rows if row["status"] == "fail"), key=_rank)
+    remedies = dict.fromkeys((row["id"], row["remediation"]) for row in failed)
+    if remedies:
+        yield ""
+        yield paint("First:", "bold")
+    for number, (name, remedy) in enumerate(list(remedies)[:_FIRST], 1):
+        yield f"  {number}. {name}: {visible(remedy)}"
+    if remedies:
+        yield ""
+
+
+def _summary(summary: Mapping[str, Any]) -> Iterator[str]:
+    score = "no score" if summary["score"] is None else f"score {summary['score']} of 100"
+    yield (
+        f"{count(summary['checks'], 'check')}: {score}, {summary['pass']} passed,"
+        f" {count(summary['fail'], 'finding')}, {summary['waived']} waived,"
+        f" {summary['not_applicable']} not applicable, {summary['not_checked']} not checked"
+        + (f", {count(summary['error'], 'error')}" if summary["error"] else "")
+        + "."
+    )
+
+
+def _rank(row: Row) -> tuple[bool, int]:
+    return row["status"] != "fail", SEVERITIES.index(row["severity"])

@@ -1,0 +1,33 @@
+"""Faults of updates."""
+
+from tests.audit.planted import Fault
+
+_ARCHIVE = """\
+echo 'deb [trusted=yes] file:/opt/debian-security ./' > /etc/apt/sources.list
+rm -rf /var/lib/apt/lists/*
+mkdir -p /opt/debian-security
+cd /opt/debian-security
+cat > Packages <<END
+Package: cron
+Version: {version}
+Architecture: all
+Maintainer: nobody <nobody@localhost>
+Filename: ./cron.deb
+Size: 1
+SHA256: 0000000000000000000000000000000000000000000000000000000000000000
+Description: a package that is never downloaded
+END
+cat > Release <<END
+Origin: Debian
+Label: Debian-Security
+Suite: stable-security
+Codename: stable-security
+Version: 12
+END
+apt-get update --quiet
+"""
+"""An archive of security updates with a cron in it."""
+
+PLANTED = {
+    "security-updates": Fault(_ARCHIVE.format(version="99:1"), "cron", before=_ARCHIVE.format(version="1")),
+}

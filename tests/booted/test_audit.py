@@ -1,0 +1,125 @@
+"""Each check of the audit is seen to fail where its fault was planted, and to pass where it was not.
+
+The ordinary run plants all faults that do not disturb each other on one host, after it was audited pristine.
+`RECONCILER_FAULTS=1` gives every check a pristine host of its own:
+`RECONCILER_FAULTS=1 pytest tests/booted/test_audit.py -k uid-0`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from reconciler.app.schema import document_schema
+from tests.audit.planted import Fault, planted
+from tests.booted.booted import BootedHost
+
+FULL = bool(os.environ.get("RECONCILER_FAULTS"))
+TOGETHER = [name for name, fault in planted().items() if not fault.alone]
+ALONE = list(planted()) if FULL else [name for name in planted() if name not in TOGETHER] or TOGETHER[:1]
+
+pytestmark = [pytest.mark.timeout(600)]
+
+
+def audited(host: BootedHost, *options: str) -> dict[str, Any]:
+    """The audit as JSON, valid by its schema; the exit code must be that of what it says."""
+    from jsonschema import Draft202012Validator
+
+    done = host.reconciler("audit", "--json", *options, check=False)
+    assert done.returncode in (0, 2, 3), done.stderr
+    data: dict[str, Any] = json.loads(done.stdout)
+    Draft202012Validator(json.loads(document_schema("audit", ""))).validate(data)
+    summary = data["summary"]
+    assert done.returncode == (2 if summary["findings"] else 0 if summary["complete"] else 3)
+    return data
+
+
+def rows(data: dict[str, Any], name: str, status: str = "") -> list[dict[str, Any]]:
+    """The rows of a check, those of one status."""
+    return [row for row in data["checks"] if row["id"] == name and status in ("", row["status"])]
+
+
+def before(host: BootedHost, faults: Sequence[Fault]) -> None:
+    """Bring the host to where the checks apply and pass."""
+    for fault in faults:
+        if fault.before:
+            host.run("/bin/sh", "-euc", fault.before)
+
+
+def plant(host: BootedHost, faults: Sequence[Fault]) -> None:
+    """Plant faults, one after the other."""
+    for fault in faults:
+        host.run("/bin/sh", "-euc", fault.commands)
+
+
+def check_passed(data: dict[str, Any], name: str) -> None:
+    """The check passes, or at least does not name the object of its fault."""
+    fault = planted()[name]
+    if fault.already:
+        assert not [row for row in rows(data, name, "fail") if fault.names(row["object"])]
+    else:
+        assert [row["status"] for row in rows(data, name)] == ["pass"], rows(data, name)
+
+
+def check_failed(data: dict[str, Any], name: str) -> None:
+    """The check fails for the object of its fault, and says what to do."""
+    fault = planted()[name]
+    failed = [row for row in rows(data, name, "fail") if fault.names(row["object"])]
+    assert failed, rows(data, name)
+    assert failed[0]["remediation"]
+    assert failed[0]["evidence"]["actual"]
+
+
+def test_planted_faults_are_found() -> None:
+    """On one host: every check passes before its fault is planted, and fails after, live and from a snapshot."""
+    faults = [planted()[name] for name in TOGETHER]
+    with BootedHost(packages=sorted({package for fault in faults for package in fault.packages})) as host:
+        before(host, faults)
+        clean = audited(host)
+        plant(host, faults)
+        faulty = audited(host)
+        host.reconciler("snapshot", "--out", "/root/snapshot.json")
+        recorded = audited(host, "--snapshot", "/root/snapshot.json")
+
+    for name in TOGETHER:
+        check_passed(clean, name)
+        check_failed(faulty, name)
+    assert [row["why"] for row in recorded["checks"] if row["status"] == "error"] == []
+    assert statuses(recorded) == statuses(faulty)
+
+
+def statuses(data: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The rows, without their texts."""
+    return [(row["id"], row["status"], row["object"]) for row in data["checks"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALONE)
+def test_a_planted_fault_is_found(name: str) -> None:
+    """On a pristine host of its own: the check passes before its fault is planted, and fails after."""
+    fault = planted()[name]
+    with BootedHost(packages=fault.packages) as host:
+        before(host, [fault])
+        clean = audited(host, "--only", name)
+        plant(host, [fault])
+        faulty = audited(host, "--only", name)
+
+    check_passed(clean, name)
+    check_failed(faulty, name)
+
+
+def test_an_ordinary_user_gets_no_false_comfort() -> None:
+    """What an account without rights cannot read is not checked, and nothing breaks."""
+    with BootedHost() as host:
+        host.run("useradd", "plain")
+        done = host.reconciler("audit", "--json", user="plain", check=False)
+    data = json.loads(done.stdout)
+
+    assert done.returncode in (2, 3)
+    assert [row for row in data["checks"] if row["status"] == "error"] == []
+    for name in ("password-empty", "ssh-password-authentication"):
+        assert [row["status"] for row in rows(data, name)] == ["not-checked"]
