@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -11,11 +12,13 @@ from reconciler.formats.backups.job import Keep
 from reconciler.formats.backups.record import Newest, Record, dump
 from reconciler.host.process import environment
 from reconciler.jobs import archives
+from reconciler.jobs.archives import manifest_of
 from reconciler.jobs.making import ident
+from reconciler.jobs.restic import snapshots
 from reconciler.jobs.restoring import drill
 from tests.jobs.places import Place
 from tests.jobs.repositories import ResticPlace
-from tests.jobs.test_backup_doubt import at, ids
+from tests.jobs.test_backup_doubt import ids
 
 NOW = 1_780_000_000
 SECOND = 1_000_000
@@ -117,11 +120,11 @@ def test_archives_on_another_machine_are_known_by_the_record(
     assert NOW + 1 == clock.time // SECOND
 
 
-def test_snapshots_of_one_moment_are_in_their_order(
-    restic_place: ResticPlace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_snapshots_are_in_their_order(restic_place: ResticPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Snapshots of restic have its own time, and the ids of the runs that made them."""
-    at(monkeypatch, int(environment.now()))
-    made = [restic_place.run().manifest.id for _ in range(4)]
+    made = [restic_place.run().manifest.id]
+    monkeypatch.setattr(environment, "microseconds", lambda: time.time_ns() // 1000 - 4 * SECOND)
+    made += [restic_place.run().manifest.id for _ in range(2)]
 
     assert sorted(made) == made
+    assert made == [manifest_of(copies).id for copies in snapshots.listing(restic_place.job).archives]
