@@ -106,7 +106,7 @@ fmt: venv ## Format and mend what can be mended
 	$(BIN)/ruff format --quiet .
 
 .PHONY: bench
-bench: venv ## Measure, and write docs/benchmarks.md (root for the booted parts); PARTS="offline people backups booted fleet" chooses
+bench: venv ## Measure, and write docs/benchmarks.md (root for the booted parts); PARTS="offline people backups booted fleet audit" chooses
 	@$(BIN)/python -m tests.bench $(PARTS) --out docs/benchmarks.md
 
 # ------------------------------------------------------------------------------------------------ make things

@@ -2,7 +2,7 @@
 same run.
 
 It measures `plan` with nothing to change, and the first apply. Parts: `offline`, `people`, `backups`,
-`booted`, `fleet`; without one, all. Of a page that is there the other parts stay as they were.
+`booted`, `fleet`, `audit`; without one, all. Of a page that is there the other parts stay as they were.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.bench import backups, fleet, report, specs
+from tests.bench import audit, backups, fleet, report, specs
 from tests.bench.report import Figure, Goal
 from tests.booted import support
 
@@ -331,6 +331,21 @@ def _backups_part(rounds: int) -> str:
     return report.section("Backups", what, reached, report.table(figures, backups.TAR))
 
 
+def _audit_part(rounds: int) -> str:
+    with tempfile.TemporaryDirectory(prefix="reconciler-bench-") as name:
+        audit.make_tree(Path(name), audit.FILES)
+        asked = {"rounds": min(rounds, 5), "cases": audit.cases(name)}
+        figures = _figures(_must([sys.executable, "-I", "-S", str(DRIVER)], input=json.dumps(asked)))
+    what = (
+        f"One pass over {audit.FILES:,} files that are in the cache, by one process and one thread; find(1)"
+        " beside it with the same predicates, and the same niceness. It has none for file capabilities,"
+        " which our pass looks at too. Its `-nouser` and `-nogroup` ask the name service for each file; the"
+        " last row compares numbers instead."
+    )
+    reached = report.goals(audit.goals(figures))
+    return report.section("The audit's pass over the files", what, reached, report.table(figures, audit.FIND))
+
+
 _LARGE = 4096
 PARTS = {
     "offline": _offline_part,
@@ -338,6 +353,7 @@ PARTS = {
     "backups": _backups_part,
     "booted": _booted_part,
     "fleet": _fleet_part,
+    "audit": _audit_part,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import backups, fleet, report, specs
+from tests.bench import audit, backups, fleet, report, specs
 from tests.bench.__main__ import DRIVER, main, offline, people
 from tests.booted.support import HarnessError
 
@@ -192,3 +193,30 @@ def test_backups_are_measured() -> None:
     assert all(figure.ms > 0 for figure in figures)
     assert any(goal.text.startswith(f"{backups.RUN}, against") for goal in goals)
     assert 10 < goals[-1].reached < 100
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="find without -nouser knows root's number alone")
+def test_the_pass_over_the_files_is_measured(tmp_path: Path) -> None:
+    """Our pass and both of find see everything that was planted; one that misses something is no figure."""
+    audit.make_tree(tmp_path, 480)
+    asked = {"rounds": 1, "cases": audit.cases(str(tmp_path))}
+    figures = json.loads(
+        subprocess.run(
+            [sys.executable, "-I", "-S", DRIVER],
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
+    (tmp_path / "planted/0/open").chmod(0o644)
+    missed = subprocess.run(
+        [sys.executable, "-I", "-S", DRIVER],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert list(figures) == [audit.SCAN, audit.FIND, audit.NUMBERS]
+    assert missed.returncode
