@@ -124,8 +124,8 @@ def test_the_plan_from_a_snapshot_is_the_plan_on_the_host(case: Case, running: b
     here = shown(from_snapshot(taken(world), case.loaded(), case.options))
 
     assert (there["complete"] and case.name not in _INCOMPLETE) is here["complete"], (
-        here["unreadable"],
-        here["unknown"],
+        f"unreadable: {here['unreadable']}, unknown: {here['unknown']}. A snapshot has the files of `Kind.paths`;"
+        " what it may tell of a file that others share stands in `FACTS` of formats/redaction.py"
     )
     if here["complete"] or not there["complete"]:
         assert there == here

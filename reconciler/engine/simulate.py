@@ -136,19 +136,21 @@ def _fields(paths: Iterable[tuple[str, ...]], seen: Observed, part: Part) -> str
 def _values(path: tuple[str, ...], document: Document, part: Part) -> str:
     """Both values, if they are facts about the object: its text may be secret, or somebody else's."""
     declared, read = value_at(part.document, path), value_at(document, path)
-    if part.sensitive or not (_is_fact(path, declared) and _is_fact(path, read)):
+    if part.sensitive or not (quotable(path, declared) and quotable(path, read)):
         return "another value was read afterwards than is declared"
     return f"declared {_scalar(declared)}, read afterwards {_scalar(read)}"
 
 
-def _is_fact(path: tuple[str, ...], value: Any) -> bool:
+def quotable(path: tuple[str, ...], value: Any) -> bool:
+    """Whether a value is a short fact about an object: neither text that somebody wrote, nor a secret."""
     from reconciler.core.secrets.masking import holds_secret, names_secret  # only for what did not converge
 
-    if len(path) > 1 or isinstance(value, dict | list) or names_secret(path[0]):
+    if len(path) > 1 or isinstance(value, dict) or path[0] == "unexpected" or names_secret(path[0]):
         return False
-    if not isinstance(value, str):
-        return True
-    return not (len(value) > _LONGEST or value.startswith(("sha256:", "hmac:")) or holds_secret(value))
+    texts = [str(item) for item in (value if isinstance(value, list) else [value])]
+    return sum(map(len, texts)) <= _LONGEST and not any(
+        text.startswith(("sha256:", "hmac:")) or holds_secret(text) for text in [*texts, " ".join(texts)]
+    )
 
 
 def _scalar(value: Any) -> str:

@@ -15,6 +15,7 @@ from reconciler.core.result import Status
 from reconciler.core.state import Memory, OwedRow
 from reconciler.engine.applier import apply, awaits_put_back
 from reconciler.engine.run_state import Run
+from reconciler.engine.simulate import quotable
 from reconciler.host.simulation.host import SimulatedHost
 from tests.breaking import Crash, Wrapped
 from tests.engine.test_planner import X, Y, file, files, host_with
@@ -241,6 +242,30 @@ def test_the_reason_has_both_values(field: str, other: dict[str, Any], words: st
     reason = result.outcomes[address(X)].reason
 
     assert f"did not converge: {hidden if sensitive else words}; look at " in reason
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("mode", "0644", True),
+        ("uid", 1000, True),
+        ("target", None, True),
+        ("names", ["db.example.org", "db"], True),
+        ("names", ["db", f"sha256:{'0' * 64}"], False),
+        ("command", ["/usr/bin/x", "--password", "hunter2hunter2"], False),
+        ("unexpected", ["somebody's line"], False),
+        ("unit", {"Service": {"ExecStart": "/usr/bin/x"}}, False),
+        ("content", f"hmac:{'0' * 64}", False),
+        ("password", "x", False),
+        ("comment", "x" * 81, False),
+    ],
+)
+def test_only_facts_are_quoted(key: str, value: Any, expected: bool) -> None:
+    """A reason quotes numbers, modes and names; no text, no digest from which it could be guessed, no
+    secret.
+    """
+    assert expected == quotable((key,), value)
+    assert not quotable(("unit", "Service", key), value)
 
 
 def test_a_unit_that_does_not_stay_up_is_a_failure() -> None:
