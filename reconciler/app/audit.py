@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
 
 from reconciler.app.specs import DEFAULT_SPEC
 from reconciler.audit.facts import Facts
-from reconciler.audit.intent import Intent, intent_of
+from reconciler.audit.intent import intent_of
 from reconciler.audit.model import Check, Report, Severity
 from reconciler.audit.registry import chosen
 from reconciler.audit.run import run
@@ -20,9 +19,6 @@ from reconciler.core.host import HostError, HostView
 from reconciler.core.spec import Spec
 from reconciler.host.audit.answers import HostAnswers, SnapshotAnswers
 from reconciler.host.hosts import open_host, state_directory, static_hostname
-
-if TYPE_CHECKING:
-    from reconciler.host.snapshot.recorder import Recorder
 
 
 @frozen
@@ -64,15 +60,6 @@ def default_spec_exists(root: str | None, snapshot: str | None) -> bool:
     if last_spec(state_directory(root)):
         return True
     return root is None and snapshot is None and open_host(None).entry(DEFAULT_SPEC) is not None
-
-
-def recorded(recorder: Recorder, now: str) -> dict[str, Any]:
-    """What the audit asks of a host, for a snapshot: the paths are noted by the recorder, the answers are
-    returned.
-    """
-    answers = HostAnswers(recorder)
-    run(chosen(()), Facts(recorder, answers, Intent(), datetime.fromisoformat(now)))
-    return dict(answers.records())
 
 
 def _of_snapshot(spec: Spec | None, options: AuditOptions, now: str) -> Audited:
