@@ -99,6 +99,8 @@ def _made(job: Job, ident: str, tell: Tell, snapshots: str) -> Done:
     """The run between the commands."""
     _may_begin(job)
     _all_mounted(job)
+    if job.restic is not None:
+        return _made_by_restic(job, ident, tell)
     started = max(environment.now(), manifests.started_of(ident))
     made, failed = _make(job, ident, started, tell, snapshots)
     doubts = {path: why for path in made if (why := _doubt(job, path, ident))}
@@ -195,8 +197,6 @@ def _make(
     """Make the archive in the first destination that works and copy it to the others; return its manifests
     and the failures, by destination.
     """
-    if job.restic is not None:
-        return _make_by_restic(job, ident, tell)
     made: dict[str, Manifest] = {}
     failed: dict[str, HostError] = {}
     with Original() as original:
@@ -227,13 +227,20 @@ def _make(
     return made, {path: str(problem) for path, problem in failed.items()}
 
 
-def _make_by_restic(job: Job, ident: str, tell: Tell) -> tuple[dict[str, Manifest], dict[str, str]]:
-    from reconciler.jobs.restic.run import make  # only where it is the engine, as below
+def _made_by_restic(job: Job, ident: str, tell: Tell) -> Done:
+    from reconciler.jobs.restic.run import make  # only where it is the engine
 
     made, failed = make(job, ident, left_out(job), tell, _must_be_mounted)
     if not made:
         raise _none_made(failed)
-    return made, {path: str(problem) for path, problem in failed.items()}
+    problems = failed | {path: item.problem for path, item in made.items() if item.problem}
+    return Done(
+        next(iter(made.values())).manifest,
+        tuple(made),
+        {path: str(problem) for path, problem in problems.items()},
+        {path: item.pruned for path, item in made.items()},
+        {path: item.doubt for path, item in made.items() if item.doubt},
+    )
 
 
 def _none_made(failed: Mapping[str, HostError]) -> HostError:
@@ -311,10 +318,6 @@ def _doubt(job: Job, path: str, ident: str) -> str:
     """Why the new archive is in doubt, compared with the older ones; empty if it is not, or they cannot be
     read.
     """
-    if job.restic is not None:
-        from reconciler.jobs.restic.health import archives
-
-        return archives(job, path).doubts.get(ident, "")
     try:
         with open_destination(job, path) as directory:
             return store.scan(directory, job.name).doubts.get(ident, "")
@@ -324,10 +327,6 @@ def _doubt(job: Job, path: str, ident: str) -> str:
 
 def _prune(job: Job, path: str, ident: str) -> Pruned:
     """Remove old archives after the new one is in place; a failure becomes a note, for the new one stays."""
-    if job.restic is not None:
-        from reconciler.jobs.restic.prune import prune_after_run
-
-        return prune_after_run(job, path, ident)
     try:
         with open_destination(job, path) as directory:
             return prune_directory_after_run(directory, job, ident)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -187,9 +188,10 @@ def test_space_is_given_back_after_a_kill(restic_place: ResticPlace, clock: Call
         clock(BEGIN + number * DAY)
         restic_place.run()
     place = restic_place.having(keep=Keep(last=1))
+    # `forget --prune` forgets first, and is killed before it prunes.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reconciler.jobs.restic.prune.failpoints.hit", _stop_at("backup.forgotten"))
-        with pytest.raises(KeyboardInterrupt):
+        patch.setattr("reconciler.host.archives.restic.PROGRAM", str(forgets_only(place)))
+        with pytest.raises(HostError):
             prune(place)
     due = records.record_of(place.job, place.job.destinations[0]).prune_due
     size = sum(path.stat().st_size for path in place.repository.rglob("*") if path.is_file())
@@ -201,9 +203,13 @@ def test_space_is_given_back_after_a_kill(restic_place: ResticPlace, clock: Call
     assert after < size
 
 
-def _stop_at(point: str) -> Callable[[str], None]:
-    def hit(name: str) -> None:
-        if name == point:
-            raise KeyboardInterrupt
-
-    return hit
+def forgets_only(place: ResticPlace) -> Path:
+    """A restic that is killed between forgetting and pruning."""
+    spy = place.top / "forgets-only"
+    spy.write_text(
+        "#!/bin/bash\n"
+        f'case " $* " in *" forget --prune "*) {PROGRAM} "${{@/--prune/--quiet}}"; kill -9 $$;; esac\n'
+        f'exec {PROGRAM} "$@"\n'
+    )
+    spy.chmod(0o755)
+    return spy

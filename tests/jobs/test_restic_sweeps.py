@@ -29,7 +29,7 @@ _NAME = 64
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts")
 POINTS = (
     *("backup.recorded", "backup.streamed", "backup.judged", "backup.checked"),
-    *("backup.forgetting", "backup.forgotten", "backup.pruned"),
+    *("backup.forgetting", "backup.pruned"),
 )
 
 

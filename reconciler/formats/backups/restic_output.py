@@ -22,6 +22,7 @@ PARTIAL = "reconciler-partial"
 _ID, _MACHINE = "reconciler-id:", "reconciler-machine:"
 _FRACTION = re.compile(r"\.\d+")
 _HEX = re.compile(r"[0-9a-f]{64}")
+_SHORT = re.compile(r"[0-9a-f]{8,64}")
 _ABSENT = ("no such file or directory", "does not exist", "specified key does not exist", "not found", "404")
 _STATUSES_OF_MISSING, _LOCKED, _PASSWORD = 10, 11, 12
 _ENOENT = 2
@@ -111,6 +112,23 @@ def snapshots(out: bytes, job: str, host: str) -> list[Snapshot]:
         raise NotResticOutput(f"its list of snapshots cannot be read: {problem}") from problem
     mine = [item for item in parsed if tag(job) in item.tags and (item.host == host or not host)]
     return sorted(mine, key=lambda item: (item.time, item.id, item.sid))
+
+
+def head(line: bytes) -> Snapshot:
+    """The snapshot in the first line of `restic ls --json`. Raises NotResticOutput."""
+    try:
+        return _snapshot(json.loads(line))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
+        raise NotResticOutput(f"its list of files does not begin with the snapshot: {problem}") from problem
+
+
+def new_snapshot(lines: Iterable[str]) -> str:
+    """The id of the snapshot that a `restic backup --json` says it has made, shortened up to 0.14; empty if
+    it says none.
+    """
+    summaries = [data for data in messages(lines) if data.get("message_type") == "summary"]
+    ident = str(summaries[-1].get("snapshot_id", "")) if summaries else ""
+    return ident if _SHORT.fullmatch(ident) else ""
 
 
 def jobs(out: bytes) -> list[tuple[str, str]]:

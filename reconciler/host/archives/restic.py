@@ -25,7 +25,9 @@ from reconciler.host.state.files import StateError, make_state_directory
 
 PROGRAM = "/usr/bin/restic"
 CACHE = "/var/cache/reconciler/restic"
-"""The directory of root for what restic would otherwise fetch again from a repository that is far away."""
+"""The directory of root for what restic would otherwise fetch again from a repository that is far away: for
+one on a disk of this host it would only write that a second time.
+"""
 _ANSWER = 120.0
 """Seconds for a short question. restic itself would try a destination that is not there for 15 minutes."""
 _MOST = 256 << 20
@@ -144,7 +146,7 @@ class Repository:
     # ------------------------------------------------------------------------------------------------- calls
 
     def _argv(self, argv: Sequence[str]) -> list[str]:
-        has_cache = os.geteuid() == 0 and _make_cache()
+        has_cache = not self.access.local and os.geteuid() == 0 and _make_cache()
         cache = ["--cache-dir", CACHE, "--cleanup-cache"] if has_cache else ["--no-cache"]
         password = f"--password-file=/proc/self/fd/{self._password}"
         return [PROGRAM, *cache, password, "--repo", self.access.location, *argv]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from reconciler.formats.backups.job import Job
 from reconciler.jobs.restic import records
-from reconciler.jobs.restic.snapshots import PARTIAL, damage
-from reconciler.jobs.store import Entry, Found
+from reconciler.jobs.restic.snapshots import damage, recorded
+from reconciler.jobs.store import Found
 
 
 def archives(job: Job, destination: str) -> Found:
     """The archives of which this machine knows, the oldest first. Raises HostError."""
-    recorded = records.record_of(job, destination).archives.values()
-    ordered = sorted(recorded, key=lambda archive: (archive.started, archive.id))
-    return Found(tuple(Entry(archive, PARTIAL if archive.verified is False else "") for archive in ordered))
+    return recorded(records.record_of(job, destination))
 
 
 def problem(job: Job, destination: str) -> str:

@@ -16,6 +16,7 @@ from reconciler.host.process import environment, failpoints
 from reconciler.jobs.pruning import Pruned, decision
 from reconciler.jobs.restic import records, snapshots
 from reconciler.jobs.restic.repositories import open_repository
+from reconciler.jobs.restic.snapshots import Present
 
 _WAIT = 300.0
 """Seconds to wait for a lock: what is not let go today is let go tomorrow."""
@@ -43,12 +44,21 @@ def prune(job: Job, *, dry_run: bool) -> Mapping[str, Pruned]:
 
 
 def prune_repository(
-    job: Job, destination: str, protect: Collection[str] = (), *, dry_run: bool = False
+    job: Job,
+    destination: str,
+    protect: Collection[str] = (),
+    *,
+    dry_run: bool = False,
+    listed: Present | None = None,
 ) -> Pruned:
-    """Forget the snapshots of this job and machine that retention does not keep. Raises HostError."""
+    """Forget the snapshots of this job and machine that retention does not keep. Raises HostError.
+
+    `listed` are the snapshots where the caller has asked for them already.
+    """
     record = records.record_of(job, destination)
     with open_repository(job, destination, wait=_WAIT, unlock=not dry_run) as repository:
-        present = snapshots.listed(repository, job)
+        present = (listed or Present(repository, job)).snapshots()
+        record = record.only({snapshot.id for snapshot in present})
         ours = [snapshot for snapshot in present if snapshots.is_ours(snapshot, record)]
         archives = snapshots.found(ours, job, record)
         decided = decision(archives, job, environment.now(), protect)
@@ -65,19 +75,21 @@ def prune_repository(
 def _remove(
     repository: Repository, job: Job, destination: str, record: RepositoryRecord, going: Sequence[Snapshot]
 ) -> None:
+    """Forget these snapshots, if any, and give back the space of all that were forgotten."""
     if going:
         record = records.keep(job, destination, replace(record, prune_due=True))
         failpoints.hit("backup.forgetting")
         _forget(repository, job, [snapshot.sid for snapshot in going])
-        failpoints.hit("backup.forgotten")
-    if record.prune_due:
+        record = record.only({*record.archives, *record.unfinished} - {snapshot.id for snapshot in going})
+    elif record.prune_due:
         repository.work(["prune"], lambda _: None)
-        failpoints.hit("backup.pruned")
-        records.keep(job, destination, replace(record, prune_due=False))
+    failpoints.hit("backup.pruned")
+    records.keep(job, destination, replace(record, prune_due=False))
 
 
 def _forget(repository: Repository, job: Job, sids: Sequence[str]) -> None:
-    """Forget exactly these snapshots: restic must name the same ones before, and they must be gone after.
+    """Forget exactly these snapshots: restic must name the same ones before, and they must be gone after. It
+    prunes in the same call.
 
     Raises ArchiveError.
     """
@@ -89,7 +101,7 @@ def _forget(repository: Repository, job: Job, sids: Sequence[str]) -> None:
             "restic would forget other snapshots than it was told to",
             f"{repository.access.location}: {', '.join(sorted(named)) or 'none'}",
         )
-    repository.work(["forget", *sids], lambda _: None)
+    repository.work(["forget", "--prune", *sids], lambda _: None)
     remaining = {snapshot.sid for snapshot in snapshots.listed(repository, job)} & {*sids}
     if remaining:
         detail = (
@@ -98,9 +110,22 @@ def _forget(repository: Repository, job: Job, sids: Sequence[str]) -> None:
         raise ArchiveError("restic ended without an error, and has not forgotten a snapshot", detail)
 
 
-def prune_after_run(job: Job, destination: str, ident: str) -> Pruned:
-    """Prune after a new snapshot is in place; a failure becomes a note, for the new one stays."""
+def prune_after_run(job: Job, destination: str, ident: str, present: Present) -> Pruned:
+    """Prune after a new snapshot is in place; a failure becomes a note, for the new one stays.
+
+    The repository is not asked where its snapshots are not listed yet, and nothing in the record may go.
+    """
     try:
-        return prune_repository(job, destination, protect=(ident,))
+        if not present.is_known and not _may_go(job, records.record_of(job, destination), ident):
+            return Pruned()
+        return prune_repository(job, destination, (ident,), listed=present)
     except HostError as problem:
         return Pruned(notes=(f"old archives could not be removed: {problem}",))
+
+
+def _may_go(job: Job, record: RepositoryRecord, ident: str) -> bool:
+    """Whether there may be something to do, or to say, as far as the record tells."""
+    if record.prune_due or record.unfinished:
+        return True
+    decided = decision(snapshots.recorded(record), job, environment.now(), (ident,))
+    return bool(decided.delete or decided.refused or decided.notes)

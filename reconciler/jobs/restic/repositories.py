@@ -35,16 +35,20 @@ def open_repository(job: Job, destination: str, *, wait: float = 0.0, unlock: bo
 
 
 def open_or_make(job: Job, destination: str, record: RepositoryRecord) -> tuple[Repository, str]:
-    """The repository for a run, and its id; made if it is missing and never was there. Raises HostError."""
+    """The repository for a run, and its id; made if it is missing and never was there. Raises HostError.
+
+    One that was there is not asked for its id: that would take as long as the next call, which fails where it
+    is gone.
+    """
     local = destination.startswith("/")
     if local:
         Directory(destination, make=True).close()
     with ExitStack() as stack:
         repository = stack.enter_context(open_repository(job, destination, wait=WAIT, unlock=True))
         try:
-            ident = repository.id()
+            ident = record.id or repository.id()
         except RepositoryMissing as problem:
-            _may_be_made(destination, record, problem)
+            _may_be_made(destination, problem)
             repository.work(["init"], lambda _: None)
             failpoints.hit("backup.initialised")
             ident = repository.id()
@@ -52,14 +56,19 @@ def open_or_make(job: Job, destination: str, record: RepositoryRecord) -> tuple[
     return repository, ident
 
 
-def _may_be_made(destination: str, record: RepositoryRecord, problem: RepositoryMissing) -> None:
-    """Raises Refused unless there never was a repository, and nothing else is there."""
-    if record.id:
-        detail = (
-            f"{destination}: the repository {record.id[:10]} was there. Mount what is missing; if it is lost"
-            f" for good, `restic -r {destination} init` makes a new one"
-        )
-        raise Refused("the repository is gone", detail) from problem
+def gone(destination: str, record: RepositoryRecord, problem: RepositoryMissing) -> Refused:
+    """The refusal of a run whose repository was there before: a disk that is not mounted looks like that."""
+    if not record.id:
+        return problem
+    detail = (
+        f"{destination}: the repository {record.id[:10]} was there. Mount what is missing; if it is lost"
+        f" for good, `restic -r {destination} init` makes a new one"
+    )
+    return Refused("the repository is gone", detail)
+
+
+def _may_be_made(destination: str, problem: RepositoryMissing) -> None:
+    """Raises Refused where a directory of this host has something else."""
     if destination.startswith("/") and not restic.is_blank(destination):
         detail = f"{destination}: name an empty directory, or a repository"
         raise Refused("the directory has files and is no restic repository", detail) from problem

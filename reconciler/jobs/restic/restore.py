@@ -78,7 +78,7 @@ def _must_have(repository: Repository, manifest: Manifest, paths: Sequence[str])
     error.
     """
     try:
-        share = contents(repository, manifest.sha256, paths or manifest.sources)
+        share = contents(repository, manifest.sha256, paths or manifest.sources).share
     except ArchiveError as problem:
         raise _NotBegun(problem.summary, problem.detail) from problem
     missing = [path for path in paths if not share.entries[path]]

@@ -40,6 +40,30 @@ def listed(repository: Repository, job: Job) -> list[Snapshot]:
     return repository.snapshots(job.name, settings(job).host)
 
 
+class Present:
+    """The snapshots of a job that are in a repository, asked for once at most."""
+
+    def __init__(self, repository: Repository, job: Job) -> None:
+        self._repository, self._job = repository, job
+        self._snapshots: list[Snapshot] | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether they were asked for already."""
+        return self._snapshots is not None
+
+    def snapshots(self) -> list[Snapshot]:
+        """All of them, the oldest first. Raises HostError."""
+        if self._snapshots is None:
+            self._snapshots = listed(self._repository, self._job)
+        return self._snapshots
+
+
+def is_of_run(snapshot: Snapshot, job: Job, ident: str) -> bool:
+    """Whether a snapshot is that of a run of this job."""
+    return snapshot.id == ident and restic_output.tag(job.name) in snapshot.tags
+
+
 def is_ours(snapshot: Snapshot, record: RepositoryRecord) -> bool:
     """Whether this machine made a snapshot, or has taken it over."""
     return snapshot.machine in ("", machine(), *record.machines)
@@ -49,6 +73,12 @@ def found(snapshots: Sequence[Snapshot], job: Job, record: RepositoryRecord) -> 
     """The archives of these snapshots, the oldest first."""
     entries = (_entry(snapshot, job, record) for snapshot in snapshots)
     return Found(tuple(sorted(entries, key=lambda entry: (entry.manifest.started, entry.manifest.id))))
+
+
+def recorded(record: RepositoryRecord) -> Found:
+    """The archives that the record knows, the oldest first."""
+    ordered = sorted(record.archives.values(), key=lambda archive: (archive.started, archive.id))
+    return Found(tuple(Entry(archive, PARTIAL if archive.verified is False else "") for archive in ordered))
 
 
 def _entry(snapshot: Snapshot, job: Job, record: RepositoryRecord) -> Entry:
