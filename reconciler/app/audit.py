@@ -45,7 +45,11 @@ def audit(spec: Spec | None, options: AuditOptions, now: str) -> Audited:
         if options.snapshot is not None:
             return _of_snapshot(spec, options, now)
         host = open_host(options.root)
-        report = _report(host, HostAnswers(host), spec, options, now, static_hostname(host))
+        name = static_hostname(host)
+        if spec is not None and name and spec.host != name:
+            detail = f"the spec is for host {spec.host}, this one is {name}; name the spec of this host."
+            return Audited(problem=error("spec of another host", detail, refusal=True))
+        report = _report(host, HostAnswers(host), spec, options, now, name)
     except HostError as problem:
         return Audited(problem=error(problem.summary, problem.detail))
     return Audited(report)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from typing import Any, TypeVar
 
 from reconciler.audit.intent import Intent
 from reconciler.core.answers import Answers
 from reconciler.core.basis import TreeBasis
 from reconciler.core.host import Entry, HostView, Unreadable
+from reconciler.formats.accounts import account_files
+from reconciler.formats.accounts.passwd import Group, User
 
 T = TypeVar("T")
 
@@ -74,6 +77,21 @@ class Facts:
     def names(self, path: str) -> tuple[str, ...]:
         """The names in a directory, sorted; none when it is not there. Raises HostError."""
         return self.view.names(path)
+
+    @cached_property
+    def users(self) -> tuple[User, ...]:
+        """The accounts of passwd(5). Raises HostError; a host without the file is not known."""
+        return self._accounts("/etc/passwd", account_files.users)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups of group(5). Raises HostError; a host without the file is not known."""
+        return self._accounts("/etc/group", account_files.groups)
+
+    def _accounts(self, path: str, read: Callable[[HostView], tuple[T, ...]]) -> tuple[T, ...]:
+        if self.view.entry(path) is None:
+            raise Unreadable("cannot be read", f"{path} is not there")
+        return read(self.view)
 
     def sysctl(self, name: str) -> str:
         """A kernel setting as it is in force.

@@ -74,6 +74,14 @@ def test_the_text_of_a_bug_is_not_told() -> None:
     assert "KeyError at " in result.why
 
 
+def test_accounts_of_a_host_without_the_file_are_not_known() -> None:
+    """A tree without passwd(5) has not only good accounts: nothing is known of them."""
+    (result,) = run([checks()["uid-0"]], facts({}))
+
+    assert result.status is Status.NOT_CHECKED
+    assert "/etc/passwd is not there" in result.why
+
+
 @pytest.mark.parametrize("item", checks().values(), ids=lambda item: item.id)
 def test_no_check_breaks_where_nothing_is_known(item: Check) -> None:
     """On a host of which no question is answered no check breaks, and none passes that asked one."""

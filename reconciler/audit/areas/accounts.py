@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from reconciler.audit.facts import Facts
 from reconciler.audit.model import Fail, Severity
 from reconciler.audit.registry import check
-from reconciler.formats.accounts.account_files import users
 
 
 @check(
@@ -20,6 +19,6 @@ from reconciler.formats.accounts.account_files import users
 )
 def only_root_has_uid_0(facts: Facts) -> Iterator[Fail]:
     """Every account with number 0 but root."""
-    for user in users(facts.view):
+    for user in facts.users:
         if user.uid == 0 and user.name != "root":
             yield Fail(user.name, "a user id above 0", "user id 0", "/etc/passwd")

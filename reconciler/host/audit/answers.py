@@ -40,7 +40,7 @@ class HostAnswers:
         try:
             return {_TEXT: self._ask(question, argument)}
         except FileNotFoundError as absent:
-            return {_ABSENT: str(absent.filename or question)}
+            return {_ABSENT: _absent_path(question, argument) or str(absent.filename)}
         except NotInstalled as missing:
             return {_MISSING: missing.program}
         except HostError as problem:
@@ -83,6 +83,12 @@ class SnapshotAnswers:
 
 def _key(question: str, argument: str) -> str:
     return f"{question} {argument}" if argument else question
+
+
+def _absent_path(question: str, argument: str) -> str:
+    """The path that a question is about, whole: an error names the last part alone."""
+    asked = questions()[question]
+    return asked.path.replace("{}", argument) if isinstance(asked, File) else ""
 
 
 def _told(record: Mapping[str, Any]) -> str:
