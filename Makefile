@@ -65,7 +65,8 @@ test-fast: venv ## The tests that need no booted host and no patience, in under 
 
 LONG := tests/faults tests/state/test_crash.py tests/state/test_damage.py tests/sequences tests/cli/test_one_at_a_time.py \
 	tests/test_cases.py tests/test_rollback_cases.py \
-	tests/jobs/test_remote.py tests/booted/test_audit.py tests/jobs/test_chain_histories.py tests/booted/test_sequences.py tests/booted/test_half_made_accounts.py
+	tests/jobs/test_remote.py tests/booted/test_audit.py tests/jobs/test_chain_histories.py tests/booted/test_sequences.py tests/booted/test_half_made_accounts.py \
+	tests/booted/test_backup_far_host.py
 
 .PHONY: test-faults
 test-faults: venv ## The full form of every harness (crashes, errors, power cuts, damage, mutants), in under 45 minutes; root

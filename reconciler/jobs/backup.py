@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
@@ -16,6 +17,7 @@ from reconciler.formats.backups.manifest import FULL, Manifest
 from reconciler.formats.fstab import not_mounted
 from reconciler.formats.named_mounts import advice
 from reconciler.host.archives.destination import Destination
+from reconciler.host.archives.kept_directories import kept_directories
 from reconciler.host.archives.private_directory import Directory, Missing, Refused, look
 from reconciler.host.archives.remote.channel import Lost
 from reconciler.host.archives.tar import ArchiveError, TargetError
@@ -99,6 +101,11 @@ def _made(job: Job, ident: str, tell: Tell, snapshots: str) -> Done:
     """The run between the commands."""
     _may_begin(job)
     _all_mounted(job)
+    for path in kept_directories(job.sources, job.root):
+        tell(
+            f"{path} is in no backup: a restore in place keeps there what it replaced. Once all is well:"
+            f" rm -r {shlex.quote(path)}"
+        )
     if job.restic is not None:
         return _made_by_restic(job, ident, tell)
     started = max(environment.now(), manifests.started_of(ident))
@@ -221,10 +228,10 @@ def _make(
                     raise
                 failed[path] = problem
     if not made:
-        raise _none_made(failed)
+        raise _none_made(job, failed)
     with suppress(HostError):  # the next run removes them
         chain.settle(job, next(iter(made.values())), snapshots)
-    return made, {path: str(problem) for path, problem in failed.items()}
+    return made, {path: _reason(job, path, problem) for path, problem in failed.items()}
 
 
 def _made_by_restic(job: Job, ident: str, tell: Tell) -> Done:
@@ -232,22 +239,39 @@ def _made_by_restic(job: Job, ident: str, tell: Tell) -> Done:
 
     made, failed = make(job, ident, left_out(job), tell, _must_be_mounted)
     if not made:
-        raise _none_made(failed)
+        raise _none_made(job, failed)
     problems = failed | {path: item.problem for path, item in made.items() if item.problem}
     return Done(
         next(iter(made.values())).manifest,
         tuple(made),
-        {path: str(problem) for path, problem in problems.items()},
+        {path: _reason(job, path, problem) for path, problem in problems.items()},
         {path: item.pruned for path, item in made.items()},
         {path: item.doubt for path, item in made.items() if item.doubt},
     )
 
 
-def _none_made(failed: Mapping[str, HostError]) -> HostError:
+def _reason(job: Job, path: str, problem: HostError) -> str:
+    """Why a destination did not get the archive, without its name, which stands before it."""
+    reason = ": ".join(filter(None, (problem.summary, problem.detail.removeprefix(f"{path}: "))))
+    return f"{reason}{_next_step(job, problem)}"
+
+
+def _next_step(job: Job, problem: HostError) -> str:
+    if not isinstance(problem, Lost):
+        return ""
+    command = f"reconciler backup run {job.name}"
+    return (
+        f". The archives that it has are whole; once it answers the next run makes up for this, or {command}"
+    )
+
+
+def _none_made(job: Job, failed: Mapping[str, HostError]) -> HostError:
     problems = list(failed.values())
     if len(problems) == 1:
-        return problems[0]
-    detail = "; ".join(f"{path}: {problem}" for path, problem in failed.items())
+        (problem,) = problems
+        step = _next_step(job, problem)
+        return Lost(problem.summary, f"{problem.detail}{step}") if step else problem
+    detail = "; ".join(f"{path}: {_reason(job, path, problem)}" for path, problem in failed.items())
     kind = Refused if all(isinstance(problem, Refused) for problem in problems) else ArchiveError
     return kind("no destination can be used", detail)
 

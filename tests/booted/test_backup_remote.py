@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
 
 from tests.booted.booted import BootedHost
+from tests.booted.rootfs import SUITE
 from tests.booted.test_backup_loss import SPEC, sh
 
 pytestmark = pytest.mark.booted
@@ -45,16 +46,24 @@ def link(host: BootedHost, state: str) -> None:
     outside("nsenter", "--target", host.leader, "--net", "ip", "link", "set", "far0", state)
 
 
+def wire(near: BootedHost, far: BootedHost) -> None:
+    """Lay a cable between two hosts. It is gone when one of them is."""
+    ends = ("type", "veth", "peer", "name", "far0", "netns")
+    outside("ip", "link", "add", "far0", "netns", near.leader, *ends, far.leader)
+    for number, host in enumerate((near, far), 1):
+        network = ("nsenter", "--target", host.leader, "--net", "ip")
+        outside(*network, "address", "add", f"10.9.0.{number}/24", "dev", "far0")
+        link(host, "up")
+
+
 @contextmanager
-def joined() -> Iterator[tuple[BootedHost, BootedHost]]:
+def joined(suite: str = SUITE, packages: Sequence[str] = ()) -> Iterator[tuple[BootedHost, BootedHost]]:
     """A host, and another with an account that has a shell and one that may only do SFTP, in a chroot."""
-    with BootedHost() as near, BootedHost() as far:
-        ends = ("type", "veth", "peer", "name", "far0", "netns")
-        outside("ip", "link", "add", "far0", "netns", near.leader, *ends, far.leader)
-        for number, host in enumerate((near, far), 1):
-            network = ("nsenter", "--target", host.leader, "--net", "ip")
-            outside(*network, "address", "add", f"10.9.0.{number}/24", "dev", "far0")
-            link(host, "up")
+    with (
+        BootedHost(suite=suite, packages=packages) as near,
+        BootedHost(suite=suite, packages=packages) as far,
+    ):
+        wire(near, far)
         sh(
             near,
             "mkdir -p -m 700 /root/.ssh; ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/backup; mkdir /data",

@@ -44,6 +44,8 @@ BENEATH = {
         "restore_target _make _closed_to_others inner_directory as_on_the_host as_recorded clear_attributes"
     ),
     "host.archives.scratch": "scratch",
+    # Below /var/tmp, under a new name that only we can remove.
+    "host.archives.stream_directory": "_make",
     # An archive that its caller has open.
     "host.archives.tar": "empty",
     # Files that are put back in place: each component by openat(O_NOFOLLOW), and no entry that was not seen before.
@@ -109,10 +111,6 @@ BY_PATH = {
     ("host.archives.replace_files", "Scratch.remove"): "below a directory of root's, 0700, that is open",
     ("host.archives.replace_files", "_forget"): "likewise",
     ("host.archives.replace_files", "_State.give_time"): "utime of an open directory",
-    (
-        "host.archives.restore_target",
-        "scratch_directory",
-    ): "below /var/tmp under a name that is free, 0700, thrown away afterwards",
     ("host.validators.unit_files", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
     ("host.systemd.unit_exposure", "of_texts"): "likewise; of an ordinary user, below the directory for such",
     ("host.systemd.unit_exposure", "_put"): "in that directory",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.host.archives import stream_directory
+from reconciler.host.process import failpoints
 from reconciler.jobs import jobfile
 from reconciler.jobs.restoring.stream import stream
 from tests.cli.command import ENTRY, ENVIRONMENT, run
@@ -244,6 +247,41 @@ def test_a_chain_gives_each_of_its_days_back(place: Place) -> None:
     for at in (full.id, newest.id):
         content = streamed(place, f"{place.source}/numbers", "--at", at).stdout
         assert (place.source / "numbers").read_bytes() == content
+
+
+def test_what_a_killed_stream_has_left_goes_with_the_next_restore(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory of a command that was killed is removed, and told; that of one that runs stays, and so
+    does that of somebody else.
+    """
+    place = place.having(type="incremental")
+    place.run()
+    place.run()
+    var_tmp = place.top / "tmp"
+    var_tmp.mkdir(mode=0o1777)
+    monkeypatch.setattr(stream_directory, "PLACE", str(var_tmp))
+    pid = os.fork()
+    if not pid:
+        monkeypatch.setattr(failpoints, "hit", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+        stream(place.job, "", f"{place.source}/numbers", os.open("/dev/null", os.O_WRONLY))
+    _, status = os.waitpid(pid, 0)
+    (scratch,) = var_tmp.iterdir()
+    content = (scratch / "files" / str(place.source)[1:] / "numbers").read_bytes()
+    others = var_tmp / "reconciler-restore-0123456789abcdef"
+    others.mkdir()
+    if os.geteuid() == 0:
+        os.chown(others, 1, 1)
+    with stream_directory.stream_directory() as running:
+        done = run("backup", "restore", "--from", place.destination, "--to", place.top / "out")
+        there = set(map(str, var_tmp.iterdir()))
+
+    assert signal.SIGKILL == os.WTERMSIG(status)
+    assert (place.source / "numbers").read_bytes() == content
+    assert 0 == done.code, done.err
+    assert {running, *([str(others)] if os.geteuid() == 0 else [])} == there
+    assert f"removed {scratch}, which a killed restore had left" in " ".join(done.err.split())
+    assert not Path(running).exists()
 
 
 def test_encrypted_archives_come_back_with_a_private_key(place: Place) -> None:

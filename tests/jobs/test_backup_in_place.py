@@ -17,8 +17,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from reconciler.core.host import HostError
+from reconciler.formats.backups.kept_directory import PREFIX
 from reconciler.host.archives import compare_trees, replace_files
-from reconciler.host.archives.compare_trees import PREFIX, What
+from reconciler.host.archives.compare_trees import What
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.process import failpoints
 from reconciler.jobs import jobfile

@@ -63,7 +63,9 @@ def _lines(done: Replaced, *, is_dry: bool) -> tuple[str, ...]:
     lines = [f"restored {len(done.preview.changes) - len(done.problems)} entries of {manifest.id} in place"]
     for path in done.before:
         scratch = shlex.quote(path.rpartition("/")[0])
-        lines.append(f"what was there before is in {path}; once all is well: rm -r {scratch}")
+        lines.append(
+            f"what was there before is in {path}, which no backup has; once all is well: rm -r {scratch}"
+        )
     return tuple(lines)
 
 

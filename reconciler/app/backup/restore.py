@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from reconciler.app.backup.origin import Origin, job_of
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.formats.backups.manifest import timestamp
+from reconciler.host.archives import stream_directory
 from reconciler.jobs import engines
 from reconciler.jobs.restoring import stream as streaming
 from reconciler.jobs.restoring.restore import Restored
@@ -23,11 +24,13 @@ def stream_file(origin: Origin, at: str, path: str, fd: int) -> Report:
 
 
 def _stream(origin: Origin, at: str, path: str, fd: int) -> Report:
+    tidied = stream_directory.tidy()
     done = streaming.stream(job_of(origin), at, path, fd)
-    return Report(End.GOOD, problems=problems_of(done, at))
+    return Report(End.GOOD, problems=(*tidied, *problems_of(done, at)))
 
 
 def _restore(origin: Origin, at: str, to: str, paths: Sequence[str]) -> Report:
+    tidied = stream_directory.tidy()
     done = engines.restore(job_of(origin), at, to, paths)
     subject = "everything" if not paths else ", ".join(paths)
     line = f"restored {subject} of {done.manifest.id} from {done.destination} to {to}"
@@ -39,7 +42,7 @@ def _restore(origin: Origin, at: str, to: str, paths: Sequence[str]) -> Report:
         "paths": list(paths),
         "passed_over": [{"id": ident, "problem": why} for ident, why in done.passed],
     }
-    return Report(End.GOOD, (line,), problems_of(done, at), data)
+    return Report(End.GOOD, (line,), (*tidied, *problems_of(done, at)), data)
 
 
 def problems_of(done: Restored, at: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from enum import Enum
 
 from reconciler.core.basics.frozen import frozen
+from reconciler.formats.backups.kept_directory import PREFIX
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.files.safe_path import kind_of
 from reconciler.host.files.xattrs import read_attributes, restorable
@@ -22,8 +23,6 @@ _REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOE
 _CHUNK = 1 << 20
 _DEEPEST = 200
 """Levels of directories: each takes two descriptors."""
-PREFIX = ".reconciler-restore-"
-"""How directories of restores in place begin: they are never taken for something that an archive lacks."""
 
 
 class What(Enum):

@@ -14,9 +14,9 @@ import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
+from reconciler.formats.backups.kept_directory import PREFIX
 from reconciler.host.archives.compare_trees import (
     DIRECTORY,
-    PREFIX,
     Change,
     Comparison,
     What,

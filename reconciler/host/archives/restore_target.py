@@ -6,9 +6,7 @@ Nobody can put another one in its place meanwhile.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
@@ -74,16 +72,6 @@ def _closed_to_others(fd: int) -> Iterator[None]:
     finally:
         if stat.S_IMODE(os.fstat(fd).st_mode) == 0o700:
             os.fchmod(fd, before)
-
-
-@contextmanager
-def scratch_directory() -> Iterator[str]:
-    """A private directory for what is too large for memory; it is removed at the end, with all in it."""
-    path = tempfile.mkdtemp(prefix="reconciler-restore-", dir="/var/tmp")  # made 0700 under a free name
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def send_file(path: str, to_fd: int) -> None:

@@ -7,8 +7,10 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from reconciler._version import __version__
+from reconciler.formats.backups import kept_directory
 from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups.job import Job, above, apart, leaves_out
+from reconciler.formats.backups.kept_directory import is_kept
 from reconciler.formats.backups.manifest import DIFFERENTIAL, FULL, Manifest
 from reconciler.host.archives import encryption, tar
 from reconciler.host.archives.listed import LONGEST
@@ -48,7 +50,7 @@ def _attempt(fd: int, job: Job, ident: str, started: int, link: Link, snapshots:
     with copy as snapshot:
         contents = Contents(
             job.sources,
-            job.exclude,
+            (*job.exclude, kept_directory.PATTERN),
             (*job.places, DRILLS),  # a drill of another job may be going on
             job.one_file_system,
             job.compress,
@@ -154,8 +156,10 @@ def _left_out_of(job: Job) -> NamesOf:
     places = (*job.places, DRILLS)
     inside = {path for path in places if any(path.startswith(f"{source}/") for source in job.sources)}
     if not inside and not job.exclude:
-        return tar.nothing
-    return lambda path: path in inside or any(leaves_out(pattern, path) for pattern in job.exclude)
+        return is_kept
+    return lambda path: (
+        path in inside or is_kept(path) or any(leaves_out(pattern, path) for pattern in job.exclude)
+    )
 
 
 def proved(fd: int, manifest: Manifest) -> Manifest:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from reconciler._version import __version__
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
-from reconciler.formats.backups import restic_output, restic_patterns
+from reconciler.formats.backups import kept_directory, restic_output, restic_patterns
 from reconciler.formats.backups.doubt import most_with
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.manifest import Manifest
@@ -176,7 +176,7 @@ def _back_up(repository: Repository, job: Job, ident: str) -> tuple[Contents, li
 def _argv(job: Job, ident: str) -> list[str]:
     marks = restic_output.tags(job.name, ident, snapshots.machine())
     excluded = [
-        *map(restic_patterns.pattern, job.exclude),
+        *map(restic_patterns.pattern, (*job.exclude, kept_directory.PATTERN)),
         *(restic_patterns.literal(path) for path in job.places),
     ]
     return [

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from reconciler.formats.backups.job import Job
 from reconciler.host.archives import tar
-from reconciler.host.archives.restore_target import scratch_directory, send_file
+from reconciler.host.archives.restore_target import send_file
+from reconciler.host.archives.stream_directory import stream_directory
+from reconciler.host.process import failpoints
 from reconciler.jobs.archives import ids_of, listing, manifest_of
 from reconciler.jobs.engines import restore
 from reconciler.jobs.restoring.restore import Restored, must_be_plain, sound
@@ -31,7 +33,8 @@ def stream(job: Job, at: str, path: str, to_fd: int) -> Restored:
 
 def _by_directory(job: Job, at: str, path: str, to_fd: int) -> Restored:
     """The same by way of the disk, where a chain is put together; a bad archive is passed over."""
-    with scratch_directory() as scratch:
-        done = restore(job, at, f"{scratch}/files", [path])
-        send_file(f"{scratch}/files{path}", to_fd)
+    with stream_directory() as directory:
+        done = restore(job, at, f"{directory}/files", [path])
+        failpoints.hit("restore.streaming")
+        send_file(f"{directory}/files{path}", to_fd)
         return done

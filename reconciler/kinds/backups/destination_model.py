@@ -92,7 +92,7 @@ class SftpDirectory(BaseModel):
     limit: Rate | None = None
     """The most bytes per second: 500K, 10M."""
     retry_for: Span = remote.RETRY_FOR
-    """How long a run tries again when the connection is lost, or cannot be made; 0: not at all."""
+    """How long a run tries again when the connection is lost, or cannot be made; 0s: not at all."""
     timeout: Finite = remote.TIMEOUT
     """How long it may be silent until it counts as lost."""
 
