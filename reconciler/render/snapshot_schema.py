@@ -120,90 +120,88 @@ _MEMORY = _object(
 )
 
 
+_REQUIRED: dict[str, Schema] = {
+    "format_version": {"type": "string", "pattern": "^1\\.[0-9]+$"},
+    "tool_version": _TEXT,
+    "taken": _described(
+        "When, in UTC.",
+        {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"},
+    ),
+    "host": _object(
+        {"name": _described("The static hostname; empty if it has none.", _TEXT)},
+        {"machine": _described("Stands for the machine-id, which itself is confidential.", _TEXT)},
+    ),
+    "running": _described("Whether a systemd answered; not in a file tree.", _FLAG),
+    "units": _described(
+        "Every service, timer, socket, path, target and mount that systemd had loaded.",
+        {
+            "type": ["object", "null"],
+            "additionalProperties": _object(
+                {}, dict.fromkeys(("load", "active", "sub", "invocation"), _TEXT)
+            ),
+        },
+    ),
+    "paths": _described(
+        "The entry at each path; null: nothing is there.",
+        {
+            "type": "object",
+            "propertyNames": _PATH,
+            "additionalProperties": {"anyOf": [{"type": "null"}, _AT_A_PATH]},
+        },
+    ),
+    "memory": _described("The ledger, effects that are owed, and holds.", _MEMORY),
+}
+_OPTIONAL: dict[str, Schema] = {
+    "versions": _described("Versions of programs.", {"type": "object", "additionalProperties": _TEXT}),
+    "mounts": _described("Where something is mounted.", {"type": "array", "items": _PATH}),
+    "started": _described(
+        "The processes of services as the last apply saw them, by unit.",
+        {"type": "object", "additionalProperties": _STARTED},
+    ),
+    "relations": _described(
+        "The relations of units, by unit: the names of units by systemd's property, and properties"
+        " that decide about jobs.",
+        {
+            "type": ["object", "null"],
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
+            },
+        },
+    ),
+    "conditions": _described(
+        "Whether conditions of units hold, as systemd judges them, by condition; null: only PID 1"
+        " could tell.",
+        {"type": "object", "additionalProperties": {"type": ["boolean", "null"]}},
+    ),
+    "audit": _described(
+        "The answers to the questions of the audit, by question and argument, without secrets: the"
+        " text, or why there is none (a file is absent, a program is missing, it is unknown).",
+        {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": dict.fromkeys(("text", "absent", "missing", "unknown"), _TEXT),
+                "minProperties": 1,
+            },
+        },
+    ),
+    "unlisted": _described(
+        "Directories with too much in them to be listed.", {"type": "array", "items": _PATH}
+    ),
+    "withheld": _described(
+        "Addresses whose texts are left out, since one looks like a secret: whether they are as they"
+        " were applied.",
+        {"type": "object", "additionalProperties": _FLAG},
+    ),
+}
+
+
 def snapshot_schema() -> Schema:
     """The schema of the document that `snapshot` writes and `plan --snapshot` reads."""
-    document = _object(
-        {
-            "format_version": {"type": "string", "pattern": "^1\\.[0-9]+$"},
-            "tool_version": _TEXT,
-            "taken": _described(
-                "When, in UTC.",
-                {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"},
-            ),
-            "host": _object(
-                {"name": _described("The static hostname; empty if it has none.", _TEXT)},
-                {"machine": _described("Stands for the machine-id, which itself is confidential.", _TEXT)},
-            ),
-            "running": _described("Whether a systemd answered; not in a file tree.", _FLAG),
-            "units": _described(
-                "Every service, timer, socket, path, target and mount that systemd had loaded.",
-                {
-                    "type": ["object", "null"],
-                    "additionalProperties": _object(
-                        {}, dict.fromkeys(("load", "active", "sub", "invocation"), _TEXT)
-                    ),
-                },
-            ),
-            "paths": _described(
-                "The entry at each path; null: nothing is there.",
-                {
-                    "type": "object",
-                    "propertyNames": _PATH,
-                    "additionalProperties": {"anyOf": [{"type": "null"}, _AT_A_PATH]},
-                },
-            ),
-            "memory": _described("The ledger, effects that are owed, and holds.", _MEMORY),
-        },
-        {
-            "versions": _described(
-                "Versions of programs.", {"type": "object", "additionalProperties": _TEXT}
-            ),
-            "mounts": _described("Where something is mounted.", {"type": "array", "items": _PATH}),
-            "started": _described(
-                "The processes of services as the last apply saw them, by unit.",
-                {"type": "object", "additionalProperties": _STARTED},
-            ),
-            "relations": _described(
-                "The relations of units, by unit: the names of units by systemd's property, and properties"
-                " that decide about jobs.",
-                {
-                    "type": ["object", "null"],
-                    "additionalProperties": {
-                        "type": "object",
-                        "additionalProperties": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
-                    },
-                },
-            ),
-            "conditions": _described(
-                "Whether conditions of units hold, as systemd judges them, by condition; null: only PID 1"
-                " could tell.",
-                {"type": "object", "additionalProperties": {"type": ["boolean", "null"]}},
-            ),
-            "audit": _described(
-                "The answers to the questions of the audit, by question and argument, without secrets: the"
-                " text, or why there is none (a file is absent, a program is missing, it is unknown).",
-                {
-                    "type": "object",
-                    "additionalProperties": {
-                        "type": "object",
-                        "properties": dict.fromkeys(("text", "absent", "missing", "unknown"), _TEXT),
-                        "minProperties": 1,
-                    },
-                },
-            ),
-            "unlisted": _described(
-                "Directories with too much in them to be listed.", {"type": "array", "items": _PATH}
-            ),
-            "withheld": _described(
-                "Addresses whose texts are left out, since one looks like a secret: whether they are as they"
-                " were applied.",
-                {"type": "object", "additionalProperties": _FLAG},
-            ),
-        },
-    )
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:reconciler:schema:snapshot:1",
         "title": "Reconciler snapshot",
     }
-    return head | document
+    return head | _object(_REQUIRED, _OPTIONAL)

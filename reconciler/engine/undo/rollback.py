@@ -13,7 +13,7 @@ from typing import Any
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.changes import Document, Observed, Part
+from reconciler.core.changes import Observed, Part
 from reconciler.core.diagnostic import Diagnostic, Severity, error
 from reconciler.core.host import Executor, HostError, HostView, TakenAlong
 from reconciler.core.journal import Journal
@@ -30,6 +30,7 @@ from reconciler.engine.inputs import Request, Situation
 from reconciler.engine.planner import Simulator
 from reconciler.engine.run_state import Run, Settle, Tell
 from reconciler.engine.simulate import asked_by, unit_failures
+from reconciler.engine.undo.ledger_rows import rows_after
 from reconciler.engine.undo.undo_paths import UndoRequest
 from reconciler.engine.undo.undo_steps import Reversal, reversal
 from reconciler.engine.units import dependents, gates, left_down, own_unit_guard
@@ -328,7 +329,7 @@ def _conclude(run: Run, planned: Rollback, settle: Settle, owe: Sequence[OwedRow
         if address not in run.out:
             run.fail(address, reason)
     back = [address for address in undoing.addresses if address not in run.out]
-    put, drop = _rows(planned, back, run.host)
+    put, drop = rows_after(undoing.past, planned.plan.memory.rows, back, planned.request.kinds, run.host)
     owed_rows, clear = still_owed(run, set(), set(drop))
     asked = [
         row
@@ -347,55 +348,3 @@ def _conclude(run: Run, planned: Rollback, settle: Settle, owe: Sequence[OwedRow
         run=run.number,
         touched=frozenset(run.touched),
     )
-
-
-def _rows(
-    planned: Rollback, back: Collection[Address], view: HostView
-) -> tuple[list[LedgerRow], list[Address]]:
-    """The ledger's rows as they were. An object that the run made and that stays (an account, disabled) is
-    recorded as it is now.
-    """
-    past, rows, kinds = planned.reversal.past, planned.plan.memory.rows, planned.request.kinds
-    # A part that the run only had an effect on (a service that watches a file) kept its row.
-    back = [address for address in back if address in past.rows]
-    made = [
-        address
-        for address in back
-        if past.rows.get(address) is None and (row := rows.get(address)) is not None and row.created
-    ]
-    observed = _observe(made, kinds, view)
-    put, drop = [], []
-    for address in back:
-        before, now = past.rows.get(address), rows.get(address)
-        document = observed[address].document if address in observed else None
-        if before is not None:
-            put.append(before)
-        elif now is not None and document is not None:
-            put.append(
-                replace(now, document=_like(document, now.document or now.pending or {}), pending=None)
-            )
-        elif now is not None:
-            drop.append(address)
-    return put, drop
-
-
-def _observe(addresses: Collection[Address], kinds: Kinds, view: HostView) -> dict[Address, Observed]:
-    """The observed state of these addresses. Each kind is asked once."""
-    observed: dict[Address, Observed] = {}
-    for name in sorted({address.kind for address in addresses}):
-        observed.update(
-            kinds[name].observe(view, sorted(address for address in addresses if address.kind == name))
-        )
-    return observed
-
-
-def _like(document: Document, shape: Document) -> Document:
-    """The part of a document that another one speaks of: the rest was never ours."""
-
-    def cut(value: Any, like: Any) -> Any:
-        if isinstance(value, dict) and isinstance(like, dict):
-            return {name: cut(value[name], like[name]) for name in like if name in value}
-        return value
-
-    result: Document = cut(document, shape)
-    return result

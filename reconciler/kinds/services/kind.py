@@ -18,7 +18,8 @@ from reconciler.core.kind import DeclaredUnit, Kind, Requirement, RequirementTyp
 from reconciler.core.model.places import Place, Use
 from reconciler.core.spec import Declared, Spec
 from reconciler.kinds.services import ORDER, unit_file
-from reconciler.kinds.services.model import YES, Service
+from reconciler.kinds.services.consistency import YES
+from reconciler.kinds.services.model import Service
 from reconciler.kinds.services.observe import observe, unit_of
 from reconciler.kinds.services.steps import (
     MAY,

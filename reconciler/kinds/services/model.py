@@ -5,20 +5,18 @@ A field carries the directive it stands for and what changing it costs.
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
-import re
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticKnownError
 
-from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.model.fields import AbsolutePath, Duration, Flag, KnownName, Text
 from reconciler.core.model.places import NamesPath, Use
 from reconciler.core.model.resource import Directive, Effect, Policy, RefersTo, Resource
+from reconciler.kinds.services import consistency
 from reconciler.kinds.services.health import Health
 from reconciler.kinds.shared.unit_fields import (
-    SUFFIXED,
     Command,
     CpuWeight,
     CredentialName,
@@ -77,34 +75,6 @@ def _required(command: Any, info: ValidationInfo) -> Any:
     return command
 
 
-_UNIT_NAME = Late(SUFFIXED)
-YES = ("yes", "true", "on", "1", "y", "t")
-_ON_CHANGE = "what a change may do is said by `on_change: restart`, `reload` or `none`, and by `watch`"
-_NOT_HERE = {
-    (
-        "Install",
-        "Also",
-    ): "nothing here runs `systemctl enable`; declare the other unit beside this one, with `enabled: true`",
-    ("Install", "DefaultInstance"): "only a template has one, and a unit of ours is none",
-    **{
-        ("Unit", f"X-{name}"): _ON_CHANGE for name in ("RestartIfChanged", "ReloadIfChanged", "StopIfChanged")
-    },
-    **{("Unit", f"X-{name}"): _ON_CHANGE for name in ("Restart-Triggers", "Reload-Triggers")},
-    **{
-        ("Service", f"X-{name}"): _ON_CHANGE
-        for name in ("RestartIfChanged", "ReloadIfChanged", "StopIfChanged")
-    },
-}
-"""Why a directive is refused that systemd would take: links of [Install] are made here, and words of NixOS
-are fields.
-"""
-
-
-_OF_A_SERVICE = "Unit, Service or Install"
-_SECTIONS_OF_OTHERS = frozenset({"Timer", "Socket", "Mount", "Automount", "Swap", "Path", "Slice", "Scope"})
-"""The sections of other types of units."""
-
-
 def _split(value: str | list[str] | None) -> list[str]:
     """The words of a directive that may stand there several times; an empty one begins anew."""
     words: list[str] = []
@@ -115,20 +85,6 @@ def _split(value: str | list[str] | None) -> list[str]:
 
 HandedPath = Annotated[AbsolutePath, NamesPath(Use.HANDS_ON)]
 """systemd itself reads it, with root's rights (systemd.exec(5))."""
-
-
-# Fields that go into the unit file as they are.
-_PLAIN_TEXT = (
-    "description",
-    "documentation",
-    "working_directory",
-    "environment_file",
-    "load_credential",
-    "syslog_identifier",
-    "standard_output",
-    "standard_error",
-    "device_allow",
-)
 
 
 class Service(Resource):
@@ -378,90 +334,9 @@ class Service(Resource):
         return self
 
     @model_validator(mode="after")
-    def _means_something_here(self) -> Self:
-        """Refuse directives that systemd takes and that have no effect here, or make our own steps fail."""
-        for section, names in self.directives.items():
-            for name in names:
-                why = _NOT_HERE.get((section, name))
-                if why:
-                    raise ValueError(f"{name}: {why}")
-        unit_section = self.directives.get("Unit", {})
-        for name in ("RefuseManualStart", "RefuseManualStop"):
-            if name in unit_section and str(unit_section[name]).lower() in YES:
-                raise ValueError(f"{name}: systemd would refuse what an apply has to do to it; leave it out")
-        for kind in ("aliases", "upheld_by"):
-            for name in self.install[kind]:
-                if _UNIT_NAME.fullmatch(name) is None:
-                    raise ValueError(
-                        f"{name!r} is no unit's name to make a link for: write it whole, without specifiers"
-                    )
-        wrong = next(
-            (alias for alias in self.install["aliases"] if not alias.endswith(".service") or "@" in alias),
-            None,
-        )
-        if wrong is not None:
-            raise ValueError(f"Alias={wrong}: another name of a service ends with .service and has no @")
-        return self
-
-    @model_validator(mode="after")
-    def _limits_that_are_none(self) -> Self:
-        for name in ("memory_max", "memory_high"):
-            value = getattr(self, name)
-            is_zero_or_share = value is not None and re.fullmatch("0+[KMGTPE%]?|.*%", value)
-            if is_zero_or_share and not 0 < int(value.rstrip("KMGTPE%")) <= 100:
-                raise ValueError(
-                    f"`{name}` takes a size above 0 or a share from 1% to 100%, not {value}: systemd would"
-                    " ignore it"
-                )
-        if self.numa_policy in ("bind", "interleave") and self.numa_mask is None and not self.vendor:
-            raise ValueError(
-                f"`numa_policy: {self.numa_policy}` needs `numa_mask`, the nodes: without it systemd does not"
-                " start the service"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _survives_the_file(self) -> Self:
-        plain = {name: getattr(self, name) for name in _PLAIN_TEXT if name in self.model_fields_set}
-        plain |= {name: value for names in self.directives.values() for name, value in names.items()}
-        for name, value in plain.items():
-            texts = (
-                [value]
-                if isinstance(value, str)
-                else value.values()
-                if isinstance(value, dict)
-                else value or ()
-            )
-            for text in texts:
-                if text != text.strip() or text.endswith("\\"):
-                    raise ValueError(
-                        f"`{name}` must not begin or end with a blank or end with a backslash: it would not"
-                        " come out of the unit file so"
-                    )
-        return self
-
-    @model_validator(mode="after")
-    def _directives_of_services(self) -> Self:
-        if not self.directives:
-            return self
-        typed = {
-            (mark.section, mark.name): name
-            for name, info in type(self).model_fields.items()
-            for mark in info.metadata
-            if isinstance(mark, Directive)
-        }
-        problems: list[str] = []
-        for section, names in self.directives.items():
-            if section in _SECTIONS_OF_OTHERS:
-                problems.append(
-                    f"[{section}] has no place in a service, where systemd ignores it: write {_OF_A_SERVICE}"
-                )
-                continue
-            problems += [
-                f"{name} has a field of its own here: write `{typed[section, name]}`"
-                for name in names
-                if (section, name) in typed
-            ]
-        if problems:
-            raise ValueError("; ".join(dict.fromkeys(problems)))
+    def _as_a_unit_file(self) -> Self:
+        consistency.check_effects(self)
+        consistency.check_limits(self)
+        consistency.check_texts(self)
+        consistency.check_sections(self)
         return self
