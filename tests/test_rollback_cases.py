@@ -158,7 +158,9 @@ def _with_another_mode(action: Action | None) -> Action | None:
             lambda *given: _with_another_mode(_PUT_BACK(*given)),
             id="another mode",
         ),
-        pytest.param("reconciler.engine.undo.rollback.rows_after", lambda *_: ([], []), id="the ledger is left"),
+        pytest.param(
+            "reconciler.engine.undo.rollback.rows_after", lambda *_: ([], []), id="the ledger is left"
+        ),
         pytest.param(
             "reconciler.engine.undo.undo_steps.unit_steps", lambda *_, **__: Units(), id="units are left"
         ),

@@ -6,14 +6,14 @@ Each raises ValueError with what to write instead.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from reconciler.core.basics.lazy_regex import Late
-from reconciler.core.model.resource import Directive
 from reconciler.kinds.shared.unit_fields import SUFFIXED
 
-if TYPE_CHECKING:
-    from reconciler.kinds.services.model import Service
+Directives = Mapping[str, Mapping[str, str | list[str]]]
+"""Directives by section and name."""
 
 _UNIT_NAME = Late(SUFFIXED)
 YES = ("yes", "true", "on", "1", "y", "t")
@@ -41,67 +41,56 @@ _OF_A_SERVICE = "Unit, Service or Install"
 _SECTIONS_OF_OTHERS = frozenset({"Timer", "Socket", "Mount", "Automount", "Swap", "Path", "Slice", "Scope"})
 """The sections of other types of units."""
 
-# Fields that go into the unit file as they are.
-_PLAIN_TEXT = (
-    "description",
-    "documentation",
-    "working_directory",
-    "environment_file",
-    "load_credential",
-    "syslog_identifier",
-    "standard_output",
-    "standard_error",
-    "device_allow",
-)
 
-
-def check_effects(service: Service) -> None:
+def check_effects(directives: Directives, install: Mapping[str, Collection[str]]) -> None:
     """Refuse directives that systemd takes and that have no effect here, or make our own steps fail."""
-    for section, names in service.directives.items():
+    for section, names in directives.items():
         for name in names:
             why = _NOT_HERE.get((section, name))
             if why:
                 raise ValueError(f"{name}: {why}")
-    unit_section = service.directives.get("Unit", {})
+    unit_section = directives.get("Unit", {})
     for name in ("RefuseManualStart", "RefuseManualStop"):
         if name in unit_section and str(unit_section[name]).lower() in YES:
             raise ValueError(f"{name}: systemd would refuse what an apply has to do to it; leave it out")
     for kind in ("aliases", "upheld_by"):
-        for name in service.install[kind]:
+        for name in install[kind]:
             if _UNIT_NAME.fullmatch(name) is None:
                 raise ValueError(
                     f"{name!r} is no unit's name to make a link for: write it whole, without specifiers"
                 )
     wrong = next(
-        (alias for alias in service.install["aliases"] if not alias.endswith(".service") or "@" in alias),
+        (alias for alias in install["aliases"] if not alias.endswith(".service") or "@" in alias),
         None,
     )
     if wrong is not None:
         raise ValueError(f"Alias={wrong}: another name of a service ends with .service and has no @")
 
 
-def check_limits(service: Service) -> None:
-    """Refuse limits of nothing, which systemd ignores, and nodes that are not named."""
-    for name in ("memory_max", "memory_high"):
-        value = getattr(service, name)
-        is_zero_or_share = value is not None and re.fullmatch("0+[KMGTPE%]?|.*%", value)
-        if is_zero_or_share and not 0 < int(value.rstrip("KMGTPE%")) <= 100:
+def check_limits(memory: Mapping[str, str | None]) -> None:
+    """Refuse limits of nothing, which systemd ignores."""
+    for name, value in memory.items():
+        if value is None or not re.fullmatch("0+[KMGTPE%]?|.*%", value):
+            continue
+        if not 0 < int(value.rstrip("KMGTPE%")) <= 100:
             raise ValueError(
                 f"`{name}` takes a size above 0 or a share from 1% to 100%, not {value}: systemd would"
                 " ignore it"
             )
-    if service.numa_policy in ("bind", "interleave") and service.numa_mask is None and not service.vendor:
+
+
+def check_nodes(policy: str | None, mask: str | None) -> None:
+    """Refuse a NUMA policy that needs nodes where none are named."""
+    if policy in ("bind", "interleave") and mask is None:
         raise ValueError(
-            f"`numa_policy: {service.numa_policy}` needs `numa_mask`, the nodes: without it systemd does not"
-            " start the service"
+            f"`numa_policy: {policy}` needs `numa_mask`, the nodes: without it systemd does not start the"
+            " service"
         )
 
 
-def check_texts(service: Service) -> None:
+def check_texts(texts_by_name: Mapping[str, Any]) -> None:
     """Refuse texts that would not come out of the unit file as they went in."""
-    plain = {name: getattr(service, name) for name in _PLAIN_TEXT if name in service.model_fields_set}
-    plain |= {name: value for names in service.directives.values() for name, value in names.items()}
-    for name, value in plain.items():
+    for name, value in texts_by_name.items():
         texts = (
             [value] if isinstance(value, str) else value.values() if isinstance(value, dict) else value or ()
         )
@@ -113,18 +102,10 @@ def check_texts(service: Service) -> None:
                 )
 
 
-def check_sections(service: Service) -> None:
-    """Refuse directives of other units, and those that have a field of their own."""
-    if not service.directives:
-        return
-    typed = {
-        (mark.section, mark.name): name
-        for name, info in type(service).model_fields.items()
-        for mark in info.metadata
-        if isinstance(mark, Directive)
-    }
+def check_sections(directives: Directives, typed: Mapping[tuple[str, str], str]) -> None:
+    """Refuse directives of other units, and those that `typed` has a field for."""
     problems: list[str] = []
-    for section, names in service.directives.items():
+    for section, names in directives.items():
         if section in _SECTIONS_OF_OTHERS:
             problems.append(
                 f"[{section}] has no place in a service, where systemd ignores it: write {_OF_A_SERVICE}"

@@ -87,6 +87,20 @@ HandedPath = Annotated[AbsolutePath, NamesPath(Use.HANDS_ON)]
 """systemd itself reads it, with root's rights (systemd.exec(5))."""
 
 
+# Fields that go into the unit file as they are.
+_PLAIN_TEXT = (
+    "description",
+    "documentation",
+    "working_directory",
+    "environment_file",
+    "load_credential",
+    "syslog_identifier",
+    "standard_output",
+    "standard_error",
+    "device_allow",
+)
+
+
 class Service(Resource):
     """A systemd service. Typed fields carry systemd's own names in snake_case: its man pages explain them.
 
@@ -335,8 +349,24 @@ class Service(Resource):
 
     @model_validator(mode="after")
     def _as_a_unit_file(self) -> Self:
-        consistency.check_effects(self)
-        consistency.check_limits(self)
-        consistency.check_texts(self)
-        consistency.check_sections(self)
+        consistency.check_effects(self.directives, self.install)
+        consistency.check_limits({"memory_max": self.memory_max, "memory_high": self.memory_high})
+        if not self.vendor:
+            consistency.check_nodes(self.numa_policy, self.numa_mask)
+        texts = {name: getattr(self, name) for name in _PLAIN_TEXT if name in self.model_fields_set}
+        for names in self.directives.values():
+            texts |= names
+        consistency.check_texts(texts)
+        if self.directives:
+            consistency.check_sections(self.directives, self._typed_directives())
         return self
+
+    @classmethod
+    def _typed_directives(cls) -> dict[tuple[str, str], str]:
+        """The fields that stand for a directive, by its section and name."""
+        return {
+            (mark.section, mark.name): name
+            for name, info in cls.model_fields.items()
+            for mark in info.metadata
+            if isinstance(mark, Directive)
+        }
