@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -122,6 +122,46 @@ def test_what_the_kernel_refuses_is_told(tmp_path: Path, monkeypatch: pytest.Mon
 
 def _too_many(*_: object) -> None:
     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def test_chunks_are_read_like_a_file() -> None:
+    """More of them than pipes hold come out as they went in, and errors of the programs are still read."""
+    chunks = [bytes([number % 256]) * 100_000 for number in range(60)]
+    output: list[bytes] = []
+    noisy = "head -c 300000 /dev/zero | tr '\\0' '\\n' >&2; exec cat"
+    ended = pipe([["sh", "-c", noisy], ["cat"]], output.append, stdin=iter(chunks))
+
+    assert [0, 0] == [one.rc for one in ended]
+    assert b"".join(chunks) == b"".join(output)
+
+
+def test_chunks_are_all_taken_whoever_reads_them() -> None:
+    """A program that reads none, or only some, changes nothing for whoever makes them."""
+    taken: list[int] = []
+
+    def chunks() -> Iterator[bytes]:
+        for number in range(50):
+            taken.append(number)
+            yield b"x" * 100_000
+
+    (ended,) = pipe([["head", "-c", "1"]], lambda _: None, stdin=chunks())
+
+    assert 0 == ended.rc
+    assert [*range(50)] == taken
+
+
+def test_an_error_of_the_chunks_ends_the_programs() -> None:
+    """It is raised at once: programs that would not end are killed."""
+
+    def chunks() -> Iterator[bytes]:
+        yield b"x"
+        raise RuntimeError("no more")
+
+    begun = time.monotonic()
+    with pytest.raises(RuntimeError, match="no more"):
+        pipe([["sh", "-c", "cat; sleep 1000"], ["cat"]], lambda _: None, stdin=chunks())
+
+    assert time.monotonic() - begun < 20
 
 
 def test_text_of_others_is_made_safe() -> None:

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
+from reconciler.core.host import HostError
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.files.safe_path import SafeRoot, kind_of
@@ -158,6 +159,20 @@ def lexists_below(target: int, path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def remove_all(target: int) -> None:
+    """Remove everything in the open `target`: rm(1) goes by descriptors, and no depth is too deep for it.
+
+    Raises HostError.
+    """
+    from reconciler.host.process.pipeline import pipe  # only where an archive is damaged
+
+    names = os.listdir(target)
+    argv = ["rm", "-rf", "--one-file-system", "--", *(f"/proc/self/fd/{target}/{name}" for name in names)]
+    (ended,) = pipe([argv], lambda _: None, pass_fds=(target,))
+    if ended.rc:
+        raise HostError("what was unpacked of a damaged archive cannot be removed", ended.reason)
 
 
 def clear_attributes(target: int) -> None:

@@ -14,15 +14,16 @@ import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import field, replace
+from typing import NamedTuple
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
-from reconciler.host.archives import encryption
-from reconciler.host.archives.listed import Count, first_name, member, unescaped
+from reconciler.host.archives import beside, encryption
+from reconciler.host.archives.held_back import but_the_end
+from reconciler.host.archives.listed import Count, member, unescaped
 from reconciler.host.process import failpoints, progress
 from reconciler.host.process.pipeline import Ended, pipe
 from reconciler.host.process.run import run
-from reconciler.host.process.streams import write_all
 
 _CHUNK = 1 << 20
 _KEPT = 50
@@ -35,7 +36,7 @@ _DECOMPRESS = {
     "zstd": ["zstd", "--stdout", "--quiet", "--decompress"],
     "none": ["cat"],
 }
-_LIST = ("tar", "--list", "--verbose", "--numeric-owner", "--quoting-style=escape", "--file=-")
+LIST = ("tar", "--list", "--verbose", "--numeric-owner", "--quoting-style=escape", "--file=-")
 _NAMES = ("--verbose", "--incremental")
 """Options with which a list has the names in each directory."""
 _EXITING = "Exiting with failure status"
@@ -130,15 +131,15 @@ def tar_version() -> str:
 def create(fd: int, contents: Contents, look: Look | None = None) -> Written:
     """Write an archive to `fd` and make it durable. Raises ArchiveError, TargetError.
 
-    `look` is given the archive before it is encrypted, at the same time.
+    `look` is given the same bytes at the same time, before they are encrypted.
     """
     stages = [_create_argv(contents), *filter(None, [_COMPRESS[contents.compress]])]
-    writer = _Writer(fd)
     pass_fds = () if contents.snapshot is None else (contents.snapshot,)
-    with nullcontext() if look is None else encryption.beside(look) as beside:
-        if beside is not None:
-            stages.append(["tee", f"/proc/self/fd/{beside}"])
-            pass_fds = (*pass_fds, beside)
+    with nullcontext() if look is None else beside.reader(look) as follower:
+        writer = _Writer(fd, None if contents.encrypt_to else follower)
+        if contents.encrypt_to and follower is not None:
+            stages.append(["tee", f"/proc/self/fd/{follower}"])
+            pass_fds = (*pass_fds, follower)
         if contents.encrypt_to:
             stages.append(encryption.stage(contents.encrypt_to))
         tar, *rest = pipe(stages, writer.take, pass_fds=pass_fds)
@@ -208,7 +209,7 @@ def check(fd: int, compress: str, sources: Sequence[str], names: NamesOf | None 
     """
     is_left_out = None if names is nothing else names
     count = Count(sources, incremental=names is not None, is_left_out=is_left_out)
-    failure = first_failure(stream(fd, compress, [*_LIST, *(_NAMES if names else ())], count.take))
+    failure = first_failure(stream(fd, compress, [*LIST, *(_NAMES if names else ())], count.take))
     lacking = sorted(count.lacking)
     problem = failure or (f"{lacking[0]} is not in it" if lacking and not names else "")
     return Checked(
@@ -223,9 +224,17 @@ def nothing(_: str) -> bool:
     return False
 
 
+class Packed(NamedTuple):
+    """An archive in an open file."""
+
+    fd: int
+    compress: str
+    sha256: str = ""
+    """The sum that it must have, if that is still to be seen."""
+
+
 def extract(
-    fd: int,
-    compress: str,
+    archive: Packed,
     directory: int,
     paths: Sequence[str],
     above: Sequence[str] = (),
@@ -238,7 +247,10 @@ def extract(
     `above` are directories that are unpacked without their content: those that lead to the paths get their
     owner and mode too. Root unpacks with the recorded owners, by number; as an ordinary user everything
     becomes theirs. With `chain` whatever the archive's directories did not have any more is removed, and
-    paths that are not in it are none of its faults. Raises ArchiveError.
+    paths that are not in it are none of its faults.
+
+    tar gets the end of the archive only if its sum is right. Raises ArchiveError, Damaged; then the directory
+    has what was unpacked.
     """
     owners = ["--same-owner", "--xattrs-include=*"] if as_root else ["--no-same-owner"]
     argv = [
@@ -253,7 +265,9 @@ def extract(
         *(["--listed-incremental=/dev/null"] if chain else []),
     ]
     argv += [f"--directory=/proc/self/fd/{directory}", *_without_content(above), "--", *map(member, paths)]
-    decompressor, tar = stream(fd, compress, argv, lambda _: None, (directory,))
+    decompressor, tar = stream(
+        archive.fd, archive.compress, argv, lambda _: None, (directory,), archive.sha256
+    )
     warnings = [line for line in tar.stderr if not (chain and line.endswith(_NOT_IN_IT))]
     lacks_paths_only = chain and tar.rc == _FATAL and all(_EXITING in line for line in warnings)
     if (tar.rc != 0 and not lacks_paths_only) or decompressor.rc != 0:
@@ -261,39 +275,6 @@ def extract(
         failure = LinkAlone if paths and "Cannot hard link" in reason else ArchiveError
         raise failure("the archive could not be unpacked", reason)
     return () if lacks_paths_only else tuple(warnings[:_KEPT])
-
-
-def first_names(fd: int, compress: str, paths: Sequence[str], sources: Sequence[str]) -> list[str]:
-    """The names under which the content of hard links among these members stands, as paths."""
-    first: dict[str, None] = {}
-    rest = bytearray()
-
-    def take(chunk: bytes) -> None:
-        rest.extend(chunk)
-        *lines, last = bytes(rest).split(b"\n")
-        first.update(dict.fromkeys(filter(None, (first_name(line, sources) for line in lines))))
-        rest[:] = last
-
-    argv = [*_LIST, "--no-wildcards", "--", *map(member, paths)]
-    stream(fd, compress, argv, take)  # in a chain it fails for paths that this archive lacks
-    return list(first)
-
-
-def print_file(fd: int, compress: str, path: str, to_fd: int) -> None:
-    """Write one regular file of the archive to `to_fd`. Raises ArchiveError; nothing is written for anything
-    else at this path.
-    """
-    argv = ["tar", "--extract", "--to-stdout", "--no-recursion", "-vv", "--numeric-owner"]
-    argv += ["--quoting-style=escape", "--no-wildcards", "--file=-", "--", member(path)]
-    decompressor, tar = stream(fd, compress, argv, lambda chunk: write_all(to_fd, chunk))
-    if tar.rc != 0 or decompressor.rc != 0:
-        reason = reasons(tar) if tar.rc else decompressor.reason
-        raise ArchiveError("the file could not be read from the archive", reason)
-    kind, _, first_name = "".join(tar.stderr).partition(" link to ")
-    if len(tar.stderr) == 1 and kind.startswith("h") and first_name:
-        print_file(fd, compress, f"/{os.fsdecode(unescaped(os.fsencode(first_name)))}", to_fd)
-    elif len(tar.stderr) != 1 or not kind.startswith("-"):
-        raise ArchiveError("not one regular file: unpack it with --to DIR", "; ".join(tar.stderr) or path)
 
 
 METADATA = ("--no-unquote", "--numeric-owner", "--acls", "--xattrs")
@@ -335,16 +316,25 @@ def _without_content(directories: Sequence[str]) -> list[str]:
 
 
 def stream(
-    fd: int, compress: str, argv: Sequence[str], take: Callable[[bytes], None], pass_fds: Sequence[int] = ()
+    fd: int,
+    compress: str,
+    argv: Sequence[str],
+    take: Callable[[bytes], None],
+    pass_fds: Sequence[int] = (),
+    sha256: str = "",
 ) -> list[Ended]:
     """Have a program read an archive, decompressed; the ends of the programs.
 
-    A pipe is read from where it is.
+    A pipe is read from where it is, beside the step that writes it. With `sha256` the program gets the end of
+    a file only if that is its sum; it is killed otherwise, and Damaged raised.
     """
-    if stat.S_ISREG(os.fstat(fd).st_mode):
-        os.lseek(fd, 0, os.SEEK_SET)
+    stages = [_DECOMPRESS[compress], argv]
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        return pipe(stages, take, stdin=fd, pass_fds=pass_fds)
+    os.lseek(fd, 0, os.SEEK_SET)
     with progress.through(fd, "reading the archive"):
-        return pipe([_DECOMPRESS[compress], argv], take, stdin=fd, pass_fds=pass_fds)
+        stdin = but_the_end(fd, sha256) if sha256 else fd
+        return pipe(stages, take, stdin=stdin, pass_fds=pass_fds)
 
 
 def first_failure(ended: Sequence[Ended]) -> str:
@@ -370,10 +360,10 @@ def _read_all(fd: int, take: Callable[[bytes], None]) -> None:
 
 
 class _Writer:
-    """Writes chunks to a descriptor, and keeps their size and their sum."""
+    """Writes chunks to a descriptor, and keeps their size and their sum; a follower is given them too."""
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self, fd: int, follower: int | None = None) -> None:
+        self._fd, self._follower = fd, follower
         self.bytes = 0
         self.sum = hashlib.sha256()
 
@@ -384,6 +374,8 @@ class _Writer:
                 rest = rest[os.write(self._fd, rest) :]
         except OSError as error:
             raise TargetError("the archive cannot be written", str(error.strerror)) from error
+        if self._follower is not None and not beside.give(self._follower, chunk):
+            self._follower = None
         self.sum.update(chunk)
         self.bytes += len(chunk)
         failpoints.hit("backup.chunk")

@@ -277,7 +277,7 @@ def _unpack(parent: int, temporary: str, archives: str, ownership: Ownership, ac
             detail = f"{archives}/{action.archive} is gone; {action.path} cannot be put back"
             raise ActionFailed("the archive is missing", detail) from error
         try:
-            tar.extract(fd, "gzip", top, (), as_root=os.geteuid() == 0)
+            tar.extract(tar.Packed(fd, "gzip"), top, (), as_root=os.geteuid() == 0)
             _refuse_differences(tar_compare.compare_with(fd, top) if os.geteuid() == 0 else ())
         finally:
             os.close(fd)

@@ -59,9 +59,7 @@ def _attempt(fd: int, job: Job, ident: str, started: int, link: Link, snapshots:
             snapshot,
             job.encrypt_to,
         )
-        is_read = job.verify or bool(link.parents)
-        # One that is encrypted can be read only now.
-        look = _Look(job, link) if is_read and job.encrypt_to else None
+        look = _Look(job, link) if job.verify or link.parents else None
         written = tar.create(fd, contents, look)
         manifest = Manifest(
             id=ident,
@@ -84,7 +82,7 @@ def _attempt(fd: int, job: Job, ident: str, started: int, link: Link, snapshots:
             why_full=link.why_full,
             encrypt_to=job.encrypt_to,
         )
-        checked = (look or _Look(job, link)).checked_with(fd, manifest) if is_read else None
+        checked = None if look is None else look.checked_with(fd, manifest)
         if checked is not None and checked.has_renames and link.parents:
             return None
         if checked is not None and job.verify:
@@ -115,7 +113,7 @@ def left_out(job: Job) -> tuple[str, ...]:
 
 
 class _Look:
-    """Reads a new archive, from its file or while it is made."""
+    """Reads a new archive while it is made; then the file needs to have its sum only."""
 
     def __init__(self, job: Job, link: Link) -> None:
         self._job, self._kind = job, link.kind
@@ -140,9 +138,7 @@ class _Look:
             return Checked(NOT_ITS_SUM)
         if manifest.encrypt_to and not encryption.has_header(fd):
             return Checked(_NOT_ENCRYPTED)
-        if self._checked is None:
-            self(fd)
-        assert self._checked is not None
+        assert self._checked is not None, "it was read, or that was raised"
         return self._checked
 
 

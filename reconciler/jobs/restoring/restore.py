@@ -11,6 +11,8 @@ from reconciler.formats import fstab
 from reconciler.formats.backups.job import Job, above
 from reconciler.formats.backups.manifest import Manifest
 from reconciler.host.archives import decryption, tar
+from reconciler.host.archives.held_back import AnotherSum, Damaged
+from reconciler.host.archives.members import first_names
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.remote.channel import Lost
 from reconciler.host.archives.restore_target import (
@@ -19,9 +21,10 @@ from reconciler.host.archives.restore_target import (
     as_recorded,
     clear_attributes,
     lexists_below,
+    remove_all,
     restore_target,
 )
-from reconciler.host.archives.tar import ArchiveError, LinkAlone
+from reconciler.host.archives.tar import ArchiveError, LinkAlone, Packed
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment
 from reconciler.jobs import store
@@ -50,15 +53,29 @@ class _Member(NamedTuple):
     path: str
     fd: int
     manifest: Manifest
+    sha256: str = ""
+    """The sum that it must have; empty: it was found right."""
+
+
+class _Unsound(Exception):
+    """A copy of an archive was found damaged while it was unpacked; nothing of it is left."""
+
+    def __init__(self, member: _Member, why: str) -> None:
+        super().__init__(why)
+        self.copy = member.path, member.manifest.archive
+
+
+_Reasons = dict[tuple[str, str], str]
+"""Why copies were found damaged, by destination and archive."""
 
 
 def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
     """Unpack an archive, or some paths of it, into a new or empty directory that stands for `/`, with the
     directories that lead there.
 
-    The sum is checked first; a bad copy is passed over for another. Without an id an archive without a good
-    copy is passed over for an older one, and the result says so. Raises Refused, HostError: then the
-    directory has nothing in it, unless tar itself failed.
+    The sum of a copy is checked while it is read; of one that has another sum nothing stays, and the next
+    copy is taken. Without an id an archive without a good copy is passed over for an older one, and the
+    result says so. Raises Refused, HostError: then the directory has nothing in it, unless tar itself failed.
     """
     for path in paths:
         must_be_plain(path)
@@ -68,12 +85,19 @@ def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
     ids, problems = ids_of(listed, at), [*listed.problems, *listed.foreign]
     by_id = {manifest_of(copies).id: copies for copies in listed.archives}
     passed: list[tuple[str, str]] = []
+    damaged: _Reasons = {}
     for ident in ids:
-        faults = [strange.problem for _, strange in listed.strange if strange.id == ident]
-        with ExitStack() as stack:
-            members = _members(job, by_id, ident, faults, above_of(to), stack)
-            if members:
-                warnings = _unpack(members, to, paths)
+        while True:
+            faults = [strange.problem for _, strange in listed.strange if strange.id == ident]
+            try:
+                with ExitStack() as stack:
+                    members = _members(job, by_id, ident, faults, damaged, above_of(to), stack)
+                    if not members:
+                        break
+                    warnings = _unpack(members, to, paths)
+            except _Unsound as unsound:
+                damaged[unsound.copy] = str(unsound)
+            else:
                 last = members[-1]
                 return Restored(last.manifest, last.path, warnings, (*problems, *faults), tuple(passed))
         passed.append((ident, "; ".join(faults)))
@@ -85,10 +109,11 @@ def _members(
     by_id: Mapping[str, Copies],
     ident: str,
     problems: list[str],
+    damaged: _Reasons,
     spool_in: str,
     stack: ExitStack,
 ) -> list[_Member]:
-    """The archives to unpack for one, in order, each opened and read; none if one has no sound copy.
+    """The archives to unpack for one, in order, each opened; none if nothing but bad copies is there of one.
 
     The faults of copies go to `problems`.
     """
@@ -96,7 +121,7 @@ def _members(
     members: list[_Member] = []
     for needed in manifest.members if manifest else ():
         faults: list[str] = [] if needed in by_id else ["it is not there"]
-        copies = sound(job, by_id.get(needed, {}), faults, spool_in)
+        copies = _opened(job, by_id.get(needed, {}), faults, damaged, spool_in)
         member = next(stack.enter_context(closing(copies)), None)
         problems += faults if needed == ident else [f"it needs {needed}: {why}" for why in faults]
         if member is None:
@@ -110,10 +135,14 @@ def _unpack(members: Sequence[_Member], to: str, paths: Sequence[str]) -> tuple[
     warnings: list[str] = []
     last = members[-1].manifest
     with restore_target(to) as target:
-        for number, (_, fd, manifest) in enumerate(members):
+        for number, member in enumerate(members):
             if number:
                 clear_attributes(target)
-            warnings += _extract(fd, manifest, target, paths)
+            try:
+                warnings += _extract(member, target, paths)
+            except Damaged as problem:
+                remove_all(target)
+                raise _Unsound(member, _fault(member, problem)) from problem
         if last.in_chain:
             lacking = [path for path in paths if not lexists_below(target, path)]
             if lacking:
@@ -125,50 +154,77 @@ def _unpack(members: Sequence[_Member], to: str, paths: Sequence[str]) -> tuple[
     return tuple(warnings)
 
 
-def _extract(fd: int, manifest: Manifest, target: int, paths: Sequence[str]) -> tuple[str, ...]:
-    """Unpack one archive; where a hard link is asked for alone, the name that has the content as well."""
+def _fault(member: _Member, problem: Damaged) -> str:
+    if isinstance(problem, AnotherSum):
+        return _not_its_sum(member.path, member.manifest)
+    return f"{member.path}: {member.manifest.archive}: {problem}"
 
-    def extract(wanted: Sequence[str]) -> tuple[str, ...]:
+
+def _extract(member: _Member, target: int, paths: Sequence[str]) -> tuple[str, ...]:
+    """Unpack one archive; where a hard link is asked for alone, the name that has the content as well."""
+    fd, manifest = member.fd, member.manifest
+
+    def extract(wanted: Sequence[str], sha256: str = "") -> tuple[str, ...]:
         leading = _leading(manifest, wanted)
         return tar.extract(
-            *(fd, manifest.compress, target, wanted, leading),
+            *(Packed(fd, manifest.compress, sha256), target, wanted, leading),
             as_root=environment.is_root(),
             chain=manifest.in_chain,
         )
 
     try:
-        return extract(paths)
+        return extract(paths, member.sha256)
     except LinkAlone:
-        first = tar.first_names(fd, manifest.compress, paths, manifest.sources)
+        first = first_names(fd, manifest.compress, paths, manifest.sources)
         also = [path for path in first if not any(f"{path}/".startswith(f"{other}/") for other in paths)]
         told = [f"{path} is there too: it is the first name of a file that was asked for" for path in also]
         return (*extract([*paths, *also]), *told)
 
 
-def sound(job: Job, copies: Copies, problems: list[str], spool_in: str = "") -> Generator[_Member]:
-    """The good copies, opened; the faults of the others go to `problems`."""
+def sound(job: Job, copies: Copies, problems: list[str]) -> Generator[_Member]:
+    """The good copies, opened, their sums found right; the faults of the others go to `problems`."""
+    for member in _opened(job, copies, problems, {}):
+        if not member.sha256 or tar.sum_of(member.fd) == member.sha256:
+            yield member
+        else:
+            problems.append(_not_its_sum(member.path, member.manifest))
+
+
+def _opened(
+    job: Job, copies: Copies, problems: list[str], damaged: _Reasons, spool_in: str = ""
+) -> Generator[_Member]:
+    """The copies that nothing is known against, opened; the faults of the others go to `problems`.
+
+    One that is encrypted is read and decrypted at once.
+    """
     for path, entry in copies.items():
+        manifest = entry.manifest
         why = store.why_bad(entry)
         if why:
-            problems.append(f"{path}: {entry.fault or f'{entry.manifest.archive}: {why}'}")
+            problems.append(f"{path}: {entry.fault or f'{manifest.archive}: {why}'}")
+            continue
+        if (path, manifest.archive) in damaged:
+            problems.append(damaged[path, manifest.archive])
             continue
         with ExitStack() as opened:
             try:
                 directory = opened.enter_context(open_destination(job, path, spool_in=spool_in))
-                fd = opened.enter_context(descriptor(directory.open(entry.manifest.archive)))
+                fd = opened.enter_context(descriptor(directory.open(manifest.archive)))
             except Lost as lost:  # another copy will do
                 problems.append(str(lost))
                 continue
-            if tar.sum_of(fd) != entry.manifest.sha256:
-                problems.append(
-                    f"{path}: the sum of {entry.manifest.archive} is not the one that was recorded"
-                )
-            elif entry.manifest.encrypt_to:
-                size, place = entry.manifest.bytes, spool_in or SPOOL
-                with decryption.decrypted(fd, size, _identity(job, entry.manifest), place) as plain:
-                    yield _Member(path, plain, entry.manifest)
+            if not manifest.encrypt_to:
+                yield _Member(path, fd, manifest, manifest.sha256)
+            elif tar.sum_of(fd) != manifest.sha256:
+                problems.append(_not_its_sum(path, manifest))
             else:
-                yield _Member(path, fd, entry.manifest)
+                size, place = manifest.bytes, spool_in or SPOOL
+                with decryption.decrypted(fd, size, _identity(job, manifest), place) as plain:
+                    yield _Member(path, plain, manifest)
+
+
+def _not_its_sum(path: str, manifest: Manifest) -> str:
+    return f"{path}: the sum of {manifest.archive} is not the one that was recorded"
 
 
 def _identity(job: Job, manifest: Manifest) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.formats.backups.job import Job
-from reconciler.host.archives import tar
+from reconciler.host.archives import members
 from reconciler.host.archives.restore_target import send_file
 from reconciler.host.archives.stream_directory import stream_directory
 from reconciler.host.process import failpoints
@@ -25,9 +25,9 @@ def stream(job: Job, at: str, path: str, to_fd: int) -> Restored:
     copies = next((copies for copies in listed.archives if manifest_of(copies).id == newest), {})
     problems = [*listed.problems, *listed.foreign]
     if copies and not manifest_of(copies).parents:
-        for destination, fd, manifest in sound(job, copies, problems):
-            tar.print_file(fd, manifest.compress, path, to_fd)
-            return Restored(manifest, destination, problems=tuple(problems))
+        for copy in sound(job, copies, problems):
+            members.print_file(copy.fd, copy.manifest.compress, path, to_fd)
+            return Restored(copy.manifest, copy.path, problems=tuple(problems))
     return _by_directory(job, at, path, to_fd)
 
 
