@@ -1,7 +1,7 @@
 """Backups against the programs that they are made with: tar and restic alone, in the same run.
 
 `RECONCILER_BENCH_MIB` and `RECONCILER_BENCH_FILES` choose a smaller tree than that of the issue, 10 GB in
-100,000 files.
+100,000 files; `RECONCILER_BENCH_ROUNDS` how often, and `RECONCILER_BENCH_ENGINES` one of tar and restic.
 """
 
 from __future__ import annotations
@@ -28,12 +28,21 @@ MIB, FILES = (
     int(os.environ.get("RECONCILER_BENCH_MIB", "10240")),
     int(os.environ.get("RECONCILER_BENCH_FILES", "100000")),
 )
+ROUNDS = int(os.environ.get("RECONCILER_BENCH_ROUNDS", "0"))
+"""0: as many as the size allows."""
+ENGINES = os.environ.get("RECONCILER_BENCH_ENGINES", "tar restic").split()
+LARGE = 4096
+"""MiB from which one round is enough, and only what has a goal is measured."""
 _IN_A_DIRECTORY = 200
 _CHANGED = 100
 """One file of so many changes before the second run."""
 _FLAGS = (
     "--create --file=- --format=posix --no-unquote --numeric-owner --acls --xattrs --xattrs-include='*' --sparse"
     " --one-file-system --directory=/"
+)
+_UNPACK = (
+    "--extract --file=- --no-unquote --numeric-owner --acls --xattrs --xattrs-include='*' --same-owner"
+    " --same-permissions"
 )
 TAR, RUN, QUICK = "tar and gzip, sync", "a run", "a run with verify: never"
 TAR_INCREMENTAL, RUN_INCREMENTAL = "tar --listed-incremental and gzip, sync", "an incremental run"
@@ -71,7 +80,7 @@ class Bench:
         self.place, self.files = place, files
         self.tree = place / "data"
         self._runs: dict[str, dict[str, list[float]]] = {}
-        for name in ("bare", "out", "run", "owed", "records"):
+        for name in ("bare", "run", "owed", "records"):
             (place / name).mkdir(mode=0o700)
         (place / "password").write_text("bench\n")
         (place / "password").chmod(0o600)
@@ -94,7 +103,7 @@ class Bench:
             self._note(name, begun, 0)
 
     def ours(self, name: str, action: str, job: dict[str, Any], to: str = "") -> None:
-        """A command of a job, measured."""
+        """A command of a job; measured if it has a name."""
         whole = {"name": "bench", "sources": [str(self.tree)], **job}
         asked = {"action": action, "place": str(self.place), "to": to, "job": whole}
         begun = time.perf_counter()
@@ -108,13 +117,22 @@ class Bench:
         )
         if done.returncode:
             raise HarnessError(f"{name}: exit {done.returncode}\n{done.stderr[-2000:]}")
-        self._note(name, begun, json.loads(done.stdout)["kib"])
+        if name:
+            self._note(name, begun, json.loads(done.stdout)["kib"])
 
     def _note(self, name: str, begun: float, kib: float) -> None:
         runs = self._runs.setdefault(name, {"ms": [], "kib": []})
         runs["ms"].append((time.perf_counter() - begun) * 1000)
         runs["kib"].append(kib)
-        print(f"bench: {name}: {runs['ms'][-1] / 1000:.1f} s", file=sys.stderr)
+        print(f"bench: {name}: {runs['ms'][-1] / 1000:.1f} s{self._ratio(name)}", file=sys.stderr)
+
+    def _ratio(self, name: str) -> str:
+        """The ratio in this round to what it is measured against, in words."""
+        return "".join(
+            f", {self._runs[name]['ms'][-1] / self._runs[floor]['ms'][-1]:.2f} of {floor}"
+            for ours, floor, _ in _LIMITS
+            if ours == name and floor in self._runs
+        )
 
     def fresh(self, name: str) -> str:
         """The path of an empty directory."""
@@ -129,29 +147,40 @@ def has_chains() -> bool:
     return "type" in {member.name for member in fields(Job)}
 
 
-def _by_tar(bench: Bench, chain: str) -> None:
+def _by_tar(bench: Bench, chain: str, turn: int, *, large: bool) -> None:
     bare = bench.fresh("bare")
     archive = f"{bare}/full.tar.gz"
     pack = "gzip --stdout --no-name"
     names = str(bench.tree)[1:]
     bench.shell(f"tar {_FLAGS} -- {names} | {pack} > {archive}; sync {archive}", TAR)
-    bench.ours(QUICK, "run", {"destinations": [bench.fresh("quick")], "verify": False})
-    shutil.rmtree(bench.place / "quick")
+    if not large:
+        bench.ours(QUICK, "run", {"destinations": [bench.fresh("quick")], "verify": False})
+        shutil.rmtree(bench.place / "quick")
     bench.ours(RUN, "run", {"destinations": [bench.fresh("full")]})
-    unpack = f"gzip --stdout --decompress {archive} | tar --extract --file=- --numeric-owner --acls --xattrs"
-    bench.shell(f"{unpack} --same-permissions --directory={bench.fresh('out')}", TAR_RESTORE)
-    bench.ours(RESTORE, "restore", {"destinations": [f"{bench.place}/full"]}, to=bench.fresh("out"))
-    bench.fresh("out")
-    if not chain:
-        return
-    snapshot = f"{bare}/snar"
-    first = f"{bare}/0.tar.gz"
-    incremental = f"tar {_FLAGS} --listed-incremental={snapshot} --no-check-device -- {names} | {pack}"
-    bench.shell(f"{incremental} > {first}")
+    # Each into a directory of its own, which stays: after many files were deleted ext4 is slow to make new
+    # ones for a minute, and that would fall on whoever comes second.
+    out, ours = bench.fresh(f"out-{turn}"), bench.fresh(f"ours-{turn}")
+    unpack = f"gzip --stdout --decompress {archive} | tar {_UNPACK} --directory={out}"
+    restored: dict[str, Any] = {"destinations": [f"{bench.place}/full"]}
+    if turn % 2:
+        bench.ours(RESTORE, "restore", restored, to=ours)
+        bench.shell(unpack, TAR_RESTORE)
+    else:
+        bench.shell(unpack, TAR_RESTORE)
+        bench.ours(RESTORE, "restore", restored, to=ours)
+    if chain:
+        _chain_by_tar(bench, chain, names, pack)
+
+
+def _chain_by_tar(bench: Bench, chain: str, names: str, pack: str) -> None:
+    bare = bench.fresh("bare")
+    incremental = f"tar {_FLAGS} --listed-incremental={bare}/snar --no-check-device -- {names}"
+    # The full ones before are not measured: tar notes what it would archive, and ours is not compressed.
+    bench.shell(f"{incremental} > /dev/null")
     job: dict[str, Any] = {"destinations": [bench.fresh("full")], "type": chain}
-    bench.ours("the full run before", "run", job)
+    bench.ours("", "run", {**job, "compress": "none"})
     change(bench.tree, bench.files)
-    bench.shell(f"{incremental} > {bare}/1.tar.gz; sync {bare}/1.tar.gz", TAR_INCREMENTAL)
+    bench.shell(f"{incremental} | {pack} > {bare}/1.tar.gz; sync {bare}/1.tar.gz", TAR_INCREMENTAL)
     bench.ours(RUN_INCREMENTAL, "run", job)
     bench.fresh("full")
 
@@ -175,9 +204,10 @@ def measure(
     """Everything, with its floor beside it."""
     with tempfile.TemporaryDirectory(prefix="reconciler-bench-", dir=directory) as name:
         bench = Bench(Path(name), mib, files)
-        for _ in range(rounds):
-            _by_tar(bench, "incremental" if has_chains() else "")
-            if shutil.which("restic"):
+        for turn in range(rounds):
+            if "tar" in ENGINES:
+                _by_tar(bench, "incremental" if has_chains() else "", turn, large=mib >= LARGE)
+            if "restic" in ENGINES and shutil.which("restic"):
                 _by_restic(bench)
         return bench.figures()
 
