@@ -18,6 +18,9 @@ from reconciler.core.basis import TreeBasis
 from reconciler.core.host import Entry, HostView, Unreadable
 from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.passwd import Group, User
+from reconciler.policy.access.login_accounts import People
+from reconciler.policy.access.writers import Writers
+from reconciler.policy.symlinks import Followed
 
 T = TypeVar("T")
 
@@ -37,6 +40,21 @@ class Facts:
     def running(self) -> bool:
         """Whether it is a host that runs, or a snapshot of one, and no file tree."""
         return not isinstance(self.view.basis, TreeBasis)
+
+    @cached_property
+    def files(self) -> Followed:
+        """The files of the host, with links followed."""
+        return Followed(self.view)
+
+    @cached_property
+    def people(self) -> People:
+        """The accounts of the host, as the plan's access part has them."""
+        return People(self.files)
+
+    @cached_property
+    def writers(self) -> Writers:
+        """Who besides root can write or replace what is at a path, as the plan's access part tells it."""
+        return Writers(self.files, self.people)
 
     def text(self, question: str, argument: str = "", *, absent: str | None = None) -> str:
         """The answer to a question of `host.audit.questions`.

@@ -12,7 +12,7 @@ from reconciler.audit.registry import area_title, check, checks, chosen, indexed
 from tests.audit.planted import planted
 
 NOT_PLANTED = {
-    "kernel-address-randomisation": "the settings of a test host are those of the machine that runs the tests",
+    "kernel-ptrace": "the kernel of the machine that runs the tests has no yama",
 }
 """Checks that no booted host of the tests can be made to fail, and why; their look is tested on values."""
 

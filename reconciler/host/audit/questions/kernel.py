@@ -1,4 +1,4 @@
-"""The kernel: its settings, modules and version."""
+"""The kernel: its settings."""
 
 from __future__ import annotations
 
