@@ -43,7 +43,7 @@ def mounts(facts: Facts) -> Mapping[str, Mount]:
     title="Shared memory holds no setuid programs and no devices",
     rationale=(
         "Everybody writes to /dev/shm, and nothing of it is on a disk: what is left there should be data"
-        " alone. (noexec is not asked for: compilers of models map what they make from there.)"
+        " alone; noexec is not asked for, since compilers of models map what they make from there."
     ),
     remediation="Write `tmpfs /dev/shm tmpfs nosuid,nodev 0 0` into /etc/fstab; mount -o remount /dev/shm.",
     cis=("1.1.2.2.2", "1.1.2.2.3"),
