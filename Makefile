@@ -78,7 +78,8 @@ test-faults: venv ## The full form of every harness (crashes, errors, power cuts
 test-cases: venv ## All cases, bad values and booted kills, where `make test` takes some (root)
 	@RECONCILER_FAULTS=1 RECONCILER_MOMENTS=all $(PYTEST) -n $(FAULT_WORKERS) --dist worksteal \
 		tests/test_cases.py tests/test_rollback_cases.py tests/test_snapshots.py \
-		tests/booted/test_cases.py tests/booted/test_lockout.py tests/cli/test_bad_values.py \
+		tests/booted/test_cases.py tests/booted/test_lockout.py tests/booted/test_other_doors.py \
+		tests/booted/test_gates.py tests/booted/test_people_mixes.py tests/booted/test_backup_clock.py tests/cli/test_bad_values.py \
 		tests/booted/test_spine.py::test_a_kill_anywhere_is_made_good tests/booted/test_rollback.py::test_a_killed_rollback_is_finished
 
 .PHONY: test-debians

@@ -44,18 +44,38 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     }
     long = sorted((item for item in items if ranks[id(item)] < len(LONG)), key=lambda item: ranks[id(item)])
     short = [item for item in items if ranks[id(item)] == len(LONG)]
-    items[:] = [item for share in shares(long, short, workers) for item in share]
+    items[:] = [item for share in shares(together(long), short, workers) for item in share]
 
 
-def shares(long: Sequence[T], short: Sequence[T], workers: int) -> list[list[T]]:
+def together(items: Sequence[pytest.Item]) -> list[list[pytest.Item]]:
+    """The tests, where those of a module that share a fixture of its own are one entry: each worker would
+    set it up.
+    """
+    entries: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        module = item.nodeid.partition("::")[0]
+        entries.setdefault(module if _shares_a_fixture(item, module) else item.nodeid, []).append(item)
+    return list(entries.values())
+
+
+def _shares_a_fixture(item: pytest.Item, module: str) -> bool:
+    known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    return any(
+        fixture.scope == "module" and fixture.baseid == module
+        for fixtures in known.values()
+        for fixture in fixtures
+    )
+
+
+def shares(long: Sequence[Sequence[T]], short: Sequence[T], workers: int) -> list[list[T]]:
     """The items that each worker gets at first (xdist's worksteal deals the list out in equal runs): long
     ones in turn, then short ones.
     """
-    left = list(short)
+    left, count = list(short), sum(map(len, long))
     result: list[list[T]] = []
     for worker in range(workers):
-        size = (len(long) + len(short) - sum(len(share) for share in result)) // (workers - worker)
-        mine = long[worker::workers]
+        size = (count + len(short) - sum(len(share) for share in result)) // (workers - worker)
+        mine = [item for entry in long[worker::workers] for item in entry]
         room = max(0, size - len(mine))
         result.append([*mine, *left[:room]])
         del left[:room]

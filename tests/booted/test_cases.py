@@ -73,8 +73,8 @@ print(json.dumps({
 """
 
 BOOTED = [case for case in all_cases() if case.booted and not case.refused]
-cases = pytest.mark.parametrize("case", BOOTED[:: 1 if FULL else 6], ids=lambda case: case.name)
-"""All of them in `make test-cases`, else every sixth; on the simulated host and in a tree `make test` has
+cases = pytest.mark.parametrize("case", BOOTED[:: 1 if FULL else 12], ids=lambda case: case.name)
+"""All of them in `make test-cases`, else every twelfth; on the simulated host and in a tree `make test` has
 them all.
 """
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.booted.booted import BootedHost
+from tests.breaking import FULL
 
 SPEC = "/root/host.yaml"
 UNIT = "/etc/systemd/system/web.service"
@@ -133,7 +134,7 @@ def test_a_version_that_does_not_run_is_put_back(booted: BootedHost) -> None:
     """
     apply(booted, speaking("I am good"))
     file, links = booted.read(UNIT), booted.enabled("web.service")
-    for what, (bad, reason) in BAD.items():
+    for what, (bad, reason) in [*BAD.items()][:: 1 if FULL else 2]:
         said = apply(booted, bad, code=7).partition("Put back as before this apply:")[2]
 
         assert any(one in said for one in ((reason,) if isinstance(reason, str) else reason)), (what, said)
@@ -345,7 +346,7 @@ def test_a_kill_in_the_gate_or_in_the_undo(booted: BootedHost) -> None:
     """
     apply(booted, serving("200"))
     file = booted.read(UNIT)
-    for number, moment in enumerate(MOMENTS):
+    for number, moment in enumerate(MOMENTS[:: 1 if FULL else 2]):
         bad = serving(
             "500", within="1s", interval=f"{100 + number}ms"
         )  # another version each time: none is refused unasked

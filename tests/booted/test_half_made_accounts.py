@@ -83,7 +83,7 @@ class Program:
 
 
 PROGRAMS = (
-    Program("useradd", _GROUP, _ALICE, 4, every=2),
+    Program("useradd", _GROUP, _ALICE, 2, every=2),
     Program("usermod", _ALICE, _CHANGED, 2),
     Program("groupadd", "", _GROUP, 2),
 )
