@@ -72,6 +72,7 @@ def pipe(
                 # Only the reader may hold the pipe: a writer whose reader died would wait for ever.
                 processes[-1].stdout.close()
             assert process.stdout is not None
+            enlarge(process.stdout.fileno())
             processes.append(process)
             source = process.stdout
         feed = None if chunks is None else _Feed(processes[0], chunks)
