@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.audit.intent import Intent
 from reconciler.core.answers import Answers
@@ -21,6 +21,9 @@ from reconciler.formats.accounts.passwd import Group, User
 from reconciler.policy.access.login_accounts import People
 from reconciler.policy.access.writers import Writers
 from reconciler.policy.symlinks import Followed
+
+if TYPE_CHECKING:
+    from reconciler.policy.lockout.guard import Doors
 
 T = TypeVar("T")
 
@@ -110,6 +113,14 @@ class Facts:
         if self.view.entry(path) is None:
             raise Unreadable("cannot be read", f"{path} is not there")
         return read(self.view)
+
+    @cached_property
+    def doors(self) -> Doors:
+        """The accounts as the access part of a plan sees them: sshd, sudo, groups. Raises HostError."""
+        from reconciler.policy.lockout.guard import Doors, Question
+
+        name = self.text("hostname", absent="").strip()
+        return Doors(self.view, Question(name, int(self.now.timestamp())))
 
     def sysctl(self, name: str) -> str:
         """A kernel setting as it is in force.

@@ -30,7 +30,7 @@ def audited(host: BootedHost, *options: str) -> dict[str, Any]:
     from jsonschema import Draft202012Validator
 
     done = host.reconciler("audit", "--json", *options, check=False)
-    assert done.returncode in (0, 2, 3), done.stderr
+    assert done.returncode in (0, 2, 3), done.stderr + done.stdout
     data: dict[str, Any] = json.loads(done.stdout)
     Draft202012Validator(json.loads(document_schema("audit", ""))).validate(data)
     summary = data["summary"]

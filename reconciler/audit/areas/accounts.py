@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from reconciler.audit.facts import Facts
-from reconciler.audit.model import Fail, Severity
+from reconciler.audit.model import Fail, Finding, NotApplicable, Severity, Snippet
+from reconciler.audit.persons import persons, system_accounts
 from reconciler.audit.registry import check
+from reconciler.formats.accounts.passwd import User
+from reconciler.formats.audit.accounts import Row, parse_rows
+
+_FILES = {"passwd": "account", "group": "group"}
+_NUMBERS = {"passwd": "uid", "group": "gid"}
 
 
 @check(
@@ -15,10 +22,150 @@ from reconciler.audit.registry import check
     title="Only root has user id 0",
     rationale="The kernel knows numbers, not names: an account with number 0 is root, whatever its name is.",
     remediation="Give the account a number of its own, or remove it: userdel NAME.",
-    cis=("7.2.9",),
+    cis=("5.4.2.1",),
 )
 def only_root_has_uid_0(facts: Facts) -> Iterator[Fail]:
     """Every account with number 0 but root."""
     for user in facts.users:
         if user.uid == 0 and user.name != "root":
             yield Fail(user.name, "a user id above 0", "user id 0", "/etc/passwd")
+
+
+@check(
+    "account-gid-0",
+    severity=Severity.HIGH,
+    title="Only root has group id 0",
+    rationale="Much of root's own is open to the group with number 0, and every file of such an account too.",
+    remediation="Give the account a group of its own: groupadd NAME, usermod --gid NAME NAME.",
+    cis=("5.4.2.2", "5.4.2.3"),
+)
+def only_root_has_gid_0(facts: Facts) -> Iterator[Fail]:
+    """Every account whose primary group has number 0 but root, and every other group with that number."""
+    for user in facts.users:
+        if user.gid == 0 and user.uid != 0:
+            yield Fail(user.name, "a group of its own", "group id 0", "/etc/passwd")
+    for group in facts.groups:
+        if group.gid == 0 and group.name != "root":
+            yield Fail(f"group {group.name}", "a number of its own", "group id 0", "/etc/group")
+
+
+@check(
+    "account-numbers",
+    severity=Severity.HIGH,
+    title="No two accounts share a number, and no two groups",
+    rationale="To the kernel they are one: each reads and changes the files of the other.",
+    remediation="Give one of them another number (usermod --uid, groupmod --gid), and its files with it.",
+    cis=("7.2.5", "7.2.6"),
+)
+def numbers_are_unique(facts: Facts) -> Iterator[Fail]:
+    """Every number that several lines of passwd or group have; 0 is what uid-0 is about."""
+    for name, kind in _NUMBERS.items():
+        names: dict[int, list[str]] = {}
+        for row in _local(facts, name):
+            if row.number:
+                names.setdefault(row.number, []).append(row.name)
+        for number, sharing in names.items():
+            if len(set(sharing)) > 1:
+                yield Fail(f"{kind} {number}", f"one {_FILES[name]}", ", ".join(sharing), f"/etc/{name}")
+
+
+@check(
+    "account-names",
+    severity=Severity.MEDIUM,
+    title="Each account and each group is there once",
+    rationale="Programs differ in which of two lines they take: what you see is not what holds.",
+    remediation="Take out the line that is wrong: vipw or vigr, then pwck --read-only.",
+    cis=("7.2.7", "7.2.8"),
+)
+def names_are_unique(facts: Facts) -> Iterator[Fail]:
+    """Every name that several lines of passwd or group have."""
+    for name, noun in _FILES.items():
+        for repeated, count in Counter(row.name for row in _local(facts, name)).items():
+            if count > 1:
+                yield Fail(f"{noun} {repeated}", "one line", f"{count} lines", f"/etc/{name}")
+
+
+@check(
+    "account-group",
+    severity=Severity.MEDIUM,
+    title="The primary group of each account is there",
+    rationale="Whoever makes the next group gets the number, and with it the files of the account.",
+    remediation="Make the group (groupadd --gid NUMBER NAME), or give the account another: usermod --gid.",
+    cis=("7.2.3",),
+)
+def primary_groups_are_there(facts: Facts) -> Iterator[Fail]:
+    """Every account whose group number no group has."""
+    numbers = {group.gid for group in facts.groups}
+    for user in facts.users:
+        if user.gid not in numbers:
+            yield Fail(user.name, "a group that is there", f"group id {user.gid}", "/etc/passwd")
+
+
+@check(
+    "account-plus-lines",
+    severity=Severity.HIGH,
+    title="The account files take no accounts from elsewhere",
+    rationale="A line with `+` lets a directory on the network say who logs in.",
+    remediation="Take out the line, and name the directory in /etc/nsswitch.conf if you use one.",
+)
+def no_plus_lines(facts: Facts) -> Iterator[Fail]:
+    """Every file of accounts with a line that begins with `+`."""
+    for name in ("passwd", "group", "shadow"):
+        count = sum(row.name.startswith("+") for row in facts.parsed(name, parse_rows, absent=""))
+        if count:
+            yield Fail(f"/etc/{name}", "no line with +", f"lines with +: {count}", f"/etc/{name}")
+
+
+@check(
+    "account-system-shell",
+    severity=Severity.MEDIUM,
+    title="Accounts of the system have no login shell",
+    rationale="A service that was taken over, or a key that somebody left in its home, becomes a session.",
+    remediation="usermod --shell /usr/sbin/nologin NAME; in the spec: `shell: /usr/sbin/nologin`.",
+    cis=("5.4.2.7",),
+)
+def system_accounts_have_no_shell(facts: Facts) -> Iterator[Fail]:
+    """Every account below UID_MIN with a shell in which somebody can work, unless the spec declares it."""
+    for user in system_accounts(facts):
+        if facts.people.has_shell(user) and user.name not in facts.intent.users:
+            yield Fail(
+                user.name,
+                "/usr/sbin/nologin",
+                user.shell or "no shell, which is /bin/sh",
+                "/etc/passwd",
+                spec=Snippet(("users", user.name), {"system": True, "shell": "/usr/sbin/nologin"}),
+            )
+
+
+@check(
+    "account-undeclared",
+    severity=Severity.MEDIUM,
+    title="Each account of a person is declared",
+    rationale="An account that nobody declared was made by hand, or by somebody who broke in.",
+    remediation="Declare it under `users:`, or remove it: `state: absent` with what becomes of the home.",
+)
+def persons_are_declared(facts: Facts) -> Iterator[Finding]:
+    """Every account from UID_MIN on that the spec does not name."""
+    declared = facts.intent.users | facts.intent.key_users
+    undeclared = [user for user in persons(facts) if user.name not in declared]
+    if not declared:
+        raise NotApplicable("no spec declares accounts")
+    for user in undeclared:
+        yield Fail(
+            user.name,
+            "an account of the spec",
+            f"uid {user.uid}, declared by nobody",
+            "/etc/passwd",
+            spec=Snippet(("users", user.name), _declaration(user)),
+        )
+
+
+def _declaration(user: User) -> dict[str, object]:
+    """What the spec would say of an account that is to stay as it is."""
+    home = {} if user.home == f"/home/{user.name}" else {"home": user.home}
+    return {"uid": user.uid, **home}
+
+
+def _local(facts: Facts, name: str) -> Iterable[Row]:
+    """The lines of a file that are an account or a group of this host."""
+    return (row for row in facts.parsed(name, parse_rows) if row.name and row.name[0] not in "+-#")

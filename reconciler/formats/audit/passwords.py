@@ -48,7 +48,7 @@ class ShadowRow:
 def redact_shadow(text: str) -> str:
     """shadow(5) with the scheme in the place of each hash: `!yescrypt` for one that is locked."""
     rows = (line.split(":") for line in text.split("\n") if ":" in line)
-    return "".join(":".join([row[0], _scheme_field(row[1]), *row[2:]]) + "\n" for row in rows)
+    return "".join(":".join([row[0], redacted_field(row[1]), *row[2:]]) + "\n" for row in rows)
 
 
 def redact_group_passwords(text: str) -> str:
@@ -62,7 +62,8 @@ def parse_shadow(text: str) -> list[ShadowRow]:
     return [_row([*row, *[""] * (9 - len(row))]) for row in rows]
 
 
-def _scheme_field(field: str) -> str:
+def redacted_field(field: str) -> str:
+    """A password field with the scheme in the place of the hash: `x`, `*`, `!`, `!yescrypt`, `des`."""
     bare = field.lstrip("!")
     if bare in _NO_HASH:
         return field

@@ -2,6 +2,20 @@
 
 from tests.audit.planted import Fault
 
+_SPEC = "mkdir -p /etc/reconciler; printf 'version: 1\\nhost: testhost\\nusers:\\n  declared: {}\\n' > /etc/reconciler/host.yaml"
+
 PLANTED = {
     "uid-0": Fault("useradd --non-unique --uid 0 toor", "toor"),
+    "account-gid-0": Fault("useradd --gid 0 insider", "insider"),
+    "account-numbers": Fault(
+        "useradd --uid 4100 first; useradd --non-unique --uid 4100 second; groupadd --non-unique --gid 4100 g4",
+        "uid 4100",
+    ),
+    "account-names": Fault(
+        "echo 'twice:x:4201:100::/:/usr/sbin/nologin' | tee -a /etc/passwd /etc/passwd", "account twice"
+    ),
+    "account-group": Fault("echo 'lost:x:4301:4399::/:/usr/sbin/nologin' >> /etc/passwd", "lost"),
+    "account-plus-lines": Fault("echo '+::::::' >> /etc/passwd", "/etc/passwd"),
+    "account-system-shell": Fault("useradd --system --shell /bin/bash worker", "worker"),
+    "account-undeclared": Fault("useradd stranger", "stranger", before=_SPEC, alone=True),
 }
