@@ -61,7 +61,7 @@ def test_archives_do_not_have_it(place: Place, kind: str) -> None:
     """No archive of any type has it; the run names it and how to remove it; a name that only begins so is
     archived.
     """
-    place = place.having(type=kind)
+    place = place.having(type=kind, drill_directory=str(place.top / "drills"))
     kept = kept_in_the_source(place)
     (place.source / f"{PREFIX}of-mine").mkdir()
     told = told_by_a_run(place)
@@ -71,7 +71,8 @@ def test_archives_do_not_have_it(place: Place, kind: str) -> None:
     names = names_in_newest(place)
     assert kept.name not in names
     assert {f"{PREFIX}of-mine", "sub", "numbers"} <= names
-    assert drill.drill(place.job, {}, lambda _: None, place.locks).good
+    result = drill.drill(place.job, {}, lambda _: None, place.locks)
+    assert result.good, result.reason
     shutil.rmtree(kept)
     assert "is in no backup" not in told_by_a_run(place)
 
