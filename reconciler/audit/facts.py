@@ -23,6 +23,8 @@ from reconciler.policy.access.writers import Writers
 from reconciler.policy.symlinks import Followed
 
 if TYPE_CHECKING:
+    from reconciler.policy.access.becoming_root import BecomingRoot
+    from reconciler.policy.access.ssh.login_ways import SshWays
     from reconciler.policy.lockout.guard import Doors
 
 T = TypeVar("T")
@@ -121,6 +123,20 @@ class Facts:
 
         name = self.text("hostname", absent="").strip()
         return Doors(self.view, Question(name, int(self.now.timestamp())))
+
+    @cached_property
+    def keys(self) -> SshWays:
+        """The keys by which somebody gets in, as sshd takes them. Raises HostError."""
+        from reconciler.policy.access.ssh.login_ways import SshWays
+
+        return SshWays(self.doors.ssh, self.doors.people)
+
+    @cached_property
+    def becoming(self) -> BecomingRoot:
+        """The ways by which an account becomes root. Raises HostError."""
+        from reconciler.policy.access.becoming_root import BecomingRoot
+
+        return BecomingRoot(self.doors.people, self.doors.sudo, self.writers, int(self.now.timestamp()))
 
     def sysctl(self, name: str) -> str:
         """A kernel setting as it is in force.

@@ -10,7 +10,7 @@ from reconciler.audit.model import Fail, Finding, NotApplicable, Severity, Snipp
 from reconciler.audit.persons import persons, system_accounts
 from reconciler.audit.registry import check
 from reconciler.formats.accounts.passwd import User
-from reconciler.formats.audit.accounts import Row, parse_rows
+from reconciler.formats.audit.accounts import Row, parse_paths, parse_rows
 
 _FILES = {"passwd": "account", "group": "group"}
 _NUMBERS = {"passwd": "uid", "group": "gid"}
@@ -169,3 +169,24 @@ def _declaration(user: User) -> dict[str, object]:
 def _local(facts: Facts, name: str) -> Iterable[Row]:
     """The lines of a file that are an account or a group of this host."""
     return (row for row in facts.parsed(name, parse_rows) if row.name and row.name[0] not in "+-#")
+
+
+@check(
+    "root-path",
+    severity=Severity.HIGH,
+    title="Root looks for programs only where root alone writes",
+    rationale="A program named like one that root types is run as root, from `.` or a directory of others.",
+    remediation="Take the element out of PATH in that file, or give the directory to root: chmod g-w,o-w.",
+    cis=("5.4.2.5",),
+)
+def path_of_root_is_roots(facts: Facts) -> Iterator[Finding]:
+    """Every element of PATH in root's files that is no absolute path, or that somebody else can change."""
+    for path, element in facts.parsed("root-path", parse_paths):
+        if "$" in element or element.startswith("~") or "/games" in element:
+            continue
+        shown = element or "(empty)"
+        if not element.startswith("/"):
+            yield Fail(f"{path} {shown}", "absolute directories", f"{shown}, the current directory", path)
+        elif writers := facts.writers.of(element):
+            how = next(iter(writers.values())).how
+            yield Fail(f"{path} {shown}", "only root writes there", how, path)

@@ -18,4 +18,5 @@ PLANTED = {
     "account-plus-lines": Fault("echo '+::::::' >> /etc/passwd", "/etc/passwd"),
     "account-system-shell": Fault("useradd --system --shell /bin/bash worker", "worker"),
     "account-undeclared": Fault("useradd stranger", "stranger", before=_SPEC, alone=True),
+    "root-path": Fault("echo 'PATH=.:$PATH' >> /root/.profile", "/root/.profile ."),
 }
