@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -58,6 +59,22 @@ def test_three_lines_without_root() -> None:
         assert [("app", ["/backup"])] == [(row["job"], row["destinations"]) for row in rows]
         assert "wanted\n" == (user.place / "back/srv/app/deep/file").read_text()
         assert 3 == len(list((tree / "backup").iterdir()))
+
+
+def test_the_page_about_backups_works_without_root() -> None:
+    """The lines that the page has for trying a job out, with its three-line form, end with the file."""
+    page = (Path(__file__).resolve().parents[2] / "docs/howto/backups.md").read_text()
+    (block,) = re.findall(r"```text\n(mkdir -p tree/.*?)```", page, re.DOTALL)
+    with ordinary() as user:
+        (user.place / "host.yaml").write_text(THREE_LINES.replace("[/backup]", "[/backup/app]"))
+        user.own()
+        said = [
+            user.says(*(words if words[0] == "reconciler" else ["/bin/sh", "-c", line]))
+            for line in block.splitlines()
+            if (words := line.split())
+        ]
+
+        assert "hello\n" == said[-1]
 
 
 def test_paths_are_those_of_the_tree(tree: Tree) -> None:
