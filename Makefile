@@ -84,7 +84,7 @@ test-cases: venv ## All cases, bad values and booted kills, where `make test` ta
 
 .PHONY: test-debians
 test-debians: venv ## The tests that are there for both Debians, on both, where `make test` takes one for each (root)
-	@RECONCILER_DEBIANS=both $(PYTEST) -n $(WORKERS) --dist worksteal tests/booted -k "bookworm or trixie"
+	@RECONCILER_DEBIANS=both $(PYTEST) -n $(WORKERS) --dist worksteal tests/booted -k "bookworm or trixie or debian_13"
 
 OF_A_KIND := tests/test_cases.py tests/test_rollback_cases.py tests/test_snapshots.py tests/test_examples.py tests/kinds \
 	tests/cli/test_bad_values.py tests/cli/test_prune_brake.py tests/booted/test_cases.py

@@ -1,8 +1,8 @@
 """A pytest plugin: a test that is there for both Debians takes one of them in an ordinary run.
 
 Its name decides which, so that each Debian has about half of them, and the same ones each time.
-`RECONCILER_DEBIANS=both` (`make test-debians`) and the full forms take both. A test that was asked for by its
-whole name is always taken.
+`RECONCILER_DEBIANS=both` (`make test-debians`) and the full forms take both, and the tests that repeat others
+on Debian 13 (`repeats`). A test that was asked for by its whole name is always taken.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     names = {item.nodeid: suite for item in items if (suite := _suite_of(item))}
     unwanted = other_debian(names)
+    repeating = {item.nodeid for item in items if item.get_closest_marker("repeats")}
+    unwanted |= repeating.difference(config.args)
     if unwanted:
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in unwanted])
         items[:] = [item for item in items if item.nodeid not in unwanted]

@@ -88,6 +88,7 @@ def test_exposure_in_a_plan_is_what_systemd_analyze_says(booted: BootedHost) -> 
 
 
 @pytest.mark.booted
+@pytest.mark.repeats("test_exposure_in_a_plan_is_what_systemd_analyze_says")
 def test_exposure_on_debian_13() -> None:
     """The same words of a newer systemd."""
     with BootedHost(suite="trixie") as host:

@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.formats.sudo.sudoers_text import logical_lines
 from tests.booted.booted import BootedHost
+from tests.breaking import FULL
 from tests.policy.sudo_environments import HERS, ROWS, SCRIPTS
 
 SPEC = "/root/host.yaml"
@@ -37,11 +38,13 @@ def prepared(host: BootedHost) -> None:
 def test_what_sudo_leaves_of_the_environment_is_judged_as_sudo_does(suite: str) -> None:
     """Access says that ann becomes root by a rule where sudo makes her root by it,
     and not where it does not.
+
+    The words about each row are judged in tests/policy; here Access is asked of every fourth.
     """
     with BootedHost(suite=suite) as host:
         prepared(host)
-        wrong = []
-        for name, row in ROWS.items():
+        wrong: list[tuple[object, ...]] = []
+        for number, (name, row) in enumerate(ROWS.items()):
             host.write("/etc/sudoers.d/a", f"{row.rules}\n", "0440")
             host.run("visudo", "--check", "--quiet")
             host.run("rm", "-f", "/root/taken")
@@ -53,15 +56,16 @@ def test_what_sudo_leaves_of_the_environment_is_judged_as_sudo_does(suite: str) 
                 host.run("test", "-e", "/root/taken", check=False).returncode == 0
                 or "LD_PRELOAD cannot be preloaded" in done.stderr
             )
+            if is_root != bool(row.why):
+                wrong.append((name, is_root, done.stderr))
+            if number % 4 and not FULL:
+                continue
             data = json.loads(
                 host.reconciler("access", SPEC, "--who", "ann", "--to", "root", "--json").stdout
             )
             said = [item["by"] for item in data["access"] if item["now"]]
-            if (is_root, is_root) != (
-                bool(row.why),
-                any(row.why in by for by in said) if row.why else bool(said),
-            ):
-                wrong.append((name, is_root, said, done.stderr))
+            if is_root != (any(row.why in by for by in said) if row.why else bool(said)):
+                wrong.append((name, is_root, said))
 
         assert [] == wrong
 

@@ -164,6 +164,7 @@ def test_drop_ins_and_enablement_on_debian_13(trixie: BootedHost) -> None:
     plan(trixie)
 
 
+@pytest.mark.repeats("tests/booted/test_links.py, test_absent_units.py, test_generators.py")
 def test_links_absent_and_generated_units_on_debian_13() -> None:
     """The links followed on Debian 13 are those followed on Debian 12, and a baseline holds without its
     packages.
@@ -176,6 +177,7 @@ def test_links_absent_and_generated_units_on_debian_13() -> None:
         check_generated_units(host)
 
 
+@pytest.mark.repeats("tests/booted/test_gates.py::test_a_false_condition_is_told_and_left")
 def test_conditions_on_debian_13() -> None:
     """A condition that does not hold is a fact in the plan and no failure there either."""
     with BootedHost(suite="trixie") as host:

@@ -101,7 +101,8 @@ def _next_look(gate: Gate, processes: _Processes, reason: str, now: float, last:
     elif reason:
         pause = gate.interval
     else:
-        pause = min(gate.interval, max(processes.steady - now, 0.0))
+        left = processes.steady - now
+        pause = min(gate.interval, left) if left > 0 else gate.interval
     return min(now + pause, max(last, now + 0.05))
 
 
