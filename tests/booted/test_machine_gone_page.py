@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.booted.booted import BootedHost
+from tests.booted.test_backup_remote import wire
 
 pytestmark = pytest.mark.booted
 
@@ -66,3 +67,57 @@ def test_a_new_machine_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
         assert 3 == refused.returncode
         assert "verified" in paste(go_on)
         assert "No findings" in paste(see)
+
+
+VAULT = """
+useradd -m -s /bin/sh vault
+install -d -m 700 -o vault /home/vault/.ssh
+install -m 600 -o vault /etc/keys /home/vault/.ssh/authorized_keys
+install -d -o vault /srv/vault
+ssh-keygen -q -A; systemctl restart ssh
+"""
+
+
+def test_the_archives_are_on_another_machine() -> None:
+    """The same with the options of sftp that the page names: the vault, the repository and the private key are
+    all there is of the old machine, and the new one goes on with the archives in the vault.
+    """
+    (spec,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    clone, look, accounts, data, rest, go_on, _ = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    with BootedHost() as vault:
+        with BootedHost() as old:
+            wire(old, vault)
+            old.run("/bin/sh", "-euc", "ssh-keygen -q -t ed25519 -N '' -f /root/backup")
+            identity = old.read("/root/backup")
+            vault.write("/etc/keys", old.read("/root/backup.pub"))
+            vault.run("/bin/sh", "-euc", VAULT)
+            key = " ".join(vault.read("/etc/ssh/ssh_host_ed25519_key.pub").split()[:2])
+            url = "sftp://vault@10.9.0.2/srv/vault/app"
+            far = f'[{{url: "{url}", host_key: "{key}", identity_file: /root/backup}}]'
+            spec = spec.replace("[/backup/app]", far)
+            old.write("/root/spec/host.yaml", spec)
+            old.reconciler("apply", "/root/spec/host.yaml", "--auto-approve")
+            fill = "head -c 300000 /dev/urandom > data && chown app:app data && chmod 640 data"
+            old.run("/bin/sh", "-euc", f"cd /var/lib/app && {fill}; systemctl stop app")
+            old.reconciler("backup", "run", "app")
+            before = old.run("/bin/sh", "-euc", TREE).stdout
+
+        with BootedHost(hostname="debian") as new:
+            wire(new, vault)
+
+            def paste(block: str) -> str:
+                options = f'--from {url} --host-key "{key}" --identity-file /root/backup'
+                script = block.replace("--from /backup/app", options)
+                return new.run("/bin/bash", "-euc", script, cwd="/root").stdout
+
+            new.write("/root/backup", identity, "0600")
+            new.write("/root/spec/host.yaml", spec)
+            paste("\n".join(line for line in clone.splitlines() if not line.startswith("git ")))
+            assert "verified" in paste(look)
+            paste(accounts.replace("--target", "--auto-approve --target"))
+            assert "in place" in paste(data.replace("--in-place", "--in-place --auto-approve"))
+            assert before == new.run("/bin/sh", "-euc", TREE).stdout
+            assert "Apply complete!" in paste(rest.replace("host.yaml", "host.yaml --auto-approve"))
+            assert "active" == new.active("app.service")
+            assert 3 == new.reconciler("backup", "run", "app", check=False).returncode
+            assert "verified" in paste(go_on)
