@@ -33,7 +33,7 @@ backups:
     keep: {{last: 2}}
 """
 JOB = "/etc/reconciler/backups/d.json"
-KILL, PKILL, OFF = "systemctl kill -s KILL ssh", "pkill -9 sshd; pkill -9 sftp-server", ""
+KILL, PKILL, OFF = "systemctl kill -s KILL ssh", "pkill -9 sshd; pkill -9 sftp-server || true", ""
 """The ways to die; without a command it is a power cut."""
 DEATHS = (
     [(how, size) for how in (KILL, PKILL, OFF) for size in ("1k", "1000k", "2900k")]
