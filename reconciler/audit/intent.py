@@ -43,6 +43,23 @@ class Intent:
             name for name, user in users.items() if getattr(user, "ssh_keys", None)
         }
 
+    def fingerprints(self, user: str) -> frozenset[str]:
+        """The keys that the spec gives to an account."""
+        from reconciler.formats.ssh import authorized_keys
+
+        declared = self.resources.get("ssh_keys", {}).get(user)
+        account = self.resources.get("users", {}).get(user)
+        lists = (
+            getattr(declared, "keys", None),
+            getattr(declared, "exactly", None),
+            getattr(account, "ssh_keys", None),
+        )
+        lines = (
+            getattr(item, "key", item) for keys in lists for item in getattr(keys, "exactly", keys) or ()
+        )
+        read = (authorized_keys.read(line) for line in lines)
+        return frozenset(key.fingerprint for key in read if key is not None)
+
     @property
     def ports(self) -> frozenset[tuple[str, int]]:
         """The ports that the spec says others reach, each as `("tcp", 8080)`: where a service's health is

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from reconciler.core.host import Entry, HostError
+from reconciler.core.host import Entry, FileType, HostError
 from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.passwd import User
 from reconciler.formats.audit.accounts import path_elements, redact_accounts
@@ -34,14 +34,23 @@ def _homes(files: Files, _: str) -> str:
 
 
 def _home(files: Files, user: User) -> dict[str, Any]:
-    home = user.home.rstrip("/") or "/"
     try:
+        home = _real(files, user.home.rstrip("/") or "/")
         entry = files.entry(home)
         if entry is None:
             return {"home": None}
         return {"home": _facts(entry), "files": dict(_trusted(files, home))}
     except HostError as problem:
         return {"unknown": problem.detail or problem.summary}
+
+
+def _real(files: Files, home: str) -> str:
+    """The home behind a link at the top, where only root makes any: /home that leads to /data/home."""
+    top, slash, rest = home[1:].partition("/")
+    entry = files.entry(f"/{top}") if slash else None
+    if entry is None or entry.type is not FileType.LINK or ".." in entry.target.split("/"):
+        return home
+    return f"/{entry.target.strip('/')}/{rest}"
 
 
 def _trusted(files: Files, home: str) -> Iterator[tuple[str, list[str]]]:

@@ -1,0 +1,44 @@
+"""Homes as the audit reads them: a link of root's at the top is followed, and nothing below."""
+
+from __future__ import annotations
+
+import json
+
+from reconciler.core.host import Entry, FileType, UnsafePath
+from reconciler.formats.audit.accounts import parse_homes
+from reconciler.host.audit.answers import HostAnswers
+from reconciler.host.simulation.host import EmptyView
+
+
+class _Linked(EmptyView):
+    """A host whose /home leads elsewhere, with a link in the way of the home of eve."""
+
+    def entry(self, path: str) -> Entry | None:
+        if path == "/home":
+            return Entry(FileType.LINK, "0777", "root", "root", target="/data/home")
+        if path.startswith("/data/home/eve"):
+            raise UnsafePath("a link is in the way", path)
+        known = {"/data/home/ann": "0700", "/data/home/ann/.netrc": "0644"}
+        kind = FileType.FILE if path.endswith("rc") else FileType.DIRECTORY
+        return Entry(kind, known[path], "ann", "ann") if path in known else None
+
+    def read(self, path: str) -> bytes:
+        return b"ann:x:1000:1000::/home/ann:/bin/sh\neve:x:1001:1001::/home/eve:/bin/sh\n"
+
+
+def test_homes_behind_a_link_of_root_are_known() -> None:
+    """/home that leads to /data/home is followed; a link below it makes the home unknown, and no error."""
+    homes = parse_homes(HostAnswers(_Linked(running=True)).answer("homes"))
+
+    assert homes["ann"].place is not None
+    assert homes["ann"].place.mode == 0o700
+    assert homes["ann"].files[".netrc"].mode == 0o644
+    assert homes["eve"].unknown
+
+
+def test_a_home_that_is_not_there_is_no_unknown_one() -> None:
+    """Nothing at the path is a fact."""
+    (home,) = parse_homes(json.dumps({"ann": {"home": None}})).values()
+
+    assert home.place is None
+    assert not home.unknown
