@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
@@ -52,6 +52,13 @@ be open.
 """
 converging = pytest.mark.parametrize("case", _FREE, ids=lambda case: case.name)
 everywhere = pytest.mark.parametrize("running", [True, False], ids=["simulated", "tree"])
+
+
+def more_often_simulated(cases: Sequence[Case], turn: int) -> pytest.MarkDecorator:
+    """All of them on a simulated host, and a third in a tree, where less happens; all in the full form."""
+    chosen = [*((case, True) for case in cases), *((case, False) for case in some(cases, turn))]
+    names = [f"{'simulated' if running else 'tree'}-{case.name}" for case, running in chosen]
+    return pytest.mark.parametrize(("case", "running"), chosen, ids=names)
 
 
 @pytest.fixture
@@ -227,8 +234,7 @@ def test_the_plan_is_exactly_this(case: Case, running: bool, place: Path) -> Non
 
 
 @pytest.mark.slow
-@every
-@everywhere
+@more_often_simulated(all_cases(), 2)
 def test_a_plan_changes_nothing(case: Case, running: bool, place: Path) -> None:
     """Making a plan leaves the host and our memory as they were."""
     world = world_of(case, place / "world", running=running)
@@ -281,8 +287,7 @@ def _digests(case: Case) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@applying
-@everywhere
+@more_often_simulated(_APPLIED, 0)
 def test_apply_converges(case: Case, running: bool, place: Path) -> None:
     """After one apply the next plan is empty and the next apply writes nothing, neither to the host nor to
     our state.

@@ -73,7 +73,10 @@ print(json.dumps({
 """
 
 BOOTED = [case for case in all_cases() if case.booted and not case.refused]
-cases = pytest.mark.parametrize("case", BOOTED[:: 1 if FULL else 12], ids=lambda case: case.name)
+_NAMED = ("services/changed-while-stopped", "services/vendor-never-restarted")
+"""docs/systemd.md names them."""
+_CHOSEN = [case for at, case in enumerate(BOOTED) if FULL or at % 12 == 0 or case.name in _NAMED]
+cases = pytest.mark.parametrize("case", _CHOSEN, ids=lambda case: case.name)
 """All of them in `make test-cases`, else every twelfth; on the simulated host and in a tree `make test` has
 them all.
 """

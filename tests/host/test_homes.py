@@ -406,7 +406,7 @@ def test_a_user_swapping_directory_and_link_wins_nothing(stage: Stage) -> None:
     refused = 0
     try:
         time.sleep(0.05)
-        for number in range(240):
+        for number in range(120):
             actions = (
                 write(b"x"),
                 edit((str(number),)),
@@ -425,7 +425,7 @@ def test_a_user_swapping_directory_and_link_wins_nothing(stage: Stage) -> None:
         racer.kill()
         racer.wait()
 
-    assert 0 < refused < 240
+    assert 0 < refused < 120
     assert before == stage.outside()
 
 
