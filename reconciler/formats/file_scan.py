@@ -35,6 +35,8 @@ class Scope:
     uids: frozenset[int] = frozenset()
     gids: frozenset[int] = frozenset()
     """The numbers that have a name. On the host that runs its name service is asked for others."""
+    ranges: tuple[tuple[int, int], ...] = ()
+    """Numbers that belong to somebody without having a name, each from the first to the last."""
 
 
 @frozen
@@ -53,6 +55,8 @@ class Seen:
     """Whether others may enter every directory above it."""
     capability: str = ""
     """The attribute `security.capability` in hexadecimal digits."""
+    number: str = ""
+    """Major and minor number of a device (`1:3`); for `unowned` the number that has no name: `uid 4242`."""
 
 
 @frozen
@@ -123,6 +127,7 @@ def parse_scope(text: str) -> Scope:
             skip=tuple(data.pop("skip")),
             uids=frozenset(data.pop("uids")),
             gids=frozenset(data.pop("gids")),
+            ranges=tuple((int(first), int(last)) for first, last in data.pop("ranges")),
             **data,
         )
     except (AttributeError, KeyError, TypeError) as problem:

@@ -81,7 +81,7 @@ def _tests(owners: str) -> str:
             "-type d -perm -0002 '!' -perm -1000 -print",
             "-type f -perm /6000 -print",
             "-type b,c -print",
-            f"-type f -perm /044 '(' {names} ')' -print",
+            f"-type f -perm -004 '(' {names} ')' -print",
             f"{owners} -print",
         )
     )

@@ -80,7 +80,8 @@ def test_each_predicate_sees_its_objects(top: Path) -> None:
     plant(top / "home/ann/.bashrc", 0o664)
     plant(top / "home/ann/notes", 0o664)
     plant(top / "home/ann/.ssh/id_ed25519", 0o644)
-    plant(top / "home/ann/.aws/credentials", 0o640)
+    plant(top / "home/ann/.aws/credentials", 0o644)
+    plant(top / "home/ann/.kube/config", 0o640)
     plant(top / "home/ann/.pgpass", 0o600)
     plant(top / "srv/app/credentials", 0o644)
     plant(top / "srv/app/tls.pem", 0o644)
@@ -103,17 +104,20 @@ def test_each_predicate_sees_its_objects(top: Path) -> None:
 def test_owners_capabilities_and_devices(top: Path) -> None:
     """Numbers without a name, file capabilities and device nodes are seen, with what they are."""
     os.chown(plant(top / "left/file"), 4242, 0)
+    os.chown(plant(top / "left/container"), 100_007, 0)
     (top / "left/link").symlink_to("nowhere")
     os.chown(top / "left/link", 0, 4242, follow_symlinks=False)
     value = bytes.fromhex("0100000200200000000000000000000000000000")
     os.setxattr(plant(top / "ping", 0o755), "security.capability", value)
     os.setxattr(plant(top / "attributes", 0o755), "user.note", b"x")
     os.mknod(top / "disk", 0o20640, os.makedev(1, 3))
-    scan = walked(top)
+    scan = walked(top, replace(OWN, ranges=((100_000, 165_535),)))
 
     assert paths(scan, "unowned") == ["/left/file", "/left/link"]
     assert [(seen.path, seen.capability) for seen in scan.of("capability")] == [("/ping", value.hex())]
-    assert [(seen.path, seen.type, seen.mode) for seen in scan.of("device")] == [("/disk", "char", "0640")]
+    assert [(seen.path, seen.type, seen.mode, seen.number) for seen in scan.of("device")] == [
+        ("/disk", "char", "0640", "1:3")
+    ]
 
 
 def test_whether_others_get_there(top: Path) -> None:

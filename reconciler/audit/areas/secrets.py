@@ -1,1 +1,67 @@
 """Secrets: passwords and keys that lie about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from reconciler.audit.areas.filesystem import file_scan, rest, rights, shown
+from reconciler.audit.facts import Facts
+from reconciler.audit.model import Fail, Finding, NotKnown, Severity
+from reconciler.audit.registry import check
+from reconciler.formats.audit.secrets import parse_kinds
+from reconciler.formats.file_scan import Seen
+
+_PUBLISHED = ("/usr/", "/etc/ssl/certs/", "/etc/ca-certificates/")
+"""Directories of packages: everybody has what is there, and it is no secret."""
+_OF_TESTS = ("/site-packages/", "/dist-packages/", "/node_modules/", "/gems/", "/testdata/")
+"""Directories of libraries, which come with keys for their tests."""
+_KEY = "a private key"
+
+
+@check(
+    "private-keys-readable",
+    severity=Severity.HIGH,
+    title="Nobody but its owner reads a private key",
+    rationale="Whoever has the key is its owner wherever it opens a door, or is the server it stands for.",
+    remediation="Take the right away (chmod 0600 FILE), and make a new key: others may have read this one.",
+)
+def private_keys_are_closed(facts: Facts) -> Iterator[Finding]:
+    """Files that have a private key in them, which everybody can read; it is told by name and content."""
+    yield from _readable(facts, keys=True)
+
+
+@check(
+    "credentials-readable",
+    severity=Severity.HIGH,
+    title="Nobody but its owner reads a file with passwords or tokens",
+    rationale="They open databases, clouds and registries for every account of this host.",
+    remediation="Take the right away (chmod 0600 FILE), and change what is in it: others may have read it.",
+)
+def credentials_are_closed(facts: Facts) -> Iterator[Finding]:
+    """.netrc, .pgpass, .env, those of AWS, Kubernetes, Docker, Hugging Face and the like, which everybody can
+    read and that hold a secret.
+    """
+    yield from _readable(facts, keys=False)
+
+
+def _readable(facts: Facts, *, keys: bool) -> Iterator[Finding]:
+    scan = file_scan(facts)
+    candidates = {seen.path: seen for seen in scan.of("credential") if _counts(seen)}
+    kinds: Mapping[str, str] = (
+        facts.parsed("secret-kinds", parse_kinds, json.dumps(sorted(candidates))) if candidates else {}
+    )
+    for path, kind in kinds.items():
+        if kind == "unread":
+            yield NotKnown(shown(path), "it cannot be read")
+        elif (kind == _KEY) is keys:
+            yield Fail(
+                shown(path), "no right to read for others", f"{rights(facts, candidates[path])}; {kind}"
+            )
+    yield from rest(scan, "credential")
+
+
+def _counts(seen: Seen) -> bool:
+    """Whether others get there, and it is not what everybody has anyway."""
+    is_local = seen.path.startswith("/usr/local/") or not seen.path.startswith(_PUBLISHED)
+    return seen.open and is_local and not any(part in seen.path for part in _OF_TESTS)

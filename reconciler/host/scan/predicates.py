@@ -80,7 +80,7 @@ class Predicate:
 
 
 def _is_credential(sight: Sight) -> bool:
-    if sight.mode & 0o044 == 0:
+    if not sight.mode & 0o004:
         return False
     end = _CREDENTIALS.get(sight.name)
     return sight.directory.endswith(end) if end is not None else sight.name.endswith(_ENDINGS)

@@ -10,6 +10,7 @@ import errno
 import grp
 import os
 import pwd
+import stat
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -69,6 +70,11 @@ def _has_name(number: int, ask: Callable[[int], object]) -> bool:
     except (KeyError, OSError):
         return False
     return True
+
+
+def _number(status: os.stat_result) -> str:
+    is_device = stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode)
+    return f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}" if is_device else ""
 
 
 def _words(error: OSError) -> str:
@@ -248,8 +254,8 @@ class Walk:
 
     def _judge(self, here: _Directory, sight: Sight) -> None:
         """Ask the predicates about an object."""
-        if self._is_unowned(sight.status.st_uid, sight.status.st_gid):
-            self._keep(UNOWNED, here, sight)
+        if strange := self._strange_number(sight.status.st_uid, sight.status.st_gid):
+            self._keep(UNOWNED, here, sight, strange)
         for predicate in PREDICATES:
             if (
                 sight.type in predicate.types
@@ -258,7 +264,7 @@ class Walk:
             ):
                 self._keep(predicate.name, here, sight)
 
-    def _keep(self, predicate: str, here: _Directory, sight: Sight) -> None:
+    def _keep(self, predicate: str, here: _Directory, sight: Sight, strange: str = "") -> None:
         self._counts[predicate] = self._counts.get(predicate, 0) + 1
         rows = self._seen.setdefault(predicate, [])
         if len(rows) < MOST:
@@ -270,15 +276,18 @@ class Walk:
                     *(here.child(sight.name), TYPES[sight.type], mode, status.st_uid, status.st_gid),
                     open=here.open,
                     capability=capability,
+                    number=strange or _number(status),
                 )
             )
 
-    def _is_unowned(self, uid: int, gid: int) -> bool:
-        """Whether one of the numbers has no name. The name service is asked once for each number."""
-        return not (
-            self._is_known(uid, self._uids, self._strange[0], pwd.getpwuid)
-            and self._is_known(gid, self._gids, self._strange[1], grp.getgrgid)
-        )
+    def _strange_number(self, uid: int, gid: int) -> str:
+        """The number that has no name, of an owner or else of a group; empty where both have one.
+
+        The name service is asked once for each number.
+        """
+        if not self._is_known(uid, self._uids, self._strange[0], pwd.getpwuid):
+            return f"uid {uid}"
+        return "" if self._is_known(gid, self._gids, self._strange[1], grp.getgrgid) else f"gid {gid}"
 
     def _is_known(
         self, number: int, known: set[int], strange: set[int], ask: Callable[[int], object]
@@ -287,7 +296,9 @@ class Walk:
             return True
         if number in strange:
             return False
-        is_known = self._top == "/" and _has_name(number, ask)
+        is_known = any(first <= number <= last for first, last in self._scope.ranges) or (
+            self._top == "/" and _has_name(number, ask)
+        )
         (known if is_known else strange).add(number)
         return is_known
 

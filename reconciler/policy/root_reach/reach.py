@@ -148,12 +148,10 @@ class RootReach:
         """A file of one account's: who can write it is that account, and so is who has a hand in what its
         text runs.
         """
-        text = (
-            self._files.known_text(look.path)
-            if own.reader and entry is not None and entry.type is FileType.FILE
-            else None
-        )
-        for account in [own.account] if own.account else self._homes.get(own.home, ()):
+        accounts = [own.account] if own.account else self._homes.get(own.home, ())
+        is_read = accounts and own.reader and entry is not None and entry.type is FileType.FILE
+        text = self._files.known_text(look.path) if is_read else None
+        for account in accounts:
             if account != "root":
                 use = Use(look.path, "goes by", account=account, at_login=bool(own.home))
                 yield from self._by_reading(look, use, ())

@@ -26,6 +26,8 @@ class Fault:
     """Debian packages that the host needs besides."""
     alone: bool = False
     """Whether it disturbs other faults: then it gets a host of its own in the ordinary run too."""
+    live: bool = False
+    """Whether a snapshot cannot tell: it has not the content that the check needs, and says so."""
     already: bool = False
     """Whether the pristine host of the tests fails it already, for another object."""
 
