@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.audit.areas.filesystem import file_scan, rest, rights, shown
 from reconciler.audit.facts import Facts
 from reconciler.audit.model import Fail, Finding, NotKnown, Severity
 from reconciler.audit.registry import check
-from reconciler.formats.audit.secrets import parse_kinds
+from reconciler.formats.audit.secrets import SecretLine, parse_kinds, parse_lines
 from reconciler.formats.file_scan import Seen
 
 _PUBLISHED = ("/usr/", "/etc/ssl/certs/", "/etc/ca-certificates/")
@@ -43,6 +43,48 @@ def credentials_are_closed(facts: Facts) -> Iterator[Finding]:
     read and that hold a secret.
     """
     yield from _readable(facts, keys=False)
+
+
+@check(
+    "secrets-in-units",
+    severity=Severity.MEDIUM,
+    title="No unit file has a password or a token in it",
+    rationale="Every account can ask systemd for the environment and the command line of a unit.",
+    remediation=(
+        "Move it to a file of root's with mode 0600, and name that by LoadCredential= or EnvironmentFile=;"
+        " then change it: others may have read it."
+    ),
+)
+def units_have_no_secrets(facts: Facts) -> Iterator[Finding]:
+    """The lines of units and drop-ins that no package brought: place and name, never the secret."""
+    answer = facts.parsed("secret-lines", parse_lines)
+    yield from _lines(answer.units)
+    yield from (NotKnown(path, "it cannot be read") for path in answer.unread)
+
+
+@check(
+    "secrets-in-environment-files",
+    severity=Severity.HIGH,
+    title="No file that everybody can read has a password or a token for a service in it",
+    rationale="Every account of the host, those of services too, can use it.",
+    remediation="Take the right away (chmod 0600 FILE), and change the secret: others may have read it.",
+)
+def environments_are_closed(facts: Facts) -> Iterator[Finding]:
+    """The files of EnvironmentFile=, /etc/environment, /etc/default, /etc/profile.d and the lines of cron."""
+    answer = facts.parsed("secret-lines", parse_lines)
+    yield from _lines(answer.files)
+    yield from (NotKnown(path, "it cannot be read") for path in answer.unread)
+
+
+def _lines(lines: Iterable[SecretLine]) -> Iterator[Finding]:
+    """Yield a finding for each file."""
+    by_path: dict[str, list[SecretLine]] = {}
+    for line in lines:
+        by_path.setdefault(line.path, []).append(line)
+    for path, inside in by_path.items():
+        places = ", ".join(f"{line.name} in line {line.line}" for line in inside[:5])
+        more = f" and {len(inside) - 5} more" if len(inside) > 5 else ""
+        yield Fail(shown(path), "no secret", f"{places}{more}", shown(path))
 
 
 def _readable(facts: Facts, *, keys: bool) -> Iterator[Finding]:
