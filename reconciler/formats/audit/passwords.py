@@ -22,6 +22,11 @@ _SCHEMES: Mapping[str, str] = {
 }
 """crypt(5): the names of the schemes by the prefix of a hash."""
 _PREFIX = re.compile(r"\$([a-z0-9]+)[$,]")
+_SETTING = re.compile(
+    r"(?:(?:SYS_|SUB_)?[UG]ID|PASS|SHA_CRYPT|YESCRYPT|ENCRYPT|LOGIN|FAIL|LOG|HOME|UMASK)[A-Z_]*"
+)
+"""The names in login.defs(5)."""
+_PLAIN = re.compile(r"[0-9]{1,10}|yes|no|[A-Z]+[0-9]{0,3}")
 _NO_HASH = frozenset(("", "*", "x"))
 
 
@@ -54,6 +59,16 @@ def redact_shadow(text: str) -> str:
 def redact_group_passwords(text: str) -> str:
     """gshadow(5) likewise."""
     return redact_shadow(text)
+
+
+def redact_login_defs(text: str) -> str:
+    """login.defs(5): the settings that have a number, yes, no or the name of a method, and nothing else."""
+    rows = (line.split() for line in text.split("\n"))
+    return "".join(
+        f"{row[0]} {row[1]}\n"
+        for row in rows
+        if len(row) == 2 and _SETTING.fullmatch(row[0]) and _PLAIN.fullmatch(row[1])
+    )
 
 
 def parse_shadow(text: str) -> list[ShadowRow]:

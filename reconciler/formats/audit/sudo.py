@@ -10,6 +10,7 @@ from reconciler.core.basics.frozen import frozen
 _PROBLEM = re.compile(r"(?:visudo: )?(/[^:\s]+):(?:([0-9]+):(?:[0-9]+:)?)? (.+)")
 _WELL = re.compile(r"/[^:\s]+: parsed OK")
 _VERSION = re.compile(r"Sudo version ([0-9]+)\.([0-9]+)(?:\.([0-9]+))?")
+_HOSTNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
 _QUOTED = re.compile(r'"[^"]*"')
 
 
@@ -57,3 +58,9 @@ def parse_version(text: str) -> tuple[int, ...]:
     if match is None:
         raise ValueError("sudo tells no version")
     return tuple(int(number or 0) for number in match.groups())
+
+
+def redact_hostname(text: str) -> str:
+    """hostname(5): the name, without comments."""
+    lines = (line.strip() for line in text.split("\n"))
+    return next((line for line in lines if _HOSTNAME.fullmatch(line)), "") + "\n"

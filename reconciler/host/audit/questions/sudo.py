@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from reconciler.core.host import FileType, HostError
-from reconciler.formats.audit.sudo import redact_visudo
+from reconciler.formats.audit.sudo import redact_hostname, redact_visudo
 from reconciler.formats.sudo import answers, policy
 from reconciler.host.audit.question import File, Files, Program, Reader
 
@@ -47,7 +47,7 @@ def _settings(path: str, text: str) -> list[tuple[str, str, bool, str]]:
 
 
 QUESTIONS = {
-    "hostname": File("/etc/hostname"),
+    "hostname": File("/etc/hostname", redact_hostname),
     "sudo-defaults": Reader(_defaults),
     "sudo-version": Program(("sudo", "-V")),
     "visudo": Program(("visudo", "--check"), exits=(0, 1), errors=True, redact=redact_visudo),
