@@ -5,6 +5,7 @@ One row per file: where it goes and the function that makes its text. Run by `ma
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,11 +13,14 @@ from pathlib import Path
 
 from reconciler.app.schema import FILES, document_schema
 from tools import reference
-from tools.audit_checks import audit_checks_page
+from tools.audit_checks import audit_checks_page, check_ids_module
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+CHECK_IDS = "reconciler/formats/audit/check_ids.py"
+"""The schemas have its names: when it changes, they are made anew by another process."""
 GENERATED: Mapping[str, Callable[[], str]] = {
+    CHECK_IDS: check_ids_module,
     **{f"schemas/{name}": partial(document_schema, *what) for name, what in FILES.items()},
     "docs/reference/spec.md": reference.spec_page,
     "docs/reference/commands.md": reference.commands_page,
@@ -46,6 +50,8 @@ def main(arguments: list[str]) -> int:
         (REPOSITORY / name).parent.mkdir(parents=True, exist_ok=True)
         (REPOSITORY / name).write_text(GENERATED[name]())
         print(f"wrote {name}")
+    if CHECK_IDS in outdated:
+        return subprocess.run([sys.executable, "-m", "tools.generate"], check=False).returncode
     return 0
 
 

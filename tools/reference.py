@@ -170,7 +170,8 @@ def spec_page() -> str:
         "",
         *_table(model, top),
         *(
-            f"| `{name}` | map of name to [{name}](#{name}) | | {_sentence(kind.model.__doc__)} |"
+            f"| `{name}` | {'' if kind.single else 'map of name to '}[{name}](#{name}) | |"
+            f" {_sentence(kind.model.__doc__)} |"
             for name, kind in kinds.items()
         ),
         "| `settings` | [settings](#settings) | | What holds for the host as a whole. |",

@@ -9,6 +9,7 @@ from reconciler.app.specs import DEFAULT_SPEC
 from reconciler.audit.facts import Facts
 from reconciler.audit.intent import intent_of
 from reconciler.audit.model import Check, Report, Severity
+from reconciler.audit.policy import notices, policy_of, with_waivers
 from reconciler.audit.registry import chosen
 from reconciler.audit.run import run
 from reconciler.core.answers import Answers
@@ -84,10 +85,13 @@ def _report(
     checks: list[Check] = chosen(options.only)
     basis = view.basis
     moment = basis.taken if isinstance(basis, SnapshotBasis) else now
-    facts = Facts(view, answers, intent_of(spec), datetime.fromisoformat(moment))
+    rules = policy_of(spec)
+    facts = Facts(view, answers, intent_of(spec), datetime.fromisoformat(moment), rules)
     with in_vain(basis):
         results = run(checks, facts)
-    return Report(name, _basis(view), now, fail_on(spec), results)
+    today = datetime.fromisoformat(now).date()
+    waived, told = with_waivers(results, rules, today), tuple(notices(results, rules, today))
+    return Report(name, _basis(view), now, Severity(rules.fail_on), waived, told)
 
 
 def _basis(view: HostView) -> dict[str, str]:
@@ -95,11 +99,6 @@ def _basis(view: HostView) -> dict[str, str]:
     if isinstance(basis, SnapshotBasis):
         return {"kind": "snapshot", "taken": basis.taken}
     return {"kind": "offline" if isinstance(basis, TreeBasis) else "live"}
-
-
-def fail_on(spec: Spec | None) -> Severity:
-    """The lightest severity that makes the audit fail."""
-    return Severity.HIGH
 
 
 def wrong_names(names: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from reconciler.core.basis import TreeBasis
 from reconciler.core.host import Entry, HostView, Unreadable
 from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.passwd import Group, User
+from reconciler.formats.audit.policy import Policy
 from reconciler.policy.access.login_accounts import People
 from reconciler.policy.access.writers import Writers
 from reconciler.policy.symlinks import Followed
@@ -33,9 +34,13 @@ T = TypeVar("T")
 class Facts:
     """A host, for checks. `view` has its files and units, `answers` what its programs say."""
 
-    def __init__(self, view: HostView, answers: Answers, intent: Intent, now: datetime) -> None:
+    def __init__(
+        self, view: HostView, answers: Answers, intent: Intent, now: datetime, policy: Policy | None = None
+    ) -> None:
         self.view = view
         self.intent = intent
+        self.allow = policy or Policy()
+        """The policy: what is as it should be although the spec declares it nowhere else."""
         self.now = now
         """The moment that ages are counted to: that of the snapshot, where it is one."""
         self._answers = answers

@@ -147,3 +147,5 @@ class Report:
     """The time of the audit, UTC in the form of RFC 3339."""
     fail_on: Severity
     results: tuple[Result, ...]
+    notices: tuple[str, ...] = ()
+    """What is to be told of the policy itself: waivers that ended, or end soon."""

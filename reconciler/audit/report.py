@@ -20,6 +20,7 @@ def report_data(report: Report) -> dict[str, Any]:
         "basis": dict(report.basis),
         "time": report.now,
         "checks": [_row(result) for result in report.results],
+        "notices": list(report.notices),
         "summary": _summary(report),
     }
 

@@ -132,6 +132,8 @@ class Kind:
 
     None: it is made of files alone, and needs no booted host to be seen at work.
     """
+    single: str = ""
+    """The name of the only resource, where the section itself is its block; empty: blocks have names."""
     tells_access: bool = False
     """A change of it is shown beside the plan although it changes nobody's answer about access."""
     order: int = 50

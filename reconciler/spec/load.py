@@ -22,7 +22,7 @@ from reconciler.spec.annotations import source_plan
 from reconciler.spec.include import Included
 from reconciler.spec.model import host_model
 from reconciler.spec.phrases import ended
-from reconciler.spec.positions import Map, Mark
+from reconciler.spec.positions import Map, Mark, marks_of, new_map, put
 
 UNKNOWN_KEY = "Unknown key"
 """The summary of the diagnostics that name a key of the file."""
@@ -78,6 +78,7 @@ def _load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnos
     root, included.root = included.root, None
     if root is None:
         return None, included.problems
+    _name_single_blocks(root, kinds)
     # Only the models of the sections that are there are built; the others only to explain a mistake.
     there: Kinds = {name: kinds[name] for name in kinds if name in root}
     diagnostics = list(included.problems)
@@ -93,6 +94,15 @@ def _load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnos
     if diagnostics or host is None:
         return None, _ordered(diagnostics, included)
     return _spec(host, rows, included, there), []
+
+
+def _name_single_blocks(root: Map, kinds: Kinds) -> None:
+    """Give the block of a section that is one block (`Kind.single`) its name, as blocks of others have."""
+    for section in root:
+        if section in kinds and (name := kinds[section].single):
+            named = new_map()
+            put(named, name, root[section], *marks_of(root, section))
+            root[section] = named
 
 
 def _explained(included: Included, root: Map, kinds: Kinds) -> list[Diagnostic]:

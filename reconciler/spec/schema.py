@@ -46,6 +46,7 @@ def host_schema(kinds: Kinds, draft: Draft = "2020-12") -> dict[str, Any]:
     model = host_model(kinds)
     document([model])
     generated = model.model_json_schema()
+    _unname_single_blocks(generated, kinds)
     if "$ref" in generated:
         generated |= generated["$defs"].pop(generated.pop("$ref").rpartition("/")[2])
     schema: dict[str, Any] = _walk(generated, _common)
@@ -64,6 +65,15 @@ def host_schema(kinds: Kinds, draft: Draft = "2020-12") -> dict[str, Any]:
     }
     schema.pop("title", None)
     return head | schema
+
+
+def _unname_single_blocks(generated: dict[str, Any], kinds: Kinds) -> None:
+    """Put the block of a section that is one block (`Kind.single`) in the place of the map."""
+    for name, node in generated["properties"].items():
+        if name in kinds and kinds[name].single:
+            block = node.get("additionalProperties") or next(iter(node["patternProperties"].values()))
+            node.clear()
+            node.update(block)
 
 
 def dumps(schema: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ def open_ports_are_declared(facts: Facts) -> Iterator[Finding]:
     """Every socket that others than this host reach, but for SSH and what the spec declares."""
     for listener in listeners(facts):
         port = (listener.protocol, listener.port)
-        if listener.local or port == _SSH or port in facts.intent.ports:
+        if listener.local or port == _SSH or port in facts.intent.ports or port in facts.allow.ports:
             continue
         place = f"{listener.protocol} {listener.address}:{listener.port}"
         by = listener.process or "a process that is not known"

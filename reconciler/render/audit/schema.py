@@ -90,6 +90,10 @@ def audit_schema() -> Schema:
             },
             "time": _described("When the audit ran.", _TIME),
             "checks": {"type": "array", "items": _CHECK},
+            "notices": _described(
+                "What is to be told of the policy itself: waivers that ended, end soon, or cover nothing.",
+                {"type": "array", "items": _TEXT},
+            ),
             "summary": _SUMMARY,
         }
     )

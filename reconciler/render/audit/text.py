@@ -23,7 +23,7 @@ def audit_text(data: Mapping[str, Any], *, colour: bool) -> str:
     lines = [f"Audit of {visible(data['host']['name'] or 'this host')}{_taken(data['basis'])}", ""]
     for area, of_area in groupby(rows, key=lambda row: row["area"]):
         lines += _area(area, list(of_area), paint)
-    lines += [*_first(rows, paint), *_summary(data["summary"])]
+    lines += [*_first(rows, paint), *_notices(data["notices"], paint), *_summary(data["summary"])]
     return "\n".join(lines) + "\n"
 
 
@@ -66,6 +66,11 @@ def _first(rows: Sequence[Row], paint: Paint) -> Iterator[str]:
         yield f"  {number}. {name}: {visible(remedy)}"
     if remedies:
         yield ""
+
+
+def _notices(notices: Sequence[str], paint: Paint) -> Iterator[str]:
+    for notice in notices:
+        yield f"{paint('note', 'yellow')}: {visible(notice)}"
 
 
 def _summary(summary: Mapping[str, Any]) -> Iterator[str]:
