@@ -22,6 +22,7 @@ from tests.spec.fakes import DictReader
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEy u"
 _NAMED: dict[str, tuple[str, dict[str, Any]]] = {
+    "audit": ("policy", {"schedule": "daily"}),
     "backups": ("b", {"sources": ["/data/x"], "destinations": ["/backup/x"], "schedule": "daily"}),
     "directories": ("/srv/d", {"mode": "0755"}),
     "files": ("/etc/f", {"content": "x", "mode": "0644"}),
@@ -54,7 +55,7 @@ CANDIDATES = (
     *("always", "gzip", "daily", "timer", "UTC", "host", "-%Y%m%d"),
     *("running", "restart", "none", "enforce", "source.txt", "/usr/bin/true x", "30d"),
     *("x.slice", "continue", "closed", "local", "warn", "http://localhost/x", "rest:https://x/"),
-    *("sftp://x@x/y", "idle", "10M"),
+    *("sftp://x@x/y", "idle", "10M", "uid-0"),
 )
 """One of these is valid wherever text is."""
 _RESTIC = {"engine": "restic", "password_file": "/root/restic.pass"}
@@ -66,6 +67,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "Hook": {"run": ["/usr/bin/true"]},
     "RestrictedKey": {"key": _KEY, "cert_authority": True},
     "SudoRule": {"run": ["/usr/bin/true"]},
+    "Waiver": {"check": "uid-0", "why": "x", "until": "2027-01-31"},
     "SwitchUser": {"user": "root", "group": "root"},
 }
 """The keys that a block in a resource cannot do without."""
@@ -132,7 +134,8 @@ def spec_with(kind: str, field: str, value: str) -> str:
     rest = "".join(
         f"    {key}: {json.dumps(item)}\n" for key, item in {**base, **needed}.items() if key not in without
     )
-    return f"version: 1\nhost: h1\n{kind}:\n  {name}:\n    {field}: {value}\n{rest}"
+    block = f"    # {name}" if discover()[kind].single else f"  {name}:"
+    return f"version: 1\nhost: h1\n{kind}:\n{block}\n    {field}: {value}\n{rest}"
 
 
 def fields() -> list[tuple[str, str]]:

@@ -43,6 +43,8 @@ TEXTS = (
         "rest:https://y/",
         "sftp://y@y/y",
         "other.txt",
+        "password-empty",
+        "udp 6",
     ),
     *(
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDIyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEy v",
@@ -55,6 +57,8 @@ TEXTS = (
 """A second valid text where the candidates have one."""
 DEFAULTS = {
     ("backups", "hardening"): "strict",
+    ("audit", "scheduler"): "timer",
+    ("audit", "timezone"): "host",
     ("backups", "scheduler"): "timer",
     ("backups", "timezone"): "host",
     ("timers", "persistent"): True,

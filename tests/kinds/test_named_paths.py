@@ -143,6 +143,8 @@ def test_what_kinds_say_of_their_fields() -> None:
     }
 
     assert {
+        ("audit.allow", "reads"),
+        ("audit.scan", "reads"),
         ("users.shell", "reads"),
         ("users.home", "gives"),
         ("users.home", "reads"),  # one that is not managed

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from reconciler.core.basics.scalars import Scheduler
 from reconciler.core.model.fields import AbsolutePath, KnownName, Span, Text, TimeZone, text_schema
+from reconciler.core.model.places import NamesPath, Use
 from reconciler.core.model.resource import Resource
 from reconciler.formats.audit.check_ids import CHECK_IDS
 from reconciler.kinds.shared.schedule.field import ScheduleText
@@ -54,6 +55,8 @@ def _day(text: str) -> str:
     return text
 
 
+NamedPath = Annotated[AbsolutePath, NamesPath(Use.READS)]
+"""A path that is only looked at."""
 Port = Annotated[
     str,
     BeforeValidator(_port),
@@ -76,11 +79,11 @@ class Allow(BaseModel):
     """Accounts that may use sudo; a group with `%` in front is written under `groups`."""
     groups: dict[KnownName, list[KnownName]] = {}
     """The members of groups with power, such as docker or disk."""
-    setuid: list[AbsolutePath] = []
+    setuid: list[NamedPath] = []
     """Programs with the setuid or setgid bit."""
-    capabilities: list[AbsolutePath] = []
+    capabilities: list[NamedPath] = []
     """Programs with file capabilities."""
-    world_writable: list[AbsolutePath] = []
+    world_writable: list[NamedPath] = []
     """Files and directories that everybody may write."""
 
 
@@ -106,9 +109,9 @@ class Scan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    paths: Annotated[list[AbsolutePath], Field(min_length=1)] = ["/"]
+    paths: Annotated[list[NamedPath], Field(min_length=1)] = ["/"]
     """Where it begins."""
-    skip: list[AbsolutePath] = []
+    skip: list[NamedPath] = []
     """What it leaves out, with all that is below."""
     budget: Span = "60s"
     """How long it may take; what it has not seen by then is not checked."""
