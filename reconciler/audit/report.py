@@ -21,6 +21,7 @@ def report_data(report: Report) -> dict[str, Any]:
         "time": report.now,
         "checks": [_row(result) for result in report.results],
         "notices": list(report.notices),
+        "since": None,
         "summary": _summary(report),
     }
 

@@ -1,4 +1,4 @@
-"""reconciler audit: whether the host is safe, and what nobody declared. Changes nothing."""
+"""reconciler audit: whether the host is safe, and what nobody declared."""
 
 from __future__ import annotations
 
@@ -19,17 +19,24 @@ Only = Annotated[
 ]
 
 
+Record = Annotated[
+    bool,
+    typer.Option("--record", help="Keep the result: later audits say what is new since. As the timer does."),
+]
+
+
 def audit(
     spec: options.Spec = "",
     root: options.Root = None,
     snapshot: options.Snapshot = None,
     only: Only = [],  # noqa: B006  # typer copies it
+    record: Record = False,
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
     """Check the security of the host against what is safe and what the spec declares.
 
-    Works without a spec too: then nothing is declared. Changes nothing.
+    Works without a spec too: then nothing is declared. Changes nothing but the record (--record).
     """
     from reconciler.app.audit import AuditOptions, default_spec_exists, wrong_names
     from reconciler.app.audit import audit as audit_host
@@ -37,6 +44,10 @@ def audit(
 
     if wrong := wrong_names(only):
         output.complain([error("no such check", wrong)], no_color)
+        return ExitCode.USAGE
+    if record and (root or snapshot or only):
+        wrong = "--record keeps the whole audit of this host: leave --root, --snapshot and --only out"
+        output.complain([error("cannot be recorded", wrong)], no_color)
         return ExitCode.USAGE
     declared = None
     if spec or default_spec_exists(root, snapshot):
@@ -47,14 +58,30 @@ def audit(
     audited = audit_host(declared, AuditOptions(root, snapshot, tuple(only)), output.timestamp())
     if audited.report is None:
         return output.without_plan([audited.problem] if audited.problem else [], as_json, no_color)
+    from reconciler.app.audit_history import compared
     from reconciler.audit.report import has_findings, is_complete, report_data
     from reconciler.render.masking import mask
 
     data = mask(report_data(audited.report))
+    if not (root or snapshot or only):
+        data["since"] = _kept(data, no_color) if record else compared(data)
     _print(data, no_color, as_json=as_json)
     if has_findings(audited.report):
         return ExitCode.CHANGES
     return ExitCode.OK if is_complete(audited.report) else ExitCode.INCOMPLETE
+
+
+def _kept(data: Mapping[str, Any], no_color: bool) -> dict[str, Any] | None:
+    """What is new since the audit before, after recording this one; a record that cannot be kept is told."""
+    from reconciler.app.audit_history import keep
+    from reconciler.core.diagnostic import warning
+    from reconciler.core.host import HostError
+
+    try:
+        return keep(data)
+    except HostError as problem:
+        output.complain([warning(problem.summary, problem.detail)], no_color)
+        return None
 
 
 def _print(data: Mapping[str, Any], no_color: bool, *, as_json: bool) -> None:

@@ -59,6 +59,14 @@ _CHECK = _object(
         "spec": _SNIPPET,
     }
 )
+_FINDINGS: Schema = {"type": "array", "items": _object({"id": _TEXT, "object": _TEXT})}
+_SINCE: Schema = {
+    "description": "What changed since the audit that was recorded last; null: none was, or it is not known.",
+    "anyOf": [
+        {"type": "null"},
+        _object({"time": _TIME, "new": _FINDINGS, "fixed": _FINDINGS, "still": _NUMBER}),
+    ],
+}
 _SUMMARY = _object(
     {
         "score": _described(
@@ -94,6 +102,7 @@ def audit_schema() -> Schema:
                 "What is to be told of the policy itself: waivers that ended, end soon, or cover nothing.",
                 {"type": "array", "items": _TEXT},
             ),
+            "since": _SINCE,
             "summary": _SUMMARY,
         }
     )

@@ -12,6 +12,8 @@ from reconciler.render.terminal import Paint, count, painter, visible
 Row = Mapping[str, Any]
 
 _COLOURS = {"critical": "red", "high": "red", "medium": "yellow", "low": "cyan"}
+_MOST_CHANGES = 10
+"""How many findings that are new, and how many that are gone, are named."""
 _FIRST = 3
 """How many things to do are named at the end."""
 
@@ -23,7 +25,8 @@ def audit_text(data: Mapping[str, Any], *, colour: bool) -> str:
     lines = [f"Audit of {visible(data['host']['name'] or 'this host')}{_taken(data['basis'])}", ""]
     for area, of_area in groupby(rows, key=lambda row: row["area"]):
         lines += _area(area, list(of_area), paint)
-    lines += [*_first(rows, paint), *_notices(data["notices"], paint), *_summary(data["summary"])]
+    lines += [*_first(rows, paint), *_since(data["since"]), *_notices(data["notices"], paint)]
+    lines += _summary(data["summary"])
     return "\n".join(lines) + "\n"
 
 
@@ -66,6 +69,19 @@ def _first(rows: Sequence[Row], paint: Paint) -> Iterator[str]:
         yield f"  {number}. {name}: {visible(remedy)}"
     if remedies:
         yield ""
+
+
+def _since(since: Mapping[str, Any] | None) -> Iterator[str]:
+    """What is new and what is gone since the recorded audit."""
+    if since is None:
+        return
+    new, fixed = since["new"], since["fixed"]
+    yield f"Since {since['time']}: {len(new)} new, {len(fixed)} fixed, {since['still']} still there."
+    for sign, findings in (("+", new), ("-", fixed)):
+        for finding in findings[:_MOST_CHANGES]:
+            yield f"  {sign} {finding['id']}  {visible(finding['object'])}"
+        if len(findings) > _MOST_CHANGES:
+            yield f"  {sign} {len(findings) - _MOST_CHANGES} more"
 
 
 def _notices(notices: Sequence[str], paint: Paint) -> Iterator[str]:

@@ -1,0 +1,67 @@
+"""The audit by the clock: its unit sees as much as an administrator does, and its record says what is new."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.booted.booted import BootedHost
+
+pytestmark = [pytest.mark.timeout(300)]
+
+SPEC = """\
+version: 1
+host: testhost
+audit:
+  schedule: weekly
+  fail_on: low
+  waivers:
+    - {check: uid-0, object: toor, why: migration, until: 2099-01-31}
+"""
+UNIT = "reconciler-audit.service"
+
+
+def audit(host: BootedHost) -> dict[str, Any]:
+    """The audit by hand, as JSON."""
+    data: dict[str, Any] = json.loads(host.reconciler("audit", "--json", check=False).stdout)
+    return data
+
+
+def test_the_scheduled_audit_records_what_is_new(booted: BootedHost) -> None:
+    """The unit is closed, no failure though it finds something, checks as much as a run by hand, and the next
+    run tells what is new, what is gone and what is waived.
+    """
+    booted.write("/root/host.yaml", SPEC)
+    booted.reconciler("apply", "/root/host.yaml", "--auto-approve")
+    booted.run("systemctl", "start", UNIT)
+    record = json.loads(booted.read("/var/lib/reconciler/audit/latest.json"))
+    by_hand = audit(booted)
+
+    assert by_hand["summary"]["findings"], "the test host fails a check, so the unit ended with 2"
+    assert booted.run("systemctl", "is-failed", UNIT, check=False).stdout.strip() == "inactive"
+    assert [list(row) for row in record["findings"]] == [
+        [row["id"], row["object"]] for row in by_hand["checks"] if row["status"] == "fail"
+    ]
+    assert record["history"][0]["not_checked"] == by_hand["summary"]["not_checked"]
+    assert (by_hand["since"]["new"], by_hand["since"]["fixed"]) == ([], [])
+    exposure = booted.run("systemd-analyze", "security", "--no-pager", UNIT).stdout.splitlines()[-1]
+    assert float(exposure.split(":")[1].split()[0]) <= 7, exposure
+
+    booted.run("/bin/sh", "-euc", "useradd --non-unique --uid 0 toor; chmod 0644 /etc/shadow")
+    faulty = audit(booted)
+    assert {"id": "account-files", "object": "/etc/shadow"} in faulty["since"]["new"]
+    assert [row["status"] for row in faulty["checks"] if row["id"] == "uid-0"] == ["waived"]
+
+    booted.run("systemctl", "start", UNIT)
+    booted.run("chmod", "0640", "/etc/shadow")
+    assert audit(booted)["since"]["fixed"] == [{"id": "account-files", "object": "/etc/shadow"}]
+
+
+def test_what_is_recorded_is_the_whole_audit_of_this_host(booted: BootedHost) -> None:
+    """--record with a part of the checks, or of a tree, is refused and writes nothing."""
+    done = booted.reconciler("audit", "--record", "--only", "files", check=False)
+
+    assert done.returncode == 64
+    assert booted.run("test", "-e", "/var/lib/reconciler/audit", check=False).returncode != 0
