@@ -66,6 +66,8 @@ CHECK_IDS = (
     "routing-reverse-path",
     "routing-source-routes",
     "routing-syn-cookies",
+    "secrets-in-environment-files",
+    "secrets-in-units",
     "security-updates",
     "setuid-programs",
     "setuid-shells",
