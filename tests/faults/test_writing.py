@@ -114,6 +114,7 @@ BY_PATH = {
     ("host.validators.unit_files", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
     ("host.systemd.unit_exposure", "of_texts"): "likewise; of an ordinary user, below the directory for such",
     ("host.systemd.unit_exposure", "_put"): "in that directory",
+    ("host.scan.child", "give_way"): "ioprio_set of this process, which Python does not have",
 }
 """Functions that name what they change by its path, with the reason why no user can
 put anything in its way.
