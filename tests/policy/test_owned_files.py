@@ -69,3 +69,20 @@ def test_the_owner_of_a_file_that_root_reads_is_named(place: Place) -> None:
 def test_the_table_says_which_readers_pass_over_such_files() -> None:
     """And no other."""
     assert STRICT == {place.path for place in PLACES if place.strict}
+
+
+def test_a_program_of_the_system_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`bin` in /usr is no home's: nobody is asked for the text of what may be hundreds of megabytes."""
+    path = "/usr/bin/python3"
+    host = host_of({"/etc/passwd": {"content": PASSWD}, "/etc/group": {"content": GROUP}, path: file()})
+    files = Followed(host)
+    read: list[str] = []
+
+    def known_text(_: Followed, asked: str) -> str:
+        read.append(asked)
+        return ""
+
+    monkeypatch.setattr(Followed, "known_text", known_text)
+
+    assert RootReach(files, People(Followed(host)), lambda _: False).ways([Look(path)]) == []
+    assert path not in read
