@@ -12,7 +12,7 @@ PLANTED = {
         before="sysctl -w net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0",
     ),
     "routing-redirects": Fault(
-        "sysctl -w net.ipv4.conf.all.accept_redirects=1",
+        "for place in /proc/sys/net/ipv4/conf/*/accept_redirects; do echo 1 > $place; done",
         "net.ipv4.conf.all.accept_redirects",
         before=_LINK + "for place in /proc/sys/net/ipv*/conf/*/accept_redirects; do echo 0 > $place; done",
     ),

@@ -17,7 +17,8 @@ PLANTED = {
         before=_ADD.format("00-keys", "PasswordAuthentication no"),
     ),
     "ssh-root-login": Fault(_ADD.format("01", "PermitRootLogin yes"), "PermitRootLogin"),
-    "ssh-empty-passwords": Fault(_MATCH, "PermitEmptyPasswords for matched"),
+    # Not beside the accounts of others: sshd is asked about 20 at most.
+    "ssh-empty-passwords": Fault(_MATCH, "PermitEmptyPasswords for matched", alone=True),
     "ssh-strict-modes": Fault(_ADD.format("02", "StrictModes no"), "StrictModes"),
     "ssh-pam": Fault(_ADD.format("03", "UsePAM no"), "UsePAM"),
     "ssh-user-environment": Fault(_ADD.format("04", "PermitUserEnvironment LANG"), "PermitUserEnvironment"),
