@@ -15,8 +15,10 @@ from tests.cli.command import Done, Tree, run
 from tests.cli.test_access_from_snapshots import EVE, debian
 
 MALLORY = 1002
-JOB = 'files: {/etc/cron.d/q: {content: "5 5 * * * root /home/eve/x\\n", mode: "0644"}}\n'
-RULE = "users: {mallory: {adopt: true, sudo: [{run: ALL, password: false}]}}\n"
+ELSEWHERE = '/etc/ssh/sshd_config.d/x.conf: {content: "AuthorizedKeysFile .ssh/authorized_keys .keys/%u\\n", mode: "0644"}'
+"""Where sshd reads keys now is in a snapshot; where it would read them with this is not."""
+JOB = f'files: {{/etc/cron.d/q: {{content: "5 5 * * * root /home/eve/x\\n", mode: "0644"}}, {ELSEWHERE}}}\n'
+RULE = f"users: {{mallory: {{adopt: true, sudo: [{{run: ALL, password: false}}]}}}}\nfiles: {{{ELSEWHERE}}}\n"
 BY = "root runs /home/eve/x because of /etc/cron.d/q; eve owns /home/eve/x"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give eve a home")
@@ -34,7 +36,8 @@ def blinded(debian: Tree) -> Tree:
     debian.path("/etc/shadow").write_text(
         debian.path("/etc/shadow").read_text() + "mallory:*:19000:0:99999:7:::\n"
     )
-    debian.put("/etc/ssh/sshd_config", "UsePAM yes\n")
+    debian.put("/etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\n")
+    debian.path("/etc/ssh/sshd_config.d").mkdir()
     keys = debian.put("/home/mallory/.real/authorized_keys", "")
     debian.path("/home/mallory/.ssh").symlink_to(".real")
     program = debian.put("/home/eve/x", "#!/bin/sh\n", 0o755)
@@ -92,9 +95,7 @@ def test_nothing_is_called_known_that_nobody_could_look_at(blinded: Tree) -> Non
     """A comment whose plan is incomplete does not say that nobody gains access, nor that its policy passes;
     one that is whole does.
     """
-    spec = 'files: {/etc/ssh/sshd_config.d/x.conf: {content: "# a comment\\n", mode: "0644"}}\n'
-    blinded.put("/etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n")
-    blinded.path("/etc/ssh/sshd_config.d").mkdir()
+    spec = f"files: {{{ELSEWHERE}}}\n"
     here = run("plan", blinded.spec(spec), "--snapshot", snapshot(blinded), "--format", "markdown").out
     there = blinded.plan(
         blinded.spec('files: {/srv/a: {content: "a", mode: "0644"}}\n'), "--format", "markdown"
