@@ -18,6 +18,8 @@ _MOST_NAMES = 5
 _LAST_GROUP = 60_000
 _TOLD = {"groups", "timers", "files", "directories", "backups"}
 """The kinds that have no importer, and of which a line of its own is told."""
+_NO_PART_OF_A_HOST = {"audit"}
+"""A policy: nobody finds it on a host that has none from us."""
 
 
 def not_looked_at(view: HostView, packaged: Collection[str]) -> Iterator[str]:
@@ -33,7 +35,7 @@ def not_looked_at(view: HostView, packaged: Collection[str]) -> Iterator[str]:
             yield f"{subject}: {len(names)} ({', '.join(names[:_MOST_NAMES])}{more})"
     yield "files, directories and backups: nobody can tell from a host which of them should be declared"
     for name in discover():
-        if name not in {*importable(), *_TOLD}:
+        if name not in {*importable(), *_TOLD, *_NO_PART_OF_A_HOST}:
             yield f"{name}: import does not know this kind"
 
 
