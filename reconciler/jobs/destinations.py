@@ -18,8 +18,8 @@ def open_destination(
 ) -> Destination:
     """Open a destination of a job; `make` a missing directory below an existing one. Raises HostError.
 
-    One on another machine has a few seconds to answer without `patient`. What is downloaded lies on the disk
-    of `spool_in` meanwhile.
+    One on another machine has a few seconds to answer without `patient`. Its downloads lie on the disk of
+    `spool_in` meanwhile.
     """
     remote = job.remotes.get(name)
     if remote is None:

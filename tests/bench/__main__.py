@@ -2,7 +2,7 @@
 same run.
 
 It measures `plan` with nothing to change, and the first apply. Parts: `offline`, `people`, `backups`,
-`booted`, `fleet`, `audit`; without one, all. Of a page that is there the other parts stay as they were.
+`booted`, `fleet`, `audit`; without one, all. The other parts of a page that is there stay as they were.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ with BootedHost() as host:
     assert host.show("ml-api.service", "ActiveState") == {"ActiveState": "active"}
 ```
 
-What it stands on: an overlay over the cached layers in a mount namespace of its own, and systemd-nspawn in a
+It stands on an overlay over the cached layers in a mount namespace of its own, and systemd-nspawn in a
 cgroup of its own (without that, two hosts would share /payload and stop each other's services). Whatever
 happens to the test, nothing stays: everything in the cgroup is killed, and the mounts go with the last
 process. If the test process itself is killed, a watcher that holds the other end of a pipe does the same.

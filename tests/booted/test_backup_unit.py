@@ -133,7 +133,7 @@ def check_users_commands(host: BootedHost) -> None:
 
 
 def check_disks(host: BootedHost) -> None:
-    """What is closed looks mounted to the run. A disk that fstab names and nobody mounted is missed all the
+    """A closed path looks mounted to the run. A disk that fstab names and nobody mounted is missed all the
     same, and nothing is archived in its place.
     """
     before = host.run("ls", "/backup/whole").stdout

@@ -369,6 +369,6 @@ def test_only_homes_are_followed(tmp_path: Path) -> None:
     "path", ["/proc/sys/kernel/pid_max", "/proc/sys/vm/overcommit_ratio", "/proc/filesystems"]
 )
 def test_files_without_a_size_are_read_whole(path: str) -> None:
-    """What the kernel shows below /proc is read to its end: its files have no size."""
+    """A file below /proc is read to its end: its files have no size."""
     with SafeRoot("/") as root:
         assert Path(path).read_bytes() == root.read(path)

@@ -48,7 +48,7 @@ def document(*arguments: object, code: int = 0) -> dict[str, object]:
 
 
 def test_each_command_has_a_document(commanded: Place) -> None:
-    """What was made, judged, given back and let go stands in it, by the same names as in the list."""
+    """It has what was made, judged, given back and let go, by the same names as in the list."""
     made = document("run", "datasets")["archive"]
     assert isinstance(made, dict)
     (row,) = json.loads(run("backup", "list", "--json").out)

@@ -147,7 +147,7 @@ def test_nobody_agrees(place: Place, model: Path) -> None:
 
 
 def test_the_list_names_each_change(place: Place, model: Path) -> None:
-    """What would be new, replaced and taken away, and what stays; with --delete it is taken away, but neither
+    """The preview names what would be new, replaced and taken away, and what stays; with --delete it is taken away, but neither
     a socket, nor what the job leaves out, nor its destination.
     """
     damage(place)

@@ -115,7 +115,7 @@ def test_sources_that_are_files(chained: Place) -> None:
 
 @pytest.mark.parametrize("missing", [0, 1])
 def test_a_removed_ancestor_is_named(chained: Place, missing: int) -> None:
-    """What needs it is refused before anything is unpacked, is not good, and the next run is full."""
+    """An archive that needs it is refused before anything is unpacked, is not good, and the next run is full."""
     made = days(chained, 3)
     remove(chained.destination, made[missing].id)
     target = chained.top / "back"
@@ -488,7 +488,7 @@ def test_the_manifest_is_read_as_it_was_written(chained: Place) -> None:
 
 
 def test_a_run_trusts_no_rotten_chain(chained: Place) -> None:
-    """What the new archive is built upon is read before an older chain goes; it has rotted, so that one stays,
+    """The base of the new archive is read before an older chain goes; it has rotted, so that one stays,
     and the next run begins a new one.
     """
     chained = chained.having(keep=Keep(last=2))

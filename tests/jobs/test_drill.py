@@ -215,7 +215,7 @@ _STEPS = ("scratch", "restored", "compared")
 
 @pytest.mark.parametrize("step", _STEPS)
 def test_killed_at_each_step(drilled: Place, step: str) -> None:
-    """What a killed drill left goes with the next run; what others have there stays."""
+    """The next run removes the remains of a killed drill; what others have there stays."""
     program = _PROGRAM.format(repository=str(REPOSITORY), job=drilled.job, lock=drilled.locks)
     env = {**os.environ, "RECONCILER_TESTING": "1", "RECONCILER_FAILPOINT": f"backup.drill.{step}:1"}
     assert -9 == subprocess.run([sys.executable, "-c", program], env=env, check=False).returncode
@@ -360,7 +360,7 @@ def test_rot_in_an_older_member_is_found(chained: Place) -> None:
 
 @pytest.mark.skipif(not Path(SSHD).exists(), reason="needs sshd: apt install openssh-server")
 def test_an_archive_on_another_machine_comes_back(drilled: Place) -> None:
-    """What is restored comes from there."""
+    """The restored files come from there."""
     with far_end(drilled.top / "machine") as machine:
         remote = machine.remote()
         place = drilled.having(destinations=(remote.url,), remotes={remote.url: remote})

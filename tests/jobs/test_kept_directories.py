@@ -1,4 +1,4 @@
-"""What a restore in place keeps of the host is in no backup, though it lies in a source, and a run tells of
+"""The files that a restore in place keeps are in no backup, though it lies in a source, and a run tells of
 it.
 """
 

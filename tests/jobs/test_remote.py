@@ -235,7 +235,7 @@ def test_a_machine_that_comes_back(place: Place, tmp_path: Path, monkeypatch: py
 def test_a_connection_that_is_lost_while_looking(
     place: Place, shell: FarEnd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What could not be read is not taken for archives that are bad, nor for another machine's: nothing is
+    """Archives that could not be read are not taken for archives that are bad, nor for another machine's: nothing is
     written down, and a restore takes another copy.
     """
     place = here_and_there(place, shell, retry_for=0.0)

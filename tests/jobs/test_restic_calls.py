@@ -53,7 +53,7 @@ def test_a_run_opens_the_repository_twice(restic_place: ResticPlace, calls: Path
 
 
 def test_old_snapshots_go_in_one_call(restic_place: ResticPlace, calls: Path) -> None:
-    """What restic would forget is looked at before, and what is there after; pruning is a part of it."""
+    """The snapshots that restic would forget are looked at before, and those that are there after; pruning is a part of it."""
     place = restic_place.having(keep=Keep(last=1))
     place.run()
     taken(calls)

@@ -135,8 +135,8 @@ def restore(
     With --to nothing is put over existing files. Owners and modes are those of when it was made, of the
     directories above as well. An archive that is bad is passed over for the one before, and that is told.
 
-    With --in-place it first shows what would be replaced, and asks. What was there is kept in a directory
-    beside it; what the archive does not have stays, unless --delete. Needs root.
+    With --in-place it first shows what would be replaced, and asks. The files that were there are kept
+    in a directory beside it; files that the archive does not have stay, unless --delete. Needs root.
 
     With --from the archives of a destination are read on any host: no job, no spec and no state are needed.
     """
@@ -168,8 +168,8 @@ def restore(
 def drill(name: Name, as_json: options.Json = False) -> int:
     """Restore the newest archive of a destination into a scratch directory, compare it, and remove it.
 
-    Exits 2 if it is not what was archived. Destinations take turns. Of an archive of more than 2 GiB, or
-    without room for it, a sample of its files is restored.
+    Exits 2 if it is not what was archived. Destinations take turns. A sample of its files is restored
+    where it has more than 2 GiB, or there is no room for it.
     """
     from reconciler.app.backup.drill import drill_archive
 

@@ -99,10 +99,13 @@ class Job:
     """One job. Paths are absolute; spans are seconds."""
 
     name: str
+    """Its name in the spec."""
     sources: tuple[str, ...]
+    """The paths that are archived."""
     destinations: tuple[str, ...]
     """Paths of this host, and URLs of directories on other machines: `jobs.destinations` opens both."""
     keep: Keep
+    """The archives that `prune` leaves."""
     exclude: tuple[str, ...] = ()
     """Patterns of paths that are left out, as tar matches them."""
     require_mount: tuple[str, ...] = ()

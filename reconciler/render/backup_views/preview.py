@@ -39,7 +39,7 @@ def preview_text(data: Mapping[str, Any]) -> str:
     ]
     lines += [
         "",
-        f"{', '.join(totals) or 'Nothing to do'}. What is replaced or taken away is kept beside it.",
+        f"{', '.join(totals) or 'Nothing to do'}. Replaced and removed files are kept beside them.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -107,7 +107,7 @@ _IN_PLACE: dict[str, Schema] = {
         "With --in-place: what is changed, or would be.",
         _list({"path": _TEXT, "change": {"enum": ["new", "content", "attributes", "lost"]}}),
     ),
-    "kept": _described("What the archive does not have, and stays.", _TEXTS),
+    "kept": _described("Files that the archive does not have, and that stay.", _TEXTS),
     "in_use": _list({"name": _TEXT, "is_service": _FLAG, "pids": {"type": "array", "items": _NUMBER}}),
     "done": _described("False: nothing was changed.", _FLAG),
     "before": _described("The directories with what was there before.", _TEXTS),
