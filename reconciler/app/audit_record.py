@@ -9,12 +9,14 @@ from reconciler.audit.facts import Facts
 from reconciler.audit.intent import Intent
 from reconciler.audit.registry import chosen
 from reconciler.audit.run import run
+from reconciler.audit.user_audit import ask_all
 from reconciler.host.audit.answers import HostAnswers
 from reconciler.host.snapshot.recorder import Recorder
 
 
 def recorded(recorder: Recorder, now: str) -> dict[str, Any]:
-    """The answers to all questions of the audit; the paths that it looks at are noted by the recorder."""
+    """The answers to all questions of the audit and of `user audit`; the recorder notes the paths."""
     answers = HostAnswers(recorder)
     run(chosen(()), Facts(recorder, answers, Intent(), datetime.fromisoformat(now)))
+    ask_all(answers.answer)
     return dict(answers.records())

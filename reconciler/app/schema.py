@@ -7,6 +7,7 @@ from reconciler.render.audit.schema import audit_schema
 from reconciler.render.backup_views.schema import backup_schema
 from reconciler.render.plan.schema import plan_schema
 from reconciler.render.snapshot_schema import snapshot_schema
+from reconciler.render.user_audit.schema import user_audit_schema
 from reconciler.spec.schema import dumps, host_schema
 
 FILES = {
@@ -16,6 +17,7 @@ FILES = {
     "snapshot.schema.json": ("snapshot", "2020-12"),
     "backup.schema.json": ("backup", "2020-12"),
     "audit.schema.json": ("audit", "2020-12"),
+    "user-audit.schema.json": ("user-audit", "2020-12"),
 }
 """The files in `schemas/`: file name to document and draft.
 
@@ -33,4 +35,6 @@ def document_schema(document: str, draft: str) -> str:
         return dumps(backup_schema())
     if document == "audit":
         return dumps(audit_schema())
+    if document == "user-audit":
+        return dumps(user_audit_schema())
     return dumps(host_schema(discover(), "draft-07" if draft == "draft-07" else "2020-12"))

@@ -42,9 +42,14 @@ def held(facts: Facts) -> Iterator[Held | NotKnown]:
     for user in facts.users:
         if facts.people.has_shell(user):
             try:
-                yield from list(_of(facts, user))
+                yield from held_by(facts, user)
             except HostError as problem:
                 yield NotKnown(user.name, problem.detail or problem.summary)
+
+
+def held_by(facts: Facts, user: User) -> list[Held]:
+    """The keys in the files that sshd reads for an account; none without a sshd. Raises HostError."""
+    return list(_of(facts, user)) if facts.doors.ssh.config is not None else []
 
 
 def _of(facts: Facts, user: User) -> Iterator[Held]:

@@ -31,6 +31,7 @@ COMMANDS = (
     "explain",
     "access",
     "audit",
+    "user",
     "graph",
     "import",
     "snapshot",

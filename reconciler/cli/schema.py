@@ -19,6 +19,7 @@ class Document(StrEnum):
     SNAPSHOT = "snapshot"
     BACKUP = "backup"
     AUDIT = "audit"
+    USER_AUDIT = "user-audit"
 
 
 class Draft(StrEnum):

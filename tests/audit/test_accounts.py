@@ -8,6 +8,8 @@ from reconciler.audit.model import Status
 from reconciler.audit.registry import chosen
 from reconciler.audit.run import run
 from reconciler.formats.audit.accounts import parse_rows, path_elements, redact_accounts
+from reconciler.formats.audit.passwords import redact_login_defs
+from reconciler.formats.audit.sudo import redact_hostname
 from tests.audit.facts import facts
 
 
@@ -53,3 +55,14 @@ def test_lines_from_elsewhere_are_no_accounts_of_this_host() -> None:
     (result,) = run(chosen(["account-names"]), facts({"passwd": "+:::\n+:::\n", "group": "+:::\n"}))
 
     assert result.status is Status.PASS
+
+
+def test_no_comment_of_a_file_reaches_an_answer() -> None:
+    """login.defs, hostname and passwd are passed on as far as a check looks at them, and no further."""
+    settings = redact_login_defs("# UID_MIN secret\nUID_MIN  500\nMAIL_DIR secret\nENCRYPT_METHOD se&cret\n")
+
+    assert settings == "UID_MIN 500\n"
+    assert redact_hostname("# secret\nh1\n").strip() == "h1"
+    assert redact_hostname("# secret\n").strip() == ""
+    assert redact_accounts("ann:x:1000:1000:secret:/home/secret:/bin/sh\n") == "ann:x:1000\n"
+    assert list(path_elements("PATH=/bin:se&cret\n")) == ["/bin"]

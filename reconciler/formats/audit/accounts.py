@@ -11,6 +11,8 @@ from reconciler.formats.audit.passwords import redacted_field
 
 _ASSIGNED = re.compile(r"(?:^|[\s;\"'])(?:export\s+)?PATH=(\"[^\"\n]*\"|'[^'\n]*'|[^\s;\"'#]*)", re.MULTILINE)
 _NUMBER = re.compile(r"[0-9]{1,10}")
+_PATH = re.compile(r"[\w./+~@-]*")
+"""What else an assignment has is no directory that could be looked at, and may be a secret."""
 _EARLIER = ("$PATH", "${PATH}")
 
 
@@ -45,7 +47,7 @@ class Home:
 
 
 def redact_accounts(text: str) -> str:
-    """passwd(5) and group(5) with the scheme in the place of each hash."""
+    """passwd(5) and group(5) with the scheme in the place of each hash, as far as the number."""
     return "".join(f"{line}\n" for line in map(_redacted, text.split("\n")) if line)
 
 
@@ -67,7 +69,8 @@ def path_elements(text: str) -> Iterator[str]:
     for match in _ASSIGNED.finditer(_without_comments(text)):
         value = match[1].strip("\"'")
         if value:
-            yield from (element for element in value.split(":") if element not in _EARLIER)
+            elements = (element for element in value.split(":") if element not in _EARLIER)
+            yield from (element for element in elements if _PATH.fullmatch(element))
 
 
 def parse_paths(text: str) -> Sequence[tuple[str, str]]:
@@ -78,7 +81,7 @@ def parse_paths(text: str) -> Sequence[tuple[str, str]]:
 def _redacted(line: str) -> str:
     fields = line.split(":")
     if len(fields) > 1:
-        return ":".join([fields[0], redacted_field(fields[1]), *fields[2:]])
+        return ":".join([fields[0], redacted_field(fields[1]), *fields[2:3]])
     return line if line.startswith("+") else ""
 
 

@@ -1,0 +1,1 @@
+"""How `user audit` is told: as text, and the schema of its JSON."""
