@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from reconciler.app.plan.planned import Planned
@@ -63,6 +64,7 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         "drift": drift,
         "failed_services": [str(change.address) for change in plan.changes if failed(change)] if plan else [],
         "failing_jobs": failing,
+        "audit": _audited() if root is None else None,
         "holds": [hold_data(row) for row in plan.memory.holds] if plan else [],
         "held": {str(address): why for address, why in plan.held.items()} if plan else {},
         "owed": [_owed(row, plan) for row in plan.owed] if plan else [],
@@ -98,6 +100,20 @@ def _failing_jobs(plan: Plan | None) -> list[dict[str, Any]]:
     from reconciler.app.service.job_health import jobs, unwell  # imports the archive readers
 
     return unwell(jobs(plan.memory if plan else None))
+
+
+def _audited() -> dict[str, Any] | None:
+    """What the last recorded audit found, and how long ago it was; None without one that can be read."""
+    from reconciler.app.audit_history import recorded
+
+    try:
+        record = recorded()
+    except HostError:
+        return None
+    if record is None or not record.history:
+        return None
+    seconds = max(now() - int(datetime.fromisoformat(record.time).timestamp()), 0)
+    return {**record.history[-1], "seconds_since": seconds}
 
 
 def _history(plan: Plan | None, root: str | None) -> History | None:

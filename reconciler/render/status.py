@@ -31,7 +31,7 @@ def standing_text(data: Mapping[str, Any]) -> str:
     if data["drift"]:
         lines.append(f"  drift       {count(len(data['drift']), 'object')} changed on the host")
     lines += [f"  failed      {visible(address)}" for address in data["failed_services"]]
-    lines += _jobs(data)
+    lines += [*_jobs(data), *_audit(data["audit"])]
     for title, rows in (
         ("damaged", [data["damaged"]] if data["damaged"] else []),
         ("problems", data["problems"]),
@@ -96,6 +96,16 @@ def _jobs(data: Mapping[str, Any]) -> list[str]:
             *paragraphs(row["reason"], "              ", "              "),
         ]
     return lines
+
+
+def _audit(audited: Mapping[str, Any] | None) -> list[str]:
+    """The line of the last recorded audit, and the command that shows it."""
+    if audited is None:
+        return []
+    counts = [f"{audited[name]} {name}" for name in ("critical", "high", "medium", "low") if audited[name]]
+    found = f"{count(audited['fail'], 'finding')}" + (f" ({', '.join(counts)})" if counts else "")
+    unknown = f", {audited['not_checked']} not checked" if audited["not_checked"] else ""
+    return [f"  audit       {found}{unknown}, {_ago(audited['seconds_since'])}: reconciler audit"]
 
 
 _WELL = ("applied", "unchanged", "held")

@@ -55,6 +55,10 @@ def test_the_scheduled_audit_records_what_is_new(booted: BootedHost) -> None:
     assert [row["status"] for row in faulty["checks"] if row["id"] == "uid-0"] == ["waived"]
 
     booted.run("systemctl", "start", UNIT)
+    standing = booted.reconciler("status", "/root/host.yaml", check=False).stdout
+    found = audit(booted)["summary"]["fail"]
+    assert f"  audit       {found} finding" in standing, standing
+    assert standing.rstrip().endswith("Nothing to do."), standing
     booted.run("chmod", "0640", "/etc/shadow")
     assert audit(booted)["since"]["fixed"] == [{"id": "account-files", "object": "/etc/shadow"}]
 

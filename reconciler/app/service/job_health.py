@@ -18,7 +18,7 @@ from reconciler.jobs import jobfile
 from reconciler.jobs.health.job_health import RAN, Condition, Trouble, current
 from reconciler.kinds import observer
 
-_BACKUPS, _TIMERS, _LOGROTATE = "backups", "timers", "logrotate"
+_BACKUPS, _TIMERS, _AUDIT, _LOGROTATE = "backups", "timers", "audit", "logrotate"
 
 
 @frozen
@@ -40,12 +40,12 @@ class _Job:
 
 
 def jobs(memory: Memory | None) -> list[dict[str, Any]]:
-    """One row for each backup job of this host, each timer of the ledger, and logrotate if it has policies;
-    JSON-able, and without the spec.
+    """One row for each backup job of this host, each timer of the ledger, the audit if it runs by the clock,
+    and logrotate if it has policies; JSON-able, and without the spec.
 
     `healthy` is None where it is not known. Raises HostError when systemd cannot be asked.
     """
-    all_jobs = [*map(_backup, _names()), *map(_timer, _timers(memory)), *_rotation(memory)]
+    all_jobs = [*map(_backup, _names()), *map(_timer, _timers(memory)), *_audit(memory), *_rotation(memory)]
     if not all_jobs:
         return []
     from reconciler.host.systemd.service_facts import ask
@@ -98,6 +98,15 @@ def _backup(name: str) -> _Job:
 def _timer(name: str) -> _Job:
     unit = f"{name}.service"
     return _Job(f"{_TIMERS}.{name}", unit, known=True, troubles=(), next=f"journalctl -u {unit} -n 50")
+
+
+def _audit(memory: Memory | None) -> list[_Job]:
+    """The audit that runs by the clock: findings are no failure of it."""
+    rows = memory.rows if memory is not None else {}
+    if not any(address.kind == _AUDIT and address.part == "service" for address in rows):
+        return []
+    unit = "reconciler-audit.service"
+    return [_Job(f"{_AUDIT}.policy", unit, known=True, troubles=(), next=f"journalctl -u {unit} -n 50")]
 
 
 def _rotation(memory: Memory | None) -> list[_Job]:
