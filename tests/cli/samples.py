@@ -55,7 +55,7 @@ CANDIDATES = (
     *("always", "gzip", "daily", "timer", "UTC", "host", "-%Y%m%d"),
     *("running", "restart", "none", "enforce", "source.txt", "/usr/bin/true x", "30d"),
     *("x.slice", "continue", "closed", "local", "warn", "http://localhost/x", "rest:https://x/"),
-    *("sftp://x@x/y", "idle", "10M", "uid-0"),
+    *("sftp://x@x/y", "idle", "10M", "uid-0", "high"),
 )
 """One of these is valid wherever text is."""
 _RESTIC = {"engine": "restic", "password_file": "/root/restic.pass"}

@@ -146,7 +146,9 @@ def test_wrong_types_in_every_field(untouched: Tree, kind: str, field: str) -> N
             continue  # null is as good as left out there, and what is missing has the place of the service
         name, base = BASES[kind]
         text = spec_with(kind, field, json.dumps(value))
-        if _SCHEMA.is_valid({"version": 1, "host": "h1", kind: {name: base | {field: value}}}):
+        block = base | {field: value}
+        section = block if discover()[kind].single else {name: block}
+        if _SCHEMA.is_valid({"version": 1, "host": "h1", kind: section}):
             assert run("validate", untouched.spec(text)).code in (0, 1)
             continue
         refused += 1
