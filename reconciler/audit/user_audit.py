@@ -48,9 +48,10 @@ class Sources:
 
     @property
     def since(self) -> int | None:
-        """The time of the oldest login record."""
-        times = [one.since for one in self._logins.values() if one is not None and one.since is not None]
-        return min(times, default=None)
+        """The time of the oldest record, be it a login or not."""
+        times = [one.since for one in self._logins.values() if one is not None]
+        times += [self.journal.since] if self.journal is not None else []
+        return min((time for time in times if time is not None), default=None)
 
     def last(self, name: str) -> Use | None:
         """The last login of an account in any of the records."""

@@ -137,6 +137,14 @@ def test_a_journal_that_is_not_all_ours_to_read_is_partial() -> None:
 
     assert parse_journal(redact_journal(hint)).partial
     assert not parse_journal(redact_journal("-- No entries --\n")).partial
+    assert parse_journal(redact_journal("-- No entries --\n")).since is None
+
+
+def test_the_oldest_line_says_since_when_the_journal_tells() -> None:
+    """It counts whatever it is about: without a login in it nobody logged in since then."""
+    line = "100.5 h sshd[1]: Server listening on :: port 22.\n"
+
+    assert parse_journal(redact_journal(line + _JOURNAL)).since == 100
 
 
 @pytest.mark.parametrize(

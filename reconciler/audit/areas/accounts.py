@@ -6,11 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from reconciler.audit.facts import Facts
-from reconciler.audit.model import Fail, Finding, NotApplicable, Severity, Snippet
+from reconciler.audit.keys import held_by
+from reconciler.audit.model import Fail, Finding, NotApplicable, NotKnown, Severity, Snippet
 from reconciler.audit.persons import persons, system_accounts
 from reconciler.audit.registry import check
+from reconciler.audit.user_audit import UNUSED_DAYS, Sources, unused
+from reconciler.core.host import HostError
 from reconciler.formats.accounts.passwd import User
 from reconciler.formats.audit.accounts import Row, parse_paths, parse_rows
+from reconciler.policy.access.login_accounts import as_date
 
 _FILES = {"passwd": "account", "group": "group"}
 _NUMBERS = {"passwd": "uid", "group": "gid"}
@@ -190,3 +194,41 @@ def path_of_root_is_roots(facts: Facts) -> Iterator[Finding]:
         elif writers := facts.writers.of(element):
             how = next(iter(writers.values())).how
             yield Fail(f"{path} {shown}", "only root writes there", how, path)
+
+
+@check(
+    "account-unused",
+    severity=Severity.LOW,
+    title="Each account that somebody can get into is used",
+    rationale="Nobody notices that an account is misused whose owner has been away for months.",
+    remediation="Ask its owner; then in the spec `state: disabled`, or usermod --expiredate 1 NAME.",
+)
+def accounts_are_used(facts: Facts) -> Iterator[Finding]:
+    """Every person with a password or a key and without a login on record for 90 days."""
+    sources = Sources(facts)
+    for user in persons(facts):
+        try:
+            if not facts.people.has_shell(user) or not _opens(facts, sources, user):
+                continue
+        except HostError as problem:
+            yield NotKnown(user.name, problem.detail or problem.summary)
+            continue
+        state = unused(sources, user.name, facts.now)
+        if state.unused is None:
+            yield NotKnown(user.name, state.why)
+        elif state.unused:
+            last = sources.last(user.name)
+            when = as_date(last.last // 86_400) if last is not None else "none"
+            yield Fail(
+                user.name,
+                f"a login in {UNUSED_DAYS} days",
+                f"last login on record: {when}",
+                spec=Snippet(("users", user.name, "state"), "disabled"),
+            )
+
+
+def _opens(facts: Facts, sources: Sources, user: User) -> bool:
+    """Whether the account has a password or a key."""
+    row = sources.shadow.get(user.name) if sources.shadow is not None else None
+    has_password = row is None or row.empty or (bool(row.scheme) and not row.locked)
+    return has_password or bool(held_by(facts, user))

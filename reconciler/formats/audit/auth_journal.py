@@ -22,6 +22,7 @@ _REFUSED = (
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
 _NOT_ALL = ("not seeing messages from other users", "No journal files", "insufficient permissions")
 PARTIAL = "partial"
+_SINCE = "since\t"
 LOGIN, FAILED, SUDO, REFUSED = "login", "failed", "sudo", "refused"
 
 
@@ -43,13 +44,16 @@ class AuthJournal:
 
     events: tuple[Event, ...]
     partial: bool
+    since: int | None = None
+    """The time of the oldest line, event or not."""
 
 
 def redact_journal(text: str) -> str:
     """The events of `journalctl --output=short-unix`, a line each."""
     lines = [PARTIAL] if any(words in text for words in _NOT_ALL) else []
-    for line in text.splitlines():
-        match = _LINE.fullmatch(line)
+    matches = [_LINE.fullmatch(line) for line in text.splitlines()]
+    lines += [f"{_SINCE}{match[1]}" for match in matches if match][:1]
+    for match in matches:
         event = _event(int(match[1]), match[2], match[3]) if match else None
         if event is not None:
             lines.append("\t".join((event.kind, str(event.time), event.account, event.detail)))
@@ -59,12 +63,13 @@ def redact_journal(text: str) -> str:
 def parse_journal(text: str) -> AuthJournal:
     """The events of such lines. Raises ValueError."""
     lines = text.splitlines()
+    since = next((int(line.removeprefix(_SINCE)) for line in lines if line.startswith(_SINCE)), None)
     events = []
     for line in lines:
-        if line != PARTIAL:
+        if line != PARTIAL and not line.startswith(_SINCE):
             kind, time, account, detail = line.split("\t")
             events.append(Event(kind, int(time), account, detail))
-    return AuthJournal(tuple(events), PARTIAL in lines)
+    return AuthJournal(tuple(events), PARTIAL in lines, since)
 
 
 def _event(time: int, program: str, message: str) -> Event | None:

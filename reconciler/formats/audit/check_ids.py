@@ -13,6 +13,7 @@ CHECK_IDS = (
     "account-plus-lines",
     "account-system-shell",
     "account-undeclared",
+    "account-unused",
     "at-allow",
     "boot-loader-files",
     "changed-programs",
