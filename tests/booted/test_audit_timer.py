@@ -69,3 +69,21 @@ def test_what_is_recorded_is_the_whole_audit_of_this_host(booted: BootedHost) ->
 
     assert done.returncode == 64
     assert booted.run("test", "-e", "/var/lib/reconciler/audit", check=False).returncode != 0
+
+
+def test_the_page_about_the_audit_is_true(booted: BootedHost) -> None:
+    """Each spec of the page is valid and applied, each command does what the page says."""
+    from pathlib import Path
+
+    page = (Path(__file__).parents[2] / "docs/howto/audit.md").read_text()
+    blocks = [block.partition("\n") for block in page.split("```")[1::2]]
+    for language, _, text in blocks:
+        if language == "yaml":
+            booted.write("/root/host.yaml", text)
+            booted.reconciler("apply", "/root/host.yaml", "--auto-approve")
+            continue
+        for line in text.strip().split("\n"):
+            booted.run(
+                "/bin/sh", "-c", f"cd /root; {line.replace('apply', 'apply --auto-approve')}; test $? -le 3"
+            )
+    assert booted.run("systemctl", "is-active", "reconciler-audit.timer").stdout == "active\n"
