@@ -16,7 +16,7 @@ from reconciler.host.snapshot.recorder import Recorder
 
 def recorded(recorder: Recorder, now: str) -> dict[str, Any]:
     """The answers to all questions of the audit and of `user audit`; the recorder notes the paths."""
-    answers = HostAnswers(recorder)
+    answers = HostAnswers(recorder.host)  # answers are recorded themselves: what they are made of is not
     run(chosen(()), Facts(recorder, answers, Intent(), datetime.fromisoformat(now)))
     ask_all(answers.answer)
     return dict(answers.records())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+from reconciler.app.audit_record import recorded
 from reconciler.core.host import Entry, FileType, UnsafePath
 from reconciler.formats.audit.accounts import parse_homes
 from reconciler.host.audit.answers import HostAnswers
 from reconciler.host.simulation.host import EmptyView
+from reconciler.host.snapshot.recorder import Recorder
 
 
 class _Linked(EmptyView):
@@ -18,7 +20,11 @@ class _Linked(EmptyView):
             return Entry(FileType.LINK, "0777", "root", "root", target="/data/home")
         if path.startswith("/data/home/eve"):
             raise UnsafePath("a link is in the way", path)
-        known = {"/data/home/ann": "0700", "/data/home/ann/.netrc": "0644"}
+        known = {
+            **dict.fromkeys(("/", "/data", "/data/home"), "0755"),
+            "/data/home/ann": "0700",
+            "/data/home/ann/.netrc": "0644",
+        }
         kind = FileType.FILE if path.endswith("rc") else FileType.DIRECTORY
         return Entry(kind, known[path], "ann", "ann") if path in known else None
 
@@ -42,3 +48,12 @@ def test_a_home_that_is_not_there_is_no_unknown_one() -> None:
 
     assert home.place is None
     assert not home.unknown
+
+
+def test_a_snapshot_has_the_answer_about_homes_and_not_each_path_behind_it() -> None:
+    """Dozens of paths for each account would fill a snapshot, and a plan from it asks for none of them."""
+    recorder = Recorder(_Linked(running=True))
+    answers = recorded(recorder, "2026-11-30T00:00:00Z")
+
+    assert "homes" in answers
+    assert not [path for path in recorder.paths if path.endswith((".netrc", ".bashrc"))]
