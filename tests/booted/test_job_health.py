@@ -119,6 +119,32 @@ def test_a_job_that_is_not_well(booted: BootedHost) -> None:
     assert (3, True) == (unread.returncode, "? backups.d: " in unread.stdout), unread
 
 
+def test_a_drill_that_passed_after_it_had_failed(booted: BootedHost) -> None:
+    """A unit that failed for its drill alone is well again once a drill by hand has passed, and not for a run
+    that fails after that.
+    """
+    booted.run("/bin/sh", "-euc", "mkdir -p /data; echo x > /data/x; touch /ok; mkdir -m 700 /drills")
+    drills = "max_age: 26h, restore_drill: 1s, drill_directory: /drills"
+    booted.write(SPEC, HOST.replace("max_age: 26h", drills).partition("timers:")[0])
+    booted.reconciler("apply", SPEC, "--auto-approve")
+    booted.run("chmod", "0777", "/drills")
+    booted.run("systemctl", "start", "backup-d.service", check=False)
+    failed = told(booted, "doctor")["doctor"][1]
+    booted.run("chmod", "0700", "/drills")
+    booted.reconciler("backup", "drill", "d")
+    state = booted.run("systemctl", "is-failed", "backup-d.service").stdout.strip()
+    passed = told(booted, "health", "doctor")
+    booted.run("mv", "/data", "/away")
+    booted.run("systemctl", "start", "backup-d.service", check=False)
+    booted.reconciler("backup", "drill", "d")
+
+    assert "its last restore drill failed" in failed
+    assert "failed" == state
+    assert "1 of 1 job healthy." in passed["health"][1], passed
+    assert "its last run failed" not in passed["doctor"][1]
+    assert "its last run failed" in told(booted, "health")["health"][1]
+
+
 def test_figures_and_news_of_jobs(booted: BootedHost) -> None:
     """The metrics published by `install` have the job, and a failing one is told once, as is its recovery."""
     booted.run("/bin/sh", "-euc", "mkdir -p /data /var/lib/prometheus; echo x > /data/x; touch /ok")

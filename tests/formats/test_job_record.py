@@ -46,6 +46,20 @@ def test_a_drill_that_failed_does_not_count_as_one_that_passed() -> None:
     assert (30, {"/a": 30, "/b": 99}) == (failed.drilled, failed.tried)
 
 
+def test_a_later_drill_makes_good_one_that_failed() -> None:
+    """It does so for that invocation of the unit alone, and only where the run of it was good."""
+    good_run = replace(RUN, result=formats.GOOD)
+    failed = RECORD.after_run(good_run).after_drill(replace(DRILL, good=False), "a1")
+    passed = failed.after_drill(DRILL)
+
+    assert not failed.made_good("a1")
+    assert passed.made_good("a1")
+    assert passed == formats.load(formats.dump(passed), "d")
+    assert not passed.made_good("b2")
+    assert not passed.made_good("")
+    assert not failed.after_run(RUN).after_drill(DRILL).made_good("a1")
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -84,7 +84,7 @@ def test_what_is_declared_is_what_runs() -> None:
         job.max_age,
     )
     assert (False, False, float("inf")) == (job.verify, job.one_file_system, job.clock_jump)
-    assert ("differential", 30.4375 * 86_400) == (job.type, job.full_every)
+    assert ("differential", 30 * 86_400) == (job.type, job.full_every)
 
 
 def test_a_job_of_restics() -> None:
@@ -119,6 +119,17 @@ def test_a_destination_on_another_machine() -> None:
     )
     assert "/usr/bin/ssh" in [requirement.name for requirement in KIND.requires(declared)]
     assert Address("files", "/root/.ssh/backup") in [*KIND.references(declared)]
+
+
+@pytest.mark.parametrize("word", list(backup_job.EVERY))
+def test_a_word_is_the_same_span_everywhere(word: str) -> None:
+    """A month between drills is as long as one between full archives."""
+    declared, found = loaded(restore_drill=word, full_every=word, type="incremental")
+    assert declared is not None
+    job = job_of(declared)
+
+    assert [] == found
+    assert job.restore_drill == job.full_every == backup_job.EVERY[word]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.core.state import Memory
 from reconciler.formats.backups.manifest import timestamp
-from reconciler.formats.backups.record import GOOD, Record, Run, as_data
+from reconciler.formats.backups.record import GOOD, Record, as_data
 from reconciler.host.hosts import open_host
 from reconciler.host.process import environment
 from reconciler.jobs import jobfile
@@ -133,9 +133,12 @@ def _rotation(memory: Memory | None) -> list[_Job]:
     ]
 
 
-def _failure(facts: Any, run: Run | None) -> str:
-    """Why the unit failed, in words; empty where it did not, or a later run by hand was good."""
+def _failure(facts: Any, record: Record | None) -> str:
+    """Why the unit failed, in words; empty where it did not, or a later run or drill by hand was good."""
+    run = record.run if record is not None else None
     if facts.active != "failed" or (run is not None and run.result == GOOD and run.started >= facts.since):
+        return ""
+    if record is not None and record.made_good(facts.invocation):
         return ""
     reason = f": {run.reason}" if run is not None and run.reason else ""
     return f"its last run failed ({facts.exit or facts.result}){reason}"
@@ -144,7 +147,7 @@ def _failure(facts: Any, run: Run | None) -> str:
 def _row(job: _Job, facts: Any) -> dict[str, Any]:
     condition = job.condition or Condition(known=job.known)
     record = condition.record
-    failure = _failure(facts, record.run if record is not None else None)
+    failure = _failure(facts, record)
     troubles = [trouble for trouble in job.troubles if not (failure and trouble.cause == RAN)]
     troubles = [*([Trouble(RAN, failure)] if failure else []), *troubles]
     healthy = False if failure or (troubles and job.known) else True if job.known else None

@@ -26,14 +26,15 @@ NAME = rf"^{_NAME}\z"
 COMPRESSORS: Mapping[str, str] = {"gzip": ".gz", "zstd": ".zst", "none": ""}
 """The programs that an archive can be compressed with, and what each adds to its name."""
 _DAY = 86_400.0
-DRILLS: Mapping[str, float] = {
+EVERY: Mapping[str, float] = {
+    "hourly": 3600.0,
     "daily": _DAY,
     "weekly": 7 * _DAY,
     "monthly": 30 * _DAY,
     "quarterly": 91 * _DAY,
     "yearly": 365 * _DAY,
 }
-"""The words for the time between two restore drills, and their seconds."""
+"""The words for the time between two restore drills, or two full archives, and their seconds."""
 ENGINES = ("tar", "restic")
 """The programs that make archives."""
 
@@ -164,9 +165,9 @@ class Job:
         return ".tar" + COMPRESSORS[self.compress] + (ENCRYPTED if self.encrypt_to else "")
 
 
-def drill_seconds(text: str) -> float:
-    """The time between two drills: a word such as `monthly`, or a span. Raises ValueError."""
-    return DRILLS[text] if text in DRILLS else timespan.seconds(text)
+def every_seconds(text: str) -> float:
+    """The time between two events: a word such as `monthly`, or a span. Raises ValueError."""
+    return EVERY[text] if text in EVERY else timespan.seconds(text)
 
 
 def leaves_out(pattern: str, path: str) -> bool:
@@ -292,14 +293,14 @@ def _job(data: Mapping[str, Any], name: str) -> Job:
         data["verify"] == "always",
         timespan.seconds(data["max_age"]) if data.get("max_age") else 0.0,
         timespan.seconds(data["clock_jump"]),
-        restore_drill=drill_seconds(data["restore_drill"]) if data.get("restore_drill") else 0.0,
+        restore_drill=every_seconds(data["restore_drill"]) if data.get("restore_drill") else 0.0,
         drill_directory=_paths([data["drill_directory"]])[0] if data.get("drill_directory") else "",
         verify_max_age=timespan.seconds(data["verify_max_age"]) if data.get("verify_max_age") else 0.0,
         restic=_restic(data),
         remotes=_remotes(data),
         type=str(data["type"]),
         encrypt_to=_recipients(data.get("encrypt_to", ())),
-        full_every=timespan.seconds(data["full_every"]) if data.get("full_every") else FULL_EVERY,
+        full_every=every_seconds(data["full_every"]) if data.get("full_every") else FULL_EVERY,
     )
 
 

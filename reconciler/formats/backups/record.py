@@ -105,6 +105,8 @@ class Record:
     drill: Drill | None = None
     drilled: int | None = None
     """When a drill passed last."""
+    drill_failed_in: str = ""
+    """The InvocationID of the unit whose drill failed last: the unit stays failed for it."""
     newest: Mapping[str, Newest] = field(default_factory=dict)
     """The newest archive of each destination."""
     tried: Mapping[str, int] = field(default_factory=dict)
@@ -120,10 +122,22 @@ class Record:
         newest = {**self.newest, **{path: got for path, why in run.destinations.items() if not why}}
         return replace(self, begun=None, run=run, success=run, newest=newest)
 
-    def after_drill(self, drill: Drill) -> Record:
-        """The record once this drill has ended."""
+    def after_drill(self, drill: Drill, invocation: str = "") -> Record:
+        """The record once this drill has ended; `invocation` is that of the unit it was made in."""
         tried = {**self.tried, drill.destination: drill.started} if drill.destination else self.tried
-        return replace(self, drill=drill, tried=tried, drilled=drill.started if drill.good else self.drilled)
+        return replace(
+            self,
+            drill=drill,
+            tried=tried,
+            drilled=drill.started if drill.good else self.drilled,
+            drill_failed_in=self.drill_failed_in if drill.good else invocation,
+        )
+
+    def made_good(self, invocation: str) -> bool:
+        """Whether only the drill failed in this invocation of the unit, and a later one has passed."""
+        is_it = bool(invocation) and invocation == self.drill_failed_in
+        run_was_good = self.run is not None and self.run.result == GOOD
+        return is_it and run_was_good and self.drill is not None and self.drill.good
 
 
 def dump(record: Record) -> bytes:
@@ -156,6 +170,7 @@ def _record(data: Mapping[str, Any]) -> Record:
         verification=_verification(data.get("verification")),
         drill=_drill(data.get("drill")),
         drilled=_number(data.get("drilled")),
+        drill_failed_in=str(data.get("drill_failed_in", "")),
         newest={
             str(path): Newest(str(item["archive"]), int(item["started"]), int(item["bytes"]))
             for path, item in data.get("newest", {}).items()

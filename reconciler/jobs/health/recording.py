@@ -73,7 +73,8 @@ def recorded_drill(job: Job, tell: Tell, directory: str = DIRECTORY, lock_direct
     """Carry a restore drill out and write down how it ended. Raises what `drill` raises."""
     record = records.load(job.name, directory) if environment.is_root() else None
     done = drill(job, record.tried if record is not None else {}, tell, lock_directory)
-    for problem in records.keep(job, lambda record: record.after_drill(done), directory):
+    invocation = environment.variable("INVOCATION_ID")
+    for problem in records.keep(job, lambda record: record.after_drill(done, invocation), directory):
         tell(f"warning: {problem}")
     if not done.good:
         _judge(job, done, lock_directory)

@@ -44,8 +44,6 @@ _DAY = 86_400
 _SNAPSHOTS = "a snapshot of restic has everything, and takes only the space of what changed"
 _OF_TAR = {"type": _SNAPSHOTS, "full_every": _SNAPSHOTS, "encrypt_to": "restic encrypts by itself"}
 """Fields that only tar has, each with the reason."""
-_FULL_EVERY = {"hourly": "1h", "daily": "1d", "weekly": "7d", "monthly": "1M"}
-"""The words for how often a full archive is made, as spans."""
 
 
 class Verify(StrEnum):
@@ -86,9 +84,13 @@ def _pattern(text: str) -> str:
     return text
 
 
-def _drill(text: str) -> str:
-    if text not in job.DRILLS and (not text[-1:].isalpha() or timespan.seconds(text) <= 0):
-        raise ValueError("write daily, weekly, monthly, quarterly, yearly, or a time span such as 30d")
+def _every(text: str) -> str:
+    try:
+        is_span = text[-1:].isalpha() and 0 < job.every_seconds(text) < float("inf")
+    except ValueError:
+        is_span = False
+    if not is_span:
+        raise ValueError(f"write {', '.join(job.EVERY)}, or a time span such as 30d")
     return text
 
 
@@ -108,20 +110,12 @@ def _public_key(text: str) -> str:
     return text
 
 
-def _often(value: Any) -> Any:
-    return _FULL_EVERY.get(value, value) if isinstance(value, str) else value
-
-
 Count = Annotated[int, Field(ge=1, le=100_000, strict=True)]
 
-_DRILL_PATTERN = rf"^(?:{'|'.join(job.DRILLS)}|(?:[0-9]+[A-Za-z]+ ?)+)\z"
-Drill = Annotated[
-    Text, Field(pattern=_DRILL_PATTERN, max_length=64), AfterValidator(_drill), text_schema(_DRILL_PATTERN)
-]
-_FULL_EVERY_PATTERN = rf"^(?:{'|'.join(_FULL_EVERY)}|(?:[0-9]+[A-Za-z]+ ?)+)\z"
+_EVERY_PATTERN = rf"^(?:{'|'.join(job.EVERY)}|(?:[0-9]+[A-Za-z]+ ?)+)\z"
+Every = Annotated[Text, Field(max_length=64), AfterValidator(_every), text_schema(_EVERY_PATTERN)]
 DrillDirectory = Annotated[PathBelowRoot, NamesPath(Use.WRITES_INTO)]
 PublicKey = Annotated[Text, AfterValidator(_public_key)]
-FullEvery = Annotated[Finite, BeforeValidator(_often), text_schema(_FULL_EVERY_PATTERN)]
 Source = Annotated[PathBelowRoot, NamesPath(Use.READS)]
 Mount = Annotated[AbsolutePath, NamesPath(Use.READS)]
 Pattern = Annotated[Text, Field(min_length=1, max_length=4096), AfterValidator(_pattern)]
@@ -199,8 +193,9 @@ class Backup(Resource):
 
     Where there is none to build upon, or not a good one, the run makes a full one and says why.
     """
-    full_every: FullEvery | None = None
-    """How old a full archive may be (14d), or hourly, daily, weekly, monthly; then the next one is full.
+    full_every: Every | None = None
+    """How old a full archive may be: a span (14d), or hourly, daily, weekly, monthly (30 days), quarterly,
+    yearly; then the next one is full.
 
     Weekly when left out. Not for a job of full ones.
     """
@@ -229,10 +224,10 @@ class Backup(Resource):
     """
     verify_max_age: Finite | None = None
     """An archive must have been read again within this span, or the job is unhealthy."""
-    restore_drill: Drill | None = None
+    restore_drill: Every | None = None
     """How often a run restores the newest archive of a destination into a scratch directory, compares it,
-    and removes it: a span, or daily, weekly, monthly, quarterly, yearly. A drill that failed, or is late by
-    half, is unhealthy.
+    and removes it: a span, or a word as in `full_every`. A drill that failed, or is late by half, is
+    unhealthy.
     """
     drill_directory: DrillDirectory | None = None
     """Where drills unpack: a directory of root's on a disk with room. It is /var/lib/reconciler/drills when
