@@ -41,10 +41,13 @@ def test_sockets_that_others_reach_are_named_the_same_at_each_run() -> None:
     ]
 
 
-def _ruleset(family: str, policy: str, *rules: list[dict[str, Any]]) -> str:
+def _ruleset(
+    family: str, policy: str, *rules: list[dict[str, Any]], end: list[dict[str, Any]] | None = None
+) -> str:
     place = {"family": family, "table": "filter"}
     chain = {**place, "name": "input", "type": "filter", "hook": "input", "prio": 0, "policy": policy}
     listed = [{"rule": {**place, "chain": "input", "handle": 4, "expr": expr}} for expr in rules]
+    listed += [{"rule": {**place, "chain": "end", "expr": end}}] if end else []
     return json.dumps({"nftables": [{"metainfo": {"version": "1.0.6"}}, {"chain": chain}, *listed]})
 
 
@@ -66,10 +69,14 @@ _STATE: dict[str, Any] = {
         (_ruleset("inet", "drop", [{"counter": {"packets": 1, "bytes": 2}}, {"accept": None}]), set()),
         (_ruleset("bridge", "drop"), set()),
         ('{"nftables": []}', set()),
+        (_ruleset("inet", "accept", [{"jump": {"target": "end"}}], end=[{"reject": None}]), {"IPv4", "IPv6"}),
+        (_ruleset("inet", "drop", [{"goto": {"target": "end"}}], end=[{"accept": None}]), set()),
+        (_ruleset("inet", "accept", [{"goto": {"target": "none"}}], [{"drop": None}]), set()),
+        (_ruleset("inet", "accept", [{"jump": {"target": "input"}}]), set()),
     ],
 )
 def test_rules_of_nftables_refuse_what_no_rule_lets_in(ruleset: str, families: set[str]) -> None:
-    """The policy of the chain counts, and a rule for all packets before it."""
+    """The policy of the chain counts, and a rule for all packets before it, in a chain that is called too."""
     assert parse_ruleset(reduce_ruleset(ruleset)) == families
 
 
@@ -102,6 +109,9 @@ COMMIT
         ("ACCEPT", "-A INPUT -j REJECT --reject-with icmp-port-unreachable\n", True),
         ("DROP", "-A INPUT -j ACCEPT\n", False),
         ("ACCEPT", "-A INPUT -p tcp -j DROP\n", False),
+        ("DROP", "-A INPUT -j open\n-A open -j ACCEPT\n", False),
+        ("DROP", "-A INPUT -j open\n-A open -j RETURN\n-A open -j ACCEPT\n", True),
+        ("ACCEPT", "-A INPUT -g none\n-A INPUT -j DROP\n", False),
     ],
 )
 def test_rules_of_iptables_refuse_what_no_rule_lets_in(policy: str, last: str, denies: bool) -> None:
@@ -110,6 +120,15 @@ def test_rules_of_iptables_refuse_what_no_rule_lets_in(policy: str, last: str, d
 
     assert "203.0.113.7" not in reduced
     assert parse_saved(reduced) is denies
+
+
+def test_chains_that_call_each_other_come_to_an_end() -> None:
+    """No kernel takes such rules, but a text can have them, and calls that double at each chain."""
+    ring = "-A INPUT -j a\n-A a -j b\n-A b -j a\n-A b -j INPUT\n-A INPUT -j DROP\n"
+    doubling = "".join(f"-A {at} -j {at + 1}\n" * 2 for at in range(2000))
+
+    assert parse_saved(ring)
+    assert parse_saved(f"-A INPUT -j 0\n{doubling}-A INPUT -j DROP\n")
 
 
 _NONE = {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-_INPUT = re.compile(r"(?::INPUT [A-Z]+|-A INPUT .*)")
-_REFUSES_ALL = re.compile(r"-A INPUT -j (?:DROP|REJECT)\b")
+_POLICY = re.compile(r":INPUT [A-Z]+")
+_FOR_ALL = re.compile(r"-A (\S+) -([jg]) (\S+)(?: --reject-with \S+)?")
+"""A rule without a condition."""
 _FAMILIES: Mapping[str, frozenset[str]] = {
     "inet": frozenset(("IPv4", "IPv6")),
     "ip": frozenset(("IPv4",)),
@@ -16,7 +17,8 @@ _FAMILIES: Mapping[str, frozenset[str]] = {
 }
 _SELECTS_NOTHING = frozenset(("counter", "log"))
 """Statements of a rule by which it holds for no packet less."""
-_REFUSES = frozenset(("drop", "reject"))
+_ACCEPT, _REFUSE, _RETURN = "accept", "drop", "return"
+_TO = "to "
 
 
 def reduce_ruleset(text: str) -> str:
@@ -46,34 +48,77 @@ def parse_ruleset(text: str) -> frozenset[str]:
     return frozenset(json.loads(text))
 
 
-def _refuses(chain: Mapping[str, Any], rules: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether a packet that no rule selects is refused at the end of a chain."""
-    place = (chain["family"], chain["table"], chain["name"])
+def _refuses(chain: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a packet that no rule selects is refused in a base chain."""
+    table = (chain["family"], chain["table"])
+    chains: dict[str, list[str]] = {}
     for rule in rules:
-        if (rule["family"], rule["table"], rule["chain"]) != place:
-            continue
-        words = {word for statement in rule["expr"] for word in statement}
-        if words - _SELECTS_NOTHING == {"accept"}:
-            return False
-        if words & _REFUSES and not words - _REFUSES - _SELECTS_NOTHING:
-            return True
-    return bool(chain.get("policy") == "drop")
+        if (rule["family"], rule["table"]) == table:
+            chains.setdefault(rule["chain"], []).extend(_outcomes(rule["expr"]))
+    verdict = _verdict(chains, chain["name"])
+    return verdict == _REFUSE or (verdict is None and chain.get("policy") == "drop")
+
+
+def _outcomes(expression: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The outcome of a rule for all packets; none for a rule with a condition."""
+    words = {word: value for statement in expression for word, value in statement.items()}
+    outcome = [word for word in words if word not in _SELECTS_NOTHING]
+    match outcome:
+        case ["accept"]:
+            return [_ACCEPT]
+        case ["drop"] | ["reject"]:
+            return [_REFUSE]
+        case ["return"]:
+            return [_RETURN]
+        case ["jump"]:
+            return [f"{_TO}{words['jump']['target']}"]
+        case ["goto"]:
+            return [f"{_TO}{words['goto']['target']}", _RETURN]
+        case _:
+            return []
+
+
+def _verdict(chains: Mapping[str, Sequence[str]], name: str) -> str | None:
+    """What becomes of a packet that only rules for all packets select; None at the end of the chain.
+
+    A chain that has been left without an outcome has none the next time.
+    """
+    left: set[str] = set()
+    open_chains = [(name, iter(chains.get(name, ())))]
+    while open_chains:
+        current, outcomes = open_chains[-1]
+        outcome = next(outcomes, _RETURN)
+        if outcome == _RETURN:
+            left.add(current)
+            open_chains.pop()
+        elif not outcome.startswith(_TO):
+            return outcome
+        elif (called := outcome.removeprefix(_TO)) not in left and all(called != at for at, _ in open_chains):
+            open_chains.append((called, iter(chains.get(called, ()))))
+    return None
 
 
 def reduce_saved(text: str) -> str:
-    """The lines of iptables-save(8) about the chain INPUT of the table filter, those alone that count."""
+    """The lines of iptables-save(8) that count: the policy of INPUT and the rules without a condition, of the
+    table filter.
+    """
     _, filter_table, filters = text.partition("*filter\n")
     lines = filters.partition("\nCOMMIT")[0].splitlines() if filter_table else []
-    return "".join(f"{line}\n" for line in lines if _INPUT.match(line) and _counts(line))
-
-
-def _counts(line: str) -> bool:
-    return line.startswith(":") or line == "-A INPUT -j ACCEPT" or _REFUSES_ALL.match(line) is not None
+    return "".join(f"{line}\n" for line in lines if _POLICY.match(line) or _FOR_ALL.fullmatch(line))
 
 
 def parse_saved(text: str) -> bool:
-    """Whether the lines of `reduce_saved` refuse what no rule lets in; the first that counts decides."""
+    """Whether the lines of `reduce_saved` refuse what no rule lets in."""
+    chains: dict[str, list[str]] = {}
     for line in text.splitlines():
-        if line.startswith("-A"):
-            return not line.endswith("ACCEPT")
-    return ":INPUT DROP" in text
+        rule = _FOR_ALL.fullmatch(line)
+        if rule is not None:
+            outcomes = _saved_outcomes(rule[3], goes=rule[2] == "g")
+            chains.setdefault(rule[1], []).extend(outcomes)
+    verdict = _verdict(chains, "INPUT")
+    return verdict == _REFUSE or (verdict is None and ":INPUT DROP" in text)
+
+
+def _saved_outcomes(target: str, *, goes: bool) -> list[str]:
+    known = {"ACCEPT": [_ACCEPT], "DROP": [_REFUSE], "REJECT": [_REFUSE], "RETURN": [_RETURN]}
+    return known.get(target) or [f"{_TO}{target}", *([_RETURN] if goes else [])]
