@@ -31,6 +31,7 @@ def audit(
     snapshot: options.Snapshot = None,
     only: Only = [],  # noqa: B006  # typer copies it
     record: Record = False,
+    form: options.AuditFormat = None,
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
@@ -42,6 +43,8 @@ def audit(
     from reconciler.app.audit import audit as audit_host
     from reconciler.core.diagnostic import error
 
+    form_chosen = options.chosen(form, as_json)
+    as_json = form_chosen == "json"
     if wrong := wrong_names(only):
         output.complain([error("no such check", wrong)], no_color)
         return ExitCode.USAGE
@@ -65,7 +68,7 @@ def audit(
     data = mask(report_data(audited.report))
     if not (root or snapshot or only):
         data["since"] = _kept(data, no_color) if record else compared(data)
-    _print(data, no_color, as_json=as_json)
+    _print(data, no_color, form_chosen)
     if has_findings(audited.report):
         return ExitCode.CHANGES
     return ExitCode.OK if is_complete(audited.report) else ExitCode.INCOMPLETE
@@ -84,10 +87,28 @@ def _kept(data: Mapping[str, Any], no_color: bool) -> dict[str, Any] | None:
         return None
 
 
-def _print(data: Mapping[str, Any], no_color: bool, *, as_json: bool) -> None:
-    if as_json:
-        output.print_json(data)
-        return
-    from reconciler.render.audit.text import audit_text
+def _print(data: Mapping[str, Any], no_color: bool, form: str) -> None:
+    match form:
+        case "json":
+            output.print_json(data)
+        case "sarif":
+            from reconciler import __version__
+            from reconciler.render.audit.sarif import sarif
 
-    sys.stdout.write(audit_text(data, colour=output.colour(sys.stdout, no_color)))
+            output.print_json(sarif(data, __version__))
+        case "junit":
+            from reconciler.render.audit.junit import junit
+
+            sys.stdout.write(junit(data))
+        case "markdown":
+            from reconciler.render.audit.markdown import audit_markdown
+
+            sys.stdout.write(audit_markdown(data))
+        case "html":
+            from reconciler.render.audit.html import audit_html
+
+            sys.stdout.write(audit_html(data))
+        case _:
+            from reconciler.render.audit.text import audit_text
+
+            sys.stdout.write(audit_text(data, colour=output.colour(sys.stdout, no_color)))

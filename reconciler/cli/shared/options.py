@@ -24,9 +24,30 @@ class CheckForm(StrEnum):
     GITHUB = "github"
 
 
+class AuditForm(StrEnum):
+    """How the result of an audit is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+    JUNIT = "junit"
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
 Format = Annotated[
     Form | None,
     typer.Option("--format", help="markdown is a comment for a pull request. --json is the same as json."),
+]
+AuditFormat = Annotated[
+    AuditForm | None,
+    typer.Option(
+        "--format",
+        help=(
+            "sarif for code scanning, junit for CI servers, markdown for a pull request, html for people."
+            " --json is the same as json."
+        ),
+    ),
 ]
 CheckFormat = Annotated[
     CheckForm | None,
@@ -99,7 +120,7 @@ Report = Annotated[
 ]
 
 
-def chosen(form: Form | CheckForm | None, as_json: bool) -> str:
+def chosen(form: Form | CheckForm | AuditForm | None, as_json: bool) -> str:
     """The form that --format and --json ask for together.
 
     Raises BadParameter when they contradict each other.

@@ -1,0 +1,108 @@
+"""An audit's report as SARIF 2.1.0, which code scanning of forges reads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from reconciler.render.terminal import visible
+
+Row = Mapping[str, Any]
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note"}
+_SCORES = {"critical": "9.5", "high": "8.0", "medium": "5.0", "low": "2.0"}
+"""The numbers by which a forge sorts (`security-severity`)."""
+
+
+def sarif(data: Mapping[str, Any], version: str) -> dict[str, Any]:
+    """The log, JSON-able: a rule for each check that ran, a result for each that fails or is waived."""
+    rows: Sequence[Row] = data["checks"]
+    rules = {row["id"]: row for row in rows}
+    numbers = {name: number for number, name in enumerate(rules)}
+    told = [row for row in rows if row["status"] in ("fail", "waived")]
+    unknown = [row for row in rows if row["status"] in ("not-checked", "error")]
+    run = {
+        "tool": {
+            "driver": {
+                "name": "reconciler audit",
+                "version": version,
+                "rules": [_rule(row) for row in rules.values()],
+            }
+        },
+        "invocations": [
+            {
+                "executionSuccessful": not any(row["status"] == "error" for row in rows),
+                "endTimeUtc": data["time"],
+                "toolExecutionNotifications": [_notification(row) for row in unknown],
+            }
+        ],
+        "automationDetails": {"id": f"reconciler-audit/{visible(data['host']['name']) or 'host'}/"},
+        "results": [_result(row, numbers[row["id"]], data["host"]["name"]) for row in told],
+        "properties": {"score": data["summary"]["score"], "fail_on": data["summary"]["fail_on"]},
+    }
+    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _rule(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "shortDescription": {"text": row["title"]},
+        "fullDescription": {"text": row["rationale"]},
+        "help": {"text": f"{row['rationale']} {row['remediation'] or row['title']}"},
+        "defaultConfiguration": {"level": _LEVELS[row["severity"]]},
+        "properties": {
+            "tags": ["security", row["area"], *(f"cis-{number}" for number in row["cis"])],
+            "security-severity": _SCORES[row["severity"]],
+        },
+    }
+
+
+def _result(row: Row, number: int, host: str) -> dict[str, Any]:
+    evidence = row["evidence"]
+    text = f"{row['title']}: {row['object']}: {evidence['actual']}, expected {evidence['expected']}."
+    result: dict[str, Any] = {
+        "ruleId": row["id"],
+        "ruleIndex": number,
+        "level": _LEVELS[row["severity"]],
+        "message": {"text": visible(f"{text} {row['remediation']}".strip())},
+        "locations": [_location(row, host)],
+        "partialFingerprints": {"reconcilerFinding/v1": _fingerprint(row, host)},
+    }
+    if row["status"] == "waived":
+        result["suppressions"] = [
+            {"kind": "external", "status": "accepted", "justification": visible(row["why"])}
+        ]
+    return result
+
+
+def _location(row: Row, host: str) -> dict[str, Any]:
+    """The file of the evidence on the host; a forge shows a place only where a file of its own has that
+    name.
+    """
+    path = row["evidence"]["path"]
+    file = path if path.startswith("/") else f"/{row['id']}"
+    return {
+        "physicalLocation": {
+            "artifactLocation": {"uri": quote(file.lstrip("/"), errors="surrogateescape") or row["id"]},
+            "region": {"startLine": 1},
+        },
+        "logicalLocations": [{"fullyQualifiedName": visible(f"{host}/{row['object'] or row['id']}")}],
+    }
+
+
+def _fingerprint(row: Row, host: str) -> str:
+    """The same at each run for the same finding, whatever its evidence says today."""
+    key = "\0".join((host, row["id"], row["object"]))
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _notification(row: Row) -> dict[str, Any]:
+    where = f" {row['object']}" if row["object"] else ""
+    return {
+        "level": "error" if row["status"] == "error" else "warning",
+        "message": {"text": visible(f"{row['id']}{where}: {row['status']}: {row['why']}")},
+        "associatedRule": {"id": row["id"]},
+    }
