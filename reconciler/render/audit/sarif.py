@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from reconciler.render.terminal import visible
 
@@ -86,11 +85,18 @@ def _location(row: Row, host: str) -> dict[str, Any]:
     file = path if path.startswith("/") else f"/{row['id']}"
     return {
         "physicalLocation": {
-            "artifactLocation": {"uri": quote(file.lstrip("/"), errors="surrogateescape") or row["id"]},
+            "artifactLocation": {"uri": _escaped(file.lstrip("/")) or row["id"]},
             "region": {"startLine": 1},
         },
         "logicalLocations": [{"fullyQualifiedName": visible(f"{host}/{row['object'] or row['id']}")}],
     }
+
+
+def _escaped(path: str) -> str:
+    """A path as a relative URI (RFC 3986)."""
+    plain = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
+    octets = path.encode("utf-8", "surrogateescape")
+    return "".join(chr(octet) if octet in plain else f"%{octet:02X}" for octet in octets)
 
 
 def _fingerprint(row: Row, host: str) -> str:
