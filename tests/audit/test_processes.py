@@ -21,9 +21,12 @@ def process(**fields: Any) -> dict[str, Any]:
     return plain | fields
 
 
+FIRST = process(pid=1, name="systemd", program="/usr/lib/systemd/systemd", unit="")
+
+
 def objects(check: str, **fields: Any) -> list[tuple[Status, str]]:
     """What a check says of a process."""
-    results = run(chosen([check]), facts({"processes": json.dumps([process(**fields)])}))
+    results = run(chosen([check]), facts({"processes": json.dumps([FIRST, process(**fields)])}))
     return [(result.status, result.object) for result in results]
 
 
@@ -59,6 +62,18 @@ def test_a_program_that_is_gone_hides_where_no_package_puts_one(program: str, ui
 def test_a_program_that_cannot_be_read_is_not_checked(check: str) -> None:
     """Without root nobody knows what root's processes run."""
     assert objects(check, program="") == [(Status.NOT_CHECKED, "")]
+
+
+@pytest.mark.parametrize("check", ["docker-api", "model-server-open", "service-exposed"])
+def test_a_socket_whose_process_is_hidden_is_not_checked(check: str) -> None:
+    """Where the first process is not seen, nor is who listens; a socket of the kernel has no process at all."""
+    listeners = {"listeners": "tcp LISTEN 0 5 *:8000 *:*\n"}
+    seen = facts({**listeners, "processes": json.dumps([FIRST])})
+    hidden = facts({**listeners, "processes": "[]"})
+
+    assert [result.status for result in run(chosen([check]), seen)] == [Status.PASS]
+    (result,) = run(chosen([check]), hidden)
+    assert (result.status, result.object) == (Status.NOT_CHECKED, "tcp *:8000")
 
 
 def test_units_that_failed_are_read_with_and_without_a_mark() -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from reconciler.audit.areas.network import place_of, public_listeners
-from reconciler.audit.areas.processes import processes
+from reconciler.audit.areas.processes import hidden_owner, processes
 from reconciler.audit.facts import Facts
 from reconciler.audit.model import RUNNING, Fail, Finding, Severity
 from reconciler.audit.registry import check
@@ -102,7 +102,12 @@ def model_servers_are_closed(facts: Facts) -> Iterator[Finding]:
     allowed = facts.intent.ports | set(facts.allow.ports)
     public = [item for item in public_listeners(facts) if (item.protocol, item.port) not in allowed]
     serving = {process.pid: process.serves for process in facts.parsed("processes", parse_processes)}
-    servers = {place_of(item): _server(item, serving) for item in public}
+    servers: dict[str, str] = {}
+    for item in public:
+        servers[place_of(item)] = server = _server(item, serving)
+        hidden = None if server else hidden_owner(facts, item)
+        if hidden is not None:
+            yield hidden
     for place, server in servers.items():
         if server:
             yield Fail(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.audit.areas.filesystem import shown
+from reconciler.audit.areas.network import place_of
 from reconciler.audit.facts import Facts
 from reconciler.audit.model import RUNNING, Fail, Finding, NotKnown, Severity
 from reconciler.audit.registry import check
 from reconciler.core.host import HostError
+from reconciler.formats.audit.network import Listener
 from reconciler.formats.audit.processes import Process, parse_processes
 
 _PACKAGED = ("/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/opt/", "/snap/")
@@ -21,6 +23,18 @@ _OF_CONTAINERS = "/memfd:runc_cloned"
 def processes(facts: Facts) -> list[Process]:
     """All processes that see the same files as the host: not those in containers. Raises HostError."""
     return [process for process in facts.parsed("processes", parse_processes) if not process.own_root]
+
+
+def sees_all(facts: Facts) -> bool:
+    """Whether the processes of all accounts were seen, root's first one among them. Raises HostError."""
+    return any(process.pid == 1 and process.program for process in processes(facts))
+
+
+def hidden_owner(facts: Facts, listener: Listener) -> NotKnown | None:
+    """That the process behind a socket is hidden; a socket of the kernel has none. Raises HostError."""
+    if listener.process or sees_all(facts):
+        return None
+    return NotKnown(place_of(listener), "root alone sees which process listens")
 
 
 @check(
@@ -114,3 +128,5 @@ def _unread(facts: Facts) -> Iterator[NotKnown]:
     hidden = sum(not process.program for process in processes(facts))
     if hidden:
         yield NotKnown("", f"the programs of {hidden} processes can be read by root alone")
+    elif not sees_all(facts):
+        yield NotKnown("", "the processes of other accounts are seen by root alone")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.audit.areas.network import place_of, public_listeners
-from reconciler.audit.areas.processes import processes
+from reconciler.audit.areas.processes import hidden_owner, processes
 from reconciler.audit.facts import Facts
 from reconciler.audit.model import RUNNING, Fail, Finding, Severity, Snippet
 from reconciler.audit.registry import check
@@ -49,6 +49,8 @@ def public_services_are_confined(facts: Facts) -> Iterator[Finding]:
     """The services of root whose sockets others reach, by systemd's own measure; SSH needs everything."""
     root = {process.pid: process.unit for process in processes(facts) if process.uid == 0 and process.unit}
     places = {root[item.pid]: place_of(item) for item in public_listeners(facts) if item.pid in root}
+    hidden = (hidden_owner(facts, listener) for listener in public_listeners(facts))
+    yield from filter(None, hidden)
     exposures = facts.parsed("unit-exposures", parse_exposures) if places else {}
     for unit, place in sorted(places.items()):
         exposure = exposures.get(unit, 0.0)
