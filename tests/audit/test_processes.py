@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -10,7 +12,10 @@ import pytest
 from reconciler.audit.model import Status
 from reconciler.audit.registry import chosen
 from reconciler.audit.run import run
+from reconciler.formats.audit.processes import parse_processes
 from reconciler.formats.audit.services import parse_exposures, parse_failed
+from reconciler.host.audit.answers import HostAnswers
+from reconciler.host.live import LiveHost
 from tests.audit.facts import facts
 
 
@@ -74,6 +79,18 @@ def test_a_socket_whose_process_is_hidden_is_not_checked(check: str) -> None:
     assert [result.status for result in run(chosen([check]), seen)] == [Status.PASS]
     (result,) = run(chosen([check]), hidden)
     assert (result.status, result.object) == (Status.NOT_CHECKED, "tcp *:8000")
+
+
+def test_a_command_line_is_not_told() -> None:
+    """The reader keeps the name of a server that it knows, and no other word: tokens are among them."""
+    words = ["-c", "input()", "/opt/models/vllm", "--api-key=s3cr3t-of-vllm"]
+    with subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE) as child:
+        answer = HostAnswers(LiveHost()).answer("processes")
+        child.communicate(b"\n")
+    (row,) = [process for process in parse_processes(answer) if process.pid == child.pid]
+
+    assert row.serves == "vllm"
+    assert "s3cr3t" not in answer
 
 
 def test_units_that_failed_are_read_with_and_without_a_mark() -> None:
