@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import date
 
 from reconciler.core.basics.frozen import frozen
 
@@ -29,3 +31,52 @@ class Upgrade:
 def parse_upgrades(text: str) -> list[Upgrade]:
     """The packages that would be upgraded: lines that begin with `Inst`."""
     return [Upgrade(*(part or "" for part in found.groups())) for found in _INSTALLED.finditer(text)]
+
+
+_BROKEN = re.compile(r"^ ([a-z0-9][a-z0-9+.-]+)(?:[: ]|$)", re.MULTILINE)
+_TRUSTING = re.compile(
+    r"deb(?:-src)?\s+\[[^\]]*\b(?:trusted|allow-insecure)=yes\b|(?:trusted|allow-insecure):\s*yes\b",
+    re.IGNORECASE,
+)
+_FILE = "## "
+"""Stands before the path of a file in an answer of several."""
+_ENDS: Mapping[tuple[str, str], date] = {
+    ("debian", "10"): date(2024, 6, 30),
+    ("debian", "11"): date(2026, 8, 31),
+    ("debian", "12"): date(2028, 6, 30),
+    ("debian", "13"): date(2030, 6, 30),
+    ("ubuntu", "18.04"): date(2023, 5, 31),
+    ("ubuntu", "20.04"): date(2025, 5, 31),
+    ("ubuntu", "22.04"): date(2027, 4, 30),
+    ("ubuntu", "24.04"): date(2029, 4, 30),
+}
+"""The last day of free security updates: wiki.debian.org/LTS, ubuntu.com/about/release-cycle (2026-11)."""
+
+
+def parse_broken(text: str) -> list[str]:
+    """The packages that `dpkg --audit` names, sorted."""
+    return sorted(set(_BROKEN.findall(text)))
+
+
+def parse_trusting(text: str) -> list[str]:
+    """The files with a source that apt trusts without a signature, of an answer with a line `## PATH` before
+    each file.
+    """
+    path, paths = "", []
+    for line in text.split("\n"):
+        if line.startswith(_FILE):
+            path = line.removeprefix(_FILE)
+        elif _TRUSTING.match(line.strip()) and path not in paths:
+            paths.append(path)
+    return paths
+
+
+def parse_release(text: str) -> tuple[str, str]:
+    """The id and the version of os-release(5)."""
+    fields = dict(line.partition("=")[::2] for line in text.split("\n"))
+    return fields.get("ID", "").strip("\"'"), fields.get("VERSION_ID", "").strip("\"'")
+
+
+def supported_until(name: str, version: str) -> date | None:
+    """The last day of support of a release; None where it is not known."""
+    return _ENDS.get((name, version))

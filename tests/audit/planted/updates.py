@@ -30,4 +30,17 @@ apt-get update --quiet
 
 PLANTED = {
     "security-updates": Fault(_ARCHIVE.format(version="99:1"), "cron", before=_ARCHIVE.format(version="1")),
+    "packages-broken": Fault(
+        "sed -i '/^Package: cron$/,/^$/s/^Status: .*/Status: install ok half-configured/' /var/lib/dpkg/status",
+        "cron",
+    ),
+    "package-sources-trusted": Fault(
+        "echo 'deb [arch=amd64 trusted=yes] http://user:hunter2@mirror/debian x main' > /etc/apt/sources.list.d/x.list",
+        "/etc/apt/sources.list.d/x.list",
+        already=True,
+    ),
+    "reboot-required": Fault("touch /run/reboot-required", "/run/reboot-required"),
+    "release-supported": Fault(
+        "sed -i 's/^VERSION_ID=.*/VERSION_ID=\"10\"/' /usr/lib/os-release", "debian 10", alone=True
+    ),
 }
