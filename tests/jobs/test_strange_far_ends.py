@@ -45,6 +45,10 @@ HONEST: dict[int, tuple[int, bytes, bool]] = {
 }
 
 
+_HEARD = "import sys; sys.stdin.buffer.read(4)"
+"""A program that ends before our first word is one that cannot be reached: these hear it."""
+
+
 def far_end(monkeypatch: pytest.MonkeyPatch, top: Path, program: str) -> RemoteDirectory:
     """The directory on a machine where this Python program answers."""
     (top / "identity").touch(mode=0o600)
@@ -62,8 +66,8 @@ def serving(answers: dict[int, tuple[int, bytes, bool]]) -> str:
 @pytest.mark.parametrize(
     ("program", "kind", "why"),
     [
-        ("print('This account is currently not available.')", Refused, "does not speak SFTP"),
-        (r"import sys; sys.stdout.buffer.write(b'\xff\xff\xff\xff\x02')", Refused, "does not speak SFTP"),
+        (f"{_HEARD}; print('This account is currently not available.')", Refused, "does not speak SFTP"),
+        (_HEARD + r"; sys.stdout.buffer.write(b'\xff\xff\xff\xff\x02')", Refused, "does not speak SFTP"),
         (serving({Type.INIT: (Type.VERSION, sftp.u32(2), False)}), Refused, "does not speak SFTP"),
         (serving({Type.INIT: (Type.VERSION, sftp.u32(3), False)}), Refused, "lacks posix-rename"),
         ("import sys; sys.exit('gone')", Lost, "cannot be reached.*gone"),
