@@ -85,13 +85,14 @@ def _report(
     checks: list[Check] = chosen(options.only)
     basis = view.basis
     moment = basis.taken if isinstance(basis, SnapshotBasis) else now
-    rules = policy_of(spec)
+    rules = policy_of(spec, view)
     facts = Facts(view, answers, intent_of(spec), datetime.fromisoformat(moment), rules)
     with in_vain(basis):
         results = run(checks, facts)
     today = datetime.fromisoformat(now).date()
-    waived, told = with_waivers(results, rules, today), tuple(notices(results, rules, today))
-    return Report(name, _basis(view), now, Severity(rules.fail_on), waived, told)
+    sentences = tuple(notices(results, rules, today))
+    judged = with_waivers(results, rules, today)
+    return Report(name, _basis(view), now, Severity(rules.fail_on), judged, sentences)
 
 
 def _basis(view: HostView) -> dict[str, str]:

@@ -39,8 +39,8 @@ class Facts:
     ) -> None:
         self.view = view
         self.intent = intent
-        self.allow = policy or Policy()
-        """The policy: what is as it should be although the spec declares it nowhere else."""
+        self.policy = policy or Policy()
+        """The policy: the things that are as they should be although no other section declares them."""
         self.now = now
         """The moment that ages are counted to: that of the snapshot, where it is one."""
         self._answers = answers

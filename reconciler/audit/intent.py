@@ -68,13 +68,6 @@ class Intent:
         places = (_place(service) for service in self.resources.get("services", {}).values())
         return frozenset(("tcp", port) for host, port in filter(None, places) if not _is_loopback(host))
 
-    def allowed(self, sort: str) -> frozenset[str]:
-        """The objects of a sort that the policy of the audit allows: `setuid`, `world_writable`."""
-        policies = self.resources.get("audit", {}).values()
-        return frozenset(
-            item for policy in policies for item in getattr(getattr(policy, "allow", None), sort, ())
-        )
-
     @property
     def units(self) -> frozenset[str]:
         """The systemd units that the spec declares, with their suffix."""

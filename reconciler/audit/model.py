@@ -134,6 +134,8 @@ class Result:
     """Why it is not checked, not applicable, waived or an error."""
     remediation: str = ""
     spec: Snippet | None = None
+    until: str = ""
+    """The last day of its waiver, `2027-01-31`."""
 
 
 @frozen

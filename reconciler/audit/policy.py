@@ -8,21 +8,34 @@ from datetime import date
 from fnmatch import fnmatchcase
 
 from reconciler.audit.model import Result, Status
+from reconciler.core.host import HostError, HostView
 from reconciler.core.spec import Spec
-from reconciler.formats.audit.policy import Policy, Waiver, policy
+from reconciler.formats.audit.policy import PATH, NotAPolicy, Policy, Waiver, parse, policy
 
 _SOON = 14
 """Days before its end from which on a waiver is told."""
 
 
-def policy_of(spec: Spec | None) -> Policy:
-    """The policy in the `audit` section of a spec; that of nobody without one."""
-    for declared in spec.resources if spec is not None else ():
+def policy_of(spec: Spec | None, view: HostView) -> Policy:
+    """The policy in the `audit` section of a spec; without a spec the one that was applied last, if there is
+    one that can be read.
+    """
+    if spec is None:
+        return _applied(view)
+    for declared in spec.resources:
         if declared.address.kind == "audit":
             from reconciler.kinds.audit.kind import document
 
             return policy(document(declared))
     return Policy()
+
+
+def _applied(view: HostView) -> Policy:
+    """The policy in its file on the host. Less is allowed where it is unknown, so nothing passes by that."""
+    try:
+        return policy(parse(view.read(PATH).decode("utf-8", "replace")))
+    except (HostError, FileNotFoundError, NotAPolicy):
+        return Policy()
 
 
 def with_waivers(results: Sequence[Result], rules: Policy, today: date) -> tuple[Result, ...]:
@@ -32,7 +45,7 @@ def with_waivers(results: Sequence[Result], rules: Policy, today: date) -> tuple
 
 
 def notices(results: Sequence[Result], rules: Policy, today: date) -> Iterator[str]:
-    """What is to be told of the waivers: `results` are those before they were waived.
+    """The sentences about the waivers; `results` are those before they were waived.
 
     A waiver of a check that did not run is not told of as one without a finding.
     """
@@ -51,12 +64,13 @@ def _with_waiver(result: Result, holding: Sequence[Waiver]) -> Result:
     for waiver in holding:
         if _covers(waiver, result):
             why = f"{waiver.why} (until {waiver.until}{_by(waiver)})"
-            return replace(result, status=Status.WAIVED, why=why)
+            return replace(result, status=Status.WAIVED, why=why, until=waiver.until)
     return result
 
 
 def _covers(waiver: Waiver, result: Result) -> bool:
-    is_named = waiver.check == result.check.id and fnmatchcase(result.object, waiver.object)
+    pattern = waiver.object.replace("[", "[[]")  # a name may have brackets, and a pattern has none
+    is_named = waiver.check == result.check.id and fnmatchcase(result.object, pattern)
     return is_named and result.status is Status.FAIL
 
 

@@ -75,6 +75,8 @@ def _row(result: Result) -> dict[str, Any]:
         "title": check.title,
         "rationale": check.rationale,
         "remediation": result.remediation,
+        "check_remediation": check.remediation,
+        "until": result.until,
         "cis": list(check.cis),
         "spec": {"path": list(result.spec.path), "value": result.spec.value} if result.spec else None,
     }

@@ -42,7 +42,8 @@ def results_of(check: Check, facts: Facts) -> list[Result]:
         stopped = Result(check, Status.NOT_CHECKED, why=f"{absent.filename} is not there")
     except HostError as problem:
         stopped = Result(check, Status.NOT_CHECKED, why=problem.detail or problem.summary)
-    except Exception as bug:  # noqa: BLE001  # one check must not end the audit; the text of the error may hold a secret
+    # One check must not end the audit; the text of the error may hold a secret.
+    except Exception as bug:  # noqa: BLE001
         stopped = Result(check, Status.ERROR, why=f"{type(bug).__name__} at {_place(bug)}; please report it")
     results = list(_results(check, findings))
     if stopped is not None:

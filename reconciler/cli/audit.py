@@ -44,7 +44,7 @@ def audit(
     from reconciler.core.diagnostic import error
 
     form_chosen = options.chosen(form, as_json)
-    as_json = form_chosen == "json"
+    as_json, is_comment = form_chosen == "json", form_chosen == "markdown"
     if wrong := wrong_names(only):
         output.complain([error("no such check", wrong)], no_color)
         return ExitCode.USAGE
@@ -56,11 +56,13 @@ def audit(
     if spec or default_spec_exists(root, snapshot):
         loaded = output.load(spec, "", root)
         if not loaded.ok:
-            return output.without_plan(loaded.diagnostics, as_json, no_color)
+            return output.without_plan(loaded.diagnostics, as_json, no_color, markdown=is_comment)
         declared = loaded.spec
     audited = audit_host(declared, AuditOptions(root, snapshot, tuple(only)), output.timestamp())
     if audited.report is None:
-        return output.without_plan([audited.problem] if audited.problem else [], as_json, no_color)
+        problems = [audited.problem] if audited.problem else []
+        host = declared.host if declared is not None else ""
+        return output.without_plan(problems, as_json, no_color, markdown=is_comment, host=host)
     from reconciler.app.audit_history import compared
     from reconciler.audit.report import has_findings, is_complete, report_data
     from reconciler.render.masking import mask

@@ -9,6 +9,7 @@ from reconciler.audit.facts import Facts
 from reconciler.audit.intent import Intent
 from reconciler.core.basis import LiveBasis
 from reconciler.core.host import Unreadable
+from reconciler.formats.audit.policy import Policy
 from reconciler.host.simulation.host import EmptyView
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
@@ -30,10 +31,14 @@ class GivenAnswers:
         return given
 
 
-def facts(answers: Mapping[str, str | Exception] | GivenAnswers, intent: Intent | None = None) -> Facts:
+def facts(
+    answers: Mapping[str, str | Exception] | GivenAnswers,
+    intent: Intent | None = None,
+    policy: Policy | None = None,
+) -> Facts:
     """Facts of a running host without files that gives these answers."""
     given = answers if isinstance(answers, GivenAnswers) else GivenAnswers(answers)
-    return Facts(_Running(running=True), given, intent or Intent(), NOW)
+    return Facts(_Running(running=True), given, intent or Intent(), NOW, policy)
 
 
 class _Running(EmptyView):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from reconciler.audit.areas.filesystem import shown
-from reconciler.audit.intent import Intent
 from reconciler.audit.model import Result, Status
 from reconciler.audit.registry import checks
 from reconciler.audit.run import results_of
 from reconciler.formats.audit.capabilities import names_of
 from reconciler.formats.audit.files import parse_changed, parse_packages
+from reconciler.formats.audit.policy import Policy
 from reconciler.formats.audit.secrets import parse_kinds, parse_lines
 from reconciler.formats.file_scan import FileScan, Scope, Seen, scan_text
 from reconciler.host.audit.questions.secrets import _rows
@@ -67,17 +65,21 @@ def test_what_the_policy_says_of_the_pass() -> None:
     scan = FileScan(
         seen={"setuid": (LEFT,), "world-writable": (open_file,)}, counts={"setuid": 1, "world-writable": 1}
     )
-    allow = SimpleNamespace(setuid=["/opt/left"], world_writable=["/srv/open"])
-    narrow = SimpleNamespace(paths=["/srv"], skip=["/srv/data"], budget="2min")
-    policy: Any = SimpleNamespace(allow=allow, scan=narrow)
-    intent = Intent({"audit": {"policy": policy}})
+    policy = Policy(
+        setuid=frozenset(("/opt/left",)),
+        world_writable=frozenset(("/srv/open",)),
+        scan_paths=("/srv",),
+        scan_skip=("/srv/data",),
+    )
     question = json.dumps(
         {"paths": ["/srv"], "seconds": 120.0, "skip": [*Scope().skip, "/srv/data"]}, sort_keys=True
     )
     answers = {f"file-scan {question}": scan_text(scan), 'packages-of ["/opt/left"]': "{}"}
 
     for name in ("setuid-programs", "world-writable-files"):
-        assert [row.status for row in results_of(checks()[name], facts(answers, intent))] == [Status.PASS]
+        assert [row.status for row in results_of(checks()[name], facts(answers, policy=policy))] == [
+            Status.PASS
+        ]
         assert [row.status for row in results(name, scan, answers)] == [Status.FAIL]
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from html.parser import HTMLParser
+from typing import Any
 from xml.etree import ElementTree as ET
+
+import pytest
 
 from reconciler.audit.facts import Facts
 from reconciler.audit.model import Check, Fail, Finding, NotKnown, Report, Severity
@@ -17,13 +20,16 @@ from reconciler.render.audit.html import audit_html
 from reconciler.render.audit.junit import junit
 from reconciler.render.audit.markdown import audit_markdown
 from reconciler.render.audit.sarif import sarif
+from reconciler.render.audit.text import audit_text
 from tests.audit.facts import NOW, facts
 
 HOSTILE = "/srv/<script>alert(1)</script>\"'&\n# `x` [a](http://b) ]]> \x1b[31m @all"
 
 
 def _look(_: Facts) -> Iterator[Finding]:
-    yield Fail(HOSTILE, "0640", "0666 <b>")
+    yield Fail(HOSTILE, "0640", "0666 <b>", remediation=f"chmod 0640 {HOSTILE}")
+    yield Fail("/srv/own", "0640", "0666", remediation="chmod 0640 /srv/own")
+    yield Fail("/srv/general", "0640", "0666")
     yield Fail("/srv/waived", "0640", "0666")
     yield NotKnown("/srv/unknown", "no <right>")
 
@@ -38,8 +44,8 @@ CHECKS = [
 ]
 
 
-def _data() -> dict[str, object]:
-    waiver = Waiver("uid-0", "/srv/waived", "migration", "2099-01-31")
+def _data() -> dict[str, Any]:
+    waiver = Waiver("uid-0", "migration", "2099-01-31", "/srv/waived")
     results = with_waivers(run(CHECKS, facts({})), Policy(waivers=(waiver,)), NOW.date())
     return report_data(Report("gpu-01", {"kind": "live"}, "2026-11-30T00:00:00Z", Severity.HIGH, results))
 
@@ -64,12 +70,14 @@ def test_sarif_has_rules_results_and_suppressions() -> None:
     rules, results = one_run["tool"]["driver"]["rules"], one_run["results"]
 
     assert [rule["id"] for rule in rules] == ["uid-0", "account-files"]
-    assert [result["ruleId"] for result in results] == ["uid-0", "uid-0"]
+    assert [rule["help"]["text"] for rule in rules] == ["Why. Do it.", "Why. Do it."]
+    assert [result["ruleId"] for result in results] == ["uid-0"] * 4
     assert [result.get("suppressions") for result in results] == [
-        None,
+        *(None, None, None),
         [{"kind": "external", "status": "accepted", "justification": "migration (until 2099-01-31)"}],
     ]
-    assert len({result["partialFingerprints"]["reconcilerFinding/v1"] for result in results}) == 2
+    assert results[-1]["properties"] == {"waived_until": "2099-01-31"}
+    assert len({result["partialFingerprints"]["reconcilerFinding/v1"] for result in results}) == 4
     assert one_run["invocations"][0]["toolExecutionNotifications"][0]["associatedRule"] == {"id": "uid-0"}
     uri = results[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert re.fullmatch(r"[A-Za-z0-9._~%/-]+", uri)
@@ -90,8 +98,8 @@ def test_junit_counts_what_it_has() -> None:
     suites = ET.fromstring(junit(_data()))  # noqa: S314  # our own text
     cases = list(suites.iter("testcase"))
 
-    assert suites.attrib["tests"] == str(len(cases)) == "4"
-    assert suites.attrib["failures"] == str(len(list(suites.iter("failure")))) == "1"
+    assert suites.attrib["tests"] == str(len(cases)) == "6"
+    assert suites.attrib["failures"] == str(len(list(suites.iter("failure")))) == "3"
     assert suites.attrib["skipped"] == str(len(list(suites.iter("skipped")))) == "2"
     assert [suite.attrib["name"] for suite in suites.iter("testsuite")] == ["accounts", "files"]
 
@@ -112,12 +120,29 @@ def test_the_comment_has_names_in_code_alone() -> None:
     """A name of the host is in a code span, on one line; the headline says what is found."""
     text = audit_markdown(_data())
 
-    assert "### Audit of gpu-01: 1 high · score 16 of 100 · 1 not checked" in text
+    assert "### Audit of gpu-01: 3 high · score 16 of 100 · 1 not checked" in text
     assert not re.search(r"^# ", text, re.MULTILINE)
     outside = re.sub(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "", text)
     assert "<script>" not in outside
     assert "@all" not in outside
     assert len(text) < 60_000
+
+
+@pytest.mark.parametrize("form", [audit_markdown, audit_html])
+def test_the_advice_for_each_object_is_there(form: Callable[[Mapping[str, Any]], str]) -> None:
+    """An object's own advice is told, and the general one once: one object's command is not for all."""
+    text = form(_data())
+
+    assert text.count("chmod 0640 /srv/own") == 1
+    assert text.count("Do it.") == 1
+
+
+def test_colour_moves_no_column() -> None:
+    """Without the escape codes the text in colour is the text without colour."""
+    plain, coloured = (audit_text(_data(), colour=colour) for colour in (False, True))
+
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+    assert coloured != plain
 
 
 def test_a_comment_stays_short() -> None:

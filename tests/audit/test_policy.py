@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
+import pytest
+
 from reconciler.audit.facts import Facts
 from reconciler.audit.model import Check, Fail, Result, Severity, Status
-from reconciler.audit.policy import notices, with_waivers
+from reconciler.audit.policy import notices, policy_of, with_waivers
 from reconciler.audit.report import score
 from reconciler.audit.run import run
-from reconciler.formats.audit.policy import Policy, Waiver
+from reconciler.core.spec import Spec
+from reconciler.formats.audit.policy import PATH, Policy, Waiver, parse, policy, render
+from reconciler.host.simulation.host import EmptyView
+from reconciler.kinds import discover
+from reconciler.spec.load import load
 from tests.audit.facts import facts
+from tests.spec.fakes import DictReader
 
 TODAY = date(2026, 11, 30)
 
@@ -78,3 +85,68 @@ def test_a_waiver_that_covers_nothing_is_told() -> None:
         "the waiver of toy for /srv/c covers no finding: it can go"
     ]
     assert list(notices([], idle, TODAY)) == []
+
+
+def test_a_bracket_is_a_bracket() -> None:
+    """A pattern has `*` and `?` alone: a name with brackets is waived by itself, and a set by nothing."""
+
+    def look(_: Facts) -> Iterator[Fail]:
+        yield Fail("/srv/[ab]", "no", "yes")
+        yield Fail("/srv/a", "no", "yes")
+
+    results = run([Check("toy", Severity.HIGH, "A toy", "So.", "Do.", (), (), look, "toys")], facts({}))
+    waived = with_waivers(results, _policy(object="/srv/[ab]"), TODAY)
+
+    assert [result.status for result in waived] == [Status.WAIVED, Status.FAIL]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "{fail_on: low}",
+        "{allow: {ports: [22, udp 53], users: [a], sudo: [a], groups: {docker: [a]}}}",
+        "{allow: {setuid: [/a], capabilities: [/a], world_writable: [/a]}}",
+        "{waivers: [{check: uid-0, why: x, until: 2099-01-31}]}",
+        "{waivers: [{check: uid-0, object: a, why: x, owner: b, until: 2099-01-31}]}",
+        "{scan: {paths: [/srv], skip: [/srv/x], budget: 5min}}",
+        "{schedule: weekly}",
+    ],
+)
+def test_every_section_that_is_valid_is_a_policy(text: str) -> None:
+    """What the loader accepts the audit understands, from the spec and from the file that an apply writes."""
+    reader = DictReader({"hosts/h.yaml": f"version: 1\nhost: h1\naudit: {text}\n"})
+    spec, wrong = load(reader, discover())
+    assert spec is not None, wrong
+    is_running = False
+    (part, *_) = discover()["audit"].expand(spec.resources[0], is_running)
+    assert part.content is not None
+
+    assert policy_of(spec, EmptyView()) == policy(parse(part.content.decode()))
+
+
+def test_without_a_spec_the_policy_that_was_applied_counts() -> None:
+    """An audit without a spec keeps the waivers; with one that has no section nothing is waived."""
+    content = render(
+        {"format": 1, "fail_on": "low", "waivers": [{"check": "toy", "why": "x", "until": "2099-01-31"}]}
+    )
+    view = _View(content.encode())
+
+    assert [waiver.check for waiver in policy_of(None, view).waivers] == ["toy"]
+    assert policy_of(None, view).fail_on == "low"
+    assert policy_of(Spec("h"), view) == Policy()
+    assert policy_of(None, _View(b"nonsense")) == policy_of(None, EmptyView()) == Policy()
+
+
+class _View(EmptyView):
+    """A host whose only file has this content."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self._content = content
+
+    def read(self, path: str) -> bytes:
+        """The content, of the policy's file alone."""
+        if path != PATH:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return self._content

@@ -150,7 +150,7 @@ def system_accounts_have_no_shell(facts: Facts) -> Iterator[Fail]:
 )
 def persons_are_declared(facts: Facts) -> Iterator[Finding]:
     """Every account from UID_MIN on that the spec does not name."""
-    declared = facts.intent.users | facts.intent.key_users
+    declared = facts.intent.users | facts.intent.key_users | facts.policy.users
     undeclared = [user for user in persons(facts) if user.name not in declared]
     if not declared:
         raise NotApplicable("no spec declares accounts")

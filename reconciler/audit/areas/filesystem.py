@@ -14,7 +14,6 @@ from reconciler.formats.audit.capabilities import POWERFUL, names_of
 from reconciler.formats.audit.files import parse_packages
 from reconciler.formats.audit.known_programs import CAPABLE, SET_ID
 from reconciler.formats.file_scan import FileScan, Scope, Seen, parse_scan
-from reconciler.formats.systemd.timespan import seconds
 from reconciler.policy.root_reach.programs import shell_from
 
 _HARMLESS_DEVICES = frozenset(("1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:2", "0:0"))
@@ -28,18 +27,15 @@ def file_scan(facts: Facts) -> FileScan:
 
 def _scope(facts: Facts) -> str:
     """The part of the scope that the policy declares, as JSON; a snapshot has the usual pass."""
-    policies = facts.intent.resources.get("audit", {}).values()
-    declared = next(
-        (scan for policy in policies if (scan := getattr(policy, "scan", None)) is not None), None
-    )
-    if declared is None or isinstance(facts.view.basis, SnapshotBasis):
+    policy, usual = facts.policy, Scope()
+    is_usual = (policy.scan_paths, policy.scan_skip, policy.scan_seconds) == (("/",), (), usual.seconds)
+    if is_usual or isinstance(facts.view.basis, SnapshotBasis):
         return ""
-    usual = Scope()
-    paths = tuple(declared.paths) if "/" not in declared.paths else (*declared.paths, *usual.paths)
+    paths = policy.scan_paths if "/" not in policy.scan_paths else (*policy.scan_paths, *usual.paths)
     scope = {
         "paths": list(dict.fromkeys(paths)),
-        "skip": [*usual.skip, *declared.skip],
-        "seconds": seconds(declared.budget),
+        "skip": [*usual.skip, *policy.scan_skip],
+        "seconds": policy.scan_seconds,
     }
     return json.dumps(scope, sort_keys=True)
 
@@ -92,7 +88,7 @@ def packages(facts: Facts, paths: Iterable[str]) -> Mapping[str, str]:
 )
 def world_writable_files(facts: Facts) -> Iterator[Finding]:
     """Regular files and device nodes with the right to write for others."""
-    scan, allowed = file_scan(facts), facts.intent.allowed("world_writable")
+    scan, allowed = file_scan(facts), facts.policy.world_writable
     for seen in scan.of("world-writable"):
         if seen.number not in _HARMLESS_DEVICES and seen.path not in allowed:
             yield Fail(shown(seen.path), "no right to write for others", rights(facts, seen))
@@ -115,7 +111,7 @@ def world_writable_directories(facts: Facts) -> Iterator[Finding]:
     scan = file_scan(facts)
     users = {user.uid: user.name for user in account_files.users(facts.view)}
     groups = {group.gid: group.name for group in account_files.groups(facts.view)}
-    allowed = facts.intent.allowed("world_writable")
+    allowed = facts.policy.world_writable
     for seen in (seen for seen in scan.of("open-directory") if seen.path not in allowed):
         wanted = {"mode": f"1{seen.mode[1:]}", "owner": users.get(seen.uid), "group": groups.get(seen.gid)}
         is_known = all(wanted.values()) and seen.path == shown(seen.path)
@@ -211,7 +207,7 @@ def file_capabilities(facts: Facts) -> Iterator[Finding]:
         names = names_of(seen.capability)
         known = CAPABLE.get(seen.path.rpartition("/")[2], frozenset())
         is_known = seen.path in owners and names and names <= known
-        if is_known or seen.path in facts.intent.allowed("capabilities"):
+        if is_known or seen.path in facts.policy.capabilities:
             continue
         powers = ", ".join(sorted(names)) or "an attribute that is not understood"
         is_root = "; one step from root" if names & POWERFUL else ""
@@ -269,7 +265,7 @@ def _is_known(path: str) -> bool:
 
 def _is_declared(facts: Facts, seen: Seen) -> bool:
     """Whether the spec declares the file with these bits, or its policy allows them."""
-    if seen.path in facts.intent.allowed("setuid"):
+    if seen.path in facts.policy.setuid:
         return True
     declared = facts.intent.resources.get("files", {}).get(seen.path)
     mode = getattr(declared, "mode", None)

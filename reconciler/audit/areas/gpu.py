@@ -99,7 +99,7 @@ def persistenced_is_not_root(facts: Facts) -> Iterator[Finding]:
 )
 def model_servers_are_closed(facts: Facts) -> Iterator[Finding]:
     """Public sockets of Jupyter, Ray, vLLM, SGLang, Triton, Ollama, MLflow, TensorBoard and DCGM."""
-    allowed = facts.intent.ports | set(facts.allow.ports)
+    allowed = facts.intent.ports | set(facts.policy.ports)
     public = [item for item in public_listeners(facts) if (item.protocol, item.port) not in allowed]
     serving = {process.pid: process.serves for process in facts.parsed("processes", parse_processes)}
     servers: dict[str, str] = {}

@@ -42,7 +42,7 @@ def administrators_are_declared(facts: Facts) -> Iterator[Finding]:
     _needs_users(facts)
     for group in _ADMINISTRATORS:
         for user in _members(facts, facts.users, group):
-            if user.name not in facts.intent.sudo_users:
+            if user.name not in facts.intent.sudo_users | facts.policy.sudo:
                 yield _member(user, group, f"group {group}, whose members sudo lets be root", facts)
 
 
@@ -67,10 +67,13 @@ def _needs_users(facts: Facts) -> None:
 
 
 def _members(facts: Facts, users: Collection[User], group: str) -> Iterator[User]:
-    """Those who are in a group and not declared to be; a group of an account's own name is its own."""
+    """The accounts that are in a group, and neither declared nor allowed to be; a group of an account's own
+    name is its own.
+    """
     for user in users:
         is_member = user.uid and user.name != group and group in facts.people.groups_of(user)
-        if is_member and group not in _declared(facts, user):
+        is_allowed = user.name in facts.policy.groups.get(group, ())
+        if is_member and not is_allowed and group not in _declared(facts, user):
             yield user
 
 

@@ -65,7 +65,7 @@ def open_ports_are_declared(facts: Facts) -> Iterator[Finding]:
     by_place: dict[str, Listener] = {}
     for listener in public_listeners(facts):
         port = (listener.protocol, listener.port)
-        if port not in facts.intent.ports and port not in facts.allow.ports:
+        if port not in facts.intent.ports and port not in facts.policy.ports:
             by_place.setdefault(place_of(listener), listener)
     for place, listener in by_place.items():
         by = listener.process or "a process that is not known"

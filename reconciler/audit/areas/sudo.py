@@ -150,7 +150,7 @@ def commands_are_no_shells(facts: Facts) -> Iterator[Finding]:
     """Every account that becomes root by one command that it is allowed."""
     _policy(facts)
     for user in facts.users:
-        if user.uid == 0 or user.name in facts.intent.sudo_users:
+        if user.uid == 0 or user.name in facts.intent.sudo_users | facts.policy.sudo:
             continue
         ways = facts.becoming.of(user)
         if user.name in facts.becoming.unread:
@@ -222,8 +222,10 @@ def _granted(facts: Facts) -> Iterator[tuple[str, Rule, Command]]:
 
 
 def _is_declared(facts: Facts, who: str, rule: Rule) -> bool:
-    """Whether it is the rule that the spec has for a user, in the file of that user."""
-    return who in facts.intent.sudo_users and rule.path == f"{_DIRECTORY}/{who}"
+    """Whether it is the rule that the spec has for a user, in the file of that user, or the policy allows the
+    account sudo.
+    """
+    return who in facts.policy.sudo or (who in facts.intent.sudo_users and rule.path == f"{_DIRECTORY}/{who}")
 
 
 def _rule(who: str, expected: str, actual: str, rule: Rule) -> Fail:

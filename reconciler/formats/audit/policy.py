@@ -1,4 +1,4 @@
-"""The policy of the audit as it stands in /etc/reconciler/audit.json, which the scheduled audit reads."""
+"""The policy of the audit as it stands in /etc/reconciler/audit.json, which an audit without a spec reads."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Waiver:
     """A finding that is known and borne for a while."""
 
     check: str
-    object: str
-    """A pattern as of fnmatch(3), case counts."""
     why: str
     until: str
     """The last day on which it holds, `2027-01-31`, in UTC."""
+    object: str = "*"
+    """The object: `*` stands for any text, `?` for a character; case counts."""
     owner: str = ""
 
 
@@ -51,9 +51,7 @@ class Policy:
     waivers: tuple[Waiver, ...] = ()
     scan_paths: tuple[str, ...] = ("/",)
     scan_skip: tuple[str, ...] = ()
-    scan_seconds: float = 60.0
-    scheduled: bool = False
-    """Whether it runs by the clock."""
+    scan_seconds: float = 120.0
 
 
 def render(data: Mapping[str, Any]) -> str:
@@ -94,7 +92,6 @@ def _policy(data: Mapping[str, Any]) -> Policy:
         waivers=tuple(Waiver(**waiver) for waiver in data.get("waivers", ())),
         scan_paths=tuple(scan.get("paths", ("/",))),
         scan_skip=tuple(scan.get("skip", ())),
-        scan_seconds=timespan.seconds(scan.get("budget", "60s")),
-        scheduled=bool(data.get("scheduled")),
+        scan_seconds=timespan.seconds(scan.get("budget", "2min")),
         **names,
     )

@@ -69,7 +69,6 @@ def document(declared: Declared) -> Document:
         "format": policy.FORMAT,
         "fail_on": str(audit.fail_on),
         **{name: data[name] for name in ("allow", "waivers", "scan") if data.get(name)},
-        **({"scheduled": True} if audit.schedule else {}),
     }
 
 

@@ -76,7 +76,7 @@ class Allow(BaseModel):
     users: list[KnownName] = []
     """Accounts that people have."""
     sudo: list[KnownName] = []
-    """Accounts that may use sudo; a group with `%` in front is written under `groups`."""
+    """Accounts that may use sudo, by whatever rule, or as members of the group sudo."""
     groups: dict[KnownName, list[KnownName]] = {}
     """The members of groups with power, such as docker or disk."""
     setuid: list[NamedPath] = []
@@ -113,7 +113,7 @@ class Scan(BaseModel):
     """Where it begins."""
     skip: list[NamedPath] = []
     """What it leaves out, with all that is below."""
-    budget: Span = "60s"
+    budget: Span = "2min"
     """How long it may take; what it has not seen by then is not checked."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from reconciler.render.audit.order import by_check, headline
+from reconciler.render.audit.order import by_check, headline, remedies
 from reconciler.render.terminal import visible
 
 Row = Mapping[str, Any]
@@ -80,7 +80,8 @@ def _card(group: Sequence[Row]) -> str:
             f"<code>{_text(first['id'])}</code>",
             f"<p>Wanted: {_text(first['title'])}. {_text(first['rationale'])}</p>",
             f"<ul>{objects}</ul>",
-            f"<p><strong>To do:</strong> {_text(first['remediation'])}</p></div>",
+            *(f"<p><strong>To do:</strong> {_text(remedy)}</p>" for remedy in remedies(group)),
+            "</div>",
         )
     )
 

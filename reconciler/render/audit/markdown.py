@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.render.audit.order import by_check, headline
+from reconciler.render.audit.order import by_check, headline, remedies
 from reconciler.render.markdown_text import capped, code, folded, host_name, marker
 
 Row = Mapping[str, Any]
@@ -33,7 +33,7 @@ def audit_markdown(data: Mapping[str, Any]) -> str:
 
 
 def _finding(group: Sequence[Row]) -> Iterator[str]:
-    """The rows of one check: why it matters and what to do once, then the objects."""
+    """The rows of one check: the state that is wanted, the objects, then each thing to do once."""
     first = group[0]
     yield f"- **{first['severity']}** {code(first['id'])}: wanted: {code(first['title'])}"
     for row in group[:_MOST_OBJECTS]:
@@ -44,7 +44,7 @@ def _finding(group: Sequence[Row]) -> Iterator[str]:
         )
     if len(group) > _MOST_OBJECTS:
         yield f"  - and {len(group) - _MOST_OBJECTS} more"
-    yield f"  - To do: {code(first['remediation'], 600)}"
+    yield from (f"  - To do: {code(remedy, 600)}" for remedy in remedies(group)[:_MOST_OBJECTS])
 
 
 def _since(since: Mapping[str, Any] | None) -> Iterator[str]:

@@ -32,3 +32,8 @@ def headline(data: Mapping[str, Any]) -> str:
     return f"{', '.join(counts) or 'no findings'} · {score}" + (
         f" · {unknown} not checked" if unknown else ""
     )
+
+
+def remedies(group: Sequence[Row]) -> list[str]:
+    """The things to do about the findings of one check, each once, in their order."""
+    return list(dict.fromkeys(row["remediation"] for row in group))

@@ -50,7 +50,7 @@ def _rule(row: Row) -> dict[str, Any]:
         "id": row["id"],
         "shortDescription": {"text": row["title"]},
         "fullDescription": {"text": row["rationale"]},
-        "help": {"text": f"{row['rationale']} {row['remediation'] or row['title']}"},
+        "help": {"text": f"{row['rationale']} {row['check_remediation']}"},
         "defaultConfiguration": {"level": _LEVELS[row["severity"]]},
         "properties": {
             "tags": ["security", row["area"], *(f"cis-{number}" for number in row["cis"])],
@@ -74,6 +74,7 @@ def _result(row: Row, number: int, host: str) -> dict[str, Any]:
         result["suppressions"] = [
             {"kind": "external", "status": "accepted", "justification": visible(row["why"])}
         ]
+        result["properties"] = {"waived_until": row["until"]}
     return result
 
 

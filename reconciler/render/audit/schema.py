@@ -52,7 +52,9 @@ _CHECK = _object(
         "why": _described("Why it is not checked, not applicable, waived or an error.", _TEXT),
         "title": _described("The state that is wanted.", _TEXT),
         "rationale": _TEXT,
-        "remediation": _described("What to do; empty where nothing fails.", _TEXT),
+        "remediation": _described("What to do about this object; empty where nothing fails.", _TEXT),
+        "check_remediation": _described("What to do about findings of this check in general.", _TEXT),
+        "until": _described("The last day of its waiver; empty where it is not waived.", _TEXT),
         "cis": _described(
             "Sections of the CIS Debian Linux 12 Benchmark.", {"type": "array", "items": _TEXT}
         ),

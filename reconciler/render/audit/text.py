@@ -48,7 +48,8 @@ def _area(area: str, rows: Sequence[Row], paint: Paint) -> Iterator[str]:
 def _told(row: Row, paint: Paint) -> Iterator[str]:
     where = f"  {visible(row['object'])}" if row["object"] else ""
     if row["status"] == "fail":
-        yield f"  {paint(row['severity'], _COLOURS[row['severity']]):<8}  {row['id']}{where}"
+        severity = paint(f"{row['severity']:<8}", _COLOURS[row["severity"]])  # escape codes have no width
+        yield f"  {severity}  {row['id']}{where}"
         evidence = row["evidence"]
         seen = evidence["path"] if evidence["path"] != row["object"] else ""
         yield f"            {visible(evidence['actual'])}, expected {visible(evidence['expected'])}" + (
