@@ -32,7 +32,7 @@ class Audited:
 
 @frozen
 class AuditOptions:
-    """What the command line says."""
+    """The options of the command line."""
 
     root: str | None = None
     snapshot: str | None = None

@@ -33,7 +33,7 @@ def recorded() -> record.Record | None:
 
 
 def compared(report: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a report has that the recorded audit had not; None where nothing is recorded, or nothing known."""
+    """The difference between a report and the recorded audit; None where none is recorded or can be read."""
     try:
         return record.since(recorded(), record.findings_of(report))
     except HostError:

@@ -1,4 +1,4 @@
-"""What the audit asks of a host, for a snapshot."""
+"""The answers of a host to the audit, for a snapshot."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _failing_jobs(plan: Plan | None) -> list[dict[str, Any]]:
 
 
 def _audited() -> dict[str, Any] | None:
-    """What the last recorded audit found, and how long ago it was; None without one that can be read."""
+    """The counts of the last recorded audit, and its age; None without one that can be read."""
     from reconciler.app.audit_history import recorded
 
     try:

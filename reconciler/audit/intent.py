@@ -1,4 +1,4 @@
-"""What the spec declares, as checks ask for it: findings are about what nobody declared."""
+"""The declarations of the spec, as checks ask for them: findings are about things that nobody declared."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def intent_of(spec: Spec | None) -> Intent:
-    """What a spec declares."""
+    """The declarations of a spec."""
     resources: dict[str, dict[str, Resource]] = {}
     for declared in spec.resources if spec is not None else ():
         resources.setdefault(declared.address.kind, {})[declared.address.name] = declared.resource

@@ -55,7 +55,7 @@ class Status(StrEnum):
 
 @frozen
 class Snippet:
-    """What a spec would say so that the finding is gone."""
+    """The lines of a spec with which the finding is gone."""
 
     path: tuple[str | int, ...]
     """The place in the spec: `("users", "alice", "groups")`."""
@@ -68,13 +68,13 @@ class Fail:
     """An object that is not as it should be."""
 
     object: str
-    """What it is about, the same at each run: a path, an account, `tcp 0.0.0.0:8080`, a package."""
+    """The thing that it is about, the same at each run: a path, an account, `tcp 0.0.0.0:8080`, a package."""
     expected: str
     actual: str
     path: str = ""
     """Where it was seen: a file, or a setting; empty: the object says it."""
     remediation: str = ""
-    """What to do about this object, where it is more than the check itself says."""
+    """The thing to do about this object, where it is more than the check itself says."""
     spec: Snippet | None = None
 
 
@@ -106,7 +106,7 @@ class Check:
     rationale: str
     """Why it matters, for somebody who does not know."""
     remediation: str
-    """What to do, with the command or the field of the spec."""
+    """The thing to do, with the command or the field of the spec."""
     cis: tuple[str, ...]
     """Sections of the CIS Debian Linux 12 Benchmark: numbers only."""
     needs: tuple[str, ...]
@@ -144,10 +144,10 @@ class Report:
 
     host: str
     basis: Mapping[str, Any]
-    """What was looked at: `{"kind": "live"}`, `offline`, `snapshot` with the time it was taken."""
+    """The basis of the answers: `{"kind": "live"}`, `offline`, `snapshot` with the time it was taken."""
     now: str
     """The time of the audit, UTC in the form of RFC 3339."""
     fail_on: Severity
     results: tuple[Result, ...]
     notices: tuple[str, ...] = ()
-    """What is to be told of the policy itself: waivers that ended, or end soon."""
+    """Sentences about the policy itself: waivers that ended, end soon, or cover nothing."""

@@ -20,7 +20,7 @@ from reconciler.policy.symlinks import Followed
 _UNITS = "/etc/systemd/system/"
 _PACKAGED = ("/usr/lib/systemd/", "/lib/systemd/")
 _OF_DEBIAN = {"daemon": ("/usr/bin/at", "/var/spool/cron/atjobs", "/var/spool/cron/atspool")}
-"""What Debian gives to an account that nobody logs in to: at(1) and atd work as `daemon`."""
+"""Files that Debian gives to an account that nobody logs in to: at(1) and atd work as `daemon`."""
 
 
 def ways_to_root(facts: Facts) -> Iterator[Finding]:

@@ -59,7 +59,7 @@ def modules() -> Mapping[str, ModuleType]:
 
 
 def area_title(area: str) -> str:
-    """What an area is about: the first line of its module's docstring, without the full stop."""
+    """The subject of an area: the first line of its module's docstring, without the full stop."""
     return (modules()[area].__doc__ or area).split("\n", 1)[0].rstrip(".")
 
 

@@ -60,7 +60,7 @@ class Sources:
         return max(uses, key=lambda use: use.last, default=None)
 
     def events(self, kind: str, name: str) -> list[Event]:
-        """What the journal tells of an account."""
+        """The events of an account in the journal."""
         events = self.journal.events if self.journal is not None else ()
         return [event for event in events if event.kind == kind and event.account == name]
 

@@ -77,7 +77,7 @@ def audit(
 
 
 def _kept(data: Mapping[str, Any], no_color: bool) -> dict[str, Any] | None:
-    """What is new since the audit before, after recording this one; a record that cannot be kept is told."""
+    """Record this audit; the difference to the one before. A record that cannot be kept is told."""
     from reconciler.app.audit_history import keep
     from reconciler.core.diagnostic import warning
     from reconciler.core.host import HostError

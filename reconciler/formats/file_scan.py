@@ -81,7 +81,7 @@ class FileScan:
     """The directory in which it ended early."""
 
     def of(self, predicate: str) -> tuple[Seen, ...]:
-        """What a predicate asks for."""
+        """The objects that a predicate asks for."""
         return self.seen.get(predicate, ())
 
     def left_out(self, predicate: str) -> int:

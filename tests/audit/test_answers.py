@@ -28,7 +28,7 @@ open::19000::::::
 
 
 def test_a_hash_never_leaves_the_host() -> None:
-    """Of a hash only the scheme is told, and whether it is locked or empty."""
+    """Only the scheme of a hash is told, and whether it is locked or empty."""
     redacted = redact_shadow(SHADOW)
     rows = {row.name: (row.scheme, row.empty, row.locked) for row in parse_shadow(redacted)}
 

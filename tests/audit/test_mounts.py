@@ -1,4 +1,4 @@
-"""What mountinfo and fstab(5) say, and what of them nobody may see."""
+"""mountinfo and fstab(5): their mounts, and the passwords in them that nobody may see."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_a_bracket_is_a_bracket() -> None:
     ],
 )
 def test_every_section_that_is_valid_is_a_policy(text: str) -> None:
-    """What the loader accepts the audit understands, from the spec and from the file that an apply writes."""
+    """The audit understands all that the loader accepts, from the spec and from the file that an apply writes."""
     reader = DictReader({"hosts/h.yaml": f"version: 1\nhost: h1\naudit: {text}\n"})
     spec, wrong = load(reader, discover())
     assert spec is not None, wrong

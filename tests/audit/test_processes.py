@@ -30,7 +30,7 @@ FIRST = process(pid=1, name="systemd", program="/usr/lib/systemd/systemd", unit=
 
 
 def objects(check: str, **fields: Any) -> list[tuple[Status, str]]:
-    """What a check says of a process."""
+    """The objects that a check names of a process."""
     results = run(chosen([check]), facts({"processes": json.dumps([FIRST, process(**fields)])}))
     return [(result.status, result.object) for result in results]
 
@@ -57,7 +57,7 @@ def test_a_process_in_a_container_is_not_judged_by_the_files_of_the_host() -> No
     ],
 )
 def test_a_program_that_is_gone_hides_where_no_package_puts_one(program: str, uid: int, fails: bool) -> None:
-    """What an account built and deleted in its home is its own affair; root's and what ran from memory is not."""
+    """A program deleted from its owner's home is the owner's affair; root's, or one from memory, is not."""
     expected = [(Status.FAIL, program)] if fails else _PASS
 
     assert objects("process-without-file", program=program, uid=uid, deleted=True, gone=True) == expected

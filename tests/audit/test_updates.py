@@ -1,4 +1,4 @@
-"""What dpkg, apt and os-release(5) say."""
+"""The answers of dpkg, apt and os-release(5)."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_a_record_that_was_cut_is_left_out() -> None:
 
 @pytest.mark.parametrize("data", [b"x" * 384, b"\xff" * 1000, b"short"])
 def test_other_bytes_are_no_records(data: bytes) -> None:
-    """What is not understood is an error, and never an empty answer."""
+    """A record that is not understood is an error, and never an empty answer."""
     with pytest.raises(ValueError, match="no records"):
         of_utmp(data, {"ann"})
 

@@ -117,7 +117,7 @@ def test_a_planted_fault_is_found(name: str) -> None:
 
 
 def test_an_ordinary_user_gets_no_false_comfort() -> None:
-    """What an account without rights cannot read is not checked, and nothing breaks."""
+    """A thing that an account without rights cannot read is not checked, and nothing breaks."""
     with BootedHost() as host:
         host.run("useradd", "plain")
         done = host.reconciler("audit", "--json", user="plain", check=False)

@@ -62,7 +62,7 @@ def accounts(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_logins_failures_and_sudo_are_told(suite: str) -> None:
-    """What happened is told live and from a snapshot; a tree says what it cannot know; no stranger's name."""
+    """Logins and failures are told live and from a snapshot; a tree says what it cannot know; no stranger's name."""
     with BootedHost(suite=suite) as host:
         host.run("/bin/bash", "-euc", _PEOPLE)
         host.run("/bin/bash", "-uc", _LOGINS)

@@ -165,7 +165,7 @@ def persons_are_declared(facts: Facts) -> Iterator[Finding]:
 
 
 def _declaration(user: User) -> dict[str, object]:
-    """What the spec would say of an account that is to stay as it is."""
+    """The block of a spec for an account that is to stay as it is."""
     home = {} if user.home == f"/home/{user.name}" else {"home": user.home}
     return {"uid": user.uid, **home}
 

@@ -33,7 +33,7 @@ _BY_USERS = frozenset(("user", "users", "owner", "group"))
 
 
 def mounts(facts: Facts) -> Mapping[str, Mount]:
-    """What is mounted, by directory. Raises HostError."""
+    """The mounts by directory. Raises HostError."""
     return facts.parsed("mounts", parse_mounts)
 
 

@@ -26,7 +26,7 @@ _WEAK: Mapping[str, re.Pattern[str]] = {
     "hostkeyalgorithms": re.compile(r"ssh-rsa(?:-cert.*)?|ssh-dss.*"),
     "pubkeyacceptedalgorithms": re.compile(r"ssh-rsa(?:-cert.*)?|ssh-dss.*"),
 }
-"""What rests on SHA-1 signatures, MD5, short groups, or ciphers that leak; HMAC with SHA-1 is no such."""
+"""Algorithms that rest on SHA-1 signatures, MD5, short groups, or ciphers that leak; not HMAC with SHA-1."""
 _EDIT = "Write `{0}` into a file in /etc/ssh/sshd_config.d, and systemctl reload ssh."
 
 

@@ -12,7 +12,7 @@ from reconciler.formats.audit.passwords import redacted_field
 _ASSIGNED = re.compile(r"(?:^|[\s;\"'])(?:export\s+)?PATH=(\"[^\"\n]*\"|'[^'\n]*'|[^\s;\"'#]*)", re.MULTILINE)
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _PATH = re.compile(r"[\w./+~@-]*")
-"""What else an assignment has is no directory that could be looked at, and may be a secret."""
+"""Anything else in an assignment is no directory that could be looked at, and may be a secret."""
 _EARLIER = ("$PATH", "${PATH}")
 
 

@@ -1,5 +1,6 @@
-"""What sshd and sudo write to the journal, reduced to who, when and from where: no argument of a command, and
-no name that a stranger typed.
+"""The messages of sshd and sudo in the journal, reduced to who, when and from where.
+
+No argument of a command is kept, and no name that a stranger typed.
 """
 
 from __future__ import annotations

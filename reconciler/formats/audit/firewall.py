@@ -79,7 +79,7 @@ def _outcomes(expression: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _verdict(chains: Mapping[str, Sequence[str]], name: str) -> str | None:
-    """What becomes of a packet that only rules for all packets select; None at the end of the chain.
+    """The fate of a packet that only rules for all packets select; None at the end of the chain.
 
     A chain that has been left without an outcome has none the next time.
     """

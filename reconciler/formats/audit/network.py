@@ -1,4 +1,4 @@
-"""What `ss` prints of listening sockets."""
+"""The output of `ss` about listening sockets."""
 
 from __future__ import annotations
 

@@ -19,18 +19,18 @@ class NotARecord(Exception):
 
 @frozen
 class Record:
-    """What is kept of audits."""
+    """The record of audits."""
 
     time: str
     """The time of the last one, UTC in the form of RFC 3339."""
     findings: tuple[tuple[str, str], ...]
-    """What failed in it: the id of the check and the object."""
+    """The findings of it: the id of the check and the object."""
     history: tuple[Mapping[str, Any], ...]
     """Time, score and counts of each run, the oldest first; the last one is in it."""
 
 
 def findings_of(report: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """What fails in a report (`audit.report.report_data`)."""
+    """The findings of a report (`audit.report.report_data`)."""
     return tuple((row["id"], row["object"]) for row in report["checks"] if row["status"] == "fail")
 
 
@@ -46,7 +46,7 @@ def after(earlier: Record | None, report: Mapping[str, Any]) -> Record:
 
 
 def since(earlier: Record | None, findings: Sequence[tuple[str, str]]) -> dict[str, Any] | None:
-    """What is new and what is gone since the recorded run, as JSON-able data; None where there is none."""
+    """The findings that are new or gone since the recorded run, as JSON-able data; None without one."""
     if earlier is None:
         return None
     before, now = set(earlier.findings), set(findings)

@@ -1,4 +1,4 @@
-"""What `sshd -T` prints: each setting in force."""
+"""The output of `sshd -T`: each setting in force."""
 
 from __future__ import annotations
 

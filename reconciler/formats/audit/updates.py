@@ -1,4 +1,4 @@
-"""What `apt-get --simulate upgrade` prints."""
+"""The answers of apt-get, dpkg and os-release(5)."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _told(record: Mapping[str, Any]) -> str:
 
 
 def _output(program: Program, argument: str) -> str:
-    """What a program prints. Raises NotInstalled, HostError."""
+    """The output of a program. Raises NotInstalled, HostError."""
     try:
         result = run(
             [word.replace("{}", argument) for word in program.argv],

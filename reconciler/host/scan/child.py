@@ -96,7 +96,7 @@ def give_way() -> None:
 
 
 def _listen(receiver: int, deadline: float) -> bytes:
-    """What the child writes until it ends, or the deadline is there."""
+    """The bytes that the child writes until it ends, or the deadline is there."""
     heard = bytearray()
     poll = select.poll()
     poll.register(receiver, select.POLLIN)

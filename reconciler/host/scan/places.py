@@ -37,7 +37,7 @@ class Mount:
 
 @frozen
 class Places:
-    """What is read, and what is passed by."""
+    """The directories that are read, and those that are passed by."""
 
     paths: tuple[tuple[str, str], ...]
     """The directories to begin in, each with the type of its file system."""

@@ -70,7 +70,7 @@ class Sight:
 
 @frozen
 class Predicate:
-    """What a check of files asks for."""
+    """The objects that a check of files asks for."""
 
     name: str
     types: frozenset[int]

@@ -112,7 +112,7 @@ class Scan(BaseModel):
     paths: Annotated[list[NamedPath], Field(min_length=1)] = ["/"]
     """Where it begins."""
     skip: list[NamedPath] = []
-    """What it leaves out, with all that is below."""
+    """The directories that it leaves out, with all that is below."""
     budget: Span = "2min"
     """How long it may take; what it has not seen by then is not checked."""
 

@@ -34,7 +34,7 @@ _EVIDENCE = _object(
     }
 )
 _SNIPPET = {
-    "description": "What the spec would say so that it is gone; null: nothing of ours does that.",
+    "description": "The lines of a spec with which it is gone; null: nothing of ours does that.",
     "anyOf": [
         {"type": "null"},
         _object({"path": {"type": "array", "items": {"type": ["string", "integer"]}}, "value": {}}),
@@ -63,7 +63,7 @@ _CHECK = _object(
 )
 _FINDINGS: Schema = {"type": "array", "items": _object({"id": _TEXT, "object": _TEXT})}
 _SINCE: Schema = {
-    "description": "What changed since the audit that was recorded last; null: none was, or it is not known.",
+    "description": "The changes since the audit that was recorded last; null: none was, or it is not known.",
     "anyOf": [
         {"type": "null"},
         _object({"time": _TIME, "new": _FINDINGS, "fixed": _FINDINGS, "still": _NUMBER}),

@@ -60,7 +60,7 @@ def _told(row: Row, paint: Paint) -> Iterator[str]:
 
 
 def _first(rows: Sequence[Row], paint: Paint) -> Iterator[str]:
-    """What to do first: the heaviest findings, each thing to do once."""
+    """The things to do first: the heaviest findings, each thing to do once."""
     failed = sorted((row for row in rows if row["status"] == "fail"), key=_rank)
     remedies = dict.fromkeys((row["id"], row["remediation"]) for row in failed)
     if remedies:
@@ -73,7 +73,7 @@ def _first(rows: Sequence[Row], paint: Paint) -> Iterator[str]:
 
 
 def _since(since: Mapping[str, Any] | None) -> Iterator[str]:
-    """What is new and what is gone since the recorded audit."""
+    """The findings that are new or gone since the recorded audit."""
     if since is None:
         return
     new, fixed = since["new"], since["fixed"]

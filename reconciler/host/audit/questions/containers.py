@@ -24,7 +24,7 @@ def containers(files: Files, _: str) -> str:
 
 
 def _docker(*words: str) -> str:
-    """What Docker's own program prints. Raises NotInstalled, HostError."""
+    """The output of Docker's own program. Raises NotInstalled, HostError."""
     try:
         result = run(["docker", "--host", _DAEMON, *words], timeout=10)
     except ProgramMissing:

@@ -1,4 +1,4 @@
-"""What the kernel believes of the network and passes on: its settings for each interface."""
+"""The kernel's trust in the network: its settings for each interface."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from reconciler.host.audit.question import File, Files, Program, Reader
 
 _APT = "/etc/apt"
 _TOLD = re.compile(r"deb(?:-src)?\s+\[[^\]]*\]|[A-Za-z-]+:\s*yes\b")
-"""What is told of a line: the options of a source. Its address may hold a password."""
+"""The part of a line that is told: the options of a source. Its address may hold a password."""
 _KEYS = re.compile(r"(?:ID|VERSION_ID)=")
 
 
