@@ -14,6 +14,11 @@ _URL = re.compile(
     r"(?P<host>[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])"
     r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/.+)"
 )
+_OF_RESTIC = re.compile(
+    r"sftp://(?:[^/]*@)?(?:\[(?P<ip>[^]/]+)\]|(?P<host>[^]/:@[]+))(?::(?P<port>[0-9]{1,5}))?/.*"
+    r"|sftp:(?!//)(?:[^:]*@)?(?P<short>[^:@]+):.*",
+    re.DOTALL,
+)
 _HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) ([A-Za-z0-9+/]{40,}={0,2})")
 _RATE = re.compile(r"([1-9][0-9]{0,11})([KMG]?)")
 _ESCAPED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
@@ -68,6 +73,14 @@ def place(url: str) -> Place:
     if not path.isprintable():
         raise ValueError(f"{url}: the path has a control character")
     return Place(match["user"], match["host"].strip("[]"), port, path)
+
+
+def machine_of_restic(url: str) -> tuple[str, int] | None:
+    """The host and the port to which restic has ssh connect; None for a repository that is not SFTP's."""
+    match = _OF_RESTIC.fullmatch(url)
+    if match is None:
+        return None
+    return match["ip"] or match["host"] or match["short"], int(match["port"] or 22)
 
 
 def _unescaped(match: re.Match[str]) -> str:

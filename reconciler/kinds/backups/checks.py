@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 
 from reconciler.core.basics import globs
@@ -12,7 +13,10 @@ from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePa
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats import fstab
 from reconciler.formats.backups import job as backup_job
+from reconciler.formats.backups import remote
 from reconciler.formats.disks import Disks
+from reconciler.formats.ssh import known_hosts
+from reconciler.kinds.backups.destination_model import Repository
 from reconciler.kinds.backups.model import Backup
 from reconciler.kinds.shared.named_disks import Absent, absent
 
@@ -81,6 +85,7 @@ class BackupHost:
             yield from self._destination_troubles(destination)
         for path in backup.secrets:
             yield from self._secret_troubles(path)
+        yield from self._host_key_troubles(backup)
         yield from self._mount_troubles(backup)
         yield from self._disk_troubles(backup)
 
@@ -123,6 +128,27 @@ class BackupHost:
                 f"It must be a file of root's that nobody else can read: chown root {path}; chmod 600 {path}"
             )
             yield _warning("backup-secret", f"{path} cannot be used", f"{detail}. Every run is refused.")
+
+    def _host_key_troubles(self, backup: Backup) -> Iterator[Trouble]:
+        """Yield machines that restic's ssh does not know, unless the spec declares a file of known hosts."""
+        urls = [item.url for item in backup.destinations if isinstance(item, Repository)]
+        machines = dict.fromkeys(filter(None, map(remote.machine_of_restic, urls)))
+        if not machines or not self._view.running or self._files & {*known_hosts.PLACES}:
+            return
+        try:
+            texts = [self._text(path) for path in known_hosts.PLACES]
+        except (Unreadable, UnsafePath):
+            return
+        for host, port in machines:
+            if not any(known_hosts.knows(text, host, port) for text in texts):
+                yield _unknown_machine(known_hosts.name_of(host, port))
+
+    def _text(self, path: str) -> str:
+        """The text of a file; empty if there is none."""
+        try:
+            return self._view.read(path).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
 
     def _is_made(self, path: str) -> bool:
         """Whether the same spec makes a path."""
@@ -294,6 +320,17 @@ def _same_disk(sources: Sequence[str], backup: Backup) -> Trouble:
         " takes the archives as well. Name a destination on another disk or machine too."
     )
     return _warning("backup-same-disk", "the archives are on the disk of their sources", detail)
+
+
+def _unknown_machine(name: str) -> Trouble:
+    line = shlex.quote(f"{name} ssh-ed25519 AAAA...")
+    detail = (
+        "restic's ssh goes by root's known_hosts, and no key of this machine is there: every run is refused,"
+        " or trusts whoever answers where ssh_config says so. Put its key there, as"
+        f" /etc/ssh/ssh_host_ed25519_key.pub has it over there: echo {line} >> {known_hosts.PLACES[0]} (a"
+        " `Host` of ssh_config: under its HostName). Or write `engine: tar` with `host_key`."
+    )
+    return _warning("restic-host-key", f"nothing pins the host key of {name}", detail)
 
 
 def not_mounted(disk: Absent, *, required: bool) -> Trouble:
