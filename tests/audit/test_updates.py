@@ -6,11 +6,21 @@ from datetime import date
 
 import pytest
 
+from reconciler.audit.intent import Intent
 from reconciler.audit.model import Status
 from reconciler.audit.registry import chosen
 from reconciler.audit.run import run
-from reconciler.formats.audit.updates import parse_broken, parse_release, parse_trusting, supported_until
-from reconciler.host.audit.questions.updates import package_sources
+from reconciler.formats.audit.updates import (
+    newer_kernel,
+    parse_broken,
+    parse_held,
+    parse_periodic,
+    parse_release,
+    parse_trusting,
+    supported_until,
+)
+from reconciler.host.audit.questions.updates import package_sources, periodic
+from reconciler.kinds.timers.kind import Timer
 from tests.audit.facts import facts
 
 _AUDIT = """\
@@ -75,3 +85,68 @@ def test_a_release_is_supported_until_its_end(version: str, status: Status) -> N
     assert [result.status for result in run(chosen(["release-supported"]), facts(answers))] == [status]
     assert parse_release(answers["os-release"]) == ("debian", version)
     assert supported_until("ubuntu", "24.04") == date(2029, 4, 30)
+
+
+@pytest.mark.parametrize(
+    ("running", "other", "newer"),
+    [
+        ("6.1.0-9-amd64", "6.1.0-28-amd64", True),
+        ("6.1.0-28-amd64", "6.1.0-9-amd64", False),
+        ("6.1.0-28-amd64", "6.1.0-30-cloud-amd64", False),
+        ("5.15.0-91-generic", "6.8.0-40-generic", True),
+        ("6.12.9+deb13-amd64", "6.12.38+deb13-amd64", True),
+        ("6.12.9+deb13-amd64", "6.12.9+deb13.1-amd64", True),
+        ("6.18.44-fc-v669", "99.6.18.44-fc-v669", True),
+        ("6.1.0-28-amd64", "old", False),
+        ("custom", "6.1.0-28-amd64", False),
+    ],
+)
+def test_a_newer_kernel_is_one_of_the_same_flavour(running: str, other: str, newer: bool) -> None:
+    """Numbers count as numbers; another flavour is another kernel, and a strange name none."""
+    assert newer_kernel(running, [other, running]) == (other if newer else "")
+
+
+@pytest.mark.parametrize(
+    ("text", "on"),
+    [
+        ('APT::Periodic::Unattended-Upgrade "1";', True),
+        ('APT::Periodic::Unattended-Upgrade "1";\nAPT::Periodic::Unattended-Upgrade "0";', False),
+        ('APT::Periodic::Update-Package-Lists "1";', False),
+        ("", False),
+    ],
+)
+def test_upgrades_are_switched_on_by_the_last_setting(text: str, on: bool) -> None:
+    """Without the setting apt upgrades nothing by itself."""
+    assert parse_periodic(text) is on
+
+
+def test_no_other_setting_of_apt_is_told() -> None:
+    """The address of a proxy may hold a password."""
+    text = 'Acquire::http::Proxy "http://user:hunter2@proxy";\nAPT::Periodic::Unattended-Upgrade "1";'
+
+    assert periodic(text) == 'APT::Periodic::Unattended-Upgrade "1";'
+
+
+def test_only_holds_are_held() -> None:
+    """What is to be installed or removed is no hold, whatever its name is."""
+    assert parse_held("install hold\nhold libc6:amd64\nhold cron\ndeinstall x\n") == ["cron", "libc6:amd64"]
+
+
+@pytest.mark.parametrize(
+    ("command", "status"), [("/usr/bin/unattended-upgrade", Status.PASS), ("/bin/true", Status.FAIL)]
+)
+def test_a_declared_timer_may_upgrade_instead(command: str, status: Status) -> None:
+    """A timer of the spec counts when it runs the program, and no other one does."""
+    timer = Timer.model_validate({"exec_start": [command], "schedule": "daily"})
+    spec = Intent({"timers": {"upgrade": timer}})
+
+    results = run(chosen(["updates-unattended"]), facts({}, spec))
+
+    assert [result.status for result in results] == [status]
+
+
+def test_lists_that_were_never_fetched_are_not_fresh() -> None:
+    """A host without lists is not checked, and never passes."""
+    results = run(chosen(["package-lists-old"]), facts({}))
+
+    assert [result.status for result in results] == [Status.NOT_CHECKED]

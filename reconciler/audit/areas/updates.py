@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 from reconciler.audit.facts import Facts
-from reconciler.audit.model import RUNNING, Fail, Severity
+from reconciler.audit.model import RUNNING, Fail, NotApplicable, Severity, Snippet
 from reconciler.audit.registry import check
 from reconciler.core.host import Unreadable
 from reconciler.formats.audit.updates import (
+    newer_kernel,
     parse_broken,
+    parse_held,
+    parse_periodic,
     parse_release,
     parse_trusting,
     parse_upgrades,
@@ -17,6 +21,23 @@ from reconciler.formats.audit.updates import (
 )
 
 _LISTS = "/var/lib/apt/lists"
+_FETCHED = (
+    _LISTS,
+    f"{_LISTS}/partial",
+    "/var/lib/apt/periodic/update-stamp",
+    "/var/lib/apt/periodic/update-success-stamp",
+)
+"""Each run of `apt-get update` touches one of these; the lists themselves have the server's dates."""
+_FRESH = timedelta(days=7)
+_TIMER = "apt-daily-upgrade.timer"
+_AUTOMATIC = "/etc/apt/apt.conf.d/20auto-upgrades"
+_EVERY_DAY = 'APT::Periodic::Update-Package-Lists "1";\nAPT::Periodic::Unattended-Upgrade "1";\n'
+
+
+def _lists_are_there(facts: Facts) -> None:
+    """Raise Unreadable on a host that never fetched the lists of packages."""
+    if not any(name.endswith("Packages") for name in facts.names(_LISTS)):
+        raise Unreadable("no package lists", "no list of packages is there: apt-get update never ran")
 
 
 @check(
@@ -30,8 +51,7 @@ _LISTS = "/var/lib/apt/lists"
 )
 def no_security_update_is_pending(facts: Facts) -> Iterator[Fail]:
     """Every package that `apt-get upgrade` would take from an archive of security updates."""
-    if not any(name.endswith("Packages") for name in facts.names(_LISTS)):
-        raise Unreadable("no package lists", "no list of packages is there: apt-get update never ran")
+    _lists_are_there(facts)
     for upgrade in facts.parsed("upgrades", parse_upgrades):
         if upgrade.security:
             yield Fail(
@@ -99,3 +119,88 @@ def release_is_supported(facts: Facts) -> Iterator[Fail]:
         yield Fail(
             f"{name} {version}", "a release with support", f"its support ended on {until}", "/etc/os-release"
         )
+
+
+@check(
+    "package-lists-old",
+    severity=Severity.MEDIUM,
+    title="The lists of packages are at most 7 days old",
+    rationale="By old lists no update is pending, whatever was mended since.",
+    remediation="Find out why they are not fetched: apt-get update; systemctl status apt-daily.timer.",
+    needs=("apt-get",),
+)
+def lists_are_fresh(facts: Facts) -> Iterator[Fail]:
+    """The last time that apt fetched its lists, as its directories and stamps tell it."""
+    _lists_are_there(facts)
+    entries = (facts.entry(path) for path in _FETCHED)
+    newest = max((entry.mtime_ns for entry in entries if entry is not None), default=0)
+    if not newest:
+        raise Unreadable("not known", "when the lists of packages were fetched is not known")
+    fetched = datetime.fromtimestamp(newest // 10**9, UTC)
+    if facts.now - fetched > _FRESH:
+        yield Fail(_LISTS, "fetched within 7 days", f"fetched on {fetched.date()}", _LISTS)
+
+
+@check(
+    "updates-unattended",
+    severity=Severity.LOW,
+    title="Security updates are installed by themselves",
+    rationale="Between an advisory and the next visit of an administrator the hole is open and known.",
+    remediation="Install unattended-upgrades, and switch it on: dpkg-reconfigure unattended-upgrades.",
+    needs=(RUNNING, "apt-get", "systemctl"),
+)
+def updates_are_unattended(facts: Facts) -> Iterator[Fail]:
+    """The program, its setting and its timer; a declared timer that runs the program does as well."""
+    if any(_upgrades(timer) for timer in facts.intent.resources.get("timers", {}).values()):
+        return
+    wanted = "installed, switched on and started by a timer"
+    if facts.entry("/usr/bin/unattended-upgrade") is None:
+        yield Fail("unattended-upgrades", wanted, "not installed")
+    elif not facts.parsed("apt-periodic", parse_periodic):
+        mend = Snippet(("files", _AUTOMATIC, "content"), _EVERY_DAY)
+        yield Fail(
+            "unattended-upgrades", wanted, "switched off", "APT::Periodic::Unattended-Upgrade", spec=mend
+        )
+    elif facts.view.units([_TIMER])[_TIMER].active != "active":
+        yield Fail("unattended-upgrades", wanted, f"{_TIMER} is not active", _TIMER)
+
+
+def _upgrades(timer: object) -> bool:
+    """Whether a declared timer runs the program of unattended-upgrades."""
+    words = getattr(timer, "exec_start", None) or ()
+    return any("unattended-upgrade" in word for word in ([words] if isinstance(words, str) else words))
+
+
+@check(
+    "kernel-outdated",
+    severity=Severity.MEDIUM,
+    title="The kernel that runs is the newest that is installed",
+    rationale="A mended kernel on the disk mends nothing until the host starts with it.",
+    remediation="Start the host anew when it suits; if the old one comes back, look at the boot loader.",
+    needs=(RUNNING, "uname"),
+)
+def newest_kernel_runs(facts: Facts) -> Iterator[Fail]:
+    """The kernels of the flavour that runs, in /boot; a host that has not its own kernel there has no say."""
+    running = facts.text("kernel-release").strip()
+    installed = [
+        name.removeprefix("vmlinuz-") for name in facts.names("/boot") if name.startswith("vmlinuz-")
+    ]
+    if running not in installed:
+        raise NotApplicable("the kernel that runs is none of /boot: a container, or a kernel from elsewhere")
+    newer = newer_kernel(running, installed)
+    if newer:
+        yield Fail("kernel", newer, running, f"/boot/vmlinuz-{newer}")
+
+
+@check(
+    "packages-held",
+    severity=Severity.LOW,
+    title="No package is held back from updates",
+    rationale="A hold is set for a day and stays for years, and no security update comes any more.",
+    remediation="Let it go: apt-mark unhold PACKAGE; or waive it with the reason and an end.",
+    needs=("dpkg-query",),
+)
+def no_package_is_held(facts: Facts) -> Iterator[Fail]:
+    """The packages that dpkg has on hold."""
+    for package in facts.parsed("held-packages", parse_held):
+        yield Fail(package, "updated with the others", "on hold", "apt-mark showhold")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 from reconciler.core.basics.frozen import frozen
@@ -80,3 +80,37 @@ def parse_release(text: str) -> tuple[str, str]:
 def supported_until(name: str, version: str) -> date | None:
     """The last day of support of a release; None where it is not known."""
     return _ENDS.get((name, version))
+
+
+_PERIODIC = re.compile(r'APT::Periodic::Unattended-Upgrade "([^"]*)";', re.IGNORECASE)
+_KERNEL = re.compile(r"([0-9][0-9.]*(?:-[0-9]+)?)((?:[+~][A-Za-z0-9.~]+)?)(?:-(.+))?")
+"""`6.1.0-28-cloud-amd64`, `6.12.9+deb13-amd64`: the version, what the distribution adds, the flavour."""
+
+
+def parse_periodic(text: str) -> bool:
+    """Whether `apt-config dump` has unattended upgrades switched on: the last setting counts."""
+    settings = _PERIODIC.findall(text)
+    return bool(settings) and settings[-1].strip().lower() not in ("", "0", "no", "false", "off", "disable")
+
+
+def parse_held(text: str) -> list[str]:
+    """The packages that are wanted as they are, in lines `WANT PACKAGE` of `dpkg-query`, sorted."""
+    rows = (line.partition(" ") for line in text.split("\n"))
+    return sorted(package for want, _, package in rows if want == "hold")
+
+
+def newer_kernel(running: str, installed: Iterable[str]) -> str:
+    """The newest kernel of the flavour that runs, if that is not the one that runs; empty otherwise."""
+    own = _KERNEL.fullmatch(running)
+    if own is None:
+        return ""
+    kernels = (_KERNEL.fullmatch(name) for name in installed)
+    same = [kernel for kernel in kernels if kernel is not None and kernel[3] == own[3]]
+    newest = max(same, key=_numbers, default=own)
+    return newest[0] if _numbers(newest) > _numbers(own) else ""
+
+
+def _numbers(kernel: re.Match[str]) -> tuple[list[int], list[int]]:
+    """What the age of a kernel is told by."""
+    version, added = (re.findall(r"[0-9]+", part) for part in (kernel[1], kernel[2]))
+    return [int(number) for number in version], [int(number) for number in added]

@@ -43,4 +43,20 @@ PLANTED = {
     "release-supported": Fault(
         "sed -i 's/^VERSION_ID=.*/VERSION_ID=\"10\"/' /usr/lib/os-release", "debian 10", alone=True
     ),
+    "updates-unattended": Fault(
+        "echo 'APT::Periodic::Unattended-Upgrade \"0\";' > /etc/apt/apt.conf.d/99off",
+        "unattended-upgrades",
+        before="install -m 755 /bin/true /usr/bin/unattended-upgrade\n"
+        "echo 'APT::Periodic::Unattended-Upgrade \"1\";' > /etc/apt/apt.conf.d/20auto-upgrades",
+    ),
+    "kernel-outdated": Fault(
+        "touch /boot/vmlinuz-99.$(uname -r)", "kernel", before="touch /boot/vmlinuz-$(uname -r)"
+    ),
+    "packages-held": Fault("echo logrotate hold | dpkg --set-selections", "logrotate"),
+    # The last one: the faults before it fetch lists.
+    "package-lists-old": Fault(
+        "touch -d '8 days ago' /var/lib/apt/lists /var/lib/apt/lists/partial /var/lib/apt/periodic/*stamp* || true",
+        "/var/lib/apt/lists",
+        before="touch /var/lib/apt/lists/mirror_Packages",
+    ),
 }

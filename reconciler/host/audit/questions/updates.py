@@ -31,12 +31,20 @@ def release(text: str) -> str:
     return "\n".join(line for line in text.split("\n") if _KEYS.match(line))
 
 
+def periodic(text: str) -> str:
+    """The settings of APT::Periodic, and nothing else: that of a proxy may hold a password."""
+    return "\n".join(line for line in text.split("\n") if line.startswith("APT::Periodic::"))
+
+
 QUESTIONS = {
     # Simulated: it takes no lock, downloads nothing and writes nothing.
     "upgrades": Program(
         ("apt-get", "--simulate", "--quiet", "--option", "Debug::NoLocking=true", "upgrade"), timeout=30
     ),
     "broken-packages": Program(("dpkg", "--audit"), exits=(0, 1)),
+    "held-packages": Program(("dpkg-query", "--show", "--showformat=${db:Status-Want} ${binary:Package}\\n")),
+    "apt-periodic": Program(("apt-config", "dump"), redact=periodic),
+    "kernel-release": Program(("uname", "--kernel-release")),
     "package-sources": Reader(package_sources),
     "os-release": File("/usr/lib/os-release", release),
 }
