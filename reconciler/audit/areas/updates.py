@@ -21,13 +21,9 @@ from reconciler.formats.audit.updates import (
 )
 
 _LISTS = "/var/lib/apt/lists"
-_FETCHED = (
-    _LISTS,
-    f"{_LISTS}/partial",
-    "/var/lib/apt/periodic/update-stamp",
-    "/var/lib/apt/periodic/update-success-stamp",
-)
-"""Each run of `apt-get update` touches one of these; the lists themselves have the server's dates."""
+_FETCHED = (_LISTS, "/var/lib/apt/periodic/update-success-stamp")
+"""What a fetch that brings something touches. One that fails touches `partial` and may touch `update-stamp`;
+the lists themselves have the server's dates."""
 _FRESH = timedelta(days=7)
 _TIMER = "apt-daily-upgrade.timer"
 _AUTOMATIC = "/etc/apt/apt.conf.d/20auto-upgrades"

@@ -53,9 +53,10 @@ PLANTED = {
         "touch /boot/vmlinuz-99.$(uname -r)", "kernel", before="touch /boot/vmlinuz-$(uname -r)"
     ),
     "packages-held": Fault("echo logrotate hold | dpkg --set-selections", "logrotate"),
-    # The last one: the faults before it fetch lists.
+    # The last one: the faults before it fetch lists. A fetch that fails leaves these traces.
     "package-lists-old": Fault(
-        "touch -d '8 days ago' /var/lib/apt/lists /var/lib/apt/lists/partial /var/lib/apt/periodic/*stamp* || true",
+        "touch -d '8 days ago' /var/lib/apt/lists\n"
+        "touch /var/lib/apt/lists/partial /var/lib/apt/periodic/update-stamp",
         "/var/lib/apt/lists",
         before="touch /var/lib/apt/lists/mirror_Packages",
     ),
