@@ -45,7 +45,7 @@ class Loaded:
 
 def take_snapshot(root: str | None, now: str) -> dict[str, Any]:
     """The facts of the host, or of a tree. Raises HostError."""
-    from reconciler.app.audit_record import recorded
+    from reconciler.app.audit.snapshot import recorded
     from reconciler.host.snapshot.facts import versions
     from reconciler.host.snapshot.recorder import Recorder
     from reconciler.host.snapshot.take import take

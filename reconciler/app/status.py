@@ -104,7 +104,7 @@ def _failing_jobs(plan: Plan | None) -> list[dict[str, Any]]:
 
 def _audited() -> dict[str, Any] | None:
     """The counts of the last recorded audit, and its age; None without one that can be read."""
-    from reconciler.app.audit_history import recorded
+    from reconciler.app.audit.history import recorded
 
     try:
         record = recorded()

@@ -12,7 +12,7 @@ from reconciler.core.answers import NotInstalled
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.formats.accounts.passwd import User
-from reconciler.formats.audit.auth_journal import (
+from reconciler.formats.audit.people.auth_journal import (
     FAILED,
     LOGIN,
     REFUSED,
@@ -21,8 +21,8 @@ from reconciler.formats.audit.auth_journal import (
     Event,
     parse_journal,
 )
-from reconciler.formats.audit.logins import Logins, Use, parse_logins
-from reconciler.formats.audit.passwords import ShadowRow, parse_shadow
+from reconciler.formats.audit.people.logins import Logins, Use, parse_logins
+from reconciler.formats.audit.people.passwords import ShadowRow, parse_shadow
 from reconciler.policy.access.login_accounts import as_date
 
 FORMAT_VERSION = "1.0"

@@ -39,8 +39,8 @@ def audit(
 
     Works without a spec too: then nothing is declared. Changes nothing but the record (--record).
     """
-    from reconciler.app.audit import AuditOptions, default_spec_exists, wrong_names
-    from reconciler.app.audit import audit as audit_host
+    from reconciler.app.audit.audit import AuditOptions, default_spec_exists, wrong_names
+    from reconciler.app.audit.audit import audit as audit_host
     from reconciler.core.diagnostic import error
 
     form_chosen = options.chosen(form, as_json)
@@ -63,7 +63,7 @@ def audit(
         problems = [audited.problem] if audited.problem else []
         host = declared.host if declared is not None else ""
         return output.without_plan(problems, as_json, no_color, markdown=is_comment, host=host)
-    from reconciler.app.audit_history import compared
+    from reconciler.app.audit.history import compared
     from reconciler.audit.report import has_findings, is_complete, report_data
     from reconciler.render.masking import mask
 
@@ -78,7 +78,7 @@ def audit(
 
 def _kept(data: Mapping[str, Any], no_color: bool) -> dict[str, Any] | None:
     """Record this audit; the difference to the one before. A record that cannot be kept is told."""
-    from reconciler.app.audit_history import keep
+    from reconciler.app.audit.history import keep
     from reconciler.core.diagnostic import warning
     from reconciler.core.host import HostError
 

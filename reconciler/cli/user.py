@@ -28,8 +28,8 @@ def audit(
 
     Needs no spec. Changes nothing. What cannot be read is told as unknown, and the exit code is 3 then.
     """
+    from reconciler.app.audit.user_audit import audit_users
     from reconciler.app.plan.options import PlanOptions, check_options
-    from reconciler.app.user_audit import audit_users
     from reconciler.render.masking import mask
 
     wrong = check_options(PlanOptions(root, snapshot=snapshot))

@@ -13,8 +13,8 @@ from reconciler.core.host import Entry, FileType, HostError, HostView
 
 if TYPE_CHECKING:  # the plan of a settled host imports no model of a kind
     from reconciler.core.changes import Document
-    from reconciler.core.config_files import ConfigFiles
     from reconciler.core.kind import Kind, Runs
+    from reconciler.core.paths.config_files import ConfigFiles
 
 SAME, OTHER = "same", "other"
 """The result of a comparison, in the place of a mark that only the host can make (in a snapshot).
@@ -180,6 +180,6 @@ def entry_of(view: HostView, path: str) -> Entry | None:
 
 
 def _config_files(view: HostView, path: str) -> ConfigFiles:
-    from reconciler.core.config_files import config_files  # only where a process has files
+    from reconciler.core.paths.config_files import config_files  # only where a process has files
 
     return config_files(view, path)

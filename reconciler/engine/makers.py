@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Part
-from reconciler.core.declared_places import places
 from reconciler.core.kind import Kinds
+from reconciler.core.paths.declared_places import places
 
 
 def makers(parts: Mapping[Address, Part], moving: Collection[Address], kinds: Kinds) -> Mapping[str, Address]:

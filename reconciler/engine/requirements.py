@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from reconciler.core import link_walk
 from reconciler.core.address import Address
 from reconciler.core.changes import Change
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.kind import Kinds, Requirement, RequirementType
+from reconciler.core.paths import link_walk
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.nsswitch import TRANSIENT

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from reconciler.core.basics import globs
 from reconciler.core.basics.lazy_regex import Late
-from reconciler.core.declared_places import places
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.host import HostError, HostView
 from reconciler.core.kind import Kinds
 from reconciler.core.model.places import Place, Use
+from reconciler.core.paths.declared_places import places
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats.accounts import account_files
 from reconciler.formats.reconcile import PATH, UNITS, USER

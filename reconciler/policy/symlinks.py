@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.core import link_walk
 from reconciler.core.actions import Attributes
 from reconciler.core.basics.digest import digest
 from reconciler.core.basics.globs import is_pattern, segment_matches
 from reconciler.core.basis import in_vain
 from reconciler.core.host import Entry, FileType, HostError, HostView, NotInSnapshot, UnsafePath
+from reconciler.core.paths import link_walk
 
 _NO_NAMES = ("", ".", "..")
 

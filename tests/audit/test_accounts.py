@@ -7,9 +7,9 @@ import pytest
 from reconciler.audit.model import Status
 from reconciler.audit.registry import chosen
 from reconciler.audit.run import run
-from reconciler.formats.audit.accounts import parse_rows, path_elements, redact_accounts
-from reconciler.formats.audit.passwords import redact_login_defs
-from reconciler.formats.audit.sudo import redact_hostname
+from reconciler.formats.audit.people.accounts import parse_rows, path_elements, redact_accounts
+from reconciler.formats.audit.people.passwords import redact_login_defs
+from reconciler.formats.audit.people.sudo import redact_hostname
 from tests.audit.facts import facts
 
 

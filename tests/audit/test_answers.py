@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.core.answers import NotInstalled
 from reconciler.core.host import HostError, NotInSnapshot, Unreadable
-from reconciler.formats.audit.passwords import parse_shadow, redact_shadow
+from reconciler.formats.audit.people.passwords import parse_shadow, redact_shadow
 from reconciler.host.audit.answers import HostAnswers, SnapshotAnswers
 from reconciler.host.audit.question import Program
 from reconciler.host.audit.questions import questions

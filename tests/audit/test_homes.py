@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from reconciler.app.audit_record import recorded
+from reconciler.app.audit.snapshot import recorded
 from reconciler.core.host import Entry, FileType, UnsafePath
-from reconciler.formats.audit.accounts import parse_homes
+from reconciler.formats.audit.people.accounts import parse_homes
 from reconciler.host.audit.answers import HostAnswers
 from reconciler.host.simulation.host import EmptyView
 from reconciler.host.snapshot.recorder import Recorder

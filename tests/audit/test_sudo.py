@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.formats.audit.sudo import Problem, parse_version, parse_visudo, redact_visudo
+from reconciler.formats.audit.people.sudo import Problem, parse_version, parse_visudo, redact_visudo
 
 _DEBIAN_12 = """\
 /etc/sudoers.d/broken:1:20: expected a fully-qualified path name

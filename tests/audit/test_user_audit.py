@@ -9,8 +9,15 @@ from datetime import timedelta
 import pytest
 
 from reconciler.audit.user_audit import Sources, unused
-from reconciler.formats.audit.auth_journal import FAILED, LOGIN, REFUSED, SUDO, parse_journal, redact_journal
-from reconciler.formats.audit.logins import (
+from reconciler.formats.audit.people.auth_journal import (
+    FAILED,
+    LOGIN,
+    REFUSED,
+    SUDO,
+    parse_journal,
+    redact_journal,
+)
+from reconciler.formats.audit.people.logins import (
     Logins,
     Use,
     logins_text,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.host import Entry, FileType, HostView, Unreadable
-from reconciler.core.link_walk import reached, real_path, trail
+from reconciler.core.paths.link_walk import reached, real_path, trail
 from reconciler.host.tree import TreeHost
 
 _TYPES = {stat.S_IFDIR: FileType.DIRECTORY, stat.S_IFREG: FileType.FILE, stat.S_IFLNK: FileType.LINK}

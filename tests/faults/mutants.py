@@ -185,7 +185,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "root acts in homes as root",
-        "host/files/as_user.py",
+        "host/files/homes/as_user.py",
         "        if not isinstance(ownership, KernelOwnership) or home.uid == 0 or os.geteuid() != 0:\n",
         "        if True:\n",
         "acting as the user",
@@ -194,7 +194,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "the rights of the user before stay for the next one",
-        "host/files/as_user.py",
+        "host/files/homes/as_user.py",
         "if n == 0 or errand.rights != errands[n - 1].rights\n",
         "if n == 0\n",
         "acting as the user",

@@ -23,7 +23,7 @@ from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, HostError, UnsafePath
 from reconciler.host.files import publish
 from reconciler.host.files.dir_entry import Place
-from reconciler.host.files.homes import HomeAction
+from reconciler.host.files.homes.home import HomeAction
 from reconciler.host.process import failpoints
 from reconciler.host.state.store import open_history
 from tests.cli.command import Tree, make_tree

@@ -21,7 +21,7 @@ BENEATH = {
     "host.files.publish": "_replace take_out",
     "host.files.renameat2": "rename_new",
     "host.files.dir_entry": "Place.unlink",
-    "host.files.skeleton": "_Copy._copy_entry _Copy._clear _Copy._file",
+    "host.files.homes.skeleton": "_Copy._copy_entry _Copy._clear _Copy._file",
     "host.files.ownership": (
         "KernelOwnership.hold KernelOwnership.change KernelOwnership.own_link RecordedOwnership.hold"
     ),
@@ -35,7 +35,7 @@ BENEATH = {
     "host.state.owed_hooks": "remove_owed",
     # Homes that go: taken apart from their own descriptor downwards; their archives are in a directory of
     # ours, 0700.
-    "host.files.whole_trees": "remove_tree _write _archives _take_apart _move_up restore_tree",
+    "host.files.homes.whole_trees": "remove_tree _write _archives _take_apart _move_up restore_tree",
     # Archives: the destination is walked by safe_path, and refused when others may write to it.
     "host.archives.private_directory": "Directory.create Directory.replace Directory.remove _open",
     "host.archives.snapshot_store": "working_copy",
@@ -79,9 +79,9 @@ BY_PATH = {
         "host.process.failpoints",
         "_Environment.note",
     ): "the log that a test names, and only under RECONCILER_TESTING=1",
-    ("host.files.whole_trees", "_unpack"): "syncfs, of a directory that is open",
-    ("host.files.as_user", "_Child._become"): "prctl: nothing is written",
-    ("host.files.as_user", "_close_all_but"): "/dev/null",
+    ("host.files.homes.whole_trees", "_unpack"): "syncfs, of a directory that is open",
+    ("host.files.homes.as_user", "_Child._become"): "prctl: nothing is written",
+    ("host.files.homes.as_user", "_close_all_but"): "/dev/null",
     ("host.files.renameat2", "_function"): "renameat2, which is only called with a directory's descriptor",
     ("host.process.streams", "Output._give_up"): "/dev/null",
     ("host.process.streams", "_open_missing"): "/dev/null",

@@ -26,8 +26,8 @@ from reconciler.core.actions import (
 )
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, Unreadable, UnsafePath
-from reconciler.host.files import as_user
-from reconciler.host.files.homes import HomeAction, HomeRoot
+from reconciler.host.files.homes import as_user
+from reconciler.host.files.homes.home import HomeAction, HomeRoot
 from reconciler.host.live import LiveHost
 from reconciler.host.process import failpoints
 from reconciler.host.process.run import Result

@@ -23,8 +23,8 @@ import pytest
 from reconciler.core.actions import ABSENT, EditLines, MakeDirectory, SetAccess, WriteFile
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, HostError, UnsafePath
-from reconciler.host.files import as_user
-from reconciler.host.files.homes import HomeAction
+from reconciler.host.files.homes import as_user
+from reconciler.host.files.homes.home import HomeAction
 from reconciler.host.live import LiveHost
 from reconciler.host.process import failpoints
 from tests.host.hosts_under_test import base_tree, snapshot

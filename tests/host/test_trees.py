@@ -19,7 +19,7 @@ import pytest
 
 from reconciler.core.actions import Action, ArchiveTree, RemoveTree, RestoreTree, remnant
 from reconciler.core.host import ActionFailed, HostError, UnsafePath
-from reconciler.host.files import whole_trees
+from reconciler.host.files.homes import whole_trees
 from reconciler.host.live import LiveHost
 from reconciler.host.tree import TreeHost
 from tests.host.hosts_under_test import base_tree, mounted, names_in

@@ -10,11 +10,11 @@ from typing import Annotated, Any, get_args, get_origin
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from reconciler.core.declared_places import places
 from reconciler.core.kind import Kind
 from reconciler.core.model.fields import AbsolutePath
 from reconciler.core.model.places import NamesPath, Use, fields
 from reconciler.core.model.resource import Resource, SourcePath
+from reconciler.core.paths.declared_places import places
 from reconciler.core.spec import Declared
 from reconciler.kinds import discover
 from reconciler.spec.annotations import fields_of, is_model

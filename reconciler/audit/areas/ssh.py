@@ -10,7 +10,7 @@ from reconciler.audit.model import Fail, Finding, NotKnown, Severity
 from reconciler.audit.persons import first_person
 from reconciler.audit.registry import check
 from reconciler.core.host import HostError
-from reconciler.formats.audit.passwords import parse_shadow
+from reconciler.formats.audit.people.passwords import parse_shadow
 from reconciler.formats.audit.ssh import parse_settings
 from reconciler.formats.ssh import authorized_keys, sshd_config
 from reconciler.formats.ssh.authorized_keys import RSA_GOOD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from reconciler.formats.audit.logins import Logins, of_rows
+from reconciler.formats.audit.people.logins import Logins, of_rows
 
 _LASTLOG2 = "SELECT Name, Time, TTY, RemoteHost FROM Lastlog2 LIMIT 100000"
 _WTMPDB = "SELECT User, Login, TTY, RemoteHost FROM wtmp WHERE Type = 3 LIMIT 1000000"

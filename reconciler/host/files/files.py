@@ -31,7 +31,7 @@ from reconciler.host.files.safe_path import SafeRoot, unreadable
 from reconciler.host.files.temporary_names import is_temporary
 
 if TYPE_CHECKING:
-    from reconciler.host.files.homes import HomeAction
+    from reconciler.host.files.homes.home import HomeAction
 
 _TYPES = {stat.S_IFREG: FileType.FILE, stat.S_IFDIR: FileType.DIRECTORY, stat.S_IFLNK: FileType.LINK}
 
@@ -182,7 +182,7 @@ class Files:
             self._execute_as_user(action)
             return ""
         if isinstance(action, ArchiveTree | RemoveTree | RestoreTree):
-            from reconciler.host.files import whole_trees  # starts programs, rarely needed
+            from reconciler.host.files.homes import whole_trees  # starts programs, rarely needed
 
             return whole_trees.execute(self._root, self._ownership, self._archives, action)
         from reconciler.host.files import edit_lines, path_actions, remove_path  # a plan never writes
@@ -203,7 +203,7 @@ class Files:
         return ""
 
     def _execute_as_user(self, action: HomeAction) -> None:
-        from reconciler.host.files import as_user  # only where there are homes
+        from reconciler.host.files.homes import as_user  # only where there are homes
 
         if action in self._done:
             failed = self._done.pop(action)

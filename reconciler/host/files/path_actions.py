@@ -9,9 +9,9 @@ from collections.abc import Callable
 from reconciler.core.actions import ABSENT, Attributes, MakeDirectory, MakeLink, SetAccess, WriteFile
 from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, UnsafePath
-from reconciler.host.files import skeleton
 from reconciler.host.files.dir_entry import Place
 from reconciler.host.files.expects import DIRECTORY, not_replaceable
+from reconciler.host.files.homes import skeleton
 from reconciler.host.files.ownership import Ownership, write_all
 from reconciler.host.files.publish import publish
 from reconciler.host.files.renameat2 import rename_directory

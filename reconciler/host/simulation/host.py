@@ -34,7 +34,7 @@ from reconciler.core.host import (
 from reconciler.formats.accounts.account_files import FILES
 from reconciler.formats.accounts.tables import AccountTables
 from reconciler.host.accounts.offline_edits import belongings_of, captured, edit_tables, tables_of
-from reconciler.host.files.homes import HomeAction, check_below, check_entry, home_from, is_a_directory
+from reconciler.host.files.homes.home import HomeAction, check_below, check_entry, home_from, is_a_directory
 from reconciler.host.files.safe_path import check_plain
 from reconciler.host.simulation.nodes import Node
 from reconciler.host.simulation.overlay import Overlay

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.core import link_walk
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.paths import link_walk
 from reconciler.core.spec import Spec
 from reconciler.formats.systemd.unit import Sections
 from reconciler.kinds.services.observe import unit_of

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from reconciler.core import link_walk
 from reconciler.core.basics.globs import is_pattern, segment_matches
 from reconciler.core.host import Entry, FileType, HostView
+from reconciler.core.paths import link_walk
 from reconciler.formats.systemd.unit import Sections
 
 

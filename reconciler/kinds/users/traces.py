@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 
-from reconciler.core import link_walk
 from reconciler.core.actions import RemovePath, RemoveTree
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Change, Facts, Observed
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.paths import link_walk
 from reconciler.core.steps import Cause, Step
 from reconciler.formats.accounts.passwd import User
 from reconciler.kinds.shared import ownership

@@ -13,7 +13,7 @@ from reconciler.audit.registry import check
 from reconciler.audit.user_audit import UNUSED_DAYS, Sources, unused
 from reconciler.core.host import HostError
 from reconciler.formats.accounts.passwd import User
-from reconciler.formats.audit.accounts import Row, parse_paths, parse_rows
+from reconciler.formats.audit.people.accounts import Row, parse_paths, parse_rows
 from reconciler.policy.access.login_accounts import as_date
 
 _FILES = {"passwd": "account", "group": "group"}

@@ -8,7 +8,7 @@ from reconciler.audit.facts import Facts
 from reconciler.audit.model import Fail, Finding, NotApplicable, NotKnown, Severity, Snippet
 from reconciler.audit.registry import check
 from reconciler.core.host import HostError
-from reconciler.formats.audit.sudo import Setting, parse_defaults, parse_version, parse_visudo
+from reconciler.formats.audit.people.sudo import Setting, parse_defaults, parse_version, parse_visudo
 from reconciler.formats.sudo import answers
 from reconciler.formats.sudo.policy import Command, Policy, Rule
 from reconciler.policy.access.ways import Rank

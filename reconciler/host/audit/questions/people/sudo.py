@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from reconciler.core.host import FileType, HostError
-from reconciler.formats.audit.sudo import redact_hostname, redact_visudo
+from reconciler.formats.audit.people.sudo import redact_hostname, redact_visudo
 from reconciler.formats.sudo import answers, policy
 from reconciler.host.audit.question import File, Files, Program, Reader
 
@@ -14,7 +14,7 @@ _SUDOERS = "/etc/sudoers"
 
 
 def _defaults(files: Files, _: str) -> str:
-    """The settings of the files of rules as JSON: `formats.audit.sudo.parse_defaults` reads it."""
+    """The settings of the files of rules as JSON: `formats.audit.people.sudo.parse_defaults` reads it."""
     texts: dict[str, str] = {_SUDOERS: files.read(_SUDOERS).decode("utf-8", "replace")}
 
     def include(path: str) -> str | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.core.basics.frozen import frozen
-from reconciler.formats.audit.passwords import redacted_field
+from reconciler.formats.audit.people.passwords import redacted_field
 
 _ASSIGNED = re.compile(r"(?:^|[\s;\"'])(?:export\s+)?PATH=(\"[^\"\n]*\"|'[^'\n]*'|[^\s;\"'#]*)", re.MULTILINE)
 _NUMBER = re.compile(r"[0-9]{1,10}")

@@ -10,8 +10,8 @@ from reconciler.audit.model import Fail, Finding, NotKnown, Severity, Snippet
 from reconciler.audit.persons import system_accounts
 from reconciler.audit.registry import check
 from reconciler.core.host import HostError
-from reconciler.formats.audit.accounts import parse_rows
-from reconciler.formats.audit.passwords import ShadowRow, parse_shadow
+from reconciler.formats.audit.people.accounts import parse_rows
+from reconciler.formats.audit.people.passwords import ShadowRow, parse_shadow
 from reconciler.policy.access.login_accounts import as_date
 
 _WEAK = frozenset(("des", "md5", "sunmd5", "sha1"))

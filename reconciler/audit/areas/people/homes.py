@@ -9,7 +9,7 @@ from reconciler.audit.model import Fail, Finding, NotKnown, Severity, Snippet
 from reconciler.audit.persons import persons
 from reconciler.audit.registry import check
 from reconciler.formats.accounts.passwd import User
-from reconciler.formats.audit.accounts import Home, Place, parse_homes
+from reconciler.formats.audit.people.accounts import Home, Place, parse_homes
 
 _GROUP_WRITES, _OTHERS_WRITE, _TOO_MUCH = 0o020, 0o002, 0o027
 _READABLE = 0o044

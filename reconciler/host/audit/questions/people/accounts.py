@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.core.host import Entry, FileType, HostError
 from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.passwd import User
-from reconciler.formats.audit.accounts import path_elements, redact_accounts
+from reconciler.formats.audit.people.accounts import path_elements, redact_accounts
 from reconciler.host.audit.question import File, Files, Reader
 
 _MOST_HOMES = 5_000
@@ -28,7 +28,7 @@ _PATH_FILES = (
 
 
 def _homes(files: Files, _: str) -> str:
-    """The homes of accounts as JSON: `formats.audit.accounts.parse_homes` reads it."""
+    """The homes of accounts as JSON: `formats.audit.people.accounts.parse_homes` reads it."""
     users = [user for user in account_files.users(files) if user.home.startswith("/")][:_MOST_HOMES]
     return json.dumps({user.name: _home(files, user) for user in users})
 

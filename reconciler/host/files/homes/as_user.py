@@ -31,7 +31,14 @@ from reconciler.core.host import ActionFailed, HostError, Unreadable, UnsafePath
 from reconciler.host.files import edit_lines, path_actions
 from reconciler.host.files.dir_entry import explain
 from reconciler.host.files.expects import missing_directory
-from reconciler.host.files.homes import Home, HomeAction, HomeRoot, check_below, home_of, may_be_given_to_user
+from reconciler.host.files.homes.home import (
+    Home,
+    HomeAction,
+    HomeRoot,
+    check_below,
+    home_of,
+    may_be_given_to_user,
+)
 from reconciler.host.files.ownership import Ids, KernelOwnership, Ownership, write_all
 from reconciler.host.files.safe_path import SafeRoot
 from reconciler.host.process import failpoints

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.formats.audit.passwords import redact_group_passwords, redact_login_defs, redact_shadow
+from reconciler.formats.audit.people.passwords import redact_group_passwords, redact_login_defs, redact_shadow
 from reconciler.host.audit.question import File
 
 QUESTIONS = {

@@ -8,7 +8,7 @@ from reconciler.audit.facts import Facts
 from reconciler.audit.keys import Held, held
 from reconciler.audit.model import Fail, Finding, NotApplicable, NotKnown, Severity
 from reconciler.audit.registry import check
-from reconciler.formats.audit.accounts import parse_homes
+from reconciler.formats.audit.people.accounts import parse_homes
 from reconciler.formats.ssh.authorized_keys import RSA_GOOD
 
 _LIMITS = frozenset(("from", "command"))

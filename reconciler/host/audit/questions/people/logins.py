@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 from reconciler.core.host import Unreadable
 from reconciler.formats.accounts import account_files
-from reconciler.formats.audit import logins
-from reconciler.formats.audit.auth_journal import redact_journal
-from reconciler.formats.audit.logins import Logins, logins_text
+from reconciler.formats.audit.people import logins
+from reconciler.formats.audit.people.auth_journal import redact_journal
+from reconciler.formats.audit.people.logins import Logins, logins_text
 from reconciler.host.audit import databases
 from reconciler.host.audit.question import Files, Program, Reader
 
 
 def _wtmp(files: Files, _: str) -> str:
-    """The logins of this month and the one before, as `formats.audit.logins.parse_logins` reads them."""
+    """The logins of this month and the one before, for `formats.audit.people.logins.parse_logins`."""
     return _told(lambda: logins.of_utmp(_read(files, "/var/log/wtmp", rotated=True), _names(files)))
 
 

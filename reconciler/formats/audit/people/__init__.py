@@ -1,0 +1,1 @@
+"""Files and output on people: accounts, logins, passwords and sudo."""

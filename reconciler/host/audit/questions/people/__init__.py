@@ -1,0 +1,1 @@
+"""The questions on people: accounts, logins, passwords and sudo."""

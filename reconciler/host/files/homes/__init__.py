@@ -1,0 +1,1 @@
+"""Files in homes: changed with the user's own rights, filled, archived, removed and put back."""
