@@ -1,6 +1,6 @@
 """The checks: a decorator that makes one of a function, and the discovery of all of them.
 
-A module in `areas` is an area. There is no list to forget.
+A module in `areas` is an area, in which room ever; its name is that of the file. There is no list to forget.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from types import ModuleType
 
 from reconciler.audit import areas
@@ -36,8 +36,7 @@ def check(
         raise ValueError(f"{id}: the id of a check has small letters, digits and single hyphens")
 
     def made(look: Look) -> Check:
-        area = look.__module__.rpartition(".")[2]
-        return Check(id, severity, title, rationale, remediation, cis, needs, look, area)
+        return Check(id, severity, title, rationale, remediation, cis, needs, look, area_of(look.__module__))
 
     return made
 
@@ -54,8 +53,14 @@ def checks() -> Mapping[str, Check]:
 @cache
 def modules() -> Mapping[str, ModuleType]:
     """The modules of the areas by name."""
-    names = sorted(module.name for module in iter_modules(areas.__path__))
-    return {name: import_module(f"{areas.__name__}.{name}") for name in names}
+    listed = walk_packages(areas.__path__, f"{areas.__name__}.")
+    names = (module.name for module in listed if not module.ispkg)
+    return {area_of(name): import_module(name) for name in sorted(names, key=area_of)}
+
+
+def area_of(module: str) -> str:
+    """The area of the module of this name."""
+    return module.rpartition(".")[2]
 
 
 def area_title(area: str) -> str:
@@ -65,7 +70,7 @@ def area_title(area: str) -> str:
 
 def checks_in(module: ModuleType) -> Iterator[Check]:
     """The checks that a module has made, in its order; not those that it imports."""
-    area = module.__name__.rpartition(".")[2]
+    area = area_of(module.__name__)
     return (value for value in vars(module).values() if isinstance(value, Check) and value.area == area)
 
 

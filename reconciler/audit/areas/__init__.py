@@ -1,1 +1,1 @@
-"""The checks, a module for each area."""
+"""The checks, a module for each area; `people` is a room for several."""
