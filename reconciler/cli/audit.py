@@ -113,4 +113,5 @@ def _print(data: Mapping[str, Any], no_color: bool, form: str) -> None:
         case _:
             from reconciler.render.audit.text import audit_text
 
-            sys.stdout.write(audit_text(data, colour=output.colour(sys.stdout, no_color)))
+            coloured, width = output.colour(sys.stdout, no_color), output.width(sys.stdout)
+            sys.stdout.write(audit_text(data, colour=coloured, width=width))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from reconciler.core.basics.frozen import frozen
 
@@ -105,6 +105,26 @@ def paragraphs(text: str, first: str, rest: str) -> list[str]:
             break_on_hyphens=False,
         ) or [lead.rstrip()]
     return lines
+
+
+def filled(pieces: Iterable[str], first: str, rest: str, width: int | None) -> list[str]:
+    """Visible pieces of text with a space between them, in lines of at most `width` columns; None: in one.
+
+    A piece is broken at its spaces where no line holds it; a word never is, so that a path can be copied.
+    """
+    if width is None:
+        return [f"{first}{' '.join(pieces)}".rstrip()]
+    room = width - columns(rest)
+    words = [word for piece in pieces for word in ([piece] if columns(piece) <= room else piece.split(" "))]
+    lines = [first]
+    is_begun = False
+    for word in words:
+        if is_begun and columns(lines[-1]) + 1 + columns(word) > width:
+            lines.append(rest)
+            is_begun = False
+        lines[-1] += f" {word}" if is_begun else word
+        is_begun = True
+    return [line.rstrip() for line in lines]
 
 
 def count(number: int, singular: str, plural: str = "") -> str:

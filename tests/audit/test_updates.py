@@ -17,6 +17,7 @@ from reconciler.formats.audit.updates import (
     parse_periodic,
     parse_release,
     parse_trusting,
+    parse_upgrades,
     supported_until,
 )
 from reconciler.host.audit.questions.updates import package_sources, periodic
@@ -150,3 +151,11 @@ def test_lists_that_were_never_fetched_are_not_fresh() -> None:
     results = run(chosen(["package-lists-old"]), facts({}))
 
     assert [result.status for result in results] == [Status.NOT_CHECKED]
+
+
+def test_a_host_without_pending_updates_counts_none() -> None:
+    """The last line of apt has numbers and no package: 0 upgraded are 0."""
+    last = "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded."
+    text = f"Reading package lists...\nBuilding dependency tree...\nCalculating upgrade...\n{last}\n"
+
+    assert parse_upgrades(text) == []

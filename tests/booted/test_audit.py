@@ -121,9 +121,15 @@ def test_an_ordinary_user_gets_no_false_comfort() -> None:
     with BootedHost() as host:
         host.run("useradd", "plain")
         done = host.reconciler("audit", "--json", user="plain", check=False)
+        told = host.reconciler("audit", "--only", "passwords", user="plain", check=False)
+        as_root = host.reconciler("audit", "--only", "passwords", check=False)
     data = json.loads(done.stdout)
 
     assert done.returncode in (2, 3)
     assert [row for row in data["checks"] if row["status"] == "error"] == []
     for name in ("password-empty", "ssh-password-authentication"):
         assert [row["status"] for row in rows(data, name)] == ["not-checked"]
+    assert told.returncode == 3
+    assert "run it as root to check the rest (`sudo reconciler audit`)" in told.stdout
+    assert as_root.returncode == 0
+    assert "sudo reconciler audit" not in as_root.stdout

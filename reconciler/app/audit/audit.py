@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from reconciler.app.specs import DEFAULT_SPEC
 from reconciler.audit.facts import Facts
 from reconciler.audit.intent import intent_of
-from reconciler.audit.model import Check, Report, Severity
+from reconciler.audit.model import Check, Report, Result, Severity, Status
 from reconciler.audit.policy import notices, policy_of, with_waivers
 from reconciler.audit.registry import chosen
 from reconciler.audit.run import run
 from reconciler.core.answers import Answers
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.basis import SnapshotBasis, TreeBasis, in_vain
+from reconciler.core.basis import Basis, LiveBasis, SnapshotBasis, TreeBasis, in_vain
 from reconciler.core.diagnostic import Diagnostic, error
 from reconciler.core.host import HostError, HostView
 from reconciler.core.spec import Spec
 from reconciler.host.audit.answers import HostAnswers, SnapshotAnswers
 from reconciler.host.hosts import open_host, state_directory, static_hostname
+from reconciler.host.process.environment import is_root
 
 
 @frozen
@@ -90,9 +91,19 @@ def _report(
     with in_vain(basis):
         results = run(checks, facts)
     today = datetime.fromisoformat(now).date()
-    sentences = tuple(notices(results, rules, today))
+    sentences = (*notices(results, rules, today), *_as_ordinary_user(results, basis))
     judged = with_waivers(results, rules, today)
     return Report(name, _basis(view), now, Severity(rules.fail_on), judged, sentences)
+
+
+def _as_ordinary_user(results: Sequence[Result], basis: Basis) -> Iterator[str]:
+    """The sentence that tells why so much was not checked, and how it is."""
+    is_unknown = any(result.status is Status.NOT_CHECKED for result in results)
+    if is_unknown and isinstance(basis, LiveBasis) and not is_root():
+        yield (
+            "an ordinary user may not read all that the audit looks at: run it as root to check the rest"
+            " (`sudo reconciler audit`)"
+        )
 
 
 def _basis(view: HostView) -> dict[str, str]:

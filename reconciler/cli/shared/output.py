@@ -34,6 +34,16 @@ def colour(stream: TextIO, no_color: bool) -> bool:
     return stream.isatty() and variable("TERM") != "dumb"
 
 
+def width(stream: TextIO) -> int | None:
+    """The columns of the terminal that this stream is, 40 at least; None for a file or a pipe."""
+    if not stream.isatty():
+        return None
+    from reconciler.host.process.environment import terminal_columns
+
+    columns = terminal_columns(stream.fileno())
+    return columns and max(columns, 40)
+
+
 def print_json(data: Any) -> None:
     """Print one JSON document. It is only ASCII, so that no terminal acts on texts of the host."""
     sys.stdout.write(json.dumps(data, indent=2) + "\n")

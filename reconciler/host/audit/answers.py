@@ -10,6 +10,7 @@ from reconciler.core.basis import LiveBasis
 from reconciler.core.host import HostError, NotInSnapshot, Unreadable
 from reconciler.host.audit.question import File, Files, Program, Reader
 from reconciler.host.audit.questions import questions
+from reconciler.host.process.environment import is_root
 from reconciler.host.process.run import ProgramMissing, run
 
 _UNKNOWN, _ABSENT, _MISSING, _TEXT = "unknown", "absent", "missing", "text"
@@ -113,7 +114,8 @@ def _output(program: Program, argument: str) -> str:
     except ProgramMissing:
         raise NotInstalled(program.argv[0]) from None
     if result.rc not in program.exits:
-        raise Unreadable("a program failed", f"{' '.join(program.argv[:2])}: {result.message}")
+        hint = "" if is_root() else " (run as root)"
+        raise Unreadable("a program failed", f"{' '.join(program.argv[:2])}: {result.message}{hint}")
     if len(result.out) >= program.cap:
         raise Unreadable("a program printed too much", f"{program.argv[0]}: over {program.cap} bytes")
     output = result.out + (result.err if program.errors else b"")

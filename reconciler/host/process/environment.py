@@ -18,6 +18,14 @@ def is_root() -> bool:
     return os.geteuid() == 0
 
 
+def terminal_columns(descriptor: int) -> int | None:
+    """The columns of a terminal; None for what is none, or does not know."""
+    try:
+        return os.get_terminal_size(descriptor).columns or None
+    except OSError:
+        return None
+
+
 def now() -> int:
     """Seconds since the epoch, for display only: nothing is ordered or expires by them."""
     return int(time.time())
