@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
+
+if TYPE_CHECKING:
+    from reconciler.audit.model import Report
+    from reconciler.core.diagnostic import Diagnostic
 
 Only = Annotated[
     list[str],
@@ -24,6 +28,18 @@ Record = Annotated[
     typer.Option("--record", help="Keep the result: later audits say what is new since. As the timer does."),
 ]
 
+Out = Annotated[
+    list[str],
+    typer.Option(
+        "--out",
+        metavar="FILE",
+        help=(
+            "Write the report to this file, mode 0600, and print its text; repeat for more. Its form is that"
+            " of --format, else of its ending: .html, .sarif, .xml (JUnit), .md, .json, .txt."
+        ),
+    ),
+]
+
 
 def audit(
     spec: options.Spec = "",
@@ -32,26 +48,29 @@ def audit(
     only: Only = [],  # noqa: B006  # typer copies it
     record: Record = False,
     form: options.AuditFormat = None,
+    out: Out = [],  # noqa: B006  # likewise
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
     """Check the security of the host against what is safe and what the spec declares.
 
-    Works without a spec too: then nothing is declared. Changes nothing but the record (--record).
+    Works without a spec too: then nothing is declared. Changes nothing, but for the record (--record) and the
+    reports (--out).
     """
-    from reconciler.app.audit.audit import AuditOptions, default_spec_exists, wrong_names
+    from reconciler.app.audit.audit import AuditOptions, default_spec_exists
     from reconciler.app.audit.audit import audit as audit_host
-    from reconciler.core.diagnostic import error
+    from reconciler.cli.shared.audit_forms import files_of, write
 
     form_chosen = options.chosen(form, as_json)
+    forms, wrong = files_of(out, form_chosen if form or as_json else "")
+    if wrong := wrong or _misuse(only, record and bool(root or snapshot or only)):
+        output.complain([wrong], no_color)
+        return ExitCode.USAGE
+    if unplaced := _unplaced(forms):
+        output.complain([unplaced], no_color)
+        return ExitCode.ERROR
+    form_chosen = "text" if out else form_chosen
     as_json, is_comment = form_chosen == "json", form_chosen == "markdown"
-    if wrong := wrong_names(only):
-        output.complain([error("no such check", wrong)], no_color)
-        return ExitCode.USAGE
-    if record and (root or snapshot or only):
-        wrong = "--record keeps the whole audit of this host: leave --root, --snapshot and --only out"
-        output.complain([error("cannot be recorded", wrong)], no_color)
-        return ExitCode.USAGE
     declared = None
     if spec or default_spec_exists(root, snapshot):
         loaded = output.load(spec, "", root)
@@ -64,16 +83,44 @@ def audit(
         host = declared.host if declared is not None else ""
         return output.without_plan(problems, as_json, no_color, markdown=is_comment, host=host)
     from reconciler.app.audit.history import compared
-    from reconciler.audit.report import has_findings, is_complete, report_data
+    from reconciler.audit.report import report_data
     from reconciler.render.masking import mask
 
     data = mask(report_data(audited.report))
     if not (root or snapshot or only):
         data["since"] = _kept(data, no_color) if record else compared(data)
     _print(data, no_color, form_chosen)
-    if has_findings(audited.report):
+    return _exit_code(audited.report) if write(data, forms) else ExitCode.ERROR
+
+
+def _exit_code(report: Report) -> ExitCode:
+    from reconciler.audit.report import has_findings, is_complete
+
+    if has_findings(report):
         return ExitCode.CHANGES
-    return ExitCode.OK if is_complete(audited.report) else ExitCode.INCOMPLETE
+    return ExitCode.OK if is_complete(report) else ExitCode.INCOMPLETE
+
+
+def _misuse(only: Sequence[str], is_part: bool) -> Diagnostic | None:
+    """What is wrong with the command line."""
+    from reconciler.app.audit.audit import wrong_names
+    from reconciler.core.diagnostic import error
+
+    if wrong := wrong_names(only):
+        return error("no such check", wrong)
+    if is_part:
+        detail = "--record keeps the whole audit of this host: leave --root, --snapshot and --only out"
+        return error("cannot be recorded", detail)
+    return None
+
+
+def _unplaced(names: Iterable[str]) -> Diagnostic | None:
+    """Why a report cannot be written: told before the audit, not after."""
+    from reconciler.core.diagnostic import error
+    from reconciler.host.documents import no_place
+
+    problems = [problem for name in names if (problem := no_place(name))]
+    return error("cannot save the report", problems[0]) if problems else None
 
 
 def _kept(data: Mapping[str, Any], no_color: bool) -> dict[str, Any] | None:
@@ -90,28 +137,12 @@ def _kept(data: Mapping[str, Any], no_color: bool) -> dict[str, Any] | None:
 
 
 def _print(data: Mapping[str, Any], no_color: bool, form: str) -> None:
-    match form:
-        case "json":
-            output.print_json(data)
-        case "sarif":
-            from reconciler import __version__
-            from reconciler.render.audit.sarif import sarif
+    from reconciler.cli.shared.audit_forms import in_form
 
-            output.print_json(sarif(data, __version__))
-        case "junit":
-            from reconciler.render.audit.junit import junit
+    if form == "text":
+        from reconciler.render.audit.text import audit_text
 
-            sys.stdout.write(junit(data))
-        case "markdown":
-            from reconciler.render.audit.markdown import audit_markdown
-
-            sys.stdout.write(audit_markdown(data))
-        case "html":
-            from reconciler.render.audit.html import audit_html
-
-            sys.stdout.write(audit_html(data))
-        case _:
-            from reconciler.render.audit.text import audit_text
-
-            coloured, width = output.colour(sys.stdout, no_color), output.width(sys.stdout)
-            sys.stdout.write(audit_text(data, colour=coloured, width=width))
+        coloured, width = output.colour(sys.stdout, no_color), output.width(sys.stdout)
+        sys.stdout.write(audit_text(data, colour=coloured, width=width))
+    else:
+        sys.stdout.write(in_form(data, form))

@@ -95,7 +95,6 @@ BY_PATH = {
         "RecordedOwnership._write",
     ): "an ordinary user's own record, beside their tree: never as root",
     ("host.files.ownership", "RecordedOwnership._compact"): "likewise",
-    ("host.documents", "save_private"): "a plan that somebody saves, where they say, O_EXCL",
     ("host.documents", "save_new"): "a spec that somebody imports, where they say, O_EXCL",
     (
         "host.spec_source.spec_file",
