@@ -65,7 +65,7 @@ class Intent:
         """The ports that the spec says others reach, each as `("tcp", 8080)`: where a service's health is
         asked at an address that is not this host's own.
         """
-        places = (_place(service) for service in self.resources.get("services", {}).values())
+        places = (_health_target(service) for service in self.resources.get("services", {}).values())
         return frozenset(("tcp", port) for host, port in filter(None, places) if not _is_loopback(host))
 
     @property
@@ -79,13 +79,13 @@ class Intent:
         )
 
 
-def _place(service: Resource) -> tuple[str, int] | None:
+def _health_target(service: Resource) -> tuple[str, int] | None:
     """The host and port that a service's health is asked at."""
     health = getattr(service, "health", None)
     if health is None or not (health.http or health.tcp):
         return None
-    place = endpoint.parse_address(health.tcp) if health.tcp else endpoint.parse_url(health.http)
-    return (place.host, place.port)
+    target = endpoint.parse_address(health.tcp) if health.tcp else endpoint.parse_url(health.http)
+    return (target.host, target.port)
 
 
 def _is_loopback(host: str) -> bool:

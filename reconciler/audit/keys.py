@@ -56,10 +56,10 @@ def _of(facts: Facts, user: User) -> Iterator[Held]:
     ssh = facts.doors.ssh
     settings = ssh.settings(user, Origin())
     declared = facts.intent.fingerprints(user.name)
-    seen: set[str] = set()
+    fingerprints: set[str] = set()
     for path in ssh.paths(settings, user):
         _, lines = ssh.lines(path, settings, user)
         for key in filter(None, map(authorized_keys.read, lines)):
-            if key.fingerprint not in seen:
-                seen.add(key.fingerprint)
+            if key.fingerprint not in fingerprints:
+                fingerprints.add(key.fingerprint)
                 yield Held(user, key, path, key.fingerprint in declared)

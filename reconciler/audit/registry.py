@@ -47,7 +47,7 @@ def checks() -> Mapping[str, Check]:
 
     Raises ValueError for an id that two have.
     """
-    return indexed(found for module in modules().values() for found in checks_in(module))
+    return indexed(item for module in modules().values() for item in checks_in(module))
 
 
 @cache
@@ -91,5 +91,7 @@ def unknown(names: Iterable[str]) -> list[str]:
 
 def chosen(names: Iterable[str]) -> list[Check]:
     """The checks of these ids and areas; all without any."""
-    wanted = set(names)
-    return [item for item in checks().values() if not wanted or item.id in wanted or item.area in wanted]
+    selected = set(names)
+    return [
+        item for item in checks().values() if not selected or item.id in selected or item.area in selected
+    ]

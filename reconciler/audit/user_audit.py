@@ -49,13 +49,17 @@ class Sources:
     @property
     def since(self) -> int | None:
         """The time of the oldest record, be it a login or not."""
-        times = [one.since for one in self._logins.values() if one is not None]
+        times = [logins.since for logins in self._logins.values() if logins is not None]
         times += [self.journal.since] if self.journal is not None else []
         return min((time for time in times if time is not None), default=None)
 
     def last(self, name: str) -> Use | None:
         """The last login of an account in any of the records."""
-        uses = [one.users[name] for one in self._logins.values() if one is not None and name in one.users]
+        uses = [
+            logins.users[name]
+            for logins in self._logins.values()
+            if logins is not None and name in logins.users
+        ]
         uses += [Use(1, event.time, "ssh", event.detail) for event in self.events(LOGIN, name)]
         return max(uses, key=lambda use: use.last, default=None)
 

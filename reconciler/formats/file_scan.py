@@ -40,7 +40,7 @@ class Scope:
 
 
 @frozen
-class Seen:
+class ScannedEntry:
     """An object that a predicate asks for."""
 
     path: str
@@ -63,7 +63,7 @@ class Seen:
 class FileScan:
     """The outcome of a pass."""
 
-    seen: Mapping[str, tuple[Seen, ...]] = field(default_factory=dict)
+    seen: Mapping[str, tuple[ScannedEntry, ...]] = field(default_factory=dict)
     """By the name of the predicate, at most MOST of each."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """How many there are of each."""
@@ -80,7 +80,7 @@ class FileScan:
     stopped_at: str = ""
     """The directory in which it ended early."""
 
-    def of(self, predicate: str) -> tuple[Seen, ...]:
+    def of(self, predicate: str) -> tuple[ScannedEntry, ...]:
         """The objects that a predicate asks for."""
         return self.seen.get(predicate, ())
 
@@ -99,7 +99,9 @@ def parse_scan(text: str) -> FileScan:
     try:
         data = json.loads(text)
         return FileScan(
-            seen={name: tuple(Seen(**each) for each in rows) for name, rows in data.pop("seen").items()},
+            seen={
+                name: tuple(ScannedEntry(**each) for each in rows) for name, rows in data.pop("seen").items()
+            },
             unread_at=_pairs(data.pop("unread_at")),
             skipped=_pairs(data.pop("skipped")),
             **data,

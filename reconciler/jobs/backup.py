@@ -326,9 +326,9 @@ def _linked(directory: Destination, job: Job, started: int, first: Manifest | No
 
 def _room(directory: Destination, before: Sequence[store.Entry], original: Original, *, is_full: bool) -> int:
     """The bytes that the archive will take, as far as that is known. Raises Refused where there are fewer."""
-    known = original.manifest
+    manifest = original.manifest
     like = [entry.manifest.bytes for entry in before if is_full is not bool(entry.manifest.parents)]
-    needed = known.bytes if known else like[-1] if like else 1
+    needed = manifest.bytes if manifest else like[-1] if like else 1
     free = directory.free()
     if free < needed:
         raise Refused(

@@ -145,14 +145,14 @@ def _tell(
     problems, standings = [], record["standings"]
     spec = {"commit": record["figures"].get("spec") or None}
     for subject, standing in standings.items():
-        for news, told in _news(subject, standing, told_by_subject.get(subject, False)):
+        for news, state in _news(subject, standing, told_by_subject.get(subject, False)):
             try:
                 if news is not None:
                     deliver(target, _event(subject, news, host, now) | spec)
             except HostError as problem:
                 problems.append(f"{problem}; the next report tries again")
                 break
-            told_by_subject[subject] = told
+            told_by_subject[subject] = state
     return problems
 
 
@@ -162,32 +162,32 @@ on.
 """
 
 
-def _news(subject: str, standing: Mapping[str, Any], told: Any) -> _Told:
+def _news(subject: str, standing: Mapping[str, Any], state: Any) -> _Told:
     """The news of a subject for a target that was told this state last."""
     if subject == JOBS:
-        yield from _news_of_jobs(standing, told)
-    elif told is not standing["bad"]:
+        yield from _news_of_jobs(standing, state)
+    elif state is not standing["bad"]:
         yield standing, standing["bad"]
 
 
-def _news_of_jobs(standing: Mapping[str, Any], told: Any) -> _Told:
+def _news_of_jobs(standing: Mapping[str, Any], state: Any) -> _Told:
     """The news of jobs: one standing for all causes that are new, one for all jobs that are well again.
 
     An earlier version remembered only whether one was not well.
     """
     causes = standing.get("causes", {})
-    before = set(told) if isinstance(told, list) else set(causes) if told is True else set()
+    before = set(state) if isinstance(state, list) else set(causes) if state is True else set()
     new = sorted(set(causes) - before)
     if new:
         addresses = list(dict.fromkeys(_job_of(cause) for cause in new))
         summary = "; ".join(dict.fromkeys(causes[cause] for cause in new))[:_LONGEST]
         yield {**standing, "summary": summary, "addresses": addresses[:_MOST]}, sorted(before | set(causes))
     well = sorted({_job_of(cause) for cause in before} - {_job_of(cause) for cause in causes})
-    if well or (told is True and not causes):
+    if well or (state is True and not causes):
         words = f"{', '.join(well)}: well again" if causes else standing["summary"]
         news = {**standing, "bad": False, "summary": words[:_LONGEST], "addresses": well[:_MOST]}
         yield news, sorted(causes)
-    elif before - set(causes) or told is True:
+    elif before - set(causes) or state is True:
         yield None, sorted(causes)
 
 

@@ -15,12 +15,12 @@ from reconciler.formats.audit.capabilities import names_of
 from reconciler.formats.audit.files import parse_changed, parse_packages
 from reconciler.formats.audit.policy import Policy
 from reconciler.formats.audit.secrets import parse_kinds, parse_lines
-from reconciler.formats.file_scan import FileScan, Scope, Seen, scan_text
+from reconciler.formats.file_scan import FileScan, ScannedEntry, Scope, scan_text
 from reconciler.host.audit.questions.secrets import _rows
 from tests.audit.facts import facts
 
-SU = Seen("/usr/bin/su", "file", "4755", 0, 0)
-LEFT = Seen("/opt/left", "file", "4755", 0, 0)
+SU = ScannedEntry("/usr/bin/su", "file", "4755", 0, 0)
+LEFT = ScannedEntry("/opt/left", "file", "4755", 0, 0)
 
 
 def results(name: str, scan: FileScan, answers: Mapping[str, str] | None = None) -> list[Result]:
@@ -30,7 +30,7 @@ def results(name: str, scan: FileScan, answers: Mapping[str, str] | None = None)
 
 def test_a_program_of_a_package_may_be_setuid() -> None:
     """One that its package gives the bit passes; one that nobody brought, and one that got it, fail."""
-    find = Seen("/usr/bin/find", "file", "4755", 0, 0)
+    find = ScannedEntry("/usr/bin/find", "file", "4755", 0, 0)
     scan = FileScan(seen={"setuid": (SU, LEFT, find)}, counts={"setuid": 3})
     owners = {
         'packages-of ["/opt/left", "/usr/bin/find", "/usr/bin/su"]': (
@@ -61,7 +61,7 @@ def test_a_pass_that_saw_not_everything_passes_nothing(scan: FileScan) -> None:
 
 def test_what_the_policy_says_of_the_pass() -> None:
     """The policy allows objects by their paths, and narrows the pass; without one it is the usual one."""
-    open_file = Seen("/srv/open", "file", "0666", 0, 0)
+    open_file = ScannedEntry("/srv/open", "file", "0666", 0, 0)
     scan = FileScan(
         seen={"setuid": (LEFT,), "world-writable": (open_file,)}, counts={"setuid": 1, "world-writable": 1}
     )
@@ -85,8 +85,8 @@ def test_what_the_policy_says_of_the_pass() -> None:
 
 def test_harmless_devices_are_no_finding() -> None:
     """null in a chroot is well, whatever its name says; a disk is not."""
-    null = Seen("/srv/chroot/dev/null", "char", "0666", 0, 0, number="1:3")
-    disk = Seen("/srv/chroot/dev/zero", "block", "0666", 0, 0, number="8:0")
+    null = ScannedEntry("/srv/chroot/dev/null", "char", "0666", 0, 0, number="1:3")
+    disk = ScannedEntry("/srv/chroot/dev/zero", "block", "0666", 0, 0, number="8:0")
     scan = FileScan(
         seen={"device": (null, disk), "world-writable": (null, disk)},
         counts={"device": 2, "world-writable": 2},

@@ -36,8 +36,8 @@ def test_homes_behind_a_link_of_root_are_known() -> None:
     """/home that leads to /data/home is followed; a link below it makes the home unknown, and no error."""
     homes = parse_homes(HostAnswers(_Linked(running=True)).answer("homes"))
 
-    assert homes["ann"].place is not None
-    assert homes["ann"].place.mode == 0o700
+    assert homes["ann"].entry is not None
+    assert homes["ann"].entry.mode == 0o700
     assert homes["ann"].files[".netrc"].mode == 0o644
     assert homes["eve"].unknown
 
@@ -46,7 +46,7 @@ def test_a_home_that_is_not_there_is_no_unknown_one() -> None:
     """Nothing at the path is a fact."""
     (home,) = parse_homes(json.dumps({"ann": {"home": None}})).values()
 
-    assert home.place is None
+    assert home.entry is None
     assert not home.unknown
 
 

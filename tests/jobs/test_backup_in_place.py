@@ -179,7 +179,7 @@ def test_the_list_names_each_change(place: Place, model: Path) -> None:
         "/sub": What.ATTRIBUTES,
         "/sub/deep/file": What.CONTENT,
     } == what
-    assert (f"{place.source}/sub/more",) == seen[0].kept
+    assert (f"{place.source}/sub/more",) == seen[0].not_archived
     assert [f"{place.source}/sub/more"] == lost
     assert model.exists()
 

@@ -76,7 +76,7 @@ def _preview_data(preview: Preview) -> dict[str, Any]:
         "started": timestamp(restored.manifest.started),
         "destination": restored.destination,
         "changes": [{"path": change.path, "change": change.what.value} for change in preview.changes],
-        "kept": list(preview.kept),
+        "kept": list(preview.not_archived),
         "in_use": [
             {"name": user.name, "is_service": user.is_service, "pids": list(user.pids)}
             for user in preview.users

@@ -34,7 +34,7 @@ def _list(jobs: Sequence[Job], *, is_here: bool) -> Report:
         problems += [
             f"{job.name}: {reason}"
             for reason in condition.reasons
-            if condition.known and reason not in listing.complaints
+            if condition.is_known and reason not in listing.complaints
         ]
     end = End.FAILED if problems and not rows else End.GOOD
     return Report(end, tuple(heads), tuple(problems), rows)

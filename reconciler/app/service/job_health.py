@@ -27,7 +27,7 @@ class _Job:
 
     address: str
     unit: str
-    known: bool
+    is_known: bool
     """Whether all that its health depends on could be read."""
     troubles: tuple[Trouble, ...]
     """The faults that are known without systemd."""
@@ -87,7 +87,7 @@ def _backup(name: str) -> _Job:
     return _Job(
         f"{_BACKUPS}.{name}",
         f"backup-{name}.service",
-        health.known,
+        health.is_known,
         health.troubles,
         look,
         health,
@@ -97,7 +97,7 @@ def _backup(name: str) -> _Job:
 
 def _timer(name: str) -> _Job:
     unit = f"{name}.service"
-    return _Job(f"{_TIMERS}.{name}", unit, known=True, troubles=(), next=f"journalctl -u {unit} -n 50")
+    return _Job(f"{_TIMERS}.{name}", unit, is_known=True, troubles=(), next=f"journalctl -u {unit} -n 50")
 
 
 def _audit(memory: Memory | None) -> list[_Job]:
@@ -106,7 +106,7 @@ def _audit(memory: Memory | None) -> list[_Job]:
     if not any(address.kind == _AUDIT and address.part == "service" for address in rows):
         return []
     unit = "reconciler-audit.service"
-    return [_Job(f"{_AUDIT}.policy", unit, known=True, troubles=(), next=f"journalctl -u {unit} -n 50")]
+    return [_Job(f"{_AUDIT}.policy", unit, is_known=True, troubles=(), next=f"journalctl -u {unit} -n 50")]
 
 
 def _rotation(memory: Memory | None) -> list[_Job]:
@@ -126,7 +126,7 @@ def _rotation(memory: Memory | None) -> list[_Job]:
         _Job(
             _LOGROTATE,
             f"{_LOGROTATE}.service",
-            known=True,
+            is_known=True,
             troubles=tuple(Trouble("clash", clash) for clash in clashes),
             next="logrotate -d /etc/logrotate.conf",
         )
@@ -145,12 +145,12 @@ def _failure(facts: Any, record: Record | None) -> str:
 
 
 def _row(job: _Job, facts: Any) -> dict[str, Any]:
-    condition = job.condition or Condition(known=job.known)
+    condition = job.condition or Condition(is_known=job.is_known)
     record = condition.record
     failure = _failure(facts, record)
     troubles = [trouble for trouble in job.troubles if not (failure and trouble.cause == RAN)]
     troubles = [*([Trouble(RAN, failure)] if failure else []), *troubles]
-    healthy = False if failure or (troubles and job.known) else True if job.known else None
+    healthy = False if failure or (troubles and job.is_known) else True if job.is_known else None
     return {
         "address": job.address,
         "unit": job.unit,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.audit.areas.filesystem import shown
-from reconciler.audit.areas.network import listeners, place_of
+from reconciler.audit.areas.network import listeners, socket_of
 from reconciler.audit.areas.processes import hidden_owner
 from reconciler.audit.facts import Facts
 from reconciler.audit.model import RUNNING, Fail, Finding, NotKnown, Severity
@@ -82,7 +82,7 @@ def docker_is_on_no_port(facts: Facts) -> Iterator[Finding]:
         is_swarm = listener.port in (2376, 2377, 7946)
         if (listener.protocol, listener.port) == _PLAIN_API or (is_daemon and not is_swarm):
             by = listener.process or "a process that is not known"
-            yield Fail(place_of(listener), "a socket of the file system", f"{by} listens", "ss -tlnp")
+            yield Fail(socket_of(listener), "a socket of the file system", f"{by} listens", "ss -tlnp")
         elif listener.protocol == "tcp" and (hidden := hidden_owner(facts, listener)) is not None:
             yield hidden
 

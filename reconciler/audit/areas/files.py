@@ -192,8 +192,8 @@ def _misgiven(
     too_much = int(entry.mode, 8) & ~mask if entry.type is not FileType.LINK else 0
     if too_much or entry.owner != "root" or (entry.group not in groups and int(entry.mode, 8) & 0o020):
         expected = f"at most {mask:04o} root:{' or root:'.join(groups)}"
-        wanted = {"mode": f"{int(entry.mode, 8) & mask:04o}", "owner": "root", "group": groups[0]}
-        snippet = Snippet((kind, path), wanted) if kind else None
+        access = {"mode": f"{int(entry.mode, 8) & mask:04o}", "owner": "root", "group": groups[0]}
+        snippet = Snippet((kind, path), access) if kind else None
         yield Fail(path, expected, f"{entry.mode} {entry.owner}:{entry.group}", path, spec=snippet)
 
 

@@ -13,7 +13,7 @@ from reconciler.formats.accounts import account_files
 from reconciler.formats.audit.capabilities import POWERFUL, names_of
 from reconciler.formats.audit.files import parse_packages
 from reconciler.formats.audit.known_programs import CAPABLE, SET_ID
-from reconciler.formats.file_scan import FileScan, Scope, Seen, parse_scan
+from reconciler.formats.file_scan import FileScan, ScannedEntry, Scope, parse_scan
 from reconciler.policy.root_reach.programs import shell_from
 
 _HARMLESS_DEVICES = frozenset(("1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:2", "0:0"))
@@ -64,12 +64,12 @@ def shown(path: str) -> str:
     )
 
 
-def rights(facts: Facts, seen: Seen) -> str:
+def rights(facts: Facts, entry: ScannedEntry) -> str:
     """Mode and owner, and whether others are kept out by a directory above."""
     users = {user.uid: user.name for user in account_files.users(facts.view)}
     groups = {group.gid: group.name for group in account_files.groups(facts.view)}
-    owner = f"{users.get(seen.uid, seen.uid)}:{groups.get(seen.gid, seen.gid)}"
-    return f"{seen.mode} {owner}" + ("" if seen.open else ", below a directory that others may not enter")
+    owner = f"{users.get(entry.uid, entry.uid)}:{groups.get(entry.gid, entry.gid)}"
+    return f"{entry.mode} {owner}" + ("" if entry.open else ", below a directory that others may not enter")
 
 
 def packages(facts: Facts, paths: Iterable[str]) -> Mapping[str, str]:
@@ -89,9 +89,9 @@ def packages(facts: Facts, paths: Iterable[str]) -> Mapping[str, str]:
 def world_writable_files(facts: Facts) -> Iterator[Finding]:
     """Regular files and device nodes with the right to write for others."""
     scan, allowed = file_scan(facts), facts.policy.world_writable
-    for seen in scan.of("world-writable"):
-        if seen.number not in _HARMLESS_DEVICES and seen.path not in allowed:
-            yield Fail(shown(seen.path), "no right to write for others", rights(facts, seen))
+    for entry in scan.of("world-writable"):
+        if entry.number not in _HARMLESS_DEVICES and entry.path not in allowed:
+            yield Fail(shown(entry.path), "no right to write for others", rights(facts, entry))
     yield from rest(scan, "world-writable")
 
 
@@ -112,11 +112,11 @@ def world_writable_directories(facts: Facts) -> Iterator[Finding]:
     users = {user.uid: user.name for user in account_files.users(facts.view)}
     groups = {group.gid: group.name for group in account_files.groups(facts.view)}
     allowed = facts.policy.world_writable
-    for seen in (seen for seen in scan.of("open-directory") if seen.path not in allowed):
-        wanted = {"mode": f"1{seen.mode[1:]}", "owner": users.get(seen.uid), "group": groups.get(seen.gid)}
-        is_known = all(wanted.values()) and seen.path == shown(seen.path)
-        snippet = Snippet(("directories", seen.path), wanted) if is_known else None
-        yield Fail(shown(seen.path), "the sticky bit (1777)", rights(facts, seen), spec=snippet)
+    for entry in (entry for entry in scan.of("open-directory") if entry.path not in allowed):
+        access = {"mode": f"1{entry.mode[1:]}", "owner": users.get(entry.uid), "group": groups.get(entry.gid)}
+        is_known = all(access.values()) and entry.path == shown(entry.path)
+        snippet = Snippet(("directories", entry.path), access) if is_known else None
+        yield Fail(shown(entry.path), "the sticky bit (1777)", rights(facts, entry), spec=snippet)
     yield from rest(scan, "open-directory")
 
 
@@ -136,9 +136,9 @@ def unowned_files(facts: Facts) -> Iterator[Finding]:
     scan = file_scan(facts)
     first: dict[str, str] = {}
     counts: dict[str, int] = {}
-    for seen in scan.of("unowned"):
-        first.setdefault(seen.number, seen.path)
-        counts[seen.number] = counts.get(seen.number, 0) + 1
+    for entry in scan.of("unowned"):
+        first.setdefault(entry.number, entry.path)
+        counts[entry.number] = counts.get(entry.number, 0) + 1
     for strange, path in first.items():
         more = f" and {counts[strange] - 1} more" if counts[strange] > 1 else ""
         yield Fail(strange, "an owner that exists", f"{shown(path)}{more}", shown(path))
@@ -156,10 +156,10 @@ def unowned_files(facts: Facts) -> Iterator[Finding]:
 def setuid_shells(facts: Facts) -> Iterator[Finding]:
     """Programs that are root's, with the setuid bit, and that start a shell or write any file."""
     scan = file_scan(facts)
-    for seen in scan.of("setuid"):
-        why = shell_from(seen.path, None)
-        if int(seen.mode, 8) & 0o4000 and seen.uid == 0 and why and not _is_known(seen.path):
-            yield Fail(shown(seen.path), "no setuid bit", f"{rights(facts, seen)}; {why}")
+    for entry in scan.of("setuid"):
+        why = shell_from(entry.path, None)
+        if int(entry.mode, 8) & 0o4000 and entry.uid == 0 and why and not _is_known(entry.path):
+            yield Fail(shown(entry.path), "no setuid bit", f"{rights(facts, entry)}; {why}")
     yield from rest(scan, "setuid")
 
 
@@ -180,13 +180,13 @@ def setuid_shells(facts: Facts) -> Iterator[Finding]:
 def setuid_programs(facts: Facts) -> Iterator[Finding]:
     """Files with one of the bits that no package brought, or whose program is not known to need it."""
     scan = file_scan(facts)
-    owners = packages(facts, (seen.path for seen in scan.of("setuid")))
-    for seen in scan.of("setuid"):
-        if _is_declared(facts, seen) or (seen.path in owners and _is_known(seen.path)):
+    owners = packages(facts, (entry.path for entry in scan.of("setuid")))
+    for entry in scan.of("setuid"):
+        if _is_declared(facts, entry) or (entry.path in owners and _is_known(entry.path)):
             continue
-        package = owners.get(seen.path)
+        package = owners.get(entry.path)
         origin = f"its package {package} is not known to need it" if package else "no package brought it"
-        yield Fail(shown(seen.path), "no setuid or setgid bit", f"{rights(facts, seen)}; {origin}")
+        yield Fail(shown(entry.path), "no setuid or setgid bit", f"{rights(facts, entry)}; {origin}")
     yield from rest(scan, "setuid")
 
 
@@ -202,16 +202,16 @@ def setuid_programs(facts: Facts) -> Iterator[Finding]:
 def file_capabilities(facts: Facts) -> Iterator[Finding]:
     """Files with capabilities that no package brought, or that its program is not known to need."""
     scan = file_scan(facts)
-    owners = packages(facts, (seen.path for seen in scan.of("capability")))
-    for seen in scan.of("capability"):
-        names = names_of(seen.capability)
-        known = CAPABLE.get(seen.path.rpartition("/")[2], frozenset())
-        is_known = seen.path in owners and names and names <= known
-        if is_known or seen.path in facts.policy.capabilities:
+    owners = packages(facts, (entry.path for entry in scan.of("capability")))
+    for entry in scan.of("capability"):
+        names = names_of(entry.capability)
+        expected = CAPABLE.get(entry.path.rpartition("/")[2], frozenset())
+        is_known = entry.path in owners and names and names <= expected
+        if is_known or entry.path in facts.policy.capabilities:
             continue
         powers = ", ".join(sorted(names)) or "an attribute that is not understood"
         is_root = "; one step from root" if names & POWERFUL else ""
-        yield Fail(shown(seen.path), "no capabilities", f"{powers}{is_root}")
+        yield Fail(shown(entry.path), "no capabilities", f"{powers}{is_root}")
     yield from rest(scan, "capability")
 
 
@@ -227,10 +227,10 @@ def file_capabilities(facts: Facts) -> Iterator[Finding]:
 def device_nodes(facts: Facts) -> Iterator[Finding]:
     """Block and character devices outside of /dev, but those that are harmless."""
     scan = file_scan(facts)
-    for seen in scan.of("device"):
-        if seen.number not in _HARMLESS_DEVICES:
-            device = f"{seen.type} {seen.number}"
-            yield Fail(shown(seen.path), "no device outside of /dev", f"{device}, {rights(facts, seen)}")
+    for entry in scan.of("device"):
+        if entry.number not in _HARMLESS_DEVICES:
+            device = f"{entry.type} {entry.number}"
+            yield Fail(shown(entry.path), "no device outside of /dev", f"{device}, {rights(facts, entry)}")
     yield from rest(scan, "device")
 
 
@@ -252,10 +252,10 @@ def dot_files(facts: Facts) -> Iterator[Finding]:
     members = {group.gid: set(group.members) for group in account_files.groups(facts.view)}
     for user in users:
         members.setdefault(user.gid, set()).add(user.name)
-    for seen in scan.of("dot-file"):
-        is_own = members.get(seen.gid, set()) <= {names.get(seen.uid), "root"}
-        if not is_own or int(seen.mode, 8) & 0o002:
-            yield Fail(shown(seen.path), "no right to write for others", rights(facts, seen))
+    for entry in scan.of("dot-file"):
+        is_own = members.get(entry.gid, set()) <= {names.get(entry.uid), "root"}
+        if not is_own or int(entry.mode, 8) & 0o002:
+            yield Fail(shown(entry.path), "no right to write for others", rights(facts, entry))
     yield from rest(scan, "dot-file")
 
 
@@ -263,10 +263,10 @@ def _is_known(path: str) -> bool:
     return path.rpartition("/")[2] in SET_ID
 
 
-def _is_declared(facts: Facts, seen: Seen) -> bool:
+def _is_declared(facts: Facts, entry: ScannedEntry) -> bool:
     """Whether the spec declares the file with these bits, or its policy allows them."""
-    if seen.path in facts.policy.setuid:
+    if entry.path in facts.policy.setuid:
         return True
-    declared = facts.intent.resources.get("files", {}).get(seen.path)
+    declared = facts.intent.resources.get("files", {}).get(entry.path)
     mode = getattr(declared, "mode", None)
-    return mode is not None and int(mode, 8) & 0o6000 == int(seen.mode, 8) & 0o6000
+    return mode is not None and int(mode, 8) & 0o6000 == int(entry.mode, 8) & 0o6000

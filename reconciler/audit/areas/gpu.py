@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from reconciler.audit.areas.network import place_of, public_listeners
+from reconciler.audit.areas.network import public_listeners, socket_of
 from reconciler.audit.areas.processes import hidden_owner, processes
 from reconciler.audit.facts import Facts
 from reconciler.audit.model import RUNNING, Fail, Finding, Severity
@@ -104,14 +104,14 @@ def model_servers_are_closed(facts: Facts) -> Iterator[Finding]:
     serving = {process.pid: process.serves for process in facts.parsed("processes", parse_processes)}
     servers: dict[str, str] = {}
     for item in public:
-        servers[place_of(item)] = server = _server(item, serving)
+        servers[socket_of(item)] = server = _server(item, serving)
         hidden = None if server else hidden_owner(facts, item)
         if hidden is not None:
             yield hidden
-    for place, server in servers.items():
+    for socket, server in servers.items():
         if server:
             yield Fail(
-                place, "a declared port, or a local address", f"{server}: {_RISKS[server]}", "ss -tlnp"
+                socket, "a declared port, or a local address", f"{server}: {_RISKS[server]}", "ss -tlnp"
             )
 
 
@@ -119,5 +119,5 @@ def _server(listener: Listener, serving: Mapping[int, str]) -> str:
     """The server behind a socket, by the name of its process, by its command line, or by the port where a
     container publishes it; empty for another.
     """
-    known = _NAMES.get(listener.process) or serving.get(listener.pid, "")
-    return known or (_PORTS.get(listener.port, "") if listener.protocol == "tcp" else "")
+    server = _NAMES.get(listener.process) or serving.get(listener.pid, "")
+    return server or (_PORTS.get(listener.port, "") if listener.protocol == "tcp" else "")

@@ -65,8 +65,8 @@ def shared_memory_is_data(facts: Facts) -> Iterator[Fail]:
 )
 def temporary_files_are_data(facts: Facts) -> Iterator[Fail]:
     """The options of /tmp and /var/tmp, where they are mounts of their own."""
-    for place in ("/tmp", "/var/tmp"):  # noqa: S108  # what is looked at, nothing is written there
-        yield from _lacking(facts, place)
+    for directory in ("/tmp", "/var/tmp"):  # noqa: S108  # what is looked at, nothing is written there
+        yield from _lacking(facts, directory)
 
 
 @check(
@@ -82,9 +82,9 @@ def temporary_files_are_data(facts: Facts) -> Iterator[Fail]:
 )
 def foreign_systems_bring_no_programs(facts: Facts) -> Iterator[Fail]:
     """The options of every mount whose content does not come from this host."""
-    for place, mount in sorted(mounts(facts).items()):
-        if _is_foreign(mount) and not place.startswith(_ROOTS_OWN):
-            yield from _lacking(facts, place)
+    for directory, mount in sorted(mounts(facts).items()):
+        if _is_foreign(mount) and not directory.startswith(_ROOTS_OWN):
+            yield from _lacking(facts, directory)
 
 
 @check(
@@ -100,7 +100,10 @@ def users_mount_no_programs(facts: Facts) -> Iterator[Fail]:
         allowed = mount.options & {"suid", "dev"}
         if mount.options & _BY_USERS and allowed:
             yield Fail(
-                mount.place, "nosuid,nodev", f"users mount it with {','.join(sorted(allowed))}", "/etc/fstab"
+                mount.directory,
+                "nosuid,nodev",
+                f"users mount it with {','.join(sorted(allowed))}",
+                "/etc/fstab",
             )
 
 
@@ -108,10 +111,10 @@ def _is_foreign(mount: Mount) -> bool:
     return mount.type in _FOREIGN or mount.type.startswith("fuse.")
 
 
-def _lacking(facts: Facts, place: str) -> Iterator[Fail]:
-    mount = mounts(facts).get(place)
+def _lacking(facts: Facts, directory: str) -> Iterator[Fail]:
+    mount = mounts(facts).get(directory)
     missing = sorted(_NOT_FOR_PROGRAMS - mount.options) if mount is not None else []
     if mount is not None and missing:
         yield Fail(
-            place, "nosuid,nodev", f"{mount.type} without {' and '.join(missing)}", "/proc/1/mountinfo"
+            directory, "nosuid,nodev", f"{mount.type} without {' and '.join(missing)}", "/proc/1/mountinfo"
         )

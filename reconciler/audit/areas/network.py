@@ -34,13 +34,11 @@ def public_listeners(facts: Facts) -> list[Listener]:
     """The sockets that others than this host reach, but for SSH and for the client of DHCP. Raises
     HostError.
     """
-    places = ((listener, (listener.protocol, listener.port)) for listener in listeners(facts))
-    return [
-        listener for listener, place in places if not listener.local and place != _SSH and place not in _DHCP
-    ]
+    ports = ((listener, (listener.protocol, listener.port)) for listener in listeners(facts))
+    return [listener for listener, port in ports if not listener.local and port != _SSH and port not in _DHCP]
 
 
-def place_of(listener: Listener) -> str:
+def socket_of(listener: Listener) -> str:
     """A socket in words that are the same at each run."""
     address = f"[{listener.address}]" if ":" in listener.address else listener.address
     if listener.interface:
@@ -62,14 +60,14 @@ def open_ports_are_declared(facts: Facts) -> Iterator[Finding]:
     """Every socket that others than this host reach, but for SSH, the client of DHCP and what the spec
     declares.
     """
-    by_place: dict[str, Listener] = {}
+    by_socket: dict[str, Listener] = {}
     for listener in public_listeners(facts):
         port = (listener.protocol, listener.port)
         if port not in facts.intent.ports and port not in facts.policy.ports:
-            by_place.setdefault(place_of(listener), listener)
-    for place, listener in by_place.items():
+            by_socket.setdefault(socket_of(listener), listener)
+    for socket, listener in by_socket.items():
         by = listener.process or "a process that is not known"
-        yield Fail(place, "a declared port, or a local address", f"{by} listens", "ss -tulnp")
+        yield Fail(socket, "a declared port, or a local address", f"{by} listens", "ss -tulnp")
 
 
 @check(

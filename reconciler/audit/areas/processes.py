@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.audit.areas.filesystem import shown
-from reconciler.audit.areas.network import place_of
+from reconciler.audit.areas.network import socket_of
 from reconciler.audit.facts import Facts
 from reconciler.audit.model import RUNNING, Fail, Finding, NotKnown, Severity
 from reconciler.audit.registry import check
@@ -34,7 +34,7 @@ def hidden_owner(facts: Facts, listener: Listener) -> NotKnown | None:
     """That the process behind a socket is hidden; a socket of the kernel has none. Raises HostError."""
     if listener.process or sees_all(facts):
         return None
-    return NotKnown(place_of(listener), "root alone sees which process listens")
+    return NotKnown(socket_of(listener), "root alone sees which process listens")
 
 
 @check(

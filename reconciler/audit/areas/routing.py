@@ -127,7 +127,7 @@ _ADVICE = {"accept_redirects": "0", "accept_source_route": "0", "rp_filter": "1 
 
 
 def _takes_redirects(family: str, settings: Settings, interface: str) -> bool:
-    values = [_is_on(settings, place, "accept_redirects") for place in ("all", interface)]
+    values = [_is_on(settings, scope, "accept_redirects") for scope in ("all", interface)]
     if family == "ipv6":
         return values[1] and not _is_on(settings, interface, "forwarding")
     return all(values) if _is_on(settings, interface, "forwarding") else any(values)
@@ -137,13 +137,13 @@ def _takes_source_routes(family: str, settings: Settings, interface: str) -> boo
     if family == "ipv6":
         # Negative: none; 0: only of type 2, which is that of mobile hosts.
         return _number(_value(settings, interface, "accept_source_route")) > 0
-    return all(_is_on(settings, place, "accept_source_route") for place in ("all", interface))
+    return all(_is_on(settings, scope, "accept_source_route") for scope in ("all", interface))
 
 
 def _takes_false_senders(family: str, settings: Settings, interface: str) -> bool:
     return (
         family == "ipv4"
-        and max(_number(_value(settings, place, "rp_filter")) for place in ("all", interface)) == 0
+        and max(_number(_value(settings, scope, "rp_filter")) for scope in ("all", interface)) == 0
     )
 
 

@@ -10,7 +10,7 @@ from reconciler.audit.facts import Facts
 from reconciler.audit.model import Fail, Finding, NotKnown, Severity
 from reconciler.audit.registry import check
 from reconciler.formats.audit.secrets import SecretLine, parse_kinds, parse_lines
-from reconciler.formats.file_scan import Seen
+from reconciler.formats.file_scan import ScannedEntry
 
 _PUBLISHED = ("/usr/", "/etc/ssl/certs/", "/etc/ca-certificates/")
 """Directories of packages: everybody has what is there, and it is no secret."""
@@ -89,7 +89,7 @@ def _lines(lines: Iterable[SecretLine]) -> Iterator[Finding]:
 
 def _readable(facts: Facts, *, keys: bool) -> Iterator[Finding]:
     scan = file_scan(facts)
-    candidates = {seen.path: seen for seen in scan.of("credential") if _counts(seen)}
+    candidates = {entry.path: entry for entry in scan.of("credential") if _counts(entry)}
     kinds: Mapping[str, str] = (
         facts.parsed("secret-kinds", parse_kinds, json.dumps(sorted(candidates))) if candidates else {}
     )
@@ -103,7 +103,7 @@ def _readable(facts: Facts, *, keys: bool) -> Iterator[Finding]:
     yield from rest(scan, "credential")
 
 
-def _counts(seen: Seen) -> bool:
+def _counts(entry: ScannedEntry) -> bool:
     """Whether others get there, and it is not what everybody has anyway."""
-    is_local = seen.path.startswith("/usr/local/") or not seen.path.startswith(_PUBLISHED)
-    return seen.open and is_local and not any(part in seen.path for part in _OF_TESTS)
+    is_local = entry.path.startswith("/usr/local/") or not entry.path.startswith(_PUBLISHED)
+    return entry.open and is_local and not any(part in entry.path for part in _OF_TESTS)

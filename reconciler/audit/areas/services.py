@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.audit.areas.network import place_of, public_listeners
+from reconciler.audit.areas.network import public_listeners, socket_of
 from reconciler.audit.areas.processes import hidden_owner, processes
 from reconciler.audit.facts import Facts
 from reconciler.audit.model import RUNNING, Fail, Finding, Severity, Snippet
@@ -48,18 +48,18 @@ def no_unit_failed(facts: Facts) -> Iterator[Finding]:
 def public_services_are_confined(facts: Facts) -> Iterator[Finding]:
     """The services of root whose sockets others reach, by systemd's own measure; SSH needs everything."""
     root = {process.pid: process.unit for process in processes(facts) if process.uid == 0 and process.unit}
-    places = {root[item.pid]: place_of(item) for item in public_listeners(facts) if item.pid in root}
+    sockets = {root[item.pid]: socket_of(item) for item in public_listeners(facts) if item.pid in root}
     hidden = (hidden_owner(facts, listener) for listener in public_listeners(facts))
     yield from filter(None, hidden)
-    exposures = facts.parsed("unit-exposures", parse_exposures) if places else {}
-    for unit, place in sorted(places.items()):
+    exposures = facts.parsed("unit-exposures", parse_exposures) if sockets else {}
+    for unit, socket in sorted(sockets.items()):
         exposure = exposures.get(unit, 0.0)
         if exposure < _UNSAFE or unit in _NEEDS_ALL:
             continue
         yield Fail(
             unit,
             f"an exposure below {_UNSAFE}",
-            f"{exposure}, as root on {place}",
+            f"{exposure}, as root on {socket}",
             "systemd-analyze security",
             spec=_hardened(facts, unit),
         )

@@ -149,16 +149,16 @@ def updates_are_unattended(facts: Facts) -> Iterator[Fail]:
     """The program, its setting and its timer; a declared timer that runs the program does as well."""
     if any(_upgrades(timer) for timer in facts.intent.resources.get("timers", {}).values()):
         return
-    wanted = "installed, switched on and started by a timer"
+    expected = "installed, switched on and started by a timer"
     if facts.entry("/usr/bin/unattended-upgrade") is None:
-        yield Fail("unattended-upgrades", wanted, "not installed")
+        yield Fail("unattended-upgrades", expected, "not installed")
     elif not facts.parsed("apt-periodic", parse_periodic):
         mend = Snippet(("files", _AUTOMATIC, "content"), _EVERY_DAY)
         yield Fail(
-            "unattended-upgrades", wanted, "switched off", "APT::Periodic::Unattended-Upgrade", spec=mend
+            "unattended-upgrades", expected, "switched off", "APT::Periodic::Unattended-Upgrade", spec=mend
         )
     elif facts.view.units([_TIMER])[_TIMER].active != "active":
-        yield Fail("unattended-upgrades", wanted, f"{_TIMER} is not active", _TIMER)
+        yield Fail("unattended-upgrades", expected, f"{_TIMER} is not active", _TIMER)
 
 
 def _upgrades(timer: object) -> bool:

@@ -83,17 +83,19 @@ def _verdict(chains: Mapping[str, Sequence[str]], name: str) -> str | None:
 
     A chain that has been left without an outcome has none the next time.
     """
-    left: set[str] = set()
+    finished: set[str] = set()
     open_chains = [(name, iter(chains.get(name, ())))]
     while open_chains:
         current, outcomes = open_chains[-1]
         outcome = next(outcomes, _RETURN)
         if outcome == _RETURN:
-            left.add(current)
+            finished.add(current)
             open_chains.pop()
         elif not outcome.startswith(_TO):
             return outcome
-        elif (called := outcome.removeprefix(_TO)) not in left and all(called != at for at, _ in open_chains):
+        elif (called := outcome.removeprefix(_TO)) not in finished and all(
+            called != at for at, _ in open_chains
+        ):
             open_chains.append((called, iter(chains.get(called, ()))))
     return None
 
@@ -120,5 +122,5 @@ def parse_saved(text: str) -> bool:
 
 
 def _saved_outcomes(target: str, *, goes: bool) -> list[str]:
-    known = {"ACCEPT": [_ACCEPT], "DROP": [_REFUSE], "REJECT": [_REFUSE], "RETURN": [_RETURN]}
-    return known.get(target) or [f"{_TO}{target}", *([_RETURN] if goes else [])]
+    outcomes = {"ACCEPT": [_ACCEPT], "DROP": [_REFUSE], "REJECT": [_REFUSE], "RETURN": [_RETURN]}
+    return outcomes.get(target) or [f"{_TO}{target}", *([_RETURN] if goes else [])]

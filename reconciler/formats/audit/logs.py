@@ -11,14 +11,14 @@ def parse_storage(text: str) -> str:
 
     Raises ValueError where the text has no section of the journal at all.
     """
-    storage, section, seen = "auto", "", False
+    storage, section, has_section = "auto", "", False
     for line in (line.strip() for line in text.split("\n")):
         if line.startswith("["):
             section = line
-            seen = seen or section == _SECTION
+            has_section = has_section or section == _SECTION
         key, equals, value = (part.strip() for part in line.partition("="))
         if section == _SECTION and equals and key == "Storage":
             storage = value if value in _STORAGES else "auto" if not value else storage
-    if not seen and text.strip():
+    if not has_section and text.strip():
         raise ValueError("systemd-analyze printed no section [Journal]")
     return storage

@@ -17,8 +17,7 @@ _SECRET_OPTION = re.compile(r"\b(pass(?:word|wd)?[0-9]?|cred(?:entials)?|secret|
 class Mount:
     """A file system that is mounted, or that fstab(5) would mount."""
 
-    place: str
-    """The directory."""
+    directory: str
     type: str
     """`ext4`, `nfs4`, `fuse.sshfs`."""
     source: str
@@ -43,7 +42,7 @@ def parse_mounts(text: str) -> dict[str, Mount]:
     Raises ValueError for a line that is not understood.
     """
     mounts = (_mount(line) for line in text.split("\n") if line)
-    return {mount.place: mount for mount in mounts}
+    return {mount.directory: mount for mount in mounts}
 
 
 def parse_fstab(text: str) -> list[Mount]:

@@ -49,8 +49,8 @@ def _listener(line: str) -> Listener:
     words = line.split(None, 6)
     if len(words) < 6:  # protocol, state, two queues, two addresses
         raise ValueError(f"ss printed a line that is not understood: {line[:80]}")
-    place, _, port = words[4].rpartition(":")
-    address, _, interface = place.partition("%")
+    interface_address, _, port = words[4].rpartition(":")
+    address, _, interface = interface_address.partition("%")
     process = _PROCESS.search(words[6]) if len(words) > 6 else None  # the seventh column
     return Listener(
         words[0],

@@ -30,7 +30,7 @@ class Upgrade:
 
 def parse_upgrades(text: str) -> list[Upgrade]:
     """The packages that would be upgraded: lines that begin with `Inst`."""
-    return [Upgrade(*(part or "" for part in found.groups())) for found in _INSTALLED.finditer(text)]
+    return [Upgrade(*(part or "" for part in match.groups())) for match in _INSTALLED.finditer(text)]
 
 
 _BROKEN = re.compile(r"^ ([a-z0-9][a-z0-9+.-]+)(?:[: ]|$)", re.MULTILINE)

@@ -52,7 +52,7 @@ class Comparison:
     """Everything that would change."""
 
     changes: tuple[Change, ...]
-    kept: tuple[str, ...] = ()
+    not_archived: tuple[str, ...] = ()
     """Entries of the host that the archive does not have, and that stay."""
     paths: tuple[str, ...] = ()
     """The paths that were asked for."""

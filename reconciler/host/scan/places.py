@@ -53,27 +53,27 @@ def parse_mounts(text: str) -> list[Mount]:
     """The mounts of mountinfo (proc(5)); of several at one point the last, which hides the others."""
     mounts: dict[str, Mount] = {}
     for line in text.splitlines():
-        left, dash, right = line.partition(" - ")
-        fields = left.split(" ")
+        head, dash, tail = line.partition(" - ")
+        fields = head.split(" ")
         if dash and len(fields) > 4:
             point = fstab.unescaped(fields[4])
             mounts.pop(point, None)
-            mounts[point] = Mount(fields[2], fstab.unescaped(fields[3]), point, right.split(" ", 1)[0])
+            mounts[point] = Mount(fields[2], fstab.unescaped(fields[3]), point, tail.split(" ", 1)[0])
     return list(mounts.values())
 
 
 def choose(paths: Sequence[str], skip: Iterable[str], mounts: Sequence[Mount]) -> Places:
     """The places to read: each path, and the local file systems below it that no other place shows."""
-    wanted = tuple(dict.fromkeys(_plain(path) for path in paths))
-    skip = frozenset(map(_plain, skip)) - frozenset(wanted)
-    chosen = {path: _of(path, mounts) for path in wanted if not _is_covered(path, wanted, skip, mounts)}
+    roots = tuple(dict.fromkeys(_plain(path) for path in paths))
+    skip = frozenset(map(_plain, skip)) - frozenset(roots)
+    chosen = {path: _of(path, mounts) for path in roots if not _is_covered(path, roots, skip, mounts)}
     skipped = dict.fromkeys(sorted(skip), "is on the list of what is skipped")
     # The wide ones first: what they show is not read again where it is bound.
     for mount in sorted(mounts, key=lambda mount: (len(mount.root), mount.point)):
-        if mount.point in chosen or not _nearest(mount.point, wanted) or _is_skipped(mount, wanted, skip):
+        if mount.point in chosen or not _nearest(mount.point, roots) or _is_skipped(mount, roots, skip):
             continue
         if mount.type in LOCAL:
-            if not any(_shows(seen, path, mount, mounts, skip) for path, seen in chosen.items()):
+            if not any(_shows(outer, path, mount, mounts, skip) for path, outer in chosen.items()):
                 chosen[mount.point] = mount
         elif mount.type not in _NO_FILES:
             skipped[mount.point] = f"{mount.type} is not a local file system"
@@ -103,30 +103,30 @@ def _of(path: str, mounts: Sequence[Mount]) -> Mount | None:
     return next((mount for mount in mounts if mount.point == point), None)
 
 
-def _is_covered(path: str, wanted: Sequence[str], skip: frozenset[str], mounts: Sequence[Mount]) -> bool:
+def _is_covered(path: str, roots: Sequence[str], skip: frozenset[str], mounts: Sequence[Mount]) -> bool:
     """Whether another of the paths reads this one anyway."""
-    above = [each for each in wanted if each != path and _is_below(path, each)]
+    above = [each for each in roots if each != path and _is_below(path, each)]
     nearest = _nearest(path, above)
     return bool(
         nearest and len(_nearest(path, skip)) <= len(nearest) and _of(path, mounts) == _of(nearest, mounts)
     )
 
 
-def _is_skipped(mount: Mount, wanted: Sequence[str], skip: frozenset[str]) -> bool:
-    return len(_nearest(mount.point, skip)) > len(_nearest(mount.point, wanted))
+def _is_skipped(mount: Mount, roots: Sequence[str], skip: frozenset[str]) -> bool:
+    return len(_nearest(mount.point, skip)) > len(_nearest(mount.point, roots))
 
 
 def _shows(
-    seen: Mount | None, path: str, mount: Mount, mounts: Sequence[Mount], skip: frozenset[str]
+    outer: Mount | None, path: str, mount: Mount, mounts: Sequence[Mount], skip: frozenset[str]
 ) -> bool:
     """Whether what is mounted is read from a chosen path too, where nothing hides it."""
-    if seen is None or seen.device != mount.device or not _is_below(mount.root, seen.root):
+    if outer is None or outer.device != mount.device or not _is_below(mount.root, outer.root):
         return False
-    inside = mount.root[len(seen.root.rstrip("/")) :].rstrip("/")
-    there = seen.point.rstrip("/") + inside or "/"
+    inside = mount.root[len(outer.root.rstrip("/")) :].rstrip("/")
+    there = outer.point.rstrip("/") + inside or "/"
     hidden = _nearest(there, skip)
     return (
-        _is_below(there, path) and _of(there, mounts) == seen and len(hidden) <= len(path) - (hidden == path)
+        _is_below(there, path) and _of(there, mounts) == outer and len(hidden) <= len(path) - (hidden == path)
     )
 
 

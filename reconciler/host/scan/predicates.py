@@ -108,7 +108,15 @@ PREDICATES = (
 )
 """All but UNOWNED, for which the walk knows the numbers."""
 GATE: Mapping[int, int] = {
-    number: sum({1 << n for one in PREDICATES if number in one.types for n in range(12) if one.bits >> n & 1})
+    number: sum(
+        {
+            1 << n
+            for predicate in PREDICATES
+            if number in predicate.types
+            for n in range(12)
+            if predicate.bits >> n & 1
+        }
+    )
     for number in _ANY
 }
 """By type, the bits of the mode of which one makes an object worth asking the predicates."""

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from itertools import islice
 
-from reconciler.formats.file_scan import MOST, FileScan, Scope, Seen
+from reconciler.formats.file_scan import MOST, FileScan, ScannedEntry, Scope
 from reconciler.host.scan.places import Places
 from reconciler.host.scan.predicates import (
     ENDINGS,
@@ -101,7 +101,7 @@ class Walk:
         self._deadline = clock() + scope.seconds
         self._uids, self._gids = set(scope.uids), set(scope.gids)
         self._strange: tuple[set[int], set[int]] = (set(), set())
-        self._seen: dict[str, list[Seen]] = {}
+        self._seen: dict[str, list[ScannedEntry]] = {}
         self._counts: dict[str, int] = {}
         self._files = 0
         self._unread = 0
@@ -272,7 +272,7 @@ class Walk:
             capability = sight.capability if predicate == "capability" else ""
             mode = f"{sight.mode & 0o7777:04o}"
             rows.append(
-                Seen(
+                ScannedEntry(
                     *(here.child(sight.name), TYPES[sight.type], mode, status.st_uid, status.st_gid),
                     open=here.open,
                     capability=capability,
@@ -290,16 +290,16 @@ class Walk:
         return "" if self._is_known(gid, self._gids, self._strange[1], grp.getgrgid) else f"gid {gid}"
 
     def _is_known(
-        self, number: int, known: set[int], strange: set[int], ask: Callable[[int], object]
+        self, number: int, named: set[int], nameless: set[int], ask: Callable[[int], object]
     ) -> bool:
-        if number in known:
+        if number in named:
             return True
-        if number in strange:
+        if number in nameless:
             return False
         is_known = any(first <= number <= last for first, last in self._scope.ranges) or (
             self._top == "/" and _has_name(number, ask)
         )
-        (known if is_known else strange).add(number)
+        (named if is_known else nameless).add(number)
         return is_known
 
     def _spend(self, here: _Directory) -> None:

@@ -45,7 +45,7 @@ class Trouble:
 class Condition:
     """The condition of a job."""
 
-    known: bool
+    is_known: bool
     """False where we may not look."""
     troubles: tuple[Trouble, ...] = ()
     """Everything that is not well."""
@@ -70,13 +70,13 @@ def current(job: Job) -> Condition:
         record = records.load(job.name)
     except HostError as problem:
         if not environment.is_root():
-            return Condition(known=False, troubles=(Trouble("unreadable", str(problem)),))
+            return Condition(is_known=False, troubles=(Trouble("unreadable", str(problem)),))
         record = None
-    found = condition(job, environment.now(), record)
+    result = condition(job, environment.now(), record)
     owed = still_owed(job)
-    if not owed or not found.known:
-        return found
-    return replace(found, troubles=(Trouble("owed", owed), *found.troubles))
+    if not owed or not result.is_known:
+        return result
+    return replace(result, troubles=(Trouble("owed", owed), *result.troubles))
 
 
 def condition(job: Job, now: int, record: Record | None = None, lock_directory: str = RUN) -> Condition:
@@ -90,18 +90,18 @@ def condition(job: Job, now: int, record: Record | None = None, lock_directory: 
     verified: list[int] = []
     sizes: list[int] = []
     for path in job.destinations:
-        known = record.newest.get(path) if record is not None and path in job.remotes else None
-        if known is not None:
-            newest.append(known.started)
-            sizes.append(known.bytes)
-            late = _late(job, known.started, now)
+        last = record.newest.get(path) if record is not None and path in job.remotes else None
+        if last is not None:
+            newest.append(last.started)
+            sizes.append(last.bytes)
+            late = _late(job, last.started, now)
             troubles += [Trouble(f"late {path}", f"{path}: {late}")] if late else []
             continue
         try:
             archives, foreign = _archives(job, path)
         except HostError as problem:
             if not environment.is_root():
-                return Condition(known=False, troubles=(Trouble("unreadable", str(problem)),))
+                return Condition(is_known=False, troubles=(Trouble("unreadable", str(problem)),))
             if path in job.remotes:  # what is there is not known
                 troubles.append(Trouble(f"unreadable {path}", str(problem)))
                 continue
@@ -119,7 +119,7 @@ def condition(job: Job, now: int, record: Record | None = None, lock_directory: 
         troubles += _of_destination(job, path, archives, usable[-1].started if usable else None, now)
     troubles += _overdue(job, record, max(verified, default=None), now)
     return Condition(
-        known=True,
+        is_known=True,
         troubles=tuple(dict.fromkeys(troubles)),
         newest=min(newest, default=None),
         verified=max(verified, default=None),

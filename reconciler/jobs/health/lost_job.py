@@ -52,8 +52,8 @@ def jobs_of(place: Place) -> list[Job]:
         return [job_of(place, name) for name in jobs_in(place)]
     from reconciler.jobs.restic import lost  # as above
 
-    found = lost.jobs(_bare(place, ""))
-    return [lost.with_host(_bare(place, name), host) for name, host in found if place.host in ("", host)]
+    pairs = lost.jobs(_bare(place, ""))
+    return [lost.with_host(_bare(place, name), host) for name, host in pairs if place.host in ("", host)]
 
 
 def job_of(place: Place, name: str) -> Job:
@@ -105,8 +105,8 @@ def _remote(url: str, place: Place) -> Remote:
         )
         raise Refused("the destination is on another machine", detail)
     try:
-        found = Remote(url, remote.host_key(place.host_key), absolute(place.identity_file))
+        machine = Remote(url, remote.host_key(place.host_key), absolute(place.identity_file))
         remote.place(url)
     except ValueError as problem:
         raise Refused("the destination cannot be used", str(problem)) from problem
-    return found
+    return machine

@@ -91,10 +91,12 @@ def around(
             hooks.before()
             result = make()
         except BaseException as problem:
-            told = hooks.end(_outcome(problem))
-            if isinstance(problem, NotNow) and told:
-                raise ArchiveError("the run did not end well", "; ".join((str(problem), *told))) from problem
-            for line in told:
+            problems = hooks.end(_outcome(problem))
+            if isinstance(problem, NotNow) and problems:
+                raise ArchiveError(
+                    "the run did not end well", "; ".join((str(problem), *problems))
+                ) from problem
+            for line in problems:
                 tell(line)
             raise
         return result, hooks.end(_of(result))

@@ -20,7 +20,7 @@ def accept(job: Job, by: str) -> list[Accepted]:
         record = records.record_of(job, destination)
         with open_repository(job, destination) as repository:
             ours = [item for item in snapshots.listed(repository, job) if snapshots.is_ours(item, record)]
-        archives = snapshots.found(ours, job, record)
+        archives = snapshots.archives_of(ours, job, record)
         doubts = archives.doubts
         for entry in archives.entries:
             if entry.manifest.id in doubts:

@@ -17,12 +17,12 @@ def differences(repository: Repository, manifest: Manifest, tree: int | None = N
 
     Raises ArchiveError.
     """
-    place, fds = ("/", ()) if tree is None else (f"/proc/self/fd/{tree}", (tree,))
+    directory, fds = ("/", ()) if tree is None else (f"/proc/self/fd/{tree}", (tree,))
     output: list[bytes] = []
     members = [source.removeprefix("/") for source in manifest.sources]
     dumped, tar = repository.stream(
         ["--no-lock", "dump", manifest.sha256, "/"],
-        [*_COMPARE, f"--directory={place}", "--", *members],
+        [*_COMPARE, f"--directory={directory}", "--", *members],
         output.append,
         fds,
     )

@@ -60,7 +60,7 @@ def prune_repository(
         present = (listed or Present(repository, job)).snapshots()
         record = record.only({snapshot.id for snapshot in present})
         ours = [snapshot for snapshot in present if snapshots.is_ours(snapshot, record)]
-        archives = snapshots.found(ours, job, record)
+        archives = snapshots.archives_of(ours, job, record)
         decided = decision(archives, job, environment.now(), protect)
         if record.problem and decided.delete:
             return Pruned(notes=(f"nothing was deleted: {snapshots.damage(destination, record)}",))

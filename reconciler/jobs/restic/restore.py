@@ -35,7 +35,7 @@ def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
     passed: list[tuple[str, str]] = []
     for ident in ids_of(listed, at):
         faults: list[str] = []
-        for destination, manifest in _usable(by_id[ident], faults, wanted=is_id(at)):
+        for destination, manifest in _usable(by_id[ident], faults, by_id=is_id(at)):
             try:
                 warnings = _unpack(job, destination, manifest, to, paths)
             except _NotBegun as problem:
@@ -50,13 +50,13 @@ class _NotBegun(HostError):
     """Nothing was restored from this copy, so that another can be taken."""
 
 
-def _usable(copies: Copies, faults: list[str], *, wanted: bool) -> list[tuple[str, Manifest]]:
+def _usable(copies: Copies, faults: list[str], *, by_id: bool) -> list[tuple[str, Manifest]]:
     """The copies to try; one that lacks files only if it was asked for by its id."""
     usable = []
     for destination, entry in copies.items():
         if entry.problem:
             faults.append(f"{destination}: {entry.problem}")
-        if not entry.problem or wanted:
+        if not entry.problem or by_id:
             usable.append((destination, entry.manifest))
     return usable
 
@@ -66,7 +66,7 @@ def _unpack(job: Job, destination: str, manifest: Manifest, to: str, paths: Sequ
         _must_have(repository, manifest, paths)
         with restore_target(to) as target:
             with inner_directory(target) as path:
-                included = [f"--include={restic_patterns.literal(wanted)}" for wanted in paths]
+                included = [f"--include={restic_patterns.literal(name)}" for name in paths]
                 argv = ["--no-lock", "restore", manifest.sha256, f"--target={path}", *included]
                 ended = repository.work(argv, lambda _: None, fds=(target,))
             as_on_the_host(target, ("/",))  # no snapshot has it

@@ -69,7 +69,7 @@ def is_ours(snapshot: Snapshot, record: RepositoryRecord) -> bool:
     return snapshot.machine in ("", machine(), *record.machines)
 
 
-def found(snapshots: Sequence[Snapshot], job: Job, record: RepositoryRecord) -> Found:
+def archives_of(snapshots: Sequence[Snapshot], job: Job, record: RepositoryRecord) -> Found:
     """The archives of these snapshots, the oldest first."""
     entries = (_entry(snapshot, job, record) for snapshot in snapshots)
     return Found(tuple(sorted(entries, key=lambda entry: (entry.manifest.started, entry.manifest.id))))
@@ -127,8 +127,8 @@ def listing(job: Job) -> Listing:
         ours = [snapshot for snapshot in snapshots if is_ours(snapshot, record)]
         foreign += [_foreign(job, destination)] if len(ours) < len(snapshots) else []
         problems += [damage(destination, record)] if record.problem else []
-        doubts[destination] = found(ours, job, record).doubts
-        for entry in found(snapshots, job, record).entries:
+        doubts[destination] = archives_of(ours, job, record).doubts
+        for entry in archives_of(snapshots, job, record).entries:
             archives.setdefault(entry.manifest.id, {})[destination] = entry
     ordered = sorted(archives.values(), key=_time)
     return Listing(tuple(ordered), tuple(problems), (), doubts, tuple(foreign))

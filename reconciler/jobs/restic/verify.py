@@ -61,7 +61,7 @@ def _with_unseen(repository: Repository, job: Job, record: RepositoryRecord) -> 
     record = replace(record, id=record.id or repository.id()).only({snapshot.id for snapshot in ours})
     fresh = {
         entry.manifest.id: entry.manifest
-        for entry in snapshots.found(ours, job, record).entries
+        for entry in snapshots.archives_of(ours, job, record).entries
         if not entry.problem and entry.manifest.id not in record.archives
     }
     return replace(record, archives={**record.archives, **fresh})

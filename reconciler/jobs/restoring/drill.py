@@ -82,8 +82,8 @@ def drill(
         )
         try:
             tidy(job, tell)
-            with scratch.scratch(job.name, _directory(job)) as place:
-                result = _drilled(job, chosen, place, whole, result)
+            with scratch.scratch(job.name, _directory(job)) as workspace:
+                result = _drilled(job, chosen, workspace, whole, result)
         except HostError as problem:
             result = replace(result, good=False, reason=shortened(str(problem)))
         failpoints.hit("backup.drill.done")
@@ -142,24 +142,24 @@ def _content(manifest: Manifest) -> int:
     return data + _ENTRY * sum(manifest.entries.values())
 
 
-def _drilled(job: Job, chosen: Chosen, place: Scratch, whole: int, result: Drill) -> Drill:
+def _drilled(job: Job, chosen: Chosen, workspace: Scratch, whole: int, result: Drill) -> Drill:
     """Restore and compare. Raises HostError where that does not work, or something differs."""
     if chosen.manifest.encrypt_to:
         return _sum_only(job, chosen, replace(result, whole=False))
-    free = place.free - (chosen.bytes if chosen.destination in job.remotes else 0)
+    free = workspace.free - (chosen.bytes if chosen.destination in job.remotes else 0)
     budget = min(whole, free // 2)
     if budget < _LEAST:
-        raise Refused("too little space is left", f"{place.tree}: {place.free} bytes are free")
+        raise Refused("too little space is left", f"{workspace.tree}: {workspace.free} bytes are free")
     if chosen.content <= budget:
-        return _compared(job, chosen, place, (), replace(result, whole=True))
+        return _compared(job, chosen, workspace, (), replace(result, whole=True))
     seed = environment.random_hex(16)
     reservoir = Reservoir(seed, _FILES)
     _offer_files(job, chosen, reservoir)
     files = reservoir.within(budget - _FILES * _ENTRY)
     note = "their sizes were compared; restic checks the content of what it restores" if job.restic else ""
     if not files:
-        raise Refused("too little space is left", f"{place.tree}: no file of the archive has room there")
-    return _compared(job, chosen, place, files, replace(result, whole=False, seed=seed, note=note))
+        raise Refused("too little space is left", f"{workspace.tree}: no file of the archive has room there")
+    return _compared(job, chosen, workspace, files, replace(result, whole=False, seed=seed, note=note))
 
 
 def _sum_only(job: Job, chosen: Chosen, result: Drill) -> Drill:
@@ -199,12 +199,12 @@ def _archive(job: Job, chosen: Chosen, manifest: Manifest) -> Iterator[int]:
         yield fd
 
 
-def _compared(job: Job, chosen: Chosen, place: Scratch, files: Sequence[File], result: Drill) -> Drill:
+def _compared(job: Job, chosen: Chosen, workspace: Scratch, files: Sequence[File], result: Drill) -> Drill:
     manifest = chosen.manifest
     alone = replace(job, destinations=(chosen.destination,))
-    restore(alone, manifest.id, place.tree, [file.path for file in files])
+    restore(alone, manifest.id, workspace.tree, [file.path for file in files])
     failpoints.hit("backup.drill.restored")
-    with descriptor(place.open_tree()) as tree:
+    with descriptor(workspace.open_tree()) as tree:
         shares = {source: restored.share(tree, source) for source in manifest.sources if not files}
         differences = [*_missing(manifest, shares), *_differences(job, chosen, tree, files)]
     failpoints.hit("backup.drill.compared")

@@ -29,7 +29,7 @@ class Preview:
 
     restored: Restored
     changes: tuple[Change, ...]
-    kept: tuple[str, ...]
+    not_archived: tuple[str, ...]
     """Entries of the host that the archive does not have, and that stay."""
     problems: tuple[str, ...]
     """The entries that cannot be put in place."""
@@ -143,7 +143,7 @@ def _preview(restored: Restored, paths: Sequence[str], comparisons: Sequence[Com
     return Preview(
         restored,
         tuple(change for comparison in comparisons for change in comparison.changes),
-        tuple(path for comparison in comparisons for path in comparison.kept),
+        tuple(path for comparison in comparisons for path in comparison.not_archived),
         tuple(problem for comparison in comparisons for problem in comparison.problems),
         users_of(paths),
     )

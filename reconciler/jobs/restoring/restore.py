@@ -164,10 +164,10 @@ def _extract(member: _Member, target: int, paths: Sequence[str]) -> tuple[str, .
     """Unpack one archive; where a hard link is asked for alone, the name that has the content as well."""
     fd, manifest = member.fd, member.manifest
 
-    def extract(wanted: Sequence[str], sha256: str = "") -> tuple[str, ...]:
-        leading = _leading(manifest, wanted)
+    def extract(names: Sequence[str], sha256: str = "") -> tuple[str, ...]:
+        leading = _leading(manifest, names)
         return tar.extract(
-            *(Packed(fd, manifest.compress, sha256), target, wanted, leading),
+            *(Packed(fd, manifest.compress, sha256), target, names, leading),
             as_root=environment.is_root(),
             chain=manifest.in_chain,
         )
@@ -177,8 +177,8 @@ def _extract(member: _Member, target: int, paths: Sequence[str]) -> tuple[str, .
     except LinkAlone:
         first = first_names(fd, manifest.compress, paths, manifest.sources)
         also = [path for path in first if not any(f"{path}/".startswith(f"{other}/") for other in paths)]
-        told = [f"{path} is there too: it is the first name of a file that was asked for" for path in also]
-        return (*extract([*paths, *also]), *told)
+        notes = [f"{path} is there too: it is the first name of a file that was asked for" for path in also]
+        return (*extract([*paths, *also]), *notes)
 
 
 def sound(job: Job, copies: Copies, problems: list[str]) -> Generator[_Member]:
@@ -218,8 +218,8 @@ def _opened(
             elif tar.sum_of(fd) != manifest.sha256:
                 problems.append(_not_its_sum(path, manifest))
             else:
-                size, place = manifest.bytes, spool_in or SPOOL
-                with decryption.decrypted(fd, size, _identity(job, manifest), place) as plain:
+                size, spool_directory = manifest.bytes, spool_in or SPOOL
+                with decryption.decrypted(fd, size, _identity(job, manifest), spool_directory) as plain:
                     yield _Member(path, plain, manifest)
 
 

@@ -26,9 +26,12 @@ def audit_markdown(data: Mapping[str, Any]) -> str:
     lines += _since(data["since"])
     lines += [f"- {code(notice, 500)}" for notice in data["notices"][:_MOST_OBJECTS]]
     for title, statuses in (("Waived", ("waived",)), ("Not checked", ("not-checked", "error"))):
-        told = [_reason(row) for group in by_check(rows, *statuses) for row in group]
-        if told:
-            lines += ["", *folded(f"{title}: {len(told)}", capped(told, _FOLDED_BUDGET, "… and {} more"))]
+        reasons = [_reason(row) for group in by_check(rows, *statuses) for row in group]
+        if reasons:
+            lines += [
+                "",
+                *folded(f"{title}: {len(reasons)}", capped(reasons, _FOLDED_BUDGET, "… and {} more")),
+            ]
     return "\n".join(lines).rstrip() + "\n"
 
 

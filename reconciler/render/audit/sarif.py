@@ -21,7 +21,7 @@ def sarif(data: Mapping[str, Any], version: str) -> dict[str, Any]:
     rows: Sequence[Row] = data["checks"]
     rules = {row["id"]: row for row in rows}
     numbers = {name: number for number, name in enumerate(rules)}
-    told = [row for row in rows if row["status"] in ("fail", "waived")]
+    results = [row for row in rows if row["status"] in ("fail", "waived")]
     unknown = [row for row in rows if row["status"] in ("not-checked", "error")]
     run = {
         "tool": {
@@ -39,7 +39,7 @@ def sarif(data: Mapping[str, Any], version: str) -> dict[str, Any]:
             }
         ],
         "automationDetails": {"id": f"reconciler-audit/{visible(data['host']['name']) or 'host'}/"},
-        "results": [_result(row, numbers[row["id"]], data["host"]["name"]) for row in told],
+        "results": [_result(row, numbers[row["id"]], data["host"]["name"]) for row in results],
         "properties": {"score": data["summary"]["score"], "fail_on": data["summary"]["fail_on"]},
     }
     return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}

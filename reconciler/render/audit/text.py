@@ -88,9 +88,9 @@ class _Page:
         row, severity = rows[0], rows[0]["severity"]
         yield from self._labelled(severity, _head(rows), _COLOURS[severity])
         text = f"{visible(row['evidence']['actual'])}, expected {visible(row['evidence']['expected'])}"
-        paths = {_seen(row) for row in rows} - {""}
-        seen = [f"({visible(path)})" for path in paths] if len(paths) == 1 else []
-        yield from filled([*_pieces(text), *seen], _INDENT, _INDENT, self._width)
+        paths = {_path(row) for row in rows} - {""}
+        shown = [f"({visible(path)})" for path in paths] if len(paths) == 1 else []
+        yield from filled([*_pieces(text), *shown], _INDENT, _INDENT, self._width)
 
     def _reasons(self, rows: Sequence[Row]) -> Iterator[str]:
         """The checks without a verdict; those with the same reason together."""
@@ -121,9 +121,9 @@ class _Page:
         most = _MOST_OBJECTS if len(groups) == 1 else _MOST_REMEDIES
         for number, group in enumerate(groups[:_FIRST], 1):
             head = f"{number}. {group[0]['id']} ({group[0]['severity']}):"
-            told = [visible(remedy) for remedy in remedies(group)]
-            left = [f"and {len(told) - most} more of that sort"] if len(told) > most else []
-            for lead, remedy in zip([head, *[""] * len(told)], told[:most] + left, strict=False):
+            things = [visible(remedy) for remedy in remedies(group)]
+            rest = [f"and {len(things) - most} more of that sort"] if len(things) > most else []
+            for lead, remedy in zip([head, *[""] * len(things)], things[:most] + rest, strict=False):
                 first = f"  {lead} " if lead else " " * 5
                 yield from filled(_pieces(remedy), first, " " * 5, self._width)
         if len(groups) > _FIRST:
@@ -167,7 +167,7 @@ def _evidence(row: Row) -> tuple[str, ...]:
     return row["id"], row["evidence"]["actual"], row["evidence"]["expected"]
 
 
-def _seen(row: Row) -> str:
+def _path(row: Row) -> str:
     path: str = row["evidence"]["path"]
     return path if path != row["object"] else ""
 
@@ -184,16 +184,16 @@ def _head(rows: Sequence[Row]) -> list[str]:
 
 def _listed(names: Sequence[str]) -> list[str]:
     """Names with commas, as pieces of a line; so many that they can be read, and how many more there are."""
-    told: list[str] = []
+    shown: list[str] = []
     room = _MOST_CHARACTERS
     for name in names[:_MOST_OBJECTS]:
         room -= len(name)
-        if room < 0 and len(told) > 2:
+        if room < 0 and len(shown) > 2:
             break
-        told.append(name)
-    more = len(names) - len(told)
+        shown.append(name)
+    more = len(names) - len(shown)
     rest = [f"and {more} more (--json names all)"] if more else []
-    return [*(f"{name}," for name in told[:-1]), *told[-1:], *rest]
+    return [*(f"{name}," for name in shown[:-1]), *shown[-1:], *rest]
 
 
 def _summary(summary: Mapping[str, Any]) -> str:

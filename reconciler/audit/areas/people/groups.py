@@ -85,11 +85,11 @@ def _declared(facts: Facts, user: User) -> Collection[str]:
 
 
 def _member(user: User, group: str, words: str, facts: Facts) -> Fail:
-    kept = sorted(facts.people.groups_of(user) - {group, user.name})
+    groups = sorted(facts.people.groups_of(user) - {group, user.name})
     return Fail(
         f"{user.name} in {group}",
         "declared, or no member",
         words,
         "/etc/group",
-        spec=Snippet(("users", user.name, "groups"), {"exactly": kept}),
+        spec=Snippet(("users", user.name, "groups"), {"exactly": groups}),
     )

@@ -9,7 +9,7 @@ from reconciler.audit.model import Fail, Finding, NotKnown, Severity, Snippet
 from reconciler.audit.persons import persons
 from reconciler.audit.registry import check
 from reconciler.formats.accounts.passwd import User
-from reconciler.formats.audit.people.accounts import Home, Place, parse_homes
+from reconciler.formats.audit.people.accounts import Home, HomeEntry, parse_homes
 
 _GROUP_WRITES, _OTHERS_WRITE, _TOO_MUCH = 0o020, 0o002, 0o027
 _READABLE = 0o044
@@ -29,12 +29,12 @@ def homes_are_their_own(facts: Facts) -> Iterator[Finding]:
     for user, home in _homes(facts):
         if home.unknown:
             yield NotKnown(user.name, home.unknown)
-        elif home.place is None:
+        elif home.entry is None:
             yield Fail(user.name, "a home", "it is not there", user.home)
-        elif home.place.type != "directory":
-            yield Fail(user.name, "a directory", home.place.type, user.home)
-        elif facts.people.uid(home.place.owner) != user.uid:
-            yield Fail(user.name, f"owner {user.name}", f"owner {home.place.owner}", user.home)
+        elif home.entry.type != "directory":
+            yield Fail(user.name, "a directory", home.entry.type, user.home)
+        elif facts.people.uid(home.entry.owner) != user.uid:
+            yield Fail(user.name, f"owner {user.name}", f"owner {home.entry.owner}", user.home)
 
 
 @check(
@@ -50,13 +50,13 @@ def homes_are_written_by_their_owner(facts: Facts) -> Iterator[Finding]:
     for user, home in _homes(facts):
         if home.unknown:
             yield NotKnown(user.name, home.unknown)
-        elif home.place is not None and (who := _writers(facts, user, home.place)):
+        elif home.entry is not None and (who := _writers(facts, user, home.entry)):
             yield Fail(
                 user.name,
                 "written by its owner only",
-                f"{home.place.mode:04o}, {who} writes",
+                f"{home.entry.mode:04o}, {who} writes",
                 user.home,
-                spec=Snippet(("users", user.name, "home_mode"), f"{home.place.mode & ~_TOO_MUCH:04o}"),
+                spec=Snippet(("users", user.name, "home_mode"), f"{home.entry.mode & ~_TOO_MUCH:04o}"),
             )
 
 
@@ -73,13 +73,13 @@ def homes_are_closed(facts: Facts) -> Iterator[Finding]:
     for user, home in _homes(facts):
         if home.unknown:
             yield NotKnown(user.name, home.unknown)
-        elif home.place is not None and home.place.mode & 0o007:
+        elif home.entry is not None and home.entry.mode & 0o007:
             yield Fail(
                 user.name,
                 "at most 0750",
-                f"{home.place.mode:04o}",
+                f"{home.entry.mode:04o}",
                 user.home,
-                spec=Snippet(("users", user.name, "home_mode"), f"{home.place.mode & ~_TOO_MUCH:04o}"),
+                spec=Snippet(("users", user.name, "home_mode"), f"{home.entry.mode & ~_TOO_MUCH:04o}"),
             )
 
 
@@ -96,14 +96,14 @@ def trusted_files_are_the_owners(facts: Facts) -> Iterator[Finding]:
     for user, home in _homes(facts, root=True):
         if home.unknown:
             yield NotKnown(user.name, home.unknown)
-        for name, place in home.files.items():
-            if place.type == "link":
+        for name, entry in home.files.items():
+            if entry.type == "link":
                 continue  # a link has no mode of its own
             path = f"{user.home.rstrip('/')}/{name}"
-            if facts.people.uid(place.owner) not in (user.uid, 0):
-                yield Fail(path, f"owner {user.name}", f"owner {place.owner}", path)
-            elif who := _writers(facts, user, place):
-                yield Fail(path, "written by its owner only", f"{place.mode:04o}, {who} writes", path)
+            if facts.people.uid(entry.owner) not in (user.uid, 0):
+                yield Fail(path, f"owner {user.name}", f"owner {entry.owner}", path)
+            elif who := _writers(facts, user, entry):
+                yield Fail(path, "written by its owner only", f"{entry.mode:04o}, {who} writes", path)
 
 
 @check(
@@ -119,10 +119,10 @@ def netrc_is_private(facts: Facts) -> Iterator[Finding]:
     for user, home in _homes(facts, root=True):
         if home.unknown:
             yield NotKnown(user.name, home.unknown)
-        place = home.files.get(".netrc")
-        if place is not None and place.type == "file" and place.mode & _READABLE:
+        entry = home.files.get(".netrc")
+        if entry is not None and entry.type == "file" and entry.mode & _READABLE:
             path = f"{user.home.rstrip('/')}/.netrc"
-            yield Fail(path, "at most 0600", f"{place.mode:04o}", path)
+            yield Fail(path, "at most 0600", f"{entry.mode:04o}", path)
 
 
 @check(
@@ -157,9 +157,9 @@ def _homes(facts: Facts, *, root: bool = False) -> Iterator[tuple[User, Home]]:
             yield user, homes.get(user.name) or Home(None, {}, "its home was not looked at")
 
 
-def _writers(facts: Facts, user: User, place: Place) -> str:
+def _writers(facts: Facts, user: User, entry: HomeEntry) -> str:
     """Who else may write, in words; empty for nobody."""
-    if place.mode & _OTHERS_WRITE:
+    if entry.mode & _OTHERS_WRITE:
         return "everybody"
-    others = set(facts.people.members_of(place.group)) - {user.name}
-    return f"the group {place.group}" if place.mode & _GROUP_WRITES and others else ""
+    others = set(facts.people.members_of(entry.group)) - {user.name}
+    return f"the group {entry.group}" if entry.mode & _GROUP_WRITES and others else ""

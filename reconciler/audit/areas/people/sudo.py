@@ -30,10 +30,10 @@ _WILDCARDS = "*?["
 )
 def files_are_understood(facts: Facts) -> Iterator[Fail]:
     """Every file of which visudo says that something is wrong."""
-    seen: set[str] = set()
+    paths: set[str] = set()
     for problem in facts.parsed("visudo", parse_visudo):
-        if problem.path not in seen:
-            seen.add(problem.path)
+        if problem.path not in paths:
+            paths.add(problem.path)
             where = f"line {problem.line}: " if problem.line else ""
             yield Fail(problem.path, "parsed OK", f"{where}{problem.words}", problem.path)
 

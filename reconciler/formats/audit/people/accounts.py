@@ -27,7 +27,7 @@ class Row:
 
 
 @frozen
-class Place:
+class HomeEntry:
     """A home, or a file in one."""
 
     type: str
@@ -38,10 +38,10 @@ class Place:
 
 @frozen
 class Home:
-    """The home of an account. `unknown` says why nothing is known; `place` is None where nothing is there."""
+    """The home of an account. `unknown` says why nothing is known; `entry` is None where nothing is there."""
 
-    place: Place | None
-    files: Mapping[str, Place]
+    entry: HomeEntry | None
+    files: Mapping[str, HomeEntry]
     """Those that a shell or a server trusts, as far as they are there, by their names."""
     unknown: str = ""
 
@@ -87,18 +87,18 @@ def _redacted(line: str) -> str:
 
 def _home(data: Mapping[str, object]) -> Home:
     files = data.get("files")
-    place = data.get("home")
+    home = data.get("home")
     return Home(
-        _place(place) if place is not None else None,
-        {str(name): _place(one) for name, one in files.items()} if isinstance(files, dict) else {},
+        _entry(home) if home is not None else None,
+        {str(name): _entry(entry) for name, entry in files.items()} if isinstance(files, dict) else {},
         str(data.get("unknown", "")),
     )
 
 
-def _place(data: object) -> Place:
+def _entry(data: object) -> HomeEntry:
     if not isinstance(data, list):
-        raise ValueError("no place")  # as parsers say it
-    return Place(str(data[0]), int(data[1], 8), str(data[2]), str(data[3]))
+        raise ValueError("no entry")  # as parsers say it
+    return HomeEntry(str(data[0]), int(data[1], 8), str(data[2]), str(data[3]))
 
 
 def _without_comments(text: str) -> str:

@@ -73,7 +73,9 @@ def of_lastlog(data: bytes, names_by_uid: Mapping[int, str]) -> Logins:
             time, line, host = _LASTLOG.unpack_from(data, uid * _LASTLOG.size)
             if time:
                 records.append(_Record(name, time, _text(line), _text(host)))
-    return _logins(records, set(names_by_uid.values()), min((one.time for one in records), default=None))
+    return _logins(
+        records, set(names_by_uid.values()), min((record.time for record in records), default=None)
+    )
 
 
 def of_rows(rows: Iterable[tuple[object, ...]], names: Collection[str], unit: int) -> Logins:

@@ -82,10 +82,10 @@ def redacted_field(field: str) -> str:
     bare = field.lstrip("!")
     if bare in _NO_HASH:
         return field
-    found = _PREFIX.match(bare)
-    if found is None:
+    prefix = _PREFIX.match(bare)
+    if prefix is None:
         return "!" * (len(field) - len(bare)) + ("des" if not bare.startswith("$") else "unknown")
-    return "!" * (len(field) - len(bare)) + _SCHEMES.get(found[1], "unknown")
+    return "!" * (len(field) - len(bare)) + _SCHEMES.get(prefix[1], "unknown")
 
 
 def _row(fields: list[str]) -> ShadowRow:

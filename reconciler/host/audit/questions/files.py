@@ -65,12 +65,12 @@ def _subordinate(files: Files) -> Iterator[tuple[int, int]]:
 
 def packages_of(files: Files, argument: str) -> str:
     """The package of each path that came with one, as JSON. The argument: the paths, as JSON."""
-    wanted = {name: path for path in json.loads(argument) for name in _names_of(path)}
+    paths = {name: path for path in json.loads(argument) for name in _names_of(path)}
     packages: dict[str, str] = {}
     for name in _info(".list"):
         with suppress(FileNotFoundError), open(f"{_INFO}/{name}", "rb") as file:
-            for line in frozenset(file.read().split(b"\n")) & wanted.keys():
-                packages[wanted[line]] = name.removesuffix(".list").partition(":")[0]
+            for line in frozenset(file.read().split(b"\n")) & paths.keys():
+                packages[paths[line]] = name.removesuffix(".list").partition(":")[0]
     return json.dumps(packages, sort_keys=True)
 
 

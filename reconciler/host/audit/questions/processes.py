@@ -33,24 +33,24 @@ def processes(_files: Files, _: str) -> str:
     return json.dumps(rows)
 
 
-def _row(place: Path, host: os.stat_result) -> dict[str, Any] | None:
+def _row(directory: Path, host: os.stat_result) -> dict[str, Any] | None:
     """One process; None for one of the kernel's own."""
-    uid = _EFFECTIVE.search((place / "status").read_text("utf-8", "replace"))
-    name = (place / "comm").read_text("utf-8", "replace").rstrip("\n")
+    uid = _EFFECTIVE.search((directory / "status").read_text("utf-8", "replace"))
+    name = (directory / "comm").read_text("utf-8", "replace").rstrip("\n")
     try:
-        target = os.readlink(place / "exe")
-        own_root = not os.path.samestat(os.stat(place / "root"), host)
-        maps = (place / "maps").read_bytes()
+        target = os.readlink(directory / "exe")
+        own_root = not os.path.samestat(os.stat(directory / "root"), host)
+        maps = (directory / "maps").read_bytes()
     except PermissionError:
         target, own_root, maps = "", False, b""
-        if not _words(place):
+        if not _words(directory):
             return None  # the kernel's own have no command line
     except FileNotFoundError:
         return None
     program = target.removesuffix(_DELETED)
-    service = _SERVICE.search((place / "cgroup").read_text("utf-8", "replace"))
+    service = _SERVICE.search((directory / "cgroup").read_text("utf-8", "replace"))
     return {
-        "pid": int(place.name),
+        "pid": int(directory.name),
         "uid": int(uid[1]) if uid else -1,
         "name": name,
         "program": _text(program),
@@ -59,13 +59,13 @@ def _row(place: Path, host: os.stat_result) -> dict[str, Any] | None:
         "unit": service[1] if service else "",
         "own_root": own_root,
         "libraries": sorted({path.decode("utf-8", "replace") for path in _LIBRARY.findall(maps)}),
-        "serves": _server(_words(place)),
+        "serves": _server(_words(directory)),
     }
 
 
-def _words(place: Path) -> list[str]:
+def _words(directory: Path) -> list[str]:
     """The beginning of a command line, which may hold a secret: nothing of it leaves this module."""
-    with (place / "cmdline").open("rb") as stream:
+    with (directory / "cmdline").open("rb") as stream:
         return stream.read(_LONGEST).decode("utf-8", "replace").split("\0")[:-1]
 
 

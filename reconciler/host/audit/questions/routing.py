@@ -23,19 +23,19 @@ def network_settings(files: Files, _: str) -> str:
 
 
 def _family(files: Files, family: str) -> dict[str, dict[str, str]]:
-    place = f"/proc/sys/net/{family}/conf"
-    others = [name for name in files.names(place) if name not in _FOR_ALL]
+    directory = f"/proc/sys/net/{family}/conf"
+    others = [name for name in files.names(directory) if name not in _FOR_ALL]
     return {
-        interface: _interface(files, f"{place}/{interface}", _ASKED[family])
+        interface: _interface(files, f"{directory}/{interface}", _ASKED[family])
         for interface in (*_FOR_ALL, *others[:_MOST_INTERFACES])
     }
 
 
-def _interface(files: Files, place: str, names: tuple[str, ...]) -> dict[str, str]:
+def _interface(files: Files, directory: str, names: tuple[str, ...]) -> dict[str, str]:
     values = {}
     for name in names:
         try:
-            values[name] = files.read(f"{place}/{name}").decode("utf-8", "replace").strip()
+            values[name] = files.read(f"{directory}/{name}").decode("utf-8", "replace").strip()
         except (HostError, FileNotFoundError):
             continue  # an interface may go at any moment
     return values

@@ -16,14 +16,14 @@ def package_sources(files: Files, _: str) -> str:
     """The options of all sources, with a line `## PATH` before each file."""
     directory = f"{_APT}/sources.list.d"
     names = [name for name in files.names(directory) if name.endswith((".list", ".sources"))]
-    told: list[str] = []
+    options_by_file: list[str] = []
     for path in (f"{_APT}/sources.list", *(f"{directory}/{name}" for name in names)):
         if files.entry(path) is None:
             continue
         lines = files.read(path).decode("utf-8", "replace").split("\n")
         options = (_TOLD.match(line.strip()) for line in lines)
-        told += [f"## {path}", *(option[0] for option in options if option)]
-    return "\n".join(told)
+        options_by_file += [f"## {path}", *(option[0] for option in options if option)]
+    return "\n".join(options_by_file)
 
 
 def release(text: str) -> str:

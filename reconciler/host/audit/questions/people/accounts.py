@@ -66,12 +66,12 @@ def _facts(entry: Entry) -> list[str]:
 
 def _root_path(files: Files, _: str) -> str:
     """The files that set PATH for root, with each element, as JSON."""
-    found: list[tuple[str, str]] = []
+    elements: list[tuple[str, str]] = []
     for path in _PATH_FILES:
         with suppress(FileNotFoundError):
             text = files.read(path).decode("utf-8", "replace")
-            found += [(path, element) for element in path_elements(text)]
-    return json.dumps(list(dict.fromkeys(found)))
+            elements += [(path, element) for element in path_elements(text)]
+    return json.dumps(list(dict.fromkeys(elements)))
 
 
 QUESTIONS = {
