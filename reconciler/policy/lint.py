@@ -13,6 +13,7 @@ from reconciler.core.model.places import Use
 from reconciler.core.spec import Spec
 from reconciler.policy.backup_places import removed_by_commands, removed_by_others, removed_by_tmpfiles
 from reconciler.policy.given import in_spec
+from reconciler.policy.given_logs import rotated_where_given
 from reconciler.policy.look_alikes import look_alikes
 from reconciler.policy.paths import Table, claimed_twice, forbidden, table
 
@@ -130,6 +131,7 @@ PATH_RULES: tuple[PathRule, ...] = (
     removed_by_others,
     look_alikes,
     in_spec,
+    rotated_where_given,
     _file_as_parent,
 )
 

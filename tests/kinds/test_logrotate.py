@@ -281,6 +281,8 @@ def test_a_pattern_that_may_meet_one_of_the_host_is_told_without_a_log() -> None
 
 
 BOB = {"mode": "0755", "owner": "bob", "group": "bob"}
+OPEN = {"mode": "1777", "owner": "root", "group": "root"}
+SHARED = {"mode": "2775", "owner": "root", "group": "devs"}
 
 
 @pytest.mark.parametrize(
@@ -292,6 +294,8 @@ BOB = {"mode": "0755", "owner": "bob", "group": "bob"}
         ("/srv/web-*/x.log", {"/srv": None}, "nothing matches /srv/web-* yet"),
         ("/srv/web-*/x.log", {"/srv/web-1": None}, ""),
         ("/srv/[ab]/*/x.log", {"/srv/a/one": None, "/srv/b/two": BOB}, "belongs to bob"),
+        ("/srv/*/x.log", {"/srv": OPEN, "/srv/one": None}, "in /srv everybody can make what * stands for"),
+        ("/srv/a/*/l/x.log", {"/srv/a": SHARED, "/srv/a/one/l": None}, "in /srv/a group devs can make what"),
     ],
 )
 def test_directories_that_a_pattern_stands_for_count_before_there_is_a_log(
@@ -307,6 +311,32 @@ def test_directories_that_a_pattern_stands_for_count_before_there_is_a_log(
     assert ([rule] if rule else []) == [rule for item in found if rule in item.detail]
     assert len(found) == bool(rule)
     assert not [item for item in asked if item.severity == "error"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "words"),
+    [
+        ({"/srv/old": BOB}, "/srv/old belongs to bob, who could make root write an old log to any place"),
+        ({"/srv": BOB, "/srv/old": None}, "/srv belongs to bob"),
+        ({"/srv/old": OPEN}, "/srv/old can be written by everybody (mode 1777)"),
+        ({"/srv/old": SHARED}, "/srv/old can be written by group devs"),
+        ({"/srv/old": {"target": "/etc/cron.d"}}, "/srv/old is a link to /etc/cron.d"),
+        ({"/srv/old": None}, ""),
+    ],
+)
+def test_old_logs_do_not_go_where_others_lead(paths: dict[str, Any], words: str) -> None:
+    """`olddir` is judged as the directory of a log: whoever writes there could turn root elsewhere by a link."""
+    accounts = {"/etc/passwd": "root:x:0:0::/:/bin/sh\nbob:x:1000:1000::/home/bob:/bin/sh\n"}
+    host = SimulatedHost.of({**READY, **accounts, **paths})
+    found = [item.detail for item in _checked(host, _declared(olddir="/srv/old")) if item.severity == "error"]
+
+    assert ([words] if words else []) == [words for detail in found if words in detail]
+    assert len(found) == bool(words)
+    if "link" not in words:
+        bobs = _checked(host, _declared(olddir="/srv/old", su={"user": "bob", "group": "bob"}))
+        roots = _checked(host, _declared(olddir="/srv/old", su={"user": "root", "group": "root"}))
+        assert not [item for item in bobs if item.severity == "error"]
+        assert len([item for item in roots if item.severity == "error"]) == ("belongs" in words)
 
 
 def test_su_of_the_whole_host_counts() -> None:

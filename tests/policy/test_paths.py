@@ -32,6 +32,11 @@ def log(**said: Any) -> dict[str, Any]:
     return {"x": {"paths": ["/var/log/x.log"], "frequency": "daily"} | said}
 
 
+def service(**said: Any) -> dict[str, Any]:
+    """A service that runs as app."""
+    return {"x": {"exec_start": ["/usr/bin/sleep", "inf"], "user": "app"} | said}
+
+
 def backup(**said: Any) -> dict[str, Any]:
     """A backup job."""
     return {"x": {"sources": ["/etc"], "destinations": ["/backup"], "schedule": "daily"} | said}
@@ -622,9 +627,47 @@ def test_keys_of_an_account_that_only_the_host_knows() -> None:
     assert [] == list(claimed_on_host(once, host_of(ACCOUNTS)))
 
 
-def service(**said: Any) -> dict[str, Any]:
-    """A service that runs as app."""
-    return {"x": {"exec_start": ["/usr/bin/sleep", "inf"], "user": "app"} | said}
+@pytest.mark.parametrize(
+    ("spec", "owner"),
+    [
+        ({"users": {"carl": {"home": "/srv/carl"}}, "logrotate": log(paths=["/srv/carl/*.log"])}, "carl"),
+        (
+            {"users": {"carl": {"home": "/srv/carl"}}, "logrotate": log(paths=["/srv/carl/deep/*.log"])},
+            "carl",
+        ),
+        ({"users": {"carl": {}}, "logrotate": log(paths=["/home/*/logs/*.log"])}, "carl"),
+        ({"users": {"carl": {}}, "logrotate": log(olddir="/home/carl/old")}, "carl"),
+        (
+            {
+                "services": service(directives={"Service": {"LogsDirectory": "w"}}),
+                "logrotate": log(paths=["/var/log/w/*.log"]),
+            },
+            "app",
+        ),
+    ],
+)
+def test_root_does_not_rotate_in_what_the_spec_gives(spec: dict[str, Any], owner: str) -> None:
+    """A home and a directory of systemd's for a service are somebody's after the apply: `su` is asked for."""
+    (found,) = [item for item in lint(spec_of(spec), discover()) if item.rule == "su"]
+
+    assert f"belong to {owner}, who could make root rotate" in found.detail
+    spec["logrotate"]["x"]["su"] = {"user": owner, "group": owner}
+    assert [] == [item for item in lint(spec_of(spec), discover()) if item.rule == "su"]
+
+
+def test_root_rotates_beside_what_the_spec_gives() -> None:
+    """A home that is not managed, a directory beside it, and root's own are no reason to ask."""
+    for spec in (
+        {
+            "users": {"carl": {"home": {"path": "/srv/c", "manage": False}}},
+            "logrotate": log(paths=["/srv/c/x.log"]),
+        },
+        {
+            "users": {"carl": {"home": "/srv/carl"}},
+            "logrotate": log(paths=["/srv/carla/*.log", "/srv/*.log"]),
+        },
+    ):
+        assert [] == [item for item in lint(spec_of(spec), discover()) if item.rule == "su"]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.formats import acl
 from reconciler.policy.access.login_accounts import People
-from reconciler.policy.access.writers import Writers, acl_entries
+from reconciler.policy.access.writers import Writers
 from reconciler.policy.symlinks import Followed
 from tests.engine.workbench import host_of
 
@@ -119,4 +120,4 @@ def test_an_acl_is_cut_by_its_mask() -> None:
     )
     attribute = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *row) for row in rows)
 
-    assert (0x02, 4, 1000) in list(acl_entries(attribute))
+    assert (0x02, 4, 1000) in list(acl.entries(attribute))

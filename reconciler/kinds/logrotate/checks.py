@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from reconciler.core.basics import globs
-from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Change, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
-from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.host import FileType, HostView
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats.logrotate import DIRECTORY
 from reconciler.kinds.logrotate.config_files import MAIN, LogrotateHost
+from reconciler.kinds.logrotate.directories import Case, declared_access, log_directories, old_directory
 from reconciler.kinds.logrotate.loss import old_logs
 from reconciler.kinds.logrotate.model import Frequency, Policy
-from reconciler.kinds.shared.ownership import ACCESS, Access, access_of, parents
 
 _PROGRAM = "/usr/sbin/logrotate"
-_STICKY = 0o1000
 
 
 def _policies(spec: Spec) -> list[tuple[Declared, Policy]]:
@@ -140,21 +138,6 @@ def _names_collide(policy: Policy) -> bool:
 # ------------------------------------------------------------------------------------------------ with a host
 
 
-@frozen
-class _Case:
-    """One policy that is about to be written."""
-
-    view: HostView
-    host: LogrotateHost
-    directories: Mapping[str, Access]
-    """The access that each directory of the spec will have."""
-    part: Part
-    policy: Policy
-
-    def diagnostic(self, severity: Severity, rule: str, summary: str, detail: str) -> Diagnostic:
-        return Diagnostic(severity, summary, detail, self.part.address, self.part.declared.source, rule=rule)
-
-
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
     """Yield the problems that policies which change have with what is on the host."""
     going = {f"{DIRECTORY}/{change.address.name}" for change in changes if change.address.kind == "logrotate"}
@@ -166,14 +149,14 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     staying = {f"{DIRECTORY}/{declared.address.name}" for declared, _ in _policies(spec)}
     host = LogrotateHost(view, frozenset(going | staying))
     directories = {
-        block.address.name: _declared_access(block)
+        block.address.name: declared_access(block)
         for block in spec.resources
         if block.address.kind == "directories"
     }
     for change in changes:
         part = change.part
         if part is not None and change.verb is not Verb.NONE and isinstance(part.declared.resource, Policy):
-            case = _Case(view, host, directories, part, part.declared.resource)
+            case = Case(view, host, directories, part, part.declared.resource)
             yield from old_logs(host, change)
             for rule in RULES:
                 yield from rule(case)
@@ -192,7 +175,7 @@ def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
         yield warning("the log has another policy on the host", detail, **where)
 
 
-def _programs(case: _Case) -> Iterator[Diagnostic]:
+def _programs(case: Case) -> Iterator[Diagnostic]:
     if not case.host.is_program(_PROGRAM):
         severity = Severity.ERROR if case.view.running else Severity.WARNING
         detail = (
@@ -208,7 +191,7 @@ def _programs(case: _Case) -> Iterator[Diagnostic]:
         yield case.diagnostic(Severity.ERROR, "include", "policies are not read", detail)
 
 
-def _duplicates(case: _Case) -> Iterator[Diagnostic]:
+def _duplicates(case: Case) -> Iterator[Diagnostic]:
     own = f"{DIRECTORY}/{case.part.address.name}"
     for path, config in case.host.files.items():
         patterns = [pattern for stanza in config.stanzas for pattern in stanza.patterns]
@@ -238,136 +221,7 @@ def _duplicates(case: _Case) -> Iterator[Diagnostic]:
             yield case.diagnostic(Severity.WARNING, "one-policy", "a log would have two policies", detail)
 
 
-def _directories(case: _Case) -> Iterator[Diagnostic]:
-    missing: dict[str, None] = {}
-    pairs = [(path, directory) for path in case.policy.paths for directory in _log_directories(case, path)]
-    for pattern, directory in pairs:
-        if globs.is_pattern(directory):
-            if not _has_su(case):
-                yield case.diagnostic(
-                    Severity.ERROR,
-                    "su",
-                    "`su` is required",
-                    _NOTHING_YET.format(pattern=pattern, directory=directory),
-                )
-            continue
-        try:
-            insecure = _insecure(case, directory)
-            exists = _access(case, directory) is not None
-        except Unreadable as problem:
-            yield case.diagnostic(
-                Severity.WARNING,
-                "su",
-                "cannot be checked",
-                f"Who owns the directory of {pattern} is not known: {problem}.",
-            )
-            return
-        except UnsafePath as problem:
-            yield case.diagnostic(
-                Severity.ERROR,
-                "su",
-                "the way to the log is a link",
-                f"{problem}. Write the path without links.",
-            )
-            return
-        if insecure:
-            yield case.diagnostic(Severity.ERROR, "su", "`su` is required", f"{pattern}: {insecure}")
-            return
-        if not exists:
-            missing[directory] = None
-        elif detail := _movable(case, directory):
-            yield case.diagnostic(
-                Severity.WARNING, "su", "others can replace the directory of the log", detail
-            )
-    for directory in missing:
-        detail = (
-            f"{directory} does not exist and is not under `directories:`; until it does, nothing is rotated"
-            " there."
-        )
-        yield case.diagnostic(
-            Severity.WARNING, "missing-directory", "the directory of the log does not exist", detail
-        )
-
-
-_NOTHING_YET = (
-    "{pattern}: nothing matches {directory} yet. Who makes such a directory could make root rotate any file"
-    " of the host by putting a link there. Write `su: {{user: ..., group: ...}}` with the account whose logs"
-    " these are, or name the directories."
-)
-
-
-def _log_directories(case: _Case, pattern: str) -> list[str]:
-    """The directories in which logs of a pattern are, or will be; their own pattern where none exists yet."""
-    directory = pattern.rpartition("/")[0] or "/"
-    return sorted(case.host.expand(directory)) or [directory]
-
-
-def _has_su(case: _Case) -> bool:
-    """Whether `su` says with whose rights logs are rotated, in the policy or for the whole host."""
-    return case.policy.su is not None or bool(case.host.su)
-
-
-def _insecure(case: _Case, directory: str) -> str:
-    """Why root must not rotate here with its own rights; empty if it may, or if `su` names other rights."""
-    su = case.policy.su
-    user = su.user if su is not None else (case.host.su.split() or [""])[0]
-    for path in (directory, *parents(directory)):
-        access = _access(case, path)
-        if access is not None and access["owner"] != "root" and user in ("", "root"):
-            return (
-                f"{path} belongs to {access['owner']}, who could make root rotate any file of the host by"
-                f" putting a link there. Write `su: {{user: {access['owner']}, group: {access['group']}}}`."
-            )
-    access = _access(case, directory)
-    if access is None or _has_su(case) or not (shared := _shared_with(access)):
-        return ""
-    advice = f"Write `su: {{user: ..., group: {access['group']}}}`."
-    return (
-        f"{directory} can be written by {shared} (mode {access['mode']}), so logrotate skips the log."
-        f" {advice}"
-    )
-
-
-def _movable(case: _Case, directory: str) -> str:
-    """Who else can put another directory in place of this one; empty if nobody can, or if `su` makes it safe.
-
-    logrotate looks at the directory of the log only, not at those above it.
-    """
-    for parent in () if _has_su(case) else parents(directory):
-        access = _access(case, parent)
-        # In a sticky directory others can remove only their own entries: what is deeper down is safe.
-        if access is not None and (shared := _shared_with(access)) and not int(access["mode"], 8) & _STICKY:
-            return (
-                f"{parent} can be written by {shared} (mode {access['mode']}), who could put another"
-                f" directory, or a link, in the place of {directory}: root would then rotate what is there."
-                " Write `su:`, or take the right away."
-            )
-    return ""
-
-
-def _shared_with(access: Access) -> str:
-    """Who besides the owner may write in a directory; empty for nobody."""
-    mode = int(access["mode"], 8)
-    if mode & 0o002:
-        return "everybody"
-    return f"group {access['group']}" if mode & 0o020 and access["group"] != "root" else ""
-
-
-def _access(case: _Case, path: str) -> Access | None:
-    """The access that a directory will have, or has; None without one. Raises Unreadable, UnsafePath."""
-    if path in case.directories:
-        return case.directories[path]
-    entry = case.view.entry(path)
-    if entry is not None and entry.type is FileType.LINK:
-        raise UnsafePath("the path leads through a symbolic link", f"{path} is a link to {entry.target}")
-    return None if entry is None else Access(mode=entry.mode, owner=entry.owner, group=entry.group)
-
-
-def _declared_access(declared: Declared) -> Access:
-    return access_of({name: getattr(declared.resource, name) for name in ACCESS})
-
-
-def _links(case: _Case) -> Iterator[Diagnostic]:
+def _links(case: Case) -> Iterator[Diagnostic]:
     for log in (log for pattern in case.policy.paths for log in sorted(case.host.expand(pattern))):
         entry = case.host.entry(log)
         if entry is None or entry.type is FileType.DIRECTORY:
@@ -378,7 +232,7 @@ def _links(case: _Case) -> Iterator[Diagnostic]:
             yield case.diagnostic(Severity.WARNING, "link", "the log is never rotated", detail)
 
 
-def _hourly(case: _Case) -> Iterator[Diagnostic]:
+def _hourly(case: Case) -> Iterator[Diagnostic]:
     if case.policy.frequency is Frequency.HOURLY and case.view.running and not case.host.is_hourly:
         detail = (
             "logrotate runs once a day here, so `hourly` means daily. Give logrotate.timer a drop-in: under"
@@ -389,10 +243,11 @@ def _hourly(case: _Case) -> Iterator[Diagnostic]:
         yield case.diagnostic(Severity.WARNING, "hourly", "logrotate does not run every hour", detail)
 
 
-RULES: tuple[Callable[[_Case], Iterator[Diagnostic]], ...] = (
+RULES: tuple[Callable[[Case], Iterator[Diagnostic]], ...] = (
     _programs,
     _duplicates,
-    _directories,
+    log_directories,
+    old_directory,
     _links,
     _hourly,
 )

@@ -8,20 +8,15 @@ there cannot write there.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping
 
 from reconciler.core.host import Entry, FileType, HostError, NotInSnapshot
+from reconciler.formats import acl
 from reconciler.policy.access.login_accounts import People
 from reconciler.policy.access.ways import EVERYBODY, Writer, named
 from reconciler.policy.symlinks import Followed
 
 _STICKY, _GROUP_WRITES, _OTHERS_WRITE, _OTHERS_PASS = 0o1000, 0o020, 0o002, 0o001
-_WRITE = 2
-_ACL = "system.posix_acl_access"
-_ACL_USER, _ACL_GROUP, _ACL_MASK = 0x02, 0x08, 0x10
-_ACL_ENTRY = struct.Struct("<HHI")
-_ACL_HEADER = 4
 
 
 class Writers:
@@ -161,17 +156,17 @@ class Writers:
         """Yield named users and groups; where there are any, the mode shows their mask as the group's
         bits.
         """
-        acl = dict(self._files.attributes(path)).get(_ACL, b"")
-        for tag, permissions, number in acl_entries(acl):
-            if not permissions & _WRITE:
+        attribute = dict(self._files.attributes(path)).get(acl.ATTRIBUTE, b"")
+        for tag, permissions, number in acl.entries(attribute):
+            if not permissions & acl.WRITE:
                 continue
-            if tag == _ACL_USER and number:
+            if tag == acl.USER and number:
                 yield Writer(
                     self._people.name(number),
                     f"an ACL lets {self._people.name(number)} write {named(path)}",
                     path,
                 )
-            elif tag == _ACL_GROUP:
+            elif tag == acl.GROUP:
                 for name in self._people.members_of(str(number)):
                     yield Writer(name, f"an ACL lets a group of {name} write {named(path)}", path)
 
@@ -188,15 +183,3 @@ class Writers:
         if account == entry.owner:
             return bool(mode & 0o100)
         return bool(mode & 0o010) and account in self._people.members_of(entry.group)
-
-
-def acl_entries(attribute: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (tag, permissions, number) of an ACL in the kernel's form (linux/posix_acl_xattr.h), without the
-    permissions that the mask takes away.
-    """
-    body = attribute[_ACL_HEADER:]
-    rows = [
-        _ACL_ENTRY.unpack_from(body, at) for at in range(0, len(body) - _ACL_ENTRY.size + 1, _ACL_ENTRY.size)
-    ]
-    mask = next((permissions for tag, permissions, _ in rows if tag == _ACL_MASK), 7)
-    yield from ((tag, permissions & mask, number) for tag, permissions, number in rows)
