@@ -25,7 +25,9 @@ backups:
     engine: restic
     sources: [/data/datasets, /etc/ssh]
     exclude: ["*.tmp", /data/datasets/cache]
-    destinations: [/backup/datasets, {url: "sftp:root@127.0.0.1:/srv/far"}]
+    destinations:
+      - /backup/datasets
+      - {url: "sftp:root@127.0.0.1:/srv/far", host_key: "@KEY@", identity_file: /root/backup}
     password_file: /root/restic.pass
     schedule: "0 2 * * *"
     keep: {last: 1}
@@ -35,12 +37,20 @@ backups:
 PREPARE = """
 set -e
 (umask 077; echo 'correct horse' > /root/restic.pass; mkdir -p /root/.ssh)
-ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
-cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
+ssh-keygen -q -t ed25519 -N '' -f /root/backup
+cp /root/backup.pub /root/.ssh/authorized_keys
 mkdir -p /run/sshd; systemctl start ssh || systemctl start sshd
-ssh-keyscan -t ed25519 127.0.0.1 > /root/.ssh/known_hosts 2>/dev/null
 """
 RESTIC = "restic --no-cache --password-file /root/restic.pass"
+KNOW = """
+cp /root/backup /root/.ssh/id_ed25519
+echo "127.0.0.1 $(cut -d' ' -f1-2 /etc/ssh/ssh_host_ed25519_key.pub)" > /root/.ssh/known_hosts
+"""
+ANOTHER_KEY = """
+rm /root/.ssh/known_hosts /etc/ssh/ssh_host_*
+ssh-keygen -q -A
+systemctl restart ssh
+"""
 LEAVE_A_LOCK = f"""
 systemd-run --quiet --unit=other /bin/sh -c 'sleep 60 | {RESTIC} -r /backup/datasets backup --stdin'
 until test -n "$(ls /backup/datasets/locks)"; do sleep 0.1; done
@@ -71,17 +81,18 @@ def open_at_once(host: BootedHost, *repositories: str) -> None:
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_a_backup_and_back(suite: str) -> None:
-    """From a spec to a snapshot in each repository, one by sftp, whose every byte restic accepts, a
-    drill, and back to the very same tree; a killed run's lock goes, and no older snapshot than `keep` says
-    stays.
+    """From a spec to a snapshot in each repository, one by sftp of a machine with the one key that the spec
+    names, whose every byte restic accepts, a drill, and back to the very same tree; a killed run's lock goes,
+    and no older snapshot than `keep` says stays. When another machine answers, the run fails in part.
     """
     with BootedHost(suite=suite) as host:
         sh(host, FILL)
         sh(host, PREPARE)
         sh(host, f"{RESTIC} -r /srv/far init")
         open_at_once(host, "/srv/far")
-        host.write(SPEC, HOST)
-        host.reconciler("apply", SPEC, "--auto-approve")
+        key = " ".join(host.read("/etc/ssh/ssh_host_ed25519_key.pub").split()[:2])
+        host.write(SPEC, HOST.replace("@KEY@", key))
+        assert "restic-host-key" not in host.reconciler("apply", SPEC, "--auto-approve").stdout
         host.run("systemctl", "start", "backup-datasets.service")
         open_at_once(host, "/backup/datasets")
         first = rows(host)
@@ -111,6 +122,9 @@ def test_a_backup_and_back(suite: str) -> None:
         assert "correct horse" not in journal
         assert "No changes" in host.reconciler("plan", SPEC).stdout
 
+        host.reconciler("snapshot", "--out", "/root/taken.json")
+        assert "No changes" in host.reconciler("plan", SPEC, "--snapshot", "/root/taken.json").stdout
+
         pack = sh(host, "find /backup/datasets/data -type f -printf '%s %p\\n' | sort -n | tail -1").split()[
             1
         ]
@@ -119,3 +133,13 @@ def test_a_backup_and_back(suite: str) -> None:
         assert 2 == told.returncode
         assert "/backup/datasets: the repository is BAD" in told.stderr
         assert "the repository is damaged" in host.reconciler("doctor", SPEC, check=False).stdout
+
+        sh(host, KNOW)
+        there = ("--from", "sftp:root@127.0.0.1:/srv/far", "--password-file", "/root/restic.pass")
+        assert row["id"] in host.reconciler("backup", "list", *there).stdout
+        sh(host, ANOTHER_KEY)
+        refused = " ".join(host.reconciler("backup", "run", "datasets", check=False).stderr.split())
+        for old in (key, " ".join(host.read("/etc/ssh/ssh_host_ed25519_key.pub").split()[:2])):
+            assert host.run("ssh-keygen", "-lf", "-", input=old).stdout.split()[1] in refused.replace(" ", "")
+        assert "the key of the machine is another one" in refused
+        assert [kept[0]["id"]] == sh(host, "ls /srv/far/snapshots").split()

@@ -55,12 +55,12 @@ CANDIDATES = (
     *("always", "gzip", "daily", "timer", "UTC", "host", "-%Y%m%d"),
     *("running", "restart", "none", "enforce", "source.txt", "/usr/bin/true x", "30d"),
     *("x.slice", "continue", "closed", "local", "warn", "http://localhost/x", "rest:https://x/"),
-    *("sftp://x@x/y", "idle", "10M", "uid-0", "high"),
+    *("sftp://x@x/y", "sftp:x@x:/y", "idle", "10M", "uid-0", "high"),
 )
 """One of these is valid wherever text is."""
 _RESTIC = {"engine": "restic", "password_file": "/root/restic.pass"}
 LEAST: dict[str, dict[str, Any]] = {
-    "Repository": {"url": "sftp:backup@host:/srv"},
+    "Repository": {"url": "sftp:backup@host:/srv", "host_key": _KEY, "identity_file": "/root/x"},
     "SftpDirectory": {"url": "sftp://x@x/x", "host_key": _KEY, "identity_file": "/root/x"},
     "ForeignHome": {"path": "/srv/x", "manage": False},
     "Create": {"mode": "0640", "owner": "root", "group": "root"},
@@ -129,7 +129,7 @@ def spec_with(kind: str, field: str, value: str) -> str:
     name, base = BASES[kind]
     without = (field, *WITHOUT.get((kind, field), ()))
     needed = WITH.get((kind, field), {})
-    if needed is _RESTIC and "identity_file" in value:  # a destination of tar's
+    if needed is _RESTIC and "sftp://" in value:  # a destination of tar's
         needed = {}
     rest = "".join(
         f"    {key}: {json.dumps(item)}\n" for key, item in {**base, **needed}.items() if key not in without

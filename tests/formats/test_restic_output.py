@@ -84,6 +84,24 @@ def test_why_it_failed(rc: int, line: str, expected: Failure) -> None:
     assert expected is restic_output.failure(rc, [line])
 
 
+START = "Fatal: unable to open repository at sftp:a@b:/r: unable to start the sftp session, error: EOF"
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["subprocess ssh: first", "subprocess ssh: No route to host", START], "No route to host"),
+        ([START], START.removeprefix("Fatal: ")),
+        (["subprocess ssh: Connection reset", "Fatal: unable to save snapshot"], ""),
+        ([json.dumps({**EXIT, "message": START}), "subprocess ssh: no"], "no"),
+        ([], ""),
+    ],
+)
+def test_why_ssh_did_not_connect(lines: list[str], words: str) -> None:
+    """Its own last words; none where it had connected before."""
+    assert words == restic_output.not_connected(lines)
+
+
 def test_the_reason_is_one_line() -> None:
     """The line that names the fault, without what restic says around it."""
     lines = ["repo already locked, waiting up to 0s for the lock", LOCKED, "storage ID 9e486046"]

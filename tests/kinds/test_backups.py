@@ -23,11 +23,10 @@ from tests.case import Reader, document
 pytestmark = pytest.mark.slow
 
 PASSWORD = {"password_file": "/root/restic.pass"}
-FAR = {
-    "url": "sftp://me@vault/srv",
-    "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVYq0M2hA1qUeqSvLRrWm7mSxv1k4l4jzW0JwG1tJQf",
-    "identity_file": "/root/.ssh/backup",
-}
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVYq0M2hA1qUeqSvLRrWm7mSxv1k4l4jzW0JwG1tJQf"
+FAR = {"url": "sftp://me@vault/srv", "host_key": KEY, "identity_file": "/root/.ssh/backup"}
+NEAR = {**FAR, "url": "sftp:me@nas:/srv/r"}
+"""A repository of restic."""
 JOB = {"sources": ["/data/x"], "destinations": ["/backup/x"], "schedule": "0 2 * * *"}
 
 
@@ -100,6 +99,26 @@ def test_a_job_of_restics() -> None:
     assert "zstd" == job.compress
     expected = backup_job.Restic("testhost", "/root/restic.pass", {"s3:https://host/bucket": "/root/s3.env"})
     assert expected == job.restic
+
+
+@pytest.mark.parametrize("url", ["sftp:me@nas:/srv/r", "sftp://me@nas:2222//srv/r", "sftp://me@[::1]//r"])
+def test_a_repository_behind_a_key(url: str) -> None:
+    """The job file of a restic job has the key of the machine and the private key; the job needs ssh, and the
+    file of the key.
+    """
+    declared, found = loaded(engine="restic", destinations=[{**NEAR, "url": url}], **PASSWORD)
+    assert declared is not None
+    job = job_of(declared)
+    assert job.restic is not None
+    remote = job.restic.remotes[url]
+
+    assert [] == found
+    assert (url,) == job.destinations
+    assert {} == job.remotes
+    assert (KEY, "/root/.ssh/backup", "me") == (remote.host_key, remote.identity_file, remote.place.user)
+    assert remote.place.port == (2222 if "2222" in url else 22)
+    assert "/usr/bin/ssh" in [requirement.name for requirement in KIND.requires(declared)]
+    assert Address("files", "/root/.ssh/backup") in [*KIND.references(declared)]
 
 
 def test_a_destination_on_another_machine() -> None:
@@ -202,7 +221,25 @@ def test_the_defaults_are_safe() -> None:
         ({"destinations": [{**FAR, "host_key": "x"}]}, "public key of a machine"),
         ({"destinations": [{**FAR, "limit": "5"}]}, "less than 1K a second"),
         ({"destinations": [{**FAR, "identity_file": "key"}]}, "absolute path"),
-        ({"engine": "restic", **PASSWORD, "destinations": [FAR]}, "are for `engine: tar`"),
+        ({"engine": "restic", **PASSWORD, "destinations": [FAR]}, "write `{url: sftp:user@host:/path,"),
+        ({"engine": "restic", **PASSWORD, "destinations": [{**NEAR, "limit": "5M"}]}, "is no URL like"),
+        (
+            {"engine": "restic", **PASSWORD, "destinations": [{"url": NEAR["url"], "host_key": KEY}]},
+            "go together",
+        ),
+        (
+            {"engine": "restic", **PASSWORD, "destinations": [{**NEAR, "url": "rest:https://host/"}]},
+            "are for sftp",
+        ),
+        (
+            {"engine": "restic", **PASSWORD, "destinations": [{**NEAR, "url": "sftp:nas:/r"}]},
+            "is no URL like",
+        ),
+        (
+            {"engine": "restic", **PASSWORD, "destinations": [{**NEAR, "host_key": "x"}]},
+            "public key of a machine",
+        ),
+        ({"destinations": [NEAR]}, "is for `engine: restic`"),
         (PASSWORD, "password_file is for `engine: restic`"),
         ({"type": "partial"}, "'full', 'incremental' or 'differential'"),
         ({"encrypt_to": ["age1x"]}, "age-keygen"),

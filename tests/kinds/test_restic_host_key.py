@@ -24,13 +24,13 @@ ROOT, ALL = "/root/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"
 FAR = "sftp:me@nas:/srv"
 
 
-def spec_of(*urls: str, **more: Any) -> Spec:
+def spec_of(*urls: str | dict[str, str], **more: Any) -> Spec:
     """A spec with one job of restic's."""
     job = {
         "engine": "restic",
         "password_file": "/root/pass",
         "sources": ["/data"],
-        "destinations": [{"url": url} for url in urls],
+        "destinations": [url if isinstance(url, dict) else {"url": url} for url in urls],
         "schedule": "daily",
     }
     spec, found = load(Reader(document({**more, "backups": {"d": job}})), discover())
@@ -54,7 +54,7 @@ def test_a_machine_that_ssh_does_not_know() -> None:
     assert text.startswith("nothing pins the host key of nas: ")
     assert "root's known_hosts" in text
     assert f"echo 'nas ssh-ed25519 AAAA...' >> {ROOT}" in text
-    assert "`engine: tar` with `host_key`" in text
+    assert "Or write `host_key` and `identity_file` beside the url" in text
 
 
 @pytest.mark.parametrize("url", ["s3:https://nas/bucket", "rest:https://nas/", "rclone:nas:x", "b2:nas:x"])
@@ -67,6 +67,17 @@ def test_storage_without_ssh(url: str) -> None:
 def test_a_known_machine(path: str) -> None:
     """Once the key is there, nothing is told."""
     assert [] == told(spec_of(FAR), {path: f"nas {KEY}\n"})
+
+
+def test_a_machine_whose_key_the_job_names() -> None:
+    """Its ssh goes by that key alone: known_hosts need not have it. The private key is looked at instead."""
+    keys = {"host_key": KEY, "identity_file": "/root/key"}
+    host = SimulatedHost.of({"/data": {}})
+    spec = spec_of({"url": FAR, **keys})
+    job: Any = spec.resources[0].resource
+
+    assert [] == told(spec, {})
+    assert "/root/key does not exist" in [one.summary for one in BackupHost(host, spec).troubles(job)]
 
 
 def test_each_machine_once() -> None:
@@ -96,6 +107,7 @@ def test_what_cannot_be_known() -> None:
         ("sftp://NAS:2222//srv", ("NAS", 2222)),
         ("sftp://me@[::1]:2222/srv", ("::1", 2222)),
         ("sftp:nas", None),
+        ("sftp://me@nas", None),
         ("rest:https://nas/", None),
         ("/srv", None),
     ],

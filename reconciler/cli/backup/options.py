@@ -53,9 +53,9 @@ _DELETE = "With --in-place: what the archive does not have is taken away as well
 Delete = Annotated[bool, typer.Option("--delete", help=_DELETE)]
 DryRestore = Annotated[bool, typer.Option("--dry-run", help="With --in-place: only show what would change.")]
 AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="With --in-place: do not ask.")]
-_HOST_KEY = 'With --from sftp://...: the public key of that machine, such as "ssh-ed25519 AAAA...".'
+_HOST_KEY = 'With --from sftp:...: the public key of that machine, such as "ssh-ed25519 AAAA...".'
 HostKey = Annotated[str, typer.Option("--host-key", metavar="KEY", help=_HOST_KEY, show_default=False)]
-_IDENTITY = "With --from sftp://...: the private key that logs in."
+_IDENTITY = "With --from sftp:...: the private key that logs in."
 IdentityFile = Annotated[
     str, typer.Option("--identity-file", metavar="FILE", help=_IDENTITY, show_default=False)
 ]

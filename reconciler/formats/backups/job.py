@@ -93,6 +93,8 @@ class Restic:
     """The file with the password of its repositories."""
     environment_files: Mapping[str, str] = field(default_factory=dict)
     """The files with the environment of restic, by destination."""
+    remotes: Mapping[str, Remote] = field(default_factory=dict)
+    """The keys of the machines that ssh brings restic to, by destination, where the job names them."""
 
 
 @frozen
@@ -345,13 +347,15 @@ def _restic(data: Mapping[str, Any]) -> Restic | None:
     if data["engine"] != "restic":
         return None
     elsewhere = [item for item in data["destinations"] if isinstance(item, Mapping)]
-    unknown = sorted({key for item in elsewhere for key in item} - {"url", "environment_file"})
+    known = {"url", "environment_file", "host_key", "identity_file"}
+    unknown = sorted({key for item in elsewhere for key in item} - known)
     if unknown:
         raise ValueError(f"a destination asks for {unknown[0]!r}, which this version does not know")
     files = {str(item["url"]): item["environment_file"] for item in elsewhere if "environment_file" in item}
     (password_file,) = _paths([data["password_file"]])
     _paths(files.values())
-    return Restic(str(data["host"]), password_file, files)
+    remotes = [remote.repository(item) for item in elsewhere if {"host_key", "identity_file"} & {*item}]
+    return Restic(str(data["host"]), password_file, files, {item.url: item for item in remotes})
 
 
 def _recipients(values: Any) -> tuple[str, ...]:

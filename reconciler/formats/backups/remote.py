@@ -15,10 +15,12 @@ _URL = re.compile(
     r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/.+)"
 )
 _OF_RESTIC = re.compile(
-    r"sftp://(?:[^/]*@)?(?:\[(?P<ip>[^]/]+)\]|(?P<host>[^]/:@[]+))(?::(?P<port>[0-9]{1,5}))?/.*"
-    r"|sftp:(?!//)(?:[^:]*@)?(?P<short>[^:@]+):.*",
+    r"sftp://(?:(?P<user>[^/]*)@)?(?:\[(?P<ip>[^]/]+)\]|(?P<host>[^]/:@[]+))(?::(?P<port>[0-9]{1,5}))?/(?P<path>.*)"
+    r"|sftp:(?!//)(?:(?P<who>[^:]*)@)?(?P<short>[^:@]+):(?P<where>.*)",
     re.DOTALL,
 )
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}|[0-9A-Fa-f:.]{2,45}")
 _HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) ([A-Za-z0-9+/]{40,}={0,2})")
 _RATE = re.compile(r"([1-9][0-9]{0,11})([KMG]?)")
 _ESCAPED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
@@ -53,11 +55,13 @@ class Remote:
     """Seconds for which a run tries again after a lost connection."""
     timeout: float = 60.0
     """Seconds without an answer after which a connection is lost."""
+    is_repository: bool = False
+    """Whether it is one of restic's, whose URLs are others."""
 
     @property
     def place(self) -> Place:
         """The place that the URL names. Raises ValueError."""
-        return place(self.url)
+        return place_of_restic(self.url) if self.is_repository else place(self.url)
 
 
 def place(url: str) -> Place:
@@ -83,6 +87,19 @@ def machine_of_restic(url: str) -> tuple[str, int] | None:
     return match["ip"] or match["host"] or match["short"], int(match["port"] or 22)
 
 
+def place_of_restic(url: str) -> Place:
+    """The place that a URL of restic's names. Raises ValueError, in words, where it does not say to whom ssh
+    is to connect; restic itself would leave that to ssh_config.
+    """
+    match, machine = _OF_RESTIC.fullmatch(url), machine_of_restic(url)
+    user = (match["user"] or match["who"] or "") if match is not None else ""
+    if match is None or machine is None or not _USER.fullmatch(user) or not _HOST.fullmatch(machine[0]):
+        raise ValueError(f"{url!r} is no URL like sftp:backup@vault:/srv or sftp://backup@vault:2222//srv")
+    if not 0 < machine[1] < 65_536:
+        raise ValueError(f"{url}: there is no port {machine[1]}")
+    return Place(user, *machine, match["path"] or match["where"] or "")
+
+
 def _unescaped(match: re.Match[str]) -> str:
     return bytes.fromhex(match[0].replace("%", "")).decode("utf-8", "surrogateescape")
 
@@ -104,6 +121,19 @@ def rate(limit: str) -> int:
     if limit and match is None:
         raise ValueError(f"{limit!r} is no number of bytes per second: write 500K, 10M or 1G")
     return int(match[1]) * _FACTORS[match[2]] if match is not None else 0
+
+
+def repository(data: Mapping[str, Any]) -> Remote:
+    """The machine of a repository of restic in a job file.
+
+    Raises KeyError, TypeError, ValueError for a text that this version would not have written.
+    """
+    key = host_key(str(data["host_key"]))
+    remote = Remote(str(data["url"]), key, str(data["identity_file"]), is_repository=True)
+    place_of_restic(remote.url)
+    if not remote.identity_file.startswith("/"):
+        raise ValueError("an identity_file that is no absolute path")
+    return remote
 
 
 def parse(data: Mapping[str, Any]) -> Remote:

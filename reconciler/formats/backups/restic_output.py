@@ -26,6 +26,7 @@ _SHORT = re.compile(r"[0-9a-f]{8,64}")
 _ABSENT = ("no such file or directory", "does not exist", "specified key does not exist", "not found", "404")
 _STATUSES_OF_MISSING, _LOCKED, _PASSWORD = 10, 11, 12
 _ENOENT = 2
+_OF_SSH = "subprocess ssh:"
 
 
 class Failure(Enum):
@@ -221,6 +222,15 @@ def failure(rc: int, lines: Sequence[str]) -> Failure:
     if absent and rc in (1, _STATUSES_OF_MISSING):
         return Failure.MISSING
     return Failure.OTHER
+
+
+def not_connected(lines: Sequence[str]) -> str:
+    """The last words of an ssh that did not bring restic to its repository; empty where it did."""
+    texts = [*_texts(lines)]
+    if not any("unable to start the sftp session" in text for text in texts):
+        return ""
+    words = [text.removeprefix(_OF_SSH).strip() for text in texts if text.startswith(_OF_SSH)]
+    return words[-1] if words else reason(1, lines)
 
 
 def reason(rc: int, lines: Sequence[str]) -> str:

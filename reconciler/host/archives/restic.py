@@ -10,14 +10,18 @@ import re
 import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self, TypeVar
 
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.formats.backups import restic_output
+from reconciler.formats.backups.remote import Remote
 from reconciler.formats.backups.restic_output import Failure, NotResticOutput, Snapshot
 from reconciler.host.archives.private_directory import Directory, Refused
+from reconciler.host.archives.remote.channel import Lost
+from reconciler.host.archives.remote.login import Login, login
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.process import run as programs
 from reconciler.host.process.pipeline import Ended, pipe
@@ -54,6 +58,8 @@ class Access:
     """An absolute path, or a URL as restic has it."""
     password_file: str
     environment_file: str = ""
+    remote: Remote | None = None
+    """The key of the machine and the one that logs in there; None: ssh goes by root's own settings."""
 
     @property
     def local(self) -> bool:
@@ -74,7 +80,13 @@ class Repository:
         self._wait = wait
         self._unlock = unlock
         self._environment = _variables(access)
-        self._password = _private(access.password_file)
+        with ExitStack() as stack:
+            self._password = _private(access.password_file)
+            stack.callback(os.close, self._password)
+            self._login: Login | None = None
+            if access.remote is not None:
+                self._login = stack.enter_context(login(access.remote, patient=True))
+            self._opened = stack.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -82,7 +94,7 @@ class Repository:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._password)
+        self._opened.close()
 
     # ---------------------------------------------------------------------------------------------- questions
 
@@ -149,7 +161,14 @@ class Repository:
         has_cache = not self.access.local and os.geteuid() == 0 and _make_cache()
         cache = ["--cache-dir", CACHE, "--cleanup-cache"] if has_cache else ["--no-cache"]
         password = f"--password-file=/proc/self/fd/{self._password}"
-        return [PROGRAM, *cache, password, "--repo", self.access.location, *argv]
+        return [PROGRAM, *cache, *self._ssh(), password, "--repo", self.access.location, *argv]
+
+    def _ssh(self) -> list[str]:
+        """The option that has restic start our ssh, in place of one that asks root's known_hosts.
+
+        restic parts the command at its blanks: `Login` has no word with one, and none to quote.
+        """
+        return [] if self._login is None else ["-o", f"sftp.command={' '.join(self._login.sftp_argv())}"]
 
     def _run(self, argv: Sequence[str], cap: int) -> programs.Result:
         try:
@@ -192,6 +211,9 @@ class Repository:
             return Refused("the password is not that of the repository", detail)
         if failure is Failure.LOCKED:
             return RepositoryLocked("the repository is locked", detail)
+        complaint = restic_output.not_connected(lines)
+        if self._login is not None and complaint:
+            return self._login.refusal(Lost("the connection could not be made", programs.escape(complaint)))
         return ArchiveError("restic failed", detail)
 
     def _remove_dead_locks(self) -> bool:

@@ -90,11 +90,24 @@ def _bare(place: Place, name: str) -> Job:
     where = place.destination if _URL.fullmatch(place.destination) else absolute(place.destination)
     if place.password_file:
         environment = {where: absolute(place.environment_file)} if place.environment_file else {}
-        restic = Restic(place.host, absolute(place.password_file), environment)
+        restic = Restic(place.host, absolute(place.password_file), environment, _remotes(where, place))
         return Job(name, (), (where,), Keep(), restic=restic)
     if not where.startswith("/"):
         return Job(name, (), (where,), Keep(), remotes={where: _remote(where, place)})
     return Job(name, (), (where,), Keep())
+
+
+def _remotes(url: str, place: Place) -> dict[str, Remote]:
+    """The machine of a repository, where its key is given. Raises Refused."""
+    if not place.host_key and not place.identity_file:
+        return {}
+    if not place.host_key or not place.identity_file:
+        raise Refused("the repository cannot be used", f"{url}: --host-key and --identity-file go together")
+    keys = {"host_key": place.host_key, "identity_file": absolute(place.identity_file)}
+    try:
+        return {url: remote.repository({"url": url, **keys})}
+    except ValueError as problem:
+        raise Refused("the repository cannot be used", str(problem)) from problem
 
 
 def _remote(url: str, place: Place) -> Remote:

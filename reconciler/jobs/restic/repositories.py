@@ -28,7 +28,12 @@ def open_repository(job: Job, destination: str, *, wait: float = 0.0, unlock: bo
     `unlock` is for callers that hold the lock of the job.
     """
     chosen = settings(job)
-    access = Access(destination, chosen.password_file, chosen.environment_files.get(destination, ""))
+    access = Access(
+        destination,
+        chosen.password_file,
+        chosen.environment_files.get(destination, ""),
+        chosen.remotes.get(destination),
+    )
     if access.local:
         Directory(destination).close()
     return Repository(access, wait=wait, unlock=unlock)
@@ -77,5 +82,6 @@ def _may_be_made(destination: str, problem: RepositoryMissing) -> None:
 def must_be_private(job: Job) -> None:
     """Raises Refused where a file that opens the repositories is missing, or others can read it."""
     chosen = settings(job)
-    for path in (chosen.password_file, *chosen.environment_files.values()):
+    identities = (remote.identity_file for remote in chosen.remotes.values())
+    for path in (chosen.password_file, *chosen.environment_files.values(), *identities):
         restic.must_be_private(path)

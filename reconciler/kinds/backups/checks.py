@@ -131,7 +131,8 @@ class BackupHost:
 
     def _host_key_troubles(self, backup: Backup) -> Iterator[Trouble]:
         """Yield machines that restic's ssh does not know, unless the spec declares a file of known hosts."""
-        urls = [item.url for item in backup.destinations if isinstance(item, Repository)]
+        repositories = [item for item in backup.destinations if isinstance(item, Repository)]
+        urls = [item.url for item in repositories if item.host_key is None]
         machines = dict.fromkeys(filter(None, map(remote.machine_of_restic, urls)))
         if not machines or not self._view.running or self._files & {*known_hosts.PLACES}:
             return
@@ -328,7 +329,7 @@ def _unknown_machine(name: str) -> Trouble:
         "restic's ssh goes by root's known_hosts, and no key of this machine is there: every run is refused,"
         " or trusts whoever answers where ssh_config says so. Put its key there, as"
         f" /etc/ssh/ssh_host_ed25519_key.pub has it over there: echo {line} >> {known_hosts.PLACES[0]} (a"
-        " `Host` of ssh_config: under its HostName). Or write `engine: tar` with `host_key`."
+        " `Host` of ssh_config: under its HostName). Or write `host_key` and `identity_file` beside the url."
     )
     return _warning("restic-host-key", f"nothing pins the host key of {name}", detail)
 

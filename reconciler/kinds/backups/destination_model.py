@@ -3,9 +3,18 @@
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from reconciler.core.model.fields import AbsolutePath, Span, Text
 from reconciler.core.model.places import NamesPath, Use
@@ -13,7 +22,10 @@ from reconciler.formats.backups import remote
 from reconciler.kinds.backups.unit_model import Finite
 
 _URL = re.compile(r"(?:sftp|rest|s3|swift|b2|azure|gs|rclone):.")
-_MEMBERS = frozenset(("host_key", "identity_file", "limit", "retry_for", "timeout"))
+_OF_RESTIC = re.compile(r"sftp:(?!//)|sftp://[^/]*//|(?!sftp:)[a-z0-9]+:")
+"""The URLs that only restic has: it would take the path in sftp://user@host/path for one below the home."""
+_KEYS = frozenset(("host_key", "identity_file"))
+_MEMBERS = frozenset(("limit", "retry_for", "timeout"))
 """The fields that a repository of restic does not have."""
 
 
@@ -30,8 +42,12 @@ def _local(value: Any) -> Any:
 def _form(value: Any) -> str:
     if isinstance(value, str):
         return "path"
-    names = type(value).model_fields if isinstance(value, BaseModel) else value
-    return "sftp" if isinstance(names, dict) and _MEMBERS & {*names} else "url"
+    if isinstance(value, BaseModel):
+        return "sftp" if isinstance(value, SftpDirectory) else "url"
+    names = {*value} if isinstance(value, dict) else set()
+    with_keys = bool(_KEYS & names) and "environment_file" not in names
+    is_directory = with_keys and not _OF_RESTIC.match(str(value.get("url")))
+    return "sftp" if _MEMBERS & names or is_directory else "url"
 
 
 def _repository_url(text: str) -> str:
@@ -111,14 +127,28 @@ class Repository(BaseModel):
     """The repository as restic has it: sftp:user@host:/path, rest:https://host/, s3:https://host/bucket."""
     environment_file: SecretFile | None = None
     """A file of root's, 0600, with a NAME=value in each line for restic: the keys of its storage."""
+    host_key: HostKey | None = None
+    """For sftp: the public key of the machine, as it stands in its /etc/ssh/ssh_host_ed25519_key.pub. Nothing
+    is sent to one with another key. When left out, root's known_hosts decide.
+    """
+    identity_file: PrivateKey | None = None
+    """For sftp: the private key that logs in, a file of root's, 0600, without a passphrase."""
 
     @property
     def document(self) -> dict[str, str]:
         """The destination as a job file has it."""
-        return {
-            "url": self.url,
-            **({"environment_file": self.environment_file} if self.environment_file else {}),
-        }
+        return self.model_dump(exclude_none=True)
+
+    @model_validator(mode="after")
+    def _keys_of_ssh(self) -> Self:
+        if self.host_key is None and self.identity_file is None:
+            return self
+        if self.host_key is None or self.identity_file is None:
+            raise ValueError("host_key and identity_file go together: ssh then asks nothing else")
+        if not self.url.startswith("sftp:"):
+            raise ValueError("host_key and identity_file are for sftp: nothing else has them")
+        remote.place_of_restic(self.url)
+        return self
 
 
 Destination = Annotated[

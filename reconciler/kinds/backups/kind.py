@@ -18,7 +18,7 @@ from reconciler.core.state import OwedRow
 from reconciler.core.steps import Step
 from reconciler.formats.backups import job
 from reconciler.kinds.backups import ORDER, unit
-from reconciler.kinds.backups.destination_model import SftpDirectory
+from reconciler.kinds.backups.destination_model import Repository, SftpDirectory
 from reconciler.kinds.backups.model import Backup, Compress, Name
 from reconciler.kinds.backups.observe import BackupFacts, is_scheduled, observe, unit_of
 from reconciler.kinds.backups.unit_model import Hook
@@ -269,7 +269,7 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     """The requirements of the schedule part, and the job's programs: without one it fails by itself."""
     backup = _backup(declared)
     programs = [
-        *(["/usr/bin/restic"] if backup.engine == "restic" else _tar_programs(backup)),
+        *(_restic_programs(backup) if backup.engine == "restic" else _tar_programs(backup)),
         *(hook.run[0] for hook in backup.hooks),
     ]
     users = dict.fromkeys(hook.user for hook in backup.hooks if hook.user)
@@ -278,6 +278,11 @@ def requires(declared: Declared) -> Iterable[Requirement]:
         *(Requirement(RequirementType.USER, user, fatal=False) for user in users),
         *(Requirement(RequirementType.PROGRAM, program, fatal=False) for program in dict.fromkeys(programs)),
     ]
+
+
+def _restic_programs(backup: Backup) -> list[str]:
+    urls = [item.url for item in backup.destinations if isinstance(item, Repository)]
+    return ["/usr/bin/restic", *(["/usr/bin/ssh"] if any(url.startswith("sftp:") for url in urls) else [])]
 
 
 def _tar_programs(backup: Backup) -> list[str]:

@@ -296,7 +296,8 @@ class Backup(Resource):
     @property
     def secrets(self) -> list[str]:
         """The files that open the repositories of restic."""
-        files = [item.environment_file for item in self.destinations if isinstance(item, Repository)]
+        repositories = [item for item in self.destinations if isinstance(item, Repository)]
+        files = [path for item in repositories for path in (item.environment_file, item.identity_file)]
         return [path for path in (self.password_file, *files) if path is not None]
 
     @model_validator(mode="after")
@@ -308,7 +309,7 @@ class Backup(Resource):
         for number, item in enumerate(self.destinations):
             if self.engine == "tar" and isinstance(item, Repository):
                 raise Misfit(
-                    "a destination with `url` alone is for `engine: restic`; with tar write `{url:"
+                    "such a destination is for `engine: restic`; with tar write `{url:"
                     " sftp://user@host/path, host_key: ..., identity_file: ...}`",
                     *("destinations", number, "url"),
                 )
@@ -365,7 +366,9 @@ def _must_fit_restic(backup: Backup) -> None:
     for number, item in enumerate(backup.destinations):
         if isinstance(item, SftpDirectory):
             raise Misfit(
-                "host_key and identity_file are for `engine: tar`: restic uses root's ~/.ssh/config",
+                "restic has its own URLs, and no limit, retry_for and timeout: write `{url:"
+                " sftp:user@host:/path, host_key: ..., identity_file: ...}`, with a port"
+                " sftp://user@host:2222//path",
                 *("destinations", number, "url"),
             )
     if backup.password_file is None:

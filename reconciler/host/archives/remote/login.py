@@ -50,6 +50,10 @@ class Login:
         """A conversation with a command at the far end, or with a subsystem. Raises HostError."""
         return Channel(self._argv(command, subsystem), self.timeout + self.connect)
 
+    def sftp_argv(self) -> list[str]:
+        """The command that speaks SFTP with the far end, for a program that starts it itself."""
+        return self._argv(["sftp"], subsystem=True)
+
     def _argv(self, command: Sequence[str], subsystem: bool) -> list[str]:
         kind = self.remote.host_key.partition(" ")[0]
         own = f"/proc/{os.getpid()}/fd"
